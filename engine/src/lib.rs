@@ -1,0 +1,2 @@
+//! Kinglet's engine.
+#![no_std]

@@ -1,0 +1,5 @@
+//! Offline side of Kinglet: trains recurrent networks on series, quantizes them and writes the
+//! model files that the `kinglet` engine runs.
+
+pub mod net;
+pub mod package;

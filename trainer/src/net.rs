@@ -1,0 +1,109 @@
+//! The network in float: what training produces, importers fill, quantization reads.
+//!
+//! Parameters have PyTorch's shapes and gate orders, row-major: LSTM gates `i, f, g, o`, GRU gates
+//! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
+//! `b_hn` apart from `b_in`; for the other cells only their sum matters.
+
+/// A stack of layers, first to last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// The layers in the order in which data passes them.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layer {
+    /// Token number to vector.
+    Embedding(Embedding),
+    /// A cell with a state, stepped once per sample.
+    Recurrent(Recurrent),
+    /// `activation(W x + b)`.
+    Dense(Dense),
+}
+
+/// A table of vectors, one per token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// Number of tokens.
+    pub vocab: usize,
+    /// Length of each vector.
+    pub dim: usize,
+    /// `[vocab, dim]`.
+    pub table: Vec<f32>,
+}
+
+/// A recurrent layer. `G` is [`Cell::gates`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recurrent {
+    /// Which recurrence.
+    pub cell: Cell,
+    /// Width of the input.
+    pub inputs: usize,
+    /// Width of the state and of the output.
+    pub hidden: usize,
+    /// `[G * hidden, inputs]`.
+    pub w_ih: Vec<f32>,
+    /// `[G * hidden, hidden]`.
+    pub w_hh: Vec<f32>,
+    /// `[G * hidden]`.
+    pub b_ih: Vec<f32>,
+    /// `[G * hidden]`.
+    pub b_hh: Vec<f32>,
+}
+
+/// Which recurrence a layer computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`.
+    RnnTanh,
+    /// The same with `max(0, ·)`.
+    RnnRelu,
+    /// Gates `i, f, g, o`.
+    Lstm,
+    /// Gates `r, z, n` with `n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))`: PyTorch, Keras default, cuDNN.
+    GruResetAfter,
+    /// Gates `r, z, n` with `n = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)`: Cho et al. 2014.
+    GruResetBefore,
+}
+
+impl Cell {
+    /// Gates per unit: 1, 4 or 3.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::RnnTanh | Cell::RnnRelu => 1,
+            Cell::Lstm => 4,
+            Cell::GruResetAfter | Cell::GruResetBefore => 3,
+        }
+    }
+}
+
+/// A dense layer, applied to every step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// Width of the input.
+    pub inputs: usize,
+    /// Width of the output.
+    pub outputs: usize,
+    /// `[outputs, inputs]`.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+    /// Applied to the sum.
+    pub activation: Activation,
+}
+
+/// What follows a dense layer's sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// The sum itself.
+    Identity,
+    /// `max(0, ·)`.
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Logistic function.
+    Sigmoid,
+    /// `exp(z_i) / Σ exp(z_j)`; last layer only.
+    Softmax,
+}

@@ -1,0 +1,128 @@
+//! Everything that goes into a model file besides the numbers of the network: how a raw sample
+//! becomes the network's input, and what its output means.
+
+use crate::net::Network;
+
+/// A network together with what a prediction needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Package {
+    /// Short name, shown by `kinglet inspect`.
+    pub name: String,
+    /// The network in float.
+    pub net: Network,
+    /// What one step takes.
+    pub input: Input,
+    /// What one step gives.
+    pub output: Output,
+    /// When an output counts.
+    pub shape: Shape,
+}
+
+/// What one step takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A vector of measurements.
+    Features(Vec<Feature>),
+    /// One token; its number is its place in this list.
+    Tokens(Vec<String>),
+}
+
+/// One measured column: raw value `x` enters the network as `(transform(x) − offset) · scale`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feature {
+    /// Column name.
+    pub name: String,
+    /// Unit of the raw value, or empty.
+    pub unit: String,
+    /// Applied first.
+    pub transform: Transform,
+    /// Subtracted.
+    pub offset: f32,
+    /// Multiplied.
+    pub scale: f32,
+}
+
+/// What happens to a raw value before it is scaled. The columns named here are indices into the
+/// feature list; the previous sample is the one given to the step before (after a reset: the
+/// sample itself, so differences start at 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transform {
+    /// `x`.
+    None,
+    /// `ln x`.
+    Log,
+    /// `x − previous[column]`.
+    Difference {
+        /// Whose previous value is subtracted.
+        column: usize,
+    },
+    /// `ln(x / previous[column])`.
+    LogRatio {
+        /// By whose previous value it is divided.
+        column: usize,
+    },
+}
+
+/// What one step gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Numbers in the unit of a column.
+    Values(Vec<Target>),
+    /// One score per class.
+    Classes(Vec<String>),
+    /// One score per token of the input alphabet (a language model).
+    NextToken,
+}
+
+/// One predicted number: the network's `y` means `restore(y · scale + offset)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// What is predicted.
+    pub name: String,
+    /// Unit, or empty.
+    pub unit: String,
+    /// Multiplied first.
+    pub scale: f32,
+    /// Added.
+    pub offset: f32,
+    /// Applied last.
+    pub restore: Restore,
+    /// The input feature that this output is a later value of, so that a forecast can be fed back.
+    pub feeds: Option<usize>,
+}
+
+/// Inverse of the target's transform, relative to the current raw sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// `v`.
+    None,
+    /// `exp v`.
+    Exp,
+    /// `current[column] + v`.
+    AddTo {
+        /// Index of the input feature.
+        column: usize,
+    },
+    /// `current[column] · exp v`.
+    TimesExp {
+        /// Index of the input feature.
+        column: usize,
+    },
+}
+
+/// When an output counts, and when the state starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Many-to-many: an output after every step, the state runs on.
+    EveryStep,
+    /// Many-to-one: an output after the last of `window` samples.
+    Window {
+        /// Samples per output.
+        window: usize,
+        /// Samples from one window's start to the next one's.
+        hop: usize,
+        /// True: the state starts at zero for every window, as in training, so overlapping windows
+        /// are computed anew. False: the state runs on, and a window only says when to look.
+        exact: bool,
+    },
+}

@@ -1,5 +1,6 @@
 //! Offline side of Kinglet: trains recurrent networks on series, quantizes them and writes the
 //! model files that the `kinglet` engine runs.
 
+pub mod import;
 pub mod net;
 pub mod package;

@@ -1,0 +1,317 @@
+//! Tensors grouped into the modules they came from.
+//!
+//! `nn.RNN`, `nn.LSTM` and `nn.GRU` name their parameters `weight_ih_l0`, `weight_hh_l0`,
+//! `bias_ih_l0`, `bias_hh_l0`, and so on for `_l1`; the `Cell` classes leave `_l0` out. `nn.Linear`
+//! and `nn.Embedding` both have a `weight`, `[out, in]` and `[vocab, dim]`; only `nn.Linear` may
+//! have a `bias`. What comes before the last dot is the module's name.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail, ensure};
+
+use super::{GruReset, ImportOptions, Nonlinearity, state_dict::StateDict};
+use crate::net::{Cell, Recurrent};
+
+/// A module with its parameters.
+#[derive(Debug)]
+pub(super) struct Module {
+    /// Prefix of its tensors without the dot; empty for the module that was saved itself.
+    pub(super) name: String,
+    /// Full name of the matrix that takes the input, for messages.
+    pub(super) entry: String,
+    pub(super) weights: Weights,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Weights {
+    /// `nn.RNN`, `nn.LSTM`, `nn.GRU`: one or more layers.
+    Cells(Vec<Recurrent>),
+    /// `nn.Linear` or `nn.Embedding`.
+    Matrix(Matrix),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) struct Matrix {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) weight: Vec<f32>,
+    /// If there is one, this is an `nn.Linear`.
+    pub(super) bias: Option<Vec<f32>>,
+}
+
+impl Module {
+    pub(super) fn is_recurrent(&self) -> bool {
+        matches!(self.weights, Weights::Cells(_))
+    }
+
+    /// The name as it is written in messages and in `--order`.
+    pub(super) fn flag_name(&self) -> &str {
+        if self.name.is_empty() {
+            "."
+        } else {
+            &self.name
+        }
+    }
+
+    /// Name, kind and widths.
+    pub(super) fn label(&self) -> String {
+        let name = self.flag_name();
+        match &self.weights {
+            Weights::Cells(cells) => {
+                let (first, last) = (&cells[0], &cells[cells.len() - 1]);
+                let kind = match first.cell {
+                    Cell::RnnTanh | Cell::RnnRelu => "RNN",
+                    Cell::Lstm => "LSTM",
+                    Cell::GruResetAfter | Cell::GruResetBefore => "GRU",
+                };
+                format!("`{name}` ({kind} {} → {})", first.inputs, last.hidden)
+            }
+            Weights::Matrix(Matrix {
+                rows,
+                cols,
+                bias: Some(_),
+                ..
+            }) => {
+                format!("`{name}` (Linear {cols} → {rows})")
+            }
+            Weights::Matrix(Matrix {
+                rows,
+                cols,
+                bias: None,
+                ..
+            }) => {
+                format!("`{name}` (Linear {cols} → {rows} or Embedding [{rows}, {cols}])")
+            }
+        }
+    }
+}
+
+fn tensor_name(module: &str, leaf: &str) -> String {
+    if module.is_empty() {
+        leaf.to_owned()
+    } else {
+        format!("{module}.{leaf}")
+    }
+}
+
+/// The layers found under one prefix: layer number to the suffix of its tensors, `_l0` or nothing.
+type Layers = BTreeMap<usize, &'static str>;
+
+/// Groups every tensor, or says which ones do not belong.
+pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Module>> {
+    let mut recurrent: BTreeMap<&str, Layers> = BTreeMap::new();
+    let mut matrices: Vec<&str> = Vec::new();
+    let mut unknown: Vec<String> = Vec::new();
+
+    for name in dict.names() {
+        let (prefix, leaf) = name.rsplit_once('.').unwrap_or(("", name));
+        if let Some((layer, suffix)) = recurrent_leaf(name, leaf)? {
+            let known = recurrent.entry(prefix).or_default().insert(layer, suffix);
+            ensure!(
+                known.is_none_or(|known| known == suffix),
+                "tensor `{name}`: its module has layer 0 as `_l0` too, expected one spelling: \
+                 leave one out with --ignore"
+            );
+        } else if leaf == "weight" && dict.shape(name).len() == 2 {
+            matrices.push(prefix);
+        } else if leaf != "bias" || !is_matrix(dict, prefix) {
+            unknown.push(format!("`{name}` {:?}", dict.shape(name)));
+        }
+    }
+    ensure!(
+        unknown.is_empty(),
+        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding or nn.Linear: {}; if the outputs \
+         do not depend on {}, give --ignore PREFIX",
+        if unknown.len() == 1 {
+            "a tensor is"
+        } else {
+            "these tensors are"
+        },
+        unknown.join(", "),
+        if unknown.len() == 1 { "it" } else { "them" },
+    );
+    ensure!(
+        !recurrent.is_empty(),
+        "there is no nn.RNN, nn.LSTM or nn.GRU: expected a tensor named weight_ih_l0, found {}",
+        dict.names()
+            .map(|n| format!("`{n}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+
+    let mut modules = Vec::new();
+    for (name, layers) in recurrent {
+        let cells = cells(dict, name, &layers, options)?;
+        let first = if layers[&0].is_empty() {
+            "weight_ih"
+        } else {
+            "weight_ih_l0"
+        };
+        modules.push(Module {
+            name: name.to_owned(),
+            entry: tensor_name(name, first),
+            weights: Weights::Cells(cells),
+        });
+    }
+    for name in matrices {
+        let entry = tensor_name(name, "weight");
+        let &[rows, cols] = dict.shape(&entry) else {
+            unreachable!("matrices are 2-D")
+        };
+        ensure!(
+            rows > 0 && cols > 0,
+            "tensor `{entry}`: shape [{rows}, {cols}], expected no empty dimension"
+        );
+        let bias = tensor_name(name, "bias");
+        let bias = match dict.contains(&bias) {
+            true => Some(dict.read(&bias, &[rows], &format!("like the rows of `{entry}`"))?),
+            false => None,
+        };
+        let weight = dict.read(&entry, &[rows, cols], "")?;
+        modules.push(Module {
+            name: name.to_owned(),
+            entry,
+            weights: Weights::Matrix(Matrix {
+                rows,
+                cols,
+                weight,
+                bias,
+            }),
+        });
+    }
+    Ok(modules)
+}
+
+fn is_matrix(dict: &StateDict, prefix: &str) -> bool {
+    let weight = tensor_name(prefix, "weight");
+    dict.contains(&weight) && dict.shape(&weight).len() == 2
+}
+
+/// The layer of a recurrent module's tensor and its suffix; `None` for any other tensor.
+fn recurrent_leaf(name: &str, leaf: &str) -> Result<Option<(usize, &'static str)>> {
+    const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
+    let Some(rest) = PARTS.iter().find_map(|part| leaf.strip_prefix(part)) else {
+        return Ok(None);
+    };
+    let number = rest.strip_suffix("_reverse").unwrap_or(rest);
+    let place = match number.strip_prefix("_l") {
+        None if number.is_empty() => (0, ""),
+        // The number in any other spelling would name another tensor.
+        Some(digits) => match digits.parse::<usize>() {
+            Ok(layer) if layer.to_string() == digits => (layer, "_l"),
+            _ => return Ok(None),
+        },
+        None => return Ok(None),
+    };
+    ensure!(
+        !rest.ends_with("_reverse"),
+        "tensor `{name}` belongs to a bidirectional module, which needs the whole series before \
+         its first output and cannot run sample by sample: train with bidirectional=False"
+    );
+    ensure!(
+        !leaf.starts_with("weight_hr"),
+        "tensor `{name}` is the projection of an nn.LSTM with proj_size, which is not supported: \
+         train with proj_size=0, and an nn.Linear after it if the state is too wide"
+    );
+    Ok(Some(place))
+}
+
+/// The layers of one module, checked against each other.
+fn cells(
+    dict: &StateDict,
+    module: &str,
+    layers: &Layers,
+    options: &ImportOptions,
+) -> Result<Vec<Recurrent>> {
+    let mut cells: Vec<Recurrent> = Vec::new();
+    for (place, (&layer, &suffix)) in layers.iter().enumerate() {
+        let suffix = if suffix.is_empty() {
+            String::new()
+        } else {
+            format!("{suffix}{layer}")
+        };
+        let [w_ih, w_hh, b_ih, b_hh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+            .map(|part| tensor_name(module, &format!("{part}{suffix}")));
+        ensure!(
+            layer == place,
+            "there is no layer {place} in `{module}`, though `{w_hh}` is of layer {layer}: the \
+             state dict is not whole"
+        );
+        for weight in [&w_ih, &w_hh] {
+            ensure!(
+                dict.contains(weight),
+                "tensor `{weight}` is missing, though others of its layer are there: the state \
+                 dict is not whole"
+            );
+        }
+
+        let &[rows, hidden] = dict.shape(&w_hh) else {
+            bail!(
+                "tensor `{w_hh}`: shape {:?}, expected [gates × hidden, hidden]",
+                dict.shape(&w_hh)
+            );
+        };
+        let cell = match (rows, hidden) {
+            (0, _) | (_, 0) => {
+                bail!("tensor `{w_hh}`: shape [{rows}, {hidden}], expected no empty dimension")
+            }
+            _ if rows == hidden => match options.nonlinearity {
+                Some(Nonlinearity::Tanh) => Cell::RnnTanh,
+                Some(Nonlinearity::Relu) => Cell::RnnRelu,
+                None => bail!(
+                    "tensor `{w_hh}`: shape [{rows}, {hidden}] is an nn.RNN, and a state dict does \
+                     not say whether it used tanh or ReLU: give --nonlinearity tanh or relu"
+                ),
+            },
+            _ if rows == 4 * hidden => Cell::Lstm,
+            _ if rows == 3 * hidden => match options.gru_reset {
+                GruReset::After => Cell::GruResetAfter,
+                GruReset::Before => Cell::GruResetBefore,
+            },
+            _ => bail!(
+                "tensor `{w_hh}`: shape [{rows}, {hidden}], expected {hidden} (RNN), {} (GRU) or {} \
+                 (LSTM) rows for {hidden} columns: other cells are not supported",
+                3 * hidden,
+                4 * hidden
+            ),
+        };
+        let inputs = match dict.shape(&w_ih) {
+            &[_, inputs] if inputs > 0 => inputs,
+            other => bail!("tensor `{w_ih}`: shape {other:?}, expected [{rows}, inputs]"),
+        };
+        if let Some(below) = cells.last() {
+            ensure!(
+                cell == below.cell && hidden == below.hidden,
+                "tensor `{w_hh}`: shape [{rows}, {hidden}], expected [{0} × {1}, {1}] like the \
+                 layer before it: layers of one module have one kind and width",
+                below.cell.gates(),
+                below.hidden
+            );
+        }
+        let expected = cells.last().map_or(inputs, |below| below.hidden);
+        let why = if place == 0 {
+            format!("with the rows of `{w_hh}`")
+        } else {
+            format!("with the rows of `{w_hh}` and the width of the layer before it")
+        };
+
+        // PyTorch has both bias vectors or neither.
+        let bias = |name: &str, other: &str| match dict.contains(name) {
+            true => dict.read(name, &[rows], &format!("like the rows of `{w_hh}`")),
+            false if dict.contains(other) => bail!(
+                "tensor `{name}` is missing, though `{other}` is there: the state dict is not whole"
+            ),
+            false => Ok(vec![0.0; rows]),
+        };
+        cells.push(Recurrent {
+            cell,
+            inputs,
+            hidden,
+            b_ih: bias(&b_ih, &b_hh)?,
+            b_hh: bias(&b_hh, &b_ih)?,
+            w_ih: dict.read(&w_ih, &[rows, expected], &why)?,
+            w_hh: dict.read(&w_hh, &[rows, hidden], "")?,
+        });
+    }
+    Ok(cells)
+}

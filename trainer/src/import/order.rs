@@ -1,0 +1,201 @@
+//! The order of the modules: an embedding perhaps, then cells, then dense layers.
+//!
+//! A chain in which every module takes as many values as the one before it gives. All orders are
+//! tried; if exactly one fits, it is the network's. If several do, the user says which, because the
+//! file cannot. Modules with the same numbers in them (an output layer tied to the embedding) are
+//! interchangeable and count once.
+
+use anyhow::{Result, bail, ensure};
+
+use super::modules::{Matrix, Module, Weights};
+
+/// More modules than this are not tried in all orders.
+const MOST: usize = 10;
+
+/// How far a chain has come, and how many values its last module gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Start,
+    Embedded(usize),
+    Stepped(usize),
+    Mapped(usize),
+}
+
+/// Puts the modules in order.
+pub(super) fn chain(modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>> {
+    let path = if order.is_empty() {
+        derived(&modules)?
+    } else {
+        stated(&modules, order)?
+    };
+    let mut modules: Vec<Option<Module>> = modules.into_iter().map(Some).collect();
+    Ok(path.into_iter().filter_map(|i| modules[i].take()).collect())
+}
+
+/// The stage after `module`, or what keeps it from standing here.
+fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
+    let wrong_width = |rows: usize, found: usize, width: usize| {
+        format!(
+            "tensor `{}`: shape [{rows}, {found}], expected [{rows}, {width}], as the module before \
+             it gives {width} values",
+            module.entry
+        )
+    };
+    match (stage, &module.weights) {
+        (Stage::Start, Weights::Cells(cells)) => Ok(Stage::Stepped(cells[cells.len() - 1].hidden)),
+        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells(cells)) => {
+            let first = &cells[0];
+            if first.inputs == width {
+                return Ok(Stage::Stepped(cells[cells.len() - 1].hidden));
+            }
+            let rows = first.cell.gates() * first.hidden;
+            Err(wrong_width(rows, first.inputs, width))
+        }
+        (Stage::Mapped(_), Weights::Cells(_)) => {
+            Err(format!("{} cannot follow an nn.Linear", module.label()))
+        }
+        (
+            Stage::Start,
+            Weights::Matrix(Matrix {
+                cols, bias: None, ..
+            }),
+        ) => Ok(Stage::Embedded(*cols)),
+        (Stage::Start, Weights::Matrix(Matrix { bias: Some(_), .. })) => Err(format!(
+            "{} has a bias, so it is an nn.Linear, and cannot stand before the first cell",
+            module.label()
+        )),
+        (Stage::Embedded(_), Weights::Matrix(_)) => Err(format!(
+            "{} cannot stand between an nn.Embedding and a cell",
+            module.label()
+        )),
+        (Stage::Stepped(width) | Stage::Mapped(width), Weights::Matrix(matrix)) => {
+            if matrix.cols == width {
+                return Ok(Stage::Mapped(matrix.rows));
+            }
+            Err(wrong_width(matrix.rows, matrix.cols, width))
+        }
+    }
+}
+
+/// The order given by `--order`, checked.
+fn stated(modules: &[Module], order: &[String]) -> Result<Vec<usize>> {
+    let all = || {
+        modules
+            .iter()
+            .map(Module::label)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut path = Vec::new();
+    let mut stage = Stage::Start;
+    for name in order {
+        let Some(i) = modules.iter().position(|m| m.flag_name() == name) else {
+            bail!(
+                "--order: there is no module `{name}`, expected some order of {}",
+                all()
+            );
+        };
+        ensure!(
+            !path.contains(&i),
+            "--order: `{name}` is there twice, expected each module once"
+        );
+        stage = follow(stage, &modules[i])
+            .or_else(|reason| bail!("--order: at `{name}`: {reason}: give another order"))?;
+        path.push(i);
+    }
+    if let Some((_, left)) = modules.iter().enumerate().find(|(i, _)| !path.contains(i)) {
+        bail!(
+            "--order: {} is not in it: name it, or leave it out with --ignore",
+            left.label()
+        );
+    }
+    Ok(path)
+}
+
+/// The only order that fits.
+fn derived(modules: &[Module]) -> Result<Vec<usize>> {
+    let labels = |path: &[usize]| path.iter().map(|&i| modules[i].label()).collect::<Vec<_>>();
+    let flag = |path: &[usize]| {
+        let names: Vec<_> = path.iter().map(|&i| modules[i].flag_name()).collect();
+        format!("--order {}", names.join(","))
+    };
+    ensure!(
+        modules.len() <= MOST,
+        "{} modules, expected at most {MOST} without --order: give their order, or leave out what \
+         does not belong with --ignore: {}",
+        modules.len(),
+        labels(&(0..modules.len()).collect::<Vec<_>>()).join(", ")
+    );
+
+    let mut search = Search {
+        modules,
+        found: Vec::new(),
+        deepest: Vec::new(),
+        stopped: Vec::new(),
+    };
+    search.extend(&mut Vec::new(), Stage::Start);
+    match &search.found[..] {
+        [path] => Ok(path.clone()),
+        [] => bail!(
+            "the modules do not fit together, expected [nn.Embedding], cells, [nn.Linear ...]: \
+             after {}, {}: leave out what does not belong with --ignore",
+            match &search.deepest[..] {
+                [] => "the input".to_owned(),
+                deepest => labels(deepest).join(", "),
+            },
+            search.stopped.join("; ")
+        ),
+        [one, other, ..] => bail!(
+            "the modules fit together in several orders, and a state dict does not say which it \
+             was: give {} or {} or another",
+            flag(one),
+            flag(other)
+        ),
+    }
+}
+
+struct Search<'a> {
+    modules: &'a [Module],
+    /// Complete orders; two are enough to know that there is a choice.
+    found: Vec<Vec<usize>>,
+    /// The longest incomplete order, and what kept each remaining module from following it.
+    deepest: Vec<usize>,
+    stopped: Vec<String>,
+}
+
+impl Search<'_> {
+    fn extend(&mut self, path: &mut Vec<usize>, stage: Stage) {
+        if self.found.len() == 2 {
+            return;
+        }
+        if path.len() == self.modules.len() {
+            // An order that ends with the embedding has no cell, and there is always a cell.
+            self.found.push(path.clone());
+            return;
+        }
+        let mut tried: Vec<usize> = Vec::new();
+        let mut stopped = Vec::new();
+        for (i, module) in self.modules.iter().enumerate() {
+            if path.contains(&i)
+                || tried
+                    .iter()
+                    .any(|&t| self.modules[t].weights == module.weights)
+            {
+                continue;
+            }
+            match follow(stage, module) {
+                Ok(next) => {
+                    tried.push(i);
+                    path.push(i);
+                    self.extend(path, next);
+                    path.pop();
+                }
+                Err(reason) => stopped.push(reason),
+            }
+        }
+        if tried.is_empty() && (self.stopped.is_empty() || path.len() > self.deepest.len()) {
+            self.deepest = path.clone();
+            self.stopped = stopped;
+        }
+    }
+}

@@ -1,0 +1,590 @@
+//! State dicts made here: what is read, what is asked for, what is refused.
+
+mod shown;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use kinglet_trainer::import::safetensors;
+use kinglet_trainer::net::{Cell, Layer};
+use kinglet_trainer::package::{Input, Package};
+use safetensors::{Dtype, tensor::TensorView};
+use shown::{options, structure};
+
+/// A state dict to write: names with shapes, filled with small distinct numbers.
+#[derive(Default)]
+struct Dict {
+    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
+    metadata: HashMap<String, String>,
+}
+
+impl Dict {
+    fn of(tensors: &[(&str, &[usize])]) -> Self {
+        tensors
+            .iter()
+            .fold(Dict::default(), |dict, (name, shape)| dict.and(name, shape))
+    }
+
+    fn and(mut self, name: &str, shape: &[usize]) -> Self {
+        let seed = self.tensors.len() as f32;
+        let values = (0..shape.iter().product::<usize>()).map(|i| seed + i as f32 / 64.0);
+        let bytes = values.flat_map(f32::to_le_bytes).collect();
+        self.tensors
+            .insert(name.to_owned(), (Dtype::F32, shape.to_vec(), bytes));
+        self
+    }
+
+    fn raw(mut self, name: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) -> Self {
+        self.tensors
+            .insert(name.to_owned(), (dtype, shape.to_vec(), bytes));
+        self
+    }
+
+    fn alias(mut self, removed: &str, kept: &str) -> Self {
+        self.metadata.insert(removed.to_owned(), kept.to_owned());
+        self
+    }
+
+    /// A recurrent layer with biases; `suffix` is `_l0` and the like.
+    fn cell(self, prefix: &str, suffix: &str, gates: usize, inputs: usize, hidden: usize) -> Self {
+        let rows = gates * hidden;
+        self.and(&format!("{prefix}weight_ih{suffix}"), &[rows, inputs])
+            .and(&format!("{prefix}weight_hh{suffix}"), &[rows, hidden])
+            .and(&format!("{prefix}bias_ih{suffix}"), &[rows])
+            .and(&format!("{prefix}bias_hh{suffix}"), &[rows])
+    }
+
+    fn linear(self, prefix: &str, inputs: usize, outputs: usize) -> Self {
+        self.and(&format!("{prefix}.weight"), &[outputs, inputs])
+            .and(&format!("{prefix}.bias"), &[outputs])
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
+            (
+                name.clone(),
+                TensorView::new(*dtype, shape.clone(), bytes).unwrap(),
+            )
+        });
+        safetensors::serialize(views, Some(self.metadata.clone())).unwrap()
+    }
+
+    fn import(&self, flags: &str) -> Result<Package, String> {
+        import_bytes(&self.bytes(), flags)
+    }
+
+    fn structure(&self, flags: &str) -> String {
+        structure(&self.import(flags).unwrap().net)
+    }
+
+    /// The message, without the path that it begins with.
+    fn error(&self, flags: &str) -> String {
+        self.import(flags)
+            .expect_err("the import should have been refused")
+    }
+}
+
+/// A file of this test run.
+fn scratch(extension: &str, bytes: &[u8]) -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("import-{number}.{extension}"));
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn import_bytes(bytes: &[u8], flags: &str) -> Result<Package, String> {
+    let path = scratch("safetensors", bytes);
+    let result = safetensors(&path, &options(flags));
+    fs::remove_file(&path).unwrap();
+    result.map_err(|e| {
+        let message = e.to_string();
+        let start = format!("{}: ", path.display());
+        message
+            .strip_prefix(&start)
+            .unwrap_or_else(|| panic!("no path: {message}"))
+            .to_owned()
+    })
+}
+
+/// Asserts that a message has all these parts.
+#[track_caller]
+fn says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "no {part:?} in: {message}");
+    }
+}
+
+#[test]
+fn any_prefix_will_do() {
+    for prefix in ["", "rnn.", "module.model.0.", "_orig_mod.enc."] {
+        let dict = Dict::default()
+            .cell(prefix, "_l0", 4, 3, 5)
+            .linear("out", 5, 2);
+        assert_eq!(dict.structure(""), "lstm 3>5, dense 5>2", "{prefix}");
+    }
+    // nn.Sequential numbers its modules.
+    let dict = Dict::default()
+        .cell("0.", "_l0", 3, 3, 5)
+        .linear("1.0", 5, 4)
+        .linear("1.2", 4, 1);
+    assert_eq!(
+        dict.structure("--between tanh"),
+        "gru-after 3>5, dense 5>4 tanh, dense 4>1"
+    );
+    assert_eq!(
+        dict.structure("--between none"),
+        "gru-after 3>5, dense 5>4, dense 4>1"
+    );
+}
+
+#[test]
+fn cell_classes_are_read_like_layers() {
+    let dict = Dict::default()
+        .cell("a.", "", 4, 3, 5)
+        .cell("b.", "", 3, 5, 4);
+    assert_eq!(dict.structure(""), "lstm 3>5, gru-after 5>4");
+}
+
+#[test]
+fn ten_layers_are_read_in_numeric_order() {
+    let mut dict = Dict::default();
+    for layer in 0..11 {
+        dict = dict.cell("rnn.", &format!("_l{layer}"), 1, 2, 2);
+    }
+    let package = dict.import("--nonlinearity relu").unwrap();
+    let first = |l: &Layer| {
+        if let Layer::Recurrent(r) = l {
+            r.w_ih[0]
+        } else {
+            panic!()
+        }
+    };
+    let firsts: Vec<f32> = package.net.layers.iter().map(first).collect();
+    assert_eq!(firsts, (0..11).map(|l| 4.0 * l as f32).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_float_type_is_converted() {
+    let values = [0.5f32, -1.25, 3.0, -0.0625];
+    let f64s = values
+        .iter()
+        .flat_map(|v| f64::from(*v).to_le_bytes())
+        .collect();
+    let f16s = values
+        .iter()
+        .flat_map(|v| half::f16::from_f32(*v).to_le_bytes())
+        .collect();
+    let bf16s = values
+        .iter()
+        .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
+        .collect();
+    for (dtype, bytes) in [(Dtype::F64, f64s), (Dtype::F16, f16s), (Dtype::BF16, bf16s)] {
+        let dict = Dict::of(&[("weight_ih_l0", &[4, 1]), ("weight_hh_l0", &[4, 1])]).raw(
+            "weight_ih_l0",
+            dtype,
+            &[4, 1],
+            bytes,
+        );
+        let package = dict.import("").unwrap();
+        let Layer::Recurrent(r) = &package.net.layers[0] else {
+            panic!()
+        };
+        assert_eq!(
+            (r.cell, &r.w_ih[..]),
+            (Cell::Lstm, &values[..]),
+            "{dtype:?}"
+        );
+    }
+    let dict = Dict::of(&[("weight_ih_l0", &[4, 1]), ("weight_hh_l0", &[4, 1])]).raw(
+        "weight_ih_l0",
+        Dtype::I8,
+        &[4, 1],
+        vec![0; 4],
+    );
+    says(
+        &dict.error(""),
+        &["`weight_ih_l0`", "I8", "expected F32", "model.float()"],
+    );
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused() {
+    for (value, shown) in [(f64::NAN, "NaN"), (1e300, "inf")] {
+        let bytes = [1.0, 2.0, value, 4.0]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        let dict = Dict::default().and("weight_ih_l0", &[4, 1]).raw(
+            "weight_hh_l0",
+            Dtype::F64,
+            &[4, 1],
+            bytes,
+        );
+        says(&dict.error(""), &["`weight_hh_l0`", shown, "index 2"]);
+    }
+}
+
+#[test]
+fn a_tied_output_layer_is_read_from_the_metadata() {
+    let dict = Dict::default()
+        .and("embed.weight", &[9, 6])
+        .cell("rnn.", "_l0", 4, 6, 6)
+        .and("out.bias", &[9])
+        .alias("out.weight", "embed.weight");
+    let package = dict.import("").unwrap();
+    assert_eq!(
+        structure(&package.net),
+        "embedding 9x6, lstm 6>6, dense 6>9"
+    );
+    let [Layer::Embedding(e), _, Layer::Dense(d)] = &package.net.layers[..] else {
+        panic!()
+    };
+    assert_eq!(e.table, d.weight);
+
+    // Without a bias either matrix could be the embedding, but they are the same.
+    let dict = Dict::default()
+        .and("embed.weight", &[9, 6])
+        .cell("rnn.", "_l0", 3, 6, 6)
+        .alias("out.weight", "embed.weight");
+    assert_eq!(
+        dict.structure(""),
+        "embedding 9x6, gru-after 6>6, dense 6>9"
+    );
+}
+
+#[test]
+fn what_a_state_dict_leaves_open_is_asked_for() {
+    let rnn = Dict::default()
+        .cell("rnn.", "_l0", 1, 3, 5)
+        .linear("fc", 5, 2);
+    says(
+        &rnn.error(""),
+        &[
+            "`rnn.weight_hh_l0`",
+            "[5, 5]",
+            "--nonlinearity tanh or relu",
+        ],
+    );
+
+    let mlp = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .linear("a", 5, 6)
+        .linear("b", 6, 2);
+    says(
+        &mlp.error(""),
+        &[
+            "`a` (Linear 5 → 6), `b` (Linear 6 → 2)",
+            "--between relu, tanh or none",
+        ],
+    );
+
+    let same = Dict::default()
+        .cell("first.", "_l0", 4, 5, 5)
+        .cell("after.", "_l0", 4, 5, 5)
+        .linear("fc", 5, 1);
+    says(
+        &same.error(""),
+        &[
+            "several orders",
+            "--order after,first,fc",
+            "--order first,after,fc",
+        ],
+    );
+    let package = same.import("--order first,after,fc").unwrap();
+    let Layer::Recurrent(r) = &package.net.layers[0] else {
+        panic!()
+    };
+    assert_eq!(r.w_ih[0], 0.0, "`first` was made first");
+
+    // An embedding or a linear layer without bias: the sizes fit both.
+    let table = Dict::default()
+        .and("embed.weight", &[7, 5])
+        .cell("rnn.", "_l0", 3, 5, 5)
+        .and("out.weight", &[7, 5]);
+    says(
+        &table.error(""),
+        &[
+            "several orders",
+            "--order embed,rnn,out",
+            "--order out,rnn,embed",
+        ],
+    );
+    let nameless = Dict::default()
+        .cell("", "_l0", 3, 5, 5)
+        .and("table.weight", &[5, 5]);
+    says(&nameless.error(""), &["--order .,table", "--order table,."]);
+    assert_eq!(
+        nameless.structure("--order .,table"),
+        "gru-after 5>5, dense 5>5"
+    );
+    assert_eq!(
+        nameless.structure("--order table,."),
+        "embedding 5x5, gru-after 5>5"
+    );
+}
+
+#[test]
+fn a_wrong_order_is_explained() {
+    let dict = Dict::default()
+        .and("embed.weight", &[7, 3])
+        .cell("a.", "_l0", 4, 3, 5)
+        .cell("b.", "_l0", 4, 5, 4)
+        .linear("fc", 4, 2);
+    assert_eq!(
+        dict.structure(""),
+        "embedding 7x3, lstm 3>5, lstm 5>4, dense 4>2"
+    );
+    for (order, parts) in [
+        ("embed,a,b", ["`fc` (Linear 4 → 2)", "--ignore"]),
+        ("embed,a,b,fc,x", ["no module `x`", "`a` (LSTM 3 → 5)"]),
+        ("embed,a,a,b,fc", ["`a` is there twice", "each module once"]),
+        (
+            "embed,b,a,fc",
+            ["tensor `b.weight_ih_l0`: shape [16, 5]", "expected [16, 3]"],
+        ),
+        (
+            "embed,a,fc,b",
+            ["tensor `fc.weight`: shape [2, 4]", "expected [2, 5]"],
+        ),
+        (
+            "fc,embed,a,b",
+            ["`fc` (Linear 4 → 2) has a bias", "before the first cell"],
+        ),
+        (
+            "embed,fc,a,b",
+            ["`fc` (Linear 4 → 2) cannot stand between", "nn.Embedding"],
+        ),
+        ("embed", ["`a` (LSTM 3 → 5) is not in it", "--ignore"]),
+    ] {
+        says(
+            &dict.error(&format!("--order {order}")),
+            &["--order: ", parts[0], parts[1]],
+        );
+    }
+}
+
+#[test]
+fn modules_that_do_not_fit_are_named_with_both_shapes() {
+    let dict = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .linear("fc", 7, 2);
+    says(
+        &dict.error(""),
+        &[
+            "after `rnn` (LSTM 3 → 5)",
+            "tensor `fc.weight`: shape [2, 7], expected [2, 5]",
+        ],
+    );
+    let dict = Dict::default()
+        .linear("in", 3, 4)
+        .cell("rnn.", "_l0", 4, 4, 5)
+        .linear("out", 5, 2);
+    says(&dict.error(""), &["`in.weight`: shape [4, 3]", "--ignore"]);
+}
+
+#[test]
+fn what_cannot_run_is_refused() {
+    let reverse = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .cell("rnn.", "_l0_reverse", 4, 3, 5);
+    says(&reverse.error(""), &["_l0_reverse`", "bidirectional=False"]);
+
+    let projected = Dict::of(&[
+        ("weight_ih_l0", &[20, 3]),
+        ("weight_hh_l0", &[20, 2]),
+        ("weight_hr_l0", &[2, 5]),
+    ]);
+    says(&projected.error(""), &["`weight_hr_l0`", "proj_size"]);
+
+    let other = Dict::of(&[("weight_ih_l0", &[10, 3]), ("weight_hh_l0", &[10, 5])]);
+    says(
+        &other.error(""),
+        &[
+            "`weight_hh_l0`",
+            "[10, 5]",
+            "expected 5 (RNN), 15 (GRU) or 20 (LSTM)",
+        ],
+    );
+
+    let vector = Dict::of(&[("weight_ih_l0", &[20]), ("weight_hh_l0", &[20, 5])]);
+    says(
+        &vector.error(""),
+        &["`weight_ih_l0`: shape [20], expected [20, inputs]"],
+    );
+
+    let rows = Dict::of(&[("weight_ih_l0", &[15, 3]), ("weight_hh_l0", &[20, 5])]);
+    says(
+        &rows.error(""),
+        &[
+            "`weight_ih_l0`: shape [15, 3], expected [20, 3]",
+            "`weight_hh_l0`",
+        ],
+    );
+
+    let empty = Dict::of(&[("weight_ih_l0", &[0, 3]), ("weight_hh_l0", &[0, 0])]);
+    says(&empty.error(""), &["shape [0, 0]", "no empty dimension"]);
+
+    let none = Dict::default().linear("fc", 3, 2);
+    says(
+        &none.error(""),
+        &["no nn.RNN, nn.LSTM or nn.GRU", "`fc.weight`"],
+    );
+}
+
+#[test]
+fn a_state_dict_with_holes_is_refused() {
+    let lstm = || Dict::default().cell("rnn.", "_l0", 4, 3, 5);
+    for name in [
+        "rnn.weight_ih_l0",
+        "rnn.weight_hh_l0",
+        "rnn.bias_ih_l0",
+        "rnn.bias_hh_l0",
+    ] {
+        let mut dict = lstm();
+        dict.tensors.remove(name);
+        says(
+            &dict.error(""),
+            &[&format!("tensor `{name}` is missing"), "not whole"],
+        );
+    }
+    let gap = lstm().cell("rnn.", "_l2", 4, 5, 5);
+    says(
+        &gap.error(""),
+        &["no layer 1 in `rnn`", "`rnn.weight_hh_l2`"],
+    );
+    let wide = lstm().cell("rnn.", "_l1", 4, 6, 5);
+    says(
+        &wide.error(""),
+        &["`rnn.weight_ih_l1`: shape [20, 6], expected [20, 5]"],
+    );
+    let kind = lstm().cell("rnn.", "_l1", 3, 5, 5);
+    says(
+        &kind.error(""),
+        &["`rnn.weight_hh_l1`: shape [15, 5], expected [4 × 5, 5]"],
+    );
+    let bias = lstm().and("fc.weight", &[2, 5]).and("fc.bias", &[3]);
+    says(
+        &bias.error(""),
+        &["`fc.bias`: shape [3], expected [2]", "`fc.weight`"],
+    );
+}
+
+#[test]
+fn unknown_tensors_are_refused_unless_ignored() {
+    let dict = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .and("norm.weight", &[5])
+        .and("norm.bias", &[5])
+        .and("tied.bias", &[5])
+        .and("rnn.weight_ih_l00", &[20, 3]);
+    says(
+        &dict.error(""),
+        &[
+            "`norm.weight` [5], ",
+            "`norm.bias` [5]",
+            "`tied.bias` [5]",
+            "`rnn.weight_ih_l00` [20, 3]",
+        ],
+    );
+    says(
+        &dict.error("--ignore norm. --ignore rnn.weight_ih_l00"),
+        &["`tied.bias` [5]; if"],
+    );
+    let flags = "--ignore norm --ignore tied --ignore rnn.weight_ih_l00";
+    assert_eq!(dict.structure(flags), "lstm 3>5");
+
+    // One half of an encoder and decoder.
+    let both = Dict::default()
+        .cell("encoder.", "_l0", 4, 3, 5)
+        .cell("decoder.", "_l0", 4, 2, 5);
+    assert_eq!(both.structure("--ignore decoder."), "lstm 3>5");
+    assert_eq!(both.structure("--ignore encoder."), "lstm 2>5");
+    says(
+        &both.error("--ignore encoder --ignore decoder"),
+        &["no tensor in it"],
+    );
+}
+
+#[test]
+fn tokens_are_named_by_a_file() {
+    let dict = Dict::default()
+        .and("embed.weight", &[4, 3])
+        .cell("rnn.", "_l0", 3, 3, 6);
+    let with = |text: &str| {
+        let path = scratch("txt", text.as_bytes());
+        let result = dict.import(&format!("--tokens {}", path.display()));
+        fs::remove_file(path).unwrap();
+        result
+    };
+    let Input::Tokens(tokens) = with("h\n \n\\n\n\\\\\n").unwrap().input else {
+        panic!()
+    };
+    assert_eq!(tokens, ["h", " ", "\n", "\\"]);
+    says(&with("h\ne\nl\n").unwrap_err(), &["3 lines, expected 4"]);
+    says(
+        &with("h\ne\nl\nh\n").unwrap_err(),
+        &["line 4", "\"h\"", "line 1"],
+    );
+    says(
+        &with("h\ne\n\\x\no\n").unwrap_err(),
+        &["line 3", "backslash"],
+    );
+    says(
+        &dict.error("--tokens does-not-exist"),
+        &["--tokens does-not-exist: cannot be read"],
+    );
+
+    let features = Dict::default().cell("rnn.", "_l0", 3, 3, 6);
+    says(
+        &features.error("--tokens any"),
+        &["--tokens", "nn.Embedding", "there is none"],
+    );
+}
+
+#[test]
+fn flags_that_need_what_is_not_there_are_refused() {
+    let bare = Dict::default().cell("rnn.", "_l0", 3, 3, 6);
+    says(
+        &bare.error("--head softmax"),
+        &["--head needs an nn.Linear"],
+    );
+    says(
+        &bare.error("--predicts next-token"),
+        &["needs an nn.Embedding"],
+    );
+    let tokens = Dict::default()
+        .and("embed.weight", &[4, 3])
+        .cell("rnn.", "_l0", 3, 3, 6);
+    says(
+        &tokens.error("--predicts next-token"),
+        &["4 tokens", "6 outputs"],
+    );
+}
+
+#[test]
+fn other_files_are_refused() {
+    says(
+        &import_bytes(b"PK\x03\x04 and so on", "").unwrap_err(),
+        &["torch.save", "save_file("],
+    );
+    says(
+        &import_bytes(b"", "").unwrap_err(),
+        &["not a whole safetensors file (0 bytes)"],
+    );
+    let whole = Dict::default().cell("rnn.", "_l0", 3, 3, 6).bytes();
+    for length in 0..whole.len() {
+        says(
+            &import_bytes(&whole[..length], "").unwrap_err(),
+            &["not a whole safetensors file"],
+        );
+    }
+    let missing = safetensors(Path::new("does-not-exist"), &options(""))
+        .unwrap_err()
+        .to_string();
+    says(&missing, &["does-not-exist: cannot be read"]);
+}

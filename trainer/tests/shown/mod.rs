@@ -1,0 +1,57 @@
+//! Import flags from text, and networks as text.
+
+use clap::Parser;
+use kinglet_trainer::import::ImportOptions;
+use kinglet_trainer::net::{Activation, Cell, Layer, Network};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    options: ImportOptions,
+}
+
+/// Flags as they are written on the command line.
+pub fn options(flags: &str) -> ImportOptions {
+    Line::try_parse_from(["import"].into_iter().chain(flags.split_whitespace()))
+        .unwrap()
+        .options
+}
+
+/// One line per network: what was read, in order.
+pub fn structure(net: &Network) -> String {
+    let layer = |layer: &Layer| match layer {
+        Layer::Embedding(e) => {
+            assert_eq!(e.table.len(), e.vocab * e.dim);
+            format!("embedding {}x{}", e.vocab, e.dim)
+        }
+        Layer::Recurrent(r) => {
+            let rows = r.cell.gates() * r.hidden;
+            assert_eq!(r.w_ih.len(), rows * r.inputs);
+            assert_eq!(r.w_hh.len(), rows * r.hidden);
+            assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, rows));
+            let cell = match r.cell {
+                Cell::RnnTanh => "tanh",
+                Cell::RnnRelu => "relu",
+                Cell::Lstm => "lstm",
+                Cell::GruResetAfter => "gru-after",
+                Cell::GruResetBefore => "gru-before",
+            };
+            format!("{cell} {}>{}", r.inputs, r.hidden)
+        }
+        Layer::Dense(d) => {
+            assert_eq!(
+                (d.weight.len(), d.bias.len()),
+                (d.outputs * d.inputs, d.outputs)
+            );
+            let activation = match d.activation {
+                Activation::Identity => "",
+                Activation::Relu => " relu",
+                Activation::Tanh => " tanh",
+                Activation::Sigmoid => " sigmoid",
+                Activation::Softmax => " softmax",
+            };
+            format!("dense {}>{}{activation}", d.inputs, d.outputs)
+        }
+    };
+    net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")
+}

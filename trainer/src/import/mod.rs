@@ -8,8 +8,8 @@
 //!
 //! What is derived: the cell from the rows of `weight_hh` (`H`, `3H` or `4H` rows of `H` columns
 //! are RNN, GRU, LSTM; no other reading exists), and the order of the modules from their widths,
-//! where only one order fits. The steps are [`state_dict`] (bytes to f32 tensors), [`modules`]
-//! (tensors to modules), [`order`] (modules to a chain) and, here, the chain to a [`Package`].
+//! where only one order fits. The steps are `state_dict` (bytes to f32 tensors), `modules`
+//! (tensors to modules), `order` (modules to a chain) and, here, the chain to a [`Package`].
 
 mod modules;
 mod order;

@@ -1,0 +1,169 @@
+//! Dense layer: `y = f(W x + b)`.
+//!
+//! In integers its inputs are always `i16` (2^-12), also in `W8A8` models: the layer is small, and a
+//! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
+//! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
+
+use super::{FloatMatrix, TILE, multiply_q, panels, tiles};
+use crate::format::{Activation, Format, LoadError, Tensors, pad};
+use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::num::{SEGMENTS_512, shift_round, softmax, softmax_q15};
+
+#[derive(Debug, Clone, Copy)]
+enum Weights<'a> {
+    Float {
+        w: FloatMatrix<'a>,
+        bias: &'a [Panel<f32>],
+    },
+    Integer {
+        w: &'a [i8],
+        bias: &'a [Panel<i32>],
+        m: &'a [Panel<i32>],
+    },
+}
+
+/// A dense layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dense<'a> {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    requant_shift: u8,
+    frac: i8,
+    last: bool,
+    weights: Weights<'a>,
+}
+
+/// Sizes of a dense layer, as the header has them.
+pub(crate) struct DenseSpec {
+    pub(crate) format: Format,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) activation: Activation,
+    pub(crate) requant_shift: u8,
+    pub(crate) frac: i8,
+    pub(crate) last: bool,
+}
+
+impl<'a> Dense<'a> {
+    /// Tensors: weights, bias and, for integers, row multipliers.
+    pub(crate) fn take(t: &mut Tensors<'a>, spec: DenseSpec) -> Result<Self, LoadError> {
+        let DenseSpec {
+            format,
+            inputs,
+            outputs,
+            activation,
+            requant_shift,
+            frac,
+            last,
+        } = spec;
+        if requant_shift > 31 {
+            let (what, found) = ("requantization shift", requant_shift as usize);
+            return Err(LoadError::Size {
+                what,
+                found,
+                max: 31,
+            });
+        }
+        let free = last && matches!(activation, Activation::Identity | Activation::Softmax);
+        if format.is_integer() && !(if free { -16..=15 } else { 12..=12 }).contains(&frac) {
+            return Err(LoadError::Value {
+                what: "fraction bits of dense layer",
+                index: 0,
+            });
+        }
+        let rows = panels(outputs);
+        let weights = if format.is_integer() {
+            Weights::Integer {
+                w: t.take(rows * LANES * pad(inputs, BLOCK))?,
+                bias: t.take(rows)?,
+                m: t.take(rows)?,
+            }
+        } else {
+            let w = FloatMatrix::take(t, format, rows * LANES * inputs)?;
+            Weights::Float {
+                w,
+                bias: t.take(rows)?,
+            }
+        };
+        Ok(Dense {
+            inputs,
+            outputs,
+            activation,
+            requant_shift,
+            frac,
+            last,
+            weights,
+        })
+    }
+
+    /// Fraction bits of the outputs in integers.
+    pub(crate) fn output_frac(&self) -> i8 {
+        match self.activation {
+            Activation::Identity | Activation::Relu => self.frac,
+            _ if !self.last => 12,
+            Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 15,
+        }
+    }
+
+    /// In f32.
+    pub(crate) fn apply(&self, k: &Kernels, x: &[f32], y: &mut [Panel<f32>]) {
+        let Weights::Float { w, bias } = &self.weights else {
+            return;
+        };
+        for tile in tiles(y.len()) {
+            let y = &mut y[tile.clone()];
+            y.copy_from_slice(&bias[tile.clone()]);
+            w.multiply(k, y, &tile, &x[..self.inputs], Panels::DENSE);
+            match self.activation {
+                Activation::Identity | Activation::Softmax => {}
+                Activation::Relu => {
+                    for y in y.as_flattened_mut() {
+                        *y = y.max(0.0);
+                    }
+                }
+                Activation::Tanh => k.tanh_f32(y),
+                Activation::Sigmoid => k.sigmoid_f32(y),
+            }
+        }
+        if self.activation == Activation::Softmax {
+            softmax(&mut y.as_flattened_mut()[..self.outputs]);
+        }
+    }
+
+    /// In integers.
+    pub(crate) fn apply_q(&self, k: &Kernels, x: &[i16], y: &mut [Panel<i16>]) {
+        let Weights::Integer { w, bias, m } = &self.weights else {
+            return;
+        };
+        let x = super::Inputs::I16(&x[..pad(self.inputs, BLOCK)]);
+        let mut sums = [[0; LANES]; TILE];
+        for tile in tiles(y.len()) {
+            let sums = &mut sums[..tile.len()];
+            sums.copy_from_slice(&bias[tile.clone()]);
+            multiply_q(k, sums, &tile, w, x, Panels::DENSE);
+            let y = &mut y[tile.clone()];
+            k.requant(y, sums, &m[tile], self.requant_shift);
+            match self.activation {
+                Activation::Identity | Activation::Softmax => {}
+                Activation::Relu => {
+                    for y in y.as_flattened_mut() {
+                        *y = (*y).max(0);
+                    }
+                }
+                Activation::Tanh => k.tanh_q(sums, y, &SEGMENTS_512),
+                Activation::Sigmoid => k.sigmoid_q(sums, y, &SEGMENTS_512),
+            }
+            if matches!(self.activation, Activation::Tanh | Activation::Sigmoid) {
+                // Q31 to Q15 at the end of the network, to 2^-12 inside it.
+                let shift = if self.last { 16 } else { 19 };
+                for (y, &gate) in y.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                    *y = shift_round(gate >> 1, shift - 1).min(32767) as i16;
+                }
+            }
+        }
+        if self.activation == Activation::Softmax {
+            softmax_q15(&mut y.as_flattened_mut()[..self.outputs], self.frac);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Embedding: a token's row of a table. Integer rows are matrix inputs as they lie in the file, so a
+//! look-up copies nothing.
+
+use super::{FloatMatrix, Inputs, columns, f16s};
+use crate::format::{Format, LoadError, Tensors};
+use core::ops::Range;
+
+#[derive(Debug, Clone, Copy)]
+enum Table<'a> {
+    Float(FloatMatrix<'a>),
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+}
+
+/// An embedding layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Embedding<'a> {
+    vocab: usize,
+    dim: usize,
+    row: usize,
+    table: Table<'a>,
+}
+
+impl<'a> Embedding<'a> {
+    /// Tensor: `[vocab + 1, columns]`; the last row is zero, for what is no token.
+    pub(crate) fn take(
+        t: &mut Tensors<'a>,
+        format: Format,
+        vocab: usize,
+        dim: usize,
+    ) -> Result<Self, LoadError> {
+        let row = columns(format, dim);
+        let len = (vocab + 1) * row;
+        let table = match format {
+            Format::F32 => Table::Float(FloatMatrix::F32(t.take(len)?)),
+            Format::F16 => Table::Float(FloatMatrix::F16(f16s(t.take(len)?))),
+            Format::W8A8 => Table::I8(t.take(len)?),
+            Format::W8A16 => Table::I16(t.take(len)?),
+        };
+        Ok(Embedding {
+            vocab,
+            dim,
+            row,
+            table,
+        })
+    }
+
+    /// The table's row of a token; the last row, of zeros, for a number that is no token.
+    fn range(&self, token: Option<usize>) -> Range<usize> {
+        let token = token.map_or(self.vocab, |token| token.min(self.vocab));
+        token * self.row..(token + 1) * self.row
+    }
+
+    /// The vector in f32.
+    pub(crate) fn look_up(&self, token: Option<usize>, x: &mut [f32]) {
+        let range = self.range(token);
+        match self.table {
+            Table::Float(FloatMatrix::F32(table)) => x[..self.dim].copy_from_slice(&table[range]),
+            Table::Float(FloatMatrix::F16(table)) => {
+                for (x, w) in x.iter_mut().zip(&table[range]) {
+                    *x = w.to_f32_const();
+                }
+            }
+            Table::I8(_) | Table::I16(_) => {}
+        }
+    }
+
+    /// The vector as a matrix input.
+    pub(crate) fn row(&self, token: Option<usize>) -> Inputs<'a> {
+        let range = self.range(token);
+        match self.table {
+            Table::I8(table) => Inputs::I8(&table[range]),
+            Table::I16(table) => Inputs::I16(&table[range]),
+            Table::Float(_) => Inputs::I8(&[]),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Gated recurrent unit, in the two forms that are in use:
+//!
+//! ```text
+//! r = σ(W_ir x + W_hr h + b_r)
+//! z = σ(W_iz x + W_hz h + b_z)
+//! n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))     reset after the product: PyTorch, Keras, cuDNN
+//! n = tanh(W_in x + W_hn (r ⊙ h) + b_n)             reset before it: Cho et al. 2014
+//! h' = n + z ⊙ (h − n)
+//! ```
+//!
+//! After the product, the input's and the state's part of `n` need sums of their own: a panel of units
+//! has four sums, `n_x, r, z, n_h`; the input's matrix fills the first three, the state's matrix the last
+//! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
+
+use super::rnn::round_master;
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use crate::format::{Format, LoadError, Tensors};
+use crate::kernel::{Kernels, LANES, Panel, blend};
+use crate::num::{mulhi_round, narrow, shift_round};
+
+const AFTER: GateOrder = GateOrder {
+    ih: 3,
+    hh: 3,
+    stride: 4,
+};
+const RESET_UPDATE: GateOrder = GateOrder {
+    ih: 2,
+    hh: 2,
+    stride: 2,
+};
+const CANDIDATE: GateOrder = GateOrder {
+    ih: 1,
+    hh: 1,
+    stride: 1,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Weights<'a> {
+    After(Gates<'a>),
+    Before {
+        reset_update: Gates<'a>,
+        candidate: Gates<'a>,
+    },
+    AfterQ(GatesQ<'a>),
+    BeforeQ {
+        reset_update: GatesQ<'a>,
+        candidate: GatesQ<'a>,
+    },
+}
+
+/// A GRU layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gru<'a> {
+    format: Format,
+    hidden: usize,
+    weights: Weights<'a>,
+}
+
+/// Scratch that the reset-before form needs, in bytes: per padded unit the update gate, and `r ⊙ h` as
+/// an output and as a matrix input.
+pub(crate) const fn work_bytes(format: Format, padded_hidden: usize) -> usize {
+    match format {
+        Format::W8A8 => padded_hidden * 5,
+        Format::W8A16 => padded_hidden * 4,
+        Format::F32 | Format::F16 => padded_hidden * 8,
+    }
+}
+
+impl<'a> Gru<'a> {
+    pub(crate) fn take(
+        t: &mut Tensors<'a>,
+        format: Format,
+        reset_after: bool,
+        inputs: usize,
+        hidden: usize,
+        requant_shift: u8,
+    ) -> Result<Self, LoadError> {
+        let mut float = |order| Gates::take(t, format, order, inputs, hidden);
+        let weights = match (format.is_integer(), reset_after) {
+            (false, true) => Weights::After(float(AFTER)?),
+            (false, false) => Weights::Before {
+                reset_update: float(RESET_UPDATE)?,
+                candidate: float(CANDIDATE)?,
+            },
+            (true, after) => {
+                let mut integer = |order| GatesQ::take(t, order, inputs, hidden, requant_shift);
+                if after {
+                    Weights::AfterQ(integer(AFTER)?)
+                } else {
+                    let reset_update = integer(RESET_UPDATE)?;
+                    Weights::BeforeQ {
+                        reset_update,
+                        candidate: integer(CANDIDATE)?,
+                    }
+                }
+            }
+        };
+        Ok(Gru {
+            format,
+            hidden,
+            weights,
+        })
+    }
+
+    /// One step in f32; the new state also goes to `y`.
+    pub(crate) fn step(
+        &self,
+        k: &Kernels,
+        x: &[f32],
+        h: &mut [Panel<f32>],
+        y: &mut [Panel<f32>],
+        work: &mut [u8],
+    ) {
+        let mut sums = [[0.0; LANES]; GATES * TILE];
+        match &self.weights {
+            Weights::After(gates) => {
+                for tile in tiles(h.len()) {
+                    let z = gates.sums(k, &tile, x, &h.as_flattened()[..self.hidden], &mut sums);
+                    k.gru_f32(&mut y[tile.clone()], &h[tile], z);
+                }
+            }
+            Weights::Before {
+                reset_update,
+                candidate,
+            } => {
+                let work: &mut [Panel<f32>] = bytemuck::cast_slice_mut(work);
+                let (update, rest) = work.split_at_mut(h.len());
+                let reset = &mut rest[..h.len()];
+                for tile in tiles(h.len()) {
+                    let old = &h.as_flattened()[..self.hidden];
+                    let z = reset_update.sums(k, &tile, x, old, &mut sums);
+                    k.sigmoid_f32(z);
+                    for (panel, z) in tile.zip(z.as_chunks().0) {
+                        let [r, z] = z;
+                        update[panel] = *z;
+                        reset[panel] = core::array::from_fn(|unit| r[unit] * h[panel][unit]);
+                    }
+                }
+                for tile in tiles(h.len()) {
+                    let reset = &reset.as_flattened()[..self.hidden];
+                    let n = candidate.sums(k, &tile, x, reset, &mut sums);
+                    k.tanh_f32(n);
+                    for (panel, n) in tile.zip(n) {
+                        let (z, h) = (&update[panel], &h[panel]);
+                        y[panel] = core::array::from_fn(|u| n[u] + z[u] * (h[u] - n[u]));
+                    }
+                }
+            }
+            Weights::AfterQ(_) | Weights::BeforeQ { .. } => return,
+        }
+        h.copy_from_slice(y);
+    }
+
+    /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
+    pub(crate) fn step_q(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        master: &mut [Panel<i32>],
+        h: Hidden<'_>,
+        y: &mut [Panel<i16>],
+        work: &mut [u8],
+    ) {
+        let tables = tables(self.format);
+        let columns = columns(self.format, self.hidden);
+        let old = h.inputs(columns);
+        let mut space = TileQ::new();
+        match &self.weights {
+            Weights::AfterQ(gates) => {
+                for tile in tiles(master.len()) {
+                    let z = gates.preactivations(k, &tile, x, old, &mut space);
+                    k.gru_q(&mut master[tile], z, tables);
+                }
+            }
+            Weights::BeforeQ {
+                reset_update,
+                candidate,
+            } => {
+                let units = master.len() * LANES;
+                let (update, rest) = work.split_at_mut(2 * units);
+                let (reset, narrowed) = rest.split_at_mut(2 * units);
+                let update: &mut [Panel<i16>] = bytemuck::cast_slice_mut(update);
+                let reset: &mut [Panel<i16>] = bytemuck::cast_slice_mut(reset);
+                let mut gate = [[0; LANES]; TILE];
+                for tile in tiles(master.len()) {
+                    let z = reset_update.preactivations(k, &tile, x, old, &mut space);
+                    let start = tile.start;
+                    for (panel, z) in tile.zip(z.as_chunks().0) {
+                        let [r, z] = z;
+                        update[panel] = *z;
+                        let gate = &mut gate[panel - start];
+                        k.sigmoid_q(
+                            core::slice::from_mut(gate),
+                            core::slice::from_ref(r),
+                            tables,
+                        );
+                        reset[panel] = core::array::from_fn(|u| {
+                            shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
+                        });
+                    }
+                }
+                let reset = match self.format {
+                    Format::W8A8 => {
+                        let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units]);
+                        for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
+                            *narrowed = narrow(y);
+                        }
+                        Inputs::I8(&narrowed[..columns])
+                    }
+                    _ => Inputs::I16(&reset.as_flattened()[..columns]),
+                };
+                for tile in tiles(master.len()) {
+                    let n = candidate.preactivations(k, &tile, x, reset, &mut space);
+                    let mut candidate = [[0; LANES]; TILE];
+                    let mut gate = [[0; LANES]; TILE];
+                    k.tanh_q(&mut candidate[..n.len()], n, tables);
+                    k.sigmoid_q(&mut gate[..n.len()], &update[tile.clone()], tables);
+                    for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
+                        *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
+                    }
+                }
+            }
+            Weights::After(_) | Weights::Before { .. } => return,
+        }
+        round_master(master, y);
+        h.publish(y);
+    }
+}

@@ -1,0 +1,114 @@
+//! Long short-term memory (Hochreiter and Schmidhuber 1997, with forget gate):
+//!
+//! ```text
+//! i = σ(W_ii x + W_hi h + b_i)      c' = f ⊙ c + i ⊙ g
+//! f = σ(W_if x + W_hf h + b_f)      h' = o ⊙ tanh(c')
+//! g = tanh(W_ig x + W_hg h + b_g)
+//! o = σ(W_io x + W_ho h + b_o)
+//! ```
+//!
+//! The four gates of a panel of units lie side by side: `i, f, g, o`.
+
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use crate::format::{Format, LoadError, Tensors};
+use crate::kernel::{Kernels, LANES, MAX_CELL_SHIFT, Panel};
+
+const ORDER: GateOrder = GateOrder {
+    ih: 4,
+    hh: 4,
+    stride: 4,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Weights<'a> {
+    Float(Gates<'a>),
+    Integer(GatesQ<'a>),
+}
+
+/// An LSTM layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lstm<'a> {
+    format: Format,
+    hidden: usize,
+    cell_shift: u8,
+    weights: Weights<'a>,
+}
+
+impl<'a> Lstm<'a> {
+    pub(crate) fn take(
+        t: &mut Tensors<'a>,
+        format: Format,
+        inputs: usize,
+        hidden: usize,
+        requant_shift: u8,
+        cell_shift: u8,
+    ) -> Result<Self, LoadError> {
+        if cell_shift > MAX_CELL_SHIFT {
+            let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
+            return Err(LoadError::Size {
+                what: "cell shift",
+                found,
+                max,
+            });
+        }
+        let weights = if format.is_integer() {
+            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, requant_shift)?)
+        } else {
+            Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
+        };
+        Ok(Lstm {
+            format,
+            hidden,
+            cell_shift,
+            weights,
+        })
+    }
+
+    /// One step in f32; the new hidden state also goes to `y`.
+    pub(crate) fn step(
+        &self,
+        k: &Kernels,
+        x: &[f32],
+        c: &mut [Panel<f32>],
+        h: &mut [f32],
+        y: &mut [Panel<f32>],
+    ) {
+        let Weights::Float(gates) = &self.weights else {
+            return;
+        };
+        let mut sums = [[0.0; LANES]; GATES * TILE];
+        for tile in tiles(c.len()) {
+            let z = gates.sums(k, &tile, x, &h[..self.hidden], &mut sums);
+            k.lstm_f32(&mut c[tile.clone()], &mut y[tile], z);
+        }
+        h.copy_from_slice(y.as_flattened());
+    }
+
+    /// One step in integers; the new hidden state goes to `y` (2^-12).
+    pub(crate) fn step_q(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        c: &mut [Panel<i32>],
+        h: Hidden<'_>,
+        y: &mut [Panel<i16>],
+    ) {
+        let Weights::Integer(gates) = &self.weights else {
+            return;
+        };
+        let mut space = TileQ::new();
+        let old = h.inputs(columns(self.format, self.hidden));
+        for tile in tiles(c.len()) {
+            let z = gates.preactivations(k, &tile, x, old, &mut space);
+            let tables = tables(self.format);
+            k.lstm_q(
+                &mut c[tile.clone()],
+                &mut y[tile],
+                z,
+                tables,
+                self.cell_shift,
+            );
+        }
+        h.publish(y);
+    }
+}

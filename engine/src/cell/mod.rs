@@ -1,0 +1,299 @@
+//! The layers: equations, then code, side by side.
+//!
+//! A recurrent layer works in tiles of units. For a tile the sums start at the bias, take the products
+//! with the input and with the old state, become pre-activations, and update the tile's part of the
+//! state; the new matrix input is published only after the last tile, since every tile reads the old
+//! one. Results do not depend on the size of a tile.
+
+mod dense;
+mod embedding;
+mod gru;
+mod lstm;
+mod rnn;
+
+pub(crate) use dense::{Dense, DenseSpec};
+pub(crate) use embedding::Embedding;
+pub(crate) use gru::{Gru, work_bytes as gru_work_bytes};
+pub(crate) use lstm::Lstm;
+pub(crate) use rnn::Rnn;
+
+use crate::format::{Format, LoadError, Tensors, pad};
+use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, narrow};
+use core::ops::Range;
+use half::f16;
+
+/// Panels of units per tile: the sums of a tile live on the stack, 128 bytes for each panel of units.
+/// Eight keep the number of calls small on a large machine; one keeps the stack small on the others.
+const TILE: usize = if cfg!(target_pointer_width = "64") {
+    8
+} else {
+    1
+};
+/// Gates per unit at the most.
+const GATES: usize = 4;
+
+/// Panels that hold `n` rows.
+pub(crate) const fn panels(n: usize) -> usize {
+    n.div_ceil(LANES)
+}
+
+/// Columns that `n` inputs take in a matrix of this format.
+pub(crate) const fn columns(format: Format, n: usize) -> usize {
+    if format.is_integer() {
+        pad(n, BLOCK)
+    } else {
+        n
+    }
+}
+
+/// The ranges of panels that are computed together.
+fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..panels)
+        .step_by(TILE)
+        .map(move |start| start..(start + TILE).min(panels))
+}
+
+/// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` model
+/// and everything in `W8A16` is `i16`, the rest `i8`.
+#[derive(Clone, Copy)]
+pub(crate) enum Inputs<'a> {
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+}
+
+/// A layer's state as a matrix input.
+pub(crate) enum Hidden<'a> {
+    I8(&'a mut [i8]),
+    I16(&'a mut [i16]),
+}
+
+impl Hidden<'_> {
+    fn inputs(&self, columns: usize) -> Inputs<'_> {
+        match self {
+            Hidden::I8(h) => Inputs::I8(&h[..columns]),
+            Hidden::I16(h) => Inputs::I16(&h[..columns]),
+        }
+    }
+
+    /// Takes over the outputs of this step (2^-12).
+    fn publish(self, y: &[Panel<i16>]) {
+        match self {
+            Hidden::I8(h) => {
+                for (h, &y) in h.iter_mut().zip(y.as_flattened()) {
+                    *h = narrow(y);
+                }
+            }
+            Hidden::I16(h) => h.copy_from_slice(y.as_flattened()),
+        }
+    }
+}
+
+/// Activation tables of a format.
+fn tables(format: Format) -> &'static Tables {
+    if matches!(format, Format::W8A8) {
+        &SEGMENTS_256
+    } else {
+        &SEGMENTS_512
+    }
+}
+
+/// Float weights of either width.
+#[derive(Debug, Clone, Copy)]
+enum FloatMatrix<'a> {
+    F32(&'a [f32]),
+    F16(&'a [f16]),
+}
+
+impl<'a> FloatMatrix<'a> {
+    fn take(t: &mut Tensors<'a>, format: Format, len: usize) -> Result<Self, LoadError> {
+        Ok(match format {
+            Format::F16 => FloatMatrix::F16(f16s(t.take(len)?)),
+            _ => FloatMatrix::F32(t.take(len)?),
+        })
+    }
+
+    /// `sums += W x` for the panels in `range`.
+    fn multiply(
+        self,
+        k: &Kernels,
+        sums: &mut [Panel<f32>],
+        range: &Range<usize>,
+        x: &[f32],
+        panels: Panels,
+    ) {
+        let rows = weights(range, panels, x.len());
+        match self {
+            FloatMatrix::F32(w) => k.gemv_f32(sums, &w[rows], x, panels),
+            FloatMatrix::F16(w) => k.gemv_f16(sums, &w[rows], x, panels),
+        }
+    }
+}
+
+/// f16 tensors are taken as their bits.
+fn f16s(bits: &[u16]) -> &[f16] {
+    bytemuck::cast_slice(bits)
+}
+
+/// The weights of a tile.
+fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Range<usize> {
+    let per_panel = panels.group * LANES * columns;
+    tile.start * per_panel..tile.end * per_panel
+}
+
+/// `sums += W x` for the panels in `tile`, integer.
+fn multiply_q(
+    k: &Kernels,
+    sums: &mut [Panel<i32>],
+    tile: &Range<usize>,
+    w: &[i8],
+    x: Inputs<'_>,
+    panels: Panels,
+) {
+    match x {
+        Inputs::I8(x) => k.gemv_a8(sums, &w[weights(tile, panels, x.len())], x, panels),
+        Inputs::I16(x) => k.gemv_a16(sums, &w[weights(tile, panels, x.len())], x, panels),
+    }
+}
+
+/// Where the gates of a cell have their sums: a unit panel has `stride` sum panels, of which the input's
+/// matrix fills the first `ih` and the state's matrix the last `hh`.
+#[derive(Debug, Clone, Copy)]
+struct GateOrder {
+    ih: usize,
+    hh: usize,
+    stride: usize,
+}
+
+/// The gates of a float layer.
+#[derive(Debug, Clone, Copy)]
+struct Gates<'a> {
+    order: GateOrder,
+    w_ih: FloatMatrix<'a>,
+    w_hh: FloatMatrix<'a>,
+    bias: &'a [Panel<f32>],
+}
+
+impl<'a> Gates<'a> {
+    /// Tensors: `w_ih`, `w_hh`, bias.
+    fn take(
+        t: &mut Tensors<'a>,
+        format: Format,
+        order: GateOrder,
+        inputs: usize,
+        hidden: usize,
+    ) -> Result<Self, LoadError> {
+        let units = panels(hidden);
+        Ok(Gates {
+            order,
+            w_ih: FloatMatrix::take(t, format, units * order.ih * LANES * inputs)?,
+            w_hh: FloatMatrix::take(t, format, units * order.hh * LANES * hidden)?,
+            bias: t.take(units * order.stride)?,
+        })
+    }
+
+    /// Pre-activations of a tile.
+    fn sums<'s>(
+        &self,
+        k: &Kernels,
+        tile: &Range<usize>,
+        x: &[f32],
+        h: &[f32],
+        sums: &'s mut [Panel<f32>; GATES * TILE],
+    ) -> &'s mut [Panel<f32>] {
+        let GateOrder { ih, hh, stride } = self.order;
+        let sums = &mut sums[..stride * tile.len()];
+        sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
+        self.w_ih
+            .multiply(k, sums, tile, x, Panels { group: ih, stride });
+        self.w_hh.multiply(
+            k,
+            &mut sums[stride - hh..],
+            tile,
+            h,
+            Panels { group: hh, stride },
+        );
+        sums
+    }
+}
+
+/// The gates of an integer layer.
+#[derive(Debug, Clone, Copy)]
+struct GatesQ<'a> {
+    order: GateOrder,
+    w_ih: &'a [i8],
+    w_hh: &'a [i8],
+    bias: &'a [Panel<i32>],
+    m: &'a [Panel<i32>],
+    shift: u8,
+}
+
+/// Space for a tile's sums and pre-activations.
+struct TileQ {
+    sums: [Panel<i32>; GATES * TILE],
+    z: [Panel<i16>; GATES * TILE],
+}
+
+impl TileQ {
+    fn new() -> Self {
+        TileQ {
+            sums: [[0; LANES]; GATES * TILE],
+            z: [[0; LANES]; GATES * TILE],
+        }
+    }
+}
+
+impl<'a> GatesQ<'a> {
+    /// Tensors: `w_ih`, `w_hh`, bias, row multipliers.
+    fn take(
+        t: &mut Tensors<'a>,
+        order: GateOrder,
+        inputs: usize,
+        hidden: usize,
+        shift: u8,
+    ) -> Result<Self, LoadError> {
+        let units = panels(hidden);
+        if shift > 31 {
+            return Err(LoadError::Size {
+                what: "requantization shift",
+                found: shift as usize,
+                max: 31,
+            });
+        }
+        Ok(GatesQ {
+            order,
+            w_ih: t.take(units * order.ih * LANES * pad(inputs, BLOCK))?,
+            w_hh: t.take(units * order.hh * LANES * pad(hidden, BLOCK))?,
+            bias: t.take(units * order.stride)?,
+            m: t.take(units * order.stride)?,
+            shift,
+        })
+    }
+
+    /// Pre-activations (2^-12) of a tile.
+    fn preactivations<'s>(
+        &self,
+        k: &Kernels,
+        tile: &Range<usize>,
+        x: Inputs<'_>,
+        h: Inputs<'_>,
+        space: &'s mut TileQ,
+    ) -> &'s mut [Panel<i16>] {
+        let GateOrder { ih, hh, stride } = self.order;
+        let rows = stride * tile.start..stride * tile.end;
+        let sums = &mut space.sums[..rows.len()];
+        let z = &mut space.z[..rows.len()];
+        sums.copy_from_slice(&self.bias[rows.clone()]);
+        multiply_q(k, sums, tile, self.w_ih, x, Panels { group: ih, stride });
+        multiply_q(
+            k,
+            &mut sums[stride - hh..],
+            tile,
+            self.w_hh,
+            h,
+            Panels { group: hh, stride },
+        );
+        k.requant(z, sums, &self.m[rows], self.shift);
+        z
+    }
+}

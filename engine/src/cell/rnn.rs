@@ -1,0 +1,113 @@
+//! Elman network (1990): `h' = f(W_ih x + W_hh h + b)` with `f` = tanh, or max(0, ·) as PyTorch offers.
+//!
+//! In integers a rectified state is held below 4; the exporter scales the weights so that the values
+//! met in calibration stay below 1.
+
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use crate::format::{Format, LoadError, Tensors};
+use crate::kernel::{Kernels, LANES, Panel};
+use crate::num::shift_round;
+
+const ORDER: GateOrder = GateOrder {
+    ih: 1,
+    hh: 1,
+    stride: 1,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Weights<'a> {
+    Float(Gates<'a>),
+    Integer(GatesQ<'a>),
+}
+
+/// A plain recurrent layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rnn<'a> {
+    format: Format,
+    hidden: usize,
+    relu: bool,
+    weights: Weights<'a>,
+}
+
+impl<'a> Rnn<'a> {
+    pub(crate) fn take(
+        t: &mut Tensors<'a>,
+        format: Format,
+        relu: bool,
+        inputs: usize,
+        hidden: usize,
+        requant_shift: u8,
+    ) -> Result<Self, LoadError> {
+        let weights = if format.is_integer() {
+            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, requant_shift)?)
+        } else {
+            Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
+        };
+        Ok(Rnn {
+            format,
+            hidden,
+            relu,
+            weights,
+        })
+    }
+
+    /// One step in f32; the new state also goes to `y`.
+    pub(crate) fn step(&self, k: &Kernels, x: &[f32], h: &mut [f32], y: &mut [Panel<f32>]) {
+        let Weights::Float(gates) = &self.weights else {
+            return;
+        };
+        let mut sums = [[0.0; LANES]; GATES * TILE];
+        for tile in tiles(y.len()) {
+            let z = gates.sums(k, &tile, x, &h[..self.hidden], &mut sums);
+            if self.relu {
+                for z in z.as_flattened_mut() {
+                    *z = z.max(0.0);
+                }
+            } else {
+                k.tanh_f32(z);
+            }
+            y[tile].copy_from_slice(z);
+        }
+        h.copy_from_slice(y.as_flattened());
+    }
+
+    /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
+    pub(crate) fn step_q(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        master: &mut [Panel<i32>],
+        h: Hidden<'_>,
+        y: &mut [Panel<i16>],
+    ) {
+        let Weights::Integer(gates) = &self.weights else {
+            return;
+        };
+        let mut space = TileQ::new();
+        let old = h.inputs(columns(self.format, self.hidden));
+        for tile in tiles(master.len()) {
+            let z = gates.preactivations(k, &tile, x, old, &mut space);
+            let master = &mut master[tile];
+            if self.relu {
+                let z = z.as_flattened().iter();
+                for (master, &z) in master.as_flattened_mut().iter_mut().zip(z) {
+                    *master = (z.clamp(0, (1 << 14) - 1) as i32) << 17;
+                }
+            } else {
+                k.tanh_q(master, z, tables(self.format));
+                for master in master.as_flattened_mut() {
+                    *master >>= 2;
+                }
+            }
+        }
+        round_master(master, y);
+        h.publish(y);
+    }
+}
+
+/// Master states (Q29) as outputs (2^-12).
+pub(super) fn round_master(master: &[Panel<i32>], y: &mut [Panel<i16>]) {
+    for (y, &master) in y.as_flattened_mut().iter_mut().zip(master.as_flattened()) {
+        *y = shift_round(master, 17) as i16;
+    }
+}

@@ -1,0 +1,80 @@
+//! Picking a class or the next token from scores.
+
+/// Place of the largest score, the first of equals. 0 for no scores.
+pub fn argmax<T: PartialOrd>(scores: &[T]) -> usize {
+    let mut best = 0;
+    for (i, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Draws from `softmax(scores / temperature)`; the same seed gives the same draws on every machine.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    temperature: f32,
+    state: u32,
+}
+
+impl Sampler {
+    /// `temperature` 0 always picks the largest score, 1 follows the scores, more is wilder.
+    pub const fn new(temperature: f32, seed: u32) -> Self {
+        // xorshift must not start at zero.
+        Sampler {
+            temperature,
+            state: seed ^ 0x9e37_79b9 | 1,
+        }
+    }
+
+    /// The next draw from unnormalised log-scores (logits).
+    pub fn draw(&mut self, logits: &[f32]) -> usize {
+        if self.temperature <= 0.0 {
+            return argmax(logits);
+        }
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weight = |logit: f32| libm::expf((logit - max) / self.temperature);
+        let total: f32 = logits.iter().map(|&logit| weight(logit)).sum();
+        let mut left = self.uniform() * total;
+        for (i, &logit) in logits.iter().enumerate() {
+            left -= libm::expf((logit - max) / self.temperature);
+            if left < 0.0 {
+                return i;
+            }
+        }
+        argmax(logits)
+    }
+
+    /// In 0..1, 24 bits (xorshift32, Marsaglia 2003).
+    fn uniform(&mut self) -> f32 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 17;
+        self.state ^= self.state << 5;
+        (self.state >> 8) as f32 / (1 << 24) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_follow_the_scores() {
+        let mut sampler = Sampler::new(1.0, 7);
+        let logits = [0.0, libm::logf(3.0), f32::NEG_INFINITY];
+        let mut counts = [0; 3];
+        for _ in 0..10_000 {
+            counts[sampler.draw(&logits)] += 1;
+        }
+        assert!((7300..7700).contains(&counts[1]), "{counts:?}");
+        assert_eq!(counts[2], 0);
+        assert_eq!(Sampler::new(0.0, 7).draw(&logits), 1);
+    }
+
+    #[test]
+    fn argmax_takes_the_first_of_equals() {
+        assert_eq!(argmax(&[1, 3, 3]), 1);
+        assert_eq!(argmax::<f32>(&[]), 0);
+    }
+}

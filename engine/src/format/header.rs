@@ -1,0 +1,232 @@
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Most layers of a model: eight recurrent ones, an embedding before, and dense ones around them.
+pub const MAX_LAYERS: usize = 16;
+
+/// What the file says about itself; encoded with postcard.
+///
+/// Lists of names are one string with U+0000 between the names; a feature's or target's name is
+/// followed by U+0001 and its unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header<'a> {
+    /// Short name of the model.
+    pub name: &'a str,
+    /// What a step takes.
+    #[serde(borrow)]
+    pub input: Input<'a>,
+    /// What a step gives.
+    #[serde(borrow)]
+    pub output: Output<'a>,
+    /// When an output counts.
+    pub shape: Shape,
+    /// Above this an output means an alarm.
+    pub threshold: Option<f32>,
+    /// First to last.
+    pub layers: Vec<Layer, MAX_LAYERS>,
+    /// Steps with known results, at the end of the payload.
+    pub test: TestVectors,
+}
+
+/// What a step takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Input<'a> {
+    /// A vector of measurements, whose normalisation is a tensor of [`Feature`](super::Feature)s.
+    Features {
+        /// How many.
+        count: u16,
+        /// Their names and units.
+        names: &'a str,
+    },
+    /// The number of a token.
+    Tokens {
+        /// How many there are.
+        count: u16,
+        /// Their names.
+        names: &'a str,
+    },
+}
+
+impl Input<'_> {
+    /// Numbers in a sample, or tokens in the alphabet.
+    pub fn count(&self) -> usize {
+        match *self {
+            Input::Features { count, .. } | Input::Tokens { count, .. } => count as usize,
+        }
+    }
+}
+
+/// What a step gives.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Output<'a> {
+    /// Numbers, whose scale is a tensor of [`Target`](super::Target)s.
+    Values {
+        /// How many.
+        count: u16,
+        /// Their names and units.
+        names: &'a str,
+    },
+    /// One score per class.
+    Classes {
+        /// How many.
+        count: u16,
+        /// Their names.
+        names: &'a str,
+    },
+    /// One score per token of the input alphabet.
+    NextToken {
+        /// How many.
+        count: u16,
+    },
+}
+
+impl Output<'_> {
+    /// Numbers per output.
+    pub fn count(&self) -> usize {
+        match *self {
+            Output::Values { count, .. }
+            | Output::Classes { count, .. }
+            | Output::NextToken { count } => count as usize,
+        }
+    }
+}
+
+/// When an output counts, and when the state starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// Many-to-many: after every step.
+    EveryStep,
+    /// Many-to-one: after the last of `window` samples, then every `hop` samples.
+    Window {
+        /// Samples per output.
+        window: u32,
+        /// Samples from one output to the next.
+        hop: u32,
+        /// The state starts at zero for every window, as in training.
+        exact: bool,
+    },
+}
+
+/// Number format of a layer; [`crate::num`] has the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// Weights and activations in f32.
+    F32,
+    /// Weights in f16, activations in f32.
+    F16,
+    /// Weights i8, recurrent inputs and states as matrix inputs i8 (2^-7).
+    W8A8,
+    /// Weights i8, matrix inputs i16 (2^-12).
+    W8A16,
+}
+
+impl Format {
+    /// No float instruction inside a step.
+    pub const fn is_integer(self) -> bool {
+        matches!(self, Format::W8A8 | Format::W8A16)
+    }
+
+    /// As the command line writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::F32 => "f32",
+            Format::F16 => "f16",
+            Format::W8A8 => "w8a8",
+            Format::W8A16 => "w8a16",
+        }
+    }
+}
+
+/// A layer's kind and sizes. Of a model's layers all are integer or none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layer {
+    /// Token to vector; first layer only.
+    Embedding {
+        /// Number format.
+        format: Format,
+        /// Number of tokens.
+        vocab: u16,
+        /// Length of a vector.
+        dim: u16,
+    },
+    /// A cell with a state.
+    Recurrent {
+        /// Number format.
+        format: Format,
+        /// Which recurrence.
+        cell: Cell,
+        /// Width of the input.
+        inputs: u16,
+        /// Width of the state and of the output.
+        hidden: u16,
+        /// Sums are shifted left by this before they are scaled (integer formats).
+        requant_shift: u8,
+        /// The LSTM cell's range is ±8 · 2^this (integer formats).
+        cell_shift: u8,
+    },
+    /// `activation(W x + b)`.
+    Dense {
+        /// Number format.
+        format: Format,
+        /// Width of the input.
+        inputs: u16,
+        /// Width of the output.
+        outputs: u16,
+        /// Applied to the sum.
+        activation: Activation,
+        /// Sums are shifted left by this before they are scaled (integer formats).
+        requant_shift: u8,
+        /// Fraction bits of the scaled sum (integer formats): 12, but for an identity or softmax at the end.
+        frac: i8,
+    },
+}
+
+impl Layer {
+    /// Number format.
+    pub const fn format(&self) -> Format {
+        match *self {
+            Layer::Embedding { format, .. }
+            | Layer::Recurrent { format, .. }
+            | Layer::Dense { format, .. } => format,
+        }
+    }
+}
+
+/// Which recurrence a layer computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cell {
+    /// `h' = tanh(W_ih x + W_hh h + b)`.
+    RnnTanh,
+    /// The same with `max(0, ·)`.
+    RnnRelu,
+    /// Gates `i, f, g, o`.
+    Lstm,
+    /// Reset after the product: PyTorch, Keras default.
+    GruResetAfter,
+    /// Reset before the product: Cho et al. 2014.
+    GruResetBefore,
+}
+
+/// What follows a dense layer's sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// The sum itself.
+    Identity,
+    /// `max(0, ·)`.
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Logistic function.
+    Sigmoid,
+    /// `exp(z_i) / Σ exp(z_j)`; last layer only.
+    Softmax,
+}
+
+/// Steps with known results: inputs and outputs as the network sees them, in the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestVectors {
+    /// How many steps.
+    pub steps: u16,
+    /// [`Digest`](crate::Digest) of the outputs and the final state.
+    pub digest: u32,
+}

@@ -1,0 +1,295 @@
+//! The primitives of a recurrent step, one table of functions per instruction set.
+//!
+//! Rows come in panels of [`LANES`]: a SIMD lane is an output row, so float sums keep one order
+//! whatever the width of the registers, and padding happens in the exporter, never here. A matrix
+//! is stored panel by panel. Inside a panel floats are column-major (`[column][8 rows]`), and int8
+//! weights go in blocks of [`BLOCK`] columns (`[block][8 rows][4 columns]`), which is what a
+//! dot-product instruction consumes.
+//!
+//! The scalar table is the definition. [`crate::check`] compares every other table with it bit for
+//! bit; it takes a table apart without `..`, so a primitive that is not checked does not compile.
+
+mod scalar;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_arch = "wasm32"
+))]
+mod wide;
+
+pub(crate) use scalar::blend;
+
+use crate::num::Tables;
+use half::f16;
+
+/// Rows of a panel.
+pub const LANES: usize = 8;
+/// Columns of a block of an int8 panel.
+pub const BLOCK: usize = 4;
+
+/// One panel's worth of numbers, a row each.
+pub type Panel<T> = [T; LANES];
+
+/// Where the panels of a matrix add into the sums: the matrix fills `group` panels, skips
+/// `stride − group`, and so on. A cell whose sums lie as `i, f, g, o, i, f, g, o, …` has `group = stride = 4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panels {
+    /// Panels filled in a row.
+    pub group: usize,
+    /// Panels from one group to the next.
+    pub stride: usize,
+}
+
+impl Panels {
+    /// One after the other.
+    pub const DENSE: Panels = Panels {
+        group: 1,
+        stride: 1,
+    };
+
+    #[inline(always)]
+    pub(crate) fn place(self, panel: usize) -> usize {
+        panel / self.group * self.stride + panel % self.group
+    }
+}
+
+/// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
+/// table is only handed out where the CPU has them, and lengths are checked by the methods.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    pub(crate) name: &'static str,
+    pub(crate) gemv_f32: unsafe fn(&mut [Panel<f32>], &[f32], &[f32], Panels),
+    pub(crate) gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
+    pub(crate) gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
+    pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    pub(crate) requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
+    pub(crate) tanh_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
+    pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    pub(crate) tanh_f32: unsafe fn(&mut [Panel<f32>]),
+    pub(crate) sigmoid_f32: unsafe fn(&mut [Panel<f32>]),
+    pub(crate) lstm_f32: unsafe fn(&mut [Panel<f32>], &mut [Panel<f32>], &[Panel<f32>]),
+    pub(crate) gru_f32: unsafe fn(&mut [Panel<f32>], &[Panel<f32>], &[Panel<f32>]),
+}
+
+impl core::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Kernels({})", self.name)
+    }
+}
+
+/// Panics unless the matrix has whole groups of whole panels and the sums have a place for each.
+#[inline(always)]
+fn check_gemv(sums: usize, weights: usize, inputs: usize, panels: Panels) {
+    let group = panels.group * LANES * inputs;
+    assert!(
+        panels.group >= 1 && panels.group <= panels.stride,
+        "panel group exceeds its stride"
+    );
+    assert!(
+        inputs >= 1 && weights.is_multiple_of(group),
+        "weights are not whole panels"
+    );
+    let groups = weights / group;
+    assert!(
+        groups == 0 || (groups - 1) * panels.stride + panels.group <= sums,
+        "too few sums"
+    );
+}
+
+/// All lengths are in panels or elements of the slices given.
+impl Kernels {
+    /// The definition of every primitive, in plain Rust.
+    pub const SCALAR: Kernels = scalar::SCALAR;
+
+    /// The portable SIMD table.
+    #[cfg(any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "wasm32"
+    ))]
+    pub const WIDE: Kernels = wide::WIDE;
+
+    /// Every table this CPU can run, the scalar one first, the fastest last.
+    pub const fn available() -> &'static [Kernels] {
+        #[cfg(any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "wasm32"
+        ))]
+        const TABLES: &[Kernels] = &[Kernels::SCALAR, Kernels::WIDE];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "wasm32"
+        )))]
+        const TABLES: &[Kernels] = &[Kernels::SCALAR];
+        TABLES
+    }
+
+    /// The fastest table this CPU can run.
+    pub const fn detect() -> &'static Kernels {
+        let tables = Kernels::available();
+        &tables[tables.len() - 1]
+    }
+
+    /// The instruction set's name, as its vendor spells it.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `sums += W x` in f32, column by column.
+    ///
+    /// # Panics
+    /// If the weights are not whole groups of panels of `x.len()` columns, or the sums are too few.
+    pub fn gemv_f32(&self, sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_f32)(sums, w, x, panels) }
+    }
+
+    /// `sums += W x` with weights in f16, arithmetic in f32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_f32`].
+    pub fn gemv_f16(&self, sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_f16)(sums, w, x, panels) }
+    }
+
+    /// `sums += W x`, i8 by i8 into wrapping i32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_f32`], and if `x.len()` is no multiple of [`BLOCK`].
+    pub fn gemv_a8(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        assert!(
+            x.len().is_multiple_of(BLOCK),
+            "columns are not whole blocks"
+        );
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_a8)(sums, w, x, panels) }
+    }
+
+    /// `sums += W x`, i8 by i16 into wrapping i32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_a8`].
+    pub fn gemv_a16(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        assert!(
+            x.len().is_multiple_of(BLOCK),
+            "columns are not whole blocks"
+        );
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_a16)(sums, w, x, panels) }
+    }
+
+    /// `z = saturate16(mulhi_round(sum << shift, m))`.
+    ///
+    /// # Panics
+    /// If the lengths differ or `shift` exceeds 31.
+    pub fn requant(&self, z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+        assert!(
+            z.len() == sums.len() && z.len() == m.len() && shift < 32,
+            "requant lengths"
+        );
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.requant)(z, sums, m, shift) }
+    }
+
+    /// `y = tanh(z)` in Q31.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn tanh_q(&self, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+        assert!(y.len() == z.len(), "activation lengths");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.tanh_q)(y, z, tables) }
+    }
+
+    /// `y = sigmoid(z)` in Q31.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn sigmoid_q(&self, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+        assert!(y.len() == z.len(), "activation lengths");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.sigmoid_q)(y, z, tables) }
+    }
+
+    /// LSTM state update: `z` holds `i, f, g, o` per panel of units; `c' = f c + i g`, `y = o tanh(c')` (2^-12).
+    ///
+    /// # Panics
+    /// If `z` is not four panels per panel of `c`, or `y` differs in length from `c`, or
+    /// `cell_shift` exceeds [`MAX_CELL_SHIFT`].
+    pub fn lstm_q(
+        &self,
+        c: &mut [Panel<i32>],
+        y: &mut [Panel<i16>],
+        z: &[Panel<i16>],
+        tables: &Tables,
+        cell_shift: u8,
+    ) {
+        assert!(z.len() == 4 * c.len() && y.len() == c.len(), "lstm lengths");
+        assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_q)(c, y, z, tables, cell_shift) }
+    }
+
+    /// GRU state update, reset after the product: `z` holds `nx, r, z, nh` per panel of units;
+    /// `n = tanh(nx + r nh)`, `h' = n + z (h − n)` in Q29.
+    ///
+    /// # Panics
+    /// If `z` is not four panels per panel of `h`.
+    pub fn gru_q(&self, h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+        assert!(z.len() == 4 * h.len(), "gru lengths");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_q)(h, z, tables) }
+    }
+
+    /// `z = tanh(z)`.
+    pub fn tanh_f32(&self, z: &mut [Panel<f32>]) {
+        // SAFETY: the CPU runs every table it was handed.
+        unsafe { (self.tanh_f32)(z) }
+    }
+
+    /// `z = sigmoid(z)`.
+    pub fn sigmoid_f32(&self, z: &mut [Panel<f32>]) {
+        // SAFETY: the CPU runs every table it was handed.
+        unsafe { (self.sigmoid_f32)(z) }
+    }
+
+    /// LSTM state update in f32, panels as in [`Self::lstm_q`].
+    ///
+    /// # Panics
+    /// If `z` is not four panels per panel of `c`, or `h` differs in length from `c`.
+    pub fn lstm_f32(&self, c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+        assert!(z.len() == 4 * c.len() && h.len() == c.len(), "lstm lengths");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_f32)(c, h, z) }
+    }
+
+    /// GRU state update in f32, panels as in [`Self::gru_q`]; `next` may not alias `h`, which other
+    /// units still need.
+    ///
+    /// # Panics
+    /// If `z` is not four panels per panel of `h`, or `next` differs in length from `h`.
+    pub fn gru_f32(&self, next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+        assert!(
+            z.len() == 4 * h.len() && next.len() == h.len(),
+            "gru lengths"
+        );
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_f32)(next, h, z) }
+    }
+}
+
+/// Largest range of an LSTM cell: ±8 · 2^4.
+pub const MAX_CELL_SHIFT: u8 = 4;

@@ -1,0 +1,163 @@
+//! The definition of every primitive: plain loops, no tricks.
+//!
+//! Sums wrap. A file from the exporter cannot overflow (it proves so from the weights), and for any
+//! other file wrapping is the same everywhere and never a panic.
+
+use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::num::{self, Tables, mulhi_round, saturate16, shift_round};
+use half::f16;
+
+pub(super) const SCALAR: Kernels = Kernels {
+    name: "scalar",
+    gemv_f32,
+    gemv_f16,
+    gemv_a8,
+    gemv_a16,
+    requant,
+    tanh_q,
+    sigmoid_q,
+    lstm_q,
+    gru_q,
+    tanh_f32,
+    sigmoid_f32,
+    lstm_f32,
+    gru_f32,
+};
+
+pub(super) fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+    gemv_float(sums, w, x, panels, |w| w);
+}
+
+pub(super) fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+    gemv_float(sums, w, x, panels, f16::to_f32_const);
+}
+
+fn gemv_float<W: Copy>(
+    sums: &mut [Panel<f32>],
+    w: &[W],
+    x: &[f32],
+    panels: Panels,
+    widen: impl Fn(W) -> f32,
+) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        for (column, &x) in w.chunks_exact(LANES).zip(x) {
+            for (sum, &w) in sum.iter_mut().zip(column) {
+                *sum += widen(w) * x;
+            }
+        }
+    }
+}
+
+fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    gemv_int(sums, w, x, panels);
+}
+
+fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    gemv_int(sums, w, x, panels);
+}
+
+fn gemv_int<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        for (block, x) in w.chunks_exact(LANES * BLOCK).zip(x.chunks_exact(BLOCK)) {
+            for (sum, row) in sum.iter_mut().zip(block.chunks_exact(BLOCK)) {
+                for (&w, &x) in row.iter().zip(x) {
+                    *sum = sum.wrapping_add(w as i32 * x.into());
+                }
+            }
+        }
+    }
+}
+
+fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+    let lanes = sums.as_flattened().iter().zip(m.as_flattened());
+    for (z, (&sum, &m)) in z.as_flattened_mut().iter_mut().zip(lanes) {
+        *z = saturate16(mulhi_round(sum.wrapping_shl(shift as u32), m));
+    }
+}
+
+fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
+        *y = tables.tanh(z);
+    }
+}
+
+fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
+        *y = tables.sigmoid(z);
+    }
+}
+
+fn lstm_q(
+    c: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    for ((c, y), z) in c.iter_mut().zip(y).zip(z.chunks_exact(4)) {
+        for unit in 0..LANES {
+            let i = tables.sigmoid(z[0][unit]);
+            let f = tables.sigmoid(z[1][unit]);
+            let g = tables.tanh(z[2][unit]);
+            let o = tables.sigmoid(z[3][unit]);
+            // The high product of a Q31 gate is half the product.
+            let kept = mulhi_round(f, c[unit]).wrapping_mul(2);
+            let new = mulhi_round(i, g) >> (3 + cell_shift);
+            c[unit] = kept.wrapping_add(new).clamp(-(1 << 30), (1 << 30) - 1);
+            let t = tables.tanh(saturate16(c[unit] >> (15 - cell_shift)));
+            y[unit] = shift_round(mulhi_round(o, t), 18) as i16;
+        }
+    }
+}
+
+fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (h, gates) in h.iter_mut().zip(z.chunks_exact(4)) {
+        for unit in 0..LANES {
+            let [nx, r, z, nh] = [0, 1, 2, 3].map(|gate| gates[gate][unit]);
+            let r = tables.sigmoid(r) >> 16;
+            let n = tables.tanh(saturate16(nx as i32 + shift_round(r * nh as i32, 15)));
+            h[unit] = blend(h[unit], tables.sigmoid(z), n);
+        }
+    }
+}
+
+/// `n + z (h − n)`: gates `z`, `n` in Q31, state in Q29.
+#[inline(always)]
+pub(crate) fn blend(h: i32, z: i32, n: i32) -> i32 {
+    let n = n >> 2;
+    n.wrapping_add(mulhi_round(z, h.wrapping_sub(n)).wrapping_mul(2))
+}
+
+pub(super) fn tanh_f32(z: &mut [Panel<f32>]) {
+    for z in z.as_flattened_mut() {
+        *z = num::tanh(*z);
+    }
+}
+
+pub(super) fn sigmoid_f32(z: &mut [Panel<f32>]) {
+    for z in z.as_flattened_mut() {
+        *z = num::sigmoid(*z);
+    }
+}
+
+fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    for ((c, h), z) in c.iter_mut().zip(h).zip(z.chunks_exact(4)) {
+        for unit in 0..LANES {
+            let kept = num::sigmoid(z[1][unit]) * c[unit];
+            c[unit] = kept + num::sigmoid(z[0][unit]) * num::tanh(z[2][unit]);
+            h[unit] = num::sigmoid(z[3][unit]) * num::tanh(c[unit]);
+        }
+    }
+}
+
+fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+    for ((next, h), gates) in next.iter_mut().zip(h).zip(z.chunks_exact(4)) {
+        for unit in 0..LANES {
+            let [nx, r, z, nh] = [0, 1, 2, 3].map(|gate| gates[gate][unit]);
+            let n = num::tanh(nx + num::sigmoid(r) * nh);
+            next[unit] = n + num::sigmoid(z) * (h[unit] - n);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The portable SIMD table, on the `wide` crate: SSE2, AVX2, NEON or simd128, whatever the build
+//! was compiled for.
+//!
+//! Kept out of the corners in which `wide` differs between targets: the rounded 16-bit product never
+//! sees MIN · MIN (its left side is a gate, which is not negative), a pair of products never overflows (one
+//! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
+
+use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::num::{self, Tables};
+use half::f16;
+use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
+
+pub(super) const WIDE: Kernels = Kernels {
+    name: "wide",
+    gemv_f32,
+    gemv_f16,
+    gemv_a8,
+    gemv_a16,
+    requant,
+    tanh_q,
+    sigmoid_q,
+    lstm_q,
+    gru_q,
+    tanh_f32,
+    sigmoid_f32,
+    lstm_f32,
+    gru_f32,
+};
+
+fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        let mut total = f32x8::from(*sum);
+        for (column, &x) in w.as_chunks().0.iter().zip(x) {
+            total += f32x8::from(*column) * f32x8::splat(x);
+        }
+        *sum = total.to_array();
+    }
+}
+
+fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        let mut total = f32x8::from(*sum);
+        for (column, &x) in w.as_chunks::<LANES>().0.iter().zip(x) {
+            total += f32x8::from(column.map(f16::to_f32_const)) * f32x8::splat(x);
+        }
+        *sum = total.to_array();
+    }
+}
+
+/// The four inputs of a block, once per row of half a panel.
+#[inline(always)]
+fn repeat(x: [i16; BLOCK]) -> i16x16 {
+    let [a, b, c, d] = x;
+    i16x16::new([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d])
+}
+
+fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    gemv_int(sums, w, x, panels);
+}
+
+fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    gemv_int(sums, w, x, panels);
+}
+
+#[inline(always)]
+fn gemv_int<X: Copy + Into<i16>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        // Lanes 2r and 2r + 1 each hold half of row r's sum.
+        let (mut upper, mut lower) = (i32x8::ZERO, i32x8::ZERO);
+        for (block, x) in w.as_chunks::<16>().0.chunks_exact(2).zip(x.as_chunks().0) {
+            let x = repeat(x.map(Into::into));
+            upper += i16x16::from_i8x16(i8x16::from(block[0])).dot(x);
+            lower += i16x16::from_i8x16(i8x16::from(block[1])).dot(x);
+        }
+        let (upper, lower) = (upper.to_array(), lower.to_array());
+        let (even, odd): (Panel<i32>, Panel<i32>) = (
+            core::array::from_fn(|row| {
+                if row < 4 {
+                    upper[2 * row]
+                } else {
+                    lower[2 * row - 8]
+                }
+            }),
+            core::array::from_fn(|row| {
+                if row < 4 {
+                    upper[2 * row + 1]
+                } else {
+                    lower[2 * row - 7]
+                }
+            }),
+        );
+        let sum = &mut sums[panels.place(panel)];
+        *sum = (i32x8::from(*sum) + i32x8::from(even) + i32x8::from(odd)).to_array();
+    }
+}
+
+/// [`num::mulhi_round`] in every lane: rounding carries exactly when the top bit of the low half is set.
+#[inline(always)]
+fn mulhi_round(a: i32x8, b: i32x8) -> i32x8 {
+    let (low, high) = a.mul_keep_low_high(b);
+    let carry = low >> 31;
+    high + bytemuck::cast::<_, i32x8>(carry)
+}
+
+fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+    for (z, (&sum, &m)) in z.iter_mut().zip(sums.iter().zip(m)) {
+        let product = mulhi_round(i32x8::from(sum) << shift as u32, i32x8::from(m));
+        *z = i16x8::from_i32x8_saturate(product).to_array();
+    }
+}
+
+/// Interpolated look-up of eight lanes, in Q31.
+#[inline(always)]
+fn lookup(entries: &[i32], bits: u32, z: &Panel<i16>) -> i32x8 {
+    let entry = i32x8::from(z.map(|z| entries[(z as u16 >> (16 - bits)) as usize]));
+    let delta = (entry << 16) >> 16;
+    let fraction = i32x8::from_i16x8(i16x8::from(*z)) & i32x8::splat((1 << (16 - bits)) - 1);
+    entry + ((delta * fraction) << bits)
+}
+
+fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, z) in y.iter_mut().zip(z) {
+        *y = lookup(tables.tanh, tables.bits, z).to_array();
+    }
+}
+
+fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, z) in y.iter_mut().zip(z) {
+        *y = lookup(tables.sigmoid, tables.bits, z).to_array();
+    }
+}
+
+fn lstm_q(
+    c: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    let (low, high) = (i32x8::splat(-(1 << 30)), i32x8::splat((1 << 30) - 1));
+    for ((c, y), z) in c.iter_mut().zip(y).zip(z.as_chunks::<4>().0) {
+        let i = lookup(tables.sigmoid, tables.bits, &z[0]);
+        let f = lookup(tables.sigmoid, tables.bits, &z[1]);
+        let g = lookup(tables.tanh, tables.bits, &z[2]);
+        let o = lookup(tables.sigmoid, tables.bits, &z[3]);
+        let kept: i32x8 = mulhi_round(f, i32x8::from(*c)) << 1;
+        let new: i32x8 = mulhi_round(i, g) >> (3 + cell_shift as u32);
+        let cell = (kept + new).max(low).min(high);
+        let depth = i16x8::from_i32x8_saturate(cell >> (15 - cell_shift as u32));
+        let t = lookup(tables.tanh, tables.bits, &depth.to_array());
+        let out = (mulhi_round(o, t) + i32x8::splat(1 << 17)) >> 18;
+        *c = cell.to_array();
+        *y = i16x8::from_i32x8_saturate(out).to_array();
+    }
+}
+
+fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (h, [nx, r, z, nh]) in h.iter_mut().zip(z.as_chunks().0) {
+        let r = lookup(tables.sigmoid, tables.bits, r) >> 16;
+        let r = i16x8::from_i32x8_saturate(r);
+        let recurrent = r.mul_scale_round(i16x8::from(*nh));
+        let candidate = i16x8::from(*nx).saturating_add(recurrent);
+        let n: i32x8 = lookup(tables.tanh, tables.bits, &candidate.to_array()) >> 2;
+        let z = lookup(tables.sigmoid, tables.bits, z);
+        let difference = i32x8::from(*h) - n;
+        let kept: i32x8 = mulhi_round(z, difference) << 1;
+        *h = (n + kept).to_array();
+    }
+}
+
+/// [`num::tanh`], operation by operation.
+#[inline(always)]
+fn tanh(x: f32x8) -> f32x8 {
+    let limit = f32x8::splat(num::TANH_CLAMP);
+    let x = x.max(-limit).min(limit);
+    let s = x * x;
+    let [a1, a3, a5, a7, a9, a11, a13] = num::TANH_NUMERATOR.map(f32x8::splat);
+    let p = (((((a13 * s + a11) * s + a9) * s + a7) * s + a5) * s + a3) * s + a1;
+    let [b0, b2, b4, b6] = num::TANH_DENOMINATOR.map(f32x8::splat);
+    let q = ((b6 * s + b4) * s + b2) * s + b0;
+    x * p / q
+}
+
+#[inline(always)]
+fn sigmoid(x: f32x8) -> f32x8 {
+    let half = f32x8::splat(0.5);
+    half * tanh(half * x) + half
+}
+
+fn tanh_f32(z: &mut [Panel<f32>]) {
+    for z in z {
+        *z = tanh(f32x8::from(*z)).to_array();
+    }
+}
+
+fn sigmoid_f32(z: &mut [Panel<f32>]) {
+    for z in z {
+        *z = sigmoid(f32x8::from(*z)).to_array();
+    }
+}
+
+fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    for ((c, h), z) in c.iter_mut().zip(h).zip(z.as_chunks().0) {
+        let [i, f, g, o] = z.map(f32x8::from);
+        let cell = sigmoid(f) * f32x8::from(*c) + sigmoid(i) * tanh(g);
+        *h = (sigmoid(o) * tanh(cell)).to_array();
+        *c = cell.to_array();
+    }
+}
+
+fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+    for ((next, h), z) in next.iter_mut().zip(h).zip(z.as_chunks().0) {
+        let [nx, r, z, nh] = z.map(f32x8::from);
+        let n = tanh(nx + sigmoid(r) * nh);
+        *next = (n + sigmoid(z) * (f32x8::from(*h) - n)).to_array();
+    }
+}

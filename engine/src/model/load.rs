@@ -1,0 +1,363 @@
+//! From a decoded header to a model: sizes, then tensors, then the plan of the state. Whatever is wrong
+//! in a file is found here, so that a step has nothing to check.
+
+use super::{Model, Place, Plan, Stage, Tests};
+use crate::cell::{self, Dense, DenseSpec, Embedding, Gru, Lstm, Rnn, panels};
+use crate::format::{
+    Activation, Cell, Feature, FeatureTransform, Format, Header, Input, Layer, LoadError,
+    MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
+};
+use crate::kernel::LANES;
+use heapless::Vec;
+
+fn size(what: &'static str, found: usize, max: usize) -> Result<usize, LoadError> {
+    if found == 0 || found > max {
+        Err(LoadError::Size { what, found, max })
+    } else {
+        Ok(found)
+    }
+}
+
+/// Builds a model from a decoded header: sizes, then tensors, then the plan of the state.
+pub(super) struct Loader<'a> {
+    header: Header<'a>,
+    preamble: Preamble,
+    tensors: Tensors<'a>,
+    plan: Plan,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(header: Header<'a>, preamble: Preamble, payload: &'a [u8]) -> Self {
+        Loader {
+            header,
+            preamble,
+            tensors: Tensors::new(payload),
+            plan: Plan::default(),
+        }
+    }
+
+    pub(super) fn load(mut self) -> Result<Model<'a>, LoadError> {
+        size("number of layers", self.header.layers.len(), MAX_LAYERS)?;
+        let features = self.features()?;
+        let targets = self.targets()?;
+        if let Shape::Window { window, hop, .. } = self.header.shape {
+            size("window", window as usize, 1 << 24)?;
+            size("hop", hop as usize, 1 << 24)?;
+        }
+        let layers = self.layers()?;
+        let tests = self.tests()?;
+        self.tensors.finish()?;
+        let (stored, need) = (self.preamble.state_len, self.plan.total());
+        if stored != need {
+            return Err(LoadError::StateSize { stored, need });
+        }
+        Ok(Model {
+            header: self.header,
+            preamble: self.preamble,
+            features,
+            targets,
+            layers,
+            plan: self.plan,
+            tests,
+        })
+    }
+
+    fn features(&mut self) -> Result<&'a [Feature], LoadError> {
+        let (Input::Features { count, names } | Input::Tokens { count, names }) = self.header.input;
+        let tokens = matches!(self.header.input, Input::Tokens { .. });
+        let what = if tokens {
+            "number of tokens"
+        } else {
+            "number of features"
+        };
+        let count = size(
+            what,
+            count as usize,
+            if tokens { MAX_VOCAB } else { MAX_WIDTH },
+        )?;
+        if names.split('\0').count() != count {
+            return Err(LoadError::Value {
+                what: "number of input names",
+                index: 0,
+            });
+        }
+        if tokens {
+            return Ok(&[]);
+        }
+        let features = self.tensors.take::<Feature>(count)?;
+        let mut looks_back = false;
+        for (index, feature) in features.iter().enumerate() {
+            let wrong = LoadError::Value {
+                what: "feature",
+                index,
+            };
+            let transform = FeatureTransform::from_tag(feature.transform).ok_or(wrong)?;
+            let finite = feature.offset.is_finite() && feature.scale.is_finite();
+            if feature.column as usize >= count || !finite {
+                return Err(wrong);
+            }
+            looks_back |= transform.looks_back();
+        }
+        if looks_back {
+            self.plan.previous = 4 + 4 * count;
+        }
+        Ok(features)
+    }
+
+    fn targets(&mut self) -> Result<&'a [Target], LoadError> {
+        let count = self.header.output.count();
+        match self.header.output {
+            Output::Values { names, .. } => {
+                size("number of outputs", count, MAX_WIDTH)?;
+                if names.split('\0').count() != count {
+                    return Err(LoadError::Value {
+                        what: "number of output names",
+                        index: 0,
+                    });
+                }
+            }
+            Output::Classes { names, .. } => {
+                size("number of classes", count, MAX_WIDTH)?;
+                if names.split('\0').count() != count {
+                    return Err(LoadError::Value {
+                        what: "number of class names",
+                        index: 0,
+                    });
+                }
+                return Ok(&[]);
+            }
+            Output::NextToken { .. } => {
+                let tokens = match self.header.input {
+                    Input::Tokens { count, .. } => count as usize,
+                    Input::Features { .. } => 0,
+                };
+                if count != tokens {
+                    return Err(LoadError::Value {
+                        what: "number of next tokens",
+                        index: 0,
+                    });
+                }
+                return Ok(&[]);
+            }
+        }
+        let targets = self.tensors.take::<Target>(count)?;
+        let features = match self.header.input {
+            Input::Features { count, .. } => count as u32,
+            Input::Tokens { .. } => 0,
+        };
+        for (index, target) in targets.iter().enumerate() {
+            let wrong = LoadError::Value {
+                what: "target",
+                index,
+            };
+            let restore = TargetRestore::from_tag(target.restore).ok_or(wrong)?;
+            let refers = matches!(restore, TargetRestore::AddTo | TargetRestore::TimesExp);
+            if (refers && target.column >= features)
+                || (target.feeds != u32::MAX && target.feeds >= features)
+                || !(target.scale.is_finite() && target.offset.is_finite())
+            {
+                return Err(wrong);
+            }
+        }
+        Ok(targets)
+    }
+
+    fn layers(&mut self) -> Result<Vec<Stage<'a>, MAX_LAYERS>, LoadError> {
+        let specs = self.header.layers.clone();
+        let integer = specs[0].format().is_integer();
+        let element = if integer { 2 } else { 4 };
+        let tokens = matches!(self.header.input, Input::Tokens { .. });
+        // Width of what arrives at the next layer.
+        let mut width = self.header.input.count();
+        let mut stages = Vec::new();
+        let embeds = matches!(specs[0], Layer::Embedding { .. });
+        self.plan.persistent = self.plan.previous.next_multiple_of(4);
+        if tokens && !embeds {
+            size("number of tokens without an embedding", width, MAX_WIDTH)?;
+        }
+        let mut widest = if embeds { 0 } else { pad(width, LANES) };
+        for (layer, spec) in specs.iter().enumerate() {
+            let mismatch = |what, found, need| {
+                Err(LoadError::Mismatch {
+                    layer,
+                    what,
+                    found,
+                    need,
+                })
+            };
+            let format = spec.format();
+            if format.is_integer() != integer {
+                return Err(LoadError::Value {
+                    what: "number format of layer",
+                    index: layer,
+                });
+            }
+            let stage = match *spec {
+                Layer::Embedding { vocab, dim, .. } => {
+                    if layer != 0 || !tokens {
+                        return mismatch("place of an embedding", layer, 0);
+                    }
+                    let next = specs.get(1).map(|spec| (spec.format(), spec));
+                    if integer && !matches!(next, Some((f, Layer::Recurrent { .. })) if f == format)
+                    {
+                        return Err(LoadError::Value {
+                            what: "layer behind the embedding",
+                            index: 1,
+                        });
+                    }
+                    let vocab = size("number of tokens", vocab as usize, MAX_VOCAB)?;
+                    if vocab != width {
+                        return mismatch("number of embedded tokens", vocab, width);
+                    }
+                    width = size("embedding length", dim as usize, MAX_WIDTH)?;
+                    if !integer {
+                        widest = widest.max(pad(width, LANES));
+                    }
+                    Stage::Embedding(Embedding::take(&mut self.tensors, format, vocab, width)?)
+                }
+                Layer::Recurrent {
+                    cell,
+                    inputs,
+                    hidden,
+                    requant_shift,
+                    cell_shift,
+                    ..
+                } => {
+                    let inputs = size("layer input", inputs as usize, MAX_WIDTH)?;
+                    let hidden = size("hidden size", hidden as usize, MAX_WIDTH)?;
+                    if inputs != width {
+                        return mismatch("input width", inputs, width);
+                    }
+                    width = hidden;
+                    let t = &mut self.tensors;
+                    let columns = cell::columns(format, inputs);
+                    let first = layer == 0 || (layer == 1 && embeds);
+                    let narrow = format == Format::W8A8 && !first;
+                    let place = Place {
+                        at: self.plan.persistent,
+                        units: panels(hidden),
+                        format,
+                        columns,
+                        narrow,
+                    };
+                    let padded = place.units * LANES;
+                    let hidden_bytes = padded * Place::hidden_element(format);
+                    // A float GRU or RNN has no other master than its hidden state.
+                    let master = if integer || cell == Cell::Lstm {
+                        place.master()
+                    } else {
+                        0
+                    };
+                    self.plan.persistent += pad(master + hidden_bytes, 4);
+                    let narrowed = if narrow { pad(columns, 4) } else { 0 };
+                    let own = if cell == Cell::GruResetBefore {
+                        cell::gru_work_bytes(format, padded)
+                    } else {
+                        0
+                    };
+                    self.plan.work = self.plan.work.max(narrowed + own);
+                    let relu = cell == Cell::RnnRelu;
+                    let after = cell == Cell::GruResetAfter;
+                    match cell {
+                        Cell::RnnTanh | Cell::RnnRelu => Stage::Rnn(
+                            Rnn::take(t, format, relu, inputs, hidden, requant_shift)?,
+                            place,
+                        ),
+                        Cell::Lstm => Stage::Lstm(
+                            Lstm::take(t, format, inputs, hidden, requant_shift, cell_shift)?,
+                            place,
+                        ),
+                        Cell::GruResetAfter | Cell::GruResetBefore => Stage::Gru(
+                            Gru::take(t, format, after, inputs, hidden, requant_shift)?,
+                            place,
+                        ),
+                    }
+                }
+                Layer::Dense {
+                    inputs,
+                    outputs,
+                    activation,
+                    requant_shift,
+                    frac,
+                    ..
+                } => {
+                    let inputs = size("layer input", inputs as usize, MAX_WIDTH)?;
+                    let outputs = size("dense outputs", outputs as usize, MAX_VOCAB)?;
+                    if inputs != width {
+                        return mismatch("input width", inputs, width);
+                    }
+                    width = outputs;
+                    let last = layer + 1 == specs.len();
+                    if activation == Activation::Softmax && !last {
+                        return mismatch("place of a softmax", layer, specs.len() - 1);
+                    }
+                    let spec = DenseSpec {
+                        format,
+                        inputs,
+                        outputs,
+                        activation,
+                        requant_shift,
+                        frac,
+                        last,
+                    };
+                    Stage::Dense(Dense::take(&mut self.tensors, spec)?, panels(outputs))
+                }
+            };
+            if !matches!(stage, Stage::Embedding(_)) {
+                widest = widest.max(pad(width, LANES));
+            }
+            // Never full: there are as many stages as layers.
+            let _ = stages.push(stage);
+        }
+        if width != self.header.output.count() {
+            let (found, need) = (width, self.header.output.count());
+            return Err(LoadError::Mismatch {
+                layer: specs.len() - 1,
+                what: "output width",
+                found,
+                need,
+            });
+        }
+        self.plan.buffer = widest * element;
+        Ok(stages)
+    }
+
+    fn tests(&mut self) -> Result<Tests<'a>, LoadError> {
+        let steps = self.header.test.steps as usize;
+        let integer = self.header.layers[0].format().is_integer();
+        let count = self.header.input.count();
+        let outputs = steps * self.header.output.count();
+        let t = &mut self.tensors;
+        let tests = if matches!(self.header.input, Input::Tokens { .. }) {
+            let inputs = t.take::<u16>(steps)?;
+            if let Some(index) = inputs.iter().position(|&token| token as usize >= count) {
+                return Err(LoadError::Value {
+                    what: "token of test step",
+                    index,
+                });
+            }
+            if integer {
+                Tests::IntegerTokens {
+                    inputs,
+                    outputs: t.take(outputs)?,
+                }
+            } else {
+                Tests::FloatTokens {
+                    inputs,
+                    outputs: t.take(outputs)?,
+                }
+            }
+        } else if integer {
+            Tests::Integer {
+                inputs: t.take(steps * count)?,
+                outputs: t.take(outputs)?,
+            }
+        } else {
+            Tests::Float {
+                inputs: t.take(steps * count)?,
+                outputs: t.take(outputs)?,
+            }
+        };
+        Ok(tests)
+    }
+}

@@ -1,0 +1,348 @@
+//! A loaded model, its state, and the two together.
+//!
+//! [`Model::from_bytes`] checks the whole file once and keeps slices into it. A [`State`] belongs to the
+//! caller: its persistent part (what [`Runner::save`] writes) comes first, then scratch that one step leaves
+//! to the next without meaning. Activations go back and forth between two scratch buffers.
+
+mod load;
+mod runner;
+mod state;
+
+pub use runner::Runner;
+pub use state::{BindError, State, StateError, TestFailure};
+
+use crate::cell::{Dense, Embedding, Gru, Lstm, Rnn};
+use crate::digest::Digest;
+use crate::format::{
+    ALIGN, Cell, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, PREAMBLE_LEN,
+    Preamble, Target, file_crc,
+};
+use crate::kernel::{Kernels, LANES};
+use heapless::Vec;
+use load::Loader;
+
+/// What precedes the persistent bytes in a saved state.
+const SAVED_HEADER: usize = 8;
+
+/// A model, borrowed from the bytes of its file. Shared freely: streams differ only in their [`State`].
+#[derive(Debug, Clone)]
+pub struct Model<'a> {
+    header: Header<'a>,
+    preamble: Preamble,
+    features: &'a [Feature],
+    targets: &'a [Target],
+    layers: Vec<Stage<'a>, MAX_LAYERS>,
+    plan: Plan,
+    tests: Tests<'a>,
+}
+
+#[derive(Debug, Clone)]
+enum Stage<'a> {
+    Embedding(Embedding<'a>),
+    Rnn(Rnn<'a>, Place),
+    Lstm(Lstm<'a>, Place),
+    Gru(Gru<'a>, Place),
+    Dense(Dense<'a>, usize),
+}
+
+/// Where a recurrent layer's state lies, and what it takes.
+#[derive(Debug, Clone)]
+struct Place {
+    /// First byte of the layer's state.
+    at: usize,
+    /// Panels of units.
+    units: usize,
+    format: Format,
+    /// Elements it takes from the layer before.
+    columns: usize,
+    /// Takes the outputs of another layer (2^-12) and narrows them.
+    narrow: bool,
+}
+
+impl Place {
+    /// Bytes of the master part, which comes first.
+    fn master(&self) -> usize {
+        self.units * LANES * 4
+    }
+
+    fn hidden_element(format: Format) -> usize {
+        match format {
+            Format::F32 | Format::F16 => 4,
+            Format::W8A16 => 2,
+            Format::W8A8 => 1,
+        }
+    }
+}
+
+/// Byte ranges of a state.
+#[derive(Debug, Clone, Default)]
+struct Plan {
+    /// The previous raw sample, behind a word that says whether there is one; empty if no transform looks back.
+    previous: usize,
+    /// End of what outlasts a step.
+    persistent: usize,
+    /// Length of either activation buffer.
+    buffer: usize,
+    /// Length of the layers' own scratch.
+    work: usize,
+}
+
+impl Plan {
+    fn total(&self) -> usize {
+        self.persistent + 2 * self.buffer + self.work
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Tests<'a> {
+    Float {
+        inputs: &'a [f32],
+        outputs: &'a [f32],
+    },
+    FloatTokens {
+        inputs: &'a [u16],
+        outputs: &'a [f32],
+    },
+    Integer {
+        inputs: &'a [i16],
+        outputs: &'a [i16],
+    },
+    IntegerTokens {
+        inputs: &'a [u16],
+        outputs: &'a [i16],
+    },
+}
+
+impl<'a> Model<'a> {
+    /// Checks a whole model file and borrows it. The bytes must start at a multiple of 16 in memory, as
+    /// [`include_model!`](crate::include_model) and allocators arrange.
+    ///
+    /// # Errors
+    /// A [`LoadError`] that names what is wrong, with the numbers.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        let preamble = Preamble::read(bytes)?;
+        let remainder = bytes.as_ptr() as usize % ALIGN;
+        if remainder != 0 {
+            return Err(LoadError::Misaligned {
+                need: ALIGN,
+                remainder,
+            });
+        }
+        let computed = file_crc(bytes);
+        if computed != preamble.crc {
+            return Err(LoadError::Checksum {
+                stored: preamble.crc,
+                computed,
+            });
+        }
+        let header_end = PREAMBLE_LEN + preamble.header_len;
+        let header: Header<'a> = bytes
+            .get(PREAMBLE_LEN..header_end)
+            .and_then(|header| postcard::from_bytes(header).ok())
+            .ok_or(LoadError::Header)?;
+        let payload = &bytes[preamble.payload_offset..];
+        Loader::new(header, preamble, payload).load()
+    }
+
+    /// Joins the model with a state, whose contents are kept: a state that was bound to this model before
+    /// goes on where it was, a new one starts at zero.
+    ///
+    /// # Errors
+    /// If the state is too small.
+    pub fn bind<'m, const N: usize>(
+        &'m self,
+        state: &'m mut State<N>,
+    ) -> Result<Runner<'m, 'a>, BindError> {
+        self.bind_bytes(&mut state.bytes)
+    }
+
+    /// As [`Self::bind`], for a state whose size is only known at run time. The bytes must start at a
+    /// multiple of 16 and be zero at first.
+    ///
+    /// # Errors
+    /// If the state is too small or misaligned.
+    pub fn bind_bytes<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
+        let need = self.plan.total();
+        if state.len() < need {
+            return Err(BindError::TooSmall {
+                need,
+                have: state.len(),
+            });
+        }
+        let remainder = state.as_ptr() as usize % ALIGN;
+        if remainder != 0 {
+            return Err(BindError::Misaligned {
+                need: ALIGN,
+                remainder,
+            });
+        }
+        Ok(Runner {
+            model: self,
+            state: &mut state[..need],
+            kernels: Kernels::detect(),
+        })
+    }
+
+    /// What the file says about itself.
+    pub fn header(&self) -> &Header<'a> {
+        &self.header
+    }
+
+    /// The fixed part of the file.
+    pub fn preamble(&self) -> &Preamble {
+        &self.preamble
+    }
+
+    /// Normalisation of each input; empty for tokens.
+    pub fn features(&self) -> &'a [Feature] {
+        self.features
+    }
+
+    /// Meaning of each output; empty for classes and tokens.
+    pub fn targets(&self) -> &'a [Target] {
+        self.targets
+    }
+
+    /// Numbers in a sample (or tokens in the alphabet).
+    pub fn inputs(&self) -> usize {
+        self.header.input.count()
+    }
+
+    /// Numbers in an output.
+    pub fn outputs(&self) -> usize {
+        self.header.output.count()
+    }
+
+    /// Bytes of a state.
+    pub fn state_len(&self) -> usize {
+        self.plan.total()
+    }
+
+    /// Bytes that [`Runner::save`] writes.
+    pub fn saved_len(&self) -> usize {
+        SAVED_HEADER + self.plan.persistent
+    }
+
+    /// The layers are integer: [`Runner::step_q`] runs without floats.
+    pub fn is_integer(&self) -> bool {
+        self.format().is_integer()
+    }
+
+    /// Format of the first layer.
+    pub fn format(&self) -> Format {
+        self.header
+            .layers
+            .first()
+            .map_or(Format::F32, Layer::format)
+    }
+
+    /// Fraction bits of the sample in [`Runner::step_q`]: the integer `q` stands for `q · 2^-frac`.
+    pub fn input_frac(&self) -> i8 {
+        match self.header.layers.first() {
+            Some(Layer::Recurrent {
+                format: Format::W8A8,
+                ..
+            }) => 7,
+            _ => 12,
+        }
+    }
+
+    /// Fraction bits of the output in [`Runner::step_q`].
+    pub fn output_frac(&self) -> i8 {
+        match self.layers.last() {
+            Some(Stage::Dense(dense, _)) => dense.output_frac(),
+            _ => 12,
+        }
+    }
+
+    /// Multiplications of weights in one step.
+    pub fn macs(&self) -> usize {
+        let macs = self.header.layers.iter().map(|layer| match *layer {
+            Layer::Embedding { .. } => 0,
+            Layer::Recurrent {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => {
+                let gates = match cell {
+                    Cell::RnnTanh | Cell::RnnRelu => 1,
+                    Cell::Lstm => 4,
+                    Cell::GruResetAfter | Cell::GruResetBefore => 3,
+                };
+                gates * hidden as usize * (inputs as usize + hidden as usize)
+            }
+            Layer::Dense {
+                inputs, outputs, ..
+            } => inputs as usize * outputs as usize,
+        });
+        macs.sum()
+    }
+
+    /// The number of a token.
+    pub fn token(&self, name: &str) -> Option<usize> {
+        match self.header.input {
+            Input::Tokens { names, .. } => names.split('\0').position(|token| token == name),
+            Input::Features { .. } => None,
+        }
+    }
+
+    /// Runs the steps with known results that every exported file carries, in the state given, which is
+    /// reset before and after.
+    ///
+    /// # Errors
+    /// The first step whose output differs, or a final digest that does.
+    pub fn self_test(&self, runner: &mut Runner<'_, '_>) -> Result<Digest, TestFailure> {
+        runner.reset();
+        let mut digest = Digest::new();
+        let steps = self.header.test.steps as usize;
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let mut failure = None;
+        for step in 0..steps {
+            let sample = step * inputs..(step + 1) * inputs;
+            let result = step * outputs..(step + 1) * outputs;
+            let differs = match self.tests {
+                Tests::Float { inputs, outputs } => {
+                    runner.load_network_input(&inputs[sample]);
+                    runner.run(None);
+                    digest.add_f32(runner.network_output());
+                    first_difference(runner.network_output(), &outputs[result])
+                }
+                Tests::FloatTokens { inputs, outputs } => {
+                    runner.load_token(inputs[step] as usize);
+                    digest.add_f32(runner.network_output());
+                    first_difference(runner.network_output(), &outputs[result])
+                }
+                Tests::Integer { inputs, outputs } => {
+                    runner.load_network_input_q(&inputs[sample]);
+                    runner.run_q(None);
+                    digest.add_i16(runner.network_output_q());
+                    first_difference(runner.network_output_q(), &outputs[result])
+                }
+                Tests::IntegerTokens { inputs, outputs } => {
+                    runner.load_token(inputs[step] as usize);
+                    digest.add_i16(runner.network_output_q());
+                    first_difference(runner.network_output_q(), &outputs[result])
+                }
+            };
+            failure = failure.or(differs.map(|index| TestFailure::Output { step, index }));
+        }
+        digest.add_bytes(runner.layer_state());
+        runner.reset();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let want = self.header.test.digest;
+        if steps > 0 && digest.value() != want {
+            return Err(TestFailure::State {
+                found: digest.value(),
+                want,
+            });
+        }
+        Ok(digest)
+    }
+}
+
+fn first_difference<T: PartialEq>(a: &[T], b: &[T]) -> Option<usize> {
+    a.iter().zip(b).position(|(a, b)| a != b)
+}

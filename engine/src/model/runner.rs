@@ -1,0 +1,560 @@
+//! A model joined with a state: steps, resets, saving, and feeding outputs back.
+
+use super::{Model, Place, Plan, SAVED_HEADER, Stage};
+use crate::cell::{Hidden, Inputs};
+use crate::format::{FeatureTransform, Format, Input, Layer, MAX_LAYERS, TargetRestore, pad};
+use crate::kernel::{Kernels, LANES, Panel};
+use crate::model::StateError;
+use crate::num::{narrow, power_of_two, quantize};
+
+const SAVED_MAGIC: [u8; 4] = *b"KGS1";
+
+/// A model with the state of one stream.
+#[derive(Debug)]
+pub struct Runner<'m, 'a> {
+    pub(super) model: &'m Model<'a>,
+    pub(super) state: &'m mut [u8],
+    pub(super) kernels: &'static Kernels,
+}
+
+/// The parts of a state during a step.
+struct Parts<'s> {
+    persistent: &'s mut [u8],
+    a: &'s mut [u8],
+    b: &'s mut [u8],
+    work: &'s mut [u8],
+}
+
+fn parts<'s>(state: &'s mut [u8], plan: &Plan) -> Parts<'s> {
+    let (persistent, scratch) = state.split_at_mut(plan.persistent);
+    let (a, scratch) = scratch.split_at_mut(plan.buffer);
+    let (b, work) = scratch.split_at_mut(plan.buffer);
+    Parts {
+        persistent,
+        a,
+        b,
+        work,
+    }
+}
+
+/// Master and matrix-input part of a layer's state.
+fn layer_parts<'s>(persistent: &'s mut [u8], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
+    let (master, rest) = persistent[place.at..].split_at_mut(place.master());
+    let hidden = &mut rest[..place.units * LANES * Place::hidden_element(place.format)];
+    let hidden = match place.format {
+        Format::W8A8 => Hidden::I8(bytemuck::cast_slice_mut(hidden)),
+        _ => Hidden::I16(bytemuck::cast_slice_mut(hidden)),
+    };
+    (bytemuck::cast_slice_mut(master), hidden)
+}
+
+impl<'m, 'a> Runner<'m, 'a> {
+    /// Uses another table than the best one.
+    pub fn with_kernels(mut self, kernels: &'static Kernels) -> Self {
+        self.kernels = kernels;
+        self
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m Model<'a> {
+        self.model
+    }
+
+    /// One step on a raw sample: normalise, step, and give the prediction in its unit. A value that is
+    /// not finite after normalisation enters as 0, the middle of its column.
+    ///
+    /// # Panics
+    /// If the model takes tokens, or the lengths are not [`Model::inputs`] and [`Model::outputs`].
+    pub fn step(&mut self, sample: &[f32], output: &mut [f32]) {
+        self.prepare(sample);
+        self.run_loaded(output);
+        self.restore_units(sample, output);
+    }
+
+    /// One step without normalisation: plain tensors in and out.
+    ///
+    /// # Panics
+    /// As [`Self::step`].
+    pub fn step_raw(&mut self, sample: &[f32], output: &mut [f32]) {
+        assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+        self.load_normalised(sample);
+        self.run_loaded(output);
+    }
+
+    /// One step on integers with [`Model::input_frac`] and [`Model::output_frac`] fraction bits, without
+    /// any float instruction.
+    ///
+    /// # Panics
+    /// If the model is not integer or takes tokens, or the lengths do not fit.
+    pub fn step_q(&mut self, sample: &[i16], output: &mut [i16]) {
+        assert!(self.model.is_integer(), "step_q on a float model");
+        assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+        self.load_network_input_q(sample);
+        self.run_q(None);
+        output.copy_from_slice(self.network_output_q());
+    }
+
+    /// One step on a token. A number that is no token enters as a vector of zeros.
+    ///
+    /// # Panics
+    /// If the model takes features, or the output's length does not fit.
+    pub fn step_token(&mut self, token: usize, output: &mut [f32]) {
+        assert!(
+            matches!(self.model.header.input, Input::Tokens { .. }),
+            "token for a model of features"
+        );
+        self.load_token(token);
+        self.copy_output(output);
+    }
+
+    /// As [`Self::step_token`], with the outputs as integers.
+    ///
+    /// # Panics
+    /// If the model is not integer or takes features, or the output's length does not fit.
+    pub fn step_token_q(&mut self, token: usize, output: &mut [i16]) {
+        assert!(self.model.is_integer(), "step_token_q on a float model");
+        assert!(
+            matches!(self.model.header.input, Input::Tokens { .. }),
+            "token for a model of features"
+        );
+        self.load_token(token);
+        output.copy_from_slice(self.network_output_q());
+    }
+
+    /// Starts anew: every state zero, no previous sample.
+    pub fn reset(&mut self) {
+        self.state[..self.model.plan.persistent].fill(0);
+    }
+
+    /// Starts the network anew, but remembers the previous sample for differences.
+    pub fn reset_network(&mut self) {
+        let plan = &self.model.plan;
+        self.state[pad(plan.previous, 4)..plan.persistent].fill(0);
+    }
+
+    /// Writes the state into the first [`Model::saved_len`] bytes of `bytes`.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub fn save(&self, bytes: &mut [u8]) -> Result<usize, StateError> {
+        let need = self.model.saved_len();
+        let have = bytes.len();
+        let bytes = bytes
+            .get_mut(..need)
+            .ok_or(StateError::Length { need, have })?;
+        bytes[..4].copy_from_slice(&SAVED_MAGIC);
+        bytes[4..8].copy_from_slice(&self.model.preamble.crc.to_le_bytes());
+        bytes[SAVED_HEADER..].copy_from_slice(&self.state[..self.model.plan.persistent]);
+        Ok(need)
+    }
+
+    /// Takes over a state written by [`Self::save`].
+    ///
+    /// # Errors
+    /// If the bytes are not one, or belong to another model; the state is then unchanged.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), StateError> {
+        if bytes.get(..4) != Some(&SAVED_MAGIC[..]) {
+            return Err(StateError::NotAState);
+        }
+        let (need, have) = (self.model.saved_len(), bytes.len());
+        if have < SAVED_HEADER {
+            return Err(StateError::Length { need, have });
+        }
+        let saved = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        let this = self.model.preamble.crc;
+        if saved != this {
+            return Err(StateError::OtherModel { saved, this });
+        }
+        if need != have {
+            return Err(StateError::Length { need, have });
+        }
+        self.state[..self.model.plan.persistent].copy_from_slice(&bytes[SAVED_HEADER..]);
+        Ok(())
+    }
+
+    /// Starts from the final states of another model's recurrent layers: an encoder's, for a decoder.
+    ///
+    /// # Errors
+    /// If the recurrent layers of the two differ in number, cell, hidden size or format.
+    pub fn seed_from(&mut self, encoder: &Runner<'_, '_>) -> Result<(), StateError> {
+        let recurrent = |model: &Model<'_>, n: usize| {
+            let layers = model.header.layers.iter();
+            let mut layers = layers.filter_map(|layer| match *layer {
+                Layer::Recurrent {
+                    cell,
+                    hidden,
+                    format,
+                    cell_shift,
+                    ..
+                } => Some((cell, hidden, format, cell_shift)),
+                _ => None,
+            });
+            layers.nth(n)
+        };
+        for index in 0..=MAX_LAYERS {
+            match (
+                recurrent(self.model, index),
+                recurrent(encoder.model, index),
+            ) {
+                (None, None) => break,
+                (mine, theirs) if mine != theirs => return Err(StateError::Layer { index }),
+                _ => {}
+            }
+        }
+        let plan = &self.model.plan;
+        let theirs = &encoder.model.plan;
+        self.state[..plan.persistent].fill(0);
+        self.state[pad(plan.previous, 4)..plan.persistent]
+            .copy_from_slice(&encoder.state[pad(theirs.previous, 4)..theirs.persistent]);
+        Ok(())
+    }
+
+    /// The recurrent layers' states, as they enter a digest.
+    pub fn layer_state(&self) -> &[u8] {
+        &self.state[pad(self.model.plan.previous, 4)..self.model.plan.persistent]
+    }
+
+    /// Puts a prediction into the places of the next sample that it predicts, for a forecast of many steps;
+    /// the other places keep their values.
+    pub fn feed_back(&self, output: &[f32], sample: &mut [f32]) {
+        for (target, &value) in self.model.targets.iter().zip(output) {
+            if let Some(place) = sample.get_mut(target.feeds as usize) {
+                *place = value;
+            }
+        }
+    }
+
+    /// Multi-step forecast: steps on `sample`, reports the output, feeds it back into `sample`, `steps` times.
+    ///
+    /// # Panics
+    /// As [`Self::step`].
+    pub fn forecast(
+        &mut self,
+        sample: &mut [f32],
+        output: &mut [f32],
+        steps: usize,
+        mut report: impl FnMut(usize, &[f32]),
+    ) {
+        for step in 0..steps {
+            self.step(sample, output);
+            report(step, output);
+            self.feed_back(output, sample);
+        }
+    }
+
+    /// Generation: steps on `token`, lets `choose` pick the next one from the scores, `steps` times. The
+    /// picked tokens are all that `choose` has seen itself return.
+    ///
+    /// # Panics
+    /// As [`Self::step_token`].
+    pub fn generate(
+        &mut self,
+        mut token: usize,
+        scores: &mut [f32],
+        steps: usize,
+        mut choose: impl FnMut(&[f32]) -> usize,
+    ) {
+        for _ in 0..steps {
+            self.step_token(token, scores);
+            token = choose(scores);
+        }
+    }
+
+    /// Normalises a raw sample into the network's input.
+    fn prepare(&mut self, sample: &[f32]) {
+        let model = self.model;
+        let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
+        let previous = &mut persistent[..model.plan.previous];
+        let mut buffer = InputBuffer::new(model, scratch);
+        normalise(model, previous, sample, |i, value| buffer.store(i, value));
+    }
+
+    /// Normalises and remembers a raw sample without a step.
+    pub(crate) fn normalise(&mut self, sample: &[f32], mut store: impl FnMut(f32)) {
+        let previous = &mut self.state[..self.model.plan.previous];
+        normalise(self.model, previous, sample, |_, value| store(value));
+    }
+
+    /// Lets a sample pass: only differences will know of it.
+    pub(crate) fn skip(&mut self, sample: &[f32]) {
+        self.normalise(sample, |_| ());
+    }
+
+    /// One step on a normalised sample taken from `values`; the output is the network's.
+    pub(crate) fn step_normalised(
+        &mut self,
+        values: &mut impl Iterator<Item = f32>,
+        output: &mut [f32],
+    ) {
+        let scratch = &mut self.state[self.model.plan.persistent..];
+        let mut buffer = InputBuffer::new(self.model, scratch);
+        for (i, value) in values.take(self.model.inputs()).enumerate() {
+            buffer.store(i, value);
+        }
+        self.run_loaded(output);
+    }
+
+    fn load_normalised(&mut self, normalised: &[f32]) {
+        let scratch = &mut self.state[self.model.plan.persistent..];
+        let mut buffer = InputBuffer::new(self.model, scratch);
+        for (i, &value) in normalised.iter().enumerate() {
+            buffer.store(i, if value.is_finite() { value } else { 0.0 });
+        }
+    }
+
+    pub(super) fn load_network_input(&mut self, input: &[f32]) {
+        let at = self.model.plan.persistent;
+        let place = &mut self.state[at..at + 4 * input.len()];
+        bytemuck::cast_slice_mut(place).copy_from_slice(input);
+    }
+
+    pub(super) fn load_network_input_q(&mut self, input: &[i16]) {
+        let at = self.model.plan.persistent;
+        let place = &mut self.state[at..at + 2 * input.len()];
+        bytemuck::cast_slice_mut(place).copy_from_slice(input);
+    }
+
+    /// Steps on a token: through the embedding, or as a one-hot vector.
+    pub(super) fn load_token(&mut self, token: usize) {
+        let model = self.model;
+        if !matches!(model.layers.first(), Some(Stage::Embedding(_))) {
+            let scratch = &mut self.state[model.plan.persistent..];
+            let mut buffer = InputBuffer::new(model, scratch);
+            for i in 0..model.inputs() {
+                buffer.store(i, (i == token) as u8 as f32);
+            }
+        }
+        if model.is_integer() {
+            self.run_q(Some(token))
+        } else {
+            self.run(Some(token))
+        }
+    }
+
+    fn run_loaded(&mut self, output: &mut [f32]) {
+        if self.model.is_integer() {
+            self.run_q(None)
+        } else {
+            self.run(None)
+        }
+        self.copy_output(output);
+    }
+
+    /// The network's output as floats.
+    fn copy_output(&self, output: &mut [f32]) {
+        assert_eq!(output.len(), self.model.outputs(), "length of the output");
+        if self.model.is_integer() {
+            let lsb = power_of_two(-self.model.output_frac());
+            for (output, &q) in output.iter_mut().zip(self.network_output_q()) {
+                *output = q as f32 * lsb;
+            }
+        } else {
+            output.copy_from_slice(self.network_output());
+        }
+    }
+
+    /// Network outputs to predictions in their units, relative to the current raw sample.
+    pub(crate) fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
+        for (target, y) in self.model.targets.iter().zip(output) {
+            let value = *y * target.scale + target.offset;
+            let now = || sample.get(target.column as usize).copied().unwrap_or(0.0);
+            *y = match TargetRestore::from_tag(target.restore) {
+                Some(TargetRestore::Exp) => libm::expf(value),
+                Some(TargetRestore::AddTo) => now() + value,
+                Some(TargetRestore::TimesExp) => now() * libm::expf(value),
+                _ => value,
+            };
+        }
+    }
+
+    /// The layers take turns between two buffers; the result is where this one begins.
+    fn output_at(&self) -> usize {
+        let plan = &self.model.plan;
+        let moves = self
+            .model
+            .layers
+            .iter()
+            .filter(|stage| !matches!(stage, Stage::Embedding(_)));
+        plan.persistent + plan.buffer * (moves.count() % 2)
+    }
+
+    pub(super) fn network_output(&self) -> &[f32] {
+        let at = self.output_at();
+        bytemuck::cast_slice(&self.state[at..at + 4 * self.model.outputs()])
+    }
+
+    pub(super) fn network_output_q(&self) -> &[i16] {
+        let at = self.output_at();
+        bytemuck::cast_slice(&self.state[at..at + 2 * self.model.outputs()])
+    }
+
+    /// All layers in f32, from the first buffer or a token.
+    pub(super) fn run(&mut self, token: Option<usize>) {
+        let k = self.kernels;
+        let Parts {
+            persistent,
+            mut a,
+            mut b,
+            work,
+        } = parts(self.state, &self.model.plan);
+        for stage in &self.model.layers {
+            let x: &mut [f32] = bytemuck::cast_slice_mut(a);
+            let y: &mut [Panel<f32>] = bytemuck::cast_slice_mut(b);
+            match stage {
+                Stage::Embedding(embedding) => {
+                    embedding.look_up(token, x);
+                    continue;
+                }
+                Stage::Rnn(layer, place) => {
+                    let h = &mut persistent[place.at..place.at + place.master()];
+                    let h = bytemuck::cast_slice_mut(h);
+                    layer.step(k, &x[..place.columns], h, &mut y[..place.units]);
+                }
+                Stage::Lstm(layer, place) => {
+                    let state = &mut persistent[place.at..place.at + 2 * place.master()];
+                    let (c, h) = state.split_at_mut(place.master());
+                    let (c, h) = (bytemuck::cast_slice_mut(c), bytemuck::cast_slice_mut(h));
+                    layer.step(k, &x[..place.columns], c, h, &mut y[..place.units]);
+                }
+                Stage::Gru(layer, place) => {
+                    let h = &mut persistent[place.at..place.at + place.master()];
+                    let h = bytemuck::cast_slice_mut(h);
+                    layer.step(k, &x[..place.columns], h, &mut y[..place.units], work);
+                }
+                Stage::Dense(layer, rows) => layer.apply(k, x, &mut y[..*rows]),
+            }
+            core::mem::swap(&mut a, &mut b);
+        }
+    }
+
+    /// All layers in integers, from the first buffer or a token.
+    pub(super) fn run_q(&mut self, token: Option<usize>) {
+        let k = self.kernels;
+        let Parts {
+            persistent,
+            mut a,
+            mut b,
+            work,
+        } = parts(self.state, &self.model.plan);
+        let mut embedded = None;
+        for stage in &self.model.layers {
+            let (Stage::Rnn(_, place) | Stage::Lstm(_, place) | Stage::Gru(_, place)) = stage
+            else {
+                match stage {
+                    Stage::Embedding(embedding) => embedded = Some(embedding.row(token)),
+                    Stage::Dense(layer, rows) => {
+                        let y: &mut [Panel<i16>] = bytemuck::cast_slice_mut(b);
+                        layer.apply_q(k, bytemuck::cast_slice(a), &mut y[..*rows]);
+                        core::mem::swap(&mut a, &mut b);
+                    }
+                    _ => {}
+                }
+                continue;
+            };
+            let y: &mut [Panel<i16>] = bytemuck::cast_slice_mut(b);
+            let y = &mut y[..place.units];
+            let outputs = &bytemuck::cast_slice(a)[..place.columns];
+            let (narrowed, work) = work.split_at_mut(if place.narrow { place.columns } else { 0 });
+            let x = match embedded.take() {
+                Some(row) => row,
+                None if place.narrow => {
+                    let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
+                    for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
+                        *narrowed = narrow(y);
+                    }
+                    Inputs::I8(narrowed)
+                }
+                None => Inputs::I16(outputs),
+            };
+            let (master, h) = layer_parts(persistent, place);
+            match stage {
+                Stage::Rnn(layer, _) => layer.step_q(k, x, master, h, y),
+                Stage::Lstm(layer, _) => layer.step_q(k, x, master, h, y),
+                Stage::Gru(layer, _) => layer.step_q(k, x, master, h, y, work),
+                _ => {}
+            }
+            core::mem::swap(&mut a, &mut b);
+        }
+    }
+}
+
+/// The first activation buffer as the network's input, float or integer.
+enum InputBuffer<'s> {
+    Float(&'s mut [f32]),
+    Integer {
+        x: &'s mut [i16],
+        frac: i8,
+        low: i16,
+        high: i16,
+    },
+}
+
+impl<'s> InputBuffer<'s> {
+    fn new(model: &Model<'_>, scratch: &'s mut [u8]) -> Self {
+        let buffer = &mut scratch[..model.plan.buffer];
+        if !model.is_integer() {
+            return InputBuffer::Float(bytemuck::cast_slice_mut(buffer));
+        }
+        let frac = model.input_frac();
+        // ±16 at 2^-7 and ±8 at 2^-12: the ranges for which the exporter proves that sums cannot overflow.
+        let (low, high) = if frac == 7 {
+            (-2048, 2047)
+        } else {
+            (i16::MIN, i16::MAX)
+        };
+        InputBuffer::Integer {
+            x: bytemuck::cast_slice_mut(buffer),
+            frac,
+            low,
+            high,
+        }
+    }
+
+    fn store(&mut self, i: usize, value: f32) {
+        match self {
+            InputBuffer::Float(x) => x[i] = value,
+            InputBuffer::Integer { x, frac, low, high } => {
+                x[i] = quantize(value, *frac, *low, *high)
+            }
+        }
+    }
+}
+
+/// Transforms and normalises a raw sample, and remembers it where a transform looks back.
+fn normalise(
+    model: &Model<'_>,
+    previous: &mut [u8],
+    sample: &[f32],
+    mut store: impl FnMut(usize, f32),
+) {
+    assert!(
+        matches!(model.header.input, Input::Features { .. }),
+        "sample for a model of tokens"
+    );
+    assert_eq!(sample.len(), model.inputs(), "length of the sample");
+    let words: &mut [f32] = bytemuck::cast_slice_mut(previous);
+    let previous = match words.split_first_mut() {
+        Some((known, previous)) => {
+            if *known == 0.0 {
+                *known = 1.0;
+                previous.copy_from_slice(sample);
+            }
+            previous
+        }
+        None => &mut [],
+    };
+    for (i, (feature, &x)) in model.features.iter().zip(sample).enumerate() {
+        let before = || previous.get(feature.column as usize).copied().unwrap_or(x);
+        let value = match FeatureTransform::from_tag(feature.transform) {
+            Some(FeatureTransform::Log) => libm::logf(x),
+            Some(FeatureTransform::Difference) => x - before(),
+            Some(FeatureTransform::LogRatio) => libm::logf(x / before()),
+            _ => x,
+        };
+        let value = (value - feature.offset) * feature.scale;
+        store(i, if value.is_finite() { value } else { 0.0 });
+    }
+    if !previous.is_empty() {
+        previous.copy_from_slice(sample);
+    }
+}

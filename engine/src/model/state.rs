@@ -1,0 +1,146 @@
+//! The memory of a stream, and what can be wrong with it.
+
+use core::fmt;
+
+/// Memory of one stream: `N` bytes from [`state_len`](crate::state_len). May live in a `static`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C, align(16))]
+pub struct State<const N: usize> {
+    pub(super) bytes: [u8; N],
+}
+
+impl<const N: usize> State<N> {
+    /// All zero: the start of a stream.
+    pub const fn new() -> Self {
+        State { bytes: [0; N] }
+    }
+}
+
+impl<const N: usize> Default for State<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a state cannot be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Too few bytes.
+    TooSmall {
+        /// Bytes the model needs.
+        need: usize,
+        /// Bytes of the state.
+        have: usize,
+    },
+    /// The bytes do not start at a multiple of 16.
+    Misaligned {
+        /// Required alignment.
+        need: usize,
+        /// Address modulo that.
+        remainder: usize,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            BindError::TooSmall { need, have } => {
+                write!(f, "the model needs {need} bytes of state, got {have}")
+            }
+            BindError::Misaligned { need, remainder } => {
+                write!(
+                    f,
+                    "the state lies {remainder} past a multiple of {need} in memory"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for BindError {}
+
+/// Why saved bytes, or another model's state, cannot be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The buffer is too small for the saved state, or the saved bytes are not whole.
+    Length {
+        /// Bytes needed.
+        need: usize,
+        /// Bytes there are.
+        have: usize,
+    },
+    /// The bytes were not saved by [`Runner::save`].
+    NotAState,
+    /// The bytes were saved with another model.
+    OtherModel {
+        /// CRC-32 of the model they were saved with.
+        saved: u32,
+        /// CRC-32 of this model.
+        this: u32,
+    },
+    /// The recurrent layers of the two models differ, counted from 0.
+    Layer {
+        /// The first that differs.
+        index: usize,
+    },
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            StateError::Length { need, have } => {
+                write!(
+                    f,
+                    "a saved state of this model has {need} bytes, not {have}"
+                )
+            }
+            StateError::NotAState => f.write_str("not a saved kinglet state"),
+            StateError::OtherModel { saved, this } => write!(
+                f,
+                "the state belongs to the model with checksum {saved:08x}, this one has {this:08x}"
+            ),
+            StateError::Layer { index } => {
+                write!(f, "recurrent layer {index} differs in cell, size or format")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StateError {}
+
+/// A self-test that does not give the known results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TestFailure {
+    /// An output differs.
+    Output {
+        /// In this step.
+        step: usize,
+        /// At this place of the output.
+        index: usize,
+    },
+    /// The outputs agree, the final state does not.
+    State {
+        /// Digest here.
+        found: u32,
+        /// Digest in the file.
+        want: u32,
+    },
+}
+
+impl fmt::Display for TestFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            TestFailure::Output { step, index } => {
+                write!(f, "self-test: output {index} of step {step} differs")
+            }
+            TestFailure::State { found, want } => {
+                write!(f, "self-test: digest {found:08x}, {want:08x} expected")
+            }
+        }
+    }
+}
+
+impl core::error::Error for TestFailure {}

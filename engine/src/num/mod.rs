@@ -1,0 +1,98 @@
+//! Number formats of the integer path, and the one rounding rule.
+//!
+//! | quantity | type | value of 1.0 |
+//! |---|---|---|
+//! | weight | `i8` | 1 / row scale |
+//! | matrix input, `A8` layers | `i8`, the first layer's sample `i16` | 2^7 |
+//! | matrix input, `A16` layers | `i16` | 2^12 |
+//! | accumulator | `i32` | 1 / (row scale · input LSB) |
+//! | pre-activation `z` | `i16` | 2^12, saturated at ±8 |
+//! | gate (tanh, sigmoid) | `i32` | 2^31 |
+//! | LSTM cell `c` | `i32` | 2^(27 − `cell_shift`), clamped at ±8 · 2^`cell_shift` |
+//! | GRU, RNN master state `h` | `i32` | 2^29 |
+//! | a layer's output | `i16` | 2^12 |
+//!
+//! Every product of two 32-bit numbers is rounded by [`mulhi_round`]. It is one instruction where it
+//! matters (Armv7E-M `SMMULR`, Helium `VRMULH`), and `hi + (lo >> 31)` elsewhere. Gates are kept in
+//! Q31 although the tables know 16 bits of them: the interpolated bits come for free, and the rounded
+//! high product then needs no other format. Shifts to a coarser format round half up, except where
+//! the result only indexes an activation table.
+
+mod activation;
+mod float;
+
+pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
+pub(crate) use float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR, power_of_two};
+pub use float::{quantize, sigmoid, softmax, softmax_q15, tanh};
+
+/// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.
+#[inline(always)]
+pub const fn mulhi_round(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
+}
+
+/// `x · 2^-shift`, rounded half up.
+#[inline(always)]
+pub const fn shift_round(x: i32, shift: u32) -> i32 {
+    x.wrapping_add(1 << (shift - 1)) >> shift
+}
+
+/// The nearest `i16`.
+#[inline(always)]
+pub const fn saturate16(x: i32) -> i16 {
+    if x < i16::MIN as i32 {
+        i16::MIN
+    } else if x > i16::MAX as i32 {
+        i16::MAX
+    } else {
+        x as i16
+    }
+}
+
+/// A layer output (2^-12) as the matrix input of an `A8` layer (2^-7).
+#[inline(always)]
+pub const fn narrow(y: i16) -> i8 {
+    let x = shift_round(y as i32, 5);
+    if x < -128 {
+        -128
+    } else if x > 127 {
+        127
+    } else {
+        x as i8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mulhi_round_is_the_rounded_high_half() {
+        for (a, b, want) in [
+            (-(1 << 30), 2, 0),
+            (-(1 << 30) - 1, 2, -1),
+            (i32::MIN, i32::MIN, 1 << 30),
+            (i32::MAX, i32::MAX, (1 << 30) - 1),
+            (1 << 16, 1 << 15, 1),
+            (1 << 16, (1 << 15) - 1, 0),
+            (-(1 << 16), 1 << 15, 0),
+        ] {
+            assert_eq!(mulhi_round(a, b), want, "{a} · {b}");
+            let low = a.wrapping_mul(b) as u32;
+            let high = ((a as i64 * b as i64) >> 32) as i32;
+            assert_eq!(mulhi_round(a, b), high + (low >> 31) as i32, "{a} · {b}");
+        }
+    }
+
+    #[test]
+    fn narrow_rounds_and_saturates() {
+        assert_eq!(narrow(4096), 127);
+        assert_eq!(narrow(-4096), -128);
+        assert_eq!(narrow(16), 1);
+        assert_eq!(narrow(15), 0);
+        assert_eq!(narrow(-16), 0);
+        assert_eq!(narrow(-17), -1);
+        assert_eq!(narrow(i16::MIN), -128);
+        assert_eq!(narrow(i16::MAX), 127);
+    }
+}

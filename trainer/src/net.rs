@@ -107,3 +107,30 @@ pub enum Activation {
     /// `exp(z_i) / Σ exp(z_j)`; last layer only.
     Softmax,
 }
+
+impl Network {
+    /// Width of the first layer's input: features, or tokens.
+    pub fn input_width(&self) -> usize {
+        self.layers.first().map_or(0, |layer| match layer {
+            Layer::Embedding(e) => e.vocab,
+            Layer::Recurrent(r) => r.inputs,
+            Layer::Dense(d) => d.inputs,
+        })
+    }
+
+    /// Width of the last layer's output.
+    pub fn output_width(&self) -> usize {
+        self.layers.last().map_or(0, Layer::outputs)
+    }
+}
+
+impl Layer {
+    /// Width of the output.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Layer::Embedding(e) => e.dim,
+            Layer::Recurrent(r) => r.hidden,
+            Layer::Dense(d) => d.outputs,
+        }
+    }
+}

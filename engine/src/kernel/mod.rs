@@ -57,6 +57,10 @@ impl Panels {
 /// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
 /// table is only handed out where the CPU has them, and lengths are checked by the methods.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::type_complexity,
+    reason = "each field is the signature of one primitive, spelled out"
+)]
 pub struct Kernels {
     pub(crate) name: &'static str,
     pub(crate) gemv_f32: unsafe fn(&mut [Panel<f32>], &[f32], &[f32], Panels),

@@ -18,6 +18,7 @@ use crate::format::{
     Preamble, Target, file_crc,
 };
 use crate::kernel::{Kernels, LANES};
+use crate::num::quantize;
 use heapless::Vec;
 use load::Loader;
 
@@ -252,6 +253,23 @@ impl<'a> Model<'a> {
         match self.layers.last() {
             Some(Stage::Dense(dense, _)) => dense.output_frac(),
             _ => 12,
+        }
+    }
+
+    /// Quantizes a normalised sample as [`Runner::step`] does, for [`Runner::step_q`].
+    pub fn quantize_input(&self, normalised: &[f32], quantized: &mut [i16]) {
+        let (low, high) = self.input_limits();
+        for (q, &x) in quantized.iter_mut().zip(normalised) {
+            *q = quantize(x, self.input_frac(), low, high);
+        }
+    }
+
+    /// ±16 at 2^-7 and ±8 at 2^-12: the ranges for which the exporter proves that sums cannot overflow.
+    fn input_limits(&self) -> (i16, i16) {
+        if self.input_frac() == 7 {
+            (-2048, 2047)
+        } else {
+            (i16::MIN, i16::MAX)
         }
     }
 

@@ -496,12 +496,7 @@ impl<'s> InputBuffer<'s> {
             return InputBuffer::Float(bytemuck::cast_slice_mut(buffer));
         }
         let frac = model.input_frac();
-        // ±16 at 2^-7 and ±8 at 2^-12: the ranges for which the exporter proves that sums cannot overflow.
-        let (low, high) = if frac == 7 {
-            (-2048, 2047)
-        } else {
-            (i16::MIN, i16::MAX)
-        };
+        let (low, high) = model.input_limits();
         InputBuffer::Integer {
             x: bytemuck::cast_slice_mut(buffer),
             frac,

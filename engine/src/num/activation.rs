@@ -53,7 +53,7 @@ fn interpolate(entries: &[i32], bits: u32, z: i16) -> i32 {
     let entry = entries[(z as u16 >> (16 - bits)) as usize];
     let delta = entry as i16 as i32;
     let fraction = z as i32 & ((1 << (16 - bits)) - 1);
-    entry.wrapping_add(delta * fraction << bits)
+    entry.wrapping_add((delta * fraction) << bits)
 }
 
 const fn table<const N: usize>(tanh: bool) -> [i32; N] {

@@ -1,0 +1,48 @@
+use std::fs;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+/// Bytes that start at a multiple of 16, as the engine wants model files and states.
+#[derive(Debug, Clone, Default)]
+pub struct AlignedBytes {
+    blocks: Vec<u128>,
+    len: usize,
+}
+
+impl AlignedBytes {
+    /// `len` zeros: a fresh state.
+    pub fn zeroed(len: usize) -> Self {
+        AlignedBytes {
+            blocks: vec![0; len.div_ceil(16)],
+            len,
+        }
+    }
+
+    /// A file's content.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(AlignedBytes::from(&fs::read(path)?[..]))
+    }
+}
+
+impl From<&[u8]> for AlignedBytes {
+    fn from(bytes: &[u8]) -> Self {
+        let mut aligned = AlignedBytes::zeroed(bytes.len());
+        aligned.copy_from_slice(bytes);
+        aligned
+    }
+}
+
+impl Deref for AlignedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.blocks)[..self.len]
+    }
+}
+
+impl DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len]
+    }
+}

@@ -1,0 +1,161 @@
+//! From PyTorch's row-major gate matrices to the engine's panels, and back.
+//!
+//! A recurrent layer is one or two *stages*; a stage computes several *sums* per unit, each over the
+//! input, the state or both. A panel holds one sum of eight units.
+
+use crate::net::{Cell, Recurrent};
+use kinglet::kernel::LANES;
+
+/// One sum of a unit: which of PyTorch's gates its weights come from, and what it runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sum {
+    /// Row block in `w_ih`, `w_hh` and the biases.
+    pub gate: usize,
+    /// Has weights for the input.
+    pub x: bool,
+    /// Has weights for the state.
+    pub h: bool,
+}
+
+impl Sum {
+    const fn both(gate: usize) -> Sum {
+        Sum {
+            gate,
+            x: true,
+            h: true,
+        }
+    }
+}
+
+type Stages = &'static [&'static [Sum]];
+
+const RNN: Stages = &[&[Sum::both(0)]];
+const LSTM: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2), Sum::both(3)]];
+const GRU_RESET_AFTER: Stages = &[&[
+    Sum {
+        gate: 2,
+        x: true,
+        h: false,
+    },
+    Sum::both(0),
+    Sum::both(1),
+    Sum {
+        gate: 2,
+        x: false,
+        h: true,
+    },
+]];
+const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)]];
+
+/// The stages of a cell, with their sums in the engine's order.
+pub(crate) fn stages(cell: Cell) -> Stages {
+    match cell {
+        Cell::RnnTanh | Cell::RnnRelu => RNN,
+        Cell::Lstm => LSTM,
+        Cell::GruResetAfter => GRU_RESET_AFTER,
+        Cell::GruResetBefore => GRU_RESET_BEFORE,
+    }
+}
+
+impl Recurrent {
+    /// Weights of a sum over the input; empty if it has none.
+    pub(crate) fn x_row(&self, sum: Sum, unit: usize) -> &[f32] {
+        let row = (sum.gate * self.hidden + unit) * self.inputs;
+        if sum.x {
+            &self.w_ih[row..row + self.inputs]
+        } else {
+            &[]
+        }
+    }
+
+    /// Weights of a sum over the state; empty if it has none.
+    pub(crate) fn h_row(&self, sum: Sum, unit: usize) -> &[f32] {
+        let row = (sum.gate * self.hidden + unit) * self.hidden;
+        if sum.h {
+            &self.w_hh[row..row + self.hidden]
+        } else {
+            &[]
+        }
+    }
+
+    /// What a sum starts at.
+    pub(crate) fn sum_bias(&self, sum: Sum, unit: usize) -> f32 {
+        let row = sum.gate * self.hidden + unit;
+        let x = if sum.x { self.b_ih[row] } else { 0.0 };
+        let h = if sum.h { self.b_hh[row] } else { 0.0 };
+        x + h
+    }
+}
+
+/// Packs rows into panels: `[panel of units][sum][block of columns][8 units][columns of a block]`.
+/// `row(unit, sum)` may be shorter than `columns`; what it lacks is zero, as are the units past the last.
+pub(crate) fn pack<'a, T: Copy + Default + 'a>(
+    units: usize,
+    sums: usize,
+    columns: usize,
+    block: usize,
+    row: impl Fn(usize, usize) -> &'a [T],
+) -> Vec<T> {
+    let mut packed = Vec::with_capacity(units.next_multiple_of(LANES) * sums * columns);
+    for panel in (0..units).step_by(LANES) {
+        for sum in 0..sums {
+            let rows: [&[T]; LANES] = std::array::from_fn(|lane| {
+                if panel + lane < units {
+                    row(panel + lane, sum)
+                } else {
+                    &[]
+                }
+            });
+            for start in (0..columns).step_by(block) {
+                for row in rows {
+                    let value = |column| row.get(column).copied().unwrap_or_default();
+                    packed.extend((start..start + block).map(value));
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Packs one number per unit and sum.
+pub(crate) fn pack_numbers<T: Copy + Default>(
+    units: usize,
+    sums: usize,
+    number: impl Fn(usize, usize) -> T,
+) -> Vec<T> {
+    let mut packed = Vec::with_capacity(units.next_multiple_of(LANES) * sums);
+    for panel in (0..units).step_by(LANES) {
+        for sum in 0..sums {
+            packed.extend((panel..panel + LANES).map(|unit| {
+                if unit < units {
+                    number(unit, sum)
+                } else {
+                    T::default()
+                }
+            }));
+        }
+    }
+    packed
+}
+
+/// Reads panels of unblocked columns: `store(unit, sum, column, value)` for every weight of a real unit.
+pub(crate) fn unpack<T: Copy>(
+    packed: &[T],
+    units: usize,
+    sums: usize,
+    columns: usize,
+    mut store: impl FnMut(usize, usize, usize, T),
+) {
+    for (panel, weights) in packed.chunks_exact(columns * LANES).enumerate() {
+        let (first, sum) = (panel / sums * LANES, panel % sums);
+        for (column, lanes) in weights.chunks_exact(LANES).enumerate() {
+            for (lane, &value) in lanes
+                .iter()
+                .enumerate()
+                .filter(|(lane, _)| first + lane < units)
+            {
+                store(first + lane, sum, column, value);
+            }
+        }
+    }
+}

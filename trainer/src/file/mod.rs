@@ -1,0 +1,10 @@
+//! Model files, written and read: the trainer's side of [`kinglet::format`].
+
+mod bytes;
+mod layout;
+mod read;
+mod write;
+
+pub use bytes::AlignedBytes;
+pub use read::package;
+pub use write::{Exported, TestInputs, export, save};

@@ -1,0 +1,691 @@
+//! From a float network to the bytes of a model file.
+//!
+//! The file is built twice: first with test inputs only, to be loaded and stepped by the engine, then with
+//! the outputs it gave. So a file that leaves here has been loaded, checked and run.
+
+use super::AlignedBytes;
+use super::layout::{Sum, pack, pack_numbers, stages};
+use crate::net::{self, Dense, Embedding, Layer, Recurrent};
+use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
+use crate::quant::{InputLimits, Ranges, Row, Rows, Stream, input_frac, rescale};
+use anyhow::{Context, Result, bail, ensure};
+use bytemuck::{NoUninit, cast_slice};
+use half::f16;
+use kinglet::format::{
+    self as engine, ALIGN, Format, Layout, MAX_LAYERS, PREAMBLE_LEN, Preamble, pad,
+};
+use kinglet::kernel::{BLOCK, Kernels, MAX_CELL_SHIFT};
+use kinglet::{Model, num};
+use std::io::Write;
+use std::path::Path;
+
+/// Steps whose results go into the file.
+#[derive(Debug, Clone)]
+pub enum TestInputs {
+    /// Normalised samples.
+    Samples(Vec<f32>),
+    /// Tokens.
+    Tokens(Vec<u16>),
+}
+
+impl TestInputs {
+    /// The first steps of a stream.
+    pub fn from_stream(stream: &Stream, inputs: usize) -> Self {
+        const STEPS: usize = 24;
+        match stream {
+            Stream::Samples(x) => {
+                TestInputs::Samples(x.iter().copied().take(STEPS * inputs).collect())
+            }
+            Stream::Tokens(t) => {
+                TestInputs::Tokens(t.iter().map(|&t| t as u16).take(STEPS).collect())
+            }
+        }
+    }
+
+    /// Made up, for a network without data: a slow wave per input, or tokens in turn.
+    pub fn synthetic(package: &Package) -> Self {
+        const STEPS: usize = 24;
+        let width = package.net.input_width();
+        match &package.input {
+            Input::Features(_) => TestInputs::Samples(
+                (0..STEPS * width)
+                    .map(|i| {
+                        num::tanh(
+                            ((i / width) as f32 * 0.7 + (i % width) as f32).rem_euclid(4.0) - 2.0,
+                        )
+                    })
+                    .collect(),
+            ),
+            Input::Tokens(tokens) => {
+                TestInputs::Tokens((0..STEPS).map(|i| (i * 7 % tokens.len()) as u16).collect())
+            }
+        }
+    }
+
+    fn steps(&self, inputs: usize) -> usize {
+        match self {
+            TestInputs::Samples(x) => x.len() / inputs,
+            TestInputs::Tokens(t) => t.len(),
+        }
+    }
+}
+
+/// A model file and what became of the numbers on the way.
+#[derive(Debug, Clone)]
+pub struct Exported {
+    /// The file.
+    pub bytes: AlignedBytes,
+    /// What a reader should know: ranges that had to be guessed, rows that lost precision.
+    pub notes: Vec<String>,
+}
+
+/// Builds the file of a package in one format.
+///
+/// Integer formats need the ranges of the network's values over real data; without them the ranges are
+/// bounded from the weights, which costs accuracy, and noted.
+///
+/// # Errors
+/// If a size is beyond the engine's limits, or weights cannot be represented.
+pub fn export(
+    package: &Package,
+    format: Format,
+    ranges: Option<&Ranges>,
+    tests: &TestInputs,
+) -> Result<Exported> {
+    let mut notes = Vec::new();
+    let mut package = package.clone();
+    let mut ranges = match ranges {
+        Some(ranges) => ranges.clone(),
+        None => {
+            if format.is_integer() {
+                notes.push("no calibration data: ranges were bounded from the weights".to_owned());
+            }
+            Ranges::bound(&package.net)
+        }
+    };
+    if format.is_integer() {
+        rescale(&mut package.net, &mut ranges, format);
+    }
+    let mut draft = Draft::new(&package, format)?;
+    draft.layers(&package.net.layers, &ranges)?;
+    let inputs = package.net.input_width();
+    let steps = tests.steps(inputs);
+    let outputs = package.net.output_width();
+    let blank = vec![0u8; steps * outputs * if format.is_integer() { 2 } else { 4 }];
+    let first = draft.file(tests, &blank, 0)?;
+    let (results, digest) = run_tests(&first, tests)?;
+    let bytes = draft.file(tests, &results, digest)?;
+    verify(&bytes)?;
+    Ok(Exported { bytes, notes })
+}
+
+/// Writes a file whole or not at all: to a temporary name beside it, then renamed.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let context = || format!("cannot write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    file.persist(path).with_context(context)?;
+    Ok(())
+}
+
+/// Every table of this machine must give the results in the file.
+fn verify(bytes: &AlignedBytes) -> Result<()> {
+    let model = Model::from_bytes(bytes).context("the exported file does not load")?;
+    for kernels in Kernels::available() {
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = model.bind_bytes(&mut state)?.with_kernels(kernels);
+        model
+            .self_test(&mut runner)
+            .with_context(|| format!("{} kernels", kernels.name()))?;
+    }
+    Ok(())
+}
+
+/// Outputs of the test steps as they go into the file, and the digest.
+fn run_tests(bytes: &AlignedBytes, tests: &TestInputs) -> Result<(Vec<u8>, u32)> {
+    let model = Model::from_bytes(bytes).context("the exported file does not load")?;
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model.bind_bytes(&mut state)?.with_kernels(&Kernels::SCALAR);
+    let mut digest = kinglet::Digest::new();
+    let mut results = Vec::new();
+    let inputs = model.inputs();
+    let (mut y, mut q) = (vec![0.0; model.outputs()], vec![0; model.outputs()]);
+    for step in 0..tests.steps(inputs) {
+        match tests {
+            TestInputs::Samples(x) => {
+                let x = &x[step * inputs..(step + 1) * inputs];
+                if model.is_integer() {
+                    runner.step_q(&quantize_sample(&model, x), &mut q);
+                } else {
+                    runner.step_raw(x, &mut y);
+                }
+            }
+            TestInputs::Tokens(tokens) => {
+                if model.is_integer() {
+                    runner.step_token_q(tokens[step] as usize, &mut q);
+                } else {
+                    runner.step_token(tokens[step] as usize, &mut y);
+                }
+            }
+        }
+        if model.is_integer() {
+            digest.add_i16(&q);
+            results.extend_from_slice(cast_slice(&q));
+        } else {
+            digest.add_f32(&y);
+            results.extend_from_slice(cast_slice(&y));
+        }
+    }
+    digest.add_bytes(runner.layer_state());
+    Ok((results, digest.value()))
+}
+
+fn quantize_sample(model: &Model<'_>, x: &[f32]) -> Vec<i16> {
+    let mut q = vec![0; x.len()];
+    model.quantize_input(x, &mut q);
+    q
+}
+
+/// A file in the making: header fields and tensors so far.
+struct Draft<'p> {
+    package: &'p Package,
+    format: Format,
+    input_names: String,
+    output_names: String,
+    layers: heapless::Vec<engine::Layer, MAX_LAYERS>,
+    payload: Payload,
+}
+
+/// Tensors one after the other, each from a multiple of 16.
+#[derive(Debug, Clone, Default)]
+struct Payload(Vec<u8>);
+
+impl Payload {
+    fn push<T: NoUninit>(&mut self, tensor: &[T]) {
+        self.0.resize(pad(self.0.len(), ALIGN), 0);
+        self.0.extend_from_slice(cast_slice(tensor));
+    }
+
+    /// Float weights, in the width of the format.
+    fn push_float(&mut self, format: Format, tensor: &[f32]) {
+        if format == Format::F16 {
+            self.push(
+                &tensor
+                    .iter()
+                    .map(|&w| f16::from_f32(w).to_bits())
+                    .collect::<Vec<u16>>(),
+            );
+        } else {
+            self.push(tensor);
+        }
+    }
+}
+
+/// A name that can stand in a list of names.
+fn listed(name: &str, unit: Option<&str>) -> Result<String> {
+    ensure!(
+        !name.contains(['\0', '\u{1}']) && !unit.unwrap_or("").contains(['\0', '\u{1}']),
+        "a name contains U+0000 or U+0001: {name:?}"
+    );
+    Ok(match unit {
+        Some(unit) => format!("{name}\u{1}{unit}"),
+        None => name.to_owned(),
+    })
+}
+
+fn list(names: impl Iterator<Item = Result<String>>) -> Result<String> {
+    Ok(names.collect::<Result<Vec<_>>>()?.join("\0"))
+}
+
+fn width(what: &str, n: usize, max: usize) -> Result<u16> {
+    ensure!(n >= 1 && n <= max, "{what} is {n}, must be 1 to {max}");
+    Ok(n as u16)
+}
+
+impl<'p> Draft<'p> {
+    fn new(package: &'p Package, format: Format) -> Result<Self> {
+        let mut payload = Payload::default();
+        let input_names = match &package.input {
+            Input::Features(features) => {
+                ensure!(
+                    features.len() == package.net.input_width(),
+                    "{} features are described, the network takes {}",
+                    features.len(),
+                    package.net.input_width()
+                );
+                payload.push(&features.iter().map(feature).collect::<Vec<_>>());
+                list(features.iter().map(|f| listed(&f.name, Some(&f.unit))))?
+            }
+            Input::Tokens(tokens) => list(tokens.iter().map(|t| listed(t, None)))?,
+        };
+        let outputs = package.net.output_width();
+        let output_names = match &package.output {
+            Output::Values(targets) => {
+                ensure!(
+                    targets.len() == outputs,
+                    "{} outputs are described, the network gives {outputs}",
+                    targets.len()
+                );
+                payload.push(&targets.iter().map(target).collect::<Vec<_>>());
+                list(targets.iter().map(|t| listed(&t.name, Some(&t.unit))))?
+            }
+            Output::Classes(classes) => {
+                ensure!(
+                    classes.len() == outputs,
+                    "{} classes are described, the network gives {outputs}",
+                    classes.len()
+                );
+                list(classes.iter().map(|c| listed(c, None)))?
+            }
+            Output::NextToken => String::new(),
+        };
+        let layers = heapless::Vec::new();
+        Ok(Draft {
+            package,
+            format,
+            input_names,
+            output_names,
+            layers,
+            payload,
+        })
+    }
+
+    fn layers(&mut self, layers: &[Layer], ranges: &Ranges) -> Result<()> {
+        for (at, layer) in layers.iter().enumerate() {
+            let first = at == 0;
+            let behind_embedding = at == 1 && matches!(layers[0], Layer::Embedding(_));
+            let spec = match layer {
+                Layer::Embedding(e) => self.embedding(e),
+                Layer::Recurrent(r) => {
+                    let limits = self.limits(r, first, behind_embedding);
+                    self.recurrent(r, limits, ranges.layers[at].cell)
+                }
+                Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), ranges.layers[at].output),
+            };
+            let spec = spec.with_context(|| format!("layer {at}"))?;
+            if self.layers.push(spec).is_err() {
+                bail!("more than {MAX_LAYERS} layers");
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&self, r: &Recurrent, first: bool, behind_embedding: bool) -> InputLimits {
+        if self.format == Format::W8A8 {
+            // A sample within ±16; everything else is i8.
+            InputLimits {
+                x: if first && !behind_embedding {
+                    2048
+                } else {
+                    128
+                },
+                h: 128,
+            }
+        } else {
+            let state = if r.cell == net::Cell::RnnRelu {
+                1 << 14
+            } else {
+                4097
+            };
+            InputLimits {
+                x: 1 << 15,
+                h: state,
+            }
+        }
+    }
+
+    fn embedding(&mut self, e: &Embedding) -> Result<engine::Layer> {
+        let format = self.format;
+        let vocab = width("the number of tokens", e.vocab, engine::MAX_VOCAB)?;
+        let dim = width("the embedding length", e.dim, engine::MAX_WIDTH)?;
+        let columns = if format.is_integer() {
+            pad(e.dim, BLOCK)
+        } else {
+            e.dim
+        };
+        // One more row than tokens, of zeros, for what is no token.
+        let mut table = vec![0.0; (e.vocab + 1) * columns];
+        for (place, row) in table
+            .chunks_exact_mut(columns)
+            .zip(e.table.chunks_exact(e.dim))
+        {
+            place[..e.dim].copy_from_slice(row);
+        }
+        let round = |w: f32, frac: i32| (w * 2f32.powi(frac)).round();
+        match format {
+            Format::W8A8 => {
+                self.payload
+                    .push(&table.iter().map(|&w| round(w, 7) as i8).collect::<Vec<_>>());
+            }
+            Format::W8A16 => {
+                self.payload.push(
+                    &table
+                        .iter()
+                        .map(|&w| round(w, 12) as i16)
+                        .collect::<Vec<_>>(),
+                );
+            }
+            _ => self.payload.push_float(format, &table),
+        }
+        Ok(engine::Layer::Embedding { format, vocab, dim })
+    }
+
+    fn recurrent(
+        &mut self,
+        r: &Recurrent,
+        limits: InputLimits,
+        cell_range: f32,
+    ) -> Result<engine::Layer> {
+        let format = self.format;
+        let inputs = width("the input width", r.inputs, engine::MAX_WIDTH)?;
+        let hidden = width("the hidden size", r.hidden, engine::MAX_WIDTH)?;
+        let mut requant_shift = 0;
+        if format.is_integer() {
+            requant_shift = self.recurrent_q(r, limits)?;
+        } else {
+            for sums in stages(r.cell) {
+                self.float_stage(r, sums);
+            }
+        }
+        let cell_shift = if format.is_integer() {
+            cell_shift(cell_range)
+        } else {
+            0
+        };
+        Ok(engine::Layer::Recurrent {
+            format,
+            cell: engine_cell(r.cell),
+            inputs,
+            hidden,
+            requant_shift,
+            cell_shift,
+        })
+    }
+
+    fn float_stage(&mut self, r: &Recurrent, sums: &[Sum]) {
+        let (x, h) = split(sums);
+        let w_ih = pack(r.hidden, x.len(), r.inputs, 1, |unit, sum| {
+            r.x_row(x[sum], unit)
+        });
+        let w_hh = pack(r.hidden, h.len(), r.hidden, 1, |unit, sum| {
+            r.h_row(h[sum], unit)
+        });
+        let bias = pack_numbers(r.hidden, sums.len(), |unit, sum| {
+            r.sum_bias(sums[sum], unit)
+        });
+        self.payload.push_float(self.format, &w_ih);
+        self.payload.push_float(self.format, &w_hh);
+        self.payload.push(&bias);
+    }
+
+    fn recurrent_q(&mut self, r: &Recurrent, limits: InputLimits) -> Result<u8> {
+        // All rows of the layer together, since they share the shift.
+        let sums: Vec<Sum> = stages(r.cell).concat();
+        let rows: Vec<Row<'_>> = sums
+            .iter()
+            .flat_map(|&sum| {
+                (0..r.hidden).map(move |unit| Row {
+                    x: r.x_row(sum, unit),
+                    h: r.h_row(sum, unit),
+                    bias: r.sum_bias(sum, unit),
+                })
+            })
+            .collect();
+        let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
+        let mut before = 0;
+        for stage in stages(r.cell) {
+            let (x, h) = split(stage);
+            let x_at = before;
+            let h_at = before + stage.len() - h.len();
+            let at = |from: usize, sum: usize, unit: usize| (from + sum) * r.hidden + unit;
+            let (inputs, hidden) = (pad(r.inputs, BLOCK), pad(r.hidden, BLOCK));
+            self.payload
+                .push(&pack(r.hidden, x.len(), inputs, BLOCK, |u, s| {
+                    &rows.x[at(x_at, s, u)]
+                }));
+            self.payload
+                .push(&pack(r.hidden, h.len(), hidden, BLOCK, |u, s| {
+                    &rows.h[at(h_at, s, u)]
+                }));
+            self.payload
+                .push(&pack_numbers(r.hidden, stage.len(), |u, s| {
+                    rows.bias[at(before, s, u)]
+                }));
+            self.payload
+                .push(&pack_numbers(r.hidden, stage.len(), |u, s| {
+                    rows.m[at(before, s, u)]
+                }));
+            before += stage.len();
+        }
+        Ok(rows.shift)
+    }
+
+    fn dense(&mut self, d: &Dense, last: bool, range: f32) -> Result<engine::Layer> {
+        let format = self.format;
+        let inputs = width("the input width", d.inputs, engine::MAX_WIDTH)?;
+        let outputs = width("the output width", d.outputs, engine::MAX_VOCAB)?;
+        let row = |unit: usize| &d.weight[unit * d.inputs..(unit + 1) * d.inputs];
+        let free = matches!(
+            d.activation,
+            net::Activation::Identity | net::Activation::Softmax
+        );
+        let scaled = format.is_integer() && last && free;
+        let frac = if scaled { output_frac(range) } else { 12 };
+        let mut requant_shift = 0;
+        if format.is_integer() {
+            let rows: Vec<Row<'_>> = (0..d.outputs)
+                .map(|unit| Row {
+                    x: row(unit),
+                    h: &[],
+                    bias: d.bias[unit],
+                })
+                .collect();
+            let limits = InputLimits { x: 1 << 15, h: 0 };
+            let rows = Rows::quantize(&rows, 12, frac, limits)?;
+            let columns = pad(d.inputs, BLOCK);
+            self.payload
+                .push(&pack(d.outputs, 1, columns, BLOCK, |unit, _| &rows.x[unit]));
+            self.payload
+                .push(&pack_numbers(d.outputs, 1, |unit, _| rows.bias[unit]));
+            self.payload
+                .push(&pack_numbers(d.outputs, 1, |unit, _| rows.m[unit]));
+            requant_shift = rows.shift;
+        } else {
+            self.payload.push_float(
+                format,
+                &pack(d.outputs, 1, d.inputs, 1, |unit, _| row(unit)),
+            );
+            self.payload
+                .push(&pack_numbers(d.outputs, 1, |unit, _| d.bias[unit]));
+        }
+        let activation = engine_activation(d.activation);
+        let frac = frac as i8;
+        Ok(engine::Layer::Dense {
+            format,
+            inputs,
+            outputs,
+            activation,
+            requant_shift,
+            frac,
+        })
+    }
+
+    /// The whole file with these test results.
+    fn file(&self, tests: &TestInputs, results: &[u8], digest: u32) -> Result<AlignedBytes> {
+        let inputs = self.package.net.input_width();
+        let header = engine::Header {
+            name: &self.package.name,
+            input: match &self.package.input {
+                Input::Features(features) => engine::Input::Features {
+                    count: width("the number of features", features.len(), engine::MAX_WIDTH)?,
+                    names: &self.input_names,
+                },
+                Input::Tokens(tokens) => engine::Input::Tokens {
+                    count: width("the number of tokens", tokens.len(), engine::MAX_VOCAB)?,
+                    names: &self.input_names,
+                },
+            },
+            output: {
+                let count = width(
+                    "the output width",
+                    self.package.net.output_width(),
+                    engine::MAX_VOCAB,
+                )?;
+                let names = &self.output_names;
+                match &self.package.output {
+                    Output::Values(_) => engine::Output::Values { count, names },
+                    Output::Classes(_) => engine::Output::Classes { count, names },
+                    Output::NextToken => engine::Output::NextToken { count },
+                }
+            },
+            shape: match self.package.shape {
+                Shape::EveryStep => engine::Shape::EveryStep,
+                Shape::Window { window, hop, exact } => engine::Shape::Window {
+                    window: window as u32,
+                    hop: hop as u32,
+                    exact,
+                },
+            },
+            threshold: None,
+            layers: self.layers.clone(),
+            test: engine::TestVectors {
+                steps: tests.steps(inputs) as u16,
+                digest,
+            },
+        };
+        let header = postcard::to_allocvec(&header).context("the header does not encode")?;
+        let mut payload = self.payload.clone();
+        match tests {
+            TestInputs::Samples(x) if self.format.is_integer() => {
+                let frac = if matches!(self.layers[0], engine::Layer::Recurrent { .. }) {
+                    input_frac(self.format)
+                } else {
+                    12
+                };
+                let q = x
+                    .iter()
+                    .map(|&x| quantize_one(x, frac))
+                    .collect::<Vec<i16>>();
+                payload.push(&q);
+            }
+            TestInputs::Samples(x) => payload.push(x),
+            TestInputs::Tokens(tokens) => payload.push(tokens),
+        }
+        payload.push(results);
+        let payload_offset = pad(PREAMBLE_LEN + header.len(), ALIGN);
+        let mut preamble = Preamble {
+            layout: Layout::Portable,
+            header_len: header.len(),
+            payload_offset,
+            payload_len: payload.0.len(),
+            state_len: 0,
+            crc: 0,
+        };
+        let mut bytes = AlignedBytes::zeroed(payload_offset + payload.0.len());
+        bytes[PREAMBLE_LEN..PREAMBLE_LEN + header.len()].copy_from_slice(&header);
+        bytes[payload_offset..].copy_from_slice(&payload.0);
+        // The engine plans the state; a first load tells its size.
+        for _ in 0..2 {
+            preamble.crc = 0;
+            bytes[..PREAMBLE_LEN].copy_from_slice(&preamble.write());
+            preamble.crc = engine::file_crc(&bytes);
+            bytes[..PREAMBLE_LEN].copy_from_slice(&preamble.write());
+            match Model::from_bytes(&bytes).map(|_| ()) {
+                Err(kinglet::LoadError::StateSize { need, .. }) => preamble.state_len = need,
+                Err(error) => bail!("the exported file does not load: {error}"),
+                Ok(()) => return Ok(bytes),
+            }
+        }
+        bail!("the engine did not settle on a state size")
+    }
+}
+
+/// Sums over the input, and sums over the state.
+fn split(sums: &[Sum]) -> (Vec<Sum>, Vec<Sum>) {
+    (
+        sums.iter().copied().filter(|sum| sum.x).collect(),
+        sums.iter().copied().filter(|sum| sum.h).collect(),
+    )
+}
+
+/// As the engine quantizes samples.
+fn quantize_one(x: f32, frac: i32) -> i16 {
+    let (low, high) = if frac == 7 {
+        (-2048, 2047)
+    } else {
+        (i16::MIN, i16::MAX)
+    };
+    num::quantize(x, frac as i8, low, high)
+}
+
+/// Smallest range of an LSTM's cell that leaves a quarter above what was met.
+fn cell_shift(range: f32) -> u8 {
+    let fits = |shift: &u8| range * 1.25 < 8.0 * (1u32 << shift) as f32;
+    (0..=MAX_CELL_SHIFT).find(fits).unwrap_or(MAX_CELL_SHIFT)
+}
+
+/// Fraction bits of an output that reaches `range`: half as much again fits.
+fn output_frac(range: f32) -> i32 {
+    let room = (32767.0 / (range.max(1e-6) * 1.5)).log2().floor() as i32;
+    room.clamp(-16, 15)
+}
+
+fn feature(f: &Feature) -> engine::Feature {
+    use engine::FeatureTransform as T;
+    let (transform, column) = match f.transform {
+        Transform::None => (T::None, 0),
+        Transform::Log => (T::Log, 0),
+        Transform::Difference { column } => (T::Difference, column),
+        Transform::LogRatio { column } => (T::LogRatio, column),
+    };
+    engine::Feature {
+        transform: transform as u32,
+        column: column as u32,
+        offset: f.offset,
+        scale: f.scale,
+    }
+}
+
+fn target(t: &Target) -> engine::Target {
+    use engine::TargetRestore as R;
+    let (restore, column) = match t.restore {
+        Restore::None => (R::None, 0),
+        Restore::Exp => (R::Exp, 0),
+        Restore::AddTo { column } => (R::AddTo, column),
+        Restore::TimesExp { column } => (R::TimesExp, column),
+    };
+    engine::Target {
+        restore: restore as u32,
+        column: column as u32,
+        feeds: t.feeds.map_or(u32::MAX, |feature| feature as u32),
+        scale: t.scale,
+        offset: t.offset,
+    }
+}
+
+fn engine_cell(cell: net::Cell) -> engine::Cell {
+    match cell {
+        net::Cell::RnnTanh => engine::Cell::RnnTanh,
+        net::Cell::RnnRelu => engine::Cell::RnnRelu,
+        net::Cell::Lstm => engine::Cell::Lstm,
+        net::Cell::GruResetAfter => engine::Cell::GruResetAfter,
+        net::Cell::GruResetBefore => engine::Cell::GruResetBefore,
+    }
+}
+
+fn engine_activation(activation: net::Activation) -> engine::Activation {
+    match activation {
+        net::Activation::Identity => engine::Activation::Identity,
+        net::Activation::Relu => engine::Activation::Relu,
+        net::Activation::Tanh => engine::Activation::Tanh,
+        net::Activation::Sigmoid => engine::Activation::Sigmoid,
+        net::Activation::Softmax => engine::Activation::Softmax,
+    }
+}

@@ -1,0 +1,27 @@
+//! From float to integers: ranges measured over real data, then a scale for every row.
+//!
+//! Numbers and formats are those of [`kinglet::num`]. Per row the weights over input and state share one
+//! scale, so one accumulator and one requantization serve both. [`Rows`] proves for each row, from its own
+//! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
+
+mod ranges;
+mod rescale;
+mod rows;
+
+pub use ranges::{Ranges, Stream};
+pub(crate) use rescale::rescale;
+pub(crate) use rows::{Row, Rows};
+
+use kinglet::format::Format;
+
+/// Largest magnitude of a layer's matrix inputs, in units of their LSB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InputLimits {
+    pub x: i64,
+    pub h: i64,
+}
+
+/// log2 of 1 / LSB of the matrix inputs.
+pub(crate) fn input_frac(format: Format) -> i32 {
+    if format == Format::W8A8 { 7 } else { 12 }
+}

@@ -1,0 +1,101 @@
+//! Brings unbounded values inside the range of their integers without changing what the network computes.
+//!
+//! An embedding, a rectified or a linear layer may be divided by `s` if the next matrix is multiplied by
+//! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
+//! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`.
+
+use super::Ranges;
+use crate::net::{Activation, Cell, Layer, Network};
+use kinglet::format::Format;
+
+/// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
+const NARROW: f32 = 0.96;
+/// Largest value aimed at where the consumer takes i16 (2^-12, below 8; below 4 for a rectified state).
+const WIDE: f32 = 3.0;
+
+/// Rescales a network for integers of `format`, by ranges that were measured on it.
+pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
+    let last = net.layers.len() - 1;
+    for at in 0..last {
+        let unbounded = match &net.layers[at] {
+            Layer::Embedding(_) => true,
+            Layer::Recurrent(r) => r.cell == Cell::RnnRelu,
+            Layer::Dense(d) => matches!(d.activation, Activation::Relu | Activation::Identity),
+        };
+        if !unbounded {
+            continue;
+        }
+        let into_recurrent = matches!(&net.layers[at + 1], Layer::Recurrent(_));
+        let own_state = matches!(&net.layers[at], Layer::Recurrent(_));
+        let narrow = format == Format::W8A8 && (into_recurrent || own_state);
+        let aim = if narrow { NARROW } else { WIDE };
+        let range = &mut ranges.layers[at];
+        let mut scales: Vec<f32> = range
+            .outputs
+            .iter()
+            .map(|max| if *max > 0.0 { max / aim } else { 1.0 })
+            .collect();
+        if let Layer::Embedding(e) = &net.layers[at] {
+            // All rows are in the file, whether data met them or not.
+            for (d, scale) in scales.iter_mut().enumerate() {
+                let largest = e
+                    .table
+                    .iter()
+                    .skip(d)
+                    .step_by(e.dim)
+                    .fold(0f32, |m, v| m.max(v.abs()));
+                *scale = if largest > 0.0 { largest / aim } else { 1.0 };
+            }
+        }
+        for (output, scale) in range.outputs.iter_mut().zip(&scales) {
+            *output /= scale;
+        }
+        range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+        divide(&mut net.layers[at], &scales);
+        multiply(&mut net.layers[at + 1], &scales);
+    }
+}
+
+fn divide(layer: &mut Layer, scales: &[f32]) {
+    let rows = |matrix: &mut [f32], columns: usize| {
+        for (row, scale) in matrix.chunks_exact_mut(columns).zip(scales) {
+            row.iter_mut().for_each(|w| *w /= scale);
+        }
+    };
+    match layer {
+        Layer::Embedding(e) => {
+            for row in e.table.chunks_exact_mut(e.dim) {
+                row.iter_mut()
+                    .zip(scales)
+                    .for_each(|(w, scale)| *w /= scale);
+            }
+        }
+        Layer::Recurrent(r) => {
+            rows(&mut r.w_ih, r.inputs);
+            rows(&mut r.w_hh, r.hidden);
+            rows(&mut r.b_ih, 1);
+            rows(&mut r.b_hh, 1);
+            columns(&mut r.w_hh, scales);
+        }
+        Layer::Dense(d) => {
+            rows(&mut d.weight, d.inputs);
+            rows(&mut d.bias, 1);
+        }
+    }
+}
+
+fn columns(matrix: &mut [f32], scales: &[f32]) {
+    for row in matrix.chunks_exact_mut(scales.len()) {
+        row.iter_mut()
+            .zip(scales)
+            .for_each(|(w, scale)| *w *= scale);
+    }
+}
+
+fn multiply(layer: &mut Layer, scales: &[f32]) {
+    match layer {
+        Layer::Embedding(_) => {}
+        Layer::Recurrent(r) => columns(&mut r.w_ih, scales),
+        Layer::Dense(d) => columns(&mut d.weight, scales),
+    }
+}

@@ -1,0 +1,210 @@
+//! The golden networks of PyTorch, exported and run by the engine.
+
+#[allow(dead_code, reason = "only the flags are needed here")]
+mod shown;
+
+use kinglet::format::Format;
+use kinglet::kernel::Kernels;
+use kinglet::{Model, Runner};
+use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export};
+use kinglet_trainer::import::safetensors;
+use kinglet_trainer::package::{Input, Package};
+use kinglet_trainer::quant::{Ranges, Stream};
+use safetensors::SafeTensors;
+use shown::options;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Golden {
+    name: String,
+    package: Package,
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/golden")
+}
+
+impl Golden {
+    fn all() -> Vec<Golden> {
+        let mut paths: Vec<PathBuf> = fs::read_dir(folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+            .collect();
+        paths.sort();
+        assert!(
+            paths.len() >= 35,
+            "golden files are missing: {}",
+            paths.len()
+        );
+        paths.iter().map(|path| Golden::read(path)).collect()
+    }
+
+    fn read(path: &Path) -> Golden {
+        let bytes = fs::read(path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let flags = &header.metadata().as_ref().unwrap()["import"];
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let floats = |name: &str| -> Vec<f32> {
+            let view = file.tensor(name).unwrap();
+            view.data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect()
+        };
+        Golden {
+            name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            package: safetensors(path, &options(flags)).unwrap(),
+            input: floats("__input__"),
+            output: floats("__output__"),
+        }
+    }
+
+    fn stream(&self) -> Stream {
+        match self.package.input {
+            Input::Features(_) => Stream::Samples(self.input.clone()),
+            Input::Tokens(_) => Stream::Tokens(self.input.iter().map(|&t| t as usize).collect()),
+        }
+    }
+
+    /// The engine's outputs at every step.
+    fn run(&self, runner: &mut Runner<'_, '_>) -> Vec<f32> {
+        let model = runner.model();
+        let mut y = vec![0.0; model.outputs()];
+        let mut all = Vec::new();
+        match self.stream() {
+            Stream::Samples(samples) => {
+                for sample in samples.chunks_exact(model.inputs()) {
+                    runner.step(sample, &mut y);
+                    all.extend_from_slice(&y);
+                }
+            }
+            Stream::Tokens(tokens) => {
+                for token in tokens {
+                    runner.step_token(token, &mut y);
+                    all.extend_from_slice(&y);
+                }
+            }
+        }
+        all
+    }
+
+    fn export(&self, format: Format) -> AlignedBytes {
+        let ranges = Ranges::measure(&self.package.net, [&self.stream()]);
+        let tests = TestInputs::from_stream(&self.stream(), self.package.net.input_width());
+        let exported = export(&self.package, format, Some(&ranges), &tests);
+        exported
+            .unwrap_or_else(|e| panic!("{} {}: {e:#}", self.name, format.name()))
+            .bytes
+    }
+
+    /// The same from every table of this machine, or the test fails.
+    fn run_every_table(&self, bytes: &[u8]) -> Vec<f32> {
+        let model = Model::from_bytes(bytes).unwrap();
+        let mut first: Option<(Vec<f32>, Vec<u8>)> = None;
+        for kernels in Kernels::available() {
+            let mut state = AlignedBytes::zeroed(model.state_len());
+            let mut runner = model.bind_bytes(&mut state).unwrap().with_kernels(kernels);
+            self.seed(&mut runner, model.format());
+            let result = (self.run(&mut runner), runner.layer_state().to_vec());
+            match &first {
+                None => first = Some(result),
+                Some(first) => {
+                    assert!(
+                        *first == result,
+                        "{}: {} differs from scalar",
+                        self.name,
+                        kernels.name()
+                    );
+                }
+            }
+        }
+        first.unwrap().0
+    }
+
+    /// A decoder starts from its encoder's final states.
+    fn seed(&self, decoder: &mut Runner<'_, '_>, format: Format) {
+        if self.name != "seq2seq_decoder" {
+            return;
+        }
+        let encoder = Golden::read(&folder().join("seq2seq_encoder.safetensors"));
+        let bytes = encoder.export(format);
+        let model = Model::from_bytes(&bytes).unwrap();
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = model.bind_bytes(&mut state).unwrap();
+        encoder.run(&mut runner);
+        decoder.seed_from(&runner).unwrap();
+    }
+
+    fn largest_error(&self, outputs: &[f32]) -> f32 {
+        assert_eq!(outputs.len(), self.output.len(), "{}", self.name);
+        outputs
+            .iter()
+            .zip(&self.output)
+            .fold(0.0, |max, (a, b)| max.max((a - b).abs()))
+    }
+
+    fn output_scale(&self) -> f32 {
+        self.output
+            .iter()
+            .fold(0f32, |max, y| max.max(y.abs()))
+            .max(1.0)
+    }
+}
+
+#[test]
+fn f32_matches_pytorch_at_every_step() {
+    for golden in Golden::all() {
+        let error = golden.largest_error(&golden.run_every_table(&golden.export(Format::F32)));
+        assert!(error <= 1e-5, "{}: {error:e}", golden.name);
+    }
+}
+
+#[test]
+fn every_format_stays_near_pytorch() {
+    for (format, bound) in [
+        (Format::F16, 0.01),
+        (Format::W8A16, 0.06),
+        (Format::W8A8, 0.15),
+    ] {
+        let mut worst = (0f32, String::new());
+        for golden in Golden::all() {
+            let outputs = golden.run_every_table(&golden.export(format));
+            let error = golden.largest_error(&outputs) / golden.output_scale();
+            println!("{} {} {error:.5}", format.name(), golden.name);
+            if error > worst.0 {
+                worst = (error, golden.name);
+            }
+        }
+        assert!(worst.0 < bound, "{}: {worst:?}", format.name());
+    }
+}
+
+#[test]
+fn a_float_file_gives_its_package_back() {
+    for golden in Golden::all() {
+        let bytes = golden.export(Format::F32);
+        let mut package = file::package(&bytes).unwrap();
+        let again = export(
+            &package,
+            Format::F32,
+            None,
+            &TestInputs::from_stream(&golden.stream(), golden.package.net.input_width()),
+        );
+        let again = again.unwrap().bytes;
+        let differs = (32..bytes.len()).find(|&at| again.get(at) != bytes.get(at));
+        assert_eq!(
+            (differs, again.len()),
+            (None, bytes.len()),
+            "{}",
+            golden.name
+        );
+        // Biases come back added up.
+        package.net = golden.package.net.clone();
+        assert_eq!(package, golden.package, "{}", golden.name);
+    }
+}

@@ -6,3 +6,4 @@ pub mod import;
 pub mod net;
 pub mod package;
 pub mod quant;
+pub mod train;

@@ -1,0 +1,103 @@
+//! A fresh network, and the generator behind it and behind the order of the samples.
+//!
+//! Values as in PyTorch: recurrent and dense parameters uniform within ±1/√fan, where fan is the
+//! hidden width of a recurrent layer and the input width of a dense one; embeddings normal(0, 1).
+//! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
+
+use crate::net::{Activation, Cell, Dense, Embedding, Layer, Network, Recurrent};
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+#[derive(Debug, Clone)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// Starts a sequence.
+    pub fn new(seed: u64) -> Self {
+        Rng(seed)
+    }
+
+    /// 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = self.0;
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `[0, 1)`.
+    pub fn uniform(&mut self) -> f32 {
+        (self.next_u64() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// Normal with mean 0 and variance 1 (Box–Muller).
+    pub fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f32::consts::TAU * self.uniform()).cos()
+    }
+
+    /// Fisher–Yates.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, (self.next_u64() % (i as u64 + 1)) as usize);
+        }
+    }
+
+    fn within(&mut self, fan: usize, len: usize) -> Vec<f32> {
+        let bound = 1.0 / (fan.max(1) as f32).sqrt();
+        (0..len).map(|_| (2.0 * self.uniform() - 1.0) * bound).collect()
+    }
+}
+
+/// A layer to be made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LayerPlan {
+    /// Vectors of this length for the tokens.
+    Embedding(usize),
+    /// A cell and its hidden width.
+    Recurrent(Cell, usize),
+    /// Output width and activation.
+    Dense(usize, Activation),
+}
+
+/// A network with random parameters; `inputs` is the number of features, or of tokens.
+pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
+    let mut width = inputs;
+    let layers = plan
+        .iter()
+        .map(|&layer| match layer {
+            LayerPlan::Embedding(dim) => {
+                let vocab = std::mem::replace(&mut width, dim);
+                Layer::Embedding(Embedding {
+                    vocab,
+                    dim,
+                    table: (0..vocab * dim).map(|_| rng.normal()).collect(),
+                })
+            }
+            LayerPlan::Recurrent(cell, hidden) => {
+                let (inputs, rows) = (width, cell.gates() * hidden);
+                width = hidden;
+                Layer::Recurrent(Recurrent {
+                    cell,
+                    inputs,
+                    hidden,
+                    w_ih: rng.within(hidden, rows * inputs),
+                    w_hh: rng.within(hidden, rows * hidden),
+                    b_ih: rng.within(hidden, rows),
+                    b_hh: rng.within(hidden, rows),
+                })
+            }
+            LayerPlan::Dense(outputs, activation) => {
+                let inputs = std::mem::replace(&mut width, outputs);
+                Layer::Dense(Dense {
+                    inputs,
+                    outputs,
+                    weight: rng.within(inputs, outputs * inputs),
+                    bias: rng.within(inputs, outputs),
+                    activation,
+                })
+            }
+        })
+        .collect();
+    Network { layers }
+}

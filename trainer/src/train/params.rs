@@ -1,0 +1,125 @@
+//! All parameters of a network as one vector, so that an optimiser is one loop and a reduction of
+//! gradients one sum.
+//!
+//! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh`; dense `weight, bias`.
+
+use std::ops::Range;
+
+use super::real::Real;
+use crate::net::{Layer, Network};
+
+/// The parameters of a recurrent layer, borrowed from a flat vector.
+#[derive(Clone, Copy)]
+pub struct RecurrentParams<'a, T> {
+    /// `[G * hidden, inputs]`.
+    pub w_ih: &'a [T],
+    /// `[G * hidden, hidden]`.
+    pub w_hh: &'a [T],
+    /// `[G * hidden]`.
+    pub b_ih: &'a [T],
+    /// `[G * hidden]`.
+    pub b_hh: &'a [T],
+}
+
+/// The same for gradients.
+pub struct RecurrentGrads<'a, T> {
+    /// `[G * hidden, inputs]`.
+    pub w_ih: &'a mut [T],
+    /// `[G * hidden, hidden]`.
+    pub w_hh: &'a mut [T],
+    /// `[G * hidden]`.
+    pub b_ih: &'a mut [T],
+    /// `[G * hidden]`.
+    pub b_hh: &'a mut [T],
+}
+
+/// Sizes of a recurrent layer: gate rows (`G * hidden`), inputs, hidden.
+#[derive(Debug, Clone, Copy)]
+pub struct RecurrentSize {
+    /// `G * hidden`.
+    pub rows: usize,
+    /// Width of the input.
+    pub inputs: usize,
+    /// Width of the state.
+    pub hidden: usize,
+}
+
+impl RecurrentSize {
+    /// Cuts a layer's flat parameters.
+    pub fn params<T>(self, flat: &[T]) -> RecurrentParams<'_, T> {
+        let (w_ih, rest) = flat.split_at(self.rows * self.inputs);
+        let (w_hh, rest) = rest.split_at(self.rows * self.hidden);
+        let (b_ih, b_hh) = rest.split_at(self.rows);
+        RecurrentParams {
+            w_ih,
+            w_hh,
+            b_ih,
+            b_hh,
+        }
+    }
+
+    /// Cuts a layer's flat gradients.
+    pub fn grads<T>(self, flat: &mut [T]) -> RecurrentGrads<'_, T> {
+        let (w_ih, rest) = flat.split_at_mut(self.rows * self.inputs);
+        let (w_hh, rest) = rest.split_at_mut(self.rows * self.hidden);
+        let (b_ih, b_hh) = rest.split_at_mut(self.rows);
+        RecurrentGrads {
+            w_ih,
+            w_hh,
+            b_ih,
+            b_hh,
+        }
+    }
+}
+
+fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
+    match layer {
+        Layer::Embedding(e) => vec![&e.table],
+        Layer::Recurrent(r) => vec![&r.w_ih, &r.w_hh, &r.b_ih, &r.b_hh],
+        Layer::Dense(d) => vec![&d.weight, &d.bias],
+    }
+}
+
+fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
+    match layer {
+        Layer::Embedding(e) => vec![&mut e.table],
+        Layer::Recurrent(r) => vec![&mut r.w_ih, &mut r.w_hh, &mut r.b_ih, &mut r.b_hh],
+        Layer::Dense(d) => vec![&mut d.weight, &mut d.bias],
+    }
+}
+
+/// Where each layer's parameters lie in the flat vector.
+pub fn ranges(net: &Network) -> Vec<Range<usize>> {
+    let mut start = 0;
+    net.layers
+        .iter()
+        .map(|layer| {
+            let len: usize = tensors(layer).iter().map(|t| t.len()).sum();
+            start += len;
+            start - len..start
+        })
+        .collect()
+}
+
+/// The network's parameters in one vector.
+pub fn flatten<T: Real>(net: &Network) -> Vec<T> {
+    net.layers
+        .iter()
+        .flat_map(tensors)
+        .flatten()
+        .map(|&x| T::from_f64(f64::from(x)))
+        .collect()
+}
+
+/// Writes a flat vector back into the network.
+///
+/// # Panics
+/// If the vector is shorter than the network.
+pub fn unflatten(flat: &[f32], net: &mut Network) {
+    let mut rest = flat;
+    for tensor in net.layers.iter_mut().flat_map(tensors_mut) {
+        let (head, tail) = rest.split_at(tensor.len());
+        tensor.copy_from_slice(head);
+        rest = tail;
+    }
+}

@@ -1,0 +1,110 @@
+//! `y = φ(W x + b)` for every row of a pass: forward one product, backward two.
+//!
+//! Softmax is a last layer and is trained with cross-entropy, whose gradient at the sums is
+//! `p − onehot`; the loss hands over that gradient, so here softmax's own derivative is 1.
+
+use super::super::gemm::{Matrix, MatrixMut};
+use super::super::real::Real;
+use super::{Pass, Size, add_row_sums, fill_rows};
+use crate::net::{Activation, Dense};
+
+pub struct DensePass<T> {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    y: Vec<T>,
+    dz: Vec<T>,
+}
+
+impl<T: Real> DensePass<T> {
+    pub fn new(dense: &Dense, max: Size) -> Self {
+        DensePass {
+            inputs: dense.inputs,
+            outputs: dense.outputs,
+            activation: dense.activation,
+            y: vec![T::ZERO; max.rows() * dense.outputs],
+            dz: vec![T::ZERO; max.rows() * dense.outputs],
+        }
+    }
+}
+
+fn softmax<T: Real>(row: &mut [T]) {
+    let max = row.iter().copied().fold(row[0], |m, x| if x > m { x } else { m });
+    let mut sum = T::ZERO;
+    for x in row.iter_mut() {
+        *x = T::from_f64((*x - max).to_f64().exp());
+        sum += *x;
+    }
+    for x in row.iter_mut() {
+        *x = *x / sum;
+    }
+}
+
+impl<T: Real> Pass<T> for DensePass<T> {
+    fn forward(&mut self, p: &[T], x: &[T], size: Size) {
+        let (weight, bias) = p.split_at(self.outputs * self.inputs);
+        let rows = size.rows();
+        let y = &mut self.y[..rows * self.outputs];
+        fill_rows(y, bias);
+        T::gemm(
+            Matrix::new(x, rows, self.inputs),
+            Matrix::new(weight, self.outputs, self.inputs).t(),
+            T::ONE,
+            MatrixMut::new(y, rows, self.outputs),
+        );
+        match self.activation {
+            Activation::Identity => {}
+            Activation::Relu => y.iter_mut().for_each(|y| {
+                if *y < T::ZERO {
+                    *y = T::ZERO;
+                }
+            }),
+            Activation::Tanh => y.iter_mut().for_each(|y| *y = y.tanh()),
+            Activation::Sigmoid => y.iter_mut().for_each(|y| *y = y.sigmoid()),
+            Activation::Softmax => y.chunks_exact_mut(self.outputs).for_each(softmax),
+        }
+    }
+
+    fn output(&self, size: Size) -> &[T] {
+        &self.y[..size.rows() * self.outputs]
+    }
+
+    fn backward(
+        &mut self,
+        p: &[T],
+        x: &[T],
+        dy: &[T],
+        g: &mut [T],
+        dx: Option<&mut [T]>,
+        size: Size,
+    ) {
+        let weights = self.outputs * self.inputs;
+        let (g_weight, g_bias) = g.split_at_mut(weights);
+        let rows = size.rows();
+        let dz = &mut self.dz[..rows * self.outputs];
+        for ((dz, &dy), &y) in dz.iter_mut().zip(dy).zip(&self.y) {
+            *dz = match self.activation {
+                Activation::Identity | Activation::Softmax => dy,
+                Activation::Relu if y > T::ZERO => dy,
+                Activation::Relu => T::ZERO,
+                Activation::Tanh => dy * (T::ONE - y * y),
+                Activation::Sigmoid => dy * y * (T::ONE - y),
+            };
+        }
+        T::gemm(
+            Matrix::new(dz, rows, self.outputs).t(),
+            Matrix::new(x, rows, self.inputs),
+            T::ONE,
+            MatrixMut::new(g_weight, self.outputs, self.inputs),
+        );
+        add_row_sums(dz, g_bias);
+        if let Some(dx) = dx {
+            T::gemm(
+                Matrix::new(dz, rows, self.outputs),
+                Matrix::new(&p[..weights], self.outputs, self.inputs),
+                T::ZERO,
+                MatrixMut::new(dx, rows, self.inputs),
+            );
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Forward and backward passes over a shard: a few sequences of equal length, side by side.
+//!
+//! Every buffer is time-major, `[step, sequence, width]`, so one step of all sequences is one
+//! contiguous matrix and the whole pass is one tall matrix. Hence the products: the inputs of all
+//! steps in one, the gates of one step in one, a weight gradient over all steps in one.
+//! Activations are saved once, in the forward pass; the backward pass overwrites them with their
+//! gradients. All memory is allocated when the shard is made.
+//!
+//! Layers behind the last recurrent one see only the last step when only that one counts
+//! ([`Counted::Last`]): a window of 64 steps costs one head, not 64.
+
+mod dense;
+mod embedding;
+mod gru_after;
+mod gru_before;
+mod lstm;
+mod rnn;
+
+use std::ops::Range;
+
+use super::gemm::{Matrix, MatrixMut};
+use super::loss::Loss;
+use super::params::{RecurrentParams, RecurrentSize, ranges};
+use super::real::Real;
+use crate::net::{Cell, Layer, Network};
+
+/// How many steps and sequences a pass runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Time steps.
+    pub steps: usize,
+    /// Sequences side by side.
+    pub lanes: usize,
+}
+
+impl Size {
+    fn rows(self) -> usize {
+        self.steps * self.lanes
+    }
+}
+
+/// Which steps have an output that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Only the last of a sequence: many-to-one.
+    Last,
+    /// Every one: many-to-many.
+    Every,
+}
+
+/// One layer's pass. `p` and `g` are the layer's own parameters and gradients, flat.
+trait Pass<T>: Send {
+    /// `x: [steps, lanes, inputs]`; the output is kept for [`Pass::output`].
+    fn forward(&mut self, p: &[T], x: &[T], size: Size);
+
+    /// `[steps, lanes, outputs]` of the last forward pass.
+    fn output(&self, size: Size) -> &[T];
+
+    /// Adds to `g`; `dy: [steps, lanes, outputs]`; sets `dx: [steps, lanes, inputs]` where the layer
+    /// below wants it.
+    fn backward(
+        &mut self,
+        p: &[T],
+        x: &[T],
+        dy: &[T],
+        g: &mut [T],
+        dx: Option<&mut [T]>,
+        size: Size,
+    );
+
+    /// The state starts at zero.
+    fn reset(&mut self) {}
+
+    /// The state after the last pass becomes the state before the next.
+    fn carry(&mut self, _size: Size) {}
+}
+
+fn pass<T: Real>(layer: &Layer, max: Size) -> (Box<dyn Pass<T>>, usize) {
+    match layer {
+        Layer::Embedding(e) => (Box::new(embedding::EmbeddingPass::new(e, max)), e.dim),
+        Layer::Dense(d) => (Box::new(dense::DensePass::new(d, max)), d.outputs),
+        Layer::Recurrent(r) => {
+            let size = RecurrentSize {
+                rows: r.cell.gates() * r.hidden,
+                inputs: r.inputs,
+                hidden: r.hidden,
+            };
+            let pass: Box<dyn Pass<T>> = match r.cell {
+                Cell::RnnTanh => Box::new(rnn::RnnPass::tanh(size, max)),
+                Cell::RnnRelu => Box::new(rnn::RnnPass::relu(size, max)),
+                Cell::Lstm => Box::new(lstm::LstmPass::new(size, max)),
+                Cell::GruResetAfter => Box::new(gru_after::GruAfterPass::new(size, max)),
+                Cell::GruResetBefore => Box::new(gru_before::GruBeforePass::new(size, max)),
+            };
+            (pass, r.hidden)
+        }
+    }
+}
+
+/// The passes of a network over one shard, with their memory.
+pub struct Shard<T> {
+    layers: Vec<Box<dyn Pass<T>>>,
+    ranges: Vec<Range<usize>>,
+    widths: Vec<usize>,
+    /// Gradient of each layer's output.
+    dy: Vec<Vec<T>>,
+    /// Layers from here on see the counted steps only.
+    head: usize,
+    counted: Counted,
+    inputs: usize,
+    /// `[steps, lanes, inputs]`; a token is its number.
+    pub input: Vec<T>,
+    /// `[counted steps, lanes, goal width]`, in network units; a class is its number.
+    pub goal: Vec<T>,
+    /// Gradient of the loss for all parameters; added to by [`Shard::backward`].
+    pub grad: Vec<T>,
+}
+
+impl<T: Real> Shard<T> {
+    /// Memory for passes up to `max`.
+    pub fn new(net: &Network, counted: Counted, max: Size) -> Self {
+        let inputs = match &net.layers[0] {
+            Layer::Embedding(_) => 1,
+            Layer::Recurrent(r) => r.inputs,
+            Layer::Dense(d) => d.inputs,
+        };
+        let (layers, widths): (Vec<_>, Vec<_>) = net.layers.iter().map(|l| pass(l, max)).unzip();
+        let ranges = ranges(net);
+        let head = net
+            .layers
+            .iter()
+            .rposition(|l| matches!(l, Layer::Recurrent(_)))
+            .map_or(0, |last| last + 1);
+        Shard {
+            dy: widths
+                .iter()
+                .map(|w| vec![T::ZERO; w * max.rows()])
+                .collect(),
+            head,
+            counted,
+            inputs,
+            input: vec![T::ZERO; inputs * max.rows()],
+            goal: vec![T::ZERO; widths[widths.len() - 1] * max.rows()],
+            grad: vec![T::ZERO; ranges.last().map_or(0, |r| r.end)],
+            layers,
+            ranges,
+            widths,
+        }
+    }
+
+    /// The size that layer `k` sees.
+    fn size_of(&self, k: usize, size: Size) -> Size {
+        match self.counted {
+            Counted::Last if k >= self.head => Size { steps: 1, ..size },
+            _ => size,
+        }
+    }
+
+    /// The size of what layer `k` reads.
+    fn size_under(&self, k: usize, size: Size) -> Size {
+        if k == 0 {
+            size
+        } else {
+            self.size_of(k - 1, size)
+        }
+    }
+
+    /// Runs the forward pass over [`Shard::input`].
+    pub fn forward(&mut self, params: &[T], size: Size) {
+        for k in 0..self.layers.len() {
+            let here = self.size_of(k, size);
+            let under = self.size_under(k, size);
+            let (below, rest) = self.layers.split_at_mut(k);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = last_rows(x, here, under);
+            rest[0].forward(&params[self.ranges[k].clone()], x, here);
+        }
+    }
+
+    /// `[counted steps, lanes, outputs]` of the last forward pass.
+    pub fn output(&self, size: Size) -> &[T] {
+        let last = self.layers.len() - 1;
+        self.layers[last].output(self.size_of(last, size))
+    }
+
+    /// The loss over [`Shard::goal`], times `scale`.
+    pub fn loss(&self, loss: Loss, scale: f64, size: Size) -> f64 {
+        loss.value(self.output(size), &self.goal, self.output_width()) * scale
+    }
+
+    fn output_width(&self) -> usize {
+        self.widths[self.widths.len() - 1]
+    }
+
+    /// Runs the backward pass of the loss times `scale`, adding to [`Shard::grad`].
+    pub fn backward(&mut self, params: &[T], loss: Loss, scale: f64, size: Size) {
+        let last = self.layers.len() - 1;
+        let width = self.output_width();
+        let counted = self.size_of(last, size).rows() * width;
+        loss.gradient(
+            self.layers[last].output(self.size_of(last, size)),
+            &self.goal,
+            width,
+            T::from_f64(scale),
+            &mut self.dy[last][..counted],
+        );
+        for k in (0..self.layers.len()).rev() {
+            let here = self.size_of(k, size);
+            let under = self.size_under(k, size);
+            let (below, rest) = self.layers.split_at_mut(k);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = last_rows(x, here, under);
+            let (dy_below, dy) = self.dy.split_at_mut(k);
+            let dx = dy_below.last_mut().map(|dx| {
+                let dx = &mut dx[..self.widths[k - 1] * under.rows()];
+                let skipped = dx.len() - self.widths[k - 1] * here.rows();
+                let (uncounted, dx) = dx.split_at_mut(skipped);
+                uncounted.fill(T::ZERO);
+                dx
+            });
+            rest[0].backward(
+                &params[self.ranges[k].clone()],
+                x,
+                &dy[0][..self.widths[k] * here.rows()],
+                &mut self.grad[self.ranges[k].clone()],
+                dx,
+                here,
+            );
+        }
+    }
+
+    /// All states start at zero.
+    pub fn reset(&mut self) {
+        self.layers.iter_mut().for_each(|l| l.reset());
+    }
+
+    /// The states after the last pass become the states before the next (truncated BPTT).
+    pub fn carry(&mut self, size: Size) {
+        self.layers.iter_mut().for_each(|l| l.carry(size));
+    }
+}
+
+/// What the layer above `below` reads: the network's input, or the output of the last of them.
+fn input_of<'a, T>(input: &'a [T], below: &'a [Box<dyn Pass<T>>], under: Size) -> &'a [T] {
+    below.last().map_or(input, |layer| layer.output(under))
+}
+
+/// The rows of the last `here.steps` steps.
+fn last_rows<T>(x: &[T], here: Size, under: Size) -> &[T] {
+    let width = x.len() / under.rows();
+    &x[x.len() - width * here.rows()..]
+}
+
+/// Writes `bias` into every row.
+fn fill_rows<T: Copy>(rows: &mut [T], bias: &[T]) {
+    for row in rows.chunks_exact_mut(bias.len()) {
+        row.copy_from_slice(bias);
+    }
+}
+
+/// Adds the sum of all rows.
+fn add_row_sums<T: Real>(rows: &[T], sum: &mut [T]) {
+    for row in rows.chunks_exact(sum.len()) {
+        for (s, &x) in sum.iter_mut().zip(row) {
+            *s += x;
+        }
+    }
+}
+
+/// `z = x W_ihᵀ + bias` for all steps at once.
+fn input_products<T: Real>(
+    w: RecurrentParams<'_, T>,
+    bias: &[T],
+    x: &[T],
+    z: &mut [T],
+    of: RecurrentSize,
+) {
+    let rows = z.len() / of.rows;
+    fill_rows(z, bias);
+    T::gemm(
+        Matrix::new(x, rows, of.inputs),
+        Matrix::new(w.w_ih, of.rows, of.inputs).t(),
+        T::ONE,
+        MatrixMut::new(z, rows, of.rows),
+    );
+}
+
+/// Gradients of `z = x W_ihᵀ + b_ih` for all steps at once.
+fn input_gradients<T: Real>(
+    w_ih: &[T],
+    x: &[T],
+    dz: &[T],
+    (g_w, g_b): (&mut [T], &mut [T]),
+    dx: Option<&mut [T]>,
+    of: RecurrentSize,
+) {
+    let rows = dz.len() / of.rows;
+    T::gemm(
+        Matrix::new(dz, rows, of.rows).t(),
+        Matrix::new(x, rows, of.inputs),
+        T::ONE,
+        MatrixMut::new(g_w, of.rows, of.inputs),
+    );
+    add_row_sums(dz, g_b);
+    if let Some(dx) = dx {
+        T::gemm(
+            Matrix::new(dz, rows, of.rows),
+            Matrix::new(w_ih, of.rows, of.inputs),
+            T::ZERO,
+            MatrixMut::new(dx, rows, of.inputs),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Every backward pass against central differences of its own forward pass, in f64.
+//!
+//! With a step of 1e-5 the differences are good to about 1e-9, so the tolerance is 1e-7 of the
+//! larger of the value and 1e-2 (below which the difference's own rounding shows).
+
+use super::*;
+use crate::net::Activation;
+use crate::train::init::{LayerPlan, Rng, network};
+use crate::train::params::flatten;
+
+const SIZE: Size = Size { steps: 5, lanes: 3 };
+
+fn total_loss(shard: &mut Shard<f64>, params: &[f64], loss: Loss) -> f64 {
+    shard.reset();
+    shard.forward(params, SIZE);
+    shard.loss(loss, 0.25, SIZE)
+}
+
+fn check(inputs: usize, plan: &[LayerPlan], loss: Loss, counted: Counted) {
+    let mut rng = Rng::new(7);
+    let net = network(inputs, plan, &mut rng);
+    let mut params: Vec<f64> = flatten(&net);
+    let mut shard = Shard::new(&net, counted, SIZE);
+    let tokens = matches!(plan[0], LayerPlan::Embedding(_));
+    for x in &mut shard.input {
+        *x = if tokens {
+            (rng.next_u64() % inputs as u64) as f64
+        } else {
+            f64::from(rng.normal())
+        };
+    }
+    for g in &mut shard.goal {
+        *g = if loss == Loss::CrossEntropy {
+            (rng.next_u64() % 2) as f64
+        } else {
+            f64::from(rng.normal())
+        };
+    }
+    total_loss(&mut shard, &params, loss);
+    shard.backward(&params, loss, 0.25, SIZE);
+    let grad = shard.grad.clone();
+    for k in 0..params.len() {
+        let (at, step) = (params[k], 1e-5);
+        params[k] = at + step;
+        let above = total_loss(&mut shard, &params, loss);
+        params[k] = at - step;
+        let below = total_loss(&mut shard, &params, loss);
+        params[k] = at;
+        let difference = (above - below) / (2.0 * step);
+        let error = (grad[k] - difference).abs() / difference.abs().max(1e-2);
+        assert!(
+            error < 1e-7,
+            "{plan:?} {loss:?}: parameter {k}: backward {} difference {difference} (seed 7)",
+            grad[k]
+        );
+    }
+}
+
+const HEAD: LayerPlan = LayerPlan::Dense(2, Activation::Identity);
+const CLASSES: LayerPlan = LayerPlan::Dense(2, Activation::Softmax);
+const CELLS: [Cell; 5] = [
+    Cell::RnnTanh,
+    Cell::RnnRelu,
+    Cell::Lstm,
+    Cell::GruResetAfter,
+    Cell::GruResetBefore,
+];
+
+#[test]
+fn every_cell_matches_finite_differences() {
+    for cell in CELLS {
+        for counted in [Counted::Last, Counted::Every] {
+            check(3, &[LayerPlan::Recurrent(cell, 5), HEAD], Loss::Mse, counted);
+        }
+    }
+}
+
+#[test]
+fn stacked_cells_match_finite_differences() {
+    for cell in CELLS {
+        let plan = [
+            LayerPlan::Recurrent(cell, 4),
+            LayerPlan::Recurrent(Cell::Lstm, 3),
+            LayerPlan::Recurrent(cell, 2),
+            HEAD,
+        ];
+        check(2, &plan, Loss::Mse, Counted::Every);
+    }
+}
+
+#[test]
+fn embedding_and_cross_entropy_match_finite_differences() {
+    let plan = [
+        LayerPlan::Embedding(3),
+        LayerPlan::Recurrent(Cell::GruResetAfter, 4),
+        CLASSES,
+    ];
+    for counted in [Counted::Last, Counted::Every] {
+        check(4, &plan, Loss::CrossEntropy, counted);
+    }
+}
+
+#[test]
+fn every_dense_activation_and_loss_matches_finite_differences() {
+    for activation in [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+    ] {
+        let plan = [
+            LayerPlan::Dense(3, Activation::Tanh),
+            LayerPlan::Recurrent(Cell::RnnTanh, 4),
+            LayerPlan::Dense(6, activation),
+            HEAD,
+        ];
+        for loss in [Loss::Mse, Loss::Mae, Loss::Huber] {
+            check(3, &plan, loss, Counted::Last);
+        }
+    }
+}
+
+/// Two passes with the state carried between them are one long pass.
+#[test]
+fn a_carried_state_continues_the_sequence() {
+    for cell in CELLS {
+        let mut rng = Rng::new(3);
+        let net = network(2, &[LayerPlan::Recurrent(cell, 4), HEAD], &mut rng);
+        let params: Vec<f64> = flatten(&net);
+        let long = Size { steps: 10, lanes: 3 };
+        let mut whole = Shard::new(&net, Counted::Last, long);
+        whole.input.iter_mut().for_each(|x| *x = f64::from(rng.normal()));
+        whole.forward(&params, long);
+        let mut parts = Shard::new(&net, Counted::Last, SIZE);
+        let half = whole.input.len() / 2;
+        parts.input.copy_from_slice(&whole.input[..half]);
+        parts.forward(&params, SIZE);
+        parts.carry(SIZE);
+        parts.input.copy_from_slice(&whole.input[half..]);
+        parts.forward(&params, SIZE);
+        for (a, b) in whole.output(long).iter().zip(parts.output(SIZE)) {
+            assert!((a - b).abs() < 1e-12, "{cell:?}: {a} and {b}");
+        }
+    }
+}

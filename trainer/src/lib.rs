@@ -1,9 +1,11 @@
 //! Offline side of Kinglet: trains recurrent networks on series, quantizes them and writes the
 //! model files that the `kinglet` engine runs.
 
+pub mod data;
 pub mod file;
 pub mod import;
 pub mod net;
 pub mod package;
 pub mod quant;
+pub mod task;
 pub mod train;

@@ -45,7 +45,9 @@ impl Rng {
 
     fn within(&mut self, fan: usize, len: usize) -> Vec<f32> {
         let bound = 1.0 / (fan.max(1) as f32).sqrt();
-        (0..len).map(|_| (2.0 * self.uniform() - 1.0) * bound).collect()
+        (0..len)
+            .map(|_| (2.0 * self.uniform() - 1.0) * bound)
+            .collect()
     }
 }
 

@@ -44,7 +44,13 @@ impl Loss {
             Loss::Mse => errors.map(|e| e * e).sum(),
             Loss::Mae => errors.map(f64::abs).sum(),
             _ => errors
-                .map(|e| if e.abs() < 1.0 { 0.5 * e * e } else { e.abs() - 0.5 })
+                .map(|e| {
+                    if e.abs() < 1.0 {
+                        0.5 * e * e
+                    } else {
+                        e.abs() - 0.5
+                    }
+                })
                 .sum(),
         }
     }

@@ -73,7 +73,7 @@ impl Real for f32 {
         let p = p * s + 6.372_619e-4;
         let p = p * s + 4.893_525e-3;
         let q = 1.198_258_4e-6;
-        let q = q * s + 1.185_347_06e-4;
+        let q = q * s + 1.185_347_1e-4;
         let q = q * s + 2.268_434_6e-3;
         let q = q * s + 4.893_525e-3;
         x * p / q

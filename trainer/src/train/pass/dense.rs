@@ -29,7 +29,10 @@ impl<T: Real> DensePass<T> {
 }
 
 fn softmax<T: Real>(row: &mut [T]) {
-    let max = row.iter().copied().fold(row[0], |m, x| if x > m { x } else { m });
+    let max = row
+        .iter()
+        .copied()
+        .fold(row[0], |m, x| if x > m { x } else { m });
     let mut sum = T::ZERO;
     for x in row.iter_mut() {
         *x = T::from_f64((*x - max).to_f64().exp());

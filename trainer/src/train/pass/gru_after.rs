@@ -175,6 +175,7 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
 
     fn carry(&mut self, size: Size) {
         let step = size.lanes * self.of.hidden;
-        self.h.copy_within(size.steps * step..(size.steps + 1) * step, 0);
+        self.h
+            .copy_within(size.steps * step..(size.steps + 1) * step, 0);
     }
 }

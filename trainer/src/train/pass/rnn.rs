@@ -9,10 +9,15 @@ use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{Pass, Size, add_row_sums, input_gradients, input_products};
 
+/// `h = φ(z)`.
+type Forward<T> = fn(&[T], &mut [T]);
+/// `dy, dh, h` to `dz`.
+type Backward<T> = fn(&[T], &[T], &[T], &mut [T]);
+
 pub struct RnnPass<T> {
     of: RecurrentSize,
-    forward: fn(&[T], &mut [T]),
-    backward: fn(&[T], &[T], &[T], &mut [T]),
+    forward: Forward<T>,
+    backward: Backward<T>,
     bias: Vec<T>,
     /// Sums, then their gradients.
     z: Vec<T>,
@@ -62,12 +67,7 @@ impl<T: Real> RnnPass<T> {
         Self::new(of, max, relu_forward, relu_backward)
     }
 
-    fn new(
-        of: RecurrentSize,
-        max: Size,
-        forward: fn(&[T], &mut [T]),
-        backward: fn(&[T], &[T], &[T], &mut [T]),
-    ) -> Self {
+    fn new(of: RecurrentSize, max: Size, forward: Forward<T>, backward: Backward<T>) -> Self {
         RnnPass {
             of,
             forward,
@@ -151,6 +151,7 @@ impl<T: Real> Pass<T> for RnnPass<T> {
 
     fn carry(&mut self, size: Size) {
         let step = size.lanes * self.of.hidden;
-        self.h.copy_within(size.steps * step..(size.steps + 1) * step, 0);
+        self.h
+            .copy_within(size.steps * step..(size.steps + 1) * step, 0);
     }
 }

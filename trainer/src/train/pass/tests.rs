@@ -70,7 +70,12 @@ const CELLS: [Cell; 5] = [
 fn every_cell_matches_finite_differences() {
     for cell in CELLS {
         for counted in [Counted::Last, Counted::Every] {
-            check(3, &[LayerPlan::Recurrent(cell, 5), HEAD], Loss::Mse, counted);
+            check(
+                3,
+                &[LayerPlan::Recurrent(cell, 5), HEAD],
+                Loss::Mse,
+                counted,
+            );
         }
     }
 }
@@ -127,9 +132,15 @@ fn a_carried_state_continues_the_sequence() {
         let mut rng = Rng::new(3);
         let net = network(2, &[LayerPlan::Recurrent(cell, 4), HEAD], &mut rng);
         let params: Vec<f64> = flatten(&net);
-        let long = Size { steps: 10, lanes: 3 };
+        let long = Size {
+            steps: 10,
+            lanes: 3,
+        };
         let mut whole = Shard::new(&net, Counted::Last, long);
-        whole.input.iter_mut().for_each(|x| *x = f64::from(rng.normal()));
+        whole
+            .input
+            .iter_mut()
+            .for_each(|x| *x = f64::from(rng.normal()));
         whole.forward(&params, long);
         let mut parts = Shard::new(&net, Counted::Last, SIZE);
         let half = whole.input.len() / 2;

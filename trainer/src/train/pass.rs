@@ -49,7 +49,7 @@ pub enum Counted {
 }
 
 /// One layer's pass. `p` and `g` are the layer's own parameters and gradients, flat.
-trait Pass<T>: Send {
+trait Pass<T>: Send + Sync {
     /// `x: [steps, lanes, inputs]`; the output is kept for [`Pass::output`].
     fn forward(&mut self, p: &[T], x: &[T], size: Size);
 

@@ -1,0 +1,396 @@
+//! CSV files by column name: for training all at once ([`Table`]), for a prediction row by row
+//! ([`Reader`]). Both turn a row into numbers through [`Columns`], so what a model was trained on
+//! and what it is later given cannot differ.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::clock::Clock;
+use super::error::DataError;
+
+/// How the file is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Format {
+    /// Between two fields.
+    pub delimiter: char,
+    /// Where the column names come from.
+    pub header: Header,
+    /// Lines that start with it are skipped.
+    pub comment: Option<char>,
+    /// Data rows to leave out at the beginning.
+    pub skip: usize,
+    /// The file is in reverse order of time.
+    pub newest_first: bool,
+    /// What to do about an empty field, `NA` or `NaN`.
+    pub missing: Missing,
+}
+
+/// Where the column names come from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Header {
+    /// The first line that is not a comment.
+    FirstLine,
+    /// There are none: the columns are called `1`, `2`, ….
+    None,
+    /// From here; the file has no header line.
+    Names(Vec<String>),
+}
+
+/// What to do about a missing number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Stop.
+    Error,
+    /// Use the number of the row before.
+    Hold,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Format {
+            delimiter: ',',
+            header: Header::FirstLine,
+            comment: None,
+            skip: 0,
+            newest_first: false,
+            missing: Missing::Error,
+        }
+    }
+}
+
+/// Rows one after the other, as they arrive.
+pub struct Reader<R> {
+    csv: ::csv::Reader<R>,
+    file: String,
+    names: Vec<String>,
+    missing: Missing,
+    record: ::csv::StringRecord,
+    /// The first record, where it had to be read to learn the number of columns.
+    pending: bool,
+    skip: usize,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header. `file` is what errors call the input. [`Format::newest_first`] is left to
+    /// [`Table`], which has all rows.
+    pub fn new(input: R, file: &str, format: &Format) -> Result<Self, DataError> {
+        let mut csv = ::csv::ReaderBuilder::new()
+            .delimiter(format.delimiter as u8)
+            .comment(format.comment.map(|c| c as u8))
+            .trim(::csv::Trim::All)
+            .has_headers(false)
+            // Ragged rows are found here, where the message can say what to do.
+            .flexible(true)
+            .from_reader(input);
+        let mut record = ::csv::StringRecord::new();
+        let (names, pending) = match &format.header {
+            Header::Names(names) => (names.clone(), false),
+            header => {
+                if !read(&mut csv, &mut record, file)? {
+                    return Err(DataError::Empty { file: file.into() });
+                }
+                if *header == Header::None {
+                    ((1..=record.len()).map(|k| k.to_string()).collect(), true)
+                } else {
+                    let first = record.iter().map(|n| n.trim_start_matches('\u{feff}'));
+                    (first.map(String::from).collect(), false)
+                }
+            }
+        };
+        Ok(Reader {
+            csv,
+            file: file.into(),
+            names,
+            missing: format.missing,
+            record,
+            pending,
+            skip: format.skip,
+        })
+    }
+
+    /// The column names in the order of the file.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Finds columns, derived ones included, by name.
+    pub fn columns(&self, wanted: &[&str]) -> Result<Columns, DataError> {
+        Columns::find(&self.file, &self.names, self.missing, wanted)
+    }
+
+    /// Reads the next row into `sample`, one number per wanted column; false at the end.
+    ///
+    /// # Panics
+    /// If `sample` is shorter than the columns asked for.
+    pub fn next_sample(
+        &mut self,
+        columns: &mut Columns,
+        sample: &mut [f32],
+    ) -> Result<bool, DataError> {
+        if !self.advance()? {
+            return Ok(false);
+        }
+        columns.parse(&self.record, line_of(&self.record), sample)?;
+        Ok(true)
+    }
+
+    fn advance(&mut self) -> Result<bool, DataError> {
+        loop {
+            if !std::mem::take(&mut self.pending)
+                && !read(&mut self.csv, &mut self.record, &self.file)?
+            {
+                return Ok(false);
+            }
+            if self.record.len() != self.names.len() {
+                return Err(DataError::Ragged {
+                    file: self.file.clone(),
+                    line: line_of(&self.record),
+                    have: self.record.len(),
+                    need: self.names.len(),
+                });
+            }
+            if self.skip == 0 {
+                return Ok(true);
+            }
+            self.skip -= 1;
+        }
+    }
+}
+
+fn read<R: Read>(
+    csv: &mut ::csv::Reader<R>,
+    record: &mut ::csv::StringRecord,
+    file: &str,
+) -> Result<bool, DataError> {
+    csv.read_record(record)
+        .map_err(|error| match error.into_kind() {
+            ::csv::ErrorKind::Io(source) => DataError::Read {
+                file: file.into(),
+                source,
+            },
+            ::csv::ErrorKind::Utf8 { pos, err } => DataError::Malformed {
+                file: file.into(),
+                problem: match pos {
+                    Some(pos) => format!("line {}: {err}", pos.line()),
+                    None => err.to_string(),
+                },
+            },
+            other => DataError::Malformed {
+                file: file.into(),
+                problem: format!("{other:?}"),
+            },
+        })
+}
+
+fn line_of(record: &::csv::StringRecord) -> u64 {
+    record.position().map_or(0, |p| p.line())
+}
+
+/// Some columns of a file, in the order asked for, and the numbers that a gap repeats.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    file: String,
+    wanted: Vec<Column>,
+    missing: Missing,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    at: usize,
+    clock: Option<Clock>,
+    last: Option<f32>,
+}
+
+impl Columns {
+    fn find(
+        file: &str,
+        names: &[String],
+        missing: Missing,
+        wanted: &[&str],
+    ) -> Result<Self, DataError> {
+        let place = |name: &str| names.iter().position(|n| n == name);
+        let wanted = wanted
+            .iter()
+            .map(|&name| {
+                let found = place(name).map(|at| (at, None)).or_else(|| {
+                    let (clock, column) = Clock::parse(name)?;
+                    Some((place(column)?, Some(clock)))
+                });
+                let (at, clock) = found.ok_or_else(|| DataError::UnknownColumn {
+                    file: file.into(),
+                    column: name.into(),
+                    known: names.to_vec(),
+                })?;
+                Ok(Column {
+                    name: name.into(),
+                    at,
+                    clock,
+                    last: None,
+                })
+            })
+            .collect::<Result<_, DataError>>()?;
+        Ok(Columns {
+            file: file.into(),
+            wanted,
+            missing,
+        })
+    }
+
+    fn parse(
+        &mut self,
+        record: &::csv::StringRecord,
+        line: u64,
+        sample: &mut [f32],
+    ) -> Result<(), DataError> {
+        for (column, out) in self.wanted.iter_mut().zip(sample) {
+            let text = &record[column.at];
+            *out = match (column.clock, is_missing(text)) {
+                (_, true) => match (self.missing, column.last) {
+                    (Missing::Hold, Some(last)) => last,
+                    (missing, _) => {
+                        return Err(DataError::Missing {
+                            file: self.file.clone(),
+                            line,
+                            column: column.name.clone(),
+                            text: text.into(),
+                            remedy: if missing == Missing::Hold {
+                                "no earlier row has one to hold, so skip the first rows (csv.skip)"
+                            } else {
+                                "fill it in, or set missing = \"hold\" to repeat the row before"
+                            },
+                        });
+                    }
+                },
+                (Some(clock), _) => clock.value(text).ok_or_else(|| DataError::NotATime {
+                    file: self.file.clone(),
+                    line,
+                    column: column.name.clone(),
+                    text: text.into(),
+                })?,
+                (None, _) => match text.parse::<f32>() {
+                    Ok(value) if value.is_finite() => value,
+                    _ => {
+                        return Err(DataError::NotANumber {
+                            file: self.file.clone(),
+                            line,
+                            column: column.name.clone(),
+                            text: text.into(),
+                        });
+                    }
+                },
+            };
+            column.last = Some(*out);
+        }
+        Ok(())
+    }
+}
+
+fn is_missing(text: &str) -> bool {
+    ["", "na", "n/a", "nan", "null", "none", "?"]
+        .iter()
+        .any(|m| text.eq_ignore_ascii_case(m))
+}
+
+/// A whole file, oldest row first.
+#[derive(Debug, Clone)]
+pub struct Table {
+    file: String,
+    names: Vec<String>,
+    missing: Missing,
+    records: Vec<::csv::StringRecord>,
+}
+
+impl Table {
+    /// Reads all rows.
+    pub fn read(path: &Path, format: &Format) -> Result<Self, DataError> {
+        let file = path.display().to_string();
+        let input = File::open(path).map_err(|source| DataError::Read {
+            file: file.clone(),
+            source,
+        })?;
+        Self::from_reader(input, &file, format)
+    }
+
+    /// The same from anything that can be read.
+    pub fn from_reader(input: impl Read, file: &str, format: &Format) -> Result<Self, DataError> {
+        let mut reader = Reader::new(input, file, format)?;
+        let mut records = Vec::new();
+        while reader.advance()? {
+            records.push(reader.record.clone());
+        }
+        if records.is_empty() {
+            return Err(DataError::Empty { file: file.into() });
+        }
+        if format.newest_first {
+            records.reverse();
+        }
+        Ok(Table {
+            file: file.into(),
+            names: reader.names,
+            missing: reader.missing,
+            records,
+        })
+    }
+
+    /// What errors call the file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The column names in the order of the file.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The line of the file that a row came from, from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        line_of(&self.records[row])
+    }
+
+    /// `[rows, names.len()]`: samples with the columns in the order asked for. A name that is not a
+    /// column may be derived from one, as `hour_sin(date)` is.
+    pub fn columns_named(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
+        let mut columns = Columns::find(&self.file, &self.names, self.missing, names)?;
+        let mut samples = vec![0.0; self.rows() * names.len()];
+        if names.is_empty() {
+            return Ok(samples);
+        }
+        for (record, sample) in self
+            .records
+            .iter()
+            .zip(samples.chunks_exact_mut(names.len()))
+        {
+            columns.parse(record, line_of(record), sample)?;
+        }
+        Ok(samples)
+    }
+
+    /// The fields of a column as they stand.
+    pub fn text_column(&self, name: &str) -> Result<Vec<&str>, DataError> {
+        let columns = Columns::find(&self.file, &self.names, self.missing, &[name])?;
+        let at = columns.wanted[0].at;
+        Ok(self.records.iter().map(|r| &r[at]).collect())
+    }
+
+    /// The names of all columns from `first` to `last`, in the order of the file.
+    pub fn names_between(&self, first: &str, last: &str) -> Result<&[String], DataError> {
+        let columns = Columns::find(&self.file, &self.names, self.missing, &[first, last])?;
+        let (a, b) = (columns.wanted[0].at, columns.wanted[1].at);
+        Ok(&self.names[a.min(b)..=a.max(b)])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! All rows once, and windows as places in them.
+//!
+//! Raw and normalised rows lie in two tables; a window is the number of its first row, so overlapping
+//! windows cost nothing. A goal belongs to the row at which it is predicted: the last row of a
+//! many-to-one window, every row otherwise; the horizon has already been taken into account.
+//!
+//! After a reset the sample before is the sample itself (see [`Transform`]), so the first row of a
+//! window looks different from the same row further inside. Both forms are kept where they differ.
+//!
+//! [`Transform`]: crate::package::Transform
+
+mod sequences;
+mod series;
+mod text;
+
+use std::ops::Range;
+
+use super::csv::Table;
+use super::error::DataError;
+use super::normalise::normalise;
+use super::split::Part;
+use crate::net::Network;
+use crate::package::{Feature, Input, Output, Package, Shape};
+use crate::task::{Kind, Task};
+
+/// What a network is trained on and measured with.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    name: String,
+    input: Input,
+    output: Output,
+    shape: Shape,
+    /// Columns of `raw` and `normal`.
+    width: usize,
+    raw: Vec<f32>,
+    normal: Vec<f32>,
+    /// `normal` as the first row after a reset; empty where that is the same.
+    after_reset: Vec<f32>,
+    /// Columns of `goals` and `truth`.
+    goal_width: usize,
+    /// In network units; a class or token is its number.
+    goals: Vec<f32>,
+    /// In original units, likewise.
+    truth: Vec<f32>,
+    window: usize,
+    /// First rows of the training windows of each part.
+    windows: [Vec<usize>; 3],
+    /// What is run to measure each part.
+    streams: [Vec<Stream>; 3],
+}
+
+/// Consecutive rows that start from a reset; outputs count from row `counted` on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stream {
+    rows: Range<usize>,
+    counted: usize,
+}
+
+/// A sequence to be predicted, from a reset on.
+#[derive(Debug, Clone, Copy)]
+pub struct Sequence<'a> {
+    data: &'a Dataset,
+    stream: &'a Stream,
+}
+
+impl<'a> Sequence<'a> {
+    /// Number of samples.
+    pub fn steps(&self) -> usize {
+        self.stream.rows.len()
+    }
+
+    /// The sample of step `t` in original units; a token is its number.
+    pub fn raw(&self, t: usize) -> &'a [f32] {
+        let at = (self.stream.rows.start + t) * self.data.width;
+        &self.data.raw[at..at + self.data.width]
+    }
+
+    /// The same as the network gets it.
+    pub fn normalised(&self, t: usize) -> &'a [f32] {
+        self.data.input_row(self.stream.rows.start, t)
+    }
+
+    /// Whether the output of step `t` counts.
+    pub fn counts(&self, t: usize) -> bool {
+        self.stream.rows.start + t >= self.stream.counted
+    }
+
+    /// What the output of step `t` should be, in original units; a class or token is its number.
+    pub fn truth(&self, t: usize) -> &'a [f32] {
+        let at = (self.stream.rows.start + t) * self.data.goal_width;
+        &self.data.truth[at..at + self.data.goal_width]
+    }
+}
+
+impl Dataset {
+    /// Reads, checks, splits and normalises the data of a task.
+    pub fn load(task: &Task) -> Result<Self, DataError> {
+        match &task.csv {
+            Some(csv) => {
+                let path = task.data_path().unwrap_or_default();
+                Self::from_table(task, &Table::read(&path, &csv.format)?)
+            }
+            None => text::load(task),
+        }
+    }
+
+    /// The same from a table that is already in memory; a task over [`text`](Task::text) ignores it.
+    pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
+        if let Some(series) = &task.series {
+            series::load(task, series, table)
+        } else if let Some(sequences) = &task.sequences {
+            sequences::load(task, sequences, table)
+        } else {
+            text::load(task)
+        }
+    }
+
+    /// What one step takes, normalisation included.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// What one step gives.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// When an output counts.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// A trained network with what belongs to it.
+    pub fn package(&self, net: Network) -> Package {
+        Package {
+            name: self.name.clone(),
+            net,
+            input: self.input.clone(),
+            output: self.output.clone(),
+            shape: self.shape,
+        }
+    }
+
+    /// Number of features, or of tokens.
+    pub fn inputs(&self) -> usize {
+        match &self.input {
+            Input::Features(features) => features.len(),
+            Input::Tokens(tokens) => tokens.len(),
+        }
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        match &self.output {
+            Output::Values(targets) => targets.len(),
+            Output::Classes(classes) => classes.len(),
+            Output::NextToken => self.inputs(),
+        }
+    }
+
+    /// Samples of a training window.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// First rows of the training windows of a part.
+    pub fn windows(&self, part: Part) -> &[usize] {
+        &self.windows[part as usize]
+    }
+
+    /// The sequences to measure a part with: the windows of a many-to-one task; otherwise each
+    /// contiguous piece of the part, led in by one window of the rows before it.
+    pub fn sequences(&self, part: Part) -> impl Iterator<Item = Sequence<'_>> {
+        let streams = self.streams[part as usize].iter();
+        streams.map(|stream| Sequence { data: self, stream })
+    }
+
+    /// The contiguous rows of a part, where there is one piece of them.
+    pub fn run(&self, part: Part) -> Option<Range<usize>> {
+        match &self.streams[part as usize][..] {
+            [stream] => Some(stream.counted..stream.rows.end),
+            _ => None,
+        }
+    }
+
+    /// Columns of an input row: the features, or one token number.
+    pub fn input_width(&self) -> usize {
+        self.width
+    }
+
+    /// The network's input at step `t` of a sequence that starts from a reset at row `start`.
+    pub fn input_row(&self, start: usize, t: usize) -> &[f32] {
+        let table = if t == 0 && !self.after_reset.is_empty() {
+            &self.after_reset
+        } else {
+            &self.normal
+        };
+        &table[(start + t) * self.width..][..self.width]
+    }
+
+    /// The network's input at a row inside a sequence.
+    pub fn inner_row(&self, row: usize) -> &[f32] {
+        &self.normal[row * self.width..][..self.width]
+    }
+
+    /// What the network should give at a row, in its own units.
+    pub fn goal_row(&self, row: usize) -> &[f32] {
+        &self.goals[row * self.goal_width..][..self.goal_width]
+    }
+}
+
+/// `raw` normalised, as inside a sequence and as after a reset (empty where that is the same).
+fn normalise_rows(features: &[Feature], raw: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let width = features.len();
+    let mut normal = vec![0.0; raw.len()];
+    let mut after_reset = vec![0.0; raw.len()];
+    for at in (0..raw.len()).step_by(width) {
+        let sample = &raw[at..at + width];
+        let previous = if at == 0 {
+            sample
+        } else {
+            &raw[at - width..at]
+        };
+        normalise(features, sample, previous, &mut normal[at..at + width]);
+        normalise(features, sample, sample, &mut after_reset[at..at + width]);
+    }
+    if after_reset == normal {
+        after_reset = Vec::new();
+    }
+    (normal, after_reset)
+}
+
+/// When an output counts, for a task with this window.
+fn shape(task: &Task, window: usize) -> Shape {
+    match task.shape.kind {
+        Kind::ManyToOne => Shape::Window {
+            window,
+            hop: task.shape.hop.unwrap_or(1),
+            exact: true,
+        },
+        Kind::ManyToMany | Kind::NextToken => Shape::EveryStep,
+    }
+}
+
+type Places = ([Vec<usize>; 3], [Vec<Stream>; 3]);
+
+/// Cuts rows into windows and streams. `belongs(row, part)`: the output at this row is one of that
+/// part's; rows of one part that follow each other make a run.
+fn cut(task: &Task, rows: usize, belongs: impl Fn(usize, Part) -> bool) -> Places {
+    let (window, many_to_one) = (task.shape.window, task.shape.kind == Kind::ManyToOne);
+    let mut places = Places::default();
+    for part in Part::ALL {
+        let (windows, streams) = (&mut places.0[part as usize], &mut places.1[part as usize]);
+        let mut row = 0;
+        while row < rows {
+            if !belongs(row, part) {
+                row += 1;
+                continue;
+            }
+            let end = (row..rows).find(|&r| !belongs(r, part)).unwrap_or(rows);
+            if many_to_one {
+                let first = row.max(window - 1);
+                for last in (first..end).step_by(task.shape.hop.unwrap_or(1)) {
+                    windows.push(last + 1 - window);
+                    streams.push(Stream {
+                        rows: last + 1 - window..last + 1,
+                        counted: last,
+                    });
+                }
+            } else {
+                windows.extend(
+                    (row..(end + 1).saturating_sub(window))
+                        .step_by(task.shape.hop.unwrap_or(window)),
+                );
+                // What a whole number of hops leaves over is covered by one more window, unless the
+                // state is carried, which needs windows side by side.
+                let covered = windows.last().is_some_and(|w| w + window == end);
+                if end - row >= window && !covered && !task.shape.stateful {
+                    windows.push(end - window);
+                }
+                streams.push(Stream {
+                    rows: row.saturating_sub(window)..end,
+                    counted: row,
+                });
+            }
+            row = end;
+        }
+    }
+    places
+}
+
+/// Training and validation need windows; a test part may be missing.
+fn need_windows(
+    places: &Places,
+    task: &Task,
+    file: &str,
+    count: impl Fn(Part) -> usize,
+) -> Result<(), DataError> {
+    for part in [Part::Train, Part::Valid] {
+        if places.0[part as usize].is_empty() {
+            return Err(DataError::EmptyPart {
+                file: file.into(),
+                part: part.name(),
+                rows: count(part),
+                window: task.shape.window,
+                horizon: task.shape.horizon,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

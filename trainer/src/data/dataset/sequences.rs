@@ -1,0 +1,127 @@
+//! One sequence per row of a table: the steps lie side by side in columns, a label says what it is.
+//! The rows become pieces of one long series of a single feature, so nothing else is special.
+
+use super::super::csv::Table;
+use super::super::error::DataError;
+use super::super::normalise::transform;
+use super::super::split::{Part, Rows};
+use super::series::{class_column, class_output};
+use super::{Dataset, Places, Stream, need_windows, normalise_rows, shape};
+use crate::package::{Feature, Input, Shape, Transform};
+use crate::task::{FeatureTransform, Kind, SequencesTask, Task};
+
+pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dataset, DataError> {
+    let columns = table.names_between(&sequences.steps[0], &sequences.steps[1])?;
+    let steps = columns.len();
+    if task.shape.window > steps {
+        return Err(DataError::TooShort {
+            file: format!(
+                "{} (steps {} to {} of a row)",
+                table.file(),
+                columns[0],
+                columns[steps - 1]
+            ),
+            rows: steps,
+            window: task.shape.window,
+            horizon: 0,
+        });
+    }
+    // A shorter window looks at the end of every row.
+    let window = if task.shape.window == 0 {
+        steps
+    } else {
+        task.shape.window
+    };
+    let names: Vec<&str> = columns[steps - window..]
+        .iter()
+        .map(String::as_str)
+        .collect();
+    let raw = table.columns_named(&names)?;
+    let parts = Rows::of_table(&sequences.split, table)?;
+    let classes = class_column(table, &sequences.label)?;
+
+    let mut places = Places::default();
+    for part in Part::ALL {
+        for row in (0..table.rows()).filter(|&r| parts.contains(r, part)) {
+            let (start, end) = (row * window, (row + 1) * window);
+            places.0[part as usize].push(start);
+            places.1[part as usize].push(Stream {
+                rows: start..end,
+                counted: if task.shape.kind == Kind::ManyToOne {
+                    end - 1
+                } else {
+                    start
+                },
+            });
+        }
+    }
+    need_windows(&places, task, table.file(), |part| parts.count(part))?;
+
+    let column = 0;
+    let how = match sequences.feature.transform {
+        FeatureTransform::None => Transform::None,
+        FeatureTransform::Log => Transform::Log,
+        FeatureTransform::Difference => Transform::Difference { column },
+        FeatureTransform::LogRatio => Transform::LogRatio { column },
+    };
+    if matches!(how, Transform::Log | Transform::LogRatio { .. })
+        && let Some(at) = raw.iter().position(|&x| x <= 0.0)
+    {
+        return Err(DataError::NotPositive {
+            file: table.file().into(),
+            line: table.line(at / window),
+            column: names[at % window].into(),
+            value: raw[at],
+        });
+    }
+    let inside = |start: &usize| {
+        let at = *start;
+        (1..window).map(move |t| at + t)
+    };
+    let values = places.0[Part::Train as usize]
+        .iter()
+        .flat_map(inside)
+        .map(|r| transform(how, 0, &raw[r..=r], &raw[r - 1..r]));
+    let normalise = sequences.feature.normalise.unwrap_or(sequences.normalise);
+    let (offset, spread) = normalise.fit(values).map_err(|value| DataError::Constant {
+        file: table.file().into(),
+        column: sequences.feature.column.clone(),
+        value,
+    })?;
+    let features = vec![Feature {
+        name: sequences.feature.column.clone(),
+        unit: sequences.feature.unit.clone(),
+        transform: how,
+        offset: offset as f32,
+        scale: (1.0 / spread) as f32,
+    }];
+    let (normal, after_reset) = normalise_rows(&features, &raw);
+    let truth: Vec<f32> = classes
+        .iter()
+        .flat_map(|&class| std::iter::repeat_n(class as f32, window))
+        .collect();
+    Ok(Dataset {
+        name: task.name.clone(),
+        input: Input::Features(features),
+        output: class_output(&sequences.label),
+        shape: match shape(task, window) {
+            // A row is a sequence of its own: the next one starts behind it.
+            Shape::Window { window, exact, .. } => Shape::Window {
+                window,
+                hop: window,
+                exact,
+            },
+            every_step => every_step,
+        },
+        width: 1,
+        raw,
+        normal,
+        after_reset,
+        goal_width: 1,
+        goals: truth.clone(),
+        truth,
+        window,
+        windows: places.0,
+        streams: places.1,
+    })
+}

@@ -1,0 +1,173 @@
+use std::fmt::Write;
+use std::path::Path;
+
+use super::*;
+use crate::data::csv::Format;
+use crate::package::{Restore, Transform};
+
+fn load(csv: &str, task: &str) -> Result<Dataset, DataError> {
+    let task = Task::parse(task, Path::new("t.toml")).unwrap();
+    let table = Table::from_reader(csv.as_bytes(), "pump.csv", &Format::default())?;
+    Dataset::from_table(&task, &table)
+}
+
+/// `keys` go into `[series]`, `shape` into `[shape]`.
+fn series(keys: &str, shape: &str) -> String {
+    format!(
+        "name = \"t\"\n[csv]\nfile = \"pump.csv\"\n[series]\n{keys}\n[shape]\n{shape}\n\
+         [network]\ncell = \"rnn\"\nhidden = [2]\n"
+    )
+}
+
+/// Rows `t, t²` for t = 1, 2, ….
+fn squares(rows: usize) -> String {
+    let mut csv = String::from("a,b\n");
+    for t in 1..=rows {
+        writeln!(csv, "{t},{}", t * t).unwrap();
+    }
+    csv
+}
+
+#[test]
+fn a_window_belongs_to_the_part_of_its_target_row() {
+    let keys = "features = [\"a\"]\ntargets = [\"b\"]\nsplit = { rows = [5, 3, 2] }";
+    let shape = "kind = \"many-to-one\"\nwindow = 3\nhorizon = 2";
+    let data = load(&squares(12), &series(keys, shape)).unwrap();
+    // Target row = first row + 2 + 2.
+    assert_eq!(data.windows(Part::Train), [0]);
+    assert_eq!(data.windows(Part::Valid), [1, 2, 3]);
+    assert_eq!(data.windows(Part::Test), [4, 5]);
+    let test: Vec<f32> = data.sequences(Part::Test).map(|s| s.truth(2)[0]).collect();
+    assert_eq!(test, [81.0, 100.0]);
+    assert_eq!(data.sequences(Part::Test).next().unwrap().raw(0), [5.0]);
+}
+
+#[test]
+fn normalisation_sees_the_training_part_only() {
+    let keys = "features = [\"a\"]\ntargets = [\"a\"]\nnormalise = \"min-max\"\nsplit = { rows = [5, 3, 2] }";
+    let data = load(
+        &squares(10),
+        &series(keys, "kind = \"many-to-one\"\nwindow = 1"),
+    )
+    .unwrap();
+    let Input::Features(features) = data.input() else {
+        panic!("features expected");
+    };
+    // Row 0 has no row before it and is left out: 2 to 5.
+    assert_eq!((features[0].offset, features[0].scale), (2.0, 1.0 / 3.0));
+}
+
+#[test]
+fn differences_start_at_zero_after_a_reset() {
+    let keys = "features = [\"a\", { column = \"b\", transform = \"difference\", normalise = \"none\" }]\n\
+                targets = [{ column = \"b\", transform = \"difference\" }]\nsplit = { rows = [6, 2, 2] }";
+    let data = load(
+        &squares(10),
+        &series(keys, "kind = \"many-to-one\"\nwindow = 2"),
+    )
+    .unwrap();
+    let window = data.sequences(Part::Valid).next().unwrap();
+    assert_eq!(window.normalised(0)[1], 0.0);
+    assert_eq!(window.normalised(1)[1], 11.0);
+    let Output::Values(targets) = data.output() else {
+        panic!("values expected");
+    };
+    assert_eq!(targets[0].restore, Restore::AddTo { column: 1 });
+    assert_eq!(targets[0].feeds, Some(1));
+    let Input::Features(features) = data.input() else {
+        panic!("features expected");
+    };
+    assert_eq!(features[1].transform, Transform::Difference { column: 1 });
+    // The goal restores to the truth.
+    let goal = data.goal_row(5)[0] * targets[0].scale + targets[0].offset + 36.0;
+    assert!((goal - 49.0).abs() < 1e-4, "{goal}");
+}
+
+#[test]
+fn many_to_many_windows_cover_a_part_and_streams_lead_in() {
+    let keys = "features = [\"a\"]\ntargets = [\"b\"]\nsplit = { rows = [10, 6, 4] }";
+    let shape = "kind = \"many-to-many\"\nwindow = 4";
+    let data = load(&squares(20), &series(keys, shape)).unwrap();
+    // Outputs at rows 0..=8 have their targets in the training part.
+    assert_eq!(data.windows(Part::Train), [0, 4, 5]);
+    assert_eq!(data.run(Part::Valid), Some(9..15));
+    let stream = data.sequences(Part::Valid).next().unwrap();
+    assert_eq!(stream.steps(), 10);
+    assert!(!stream.counts(3) && stream.counts(4));
+    assert_eq!((stream.raw(4)[0], stream.truth(4)[0]), (10.0, 121.0));
+}
+
+#[test]
+fn rows_can_be_sequences() {
+    let task = "name = \"t\"\n[csv]\nfile = \"\"\n[sequences]\nsteps = [\"t0\", \"t2\"]\nfeature = \"ecg\"\n\
+                label = { column = \"kind\", classes = [{ name = \"n\", labels = [\"1\"] }, { name = \"a\", labels = [\"2\", \"3\"] }] }\n\
+                split = { column = { name = \"part\" } }\n[shape]\nkind = \"many-to-one\"\n\
+                [network]\ncell = \"rnn\"\nhidden = [2]\n";
+    let csv = "part,kind,t0,t1,t2\ntrain,1,1,2,3\nvalid,3,4,5,6\ntest,2,7,8,9\ntrain,2,3,2,1\n";
+    let data = load(csv, task).unwrap();
+    assert_eq!(data.window(), 3);
+    assert_eq!(data.windows(Part::Train), [0, 9]);
+    let test = data.sequences(Part::Test).next().unwrap();
+    assert_eq!((test.raw(2)[0], test.truth(2)[0]), (9.0, 1.0));
+    assert!(test.counts(2) && !test.counts(1));
+    let error = load(&csv.replace("valid,3", "valid,4"), task).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "pump.csv:3: column \"kind\": \"4\" is none of 1, 2, 3; add it in the task file"
+    );
+    let error = load(&csv.replace("test,", "tset,"), task)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("pump.csv:4: column \"part\": \"tset\" is none of train, valid, test"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unusable_data_says_what_to_do() {
+    let shape = "kind = \"many-to-one\"\nwindow = 4";
+    let good = "features = [\"a\"]\ntargets = [\"b\"]";
+    let log = "features = [{ column = \"a\", transform = \"log\" }]\ntargets = [\"b\"]";
+    let cases = [
+        (
+            squares(3),
+            good,
+            "pump.csv: 3 rows are fewer than a window of 4 with horizon 1",
+        ),
+        (
+            squares(5),
+            good,
+            "pump.csv: the train part has no window: 3 rows",
+        ),
+        (
+            squares(9),
+            "features = [\"a\"]\ntargets = [\"b\"]\nsplit = { rows = [9, 9, 9] }",
+            "pump.csv: the split takes 27 rows and the file has 9",
+        ),
+        (
+            squares(9),
+            "features = [\"a\"]\ntargets = [\"b\"]\nsplit = { rows = [9, 0, 0] }",
+            "pump.csv: the valid part has no window: 0 rows",
+        ),
+        (
+            "a,b\n".to_string() + &"1,2\n".repeat(30),
+            good,
+            "pump.csv: column \"a\" is constant (1) over the training part",
+        ),
+        (
+            squares(30).replace("\n7,", "\n-7,"),
+            log,
+            "pump.csv:8: column \"a\": the logarithm of -7 is not defined",
+        ),
+        (
+            squares(30),
+            "features = [\"a\"]\ntargets = [{ column = \"b\", transform = \"difference\" }]",
+            "pump.csv: the features (a target relative to now must be one): no column \"b\"; the columns are a",
+        ),
+    ];
+    for (csv, keys, expected) in cases {
+        let error = load(&csv, &series(keys, shape)).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{keys}: {error}");
+    }
+}

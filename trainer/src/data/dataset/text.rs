@@ -1,0 +1,70 @@
+//! Characters: every one is a token, and the output after it is about the next one.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::super::error::DataError;
+use super::super::split::Rows;
+use super::{Dataset, cut, need_windows, shape};
+use crate::package::{Input, Output};
+use crate::task::Task;
+
+pub fn load(task: &Task) -> Result<Dataset, DataError> {
+    let (file, text) = read(task)?;
+    // Sorted, so that the same characters always get the same numbers.
+    let alphabet: BTreeSet<char> = text.chars().collect();
+    let alphabet: Vec<char> = alphabet.into_iter().collect();
+    let tokens: Vec<f32> = text
+        .chars()
+        .map(|c| alphabet.partition_point(|&a| a < c) as f32)
+        .collect();
+    let (rows, window, horizon) = (tokens.len(), task.shape.window, task.shape.horizon);
+    if rows < window + horizon {
+        return Err(DataError::TooShort {
+            file,
+            rows,
+            window,
+            horizon,
+        });
+    }
+    let split = task
+        .text
+        .as_ref()
+        .map(|t| t.split.clone())
+        .unwrap_or_default();
+    let parts = Rows::in_order(&split, rows, &file)?;
+    let belongs = |row, part| row + horizon < rows && parts.contains(row + horizon, part);
+    let places = cut(task, rows, belongs);
+    need_windows(&places, task, &file, |part| parts.count(part))?;
+    let goals = tokens[horizon..].to_vec();
+    Ok(Dataset {
+        name: task.name.clone(),
+        input: Input::Tokens(alphabet.iter().map(char::to_string).collect()),
+        output: Output::NextToken,
+        shape: shape(task, window),
+        width: 1,
+        raw: tokens.clone(),
+        normal: tokens,
+        after_reset: Vec::new(),
+        goal_width: 1,
+        truth: goals.clone(),
+        goals,
+        window,
+        windows: places.0,
+        streams: places.1,
+    })
+}
+
+fn read(task: &Task) -> Result<(String, String), DataError> {
+    let inline = task.text.as_ref().and_then(|t| t.text.clone());
+    match (task.data_path(), inline) {
+        (Some(path), _) => {
+            let file = path.display().to_string();
+            match fs::read_to_string(&path) {
+                Ok(text) => Ok((file, text)),
+                Err(source) => Err(DataError::Read { file, source }),
+            }
+        }
+        (None, text) => Ok((task.origin.display().to_string(), text.unwrap_or_default())),
+    }
+}

@@ -1,0 +1,181 @@
+//! What can be wrong with a data file. Every message says where, what was expected, and what to do.
+
+use std::io;
+
+/// Wrong data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file cannot be opened or read.
+    #[error(
+        "{file}: cannot read the data file: {source}; check the path (it is relative to the task file)"
+    )]
+    Read {
+        /// Which file.
+        file: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Not text, or broken quoting.
+    #[error("{file}: not a CSV file: {problem}; check the delimiter and the quotes")]
+    Malformed {
+        /// Which file.
+        file: String,
+        /// The parser's words, with the place.
+        problem: String,
+    },
+    /// A row with too few or too many fields.
+    #[error(
+        "{file}:{line}: {have} fields where {need} were expected; check the delimiter, or repair or remove the row"
+    )]
+    Ragged {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Fields in this row.
+        have: usize,
+        /// Columns of the file.
+        need: usize,
+    },
+    /// No rows at all.
+    #[error("{file}: no data rows; expected a header line and at least one row")]
+    Empty {
+        /// Which file.
+        file: String,
+    },
+    /// A column that the file does not have.
+    #[error("{file}: no column {column:?}; the columns are {}", .known.join(", "))]
+    UnknownColumn {
+        /// Which file.
+        file: String,
+        /// The name asked for.
+        column: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// Text where a number belongs.
+    #[error(
+        "{file}:{line}: column {column:?}: {text:?} is not a finite number; repair the field, or leave it empty and set missing = \"hold\""
+    )]
+    NotANumber {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column name.
+        column: String,
+        /// What stands there.
+        text: String,
+    },
+    /// An empty field, `NA` or `NaN`.
+    #[error("{file}:{line}: column {column:?}: a number is missing{}; {remedy}", if .text.is_empty() { String::new() } else { format!(" ({})", .text) })]
+    Missing {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column name.
+        column: String,
+        /// What stands there.
+        text: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Not a date and time.
+    #[error(
+        "{file}:{line}: column {column:?}: {text:?} is not a time; expected YYYY-MM-DD, YYYY-MM-DD HH:MM[:SS] or seconds since 1970"
+    )]
+    NotATime {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column name.
+        column: String,
+        /// What stands there.
+        text: String,
+    },
+    /// A label that belongs to no class or part.
+    #[error("{file}:{line}: column {column:?}: {text:?} is none of {}; add it in the task file", .known.join(", "))]
+    UnknownLabel {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column name.
+        column: String,
+        /// What stands there.
+        text: String,
+        /// The labels that the task file names.
+        known: Vec<String>,
+    },
+    /// The logarithm of something not positive.
+    #[error(
+        "{file}:{line}: column {column:?}: the logarithm of {value} is not defined; use a difference instead of a log, or remove the row"
+    )]
+    NotPositive {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column name.
+        column: String,
+        /// The value.
+        value: f32,
+    },
+    /// A column without information.
+    #[error(
+        "{file}: column {column:?} is constant ({value}) over the training part; remove it from the features, or set normalise = \"none\" for it"
+    )]
+    Constant {
+        /// Which file.
+        file: String,
+        /// Column name.
+        column: String,
+        /// Its only value.
+        value: f64,
+    },
+    /// A part of the split without a window.
+    #[error(
+        "{file}: the {part} part has no window: {rows} rows, and a window of {window} with horizon {horizon} needs its target row there; change split or shape.window"
+    )]
+    EmptyPart {
+        /// Which file.
+        file: String,
+        /// "train", "valid" or "test".
+        part: &'static str,
+        /// Rows in that part.
+        rows: usize,
+        /// Samples of a window.
+        window: usize,
+        /// Rows from a window's last sample to its target.
+        horizon: usize,
+    },
+    /// Fewer rows than one window.
+    #[error(
+        "{file}: {rows} rows are fewer than a window of {window} with horizon {horizon} needs; shorten shape.window or bring more data"
+    )]
+    TooShort {
+        /// Which file.
+        file: String,
+        /// Rows of the file.
+        rows: usize,
+        /// Samples of a window.
+        window: usize,
+        /// Rows from a window's last sample to its target.
+        horizon: usize,
+    },
+    /// Row counts that the file does not have.
+    #[error(
+        "{file}: the split takes {need} rows and the file has {have}; lower the counts or use fractions"
+    )]
+    SplitTooLong {
+        /// Which file.
+        file: String,
+        /// Rows that the split takes.
+        need: usize,
+        /// Rows that there are.
+        have: usize,
+    },
+}

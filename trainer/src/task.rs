@@ -1,0 +1,522 @@
+//! The task file: what to learn, from which data, with which network, how long.
+//!
+//! A TOML file with one data section (`[series]`: rows of a CSV in order of time; `[sequences]`: one
+//! sequence per row; `[text]`: characters), `[csv]` for how the file is written, then `[shape]`,
+//! `[network]`, `[train]` and `[output]`. Unknown keys are errors, because a misspelt option that is
+//! silently ignored costs a training run. `trainer/tasks/` has examples.
+//!
+//! What TOML can check (types, names) it checks with line and column; what only makes sense together
+//! is checked in [`check`], and names the line of the key to change.
+
+mod check;
+mod features;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
+pub use crate::data::csv::Format;
+pub use crate::data::normalise::Normalise;
+use crate::net::{Activation, Cell};
+use crate::train::init::LayerPlan;
+pub use crate::train::loss::Loss;
+
+/// A task file that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It cannot be read.
+    #[error("{file}: cannot read the task file: {source}")]
+    Read {
+        /// Which file.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is not TOML, a key is unknown or missing, or a value has the wrong type.
+    #[error("{file}: {message}")]
+    Parse {
+        /// Which file.
+        file: String,
+        /// With line and column, and the line itself.
+        message: String,
+    },
+    /// A value that cannot be used.
+    #[error("{file}{}: {section}.{key}: {problem}", .line.map_or(String::new(), |l| format!(":{l}")))]
+    Invalid {
+        /// Which file.
+        file: String,
+        /// Line of the key, where it stands in the file.
+        line: Option<usize>,
+        /// Section of the key.
+        section: &'static str,
+        /// The key.
+        key: &'static str,
+        /// What is wrong, what was expected and what to do.
+        problem: String,
+    },
+}
+
+/// A whole task file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Short name of the model.
+    pub name: String,
+    /// Where the CSV is and how it is written.
+    pub csv: Option<CsvTask>,
+    /// Rows in order of time.
+    pub series: Option<SeriesTask>,
+    /// One sequence per row.
+    pub sequences: Option<SequencesTask>,
+    /// Characters.
+    pub text: Option<TextTask>,
+    /// What goes in and what comes out.
+    pub shape: ShapeTask,
+    /// The network.
+    pub network: NetworkTask,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainTask,
+    /// What is written.
+    #[serde(default)]
+    pub output: OutputTask,
+    /// What errors call the task file; data paths start from its folder.
+    #[serde(skip)]
+    pub origin: PathBuf,
+    /// Used in place of the data path in the file.
+    #[serde(skip)]
+    pub data_override: Option<PathBuf>,
+}
+
+/// Where the CSV is and how it is written: the path and the keys of [`Format`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvTask {
+    /// Path, relative to the task file.
+    pub file: PathBuf,
+    /// How it is written.
+    #[serde(default)]
+    pub format: Format,
+}
+
+/// A time series.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesTask {
+    /// Input columns, in the order in which a sample lists them. `hour_sin(date)`, `hour_cos`,
+    /// `weekday_*` and `yearday_*` are derived from a time column.
+    pub features: Vec<FeatureTask>,
+    /// Columns to predict.
+    #[serde(default)]
+    pub targets: Vec<TargetTask>,
+    /// Instead of `targets`: a column of class labels to predict.
+    pub label: Option<LabelTask>,
+    /// How columns are scaled, unless a column says otherwise.
+    #[serde(default = "standard")]
+    pub normalise: Normalise,
+    /// Training, validation and test part.
+    #[serde(default)]
+    pub split: Split,
+}
+
+/// One sequence per row, one number per step.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SequencesTask {
+    /// First and last of the columns that hold the steps.
+    pub steps: [String; 2],
+    /// What a step's number is called in the model.
+    pub feature: FeatureTask,
+    /// The column of class labels.
+    pub label: LabelTask,
+    /// How the numbers are scaled.
+    #[serde(default = "standard")]
+    pub normalise: Normalise,
+    /// Training, validation and test part.
+    #[serde(default)]
+    pub split: Split,
+}
+
+fn standard() -> Normalise {
+    Normalise::Standard
+}
+
+/// Characters; each is a token.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextTask {
+    /// The text itself, …
+    pub text: Option<String>,
+    /// … or a file, relative to the task file.
+    pub file: Option<PathBuf>,
+    /// Training, validation and test part.
+    #[serde(default)]
+    pub split: Split,
+}
+
+/// A column of labels and the classes that they mean.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelTask {
+    /// The column.
+    pub column: String,
+    /// In the order of the model's outputs.
+    pub classes: Vec<ClassTask>,
+}
+
+/// A class.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassTask {
+    /// Its name.
+    pub name: String,
+    /// The labels in the file that mean it.
+    pub labels: Vec<String>,
+}
+
+/// Which rows are for training, validation and test. A window belongs to the part of its target row
+/// and may reach back into the part before.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// So many rows each; the rest is unused.
+    Rows([usize; 3]),
+    /// Fractions of the rows, in order.
+    Fractions([f64; 3]),
+    /// By a column.
+    Column(SplitColumn),
+    /// Everything in every part: for learning by heart.
+    None,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Split::Fractions([0.7, 0.1, 0.2])
+    }
+}
+
+/// A split written in the data.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitColumn {
+    /// The column.
+    pub name: String,
+    /// What it holds in training rows.
+    #[serde(default = "train_label")]
+    pub train: String,
+    /// What it holds in validation rows.
+    #[serde(default = "valid_label")]
+    pub valid: String,
+    /// What it holds in test rows.
+    #[serde(default = "test_label")]
+    pub test: String,
+}
+
+fn train_label() -> String {
+    "train".into()
+}
+
+fn valid_label() -> String {
+    "valid".into()
+}
+
+fn test_label() -> String {
+    "test".into()
+}
+
+/// What goes in and what comes out.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShapeTask {
+    /// Which steps have an output.
+    pub kind: Kind,
+    /// Samples per window, or steps of back-propagation where every step has an output.
+    #[serde(default)]
+    pub window: usize,
+    /// Samples from one window's start to the next one's; 1, or the window where every step has an
+    /// output.
+    pub hop: Option<usize>,
+    /// Rows from the last sample to the one predicted.
+    #[serde(default = "one")]
+    pub horizon: usize,
+    /// Training carries the state from one window to the next (truncated back-propagation) instead
+    /// of starting each at zero.
+    #[serde(default)]
+    pub stateful: bool,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Which steps have an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The last of a window.
+    ManyToOne,
+    /// Every one.
+    ManyToMany,
+    /// Every one, and it is the next token: such a model can generate (one-to-many).
+    NextToken,
+}
+
+/// The network.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkTask {
+    /// The recurrence of every recurrent layer.
+    pub cell: CellName,
+    /// One recurrent layer per entry, its hidden width.
+    pub hidden: Vec<usize>,
+    /// Length of the tokens' vectors.
+    pub embedding: Option<usize>,
+    /// Dense layers between the last recurrent layer and the output layer.
+    #[serde(default)]
+    pub dense: Vec<DenseTask>,
+}
+
+/// A recurrence by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellName {
+    /// [`Cell::RnnTanh`].
+    Rnn,
+    /// [`Cell::RnnRelu`].
+    RnnRelu,
+    /// [`Cell::Lstm`].
+    Lstm,
+    /// [`Cell::GruResetAfter`].
+    Gru,
+    /// [`Cell::GruResetBefore`].
+    GruResetBefore,
+}
+
+impl CellName {
+    /// The cell.
+    pub fn cell(self) -> Cell {
+        match self {
+            CellName::Rnn => Cell::RnnTanh,
+            CellName::RnnRelu => Cell::RnnRelu,
+            CellName::Lstm => Cell::Lstm,
+            CellName::Gru => Cell::GruResetAfter,
+            CellName::GruResetBefore => Cell::GruResetBefore,
+        }
+    }
+}
+
+/// A hidden dense layer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenseTask {
+    /// Output width.
+    pub units: usize,
+    /// What follows the sum.
+    #[serde(default)]
+    pub activation: ActivationName,
+}
+
+/// An activation by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationName {
+    /// [`Activation::Identity`].
+    Identity,
+    /// [`Activation::Relu`].
+    #[default]
+    Relu,
+    /// [`Activation::Tanh`].
+    Tanh,
+    /// [`Activation::Sigmoid`].
+    Sigmoid,
+}
+
+impl ActivationName {
+    fn activation(self) -> Activation {
+        match self {
+            ActivationName::Identity => Activation::Identity,
+            ActivationName::Relu => Activation::Relu,
+            ActivationName::Tanh => Activation::Tanh,
+            ActivationName::Sigmoid => Activation::Sigmoid,
+        }
+    }
+}
+
+/// How the network is trained.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainTask {
+    /// What becomes small; `mse` for numbers and `cross-entropy` for classes unless said otherwise.
+    pub loss: Option<Loss>,
+    /// The rule of a step.
+    pub optimiser: OptimiserName,
+    /// Step size at the start.
+    pub learning_rate: f32,
+    /// How it falls.
+    pub schedule: Schedule,
+    /// Pull towards zero: added to the gradient by `adam`, applied directly by `adamw`.
+    pub weight_decay: f32,
+    /// Largest norm of a gradient; 0: no limit.
+    pub clip: f32,
+    /// Windows (or streams side by side) per step.
+    pub batch: usize,
+    /// Passes over the training part.
+    pub epochs: usize,
+    /// Stop after so many epochs without a better validation loss; 0: never.
+    pub patience: usize,
+    /// First parameters and order of the windows follow from it.
+    pub seed: u64,
+}
+
+impl Default for TrainTask {
+    fn default() -> Self {
+        TrainTask {
+            loss: None,
+            optimiser: OptimiserName::Adam,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            clip: 1.0,
+            batch: 64,
+            epochs: 50,
+            patience: 0,
+            seed: 1,
+        }
+    }
+}
+
+/// The rule of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimiserName {
+    /// Adam (Kingma, Ba 2015).
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov, Hutter 2019).
+    Adamw,
+}
+
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all.
+    Constant,
+    /// Half a cosine to zero over all epochs.
+    Cosine,
+    /// By a factor every so many epochs.
+    Step {
+        /// Epochs between two falls.
+        every: usize,
+        /// Multiplied each time.
+        factor: f32,
+    },
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputTask {
+    /// Number format of the exported model.
+    pub precision: Precision,
+}
+
+impl Default for OutputTask {
+    fn default() -> Self {
+        OutputTask {
+            precision: Precision::F32,
+        }
+    }
+}
+
+/// Number format of a model file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit float.
+    F32,
+    /// 16-bit float weights.
+    F16,
+    /// 8-bit weights, 8-bit activations.
+    W8a8,
+    /// 8-bit weights, 16-bit activations.
+    W8a16,
+}
+
+impl Task {
+    /// Reads and checks a task file.
+    pub fn load(path: &Path) -> Result<Self, TaskError> {
+        let text = fs::read_to_string(path).map_err(|source| TaskError::Read {
+            file: path.display().to_string(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a task file that lies at `origin`.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, TaskError> {
+        let mut task: Task = toml::from_str(text).map_err(|error| TaskError::Parse {
+            file: origin.display().to_string(),
+            message: error.to_string().trim_end().to_string(),
+        })?;
+        task.origin = origin.to_path_buf();
+        check::check(&mut task, text)?;
+        Ok(task)
+    }
+
+    /// Reads this file in place of the one that the task names.
+    pub fn with_data(mut self, data: Option<&Path>) -> Self {
+        self.data_override = data.map(Path::to_path_buf);
+        self
+    }
+
+    /// Where the data is: the override, or the task's path relative to the task file.
+    pub fn data_path(&self) -> Option<PathBuf> {
+        let named = self.csv.as_ref().map(|c| &c.file);
+        let named = named.or(self.text.as_ref().and_then(|t| t.file.as_ref()));
+        self.data_override.clone().or_else(|| {
+            let folder = self.origin.parent().unwrap_or(Path::new(""));
+            named.map(|file| folder.join(file))
+        })
+    }
+
+    /// The layers for a network with this many outputs.
+    pub fn plan(&self, outputs: usize, last: Activation) -> Vec<LayerPlan> {
+        let net = &self.network;
+        let embedding = net.embedding.map(LayerPlan::Embedding);
+        let recurrent = net
+            .hidden
+            .iter()
+            .map(|&h| LayerPlan::Recurrent(net.cell.cell(), h));
+        let dense = net
+            .dense
+            .iter()
+            .map(|d| LayerPlan::Dense(d.units, d.activation.activation()));
+        embedding
+            .into_iter()
+            .chain(recurrent)
+            .chain(dense)
+            .chain([LayerPlan::Dense(outputs, last)])
+            .collect()
+    }
+
+    /// The loss that applies.
+    pub fn loss(&self) -> Loss {
+        self.train.loss.unwrap_or(if self.is_classification() {
+            Loss::CrossEntropy
+        } else {
+            Loss::Mse
+        })
+    }
+
+    fn is_classification(&self) -> bool {
+        self.text.is_some()
+            || self.sequences.is_some()
+            || self.series.as_ref().is_some_and(|s| s.label.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! What only makes sense together. Each message says what to change.
+
+use super::{Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
+
+/// The engine's limit.
+const MAX_LAYERS: usize = 8;
+/// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
+const MAX_WIDTH: usize = 65_536;
+
+/// Checks a task and fills in the defaults that depend on other keys.
+pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
+    let file = task.origin.display().to_string();
+    problem(task).map_err(|(section, key, problem)| TaskError::Invalid {
+        line: line_of(text, section, key),
+        file,
+        section,
+        key,
+        problem,
+    })?;
+    if task.shape.hop.is_none() && task.shape.kind != Kind::ManyToOne {
+        task.shape.hop = Some(task.shape.window);
+    }
+    Ok(())
+}
+
+type Problem = (&'static str, &'static str, String);
+
+fn wrong<T>(
+    section: &'static str,
+    key: &'static str,
+    problem: impl Into<String>,
+) -> Result<T, Problem> {
+    Err((section, key, problem.into()))
+}
+
+fn problem(task: &Task) -> Result<(), Problem> {
+    data(task)?;
+    shape(task)?;
+    network(task)?;
+    train(task)
+}
+
+fn data(task: &Task) -> Result<(), Problem> {
+    if let Some(csv) = &task.csv {
+        if !csv.format.delimiter.is_ascii() {
+            return wrong(
+                "csv",
+                "delimiter",
+                "expected one ASCII character, such as \",\" or \";\"",
+            );
+        }
+        if csv.format.comment.is_some_and(|c| !c.is_ascii()) {
+            return wrong(
+                "csv",
+                "comment",
+                "expected one ASCII character, such as \"#\"",
+            );
+        }
+    }
+    match (&task.series, &task.sequences, &task.text) {
+        (Some(series), None, None) => {
+            need_csv(task, "series")?;
+            split(&series.split, "series", true)?;
+            if series.features.is_empty() {
+                return wrong("series", "features", "is empty; name at least one column");
+            }
+            for (k, feature) in series.features.iter().enumerate() {
+                if series.features[..k]
+                    .iter()
+                    .any(|f| f.column == feature.column)
+                {
+                    return wrong(
+                        "series",
+                        "features",
+                        format!("{:?} stands there twice; remove one", feature.column),
+                    );
+                }
+                known(series, "features", &feature.against)?;
+            }
+            for target in &series.targets {
+                known(series, "targets", &target.against)?;
+            }
+            match (&series.label, series.targets.is_empty()) {
+                (Some(label), true) => classes(label, "series"),
+                (None, false) => Ok(()),
+                (Some(_), false) => wrong(
+                    "series",
+                    "targets",
+                    "a task has targets (numbers) or a label (classes); remove one",
+                ),
+                (None, true) => wrong(
+                    "series",
+                    "targets",
+                    "nothing to predict; name targets = [\"column\"] or a label",
+                ),
+            }
+        }
+        (None, Some(sequences), None) => {
+            need_csv(task, "sequences")?;
+            split(&sequences.split, "sequences", true)?;
+            classes(&sequences.label, "sequences")
+        }
+        (None, None, Some(t)) => {
+            split(&t.split, "text", false)?;
+            match (&t.text, &t.file) {
+                (Some(_), Some(_)) => wrong("text", "text", "give either text or file"),
+                (None, None) => wrong(
+                    "text",
+                    "text",
+                    "is missing; give the text itself, or file = \"…\"",
+                ),
+                _ => Ok(()),
+            }
+        }
+        _ => wrong(
+            "task",
+            "series",
+            "a task needs exactly one of [series], [sequences] and [text]",
+        ),
+    }
+}
+
+fn need_csv(task: &Task, section: &'static str) -> Result<(), Problem> {
+    if task.csv.is_none() {
+        return wrong(section, "csv", "needs a [csv] section with file = \"…\"");
+    }
+    Ok(())
+}
+
+fn known(
+    series: &super::SeriesTask,
+    key: &'static str,
+    against: &Option<String>,
+) -> Result<(), Problem> {
+    let Some(name) = against else { return Ok(()) };
+    if series.features.iter().any(|f| f.column == *name) {
+        return Ok(());
+    }
+    wrong(
+        "series",
+        key,
+        format!("against = {name:?} is not a feature; add it to features"),
+    )
+}
+
+fn classes(label: &LabelTask, section: &'static str) -> Result<(), Problem> {
+    if label.classes.len() < 2 {
+        return wrong(section, "label", "expected at least two classes");
+    }
+    let mut seen = Vec::new();
+    for name in label.classes.iter().flat_map(|c| &c.labels) {
+        if seen.contains(&name) {
+            return wrong(
+                section,
+                "label",
+                format!("label {name:?} belongs to two classes"),
+            );
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn split(split: &Split, section: &'static str, columns: bool) -> Result<(), Problem> {
+    match split {
+        Split::Fractions(f) => {
+            let sum: f64 = f.iter().sum();
+            if f.iter().any(|x| !(0.0..=1.0).contains(x)) || sum > 1.0 + 1e-9 || f[0] == 0.0 {
+                return wrong(
+                    section,
+                    "split",
+                    format!("fractions {f:?} must be positive and sum to at most 1"),
+                );
+            }
+        }
+        Split::Rows([0, ..]) => return wrong(section, "split", "the training part has no rows"),
+        Split::Column(_) if !columns => {
+            return wrong(
+                section,
+                "split",
+                "a text has no columns; use rows, fractions or \"none\"",
+            );
+        }
+        Split::Rows(_) | Split::Column(_) | Split::None => {}
+    }
+    Ok(())
+}
+
+fn shape(task: &Task) -> Result<(), Problem> {
+    let shape = &task.shape;
+    if task.text.is_some() != (shape.kind == Kind::NextToken) {
+        return wrong(
+            "shape",
+            "kind",
+            "\"next-token\" goes with [text], the other kinds with [series] and [sequences]",
+        );
+    }
+    if shape.window == 0 && task.sequences.is_none() {
+        return wrong(
+            "shape",
+            "window",
+            "is missing; how many samples make a window?",
+        );
+    }
+    if shape.window > MAX_WIDTH {
+        return wrong("shape", "window", format!("at most {MAX_WIDTH} samples"));
+    }
+    if shape.horizon > MAX_WIDTH {
+        return wrong("shape", "horizon", format!("at most {MAX_WIDTH} rows"));
+    }
+    if shape.hop == Some(0) {
+        return wrong("shape", "hop", "must be at least 1");
+    }
+    if shape.stateful && (shape.kind == Kind::ManyToOne || task.sequences.is_some()) {
+        return wrong(
+            "shape",
+            "stateful",
+            "windows of many-to-one and whole sequences start at zero; use many-to-many on a [series]",
+        );
+    }
+    if shape.stateful && shape.hop.is_some_and(|hop| hop != shape.window) {
+        return wrong(
+            "shape",
+            "hop",
+            "a carried state needs windows side by side; remove hop",
+        );
+    }
+    Ok(())
+}
+
+fn network(task: &Task) -> Result<(), Problem> {
+    let net = &task.network;
+    if net.hidden.is_empty() {
+        return wrong(
+            "network",
+            "hidden",
+            "expected one width per recurrent layer, such as [16]",
+        );
+    }
+    if net.hidden.iter().any(|h| !(1..=MAX_WIDTH).contains(h)) {
+        return wrong(
+            "network",
+            "hidden",
+            format!("widths are from 1 to {MAX_WIDTH}"),
+        );
+    }
+    if net
+        .dense
+        .iter()
+        .any(|d| !(1..=MAX_WIDTH).contains(&d.units))
+    {
+        return wrong(
+            "network",
+            "dense",
+            format!("units are from 1 to {MAX_WIDTH}"),
+        );
+    }
+    match net.embedding {
+        None if task.text.is_some() => {
+            return wrong(
+                "network",
+                "embedding",
+                "tokens need the length of their vectors, such as 8",
+            );
+        }
+        Some(_) if task.text.is_none() => {
+            return wrong(
+                "network",
+                "embedding",
+                "only [text] has tokens to embed; remove it",
+            );
+        }
+        Some(dim) if !(1..=MAX_WIDTH).contains(&dim) => {
+            return wrong("network", "embedding", format!("is from 1 to {MAX_WIDTH}"));
+        }
+        _ => {}
+    }
+    let layers = net.hidden.len() + net.dense.len() + 1 + usize::from(net.embedding.is_some());
+    if layers > MAX_LAYERS {
+        return wrong(
+            "network",
+            "hidden",
+            format!(
+                "{layers} layers with embedding and output layer; the engine runs at most {MAX_LAYERS}"
+            ),
+        );
+    }
+    Ok(())
+}
+
+fn train(task: &Task) -> Result<(), Problem> {
+    let train = &task.train;
+    if (task.loss() == Loss::CrossEntropy) != task.is_classification() {
+        return wrong(
+            "train",
+            "loss",
+            "cross-entropy is for labels and text; mse, mae and huber are for numbers",
+        );
+    }
+    if !(train.learning_rate > 0.0 && train.learning_rate.is_finite()) {
+        return wrong("train", "learning_rate", "must be positive, such as 0.001");
+    }
+    if !(train.weight_decay >= 0.0 && train.weight_decay.is_finite()) {
+        return wrong("train", "weight_decay", "must not be negative");
+    }
+    if !(train.clip >= 0.0 && train.clip.is_finite()) {
+        return wrong("train", "clip", "must not be negative; 0 means no limit");
+    }
+    if !(1..=MAX_WIDTH).contains(&train.batch) {
+        return wrong("train", "batch", format!("is from 1 to {MAX_WIDTH}"));
+    }
+    if train.epochs == 0 {
+        return wrong("train", "epochs", "must be at least 1");
+    }
+    if let Schedule::Step { every, factor } = train.schedule
+        && (every == 0 || !(factor > 0.0 && factor.is_finite()))
+    {
+        return wrong(
+            "train",
+            "schedule",
+            "every must be at least 1 and factor positive",
+        );
+    }
+    Ok(())
+}
+
+/// The line of a key in its section, or of the section.
+fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
+    let mut inside = false;
+    let mut header = None;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name
+                .trim_start_matches('[')
+                .split(']')
+                .next()
+                .unwrap_or("")
+                .trim();
+            inside = name == section
+                || name
+                    .strip_prefix(section)
+                    .is_some_and(|r| r.starts_with('.'));
+            if name == format!("{section}.{key}") {
+                return Some(number + 1);
+            }
+            if inside && header.is_none() {
+                header = Some(number + 1);
+            }
+        } else if inside
+            && line
+                .strip_prefix(key)
+                .is_some_and(|r| r.trim_start().starts_with('='))
+        {
+            return Some(number + 1);
+        }
+    }
+    header
+}

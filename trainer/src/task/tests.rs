@@ -1,0 +1,144 @@
+use super::*;
+
+const GOOD: &str = r#"
+name = "pump"
+[csv]
+file = "pump.csv"
+[series]
+features = ["a", { column = "b", transform = "difference" }]
+targets = ["a"]
+[shape]
+kind = "many-to-one"
+window = 8
+[network]
+cell = "gru"
+hidden = [4, 4]
+[train]
+batch = 8
+"#;
+
+fn parse(text: &str) -> Result<Task, TaskError> {
+    Task::parse(text, Path::new("tasks/pump.toml"))
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let task = parse(GOOD).unwrap();
+    assert_eq!(task.loss(), Loss::Mse);
+    assert_eq!(task.shape.horizon, 1);
+    assert_eq!(task.series.as_ref().unwrap().split, Split::default());
+    assert_eq!(task.data_path(), Some(PathBuf::from("tasks/pump.csv")));
+    let other = task.with_data(Some(Path::new("x.csv")));
+    assert_eq!(other.data_path(), Some(PathBuf::from("x.csv")));
+}
+
+#[test]
+fn errors_name_file_line_key_and_remedy() {
+    let cases = [
+        (
+            "window = 8",
+            "",
+            "tasks/pump.toml:8: shape.window: is missing",
+        ),
+        (
+            "window = 8",
+            "window = 8\nhop = 0",
+            "tasks/pump.toml:11: shape.hop: must be at least 1",
+        ),
+        (
+            "window = 8",
+            "window = 8\nstateful = true",
+            "tasks/pump.toml:11: shape.stateful: windows",
+        ),
+        (
+            "batch = 8",
+            "batch = 0",
+            "tasks/pump.toml:15: train.batch: is from 1",
+        ),
+        (
+            "batch = 8",
+            "learning_rate = -1.0",
+            "tasks/pump.toml:15: train.learning_rate",
+        ),
+        (
+            "batch = 8",
+            "loss = \"cross-entropy\"",
+            "tasks/pump.toml:15: train.loss",
+        ),
+        (
+            "[4, 4]",
+            "[]",
+            "tasks/pump.toml:13: network.hidden: expected one width",
+        ),
+        (
+            "[4, 4]",
+            "[1,1,1,1,1,1,1,1]",
+            "tasks/pump.toml:13: network.hidden: 9 layers",
+        ),
+        (
+            "targets = [\"a\"]",
+            "",
+            "tasks/pump.toml:5: series.targets: nothing to predict",
+        ),
+        (
+            "[\"a\", {",
+            "[\"b\", {",
+            "tasks/pump.toml:6: series.features: \"b\" stands there twice",
+        ),
+        (
+            "[csv]\nfile = \"pump.csv\"",
+            "",
+            "tasks/pump.toml:4: series.csv: needs a [csv]",
+        ),
+        (
+            "targets = [\"a\"]",
+            "targets = [\"a\"]\nsplit = { fractions = [0.9, 0.9, 0.0] }",
+            "tasks/pump.toml:8: series.split",
+        ),
+        (
+            "targets = [\"a\"]",
+            "targets = [{ column = \"a\", transform = \"difference\", against = \"z\" }]",
+            "tasks/pump.toml:7: series.targets: against = \"z\"",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+        // Where the key is gone, its section is named: the line shifts with the text removed.
+        let (place, message) = expected.split_once(": ").unwrap();
+        assert!(error.contains(message), "{to:?}: {error}");
+        if !to.is_empty() {
+            assert!(error.starts_with(place), "{to:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn toml_errors_carry_line_and_column() {
+    let cases = [
+        ("window = 8", "windows = 8", "unknown field `windows`"),
+        ("window = 8", "window = \"8\"", "invalid type"),
+        (
+            "cell = \"gru\"",
+            "cell = \"grue\"",
+            "unknown variant `grue`",
+        ),
+        ("hidden = [4, 4]", "", "missing field `hidden`"),
+        ("[\"a\", {", "[7, {", "a column name or a table"),
+        (
+            "transform = \"difference\"",
+            "transfrom = \"difference\"",
+            "unknown field `transfrom`",
+        ),
+        ("batch = 8", "batch = ", "line 15, column"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{to:?}: {error}");
+        assert!(
+            error.starts_with("tasks/pump.toml: TOML parse error at line"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Training by hand-written back-propagation through time.
+//!
+//! [`pass`] runs a few sequences forward and backward, [`fit`](fn@fit) turns the gradients of many such
+//! shards into steps, [`evaluate`](fn@evaluate) says how good the result is, and [`FloatRunner`] is the
+//! network written out plainly, which everything faster is compared with.
+
+mod evaluate;
+mod fit;
+pub mod gemm;
+pub mod init;
+pub mod loss;
+pub mod optimiser;
+pub mod params;
+pub mod pass;
+pub mod real;
+mod runner;
+mod vectorise;
+
+pub use self::evaluate::{
+    ClassMetrics, LastValue, Metrics, Predictor, TokenMetrics, ValueMetrics, argmax, evaluate,
+};
+pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from};
+pub use self::runner::{FloatPredictor, FloatRunner, generate};

@@ -1,0 +1,248 @@
+//! How good a predictor is on a part of the data, in original units.
+//!
+//! Anything that takes raw samples and gives predictions is a [`Predictor`]: the float network, the
+//! engine with a quantized model, the rule "as it was last time". All are measured by the same code
+//! over the same sequences, so their numbers can stand in one table.
+
+use std::fmt;
+
+use crate::data::{Dataset, Part};
+use crate::package::Output;
+
+/// Something that steps over raw samples.
+pub trait Predictor {
+    /// The next sample starts a new sequence.
+    fn reset(&mut self);
+
+    /// `raw`: a sample in original units, or one token's number. `out`: predictions in original
+    /// units, or a probability per class or token.
+    fn step(&mut self, raw: &[f32], out: &mut [f32]);
+}
+
+/// How good it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Metrics {
+    /// One entry per target.
+    Values(Vec<ValueMetrics>),
+    /// Over all sequences.
+    Classes(ClassMetrics),
+    /// Over all counted tokens.
+    Tokens(TokenMetrics),
+}
+
+/// Errors of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueMetrics {
+    /// The target.
+    pub name: String,
+    /// Its unit, or empty.
+    pub unit: String,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Predictions.
+    pub count: usize,
+}
+
+/// Right and wrong classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassMetrics {
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Mean over the classes that occur of the harmonic mean of precision and recall.
+    pub macro_f1: f64,
+    /// `confusion[truth][answer]`.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// How well the next token is foreseen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenMetrics {
+    /// Mean of −log₂ p(next token).
+    pub bits: f64,
+    /// Share of right first guesses.
+    pub accuracy: f64,
+    /// Predictions.
+    pub count: usize,
+}
+
+impl Metrics {
+    /// The one number to compare by, and its name: RMSE of the first target, accuracy, or bits.
+    pub fn headline(&self) -> (&'static str, f64) {
+        match self {
+            Metrics::Values(values) => ("RMSE", values.first().map_or(f64::NAN, |v| v.rmse)),
+            Metrics::Classes(classes) => ("accuracy", classes.accuracy),
+            Metrics::Tokens(tokens) => ("bits per token", tokens.bits),
+        }
+    }
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Metrics::Values(values) => {
+                for (k, v) in values.iter().enumerate() {
+                    let separator = if k == 0 { "" } else { "; " };
+                    let unit = if v.unit.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" {}", v.unit)
+                    };
+                    write!(
+                        f,
+                        "{separator}{}: RMSE {:.4}{unit}, MAE {:.4}{unit}",
+                        v.name, v.rmse, v.mae
+                    )?;
+                }
+                Ok(())
+            }
+            Metrics::Classes(c) => {
+                write!(f, "accuracy {:.4}, macro F1 {:.4}", c.accuracy, c.macro_f1)
+            }
+            Metrics::Tokens(t) => write!(
+                f,
+                "{:.4} bits per token, accuracy {:.4}",
+                t.bits, t.accuracy
+            ),
+        }
+    }
+}
+
+/// Runs a predictor over a part and compares. A part without outputs gives NaN.
+pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Metrics {
+    let mut out = vec![0.0; data.outputs()];
+    let mut score = Score::new(data);
+    for sequence in data.sequences(part) {
+        predictor.reset();
+        for t in 0..sequence.steps() {
+            predictor.step(sequence.raw(t), &mut out);
+            if sequence.counts(t) {
+                score.add(&out, sequence.truth(t));
+            }
+        }
+    }
+    score.metrics(data.output())
+}
+
+/// Running sums of all metrics.
+struct Score {
+    values: bool,
+    squares: Vec<f64>,
+    absolutes: Vec<f64>,
+    confusion: Vec<Vec<usize>>,
+    bits: f64,
+    count: usize,
+}
+
+impl Score {
+    fn new(data: &Dataset) -> Self {
+        let outputs = data.outputs();
+        Score {
+            values: matches!(data.output(), Output::Values(_)),
+            squares: vec![0.0; outputs],
+            absolutes: vec![0.0; outputs],
+            confusion: vec![vec![0; outputs]; outputs],
+            bits: 0.0,
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, out: &[f32], truth: &[f32]) {
+        self.count += 1;
+        if self.values {
+            for (k, (&y, &truth)) in out.iter().zip(truth).enumerate() {
+                let error = f64::from(y) - f64::from(truth);
+                self.squares[k] += error * error;
+                self.absolutes[k] += error.abs();
+            }
+        } else {
+            let class = truth[0] as usize;
+            self.confusion[class][argmax(out)] += 1;
+            self.bits -= f64::from(out[class]).max(1e-30).log2();
+        }
+    }
+
+    fn metrics(self, output: &Output) -> Metrics {
+        let count = self.count as f64;
+        let right: usize = (0..self.confusion.len())
+            .map(|k| self.confusion[k][k])
+            .sum();
+        let accuracy = right as f64 / count;
+        match output {
+            Output::Values(targets) => Metrics::Values(
+                targets
+                    .iter()
+                    .enumerate()
+                    .map(|(k, target)| ValueMetrics {
+                        name: target.name.clone(),
+                        unit: target.unit.clone(),
+                        rmse: (self.squares[k] / count).sqrt(),
+                        mae: self.absolutes[k] / count,
+                        count: self.count,
+                    })
+                    .collect(),
+            ),
+            Output::Classes(_) => Metrics::Classes(ClassMetrics {
+                accuracy,
+                macro_f1: macro_f1(&self.confusion),
+                confusion: self.confusion,
+            }),
+            Output::NextToken => Metrics::Tokens(TokenMetrics {
+                bits: self.bits / count,
+                accuracy,
+                count: self.count,
+            }),
+        }
+    }
+}
+
+fn macro_f1(confusion: &[Vec<usize>]) -> f64 {
+    let (mut sum, mut present) = (0.0, 0);
+    for k in 0..confusion.len() {
+        let truths: usize = confusion[k].iter().sum();
+        let answers: usize = confusion.iter().map(|row| row[k]).sum();
+        if truths + answers > 0 {
+            sum += 2.0 * confusion[k][k] as f64 / (truths + answers) as f64;
+            present += 1;
+        }
+    }
+    sum / f64::from(present)
+}
+
+/// The place of the largest score, the first of equals.
+pub fn argmax(scores: &[f32]) -> usize {
+    let mut best = 0;
+    for (k, &score) in scores.iter().enumerate() {
+        if score > scores[best] {
+            best = k;
+        }
+    }
+    best
+}
+
+/// "As it is now": the baseline that a forecast has to beat. Only where every target is a feature.
+pub struct LastValue {
+    columns: Vec<usize>,
+}
+
+impl LastValue {
+    /// None where a target has no current value.
+    pub fn new(data: &Dataset) -> Option<Self> {
+        let Output::Values(targets) = data.output() else {
+            return None;
+        };
+        let columns = targets.iter().map(|t| t.feeds).collect::<Option<_>>()?;
+        Some(LastValue { columns })
+    }
+}
+
+impl Predictor for LastValue {
+    fn reset(&mut self) {}
+
+    fn step(&mut self, raw: &[f32], out: &mut [f32]) {
+        for (out, &column) in out.iter_mut().zip(&self.columns) {
+            *out = raw[column];
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The training loop: shuffled windows, or streams side by side; a step per batch; after every epoch
+//! the validation loss, which decides what is kept and when to stop.
+//!
+//! A batch is cut into shards of [`SHARD`] sequences, whatever the number of threads. Threads take
+//! shards; their gradients are added in the order of the shards. So a seed gives the same bits on one
+//! thread and on twenty.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::init::{Rng, network};
+use super::loss::Loss;
+use super::optimiser::Adam;
+use super::params::{flatten, unflatten};
+use super::pass::{Counted, Shard, Size};
+use crate::data::{Dataset, Part};
+use crate::net::{Activation, Network};
+use crate::package::{Output, Package, Shape};
+use crate::task::Task;
+
+/// Sequences that one thread takes at a time.
+pub const SHARD: usize = 16;
+/// Parameters whose gradients one thread adds at a time.
+const SUM_CHUNK: usize = 16_384;
+
+/// What does not belong to the task.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Threads; one per core by default. The result does not depend on it.
+    pub threads: Option<usize>,
+    /// Training stops after the current batch once this is true.
+    pub cancel: Option<&'a AtomicBool>,
+}
+
+/// Where training is, after every epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// From 1.
+    pub epoch: usize,
+    /// As the task says; early stopping may end before.
+    pub epochs: usize,
+    /// Mean over the epoch's batches, each before its step.
+    pub train_loss: f64,
+    /// After the epoch.
+    pub valid_loss: f64,
+    /// Whether this is the best validation loss so far.
+    pub best: bool,
+    /// At the end of the epoch.
+    pub learning_rate: f32,
+    /// Since the start.
+    pub seconds: f64,
+}
+
+/// A trained network.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// The parameters of the best epoch, with what a prediction needs.
+    pub package: Package,
+    /// The epoch they come from, from 1.
+    pub best_epoch: usize,
+    /// Its validation loss.
+    pub valid_loss: f64,
+    /// Every epoch.
+    pub history: Vec<Progress>,
+    /// Whether the caller stopped it.
+    pub cancelled: bool,
+}
+
+/// Why there is no trained network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}; lower train.learning_rate, or set train.clip"
+    )]
+    Diverged {
+        /// From 1.
+        epoch: usize,
+        /// Infinite or NaN.
+        loss: f64,
+    },
+    /// Carried state, but the rows of a part do not follow each other.
+    #[error("shape.stateful needs the {part} part in one piece; split by rows or fractions")]
+    Scattered {
+        /// "train" or "valid".
+        part: &'static str,
+    },
+    /// Stopped before the first epoch ended.
+    #[error("cancelled before the first epoch was complete")]
+    Cancelled,
+    /// The system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// Trains the network that a task describes.
+pub fn fit(
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Fitted, FitError> {
+    let mut rng = Rng::new(task.train.seed);
+    let last = match data.output() {
+        Output::Values(_) => Activation::Identity,
+        Output::Classes(_) | Output::NextToken => Activation::Softmax,
+    };
+    let net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
+    fit_from(net, task, data, options, progress, &mut rng)
+}
+
+/// Trains on from a network that is already there (of the task's shapes).
+pub fn fit_from(
+    mut net: Network,
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    rng: &mut Rng,
+) -> Result<Fitted, FitError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads.unwrap_or(0))
+        .build()?;
+    let start = Instant::now();
+    let mut engine = Batches::new(&net, task, data);
+    let mut epoch_plan = Plan::new(task, data, Part::Train)?;
+    let valid_plan = Plan::new(task, data, Part::Valid)?;
+    let mut adam = Adam::new(&task.train, engine.params.len());
+    let (epochs, per_epoch) = (task.train.epochs, epoch_plan.batches());
+    let cancelled = || options.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
+    let mut history: Vec<Progress> = Vec::new();
+    let mut best: Option<(usize, f64, Vec<f32>)> = None;
+    let mut stopped = false;
+    for epoch in 1..=epochs {
+        epoch_plan.shuffle(rng);
+        let (mut sum, mut learning_rate) = (0.0, 0.0);
+        for batch in 0..per_epoch {
+            let step = (epoch - 1) * per_epoch + batch;
+            let factor = task
+                .train
+                .schedule
+                .factor(epoch - 1, step, epochs * per_epoch);
+            learning_rate = task.train.learning_rate * factor;
+            sum += pool.install(|| engine.gradient(&epoch_plan, batch));
+            adam.step(&mut engine.params, &engine.grad, learning_rate);
+            if cancelled() {
+                stopped = true;
+                break;
+            }
+        }
+        if stopped {
+            break;
+        }
+        let train_loss = sum / per_epoch as f64;
+        let valid_loss = pool.install(|| engine.loss(&valid_plan));
+        if !(train_loss.is_finite() && valid_loss.is_finite()) {
+            return Err(FitError::Diverged {
+                epoch,
+                loss: train_loss + valid_loss,
+            });
+        }
+        let better = best.as_ref().is_none_or(|b| valid_loss < b.1);
+        if better {
+            best = Some((epoch, valid_loss, engine.params.clone()));
+        }
+        let now = Progress {
+            epoch,
+            epochs,
+            train_loss,
+            valid_loss,
+            best: better,
+            learning_rate,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        history.push(now);
+        stopped = progress(&now).is_break();
+        let since_best = epoch - best.as_ref().map_or(0, |b| b.0);
+        if stopped || (task.train.patience > 0 && since_best >= task.train.patience) {
+            break;
+        }
+    }
+    let (best_epoch, valid_loss, params) = best.ok_or(FitError::Cancelled)?;
+    unflatten(&params, &mut net);
+    Ok(Fitted {
+        package: data.package(net),
+        best_epoch,
+        valid_loss,
+        history,
+        cancelled: stopped,
+    })
+}
+
+/// Which sequences make which batch.
+enum Plan {
+    /// Windows that start at zero, in any order.
+    Windows { starts: Vec<usize>, batch: usize },
+    /// Streams side by side whose state is carried from batch to batch.
+    Lanes {
+        /// First rows of the streams.
+        starts: Vec<usize>,
+        chunks: usize,
+        window: usize,
+    },
+}
+
+impl Plan {
+    fn new(task: &Task, data: &Dataset, part: Part) -> Result<Self, FitError> {
+        let (batch, window) = (task.train.batch, data.window());
+        if !task.shape.stateful {
+            return Ok(Plan::Windows {
+                starts: data.windows(part).to_vec(),
+                batch,
+            });
+        }
+        let run: Range<usize> = data
+            .run(part)
+            .ok_or(FitError::Scattered { part: part.name() })?;
+        let lanes = batch.min(run.len() / window).max(1);
+        let chunks = run.len() / window / lanes;
+        Ok(Plan::Lanes {
+            starts: (0..lanes)
+                .map(|l| run.start + l * chunks * window)
+                .collect(),
+            chunks,
+            window,
+        })
+    }
+
+    fn shuffle(&mut self, rng: &mut Rng) {
+        if let Plan::Windows { starts, .. } = self {
+            rng.shuffle(starts);
+        }
+    }
+
+    fn batches(&self) -> usize {
+        match self {
+            Plan::Windows { starts, batch } => starts.len().div_ceil(*batch),
+            Plan::Lanes { chunks, .. } => *chunks,
+        }
+    }
+
+    /// The streams' first rows, how far they have come, and whether they start from a reset.
+    fn batch(&self, k: usize) -> (&[usize], usize, bool) {
+        match self {
+            Plan::Windows { starts, batch } => {
+                let end = ((k + 1) * batch).min(starts.len());
+                (&starts[k * batch..end], 0, true)
+            }
+            Plan::Lanes { starts, window, .. } => (starts, k * window, k == 0),
+        }
+    }
+}
+
+/// Runs batches, in shards on all threads.
+struct Batches<'a> {
+    data: &'a Dataset,
+    loss: Loss,
+    counted: Counted,
+    params: Vec<f32>,
+    grad: Vec<f32>,
+    shards: Vec<(Shard<f32>, f64)>,
+}
+
+impl<'a> Batches<'a> {
+    fn new(net: &Network, task: &Task, data: &'a Dataset) -> Self {
+        let counted = match data.shape() {
+            Shape::EveryStep => Counted::Every,
+            Shape::Window { .. } => Counted::Last,
+        };
+        let params: Vec<f32> = flatten(net);
+        let batch = task.train.batch;
+        let shards = (0..batch.div_ceil(SHARD)).map(|_| {
+            let max = Size {
+                steps: data.window(),
+                lanes: SHARD.min(batch),
+            };
+            (Shard::new(net, counted, max), 0.0)
+        });
+        Batches {
+            data,
+            loss: task.loss(),
+            counted,
+            grad: vec![0.0; params.len()],
+            shards: shards.collect(),
+            params,
+        }
+    }
+
+    /// Runs every shard of a batch; the mean loss.
+    fn run(&mut self, plan: &Plan, batch: usize, backward: bool) -> f64 {
+        let (starts, offset, fresh) = plan.batch(batch);
+        let steps = self.data.window();
+        let counted = match self.counted {
+            Counted::Last => 1,
+            Counted::Every => steps,
+        };
+        let terms = self.loss.goals(self.data.outputs());
+        let scale = 1.0 / (starts.len() * counted * terms) as f64;
+        let (data, loss, params, carried) = (self.data, self.loss, &self.params, is_carried(plan));
+        let work = starts.par_chunks(SHARD).zip(&mut self.shards);
+        work.for_each(|(starts, (shard, value))| {
+            let size = Size {
+                steps,
+                lanes: starts.len(),
+            };
+            gather(data, starts, offset, fresh, counted, shard);
+            if fresh {
+                shard.reset();
+            }
+            shard.forward(params, size);
+            *value = shard.loss(loss, scale, size);
+            if backward {
+                shard.grad.fill(0.0);
+                shard.backward(params, loss, scale, size);
+            }
+            if carried {
+                shard.carry(size);
+            }
+        });
+        let used = starts.len().div_ceil(SHARD);
+        self.shards[..used].iter().map(|s| s.1).sum()
+    }
+
+    /// Mean loss of a batch, and its gradient in `self.grad`.
+    fn gradient(&mut self, plan: &Plan, batch: usize) -> f64 {
+        let loss = self.run(plan, batch, true);
+        let used = plan.batch(batch).0.len().div_ceil(SHARD);
+        let shards = &self.shards[..used];
+        let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
+        chunks.for_each(|(k, sum)| {
+            let at = k * SUM_CHUNK;
+            sum.copy_from_slice(&shards[0].0.grad[at..at + sum.len()]);
+            for (shard, _) in &shards[1..] {
+                for (s, &g) in sum.iter_mut().zip(&shard.grad[at..]) {
+                    *s += g;
+                }
+            }
+        });
+        loss
+    }
+
+    /// Mean loss over all batches.
+    fn loss(&mut self, plan: &Plan) -> f64 {
+        let (mut sum, mut sequences) = (0.0, 0);
+        for batch in 0..plan.batches() {
+            let count = plan.batch(batch).0.len();
+            sum += self.run(plan, batch, false) * count as f64;
+            sequences += count;
+        }
+        sum / sequences as f64
+    }
+}
+
+fn is_carried(plan: &Plan) -> bool {
+    matches!(plan, Plan::Lanes { .. })
+}
+
+/// Copies sequences side by side into a shard.
+fn gather(
+    data: &Dataset,
+    starts: &[usize],
+    offset: usize,
+    fresh: bool,
+    counted: usize,
+    shard: &mut Shard<f32>,
+) {
+    let (width, steps, lanes) = (data.input_width(), data.window(), starts.len());
+    for (s, &start) in starts.iter().enumerate() {
+        let start = start + offset;
+        for t in 0..steps {
+            let row = if fresh {
+                data.input_row(start, t)
+            } else {
+                data.inner_row(start + t)
+            };
+            let at = (t * lanes + s) * width;
+            shard.input[at..at + width].copy_from_slice(row);
+        }
+        for t in 0..counted {
+            let goal = data.goal_row(start + steps - counted + t);
+            let at = (t * lanes + s) * goal.len();
+            shard.goal[at..at + goal.len()].copy_from_slice(goal);
+        }
+    }
+}

@@ -1,8 +1,0 @@
-//! Training.
-pub mod gemm;
-pub mod init;
-pub mod loss;
-pub mod params;
-pub mod pass;
-pub mod real;
-mod vectorise;

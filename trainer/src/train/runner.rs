@@ -1,0 +1,230 @@
+//! The float network one sample at a time: plain loops over the equations in [`crate::net`], with the
+//! exact tanh. Slow and readable; what the trainer's passes and the quantized engine are held against,
+//! and where calibration looks at the values inside.
+
+use super::evaluate::Predictor;
+use crate::data::normalise::{normalise, restore};
+use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use crate::package::{Input, Output, Package};
+
+/// Steps a float network.
+#[derive(Debug, Clone)]
+pub struct FloatRunner<'a> {
+    net: &'a Network,
+    layers: Vec<LayerState>,
+}
+
+/// A layer's output, and the cell of an LSTM.
+#[derive(Debug, Clone, Default)]
+struct LayerState {
+    /// The state of a recurrent layer too.
+    y: Vec<f32>,
+    c: Vec<f32>,
+}
+
+impl<'a> FloatRunner<'a> {
+    /// All states zero.
+    pub fn new(net: &'a Network) -> Self {
+        let layers = net.layers.iter().map(|layer| match layer {
+            Layer::Embedding(e) => LayerState {
+                y: vec![0.0; e.dim],
+                c: Vec::new(),
+            },
+            Layer::Recurrent(r) => LayerState {
+                y: vec![0.0; r.hidden],
+                c: vec![0.0; r.hidden],
+            },
+            Layer::Dense(d) => LayerState {
+                y: vec![0.0; d.outputs],
+                c: Vec::new(),
+            },
+        });
+        FloatRunner {
+            net,
+            layers: layers.collect(),
+        }
+    }
+
+    /// All states become zero.
+    pub fn reset(&mut self) {
+        for layer in &mut self.layers {
+            layer.y.fill(0.0);
+            layer.c.fill(0.0);
+        }
+    }
+
+    /// One step: the normalised sample in (or one token's number), the output of the last layer out.
+    ///
+    /// # Panics
+    /// If the sample is shorter than the first layer's input, or a token outside its table.
+    pub fn step(&mut self, x: &[f32]) -> &[f32] {
+        for (k, layer) in self.net.layers.iter().enumerate() {
+            let (below, rest) = self.layers.split_at_mut(k);
+            let x = below.last().map_or(x, |l| l.y.as_slice());
+            let state = &mut rest[0];
+            match layer {
+                Layer::Embedding(e) => {
+                    let at = x[0] as usize * e.dim;
+                    state.y.copy_from_slice(&e.table[at..at + e.dim]);
+                }
+                Layer::Recurrent(r) => step_recurrent(r, x, state),
+                Layer::Dense(d) => step_dense(d, x, &mut state.y),
+            }
+        }
+        self.layers.last().map_or(&[], |l| &l.y)
+    }
+
+    /// The output of layer `k` (a recurrent layer's state) after the last step.
+    pub fn layer_output(&self, k: usize) -> &[f32] {
+        &self.layers[k].y
+    }
+
+    /// The cell `c` of layer `k`, where it is an LSTM.
+    pub fn layer_cell(&self, k: usize) -> Option<&[f32]> {
+        match &self.net.layers[k] {
+            Layer::Recurrent(r) if r.cell == Cell::Lstm => Some(&self.layers[k].c),
+            _ => None,
+        }
+    }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
+    let (hidden, inputs) = (r.hidden, r.inputs);
+    let h = state.y.clone();
+    let from_x = |row: usize| dot(&r.w_ih[row * inputs..][..inputs], x) + r.b_ih[row];
+    let from = |row: usize, h: &[f32]| dot(&r.w_hh[row * hidden..][..hidden], h) + r.b_hh[row];
+    // The sum of gate `g` of unit `j`.
+    let sum = |g: usize, j: usize| from_x(g * hidden + j) + from(g * hidden + j, &h);
+    match r.cell {
+        Cell::RnnTanh => (0..hidden).for_each(|j| state.y[j] = sum(0, j).tanh()),
+        Cell::RnnRelu => (0..hidden).for_each(|j| state.y[j] = sum(0, j).max(0.0)),
+        Cell::Lstm => {
+            for j in 0..hidden {
+                let (i, f) = (sigmoid(sum(0, j)), sigmoid(sum(1, j)));
+                let (g, o) = (sum(2, j).tanh(), sigmoid(sum(3, j)));
+                state.c[j] = f * state.c[j] + i * g;
+                state.y[j] = o * state.c[j].tanh();
+            }
+        }
+        Cell::GruResetAfter => {
+            for (j, &h_prev) in h.iter().enumerate() {
+                let (r_gate, z) = (sigmoid(sum(0, j)), sigmoid(sum(1, j)));
+                let row = 2 * hidden + j;
+                let n = (from_x(row) + r_gate * from(row, &h)).tanh();
+                state.y[j] = (1.0 - z) * n + z * h_prev;
+            }
+        }
+        Cell::GruResetBefore => {
+            let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(sum(0, j)) * h[j]).collect();
+            for (j, &h_prev) in h.iter().enumerate() {
+                let z = sigmoid(sum(1, j));
+                let row = 2 * hidden + j;
+                let n = (from_x(row) + from(row, &reset)).tanh();
+                state.y[j] = (1.0 - z) * n + z * h_prev;
+            }
+        }
+    }
+}
+
+fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
+    for (k, y) in y.iter_mut().enumerate() {
+        let z = dot(&d.weight[k * d.inputs..][..d.inputs], x) + d.bias[k];
+        *y = match d.activation {
+            Activation::Identity | Activation::Softmax => z,
+            Activation::Relu => z.max(0.0),
+            Activation::Tanh => z.tanh(),
+            Activation::Sigmoid => sigmoid(z),
+        };
+    }
+    if d.activation == Activation::Softmax {
+        let max = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        y.iter_mut().for_each(|z| *z = (*z - max).exp());
+        let sum: f32 = y.iter().sum();
+        y.iter_mut().for_each(|p| *p /= sum);
+    }
+}
+
+/// Raw samples in, predictions in original units out: the float counterpart of a device.
+#[derive(Debug, Clone)]
+pub struct FloatPredictor<'a> {
+    package: &'a Package,
+    runner: FloatRunner<'a>,
+    /// The sample before; empty after a reset.
+    previous: Vec<f32>,
+    normalised: Vec<f32>,
+}
+
+impl<'a> FloatPredictor<'a> {
+    /// From a reset on.
+    pub fn new(package: &'a Package) -> Self {
+        FloatPredictor {
+            package,
+            runner: FloatRunner::new(&package.net),
+            previous: Vec::new(),
+            normalised: Vec::new(),
+        }
+    }
+
+    /// The network inside, for its layers' values.
+    pub fn runner(&self) -> &FloatRunner<'a> {
+        &self.runner
+    }
+}
+
+impl Predictor for FloatPredictor<'_> {
+    fn reset(&mut self) {
+        self.runner.reset();
+        self.previous.clear();
+    }
+
+    fn step(&mut self, raw: &[f32], out: &mut [f32]) {
+        let x = match &self.package.input {
+            Input::Tokens(_) => raw,
+            Input::Features(features) => {
+                if self.previous.is_empty() {
+                    self.previous.extend_from_slice(raw);
+                }
+                self.normalised.resize(features.len(), 0.0);
+                normalise(features, raw, &self.previous, &mut self.normalised);
+                self.previous.copy_from_slice(raw);
+                &self.normalised
+            }
+        };
+        out.copy_from_slice(self.runner.step(x));
+        if let Output::Values(targets) = &self.package.output {
+            restore(targets, raw, out);
+        }
+    }
+}
+
+/// Feeds a language model its own answers: runs over `prompt`, then appends the likeliest next token
+/// `count` times.
+///
+/// # Panics
+/// If a token is not in the model's alphabet of `vocab` tokens.
+pub fn generate(
+    predictor: &mut dyn Predictor,
+    vocab: usize,
+    prompt: &[usize],
+    count: usize,
+) -> Vec<usize> {
+    let mut scores = vec![0.0; vocab];
+    let mut tokens = prompt.to_vec();
+    predictor.reset();
+    for k in 0..prompt.len() + count.saturating_sub(1) {
+        assert!(tokens[k] < vocab, "token {} of {vocab}", tokens[k]);
+        predictor.step(&[tokens[k] as f32], &mut scores);
+        if k + 1 == tokens.len() {
+            tokens.push(super::evaluate::argmax(&scores));
+        }
+    }
+    tokens
+}

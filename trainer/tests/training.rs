@@ -1,0 +1,237 @@
+//! Training as a whole: it learns, it is the same whatever the number of threads, and the passes
+//! compute what the plain runner computes.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kinglet_trainer::data::csv::{Format, Table};
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::task::{Task, TaskError};
+use kinglet_trainer::train::{
+    FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, evaluate, fit, generate,
+};
+
+const CELLS: [&str; 5] = ["rnn", "rnn-relu", "lstm", "gru", "gru-reset-before"];
+
+/// A slow wave and a fast one; the second column is the first one's next change, noisily.
+fn waves(task: &str) -> (Task, Dataset) {
+    let mut csv = String::from("a,b\n");
+    for t in 0..600 {
+        let t = t as f64;
+        let noise = (t * 12.9898).sin() * 43758.5453 % 1.0;
+        writeln!(
+            csv,
+            "{},{}",
+            (t / 9.0).sin() + (t / 2.3).sin(),
+            (t / 9.0).cos() + 0.1 * noise
+        )
+        .unwrap();
+    }
+    let task = Task::parse(task, Path::new("waves.toml")).unwrap();
+    let table = Table::from_reader(csv.as_bytes(), "waves.csv", &Format::default()).unwrap();
+    let data = Dataset::from_table(&task, &table).unwrap();
+    (task, data)
+}
+
+fn wave_task(cell: &str, kind: &str, more: &str) -> String {
+    format!(
+        "name = \"waves\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"a\", \"b\"]\ntargets = [\"a\"]\n\
+         [shape]\nkind = \"{kind}\"\nwindow = 12\n{more}\n[network]\ncell = \"{cell}\"\nhidden = [6, 5]\n\
+         dense = [{{ units = 7, activation = \"tanh\" }}]\n\
+         [train]\nepochs = 15\nlearning_rate = 0.01\nbatch = 50\nschedule = \"cosine\"\n"
+    )
+}
+
+fn train(task: &Task, data: &Dataset, threads: usize) -> Fitted {
+    let options = Options {
+        threads: Some(threads),
+        cancel: None,
+    };
+    fit(task, data, &options, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn rmse(metrics: Metrics) -> f64 {
+    match metrics {
+        Metrics::Values(values) => values[0].rmse,
+        other => panic!("values expected: {other}"),
+    }
+}
+
+#[test]
+fn every_cell_learns_and_beats_the_last_value() {
+    for cell in CELLS {
+        for (kind, more) in [
+            ("many-to-one", ""),
+            ("many-to-many", "hop = 2"),
+            ("many-to-many", "stateful = true"),
+        ] {
+            let (mut task, data) = waves(&wave_task(cell, kind, more));
+            task.train.epochs = 60;
+            if task.shape.stateful {
+                // Streams side by side make few steps per epoch.
+                task.train.batch = 4;
+            }
+            let fitted = train(&task, &data, 2);
+            let (first, last) = (fitted.history[0], fitted.history[fitted.history.len() - 1]);
+            assert!(
+                last.train_loss < 0.2 * first.train_loss,
+                "{cell} {kind} {more}: {} then {}",
+                first.train_loss,
+                last.train_loss
+            );
+            let net = rmse(evaluate(
+                &data,
+                Part::Test,
+                &mut FloatPredictor::new(&fitted.package),
+            ));
+            let naive = rmse(evaluate(
+                &data,
+                Part::Test,
+                &mut LastValue::new(&data).unwrap(),
+            ));
+            assert!(
+                net < 0.7 * naive,
+                "{cell} {kind} {more}: {net}, last value {naive}"
+            );
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for cell in CELLS {
+        for more in ["", "stateful = true"] {
+            let kind = if more.is_empty() {
+                "many-to-one"
+            } else {
+                "many-to-many"
+            };
+            let (mut task, data) = waves(&wave_task(cell, kind, more));
+            task.train.epochs = 3;
+            task.train.batch = 40;
+            let one = train(&task, &data, 1);
+            for threads in [2, 3] {
+                let other = train(&task, &data, threads);
+                assert_eq!(
+                    one.package, other.package,
+                    "{cell} {more}, {threads} threads"
+                );
+            }
+            task.train.seed = 2;
+            assert_ne!(
+                one.package,
+                train(&task, &data, 1).package,
+                "{cell} {more}: another seed"
+            );
+        }
+    }
+}
+
+/// The validation loss comes from the fast passes, the RMSE from the plain runner over raw samples.
+#[test]
+fn passes_and_runner_agree() {
+    for cell in CELLS {
+        let (mut task, data) = waves(&wave_task(cell, "many-to-one", ""));
+        task.train.epochs = 2;
+        let fitted = train(&task, &data, 1);
+        let kinglet_trainer::package::Output::Values(targets) = &fitted.package.output else {
+            panic!("values expected");
+        };
+        let from_loss = fitted.valid_loss.sqrt() * f64::from(targets[0].scale);
+        let from_runner = rmse(evaluate(
+            &data,
+            Part::Valid,
+            &mut FloatPredictor::new(&fitted.package),
+        ));
+        let error = (from_loss - from_runner).abs() / from_runner;
+        assert!(error < 1e-5, "{cell}: {from_loss} and {from_runner}");
+    }
+}
+
+#[test]
+fn training_can_be_stopped_and_keeps_the_best() {
+    let (task, data) = waves(&wave_task("gru", "many-to-one", ""));
+    let fitted = fit(&task, &data, &Options::default(), &mut |p| {
+        if p.epoch == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+    .unwrap();
+    assert!(fitted.cancelled);
+    assert_eq!(fitted.history.len(), 3);
+    let best = fitted
+        .history
+        .iter()
+        .map(|p| p.valid_loss)
+        .fold(f64::INFINITY, f64::min);
+    assert_eq!(
+        (
+            fitted.valid_loss,
+            fitted.history[fitted.best_epoch - 1].valid_loss
+        ),
+        (best, best)
+    );
+
+    let cancel = AtomicBool::new(false);
+    let options = Options {
+        threads: Some(1),
+        cancel: Some(&cancel),
+    };
+    let fitted = fit(&task, &data, &options, &mut |_| {
+        cancel.store(true, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(fitted.unwrap().history.len(), 1);
+    let fitted = fit(&task, &data, &options, &mut |_| ControlFlow::Continue(()));
+    assert!(matches!(fitted, Err(FitError::Cancelled)));
+}
+
+#[test]
+fn early_stopping_ends_after_patience() {
+    let (mut task, data) = waves(&wave_task("rnn", "many-to-one", ""));
+    task.train.patience = 2;
+    task.train.epochs = 500;
+    task.train.learning_rate = 0.03;
+    let fitted = train(&task, &data, 2);
+    assert!(fitted.history.len() < 500, "never stopped");
+    assert_eq!(fitted.history.len(), fitted.best_epoch + 2);
+}
+
+#[test]
+fn a_loss_that_explodes_is_an_error() {
+    let (mut task, data) = waves(&wave_task("rnn-relu", "many-to-one", ""));
+    task.train.learning_rate = 1e30;
+    task.train.clip = 0.0;
+    let error = fit(&task, &data, &Options::default(), &mut |_| {
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(error, Err(FitError::Diverged { .. })), "{error:?}");
+}
+
+#[test]
+fn hello_is_learned_by_heart() {
+    let task = Task::load(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tasks/hello.toml")
+            .as_path(),
+    )
+    .unwrap();
+    let data = Dataset::load(&task).unwrap();
+    let fitted = train(&task, &data, 1);
+    let answer = generate(&mut FloatPredictor::new(&fitted.package), 4, &[1], 4);
+    let word: String = answer.iter().map(|&t| ["e", "h", "l", "o"][t]).collect();
+    assert_eq!(word, "hello");
+}
+
+#[test]
+fn every_task_file_is_valid() -> Result<(), TaskError> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        Task::load(&entry.unwrap().path())?;
+    }
+    Ok(())
+}

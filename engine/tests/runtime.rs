@@ -1,0 +1,347 @@
+//! The engine as a user meets it, on small model files that a test of the trainer keeps current.
+
+use kinglet::kernel::Kernels;
+use kinglet::{
+    BindError, Digest, LoadError, Model, Runner, SlidingWindow, State, StateError, argmax,
+    include_model, state_len,
+};
+
+static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
+static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
+static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
+static ENCODER: &[u8] = include_model!("models/encoder_w8a16.kgl");
+static DECODER: &[u8] = include_model!("models/decoder_w8a16.kgl");
+
+static ALL: [&[u8]; 11] = [
+    LSTM,
+    WINDOW,
+    TOKENS,
+    ENCODER,
+    DECODER,
+    include_model!("models/lstm_w8a16.kgl"),
+    include_model!("models/gru_w8a8.kgl"),
+    include_model!("models/gru_before_w8a8.kgl"),
+    include_model!("models/rnn_relu_w8a8.kgl"),
+    include_model!("models/mixed_f32.kgl"),
+    include_model!("models/mixed_f16.kgl"),
+];
+
+/// A sample that differs from step to step.
+fn sample(step: usize, x: &mut [f32]) {
+    for (i, x) in x.iter_mut().enumerate() {
+        *x = ((step * 7 + i * 3) % 11) as f32 * 0.3 - 1.5;
+    }
+}
+
+fn steps(runner: &mut Runner<'_, '_>, range: std::ops::Range<usize>) -> Vec<Vec<f32>> {
+    let mut x = vec![0.0; runner.model().inputs()];
+    let mut y = vec![0.0; runner.model().outputs()];
+    range
+        .map(|step| {
+            sample(step, &mut x);
+            runner.step(&x, &mut y);
+            y.clone()
+        })
+        .collect()
+}
+
+#[test]
+fn every_model_passes_its_own_test_with_every_table() {
+    for bytes in ALL {
+        let model = Model::from_bytes(bytes).unwrap();
+        for kernels in Kernels::available() {
+            let mut state = State::<2048>::new();
+            let mut runner = model.bind(&mut state).unwrap().with_kernels(kernels);
+            let digest = model.self_test(&mut runner);
+            let name = model.header().name;
+            assert_eq!(
+                digest.map(Digest::value),
+                Ok(model.header().test.digest),
+                "{name} {} with {}",
+                model.format().name(),
+                kernels.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_state_has_the_size_known_at_compile_time() {
+    let model = Model::from_bytes(LSTM).unwrap();
+    let mut state = State::<{ state_len(LSTM) }>::new();
+    assert_eq!(size_of_val(&state), model.state_len().next_multiple_of(16));
+    assert!(model.bind(&mut state).is_ok());
+    let mut small = State::<{ state_len(LSTM) - 16 }>::new();
+    let (need, have) = (model.state_len(), model.state_len() - 16);
+    assert_eq!(
+        model.bind(&mut small).err(),
+        Some(BindError::TooSmall { need, have })
+    );
+}
+
+#[test]
+fn a_state_may_live_in_a_static() {
+    use std::sync::Mutex;
+    static STATE: Mutex<State<{ state_len(LSTM) }>> = Mutex::new(State::new());
+    let model = Model::from_bytes(LSTM).unwrap();
+    let mut state = STATE.lock().unwrap();
+    let mut runner = model.bind(&mut state).unwrap();
+    let first = steps(&mut runner, 0..3);
+    // A state that was bound before goes on where it was.
+    let mut runner = model.bind(&mut state).unwrap();
+    let rest = steps(&mut runner, 3..6);
+    runner.reset();
+    assert_eq!([first, rest].concat(), steps(&mut runner, 0..6));
+}
+
+#[test]
+fn streams_that_share_a_model_do_not_touch_each_other() {
+    let model = Model::from_bytes(LSTM).unwrap();
+    let (mut a, mut b) = (State::<512>::new(), State::<512>::new());
+    let alone = steps(&mut model.bind(&mut State::<512>::new()).unwrap(), 0..20);
+    let (mut a, mut b) = (model.bind(&mut a).unwrap(), model.bind(&mut b).unwrap());
+    for step in 0..20 {
+        assert_eq!(steps(&mut a, step..step + 1)[0], alone[step]);
+        steps(&mut b, 5 * step..5 * step + 1);
+    }
+}
+
+#[test]
+fn a_saved_state_goes_on_where_it_was() {
+    for bytes in [LSTM, WINDOW] {
+        let model = Model::from_bytes(bytes).unwrap();
+        let mut state = State::<512>::new();
+        let mut runner = model.bind(&mut state).unwrap();
+        let whole = steps(&mut runner, 1..30);
+        runner.reset();
+        steps(&mut runner, 1..15);
+        let mut saved = [0; 512];
+        let len = runner.save(&mut saved).unwrap();
+        assert_eq!(len, model.saved_len());
+
+        let mut other = State::<512>::new();
+        let mut runner = model.bind(&mut other).unwrap();
+        runner.restore(&saved[..len]).unwrap();
+        assert_eq!(steps(&mut runner, 15..30), whole[14..]);
+    }
+}
+
+#[test]
+fn a_state_of_another_model_is_refused_and_changes_nothing() {
+    let (one, other) = (
+        Model::from_bytes(LSTM).unwrap(),
+        Model::from_bytes(WINDOW).unwrap(),
+    );
+    let mut saved = [0; 512];
+    let len = one
+        .bind(&mut State::<512>::new())
+        .unwrap()
+        .save(&mut saved)
+        .unwrap();
+    let mut state = State::<512>::new();
+    let mut runner = other.bind(&mut state).unwrap();
+    let (saved_crc, this) = (one.preamble().crc, other.preamble().crc);
+    let refused = runner.restore(&saved[..len]);
+    assert_eq!(
+        refused,
+        Err(StateError::OtherModel {
+            saved: saved_crc,
+            this
+        })
+    );
+    assert_eq!(runner.restore(&saved[1..]), Err(StateError::NotAState));
+    assert!(matches!(
+        runner.restore(&saved[..6]),
+        Err(StateError::Length { have: 6, .. })
+    ));
+    assert!(matches!(
+        runner.save(&mut [0; 4]),
+        Err(StateError::Length { have: 4, .. })
+    ));
+    assert_eq!(state, State::new());
+}
+
+#[test]
+fn integer_steps_are_the_float_door_without_the_floats() {
+    let model = Model::from_bytes(LSTM).unwrap();
+    let (mut a, mut b) = (State::<512>::new(), State::<512>::new());
+    let (mut a, mut b) = (model.bind(&mut a).unwrap(), model.bind(&mut b).unwrap());
+    let (mut x, mut y) = ([0.0; 5], [0.0; 2]);
+    let (mut xq, mut yq) = ([0; 5], [0; 2]);
+    for step in 0..50 {
+        sample(step, &mut x);
+        a.step_raw(&x, &mut y);
+        model.quantize_input(&x, &mut xq);
+        b.step_q(&xq, &mut yq);
+        let lsb = 2f32.powi(-i32::from(model.output_frac()));
+        assert_eq!(y, yq.map(|q| f32::from(q) * lsb), "step {step}");
+    }
+    assert_eq!(a.layer_state(), b.layer_state());
+}
+
+#[test]
+fn values_that_are_not_finite_enter_as_the_middle_of_their_column() {
+    let model = Model::from_bytes(LSTM).unwrap();
+    let (mut a, mut b) = (State::<512>::new(), State::<512>::new());
+    let (mut a, mut b) = (model.bind(&mut a).unwrap(), model.bind(&mut b).unwrap());
+    let (mut y, mut z) = ([0.0; 2], [0.0; 2]);
+    a.step(
+        &[f32::NAN, 1.0, f32::INFINITY, 0.5, f32::NEG_INFINITY],
+        &mut y,
+    );
+    b.step(&[0.0, 1.0, 0.0, 0.5, 0.0], &mut z);
+    assert_eq!(y, z);
+}
+
+/// Network outputs of a window, by hand: the differences run on, the network starts anew.
+fn window_by_hand(model: &Model<'_>, prices: &[f32], from: usize) -> f32 {
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    let mut y = [0.0];
+    for at in from..from + 4 {
+        let before = prices[at.saturating_sub(1)];
+        runner.step_raw(&[(prices[at] / before).ln() * 50.0], &mut y);
+    }
+    prices[from + 3] * (y[0] * 0.02).exp()
+}
+
+#[test]
+fn exact_windows_that_overlap_start_anew_each_time() {
+    let model = Model::from_bytes(WINDOW).unwrap();
+    let shape = model.header().shape;
+    assert_eq!(SlidingWindow::<4>::needed(shape, 1), 4);
+    assert!(SlidingWindow::<3>::new(shape, 1).is_err());
+    let mut windows = SlidingWindow::<4>::new(shape, 1).unwrap();
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    let prices: Vec<f32> = (0..20).map(|i| 100.0 + ((i * 5) % 7) as f32).collect();
+    let mut outputs = Vec::new();
+    for (at, price) in prices.iter().enumerate() {
+        let mut y = [0.0];
+        if windows.push(&mut runner, &[*price], &mut y) {
+            outputs.push((at, y[0]));
+        }
+    }
+    let ends: Vec<usize> = outputs.iter().map(|(at, _)| *at).collect();
+    assert_eq!(ends, [3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    for (at, y) in outputs {
+        let by_hand = window_by_hand(&model, &prices, at - 3);
+        assert!(
+            (y - by_hand).abs() < 1e-4 * by_hand,
+            "window that ends at {at}: {y}, {by_hand}"
+        );
+    }
+}
+
+#[test]
+fn a_forecast_feeds_its_outputs_back() {
+    let model = Model::from_bytes(WINDOW).unwrap();
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    let (mut x, mut y) = ([100.0], [0.0]);
+    let mut forecast = Vec::new();
+    runner.forecast(&mut x, &mut y, 5, |_, y| forecast.push(y[0]));
+    assert_eq!(x[0], forecast[4]);
+
+    runner.reset();
+    let mut now = 100.0;
+    for predicted in forecast {
+        runner.step(&[now], &mut y);
+        assert_eq!(y[0], predicted);
+        now = predicted;
+    }
+}
+
+#[test]
+fn generation_feeds_the_chosen_tokens_back() {
+    let model = Model::from_bytes(TOKENS).unwrap();
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    let mut scores = [0.0; 4];
+    let mut chosen = Vec::new();
+    runner.generate(2, &mut scores, 10, |scores| {
+        assert!(
+            (scores.iter().sum::<f32>() - 1.0).abs() < 1e-3,
+            "{scores:?}"
+        );
+        chosen.push(argmax(scores));
+        argmax(scores)
+    });
+    runner.reset();
+    let mut token = 2;
+    for next in chosen {
+        runner.step_token(token, &mut scores);
+        assert_eq!(argmax(&scores), next);
+        token = next;
+    }
+    assert_eq!(model.token("3"), Some(3));
+    assert_eq!(model.token("9"), None);
+    // What is no token enters as a vector of zeros: an answer, not a panic.
+    runner.step_token(1000, &mut scores);
+    assert!(
+        (scores.iter().sum::<f32>() - 1.0).abs() < 1e-3,
+        "{scores:?}"
+    );
+}
+
+#[test]
+fn a_decoder_starts_from_its_encoder() {
+    let (encoder, decoder) = (
+        Model::from_bytes(ENCODER).unwrap(),
+        Model::from_bytes(DECODER).unwrap(),
+    );
+    let (mut e, mut d) = (State::<1024>::new(), State::<1024>::new());
+    let mut e = encoder.bind(&mut e).unwrap();
+    let mut d = decoder.bind(&mut d).unwrap();
+    steps(&mut e, 0..12);
+    d.seed_from(&e).unwrap();
+    assert_eq!(d.layer_state(), e.layer_state());
+
+    let other = Model::from_bytes(LSTM).unwrap();
+    let mut other_state = State::<512>::new();
+    let mut other = other.bind(&mut other_state).unwrap();
+    assert_eq!(other.seed_from(&e), Err(StateError::Layer { index: 0 }));
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_the_numbers() {
+    #[repr(align(16))]
+    struct Copy([u8; 8192]);
+    let mut copy = Copy([0; 8192]);
+    copy.0[..LSTM.len()].copy_from_slice(LSTM);
+    let len = LSTM.len();
+    assert!(Model::from_bytes(&copy.0[..len]).is_ok());
+    for cut in 0..len {
+        assert!(Model::from_bytes(&copy.0[..cut]).is_err(), "cut at {cut}");
+    }
+    assert_eq!(
+        Model::from_bytes(&copy.0[..len - 1]).unwrap_err(),
+        LoadError::Truncated {
+            need: len,
+            have: len - 1
+        }
+    );
+    assert_eq!(
+        Model::from_bytes(&copy.0[..len + 2]).unwrap_err(),
+        LoadError::TrailingBytes {
+            need: len,
+            have: len + 2
+        }
+    );
+    for byte in 0..len {
+        copy.0[byte] ^= 1 << (byte % 8);
+        assert!(
+            Model::from_bytes(&copy.0[..len]).is_err(),
+            "bit flipped in byte {byte}"
+        );
+        copy.0[byte] ^= 1 << (byte % 8);
+    }
+    copy.0.copy_within(..len, 4);
+    assert_eq!(
+        Model::from_bytes(&copy.0[4..len + 4]).unwrap_err(),
+        LoadError::Misaligned {
+            need: 16,
+            remainder: 4
+        }
+    );
+}

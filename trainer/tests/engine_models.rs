@@ -1,0 +1,108 @@
+//! The small model files of `engine/tests/models`: what the engine's own tests run on every target.
+//!
+//! They are exported from golden networks and must not change by accident: whoever flashed a model
+//! expects the next engine to read it. `KINGLET_BLESS=1 cargo test -p kinglet-trainer --test engine_models`
+//! writes them anew after a deliberate change of the format.
+
+#[allow(dead_code, reason = "only the flags are needed here")]
+mod shown;
+
+use kinglet::format::Format;
+use kinglet_trainer::file::{TestInputs, export};
+use kinglet_trainer::import::safetensors;
+use kinglet_trainer::package::{Input, Output, Package, Restore, Shape, Transform};
+use kinglet_trainer::quant::{Ranges, Stream};
+use safetensors::SafeTensors;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../engine/tests")
+        .join(name)
+}
+
+/// A golden network with its input as calibration.
+fn golden(name: &str) -> (Package, Stream) {
+    let path = folder("golden").join(name).with_extension("safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let flags = &header.metadata().as_ref().unwrap()["import"];
+    let package = safetensors(&path, &shown::options(flags)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let view = file.tensor("__input__").unwrap();
+    let input: Vec<f32> = view
+        .data()
+        .as_chunks()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect();
+    let stream = match package.input {
+        Input::Features(_) => Stream::Samples(input),
+        Input::Tokens(_) => Stream::Tokens(input.iter().map(|&t| t as usize).collect()),
+    };
+    (package, stream)
+}
+
+fn check(file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
+    let (mut package, stream) = golden(name);
+    edit(&mut package);
+    let ranges = Ranges::measure(&package.net, [&stream]);
+    let tests = TestInputs::from_stream(&stream, package.net.input_width());
+    let bytes = export(&package, format, Some(&ranges), &tests)
+        .unwrap()
+        .bytes;
+    let path = folder("models").join(file).with_extension("kgl");
+    if std::env::var_os("KINGLET_BLESS").is_some() {
+        fs::write(&path, &bytes[..]).unwrap();
+    }
+    let stored = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(
+        stored == bytes[..],
+        "{file}: the export differs from the file"
+    );
+}
+
+#[test]
+fn engine_test_models_are_current() {
+    let as_it_is = |_: &mut Package| {};
+    check("lstm_w8a8", "lstm_1_5x17", Format::W8A8, as_it_is);
+    check("lstm_w8a16", "lstm_2_7x13", Format::W8A16, as_it_is);
+    check("gru_w8a8", "gru_2_7x13", Format::W8A8, as_it_is);
+    check(
+        "gru_before_w8a8",
+        "gru_before_2_7x13",
+        Format::W8A8,
+        as_it_is,
+    );
+    check("rnn_relu_w8a8", "rnn_relu_2_7x13", Format::W8A8, as_it_is);
+    check("mixed_f32", "mixed_cells", Format::F32, as_it_is);
+    check("mixed_f16", "mixed_cells", Format::F16, as_it_is);
+    check(
+        "tokens_w8a8",
+        "embedding_lstm_softmax",
+        Format::W8A8,
+        as_it_is,
+    );
+    check("encoder_w8a16", "seq2seq_encoder", Format::W8A16, as_it_is);
+    check("decoder_w8a16", "seq2seq_decoder", Format::W8A16, as_it_is);
+    check("window_f32", "lstm_1_1x1", Format::F32, |package| {
+        package.shape = Shape::Window {
+            window: 4,
+            hop: 2,
+            exact: true,
+        };
+        let Input::Features(features) = &mut package.input else {
+            unreachable!()
+        };
+        features[0].transform = Transform::LogRatio { column: 0 };
+        features[0].scale = 50.0;
+        let Output::Values(targets) = &mut package.output else {
+            unreachable!()
+        };
+        targets[0].restore = Restore::TimesExp { column: 0 };
+        targets[0].scale = 0.02;
+        targets[0].feeds = Some(0);
+    });
+}

@@ -1,4 +1,42 @@
-//! Kinglet's engine.
+//! Runs quantized recurrent networks (tanh RNN, LSTM, GRU) one sample at a time, on anything from a
+//! Cortex-M0+ to a server, with the same bytes out of every machine. `no_std`, no allocation, no
+//! dependency that has either.
+//!
+//! ```
+//! use kinglet::{Model, State, include_model, state_len};
+//!
+//! static MODEL: &[u8] = include_model!("../tests/models/lstm_w8a8.kgl"); // stays in flash
+//!
+//! let model = Model::from_bytes(MODEL)?; // checks everything once, copies nothing
+//! let mut state = State::<{ state_len(MODEL) }>::new(); // may be a static
+//! let mut net = model.bind(&mut state)?;
+//!
+//! let mut prediction = [0.0; 2];
+//! for sample in [[0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5, 0.6]] {
+//!     net.step(&sample, &mut prediction); // cannot fail; the state is carried along
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What a step costs
+//! Its instruction count depends on the model alone, not on the data. A step has no error, no allocation,
+//! no recursion; everything that could be wrong with a file is found by [`Model::from_bytes`].
+//!
+//! # Memory
+//! Weights are read where the file lies. A [`State`] holds all a stream needs: the recurrent state, and
+//! buffers for one step. Its size is a constant of the file, [`state_len`]. A step also takes some stack: up
+//! to 0.4 KiB for integer models on 32-bit targets.
+//!
+//! # Doors
+//! - [`Runner::step`] takes a raw sample and gives a prediction in its unit: the file carries the normalisation.
+//! - [`Runner::step_q`] is integers in, integers out, without a float instruction.
+//! - [`Runner::step_token`] takes the number of a token, for text.
+//! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
+//!   [`Runner::seed_from`] starts a decoder from an encoder's state.
+//!
+//! # Accuracy
+//! [`num`] describes the integer formats. The scalar kernels define every result; [`kernel`] explains why all
+//! others give the same bytes.
 #![no_std]
 
 mod cell;
@@ -17,11 +55,7 @@ pub use model::{BindError, Model, Runner, State, StateError, TestFailure};
 pub use window::SlidingWindow;
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which
-/// `include_bytes!` does not do).
-///
-/// ```ignore
-/// static MODEL: &[u8] = kinglet::include_model!("pump.kgl");
-/// ```
+/// `include_bytes!` does not do). The path is relative to the source file.
 #[macro_export]
 macro_rules! include_model {
     ($path:expr $(,)?) => {{

@@ -170,11 +170,21 @@ fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     }
 }
 
+/// `x` within ±`limit`; NaN stays NaN, as in `f32::clamp`. On x86 a minimum or maximum with a NaN is the
+/// second operand, in wasm the first, on NEON NaN: the order spares the NaN tests of `min` and `max`.
+#[inline(always)]
+fn clamp(x: f32x8, limit: f32x8) -> f32x8 {
+    if cfg!(target_arch = "wasm32") {
+        x.fast_max(-limit).fast_min(limit)
+    } else {
+        limit.fast_min((-limit).fast_max(x))
+    }
+}
+
 /// [`num::tanh`], operation by operation.
 #[inline(always)]
 fn tanh(x: f32x8) -> f32x8 {
-    let limit = f32x8::splat(num::TANH_CLAMP);
-    let x = x.max(-limit).min(limit);
+    let x = clamp(x, f32x8::splat(num::TANH_CLAMP));
     let s = x * x;
     let [a1, a3, a5, a7, a9, a11, a13] = num::TANH_NUMERATOR.map(f32x8::splat);
     let p = (((((a13 * s + a11) * s + a9) * s + a7) * s + a5) * s + a3) * s + a1;

@@ -40,6 +40,8 @@
 #![no_std]
 
 mod cell;
+#[cfg(any(feature = "check", test))]
+pub mod check;
 mod choose;
 mod digest;
 pub mod format;

@@ -6,8 +6,9 @@
 //! weights go in blocks of [`BLOCK`] columns (`[block][8 rows][4 columns]`), which is what a
 //! dot-product instruction consumes.
 //!
-//! The scalar table is the definition. [`crate::check`] compares every other table with it bit for
-//! bit; it takes a table apart without `..`, so a primitive that is not checked does not compile.
+//! The scalar table is the definition. The module `check` (feature `check`) compares every other table
+//! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
+//! not compile.
 
 mod scalar;
 #[cfg(any(

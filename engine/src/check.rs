@@ -1,0 +1,892 @@
+//! The differential checker: every primitive of a table against [`Kernels::SCALAR`], bit for bit.
+//!
+//! A round draws a shape for each primitive, 1 to 6 panels with every grouping and up to 17 blocks
+//! of columns (any column count up to 70 for floats), fills the inputs with random or extreme
+//! numbers at any misalignment, and runs both tables on equal outputs that lie between random
+//! bytes. Then all of both buffers must be equal: a wrong value, a write beside the output and a read
+//! beside the input show alike. Besides the rounds, activations see all 65,536 arguments with
+//! both table sizes, and the f16 product all 65,536 weights.
+//!
+//! The same code runs in tests, fuzz targets and firmware. It needs no heap and about 7 KiB of stack
+//! (6.3 KiB of buffers, checked at compile time). A NaN equals any NaN: which one an operation gives
+//! is not defined, in Rust or between CPUs.
+
+use crate::kernel::{BLOCK, Kernels, LANES, MAX_CELL_SHIFT, Panel, Panels};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
+use bytemuck::Pod;
+use core::fmt;
+use half::f16;
+
+/// Most panels of a matrix or a state.
+const PANELS: usize = 6;
+/// Most panels in a row of a matrix, and most panels from one group to the next.
+const GROUP: usize = 4;
+/// Most columns of an integer matrix.
+const INT_COLUMNS: usize = 17 * BLOCK;
+/// Most columns of a float matrix; fewer where the weights would not fit their buffer.
+const FLOAT_COLUMNS: usize = 70;
+/// Slices start up to this many elements behind a multiple of 64 bytes.
+const OFFSET: usize = 15;
+/// Bytes of the largest input: an integer matrix.
+const WEIGHTS: usize = PANELS * LANES * INT_COLUMNS;
+/// Bytes of the largest output: sums with gaps, and a panel that no group reaches.
+const SUMS: usize = ((PANELS - 1) * GROUP + 2) * LANES * 4;
+/// Bytes ahead of an output, besides its offset.
+const MARGIN: usize = 64;
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Numbers that were equal.
+    pub values: u64,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Checked { table, values } = self;
+        write!(f, "{table} equals scalar: {values} values")
+    }
+}
+
+/// The first difference. [`check`] with one round and this seed finds it again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mismatch {
+    /// Name of the table.
+    pub table: &'static str,
+    /// The primitive that differs.
+    pub primitive: &'static str,
+    /// What it was run on.
+    pub shape: Shape,
+    /// Which of its outputs, as the method of [`Kernels`] names it.
+    pub output: &'static str,
+    /// Element of the output. Below 0 or from the output's length on it lies beside the output,
+    /// where nothing may be written.
+    pub index: isize,
+    /// The scalar table's value.
+    pub want: Value,
+    /// The checked table's value.
+    pub got: Value,
+    /// Seed of the round.
+    pub seed: u32,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch {
+            table,
+            primitive,
+            shape,
+            output,
+            index,
+            want,
+            got,
+            seed,
+        } = self;
+        write!(
+            f,
+            "{table}: {primitive} of {shape}: {output}[{index}] is {got}, {want} in the scalar table (seed {seed})"
+        )
+    }
+}
+
+impl core::error::Error for Mismatch {}
+
+/// What a primitive was run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Panels of the matrix, or of the state.
+    pub panels: usize,
+    /// Columns of the matrix; 0 for what has none.
+    pub columns: usize,
+    /// Where the matrix adds into the sums.
+    pub placed: Panels,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} panels", self.panels)?;
+        if self.columns > 0 {
+            let Panels { group, stride } = self.placed;
+            write!(
+                f,
+                " of {} columns, groups of {group} in {stride}",
+                self.columns
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of an output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Of an integer output.
+    Int(i32),
+    /// Of a float output.
+    Float(f32),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Int(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{value:e} (0x{:08x})", value.to_bits()),
+        }
+    }
+}
+
+/// Compares all primitives of a table with the scalar ones: once over all arguments of activations
+/// and f16 weights, then `rounds` times over random shapes and numbers.
+///
+/// # Errors
+/// The first difference.
+pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatch> {
+    // No `..` here: a primitive that is not checked does not compile.
+    let Kernels {
+        name,
+        gemv_f32,
+        gemv_f16,
+        gemv_a8,
+        gemv_a16,
+        requant,
+        tanh_q,
+        sigmoid_q,
+        lstm_q,
+        gru_q,
+        tanh_f32,
+        sigmoid_f32,
+        lstm_f32,
+        gru_f32,
+    } = *table;
+    // Each is called through the checked methods of a table that is scalar otherwise.
+    let one = Kernels::SCALAR;
+    let gemv_f32 = Kernels { gemv_f32, ..one };
+    let gemv_f16 = Kernels { gemv_f16, ..one };
+    let gemv_a8 = Kernels { gemv_a8, ..one };
+    let gemv_a16 = Kernels { gemv_a16, ..one };
+    let requant = Kernels { requant, ..one };
+    let tanh_q = Kernels { tanh_q, ..one };
+    let sigmoid_q = Kernels { sigmoid_q, ..one };
+    let lstm_q = Kernels { lstm_q, ..one };
+    let gru_q = Kernels { gru_q, ..one };
+    let tanh_f32 = Kernels { tanh_f32, ..one };
+    let sigmoid_f32 = Kernels { sigmoid_f32, ..one };
+    let lstm_f32 = Kernels { lstm_f32, ..one };
+    let gru_f32 = Kernels { gru_f32, ..one };
+
+    let mut run = Run::new(name, seed);
+    for tables in [&SEGMENTS_256, &SEGMENTS_512] {
+        run.every_argument("tanh_q", &tanh_q, Kernels::tanh_q, tables)?;
+        run.every_argument("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q, tables)?;
+    }
+    run.every_f16("gemv_f16", &gemv_f16)?;
+    for round in 0..rounds {
+        run.seed = seed.wrapping_add(round);
+        run.gemv("gemv_f32", &gemv_f32, Kernels::gemv_f32, 1, FLOAT_COLUMNS)?;
+        run.gemv("gemv_f16", &gemv_f16, Kernels::gemv_f16, 1, FLOAT_COLUMNS)?;
+        run.gemv("gemv_a8", &gemv_a8, Kernels::gemv_a8, BLOCK, INT_COLUMNS)?;
+        run.gemv("gemv_a16", &gemv_a16, Kernels::gemv_a16, BLOCK, INT_COLUMNS)?;
+        run.requant("requant", &requant)?;
+        run.activation("tanh_q", &tanh_q, Kernels::tanh_q)?;
+        run.activation("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q)?;
+        run.lstm_q("lstm_q", &lstm_q)?;
+        run.gru_q("gru_q", &gru_q)?;
+        run.in_place("tanh_f32", &tanh_f32, Kernels::tanh_f32)?;
+        run.in_place("sigmoid_f32", &sigmoid_f32, Kernels::sigmoid_f32)?;
+        run.lstm_f32("lstm_f32", &lstm_f32)?;
+        run.gru_f32("gru_f32", &gru_f32)?;
+    }
+    Ok(Checked {
+        table: name,
+        values: run.values,
+    })
+}
+
+/// Numbers by counting and scrambling (MurmurHash3's finalizer): any seed will do, 32-bit operations only.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9);
+        let mut x = self.0;
+        x = (x ^ x >> 16).wrapping_mul(0x85eb_ca6b);
+        x = (x ^ x >> 13).wrapping_mul(0xc2b2_ae35);
+        x ^ x >> 16
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        ((self.next() as u64 * end as u64) >> 32) as usize
+    }
+
+    fn from(&mut self, first: usize, last: usize) -> usize {
+        first + self.below(last - first + 1)
+    }
+
+    fn tables(&mut self) -> &'static Tables {
+        [&SEGMENTS_256, &SEGMENTS_512][self.below(2)]
+    }
+}
+
+/// How the numbers of one input are drawn.
+#[derive(Clone, Copy)]
+enum Draw {
+    /// Over the type's range, or for floats of the size that networks have.
+    Usual,
+    /// From [`Number::EXTREMES`].
+    Extreme,
+    /// Now and then an extreme one.
+    Mixed,
+    /// Any bits.
+    Bits,
+}
+
+/// An element of an input or output.
+trait Number: Pod {
+    const EXTREMES: &'static [Self];
+    fn usual(random: u32) -> Self;
+    fn bits(random: u32) -> Self;
+    fn same(self, other: Self) -> bool;
+    fn value(self) -> Value;
+
+    fn draw(random: &mut Random, draw: Draw) -> Self {
+        match draw {
+            Draw::Usual => Self::usual(random.next()),
+            Draw::Bits => Self::bits(random.next()),
+            Draw::Mixed if random.below(32) > 0 => Self::usual(random.next()),
+            Draw::Extreme | Draw::Mixed => Self::EXTREMES[random.below(Self::EXTREMES.len())],
+        }
+    }
+}
+
+impl Number for i8 {
+    const EXTREMES: &'static [i8] = &[-128, -127, -1, 0, 1, 127];
+    fn usual(random: u32) -> i8 {
+        (random >> 24) as i8
+    }
+    fn bits(random: u32) -> i8 {
+        random as i8
+    }
+    fn same(self, other: i8) -> bool {
+        self == other
+    }
+    fn value(self) -> Value {
+        Value::Int(self as i32)
+    }
+}
+
+impl Number for i16 {
+    const EXTREMES: &'static [i16] = &[i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX - 1, i16::MAX];
+    fn usual(random: u32) -> i16 {
+        (random >> 16) as i16
+    }
+    fn bits(random: u32) -> i16 {
+        random as i16
+    }
+    fn same(self, other: i16) -> bool {
+        self == other
+    }
+    fn value(self) -> Value {
+        Value::Int(self as i32)
+    }
+}
+
+impl Number for i32 {
+    const EXTREMES: &'static [i32] = &[
+        i32::MIN,
+        i32::MIN + 1,
+        -(1 << 30) - 1,
+        -(1 << 30),
+        -(1 << 16),
+        -1,
+        0,
+        1,
+        1 << 15,
+        (1 << 30) - 1,
+        1 << 30,
+        i32::MAX - 1,
+        i32::MAX,
+    ];
+    /// Of any magnitude, since a uniform one would nearly always saturate.
+    fn usual(random: u32) -> i32 {
+        (random as i32) >> (random % 24)
+    }
+    fn bits(random: u32) -> i32 {
+        random as i32
+    }
+    fn same(self, other: i32) -> bool {
+        self == other
+    }
+    fn value(self) -> Value {
+        Value::Int(self)
+    }
+}
+
+impl Number for f32 {
+    const EXTREMES: &'static [f32] = &[
+        0.0,
+        -0.0,
+        f32::from_bits(1),
+        -f32::from_bits(0x007f_ffff),
+        f32::MIN_POSITIVE,
+        -1e-20,
+        1.0,
+        -1.0,
+        crate::num::TANH_CLAMP,
+        -2.0 * crate::num::TANH_CLAMP,
+        16.1,
+        -1e18,
+        3e38,
+        f32::MIN,
+        f32::MAX,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    fn usual(random: u32) -> f32 {
+        (random as i32) as f32 / (1 << 28) as f32
+    }
+    fn bits(random: u32) -> f32 {
+        f32::from_bits(random)
+    }
+    fn same(self, other: f32) -> bool {
+        self.to_bits() == other.to_bits() || self.is_nan() && other.is_nan()
+    }
+    fn value(self) -> Value {
+        Value::Float(self)
+    }
+}
+
+impl Number for f16 {
+    const EXTREMES: &'static [f16] = &[
+        f16::ZERO,
+        f16::NEG_ZERO,
+        f16::MIN_POSITIVE_SUBNORMAL,
+        f16::MAX_SUBNORMAL,
+        f16::from_bits(0x83ff),
+        f16::MIN_POSITIVE,
+        f16::ONE,
+        f16::MIN,
+        f16::MAX,
+        f16::INFINITY,
+        f16::NAN,
+    ];
+    fn usual(random: u32) -> f16 {
+        // Magnitude 2^-14 to 2.
+        f16::from_bits((random >> 16) as u16 & 0xbfff)
+    }
+    fn bits(random: u32) -> f16 {
+        f16::from_bits(random as u16)
+    }
+    fn same(self, other: f16) -> bool {
+        self.to_bits() == other.to_bits()
+    }
+    fn value(self) -> Value {
+        Value::Float(self.to_f32_const())
+    }
+}
+
+#[repr(C, align(64))]
+struct Bytes<const N: usize>([u8; N]);
+
+impl<const N: usize> Bytes<N> {
+    fn scramble(&mut self, random: &mut Random) {
+        for chunk in self.0.chunks_mut(4) {
+            chunk.copy_from_slice(&random.next().to_ne_bytes()[..chunk.len()]);
+        }
+    }
+
+    /// `len` numbers at a random offset between random bytes.
+    fn numbers<T: Number>(&mut self, random: &mut Random, len: usize) -> &mut [T] {
+        self.scramble(random);
+        let start = random.from(0, OFFSET) * size_of::<T>();
+        let numbers = bytemuck::cast_slice_mut(&mut self.0[start..start + len * size_of::<T>()]);
+        draw(random, numbers);
+        numbers
+    }
+
+    fn panels<T: Number>(&mut self, random: &mut Random, panels: usize) -> &[Panel<T>] {
+        self.numbers(random, panels * LANES).as_chunks().0
+    }
+}
+
+fn draw<T: Number>(random: &mut Random, numbers: &mut [T]) {
+    // Mostly usual: one infinity among the inputs of a float product hides everything else.
+    let draw = match random.below(8) {
+        0 => Draw::Extreme,
+        1 => Draw::Mixed,
+        2 => Draw::Bits,
+        _ => Draw::Usual,
+    };
+    for number in numbers {
+        *number = T::draw(random, draw);
+    }
+}
+
+/// Equal buffers for the two tables.
+struct Outputs<const N: usize> {
+    want: Bytes<N>,
+    got: Bytes<N>,
+    /// First byte of the output.
+    start: usize,
+    len: usize,
+}
+
+impl<const N: usize> Outputs<N> {
+    const NEW: Self = Outputs {
+        want: Bytes([0; N]),
+        got: Bytes([0; N]),
+        start: 0,
+        len: 0,
+    };
+
+    /// Draws the numbers that the output holds before, between random bytes.
+    fn fill<T: Number>(&mut self, random: &mut Random, panels: usize) {
+        self.want.scramble(random);
+        self.start = MARGIN + random.from(0, OFFSET) * size_of::<T>();
+        self.len = panels * LANES * size_of::<T>();
+        let Outputs {
+            want,
+            got,
+            start,
+            len,
+        } = self;
+        draw::<T>(
+            random,
+            bytemuck::cast_slice_mut(&mut want.0[*start..][..*len]),
+        );
+        got.0 = want.0;
+    }
+
+    fn set<T: Number>(&mut self, value: T) {
+        let Outputs { start, len, .. } = *self;
+        bytemuck::cast_slice_mut(&mut self.want.0[start..][..len]).fill(value);
+        self.got.0 = self.want.0;
+    }
+
+    fn want<T: Number>(&mut self) -> &mut [Panel<T>] {
+        bytemuck::cast_slice_mut(&mut self.want.0[self.start..][..self.len])
+    }
+
+    fn got<T: Number>(&mut self) -> &mut [Panel<T>] {
+        bytemuck::cast_slice_mut(&mut self.got.0[self.start..][..self.len])
+    }
+
+    /// Place and values of the first difference, wherever it lies in the buffers.
+    fn difference<T: Number>(&self) -> Option<(isize, Value, Value)> {
+        let (want, got): (&[T], &[T]) = (
+            bytemuck::cast_slice(&self.want.0),
+            bytemuck::cast_slice(&self.got.0),
+        );
+        let start = (self.start / size_of::<T>()) as isize;
+        want.iter()
+            .zip(got)
+            .position(|(want, got)| !want.same(*got))
+            .map(|at| (at as isize - start, want[at].value(), got[at].value()))
+    }
+}
+
+const INPUT: usize = (WEIGHTS + OFFSET * 4).next_multiple_of(64);
+const SECOND_INPUT: usize = (FLOAT_COLUMNS * 4 + OFFSET * 4).next_multiple_of(64);
+const OUTPUT: usize = (MARGIN + OFFSET * 4 + SUMS + 32).next_multiple_of(64);
+const SECOND_OUTPUT: usize = (MARGIN + OFFSET * 4 + PANELS * LANES * 4 + 32).next_multiple_of(64);
+
+struct Run {
+    table: &'static str,
+    seed: u32,
+    values: u64,
+    input: Bytes<INPUT>,
+    second_input: Bytes<SECOND_INPUT>,
+    output: Outputs<OUTPUT>,
+    second_output: Outputs<SECOND_OUTPUT>,
+}
+
+// The promise in the module's documentation.
+const _: () = assert!(size_of::<Run>() <= 6464);
+
+type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
+type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
+
+impl Run {
+    fn new(table: &'static str, seed: u32) -> Self {
+        Run {
+            table,
+            seed,
+            values: 0,
+            input: Bytes([0; INPUT]),
+            second_input: Bytes([0; SECOND_INPUT]),
+            output: Outputs::NEW,
+            second_output: Outputs::NEW,
+        }
+    }
+
+    /// Every primitive of a round starts from the round's seed, so that one can be run alone.
+    fn random(&self) -> (Random, Shape) {
+        let mut random = Random(self.seed);
+        let shape = Shape {
+            panels: random.from(1, PANELS),
+            columns: 0,
+            placed: Panels::DENSE,
+        };
+        (random, shape)
+    }
+
+    fn compare<const N: usize, T: Number>(
+        &self,
+        primitive: &'static str,
+        shape: Shape,
+        (output, outputs): (&'static str, &Outputs<N>),
+    ) -> Result<u64, Mismatch> {
+        match outputs.difference::<T>() {
+            None => Ok((outputs.len / size_of::<T>()) as u64),
+            Some((index, want, got)) => Err(Mismatch {
+                table: self.table,
+                primitive,
+                shape,
+                output,
+                index,
+                want,
+                got,
+                seed: self.seed,
+            }),
+        }
+    }
+
+    fn first<T: Number>(
+        &mut self,
+        primitive: &'static str,
+        shape: Shape,
+        output: &'static str,
+    ) -> Result<(), Mismatch> {
+        self.values += self.compare::<_, T>(primitive, shape, (output, &self.output))?;
+        Ok(())
+    }
+
+    fn second<T: Number>(
+        &mut self,
+        primitive: &'static str,
+        shape: Shape,
+        output: &'static str,
+    ) -> Result<(), Mismatch> {
+        self.values += self.compare::<_, T>(primitive, shape, (output, &self.second_output))?;
+        Ok(())
+    }
+
+    fn gemv<W: Number, X: Number, S: Number>(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        call: Gemv<W, X, S>,
+        block: usize,
+        max_columns: usize,
+    ) -> Result<(), Mismatch> {
+        let (mut random, _) = self.random();
+        let group = random.from(1, GROUP);
+        let groups = random.from(1, PANELS / group);
+        let stride = random.from(group, GROUP);
+        let rows = group * groups * LANES;
+        let fit = max_columns.min(WEIGHTS / size_of::<W>() / rows);
+        let columns = random.from(1, fit / block) * block;
+        let placed = Panels { group, stride };
+        let shape = Shape {
+            panels: group * groups,
+            columns,
+            placed,
+        };
+        let sums = (groups - 1) * stride + group + random.below(2);
+        self.output.fill::<S>(&mut random, sums);
+        let w = self.input.numbers(&mut random, rows * columns);
+        let x = self.second_input.numbers(&mut random, columns);
+        call(&Kernels::SCALAR, self.output.want(), w, x, placed);
+        call(table, self.output.got(), w, x, placed);
+        self.first::<S>(primitive, shape, "sums")
+    }
+
+    /// −0 + w · 1 is w, also for zeros of either sign.
+    fn every_f16(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        (shape.panels, shape.columns) = (4, 1);
+        self.output.fill::<f32>(&mut random, shape.panels);
+        let batch = shape.panels * LANES;
+        for first in (0..=u16::MAX).step_by(batch) {
+            self.output.set(-0.0_f32);
+            let w = self.input.numbers(&mut random, batch);
+            for (w, bits) in w.iter_mut().zip(first..=u16::MAX) {
+                *w = f16::from_bits(bits);
+            }
+            Kernels::SCALAR.gemv_f16(self.output.want(), w, &[1.0], Panels::DENSE);
+            table.gemv_f16(self.output.got(), w, &[1.0], Panels::DENSE);
+            self.first::<f32>(primitive, shape, "sums")?;
+        }
+        Ok(())
+    }
+
+    fn every_argument(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        call: ActivationQ,
+        tables: &Tables,
+    ) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        shape.panels = 4;
+        let batch = shape.panels * LANES;
+        self.output.fill::<i32>(&mut random, shape.panels);
+        for first in (i16::MIN..=i16::MAX).step_by(batch) {
+            let z = self.input.numbers(&mut random, batch);
+            for (z, argument) in z.iter_mut().zip(first..=i16::MAX) {
+                *z = argument;
+            }
+            let z = z.as_chunks().0;
+            call(&Kernels::SCALAR, self.output.want(), z, tables);
+            call(table, self.output.got(), z, tables);
+            self.first::<i32>(primitive, shape, "y")?;
+        }
+        Ok(())
+    }
+
+    fn activation(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        call: ActivationQ,
+    ) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        let tables = random.tables();
+        self.output.fill::<i32>(&mut random, shape.panels);
+        let z = self.input.panels(&mut random, shape.panels);
+        call(&Kernels::SCALAR, self.output.want(), z, tables);
+        call(table, self.output.got(), z, tables);
+        self.first::<i32>(primitive, shape, "y")
+    }
+
+    fn requant(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        let shift = random.below(32) as u8;
+        self.output.fill::<i16>(&mut random, shape.panels);
+        let sums = self.input.panels(&mut random, shape.panels);
+        let m = self.second_input.panels(&mut random, shape.panels);
+        Kernels::SCALAR.requant(self.output.want(), sums, m, shift);
+        table.requant(self.output.got(), sums, m, shift);
+        self.first::<i16>(primitive, shape, "z")
+    }
+
+    fn lstm_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        let tables = random.tables();
+        let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
+        self.output.fill::<i32>(&mut random, shape.panels);
+        self.second_output.fill::<i16>(&mut random, shape.panels);
+        let z = self.input.panels(&mut random, 4 * shape.panels);
+        let (c, y) = (self.output.want(), self.second_output.want());
+        Kernels::SCALAR.lstm_q(c, y, z, tables, cell_shift);
+        let (c, y) = (self.output.got(), self.second_output.got());
+        table.lstm_q(c, y, z, tables, cell_shift);
+        self.first::<i32>(primitive, shape, "c")?;
+        self.second::<i16>(primitive, shape, "y")
+    }
+
+    fn gru_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        let tables = random.tables();
+        self.output.fill::<i32>(&mut random, shape.panels);
+        let z = self.input.panels(&mut random, 4 * shape.panels);
+        Kernels::SCALAR.gru_q(self.output.want(), z, tables);
+        table.gru_q(self.output.got(), z, tables);
+        self.first::<i32>(primitive, shape, "h")
+    }
+
+    fn in_place(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        call: fn(&Kernels, &mut [Panel<f32>]),
+    ) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        self.output.fill::<f32>(&mut random, shape.panels);
+        call(&Kernels::SCALAR, self.output.want());
+        call(table, self.output.got());
+        self.first::<f32>(primitive, shape, "z")
+    }
+
+    fn lstm_f32(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        self.output.fill::<f32>(&mut random, shape.panels);
+        self.second_output.fill::<f32>(&mut random, shape.panels);
+        let z = self.input.panels(&mut random, 4 * shape.panels);
+        Kernels::SCALAR.lstm_f32(self.output.want(), self.second_output.want(), z);
+        table.lstm_f32(self.output.got(), self.second_output.got(), z);
+        self.first::<f32>(primitive, shape, "c")?;
+        self.second::<f32>(primitive, shape, "h")
+    }
+
+    fn gru_f32(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, shape) = self.random();
+        self.output.fill::<f32>(&mut random, shape.panels);
+        let h = self.second_input.panels(&mut random, shape.panels);
+        let z = self.input.panels(&mut random, 4 * shape.panels);
+        Kernels::SCALAR.gru_f32(self.output.want(), h, z);
+        table.gru_f32(self.output.got(), h, z);
+        self.first::<f32>(primitive, shape, "next")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    const SCALAR: Kernels = Kernels::SCALAR;
+
+    #[test]
+    fn scalar_equals_itself() {
+        let checked = check(&SCALAR, 50, 1).unwrap();
+        assert_eq!(checked.table, "scalar");
+        // The sweeps alone are 2 · 2 · 65,536 activations and 65,536 weights.
+        assert!(checked.values > 5 * 65536 + 50 * 13 * 8, "{checked}");
+    }
+
+    /// A sabotaged copy of a primitive: right but for one rare case.
+    macro_rules! sabotage {
+        ($field:ident($first:ident: $first_type:ty $(, $arg:ident: $type:ty)*) $wrong:block) => {{
+            fn $field($first: $first_type $(, $arg: $type)*) {
+                SCALAR.$field($first $(, $arg)*);
+                $wrong
+            }
+            let mismatch = check(&Kernels { name: "sabotaged", $field, ..SCALAR }, 2000, 7).unwrap_err();
+            assert_eq!(mismatch.table, "sabotaged");
+            assert_eq!(mismatch.primitive, stringify!($field));
+            // One round with the seed reported is enough to see it again.
+            let table = Kernels { name: "sabotaged", $field, ..SCALAR };
+            let again = check(&table, 1, mismatch.seed).unwrap_err();
+            assert_eq!(again.to_string(), mismatch.to_string());
+            mismatch
+        }};
+    }
+
+    #[test]
+    fn a_wrong_matrix_product_is_found() {
+        type Sums<'a, T> = &'a mut [Panel<T>];
+        let found = sabotage!(gemv_a8(sums: Sums<'_, i32>, _w: &[i8], x: &[i8], _p: Panels) {
+            if x.len() == 68 {
+                sums[0][7] ^= 1;
+            }
+        });
+        assert_eq!((found.shape.columns, found.index), (68, 7));
+        sabotage!(gemv_a16(sums: Sums<'_, i32>, _w: &[i8], _x: &[i16], p: Panels) {
+            // A gap that belongs to another matrix.
+            if p.group < p.stride && sums.len() > p.group {
+                sums[p.group][0] = 0;
+            }
+        });
+        sabotage!(gemv_f32(sums: Sums<'_, f32>, w: &[f32], x: &[f32], _p: Panels) {
+            // Another order of summation.
+            if x.len() > 16 {
+                sums[0][0] -= w[0] * x[0];
+                sums[0][0] += w[0] * x[0];
+            }
+        });
+        let found = sabotage!(gemv_f16(sums: Sums<'_, f32>, w: &[f16], _x: &[f32], _p: Panels) {
+            // One subnormal flushed to zero.
+            if w[0].to_bits() == 0x0020 {
+                sums[0][0] = 0.0;
+            }
+        });
+        assert_eq!(found.want, Value::Float(f32::from_bits(0x3600_0000)));
+    }
+
+    #[test]
+    fn a_wrong_requantization_or_activation_is_found() {
+        let found = sabotage!(requant(z: &mut [Panel<i16>], s: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+            // No rounding.
+            let product = (s[0][3].wrapping_shl(shift as u32) as i64 * m[0][3] as i64) >> 32;
+            z[0][3] = product.clamp(-32768, 32767) as i16;
+        });
+        assert_eq!(found.index, 3);
+        let found = sabotage!(tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+            for (y, z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
+                *y += (*z == -12345 && tables.bits == 9) as i32;
+            }
+        });
+        assert_eq!(found.output, "y");
+        sabotage!(sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], _t: &Tables) {
+            for (y, z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
+                *y -= (*z == i16::MAX) as i32;
+            }
+        });
+        sabotage!(tanh_f32(z: &mut [Panel<f32>]) {
+            for z in z.as_flattened_mut().iter_mut().filter(|z| **z == 0.0) {
+                *z = 0.0;
+            }
+        });
+        sabotage!(sigmoid_f32(z: &mut [Panel<f32>]) {
+            for z in z.as_flattened_mut().iter_mut().filter(|z| z.is_nan()) {
+                *z = 1.0;
+            }
+        });
+    }
+
+    #[test]
+    fn a_wrong_cell_is_found() {
+        type Out<'a, T> = &'a mut [Panel<T>];
+        let found = sabotage!(lstm_q(c: Out<'_, i32>, y: Out<'_, i16>, _z: &[Panel<i16>], _t: &Tables, s: u8) {
+            if s == MAX_CELL_SHIFT && c[0][0] == -(1 << 30) {
+                y[0][5] += 1;
+            }
+        });
+        assert_eq!((found.output, found.index), ("y", 5));
+        sabotage!(gru_q(h: Out<'_, i32>, z: &[Panel<i16>], _t: &Tables) {
+            h[0][0] ^= (z[1][0] == i16::MIN) as i32;
+        });
+        sabotage!(lstm_f32(c: Out<'_, f32>, h: Out<'_, f32>, _z: &[Panel<f32>]) {
+            h[0][1] = if c.len() == 6 { -h[0][1] } else { h[0][1] };
+        });
+        sabotage!(gru_f32(next: Out<'_, f32>, h: &[Panel<f32>], _z: &[Panel<f32>]) {
+            if h[0][0].is_subnormal() {
+                next[0][0] += 1e-7;
+            }
+        });
+    }
+
+    #[test]
+    fn a_write_beside_the_output_is_found() {
+        let mut outputs = Outputs::<SECOND_OUTPUT>::NEW;
+        outputs.fill::<i16>(&mut Random(3), 2);
+        assert_eq!(outputs.difference::<i16>(), None);
+        let before = outputs.start - 2;
+        outputs.got.0[before] ^= 1;
+        assert_eq!(outputs.difference::<i16>().unwrap().0, -1);
+        outputs.got.0[before] ^= 1;
+        let after = outputs.start + outputs.len;
+        outputs.got.0[after] ^= 1;
+        assert_eq!(outputs.difference::<i16>().unwrap().0, 16);
+    }
+
+    #[test]
+    fn a_mismatch_names_everything() {
+        let mismatch = Mismatch {
+            table: "wide",
+            primitive: "gemv_f32",
+            shape: Shape {
+                panels: 3,
+                columns: 17,
+                placed: Panels {
+                    group: 3,
+                    stride: 4,
+                },
+            },
+            output: "sums",
+            index: 9,
+            want: Value::Float(-0.0),
+            got: Value::Float(0.5),
+            seed: 11,
+        };
+        assert_eq!(
+            mismatch.to_string(),
+            "wide: gemv_f32 of 3 panels of 17 columns, groups of 3 in 4: sums[9] is 5e-1 \
+             (0x3f000000), -0e0 (0x80000000) in the scalar table (seed 11)"
+        );
+    }
+}

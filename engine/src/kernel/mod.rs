@@ -15,7 +15,7 @@ mod scalar;
     target_arch = "x86_64",
     target_arch = "x86",
     target_arch = "aarch64",
-    target_arch = "wasm32"
+    all(target_arch = "wasm32", target_feature = "simd128")
 ))]
 mod wide;
 
@@ -109,12 +109,12 @@ impl Kernels {
     /// The definition of every primitive, in plain Rust.
     pub const SCALAR: Kernels = scalar::SCALAR;
 
-    /// The portable SIMD table.
+    /// The portable SIMD table; in wasm only where the build has `simd128`.
     #[cfg(any(
         target_arch = "x86_64",
         target_arch = "x86",
         target_arch = "aarch64",
-        target_arch = "wasm32"
+        all(target_arch = "wasm32", target_feature = "simd128")
     ))]
     pub const WIDE: Kernels = wide::WIDE;
 
@@ -124,14 +124,14 @@ impl Kernels {
             target_arch = "x86_64",
             target_arch = "x86",
             target_arch = "aarch64",
-            target_arch = "wasm32"
+            all(target_arch = "wasm32", target_feature = "simd128")
         ))]
         const TABLES: &[Kernels] = &[Kernels::SCALAR, Kernels::WIDE];
         #[cfg(not(any(
             target_arch = "x86_64",
             target_arch = "x86",
             target_arch = "aarch64",
-            target_arch = "wasm32"
+            all(target_arch = "wasm32", target_feature = "simd128")
         )))]
         const TABLES: &[Kernels] = &[Kernels::SCALAR];
         TABLES

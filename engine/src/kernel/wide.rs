@@ -184,11 +184,11 @@ fn clamp(x: f32x8, limit: f32x8) -> f32x8 {
 /// [`num::tanh`], operation by operation.
 #[inline(always)]
 fn tanh(x: f32x8) -> f32x8 {
-    let x = clamp(x, f32x8::splat(num::TANH_CLAMP));
+    let x = clamp(x, f32x8::splat(num::float::TANH_CLAMP));
     let s = x * x;
-    let [a1, a3, a5, a7, a9, a11, a13] = num::TANH_NUMERATOR.map(f32x8::splat);
+    let [a1, a3, a5, a7, a9, a11, a13] = num::float::TANH_NUMERATOR.map(f32x8::splat);
     let p = (((((a13 * s + a11) * s + a9) * s + a7) * s + a5) * s + a3) * s + a1;
-    let [b0, b2, b4, b6] = num::TANH_DENOMINATOR.map(f32x8::splat);
+    let [b0, b2, b4, b6] = num::float::TANH_DENOMINATOR.map(f32x8::splat);
     let q = ((b6 * s + b4) * s + b2) * s + b0;
     x * p / q
 }

@@ -10,16 +10,12 @@ pub(crate) const TANH_NUMERATOR: [f32; 7] = [
     1.485_722_4e-5,
     5.122_297_1e-8,
     -8.604_672e-11,
-    2.000_187_9e-13,
+    2.000_188e-13,
     -2.760_768_5e-16,
 ];
 /// Denominator of tanh, even powers 0 to 6.
-pub(crate) const TANH_DENOMINATOR: [f32; 4] = [
-    4.893_525_2e-3,
-    2.268_434_6e-3,
-    1.185_347_1e-4,
-    1.198_258_4e-6,
-];
+pub(crate) const TANH_DENOMINATOR: [f32; 4] =
+    [4.893_525e-3, 2.268_434_6e-3, 1.185_347_1e-4, 1.198_258_4e-6];
 
 /// Hyperbolic tangent, within 5e-7 of the exact value.
 #[inline(always)]

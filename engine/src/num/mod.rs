@@ -19,10 +19,10 @@
 //! the result only indexes an activation table.
 
 mod activation;
-mod float;
+pub(crate) mod float;
 
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
-pub(crate) use float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR, power_of_two};
+pub(crate) use float::power_of_two;
 pub use float::{quantize, sigmoid, softmax, softmax_q15, tanh};
 
 /// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.

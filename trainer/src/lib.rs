@@ -2,6 +2,7 @@
 //! model files that the `kinglet` engine runs.
 
 pub mod data;
+pub mod engine;
 pub mod file;
 pub mod import;
 pub mod net;

@@ -2,6 +2,7 @@
 //! model files that the `kinglet` engine runs.
 
 pub mod data;
+pub mod demo;
 pub mod engine;
 pub mod file;
 pub mod import;

@@ -3,17 +3,33 @@
 //! Three ways, decided by the file's [`Shape::Window`]:
 //! the state runs on and a window only says when to look (no recomputation, no memory); exact windows that
 //! do not overlap (the state starts anew between them, no memory); exact windows that overlap (the last
-//! samples are kept, normalised, and each window is computed anew).
+//! samples are kept, and each window is computed anew).
+//!
+//! An exact window gives what [`Runner::reset`] and its samples one by one give, bit for bit: that is what
+//! the network was trained and measured with. So a transform that looks back sees nothing before the
+//! window, and the samples are kept raw.
 
 use crate::format::Shape;
 use crate::model::{BindError, Runner};
-use heapless::Deque;
 
-/// Collects samples into windows for one stream. `N` is the number of floats it can keep:
-/// [`SlidingWindow::needed`], which is 0 unless exact windows overlap.
+/// Collects samples into windows for one stream. The samples of overlapping exact windows are kept in `B`,
+/// an array, a vector or a lent slice of [`SlidingWindow::needed`] floats; the other ways need none.
+///
+/// ```
+/// use kinglet::{SlidingWindow, format::Shape};
+/// let shape = Shape::Window { window: 7, hop: 1, exact: true };
+/// const FLOATS: usize = 7 * 5;
+/// assert_eq!(SlidingWindow::needed(shape, 5), FLOATS);
+/// let windows = SlidingWindow::new(shape, 5, [0.0; FLOATS])?;
+/// # drop(windows);
+/// # Ok::<(), kinglet::BindError>(())
+/// ```
 #[derive(Debug, Clone)]
-pub struct SlidingWindow<const N: usize> {
-    kept: Deque<f32, N>,
+pub struct SlidingWindow<B> {
+    /// A ring of samples.
+    kept: B,
+    /// Place of the oldest sample in the ring, where the next one goes.
+    oldest: usize,
     window: usize,
     hop: usize,
     exact: bool,
@@ -21,30 +37,8 @@ pub struct SlidingWindow<const N: usize> {
     seen: usize,
 }
 
-impl<const N: usize> SlidingWindow<N> {
-    /// For a model's shape; a model with an output per step has windows of one.
-    ///
-    /// # Errors
-    /// If `N` is less than [`Self::needed`].
-    pub fn new(shape: Shape, inputs: usize) -> Result<Self, BindError> {
-        let need = Self::needed(shape, inputs);
-        if N < need {
-            return Err(BindError::TooSmall { need, have: N });
-        }
-        let (window, hop, exact) = match shape {
-            Shape::EveryStep => (1, 1, false),
-            Shape::Window { window, hop, exact } => (window as usize, hop as usize, exact),
-        };
-        Ok(SlidingWindow {
-            kept: Deque::new(),
-            window,
-            hop,
-            exact,
-            seen: 0,
-        })
-    }
-
-    /// Floats that must be kept between samples.
+impl SlidingWindow<()> {
+    /// Floats that must be kept between samples: 0 unless exact windows overlap.
     pub const fn needed(shape: Shape, inputs: usize) -> usize {
         match shape {
             Shape::Window {
@@ -54,6 +48,32 @@ impl<const N: usize> SlidingWindow<N> {
             } if hop < window => window as usize * inputs,
             _ => 0,
         }
+    }
+}
+
+impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
+    /// For a model's shape; a model with an output per step has windows of one.
+    ///
+    /// # Errors
+    /// If the buffer is shorter than [`SlidingWindow::needed`]; sizes are in bytes.
+    pub fn new(shape: Shape, inputs: usize, buffer: B) -> Result<Self, BindError> {
+        let (need, have) = (SlidingWindow::needed(shape, inputs), buffer.as_ref().len());
+        if have < need {
+            let (need, have) = (4 * need, 4 * have);
+            return Err(BindError::TooSmall { need, have });
+        }
+        let (window, hop, exact) = match shape {
+            Shape::EveryStep => (1, 1, false),
+            Shape::Window { window, hop, exact } => (window as usize, hop as usize, exact),
+        };
+        Ok(SlidingWindow {
+            kept: buffer,
+            oldest: 0,
+            window,
+            hop,
+            exact,
+            seen: 0,
+        })
     }
 
     /// Takes a raw sample. True if a window ended with it: then `output` holds the prediction.
@@ -71,13 +91,11 @@ impl<const N: usize> SlidingWindow<N> {
             return self.push_overlapping(runner, sample, output);
         }
         if self.exact && self.seen == 1 {
-            runner.reset_network();
+            runner.reset();
         }
+        // Else a sample between exact windows that leave gaps.
         if self.seen <= self.window {
             runner.step(sample, output);
-        } else {
-            // Between exact windows that leave gaps.
-            runner.skip(sample);
         }
         let complete = self.seen == self.window;
         if self.exact {
@@ -99,32 +117,28 @@ impl<const N: usize> SlidingWindow<N> {
         output: &mut [f32],
     ) -> bool {
         let width = sample.len();
-        if self.kept.len() == self.window * width {
-            for _ in 0..width {
-                self.kept.pop_front();
-            }
-        }
-        runner.normalise(sample, |value| {
-            // Never full: a window's worth was made room for.
-            let _ = self.kept.push_back(value);
-        });
+        let place = self.oldest * width;
+        self.kept.as_mut()[place..place + width].copy_from_slice(sample);
+        self.oldest = (self.oldest + 1) % self.window;
         if self.seen < self.window {
             return false;
         }
         self.seen = self.window - self.hop;
-        runner.reset_network();
-        let mut values = self.kept.iter().copied();
-        for _ in 0..self.window {
-            runner.step_normalised(&mut values, output);
+        runner.reset();
+        let ring = &self.kept.as_ref()[..self.window * width];
+        let (newer, older) = ring.split_at(self.oldest * width);
+        for part in [older, newer] {
+            for sample in part.chunks_exact(width) {
+                runner.step(sample, output);
+            }
         }
-        runner.restore_units(sample, output);
         true
     }
 
     /// Starts anew.
     pub fn reset(&mut self, runner: &mut Runner<'_, '_>) {
-        self.kept.clear();
         self.seen = 0;
+        self.oldest = 0;
         runner.reset();
     }
 }

@@ -1,5 +1,6 @@
 //! The engine as a user meets it, on small model files that a test of the trainer keeps current.
 
+use kinglet::format::Shape;
 use kinglet::kernel::Kernels;
 use kinglet::{
     BindError, Digest, LoadError, Model, Runner, SlidingWindow, State, StateError, argmax,
@@ -193,44 +194,70 @@ fn values_that_are_not_finite_enter_as_the_middle_of_their_column() {
     assert_eq!(y, z);
 }
 
-/// Network outputs of a window, by hand: the differences run on, the network starts anew.
-fn window_by_hand(model: &Model<'_>, prices: &[f32], from: usize) -> f32 {
+/// A window's output, by hand: a reset and its samples.
+fn window_by_hand(model: &Model<'_>, prices: &[f32]) -> f32 {
     let mut state = State::<512>::new();
     let mut runner = model.bind(&mut state).unwrap();
     let mut y = [0.0];
-    for at in from..from + 4 {
-        let before = prices[at.saturating_sub(1)];
-        runner.step_raw(&[(prices[at] / before).ln() * 50.0], &mut y);
+    for price in prices {
+        runner.step(&[*price], &mut y);
     }
-    prices[from + 3] * (y[0] * 0.02).exp()
+    y[0]
+}
+
+/// Where windows of this shape end, and their outputs.
+fn windows(shape: Shape, prices: &[f32]) -> Vec<(usize, f32)> {
+    let model = Model::from_bytes(WINDOW).unwrap();
+    let mut kept = vec![0.0; SlidingWindow::needed(shape, 1)];
+    let mut windows = SlidingWindow::new(shape, 1, &mut kept[..]).unwrap();
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    let mut y = [0.0];
+    let mut take = |price: &f32| windows.push(&mut runner, &[*price], &mut y).then_some(y[0]);
+    let outputs = prices.iter().map(&mut take).enumerate();
+    outputs.filter_map(|(at, y)| Some((at, y?))).collect()
 }
 
 #[test]
-fn exact_windows_that_overlap_start_anew_each_time() {
+fn an_exact_window_is_a_reset_and_its_samples() {
     let model = Model::from_bytes(WINDOW).unwrap();
-    let shape = model.header().shape;
-    assert_eq!(SlidingWindow::<4>::needed(shape, 1), 4);
-    assert!(SlidingWindow::<3>::new(shape, 1).is_err());
-    let mut windows = SlidingWindow::<4>::new(shape, 1).unwrap();
-    let mut state = State::<512>::new();
-    let mut runner = model.bind(&mut state).unwrap();
+    let file_shape = model.header().shape;
+    assert_eq!(SlidingWindow::needed(file_shape, 1), 4);
+    assert!(SlidingWindow::new(file_shape, 1, [0.0; 3]).is_err());
     let prices: Vec<f32> = (0..20).map(|i| 100.0 + ((i * 5) % 7) as f32).collect();
-    let mut outputs = Vec::new();
-    for (at, price) in prices.iter().enumerate() {
-        let mut y = [0.0];
-        if windows.push(&mut runner, &[*price], &mut y) {
-            outputs.push((at, y[0]));
-        }
+    for (hop, ends) in [
+        (2, vec![3, 5, 7, 9, 11, 13, 15, 17, 19]),
+        (4, vec![3, 7, 11, 15, 19]),
+        (7, vec![3, 10, 17]),
+    ] {
+        let shape = Shape::Window {
+            window: 4,
+            hop,
+            exact: true,
+        };
+        let found = windows(shape, &prices);
+        let by_hand: Vec<(usize, f32)> = ends
+            .into_iter()
+            .map(|at| (at, window_by_hand(&model, &prices[at - 3..=at])))
+            .collect();
+        assert_eq!(found, by_hand, "hop {hop}");
     }
-    let ends: Vec<usize> = outputs.iter().map(|(at, _)| *at).collect();
-    assert_eq!(ends, [3, 5, 7, 9, 11, 13, 15, 17, 19]);
-    for (at, y) in outputs {
-        let by_hand = window_by_hand(&model, &prices, at - 3);
-        assert!(
-            (y - by_hand).abs() < 1e-4 * by_hand,
-            "window that ends at {at}: {y}, {by_hand}"
-        );
-    }
+}
+
+#[test]
+fn a_running_window_only_says_when_to_look() {
+    let model = Model::from_bytes(WINDOW).unwrap();
+    let prices: Vec<f32> = (0..20).map(|i| 100.0 + ((i * 5) % 7) as f32).collect();
+    let shape = Shape::Window {
+        window: 4,
+        hop: 3,
+        exact: false,
+    };
+    let by_hand: Vec<(usize, f32)> = [3, 6, 9, 12, 15, 18]
+        .into_iter()
+        .map(|at| (at, window_by_hand(&model, &prices[..=at])))
+        .collect();
+    assert_eq!(windows(shape, &prices), by_hand);
 }
 
 #[test]

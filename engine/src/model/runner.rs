@@ -126,12 +126,6 @@ impl<'m, 'a> Runner<'m, 'a> {
         self.state[..self.model.plan.persistent].fill(0);
     }
 
-    /// Starts the network anew, but remembers the previous sample for differences.
-    pub fn reset_network(&mut self) {
-        let plan = &self.model.plan;
-        self.state[pad(plan.previous, 4)..plan.persistent].fill(0);
-    }
-
     /// Writes the state into the first [`Model::saved_len`] bytes of `bytes`.
     ///
     /// # Errors
@@ -269,29 +263,14 @@ impl<'m, 'a> Runner<'m, 'a> {
         normalise(model, previous, sample, |i, value| buffer.store(i, value));
     }
 
-    /// Normalises and remembers a raw sample without a step.
-    pub(crate) fn normalise(&mut self, sample: &[f32], mut store: impl FnMut(f32)) {
+    /// Normalises a raw sample as [`Self::step`] does and remembers it for the next one, without a step:
+    /// for calibration, which needs to see what a network is given.
+    ///
+    /// # Panics
+    /// If the model takes tokens, or the length is not [`Model::inputs`].
+    pub fn normalise(&mut self, sample: &[f32], mut store: impl FnMut(f32)) {
         let previous = &mut self.state[..self.model.plan.previous];
         normalise(self.model, previous, sample, |_, value| store(value));
-    }
-
-    /// Lets a sample pass: only differences will know of it.
-    pub(crate) fn skip(&mut self, sample: &[f32]) {
-        self.normalise(sample, |_| ());
-    }
-
-    /// One step on a normalised sample taken from `values`; the output is the network's.
-    pub(crate) fn step_normalised(
-        &mut self,
-        values: &mut impl Iterator<Item = f32>,
-        output: &mut [f32],
-    ) {
-        let scratch = &mut self.state[self.model.plan.persistent..];
-        let mut buffer = InputBuffer::new(self.model, scratch);
-        for (i, value) in values.take(self.model.inputs()).enumerate() {
-            buffer.store(i, value);
-        }
-        self.run_loaded(output);
     }
 
     fn load_normalised(&mut self, normalised: &[f32]) {
@@ -354,7 +333,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Network outputs to predictions in their units, relative to the current raw sample.
-    pub(crate) fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
+    fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
         for (target, y) in self.model.targets.iter().zip(output) {
             let value = *y * target.scale + target.offset;
             let now = || sample.get(target.column as usize).copied().unwrap_or(0.0);

@@ -343,7 +343,13 @@ impl<'a> Model<'a> {
                     first_difference(runner.network_output_q(), &outputs[result])
                 }
             };
-            failure = failure.or(differs.map(|index| TestFailure::Output { step, index }));
+            let output = |(index, found, want)| TestFailure::Output {
+                step,
+                index,
+                found,
+                want,
+            };
+            failure = failure.or(differs.map(output));
         }
         digest.add_bytes(runner.layer_state());
         runner.reset();
@@ -361,6 +367,14 @@ impl<'a> Model<'a> {
     }
 }
 
-fn first_difference<T: PartialEq>(a: &[T], b: &[T]) -> Option<usize> {
-    a.iter().zip(b).position(|(a, b)| a != b)
+/// Place and values of the first pair that is not equal.
+fn first_difference<T: Copy + PartialEq + Into<f32>>(
+    found: &[T],
+    want: &[T],
+) -> Option<(usize, f32, f32)> {
+    let pairs = found.iter().zip(want).enumerate();
+    let mut differing = pairs.filter(|(_, (found, want))| found != want);
+    differing
+        .next()
+        .map(|(index, (&found, &want))| (index, found.into(), want.into()))
 }

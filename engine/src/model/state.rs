@@ -111,7 +111,7 @@ impl fmt::Display for StateError {
 impl core::error::Error for StateError {}
 
 /// A self-test that does not give the known results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum TestFailure {
     /// An output differs.
@@ -120,6 +120,10 @@ pub enum TestFailure {
         step: usize,
         /// At this place of the output.
         index: usize,
+        /// The network's output here; the integer itself in an integer model.
+        found: f32,
+        /// The one in the file.
+        want: f32,
     },
     /// The outputs agree, the final state does not.
     State {
@@ -133,9 +137,15 @@ pub enum TestFailure {
 impl fmt::Display for TestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            TestFailure::Output { step, index } => {
-                write!(f, "self-test: output {index} of step {step} differs")
-            }
+            TestFailure::Output {
+                step,
+                index,
+                found,
+                want,
+            } => write!(
+                f,
+                "self-test: output {index} of step {step} is {found}, {want} expected"
+            ),
             TestFailure::State { found, want } => {
                 write!(f, "self-test: digest {found:08x}, {want:08x} expected")
             }

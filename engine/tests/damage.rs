@@ -1,0 +1,459 @@
+//! What is wrong in a file is found when it is loaded. A file that loads can be stepped, whatever is in it,
+//! and every kernel table computes the same from it.
+
+use kinglet::format::{
+    Activation, Format, Header, Input, Layer, LoadError, Output, PREAMBLE_LEN, Preamble, Shape,
+    file_crc, pad,
+};
+use kinglet::kernel::Kernels;
+use kinglet::{Digest, Model, include_model};
+
+static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
+static MIXED: &[u8] = include_model!("models/mixed_f32.kgl");
+static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
+static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
+static MODELS: [&[u8]; 11] = [
+    LSTM,
+    MIXED,
+    TOKENS,
+    WINDOW,
+    include_model!("models/mixed_f16.kgl"),
+    include_model!("models/lstm_w8a16.kgl"),
+    include_model!("models/gru_w8a8.kgl"),
+    include_model!("models/gru_before_w8a8.kgl"),
+    include_model!("models/rnn_relu_w8a8.kgl"),
+    include_model!("models/encoder_w8a16.kgl"),
+    include_model!("models/decoder_w8a16.kgl"),
+];
+
+/// A file in memory, aligned as models must be.
+#[derive(Clone)]
+struct File {
+    blocks: Vec<u128>,
+    len: usize,
+}
+
+impl File {
+    fn new(bytes: &[u8]) -> Self {
+        let mut file = File {
+            blocks: vec![0; bytes.len().div_ceil(16)],
+            len: bytes.len(),
+        };
+        file.bytes().copy_from_slice(bytes);
+        file
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len]
+    }
+
+    /// Makes the checksum right for what the file now holds.
+    fn sign(&mut self) {
+        let crc = file_crc(self.bytes());
+        self.bytes()[28..32].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    fn load(&mut self) -> Result<Model<'_>, LoadError> {
+        Model::from_bytes(self.bytes())
+    }
+}
+
+/// The same file with bytes of the preamble replaced and the checksum made right.
+fn with_bytes(file: &[u8], at: usize, bytes: &[u8]) -> LoadError {
+    let mut file = File::new(file);
+    file.bytes()[at..at + bytes.len()].copy_from_slice(bytes);
+    file.sign();
+    file.load().map(|_| ()).unwrap_err()
+}
+
+/// The same tensors under an edited header.
+fn with_header(file: &[u8], edit: impl FnOnce(&mut Header<'_>)) -> Result<(), LoadError> {
+    let model = Model::from_bytes(file).unwrap();
+    let mut header = model.header().clone();
+    edit(&mut header);
+    let mut space = [0; 4096];
+    let encoded = postcard::to_slice(&header, &mut space).unwrap();
+    let payload = &file[model.preamble().payload_offset..];
+    let payload_offset = pad(PREAMBLE_LEN + encoded.len(), 16);
+    let preamble = Preamble {
+        header_len: encoded.len(),
+        payload_offset,
+        ..*model.preamble()
+    };
+    let mut bytes = vec![0; payload_offset + payload.len()];
+    bytes[..PREAMBLE_LEN].copy_from_slice(&preamble.write());
+    bytes[PREAMBLE_LEN..PREAMBLE_LEN + encoded.len()].copy_from_slice(encoded);
+    bytes[payload_offset..].copy_from_slice(payload);
+    let mut file = File::new(&bytes);
+    file.sign();
+    file.load().map(|_| ())
+}
+
+#[test]
+fn truncation_at_every_byte_is_an_error() {
+    for model in MODELS {
+        let mut file = File::new(model);
+        for have in 0..model.len() {
+            let error = Model::from_bytes(&file.bytes()[..have]).unwrap_err();
+            let need = if have < PREAMBLE_LEN {
+                PREAMBLE_LEN
+            } else {
+                model.len()
+            };
+            assert_eq!(error, LoadError::Truncated { need, have });
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    for (number, model) in MODELS[..4].iter().enumerate() {
+        let mut file = File::new(model);
+        for bit in 0..8 * model.len() {
+            file.bytes()[bit / 8] ^= 1 << (bit % 8);
+            assert!(file.load().is_err(), "model {number}, bit {bit}");
+            file.bytes()[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(file.load().is_ok());
+    }
+}
+
+#[test]
+fn a_wrong_preamble_is_named() {
+    let len = LSTM.len();
+    let preamble = *Model::from_bytes(LSTM).unwrap().preamble();
+    assert_eq!(with_bytes(LSTM, 0, b"k"), LoadError::NotAModel);
+    assert_eq!(
+        with_bytes(LSTM, 8, &[2, 1]),
+        LoadError::Version {
+            found: 0x102,
+            supported: 1
+        }
+    );
+    assert_eq!(with_bytes(LSTM, 10, &[9]), LoadError::Layout { found: 9 });
+    // A header that reaches into the tensors, and tensors that start askew.
+    let header_len = (preamble.payload_offset - PREAMBLE_LEN + 1) as u32;
+    assert_eq!(
+        with_bytes(LSTM, 12, &header_len.to_le_bytes()),
+        LoadError::Header
+    );
+    assert_eq!(
+        with_bytes(LSTM, 12, &u32::MAX.to_le_bytes()),
+        LoadError::Header
+    );
+    let (offset, payload) = (preamble.payload_offset as u32, preamble.payload_len as u32);
+    let mut skewed = (offset + 8).to_le_bytes().to_vec();
+    skewed.extend((payload - 8).to_le_bytes());
+    assert_eq!(with_bytes(LSTM, 16, &skewed), LoadError::Header);
+    assert_eq!(
+        with_bytes(LSTM, 20, &(payload + 4).to_le_bytes()),
+        LoadError::Truncated {
+            need: len + 4,
+            have: len
+        }
+    );
+    assert_eq!(
+        with_bytes(LSTM, 20, &(payload - 4).to_le_bytes()),
+        LoadError::TrailingBytes {
+            need: len - 4,
+            have: len
+        }
+    );
+    let need = preamble.state_len;
+    for stored in [0, need - 1, need + 16] {
+        assert_eq!(
+            with_bytes(LSTM, 24, &(stored as u32).to_le_bytes()),
+            LoadError::StateSize { stored, need }
+        );
+    }
+}
+
+#[test]
+fn a_wrong_size_in_the_header_is_named() {
+    assert_eq!(with_header(LSTM, |_| ()), Ok(()));
+    let (_, hidden) = match Model::from_bytes(LSTM).unwrap().header().layers[0] {
+        Layer::Recurrent { inputs, hidden, .. } => (inputs as usize, hidden as usize),
+        _ => unreachable!(),
+    };
+    let set = |model, layer: usize, edit: fn(&mut Layer)| {
+        with_header(model, |header| edit(&mut header.layers[layer])).unwrap_err()
+    };
+    let size = |what, found, max| LoadError::Size { what, found, max };
+    assert_eq!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { hidden, .. } = layer else {
+                unreachable!()
+            };
+            *hidden = 0;
+        }),
+        size("hidden size", 0, 4096)
+    );
+    assert_eq!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { inputs, .. } = layer else {
+                unreachable!()
+            };
+            *inputs = 5000;
+        }),
+        size("layer input", 5000, 4096)
+    );
+    assert_eq!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { inputs, .. } = layer else {
+                unreachable!()
+            };
+            *inputs += 1;
+        }),
+        LoadError::Mismatch {
+            layer: 0,
+            what: "input width",
+            found: 6,
+            need: 5
+        }
+    );
+    assert!(matches!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { hidden, .. } = layer else {
+                unreachable!()
+            };
+            *hidden = 4096;
+        }),
+        LoadError::Payload { .. }
+    ));
+    assert_eq!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { requant_shift, .. } = layer else {
+                unreachable!()
+            };
+            *requant_shift = 32;
+        }),
+        size("requantization shift", 32, 31)
+    );
+    assert_eq!(
+        set(LSTM, 0, |layer| {
+            let Layer::Recurrent { cell_shift, .. } = layer else {
+                unreachable!()
+            };
+            *cell_shift = 5;
+        }),
+        size("cell shift", 5, 4)
+    );
+    assert_eq!(
+        set(TOKENS, 0, |layer| {
+            let Layer::Embedding { vocab, .. } = layer else {
+                unreachable!()
+            };
+            *vocab = 0;
+        }),
+        size("number of tokens", 0, 32768)
+    );
+    assert_eq!(
+        with_header(LSTM, |header| header.layers.clear()).unwrap_err(),
+        size("number of layers", 0, 16)
+    );
+    assert_eq!(
+        with_header(WINDOW, |header| {
+            header.shape = Shape::Window {
+                window: 4,
+                hop: 0,
+                exact: true,
+            };
+        })
+        .unwrap_err(),
+        size("hop", 0, 1 << 24)
+    );
+    assert_eq!(
+        with_header(LSTM, |header| {
+            let Input::Features { count, .. } = &mut header.input else {
+                unreachable!()
+            };
+            *count += 1;
+        })
+        .unwrap_err(),
+        LoadError::Value {
+            what: "number of input names",
+            index: 0
+        }
+    );
+    assert_eq!(
+        with_header(LSTM, |header| {
+            header.output = Output::Classes {
+                count: 1,
+                names: "one",
+            };
+        })
+        .unwrap_err(),
+        LoadError::Mismatch {
+            layer: Model::from_bytes(LSTM).unwrap().header().layers.len() - 1,
+            what: "output width",
+            found: Model::from_bytes(LSTM).unwrap().outputs(),
+            need: 1
+        }
+    );
+    // One number format for the whole model; a softmax at the end or nowhere.
+    assert_eq!(
+        with_header(LSTM, |header| {
+            let mix = Layer::Dense {
+                format: Format::F32,
+                inputs: hidden as u16,
+                outputs: 1,
+                activation: Activation::Identity,
+                requant_shift: 0,
+                frac: 12,
+            };
+            header.layers.insert(1, mix).unwrap();
+        })
+        .unwrap_err(),
+        LoadError::Value {
+            what: "number format of layer",
+            index: 1
+        }
+    );
+    assert_eq!(
+        with_header(LSTM, |header| {
+            let softmax = Layer::Dense {
+                format: Format::W8A8,
+                inputs: 5,
+                outputs: 5,
+                activation: Activation::Softmax,
+                requant_shift: 0,
+                frac: 12,
+            };
+            header.layers.insert(0, softmax).unwrap();
+        })
+        .unwrap_err(),
+        LoadError::Mismatch {
+            layer: 0,
+            what: "place of a softmax",
+            found: 0,
+            need: 2
+        }
+    );
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        ((self.0 >> 32) as usize * end) >> 32
+    }
+
+    fn byte(&mut self) -> u8 {
+        [0, 1, 0x7f, 0x80, 0xff, self.below(256) as u8][self.below(6)]
+    }
+}
+
+/// One to four edits of single bytes or of words of two or four, in one part of the file.
+fn mutate(file: &mut File, random: &mut Random) {
+    let header_end = {
+        let model = Model::from_bytes(file.bytes()).unwrap();
+        PREAMBLE_LEN + model.preamble().header_len
+    };
+    let len = file.len;
+    for _ in 0..random.below(4) + 1 {
+        let range = match random.below(8) {
+            0 => 8..32,
+            1..=4 => PREAMBLE_LEN..header_end,
+            _ => header_end..len,
+        };
+        let at = range.start + random.below(range.len());
+        let width = [1, 1, 2, 4][random.below(4)].min(range.end - at);
+        let byte = random.byte();
+        for place in &mut file.bytes()[at..at + width] {
+            *place = if width > 1 {
+                random.byte()
+            } else {
+                match random.below(3) {
+                    0 => byte,
+                    1 => place.wrapping_add(1),
+                    _ => place.wrapping_sub(1),
+                }
+            };
+        }
+    }
+}
+
+/// Steps in every way the model has; the digest of all outputs and states. One NaN is like another.
+fn drive(model: &Model<'_>, table: &'static Kernels) -> u32 {
+    let mut state = File::new(&vec![0; model.state_len()]);
+    let mut net = model.bind_bytes(state.bytes()).unwrap().with_kernels(table);
+    // May report a difference, since the weights are not those of the test vectors.
+    let _ = model.self_test(&mut net);
+    let mut digest = Digest::new();
+    let mut y = vec![0.0; model.outputs()];
+    let mut y_q = vec![0; model.outputs()];
+    let extremes = [0.5, -1e30, f32::NAN, 3.0, f32::INFINITY, -0.0, 1e-40];
+    let mut floats = |y: &[f32]| {
+        for y in y {
+            digest.add_f32(&[if y.is_nan() { f32::NAN } else { *y }]);
+        }
+    };
+    for step in 0..3 {
+        if matches!(model.header().input, Input::Tokens { .. }) {
+            let token = [0, model.inputs() - 1, usize::MAX][step];
+            net.step_token(token, &mut y);
+            floats(&y);
+            if model.is_integer() {
+                net.step_token_q(token, &mut y_q);
+            }
+        } else {
+            let x: Vec<f32> = (0..model.inputs())
+                .map(|i| extremes[(i + 3 * step) % extremes.len()])
+                .collect();
+            net.step(&x, &mut y);
+            floats(&y);
+            net.step_raw(&x, &mut y);
+            floats(&y);
+            if model.is_integer() {
+                let x_q: Vec<i16> = (0..model.inputs())
+                    .map(|i| [i16::MIN, i16::MAX, 77][(i + step) % 3])
+                    .collect();
+                net.step_q(&x_q, &mut y_q);
+            }
+        }
+        for y in &y_q {
+            floats(&[*y as f32]);
+        }
+    }
+    if model.is_integer() {
+        digest.add_bytes(net.layer_state());
+    }
+    digest.value()
+}
+
+#[test]
+fn a_mutated_file_with_a_right_checksum_is_refused_or_runs() {
+    let mut random = Random(0x6b67_6c00);
+    let (mut refused, mut ran) = (0, 0);
+    for round in 0..20_000 {
+        let number = random.below(MODELS.len());
+        let mut file = File::new(MODELS[number]);
+        mutate(&mut file, &mut random);
+        file.sign();
+        let Ok(model) = file.load() else {
+            refused += 1;
+            continue;
+        };
+        ran += 1;
+        let want = drive(&model, &Kernels::SCALAR);
+        for table in &Kernels::available()[1..] {
+            let got = drive(&model, table);
+            assert_eq!(
+                got,
+                want,
+                "{} differs: model {number}, round {round}",
+                table.name()
+            );
+        }
+    }
+    // Both happen often, else the mutations are of no use.
+    println!("{refused} refused, {ran} ran");
+    assert!(
+        refused > 4_000 && ran > 4_000,
+        "{refused} refused, {ran} ran"
+    );
+}

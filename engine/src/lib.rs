@@ -39,6 +39,9 @@
 //! others give the same bytes.
 #![no_std]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 mod cell;
 #[cfg(any(feature = "check", test))]
 pub mod check;

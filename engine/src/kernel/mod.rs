@@ -21,6 +21,9 @@ mod wide;
 
 pub(crate) use scalar::blend;
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use crate::num::Tables;
 use half::f16;
 
@@ -118,29 +121,35 @@ impl Kernels {
     ))]
     pub const WIDE: Kernels = wide::WIDE;
 
-    /// Every table this CPU can run, the scalar one first, the fastest last.
-    pub const fn available() -> &'static [Kernels] {
+    /// Every table of this build with the test of whether the CPU runs it: the scalar one first, then
+    /// each faster than those before it.
+    const TABLES: &'static [(Kernels, fn() -> bool)] = &[
+        (scalar::SCALAR, || true),
         #[cfg(any(
             target_arch = "x86_64",
             target_arch = "x86",
             target_arch = "aarch64",
             all(target_arch = "wasm32", target_feature = "simd128")
         ))]
-        const TABLES: &[Kernels] = &[Kernels::SCALAR, Kernels::WIDE];
-        #[cfg(not(any(
-            target_arch = "x86_64",
-            target_arch = "x86",
-            target_arch = "aarch64",
-            all(target_arch = "wasm32", target_feature = "simd128")
-        )))]
-        const TABLES: &[Kernels] = &[Kernels::SCALAR];
-        TABLES
+        (wide::WIDE, || true),
+        #[cfg(target_arch = "x86_64")]
+        (x86::AVX2, x86::has_avx2),
+        #[cfg(target_arch = "x86_64")]
+        (x86::AVX512VNNI, x86::has_avx512vnni),
+    ];
+
+    /// Every table this CPU can run, the scalar one first, the fastest last.
+    pub fn available() -> impl DoubleEndedIterator<Item = &'static Kernels> {
+        Kernels::TABLES
+            .iter()
+            .filter(|(_, runs)| runs())
+            .map(|(table, _)| table)
     }
 
-    /// The fastest table this CPU can run.
-    pub const fn detect() -> &'static Kernels {
-        let tables = Kernels::available();
-        &tables[tables.len() - 1]
+    /// The fastest table this CPU can run. CPU features are looked up under feature `std`; without it
+    /// they are what the build was compiled for, and the answer is a constant.
+    pub fn detect() -> &'static Kernels {
+        Kernels::available().next_back().unwrap_or(&Kernels::SCALAR)
     }
 
     /// The instruction set's name, as its vendor spells it.

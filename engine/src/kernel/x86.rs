@@ -1,0 +1,480 @@
+//! AVX2 and AVX-512 tables for x86-64, detected at run time under feature `std`.
+//!
+//! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate.
+//! `vpdpbusd` wants one unsigned side, so it gets `x + 128`; what that adds, 128 times the row's sum of
+//! weights, comes from a second `vpdpbusd` of the same weights with ones. That costs arithmetic where weights are
+//! in the first-level cache and nothing where they stream from further away, and no offset has to be in the file.
+//!
+//! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
+
+use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::num::{self, Tables};
+use core::arch::x86_64::*;
+use half::f16;
+
+pub(super) const AVX2: Kernels = Kernels {
+    name: "avx2",
+    gemv_f32,
+    gemv_f16,
+    gemv_a8: gemv_a8_avx2,
+    gemv_a16: gemv_a16_avx2,
+    requant,
+    tanh_q,
+    sigmoid_q,
+    lstm_q,
+    gru_q,
+    tanh_f32,
+    sigmoid_f32,
+    lstm_f32,
+    gru_f32,
+};
+
+pub(super) const AVX512VNNI: Kernels = Kernels {
+    name: "avx512vnni",
+    gemv_a8: gemv_a8_vnni,
+    gemv_a16: gemv_a16_vnni,
+    ..AVX2
+};
+
+/// This CPU runs [`AVX2`].
+pub(super) fn has_avx2() -> bool {
+    #[cfg(feature = "std")]
+    {
+        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        cfg!(all(target_feature = "avx2", target_feature = "f16c"))
+    }
+}
+
+/// This CPU runs [`AVX512VNNI`].
+pub(super) fn has_avx512vnni() -> bool {
+    #[cfg(feature = "std")]
+    {
+        has_avx2()
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512vnni")
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        cfg!(all(
+            target_feature = "avx2",
+            target_feature = "f16c",
+            target_feature = "avx512bw",
+            target_feature = "avx512vl",
+            target_feature = "avx512vnni"
+        ))
+    }
+}
+
+/// Runs a kernel for `N` panels at a time over all panels: four while there are four, then what is left.
+macro_rules! by_four {
+    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {{
+        let panel = LANES * $x.len();
+        for (quad, w) in $w.chunks(4 * panel).enumerate() {
+            let place = |n: usize| $panels.place(4 * quad + n);
+            match w.len() / panel {
+                4 => $kernel::<4>($sums, w, $x, place),
+                3 => $kernel::<3>($sums, w, $x, place),
+                2 => $kernel::<2>($sums, w, $x, place),
+                _ => $kernel::<1>($sums, w, $x, place),
+            }
+        }
+    }};
+}
+
+/// The weights of `N` panels, each cut into blocks of `B` numbers; all have `blocks` of them.
+#[inline(always)]
+fn split<const N: usize, const B: usize, W>(w: &[W], blocks: usize) -> [&[[W; B]]; N] {
+    let panel = w.len() / N;
+    core::array::from_fn(|n| &w[n * panel..(n + 1) * panel].as_chunks().0[..blocks])
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+    by_four!(panels_f32, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn panels_f32<const N: usize>(
+    sums: &mut [Panel<f32>],
+    w: &[f32],
+    x: &[f32],
+    place: impl Fn(usize) -> usize,
+) {
+    let w = split::<N, LANES, _>(w, x.len());
+    let mut total: [__m256; N] = core::array::from_fn(|n| bytemuck::cast(sums[place(n)]));
+    for (column, &x) in x.iter().enumerate() {
+        let x = _mm256_set1_ps(x);
+        for n in 0..N {
+            let product = _mm256_mul_ps(bytemuck::cast(w[n][column]), x);
+            total[n] = _mm256_add_ps(total[n], product);
+        }
+    }
+    for n in 0..N {
+        sums[place(n)] = bytemuck::cast(total[n]);
+    }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+    by_four!(panels_f16, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn panels_f16<const N: usize>(
+    sums: &mut [Panel<f32>],
+    w: &[f16],
+    x: &[f32],
+    place: impl Fn(usize) -> usize,
+) {
+    let w = split::<N, LANES, _>(w, x.len());
+    let mut total: [__m256; N] = core::array::from_fn(|n| bytemuck::cast(sums[place(n)]));
+    for (column, &x) in x.iter().enumerate() {
+        let x = _mm256_set1_ps(x);
+        for n in 0..N {
+            let w = _mm256_cvtph_ps(bytemuck::cast(w[n][column]));
+            total[n] = _mm256_add_ps(total[n], _mm256_mul_ps(w, x));
+        }
+    }
+    for n in 0..N {
+        sums[place(n)] = bytemuck::cast(total[n]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_a8_avx2(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    by_four!(panels_a8_avx2, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn panels_a8_avx2<const N: usize>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    x: &[i8],
+    place: impl Fn(usize) -> usize,
+) {
+    let inputs = x.as_chunks::<BLOCK>().0.iter();
+    let inputs = inputs
+        .map(|&x| _mm256_cvtepi8_epi16(_mm_set1_epi32(i32::from_ne_bytes(x.map(|x| x as u8)))));
+    pairs_avx2::<N>(sums, w, x.len() / BLOCK, inputs, place);
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_a16_avx2(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    by_four!(panels_a16_avx2, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn panels_a16_avx2<const N: usize>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    x: &[i16],
+    place: impl Fn(usize) -> usize,
+) {
+    let inputs = x.as_chunks::<BLOCK>().0.iter();
+    let inputs = inputs.map(|&x| _mm256_set1_epi64x(bytemuck::cast(x)));
+    pairs_avx2::<N>(sums, w, x.len() / BLOCK, inputs, place);
+}
+
+/// `inputs` holds, block by block, the four i16 of a block repeated in every 64 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pairs_avx2<const N: usize>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    blocks: usize,
+    inputs: impl Iterator<Item = __m256i>,
+    place: impl Fn(usize) -> usize,
+) {
+    let w = split::<N, { LANES * BLOCK }, _>(w, blocks);
+    // Lanes 2r and 2r + 1 each hold half of a row's sum: rows 0 to 3, and 4 to 7.
+    let (mut upper, mut lower) = ([_mm256_setzero_si256(); N], [_mm256_setzero_si256(); N]);
+    for (block, x) in inputs.take(blocks).enumerate() {
+        for n in 0..N {
+            let [first, second]: [__m128i; 2] = bytemuck::cast(w[n][block]);
+            let first = _mm256_madd_epi16(_mm256_cvtepi8_epi16(first), x);
+            let second = _mm256_madd_epi16(_mm256_cvtepi8_epi16(second), x);
+            upper[n] = _mm256_add_epi32(upper[n], first);
+            lower[n] = _mm256_add_epi32(lower[n], second);
+        }
+    }
+    for n in 0..N {
+        // Adds neighbours; rows come out as 0 1 4 5 2 3 6 7.
+        let rows = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(upper[n], lower[n]));
+        let sum = &mut sums[place(n)];
+        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), rows));
+    }
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+fn gemv_a8_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    by_four!(panels_a8_vnni, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+fn panels_a8_vnni<const N: usize>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    x: &[i8],
+    place: impl Fn(usize) -> usize,
+) {
+    const PAIR: usize = 2 * BLOCK;
+    let (pairs, rest) = x.as_chunks::<PAIR>();
+    let blocks = x.len() / BLOCK;
+    let w = split::<N, { LANES * BLOCK }, _>(w, blocks);
+    let ones = _mm512_set1_epi8(1);
+    // Two blocks of a panel at a time: 512 bits in a row. The lower half takes the first block's inputs.
+    let halves = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    let (mut shifted, mut weights) = ([_mm512_setzero_si512(); N], [_mm512_setzero_si512(); N]);
+    for (pair, &x) in pairs.iter().enumerate() {
+        let x = i64::from_ne_bytes(x.map(|x| x as u8)) ^ i64::from_ne_bytes([0x80; PAIR]);
+        let x = _mm512_permutexvar_epi32(halves, _mm512_set1_epi64(x));
+        for n in 0..N {
+            let blocks: [Panel<[i8; BLOCK]>; 2] = [
+                bytemuck::cast(w[n][2 * pair]),
+                bytemuck::cast(w[n][2 * pair + 1]),
+            ];
+            let w: __m512i = bytemuck::cast(blocks);
+            shifted[n] = _mm512_dpbusd_epi32(shifted[n], x, w);
+            weights[n] = _mm512_dpbusd_epi32(weights[n], ones, w);
+        }
+    }
+    for n in 0..N {
+        let exact = _mm512_sub_epi32(shifted[n], _mm512_slli_epi32::<7>(weights[n]));
+        let (a, b) = (
+            _mm512_castsi512_si256(exact),
+            _mm512_extracti64x4_epi64::<1>(exact),
+        );
+        let mut total = _mm256_add_epi32(a, b);
+        if let &[a, b, c, d] = rest {
+            let x = i32::from_ne_bytes([a, b, c, d].map(|x| x as u8 ^ 0x80));
+            let w: __m256i = bytemuck::cast(w[n][blocks - 1]);
+            let shifted = _mm256_dpbusd_epi32(total, _mm256_set1_epi32(x), w);
+            let weights = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), w);
+            total = _mm256_sub_epi32(shifted, _mm256_slli_epi32::<7>(weights));
+        }
+        let sum = &mut sums[place(n)];
+        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), total));
+    }
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+fn gemv_a16_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    by_four!(panels_a16_vnni, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+fn panels_a16_vnni<const N: usize>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    x: &[i16],
+    place: impl Fn(usize) -> usize,
+) {
+    let inputs = x.as_chunks::<BLOCK>().0;
+    let w = split::<N, { LANES * BLOCK }, _>(w, inputs.len());
+    // Lanes 2r and 2r + 1 each hold half of row r's sum.
+    let mut total = [_mm512_setzero_si512(); N];
+    for (block, &x) in inputs.iter().enumerate() {
+        let x = _mm512_set1_epi64(bytemuck::cast(x));
+        for n in 0..N {
+            let w = _mm512_cvtepi8_epi16(bytemuck::cast(w[n][block]));
+            total[n] = _mm512_dpwssd_epi32(total[n], w, x);
+        }
+    }
+    for n in 0..N {
+        let both = _mm512_add_epi32(total[n], _mm512_srli_epi64::<32>(total[n]));
+        let rows = _mm512_cvtepi64_epi32(both);
+        let sum = &mut sums[place(n)];
+        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), rows));
+    }
+}
+
+/// [`num::mulhi_round`] in every lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mulhi_round(a: __m256i, b: __m256i) -> __m256i {
+    let half = _mm256_set1_epi64x(1 << 31);
+    let even = _mm256_add_epi64(_mm256_mul_epi32(a, b), half);
+    let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+    let odd = _mm256_add_epi64(odd, half);
+    _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd)
+}
+
+/// Eight i32 to i16, saturated.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn saturate16(x: __m256i) -> Panel<i16> {
+    let packed = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+    bytemuck::cast(packed)
+}
+
+#[target_feature(enable = "avx2")]
+fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+    let shift = _mm_cvtsi32_si128(shift as i32);
+    for ((z, &sum), &m) in z.iter_mut().zip(sums).zip(m) {
+        let sum = _mm256_sll_epi32(bytemuck::cast(sum), shift);
+        *z = saturate16(mulhi_round(sum, bytemuck::cast(m)));
+    }
+}
+
+/// Interpolated look-up of eight lanes, in Q31.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lookup(entries: &[i32], bits: u32, z: Panel<i16>) -> __m256i {
+    let z = _mm256_cvtepi16_epi32(bytemuck::cast(z));
+    let fraction_bits = _mm_cvtsi32_si128(16 - bits as i32);
+    let index = _mm256_srl_epi32(
+        _mm256_and_si256(z, _mm256_set1_epi32(0xffff)),
+        fraction_bits,
+    );
+    assert!(entries.len() == 1 << bits);
+    // SAFETY: an index has `bits` bits, and the table that many entries.
+    let entry = unsafe { _mm256_i32gather_epi32::<4>(entries.as_ptr(), index) };
+    let delta = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(entry));
+    let fraction = _mm256_and_si256(z, _mm256_set1_epi32((1 << (16 - bits)) - 1));
+    // A pair's other half is zero, so this is the product of two 16-bit numbers.
+    let product = _mm256_mullo_epi32(delta, fraction);
+    _mm256_add_epi32(
+        entry,
+        _mm256_sll_epi32(product, _mm_cvtsi32_si128(bits as i32)),
+    )
+}
+
+#[target_feature(enable = "avx2")]
+fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, &z) in y.iter_mut().zip(z) {
+        *y = bytemuck::cast(lookup(tables.tanh, tables.bits, z));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (y, &z) in y.iter_mut().zip(z) {
+        *y = bytemuck::cast(lookup(tables.sigmoid, tables.bits, z));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn lstm_q(
+    c: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    let (low, high) = (
+        _mm256_set1_epi32(-(1 << 30)),
+        _mm256_set1_epi32((1 << 30) - 1),
+    );
+    let new_shift = _mm_cvtsi32_si128(3 + cell_shift as i32);
+    let depth_shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
+    for ((c, y), &[i, f, g, o]) in c.iter_mut().zip(y).zip(z.as_chunks().0) {
+        let i = lookup(tables.sigmoid, tables.bits, i);
+        let f = lookup(tables.sigmoid, tables.bits, f);
+        let g = lookup(tables.tanh, tables.bits, g);
+        let o = lookup(tables.sigmoid, tables.bits, o);
+        let kept = _mm256_slli_epi32::<1>(mulhi_round(f, bytemuck::cast(*c)));
+        let new = _mm256_sra_epi32(mulhi_round(i, g), new_shift);
+        let cell = _mm256_min_epi32(_mm256_max_epi32(_mm256_add_epi32(kept, new), low), high);
+        let depth = saturate16(_mm256_sra_epi32(cell, depth_shift));
+        let out = mulhi_round(o, lookup(tables.tanh, tables.bits, depth));
+        let out = _mm256_srai_epi32::<18>(_mm256_add_epi32(out, _mm256_set1_epi32(1 << 17)));
+        *c = bytemuck::cast(cell);
+        *y = saturate16(out);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    for (h, &[nx, r, z, nh]) in h.iter_mut().zip(z.as_chunks().0) {
+        let r = saturate16(_mm256_srai_epi32::<16>(lookup(
+            tables.sigmoid,
+            tables.bits,
+            r,
+        )));
+        // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
+        let recurrent = _mm_mulhrs_epi16(bytemuck::cast(r), bytemuck::cast(nh));
+        let candidate = _mm_adds_epi16(bytemuck::cast(nx), recurrent);
+        let n = lookup(tables.tanh, tables.bits, bytemuck::cast(candidate));
+        let n = _mm256_srai_epi32::<2>(n);
+        let z = lookup(tables.sigmoid, tables.bits, z);
+        let difference = _mm256_sub_epi32(bytemuck::cast(*h), n);
+        let kept = _mm256_slli_epi32::<1>(mulhi_round(z, difference));
+        *h = bytemuck::cast(_mm256_add_epi32(n, kept));
+    }
+}
+
+/// [`num::tanh`], operation by operation.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tanh(x: __m256) -> __m256 {
+    let mul_add = |a, b, c| _mm256_add_ps(_mm256_mul_ps(a, b), c);
+    // A minimum or maximum with a NaN is the second operand: the order lets it pass.
+    let limit = num::float::TANH_CLAMP;
+    let x = _mm256_min_ps(
+        _mm256_set1_ps(limit),
+        _mm256_max_ps(_mm256_set1_ps(-limit), x),
+    );
+    let s = _mm256_mul_ps(x, x);
+    let [a1, a3, a5, a7, a9, a11, a13] = num::float::TANH_NUMERATOR.map(|a| _mm256_set1_ps(a));
+    let [b0, b2, b4, b6] = num::float::TANH_DENOMINATOR.map(|b| _mm256_set1_ps(b));
+    let mut p = mul_add(a13, s, a11);
+    for a in [a9, a7, a5, a3, a1] {
+        p = mul_add(p, s, a);
+    }
+    let q = mul_add(mul_add(mul_add(b6, s, b4), s, b2), s, b0);
+    _mm256_div_ps(_mm256_mul_ps(x, p), q)
+}
+
+/// [`num::sigmoid`], operation by operation.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sigmoid(x: __m256) -> __m256 {
+    let half = _mm256_set1_ps(0.5);
+    _mm256_add_ps(_mm256_mul_ps(half, tanh(_mm256_mul_ps(half, x))), half)
+}
+
+#[target_feature(enable = "avx2")]
+fn tanh_f32(z: &mut [Panel<f32>]) {
+    for z in z {
+        *z = bytemuck::cast(tanh(bytemuck::cast(*z)));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn sigmoid_f32(z: &mut [Panel<f32>]) {
+    for z in z {
+        *z = bytemuck::cast(sigmoid(bytemuck::cast(*z)));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    for ((c, h), &[i, f, g, o]) in c.iter_mut().zip(h).zip(z.as_chunks().0) {
+        let kept = _mm256_mul_ps(sigmoid(bytemuck::cast(f)), bytemuck::cast(*c));
+        let new = _mm256_mul_ps(sigmoid(bytemuck::cast(i)), tanh(bytemuck::cast(g)));
+        let cell = _mm256_add_ps(kept, new);
+        *h = bytemuck::cast(_mm256_mul_ps(sigmoid(bytemuck::cast(o)), tanh(cell)));
+        *c = bytemuck::cast(cell);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+    for ((next, &h), &[nx, r, z, nh]) in next.iter_mut().zip(h).zip(z.as_chunks().0) {
+        let recurrent = _mm256_mul_ps(sigmoid(bytemuck::cast(r)), bytemuck::cast(nh));
+        let n = tanh(_mm256_add_ps(bytemuck::cast(nx), recurrent));
+        let difference = _mm256_sub_ps(bytemuck::cast(h), n);
+        let kept = _mm256_mul_ps(sigmoid(bytemuck::cast(z)), difference);
+        *next = bytemuck::cast(_mm256_add_ps(n, kept));
+    }
+}

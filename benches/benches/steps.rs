@@ -1,0 +1,106 @@
+//! Whole steps of one recurrent layer, one step per call with the state carried: each cell, format and shape,
+//! on every table. The last table is what a model uses by itself.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kinglet::kernel::Kernels;
+use kinglet::{Model, Runner};
+use kinglet_benches::{CELLS, FORMATS, SHAPES, model, samples};
+use kinglet_trainer::file::AlignedBytes;
+use std::hint::black_box;
+use std::time::Duration;
+
+/// A stream that starts over after this many samples.
+const STEPS: usize = 64;
+
+/// What a step takes and gives, in the model's own numbers.
+enum Stream {
+    Float { x: Vec<f32>, y: Vec<f32> },
+    Integer { x: Vec<i16>, y: Vec<i16> },
+}
+
+impl Stream {
+    fn new(model: &Model<'_>) -> Self {
+        let x = samples(model.inputs(), STEPS);
+        if model.is_integer() {
+            let one = f32::from(model.input_frac()).exp2();
+            Stream::Integer {
+                x: x.iter().map(|x| (x * one).round() as i16).collect(),
+                y: vec![0; model.outputs()],
+            }
+        } else {
+            let y = vec![0.0; model.outputs()];
+            Stream::Float { x, y }
+        }
+    }
+
+    fn step(&mut self, net: &mut Runner<'_, '_>, number: usize) {
+        let inputs = net.model().inputs();
+        let sample = number % STEPS * inputs..(number % STEPS + 1) * inputs;
+        match self {
+            Stream::Float { x, y } => net.step_raw(&x[sample], y),
+            Stream::Integer { x, y } => net.step_q(&x[sample], y),
+        }
+    }
+
+    /// The last output as numbers that are equal only if its bits are.
+    fn output(&self) -> Vec<u32> {
+        match self {
+            Stream::Float { y, .. } => y.iter().map(|y| y.to_bits()).collect(),
+            Stream::Integer { y, .. } => y.iter().map(|&y| y as u16 as u32).collect(),
+        }
+    }
+}
+
+/// Output of each of the first steps, and the state after them.
+fn results(model: &Model<'_>, table: &'static Kernels) -> (Vec<Vec<u32>>, Vec<u8>) {
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let mut net = model.bind_bytes(&mut state).unwrap().with_kernels(table);
+    let mut stream = Stream::new(model);
+    let mut outputs = Vec::new();
+    for number in 0..2 * STEPS {
+        stream.step(&mut net, number);
+        outputs.push(stream.output());
+    }
+    (outputs, net.layer_state().to_vec())
+}
+
+fn steps(c: &mut Criterion) {
+    for (name, cell) in CELLS {
+        for format in FORMATS {
+            let mut group = c.benchmark_group(format!("{name}_{}", format.name()));
+            for shape in SHAPES {
+                let file = model(cell, shape, format);
+                let model = Model::from_bytes(&file).unwrap();
+                let want = results(&model, &Kernels::SCALAR);
+                assert!(want.0.iter().all(|y| y.iter().any(|&y| y != 0)));
+                let id = format!("{}x{}", shape.0, shape.1);
+                group.throughput(Throughput::Elements(model.macs() as u64));
+                for table in Kernels::available() {
+                    let equal = results(&model, table) == want;
+                    assert!(equal, "{} differs from scalar: {name} {id}", table.name());
+                    group.bench_function(BenchmarkId::new(table.name(), &id), |b| {
+                        let mut state = AlignedBytes::zeroed(model.state_len());
+                        let mut net = model.bind_bytes(&mut state).unwrap().with_kernels(table);
+                        let mut stream = Stream::new(&model);
+                        let mut number = 0;
+                        b.iter(|| {
+                            stream.step(black_box(&mut net), number);
+                            black_box(&stream);
+                            number += 1;
+                        });
+                    });
+                }
+            }
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500));
+    targets = steps
+}
+criterion_main!(benches);

@@ -1,0 +1,78 @@
+//! What the benchmarks share: the shapes, and models of them with random weights.
+
+use kinglet::format::Format;
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::net::Cell;
+use kinglet_trainer::package::{
+    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
+};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::train::init::{LayerPlan, Rng, network};
+
+/// (inputs, hidden) of every layer that is measured.
+pub const SHAPES: [(usize, usize); 8] = [
+    (1, 8),
+    (3, 16),
+    (7, 32),
+    (6, 64),
+    (16, 64),
+    (64, 128),
+    (64, 256),
+    (128, 512),
+];
+
+/// The cells, by the names of the criterion groups.
+pub const CELLS: [(&str, Cell); 3] = [
+    ("lstm", Cell::Lstm),
+    ("gru", Cell::GruResetAfter),
+    ("rnn", Cell::RnnTanh),
+];
+
+/// The number formats.
+pub const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::W8A16, Format::W8A8];
+
+/// A slow wave per input, within ±1.
+pub fn samples(inputs: usize, steps: usize) -> Vec<f32> {
+    let wave = |i: usize| ((i / inputs) as f32 * 0.37 + (i % inputs) as f32).sin();
+    (0..steps * inputs).map(wave).collect()
+}
+
+/// The file of one recurrent layer whose output is its state, calibrated on [`samples`].
+pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> AlignedBytes {
+    let mut rng = Rng::new(hidden as u64);
+    let net = network(inputs, &[LayerPlan::Recurrent(cell, hidden)], &mut rng);
+    let stream = Stream::Samples(samples(inputs, 64));
+    let ranges = Ranges::measure(&net, [&stream]);
+    let package = Package {
+        name: "bench".to_owned(),
+        net,
+        input: Input::Features((0..inputs).map(feature).collect()),
+        output: Output::Values((0..hidden).map(target).collect()),
+        shape: Shape::EveryStep,
+    };
+    let tests = TestInputs::from_stream(&stream, inputs);
+    export(&package, format, Some(&ranges), &tests)
+        .expect("every shape here can be exported")
+        .bytes
+}
+
+fn feature(number: usize) -> Feature {
+    Feature {
+        name: format!("x{number}"),
+        unit: String::new(),
+        transform: Transform::None,
+        offset: 0.0,
+        scale: 1.0,
+    }
+}
+
+fn target(number: usize) -> Target {
+    Target {
+        name: format!("h{number}"),
+        unit: String::new(),
+        scale: 1.0,
+        offset: 0.0,
+        restore: Restore::None,
+        feeds: None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Prints what criterion measured last as tables of nanoseconds: `cargo run -p kinglet-benches`.
+
+use kinglet_benches::{CELLS, FORMATS, SHAPES};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// Nanoseconds per call in the best of criterion's samples, which neighbours on the machine disturb least;
+/// a dash where there are none.
+fn best(folder: &Path, group: &str, table: &str, id: &str) -> String {
+    let file = folder
+        .join(group)
+        .join(table)
+        .join(id)
+        .join("new/sample.json");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let sample: Sample = serde_json::from_str(&text).unwrap_or_default();
+    let calls = sample.times.iter().zip(&sample.iters);
+    match calls.map(|(ns, calls)| ns / calls).min_by(f64::total_cmp) {
+        Some(ns) if ns < 99.5 => format!("{ns:.1}"),
+        Some(ns) => format!("{ns:.0}"),
+        None => "–".to_owned(),
+    }
+}
+
+/// Calls and nanoseconds of each sample.
+#[derive(Default, serde::Deserialize)]
+struct Sample {
+    iters: Vec<f64>,
+    times: Vec<f64>,
+}
+
+fn print(folder: &Path, group: &str, ids: &[String]) {
+    for table in ["scalar", "wide"] {
+        let row: Vec<String> = ids
+            .iter()
+            .map(|id| best(folder, group, table, id))
+            .collect();
+        if row.iter().any(|cell| cell != "–") {
+            println!("| {group} {table} | {} |", row.join(" | "));
+        }
+    }
+}
+
+fn head(first: &str, ids: &[String]) {
+    println!("\n| {first} | {} |", ids.join(" | "));
+    println!("|---|{}", "---|".repeat(ids.len()));
+}
+
+fn main() {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let folder = target.join("criterion");
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = cpu.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split(": ").nth(1))
+            .unwrap_or("?")
+            .to_owned()
+    };
+    println!(
+        "{}, family {} model {}",
+        field("model name"),
+        field("cpu family"),
+        field("model\t")
+    );
+    if let Ok(rustc) = Command::new("rustc").arg("-V").output() {
+        print!("{}", String::from_utf8_lossy(&rustc.stdout));
+    }
+    let shapes = SHAPES.map(|(inputs, hidden)| format!("{inputs}x{hidden}"));
+    head("ns per step", &shapes);
+    for (cell, _) in CELLS {
+        for format in FORMATS {
+            print(&folder, &format!("{cell}_{}", format.name()), &shapes);
+        }
+    }
+    let mut sizes = SHAPES.map(|(_, hidden)| hidden.to_string()).to_vec();
+    sizes.dedup();
+    head("ns per call, units", &sizes);
+    for primitive in [
+        "gemv_f32",
+        "gemv_f16",
+        "gemv_a8",
+        "gemv_a16",
+        "requant",
+        "tanh_q",
+        "sigmoid_q",
+        "lstm_q",
+        "gru_q",
+        "tanh_f32",
+        "sigmoid_f32",
+        "lstm_f32",
+        "gru_f32",
+    ] {
+        print(&folder, primitive, &sizes);
+    }
+}

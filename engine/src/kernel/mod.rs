@@ -107,6 +107,9 @@ fn check_gemv(sums: usize, weights: usize, inputs: usize, panels: Panels) {
     );
 }
 
+/// A table, and whether this CPU runs it.
+struct Candidate(Kernels, fn() -> bool);
+
 /// All lengths are in panels or elements of the slices given.
 impl Kernels {
     /// The definition of every primitive, in plain Rust.
@@ -121,29 +124,28 @@ impl Kernels {
     ))]
     pub const WIDE: Kernels = wide::WIDE;
 
-    /// Every table of this build with the test of whether the CPU runs it: the scalar one first, then
-    /// each faster than those before it.
-    const TABLES: &'static [(Kernels, fn() -> bool)] = &[
-        (scalar::SCALAR, || true),
+    /// Every table of this build: the scalar one first, then each faster than those before it.
+    const TABLES: &'static [Candidate] = &[
+        Candidate(scalar::SCALAR, || true),
         #[cfg(any(
             target_arch = "x86_64",
             target_arch = "x86",
             target_arch = "aarch64",
             all(target_arch = "wasm32", target_feature = "simd128")
         ))]
-        (wide::WIDE, || true),
+        Candidate(wide::WIDE, || true),
         #[cfg(target_arch = "x86_64")]
-        (x86::AVX2, x86::has_avx2),
+        Candidate(x86::AVX2, x86::has_avx2),
         #[cfg(target_arch = "x86_64")]
-        (x86::AVX512VNNI, x86::has_avx512vnni),
+        Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
     ];
 
     /// Every table this CPU can run, the scalar one first, the fastest last.
     pub fn available() -> impl DoubleEndedIterator<Item = &'static Kernels> {
         Kernels::TABLES
             .iter()
-            .filter(|(_, runs)| runs())
-            .map(|(table, _)| table)
+            .filter(|Candidate(_, runs)| runs())
+            .map(|Candidate(table, _)| table)
     }
 
     /// The fastest table this CPU can run. CPU features are looked up under feature `std`; without it

@@ -1,4 +1,5 @@
-//! Trains a task file over several seeds and prints the float metrics, for choosing configurations.
+//! Trains a task file over several seeds and prints the metrics, in float and of the engine in every
+//! format: for choosing configurations, and for what a format costs.
 //!
 //! `cargo run --release -p kinglet-trainer --example fit -- trainer/tasks/ett.toml 1 2 3`
 //!
@@ -8,8 +9,13 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use kinglet::Model;
+use kinglet::format::Format;
 use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::package::{Input, Output};
+use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
 use kinglet_trainer::train::{FloatPredictor, LastValue, Options, evaluate, fit, generate};
 
@@ -54,7 +60,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             let text: String = answer.iter().map(|&t| tokens[t].as_str()).collect();
             println!("  generates {text:?}");
         }
-        tests.push(test.headline().1);
+        let float = test.headline().1;
+        tests.push(float);
+        let streams = Stream::of_dataset(&data);
+        let ranges = Ranges::measure(&fitted.package.net, &streams);
+        let steps = TestInputs::from_stream(&streams[0], data.inputs());
+        for format in [Format::F32, Format::F16, Format::W8A16, Format::W8A8] {
+            let file = export(&fitted.package, format, Some(&ranges), &steps)?;
+            let model = Model::from_bytes(&file.bytes)?;
+            let test = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
+            let change = 100.0 * (test.headline().1 / float - 1.0);
+            println!("  {:6} {test} ({change:+.2} %)", format.name());
+        }
     }
     tests.sort_by(f64::total_cmp);
     println!("test median {:.4}", tests[tests.len() / 2]);

@@ -1,0 +1,129 @@
+//! The task files on real data: at least as good as a small PyTorch network, and quantized hardly worse.
+//!
+//! The data sets lie beside the repository (`../shared/data`), not in it, so these tests run only when asked
+//! for: `cargo test --release -p kinglet-trainer --test real_data -- --ignored`.
+
+use kinglet::Model;
+use kinglet::format::Format;
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{TestInputs, export};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::task::Task;
+use kinglet_trainer::train::{Fitted, Options, Predictor, evaluate, fit, generate};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
+const FORMATS: [Format; 3] = [Format::F32, Format::W8A16, Format::W8A8];
+
+fn load(name: &str) -> (Task, Dataset) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tasks")
+        .join(name)
+        .with_extension("toml");
+    let task = Task::load(&path).unwrap();
+    let data = Dataset::load(&task).unwrap_or_else(|e| panic!("{e}"));
+    (task, data)
+}
+
+fn train(task: &mut Task, data: &Dataset, seed: u64) -> Fitted {
+    task.train.seed = seed;
+    fit(task, data, &Options::default(), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
+}
+
+/// Runs `check` with the engine in every format.
+fn in_every_format(
+    fitted: &Fitted,
+    data: &Dataset,
+    mut check: impl FnMut(Format, &mut dyn Predictor),
+) {
+    let streams = Stream::of_dataset(data);
+    let ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = TestInputs::from_stream(&streams[0], data.inputs());
+    for format in FORMATS {
+        let file = export(&fitted.package, format, Some(&ranges), &tests).unwrap();
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        check(format, &mut EnginePredictor::new(&model));
+    }
+}
+
+/// Medians over the seeds of the headline metric on the test part, per format.
+fn medians(name: &str) -> [f64; 3] {
+    let (mut task, data) = load(name);
+    let mut found = [const { Vec::new() }; 3];
+    for seed in SEEDS {
+        let fitted = train(&mut task, &data, seed);
+        let mut place = found.iter_mut();
+        in_every_format(&fitted, &data, |_, engine| {
+            place
+                .next()
+                .unwrap()
+                .push(evaluate(&data, Part::Test, engine).headline().1);
+        });
+    }
+    println!("{name}: {found:.4?}");
+    found.map(|mut metrics| {
+        metrics.sort_by(f64::total_cmp);
+        metrics[metrics.len() / 2]
+    })
+}
+
+/// RMSE: what PyTorch reached, and what the integer formats may add.
+fn check_rmse(name: &str, pytorch: f64) {
+    let [float, a16, a8] = medians(name);
+    assert!(float <= pytorch, "{name}: f32 {float}, PyTorch {pytorch}");
+    assert!(a16 <= 1.005 * float, "{name}: w8a16 {a16}, f32 {float}");
+    assert!(a8 <= 1.02 * float, "{name}: w8a8 {a8}, f32 {float}");
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn stock_by_log_return_is_as_good_as_pytorch() {
+    check_rmse("stock", 7.40);
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn stock_by_price_is_as_good_as_pytorch_in_every_format() {
+    // The prices of the test part lie outside the training range, where rounded weights extrapolate with
+    // a slightly different slope: integers cost 2 to 5 % here, and stay far below the bar all the same.
+    for (format, rmse) in FORMATS.iter().zip(medians("stock-direct")) {
+        assert!(rmse <= 9.35, "{}: {rmse}", format.name());
+    }
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn ett_is_as_good_as_pytorch() {
+    check_rmse("ett", 0.5925);
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn ecg_is_as_good_as_pytorch() {
+    let [float, a16, a8] = medians("ecg5000");
+    assert!(float >= 0.908, "f32 {float}");
+    assert!(a16 >= 0.995 * float, "w8a16 {a16}, f32 {float}");
+    assert!(a8 >= 0.98 * float, "w8a8 {a8}, f32 {float}");
+}
+
+#[test]
+fn hello_is_spelt_in_every_format() {
+    let (mut task, data) = load("hello");
+    for seed in [1, 2, 3] {
+        let fitted = train(&mut task, &data, seed);
+        let kinglet_trainer::package::Input::Tokens(tokens) = data.input() else {
+            panic!()
+        };
+        let first = tokens.iter().position(|t| t == "h").unwrap();
+        in_every_format(&fitted, &data, |format, engine| {
+            let answer = generate(engine, tokens.len(), &[first], 4);
+            let text: String = answer.iter().map(|&t| tokens[t].as_str()).collect();
+            assert_eq!(text, "hello", "{} seed {seed}", format.name());
+        });
+    }
+}

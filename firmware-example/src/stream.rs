@@ -12,7 +12,13 @@ use kinglet::format::FeatureTransform;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Digest, LoadError, Model, State, TestFailure};
 
-include!(concat!(env!("OUT_DIR"), "/samples.rs"));
+/// `INPUTS`, `OUTPUTS` and `SAMPLES`, from the files in `model/`.
+#[allow(clippy::approx_constant, reason = "measurements may look like 2.718")]
+mod samples {
+    include!(concat!(env!("OUT_DIR"), "/samples.rs"));
+}
+
+pub use samples::{INPUTS, OUTPUTS, SAMPLES};
 
 /// The model file, aligned.
 pub static MODEL: &[u8] = kinglet::include_model!("../model/pump.kgl");

@@ -13,7 +13,7 @@ const TICK: u64 = match u64::from_str_radix(env!("TICK_PS"), 10) {
     Ok(tick) => tick,
     Err(_) => panic!("TICK_PS is a number"),
 };
-/// Picoseconds of an instruction.
+/// Picoseconds of an instruction. At two ticks or more it is counted exactly.
 const INSTRUCTION: u64 = 128_000;
 const MAX_TICKS: u32 = 0x00ff_ffff;
 

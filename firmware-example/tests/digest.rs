@@ -26,7 +26,8 @@ fn run(kernels: &'static Kernels) -> (Report, String) {
 #[test]
 fn every_table_gives_one_digest() {
     let scalar = run(&Kernels::SCALAR);
-    assert!(Kernels::available().len() > 1 || cfg!(not(target_arch = "x86_64")));
+    let wide = Kernels::available().any(|kernels| kernels.name() == "wide");
+    assert!(wide || cfg!(not(target_arch = "x86_64")));
     for kernels in Kernels::available() {
         let (report, text) = run(kernels);
         assert_eq!(report.digest, scalar.0.digest, "{}\n{text}", kernels.name());

@@ -190,6 +190,29 @@ impl Layer {
             | Layer::Dense { format, .. } => format,
         }
     }
+
+    /// Multiplications of weights in one step.
+    pub const fn macs(&self) -> usize {
+        match *self {
+            Layer::Embedding { .. } => 0,
+            Layer::Recurrent {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => {
+                let gates = match cell {
+                    Cell::RnnTanh | Cell::RnnRelu => 1,
+                    Cell::Lstm => 4,
+                    Cell::GruResetAfter | Cell::GruResetBefore => 3,
+                };
+                gates * hidden as usize * (inputs as usize + hidden as usize)
+            }
+            Layer::Dense {
+                inputs, outputs, ..
+            } => inputs as usize * outputs as usize,
+        }
+    }
 }
 
 /// Which recurrence a layer computes.

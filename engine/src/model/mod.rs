@@ -14,8 +14,8 @@ pub use state::{BindError, State, StateError, TestFailure};
 use crate::cell::{Dense, Embedding, Gru, Lstm, Rnn};
 use crate::digest::Digest;
 use crate::format::{
-    ALIGN, Cell, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, PREAMBLE_LEN,
-    Preamble, Target, file_crc,
+    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, PREAMBLE_LEN, Preamble,
+    Target, file_crc,
 };
 use crate::kernel::{Kernels, LANES};
 use crate::num::quantize;
@@ -275,26 +275,7 @@ impl<'a> Model<'a> {
 
     /// Multiplications of weights in one step.
     pub fn macs(&self) -> usize {
-        let macs = self.header.layers.iter().map(|layer| match *layer {
-            Layer::Embedding { .. } => 0,
-            Layer::Recurrent {
-                cell,
-                inputs,
-                hidden,
-                ..
-            } => {
-                let gates = match cell {
-                    Cell::RnnTanh | Cell::RnnRelu => 1,
-                    Cell::Lstm => 4,
-                    Cell::GruResetAfter | Cell::GruResetBefore => 3,
-                };
-                gates * hidden as usize * (inputs as usize + hidden as usize)
-            }
-            Layer::Dense {
-                inputs, outputs, ..
-            } => inputs as usize * outputs as usize,
-        });
-        macs.sum()
+        self.header.layers.iter().map(Layer::macs).sum()
     }
 
     /// The number of a token.

@@ -4,6 +4,7 @@
 pub mod data;
 pub mod demo;
 pub mod engine;
+pub mod escape;
 pub mod file;
 pub mod import;
 pub mod net;

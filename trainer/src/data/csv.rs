@@ -263,7 +263,7 @@ impl Columns {
                             remedy: if missing == Missing::Hold {
                                 "no earlier row has one to hold, so skip the first rows (csv.skip)"
                             } else {
-                                "fill it in, or set missing = \"hold\" to repeat the row before"
+                                "fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before"
                             },
                         });
                     }

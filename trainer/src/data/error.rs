@@ -8,7 +8,7 @@ use std::io;
 pub enum DataError {
     /// The file cannot be opened or read.
     #[error(
-        "{file}: cannot read the data file: {source}; check the path (it is relative to the task file)"
+        "{file}: cannot read the data file: {source}; check the path (in a task file it starts from that file's folder)"
     )]
     Read {
         /// Which file.
@@ -56,7 +56,7 @@ pub enum DataError {
     },
     /// Text where a number belongs.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is not a finite number; repair the field, or leave it empty and set missing = \"hold\""
+        "{file}:{line}: column {column:?}: {text:?} is not a finite number; repair the field, or leave it empty and set missing = \"hold\" (--missing hold)"
     )]
     NotANumber {
         /// Which file.

@@ -2,9 +2,11 @@
 
 mod bytes;
 mod layout;
+mod parts;
 mod read;
 mod write;
 
 pub use bytes::AlignedBytes;
+pub use parts::{LayerPart, Parts, parts};
 pub use read::package;
 pub use write::{Exported, TestInputs, export, save};

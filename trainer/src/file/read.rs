@@ -222,7 +222,7 @@ fn target(name: String, unit: String, t: &engine::Target) -> Target {
     }
 }
 
-fn cell_of(cell: engine::Cell) -> net::Cell {
+pub(super) fn cell_of(cell: engine::Cell) -> net::Cell {
     match cell {
         engine::Cell::RnnTanh => net::Cell::RnnTanh,
         engine::Cell::RnnRelu => net::Cell::RnnRelu,

@@ -23,6 +23,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::escape::unescape;
 use crate::net::{Activation, Dense, Embedding, Layer, Network};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use modules::{Matrix, Module, Weights};
@@ -312,22 +313,4 @@ fn token_names(vocab: usize, options: &ImportOptions) -> Result<Vec<String>> {
         names.len()
     );
     Ok(names)
-}
-
-fn unescape(raw: &str) -> Option<String> {
-    let mut name = String::new();
-    let mut chars = raw.chars();
-    while let Some(c) = chars.next() {
-        name.push(match c {
-            '\\' => match chars.next()? {
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                '\\' => '\\',
-                _ => return None,
-            },
-            c => c,
-        });
-    }
-    Some(name)
 }

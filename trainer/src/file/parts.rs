@@ -1,0 +1,166 @@
+//! Where the bytes of a model file go, and the scales inside.
+
+use super::layout::{Sum, stages};
+use super::read::cell_of;
+use crate::quant::input_frac;
+use kinglet::Model;
+use kinglet::format::{self as engine, ALIGN, Format, Layer, LoadError, Tensors, pad};
+use kinglet::kernel::{BLOCK, LANES};
+
+/// Bytes of a model file by purpose. They sum up to the file's length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// Preamble, header, names.
+    pub head: usize,
+    /// Offsets and scales of inputs and outputs.
+    pub normalisation: usize,
+    /// In the order of the header.
+    pub layers: Vec<LayerPart>,
+    /// Steps with known results.
+    pub tests: usize,
+}
+
+/// A layer's share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerPart {
+    /// Weights, biases and multipliers, with padding.
+    pub bytes: usize,
+    /// Numbers of the network, without padding: weights, and one bias per sum.
+    pub parameters: usize,
+    /// Smallest and largest scale of an int8 row: what one step of a weight stands for.
+    pub weight_scale: Option<(f32, f32)>,
+}
+
+/// Walks over the tensors of a model file.
+///
+/// # Errors
+/// If the bytes are no model.
+pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
+    let model = Model::from_bytes(bytes)?;
+    let (header, head) = (model.header(), model.preamble().payload_offset);
+    let mut walk = Walk {
+        tensors: Tensors::new(&bytes[head..]),
+        taken: 0,
+        multipliers: Vec::new(),
+    };
+    if let engine::Input::Features { count, .. } = header.input {
+        walk.take::<engine::Feature>(count as usize)?;
+    }
+    if let engine::Output::Values { count, .. } = header.output {
+        walk.take::<engine::Target>(count as usize)?;
+    }
+    let normalisation = walk.taken;
+    let mut layers = Vec::new();
+    for layer in &header.layers {
+        let before = walk.taken;
+        let (parameters, exponent) = walk.layer(layer)?;
+        let multipliers = std::mem::take(&mut walk.multipliers);
+        let scales = multipliers.iter().filter(|m| **m > 0);
+        let scales = scales.map(|&m| (f64::from(m) * 2f64.powi(exponent)) as f32);
+        layers.push(LayerPart {
+            bytes: walk.taken - before,
+            parameters,
+            weight_scale: scales
+                .map(|s| (s, s))
+                .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
+        });
+    }
+    Ok(Parts {
+        head,
+        normalisation,
+        layers,
+        tests: bytes.len() - head - walk.taken,
+    })
+}
+
+struct Walk<'a> {
+    tensors: Tensors<'a>,
+    taken: usize,
+    /// Of the rows of the current layer.
+    multipliers: Vec<i32>,
+}
+
+impl<'a> Walk<'a> {
+    fn take<T: bytemuck::AnyBitPattern>(&mut self, len: usize) -> Result<&'a [T], LoadError> {
+        self.taken += pad(len * size_of::<T>(), ALIGN);
+        self.tensors.take(len)
+    }
+
+    fn weights(&mut self, format: Format, len: usize) -> Result<(), LoadError> {
+        match format {
+            Format::F32 => drop(self.take::<f32>(len)?),
+            Format::F16 => drop(self.take::<u16>(len)?),
+            Format::W8A8 | Format::W8A16 => drop(self.take::<i8>(len)?),
+        }
+        Ok(())
+    }
+
+    /// Biases, and the multipliers of integer rows.
+    fn rows(&mut self, format: Format, len: usize) -> Result<(), LoadError> {
+        self.take::<i32>(len)?;
+        if format.is_integer() {
+            let multipliers = self.take::<i32>(len)?;
+            self.multipliers.extend_from_slice(multipliers);
+        }
+        Ok(())
+    }
+
+    /// Numbers of a layer, and the power of two that makes scales of its multipliers.
+    fn layer(&mut self, layer: &Layer) -> Result<(usize, i32), LoadError> {
+        let format = layer.format();
+        let columns = |n: usize| {
+            if format.is_integer() {
+                pad(n, BLOCK)
+            } else {
+                n
+            }
+        };
+        Ok(match *layer {
+            Layer::Embedding { vocab, dim, .. } => {
+                let (vocab, dim) = (vocab as usize, dim as usize);
+                let len = (vocab + 1) * columns(dim);
+                if format == Format::W8A16 {
+                    self.take::<i16>(len)?;
+                } else {
+                    self.weights(format, len)?;
+                }
+                (vocab * dim, 0)
+            }
+            Layer::Recurrent {
+                cell,
+                inputs,
+                hidden,
+                requant_shift,
+                ..
+            } => {
+                let (inputs, hidden) = (inputs as usize, hidden as usize);
+                let padded = pad(hidden, LANES);
+                let mut parameters = 0;
+                for sums in stages(cell_of(cell)) {
+                    let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
+                    let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
+                    self.weights(format, padded * x * columns(inputs))?;
+                    self.weights(format, padded * h * columns(hidden))?;
+                    self.rows(format, padded * sums.len())?;
+                    parameters += hidden * (x * inputs + h * hidden + sums.len());
+                }
+                let frac = input_frac(format);
+                (parameters, frac - 12 - 32 + i32::from(requant_shift))
+            }
+            Layer::Dense {
+                inputs,
+                outputs,
+                requant_shift,
+                frac,
+                ..
+            } => {
+                let (inputs, outputs) = (inputs as usize, outputs as usize);
+                let padded = pad(outputs, LANES);
+                self.weights(format, padded * columns(inputs))?;
+                self.rows(format, padded)?;
+                let exponent = 12 - i32::from(frac) - 32 + i32::from(requant_shift);
+                ((inputs + 1) * outputs, exponent)
+            }
+        })
+    }
+}

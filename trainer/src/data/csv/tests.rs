@@ -60,7 +60,7 @@ fn a_gap_is_an_error_or_holds_the_row_before() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "pump.csv:3: column \"a\": a number is missing (NA); fill it in, or set missing = \"hold\" to repeat the row before"
+        "pump.csv:3: column \"a\": a number is missing (NA); fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before"
     );
     let held = table(text, &hold()).unwrap().columns_named(&["a"]).unwrap();
     assert_eq!(held, [1.0, 1.0, 1.0]);

@@ -1,0 +1,152 @@
+//! Calibration: what a network is given and what it answers over real data, in float and quantized.
+
+use super::samples::{CsvOptions, Sample, Samples};
+use anyhow::{Result, bail};
+use kinglet::Model;
+use kinglet::format::{Format, Shape};
+use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export};
+use kinglet_trainer::package::Package;
+use kinglet_trainer::quant::{Ranges, Stream};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Steps to calibrate with at the most; beyond that, windows are taken evenly from all of the data.
+const STEPS: usize = 500_000;
+
+/// The network's inputs over the rows of a CSV file, normalised by the engine. The state starts anew where
+/// it does in use: for every exact window, else once.
+pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Vec<Stream>> {
+    let mut samples = Samples::open(path, float, options, false)?;
+    let (mut raw, mut tokens) = (Vec::new(), Vec::new());
+    while let Some(sample) = samples.next()? {
+        match sample {
+            Sample::Features(x) => raw.extend_from_slice(x),
+            Sample::Token(token) => tokens.push(token),
+        }
+    }
+    let width = float.inputs();
+    let rows = tokens.len().max(raw.len() / width);
+    if rows == 0 {
+        bail!("{}: no rows; expected at least one sample", path.display());
+    }
+    let (length, hop) = match float.header().shape {
+        Shape::Window {
+            window,
+            hop,
+            exact: true,
+        } => (window as usize, hop as usize),
+        _ => (rows, rows),
+    };
+    if rows < length {
+        bail!(
+            "{}: {rows} rows are fewer than one window of {length}; bring more data",
+            path.display()
+        );
+    }
+    let windows = (rows - length) / hop + 1;
+    let every = windows.div_ceil((STEPS / length).max(1)) * hop;
+    let mut state = AlignedBytes::zeroed(float.state_len());
+    let mut runner = float.bind_bytes(&mut state)?;
+    let starts = (0..=rows - length).step_by(every);
+    Ok(starts
+        .map(|start| {
+            if !tokens.is_empty() {
+                return Stream::Tokens(tokens[start..start + length].to_vec());
+            }
+            runner.reset();
+            let mut normalised = Vec::with_capacity(length * width);
+            for sample in raw[start * width..(start + length) * width].chunks_exact(width) {
+                runner.normalise(sample, |x| normalised.push(x));
+            }
+            Stream::Samples(normalised)
+        })
+        .collect())
+}
+
+/// Exports a package, calibrated if there are streams.
+pub fn calibrated(package: &Package, format: Format, streams: &[Stream]) -> Result<Exported> {
+    let ranges = Ranges::measure(&package.net, streams);
+    let tests = match streams.first() {
+        Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
+        None => TestInputs::synthetic(package),
+    };
+    let ranges = (!streams.is_empty()).then_some(&ranges);
+    export(package, format, ranges, &tests)
+}
+
+/// The network's outputs where they count: all, or the last of every window.
+fn outputs(model: &Model<'_>, streams: &[Stream]) -> Result<Vec<f32>> {
+    let exact = matches!(model.header().shape, Shape::Window { exact: true, .. });
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model.bind_bytes(&mut state)?;
+    let mut y = vec![0.0; model.outputs()];
+    let mut all = Vec::new();
+    for stream in streams {
+        runner.reset();
+        let steps = match stream {
+            Stream::Samples(x) => x.len() / model.inputs(),
+            Stream::Tokens(tokens) => tokens.len(),
+        };
+        for step in 0..steps {
+            match stream {
+                Stream::Samples(x) => {
+                    runner.step_raw(&x[step * model.inputs()..][..model.inputs()], &mut y);
+                }
+                Stream::Tokens(tokens) => runner.step_token(tokens[step], &mut y),
+            }
+            if !exact || step + 1 == steps {
+                all.extend_from_slice(&y);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Prints sizes before and after, and how far the outputs of the network moved over the calibration data.
+pub fn compare(
+    before: &Model<'_>,
+    sizes: [usize; 2],
+    after: &Model<'_>,
+    streams: &[Stream],
+) -> Result<()> {
+    let (a, b) = (outputs(before, streams)?, outputs(after, streams)?);
+    let count = a.len() as f64;
+    let mean = a.iter().map(|&y| f64::from(y)).sum::<f64>() / count;
+    let (mut spread, mut squares, mut max) = (0.0, 0.0, 0f64);
+    for (&a, &b) in a.iter().zip(&b) {
+        let difference = f64::from(b) - f64::from(a);
+        spread += (f64::from(a) - mean).powi(2);
+        squares += difference * difference;
+        max = max.max(difference.abs());
+    }
+    let (spread, rms) = ((spread / count).sqrt(), (squares / count).sqrt());
+    let names = [before.format().name(), after.format().name()];
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "format  file bytes  state bytes  difference from {} over {} outputs",
+        names[0],
+        a.len()
+    )?;
+    for (k, model) in [before, after].into_iter().enumerate() {
+        let (name, size, state) = (names[k], sizes[k], model.state_len());
+        write!(out, "{name:<6}  {size:>10}  {state:>11}  ")?;
+        if k == 0 {
+            writeln!(
+                out,
+                "the outputs spread by {spread:.6} (standard deviation)"
+            )?;
+        } else {
+            let share = if spread > 0.0 {
+                rms / spread * 100.0
+            } else {
+                0.0
+            };
+            writeln!(
+                out,
+                "RMS {rms:.6} ({share:.2} % of the spread), max {max:.6}"
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `kinglet import`.
+
+use super::samples::CsvOptions;
+use super::{Precision, calibrate, say, say_notes, usage, writable};
+use anyhow::Result;
+use kinglet::Model;
+use kinglet::format::Format;
+use kinglet_trainer::file::save;
+use kinglet_trainer::import::{ImportOptions, safetensors};
+use std::path::PathBuf;
+
+/// Make a model file from a PyTorch state dict saved as safetensors
+#[derive(clap::Args)]
+#[command(after_help = "\
+Saving a state dict in Python:
+  safetensors.torch.save_file(model.state_dict(), \"lstm.safetensors\")
+
+Examples:
+  kinglet import lstm.safetensors --out lstm.kgl
+  kinglet import rnn.safetensors --nonlinearity tanh --out rnn.kgl
+  kinglet import gru.safetensors --precision w8a8 --calibrate train.csv --out gru.kgl
+  kinglet import chars.safetensors --tokens alphabet.txt --predicts next-token --out chars.kgl
+
+The inputs of the model are called x0, x1, ... and enter as they are; so does the calibration data.")]
+pub struct Args {
+    /// State dict: nn.Embedding, then nn.RNN, nn.LSTM or nn.GRU, then nn.Linear, under any prefixes
+    #[arg(value_name = "STATE.safetensors")]
+    state: PathBuf,
+
+    /// Where the model goes
+    #[arg(long, value_name = "MODEL.kgl")]
+    out: PathBuf,
+
+    /// Number format of the model
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: Precision,
+
+    /// Samples as the network saw them in training, from which the integer formats take their ranges:
+    /// columns x0, x1, ... or all by position; for an embedding a column `token`
+    #[arg(long, value_name = "DATA.csv")]
+    calibrate: Option<PathBuf>,
+
+    #[command(flatten)]
+    options: ImportOptions,
+
+    #[command(flatten)]
+    csv: CsvOptions,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if args.calibrate.is_none() && !args.csv.columns.is_empty() {
+        return Err(usage(
+            "--columns says how to read --calibrate, which is missing",
+        ));
+    }
+    writable(&args.out)?;
+    let package = safetensors(&args.state, &args.options)?;
+    let float = calibrate::calibrated(&package, Format::F32, &[])?;
+    let model = Model::from_bytes(&float.bytes)?;
+    let streams = match &args.calibrate {
+        Some(path) => calibrate::streams(path, &model, &args.csv)?,
+        None => Vec::new(),
+    };
+    let exported = calibrate::calibrated(&package, args.precision.format(), &streams)?;
+    say_notes(&exported.notes);
+    if args.precision.format().is_integer() && streams.is_empty() {
+        say("note: give --calibrate DATA.csv for better accuracy");
+    }
+    if args.precision != Precision::F32 && !streams.is_empty() {
+        let sizes = [float.bytes.len(), exported.bytes.len()];
+        calibrate::compare(
+            &model,
+            sizes,
+            &Model::from_bytes(&exported.bytes)?,
+            &streams,
+        )?;
+    }
+    save(&args.out, &exported.bytes)?;
+    say(&format!(
+        "{}: {} bytes, {}",
+        args.out.display(),
+        exported.bytes.len(),
+        args.precision.format().name()
+    ));
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! `kinglet inspect`.
+
+use super::model_file::{ModelFile, input_names, output_names};
+use anyhow::Result;
+use kinglet::Model;
+use kinglet::format::{
+    Cell, FeatureTransform, Input, Layer, Layout, Output, Shape, TargetRestore, VERSION,
+};
+use kinglet_trainer::escape::escape;
+use kinglet_trainer::file::{LayerPart, Parts, parts};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Show what is in a model file: layers, sizes, formats, scales, normalisation
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet inspect pump.kgl
+  kinglet inspect pump.kgl --json | jq .ram_bytes")]
+pub struct Args {
+    #[arg(value_name = "MODEL.kgl")]
+    model: PathBuf,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let file = ModelFile::read(&args.model)?;
+    let model = file.model()?;
+    let parts = parts(&file.bytes)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &json(&file, &model, &parts))
+            .map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    out.write_all(text(&file, &model, &parts).as_bytes())?;
+    Ok(())
+}
+
+fn cell_name(cell: Cell) -> &'static str {
+    match cell {
+        Cell::RnnTanh => "rnn tanh",
+        Cell::RnnRelu => "rnn relu",
+        Cell::Lstm => "lstm",
+        Cell::GruResetAfter => "gru reset after",
+        Cell::GruResetBefore => "gru reset before",
+    }
+}
+
+/// Kind and widths of a layer.
+fn kind(layer: &Layer) -> (String, u16, u16) {
+    match *layer {
+        Layer::Embedding { vocab, dim, .. } => ("embedding".into(), vocab, dim),
+        Layer::Recurrent {
+            cell,
+            inputs,
+            hidden,
+            ..
+        } => (cell_name(cell).into(), inputs, hidden),
+        Layer::Dense {
+            inputs,
+            outputs,
+            activation,
+            ..
+        } => {
+            let activation = format!("{activation:?}").to_lowercase();
+            (format!("dense {activation}"), inputs, outputs)
+        }
+    }
+}
+
+fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Portable => "portable",
+    }
+}
+
+fn feature_transform(tag: u32) -> &'static str {
+    const NAMES: [(FeatureTransform, &str); 4] = [
+        (FeatureTransform::None, "none"),
+        (FeatureTransform::Log, "log"),
+        (FeatureTransform::Difference, "difference"),
+        (FeatureTransform::LogRatio, "log-ratio"),
+    ];
+    let named = NAMES.iter().find(|(t, _)| *t as u32 == tag);
+    named.map_or("unknown", |n| n.1)
+}
+
+fn target_restore(tag: u32) -> &'static str {
+    const NAMES: [(TargetRestore, &str); 4] = [
+        (TargetRestore::None, "none"),
+        (TargetRestore::Exp, "exp"),
+        (TargetRestore::AddTo, "add-to"),
+        (TargetRestore::TimesExp, "times-exp"),
+    ];
+    let named = NAMES.iter().find(|(t, _)| *t as u32 == tag);
+    named.map_or("unknown", |n| n.1)
+}
+
+fn looks_elsewhere(name: &str) -> bool {
+    matches!(name, "difference" | "log-ratio" | "add-to" | "times-exp")
+}
+
+fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
+    let (header, preamble) = (model.header(), model.preamble());
+    let inputs = input_names(model);
+    let input =
+        match header.input {
+            Input::Features { .. } => {
+                let features = inputs.iter().zip(model.features()).map(|((name, unit), f)| {
+                let transform = feature_transform(f.transform);
+                let column = looks_elsewhere(transform).then(|| inputs[f.column as usize].0);
+                json!({ "name": name, "unit": unit, "transform": transform, "column": column,
+                        "offset": f.offset, "scale": f.scale })
+            });
+                json!({ "features": features.collect::<Vec<_>>() })
+            }
+            Input::Tokens { .. } => {
+                json!({ "tokens": inputs.iter().map(|n| n.0).collect::<Vec<_>>() })
+            }
+        };
+    let outputs = output_names(model);
+    let output = match header.output {
+        Output::Values { .. } => {
+            let targets = outputs
+                .iter()
+                .zip(model.targets())
+                .map(|((name, unit), t)| {
+                    let restore = target_restore(t.restore);
+                    let column = looks_elsewhere(restore).then(|| inputs[t.column as usize].0);
+                    let feeds = inputs.get(t.feeds as usize).map(|n| n.0);
+                    json!({ "name": name, "unit": unit, "restore": restore, "column": column,
+                        "scale": t.scale, "offset": t.offset, "feeds": feeds })
+                });
+            json!({ "values": targets.collect::<Vec<_>>() })
+        }
+        Output::Classes { .. } => {
+            json!({ "classes": outputs.iter().map(|n| n.0).collect::<Vec<_>>() })
+        }
+        Output::NextToken { .. } => json!("next-token"),
+    };
+    let layers = header
+        .layers
+        .iter()
+        .zip(&parts.layers)
+        .map(|(layer, part)| {
+            let (kind, inputs, outputs) = kind(layer);
+            let mut value = json!({ "kind": kind, "format": layer.format().name(), "inputs": inputs,
+            "outputs": outputs, "parameters": part.parameters, "flash_bytes": part.bytes,
+            "macs": layer.macs() });
+            if let Some((low, high)) = part.weight_scale {
+                value["weight_scale"] = json!([low, high]);
+            }
+            match *layer {
+                Layer::Recurrent {
+                    requant_shift,
+                    cell_shift,
+                    ..
+                } if model.is_integer() => {
+                    value["requant_shift"] = json!(requant_shift);
+                    value["cell_range"] = json!(8 << cell_shift);
+                }
+                Layer::Dense {
+                    requant_shift,
+                    frac,
+                    ..
+                } if model.is_integer() => {
+                    value["requant_shift"] = json!(requant_shift);
+                    value["output_frac"] = json!(frac);
+                }
+                _ => {}
+            }
+            value
+        });
+    let shape = match header.shape {
+        Shape::EveryStep => json!("every-step"),
+        Shape::Window { window, hop, exact } => {
+            json!({ "window": window, "hop": hop, "exact": exact })
+        }
+    };
+    json!({
+        "file": file.path.display().to_string(),
+        "name": header.name,
+        "version": VERSION,
+        "layout": layout_name(preamble.layout),
+        "crc": format!("{:08x}", preamble.crc),
+        "format": model.format().name(),
+        "shape": shape,
+        "threshold": header.threshold,
+        "input": input,
+        "output": output,
+        "layers": layers.collect::<Vec<_>>(),
+        "input_frac": model.is_integer().then(|| model.input_frac()),
+        "output_frac": model.is_integer().then(|| model.output_frac()),
+        "flash_bytes": file.bytes.len(),
+        "header_bytes": parts.head,
+        "normalisation_bytes": parts.normalisation,
+        "test_bytes": parts.tests,
+        "ram_bytes": model.state_len(),
+        "persistent_bytes": model.saved_len() - 8,
+        "macs": model.macs(),
+        "test_steps": header.test.steps,
+        "test_digest": format!("{:08x}", header.test.digest),
+    })
+}
+
+/// A name with its unit.
+fn with_unit((name, unit): &(&str, &str)) -> String {
+    if unit.is_empty() {
+        escape(name)
+    } else {
+        format!("{} [{unit}]", escape(name))
+    }
+}
+
+fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
+    let (header, preamble) = (model.header(), model.preamble());
+    let (inputs, outputs) = (input_names(model), output_names(model));
+    let mut lines = vec![
+        format!("{}: {:?}", file.path.display(), header.name),
+        format!(
+            "format    {}, file version {VERSION}, {} layout, CRC {:08x}",
+            model.format().name(),
+            layout_name(preamble.layout),
+            preamble.crc
+        ),
+        match header.shape {
+            Shape::EveryStep => "shape     an output per step".into(),
+            Shape::Window { window, hop, exact } => format!(
+                "shape     an output per window of {window}, every {hop} samples; the state {}",
+                if exact {
+                    "starts anew for each"
+                } else {
+                    "runs on"
+                }
+            ),
+        },
+        format!(
+            "flash     {} bytes: header {}, normalisation {}, layers {}, test steps {}",
+            file.bytes.len(),
+            parts.head,
+            parts.normalisation,
+            parts.layers.iter().map(|l| l.bytes).sum::<usize>(),
+            parts.tests
+        ),
+        format!(
+            "RAM       {} bytes of state per stream, {} of them outlast a step",
+            model.state_len(),
+            model.saved_len() - 8
+        ),
+        format!("work      {} MACs per step", model.macs()),
+        format!(
+            "tests     {} steps, digest {:08x}",
+            header.test.steps, header.test.digest
+        ),
+    ];
+    if model.is_integer() {
+        lines.push(format!(
+            "integers  sample 2^-{}, output 2^-{}",
+            model.input_frac(),
+            model.output_frac()
+        ));
+    }
+    lines.extend(header.threshold.map(|t| format!("alarm     above {t}")));
+    lines.push(String::new());
+    lines.push("layer                    in   out  format  parameters     flash      MACs  scale of a weight".into());
+    for (layer, part) in header.layers.iter().zip(&parts.layers) {
+        lines.push(layer_line(layer, part));
+    }
+    lines.push(String::new());
+    match header.input {
+        Input::Tokens { .. } => lines.push(format!("tokens    {}", listed(&inputs))),
+        Input::Features { .. } => {
+            for (name, f) in inputs.iter().zip(model.features()) {
+                let transform = feature_transform(f.transform);
+                let column = inputs[f.column as usize].0;
+                let x = match transform {
+                    "log" => "ln x".into(),
+                    "difference" => format!("x - previous {column}"),
+                    "log-ratio" => format!("ln(x / previous {column})"),
+                    _ => "x".to_owned(),
+                };
+                let (offset, scale) = (f.offset, f.scale);
+                lines.push(format!(
+                    "input     {}: ({x} - {offset}) * {scale}",
+                    with_unit(name)
+                ));
+            }
+        }
+    }
+    match header.output {
+        Output::Classes { .. } => lines.push(format!("classes   {}", listed(&outputs))),
+        Output::NextToken { .. } => lines.push("output    a score per next token".into()),
+        Output::Values { .. } => {
+            for (name, t) in outputs.iter().zip(model.targets()) {
+                let column = inputs.get(t.column as usize).map_or("", |n| n.0);
+                let v = format!("y * {} + {}", t.scale, t.offset);
+                let value = match target_restore(t.restore) {
+                    "exp" => format!("exp({v})"),
+                    "add-to" => format!("{column} + {v}"),
+                    "times-exp" => format!("{column} * exp({v})"),
+                    _ => v,
+                };
+                let feeds = inputs.get(t.feeds as usize);
+                let feeds = feeds.map_or(String::new(), |n| format!(", a later {}", n.0));
+                lines.push(format!("output    {}: {value}{feeds}", with_unit(name)));
+            }
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn layer_line(layer: &Layer, part: &LayerPart) -> String {
+    let (kind, inputs, outputs) = kind(layer);
+    let scale = match part.weight_scale {
+        Some((low, high)) => format!("{low:.2e} to {high:.2e}"),
+        None => "-".into(),
+    };
+    format!(
+        "{kind:<20}  {inputs:>5} {outputs:>5}  {:<6}  {:>10}  {:>8}  {:>8}  {scale}",
+        layer.format().name(),
+        part.parameters,
+        part.bytes,
+        layer.macs()
+    )
+}
+
+fn listed(names: &[(&str, &str)]) -> String {
+    const SHOWN: usize = 100;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(with_unit).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    shown.join(" ") + &more
+}

@@ -1,0 +1,183 @@
+//! The command line: one file per subcommand.
+//!
+//! Results go to standard output, everything else to standard error. The exit code is 0, 1 for a failure,
+//! 2 for wrong use. Files appear whole or not at all.
+
+mod calibrate;
+mod generate;
+mod import;
+mod inspect;
+mod model_file;
+mod predict;
+mod quantize;
+mod samples;
+mod verify;
+
+use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use kinglet::format::Format;
+use kinglet::kernel::Kernels;
+use std::fmt::{self, Display};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Trains, quantizes and runs recurrent networks for the kinglet engine
+#[derive(Parser)]
+#[command(name = "kinglet", version, about, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  kinglet import lstm.safetensors --out lstm.kgl
+  kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
+  kinglet verify lstm-w8a8.kgl
+  kinglet predict lstm-w8a8.kgl --csv test.csv > predictions.csv
+
+Exit code: 0, 1 for a failure, 2 for wrong use.";
+
+#[derive(Subcommand)]
+enum Command {
+    Import(import::Args),
+    Quantize(quantize::Args),
+    Predict(predict::Args),
+    Generate(generate::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+}
+
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough (`| head`).
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {}", Chain(&error)));
+            ExitCode::from(if error.chain().any(|cause| cause.is::<Usage>()) {
+                2
+            } else {
+                1
+            })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Quantize(args)) => quantize::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        None => Ok(write!(io::stdout(), "{}", Cli::command().render_help())?),
+    }
+}
+
+/// Wrong use that the argument parser cannot see.
+#[derive(Debug)]
+struct Usage(String);
+
+impl Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage(message.into()))
+}
+
+/// An error and its causes in one line, without the causes that a message already quotes.
+struct Chain<'e>(&'e anyhow::Error);
+
+impl Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::new();
+        for cause in self.0.chain().map(ToString::to_string) {
+            if shown.is_empty() {
+                shown = cause;
+            } else if !shown.contains(&cause) {
+                shown = format!("{shown}: {cause}");
+            }
+        }
+        f.write_str(&shown)
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|c| c.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+/// A line on standard error; nobody may be listening.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Notes that an export left.
+fn say_notes(notes: &[String]) {
+    for note in notes {
+        say(&format!("note: {note}"));
+    }
+}
+
+/// Fails while nothing has been computed yet if a file could not be written in the end.
+fn writable(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let context = || {
+        format!(
+            "cannot write {}: there is no folder {}; create it first",
+            path.display(),
+            folder.display()
+        )
+    };
+    folder.read_dir().with_context(context)?;
+    anyhow::ensure!(
+        !path.is_dir(),
+        "cannot write {}: it is a folder; give the name of a file",
+        path.display()
+    );
+    Ok(())
+}
+
+/// Number format of a model file
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// Weights and activations in 32-bit float
+    F32,
+    /// Weights in 16-bit float, arithmetic in 32-bit
+    F16,
+    /// Weights in 8 bits, activations in 16: integers only
+    W8a16,
+    /// Weights and activations in 8 bits: integers only
+    W8a8,
+}
+
+impl Precision {
+    fn format(self) -> Format {
+        match self {
+            Precision::F32 => Format::F32,
+            Precision::F16 => Format::F16,
+            Precision::W8a16 => Format::W8A16,
+            Precision::W8a8 => Format::W8A8,
+        }
+    }
+}
+
+/// The names of the tables that this CPU can run.
+fn kernel_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Kernels::available().map(Kernels::name))
+}
+
+fn kernels(name: Option<&str>) -> &'static Kernels {
+    let named = name.and_then(|name| Kernels::available().find(|k| k.name() == name));
+    named.unwrap_or_else(Kernels::detect)
+}

@@ -1,0 +1,68 @@
+//! A model file in memory, and what to do if it is none.
+
+use anyhow::{Context, Result, anyhow};
+use kinglet::format::{Input, Output};
+use kinglet::{LoadError, Model};
+use kinglet_trainer::file::AlignedBytes;
+use std::path::{Path, PathBuf};
+
+pub struct ModelFile {
+    pub path: PathBuf,
+    pub bytes: AlignedBytes,
+}
+
+impl ModelFile {
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = AlignedBytes::read(path);
+        Ok(ModelFile {
+            path: path.to_owned(),
+            bytes: bytes.with_context(|| format!("{}: cannot be read", path.display()))?,
+        })
+    }
+
+    pub fn model(&self) -> Result<Model<'_>> {
+        Model::from_bytes(&self.bytes).map_err(|error| {
+            let remedy = match error {
+                LoadError::NotAModel if is_safetensors(&self.bytes) => {
+                    "; it looks like safetensors: make a model of it with `kinglet import`"
+                }
+                LoadError::NotAModel => {
+                    "; expected a file written by `kinglet train`, `import` or `quantize`"
+                }
+                LoadError::Version { .. } | LoadError::Layout { .. } => {
+                    "; export the model again, or use the kinglet that wrote it"
+                }
+                _ => "; copy the file again from where it was made, or export it again",
+            };
+            anyhow!("{}: {error}{remedy}", self.path.display())
+        })
+    }
+}
+
+fn is_safetensors(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{')
+}
+
+/// Names and units of the inputs, or the tokens (without units).
+pub fn input_names<'a>(model: &Model<'a>) -> Vec<(&'a str, &'a str)> {
+    match model.header().input {
+        Input::Features { names, .. } => split(names),
+        Input::Tokens { names, .. } => names.split('\0').map(|name| (name, "")).collect(),
+    }
+}
+
+/// Names and units of the outputs; classes and tokens have no units.
+pub fn output_names<'a>(model: &Model<'a>) -> Vec<(&'a str, &'a str)> {
+    match model.header().output {
+        Output::Values { names, .. } => split(names),
+        Output::Classes { names, .. } => names.split('\0').map(|name| (name, "")).collect(),
+        Output::NextToken { .. } => input_names(model),
+    }
+}
+
+fn split(names: &str) -> Vec<(&str, &str)> {
+    let names = names.split('\0');
+    names
+        .map(|name| name.split_once('\u{1}').unwrap_or((name, "")))
+        .collect()
+}

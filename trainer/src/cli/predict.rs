@@ -1,0 +1,276 @@
+//! `kinglet predict`: a stream through the engine.
+
+use super::model_file::{ModelFile, input_names, output_names};
+use super::samples::{CsvOptions, Sample, Samples};
+use super::{kernel_names, kernels, say, usage, writable};
+use anyhow::{Context, Result, anyhow};
+use kinglet::format::{Input, Output, Shape};
+use kinglet::{Model, Runner, SlidingWindow, argmax};
+use kinglet_trainer::escape::escape;
+use kinglet_trainer::file::{AlignedBytes, save};
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+/// Stream samples through a model: one line of outputs per step or, for a model of windows, per window
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet predict pump.kgl --csv test.csv > predictions.csv
+  sensor-reader | kinglet predict pump.kgl --csv -          (answers every line as it arrives)
+  kinglet predict pump.kgl --csv monday.csv --state-out s.bin
+  kinglet predict pump.kgl --csv tuesday.csv --state-in s.bin
+  kinglet predict ett.kgl --csv today.csv --ahead 24
+  kinglet predict beats.kgl --csv beats.csv --reset-every 140
+
+Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
+a score per class; a language model takes a column `token` (or --text) and gives a score per next token.")]
+pub struct Args {
+    #[arg(value_name = "MODEL.kgl")]
+    model: PathBuf,
+
+    /// Samples, a row each; - reads standard input
+    #[arg(long, value_name = "IN.csv", required_unless_present = "text")]
+    csv: Option<PathBuf>,
+
+    /// A text whose characters are the tokens
+    #[arg(long, value_name = "FILE", conflicts_with = "csv")]
+    text: Option<PathBuf>,
+
+    /// Plain tensors in and out, an output per step: no normalisation, no windows
+    #[arg(long)]
+    raw: bool,
+
+    /// An output per step from a model of windows too; its state runs on
+    #[arg(long)]
+    every_step: bool,
+
+    /// Start anew every N rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    reset_every: Option<u64>,
+
+    /// After the last row predict N more, each from the predictions before it
+    #[arg(long, value_name = "N", conflicts_with = "raw")]
+    ahead: Option<u32>,
+
+    /// Go on from this saved state
+    #[arg(long, value_name = "FILE")]
+    state_in: Option<PathBuf>,
+
+    /// Save the state after the last row
+    #[arg(long, value_name = "FILE")]
+    state_out: Option<PathBuf>,
+
+    /// Kernel table, for comparison; the fastest by default
+    #[arg(long, value_name = "NAME", value_parser = kernel_names())]
+    kernels: Option<String>,
+
+    #[command(flatten)]
+    columns: CsvOptions,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let file = ModelFile::read(&args.model)?;
+    let model = file.model()?;
+    let shape = shape(args, &model)?;
+    args.state_out.as_deref().map_or(Ok(()), writable)?;
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model
+        .bind_bytes(&mut state)?
+        .with_kernels(kernels(args.kernels.as_deref()));
+    if let Some(path) = &args.state_in {
+        restore(&mut runner, path)?;
+    }
+    let mut samples = match (&args.csv, &args.text) {
+        (Some(path), _) => Samples::open(path, &model, &args.columns, args.raw)?,
+        (None, Some(path)) => Samples::text(path, &model)?,
+        (None, None) => return Err(usage("give --csv or --text")),
+    };
+    let live = args.csv.as_deref() == Some(Path::new("-"));
+    let mut table = Table::new(&model, args.raw, live)?;
+    let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
+    let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
+    let mut y = vec![0.0; model.outputs()];
+    let mut last = Vec::new();
+    let (mut row, mut answered) = (0, false);
+    loop {
+        let sample = match samples.next() {
+            Ok(Some(sample)) => sample,
+            Ok(None) => break,
+            Err(error) => {
+                // What came before the bad row stands.
+                table.flush()?;
+                return Err(error);
+            }
+        };
+        if row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
+            windows.reset(&mut runner);
+        }
+        row += 1;
+        answered = match sample {
+            Sample::Token(token) => {
+                runner.step_token(token, &mut y);
+                true
+            }
+            Sample::Features(x) if args.raw => {
+                runner.step_raw(x, &mut y);
+                true
+            }
+            Sample::Features(x) => {
+                if args.ahead.is_some() {
+                    last.clear();
+                    last.extend_from_slice(x);
+                }
+                windows.push(&mut runner, x, &mut y)
+            }
+        };
+        if answered {
+            table.line(&y)?;
+        }
+    }
+    if let Some(path) = &args.state_out {
+        let mut saved = vec![0; model.saved_len()];
+        runner.save(&mut saved)?;
+        save(path, &saved)?;
+    }
+    if let Some(steps) = args.ahead {
+        if !answered {
+            table.flush()?;
+            return Err(anyhow!(
+                "--ahead goes on from the last row, and no window ends there ({row} rows)"
+            ));
+        }
+        for _ in 0..steps {
+            runner.feed_back(&y, &mut last);
+            windows.push(&mut runner, &last, &mut y);
+            table.line(&y)?;
+        }
+    }
+    table.flush()
+}
+
+/// When to answer; refuses what does not go together.
+fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
+    let tokens = matches!(model.header().input, Input::Tokens { .. });
+    if args.text.is_some() && !tokens {
+        return Err(usage(format!(
+            "--text is for models of tokens; this one takes {} numbers: give --csv",
+            model.inputs()
+        )));
+    }
+    let shape = if args.raw || args.every_step {
+        Shape::EveryStep
+    } else {
+        model.header().shape
+    };
+    let Shape::Window { window, hop, exact } = shape else {
+        return ahead(args, model).map(|()| shape);
+    };
+    if tokens {
+        return Err(usage(
+            "windows of tokens are not supported here; add --every-step, and --reset-every for each text",
+        ));
+    }
+    if args.state_in.is_some() || args.state_out.is_some() {
+        return Err(usage(format!(
+            "the model answers once per window of {window} samples, which a saved state does not hold; \
+             add --every-step, or cut the files where windows end"
+        )));
+    }
+    if args.ahead.is_some() && (hop != 1 || (exact && window == 1)) {
+        return Err(usage(format!(
+            "--ahead needs an output for every sample, and the model answers every {hop} samples; \
+             add --every-step"
+        )));
+    }
+    ahead(args, model).map(|()| shape)
+}
+
+/// Whether predictions can be fed back.
+fn ahead(args: &Args, model: &Model<'_>) -> Result<()> {
+    if args.ahead.is_none() {
+        return Ok(());
+    }
+    let inputs = input_names(model);
+    let fed: Vec<usize> = model.targets().iter().map(|t| t.feeds as usize).collect();
+    let held = (0..inputs.len()).filter(|i| !fed.contains(i));
+    let held: Vec<&str> = held.map(|i| inputs[i].0).collect();
+    if held.len() == inputs.len() {
+        return Err(usage(
+            "--ahead feeds outputs back, and no output of this model is a later value of an input",
+        ));
+    }
+    if !held.is_empty() {
+        say(&format!(
+            "note: --ahead holds what is not predicted at its last value: {}",
+            held.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn restore(runner: &mut Runner<'_, '_>, path: &Path) -> Result<()> {
+    let bytes = std::fs::read(path);
+    let bytes = bytes.with_context(|| format!("{}: cannot be read", path.display()))?;
+    runner.restore(&bytes).map_err(|error| {
+        anyhow!(
+            "{}: {error}; expected a file written by --state-out with this very model",
+            path.display()
+        )
+    })
+}
+
+/// Lines of outputs on standard output.
+struct Table<'a> {
+    out: BufWriter<StdoutLock<'static>>,
+    /// Names, if the best one is told first.
+    classes: Option<Vec<&'a str>>,
+    /// Every line is waited for.
+    live: bool,
+}
+
+impl<'a> Table<'a> {
+    fn new(model: &Model<'a>, raw: bool, live: bool) -> Result<Self> {
+        let names: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
+        let classes = matches!(model.header().output, Output::Classes { .. }) && !raw;
+        let mut table = Table {
+            out: BufWriter::new(io::stdout().lock()),
+            live,
+            classes: None,
+        };
+        let header = classes.then_some("class").into_iter().chain(names.clone());
+        let header: Vec<String> = header.map(field).collect();
+        writeln!(table.out, "{}", header.join(","))?;
+        table.classes = classes.then_some(names);
+        table.end_line()?;
+        Ok(table)
+    }
+
+    fn line(&mut self, y: &[f32]) -> Result<()> {
+        if let Some(classes) = &self.classes {
+            write!(self.out, "{},", field(classes[argmax(y)]))?;
+        }
+        for (k, y) in y.iter().enumerate() {
+            write!(self.out, "{}{y}", if k == 0 { "" } else { "," })?;
+        }
+        writeln!(self.out)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> Result<()> {
+        if self.live { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A name as a CSV field.
+fn field(name: &str) -> String {
+    let name = escape(name);
+    if name.contains([',', '"']) || name != name.trim() {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name
+    }
+}

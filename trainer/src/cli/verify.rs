@@ -1,0 +1,62 @@
+//! `kinglet verify`.
+
+use super::model_file::ModelFile;
+use anyhow::{Result, bail};
+use kinglet::kernel::Kernels;
+use kinglet_trainer::file::AlignedBytes;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Run the steps with known results that every model file carries, with every kernel table of this CPU
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  kinglet verify pump.kgl
+
+Prints a digest of all outputs and the final state per table. The digest of an integer model is the same on
+every machine: compare it with what the firmware prints.")]
+pub struct Args {
+    #[arg(value_name = "MODEL.kgl")]
+    model: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let file = ModelFile::read(&args.model)?;
+    let model = file.model()?;
+    let steps = model.header().test.steps;
+    if steps == 0 {
+        bail!(
+            "{}: there are no test steps in it; export it again",
+            args.model.display()
+        );
+    }
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{}: {} model, {steps} test steps",
+        args.model.display(),
+        model.format().name()
+    )?;
+    let mut failed = 0;
+    for kernels in Kernels::available() {
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = model.bind_bytes(&mut state)?.with_kernels(kernels);
+        let name = kernels.name();
+        match model.self_test(&mut runner) {
+            Ok(digest) => writeln!(out, "{name:<8}  {digest}  ok")?,
+            Err(failure) => {
+                failed += 1;
+                writeln!(out, "{name:<8}  FAILED    {failure}")?;
+            }
+        }
+    }
+    if failed > 0 {
+        bail!(
+            "{}: {failed} of {} kernel tables do not give the results in the file; if none does, the file was \
+             made for another engine version: export it again; if some do, this is a bug in the others",
+            args.model.display(),
+            Kernels::available().count()
+        );
+    }
+    Ok(())
+}

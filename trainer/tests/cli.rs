@@ -1,0 +1,805 @@
+//! The built binary, as a user runs it.
+
+#[allow(dead_code, reason = "only the flags are needed here")]
+mod shown;
+
+use kinglet::format::{PREAMBLE_LEN, file_crc};
+use safetensors::SafeTensors;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+fn engine_tests(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../engine/tests")
+        .join(path)
+}
+
+/// A folder of its own, in which the command runs.
+struct Desk(TempDir);
+
+/// What a run left.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        Desk(TempDir::new().unwrap())
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
+        command
+            .args(arguments.split_whitespace())
+            .current_dir(&self.0);
+        command
+    }
+
+    fn run(&self, arguments: &str) -> Ran {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Standard output of a run that must succeed.
+    fn ok(&self, arguments: &str) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(0), "{arguments}: {}", ran.err);
+        ran.out
+    }
+
+    /// A run that must fail with this code and these words, and leave no file behind.
+    fn fails(&self, arguments: &str, code: i32, words: &[&str]) -> Ran {
+        let before = self.files();
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(code), "{arguments}: {ran:?}");
+        assert!(ran.err.starts_with("error: "), "{arguments}: {}", ran.err);
+        for word in words {
+            assert!(ran.err.contains(word), "{word:?} is not in {}", ran.err);
+        }
+        assert!(!ran.err.contains("panicked"), "{}", ran.err);
+        assert_eq!(self.files(), before, "{arguments} left a file");
+        ran
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.path().join(name)).unwrap()
+    }
+
+    /// Brings a golden network along as `NAME.safetensors` with `NAME.csv`.
+    fn golden(&self, name: &str) -> Golden {
+        let path = engine_tests("golden").join(format!("{name}.safetensors"));
+        let bytes = fs::read(path).unwrap();
+        self.write(&format!("{name}.safetensors"), &bytes);
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let flags = header.metadata().as_ref().unwrap()["import"].clone();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let rows = |name: &str| -> Vec<Vec<f32>> {
+            let view = file.tensor(name).unwrap();
+            let width = view.shape().get(1).copied().unwrap_or(1);
+            let values = view.data().as_chunks().0.iter();
+            let values: Vec<f32> = values.map(|b| f32::from_le_bytes(*b)).collect();
+            values.chunks(width).map(<[f32]>::to_vec).collect()
+        };
+        let (inputs, outputs) = (rows("__input__"), rows("__output__"));
+        let names: Vec<String> = if file.tensor("__input__").unwrap().shape().len() == 1 {
+            vec!["token".into()]
+        } else {
+            (0..inputs[0].len()).map(|i| format!("x{i}")).collect()
+        };
+        let csv = format!("{}\n{}", names.join(","), lines(&inputs));
+        self.write(&format!("{name}.csv"), csv);
+        Golden {
+            flags,
+            inputs,
+            outputs,
+        }
+    }
+
+    /// A golden network as `NAME.kgl`.
+    fn imported(&self, name: &str) -> Golden {
+        let golden = self.golden(name);
+        let flags = &golden.flags;
+        self.ok(&format!(
+            "import {name}.safetensors {flags} --out {name}.kgl"
+        ));
+        golden
+    }
+}
+
+struct Golden {
+    flags: String,
+    inputs: Vec<Vec<f32>>,
+    outputs: Vec<Vec<f32>>,
+}
+
+fn lines(rows: &[Vec<f32>]) -> String {
+    let line = |row: &Vec<f32>| {
+        let fields: Vec<String> = row.iter().map(f32::to_string).collect();
+        fields.join(",") + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Header and numbers of a table.
+fn table(text: &str) -> (&str, Vec<Vec<f32>>) {
+    let (header, rows) = text.split_once('\n').unwrap();
+    let row = |line: &str| line.split(',').map(|f| f.parse().unwrap()).collect();
+    (header, rows.lines().map(row).collect())
+}
+
+#[test]
+fn import_verify_predict_gives_pytorchs_outputs() {
+    for name in [
+        "lstm_2_7x13",
+        "gru_1_5x17",
+        "gru_before_3_3x5",
+        "rnn_relu_2_7x13",
+        "mixed_cells",
+        "head_softmax",
+        "embedding_gru",
+        "embedding_lstm_softmax",
+    ] {
+        let desk = Desk::new();
+        let golden = desk.imported(name);
+        let verified = desk.ok(&format!("verify {name}.kgl"));
+        assert!(verified.contains("f32 model, 24 test steps"), "{verified}");
+        assert!(
+            verified.contains("scalar") && !verified.contains("FAILED"),
+            "{verified}"
+        );
+        let text = desk.ok(&format!("predict {name}.kgl --raw --csv {name}.csv"));
+        let (_, outputs) = table(&text);
+        assert_eq!(outputs.len(), golden.outputs.len(), "{name}");
+        for (step, (found, want)) in outputs.iter().zip(&golden.outputs).enumerate() {
+            for (k, (a, b)) in found.iter().zip(want).enumerate() {
+                assert!(
+                    (a - b).abs() < 1e-5,
+                    "{name} step {step} output {k}: {a}, {b}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kernel_table_gives_the_same_bytes() {
+    let desk = Desk::new();
+    let flags = desk.golden("lstm_2_7x13").flags;
+    desk.ok(&format!(
+        "import lstm_2_7x13.safetensors {flags} --precision w8a8 --calibrate lstm_2_7x13.csv --out q.kgl"
+    ));
+    let best = desk.ok("predict q.kgl --csv lstm_2_7x13.csv");
+    for kernels in kinglet::kernel::Kernels::available() {
+        let name = kernels.name();
+        let found = desk.ok(&format!(
+            "predict q.kgl --csv lstm_2_7x13.csv --kernels {name}"
+        ));
+        assert_eq!(found, best, "{name}");
+    }
+    let ran = desk.run("predict q.kgl --csv lstm_2_7x13.csv --kernels abacus");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("scalar"), "{}", ran.err);
+}
+
+#[test]
+fn quantize_shrinks_and_says_what_it_cost() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_5x17");
+    for (precision, bound) in [("f16", 0.01), ("w8a16", 0.03), ("w8a8", 0.1)] {
+        let text = desk.ok(&format!(
+            "quantize lstm_1_5x17.kgl --precision {precision} --calibrate lstm_1_5x17.csv --out q.kgl"
+        ));
+        let rows: Vec<&str> = text.lines().collect();
+        assert!(
+            rows[0].contains("difference from f32 over 80 outputs"),
+            "{text}"
+        );
+        assert!(
+            rows[1].starts_with("f32 ") && rows[2].starts_with(precision),
+            "{text}"
+        );
+        let size = |row: &str| -> usize { row.split_whitespace().nth(1).unwrap().parse().unwrap() };
+        assert!(size(rows[2]) < size(rows[1]), "{text}");
+        assert_eq!(size(rows[2]), desk.read("q.kgl").len(), "{text}");
+        let rms = rows[2].split("RMS ").nth(1).unwrap();
+        let rms: f32 = rms.split(' ').next().unwrap().parse().unwrap();
+        let outputs = table(&desk.ok("predict q.kgl --csv lstm_1_5x17.csv")).1;
+        let pairs = outputs
+            .iter()
+            .flatten()
+            .zip(golden.outputs.iter().flatten());
+        let error = pairs.map(|(a, b)| (a - b).powi(2)).sum::<f32>() / 80.0;
+        assert!((rms - error.sqrt()).abs() < 1e-4, "{rms} {}", error.sqrt());
+        assert!(rms < bound, "{text}");
+    }
+    desk.fails(
+        "quantize q.kgl --precision w8a16 --calibrate lstm_1_5x17.csv --out again.kgl",
+        1,
+        &["w8a8 already", "quantize the f32 model"],
+    );
+}
+
+#[test]
+fn standard_input_is_answered_line_by_line() {
+    let desk = Desk::new();
+    let golden = desk.imported("gru_1_5x17");
+    let mut child = desk
+        .command("predict gru_1_5x17.kgl --csv -")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    writeln!(input, "x4,x3,x2,x1,x0").unwrap();
+    assert_eq!(output.next().unwrap().unwrap(), "y0,y1");
+    for (sample, want) in golden.inputs.iter().zip(&golden.outputs) {
+        let reversed: Vec<f32> = sample.iter().rev().copied().collect();
+        input.write_all(lines(&[reversed]).as_bytes()).unwrap();
+        // The input is still open: this hangs if lines are held back.
+        let line = output.next().unwrap().unwrap();
+        for (a, b) in line.split(',').zip(want) {
+            assert!(
+                (a.parse::<f32>().unwrap() - b).abs() < 1e-5,
+                "{line} {want:?}"
+            );
+        }
+    }
+    drop(input);
+    assert!(output.next().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    let text = String::from_utf8(desk.read("gru_1_5x17.csv")).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    desk.write("long.csv", format!("{header}\n{}", rows.repeat(2000)));
+    let mut child = desk
+        .command("predict gru_1_5x17.kgl --csv long.csv")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_stream_in_two_parts_is_the_whole_stream() {
+    let desk = Desk::new();
+    let flags = desk.golden("gru_2_7x13").flags;
+    desk.ok(&format!(
+        "import gru_2_7x13.safetensors {flags} --precision w8a16 --calibrate gru_2_7x13.csv --out q.kgl"
+    ));
+    let text = String::from_utf8(desk.read("gru_2_7x13.csv")).unwrap();
+    let all: Vec<&str> = text.lines().collect();
+    desk.write("a.csv", all[..18].join("\n"));
+    desk.write("b.csv", [&all[..1], &all[18..]].concat().join("\n"));
+    let whole = desk.ok("predict q.kgl --csv gru_2_7x13.csv --state-out whole.bin");
+    let a = desk.ok("predict q.kgl --csv a.csv --state-out half.bin");
+    let b = desk.ok("predict q.kgl --csv b.csv --state-in half.bin --state-out end.bin");
+    let (_, b) = b.split_once('\n').unwrap();
+    assert_eq!(format!("{a}{b}"), whole);
+    assert_eq!(desk.read("whole.bin"), desk.read("end.bin"));
+
+    desk.imported("gru_1_5x17");
+    desk.fails(
+        "predict gru_1_5x17.kgl --csv gru_1_5x17.csv --state-in half.bin",
+        1,
+        &[
+            "half.bin",
+            "belongs to the model with checksum",
+            "this very model",
+        ],
+    );
+    desk.fails(
+        "predict q.kgl --csv a.csv --state-in a.csv",
+        1,
+        &["a.csv", "not a saved kinglet state"],
+    );
+    desk.fails(
+        "predict q.kgl --csv a.csv --state-in missing.bin",
+        1,
+        &["missing.bin: cannot be read"],
+    );
+}
+
+#[test]
+fn reset_every_starts_anew() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_1x1");
+    desk.write("one.csv", format!("x0\n{}", lines(&golden.inputs[..10])));
+    desk.write(
+        "twice.csv",
+        format!(
+            "x0\n{}",
+            lines(&[&golden.inputs[..10], &golden.inputs[..10]].concat())
+        ),
+    );
+    let one = desk.ok("predict lstm_1_1x1.kgl --csv one.csv");
+    let twice = desk.ok("predict lstm_1_1x1.kgl --csv twice.csv --reset-every 10");
+    let (_, rows) = one.split_once('\n').unwrap();
+    assert_eq!(twice, format!("{one}{rows}"));
+}
+
+#[test]
+fn a_model_of_windows_answers_once_per_window() {
+    let desk = Desk::new();
+    let model = fs::read(engine_tests("models/window_f32.kgl")).unwrap();
+    desk.write("w.kgl", model);
+    let prices: Vec<Vec<f32>> = (0..9).map(|i| vec![100.0 + ((i * 5) % 7) as f32]).collect();
+    desk.write("prices.csv", format!("x0\n{}", lines(&prices)));
+    let (_, windows) = table(&desk.ok("predict w.kgl --csv prices.csv")).to_owned_rows();
+    assert_eq!(windows.len(), 3);
+    for (k, window) in windows.iter().enumerate() {
+        desk.write(
+            "part.csv",
+            format!("x0\n{}", lines(&prices[2 * k..2 * k + 4])),
+        );
+        let steps = desk.ok("predict w.kgl --csv part.csv --every-step");
+        assert_eq!(table(&steps).1.last(), Some(window), "window {k}");
+    }
+    desk.fails(
+        "predict w.kgl --csv prices.csv --state-out s.bin",
+        2,
+        &["window of 4", "--every-step"],
+    );
+    desk.fails(
+        "predict w.kgl --csv prices.csv --ahead 3",
+        2,
+        &["every 2 samples", "--every-step"],
+    );
+    // A forecast is its own predictions fed back.
+    let (_, ahead) =
+        table(&desk.ok("predict w.kgl --csv prices.csv --every-step --ahead 3")).to_owned_rows();
+    assert_eq!(ahead.len(), 12);
+    let fed = [&prices[..], &ahead[8..11]].concat();
+    desk.write("fed.csv", format!("x0\n{}", lines(&fed)));
+    assert_eq!(
+        table(&desk.ok("predict w.kgl --csv fed.csv --every-step")).1,
+        ahead
+    );
+}
+
+trait OwnedRows {
+    fn to_owned_rows(self) -> (String, Vec<Vec<f32>>);
+}
+
+impl OwnedRows for (&str, Vec<Vec<f32>>) {
+    fn to_owned_rows(self) -> (String, Vec<Vec<f32>>) {
+        (self.0.to_owned(), self.1)
+    }
+}
+
+#[test]
+fn classes_come_with_the_best_ones_name() {
+    let desk = Desk::new();
+    desk.imported("head_softmax");
+    let text = desk.ok("predict head_softmax.kgl --csv head_softmax.csv");
+    let mut rows = text.lines();
+    assert_eq!(rows.next(), Some("class,y0,y1,y2,y3,y4,y5"));
+    for row in rows {
+        let (class, scores) = row.split_once(',').unwrap();
+        let scores: Vec<f32> = scores.split(',').map(|s| s.parse().unwrap()).collect();
+        let best: usize = class.strip_prefix('y').unwrap().parse().unwrap();
+        assert!(scores.iter().all(|&s| s <= scores[best]), "{row}");
+    }
+}
+
+#[test]
+fn a_language_model_reads_names_numbers_and_text_and_generates() {
+    let desk = Desk::new();
+    let golden = desk.golden("embedding_lstm_softmax");
+    desk.write("names.txt", "h\ne\nl\no\n");
+    let flags = &golden.flags;
+    desk.ok(&format!(
+        "import embedding_lstm_softmax.safetensors {flags} --tokens names.txt --out hello.kgl"
+    ));
+    let text: String = golden
+        .inputs
+        .iter()
+        .map(|t| "helo".as_bytes()[t[0] as usize] as char)
+        .collect();
+    let names: Vec<String> = text.chars().map(String::from).collect();
+    desk.write(
+        "names.csv",
+        format!("step,token\n0,{}\n", names.join("\n0,")),
+    );
+    desk.write("text.txt", format!("{text}\n"));
+    let by_name = desk.ok("predict hello.kgl --csv names.csv");
+    assert_eq!(by_name.lines().next(), Some("h,e,l,o"));
+    assert_eq!(
+        desk.ok("predict hello.kgl --csv embedding_lstm_softmax.csv"),
+        by_name
+    );
+    assert_eq!(desk.ok("predict hello.kgl --text text.txt"), by_name);
+
+    let likeliest = desk.ok("generate hello.kgl --prompt hel --length 20");
+    assert_eq!(likeliest.trim_end().len(), 23, "{likeliest}");
+    assert!(likeliest.starts_with("hel"));
+    // Every token is the best after those before it.
+    desk.write("text.txt", likeliest.trim_end());
+    let (_, scores) = table(&desk.ok("predict hello.kgl --text text.txt")).to_owned_rows();
+    for (step, next) in likeliest.trim_end().char_indices().skip(3) {
+        let scores = &scores[step - 1];
+        let best = kinglet::argmax(scores);
+        assert_eq!("helo".as_bytes()[best] as char, next, "{step} {scores:?}");
+    }
+    let wild = "generate hello.kgl --prompt hel --length 200 --temperature 1 --seed";
+    assert_eq!(desk.ok(&format!("{wild} 5")), desk.ok(&format!("{wild} 5")));
+    assert_ne!(desk.ok(&format!("{wild} 5")), desk.ok(&format!("{wild} 6")));
+
+    desk.fails(
+        "generate hello.kgl --prompt hex",
+        2,
+        &["\"x\"", "h, e, l, o"],
+    );
+    desk.write("text.txt", "hello\nhe");
+    desk.fails(
+        "predict hello.kgl --text text.txt",
+        1,
+        &["text.txt:1: column 6", "no token"],
+    );
+    desk.write("bad.csv", "token\nh\nq\n");
+    desk.fails(
+        "predict hello.kgl --csv bad.csv",
+        1,
+        &["bad.csv:3", "\"q\" is no token"],
+    );
+    desk.write("bad.csv", "token\nh\n4\n");
+    desk.fails(
+        "predict hello.kgl --csv bad.csv",
+        1,
+        &["bad.csv:3", "\"4\" is no token"],
+    );
+    desk.imported("gru_1_5x17");
+    desk.fails(
+        "generate gru_1_5x17.kgl --prompt x",
+        2,
+        &["does not predict the next token"],
+    );
+    desk.fails(
+        "predict gru_1_5x17.kgl --text text.txt",
+        2,
+        &["takes 5 numbers"],
+    );
+}
+
+#[test]
+fn columns_are_found_by_name_or_by_position_where_names_cannot_tell() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_5x17");
+    let want = desk.ok("predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv");
+    let rows = lines(&golden.inputs);
+    desk.write("bare.csv", &rows);
+    assert_eq!(desk.ok("predict lstm_1_5x17.kgl --csv bare.csv"), want);
+    desk.write("named.csv", format!("a,b,c,d,e\n{rows}"));
+    assert_eq!(desk.ok("predict lstm_1_5x17.kgl --csv named.csv"), want);
+    let shuffled: Vec<Vec<f32>> = golden
+        .inputs
+        .iter()
+        .map(|x| vec![9.0, x[4], x[0], x[2], x[1], x[3]])
+        .collect();
+    desk.write(
+        "more.csv",
+        format!("# remark\nno,e,a,c,b,d\n{}", lines(&shuffled)).replace(',', ";"),
+    );
+    let columns = "--columns a,b,c,d,e --delimiter ; --comment #";
+    assert_eq!(
+        desk.ok(&format!("predict lstm_1_5x17.kgl --csv more.csv {columns}")),
+        want
+    );
+
+    let predict = "predict lstm_1_5x17.kgl --csv";
+    desk.write("more.csv", lines(&shuffled));
+    desk.fails(
+        &format!("{predict} more.csv"),
+        1,
+        &[
+            "more.csv: 6 columns without a header",
+            "x0, x1",
+            "--columns",
+        ],
+    );
+    desk.write("some.csv", format!("x0,x1,x2,x3,y\n{rows}"));
+    desk.fails(
+        &format!("{predict} some.csv"),
+        1,
+        &["some.csv", "no column \"x4\"", "x0, x1, x2, x3, y"],
+    );
+    desk.fails(
+        &format!("{predict} named.csv --columns a,b"),
+        2,
+        &["names 2 columns", "takes 5"],
+    );
+    desk.fails(
+        &format!("{predict} named.csv --columns a,b,c,d,f"),
+        1,
+        &["no column \"f\""],
+    );
+}
+
+#[test]
+fn bad_rows_are_named_by_line_and_column() {
+    let desk = Desk::new();
+    desk.imported("lstm_1_5x17");
+    let predict = "predict lstm_1_5x17.kgl --csv bad.csv";
+    for (rows, words) in [
+        ("1,2,3,4,5\n1,2,3\n", &["bad.csv:3", "3 fields where 5"][..]),
+        (
+            "1,2,3,4,5\n1,2,3,4,5,6\n",
+            &["bad.csv:3", "6 fields where 5"],
+        ),
+        (
+            "1,2,warm,4,5\n",
+            &[
+                "bad.csv:2",
+                "column \"x2\"",
+                "\"warm\" is not a finite number",
+            ],
+        ),
+        ("1,2,3,inf,5\n", &["bad.csv:2", "column \"x3\"", "\"inf\""]),
+        (
+            "1,2,3,4,5\n1,2,3,4,NaN\n",
+            &[
+                "bad.csv:3",
+                "column \"x4\"",
+                "missing (NaN)",
+                "--missing hold",
+            ],
+        ),
+        ("1,,3,4,5\n", &["bad.csv:2", "column \"x1\"", "missing"]),
+    ] {
+        desk.write("bad.csv", format!("x0,x1,x2,x3,x4\n{rows}"));
+        let ran = desk.fails(&format!("{predict} --state-out s.bin"), 1, words);
+        // The rows before it were answered.
+        let good = rows.lines().count();
+        assert_eq!(ran.out.lines().count(), good, "{rows:?}");
+        let quantize = "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate bad.csv --out q.kgl";
+        desk.fails(quantize, 1, words);
+    }
+    desk.write("bad.csv", "x0,x1,x2,x3,x4\n1,2,3,4,5\n,2,3,4,5\n");
+    let held = desk.ok(&format!("{predict} --missing hold"));
+    desk.write("bad.csv", "x0,x1,x2,x3,x4\n1,2,3,4,5\n1,2,3,4,5\n");
+    assert_eq!(desk.ok(predict), held);
+    desk.write("bad.csv", "");
+    desk.fails(predict, 1, &["bad.csv", "no data rows"]);
+    desk.write("bad.csv", "x0,x1,x2,x3,x4\n");
+    desk.fails(
+        "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate bad.csv --out q.kgl",
+        1,
+        &["bad.csv", "no rows"],
+    );
+    desk.write("bad.csv", [0xff, 0xfe, b'\n', 0xff]);
+    desk.fails(predict, 1, &["bad.csv"]);
+}
+
+#[test]
+fn missing_files_and_folders_are_named() {
+    let desk = Desk::new();
+    desk.imported("lstm_1_5x17");
+    for (arguments, words) in [
+        (
+            "predict lstm_1_5x17.kgl --csv none.csv",
+            &["none.csv: cannot be read", "No such file"][..],
+        ),
+        (
+            "predict none.kgl --csv lstm_1_5x17.csv",
+            &["none.kgl: cannot be read"],
+        ),
+        ("inspect none.kgl", &["none.kgl: cannot be read"]),
+        ("verify none.kgl", &["none.kgl: cannot be read"]),
+        (
+            "import none.safetensors --out a.kgl",
+            &["none.safetensors: cannot be read"],
+        ),
+        (
+            "import lstm_1_5x17.safetensors --ignore __ --out no/folder/a.kgl",
+            &[
+                "cannot write no/folder/a.kgl",
+                "no folder no/folder",
+                "create it",
+            ],
+        ),
+        (
+            "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate lstm_1_5x17.csv --out no/a.kgl",
+            &["cannot write no/a.kgl", "create it"],
+        ),
+        (
+            "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate none.csv --out a.kgl",
+            &["none.csv: cannot be read"],
+        ),
+        (
+            "predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv --state-out no/s.bin",
+            &["cannot write no/s.bin"],
+        ),
+        (
+            "import lstm_1_5x17.safetensors --ignore __ --out .",
+            &["it is a folder"],
+        ),
+        ("predict lstm_1_5x17.kgl --csv .", &[".: cannot be read"]),
+    ] {
+        desk.fails(arguments, 1, words);
+    }
+}
+
+#[test]
+fn wrong_use_is_exit_code_2() {
+    let desk = Desk::new();
+    desk.imported("lstm_1_5x17");
+    for arguments in [
+        "predict",
+        "predict lstm_1_5x17.kgl",
+        "predict lstm_1_5x17.kgl --csv a --text b",
+        "predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv --reset-every 0",
+        "predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv --raw --ahead 2",
+        "predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv --ahead 2",
+        "quantize lstm_1_5x17.kgl --precision f32 --calibrate lstm_1_5x17.csv --out q.kgl",
+        "quantize lstm_1_5x17.kgl --precision w8a8 --out q.kgl",
+        "import lstm_1_5x17.safetensors --columns a --out q.kgl",
+        "fly",
+    ] {
+        desk.fails(arguments, 2, &[]);
+    }
+    let help = desk.ok("");
+    assert!(
+        help.contains("Usage: kinglet") && help.contains("Examples:"),
+        "{help}"
+    );
+    for command in [
+        "import", "quantize", "predict", "generate", "inspect", "verify",
+    ] {
+        let help = desk.ok(&format!("{command} --help"));
+        assert!(help.contains(&format!("kinglet {command} ")), "{help}");
+        assert!(help.contains("Example"), "{help}");
+    }
+}
+
+#[test]
+fn damaged_models_are_refused_by_every_command() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    let whole = desk.read("gru_1_5x17.kgl");
+    let check = |bytes: &[u8], words: &[&str]| {
+        desk.write("bad.kgl", bytes);
+        for arguments in [
+            "inspect bad.kgl",
+            "verify bad.kgl",
+            "predict bad.kgl --csv gru_1_5x17.csv",
+            "generate bad.kgl --prompt a",
+            "quantize bad.kgl --precision w8a8 --calibrate gru_1_5x17.csv --out q.kgl",
+        ] {
+            desk.fails(arguments, 1, &[&["bad.kgl"], words].concat());
+        }
+    };
+    check(&[], &["cut short: 64 bytes expected, 0 found"]);
+    check(
+        &whole[..whole.len() - 1],
+        &["cut short", "copy the file again"],
+    );
+    check(&[&whole[..], &[0]].concat(), &["too long"]);
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 4;
+    check(&flipped, &["damaged: checksum", "copy the file again"]);
+    let mut newer = whole.clone();
+    newer[8] = 99;
+    check(&newer, &["file version 99", "reads version 1"]);
+    check(&[b'x'; 100], &["not a kinglet model"]);
+    check(
+        &desk.read("gru_1_5x17.safetensors"),
+        &["not a kinglet model", "kinglet import"],
+    );
+}
+
+#[test]
+fn verify_says_what_differs() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    let mut bytes = desk.read("gru_1_5x17.kgl");
+    // The file ends with the test outputs.
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&0.5f32.to_le_bytes());
+    let crc = file_crc(&bytes);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    assert!(bytes.len() > PREAMBLE_LEN);
+    desk.write("bad.kgl", bytes);
+    let ran = desk.fails("verify bad.kgl", 1, &["bad.kgl", "export it again"]);
+    for kernels in kinglet::kernel::Kernels::available() {
+        let row = ran
+            .out
+            .lines()
+            .find(|l| l.starts_with(kernels.name()))
+            .unwrap();
+        assert!(
+            row.contains("FAILED") && row.contains("output 1 of step 23 is "),
+            "{row}"
+        );
+        assert!(row.ends_with("0.5 expected"), "{row}");
+    }
+}
+
+#[test]
+fn inspect_adds_up() {
+    let desk = Desk::new();
+    let flags = desk.golden("mixed_cells").flags;
+    for precision in ["f32", "f16", "w8a16", "w8a8"] {
+        desk.ok(&format!(
+            "import mixed_cells.safetensors {flags} --precision {precision} --calibrate mixed_cells.csv --out m.kgl"
+        ));
+        let json: serde_json::Value =
+            serde_json::from_str(&desk.ok("inspect m.kgl --json")).unwrap();
+        let layers = json["layers"].as_array().unwrap();
+        let sum = |key: &str| layers.iter().map(|l| l[key].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(sum("macs"), json["macs"], "{json}");
+        // LSTM 3>6, GRU 6>4, RNN 4>7, dense 7>2.
+        assert_eq!(sum("macs"), 4 * 6 * 9 + 3 * 4 * 10 + 7 * 11 + 14);
+        assert_eq!(sum("parameters"), sum("macs") + 24 + 16 + 7 + 2);
+        let rest = ["header_bytes", "normalisation_bytes", "test_bytes"]
+            .map(|k| json[k].as_u64().unwrap());
+        let flash = desk.read("m.kgl").len() as u64;
+        assert_eq!(sum("flash_bytes") + rest.iter().sum::<u64>(), flash);
+        assert_eq!(json["flash_bytes"], flash);
+        assert_eq!(json["format"], precision);
+        let integer = precision.starts_with('w');
+        for layer in layers {
+            assert_eq!(layer["weight_scale"].is_array(), integer, "{layer}");
+            if integer {
+                // A weight of ±1 at the most takes ±127 steps.
+                let scale = layer["weight_scale"][1].as_f64().unwrap();
+                assert!((1e-4..0.05).contains(&scale), "{layer}");
+            }
+        }
+        let text = desk.ok("inspect m.kgl");
+        for word in [
+            precision,
+            "lstm",
+            "gru reset after",
+            "rnn tanh",
+            "dense identity",
+            "x0",
+            "y1",
+            "CRC",
+        ] {
+            assert!(text.contains(word), "{word} is not in {text}");
+        }
+        assert!(
+            desk.ok("verify m.kgl")
+                .contains(json["test_digest"].as_str().unwrap())
+        );
+    }
+}

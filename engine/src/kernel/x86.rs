@@ -7,6 +7,8 @@
 //!
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
+mod avx512;
+
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
@@ -33,6 +35,11 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     name: "avx512vnni",
     gemv_a8: gemv_a8_vnni,
     gemv_a16: gemv_a16_vnni,
+    requant: avx512::requant,
+    tanh_q: avx512::tanh_q,
+    sigmoid_q: avx512::sigmoid_q,
+    lstm_q: avx512::lstm_q,
+    gru_q: avx512::gru_q,
     ..AVX2
 };
 

@@ -17,7 +17,8 @@ mod runner;
 mod vectorise;
 
 pub use self::evaluate::{
-    ClassMetrics, LastValue, Metrics, Predictor, TokenMetrics, ValueMetrics, argmax, evaluate,
+    ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, argmax,
+    evaluate,
 };
 pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};

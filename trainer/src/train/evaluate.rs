@@ -221,6 +221,38 @@ pub fn argmax(scores: &[f32]) -> usize {
     best
 }
 
+/// "Always the class that most training sequences have": the baseline that a classifier has to beat.
+pub struct Majority {
+    class: usize,
+}
+
+impl Majority {
+    /// None where the outputs are not classes.
+    pub fn new(data: &Dataset) -> Option<Self> {
+        let Output::Classes(classes) = data.output() else {
+            return None;
+        };
+        let mut counts = vec![0; classes.len()];
+        for sequence in data.sequences(Part::Train) {
+            for t in (0..sequence.steps()).filter(|&t| sequence.counts(t)) {
+                counts[sequence.truth(t)[0] as usize] += 1;
+            }
+        }
+        let most = counts.iter().copied().max()?;
+        let class = counts.iter().position(|&count| count == most)?;
+        Some(Majority { class })
+    }
+}
+
+impl Predictor for Majority {
+    fn reset(&mut self) {}
+
+    fn step(&mut self, _raw: &[f32], out: &mut [f32]) {
+        out.fill(0.0);
+        out[self.class] = 1.0;
+    }
+}
+
 /// "As it is now": the baseline that a forecast has to beat. Only where every target is a feature.
 pub struct LastValue {
     columns: Vec<usize>,

@@ -803,3 +803,211 @@ fn inspect_adds_up() {
         );
     }
 }
+
+/// A pump that follows its load a little later.
+fn pump(rows: usize) -> String {
+    let mut csv = String::from("minute,load,temperature\n");
+    let mut temperature = 40.0f64;
+    for minute in 0..rows {
+        let load = (minute as f64 * 0.21).sin() + 0.5 * (minute as f64 * 0.043).cos();
+        temperature += 0.1 * (40.0 + 8.0 * load - temperature);
+        csv += &format!("{minute},{load:.4},{temperature:.4}\n");
+    }
+    csv
+}
+
+const TASK: &str = r#"
+name = "pump"
+[csv]
+file = "pump.csv"
+[series]
+features = [
+    "load",
+    { column = "temperature", unit = "degC", transform = "difference" },
+]
+targets = [{ column = "temperature", unit = "degC", transform = "difference" }]
+split = { rows = [200, 50, 50] }
+[shape]
+kind = "many-to-one"
+window = 8
+[network]
+cell = "gru"
+hidden = [8]
+[train]
+learning_rate = 0.01
+epochs = 15
+[output]
+precision = "w8a16"
+"#;
+
+#[test]
+fn train_reports_what_predict_gives() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    let ran = desk.run("train pump.toml --out pump.kgl");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    // No terminal, no bar.
+    assert_eq!(ran.err, "pump.f32.kgl: written\npump.kgl: written\n");
+    let row = |name: &str| -> Vec<f32> {
+        let row = ran.out.lines().find(|line| line.starts_with(name));
+        let fields = row
+            .unwrap_or_else(|| panic!("{name}: {}", ran.out))
+            .split_whitespace();
+        fields.filter_map(|f| f.parse().ok()).collect()
+    };
+    let naive = row("last value")[2];
+    for (name, file) in [("f32", "pump.f32.kgl"), ("w8a16", "pump.kgl")] {
+        let row = row(name);
+        let (rmse, size) = (row[2], row[3] as usize);
+        assert!(rmse < 0.6 * naive, "{}", ran.out);
+        assert_eq!(size, desk.read(file).len());
+        assert!(desk.ok(&format!("verify {file}")).contains(name));
+        // Windows end at rows 7 to 299 and predict the row behind; rows 250 to 299 are the test part.
+        let (_, outputs) =
+            table(&desk.ok(&format!("predict {file} --csv pump.csv"))).to_owned_rows();
+        assert_eq!(outputs.len(), 293);
+        let truth = table(&pump(300)).1;
+        let errors = (250..300).map(|r| outputs[r - 8][0] - truth[r][2]);
+        let found = (errors.map(|e| e * e).sum::<f32>() / 50.0).sqrt();
+        assert!((found - rmse).abs() < 2e-5, "{name}: {found} {rmse}");
+    }
+    // Again, and the bytes are the same; another format on the command line wins.
+    let bytes = desk.read("pump.f32.kgl");
+    desk.ok("train pump.toml --out again.kgl --precision f32 --quiet --data pump.csv");
+    assert_eq!(desk.read("again.kgl"), bytes);
+    assert!(!desk.files().contains(&"again.f32.kgl".into()));
+    // Beyond the last row: load stays, temperature goes on.
+    let ahead = desk.run("predict pump.kgl --csv pump.csv --ahead 5");
+    assert_eq!(ahead.out.lines().count(), 1 + 293 + 5, "{}", ahead.err);
+    assert_eq!(
+        ahead.err,
+        "note: --ahead holds what is not predicted at its last value: load\n"
+    );
+}
+
+#[test]
+fn a_classifier_is_trained_against_the_majority() {
+    let desk = Desk::new();
+    let mut csv = String::from("t0,t1,t2,t3,label\n");
+    for row in 0..120 {
+        let up = row % 3 == 0;
+        let step = if up { 0.5 } else { -0.5 };
+        let start = f64::from(row % 7) * 0.1;
+        let at = |t: i32| start + step * f64::from(t);
+        csv += &format!(
+            "{},{},{},{},{}\n",
+            at(0),
+            at(1),
+            at(2),
+            at(3),
+            if up { "up" } else { "down" }
+        );
+    }
+    desk.write("ramps.csv", csv);
+    let task = r#"
+name = "ramps"
+[csv]
+file = "ramps.csv"
+[sequences]
+steps = ["t0", "t3"]
+feature = "x"
+label = { column = "label", classes = [{ name = "rising", labels = ["up"] }, { name = "falling", labels = ["down"] }] }
+[shape]
+kind = "many-to-one"
+[network]
+cell = "lstm"
+hidden = [6]
+[train]
+learning_rate = 0.02
+epochs = 40
+"#;
+    desk.write("ramps.toml", task);
+    let text = desk.ok("train ramps.toml --out ramps.kgl");
+    let majority = text.lines().find(|l| l.starts_with("majority")).unwrap();
+    assert!(majority.contains("0.66667"), "{text}");
+    let float = text.lines().find(|l| l.starts_with("f32")).unwrap();
+    assert!(float.contains("1.00000"), "{text}");
+    desk.write("ramp.csv", "x\n0.1\n0.6\n1.1\n1.6\n0.1\n-0.4\n-0.9\n-1.4\n");
+    let classes = desk.ok("predict ramps.kgl --csv ramp.csv");
+    let classes: Vec<&str> = classes
+        .lines()
+        .map(|l| l.split(',').next().unwrap())
+        .collect();
+    assert_eq!(classes, ["class", "rising", "falling"]);
+}
+
+#[test]
+fn bad_tasks_are_refused_before_training() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    for (from, to, words) in [
+        (
+            "hidden = [8]",
+            "hiden = [8]",
+            &["t.toml", "hiden", "hidden"][..],
+        ),
+        (
+            "file = \"pump.csv\"",
+            "file = \"none.csv\"",
+            &["none.csv", "cannot read", "No such file"],
+        ),
+        (
+            "\"load\",",
+            "\"lode\",",
+            &[
+                "pump.csv",
+                "no column \"lode\"",
+                "minute, load, temperature",
+            ],
+        ),
+        ("window = 8", "window = 400", &["window of 400", "300 rows"]),
+        ("[200, 50, 50]", "[250, 0, 50]", &["valid part", "0 rows"]),
+        (
+            "[200, 50, 50]",
+            "[200, 90, 50]",
+            &["takes 340 rows", "has 300"],
+        ),
+    ] {
+        assert!(TASK.contains(from), "{from}");
+        desk.write("t.toml", TASK.replace(from, to));
+        desk.fails("train t.toml --out t.kgl", 1, words);
+    }
+    desk.write("t.toml", TASK);
+    for (from, to, words) in [
+        ("\n9,", "\n9,1,", "4 fields where 3"),
+        ("\n9,", "\n9,warm\n", "2 fields where 3"),
+    ] {
+        desk.write("bad.csv", pump(300).replace(from, to));
+        desk.fails(
+            "train t.toml --data bad.csv --out t.kgl",
+            1,
+            &["bad.csv:11", words],
+        );
+    }
+    let constant: String = pump(300)
+        .lines()
+        .map(|l| match l.split(',').collect::<Vec<_>>()[..] {
+            [minute, "load", t] => format!("{minute},load,{t}\n"),
+            [minute, _, t] => format!("{minute},1,{t}\n"),
+            _ => unreachable!(),
+        })
+        .collect();
+    desk.write("bad.csv", constant);
+    desk.fails(
+        "train t.toml --data bad.csv --out t.kgl",
+        1,
+        &["\"load\" is constant (1)", "remove it"],
+    );
+    desk.fails(
+        "train t.toml --out no/t.kgl",
+        1,
+        &["cannot write no/t.kgl", "create it"],
+    );
+    desk.fails(
+        "train none.toml --out t.kgl",
+        1,
+        &["none.toml", "cannot read the task file"],
+    );
+    desk.fails("train t.toml", 2, &["--out"]);
+}

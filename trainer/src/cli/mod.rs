@@ -11,6 +11,7 @@ mod model_file;
 mod predict;
 mod quantize;
 mod samples;
+mod train;
 mod verify;
 
 use anyhow::{Context, Result};
@@ -33,6 +34,7 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
+  kinglet train pump.toml --out pump.kgl
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
   kinglet verify lstm-w8a8.kgl
@@ -42,6 +44,7 @@ Exit code: 0, 1 for a failure, 2 for wrong use.";
 
 #[derive(Subcommand)]
 enum Command {
+    Train(train::Args),
     Import(import::Args),
     Quantize(quantize::Args),
     Predict(predict::Args),
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Some(Command::Train(args)) => train::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Quantize(args)) => quantize::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),

@@ -5,7 +5,7 @@
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
 
 use super::model_file::input_names;
-use super::usage;
+use super::{say, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use csv::StringRecord;
@@ -241,6 +241,12 @@ fn choose(
             names.len(),
             names.join(", ")
         );
+    }
+    if !made_up && !raw {
+        say(&format!(
+            "note: {file} has no header line; its columns are taken to be {}",
+            names.join(", ")
+        ));
     }
     Ok(if numeric {
         Choice::Numbers

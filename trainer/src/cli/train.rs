@@ -1,0 +1,215 @@
+//! `kinglet train`.
+
+use super::{Precision, say, say_notes, writable};
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kinglet::Model;
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{Exported, TestInputs, export, save};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::task::{self, Task};
+use kinglet_trainer::train::{
+    Fitted, LastValue, Majority, Options, Predictor, Progress, evaluate, fit,
+};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Train the network that a task file describes, and measure the exported model with the engine
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet train pump.toml --out pump.kgl
+  kinglet train pump.toml --data january.csv --precision w8a8 --out pump.kgl
+
+Calibrates the integer formats on the training part. Beside a model that is not f32 the f32 one is written too,
+as MODEL.f32.kgl. Prints the metric of every part, as the engine computes it from the written file.")]
+pub struct Args {
+    /// Data, shape, network and training in one file
+    #[arg(value_name = "TASK.toml")]
+    task: PathBuf,
+
+    /// Where the model goes
+    #[arg(long, value_name = "MODEL.kgl")]
+    out: PathBuf,
+
+    /// Read this data file in place of the one that the task names
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    /// Number format of the model, in place of the task's
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+
+    /// No progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    writable(&args.out)?;
+    let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let data = Dataset::load(&task)?;
+    let precision = args.precision.unwrap_or(match task.output.precision {
+        task::Precision::F32 => Precision::F32,
+        task::Precision::F16 => Precision::F16,
+        task::Precision::W8a16 => Precision::W8a16,
+        task::Precision::W8a8 => Precision::W8a8,
+    });
+    let fitted = with_progress(args, &task, &data)?;
+
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = match streams.first() {
+        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
+        None => TestInputs::synthetic(&fitted.package),
+    };
+    let mut formats = vec![(Precision::F32, beside(&args.out))];
+    if precision != Precision::F32 {
+        formats.push((precision, args.out.clone()));
+    } else {
+        formats[0].1.clone_from(&args.out);
+    }
+    let mut table = Table::new(&data);
+    if let Some(mut last) = LastValue::new(&data) {
+        table.row("last value", &mut last, None);
+    } else if let Some(mut majority) = Majority::new(&data) {
+        table.row("majority", &mut majority, None);
+    }
+    let mut files = Vec::new();
+    for (precision, path) in formats {
+        let format = precision.format();
+        let exported = export(&fitted.package, format, Some(&ranges), &tests)?;
+        say_notes(&exported.notes);
+        table.engine_row(&exported)?;
+        files.push((path, exported));
+    }
+    write_all(&files)?;
+    table.print(&fitted)?;
+    for (path, _) in &files {
+        say(&format!("{}: written", path.display()));
+    }
+    Ok(())
+}
+
+/// `pump.kgl` becomes `pump.f32.kgl`.
+fn beside(out: &Path) -> PathBuf {
+    let extension = out.extension().unwrap_or("kgl".as_ref());
+    let mut name = out.file_stem().unwrap_or_default().to_owned();
+    name.push(".f32.");
+    name.push(extension);
+    out.with_file_name(name)
+}
+
+/// All files, or none that was not there before.
+fn write_all(files: &[(PathBuf, Exported)]) -> Result<()> {
+    for (path, _) in files {
+        writable(path)?;
+    }
+    for (path, exported) in files {
+        save(path, &exported.bytes)?;
+    }
+    Ok(())
+}
+
+fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
+    // Without a terminal the bar draws nothing.
+    let bar = ProgressBar::with_draw_target(
+        Some(task.train.epochs as u64),
+        if args.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        },
+    );
+    bar.set_style(ProgressStyle::with_template(
+        "training [{bar:30}] {pos}/{len}, {eta} left; {msg}",
+    )?);
+    let mut best = f64::INFINITY;
+    let mut report = |now: &Progress| {
+        best = best.min(now.valid_loss);
+        bar.set_position(now.epoch as u64);
+        bar.set_message(format!(
+            "loss {:.5}, valid {:.5}, best {best:.5}",
+            now.train_loss, now.valid_loss
+        ));
+        ControlFlow::Continue(())
+    };
+    let fitted = fit(task, data, &Options::default(), &mut report);
+    bar.finish_and_clear();
+    Ok(fitted?)
+}
+
+/// Metrics of every part.
+struct Table<'d> {
+    data: &'d Dataset,
+    metric: &'static str,
+    rows: Vec<String>,
+    /// Everything about the test part.
+    tests: Vec<String>,
+}
+
+impl<'d> Table<'d> {
+    fn new(data: &'d Dataset) -> Self {
+        Table {
+            data,
+            metric: "",
+            rows: Vec::new(),
+            tests: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, name: &str, predictor: &mut dyn Predictor, sizes: Option<(usize, usize)>) {
+        let mut row = format!("{name:<10}");
+        for part in Part::ALL {
+            let metrics = evaluate(self.data, part, predictor);
+            let (metric, value) = metrics.headline();
+            self.metric = metric;
+            row += &if value.is_finite() {
+                format!("  {value:>9.5}")
+            } else {
+                format!("  {:>9}", "-")
+            };
+            if part == Part::Test && value.is_finite() {
+                self.tests.push(format!("test, {name}: {metrics}"));
+            }
+        }
+        row += &match sizes {
+            Some((file, state)) => format!("  {file:>10}  {state:>11}"),
+            None => format!("  {:>10}  {:>11}", "-", "-"),
+        };
+        self.rows.push(row);
+    }
+
+    fn engine_row(&mut self, file: &Exported) -> Result<()> {
+        let model = Model::from_bytes(&file.bytes)?;
+        let sizes = (file.bytes.len(), model.state_len());
+        let name = model.format().name();
+        self.row(name, &mut EnginePredictor::new(&model), Some(sizes));
+        Ok(())
+    }
+
+    fn print(&self, fitted: &Fitted) -> Result<()> {
+        let mut out = io::stdout().lock();
+        let last = fitted.history.last();
+        writeln!(
+            out,
+            "{}: epoch {} of {} was the best, validation loss {:.5}, {:.1} s",
+            fitted.package.name,
+            fitted.best_epoch,
+            fitted.history.len(),
+            fitted.valid_loss,
+            last.map_or(0.0, |p| p.seconds)
+        )?;
+        writeln!(
+            out,
+            "{:<10}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
+            self.metric, "train", "valid", "test"
+        )?;
+        for line in self.rows.iter().chain(&self.tests) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,5 +1,6 @@
 //! Prints what criterion measured last as tables of nanoseconds: `cargo run -p kinglet-benches`.
 
+use kinglet::kernel::Kernels;
 use kinglet_benches::{CELLS, FORMATS, SHAPES};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +32,7 @@ struct Sample {
 }
 
 fn print(folder: &Path, group: &str, ids: &[String]) {
-    for table in ["scalar", "wide"] {
+    for table in Kernels::available().map(Kernels::name) {
         let row: Vec<String> = ids
             .iter()
             .map(|id| best(folder, group, table, id))

@@ -139,16 +139,16 @@ fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
 fn panels_f32<const N: usize>(sums: &mut [Panel<f32>; N], w: Weights<'_, f32, N>, x: &[f32]) {
-    let mut total: [__m256; N] = sums.map(|sum| bytemuck::cast(sum));
+    let mut total: [__m256; N] = sums.map(bytemuck::cast);
     for (column, &x) in x.iter().enumerate() {
         let x = _mm256_set1_ps(x);
-        for n in 0..N {
+        for (n, total) in total.iter_mut().enumerate() {
             // SAFETY: a panel has a column of eight for every input.
             let w = unsafe { w.read::<LANES>(n, column) };
-            total[n] = _mm256_add_ps(total[n], _mm256_mul_ps(bytemuck::cast(w), x));
+            *total = _mm256_add_ps(*total, _mm256_mul_ps(bytemuck::cast(w), x));
         }
     }
-    *sums = total.map(|total| bytemuck::cast(total));
+    *sums = total.map(bytemuck::cast);
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -159,16 +159,16 @@ fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
 fn panels_f16<const N: usize>(sums: &mut [Panel<f32>; N], w: Weights<'_, f16, N>, x: &[f32]) {
-    let mut total: [__m256; N] = sums.map(|sum| bytemuck::cast(sum));
+    let mut total: [__m256; N] = sums.map(bytemuck::cast);
     for (column, &x) in x.iter().enumerate() {
         let x = _mm256_set1_ps(x);
-        for n in 0..N {
+        for (n, total) in total.iter_mut().enumerate() {
             // SAFETY: a panel has a column of eight for every input.
             let w = _mm256_cvtph_ps(bytemuck::cast(unsafe { w.read::<LANES>(n, column) }));
-            total[n] = _mm256_add_ps(total[n], _mm256_mul_ps(w, x));
+            *total = _mm256_add_ps(*total, _mm256_mul_ps(w, x));
         }
     }
-    *sums = total.map(|total| bytemuck::cast(total));
+    *sums = total.map(bytemuck::cast);
 }
 
 #[target_feature(enable = "avx2")]
@@ -283,10 +283,10 @@ fn panels_a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8
     let mut total = [_mm512_setzero_si512(); N];
     for (block, &x) in inputs.iter().enumerate() {
         let x = _mm512_set1_epi64(bytemuck::cast(x));
-        for n in 0..N {
+        for (n, total) in total.iter_mut().enumerate() {
             // SAFETY: a panel has a block for every four inputs.
             let w = _mm512_cvtepi8_epi16(bytemuck::cast(unsafe { w.read::<32>(n, block) }));
-            total[n] = _mm512_dpwssd_epi32(total[n], w, x);
+            *total = _mm512_dpwssd_epi32(*total, w, x);
         }
     }
     for n in 0..N {

@@ -4,11 +4,13 @@
 //! 2 for wrong use. Files appear whole or not at all.
 
 mod calibrate;
+mod demo;
 mod generate;
 mod import;
 mod inspect;
 mod model_file;
 mod predict;
+mod progress;
 mod quantize;
 mod samples;
 mod train;
@@ -16,7 +18,7 @@ mod verify;
 
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use kinglet::format::Format;
 use kinglet::kernel::Kernels;
 use std::fmt::{self, Display};
@@ -34,16 +36,18 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
+  kinglet demo
   kinglet train pump.toml --out pump.kgl
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
   kinglet verify lstm-w8a8.kgl
   kinglet predict lstm-w8a8.kgl --csv test.csv > predictions.csv
 
-Exit code: 0, 1 for a failure, 2 for wrong use.";
+Without a command: demo. Exit code: 0, 1 for a failure, 2 for wrong use.";
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Train(train::Args),
     Import(import::Args),
     Quantize(quantize::Args),
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Quantize(args)) => quantize::run(&args),
@@ -78,7 +83,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
-        None => Ok(write!(io::stdout(), "{}", Cli::command().render_help())?),
+        None => demo::run(&demo::Args::default()),
     }
 }
 

@@ -1,17 +1,15 @@
 //! `kinglet train`.
 
+use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::{Precision, say, say_notes, writable};
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kinglet::Model;
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export, save};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{self, Task};
-use kinglet_trainer::train::{
-    Fitted, LastValue, Majority, Options, Predictor, Progress, evaluate, fit,
-};
+use kinglet_trainer::train::{Fitted, LastValue, Majority, Options, Predictor, evaluate, fit};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -114,31 +112,25 @@ fn write_all(files: &[(PathBuf, Exported)]) -> Result<()> {
 }
 
 fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
-    // Without a terminal the bar draws nothing.
-    let bar = ProgressBar::with_draw_target(
-        Some(task.train.epochs as u64),
-        if args.quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        },
-    );
-    bar.set_style(ProgressStyle::with_template(
-        "training [{bar:30}] {pos}/{len}, {eta} left; {msg}",
-    )?);
-    let mut best = f64::INFINITY;
-    let mut report = |now: &Progress| {
-        best = best.min(now.valid_loss);
-        bar.set_position(now.epoch as u64);
-        bar.set_message(format!(
-            "loss {:.5}, valid {:.5}, best {best:.5}",
-            now.train_loss, now.valid_loss
-        ));
-        ControlFlow::Continue(())
+    let mut bar = TrainingBar::new(task.train.epochs, args.quiet)?;
+    let options = Options {
+        cancel: Some(cancel_on_ctrl_c()),
+        ..Options::default()
     };
-    let fitted = fit(task, data, &Options::default(), &mut report);
-    bar.finish_and_clear();
-    Ok(fitted?)
+    let fitted = fit(task, data, &options, &mut |now| {
+        bar.show(now);
+        ControlFlow::Continue(())
+    });
+    bar.finish();
+    let fitted = fitted?;
+    if fitted.cancelled {
+        say(&format!(
+            "stopped after epoch {}: keeping epoch {}",
+            fitted.history.len(),
+            fitted.best_epoch
+        ));
+    }
+    Ok(fitted)
 }
 
 /// Metrics of every part.

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::data::{Dataset, Part};
-use crate::package::Output;
+use crate::package::{Input, Output, Target};
 
 /// Something that steps over raw samples.
 pub trait Predictor {
@@ -261,10 +261,12 @@ pub struct LastValue {
 impl LastValue {
     /// None where a target has no current value.
     pub fn new(data: &Dataset) -> Option<Self> {
-        let Output::Values(targets) = data.output() else {
+        let (Output::Values(targets), Input::Features(features)) = (data.output(), data.input())
+        else {
             return None;
         };
-        let columns = targets.iter().map(|t| t.feeds).collect::<Option<_>>()?;
+        let place = |target: &Target| features.iter().position(|f| f.name == target.name);
+        let columns = targets.iter().map(place).collect::<Option<_>>()?;
         Some(LastValue { columns })
     }
 }

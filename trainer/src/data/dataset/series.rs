@@ -192,8 +192,10 @@ fn fit_targets(
     let mut targets = Vec::with_capacity(count);
     for (k, target) in series.targets.iter().enumerate() {
         let place = |name: &String| series.features.iter().position(|f| f.column == *name);
-        let feeds = place(&target.column);
-        let now = target.against.as_ref().and_then(place).or(feeds);
+        let present = place(&target.column);
+        // Only a prediction of the next row can stand in for it.
+        let feeds = present.filter(|_| horizon == 1);
+        let now = target.against.as_ref().and_then(place).or(present);
         let column = || {
             now.ok_or_else(|| DataError::UnknownColumn {
                 file: format!(

@@ -15,10 +15,10 @@ echo "$simulated"
 digests=$(echo "$simulated" | sed -n 's/^digest *//p' | sort -u)
 [ "$(echo "$digests" | wc -w)" = 1 ] || { echo "run.sh: the host's tables disagree" >&2; exit 1; }
 
+cargo=$(../.ci/cargo-for "${targets[@]}")
+$cargo build -q --release "${targets[@]/#/--target=}"
 for target in "${targets[@]}"; do
   echo "== $target"
-  cargo=$(../.ci/cargo-for "$target")
-  $cargo build -q --release --target "$target"
   # A crash before main would loop for ever.
   found=$(timeout 60 $cargo run -q --release --target "$target" </dev/null) || {
     code=$?

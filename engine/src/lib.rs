@@ -70,3 +70,8 @@ macro_rules! include_model {
         &ALIGNED.0
     }};
 }
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -29,7 +29,8 @@
 //!
 //! # Doors
 //! - [`Runner::step`] takes a raw sample and gives a prediction in its unit: the file carries the normalisation.
-//! - [`Runner::step_q`] is integers in, integers out, without a float instruction.
+//! - [`Runner::step_q`] is integers in, integers out, without a float instruction; [`Affine`] normalises integer
+//!   readings for it.
 //! - [`Runner::step_token`] takes the number of a token, for text.
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
@@ -42,6 +43,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod affine;
 mod cell;
 #[cfg(any(feature = "check", test))]
 pub mod check;
@@ -53,6 +55,7 @@ mod model;
 pub mod num;
 mod window;
 
+pub use affine::Affine;
 pub use choose::{Sampler, argmax};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};

@@ -372,3 +372,32 @@ fn a_damaged_file_is_refused_with_the_numbers() {
         }
     );
 }
+
+#[test]
+fn integer_readings_need_no_float() {
+    static PUMP: &[u8] = include_model!("../../firmware-example/model/pump.kgl");
+    let model = Model::from_bytes(PUMP).unwrap();
+    let (mut a, mut b) = (State::<512>::new(), State::<512>::new());
+    let (mut a, mut b) = (model.bind(&mut a).unwrap(), model.bind(&mut b).unwrap());
+    // Readings in hundredths of a unit.
+    let inputs: Vec<_> = (0..6)
+        .map(|i| model.input_affine(i, 0.01).unwrap())
+        .collect();
+    let output = model.output_affine(0, 0.001).unwrap();
+    for step in 0..200 {
+        let readings: [i32; 6] = std::array::from_fn(|i| {
+            [6000, 1500, 7000, 400, 220, 4100][i] + (step * (i as i32 + 3)) % 97
+        });
+        let (mut y, mut q) = ([0.0], [0]);
+        a.step(&readings.map(|r| r as f32 * 0.01), &mut y);
+        let x: [i16; 6] = std::array::from_fn(|i| model.clamp_input(inputs[i].apply(readings[i])));
+        b.step_q(&x, &mut q);
+        let temperature = readings[5] as f32 * 0.01 + output.apply(q[0].into()) as f32 * 0.001;
+        assert!(
+            (temperature - y[0]).abs() < 0.05,
+            "step {step}: {temperature}, {}",
+            y[0]
+        );
+    }
+    assert!(model.input_affine(6, 1.0).is_none() && model.output_affine(1, 1.0).is_none());
+}

@@ -265,7 +265,7 @@ impl<'a> Model<'a> {
     }
 
     /// ±16 at 2^-7 and ±8 at 2^-12: the ranges for which the exporter proves that sums cannot overflow.
-    fn input_limits(&self) -> (i16, i16) {
+    pub(crate) fn input_limits(&self) -> (i16, i16) {
         if self.input_frac() == 7 {
             (-2048, 2047)
         } else {

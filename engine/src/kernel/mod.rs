@@ -10,6 +10,11 @@
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
 //! not compile.
 
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon")
+))]
+mod quads;
 mod scalar;
 #[cfg(any(
     target_arch = "x86_64",

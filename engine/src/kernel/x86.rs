@@ -9,6 +9,7 @@
 
 mod avx512;
 
+use super::quads::{Weights, by_four};
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
@@ -73,61 +74,6 @@ pub(super) fn has_avx512vnni() -> bool {
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ))
-    }
-}
-
-/// Runs a kernel for `N` panels at a time over all panels: four while there are four, then what is left.
-macro_rules! by_four {
-    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {{
-        let panel = LANES * $x.len();
-        // Without gaps between the groups all panels are one.
-        let (group, stride) = if $panels.group == $panels.stride {
-            let all = ($w.len() / panel).max(1);
-            (all, all)
-        } else {
-            ($panels.group, $panels.stride)
-        };
-        for (sums, w) in $sums.chunks_mut(stride).zip($w.chunks_exact(group * panel)) {
-            let (quads, rest) = sums[..group].as_chunks_mut::<4>();
-            let (quad_weights, rest_weights) = w.split_at(quads.len() * 4 * panel);
-            for (sums, w) in quads.iter_mut().zip(quad_weights.chunks_exact(4 * panel)) {
-                $kernel(sums, Weights::new(w, panel), $x);
-            }
-            if let Ok(sums) = <&mut [_; 3]>::try_from(&mut *rest) {
-                $kernel(sums, Weights::new(rest_weights, panel), $x);
-            } else if let Ok(sums) = <&mut [_; 2]>::try_from(&mut *rest) {
-                $kernel(sums, Weights::new(rest_weights, panel), $x);
-            } else if let Ok(sums) = <&mut [_; 1]>::try_from(&mut *rest) {
-                $kernel(sums, Weights::new(rest_weights, panel), $x);
-            }
-        }
-    }};
-}
-
-/// The weights of `N` panels of the same size, read `B` numbers at a time.
-#[derive(Clone, Copy)]
-struct Weights<'a, W, const N: usize> {
-    all: &'a [W],
-    panel: usize,
-}
-
-impl<'a, W: Copy, const N: usize> Weights<'a, W, N> {
-    #[inline(always)]
-    fn new(all: &'a [W], panel: usize) -> Self {
-        assert!(all.len() == N * panel);
-        Weights { all, panel }
-    }
-
-    /// Numbers `B · at` and on of panel `n`.
-    ///
-    /// # Safety
-    /// `n` is below `N`, and the panel has at least `B · (at + 1)` numbers.
-    #[inline(always)]
-    unsafe fn read<const B: usize>(&self, n: usize, at: usize) -> [W; B] {
-        debug_assert!(n < N && B * (at + 1) <= self.panel);
-        // SAFETY: the whole has `N` panels, as checked when it was made, and the caller stays inside one.
-        // A slice index costs a compare per panel and block, a tenth of a whole step.
-        unsafe { *self.all.as_ptr().add(n * self.panel + B * at).cast() }
     }
 }
 

@@ -6,7 +6,7 @@
 //! silently ignored costs a training run. `trainer/tasks/` has examples.
 //!
 //! What TOML can check (types, names) it checks with line and column; what only makes sense together
-//! is checked in [`check`], and names the line of the key to change.
+//! is checked in `check`, and names the line of the key to change.
 
 mod check;
 mod features;

@@ -676,13 +676,13 @@ fn wrong_use_is_exit_code_2() {
     ] {
         desk.fails(arguments, 2, &[]);
     }
-    let help = desk.ok("");
+    let help = desk.ok("--help");
     assert!(
         help.contains("Usage: kinglet") && help.contains("Examples:"),
         "{help}"
     );
     for command in [
-        "import", "quantize", "predict", "generate", "inspect", "verify",
+        "demo", "train", "import", "quantize", "predict", "generate", "inspect", "verify",
     ] {
         let help = desk.ok(&format!("{command} --help"));
         assert!(help.contains(&format!("kinglet {command} ")), "{help}");
@@ -1010,4 +1010,24 @@ fn bad_tasks_are_refused_before_training() {
         &["none.toml", "cannot read the task file"],
     );
     desk.fails("train t.toml", 2, &["--out"]);
+}
+
+#[test]
+fn demo_ends_with_models_that_verify_and_predict() {
+    let desk = Desk::new();
+    let table = desk.ok("demo --out pump --rows 3000 --epochs 2");
+    for line in [
+        "last value",
+        "f32",
+        "w8a16",
+        "w8a8",
+        "wrote pump/forecast.svg",
+    ] {
+        assert!(table.contains(line), "{table}");
+    }
+    desk.ok("verify pump/pump-w8a8.kgl");
+    let lines = desk.ok("predict pump/pump-w8a8.kgl --csv pump/held-out.csv");
+    assert_eq!(lines.lines().next(), Some("temperature"));
+    assert_eq!(lines.lines().count(), 1 + 600, "{lines}");
+    desk.fails("demo --rows 10", 2, &["2000"]);
 }

@@ -71,7 +71,7 @@ pub enum StateError {
         /// Bytes there are.
         have: usize,
     },
-    /// The bytes were not saved by [`Runner::save`].
+    /// The bytes were not saved by [`Runner::save`](super::Runner::save).
     NotAState,
     /// The bytes were saved with another model.
     OtherModel {

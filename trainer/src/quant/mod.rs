@@ -1,7 +1,7 @@
 //! From float to integers: ranges measured over real data, then a scale for every row.
 //!
 //! Numbers and formats are those of [`kinglet::num`]. Per row the weights over input and state share one
-//! scale, so one accumulator and one requantization serve both. [`Rows`] proves for each row, from its own
+//! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
 mod ranges;

@@ -37,7 +37,11 @@ impl Affine {
             return None;
         }
         let half = if shift > 0 { 1i64 << (shift - 1) } else { 0 };
-        Some(Affine { m: libm::round(m) as i32, b: b as i64 + half, shift })
+        Some(Affine {
+            m: libm::round(m) as i32,
+            b: b as i64 + half,
+            shift,
+        })
     }
 
     /// The value for a reading.
@@ -97,14 +101,23 @@ mod tests {
 
     #[test]
     fn affine_is_within_one_of_the_exact_value() {
-        for (slope, intercept) in
-            [(0.0625, -12.5), (3.7e-5, 1e4), (-1.9, 0.3), (1500.0, -7e5), (1e-9, 5.0), (0.0, 2.0)]
-        {
+        for (slope, intercept) in [
+            (0.0625, -12.5),
+            (3.7e-5, 1e4),
+            (-1.9, 0.3),
+            (1500.0, -7e5),
+            (1e-9, 5.0),
+            (0.0, 2.0),
+        ] {
             let affine = Affine::new(slope, intercept).unwrap();
             for x in [-2_000_000, -4096, -1, 0, 1, 17, 4095, 1_000_000] {
                 let exact = (slope * f64::from(x) + intercept).clamp(-2147483648.0, 2147483647.0);
                 let error = (f64::from(affine.apply(x)) - exact).abs();
-                assert!(error <= 0.51, "{slope} · {x} + {intercept}: {} for {exact}", affine.apply(x));
+                assert!(
+                    error <= 0.51,
+                    "{slope} · {x} + {intercept}: {} for {exact}",
+                    affine.apply(x)
+                );
             }
         }
         assert_eq!(Affine::new(f64::NAN, 0.0), None);

@@ -22,23 +22,11 @@ macro_rules! by_four {
                 $kernel(sums, Weights::new(w, panel), $x);
             }
             if let Ok(sums) = <&mut [_; 3]>::try_from(&mut *rest) {
-                $kernel(
-                    sums,
-                    Weights::new(rest_weights, panel),
-                    $x,
-                );
+                $kernel(sums, Weights::new(rest_weights, panel), $x);
             } else if let Ok(sums) = <&mut [_; 2]>::try_from(&mut *rest) {
-                $kernel(
-                    sums,
-                    Weights::new(rest_weights, panel),
-                    $x,
-                );
+                $kernel(sums, Weights::new(rest_weights, panel), $x);
             } else if let Ok(sums) = <&mut [_; 1]>::try_from(&mut *rest) {
-                $kernel(
-                    sums,
-                    Weights::new(rest_weights, panel),
-                    $x,
-                );
+                $kernel(sums, Weights::new(rest_weights, panel), $x);
             }
         }
     }};

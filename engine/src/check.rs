@@ -12,7 +12,9 @@
 //! Thumb: 7,360 bytes in [`check`], 112 below it besides the kernels). A NaN equals any NaN: which one
 //! an operation gives is not defined, in Rust or between CPUs.
 
-use crate::kernel::{BLOCK, Kernels, LANES, MAX_CELL_SHIFT, Panel, Panels};
+use crate::kernel::{
+    BLOCK, GateRows, Inputs, Kernels, LANES, MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels,
+};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
 use core::fmt;
@@ -151,6 +153,7 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         gemv_f16,
         gemv_a8,
         gemv_a16,
+        gates_q,
         requant,
         tanh_q,
         sigmoid_q,
@@ -167,6 +170,7 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let gemv_f16 = Kernels { gemv_f16, ..one };
     let gemv_a8 = Kernels { gemv_a8, ..one };
     let gemv_a16 = Kernels { gemv_a16, ..one };
+    let gates_q = Kernels { gates_q, ..one };
     let requant = Kernels { requant, ..one };
     let tanh_q = Kernels { tanh_q, ..one };
     let sigmoid_q = Kernels { sigmoid_q, ..one };
@@ -189,6 +193,7 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         run.gemv("gemv_f16", &gemv_f16, Kernels::gemv_f16, 1, FLOAT_COLUMNS)?;
         run.gemv("gemv_a8", &gemv_a8, Kernels::gemv_a8, BLOCK, INT_COLUMNS)?;
         run.gemv("gemv_a16", &gemv_a16, Kernels::gemv_a16, BLOCK, INT_COLUMNS)?;
+        run.gates_q("gates_q", &gates_q)?;
         run.requant("requant", &requant)?;
         run.activation("tanh_q", &tanh_q, Kernels::tanh_q)?;
         run.activation("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q)?;
@@ -662,6 +667,49 @@ impl Run {
         self.first::<i32>(primitive, shape, "y")
     }
 
+    fn gates_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        let stride = random.from(1, GROUP);
+        let units = random.from(1, MAX_PANELS / stride);
+        let (ih, hh) = (random.from(1, stride), random.from(1, stride));
+        let rows = units * (ih + hh) * LANES;
+        let fit = INT_COLUMNS.min(WEIGHTS / rows) / BLOCK;
+        let (x, h) = (random.from(1, fit) * BLOCK, random.from(1, fit) * BLOCK);
+        shape.panels = units * stride;
+        shape.columns = x + h;
+        self.output.fill::<i16>(&mut random, shape.panels);
+        let mut numbers = [[[0; LANES]; MAX_PANELS]; 2];
+        numbers
+            .iter_mut()
+            .for_each(|n| draw::<i32>(&mut random, n.as_flattened_mut()));
+        let w = self.input.numbers(&mut random, rows * BLOCK * fit);
+        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
+        let gates = GateRows {
+            ih,
+            hh,
+            stride,
+            w_ih,
+            w_hh: &w_hh[..units * hh * LANES * h],
+            bias: &numbers[0][..shape.panels],
+            m: &numbers[1][..shape.panels],
+            shift: random.below(32) as u8,
+        };
+        let inputs = self.second_input.numbers::<i16>(&mut random, x + h);
+        let (x, h) = inputs.split_at(x);
+        // The lower halves of the same bytes, where the inputs are i8.
+        let inputs = |wide, inputs| match inputs {
+            inputs if wide => Inputs::I16(inputs),
+            inputs => Inputs::I8(&bytemuck::cast_slice(inputs)[..inputs.len()]),
+        };
+        let (x, h) = (
+            inputs(random.below(2) == 0, x),
+            inputs(random.below(2) == 0, h),
+        );
+        Kernels::SCALAR.gates_q(self.output.want(), gates, x, h);
+        table.gates_q(self.output.got(), gates, x, h);
+        self.first::<i16>(primitive, shape, "z")
+    }
+
     fn requant(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         let shift = random.below(32) as u8;
@@ -796,6 +844,23 @@ mod tests {
             }
         });
         assert_eq!(found.want, Value::Float(f32::from_bits(0x3600_0000)));
+    }
+
+    #[test]
+    fn wrong_gates_are_found() {
+        fn gates_q(
+            _: &Kernels,
+            z: &mut [Panel<i16>],
+            g: GateRows<'_>,
+            x: Inputs<'_>,
+            h: Inputs<'_>,
+        ) {
+            SCALAR.gates_q(z, g, x, h);
+            z[0][5] = z[0][5].wrapping_add((g.stride == 4) as i16);
+        }
+        let found = check(&Kernels { gates_q, ..SCALAR }, 2000, 7).unwrap_err();
+        assert_eq!(found.primitive, "gates_q");
+        assert_eq!((found.output, found.index), ("z", 5));
     }
 
     #[test]

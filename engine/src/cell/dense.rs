@@ -4,7 +4,7 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, TILE, multiply_q, panels, tiles};
+use super::{FloatMatrix, TILE, panels, tiles, weights};
 use crate::format::{Activation, Format, LoadError, Tensors, pad};
 use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, shift_round, softmax, softmax_q15};
@@ -136,12 +136,17 @@ impl<'a> Dense<'a> {
         let Weights::Integer { w, bias, m } = &self.weights else {
             return;
         };
-        let x = super::Inputs::I16(&x[..pad(self.inputs, BLOCK)]);
+        let x = &x[..pad(self.inputs, BLOCK)];
         let mut sums = [[0; LANES]; TILE];
         for tile in tiles(y.len()) {
             let sums = &mut sums[..tile.len()];
             sums.copy_from_slice(&bias[tile.clone()]);
-            multiply_q(k, sums, &tile, w, x, Panels::DENSE);
+            k.gemv_a16(
+                sums,
+                &w[weights(&tile, Panels::DENSE, x.len())],
+                x,
+                Panels::DENSE,
+            );
             let y = &mut y[tile.clone()];
             k.requant(y, sums, &m[tile], self.requant_shift);
             match self.activation {

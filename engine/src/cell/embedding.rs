@@ -1,8 +1,9 @@
 //! Embedding: a token's row of a table. Integer rows are matrix inputs as they lie in the file, so a
 //! look-up copies nothing.
 
-use super::{FloatMatrix, Inputs, columns, f16s};
+use super::{FloatMatrix, columns, f16s};
 use crate::format::{Format, LoadError, Tensors};
+use crate::kernel::Inputs;
 use core::ops::Range;
 
 #[derive(Debug, Clone, Copy)]

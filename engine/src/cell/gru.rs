@@ -13,9 +13,9 @@
 //! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
 
 use super::rnn::round_master;
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Kernels, LANES, Panel, blend};
+use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel, blend};
 use crate::num::{mulhi_round, narrow, shift_round};
 
 const AFTER: GateOrder = GateOrder {
@@ -164,7 +164,7 @@ impl<'a> Gru<'a> {
         let tables = tables(self.format);
         let columns = columns(self.format, self.hidden);
         let old = h.inputs(columns);
-        let mut space = TileQ::new();
+        let mut space = [[0; LANES]; MAX_PANELS];
         match &self.weights {
             Weights::AfterQ(gates) => {
                 for tile in tiles(master.len()) {

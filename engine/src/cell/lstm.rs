@@ -9,9 +9,9 @@
 //!
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Kernels, LANES, MAX_CELL_SHIFT, Panel};
+use crate::kernel::{Inputs, Kernels, LANES, MAX_CELL_SHIFT, MAX_PANELS, Panel};
 
 const ORDER: GateOrder = GateOrder {
     ih: 4,
@@ -96,7 +96,7 @@ impl<'a> Lstm<'a> {
         let Weights::Integer(gates) = &self.weights else {
             return;
         };
-        let mut space = TileQ::new();
+        let mut space = [[0; LANES]; MAX_PANELS];
         let old = h.inputs(columns(self.format, self.hidden));
         for tile in tiles(c.len()) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);

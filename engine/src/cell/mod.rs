@@ -18,18 +18,13 @@ pub(crate) use lstm::Lstm;
 pub(crate) use rnn::Rnn;
 
 use crate::format::{Format, LoadError, Tensors, pad};
-use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
+use crate::kernel::{BLOCK, GateRows, Inputs, Kernels, LANES, MAX_PANELS, Panel, Panels};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, narrow};
 use core::ops::Range;
 use half::f16;
 
-/// Panels of units per tile: the sums of a tile live on the stack, 128 bytes for each panel of units.
-/// Eight keep the number of calls small on a large machine; one keeps the stack small on the others.
-const TILE: usize = if cfg!(target_pointer_width = "64") {
-    8
-} else {
-    1
-};
+/// Panels of units per tile: few calls on a large machine, little stack on the others.
+const TILE: usize = MAX_PANELS / GATES;
 /// Gates per unit at the most.
 const GATES: usize = 4;
 
@@ -52,14 +47,6 @@ fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
     (0..panels)
         .step_by(TILE)
         .map(move |start| start..(start + TILE).min(panels))
-}
-
-/// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` model
-/// and everything in `W8A16` is `i16`, the rest `i8`.
-#[derive(Clone, Copy)]
-pub(crate) enum Inputs<'a> {
-    I8(&'a [i8]),
-    I16(&'a [i16]),
 }
 
 /// A layer's state as a matrix input.
@@ -141,21 +128,6 @@ fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Range<usize> 
     tile.start * per_panel..tile.end * per_panel
 }
 
-/// `sums += W x` for the panels in `tile`, integer.
-fn multiply_q(
-    k: &Kernels,
-    sums: &mut [Panel<i32>],
-    tile: &Range<usize>,
-    w: &[i8],
-    x: Inputs<'_>,
-    panels: Panels,
-) {
-    match x {
-        Inputs::I8(x) => k.gemv_a8(sums, &w[weights(tile, panels, x.len())], x, panels),
-        Inputs::I16(x) => k.gemv_a16(sums, &w[weights(tile, panels, x.len())], x, panels),
-    }
-}
-
 /// Where the gates of a cell have their sums: a unit panel has `stride` sum panels, of which the input's
 /// matrix fills the first `ih` and the state's matrix the last `hh`.
 #[derive(Debug, Clone, Copy)]
@@ -228,21 +200,6 @@ struct GatesQ<'a> {
     shift: u8,
 }
 
-/// Space for a tile's sums and pre-activations.
-struct TileQ {
-    sums: [Panel<i32>; GATES * TILE],
-    z: [Panel<i16>; GATES * TILE],
-}
-
-impl TileQ {
-    fn new() -> Self {
-        TileQ {
-            sums: [[0; LANES]; GATES * TILE],
-            z: [[0; LANES]; GATES * TILE],
-        }
-    }
-}
-
 impl<'a> GatesQ<'a> {
     /// Tensors: `w_ih`, `w_hh`, bias, row multipliers.
     fn take(
@@ -271,29 +228,28 @@ impl<'a> GatesQ<'a> {
     }
 
     /// Pre-activations (2^-12) of a tile.
-    fn preactivations<'s>(
+    fn preactivations<'z>(
         &self,
         k: &Kernels,
         tile: &Range<usize>,
         x: Inputs<'_>,
         h: Inputs<'_>,
-        space: &'s mut TileQ,
-    ) -> &'s mut [Panel<i16>] {
+        z: &'z mut [Panel<i16>; MAX_PANELS],
+    ) -> &'z mut [Panel<i16>] {
         let GateOrder { ih, hh, stride } = self.order;
         let rows = stride * tile.start..stride * tile.end;
-        let sums = &mut space.sums[..rows.len()];
-        let z = &mut space.z[..rows.len()];
-        sums.copy_from_slice(&self.bias[rows.clone()]);
-        multiply_q(k, sums, tile, self.w_ih, x, Panels { group: ih, stride });
-        multiply_q(
-            k,
-            &mut sums[stride - hh..],
-            tile,
-            self.w_hh,
-            h,
-            Panels { group: hh, stride },
-        );
-        k.requant(z, sums, &self.m[rows], self.shift);
+        let z = &mut z[..rows.len()];
+        let gates = GateRows {
+            ih,
+            hh,
+            stride,
+            w_ih: &self.w_ih[weights(tile, Panels { group: ih, stride }, x.columns())],
+            w_hh: &self.w_hh[weights(tile, Panels { group: hh, stride }, h.columns())],
+            bias: &self.bias[rows.clone()],
+            m: &self.m[rows],
+            shift: self.shift,
+        };
+        k.gates_q(z, gates, x, h);
         z
     }
 }

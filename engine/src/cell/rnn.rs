@@ -3,9 +3,9 @@
 //! In integers a rectified state is held below 4; the exporter scales the weights so that the values
 //! met in calibration stay below 1.
 
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Inputs, TILE, TileQ, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Kernels, LANES, Panel};
+use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel};
 use crate::num::shift_round;
 
 const ORDER: GateOrder = GateOrder {
@@ -83,7 +83,7 @@ impl<'a> Rnn<'a> {
         let Weights::Integer(gates) = &self.weights else {
             return;
         };
-        let mut space = TileQ::new();
+        let mut space = [[0; LANES]; MAX_PANELS];
         let old = h.inputs(columns(self.format, self.hidden));
         for tile in tiles(master.len()) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);

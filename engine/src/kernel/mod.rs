@@ -10,6 +10,7 @@
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
 //! not compile.
 
+mod gates;
 #[cfg(any(
     target_arch = "x86_64",
     all(target_arch = "aarch64", target_feature = "neon")
@@ -24,6 +25,8 @@ mod scalar;
 ))]
 mod wide;
 
+pub(crate) use gates::MAX_PANELS;
+pub use gates::{GateRows, Inputs};
 pub(crate) use scalar::blend;
 
 #[cfg(target_arch = "x86_64")]
@@ -76,6 +79,8 @@ pub struct Kernels {
     pub(crate) gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
     pub(crate) gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
     pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    pub(crate) gates_q:
+        unsafe fn(&Kernels, &mut [Panel<i16>], GateRows<'_>, Inputs<'_>, Inputs<'_>),
     pub(crate) requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
     pub(crate) tanh_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
     pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
@@ -210,6 +215,30 @@ impl Kernels {
         );
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_a16)(sums, w, x, panels) }
+    }
+
+    /// [`Self::gemv_a8`] or [`Self::gemv_a16`], by the inputs.
+    ///
+    /// # Panics
+    /// As these.
+    pub fn product_q(&self, sums: &mut [Panel<i32>], w: &[i8], x: Inputs<'_>, panels: Panels) {
+        match x {
+            Inputs::I8(x) => self.gemv_a8(sums, w, x, panels),
+            Inputs::I16(x) => self.gemv_a16(sums, w, x, panels),
+        }
+    }
+
+    /// Pre-activations of a recurrent layer's gates: `z = requant(bias + W_ih x + W_hh h)`.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, columns are not whole blocks, or there are more gates than a step
+    /// computes together.
+    pub fn gates_q(&self, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>, h: Inputs<'_>) {
+        gates.check(z.len(), x.columns(), h.columns());
+        let whole = |x: &Inputs<'_>| x.columns() >= 1 && x.columns().is_multiple_of(BLOCK);
+        assert!(whole(&x) && whole(&h), "columns are not whole blocks");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gates_q)(self, z, gates, x, h) }
     }
 
     /// `z = saturate16(mulhi_round(sum << shift, m))`.

@@ -13,6 +13,7 @@ pub(super) const SCALAR: Kernels = Kernels {
     gemv_f16,
     gemv_a8,
     gemv_a16,
+    gates_q: super::gates::compose,
     requant,
     tanh_q,
     sigmoid_q,

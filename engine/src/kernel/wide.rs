@@ -16,6 +16,7 @@ pub(super) const WIDE: Kernels = Kernels {
     gemv_f16,
     gemv_a8,
     gemv_a16,
+    gates_q: super::gates::compose,
     requant,
     tanh_q,
     sigmoid_q,

@@ -1,13 +1,10 @@
 //! AVX2 and AVX-512 tables for x86-64, detected at run time under feature `std`.
 //!
 //! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate.
-//! `vpdpbusd` wants one unsigned side, so it gets `x + 128`; what that adds, 128 times the row's sum of
-//! weights, comes from a second `vpdpbusd` of the same weights with ones. That costs arithmetic where weights are
-//! in the first-level cache and nothing where they stream from further away, and no offset has to be in the file.
-//!
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
+mod vnni;
 
 use super::quads::{Weights, by_four};
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
@@ -21,6 +18,7 @@ pub(super) const AVX2: Kernels = Kernels {
     gemv_f16,
     gemv_a8: gemv_a8_avx2,
     gemv_a16: gemv_a16_avx2,
+    gates_q: super::gates::compose,
     requant,
     tanh_q,
     sigmoid_q,
@@ -36,6 +34,7 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     name: "avx512vnni",
     gemv_a8: gemv_a8_vnni,
     gemv_a16: gemv_a16_vnni,
+    gates_q: vnni::gates_q,
     requant: avx512::requant,
     tanh_q: avx512::tanh_q,
     sigmoid_q: avx512::sigmoid_q,
@@ -172,75 +171,26 @@ fn pairs_avx2<const N: usize>(
     }
 }
 
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn gemv_a8_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
     by_four!(panels_a8_vnni, sums, w, x, panels);
 }
 
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
-    const PAIR: usize = 2 * BLOCK;
-    let (pairs, rest) = x.as_chunks::<PAIR>();
-    let ones = _mm512_set1_epi8(1);
-    // Two blocks of a panel at a time: 512 bits in a row. The lower half takes the first block's inputs.
-    let halves = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-    let (mut shifted, mut weights) = ([_mm512_setzero_si512(); N], [_mm512_setzero_si512(); N]);
-    for (pair, &x) in pairs.iter().enumerate() {
-        let x = i64::from_ne_bytes(x.map(|x| x as u8)) ^ i64::from_ne_bytes([0x80; PAIR]);
-        let x = _mm512_permutexvar_epi32(halves, _mm512_set1_epi64(x));
-        for n in 0..N {
-            // SAFETY: a panel has a block for every four inputs, so two for every eight.
-            let w: __m512i = bytemuck::cast(unsafe { w.read::<64>(n, pair) });
-            shifted[n] = _mm512_dpbusd_epi32(shifted[n], x, w);
-            weights[n] = _mm512_dpbusd_epi32(weights[n], ones, w);
-        }
-    }
-    for n in 0..N {
-        let exact = _mm512_sub_epi32(shifted[n], _mm512_slli_epi32::<7>(weights[n]));
-        let (a, b) = (
-            _mm512_castsi512_si256(exact),
-            _mm512_extracti64x4_epi64::<1>(exact),
-        );
-        let mut total = _mm256_add_epi32(a, b);
-        if let &[a, b, c, d] = rest {
-            let x = i32::from_ne_bytes([a, b, c, d].map(|x| x as u8 ^ 0x80));
-            // SAFETY: the odd block behind the pairs.
-            let w: __m256i = bytemuck::cast(unsafe { w.read::<32>(n, 2 * pairs.len()) });
-            let shifted = _mm256_dpbusd_epi32(total, _mm256_set1_epi32(x), w);
-            let weights = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), w);
-            total = _mm256_sub_epi32(shifted, _mm256_slli_epi32::<7>(weights));
-        }
-        let sum = &mut sums[n];
-        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), total));
-    }
+    vnni::add(sums, vnni::add_halves(vnni::dot_a8::<N, 0>(w, x)));
 }
 
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn gemv_a16_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
     by_four!(panels_a16_vnni, sums, w, x, panels);
 }
 
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i16]) {
-    let inputs = x.as_chunks::<BLOCK>().0;
-    // Lanes 2r and 2r + 1 each hold half of row r's sum.
-    let mut total = [_mm512_setzero_si512(); N];
-    for (block, &x) in inputs.iter().enumerate() {
-        let x = _mm512_set1_epi64(bytemuck::cast(x));
-        for (n, total) in total.iter_mut().enumerate() {
-            // SAFETY: a panel has a block for every four inputs.
-            let w = _mm512_cvtepi8_epi16(bytemuck::cast(unsafe { w.read::<32>(n, block) }));
-            *total = _mm512_dpwssd_epi32(*total, w, x);
-        }
-    }
-    for n in 0..N {
-        let both = _mm512_add_epi32(total[n], _mm512_srli_epi64::<32>(total[n]));
-        let rows = _mm512_cvtepi64_epi32(both);
-        let sum = &mut sums[n];
-        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), rows));
-    }
+    vnni::add(sums, vnni::add_neighbours(vnni::dot_a16::<N, 0>(w, x)));
 }
 
 /// [`num::mulhi_round`] in every lane.

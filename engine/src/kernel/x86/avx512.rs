@@ -133,7 +133,7 @@ fn store(halves: Halves) -> [Panel<i32>; QUAD] {
 /// [`crate::num::mulhi_round`] in every lane.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn mulhi_round(a: __m512i, b: __m512i) -> __m512i {
+pub(super) fn mulhi_round(a: __m512i, b: __m512i) -> __m512i {
     let half = _mm512_set1_epi64(1 << 31);
     let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half);
     let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));

@@ -1,0 +1,105 @@
+//! From the inputs of a recurrent layer to the pre-activations of its gates, in integers: bias, product with
+//! the input, product with the state, requantization.
+//!
+//! The definition is the composition of the primitives. A table may compute the same in one go, so that sums stay
+//! in registers.
+
+use super::{Kernels, LANES, Panel, Panels};
+
+/// Sum panels that a step computes together at the most.
+pub(crate) const MAX_PANELS: usize = if cfg!(target_pointer_width = "64") {
+    16
+} else {
+    4
+};
+
+/// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` model
+/// and everything in `W8A16` is `i16`, the rest `i8`.
+#[derive(Debug, Clone, Copy)]
+pub enum Inputs<'a> {
+    /// In units of 2^-7.
+    I8(&'a [i8]),
+    /// In units of 2^-7 or 2^-12.
+    I16(&'a [i16]),
+}
+
+impl Inputs<'_> {
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        match self {
+            Inputs::I8(x) => x.len(),
+            Inputs::I16(x) => x.len(),
+        }
+    }
+}
+
+/// Gates of some panels of units. A panel of units has `stride` sum panels, of which the input's matrix fills the
+/// first `ih` and the state's matrix the last `hh`.
+#[derive(Debug, Clone, Copy)]
+pub struct GateRows<'a> {
+    /// Sum panels of a panel of units that have weights for the input.
+    pub ih: usize,
+    /// Sum panels of a panel of units that have weights for the state.
+    pub hh: usize,
+    /// Sum panels of a panel of units.
+    pub stride: usize,
+    /// Weights for the input.
+    pub w_ih: &'a [i8],
+    /// Weights for the state.
+    pub w_hh: &'a [i8],
+    /// What sums start at.
+    pub bias: &'a [Panel<i32>],
+    /// Row multipliers of the requantization.
+    pub m: &'a [Panel<i32>],
+    /// Shift of the requantization.
+    pub shift: u8,
+}
+
+impl GateRows<'_> {
+    /// Panels of units.
+    pub(super) fn units(&self) -> usize {
+        self.bias.len() / self.stride
+    }
+
+    /// Panics unless all lengths belong together.
+    #[inline(always)]
+    pub(super) fn check(&self, z: usize, x: usize, h: usize) {
+        let GateRows { ih, hh, stride, .. } = *self;
+        assert!(
+            (1..=stride).contains(&ih) && (1..=stride).contains(&hh),
+            "gates outside the stride"
+        );
+        let units = self.units();
+        assert!(
+            z == units * stride && self.bias.len() == z && self.m.len() == z && self.shift < 32,
+            "gate rows"
+        );
+        assert!(
+            self.w_ih.len() == units * ih * LANES * x && self.w_hh.len() == units * hh * LANES * h,
+            "gate weights"
+        );
+        assert!(z <= MAX_PANELS, "too many gates at once");
+    }
+}
+
+/// The definition, with the primitives of a table.
+pub(super) fn compose(
+    k: &Kernels,
+    z: &mut [Panel<i16>],
+    gates: GateRows<'_>,
+    x: Inputs<'_>,
+    h: Inputs<'_>,
+) {
+    let GateRows { ih, hh, stride, .. } = gates;
+    let mut sums = [[0; LANES]; MAX_PANELS];
+    let sums = &mut sums[..z.len()];
+    sums.copy_from_slice(gates.bias);
+    k.product_q(sums, gates.w_ih, x, Panels { group: ih, stride });
+    k.product_q(
+        &mut sums[stride - hh..],
+        gates.w_hh,
+        h,
+        Panels { group: hh, stride },
+    );
+    k.requant(z, sums, gates.m, gates.shift);
+}

@@ -98,13 +98,17 @@ pub(super) fn add_neighbours([a, b, c, d]: Parts) -> Sums {
     [both(a, b), both(c, d)]
 }
 
+/// The panels, and zeros behind them.
+#[inline(always)]
+fn four<const N: usize>(panels: [Panel<i32>; N]) -> [Panel<i32>; 4] {
+    core::array::from_fn(|n| panels.get(n).copied().unwrap_or([0; LANES]))
+}
+
 /// Adds the first `N` of four panels.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn add<const N: usize>(sums: &mut [Panel<i32>; N], [first, second]: Sums) {
-    let mut all = [[0; LANES]; 4];
-    all[..N].copy_from_slice(sums);
-    let [a, b]: [__m512i; 2] = bytemuck::cast(all);
+    let [a, b]: [__m512i; 2] = bytemuck::cast(four(*sums));
     let all: [Panel<i32>; 4] =
         bytemuck::cast([_mm512_add_epi32(a, first), _mm512_add_epi32(b, second)]);
     sums.copy_from_slice(&all[..N]);
@@ -118,19 +122,22 @@ pub(super) fn gates_q(
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
-    match (gates.ih, gates.hh, gates.stride) {
-        (4, 4, 4) => panels_of_units::<4, 4, 0>(z, gates, x, h),
-        (3, 3, 4) => panels_of_units::<3, 3, 1>(z, gates, x, h),
+    match (gates.ih, gates.hh, gates.stride, z.len()) {
+        (4, 4, 4, _) => panels_of_units::<4, 4, 0, 4>(z, gates, x, h),
+        (3, 3, 4, _) => panels_of_units::<3, 3, 1, 4>(z, gates, x, h),
         // A tanh layer's panels of units are as good as the gates of one panel.
-        (1, 1, 1) if z.len().is_multiple_of(4) => panels_of_units::<4, 4, 0>(z, gates, x, h),
+        (1, 1, 1, 4) => panels_of_units::<4, 4, 0, 4>(z, gates, x, h),
+        (1, 1, 1, 3) => panels_of_units::<3, 3, 0, 3>(z, gates, x, h),
+        (1, 1, 1, 2) => panels_of_units::<2, 2, 0, 2>(z, gates, x, h),
+        (1, 1, 1, 1) => panels_of_units::<1, 1, 0, 1>(z, gates, x, h),
         _ => compose(k, z, gates, x, h),
     }
 }
 
-/// All four sum panels of a panel of units at a time. The state's matrix fills the panels from `AT` on.
+/// All `N` sum panels of a panel of units at a time. The state's matrix fills the panels from `AT` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn panels_of_units<const IH: usize, const HH: usize, const AT: usize>(
+fn panels_of_units<const IH: usize, const HH: usize, const AT: usize, const N: usize>(
     z: &mut [Panel<i16>],
     gates: GateRows<'_>,
     x: Inputs<'_>,
@@ -142,11 +149,11 @@ fn panels_of_units<const IH: usize, const HH: usize, const AT: usize>(
     let weights = w_ih.zip(gates.w_hh.chunks_exact(HH * hh_panel));
     let numbers = gates
         .bias
-        .as_chunks::<4>()
+        .as_chunks::<N>()
         .0
         .iter()
-        .zip(gates.m.as_chunks::<4>().0);
-    let z = z.as_chunks_mut::<4>().0;
+        .zip(gates.m.as_chunks::<N>().0);
+    let z = z.as_chunks_mut::<N>().0;
     for ((z, (w_ih, w_hh)), (&bias, &m)) in z.iter_mut().zip(weights).zip(numbers) {
         let (w_ih, w_hh) = (
             Weights::<_, IH>::new(w_ih, ih_panel),
@@ -160,11 +167,12 @@ fn panels_of_units<const IH: usize, const HH: usize, const AT: usize>(
             Inputs::I8(h) => add_halves(dot_a8::<HH, AT>(w_hh, h)),
             Inputs::I16(h) => add_neighbours(dot_a16::<HH, AT>(w_hh, h)),
         };
-        let (bias, m): (Sums, Sums) = (bytemuck::cast(bias), bytemuck::cast(m));
+        let (bias, m): (Sums, Sums) = (bytemuck::cast(four(bias)), bytemuck::cast(four(m)));
         let z_of = |half: usize| {
             let sum = _mm512_add_epi32(bias[half], _mm512_add_epi32(from_x[half], from_h[half]));
             _mm512_cvtsepi32_epi16(mulhi_round(_mm512_sll_epi32(sum, shift), m[half]))
         };
-        *z = bytemuck::cast([z_of(0), z_of(1)]);
+        let all: [Panel<i16>; 4] = bytemuck::cast([z_of(0), z_of(1)]);
+        z.copy_from_slice(&all[..N]);
     }
 }

@@ -12,8 +12,9 @@
 //! has four sums, `n_x, r, z, n_h`; the input's matrix fills the first three, the state's matrix the last
 //! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
 
+use super::packed::{Packed, Record};
 use super::rnn::round_master;
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel, blend};
 use crate::num::{mulhi_round, narrow, shift_round};
@@ -42,6 +43,7 @@ enum Weights<'a> {
         candidate: Gates<'a>,
     },
     AfterQ(GatesQ<'a>),
+    AfterPacked(Packed<'a>),
     BeforeQ {
         reset_update: GatesQ<'a>,
         candidate: GatesQ<'a>,
@@ -69,12 +71,16 @@ pub(crate) const fn work_bytes(format: Format, padded_hidden: usize) -> usize {
 impl<'a> Gru<'a> {
     pub(crate) fn take(
         t: &mut Tensors<'a>,
-        format: Format,
+        spec: Spec,
         reset_after: bool,
-        inputs: usize,
-        hidden: usize,
-        requant_shift: u8,
     ) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            requant_shift,
+            ..
+        } = spec;
         let mut float = |order| Gates::take(t, format, order, inputs, hidden);
         let weights = match (format.is_integer(), reset_after) {
             (false, true) => Weights::After(float(AFTER)?),
@@ -82,6 +88,9 @@ impl<'a> Gru<'a> {
                 reset_update: float(RESET_UPDATE)?,
                 candidate: float(CANDIDATE)?,
             },
+            (true, true) if spec.is_packed() => {
+                Weights::AfterPacked(Packed::take(t, spec, Record::Gru)?)
+            }
             (true, after) => {
                 let mut integer = |order| GatesQ::take(t, order, inputs, hidden, requant_shift);
                 if after {
@@ -146,7 +155,7 @@ impl<'a> Gru<'a> {
                     }
                 }
             }
-            Weights::AfterQ(_) | Weights::BeforeQ { .. } => return,
+            Weights::AfterQ(_) | Weights::AfterPacked(_) | Weights::BeforeQ { .. } => return,
         }
         h.copy_from_slice(y);
     }
@@ -161,6 +170,9 @@ impl<'a> Gru<'a> {
         y: &mut [Panel<i16>],
         work: &mut [u8],
     ) {
+        if let Weights::AfterPacked(rows) = &self.weights {
+            return rows.step(k, Record::Gru, x, (master, h, y), (work, 0));
+        }
         let tables = tables(self.format);
         let columns = columns(self.format, self.hidden);
         let old = h.inputs(columns);
@@ -220,7 +232,7 @@ impl<'a> Gru<'a> {
                     }
                 }
             }
-            Weights::After(_) | Weights::Before { .. } => return,
+            Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => return,
         }
         round_master(master, y);
         h.publish(y);

@@ -9,7 +9,8 @@
 //!
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
+use super::packed::{Packed, Record};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, MAX_CELL_SHIFT, MAX_PANELS, Panel};
 
@@ -23,6 +24,7 @@ const ORDER: GateOrder = GateOrder {
 enum Weights<'a> {
     Float(Gates<'a>),
     Integer(GatesQ<'a>),
+    Packed(Packed<'a>),
 }
 
 /// An LSTM layer.
@@ -35,14 +37,7 @@ pub(crate) struct Lstm<'a> {
 }
 
 impl<'a> Lstm<'a> {
-    pub(crate) fn take(
-        t: &mut Tensors<'a>,
-        format: Format,
-        inputs: usize,
-        hidden: usize,
-        requant_shift: u8,
-        cell_shift: u8,
-    ) -> Result<Self, LoadError> {
+    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
         if cell_shift > MAX_CELL_SHIFT {
             let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
             return Err(LoadError::Size {
@@ -51,8 +46,17 @@ impl<'a> Lstm<'a> {
                 max,
             });
         }
-        let weights = if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, requant_shift)?)
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            requant_shift: shift,
+            ..
+        } = spec;
+        let weights = if spec.is_packed() {
+            Weights::Packed(Packed::take(t, spec, Record::Lstm)?)
+        } else if format.is_integer() {
+            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, shift)?)
         } else {
             Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
         };
@@ -92,9 +96,15 @@ impl<'a> Lstm<'a> {
         c: &mut [Panel<i32>],
         h: Hidden<'_>,
         y: &mut [Panel<i16>],
+        work: &mut [u8],
     ) {
-        let Weights::Integer(gates) = &self.weights else {
-            return;
+        let gates = match &self.weights {
+            Weights::Integer(gates) => gates,
+            Weights::Packed(rows) => {
+                let shift = self.cell_shift;
+                return rows.step(k, Record::Lstm, x, (c, h, y), (work, shift));
+            }
+            Weights::Float(_) => return,
         };
         let mut space = [[0; LANES]; MAX_PANELS];
         let old = h.inputs(columns(self.format, self.hidden));

@@ -9,15 +9,17 @@ mod dense;
 mod embedding;
 mod gru;
 mod lstm;
+mod packed;
 mod rnn;
 
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub(crate) use gru::{Gru, work_bytes as gru_work_bytes};
 pub(crate) use lstm::Lstm;
+pub(crate) use packed::work_bytes as packed_work_bytes;
 pub(crate) use rnn::Rnn;
 
-use crate::format::{Format, LoadError, Tensors, pad};
+use crate::format::{Format, Layout, LoadError, Tensors, pad};
 use crate::kernel::{BLOCK, GateRows, Inputs, Kernels, LANES, MAX_PANELS, Panel, Panels};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, narrow};
 use core::ops::Range;
@@ -47,6 +49,23 @@ fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
     (0..panels)
         .step_by(TILE)
         .map(move |start| start..(start + TILE).min(panels))
+}
+
+/// Sizes of a recurrent layer, as the header has them, and how its rows lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spec {
+    pub(crate) format: Format,
+    pub(crate) layout: Layout,
+    pub(crate) inputs: usize,
+    pub(crate) hidden: usize,
+    pub(crate) requant_shift: u8,
+}
+
+impl Spec {
+    /// Integer rows of a layer that has a packed form in this layout.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.layout == Layout::CortexM4 && self.format.is_integer()
+    }
 }
 
 /// A layer's state as a matrix input.

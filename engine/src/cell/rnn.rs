@@ -3,7 +3,8 @@
 //! In integers a rectified state is held below 4; the exporter scales the weights so that the values
 //! met in calibration stay below 1.
 
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, TILE, columns, tables, tiles};
+use super::packed::{Packed, Record};
+use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel};
 use crate::num::shift_round;
@@ -18,6 +19,7 @@ const ORDER: GateOrder = GateOrder {
 enum Weights<'a> {
     Float(Gates<'a>),
     Integer(GatesQ<'a>),
+    Packed(Packed<'a>),
 }
 
 /// A plain recurrent layer.
@@ -30,16 +32,18 @@ pub(crate) struct Rnn<'a> {
 }
 
 impl<'a> Rnn<'a> {
-    pub(crate) fn take(
-        t: &mut Tensors<'a>,
-        format: Format,
-        relu: bool,
-        inputs: usize,
-        hidden: usize,
-        requant_shift: u8,
-    ) -> Result<Self, LoadError> {
-        let weights = if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, requant_shift)?)
+    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, relu: bool) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            requant_shift: shift,
+            ..
+        } = spec;
+        let weights = if spec.is_packed() && !relu {
+            Weights::Packed(Packed::take(t, spec, Record::Rnn)?)
+        } else if format.is_integer() {
+            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, shift)?)
         } else {
             Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
         };
@@ -79,9 +83,14 @@ impl<'a> Rnn<'a> {
         master: &mut [Panel<i32>],
         h: Hidden<'_>,
         y: &mut [Panel<i16>],
+        work: &mut [u8],
     ) {
-        let Weights::Integer(gates) = &self.weights else {
-            return;
+        let gates = match &self.weights {
+            Weights::Integer(gates) => gates,
+            Weights::Packed(rows) => {
+                return rows.step(k, Record::Rnn, x, (master, h, y), (work, 0));
+            }
+            Weights::Float(_) => return,
         };
         let mut space = [[0; LANES]; MAX_PANELS];
         let old = h.inputs(columns(self.format, self.hidden));

@@ -26,12 +26,17 @@ const CRC_AT: usize = 28;
 pub enum Layout {
     /// Panels of eight rows, blocks of four columns: runs everywhere.
     Portable,
+    /// Rows of LSTM, GRU (reset after the product) and tanh layers packed for Cortex-M with DSP
+    /// instructions, in integer formats; everything else as in the portable layout. Runs everywhere,
+    /// on other CPUs slower than the portable layout.
+    CortexM4,
 }
 
 impl Layout {
     const fn tag(self) -> u16 {
         match self {
             Layout::Portable => 0,
+            Layout::CortexM4 => 1,
         }
     }
 }
@@ -78,6 +83,7 @@ impl Preamble {
         }
         let layout = match u16::from_le_bytes([bytes[10], bytes[11]]) {
             0 => Layout::Portable,
+            1 => Layout::CortexM4,
             found => return Err(LoadError::Layout { found }),
         };
         let preamble = Preamble {

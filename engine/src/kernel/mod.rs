@@ -10,7 +10,10 @@
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
 //! not compile.
 
+#[cfg(cortex_m_dsp)]
+mod cortex_m;
 mod gates;
+mod packed;
 #[cfg(any(
     target_arch = "x86_64",
     all(target_arch = "aarch64", target_feature = "neon")
@@ -27,6 +30,8 @@ mod wide;
 
 pub(crate) use gates::MAX_PANELS;
 pub use gates::{GateRows, Inputs};
+pub(crate) use packed::FOUR;
+pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
 
 #[cfg(target_arch = "x86_64")]
@@ -86,6 +91,12 @@ pub struct Kernels {
     pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
     pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
     pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>, u8),
+    pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>, u8),
+    pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
+    pub(crate) gru_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
+    pub(crate) rnn_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
+    pub(crate) rnn_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
     pub(crate) tanh_f32: unsafe fn(&mut [Panel<f32>]),
     pub(crate) sigmoid_f32: unsafe fn(&mut [Panel<f32>]),
     pub(crate) lstm_f32: unsafe fn(&mut [Panel<f32>], &mut [Panel<f32>], &[Panel<f32>]),
@@ -114,6 +125,33 @@ fn check_gemv(sums: usize, weights: usize, inputs: usize, panels: Panels) {
     assert!(
         groups == 0 || (groups - 1) * panels.stride + panels.group <= sums,
         "too few sums"
+    );
+}
+
+/// Panics unless there is a place for each unit of whole records.
+#[inline(always)]
+fn check_packed(units: &Units<'_>, rows: usize, record: usize, per_record: usize, h: bool) {
+    let count = rows / record * per_record;
+    let Units {
+        master,
+        y,
+        h: narrow,
+    } = units;
+    assert!(
+        rows.is_multiple_of(record)
+            && master.len() >= count
+            && y.len() >= count
+            && (narrow.len() >= count || !h),
+        "packed layer lengths"
+    );
+}
+
+/// Panics unless the columns are whole words of four, on either side.
+#[inline(always)]
+fn check_quads(columns: Columns<'_>) {
+    assert!(
+        columns.words.len().is_multiple_of(2) && columns.x.is_multiple_of(2),
+        "columns are not whole blocks"
     );
 }
 
@@ -148,6 +186,8 @@ impl Kernels {
         Candidate(x86::AVX2, x86::has_avx2),
         #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
+        #[cfg(cortex_m_dsp)]
+        Candidate(cortex_m::CORTEX_M_DSP, || true),
     ];
 
     /// Every table this CPU can run, the scalar one first, the fastest last.
@@ -302,6 +342,114 @@ impl Kernels {
         assert!(z.len() == 4 * h.len(), "gru lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_q)(h, z, tables) }
+    }
+
+    /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number, or `cell_shift`
+    /// exceeds [`MAX_CELL_SHIFT`].
+    pub fn lstm_a8(
+        &self,
+        units: &mut Units<'_>,
+        rows: &[i32],
+        columns: Columns<'_>,
+        cell_shift: u8,
+    ) {
+        check_packed(units, rows.len(), four_record(columns.words.len()), 1, true);
+        assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_a8)(units, rows, columns, cell_shift) }
+    }
+
+    /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number, or `cell_shift`
+    /// exceeds [`MAX_CELL_SHIFT`],
+    /// or columns are not whole blocks.
+    pub fn lstm_a16(
+        &self,
+        units: &mut Units<'_>,
+        rows: &[i32],
+        columns: Columns<'_>,
+        cell_shift: u8,
+    ) {
+        check_packed(
+            units,
+            rows.len(),
+            four_record(columns.words.len()),
+            1,
+            false,
+        );
+        assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        check_quads(columns);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_a16)(units, rows, columns, cell_shift) }
+    }
+
+    /// A step of a packed GRU layer that resets after the product.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number.
+    pub fn gru_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+        check_packed(
+            units,
+            rows.len(),
+            gru_a8_record(columns.words.len()),
+            2,
+            true,
+        );
+        assert!(columns.x <= columns.words.len(), "too few columns");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_a8)(units, rows, columns) }
+    }
+
+    /// A step of a packed GRU layer that resets after the product.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number,
+    /// or columns are not whole blocks.
+    pub fn gru_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+        check_packed(
+            units,
+            rows.len(),
+            gru_a16_record(columns.words.len()),
+            1,
+            false,
+        );
+        check_quads(columns);
+        assert!(columns.x <= columns.words.len(), "too few columns");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_a16)(units, rows, columns) }
+    }
+
+    /// A step of a packed tanh layer: a record is four units.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number.
+    pub fn rnn_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+        check_packed(units, rows.len(), four_record(columns.words.len()), 4, true);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.rnn_a8)(units, rows, columns) }
+    }
+
+    /// A step of a packed tanh layer: a record is four units.
+    ///
+    /// # Panics
+    /// If the rows are not whole records, or a length of the units is below their number,
+    /// or columns are not whole blocks.
+    pub fn rnn_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+        check_packed(
+            units,
+            rows.len(),
+            four_record(columns.words.len()),
+            4,
+            false,
+        );
+        check_quads(columns);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.rnn_a16)(units, rows, columns) }
     }
 
     /// `z = tanh(z)`.

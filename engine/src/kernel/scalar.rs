@@ -3,7 +3,7 @@
 //! Sums wrap. A file from the exporter cannot overflow (it proves so from the weights), and for any
 //! other file wrapping is the same everywhere and never a panic.
 
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, Kernels, LANES, Panel, Panels, packed};
 use crate::num::{self, Tables, mulhi_round, saturate16, shift_round};
 use half::f16;
 
@@ -19,6 +19,12 @@ pub(super) const SCALAR: Kernels = Kernels {
     sigmoid_q,
     lstm_q,
     gru_q,
+    lstm_a8: packed::lstm_a8,
+    lstm_a16: packed::lstm_a16,
+    gru_a8: packed::gru_a8,
+    gru_a16: packed::gru_a16,
+    rnn_a8: packed::rnn_a8,
+    rnn_a16: packed::rnn_a16,
     tanh_f32,
     sigmoid_f32,
     lstm_f32,
@@ -99,29 +105,42 @@ fn lstm_q(
 ) {
     for ((c, y), z) in c.iter_mut().zip(y).zip(z.chunks_exact(4)) {
         for unit in 0..LANES {
-            let i = tables.sigmoid(z[0][unit]);
-            let f = tables.sigmoid(z[1][unit]);
-            let g = tables.tanh(z[2][unit]);
-            let o = tables.sigmoid(z[3][unit]);
-            // The high product of a Q31 gate is half the product.
-            let kept = mulhi_round(f, c[unit]).wrapping_mul(2);
-            let new = mulhi_round(i, g) >> (3 + cell_shift);
-            c[unit] = kept.wrapping_add(new).clamp(-(1 << 30), (1 << 30) - 1);
-            let t = tables.tanh(saturate16(c[unit] >> (15 - cell_shift)));
-            y[unit] = shift_round(mulhi_round(o, t), 18) as i16;
+            let gates = [0, 1, 2, 3].map(|gate| z[gate][unit]);
+            y[unit] = lstm_unit(&mut c[unit], gates, tables, cell_shift);
         }
     }
 }
 
+/// Updates a cell by its gates `i, f, g, o`; gives the output (2^-12).
+#[inline(always)]
+pub(super) fn lstm_unit(c: &mut i32, gates: [i16; 4], tables: &Tables, cell_shift: u8) -> i16 {
+    let i = tables.sigmoid(gates[0]);
+    let f = tables.sigmoid(gates[1]);
+    let g = tables.tanh(gates[2]);
+    let o = tables.sigmoid(gates[3]);
+    // The high product of a Q31 gate is half the product.
+    let kept = mulhi_round(f, *c).wrapping_mul(2);
+    let new = mulhi_round(i, g) >> (3 + cell_shift);
+    *c = kept.wrapping_add(new).clamp(-(1 << 30), (1 << 30) - 1);
+    let t = tables.tanh(saturate16(*c >> (15 - cell_shift)));
+    shift_round(mulhi_round(o, t), 18) as i16
+}
+
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (h, gates) in h.iter_mut().zip(z.chunks_exact(4)) {
+    for (h, z) in h.iter_mut().zip(z.chunks_exact(4)) {
         for unit in 0..LANES {
-            let [nx, r, z, nh] = [0, 1, 2, 3].map(|gate| gates[gate][unit]);
-            let r = tables.sigmoid(r) >> 16;
-            let n = tables.tanh(saturate16(nx as i32 + shift_round(r * nh as i32, 15)));
-            h[unit] = blend(h[unit], tables.sigmoid(z), n);
+            let gates = [0, 1, 2, 3].map(|gate| z[gate][unit]);
+            gru_unit(&mut h[unit], gates, tables);
         }
     }
+}
+
+/// Updates a state (Q29) by `nx, r, z, nh`.
+#[inline(always)]
+pub(super) fn gru_unit(h: &mut i32, [nx, r, z, nh]: [i16; 4], tables: &Tables) {
+    let r = tables.sigmoid(r) >> 16;
+    let n = tables.tanh(saturate16(nx as i32 + shift_round(r * nh as i32, 15)));
+    *h = blend(*h, tables.sigmoid(z), n);
 }
 
 /// `n + z (h − n)`: gates `z`, `n` in Q31, state in Q29.

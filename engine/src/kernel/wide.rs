@@ -26,6 +26,7 @@ pub(super) const WIDE: Kernels = Kernels {
     sigmoid_f32,
     lstm_f32,
     gru_f32,
+    ..super::scalar::SCALAR
 };
 
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {

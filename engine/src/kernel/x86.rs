@@ -28,6 +28,7 @@ pub(super) const AVX2: Kernels = Kernels {
     sigmoid_f32,
     lstm_f32,
     gru_f32,
+    ..super::scalar::SCALAR
 };
 
 pub(super) const AVX512VNNI: Kernels = Kernels {

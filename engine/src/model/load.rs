@@ -2,7 +2,7 @@
 //! in a file is found here, so that a step has nothing to check.
 
 use super::{Model, Place, Plan, Stage, Tests};
-use crate::cell::{self, Dense, DenseSpec, Embedding, Gru, Lstm, Rnn, panels};
+use crate::cell::{self, Dense, DenseSpec, Embedding, Gru, Lstm, Rnn, Spec, panels};
 use crate::format::{
     Activation, Cell, Feature, FeatureTransform, Format, Header, Input, Layer, LoadError,
     MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
@@ -250,27 +250,31 @@ impl<'a> Loader<'a> {
                     };
                     self.plan.persistent += pad(master + hidden_bytes, 4);
                     let narrowed = if narrow { pad(columns, 4) } else { 0 };
-                    let own = if cell == Cell::GruResetBefore {
-                        cell::gru_work_bytes(format, padded)
-                    } else {
-                        0
+                    let spec = Spec {
+                        format,
+                        layout: self.preamble.layout,
+                        inputs,
+                        hidden,
+                        requant_shift,
+                    };
+                    let own = match cell {
+                        Cell::GruResetBefore => cell::gru_work_bytes(format, padded),
+                        Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
+                            cell::packed_work_bytes(format, inputs, hidden)
+                        }
+                        _ => 0,
                     };
                     self.plan.work = self.plan.work.max(narrowed + own);
                     let relu = cell == Cell::RnnRelu;
                     let after = cell == Cell::GruResetAfter;
                     match cell {
-                        Cell::RnnTanh | Cell::RnnRelu => Stage::Rnn(
-                            Rnn::take(t, format, relu, inputs, hidden, requant_shift)?,
-                            place,
-                        ),
-                        Cell::Lstm => Stage::Lstm(
-                            Lstm::take(t, format, inputs, hidden, requant_shift, cell_shift)?,
-                            place,
-                        ),
-                        Cell::GruResetAfter | Cell::GruResetBefore => Stage::Gru(
-                            Gru::take(t, format, after, inputs, hidden, requant_shift)?,
-                            place,
-                        ),
+                        Cell::RnnTanh | Cell::RnnRelu => {
+                            Stage::Rnn(Rnn::take(t, spec, relu)?, place)
+                        }
+                        Cell::Lstm => Stage::Lstm(Lstm::take(t, spec, cell_shift)?, place),
+                        Cell::GruResetAfter | Cell::GruResetBefore => {
+                            Stage::Gru(Gru::take(t, spec, after)?, place)
+                        }
                     }
                 }
                 Layer::Dense {

@@ -447,8 +447,8 @@ impl<'m, 'a> Runner<'m, 'a> {
             };
             let (master, h) = layer_parts(persistent, place);
             match stage {
-                Stage::Rnn(layer, _) => layer.step_q(k, x, master, h, y),
-                Stage::Lstm(layer, _) => layer.step_q(k, x, master, h, y),
+                Stage::Rnn(layer, _) => layer.step_q(k, x, master, h, y, work),
+                Stage::Lstm(layer, _) => layer.step_q(k, x, master, h, y, work),
                 Stage::Gru(layer, _) => layer.step_q(k, x, master, h, y, work),
                 _ => {}
             }

@@ -1,0 +1,17 @@
+//! Stable rustc never sets `target_feature = "dsp"` on Thumb, so the target's name has to tell.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(cortex_m_dsp)");
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let optional = target.starts_with("thumbv8m.main")
+        && ["+dsp", "cortex-m33", "cortex-m55", "cortex-m85"]
+            .iter()
+            .any(|flag| flags.contains(flag));
+    if target.starts_with("thumbv7em") || optional {
+        println!("cargo::rustc-cfg=cortex_m_dsp");
+    }
+}

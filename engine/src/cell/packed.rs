@@ -1,0 +1,155 @@
+//! Layers whose rows are packed for Cortex-M4 ([`Layout::CortexM4`](crate::format::Layout)): the whole step is
+//! one primitive, on input and state side by side.
+
+use super::{Hidden, Spec};
+use crate::format::{Format, LoadError, Tensors, pad};
+use crate::kernel::{
+    BLOCK, Columns, FOUR, Inputs, Kernels, LANES, Panel, SHIFT_A8, SHIFT_A16, Units, four_record,
+    gru_a8_record, gru_a16_record,
+};
+
+/// Which record the rows form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    Lstm,
+    Rnn,
+    Gru,
+}
+
+/// The packed rows of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed<'a> {
+    rows: &'a [i32],
+    /// Words of two columns that the input takes.
+    x: usize,
+    /// Words that input and state take.
+    words: usize,
+}
+
+/// Words of two columns: of the input, of input and state.
+const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
+    let unit = if matches!(format, Format::W8A8) {
+        2
+    } else {
+        BLOCK
+    };
+    let x = pad(inputs, unit) / 2;
+    (x, x + pad(hidden, BLOCK) / 2)
+}
+
+/// Scratch of a packed layer, in bytes: input and state as `i16`.
+pub(crate) const fn work_bytes(format: Format, inputs: usize, hidden: usize) -> usize {
+    words(format, inputs, hidden).1 * 4
+}
+
+impl<'a> Packed<'a> {
+    /// Tensor: the records.
+    pub(super) fn take(t: &mut Tensors<'a>, spec: Spec, record: Record) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            requant_shift,
+            ..
+        } = spec;
+        let narrow = format == Format::W8A8;
+        if requant_shift != if narrow { SHIFT_A8 } else { SHIFT_A16 } {
+            return Err(LoadError::Value {
+                what: "requantization shift of a packed layer:",
+                index: requant_shift as usize,
+            });
+        }
+        // Units of padding are computed as well: they are part of a state, which is the same in every layout.
+        let units = pad(hidden, LANES);
+        let (x, words) = words(format, inputs, hidden);
+        let len = match (record, narrow) {
+            (Record::Lstm, _) => units * four_record(words),
+            (Record::Rnn, _) => units / FOUR * four_record(words),
+            (Record::Gru, true) => units / 2 * gru_a8_record(words),
+            (Record::Gru, false) => units * gru_a16_record(words),
+        };
+        let rows = t.take(len)?;
+        Ok(Packed { rows, x, words })
+    }
+
+    /// One step of a layer of this record.
+    pub(super) fn step(
+        &self,
+        k: &Kernels,
+        record: Record,
+        x: Inputs<'_>,
+        state: (&mut [Panel<i32>], Hidden<'_>, &mut [Panel<i16>]),
+        (work, cell_shift): (&mut [u8], u8),
+    ) {
+        let (master, h, y) = state;
+        let words = &mut bytemuck::cast_slice_mut(work)[..self.words];
+        let (x_words, h_words) = words.split_at_mut(self.x);
+        match x {
+            Inputs::I8(x) => widen(x_words, x),
+            Inputs::I16(x) => copy(x_words, x),
+        }
+        match &h {
+            Hidden::I8(h) => widen_fours(h_words, h),
+            Hidden::I16(h) => copy(h_words, h),
+        }
+        let columns = Columns { words, x: self.x };
+        let (master, y_flat) = (master.as_flattened_mut(), y.as_flattened_mut());
+        match h {
+            Hidden::I8(h) => {
+                let units = &mut Units {
+                    master,
+                    y: y_flat,
+                    h,
+                };
+                match record {
+                    Record::Lstm => k.lstm_a8(units, self.rows, columns, cell_shift),
+                    Record::Rnn => k.rnn_a8(units, self.rows, columns),
+                    Record::Gru => k.gru_a8(units, self.rows, columns),
+                }
+            }
+            Hidden::I16(h) => {
+                let units = &mut Units {
+                    master,
+                    y: y_flat,
+                    h: &mut [],
+                };
+                match record {
+                    Record::Lstm => k.lstm_a16(units, self.rows, columns, cell_shift),
+                    Record::Rnn => k.rnn_a16(units, self.rows, columns),
+                    Record::Gru => k.gru_a16(units, self.rows, columns),
+                }
+                let done = y_flat.len().min(h.len());
+                h[..done].copy_from_slice(&y_flat[..done]);
+            }
+        }
+    }
+}
+
+const fn word(low: i16, high: i16) -> i32 {
+    low as u16 as i32 | (high as i32) << 16
+}
+
+fn widen(words: &mut [i32], x: &[i8]) {
+    for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
+        let [low, high] = *x;
+        *to = word(low as i16, high as i16);
+    }
+}
+
+/// Four at a time, columns 0 and 2 before 1 and 3, which is how `SXTB16` widens them.
+fn widen_fours(words: &mut [i32], h: &[i8]) {
+    for (to, h) in words.as_chunks_mut().0.iter_mut().zip(h.as_chunks().0) {
+        let [a, b, c, d] = h.map(i16::from);
+        *to = [word(a, c), word(b, d)];
+    }
+}
+
+fn copy(words: &mut [i32], x: &[i16]) {
+    for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
+        let [low, high] = *x;
+        *to = word(low, high);
+    }
+}
+
+// A state is read in whole blocks.
+const _: () = assert!(LANES.is_multiple_of(BLOCK) && LANES.is_multiple_of(FOUR));

@@ -1,0 +1,232 @@
+//! Whole layers over rows packed for Cortex-M4, and their definition in plain Rust: a file packed for that
+//! CPU runs everywhere, with the bytes of the portable file, only slower than it.
+//!
+//! A layer is a list of records of words; a record has the biases, the weights and the multipliers of four
+//! to six rows, in the order in which one walk consumes them. Its inputs are words of two columns.
+//!
+//! `A8` rows are packed in pairs (*borrow packing*): a 16-bit half of a word holds `256 b + a` for the
+//! weights `a`, `b` of two rows in one column. `SMLAD` on the words sums `R = 256 B + A` over two columns at
+//! a time, `SXTB16` and `SMLAD` sum `A`, and the difference is `256 B`: one unpacking for four weights.
+//! Sums are scaled by [`SHIFT_A8`] = 8 bits, so `256 B` is what requantization wants, and `R − A = B << 8`
+//! holds modulo 2^32 whatever the numbers are: nothing needs to be proved.
+//!
+//! `A16` rows lie as they are, four columns a word: bytes 0 and 2 (`SXTB16`) belong to the first two columns,
+//! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
+
+use super::scalar::{gru_unit, lstm_unit};
+use crate::num::{
+    SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, narrow, saturate16, shift_round,
+};
+
+/// Requantization shift of packed `A8` layers.
+pub const SHIFT_A8: u8 = 8;
+/// Requantization shift of packed `A16` layers.
+pub const SHIFT_A16: u8 = 0;
+
+/// What a packed layer updates, a number per unit.
+#[derive(Debug)]
+pub struct Units<'s> {
+    /// LSTM cell, or the master state.
+    pub master: &'s mut [i32],
+    /// Outputs (2^-12).
+    pub y: &'s mut [i16],
+    /// Outputs as matrix inputs (2^-7); only `A8` layers write them.
+    pub h: &'s mut [i8],
+}
+
+impl Units<'_> {
+    fn publish(&mut self, unit: usize, y: i16) {
+        self.y[unit] = y;
+        self.h[unit] = narrow(y);
+    }
+}
+
+/// What a packed layer multiplies its rows with: words of two columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'s> {
+    /// The input's columns, then the state's.
+    pub words: &'s [i32],
+    /// How many words are the input's.
+    pub x: usize,
+}
+
+/// Rows of a record of an LSTM or RNN.
+pub(crate) const FOUR: usize = 4;
+
+/// Words of a record of four rows over these columns: an LSTM's unit, or four units of an RNN.
+pub const fn four_record(columns: usize) -> usize {
+    2 * FOUR + 2 * columns
+}
+
+/// Words of a record of two units of a GRU: `r, z` of either, then `n` of both.
+pub const fn gru_a8_record(columns: usize) -> usize {
+    16 + 3 * columns
+}
+
+/// Words of a record of one unit of a GRU.
+pub const fn gru_a16_record(columns: usize) -> usize {
+    8 + 3 * columns / 2
+}
+
+/// Both halves of `a` by those of `b`, added to `sum`.
+fn smlad(a: i32, b: i32, sum: i32) -> i32 {
+    let low = a as i16 as i32 * b as i16 as i32;
+    let high = (a >> 16) * (b >> 16);
+    sum.wrapping_add(low).wrapping_add(high)
+}
+
+/// Bytes 0 and 2, widened to the halves of a word.
+fn sxtb16(word: i32) -> i32 {
+    word as i8 as i16 as u16 as i32 | ((word >> 16) as i8 as i32) << 16
+}
+
+/// Two rows, packed: `R` and `A`.
+fn pair(sums: &mut [i32], word: i32, x: i32) {
+    sums[0] = smlad(word, x, sums[0]);
+    sums[1] = smlad(sxtb16(word), x, sums[1]);
+}
+
+/// Four columns of a row.
+fn quad(sum: &mut i32, word: i32, x: &[i32]) {
+    *sum = smlad(sxtb16(word), x[0], *sum);
+    *sum = smlad(sxtb16(word.rotate_right(8)), x[1], *sum);
+}
+
+/// `A << 8` and `B << 8`.
+fn unpack(sums: &[i32]) -> [i32; 2] {
+    [sums[1] << SHIFT_A8, sums[0].wrapping_sub(sums[1])]
+}
+
+fn requant(sum: i32, m: i32) -> i16 {
+    saturate16(mulhi_round(sum, m))
+}
+
+/// Pre-activations of a record of four rows.
+fn preactivations_a8(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
+    let (start, rest) = record.split_at(FOUR);
+    let (weights, m) = rest.split_at(2 * columns.len());
+    let mut sums: [i32; FOUR] = core::array::from_fn(|i| start[i]);
+    for (words, &x) in weights.chunks_exact(2).zip(columns) {
+        pair(&mut sums[..2], words[0], x);
+        pair(&mut sums[2..], words[1], x);
+    }
+    let ([a, b], [c, d]) = (unpack(&sums[..2]), unpack(&sums[2..]));
+    let sums = [a, b, c, d];
+    core::array::from_fn(|row| requant(sums[row], m[row]))
+}
+
+/// As [`preactivations_a8`].
+fn preactivations_a16(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
+    let (start, rest) = record.split_at(FOUR);
+    let (weights, m) = rest.split_at(2 * columns.len());
+    let mut sums: [i32; FOUR] = core::array::from_fn(|i| start[i]);
+    for (words, x) in weights.chunks_exact(FOUR).zip(columns.chunks_exact(2)) {
+        for (sum, &word) in sums.iter_mut().zip(words) {
+            quad(sum, word, x);
+        }
+    }
+    core::array::from_fn(|row| requant(sums[row], m[row]))
+}
+
+pub(super) fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+    let records = rows.chunks_exact(four_record(columns.words.len()));
+    for (unit, record) in records.enumerate() {
+        let z = preactivations_a8(record, columns.words);
+        let y = lstm_unit(&mut units.master[unit], z, &SEGMENTS_256, cell_shift);
+        units.publish(unit, y);
+    }
+}
+
+pub(super) fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+    let records = rows.chunks_exact(four_record(columns.words.len()));
+    for (unit, record) in records.enumerate() {
+        let z = preactivations_a16(record, columns.words);
+        units.y[unit] = lstm_unit(&mut units.master[unit], z, &SEGMENTS_512, cell_shift);
+    }
+}
+
+/// Master state (Q29) of a tanh unit, and its output.
+fn rnn_unit(z: i16, tables: &Tables) -> (i32, i16) {
+    let master = tables.tanh(z) >> 2;
+    (master, shift_round(master, 17) as i16)
+}
+
+pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+    let records = rows.chunks_exact(four_record(columns.words.len()));
+    for (four, record) in records.enumerate() {
+        let z = preactivations_a8(record, columns.words);
+        for (unit, z) in (four * FOUR..).zip(z) {
+            let (master, y) = rnn_unit(z, &SEGMENTS_256);
+            units.master[unit] = master;
+            units.publish(unit, y);
+        }
+    }
+}
+
+pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+    let records = rows.chunks_exact(four_record(columns.words.len()));
+    for (four, record) in records.enumerate() {
+        let z = preactivations_a16(record, columns.words);
+        for (unit, z) in (four * FOUR..).zip(z) {
+            (units.master[unit], units.y[unit]) = rnn_unit(z, &SEGMENTS_512);
+        }
+    }
+}
+
+pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+    let (x, h) = columns.words.split_at(columns.x);
+    let records = rows.chunks_exact(gru_a8_record(columns.words.len()));
+    for (two, record) in records.enumerate() {
+        // r, z of either unit, n over the input, n over the state.
+        let mut sums = [0; 8];
+        let (start, rest) = record.split_at(6);
+        let (x_rows, rest) = rest.split_at(3 * x.len());
+        let (n_start, rest) = rest.split_at(2);
+        let (h_rows, m) = rest.split_at(3 * h.len());
+        sums[..6].copy_from_slice(start);
+        sums[6..].copy_from_slice(n_start);
+        for (n, rows, columns) in [(4, x_rows, x), (6, h_rows, h)] {
+            for (words, &x) in rows.chunks_exact(3).zip(columns) {
+                pair(&mut sums[..2], words[0], x);
+                pair(&mut sums[2..4], words[1], x);
+                pair(&mut sums[n..n + 2], words[2], x);
+            }
+        }
+        let mut z = [0; 8];
+        for (z, sums) in z.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
+            z.copy_from_slice(&unpack(sums));
+        }
+        let z: [i16; 8] = core::array::from_fn(|row| requant(z[row], m[row]));
+        for (unit, z) in [[z[4], z[0], z[1], z[6]], [z[5], z[2], z[3], z[7]]]
+            .into_iter()
+            .enumerate()
+        {
+            let unit = 2 * two + unit;
+            gru_unit(&mut units.master[unit], z, &SEGMENTS_256);
+            units.publish(unit, shift_round(units.master[unit], 17) as i16);
+        }
+    }
+}
+
+pub(super) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+    let (x, h) = columns.words.split_at(columns.x);
+    let records = rows.chunks_exact(gru_a16_record(columns.words.len()));
+    for (unit, record) in records.enumerate() {
+        // n over the input, r, z, n over the state.
+        let (start, rest) = record.split_at(3);
+        let (x_rows, rest) = rest.split_at(3 * x.len() / 2);
+        let (n_start, rest) = rest.split_at(1);
+        let (h_rows, m) = rest.split_at(3 * h.len() / 2);
+        let mut sums = [start[0], start[1], start[2], n_start[0]];
+        for (first, rows, columns) in [(0, x_rows, x), (1, h_rows, h)] {
+            for (words, x) in rows.chunks_exact(3).zip(columns.chunks_exact(2)) {
+                for (sum, &word) in sums[first..].iter_mut().zip(words) {
+                    quad(sum, word, x);
+                }
+            }
+        }
+        let z = core::array::from_fn(|row| requant(sums[row], m[row]));
+        gru_unit(&mut units.master[unit], z, &SEGMENTS_512);
+        units.y[unit] = shift_round(units.master[unit], 17) as i16;
+    }
+}

@@ -3,10 +3,10 @@
 #[allow(dead_code, reason = "only the flags are needed here")]
 mod shown;
 
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet::{Model, Runner};
-use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export};
+use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export, export_for};
 use kinglet_trainer::import::safetensors;
 use kinglet_trainer::package::{Input, Package};
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -100,6 +100,15 @@ impl Golden {
         exported
             .unwrap_or_else(|e| panic!("{} {}: {e:#}", self.name, format.name()))
             .bytes
+    }
+
+    /// As [`Self::export`], packed.
+    fn export_for(&self, layout: Layout, format: Format) -> AlignedBytes {
+        let ranges = Ranges::measure(&self.package.net, [&self.stream()]);
+        let tests = TestInputs::from_stream(&self.stream(), self.package.net.input_width());
+        let exported = export_for(layout, &self.package, format, Some(&ranges), &tests).unwrap();
+        assert_eq!(exported.notes, Vec::<String>::new(), "{}", self.name);
+        exported.bytes
     }
 
     /// The same from every table of this machine, or the test fails.
@@ -206,5 +215,47 @@ fn a_float_file_gives_its_package_back() {
         // Biases come back added up.
         package.net = golden.package.net.clone();
         assert_eq!(package, golden.package, "{}", golden.name);
+    }
+}
+
+#[test]
+fn packed_layers_compute_the_same_bytes() {
+    for golden in Golden::all() {
+        for format in [Format::W8A8, Format::W8A16] {
+            let portable = golden.export(format);
+            let packed = golden.export_for(Layout::CortexM4, format);
+            let [portable, packed] = [&portable, &packed].map(|bytes| {
+                let model = Model::from_bytes(bytes).unwrap();
+                let mut state = AlignedBytes::zeroed(model.state_len());
+                let mut runner = model.bind_bytes(&mut state).unwrap();
+                let digest = model.self_test(&mut runner).unwrap();
+                (
+                    digest.value(),
+                    model.preamble().layout,
+                    golden.run(&mut runner),
+                    runner.layer_state().to_vec(),
+                )
+            });
+            assert_eq!(packed.1, Layout::CortexM4, "{}", golden.name);
+            assert_eq!(
+                portable.0,
+                packed.0,
+                "{} {}: digest",
+                golden.name,
+                format.name()
+            );
+            assert!(
+                portable.2 == packed.2,
+                "{} {}: outputs",
+                golden.name,
+                format.name()
+            );
+            assert!(
+                portable.3 == packed.3,
+                "{} {}: states",
+                golden.name,
+                format.name()
+            );
+        }
     }
 }

@@ -77,6 +77,7 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
 fn layout_name(layout: Layout) -> &'static str {
     match layout {
         Layout::Portable => "portable",
+        Layout::CortexM4 => "cortex-m4",
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod layout;
+mod packed;
 mod parts;
 mod read;
 mod write;
@@ -9,4 +10,4 @@ mod write;
 pub use bytes::AlignedBytes;
 pub use parts::{LayerPart, Parts, parts};
 pub use read::package;
-pub use write::{Exported, TestInputs, export, save};
+pub use write::{Exported, TestInputs, export, export_for, save};

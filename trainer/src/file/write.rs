@@ -3,8 +3,8 @@
 //! The file is built twice: first with test inputs only, to be loaded and stepped by the engine, then with
 //! the outputs it gave. So a file that leaves here has been loaded, checked and run.
 
-use super::AlignedBytes;
 use super::layout::{Sum, pack, pack_numbers, stages};
+use super::{AlignedBytes, packed};
 use crate::net::{self, Dense, Embedding, Layer, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{InputLimits, Ranges, Row, Rows, Stream, input_frac, rescale};
@@ -79,7 +79,7 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// Builds the file of a package in one format.
+/// Builds the file of a package in one format, in the portable layout.
 ///
 /// Integer formats need the ranges of the network's values over real data; without them the ranges are
 /// bounded from the weights, which costs accuracy, and noted.
@@ -87,6 +87,21 @@ pub struct Exported {
 /// # Errors
 /// If a size is beyond the engine's limits, or weights cannot be represented.
 pub fn export(
+    package: &Package,
+    format: Format,
+    ranges: Option<&Ranges>,
+    tests: &TestInputs,
+) -> Result<Exported> {
+    export_for(Layout::Portable, package, format, ranges, tests)
+}
+
+/// As [`export`], in the layout of one CPU. A network that the layout cannot hold becomes a portable file, with
+/// a note; what is computed is the same.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_for(
+    layout: Layout,
     package: &Package,
     format: Format,
     ranges: Option<&Ranges>,
@@ -106,8 +121,13 @@ pub fn export(
     if format.is_integer() {
         rescale(&mut package.net, &mut ranges, format);
     }
-    let mut draft = Draft::new(&package, format)?;
+    let mut draft = Draft::new(layout, &package, format)?;
     draft.layers(&package.net.layers, &ranges)?;
+    if !draft.unpacked.is_empty() {
+        notes.extend(draft.unpacked);
+        draft = Draft::new(Layout::Portable, &package, format)?;
+        draft.layers(&package.net.layers, &ranges)?;
+    }
     let inputs = package.net.input_width();
     let steps = tests.steps(inputs);
     let outputs = package.net.output_width();
@@ -207,6 +227,9 @@ fn quantize_sample(model: &Model<'_>, x: &[f32]) -> Vec<i16> {
 
 /// A file in the making: header fields and tensors so far.
 struct Draft<'p> {
+    layout: Layout,
+    /// Why layers cannot be packed as the layout wants it.
+    unpacked: Vec<String>,
     package: &'p Package,
     format: Format,
     input_names: String,
@@ -262,7 +285,7 @@ fn width(what: &str, n: usize, max: usize) -> Result<u16> {
 }
 
 impl<'p> Draft<'p> {
-    fn new(package: &'p Package, format: Format) -> Result<Self> {
+    fn new(layout: Layout, package: &'p Package, format: Format) -> Result<Self> {
         let mut payload = Payload::default();
         let input_names = match &package.input {
             Input::Features(features) => {
@@ -300,6 +323,8 @@ impl<'p> Draft<'p> {
         };
         let layers = heapless::Vec::new();
         Ok(Draft {
+            layout,
+            unpacked: Vec::new(),
             package,
             format,
             input_names,
@@ -451,6 +476,23 @@ impl<'p> Draft<'p> {
             })
             .collect();
         let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
+        if self.layout == Layout::CortexM4 && packed::has_packed_form(r.cell) {
+            let layer = packed::Layer {
+                cell: r.cell,
+                format: self.format,
+                inputs: r.inputs,
+                hidden: r.hidden,
+                rows: &rows,
+            };
+            if rows.shift != packed::shift(self.format) {
+                self.unpacked.push(format!(
+                    "layer {} stays in the portable layout, as does the file: its sums or weights are too large to be packed",
+                    self.layers.len()
+                ));
+            }
+            self.payload.push(&layer.pack());
+            return Ok(rows.shift);
+        }
         let mut before = 0;
         for stage in stages(r.cell) {
             let (x, h) = split(stage);
@@ -593,7 +635,7 @@ impl<'p> Draft<'p> {
         payload.push(results);
         let payload_offset = pad(PREAMBLE_LEN + header.len(), ALIGN);
         let mut preamble = Preamble {
-            layout: Layout::Portable,
+            layout: self.layout,
             header_len: header.len(),
             payload_offset,
             payload_len: payload.0.len(),

@@ -1,0 +1,174 @@
+//! Rows as [`Layout::CortexM4`](kinglet::format::Layout) wants them; [`kinglet::kernel`] has the arithmetic.
+
+use crate::net::Cell;
+use crate::quant::Rows;
+use kinglet::format::{Format, pad};
+use kinglet::kernel::{BLOCK, LANES, SHIFT_A8, SHIFT_A16};
+
+/// Has a packed form in integer formats.
+pub(crate) fn has_packed_form(cell: Cell) -> bool {
+    matches!(cell, Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter)
+}
+
+/// The shift that packed rows must have.
+pub(crate) fn shift(format: Format) -> u8 {
+    if format == Format::W8A8 {
+        SHIFT_A8
+    } else {
+        SHIFT_A16
+    }
+}
+
+/// A quantized layer: rows of `sums` sums with `hidden` units each.
+pub(crate) struct Layer<'r> {
+    pub cell: Cell,
+    pub format: Format,
+    pub inputs: usize,
+    pub hidden: usize,
+    pub rows: &'r Rows,
+}
+
+/// A row of a record: its place in the rows, or a row of zeros behind the last unit.
+type Place = Option<usize>;
+
+impl Layer<'_> {
+    fn place(&self, sum: usize, unit: usize) -> Place {
+        (unit < self.hidden).then_some(sum * self.hidden + unit)
+    }
+
+    fn bias(&self, row: Place) -> i32 {
+        row.map_or(0, |row| self.rows.bias[row])
+    }
+
+    fn x(&self, row: Place, column: usize) -> i8 {
+        let row = row.map_or(&[][..], |row| &self.rows.x[row]);
+        row.get(column).copied().unwrap_or(0)
+    }
+
+    /// State columns in the order of their words: 0, 2, 1, 3 in `A8` layers.
+    fn h(&self, row: Place, column: usize) -> i8 {
+        let row = row.map_or(&[][..], |row| &self.rows.h[row]);
+        let column = if self.format == Format::W8A8 {
+            column / BLOCK * BLOCK + [0, 2, 1, 3][column % BLOCK]
+        } else {
+            column
+        };
+        row.get(column).copied().unwrap_or(0)
+    }
+
+    /// All records, one after the other.
+    pub(crate) fn pack(&self) -> Vec<i32> {
+        let mut words = Vec::new();
+        let units = pad(self.hidden, LANES);
+        let narrow = self.format == Format::W8A8;
+        match (self.cell, narrow) {
+            (Cell::GruResetAfter, true) => {
+                for unit in (0..units).step_by(2) {
+                    self.gru_a8(&mut words, unit);
+                }
+            }
+            (Cell::GruResetAfter, false) => {
+                for unit in 0..units {
+                    self.gru_a16(&mut words, unit);
+                }
+            }
+            (Cell::Lstm, _) => {
+                for unit in 0..units {
+                    self.four(&mut words, [0, 1, 2, 3].map(|gate| self.place(gate, unit)));
+                }
+            }
+            _ => {
+                for unit in (0..units).step_by(4) {
+                    self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(0, unit + i)));
+                }
+            }
+        }
+        words
+    }
+
+    fn four(&self, words: &mut Vec<i32>, rows: [Place; 4]) {
+        if self.format == Format::W8A8 {
+            let pairs = [[rows[0], rows[1]], [rows[2], rows[3]]];
+            words.extend(pairs.iter().flat_map(|&pair| self.start(pair)));
+            self.pairs(words, &pairs, pad(self.inputs, 2), Self::x);
+            self.pairs(words, &pairs, pad(self.hidden, BLOCK), Self::h);
+        } else {
+            words.extend(rows.iter().map(|&row| self.bias(row)));
+            self.quads(words, &rows, self.inputs, Self::x);
+            self.quads(words, &rows, self.hidden, Self::h);
+        }
+        words.extend(rows.iter().map(|&row| self.m(row)));
+    }
+
+    /// Sums of the engine's order: `n` over the input, `r`, `z`, `n` over the state.
+    fn gru_a8(&self, words: &mut Vec<i32>, unit: usize) {
+        let pair = |a, b| [a, b];
+        let of = |sum, unit| self.place(sum, unit);
+        let both = [
+            pair(of(1, unit), of(2, unit)),
+            pair(of(1, unit + 1), of(2, unit + 1)),
+        ];
+        let n_x = pair(of(0, unit), of(0, unit + 1));
+        let n_h = pair(of(3, unit), of(3, unit + 1));
+        let over_x = [both[0], both[1], n_x];
+        words.extend(over_x.iter().flat_map(|&pair| self.start(pair)));
+        self.pairs(words, &over_x, pad(self.inputs, 2), Self::x);
+        words.extend(self.start(n_h));
+        let over_h = [both[0], both[1], n_h];
+        self.pairs(words, &over_h, pad(self.hidden, BLOCK), Self::h);
+        let all = [both[0], both[1], n_x, n_h];
+        words.extend(all.as_flattened().iter().map(|&row| self.m(row)));
+    }
+
+    fn gru_a16(&self, words: &mut Vec<i32>, unit: usize) {
+        let [n_x, r, z, n_h] = [0, 1, 2, 3].map(|sum| self.place(sum, unit));
+        words.extend([n_x, r, z].map(|row| self.bias(row)));
+        self.quads(words, &[n_x, r, z], self.inputs, Self::x);
+        words.push(self.bias(n_h));
+        self.quads(words, &[r, z, n_h], self.hidden, Self::h);
+        words.extend([n_x, r, z, n_h].map(|row| self.m(row)));
+    }
+
+    fn m(&self, row: Place) -> i32 {
+        row.map_or(0, |row| self.rows.m[row])
+    }
+
+    /// Where the sums of a pair start: `256 B + A` and `A`.
+    fn start(&self, [a, b]: [Place; 2]) -> [i32; 2] {
+        let (a, b) = (self.bias(a), self.bias(b));
+        [b.wrapping_mul(256).wrapping_add(a), a]
+    }
+
+    /// Pairs of rows, two columns a word.
+    fn pairs(
+        &self,
+        words: &mut Vec<i32>,
+        pairs: &[[Place; 2]],
+        columns: usize,
+        weight: fn(&Self, Place, usize) -> i8,
+    ) {
+        for column in (0..columns).step_by(2) {
+            for &[a, b] in pairs {
+                let half =
+                    |column| weight(self, b, column) as i32 * 256 + weight(self, a, column) as i32;
+                words.push(half(column) as u16 as i32 | half(column + 1) << 16);
+            }
+        }
+    }
+
+    /// Rows as they are, four columns a word: bytes 0, 2, 1, 3.
+    fn quads(
+        &self,
+        words: &mut Vec<i32>,
+        rows: &[Place],
+        columns: usize,
+        weight: fn(&Self, Place, usize) -> i8,
+    ) {
+        for column in (0..columns).step_by(BLOCK) {
+            for &row in rows {
+                let bytes = [0, 2, 1, 3].map(|i| weight(self, row, column + i) as u8);
+                words.push(i32::from_le_bytes(bytes));
+            }
+        }
+    }
+}

@@ -717,6 +717,7 @@ impl Run {
         let w = self.input.numbers(&mut random, rows * BLOCK * fit);
         let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
         let gates = GateRows {
+            units,
             ih,
             hh,
             stride,

@@ -259,6 +259,7 @@ impl<'a> GatesQ<'a> {
         let rows = stride * tile.start..stride * tile.end;
         let z = &mut z[..rows.len()];
         let gates = GateRows {
+            units: tile.len(),
             ih,
             hh,
             stride,

@@ -37,6 +37,8 @@ impl Inputs<'_> {
 /// first `ih` and the state's matrix the last `hh`.
 #[derive(Debug, Clone, Copy)]
 pub struct GateRows<'a> {
+    /// Panels of units.
+    pub units: usize,
     /// Sum panels of a panel of units that have weights for the input.
     pub ih: usize,
     /// Sum panels of a panel of units that have weights for the state.
@@ -56,20 +58,20 @@ pub struct GateRows<'a> {
 }
 
 impl GateRows<'_> {
-    /// Panels of units.
-    pub(super) fn units(&self) -> usize {
-        self.bias.len() / self.stride
-    }
-
     /// Panics unless all lengths belong together.
     #[inline(always)]
     pub(super) fn check(&self, z: usize, x: usize, h: usize) {
-        let GateRows { ih, hh, stride, .. } = *self;
+        let GateRows {
+            units,
+            ih,
+            hh,
+            stride,
+            ..
+        } = *self;
         assert!(
             (1..=stride).contains(&ih) && (1..=stride).contains(&hh),
             "gates outside the stride"
         );
-        let units = self.units();
         assert!(
             z == units * stride && self.bias.len() == z && self.m.len() == z && self.shift < 32,
             "gate rows"

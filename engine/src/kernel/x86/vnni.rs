@@ -145,20 +145,18 @@ fn panels_of_units<const IH: usize, const HH: usize, const AT: usize, const N: u
 ) {
     let shift = _mm_cvtsi32_si128(gates.shift as i32);
     let (ih_panel, hh_panel) = (LANES * x.columns(), LANES * h.columns());
-    let w_ih = gates.w_ih.chunks_exact(IH * ih_panel);
-    let weights = w_ih.zip(gates.w_hh.chunks_exact(HH * hh_panel));
     let numbers = gates
         .bias
         .as_chunks::<N>()
         .0
         .iter()
         .zip(gates.m.as_chunks::<N>().0);
-    let z = z.as_chunks_mut::<N>().0;
-    for ((z, (w_ih, w_hh)), (&bias, &m)) in z.iter_mut().zip(weights).zip(numbers) {
-        let (w_ih, w_hh) = (
-            Weights::<_, IH>::new(w_ih, ih_panel),
-            Weights::<_, HH>::new(w_hh, hh_panel),
-        );
+    let z = z.as_chunks_mut::<N>().0.iter_mut();
+    for (unit, (z, (&bias, &m))) in z.zip(numbers).enumerate() {
+        let w_ih = &gates.w_ih[unit * IH * ih_panel..(unit + 1) * IH * ih_panel];
+        let w_hh = &gates.w_hh[unit * HH * hh_panel..(unit + 1) * HH * hh_panel];
+        let w_ih = Weights::<_, IH>::new(w_ih, ih_panel);
+        let w_hh = Weights::<_, HH>::new(w_hh, hh_panel);
         let from_x = match x {
             Inputs::I8(x) => add_halves(dot_a8::<IH, 0>(w_ih, x)),
             Inputs::I16(x) => add_neighbours(dot_a16::<IH, 0>(w_ih, x)),

@@ -2,8 +2,8 @@
 //! and every kernel table computes the same from it.
 
 use kinglet::format::{
-    Activation, Format, Header, Input, Layer, LoadError, Output, PREAMBLE_LEN, Preamble, Shape,
-    file_crc, pad,
+    Activation, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Output, PREAMBLE_LEN,
+    Preamble, Shape, file_crc, pad,
 };
 use kinglet::kernel::Kernels;
 use kinglet::{Digest, Model, include_model};
@@ -249,7 +249,7 @@ fn a_wrong_size_in_the_header_is_named() {
     );
     assert_eq!(
         with_header(LSTM, |header| header.layers.clear()).unwrap_err(),
-        size("number of layers", 0, 16)
+        size("number of layers", 0, MAX_LAYERS)
     );
     assert_eq!(
         with_header(WINDOW, |header| {

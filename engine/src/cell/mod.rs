@@ -151,9 +151,16 @@ fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Range<usize> 
 /// matrix fills the first `ih` and the state's matrix the last `hh`.
 #[derive(Debug, Clone, Copy)]
 struct GateOrder {
-    ih: usize,
-    hh: usize,
-    stride: usize,
+    ih: u8,
+    hh: u8,
+    stride: u8,
+}
+
+impl GateOrder {
+    /// `ih`, `hh`, `stride`.
+    fn panels(self) -> [usize; 3] {
+        [self.ih, self.hh, self.stride].map(usize::from)
+    }
 }
 
 /// The gates of a float layer.
@@ -175,11 +182,12 @@ impl<'a> Gates<'a> {
         hidden: usize,
     ) -> Result<Self, LoadError> {
         let units = panels(hidden);
+        let [ih, hh, stride] = order.panels();
         Ok(Gates {
             order,
-            w_ih: FloatMatrix::take(t, format, units * order.ih * LANES * inputs)?,
-            w_hh: FloatMatrix::take(t, format, units * order.hh * LANES * hidden)?,
-            bias: t.take(units * order.stride)?,
+            w_ih: FloatMatrix::take(t, format, units * ih * LANES * inputs)?,
+            w_hh: FloatMatrix::take(t, format, units * hh * LANES * hidden)?,
+            bias: t.take(units * stride)?,
         })
     }
 
@@ -192,7 +200,7 @@ impl<'a> Gates<'a> {
         h: &[f32],
         sums: &'s mut [Panel<f32>; GATES * TILE],
     ) -> &'s mut [Panel<f32>] {
-        let GateOrder { ih, hh, stride } = self.order;
+        let [ih, hh, stride] = self.order.panels();
         let sums = &mut sums[..stride * tile.len()];
         sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
         self.w_ih
@@ -229,6 +237,7 @@ impl<'a> GatesQ<'a> {
         shift: u8,
     ) -> Result<Self, LoadError> {
         let units = panels(hidden);
+        let [ih, hh, stride] = order.panels();
         if shift > 31 {
             return Err(LoadError::Size {
                 what: "requantization shift",
@@ -238,10 +247,10 @@ impl<'a> GatesQ<'a> {
         }
         Ok(GatesQ {
             order,
-            w_ih: t.take(units * order.ih * LANES * pad(inputs, BLOCK))?,
-            w_hh: t.take(units * order.hh * LANES * pad(hidden, BLOCK))?,
-            bias: t.take(units * order.stride)?,
-            m: t.take(units * order.stride)?,
+            w_ih: t.take(units * ih * LANES * pad(inputs, BLOCK))?,
+            w_hh: t.take(units * hh * LANES * pad(hidden, BLOCK))?,
+            bias: t.take(units * stride)?,
+            m: t.take(units * stride)?,
             shift,
         })
     }
@@ -255,7 +264,7 @@ impl<'a> GatesQ<'a> {
         h: Inputs<'_>,
         z: &'z mut [Panel<i16>; MAX_PANELS],
     ) -> &'z mut [Panel<i16>] {
-        let GateOrder { ih, hh, stride } = self.order;
+        let [ih, hh, stride] = self.order.panels();
         let rows = stride * tile.start..stride * tile.end;
         let z = &mut z[..rows.len()];
         let gates = GateRows {

@@ -1,8 +1,8 @@
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Most layers of a model: eight recurrent ones, an embedding before, and dense ones around them.
-pub const MAX_LAYERS: usize = 16;
+/// Most layers of a model: eight recurrent ones, an embedding before and three dense ones behind.
+pub const MAX_LAYERS: usize = 12;
 
 /// What the file says about itself; encoded with postcard.
 ///

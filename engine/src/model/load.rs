@@ -44,22 +44,28 @@ impl<'a> Loader<'a> {
             size("window", window as usize, 1 << 24)?;
             size("hop", hop as usize, 1 << 24)?;
         }
-        let layers = self.layers()?;
-        let tests = self.tests()?;
+        // The layers are most of a model: they are made where they stay, for the sake of small stacks.
+        let mut model = Model {
+            header: self.header.clone(),
+            preamble: self.preamble,
+            features,
+            targets,
+            layers: Vec::new(),
+            plan: Plan::default(),
+            tests: Tests::Float {
+                inputs: &[],
+                outputs: &[],
+            },
+        };
+        self.layers(&mut model.layers)?;
+        model.tests = self.tests()?;
         self.tensors.finish()?;
         let (stored, need) = (self.preamble.state_len, self.plan.total());
         if stored != need {
             return Err(LoadError::StateSize { stored, need });
         }
-        Ok(Model {
-            header: self.header,
-            preamble: self.preamble,
-            features,
-            targets,
-            layers,
-            plan: self.plan,
-            tests,
-        })
+        model.plan = self.plan;
+        Ok(model)
     }
 
     fn features(&mut self) -> Result<&'a [Feature], LoadError> {
@@ -162,14 +168,13 @@ impl<'a> Loader<'a> {
         Ok(targets)
     }
 
-    fn layers(&mut self) -> Result<Vec<Stage<'a>, MAX_LAYERS>, LoadError> {
+    fn layers(&mut self, stages: &mut Vec<Stage<'a>, MAX_LAYERS>) -> Result<(), LoadError> {
         let specs = self.header.layers.clone();
         let integer = specs[0].format().is_integer();
         let element = if integer { 2 } else { 4 };
         let tokens = matches!(self.header.input, Input::Tokens { .. });
         // Width of what arrives at the next layer.
         let mut width = self.header.input.count();
-        let mut stages = Vec::new();
         let embeds = matches!(specs[0], Layer::Embedding { .. });
         self.plan.persistent = self.plan.previous.next_multiple_of(4);
         if tokens && !embeds {
@@ -323,7 +328,7 @@ impl<'a> Loader<'a> {
             });
         }
         self.plan.buffer = widest * element;
-        Ok(stages)
+        Ok(())
     }
 
     fn tests(&mut self) -> Result<Tests<'a>, LoadError> {

@@ -14,3 +14,12 @@ fn every_table_equals_scalar() {
         }
     }
 }
+
+/// `KINGLET_TABLES` names what must be there where a test knows its CPU: a table that is not found is not checked.
+#[test]
+fn tables_are_those_the_environment_names() {
+    if let Ok(names) = std::env::var("KINGLET_TABLES") {
+        let found: Vec<_> = Kernels::available().map(Kernels::name).collect();
+        assert_eq!(found, names.split(' ').collect::<Vec<_>>());
+    }
+}

@@ -34,6 +34,8 @@ pub(crate) use packed::FOUR;
 pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -188,6 +190,10 @@ impl Kernels {
         Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
         #[cfg(cortex_m_dsp)]
         Candidate(cortex_m::CORTEX_M_DSP, || true),
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        Candidate(neon::NEON, || true),
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        Candidate(neon::NEON_DOTPROD, neon::has_dotprod),
     ];
 
     /// Every table this CPU can run, the scalar one first, the fastest last.

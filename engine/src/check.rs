@@ -542,7 +542,7 @@ struct Run {
 const _: () = assert!(size_of::<Run>() <= 6912);
 
 type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
-type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], Columns<'_>, u8);
+type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], &mut Columns<'_>, u8);
 type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
 
 impl Run {
@@ -789,9 +789,10 @@ impl Run {
     ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
         let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
-        // Blocks of four columns: two words.
-        shape.columns = random.from(1, 2 * INT_COLUMNS / BLOCK) * 2;
-        let x = random.from(0, shape.columns / 2) * 2;
+        // Words of two columns, the state's in blocks of eight columns.
+        let state = random.from(1, PANELS) * 4;
+        let x = random.from(0, INT_COLUMNS / 4 - PANELS * 2) * 2;
+        shape.columns = x + state;
         let record = record(shape.columns);
         let count = random
             .from(1, WEIGHTS / 4 / record)
@@ -799,22 +800,28 @@ impl Run {
         shape.panels = (count * units).div_ceil(LANES);
         self.output.fill::<i32>(&mut random, shape.panels);
         self.second_output.fill::<i16>(&mut random, shape.panels);
-        self.third_output.fill::<i8>(&mut random, shape.panels);
+        let narrow = shape.panels.max(state / 4);
+        self.third_output.fill::<i8>(&mut random, narrow);
         let rows = self.input.numbers(&mut random, count * record);
         let words = self.second_input.numbers(&mut random, shape.columns);
-        let columns = Columns { words, x };
         let want = &mut Units {
             master: self.output.want().as_flattened_mut(),
             y: self.second_output.want().as_flattened_mut(),
             h: self.third_output.want().as_flattened_mut(),
         };
-        call(&Kernels::SCALAR, want, rows, columns, cell_shift);
+        call(
+            &Kernels::SCALAR,
+            want,
+            rows,
+            &mut Columns { words, x },
+            cell_shift,
+        );
         let got = &mut Units {
             master: self.output.got().as_flattened_mut(),
             y: self.second_output.got().as_flattened_mut(),
             h: self.third_output.got().as_flattened_mut(),
         };
-        call(table, got, rows, columns, cell_shift);
+        call(table, got, rows, &mut Columns { words, x }, cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         self.values += self.compare::<_, i8>(primitive, shape, ("h", &self.third_output))?;

@@ -28,13 +28,13 @@ pub(super) struct Packed<'a> {
 
 /// Words of two columns: of the input, of input and state.
 const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
-    let unit = if matches!(format, Format::W8A8) {
-        2
+    let (x_unit, h_unit) = if matches!(format, Format::W8A8) {
+        (2, LANES)
     } else {
-        BLOCK
+        (BLOCK, BLOCK)
     };
-    let x = pad(inputs, unit) / 2;
-    (x, x + pad(hidden, BLOCK) / 2)
+    let x = pad(inputs, x_unit) / 2;
+    (x, x + pad(hidden, h_unit) / 2)
 }
 
 /// Scratch of a packed layer, in bytes: input and state as `i16`.
@@ -88,11 +88,10 @@ impl<'a> Packed<'a> {
             Inputs::I8(x) => widen(x_words, x),
             Inputs::I16(x) => copy(x_words, x),
         }
-        match &h {
-            Hidden::I8(h) => widen_fours(h_words, h),
-            Hidden::I16(h) => copy(h_words, h),
+        if let Hidden::I16(h) = &h {
+            copy(h_words, h);
         }
-        let columns = Columns { words, x: self.x };
+        let columns = &mut Columns { words, x: self.x };
         let (master, y_flat) = (master.as_flattened_mut(), y.as_flattened_mut());
         match h {
             Hidden::I8(h) => {
@@ -136,14 +135,6 @@ fn widen(words: &mut [i32], x: &[i8]) {
     }
 }
 
-/// Four at a time, columns 0 and 2 before 1 and 3, which is how `SXTB16` widens them.
-fn widen_fours(words: &mut [i32], h: &[i8]) {
-    for (to, h) in words.as_chunks_mut().0.iter_mut().zip(h.as_chunks().0) {
-        let [a, b, c, d] = h.map(i16::from);
-        *to = [word(a, c), word(b, d)];
-    }
-}
-
 fn copy(words: &mut [i32], x: &[i16]) {
     for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
         let [low, high] = *x;
@@ -151,5 +142,5 @@ fn copy(words: &mut [i32], x: &[i16]) {
     }
 }
 
-// A state is read in whole blocks.
-const _: () = assert!(LANES.is_multiple_of(BLOCK) && LANES.is_multiple_of(FOUR));
+// A state is read in whole blocks, and eight at a time.
+const _: () = assert!(LANES == 8 && LANES.is_multiple_of(BLOCK) && LANES.is_multiple_of(FOUR));

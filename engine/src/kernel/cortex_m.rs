@@ -10,7 +10,7 @@
 
 use super::{Columns, Kernels, Units, four_record, gru_a8_record, gru_a16_record, scalar};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 
 pub(super) const CORTEX_M_DSP: Kernels = Kernels {
     name: "cortex-m dsp",
@@ -80,7 +80,7 @@ struct Frame {
 
 impl Frame {
     #[inline(always)]
-    fn new(units: &mut Units<'_>, rows: &[i32], record: usize, columns: Columns<'_>) -> Self {
+    fn new(units: &mut Units<'_>, rows: &[i32], record: usize, columns: &Columns<'_>) -> Self {
         let x = columns.words.as_ptr_range();
         Frame {
             sigmoid: TABLES_256[0].as_ptr(),
@@ -162,11 +162,40 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn gru(self, columns: Columns<'_>) -> Self {
+    fn gru(self, columns: &Columns<'_>) -> Self {
         Frame {
             half_or_split: self.x.wrapping_add(columns.x) as usize,
             ..self
         }
+    }
+}
+
+/// What [`Columns`] says of `A8` layers.
+#[inline(always)]
+fn widen(columns: &mut Columns<'_>, h: &[i8]) {
+    let words = columns.words[columns.x..].as_mut_ptr_range();
+    if words.start == words.end {
+        return;
+    }
+    // SAFETY: the table's method has checked that the words are a multiple of four, two for every four of `h`.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr r0, [{h}], #4",
+            "ldr r2, [{h}], #4",
+            "sxtb16 r1, r0, ror #8",
+            "sxtb16 r0, r0",
+            "sxtb16 r3, r2, ror #8",
+            "sxtb16 r2, r2",
+            "stm {to}!, {{r0-r3}}",
+            "cmp {to}, {end}",
+            "bne 2b",
+            h = inout(reg) h.as_ptr() => _,
+            to = inout(reg) words.start => _,
+            end = in(reg) words.end,
+            out("r0") _, out("r1") _, out("r2") _, out("r3") _,
+            options(nostack),
+        );
     }
 }
 
@@ -176,18 +205,19 @@ fn skipped(blocks: usize) -> usize {
     blocks.wrapping_neg() % 4
 }
 
-unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
         return scalar::SCALAR.lstm_a8(units, rows, columns, cell_shift);
     }
+    widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
     // SAFETY: the table's method has checked that rows are whole records over these columns and that the units have
     // a place for each; there is one record and one column at least.
     unsafe { lstm_a8_units(&frame.lstm(cell_shift).four_a8(words)) }
 }
 
-unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
         return scalar::SCALAR.lstm_a16(units, rows, columns, cell_shift);
@@ -197,17 +227,18 @@ unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, ce
     unsafe { lstm_a16_units(&frame.lstm(cell_shift).four_a16(words)) }
 }
 
-unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
         return scalar::SCALAR.rnn_a8(units, rows, columns);
     }
+    widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
     // SAFETY: as `lstm_a8`.
     unsafe { rnn_a8_units(&frame.four_a8(words)) }
 }
 
-unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
         return scalar::SCALAR.rnn_a16(units, rows, columns);
@@ -217,7 +248,7 @@ unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
     unsafe { rnn_a16_units(&frame.four_a16(words)) }
 }
 
-unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     const SINGLE: usize = 50;
     const DOUBLE: usize = 84;
     const TURN: usize = 22;
@@ -225,6 +256,7 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
     if rows.is_empty() || x == 0 || x == words || !(words - x).is_multiple_of(2) {
         return scalar::SCALAR.gru_a8(units, rows, columns);
     }
+    widen(columns, units.h);
     let frame = Frame {
         entry: if x.is_multiple_of(2) { SINGLE } else { 0 } + 1,
         second: SINGLE + DOUBLE + TURN + skipped((words - x) / 2) * DOUBLE + 1,
@@ -234,7 +266,7 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
     unsafe { gru_a8_units(&frame) }
 }
 
-unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     const QUAD: usize = 56;
     const TURN: usize = 20;
     let (x, words) = (columns.x, columns.words.len());

@@ -93,12 +93,12 @@ pub struct Kernels {
     pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
     pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
     pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
-    pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>, u8),
-    pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>, u8),
-    pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
-    pub(crate) gru_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
-    pub(crate) rnn_a8: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
-    pub(crate) rnn_a16: unsafe fn(&mut Units<'_>, &[i32], Columns<'_>),
+    pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
+    pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
+    pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    pub(crate) gru_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    pub(crate) rnn_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    pub(crate) rnn_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
     pub(crate) tanh_f32: unsafe fn(&mut [Panel<f32>]),
     pub(crate) sigmoid_f32: unsafe fn(&mut [Panel<f32>]),
     pub(crate) lstm_f32: unsafe fn(&mut [Panel<f32>], &mut [Panel<f32>], &[Panel<f32>]),
@@ -130,29 +130,33 @@ fn check_gemv(sums: usize, weights: usize, inputs: usize, panels: Panels) {
     );
 }
 
-/// Panics unless there is a place for each unit of whole records.
+/// Panics unless there is a place for each unit of whole records, `units_per` of them in a record.
 #[inline(always)]
-fn check_packed(units: &Units<'_>, rows: usize, record: usize, per_record: usize, h: bool) {
-    let count = rows / record * per_record;
-    let Units {
-        master,
-        y,
-        h: narrow,
-    } = units;
+fn check_packed(units: &Units<'_>, rows: usize, record: usize, units_per: usize) {
+    let count = rows / record;
+    assert!(rows == count * record, "rows are not whole records");
+    let count = count * units_per;
     assert!(
-        rows.is_multiple_of(record)
-            && master.len() >= count
-            && y.len() >= count
-            && (narrow.len() >= count || !h),
-        "packed layer lengths"
+        units.master.len() >= count && units.y.len() >= count,
+        "too few units"
     );
 }
 
-/// Panics unless the columns are whole words of four, on either side.
+/// Panics unless the state's columns are as many as it fills, eight at a time, and `h` has them and the units.
 #[inline(always)]
-fn check_quads(columns: Columns<'_>) {
+fn check_a8(units: &Units<'_>, columns: &Columns<'_>) {
+    let state = columns.words.len() - columns.x;
     assert!(
-        columns.words.len().is_multiple_of(2) && columns.x.is_multiple_of(2),
+        state.is_multiple_of(4) && units.h.len() >= 2 * state && units.h.len() >= units.y.len(),
+        "columns of the state"
+    );
+}
+
+/// Panics unless columns are whole blocks on either side.
+#[inline(always)]
+fn check_a16(columns: &Columns<'_>) {
+    assert!(
+        (columns.words.len() - columns.x).is_multiple_of(2) && columns.x.is_multiple_of(2),
         "columns are not whole blocks"
     );
 }
@@ -353,16 +357,18 @@ impl Kernels {
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number, or `cell_shift`
-    /// exceeds [`MAX_CELL_SHIFT`].
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
+    /// [`MAX_CELL_SHIFT`].
     pub fn lstm_a8(
         &self,
         units: &mut Units<'_>,
         rows: &[i32],
-        columns: Columns<'_>,
+        columns: &mut Columns<'_>,
         cell_shift: u8,
     ) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 1, true);
+        check_packed(units, rows.len(), four_record(columns.words.len()), 1);
+        check_a8(units, columns);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_a8)(units, rows, columns, cell_shift) }
@@ -371,25 +377,19 @@ impl Kernels {
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number, or `cell_shift`
-    /// exceeds [`MAX_CELL_SHIFT`],
-    /// or columns are not whole blocks.
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
+    /// [`MAX_CELL_SHIFT`].
     pub fn lstm_a16(
         &self,
         units: &mut Units<'_>,
         rows: &[i32],
-        columns: Columns<'_>,
+        columns: &mut Columns<'_>,
         cell_shift: u8,
     ) {
-        check_packed(
-            units,
-            rows.len(),
-            four_record(columns.words.len()),
-            1,
-            false,
-        );
+        check_packed(units, rows.len(), four_record(columns.words.len()), 1);
+        check_a16(columns);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
-        check_quads(columns);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_a16)(units, rows, columns, cell_shift) }
     }
@@ -397,16 +397,11 @@ impl Kernels {
     /// A step of a packed GRU layer that resets after the product.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number.
-    pub fn gru_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
-        check_packed(
-            units,
-            rows.len(),
-            gru_a8_record(columns.words.len()),
-            2,
-            true,
-        );
-        assert!(columns.x <= columns.words.len(), "too few columns");
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    pub fn gru_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+        check_packed(units, rows.len(), gru_a8_record(columns.words.len()), 2);
+        check_a8(units, columns);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_a8)(units, rows, columns) }
     }
@@ -414,18 +409,11 @@ impl Kernels {
     /// A step of a packed GRU layer that resets after the product.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number,
-    /// or columns are not whole blocks.
-    pub fn gru_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
-        check_packed(
-            units,
-            rows.len(),
-            gru_a16_record(columns.words.len()),
-            1,
-            false,
-        );
-        check_quads(columns);
-        assert!(columns.x <= columns.words.len(), "too few columns");
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    pub fn gru_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+        check_packed(units, rows.len(), gru_a16_record(columns.words.len()), 1);
+        check_a16(columns);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_a16)(units, rows, columns) }
     }
@@ -433,9 +421,11 @@ impl Kernels {
     /// A step of a packed tanh layer: a record is four units.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number.
-    pub fn rnn_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 4, true);
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    pub fn rnn_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+        check_packed(units, rows.len(), four_record(columns.words.len()), 4);
+        check_a8(units, columns);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_a8)(units, rows, columns) }
     }
@@ -443,17 +433,11 @@ impl Kernels {
     /// A step of a packed tanh layer: a record is four units.
     ///
     /// # Panics
-    /// If the rows are not whole records, or a length of the units is below their number,
-    /// or columns are not whole blocks.
-    pub fn rnn_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
-        check_packed(
-            units,
-            rows.len(),
-            four_record(columns.words.len()),
-            4,
-            false,
-        );
-        check_quads(columns);
+    /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
+    /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    pub fn rnn_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+        check_packed(units, rows.len(), four_record(columns.words.len()), 4);
+        check_a16(columns);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_a16)(units, rows, columns) }
     }

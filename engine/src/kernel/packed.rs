@@ -30,7 +30,7 @@ pub struct Units<'s> {
     pub master: &'s mut [i32],
     /// Outputs (2^-12).
     pub y: &'s mut [i16],
-    /// Outputs as matrix inputs (2^-7); only `A8` layers write them.
+    /// Outputs as matrix inputs (2^-7), of the step before and then of this one; only in `A8` layers.
     pub h: &'s mut [i8],
 }
 
@@ -42,12 +42,24 @@ impl Units<'_> {
 }
 
 /// What a packed layer multiplies its rows with: words of two columns.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Columns<'s> {
-    /// The input's columns, then the state's.
-    pub words: &'s [i32],
+    /// The input's columns, then the state's. An `A8` layer fills the latter itself: eight units a time, of every
+    /// four 0 and 2 in a word, 1 and 3 in the next, which is how `SXTB16` widens them.
+    pub words: &'s mut [i32],
     /// How many words are the input's.
     pub x: usize,
+}
+
+impl Columns<'_> {
+    /// The state's columns from `h`.
+    fn widen(&mut self, h: &[i8]) {
+        let words = self.words[self.x..].as_chunks_mut().0;
+        for (words, h) in words.iter_mut().zip(h.as_chunks::<4>().0) {
+            let word = i32::from_le_bytes(h.map(|h| h as u8));
+            *words = [sxtb16(word), sxtb16(word.rotate_right(8))];
+        }
+    }
 }
 
 /// Rows of a record of an LSTM or RNN.
@@ -128,7 +140,13 @@ fn preactivations_a16(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
     core::array::from_fn(|row| requant(sums[row], m[row]))
 }
 
-pub(super) fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+pub(super) fn lstm_a8(
+    units: &mut Units<'_>,
+    rows: &[i32],
+    columns: &mut Columns<'_>,
+    cell_shift: u8,
+) {
+    columns.widen(units.h);
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (unit, record) in records.enumerate() {
         let z = preactivations_a8(record, columns.words);
@@ -137,7 +155,12 @@ pub(super) fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>,
     }
 }
 
-pub(super) fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>, cell_shift: u8) {
+pub(super) fn lstm_a16(
+    units: &mut Units<'_>,
+    rows: &[i32],
+    columns: &mut Columns<'_>,
+    cell_shift: u8,
+) {
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (unit, record) in records.enumerate() {
         let z = preactivations_a16(record, columns.words);
@@ -151,7 +174,8 @@ fn rnn_unit(z: i16, tables: &Tables) -> (i32, i16) {
     (master, shift_round(master, 17) as i16)
 }
 
-pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+    columns.widen(units.h);
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (four, record) in records.enumerate() {
         let z = preactivations_a8(record, columns.words);
@@ -163,7 +187,7 @@ pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) 
     }
 }
 
-pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (four, record) in records.enumerate() {
         let z = preactivations_a16(record, columns.words);
@@ -173,7 +197,8 @@ pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>)
     }
 }
 
-pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+    columns.widen(units.h);
     let (x, h) = columns.words.split_at(columns.x);
     let records = rows.chunks_exact(gru_a8_record(columns.words.len()));
     for (two, record) in records.enumerate() {
@@ -208,7 +233,7 @@ pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) 
     }
 }
 
-pub(super) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: Columns<'_>) {
+pub(super) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let (x, h) = columns.words.split_at(columns.x);
     let records = rows.chunks_exact(gru_a16_record(columns.words.len()));
     for (unit, record) in records.enumerate() {

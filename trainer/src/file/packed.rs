@@ -91,7 +91,7 @@ impl Layer<'_> {
             let pairs = [[rows[0], rows[1]], [rows[2], rows[3]]];
             words.extend(pairs.iter().flat_map(|&pair| self.start(pair)));
             self.pairs(words, &pairs, pad(self.inputs, 2), Self::x);
-            self.pairs(words, &pairs, pad(self.hidden, BLOCK), Self::h);
+            self.pairs(words, &pairs, pad(self.hidden, LANES), Self::h);
         } else {
             words.extend(rows.iter().map(|&row| self.bias(row)));
             self.quads(words, &rows, self.inputs, Self::x);
@@ -115,7 +115,7 @@ impl Layer<'_> {
         self.pairs(words, &over_x, pad(self.inputs, 2), Self::x);
         words.extend(self.start(n_h));
         let over_h = [both[0], both[1], n_h];
-        self.pairs(words, &over_h, pad(self.hidden, BLOCK), Self::h);
+        self.pairs(words, &over_h, pad(self.hidden, LANES), Self::h);
         let all = [both[0], both[1], n_x, n_h];
         words.extend(all.as_flattened().iter().map(|&row| self.m(row)));
     }

@@ -3,8 +3,8 @@
 use super::samples::{CsvOptions, Sample, Samples};
 use anyhow::{Result, bail};
 use kinglet::Model;
-use kinglet::format::{Format, Shape};
-use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export};
+use kinglet::format::{Format, Layout, Shape};
+use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use std::io::{self, Write};
@@ -64,14 +64,19 @@ pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<V
 }
 
 /// Exports a package, calibrated if there are streams.
-pub fn calibrated(package: &Package, format: Format, streams: &[Stream]) -> Result<Exported> {
+pub fn calibrated(
+    package: &Package,
+    format: Format,
+    layout: Layout,
+    streams: &[Stream],
+) -> Result<Exported> {
     let ranges = Ranges::measure(&package.net, streams);
     let tests = match streams.first() {
         Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
         None => TestInputs::synthetic(package),
     };
     let ranges = (!streams.is_empty()).then_some(&ranges);
-    export(package, format, ranges, &tests)
+    export_for(layout, package, format, ranges, &tests)
 }
 
 /// The network's outputs where they count: all, or the last of every window.

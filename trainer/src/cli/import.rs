@@ -1,10 +1,10 @@
 //! `kinglet import`.
 
 use super::samples::CsvOptions;
-use super::{Precision, calibrate, say, say_notes, usage, writable};
+use super::{Precision, Target, calibrate, say, say_notes, usage, writable};
 use anyhow::Result;
 use kinglet::Model;
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
 use kinglet_trainer::import::{ImportOptions, safetensors};
 use std::path::PathBuf;
@@ -35,6 +35,15 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "f32")]
     precision: Precision,
 
+    /// CPU that the weights are laid out for
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "CPU",
+        default_value = "portable"
+    )]
+    target: Target,
+
     /// Samples as the network saw them in training, from which the integer formats take their ranges:
     /// columns x0, x1, ... or all by position; for an embedding a column `token`
     #[arg(long, value_name = "DATA.csv")]
@@ -55,13 +64,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
     writable(&args.out)?;
     let package = safetensors(&args.state, &args.options)?;
-    let float = calibrate::calibrated(&package, Format::F32, &[])?;
+    let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;
     let streams = match &args.calibrate {
         Some(path) => calibrate::streams(path, &model, &args.csv)?,
         None => Vec::new(),
     };
-    let exported = calibrate::calibrated(&package, args.precision.format(), &streams)?;
+    let layout = args.target.layout();
+    let exported = calibrate::calibrated(&package, args.precision.format(), layout, &streams)?;
     say_notes(&exported.notes);
     if args.precision.format().is_integer() && streams.is_empty() {
         say("note: give --calibrate DATA.csv for better accuracy");

@@ -19,7 +19,7 @@ mod verify;
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
@@ -177,6 +177,25 @@ impl Precision {
             Precision::F16 => Format::F16,
             Precision::W8a16 => Format::W8A16,
             Precision::W8a8 => Format::W8A8,
+        }
+    }
+}
+
+/// CPU that an integer model's weights are laid out for
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Target {
+    /// Any
+    #[default]
+    Portable,
+    /// Cortex-M4, M7 and M33 with DSP instructions; runs on others too, slowly, with the same results
+    CortexM4,
+}
+
+impl Target {
+    fn layout(self) -> Layout {
+        match self {
+            Target::Portable => Layout::Portable,
+            Target::CortexM4 => Layout::CortexM4,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model_file::ModelFile;
 use super::samples::CsvOptions;
-use super::{Precision, calibrate, say, say_notes, writable};
+use super::{Precision, Target, calibrate, say, say_notes, writable};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use kinglet::Model;
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   kinglet quantize pump.kgl --precision w8a8 --calibrate train.csv --out pump-w8a8.kgl
+  kinglet quantize pump.kgl --precision w8a8 --for cortex-m4 --calibrate train.csv --out pump-m4.kgl
   kinglet quantize pump.kgl --precision w8a16 --calibrate train.csv --delimiter ';' --out pump-w8a16.kgl
 
 The data is raw, as for `predict`: a few thousand rows that look like those to come. Prints file and state
@@ -26,6 +27,15 @@ pub struct Args {
     /// Number format to make
     #[arg(long, value_enum)]
     precision: QuantizedPrecision,
+
+    /// CPU that the weights are laid out for
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "CPU",
+        default_value = "portable"
+    )]
+    target: Target,
 
     /// Raw samples, from which the integer formats take their ranges
     #[arg(long, value_name = "DATA.csv")]
@@ -67,7 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
     let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;
     let streams = calibrate::streams(&args.calibrate, &model, &args.csv)?;
     let format = args.precision.precision().format();
-    let exported = calibrate::calibrated(&package, format, &streams)?;
+    let exported = calibrate::calibrated(&package, format, args.target.layout(), &streams)?;
     say_notes(&exported.notes);
     let sizes = [file.bytes.len(), exported.bytes.len()];
     calibrate::compare(

@@ -1,12 +1,12 @@
 //! `kinglet train`.
 
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
-use super::{Precision, say, say_notes, writable};
+use super::{Precision, Target, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
-use kinglet_trainer::file::{Exported, TestInputs, export, save};
+use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{self, Task};
 use kinglet_trainer::train::{Fitted, LastValue, Majority, Options, Predictor, evaluate, fit};
@@ -39,6 +39,15 @@ pub struct Args {
     /// Number format of the model, in place of the task's
     #[arg(long, value_enum)]
     precision: Option<Precision>,
+
+    /// CPU that the weights are laid out for
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "CPU",
+        default_value = "portable"
+    )]
+    target: Target,
 
     /// No progress
     #[arg(long)]
@@ -78,7 +87,13 @@ pub fn run(args: &Args) -> Result<()> {
     let mut files = Vec::new();
     for (precision, path) in formats {
         let format = precision.format();
-        let exported = export(&fitted.package, format, Some(&ranges), &tests)?;
+        let exported = export_for(
+            args.target.layout(),
+            &fitted.package,
+            format,
+            Some(&ranges),
+            &tests,
+        )?;
         say_notes(&exported.notes);
         table.engine_row(&exported)?;
         files.push((path, exported));

@@ -7,13 +7,13 @@ pub mod pump;
 use crate::data::csv::{Format as CsvFormat, Table};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
-use crate::file::{AlignedBytes, TestInputs, export, save};
+use crate::file::{AlignedBytes, TestInputs, export, export_for, save};
 use crate::quant::{Ranges, Stream};
 use crate::task::Task;
 use crate::train::{LastValue, Options, Predictor, Progress, evaluate, fit};
 use anyhow::{Context, Result};
 use kinglet::Model;
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use std::fmt;
 use std::fs;
 use std::hint::black_box;
@@ -164,6 +164,15 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
             ns_per_step: time(&data, &mut engine)?,
         });
     }
+
+    let packed = export_for(
+        Layout::CortexM4,
+        &fitted.package,
+        Format::W8A8,
+        Some(&ranges),
+        &tests,
+    )?;
+    write("pump-w8a8-cortex-m4.kgl", &packed.bytes)?;
 
     let truth = truths(&data);
     write("held-out.csv", held_out(&data).as_bytes())?;

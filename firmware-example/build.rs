@@ -1,6 +1,6 @@
 //! Turns the held-out rows into a constant array, and lays out the memory of the emulated boards.
 //!
-//! A row of `model/samples.csv` may have more columns than the model has features: they are found by name.
+//! The model is the one laid out for the target, where there is one. A row of `model/samples.csv` may have more columns than the model has features: they are found by name.
 
 use kinglet::Model;
 use kinglet::format::Input;
@@ -8,7 +8,6 @@ use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
-const MODEL: &str = "model/pump.kgl";
 const SAMPLES: &str = "model/samples.csv";
 
 fn main() {
@@ -16,8 +15,11 @@ fn main() {
     let write = |name: &str, text: &str| {
         fs::write(Path::new(&out).join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
     };
-    write("samples.rs", &samples());
     let target = env::var("TARGET").expect("cargo sets TARGET");
+    let model = model(&target);
+    write("samples.rs", &samples(model));
+    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo::rustc-env=MODEL={folder}/{model}");
     if let Some(board) = board(&target) {
         write("memory.x", board.memory);
         println!("cargo::rustc-env=TICK_PS={}", board.tick);
@@ -27,26 +29,35 @@ fn main() {
         }
         println!("cargo::rustc-link-arg-bins=-Tlink.x");
     }
-    println!("cargo::rerun-if-changed={MODEL}");
+    println!("cargo::rerun-if-changed={model}");
     println!("cargo::rerun-if-changed={SAMPLES}");
     println!("cargo::rerun-if-changed=build.rs");
 }
 
+/// The same network twice; results are the same bytes.
+fn model(target: &str) -> &'static str {
+    if target.starts_with("thumbv7em") {
+        "model/pump-cortex-m4.kgl"
+    } else {
+        "model/pump.kgl"
+    }
+}
+
 /// The samples as Rust source, and the model's widths.
-fn samples() -> String {
-    let file = fs::read(MODEL).unwrap_or_else(|e| panic!("{MODEL}: {e}"));
+fn samples(path: &str) -> String {
+    let file = fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
     // The engine wants the file at a multiple of 16 in memory.
     let mut room = vec![0; file.len() + 15];
     let start = room.as_ptr().align_offset(16);
     let bytes = &mut room[start..start + file.len()];
     bytes.copy_from_slice(&file);
-    let model = Model::from_bytes(bytes).unwrap_or_else(|e| panic!("{MODEL}: {e}"));
+    let model = Model::from_bytes(bytes).unwrap_or_else(|e| panic!("{path}: {e}"));
     assert!(
         model.is_integer(),
-        "{MODEL}: a model in w8a8 or w8a16 is needed, for steps without floats"
+        "{path}: a model in w8a8 or w8a16 is needed, for steps without floats"
     );
     let Input::Features { names, .. } = model.header().input else {
-        panic!("{MODEL}: a model of features is needed, this one takes tokens");
+        panic!("{path}: a model of features is needed, this one takes tokens");
     };
     let text = fs::read_to_string(SAMPLES).unwrap_or_else(|e| panic!("{SAMPLES}: {e}"));
     let mut lines = text.lines();
@@ -56,7 +67,7 @@ fn samples() -> String {
         .map(|name| {
             let name = name.split('\u{1}').next().unwrap_or_default();
             let column = header.iter().position(|column| column.trim() == name);
-            column.unwrap_or_else(|| panic!("{SAMPLES}: no column {name:?}, which {MODEL} needs"))
+            column.unwrap_or_else(|| panic!("{SAMPLES}: no column {name:?}, which {path} needs"))
         })
         .collect();
     let mut rows = String::new();

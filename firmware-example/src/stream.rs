@@ -21,7 +21,7 @@ mod samples {
 pub use samples::{INPUTS, OUTPUTS, SAMPLES};
 
 /// The model file, aligned.
-pub static MODEL: &[u8] = kinglet::include_model!("../model/pump.kgl");
+pub static MODEL: &[u8] = kinglet::include_model!(env!("MODEL"));
 
 /// The memory of a stream; its size is read from the file at compile time.
 pub type PumpState = State<{ kinglet::state_len(MODEL) }>;

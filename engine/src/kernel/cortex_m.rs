@@ -70,7 +70,7 @@ struct Frame {
     x: *const i32,
     /// A half of an LSTM's output LSB in the product that it is rounded from. Of a GRU the end of the input's columns.
     half_or_split: usize,
-    /// Where rounds over the columns end; in `A8` products of four rows, four groups ahead of the columns' end.
+    /// Where rounds over the columns end; in `A8` products of four rows, eight groups ahead of the columns' end.
     x_end: *const i32,
     /// Where a record enters the product, and where it goes on: bytes from label `2`, plus 1.
     entry: usize,
@@ -133,10 +133,10 @@ impl Frame {
         const JUMP: usize = 4;
         const TEST: usize = 10;
         let (pairs, groups) = (words % 4, words / 4);
-        // The last four groups have no test behind them: few columns need none.
+        // The last eight groups have no test behind them: up to 70 columns need none.
         let (round, last) = (3 * PAIR + JUMP, 3 * PAIR + JUMP + 4 * GROUP + TEST);
-        let second = if groups <= 4 {
-            last + (4 - groups) * GROUP
+        let second = if groups <= 8 {
+            last + (8 - groups) * GROUP
         } else {
             round + skipped(groups) * GROUP
         };
@@ -148,7 +148,7 @@ impl Frame {
         Frame {
             entry: entry + 1,
             second: second + 1,
-            x_end: self.x_end.wrapping_sub(4 * 4),
+            x_end: self.x_end.wrapping_sub(8 * 4),
             ..self
         }
     }
@@ -436,6 +436,10 @@ macro_rules! sums {
             "ldr.w r4, [sp, #40]\n",
             "cmp r4, r12\n",
             "bne.w 3b\n",
+            group!(),
+            group!(),
+            group!(),
+            group!(),
             group!(),
             group!(),
             group!(),

@@ -328,6 +328,10 @@ impl<'a> Loader<'a> {
             });
         }
         self.plan.buffer = widest * element;
+        let turns = specs
+            .iter()
+            .filter(|layer| !matches!(layer, Layer::Embedding { .. }));
+        self.plan.output = self.plan.persistent + self.plan.buffer * (turns.count() % 2);
         Ok(())
     }
 

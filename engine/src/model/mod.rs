@@ -86,6 +86,8 @@ struct Plan {
     buffer: usize,
     /// Length of the layers' own scratch.
     work: usize,
+    /// First byte of the network's output: the layers take turns between the two buffers.
+    output: usize,
 }
 
 impl Plan {

@@ -346,24 +346,13 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
     }
 
-    /// The layers take turns between two buffers; the result is where this one begins.
-    fn output_at(&self) -> usize {
-        let plan = &self.model.plan;
-        let moves = self
-            .model
-            .layers
-            .iter()
-            .filter(|stage| !matches!(stage, Stage::Embedding(_)));
-        plan.persistent + plan.buffer * (moves.count() % 2)
-    }
-
     pub(super) fn network_output(&self) -> &[f32] {
-        let at = self.output_at();
+        let at = self.model.plan.output;
         bytemuck::cast_slice(&self.state[at..at + 4 * self.model.outputs()])
     }
 
     pub(super) fn network_output_q(&self) -> &[i16] {
-        let at = self.output_at();
+        let at = self.model.plan.output;
         bytemuck::cast_slice(&self.state[at..at + 2 * self.model.outputs()])
     }
 

@@ -173,8 +173,9 @@ impl Frame {
 /// What [`Columns`] says of `A8` layers.
 #[inline(always)]
 fn widen(columns: &mut Columns<'_>, h: &[i8]) {
-    let words = columns.words[columns.x..].as_mut_ptr_range();
-    if words.start == words.end {
+    let start = columns.words.as_mut_ptr().wrapping_add(columns.x);
+    let end = columns.words.as_mut_ptr_range().end;
+    if start == end {
         return;
     }
     // SAFETY: the table's method has checked that the words are a multiple of four, two for every four of `h`.
@@ -191,8 +192,8 @@ fn widen(columns: &mut Columns<'_>, h: &[i8]) {
             "cmp {to}, {end}",
             "bne 2b",
             h = inout(reg) h.as_ptr() => _,
-            to = inout(reg) words.start => _,
-            end = in(reg) words.end,
+            to = inout(reg) start => _,
+            end = in(reg) end,
             out("r0") _, out("r1") _, out("r2") _, out("r3") _,
             options(nostack),
         );
@@ -207,13 +208,13 @@ fn skipped(blocks: usize) -> usize {
 
 unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
-    if rows.is_empty() || words == 0 {
+    if rows.is_empty() {
         return scalar::SCALAR.lstm_a8(units, rows, columns, cell_shift);
     }
     widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
     // SAFETY: the table's method has checked that rows are whole records over these columns and that the units have
-    // a place for each; there is one record and one column at least.
+    // a place for each; there is one record at least.
     unsafe { lstm_a8_units(&frame.lstm(cell_shift).four_a8(words)) }
 }
 
@@ -229,7 +230,7 @@ unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_
 
 unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
-    if rows.is_empty() || words == 0 {
+    if rows.is_empty() {
         return scalar::SCALAR.rnn_a8(units, rows, columns);
     }
     widen(columns, units.h);

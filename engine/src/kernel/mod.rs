@@ -360,6 +360,7 @@ impl Kernels {
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
     /// [`MAX_CELL_SHIFT`].
+    #[inline(always)]
     pub fn lstm_a8(
         &self,
         units: &mut Units<'_>,
@@ -380,6 +381,7 @@ impl Kernels {
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
     /// [`MAX_CELL_SHIFT`].
+    #[inline(always)]
     pub fn lstm_a16(
         &self,
         units: &mut Units<'_>,
@@ -399,6 +401,7 @@ impl Kernels {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    #[inline(always)]
     pub fn gru_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         check_packed(units, rows.len(), gru_a8_record(columns.words.len()), 2);
         check_a8(units, columns);
@@ -411,6 +414,7 @@ impl Kernels {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    #[inline(always)]
     pub fn gru_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         check_packed(units, rows.len(), gru_a16_record(columns.words.len()), 1);
         check_a16(columns);
@@ -423,6 +427,7 @@ impl Kernels {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    #[inline(always)]
     pub fn rnn_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         check_packed(units, rows.len(), four_record(columns.words.len()), 4);
         check_a8(units, columns);
@@ -435,6 +440,7 @@ impl Kernels {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
+    #[inline(always)]
     pub fn rnn_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         check_packed(units, rows.len(), four_record(columns.words.len()), 4);
         check_a16(columns);

@@ -259,3 +259,29 @@ fn packed_layers_compute_the_same_bytes() {
         }
     }
 }
+
+#[test]
+fn every_byte_of_a_file_has_a_purpose() {
+    for golden in Golden::all() {
+        for format in [Format::F32, Format::F16, Format::W8A16, Format::W8A8] {
+            for layout in [Layout::Portable, Layout::CortexM4] {
+                let bytes = golden.export_for(layout, format);
+                let parts = file::parts(&bytes).unwrap();
+                let layers: usize = parts.layers.iter().map(|layer| layer.bytes).sum();
+                assert_eq!(
+                    parts.head + parts.normalisation + layers + parts.tests,
+                    bytes.len()
+                );
+                // 24 steps of test inputs and outputs, and nothing of the layers, are what is left.
+                let model = Model::from_bytes(&bytes).unwrap();
+                let element = if format.is_integer() { 2 } else { 4 };
+                let input = match golden.package.input {
+                    Input::Features(_) => element * model.inputs(),
+                    Input::Tokens(_) => 2,
+                };
+                let tests = (24 * input).next_multiple_of(16) + 24 * element * model.outputs();
+                assert_eq!(parts.tests, tests, "{} {}", golden.name, format.name());
+            }
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! Where the bytes of a model file go, and the scales inside.
 
 use super::layout::{Sum, stages};
+use super::packed::has_packed_form;
 use super::read::cell_of;
+use crate::net::Cell;
 use crate::quant::input_frac;
 use kinglet::Model;
-use kinglet::format::{self as engine, ALIGN, Format, Layer, LoadError, Tensors, pad};
-use kinglet::kernel::{BLOCK, LANES};
+use kinglet::format::{self as engine, ALIGN, Format, Layer, Layout, LoadError, Tensors, pad};
+use kinglet::kernel::{BLOCK, LANES, four_record, gru_a8_record, gru_a16_record};
 
 /// Bytes of a model file by purpose. They sum up to the file's length.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +55,7 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
     let mut layers = Vec::new();
     for layer in &header.layers {
         let before = walk.taken;
-        let (parameters, exponent) = walk.layer(layer)?;
+        let (parameters, exponent) = walk.layer(layer, model.preamble().layout)?;
         let multipliers = std::mem::take(&mut walk.multipliers);
         let scales = multipliers.iter().filter(|m| **m > 0);
         let scales = scales.map(|&m| (f64::from(m) * 2f64.powi(exponent)) as f32);
@@ -71,6 +73,23 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
         layers,
         tests: bytes.len() - head - walk.taken,
     })
+}
+
+/// Words of all records of a packed layer.
+fn packed_words(cell: Cell, format: Format, inputs: usize, hidden: usize) -> usize {
+    let narrow = format == Format::W8A8;
+    let units = pad(hidden, LANES);
+    let columns = if narrow {
+        (pad(inputs, 2) + units) / 2
+    } else {
+        (pad(inputs, BLOCK) + pad(hidden, BLOCK)) / 2
+    };
+    match (cell, narrow) {
+        (Cell::GruResetAfter, true) => units / 2 * gru_a8_record(columns),
+        (Cell::GruResetAfter, false) => units * gru_a16_record(columns),
+        (Cell::Lstm, _) => units * four_record(columns),
+        _ => units / 4 * four_record(columns),
+    }
 }
 
 struct Walk<'a> {
@@ -106,7 +125,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Numbers of a layer, and the power of two that makes scales of its multipliers.
-    fn layer(&mut self, layer: &Layer) -> Result<(usize, i32), LoadError> {
+    fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<(usize, i32), LoadError> {
         let format = layer.format();
         let columns = |n: usize| {
             if format.is_integer() {
@@ -136,13 +155,22 @@ impl<'a> Walk<'a> {
                 let (inputs, hidden) = (inputs as usize, hidden as usize);
                 let padded = pad(hidden, LANES);
                 let mut parameters = 0;
-                for sums in stages(cell_of(cell)) {
+                let cell = cell_of(cell);
+                let packed =
+                    layout == Layout::CortexM4 && format.is_integer() && has_packed_form(cell);
+                if packed {
+                    self.take::<i32>(packed_words(cell, format, inputs, hidden))?;
+                }
+                for sums in stages(cell) {
                     let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
                     let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
+                    parameters += hidden * (x * inputs + h * hidden + sums.len());
+                    if packed {
+                        continue;
+                    }
                     self.weights(format, padded * x * columns(inputs))?;
                     self.weights(format, padded * h * columns(hidden))?;
                     self.rows(format, padded * sums.len())?;
-                    parameters += hidden * (x * inputs + h * hidden + sums.len());
                 }
                 let frac = input_frac(format);
                 (parameters, frac - 12 - 32 + i32::from(requant_shift))

@@ -36,7 +36,7 @@ pub(super) fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Pa
 }
 
 pub(super) fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
-    gemv_float(sums, w, x, panels, f16::to_f32_const);
+    gemv_float(sums, w, x, panels, num::float::widen);
 }
 
 fn gemv_float<W: Copy>(

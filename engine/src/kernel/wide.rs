@@ -45,10 +45,25 @@ fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
         let sum = &mut sums[panels.place(panel)];
         let mut total = f32x8::from(*sum);
         for (column, &x) in w.as_chunks::<LANES>().0.iter().zip(x) {
-            total += f32x8::from(column.map(f16::to_f32_const)) * f32x8::splat(x);
+            total += widen(*column) * f32x8::splat(x);
         }
         *sum = total.to_array();
     }
+}
+
+/// [`num::float::widen`] in every lane.
+#[inline(always)]
+fn widen(halves: [f16; LANES]) -> f32x8 {
+    // In the upper half of a lane, where the sign is in place.
+    let bits: i32x8 = i32x8::from_i16x8(bytemuck::cast(halves)) << 16;
+    let magnitude = bits & i32x8::splat(i32::MAX);
+    let bias = i32x8::splat(112 << 23);
+    let special = magnitude.simd_gt(i32x8::splat(0x7bff_ffff)) & bias;
+    let normal = (magnitude >> 3) + bias + special;
+    let half: f32x8 = bytemuck::cast((magnitude >> 16) | i32x8::splat(0x3f00_0000));
+    let subnormal = bytemuck::cast(half - f32x8::splat(0.5));
+    let is_normal = magnitude.simd_gt(i32x8::splat(0x03ff_ffff));
+    bytemuck::cast(is_normal.select(normal, subnormal) | (bits ^ magnitude))
 }
 
 /// The four inputs of a block, once per row of half a panel.

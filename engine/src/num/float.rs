@@ -1,6 +1,8 @@
 //! Float functions with the same bits on every machine: only IEEE additions, multiplications and
 //! divisions in a fixed order, never fused.
 
+use half::f16;
+
 /// Beyond this the rational function is 1 to within a rounding.
 pub(crate) const TANH_CLAMP: f32 = 7.905_311;
 /// Numerator of tanh, odd powers 1 to 13 (the 13/6 rational minimax function of Eigen's `ptanh`).
@@ -33,6 +35,23 @@ pub fn tanh(x: f32) -> f32 {
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
+}
+
+/// Exactly the value of an f16, in operations that compilers vectorise.
+///
+/// An exponent moves by the difference of the biases, 112, and that of an infinity or a NaN by as much again. A
+/// subnormal is its mantissa · 2^-24: below a one half, then without it.
+#[inline(always)]
+pub(crate) fn widen(half: f16) -> f32 {
+    let bits = half.to_bits() as u32;
+    let magnitude = bits & 0x7fff;
+    let exponent = if magnitude < 0x7c00 { 112 } else { 224 };
+    let value = if magnitude < 0x400 {
+        f32::from_bits(magnitude | 0x3f00_0000) - 0.5
+    } else {
+        f32::from_bits((magnitude << 13) + (exponent << 23))
+    };
+    f32::from_bits(value.to_bits() | (bits & 0x8000) << 16)
 }
 
 /// `x · 2^frac`, rounded half up and clamped to `low..=high`. NaN gives 0.
@@ -122,6 +141,17 @@ mod tests {
         }
         assert!(worst_tanh < 5e-7, "{worst_tanh}");
         assert!(worst_sigmoid < 3e-7, "{worst_sigmoid}");
+    }
+
+    #[test]
+    fn widening_is_exact() {
+        for half in (0..=u16::MAX).map(f16::from_bits) {
+            let (got, want) = (widen(half), half.to_f32_const());
+            assert!(
+                got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                "{half:?}: {got}"
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What only makes sense together. Each message says what to change.
 
+use kinglet::format::{MAX_LAYERS, MAX_WIDTH};
+
 use super::{Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
 
-/// The engine's limit.
-const MAX_LAYERS: usize = 8;
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
-const MAX_WIDTH: usize = 65_536;
+const MAX_COUNT: usize = 65_536;
 
 /// Checks a task and fills in the defaults that depend on other keys.
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
@@ -202,11 +202,11 @@ fn shape(task: &Task) -> Result<(), Problem> {
             "is missing; how many samples make a window?",
         );
     }
-    if shape.window > MAX_WIDTH {
-        return wrong("shape", "window", format!("at most {MAX_WIDTH} samples"));
+    if shape.window > MAX_COUNT {
+        return wrong("shape", "window", format!("at most {MAX_COUNT} samples"));
     }
-    if shape.horizon > MAX_WIDTH {
-        return wrong("shape", "horizon", format!("at most {MAX_WIDTH} rows"));
+    if shape.horizon > MAX_COUNT {
+        return wrong("shape", "horizon", format!("at most {MAX_COUNT} rows"));
     }
     if shape.hop == Some(0) {
         return wrong("shape", "hop", "must be at least 1");
@@ -306,8 +306,8 @@ fn train(task: &Task) -> Result<(), Problem> {
     if !(train.clip >= 0.0 && train.clip.is_finite()) {
         return wrong("train", "clip", "must not be negative; 0 means no limit");
     }
-    if !(1..=MAX_WIDTH).contains(&train.batch) {
-        return wrong("train", "batch", format!("is from 1 to {MAX_WIDTH}"));
+    if !(1..=MAX_COUNT).contains(&train.batch) {
+        return wrong("train", "batch", format!("is from 1 to {MAX_COUNT}"));
     }
     if train.epochs == 0 {
         return wrong("train", "epochs", "must be at least 1");

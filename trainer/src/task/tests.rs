@@ -12,7 +12,7 @@ kind = "many-to-one"
 window = 8
 [network]
 cell = "gru"
-hidden = [4, 4]
+hidden = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
 [train]
 batch = 8
 "#;
@@ -73,7 +73,7 @@ fn errors_name_file_line_key_and_remedy() {
         (
             "[4, 4]",
             "[1,1,1,1,1,1,1,1]",
-            "tasks/pump.toml:13: network.hidden: 9 layers",
+            "tasks/pump.toml:13: network.hidden: 13 layers",
         ),
         (
             "targets = [\"a\"]",

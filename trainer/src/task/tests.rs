@@ -12,7 +12,7 @@ kind = "many-to-one"
 window = 8
 [network]
 cell = "gru"
-hidden = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+hidden = [4, 4]
 [train]
 batch = 8
 "#;
@@ -72,7 +72,7 @@ fn errors_name_file_line_key_and_remedy() {
         ),
         (
             "[4, 4]",
-            "[1,1,1,1,1,1,1,1]",
+            "[1,1,1,1,1,1,1,1,1,1,1,1]",
             "tasks/pump.toml:13: network.hidden: 13 layers",
         ),
         (

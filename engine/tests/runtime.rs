@@ -401,3 +401,11 @@ fn integer_readings_need_no_float() {
     }
     assert!(model.input_affine(6, 1.0).is_none() && model.output_affine(1, 1.0).is_none());
 }
+
+#[test]
+#[should_panic(expected = "sample for a model of tokens")]
+fn a_sample_for_a_model_of_tokens_is_a_mistake() {
+    let model = Model::from_bytes(TOKENS).unwrap();
+    let mut state = State::<512>::new();
+    model.bind(&mut state).unwrap().step_q(&[0; 4], &mut [0; 4]);
+}

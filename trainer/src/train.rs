@@ -17,8 +17,7 @@ mod runner;
 mod vectorise;
 
 pub use self::evaluate::{
-    ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, argmax,
-    evaluate,
+    ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };
 pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};

@@ -285,3 +285,39 @@ fn every_byte_of_a_file_has_a_purpose() {
         }
     }
 }
+
+#[test]
+fn tokens_without_an_embedding_are_one_hot() {
+    let golden = Golden::read(&folder().join("lstm_1_5x17.safetensors"));
+    let mut tokens = golden.package.clone();
+    tokens.input = Input::Tokens(["a", "b", "c", "d", "e"].map(String::from).to_vec());
+    let ranges = Ranges::measure(&golden.package.net, [&golden.stream()]);
+    for format in [Format::F32, Format::F16, Format::W8A16, Format::W8A8] {
+        let file = |package| {
+            let tests = TestInputs::synthetic(package);
+            export(package, format, Some(&ranges), &tests)
+                .unwrap()
+                .bytes
+        };
+        let (by_token, by_sample) = (file(&tokens), file(&golden.package));
+        let models = [&by_token, &by_sample].map(|bytes| Model::from_bytes(bytes).unwrap());
+        let mut states = [0, 1].map(|i| AlignedBytes::zeroed(models[i].state_len()));
+        let [a, b] = &mut states;
+        let mut a = models[0].bind_bytes(a).unwrap();
+        let mut b = models[1].bind_bytes(b).unwrap();
+        let (mut y, mut z) = ([0.0; 2], [0.0; 2]);
+        for step in 0..20 {
+            let token = step * 3 % 5;
+            a.step_token(token, &mut y);
+            b.step_raw(
+                &std::array::from_fn::<_, 5, _>(|i| (i == token) as u8 as f32),
+                &mut z,
+            );
+            assert_eq!(y, z, "{} step {step}", format.name());
+        }
+        // What is no token is no number of the vector.
+        a.step_token(7, &mut y);
+        b.step_raw(&[0.0; 5], &mut z);
+        assert_eq!(y, z, "{}", format.name());
+    }
+}

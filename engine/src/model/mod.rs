@@ -310,7 +310,7 @@ impl<'a> Model<'a> {
                     first_difference(runner.network_output(), &outputs[result])
                 }
                 Tests::FloatTokens { inputs, outputs } => {
-                    runner.load_token(inputs[step] as usize);
+                    runner.run_token(inputs[step] as usize);
                     digest.add_f32(runner.network_output());
                     first_difference(runner.network_output(), &outputs[result])
                 }
@@ -321,7 +321,7 @@ impl<'a> Model<'a> {
                     first_difference(runner.network_output_q(), &outputs[result])
                 }
                 Tests::IntegerTokens { inputs, outputs } => {
-                    runner.load_token(inputs[step] as usize);
+                    runner.run_token(inputs[step] as usize);
                     digest.add_i16(runner.network_output_q());
                     first_difference(runner.network_output_q(), &outputs[result])
                 }

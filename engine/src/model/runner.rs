@@ -76,6 +76,10 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// # Panics
     /// As [`Self::step`].
     pub fn step_raw(&mut self, sample: &[f32], output: &mut [f32]) {
+        assert!(
+            matches!(self.model.header.input, Input::Features { .. }),
+            "sample for a model of tokens"
+        );
         assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
         self.load_normalised(sample);
         self.run_loaded(output);
@@ -88,6 +92,10 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// If the model is not integer or takes tokens, or the lengths do not fit.
     pub fn step_q(&mut self, sample: &[i16], output: &mut [i16]) {
         assert!(self.model.is_integer(), "step_q on a float model");
+        assert!(
+            matches!(self.model.header.input, Input::Features { .. }),
+            "sample for a model of tokens"
+        );
         assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
         self.load_network_input_q(sample);
         self.run_q(None);
@@ -103,7 +111,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             matches!(self.model.header.input, Input::Tokens { .. }),
             "token for a model of features"
         );
-        self.load_token(token);
+        self.run_token(token);
         self.copy_output(output);
     }
 
@@ -117,7 +125,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             matches!(self.model.header.input, Input::Tokens { .. }),
             "token for a model of features"
         );
-        self.load_token(token);
+        self.run_token(token);
         output.copy_from_slice(self.network_output_q());
     }
 
@@ -294,14 +302,11 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Steps on a token: through the embedding, or as a one-hot vector.
-    pub(super) fn load_token(&mut self, token: usize) {
+    pub(super) fn run_token(&mut self, token: usize) {
         let model = self.model;
         if !matches!(model.layers.first(), Some(Stage::Embedding(_))) {
             let scratch = &mut self.state[model.plan.persistent..];
-            let mut buffer = InputBuffer::new(model, scratch);
-            for i in 0..model.inputs() {
-                buffer.store(i, (i == token) as u8 as f32);
-            }
+            InputBuffer::new(model, scratch).one_hot(token, model.inputs());
         }
         if model.is_integer() {
             self.run_q(Some(token))
@@ -470,6 +475,22 @@ impl<'s> InputBuffer<'s> {
             frac,
             low,
             high,
+        }
+    }
+
+    /// 1 for the token, 0 for all others; without floats in an integer model.
+    fn one_hot(&mut self, token: usize, tokens: usize) {
+        match self {
+            InputBuffer::Float(x) => {
+                for (i, x) in x[..tokens].iter_mut().enumerate() {
+                    *x = if i == token { 1.0 } else { 0.0 };
+                }
+            }
+            InputBuffer::Integer { x, frac, .. } => {
+                for (i, x) in x[..tokens].iter_mut().enumerate() {
+                    *x = ((i == token) as i16) << *frac;
+                }
+            }
         }
     }
 

@@ -158,7 +158,7 @@ impl Score {
             }
         } else {
             let class = truth[0] as usize;
-            self.confusion[class][argmax(out)] += 1;
+            self.confusion[class][kinglet::argmax(out)] += 1;
             self.bits -= f64::from(out[class]).max(1e-30).log2();
         }
     }
@@ -208,17 +208,6 @@ fn macro_f1(confusion: &[Vec<usize>]) -> f64 {
         }
     }
     sum / f64::from(present)
-}
-
-/// The place of the largest score, the first of equals.
-pub fn argmax(scores: &[f32]) -> usize {
-    let mut best = 0;
-    for (k, &score) in scores.iter().enumerate() {
-        if score > scores[best] {
-            best = k;
-        }
-    }
-    best
 }
 
 /// "Always the class that most training sequences have": the baseline that a classifier has to beat.

@@ -223,7 +223,7 @@ pub fn generate(
         assert!(tokens[k] < vocab, "token {} of {vocab}", tokens[k]);
         predictor.step(&[tokens[k] as f32], &mut scores);
         if k + 1 == tokens.len() {
-            tokens.push(super::evaluate::argmax(&scores));
+            tokens.push(kinglet::argmax(&scores));
         }
     }
     tokens

@@ -209,8 +209,14 @@ impl Kernels {
     }
 
     /// The fastest table this CPU can run. CPU features are looked up under feature `std`; without it
-    /// they are what the build was compiled for, and the answer is a constant.
+    /// they are what the build was compiled for. In firmware the answer is a constant, so that no other
+    /// table is linked.
     pub fn detect() -> &'static Kernels {
+        #[cfg(cortex_m_dsp)]
+        return const { &cortex_m::CORTEX_M_DSP };
+        #[cfg(all(target_os = "none", not(cortex_m_dsp)))]
+        return const { &scalar::SCALAR };
+        #[cfg(not(target_os = "none"))]
         Kernels::available().next_back().unwrap_or(&Kernels::SCALAR)
     }
 

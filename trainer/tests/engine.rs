@@ -8,7 +8,7 @@ use kinglet::kernel::Kernels;
 use kinglet::{Model, Runner};
 use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export, export_for};
 use kinglet_trainer::import::safetensors;
-use kinglet_trainer::package::{Input, Package};
+use kinglet_trainer::package::{Input, Output, Package};
 use kinglet_trainer::quant::{Ranges, Stream};
 use safetensors::SafeTensors;
 use shown::options;
@@ -319,5 +319,65 @@ fn tokens_without_an_embedding_are_one_hot() {
         a.step_token(7, &mut y);
         b.step_raw(&[0.0; 5], &mut z);
         assert_eq!(y, z, "{}", format.name());
+    }
+}
+
+#[test]
+fn eight_layers_of_any_mix_run() {
+    use kinglet_trainer::net::{Activation, Cell};
+    use kinglet_trainer::train::FloatRunner;
+    use kinglet_trainer::train::init::{LayerPlan, Rng, network};
+    let cells = [
+        Cell::Lstm,
+        Cell::GruResetAfter,
+        Cell::RnnTanh,
+        Cell::GruResetBefore,
+        Cell::RnnRelu,
+        Cell::Lstm,
+        Cell::GruResetAfter,
+        Cell::Lstm,
+    ];
+    let sizes = [9, 4, 12, 7, 8, 16, 3, 10];
+    let recurrent = cells
+        .iter()
+        .zip(sizes)
+        .map(|(&cell, size)| LayerPlan::Recurrent(cell, size));
+    let plan: Vec<_> = recurrent
+        .chain([LayerPlan::Dense(5, Activation::Identity)])
+        .collect();
+    let mut package = Golden::read(&folder().join("lstm_1_5x17.safetensors")).package;
+    package.net = network(5, &plan, &mut Rng::new(3));
+    let Output::Values(targets) = &mut package.output else {
+        panic!()
+    };
+    targets.resize(5, targets[0].clone());
+    let samples: Vec<f32> = (0..60 * 5)
+        .map(|i| ((i * 7 % 23) as f32 - 11.0) / 6.0)
+        .collect();
+    let stream = Stream::Samples(samples.clone());
+    let ranges = Ranges::measure(&package.net, [&stream]);
+    let tests = TestInputs::from_stream(&stream, 5);
+    for (format, bound) in [
+        (Format::F32, 1e-5),
+        (Format::W8A16, 0.02),
+        (Format::W8A8, 0.03),
+    ] {
+        for layout in [Layout::Portable, Layout::CortexM4] {
+            let bytes = export_for(layout, &package, format, Some(&ranges), &tests)
+                .unwrap()
+                .bytes;
+            let model = Model::from_bytes(&bytes).unwrap();
+            let mut state = AlignedBytes::zeroed(model.state_len());
+            let mut runner = model.bind_bytes(&mut state).unwrap();
+            let mut exact = FloatRunner::new(&package.net);
+            let mut y = [0.0; 5];
+            for (step, x) in samples.chunks_exact(5).enumerate() {
+                runner.step_raw(x, &mut y);
+                for (y, exact) in y.iter().zip(exact.step(x)) {
+                    let error = (y - exact).abs();
+                    assert!(error <= bound, "{} step {step}: {error}", format.name());
+                }
+            }
+        }
     }
 }

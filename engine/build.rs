@@ -1,4 +1,5 @@
-//! Stable rustc never sets `target_feature = "dsp"` on Thumb, so the target's name has to tell.
+//! Stable rustc never sets `target_feature = "dsp"` on Thumb, and has no name for conditional moves, so the
+//! target's name has to tell.
 
 use std::env;
 
@@ -13,5 +14,10 @@ fn main() {
             .any(|flag| flags.contains(flag));
     if target.starts_with("thumbv7em") || optional {
         println!("cargo::rustc-cfg=cortex_m_dsp");
+    }
+    println!("cargo::rustc-check-cfg=cfg(no_conditional_moves)");
+    let without = ["thumbv6m", "thumbv8m.base", "riscv"];
+    if without.iter().any(|name| target.starts_with(name)) {
+        println!("cargo::rustc-cfg=no_conditional_moves");
     }
 }

@@ -62,13 +62,8 @@ pub fn main(states: &mut States) -> ExitCode {
         println!("stack   {stack} at most");
     }
     if report.least != report.most {
-        // Armv6-M (the one without compare-and-swap) and RV32IMAC have no conditional moves: LLVM saturates
-        // with a branch there, and a step may differ by an instruction or two.
-        let branches = cfg!(any(not(target_has_atomic = "32"), target_arch = "riscv32"));
-        if !branches || report.most - report.least > 2 {
-            eprintln!("error: the number of instructions depends on the data");
-            return ExitCode::FAILURE;
-        }
+        eprintln!("error: the number of instructions depends on the data");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

@@ -7,7 +7,7 @@
 use super::{FloatMatrix, TILE, panels, tiles, weights};
 use crate::format::{Activation, Format, LoadError, Tensors, pad};
 use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
-use crate::num::{SEGMENTS_512, shift_round, softmax, softmax_q15};
+use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -163,7 +163,7 @@ impl<'a> Dense<'a> {
                 // Q31 to Q15 at the end of the network, to 2^-12 inside it.
                 let shift = if self.last { 16 } else { 19 };
                 for (y, &gate) in y.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                    *y = shift_round(gate >> 1, shift - 1).min(32767) as i16;
+                    *y = saturate16(shift_round(gate >> 1, shift - 1));
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel};
-use crate::num::shift_round;
+use crate::num::{saturate, shift_round};
 
 const ORDER: GateOrder = GateOrder {
     ih: 1,
@@ -100,7 +100,7 @@ impl<'a> Rnn<'a> {
             if self.relu {
                 let z = z.as_flattened().iter();
                 for (master, &z) in master.as_flattened_mut().iter_mut().zip(z) {
-                    *master = (z.clamp(0, (1 << 14) - 1) as i32) << 17;
+                    *master = saturate::<14>(z.max(0) as i32) << 17;
                 }
             } else {
                 k.tanh_q(master, z, tables(self.format));

@@ -4,7 +4,7 @@
 //! other file wrapping is the same everywhere and never a panic.
 
 use super::{BLOCK, Kernels, LANES, Panel, Panels, packed};
-use crate::num::{self, Tables, mulhi_round, saturate16, shift_round};
+use crate::num::{self, Tables, mulhi_round, saturate, saturate16, shift_round};
 use half::f16;
 
 pub(super) const SCALAR: Kernels = Kernels {
@@ -121,7 +121,7 @@ pub(super) fn lstm_unit(c: &mut i32, gates: [i16; 4], tables: &Tables, cell_shif
     // The high product of a Q31 gate is half the product.
     let kept = mulhi_round(f, *c).wrapping_mul(2);
     let new = mulhi_round(i, g) >> (3 + cell_shift);
-    *c = kept.wrapping_add(new).clamp(-(1 << 30), (1 << 30) - 1);
+    *c = saturate::<30>(kept.wrapping_add(new));
     let t = tables.tanh(saturate16(*c >> (15 - cell_shift)));
     shift_round(mulhi_round(o, t), 18) as i16
 }

@@ -1,6 +1,7 @@
 //! Float functions with the same bits on every machine: only IEEE additions, multiplications and
 //! divisions in a fixed order, never fused.
 
+use super::saturate::{greater, saturate16, sign_mask};
 use half::f16;
 
 /// Beyond this the rational function is 1 to within a rounding.
@@ -87,15 +88,15 @@ pub fn softmax(z: &mut [f32]) {
 /// e^-d is 2^-(d · log2 e): the whole part shifts, the fraction goes through a cubic. Within 3e-4
 /// of the exact value. Its instruction count does not depend on the scores.
 pub fn softmax_q15(z: &mut [i16], frac: i8) {
-    let max = z.iter().copied().fold(i16::MIN, i16::max);
+    let max = z.iter().map(|&z| z as i32).fold(-32768, greater);
     let mut sum: u32 = 0;
     for &z in z.iter() {
-        sum = sum.wrapping_add(exp_q16(max as i32 - z as i32, frac));
+        sum = sum.wrapping_add(exp_q16(max - z as i32, frac));
     }
     let reciprocal = reciprocal_q47(sum);
     for z in z.iter_mut() {
-        let e = exp_q16(max as i32 - *z as i32, frac);
-        *z = ((e as u64 * reciprocal) >> 32).min(32767) as i16;
+        let e = exp_q16(max - *z as i32, frac);
+        *z = saturate16(((e as u64 * reciprocal) >> 32) as i32);
     }
 }
 
@@ -104,7 +105,10 @@ fn exp_q16(d: i32, frac: i8) -> u32 {
     const LOG2_E_Q30: i64 = 1_549_082_005;
     // d < 2^16 and frac ≥ −16: the product stays below 2^63 and the shift between 0 and 46.
     let exponent = (d as i64 * LOG2_E_Q30) >> (14 + frac as i32).clamp(0, 62);
-    let exponent = exponent.clamp(0, 31 << 16) as u32;
+    // At most 31.
+    const MAX: u32 = 31 << 16;
+    let exceeds = sign_mask(((MAX as i64 - exponent) >> 32) as i32) as u32;
+    let exponent = exponent as u32 & !exceeds | MAX & exceeds;
     let (whole, f) = (exponent >> 16, (exponent & 0xffff) as i64);
     // 2^-f on [0, 1) in Q16, cubic with fitted coefficients (error 1.8e-4).
     let cubic = 65536 - ((f * (45_455 - ((f * (15_540 - ((f * 2_865) >> 16))) >> 16))) >> 16);
@@ -117,9 +121,10 @@ fn reciprocal_q47(x: u32) -> u64 {
     let (mut remainder, mut quotient) = (0u64, 0u64);
     for bit in (0..48).rev() {
         remainder = remainder << 1 | (bit == 47) as u64;
-        let fits = (remainder >= x as u64) as u64;
-        remainder -= x as u64 * fits;
-        quotient = quotient << 1 | fits;
+        let less = remainder.wrapping_sub(x as u64);
+        let too_much = sign_mask((less >> 32) as i32);
+        remainder = less.wrapping_add((x & too_much as u32) as u64);
+        quotient = quotient << 1 | (too_much + 1) as u64;
     }
     quotient
 }

@@ -20,10 +20,13 @@
 
 mod activation;
 pub(crate) mod float;
+mod saturate;
 
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
 pub(crate) use float::power_of_two;
 pub use float::{quantize, sigmoid, softmax, softmax_q15, tanh};
+pub(crate) use saturate::saturate;
+pub use saturate::saturate16;
 
 /// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.
 #[inline(always)]
@@ -37,29 +40,10 @@ pub const fn shift_round(x: i32, shift: u32) -> i32 {
     x.wrapping_add(1 << (shift - 1)) >> shift
 }
 
-/// The nearest `i16`.
-#[inline(always)]
-pub const fn saturate16(x: i32) -> i16 {
-    if x < i16::MIN as i32 {
-        i16::MIN
-    } else if x > i16::MAX as i32 {
-        i16::MAX
-    } else {
-        x as i16
-    }
-}
-
 /// A layer output (2^-12) as the matrix input of an `A8` layer (2^-7).
 #[inline(always)]
-pub const fn narrow(y: i16) -> i8 {
-    let x = shift_round(y as i32, 5);
-    if x < -128 {
-        -128
-    } else if x > 127 {
-        127
-    } else {
-        x as i8
-    }
+pub fn narrow(y: i16) -> i8 {
+    saturate::<7>(shift_round(y as i32, 5)) as i8
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Writes the models that `benches/cortex-m/run.sh` measures into a folder.
 
 use kinglet::format::{Format, Layout};
-use kinglet_benches::{CELLS, samples};
+use kinglet_benches::{CELLS, feature, samples, target};
 use kinglet_trainer::file::{TestInputs, export_for, save};
 use kinglet_trainer::net::{Cell, Embedding, Layer, Network};
-use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
-};
+use kinglet_trainer::package::{Input, Output, Package, Shape};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::path::Path;
@@ -116,25 +114,4 @@ fn model(
         exported.notes
     );
     Ok(exported.bytes.to_vec())
-}
-
-fn feature(number: usize) -> Feature {
-    Feature {
-        name: format!("x{number}"),
-        unit: String::new(),
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-    }
-}
-
-fn target(number: usize) -> Target {
-    Target {
-        name: format!("h{number}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    }
 }

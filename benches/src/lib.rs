@@ -56,7 +56,8 @@ pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> Al
         .bytes
 }
 
-fn feature(number: usize) -> Feature {
+/// An input as it is.
+pub fn feature(number: usize) -> Feature {
     Feature {
         name: format!("x{number}"),
         unit: String::new(),
@@ -66,7 +67,8 @@ fn feature(number: usize) -> Feature {
     }
 }
 
-fn target(number: usize) -> Target {
+/// An output as it is.
+pub fn target(number: usize) -> Target {
     Target {
         name: format!("h{number}"),
         unit: String::new(),

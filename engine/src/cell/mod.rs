@@ -16,6 +16,7 @@ pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub(crate) use gru::{Gru, work_bytes as gru_work_bytes};
 pub(crate) use lstm::Lstm;
+pub use packed::packed_rows;
 pub(crate) use packed::work_bytes as packed_work_bytes;
 pub(crate) use rnn::Rnn;
 

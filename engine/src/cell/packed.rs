@@ -2,7 +2,7 @@
 //! one primitive, on input and state side by side.
 
 use super::{Hidden, Spec};
-use crate::format::{Format, LoadError, Tensors, pad};
+use crate::format::{Cell, Format, LoadError, Tensors, pad};
 use crate::kernel::{
     BLOCK, Columns, FOUR, Inputs, Kernels, LANES, Panel, SHIFT_A8, SHIFT_A16, Units, four_record,
     gru_a8_record, gru_a16_record,
@@ -14,6 +14,38 @@ pub(super) enum Record {
     Lstm,
     Rnn,
     Gru,
+}
+
+impl Record {
+    /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is
+    /// the same in every layout.
+    const fn rows(self, format: Format, inputs: usize, hidden: usize) -> usize {
+        let units = pad(hidden, LANES);
+        let (_, words) = words(format, inputs, hidden);
+        match (self, matches!(format, Format::W8A8)) {
+            (Record::Lstm, _) => units * four_record(words),
+            (Record::Rnn, _) => units / FOUR * four_record(words),
+            (Record::Gru, true) => units / 2 * gru_a8_record(words),
+            (Record::Gru, false) => units * gru_a16_record(words),
+        }
+    }
+}
+
+/// Words (`i32`) of the one tensor that an integer layer of [`Layout::CortexM4`](crate::format::Layout) has; none for
+/// cells that keep the tensors of the portable layout.
+pub const fn packed_rows(
+    cell: Cell,
+    format: Format,
+    inputs: usize,
+    hidden: usize,
+) -> Option<usize> {
+    let record = match cell {
+        Cell::Lstm => Record::Lstm,
+        Cell::RnnTanh => Record::Rnn,
+        Cell::GruResetAfter => Record::Gru,
+        Cell::RnnRelu | Cell::GruResetBefore => return None,
+    };
+    Some(record.rows(format, inputs, hidden))
 }
 
 /// The packed rows of a layer.
@@ -59,16 +91,8 @@ impl<'a> Packed<'a> {
                 index: requant_shift as usize,
             });
         }
-        // Units of padding are computed as well: they are part of a state, which is the same in every layout.
-        let units = pad(hidden, LANES);
         let (x, words) = words(format, inputs, hidden);
-        let len = match (record, narrow) {
-            (Record::Lstm, _) => units * four_record(words),
-            (Record::Rnn, _) => units / FOUR * four_record(words),
-            (Record::Gru, true) => units / 2 * gru_a8_record(words),
-            (Record::Gru, false) => units * gru_a16_record(words),
-        };
-        let rows = t.take(len)?;
+        let rows = t.take(record.rows(format, inputs, hidden))?;
         Ok(Packed { rows, x, words })
     }
 

@@ -16,6 +16,7 @@ mod header;
 mod preamble;
 mod tensors;
 
+pub use crate::cell::packed_rows;
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Format, Header, Input, Layer, MAX_LAYERS, Output, Shape, TestVectors,

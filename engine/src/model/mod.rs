@@ -18,7 +18,7 @@ use crate::format::{
     Target, file_crc,
 };
 use crate::kernel::{Kernels, LANES};
-use crate::num::quantize;
+use crate::num::{input_limits, quantize};
 use heapless::Vec;
 use load::Loader;
 
@@ -266,13 +266,8 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// ±16 at 2^-7 and ±8 at 2^-12: the ranges for which the exporter proves that sums cannot overflow.
     pub(crate) fn input_limits(&self) -> (i16, i16) {
-        if self.input_frac() == 7 {
-            (-2048, 2047)
-        } else {
-            (i16::MIN, i16::MAX)
-        }
+        input_limits(self.input_frac())
     }
 
     /// Multiplications of weights in one step.

@@ -55,6 +55,16 @@ pub(crate) fn widen(half: f16) -> f32 {
     f32::from_bits(value.to_bits() | (bits & 0x8000) << 16)
 }
 
+/// Smallest and largest sample with `frac` fraction bits: ±16 at 2^-7 and ±8 at 2^-12, for which the exporter
+/// proves that sums cannot overflow.
+pub const fn input_limits(frac: i8) -> (i16, i16) {
+    if frac == 7 {
+        (-2048, 2047)
+    } else {
+        (i16::MIN, i16::MAX)
+    }
+}
+
 /// `x · 2^frac`, rounded half up and clamped to `low..=high`. NaN gives 0.
 #[inline]
 pub fn quantize(x: f32, frac: i8, low: i16, high: i16) -> i16 {

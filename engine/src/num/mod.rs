@@ -24,7 +24,7 @@ mod saturate;
 
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
 pub(crate) use float::power_of_two;
-pub use float::{quantize, sigmoid, softmax, softmax_q15, tanh};
+pub use float::{input_limits, quantize, sigmoid, softmax, softmax_q15, tanh};
 pub(crate) use saturate::saturate;
 pub use saturate::saturate16;
 

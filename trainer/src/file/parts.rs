@@ -1,13 +1,11 @@
 //! Where the bytes of a model file go, and the scales inside.
 
 use super::layout::{Sum, stages};
-use super::packed::has_packed_form;
 use super::read::cell_of;
-use crate::net::Cell;
 use crate::quant::input_frac;
 use kinglet::Model;
 use kinglet::format::{self as engine, ALIGN, Format, Layer, Layout, LoadError, Tensors, pad};
-use kinglet::kernel::{BLOCK, LANES, four_record, gru_a8_record, gru_a16_record};
+use kinglet::kernel::{BLOCK, LANES};
 
 /// Bytes of a model file by purpose. They sum up to the file's length.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,23 +73,6 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
     })
 }
 
-/// Words of all records of a packed layer.
-fn packed_words(cell: Cell, format: Format, inputs: usize, hidden: usize) -> usize {
-    let narrow = format == Format::W8A8;
-    let units = pad(hidden, LANES);
-    let columns = if narrow {
-        (pad(inputs, 2) + units) / 2
-    } else {
-        (pad(inputs, BLOCK) + pad(hidden, BLOCK)) / 2
-    };
-    match (cell, narrow) {
-        (Cell::GruResetAfter, true) => units / 2 * gru_a8_record(columns),
-        (Cell::GruResetAfter, false) => units * gru_a16_record(columns),
-        (Cell::Lstm, _) => units * four_record(columns),
-        _ => units / 4 * four_record(columns),
-    }
-}
-
 struct Walk<'a> {
     tensors: Tensors<'a>,
     taken: usize,
@@ -155,17 +136,16 @@ impl<'a> Walk<'a> {
                 let (inputs, hidden) = (inputs as usize, hidden as usize);
                 let padded = pad(hidden, LANES);
                 let mut parameters = 0;
-                let cell = cell_of(cell);
-                let packed =
-                    layout == Layout::CortexM4 && format.is_integer() && has_packed_form(cell);
-                if packed {
-                    self.take::<i32>(packed_words(cell, format, inputs, hidden))?;
+                let packed = engine::packed_rows(cell, format, inputs, hidden)
+                    .filter(|_| layout == Layout::CortexM4 && format.is_integer());
+                if let Some(words) = packed {
+                    self.take::<i32>(words)?;
                 }
-                for sums in stages(cell) {
+                for sums in stages(cell_of(cell)) {
                     let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
                     let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
                     parameters += hidden * (x * inputs + h * hidden + sums.len());
-                    if packed {
+                    if packed.is_some() {
                         continue;
                     }
                     self.weights(format, padded * x * columns(inputs))?;

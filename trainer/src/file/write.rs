@@ -671,11 +671,7 @@ fn split(sums: &[Sum]) -> (Vec<Sum>, Vec<Sum>) {
 
 /// As the engine quantizes samples.
 fn quantize_one(x: f32, frac: i32) -> i16 {
-    let (low, high) = if frac == 7 {
-        (-2048, 2047)
-    } else {
-        (i16::MIN, i16::MAX)
-    };
+    let (low, high) = num::input_limits(frac as i8);
     num::quantize(x, frac as i8, low, high)
 }
 

@@ -1,5 +1,5 @@
-//! Stable rustc never sets `target_feature = "dsp"` on Thumb, and has no name for conditional moves, so the
-//! target's name has to tell.
+//! Stable rustc never sets `target_feature = "dsp"` on Thumb nor `"neon"` on ARMv7, and has no name for conditional
+//! moves, so the target's name has to tell.
 
 use std::env;
 
@@ -19,5 +19,24 @@ fn main() {
     let without = ["thumbv6m", "thumbv8m.base", "riscv"];
     if without.iter().any(|name| target.starts_with(name)) {
         println!("cargo::rustc-cfg=no_conditional_moves");
+    }
+
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    println!("cargo::rustc-check-cfg=cfg(armv7_neon)");
+    let armv7_neon =
+        arch == "arm" && (target.starts_with("thumbv7neon") || flags.contains("+neon"));
+    if armv7_neon {
+        println!("cargo::rustc-cfg=armv7_neon");
+    }
+    // Where `wide` becomes vector instructions.
+    println!("cargo::rustc-check-cfg=cfg(wide_vectors)");
+    let vectors = match arch.as_str() {
+        "x86_64" | "x86" | "aarch64" => true,
+        "wasm32" => features.split(',').any(|feature| feature == "simd128"),
+        _ => armv7_neon,
+    };
+    if vectors {
+        println!("cargo::rustc-cfg=wide_vectors");
     }
 }

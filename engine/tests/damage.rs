@@ -26,17 +26,22 @@ static MODELS: [&[u8]; 11] = [
     include_model!("models/decoder_w8a16.kgl"),
 ];
 
+/// Sixteen bytes where they belong; a `u128` starts at multiples of eight on some targets.
+#[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+#[repr(C, align(16))]
+struct Block([u8; 16]);
+
 /// A file in memory, aligned as models must be.
 #[derive(Clone)]
 struct File {
-    blocks: Vec<u128>,
+    blocks: Vec<Block>,
     len: usize,
 }
 
 impl File {
     fn new(bytes: &[u8]) -> Self {
         let mut file = File {
-            blocks: vec![0; bytes.len().div_ceil(16)],
+            blocks: vec![Block([0; 16]); bytes.len().div_ceil(16)],
             len: bytes.len(),
         };
         file.bytes().copy_from_slice(bytes);
@@ -339,7 +344,7 @@ impl Random {
             .0
             .wrapping_mul(6364136223846793005)
             .wrapping_add(1442695040888963407);
-        ((self.0 >> 32) as usize * end) >> 32
+        ((self.0 >> 32) * end as u64 >> 32) as usize
     }
 
     fn byte(&mut self) -> u8 {

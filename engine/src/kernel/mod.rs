@@ -10,6 +10,8 @@
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
 //! not compile.
 
+#[cfg(armv7_neon)]
+mod armv7;
 #[cfg(cortex_m_dsp)]
 mod cortex_m;
 mod gates;
@@ -20,12 +22,7 @@ mod packed;
 ))]
 mod quads;
 mod scalar;
-#[cfg(any(
-    target_arch = "x86_64",
-    target_arch = "x86",
-    target_arch = "aarch64",
-    all(target_arch = "wasm32", target_feature = "simd128")
-))]
+#[cfg(wide_vectors)]
 mod wide;
 
 pub(crate) use gates::MAX_PANELS;
@@ -169,29 +166,21 @@ impl Kernels {
     /// The definition of every primitive, in plain Rust.
     pub const SCALAR: Kernels = scalar::SCALAR;
 
-    /// The portable SIMD table; in wasm only where the build has `simd128`.
-    #[cfg(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    ))]
+    /// The portable SIMD table, where the build has vectors: in wasm with `simd128`, on ARMv7 with `neon`.
+    #[cfg(wide_vectors)]
     pub const WIDE: Kernels = wide::WIDE;
 
     /// Every table of this build: the scalar one first, then each faster than those before it.
     const TABLES: &'static [Candidate] = &[
         Candidate(scalar::SCALAR, || true),
-        #[cfg(any(
-            target_arch = "x86_64",
-            target_arch = "x86",
-            target_arch = "aarch64",
-            all(target_arch = "wasm32", target_feature = "simd128")
-        ))]
+        #[cfg(wide_vectors)]
         Candidate(wide::WIDE, || true),
         #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX2, x86::has_avx2),
         #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
+        #[cfg(armv7_neon)]
+        Candidate(armv7::ARMV7_NEON, || true),
         #[cfg(cortex_m_dsp)]
         Candidate(cortex_m::CORTEX_M_DSP, || true),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]

@@ -5,6 +5,7 @@
 //! sees MIN · MIN (its left side is a gate, which is not negative), a pair of products never overflows (one
 //! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
 
+use super::scalar::SCALAR;
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use half::f16;
@@ -12,8 +13,6 @@ use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
 
 pub(super) const WIDE: Kernels = Kernels {
     name: "wide",
-    gemv_f32,
-    gemv_f16,
     gemv_a8,
     gemv_a16,
     gates_q: super::gates::compose,
@@ -22,11 +21,22 @@ pub(super) const WIDE: Kernels = Kernels {
     sigmoid_q,
     lstm_q,
     gru_q,
-    tanh_f32,
-    sigmoid_f32,
-    lstm_f32,
-    gru_f32,
-    ..super::scalar::SCALAR
+    ..FLOATS
+};
+
+/// NEON of ARMv7 flushes subnormal floats to zero, so there the compiler keeps what scalar code gives.
+const FLOATS: Kernels = if cfg!(target_arch = "arm") {
+    SCALAR
+} else {
+    Kernels {
+        gemv_f32,
+        gemv_f16,
+        tanh_f32,
+        sigmoid_f32,
+        lstm_f32,
+        gru_f32,
+        ..SCALAR
+    }
 };
 
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {

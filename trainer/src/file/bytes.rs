@@ -3,10 +3,15 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
+/// Sixteen bytes where they belong; a `u128` starts at multiples of eight on some targets.
+#[derive(Debug, Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+#[repr(C, align(16))]
+struct Block([u8; 16]);
+
 /// Bytes that start at a multiple of 16, as the engine wants model files and states.
 #[derive(Debug, Clone, Default)]
 pub struct AlignedBytes {
-    blocks: Vec<u128>,
+    blocks: Vec<Block>,
     len: usize,
 }
 
@@ -14,7 +19,7 @@ impl AlignedBytes {
     /// `len` zeros: a fresh state.
     pub fn zeroed(len: usize) -> Self {
         AlignedBytes {
-            blocks: vec![0; len.div_ceil(16)],
+            blocks: vec![Block([0; 16]); len.div_ceil(16)],
             len,
         }
     }

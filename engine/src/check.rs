@@ -7,13 +7,13 @@
 //! beside the input show alike. Besides the rounds, activations see all 65,536 arguments with
 //! both table sizes, and the f16 product all 65,536 weights.
 //!
-//! The same code runs in tests, fuzz targets and firmware. It needs no heap and 8 KiB of stack: 6.75 KiB
+//! The same code runs in tests, fuzz targets and firmware. It needs no heap and 8 KiB of stack: 6.9 KiB
 //! of buffers, checked at compile time, and the frames around them. A NaN equals any NaN: which one
 //! an operation gives is not defined, in Rust or between CPUs.
 
 use crate::kernel::{
-    BLOCK, Columns, GateRows, Inputs, Kernels, LANES, MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels,
-    Units, four_record, gru_a8_record, gru_a16_record,
+    BLOCK, Columns, GateRows, Hidden, Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT,
+    MAX_PANELS, Panel, Panels, Units, four_record, gru_a8_record, gru_a16_record,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
@@ -159,6 +159,9 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         sigmoid_q,
         lstm_q,
         gru_q,
+        lstm_step_q,
+        gru_step_q,
+        rnn_step_q,
         lstm_a8,
         lstm_a16,
         gru_a8,
@@ -182,6 +185,9 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let sigmoid_q = Kernels { sigmoid_q, ..one };
     let lstm_q = Kernels { lstm_q, ..one };
     let gru_q = Kernels { gru_q, ..one };
+    let lstm_step_q = Kernels { lstm_step_q, ..one };
+    let gru_step_q = Kernels { gru_step_q, ..one };
+    let rnn_step_q = Kernels { rnn_step_q, ..one };
     let lstm_a8 = Kernels { lstm_a8, ..one };
     let lstm_a16 = Kernels { lstm_a16, ..one };
     let gru_a8 = Kernels { gru_a8, ..one };
@@ -211,6 +217,18 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         run.activation("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q)?;
         run.lstm_q("lstm_q", &lstm_q)?;
         run.gru_q("gru_q", &gru_q)?;
+        run.step_q(
+            "lstm_step_q",
+            &lstm_step_q,
+            [4, 4, 4],
+            |k, s, g, x, t, shift| k.lstm_step_q(s, g, x, t, shift),
+        )?;
+        run.step_q("gru_step_q", &gru_step_q, [3, 3, 4], |k, s, g, x, t, _| {
+            k.gru_step_q(s, g, x, t)
+        })?;
+        run.step_q("rnn_step_q", &rnn_step_q, [1, 1, 1], |k, s, g, x, t, _| {
+            k.rnn_step_q(s, g, x, t)
+        })?;
         let lstm = (four_record as fn(usize) -> usize, 1);
         let rnn = (four_record as fn(usize) -> usize, 4);
         run.packed("lstm_a8", &lstm_a8, lstm, |k, u, w, x, s| {
@@ -525,7 +543,7 @@ const INPUT: usize = (WEIGHTS + OFFSET * 4).next_multiple_of(64);
 const SECOND_INPUT: usize = (FLOAT_COLUMNS * 4 + OFFSET * 4).next_multiple_of(64);
 const OUTPUT: usize = (MARGIN + OFFSET * 4 + SUMS + 32).next_multiple_of(64);
 const SECOND_OUTPUT: usize = (MARGIN + OFFSET * 4 + PANELS * LANES * 4 + 32).next_multiple_of(64);
-const THIRD_OUTPUT: usize = (MARGIN + OFFSET + PANELS * LANES + 32).next_multiple_of(64);
+const THIRD_OUTPUT: usize = (MARGIN + OFFSET * 2 + PANELS * LANES * 2 + 32).next_multiple_of(64);
 
 struct Run {
     table: &'static str,
@@ -539,9 +557,10 @@ struct Run {
 }
 
 // The promise in the module's documentation.
-const _: () = assert!(size_of::<Run>() <= 6912);
+const _: () = assert!(size_of::<Run>() <= 7040);
 
 type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
+type StepQ = fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables, u8);
 type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], &mut Columns<'_>, u8);
 type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
 
@@ -598,6 +617,16 @@ impl Run {
         output: &'static str,
     ) -> Result<(), Mismatch> {
         self.values += self.compare::<_, T>(primitive, shape, (output, &self.output))?;
+        Ok(())
+    }
+
+    fn third<T: Number>(
+        &mut self,
+        primitive: &'static str,
+        shape: Shape,
+        output: &'static str,
+    ) -> Result<(), Mismatch> {
+        self.values += self.compare::<_, T>(primitive, shape, (output, &self.third_output))?;
         Ok(())
     }
 
@@ -779,6 +808,76 @@ impl Run {
         self.first::<i32>(primitive, shape, "h")
     }
 
+    /// A layer of gate rows. The shape is that of the state's matrix for one gate.
+    fn step_q(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        [ih, hh, stride]: [usize; 3],
+        call: StepQ,
+    ) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        let tables = random.tables();
+        let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
+        let units = shape.panels;
+        let rows = units * stride * LANES;
+        let weights = units * (ih + hh) * LANES;
+        let fit = ((WEIGHTS - 8 * rows) / weights).min(INT_COLUMNS) / BLOCK;
+        let x = random.from(1, fit) * BLOCK;
+        let columns = random.from(1, fit.min(units * LANES / BLOCK)) * BLOCK;
+        shape.columns = columns;
+        self.output.fill::<i32>(&mut random, units);
+        self.second_output.fill::<i16>(&mut random, units);
+        let numbers = self.input.numbers::<i32>(&mut random, WEIGHTS / 4);
+        let (numbers, w) = numbers.split_at_mut(2 * rows);
+        let (bias, m) = numbers.as_chunks().0.split_at(rows / LANES);
+        let w: &mut [i8] = bytemuck::cast_slice_mut(w);
+        draw(&mut random, w);
+        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
+        let gates = GateRows {
+            units,
+            ih,
+            hh,
+            stride,
+            w_ih,
+            w_hh: &w_hh[..units * hh * LANES * columns],
+            bias,
+            m,
+            shift: random.below(32) as u8,
+        };
+        let x = match random.below(2) {
+            0 => Inputs::I8(self.second_input.numbers(&mut random, x)),
+            _ => Inputs::I16(self.second_input.numbers(&mut random, x)),
+        };
+        let wide = random.below(2) == 0;
+        if wide {
+            self.third_output.fill::<i16>(&mut random, units);
+        } else {
+            self.third_output.fill::<i8>(&mut random, units);
+        }
+        let state = &mut LayerState {
+            master: self.output.want(),
+            h: hidden(self.third_output.want(), wide),
+            columns,
+            y: self.second_output.want(),
+        };
+        call(&Kernels::SCALAR, state, gates, x, tables, cell_shift);
+        let state = &mut LayerState {
+            master: self.output.got(),
+            h: hidden(self.third_output.got(), wide),
+            columns,
+            y: self.second_output.got(),
+        };
+        call(table, state, gates, x, tables, cell_shift);
+        self.first::<i32>(primitive, shape, "master")?;
+        self.second::<i16>(primitive, shape, "y")?;
+        if wide {
+            self.third::<i16>(primitive, shape, "h")
+        } else {
+            self.third::<i8>(primitive, shape, "h")
+        }
+    }
+
     /// A layer of packed rows: whole words of any content, so also rows that no exporter would write.
     fn packed(
         &mut self,
@@ -824,8 +923,7 @@ impl Run {
         call(table, got, rows, &mut Columns { words, x }, cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
-        self.values += self.compare::<_, i8>(primitive, shape, ("h", &self.third_output))?;
-        Ok(())
+        self.third::<i8>(primitive, shape, "h")
     }
 
     fn in_place(
@@ -860,6 +958,15 @@ impl Run {
         Kernels::SCALAR.gru_f32(self.output.want(), h, z);
         table.gru_f32(self.output.got(), h, z);
         self.first::<f32>(primitive, shape, "next")
+    }
+}
+
+/// A state as a matrix input, from the bytes of an output.
+fn hidden(bytes: &mut [Panel<i8>], wide: bool) -> Hidden<'_> {
+    if wide {
+        Hidden::I16(bytemuck::cast_slice_mut(bytes))
+    } else {
+        Hidden::I8(bytes.as_flattened_mut())
     }
 }
 
@@ -996,6 +1103,34 @@ mod tests {
                 next[0][0] += 1e-7;
             }
         });
+    }
+
+    #[test]
+    fn a_wrong_step_is_found() {
+        fn gru_step_q(
+            _: &Kernels,
+            state: &mut LayerState<'_>,
+            gates: GateRows<'_>,
+            x: Inputs<'_>,
+            tables: &Tables,
+        ) {
+            SCALAR.gru_step_q(state, gates, x, tables);
+            // A state that is published in part.
+            if let (Hidden::I8(h), 5) = (&mut state.h, gates.units) {
+                h[39] ^= 1;
+            }
+        }
+        let found = check(
+            &Kernels {
+                gru_step_q,
+                ..SCALAR
+            },
+            2000,
+            7,
+        )
+        .unwrap_err();
+        assert_eq!(found.primitive, "gru_step_q");
+        assert_eq!((found.output, found.index), ("h", 39));
     }
 
     #[test]

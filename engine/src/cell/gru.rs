@@ -13,10 +13,11 @@
 //! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
 
 use super::packed::{Packed, Record};
-use super::rnn::round_master;
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel, blend};
+use crate::kernel::{
+    Hidden, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master,
+};
 use crate::num::{mulhi_round, narrow, shift_round};
 
 const AFTER: GateOrder = GateOrder {
@@ -175,19 +176,26 @@ impl<'a> Gru<'a> {
         }
         let tables = tables(self.format);
         let columns = columns(self.format, self.hidden);
-        let old = h.inputs(columns);
-        let mut space = [[0; LANES]; MAX_PANELS];
+        let state = &mut LayerState {
+            master,
+            h,
+            columns,
+            y,
+        };
         match &self.weights {
             Weights::AfterQ(gates) => {
-                for tile in tiles(master.len()) {
-                    let z = gates.preactivations(k, &tile, x, old, &mut space);
-                    k.gru_q(&mut master[tile], z, tables);
-                }
+                let gates = gates.rows(state.master.len());
+                k.gru_step_q(state, gates, x, tables);
             }
             Weights::BeforeQ {
                 reset_update,
                 candidate,
             } => {
+                let master = &mut *state.master;
+                let old = state.h.inputs(columns);
+                let mut space = [[0; LANES]; MAX_PANELS];
+                let reset_update = reset_update.rows(master.len());
+                let candidate = candidate.rows(master.len());
                 let units = master.len() * LANES;
                 let (update, rest) = work.split_at_mut(2 * units);
                 let (reset, narrowed) = rest.split_at_mut(2 * units);
@@ -231,10 +239,9 @@ impl<'a> Gru<'a> {
                         *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
                     }
                 }
+                publish_master(state);
             }
-            Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => return,
+            Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => {}
         }
-        round_master(master, y);
-        h.publish(y);
     }
 }

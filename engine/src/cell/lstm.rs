@@ -10,9 +10,9 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, MAX_CELL_SHIFT, MAX_PANELS, Panel};
+use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
 const ORDER: GateOrder = GateOrder {
     ih: 4,
@@ -106,19 +106,13 @@ impl<'a> Lstm<'a> {
             }
             Weights::Float(_) => return,
         };
-        let mut space = [[0; LANES]; MAX_PANELS];
-        let old = h.inputs(columns(self.format, self.hidden));
-        for tile in tiles(c.len()) {
-            let z = gates.preactivations(k, &tile, x, old, &mut space);
-            let tables = tables(self.format);
-            k.lstm_q(
-                &mut c[tile.clone()],
-                &mut y[tile],
-                z,
-                tables,
-                self.cell_shift,
-            );
-        }
-        h.publish(y);
+        let gates = gates.rows(c.len());
+        let state = &mut LayerState {
+            master: c,
+            h,
+            columns: columns(self.format, self.hidden),
+            y,
+        };
+        k.lstm_step_q(state, gates, x, tables(self.format), self.cell_shift);
     }
 }

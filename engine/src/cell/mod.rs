@@ -3,7 +3,7 @@
 //! A recurrent layer works in tiles of units. For a tile the sums start at the bias, take the products
 //! with the input and with the old state, become pre-activations, and update the tile's part of the
 //! state; the new matrix input is published only after the last tile, since every tile reads the old
-//! one. Results do not depend on the size of a tile.
+//! one. Results do not depend on the size of a tile. In integers such a step is one primitive of the kernels.
 
 mod dense;
 mod embedding;
@@ -21,15 +21,10 @@ pub(crate) use packed::work_bytes as packed_work_bytes;
 pub(crate) use rnn::Rnn;
 
 use crate::format::{Format, Layout, LoadError, Tensors, pad};
-use crate::kernel::{BLOCK, GateRows, Inputs, Kernels, LANES, MAX_PANELS, Panel, Panels};
-use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, narrow};
+use crate::kernel::{BLOCK, GATES, GateRows, Kernels, LANES, Panel, Panels, TILE, tiles, weights};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::ops::Range;
 use half::f16;
-
-/// Panels of units per tile: few calls on a large machine, little stack on the others.
-const TILE: usize = MAX_PANELS / GATES;
-/// Gates per unit at the most.
-const GATES: usize = 4;
 
 /// Panels that hold `n` rows.
 pub(crate) const fn panels(n: usize) -> usize {
@@ -43,13 +38,6 @@ pub(crate) const fn columns(format: Format, n: usize) -> usize {
     } else {
         n
     }
-}
-
-/// The ranges of panels that are computed together.
-fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..panels)
-        .step_by(TILE)
-        .map(move |start| start..(start + TILE).min(panels))
 }
 
 /// Sizes of a recurrent layer, as the header has them, and how its rows lie.
@@ -66,33 +54,6 @@ impl Spec {
     /// Integer rows of a layer that has a packed form in this layout.
     pub(crate) fn is_packed(&self) -> bool {
         self.layout == Layout::CortexM4 && self.format.is_integer()
-    }
-}
-
-/// A layer's state as a matrix input.
-pub(crate) enum Hidden<'a> {
-    I8(&'a mut [i8]),
-    I16(&'a mut [i16]),
-}
-
-impl Hidden<'_> {
-    fn inputs(&self, columns: usize) -> Inputs<'_> {
-        match self {
-            Hidden::I8(h) => Inputs::I8(&h[..columns]),
-            Hidden::I16(h) => Inputs::I16(&h[..columns]),
-        }
-    }
-
-    /// Takes over the outputs of this step (2^-12).
-    fn publish(self, y: &[Panel<i16>]) {
-        match self {
-            Hidden::I8(h) => {
-                for (h, &y) in h.iter_mut().zip(y.as_flattened()) {
-                    *h = narrow(y);
-                }
-            }
-            Hidden::I16(h) => h.copy_from_slice(y.as_flattened()),
-        }
     }
 }
 
@@ -140,12 +101,6 @@ impl<'a> FloatMatrix<'a> {
 /// f16 tensors are taken as their bits.
 fn f16s(bits: &[u16]) -> &[f16] {
     bytemuck::cast_slice(bits)
-}
-
-/// The weights of a tile.
-fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Range<usize> {
-    let per_panel = panels.group * LANES * columns;
-    tile.start * per_panel..tile.end * per_panel
 }
 
 /// Where the gates of a cell have their sums: a unit panel has `stride` sum panels, of which the input's
@@ -256,30 +211,19 @@ impl<'a> GatesQ<'a> {
         })
     }
 
-    /// Pre-activations (2^-12) of a tile.
-    fn preactivations<'z>(
-        &self,
-        k: &Kernels,
-        tile: &Range<usize>,
-        x: Inputs<'_>,
-        h: Inputs<'_>,
-        z: &'z mut [Panel<i16>; MAX_PANELS],
-    ) -> &'z mut [Panel<i16>] {
+    /// What the kernels take, for this many panels of units.
+    fn rows(&self, units: usize) -> GateRows<'a> {
         let [ih, hh, stride] = self.order.panels();
-        let rows = stride * tile.start..stride * tile.end;
-        let z = &mut z[..rows.len()];
-        let gates = GateRows {
-            units: tile.len(),
+        GateRows {
+            units,
             ih,
             hh,
             stride,
-            w_ih: &self.w_ih[weights(tile, Panels { group: ih, stride }, x.columns())],
-            w_hh: &self.w_hh[weights(tile, Panels { group: hh, stride }, h.columns())],
-            bias: &self.bias[rows.clone()],
-            m: &self.m[rows],
+            w_ih: self.w_ih,
+            w_hh: self.w_hh,
+            bias: self.bias,
+            m: self.m,
             shift: self.shift,
-        };
-        k.gates_q(z, gates, x, h);
-        z
+        }
     }
 }

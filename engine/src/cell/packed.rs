@@ -1,11 +1,11 @@
 //! Layers whose rows are packed for Cortex-M4 ([`Layout::CortexM4`](crate::format::Layout)): the whole step is
 //! one primitive, on input and state side by side.
 
-use super::{Hidden, Spec};
+use super::Spec;
 use crate::format::{Cell, Format, LoadError, Tensors, pad};
 use crate::kernel::{
-    BLOCK, Columns, FOUR, Inputs, Kernels, LANES, Panel, SHIFT_A8, SHIFT_A16, Units, four_record,
-    gru_a8_record, gru_a16_record,
+    BLOCK, Columns, FOUR, Hidden, Inputs, Kernels, LANES, Panel, SHIFT_A8, SHIFT_A16, Units,
+    four_record, gru_a8_record, gru_a16_record,
 };
 
 /// Which record the rows form.

@@ -4,10 +4,12 @@
 //! met in calibration stay below 1.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Hidden, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, MAX_PANELS, Panel};
-use crate::num::{saturate, shift_round};
+use crate::kernel::{
+    Hidden, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master,
+};
+use crate::num::saturate;
 
 const ORDER: GateOrder = GateOrder {
     ih: 1,
@@ -92,31 +94,25 @@ impl<'a> Rnn<'a> {
             }
             Weights::Float(_) => return,
         };
+        let gates = gates.rows(master.len());
+        let state = &mut LayerState {
+            master,
+            h,
+            columns: columns(self.format, self.hidden),
+            y,
+        };
+        if !self.relu {
+            return k.rnn_step_q(state, gates, x, tables(self.format));
+        }
         let mut space = [[0; LANES]; MAX_PANELS];
-        let old = h.inputs(columns(self.format, self.hidden));
-        for tile in tiles(master.len()) {
+        let old = state.h.inputs(state.columns);
+        for tile in tiles(gates.units) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);
-            let master = &mut master[tile];
-            if self.relu {
-                let z = z.as_flattened().iter();
-                for (master, &z) in master.as_flattened_mut().iter_mut().zip(z) {
-                    *master = saturate::<14>(z.max(0) as i32) << 17;
-                }
-            } else {
-                k.tanh_q(master, z, tables(self.format));
-                for master in master.as_flattened_mut() {
-                    *master >>= 2;
-                }
+            let master = state.master[tile].as_flattened_mut().iter_mut();
+            for (master, &z) in master.zip(z.as_flattened()) {
+                *master = saturate::<14>(z.max(0) as i32) << 17;
             }
         }
-        round_master(master, y);
-        h.publish(y);
-    }
-}
-
-/// Master states (Q29) as outputs (2^-12).
-pub(super) fn round_master(master: &[Panel<i32>], y: &mut [Panel<i16>]) {
-    for (y, &master) in y.as_flattened_mut().iter_mut().zip(master.as_flattened()) {
-        *y = shift_round(master, 17) as i16;
+        publish_master(state);
     }
 }

@@ -4,7 +4,8 @@
 //! The definition is the composition of the primitives. A table may compute the same in one go, so that sums stay
 //! in registers.
 
-use super::{Kernels, LANES, Panel, Panels};
+use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use core::ops::Range;
 
 /// Sum panels that a step computes together at the most.
 pub(crate) const MAX_PANELS: usize = if cfg!(target_pointer_width = "64") {
@@ -12,6 +13,23 @@ pub(crate) const MAX_PANELS: usize = if cfg!(target_pointer_width = "64") {
 } else {
     4
 };
+/// Gates per unit at the most.
+pub(crate) const GATES: usize = 4;
+/// Panels of units per tile: few calls on a large machine, little stack on the others.
+pub(crate) const TILE: usize = MAX_PANELS / GATES;
+
+/// The ranges of panels that are computed together.
+pub(crate) fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..panels)
+        .step_by(TILE)
+        .map(move |start| start..(start + TILE).min(panels))
+}
+
+/// The weights of a tile.
+pub(crate) fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Range<usize> {
+    let per_panel = panels.group * LANES * columns;
+    tile.start * per_panel..tile.end * per_panel
+}
 
 /// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` model
 /// and everything in `W8A16` is `i16`, the rest `i8`.
@@ -80,7 +98,32 @@ impl GateRows<'_> {
             self.w_ih.len() == units * ih * LANES * x && self.w_hh.len() == units * hh * LANES * h,
             "gate weights"
         );
-        assert!(z <= MAX_PANELS, "too many gates at once");
+        let whole = |columns: usize| columns >= 1 && columns.is_multiple_of(BLOCK);
+        assert!(whole(x) && whole(h), "columns are not whole blocks");
+    }
+
+    /// Pre-activations (2^-12) of a tile.
+    pub(crate) fn preactivations<'z>(
+        &self,
+        k: &Kernels,
+        tile: &Range<usize>,
+        x: Inputs<'_>,
+        h: Inputs<'_>,
+        z: &'z mut [Panel<i16>; MAX_PANELS],
+    ) -> &'z mut [Panel<i16>] {
+        let GateRows { ih, hh, stride, .. } = *self;
+        let rows = stride * tile.start..stride * tile.end;
+        let z = &mut z[..rows.len()];
+        let gates = GateRows {
+            units: tile.len(),
+            w_ih: &self.w_ih[weights(tile, Panels { group: ih, stride }, x.columns())],
+            w_hh: &self.w_hh[weights(tile, Panels { group: hh, stride }, h.columns())],
+            bias: &self.bias[rows.clone()],
+            m: &self.m[rows],
+            ..*self
+        };
+        k.gates_q(z, gates, x, h);
+        z
     }
 }
 

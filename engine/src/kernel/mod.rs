@@ -22,14 +22,17 @@ mod packed;
 ))]
 mod quads;
 mod scalar;
+mod step;
 #[cfg(wide_vectors)]
 mod wide;
 
-pub(crate) use gates::MAX_PANELS;
+pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles, weights};
 pub use gates::{GateRows, Inputs};
 pub(crate) use packed::FOUR;
 pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
+pub(crate) use step::publish_master;
+pub use step::{Hidden, LayerState};
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
@@ -90,6 +93,12 @@ pub struct Kernels {
     pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
     pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
     pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    pub(crate) lstm_step_q:
+        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables, u8),
+    pub(crate) gru_step_q:
+        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables),
+    pub(crate) rnn_step_q:
+        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables),
     pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
@@ -280,8 +289,7 @@ impl Kernels {
     /// computes together.
     pub fn gates_q(&self, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>, h: Inputs<'_>) {
         gates.check(z.len(), x.columns(), h.columns());
-        let whole = |x: &Inputs<'_>| x.columns() >= 1 && x.columns().is_multiple_of(BLOCK);
-        assert!(whole(&x) && whole(&h), "columns are not whole blocks");
+        assert!(z.len() <= MAX_PANELS, "too many gates at once");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gates_q)(self, z, gates, x, h) }
     }
@@ -347,6 +355,58 @@ impl Kernels {
         assert!(z.len() == 4 * h.len(), "gru lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_q)(h, z, tables) }
+    }
+
+    /// A step of an LSTM layer.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, columns are not whole blocks, a panel of units has not four sum panels,
+    /// or `cell_shift` exceeds [`MAX_CELL_SHIFT`].
+    pub fn lstm_step_q(
+        &self,
+        state: &mut LayerState<'_>,
+        gates: GateRows<'_>,
+        x: Inputs<'_>,
+        tables: &Tables,
+        cell_shift: u8,
+    ) {
+        state.check(&gates, x, [4, 4, 4]);
+        assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_step_q)(self, state, gates, x, tables, cell_shift) }
+    }
+
+    /// A step of a GRU layer, reset after the product.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not four sum
+    /// panels, three for each matrix.
+    pub fn gru_step_q(
+        &self,
+        state: &mut LayerState<'_>,
+        gates: GateRows<'_>,
+        x: Inputs<'_>,
+        tables: &Tables,
+    ) {
+        state.check(&gates, x, [3, 3, 4]);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_step_q)(self, state, gates, x, tables) }
+    }
+
+    /// A step of a tanh layer.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not one sum panel.
+    pub fn rnn_step_q(
+        &self,
+        state: &mut LayerState<'_>,
+        gates: GateRows<'_>,
+        x: Inputs<'_>,
+        tables: &Tables,
+    ) {
+        state.check(&gates, x, [1, 1, 1]);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
     }
 
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.

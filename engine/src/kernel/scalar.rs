@@ -3,7 +3,7 @@
 //! Sums wrap. A file from the exporter cannot overflow (it proves so from the weights), and for any
 //! other file wrapping is the same everywhere and never a panic.
 
-use super::{BLOCK, Kernels, LANES, Panel, Panels, packed};
+use super::{BLOCK, Kernels, LANES, Panel, Panels, packed, step};
 use crate::num::{self, Tables, mulhi_round, saturate, saturate16, shift_round};
 use half::f16;
 
@@ -19,6 +19,9 @@ pub(super) const SCALAR: Kernels = Kernels {
     sigmoid_q,
     lstm_q,
     gru_q,
+    lstm_step_q: step::lstm,
+    gru_step_q: step::gru,
+    rnn_step_q: step::rnn,
     lstm_a8: packed::lstm_a8,
     lstm_a16: packed::lstm_a16,
     gru_a8: packed::gru_a8,

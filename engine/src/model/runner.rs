@@ -1,9 +1,8 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::cell::Hidden;
 use crate::format::{FeatureTransform, Format, Input, Layer, MAX_LAYERS, TargetRestore, pad};
-use crate::kernel::{Inputs, Kernels, LANES, Panel};
+use crate::kernel::{Hidden, Inputs, Kernels, LANES, Panel};
 use crate::model::StateError;
 use crate::num::{narrow, power_of_two, quantize};
 

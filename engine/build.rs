@@ -1,18 +1,21 @@
-//! Stable rustc never sets `target_feature = "dsp"` on Thumb nor `"neon"` on ARMv7, and has no name for conditional
-//! moves, so the target's name has to tell.
+//! Stable rustc never sets `target_feature = "dsp"` or `"mve"` on Thumb nor `"neon"` on ARMv7, and has no name for
+//! conditional moves, so the target's name and `-C target-cpu` have to tell.
 
 use std::env;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(cortex_m_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(cortex_m_dsp, cortex_m_helium)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let optional = target.starts_with("thumbv8m.main")
-        && ["+dsp", "cortex-m33", "cortex-m55", "cortex-m85"]
-            .iter()
-            .any(|flag| flags.contains(flag));
-    if target.starts_with("thumbv7em") || optional {
+    let compiled_for = |names: &[&str]| {
+        target.starts_with("thumbv8m.main") && names.iter().any(|name| flags.contains(name))
+    };
+    let helium = compiled_for(&["+mve", "cortex-m52", "cortex-m55", "cortex-m85"]);
+    if helium {
+        println!("cargo::rustc-cfg=cortex_m_helium");
+    }
+    if helium || target.starts_with("thumbv7em") || compiled_for(&["+dsp", "cortex-m33"]) {
         println!("cargo::rustc-cfg=cortex_m_dsp");
     }
     println!("cargo::rustc-check-cfg=cfg(no_conditional_moves)");

@@ -15,7 +15,12 @@ fn main() {
     let write = |name: &str, text: &str| {
         fs::write(Path::new(&out).join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
     };
-    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let mut target = env::var("TARGET").expect("cargo sets TARGET");
+    // Not a target of its own, but another board.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if flags.contains("target-cpu=cortex-m55") {
+        target = "cortex-m55".to_owned();
+    }
     let model = model(&target);
     write("samples.rs", &samples(model));
     let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
@@ -130,6 +135,13 @@ fn board(target: &str) -> Option<Board> {
              FLASH : ORIGIN = 0x10000000, LENGTH = 4M\n\
              RAM : ORIGIN = 0x38000000, LENGTH = 4M\n}\n",
             50_000,
+        ),
+        // mps3-an547: 32 MHz
+        "cortex-m55" => (
+            "MEMORY {\n\
+             FLASH : ORIGIN = 0x00000000, LENGTH = 512K\n\
+             RAM : ORIGIN = 0x20000000, LENGTH = 512K\n}\n",
+            31_250,
         ),
         // virt, started without a loader: everything is in its RAM
         "riscv32imac-unknown-none-elf" => (

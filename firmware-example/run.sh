@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
 # Runs the firmware in QEMU for each target and compares its digest with the host's, for every table of the host.
 #
-#   firmware-example/run.sh [TARGET...]      default: every target of .cargo/config.toml
+#   firmware-example/run.sh [TARGET...]      default: every target of .cargo/config.toml, and cortex-m55
+#
+# `cortex-m55` is the Armv8-M target compiled for that CPU.
 #
 # Exit code 0 only if every target was built, ran, and gave the host's digest.
 set -euo pipefail
 cd "$(dirname "$0")"
 targets=("$@")
-[ $# -gt 0 ] || mapfile -t targets < <(sed -n 's/^\[target\.\(.*\)\]$/\1/p' .cargo/config.toml)
+if [ $# = 0 ]; then
+  mapfile -t targets < <(sed -n 's/^\[target\.\(.*\)\]$/\1/p' .cargo/config.toml)
+  targets+=(cortex-m55)
+fi
+armv8m=thumbv8m.main-none-eabihf
+m55=(RUSTFLAGS="-C target-cpu=cortex-m55" CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_RUNNER="qemu-system-arm
+  -machine mps3-an547 -nographic -semihosting-config enable=on,target=native -icount shift=7 -kernel")
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 simulated=$(cargo run -q --target "$host")
@@ -15,18 +23,20 @@ echo "$simulated"
 digests=$(echo "$simulated" | sed -n 's/^digest *//p' | sort -u)
 [ "$(echo "$digests" | wc -w)" = 1 ] || { echo "run.sh: the host's tables disagree" >&2; exit 1; }
 
-cargo=$(../.ci/cargo-for "${targets[@]}")
-$cargo build -q --release "${targets[@]/#/--target=}"
-for target in "${targets[@]}"; do
-  echo "== $target"
+cargo=$(../.ci/cargo-for "${targets[@]/#cortex-m55/$armv8m}")
+for name in "${targets[@]}"; do
+  echo "== $name"
+  target=$name setting=()
+  if [ "$name" = cortex-m55 ]; then target=$armv8m setting=("${m55[@]}"); fi
+  env "${setting[@]}" $cargo build -q --release --target "$target"
   # A crash before main would loop for ever.
-  found=$(timeout 60 $cargo run -q --release --target "$target" </dev/null) || {
+  found=$(timeout 60 env "${setting[@]}" $cargo run -q --release --target "$target" </dev/null) || {
     code=$?
     echo "$found"
-    echo "run.sh: $target: exit code $code" >&2
+    echo "run.sh: $name: exit code $code" >&2
     exit 1
   }
   echo "$found" | grep -v '^step '
   digest=$(echo "$found" | sed -n 's/^digest *//p')
-  [ "$digest" = "$digests" ] || { echo "run.sh: $target: digest $digest, the host has $digests" >&2; exit 1; }
+  [ "$digest" = "$digests" ] || { echo "run.sh: $name: digest $digest, the host has $digests" >&2; exit 1; }
 done

@@ -15,6 +15,8 @@ mod armv7;
 #[cfg(cortex_m_dsp)]
 mod cortex_m;
 mod gates;
+#[cfg(cortex_m_helium)]
+mod helium;
 mod packed;
 #[cfg(any(
     target_arch = "x86_64",
@@ -192,6 +194,8 @@ impl Kernels {
         Candidate(armv7::ARMV7_NEON, || true),
         #[cfg(cortex_m_dsp)]
         Candidate(cortex_m::CORTEX_M_DSP, || true),
+        #[cfg(cortex_m_helium)]
+        Candidate(helium::HELIUM, || true),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         Candidate(neon::NEON, || true),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
@@ -210,7 +214,9 @@ impl Kernels {
     /// they are what the build was compiled for. In firmware the answer is a constant, so that no other
     /// table is linked.
     pub fn detect() -> &'static Kernels {
-        #[cfg(cortex_m_dsp)]
+        #[cfg(cortex_m_helium)]
+        return const { &helium::HELIUM };
+        #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
         return const { &cortex_m::CORTEX_M_DSP };
         #[cfg(all(target_os = "none", not(cortex_m_dsp)))]
         return const { &scalar::SCALAR };

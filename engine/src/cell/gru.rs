@@ -15,9 +15,7 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{
-    Hidden, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master,
-};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master};
 use crate::num::{mulhi_round, narrow, shift_round};
 
 const AFTER: GateOrder = GateOrder {
@@ -59,13 +57,13 @@ pub(crate) struct Gru<'a> {
     weights: Weights<'a>,
 }
 
-/// Scratch that the reset-before form needs, in bytes: per padded unit the update gate, and `r ⊙ h` as
+/// Scratch that the reset-before form needs, in words: per padded unit the update gate, and `r ⊙ h` as
 /// an output and as a matrix input.
-pub(crate) const fn work_bytes(format: Format, padded_hidden: usize) -> usize {
+pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
     match format {
-        Format::W8A8 => padded_hidden * 5,
-        Format::W8A16 => padded_hidden * 4,
-        Format::F32 | Format::F16 => padded_hidden * 8,
+        Format::W8A8 => padded_hidden * 5 / 4,
+        Format::W8A16 => padded_hidden,
+        Format::F32 | Format::F16 => padded_hidden * 2,
     }
 }
 
@@ -119,7 +117,7 @@ impl<'a> Gru<'a> {
         x: &[f32],
         h: &mut [Panel<f32>],
         y: &mut [Panel<f32>],
-        work: &mut [u8],
+        work: &mut [i32],
     ) {
         let mut sums = [[0.0; LANES]; GATES * TILE];
         match &self.weights {
@@ -133,7 +131,8 @@ impl<'a> Gru<'a> {
                 reset_update,
                 candidate,
             } => {
-                let work: &mut [Panel<f32>] = bytemuck::cast_slice_mut(work);
+                let work: &mut [f32] = bytemuck::cast_slice_mut(work);
+                let work = work.as_chunks_mut().0;
                 let (update, rest) = work.split_at_mut(h.len());
                 let reset = &mut rest[..h.len()];
                 for tile in tiles(h.len()) {
@@ -166,26 +165,19 @@ impl<'a> Gru<'a> {
         &self,
         k: &Kernels,
         x: Inputs<'_>,
-        master: &mut [Panel<i32>],
-        h: Hidden<'_>,
-        y: &mut [Panel<i16>],
-        work: &mut [u8],
+        mut state: LayerState<'_>,
+        work: &mut [i32],
     ) {
         if let Weights::AfterPacked(rows) = &self.weights {
-            return rows.step(k, Record::Gru, x, (master, h, y), (work, 0));
+            return rows.step(k, Record::Gru, x, state, (work, 0));
         }
         let tables = tables(self.format);
         let columns = columns(self.format, self.hidden);
-        let state = &mut LayerState {
-            master,
-            h,
-            columns,
-            y,
-        };
+        state.columns = columns;
         match &self.weights {
             Weights::AfterQ(gates) => {
                 let gates = gates.rows(state.master.len());
-                k.gru_step_q(state, gates, x, tables);
+                k.gru_step_q(&mut state, gates, x, tables);
             }
             Weights::BeforeQ {
                 reset_update,
@@ -197,10 +189,9 @@ impl<'a> Gru<'a> {
                 let reset_update = reset_update.rows(master.len());
                 let candidate = candidate.rows(master.len());
                 let units = master.len() * LANES;
-                let (update, rest) = work.split_at_mut(2 * units);
-                let (reset, narrowed) = rest.split_at_mut(2 * units);
-                let update: &mut [Panel<i16>] = bytemuck::cast_slice_mut(update);
-                let reset: &mut [Panel<i16>] = bytemuck::cast_slice_mut(reset);
+                let (gates, narrowed) = work.split_at_mut(units);
+                let gates: &mut [i16] = bytemuck::cast_slice_mut(gates);
+                let (update, reset) = gates.as_chunks_mut().0.split_at_mut(master.len());
                 let mut gate = [[0; LANES]; TILE];
                 for tile in tiles(master.len()) {
                     let z = reset_update.preactivations(k, &tile, x, old, &mut space);
@@ -221,7 +212,8 @@ impl<'a> Gru<'a> {
                 }
                 let reset = match self.format {
                     Format::W8A8 => {
-                        let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units]);
+                        let narrowed: &mut [i8] =
+                            bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
                         for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
                             *narrowed = narrow(y);
                         }
@@ -239,7 +231,7 @@ impl<'a> Gru<'a> {
                         *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
                     }
                 }
-                publish_master(state);
+                publish_master(&mut state);
             }
             Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => {}
         }

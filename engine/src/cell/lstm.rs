@@ -12,7 +12,7 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
 const ORDER: GateOrder = GateOrder {
     ih: 4,
@@ -93,26 +93,19 @@ impl<'a> Lstm<'a> {
         &self,
         k: &Kernels,
         x: Inputs<'_>,
-        c: &mut [Panel<i32>],
-        h: Hidden<'_>,
-        y: &mut [Panel<i16>],
-        work: &mut [u8],
+        mut state: LayerState<'_>,
+        work: &mut [i32],
     ) {
         let gates = match &self.weights {
             Weights::Integer(gates) => gates,
             Weights::Packed(rows) => {
                 let shift = self.cell_shift;
-                return rows.step(k, Record::Lstm, x, (c, h, y), (work, shift));
+                return rows.step(k, Record::Lstm, x, state, (work, shift));
             }
             Weights::Float(_) => return,
         };
-        let gates = gates.rows(c.len());
-        let state = &mut LayerState {
-            master: c,
-            h,
-            columns: columns(self.format, self.hidden),
-            y,
-        };
-        k.lstm_step_q(state, gates, x, tables(self.format), self.cell_shift);
+        state.columns = columns(self.format, self.hidden);
+        let gates = gates.rows(state.master.len());
+        k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
     }
 }

@@ -14,10 +14,10 @@ mod rnn;
 
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
-pub(crate) use gru::{Gru, work_bytes as gru_work_bytes};
+pub(crate) use gru::{Gru, work as gru_work};
 pub(crate) use lstm::Lstm;
 pub use packed::packed_rows;
-pub(crate) use packed::work_bytes as packed_work_bytes;
+pub(crate) use packed::work as packed_work;
 pub(crate) use rnn::Rnn;
 
 use crate::format::{Format, Layout, LoadError, Tensors, pad};

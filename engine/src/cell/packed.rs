@@ -4,7 +4,7 @@
 use super::Spec;
 use crate::format::{Cell, Format, LoadError, Tensors, pad};
 use crate::kernel::{
-    BLOCK, Columns, FOUR, Hidden, Inputs, Kernels, LANES, Panel, SHIFT_A8, SHIFT_A16, Units,
+    BLOCK, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16, Units,
     four_record, gru_a8_record, gru_a16_record,
 };
 
@@ -69,9 +69,9 @@ const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
     (x, x + pad(hidden, h_unit) / 2)
 }
 
-/// Scratch of a packed layer, in bytes: input and state as `i16`.
-pub(crate) const fn work_bytes(format: Format, inputs: usize, hidden: usize) -> usize {
-    words(format, inputs, hidden).1 * 4
+/// Scratch of a packed layer, in words: input and state as `i16`.
+pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize {
+    words(format, inputs, hidden).1
 }
 
 impl<'a> Packed<'a> {
@@ -102,11 +102,11 @@ impl<'a> Packed<'a> {
         k: &Kernels,
         record: Record,
         x: Inputs<'_>,
-        state: (&mut [Panel<i32>], Hidden<'_>, &mut [Panel<i16>]),
-        (work, cell_shift): (&mut [u8], u8),
+        state: LayerState<'_>,
+        (work, cell_shift): (&mut [i32], u8),
     ) {
-        let (master, h, y) = state;
-        let words = &mut bytemuck::cast_slice_mut(work)[..self.words];
+        let LayerState { master, h, y, .. } = state;
+        let words = &mut work[..self.words];
         let (x_words, h_words) = words.split_at_mut(self.x);
         match x {
             Inputs::I8(x) => widen(x_words, x),

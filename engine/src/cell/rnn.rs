@@ -6,9 +6,7 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{
-    Hidden, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master,
-};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
 use crate::num::saturate;
 
 const ORDER: GateOrder = GateOrder {
@@ -82,27 +80,20 @@ impl<'a> Rnn<'a> {
         &self,
         k: &Kernels,
         x: Inputs<'_>,
-        master: &mut [Panel<i32>],
-        h: Hidden<'_>,
-        y: &mut [Panel<i16>],
-        work: &mut [u8],
+        mut state: LayerState<'_>,
+        work: &mut [i32],
     ) {
         let gates = match &self.weights {
             Weights::Integer(gates) => gates,
             Weights::Packed(rows) => {
-                return rows.step(k, Record::Rnn, x, (master, h, y), (work, 0));
+                return rows.step(k, Record::Rnn, x, state, (work, 0));
             }
             Weights::Float(_) => return,
         };
-        let gates = gates.rows(master.len());
-        let state = &mut LayerState {
-            master,
-            h,
-            columns: columns(self.format, self.hidden),
-            y,
-        };
+        state.columns = columns(self.format, self.hidden);
+        let gates = gates.rows(state.master.len());
         if !self.relu {
-            return k.rnn_step_q(state, gates, x, tables(self.format));
+            return k.rnn_step_q(&mut state, gates, x, tables(self.format));
         }
         let mut space = [[0; LANES]; MAX_PANELS];
         let old = state.h.inputs(state.columns);
@@ -113,6 +104,6 @@ impl<'a> Rnn<'a> {
                 *master = saturate::<14>(z.max(0) as i32) << 17;
             }
         }
-        publish_master(state);
+        publish_master(&mut state);
     }
 }

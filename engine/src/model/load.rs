@@ -60,7 +60,7 @@ impl<'a> Loader<'a> {
         self.layers(&mut model.layers)?;
         model.tests = self.tests()?;
         self.tensors.finish()?;
-        let (stored, need) = (self.preamble.state_len, self.plan.total());
+        let (stored, need) = (self.preamble.state_len, self.plan.bytes());
         if stored != need {
             return Err(LoadError::StateSize { stored, need });
         }
@@ -105,7 +105,7 @@ impl<'a> Loader<'a> {
             looks_back |= transform.looks_back();
         }
         if looks_back {
-            self.plan.previous = 4 + 4 * count;
+            self.plan.previous = 1 + count;
         }
         Ok(features)
     }
@@ -171,12 +171,11 @@ impl<'a> Loader<'a> {
     fn layers(&mut self, stages: &mut Vec<Stage<'a>, MAX_LAYERS>) -> Result<(), LoadError> {
         let specs = self.header.layers.clone();
         let integer = specs[0].format().is_integer();
-        let element = if integer { 2 } else { 4 };
         let tokens = matches!(self.header.input, Input::Tokens { .. });
         // Width of what arrives at the next layer.
         let mut width = self.header.input.count();
         let embeds = matches!(specs[0], Layer::Embedding { .. });
-        self.plan.persistent = self.plan.previous.next_multiple_of(4);
+        self.plan.persistent = self.plan.previous;
         if tokens && !embeds {
             size("number of tokens without an embedding", width, MAX_WIDTH)?;
         }
@@ -246,15 +245,14 @@ impl<'a> Loader<'a> {
                         narrow,
                     };
                     let padded = place.units * LANES;
-                    let hidden_bytes = padded * Place::hidden_element(format);
                     // A float GRU or RNN has no other master than its hidden state.
                     let master = if integer || cell == Cell::Lstm {
                         place.master()
                     } else {
                         0
                     };
-                    self.plan.persistent += pad(master + hidden_bytes, 4);
-                    let narrowed = if narrow { pad(columns, 4) } else { 0 };
+                    self.plan.persistent += master + place.hidden();
+                    let narrowed = if narrow { columns / 4 } else { 0 };
                     let spec = Spec {
                         format,
                         layout: self.preamble.layout,
@@ -263,9 +261,9 @@ impl<'a> Loader<'a> {
                         requant_shift,
                     };
                     let own = match cell {
-                        Cell::GruResetBefore => cell::gru_work_bytes(format, padded),
+                        Cell::GruResetBefore => cell::gru_work(format, padded),
                         Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
-                            cell::packed_work_bytes(format, inputs, hidden)
+                            cell::packed_work(format, inputs, hidden)
                         }
                         _ => 0,
                     };
@@ -327,7 +325,7 @@ impl<'a> Loader<'a> {
                 need,
             });
         }
-        self.plan.buffer = widest * element;
+        self.plan.buffer = if integer { widest / 2 } else { widest };
         let turns = specs
             .iter()
             .filter(|layer| !matches!(layer, Layer::Embedding { .. }));

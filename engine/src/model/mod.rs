@@ -49,7 +49,7 @@ enum Stage<'a> {
 /// Where a recurrent layer's state lies, and what it takes.
 #[derive(Debug, Clone)]
 struct Place {
-    /// First byte of the layer's state.
+    /// First word of the layer's state.
     at: usize,
     /// Panels of units.
     units: usize,
@@ -61,21 +61,22 @@ struct Place {
 }
 
 impl Place {
-    /// Bytes of the master part, which comes first.
+    /// Words of the master part, which comes first.
     fn master(&self) -> usize {
-        self.units * LANES * 4
+        self.units * LANES
     }
 
-    fn hidden_element(format: Format) -> usize {
-        match format {
-            Format::F32 | Format::F16 => 4,
-            Format::W8A16 => 2,
-            Format::W8A8 => 1,
+    /// Words of the matrix input, which comes behind it.
+    fn hidden(&self) -> usize {
+        match self.format {
+            Format::F32 | Format::F16 => self.units * LANES,
+            Format::W8A16 => self.units * LANES / 2,
+            Format::W8A8 => self.units * LANES / 4,
         }
     }
 }
 
-/// Byte ranges of a state.
+/// Ranges of a state, in words of four bytes.
 #[derive(Debug, Clone, Default)]
 struct Plan {
     /// The previous raw sample, behind a word that says whether there is one; empty if no transform looks back.
@@ -86,13 +87,17 @@ struct Plan {
     buffer: usize,
     /// Length of the layers' own scratch.
     work: usize,
-    /// First byte of the network's output: the layers take turns between the two buffers.
+    /// First word of the network's output: the layers take turns between the two buffers.
     output: usize,
 }
 
 impl Plan {
-    fn total(&self) -> usize {
+    fn words(&self) -> usize {
         self.persistent + 2 * self.buffer + self.work
+    }
+
+    fn bytes(&self) -> usize {
+        4 * self.words()
     }
 }
 
@@ -165,7 +170,7 @@ impl<'a> Model<'a> {
     /// # Errors
     /// If the state is too small or misaligned.
     pub fn bind_bytes<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
-        let need = self.plan.total();
+        let need = self.plan.bytes();
         if state.len() < need {
             return Err(BindError::TooSmall {
                 need,
@@ -181,7 +186,7 @@ impl<'a> Model<'a> {
         }
         Ok(Runner {
             model: self,
-            state: &mut state[..need],
+            state: bytemuck::cast_slice_mut(&mut state[..need]),
             kernels: Kernels::detect(),
         })
     }
@@ -218,12 +223,12 @@ impl<'a> Model<'a> {
 
     /// Bytes of a state.
     pub fn state_len(&self) -> usize {
-        self.plan.total()
+        self.plan.bytes()
     }
 
     /// Bytes that [`Runner::save`] writes.
     pub fn saved_len(&self) -> usize {
-        SAVED_HEADER + self.plan.persistent
+        SAVED_HEADER + 4 * self.plan.persistent
     }
 
     /// The layers are integer: [`Runner::step_q`] runs without floats.

@@ -1,8 +1,8 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::format::{FeatureTransform, Format, Input, Layer, MAX_LAYERS, TargetRestore, pad};
-use crate::kernel::{Hidden, Inputs, Kernels, LANES, Panel};
+use crate::format::{FeatureTransform, Format, Input, Layer, MAX_LAYERS, TargetRestore};
+use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
 use crate::model::StateError;
 use crate::num::{narrow, power_of_two, quantize};
 
@@ -12,19 +12,19 @@ const SAVED_MAGIC: [u8; 4] = *b"KGS1";
 #[derive(Debug)]
 pub struct Runner<'m, 'a> {
     pub(super) model: &'m Model<'a>,
-    pub(super) state: &'m mut [u8],
+    pub(super) state: &'m mut [i32],
     pub(super) kernels: &'static Kernels,
 }
 
 /// The parts of a state during a step.
 struct Parts<'s> {
-    persistent: &'s mut [u8],
-    a: &'s mut [u8],
-    b: &'s mut [u8],
-    work: &'s mut [u8],
+    persistent: &'s mut [i32],
+    a: &'s mut [i32],
+    b: &'s mut [i32],
+    work: &'s mut [i32],
 }
 
-fn parts<'s>(state: &'s mut [u8], plan: &Plan) -> Parts<'s> {
+fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
     let (persistent, scratch) = state.split_at_mut(plan.persistent);
     let (a, scratch) = scratch.split_at_mut(plan.buffer);
     let (b, work) = scratch.split_at_mut(plan.buffer);
@@ -37,14 +37,14 @@ fn parts<'s>(state: &'s mut [u8], plan: &Plan) -> Parts<'s> {
 }
 
 /// Master and matrix-input part of a layer's state.
-fn layer_parts<'s>(persistent: &'s mut [u8], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
+fn layer_parts<'s>(persistent: &'s mut [i32], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
     let (master, rest) = persistent[place.at..].split_at_mut(place.master());
-    let hidden = &mut rest[..place.units * LANES * Place::hidden_element(place.format)];
+    let hidden = &mut rest[..place.hidden()];
     let hidden = match place.format {
         Format::W8A8 => Hidden::I8(bytemuck::cast_slice_mut(hidden)),
         _ => Hidden::I16(bytemuck::cast_slice_mut(hidden)),
     };
-    (bytemuck::cast_slice_mut(master), hidden)
+    (master.as_chunks_mut().0, hidden)
 }
 
 impl<'m, 'a> Runner<'m, 'a> {
@@ -145,7 +145,8 @@ impl<'m, 'a> Runner<'m, 'a> {
             .ok_or(StateError::Length { need, have })?;
         bytes[..4].copy_from_slice(&SAVED_MAGIC);
         bytes[4..8].copy_from_slice(&self.model.preamble.crc.to_le_bytes());
-        bytes[SAVED_HEADER..].copy_from_slice(&self.state[..self.model.plan.persistent]);
+        let state = &self.state[..self.model.plan.persistent];
+        bytes[SAVED_HEADER..].copy_from_slice(bytemuck::cast_slice(state));
         Ok(need)
     }
 
@@ -169,7 +170,8 @@ impl<'m, 'a> Runner<'m, 'a> {
         if need != have {
             return Err(StateError::Length { need, have });
         }
-        self.state[..self.model.plan.persistent].copy_from_slice(&bytes[SAVED_HEADER..]);
+        let state = &mut self.state[..self.model.plan.persistent];
+        bytemuck::cast_slice_mut(state).copy_from_slice(&bytes[SAVED_HEADER..]);
         Ok(())
     }
 
@@ -205,14 +207,15 @@ impl<'m, 'a> Runner<'m, 'a> {
         let plan = &self.model.plan;
         let theirs = &encoder.model.plan;
         self.state[..plan.persistent].fill(0);
-        self.state[pad(plan.previous, 4)..plan.persistent]
-            .copy_from_slice(&encoder.state[pad(theirs.previous, 4)..theirs.persistent]);
+        self.state[plan.previous..plan.persistent]
+            .copy_from_slice(&encoder.state[theirs.previous..theirs.persistent]);
         Ok(())
     }
 
     /// The recurrent layers' states, as they enter a digest.
     pub fn layer_state(&self) -> &[u8] {
-        &self.state[pad(self.model.plan.previous, 4)..self.model.plan.persistent]
+        let plan = &self.model.plan;
+        bytemuck::cast_slice(&self.state[plan.previous..plan.persistent])
     }
 
     /// Puts a prediction into the places of the next sample that it predicts, for a forecast of many steps;
@@ -290,14 +293,14 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     pub(super) fn load_network_input(&mut self, input: &[f32]) {
         let at = self.model.plan.persistent;
-        let place = &mut self.state[at..at + 4 * input.len()];
+        let place = &mut self.state[at..at + input.len()];
         bytemuck::cast_slice_mut(place).copy_from_slice(input);
     }
 
     pub(super) fn load_network_input_q(&mut self, input: &[i16]) {
         let at = self.model.plan.persistent;
-        let place = &mut self.state[at..at + 2 * input.len()];
-        bytemuck::cast_slice_mut(place).copy_from_slice(input);
+        let buffer: &mut [i16] = bytemuck::cast_slice_mut(&mut self.state[at..]);
+        buffer[..input.len()].copy_from_slice(input);
     }
 
     /// Steps on a token: through the embedding, or as a one-hot vector.
@@ -352,12 +355,13 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     pub(super) fn network_output(&self) -> &[f32] {
         let at = self.model.plan.output;
-        bytemuck::cast_slice(&self.state[at..at + 4 * self.model.outputs()])
+        bytemuck::cast_slice(&self.state[at..at + self.model.outputs()])
     }
 
     pub(super) fn network_output_q(&self) -> &[i16] {
         let at = self.model.plan.output;
-        bytemuck::cast_slice(&self.state[at..at + 2 * self.model.outputs()])
+        let buffer: &[i16] = bytemuck::cast_slice(&self.state[at..]);
+        &buffer[..self.model.outputs()]
     }
 
     /// All layers in f32, from the first buffer or a token.
@@ -371,7 +375,8 @@ impl<'m, 'a> Runner<'m, 'a> {
         } = parts(self.state, &self.model.plan);
         for stage in &self.model.layers {
             let x: &mut [f32] = bytemuck::cast_slice_mut(a);
-            let y: &mut [Panel<f32>] = bytemuck::cast_slice_mut(b);
+            let y: &mut [f32] = bytemuck::cast_slice_mut(b);
+            let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
             match stage {
                 Stage::Embedding(embedding) => {
                     embedding.look_up(token, x);
@@ -385,12 +390,14 @@ impl<'m, 'a> Runner<'m, 'a> {
                 Stage::Lstm(layer, place) => {
                     let state = &mut persistent[place.at..place.at + 2 * place.master()];
                     let (c, h) = state.split_at_mut(place.master());
-                    let (c, h) = (bytemuck::cast_slice_mut(c), bytemuck::cast_slice_mut(h));
+                    let c: &mut [f32] = bytemuck::cast_slice_mut(c);
+                    let (c, h) = (c.as_chunks_mut().0, bytemuck::cast_slice_mut(h));
                     layer.step(k, &x[..place.columns], c, h, &mut y[..place.units]);
                 }
                 Stage::Gru(layer, place) => {
                     let h = &mut persistent[place.at..place.at + place.master()];
-                    let h = bytemuck::cast_slice_mut(h);
+                    let h: &mut [f32] = bytemuck::cast_slice_mut(h);
+                    let h = h.as_chunks_mut().0;
                     layer.step(k, &x[..place.columns], h, &mut y[..place.units], work);
                 }
                 Stage::Dense(layer, rows) => layer.apply(k, x, &mut y[..*rows]),
@@ -415,7 +422,8 @@ impl<'m, 'a> Runner<'m, 'a> {
                 match stage {
                     Stage::Embedding(embedding) => embedded = Some(embedding.row(token)),
                     Stage::Dense(layer, rows) => {
-                        let y: &mut [Panel<i16>] = bytemuck::cast_slice_mut(b);
+                        let y: &mut [i16] = bytemuck::cast_slice_mut(b);
+                        let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
                         layer.apply_q(k, bytemuck::cast_slice(a), &mut y[..*rows]);
                         core::mem::swap(&mut a, &mut b);
                     }
@@ -423,10 +431,11 @@ impl<'m, 'a> Runner<'m, 'a> {
                 }
                 continue;
             };
-            let y: &mut [Panel<i16>] = bytemuck::cast_slice_mut(b);
-            let y = &mut y[..place.units];
+            let y: &mut [i16] = bytemuck::cast_slice_mut(b);
+            let y = &mut y.as_chunks_mut().0[..place.units];
             let outputs = &bytemuck::cast_slice(a)[..place.columns];
-            let (narrowed, work) = work.split_at_mut(if place.narrow { place.columns } else { 0 });
+            let narrowed = if place.narrow { place.columns / 4 } else { 0 };
+            let (narrowed, work) = work.split_at_mut(narrowed);
             let x = match embedded.take() {
                 Some(row) => row,
                 None if place.narrow => {
@@ -439,10 +448,17 @@ impl<'m, 'a> Runner<'m, 'a> {
                 None => Inputs::I16(outputs),
             };
             let (master, h) = layer_parts(persistent, place);
+            let columns = place.units * LANES;
+            let state = LayerState {
+                master,
+                h,
+                columns,
+                y,
+            };
             match stage {
-                Stage::Rnn(layer, _) => layer.step_q(k, x, master, h, y, work),
-                Stage::Lstm(layer, _) => layer.step_q(k, x, master, h, y, work),
-                Stage::Gru(layer, _) => layer.step_q(k, x, master, h, y, work),
+                Stage::Rnn(layer, _) => layer.step_q(k, x, state, work),
+                Stage::Lstm(layer, _) => layer.step_q(k, x, state, work),
+                Stage::Gru(layer, _) => layer.step_q(k, x, state, work),
                 _ => {}
             }
             core::mem::swap(&mut a, &mut b);
@@ -462,7 +478,7 @@ enum InputBuffer<'s> {
 }
 
 impl<'s> InputBuffer<'s> {
-    fn new(model: &Model<'_>, scratch: &'s mut [u8]) -> Self {
+    fn new(model: &Model<'_>, scratch: &'s mut [i32]) -> Self {
         let buffer = &mut scratch[..model.plan.buffer];
         if !model.is_integer() {
             return InputBuffer::Float(bytemuck::cast_slice_mut(buffer));
@@ -506,7 +522,7 @@ impl<'s> InputBuffer<'s> {
 /// Transforms and normalises a raw sample, and remembers it where a transform looks back.
 fn normalise(
     model: &Model<'_>,
-    previous: &mut [u8],
+    previous: &mut [i32],
     sample: &[f32],
     mut store: impl FnMut(usize, f32),
 ) {

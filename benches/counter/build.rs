@@ -11,7 +11,6 @@ fn main() {
         fs::write(Path::new(&out).join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
     };
     let mut models = String::new();
-    let mut largest = 16;
     // Without the script there is nothing to measure: the checker alone.
     if let Ok(folder) = env::var("KINGLET_MODELS") {
         println!("cargo::rerun-if-changed={folder}");
@@ -21,37 +20,39 @@ fn main() {
             .collect();
         paths.sort();
         for path in paths {
-            let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            largest = largest.max(kinglet::state_len(&bytes));
-            let name = path.file_stem().expect("a file").to_string_lossy();
-            writeln!(
-                models,
-                "    (\"{name}\", kinglet::include_model!({path:?})),"
-            )
-            .expect("a string takes all");
+            writeln!(models, "    kinglet::include_model!({path:?}),").expect("a string takes all");
         }
     }
     write(
         "models.rs",
-        &format!(
-            "/// Bytes of the largest state.\npub const STATE: usize = {largest};\n\
-             /// Names and files.\npub static MODELS: &[(&str, &[u8])] = &[\n{models}];\n"
-        ),
+        &format!("pub static MODELS: &[&[u8]] = &[\n{models}];\n"),
     );
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    let (flash, ram, tick) = match target.as_str() {
+    let (flash, ram, tick): (u32, u32, u32) = match target.as_str() {
         // mps2-an385, mps2-an386: 25 MHz
         t if t.starts_with("thumbv7") || t.starts_with("thumbv6m") => (0, 0x2000_0000, 40_000),
-        // mps2-an505: 20 MHz
-        t if t.starts_with("thumbv8m.main") => (0x1000_0000, 0x3800_0000, 50_000),
+        // virt, started without a loader: everything is in its RAM
+        t if t.starts_with("riscv32") => (0x8000_0000, 0x8040_0000, 0),
         _ => return,
     };
-    write(
-        "memory.x",
-        &format!(
-            "MEMORY {{\nFLASH : ORIGIN = {flash:#x}, LENGTH = 4M\nRAM : ORIGIN = {ram:#x}, LENGTH = 4M\n}}\n"
-        ),
+    let mut memory = format!(
+        "MEMORY {{\nFLASH : ORIGIN = {flash:#x}, LENGTH = 4M\nRAM : ORIGIN = {ram:#x}, LENGTH = 4M\n}}\n"
     );
+    if target.starts_with("riscv") {
+        for (region, place) in [
+            ("TEXT", "FLASH"),
+            ("RODATA", "FLASH"),
+            ("DATA", "RAM"),
+            ("BSS", "RAM"),
+            ("HEAP", "RAM"),
+            ("STACK", "RAM"),
+        ] {
+            writeln!(memory, "REGION_ALIAS(\"REGION_{region}\", {place});")
+                .expect("a string takes all");
+        }
+        println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+    }
+    write("memory.x", &memory);
     println!("cargo::rustc-env=TICK_PS={tick}");
     println!("cargo::rustc-link-search={out}");
     println!("cargo::rustc-link-arg-bins=-Tlink.x");

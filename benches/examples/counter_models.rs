@@ -1,5 +1,8 @@
-//! Writes the models that `benches/cortex-m/run.sh` measures into a folder.
+//! Writes the models that `benches/counter/run.sh` measures: `counter_models LAYOUT FOLDER`.
+//!
+//! Every cell at every shape in w8a8 and the layout; at a few shapes also in w8a16, and in the portable layout.
 
+use anyhow::Context;
 use kinglet::format::{Format, Layout};
 use kinglet_benches::{CELLS, feature, samples, target};
 use kinglet_trainer::file::{TestInputs, export_for, save};
@@ -18,6 +21,10 @@ const SHAPES: [(usize, usize); 7] = [
     (64, 128),
     (256, 256),
 ];
+const LAYOUTS: [(&str, Layout); 2] = [
+    ("portable", Layout::Portable),
+    ("cortex-m4", Layout::CortexM4),
+];
 /// Where other formats and layouts are measured.
 const FEW: [(usize, usize); 2] = [(7, 32), (64, 128)];
 /// From here on the input comes from an embedding: sums over so many raw inputs up to ±16 are not proved to fit.
@@ -25,27 +32,33 @@ const EMBEDDED: usize = 128;
 const VOCAB: usize = 16;
 
 fn main() -> anyhow::Result<()> {
-    let folder = std::env::args().nth(1).expect("a folder to write to");
-    for (name, cell) in CELLS {
-        for shape in SHAPES {
-            for format in [Format::W8A8, Format::W8A16] {
-                for layout in [Layout::CortexM4, Layout::Portable] {
-                    let packed = layout == Layout::CortexM4;
-                    let few = FEW.contains(&shape);
-                    if !(packed && format == Format::W8A8 && (cell == Cell::Lstm || shape.1 < 256)
-                        || few)
-                    {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [layout_name, folder] = &arguments[..] else {
+        anyhow::bail!("usage: counter_models LAYOUT FOLDER");
+    };
+    let found = LAYOUTS.iter().find(|(name, _)| name == layout_name);
+    let &(_, asked) = found.context("no such layout")?;
+    let mut number = 0;
+    for (cell_name, cell) in CELLS {
+        for format in [Format::W8A8, Format::W8A16] {
+            for (layout_name, layout) in LAYOUTS
+                .into_iter()
+                .filter(|(_, l)| [asked, Layout::Portable].contains(l))
+            {
+                for shape in SHAPES {
+                    let all = format == Format::W8A8 && layout == asked;
+                    if !all && !FEW.contains(&shape) {
                         continue;
                     }
-                    let layout_name = if packed { "m4" } else { "portable" };
                     let (inputs, hidden) = shape;
-                    let number = SHAPES.iter().position(|s| *s == shape).unwrap_or(0);
-                    let file = format!(
-                        "{name}-{}-{layout_name}-{number}-{inputs}x{hidden}.kgl",
+                    let name = format!(
+                        "{cell_name} | {} | {layout_name} | {inputs}, {hidden}",
                         format.name()
                     );
-                    let path = Path::new(&folder).join(file);
-                    save(&path, &model(cell, shape, format, layout)?)?;
+                    // By number: the order in which they are measured.
+                    let path = Path::new(folder).join(format!("{number:02}.kgl"));
+                    save(&path, &model(name, cell, shape, format, layout)?)?;
+                    number += 1;
                 }
             }
         }
@@ -54,6 +67,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn model(
+    name: String,
     cell: Cell,
     (inputs, hidden): (usize, usize),
     format: Format,
@@ -101,7 +115,7 @@ fn model(
     let ranges = Ranges::measure(&net, [&stream]);
     let tests = TestInputs::from_stream(&stream, net.input_width());
     let package = Package {
-        name: "bench".to_owned(),
+        name,
         net,
         input,
         output: Output::Values((0..hidden).map(target).collect()),

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# In QEMU: the differential checker, then the instructions of whole steps, which must be those in benches/results.
+#
+#   benches/counter/run.sh [--bless] [BOARD...]      default: every board below; --bless writes what is measured
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bless=()
+if [ "${1:-}" = --bless ]; then bless=(--bless); shift; fi
+[ $# -gt 0 ] || set -- cortex-m0 cortex-m3 cortex-m4 riscv32imc
+folder=${CARGO_TARGET_DIR:-$PWD/target}
+
+for board in "$@"; do
+  layout=portable tables=scalar
+  case $board in
+    # There is no larger board with an M0: its instructions, executed by an M3.
+    cortex-m0) target=thumbv6m-none-eabi machine="arm -machine mps2-an385" ;;
+    cortex-m3) target=thumbv7m-none-eabi machine="arm -machine mps2-an385" ;;
+    cortex-m4)
+      target=thumbv7em-none-eabihf machine="arm -cpu cortex-m4 -machine mps2-an386"
+      layout=cortex-m4 tables="scalar,cortex-m dsp"
+      ;;
+    riscv32imc) target=riscv32imc-unknown-none-elf machine="riscv32 -machine virt -bios none" ;;
+    *) echo "run.sh: no board $board" >&2; exit 1 ;;
+  esac
+  echo "== $board"
+  models=$folder/counter-models/$layout
+  rm -rf "$models"
+  mkdir -p "$models"
+  cargo run -q -p kinglet-benches --example counter_models -- $layout "$models"
+  KINGLET_MODELS=$models $(.ci/cargo-for "$target") build -q --release -p kinglet-counter --target "$target"
+  # shellcheck disable=SC2086
+  timeout 600 qemu-system-$machine -nographic -semihosting-config enable=on,target=native -icount shift=7 \
+    -kernel "$folder/$target/release/kinglet-counter" </dev/null |
+    cargo run -q -p kinglet-benches --example counts -- ${bless[@]+"${bless[@]}"} benches/results/$board.md "$tables"
+done

@@ -1,0 +1,115 @@
+//! Checks the tables, then counts the instructions of every model's steps.
+
+use crate::board::count;
+use kinglet::check::check;
+use kinglet::format::Input;
+use kinglet::kernel::Kernels;
+use kinglet::{Digest, Model};
+use semihosting::process::ExitCode;
+use semihosting::{eprintln, println};
+
+mod models {
+    include!(concat!(env!("OUT_DIR"), "/models.rs"));
+}
+
+/// Steps of a model, unless they are too many instructions.
+const STEPS: u32 = 10_000;
+const INSTRUCTIONS: u32 = 1_250_000_000;
+/// Steps that the digest is of, the same for every layout.
+const DIGESTED: u32 = 100;
+/// Rounds of the checker.
+const ROUNDS: u32 = 300;
+
+/// Room for any state here, in words.
+const STATE: usize = 1024;
+#[repr(C, align(16))]
+struct Memory([u32; STATE]);
+
+/// xorshift32 (Marsaglia 2003).
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+}
+
+/// Steps with random samples from random states, a row of the tables in `benches/results`, and behind it a digest.
+fn measure(file: &'static [u8], memory: &mut [u32; STATE], empty: u32) -> Result<(), &'static str> {
+    let model = Model::from_bytes(file).map_err(|_| "does not load")?;
+    let name = model.header().name;
+    let tokens = matches!(model.header().input, Input::Tokens { .. });
+    let (mut x, mut y) = ([0; 256], [0; 256]);
+    let x = &mut x[..if tokens { 0 } else { model.inputs() }];
+    let y = &mut y[..model.outputs()];
+    let words = model.state_len().div_ceil(4);
+    let memory = memory.get_mut(..words).ok_or("needs more memory")?;
+    {
+        memory.fill(0);
+        let state = bytemuck::cast_slice_mut(memory);
+        let mut net = model.bind_bytes(state).map_err(|_| "does not bind")?;
+        model.self_test(&mut net).map_err(|_| "fails its test")?;
+    }
+    let mut random = Random(1);
+    let mut digest = Digest::new();
+    let (mut least, mut most) = (u32::MAX, 0);
+    let (mut step, mut steps) = (0, STEPS);
+    while step < steps {
+        // From the step's number, because states differ in size between layouts.
+        let mut states = Random(!step);
+        memory.iter_mut().for_each(|word| *word = states.next());
+        let state = bytemuck::cast_slice_mut(memory);
+        let mut net = model.bind_bytes(state).map_err(|_| "does not bind")?;
+        x.iter_mut().for_each(|x| *x = random.next() as i16);
+        let token = random.next() as usize % model.inputs();
+        let cost = count(|| {
+            if tokens {
+                net.step_token_q(token, y);
+            } else {
+                net.step_q(x, y);
+            }
+        });
+        (least, most) = (least.min(cost - empty), most.max(cost - empty));
+        if step < DIGESTED {
+            digest.add_i16(y);
+            digest.add_bytes(net.layer_state());
+        }
+        steps = STEPS.min(INSTRUCTIONS / most);
+        step += 1;
+    }
+    let thousandths = most as u64 * 1000 / model.macs() as u64;
+    let (whole, rest) = (thousandths / 1000, thousandths % 1000);
+    let state = model.state_len();
+    println!("| {name} | {most} | {whole}.{rest:03} | {state} | {steps} | {digest}");
+    if least != most {
+        eprintln!("error: {name}: {least} to {most} instructions, depending on the data");
+        return Err("is not constant");
+    }
+    Ok(())
+}
+
+/// All of it.
+pub fn run() -> ExitCode {
+    let empty = count(|| ());
+    let mut code = ExitCode::SUCCESS;
+    for table in Kernels::available() {
+        match check(table, ROUNDS, 1) {
+            Ok(checked) => println!("{checked}"),
+            Err(mismatch) => {
+                eprintln!("error: {mismatch}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    let mut memory = Memory([0; STATE]);
+    for (number, file) in models::MODELS.iter().enumerate() {
+        if let Err(e) = measure(file, &mut memory.0, empty) {
+            eprintln!("error: model {number} {e}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}

@@ -560,7 +560,7 @@ struct Run {
 const _: () = assert!(size_of::<Run>() <= 7040);
 
 type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
-type StepQ = fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables, u8);
+type StepQ = fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables, u8);
 type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], &mut Columns<'_>, u8);
 type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
 
@@ -861,14 +861,14 @@ impl Run {
             columns,
             y: self.second_output.want(),
         };
-        call(&Kernels::SCALAR, state, gates, x, tables, cell_shift);
+        call(&Kernels::SCALAR, state, &gates, x, tables, cell_shift);
         let state = &mut LayerState {
             master: self.output.got(),
             h: hidden(self.third_output.got(), wide),
             columns,
             y: self.second_output.got(),
         };
-        call(table, state, gates, x, tables, cell_shift);
+        call(table, state, &gates, x, tables, cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         if wide {
@@ -1110,7 +1110,7 @@ mod tests {
         fn gru_step_q(
             _: &Kernels,
             state: &mut LayerState<'_>,
-            gates: GateRows<'_>,
+            gates: &GateRows<'_>,
             x: Inputs<'_>,
             tables: &Tables,
         ) {

@@ -176,7 +176,7 @@ impl<'a> Gru<'a> {
         state.columns = columns;
         match &self.weights {
             Weights::AfterQ(gates) => {
-                let gates = gates.rows(state.master.len());
+                let gates = &gates.rows(state.master.len());
                 k.gru_step_q(&mut state, gates, x, tables);
             }
             Weights::BeforeQ {

@@ -105,7 +105,7 @@ impl<'a> Lstm<'a> {
             Weights::Float(_) => return,
         };
         state.columns = columns(self.format, self.hidden);
-        let gates = gates.rows(state.master.len());
+        let gates = &gates.rows(state.master.len());
         k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
     }
 }

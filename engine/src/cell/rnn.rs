@@ -91,7 +91,7 @@ impl<'a> Rnn<'a> {
             Weights::Float(_) => return,
         };
         state.columns = columns(self.format, self.hidden);
-        let gates = gates.rows(state.master.len());
+        let gates = &gates.rows(state.master.len());
         if !self.relu {
             return k.rnn_step_q(&mut state, gates, x, tables(self.format));
         }

@@ -96,11 +96,11 @@ pub struct Kernels {
     pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
     pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
     pub(crate) lstm_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables, u8),
+        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables, u8),
     pub(crate) gru_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables),
+        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
     pub(crate) rnn_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, GateRows<'_>, Inputs<'_>, &Tables),
+        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
     pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
@@ -371,12 +371,12 @@ impl Kernels {
     pub fn lstm_step_q(
         &self,
         state: &mut LayerState<'_>,
-        gates: GateRows<'_>,
+        gates: &GateRows<'_>,
         x: Inputs<'_>,
         tables: &Tables,
         cell_shift: u8,
     ) {
-        state.check(&gates, x, [4, 4, 4]);
+        state.check(gates, x, [4, 4, 4]);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_step_q)(self, state, gates, x, tables, cell_shift) }
@@ -390,11 +390,11 @@ impl Kernels {
     pub fn gru_step_q(
         &self,
         state: &mut LayerState<'_>,
-        gates: GateRows<'_>,
+        gates: &GateRows<'_>,
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(&gates, x, [3, 3, 4]);
+        state.check(gates, x, [3, 3, 4]);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_step_q)(self, state, gates, x, tables) }
     }
@@ -406,11 +406,11 @@ impl Kernels {
     pub fn rnn_step_q(
         &self,
         state: &mut LayerState<'_>,
-        gates: GateRows<'_>,
+        gates: &GateRows<'_>,
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(&gates, x, [1, 1, 1]);
+        state.check(gates, x, [1, 1, 1]);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
     }

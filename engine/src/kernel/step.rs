@@ -19,6 +19,7 @@ pub enum Hidden<'a> {
 
 impl Hidden<'_> {
     /// The first `columns` of it.
+    #[inline(always)]
     pub(crate) fn inputs(&self, columns: usize) -> Inputs<'_> {
         match self {
             Hidden::I8(h) => Inputs::I8(&h[..columns]),
@@ -82,7 +83,7 @@ impl LayerState<'_> {
 pub(super) fn lstm(
     k: &Kernels,
     state: &mut LayerState<'_>,
-    gates: GateRows<'_>,
+    gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
     cell_shift: u8,
@@ -100,7 +101,7 @@ pub(super) fn lstm(
 pub(super) fn gru(
     k: &Kernels,
     state: &mut LayerState<'_>,
-    gates: GateRows<'_>,
+    gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
 ) {
@@ -116,7 +117,7 @@ pub(super) fn gru(
 pub(super) fn rnn(
     k: &Kernels,
     state: &mut LayerState<'_>,
-    gates: GateRows<'_>,
+    gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
 ) {

@@ -4,6 +4,7 @@
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
+mod step512;
 mod vnni;
 
 use super::quads::{Weights, by_four};
@@ -35,12 +36,14 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     name: "avx512vnni",
     gemv_a8: gemv_a8_vnni,
     gemv_a16: gemv_a16_vnni,
-    gates_q: vnni::gates_q,
     requant: avx512::requant,
     tanh_q: avx512::tanh_q,
     sigmoid_q: avx512::sigmoid_q,
     lstm_q: avx512::lstm_q,
     gru_q: avx512::gru_q,
+    lstm_step_q: step512::lstm_step_q,
+    gru_step_q: step512::gru_step_q,
+    rnn_step_q: step512::rnn_step_q,
     ..AVX2
 };
 

@@ -4,16 +4,17 @@
 //! blends for 32 look-ups, where a gather takes a load per lane. It wants words: the tables' values and deltas are
 //! kept apart here.
 //!
-//! A register of words holds one gate of four panels, a panel in each 128-bit lane. Widening interleaves inside the
-//! lanes, so 32-bit numbers come as the lower and the upper halves of the four panels; [`load`] and [`store`]
-//! bring states into that order.
+//! A register of words holds one gate of four panels, in the order in which `vpackssdw` packs two registers of two
+//! panels each: half a panel at a time, panels 0 and 2 in turn, then 1 and 3. Widening undoes that, so states are
+//! read and written as they lie, and only what comes from or goes to memory as words is brought into order
+//! ([`interleave`], [`in_order`]).
 
 use crate::kernel::{LANES, Panel};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::arch::x86_64::*;
 
 /// Panels in a register of words.
-const QUAD: usize = 4;
+pub(super) const QUAD: usize = 4;
 
 /// A table with values and deltas apart, 32 words in a register.
 struct Words<const N: usize> {
@@ -36,25 +37,25 @@ const fn words<const N: usize>(entries: &[i32]) -> Words<N> {
 }
 
 /// The functions of one number of segments.
-struct Lookups<const N: usize> {
+pub(super) struct Lookups<const N: usize> {
     tanh: Words<N>,
     sigmoid: Words<N>,
     bits: u32,
 }
 
-static LOOKUPS_256: Lookups<8> = Lookups {
+pub(super) static LOOKUPS_256: Lookups<8> = Lookups {
     tanh: words(SEGMENTS_256.tanh),
     sigmoid: words(SEGMENTS_256.sigmoid),
     bits: 8,
 };
-static LOOKUPS_512: Lookups<16> = Lookups {
+pub(super) static LOOKUPS_512: Lookups<16> = Lookups {
     tanh: words(SEGMENTS_512.tanh),
     sigmoid: words(SEGMENTS_512.sigmoid),
     bits: 9,
 };
 
-/// 32-bit numbers of four panels: the lower halves, and the upper halves.
-type Halves = [__m512i; 2];
+/// 32-bit numbers of four panels.
+pub(super) type Halves = [__m512i; 2];
 
 /// Picks words by the top bits of `z` from `N` registers of 32.
 #[inline]
@@ -101,33 +102,72 @@ fn lookup<const N: usize>(words: &Words<N>, bits: u32, z: __m512i) -> Halves {
     ]
 }
 
-/// Four panels of words in a register, the first `panels.len()` of them real.
+/// Four panels of words into the order of this module.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn gather_panels(panel: impl Fn(usize) -> Panel<i16>) -> __m512i {
-    bytemuck::cast([panel(0), panel(1), panel(2), panel(3)])
+fn interleave(panels: [Panel<i16>; QUAD]) -> __m512i {
+    let order = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
+    _mm512_permutexvar_epi64(order, bytemuck::cast(panels))
 }
 
+/// Four panels of words from the order of this module.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(panels: [Panel<i32>; QUAD]) -> Halves {
-    let [a, b]: [__m512i; 2] = bytemuck::cast(panels);
-    [
-        _mm512_shuffle_i64x2::<0b10_00_10_00>(a, b),
-        _mm512_shuffle_i64x2::<0b11_01_11_01>(a, b),
-    ]
+fn in_order(words: __m512i) -> __m512i {
+    _mm512_permutexvar_epi64(_mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0), words)
 }
 
+/// Up to four panels, and zeros behind them. From registers the parts would be gathered on the stack, where a wide
+/// load has to wait for narrow stores; a masked one has not.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store(halves: Halves) -> [Panel<i32>; QUAD] {
-    let [lower, upper] = halves;
-    let first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
-    let second = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
-    bytemuck::cast([
-        _mm512_permutex2var_epi64(lower, first, upper),
-        _mm512_permutex2var_epi64(lower, second, upper),
-    ])
+pub(super) fn load_states(panels: &[Panel<i32>]) -> Halves {
+    let states = panels.as_flattened();
+    let [lower, upper] = halves(states.len());
+    let at = states.as_ptr();
+    // SAFETY: the masks leave out what lies behind the end.
+    unsafe {
+        [
+            _mm512_maskz_loadu_epi32(lower, at),
+            _mm512_maskz_loadu_epi32(upper, at.wrapping_add(16)),
+        ]
+    }
+}
+
+/// As many of four panels as there are places.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_states(panels: &mut [Panel<i32>], states: Halves) {
+    let places = panels.as_flattened_mut();
+    let [lower, upper] = halves(places.len());
+    let at = places.as_mut_ptr();
+    // SAFETY: the masks leave out what lies behind the end.
+    unsafe {
+        _mm512_mask_storeu_epi32(at, lower, states[0]);
+        _mm512_mask_storeu_epi32(at.wrapping_add(16), upper, states[1]);
+    }
+}
+
+/// As many of four panels as there are places.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn store_words(places: &mut [i16], words: __m512i) {
+    let mask = first(places.len());
+    // SAFETY: the mask leaves out what lies behind the end.
+    unsafe { _mm512_mask_storeu_epi16(places.as_mut_ptr(), mask, words) }
+}
+
+/// Masks of the first `lanes` of two registers of 16.
+#[inline(always)]
+fn halves(lanes: usize) -> [__mmask16; 2] {
+    let lanes = first(lanes);
+    [lanes as u16, (lanes >> 16) as u16]
+}
+
+/// Mask of the first `lanes` of 32.
+#[inline(always)]
+pub(super) fn first(lanes: usize) -> __mmask32 {
+    u32::MAX >> (32 - lanes.clamp(1, 32))
 }
 
 /// [`crate::num::mulhi_round`] in every lane.
@@ -191,9 +231,8 @@ pub(super) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables)
 #[target_feature(enable = "avx512f,avx512bw")]
 fn activate<const N: usize>(words: &Words<N>, bits: u32, y: &mut [Panel<i32>], z: &[Panel<i16>]) {
     for (y, z) in y.chunks_mut(QUAD).zip(z.chunks(QUAD)) {
-        let z = gather_panels(|n| z.get(n).copied().unwrap_or([0; LANES]));
-        let result = store(lookup(words, bits, z));
-        y.copy_from_slice(&result[..y.len()]);
+        let z = core::array::from_fn(|n| z.get(n).copied().unwrap_or_default());
+        store_states(y, lookup(words, bits, interleave(z)));
     }
 }
 
@@ -219,82 +258,91 @@ fn lstm<const N: usize>(
 ) {
     let units = c.chunks_mut(QUAD).zip(y.chunks_mut(QUAD));
     for ((c, y), z) in units.zip(z.chunks(4 * QUAD)) {
-        if let ([c], [y], &[i, f, g, o]) = (&mut *c, &mut *y, z) {
-            // One panel of units: its four gates fill a register.
-            let gates = bytemuck::cast([i, f, g, o]);
-            let [lower, upper] = lookup(&lookups.sigmoid, lookups.bits, gates);
-            let tanh = lookup(&lookups.tanh, lookups.bits, gates);
-            // Each 128-bit lane is half a panel: put the gates of a unit into the same lane of registers.
-            let panel = |gate: usize, [lower, upper]: Halves| -> Halves {
-                let (low, high): ([__m128i; 4], [__m128i; 4]) =
-                    (bytemuck::cast(lower), bytemuck::cast(upper));
-                [
-                    _mm512_castsi128_si512(low[gate]),
-                    _mm512_castsi128_si512(high[gate]),
-                ]
-            };
-            let sigmoid = [lower, upper];
-            let gates = [
-                panel(0, sigmoid),
-                panel(1, sigmoid),
-                panel(2, tanh),
-                panel(3, sigmoid),
-            ];
-            let mut cells = [[0; LANES]; QUAD];
-            cells[0] = *c;
-            let (cells, outputs) = update(lookups, gates, cells, cell_shift);
-            (*c, *y) = (cells[0], outputs[0]);
+        if let &[i, f, g, o] = z {
+            let outputs = update_panel(lookups, interleave([i, f, g, o]), c, cell_shift);
+            store_words(y.as_flattened_mut(), outputs);
             continue;
         }
-        let gate =
-            |gate: usize| gather_panels(|n| z.get(4 * n + gate).copied().unwrap_or([0; LANES]));
-        let gates = [
-            lookup(&lookups.sigmoid, lookups.bits, gate(0)),
-            lookup(&lookups.sigmoid, lookups.bits, gate(1)),
-            lookup(&lookups.tanh, lookups.bits, gate(2)),
-            lookup(&lookups.sigmoid, lookups.bits, gate(3)),
-        ];
-        let cells = core::array::from_fn(|n| c.get(n).copied().unwrap_or([0; LANES]));
-        let (cells, outputs) = update(lookups, gates, cells, cell_shift);
-        c.copy_from_slice(&cells[..c.len()]);
-        y.copy_from_slice(&outputs[..y.len()]);
+        let gate = |gate: usize| {
+            let panel = |n: usize| z.get(4 * n + gate).copied().unwrap_or_default();
+            interleave(core::array::from_fn(panel))
+        };
+        let outputs = update(lookups, [0, 1, 2, 3].map(gate), c, cell_shift);
+        store_words(y.as_flattened_mut(), outputs);
     }
 }
 
-/// Cells and outputs of four panels of units from their gates.
+/// Up to four panels of units, by a register for each gate; gives their outputs.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn update<const N: usize>(
+pub(super) fn update<const N: usize>(
     lookups: &Lookups<N>,
-    [i, f, g, o]: [Halves; 4],
-    cells: [Panel<i32>; QUAD],
+    [i, f, g, o]: [__m512i; 4],
+    c: &mut [Panel<i32>],
     cell_shift: u8,
-) -> ([Panel<i32>; QUAD], [Panel<i16>; QUAD]) {
+) -> __m512i {
+    let sigmoid = |z| lookup(&lookups.sigmoid, lookups.bits, z);
+    let (i, f, o) = (sigmoid(i), sigmoid(f), sigmoid(o));
+    let g = lookup(&lookups.tanh, lookups.bits, g);
+    let old = load_states(c);
+    let cells = [0, 1].map(|half| cell(i[half], f[half], g[half], old[half], cell_shift));
+    let t = lookup(&lookups.tanh, lookups.bits, depth(cells, cell_shift));
+    let outputs = [0, 1].map(|half| output(o[half], t[half]));
+    store_states(c, cells);
+    in_order(_mm512_packs_epi32(outputs[0], outputs[1]))
+}
+
+/// One panel of units, whose four gates fill a register; gives its outputs.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn update_panel<const N: usize>(
+    lookups: &Lookups<N>,
+    gates: __m512i,
+    c: &mut [Panel<i32>],
+    cell_shift: u8,
+) -> __m512i {
+    let zero = _mm512_setzero_si512();
+    // A panel of 32-bit numbers is half a register: i and f, g and o.
+    let [i_f, g_o] = lookup(&lookups.sigmoid, lookups.bits, gates);
+    let [_, g] = lookup(&lookups.tanh, lookups.bits, gates);
+    let f = _mm512_shuffle_i64x2::<0b11_10_11_10>(i_f, zero);
+    let o = _mm512_shuffle_i64x2::<0b11_10_11_10>(g_o, zero);
+    let [old, _] = load_states(c);
+    let new = cell(i_f, f, g, old, cell_shift);
+    let [t, _] = lookup(&lookups.tanh, lookups.bits, depth([new, zero], cell_shift));
+    store_states(c, [new, zero]);
+    in_order(_mm512_packs_epi32(output(o, t), zero))
+}
+
+/// `f c + i g`
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn cell(i: __m512i, f: __m512i, g: __m512i, c: __m512i, cell_shift: u8) -> __m512i {
     let (low, high) = (
         _mm512_set1_epi32(-(1 << 30)),
         _mm512_set1_epi32((1 << 30) - 1),
     );
-    let new_shift = _mm_cvtsi32_si128(3 + cell_shift as i32);
-    let depth_shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
-    let old = load(cells);
-    let cell = |half: usize| {
-        let kept = _mm512_slli_epi32::<1>(mulhi_round(f[half], old[half]));
-        let new = _mm512_sra_epi32(mulhi_round(i[half], g[half]), new_shift);
-        _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(kept, new), low), high)
-    };
-    let cells = [cell(0), cell(1)];
-    // Packing two registers interleaves their lanes as widening did, so this is in the order of words.
-    let depth = _mm512_packs_epi32(
-        _mm512_sra_epi32(cells[0], depth_shift),
-        _mm512_sra_epi32(cells[1], depth_shift),
-    );
-    let t = lookup(&lookups.tanh, lookups.bits, depth);
-    let output = |half: usize| {
-        let product = mulhi_round(o[half], t[half]);
-        _mm512_srai_epi32::<18>(_mm512_add_epi32(product, _mm512_set1_epi32(1 << 17)))
-    };
-    let outputs = _mm512_packs_epi32(output(0), output(1));
-    (store(cells), bytemuck::cast(outputs))
+    let kept = _mm512_slli_epi32::<1>(mulhi_round(f, c));
+    let shift = _mm_cvtsi32_si128(3 + cell_shift as i32);
+    let new = _mm512_sra_epi32(mulhi_round(i, g), shift);
+    _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(kept, new), low), high)
+}
+
+/// Cells as arguments of tanh.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn depth(cells: Halves, cell_shift: u8) -> __m512i {
+    let shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
+    let [lower, upper] = cells.map(|cell| _mm512_sra_epi32(cell, shift));
+    _mm512_packs_epi32(lower, upper)
+}
+
+/// `o t` (2^-12)
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn output(o: __m512i, t: __m512i) -> __m512i {
+    let product = mulhi_round(o, t);
+    _mm512_srai_epi32::<18>(_mm512_add_epi32(product, _mm512_set1_epi32(1 << 17)))
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -306,25 +354,60 @@ pub(super) fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn gru<const N: usize>(lookups: &Lookups<N>, h: &mut [Panel<i32>], z: &[Panel<i16>]) {
     for (h, z) in h.chunks_mut(QUAD).zip(z.chunks(4 * QUAD)) {
-        let gate =
-            |gate: usize| gather_panels(|n| z.get(4 * n + gate).copied().unwrap_or([0; LANES]));
-        let r = lookup(&lookups.sigmoid, lookups.bits, gate(1));
-        let update = lookup(&lookups.sigmoid, lookups.bits, gate(2));
-        let r = _mm512_packs_epi32(_mm512_srai_epi32::<16>(r[0]), _mm512_srai_epi32::<16>(r[1]));
-        // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
-        let recurrent = _mm512_mulhrs_epi16(r, gate(3));
-        let candidate = _mm512_adds_epi16(gate(0), recurrent);
-        let n = lookup(&lookups.tanh, lookups.bits, candidate);
-        let old = load(core::array::from_fn(|n| {
-            h.get(n).copied().unwrap_or([0; LANES])
-        }));
-        let new = |half: usize| {
-            let n = _mm512_srai_epi32::<2>(n[half]);
-            let difference = _mm512_sub_epi32(old[half], n);
-            let kept = mulhi_round(update[half], difference);
-            _mm512_add_epi32(n, _mm512_slli_epi32::<1>(kept))
+        let gate = |gate: usize| {
+            let panel = |n: usize| z.get(4 * n + gate).copied().unwrap_or_default();
+            interleave(core::array::from_fn(panel))
         };
-        let states = store([new(0), new(1)]);
-        h.copy_from_slice(&states[..h.len()]);
+        blend(lookups, [0, 1, 2, 3].map(gate), h);
     }
+}
+
+/// Up to four panels of units, by a register for each of `nx, r, z, nh`; gives the new states, also of the panels
+/// that there are not.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn blend<const N: usize>(
+    lookups: &Lookups<N>,
+    [nx, r, z, nh]: [__m512i; 4],
+    h: &mut [Panel<i32>],
+) -> Halves {
+    let [lower, upper] = lookup(&lookups.sigmoid, lookups.bits, r);
+    let z = lookup(&lookups.sigmoid, lookups.bits, z);
+    let r = _mm512_packs_epi32(
+        _mm512_srai_epi32::<16>(lower),
+        _mm512_srai_epi32::<16>(upper),
+    );
+    // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
+    let candidate = _mm512_adds_epi16(nx, _mm512_mulhrs_epi16(r, nh));
+    let n = lookup(&lookups.tanh, lookups.bits, candidate);
+    let old = load_states(h);
+    let states = [0, 1].map(|half| {
+        let n = _mm512_srai_epi32::<2>(n[half]);
+        let kept = mulhi_round(z[half], _mm512_sub_epi32(old[half], n));
+        _mm512_add_epi32(n, _mm512_slli_epi32::<1>(kept))
+    });
+    store_states(h, states);
+    states
+}
+
+/// tanh of up to four panels, as states of a tanh layer.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn tanh_states<const N: usize>(
+    lookups: &Lookups<N>,
+    z: __m512i,
+    h: &mut [Panel<i32>],
+) -> Halves {
+    let states = lookup(&lookups.tanh, lookups.bits, z).map(|y| _mm512_srai_epi32::<2>(y));
+    store_states(h, states);
+    states
+}
+
+/// States (Q29) as outputs (2^-12).
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn round_states(states: Halves) -> __m512i {
+    let half = _mm512_set1_epi32(1 << 16);
+    let [lower, upper] = states.map(|h| _mm512_srai_epi32::<17>(_mm512_add_epi32(h, half)));
+    in_order(_mm512_packs_epi32(lower, upper))
 }

@@ -15,7 +15,8 @@ fn main() {
     if helium {
         println!("cargo::rustc-cfg=cortex_m_helium");
     }
-    if helium || target.starts_with("thumbv7em") || compiled_for(&["+dsp", "cortex-m33"]) {
+    let dsp = helium || target.starts_with("thumbv7em") || compiled_for(&["+dsp", "cortex-m33"]);
+    if dsp {
         println!("cargo::rustc-cfg=cortex_m_dsp");
     }
     println!("cargo::rustc-check-cfg=cfg(no_conditional_moves)");
@@ -41,5 +42,16 @@ fn main() {
     };
     if vectors {
         println!("cargo::rustc-cfg=wide_vectors");
+    }
+
+    println!("cargo::rustc-check-cfg=cfg(armv6m, no_simd)");
+    let armv6m = target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base");
+    if armv6m {
+        println!("cargo::rustc-cfg=armv6m");
+    }
+    let armv7m = target.starts_with("thumbv7m") || target.starts_with("thumbv8m.main") && !dsp;
+    let riscv = arch == "riscv32" && features.split(',').any(|feature| feature == "m");
+    if armv6m || armv7m || riscv {
+        println!("cargo::rustc-cfg=no_simd");
     }
 }

@@ -23,6 +23,8 @@ mod packed;
     all(target_arch = "aarch64", target_feature = "neon")
 ))]
 mod quads;
+#[cfg(no_simd)]
+mod rows;
 mod scalar;
 mod step;
 #[cfg(wide_vectors)]
@@ -184,6 +186,8 @@ impl Kernels {
     /// Every table of this build: the scalar one first, then each faster than those before it.
     const TABLES: &'static [Candidate] = &[
         Candidate(scalar::SCALAR, || true),
+        #[cfg(no_simd)]
+        Candidate(rows::ROWS, || true),
         #[cfg(wide_vectors)]
         Candidate(wide::WIDE, || true),
         #[cfg(target_arch = "x86_64")]
@@ -218,7 +222,9 @@ impl Kernels {
         return const { &helium::HELIUM };
         #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
         return const { &cortex_m::CORTEX_M_DSP };
-        #[cfg(all(target_os = "none", not(cortex_m_dsp)))]
+        #[cfg(no_simd)]
+        return const { &rows::ROWS };
+        #[cfg(all(target_os = "none", not(any(cortex_m_dsp, no_simd))))]
         return const { &scalar::SCALAR };
         #[cfg(not(target_os = "none"))]
         Kernels::available().next_back().unwrap_or(&Kernels::SCALAR)

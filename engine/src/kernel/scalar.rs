@@ -87,19 +87,22 @@ fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u
     }
 }
 
-fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+#[inline(always)]
+pub(super) fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
         *y = tables.tanh(z);
     }
 }
 
-fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+#[inline(always)]
+pub(super) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
         *y = tables.sigmoid(z);
     }
 }
 
-fn lstm_q(
+#[inline(always)]
+pub(super) fn lstm_q(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -129,7 +132,8 @@ pub(super) fn lstm_unit(c: &mut i32, gates: [i16; 4], tables: &Tables, cell_shif
     shift_round(mulhi_round(o, t), 18) as i16
 }
 
-fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+#[inline(always)]
+pub(super) fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, z) in h.iter_mut().zip(z.chunks_exact(4)) {
         for unit in 0..LANES {
             let gates = [0, 1, 2, 3].map(|gate| z[gate][unit]);

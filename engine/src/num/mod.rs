@@ -29,9 +29,59 @@ pub(crate) use saturate::saturate;
 pub use saturate::saturate16;
 
 /// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.
+#[cfg(not(armv6m))]
 #[inline(always)]
-pub const fn mulhi_round(a: i32, b: i32) -> i32 {
-    ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
+pub fn mulhi_round(a: i32, b: i32) -> i32 {
+    let product = a as i64 * b as i64;
+    if cfg!(target_pointer_width = "32") {
+        // Two halves are two registers there.
+        (product >> 32) as i32 + (product as u32 >> 31) as i32
+    } else {
+        ((product + (1 << 31)) >> 32) as i32
+    }
+}
+
+/// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product, of which this CPU multiplies the lower
+/// half only. With `a = 2^16 a1 + a0`, `b = 2^16 b1 + b0`:
+///
+/// ```text
+/// t = a1 b0 + (a0 b0 >> 16)
+/// u = a0 b1 + (t mod 2^16)        its bit 15 rounds
+/// a1 b1 + (t >> 16) + (u >> 16)
+/// ```
+#[cfg(armv6m)]
+#[inline(always)]
+pub fn mulhi_round(mut a: i32, b: i32) -> i32 {
+    // SAFETY: registers only.
+    unsafe {
+        core::arch::asm!(
+            "uxth {a0}, {a}",
+            "asrs {a}, {a}, #16",
+            "uxth {b0}, {b}",
+            "asrs {b}, {b}, #16",
+            "mov {low}, {a0}",
+            "muls {low}, {b0}, {low}",
+            "muls {a0}, {b}, {a0}",
+            "muls {b0}, {a}, {b0}",
+            "muls {a}, {b}, {a}",
+            "lsrs {low}, {low}, #16",
+            "adds {b0}, {b0}, {low}",
+            "uxth {b}, {b0}",
+            "adds {a0}, {a0}, {b}",
+            "asrs {b0}, {b0}, #16",
+            // The last bit out becomes the carry.
+            "asrs {a0}, {a0}, #16",
+            "adcs {a}, {a}, {a0}",
+            "adds {a}, {a}, {b0}",
+            a = inout(reg) a,
+            b = inout(reg) b => _,
+            a0 = out(reg) _,
+            b0 = out(reg) _,
+            low = out(reg) _,
+            options(pure, nomem, nostack),
+        );
+    }
+    a
 }
 
 /// `x · 2^-shift`, rounded half up.

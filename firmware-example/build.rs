@@ -59,7 +59,7 @@ fn samples(path: &str) -> String {
     let model = Model::from_bytes(bytes).unwrap_or_else(|e| panic!("{path}: {e}"));
     assert!(
         model.is_integer(),
-        "{path}: a model in w8a8 or w8a16 is needed, for steps without floats"
+        "{path}: a model in w8a8, w8a16 or w4a8 is needed, for steps without floats"
     );
     let Input::Features { names, .. } = model.header().input else {
         panic!("{path}: a model of features is needed, this one takes tokens");

@@ -86,6 +86,15 @@ fn products(c: &mut Criterion, hidden: usize) {
     bench(c, "gemv_a16", shape, &sums, |k, sums| {
         k.gemv_a16(sums, &w, &x, panels)
     });
+
+    let w = integers(rng, macs / 2, |x| x as u8);
+    bench(c, "gemv_w4a16", shape, &sums, |k, sums| {
+        k.gemv_w4a16(sums, &w, &x, panels)
+    });
+    let x = integers(rng, hidden, |x| x as i8);
+    bench(c, "gemv_w4a8", shape, &sums, |k, sums| {
+        k.gemv_w4a8(sums, &w, &x, panels)
+    });
 }
 
 fn functions(c: &mut Criterion, hidden: usize) {

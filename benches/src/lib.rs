@@ -29,7 +29,13 @@ pub const CELLS: [(&str, Cell); 3] = [
 ];
 
 /// The number formats.
-pub const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::W8A16, Format::W8A8];
+pub const FORMATS: [Format; 5] = [
+    Format::F32,
+    Format::F16,
+    Format::W8A16,
+    Format::W8A8,
+    Format::W4A8,
+];
 
 /// A slow wave per input, within ±1.
 pub fn samples(inputs: usize, steps: usize) -> Vec<f32> {

@@ -82,6 +82,8 @@ fn main() {
         "gemv_f16",
         "gemv_a8",
         "gemv_a16",
+        "gemv_w4a8",
+        "gemv_w4a16",
         "requant",
         "tanh_q",
         "sigmoid_q",

@@ -12,8 +12,8 @@
 //! an operation gives is not defined, in Rust or between CPUs.
 
 use crate::kernel::{
-    BLOCK, Columns, GateRows, Hidden, Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT,
-    MAX_PANELS, Panel, Panels, Units, four_record, gru_a8_record, gru_a16_record,
+    BLOCK, Columns, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
+    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Units, four_record, gru_a8_record, gru_a16_record,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
@@ -26,6 +26,9 @@ const PANELS: usize = 6;
 const GROUP: usize = 4;
 /// Most columns of an integer matrix.
 const INT_COLUMNS: usize = 17 * BLOCK;
+/// Columns of two blocks, which four-bit weights come in, and their most.
+const W4: usize = 2 * BLOCK;
+const W4_COLUMNS: usize = 17 * W4;
 /// Most columns of a float matrix; fewer where the weights would not fit their buffer.
 const FLOAT_COLUMNS: usize = 70;
 /// Slices start up to this many elements behind a multiple of 64 bytes.
@@ -153,6 +156,8 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         gemv_f16,
         gemv_a8,
         gemv_a16,
+        gemv_w4a8,
+        gemv_w4a16,
         gates_q,
         requant,
         tanh_q,
@@ -179,6 +184,8 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let gemv_f16 = Kernels { gemv_f16, ..one };
     let gemv_a8 = Kernels { gemv_a8, ..one };
     let gemv_a16 = Kernels { gemv_a16, ..one };
+    let gemv_w4a8 = Kernels { gemv_w4a8, ..one };
+    let gemv_w4a16 = Kernels { gemv_w4a16, ..one };
     let gates_q = Kernels { gates_q, ..one };
     let requant = Kernels { requant, ..one };
     let tanh_q = Kernels { tanh_q, ..one };
@@ -211,6 +218,14 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         run.gemv("gemv_f16", &gemv_f16, Kernels::gemv_f16, 1, FLOAT_COLUMNS)?;
         run.gemv("gemv_a8", &gemv_a8, Kernels::gemv_a8, BLOCK, INT_COLUMNS)?;
         run.gemv("gemv_a16", &gemv_a16, Kernels::gemv_a16, BLOCK, INT_COLUMNS)?;
+        run.gemv("gemv_w4a8", &gemv_w4a8, Kernels::gemv_w4a8, W4, W4_COLUMNS)?;
+        run.gemv(
+            "gemv_w4a16",
+            &gemv_w4a16,
+            Kernels::gemv_w4a16,
+            W4,
+            W4_COLUMNS,
+        )?;
         run.gates_q("gates_q", &gates_q)?;
         run.requant("requant", &requant)?;
         run.activation("tanh_q", &tanh_q, Kernels::tanh_q)?;
@@ -297,6 +312,8 @@ enum Draw {
 /// An element of an input or output.
 trait Number: Pod {
     const EXTREMES: &'static [Self];
+    /// Weights in one, where it is an element of a matrix.
+    const WEIGHTS: usize = 1;
     fn usual(random: u32) -> Self;
     fn bits(random: u32) -> Self;
     fn same(self, other: Self) -> bool;
@@ -309,6 +326,24 @@ trait Number: Pod {
             Draw::Mixed if random.below(32) > 0 => Self::usual(random.next()),
             Draw::Extreme | Draw::Mixed => Self::EXTREMES[random.below(Self::EXTREMES.len())],
         }
+    }
+}
+
+/// Two weights of four bits, or one of eight.
+impl Number for u8 {
+    const EXTREMES: &'static [u8] = &[0x00, 0x01, 0x0f, 0x7f, 0x80, 0x81, 0xf0, 0xff];
+    const WEIGHTS: usize = 2;
+    fn usual(random: u32) -> u8 {
+        (random >> 24) as u8
+    }
+    fn bits(random: u32) -> u8 {
+        random as u8
+    }
+    fn same(self, other: u8) -> bool {
+        self == other
+    }
+    fn value(self) -> Value {
+        Value::Int(self as i32)
     }
 }
 
@@ -653,7 +688,7 @@ impl Run {
         let groups = random.from(1, PANELS / group);
         let stride = random.from(group, GROUP);
         let rows = group * groups * LANES;
-        let fit = max_columns.min(WEIGHTS / size_of::<W>() / rows);
+        let fit = max_columns.min(WEIGHTS * W::WEIGHTS / size_of::<W>() / rows);
         let columns = random.from(1, fit / block) * block;
         let placed = Panels { group, stride };
         let shape = Shape {
@@ -663,7 +698,7 @@ impl Run {
         };
         let sums = (groups - 1) * stride + group + random.below(2);
         self.output.fill::<S>(&mut random, sums);
-        let w = self.input.numbers(&mut random, rows * columns);
+        let w = self.input.numbers(&mut random, rows * columns / W::WEIGHTS);
         let x = self.second_input.numbers(&mut random, columns);
         call(&Kernels::SCALAR, self.output.want(), w, x, placed);
         call(table, self.output.got(), w, x, placed);
@@ -734,8 +769,10 @@ impl Run {
         let units = random.from(1, MAX_PANELS / stride);
         let (ih, hh) = (random.from(1, stride), random.from(1, stride));
         let rows = units * (ih + hh) * LANES;
-        let fit = INT_COLUMNS.min(WEIGHTS / rows) / BLOCK;
-        let (x, h) = (random.from(1, fit) * BLOCK, random.from(1, fit) * BLOCK);
+        let stored = Stored::draw(&mut random);
+        let Stored { block, in_a_byte } = stored;
+        let fit = INT_COLUMNS.min(WEIGHTS * in_a_byte / rows) / block;
+        let (x, h) = (random.from(1, fit) * block, random.from(1, fit) * block);
         shape.panels = units * stride;
         shape.columns = x + h;
         self.output.fill::<i16>(&mut random, shape.panels);
@@ -743,15 +780,18 @@ impl Run {
         numbers
             .iter_mut()
             .for_each(|n| draw::<i32>(&mut random, n.as_flattened_mut()));
-        let w = self.input.numbers(&mut random, rows * BLOCK * fit);
-        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
+        let w = self
+            .input
+            .numbers(&mut random, rows * block * fit / in_a_byte);
+        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x / in_a_byte);
+        let w_hh = &w_hh[..units * hh * LANES * h / in_a_byte];
         let gates = GateRows {
             units,
             ih,
             hh,
             stride,
-            w_ih,
-            w_hh: &w_hh[..units * hh * LANES * h],
+            w_ih: stored.matrix(w_ih),
+            w_hh: stored.matrix(w_hh),
             bias: &numbers[0][..shape.panels],
             m: &numbers[1][..shape.panels],
             shift: random.below(32) as u8,
@@ -822,25 +862,28 @@ impl Run {
         let units = shape.panels;
         let rows = units * stride * LANES;
         let weights = units * (ih + hh) * LANES;
-        let fit = ((WEIGHTS - 8 * rows) / weights).min(INT_COLUMNS) / BLOCK;
-        let x = random.from(1, fit) * BLOCK;
-        let columns = random.from(1, fit.min(units * LANES / BLOCK)) * BLOCK;
+        let stored = Stored::draw(&mut random);
+        let Stored { block, in_a_byte } = stored;
+        let fit = ((WEIGHTS - 8 * rows) * in_a_byte / weights).min(INT_COLUMNS) / block;
+        let x = random.from(1, fit) * block;
+        let columns = random.from(1, fit.min(units * LANES / block)) * block;
         shape.columns = columns;
         self.output.fill::<i32>(&mut random, units);
         self.second_output.fill::<i16>(&mut random, units);
         let numbers = self.input.numbers::<i32>(&mut random, WEIGHTS / 4);
         let (numbers, w) = numbers.split_at_mut(2 * rows);
         let (bias, m) = numbers.as_chunks().0.split_at(rows / LANES);
-        let w: &mut [i8] = bytemuck::cast_slice_mut(w);
+        let w: &mut [u8] = bytemuck::cast_slice_mut(w);
         draw(&mut random, w);
-        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
+        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x / in_a_byte);
+        let w_hh = &w_hh[..units * hh * LANES * columns / in_a_byte];
         let gates = GateRows {
             units,
             ih,
             hh,
             stride,
-            w_ih,
-            w_hh: &w_hh[..units * hh * LANES * columns],
+            w_ih: stored.matrix(w_ih),
+            w_hh: stored.matrix(w_hh),
             bias,
             m,
             shift: random.below(32) as u8,
@@ -961,6 +1004,29 @@ impl Run {
     }
 }
 
+/// How the weights of an integer layer lie.
+#[derive(Clone, Copy)]
+struct Stored {
+    /// Columns that come together.
+    block: usize,
+    /// Weights.
+    in_a_byte: usize,
+}
+
+impl Stored {
+    fn draw(random: &mut Random) -> Self {
+        let (block, in_a_byte) = [(BLOCK, 1), (W4, 2)][random.below(2)];
+        Stored { block, in_a_byte }
+    }
+
+    fn matrix(self, bytes: &[u8]) -> IntMatrix<'_> {
+        match self.in_a_byte {
+            1 => IntMatrix::I8(bytemuck::cast_slice(bytes)),
+            _ => IntMatrix::I4(bytes),
+        }
+    }
+}
+
 /// A state as a matrix input, from the bytes of an output.
 fn hidden(bytes: &mut [Panel<i8>], wide: bool) -> Hidden<'_> {
     if wide {
@@ -983,7 +1049,7 @@ mod tests {
         let checked = check(&SCALAR, 50, 1).unwrap();
         assert_eq!(checked.table, "scalar");
         // The sweeps alone are 2 · 2 · 65,536 activations and 65,536 weights.
-        assert!(checked.values > 5 * 65536 + 50 * 13 * 8, "{checked}");
+        assert!(checked.values > 5 * 65536 + 50 * 15 * 8, "{checked}");
     }
 
     /// A sabotaged copy of a primitive: right but for one rare case.
@@ -1017,6 +1083,18 @@ mod tests {
             // A gap that belongs to another matrix.
             if p.group < p.stride && sums.len() > p.group {
                 sums[p.group][0] = 0;
+            }
+        });
+        sabotage!(gemv_w4a8(sums: Sums<'_, i32>, w: &[u8], x: &[i8], _p: Panels) {
+            // A product that does not fit in eight bits.
+            if w[0] & 15 == 15 && x[0] == -128 {
+                sums[0][0] += 1;
+            }
+        });
+        sabotage!(gemv_w4a16(sums: Sums<'_, i32>, _w: &[u8], x: &[i16], _p: Panels) {
+            // A column too few.
+            if x.len() == 17 * 8 {
+                sums[0][3] -= x[135] as i32 | 1;
             }
         });
         sabotage!(gemv_f32(sums: Sums<'_, f32>, w: &[f32], x: &[f32], _p: Panels) {

@@ -12,7 +12,7 @@ static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
 static MIXED: &[u8] = include_model!("models/mixed_f32.kgl");
 static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
-static MODELS: [&[u8]; 11] = [
+static MODELS: [&[u8]; 14] = [
     LSTM,
     MIXED,
     TOKENS,
@@ -22,6 +22,9 @@ static MODELS: [&[u8]; 11] = [
     include_model!("models/gru_w8a8.kgl"),
     include_model!("models/gru_before_w8a8.kgl"),
     include_model!("models/rnn_relu_w8a8.kgl"),
+    include_model!("models/lstm_w4a8.kgl"),
+    include_model!("models/gru_w4a8.kgl"),
+    include_model!("models/gru_before_w4a8.kgl"),
     include_model!("models/encoder_w8a16.kgl"),
     include_model!("models/decoder_w8a16.kgl"),
 ];

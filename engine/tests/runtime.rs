@@ -13,7 +13,7 @@ static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static ENCODER: &[u8] = include_model!("models/encoder_w8a16.kgl");
 static DECODER: &[u8] = include_model!("models/decoder_w8a16.kgl");
 
-static ALL: [&[u8]; 11] = [
+static ALL: [&[u8]; 15] = [
     LSTM,
     WINDOW,
     TOKENS,
@@ -23,6 +23,10 @@ static ALL: [&[u8]; 11] = [
     include_model!("models/gru_w8a8.kgl"),
     include_model!("models/gru_before_w8a8.kgl"),
     include_model!("models/rnn_relu_w8a8.kgl"),
+    include_model!("models/lstm_w4a8.kgl"),
+    include_model!("models/gru_w4a8.kgl"),
+    include_model!("models/gru_before_w4a8.kgl"),
+    include_model!("models/tokens_w4a8.kgl"),
     include_model!("models/mixed_f32.kgl"),
     include_model!("models/mixed_f16.kgl"),
 ];

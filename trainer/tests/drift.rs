@@ -86,7 +86,11 @@ fn integer_models_do_not_drift_from_f32() {
             let mean = float.iter().sum::<f32>() / float.len() as f32;
             rms(&float, &vec![mean; float.len()])
         };
-        for (format, bound) in [(Format::W8A16, 0.02), (Format::W8A8, 0.08)] {
+        for (format, bound) in [
+            (Format::W8A16, 0.02),
+            (Format::W8A8, 0.08),
+            (Format::W4A8, 0.25),
+        ] {
             let integer = run(&file(format), &samples);
             let ends = ENDS * package.net.output_width();
             let tail = float.len() - ends;

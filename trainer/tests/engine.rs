@@ -15,6 +15,14 @@ use shown::options;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const FORMATS: [Format; 5] = [
+    Format::F32,
+    Format::F16,
+    Format::W8A16,
+    Format::W8A8,
+    Format::W4A8,
+];
+
 struct Golden {
     name: String,
     package: Package,
@@ -179,6 +187,7 @@ fn every_format_stays_near_pytorch() {
         (Format::F16, 0.01),
         (Format::W8A16, 0.06),
         (Format::W8A8, 0.15),
+        (Format::W4A8, 0.6),
     ] {
         let mut worst = (0f32, String::new());
         for golden in Golden::all() {
@@ -221,7 +230,7 @@ fn a_float_file_gives_its_package_back() {
 #[test]
 fn packed_layers_compute_the_same_bytes() {
     for golden in Golden::all() {
-        for format in [Format::W8A8, Format::W8A16] {
+        for format in [Format::W8A8, Format::W8A16, Format::W4A8] {
             let portable = golden.export(format);
             let packed = golden.export_for(Layout::CortexM4, format);
             let [portable, packed] = [&portable, &packed].map(|bytes| {
@@ -263,7 +272,7 @@ fn packed_layers_compute_the_same_bytes() {
 #[test]
 fn every_byte_of_a_file_has_a_purpose() {
     for golden in Golden::all() {
-        for format in [Format::F32, Format::F16, Format::W8A16, Format::W8A8] {
+        for format in FORMATS {
             for layout in [Layout::Portable, Layout::CortexM4] {
                 let bytes = golden.export_for(layout, format);
                 let parts = file::parts(&bytes).unwrap();
@@ -292,7 +301,7 @@ fn tokens_without_an_embedding_are_one_hot() {
     let mut tokens = golden.package.clone();
     tokens.input = Input::Tokens(["a", "b", "c", "d", "e"].map(String::from).to_vec());
     let ranges = Ranges::measure(&golden.package.net, [&golden.stream()]);
-    for format in [Format::F32, Format::F16, Format::W8A16, Format::W8A8] {
+    for format in FORMATS {
         let file = |package| {
             let tests = TestInputs::synthetic(package);
             export(package, format, Some(&ranges), &tests)
@@ -361,6 +370,7 @@ fn eight_layers_of_any_mix_run() {
         (Format::F32, 1e-5),
         (Format::W8A16, 0.02),
         (Format::W8A8, 0.03),
+        (Format::W4A8, 0.3),
     ] {
         for layout in [Layout::Portable, Layout::CortexM4] {
             let bytes = export_for(layout, &package, format, Some(&ranges), &tests)

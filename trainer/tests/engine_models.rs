@@ -69,6 +69,20 @@ fn engine_test_models_are_current() {
     let as_it_is = |_: &mut Package| {};
     check("lstm_w8a8", "lstm_1_5x17", Format::W8A8, as_it_is);
     check("lstm_w8a16", "lstm_2_7x13", Format::W8A16, as_it_is);
+    check("lstm_w4a8", "lstm_2_7x13", Format::W4A8, as_it_is);
+    check("gru_w4a8", "gru_2_7x13", Format::W4A8, as_it_is);
+    check(
+        "gru_before_w4a8",
+        "gru_before_1_5x17",
+        Format::W4A8,
+        as_it_is,
+    );
+    check(
+        "tokens_w4a8",
+        "embedding_lstm_softmax",
+        Format::W4A8,
+        as_it_is,
+    );
     check("gru_w8a8", "gru_2_7x13", Format::W8A8, as_it_is);
     check(
         "gru_before_w8a8",

@@ -1,12 +1,12 @@
 //! Dense layer: `y = f(W x + b)`.
 //!
-//! In integers its inputs are always `i16` (2^-12), also in `W8A8` models: the layer is small, and a
+//! In integers its inputs are always `i16` (2^-12), also in `W8A8` and `W4A8` models: the layer is small, and a
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, TILE, panels, tiles, weights};
-use crate::format::{Activation, Format, LoadError, Tensors, pad};
-use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{FloatMatrix, TILE, panels, take_int, tiles, weights};
+use crate::format::{Activation, Format, LoadError, Tensors};
+use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
 
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ enum Weights<'a> {
         bias: &'a [Panel<f32>],
     },
     Integer {
-        w: &'a [i8],
+        w: IntMatrix<'a>,
         bias: &'a [Panel<i32>],
         m: &'a [Panel<i32>],
     },
@@ -26,6 +26,8 @@ enum Weights<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dense<'a> {
     inputs: usize,
+    /// Columns that the inputs take in the matrix.
+    columns: usize,
     outputs: usize,
     activation: Activation,
     requant_shift: u8,
@@ -75,7 +77,7 @@ impl<'a> Dense<'a> {
         let rows = panels(outputs);
         let weights = if format.is_integer() {
             Weights::Integer {
-                w: t.take(rows * LANES * pad(inputs, BLOCK))?,
+                w: take_int(t, format, rows * LANES * format.columns(inputs))?,
                 bias: t.take(rows)?,
                 m: t.take(rows)?,
             }
@@ -88,6 +90,7 @@ impl<'a> Dense<'a> {
         };
         Ok(Dense {
             inputs,
+            columns: format.columns(inputs),
             outputs,
             activation,
             requant_shift,
@@ -136,17 +139,13 @@ impl<'a> Dense<'a> {
         let Weights::Integer { w, bias, m } = &self.weights else {
             return;
         };
-        let x = &x[..pad(self.inputs, BLOCK)];
+        let x = &x[..self.columns];
         let mut sums = [[0; LANES]; TILE];
         for tile in tiles(y.len()) {
             let sums = &mut sums[..tile.len()];
             sums.copy_from_slice(&bias[tile.clone()]);
-            k.gemv_a16(
-                sums,
-                &w[weights(&tile, Panels::DENSE, x.len())],
-                x,
-                Panels::DENSE,
-            );
+            let w = w.part(weights(&tile, Panels::DENSE, x.len()));
+            k.product_q(sums, w, Inputs::I16(x), Panels::DENSE);
             let y = &mut y[tile.clone()];
             k.requant(y, sums, &m[tile], self.requant_shift);
             match self.activation {

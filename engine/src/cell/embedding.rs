@@ -1,7 +1,7 @@
 //! Embedding: a token's row of a table. Integer rows are matrix inputs as they lie in the file, so a
 //! look-up copies nothing.
 
-use super::{FloatMatrix, columns, f16s};
+use super::{FloatMatrix, f16s};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::Inputs;
 use core::ops::Range;
@@ -30,12 +30,12 @@ impl<'a> Embedding<'a> {
         vocab: usize,
         dim: usize,
     ) -> Result<Self, LoadError> {
-        let row = columns(format, dim);
+        let row = format.columns(dim);
         let len = (vocab + 1) * row;
         let table = match format {
             Format::F32 => Table::Float(FloatMatrix::F32(t.take(len)?)),
             Format::F16 => Table::Float(FloatMatrix::F16(f16s(t.take(len)?))),
-            Format::W8A8 => Table::I8(t.take(len)?),
+            Format::W8A8 | Format::W4A8 => Table::I8(t.take(len)?),
             Format::W8A16 => Table::I16(t.take(len)?),
         };
         Ok(Embedding {

@@ -13,7 +13,7 @@
 //! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master};
 use crate::num::{mulhi_round, narrow, shift_round};
@@ -61,7 +61,7 @@ pub(crate) struct Gru<'a> {
 /// an output and as a matrix input.
 pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
     match format {
-        Format::W8A8 => padded_hidden * 5 / 4,
+        Format::W8A8 | Format::W4A8 => padded_hidden * 5 / 4,
         Format::W8A16 => padded_hidden,
         Format::F32 | Format::F16 => padded_hidden * 2,
     }
@@ -77,7 +77,6 @@ impl<'a> Gru<'a> {
             format,
             inputs,
             hidden,
-            requant_shift,
             ..
         } = spec;
         let mut float = |order| Gates::take(t, format, order, inputs, hidden);
@@ -91,7 +90,7 @@ impl<'a> Gru<'a> {
                 Weights::AfterPacked(Packed::take(t, spec, Record::Gru)?)
             }
             (true, after) => {
-                let mut integer = |order| GatesQ::take(t, order, inputs, hidden, requant_shift);
+                let mut integer = |order| GatesQ::take(t, order, spec);
                 if after {
                     Weights::AfterQ(integer(AFTER)?)
                 } else {
@@ -172,7 +171,7 @@ impl<'a> Gru<'a> {
             return rows.step(k, Record::Gru, x, state, (work, 0));
         }
         let tables = tables(self.format);
-        let columns = columns(self.format, self.hidden);
+        let columns = self.format.columns(self.hidden);
         state.columns = columns;
         match &self.weights {
             Weights::AfterQ(gates) => {
@@ -210,16 +209,14 @@ impl<'a> Gru<'a> {
                         });
                     }
                 }
-                let reset = match self.format {
-                    Format::W8A8 => {
-                        let narrowed: &mut [i8] =
-                            bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
-                        for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
-                            *narrowed = narrow(y);
-                        }
-                        Inputs::I8(&narrowed[..columns])
+                let reset = if self.format.is_a8() {
+                    let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
+                    for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
+                        *narrowed = narrow(y);
                     }
-                    _ => Inputs::I16(&reset.as_flattened()[..columns]),
+                    Inputs::I8(&narrowed[..columns])
+                } else {
+                    Inputs::I16(&reset.as_flattened()[..columns])
                 };
                 for tile in tiles(master.len()) {
                     let n = candidate.preactivations(k, &tile, x, reset, &mut space);

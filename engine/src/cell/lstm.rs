@@ -10,7 +10,7 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
@@ -50,13 +50,12 @@ impl<'a> Lstm<'a> {
             format,
             inputs,
             hidden,
-            requant_shift: shift,
             ..
         } = spec;
         let weights = if spec.is_packed() {
             Weights::Packed(Packed::take(t, spec, Record::Lstm)?)
         } else if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, shift)?)
+            Weights::Integer(GatesQ::take(t, ORDER, spec)?)
         } else {
             Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
         };
@@ -104,7 +103,7 @@ impl<'a> Lstm<'a> {
             }
             Weights::Float(_) => return,
         };
-        state.columns = columns(self.format, self.hidden);
+        state.columns = self.format.columns(self.hidden);
         let gates = &gates.rows(state.master.len());
         k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
     }

@@ -20,8 +20,10 @@ pub use packed::packed_rows;
 pub(crate) use packed::work as packed_work;
 pub(crate) use rnn::Rnn;
 
-use crate::format::{Format, Layout, LoadError, Tensors, pad};
-use crate::kernel::{BLOCK, GATES, GateRows, Kernels, LANES, Panel, Panels, TILE, tiles, weights};
+use crate::format::{Format, Layout, LoadError, Tensors};
+use crate::kernel::{
+    GATES, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles, weights,
+};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::ops::Range;
 use half::f16;
@@ -29,15 +31,6 @@ use half::f16;
 /// Panels that hold `n` rows.
 pub(crate) const fn panels(n: usize) -> usize {
     n.div_ceil(LANES)
-}
-
-/// Columns that `n` inputs take in a matrix of this format.
-pub(crate) const fn columns(format: Format, n: usize) -> usize {
-    if format.is_integer() {
-        pad(n, BLOCK)
-    } else {
-        n
-    }
 }
 
 /// Sizes of a recurrent layer, as the header has them, and how its rows lie.
@@ -53,13 +46,13 @@ pub(crate) struct Spec {
 impl Spec {
     /// Integer rows of a layer that has a packed form in this layout.
     pub(crate) fn is_packed(&self) -> bool {
-        self.layout == Layout::CortexM4 && self.format.is_integer()
+        self.layout == Layout::CortexM4 && matches!(self.format, Format::W8A8 | Format::W8A16)
     }
 }
 
 /// Activation tables of a format.
 fn tables(format: Format) -> &'static Tables {
-    if matches!(format, Format::W8A8) {
+    if format.is_a8() {
         &SEGMENTS_256
     } else {
         &SEGMENTS_512
@@ -96,6 +89,18 @@ impl<'a> FloatMatrix<'a> {
             FloatMatrix::F16(w) => k.gemv_f16(sums, &w[rows], x, panels),
         }
     }
+}
+
+/// Weights of an integer matrix.
+fn take_int<'a>(
+    t: &mut Tensors<'a>,
+    format: Format,
+    weights: usize,
+) -> Result<IntMatrix<'a>, LoadError> {
+    Ok(match format {
+        Format::W4A8 => IntMatrix::I4(t.take(weights / 2)?),
+        _ => IntMatrix::I8(t.take(weights)?),
+    })
 }
 
 /// f16 tensors are taken as their bits.
@@ -176,8 +181,8 @@ impl<'a> Gates<'a> {
 #[derive(Debug, Clone, Copy)]
 struct GatesQ<'a> {
     order: GateOrder,
-    w_ih: &'a [i8],
-    w_hh: &'a [i8],
+    w_ih: IntMatrix<'a>,
+    w_hh: IntMatrix<'a>,
     bias: &'a [Panel<i32>],
     m: &'a [Panel<i32>],
     shift: u8,
@@ -185,13 +190,14 @@ struct GatesQ<'a> {
 
 impl<'a> GatesQ<'a> {
     /// Tensors: `w_ih`, `w_hh`, bias, row multipliers.
-    fn take(
-        t: &mut Tensors<'a>,
-        order: GateOrder,
-        inputs: usize,
-        hidden: usize,
-        shift: u8,
-    ) -> Result<Self, LoadError> {
+    fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            requant_shift: shift,
+            ..
+        } = spec;
         let units = panels(hidden);
         let [ih, hh, stride] = order.panels();
         if shift > 31 {
@@ -203,8 +209,8 @@ impl<'a> GatesQ<'a> {
         }
         Ok(GatesQ {
             order,
-            w_ih: t.take(units * ih * LANES * pad(inputs, BLOCK))?,
-            w_hh: t.take(units * hh * LANES * pad(hidden, BLOCK))?,
+            w_ih: take_int(t, format, units * ih * LANES * format.columns(inputs))?,
+            w_hh: take_int(t, format, units * hh * LANES * format.columns(hidden))?,
             bias: t.take(units * stride)?,
             m: t.take(units * stride)?,
             shift,

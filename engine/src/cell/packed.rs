@@ -31,14 +31,17 @@ impl Record {
     }
 }
 
-/// Words (`i32`) of the one tensor that an integer layer of [`Layout::CortexM4`](crate::format::Layout) has; none for
-/// cells that keep the tensors of the portable layout.
+/// Words (`i32`) of the one tensor that a layer of [`Layout::CortexM4`](crate::format::Layout) has; none for
+/// cells and formats that keep the tensors of the portable layout.
 pub const fn packed_rows(
     cell: Cell,
     format: Format,
     inputs: usize,
     hidden: usize,
 ) -> Option<usize> {
+    if !matches!(format, Format::W8A8 | Format::W8A16) {
+        return None;
+    }
     let record = match cell {
         Cell::Lstm => Record::Lstm,
         Cell::RnnTanh => Record::Rnn,

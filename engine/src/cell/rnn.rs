@@ -4,7 +4,7 @@
 //! met in calibration stay below 1.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, columns, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
 use crate::num::saturate;
@@ -37,13 +37,12 @@ impl<'a> Rnn<'a> {
             format,
             inputs,
             hidden,
-            requant_shift: shift,
             ..
         } = spec;
         let weights = if spec.is_packed() && !relu {
             Weights::Packed(Packed::take(t, spec, Record::Rnn)?)
         } else if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, inputs, hidden, shift)?)
+            Weights::Integer(GatesQ::take(t, ORDER, spec)?)
         } else {
             Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
         };
@@ -90,7 +89,7 @@ impl<'a> Rnn<'a> {
             }
             Weights::Float(_) => return,
         };
-        state.columns = columns(self.format, self.hidden);
+        state.columns = self.format.columns(self.hidden);
         let gates = &gates.rows(state.master.len());
         if !self.relu {
             return k.rnn_step_q(&mut state, gates, x, tables(self.format));

@@ -1,3 +1,5 @@
+use super::pad;
+use crate::kernel::BLOCK;
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -118,12 +120,29 @@ pub enum Format {
     W8A8,
     /// Weights i8, matrix inputs i16 (2^-12).
     W8A16,
+    /// As `W8A8` with weights of four bits, −7 to 7, two in a byte. An embedding's vectors are activations: they
+    /// stay i8.
+    W4A8,
 }
 
 impl Format {
     /// No float instruction inside a step.
     pub const fn is_integer(self) -> bool {
-        matches!(self, Format::W8A8 | Format::W8A16)
+        matches!(self, Format::W8A8 | Format::W8A16 | Format::W4A8)
+    }
+
+    /// Recurrent inputs and states as matrix inputs are i8 (2^-7).
+    pub const fn is_a8(self) -> bool {
+        matches!(self, Format::W8A8 | Format::W4A8)
+    }
+
+    /// Columns that `inputs` inputs take in a matrix.
+    pub const fn columns(self, inputs: usize) -> usize {
+        match self {
+            Format::F32 | Format::F16 => inputs,
+            Format::W8A8 | Format::W8A16 => pad(inputs, BLOCK),
+            Format::W4A8 => pad(inputs, 2 * BLOCK),
+        }
     }
 
     /// As the command line writes it.
@@ -133,6 +152,7 @@ impl Format {
             Format::F16 => "f16",
             Format::W8A8 => "w8a8",
             Format::W8A16 => "w8a16",
+            Format::W4A8 => "w4a8",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The definition is the composition of the primitives. A table may compute the same in one go, so that sums stay
 //! in registers.
 
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, Kernels, LANES, MAX_W4_COLUMNS, Panel, Panels};
 use core::ops::Range;
 
 /// Sum panels that a step computes together at the most.
@@ -31,7 +31,52 @@ pub(crate) fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Ra
     tile.start * per_panel..tile.end * per_panel
 }
 
-/// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` model
+/// Weights of an integer layer, panel by panel.
+#[derive(Debug, Clone, Copy)]
+pub enum IntMatrix<'a> {
+    /// A byte each.
+    I8(&'a [i8]),
+    /// Half a byte each, as [`Kernels::gemv_w4a8`] takes them.
+    I4(&'a [u8]),
+}
+
+impl<'a> IntMatrix<'a> {
+    /// Number of weights.
+    pub fn weights(self) -> usize {
+        match self {
+            IntMatrix::I8(w) => w.len(),
+            IntMatrix::I4(w) => 2 * w.len(),
+        }
+    }
+
+    /// Some of the weights; `range` has whole panels.
+    #[inline(always)]
+    pub(crate) fn part(self, range: Range<usize>) -> IntMatrix<'a> {
+        match self {
+            IntMatrix::I8(w) => IntMatrix::I8(&w[range]),
+            IntMatrix::I4(w) => IntMatrix::I4(&w[range.start / 2..range.end / 2]),
+        }
+    }
+
+    /// Panics unless columns are whole blocks.
+    #[inline(always)]
+    pub(super) fn check_columns(self, columns: usize) {
+        let block = match self {
+            IntMatrix::I8(_) => BLOCK,
+            IntMatrix::I4(_) => 2 * BLOCK,
+        };
+        assert!(
+            columns >= 1 && columns.is_multiple_of(block),
+            "columns are not whole blocks"
+        );
+        assert!(
+            columns <= MAX_W4_COLUMNS || block == BLOCK,
+            "too many columns"
+        );
+    }
+}
+
+/// What an integer layer multiplies its matrix with: the sample of the first layer of a `W8A8` or `W4A8` model
 /// and everything in `W8A16` is `i16`, the rest `i8`.
 #[derive(Debug, Clone, Copy)]
 pub enum Inputs<'a> {
@@ -64,9 +109,9 @@ pub struct GateRows<'a> {
     /// Sum panels of a panel of units.
     pub stride: usize,
     /// Weights for the input.
-    pub w_ih: &'a [i8],
+    pub w_ih: IntMatrix<'a>,
     /// Weights for the state.
-    pub w_hh: &'a [i8],
+    pub w_hh: IntMatrix<'a>,
     /// What sums start at.
     pub bias: &'a [Panel<i32>],
     /// Row multipliers of the requantization.
@@ -95,11 +140,12 @@ impl GateRows<'_> {
             "gate rows"
         );
         assert!(
-            self.w_ih.len() == units * ih * LANES * x && self.w_hh.len() == units * hh * LANES * h,
+            self.w_ih.weights() == units * ih * LANES * x
+                && self.w_hh.weights() == units * hh * LANES * h,
             "gate weights"
         );
-        let whole = |columns: usize| columns >= 1 && columns.is_multiple_of(BLOCK);
-        assert!(whole(x) && whole(h), "columns are not whole blocks");
+        self.w_ih.check_columns(x);
+        self.w_hh.check_columns(h);
     }
 
     /// Pre-activations (2^-12) of a tile.
@@ -114,10 +160,12 @@ impl GateRows<'_> {
         let GateRows { ih, hh, stride, .. } = *self;
         let rows = stride * tile.start..stride * tile.end;
         let z = &mut z[..rows.len()];
+        let from_x = weights(tile, Panels { group: ih, stride }, x.columns());
+        let from_h = weights(tile, Panels { group: hh, stride }, h.columns());
         let gates = GateRows {
             units: tile.len(),
-            w_ih: &self.w_ih[weights(tile, Panels { group: ih, stride }, x.columns())],
-            w_hh: &self.w_hh[weights(tile, Panels { group: hh, stride }, h.columns())],
+            w_ih: self.w_ih.part(from_x),
+            w_hh: self.w_hh.part(from_h),
             bias: &self.bias[rows.clone()],
             m: &self.m[rows],
             ..*self

@@ -4,7 +4,9 @@
 //! whatever the width of the registers, and padding happens in the exporter, never here. A matrix
 //! is stored panel by panel. Inside a panel floats are column-major (`[column][8 rows]`), and int8
 //! weights go in blocks of [`BLOCK`] columns (`[block][8 rows][4 columns]`), which is what a
-//! dot-product instruction consumes.
+//! dot-product instruction consumes. Weights of four bits are stored as `w + 8`, two blocks together: the lower halves
+//! of 32 bytes are a block, their upper halves the next. The offset spares kernels the sign: as
+//! `Σ w x = Σ (w + 8) x − 8 Σ x`, they multiply what is in the byte and take off a number that all rows share.
 //!
 //! The scalar table is the definition. The module `check` (feature `check`) compares every other table
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
@@ -31,7 +33,7 @@ mod step;
 mod wide;
 
 pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles, weights};
-pub use gates::{GateRows, Inputs};
+pub use gates::{GateRows, Inputs, IntMatrix};
 pub(crate) use packed::FOUR;
 pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
@@ -90,6 +92,8 @@ pub struct Kernels {
     pub(crate) gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
     pub(crate) gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
     pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    pub(crate) gemv_w4a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
+    pub(crate) gemv_w4a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
     pub(crate) gates_q:
         unsafe fn(&Kernels, &mut [Panel<i16>], GateRows<'_>, Inputs<'_>, Inputs<'_>),
     pub(crate) requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
@@ -283,14 +287,44 @@ impl Kernels {
         unsafe { (self.gemv_a16)(sums, w, x, panels) }
     }
 
-    /// [`Self::gemv_a8`] or [`Self::gemv_a16`], by the inputs.
+    /// `sums += W x`, weights of four bits (`w + 8`, two in a byte) by i8 into wrapping i32.
     ///
     /// # Panics
-    /// As these.
-    pub fn product_q(&self, sums: &mut [Panel<i32>], w: &[i8], x: Inputs<'_>, panels: Panels) {
-        match x {
-            Inputs::I8(x) => self.gemv_a8(sums, w, x, panels),
-            Inputs::I16(x) => self.gemv_a16(sums, w, x, panels),
+    /// As [`Self::gemv_f32`], and if `x.len()` is no multiple of two blocks, or exceeds [`MAX_W4_COLUMNS`].
+    pub fn gemv_w4a8(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+        check_gemv(sums.len(), 2 * w.len(), x.len(), panels);
+        IntMatrix::I4(w).check_columns(x.len());
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_w4a8)(sums, w, x, panels) }
+    }
+
+    /// `sums += W x`, weights of four bits by i16 into wrapping i32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_w4a8`].
+    pub fn gemv_w4a16(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+        check_gemv(sums.len(), 2 * w.len(), x.len(), panels);
+        IntMatrix::I4(w).check_columns(x.len());
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_w4a16)(sums, w, x, panels) }
+    }
+
+    /// The integer product of these weights and inputs.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_a8`] or [`Self::gemv_w4a8`].
+    pub fn product_q(
+        &self,
+        sums: &mut [Panel<i32>],
+        w: IntMatrix<'_>,
+        x: Inputs<'_>,
+        panels: Panels,
+    ) {
+        match (w, x) {
+            (IntMatrix::I8(w), Inputs::I8(x)) => self.gemv_a8(sums, w, x, panels),
+            (IntMatrix::I8(w), Inputs::I16(x)) => self.gemv_a16(sums, w, x, panels),
+            (IntMatrix::I4(w), Inputs::I8(x)) => self.gemv_w4a8(sums, w, x, panels),
+            (IntMatrix::I4(w), Inputs::I16(x)) => self.gemv_w4a16(sums, w, x, panels),
         }
     }
 
@@ -552,5 +586,7 @@ impl Kernels {
     }
 }
 
+/// Columns of a matrix of four-bit weights at the most: 16 times such a sum still fits in 32 bits.
+pub const MAX_W4_COLUMNS: usize = 1 << 16;
 /// Largest range of an LSTM cell: ±8 · 2^4.
 pub const MAX_CELL_SHIFT: u8 = 4;

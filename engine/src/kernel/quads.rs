@@ -3,11 +3,22 @@
 //! A backend writes its product for `N` panels, `fn(&mut [Panel<S>; N], Weights<'_, W, N>, &[X])`, and
 //! `by_four!` runs it over all panels of a matrix, wherever they add into the sums.
 
-/// Runs a kernel for `N` panels at a time over all panels: four while there are four, then what is left.
+/// Runs a kernel for `N` panels at a time over all panels: four while there are four, then what is left. A panel has
+/// eight numbers per input, or as many as are given.
 macro_rules! by_four {
-    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {{
+    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {
+        by_four!(
+            $kernel,
+            $sums,
+            $w,
+            $x,
+            $panels,
+            $crate::kernel::LANES * $x.len()
+        )
+    };
+    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident, $panel:expr) => {{
         use $crate::kernel::quads::Weights;
-        let panel = $crate::kernel::LANES * $x.len();
+        let panel = $panel;
         // Without gaps between the groups all panels are one.
         let (group, stride) = if $panels.group == $panels.stride {
             let all = ($w.len() / panel).max(1);
@@ -33,6 +44,24 @@ macro_rules! by_four {
 }
 
 pub(super) use by_four;
+
+/// Runs a kernel for four-bit weights, which also takes what their offset adds to each row.
+macro_rules! by_four_w4 {
+    ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {{
+        let panel = $crate::kernel::LANES * $x.len() / 2;
+        let x = ($x, $crate::kernel::quads::offset($x));
+        $crate::kernel::quads::by_four!($kernel, $sums, $w, x, $panels, panel)
+    }};
+}
+
+pub(super) use by_four_w4;
+
+/// `8 Σ x`: what the offset of four-bit weights adds to the sum of a row.
+#[inline(always)]
+pub(super) fn offset<X: Copy + Into<i32>>(x: &[X]) -> i32 {
+    let sum = x.iter().fold(0i32, |sum, &x| sum.wrapping_add(x.into()));
+    sum.wrapping_mul(8)
+}
 
 /// The weights of `N` panels of the same size, read `B` numbers at a time.
 #[derive(Clone, Copy)]

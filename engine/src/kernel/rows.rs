@@ -7,7 +7,8 @@
 //!
 //! Look-ups know their table, which makes its address and the shifts constants and its bounds check go away.
 
-use super::{GateRows, Inputs, Kernels, Panel, Panels, scalar};
+use super::gates::compose;
+use super::{GateRows, Inputs, IntMatrix, Kernels, Panel, Panels, scalar};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, saturate16};
 
 #[cfg_attr(target_arch = "riscv32", path = "rows/riscv.rs")]
@@ -67,14 +68,17 @@ unsafe fn gemv(sums: &mut [Panel<i32>], w: &[i8], x: Inputs<'_>, panels: Panels)
 }
 
 unsafe fn gates_q(
-    _: &Kernels,
+    k: &Kernels,
     z: &mut [Panel<i16>],
     gates: GateRows<'_>,
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
     let GateRows { ih, hh, stride, .. } = gates;
-    let (mut w_ih, mut w_hh) = (gates.w_ih.as_ptr(), gates.w_hh.as_ptr());
+    let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+        return compose(k, z, gates, x, h);
+    };
+    let (mut w_ih, mut w_hh) = (w_ih.as_ptr(), w_hh.as_ptr());
     let mut gate = 0;
     for ((z, bias), m) in z.iter_mut().zip(gates.bias).zip(gates.m) {
         let mut sums = *bias;

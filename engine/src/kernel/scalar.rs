@@ -13,6 +13,8 @@ pub(super) const SCALAR: Kernels = Kernels {
     gemv_f16,
     gemv_a8,
     gemv_a16,
+    gemv_w4a8,
+    gemv_w4a16,
     gates_q: super::gates::compose,
     requant,
     tanh_q,
@@ -74,6 +76,29 @@ fn gemv_int<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], pan
             for (sum, row) in sum.iter_mut().zip(block.chunks_exact(BLOCK)) {
                 for (&w, &x) in row.iter().zip(x) {
                     *sum = sum.wrapping_add(w as i32 * x.into());
+                }
+            }
+        }
+    }
+}
+
+fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    gemv_w4(sums, w, x, panels);
+}
+
+fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    gemv_w4(sums, w, x, panels);
+}
+
+fn gemv_w4<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len() / 2).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        let blocks = x.chunks_exact(2 * BLOCK).map(|x| x.split_at(BLOCK));
+        for (bytes, (even, odd)) in w.chunks_exact(LANES * BLOCK).zip(blocks) {
+            for (sum, row) in sum.iter_mut().zip(bytes.chunks_exact(BLOCK)) {
+                for (&w, (&even, &odd)) in row.iter().zip(even.iter().zip(odd)) {
+                    let (low, high) = ((w & 15) as i32 - 8, (w >> 4) as i32 - 8);
+                    *sum = sum.wrapping_add(low * even.into() + high * odd.into());
                 }
             }
         }

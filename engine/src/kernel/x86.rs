@@ -1,13 +1,14 @@
 //! AVX2 and AVX-512 tables for x86-64, detected at run time under feature `std`.
 //!
-//! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate.
+//! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate. Weights
+//! of four bits are the exception: with them it cannot.
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
 mod step512;
 mod vnni;
 
-use super::quads::{Weights, by_four};
+use super::quads::{Weights, by_four, by_four_w4};
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
@@ -19,6 +20,8 @@ pub(super) const AVX2: Kernels = Kernels {
     gemv_f16,
     gemv_a8: gemv_a8_avx2,
     gemv_a16: gemv_a16_avx2,
+    gemv_w4a8: gemv_w4a8_avx2,
+    gemv_w4a16: gemv_w4a16_avx2,
     gates_q: super::gates::compose,
     requant,
     tanh_q,
@@ -36,6 +39,8 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     name: "avx512vnni",
     gemv_a8: gemv_a8_vnni,
     gemv_a16: gemv_a16_vnni,
+    gemv_w4a8: gemv_w4a8_vnni,
+    gemv_w4a16: gemv_w4a16_vnni,
     requant: avx512::requant,
     tanh_q: avx512::tanh_q,
     sigmoid_q: avx512::sigmoid_q,
@@ -167,12 +172,87 @@ fn pairs_avx2<const N: usize>(
             lower[n] = _mm256_add_epi32(lower[n], second);
         }
     }
+    add_pairs(sums, upper, lower);
+}
+
+/// Adds the two halves of each row's sum: neighbours, rows 0 to 3 in `upper` and 4 to 7 in `lower`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_pairs<const N: usize>(sums: &mut [Panel<i32>; N], upper: [__m256i; N], lower: [__m256i; N]) {
     for n in 0..N {
-        // Adds neighbours; rows come out as 0 1 4 5 2 3 6 7.
+        // Rows come out as 0 1 4 5 2 3 6 7.
         let rows = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(upper[n], lower[n]));
         let sum = &mut sums[n];
         *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), rows));
     }
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_w4a8_avx2(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    by_four_w4!(panels_w4a8_avx2, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn panels_w4a8_avx2<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i8], i32),
+) {
+    let mask = _mm256_set1_epi8(0x0f);
+    let mut total = [_mm256_set1_epi32(offset.wrapping_neg()); N];
+    for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+        let [even, odd]: [i32; 2] = bytemuck::cast(x);
+        let (even, odd) = (_mm256_set1_epi32(even), _mm256_set1_epi32(odd));
+        for (n, total) in total.iter_mut().enumerate() {
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let w: __m256i = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), mask);
+            // Four products of at most 15 · 128: far from the ends of i16.
+            let pairs = _mm256_add_epi16(
+                _mm256_maddubs_epi16(_mm256_and_si256(w, mask), even),
+                _mm256_maddubs_epi16(high, odd),
+            );
+            let rows = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+            *total = _mm256_add_epi32(*total, rows);
+        }
+    }
+    for (sum, total) in sums.iter_mut().zip(total) {
+        *sum = bytemuck::cast(_mm256_add_epi32(bytemuck::cast(*sum), total));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_w4a16_avx2(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    by_four_w4!(panels_w4a16_avx2, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn panels_w4a16_avx2<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i16], i32),
+) {
+    let mask = _mm256_set1_epi16(0x0f);
+    // Lanes as in `pairs_avx2`; the offset is in one half of each row's sum.
+    let start = _mm256_set1_epi64x(offset.wrapping_neg() as u32 as i64);
+    let (mut upper, mut lower) = ([start; N], [start; N]);
+    for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+        let [even, odd]: [i64; 2] = bytemuck::cast(x);
+        let (even, odd) = (_mm256_set1_epi64x(even), _mm256_set1_epi64x(odd));
+        for n in 0..N {
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let halves: [__m128i; 2] = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+            for (w, total) in halves.into_iter().zip([&mut upper[n], &mut lower[n]]) {
+                let w = _mm256_cvtepu8_epi16(w);
+                let low = _mm256_madd_epi16(_mm256_and_si256(w, mask), even);
+                let high = _mm256_madd_epi16(_mm256_srli_epi16::<4>(w), odd);
+                *total = _mm256_add_epi32(*total, _mm256_add_epi32(low, high));
+            }
+        }
+    }
+    add_pairs(sums, upper, lower);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -195,6 +275,28 @@ fn gemv_a16_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i16]) {
     vnni::add(sums, vnni::add_neighbours(vnni::dot_a16::<N, 0>(w, x)));
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn gemv_w4a8_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    by_four!(panels_w4a8_vnni, sums, w, x, panels, LANES * x.len() / 2);
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn panels_w4a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i8]) {
+    vnni::add(sums, vnni::add_halves(vnni::dot_w4a8::<N, 0>(w, x)));
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn gemv_w4a16_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    by_four!(panels_w4a16_vnni, sums, w, x, panels, LANES * x.len() / 2);
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn panels_w4a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i16]) {
+    vnni::add(sums, vnni::add_neighbours(vnni::dot_w4a16::<N, 0>(w, x)));
 }
 
 /// [`num::mulhi_round`] in every lane.

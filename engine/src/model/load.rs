@@ -4,8 +4,8 @@
 use super::{Model, Place, Plan, Stage, Tests};
 use crate::cell::{self, Dense, DenseSpec, Embedding, Gru, Lstm, Rnn, Spec, panels};
 use crate::format::{
-    Activation, Cell, Feature, FeatureTransform, Format, Header, Input, Layer, LoadError,
-    MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
+    Activation, Cell, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
+    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
 };
 use crate::kernel::LANES;
 use heapless::Vec;
@@ -234,9 +234,9 @@ impl<'a> Loader<'a> {
                     }
                     width = hidden;
                     let t = &mut self.tensors;
-                    let columns = cell::columns(format, inputs);
+                    let columns = format.columns(inputs);
                     let first = layer == 0 || (layer == 1 && embeds);
-                    let narrow = format == Format::W8A8 && !first;
+                    let narrow = format.is_a8() && !first;
                     let place = Place {
                         at: self.plan.persistent,
                         units: panels(hidden),

@@ -71,7 +71,7 @@ impl Place {
         match self.format {
             Format::F32 | Format::F16 => self.units * LANES,
             Format::W8A16 => self.units * LANES / 2,
-            Format::W8A8 => self.units * LANES / 4,
+            Format::W8A8 | Format::W4A8 => self.units * LANES / 4,
         }
     }
 }
@@ -247,10 +247,7 @@ impl<'a> Model<'a> {
     /// Fraction bits of the sample in [`Runner::step_q`]: the integer `q` stands for `q · 2^-frac`.
     pub fn input_frac(&self) -> i8 {
         match self.header.layers.first() {
-            Some(Layer::Recurrent {
-                format: Format::W8A8,
-                ..
-            }) => 7,
+            Some(Layer::Recurrent { format, .. }) if format.is_a8() => 7,
             _ => 12,
         }
     }

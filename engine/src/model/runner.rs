@@ -1,7 +1,7 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::format::{FeatureTransform, Format, Input, Layer, MAX_LAYERS, TargetRestore};
+use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
 use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
 use crate::model::StateError;
 use crate::num::{narrow, power_of_two, quantize};
@@ -40,9 +40,10 @@ fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
 fn layer_parts<'s>(persistent: &'s mut [i32], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
     let (master, rest) = persistent[place.at..].split_at_mut(place.master());
     let hidden = &mut rest[..place.hidden()];
-    let hidden = match place.format {
-        Format::W8A8 => Hidden::I8(bytemuck::cast_slice_mut(hidden)),
-        _ => Hidden::I16(bytemuck::cast_slice_mut(hidden)),
+    let hidden = if place.format.is_a8() {
+        Hidden::I8(bytemuck::cast_slice_mut(hidden))
+    } else {
+        Hidden::I16(bytemuck::cast_slice_mut(hidden))
     };
     (master.as_chunks_mut().0, hidden)
 }

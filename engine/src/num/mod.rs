@@ -2,7 +2,7 @@
 //!
 //! | quantity | type | value of 1.0 |
 //! |---|---|---|
-//! | weight | `i8` | 1 / row scale |
+//! | weight | `i8`, in `W4A8` four bits | 1 / row scale |
 //! | matrix input, `A8` layers | `i8`, the first layer's sample `i16` | 2^7 |
 //! | matrix input, `A16` layers | `i16` | 2^12 |
 //! | accumulator | `i32` | 1 / (row scale · input LSB) |

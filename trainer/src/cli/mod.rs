@@ -168,6 +168,8 @@ enum Precision {
     W8a16,
     /// Weights and activations in 8 bits: integers only
     W8a8,
+    /// As w8a8, with weights in 4 bits: half the flash, less accurate
+    W4a8,
 }
 
 impl Precision {
@@ -177,6 +179,7 @@ impl Precision {
             Precision::F16 => Format::F16,
             Precision::W8a16 => Format::W8A16,
             Precision::W8a8 => Format::W8A8,
+            Precision::W4a8 => Format::W4A8,
         }
     }
 }

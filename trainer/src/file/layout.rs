@@ -4,7 +4,7 @@
 //! input, the state or both. A panel holds one sum of eight units.
 
 use crate::net::{Cell, Recurrent};
-use kinglet::kernel::LANES;
+use kinglet::kernel::{BLOCK, LANES};
 
 /// One sum of a unit: which of PyTorch's gates its weights come from, and what it runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,20 @@ pub(crate) fn pack<'a, T: Copy + Default + 'a>(
                 }
             }
         }
+    }
+    packed
+}
+
+/// Weights of four bits as `w + 8`, two in a byte: of every two blocks the first has the lower halves, the second the
+/// upper ones.
+pub(crate) fn pack_nibbles(weights: &[i8]) -> Vec<u8> {
+    const BLOCK_OF_PANEL: usize = LANES * BLOCK;
+    let nibble = |w: i8| (w + 8) as u8;
+    let mut packed = Vec::with_capacity(weights.len() / 2);
+    for blocks in weights.chunks_exact(2 * BLOCK_OF_PANEL) {
+        let (even, odd) = blocks.split_at(BLOCK_OF_PANEL);
+        let bytes = even.iter().zip(odd);
+        packed.extend(bytes.map(|(&low, &high)| nibble(low) | nibble(high) << 4));
     }
     packed
 }

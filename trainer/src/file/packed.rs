@@ -5,11 +5,6 @@ use crate::quant::Rows;
 use kinglet::format::{Format, pad};
 use kinglet::kernel::{BLOCK, LANES, SHIFT_A8, SHIFT_A16};
 
-/// Has a packed form in integer formats.
-pub(crate) fn has_packed_form(cell: Cell) -> bool {
-    matches!(cell, Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter)
-}
-
 /// The shift that packed rows must have.
 pub(crate) fn shift(format: Format) -> u8 {
     if format == Format::W8A8 {

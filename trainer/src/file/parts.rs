@@ -5,7 +5,7 @@ use super::read::cell_of;
 use crate::quant::input_frac;
 use kinglet::Model;
 use kinglet::format::{self as engine, ALIGN, Format, Layer, Layout, LoadError, Tensors, pad};
-use kinglet::kernel::{BLOCK, LANES};
+use kinglet::kernel::LANES;
 
 /// Bytes of a model file by purpose. They sum up to the file's length.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub struct LayerPart {
     pub bytes: usize,
     /// Numbers of the network, without padding: weights, and one bias per sum.
     pub parameters: usize,
-    /// Smallest and largest scale of an int8 row: what one step of a weight stands for.
+    /// Smallest and largest scale of an integer row: what one step of a weight stands for.
     pub weight_scale: Option<(f32, f32)>,
 }
 
@@ -91,6 +91,7 @@ impl<'a> Walk<'a> {
             Format::F32 => drop(self.take::<f32>(len)?),
             Format::F16 => drop(self.take::<u16>(len)?),
             Format::W8A8 | Format::W8A16 => drop(self.take::<i8>(len)?),
+            Format::W4A8 => drop(self.take::<u8>(len / 2)?),
         }
         Ok(())
     }
@@ -108,21 +109,15 @@ impl<'a> Walk<'a> {
     /// Numbers of a layer, and the power of two that makes scales of its multipliers.
     fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<(usize, i32), LoadError> {
         let format = layer.format();
-        let columns = |n: usize| {
-            if format.is_integer() {
-                pad(n, BLOCK)
-            } else {
-                n
-            }
-        };
+        let columns = |n: usize| format.columns(n);
         Ok(match *layer {
             Layer::Embedding { vocab, dim, .. } => {
                 let (vocab, dim) = (vocab as usize, dim as usize);
                 let len = (vocab + 1) * columns(dim);
-                if format == Format::W8A16 {
-                    self.take::<i16>(len)?;
-                } else {
-                    self.weights(format, len)?;
+                match format {
+                    Format::W8A16 => drop(self.take::<i16>(len)?),
+                    Format::W4A8 => drop(self.take::<i8>(len)?),
+                    _ => self.weights(format, len)?,
                 }
                 (vocab * dim, 0)
             }
@@ -137,7 +132,7 @@ impl<'a> Walk<'a> {
                 let padded = pad(hidden, LANES);
                 let mut parameters = 0;
                 let packed = engine::packed_rows(cell, format, inputs, hidden)
-                    .filter(|_| layout == Layout::CortexM4 && format.is_integer());
+                    .filter(|_| layout == Layout::CortexM4);
                 if let Some(words) = packed {
                     self.take::<i32>(words)?;
                 }

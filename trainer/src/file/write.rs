@@ -3,11 +3,11 @@
 //! The file is built twice: first with test inputs only, to be loaded and stepped by the engine, then with
 //! the outputs it gave. So a file that leaves here has been loaded, checked and run.
 
-use super::layout::{Sum, pack, pack_numbers, stages};
+use super::layout::{Sum, pack, pack_nibbles, pack_numbers, stages};
 use super::{AlignedBytes, packed};
 use crate::net::{self, Dense, Embedding, Layer, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
-use crate::quant::{InputLimits, Ranges, Row, Rows, Stream, input_frac, rescale};
+use crate::quant::{Limits, Ranges, Row, Rows, Stream, input_frac, largest_weight, rescale};
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{NoUninit, cast_slice};
 use half::f16;
@@ -248,6 +248,15 @@ impl Payload {
         self.0.extend_from_slice(cast_slice(tensor));
     }
 
+    /// Integer weights, in the width of the format.
+    fn push_int(&mut self, format: Format, tensor: &[i8]) {
+        if format == Format::W4A8 {
+            self.push(&pack_nibbles(tensor));
+        } else {
+            self.push(tensor);
+        }
+    }
+
     /// Float weights, in the width of the format.
     fn push_float(&mut self, format: Format, tensor: &[f32]) {
         if format == Format::F16 {
@@ -354,10 +363,12 @@ impl<'p> Draft<'p> {
         Ok(())
     }
 
-    fn limits(&self, r: &Recurrent, first: bool, behind_embedding: bool) -> InputLimits {
-        if self.format == Format::W8A8 {
+    fn limits(&self, r: &Recurrent, first: bool, behind_embedding: bool) -> Limits {
+        let w = largest_weight(self.format);
+        if self.format.is_a8() {
             // A sample within ±16; everything else is i8.
-            InputLimits {
+            Limits {
+                w,
                 x: if first && !behind_embedding {
                     2048
                 } else {
@@ -371,7 +382,8 @@ impl<'p> Draft<'p> {
             } else {
                 4097
             };
-            InputLimits {
+            Limits {
+                w,
                 x: 1 << 15,
                 h: state,
             }
@@ -382,11 +394,7 @@ impl<'p> Draft<'p> {
         let format = self.format;
         let vocab = width("the number of tokens", e.vocab, engine::MAX_VOCAB)?;
         let dim = width("the embedding length", e.dim, engine::MAX_WIDTH)?;
-        let columns = if format.is_integer() {
-            pad(e.dim, BLOCK)
-        } else {
-            e.dim
-        };
+        let columns = format.columns(e.dim);
         // One more row than tokens, of zeros, for what is no token.
         let mut table = vec![0.0; (e.vocab + 1) * columns];
         for (place, row) in table
@@ -397,7 +405,7 @@ impl<'p> Draft<'p> {
         }
         let round = |w: f32, frac: i32| (w * 2f32.powi(frac)).round();
         match format {
-            Format::W8A8 => {
+            Format::W8A8 | Format::W4A8 => {
                 self.payload
                     .push(&table.iter().map(|&w| round(w, 7) as i8).collect::<Vec<_>>());
             }
@@ -417,7 +425,7 @@ impl<'p> Draft<'p> {
     fn recurrent(
         &mut self,
         r: &Recurrent,
-        limits: InputLimits,
+        limits: Limits,
         cell_range: f32,
     ) -> Result<engine::Layer> {
         let format = self.format;
@@ -462,7 +470,7 @@ impl<'p> Draft<'p> {
         self.payload.push(&bias);
     }
 
-    fn recurrent_q(&mut self, r: &Recurrent, limits: InputLimits) -> Result<u8> {
+    fn recurrent_q(&mut self, r: &Recurrent, limits: Limits) -> Result<u8> {
         // All rows of the layer together, since they share the shift.
         let sums: Vec<Sum> = stages(r.cell).concat();
         let rows: Vec<Row<'_>> = sums
@@ -476,7 +484,9 @@ impl<'p> Draft<'p> {
             })
             .collect();
         let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
-        if self.layout == Layout::CortexM4 && packed::has_packed_form(r.cell) {
+        let (cell, format) = (engine_cell(r.cell), self.format);
+        let packed_form = engine::packed_rows(cell, format, r.inputs, r.hidden).is_some();
+        if self.layout == Layout::CortexM4 && packed_form {
             let layer = packed::Layer {
                 cell: r.cell,
                 format: self.format,
@@ -499,15 +509,15 @@ impl<'p> Draft<'p> {
             let x_at = before;
             let h_at = before + stage.len() - h.len();
             let at = |from: usize, sum: usize, unit: usize| (from + sum) * r.hidden + unit;
-            let (inputs, hidden) = (pad(r.inputs, BLOCK), pad(r.hidden, BLOCK));
-            self.payload
-                .push(&pack(r.hidden, x.len(), inputs, BLOCK, |u, s| {
-                    &rows.x[at(x_at, s, u)]
-                }));
-            self.payload
-                .push(&pack(r.hidden, h.len(), hidden, BLOCK, |u, s| {
-                    &rows.h[at(h_at, s, u)]
-                }));
+            let (inputs, hidden) = (format.columns(r.inputs), format.columns(r.hidden));
+            let w_ih = pack(r.hidden, x.len(), inputs, BLOCK, |u, s| {
+                &rows.x[at(x_at, s, u)][..]
+            });
+            let w_hh = pack(r.hidden, h.len(), hidden, BLOCK, |u, s| {
+                &rows.h[at(h_at, s, u)][..]
+            });
+            self.payload.push_int(format, &w_ih);
+            self.payload.push_int(format, &w_hh);
             self.payload
                 .push(&pack_numbers(r.hidden, stage.len(), |u, s| {
                     rows.bias[at(before, s, u)]
@@ -541,11 +551,15 @@ impl<'p> Draft<'p> {
                     bias: d.bias[unit],
                 })
                 .collect();
-            let limits = InputLimits { x: 1 << 15, h: 0 };
+            let limits = Limits {
+                w: largest_weight(format),
+                x: 1 << 15,
+                h: 0,
+            };
             let rows = Rows::quantize(&rows, 12, frac, limits)?;
-            let columns = pad(d.inputs, BLOCK);
-            self.payload
-                .push(&pack(d.outputs, 1, columns, BLOCK, |unit, _| &rows.x[unit]));
+            let columns = format.columns(d.inputs);
+            let w = pack(d.outputs, 1, columns, BLOCK, |unit, _| &rows.x[unit][..]);
+            self.payload.push_int(format, &w);
             self.payload
                 .push(&pack_numbers(d.outputs, 1, |unit, _| rows.bias[unit]));
             self.payload

@@ -14,14 +14,20 @@ pub(crate) use rows::{Row, Rows};
 
 use kinglet::format::Format;
 
-/// Largest magnitude of a layer's matrix inputs, in units of their LSB.
+/// Largest magnitudes in a layer's products, in units of their LSB: of weights, and of matrix inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InputLimits {
+pub(crate) struct Limits {
+    pub w: i8,
     pub x: i64,
     pub h: i64,
 }
 
 /// log2 of 1 / LSB of the matrix inputs.
 pub(crate) fn input_frac(format: Format) -> i32 {
-    if format == Format::W8A8 { 7 } else { 12 }
+    if format.is_a8() { 7 } else { 12 }
+}
+
+/// Largest magnitude of an integer weight.
+pub(crate) fn largest_weight(format: Format) -> i8 {
+    if format == Format::W4A8 { 7 } else { 127 }
 }

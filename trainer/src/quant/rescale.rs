@@ -27,7 +27,7 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
         }
         let into_recurrent = matches!(&net.layers[at + 1], Layer::Recurrent(_));
         let own_state = matches!(&net.layers[at], Layer::Recurrent(_));
-        let narrow = format == Format::W8A8 && (into_recurrent || own_state);
+        let narrow = format.is_a8() && (into_recurrent || own_state);
         let aim = if narrow { NARROW } else { WIDE };
         let range = &mut ranges.layers[at];
         let mut scales: Vec<f32> = range

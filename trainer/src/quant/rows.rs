@@ -1,8 +1,12 @@
-//! Rows of a matrix as int8 weights, an i32 bias and an i32 multiplier.
+//! Rows of a matrix as integer weights, an i32 bias and an i32 multiplier.
 //!
 //! With weights `w ≈ scale · q`, inputs `x = 2^-frac · u` and `sum = bias_q + Σ q u`, the engine computes
 //! `z = (sum · 2^shift · m + 2^31) >> 32` in units of `2^-out_frac`, so `m = scale · 2^(out_frac − frac + 32 − shift)`.
+//!
+//! In eight bits the largest weight of a row sets its scale. In four bits a row has fifteen values: there it pays to
+//! clip its few large weights for a finer scale of the many small ones, by as much as makes the squared error least.
 
+use super::Limits;
 use anyhow::{Result, bail};
 use kinglet::kernel::SHIFT_A8;
 
@@ -12,6 +16,39 @@ pub(crate) struct Row<'a> {
     pub x: &'a [f32],
     pub h: &'a [f32],
     pub bias: f32,
+}
+
+impl Row<'_> {
+    fn weights(&self) -> impl Iterator<Item = f32> {
+        self.x.iter().chain(self.h).copied()
+    }
+
+    fn largest(&self) -> f64 {
+        self.weights().fold(0f32, |max, w| max.max(w.abs())) as f64
+    }
+
+    /// What one step of a weight stands for.
+    fn scale(&self, limit: i8) -> f64 {
+        let whole = self.largest() / f64::from(limit);
+        if limit == 127 {
+            return whole;
+        }
+        // From half of the largest weight up to all of it.
+        let clipped = (0..=20).map(|step| whole * (0.5 + f64::from(step) / 40.0));
+        let error = |scale: f64| -> f64 {
+            let error = |w: f32| f64::from(w) - round(w, scale, limit) * scale;
+            self.weights().map(|w| error(w).powi(2)).sum()
+        };
+        clipped
+            .min_by(|&a, &b| error(a).total_cmp(&error(b)))
+            .unwrap_or(whole)
+    }
+}
+
+/// The integer weight.
+fn round(w: f32, scale: f64, limit: i8) -> f64 {
+    let limit = f64::from(limit);
+    (f64::from(w) / scale).round().clamp(-limit, limit)
 }
 
 /// Rows with one shift in common.
@@ -35,16 +72,14 @@ impl Rows {
         rows: &[Row<'_>],
         frac: i32,
         out_frac: i32,
-        limits: super::InputLimits,
+        limits: Limits,
     ) -> Result<Rows> {
-        let weights = |row: &Row<'_>| row.x.iter().chain(row.h).copied().collect::<Vec<_>>();
         let mut scales: Vec<f64> = Vec::with_capacity(rows.len());
         for row in rows {
-            let largest = weights(row).iter().fold(0f32, |max, w| max.max(w.abs())) as f64;
-            if !largest.is_finite() || !row.bias.is_finite() {
+            if !row.largest().is_finite() || !row.bias.is_finite() {
                 bail!("a weight or bias is not finite: the network has diverged");
             }
-            scales.push((largest / 127.0).max(MIN_SCALE));
+            scales.push(row.scale(limits.w).max(MIN_SCALE));
         }
         // Packed rows want this shift. It costs the multipliers eight bits of about thirty, which moves
         // a pre-activation by a quarter of its LSB at the most.
@@ -56,8 +91,8 @@ impl Rows {
                 .find(|shift| largest * 2f64.powi(exponent - shift) < (i32::MAX - 1) as f64);
             let Some(shift) = shift else {
                 bail!(
-                    "weights up to {:.0} are too large for int8 rows",
-                    largest * 127.0
+                    "weights up to {:.0} are too large for integer rows",
+                    largest * f64::from(limits.w)
                 );
             };
             let shift = shift.max(preferred);
@@ -67,9 +102,9 @@ impl Rows {
             };
             let mut overflows = false;
             for (row, scale) in rows.iter().zip(&mut scales) {
-                let round = |w: &f32| (*w as f64 / *scale).round().clamp(-127.0, 127.0) as i8;
-                let x: Vec<i8> = row.x.iter().map(round).collect();
-                let h: Vec<i8> = row.h.iter().map(round).collect();
+                let weight = |w: &f32| round(*w, *scale, limits.w) as i8;
+                let x: Vec<i8> = row.x.iter().map(weight).collect();
+                let h: Vec<i8> = row.h.iter().map(weight).collect();
                 let bias = (row.bias as f64 / *scale * 2f64.powi(frac)).round();
                 let reach = |w: &[i8], limit: i64| {
                     w.iter().map(|&w| (w as i64).abs() * limit).sum::<i64>() as f64
@@ -107,9 +142,11 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::InputLimits;
-
-    const LIMITS: InputLimits = InputLimits { x: 2048, h: 128 };
+    const LIMITS: Limits = Limits {
+        w: 127,
+        x: 2048,
+        h: 128,
+    };
 
     /// Value that the engine's arithmetic gives a row for inputs in LSBs.
     fn value(rows: &Rows, row: usize, x: &[i32], h: &[i32]) -> f64 {
@@ -160,6 +197,28 @@ mod tests {
                 "row {i}: {got} for {exact}"
             );
         }
+    }
+
+    #[test]
+    fn clipping_makes_four_bit_rows_finer() {
+        // One large weight among many small ones, and equal weights, which gain nothing.
+        let mut w = [0.1, -0.12, 0.08, 0.11, -0.09].repeat(20);
+        w.push(1.0);
+        let [uneven, even] = [&w[..], &[0.5, -0.5]].map(|x| Row {
+            x,
+            h: &[],
+            bias: 0.0,
+        });
+        let limits = Limits { w: 7, ..LIMITS };
+        let q = Rows::quantize(&[uneven, even], 7, 12, limits).unwrap();
+        assert!(q.scale[0] < 0.9 / 7.0, "{}", q.scale[0]);
+        assert_eq!((q.x[0][100], q.x[1][0], q.x[1][1]), (7, 7, -7));
+        assert!(q.x.iter().flatten().all(|w| (-7..=7).contains(w)));
+        let error = |scale: f32| -> f32 {
+            let rounded = |w: f32| (w / scale).round().clamp(-7.0, 7.0) * scale;
+            w.iter().map(|&w| (w - rounded(w)).powi(2)).sum()
+        };
+        assert!(error(q.scale[0]) < error(1.0 / 7.0));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::avx512::{LOOKUPS_256, LOOKUPS_512, Lookups, QUAD, mulhi_round};
 use super::avx512::{
     blend, first, load_states, round_states, store_words, tanh_states, update, update_panel,
 };
-use super::vnni::{add_halves, add_neighbours, dot_a8, dot_a16};
+use super::vnni::{Sums, add_halves, add_neighbours, dot_a8, dot_a16, dot_w4a8, dot_w4a16};
 use crate::kernel::quads::Weights;
-use crate::kernel::{GateRows, Hidden, Inputs, Kernels, LANES, LayerState};
+use crate::kernel::{GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState};
 use crate::num::Tables;
 use core::arch::x86_64::*;
 
@@ -24,16 +24,8 @@ fn preactivations<const IH: usize, const HH: usize, const AT: usize, const N: us
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) -> __m512i {
-    let w_ih = panels::<IH>(gates.w_ih, unit * gates.ih, x.columns());
-    let w_hh = panels::<HH>(gates.w_hh, unit * gates.hh, h.columns());
-    let from_x = match x {
-        Inputs::I8(x) => add_halves(dot_a8::<IH, 0>(w_ih, x)),
-        Inputs::I16(x) => add_neighbours(dot_a16::<IH, 0>(w_ih, x)),
-    };
-    let from_h = match h {
-        Inputs::I8(h) => add_halves(dot_a8::<HH, AT>(w_hh, h)),
-        Inputs::I16(h) => add_neighbours(dot_a16::<HH, AT>(w_hh, h)),
-    };
+    let from_x = product::<IH, 0>(gates.w_ih, unit * gates.ih, x);
+    let from_h = product::<HH, AT>(gates.w_hh, unit * gates.hh, h);
     let rows = unit * gates.stride;
     let rows = rows..rows + N;
     let (bias, m) = (
@@ -48,11 +40,23 @@ fn preactivations<const IH: usize, const HH: usize, const AT: usize, const N: us
     _mm512_packs_epi32(lower, upper)
 }
 
-/// The weights of `N` panels.
-#[inline(always)]
-fn panels<const N: usize>(w: &[i8], first: usize, columns: usize) -> Weights<'_, i8, N> {
-    let panel = LANES * columns;
-    Weights::new(&w[first * panel..(first + N) * panel], panel)
+/// Sums of `N` panels of a matrix, which are panels `AT` and on of the four.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: Inputs<'_>) -> Sums {
+    let panel = LANES * x.columns();
+    match (w.part(first * panel..(first + N) * panel), x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => add_halves(dot_a8::<N, AT>(Weights::new(w, panel), x)),
+        (IntMatrix::I8(w), Inputs::I16(x)) => {
+            add_neighbours(dot_a16::<N, AT>(Weights::new(w, panel), x))
+        }
+        (IntMatrix::I4(w), Inputs::I8(x)) => {
+            add_halves(dot_w4a8::<N, AT>(Weights::new(w, panel / 2), x))
+        }
+        (IntMatrix::I4(w), Inputs::I16(x)) => {
+            add_neighbours(dot_w4a16::<N, AT>(Weights::new(w, panel / 2), x))
+        }
+    }
 }
 
 /// The gates of up to four panels of units: from a register per panel to a register per gate.

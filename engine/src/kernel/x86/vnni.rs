@@ -2,7 +2,8 @@
 //!
 //! `vpdpbusd` wants one unsigned side, so it gets `w + 128`, which is one `vpxord` of the weights as they are loaded;
 //! what that adds, 128 times the sum of the inputs, is the same for all rows and comes from one more `vpdpbusd`. No
-//! offset has to be in the file.
+//! offset has to be in the file. Weights of four bits lie there as `w + 8` already; the upper halves of bytes need no
+//! shift, they are summed 16-fold.
 //!
 //! Products come as four registers, one per panel, of partial sums; the panels past the last are zero. Adding the parts
 //! up ([`add_halves`], [`add_neighbours`]) leaves two registers of two panels each.
@@ -79,6 +80,85 @@ pub(super) fn dot_a16<const N: usize, const AT: usize>(w: Weights<'_, i8, N>, x:
             let w = _mm512_cvtepi8_epi16(bytemuck::cast(unsafe { w.read::<32>(n, block) }));
             parts[AT + n] = _mm512_dpwssd_epi32(parts[AT + n], w, x);
         }
+    }
+    parts
+}
+
+/// As [`dot_a8`], of four-bit weights. Of four blocks, the first two are in the bytes of the lower half.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) fn dot_w4a8<const N: usize, const AT: usize>(w: Weights<'_, u8, N>, x: &[i8]) -> Parts {
+    const TWO: usize = 2 * BLOCK;
+    let (low, high) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(-0x10));
+    let eights = _mm512_set1_epi8(8);
+    let (mut even, mut odd) = ([_mm512_setzero_si512(); N], [_mm512_setzero_si512(); N]);
+    let mut offsets = [_mm512_setzero_si512(); 2];
+    let mut add = |weights: [__m512i; N], x: [__m512i; 2]| {
+        for n in 0..N {
+            even[n] = _mm512_dpbusd_epi32(even[n], _mm512_and_si512(weights[n], low), x[0]);
+            odd[n] = _mm512_dpbusd_epi32(odd[n], _mm512_and_si512(weights[n], high), x[1]);
+        }
+        for (offset, x) in offsets.iter_mut().zip(x) {
+            *offset = _mm512_dpbusd_epi32(*offset, eights, x);
+        }
+    };
+    let (fours, rest) = x.as_chunks::<{ 2 * TWO }>();
+    let blocks = [
+        _mm512_set_epi32(2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0),
+        _mm512_set_epi32(3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1),
+    ];
+    for (four, &x) in fours.iter().enumerate() {
+        let x = _mm512_broadcast_i32x4(bytemuck::cast(x));
+        // SAFETY: a panel has 32 bytes for every eight inputs, so 64 for every 16.
+        let weights = core::array::from_fn(|n| bytemuck::cast(unsafe { w.read::<64>(n, four) }));
+        add(weights, blocks.map(|of| _mm512_permutexvar_epi32(of, x)));
+    }
+    if let Some(&x) = rest.first_chunk::<TWO>() {
+        let x: [i32; 2] = bytemuck::cast(x);
+        let weights = core::array::from_fn(|n| {
+            // SAFETY: the two blocks behind the fours.
+            let w = bytemuck::cast(unsafe { w.read::<32>(n, 2 * fours.len()) });
+            _mm512_zextsi256_si512(w)
+        });
+        add(
+            weights,
+            x.map(|x| _mm512_zextsi256_si512(_mm256_set1_epi32(x))),
+        );
+    }
+    let offset = _mm512_add_epi32(offsets[0], offsets[1]);
+    let mut parts = [_mm512_setzero_si512(); 4];
+    for n in 0..N {
+        // Exact: for so many columns as there may be, the 16-fold sum has not wrapped.
+        let sum = _mm512_add_epi32(even[n], _mm512_srai_epi32::<4>(odd[n]));
+        parts[AT + n] = _mm512_sub_epi32(sum, offset);
+    }
+    parts
+}
+
+/// As [`dot_a16`], of four-bit weights.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) fn dot_w4a16<const N: usize, const AT: usize>(
+    w: Weights<'_, u8, N>,
+    x: &[i16],
+) -> Parts {
+    let (mask, eights) = (_mm512_set1_epi16(0x0f), _mm512_set1_epi16(8));
+    let mut parts = [_mm512_setzero_si512(); 4];
+    let mut offset = _mm512_setzero_si512();
+    for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+        let [even, odd]: [i64; 2] = bytemuck::cast(x);
+        let (even, odd) = (_mm512_set1_epi64(even), _mm512_set1_epi64(odd));
+        offset = _mm512_dpwssd_epi32(offset, eights, even);
+        offset = _mm512_dpwssd_epi32(offset, eights, odd);
+        for n in 0..N {
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let w = _mm512_cvtepu8_epi16(bytemuck::cast(unsafe { w.read::<32>(n, two) }));
+            let sum = _mm512_dpwssd_epi32(parts[AT + n], _mm512_and_si512(w, mask), even);
+            parts[AT + n] = _mm512_dpwssd_epi32(sum, _mm512_srli_epi16::<4>(w), odd);
+        }
+    }
+    for part in &mut parts[AT..AT + N] {
+        *part = _mm512_sub_epi32(*part, offset);
     }
     parts
 }

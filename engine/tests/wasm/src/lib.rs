@@ -12,16 +12,20 @@ use kinglet::kernel::Kernels;
 use kinglet::{Model, State, include_model};
 use stream::{Meter, States};
 
-static MODELS: [&[u8]; 11] = [
+static MODELS: [&[u8]; 15] = [
     include_model!("../../models/decoder_w8a16.kgl"),
     include_model!("../../models/encoder_w8a16.kgl"),
+    include_model!("../../models/gru_before_w4a8.kgl"),
     include_model!("../../models/gru_before_w8a8.kgl"),
+    include_model!("../../models/gru_w4a8.kgl"),
     include_model!("../../models/gru_w8a8.kgl"),
+    include_model!("../../models/lstm_w4a8.kgl"),
     include_model!("../../models/lstm_w8a16.kgl"),
     include_model!("../../models/lstm_w8a8.kgl"),
     include_model!("../../models/mixed_f16.kgl"),
     include_model!("../../models/mixed_f32.kgl"),
     include_model!("../../models/rnn_relu_w8a8.kgl"),
+    include_model!("../../models/tokens_w4a8.kgl"),
     include_model!("../../models/tokens_w8a8.kgl"),
     include_model!("../../models/window_f32.kgl"),
 ];

@@ -59,7 +59,7 @@ pub use affine::Affine;
 pub use choose::{Sampler, argmax};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};
-pub use model::{BindError, Model, Runner, State, StateError, TestFailure};
+pub use model::{BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure};
 pub use window::SlidingWindow;
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which

@@ -369,6 +369,18 @@ pub struct TrainTask {
     pub patience: usize,
     /// First parameters and order of the windows follow from it.
     pub seed: u64,
+    /// Training on through the integers of the exported format.
+    pub quantized: QuantizedTask,
+}
+
+/// Quantization-aware training, after the float one.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuantizedTask {
+    /// Passes over the training part; 0: weights are only rounded.
+    pub epochs: usize,
+    /// Step size at the start; a tenth of the float one's unless said otherwise.
+    pub learning_rate: Option<f32>,
 }
 
 impl Default for TrainTask {
@@ -384,6 +396,7 @@ impl Default for TrainTask {
             epochs: 50,
             patience: 0,
             seed: 1,
+            quantized: QuantizedTask::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod loss;
 pub mod optimiser;
 pub mod params;
 pub mod pass;
+mod quantized;
 pub mod real;
 mod runner;
 mod vectorise;
@@ -19,5 +20,5 @@ mod vectorise;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };
-pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from};
+pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_quantized};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};

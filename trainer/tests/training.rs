@@ -6,11 +6,16 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kinglet::Model;
+use kinglet::format::Format as Numbers;
 use kinglet_trainer::data::csv::{Format, Table};
 use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
 use kinglet_trainer::train::{
-    FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, evaluate, fit, generate,
+    FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, evaluate, fit, fit_quantized,
+    generate,
 };
 
 const CELLS: [&str; 5] = ["rnn", "rnn-relu", "lstm", "gru", "gru-reset-before"];
@@ -234,4 +239,110 @@ fn every_task_file_is_valid() -> Result<(), TaskError> {
         Task::load(&entry.unwrap().path())?;
     }
     Ok(())
+}
+
+/// Mean squared error over the validation windows, in the network's units, by the engine from the file.
+fn engine_loss(model: &Model<'_>, data: &Dataset, counted: usize) -> f64 {
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model.bind_bytes(&mut state).unwrap();
+    let mut y = vec![0.0; model.outputs()];
+    let (mut sum, mut count) = (0.0, 0);
+    for &start in data.windows(Part::Valid) {
+        runner.reset();
+        for t in 0..data.window() {
+            runner.step_raw(data.input_row(start, t), &mut y);
+            if t + counted >= data.window() {
+                for (y, goal) in y.iter().zip(data.goal_row(start + t)) {
+                    sum += f64::from(y - goal).powi(2);
+                    count += 1;
+                }
+            }
+        }
+    }
+    sum / count as f64
+}
+
+#[test]
+fn the_quantized_loss_is_that_of_the_exported_model() {
+    for (cell, kind) in CELLS
+        .into_iter()
+        .zip(["many-to-one", "many-to-many"].iter().cycle())
+    {
+        let (mut task, data) = waves(&wave_task(cell, kind, ""));
+        let counted = if *kind == "many-to-one" {
+            1
+        } else {
+            data.window()
+        };
+        task.train.epochs = 3;
+        task.train.quantized.epochs = 2;
+        let float = train(&task, &data, 2);
+        let streams = Stream::of_dataset(&data);
+        let ranges = Ranges::measure(&float.package.net, &streams);
+        let tests = TestInputs::from_stream(&streams[0], data.inputs());
+        for format in [Numbers::W8A8, Numbers::W8A16, Numbers::W4A8] {
+            let (trained, ranges) = fit_quantized(
+                &float.package,
+                (format, &ranges),
+                &task,
+                &data,
+                &Options::default(),
+                &mut |_| ControlFlow::Continue(()),
+            )
+            .unwrap();
+            let file = export(&trained.package, format, Some(&ranges), &tests).unwrap();
+            let model = Model::from_bytes(&file.bytes).unwrap();
+            let loss = engine_loss(&model, &data, counted);
+            let difference = (loss - trained.valid_loss).abs() / loss;
+            assert!(
+                difference < 1e-9,
+                "{cell} {}: {loss} by the engine, {} in training",
+                format.name(),
+                trained.valid_loss
+            );
+        }
+    }
+}
+
+#[test]
+fn training_on_in_four_bits_beats_rounding_to_them() {
+    for cell in ["lstm", "gru"] {
+        let (mut task, data) = waves(&wave_task(cell, "many-to-many", ""));
+        task.network.hidden = vec![16];
+        task.train.epochs = 60;
+        task.train.quantized.epochs = 15;
+        let float = train(&task, &data, 2);
+        let ranges = Ranges::measure(&float.package.net, &Stream::of_dataset(&data));
+        let mut losses = Vec::new();
+        let (trained, _) = fit_quantized(
+            &float.package,
+            (Numbers::W4A8, &ranges),
+            &task,
+            &data,
+            &Options::default(),
+            &mut |now| {
+                losses.push(now.valid_loss);
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+        let none = {
+            task.train.quantized.epochs = 0;
+            let options = Options::default();
+            let rounded = (Numbers::W4A8, &ranges);
+            let go_on = &mut |_: &_| ControlFlow::Continue(());
+            fit_quantized(&float.package, rounded, &task, &data, &options, go_on)
+                .unwrap()
+                .0
+        };
+        let first = none.valid_loss;
+        println!(
+            "{cell}: float {:.5}, rounded {first:.5}, trained {:.5}",
+            float.valid_loss, trained.valid_loss
+        );
+        assert!(
+            trained.valid_loss < first && trained.valid_loss < 1.02 * float.valid_loss,
+            "{cell}: {losses:?} from {first}"
+        );
+    }
 }

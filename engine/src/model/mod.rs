@@ -8,7 +8,7 @@ mod load;
 mod runner;
 mod state;
 
-pub use runner::Runner;
+pub use runner::{LayerStep, Runner, StepInput};
 pub use state::{BindError, State, StateError, TestFailure};
 
 use crate::cell::{Dense, Embedding, Gru, Lstm, Rnn};

@@ -16,6 +16,26 @@ pub struct Runner<'m, 'a> {
     pub(super) kernels: &'static Kernels,
 }
 
+/// What a step takes.
+#[derive(Debug, Clone, Copy)]
+pub enum StepInput<'x> {
+    /// A sample, normalised.
+    Sample(&'x [f32]),
+    /// A token.
+    Token(usize),
+}
+
+/// What a layer of an integer model gave in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerStep<'s> {
+    /// Its place in the model.
+    pub layer: usize,
+    /// Its outputs and padding; with [`Model::output_frac`] fraction bits in the last layer, else 12.
+    pub output: &'s [i16],
+    /// A recurrent layer's [master state](crate::num) and padding.
+    pub master: &'s [i32],
+}
+
 /// The parts of a state during a step.
 struct Parts<'s> {
     persistent: &'s mut [i32],
@@ -127,6 +147,38 @@ impl<'m, 'a> Runner<'m, 'a> {
         );
         self.run_token(token);
         output.copy_from_slice(self.network_output_q());
+    }
+
+    /// One step of an integer model that shows what every layer but an embedding gave: training learns from it
+    /// what the quantized network computes. The network's output is the last layer's.
+    ///
+    /// # Panics
+    /// If the model is not integer, or the input is not what it takes.
+    pub fn step_watched(&mut self, input: StepInput<'_>, mut watch: impl FnMut(LayerStep<'_>)) {
+        assert!(self.model.is_integer(), "step_watched on a float model");
+        let watch =
+            |layer: usize, y: &[Panel<i16>], persistent: &mut [i32], place: Option<&Place>| {
+                let master = place.map(|place| layer_parts(persistent, place).0.as_flattened());
+                watch(LayerStep {
+                    layer,
+                    output: y.as_flattened(),
+                    master: master.unwrap_or(&[]),
+                });
+            };
+        let tokens = matches!(self.model.header.input, Input::Tokens { .. });
+        match input {
+            StepInput::Sample(sample) => {
+                assert!(!tokens, "sample for a model of tokens");
+                assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+                self.load_normalised(sample);
+                self.run_q_watched(None, watch);
+            }
+            StepInput::Token(token) => {
+                assert!(tokens, "token for a model of features");
+                self.load_token(token);
+                self.run_q_watched(Some(token), watch);
+            }
+        }
     }
 
     /// Starts anew: every state zero, no previous sample.
@@ -304,14 +356,19 @@ impl<'m, 'a> Runner<'m, 'a> {
         buffer[..input.len()].copy_from_slice(input);
     }
 
-    /// Steps on a token: through the embedding, or as a one-hot vector.
-    pub(super) fn run_token(&mut self, token: usize) {
+    /// A one-hot vector into the first buffer, where no embedding looks the token up.
+    fn load_token(&mut self, token: usize) {
         let model = self.model;
         if !matches!(model.layers.first(), Some(Stage::Embedding(_))) {
             let scratch = &mut self.state[model.plan.persistent..];
             InputBuffer::new(model, scratch).one_hot(token, model.inputs());
         }
-        if model.is_integer() {
+    }
+
+    /// Steps on a token: through the embedding, or as a one-hot vector.
+    pub(super) fn run_token(&mut self, token: usize) {
+        self.load_token(token);
+        if self.model.is_integer() {
             self.run_q(Some(token))
         } else {
             self.run(Some(token))
@@ -409,6 +466,15 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     /// All layers in integers, from the first buffer or a token.
     pub(super) fn run_q(&mut self, token: Option<usize>) {
+        self.run_q_watched(token, |_, _, _, _| ());
+    }
+
+    /// `watch` gets a layer's number and outputs, all states, and where its own is.
+    fn run_q_watched(
+        &mut self,
+        token: Option<usize>,
+        mut watch: impl FnMut(usize, &[Panel<i16>], &mut [i32], Option<&Place>),
+    ) {
         let k = self.kernels;
         let Parts {
             persistent,
@@ -417,7 +483,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             work,
         } = parts(self.state, &self.model.plan);
         let mut embedded = None;
-        for stage in &self.model.layers {
+        for (number, stage) in self.model.layers.iter().enumerate() {
             let (Stage::Rnn(_, place) | Stage::Lstm(_, place) | Stage::Gru(_, place)) = stage
             else {
                 match stage {
@@ -425,7 +491,9 @@ impl<'m, 'a> Runner<'m, 'a> {
                     Stage::Dense(layer, rows) => {
                         let y: &mut [i16] = bytemuck::cast_slice_mut(b);
                         let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
-                        layer.apply_q(k, bytemuck::cast_slice(a), &mut y[..*rows]);
+                        let y = &mut y[..*rows];
+                        layer.apply_q(k, bytemuck::cast_slice(a), y);
+                        watch(number, y, persistent, None);
                         core::mem::swap(&mut a, &mut b);
                     }
                     _ => {}
@@ -454,7 +522,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                 master,
                 h,
                 columns,
-                y,
+                y: &mut *y,
             };
             match stage {
                 Stage::Rnn(layer, _) => layer.step_q(k, x, state, work),
@@ -462,6 +530,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                 Stage::Gru(layer, _) => layer.step_q(k, x, state, work),
                 _ => {}
             }
+            watch(number, y, persistent, Some(place));
             core::mem::swap(&mut a, &mut b);
         }
     }

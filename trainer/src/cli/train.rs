@@ -4,12 +4,16 @@ use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::{Precision, Target, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
+use kinglet::format::Format;
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{self, Task};
-use kinglet_trainer::train::{Fitted, LastValue, Majority, Options, Predictor, evaluate, fit};
+use kinglet_trainer::train::{
+    Fitted, LastValue, Majority, Options, Predictor, evaluate, fit, fit_quantized,
+};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -20,8 +24,10 @@ use std::path::{Path, PathBuf};
 Examples:
   kinglet train pump.toml --out pump.kgl
   kinglet train pump.toml --data january.csv --precision w8a8 --out pump.kgl
+  kinglet train pump.toml --precision w4a8 --quantized-epochs 20 --out pump.kgl
 
-Calibrates the integer formats on the training part. Beside a model that is not f32 the f32 one is written too,
+Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
+integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
 as MODEL.f32.kgl. Prints the metric of every part, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
@@ -40,6 +46,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     precision: Option<Precision>,
 
+    /// Epochs of training on through the integers of the number format, in place of the task's
+    #[arg(long, value_name = "EPOCHS")]
+    quantized_epochs: Option<usize>,
+
     /// CPU that the weights are laid out for
     #[arg(
         long = "for",
@@ -56,7 +66,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
-    let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
     let data = Dataset::load(&task)?;
     let precision = args.precision.unwrap_or(match task.output.precision {
         task::Precision::F32 => Precision::F32,
@@ -64,6 +74,9 @@ pub fn run(args: &Args) -> Result<()> {
         task::Precision::W8a16 => Precision::W8a16,
         task::Precision::W8a8 => Precision::W8a8,
     });
+    if let Some(epochs) = args.quantized_epochs {
+        task.train.quantized.epochs = epochs;
+    }
     let fitted = with_progress(args, &task, &data)?;
 
     let streams = Stream::of_dataset(&data);
@@ -72,31 +85,33 @@ pub fn run(args: &Args) -> Result<()> {
         Some(stream) => TestInputs::from_stream(stream, data.inputs()),
         None => TestInputs::synthetic(&fitted.package),
     };
-    let mut formats = vec![(Precision::F32, beside(&args.out))];
-    if precision != Precision::F32 {
-        formats.push((precision, args.out.clone()));
-    } else {
-        formats[0].1.clone_from(&args.out);
-    }
     let mut table = Table::new(&data);
     if let Some(mut last) = LastValue::new(&data) {
         table.row("last value", &mut last, None);
     } else if let Some(mut majority) = Majority::new(&data) {
         table.row("majority", &mut majority, None);
     }
-    let mut files = Vec::new();
-    for (precision, path) in formats {
-        let format = precision.format();
-        let exported = export_for(
-            args.target.layout(),
-            &fitted.package,
-            format,
-            Some(&ranges),
-            &tests,
-        )?;
+    let layout = args.target.layout();
+    let mut export =
+        |precision: Precision, package: &Package, ranges: &Ranges, name: Option<&str>| {
+            let exported = export_for(layout, package, precision.format(), Some(ranges), &tests)?;
+            table.engine_row(&exported, name)?;
+            anyhow::Ok(exported)
+        };
+    let float = export(Precision::F32, &fitted.package, &ranges, None)?;
+    let mut files = vec![(args.out.clone(), float)];
+    if precision != Precision::F32 {
+        let trains_on = precision.format().is_integer() && task.train.quantized.epochs > 0;
+        let rounded = trains_on.then(|| format!("{} rounded", precision.format().name()));
+        let mut exported = export(precision, &fitted.package, &ranges, rounded.as_deref())?;
+        if trains_on {
+            let format = (precision.format(), &ranges);
+            let (trained, ranges) = quantized_with_progress(args, &task, &data, &fitted, format)?;
+            exported = export(precision, &trained.package, &ranges, None)?;
+        }
         say_notes(&exported.notes);
-        table.engine_row(&exported)?;
-        files.push((path, exported));
+        files[0].0 = beside(&args.out);
+        files.push((args.out.clone(), exported));
     }
     write_all(&files)?;
     table.print(&fitted)?;
@@ -128,16 +143,43 @@ fn write_all(files: &[(PathBuf, Exported)]) -> Result<()> {
 
 fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
     let mut bar = TrainingBar::new(task.train.epochs, args.quiet)?;
-    let options = Options {
-        cancel: Some(cancel_on_ctrl_c()),
-        ..Options::default()
-    };
-    let fitted = fit(task, data, &options, &mut |now| {
+    let fitted = fit(task, data, &options(), &mut |now| {
         bar.show(now);
         ControlFlow::Continue(())
     });
     bar.finish();
     let fitted = fitted?;
+    say_if_cancelled(&fitted);
+    Ok(fitted)
+}
+
+fn quantized_with_progress(
+    args: &Args,
+    task: &Task,
+    data: &Dataset,
+    float: &Fitted,
+    format: (Format, &Ranges),
+) -> Result<(Fitted, Ranges)> {
+    let mut bar = TrainingBar::new(task.train.quantized.epochs, args.quiet)?;
+    let package = &float.package;
+    let fitted = fit_quantized(package, format, task, data, &options(), &mut |now| {
+        bar.show(now);
+        ControlFlow::Continue(())
+    });
+    bar.finish();
+    let (fitted, ranges) = fitted?;
+    say_if_cancelled(&fitted);
+    Ok((fitted, ranges))
+}
+
+fn options() -> Options<'static> {
+    Options {
+        cancel: Some(cancel_on_ctrl_c()),
+        ..Options::default()
+    }
+}
+
+fn say_if_cancelled(fitted: &Fitted) {
     if fitted.cancelled {
         say(&format!(
             "stopped after epoch {}: keeping epoch {}",
@@ -145,7 +187,6 @@ fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
             fitted.best_epoch
         ));
     }
-    Ok(fitted)
 }
 
 /// Metrics of every part.
@@ -168,7 +209,7 @@ impl<'d> Table<'d> {
     }
 
     fn row(&mut self, name: &str, predictor: &mut dyn Predictor, sizes: Option<(usize, usize)>) {
-        let mut row = format!("{name:<10}");
+        let mut row = format!("{name:<13}");
         for part in Part::ALL {
             let metrics = evaluate(self.data, part, predictor);
             let (metric, value) = metrics.headline();
@@ -189,10 +230,11 @@ impl<'d> Table<'d> {
         self.rows.push(row);
     }
 
-    fn engine_row(&mut self, file: &Exported) -> Result<()> {
+    /// A row for a file, called as its format unless there is another name.
+    fn engine_row(&mut self, file: &Exported, name: Option<&str>) -> Result<()> {
         let model = Model::from_bytes(&file.bytes)?;
         let sizes = (file.bytes.len(), model.state_len());
-        let name = model.format().name();
+        let name = name.unwrap_or(model.format().name());
         self.row(name, &mut EnginePredictor::new(&model), Some(sizes));
         Ok(())
     }
@@ -211,7 +253,7 @@ impl<'d> Table<'d> {
         )?;
         writeln!(
             out,
-            "{:<10}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
+            "{:<13}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
             self.metric, "train", "valid", "test"
         )?;
         for line in self.rows.iter().chain(&self.tests) {

@@ -11,3 +11,4 @@ pub use bytes::AlignedBytes;
 pub use parts::{LayerPart, Parts, parts};
 pub use read::package;
 pub use write::{Exported, TestInputs, export, export_for, save};
+pub(crate) use write::{Quantized, quantized};

@@ -5,7 +5,7 @@
 
 use super::layout::{Sum, pack, pack_nibbles, pack_numbers, stages};
 use super::{AlignedBytes, packed};
-use crate::net::{self, Dense, Embedding, Layer, Recurrent};
+use crate::net::{self, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{Limits, Ranges, Row, Rows, Stream, input_frac, largest_weight, rescale};
 use anyhow::{Context, Result, bail, ensure};
@@ -118,7 +118,7 @@ pub fn export_for(
             Ranges::bound(&package.net)
         }
     };
-    if format.is_integer() {
+    if format.is_integer() && !ranges.settled {
         rescale(&mut package.net, &mut ranges, format);
     }
     let mut draft = Draft::new(layout, &package, format)?;
@@ -137,6 +137,34 @@ pub fn export_for(
     let bytes = draft.file(tests, &results, digest)?;
     verify(&bytes)?;
     Ok(Exported { bytes, notes })
+}
+
+/// A network after quantization.
+pub(crate) struct Quantized {
+    /// Its file, without test steps.
+    pub bytes: AlignedBytes,
+    /// Its weights in float, each a multiple of its row's scale.
+    pub net: Network,
+}
+
+/// Quantizes with these ranges as they are, for training to learn from the result: what [`export`]
+/// makes of settled ranges.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn quantized(package: &Package, format: Format, ranges: &Ranges) -> Result<Quantized> {
+    let mut draft = Draft::new(Layout::Portable, package, format)?;
+    draft.layers(&package.net.layers, ranges)?;
+    let none = match package.input {
+        Input::Features(_) => TestInputs::Samples(Vec::new()),
+        Input::Tokens(_) => TestInputs::Tokens(Vec::new()),
+    };
+    let bytes = draft.file(&none, &[], 0)?;
+    let layers = draft.dequantized;
+    Ok(Quantized {
+        bytes,
+        net: Network { layers },
+    })
 }
 
 /// Writes a file whole or not at all: to a temporary name beside it, then renamed.
@@ -236,6 +264,8 @@ struct Draft<'p> {
     output_names: String,
     layers: heapless::Vec<engine::Layer, MAX_LAYERS>,
     payload: Payload,
+    /// The layers as integers have them.
+    dequantized: Vec<Layer>,
 }
 
 /// Tensors one after the other, each from a multiple of 16.
@@ -340,6 +370,7 @@ impl<'p> Draft<'p> {
             output_names,
             layers,
             payload,
+            dequantized: Vec::new(),
         })
     }
 
@@ -419,6 +450,17 @@ impl<'p> Draft<'p> {
             }
             _ => self.payload.push_float(format, &table),
         }
+        let frac = input_frac(format);
+        let (low, high) = if frac == 7 {
+            (-128.0, 127.0)
+        } else {
+            (-32768.0, 32767.0)
+        };
+        let value = |&w: &f32| round(w, frac).clamp(low, high) * 2f32.powi(-frac);
+        self.dequantized.push(Layer::Embedding(Embedding {
+            table: e.table.iter().map(value).collect(),
+            ..*e
+        }));
         Ok(engine::Layer::Embedding { format, vocab, dim })
     }
 
@@ -484,6 +526,8 @@ impl<'p> Draft<'p> {
             })
             .collect();
         let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
+        self.dequantized
+            .push(Layer::Recurrent(dequantized(r, &sums, &rows)));
         let (cell, format) = (engine_cell(r.cell), self.format);
         let packed_form = engine::packed_rows(cell, format, r.inputs, r.hidden).is_some();
         if self.layout == Layout::CortexM4 && packed_form {
@@ -557,6 +601,11 @@ impl<'p> Draft<'p> {
                 h: 0,
             };
             let rows = Rows::quantize(&rows, 12, frac, limits)?;
+            self.dequantized.push(Layer::Dense(Dense {
+                weight: (0..d.outputs).flat_map(|row| rows.x_row(row)).collect(),
+                bias: (0..d.outputs).map(|row| rows.bias(row)).collect(),
+                ..*d
+            }));
             let columns = format.columns(d.inputs);
             let w = pack(d.outputs, 1, columns, BLOCK, |unit, _| &rows.x[unit][..]);
             self.payload.push_int(format, &w);
@@ -673,6 +722,34 @@ impl<'p> Draft<'p> {
         }
         bail!("the engine did not settle on a state size")
     }
+}
+
+/// A layer with the values of its rows, which lie sum by sum.
+fn dequantized(r: &Recurrent, sums: &[Sum], rows: &Rows) -> Recurrent {
+    let mut values = r.clone();
+    values.b_ih.fill(0.0);
+    values.b_hh.fill(0.0);
+    for (number, sum) in sums.iter().enumerate() {
+        for unit in 0..r.hidden {
+            let (row, to) = (number * r.hidden + unit, sum.gate * r.hidden + unit);
+            if sum.x {
+                let place = &mut values.w_ih[to * r.inputs..(to + 1) * r.inputs];
+                place.copy_from_slice(&rows.x_row(row));
+            }
+            if sum.h {
+                let place = &mut values.w_hh[to * r.hidden..(to + 1) * r.hidden];
+                place.copy_from_slice(&rows.h_row(row));
+            }
+            // Where both biases are added up the sum is kept as the input's.
+            let side = if sum.x {
+                &mut values.b_ih
+            } else {
+                &mut values.b_hh
+            };
+            side[to] = rows.bias(row);
+        }
+    }
+    values
 }
 
 /// Sums over the input, and sums over the state.

@@ -30,6 +30,8 @@ pub struct LayerRange {
 pub struct Ranges {
     /// In the order of the network's layers.
     pub layers: Vec<LayerRange>,
+    /// The network was trained with these ranges, so nothing is rescaled by them any more.
+    pub settled: bool,
 }
 
 impl Stream {
@@ -104,7 +106,10 @@ impl Ranges {
                 }
             }
         }
-        Ranges { layers }
+        Ranges {
+            layers,
+            settled: false,
+        }
     }
 
     /// Without data: what the weights allow at the most, for states within ±1.
@@ -136,6 +141,7 @@ impl Ranges {
         });
         Ranges {
             layers: layers.collect(),
+            settled: false,
         }
     }
 }

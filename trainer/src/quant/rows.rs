@@ -60,6 +60,8 @@ pub(crate) struct Rows {
     pub m: Vec<i32>,
     pub scale: Vec<f32>,
     pub shift: u8,
+    /// log2 of 1 / LSB of the matrix inputs.
+    frac: i32,
 }
 
 /// Below this a row's multiplier would have too few digits.
@@ -98,6 +100,7 @@ impl Rows {
             let shift = shift.max(preferred);
             let mut quantized = Rows {
                 shift: shift as u8,
+                frac,
                 ..Rows::default()
             };
             let mut overflows = false;
@@ -136,6 +139,30 @@ impl Rows {
                 bail!("no scale keeps the sums of a layer below 2^31");
             }
         }
+    }
+}
+
+/// What the integers stand for.
+impl Rows {
+    /// Weights of a row over the input.
+    pub(crate) fn x_row(&self, row: usize) -> Vec<f32> {
+        self.x[row]
+            .iter()
+            .map(|&w| self.scale[row] * f32::from(w))
+            .collect()
+    }
+
+    /// Weights of a row over the state.
+    pub(crate) fn h_row(&self, row: usize) -> Vec<f32> {
+        self.h[row]
+            .iter()
+            .map(|&w| self.scale[row] * f32::from(w))
+            .collect()
+    }
+
+    /// Where a row's sum starts.
+    pub(crate) fn bias(&self, row: usize) -> f32 {
+        self.bias[row] as f32 * self.scale[row] * 2f32.powi(-self.frac)
     }
 }
 

@@ -300,6 +300,14 @@ fn train(task: &Task) -> Result<(), Problem> {
     if !(train.learning_rate > 0.0 && train.learning_rate.is_finite()) {
         return wrong("train", "learning_rate", "must be positive, such as 0.001");
     }
+    let rate = train.quantized.learning_rate;
+    if rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return wrong(
+            "train.quantized",
+            "learning_rate",
+            "must be positive, such as 0.0001",
+        );
+    }
     if !(train.weight_decay >= 0.0 && train.weight_decay.is_finite()) {
         return wrong("train", "weight_decay", "must not be negative");
     }

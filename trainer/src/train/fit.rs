@@ -16,10 +16,15 @@ use super::loss::Loss;
 use super::optimiser::Adam;
 use super::params::{flatten, unflatten};
 use super::pass::{Counted, Shard, Size};
+use super::quantized::{Quantizer, Streams};
 use crate::data::{Dataset, Part};
+use crate::file::Quantized;
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package, Shape};
+use crate::quant::Ranges;
 use crate::task::Task;
+use kinglet::Model;
+use kinglet::format::Format;
 
 /// Sequences that one thread takes at a time.
 pub const SHARD: usize = 16;
@@ -92,6 +97,9 @@ pub enum FitError {
     /// Stopped before the first epoch ended.
     #[error("cancelled before the first epoch was complete")]
     Cancelled,
+    /// Weights cannot be represented in the format.
+    #[error("{0:#}")]
+    Quantize(anyhow::Error),
     /// The system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -110,14 +118,58 @@ pub fn fit(
         Output::Classes(_) | Output::NextToken => Activation::Softmax,
     };
     let net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
-    fit_from(net, task, data, options, progress, &mut rng)
+    let batches = Batches::new(&net, task, data);
+    let course = Course {
+        epochs: task.train.epochs,
+        learning_rate: task.train.learning_rate,
+        start: None,
+    };
+    run(batches, net, course, task, options, progress, &mut rng)
 }
 
-/// Trains on from a network that is already there (of the task's shapes).
-pub fn fit_from(
-    mut net: Network,
+/// Trains a network on with the integers of a format, as [`super::quantized`] says, over the epochs of
+/// `train.quantized`. The ranges that come back belong to the network: exported with them, it is what was trained.
+/// Epoch 0 is the network as it came, so the result is at least as good on the validation part.
+pub fn fit_quantized(
+    package: &Package,
+    (format, ranges): (Format, &Ranges),
     task: &Task,
     data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(Fitted, Ranges), FitError> {
+    let quantizer = Quantizer::new(package, format, ranges);
+    let (net, ranges) = (quantizer.package().net.clone(), quantizer.ranges().clone());
+    let mut batches = Batches::new(&net, task, data);
+    batches.quantize_with(quantizer)?;
+    let valid_plan = Plan::new(task, data, Part::Valid)?;
+    let valid_loss = batches.loss(&valid_plan)?;
+    let quantized = task.train.quantized;
+    let course = Course {
+        epochs: quantized.epochs,
+        learning_rate: quantized
+            .learning_rate
+            .unwrap_or(task.train.learning_rate / 10.0),
+        start: Some(valid_loss),
+    };
+    let mut rng = Rng::new(task.train.seed);
+    let fitted = run(batches, net, course, task, options, progress, &mut rng)?;
+    Ok((fitted, ranges))
+}
+
+/// How long and how fast.
+struct Course {
+    epochs: usize,
+    learning_rate: f32,
+    /// Validation loss of the parameters at the start, if they may be the best.
+    start: Option<f64>,
+}
+
+fn run(
+    mut batches: Batches<'_>,
+    mut net: Network,
+    course: Course,
+    task: &Task,
     options: &Options<'_>,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     rng: &mut Rng,
@@ -126,14 +178,15 @@ pub fn fit_from(
         .num_threads(options.threads.unwrap_or(0))
         .build()?;
     let start = Instant::now();
-    let mut engine = Batches::new(&net, task, data);
+    let data = batches.data;
     let mut epoch_plan = Plan::new(task, data, Part::Train)?;
     let valid_plan = Plan::new(task, data, Part::Valid)?;
-    let mut adam = Adam::new(&task.train, engine.params.len());
-    let (epochs, per_epoch) = (task.train.epochs, epoch_plan.batches());
+    let mut adam = Adam::new(&task.train, batches.params.len());
+    let (epochs, per_epoch) = (course.epochs, epoch_plan.batches());
     let cancelled = || options.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
     let mut history: Vec<Progress> = Vec::new();
-    let mut best: Option<(usize, f64, Vec<f32>)> = None;
+    let mut best: Option<(usize, f64, Vec<f32>)> =
+        course.start.map(|loss| (0, loss, batches.params.clone()));
     let mut stopped = false;
     for epoch in 1..=epochs {
         epoch_plan.shuffle(rng);
@@ -144,9 +197,9 @@ pub fn fit_from(
                 .train
                 .schedule
                 .factor(epoch - 1, step, epochs * per_epoch);
-            learning_rate = task.train.learning_rate * factor;
-            sum += pool.install(|| engine.gradient(&epoch_plan, batch));
-            adam.step(&mut engine.params, &engine.grad, learning_rate);
+            learning_rate = course.learning_rate * factor;
+            sum += pool.install(|| batches.gradient(&epoch_plan, batch))?;
+            adam.step(&mut batches.params, &batches.grad, learning_rate);
             if cancelled() {
                 stopped = true;
                 break;
@@ -156,7 +209,7 @@ pub fn fit_from(
             break;
         }
         let train_loss = sum / per_epoch as f64;
-        let valid_loss = pool.install(|| engine.loss(&valid_plan));
+        let valid_loss = pool.install(|| batches.loss(&valid_plan))?;
         if !(train_loss.is_finite() && valid_loss.is_finite()) {
             return Err(FitError::Diverged {
                 epoch,
@@ -165,7 +218,7 @@ pub fn fit_from(
         }
         let better = best.as_ref().is_none_or(|b| valid_loss < b.1);
         if better {
-            best = Some((epoch, valid_loss, engine.params.clone()));
+            best = Some((epoch, valid_loss, batches.params.clone()));
         }
         let now = Progress {
             epoch,
@@ -260,9 +313,18 @@ struct Batches<'a> {
     data: &'a Dataset,
     loss: Loss,
     counted: Counted,
+    batch: usize,
     params: Vec<f32>,
     grad: Vec<f32>,
-    shards: Vec<(Shard<f32>, f64)>,
+    work: Vec<Work>,
+    quantizer: Option<Quantizer>,
+}
+
+/// A shard, the loss it found, and the engine's side of it where training goes through integers.
+struct Work {
+    shard: Shard<f32>,
+    loss: f64,
+    streams: Option<Streams>,
 }
 
 impl<'a> Batches<'a> {
@@ -273,25 +335,61 @@ impl<'a> Batches<'a> {
         };
         let params: Vec<f32> = flatten(net);
         let batch = task.train.batch;
-        let shards = (0..batch.div_ceil(SHARD)).map(|_| {
-            let max = Size {
-                steps: data.window(),
-                lanes: SHARD.min(batch),
-            };
-            (Shard::new(net, counted, max), 0.0)
+        let max = Self::shard_size(data, batch);
+        let work = (0..batch.div_ceil(SHARD)).map(|_| Work {
+            shard: Shard::new(net, counted, max),
+            loss: 0.0,
+            streams: None,
         });
         Batches {
             data,
             loss: task.loss(),
             counted,
+            batch,
             grad: vec![0.0; params.len()],
-            shards: shards.collect(),
+            work: work.collect(),
             params,
+            quantizer: None,
         }
     }
 
+    fn shard_size(data: &Dataset, batch: usize) -> Size {
+        Size {
+            steps: data.window(),
+            lanes: SHARD.min(batch),
+        }
+    }
+
+    /// From here on the forward passes are the engine's.
+    fn quantize_with(&mut self, mut quantizer: Quantizer) -> Result<(), FitError> {
+        let quantized = quantizer
+            .quantize(&self.params)
+            .map_err(FitError::Quantize)?;
+        let model = Model::from_bytes(&quantized.bytes);
+        let state_len = model.map_err(|e| FitError::Quantize(e.into()))?.state_len();
+        let max = Self::shard_size(self.data, self.batch);
+        for work in &mut self.work {
+            work.streams = Some(Streams::new(quantizer.package(), state_len, max));
+        }
+        self.quantizer = Some(quantizer);
+        Ok(())
+    }
+
+    /// The parameters of now in integers, if training goes through them.
+    fn quantized(&mut self) -> Result<Option<Quantized>, FitError> {
+        let params = &self.params;
+        let quantized = self.quantizer.as_mut().map(|q| q.quantize(params));
+        quantized.transpose().map_err(FitError::Quantize)
+    }
+
     /// Runs every shard of a batch; the mean loss.
-    fn run(&mut self, plan: &Plan, batch: usize, backward: bool) -> f64 {
+    fn run(
+        &mut self,
+        plan: &Plan,
+        batch: usize,
+        quantized: Option<&Quantized>,
+        backward: bool,
+    ) -> Result<f64, FitError> {
         let (starts, offset, fresh) = plan.batch(batch);
         let steps = self.data.window();
         let counted = match self.counted {
@@ -300,9 +398,15 @@ impl<'a> Batches<'a> {
         };
         let terms = self.loss.goals(self.data.outputs());
         let scale = 1.0 / (starts.len() * counted * terms) as f64;
-        let (data, loss, params, carried) = (self.data, self.loss, &self.params, is_carried(plan));
-        let work = starts.par_chunks(SHARD).zip(&mut self.shards);
-        work.for_each(|(starts, (shard, value))| {
+        let (data, loss, carried) = (self.data, self.loss, is_carried(plan));
+        let model = quantized.map(|q| Model::from_bytes(&q.bytes)).transpose();
+        let model = model.map_err(|e| FitError::Quantize(e.into()))?;
+        let values = quantized.map(|q| flatten(&q.net));
+        let params = values.as_ref().unwrap_or(&self.params);
+        let quantizer = self.quantizer.as_ref();
+        let work = starts.par_chunks(SHARD).zip(&mut self.work);
+        work.for_each(|(starts, work)| {
+            let shard = &mut work.shard;
             let size = Size {
                 steps,
                 lanes: starts.len(),
@@ -311,8 +415,16 @@ impl<'a> Batches<'a> {
             if fresh {
                 shard.reset();
             }
-            shard.forward(params, size);
-            *value = shard.loss(loss, scale, size);
+            match (&mut work.streams, &model, quantizer) {
+                (Some(streams), Some(model), Some(quantizer)) => {
+                    if fresh {
+                        streams.reset();
+                    }
+                    streams.forward(quantizer.package(), model, params, shard, size);
+                }
+                _ => shard.forward(params, size),
+            }
+            work.loss = shard.loss(loss, scale, size);
             if backward {
                 shard.grad.fill(0.0);
                 shard.backward(params, loss, scale, size);
@@ -322,36 +434,38 @@ impl<'a> Batches<'a> {
             }
         });
         let used = starts.len().div_ceil(SHARD);
-        self.shards[..used].iter().map(|s| s.1).sum()
+        Ok(self.work[..used].iter().map(|work| work.loss).sum())
     }
 
     /// Mean loss of a batch, and its gradient in `self.grad`.
-    fn gradient(&mut self, plan: &Plan, batch: usize) -> f64 {
-        let loss = self.run(plan, batch, true);
+    fn gradient(&mut self, plan: &Plan, batch: usize) -> Result<f64, FitError> {
+        let quantized = self.quantized()?;
+        let loss = self.run(plan, batch, quantized.as_ref(), true)?;
         let used = plan.batch(batch).0.len().div_ceil(SHARD);
-        let shards = &self.shards[..used];
+        let work = &self.work[..used];
         let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
         chunks.for_each(|(k, sum)| {
             let at = k * SUM_CHUNK;
-            sum.copy_from_slice(&shards[0].0.grad[at..at + sum.len()]);
-            for (shard, _) in &shards[1..] {
-                for (s, &g) in sum.iter_mut().zip(&shard.grad[at..]) {
+            sum.copy_from_slice(&work[0].shard.grad[at..at + sum.len()]);
+            for work in &work[1..] {
+                for (s, &g) in sum.iter_mut().zip(&work.shard.grad[at..]) {
                     *s += g;
                 }
             }
         });
-        loss
+        Ok(loss)
     }
 
     /// Mean loss over all batches.
-    fn loss(&mut self, plan: &Plan) -> f64 {
+    fn loss(&mut self, plan: &Plan) -> Result<f64, FitError> {
+        let quantized = self.quantized()?;
         let (mut sum, mut sequences) = (0.0, 0);
         for batch in 0..plan.batches() {
             let count = plan.batch(batch).0.len();
-            sum += self.run(plan, batch, false) * count as f64;
+            sum += self.run(plan, batch, quantized.as_ref(), false)? * count as f64;
             sequences += count;
         }
-        sum / sequences as f64
+        Ok(sum / sequences as f64)
     }
 }
 

@@ -48,10 +48,23 @@ pub enum Counted {
     Every,
 }
 
+/// What the engine computed in a layer.
+#[derive(Clone, Copy)]
+struct Given<'a, T> {
+    /// `[steps, lanes, outputs]`.
+    output: &'a [T],
+    /// `[steps, lanes, hidden]` of an LSTM.
+    cell: &'a [T],
+}
+
 /// One layer's pass. `p` and `g` are the layer's own parameters and gradients, flat.
 trait Pass<T>: Send + Sync {
     /// `x: [steps, lanes, inputs]`; the output is kept for [`Pass::output`].
     fn forward(&mut self, p: &[T], x: &[T], size: Size);
+
+    /// In place of [`Pass::forward`]: takes over what the engine computed from the same input, and finds the gates
+    /// that belong to it, so that [`Pass::backward`] is at the quantized network's values.
+    fn follow(&mut self, p: &[T], x: &[T], given: Given<'_, T>, size: Size);
 
     /// `[steps, lanes, outputs]` of the last forward pass.
     fn output(&self, size: Size) -> &[T];
@@ -177,6 +190,24 @@ impl<T: Real> Shard<T> {
         }
     }
 
+    /// In place of [`Shard::forward`]: the outputs and cells of every layer are the engine's. `params` are the
+    /// parameters after quantization.
+    pub fn follow(&mut self, params: &[T], trace: &Trace<T>, size: Size) {
+        for k in 0..self.layers.len() {
+            let here = self.size_of(k, size);
+            let under = self.size_under(k, size);
+            let (below, rest) = self.layers.split_at_mut(k);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = last_rows(x, here, under);
+            let [output, cell] = [&trace.outputs[k], &trace.cells[k]].map(|values: &Vec<T>| {
+                let values = &values[..values.len() / trace.rows * size.rows()];
+                last_rows(values, here, size)
+            });
+            let params = &params[self.ranges[k].clone()];
+            rest[0].follow(params, x, Given { output, cell }, here);
+        }
+    }
+
     /// `[counted steps, lanes, outputs]` of the last forward pass.
     pub fn output(&self, size: Size) -> &[T] {
         let last = self.layers.len() - 1;
@@ -186,6 +217,11 @@ impl<T: Real> Shard<T> {
     /// The loss over [`Shard::goal`], times `scale`.
     pub fn loss(&self, loss: Loss, scale: f64, size: Size) -> f64 {
         loss.value(self.output(size), &self.goal, self.output_width()) * scale
+    }
+
+    /// Numbers per row of [`Shard::input`].
+    pub fn input_width(&self) -> usize {
+        self.inputs
     }
 
     fn output_width(&self) -> usize {
@@ -240,6 +276,36 @@ impl<T: Real> Shard<T> {
     }
 }
 
+/// What the engine computed over a shard: `[steps, lanes, width]` for every layer.
+pub struct Trace<T> {
+    rows: usize,
+    /// Outputs; of an embedding none.
+    pub outputs: Vec<Vec<T>>,
+    /// Cells of LSTM layers.
+    pub cells: Vec<Vec<T>>,
+}
+
+impl<T: Real> Trace<T> {
+    /// Memory for passes up to `max`.
+    pub fn new(net: &Network, max: Size) -> Self {
+        let rows = max.rows();
+        let memory = |width: usize| vec![T::ZERO; width * rows];
+        let output = |layer: &Layer| match layer {
+            Layer::Embedding(_) => 0,
+            layer => layer.outputs(),
+        };
+        let cell = |layer: &Layer| match layer {
+            Layer::Recurrent(r) if r.cell == Cell::Lstm => r.hidden,
+            _ => 0,
+        };
+        Trace {
+            rows,
+            outputs: net.layers.iter().map(|l| memory(output(l))).collect(),
+            cells: net.layers.iter().map(|l| memory(cell(l))).collect(),
+        }
+    }
+}
+
 /// What the layer above `below` reads: the network's input, or the output of the last of them.
 fn input_of<'a, T>(input: &'a [T], below: &'a [Box<dyn Pass<T>>], under: Size) -> &'a [T] {
     below.last().map_or(input, |layer| layer.output(under))
@@ -265,6 +331,24 @@ fn add_row_sums<T: Real>(rows: &[T], sum: &mut [T]) {
             *s += x;
         }
     }
+}
+
+/// Both biases of a gate, for cells that only see their sum.
+fn add_biases<T: Real>(w: RecurrentParams<'_, T>, bias: &mut [T]) {
+    for (b, (&b_ih, &b_hh)) in bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
+        *b = b_ih + b_hh;
+    }
+}
+
+/// `z += h W_hhᵀ` for all steps at once, where the state before each step is known.
+fn state_products<T: Real>(w: RecurrentParams<'_, T>, h: &[T], z: &mut [T], of: RecurrentSize) {
+    let rows = z.len() / of.rows;
+    T::gemm(
+        Matrix::new(h, rows, of.hidden),
+        Matrix::new(w.w_hh, of.rows, of.hidden).t(),
+        T::ONE,
+        MatrixMut::new(z, rows, of.rows),
+    );
 }
 
 /// `z = x W_ihᵀ + bias` for all steps at once.

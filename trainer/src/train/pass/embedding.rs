@@ -1,7 +1,7 @@
 //! Row `token` of a table. Backward: the output's gradient is added to that row.
 
 use super::super::real::Real;
-use super::{Pass, Size};
+use super::{Given, Pass, Size};
 use crate::net::Embedding;
 
 pub struct EmbeddingPass<T> {
@@ -25,6 +25,11 @@ impl<T: Real> Pass<T> for EmbeddingPass<T> {
             let at = token.to_f64() as usize * self.dim;
             y.copy_from_slice(&p[at..at + self.dim]);
         }
+    }
+
+    fn follow(&mut self, p: &[T], x: &[T], _given: Given<'_, T>, size: Size) {
+        // The parameters are the quantized ones, so their rows are what the engine looks up.
+        self.forward(p, x, size);
     }
 
     fn output(&self, size: Size) -> &[T] {

@@ -8,7 +8,9 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Pass, Size, add_row_sums, fill_rows, input_gradients, input_products};
+use super::{
+    Given, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products, state_products,
+};
 
 pub struct GruAfterPass<T> {
     of: RecurrentSize,
@@ -109,6 +111,25 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
                 let at = s * of.hidden..(s + 1) * of.hidden;
                 cell_forward(r, z, n, u_r, u_z, u_n, &h_prev[at.clone()], &mut h[at]);
             }
+        }
+    }
+
+    fn follow(&mut self, p: &[T], x: &[T], given: Given<'_, T>, size: Size) {
+        let (w, of) = (self.of.params(p), self.of);
+        let step = size.lanes * of.hidden;
+        self.h[step..][..given.output.len()].copy_from_slice(given.output);
+        let z = &mut self.z[..size.rows() * of.rows];
+        input_products(w, w.b_ih, x, z, of);
+        let u = &mut self.u[..size.rows() * of.rows];
+        fill_rows(u, w.b_hh);
+        state_products(w, &self.h, u, of);
+        // Only the gates are wanted.
+        let unused = &mut self.dh[..of.hidden];
+        let rows = z.chunks_exact_mut(of.rows).zip(u.chunks_exact_mut(of.rows));
+        for ((z, u), h_prev) in rows.zip(self.h.chunks_exact(of.hidden)) {
+            let [r, z, n] = gates(z, of.hidden);
+            let [u_r, u_z, u_n] = gates(u, of.hidden);
+            cell_forward(r, z, n, u_r, u_z, u_n, h_prev, unused);
         }
     }
 

@@ -8,7 +8,7 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Pass, Size, add_row_sums, input_gradients, input_products};
+use super::{Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
 
 pub struct GruBeforePass<T> {
     of: RecurrentSize,
@@ -101,9 +101,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         let (hidden, two) = (of.hidden, 2 * of.hidden);
-        for (b, (&b_ih, &b_hh)) in self.bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
-            *b = b_ih + b_hh;
-        }
+        add_biases(w, &mut self.bias);
         let z = &mut self.z[..size.rows() * of.rows];
         input_products(w, &self.bias, x, z, of);
         let step = n * hidden;
@@ -133,6 +131,41 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
                 let at = s * hidden..(s + 1) * hidden;
                 state_forward(z, n, &h_prev[at.clone()], &mut h[at]);
             }
+        }
+    }
+
+    fn follow(&mut self, p: &[T], x: &[T], given: Given<'_, T>, size: Size) {
+        let (w, of) = (self.of.params(p), self.of);
+        let (hidden, two, rows) = (of.hidden, 2 * of.hidden, size.rows());
+        let step = size.lanes * hidden;
+        self.h[step..][..given.output.len()].copy_from_slice(given.output);
+        add_biases(w, &mut self.bias);
+        let z = &mut self.z[..rows * of.rows];
+        input_products(w, &self.bias, x, z, of);
+        T::gemm(
+            Matrix::new(&self.h, rows, hidden),
+            Matrix::new(w.w_hh, two, hidden).t(),
+            T::ONE,
+            MatrixMut::block(z, rows, two, of.rows),
+        );
+        let states = self.h.chunks_exact(hidden);
+        let states = states.zip(self.rh.chunks_exact_mut(hidden));
+        for (z, (h_prev, rh)) in z.chunks_exact_mut(of.rows).zip(states) {
+            let [r, z, _] = gates(z, hidden);
+            reset_forward(r, z, h_prev, rh);
+        }
+        T::gemm(
+            Matrix::new(&self.rh, rows, hidden),
+            Matrix::new(&w.w_hh[two * hidden..], hidden, hidden).t(),
+            T::ONE,
+            MatrixMut::block(&mut z[two..], rows, hidden, of.rows),
+        );
+        // Only the gates are wanted.
+        let unused = &mut self.dh[..hidden];
+        let states = self.h.chunks_exact(hidden);
+        for (z, h_prev) in z.chunks_exact_mut(of.rows).zip(states) {
+            let [_, z, n] = gates(z, hidden);
+            state_forward(z, n, h_prev, unused);
         }
     }
 

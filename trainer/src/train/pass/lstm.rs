@@ -9,7 +9,9 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Pass, Size, add_row_sums, input_gradients, input_products};
+use super::{
+    Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products, state_products,
+};
 
 pub struct LstmPass<T> {
     of: RecurrentSize,
@@ -42,6 +44,22 @@ vectorised! {
             c[j] = f[j] * c_prev[j] + i[j] * g[j];
             tanh_c[j] = c[j].tanh();
             h[j] = o[j] * tanh_c[j];
+        }
+    }
+}
+
+vectorised! {
+    /// One sequence, one step, whose cell is known: the gates, and `tanh c'`.
+    fn gates_forward(i: &mut [T], f: &mut [T], g: &mut [T], o: &mut [T], c: &[T], tanh_c: &mut [T]) {
+        let n = c.len();
+        let (i, f, g, o) = (&mut i[..n], &mut f[..n], &mut g[..n], &mut o[..n]);
+        let tanh_c = &mut tanh_c[..n];
+        for j in 0..n {
+            i[j] = i[j].sigmoid();
+            f[j] = f[j].sigmoid();
+            g[j] = g[j].tanh();
+            o[j] = o[j].sigmoid();
+            tanh_c[j] = c[j].tanh();
         }
     }
 }
@@ -95,9 +113,7 @@ impl<T: Real> LstmPass<T> {
 impl<T: Real> Pass<T> for LstmPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
-        for (b, (&b_ih, &b_hh)) in self.bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
-            *b = b_ih + b_hh;
-        }
+        add_biases(w, &mut self.bias);
         let z = &mut self.z[..size.rows() * of.rows];
         input_products(w, &self.bias, x, z, of);
         let step = n * of.hidden;
@@ -124,6 +140,23 @@ impl<T: Real> Pass<T> for LstmPass<T> {
                     &mut h[at],
                 );
             }
+        }
+    }
+
+    fn follow(&mut self, p: &[T], x: &[T], given: Given<'_, T>, size: Size) {
+        let (w, of) = (self.of.params(p), self.of);
+        let step = size.lanes * of.hidden;
+        self.h[step..][..given.output.len()].copy_from_slice(given.output);
+        self.c[step..][..given.cell.len()].copy_from_slice(given.cell);
+        add_biases(w, &mut self.bias);
+        let z = &mut self.z[..size.rows() * of.rows];
+        input_products(w, &self.bias, x, z, of);
+        state_products(w, &self.h, z, of);
+        let units = given.cell.chunks_exact(of.hidden);
+        let units = units.zip(self.tanh_c.chunks_exact_mut(of.hidden));
+        for (z, (c, tanh_c)) in z.chunks_exact_mut(of.rows).zip(units) {
+            let [i, f, g, o] = gates(z, of.hidden);
+            gates_forward(i, f, g, o, c, tanh_c);
         }
     }
 

@@ -7,7 +7,7 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Pass, Size, add_row_sums, input_gradients, input_products};
+use super::{Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
 
 /// `h = φ(z)`.
 type Forward<T> = fn(&[T], &mut [T]);
@@ -83,9 +83,7 @@ impl<T: Real> RnnPass<T> {
 impl<T: Real> Pass<T> for RnnPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, hidden, n) = (self.of.params(p), self.of.hidden, size.lanes);
-        for (b, (&b_ih, &b_hh)) in self.bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
-            *b = b_ih + b_hh;
-        }
+        add_biases(w, &mut self.bias);
         let z = &mut self.z[..size.rows() * hidden];
         input_products(w, &self.bias, x, z, self.of);
         for (t, z) in z.chunks_exact_mut(n * hidden).enumerate() {
@@ -98,6 +96,12 @@ impl<T: Real> Pass<T> for RnnPass<T> {
             );
             (self.forward)(z, &mut after[..n * hidden]);
         }
+    }
+
+    fn follow(&mut self, _p: &[T], _x: &[T], given: Given<'_, T>, size: Size) {
+        // The derivative follows from the output alone.
+        let step = size.lanes * self.of.hidden;
+        self.h[step..][..given.output.len()].copy_from_slice(given.output);
     }
 
     fn output(&self, size: Size) -> &[T] {

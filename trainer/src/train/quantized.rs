@@ -1,0 +1,136 @@
+//! Quantization-aware training: the forward pass is the engine.
+//!
+//! For every batch the parameters are quantized as the exporter does it, and the engine loads the result and steps
+//! through the sequences: same tables, same rounding, same saturation, so every output the loss sees has the bytes
+//! that the exported model gives. [`Shard::follow`] takes over outputs and states, finds the gates that belong to them
+//! in float, and the backward pass runs from there as if rounding were the identity (straight-through,
+//! Bengio et al. 2013). Its gradient, at the quantized weights, moves the float ones.
+
+use super::params::unflatten;
+use super::pass::{Shard, Size, Trace};
+use crate::file::{AlignedBytes, Quantized, quantized};
+use crate::net::Layer;
+use crate::package::{Input, Package};
+use crate::quant::{Ranges, rescale};
+use anyhow::Result;
+use kinglet::format::{self as engine, Format};
+use kinglet::{Model, StepInput};
+
+/// What a batch is quantized to.
+pub(super) struct Quantizer {
+    /// Its parameters are replaced by those of the batch.
+    package: Package,
+    format: Format,
+    ranges: Ranges,
+}
+
+impl Quantizer {
+    /// Of a trained network with measured ranges, which stay what they are from here on.
+    pub(super) fn new(package: &Package, format: Format, ranges: &Ranges) -> Self {
+        let (mut package, mut ranges) = (package.clone(), ranges.clone());
+        rescale(&mut package.net, &mut ranges, format);
+        ranges.settled = true;
+        Quantizer {
+            package,
+            format,
+            ranges,
+        }
+    }
+
+    pub(super) fn package(&self) -> &Package {
+        &self.package
+    }
+
+    pub(super) fn ranges(&self) -> &Ranges {
+        &self.ranges
+    }
+
+    /// The model file of these parameters, and the network as the file has it.
+    pub(super) fn quantize(&mut self, params: &[f32]) -> Result<Quantized> {
+        unflatten(params, &mut self.package.net);
+        quantized(&self.package, self.format, &self.ranges)
+    }
+}
+
+/// The engine's side of a shard: a state for every sequence, and what it computes.
+pub(super) struct Streams {
+    states: Vec<AlignedBytes>,
+    trace: Trace<f32>,
+}
+
+impl Streams {
+    /// Memory for passes up to `max`.
+    pub(super) fn new(package: &Package, state_len: usize, max: Size) -> Self {
+        Streams {
+            states: vec![AlignedBytes::zeroed(state_len); max.lanes],
+            trace: Trace::new(&package.net, max),
+        }
+    }
+
+    /// All states start at zero.
+    pub(super) fn reset(&mut self) {
+        self.states.iter_mut().for_each(|state| state.fill(0));
+    }
+
+    /// The forward pass over [`Shard::input`].
+    pub(super) fn forward(
+        &mut self,
+        package: &Package,
+        model: &Model<'_>,
+        params: &[f32],
+        shard: &mut Shard<f32>,
+        size: Size,
+    ) {
+        let tokens = matches!(package.input, Input::Tokens(_));
+        let embedded = matches!(package.net.layers.first(), Some(Layer::Embedding(_)));
+        let width = shard.input_width();
+        let last = package.net.layers.len() - 1;
+        let lsb = |frac: i32| 2f32.powi(-frac);
+        for (lane, state) in self.states[..size.lanes].iter_mut().enumerate() {
+            // The model says how large its state is, and it has been asked.
+            let Ok(mut runner) = model.bind_bytes(state) else {
+                return;
+            };
+            for step in 0..size.steps {
+                let row = step * size.lanes + lane;
+                let x = &shard.input[row * width..(row + 1) * width];
+                let input = match (tokens, embedded) {
+                    (false, _) => StepInput::Sample(x),
+                    (true, true) => StepInput::Token(x[0] as usize),
+                    (true, false) => {
+                        StepInput::Token(x.iter().position(|&x| x != 0.0).unwrap_or(usize::MAX))
+                    }
+                };
+                runner.step_watched(input, |seen| {
+                    let frac = if seen.layer == last {
+                        model.output_frac().into()
+                    } else {
+                        12
+                    };
+                    let outputs = &mut self.trace.outputs[seen.layer];
+                    let units = package.net.layers[seen.layer].outputs();
+                    let place = &mut outputs[row * units..(row + 1) * units];
+                    store(place, seen.output.iter().map(|&y| y.into()), lsb(frac));
+                    if let engine::Layer::Recurrent {
+                        cell: engine::Cell::Lstm,
+                        cell_shift,
+                        ..
+                    } = model.header().layers[seen.layer]
+                    {
+                        let cells = &mut self.trace.cells[seen.layer];
+                        let place = &mut cells[row * units..(row + 1) * units];
+                        let lsb = lsb(27 - i32::from(cell_shift));
+                        store(place, seen.master.iter().copied(), lsb);
+                    }
+                });
+            }
+        }
+        shard.follow(params, &self.trace, size);
+    }
+}
+
+fn store(to: &mut [f32], from: impl Iterator<Item = i32>, lsb: f32) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from as f32 * lsb;
+    }
+}

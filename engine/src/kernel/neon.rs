@@ -8,11 +8,14 @@
 //! With it, an i16 input is two signed bytes, `x = 256 high + (low − 128) + 128`, so a product takes three `sdot`:
 //! the third sums the weights, for the constant.
 //!
+//! Weights of four bits are bytes from 0 to 15 after a mask or a shift: four products fit in 16 bits, and `sdot` takes
+//! them as they are.
+//!
 //! A block of four panels, 128 products, takes 42 instructions in i8 and 62 in i16; with `sdot` 14 and 31.
 //!
 //! Multiply and add of floats stay separate. Float activations are those of `wide`, which is NEON here.
 
-use super::quads::{Weights, by_four};
+use super::quads::{Weights, by_four, by_four_w4};
 use super::wide::WIDE;
 use super::{BLOCK, Kernels, LANES, Panel, Panels};
 use crate::num::Tables;
@@ -26,6 +29,8 @@ pub(super) const NEON: Kernels = Kernels {
     gemv_f16,
     gemv_a8,
     gemv_a16,
+    gemv_w4a8,
+    gemv_w4a16,
     requant,
     tanh_q,
     sigmoid_q,
@@ -38,6 +43,8 @@ pub(super) const NEON_DOTPROD: Kernels = Kernels {
     name: "neon-dotprod",
     gemv_a8: gemv_a8_sdot,
     gemv_a16: gemv_a16_sdot,
+    gemv_w4a8: gemv_w4a8_sdot,
+    gemv_w4a16: gemv_w4a16_sdot,
     ..NEON
 };
 
@@ -224,6 +231,96 @@ fn rows_a16<const M: usize, const N: usize>(
     }
 }
 
+/// Lower and upper halves of bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn nibbles(w: uint8x16_t) -> [int8x16_t; 2] {
+    let low = vandq_u8(w, vdupq_n_u8(0x0f));
+    [
+        vreinterpretq_s8_u8(low),
+        vreinterpretq_s8_u8(vshrq_n_u8::<4>(w)),
+    ]
+}
+
+#[target_feature(enable = "neon")]
+fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    by_four_w4!(panels_w4a8, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn panels_w4a8<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i8], i32),
+) {
+    // As in `panels_a8`.
+    let mut total = [[vdupq_n_s32(0); 4]; N];
+    for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+        let [even, odd]: [[i8; BLOCK]; 2] = bytemuck::cast(x);
+        let (even, odd) = (opaque(repeat(even)), opaque(repeat(odd)));
+        for (n, total) in total.iter_mut().enumerate() {
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let w: [uint8x16_t; 2] = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+            for half in 0..2 {
+                let [low, high] = nibbles(w[half]);
+                let first = vmull_s8(vget_low_s8(low), vget_low_s8(even));
+                let first = vmlal_s8(first, vget_low_s8(high), vget_low_s8(odd));
+                let second = vmlal_high_s8(vmull_high_s8(low, even), high, odd);
+                total[2 * half] = vpadalq_s16(total[2 * half], first);
+                total[2 * half + 1] = vpadalq_s16(total[2 * half + 1], second);
+            }
+        }
+    }
+    let offset = vdupq_n_s32(offset);
+    for (sum, [a, b, c, d]) in sums.iter_mut().zip(total) {
+        let rows = [vpaddq_s32(a, b), vpaddq_s32(c, d)];
+        add(sum, rows.map(|rows| vsubq_s32(rows, offset)));
+    }
+}
+
+#[target_feature(enable = "neon")]
+fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    by_four_w4!(panels_w4a16, sums, w, x, panels);
+}
+
+/// One panel at a time, a register for each row.
+#[inline]
+#[target_feature(enable = "neon")]
+fn panels_w4a16<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i16], i32),
+) {
+    for (n, sum) in sums.iter_mut().enumerate() {
+        let mut total = [vdupq_n_s32(0); LANES];
+        for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+            let x: int16x8_t = bytemuck::cast(x);
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let w: [uint8x16_t; 2] = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+            for half in 0..2 {
+                let [low, high] = nibbles(w[half]);
+                let pairs = [
+                    (vmovl_s8(vget_low_s8(low)), vmovl_s8(vget_low_s8(high))),
+                    (vmovl_high_s8(low), vmovl_high_s8(high)),
+                ];
+                for (pair, (low, high)) in pairs.into_iter().enumerate() {
+                    let row = 4 * half + 2 * pair;
+                    let first = vmlal_s16(total[row], vget_low_s16(low), vget_low_s16(x));
+                    total[row] = vmlal_s16(first, vget_low_s16(high), vget_high_s16(x));
+                    let second = vmlal_s16(total[row + 1], vget_high_s16(low), vget_low_s16(x));
+                    total[row + 1] = vmlal_high_s16(second, high, x);
+                }
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = total;
+        let upper = vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
+        let lower = vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h));
+        let offset = vdupq_n_s32(offset);
+        add(sum, [vsubq_s32(upper, offset), vsubq_s32(lower, offset)]);
+    }
+}
+
 /// Adds the products of four bytes to each lane: 16 of `w` by those in lane `LANE` of `x`.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
@@ -293,6 +390,95 @@ unsafe fn block_a8<const LANE: usize, const N: usize>(
 #[target_feature(enable = "neon,dotprod")]
 fn gemv_a16_sdot(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
     by_four!(panels_a16_sdot, sums, w, x, panels);
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn gemv_w4a8_sdot(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    by_four_w4!(panels_w4a8_sdot, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn panels_w4a8_sdot<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i8], i32),
+) {
+    let mut total = [[vdupq_n_s32(offset.wrapping_neg()); 2]; N];
+    let (fours, rest) = x.as_chunks::<{ 4 * BLOCK }>();
+    for (four, &x) in fours.iter().enumerate() {
+        let x: int8x16_t = bytemuck::cast(x);
+        // SAFETY: a panel has 32 bytes for every eight inputs, so twice as many for every 16.
+        unsafe {
+            blocks_w4a8::<0, 1, N>(&mut total, w, 2 * four, x);
+            blocks_w4a8::<2, 3, N>(&mut total, w, 2 * four + 1, x);
+        }
+    }
+    if let Some(&x) = rest.first_chunk::<{ 2 * BLOCK }>() {
+        let x = vreinterpretq_s8_s64(vdupq_n_s64(bytemuck::cast(x)));
+        // SAFETY: the two blocks behind the fours.
+        unsafe { blocks_w4a8::<0, 1, N>(&mut total, w, 2 * fours.len(), x) };
+    }
+    for (sum, total) in sums.iter_mut().zip(total) {
+        add(sum, total);
+    }
+}
+
+/// # Safety
+/// The panels have two blocks of that number.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn blocks_w4a8<const EVEN: usize, const ODD: usize, const N: usize>(
+    total: &mut [[int32x4_t; 2]; N],
+    w: Weights<'_, u8, N>,
+    two: usize,
+    x: int8x16_t,
+) {
+    for (n, total) in total.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        let w: [uint8x16_t; 2] = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+        for (total, w) in total.iter_mut().zip(w) {
+            let [low, high] = nibbles(w);
+            *total = sdot::<ODD>(sdot::<EVEN>(*total, low, x), high, x);
+        }
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn gemv_w4a16_sdot(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    by_four_w4!(panels_w4a16_sdot, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn panels_w4a16_sdot<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, u8, N>,
+    (x, offset): (&[i16], i32),
+) {
+    let ones = vdupq_n_s8(1);
+    let mut total: [[Parts; 2]; N] = [[[vdupq_n_s32(0); 3]; 2]; N];
+    for (two, &x) in x.as_chunks::<{ 2 * BLOCK }>().0.iter().enumerate() {
+        let x: int8x16_t = bytemuck::cast(x);
+        let [high, low] = bytes([x, x]);
+        for (n, total) in total.iter_mut().enumerate() {
+            // SAFETY: a panel has 32 bytes for every eight inputs.
+            let w: [uint8x16_t; 2] = bytemuck::cast(unsafe { w.read::<32>(n, two) });
+            for (total, w) in total.iter_mut().zip(w) {
+                let [even, odd] = nibbles(w);
+                // The sum of two weights still fits in a byte.
+                *total = [
+                    sdot::<1>(sdot::<0>(total[0], even, high), odd, high),
+                    sdot::<1>(sdot::<0>(total[1], even, low), odd, low),
+                    sdot::<0>(total[2], vaddq_s8(even, odd), ones),
+                ];
+            }
+        }
+    }
+    let offset = vdupq_n_s32(offset);
+    for (sum, total) in sums.iter_mut().zip(total) {
+        add(sum, total.map(|parts| vsubq_s32(whole(parts), offset)));
+    }
 }
 
 /// The three sums of four rows: by high bytes, by low bytes − 128, and of the weights.

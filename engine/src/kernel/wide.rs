@@ -15,6 +15,8 @@ pub(super) const WIDE: Kernels = Kernels {
     name: "wide",
     gemv_a8,
     gemv_a16,
+    gemv_w4a8,
+    gemv_w4a16,
     gates_q: super::gates::compose,
     requant,
     tanh_q,
@@ -101,25 +103,50 @@ fn gemv_int<X: Copy + Into<i16>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], pan
             upper += i16x16::from_i8x16(i8x16::from(block[0])).dot(x);
             lower += i16x16::from_i8x16(i8x16::from(block[1])).dot(x);
         }
-        let (upper, lower) = (upper.to_array(), lower.to_array());
-        let (even, odd): (Panel<i32>, Panel<i32>) = (
-            core::array::from_fn(|row| {
-                if row < 4 {
-                    upper[2 * row]
-                } else {
-                    lower[2 * row - 8]
-                }
-            }),
-            core::array::from_fn(|row| {
-                if row < 4 {
-                    upper[2 * row + 1]
-                } else {
-                    lower[2 * row - 7]
-                }
-            }),
-        );
         let sum = &mut sums[panels.place(panel)];
-        *sum = (i32x8::from(*sum) + i32x8::from(even) + i32x8::from(odd)).to_array();
+        *sum = (i32x8::from(*sum) + add_pairs(upper, lower)).to_array();
+    }
+}
+
+/// The two halves of each row's sum: neighbours, rows 0 to 3 in `upper` and 4 to 7 in `lower`.
+#[inline(always)]
+fn add_pairs(upper: i32x8, lower: i32x8) -> i32x8 {
+    let halves = [upper, lower].map(i32x8::to_array);
+    let half = |odd: usize| -> Panel<i32> {
+        core::array::from_fn(|row| halves[row / 4][2 * (row % 4) + odd])
+    };
+    i32x8::from(half(0)) + i32x8::from(half(1))
+}
+
+fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    gemv_w4(sums, w, x, panels);
+}
+
+fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    gemv_w4(sums, w, x, panels);
+}
+
+#[inline(always)]
+fn gemv_w4<X: Copy + Into<i16>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], panels: Panels) {
+    let (mask, eight) = (i16x16::splat(0x0f), i16x16::splat(8));
+    for (panel, w) in w.chunks_exact(LANES * x.len() / 2).enumerate() {
+        // As in `gemv_int`.
+        let (mut upper, mut lower) = (i32x8::ZERO, i32x8::ZERO);
+        let halves = w.as_chunks::<16>().0.as_chunks::<2>().0;
+        for (halves, x) in halves
+            .iter()
+            .zip(x.as_chunks::<BLOCK>().0.as_chunks::<2>().0)
+        {
+            let [even, odd] = x.map(|x| repeat(x.map(Into::into)));
+            for (half, total) in halves.iter().zip([&mut upper, &mut lower]) {
+                let w = i16x16::from_i8x16(bytemuck::cast(*half));
+                let high: i16x16 = w >> 4;
+                *total += ((w & mask) - eight).dot(even);
+                *total += ((high & mask) - eight).dot(odd);
+            }
+        }
+        let sum = &mut sums[panels.place(panel)];
+        *sum = (i32x8::from(*sum) + add_pairs(upper, lower)).to_array();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kinglet::format::Format;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
-use kinglet_trainer::net::Cell;
+use kinglet_trainer::net::{Cell, Network};
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
 };
@@ -43,10 +43,15 @@ pub fn samples(inputs: usize, steps: usize) -> Vec<f32> {
     (0..steps * inputs).map(wave).collect()
 }
 
-/// The file of one recurrent layer whose output is its state, calibrated on [`samples`].
-pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> AlignedBytes {
+/// One recurrent layer with random weights.
+pub fn net(cell: Cell, (inputs, hidden): (usize, usize)) -> Network {
     let mut rng = Rng::new(hidden as u64);
-    let net = network(inputs, &[LayerPlan::Recurrent(cell, hidden)], &mut rng);
+    network(inputs, &[LayerPlan::Recurrent(cell, hidden)], &mut rng)
+}
+
+/// The file of [`net`], whose output is its state, calibrated on [`samples`].
+pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> AlignedBytes {
+    let net = net(cell, (inputs, hidden));
     let stream = Stream::Samples(samples(inputs, 64));
     let ranges = Ranges::measure(&net, [&stream]);
     let package = Package {

@@ -1,4 +1,8 @@
-//! Prints what criterion measured last as tables of nanoseconds: `cargo run -p kinglet-benches`.
+//! `cargo run -p kinglet-benches` prints what criterion measured last as tables of nanoseconds, and the instructions per
+//! multiplication that `results/` knows. `cargo run -p kinglet-benches -- chart FILE` draws the peers' results in FILE.
+
+mod chart;
+mod counts;
 
 use kinglet::kernel::Kernels;
 use kinglet_benches::{CELLS, FORMATS, SHAPES};
@@ -48,7 +52,16 @@ fn head(first: &str, ids: &[String]) {
     println!("|---|{}", "---|".repeat(ids.len()));
 }
 
-fn main() {
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [] => report(),
+        [chart, file] if chart == "chart" => chart::draw(Path::new(file)),
+        _ => anyhow::bail!("nothing, or chart FILE"),
+    }
+}
+
+fn report() -> anyhow::Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let folder = target.join("criterion");
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -96,4 +109,6 @@ fn main() {
     ] {
         print(&folder, primitive, &sizes);
     }
+    counts::print(&Path::new(env!("CARGO_MANIFEST_DIR")).join("results"))?;
+    Ok(())
 }

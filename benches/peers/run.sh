@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs the peers from their registries, times them and Kinglet in turn, and writes ../results/peers-NAME.md.
+#
+#   benches/peers/run.sh [NAME]     NAME of the CPU in the file's name
+#
+# Needs cargo, and python3 with venv. PYTHON is a Python that has PyTorch and NumPy; without it they are installed.
+# ROUNDS=10 is quick and rough. A peer that does not build or install is named in the results, with the error.
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./setup.sh
+command=$(written benches/peers/run.sh "$@")
+name=$(cpu_name "$@")
+# One thread each.
+export RAYON_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+missing=
+venv_with onnx onnxruntime numpy
+python_with_torch numpy 2>"$target/torch.log" || missing+="PyTorch: $(tail -1 "$target/torch.log")"$'\n'
+ORT_DYLIB_PATH=$(echo "$venv"/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*)
+export ORT_DYLIB_PATH
+
+cargo build --release --locked -p peer-kinglet
+for peer in onnxruntime tract candle burn embedded-nn; do
+  if ! cargo build --release --locked -p "peer-$peer" 2>"$target/$peer.log"; then
+    rm -f "$target/release/peer-$peer"
+    missing+="$peer: $(grep -m1 '^error' "$target/$peer.log")"$'\n'
+  fi
+done
+
+"$venv/bin/python" compare.py --bin "$target/release" --layers "$target/layers" --torch-python "$PYTHON" \
+  --rounds "${ROUNDS:-150}" --missing "$missing" --command "$command" --out "../results/peers-$name.md"

@@ -197,6 +197,8 @@ impl Kernels {
         #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX2, x86::has_avx2),
         #[cfg(target_arch = "x86_64")]
+        Candidate(x86::AVXVNNI, x86::has_avxvnni),
+        #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
         #[cfg(armv7_neon)]
         Candidate(armv7::ARMV7_NEON, || true),

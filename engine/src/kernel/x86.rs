@@ -1,10 +1,11 @@
-//! AVX2 and AVX-512 tables for x86-64, detected at run time under feature `std`.
+//! AVX2, AVX-VNNI and AVX-512 tables for x86-64, detected at run time under feature `std`.
 //!
 //! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate. Weights
 //! of four bits are the exception: with them it cannot.
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
+mod step256;
 mod step512;
 mod vnni;
 
@@ -28,11 +29,24 @@ pub(super) const AVX2: Kernels = Kernels {
     sigmoid_q,
     lstm_q,
     gru_q,
+    lstm_step_q: step256::avx2::lstm_step_q,
+    gru_step_q: step256::avx2::gru_step_q,
+    rnn_step_q: step256::avx2::rnn_step_q,
     tanh_f32,
     sigmoid_f32,
     lstm_f32,
     gru_f32,
     ..super::scalar::SCALAR
+};
+
+pub(super) const AVXVNNI: Kernels = Kernels {
+    name: "avxvnni",
+    gemv_a8: gemv_a8_avxvnni,
+    gemv_a16: gemv_a16_avxvnni,
+    lstm_step_q: step256::avxvnni::lstm_step_q,
+    gru_step_q: step256::avxvnni::gru_step_q,
+    rnn_step_q: step256::avxvnni::rnn_step_q,
+    ..AVX2
 };
 
 pub(super) const AVX512VNNI: Kernels = Kernels {
@@ -61,6 +75,18 @@ pub(super) fn has_avx2() -> bool {
     #[cfg(not(feature = "std"))]
     {
         cfg!(all(target_feature = "avx2", target_feature = "f16c"))
+    }
+}
+
+/// This CPU runs [`AVXVNNI`].
+pub(super) fn has_avxvnni() -> bool {
+    #[cfg(feature = "std")]
+    {
+        has_avx2() && std::arch::is_x86_feature_detected!("avxvnni")
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        has_avx2() && cfg!(target_feature = "avxvnni")
     }
 }
 
@@ -160,7 +186,6 @@ fn pairs_avx2<const N: usize>(
     w: Weights<'_, i8, N>,
     inputs: impl Iterator<Item = __m256i>,
 ) {
-    // Lanes 2r and 2r + 1 each hold half of a row's sum: rows 0 to 3, and 4 to 7.
     let (mut upper, mut lower) = ([_mm256_setzero_si256(); N], [_mm256_setzero_si256(); N]);
     for (block, x) in inputs.enumerate() {
         for n in 0..N {
@@ -250,6 +275,68 @@ fn panels_w4a16_avx2<const N: usize>(
                 let high = _mm256_madd_epi16(_mm256_srli_epi16::<4>(w), odd);
                 *total = _mm256_add_epi32(*total, _mm256_add_epi32(low, high));
             }
+        }
+    }
+    add_pairs(sums, upper, lower);
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+fn gemv_a8_avxvnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    by_four!(panels_a8_avxvnni, sums, w, x, panels);
+}
+
+/// `vpdpbusd` wants one unsigned side: see [`vnni`].
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+fn panels_a8_avxvnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
+    let signs = _mm256_set1_epi8(-128);
+    let mut total: [__m256i; N] = sums.map(bytemuck::cast);
+    // Every other block has sums of its own, so that a product need not wait for the one before.
+    let mut others = [_mm256_setzero_si256(); N];
+    let mut offset = _mm256_setzero_si256();
+    let mut add = |total: &mut [__m256i; N], block: usize, x: [i8; BLOCK]| {
+        let x = _mm256_set1_epi32(bytemuck::cast(x));
+        offset = _mm256_dpbusd_avx_epi32(offset, signs, x);
+        for (n, total) in total.iter_mut().enumerate() {
+            // SAFETY: a panel has a block for every four inputs.
+            let w = bytemuck::cast(unsafe { w.read::<32>(n, block) });
+            *total = _mm256_dpbusd_avx_epi32(*total, _mm256_xor_si256(w, signs), x);
+        }
+    };
+    let (twos, odd) = x.as_chunks::<BLOCK>().0.as_chunks::<2>();
+    for (two, &[first, second]) in twos.iter().enumerate() {
+        add(&mut total, 2 * two, first);
+        add(&mut others, 2 * two + 1, second);
+    }
+    if let &[x] = odd {
+        add(&mut total, 2 * twos.len(), x);
+    }
+    for n in 0..N {
+        let sum = _mm256_add_epi32(total[n], others[n]);
+        sums[n] = bytemuck::cast(_mm256_sub_epi32(sum, offset));
+    }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+fn gemv_a16_avxvnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    by_four!(panels_a16_avxvnni, sums, w, x, panels);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+fn panels_a16_avxvnni<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, i8, N>,
+    x: &[i16],
+) {
+    let (mut upper, mut lower) = ([_mm256_setzero_si256(); N], [_mm256_setzero_si256(); N]);
+    for (block, &x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let x = _mm256_set1_epi64x(bytemuck::cast(x));
+        for n in 0..N {
+            // SAFETY: a panel has a block for every four inputs.
+            let [first, second]: [__m128i; 2] = bytemuck::cast(unsafe { w.read::<32>(n, block) });
+            upper[n] = _mm256_dpwssd_avx_epi32(upper[n], _mm256_cvtepi8_epi16(first), x);
+            lower[n] = _mm256_dpwssd_avx_epi32(lower[n], _mm256_cvtepi8_epi16(second), x);
         }
     }
     add_pairs(sums, upper, lower);
@@ -372,46 +459,64 @@ fn lstm_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
+    for ((c, y), &z) in c.iter_mut().zip(y).zip(z.as_chunks().0) {
+        *y = lstm_panel(c, z, tables, cell_shift);
+    }
+}
+
+/// A panel of cells by their gates `i, f, g, o`; gives the outputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lstm_panel(
+    c: &mut Panel<i32>,
+    [i, f, g, o]: [Panel<i16>; 4],
+    tables: &Tables,
+    cell_shift: u8,
+) -> Panel<i16> {
     let (low, high) = (
         _mm256_set1_epi32(-(1 << 30)),
         _mm256_set1_epi32((1 << 30) - 1),
     );
     let new_shift = _mm_cvtsi32_si128(3 + cell_shift as i32);
     let depth_shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
-    for ((c, y), &[i, f, g, o]) in c.iter_mut().zip(y).zip(z.as_chunks().0) {
-        let i = lookup(tables.sigmoid, tables.bits, i);
-        let f = lookup(tables.sigmoid, tables.bits, f);
-        let g = lookup(tables.tanh, tables.bits, g);
-        let o = lookup(tables.sigmoid, tables.bits, o);
-        let kept = _mm256_slli_epi32::<1>(mulhi_round(f, bytemuck::cast(*c)));
-        let new = _mm256_sra_epi32(mulhi_round(i, g), new_shift);
-        let cell = _mm256_min_epi32(_mm256_max_epi32(_mm256_add_epi32(kept, new), low), high);
-        let depth = saturate16(_mm256_sra_epi32(cell, depth_shift));
-        let out = mulhi_round(o, lookup(tables.tanh, tables.bits, depth));
-        let out = _mm256_srai_epi32::<18>(_mm256_add_epi32(out, _mm256_set1_epi32(1 << 17)));
-        *c = bytemuck::cast(cell);
-        *y = saturate16(out);
-    }
+    let i = lookup(tables.sigmoid, tables.bits, i);
+    let f = lookup(tables.sigmoid, tables.bits, f);
+    let g = lookup(tables.tanh, tables.bits, g);
+    let o = lookup(tables.sigmoid, tables.bits, o);
+    let kept = _mm256_slli_epi32::<1>(mulhi_round(f, bytemuck::cast(*c)));
+    let new = _mm256_sra_epi32(mulhi_round(i, g), new_shift);
+    let cell = _mm256_min_epi32(_mm256_max_epi32(_mm256_add_epi32(kept, new), low), high);
+    let depth = saturate16(_mm256_sra_epi32(cell, depth_shift));
+    let out = mulhi_round(o, lookup(tables.tanh, tables.bits, depth));
+    *c = bytemuck::cast(cell);
+    saturate16(_mm256_srai_epi32::<18>(_mm256_add_epi32(
+        out,
+        _mm256_set1_epi32(1 << 17),
+    )))
 }
 
 #[target_feature(enable = "avx2")]
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (h, &[nx, r, z, nh]) in h.iter_mut().zip(z.as_chunks().0) {
-        let r = saturate16(_mm256_srai_epi32::<16>(lookup(
-            tables.sigmoid,
-            tables.bits,
-            r,
-        )));
-        // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
-        let recurrent = _mm_mulhrs_epi16(bytemuck::cast(r), bytemuck::cast(nh));
-        let candidate = _mm_adds_epi16(bytemuck::cast(nx), recurrent);
-        let n = lookup(tables.tanh, tables.bits, bytemuck::cast(candidate));
-        let n = _mm256_srai_epi32::<2>(n);
-        let z = lookup(tables.sigmoid, tables.bits, z);
-        let difference = _mm256_sub_epi32(bytemuck::cast(*h), n);
-        let kept = _mm256_slli_epi32::<1>(mulhi_round(z, difference));
-        *h = bytemuck::cast(_mm256_add_epi32(n, kept));
+    for (h, &z) in h.iter_mut().zip(z.as_chunks().0) {
+        gru_panel(h, z, tables);
     }
+}
+
+/// A panel of states by `nx, r, z, nh`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn gru_panel(h: &mut Panel<i32>, [nx, r, z, nh]: [Panel<i16>; 4], tables: &Tables) {
+    let r = lookup(tables.sigmoid, tables.bits, r);
+    let r = saturate16(_mm256_srai_epi32::<16>(r));
+    // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
+    let recurrent = _mm_mulhrs_epi16(bytemuck::cast(r), bytemuck::cast(nh));
+    let candidate = _mm_adds_epi16(bytemuck::cast(nx), recurrent);
+    let n = lookup(tables.tanh, tables.bits, bytemuck::cast(candidate));
+    let n = _mm256_srai_epi32::<2>(n);
+    let z = lookup(tables.sigmoid, tables.bits, z);
+    let difference = _mm256_sub_epi32(bytemuck::cast(*h), n);
+    let kept = _mm256_slli_epi32::<1>(mulhi_round(z, difference));
+    *h = bytemuck::cast(_mm256_add_epi32(n, kept));
 }
 
 /// [`num::tanh`], operation by operation.

@@ -1,0 +1,175 @@
+//! Whole integer steps in 256-bit registers, one panel of units at a time: its sums, requantized, are the gates of
+//! its update.
+//!
+//! The same text for AVX2 and AVX-VNNI, which differ in their products: a function takes over another one's body only
+//! if it may use all of its instructions. Weights of four bits take the way of the definition.
+
+macro_rules! steps {
+    ($table:ident, $features:literal, $panels_a8:ident, $panels_a16:ident) => {
+        pub(super) mod $table {
+            use crate::kernel::quads::Weights;
+            use crate::kernel::step;
+            use crate::kernel::x86::{
+                gru_panel, lookup, lstm_panel, mulhi_round, saturate16, $panels_a8, $panels_a16,
+            };
+            use crate::kernel::{
+                GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, publish_master,
+            };
+            use crate::num::Tables;
+            use core::arch::x86_64::*;
+
+            /// Adds the product with the `N` panels from `first` on.
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn add<const N: usize>(
+                sums: &mut [Panel<i32>; N],
+                w: &[i8],
+                first: usize,
+                x: Inputs<'_>,
+            ) {
+                let panel = LANES * x.columns();
+                let w = Weights::new(&w[first * panel..(first + N) * panel], panel);
+                match x {
+                    Inputs::I8(x) => $panels_a8(sums, w, x),
+                    Inputs::I16(x) => $panels_a16(sums, w, x),
+                }
+            }
+
+            /// Pre-activations of `N` sum panels.
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn requant<const N: usize>(
+                sums: [Panel<i32>; N],
+                m: &[Panel<i32>; N],
+                shift: u8,
+            ) -> [Panel<i16>; N] {
+                let shift = _mm_cvtsi32_si128(shift as i32);
+                core::array::from_fn(|n| {
+                    let sum = _mm256_sll_epi32(bytemuck::cast(sums[n]), shift);
+                    saturate16(mulhi_round(sum, bytemuck::cast(m[n])))
+                })
+            }
+
+            #[target_feature(enable = $features)]
+            pub(in crate::kernel::x86) fn lstm_step_q(
+                k: &Kernels,
+                state: &mut LayerState<'_>,
+                gates: &GateRows<'_>,
+                x: Inputs<'_>,
+                tables: &Tables,
+                cell_shift: u8,
+            ) {
+                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+                    return step::lstm(k, state, gates, x, tables, cell_shift);
+                };
+                let h = state.h.inputs(state.columns);
+                let rows = gates
+                    .bias
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .zip(gates.m.as_chunks().0);
+                let units = state.master.iter_mut().zip(state.y.iter_mut());
+                for (unit, ((c, y), (&bias, m))) in units.zip(rows).enumerate() {
+                    let mut sums = bias;
+                    add(&mut sums, w_ih, 4 * unit, x);
+                    add(&mut sums, w_hh, 4 * unit, h);
+                    *y = lstm_panel(c, requant(sums, m, gates.shift), tables, cell_shift);
+                }
+                state.h.publish(state.y);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(in crate::kernel::x86) fn gru_step_q(
+                k: &Kernels,
+                state: &mut LayerState<'_>,
+                gates: &GateRows<'_>,
+                x: Inputs<'_>,
+                tables: &Tables,
+            ) {
+                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+                    return step::gru(k, state, gates, x, tables);
+                };
+                let h = state.h.inputs(state.columns);
+                let rows = gates
+                    .bias
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .zip(gates.m.as_chunks().0);
+                for (unit, (master, (&bias, m))) in state.master.iter_mut().zip(rows).enumerate() {
+                    let [nx, r, z, nh] = bias;
+                    let mut sums = [nx, r, z];
+                    add(&mut sums, w_ih, 3 * unit, x);
+                    let [nx, r, z] = sums;
+                    let mut sums = [r, z, nh];
+                    add(&mut sums, w_hh, 3 * unit, h);
+                    let [r, z, nh] = sums;
+                    gru_panel(master, requant([nx, r, z, nh], m, gates.shift), tables);
+                }
+                publish_master(state);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(in crate::kernel::x86) fn rnn_step_q(
+                k: &Kernels,
+                state: &mut LayerState<'_>,
+                gates: &GateRows<'_>,
+                x: Inputs<'_>,
+                tables: &Tables,
+            ) {
+                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+                    return step::rnn(k, state, gates, x, tables);
+                };
+                let h = state.h.inputs(state.columns);
+                let (quads, rest) = state.master.as_chunks_mut::<4>();
+                for (quad, master) in quads.iter_mut().enumerate() {
+                    tanh_panels(master, gates, (w_ih, w_hh), 4 * quad, (x, h), tables);
+                }
+                let first = 4 * quads.len();
+                for (n, master) in rest.iter_mut().enumerate() {
+                    tanh_panels(
+                        core::array::from_mut(master),
+                        gates,
+                        (w_ih, w_hh),
+                        first + n,
+                        (x, h),
+                        tables,
+                    );
+                }
+                publish_master(state);
+            }
+
+            /// States of `N` panels of units from `first` on.
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn tanh_panels<const N: usize>(
+                master: &mut [Panel<i32>; N],
+                gates: &GateRows<'_>,
+                w: (&[i8], &[i8]),
+                first: usize,
+                (x, h): (Inputs<'_>, Inputs<'_>),
+                tables: &Tables,
+            ) {
+                let (bias, m) = (&gates.bias[first..], &gates.m[first..]);
+                if let (Some(&bias), Some(m)) = (bias.first_chunk(), m.first_chunk()) {
+                    let mut sums: [_; N] = bias;
+                    add(&mut sums, w.0, first, x);
+                    add(&mut sums, w.1, first, h);
+                    *master = requant(sums, m, gates.shift).map(|z| {
+                        let y = lookup(tables.tanh, tables.bits, z);
+                        bytemuck::cast(_mm256_srai_epi32::<2>(y))
+                    });
+                }
+            }
+        }
+    };
+}
+
+steps!(avx2, "avx2", panels_a8_avx2, panels_a16_avx2);
+steps!(
+    avxvnni,
+    "avx2,avxvnni",
+    panels_a8_avxvnni,
+    panels_a16_avxvnni
+);

@@ -3,12 +3,13 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-/// Sixteen bytes where they belong; a `u128` starts at multiples of eight on some targets.
+/// A cache line.
 #[derive(Debug, Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
-#[repr(C, align(16))]
-struct Block([u8; 16]);
+#[repr(C, align(64))]
+struct Block([u8; 64]);
 
-/// Bytes that start at a multiple of 16, as the engine wants model files and states.
+/// Bytes that start at a multiple of 64. The engine wants 16 for model files and states; the exporter puts weights to
+/// multiples of 64 in the file.
 #[derive(Debug, Clone, Default)]
 pub struct AlignedBytes {
     blocks: Vec<Block>,
@@ -19,7 +20,7 @@ impl AlignedBytes {
     /// `len` zeros: a fresh state.
     pub fn zeroed(len: usize) -> Self {
         AlignedBytes {
-            blocks: vec![Block([0; 16]); len.div_ceil(16)],
+            blocks: vec![Block([0; 64]); len.div_ceil(64)],
             len,
         }
     }

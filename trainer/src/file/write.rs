@@ -17,6 +17,7 @@ use kinglet::format::{
 use kinglet::kernel::{BLOCK, Kernels, MAX_CELL_SHIFT};
 use kinglet::{Model, num};
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 /// Steps whose results go into the file.
@@ -268,14 +269,25 @@ struct Draft<'p> {
     dequantized: Vec<Layer>,
 }
 
+/// Bytes of a cache line, and of the widest vectors.
+const LINE: usize = 64;
+
 /// Tensors one after the other, each from a multiple of 16.
 #[derive(Debug, Clone, Default)]
-struct Payload(Vec<u8>);
+struct Payload {
+    bytes: Vec<u8>,
+    /// Where the largest tensor lies.
+    largest: Range<usize>,
+}
 
 impl Payload {
     fn push<T: NoUninit>(&mut self, tensor: &[T]) {
-        self.0.resize(pad(self.0.len(), ALIGN), 0);
-        self.0.extend_from_slice(cast_slice(tensor));
+        let start = pad(self.bytes.len(), ALIGN);
+        self.bytes.resize(start, 0);
+        self.bytes.extend_from_slice(cast_slice(tensor));
+        if self.bytes.len() - start > self.largest.len() {
+            self.largest = start..self.bytes.len();
+        }
     }
 
     /// Integer weights, in the width of the format.
@@ -696,18 +708,23 @@ impl<'p> Draft<'p> {
             TestInputs::Tokens(tokens) => payload.push(tokens),
         }
         payload.push(results);
-        let payload_offset = pad(PREAMBLE_LEN + header.len(), ALIGN);
+        let mut payload_offset = pad(PREAMBLE_LEN + header.len(), ALIGN);
+        if self.layout == Layout::Portable {
+            // Loads of whole lines that lie across two cost a third of a step on x86.
+            let largest = payload_offset + self.payload.largest.start;
+            payload_offset += pad(largest, LINE) - largest;
+        }
         let mut preamble = Preamble {
             layout: self.layout,
             header_len: header.len(),
             payload_offset,
-            payload_len: payload.0.len(),
+            payload_len: payload.bytes.len(),
             state_len: 0,
             crc: 0,
         };
-        let mut bytes = AlignedBytes::zeroed(payload_offset + payload.0.len());
+        let mut bytes = AlignedBytes::zeroed(payload_offset + payload.bytes.len());
         bytes[PREAMBLE_LEN..PREAMBLE_LEN + header.len()].copy_from_slice(&header);
-        bytes[payload_offset..].copy_from_slice(&payload.0);
+        bytes[payload_offset..].copy_from_slice(&payload.bytes);
         // The engine plans the state; a first load tells its size.
         for _ in 0..2 {
             preamble.crc = 0;

@@ -53,6 +53,7 @@ pub mod format;
 pub mod kernel;
 mod model;
 pub mod num;
+pub mod typed;
 mod window;
 
 pub use affine::Affine;

@@ -4,7 +4,7 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, TILE, panels, take_int, tiles, weights};
+use super::{FloatMatrix, TILE, panels, sized, sized_int, take_int, tiles, weights};
 use crate::format::{Activation, Format, LoadError, Tensors};
 use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
@@ -49,6 +49,7 @@ pub(crate) struct DenseSpec {
 
 impl<'a> Dense<'a> {
     /// Tensors: weights, bias and, for integers, row multipliers.
+    #[inline]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: DenseSpec) -> Result<Self, LoadError> {
         let DenseSpec {
             format,
@@ -134,7 +135,42 @@ impl<'a> Dense<'a> {
         }
     }
 
+    /// This integer layer with what is known of it at compile time in place of what was read.
+    ///
+    /// # Safety
+    /// It was taken with these sizes, format and activation, and the format is an integer one.
+    #[inline(always)]
+    pub(crate) unsafe fn known_as(
+        self,
+        format: Format,
+        (inputs, outputs): (usize, usize),
+        activation: Activation,
+    ) -> Self {
+        let (rows, columns) = (panels(outputs), format.columns(inputs));
+        // SAFETY: the caller's.
+        let weights = unsafe {
+            match self.weights {
+                Weights::Integer { w, bias, m } => Weights::Integer {
+                    w: sized_int(w, format, rows * LANES * columns),
+                    bias: sized(bias, rows),
+                    m: sized(m, rows),
+                },
+                Weights::Float { .. } => core::hint::unreachable_unchecked(),
+            }
+        };
+        Dense {
+            inputs,
+            columns,
+            outputs,
+            activation,
+            weights,
+            requant_shift: self.requant_shift & 31,
+            ..self
+        }
+    }
+
     /// In integers.
+    #[inline(always)]
     pub(crate) fn apply_q(&self, k: &Kernels, x: &[i16], y: &mut [Panel<i16>]) {
         let Weights::Integer { w, bias, m } = &self.weights else {
             return;

@@ -68,6 +68,7 @@ pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
 }
 
 impl<'a> Gru<'a> {
+    #[inline]
     pub(crate) fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
@@ -159,7 +160,34 @@ impl<'a> Gru<'a> {
         h.copy_from_slice(y);
     }
 
+    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn known_as(self, spec: Spec) -> Self {
+        let Spec { format, hidden, .. } = spec;
+        // SAFETY: the caller's.
+        let weights = unsafe {
+            match self.weights {
+                Weights::AfterPacked(rows) if spec.is_packed() => {
+                    Weights::AfterPacked(rows.known_as(spec, Record::Gru))
+                }
+                Weights::AfterQ(gates) if !spec.is_packed() => {
+                    Weights::AfterQ(gates.known_as(AFTER, spec))
+                }
+                _ => core::hint::unreachable_unchecked(),
+            }
+        };
+        Gru {
+            format,
+            hidden,
+            weights,
+        }
+    }
+
     /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
+    #[inline(always)]
     pub(crate) fn step_q(
         &self,
         k: &Kernels,

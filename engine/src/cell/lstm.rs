@@ -37,6 +37,7 @@ pub(crate) struct Lstm<'a> {
 }
 
 impl<'a> Lstm<'a> {
+    #[inline]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
         if cell_shift > MAX_CELL_SHIFT {
             let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
@@ -87,7 +88,35 @@ impl<'a> Lstm<'a> {
         h.copy_from_slice(y.as_flattened());
     }
 
+    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn known_as(self, spec: Spec) -> Self {
+        let Spec { format, hidden, .. } = spec;
+        // SAFETY: the caller's.
+        let weights = unsafe {
+            match self.weights {
+                Weights::Packed(rows) if spec.is_packed() => {
+                    Weights::Packed(rows.known_as(spec, Record::Lstm))
+                }
+                Weights::Integer(gates) if !spec.is_packed() => {
+                    Weights::Integer(gates.known_as(ORDER, spec))
+                }
+                _ => core::hint::unreachable_unchecked(),
+            }
+        };
+        Lstm {
+            format,
+            hidden,
+            weights,
+            ..self
+        }
+    }
+
     /// One step in integers; the new hidden state goes to `y` (2^-12).
+    #[inline(always)]
     pub(crate) fn step_q(
         &self,
         k: &Kernels,

@@ -10,15 +10,13 @@ mod embedding;
 mod gru;
 mod lstm;
 mod packed;
+mod recurrent;
 mod rnn;
 
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
-pub(crate) use gru::{Gru, work as gru_work};
-pub(crate) use lstm::Lstm;
 pub use packed::packed_rows;
-pub(crate) use packed::work as packed_work;
-pub(crate) use rnn::Rnn;
+pub(crate) use recurrent::Recurrent;
 
 use crate::format::{Format, Layout, LoadError, Tensors};
 use crate::kernel::{
@@ -101,6 +99,33 @@ fn take_int<'a>(
         Format::W4A8 => IntMatrix::I4(t.take(weights / 2)?),
         _ => IntMatrix::I8(t.take(weights)?),
     })
+}
+
+/// A slice whose length the compiler then knows.
+///
+/// # Safety
+/// It has that length.
+#[inline(always)]
+unsafe fn sized<T>(slice: &[T], len: usize) -> &[T] {
+    debug_assert_eq!(slice.len(), len);
+    // SAFETY: the caller's.
+    unsafe { core::slice::from_raw_parts(slice.as_ptr(), len) }
+}
+
+/// As [`sized`], for the weights of an integer matrix.
+///
+/// # Safety
+/// They were taken with this format and number of weights.
+#[inline(always)]
+unsafe fn sized_int(w: IntMatrix<'_>, format: Format, weights: usize) -> IntMatrix<'_> {
+    // SAFETY: the caller's.
+    unsafe {
+        match (format, w) {
+            (Format::W4A8, IntMatrix::I4(w)) => IntMatrix::I4(sized(w, weights / 2)),
+            (Format::W8A8 | Format::W8A16, IntMatrix::I8(w)) => IntMatrix::I8(sized(w, weights)),
+            _ => core::hint::unreachable_unchecked(),
+        }
+    }
 }
 
 /// f16 tensors are taken as their bits.
@@ -215,6 +240,28 @@ impl<'a> GatesQ<'a> {
             m: t.take(units * stride)?,
             shift,
         })
+    }
+
+    /// These rows, with the lengths that the sizes imply.
+    ///
+    /// # Safety
+    /// They were taken with these sizes and this format.
+    #[inline(always)]
+    unsafe fn known_as(self, order: GateOrder, spec: Spec) -> Self {
+        let units = panels(spec.hidden);
+        let [ih, hh, stride] = order.panels();
+        let columns = |inputs| LANES * spec.format.columns(inputs);
+        // SAFETY: these are their lengths.
+        unsafe {
+            GatesQ {
+                order,
+                w_ih: sized_int(self.w_ih, spec.format, units * ih * columns(spec.inputs)),
+                w_hh: sized_int(self.w_hh, spec.format, units * hh * columns(spec.hidden)),
+                bias: sized(self.bias, units * stride),
+                m: sized(self.m, units * stride),
+                shift: self.shift & 31,
+            }
+        }
     }
 
     /// What the kernels take, for this many panels of units.

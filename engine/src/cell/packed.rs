@@ -79,6 +79,7 @@ pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize 
 
 impl<'a> Packed<'a> {
     /// Tensor: the records.
+    #[inline]
     pub(super) fn take(t: &mut Tensors<'a>, spec: Spec, record: Record) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -99,7 +100,26 @@ impl<'a> Packed<'a> {
         Ok(Packed { rows, x, words })
     }
 
+    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn known_as(self, spec: Spec, record: Record) -> Self {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            ..
+        } = spec;
+        let (x, words) = words(format, inputs, hidden);
+        // SAFETY: the caller's.
+        let rows = unsafe { super::sized(self.rows, record.rows(format, inputs, hidden)) };
+        Packed { rows, x, words }
+    }
+
     /// One step of a layer of this record.
+    #[inline(always)]
     pub(super) fn step(
         &self,
         k: &Kernels,
@@ -155,6 +175,7 @@ const fn word(low: i16, high: i16) -> i32 {
     low as u16 as i32 | (high as i32) << 16
 }
 
+#[inline(always)]
 fn widen(words: &mut [i32], x: &[i8]) {
     for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
         let [low, high] = *x;
@@ -162,6 +183,7 @@ fn widen(words: &mut [i32], x: &[i8]) {
     }
 }
 
+#[inline(always)]
 fn copy(words: &mut [i32], x: &[i16]) {
     for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
         let [low, high] = *x;

@@ -32,6 +32,7 @@ pub(crate) struct Rnn<'a> {
 }
 
 impl<'a> Rnn<'a> {
+    #[inline]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, relu: bool) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -74,7 +75,35 @@ impl<'a> Rnn<'a> {
         h.copy_from_slice(y.as_flattened());
     }
 
+    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn known_as(self, spec: Spec, relu: bool) -> Self {
+        let Spec { format, hidden, .. } = spec;
+        // SAFETY: the caller's.
+        let weights = unsafe {
+            match self.weights {
+                Weights::Packed(rows) if spec.is_packed() && !relu => {
+                    Weights::Packed(rows.known_as(spec, Record::Rnn))
+                }
+                Weights::Integer(gates) if !spec.is_packed() || relu => {
+                    Weights::Integer(gates.known_as(ORDER, spec))
+                }
+                _ => core::hint::unreachable_unchecked(),
+            }
+        };
+        Rnn {
+            format,
+            hidden,
+            relu,
+            weights,
+        }
+    }
+
     /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
+    #[inline(always)]
     pub(crate) fn step_q(
         &self,
         k: &Kernels,

@@ -68,6 +68,17 @@ pub enum LoadError {
         /// What would fit.
         need: usize,
     },
+    /// A layer is not what [`crate::typed`] was asked for.
+    Unlike {
+        /// Number of the layer, from 0.
+        layer: usize,
+        /// In what.
+        what: &'static str,
+        /// In the file.
+        found: &'static str,
+        /// Asked for.
+        need: &'static str,
+    },
     /// A number outside its range.
     Value {
         /// Of what.
@@ -137,6 +148,14 @@ impl fmt::Display for LoadError {
                 need,
             } => {
                 write!(f, "layer {layer}: {what} is {found}, {need} would fit")
+            }
+            LoadError::Unlike {
+                layer,
+                what,
+                found,
+                need,
+            } => {
+                write!(f, "layer {layer}: {what} is {found}, {need} was asked for")
             }
             LoadError::Value { what, index } => {
                 write!(f, "{what} {index} has an impossible value")

@@ -250,6 +250,19 @@ pub enum Cell {
     GruResetBefore,
 }
 
+impl Cell {
+    /// As errors write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cell::RnnTanh => "rnn",
+            Cell::RnnRelu => "rnn with relu",
+            Cell::Lstm => "lstm",
+            Cell::GruResetAfter => "gru",
+            Cell::GruResetBefore => "gru with reset before the product",
+        }
+    }
+}
+
 /// What follows a dense layer's sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
@@ -263,6 +276,19 @@ pub enum Activation {
     Sigmoid,
     /// `exp(z_i) / Σ exp(z_j)`; last layer only.
     Softmax,
+}
+
+impl Activation {
+    /// As errors write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activation::Identity => "identity",
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Softmax => "softmax",
+        }
+    }
 }
 
 /// Steps with known results: inputs and outputs as the network sees them, in the payload.

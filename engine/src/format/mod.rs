@@ -15,6 +15,7 @@ mod error;
 mod header;
 mod preamble;
 mod tensors;
+mod walk;
 
 pub use crate::cell::packed_rows;
 pub use error::LoadError;
@@ -25,6 +26,7 @@ pub use preamble::{
     Layout, PREAMBLE_LEN, Preamble, VERSION, crc32, crc32_update, file_crc, state_len,
 };
 pub use tensors::{Feature, FeatureTransform, Target, TargetRestore, Tensors, pad};
+pub(crate) use walk::Walk;
 
 /// Tensors start at multiples of this, and so must the file in memory.
 pub const ALIGN: usize = 16;

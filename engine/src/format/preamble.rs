@@ -33,6 +33,14 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// As the command line writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layout::Portable => "portable",
+            Layout::CortexM4 => "cortex-m4",
+        }
+    }
+
     const fn tag(self) -> u16 {
         match self {
             Layout::Portable => 0,
@@ -60,6 +68,7 @@ pub struct Preamble {
 
 impl Preamble {
     /// Reads and checks the fixed part against the length of the file. The checksum is not computed.
+    #[inline]
     pub const fn read(bytes: &[u8]) -> Result<Preamble, LoadError> {
         if bytes.len() < PREAMBLE_LEN {
             return Err(LoadError::Truncated {
@@ -120,6 +129,35 @@ impl Preamble {
             return Err(LoadError::Header);
         }
         Ok(preamble)
+    }
+
+    /// The fixed part, the header and the payload of a whole file whose length, place in memory and checksum are right.
+    #[inline]
+    pub(crate) fn split(bytes: &[u8]) -> Result<(Preamble, &[u8], &[u8]), LoadError> {
+        let preamble = Preamble::read(bytes)?;
+        let remainder = bytes.as_ptr() as usize % ALIGN;
+        if remainder != 0 {
+            return Err(LoadError::Misaligned {
+                need: ALIGN,
+                remainder,
+            });
+        }
+        let computed = file_crc(bytes);
+        if computed != preamble.crc {
+            return Err(LoadError::Checksum {
+                stored: preamble.crc,
+                computed,
+            });
+        }
+        let header_end = PREAMBLE_LEN.saturating_add(preamble.header_len);
+        let parts = (
+            bytes.get(PREAMBLE_LEN..header_end),
+            bytes.get(preamble.payload_offset..),
+        );
+        match parts {
+            (Some(header), Some(payload)) => Ok((preamble, header, payload)),
+            _ => Err(LoadError::Header),
+        }
     }
 
     /// The 64 bytes of this preamble.

@@ -2,7 +2,7 @@
 //! in a file is found here, so that a step has nothing to check.
 
 use super::{Model, Place, Plan, Stage, Tests};
-use crate::cell::{self, Dense, DenseSpec, Embedding, Gru, Lstm, Rnn, Spec, panels};
+use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
 use crate::format::{
     Activation, Cell, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
     MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
@@ -260,25 +260,9 @@ impl<'a> Loader<'a> {
                         hidden,
                         requant_shift,
                     };
-                    let own = match cell {
-                        Cell::GruResetBefore => cell::gru_work(format, padded),
-                        Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
-                            cell::packed_work(format, inputs, hidden)
-                        }
-                        _ => 0,
-                    };
+                    let own = Recurrent::work(cell, spec, padded);
                     self.plan.work = self.plan.work.max(narrowed + own);
-                    let relu = cell == Cell::RnnRelu;
-                    let after = cell == Cell::GruResetAfter;
-                    match cell {
-                        Cell::RnnTanh | Cell::RnnRelu => {
-                            Stage::Rnn(Rnn::take(t, spec, relu)?, place)
-                        }
-                        Cell::Lstm => Stage::Lstm(Lstm::take(t, spec, cell_shift)?, place),
-                        Cell::GruResetAfter | Cell::GruResetBefore => {
-                            Stage::Gru(Gru::take(t, spec, after)?, place)
-                        }
-                    }
+                    Stage::Recurrent(Recurrent::take(t, cell, spec, cell_shift)?, place)
                 }
                 Layer::Dense {
                     inputs,

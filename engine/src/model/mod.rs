@@ -11,11 +11,10 @@ mod state;
 pub use runner::{LayerStep, Runner, StepInput};
 pub use state::{BindError, State, StateError, TestFailure};
 
-use crate::cell::{Dense, Embedding, Gru, Lstm, Rnn};
+use crate::cell::{Dense, Embedding, Recurrent};
 use crate::digest::Digest;
 use crate::format::{
-    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, PREAMBLE_LEN, Preamble,
-    Target, file_crc,
+    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Preamble, Target,
 };
 use crate::kernel::{Kernels, LANES};
 use crate::num::{input_limits, quantize};
@@ -40,9 +39,7 @@ pub struct Model<'a> {
 #[derive(Debug, Clone)]
 enum Stage<'a> {
     Embedding(Embedding<'a>),
-    Rnn(Rnn<'a>, Place),
-    Lstm(Lstm<'a>, Place),
-    Gru(Gru<'a>, Place),
+    Recurrent(Recurrent<'a>, Place),
     Dense(Dense<'a>, usize),
 }
 
@@ -128,27 +125,8 @@ impl<'a> Model<'a> {
     /// # Errors
     /// A [`LoadError`] that names what is wrong, with the numbers.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let preamble = Preamble::read(bytes)?;
-        let remainder = bytes.as_ptr() as usize % ALIGN;
-        if remainder != 0 {
-            return Err(LoadError::Misaligned {
-                need: ALIGN,
-                remainder,
-            });
-        }
-        let computed = file_crc(bytes);
-        if computed != preamble.crc {
-            return Err(LoadError::Checksum {
-                stored: preamble.crc,
-                computed,
-            });
-        }
-        let header_end = PREAMBLE_LEN + preamble.header_len;
-        let header: Header<'a> = bytes
-            .get(PREAMBLE_LEN..header_end)
-            .and_then(|header| postcard::from_bytes(header).ok())
-            .ok_or(LoadError::Header)?;
-        let payload = &bytes[preamble.payload_offset..];
+        let (preamble, header, payload) = Preamble::split(bytes)?;
+        let header = postcard::from_bytes(header).map_err(|_| LoadError::Header)?;
         Loader::new(header, preamble, payload).load()
     }
 

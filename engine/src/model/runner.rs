@@ -1,6 +1,7 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
+use crate::cell::Recurrent;
 use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
 use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
 use crate::model::StateError;
@@ -440,19 +441,19 @@ impl<'m, 'a> Runner<'m, 'a> {
                     embedding.look_up(token, x);
                     continue;
                 }
-                Stage::Rnn(layer, place) => {
+                Stage::Recurrent(Recurrent::Rnn(layer), place) => {
                     let h = &mut persistent[place.at..place.at + place.master()];
                     let h = bytemuck::cast_slice_mut(h);
                     layer.step(k, &x[..place.columns], h, &mut y[..place.units]);
                 }
-                Stage::Lstm(layer, place) => {
+                Stage::Recurrent(Recurrent::Lstm(layer), place) => {
                     let state = &mut persistent[place.at..place.at + 2 * place.master()];
                     let (c, h) = state.split_at_mut(place.master());
                     let c: &mut [f32] = bytemuck::cast_slice_mut(c);
                     let (c, h) = (c.as_chunks_mut().0, bytemuck::cast_slice_mut(h));
                     layer.step(k, &x[..place.columns], c, h, &mut y[..place.units]);
                 }
-                Stage::Gru(layer, place) => {
+                Stage::Recurrent(Recurrent::Gru(layer), place) => {
                     let h = &mut persistent[place.at..place.at + place.master()];
                     let h: &mut [f32] = bytemuck::cast_slice_mut(h);
                     let h = h.as_chunks_mut().0;
@@ -484,24 +485,23 @@ impl<'m, 'a> Runner<'m, 'a> {
         } = parts(self.state, &self.model.plan);
         let mut embedded = None;
         for (number, stage) in self.model.layers.iter().enumerate() {
-            let (Stage::Rnn(_, place) | Stage::Lstm(_, place) | Stage::Gru(_, place)) = stage
-            else {
-                match stage {
-                    Stage::Embedding(embedding) => embedded = Some(embedding.row(token)),
-                    Stage::Dense(layer, rows) => {
-                        let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-                        let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
-                        let y = &mut y[..*rows];
-                        layer.apply_q(k, bytemuck::cast_slice(a), y);
-                        watch(number, y, persistent, None);
-                        core::mem::swap(&mut a, &mut b);
-                    }
-                    _ => {}
-                }
-                continue;
-            };
             let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-            let y = &mut y.as_chunks_mut().0[..place.units];
+            let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
+            let (layer, place) = match stage {
+                Stage::Embedding(embedding) => {
+                    embedded = Some(embedding.row(token));
+                    continue;
+                }
+                Stage::Dense(layer, rows) => {
+                    let y = &mut y[..*rows];
+                    layer.apply_q(k, bytemuck::cast_slice(a), y);
+                    watch(number, y, persistent, None);
+                    core::mem::swap(&mut a, &mut b);
+                    continue;
+                }
+                Stage::Recurrent(layer, place) => (layer, place),
+            };
+            let y = &mut y[..place.units];
             let outputs = &bytemuck::cast_slice(a)[..place.columns];
             let narrowed = if place.narrow { place.columns / 4 } else { 0 };
             let (narrowed, work) = work.split_at_mut(narrowed);
@@ -524,12 +524,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                 columns,
                 y: &mut *y,
             };
-            match stage {
-                Stage::Rnn(layer, _) => layer.step_q(k, x, state, work),
-                Stage::Lstm(layer, _) => layer.step_q(k, x, state, work),
-                Stage::Gru(layer, _) => layer.step_q(k, x, state, work),
-                _ => {}
-            }
+            layer.step_q(k, x, state, work);
             watch(number, y, persistent, Some(place));
             core::mem::swap(&mut a, &mut b);
         }

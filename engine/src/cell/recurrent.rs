@@ -1,0 +1,80 @@
+//! A layer with a state, of whatever cell.
+
+use super::gru::{self, Gru};
+use super::lstm::Lstm;
+use super::rnn::Rnn;
+use super::{Spec, packed};
+use crate::format::{Cell, LoadError, Tensors};
+use crate::kernel::{Inputs, Kernels, LayerState};
+
+/// A recurrent layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Recurrent<'a> {
+    Rnn(Rnn<'a>),
+    Lstm(Lstm<'a>),
+    Gru(Gru<'a>),
+}
+
+impl<'a> Recurrent<'a> {
+    #[inline]
+    pub(crate) fn take(
+        t: &mut Tensors<'a>,
+        cell: Cell,
+        spec: Spec,
+        cell_shift: u8,
+    ) -> Result<Self, LoadError> {
+        Ok(match cell {
+            Cell::RnnTanh => Recurrent::Rnn(Rnn::take(t, spec, false)?),
+            Cell::RnnRelu => Recurrent::Rnn(Rnn::take(t, spec, true)?),
+            Cell::Lstm => Recurrent::Lstm(Lstm::take(t, spec, cell_shift)?),
+            Cell::GruResetAfter => Recurrent::Gru(Gru::take(t, spec, true)?),
+            Cell::GruResetBefore => Recurrent::Gru(Gru::take(t, spec, false)?),
+        })
+    }
+
+    /// Words of scratch that an integer step needs.
+    pub(crate) fn work(cell: Cell, spec: Spec, padded_hidden: usize) -> usize {
+        match cell {
+            Cell::GruResetBefore => gru::work(spec.format, padded_hidden),
+            Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
+                packed::work(spec.format, spec.inputs, spec.hidden)
+            }
+            _ => 0,
+        }
+    }
+
+    /// This layer with what is known of it at compile time in place of what was read: lengths need no checks then, and
+    /// code for other cells, formats and layouts is not linked.
+    ///
+    /// # Safety
+    /// It was taken as this cell, with these sizes, format and layout.
+    #[inline(always)]
+    pub(crate) unsafe fn known_as(self, cell: Cell, spec: Spec) -> Self {
+        // SAFETY: the caller's.
+        unsafe {
+            match (cell, self) {
+                (Cell::RnnTanh, Recurrent::Rnn(rnn)) => Recurrent::Rnn(rnn.known_as(spec, false)),
+                (Cell::RnnRelu, Recurrent::Rnn(rnn)) => Recurrent::Rnn(rnn.known_as(spec, true)),
+                (Cell::Lstm, Recurrent::Lstm(lstm)) => Recurrent::Lstm(lstm.known_as(spec)),
+                (Cell::GruResetAfter, Recurrent::Gru(gru)) => Recurrent::Gru(gru.known_as(spec)),
+                _ => core::hint::unreachable_unchecked(),
+            }
+        }
+    }
+
+    /// One step in integers.
+    #[inline(always)]
+    pub(crate) fn step_q(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        match self {
+            Recurrent::Rnn(layer) => layer.step_q(k, x, state, work),
+            Recurrent::Lstm(layer) => layer.step_q(k, x, state, work),
+            Recurrent::Gru(layer) => layer.step_q(k, x, state, work),
+        }
+    }
+}

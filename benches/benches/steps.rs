@@ -1,10 +1,10 @@
 //! Whole steps of one recurrent layer, one step per call with the state carried: each cell, format and shape,
-//! on every table. The last table is what a model uses by itself.
+//! on every table. The last table is what a model uses by itself. Beside them the roofline of each.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kinglet::kernel::Kernels;
 use kinglet::{Model, Runner};
-use kinglet_benches::{CELLS, FORMATS, SHAPES, model, samples};
+use kinglet_benches::{CELLS, FORMATS, SHAPES, model, roofline, samples};
 use kinglet_trainer::file::AlignedBytes;
 use std::hint::black_box;
 use std::time::Duration;
@@ -64,6 +64,23 @@ fn results(model: &Model<'_>, table: &'static Kernels) -> (Vec<Vec<u32>>, Vec<u8
     (outputs, net.layer_state().to_vec())
 }
 
+/// The weights of each shape alone, as the table reads them.
+fn rooflines(c: &mut Criterion) {
+    for (name, cell) in CELLS {
+        let mut group = c.benchmark_group(format!("{name}_roofline"));
+        for (inputs, hidden) in SHAPES {
+            let weights = roofline::weights(cell, (inputs, hidden));
+            group.throughput(Throughput::Bytes(weights.len() as u64));
+            for table in Kernels::available() {
+                if let Some(stream) = roofline::stream(table.name()) {
+                    let id = BenchmarkId::new(table.name(), format!("{inputs}x{hidden}"));
+                    group.bench_function(id, |b| b.iter(|| stream(black_box(&weights))));
+                }
+            }
+        }
+    }
+}
+
 fn steps(c: &mut Criterion) {
     for (name, cell) in CELLS {
         for format in FORMATS {
@@ -101,6 +118,6 @@ criterion_group! {
         .sample_size(30)
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(500));
-    targets = steps
+    targets = steps, rooflines
 }
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What the benchmarks share: the shapes, and models of them with random weights.
 
+pub mod roofline;
+
 use kinglet::format::Format;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::net::{Cell, Network};

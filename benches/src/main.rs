@@ -4,15 +4,16 @@
 mod chart;
 mod counts;
 
+use kinglet::format::Format;
 use kinglet::kernel::Kernels;
+use kinglet_benches::roofline::gates;
 use kinglet_benches::{CELLS, FORMATS, SHAPES};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// Nanoseconds per call in the best of criterion's samples, which neighbours on the machine disturb least;
-/// a dash where there are none.
-fn best(folder: &Path, group: &str, table: &str, id: &str) -> String {
+/// Nanoseconds per call in the best of criterion's samples, which neighbours on the machine disturb least.
+fn best(folder: &Path, group: &str, table: &str, id: &str) -> Option<f64> {
     let file = folder
         .join(group)
         .join(table)
@@ -21,9 +22,14 @@ fn best(folder: &Path, group: &str, table: &str, id: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let sample: Sample = serde_json::from_str(&text).unwrap_or_default();
     let calls = sample.times.iter().zip(&sample.iters);
-    match calls.map(|(ns, calls)| ns / calls).min_by(f64::total_cmp) {
-        Some(ns) if ns < 99.5 => format!("{ns:.1}"),
-        Some(ns) => format!("{ns:.0}"),
+    calls.map(|(ns, calls)| ns / calls).min_by(f64::total_cmp)
+}
+
+/// With a digit behind the point where it matters; a dash for what was not measured.
+fn cell(number: Option<f64>) -> String {
+    match number {
+        Some(number) if number < 99.5 => format!("{number:.1}"),
+        Some(number) => format!("{number:.0}"),
         None => "–".to_owned(),
     }
 }
@@ -39,10 +45,46 @@ fn print(folder: &Path, group: &str, ids: &[String]) {
     for table in Kernels::available().map(Kernels::name) {
         let row: Vec<String> = ids
             .iter()
-            .map(|id| best(folder, group, table, id))
+            .map(|id| cell(best(folder, group, table, id)))
             .collect();
-        if row.iter().any(|cell| cell != "–") {
-            println!("| {group} {table} | {} |", row.join(" | "));
+        print_row(&format!("{group} {table}"), &row);
+    }
+}
+
+fn print_row(name: &str, row: &[String]) {
+    if row.iter().any(|cell| cell != "–") {
+        println!("| {name} | {} |", row.join(" | "));
+    }
+}
+
+/// Billions of multiplications a second, and the roofline's share of a step in percent.
+fn print_throughput(folder: &Path, shapes: &[String]) {
+    for (name, cell_kind) in CELLS {
+        for format in FORMATS {
+            let group = format!("{name}_{}", format.name());
+            for table in Kernels::available().map(Kernels::name) {
+                let row = SHAPES.iter().zip(shapes).map(|(&(inputs, hidden), id)| {
+                    let macs = gates(cell_kind) * hidden * (inputs + hidden);
+                    let ns = best(folder, &group, table, id)?;
+                    Some((macs as f64 / ns, ns, id))
+                });
+                let row: Vec<_> = row.collect();
+                let speed = row.iter().map(|row| cell(row.map(|(speed, ..)| speed)));
+                print_row(
+                    &format!("{group} {table}, GMAC/s"),
+                    &speed.collect::<Vec<_>>(),
+                );
+                if !matches!(format, Format::W8A8 | Format::W8A16) {
+                    continue;
+                }
+                let share = row.iter().map(|row| {
+                    let (_, ns, id) = (*row)?;
+                    let least = best(folder, &format!("{name}_roofline"), table, id)?;
+                    Some(100.0 * least / ns)
+                });
+                let share: Vec<_> = share.map(cell).collect();
+                print_row(&format!("{group} {table}, % of roofline"), &share);
+            }
         }
     }
 }
@@ -86,7 +128,10 @@ fn report() -> anyhow::Result<()> {
         for format in FORMATS {
             print(&folder, &format!("{cell}_{}", format.name()), &shapes);
         }
+        print(&folder, &format!("{cell}_roofline"), &shapes);
     }
+    head("throughput", &shapes);
+    print_throughput(&folder, &shapes);
     let mut sizes = SHAPES.map(|(_, hidden)| hidden.to_string()).to_vec();
     sizes.dedup();
     head("ns per call, units", &sizes);

@@ -1,19 +1,20 @@
 //! The differential checker: every primitive of a table against [`Kernels::SCALAR`], bit for bit.
 //!
-//! A round draws a shape for each primitive, 1 to 6 panels with every grouping and up to 17 blocks
+//! A round draws a shape for each primitive, 1 to 6 panels with every grouping, 1 to 6 streams and up to 17 blocks
 //! of columns (any column count up to 70 for floats), fills the inputs with random or extreme
 //! numbers at any misalignment, and runs both tables on equal outputs that lie between random
 //! bytes. Then all of both buffers must be equal: a wrong value, a write beside the output and a read
 //! beside the input show alike. Besides the rounds, activations see all 65,536 arguments with
 //! both table sizes, and the f16 product all 65,536 weights.
 //!
-//! The same code runs in tests, fuzz targets and firmware. It needs no heap and 8 KiB of stack: 6.9 KiB
+//! The same code runs in tests, fuzz targets and firmware. It needs no heap; on the stack are 7.2 KiB
 //! of buffers, checked at compile time, and the frames around them. A NaN equals any NaN: which one
 //! an operation gives is not defined, in Rust or between CPUs.
 
 use crate::kernel::{
     BLOCK, Columns, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
-    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Units, four_record, gru_a8_record, gru_a16_record,
+    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Streams, Units, four_record, gru_a8_record,
+    gru_a16_record,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
@@ -31,6 +32,10 @@ const W4: usize = 2 * BLOCK;
 const W4_COLUMNS: usize = 17 * W4;
 /// Most columns of a float matrix; fewer where the weights would not fit their buffer.
 const FLOAT_COLUMNS: usize = 70;
+/// Most streams of a batch.
+const STREAMS: usize = 6;
+/// Most panels of the states of a batch.
+const BATCH: usize = 2 * PANELS;
 /// Slices start up to this many elements behind a multiple of 64 bytes.
 const OFFSET: usize = 15;
 /// Bytes of the largest input: an integer matrix.
@@ -167,6 +172,11 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         lstm_step_q,
         gru_step_q,
         rnn_step_q,
+        lstm_batch_q,
+        gru_batch_q,
+        rnn_batch_q,
+        gemm_f32,
+        gemm_f16,
         lstm_a8,
         lstm_a16,
         gru_a8,
@@ -195,6 +205,14 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let lstm_step_q = Kernels { lstm_step_q, ..one };
     let gru_step_q = Kernels { gru_step_q, ..one };
     let rnn_step_q = Kernels { rnn_step_q, ..one };
+    let lstm_batch_q = Kernels {
+        lstm_batch_q,
+        ..one
+    };
+    let gru_batch_q = Kernels { gru_batch_q, ..one };
+    let rnn_batch_q = Kernels { rnn_batch_q, ..one };
+    let gemm_f32 = Kernels { gemm_f32, ..one };
+    let gemm_f16 = Kernels { gemm_f16, ..one };
     let lstm_a8 = Kernels { lstm_a8, ..one };
     let lstm_a16 = Kernels { lstm_a16, ..one };
     let gru_a8 = Kernels { gru_a8, ..one };
@@ -232,18 +250,40 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         run.activation("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q)?;
         run.lstm_q("lstm_q", &lstm_q)?;
         run.gru_q("gru_q", &gru_q)?;
+        let (lstm, gru, rnn) = ([4, 4, 4], [3, 3, 4], [1, 1, 1]);
+        run.step_q("lstm_step_q", &lstm_step_q, 1, lstm, |k, s, g, x, t, c| {
+            k.lstm_step_q(&mut s[0], g, x[0], t, c)
+        })?;
+        run.step_q("gru_step_q", &gru_step_q, 1, gru, |k, s, g, x, t, _| {
+            k.gru_step_q(&mut s[0], g, x[0], t)
+        })?;
+        run.step_q("rnn_step_q", &rnn_step_q, 1, rnn, |k, s, g, x, t, _| {
+            k.rnn_step_q(&mut s[0], g, x[0], t)
+        })?;
+        let many = STREAMS;
         run.step_q(
-            "lstm_step_q",
-            &lstm_step_q,
-            [4, 4, 4],
-            |k, s, g, x, t, shift| k.lstm_step_q(s, g, x, t, shift),
+            "lstm_batch_q",
+            &lstm_batch_q,
+            many,
+            lstm,
+            Kernels::lstm_batch_q,
         )?;
-        run.step_q("gru_step_q", &gru_step_q, [3, 3, 4], |k, s, g, x, t, _| {
-            k.gru_step_q(s, g, x, t)
-        })?;
-        run.step_q("rnn_step_q", &rnn_step_q, [1, 1, 1], |k, s, g, x, t, _| {
-            k.rnn_step_q(s, g, x, t)
-        })?;
+        run.step_q(
+            "gru_batch_q",
+            &gru_batch_q,
+            many,
+            gru,
+            |k, s, g, x, t, _| k.gru_batch_q(s, g, x, t),
+        )?;
+        run.step_q(
+            "rnn_batch_q",
+            &rnn_batch_q,
+            many,
+            rnn,
+            |k, s, g, x, t, _| k.rnn_batch_q(s, g, x, t),
+        )?;
+        run.gemm("gemm_f32", &gemm_f32, Kernels::gemm_f32)?;
+        run.gemm("gemm_f16", &gemm_f16, Kernels::gemm_f16)?;
         let lstm = (four_record as fn(usize) -> usize, 1);
         let rnn = (four_record as fn(usize) -> usize, 4);
         run.packed("lstm_a8", &lstm_a8, lstm, |k, u, w, x, s| {
@@ -578,7 +618,7 @@ const INPUT: usize = (WEIGHTS + OFFSET * 4).next_multiple_of(64);
 const SECOND_INPUT: usize = (FLOAT_COLUMNS * 4 + OFFSET * 4).next_multiple_of(64);
 const OUTPUT: usize = (MARGIN + OFFSET * 4 + SUMS + 32).next_multiple_of(64);
 const SECOND_OUTPUT: usize = (MARGIN + OFFSET * 4 + PANELS * LANES * 4 + 32).next_multiple_of(64);
-const THIRD_OUTPUT: usize = (MARGIN + OFFSET * 2 + PANELS * LANES * 2 + 32).next_multiple_of(64);
+const THIRD_OUTPUT: usize = (MARGIN + OFFSET * 2 + BATCH * LANES * 2 + 32).next_multiple_of(64);
 
 struct Run {
     table: &'static str,
@@ -592,10 +632,11 @@ struct Run {
 }
 
 // The promise in the module's documentation.
-const _: () = assert!(size_of::<Run>() <= 7040);
+const _: () = assert!(size_of::<Run>() <= 7296);
 
 type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
-type StepQ = fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables, u8);
+type StepQ = fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables, u8);
+type Gemm<W> = fn(&Kernels, &mut [Panel<f32>], &[W], Streams<'_>, Panels);
 type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], &mut Columns<'_>, u8);
 type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
 
@@ -848,11 +889,12 @@ impl Run {
         self.first::<i32>(primitive, shape, "h")
     }
 
-    /// A layer of gate rows. The shape is that of the state's matrix for one gate.
+    /// A layer of gate rows, for up to `max_streams`. The shape is that of the state's matrix for one gate.
     fn step_q(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
+        max_streams: usize,
         [ih, hh, stride]: [usize; 3],
         call: StepQ,
     ) -> Result<(), Mismatch> {
@@ -860,6 +902,7 @@ impl Run {
         let tables = random.tables();
         let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
         let units = shape.panels;
+        let streams = random.from(1, max_streams.min(BATCH / units));
         let rows = units * stride * LANES;
         let weights = units * (ih + hh) * LANES;
         let stored = Stored::draw(&mut random);
@@ -868,8 +911,8 @@ impl Run {
         let x = random.from(1, fit) * block;
         let columns = random.from(1, fit.min(units * LANES / block)) * block;
         shape.columns = columns;
-        self.output.fill::<i32>(&mut random, units);
-        self.second_output.fill::<i16>(&mut random, units);
+        self.output.fill::<i32>(&mut random, streams * units);
+        self.second_output.fill::<i16>(&mut random, streams * units);
         let numbers = self.input.numbers::<i32>(&mut random, WEIGHTS / 4);
         let (numbers, w) = numbers.split_at_mut(2 * rows);
         let (bias, m) = numbers.as_chunks().0.split_at(rows / LANES);
@@ -888,30 +931,32 @@ impl Run {
             m,
             shift: random.below(32) as u8,
         };
-        let x = match random.below(2) {
-            0 => Inputs::I8(self.second_input.numbers(&mut random, x)),
-            _ => Inputs::I16(self.second_input.numbers(&mut random, x)),
-        };
+        // The streams' inputs overlap.
+        let inputs: &[i16] = self.second_input.numbers(&mut random, INT_COLUMNS);
+        let wide = random.below(2) == 0;
+        let x: [Inputs<'_>; STREAMS] = core::array::from_fn(|_| {
+            let at = random.from(0, INT_COLUMNS - x);
+            if wide {
+                Inputs::I16(&inputs[at..][..x])
+            } else {
+                Inputs::I8(&bytemuck::cast_slice(inputs)[at..][..x])
+            }
+        });
+        let x = &x[..streams];
         let wide = random.below(2) == 0;
         if wide {
-            self.third_output.fill::<i16>(&mut random, units);
+            self.third_output.fill::<i16>(&mut random, streams * units);
         } else {
-            self.third_output.fill::<i8>(&mut random, units);
+            self.third_output.fill::<i8>(&mut random, streams * units);
         }
-        let state = &mut LayerState {
-            master: self.output.want(),
-            h: hidden(self.third_output.want(), wide),
-            columns,
-            y: self.second_output.want(),
-        };
-        call(&Kernels::SCALAR, state, &gates, x, tables, cell_shift);
-        let state = &mut LayerState {
-            master: self.output.got(),
-            h: hidden(self.third_output.got(), wide),
-            columns,
-            y: self.second_output.got(),
-        };
-        call(table, state, &gates, x, tables, cell_shift);
+        let master = self.output.want().chunks_mut(units);
+        let (h, y) = (self.third_output.want(), self.second_output.want());
+        let states = &mut layer_states(master, h, wide, columns, y)[..streams];
+        call(&Kernels::SCALAR, states, &gates, x, tables, cell_shift);
+        let master = self.output.got().chunks_mut(units);
+        let (h, y) = (self.third_output.got(), self.second_output.got());
+        let states = &mut layer_states(master, h, wide, columns, y)[..streams];
+        call(table, states, &gates, x, tables, cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         if wide {
@@ -919,6 +964,41 @@ impl Run {
         } else {
             self.third::<i8>(primitive, shape, "h")
         }
+    }
+
+    /// The streams' inputs overlap.
+    fn gemm<W: Number>(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        call: Gemm<W>,
+    ) -> Result<(), Mismatch> {
+        let (mut random, _) = self.random();
+        let group = random.from(1, GROUP);
+        let groups = random.from(1, PANELS / group);
+        let stride = random.from(group, GROUP);
+        let rows = group * groups * LANES;
+        let columns = random.from(1, FLOAT_COLUMNS.min(WEIGHTS / size_of::<W>() / rows));
+        let placed = Panels { group, stride };
+        let shape = Shape {
+            panels: group * groups,
+            columns,
+            placed,
+        };
+        let pitch = (groups - 1) * stride + group + random.below(2);
+        let streams = random.from(1, (SUMS / size_of::<Panel<f32>>() / pitch).min(STREAMS));
+        self.output.fill::<f32>(&mut random, streams * pitch);
+        let w = self.input.numbers(&mut random, rows * columns);
+        let inputs = self.second_input.numbers(&mut random, FLOAT_COLUMNS);
+        let mut x: [&[f32]; STREAMS] = [&[]; STREAMS];
+        for x in &mut x {
+            *x = &inputs[random.from(0, FLOAT_COLUMNS - columns)..][..columns];
+        }
+        let x = &x[..streams];
+        let streams = Streams { x, pitch };
+        call(&Kernels::SCALAR, self.output.want(), w, streams, placed);
+        call(table, self.output.got(), w, streams, placed);
+        self.first::<f32>(primitive, shape, "sums")
     }
 
     /// A layer of packed rows: whole words of any content, so also rows that no exporter would write.
@@ -1027,13 +1107,28 @@ impl Stored {
     }
 }
 
-/// A state as a matrix input, from the bytes of an output.
-fn hidden(bytes: &mut [Panel<i8>], wide: bool) -> Hidden<'_> {
-    if wide {
-        Hidden::I16(bytemuck::cast_slice_mut(bytes))
-    } else {
-        Hidden::I8(bytes.as_flattened_mut())
-    }
+/// The states of all streams, and empty ones behind them.
+fn layer_states<'s>(
+    mut masters: core::slice::ChunksMut<'s, Panel<i32>>,
+    h: &'s mut [Panel<i8>],
+    wide: bool,
+    columns: usize,
+    y: &'s mut [Panel<i16>],
+) -> [LayerState<'s>; STREAMS] {
+    let streams = masters.len();
+    let (mut h, mut y) = (
+        h.chunks_mut(h.len() / streams),
+        y.chunks_mut(y.len() / streams),
+    );
+    core::array::from_fn(|_| LayerState {
+        master: masters.next().unwrap_or_default(),
+        h: match h.next() {
+            Some(bytes) if wide => Hidden::I16(bytemuck::cast_slice_mut(bytes)),
+            bytes => Hidden::I8(bytes.unwrap_or_default().as_flattened_mut()),
+        },
+        columns,
+        y: y.next().unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
@@ -1111,6 +1206,38 @@ mod tests {
             }
         });
         assert_eq!(found.want, Value::Float(f32::from_bits(0x3600_0000)));
+    }
+
+    #[test]
+    fn a_stream_with_the_input_of_another_is_found() {
+        fn rnn_batch_q(
+            _: &Kernels,
+            states: &mut [LayerState<'_>],
+            gates: &GateRows<'_>,
+            x: &[Inputs<'_>],
+            tables: &Tables,
+        ) {
+            for state in states {
+                SCALAR.rnn_step_q(state, gates, x[0], tables);
+            }
+        }
+        let table = Kernels {
+            rnn_batch_q,
+            ..SCALAR
+        };
+        let found = check(&table, 2000, 7).unwrap_err();
+        assert_eq!((found.primitive, found.output), ("rnn_batch_q", "master"));
+    }
+
+    #[test]
+    fn a_stream_with_the_sums_of_another_is_found() {
+        fn gemm_f32(k: &Kernels, sums: &mut [Panel<f32>], w: &[f32], s: Streams<'_>, p: Panels) {
+            k.gemv_f32(&mut sums[(s.x.len() - 1) * s.pitch..], w, s.x[0], p);
+            let x = &s.x[..s.x.len() - 1];
+            SCALAR.gemm_f32(sums, w, Streams { x, ..s }, p);
+        }
+        let found = check(&Kernels { gemm_f32, ..SCALAR }, 2000, 7).unwrap_err();
+        assert_eq!((found.primitive, found.output), ("gemm_f32", "sums"));
     }
 
     #[test]

@@ -32,6 +32,7 @@
 //! - [`Runner::step_q`] is integers in, integers out, without a float instruction; [`Affine`] normalises integer
 //!   readings for it.
 //! - [`Runner::step_token`] takes the number of a token, for text.
+//! - [`Model::bind_batch`] steps many streams in one call, with the results of single steps.
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
 //!
@@ -60,7 +61,9 @@ pub use affine::Affine;
 pub use choose::{Sampler, argmax};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};
-pub use model::{BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure};
+pub use model::{
+    Batch, BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure,
+};
 pub use window::SlidingWindow;
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which

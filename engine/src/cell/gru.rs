@@ -13,7 +13,7 @@
 //! three. Before it, `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master};
 use crate::num::{mulhi_round, narrow, shift_round};
@@ -259,6 +259,36 @@ impl<'a> Gru<'a> {
                 publish_master(&mut state);
             }
             Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => {}
+        }
+    }
+
+    /// Whether [`Self::step_batch`] or [`Self::step_batch_q`] does this layer.
+    pub(crate) fn in_batch(&self) -> bool {
+        matches!(self.weights, Weights::After(_) | Weights::AfterQ(_))
+    }
+
+    /// [`Self::step`] of several streams, but for the state as a matrix input.
+    pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
+        if let Weights::After(gates) = &self.weights {
+            gates.step_batch(k, self.hidden, streams, |stream, tile, z| {
+                k.gru_f32(&mut stream.y[tile.clone()], &stream.h[tile], z);
+            });
+        }
+    }
+
+    /// [`Self::step_q`] of several streams.
+    pub(crate) fn step_batch_q(
+        &self,
+        k: &Kernels,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        if let Weights::AfterQ(gates) = &self.weights {
+            for state in states.iter_mut() {
+                state.columns = self.format.columns(self.hidden);
+            }
+            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            k.gru_batch_q(states, &gates, x, tables(self.format));
         }
     }
 }

@@ -10,7 +10,7 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
@@ -135,5 +135,36 @@ impl<'a> Lstm<'a> {
         state.columns = self.format.columns(self.hidden);
         let gates = &gates.rows(state.master.len());
         k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
+    }
+
+    /// Whether [`Self::step_batch`] or [`Self::step_batch_q`] does this layer.
+    pub(crate) fn in_batch(&self) -> bool {
+        !matches!(self.weights, Weights::Packed(_))
+    }
+
+    /// [`Self::step`] of several streams, but for the state as a matrix input.
+    pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
+        if let Weights::Float(gates) = &self.weights {
+            gates.step_batch(k, self.hidden, streams, |stream, tile, z| {
+                k.lstm_f32(&mut stream.c[tile.clone()], &mut stream.y[tile], z);
+            });
+        }
+    }
+
+    /// [`Self::step_q`] of several streams.
+    pub(crate) fn step_batch_q(
+        &self,
+        k: &Kernels,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        if let Weights::Integer(gates) = &self.weights {
+            for state in states.iter_mut() {
+                state.columns = self.format.columns(self.hidden);
+            }
+            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            let tables = tables(self.format);
+            k.lstm_batch_q(states, &gates, x, tables, self.cell_shift);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! state; the new matrix input is published only after the last tile, since every tile reads the old
 //! one. Results do not depend on the size of a tile. In integers such a step is one primitive of the kernels.
 
+mod batch;
 mod dense;
 mod embedding;
 mod gru;
@@ -13,6 +14,7 @@ mod packed;
 mod recurrent;
 mod rnn;
 
+pub(crate) use batch::{GROUP, Stream};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub use packed::packed_rows;

@@ -3,7 +3,7 @@
 use super::gru::{self, Gru};
 use super::lstm::Lstm;
 use super::rnn::Rnn;
-use super::{Spec, packed};
+use super::{Spec, Stream, packed};
 use crate::format::{Cell, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LayerState};
 
@@ -75,6 +75,38 @@ impl<'a> Recurrent<'a> {
             Recurrent::Rnn(layer) => layer.step_q(k, x, state, work),
             Recurrent::Lstm(layer) => layer.step_q(k, x, state, work),
             Recurrent::Gru(layer) => layer.step_q(k, x, state, work),
+        }
+    }
+
+    /// Whether several streams can step together.
+    pub(crate) fn in_batch(&self) -> bool {
+        match self {
+            Recurrent::Rnn(layer) => layer.in_batch(),
+            Recurrent::Lstm(layer) => layer.in_batch(),
+            Recurrent::Gru(layer) => layer.in_batch(),
+        }
+    }
+
+    /// One step of several streams in f32, but for the state as a matrix input.
+    pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
+        match self {
+            Recurrent::Rnn(layer) => layer.step_batch(k, streams),
+            Recurrent::Lstm(layer) => layer.step_batch(k, streams),
+            Recurrent::Gru(layer) => layer.step_batch(k, streams),
+        }
+    }
+
+    /// One step of several streams in integers.
+    pub(crate) fn step_batch_q(
+        &self,
+        k: &Kernels,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        match self {
+            Recurrent::Rnn(layer) => layer.step_batch_q(k, x, states),
+            Recurrent::Lstm(layer) => layer.step_batch_q(k, x, states),
+            Recurrent::Gru(layer) => layer.step_batch_q(k, x, states),
         }
     }
 }

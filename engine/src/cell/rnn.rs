@@ -4,7 +4,7 @@
 //! met in calibration stay below 1.
 
 use super::packed::{Packed, Record};
-use super::{GATES, GateOrder, Gates, GatesQ, Spec, TILE, tables, tiles};
+use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
 use crate::num::saturate;
@@ -63,13 +63,7 @@ impl<'a> Rnn<'a> {
         let mut sums = [[0.0; LANES]; GATES * TILE];
         for tile in tiles(y.len()) {
             let z = gates.sums(k, &tile, x, &h[..self.hidden], &mut sums);
-            if self.relu {
-                for z in z.as_flattened_mut() {
-                    *z = z.max(0.0);
-                }
-            } else {
-                k.tanh_f32(z);
-            }
+            self.activate(k, z);
             y[tile].copy_from_slice(z);
         }
         h.copy_from_slice(y.as_flattened());
@@ -133,5 +127,50 @@ impl<'a> Rnn<'a> {
             }
         }
         publish_master(&mut state);
+    }
+
+    fn activate(&self, k: &Kernels, z: &mut [Panel<f32>]) {
+        if self.relu {
+            for z in z.as_flattened_mut() {
+                *z = z.max(0.0);
+            }
+        } else {
+            k.tanh_f32(z);
+        }
+    }
+
+    /// Whether [`Self::step_batch`] or [`Self::step_batch_q`] does this layer.
+    pub(crate) fn in_batch(&self) -> bool {
+        match self.weights {
+            Weights::Float(_) => true,
+            Weights::Integer(_) => !self.relu,
+            Weights::Packed(_) => false,
+        }
+    }
+
+    /// [`Self::step`] of several streams, but for the state as a matrix input.
+    pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
+        if let Weights::Float(gates) = &self.weights {
+            gates.step_batch(k, self.hidden, streams, |stream, tile, z| {
+                self.activate(k, z);
+                stream.y[tile].copy_from_slice(z);
+            });
+        }
+    }
+
+    /// [`Self::step_q`] of several streams.
+    pub(crate) fn step_batch_q(
+        &self,
+        k: &Kernels,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        if let Weights::Integer(gates) = &self.weights {
+            for state in states.iter_mut() {
+                state.columns = self.format.columns(self.hidden);
+            }
+            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            k.rnn_batch_q(states, &gates, x, tables(self.format));
+        }
     }
 }

@@ -94,6 +94,13 @@ impl Inputs<'_> {
             Inputs::I16(x) => x.len(),
         }
     }
+
+    /// Of the same kind and length.
+    #[inline(always)]
+    pub(super) fn is_like(&self, other: &Inputs<'_>) -> bool {
+        matches!(self, Inputs::I8(_)) == matches!(other, Inputs::I8(_))
+            && self.columns() == other.columns()
+    }
 }
 
 /// Gates of some panels of units. A panel of units has `stride` sum panels, of which the input's matrix fills the

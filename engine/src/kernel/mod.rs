@@ -17,6 +17,7 @@ mod armv7;
 #[cfg(cortex_m_dsp)]
 mod cortex_m;
 mod gates;
+mod gemm;
 #[cfg(cortex_m_helium)]
 mod helium;
 mod packed;
@@ -34,9 +35,11 @@ mod wide;
 
 pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles, weights};
 pub use gates::{GateRows, Inputs, IntMatrix};
+pub use gemm::Streams;
 pub(crate) use packed::FOUR;
 pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
+use step::check_batch;
 pub(crate) use step::publish_master;
 pub use step::{Hidden, LayerState};
 
@@ -107,6 +110,14 @@ pub struct Kernels {
         unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
     pub(crate) rnn_step_q:
         unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
+    pub(crate) lstm_batch_q:
+        unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables, u8),
+    pub(crate) gru_batch_q:
+        unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
+    pub(crate) rnn_batch_q:
+        unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
+    pub(crate) gemm_f32: unsafe fn(&Kernels, &mut [Panel<f32>], &[f32], Streams<'_>, Panels),
+    pub(crate) gemm_f16: unsafe fn(&Kernels, &mut [Panel<f32>], &[f16], Streams<'_>, Panels),
     pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
     pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
@@ -456,6 +467,88 @@ impl Kernels {
         state.check(gates, x, [1, 1, 1]);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
+    }
+
+    /// A step of an LSTM layer for several streams, an input for each.
+    ///
+    /// # Panics
+    /// As [`Self::lstm_step_q`], and if the streams are not of one kind.
+    pub fn lstm_batch_q(
+        &self,
+        states: &mut [LayerState<'_>],
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        tables: &Tables,
+        cell_shift: u8,
+    ) {
+        check_batch(states, gates, x, [4, 4, 4]);
+        assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.lstm_batch_q)(self, states, gates, x, tables, cell_shift) }
+    }
+
+    /// A step of a GRU layer for several streams, an input for each.
+    ///
+    /// # Panics
+    /// As [`Self::gru_step_q`], and if the streams are not of one kind.
+    pub fn gru_batch_q(
+        &self,
+        states: &mut [LayerState<'_>],
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        tables: &Tables,
+    ) {
+        check_batch(states, gates, x, [3, 3, 4]);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gru_batch_q)(self, states, gates, x, tables) }
+    }
+
+    /// A step of a tanh layer for several streams, an input for each.
+    ///
+    /// # Panics
+    /// As [`Self::rnn_step_q`], and if the streams are not of one kind.
+    pub fn rnn_batch_q(
+        &self,
+        states: &mut [LayerState<'_>],
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        tables: &Tables,
+    ) {
+        check_batch(states, gates, x, [1, 1, 1]);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.rnn_batch_q)(self, states, gates, x, tables) }
+    }
+
+    /// [`Self::gemv_f32`] for several streams.
+    ///
+    /// # Panics
+    /// As that, if the streams differ in length, or their sums overlap.
+    pub fn gemm_f32(
+        &self,
+        sums: &mut [Panel<f32>],
+        w: &[f32],
+        streams: Streams<'_>,
+        panels: Panels,
+    ) {
+        streams.check(sums.len(), w.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemm_f32)(self, sums, w, streams, panels) }
+    }
+
+    /// [`Self::gemv_f16`] for several streams.
+    ///
+    /// # Panics
+    /// As [`Self::gemm_f32`].
+    pub fn gemm_f16(
+        &self,
+        sums: &mut [Panel<f32>],
+        w: &[f16],
+        streams: Streams<'_>,
+        panels: Panels,
+    ) {
+        streams.check(sums.len(), w.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemm_f16)(self, sums, w, streams, panels) }
     }
 
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.

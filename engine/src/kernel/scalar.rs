@@ -3,7 +3,7 @@
 //! Sums wrap. A file from the exporter cannot overflow (it proves so from the weights), and for any
 //! other file wrapping is the same everywhere and never a panic.
 
-use super::{BLOCK, Kernels, LANES, Panel, Panels, packed, step};
+use super::{BLOCK, Kernels, LANES, Panel, Panels, gemm, packed, step};
 use crate::num::{self, Tables, mulhi_round, saturate, saturate16, shift_round};
 use half::f16;
 
@@ -24,6 +24,11 @@ pub(super) const SCALAR: Kernels = Kernels {
     lstm_step_q: step::lstm,
     gru_step_q: step::gru,
     rnn_step_q: step::rnn,
+    lstm_batch_q: step::lstm_batch,
+    gru_batch_q: step::gru_batch,
+    rnn_batch_q: step::rnn_batch,
+    gemm_f32: gemm::gemm_f32,
+    gemm_f16: gemm::gemm_f16,
     lstm_a8: packed::lstm_a8,
     lstm_a16: packed::lstm_a16,
     gru_a8: packed::gru_a8,

@@ -2,7 +2,8 @@
 //!
 //! The definition is the composition of the primitives, in tiles of units. Every tile reads the old state, so the
 //! new matrix input is published only after the last one. Results do not depend on the size of a tile, and a table
-//! may compute a step in one go: pre-activations then stay in registers.
+//! may compute a step in one go: pre-activations then stay in registers. Several streams step one after the other,
+//! so that none depends on its neighbours; a table may load weights once for several.
 
 use super::gates::{MAX_PANELS, tiles};
 use super::{GateRows, Inputs, Kernels, LANES, Panel};
@@ -37,6 +38,12 @@ impl Hidden<'_> {
             }
             Hidden::I16(h) => h.copy_from_slice(y.as_flattened()),
         }
+    }
+
+    /// Of the same kind and length.
+    #[inline(always)]
+    fn is_like(&self, other: &Hidden<'_>) -> bool {
+        matches!(self, Hidden::I8(_)) == matches!(other, Hidden::I8(_)) && self.len() == other.len()
     }
 
     fn len(&self) -> usize {
@@ -78,6 +85,30 @@ impl LayerState<'_> {
         );
         gates.check(units * gates.stride, x.columns(), self.columns);
     }
+}
+
+/// Panics unless every stream is of the same layer, and all of the same kind.
+#[inline(always)]
+pub(super) fn check_batch(
+    states: &[LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    order: [usize; 3],
+) {
+    assert!(states.len() == x.len(), "an input for each stream");
+    let (Some(first), Some(&x0)) = (states.first(), x.first()) else {
+        return;
+    };
+    first.check(gates, x0, order);
+    let alike = |state: &LayerState<'_>, x: &Inputs<'_>| {
+        state.h.is_like(&first.h)
+            && state.columns == first.columns
+            && state.master.len() == first.master.len()
+            && state.y.len() == first.y.len()
+            && x.is_like(&x0)
+    };
+    let mut streams = states.iter().zip(x);
+    assert!(streams.all(|(state, x)| alike(state, x)), "streams differ");
 }
 
 pub(super) fn lstm(
@@ -141,4 +172,41 @@ pub(crate) fn publish_master(state: &mut LayerState<'_>) {
         *y = shift_round(master, 17) as i16;
     }
     state.h.publish(state.y);
+}
+
+pub(super) fn lstm_batch(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    for (state, &x) in states.iter_mut().zip(x) {
+        k.lstm_step_q(state, gates, x, tables, cell_shift);
+    }
+}
+
+pub(super) fn gru_batch(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    for (state, &x) in states.iter_mut().zip(x) {
+        k.gru_step_q(state, gates, x, tables);
+    }
+}
+
+pub(super) fn rnn_batch(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    for (state, &x) in states.iter_mut().zip(x) {
+        k.rnn_step_q(state, gates, x, tables);
+    }
 }

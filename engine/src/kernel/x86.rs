@@ -5,6 +5,7 @@
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
+mod batch;
 mod step256;
 mod step512;
 mod vnni;
@@ -63,6 +64,11 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     lstm_step_q: step512::lstm_step_q,
     gru_step_q: step512::gru_step_q,
     rnn_step_q: step512::rnn_step_q,
+    lstm_batch_q: batch::lstm_batch_q,
+    gru_batch_q: batch::gru_batch_q,
+    rnn_batch_q: batch::rnn_batch_q,
+    gemm_f32: batch::gemm_f32,
+    gemm_f16: batch::gemm_f16,
     ..AVX2
 };
 

@@ -4,10 +4,12 @@
 //! caller: its persistent part (what [`Runner::save`] writes) comes first, then scratch that one step leaves
 //! to the next without meaning. Activations go back and forth between two scratch buffers.
 
+mod batch;
 mod load;
 mod runner;
 mod state;
 
+pub use batch::Batch;
 pub use runner::{LayerStep, Runner, StepInput};
 pub use state::{BindError, State, StateError, TestFailure};
 

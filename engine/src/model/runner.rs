@@ -38,14 +38,14 @@ pub struct LayerStep<'s> {
 }
 
 /// The parts of a state during a step.
-struct Parts<'s> {
-    persistent: &'s mut [i32],
-    a: &'s mut [i32],
-    b: &'s mut [i32],
-    work: &'s mut [i32],
+pub(super) struct Parts<'s> {
+    pub(super) persistent: &'s mut [i32],
+    pub(super) a: &'s mut [i32],
+    pub(super) b: &'s mut [i32],
+    pub(super) work: &'s mut [i32],
 }
 
-fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
+pub(super) fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
     let (persistent, scratch) = state.split_at_mut(plan.persistent);
     let (a, scratch) = scratch.split_at_mut(plan.buffer);
     let (b, work) = scratch.split_at_mut(plan.buffer);
@@ -55,6 +55,46 @@ fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
         b,
         work,
     }
+}
+
+/// A recurrent layer's input and state. What comes from another layer is narrowed into the scratch where the format
+/// says so; the scratch behind that is left.
+#[inline(always)]
+pub(super) fn layer<'s>(
+    parts: Parts<'s>,
+    place: &Place,
+    embedded: Option<Inputs<'s>>,
+) -> (Inputs<'s>, LayerState<'s>, &'s mut [i32]) {
+    let Parts {
+        persistent,
+        a,
+        b,
+        work,
+    } = parts;
+    let outputs: &[i16] = bytemuck::cast_slice(a);
+    let outputs = &outputs[..place.columns];
+    let narrowed = if place.narrow { place.columns / 4 } else { 0 };
+    let (narrowed, work) = work.split_at_mut(narrowed);
+    let x = match embedded {
+        Some(row) => row,
+        None if place.narrow => {
+            let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
+            for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
+                *narrowed = narrow(y);
+            }
+            Inputs::I8(narrowed)
+        }
+        None => Inputs::I16(outputs),
+    };
+    let (master, h) = layer_parts(persistent, place);
+    let y: &mut [i16] = bytemuck::cast_slice_mut(b);
+    let state = LayerState {
+        master,
+        h,
+        columns: place.units * LANES,
+        y: &mut y.as_chunks_mut().0[..place.units],
+    };
+    (x, state, work)
 }
 
 /// Master and matrix-input part of a layer's state.
@@ -88,7 +128,8 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// If the model takes tokens, or the lengths are not [`Model::inputs`] and [`Model::outputs`].
     pub fn step(&mut self, sample: &[f32], output: &mut [f32]) {
         self.prepare(sample);
-        self.run_loaded(output);
+        self.run_loaded(None);
+        self.copy_output(output);
         self.restore_units(sample, output);
     }
 
@@ -103,7 +144,8 @@ impl<'m, 'a> Runner<'m, 'a> {
         );
         assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
         self.load_normalised(sample);
-        self.run_loaded(output);
+        self.run_loaded(None);
+        self.copy_output(output);
     }
 
     /// One step on integers with [`Model::input_frac`] and [`Model::output_frac`] fraction bits, without
@@ -319,7 +361,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Normalises a raw sample into the network's input.
-    fn prepare(&mut self, sample: &[f32]) {
+    pub(super) fn prepare(&mut self, sample: &[f32]) {
         let model = self.model;
         let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
         let previous = &mut persistent[..model.plan.previous];
@@ -337,7 +379,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         normalise(self.model, previous, sample, |_, value| store(value));
     }
 
-    fn load_normalised(&mut self, normalised: &[f32]) {
+    pub(super) fn load_normalised(&mut self, normalised: &[f32]) {
         let scratch = &mut self.state[self.model.plan.persistent..];
         let mut buffer = InputBuffer::new(self.model, scratch);
         for (i, &value) in normalised.iter().enumerate() {
@@ -357,8 +399,14 @@ impl<'m, 'a> Runner<'m, 'a> {
         buffer[..input.len()].copy_from_slice(input);
     }
 
+    /// Steps on a token: through the embedding, or as a one-hot vector.
+    pub(super) fn run_token(&mut self, token: usize) {
+        self.load_token(token);
+        self.run_loaded(Some(token));
+    }
+
     /// A one-hot vector into the first buffer, where no embedding looks the token up.
-    fn load_token(&mut self, token: usize) {
+    pub(super) fn load_token(&mut self, token: usize) {
         let model = self.model;
         if !matches!(model.layers.first(), Some(Stage::Embedding(_))) {
             let scratch = &mut self.state[model.plan.persistent..];
@@ -366,27 +414,17 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
     }
 
-    /// Steps on a token: through the embedding, or as a one-hot vector.
-    pub(super) fn run_token(&mut self, token: usize) {
-        self.load_token(token);
+    /// All layers, from the first buffer or a token.
+    pub(super) fn run_loaded(&mut self, token: Option<usize>) {
         if self.model.is_integer() {
-            self.run_q(Some(token))
+            self.run_q(token)
         } else {
-            self.run(Some(token))
+            self.run(token)
         }
-    }
-
-    fn run_loaded(&mut self, output: &mut [f32]) {
-        if self.model.is_integer() {
-            self.run_q(None)
-        } else {
-            self.run(None)
-        }
-        self.copy_output(output);
     }
 
     /// The network's output as floats.
-    fn copy_output(&self, output: &mut [f32]) {
+    pub(super) fn copy_output(&self, output: &mut [f32]) {
         assert_eq!(output.len(), self.model.outputs(), "length of the output");
         if self.model.is_integer() {
             let lsb = power_of_two(-self.model.output_frac());
@@ -399,7 +437,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Network outputs to predictions in their units, relative to the current raw sample.
-    fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
+    pub(super) fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
         for (target, y) in self.model.targets.iter().zip(output) {
             let value = *y * target.scale + target.offset;
             let now = || sample.get(target.column as usize).copied().unwrap_or(0.0);
@@ -485,46 +523,32 @@ impl<'m, 'a> Runner<'m, 'a> {
         } = parts(self.state, &self.model.plan);
         let mut embedded = None;
         for (number, stage) in self.model.layers.iter().enumerate() {
-            let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-            let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
-            let (layer, place) = match stage {
+            let (recurrent, place) = match stage {
                 Stage::Embedding(embedding) => {
                     embedded = Some(embedding.row(token));
                     continue;
                 }
                 Stage::Dense(layer, rows) => {
+                    let y: &mut [i16] = bytemuck::cast_slice_mut(b);
+                    let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
                     let y = &mut y[..*rows];
                     layer.apply_q(k, bytemuck::cast_slice(a), y);
                     watch(number, y, persistent, None);
                     core::mem::swap(&mut a, &mut b);
                     continue;
                 }
-                Stage::Recurrent(layer, place) => (layer, place),
+                Stage::Recurrent(recurrent, place) => (recurrent, place),
             };
-            let y = &mut y[..place.units];
-            let outputs = &bytemuck::cast_slice(a)[..place.columns];
-            let narrowed = if place.narrow { place.columns / 4 } else { 0 };
-            let (narrowed, work) = work.split_at_mut(narrowed);
-            let x = match embedded.take() {
-                Some(row) => row,
-                None if place.narrow => {
-                    let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
-                    for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
-                        *narrowed = narrow(y);
-                    }
-                    Inputs::I8(narrowed)
-                }
-                None => Inputs::I16(outputs),
+            let parts = Parts {
+                persistent: &mut *persistent,
+                a: &mut *a,
+                b: &mut *b,
+                work: &mut *work,
             };
-            let (master, h) = layer_parts(persistent, place);
-            let columns = place.units * LANES;
-            let state = LayerState {
-                master,
-                h,
-                columns,
-                y: &mut *y,
-            };
-            layer.step_q(k, x, state, work);
+            let (x, state, work) = layer(parts, place, embedded.take());
+            recurrent.step_q(k, x, state, work);
+            let y: &[i16] = bytemuck::cast_slice(b);
+            let y = &y.as_chunks().0[..place.units];
             watch(number, y, persistent, Some(place));
             core::mem::swap(&mut a, &mut b);
         }

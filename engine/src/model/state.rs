@@ -22,6 +22,12 @@ impl<const N: usize> Default for State<N> {
     }
 }
 
+impl<const N: usize> AsMut<[u8]> for State<N> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
 /// Why a state cannot be bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

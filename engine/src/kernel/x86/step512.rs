@@ -62,7 +62,7 @@ fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: I
 /// The gates of up to four panels of units: from a register per panel to a register per gate.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn by_gate(count: usize, mut panel: impl FnMut(usize) -> __m512i) -> [__m512i; 4] {
+pub(super) fn by_gate(count: usize, mut panel: impl FnMut(usize) -> __m512i) -> [__m512i; 4] {
     let mut z = [_mm512_setzero_si512(); QUAD];
     for (n, z) in z[..count].iter_mut().enumerate() {
         *z = panel(n);
@@ -78,10 +78,19 @@ fn by_gate(count: usize, mut panel: impl FnMut(usize) -> __m512i) -> [__m512i; 4
     ]
 }
 
+/// [`crate::num::narrow`] in every lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn narrow(y: __m512i) -> __m256i {
+    // Saturates twice: what saturates at 16 bits does so at 8.
+    let y = _mm512_adds_epi16(y, _mm512_set1_epi16(1 << 4));
+    _mm512_cvtsepi16_epi8(_mm512_srai_epi16::<5>(y))
+}
+
 /// [`Hidden::publish`], four panels at a time. If there are no more, they are still in a register: `last`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn publish(state: &mut LayerState<'_>, last: __m512i) {
+pub(super) fn publish(state: &mut LayerState<'_>, last: __m512i) {
     let quads = state.y.as_flattened().chunks(QUAD * LANES);
     let outputs = |y: &[i16]| {
         if state.y.len() <= QUAD {
@@ -93,13 +102,10 @@ fn publish(state: &mut LayerState<'_>, last: __m512i) {
     match &mut state.h {
         Hidden::I8(h) => {
             for (h, y) in h.chunks_mut(QUAD * LANES).zip(quads) {
-                // Saturates twice: what saturates at 16 bits does so at 8.
-                let y = _mm512_adds_epi16(outputs(y), _mm512_set1_epi16(1 << 4));
-                let narrow = _mm512_cvtsepi16_epi8(_mm512_srai_epi16::<5>(y));
-                let narrow = _mm512_castsi256_si512(narrow);
+                let narrowed = _mm512_castsi256_si512(narrow(outputs(y)));
                 let mask = first(h.len()).into();
                 // SAFETY: the mask leaves out what lies behind the end.
-                unsafe { _mm512_mask_storeu_epi8(h.as_mut_ptr(), mask, narrow) }
+                unsafe { _mm512_mask_storeu_epi8(h.as_mut_ptr(), mask, narrowed) }
             }
         }
         Hidden::I16(h) => {

@@ -1,0 +1,75 @@
+//! A float layer for a group of streams: for a tile of units the products of all streams, so that weights are loaded
+//! once for several of them, then each stream's state. An integer layer is one primitive, as for a single stream.
+
+use super::{FloatMatrix, GATES, Gates, TILE, tiles, weights};
+use crate::kernel::{Kernels, LANES, Panel, Panels, Streams};
+use core::ops::Range;
+use heapless::Vec;
+
+/// Streams that go through a layer together: enough to load weights rarely, few enough that their sums stay in the
+/// first-level cache and, on a small machine, on the stack.
+pub(crate) const GROUP: usize = if cfg!(target_pointer_width = "64") {
+    16
+} else {
+    4
+};
+
+/// A float layer's part of a stream. An LSTM has a cell besides the state; the new state goes to `y` only.
+pub(crate) struct Stream<'s> {
+    pub(crate) x: &'s [f32],
+    pub(crate) h: &'s [Panel<f32>],
+    pub(crate) c: &'s mut [Panel<f32>],
+    pub(crate) y: &'s mut [Panel<f32>],
+}
+
+impl FloatMatrix<'_> {
+    fn multiply_batch(
+        self,
+        k: &Kernels,
+        sums: &mut [Panel<f32>],
+        tile: &Range<usize>,
+        streams: Streams<'_>,
+        panels: Panels,
+    ) {
+        let columns = streams.x.first().map_or(0, |x| x.len());
+        let rows = weights(tile, panels, columns);
+        match self {
+            FloatMatrix::F32(w) => k.gemm_f32(sums, &w[rows], streams, panels),
+            FloatMatrix::F16(w) => k.gemm_f16(sums, &w[rows], streams, panels),
+        }
+    }
+}
+
+impl Gates<'_> {
+    /// A step of all streams; `update` turns the sums of a tile into a stream's new states.
+    pub(super) fn step_batch(
+        &self,
+        k: &Kernels,
+        hidden: usize,
+        streams: &mut [Stream<'_>],
+        update: impl Fn(&mut Stream<'_>, Range<usize>, &mut [Panel<f32>]),
+    ) {
+        let units = streams.first().map_or(0, |stream| stream.y.len());
+        let x: Vec<&[f32], GROUP> = streams.iter().map(|stream| stream.x).collect();
+        let states = streams.iter().map(|stream| stream.h);
+        let h: Vec<&[f32], GROUP> = states.map(|h| &h.as_flattened()[..hidden]).collect();
+        let mut sums = [[0.0; LANES]; GROUP * GATES * TILE];
+        let [ih, hh, stride] = self.order.panels();
+        for tile in tiles(units) {
+            let bias = &self.bias[stride * tile.start..stride * tile.end];
+            let pitch = bias.len();
+            let sums = &mut sums[..pitch * streams.len()];
+            for sums in sums.chunks_exact_mut(pitch) {
+                sums.copy_from_slice(bias);
+            }
+            let (from_x, from_h) = (Panels { group: ih, stride }, Panels { group: hh, stride });
+            let (x, h) = (Streams { x: &x, pitch }, Streams { x: &h, pitch });
+            self.w_ih.multiply_batch(k, sums, &tile, x, from_x);
+            let after = &mut sums[stride - hh..];
+            self.w_hh.multiply_batch(k, after, &tile, h, from_h);
+            for (stream, sums) in streams.iter_mut().zip(sums.chunks_exact_mut(pitch)) {
+                update(stream, tile.clone(), sums);
+            }
+        }
+    }
+}

@@ -19,12 +19,13 @@ python_with_torch numpy 2>"$target/torch.log" || missing+="PyTorch: $(tail -1 "$
 ORT_DYLIB_PATH=$(echo "$venv"/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*)
 export ORT_DYLIB_PATH
 
-cargo build --release --locked -p peer-kinglet
-for peer in onnxruntime tract candle burn embedded-nn; do
-  if ! cargo build --release --locked -p "peer-$peer" 2>"$target/$peer.log"; then
-    rm -f "$target/release/peer-$peer"
-    missing+="$peer: $(grep -m1 '^error' "$target/$peer.log")"$'\n'
-  fi
+peers="onnxruntime tract candle burn embedded-nn"
+rm -f "$target"/release/peer-*
+# All at once, because cargo builds shared dependencies anew for another choice of packages.
+cargo build --release --locked --keep-going --workspace 2> >(tee "$target/build.log" >&2) || true
+for peer in $peers; do
+  [ -x "$target/release/peer-$peer" ] ||
+    missing+="$peer: $(grep -m1 -B20 "could not compile .peer-$peer" "$target/build.log" | grep -m1 '^error')"$'\n'
 done
 
 "$venv/bin/python" compare.py --bin "$target/release" --layers "$target/layers" --torch-python "$PYTHON" \

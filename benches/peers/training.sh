@@ -11,6 +11,7 @@ command=$(written benches/peers/training.sh "$@")
 name=$(cpu_name "$@")
 python_with_torch numpy
 
-cargo build --release --locked -p peer-training
+# As in `run.sh`, whose build is then used again.
+cargo build --release --locked --keep-going --workspace || [ -x "$target/release/peer-training" ]
 "$PYTHON" training.py --bin "$target/release" --torch-python "$PYTHON" --epochs "${EPOCHS:-5}" --command "$command" \
   --out "../results/training-$name.md"

@@ -26,7 +26,8 @@ impl Net for Tract {
     }
 
     fn output(&self) -> Vec<f32> {
-        self.carried[0].as_slice::<f32>().expect("floats").to_vec()
+        let hidden = self.carried[0].to_plain_array_view::<f32>();
+        hidden.expect("floats").iter().copied().collect()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::kernel::{
     BLOCK, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels, Streams,
 };
 use crate::num::Tables;
+use core::arch::asm;
 use core::arch::x86_64::*;
 use half::f16;
 
@@ -118,9 +119,21 @@ impl Product for A8 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     unsafe fn inputs(x: *const i8) -> [__m512i; 2] {
-        // SAFETY: a block.
-        let x = _mm512_set1_epi32(unsafe { x.cast::<i32>().read_unaligned() });
-        [_mm512_xor_si512(x, _mm512_set1_epi8(-128)); 2]
+        let offset = _mm512_set1_epi8(-128);
+        let shifted: __m512i;
+        // From intrinsics a scalar XOR and a broadcast out of a general register would come, which takes the ports of
+        // the products.
+        // SAFETY: reads a block.
+        unsafe {
+            asm!(
+                "vpxord {shifted}, {offset}, dword ptr [{x}]{{1to16}}",
+                shifted = lateout(zmm_reg) shifted,
+                offset = in(zmm_reg) offset,
+                x = in(reg) x,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        [shifted; 2]
     }
 
     #[inline]
@@ -158,9 +171,9 @@ impl Product for A16 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     unsafe fn inputs(x: *const i16) -> [__m512i; 2] {
+        let pairs: *const i32 = x.cast();
         // SAFETY: two pairs.
-        let [first, second] = unsafe { x.cast::<[i32; 2]>().read_unaligned() };
-        [_mm512_set1_epi32(first), _mm512_set1_epi32(second)]
+        [0, 1].map(|n| _mm512_set1_epi32(unsafe { pairs.add(n).read_unaligned() }))
     }
 
     #[inline]
@@ -319,7 +332,8 @@ impl Gates<'_> {
     fn pair(&self, at: usize, w: &[i8], (group, from): (usize, usize), columns: usize) -> Pair<i8> {
         let GateRows { units, stride, .. } = *self.rows;
         let place = |panel: usize| {
-            let (unit, gate) = (panel / stride, panel % stride);
+            // A stride is 1 or 4, and a division takes as long as ten products.
+            let (unit, gate) = (panel >> stride.trailing_zeros(), panel & (stride - 1));
             let there = unit < units && (from..from + group).contains(&gate);
             there.then(|| w[(unit * group + gate - from) * LANES * columns..].as_ptr())
         };

@@ -40,3 +40,23 @@ for name in "${targets[@]}"; do
   digest=$(echo "$found" | sed -n 's/^digest *//p')
   [ "$digest" = "$digests" ] || { echo "run.sh: $name: digest $digest, the host has $digests" >&2; exit 1; }
 done
+
+# The smallest firmware links only without a panic; what it has more than without the engine is the engine's.
+m4=thumbv7em-none-eabihf
+if [[ " ${targets[*]} " = *" $m4 "* ]]; then
+  echo "== smallest, $m4"
+  image=${CARGO_TARGET_DIR:-../target}/$m4/release/smallest
+  smallest() { $cargo "$1" -q --release --target $m4 --features smallest --bin smallest; }
+  text() { size "$image" | awk 'NR == 2 { print $1 }'; }
+  export WITHOUT_ENGINE=1
+  smallest build
+  without=$(text)
+  unset WITHOUT_ENGINE
+  smallest build
+  timeout 60 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic \
+    -semihosting-config enable=on,target=native -kernel "$image" </dev/null ||
+    { echo "run.sh: smallest: another digest than the host's" >&2; exit 1; }
+  engine=$(($(text) - without - $(stat -c %s model/pump-cortex-m4.kgl)))
+  echo "engine  $engine bytes of text and rodata"
+  [ $engine -le 8192 ] || { echo "run.sh: smallest: the engine takes more than 8192 bytes" >&2; exit 1; }
+fi

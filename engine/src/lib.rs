@@ -35,6 +35,8 @@
 //! - [`Model::bind_batch`] steps many streams in one call, with the results of single steps.
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
+//! - [`typed`] is the other door: `Lstm<7, 32>` and its kin over the same file, with sizes, number format and layout in the
+//!   type. A step has no check left, and firmware links only the layers in use.
 //!
 //! # Accuracy
 //! [`num`] describes the integer formats. The scalar kernels define every result; [`kernel`] explains why all

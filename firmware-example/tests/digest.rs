@@ -1,6 +1,8 @@
 //! The loop of the firmware, as the host runs it.
 
+use kinglet::Digest;
 use kinglet::kernel::Kernels;
+use kinglet::typed::{Layers, LstmState, W8A8};
 use stream::{Meter, Report, States};
 
 struct Free;
@@ -49,4 +51,20 @@ fn predictions_move() {
             (low.min(p), high.max(p))
         });
     assert!(high - low > 0.1, "{predictions:?}");
+}
+
+/// What `src/bin/smallest.rs` compares with: its digest, here from the portable file.
+#[test]
+fn smallest_has_the_digest_of_the_portable_file() {
+    static MODEL: &[u8] = kinglet::include_model!("../model/pump.kgl");
+    let mut layers = Layers::<W8A8>::open(MODEL).unwrap();
+    let lstm = layers.lstm::<6, 32>().unwrap();
+    let mut state = LstmState::new();
+    let (mut h, mut digest) = ([0; 32], Digest::new());
+    for step in 0..100 {
+        let x = std::array::from_fn(|i| (step * 7 + i as i16 * 3) % 11 * 23 - 115);
+        lstm.step_q(&mut state, &x, &mut h);
+        digest.add_i16(&h);
+    }
+    assert_eq!(digest.to_string(), "0d7d3685");
 }

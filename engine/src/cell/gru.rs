@@ -68,7 +68,7 @@ pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
 }
 
 impl<'a> Gru<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
@@ -160,29 +160,33 @@ impl<'a> Gru<'a> {
         h.copy_from_slice(y);
     }
 
-    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
     ///
     /// # Safety
     /// As there.
     #[inline(always)]
-    pub(super) unsafe fn known_as(self, spec: Spec) -> Self {
-        let Spec { format, hidden, .. } = spec;
-        // SAFETY: the caller's.
-        let weights = unsafe {
-            match self.weights {
+    pub(super) unsafe fn step_known(
+        &self,
+        spec: Spec,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        // SAFETY: the caller's; a cell shift was checked when it was taken.
+        unsafe {
+            match &self.weights {
                 Weights::AfterPacked(rows) if spec.is_packed() => {
-                    Weights::AfterPacked(rows.known_as(spec, Record::Gru))
+                    let rows = rows.known_as(spec, Record::Gru);
+                    rows.step(k, Record::Gru, x, state, (work, 0));
                 }
                 Weights::AfterQ(gates) if !spec.is_packed() => {
-                    Weights::AfterQ(gates.known_as(AFTER, spec))
+                    let gates = gates.known_as(AFTER, spec).rows(state.master.len());
+                    state.columns = spec.format.columns(spec.hidden);
+                    k.gru_step_q(&mut state, &gates, x, tables(spec.format));
                 }
                 _ => core::hint::unreachable_unchecked(),
             }
-        };
-        Gru {
-            format,
-            hidden,
-            weights,
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Lstm<'a> {
 }
 
 impl<'a> Lstm<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
         if cell_shift > MAX_CELL_SHIFT {
             let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
@@ -88,30 +88,34 @@ impl<'a> Lstm<'a> {
         h.copy_from_slice(y.as_flattened());
     }
 
-    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
     ///
     /// # Safety
     /// As there.
     #[inline(always)]
-    pub(super) unsafe fn known_as(self, spec: Spec) -> Self {
-        let Spec { format, hidden, .. } = spec;
-        // SAFETY: the caller's.
-        let weights = unsafe {
-            match self.weights {
+    pub(super) unsafe fn step_known(
+        &self,
+        spec: Spec,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        // SAFETY: the caller's; a cell shift was checked when it was taken.
+        unsafe {
+            core::hint::assert_unchecked(self.cell_shift <= MAX_CELL_SHIFT);
+            match &self.weights {
                 Weights::Packed(rows) if spec.is_packed() => {
-                    Weights::Packed(rows.known_as(spec, Record::Lstm))
+                    let rows = rows.known_as(spec, Record::Lstm);
+                    rows.step(k, Record::Lstm, x, state, (work, self.cell_shift));
                 }
                 Weights::Integer(gates) if !spec.is_packed() => {
-                    Weights::Integer(gates.known_as(ORDER, spec))
+                    let gates = gates.known_as(ORDER, spec).rows(state.master.len());
+                    state.columns = spec.format.columns(spec.hidden);
+                    k.lstm_step_q(&mut state, &gates, x, tables(spec.format), self.cell_shift);
                 }
                 _ => core::hint::unreachable_unchecked(),
             }
-        };
-        Lstm {
-            format,
-            hidden,
-            weights,
-            ..self
         }
     }
 

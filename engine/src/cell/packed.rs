@@ -19,6 +19,7 @@ pub(super) enum Record {
 impl Record {
     /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is
     /// the same in every layout.
+    #[inline(always)]
     const fn rows(self, format: Format, inputs: usize, hidden: usize) -> usize {
         let units = pad(hidden, LANES);
         let (_, words) = words(format, inputs, hidden);
@@ -79,7 +80,7 @@ pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize 
 
 impl<'a> Packed<'a> {
     /// Tensor: the records.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(t: &mut Tensors<'a>, spec: Spec, record: Record) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -100,10 +101,10 @@ impl<'a> Packed<'a> {
         Ok(Packed { rows, x, words })
     }
 
-    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    /// These rows, with the lengths that the sizes imply.
     ///
     /// # Safety
-    /// As there.
+    /// They were taken with these sizes, format and record.
     #[inline(always)]
     pub(super) unsafe fn known_as(self, spec: Spec, record: Record) -> Self {
         let Spec {

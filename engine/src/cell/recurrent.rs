@@ -16,7 +16,7 @@ pub(crate) enum Recurrent<'a> {
 }
 
 impl<'a> Recurrent<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         t: &mut Tensors<'a>,
         cell: Cell,
@@ -43,20 +43,29 @@ impl<'a> Recurrent<'a> {
         }
     }
 
-    /// This layer with what is known of it at compile time in place of what was read: lengths need no checks then, and
-    /// code for other cells, formats and layouts is not linked.
+    /// One step in integers of a layer of which all this is known at compile time: lengths need no checks then, and code
+    /// for other cells, formats and layouts is not linked.
     ///
     /// # Safety
     /// It was taken as this cell, with these sizes, format and layout.
     #[inline(always)]
-    pub(crate) unsafe fn known_as(self, cell: Cell, spec: Spec) -> Self {
+    pub(crate) unsafe fn step_known(
+        &self,
+        (cell, spec): (Cell, Spec),
+        k: &Kernels,
+        x: Inputs<'_>,
+        state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
         // SAFETY: the caller's.
         unsafe {
             match (cell, self) {
-                (Cell::RnnTanh, Recurrent::Rnn(rnn)) => Recurrent::Rnn(rnn.known_as(spec, false)),
-                (Cell::RnnRelu, Recurrent::Rnn(rnn)) => Recurrent::Rnn(rnn.known_as(spec, true)),
-                (Cell::Lstm, Recurrent::Lstm(lstm)) => Recurrent::Lstm(lstm.known_as(spec)),
-                (Cell::GruResetAfter, Recurrent::Gru(gru)) => Recurrent::Gru(gru.known_as(spec)),
+                (Cell::RnnTanh, Recurrent::Rnn(rnn)) => rnn.step_known(spec, k, x, state, work),
+                (Cell::Lstm, Recurrent::Lstm(lstm)) => lstm.step_known(spec, k, x, state, work),
+                (Cell::GruResetAfter, Recurrent::Gru(gru)) => {
+                    gru.step_known(spec, k, x, state, work);
+                }
+                (Cell::RnnRelu, Recurrent::Rnn(rnn)) => rnn.step_q(k, x, state, work),
                 _ => core::hint::unreachable_unchecked(),
             }
         }

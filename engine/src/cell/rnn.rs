@@ -32,7 +32,7 @@ pub(crate) struct Rnn<'a> {
 }
 
 impl<'a> Rnn<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, relu: bool) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -69,30 +69,33 @@ impl<'a> Rnn<'a> {
         h.copy_from_slice(y.as_flattened());
     }
 
-    /// As [`Recurrent::known_as`](super::Recurrent::known_as).
+    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
     ///
     /// # Safety
     /// As there.
     #[inline(always)]
-    pub(super) unsafe fn known_as(self, spec: Spec, relu: bool) -> Self {
-        let Spec { format, hidden, .. } = spec;
-        // SAFETY: the caller's.
-        let weights = unsafe {
-            match self.weights {
-                Weights::Packed(rows) if spec.is_packed() && !relu => {
-                    Weights::Packed(rows.known_as(spec, Record::Rnn))
+    pub(super) unsafe fn step_known(
+        &self,
+        spec: Spec,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        // SAFETY: the caller's; a cell shift was checked when it was taken.
+        unsafe {
+            match &self.weights {
+                Weights::Packed(rows) if spec.is_packed() => {
+                    let rows = rows.known_as(spec, Record::Rnn);
+                    rows.step(k, Record::Rnn, x, state, (work, 0));
                 }
-                Weights::Integer(gates) if !spec.is_packed() || relu => {
-                    Weights::Integer(gates.known_as(ORDER, spec))
+                Weights::Integer(gates) if !spec.is_packed() => {
+                    let gates = gates.known_as(ORDER, spec).rows(state.master.len());
+                    state.columns = spec.format.columns(spec.hidden);
+                    k.rnn_step_q(&mut state, &gates, x, tables(spec.format));
                 }
                 _ => core::hint::unreachable_unchecked(),
             }
-        };
-        Rnn {
-            format,
-            hidden,
-            relu,
-            weights,
         }
     }
 

@@ -202,6 +202,7 @@ pub const fn state_len(model: &[u8]) -> usize {
 ///
 /// # Panics
 /// If there are fewer than 64 bytes.
+#[inline]
 pub fn file_crc(bytes: &[u8]) -> u32 {
     let crc = crc32_update(!0, &bytes[..CRC_AT]);
     !crc32_update(crc, &bytes[CRC_AT + 4..])
@@ -214,6 +215,7 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 
 /// Continues a CRC-32 whose running value starts at `!0` and is inverted at the end. A table of 16
 /// words: half a byte at a time is fast enough for a check at start-up, and 64 bytes of flash.
+#[inline(never)]
 pub fn crc32_update(mut crc: u32, bytes: &[u8]) -> u32 {
     const NIBBLES: [u32; 16] = {
         let mut table = [0; 16];

@@ -206,6 +206,7 @@ fn skipped(blocks: usize) -> usize {
     blocks.wrapping_neg() % 4
 }
 
+#[inline(always)]
 unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
     if rows.is_empty() {
@@ -218,6 +219,7 @@ unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
     unsafe { lstm_a8_units(&frame.lstm(cell_shift).four_a8(words)) }
 }
 
+#[inline(always)]
 unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
@@ -228,6 +230,7 @@ unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_
     unsafe { lstm_a16_units(&frame.lstm(cell_shift).four_a16(words)) }
 }
 
+#[inline(always)]
 unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
     if rows.is_empty() {
@@ -239,6 +242,7 @@ unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
     unsafe { rnn_a8_units(&frame.four_a8(words)) }
 }
 
+#[inline(always)]
 unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
     if rows.is_empty() || words == 0 {
@@ -249,6 +253,7 @@ unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
     unsafe { rnn_a16_units(&frame.four_a16(words)) }
 }
 
+#[inline(always)]
 unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     const SINGLE: usize = 50;
     const DOUBLE: usize = 84;
@@ -267,6 +272,7 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
     unsafe { gru_a8_units(&frame) }
 }
 
+#[inline(always)]
 unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     const QUAD: usize = 56;
     const TURN: usize = 20;

@@ -422,6 +422,7 @@ impl Kernels {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, a panel of units has not four sum panels,
     /// or `cell_shift` exceeds [`MAX_CELL_SHIFT`].
+    #[inline]
     pub fn lstm_step_q(
         &self,
         state: &mut LayerState<'_>,
@@ -441,6 +442,7 @@ impl Kernels {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not four sum
     /// panels, three for each matrix.
+    #[inline]
     pub fn gru_step_q(
         &self,
         state: &mut LayerState<'_>,
@@ -457,6 +459,7 @@ impl Kernels {
     ///
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not one sum panel.
+    #[inline]
     pub fn rnn_step_q(
         &self,
         state: &mut LayerState<'_>,

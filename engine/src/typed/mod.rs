@@ -223,8 +223,6 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
     #[inline]
     pub fn step_q(&self, state: &mut State<C, H, F>, x: &[i16; I], y: &mut [i16; H]) {
         let spec = Self::spec(0);
-        // SAFETY: the only way to this type is `Layers::recurrent`, which takes the layer with these.
-        let layer = unsafe { self.layer.known_as(C::CELL, spec) };
         let whole = H.is_multiple_of(LANES);
         let mut padded = Room::<i16, H>::zeroed();
         let mut work = Room::<i16, I, H, 10>::zeroed();
@@ -241,19 +239,21 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
             y: outputs.as_chunks_mut().0,
         };
         let (k, columns) = (self.kernels.table(), F::FORMAT.columns(I));
-        if self.narrows {
-            let mut narrowed = Room::<i8, I>::zeroed();
+        let mut narrowed = Room::<i8, I>::zeroed();
+        let mut whole_blocks = Room::<i16, I>::zeroed();
+        let x = if self.narrows {
             for (narrowed, &x) in narrowed.all().iter_mut().zip(x) {
                 *narrowed = narrow(x);
             }
-            layer.step_q(k, Inputs::I8(&narrowed.all()[..columns]), state, work);
+            Inputs::I8(&narrowed.all()[..columns])
         } else if I == columns {
-            layer.step_q(k, Inputs::I16(x), state, work);
+            Inputs::I16(x)
         } else {
-            let mut padded = Room::<i16, I>::zeroed();
-            padded.all()[..I].copy_from_slice(x);
-            layer.step_q(k, Inputs::I16(&padded.all()[..columns]), state, work);
-        }
+            whole_blocks.all()[..I].copy_from_slice(x);
+            Inputs::I16(&whole_blocks.all()[..columns])
+        };
+        // SAFETY: the only way to this type is `Layers::recurrent`, which takes the layer with these.
+        unsafe { self.layer.step_known((C::CELL, spec), k, x, state, work) };
         if !whole {
             y.copy_from_slice(&padded.all()[..H]);
         }

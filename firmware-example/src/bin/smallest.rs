@@ -1,0 +1,59 @@
+//! What the engine costs where flash is scarce: the model's LSTM (w8a8) through the typed door, on a Cortex-M4.
+//!
+//! Nothing is formatted, and no panic can be reached: the panic handler calls a function that does not exist, so
+//! a panic that is left is an error of the linker. Built once more without the engine (`WITHOUT_ENGINE=1`), the difference
+//! is what the engine takes; `run.sh` asserts it. The exit code is 0 if the outputs are those of the other door, whose
+//! digest `tests/digest.rs` has.
+
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+
+#[cfg(target_os = "none")]
+mod firmware {
+    use core::arch::asm;
+    use core::panic::PanicInfo;
+    use cortex_m_rt::entry;
+    use kinglet::typed::{CortexM4, Layers, LstmState, W8A8};
+    use kinglet::{Digest, LoadError, include_model};
+
+    static MODEL: &[u8] = include_model!("../../model/pump-cortex-m4.kgl");
+    /// Of 100 steps on [`sample`]s.
+    const DIGEST: u32 = 0x0d7d_3685;
+
+    unsafe extern "C" {
+        fn a_panic_can_be_reached() -> !;
+    }
+
+    #[panic_handler]
+    fn panic(_: &PanicInfo<'_>) -> ! {
+        // SAFETY: there is no such function, so this does not link.
+        unsafe { a_panic_can_be_reached() }
+    }
+
+    fn run() -> Result<u32, LoadError> {
+        let mut layers = Layers::<W8A8, CortexM4>::open(MODEL)?;
+        let lstm = layers.lstm::<6, 32>()?;
+        let mut state = LstmState::new();
+        let (mut h, mut digest) = ([0; 32], Digest::new());
+        for step in 0..100 {
+            let x = core::array::from_fn(|i| (step * 7 + i as i16 * 3) % 11 * 23 - 115);
+            lstm.step_q(&mut state, &x, &mut h);
+            digest.add_i16(&h);
+        }
+        Ok(digest.value())
+    }
+
+    #[entry]
+    fn main() -> ! {
+        let ok = option_env!("WITHOUT_ENGINE").is_some() || run() == Ok(DIGEST);
+        // ADP_Stopped_ApplicationExit, or a run-time error.
+        let reason = if ok { 0x20026 } else { 0x20023 };
+        // SAFETY: SYS_EXIT of semihosting, which does not return.
+        unsafe { asm!("bkpt #0xab", in("r0") 0x18, in("r1") reason, options(noreturn)) }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    println!("for a Cortex-M4: run.sh");
+}

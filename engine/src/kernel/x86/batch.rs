@@ -645,11 +645,8 @@ impl<P: Product<Input = f32, Sum = f32>> Matrix<'_, P> {
         let count = self.w.len() / (LANES * self.columns);
         let mut at = 0;
         while at < count {
-            let pairs = (count - at).div_ceil(2);
-            if pairs >= 4 {
-                self.pairs::<4>(at, sums, streams);
-                at += 8;
-            } else if pairs >= 2 {
+            // With four pairs the sums of four streams did not always stay in registers.
+            if count - at > 2 {
                 self.pairs::<2>(at, sums, streams);
                 at += 4;
             } else {

@@ -454,6 +454,8 @@ pub enum Precision {
     F16,
     /// 8-bit weights, 8-bit activations.
     W8a8,
+    /// As w8a8, with weights in 4 bits.
+    W4a8,
     /// 8-bit weights, 16-bit activations.
     W8a16,
 }

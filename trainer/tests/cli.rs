@@ -213,7 +213,7 @@ fn every_kernel_table_gives_the_same_bytes() {
 fn quantize_shrinks_and_says_what_it_cost() {
     let desk = Desk::new();
     let golden = desk.imported("lstm_1_5x17");
-    for (precision, bound) in [("f16", 0.01), ("w8a16", 0.03), ("w8a8", 0.1)] {
+    for (precision, bound) in [("f16", 0.01), ("w8a16", 0.03), ("w4a8", 0.5), ("w8a8", 0.1)] {
         let text = desk.ok(&format!(
             "quantize lstm_1_5x17.kgl --precision {precision} --calibrate lstm_1_5x17.csv --out q.kgl"
         ));
@@ -757,7 +757,7 @@ fn verify_says_what_differs() {
 fn inspect_adds_up() {
     let desk = Desk::new();
     let flags = desk.golden("mixed_cells").flags;
-    for precision in ["f32", "f16", "w8a16", "w8a8"] {
+    for precision in ["f32", "f16", "w8a16", "w8a8", "w4a8"] {
         desk.ok(&format!(
             "import mixed_cells.safetensors {flags} --precision {precision} --calibrate mixed_cells.csv --out m.kgl"
         ));
@@ -779,9 +779,10 @@ fn inspect_adds_up() {
         for layer in layers {
             assert_eq!(layer["weight_scale"].is_array(), integer, "{layer}");
             if integer {
-                // A weight of ±1 at the most takes ±127 steps.
+                // A weight of ±1 at the most takes ±127 steps, or ±7.
+                let steps = if precision == "w4a8" { 7.0 } else { 127.0 };
                 let scale = layer["weight_scale"][1].as_f64().unwrap();
-                assert!((1e-4..0.05).contains(&scale), "{layer}");
+                assert!((0.01..6.4).contains(&(scale * steps)), "{layer}");
             }
         }
         let text = desk.ok("inspect m.kgl");

@@ -58,6 +58,8 @@ enum QuantizedPrecision {
     W8a16,
     /// Weights and activations in 8 bits: integers only
     W8a8,
+    /// As w8a8, with weights in 4 bits: half the flash, less accurate
+    W4a8,
 }
 
 impl QuantizedPrecision {
@@ -66,6 +68,7 @@ impl QuantizedPrecision {
             QuantizedPrecision::F16 => Precision::F16,
             QuantizedPrecision::W8a16 => Precision::W8a16,
             QuantizedPrecision::W8a8 => Precision::W8a8,
+            QuantizedPrecision::W4a8 => Precision::W4a8,
         }
     }
 }

@@ -73,6 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
         task::Precision::F16 => Precision::F16,
         task::Precision::W8a16 => Precision::W8a16,
         task::Precision::W8a8 => Precision::W8a8,
+        task::Precision::W4a8 => Precision::W4a8,
     });
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;

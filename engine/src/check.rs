@@ -163,6 +163,8 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         gemv_a16,
         gemv_w4a8,
         gemv_w4a16,
+        gemv_rows_a8,
+        gemv_rows_a16,
         gates_q,
         requant,
         tanh_q,
@@ -196,6 +198,14 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let gemv_a16 = Kernels { gemv_a16, ..one };
     let gemv_w4a8 = Kernels { gemv_w4a8, ..one };
     let gemv_w4a16 = Kernels { gemv_w4a16, ..one };
+    let gemv_rows_a8 = Kernels {
+        gemv_rows_a8,
+        ..one
+    };
+    let gemv_rows_a16 = Kernels {
+        gemv_rows_a16,
+        ..one
+    };
     let gates_q = Kernels { gates_q, ..one };
     let requant = Kernels { requant, ..one };
     let tanh_q = Kernels { tanh_q, ..one };
@@ -243,6 +253,20 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
             Kernels::gemv_w4a16,
             W4,
             W4_COLUMNS,
+        )?;
+        run.gemv(
+            "gemv_rows_a8",
+            &gemv_rows_a8,
+            Kernels::gemv_rows_a8,
+            1,
+            INT_COLUMNS,
+        )?;
+        run.gemv(
+            "gemv_rows_a16",
+            &gemv_rows_a16,
+            Kernels::gemv_rows_a16,
+            1,
+            INT_COLUMNS,
         )?;
         run.gates_q("gates_q", &gates_q)?;
         run.requant("requant", &requant)?;
@@ -811,7 +835,9 @@ impl Run {
         let (ih, hh) = (random.from(1, stride), random.from(1, stride));
         let rows = units * (ih + hh) * LANES;
         let stored = Stored::draw(&mut random);
-        let Stored { block, in_a_byte } = stored;
+        let Stored {
+            block, in_a_byte, ..
+        } = stored;
         let fit = INT_COLUMNS.min(WEIGHTS * in_a_byte / rows) / block;
         let (x, h) = (random.from(1, fit) * block, random.from(1, fit) * block);
         shape.panels = units * stride;
@@ -906,7 +932,9 @@ impl Run {
         let rows = units * stride * LANES;
         let weights = units * (ih + hh) * LANES;
         let stored = Stored::draw(&mut random);
-        let Stored { block, in_a_byte } = stored;
+        let Stored {
+            block, in_a_byte, ..
+        } = stored;
         let fit = ((WEIGHTS - 8 * rows) * in_a_byte / weights).min(INT_COLUMNS) / block;
         let x = random.from(1, fit) * block;
         let columns = random.from(1, fit.min(units * LANES / block)) * block;
@@ -1091,16 +1119,24 @@ struct Stored {
     block: usize,
     /// Weights.
     in_a_byte: usize,
+    /// Row after row.
+    rows: bool,
 }
 
 impl Stored {
     fn draw(random: &mut Random) -> Self {
-        let (block, in_a_byte) = [(BLOCK, 1), (W4, 2)][random.below(2)];
-        Stored { block, in_a_byte }
+        let (block, in_a_byte, rows) =
+            [(BLOCK, 1, false), (W4, 2, false), (BLOCK, 1, true)][random.below(3)];
+        Stored {
+            block,
+            in_a_byte,
+            rows,
+        }
     }
 
     fn matrix(self, bytes: &[u8]) -> IntMatrix<'_> {
         match self.in_a_byte {
+            1 if self.rows => IntMatrix::Rows(bytemuck::cast_slice(bytes)),
             1 => IntMatrix::I8(bytemuck::cast_slice(bytes)),
             _ => IntMatrix::I4(bytes),
         }
@@ -1179,6 +1215,14 @@ mod tests {
             if p.group < p.stride && sums.len() > p.group {
                 sums[p.group][0] = 0;
             }
+        });
+        sabotage!(gemv_rows_a8(sums: Sums<'_, i32>, _w: &[i8], x: &[i8], _p: Panels) {
+            // One column behind the last.
+            sums[0][7] += (x.len() % 16 == 15) as i32;
+        });
+        sabotage!(gemv_rows_a16(sums: Sums<'_, i32>, w: &[i8], x: &[i16], _p: Panels) {
+            // An unsigned weight.
+            sums[0][0] += if w[0] == -128 { 256 * x[0] as i32 } else { 0 };
         });
         sabotage!(gemv_w4a8(sums: Sums<'_, i32>, w: &[u8], x: &[i8], _p: Panels) {
             // A product that does not fit in eight bits.

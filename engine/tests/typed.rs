@@ -1,7 +1,8 @@
 //! The typed door gives what the model's door gives.
 
 use kinglet::typed::{
-    CortexM4, GruState, Layers, LstmState, Portable, RnnReluCell, Sigmoid, State, W4A8, W8A8, W8A16,
+    CortexM4, CortexM55, GruState, Layers, LstmState, Portable, RnnReluCell, Sigmoid, State, W4A8,
+    W8A8, W8A16,
 };
 use kinglet::{LoadError, Model, include_model};
 
@@ -15,6 +16,7 @@ static RELU: &[u8] = include_model!("models/rnn_relu_w8a8.kgl");
 static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static PUMP: &[u8] = include_model!("../../firmware-example/model/pump.kgl");
 static PUMP_M4: &[u8] = include_model!("../../firmware-example/model/pump-cortex-m4.kgl");
+static PUMP_M55: &[u8] = include_model!("../../firmware-example/model/pump-cortex-m55.kgl");
 
 /// Compares 200 steps of a file with what the model's door gives.
 fn same_as_model<const I: usize, const O: usize>(
@@ -41,7 +43,7 @@ fn same_as_model<const I: usize, const O: usize>(
 }
 
 #[test]
-fn an_lstm_and_a_dense_layer_in_either_layout() -> Result<(), LoadError> {
+fn an_lstm_and_a_dense_layer_in_every_layout() -> Result<(), LoadError> {
     let mut layers = Layers::<W8A8>::open(LSTM)?;
     let (lstm, dense) = (layers.lstm::<5, 17>()?, layers.dense::<17, 2>()?);
     let (mut state, mut h) = (LstmState::new(), [0; 17]);
@@ -62,6 +64,14 @@ fn an_lstm_and_a_dense_layer_in_either_layout() -> Result<(), LoadError> {
     let (lstm, dense) = (layers.lstm::<6, 32>()?, layers.dense::<32, 1>()?);
     let (mut state, mut h) = (LstmState::new(), [0; 32]);
     same_as_model(PUMP_M4, |x, y| {
+        lstm.step_q(&mut state, x, &mut h);
+        dense.apply_q(&h, y);
+    });
+
+    let mut layers = Layers::<W8A8, CortexM55>::open(PUMP_M55)?;
+    let (lstm, dense) = (layers.lstm::<6, 32>()?, layers.dense::<32, 1>()?);
+    let (mut state, mut h) = (LstmState::new(), [0; 32]);
+    same_as_model(PUMP_M55, |x, y| {
         lstm.step_q(&mut state, x, &mut h);
         dense.apply_q(&h, y);
     });

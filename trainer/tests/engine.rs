@@ -23,6 +23,8 @@ const FORMATS: [Format; 5] = [
     Format::W4A8,
 ];
 
+const LAYOUTS: [Layout; 3] = [Layout::Portable, Layout::CortexM4, Layout::CortexM55];
+
 struct Golden {
     name: String,
     package: Package,
@@ -228,43 +230,25 @@ fn a_float_file_gives_its_package_back() {
 }
 
 #[test]
-fn packed_layers_compute_the_same_bytes() {
+fn every_layout_computes_the_same_bytes() {
     for golden in Golden::all() {
         for format in [Format::W8A8, Format::W8A16, Format::W4A8] {
-            let portable = golden.export(format);
-            let packed = golden.export_for(Layout::CortexM4, format);
-            let [portable, packed] = [&portable, &packed].map(|bytes| {
-                let model = Model::from_bytes(bytes).unwrap();
+            let [portable, others @ ..] = LAYOUTS.map(|layout| {
+                let bytes = golden.export_for(layout, format);
+                let model = Model::from_bytes(&bytes).unwrap();
                 let mut state = AlignedBytes::zeroed(model.state_len());
                 let mut runner = model.bind_bytes(&mut state).unwrap();
                 let digest = model.self_test(&mut runner).unwrap();
-                (
-                    digest.value(),
-                    model.preamble().layout,
-                    golden.run(&mut runner),
-                    runner.layer_state().to_vec(),
-                )
+                assert_eq!(model.preamble().layout, layout, "{}", golden.name);
+                let outputs = golden.run(&mut runner);
+                (digest.value(), outputs, runner.layer_state().to_vec())
             });
-            assert_eq!(packed.1, Layout::CortexM4, "{}", golden.name);
-            assert_eq!(
-                portable.0,
-                packed.0,
-                "{} {}: digest",
-                golden.name,
-                format.name()
-            );
-            assert!(
-                portable.2 == packed.2,
-                "{} {}: outputs",
-                golden.name,
-                format.name()
-            );
-            assert!(
-                portable.3 == packed.3,
-                "{} {}: states",
-                golden.name,
-                format.name()
-            );
+            for (other, layout) in others.iter().zip(&LAYOUTS[1..]) {
+                let name = format!("{} {} {layout:?}", golden.name, format.name());
+                assert_eq!(portable.0, other.0, "{name}: digest");
+                assert!(portable.1 == other.1, "{name}: outputs");
+                assert!(portable.2 == other.2, "{name}: states");
+            }
         }
     }
 }
@@ -273,7 +257,7 @@ fn packed_layers_compute_the_same_bytes() {
 fn every_byte_of_a_file_has_a_purpose() {
     for golden in Golden::all() {
         for format in FORMATS {
-            for layout in [Layout::Portable, Layout::CortexM4] {
+            for layout in LAYOUTS {
                 let bytes = golden.export_for(layout, format);
                 let parts = file::parts(&bytes).unwrap();
                 let layers: usize = parts.layers.iter().map(|layer| layer.bytes).sum();
@@ -372,7 +356,7 @@ fn eight_layers_of_any_mix_run() {
         (Format::W8A8, 0.03),
         (Format::W4A8, 0.3),
     ] {
-        for layout in [Layout::Portable, Layout::CortexM4] {
+        for layout in LAYOUTS {
             let bytes = export_for(layout, &package, format, Some(&ranges), &tests)
                 .unwrap()
                 .bytes;

@@ -7,8 +7,8 @@
 #[allow(dead_code, reason = "only the flags are needed here")]
 mod shown;
 
-use kinglet::format::Format;
-use kinglet_trainer::file::{TestInputs, export};
+use kinglet::format::{Format, Layout};
+use kinglet_trainer::file::{TestInputs, export_for};
 use kinglet_trainer::import::safetensors;
 use kinglet_trainer::package::{Input, Output, Package, Restore, Shape, Transform};
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -46,11 +46,15 @@ fn golden(name: &str) -> (Package, Stream) {
 }
 
 fn check(file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
+    check_for(Layout::Portable, file, name, format, edit);
+}
+
+fn check_for(layout: Layout, file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
     let (mut package, stream) = golden(name);
     edit(&mut package);
     let ranges = Ranges::measure(&package.net, [&stream]);
     let tests = TestInputs::from_stream(&stream, package.net.input_width());
-    let bytes = export(&package, format, Some(&ranges), &tests)
+    let bytes = export_for(layout, &package, format, Some(&ranges), &tests)
         .unwrap()
         .bytes;
     let path = folder("models").join(file).with_extension("kgl");
@@ -84,6 +88,13 @@ fn engine_test_models_are_current() {
         as_it_is,
     );
     check("gru_w8a8", "gru_2_7x13", Format::W8A8, as_it_is);
+    check_for(
+        Layout::CortexM55,
+        "gru_m55_w8a8",
+        "gru_2_7x13",
+        Format::W8A8,
+        as_it_is,
+    );
     check(
         "gru_before_w8a8",
         "gru_before_2_7x13",

@@ -4,7 +4,7 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, TILE, panels, sized, sized_int, take_int, tiles, weights};
+use super::{FloatMatrix, IntForm, TILE, panels, sized, sized_int, take_int, tiles, weights};
 use crate::format::{Activation, Format, LoadError, Tensors};
 use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
@@ -78,7 +78,11 @@ impl<'a> Dense<'a> {
         let rows = panels(outputs);
         let weights = if format.is_integer() {
             Weights::Integer {
-                w: take_int(t, format, rows * LANES * format.columns(inputs))?,
+                w: take_int(
+                    t,
+                    IntForm::dense(format),
+                    rows * LANES * format.columns(inputs),
+                )?,
                 bias: t.take(rows)?,
                 m: t.take(rows)?,
             }
@@ -151,7 +155,7 @@ impl<'a> Dense<'a> {
         let weights = unsafe {
             match self.weights {
                 Weights::Integer { w, bias, m } => Weights::Integer {
-                    w: sized_int(w, format, rows * LANES * columns),
+                    w: sized_int(w, IntForm::dense(format), rows * LANES * columns),
                     bias: sized(bias, rows),
                     m: sized(m, rows),
                 },

@@ -91,15 +91,42 @@ impl<'a> FloatMatrix<'a> {
     }
 }
 
+/// Which [`IntMatrix`] an integer matrix is.
+#[derive(Debug, Clone, Copy)]
+enum IntForm {
+    I8,
+    I4,
+    Rows,
+}
+
+impl IntForm {
+    /// Of a dense layer, in every layout.
+    const fn dense(format: Format) -> Self {
+        match format {
+            Format::W4A8 => IntForm::I4,
+            _ => IntForm::I8,
+        }
+    }
+
+    /// Of a recurrent layer.
+    const fn recurrent(format: Format, layout: Layout) -> Self {
+        match (format, layout) {
+            (Format::W8A8 | Format::W8A16, Layout::CortexM55) => IntForm::Rows,
+            _ => IntForm::dense(format),
+        }
+    }
+}
+
 /// Weights of an integer matrix.
 fn take_int<'a>(
     t: &mut Tensors<'a>,
-    format: Format,
+    form: IntForm,
     weights: usize,
 ) -> Result<IntMatrix<'a>, LoadError> {
-    Ok(match format {
-        Format::W4A8 => IntMatrix::I4(t.take(weights / 2)?),
-        _ => IntMatrix::I8(t.take(weights)?),
+    Ok(match form {
+        IntForm::I8 => IntMatrix::I8(t.take(weights)?),
+        IntForm::I4 => IntMatrix::I4(t.take(weights / 2)?),
+        IntForm::Rows => IntMatrix::Rows(t.take(weights)?),
     })
 }
 
@@ -117,14 +144,15 @@ unsafe fn sized<T>(slice: &[T], len: usize) -> &[T] {
 /// As [`sized`], for the weights of an integer matrix.
 ///
 /// # Safety
-/// They were taken with this format and number of weights.
+/// They were taken with this form and number of weights.
 #[inline(always)]
-unsafe fn sized_int(w: IntMatrix<'_>, format: Format, weights: usize) -> IntMatrix<'_> {
+unsafe fn sized_int(w: IntMatrix<'_>, form: IntForm, weights: usize) -> IntMatrix<'_> {
     // SAFETY: the caller's.
     unsafe {
-        match (format, w) {
-            (Format::W4A8, IntMatrix::I4(w)) => IntMatrix::I4(sized(w, weights / 2)),
-            (Format::W8A8 | Format::W8A16, IntMatrix::I8(w)) => IntMatrix::I8(sized(w, weights)),
+        match (form, w) {
+            (IntForm::I8, IntMatrix::I8(w)) => IntMatrix::I8(sized(w, weights)),
+            (IntForm::I4, IntMatrix::I4(w)) => IntMatrix::I4(sized(w, weights / 2)),
+            (IntForm::Rows, IntMatrix::Rows(w)) => IntMatrix::Rows(sized(w, weights)),
             _ => core::hint::unreachable_unchecked(),
         }
     }
@@ -220,11 +248,12 @@ impl<'a> GatesQ<'a> {
     fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
         let Spec {
             format,
+            layout,
             inputs,
             hidden,
             requant_shift: shift,
-            ..
         } = spec;
+        let form = IntForm::recurrent(format, layout);
         let units = panels(hidden);
         let [ih, hh, stride] = order.panels();
         if shift > 31 {
@@ -236,8 +265,8 @@ impl<'a> GatesQ<'a> {
         }
         Ok(GatesQ {
             order,
-            w_ih: take_int(t, format, units * ih * LANES * format.columns(inputs))?,
-            w_hh: take_int(t, format, units * hh * LANES * format.columns(hidden))?,
+            w_ih: take_int(t, form, units * ih * LANES * format.columns(inputs))?,
+            w_hh: take_int(t, form, units * hh * LANES * format.columns(hidden))?,
             bias: t.take(units * stride)?,
             m: t.take(units * stride)?,
             shift,
@@ -253,12 +282,13 @@ impl<'a> GatesQ<'a> {
         let units = panels(spec.hidden);
         let [ih, hh, stride] = order.panels();
         let columns = |inputs| LANES * spec.format.columns(inputs);
+        let form = IntForm::recurrent(spec.format, spec.layout);
         // SAFETY: these are their lengths.
         unsafe {
             GatesQ {
                 order,
-                w_ih: sized_int(self.w_ih, spec.format, units * ih * columns(spec.inputs)),
-                w_hh: sized_int(self.w_hh, spec.format, units * hh * columns(spec.hidden)),
+                w_ih: sized_int(self.w_ih, form, units * ih * columns(spec.inputs)),
+                w_hh: sized_int(self.w_hh, form, units * hh * columns(spec.hidden)),
                 bias: sized(self.bias, units * stride),
                 m: sized(self.m, units * stride),
                 shift: self.shift & 31,

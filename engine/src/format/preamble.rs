@@ -30,6 +30,9 @@ pub enum Layout {
     /// instructions, in integer formats; everything else as in the portable layout. Runs everywhere,
     /// on other CPUs slower than the portable layout.
     CortexM4,
+    /// Int8 rows of recurrent layers one after the other inside their panels, for Helium, which multiplies along
+    /// rows; everything else as in the portable layout. Runs everywhere, on other CPUs slower than the portable layout.
+    CortexM55,
 }
 
 impl Layout {
@@ -38,6 +41,7 @@ impl Layout {
         match self {
             Layout::Portable => "portable",
             Layout::CortexM4 => "cortex-m4",
+            Layout::CortexM55 => "cortex-m55",
         }
     }
 
@@ -45,6 +49,7 @@ impl Layout {
         match self {
             Layout::Portable => 0,
             Layout::CortexM4 => 1,
+            Layout::CortexM55 => 2,
         }
     }
 }
@@ -93,6 +98,7 @@ impl Preamble {
         let layout = match u16::from_le_bytes([bytes[10], bytes[11]]) {
             0 => Layout::Portable,
             1 => Layout::CortexM4,
+            2 => Layout::CortexM55,
             found => return Err(LoadError::Layout { found }),
         };
         let preamble = Preamble {

@@ -38,13 +38,15 @@ pub enum IntMatrix<'a> {
     I8(&'a [i8]),
     /// Half a byte each, as [`Kernels::gemv_w4a8`] takes them.
     I4(&'a [u8]),
+    /// A byte each, row after row, as [`Kernels::gemv_rows_a8`] takes them.
+    Rows(&'a [i8]),
 }
 
 impl<'a> IntMatrix<'a> {
     /// Number of weights.
     pub fn weights(self) -> usize {
         match self {
-            IntMatrix::I8(w) => w.len(),
+            IntMatrix::I8(w) | IntMatrix::Rows(w) => w.len(),
             IntMatrix::I4(w) => 2 * w.len(),
         }
     }
@@ -55,6 +57,7 @@ impl<'a> IntMatrix<'a> {
         match self {
             IntMatrix::I8(w) => IntMatrix::I8(&w[range]),
             IntMatrix::I4(w) => IntMatrix::I4(&w[range.start / 2..range.end / 2]),
+            IntMatrix::Rows(w) => IntMatrix::Rows(&w[range]),
         }
     }
 
@@ -62,7 +65,7 @@ impl<'a> IntMatrix<'a> {
     #[inline(always)]
     pub(super) fn check_columns(self, columns: usize) {
         let block = match self {
-            IntMatrix::I8(_) => BLOCK,
+            IntMatrix::I8(_) | IntMatrix::Rows(_) => BLOCK,
             IntMatrix::I4(_) => 2 * BLOCK,
         };
         assert!(

@@ -6,7 +6,8 @@
 //! weights go in blocks of [`BLOCK`] columns (`[block][8 rows][4 columns]`), which is what a
 //! dot-product instruction consumes. Weights of four bits are stored as `w + 8`, two blocks together: the lower halves
 //! of 32 bytes are a block, their upper halves the next. The offset spares kernels the sign: as
-//! `Σ w x = Σ (w + 8) x − 8 Σ x`, they multiply what is in the byte and take off a number that all rows share.
+//! `Σ w x = Σ (w + 8) x − 8 Σ x`, they multiply what is in the byte and take off a number that all rows share. For a CPU that
+//! multiplies along rows the rows of an int8 panel may lie one after the other (`[8 rows][column]`).
 //!
 //! The scalar table is the definition. The module `check` (feature `check`) compares every other table
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
@@ -97,6 +98,8 @@ pub struct Kernels {
     pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
     pub(crate) gemv_w4a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
     pub(crate) gemv_w4a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
+    pub(crate) gemv_rows_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
+    pub(crate) gemv_rows_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
     pub(crate) gates_q:
         unsafe fn(&Kernels, &mut [Panel<i16>], GateRows<'_>, Inputs<'_>, Inputs<'_>),
     pub(crate) requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
@@ -323,6 +326,26 @@ impl Kernels {
         unsafe { (self.gemv_w4a16)(sums, w, x, panels) }
     }
 
+    /// [`Self::gemv_a8`] of panels whose rows lie one after the other.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_f32`].
+    pub fn gemv_rows_a8(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_rows_a8)(sums, w, x, panels) }
+    }
+
+    /// [`Self::gemv_a16`] of panels whose rows lie one after the other.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_f32`].
+    pub fn gemv_rows_a16(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_rows_a16)(sums, w, x, panels) }
+    }
+
     /// The integer product of these weights and inputs.
     ///
     /// # Panics
@@ -339,6 +362,8 @@ impl Kernels {
             (IntMatrix::I8(w), Inputs::I16(x)) => self.gemv_a16(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I8(x)) => self.gemv_w4a8(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I16(x)) => self.gemv_w4a16(sums, w, x, panels),
+            (IntMatrix::Rows(w), Inputs::I8(x)) => self.gemv_rows_a8(sums, w, x, panels),
+            (IntMatrix::Rows(w), Inputs::I16(x)) => self.gemv_rows_a16(sums, w, x, panels),
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) const SCALAR: Kernels = Kernels {
     gemv_a16,
     gemv_w4a8,
     gemv_w4a16,
+    gemv_rows_a8,
+    gemv_rows_a16,
     gates_q: super::gates::compose,
     requant,
     tanh_q,
@@ -105,6 +107,25 @@ fn gemv_w4<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], pane
                     let (low, high) = ((w & 15) as i32 - 8, (w >> 4) as i32 - 8);
                     *sum = sum.wrapping_add(low * even.into() + high * odd.into());
                 }
+            }
+        }
+    }
+}
+
+fn gemv_rows_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    gemv_rows(sums, w, x, panels);
+}
+
+fn gemv_rows_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    gemv_rows(sums, w, x, panels);
+}
+
+fn gemv_rows<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
+    for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
+        let sum = &mut sums[panels.place(panel)];
+        for (sum, row) in sum.iter_mut().zip(w.chunks_exact(x.len())) {
+            for (&w, &x) in row.iter().zip(x) {
+                *sum = sum.wrapping_add(w as i32 * x.into());
             }
         }
     }

@@ -26,7 +26,7 @@
 //! samples of a [`W8A8`] network have 7 fraction bits, everything else 12, as in
 //! [`Runner::step_q`](crate::Runner::step_q).
 //!
-//! A file laid out by `--for cortex-m4` opens as `Layers::<W8A8, CortexM4>`.
+//! A file laid out by `--for cortex-m4` opens as `Layers::<W8A8, CortexM4>`, one for `cortex-m55` with [`CortexM55`].
 
 mod layers;
 mod room;
@@ -108,6 +108,14 @@ pub struct CortexM4;
 
 impl Layout for CortexM4 {
     const LAYOUT: format::Layout = format::Layout::CortexM4;
+}
+
+/// Rows one after the other, for Cortex-M with Helium.
+#[derive(Debug, Clone, Copy)]
+pub struct CortexM55;
+
+impl Layout for CortexM55 {
+    const LAYOUT: format::Layout = format::Layout::CortexM55;
 }
 
 /// A recurrence, as a type.

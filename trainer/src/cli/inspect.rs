@@ -4,7 +4,7 @@ use super::model_file::{ModelFile, input_names, output_names};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
-    Cell, FeatureTransform, Input, Layer, Layout, Output, Shape, TargetRestore, VERSION,
+    Cell, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
 };
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
@@ -71,13 +71,6 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             let activation = format!("{activation:?}").to_lowercase();
             (format!("dense {activation}"), inputs, outputs)
         }
-    }
-}
-
-fn layout_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Portable => "portable",
-        Layout::CortexM4 => "cortex-m4",
     }
 }
 
@@ -188,7 +181,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "file": file.path.display().to_string(),
         "name": header.name,
         "version": VERSION,
-        "layout": layout_name(preamble.layout),
+        "layout": preamble.layout.name(),
         "crc": format!("{:08x}", preamble.crc),
         "format": model.format().name(),
         "shape": shape,
@@ -227,7 +220,7 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         format!(
             "format    {}, file version {VERSION}, {} layout, CRC {:08x}",
             model.format().name(),
-            layout_name(preamble.layout),
+            preamble.layout.name(),
             preamble.crc
         ),
         match header.shape {

@@ -192,6 +192,8 @@ enum Target {
     Portable,
     /// Cortex-M4, M7 and M33 with DSP instructions; runs on others too, slowly, with the same results
     CortexM4,
+    /// Cortex-M55 and M85 with Helium; runs on others too, slowly, with the same results
+    CortexM55,
 }
 
 impl Target {
@@ -199,6 +201,7 @@ impl Target {
         match self {
             Target::Portable => Layout::Portable,
             Target::CortexM4 => Layout::CortexM4,
+            Target::CortexM55 => Layout::CortexM55,
         }
     }
 }

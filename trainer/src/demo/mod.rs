@@ -165,14 +165,11 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
         });
     }
 
-    let packed = export_for(
-        Layout::CortexM4,
-        &fitted.package,
-        Format::W8A8,
-        Some(&ranges),
-        &tests,
-    )?;
-    write("pump-w8a8-cortex-m4.kgl", &packed.bytes)?;
+    for (layout, cpu) in [(Layout::CortexM4, "m4"), (Layout::CortexM55, "m55")] {
+        let (package, ranges) = (&fitted.package, Some(&ranges));
+        let exported = export_for(layout, package, Format::W8A8, ranges, &tests)?;
+        write(&format!("pump-w8a8-cortex-{cpu}.kgl"), &exported.bytes)?;
+    }
 
     let truth = truths(&data);
     write("held-out.csv", held_out(&data).as_bytes())?;

@@ -524,6 +524,23 @@ impl<'p> Draft<'p> {
         self.payload.push(&bias);
     }
 
+    /// Integer weights of a recurrent layer, in panels.
+    fn push_matrix<'r>(
+        &mut self,
+        (units, sums): (usize, usize),
+        inputs: usize,
+        row: impl Fn(usize, usize) -> &'r [i8],
+    ) {
+        let columns = self.format.columns(inputs);
+        // Row after row is one block of all columns.
+        let block = match self.layout {
+            Layout::CortexM55 if self.format != Format::W4A8 => columns,
+            _ => BLOCK,
+        };
+        let weights = pack(units, sums, columns, block, row);
+        self.payload.push_int(self.format, &weights);
+    }
+
     fn recurrent_q(&mut self, r: &Recurrent, limits: Limits) -> Result<u8> {
         // All rows of the layer together, since they share the shift.
         let sums: Vec<Sum> = stages(r.cell).concat();
@@ -565,15 +582,12 @@ impl<'p> Draft<'p> {
             let x_at = before;
             let h_at = before + stage.len() - h.len();
             let at = |from: usize, sum: usize, unit: usize| (from + sum) * r.hidden + unit;
-            let (inputs, hidden) = (format.columns(r.inputs), format.columns(r.hidden));
-            let w_ih = pack(r.hidden, x.len(), inputs, BLOCK, |u, s| {
-                &rows.x[at(x_at, s, u)][..]
+            self.push_matrix((r.hidden, x.len()), r.inputs, |u, s| {
+                &rows.x[at(x_at, s, u)]
             });
-            let w_hh = pack(r.hidden, h.len(), hidden, BLOCK, |u, s| {
-                &rows.h[at(h_at, s, u)][..]
+            self.push_matrix((r.hidden, h.len()), r.hidden, |u, s| {
+                &rows.h[at(h_at, s, u)]
             });
-            self.payload.push_int(format, &w_ih);
-            self.payload.push_int(format, &w_hh);
             self.payload
                 .push(&pack_numbers(r.hidden, stage.len(), |u, s| {
                     rows.bias[at(before, s, u)]

@@ -10,7 +10,7 @@ use super::avx512::{
 };
 use super::vnni::{Sums, add_halves, add_neighbours, dot_a8, dot_a16, dot_w4a8, dot_w4a16};
 use crate::kernel::quads::Weights;
-use crate::kernel::{GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState};
+use crate::kernel::{GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panels};
 use crate::num::Tables;
 use core::arch::x86_64::*;
 
@@ -45,7 +45,8 @@ fn preactivations<const IH: usize, const HH: usize, const AT: usize, const N: us
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: Inputs<'_>) -> Sums {
     let panel = LANES * x.columns();
-    match (w.part(first * panel..(first + N) * panel), x) {
+    let w = w.part(first * panel..(first + N) * panel);
+    match (w, x) {
         (IntMatrix::I8(w), Inputs::I8(x)) => add_halves(dot_a8::<N, AT>(Weights::new(w, panel), x)),
         (IntMatrix::I8(w), Inputs::I16(x)) => {
             add_neighbours(dot_a16::<N, AT>(Weights::new(w, panel), x))
@@ -55,6 +56,12 @@ fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: I
         }
         (IntMatrix::I4(w), Inputs::I16(x)) => {
             add_neighbours(dot_w4a16::<N, AT>(Weights::new(w, panel / 2), x))
+        }
+        // Laid out for another CPU.
+        (IntMatrix::Rows(_), _) => {
+            let mut sums = [[0; LANES]; QUAD];
+            Kernels::SCALAR.product_q(&mut sums[AT..], w, x, Panels::DENSE);
+            load_states(&sums)
         }
     }
 }

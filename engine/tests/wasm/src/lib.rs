@@ -12,11 +12,12 @@ use kinglet::kernel::Kernels;
 use kinglet::{Model, State, include_model};
 use stream::{Meter, States};
 
-static MODELS: [&[u8]; 15] = [
+static MODELS: [&[u8]; 16] = [
     include_model!("../../models/decoder_w8a16.kgl"),
     include_model!("../../models/encoder_w8a16.kgl"),
     include_model!("../../models/gru_before_w4a8.kgl"),
     include_model!("../../models/gru_before_w8a8.kgl"),
+    include_model!("../../models/gru_m55_w8a8.kgl"),
     include_model!("../../models/gru_w4a8.kgl"),
     include_model!("../../models/gru_w8a8.kgl"),
     include_model!("../../models/lstm_w4a8.kgl"),

@@ -456,7 +456,7 @@ impl Kernels {
         tables: &Tables,
         cell_shift: u8,
     ) {
-        state.check(gates, x, [4, 4, 4]);
+        state.check(gates, x, (4, 4, 4));
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_step_q)(self, state, gates, x, tables, cell_shift) }
@@ -475,7 +475,7 @@ impl Kernels {
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(gates, x, [3, 3, 4]);
+        state.check(gates, x, (3, 3, 4));
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_step_q)(self, state, gates, x, tables) }
     }
@@ -492,7 +492,7 @@ impl Kernels {
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(gates, x, [1, 1, 1]);
+        state.check(gates, x, (1, 1, 1));
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
     }
@@ -509,7 +509,7 @@ impl Kernels {
         tables: &Tables,
         cell_shift: u8,
     ) {
-        check_batch(states, gates, x, [4, 4, 4]);
+        check_batch(states, gates, x, (4, 4, 4));
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_batch_q)(self, states, gates, x, tables, cell_shift) }
@@ -526,7 +526,7 @@ impl Kernels {
         x: &[Inputs<'_>],
         tables: &Tables,
     ) {
-        check_batch(states, gates, x, [3, 3, 4]);
+        check_batch(states, gates, x, (3, 3, 4));
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_batch_q)(self, states, gates, x, tables) }
     }
@@ -542,7 +542,7 @@ impl Kernels {
         x: &[Inputs<'_>],
         tables: &Tables,
     ) {
-        check_batch(states, gates, x, [1, 1, 1]);
+        check_batch(states, gates, x, (1, 1, 1));
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_batch_q)(self, states, gates, x, tables) }
     }

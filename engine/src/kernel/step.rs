@@ -70,10 +70,10 @@ pub struct LayerState<'a> {
 impl LayerState<'_> {
     /// Panics unless all lengths belong together.
     #[inline(always)]
-    pub(super) fn check(&self, gates: &GateRows<'_>, x: Inputs<'_>, order: [usize; 3]) {
+    pub(super) fn check(&self, gates: &GateRows<'_>, x: Inputs<'_>, order: (usize, usize, usize)) {
         let units = gates.units;
         assert!(
-            [gates.ih, gates.hh, gates.stride] == order,
+            (gates.ih, gates.hh, gates.stride) == order,
             "gates of a cell"
         );
         assert!(
@@ -93,7 +93,7 @@ pub(super) fn check_batch(
     states: &[LayerState<'_>],
     gates: &GateRows<'_>,
     x: &[Inputs<'_>],
-    order: [usize; 3],
+    order: (usize, usize, usize),
 ) {
     assert!(states.len() == x.len(), "an input for each stream");
     let (Some(first), Some(&x0)) = (states.first(), x.first()) else {

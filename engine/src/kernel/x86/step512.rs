@@ -1,8 +1,9 @@
 //! Whole integer steps on AVX-512 VNNI: from the products to the state without leaving the registers.
 //!
 //! Sums of a panel of units are four panels, requantized they are one register of words
-//! ([`preactivations`]). Four panels of units give four such registers, which [`by_gate`] turns into a register per gate; then cells and
-//! outputs follow as in [`super::avx512`]. A tanh layer has one gate: four panels of units are its four panels.
+//! ([`preactivations`]). Four panels of units give four such registers, which [`by_gate`] turns into a register per gate;
+//! then cells and outputs follow as in [`super::avx512`]. A tanh layer has one gate: four panels of units are its four
+//! panels.
 
 use super::avx512::{LOOKUPS_256, LOOKUPS_512, Lookups, QUAD, mulhi_round};
 use super::avx512::{

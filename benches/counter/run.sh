@@ -13,7 +13,10 @@ for board in "$@"; do
   layout=portable tables=scalar
   case $board in
     # There is no larger board with an M0: its instructions, executed by an M3.
-    cortex-m0) target=thumbv6m-none-eabi machine="arm -machine mps2-an385" tables=scalar,armv6-m ;;
+    cortex-m0)
+      target=thumbv6m-none-eabi machine="arm -machine mps2-an385"
+      layout=cortex-m0 tables=scalar,armv6-m
+      ;;
     cortex-m3) target=thumbv7m-none-eabi machine="arm -machine mps2-an385" tables=scalar,armv7-m ;;
     cortex-m4)
       target=thumbv7em-none-eabihf machine="arm -cpu cortex-m4 -machine mps2-an386"

@@ -21,8 +21,9 @@ const SHAPES: [(usize, usize); 7] = [
     (64, 128),
     (256, 256),
 ];
-const LAYOUTS: [(&str, Layout); 2] = [
+const LAYOUTS: [(&str, Layout); 3] = [
     ("portable", Layout::Portable),
+    ("cortex-m0", Layout::CortexM0),
     ("cortex-m4", Layout::CortexM4),
 ];
 /// Where other formats and layouts are measured.

@@ -161,6 +161,8 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         gemv_f16,
         gemv_a8,
         gemv_a16,
+        gemv_u8a8,
+        gemv_u8a16,
         gemv_w4a8,
         gemv_w4a16,
         gemv_rows_a8,
@@ -196,6 +198,8 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     let gemv_f16 = Kernels { gemv_f16, ..one };
     let gemv_a8 = Kernels { gemv_a8, ..one };
     let gemv_a16 = Kernels { gemv_a16, ..one };
+    let gemv_u8a8 = Kernels { gemv_u8a8, ..one };
+    let gemv_u8a16 = Kernels { gemv_u8a16, ..one };
     let gemv_w4a8 = Kernels { gemv_w4a8, ..one };
     let gemv_w4a16 = Kernels { gemv_w4a16, ..one };
     let gemv_rows_a8 = Kernels {
@@ -246,6 +250,20 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
         run.gemv("gemv_f16", &gemv_f16, Kernels::gemv_f16, 1, FLOAT_COLUMNS)?;
         run.gemv("gemv_a8", &gemv_a8, Kernels::gemv_a8, BLOCK, INT_COLUMNS)?;
         run.gemv("gemv_a16", &gemv_a16, Kernels::gemv_a16, BLOCK, INT_COLUMNS)?;
+        run.gemv(
+            "gemv_u8a8",
+            &gemv_u8a8,
+            Kernels::gemv_u8a8,
+            BLOCK,
+            INT_COLUMNS,
+        )?;
+        run.gemv(
+            "gemv_u8a16",
+            &gemv_u8a16,
+            Kernels::gemv_u8a16,
+            BLOCK,
+            INT_COLUMNS,
+        )?;
         run.gemv("gemv_w4a8", &gemv_w4a8, Kernels::gemv_w4a8, W4, W4_COLUMNS)?;
         run.gemv(
             "gemv_w4a16",
@@ -376,8 +394,6 @@ enum Draw {
 /// An element of an input or output.
 trait Number: Pod {
     const EXTREMES: &'static [Self];
-    /// Weights in one, where it is an element of a matrix.
-    const WEIGHTS: usize = 1;
     fn usual(random: u32) -> Self;
     fn bits(random: u32) -> Self;
     fn same(self, other: Self) -> bool;
@@ -396,7 +412,6 @@ trait Number: Pod {
 /// Two weights of four bits, or one of eight.
 impl Number for u8 {
     const EXTREMES: &'static [u8] = &[0x00, 0x01, 0x0f, 0x7f, 0x80, 0x81, 0xf0, 0xff];
-    const WEIGHTS: usize = 2;
     fn usual(random: u32) -> u8 {
         (random >> 24) as u8
     }
@@ -753,7 +768,9 @@ impl Run {
         let groups = random.from(1, PANELS / group);
         let stride = random.from(group, GROUP);
         let rows = group * groups * LANES;
-        let fit = max_columns.min(WEIGHTS * W::WEIGHTS / size_of::<W>() / rows);
+        // Blocks of more columns have several weights in an element.
+        let packed = block.div_ceil(BLOCK);
+        let fit = max_columns.min(WEIGHTS * packed / size_of::<W>() / rows);
         let columns = random.from(1, fit / block) * block;
         let placed = Panels { group, stride };
         let shape = Shape {
@@ -763,7 +780,7 @@ impl Run {
         };
         let sums = (groups - 1) * stride + group + random.below(2);
         self.output.fill::<S>(&mut random, sums);
-        let w = self.input.numbers(&mut random, rows * columns / W::WEIGHTS);
+        let w = self.input.numbers(&mut random, rows * columns / packed);
         let x = self.second_input.numbers(&mut random, columns);
         call(&Kernels::SCALAR, self.output.want(), w, x, placed);
         call(table, self.output.got(), w, x, placed);
@@ -834,10 +851,11 @@ impl Run {
         let units = random.from(1, MAX_PANELS / stride);
         let (ih, hh) = (random.from(1, stride), random.from(1, stride));
         let rows = units * (ih + hh) * LANES;
-        let stored = Stored::draw(&mut random);
         let Stored {
-            block, in_a_byte, ..
-        } = stored;
+            block,
+            in_a_byte,
+            matrix,
+        } = Stored::draw(&mut random);
         let fit = INT_COLUMNS.min(WEIGHTS * in_a_byte / rows) / block;
         let (x, h) = (random.from(1, fit) * block, random.from(1, fit) * block);
         shape.panels = units * stride;
@@ -857,8 +875,8 @@ impl Run {
             ih,
             hh,
             stride,
-            w_ih: stored.matrix(w_ih),
-            w_hh: stored.matrix(w_hh),
+            w_ih: matrix(w_ih),
+            w_hh: matrix(w_hh),
             bias: &numbers[0][..shape.panels],
             m: &numbers[1][..shape.panels],
             shift: random.below(32) as u8,
@@ -931,10 +949,11 @@ impl Run {
         let streams = random.from(1, max_streams.min(BATCH / units));
         let rows = units * stride * LANES;
         let weights = units * (ih + hh) * LANES;
-        let stored = Stored::draw(&mut random);
         let Stored {
-            block, in_a_byte, ..
-        } = stored;
+            block,
+            in_a_byte,
+            matrix,
+        } = Stored::draw(&mut random);
         let fit = ((WEIGHTS - 8 * rows) * in_a_byte / weights).min(INT_COLUMNS) / block;
         let x = random.from(1, fit) * block;
         let columns = random.from(1, fit.min(units * LANES / block)) * block;
@@ -953,8 +972,8 @@ impl Run {
             ih,
             hh,
             stride,
-            w_ih: stored.matrix(w_ih),
-            w_hh: stored.matrix(w_hh),
+            w_ih: matrix(w_ih),
+            w_hh: matrix(w_hh),
             bias,
             m,
             shift: random.below(32) as u8,
@@ -1119,26 +1138,25 @@ struct Stored {
     block: usize,
     /// Weights.
     in_a_byte: usize,
-    /// Row after row.
-    rows: bool,
+    matrix: fn(&[u8]) -> IntMatrix<'_>,
 }
 
 impl Stored {
     fn draw(random: &mut Random) -> Self {
-        let (block, in_a_byte, rows) =
-            [(BLOCK, 1, false), (W4, 2, false), (BLOCK, 1, true)][random.below(3)];
+        type View = fn(&[u8]) -> IntMatrix<'_>;
+        let stored: [(usize, usize, View); 4] = [
+            (BLOCK, 1, |bytes| IntMatrix::I8(bytemuck::cast_slice(bytes))),
+            (BLOCK, 1, |bytes| IntMatrix::U8(bytes)),
+            (BLOCK, 1, |bytes| {
+                IntMatrix::Rows(bytemuck::cast_slice(bytes))
+            }),
+            (W4, 2, |bytes| IntMatrix::I4(bytes)),
+        ];
+        let (block, in_a_byte, matrix) = stored[random.below(4)];
         Stored {
             block,
             in_a_byte,
-            rows,
-        }
-    }
-
-    fn matrix(self, bytes: &[u8]) -> IntMatrix<'_> {
-        match self.in_a_byte {
-            1 if self.rows => IntMatrix::Rows(bytemuck::cast_slice(bytes)),
-            1 => IntMatrix::I8(bytemuck::cast_slice(bytes)),
-            _ => IntMatrix::I4(bytes),
+            matrix,
         }
     }
 }

@@ -23,7 +23,12 @@ const FORMATS: [Format; 5] = [
     Format::W4A8,
 ];
 
-const LAYOUTS: [Layout; 3] = [Layout::Portable, Layout::CortexM4, Layout::CortexM55];
+const LAYOUTS: [Layout; 4] = [
+    Layout::Portable,
+    Layout::CortexM4,
+    Layout::CortexM55,
+    Layout::CortexM0,
+];
 
 struct Golden {
     name: String,

@@ -97,6 +97,7 @@ enum IntForm {
     I8,
     I4,
     Rows,
+    U8,
 }
 
 impl IntForm {
@@ -112,6 +113,7 @@ impl IntForm {
     const fn recurrent(format: Format, layout: Layout) -> Self {
         match (format, layout) {
             (Format::W8A8 | Format::W8A16, Layout::CortexM55) => IntForm::Rows,
+            (Format::W8A8 | Format::W8A16, Layout::CortexM0) => IntForm::U8,
             _ => IntForm::dense(format),
         }
     }
@@ -127,6 +129,7 @@ fn take_int<'a>(
         IntForm::I8 => IntMatrix::I8(t.take(weights)?),
         IntForm::I4 => IntMatrix::I4(t.take(weights / 2)?),
         IntForm::Rows => IntMatrix::Rows(t.take(weights)?),
+        IntForm::U8 => IntMatrix::U8(t.take(weights)?),
     })
 }
 
@@ -153,6 +156,7 @@ unsafe fn sized_int(w: IntMatrix<'_>, form: IntForm, weights: usize) -> IntMatri
             (IntForm::I8, IntMatrix::I8(w)) => IntMatrix::I8(sized(w, weights)),
             (IntForm::I4, IntMatrix::I4(w)) => IntMatrix::I4(sized(w, weights / 2)),
             (IntForm::Rows, IntMatrix::Rows(w)) => IntMatrix::Rows(sized(w, weights)),
+            (IntForm::U8, IntMatrix::U8(w)) => IntMatrix::U8(sized(w, weights)),
             _ => core::hint::unreachable_unchecked(),
         }
     }

@@ -33,6 +33,10 @@ pub enum Layout {
     /// Int8 rows of recurrent layers one after the other inside their panels, for Helium, which multiplies along
     /// rows; everything else as in the portable layout. Runs everywhere, on other CPUs slower than the portable layout.
     CortexM55,
+    /// The weights of recurrent layers in eight-bit formats stored as `w + 128`, for Cortex-M0 and M0+, which load
+    /// unsigned bytes more cheaply; everything else as in the portable layout. Runs everywhere, on CPUs with
+    /// SIMD slower than the portable layout.
+    CortexM0,
 }
 
 impl Layout {
@@ -42,6 +46,7 @@ impl Layout {
             Layout::Portable => "portable",
             Layout::CortexM4 => "cortex-m4",
             Layout::CortexM55 => "cortex-m55",
+            Layout::CortexM0 => "cortex-m0",
         }
     }
 
@@ -50,6 +55,7 @@ impl Layout {
             Layout::Portable => 0,
             Layout::CortexM4 => 1,
             Layout::CortexM55 => 2,
+            Layout::CortexM0 => 3,
         }
     }
 }
@@ -99,6 +105,7 @@ impl Preamble {
             0 => Layout::Portable,
             1 => Layout::CortexM4,
             2 => Layout::CortexM55,
+            3 => Layout::CortexM0,
             found => return Err(LoadError::Layout { found }),
         };
         let preamble = Preamble {

@@ -36,6 +36,8 @@ pub(crate) fn weights(tile: &Range<usize>, panels: Panels, columns: usize) -> Ra
 pub enum IntMatrix<'a> {
     /// A byte each.
     I8(&'a [i8]),
+    /// A byte each, as `w + 128`.
+    U8(&'a [u8]),
     /// Half a byte each, as [`Kernels::gemv_w4a8`] takes them.
     I4(&'a [u8]),
     /// A byte each, row after row, as [`Kernels::gemv_rows_a8`] takes them.
@@ -47,6 +49,7 @@ impl<'a> IntMatrix<'a> {
     pub fn weights(self) -> usize {
         match self {
             IntMatrix::I8(w) | IntMatrix::Rows(w) => w.len(),
+            IntMatrix::U8(w) => w.len(),
             IntMatrix::I4(w) => 2 * w.len(),
         }
     }
@@ -56,6 +59,7 @@ impl<'a> IntMatrix<'a> {
     pub(crate) fn part(self, range: Range<usize>) -> IntMatrix<'a> {
         match self {
             IntMatrix::I8(w) => IntMatrix::I8(&w[range]),
+            IntMatrix::U8(w) => IntMatrix::U8(&w[range]),
             IntMatrix::I4(w) => IntMatrix::I4(&w[range.start / 2..range.end / 2]),
             IntMatrix::Rows(w) => IntMatrix::Rows(&w[range]),
         }
@@ -65,7 +69,7 @@ impl<'a> IntMatrix<'a> {
     #[inline(always)]
     pub(super) fn check_columns(self, columns: usize) {
         let block = match self {
-            IntMatrix::I8(_) | IntMatrix::Rows(_) => BLOCK,
+            IntMatrix::I8(_) | IntMatrix::U8(_) | IntMatrix::Rows(_) => BLOCK,
             IntMatrix::I4(_) => 2 * BLOCK,
         };
         assert!(

@@ -7,7 +7,8 @@
 //! dot-product instruction consumes. Weights of four bits are stored as `w + 8`, two blocks together: the lower halves
 //! of 32 bytes are a block, their upper halves the next. The offset spares kernels the sign: as
 //! `Σ w x = Σ (w + 8) x − 8 Σ x`, they multiply what is in the byte and take off a number that all rows share. For a CPU that
-//! multiplies along rows the rows of an int8 panel may lie one after the other (`[8 rows][column]`).
+//! multiplies along rows the rows of an int8 panel may lie one after the other (`[8 rows][column]`), and for one that loads
+//! unsigned bytes more cheaply int8 weights may be stored as `w + 128`.
 //!
 //! The scalar table is the definition. The module `check` (feature `check`) compares every other table
 //! with it bit for bit; it takes a table apart without `..`, so a primitive that is not checked does
@@ -96,6 +97,8 @@ pub struct Kernels {
     pub(crate) gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
     pub(crate) gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
     pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    pub(crate) gemv_u8a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
+    pub(crate) gemv_u8a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
     pub(crate) gemv_w4a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
     pub(crate) gemv_w4a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
     pub(crate) gemv_rows_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
@@ -304,6 +307,28 @@ impl Kernels {
         unsafe { (self.gemv_a16)(sums, w, x, panels) }
     }
 
+    /// `sums += W x`, weights stored as `w + 128` by i8 into wrapping i32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_a8`].
+    pub fn gemv_u8a8(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        IntMatrix::U8(w).check_columns(x.len());
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_u8a8)(sums, w, x, panels) }
+    }
+
+    /// `sums += W x`, weights stored as `w + 128` by i16 into wrapping i32.
+    ///
+    /// # Panics
+    /// As [`Self::gemv_a8`].
+    pub fn gemv_u8a16(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+        check_gemv(sums.len(), w.len(), x.len(), panels);
+        IntMatrix::U8(w).check_columns(x.len());
+        // SAFETY: lengths checked; the CPU runs every table it was handed.
+        unsafe { (self.gemv_u8a16)(sums, w, x, panels) }
+    }
+
     /// `sums += W x`, weights of four bits (`w + 8`, two in a byte) by i8 into wrapping i32.
     ///
     /// # Panics
@@ -360,6 +385,8 @@ impl Kernels {
         match (w, x) {
             (IntMatrix::I8(w), Inputs::I8(x)) => self.gemv_a8(sums, w, x, panels),
             (IntMatrix::I8(w), Inputs::I16(x)) => self.gemv_a16(sums, w, x, panels),
+            (IntMatrix::U8(w), Inputs::I8(x)) => self.gemv_u8a8(sums, w, x, panels),
+            (IntMatrix::U8(w), Inputs::I16(x)) => self.gemv_u8a16(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I8(x)) => self.gemv_w4a8(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I16(x)) => self.gemv_w4a16(sums, w, x, panels),
             (IntMatrix::Rows(w), Inputs::I8(x)) => self.gemv_rows_a8(sums, w, x, panels),

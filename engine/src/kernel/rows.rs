@@ -2,14 +2,18 @@
 //!
 //! A panel's eight rows are summed together, so that an input is loaded once for eight weights; the product is written
 //! in assembly, because compilers move loads ahead of sums until these no longer fit the registers. Per
-//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM, 4.4 on Armv6-M, whose signed
-//! bytes need an offset in a register.
+//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM. Armv6-M takes 4.4, because it
+//! loads signed bytes only with an offset in a register, and 3.3 where they are stored as `w + 128`.
 //!
-//! Look-ups know their table, which makes its address and the shifts constants and its bounds check go away.
+//! A step goes from panel to panel of units. Look-ups know their table, which makes its address and the shifts
+//! constants and its bounds check go away.
 
-use super::gates::compose;
-use super::{GateRows, Inputs, IntMatrix, Kernels, Panel, Panels, scalar};
-use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, saturate16};
+use super::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels};
+use super::{gates, publish_master, scalar, step};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
+#[cfg(not(armv6m))]
+use crate::num::{mulhi_round, saturate16};
+use core::slice;
 
 #[cfg_attr(target_arch = "riscv32", path = "rows/riscv.rs")]
 #[cfg_attr(armv6m, path = "rows/armv6m.rs")]
@@ -25,44 +29,140 @@ pub(super) const ROWS: Kernels = Kernels {
     sigmoid_q,
     lstm_q,
     gru_q,
+    lstm_step_q,
+    gru_step_q,
+    rnn_step_q,
     ..scalar::SCALAR
 };
 
-/// Adds the product of a panel at `w` to its sums; gives where the panel ends.
-///
-/// # Safety
-/// A panel of as many columns lies there.
+unsafe fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+    // SAFETY: the table's method has checked that there are whole panels over whole blocks of columns.
+    gemv(sums, w, panels, |sums, w| unsafe {
+        product::i8_a8(sums, w, x)
+    });
+}
+
+unsafe fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
+    // SAFETY: as `gemv_a8`.
+    gemv(sums, w, panels, |sums, w| unsafe {
+        product::i8_a16(sums, w, x)
+    });
+}
+
 #[inline(always)]
-unsafe fn panel(sums: &mut Panel<i32>, w: *const i8, x: Inputs<'_>) -> *const i8 {
-    // SAFETY: as above; columns are whole blocks, one at least.
-    unsafe {
-        match x {
-            Inputs::I8(x) => product::panel_a8(sums, w, x),
-            Inputs::I16(x) => product::panel_a16(sums, w, x),
+fn gemv(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    panels: Panels,
+    product: impl Fn(&mut Panel<i32>, *const u8) -> *const u8,
+) {
+    let w = w.as_ptr_range();
+    let (mut at, end) = (w.start.cast(), w.end.cast());
+    let (mut place, mut left) = (0, panels.group);
+    while at != end {
+        at = product(&mut sums[place], at);
+        (place, left) = (place + 1, left - 1);
+        if left == 0 {
+            (place, left) = (place + panels.stride - panels.group, panels.group);
         }
     }
 }
 
-unsafe fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    // SAFETY: as here.
-    unsafe { gemv(sums, w, Inputs::I8(x), panels) }
+/// One of a layer's matrices, from some panel on.
+struct Matrix<'a> {
+    x: Inputs<'a>,
+    w: *const u8,
+    /// What every sum has too much for weights stored as `w + 128`: 128 times the sum of the inputs.
+    excess: Option<i32>,
 }
 
-unsafe fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-    // SAFETY: as here.
-    unsafe { gemv(sums, w, Inputs::I16(x), panels) }
+impl<'a> Matrix<'a> {
+    fn new(w: IntMatrix<'_>, x: Inputs<'a>) -> Option<Self> {
+        let (w, excess) = match w {
+            IntMatrix::I8(w) => (w.as_ptr().cast(), None),
+            IntMatrix::U8(w) => (w.as_ptr(), Some(total(x).wrapping_mul(128))),
+            IntMatrix::I4(_) | IntMatrix::Rows(_) => return None,
+        };
+        Some(Matrix { x, w, excess })
+    }
+
+    /// Adds the product of the next panel to its sums, and gives the excess.
+    ///
+    /// # Safety
+    /// There is a next panel.
+    #[inline(always)]
+    unsafe fn add(&mut self, sums: &mut Panel<i32>) -> i32 {
+        // SAFETY: the panel has as many columns; they are whole blocks, one at least.
+        self.w = unsafe {
+            match (self.x, self.excess) {
+                (Inputs::I8(x), None) => product::i8_a8(sums, self.w, x),
+                (Inputs::I8(x), _) => product::u8_a8(sums, self.w, x),
+                (Inputs::I16(x), None) => product::i8_a16(sums, self.w, x),
+                (Inputs::I16(x), _) => product::u8_a16(sums, self.w, x),
+            }
+        };
+        self.excess.unwrap_or(0)
+    }
 }
 
-#[inline(always)]
-unsafe fn gemv(sums: &mut [Panel<i32>], w: &[i8], x: Inputs<'_>, panels: Panels) {
-    let (mut at, end) = (w.as_ptr(), w.as_ptr_range().end);
-    let (mut place, mut left) = (0, panels.group);
-    while at != end {
-        // SAFETY: the table's method has checked that weights are whole panels over whole blocks of columns.
-        at = unsafe { panel(&mut sums[place], at, x) };
-        (place, left) = (place + 1, left - 1);
-        if left == 0 {
-            (place, left) = (place + panels.stride - panels.group, panels.group);
+fn total(x: Inputs<'_>) -> i32 {
+    match x {
+        Inputs::I8(x) => x.iter().map(|&x| x as i32).fold(0, i32::wrapping_add),
+        Inputs::I16(x) => x.iter().map(|&x| x as i32).fold(0, i32::wrapping_add),
+    }
+}
+
+/// The rows of a layer, from some panel of units on.
+struct Rows<'a> {
+    gates: &'a GateRows<'a>,
+    input: Matrix<'a>,
+    state: Matrix<'a>,
+    bias: slice::Iter<'a, Panel<i32>>,
+    m: slice::Iter<'a, Panel<i32>>,
+}
+
+impl<'a> Rows<'a> {
+    /// None if they are of four bits.
+    fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Option<Self> {
+        Some(Rows {
+            gates,
+            input: Matrix::new(gates.w_ih, x)?,
+            state: Matrix::new(gates.w_hh, h)?,
+            bias: gates.bias.iter(),
+            m: gates.m.iter(),
+        })
+    }
+
+    /// Pre-activations of the next panel of units.
+    ///
+    /// # Safety
+    /// There is one, and `z` has its gates.
+    #[inline(never)]
+    unsafe fn next(&mut self, z: &mut [Panel<i16>]) {
+        let GateRows {
+            ih,
+            hh,
+            stride,
+            shift,
+            ..
+        } = *self.gates;
+        for (gate, ((z, bias), m)) in z
+            .iter_mut()
+            .zip(&mut self.bias)
+            .zip(&mut self.m)
+            .enumerate()
+        {
+            let (mut sums, mut excess) = (*bias, 0);
+            // SAFETY: so many gates of every panel of units have weights for either.
+            unsafe {
+                if gate < ih {
+                    excess = self.input.add(&mut sums);
+                }
+                if gate >= stride - hh {
+                    excess = excess.wrapping_add(self.state.add(&mut sums));
+                }
+            }
+            requant(z, &sums, m, (excess, shift));
         }
     }
 }
@@ -74,30 +174,95 @@ unsafe fn gates_q(
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
-    let GateRows { ih, hh, stride, .. } = gates;
-    let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
-        return compose(k, z, gates, x, h);
+    let Some(mut rows) = Rows::new(&gates, x, h) else {
+        return gates::compose(k, z, gates, x, h);
     };
-    let (mut w_ih, mut w_hh) = (w_ih.as_ptr(), w_hh.as_ptr());
-    let mut gate = 0;
-    for ((z, bias), m) in z.iter_mut().zip(gates.bias).zip(gates.m) {
-        let mut sums = *bias;
-        // SAFETY: the table's method has checked that there are whole panels for each gate.
-        unsafe {
-            if gate < ih {
-                w_ih = panel(&mut sums, w_ih, x);
-            }
-            if gate >= stride - hh {
-                w_hh = panel(&mut sums, w_hh, h);
-            }
+    let mut left = z;
+    while !left.is_empty() {
+        let (z, others) = left.split_at_mut(gates.stride);
+        // SAFETY: the table's method has checked that `z` has as many whole panels of units as the rows.
+        unsafe { rows.next(z) }
+        left = others;
+    }
+}
+
+unsafe fn lstm_step_q(
+    k: &Kernels,
+    state: &mut LayerState<'_>,
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+        return step::lstm(k, state, gates, x, tables, cell_shift);
+    };
+    let mut z = [[0; LANES]; 4];
+    for (c, y) in state.master.iter_mut().zip(&mut *state.y) {
+        // SAFETY: the table's method has checked that a layer of four gates has rows for every panel of units.
+        unsafe { rows.next(&mut z) }
+        lstm_q(
+            slice::from_mut(c),
+            slice::from_mut(y),
+            &z,
+            tables,
+            cell_shift,
+        );
+    }
+    state.h.publish(state.y);
+}
+
+unsafe fn gru_step_q(
+    k: &Kernels,
+    state: &mut LayerState<'_>,
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    tables: &Tables,
+) {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+        return step::gru(k, state, gates, x, tables);
+    };
+    let mut z = [[0; LANES]; 4];
+    for master in &mut *state.master {
+        // SAFETY: as in `lstm_step_q`, four gates.
+        unsafe { rows.next(&mut z) }
+        gru_q(slice::from_mut(master), &z, tables);
+    }
+    publish_master(state);
+}
+
+unsafe fn rnn_step_q(
+    k: &Kernels,
+    state: &mut LayerState<'_>,
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    tables: &Tables,
+) {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+        return step::rnn(k, state, gates, x, tables);
+    };
+    let mut z = [[0; LANES]];
+    for master in &mut *state.master {
+        // SAFETY: as in `lstm_step_q`, one gate.
+        unsafe { rows.next(&mut z) }
+        tanh_q(slice::from_mut(master), &z, tables);
+        for master in master {
+            *master >>= 2;
         }
-        gate += 1;
-        if gate == stride {
-            gate = 0;
-        }
-        for ((z, sum), &m) in z.iter_mut().zip(sums).zip(m) {
-            *z = saturate16(mulhi_round(sum.wrapping_shl(gates.shift as u32), m));
-        }
+    }
+    publish_master(state);
+}
+
+#[cfg(armv6m)]
+use product::requant;
+
+/// A panel of pre-activations from its sums, which exceed what they should be.
+#[cfg(not(armv6m))]
+#[inline(always)]
+fn requant(z: &mut Panel<i16>, sums: &Panel<i32>, m: &Panel<i32>, (excess, shift): (i32, u8)) {
+    for ((z, sum), &m) in z.iter_mut().zip(sums).zip(m) {
+        let sum = sum.wrapping_sub(excess).wrapping_shl(shift as u32);
+        *z = saturate16(mulhi_round(sum, m));
     }
 }
 

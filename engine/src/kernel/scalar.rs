@@ -13,6 +13,8 @@ pub(super) const SCALAR: Kernels = Kernels {
     gemv_f16,
     gemv_a8,
     gemv_a16,
+    gemv_u8a8,
+    gemv_u8a16,
     gemv_w4a8,
     gemv_w4a16,
     gemv_rows_a8,
@@ -69,20 +71,34 @@ fn gemv_float<W: Copy>(
 }
 
 fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    gemv_int(sums, w, x, panels);
+    gemv_int(sums, w, x, panels, i32::from);
 }
 
 fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-    gemv_int(sums, w, x, panels);
+    gemv_int(sums, w, x, panels, i32::from);
 }
 
-fn gemv_int<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
+fn gemv_u8a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    gemv_int(sums, w, x, panels, |w| w as i32 - 128);
+}
+
+fn gemv_u8a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    gemv_int(sums, w, x, panels, |w| w as i32 - 128);
+}
+
+fn gemv_int<W: Copy, X: Copy + Into<i32>>(
+    sums: &mut [Panel<i32>],
+    w: &[W],
+    x: &[X],
+    panels: Panels,
+    value: impl Fn(W) -> i32,
+) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
         let sum = &mut sums[panels.place(panel)];
         for (block, x) in w.chunks_exact(LANES * BLOCK).zip(x.chunks_exact(BLOCK)) {
             for (sum, row) in sum.iter_mut().zip(block.chunks_exact(BLOCK)) {
                 for (&w, &x) in row.iter().zip(x) {
-                    *sum = sum.wrapping_add(w as i32 * x.into());
+                    *sum = sum.wrapping_add(value(w) * x.into());
                 }
             }
         }

@@ -118,6 +118,14 @@ impl Layout for CortexM55 {
     const LAYOUT: format::Layout = format::Layout::CortexM55;
 }
 
+/// Weights stored as `w + 128`, for Cortex-M0 and M0+.
+#[derive(Debug, Clone, Copy)]
+pub struct CortexM0;
+
+impl Layout for CortexM0 {
+    const LAYOUT: format::Layout = format::Layout::CortexM0;
+}
+
 /// A recurrence, as a type.
 pub trait Cell: Copy + 'static {
     /// The cell.

@@ -194,6 +194,8 @@ enum Target {
     CortexM4,
     /// Cortex-M55 and M85 with Helium; runs on others too, slowly, with the same results
     CortexM55,
+    /// Cortex-M0 and M0+; runs on others too, with the same results
+    CortexM0,
 }
 
 impl Target {
@@ -202,6 +204,7 @@ impl Target {
             Target::Portable => Layout::Portable,
             Target::CortexM4 => Layout::CortexM4,
             Target::CortexM55 => Layout::CortexM55,
+            Target::CortexM0 => Layout::CortexM0,
         }
     }
 }

@@ -538,7 +538,12 @@ impl<'p> Draft<'p> {
             _ => BLOCK,
         };
         let weights = pack(units, sums, columns, block, row);
-        self.payload.push_int(self.format, &weights);
+        if self.layout == Layout::CortexM0 && self.format != Format::W4A8 {
+            let offset: Vec<u8> = weights.iter().map(|&w| w as u8 ^ 0x80).collect();
+            self.payload.push(&offset);
+        } else {
+            self.payload.push_int(self.format, &weights);
+        }
     }
 
     fn recurrent_q(&mut self, r: &Recurrent, limits: Limits) -> Result<u8> {

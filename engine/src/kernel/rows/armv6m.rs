@@ -1,20 +1,36 @@
-//! Armv6-M multiplies in `r0` to `r7` only, but adds to all: half of the sums lie in `r4` to `r7`, half in `r8` to `r11`.
+//! Armv6-M multiplies in `r0` to `r7` only, but adds to all: five of the sums lie in `r8` to `r12`, three in `r5` to `r7`.
+//!
+//! Inputs are addressed from their end, by an offset in `r4` that counts up to zero.
 
 use crate::kernel::Panel;
-use core::arch::naked_asm;
+use core::arch::asm;
 
 pub(super) const NAME: &str = "armv6-m";
 
-/// A column of a row; signed bytes are loaded with an offset in a register.
-macro_rules! one {
-    ($column:literal, $row:literal, $sum:literal) => {
+/// A weight into `r3`; signed bytes are loaded with an offset in a register.
+macro_rules! weight {
+    (i8, $column:literal, $row:literal) => {
+        concat!("movs r3, #4*", $row, "+", $column, "\nldrsb r3, [r1, r3]\n")
+    };
+    (u8, $column:literal, $row:literal) => {
+        concat!("ldrb r3, [r1, #4*", $row, "+", $column, "]\n")
+    };
+}
+
+/// To label `2`, which is too far away for a condition where weights take two instructions.
+macro_rules! again {
+    (i8) => {
+        "beq 3f\nb 2b\n3:\n"
+    };
+    (u8) => {
+        "bne 2b\n"
+    };
+}
+
+macro_rules! row {
+    ($byte:ident, $column:literal, $row:literal, $sum:literal) => {
         concat!(
-            "movs r3, #4*",
-            $row,
-            "+",
-            $column,
-            "\n",
-            "ldrsb r3, [r1, r3]\n",
+            weight!($byte, $column, $row),
             "muls r3, r0, r3\n",
             "add ",
             $sum,
@@ -24,94 +40,171 @@ macro_rules! one {
 }
 
 macro_rules! column {
-    (($load:literal, $widen:literal, $size:literal), $column:literal) => {
+    ($byte:ident, $load:literal, $column:literal) => {
         concat!(
             $load,
-            " r0, [r2, #",
-            $size,
-            "*",
-            $column,
-            "]\n",
-            $widen,
-            " r0, r0\n",
-            one!($column, "0", "r4"),
-            one!($column, "1", "r5"),
-            one!($column, "2", "r6"),
-            one!($column, "3", "r7"),
-            one!($column, "4", "r8"),
-            one!($column, "5", "r9"),
-            one!($column, "6", "r10"),
-            one!($column, "7", "r11"),
+            " r0, [r2, r4]\n",
+            row!($byte, $column, "0", "r8"),
+            row!($byte, $column, "1", "r9"),
+            row!($byte, $column, "2", "r10"),
+            row!($byte, $column, "3", "r11"),
+            row!($byte, $column, "4", "r12"),
+            row!($byte, $column, "5", "r5"),
+            row!($byte, $column, "6", "r6"),
+            row!($byte, $column, "7", "r7"),
         )
     };
 }
 
 macro_rules! panel {
-    ($name:ident, $number:ty, $size:literal, $load:tt) => {
+    ($name:ident, $byte:ident, $number:ty, $load:literal, $size:literal) => {
         /// # Safety
         /// The panel lies at `w`; columns are whole blocks, one at least.
         #[inline(always)]
         pub(super) unsafe fn $name(
             sums: &mut Panel<i32>,
-            w: *const i8,
+            mut w: *const u8,
             x: &[$number],
-        ) -> *const i8 {
-            #[unsafe(naked)]
-            unsafe extern "C" fn blocks(
-                sums: *mut i32,
-                w: *const i8,
-                x: *const $number,
-                end: *const $number,
-            ) -> *const i8 {
-                naked_asm!(
-                    "push {{r0, r4-r7, lr}}",
-                    "mov r4, r8",
-                    "mov r5, r9",
-                    "mov r6, r10",
-                    "mov r7, r11",
-                    "push {{r4-r7}}",
+        ) -> *const u8 {
+            // SAFETY: reads as many blocks as there are of inputs. The compiler keeps `r6` and `r7` for itself: they are saved.
+            unsafe {
+                asm!(
+                    "push {{r0, r6, r7}}",
+                    "ldm r0!, {{r3, r5, r6, r7}}",
+                    "mov r8, r3",
+                    "mov r9, r5",
+                    "mov r10, r6",
+                    "mov r11, r7",
+                    "ldm r0!, {{r3, r5, r6, r7}}",
                     "mov r12, r3",
-                    "adds r0, #16",
-                    "ldm r0!, {{r4-r7}}",
-                    "mov r8, r4",
-                    "mov r9, r5",
-                    "mov r10, r6",
-                    "mov r11, r7",
-                    "subs r0, #32",
-                    "ldm r0!, {{r4-r7}}",
                     "2:",
-                    column!($load, "0"),
-                    column!($load, "1"),
-                    column!($load, "2"),
-                    column!($load, "3"),
-                    concat!("adds r2, #4*", $size),
+                    column!($byte, $load, "0"),
+                    concat!("adds r4, #", $size),
+                    column!($byte, $load, "1"),
+                    concat!("adds r4, #", $size),
+                    column!($byte, $load, "2"),
+                    concat!("adds r4, #", $size),
+                    column!($byte, $load, "3"),
                     "adds r1, #32",
-                    "cmp r2, r12",
-                    "beq 3f",
-                    "b 2b",
-                    "3:",
-                    "ldr r0, [sp, #16]",
-                    "stm r0!, {{r4-r7}}",
-                    "mov r4, r8",
-                    "mov r5, r9",
-                    "mov r6, r10",
-                    "mov r7, r11",
-                    "stm r0!, {{r4-r7}}",
-                    "pop {{r4-r7}}",
-                    "mov r8, r4",
-                    "mov r9, r5",
-                    "mov r10, r6",
-                    "mov r11, r7",
-                    "mov r0, r1",
-                    "pop {{r1, r4-r7, pc}}",
-                )
+                    concat!("adds r4, #", $size),
+                    again!($byte),
+                    "pop {{r0}}",
+                    "mov r2, r8",
+                    "mov r3, r9",
+                    "mov r4, r10",
+                    "stm r0!, {{r2, r3, r4}}",
+                    "mov r2, r11",
+                    "mov r3, r12",
+                    "stm r0!, {{r2, r3, r5, r6, r7}}",
+                    "pop {{r6, r7}}",
+                    inout("r0") sums.as_mut_ptr() => _,
+                    inout("r1") w,
+                    inout("r2") x.as_ptr_range().end => _,
+                    out("r3") _,
+                    inout("r4") -(size_of_val(x) as i32) => _,
+                    out("r5") _,
+                    out("r8") _,
+                    out("r9") _,
+                    out("r10") _,
+                    out("r11") _,
+                    out("r12") _,
+                );
             }
-            let x = x.as_ptr_range();
-            // SAFETY: reads as many blocks as there are of inputs.
-            unsafe { blocks(sums.as_mut_ptr(), w, x.start, x.end) }
+            w
         }
     };
 }
 
-panel!(panel_a8, i8, "1", ("ldrb", "sxtb", "1"));
-panel!(panel_a16, i16, "2", ("ldrh", "sxth", "2"));
+panel!(i8_a8, i8, i8, "ldrsb", "1");
+panel!(i8_a16, i8, i16, "ldrsh", "2");
+panel!(u8_a8, u8, i8, "ldrsb", "1");
+panel!(u8_a16, u8, i16, "ldrsh", "2");
+
+/// A row from its sum and multiplier: the rounded high product as [`mulhi_round`](crate::num::mulhi_round) has it, then
+/// saturation, for which it is shifted to 0 to 2^16 − 1; the product is within ±2^30.
+macro_rules! requant {
+    ($row:literal) => {
+        concat!(
+            "ldr r3, [r0, #4*",
+            $row,
+            "]\n",
+            "add r3, r8\n",
+            "mov r4, r9\n",
+            "lsls r3, r4\n",
+            "ldr r4, [r1, #4*",
+            $row,
+            "]\n",
+            "uxth r5, r3\n",
+            "asrs r3, r3, #16\n",
+            "uxth r6, r4\n",
+            "asrs r4, r4, #16\n",
+            "mov r7, r5\n",
+            "muls r7, r6, r7\n",
+            "muls r5, r4, r5\n",
+            "muls r6, r3, r6\n",
+            "muls r3, r4, r3\n",
+            "lsrs r7, r7, #16\n",
+            "adds r6, r6, r7\n",
+            "uxth r4, r6\n",
+            "adds r5, r5, r4\n",
+            "asrs r6, r6, #16\n",
+            "asrs r5, r5, #16\n",
+            "adcs r3, r5\n",
+            "adds r3, r3, r6\n",
+            "add r3, r10\n",
+            "asrs r4, r3, #31\n",
+            "bics r3, r4\n",
+            "lsrs r4, r3, #16\n",
+            // No carry if it is too large: then minus one.
+            "rsbs r4, r4, #0\n",
+            "sbcs r4, r4\n",
+            "orrs r3, r4\n",
+            "add r3, r11\n",
+            "strh r3, [r2, #2*",
+            $row,
+            "]\n",
+        )
+    };
+}
+
+/// A panel of pre-activations from its sums, which exceed what they should be.
+#[inline(always)]
+pub(super) fn requant(
+    z: &mut Panel<i16>,
+    sums: &Panel<i32>,
+    m: &Panel<i32>,
+    (excess, shift): (i32, u8),
+) {
+    // SAFETY: reads and writes these panels. The compiler keeps `r6` and `r7` for itself: they are saved.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "mov r8, r3",
+            "mov r9, r4",
+            "movs r3, #1",
+            "lsls r3, r3, #15",
+            "mov r10, r3",
+            "rsbs r3, r3, #0",
+            "mov r11, r3",
+            requant!("0"),
+            requant!("1"),
+            requant!("2"),
+            requant!("3"),
+            requant!("4"),
+            requant!("5"),
+            requant!("6"),
+            requant!("7"),
+            "pop {{r6, r7}}",
+            in("r0") sums.as_ptr(),
+            in("r1") m.as_ptr(),
+            in("r2") z.as_mut_ptr(),
+            inout("r3") excess.wrapping_neg() => _,
+            inout("r4") (shift & 31) as u32 => _,
+            out("r5") _,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+        );
+    }
+}

@@ -7,14 +7,16 @@ pub(super) const NAME: &str = "armv7-m";
 
 /// A column of two rows.
 macro_rules! two {
-    ($column:literal, $row:literal, $sum:literal, $next:literal) => {
+    ($byte:literal, $column:literal, $row:literal, $sum:literal, $next:literal) => {
         concat!(
-            "ldrsb r12, [r1, #4*",
+            $byte,
+            " r12, [r1, #4*",
             $row,
             "+",
             $column,
             "]\n",
-            "ldrsb lr, [r1, #4*",
+            $byte,
+            " lr, [r1, #4*",
             $row,
             "+4+",
             $column,
@@ -34,7 +36,7 @@ macro_rules! two {
 }
 
 macro_rules! column {
-    ($load:literal, $size:literal, $column:literal) => {
+    ($byte:literal, $load:literal, $size:literal, $column:literal) => {
         concat!(
             $load,
             " r0, [r2, #",
@@ -42,39 +44,39 @@ macro_rules! column {
             "*",
             $column,
             "]\n",
-            two!($column, "0", "r4", "r5"),
-            two!($column, "2", "r6", "r7"),
-            two!($column, "4", "r8", "r9"),
-            two!($column, "6", "r10", "r11"),
+            two!($byte, $column, "0", "r4", "r5"),
+            two!($byte, $column, "2", "r6", "r7"),
+            two!($byte, $column, "4", "r8", "r9"),
+            two!($byte, $column, "6", "r10", "r11"),
         )
     };
 }
 
 macro_rules! panel {
-    ($name:ident, $number:ty, $load:literal, $size:literal) => {
+    ($name:ident, $byte:literal, $number:ty, $load:literal, $size:literal) => {
         /// # Safety
         /// The panel lies at `w`; columns are whole blocks, one at least.
         #[inline(always)]
         pub(super) unsafe fn $name(
             sums: &mut Panel<i32>,
-            w: *const i8,
+            w: *const u8,
             x: &[$number],
-        ) -> *const i8 {
+        ) -> *const u8 {
             #[unsafe(naked)]
             unsafe extern "C" fn blocks(
                 sums: *mut i32,
-                w: *const i8,
+                w: *const u8,
                 x: *const $number,
                 end: *const $number,
-            ) -> *const i8 {
+            ) -> *const u8 {
                 naked_asm!(
                     "push {{r0, r4-r11, lr}}",
                     "ldm r0, {{r4-r11}}",
                     "2:",
-                    column!($load, $size, "3"),
-                    column!($load, $size, "2"),
-                    column!($load, $size, "1"),
-                    column!($load, $size, "0"),
+                    column!($byte, $load, $size, "3"),
+                    column!($byte, $load, $size, "2"),
+                    column!($byte, $load, $size, "1"),
+                    column!($byte, $load, $size, "0"),
                     concat!("adds r2, #4*", $size),
                     "adds r1, #32",
                     "cmp r2, r3",
@@ -92,5 +94,7 @@ macro_rules! panel {
     };
 }
 
-panel!(panel_a8, i8, "ldrsb", "1");
-panel!(panel_a16, i16, "ldrsh", "2");
+panel!(i8_a8, "ldrsb", i8, "ldrsb", "1");
+panel!(i8_a16, "ldrsb", i16, "ldrsh", "2");
+panel!(u8_a8, "ldrb", i8, "ldrsb", "1");
+panel!(u8_a16, "ldrb", i16, "ldrsh", "2");

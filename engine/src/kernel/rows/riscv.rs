@@ -7,14 +7,16 @@ pub(super) const NAME: &str = "rv32im";
 
 /// A column of two rows.
 macro_rules! two {
-    ($column:literal, $row:literal, $next:literal) => {
+    ($byte:literal, $column:literal, $row:literal, $next:literal) => {
         concat!(
-            "lb {v}, 4*",
+            $byte,
+            " {v}, 4*",
             $row,
             "+",
             $column,
             "({w})\n",
-            "lb {u}, 4*",
+            $byte,
+            " {u}, 4*",
             $next,
             "+",
             $column,
@@ -36,7 +38,7 @@ macro_rules! two {
 }
 
 macro_rules! column {
-    ($load:literal, $size:literal, $column:literal) => {
+    ($byte:literal, $load:literal, $size:literal, $column:literal) => {
         concat!(
             $load,
             " {i}, ",
@@ -44,33 +46,33 @@ macro_rules! column {
             "*",
             $column,
             "({x})\n",
-            two!($column, "0", "1"),
-            two!($column, "2", "3"),
-            two!($column, "4", "5"),
-            two!($column, "6", "7"),
+            two!($byte, $column, "0", "1"),
+            two!($byte, $column, "2", "3"),
+            two!($byte, $column, "4", "5"),
+            two!($byte, $column, "6", "7"),
         )
     };
 }
 
 macro_rules! panel {
-    ($name:ident, $number:ty, $load:literal, $size:literal) => {
+    ($name:ident, $byte:literal, $number:ty, $load:literal, $size:literal) => {
         /// # Safety
         /// The panel lies at `w`; columns are whole blocks, one at least.
         #[inline(always)]
         pub(super) unsafe fn $name(
             sums: &mut Panel<i32>,
-            mut w: *const i8,
+            mut w: *const u8,
             x: &[$number],
-        ) -> *const i8 {
+        ) -> *const u8 {
             let x = x.as_ptr_range();
             // SAFETY: reads as many blocks as there are of inputs.
             unsafe {
                 asm!(
                     "2:",
-                    column!($load, $size, "0"),
-                    column!($load, $size, "1"),
-                    column!($load, $size, "2"),
-                    column!($load, $size, "3"),
+                    column!($byte, $load, $size, "0"),
+                    column!($byte, $load, $size, "1"),
+                    column!($byte, $load, $size, "2"),
+                    column!($byte, $load, $size, "3"),
                     concat!("addi {x}, {x}, 4*", $size),
                     "addi {w}, {w}, 32",
                     "bne {x}, {end}, 2b",
@@ -96,5 +98,7 @@ macro_rules! panel {
     };
 }
 
-panel!(panel_a8, i8, "lb", "1");
-panel!(panel_a16, i16, "lh", "2");
+panel!(i8_a8, "lb", i8, "lb", "1");
+panel!(i8_a16, "lb", i16, "lh", "2");
+panel!(u8_a8, "lbu", i8, "lb", "1");
+panel!(u8_a16, "lbu", i16, "lh", "2");

@@ -59,7 +59,7 @@ fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: I
             add_neighbours(dot_w4a16::<N, AT>(Weights::new(w, panel / 2), x))
         }
         // Laid out for another CPU.
-        (IntMatrix::Rows(_), _) => {
+        (IntMatrix::Rows(_) | IntMatrix::U8(_), _) => {
             let mut sums = [[0; LANES]; QUAD];
             Kernels::SCALAR.product_q(&mut sums[AT..], w, x, Panels::DENSE);
             load_states(&sums)

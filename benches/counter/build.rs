@@ -31,6 +31,8 @@ fn main() {
     let (flash, ram, tick): (u32, u32, u32) = match target.as_str() {
         // mps2-an385, mps2-an386: 25 MHz
         t if t.starts_with("thumbv7") || t.starts_with("thumbv6m") => (0, 0x2000_0000, 40_000),
+        // mps3-an547: 32 MHz
+        t if t.starts_with("thumbv8m.main") => (0, 0x2000_0000, 31_250),
         // virt, started without a loader: everything is in its RAM
         t if t.starts_with("riscv32") => (0x8000_0000, 0x8040_0000, 0),
         _ => return,
@@ -51,6 +53,13 @@ fn main() {
                 .expect("a string takes all");
         }
         println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+    }
+    if target.starts_with("thumbv8m.main") {
+        // Code and data memory are small; the models go to the secure alias of the DRAM.
+        memory = "MEMORY {\nFLASH : ORIGIN = 0, LENGTH = 512K\nRAM : ORIGIN = 0x20000000, LENGTH = 512K\n\
+                  DRAM : ORIGIN = 0x70000000, LENGTH = 16M\n}\n\
+                  SECTIONS {\n.models : { *(.rodata.*models*) } > DRAM\n}\n"
+            .to_owned();
     }
     write("memory.x", &memory);
     println!("cargo::rustc-env=TICK_PS={tick}");

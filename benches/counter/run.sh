@@ -6,11 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 bless=()
 if [ "${1:-}" = --bless ]; then bless=(--bless); shift; fi
-[ $# -gt 0 ] || set -- cortex-m0 cortex-m3 cortex-m4 riscv32imc
+[ $# -gt 0 ] || set -- cortex-m0 cortex-m3 cortex-m4 cortex-m55 riscv32imc
 folder=${CARGO_TARGET_DIR:-$PWD/target}
 
 for board in "$@"; do
-  layout=portable tables=scalar
+  layout=portable tables=scalar flags=
   case $board in
     # There is no larger board with an M0: its instructions, executed by an M3.
     cortex-m0)
@@ -22,6 +22,10 @@ for board in "$@"; do
       target=thumbv7em-none-eabihf machine="arm -cpu cortex-m4 -machine mps2-an386"
       layout=cortex-m4 tables="scalar,cortex-m dsp"
       ;;
+    cortex-m55)
+      target=thumbv8m.main-none-eabihf machine="arm -machine mps3-an547" flags="-C target-cpu=cortex-m55"
+      layout=cortex-m55 tables="scalar,cortex-m dsp,helium"
+      ;;
     riscv32imc) target=riscv32imc-unknown-none-elf machine="riscv32 -machine virt -bios none" tables=scalar,rv32im ;;
     *) echo "run.sh: no board $board" >&2; exit 1 ;;
   esac
@@ -30,7 +34,7 @@ for board in "$@"; do
   rm -rf "$models"
   mkdir -p "$models"
   cargo run -q -p kinglet-benches --example counter_models -- $layout "$models"
-  KINGLET_MODELS=$models $(.ci/cargo-for "$target") build -q --release -p kinglet-counter --target "$target"
+  KINGLET_MODELS=$models RUSTFLAGS=$flags $(.ci/cargo-for "$target") build -q --release -p kinglet-counter --target "$target"
   # shellcheck disable=SC2086
   timeout 600 qemu-system-$machine -nographic -semihosting-config enable=on,target=native -icount shift=7 \
     -kernel "$folder/$target/release/kinglet-counter" </dev/null |

@@ -25,6 +25,7 @@ const LAYOUTS: [(&str, Layout); 3] = [
     ("portable", Layout::Portable),
     ("cortex-m0", Layout::CortexM0),
     ("cortex-m4", Layout::CortexM4),
+    ("cortex-m55", Layout::CortexM55),
 ];
 /// Where other formats and layouts are measured.
 const FEW: [(usize, usize); 2] = [(7, 32), (64, 128)];

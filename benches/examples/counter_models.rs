@@ -21,7 +21,7 @@ const SHAPES: [(usize, usize); 7] = [
     (64, 128),
     (256, 256),
 ];
-const LAYOUTS: [(&str, Layout); 3] = [
+const LAYOUTS: [(&str, Layout); 4] = [
     ("portable", Layout::Portable),
     ("cortex-m0", Layout::CortexM0),
     ("cortex-m4", Layout::CortexM4),

@@ -10,5 +10,6 @@ pub mod import;
 pub mod net;
 pub mod package;
 pub mod quant;
+pub mod report;
 pub mod task;
 pub mod train;

@@ -17,6 +17,7 @@ pub mod real;
 mod runner;
 mod vectorise;
 
+pub(crate) use self::evaluate::Score;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };

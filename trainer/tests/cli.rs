@@ -682,7 +682,7 @@ fn wrong_use_is_exit_code_2() {
         "{help}"
     );
     for command in [
-        "demo", "train", "import", "quantize", "predict", "generate", "inspect", "verify",
+        "demo", "train", "import", "quantize", "report", "predict", "generate", "inspect", "verify",
     ] {
         let help = desk.ok(&format!("{command} --help"));
         assert!(help.contains(&format!("kinglet {command} ")), "{help}");
@@ -849,7 +849,10 @@ fn train_reports_what_predict_gives() {
     let ran = desk.run("train pump.toml --out pump.kgl");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     // No terminal, no bar.
-    assert_eq!(ran.err, "pump.f32.kgl: written\npump.kgl: written\n");
+    assert_eq!(
+        ran.err,
+        "pump.f32.kgl: written\npump.kgl: written\npump.history.csv: written\n"
+    );
     let row = |name: &str| -> Vec<f32> {
         let row = ran.out.lines().find(|line| line.starts_with(name));
         let fields = row
@@ -939,6 +942,107 @@ epochs = 40
 }
 
 #[test]
+fn report_makes_one_page_of_a_task_and_its_models() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    desk.ok("train pump.toml --out pump.kgl --quiet --precision w8a8 --quantized-epochs 2");
+    let history = String::from_utf8(desk.read("pump.history.csv")).unwrap();
+    assert!(
+        history.starts_with("phase,epoch,train_loss,valid_loss,learning_rate,seconds\nfloat,1,"),
+        "{history}"
+    );
+    assert_eq!(history.lines().count(), 1 + 15 + 2);
+
+    let report = "report pump.toml --model pump.f32.kgl";
+    let ran = desk.run(&format!(
+        "{report} --with pump.kgl --clock 64MHz --power 20mW --out page.html"
+    ));
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (Some(0), "page.html: written\n")
+    );
+    let page = String::from_utf8(desk.read("page.html")).unwrap();
+    for word in [
+        "15 epochs",
+        "Through the engine&#39;s integers: 2 epochs",
+        "<td>pump.kgl</td>",
+        "<td>w4a8</td>",
+        "at 64 MHz",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
+    desk.ok("train pump.toml --out other.kgl --quiet --precision f32");
+    fs::remove_file(desk.0.path().join("other.history.csv")).unwrap();
+    let ran = desk.run("report pump.toml --model other.kgl --out page.html");
+    assert_eq!(
+        ran.err,
+        "note: no learning curves: there is no other.history.csv\npage.html: written\n"
+    );
+
+    desk.imported("lstm_1_5x17");
+    desk.write("bad.csv", "a,b\n1,2\n");
+    for (arguments, code, words) in [
+        (
+            format!("{report} --out no/p.html"),
+            1,
+            &["cannot write no/p.html"][..],
+        ),
+        (
+            "report pump.toml --model none.kgl --out p.html".into(),
+            1,
+            &["none.kgl: cannot be read"],
+        ),
+        (
+            "report pump.toml --model pump.kgl --out p.html".into(),
+            1,
+            &[
+                "pump.kgl: the model is w8a8 already",
+                "f32 model that it was made from",
+            ],
+        ),
+        (
+            format!("{report} --with pump.csv --out p.html"),
+            1,
+            &["pump.csv: ", "expected a file written by `kinglet train`"],
+        ),
+        (
+            "report pump.toml --model lstm_1_5x17.kgl --history pump.history.csv --out p.html"
+                .into(),
+            1,
+            &["the model was not made for this task", "load, temperature"],
+        ),
+        (
+            format!("{report} --with lstm_1_5x17.kgl --out p.html"),
+            1,
+            &["lstm_1_5x17.kgl: takes 5 inputs and gives 2 outputs; the task has 2 and 1"],
+        ),
+        (
+            format!("{report} --history bad.csv --out p.html"),
+            1,
+            &["bad.csv: not a training history", "missing field"],
+        ),
+        (
+            format!("{report} --data none.csv --out p.html"),
+            1,
+            &["none.csv: cannot read"],
+        ),
+        (
+            format!("{report} --clock 64 --out p.html"),
+            2,
+            &["such as 48MHz"],
+        ),
+        (
+            format!("{report} --power 20MHz --out p.html"),
+            2,
+            &["such as 20mW"],
+        ),
+    ] {
+        desk.fails(&arguments, code, words);
+    }
+}
+
+#[test]
 fn bad_tasks_are_refused_before_training() {
     let desk = Desk::new();
     desk.write("pump.csv", pump(300));
@@ -1023,6 +1127,7 @@ fn demo_ends_with_models_that_verify_and_predict() {
         "w8a16",
         "w8a8",
         "wrote pump/forecast.svg",
+        "wrote pump/report.html",
     ] {
         assert!(table.contains(line), "{table}");
     }

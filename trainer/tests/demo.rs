@@ -48,6 +48,8 @@ fn demo_trains_quantizes_and_streams() {
             .count(),
         1 + report.steps
     );
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains(&format!("{a8:.3} degC")), "{a8}");
     assert!(
         fs::read_to_string(out.join("forecast.svg"))
             .unwrap()

@@ -15,8 +15,8 @@ Examples:
   kinglet demo --out /tmp/pump --seed 2
   kinglet predict kinglet-demo/pump-w8a8.kgl --csv kinglet-demo/held-out.csv | head
 
-Writes the data (pump.csv, held-out.csv), the model in three formats, the predictions of each and a plot. With the
-data there, `kinglet train trainer/tasks/pump.toml --data kinglet-demo/pump.csv --out pump.kgl` does the same by hand.")]
+Writes the data (pump.csv, held-out.csv), the model in three formats, the predictions of each, a plot and a
+report. With the data there, `kinglet train trainer/tasks/pump.toml --data kinglet-demo/pump.csv --out pump.kgl` does the same by hand.")]
 pub struct Args {
     /// Folder for what is written
     #[arg(long, value_name = "DIR", default_value = "kinglet-demo")]

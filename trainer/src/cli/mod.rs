@@ -12,6 +12,7 @@ mod model_file;
 mod predict;
 mod progress;
 mod quantize;
+mod report;
 mod samples;
 mod train;
 mod verify;
@@ -38,6 +39,7 @@ const AFTER_HELP: &str = "\
 Examples:
   kinglet demo
   kinglet train pump.toml --out pump.kgl
+  kinglet report pump.toml --model pump.kgl --out report.html
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
   kinglet verify lstm-w8a8.kgl
@@ -51,6 +53,7 @@ enum Command {
     Train(train::Args),
     Import(import::Args),
     Quantize(quantize::Args),
+    Report(report::Args),
     Predict(predict::Args),
     Generate(generate::Args),
     Inspect(inspect::Args),
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Quantize(args)) => quantize::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),

@@ -1,6 +1,7 @@
 //! `kinglet train`.
 
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
+use super::report::history_of;
 use super::{Precision, Target, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
@@ -10,6 +11,7 @@ use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::{self, Task};
 use kinglet_trainer::train::{
     Fitted, LastValue, Majority, Options, Predictor, evaluate, fit, fit_quantized,
@@ -28,7 +30,7 @@ Examples:
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
 integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
-as MODEL.f32.kgl. Prints the metric of every part, as the engine computes it from the written file.")]
+as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv. Prints the metric of every part, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
     #[arg(value_name = "TASK.toml")]
@@ -100,6 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
             anyhow::Ok(exported)
         };
     let float = export(Precision::F32, &fitted.package, &ranges, None)?;
+    let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(args.out.clone(), float)];
     if precision != Precision::F32 {
         let trains_on = precision.format().is_integer() && task.train.quantized.epochs > 0;
@@ -108,12 +111,20 @@ pub fn run(args: &Args) -> Result<()> {
         if trains_on {
             let format = (precision.format(), &ranges);
             let (trained, ranges) = quantized_with_progress(args, &task, &data, &fitted, format)?;
+            history.extend(epochs(Phase::Quantized, &trained.history));
             exported = export(precision, &trained.package, &ranges, None)?;
         }
         say_notes(&exported.notes);
         files[0].0 = beside(&args.out);
         files.push((args.out.clone(), exported));
     }
+    let history = to_csv(&history)?;
+    let history_path = history_of(&args.out);
+    let mut files: Vec<(&Path, &[u8])> = files
+        .iter()
+        .map(|(path, exported)| (path.as_path(), &exported.bytes[..]))
+        .collect();
+    files.push((&history_path, &history));
     write_all(&files)?;
     table.print(&fitted)?;
     for (path, _) in &files {
@@ -132,12 +143,12 @@ fn beside(out: &Path) -> PathBuf {
 }
 
 /// All files, or none that was not there before.
-fn write_all(files: &[(PathBuf, Exported)]) -> Result<()> {
+fn write_all(files: &[(&Path, &[u8])]) -> Result<()> {
     for (path, _) in files {
         writable(path)?;
     }
-    for (path, exported) in files {
-        save(path, &exported.bytes)?;
+    for (path, bytes) in files {
+        save(path, bytes)?;
     }
     Ok(())
 }

@@ -130,6 +130,15 @@ impl Dataset {
         self.shape
     }
 
+    /// The same rows as a network gets them whose normalisation was fitted on other data.
+    pub fn normalised_as(mut self, input: &Input) -> Self {
+        if let Input::Features(features) = input {
+            (self.normal, self.after_reset) = normalise_rows(features, &self.raw);
+        }
+        self.input = input.clone();
+        self
+    }
+
     /// A trained network with what belongs to it.
     pub fn package(&self, net: Network) -> Package {
         Package {

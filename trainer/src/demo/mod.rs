@@ -9,6 +9,9 @@ use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::file::{AlignedBytes, TestInputs, export, export_for, save};
 use crate::quant::{Ranges, Stream};
+use crate::report::cores::Conditions;
+use crate::report::history::{Phase, epochs};
+use crate::report::{Subject, page};
 use crate::task::Task;
 use crate::train::{LastValue, Options, Predictor, Progress, evaluate, fit};
 use anyhow::{Context, Result};
@@ -183,6 +186,15 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
         lines.last().map_or(0.0, |line| line.rmse),
     )?;
     write("forecast.svg", svg.as_bytes())?;
+    let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
+    let page = page(&Subject {
+        package: &fitted.package,
+        data: &data,
+        history: &history,
+        others: Vec::new(),
+        conditions: Conditions::default(),
+    })?;
+    write("report.html", page.as_bytes())?;
     Ok(Report {
         lines,
         files,

@@ -126,7 +126,7 @@ pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Me
 }
 
 /// Running sums of all metrics.
-struct Score {
+pub(crate) struct Score {
     values: bool,
     squares: Vec<f64>,
     absolutes: Vec<f64>,
@@ -136,7 +136,7 @@ struct Score {
 }
 
 impl Score {
-    fn new(data: &Dataset) -> Self {
+    pub(crate) fn new(data: &Dataset) -> Self {
         let outputs = data.outputs();
         Score {
             values: matches!(data.output(), Output::Values(_)),
@@ -148,7 +148,7 @@ impl Score {
         }
     }
 
-    fn add(&mut self, out: &[f32], truth: &[f32]) {
+    pub(crate) fn add(&mut self, out: &[f32], truth: &[f32]) {
         self.count += 1;
         if self.values {
             for (k, (&y, &truth)) in out.iter().zip(truth).enumerate() {
@@ -163,7 +163,7 @@ impl Score {
         }
     }
 
-    fn metrics(self, output: &Output) -> Metrics {
+    pub(crate) fn metrics(self, output: &Output) -> Metrics {
         let count = self.count as f64;
         let right: usize = (0..self.confusion.len())
             .map(|k| self.confusion[k][k])

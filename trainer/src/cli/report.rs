@@ -1,0 +1,173 @@
+//! `kinglet report`.
+
+use super::model_file::ModelFile;
+use super::{say, writable};
+use anyhow::{Context, Result};
+use kinglet_trainer::data::Dataset;
+use kinglet_trainer::file::{package, save};
+use kinglet_trainer::report::cores::Conditions;
+use kinglet_trainer::report::{Subject, history, page};
+use kinglet_trainer::task::Task;
+use std::path::{Path, PathBuf};
+
+/// Show a trained network on one HTML page: learning, predictions, errors of every precision, sizes, speed
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet report pump.toml --model pump.f32.kgl --out report.html
+  kinglet report pump.toml --model pump.f32.kgl --with pump.kgl --clock 64MHz --power 20mW --out report.html
+
+Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
+part with the engine. The page needs no network and no script. Learning curves come from the history that `kinglet
+train` writes beside the model, as MODEL.history.csv.")]
+pub struct Args {
+    /// The task that the model was trained for
+    #[arg(value_name = "TASK.toml")]
+    task: PathBuf,
+
+    /// The float model
+    #[arg(long, value_name = "MODEL.kgl")]
+    model: PathBuf,
+
+    /// Where the page goes
+    #[arg(long, value_name = "PAGE.html")]
+    out: PathBuf,
+
+    /// Read this data file in place of the one that the task names
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    /// Another model of the task, shown as it is; may be given again. For one that was trained in its precision
+    #[arg(long, value_name = "MODEL.kgl")]
+    with: Vec<PathBuf>,
+
+    /// The training's history, if it is not beside the model
+    #[arg(long, value_name = "HISTORY.csv")]
+    history: Option<PathBuf>,
+
+    /// Clock of the microcontroller, such as 64MHz
+    #[arg(long, value_name = "CLOCK", default_value = "48MHz", value_parser = hertz)]
+    clock: f64,
+
+    /// What it draws while it runs, such as 20mW
+    #[arg(long, value_name = "POWER", value_parser = watts)]
+    power: Option<f64>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    writable(&args.out)?;
+    let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let file = ModelFile::read(&args.model)?;
+    file.model()?;
+    let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;
+    let mut others = Vec::new();
+    for path in &args.with {
+        let file = ModelFile::read(path)?;
+        file.model()?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        others.push((name.into_owned(), file.bytes));
+    }
+    let history = match &args.history {
+        Some(path) => history::read(path)?,
+        None => {
+            let beside = history_of(&args.model);
+            if beside.exists() {
+                history::read(&beside)?
+            } else {
+                say(&format!(
+                    "note: no learning curves: there is no {}",
+                    beside.display()
+                ));
+                Vec::new()
+            }
+        }
+    };
+    let data = Dataset::load(&task)?;
+    let page = page(&Subject {
+        package: &package,
+        data: &data,
+        history: &history,
+        others,
+        conditions: Conditions {
+            clock: args.clock,
+            power: args.power,
+        },
+    });
+    save(&args.out, page?.as_bytes())?;
+    say(&format!("{}: written", args.out.display()));
+    Ok(())
+}
+
+/// Of `pump.kgl` and `pump.f32.kgl`: `pump.history.csv`.
+pub fn history_of(model: &Path) -> PathBuf {
+    let stem = model.with_extension("");
+    let stem = match stem.extension() {
+        Some(extension) if extension == "f32" => stem.with_extension(""),
+        _ => stem,
+    };
+    let mut name = stem.file_name().unwrap_or_default().to_owned();
+    name.push(".history.csv");
+    stem.with_file_name(name)
+}
+
+fn hertz(text: &str) -> Result<f64, String> {
+    with_prefix(text, "Hz", "48MHz")
+}
+
+fn watts(text: &str) -> Result<f64, String> {
+    with_prefix(text, "W", "20mW")
+}
+
+/// A number with an SI prefix and a unit.
+fn with_prefix(text: &str, unit: &str, example: &str) -> Result<f64, String> {
+    let wrong = || format!("expected a positive number with a unit, such as {example}");
+    let rest = text.trim().strip_suffix(unit).ok_or_else(wrong)?.trim_end();
+    let factors = [
+        ("G", 1e9),
+        ("M", 1e6),
+        ("k", 1e3),
+        ("m", 1e-3),
+        ("u", 1e-6),
+        ("µ", 1e-6),
+    ];
+    let prefixed = factors
+        .iter()
+        .find_map(|(prefix, f)| Some((rest.strip_suffix(prefix)?, *f)));
+    let (digits, factor) = prefixed.unwrap_or((rest, 1.0));
+    let value: f64 = digits.trim().parse().map_err(|_| wrong())?;
+    if value.is_finite() && value > 0.0 {
+        Ok(value * factor)
+    } else {
+        Err(wrong())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_and_powers_need_units() {
+        assert_eq!(hertz("48MHz"), Ok(48e6));
+        assert_eq!(hertz("32.768 kHz"), Ok(32_768.0));
+        assert_eq!(watts("20mW"), Ok(0.02));
+        assert_eq!(watts("500uW"), Ok(5e-4));
+        for wrong in ["48", "MHz", "-1MHz", "0Hz", "infHz", "1mW"] {
+            assert!(hertz(wrong).unwrap_err().contains("48MHz"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_history_lies_beside_both_of_its_models() {
+        for model in ["a.b/pump.kgl", "a.b/pump.f32.kgl"] {
+            assert_eq!(
+                history_of(Path::new(model)),
+                Path::new("a.b/pump.history.csv")
+            );
+        }
+        assert_eq!(
+            history_of(Path::new("pump.v2.kgl")),
+            Path::new("pump.v2.history.csv")
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! What a step takes on the cores whose instructions are counted in `benches/results`.
+//!
+//! ```text
+//! instructions = Σ over layers  fixed + unit · units + narrow · MACs with 8-bit inputs + wide · MACs with 16-bit inputs
+//! ```
+//!
+//! The four numbers are least squares of the relative error over the committed tables, so they follow every new
+//! count; they give the tables back within 3 % (asserted below). Formats and layouts that are counted at a few shapes
+//! only share w8a8's `fixed` and have one number per MAC. A dense layer is taken as a tanh layer of the portable layout
+//! without its `fixed`, its outputs padded to eight as in the file. So a network that is not in the tables gets an
+//! estimate, and the page says so.
+
+use super::html::{Table, count, number, paragraph, section};
+use crate::net::{Cell, Layer, Network};
+use kinglet::format::Format;
+use kinglet::kernel::LANES;
+
+/// A core with counts.
+#[derive(Debug)]
+pub struct Core {
+    /// As its vendor spells it.
+    pub name: &'static str,
+    /// The layout of the model file, as `--for` takes it.
+    pub layout: &'static str,
+    /// A table of counts.
+    counts: &'static str,
+}
+
+macro_rules! core {
+    ($name:literal, $layout:literal, $file:literal) => {
+        Core {
+            name: $name,
+            layout: $layout,
+            counts: include_str!(concat!("../../../benches/results/", $file)),
+        }
+    };
+}
+
+/// In the order of their speed.
+pub const CORES: [Core; 5] = [
+    core!("Cortex-M0+", "cortex-m0", "cortex-m0.md"),
+    core!("RV32IMC", "portable", "riscv32imc.md"),
+    core!("Cortex-M3", "portable", "cortex-m3.md"),
+    core!("Cortex-M4", "cortex-m4", "cortex-m4.md"),
+    core!("Cortex-M55", "cortex-m55", "cortex-m55.md"),
+];
+
+/// Integer formats.
+const FORMATS: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
+/// Counted networks with fewer inputs take samples, which are 16-bit; the others embed tokens, as 8-bit numbers.
+const EMBEDDED: usize = 128;
+
+/// What a layer consists of, in the order of [`Cost`]'s numbers: one, units, MACs with 8-bit and with 16-bit inputs.
+type Terms = [f64; 4];
+
+fn terms(gates: usize, format: Format, samples: bool, inputs: usize, hidden: usize) -> Terms {
+    let (of_input, of_state) = (
+        (gates * hidden * inputs) as f64,
+        (gates * hidden * hidden) as f64,
+    );
+    let (narrow, wide) = match (format.is_a8(), samples) {
+        (false, _) => (0.0, of_input + of_state),
+        (true, true) => (of_state, of_input),
+        (true, false) => (of_input + of_state, 0.0),
+    };
+    [1.0, hidden as f64, narrow, wide]
+}
+
+/// Instructions per term.
+#[derive(Debug, Clone, Copy)]
+struct Cost([f64; 4]);
+
+impl Cost {
+    fn of(self, terms: Terms) -> f64 {
+        self.0
+            .iter()
+            .zip(terms)
+            .map(|(cost, term)| cost * term)
+            .sum()
+    }
+}
+
+fn cell_name(cell: Cell) -> Option<&'static str> {
+    match cell {
+        Cell::Lstm => Some("lstm"),
+        Cell::GruResetAfter => Some("gru"),
+        Cell::RnnTanh | Cell::RnnRelu => Some("rnn"),
+        Cell::GruResetBefore => None,
+    }
+}
+
+impl Core {
+    /// Counted networks of one layer.
+    fn rows(&self, cell: Cell, format: Format, layout: &str) -> Vec<(Terms, f64)> {
+        let row = |line: &str| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            let names = [cells.next()?, cells.next()?, cells.next()?];
+            if Some(names[0]) != cell_name(cell) || names[1..] != [format.name(), layout] {
+                return None;
+            }
+            let (inputs, hidden) = cells.next()?.split_once(", ")?;
+            let (inputs, hidden): (usize, usize) = (inputs.parse().ok()?, hidden.parse().ok()?);
+            let counted = cells.next()?.replace(',', "").parse().ok()?;
+            Some((
+                terms(cell.gates(), format, inputs < EMBEDDED, inputs, hidden),
+                counted,
+            ))
+        };
+        self.counts.lines().filter_map(row).collect()
+    }
+
+    fn cost(&self, cell: Cell, format: Format, layout: &str) -> Option<Cost> {
+        let rows = self.rows(cell, format, layout);
+        // Everything is relative to the count.
+        if format.is_a8() && rows.len() >= 6 {
+            let rows = rows.iter().map(|(terms, counted)| {
+                let terms = terms.iter().map(|term| term / counted);
+                terms.chain([1.0]).collect()
+            });
+            let cost = least_squares(&rows.collect::<Vec<_>>())?;
+            return cost.try_into().ok().map(Cost);
+        }
+        if (format, layout) == (Format::W8A8, self.layout) {
+            return None;
+        }
+        let fixed = self.cost(cell, Format::W8A8, self.layout)?.0[0];
+        let rows = rows.iter().map(|([_, units, narrow, wide], counted)| {
+            vec![
+                units / counted,
+                (narrow + wide) / counted,
+                1.0 - fixed / counted,
+            ]
+        });
+        let cost = least_squares(&rows.collect::<Vec<_>>())?;
+        Some(Cost([fixed, cost[0], cost[1], cost[1]]))
+    }
+
+    /// Instructions of a step; none where the cell or the format is not counted.
+    pub fn instructions(&self, net: &Network, format: Format) -> Option<f64> {
+        let mut sum = 0.0;
+        for (k, layer) in net.layers.iter().enumerate() {
+            sum += match layer {
+                // A copy of a row, which the counts of embedded inputs contain.
+                Layer::Embedding(_) => 0.0,
+                Layer::Recurrent(r) => {
+                    let cost = self.cost(r.cell, format, self.layout)?;
+                    cost.of(terms(r.cell.gates(), format, k == 0, r.inputs, r.hidden))
+                }
+                Layer::Dense(d) => {
+                    let Cost([_, unit, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
+                    let padded = d.outputs.next_multiple_of(LANES);
+                    unit * padded as f64 + mac * (padded * d.inputs) as f64
+                }
+            };
+        }
+        Some(sum)
+    }
+}
+
+/// The factors of the columns whose sum is closest to the last column: normal equations and elimination, which is
+/// exact enough for four unknowns. None if the rows do not tell the columns apart.
+fn least_squares(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let n = rows.first()?.len() - 1;
+    let product = |i: usize, j: usize| rows.iter().map(|row| row[i] * row[j]).sum::<f64>();
+    let line = |i: usize| (0..=n).map(|j| product(i, j)).collect();
+    let mut lines: Vec<Vec<f64>> = (0..n).map(line).collect();
+    for k in 0..n {
+        let pivot = lines[k].clone();
+        if pivot[k] <= 1e-9 * product(k, k) {
+            return None;
+        }
+        for (_, line) in lines.iter_mut().enumerate().filter(|(i, _)| *i != k) {
+            let factor = line[k] / pivot[k];
+            line.iter_mut()
+                .zip(&pivot)
+                .for_each(|(x, y)| *x -= factor * y);
+        }
+    }
+    Some((0..n).map(|k| lines[k][n] / lines[k][k]).collect())
+}
+
+/// The conditions that times and energies are for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditions {
+    /// In Hz.
+    pub clock: f64,
+    /// Of the running core, in W.
+    pub power: Option<f64>,
+}
+
+impl Default for Conditions {
+    /// A clock that all these cores reach.
+    fn default() -> Self {
+        Conditions {
+            clock: 48e6,
+            power: None,
+        }
+    }
+}
+
+/// A number with the prefix that makes it readable: seconds, joules, hertz, watts.
+fn si(value: f64, unit: &str) -> String {
+    const PREFIXES: [(f64, &str); 7] = [
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+        (1.0, ""),
+        (1e-3, "m"),
+        (1e-6, "µ"),
+        (1e-9, "n"),
+    ];
+    let fits = PREFIXES.iter().find(|(size, _)| value >= *size);
+    let (size, prefix) = fits.unwrap_or(&PREFIXES[6]);
+    let digits = number(value / size);
+    let digits = match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.'),
+        false => &digits,
+    };
+    format!("{digits} {prefix}{unit}")
+}
+
+/// Instructions, time and energy.
+pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> String {
+    let time = format!("at {}", si(conditions.clock, "Hz"));
+    let power = conditions
+        .power
+        .map(|power| format!("at {}", si(power, "W")));
+    let mut head = vec!["core", "layout", "format", "instructions", "per MAC", &time];
+    head.extend(power.as_deref());
+    let mut table = Table::new(&head);
+    let mut counted = false;
+    for core in &CORES {
+        for format in FORMATS {
+            let Some(instructions) = core.instructions(net, format) else {
+                continue;
+            };
+            counted = true;
+            let seconds = instructions / conditions.clock;
+            let mut row = vec![
+                core.name.to_owned(),
+                core.layout.to_owned(),
+                format.name().to_owned(),
+                count(instructions.round() as usize),
+                number(instructions / macs as f64),
+                si(seconds, "s"),
+            ];
+            row.extend(conditions.power.map(|power| si(seconds * power, "J")));
+            table.row(&row);
+        }
+    }
+    let body = if counted {
+        paragraph(
+            "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
+             layer, which they give back within 3 %; other networks may be further off. The time is that of one \
+             instruction per clock. A real core takes more: loads, branches and wait states of the flash.",
+        ) + &table.finish()
+            + &match conditions.power {
+                Some(_) => String::new(),
+                None => paragraph("With --power 20mW the table has the energy of a step too."),
+            }
+    } else {
+        paragraph("No core has counts for a cell of this network.")
+    };
+    section("cores", "On a microcontroller", &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Activation, Dense};
+    use crate::train::init::{LayerPlan, Rng, network};
+
+    #[test]
+    fn the_committed_counts_are_given_back_within_3_percent() {
+        for core in &CORES {
+            let mut rows = 0;
+            for cell in [Cell::Lstm, Cell::GruResetAfter, Cell::RnnTanh] {
+                for format in FORMATS {
+                    for (terms, counted) in core.rows(cell, format, core.layout) {
+                        let estimate = core.cost(cell, format, core.layout).unwrap().of(terms);
+                        let error = estimate / counted - 1.0;
+                        assert!(
+                            error.abs() < 0.03,
+                            "{}, {cell:?}, {format:?}, {terms:?}: {estimate:.0} for {counted}, {error:+.4}",
+                            core.name
+                        );
+                        rows += 1;
+                    }
+                }
+            }
+            assert!(rows >= 27, "{}: {rows}", core.name);
+        }
+    }
+
+    /// LSTM(6 → 32) and Dense(32 → 1). `firmware-example/run.sh cortex-m4 …` prints what they take.
+    #[test]
+    fn the_example_firmwares_network_is_estimated_within_15_percent() {
+        let plan = [LayerPlan::Recurrent(Cell::Lstm, 32)];
+        let mut net = network(6, &plan, &mut Rng::new(1));
+        net.layers.push(Layer::Dense(Dense {
+            inputs: 32,
+            outputs: 1,
+            weight: vec![0.0; 32],
+            bias: vec![0.0],
+            activation: Activation::Identity,
+        }));
+        for (name, counted) in [
+            ("RV32IMC", 26_696.0),
+            ("Cortex-M3", 18_381.0),
+            ("Cortex-M4", 7_723.0),
+        ] {
+            let core = CORES.iter().find(|core| core.name == name).unwrap();
+            let estimate = core.instructions(&net, Format::W8A8).unwrap();
+            let error = estimate / counted - 1.0f64;
+            assert!(error.abs() < 0.15, "{name}: {estimate:.0}, {error:+.4}");
+        }
+    }
+
+    #[test]
+    fn least_squares_find_what_the_rows_were_made_of() {
+        let row = |x: f64, y: f64| vec![1.0, x, y, 500.0 + 3.0 * x + 0.25 * y];
+        let rows = [
+            row(8.0, 300.0),
+            row(16.0, 1200.0),
+            row(64.0, 20_000.0),
+            row(64.0, 9000.0),
+        ];
+        let found = least_squares(&rows).unwrap();
+        for (found, made) in found.iter().zip([500.0, 3.0, 0.25]) {
+            assert!((found / made - 1.0).abs() < 1e-9, "{found} {made}");
+        }
+        assert_eq!(least_squares(&rows[..1]), None);
+    }
+
+    #[test]
+    fn units_have_readable_prefixes() {
+        assert_eq!(si(48e6, "Hz"), "48 MHz");
+        assert_eq!(si(0.00014, "s"), "140 µs");
+        assert_eq!(si(2.8e-6, "J"), "2.8 µJ");
+    }
+}

@@ -1,0 +1,83 @@
+//! Flash and RAM: what a model file holds, and what a stream's state takes.
+
+use super::Made;
+use super::html::{Table, count, number, paragraph, section};
+use crate::file::parts;
+use crate::net::{Layer, Network};
+use anyhow::Result;
+use kinglet::Model;
+
+/// A row per format, and its share of f32.
+pub(super) fn memory(net: &Network, made: &[Made]) -> Result<String> {
+    let mut table = Table::new(&[
+        "format",
+        "model",
+        "weights",
+        "head",
+        "test steps",
+        "of f32",
+        "state",
+        "that lasts",
+        "MACs",
+    ]);
+    let whole = made.first().map_or(0, |made| made.bytes.len());
+    for made in made {
+        let model = Model::from_bytes(&made.bytes)?;
+        let parts = parts(&made.bytes)?;
+        let weights: usize = parts.layers.iter().map(|layer| layer.bytes).sum();
+        table.row(&[
+            made.name.clone(),
+            count(made.bytes.len()),
+            count(weights),
+            count(parts.head + parts.normalisation),
+            count(parts.tests),
+            format!("{:.0} %", 100.0 * made.bytes.len() as f64 / whole as f64),
+            count(model.state_len()),
+            count(model.saved_len() - 8),
+            count(model.macs()),
+        ]);
+    }
+    let layers: Vec<String> = net.layers.iter().map(layer).collect();
+    let body = paragraph(&format!("{}.", layers.join(", then ")))
+        + &paragraph(
+            "Bytes. The model stays in flash and is read in place; every stream of samples has a state of its own in RAM, \
+         of which the second number must outlast a step. MACs are multiplications of weights in a step.",
+        );
+    Ok(section(
+        "memory",
+        "Flash and RAM",
+        &(body + &table.finish()),
+    ))
+}
+
+/// Kind and widths of a layer.
+pub(super) fn layer(layer: &Layer) -> String {
+    match layer {
+        Layer::Embedding(e) => format!("embedding of {} tokens in {}", count(e.vocab), e.dim),
+        Layer::Recurrent(r) => format!("{} {} → {}", cell(r.cell), r.inputs, r.hidden),
+        Layer::Dense(d) => {
+            let activation = format!("{:?}", d.activation).to_lowercase();
+            format!("dense {} → {} {activation}", d.inputs, d.outputs)
+        }
+    }
+}
+
+fn cell(cell: crate::net::Cell) -> &'static str {
+    use crate::net::Cell;
+    match cell {
+        Cell::RnnTanh => "tanh RNN",
+        Cell::RnnRelu => "rectified RNN",
+        Cell::Lstm => "LSTM",
+        Cell::GruResetAfter => "GRU",
+        Cell::GruResetBefore => "GRU, reset before the product,",
+    }
+}
+
+/// Bytes with their unit, for a sentence.
+pub(super) fn kib(bytes: usize) -> String {
+    if bytes < 1024 {
+        format!("{bytes} bytes")
+    } else {
+        format!("{} KiB", number(bytes as f64 / 1024.0))
+    }
+}

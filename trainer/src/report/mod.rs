@@ -1,0 +1,323 @@
+//! A network on one page: what it learnt, what it says about data it has not learnt from, what each number format
+//! costs, and what it takes of a microcontroller.
+//!
+//! Every number format is exported in memory, calibrated on the training part, and stepped by the engine, so the page
+//! shows what a device computes. The page is one HTML file with inline SVG: no script, nothing to fetch.
+
+mod chart;
+pub mod cores;
+pub mod history;
+mod html;
+mod inside;
+mod measure;
+mod memory;
+mod precisions;
+mod predictions;
+
+use self::cores::{Conditions, cores};
+use self::history::{Epoch, learning};
+use self::html::{count, number, paragraph, section, text};
+use self::measure::{Measured, measure, part};
+use self::memory::kib;
+use self::predictions::smaller_is_better;
+use crate::data::{Dataset, Part};
+use crate::engine::EnginePredictor;
+use crate::escape::escape;
+use crate::file::{AlignedBytes, TestInputs, export};
+use crate::package::{Input, Output, Package, Shape};
+use crate::quant::{Ranges, Stream};
+use crate::train::{LastValue, Majority, Predictor};
+use anyhow::{Context, Result, ensure};
+use kinglet::Model;
+use kinglet::format::Format;
+use std::borrow::Cow;
+
+/// What a page is about.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The network in float.
+    pub package: &'a Package,
+    /// Its task's data.
+    pub data: &'a Dataset,
+    /// How it was trained; may be empty.
+    pub history: &'a [Epoch],
+    /// Model files for the same task by name, measured as they are.
+    pub others: Vec<(String, AlignedBytes)>,
+    /// For times and energies.
+    pub conditions: Conditions,
+}
+
+/// A model file on the page.
+struct Made {
+    name: String,
+    bytes: AlignedBytes,
+}
+
+/// The page as HTML text, which is well-formed XML too.
+///
+/// # Errors
+/// If a model is not one for this data, or the network cannot be exported in f32.
+pub fn page(subject: &Subject<'_>) -> Result<String> {
+    let package = subject.package;
+    fits(package, subject.data)?;
+    let data = if subject.data.input() == &package.input {
+        Cow::Borrowed(subject.data)
+    } else {
+        Cow::Owned(subject.data.clone().normalised_as(&package.input))
+    };
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&package.net, &streams);
+    let tests = match streams.first() {
+        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
+        None => TestInputs::synthetic(package),
+    };
+    let (mut made, notes) = in_every_format(package, &ranges, &tests)?;
+    for (name, bytes) in &subject.others {
+        let (name, bytes) = (name.clone(), bytes.clone());
+        made.push(Made { name, bytes });
+    }
+    let models: Vec<Model<'_>> = made
+        .iter()
+        .map(|made| Model::from_bytes(&made.bytes).with_context(|| made.name.clone()))
+        .collect::<Result<_>>()?;
+    for (made, model) in made.iter().zip(&models) {
+        ensure!(
+            model.inputs() == data.inputs() && model.outputs() == data.outputs(),
+            "{}: takes {} inputs and gives {} outputs; the task has {} and {}",
+            made.name,
+            model.inputs(),
+            model.outputs(),
+            data.inputs(),
+            data.outputs()
+        );
+    }
+
+    let mut predictors: Vec<(String, Box<dyn Predictor + '_>)> = Vec::new();
+    for (made, model) in made.iter().zip(&models) {
+        predictors.push((made.name.clone(), Box::new(EnginePredictor::new(model))));
+    }
+    if let Some(last) = LastValue::new(&data) {
+        predictors.push(("last value".into(), Box::new(last)));
+    } else if let Some(majority) = Majority::new(&data) {
+        predictors.push(("majority".into(), Box::new(majority)));
+    }
+    let baseline = (predictors.len() > made.len()).then_some(made.len());
+    let measured = measure(&data, part(&data), &mut predictors);
+    drop(predictors);
+    // What a device would run, where there are integers.
+    let device = made
+        .iter()
+        .position(|made| made.name == Format::W8A8.name())
+        .unwrap_or(0);
+
+    let mut body = overview(
+        package,
+        &data,
+        &measured,
+        (device, baseline),
+        &models[device],
+        made[device].bytes.len(),
+    );
+    body += &learning(subject.history);
+    let run = &measured.runs[device];
+    let old = baseline.map(|k| &measured.runs[k]);
+    body += &predictions::predictions(&data, &measured, run, old);
+    body += &precisions::precisions(&data, &measured, baseline);
+    body += &inside::weights(package, &ranges);
+    body += &if models[device].is_integer() {
+        inside::activations(package, &data, measured.part, &made[device].bytes)?
+    } else {
+        section(
+            "activations",
+            "Activations",
+            &paragraph("The network has no integer format: see the notes."),
+        )
+    };
+    body += &memory::memory(&package.net, &made)?;
+    body += &cores(&package.net, models[0].macs(), subject.conditions);
+    if !notes.is_empty() {
+        let notes: String = notes.iter().map(|note| paragraph(note)).collect();
+        body += &section("notes", "Notes", &notes);
+    }
+    let name = text(&package.name);
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{name}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n{body}<footer>kinglet {}</footer>\n</body>\n</html>\n",
+        include_str!("style.css"),
+        env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// The model files, f32 first, and what should be known about them.
+fn in_every_format(
+    package: &Package,
+    ranges: &Ranges,
+    tests: &TestInputs,
+) -> Result<(Vec<Made>, Vec<String>)> {
+    let (mut made, mut notes) = (Vec::new(), Vec::new());
+    for format in [
+        Format::F32,
+        Format::F16,
+        Format::W8A16,
+        Format::W8A8,
+        Format::W4A8,
+    ] {
+        let name = format.name().to_owned();
+        match export(package, format, Some(ranges), tests) {
+            Ok(exported) => {
+                notes.extend(exported.notes.iter().map(|note| format!("{name}: {note}")));
+                let bytes = exported.bytes;
+                made.push(Made { name, bytes });
+            }
+            Err(error) if format == Format::F32 => return Err(error),
+            Err(error) => notes.push(format!("{name}: not exported: {error:#}")),
+        }
+    }
+    Ok((made, notes))
+}
+
+/// Whether names are those of the data; the normalisation may be another.
+fn fits(package: &Package, data: &Dataset) -> Result<()> {
+    let inputs = |input: &Input| match input {
+        Input::Features(features) => features.iter().map(|f| f.name.clone()).collect(),
+        Input::Tokens(tokens) => tokens.clone(),
+    };
+    let outputs = |output: &Output| match output {
+        Output::Values(targets) => targets.iter().map(|t| t.name.clone()).collect(),
+        Output::Classes(classes) => classes.clone(),
+        Output::NextToken => vec!["the next token".to_owned()],
+    };
+    let listed = |names: Vec<String>| {
+        names
+            .iter()
+            .map(|n| escape(n))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    for (side, found, expected) in [
+        ("inputs", inputs(&package.input), inputs(data.input())),
+        ("outputs", outputs(&package.output), outputs(data.output())),
+    ] {
+        ensure!(
+            found == expected,
+            "the model was not made for this task: its {side} are {}, the task's are {}",
+            listed(found),
+            listed(expected)
+        );
+    }
+    Ok(())
+}
+
+fn overview(
+    package: &Package,
+    data: &Dataset,
+    measured: &Measured,
+    (device, baseline): (usize, Option<usize>),
+    model: &Model<'_>,
+    bytes: usize,
+) -> String {
+    let part = measured.part;
+    let mut body = format!(
+        "<h1>{}</h1>\n<p class=\"quiet\">{}</p>\n",
+        text(&package.name),
+        text(&task(data, measured))
+    );
+    let run = &measured.runs[device];
+    let (metric, value) = run.metrics.headline();
+    if part == Part::Test && data.windows(Part::Test) == data.windows(Part::Train) {
+        body += "<p class=\"warn\">Nothing is held out: all figures are for data that was learnt by heart.</p>\n";
+    } else if part != Part::Test {
+        body += "<p class=\"warn\">The data has no test part: all figures are for the validation part, which chose the epoch.</p>\n";
+    }
+    if let Some(old) = baseline.map(|k| &measured.runs[k]) {
+        let rule = old.metrics.headline().1;
+        let wins = if smaller_is_better(data) {
+            value < rule
+        } else {
+            value > rule
+        };
+        body += &if wins {
+            let gain = if smaller_is_better(data) {
+                format!("{:.1} % less", (1.0 - value / rule) * 100.0)
+            } else {
+                format!("{:.1} points more", (value - rule) * 100.0)
+            };
+            paragraph(&format!(
+                "{metric} {} in {}, against {} of the rule “{}”: {gain}.",
+                number(value),
+                run.name,
+                number(rule),
+                old.name
+            ))
+        } else {
+            format!(
+                "<p class=\"warn\"><b>The rule “{}” is as good as this network or better:</b> {metric} {} against {}. \
+                 As it is, the network is not worth its flash.</p>\n",
+                text(&old.name),
+                number(rule),
+                number(value)
+            )
+        };
+    }
+    let unit = match data.output() {
+        Output::Values(targets) => targets.first().map_or("", |target| &target.unit),
+        _ => "",
+    };
+    let tiles = [
+        (
+            format!("{} {unit}", number(value)),
+            format!("{metric}, {} part", part.name()),
+        ),
+        (kib(bytes), "of flash for the model".into()),
+        (kib(model.state_len()), "of RAM per stream".into()),
+        (count(model.macs()), "MACs per step".into()),
+    ];
+    body += "<div class=\"tiles\">\n";
+    for (value, name) in tiles {
+        body += &format!(
+            "<div><b>{}</b><span>{}</span></div>\n",
+            text(value.trim()),
+            text(&name)
+        );
+    }
+    body += "</div>\n";
+    body += &format!(
+        "<p class=\"quiet\">The figures above are for {}, computed as a device computes them.</p>\n",
+        text(&run.name)
+    );
+    body
+}
+
+/// What goes in and what comes out, in a sentence.
+fn task(data: &Dataset, measured: &Measured) -> String {
+    const NAMED: usize = 12;
+    let some = |names: &[String]| match names.len() {
+        0..=NAMED => names.join(", "),
+        many => format!("{} and {} more", names[..NAMED].join(", "), many - NAMED),
+    };
+    let input = match data.input() {
+        Input::Features(features) => {
+            let names: Vec<String> = features.iter().map(|f| f.name.clone()).collect();
+            some(&names)
+        }
+        Input::Tokens(tokens) => format!("one of {} tokens", count(tokens.len())),
+    };
+    let output = match data.output() {
+        Output::Values(targets) => {
+            let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
+            some(&names)
+        }
+        Output::Classes(classes) => format!("one of {}", some(classes)),
+        Output::NextToken => "the next token".into(),
+    };
+    let when = match data.shape() {
+        Shape::EveryStep => "after every sample".to_owned(),
+        Shape::Window { window, .. } => format!("after {window} samples"),
+    };
+    format!(
+        "From {input}: {output}, {when}. {} outputs of the {} part are measured.",
+        count(measured.steps(data)),
+        measured.part.name()
+    )
+}

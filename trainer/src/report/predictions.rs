@@ -1,0 +1,294 @@
+//! What the network says and what is true: curves and residuals for values, a confusion matrix for classes, a
+//! piece of the text for tokens.
+
+use super::chart::{Axis, Chart, Ink, bounds, histogram};
+use super::html::{
+    Table, count, figure, heading, number, paragraph, percent, section, text, with_unit,
+};
+use super::measure::{Measured, Run};
+use crate::data::Dataset;
+use crate::escape::escape;
+use crate::package::{Input, Output, Target};
+use crate::train::Metrics;
+use std::fmt::Write;
+
+/// Steps of the curve against time.
+const SHOWN: usize = 360;
+/// Points of the curve against truth.
+const DOTS: usize = 1500;
+/// Targets that are drawn.
+const TARGETS: usize = 4;
+/// Classes in the matrix.
+const CLASSES: usize = 24;
+/// Tokens of the text.
+const TOKENS: usize = 600;
+
+pub(super) fn smaller_is_better(data: &Dataset) -> bool {
+    !matches!(data.output(), Output::Classes(_))
+}
+
+/// `run` is the predictor that is drawn, beside the baseline.
+pub(super) fn predictions(
+    data: &Dataset,
+    measured: &Measured,
+    run: &Run,
+    baseline: Option<&Run>,
+) -> String {
+    match (data.output(), &run.metrics) {
+        (Output::Values(targets), _) => {
+            curves(targets, measured, run, baseline) + &residuals(targets, measured, run, baseline)
+        }
+        (Output::Classes(classes), Metrics::Classes(metrics)) => {
+            confusion(classes, &metrics.confusion, run)
+        }
+        _ => tokens(data, measured, run),
+    }
+}
+
+fn column(table: &[f32], k: usize, width: usize) -> impl Iterator<Item = f64> + Clone {
+    table.iter().skip(k).step_by(width).map(|&v| f64::from(v))
+}
+
+fn at_steps(values: impl Iterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
+    values.enumerate().map(|(t, v)| (t as f64, v))
+}
+
+/// Which of many things are drawn.
+fn first_of_many(targets: &[Target]) -> String {
+    if targets.len() > TARGETS {
+        paragraph(&format!(
+            "The first {TARGETS} of {} targets.",
+            targets.len()
+        ))
+    } else {
+        String::new()
+    }
+}
+
+fn curves(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
+    let width = targets.len();
+    let steps = measured.truth.len() / width;
+    let shown = steps.min(SHOWN);
+    let mut body = first_of_many(targets);
+    for (k, target) in targets.iter().enumerate().take(TARGETS) {
+        if width > 1 {
+            body += &heading(&target.name);
+        }
+        let label = with_unit(&target.name, &target.unit);
+        let truth = column(&measured.truth, k, width);
+        let forecast = column(&run.kept, k, width);
+        let old = baseline.map(|run| column(&run.kept, k, width));
+
+        let seen = truth
+            .clone()
+            .take(shown)
+            .chain(forecast.clone().take(shown));
+        let x = Axis::new("step", 0.0, shown as f64);
+        let mut chart = Chart::new("Prediction and truth", x, Axis::around(&label, seen));
+        if let (Some(old), Some(run)) = (old, baseline) {
+            chart.line(Ink::Baseline, &run.name, at_steps(old.take(shown)));
+        }
+        chart.line(Ink::Truth, "truth", at_steps(truth.clone().take(shown)));
+        chart.line(
+            Ink::Series(0),
+            &run.name,
+            at_steps(forecast.clone().take(shown)),
+        );
+        let part = measured.part.name();
+        let caption = if shown < steps {
+            format!(
+                "The first {} of {} steps of the {part} part.",
+                count(shown),
+                count(steps)
+            )
+        } else {
+            format!("All {} steps of the {part} part.", count(steps))
+        };
+        body += &figure(&chart.finish(), &caption);
+
+        let every = steps.div_ceil(DOTS).max(1);
+        let (low, high) = bounds(truth.clone().chain(forecast.clone()));
+        let axis = |what: &str| Axis::around(what, [low, high].into_iter());
+        let mut chart = Chart::new(
+            "Prediction against truth",
+            axis("truth"),
+            axis("prediction"),
+        );
+        chart.guide((low, low), (high, high));
+        chart.dots(Ink::Series(0), "", truth.zip(forecast).step_by(every));
+        let which = match every {
+            1 => "Every step".to_owned(),
+            _ => format!("One step in {every}"),
+        };
+        body += &figure(
+            &chart.finish(),
+            &format!("{which}, {label}: a perfect prediction lies on the line."),
+        );
+    }
+    section("predictions", "Predictions", &body)
+}
+
+fn residuals(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
+    let width = targets.len();
+    let mut body = first_of_many(targets);
+    for (k, target) in targets.iter().enumerate().take(TARGETS) {
+        if width > 1 {
+            body += &heading(&target.name);
+        }
+        let residuals = |run: &Run| -> Vec<f32> {
+            let pairs = column(&run.kept, k, width).zip(column(&measured.truth, k, width));
+            pairs.map(|(y, truth)| (y - truth) as f32).collect()
+        };
+        let of_network = residuals(run);
+        let reach = quantile_of_magnitudes(&of_network, 0.995);
+        let label = with_unit("prediction − truth", &target.unit);
+        let bins = histogram(&of_network, (-reach, reach), 61);
+        let old = baseline.map(|run| histogram(&residuals(run), (-reach, reach), 61));
+        let shares = bins
+            .iter()
+            .chain(old.iter().flatten())
+            .map(|bar| 100.0 * bar.2);
+        let top = bounds(shares).1;
+        let y = Axis::new("steps, %", 0.0, top * 1.04);
+        let mut chart = Chart::new("Residuals", Axis::new(&label, -reach, reach), y).height(220.0);
+        chart.bars(
+            Ink::Series(0),
+            &run.name,
+            bins.into_iter().map(|(a, b, s)| (a, b, 100.0 * s)),
+        );
+        if let (Some(bins), Some(run)) = (old, baseline) {
+            let middles = bins.into_iter().map(|(a, b, s)| ((a + b) / 2.0, 100.0 * s));
+            chart.line(Ink::Baseline, &run.name, middles);
+        }
+        let finite: Vec<f64> = of_network.iter().map(|&r| f64::from(r)).collect();
+        let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+        let unit = if target.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", target.unit)
+        };
+        body += &figure(
+            &chart.finish(),
+            &format!(
+                "Mean {}{unit}; half of the steps are within ±{}{unit}, 95 % within ±{}{unit}. The outermost bars hold what lies beyond.",
+                number(mean),
+                number(quantile_of_magnitudes(&of_network, 0.5)),
+                number(quantile_of_magnitudes(&of_network, 0.95)),
+            ),
+        );
+        let reach = bounds(finite.iter().map(|r| r.abs())).1;
+        let every = finite.len().div_ceil(3 * DOTS).max(1);
+        let x = Axis::new("step", 0.0, finite.len() as f64);
+        let y = Axis::new(&label, -reach, reach);
+        let mut chart = Chart::new("Residuals over time", x, y).height(200.0);
+        chart.guide((0.0, 0.0), (finite.len() as f64, 0.0));
+        chart.dots(
+            Ink::Series(0),
+            "",
+            at_steps(finite.into_iter()).step_by(every),
+        );
+        body += &figure(
+            &chart.finish(),
+            "Residuals over time: what is left should look like noise.",
+        );
+    }
+    section("residuals", "Residuals", &body)
+}
+
+/// The magnitude that a share of the values does not exceed.
+fn quantile_of_magnitudes(values: &[f32], share: f64) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().map(|v| f64::from(v.abs())).collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = (share * sorted.len() as f64) as usize;
+    sorted.get(at).or(sorted.last()).copied().unwrap_or(0.0)
+}
+
+fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String {
+    let mut body = paragraph(&format!(
+        "{}: {}. A row per true class, a column per answer; the shade is the share of the row.",
+        run.name, run.metrics
+    ));
+    let shown = classes.len().min(CLASSES);
+    if shown < classes.len() {
+        body += &paragraph(&format!("The first {shown} of {} classes.", classes.len()));
+    }
+    body += "<div class=\"wide\"><table class=\"matrix\">\n<thead><tr><th>truth \\ answer</th>";
+    let names: Vec<String> = classes.iter().map(|class| text(&escape(class))).collect();
+    for name in &names[..shown] {
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(body, "<th>{name}</th>");
+    }
+    body += "</tr></thead>\n<tbody>\n";
+    for (truth, row) in confusion.iter().enumerate().take(shown) {
+        let all = row.iter().sum::<usize>().max(1);
+        let _ = write!(body, "<tr><th>{}</th>", names[truth]);
+        for (answer, &cell) in row.iter().enumerate().take(shown) {
+            let share = cell as f64 / all as f64;
+            let ink = if answer == truth { "right" } else { "wrong" };
+            let _ = write!(
+                body,
+                "<td class=\"{ink}\" style=\"--share:{share:.3}\">{}</td>",
+                count(cell)
+            );
+        }
+        body += "</tr>\n";
+    }
+    body += "</tbody>\n</table></div>\n";
+    let mut table = Table::new(&["class", "sequences", "found", "right when said"]);
+    for (k, class) in classes.iter().enumerate().take(shown) {
+        let truths: usize = confusion[k].iter().sum();
+        let answers: usize = confusion.iter().map(|row| row[k]).sum();
+        table.row(&[
+            escape(class),
+            count(truths),
+            percent(confusion[k][k] as f64 / truths as f64),
+            percent(confusion[k][k] as f64 / answers as f64),
+        ]);
+    }
+    section("confusion", "Confusion matrix", &(body + &table.finish()))
+}
+
+fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
+    let Input::Tokens(names) = data.input() else {
+        return String::new();
+    };
+    let mut body = paragraph(&format!(
+        "{}: {}. The darker a token is marked, the less the network expected it.",
+        run.name, run.metrics
+    ));
+    body += "<p class=\"tokens\">";
+    for (truth, p) in measured.truth.iter().zip(&run.kept).take(TOKENS) {
+        let bits = -f64::from(p.max(1e-9)).log2();
+        let name = names
+            .get(*truth as usize)
+            .map_or(String::new(), |name| escape(name));
+        let share = (bits / 10.0).min(1.0);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            body,
+            "<span style=\"--share:{share:.3}\" title=\"{bits:.1} bits\">{}</span>",
+            text(&name)
+        );
+        if name == "\\n" {
+            body += "<br/>";
+        }
+    }
+    body += "</p>\n";
+    let bin = run.kept.len().div_ceil(90).max(1);
+    let bits = |p: &f32| -f64::from(p.max(1e-30)).log2();
+    let points: Vec<(f64, f64)> = run
+        .kept
+        .chunks(bin)
+        .enumerate()
+        .map(|(n, p)| {
+            let mean = p.iter().map(bits).sum::<f64>() / p.len() as f64;
+            ((n * bin) as f64 + p.len() as f64 / 2.0, mean)
+        })
+        .collect();
+    let x = Axis::new("token", 0.0, run.kept.len() as f64);
+    let y = Axis::around("bits per token", points.iter().map(|p| p.1));
+    let mut chart = Chart::new("Bits per token along the text", x, y);
+    chart.line(Ink::Series(0), &run.name, points.into_iter());
+    body += &figure(&chart.finish(), &format!("Mean of {bin} tokens a point."));
+    section("predictions", "Predictions", &body)
+}

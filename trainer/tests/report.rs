@@ -1,0 +1,382 @@
+//! The report of every kind of task: whole, well-formed, self-contained, and with the engine's own numbers.
+
+use kinglet::Model;
+use kinglet::format::Format;
+use kinglet_trainer::data::csv::{Format as CsvFormat, Table};
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{TestInputs, export};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::report::cores::Conditions;
+use kinglet_trainer::report::history::{Phase, epochs};
+use kinglet_trainer::report::{Subject, page};
+use kinglet_trainer::task::Task;
+use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
+use roxmltree::{Document, Node, ParsingOptions};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+const VALUES: &str = r#"
+name = "a <b> & 'c'"
+[csv]
+file = "unused.csv"
+[series]
+features = ["load <i>", { column = "temperature", unit = "°C & more", transform = "difference" }]
+targets = [{ column = "temperature", unit = "°C & more", transform = "difference" }]
+[shape]
+kind = "many-to-many"
+window = 16
+horizon = 3
+[network]
+cell = "gru"
+hidden = [8]
+[train]
+learning_rate = 0.01
+epochs = 12
+"#;
+
+const CLASSES: &str = r#"
+name = "ramps"
+[csv]
+file = "unused.csv"
+[sequences]
+steps = ["t0", "t3"]
+feature = "x"
+label = { column = "label", classes = [{ name = "rising & <up>", labels = ["up"] }, { name = "falling", labels = ["down"] }] }
+[shape]
+kind = "many-to-one"
+[network]
+cell = "lstm"
+hidden = [6]
+[train]
+learning_rate = 0.02
+epochs = 20
+"#;
+
+const TOKENS: &str = r#"
+name = "letters"
+[text]
+text = """
+a<b&c a<b&c a<b&c a<b&c
+a<b&c a<b&c a<b&c a<b&c
+a<b&c a<b&c a<b&c a<b&c
+"""
+[shape]
+kind = "next-token"
+window = 6
+[network]
+cell = "rnn"
+hidden = [8]
+embedding = 4
+[train]
+learning_rate = 0.02
+epochs = 5
+"#;
+
+/// A temperature that follows its load a little later.
+fn temperatures() -> String {
+    let mut csv = String::from("load <i>,temperature\n");
+    let mut temperature = 40.0f64;
+    for minute in 0..600 {
+        let load = (f64::from(minute) * 0.21).sin() + 0.5 * (f64::from(minute) * 0.043).cos();
+        temperature += 0.1 * (40.0 + 8.0 * load - temperature);
+        csv += &format!("{load:.4},{temperature:.4}\n");
+    }
+    csv
+}
+
+fn ramps() -> String {
+    let mut csv = String::from("t0,t1,t2,t3,label\n");
+    for row in 0..120 {
+        let (step, label) = if row % 3 == 0 {
+            (0.5, "up")
+        } else {
+            (-0.5, "down")
+        };
+        let at = |t: i32| f64::from(row % 7) * 0.1 + step * f64::from(t);
+        csv += &format!("{},{},{},{},{label}\n", at(0), at(1), at(2), at(3));
+    }
+    csv
+}
+
+fn trained(task: &str, csv: &str) -> (Dataset, Fitted) {
+    let task = Task::parse(task, Path::new("task.toml")).unwrap();
+    let data = if csv.is_empty() {
+        Dataset::load(&task).unwrap()
+    } else {
+        let table = Table::from_reader(csv.as_bytes(), "data.csv", &CsvFormat::default());
+        Dataset::from_table(&task, &table.unwrap()).unwrap()
+    };
+    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    let fitted = fit(&task, &data, &Options::default(), go_on).unwrap();
+    (data, fitted)
+}
+
+fn report(data: &Dataset, fitted: &Fitted) -> String {
+    let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
+    page(&Subject {
+        package: &fitted.package,
+        data,
+        history: &history,
+        others: Vec::new(),
+        conditions: Conditions {
+            clock: 64e6,
+            power: Some(0.02),
+        },
+    })
+    .unwrap()
+}
+
+/// Parses the page, and looks for what a page on its own must not have.
+fn parsed(page: &str) -> Document<'_> {
+    let options = ParsingOptions {
+        allow_dtd: true,
+        ..ParsingOptions::default()
+    };
+    let document = Document::parse_with_options(page, options).unwrap();
+    for word in ["http://", "https://", "url(", "@import", "NaN", "inf"] {
+        assert!(!page.contains(word), "{word}");
+    }
+    for node in document.descendants().filter(Node::is_element) {
+        let name = node.tag_name().name();
+        assert!(
+            !["script", "link", "img", "iframe", "object"].contains(&name),
+            "{name}"
+        );
+        for attribute in node.attributes() {
+            let name = attribute.name();
+            assert!(
+                !name.starts_with("on") && !["src", "href"].contains(&name),
+                "{name}"
+            );
+        }
+    }
+    document
+}
+
+/// The parts of a page by their names, in order.
+fn sections(document: &Document<'_>) -> Vec<String> {
+    let sections = document.descendants().filter(|n| n.has_tag_name("section"));
+    sections
+        .map(|n| n.attribute("id").unwrap().to_owned())
+        .collect()
+}
+
+/// All text of a part.
+fn text(document: &Document<'_>, id: &str) -> String {
+    let section = document
+        .descendants()
+        .find(|n| n.attribute("id") == Some(id));
+    let texts = section.unwrap().descendants().filter(Node::is_text);
+    texts.filter_map(|n| n.text()).collect::<Vec<_>>().join(" ")
+}
+
+fn four_digits(value: f64) -> String {
+    format!("{value:.*}", 3 - value.log10().floor() as usize)
+}
+
+#[test]
+fn a_task_of_values_has_every_part_and_the_engines_numbers() {
+    let (data, fitted) = trained(VALUES, &temperatures());
+    let page = report(&data, &fitted);
+    let document = parsed(&page);
+    assert_eq!(
+        sections(&document),
+        [
+            "learning",
+            "predictions",
+            "residuals",
+            "precisions",
+            "weights",
+            "activations",
+            "memory",
+            "cores"
+        ]
+    );
+    let titles = document.descendants().filter(|n| n.has_tag_name("title"));
+    assert_eq!(
+        titles.map(|n| n.text()).collect::<Vec<_>>(),
+        [Some("a <b> & 'c'")]
+    );
+    assert!(page.contains("load &lt;i&gt;") && page.contains("°C &amp; more"));
+
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = TestInputs::from_stream(&streams[0], data.inputs());
+    let (precisions, memory) = (text(&document, "precisions"), text(&document, "memory"));
+    for format in [
+        Format::F32,
+        Format::F16,
+        Format::W8A16,
+        Format::W8A8,
+        Format::W4A8,
+    ] {
+        let exported = export(&fitted.package, format, Some(&ranges), &tests).unwrap();
+        let model = Model::from_bytes(&exported.bytes).unwrap();
+        let rmse = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model))
+            .headline()
+            .1;
+        let shown = four_digits(rmse);
+        assert!(precisions.contains(&shown), "{shown}: {precisions}");
+        let size = match exported.bytes.len() {
+            size @ ..1000 => size.to_string(),
+            size => format!("{},{:03}", size / 1000, size % 1000),
+        };
+        assert!(memory.contains(&size), "{size}: {memory}");
+    }
+    assert!(text(&document, "learning").contains("12 epochs"));
+    let cores = text(&document, "cores");
+    for word in [
+        "Estimates",
+        "Cortex-M0+",
+        "Cortex-M4",
+        "RV32IMC",
+        "at 64 MHz",
+        "at 20 mW",
+        "µJ",
+    ] {
+        assert!(cores.contains(word), "{word}: {cores}");
+    }
+}
+
+#[test]
+fn a_task_of_classes_has_a_confusion_matrix_that_adds_up() {
+    let (data, fitted) = trained(CLASSES, &ramps());
+    let page = report(&data, &fitted);
+    let document = parsed(&page);
+    assert_eq!(
+        sections(&document),
+        [
+            "learning",
+            "confusion",
+            "precisions",
+            "weights",
+            "activations",
+            "memory",
+            "cores"
+        ]
+    );
+    let matrix = document
+        .descendants()
+        .find(|n| n.attribute("class") == Some("matrix"))
+        .unwrap();
+    let cells = matrix.descendants().filter(|n| n.has_tag_name("td"));
+    let cells: Vec<usize> = cells.map(|n| n.text().unwrap().parse().unwrap()).collect();
+    assert_eq!(cells.len(), 4);
+    assert_eq!(
+        cells.iter().sum::<usize>(),
+        data.sequences(Part::Test).count()
+    );
+    let names: Vec<_> = matrix
+        .descendants()
+        .filter(|n| n.has_tag_name("th"))
+        .filter_map(|n| n.text())
+        .collect();
+    assert_eq!(names[1..3], ["rising & <up>", "falling"]);
+}
+
+#[test]
+fn a_task_of_tokens_shows_the_text() {
+    let (data, fitted) = trained(TOKENS, "");
+    let page = report(&data, &fitted);
+    let document = parsed(&page);
+    assert_eq!(
+        sections(&document),
+        [
+            "learning",
+            "predictions",
+            "precisions",
+            "weights",
+            "activations",
+            "memory",
+            "cores"
+        ]
+    );
+    let tokens = document
+        .descendants()
+        .find(|n| n.attribute("class") == Some("tokens"))
+        .unwrap();
+    let tokens: String = tokens
+        .descendants()
+        .filter(Node::is_text)
+        .filter_map(|n| n.text())
+        .collect();
+    assert!(
+        "a<b&c a<b&c a<b&c a<b&c\\n".ends_with(&tokens),
+        "{tokens:?}"
+    );
+    assert!(text(&document, "precisions").contains("bits per token"));
+}
+
+#[test]
+fn a_network_that_a_naive_rule_beats_is_called_so() {
+    let task = CLASSES
+        .replace("0.02", "0.000001")
+        .replace("epochs = 20", "epochs = 1\nseed = 3");
+    let (data, mut fitted) = trained(&task, &ramps());
+    let good = {
+        let (data, fitted) = trained(CLASSES, &ramps());
+        report(&data, &fitted)
+    };
+    assert!(
+        good.contains("against 0.6667 of the rule “majority”"),
+        "{good}"
+    );
+    // Whatever it sees, it says the class that is rare.
+    if let Some(kinglet_trainer::net::Layer::Dense(head)) = fitted.package.net.layers.last_mut() {
+        head.bias = vec![5.0, -5.0];
+    }
+    let page = report(&data, &fitted);
+    parsed(&page);
+    assert!(
+        page.contains("The rule “majority” is as good as this network or better:"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_model_of_another_task_is_refused() {
+    let (data, _) = trained(VALUES, &temperatures());
+    let (_, fitted) = trained(CLASSES, &ramps());
+    let subject = Subject {
+        package: &fitted.package,
+        data: &data,
+        history: &[],
+        others: Vec::new(),
+        conditions: Conditions::default(),
+    };
+    let error = page(&subject).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the model was not made for this task: its inputs are x, the task's are load <i>, temperature"
+    );
+}
+
+/// Trained in January, looked at in February: the normalisation is the model's, and f32 gives what it gave.
+#[test]
+fn data_of_another_month_is_normalised_as_the_model_was_trained() {
+    let (january, fitted) = trained(VALUES, &temperatures());
+    let warmer: String = temperatures()
+        .lines()
+        .map(|line| match line.split_once(',') {
+            Some((load, t)) if t != "temperature" => {
+                format!("{load},{}\n", t.parse::<f64>().unwrap() * 2.0)
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let (february, _) = trained(&VALUES.replace("epochs = 12", "epochs = 1"), &warmer);
+    assert_ne!(january.input(), february.input());
+    let page = report(&february, &fitted);
+    let document = parsed(&page);
+    let float = fitted.package.clone();
+    let tests = TestInputs::synthetic(&float);
+    let exported = export(&float, Format::F32, None, &tests).unwrap();
+    let model = Model::from_bytes(&exported.bytes).unwrap();
+    let rmse = evaluate(&february, Part::Test, &mut EnginePredictor::new(&model))
+        .headline()
+        .1;
+    let shown = four_digits(rmse);
+    let precisions = text(&document, "precisions");
+    assert!(precisions.contains(&shown), "{shown}: {precisions}");
+}

@@ -248,6 +248,34 @@ fn quantize_shrinks_and_says_what_it_cost() {
 }
 
 #[test]
+fn a_file_for_any_cpu_gives_the_same_predictions() {
+    let desk = Desk::new();
+    desk.imported("lstm_1_5x17");
+    let layouts = [
+        ("portable", "portable"),
+        ("x86", "portable"),
+        ("riscv32", "portable"),
+        ("cortex-m0", "cortex-m0"),
+        ("cortex-m33", "cortex-m4"),
+        ("cortex-m4", "cortex-m4"),
+        ("cortex-m55", "cortex-m55"),
+    ];
+    for precision in ["w8a8", "w8a16", "w4a8"] {
+        let predictions = layouts.map(|(cpu, layout)| {
+            desk.ok(&format!(
+                "quantize lstm_1_5x17.kgl --precision {precision} --for {cpu} --calibrate lstm_1_5x17.csv --out q.kgl"
+            ));
+            let inspected = desk.ok("inspect q.kgl");
+            assert!(inspected.contains(layout), "--for {cpu}: {inspected}");
+            desk.ok("predict q.kgl --csv lstm_1_5x17.csv")
+        });
+        for (prediction, (cpu, _)) in predictions.iter().zip(layouts) {
+            assert_eq!(*prediction, predictions[0], "{precision} --for {cpu}");
+        }
+    }
+}
+
+#[test]
 fn standard_input_is_answered_line_by_line() {
     let desk = Desk::new();
     let golden = desk.imported("gru_1_5x17");

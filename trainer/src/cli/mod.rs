@@ -191,24 +191,28 @@ impl Precision {
 /// CPU that an integer model's weights are laid out for
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Target {
-    /// Any
+    /// Any; the fastest layout for x86, aarch64, armv7, cortex-m3, riscv32 and wasm, which are names for it too
     #[default]
+    #[value(aliases = ["x86", "aarch64", "armv7", "cortex-m3", "riscv32", "wasm"])]
     Portable,
+    /// Cortex-M0 and M0+; runs on others too, with the same results
+    #[value(alias = "cortex-m0plus")]
+    CortexM0,
     /// Cortex-M4, M7 and M33 with DSP instructions; runs on others too, slowly, with the same results
+    #[value(aliases = ["cortex-m7", "cortex-m33"])]
     CortexM4,
     /// Cortex-M55 and M85 with Helium; runs on others too, slowly, with the same results
+    #[value(alias = "cortex-m85")]
     CortexM55,
-    /// Cortex-M0 and M0+; runs on others too, with the same results
-    CortexM0,
 }
 
 impl Target {
     fn layout(self) -> Layout {
         match self {
             Target::Portable => Layout::Portable,
+            Target::CortexM0 => Layout::CortexM0,
             Target::CortexM4 => Layout::CortexM4,
             Target::CortexM55 => Layout::CortexM55,
-            Target::CortexM0 => Layout::CortexM0,
         }
     }
 }

@@ -319,7 +319,7 @@ fn a_network_that_a_naive_rule_beats_is_called_so() {
         report(&data, &fitted)
     };
     assert!(
-        good.contains("against 0.6667 of the rule “majority”"),
+        good.contains("is 1.000, against 0.6667 of the rule “majority”"),
         "{good}"
     );
     // Whatever it sees, it says the class that is rare.

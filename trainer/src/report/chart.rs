@@ -39,6 +39,8 @@ pub(super) struct Axis {
     low: f64,
     high: f64,
     log: bool,
+    /// Its values are whole numbers.
+    whole: bool,
 }
 
 impl Axis {
@@ -55,6 +57,15 @@ impl Axis {
             low,
             high,
             log: false,
+            whole: false,
+        }
+    }
+
+    /// Of things that are counted.
+    pub(super) fn whole(label: &str, low: usize, high: usize) -> Self {
+        Axis {
+            whole: true,
+            ..Axis::new(label, low as f64, high as f64)
         }
     }
 
@@ -76,6 +87,7 @@ impl Axis {
             low: low / 1.15,
             high: high * 1.15,
             log: true,
+            whole: false,
         }
     }
 
@@ -106,7 +118,8 @@ impl Axis {
                 ticks(&[1.0, 2.0, 5.0])
             };
         }
-        let rough = (self.high - self.low) / 5.0;
+        let least = if self.whole { 1.0 } else { 0.0 };
+        let rough = f64::max((self.high - self.low) / 6.0, least);
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].iter().find(|m| *m * power >= rough);
         let step = step.unwrap_or(&10.0) * power;
@@ -126,29 +139,26 @@ pub(super) fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// As short as its neighbours allow.
 fn tick_label(value: f64, ticks: &[f64], log: bool) -> String {
-    if log {
-        return if (1e-4..1e6).contains(&value) {
-            // Of 1, 2 or 5 times a power of ten, in as many digits as it has.
-            format!("{value:.*}", (-value.log10().floor()).max(0.0) as usize)
-        } else {
-            format!("{value:.0e}")
-        };
-    }
-    let step = ticks
-        .windows(2)
-        .map(|w| (w[1] - w[0]).abs())
-        .fold(f64::INFINITY, f64::min);
-    let largest = ticks.iter().fold(0f64, |m, t| m.max(t.abs()));
-    if largest >= 1e6 || (largest > 0.0 && largest < 1e-3) {
-        return format!("{value:.0e}");
-    }
-    let step = if step.is_finite() {
-        step
-    } else {
-        largest.max(1e-9)
+    let largest = ticks.iter().fold(0f64, |max, tick| max.max(tick.abs()));
+    let steps = ticks.windows(2).map(|pair| pair[1] - pair[0]);
+    // Of 1, 2 or 5 times a power of ten, in as many digits as it has.
+    let step = match log {
+        true => value,
+        false => steps.fold(largest, f64::min),
     };
-    let digits = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
-    format!("{value:.digits$}")
+    let plain = if log {
+        (1e-4..1e6).contains(&value)
+    } else {
+        (1e-3..1e6).contains(&largest)
+    };
+    let label = match plain || largest == 0.0 {
+        true => format!(
+            "{value:.*}",
+            (-step.log10().floor()).clamp(0.0, 6.0) as usize
+        ),
+        false => format!("{value:.0e}"),
+    };
+    label.replace('-', "−")
 }
 
 /// A chart that is being drawn.
@@ -385,6 +395,19 @@ mod tests {
         );
         let narrow = Axis::log("", [1.0, 4.0].into_iter());
         assert_eq!(narrow.ticks(), [1.0, 2.0]);
+        assert_eq!(Axis::whole("", 1, 3).ticks(), [1.0, 2.0, 3.0]);
+        let labels = |ticks: &[f64], log| -> Vec<String> {
+            ticks
+                .iter()
+                .map(|&tick| tick_label(tick, ticks, log))
+                .collect()
+        };
+        assert_eq!(labels(&[-0.5, 0.0, 0.5], false), ["−0.5", "0.0", "0.5"]);
+        assert_eq!(labels(&[750.0, 800.0], false), ["750", "800"]);
+        assert_eq!(
+            labels(&[1e-5, 0.01, 0.1, 1.0, 10.0], true),
+            ["1e−5", "0.01", "0.1", "1", "10"]
+        );
     }
 
     #[test]

@@ -211,20 +211,26 @@ fn si(value: f64, unit: &str) -> String {
     ];
     let fits = PREFIXES.iter().find(|(size, _)| value >= *size);
     let (size, prefix) = fits.unwrap_or(&PREFIXES[6]);
-    let digits = number(value / size);
+    format!("{} {prefix}{unit}", number(value / size))
+}
+
+/// The same without zeros at the end, for what a person chose.
+fn chosen(value: f64, unit: &str) -> String {
+    let shown = si(value, unit);
+    let (digits, unit) = shown.split_once(' ').unwrap_or((&shown, ""));
     let digits = match digits.contains('.') {
         true => digits.trim_end_matches('0').trim_end_matches('.'),
-        false => &digits,
+        false => digits,
     };
-    format!("{digits} {prefix}{unit}")
+    format!("{digits} {unit}")
 }
 
 /// Instructions, time and energy.
 pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> String {
-    let time = format!("at {}", si(conditions.clock, "Hz"));
+    let time = format!("at {}", chosen(conditions.clock, "Hz"));
     let power = conditions
         .power
-        .map(|power| format!("at {}", si(power, "W")));
+        .map(|power| format!("at {}", chosen(power, "W")));
     let mut head = vec!["core", "layout", "format", "instructions", "per MAC", &time];
     head.extend(power.as_deref());
     let mut table = Table::new(&head);
@@ -252,7 +258,7 @@ pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> Strin
         paragraph(
             "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
              layer, which they give back within 3 %; other networks may be further off. The time is that of one \
-             instruction per clock. A real core takes more: loads, branches and wait states of the flash.",
+             instruction per clock. A real core takes more: loads, branches and wait states of the flash. Formats that are missing have not been counted.",
         ) + &table.finish()
             + &match conditions.power {
                 Some(_) => String::new(),
@@ -334,8 +340,9 @@ mod tests {
 
     #[test]
     fn units_have_readable_prefixes() {
-        assert_eq!(si(48e6, "Hz"), "48 MHz");
-        assert_eq!(si(0.00014, "s"), "140 µs");
-        assert_eq!(si(2.8e-6, "J"), "2.8 µJ");
+        assert_eq!(chosen(48e6, "Hz"), "48 MHz");
+        assert_eq!(chosen(0.02, "W"), "20 mW");
+        assert_eq!(si(0.00014, "s"), "140.0 µs");
+        assert_eq!(si(2.8e-6, "J"), "2.800 µJ");
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn learning(epochs: &[Epoch]) -> String {
         } else {
             Axis::around("loss", losses())
         };
-        let x = Axis::new("epoch", 1.0, phase.len() as f64);
+        let x = Axis::whole("epoch", 1, phase.len());
         let mut chart = Chart::new("Loss after every epoch", x, y);
         let curve = |loss: fn(&Epoch) -> f64| phase.iter().map(move |e| (e.epoch as f64, loss(e)));
         chart.line(Ink::Series(0), "training", curve(|e| e.train_loss));

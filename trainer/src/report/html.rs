@@ -84,14 +84,15 @@ pub(super) fn number(value: f64) -> String {
         return "–".into();
     }
     let magnitude = value.abs();
-    if magnitude == 0.0 {
+    let shown = if magnitude == 0.0 {
         "0".into()
     } else if !(1e-4..1e7).contains(&magnitude) {
         format!("{value:.3e}")
     } else {
         let before = magnitude.log10().floor() as i32;
         format!("{value:.*}", (3 - before).max(0) as usize)
-    }
+    };
+    shown.replace('-', "−")
 }
 
 /// With a separator at every third digit.
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn numbers_keep_four_digits() {
         let shown = [0.0, 2.31499, -0.012345, 12_345.6, 1.5e9, f64::NAN].map(number);
-        assert_eq!(shown, ["0", "2.315", "-0.01235", "12346", "1.500e9", "–"]);
+        assert_eq!(shown, ["0", "2.315", "−0.01235", "12346", "1.500e9", "–"]);
         assert_eq!(
             [0, 999, 1000, 1_234_567].map(count),
             ["0", "999", "1,000", "1,234,567"]

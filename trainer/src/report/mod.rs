@@ -225,6 +225,10 @@ fn overview(
     );
     let run = &measured.runs[device];
     let (metric, value) = run.metrics.headline();
+    let metric = match data.output() {
+        Output::Values(targets) if targets.len() > 1 => format!("{metric} of {}", targets[0].name),
+        _ => metric.to_owned(),
+    };
     if part == Part::Test && data.windows(Part::Test) == data.windows(Part::Train) {
         body += "<p class=\"warn\">Nothing is held out: all figures are for data that was learnt by heart.</p>\n";
     } else if part != Part::Test {
@@ -244,17 +248,18 @@ fn overview(
                 format!("{:.1} points more", (value - rule) * 100.0)
             };
             paragraph(&format!(
-                "{metric} {} in {}, against {} of the rule “{}”: {gain}.",
-                number(value),
+                "In {} the network's {metric} is {}, against {} of the rule “{}”: {gain}.",
                 run.name,
+                number(value),
                 number(rule),
                 old.name
             ))
         } else {
             format!(
-                "<p class=\"warn\"><b>The rule “{}” is as good as this network or better:</b> {metric} {} against {}. \
+                "<p class=\"warn\"><b>The rule “{}” is as good as this network or better:</b> {} {} against {}. \
                  As it is, the network is not worth its flash.</p>\n",
                 text(&old.name),
+                text(&metric),
                 number(rule),
                 number(value)
             )

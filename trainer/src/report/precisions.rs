@@ -80,7 +80,7 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, baseline: Option<u
             )
         })
         .collect();
-    let x = Axis::new("step", 0.0, steps as f64);
+    let x = Axis::whole("step", 0, steps);
     let all = curves
         .iter()
         .flat_map(|(_, points)| points.iter().map(|p| p.1));

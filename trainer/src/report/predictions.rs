@@ -83,7 +83,7 @@ fn curves(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&
             .clone()
             .take(shown)
             .chain(forecast.clone().take(shown));
-        let x = Axis::new("step", 0.0, shown as f64);
+        let x = Axis::whole("step", 0, shown);
         let mut chart = Chart::new("Prediction and truth", x, Axis::around(&label, seen));
         if let (Some(old), Some(run)) = (old, baseline) {
             chart.line(Ink::Baseline, &run.name, at_steps(old.take(shown)));
@@ -178,7 +178,7 @@ fn residuals(targets: &[Target], measured: &Measured, run: &Run, baseline: Optio
         );
         let reach = bounds(finite.iter().map(|r| r.abs())).1;
         let every = finite.len().div_ceil(3 * DOTS).max(1);
-        let x = Axis::new("step", 0.0, finite.len() as f64);
+        let x = Axis::whole("step", 0, finite.len());
         let y = Axis::new(&label, -reach, reach);
         let mut chart = Chart::new("Residuals over time", x, y).height(200.0);
         chart.guide((0.0, 0.0), (finite.len() as f64, 0.0));
@@ -234,7 +234,7 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
         body += "</tr>\n";
     }
     body += "</tbody>\n</table></div>\n";
-    let mut table = Table::new(&["class", "sequences", "found", "right when said"]);
+    let mut table = Table::new(&["class", "occurs", "found", "right when said"]);
     for (k, class) in classes.iter().enumerate().take(shown) {
         let truths: usize = confusion[k].iter().sum();
         let answers: usize = confusion.iter().map(|row| row[k]).sum();
@@ -285,7 +285,7 @@ fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
             ((n * bin) as f64 + p.len() as f64 / 2.0, mean)
         })
         .collect();
-    let x = Axis::new("token", 0.0, run.kept.len() as f64);
+    let x = Axis::whole("token", 0, run.kept.len());
     let y = Axis::around("bits per token", points.iter().map(|p| p.1));
     let mut chart = Chart::new("Bits per token along the text", x, y);
     chart.line(Ink::Series(0), &run.name, points.into_iter());

@@ -356,7 +356,9 @@ fn gemv_a8_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
-    vnni::add(sums, vnni::add_halves(vnni::dot_a8::<N, 0>(w, x)));
+    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    vnni::dot_a8(&mut parts, &mut offset, w, x);
+    *sums = vnni::finish(parts, offset);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -367,7 +369,9 @@ fn gemv_a16_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i16]) {
-    vnni::add(sums, vnni::add_neighbours(vnni::dot_a16::<N, 0>(w, x)));
+    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    vnni::dot_a16(&mut parts, &mut offset, w, x);
+    *sums = vnni::finish(parts, offset);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -378,7 +382,9 @@ fn gemv_w4a8_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_w4a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i8]) {
-    vnni::add(sums, vnni::add_halves(vnni::dot_w4a8::<N, 0>(w, x)));
+    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    vnni::dot_w4a8(&mut parts, &mut offset, w, x);
+    *sums = vnni::finish(parts, offset);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -389,7 +395,9 @@ fn gemv_w4a16_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels)
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_w4a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i16]) {
-    vnni::add(sums, vnni::add_neighbours(vnni::dot_w4a16::<N, 0>(w, x)));
+    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    vnni::dot_w4a16(&mut parts, &mut offset, w, x);
+    *sums = vnni::finish(parts, offset);
 }
 
 /// [`num::mulhi_round`] in every lane.

@@ -1,70 +1,262 @@
 //! Whole integer steps on AVX-512 VNNI: from the products to the state without leaving the registers.
 //!
-//! Sums of a panel of units are four panels, requantized they are one register of words
-//! ([`preactivations`]). Four panels of units give four such registers, which [`by_gate`] turns into a register per gate;
-//! then cells and outputs follow as in [`super::avx512`]. A tanh layer has one gate: four panels of units are its four
-//! panels.
+//! Sums of two panels of units are taken together, so that each input is made ready once for both and no product waits
+//! for the one before. Halves of registers added up, they are a register per gate; two such pairs, requantized and packed,
+//! are the gates of four panels in the order of [`super::avx512`], from which cells and outputs follow as there. A tanh
+//! layer has one gate: four panels of units are its four panels.
+//!
+//! Where weights are bytes, their kind and that of the inputs are chosen once a step ([`Product`]): chosen panel by panel,
+//! sums would go through memory.
 
 use super::avx512::{LOOKUPS_256, LOOKUPS_512, Lookups, QUAD, mulhi_round};
 use super::avx512::{
     blend, first, load_states, round_states, store_words, tanh_states, update, update_panel,
 };
-use super::vnni::{Sums, add_halves, add_neighbours, dot_a8, dot_a16, dot_w4a8, dot_w4a16};
+use super::vnni::{dot_a8, dot_a16, dot_w4a8, dot_w4a16, halves, start};
 use crate::kernel::quads::Weights;
-use crate::kernel::{GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panels};
+use crate::kernel::{
+    GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels,
+};
 use crate::num::Tables;
 use core::arch::x86_64::*;
 
-/// Pre-activations of the `N` sum panels from a panel of units on, in the order of [`super::avx512`]. `IH` of them
-/// have weights for the input, `HH` from panel `AT` on for the state.
+/// A matrix and its input.
+trait Product: Copy {
+    /// Adds the product with the `N` panels from `first` on, and what offsets added to each row.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 F, BW and VNNI.
+    unsafe fn add<const N: usize>(
+        self,
+        sums: &mut [__m512i; N],
+        offset: &mut __m512i,
+        first: usize,
+    );
+}
+
+/// Weights of eight bits.
+#[derive(Clone, Copy)]
+struct Bytes<'a, X> {
+    w: &'a [i8],
+    x: &'a [X],
+}
+
+impl<'a, X> Bytes<'a, X> {
+    #[inline(always)]
+    fn panels<const N: usize>(self, first: usize) -> Weights<'a, i8, N> {
+        let panel = LANES * self.x.len();
+        Weights::new(&self.w[first * panel..(first + N) * panel], panel)
+    }
+}
+
+impl Product for Bytes<'_, i8> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn add<const N: usize>(
+        self,
+        sums: &mut [__m512i; N],
+        offset: &mut __m512i,
+        first: usize,
+    ) {
+        dot_a8(sums, offset, self.panels(first), self.x);
+    }
+}
+
+impl Product for Bytes<'_, i16> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn add<const N: usize>(
+        self,
+        sums: &mut [__m512i; N],
+        offset: &mut __m512i,
+        first: usize,
+    ) {
+        dot_a16(sums, offset, self.panels(first), self.x);
+    }
+}
+
+/// Whatever there may be.
+#[derive(Clone, Copy)]
+struct Any<'a> {
+    w: IntMatrix<'a>,
+    x: Inputs<'a>,
+}
+
+impl Product for Any<'_> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn add<const N: usize>(
+        self,
+        sums: &mut [__m512i; N],
+        offset: &mut __m512i,
+        first: usize,
+    ) {
+        let panel = LANES * self.x.columns();
+        let w = self.w.part(first * panel..(first + N) * panel);
+        match (w, self.x) {
+            (IntMatrix::I8(w), Inputs::I8(x)) => dot_a8(sums, offset, Weights::new(w, panel), x),
+            (IntMatrix::I8(w), Inputs::I16(x)) => dot_a16(sums, offset, Weights::new(w, panel), x),
+            (IntMatrix::I4(w), Inputs::I8(x)) => {
+                dot_w4a8(sums, offset, Weights::new(w, panel / 2), x);
+            }
+            (IntMatrix::I4(w), Inputs::I16(x)) => {
+                dot_w4a16(sums, offset, Weights::new(w, panel / 2), x);
+            }
+            // Laid out for another CPU.
+            (IntMatrix::Rows(_) | IntMatrix::U8(_), x) => {
+                let mut products = [[0; LANES]; N];
+                Kernels::SCALAR.product_q(&mut products, w, x, Panels::DENSE);
+                for (sum, product) in sums.iter_mut().zip(products) {
+                    *sum = _mm512_add_epi32(*sum, start(product));
+                }
+            }
+        }
+    }
+}
+
+/// Sums of `N` panels and what offsets added to each gate. The matrices have `P` of them: all, or each three in a row of
+/// four, the input's the first and the state's the last.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn preactivations<const IH: usize, const HH: usize, const AT: usize, const N: usize>(
+fn sums<const N: usize, const P: usize>(
     gates: &GateRows<'_>,
     unit: usize,
-    x: Inputs<'_>,
-    h: Inputs<'_>,
+    (x, h): (impl Product, impl Product),
+) -> ([__m512i; N], [__m512i; 4]) {
+    let bias = &gates.bias[unit * gates.stride..][..N];
+    let mut sums: [__m512i; N] = core::array::from_fn(|n| start(bias[n]));
+    let mut offsets = [_mm512_setzero_si512(); 2];
+    let (gaps, first) = (N > P, unit * gates.ih);
+    let place = |p| if gaps { p + p / 3 } else { p };
+    let mut part: [__m512i; P] = core::array::from_fn(|p| sums[place(p)]);
+    // SAFETY: this function needs the same features.
+    unsafe { x.add(&mut part, &mut offsets[0], first) };
+    for (p, part) in part.into_iter().enumerate() {
+        sums[place(p)] = part;
+    }
+    let place = |p| place(p) + usize::from(gaps);
+    let mut part: [__m512i; P] = core::array::from_fn(|p| sums[place(p)]);
+    // SAFETY: this function needs the same features.
+    unsafe { h.add(&mut part, &mut offsets[1], first) };
+    for (p, part) in part.into_iter().enumerate() {
+        sums[place(p)] = part;
+    }
+    let [x, h] = offsets.map(|offset| halves(offset, offset));
+    let both = _mm512_add_epi32(x, h);
+    let offsets = if gaps { [x, both, both, h] } else { [both; 4] };
+    (sums, offsets)
+}
+
+/// Pre-activations of two panels, whose multipliers are `m`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn requant(a: __m512i, b: __m512i, offset: __m512i, m: __m512i, shift: u8) -> __m512i {
+    let sum = _mm512_sub_epi32(halves(a, b), offset);
+    mulhi_round(_mm512_sll_epi32(sum, _mm_cvtsi32_si128(shift as i32)), m)
+}
+
+/// Pre-activations of `N` sum panels, up to four, in the order of [`super::avx512`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn panels<const N: usize>(
+    gates: &GateRows<'_>,
+    unit: usize,
+    products: (impl Product, impl Product),
 ) -> __m512i {
-    let from_x = product::<IH, 0>(gates.w_ih, unit * gates.ih, x);
-    let from_h = product::<HH, AT>(gates.w_hh, unit * gates.hh, h);
-    let rows = unit * gates.stride;
-    let rows = rows..rows + N;
-    let (bias, m) = (
-        load_states(&gates.bias[rows.clone()]),
-        load_states(&gates.m[rows]),
-    );
-    let shift = _mm_cvtsi32_si128(gates.shift as i32);
+    let (sums, [offset, ..]) = sums::<N, N>(gates, unit, products);
+    let m = load_states(&gates.m[unit * gates.stride..][..N]);
+    let sum = |n| {
+        if n < N {
+            sums[n]
+        } else {
+            _mm512_setzero_si512()
+        }
+    };
     let [lower, upper] = [0, 1].map(|half| {
-        let sum = _mm512_add_epi32(bias[half], _mm512_add_epi32(from_x[half], from_h[half]));
-        mulhi_round(_mm512_sll_epi32(sum, shift), m[half])
+        requant(
+            sum(2 * half),
+            sum(2 * half + 1),
+            offset,
+            m[half],
+            gates.shift,
+        )
     });
     _mm512_packs_epi32(lower, upper)
 }
 
-/// Sums of `N` panels of a matrix, which are panels `AT` and on of the four.
+/// Pre-activations of one or two panels of units by gate; `N` are their sum panels, `P` those of either matrix.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn product<const N: usize, const AT: usize>(w: IntMatrix<'_>, first: usize, x: Inputs<'_>) -> Sums {
-    let panel = LANES * x.columns();
-    let w = w.part(first * panel..(first + N) * panel);
-    match (w, x) {
-        (IntMatrix::I8(w), Inputs::I8(x)) => add_halves(dot_a8::<N, AT>(Weights::new(w, panel), x)),
-        (IntMatrix::I8(w), Inputs::I16(x)) => {
-            add_neighbours(dot_a16::<N, AT>(Weights::new(w, panel), x))
+fn pair<const N: usize, const P: usize>(
+    gates: &GateRows<'_>,
+    unit: usize,
+    products: (impl Product, impl Product),
+) -> [__m512i; 4] {
+    let (sums, offsets) = sums::<N, P>(gates, unit, products);
+    let m = &gates.m[unit * gates.stride..][..N];
+    core::array::from_fn(|gate| {
+        let (second, second_m) = match sums.get(4 + gate) {
+            Some(&sum) => (sum, m[4 + gate]),
+            None => (_mm512_setzero_si512(), [0; LANES]),
+        };
+        let m = _mm512_castsi256_si512(bytemuck::cast(m[gate]));
+        let m = _mm512_inserti64x4::<1>(m, bytemuck::cast(second_m));
+        requant(sums[gate], second, offsets[gate], m, gates.shift)
+    })
+}
+
+/// Pre-activations of up to four panels of units by gate. Either matrix has `ONE` panels for one panel of units, `TWO` for
+/// two.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn quad<const ONE: usize, const TWO: usize>(
+    gates: &GateRows<'_>,
+    unit: usize,
+    count: usize,
+    products: (impl Product, impl Product),
+) -> [__m512i; 4] {
+    let lower = if count > 1 {
+        pair::<8, TWO>(gates, unit, products)
+    } else {
+        pair::<4, ONE>(gates, unit, products)
+    };
+    let upper = match count {
+        4 => pair::<8, TWO>(gates, unit + 2, products),
+        3 => pair::<4, ONE>(gates, unit + 2, products),
+        _ => [_mm512_setzero_si512(); 4],
+    };
+    core::array::from_fn(|gate| _mm512_packs_epi32(lower[gate], upper[gate]))
+}
+
+/// Runs a cell with the tables of the number of segments, and the kind of its products.
+macro_rules! by_kind {
+    ($cell:ident($tables:ident, $state:ident, $gates:ident, $x:ident $(, $shift:ident)?)) => {{
+        // The state's matrix input is read through all of the step, and published behind it.
+        let LayerState { master, h, columns, y } = $state;
+        let h = h.inputs(*columns);
+        match ($tables.bits, $gates.w_ih, $gates.w_hh, $x, h) {
+            (8, IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), Inputs::I16(x), Inputs::I8(h)) => {
+                let products = (Bytes { w: w_ih, x }, Bytes { w: w_hh, x: h });
+                $cell(&LOOKUPS_256, (master, y), $gates, products $(, $shift)?)
+            }
+            (8, IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), Inputs::I8(x), Inputs::I8(h)) => {
+                let products = (Bytes { w: w_ih, x }, Bytes { w: w_hh, x: h });
+                $cell(&LOOKUPS_256, (master, y), $gates, products $(, $shift)?)
+            }
+            (9, IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), Inputs::I16(x), Inputs::I16(h)) => {
+                let products = (Bytes { w: w_ih, x }, Bytes { w: w_hh, x: h });
+                $cell(&LOOKUPS_512, (master, y), $gates, products $(, $shift)?)
+            }
+            (bits, w_ih, w_hh, x, h) => {
+                let products = (Any { w: w_ih, x }, Any { w: w_hh, x: h });
+                if bits == 8 {
+                    $cell(&LOOKUPS_256, (master, y), $gates, products $(, $shift)?)
+                } else {
+                    $cell(&LOOKUPS_512, (master, y), $gates, products $(, $shift)?)
+                }
+            }
         }
-        (IntMatrix::I4(w), Inputs::I8(x)) => {
-            add_halves(dot_w4a8::<N, AT>(Weights::new(w, panel / 2), x))
-        }
-        (IntMatrix::I4(w), Inputs::I16(x)) => {
-            add_neighbours(dot_w4a16::<N, AT>(Weights::new(w, panel / 2), x))
-        }
-        // Laid out for another CPU.
-        (IntMatrix::Rows(_) | IntMatrix::U8(_), _) => {
-            let mut sums = [[0; LANES]; QUAD];
-            Kernels::SCALAR.product_q(&mut sums[AT..], w, x, Panels::DENSE);
-            load_states(&sums)
-        }
-    }
+    }};
 }
 
 /// The gates of up to four panels of units: from a register per panel to a register per gate.
@@ -124,6 +316,9 @@ pub(super) fn publish(state: &mut LayerState<'_>, last: __m512i) {
     }
 }
 
+/// Master states and outputs of a layer.
+type Master<'a> = (&'a mut [Panel<i32>], &'a mut [Panel<i16>]);
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(super) fn lstm_step_q(
     _: &Kernels,
@@ -133,35 +328,32 @@ pub(super) fn lstm_step_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    if tables.bits == 8 {
-        lstm(&LOOKUPS_256, state, gates, x, cell_shift);
-    } else {
-        lstm(&LOOKUPS_512, state, gates, x, cell_shift);
-    }
+    let last = by_kind!(lstm(tables, state, gates, x, cell_shift));
+    publish(state, last);
 }
 
+/// Gives the last outputs; so do the others.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn lstm<const N: usize>(
     lookups: &Lookups<N>,
-    state: &mut LayerState<'_>,
+    (c, y): Master<'_>,
     gates: &GateRows<'_>,
-    x: Inputs<'_>,
+    products: (impl Product, impl Product),
     cell_shift: u8,
-) {
-    let h = state.h.inputs(state.columns);
+) -> __m512i {
     let mut outputs = _mm512_setzero_si512();
-    let quads = state.master.chunks_mut(QUAD).zip(state.y.chunks_mut(QUAD));
-    for (quad, (c, y)) in quads.enumerate() {
-        let panel = |n| preactivations::<4, 4, 0, 4>(gates, QUAD * quad + n, x, h);
+    for (n, (c, y)) in c.chunks_mut(QUAD).zip(y.chunks_mut(QUAD)).enumerate() {
         outputs = if c.len() == 1 {
-            update_panel(lookups, panel(0), c, cell_shift)
+            let gates = panels::<4>(gates, QUAD * n, products);
+            update_panel(lookups, gates, c, cell_shift)
         } else {
-            update(lookups, by_gate(c.len(), panel), c, cell_shift)
+            let gates = quad::<4, 8>(gates, QUAD * n, c.len(), products);
+            update(lookups, gates, c, cell_shift)
         };
         store_words(y.as_flattened_mut(), outputs);
     }
-    publish(state, outputs);
+    outputs
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -172,30 +364,25 @@ pub(super) fn gru_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    if tables.bits == 8 {
-        gru(&LOOKUPS_256, state, gates, x);
-    } else {
-        gru(&LOOKUPS_512, state, gates, x);
-    }
+    let last = by_kind!(gru(tables, state, gates, x));
+    publish(state, last);
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn gru<const N: usize>(
     lookups: &Lookups<N>,
-    state: &mut LayerState<'_>,
+    (h, y): Master<'_>,
     gates: &GateRows<'_>,
-    x: Inputs<'_>,
-) {
-    let h = state.h.inputs(state.columns);
+    products: (impl Product, impl Product),
+) -> __m512i {
     let mut outputs = _mm512_setzero_si512();
-    let quads = state.master.chunks_mut(QUAD).zip(state.y.chunks_mut(QUAD));
-    for (quad, (master, y)) in quads.enumerate() {
-        let panel = |n| preactivations::<3, 3, 1, 4>(gates, QUAD * quad + n, x, h);
-        outputs = round_states(blend(lookups, by_gate(y.len(), panel), master));
+    for (n, (h, y)) in h.chunks_mut(QUAD).zip(y.chunks_mut(QUAD)).enumerate() {
+        let gates = quad::<3, 6>(gates, QUAD * n, h.len(), products);
+        outputs = round_states(blend(lookups, gates, h));
         store_words(y.as_flattened_mut(), outputs);
     }
-    publish(state, outputs);
+    outputs
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -206,34 +393,29 @@ pub(super) fn rnn_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    if tables.bits == 8 {
-        rnn(&LOOKUPS_256, state, gates, x);
-    } else {
-        rnn(&LOOKUPS_512, state, gates, x);
-    }
+    let last = by_kind!(rnn(tables, state, gates, x));
+    publish(state, last);
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn rnn<const N: usize>(
     lookups: &Lookups<N>,
-    state: &mut LayerState<'_>,
+    (h, y): Master<'_>,
     gates: &GateRows<'_>,
-    x: Inputs<'_>,
-) {
-    let h = state.h.inputs(state.columns);
+    products: (impl Product, impl Product),
+) -> __m512i {
     let mut outputs = _mm512_setzero_si512();
-    let quads = state.master.chunks_mut(QUAD).zip(state.y.chunks_mut(QUAD));
-    for (quad, (master, y)) in quads.enumerate() {
-        let first = QUAD * quad;
-        let z = match y.len() {
-            4 => preactivations::<4, 4, 0, 4>(gates, first, x, h),
-            3 => preactivations::<3, 3, 0, 3>(gates, first, x, h),
-            2 => preactivations::<2, 2, 0, 2>(gates, first, x, h),
-            _ => preactivations::<1, 1, 0, 1>(gates, first, x, h),
+    for (n, (h, y)) in h.chunks_mut(QUAD).zip(y.chunks_mut(QUAD)).enumerate() {
+        let first = QUAD * n;
+        let z = match h.len() {
+            4 => panels::<4>(gates, first, products),
+            3 => panels::<3>(gates, first, products),
+            2 => panels::<2>(gates, first, products),
+            _ => panels::<1>(gates, first, products),
         };
-        outputs = round_states(tanh_states(lookups, z, master));
+        outputs = round_states(tanh_states(lookups, z, h));
         store_words(y.as_flattened_mut(), outputs);
     }
-    publish(state, outputs);
+    outputs
 }

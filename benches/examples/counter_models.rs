@@ -1,6 +1,7 @@
 //! Writes the models that `benches/counter/run.sh` measures: `counter_models LAYOUT FOLDER`.
 //!
-//! Every cell at every shape in w8a8 and the layout; at a few shapes also in w8a16, and in the portable layout.
+//! Every cell at every shape in w8a8 and the layout; at a few shapes also in w8a16, in the portable layout, and in
+//! w4a8, which has no other.
 
 use anyhow::Context;
 use kinglet::format::{Format, Layout};
@@ -42,10 +43,11 @@ fn main() -> anyhow::Result<()> {
     let &(_, asked) = found.context("no such layout")?;
     let mut number = 0;
     for (cell_name, cell) in CELLS {
-        for format in [Format::W8A8, Format::W8A16] {
+        for format in [Format::W8A8, Format::W8A16, Format::W4A8] {
             for (layout_name, layout) in LAYOUTS
                 .into_iter()
                 .filter(|(_, l)| [asked, Layout::Portable].contains(l))
+                .filter(|(_, l)| format != Format::W4A8 || *l == Layout::Portable)
             {
                 for shape in SHAPES {
                     let all = format == Format::W8A8 && layout == asked;

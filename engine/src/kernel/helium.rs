@@ -14,7 +14,7 @@
 use super::gates::compose;
 use super::{
     GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, cortex_m,
-    publish_master, step,
+    publish_master, scalar, step,
 };
 use crate::num::Tables;
 use core::arch::{asm, naked_asm};
@@ -22,6 +22,9 @@ use core::slice::from_mut;
 
 pub(super) const HELIUM: Kernels = Kernels {
     name: "helium",
+    // Plain loops become vectors here, and those are faster than `SMLAD`.
+    gemv_a8: scalar::SCALAR.gemv_a8,
+    gemv_a16: scalar::SCALAR.gemv_a16,
     gemv_rows_a8,
     gemv_rows_a16,
     gates_q,

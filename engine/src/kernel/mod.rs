@@ -28,7 +28,7 @@ mod packed;
     all(target_arch = "aarch64", target_feature = "neon")
 ))]
 mod quads;
-#[cfg(no_simd)]
+#[cfg(any(no_simd, cortex_m_dsp))]
 mod rows;
 mod scalar;
 mod step;

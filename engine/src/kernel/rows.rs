@@ -1,9 +1,14 @@
-//! CPUs without SIMD: Armv6-M, Armv7-M without DSP instructions, RV32IM.
+//! CPUs without SIMD: Armv6-M, Armv7-M, RV32IM; and Armv7E-M for layers that are not packed.
 //!
 //! A panel's eight rows are summed together, so that an input is loaded once for eight weights; the product is written
 //! in assembly, because compilers move loads ahead of sums until these no longer fit the registers. Per
-//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM. Armv6-M takes 4.4, because it
-//! loads signed bytes only with an offset in a register, and 3.3 where they are stored as `w + 128`.
+//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM, 1.6 on Armv7E-M, in two halves of a panel.
+//! Armv6-M takes 4.4, because it loads signed bytes only with an offset in a register, and 3.3 where they are stored
+//! as `w + 128`.
+//!
+//! A byte `b` with two weights of four bits is multiplied as it is: the lower weight is `b − 16 (b >> 4)`, so the two times
+//! their inputs are `b x + (b >> 4) (y − 16 x)`, and `y − 16 x` serves eight rows. That is 2.2 instructions per multiplication
+//! on Armv7-M, 3.3 on RV32IM, 3.5 on Armv6-M, with half of the loads. Armv7E-M masks pairs of weights instead: 1.4.
 //!
 //! A step goes from panel to panel of units. Look-ups know their table, which makes its address and the shifts
 //! constants and its bounds check go away.
@@ -17,13 +22,19 @@ use core::slice;
 
 #[cfg_attr(target_arch = "riscv32", path = "rows/riscv.rs")]
 #[cfg_attr(armv6m, path = "rows/armv6m.rs")]
-#[cfg_attr(not(any(target_arch = "riscv32", armv6m)), path = "rows/armv7m.rs")]
+#[cfg_attr(cortex_m_dsp, path = "rows/armv7em.rs")]
+#[cfg_attr(
+    not(any(target_arch = "riscv32", armv6m, cortex_m_dsp)),
+    path = "rows/armv7m.rs"
+)]
 mod product;
 
 pub(super) const ROWS: Kernels = Kernels {
     name: product::NAME,
     gemv_a8,
     gemv_a16,
+    gemv_w4a8,
+    gemv_w4a16,
     gates_q,
     tanh_q,
     sigmoid_q,
@@ -49,10 +60,28 @@ unsafe fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels)
     });
 }
 
+unsafe fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
+    let excess = excess_i4(Inputs::I8(x));
+    // SAFETY: as `gemv_a8`, of double blocks.
+    gemv(sums, w, panels, |sums, w| unsafe {
+        *sums = sums.map(|sum| sum.wrapping_sub(excess));
+        product::i4_a8(sums, w, x)
+    });
+}
+
+unsafe fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
+    let excess = excess_i4(Inputs::I16(x));
+    // SAFETY: as `gemv_w4a8`.
+    gemv(sums, w, panels, |sums, w| unsafe {
+        *sums = sums.map(|sum| sum.wrapping_sub(excess));
+        product::i4_a16(sums, w, x)
+    });
+}
+
 #[inline(always)]
-fn gemv(
+fn gemv<W>(
     sums: &mut [Panel<i32>],
-    w: &[i8],
+    w: &[W],
     panels: Panels,
     product: impl Fn(&mut Panel<i32>, *const u8) -> *const u8,
 ) {
@@ -68,22 +97,39 @@ fn gemv(
     }
 }
 
+/// How the bytes of a matrix hold its weights.
+#[derive(Clone, Copy)]
+enum Bytes {
+    I8,
+    /// `w + 128`.
+    U8,
+    /// Two of `w + 8`.
+    I4,
+}
+
 /// One of a layer's matrices, from some panel on.
 struct Matrix<'a> {
     x: Inputs<'a>,
     w: *const u8,
-    /// What every sum has too much for weights stored as `w + 128`: 128 times the sum of the inputs.
-    excess: Option<i32>,
+    bytes: Bytes,
+    /// What every sum has too much because of what is added to weights: so many times the sum of the inputs.
+    excess: i32,
 }
 
 impl<'a> Matrix<'a> {
     fn new(w: IntMatrix<'_>, x: Inputs<'a>) -> Option<Self> {
-        let (w, excess) = match w {
-            IntMatrix::I8(w) => (w.as_ptr().cast(), None),
-            IntMatrix::U8(w) => (w.as_ptr(), Some(total(x).wrapping_mul(128))),
-            IntMatrix::I4(_) | IntMatrix::Rows(_) => return None,
+        let (w, bytes, excess) = match w {
+            IntMatrix::I8(w) => (w.as_ptr().cast(), Bytes::I8, 0),
+            IntMatrix::U8(w) => (w.as_ptr(), Bytes::U8, total(x).wrapping_mul(128)),
+            IntMatrix::I4(w) => (w.as_ptr(), Bytes::I4, excess_i4(x)),
+            IntMatrix::Rows(_) => return None,
         };
-        Some(Matrix { x, w, excess })
+        Some(Matrix {
+            x,
+            w,
+            bytes,
+            excess,
+        })
     }
 
     /// Adds the product of the next panel to its sums, and gives the excess.
@@ -92,17 +138,23 @@ impl<'a> Matrix<'a> {
     /// There is a next panel.
     #[inline(always)]
     unsafe fn add(&mut self, sums: &mut Panel<i32>) -> i32 {
-        // SAFETY: the panel has as many columns; they are whole blocks, one at least.
+        // SAFETY: the panel has as many columns; they are whole blocks, or double ones of four bits, one at least.
         self.w = unsafe {
-            match (self.x, self.excess) {
-                (Inputs::I8(x), None) => product::i8_a8(sums, self.w, x),
-                (Inputs::I8(x), _) => product::u8_a8(sums, self.w, x),
-                (Inputs::I16(x), None) => product::i8_a16(sums, self.w, x),
-                (Inputs::I16(x), _) => product::u8_a16(sums, self.w, x),
+            match (self.x, self.bytes) {
+                (Inputs::I8(x), Bytes::I8) => product::i8_a8(sums, self.w, x),
+                (Inputs::I8(x), Bytes::U8) => product::u8_a8(sums, self.w, x),
+                (Inputs::I8(x), Bytes::I4) => product::i4_a8(sums, self.w, x),
+                (Inputs::I16(x), Bytes::I8) => product::i8_a16(sums, self.w, x),
+                (Inputs::I16(x), Bytes::U8) => product::u8_a16(sums, self.w, x),
+                (Inputs::I16(x), Bytes::I4) => product::i4_a16(sums, self.w, x),
             }
         };
-        self.excess.unwrap_or(0)
+        self.excess
     }
+}
+
+fn excess_i4(x: Inputs<'_>) -> i32 {
+    total(x).wrapping_mul(8)
 }
 
 fn total(x: Inputs<'_>) -> i32 {
@@ -122,7 +174,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// None if they are of four bits.
+    /// None if weights lie in rows.
     fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Option<Self> {
         Some(Rows {
             gates,

@@ -120,6 +120,131 @@ panel!(i8_a16, i8, i16, "ldrsh", "2");
 panel!(u8_a8, u8, i8, "ldrsb", "1");
 panel!(u8_a16, u8, i16, "ldrsh", "2");
 
+/// Two columns of a row of four-bit weights; see [`super`].
+macro_rules! both {
+    ($byte:literal, $row:literal, $sum:literal) => {
+        concat!(
+            "ldrb r3, [r1, #4*",
+            $row,
+            "+",
+            $byte,
+            "]\n",
+            "lsrs r4, r3, #4\n",
+            "muls r3, r0, r3\n",
+            "add ",
+            $sum,
+            ", r3\n",
+            "muls r4, r5, r4\n",
+            "add ",
+            $sum,
+            ", r4\n",
+        )
+    };
+}
+
+macro_rules! columns {
+    (($load:literal, $widen:literal, $size:literal), $byte:literal) => {
+        concat!(
+            $load,
+            " r0, [r2, #",
+            $size,
+            "*",
+            $byte,
+            "]\n",
+            $widen,
+            " r0, r0\n",
+            $load,
+            " r5, [r2, #",
+            $size,
+            "*4+",
+            $size,
+            "*",
+            $byte,
+            "]\n",
+            $widen,
+            " r5, r5\n",
+            "lsls r3, r0, #4\n",
+            "subs r5, r5, r3\n",
+            both!($byte, "0", "r8"),
+            both!($byte, "1", "r9"),
+            both!($byte, "2", "r10"),
+            both!($byte, "3", "r11"),
+            both!($byte, "4", "r12"),
+            both!($byte, "5", "lr"),
+            both!($byte, "6", "r6"),
+            both!($byte, "7", "r7"),
+        )
+    };
+}
+
+/// Weights of four bits: two of them and two inputs take a register of the sums and that of the offset; the inputs' end is at `sp`.
+macro_rules! panel_i4 {
+    ($name:ident, $number:ty, $size:literal, $load:tt) => {
+        /// # Safety
+        /// The panel lies at `w`; columns are whole double blocks, one at least.
+        #[inline(always)]
+        pub(super) unsafe fn $name(
+            sums: &mut Panel<i32>,
+            mut w: *const u8,
+            x: &[$number],
+        ) -> *const u8 {
+            let x = x.as_ptr_range();
+            // SAFETY: reads as many double blocks as there are of inputs. The compiler keeps `r6` and `r7` for itself: they are saved.
+            unsafe {
+                asm!(
+                    "push {{r0, r3, r6, r7}}",
+                    "ldm r0!, {{r3-r6}}",
+                    "mov r8, r3",
+                    "mov r9, r4",
+                    "mov r10, r5",
+                    "mov r11, r6",
+                    "ldm r0!, {{r3, r4, r6, r7}}",
+                    "mov r12, r3",
+                    "mov lr, r4",
+                    "2:",
+                    columns!($load, "0"),
+                    columns!($load, "1"),
+                    columns!($load, "2"),
+                    columns!($load, "3"),
+                    "adds r1, #32",
+                    concat!("adds r2, #", "8*", $size),
+                    "ldr r3, [sp, #4]",
+                    "cmp r2, r3",
+                    "beq 3f",
+                    "b 2b",
+                    "3:",
+                    "pop {{r0, r3}}",
+                    "mov r2, r8",
+                    "mov r3, r9",
+                    "mov r4, r10",
+                    "mov r5, r11",
+                    "stm r0!, {{r2-r5}}",
+                    "mov r2, r12",
+                    "mov r3, lr",
+                    "stm r0!, {{r2, r3, r6, r7}}",
+                    "pop {{r6, r7}}",
+                    inout("r0") sums.as_mut_ptr() => _,
+                    inout("r1") w,
+                    inout("r2") x.start => _,
+                    inout("r3") x.end => _,
+                    out("r4") _,
+                    out("r5") _,
+                    out("r8") _,
+                    out("r9") _,
+                    out("r10") _,
+                    out("r11") _,
+                    out("r12") _,
+                    out("lr") _,
+                );
+            }
+            w
+        }
+    };
+}
+
+panel_i4!(i4_a8, i8, "1", ("ldrb", "sxtb", "1"));
+panel_i4!(i4_a16, i16, "2", ("ldrh", "sxth", "2"));
+
 /// A row from its sum and multiplier: the rounded high product as [`mulhi_round`](crate::num::mulhi_round) has it, then
 /// saturation, for which it is shifted to 0 to 2^16 − 1; the product is within ±2^30.
 macro_rules! requant {

@@ -20,11 +20,15 @@ use crate::num::Tables;
 use core::arch::{asm, naked_asm};
 use core::slice::from_mut;
 
+mod w4;
+
 pub(super) const HELIUM: Kernels = Kernels {
     name: "helium",
     // Plain loops become vectors here, and those are faster than `SMLAD`.
     gemv_a8: scalar::SCALAR.gemv_a8,
     gemv_a16: scalar::SCALAR.gemv_a16,
+    gemv_w4a8: w4::gemv_w4a8,
+    gemv_w4a16: w4::gemv_w4a16,
     gemv_rows_a8,
     gemv_rows_a16,
     gates_q,

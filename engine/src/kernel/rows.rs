@@ -153,7 +153,8 @@ impl<'a> Matrix<'a> {
     }
 }
 
-fn excess_i4(x: Inputs<'_>) -> i32 {
+/// What every sum over weights stored as `w + 8` has too much.
+pub(super) fn excess_i4(x: Inputs<'_>) -> i32 {
     total(x).wrapping_mul(8)
 }
 

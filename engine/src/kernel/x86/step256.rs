@@ -2,7 +2,9 @@
 //! its update.
 //!
 //! The same text for AVX2 and AVX-VNNI, which differ in their products: a function takes over another one's body only
-//! if it may use all of its instructions. Weights of four bits take the way of the definition.
+//! if it may use all of its instructions. Weights of four bits take the way of the definition. So does an LSTM of four
+//! panels of units and more: up to 128 units it was up to 8 percent quicker to have all products of a tile, then all its
+//! gathers.
 
 macro_rules! steps {
     ($table:ident, $features:literal, $panels_a8:ident, $panels_a16:ident) => {
@@ -13,7 +15,8 @@ macro_rules! steps {
                 gru_panel, lookup, lstm_panel, mulhi_round, saturate16, $panels_a8, $panels_a16,
             };
             use crate::kernel::{
-                GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, publish_master,
+                GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, TILE,
+                publish_master,
             };
             use crate::num::Tables;
             use core::arch::x86_64::*;
@@ -59,7 +62,9 @@ macro_rules! steps {
                 tables: &Tables,
                 cell_shift: u8,
             ) {
-                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), 0..TILE) =
+                    (gates.w_ih, gates.w_hh, gates.units)
+                else {
                     return step::lstm(k, state, gates, x, tables, cell_shift);
                 };
                 let h = state.h.inputs(state.columns);

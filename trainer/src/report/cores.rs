@@ -257,8 +257,9 @@ pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> Strin
     let body = if counted {
         paragraph(
             "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
-             layer, which they give back within 3 %; other networks may be further off. The time is that of one \
-             instruction per clock. A real core takes more: loads, branches and wait states of the flash. Formats that are missing have not been counted.",
+             layer, which they give back within 3 %; for the demo's network, which has a dense layer too, they are \
+             within 15 %. The time is that of one instruction per clock. A real core takes more: loads, branches and \
+             wait states of the flash. Formats that are missing have not been counted.",
         ) + &table.finish()
             + &match conditions.power {
                 Some(_) => String::new(),
@@ -298,7 +299,7 @@ mod tests {
         }
     }
 
-    /// LSTM(6 → 32) and Dense(32 → 1). `firmware-example/run.sh cortex-m4 …` prints what they take.
+    /// LSTM(6 → 32) and Dense(32 → 1). `firmware-example/run.sh` prints what they take.
     #[test]
     fn the_example_firmwares_network_is_estimated_within_15_percent() {
         let plan = [LayerPlan::Recurrent(Cell::Lstm, 32)];
@@ -311,9 +312,10 @@ mod tests {
             activation: Activation::Identity,
         }));
         for (name, counted) in [
-            ("RV32IMC", 26_696.0),
-            ("Cortex-M3", 18_381.0),
-            ("Cortex-M4", 7_723.0),
+            ("RV32IMC", 25_996.0),
+            ("Cortex-M3", 17_679.0),
+            ("Cortex-M4", 7_769.0),
+            ("Cortex-M55", 3_970.0),
         ] {
             let core = CORES.iter().find(|core| core.name == name).unwrap();
             let estimate = core.instructions(&net, Format::W8A8).unwrap();

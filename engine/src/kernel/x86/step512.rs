@@ -291,29 +291,33 @@ pub(super) fn narrow(y: __m512i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn publish(state: &mut LayerState<'_>, last: __m512i) {
-    let quads = state.y.as_flattened().chunks(QUAD * LANES);
-    let outputs = |y: &[i16]| {
-        if state.y.len() <= QUAD {
-            return last;
-        }
-        // SAFETY: the mask leaves out what lies behind the end.
-        unsafe { _mm512_maskz_loadu_epi16(first(y.len()), y.as_ptr()) }
-    };
+    const QUAD_ROWS: usize = QUAD * LANES;
+    let quads = state.y.as_flattened().chunks(QUAD_ROWS);
+    // SAFETY: the mask leaves out what lies behind the end.
+    let outputs = |y: &[i16]| unsafe { _mm512_maskz_loadu_epi16(first(y.len()), y.as_ptr()) };
     match &mut state.h {
+        Hidden::I8(h) if h.len() <= QUAD_ROWS => store_bytes(h, narrow(last)),
+        Hidden::I16(h) if h.len() <= QUAD_ROWS => store_words(h, last),
         Hidden::I8(h) => {
-            for (h, y) in h.chunks_mut(QUAD * LANES).zip(quads) {
-                let narrowed = _mm512_castsi256_si512(narrow(outputs(y)));
-                let mask = first(h.len()).into();
-                // SAFETY: the mask leaves out what lies behind the end.
-                unsafe { _mm512_mask_storeu_epi8(h.as_mut_ptr(), mask, narrowed) }
+            for (h, y) in h.chunks_mut(QUAD_ROWS).zip(quads) {
+                store_bytes(h, narrow(outputs(y)));
             }
         }
         Hidden::I16(h) => {
-            for (h, y) in h.chunks_mut(QUAD * LANES).zip(quads) {
+            for (h, y) in h.chunks_mut(QUAD_ROWS).zip(quads) {
                 store_words(h, outputs(y));
             }
         }
     }
+}
+
+/// As many of 32 bytes as there are places.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store_bytes(places: &mut [i8], bytes: __m256i) {
+    let mask = first(places.len()).into();
+    // SAFETY: the mask leaves out what lies behind the end.
+    unsafe { _mm512_mask_storeu_epi8(places.as_mut_ptr(), mask, _mm512_castsi256_si512(bytes)) }
 }
 
 /// Master states and outputs of a layer.

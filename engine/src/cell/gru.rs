@@ -175,12 +175,12 @@ impl<'a> Gru<'a> {
     ) {
         // SAFETY: the caller's; a cell shift was checked when it was taken.
         unsafe {
-            match &self.weights {
-                Weights::AfterPacked(rows) if spec.is_packed() => {
+            match (spec.is_packed(), &self.weights) {
+                (true, Weights::AfterPacked(rows)) => {
                     let rows = rows.known_as(spec, Record::Gru);
                     rows.step(k, Record::Gru, x, state, (work, 0));
                 }
-                Weights::AfterQ(gates) if !spec.is_packed() => {
+                (false, Weights::AfterQ(gates)) => {
                     let gates = gates.known_as(AFTER, spec).rows(state.master.len());
                     state.columns = spec.format.columns(spec.hidden);
                     k.gru_step_q(&mut state, &gates, x, tables(spec.format));

@@ -104,12 +104,12 @@ impl<'a> Lstm<'a> {
         // SAFETY: the caller's; a cell shift was checked when it was taken.
         unsafe {
             core::hint::assert_unchecked(self.cell_shift <= MAX_CELL_SHIFT);
-            match &self.weights {
-                Weights::Packed(rows) if spec.is_packed() => {
+            match (spec.is_packed(), &self.weights) {
+                (true, Weights::Packed(rows)) => {
                     let rows = rows.known_as(spec, Record::Lstm);
                     rows.step(k, Record::Lstm, x, state, (work, self.cell_shift));
                 }
-                Weights::Integer(gates) if !spec.is_packed() => {
+                (false, Weights::Integer(gates)) => {
                     let gates = gates.known_as(ORDER, spec).rows(state.master.len());
                     state.columns = spec.format.columns(spec.hidden);
                     k.lstm_step_q(&mut state, &gates, x, tables(spec.format), self.cell_shift);

@@ -45,8 +45,10 @@ pub(crate) struct Spec {
 
 impl Spec {
     /// Integer rows of a layer that has a packed form in this layout.
-    pub(crate) fn is_packed(&self) -> bool {
-        self.layout == Layout::CortexM4 && matches!(self.format, Format::W8A8 | Format::W8A16)
+    #[inline(always)]
+    pub(crate) const fn is_packed(&self) -> bool {
+        matches!(self.layout, Layout::CortexM4)
+            && matches!(self.format, Format::W8A8 | Format::W8A16)
     }
 }
 

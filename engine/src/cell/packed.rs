@@ -119,7 +119,7 @@ impl<'a> Packed<'a> {
         Packed { rows, x, words }
     }
 
-    /// One step of a layer of this record.
+    /// One step of a layer of this record. In `A8` layers `x` need not be whole blocks.
     #[inline(always)]
     pub(super) fn step(
         &self,
@@ -184,11 +184,16 @@ fn widen(words: &mut [i32], x: &[i8]) {
     }
 }
 
+/// An odd column stands beside a zero.
 #[inline(always)]
 fn copy(words: &mut [i32], x: &[i16]) {
-    for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
-        let [low, high] = *x;
+    let (pairs, odd) = x.as_chunks();
+    let mut words = words.iter_mut();
+    for (&[low, high], to) in pairs.iter().zip(words.by_ref()) {
         *to = word(low, high);
+    }
+    if let (&[last], Some(to)) = (odd, words.next()) {
+        *to = word(last, 0);
     }
 }
 

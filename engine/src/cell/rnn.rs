@@ -84,12 +84,12 @@ impl<'a> Rnn<'a> {
     ) {
         // SAFETY: the caller's; a cell shift was checked when it was taken.
         unsafe {
-            match &self.weights {
-                Weights::Packed(rows) if spec.is_packed() => {
+            match (spec.is_packed(), &self.weights) {
+                (true, Weights::Packed(rows)) => {
                     let rows = rows.known_as(spec, Record::Rnn);
                     rows.step(k, Record::Rnn, x, state, (work, 0));
                 }
-                Weights::Integer(gates) if !spec.is_packed() => {
+                (false, Weights::Integer(gates)) => {
                     let gates = gates.known_as(ORDER, spec).rows(state.master.len());
                     state.columns = spec.format.columns(spec.hidden);
                     k.rnn_step_q(&mut state, &gates, x, tables(spec.format));

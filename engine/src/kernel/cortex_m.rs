@@ -65,13 +65,13 @@ struct Frame {
     h: *mut i8,
     /// Minus the number of records that are left.
     left: i32,
-    /// Shifts of an LSTM's cell. A GRU keeps two sums here.
+    /// Shifts of an LSTM's cell. Of an RNN pairs of 1 and of 16, which round outputs. A GRU keeps two sums here.
     new_shift: i32,
     depth_shift: i32,
     x: *const i32,
     /// A half of an LSTM's output LSB in the product that it is rounded from. Of a GRU the end of the input's columns.
     half_or_split: usize,
-    /// Where rounds over the columns end; in `A8` products of four rows, eight groups ahead of the columns' end.
+    /// Where rounds over the columns end; in `A8` products, eight groups or pairs of words ahead of the columns' end.
     x_end: *const i32,
     /// Where a record enters the product, and where it goes on: bytes from label `2`, plus 1.
     entry: usize,
@@ -163,6 +163,15 @@ impl Frame {
     }
 
     #[inline(always)]
+    fn rnn(self) -> Self {
+        Frame {
+            new_shift: 0x0001_0001,
+            depth_shift: 0x0010_0010,
+            ..self
+        }
+    }
+
+    #[inline(always)]
     fn gru(self, columns: &Columns<'_>) -> Self {
         Frame {
             half_or_split: self.x.wrapping_add(columns.x) as usize,
@@ -174,30 +183,26 @@ impl Frame {
 /// What [`Columns`] says of `A8` layers.
 #[inline(always)]
 fn widen(columns: &mut Columns<'_>, h: &[i8]) {
-    let start = columns.words.as_mut_ptr().wrapping_add(columns.x);
-    let end = columns.words.as_mut_ptr_range().end;
-    if start == end {
-        return;
-    }
-    // SAFETY: the table's method has checked that the words are a multiple of four, two for every four of `h`.
-    unsafe {
-        asm!(
-            "2:",
-            "ldr r0, [{h}], #4",
-            "ldr r2, [{h}], #4",
-            "sxtb16 r1, r0, ror #8",
-            "sxtb16 r0, r0",
-            "sxtb16 r3, r2, ror #8",
-            "sxtb16 r2, r2",
-            "stm {to}!, {{r0-r3}}",
-            "cmp {to}, {end}",
-            "bne 2b",
-            h = inout(reg) h.as_ptr() => _,
-            to = inout(reg) start => _,
-            end = in(reg) end,
-            out("r0") _, out("r1") _, out("r2") _, out("r3") _,
-            options(nostack),
-        );
+    let words = &mut columns.words[columns.x..];
+    let (mut from, mut to) = (h.as_ptr(), words.as_mut_ptr());
+    // Counted here, so that few are unrolled where sizes are known.
+    for _ in 0..words.len() / 4 {
+        // SAFETY: the table's method has checked that the words are a multiple of four, two for every four of `h`.
+        unsafe {
+            asm!(
+                "ldr r0, [{from}], #4",
+                "ldr r2, [{from}], #4",
+                "sxtb16 r1, r0, ror #8",
+                "sxtb16 r0, r0",
+                "sxtb16 r3, r2, ror #8",
+                "sxtb16 r2, r2",
+                "stm {to}!, {{r0-r3}}",
+                from = inout(reg) from,
+                to = inout(reg) to,
+                out("r0") _, out("r1") _, out("r2") _, out("r3") _,
+                options(nostack),
+            );
+        }
     }
 }
 
@@ -240,7 +245,7 @@ unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
     widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
     // SAFETY: as `lstm_a8`.
-    unsafe { rnn_a8_units(&frame.four_a8(words)) }
+    unsafe { rnn_a8_units(&frame.rnn().four_a8(words)) }
 }
 
 #[inline(always)]
@@ -251,22 +256,43 @@ unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
     }
     let frame = Frame::new(units, rows, four_record(words), columns).a16();
     // SAFETY: as `lstm_a16`.
-    unsafe { rnn_a16_units(&frame.four_a16(words)) }
+    unsafe { rnn_a16_units(&frame.rnn().four_a16(words)) }
 }
 
 #[inline(always)]
 unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    const SINGLE: usize = 50;
+    const SINGLE: usize = 44;
     const DOUBLE: usize = 84;
-    const TURN: usize = 22;
+    /// What lies between the products: the end's address, the test, the branch, the way from input to state, the test.
+    const END: usize = 4;
+    const TEST: usize = 6;
+    const BRANCH: usize = 4;
+    const TURN: usize = 12;
+    const TEST_STATE: usize = 10;
+    /// Words of input and pairs of words of state that need no test.
+    const FEW_INPUTS: usize = 4;
+    const FEW_PAIRS: usize = 8;
     let (x, words) = (columns.x, columns.words.len());
     if rows.is_empty() || x == 0 || x == words || !(words - x).is_multiple_of(2) {
         return scalar::SCALAR.gru_a8(units, rows, columns);
     }
     widen(columns, units.h);
+    let few = SINGLE + END + DOUBLE + TEST + BRANCH;
+    let entry = if x <= FEW_INPUTS {
+        few + (FEW_INPUTS - x) * SINGLE
+    } else {
+        (1 - x % 2) * SINGLE
+    };
+    let (pairs, state) = ((words - x) / 2, few + FEW_INPUTS * SINGLE + TURN);
+    let second = if pairs <= FEW_PAIRS {
+        state + 4 * DOUBLE + TEST_STATE + (FEW_PAIRS - pairs) * DOUBLE
+    } else {
+        state + skipped(pairs) * DOUBLE
+    };
     let frame = Frame {
-        entry: if x.is_multiple_of(2) { SINGLE } else { 0 } + 1,
-        second: SINGLE + DOUBLE + TURN + skipped((words - x) / 2) * DOUBLE + 1,
+        entry: entry + 1,
+        second: second + 1,
+        x_end: columns.words.as_ptr_range().end.wrapping_sub(2 * FEW_PAIRS),
         ..Frame::new(units, rows, gru_a8_record(words), columns).gru(columns)
     };
     // SAFETY: as `lstm_a8`; input and state have columns, those of the state are whole blocks.
@@ -393,6 +419,12 @@ macro_rules! three {
     };
 }
 
+macro_rules! single {
+    () => {
+        concat!("ldr r9, [r12], #4\n", three!("r9"))
+    };
+}
+
 macro_rules! double {
     () => {
         concat!("ldm r12!, {{r9, r10}}\n", three!("r9"), three!("r10"))
@@ -456,19 +488,19 @@ macro_rules! sums {
     };
 }
 
-/// Pre-activations, not yet saturated: rows 0 to 3 in `r1`, `r0`, `r3`, `r2`.
+/// The four pre-activations of an `A8` record in `r0` to `r3`, not yet saturated.
 macro_rules! requant {
     () => {
         concat!(
             "ldm lr!, {{r4-r7}}\n",
-            "sub r0, r0, r1\n",
-            "lsl r1, r1, #8\n",
-            "sub r2, r2, r3\n",
-            "lsl r3, r3, #8\n",
-            "smmulr r1, r1, r4\n",
-            "smmulr r0, r0, r5\n",
-            "smmulr r3, r3, r6\n",
-            "smmulr r2, r2, r7\n",
+            "sub r8, r0, r1\n",
+            "lsl r0, r1, #8\n",
+            "sub r9, r2, r3\n",
+            "lsl r2, r3, #8\n",
+            "smmulr r0, r0, r4\n",
+            "smmulr r1, r8, r5\n",
+            "smmulr r2, r2, r6\n",
+            "smmulr r3, r9, r7\n",
         )
     };
 }
@@ -624,15 +656,106 @@ macro_rules! narrow {
     };
 }
 
-/// A master state in `$h`, stored at `$master`, becomes the output, stored at `$y`.
-macro_rules! round_master {
-    ($h:literal, $master:literal, $y:literal) => {
+/// Four tanh units from their pre-activations in `r0` to `r3`: master states and outputs are stored, outputs 0 and 2
+/// are left in `r4`, 1 and 3 in `r3`. As a state's 16 lower bits do not matter to its output, `y = (upper half + 1) / 2`.
+macro_rules! rnn {
+    ($segments:tt) => {
         concat!(
-            "str ",
+            // r5 tanh, r6 master, r7 y, r8 h, r9 what is left, r10 and r11 pairs of 1 and 16, r12 the first column again.
+            "ldm sp, {{r4-r12}}\n",
+            gate!($segments, "r0", "r5", "r4"),
+            gate!($segments, "r1", "r5", "r4"),
+            gate!($segments, "r2", "r5", "r4"),
+            gate!($segments, "r3", "r5", "r4"),
+            "asr r0, r0, #2\n",
+            "asr r1, r1, #2\n",
+            "asr r2, r2, #2\n",
+            "asr r3, r3, #2\n",
+            "stm r6!, {{r0-r3}}\n",
+            "pkhtb r4, r2, r0, asr #16\n",
+            "pkhtb r3, r3, r1, asr #16\n",
+            "shadd16 r4, r4, r10\n",
+            "shadd16 r3, r3, r10\n",
+            "pkhbt r0, r4, r3, lsl #16\n",
+            "pkhtb r1, r3, r4, asr #16\n",
+            "str r0, [r7], #4\n",
+            "str r1, [r7], #4\n",
+        )
+    };
+}
+
+macro_rules! rnn_next {
+    () => {
+        concat!("adds r9, r9, #1\n", "stm sp, {{r4-r9}}\n", "bne.w 1b\n",)
+    };
+}
+
+/// The gates of a GRU's unit from its pre-activations; `n` starts as its part over the input. `$half` is 2^14.
+macro_rules! gru_gates {
+    ($segments:tt, [$r:literal, $z:literal, $n:literal, $nh:literal], [$sigmoid:literal, $tanh:literal], $half:literal) => {
+        concat!(
+            gate!($segments, $r, $sigmoid, "r12"),
+            "smlatb ",
+            $r,
+            ", ",
+            $r,
+            ", ",
+            $nh,
+            ", ",
+            $half,
+            "\n",
+            "add ",
+            $n,
+            ", ",
+            $n,
+            ", ",
+            $r,
+            ", asr #15\n",
+            gate!($segments, $n, $tanh, "r12"),
+            gate!($segments, $z, $sigmoid, "r12"),
+        )
+    };
+}
+
+/// The master state in `$h` by a GRU's gates.
+macro_rules! blend {
+    ($h:literal, $z:literal, $n:literal) => {
+        concat!(
+            "asr ",
+            $n,
+            ", ",
+            $n,
+            ", #2\n",
+            "sub ",
             $h,
-            ", [",
-            $master,
-            "], #4\n",
+            ", ",
+            $h,
+            ", ",
+            $n,
+            "\n",
+            "smmulr ",
+            $h,
+            ", ",
+            $z,
+            ", ",
+            $h,
+            "\n",
+            "add ",
+            $h,
+            ", ",
+            $n,
+            ", ",
+            $h,
+            ", lsl #1\n",
+        )
+    };
+}
+
+/// The output of a GRU's unit in the register of its master state, stored at `$y`. Not by `SMMULR`: a state that was
+/// put there may be any number, and the sum wraps.
+macro_rules! output {
+    ($h:literal, $y:literal) => {
+        concat!(
             "add ",
             $h,
             ", ",
@@ -652,88 +775,6 @@ macro_rules! round_master {
     };
 }
 
-/// A tanh unit: tables and places as [`rnn_places!`] loads them.
-macro_rules! rnn {
-    ($segments:tt, $z:literal) => {
-        concat!(
-            gate!($segments, $z, "r5", "r4"),
-            "asr ",
-            $z,
-            ", ",
-            $z,
-            ", #2\n",
-            round_master!($z, "r6", "r7"),
-        )
-    };
-}
-
-/// r5 tanh, r6 to r8 the places, r9 what is left, r12 the first column again.
-macro_rules! rnn_places {
-    () => {
-        "ldm sp, {{r4-r12}}\n"
-    };
-}
-
-macro_rules! rnn_next {
-    () => {
-        concat!(
-            "strd r6, r7, [sp, #8]\n",
-            "str r8, [sp, #16]\n",
-            "adds r9, r9, #1\n",
-            "str r9, [sp, #20]\n",
-            "bne.w 1b\n",
-        )
-    };
-}
-
-/// A GRU's unit from its pre-activations to the output in `r12`; `n` starts as its part over the input.
-macro_rules! gru {
-    ($segments:tt, [$r:literal, $z:literal, $n:literal, $nh:literal], [$sigmoid:literal, $tanh:literal], $master:literal, $y:literal) => {
-        concat!(
-            gate!($segments, $r, $sigmoid, "r12"),
-            "smultb ",
-            $r,
-            ", ",
-            $r,
-            ", ",
-            $nh,
-            "\n",
-            "add ",
-            $r,
-            ", ",
-            $r,
-            ", #0x4000\n",
-            "add ",
-            $n,
-            ", ",
-            $n,
-            ", ",
-            $r,
-            ", asr #15\n",
-            gate!($segments, $n, $tanh, "r12"),
-            gate!($segments, $z, $sigmoid, "r12"),
-            "asr ",
-            $n,
-            ", ",
-            $n,
-            ", #2\n",
-            "ldr r12, [",
-            $master,
-            "]\n",
-            "sub r12, r12, ",
-            $n,
-            "\n",
-            "smmulr r12, ",
-            $z,
-            ", r12\n",
-            "add r12, ",
-            $n,
-            ", r12, lsl #1\n",
-            round_master!("r12", $master, $y),
-        )
-    };
-}
-
 /// # Safety
 /// As the frame says: records at `rows`, columns from `x` to `x_end`, a place for each unit, and entries where the code
 /// of its product has them for so many columns. The same holds for the functions below.
@@ -743,9 +784,9 @@ unsafe extern "C" fn lstm_a8_units(frame: &Frame) {
         begin!(),
         sums!(),
         requant!(),
-        lstm!(256, "r1", "r0", "r3", "r2"),
-        narrow!("r0"),
-        "strb r0, [r9, r10]",
+        lstm!(256, "r0", "r1", "r2", "r3"),
+        narrow!("r1"),
+        "strb r1, [r9, r10]",
         next_unit!(),
         end!(),
     )
@@ -766,21 +807,21 @@ unsafe extern "C" fn lstm_a16_units(frame: &Frame) {
 unsafe extern "C" fn rnn_a8_units(frame: &Frame) {
     naked_asm!(
         begin!(),
+        // From here on `SEL` takes bytes 0 and 2 of the first operand: nothing below sets these flags.
+        "mov r0, #0x50000",
+        "msr APSR_g, r0",
         sums!(),
         requant!(),
-        rnn_places!(),
-        rnn!(256, "r1"),
-        narrow!("r1"),
-        "strb r1, [r8], #1",
-        rnn!(256, "r0"),
-        narrow!("r0"),
-        "strb r0, [r8], #1",
-        rnn!(256, "r3"),
-        narrow!("r3"),
-        "strb r3, [r8], #1",
-        rnn!(256, "r2"),
-        narrow!("r2"),
-        "strb r2, [r8], #1",
+        rnn!(256),
+        // Four outputs narrowed at once.
+        "qadd16 r4, r4, r11",
+        "qadd16 r3, r3, r11",
+        "ssat16 r4, #13, r4",
+        "ssat16 r3, #13, r3",
+        "lsr r4, r4, #5",
+        "lsl r3, r3, #3",
+        "sel r4, r4, r3",
+        "str r4, [r8], #4",
         rnn_next!(),
         end!(),
     )
@@ -788,17 +829,7 @@ unsafe extern "C" fn rnn_a8_units(frame: &Frame) {
 
 #[unsafe(naked)]
 unsafe extern "C" fn rnn_a16_units(frame: &Frame) {
-    naked_asm!(
-        begin!(),
-        sums16!(),
-        rnn_places!(),
-        rnn!(512, "r0"),
-        rnn!(512, "r1"),
-        rnn!(512, "r2"),
-        rnn!(512, "r3"),
-        rnn_next!(),
-        end!(),
-    )
+    naked_asm!(begin!(), sums16!(), rnn!(512), rnn_next!(), end!())
 }
 
 #[unsafe(naked)]
@@ -807,38 +838,47 @@ unsafe extern "C" fn gru_a8_units(frame: &Frame) {
         begin!(),
         "1:",
         "ldm lr!, {{r0-r5}}",
-        "ldr.w r11, [sp, #36]",
         "ldr.w pc, [sp, #44]",
         ".balign 4",
         "2:",
-        "ldr r9, [r12], #4",
-        three!("r9"),
-        "cmp r12, r11",
-        "beq.w 4f",
+        single!(),
+        "ldr.w r11, [sp, #36]",
         "3:",
         double!(),
         "cmp r12, r11",
         "bne.w 3b",
+        "b.w 4f",
+        // Few inputs: no test.
+        single!(),
+        single!(),
+        single!(),
+        single!(),
         "4:",
         // n over the input waits for n over the state.
         "strd r4, r5, [sp, #24]",
         "ldm lr!, {{r4, r5}}",
-        "ldr.w r11, [sp, #40]",
         "ldr.w pc, [sp, #48]",
         "5:",
         double!(),
         double!(),
         double!(),
         double!(),
-        "cmp r12, r11",
+        "ldr.w r6, [sp, #40]",
+        "cmp r6, r12",
         "bne.w 5b",
+        double!(),
+        double!(),
+        double!(),
+        double!(),
+        double!(),
+        double!(),
+        double!(),
+        double!(),
         "ldm lr!, {{r6-r9}}",
         "sub r0, r0, r1",
         "lsl r1, r1, #8",
         "sub r2, r2, r3",
         "lsl r3, r3, #8",
-        "sub r4, r4, r5",
-        "lsl r5, r5, #8",
         "smmulr r1, r1, r6",
         "smmulr r0, r0, r7",
         "smmulr r3, r3, r8",
@@ -847,28 +887,35 @@ unsafe extern "C" fn gru_a8_units(frame: &Frame) {
         "ldrd r10, r11, [sp, #24]",
         "sub r10, r10, r11",
         "lsl r11, r11, #8",
-        "smmulr r11, r11, r6",
-        "smmulr r10, r10, r7",
+        "sub r4, r4, r5",
+        "lsl r5, r5, #8",
+        "smmulr r6, r11, r6",
+        "smmulr r7, r10, r7",
         "smmulr r5, r5, r8",
         "smmulr r4, r4, r9",
-        "ssat r11, #16, r11",
-        "ssat r10, #16, r10",
+        "ssat r6, #16, r6",
+        "ssat r7, #16, r7",
         "ssat r5, #16, r5",
         "ssat r4, #16, r4",
-        // r6 sigmoid, r7 tanh, r8 master, r9 y.
-        "ldm sp, {{r6-r9}}",
-        gru!(256, ["r1", "r0", "r11", "r5"], ["r6", "r7"], "r8", "r9"),
-        narrow!("r12"),
-        "ldr r5, [sp, #16]",
-        "strb r12, [r5], #1",
-        gru!(256, ["r3", "r2", "r10", "r4"], ["r6", "r7"], "r8", "r9"),
-        narrow!("r12"),
-        "strb r12, [r5], #1",
-        "strd r8, r9, [sp, #8]",
-        "ldr r10, [sp, #20]",
-        "ldr r12, [sp, #32]",
-        "str r5, [sp, #16]",
-        next_unit!(),
+        "ldrd r8, r9, [sp]",
+        "mov r10, #0x4000",
+        gru_gates!(256, ["r1", "r0", "r6", "r5"], ["r8", "r9"], "r10"),
+        gru_gates!(256, ["r3", "r2", "r7", "r4"], ["r8", "r9"], "r10"),
+        // r4 master, r5 y, r8 h, r9 what is left, r12 the first column again.
+        "ldm sp, {{r1, r3-r5, r8-r12}}",
+        "ldrd r10, r11, [r4]",
+        blend!("r10", "r0", "r6"),
+        blend!("r11", "r2", "r7"),
+        "strd r10, r11, [r4], #8",
+        output!("r10", "r5"),
+        output!("r11", "r5"),
+        narrow!("r10"),
+        narrow!("r11"),
+        "strb r10, [r8], #1",
+        "strb r11, [r8], #1",
+        "adds r9, r9, #1",
+        "stm sp, {{r1, r3-r5, r8, r9}}",
+        "bne.w 1b",
         end!(),
     )
 }
@@ -904,13 +951,18 @@ unsafe extern "C" fn gru_a16_units(frame: &Frame) {
         "smmulr r0, r0, r6",
         "ssat r7, #16, r7",
         "ssat r0, #16, r0",
-        // r8 sigmoid, r9 tanh, r10 master, r11 y.
-        "ldm sp, {{r8-r11}}",
-        gru!(512, ["r1", "r2", "r7", "r0"], ["r8", "r9"], "r10", "r11"),
-        "strd r10, r11, [sp, #8]",
-        "ldr r10, [sp, #20]",
-        "ldr r12, [sp, #32]",
-        next_unit!(),
+        "ldrd r8, r9, [sp]",
+        "mov r10, #0x4000",
+        gru_gates!(512, ["r1", "r2", "r7", "r0"], ["r8", "r9"], "r10"),
+        // r4 master, r5 y, r9 what is left, r12 the first column again.
+        "ldm sp, {{r1, r3-r5, r8-r12}}",
+        "ldr r10, [r4]",
+        blend!("r10", "r2", "r7"),
+        "str r10, [r4], #4",
+        output!("r10", "r5"),
+        "adds r9, r9, #1",
+        "stm sp, {{r1, r3-r5, r8, r9}}",
+        "bne.w 1b",
         end!(),
     )
 }

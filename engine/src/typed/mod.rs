@@ -40,6 +40,7 @@ use crate::num::narrow;
 use bytemuck::Pod;
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use room::Room;
 
 /// An integer number format, as a type.
@@ -196,6 +197,11 @@ impl<C: Cell, const H: usize, F: Numbers> State<C, H, F> {
             cell: PhantomData,
         }
     }
+
+    /// What is stored of each unit: an LSTM's cell, or the master state, and the state as a matrix input.
+    pub fn parts(&mut self) -> (&mut [i32; H], &mut [F::Element; H]) {
+        (self.master.first(), self.h.first())
+    }
 }
 
 impl<C: Cell, const H: usize, F: Numbers> Default for State<C, H, F> {
@@ -241,9 +247,10 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
         let spec = Self::spec(0);
         let whole = H.is_multiple_of(LANES);
         let mut padded = Room::<i16, H>::zeroed();
-        let mut work = Room::<i16, I, H, 10>::zeroed();
+        let (mut narrowed, mut whole_blocks);
+        let mut work = MaybeUninit::<Room<i16, I, H, 10>>::uninit();
         let work: &mut [i32] = if spec.is_packed() {
-            work.words()
+            Room::anything(&mut work).words()
         } else {
             &mut []
         };
@@ -255,16 +262,16 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
             y: outputs.as_chunks_mut().0,
         };
         let (k, columns) = (self.kernels.table(), F::FORMAT.columns(I));
-        let mut narrowed = Room::<i8, I>::zeroed();
-        let mut whole_blocks = Room::<i16, I>::zeroed();
         let x = if self.narrows {
+            narrowed = Room::<i8, I>::zeroed();
             for (narrowed, &x) in narrowed.all().iter_mut().zip(x) {
                 *narrowed = narrow(x);
             }
             Inputs::I8(&narrowed.all()[..columns])
-        } else if I == columns {
+        } else if I == columns || spec.is_packed() && F::FORMAT.is_a8() {
             Inputs::I16(x)
         } else {
+            whole_blocks = Room::<i16, I>::zeroed();
             whole_blocks.all()[..I].copy_from_slice(x);
             Inputs::I16(&whole_blocks.all()[..columns])
         };

@@ -3,6 +3,9 @@
 use crate::format::pad;
 use crate::kernel::LANES;
 use bytemuck::Pod;
+#[cfg(cortex_m_dsp)]
+use core::arch::asm;
+use core::mem::MaybeUninit;
 
 /// `A + B + REST` numbers, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +26,28 @@ impl<T: Pod, const A: usize, const B: usize, const REST: usize> Room<T, A, B, RE
         }
     }
 
+    /// For what is written before it is read: any numbers, in firmware for which zeros would cost a tenth of a small layer's step.
+    #[inline(always)]
+    pub(super) fn anything(room: &mut MaybeUninit<Self>) -> &mut Self {
+        #[cfg(not(cortex_m_dsp))]
+        return room.write(Self::zeroed());
+        // SAFETY: for all that the compiler knows the assembly has written the numbers, and any bytes are numbers.
+        #[cfg(cortex_m_dsp)]
+        unsafe {
+            asm!("/* {} */", in(reg) room.as_mut_ptr(), options(nostack, preserves_flags));
+            room.assume_init_mut()
+        }
+    }
+
     #[inline(always)]
     pub(super) fn all(&mut self) -> &mut [T] {
         // SAFETY: arrays of one type in the order of declaration, so nothing lies between them.
         unsafe { core::slice::from_raw_parts_mut((&raw mut *self).cast(), A + B + REST) }
+    }
+
+    #[inline(always)]
+    pub(super) fn first(&mut self) -> &mut [T; A] {
+        &mut self.a
     }
 
     /// As many whole panels as `A` numbers take.

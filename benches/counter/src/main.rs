@@ -13,6 +13,8 @@ mod board;
 mod board;
 #[cfg(target_os = "none")]
 mod steps;
+#[cfg(target_os = "none")]
+mod typed;
 
 #[cfg(not(target_os = "none"))]
 fn main() {

@@ -1,6 +1,8 @@
 //! Checks the tables, then counts the instructions of every model's steps.
 
 use crate::board::count;
+use crate::typed;
+use core::fmt::Display;
 use kinglet::check::check;
 use kinglet::format::Input;
 use kinglet::kernel::Kernels;
@@ -26,10 +28,10 @@ const STATE: usize = 1024;
 struct Memory([u32; STATE]);
 
 /// xorshift32 (Marsaglia 2003).
-struct Random(u32);
+pub struct Random(u32);
 
 impl Random {
-    fn next(&mut self) -> u32 {
+    pub fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
@@ -37,10 +39,52 @@ impl Random {
     }
 }
 
-/// Steps with random samples from random states, a row of the tables in `benches/results`, and behind it a digest.
-fn measure(file: &'static [u8], memory: &mut [u32; STATE], empty: u32) -> Result<(), &'static str> {
-    let model = Model::from_bytes(file).map_err(|_| "does not load")?;
-    let name = model.header().name;
+/// What a row of the tables in `benches/results` says of a layer besides its instructions.
+pub struct Row<'a> {
+    /// Cell, format, layout and shape.
+    pub name: &'a dyn Display,
+    pub macs: u32,
+    pub state: usize,
+}
+
+impl Row<'_> {
+    /// Steps with random samples from random states, and prints the row and a digest. `step` takes the numbers for
+    /// sample and state, and gives its instructions.
+    pub fn measure(
+        &self,
+        mut step: impl FnMut(&mut Random, Random, &mut Digest) -> u32,
+    ) -> Result<(), &'static str> {
+        let Row { name, macs, state } = self;
+        let mut random = Random(1);
+        let mut digest = Digest::new();
+        let (mut least, mut most) = (u32::MAX, 0);
+        let (mut number, mut steps) = (0, STEPS);
+        while number < steps {
+            let mut undigested = Digest::new();
+            let digest = if number < DIGESTED {
+                &mut digest
+            } else {
+                &mut undigested
+            };
+            // From the step's number, because states differ in size between layouts.
+            let cost = step(&mut random, Random(!number), digest);
+            (least, most) = (least.min(cost), most.max(cost));
+            steps = STEPS.min(INSTRUCTIONS / most);
+            number += 1;
+        }
+        let thousandths = most as u64 * 1000 / *macs as u64;
+        let (whole, rest) = (thousandths / 1000, thousandths % 1000);
+        println!("| {name} | {most} | {whole}.{rest:03} | {state} | {steps} | {digest}");
+        if least != most {
+            eprintln!("error: {name}: {least} to {most} instructions, depending on the data");
+            return Err("is not constant");
+        }
+        Ok(())
+    }
+}
+
+/// Steps of a model.
+fn measure(model: &Model<'_>, memory: &mut [u32; STATE], empty: u32) -> Result<(), &'static str> {
     let tokens = matches!(model.header().input, Input::Tokens { .. });
     let (mut x, mut y) = ([0; 256], [0; 256]);
     let x = &mut x[..if tokens { 0 } else { model.inputs() }];
@@ -53,18 +97,17 @@ fn measure(file: &'static [u8], memory: &mut [u32; STATE], empty: u32) -> Result
         let mut net = model.bind_bytes(state).map_err(|_| "does not bind")?;
         model.self_test(&mut net).map_err(|_| "fails its test")?;
     }
-    let mut random = Random(1);
-    let mut digest = Digest::new();
-    let (mut least, mut most) = (u32::MAX, 0);
-    let (mut step, mut steps) = (0, STEPS);
-    while step < steps {
-        // From the step's number, because states differ in size between layouts.
-        let mut states = Random(!step);
+    let row = Row {
+        name: &model.header().name,
+        macs: model.macs() as u32,
+        state: model.state_len(),
+    };
+    row.measure(|samples, mut states, digest| {
         memory.iter_mut().for_each(|word| *word = states.next());
         let state = bytemuck::cast_slice_mut(memory);
-        let mut net = model.bind_bytes(state).map_err(|_| "does not bind")?;
-        x.iter_mut().for_each(|x| *x = random.next() as i16);
-        let token = random.next() as usize % model.inputs();
+        let mut net = model.bind_bytes(state).expect("it has been bound");
+        x.iter_mut().for_each(|x| *x = samples.next() as i16);
+        let token = samples.next() as usize % model.inputs();
         let cost = count(|| {
             if tokens {
                 net.step_token_q(token, y);
@@ -72,23 +115,21 @@ fn measure(file: &'static [u8], memory: &mut [u32; STATE], empty: u32) -> Result
                 net.step_q(x, y);
             }
         });
-        (least, most) = (least.min(cost - empty), most.max(cost - empty));
-        if step < DIGESTED {
-            digest.add_i16(y);
-            digest.add_bytes(net.layer_state());
-        }
-        steps = STEPS.min(INSTRUCTIONS / most);
-        step += 1;
-    }
-    let thousandths = most as u64 * 1000 / model.macs() as u64;
-    let (whole, rest) = (thousandths / 1000, thousandths % 1000);
-    let state = model.state_len();
-    println!("| {name} | {most} | {whole}.{rest:03} | {state} | {steps} | {digest}");
-    if least != most {
-        eprintln!("error: {name}: {least} to {most} instructions, depending on the data");
-        return Err("is not constant");
-    }
-    Ok(())
+        digest.add_i16(y);
+        digest.add_bytes(net.layer_state());
+        cost - empty
+    })
+}
+
+/// A file's steps, by both doors.
+fn measure_file(
+    file: &'static [u8],
+    memory: &mut [u32; STATE],
+    empty: u32,
+) -> Result<(), &'static str> {
+    let model = Model::from_bytes(file).map_err(|_| "does not load")?;
+    measure(&model, memory, empty)?;
+    typed::measure(file, &model, empty).map(|_| ())
 }
 
 /// All of it.
@@ -106,7 +147,7 @@ pub fn run() -> ExitCode {
     }
     let mut memory = Memory([0; STATE]);
     for (number, file) in models::MODELS.iter().enumerate() {
-        if let Err(e) = measure(file, &mut memory.0, empty) {
+        if let Err(e) = measure_file(file, &mut memory.0, empty) {
             eprintln!("error: model {number} {e}");
             code = ExitCode::FAILURE;
         }

@@ -217,6 +217,8 @@ impl Kernels {
         Candidate(x86::AVXVNNI, x86::has_avxvnni),
         #[cfg(target_arch = "x86_64")]
         Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
+        #[cfg(target_arch = "x86_64")]
+        Candidate(x86::AVX512VBMI, x86::has_avx512vbmi),
         #[cfg(armv7_neon)]
         Candidate(armv7::ARMV7_NEON, || true),
         #[cfg(cortex_m_dsp)]

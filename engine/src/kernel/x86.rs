@@ -5,9 +5,11 @@
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 mod avx512;
-mod batch;
+mod batch512;
+mod gemm512;
 mod step256;
 mod step512;
+mod vbmi;
 mod vnni;
 
 use super::quads::{Weights, by_four, by_four_w4};
@@ -64,12 +66,17 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     lstm_step_q: step512::lstm_step_q,
     gru_step_q: step512::gru_step_q,
     rnn_step_q: step512::rnn_step_q,
-    lstm_batch_q: batch::lstm_batch_q,
-    gru_batch_q: batch::gru_batch_q,
-    rnn_batch_q: batch::rnn_batch_q,
-    gemm_f32: batch::gemm_f32,
-    gemm_f16: batch::gemm_f16,
+    gemm_f32: gemm512::gemm_f32,
+    gemm_f16: gemm512::gemm_f16,
     ..AVX2
+};
+
+pub(super) const AVX512VBMI: Kernels = Kernels {
+    name: "avx512vbmi",
+    lstm_batch_q: batch512::lstm_batch_q,
+    gru_batch_q: batch512::gru_batch_q,
+    rnn_batch_q: batch512::rnn_batch_q,
+    ..AVX512VNNI
 };
 
 /// This CPU runs [`AVX2`].
@@ -114,6 +121,18 @@ pub(super) fn has_avx512vnni() -> bool {
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ))
+    }
+}
+
+/// This CPU runs [`AVX512VBMI`].
+pub(super) fn has_avx512vbmi() -> bool {
+    #[cfg(feature = "std")]
+    {
+        has_avx512vnni() && std::arch::is_x86_feature_detected!("avx512vbmi")
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        has_avx512vnni() && cfg!(target_feature = "avx512vbmi")
     }
 }
 

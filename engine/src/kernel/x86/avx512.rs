@@ -11,6 +11,7 @@
 
 use crate::kernel::{LANES, Panel};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// Panels in a register of words.
@@ -29,6 +30,8 @@ const fn words<const N: usize>(entries: &[i32]) -> Words<N> {
     };
     let mut i = 0;
     while i < 32 * N {
+        // Look-ups multiply it as an unsigned number.
+        assert!(entries[i] as i16 >= 0);
         words.values[i / 32][i % 32] = (entries[i] >> 16) as i16;
         words.deltas[i / 32][i % 32] = entries[i] as i16;
         i += 1;
@@ -83,23 +86,82 @@ fn pick<const N: usize>(table: &[[i16; 32]; N], index: __m512i) -> __m512i {
     results[0]
 }
 
-/// Interpolated look-up of 32 words, in Q31.
+/// 32 numbers in Q31, their upper and lower halves apart.
+#[derive(Clone, Copy)]
+pub(super) struct Q31 {
+    low: __m512i,
+    high: __m512i,
+}
+
+impl Q31 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn halves(self) -> Halves {
+        [
+            _mm512_unpacklo_epi16(self.low, self.high),
+            _mm512_unpackhi_epi16(self.low, self.high),
+        ]
+    }
+}
+
+/// tanh and sigmoid of `P` registers of words.
+pub(super) trait Curves<const P: usize> {
+    /// # Safety
+    /// The CPU has what the look-ups need.
+    unsafe fn tanh(&self, z: [__m512i; P]) -> [Q31; P];
+
+    /// # Safety
+    /// The CPU has what the look-ups need.
+    unsafe fn sigmoid(&self, z: [__m512i; P]) -> [Q31; P];
+}
+
+impl<const N: usize, const P: usize> Curves<P> for Lookups<N> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn tanh(&self, z: [__m512i; P]) -> [Q31; P] {
+        z.map(|z| lookup(&self.tanh, self.bits, z))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn sigmoid(&self, z: [__m512i; P]) -> [Q31; P] {
+        z.map(|z| lookup(&self.sigmoid, self.bits, z))
+    }
+}
+
+/// Interpolated look-up of 32 words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn lookup<const N: usize>(words: &Words<N>, bits: u32, z: __m512i) -> Halves {
+fn lookup<const N: usize>(words: &Words<N>, bits: u32, z: __m512i) -> Q31 {
     let index = _mm512_srl_epi16(z, _mm_cvtsi32_si128(16 - bits as i32));
     let value = pick(&words.values, index);
     let delta = pick(&words.deltas, index);
-    let fraction = _mm512_and_si512(z, _mm512_set1_epi16((1 << (16 - bits)) - 1));
-    let low = _mm512_mullo_epi16(delta, fraction);
-    let high = _mm512_mulhi_epi16(delta, fraction);
-    let shift = _mm_cvtsi32_si128(bits as i32);
-    let lower = _mm512_sll_epi32(_mm512_unpacklo_epi16(low, high), shift);
-    let upper = _mm512_sll_epi32(_mm512_unpackhi_epi16(low, high), shift);
-    [
-        _mm512_add_epi32(_mm512_unpacklo_epi16(delta, value), lower),
-        _mm512_add_epi32(_mm512_unpackhi_epi16(delta, value), upper),
-    ]
+    interpolate(value, delta, bits, z)
+}
+
+/// `value << 16 | delta`, and `delta · fraction << bits` added: the same as `delta · (fraction << bits | 1)` added to the
+/// value, where the factor is an unsigned word, and no delta is negative.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn interpolate(value: __m512i, delta: __m512i, bits: u32, z: __m512i) -> Q31 {
+    let fraction = _mm512_sll_epi16(z, _mm_cvtsi32_si128(bits as i32));
+    let factor = _mm512_or_si512(fraction, _mm512_set1_epi16(1));
+    let carry: __m512i;
+    // The intrinsic is a product of 32-bit lanes to the compiler, which is then not always found to be this instruction.
+    // SAFETY: reads registers only.
+    unsafe {
+        asm!(
+            "vpmulhuw {carry}, {delta}, {factor}",
+            carry = lateout(zmm_reg) carry,
+            delta = in(zmm_reg) delta,
+            factor = in(zmm_reg) factor,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    Q31 {
+        low: _mm512_mullo_epi16(delta, factor),
+        high: _mm512_add_epi16(value, carry),
+    }
 }
 
 /// Four panels of words into the order of this module.
@@ -178,7 +240,8 @@ pub(super) fn mulhi_round(a: __m512i, b: __m512i) -> __m512i {
     let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half);
     let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
     let odd = _mm512_add_epi64(odd, half);
-    _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd)
+    // The upper halves: of the odd ones in place, of the even ones moved down.
+    _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even)
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -232,7 +295,7 @@ pub(super) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables)
 fn activate<const N: usize>(words: &Words<N>, bits: u32, y: &mut [Panel<i32>], z: &[Panel<i16>]) {
     for (y, z) in y.chunks_mut(QUAD).zip(z.chunks(QUAD)) {
         let z = core::array::from_fn(|n| z.get(n).copied().unwrap_or_default());
-        store_states(y, lookup(words, bits, interleave(z)));
+        store_states(y, lookup(words, bits, interleave(z)).halves());
     }
 }
 
@@ -277,19 +340,42 @@ fn lstm<const N: usize>(
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn update<const N: usize>(
     lookups: &Lookups<N>,
-    [i, f, g, o]: [__m512i; 4],
+    gates: [__m512i; 4],
     c: &mut [Panel<i32>],
     cell_shift: u8,
 ) -> __m512i {
-    let sigmoid = |z| lookup(&lookups.sigmoid, lookups.bits, z);
-    let (i, f, o) = (sigmoid(i), sigmoid(f), sigmoid(o));
-    let g = lookup(&lookups.tanh, lookups.bits, g);
-    let old = load_states(c);
-    let cells = [0, 1].map(|half| cell(i[half], f[half], g[half], old[half], cell_shift));
-    let t = lookup(&lookups.tanh, lookups.bits, depth(cells, cell_shift));
-    let outputs = [0, 1].map(|half| output(o[half], t[half]));
+    let gates = gates.map(|z| [z]);
+    // SAFETY: this function's CPU is enough.
+    let ([cells], [outputs]) = unsafe { cells(lookups, gates, [load_states(c)], cell_shift) };
     store_states(c, cells);
-    in_order(_mm512_packs_epi32(outputs[0], outputs[1]))
+    in_order(outputs)
+}
+
+/// New cells and the outputs, which are in the order of this module.
+///
+/// # Safety
+/// The CPU has what the look-ups need.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) unsafe fn cells<const P: usize>(
+    curves: &impl Curves<P>,
+    [i, f, g, o]: [[__m512i; P]; 4],
+    old: [Halves; P],
+    cell_shift: u8,
+) -> ([Halves; P], [__m512i; P]) {
+    // SAFETY: the caller's.
+    let ([i, f, o], g) = unsafe { ([i, f, o].map(|z| curves.sigmoid(z)), curves.tanh(g)) };
+    let cells: [Halves; P] = core::array::from_fn(|n| {
+        let (i, f, g) = (i[n].halves(), f[n].halves(), g[n].halves());
+        [0, 1].map(|half| cell(i[half], f[half], g[half], old[n][half], cell_shift))
+    });
+    // SAFETY: the caller's.
+    let t = unsafe { curves.tanh(cells.map(|cells| depth(cells, cell_shift))) };
+    let outputs = core::array::from_fn(|n| {
+        let (o, t) = (o[n].halves(), t[n].halves());
+        _mm512_packs_epi32(output(o[0], t[0]), output(o[1], t[1]))
+    });
+    (cells, outputs)
 }
 
 /// One panel of units, whose four gates fill a register; gives its outputs.
@@ -303,13 +389,14 @@ pub(super) fn update_panel<const N: usize>(
 ) -> __m512i {
     let zero = _mm512_setzero_si512();
     // A panel of 32-bit numbers is half a register: i and f, g and o.
-    let [i_f, g_o] = lookup(&lookups.sigmoid, lookups.bits, gates);
-    let [_, g] = lookup(&lookups.tanh, lookups.bits, gates);
+    let [i_f, g_o] = lookup(&lookups.sigmoid, lookups.bits, gates).halves();
+    let [_, g] = lookup(&lookups.tanh, lookups.bits, gates).halves();
     let f = _mm512_shuffle_i64x2::<0b11_10_11_10>(i_f, zero);
     let o = _mm512_shuffle_i64x2::<0b11_10_11_10>(g_o, zero);
     let [old, _] = load_states(c);
     let new = cell(i_f, f, g, old, cell_shift);
-    let [t, _] = lookup(&lookups.tanh, lookups.bits, depth([new, zero], cell_shift));
+    let depth = depth([new, zero], cell_shift);
+    let [t, _] = lookup(&lookups.tanh, lookups.bits, depth).halves();
     store_states(c, [new, zero]);
     in_order(_mm512_packs_epi32(output(o, t), zero))
 }
@@ -362,32 +449,48 @@ fn gru<const N: usize>(lookups: &Lookups<N>, h: &mut [Panel<i32>], z: &[Panel<i1
     }
 }
 
-/// Up to four panels of units, by a register for each of `nx, r, z, nh`; gives the new states, also of the panels
-/// that there are not.
+/// Up to four panels of units, by a register for each gate; gives the new states, also of the panels that there are
+/// not.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn blend<const N: usize>(
     lookups: &Lookups<N>,
-    [nx, r, z, nh]: [__m512i; 4],
+    gates: [__m512i; 4],
     h: &mut [Panel<i32>],
 ) -> Halves {
-    let [lower, upper] = lookup(&lookups.sigmoid, lookups.bits, r);
-    let z = lookup(&lookups.sigmoid, lookups.bits, z);
-    let r = _mm512_packs_epi32(
-        _mm512_srai_epi32::<16>(lower),
-        _mm512_srai_epi32::<16>(upper),
-    );
-    // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
-    let candidate = _mm512_adds_epi16(nx, _mm512_mulhrs_epi16(r, nh));
-    let n = lookup(&lookups.tanh, lookups.bits, candidate);
-    let old = load_states(h);
-    let states = [0, 1].map(|half| {
-        let n = _mm512_srai_epi32::<2>(n[half]);
-        let kept = mulhi_round(z[half], _mm512_sub_epi32(old[half], n));
-        _mm512_add_epi32(n, _mm512_slli_epi32::<1>(kept))
-    });
+    let gates = gates.map(|z| [z]);
+    // SAFETY: this function's CPU is enough.
+    let [states] = unsafe { blended(lookups, gates, [load_states(h)]) };
     store_states(h, states);
     states
+}
+
+/// New states, by a register for each of `nx, r, z, nh`.
+///
+/// # Safety
+/// The CPU has what the look-ups need.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) unsafe fn blended<const P: usize>(
+    curves: &impl Curves<P>,
+    [nx, r, z, nh]: [[__m512i; P]; 4],
+    old: [Halves; P],
+) -> [Halves; P] {
+    // SAFETY: the caller's.
+    let (r, z) = unsafe { (curves.sigmoid(r), curves.sigmoid(z)) };
+    // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
+    let candidates =
+        core::array::from_fn(|n| _mm512_adds_epi16(nx[n], _mm512_mulhrs_epi16(r[n].high, nh[n])));
+    // SAFETY: the caller's.
+    let candidates = unsafe { curves.tanh(candidates) };
+    core::array::from_fn(|n| {
+        let (candidate, z) = (candidates[n].halves(), z[n].halves());
+        [0, 1].map(|half| {
+            let candidate = _mm512_srai_epi32::<2>(candidate[half]);
+            let kept = mulhi_round(z[half], _mm512_sub_epi32(old[n][half], candidate));
+            _mm512_add_epi32(candidate, _mm512_slli_epi32::<1>(kept))
+        })
+    })
 }
 
 /// tanh of up to four panels, as states of a tanh layer.
@@ -398,16 +501,39 @@ pub(super) fn tanh_states<const N: usize>(
     z: __m512i,
     h: &mut [Panel<i32>],
 ) -> Halves {
-    let states = lookup(&lookups.tanh, lookups.bits, z).map(|y| _mm512_srai_epi32::<2>(y));
+    // SAFETY: this function's CPU is enough.
+    let [states] = unsafe { tanh_words(lookups, [z]) };
     store_states(h, states);
     states
+}
+
+/// tanh as states of a tanh layer.
+///
+/// # Safety
+/// The CPU has what the look-ups need.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) unsafe fn tanh_words<const P: usize>(
+    curves: &impl Curves<P>,
+    z: [__m512i; P],
+) -> [Halves; P] {
+    // SAFETY: the caller's.
+    let states = unsafe { curves.tanh(z) };
+    states.map(|y| y.halves().map(|y| _mm512_srai_epi32::<2>(y)))
 }
 
 /// States (Q29) as outputs (2^-12).
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn round_states(states: Halves) -> __m512i {
+    in_order(round_words(states))
+}
+
+/// The same in the order of this module.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn round_words(states: Halves) -> __m512i {
     let half = _mm512_set1_epi32(1 << 16);
     let [lower, upper] = states.map(|h| _mm512_srai_epi32::<17>(_mm512_add_epi32(h, half)));
-    in_order(_mm512_packs_epi32(lower, upper))
+    _mm512_packs_epi32(lower, upper)
 }

@@ -243,45 +243,37 @@ macro_rules! by_kind {
     }};
 }
 
-/// The gates of up to four panels of units: from a register per panel to a register per gate.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn by_gate(count: usize, mut panel: impl FnMut(usize) -> __m512i) -> [__m512i; 4] {
-    let mut z = [_mm512_setzero_si512(); QUAD];
-    for (n, z) in z[..count].iter_mut().enumerate() {
-        *z = panel(n);
-    }
-    let [a, b, c, d] = z;
-    let even = [_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c)];
-    let odd = [_mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)];
-    [
-        _mm512_shuffle_i64x2::<0b01_00_01_00>(even[0], odd[0]),
-        _mm512_shuffle_i64x2::<0b11_10_11_10>(even[0], odd[0]),
-        _mm512_shuffle_i64x2::<0b01_00_01_00>(even[1], odd[1]),
-        _mm512_shuffle_i64x2::<0b11_10_11_10>(even[1], odd[1]),
-    ]
-}
+/// Rows of four panels.
+const QUAD_ROWS: usize = QUAD * LANES;
 
 /// [`crate::num::narrow`] in every lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn narrow(y: __m512i) -> __m256i {
+fn narrow(y: __m512i) -> __m256i {
     // Saturates twice: what saturates at 16 bits does so at 8.
     let y = _mm512_adds_epi16(y, _mm512_set1_epi16(1 << 4));
     _mm512_cvtsepi16_epi8(_mm512_srai_epi16::<5>(y))
 }
 
-/// [`Hidden::publish`], four panels at a time. If there are no more, they are still in a register: `last`.
+/// [`Hidden::publish`]. If there are no more than four panels of outputs, they are still in a register: `last`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn publish(state: &mut LayerState<'_>, last: __m512i) {
-    const QUAD_ROWS: usize = QUAD * LANES;
+fn publish(state: &mut LayerState<'_>, last: __m512i) {
+    match &mut state.h {
+        Hidden::I8(h) if h.len() <= QUAD_ROWS => store_bytes(h, narrow(last)),
+        Hidden::I16(h) if h.len() <= QUAD_ROWS => store_words(h, last),
+        _ => publish_all(state),
+    }
+}
+
+/// [`Hidden::publish`], four panels at a time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn publish_all(state: &mut LayerState<'_>) {
     let quads = state.y.as_flattened().chunks(QUAD_ROWS);
     // SAFETY: the mask leaves out what lies behind the end.
     let outputs = |y: &[i16]| unsafe { _mm512_maskz_loadu_epi16(first(y.len()), y.as_ptr()) };
     match &mut state.h {
-        Hidden::I8(h) if h.len() <= QUAD_ROWS => store_bytes(h, narrow(last)),
-        Hidden::I16(h) if h.len() <= QUAD_ROWS => store_words(h, last),
         Hidden::I8(h) => {
             for (h, y) in h.chunks_mut(QUAD_ROWS).zip(quads) {
                 store_bytes(h, narrow(outputs(y)));

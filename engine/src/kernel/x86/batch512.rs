@@ -1,0 +1,595 @@
+//! Integer steps of several streams with AVX-512: a weight is loaded once for four streams.
+//!
+//! A register of sums holds eight rows of two streams ([`PAIRS`]). A load repeats a block of weights in both halves at no
+//! cost, so that only the inputs, of which there are fewer, have to be brought together. A [`Tile`] is eight sum panels,
+//! for two pairs of streams: sixteen sums, which stay in registers, as do the four weights and inputs they need. Two panels
+//! of sums of the same gate pack into a register of words as they lie, in which states widen and narrow as in
+//! [`super::avx512`], and the eight panels of a tile are four such registers: the gates of two panels of units, or, in a
+//! tanh layer, eight panels of units.
+//!
+//! `vpdpbusd` wants one unsigned side and gets `x + 128`; what that adds, 128 times the row's sum of weights, is computed
+//! once for all streams. For `i16` inputs weights are widened and their columns taken in pairs (`vpdpwssd`). Weights of
+//! four bits become bytes on their way into a register.
+
+use super::avx512::{Halves, blended, cells, mulhi_round, round_words, tanh_words};
+use super::step512::publish_all;
+use super::vbmi::{BYTES_256, BYTES_512};
+use crate::kernel::step;
+use crate::kernel::{
+    BLOCK, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
+};
+use crate::num::Tables;
+use core::arch::x86_64::*;
+
+/// Pairs of streams that share a load of weights.
+const PAIRS: usize = 2;
+/// Streams that share a load of weights.
+const SHARE: usize = 2 * PAIRS;
+/// Sum panels of a tile.
+const TILE: usize = 8;
+/// Registers of words that they pack into.
+const WORDS: usize = TILE / 2;
+
+/// Columns of a state at the most, of four-bit weights. Making bytes of them for every four streams takes longer then than
+/// a step of each stream, which multiplies them as they are.
+const MOST_W4: usize = 64;
+
+/// Panels of weights as they are stored.
+trait Stored {
+    /// Bytes of a panel.
+    fn bytes(columns: usize) -> usize;
+
+    /// The weights of a block of columns as bytes, `[8 rows][4 columns]`, in both halves.
+    ///
+    /// # Safety
+    /// The panel has that block; the CPU has AVX-512 BW.
+    unsafe fn block(panel: *const u8, block: usize) -> __m512i;
+}
+
+struct W8;
+
+impl Stored for W8 {
+    fn bytes(columns: usize) -> usize {
+        LANES * columns
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn block(panel: *const u8, block: usize) -> __m512i {
+        // SAFETY: as the caller promises.
+        let weights = unsafe { _mm256_loadu_si256(panel.add(32 * block).cast()) };
+        _mm512_broadcast_i64x4(weights)
+    }
+}
+
+struct W4;
+
+impl Stored for W4 {
+    fn bytes(columns: usize) -> usize {
+        LANES * columns / 2
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn block(panel: *const u8, block: usize) -> __m512i {
+        // SAFETY: as the caller promises.
+        let two = unsafe { _mm256_loadu_si256(panel.add(32 * (block / 2)).cast()) };
+        // The lower halves of the bytes are a block, the upper ones the next.
+        let shift = _mm_cvtsi32_si128(4 * (block % 2) as i32);
+        let one = _mm512_srl_epi16(_mm512_broadcast_i64x4(two), shift);
+        let one = _mm512_and_si512(one, _mm512_set1_epi8(15));
+        _mm512_sub_epi8(one, _mm512_set1_epi8(8))
+    }
+}
+
+/// A product of weights and inputs.
+trait Product {
+    type Input;
+
+    /// Registers of weights, and as many of inputs, for a block.
+    const PARTS: usize = 1;
+    /// Inputs are this much too large.
+    const OFFSET: bool = false;
+
+    /// Weights of a block.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 BW and VNNI.
+    unsafe fn weights(block: __m512i) -> [__m512i; 2];
+
+    /// The inputs of a block, of a stream in each half.
+    ///
+    /// # Safety
+    /// Both have a block; the CPU has AVX-512 BW and VNNI.
+    unsafe fn inputs(pair: [*const Self::Input; 2]) -> [__m512i; 2];
+
+    /// `sum + w x`.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 BW and VNNI.
+    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i;
+
+    /// The first of these inputs, which are of this kind.
+    fn pointer(x: Inputs<'_>) -> *const Self::Input {
+        match x {
+            Inputs::I8(x) => x.as_ptr().cast(),
+            Inputs::I16(x) => x.as_ptr().cast(),
+        }
+    }
+}
+
+/// A word of each stream in all lanes of its half.
+///
+/// # Safety
+/// Both have a word; the CPU has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn repeat([first, second]: [*const i32; 2]) -> __m512i {
+    // SAFETY: as the caller promises.
+    let (first, second) = unsafe { (first.read_unaligned(), second.read_unaligned()) };
+    _mm512_mask_set1_epi32(_mm512_set1_epi32(first), 0xff00, second)
+}
+
+struct A8;
+
+impl Product for A8 {
+    type Input = i8;
+    const OFFSET: bool = true;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn weights(block: __m512i) -> [__m512i; 2] {
+        [block; 2]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn inputs(pair: [*const i8; 2]) -> [__m512i; 2] {
+        // SAFETY: a block of each.
+        let x = unsafe { repeat(pair.map(|x| x.cast())) };
+        [_mm512_xor_si512(x, _mm512_set1_epi8(-128)); 2]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
+        _mm512_dpbusd_epi32(sum, x, w)
+    }
+}
+
+struct A16;
+
+impl Product for A16 {
+    type Input = i16;
+    const PARTS: usize = 2;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn weights(block: __m512i) -> [__m512i; 2] {
+        let even = _mm512_set_epi32(14, 12, 10, 8, 6, 4, 2, 0, 14, 12, 10, 8, 6, 4, 2, 0);
+        let odd = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 15, 13, 11, 9, 7, 5, 3, 1);
+        let wide = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(block));
+        [even, odd].map(|columns| _mm512_permutexvar_epi32(columns, wide))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn inputs(pair: [*const i16; 2]) -> [__m512i; 2] {
+        // SAFETY: two words of each.
+        [0, 1].map(|n| unsafe { repeat(pair.map(|x| x.cast::<i32>().add(n))) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
+        _mm512_dpwssd_epi32(sum, w, x)
+    }
+}
+
+/// Where a matrix has a panel for a sum panel: `COUNT` of each `STRIDE`, from `FROM` on.
+struct Order<const FROM: usize, const COUNT: usize, const STRIDE: usize>;
+
+impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COUNT, STRIDE> {
+    /// Whether it has one for this panel of a tile.
+    const fn has(panel: usize) -> bool {
+        let gate = panel % STRIDE;
+        gate >= FROM && gate < FROM + COUNT
+    }
+
+    /// Which one; of those that it has not, some other.
+    fn place(panel: usize) -> usize {
+        let gate = (panel % STRIDE).clamp(FROM, FROM + COUNT - 1);
+        panel / STRIDE * COUNT + gate - FROM
+    }
+
+    /// `sums += W x` for the first `N` panels of a tile and pairs of streams.
+    ///
+    /// # Safety
+    /// The panels have weights for `columns` columns, and the streams as many inputs; the CPU has AVX-512 BW and VNNI.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn accumulate<W: Stored, P: Product, const N: usize>(
+        sums: &mut Sums,
+        w: [*const u8; TILE],
+        x: [[*const P::Input; 2]; PAIRS],
+        columns: usize,
+    ) {
+        for block in 0..columns / BLOCK {
+            // SAFETY: this block is one of those the caller promises.
+            unsafe {
+                let x = x.map(|pair| P::inputs(pair.map(|x| x.add(BLOCK * block))));
+                for panel in 0..N {
+                    if !Self::has(panel) {
+                        continue;
+                    }
+                    let w = P::weights(W::block(w[panel], block));
+                    for pair in 0..PAIRS {
+                        for part in 0..P::PARTS {
+                            sums[panel][pair] = P::add(sums[panel][pair], w[part], x[pair][part]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the offset of the inputs adds to each row of the first `N` panels.
+    ///
+    /// # Safety
+    /// As [`Self::accumulate`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn offsets<W: Stored, P: Product, const N: usize>(
+        w: [*const u8; TILE],
+        columns: usize,
+    ) -> [__m512i; TILE] {
+        let mut sums = [_mm512_setzero_si512(); TILE];
+        if P::OFFSET {
+            for block in 0..columns / BLOCK {
+                for panel in 0..N {
+                    if Self::has(panel) {
+                        // SAFETY: this block is one of those the caller promises.
+                        sums[panel] = unsafe {
+                            let [w, _] = P::weights(W::block(w[panel], block));
+                            P::add(sums[panel], w, _mm512_set1_epi8(-128))
+                        };
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Sums of a tile, of both pairs of streams.
+type Sums = [[__m512i; PAIRS]; TILE];
+/// Pre-activations of a tile: sum panels `n` and `n + WORDS` of each pair of streams in a register.
+type Words = [[__m512i; PAIRS]; WORDS];
+/// New masters of two panels of units, and the outputs.
+type Updated = ([Halves; PAIRS], [__m512i; PAIRS]);
+
+/// A layer of a cell whose sum panels are `IH` with weights for the input, `HH` with weights for the state from `AT`
+/// on, of each `STRIDE`.
+struct Layer<'a, const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize> {
+    rows: &'a GateRows<'a>,
+    w_ih: *const u8,
+    w_hh: *const u8,
+    x: usize,
+    h: usize,
+}
+
+/// Eight sum panels of a layer.
+struct Tile {
+    w_x: [*const u8; TILE],
+    w_h: [*const u8; TILE],
+    /// Bias, less what the offsets of the inputs add.
+    start: [__m512i; TILE],
+    m: [__m512i; TILE],
+}
+
+impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
+    Layer<'_, IH, HH, AT, STRIDE>
+{
+    /// The tile from sum panel `first` on, of which `N` panels are used. What is behind the last panel of units is a copy of the tile's first.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn tile<W: Stored, X: Product, H: Product, const N: usize>(&self, first: usize) -> Tile {
+        let panels: [usize; TILE] = core::array::from_fn(|n| match first + n {
+            panel if panel < self.rows.bias.len() => panel,
+            _ => first + n % STRIDE,
+        });
+        // SAFETY: these panels are inside the matrices, whose lengths were checked.
+        let (w_x, w_h, from_x, from_h) = unsafe {
+            let place = |n: usize| Order::<0, IH, STRIDE>::place(n) * W::bytes(self.x);
+            let w_x = panels.map(|n| self.w_ih.add(place(n)));
+            let place = |n: usize| Order::<AT, HH, STRIDE>::place(n) * W::bytes(self.h);
+            let w_h = panels.map(|n| self.w_hh.add(place(n)));
+            (
+                w_x,
+                w_h,
+                Order::<0, IH, STRIDE>::offsets::<W, X, N>(w_x, self.x),
+                Order::<AT, HH, STRIDE>::offsets::<W, H, N>(w_h, self.h),
+            )
+        };
+        let twice = |panel: Panel<i32>| _mm512_broadcast_i64x4(bytemuck::cast::<_, __m256i>(panel));
+        Tile {
+            w_x,
+            w_h,
+            start: core::array::from_fn(|n| {
+                let offset = _mm512_add_epi32(from_x[n], from_h[n]);
+                _mm512_sub_epi32(twice(self.rows.bias[panels[n]]), offset)
+            }),
+            m: panels.map(|n| twice(self.rows.m[n])),
+        }
+    }
+
+    /// Pre-activations of up to [`SHARE`] streams; of streams that there are not, those of the last. With half a tile (`N`),
+    /// the other half is a copy.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn words<W: Stored, X: Product, H: Product, const N: usize>(
+        &self,
+        tile: &Tile,
+        states: &[LayerState<'_>],
+        x: &[Inputs<'_>],
+    ) -> Words {
+        let last = states.len() - 1;
+        let stream = |pair: usize, half: usize| (2 * pair + half).min(last);
+        let x = [0, 1].map(|pair| [0, 1].map(|half| X::pointer(x[stream(pair, half)])));
+        let h = [0, 1]
+            .map(|pair| [0, 1].map(|half| H::pointer(states[stream(pair, half)].h.inputs(self.h))));
+        let mut sums: Sums = tile.start.map(|start| [start; PAIRS]);
+        // SAFETY: `tile` stays inside the matrices; the columns of all streams were checked.
+        unsafe {
+            Order::<0, IH, STRIDE>::accumulate::<W, X, N>(&mut sums, tile.w_x, x, self.x);
+            Order::<AT, HH, STRIDE>::accumulate::<W, H, N>(&mut sums, tile.w_h, h, self.h);
+        }
+        let shift = _mm_cvtsi32_si128(self.rows.shift as i32);
+        let requant = |sum: __m512i, m: __m512i| mulhi_round(_mm512_sll_epi32(sum, shift), m);
+        core::array::from_fn(|n| {
+            let (first, second) = (n, (n + WORDS) % N);
+            [0, 1].map(|pair| {
+                _mm512_packs_epi32(
+                    requant(sums[first][pair], tile.m[first]),
+                    requant(sums[second][pair], tile.m[second]),
+                )
+            })
+        })
+    }
+
+    /// A step of several streams. `update` turns the words of a tile into the states of its panels of units `n` and
+    /// `n + WORDS / STRIDE`, pair by pair, and gives their outputs.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn step<W: Stored, X: Product, H: Product>(
+        &self,
+        states: &mut [LayerState<'_>],
+        x: &[Inputs<'_>],
+        update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+    ) {
+        let units = self.rows.units;
+        let (per_tile, apart) = (TILE / STRIDE, WORDS / STRIDE);
+        for first in (0..units).step_by(per_tile) {
+            let half = (units - first) * STRIDE <= WORDS;
+            let tile = match half {
+                true => self.tile::<W, X, H, WORDS>(first * STRIDE),
+                false => self.tile::<W, X, H, TILE>(first * STRIDE),
+            };
+            for (states, x) in states.chunks_mut(SHARE).zip(x.chunks(SHARE)) {
+                let words = match half {
+                    true => self.words::<W, X, H, WORDS>(&tile, states, x),
+                    false => self.words::<W, X, H, TILE>(&tile, states, x),
+                };
+                for n in 0..apart.min(units - first) {
+                    let (unit, other) = (first + n, first + n + apart);
+                    let panels = [unit, if other < units { other } else { unit }];
+                    // SAFETY: `check_batch` has seen that every stream has all panels of units.
+                    unsafe {
+                        let updated = update(&words, n, load(states, panels));
+                        store(states, panels, updated);
+                    }
+                }
+            }
+        }
+        for state in states {
+            publish_all(state);
+        }
+    }
+}
+
+/// The masters of two panels of units.
+///
+/// # Safety
+/// Every stream has these panels; the CPU has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn load(states: &[LayerState<'_>], panels: [usize; 2]) -> [Halves; PAIRS] {
+    let last = states.len() - 1;
+    [0, 1].map(|pair| {
+        let [first, second] =
+            [0, 1].map(|half| states[(2 * pair + half).min(last)].master.as_ptr());
+        panels.map(|panel| {
+            // SAFETY: the caller's.
+            let [first, second] =
+                [first, second].map(|at| unsafe { _mm256_loadu_si256(at.add(panel).cast()) });
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+        })
+    })
+}
+
+/// The masters and outputs of two panels of units.
+///
+/// # Safety
+/// Every stream has these panels; the CPU has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn store(states: &mut [LayerState<'_>], panels: [usize; 2], (masters, outputs): Updated) {
+    let pairs = masters.into_iter().zip(outputs);
+    for (states, (masters, outputs)) in states.chunks_mut(2).zip(pairs) {
+        // From half a panel of each in turn.
+        let outputs = _mm512_permutex_epi64::<0b11_01_10_00>(outputs);
+        let masters =
+            masters.map(|m| [_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64::<1>(m)]);
+        let outputs = [
+            _mm512_castsi512_si256(outputs),
+            _mm512_extracti64x4_epi64::<1>(outputs),
+        ];
+        for (half, state) in states.iter_mut().enumerate() {
+            let (master, y) = (state.master.as_mut_ptr(), state.y.as_mut_ptr());
+            let output = [
+                _mm256_castsi256_si128(outputs[half]),
+                _mm256_extracti128_si256::<1>(outputs[half]),
+            ];
+            // The second panel first: where there is none, the first takes its place.
+            for n in [1, 0] {
+                // SAFETY: the caller's.
+                unsafe {
+                    _mm256_storeu_si256(master.add(panels[n]).cast(), masters[n][half]);
+                    _mm_storeu_si128(y.add(panels[n]).cast(), output[n]);
+                }
+            }
+        }
+    }
+}
+
+/// A step of several streams of a cell, as [`Layer`] takes it. Gives whether it could: not for weights laid out for
+/// another CPU, for many of four bits, nor for formats that no model has. A stream alone in the last tile is left.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>(
+    states: &mut [LayerState<'_>],
+    rows: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+) -> bool {
+    let (Some(first), Some(state)) = (x.first(), states.first()) else {
+        return true;
+    };
+    let layer = |w_ih: *const u8, w_hh: *const u8| Layer::<'_, IH, HH, AT, STRIDE> {
+        rows,
+        w_ih,
+        w_hh,
+        x: first.columns(),
+        h: state.columns,
+    };
+    match (rows.w_ih, rows.w_hh, first, &state.h) {
+        (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), first, h) => {
+            let layer = layer(w_ih.as_ptr().cast(), w_hh.as_ptr().cast());
+            match (first, h) {
+                (Inputs::I16(_), Hidden::I8(_)) => layer.step::<W8, A16, A8>(states, x, update),
+                (Inputs::I8(_), Hidden::I8(_)) => layer.step::<W8, A8, A8>(states, x, update),
+                (Inputs::I16(_), Hidden::I16(_)) => layer.step::<W8, A16, A16>(states, x, update),
+                (Inputs::I8(_), Hidden::I16(_)) => return false,
+            }
+        }
+        (IntMatrix::I4(w_ih), IntMatrix::I4(w_hh), first, Hidden::I8(_))
+            if state.columns <= MOST_W4 =>
+        {
+            let layer = layer(w_ih.as_ptr(), w_hh.as_ptr());
+            match first {
+                Inputs::I16(_) => layer.step::<W4, A16, A8>(states, x, update),
+                Inputs::I8(_) => layer.step::<W4, A8, A8>(states, x, update),
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// How many streams step together: a stream alone in the last tile is quicker by itself.
+const fn together(streams: usize) -> usize {
+    if streams % SHARE == 1 {
+        streams - 1
+    } else {
+        streams
+    }
+}
+
+/// With the outputs of layers whose states are what they give.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn rounded(states: [Halves; PAIRS]) -> Updated {
+    (states, states.map(|states| round_words(states)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+pub(super) fn lstm_batch_q(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    rows: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    let (shared, alone) = states.split_at_mut(together(x.len()));
+    let (shared_x, alone_x) = x.split_at(shared.len());
+    let done = if tables.bits == 8 {
+        steps::<4, 4, 0, 4>(shared, rows, shared_x, |z, _, c| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            unsafe { cells(&BYTES_256, *z, c, cell_shift) }
+        })
+    } else {
+        steps::<4, 4, 0, 4>(shared, rows, shared_x, |z, _, c| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            unsafe { cells(&BYTES_512, *z, c, cell_shift) }
+        })
+    };
+    if !done {
+        step::lstm_batch(k, shared, rows, shared_x, tables, cell_shift);
+    }
+    step::lstm_batch(k, alone, rows, alone_x, tables, cell_shift);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+pub(super) fn gru_batch_q(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    rows: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    let (shared, alone) = states.split_at_mut(together(x.len()));
+    let (shared_x, alone_x) = x.split_at(shared.len());
+    let done = if tables.bits == 8 {
+        steps::<3, 3, 1, 4>(shared, rows, shared_x, |z, _, h| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            rounded(unsafe { blended(&BYTES_256, *z, h) })
+        })
+    } else {
+        steps::<3, 3, 1, 4>(shared, rows, shared_x, |z, _, h| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            rounded(unsafe { blended(&BYTES_512, *z, h) })
+        })
+    };
+    if !done {
+        step::gru_batch(k, shared, rows, shared_x, tables);
+    }
+    step::gru_batch(k, alone, rows, alone_x, tables);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+pub(super) fn rnn_batch_q(
+    k: &Kernels,
+    states: &mut [LayerState<'_>],
+    rows: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    let (shared, alone) = states.split_at_mut(together(x.len()));
+    let (shared_x, alone_x) = x.split_at(shared.len());
+    let done = if tables.bits == 8 {
+        steps::<1, 1, 0, 1>(shared, rows, shared_x, |z, n, _| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            rounded(unsafe { tanh_words(&BYTES_256, z[n]) })
+        })
+    } else {
+        steps::<1, 1, 0, 1>(shared, rows, shared_x, |z, n, _| {
+            // SAFETY: this function's CPU has what the look-ups need.
+            rounded(unsafe { tanh_words(&BYTES_512, z[n]) })
+        })
+    };
+    if !done {
+        step::rnn_batch(k, shared, rows, shared_x, tables);
+    }
+    step::rnn_batch(k, alone, rows, alone_x, tables);
+}

@@ -28,6 +28,10 @@ fn main() {
         &format!("pub static MODELS: &[&[u8]] = &[\n{models}];\n"),
     );
     let target = env::var("TARGET").expect("cargo sets TARGET");
+    println!("cargo::rustc-check-cfg=cfg(armv6m)");
+    if target.starts_with("thumbv6m") {
+        println!("cargo::rustc-cfg=armv6m");
+    }
     let (flash, ram, tick): (u32, u32, u32) = match target.as_str() {
         // mps2-an385, mps2-an386: 25 MHz
         t if t.starts_with("thumbv7") || t.starts_with("thumbv6m") => (0, 0x2000_0000, 40_000),

@@ -1,9 +1,13 @@
-//! The typed door, beside the model's: layers of `w8a8` laid out for Cortex-M4, which opens them without an embedding.
+//! The typed door, beside the model's: layers of `w8a8` laid out for Cortex-M0 or M4, which opens them without an embedding.
 
 use crate::board::count;
 use crate::steps::Row;
 use core::fmt::{self, Display};
-use kinglet::typed::{Cell, CortexM4, GruCell, Layers, LstmCell, RnnCell, State, W8A8};
+#[cfg(armv6m)]
+use kinglet::typed::CortexM0 as Layout;
+#[cfg(not(armv6m))]
+use kinglet::typed::CortexM4 as Layout;
+use kinglet::typed::{Cell, GruCell, Layers, LstmCell, RnnCell, State, W8A8};
 use kinglet::{LoadError, Model};
 
 /// A name with `typed` behind the layout.
@@ -22,7 +26,7 @@ fn layer<C: Cell, const I: usize, const H: usize>(
     model: &Model<'_>,
     empty: u32,
 ) -> Result<bool, &'static str> {
-    let open = || Layers::<W8A8, CortexM4>::open(file)?.recurrent::<C, I, H>();
+    let open = || Layers::<W8A8, Layout>::open(file)?.recurrent::<C, I, H>();
     let layer = match open() {
         Ok(layer) => layer,
         Err(LoadError::Unlike { .. } | LoadError::Mismatch { .. }) => return Ok(false),

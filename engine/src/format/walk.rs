@@ -188,6 +188,11 @@ mod tests {
     use std::vec::Vec;
     use std::{fs, println};
 
+    /// Sixteen bytes where they belong; a `u128` starts at multiples of eight on some targets.
+    #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+    #[repr(C, align(16))]
+    struct Block([u8; 16]);
+
     /// Every model file of the tests, at a multiple of 16.
     #[test]
     fn walk_and_header_agree_on_every_file() {
@@ -196,7 +201,7 @@ mod tests {
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             let file = fs::read(&path).unwrap();
-            let mut room = std::vec![0u128; file.len().div_ceil(16)];
+            let mut room = std::vec![Block([0; 16]); file.len().div_ceil(16)];
             let bytes = &mut bytemuck::cast_slice_mut::<_, u8>(&mut room)[..file.len()];
             bytes.copy_from_slice(&file);
             let model = Model::from_bytes(bytes).unwrap();
@@ -233,7 +238,7 @@ mod tests {
             Activation::Softmax,
         ];
         let text = "x".repeat(300);
-        let payload = bytemuck::cast_slice::<u128, u8>(&[]);
+        let payload = bytemuck::cast_slice::<Block, u8>(&[]);
         let (names, count) = (&*text, 0);
         for (turn, format) in formats.into_iter().enumerate() {
             let mut layers = heapless::Vec::new();

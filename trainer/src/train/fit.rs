@@ -127,9 +127,9 @@ pub fn fit(
     run(batches, net, course, task, options, progress, &mut rng)
 }
 
-/// Trains a network on with the integers of a format, as [`super::quantized`] says, over the epochs of
-/// `train.quantized`. The ranges that come back belong to the network: exported with them, it is what was trained.
-/// Epoch 0 is the network as it came, so the result is at least as good on the validation part.
+/// Trains a network on with the integers of a format over the epochs of `train.quantized`: the engine is the forward
+/// pass, and gradients pass straight through its rounding. The ranges that come back belong to the network: exported
+/// with them, it is what was trained. Epoch 0 is the network as it came, so the result is at least as good on the validation part.
 pub fn fit_quantized(
     package: &Package,
     (format, ranges): (Format, &Ranges),

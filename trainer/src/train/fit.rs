@@ -320,6 +320,23 @@ struct Batches<'a> {
     quantizer: Option<Quantizer>,
 }
 
+/// A quantized network as the passes want it, for as many batches as its parameters stay what they are.
+struct Loaded<'q> {
+    model: Model<'q>,
+    /// Its weights in float, in the order of [`super::params`].
+    params: Vec<f32>,
+}
+
+impl<'q> Loaded<'q> {
+    fn new(quantized: &'q Quantized) -> Result<Self, FitError> {
+        let model = Model::from_bytes(&quantized.bytes);
+        Ok(Loaded {
+            model: model.map_err(|e| FitError::Quantize(e.into()))?,
+            params: flatten(&quantized.net),
+        })
+    }
+}
+
 /// A shard, the loss it found, and the engine's side of it where training goes through integers.
 struct Work {
     shard: Shard<f32>,
@@ -365,8 +382,7 @@ impl<'a> Batches<'a> {
         let quantized = quantizer
             .quantize(&self.params)
             .map_err(FitError::Quantize)?;
-        let model = Model::from_bytes(&quantized.bytes);
-        let state_len = model.map_err(|e| FitError::Quantize(e.into()))?.state_len();
+        let state_len = Loaded::new(&quantized)?.model.state_len();
         let max = Self::shard_size(self.data, self.batch);
         for work in &mut self.work {
             work.streams = Some(Streams::new(quantizer.package(), state_len, max));
@@ -387,9 +403,9 @@ impl<'a> Batches<'a> {
         &mut self,
         plan: &Plan,
         batch: usize,
-        quantized: Option<&Quantized>,
+        loaded: Option<&Loaded<'_>>,
         backward: bool,
-    ) -> Result<f64, FitError> {
+    ) -> f64 {
         let (starts, offset, fresh) = plan.batch(batch);
         let steps = self.data.window();
         let counted = match self.counted {
@@ -399,10 +415,7 @@ impl<'a> Batches<'a> {
         let terms = self.loss.goals(self.data.outputs());
         let scale = 1.0 / (starts.len() * counted * terms) as f64;
         let (data, loss, carried) = (self.data, self.loss, is_carried(plan));
-        let model = quantized.map(|q| Model::from_bytes(&q.bytes)).transpose();
-        let model = model.map_err(|e| FitError::Quantize(e.into()))?;
-        let values = quantized.map(|q| flatten(&q.net));
-        let params = values.as_ref().unwrap_or(&self.params);
+        let params = loaded.map_or(&self.params, |loaded| &loaded.params);
         let quantizer = self.quantizer.as_ref();
         let work = starts.par_chunks(SHARD).zip(&mut self.work);
         work.for_each(|(starts, work)| {
@@ -415,8 +428,8 @@ impl<'a> Batches<'a> {
             if fresh {
                 shard.reset();
             }
-            match (&mut work.streams, &model, quantizer) {
-                (Some(streams), Some(model), Some(quantizer)) => {
+            match (&mut work.streams, loaded, quantizer) {
+                (Some(streams), Some(Loaded { model, .. }), Some(quantizer)) => {
                     if fresh {
                         streams.reset();
                     }
@@ -434,13 +447,14 @@ impl<'a> Batches<'a> {
             }
         });
         let used = starts.len().div_ceil(SHARD);
-        Ok(self.work[..used].iter().map(|work| work.loss).sum())
+        self.work[..used].iter().map(|work| work.loss).sum()
     }
 
     /// Mean loss of a batch, and its gradient in `self.grad`.
     fn gradient(&mut self, plan: &Plan, batch: usize) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
-        let loss = self.run(plan, batch, quantized.as_ref(), true)?;
+        let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
+        let loss = self.run(plan, batch, loaded.as_ref(), true);
         let used = plan.batch(batch).0.len().div_ceil(SHARD);
         let work = &self.work[..used];
         let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
@@ -459,10 +473,11 @@ impl<'a> Batches<'a> {
     /// Mean loss over all batches.
     fn loss(&mut self, plan: &Plan) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
+        let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
         let (mut sum, mut sequences) = (0.0, 0);
         for batch in 0..plan.batches() {
             let count = plan.batch(batch).0.len();
-            sum += self.run(plan, batch, quantized.as_ref(), false)? * count as f64;
+            sum += self.run(plan, batch, loaded.as_ref(), false) * count as f64;
             sequences += count;
         }
         Ok(sum / sequences as f64)

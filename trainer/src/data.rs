@@ -1,9 +1,10 @@
-//! From files to sequences: CSV by column name ([`csv`]), derived time features ([`clock`]),
+//! From files to sequences: CSV by column name ([`csv`]), derived features ([`derived`], [`clock`]),
 //! normalisation ([`normalise`]), and the [`Dataset`] that training and evaluation read.
 
 pub mod clock;
 pub mod csv;
 mod dataset;
+pub mod derived;
 mod error;
 pub mod normalise;
 mod split;

@@ -106,8 +106,8 @@ pub struct CsvTask {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeriesTask {
-    /// Input columns, in the order in which a sample lists them. `hour_sin(date)`, `hour_cos`,
-    /// `weekday_*` and `yearday_*` are derived from a time column.
+    /// Input columns, in the order in which a sample lists them, or features [derived](crate::data::derived)
+    /// from one, such as `hour_sin(date)` and `missing(x)`. A column with categories is a feature for each.
     pub features: Vec<FeatureTask>,
     /// Columns to predict.
     #[serde(default)]
@@ -204,27 +204,27 @@ impl Default for Split {
 pub struct SplitColumn {
     /// The column.
     pub name: String,
-    /// What it holds in training rows.
-    #[serde(default = "train_label")]
-    pub train: String,
+    /// What it holds in training rows: a text or a list of them.
+    #[serde(default = "train_label", deserialize_with = "features::one_or_more")]
+    pub train: Vec<String>,
     /// What it holds in validation rows.
-    #[serde(default = "valid_label")]
-    pub valid: String,
+    #[serde(default = "valid_label", deserialize_with = "features::one_or_more")]
+    pub valid: Vec<String>,
     /// What it holds in test rows.
-    #[serde(default = "test_label")]
-    pub test: String,
+    #[serde(default = "test_label", deserialize_with = "features::one_or_more")]
+    pub test: Vec<String>,
 }
 
-fn train_label() -> String {
-    "train".into()
+fn train_label() -> Vec<String> {
+    vec!["train".into()]
 }
 
-fn valid_label() -> String {
-    "valid".into()
+fn valid_label() -> Vec<String> {
+    vec!["valid".into()]
 }
 
-fn test_label() -> String {
-    "test".into()
+fn test_label() -> Vec<String> {
+    vec!["test".into()]
 }
 
 /// What goes in and what comes out.

@@ -10,7 +10,9 @@ use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
-use kinglet_trainer::train::{Fitted, Options, Predictor, evaluate, fit, generate};
+use kinglet_trainer::train::{
+    Fitted, FloatPredictor, Metrics, Options, Predictor, evaluate, fit, generate,
+};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -100,6 +102,26 @@ fn stock_by_price_is_as_good_as_pytorch_in_every_format() {
 #[ignore = "reads the data sets beside the repository"]
 fn ett_is_as_good_as_pytorch() {
     check_rmse("ett", 0.5925);
+}
+
+/// RMSE and mean absolute error of the float network on the test part; one seed, because training takes long.
+fn errors(name: &str) -> (f64, f64) {
+    let (mut task, data) = load(name);
+    let fitted = train(&mut task, &data, 1);
+    let Metrics::Values(values) =
+        evaluate(&data, Part::Test, &mut FloatPredictor::new(&fitted.package))
+    else {
+        panic!("{name} predicts numbers")
+    };
+    println!("{name}: {values:.4?}");
+    (values[0].rmse, values[0].mae)
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn air_is_as_good_as_pytorch() {
+    let (rmse, mae) = errors("air");
+    assert!(rmse <= 20.85 && mae <= 11.46, "{rmse} {mae}");
 }
 
 #[test]

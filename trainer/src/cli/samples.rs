@@ -12,8 +12,8 @@ use csv::StringRecord;
 use kinglet::Model;
 use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
-use kinglet_trainer::data::clock::Clock;
 use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, Reader};
+use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::escape::{escape, unescape};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -220,7 +220,7 @@ fn choose(
         return Ok(Choice::Flag);
     }
     let there = |name: &str| fields.iter().any(|f| f == name);
-    let derived = |name: &str| Clock::parse(name).is_some_and(|(_, column)| there(column));
+    let derived = |name: &str| Derived::parse(name).is_some_and(|(_, column)| there(column));
     if names.iter().all(|name| there(name) || derived(name)) || fields.is_empty() {
         return Ok(Choice::Names);
     }

@@ -56,7 +56,7 @@ impl Clock {
 }
 
 /// Seconds since 1970 of `YYYY-MM-DD`, `YYYY-MM-DD HH:MM[:SS]` (or with `T`), or of a number.
-fn seconds(text: &str) -> Option<f64> {
+pub(super) fn seconds(text: &str) -> Option<f64> {
     let text = text.trim().trim_end_matches('Z');
     if let Ok(seconds) = text.parse::<f64>() {
         return seconds.is_finite().then_some(seconds);

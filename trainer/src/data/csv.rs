@@ -4,11 +4,14 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::iter;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::clock::Clock;
+use super::clock::seconds;
+use super::derived::Derived;
 use super::error::DataError;
 
 /// How the file is written.
@@ -49,6 +52,9 @@ pub enum Missing {
     Error,
     /// Use the number of the row before.
     Hold,
+    /// Give NaN: to a model that holds its last value itself.
+    #[serde(skip)]
+    Nan,
 }
 
 impl Default for Format {
@@ -204,8 +210,12 @@ pub struct Columns {
 struct Column {
     name: String,
     at: usize,
-    clock: Option<Clock>,
+    derived: Option<Derived>,
+    /// The categories of this column that are asked for: what is none of them is an error.
+    categories: Vec<String>,
     last: Option<f32>,
+    /// When the row before was, for the time since.
+    time: Option<f64>,
 }
 
 impl Columns {
@@ -216,14 +226,14 @@ impl Columns {
         wanted: &[&str],
     ) -> Result<Self, DataError> {
         let place = |name: &str| names.iter().position(|n| n == name);
-        let wanted = wanted
+        let mut wanted = wanted
             .iter()
             .map(|&name| {
                 let found = place(name).map(|at| (at, None)).or_else(|| {
-                    let (clock, column) = Clock::parse(name)?;
-                    Some((place(column)?, Some(clock)))
+                    let (derived, column) = Derived::parse(name)?;
+                    Some((place(column)?, Some(derived)))
                 });
-                let (at, clock) = found.ok_or_else(|| DataError::UnknownColumn {
+                let (at, derived) = found.ok_or_else(|| DataError::UnknownColumn {
                     file: file.into(),
                     column: name.into(),
                     known: names.to_vec(),
@@ -231,16 +241,29 @@ impl Columns {
                 Ok(Column {
                     name: name.into(),
                     at,
-                    clock,
+                    derived,
+                    categories: Vec::new(),
                     last: None,
+                    time: None,
                 })
             })
-            .collect::<Result<_, DataError>>()?;
+            .collect::<Result<Vec<Column>, DataError>>()?;
+        for k in 0..wanted.len() {
+            let asked = wanted.iter().filter(|other| other.at == wanted[k].at);
+            wanted[k].categories = asked.filter_map(Column::category).cloned().collect();
+        }
         Ok(Columns {
             file: file.into(),
             wanted,
             missing,
         })
+    }
+
+    /// The next row has no row before it.
+    fn forget(&mut self) {
+        for column in &mut self.wanted {
+            (column.last, column.time) = (None, None);
+        }
     }
 
     fn parse(
@@ -250,45 +273,95 @@ impl Columns {
         sample: &mut [f32],
     ) -> Result<(), DataError> {
         for (column, out) in self.wanted.iter_mut().zip(sample) {
-            let text = &record[column.at];
-            *out = match (column.clock, is_missing(text)) {
-                (_, true) => match (self.missing, column.last) {
-                    (Missing::Hold, Some(last)) => last,
-                    (missing, _) => {
-                        return Err(DataError::Missing {
-                            file: self.file.clone(),
-                            line,
-                            column: column.name.clone(),
-                            text: text.into(),
-                            remedy: if missing == Missing::Hold {
-                                "no earlier row has one to hold, so skip the first rows (csv.skip)"
-                            } else {
-                                "fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before"
-                            },
-                        });
-                    }
-                },
-                (Some(clock), _) => clock.value(text).ok_or_else(|| DataError::NotATime {
-                    file: self.file.clone(),
-                    line,
-                    column: column.name.clone(),
-                    text: text.into(),
-                })?,
-                (None, _) => match text.parse::<f32>() {
-                    Ok(value) if value.is_finite() => value,
-                    _ => {
-                        return Err(DataError::NotANumber {
-                            file: self.file.clone(),
-                            line,
-                            column: column.name.clone(),
-                            text: text.into(),
-                        });
-                    }
-                },
-            };
-            column.last = Some(*out);
+            *out = column.value(&record[column.at], self.missing, &self.file, line)?;
+            if !out.is_nan() {
+                column.last = Some(*out);
+            }
         }
         Ok(())
+    }
+}
+
+impl Column {
+    fn category(&self) -> Option<&String> {
+        match &self.derived {
+            Some(Derived::Is(category)) => Some(category),
+            _ => None,
+        }
+    }
+
+    /// The number for a field of this column.
+    fn value(
+        &mut self,
+        text: &str,
+        missing: Missing,
+        file: &str,
+        line: u64,
+    ) -> Result<f32, DataError> {
+        let (file, column) = (|| file.to_owned(), || self.name.clone());
+        let text_owned = || text.to_owned();
+        if self.derived == Some(Derived::Missing) {
+            return Ok(f32::from(u8::from(is_missing(text))));
+        }
+        if is_missing(text) {
+            return match (missing, self.last) {
+                (Missing::Hold, Some(last)) => Ok(last),
+                (Missing::Nan, _) => Ok(f32::NAN),
+                (Missing::Hold, None) => Err(nothing_to_hold(file(), line, column(), text_owned())),
+                (Missing::Error, _) => Err(DataError::Missing {
+                    file: file(),
+                    line,
+                    column: column(),
+                    text: text_owned(),
+                    remedy: "fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before",
+                }),
+            };
+        }
+        let not_a_time = || DataError::NotATime {
+            file: file(),
+            line,
+            column: column(),
+            text: text_owned(),
+        };
+        match &self.derived {
+            Some(Derived::Clock(clock)) => clock.value(text).ok_or_else(not_a_time),
+            Some(Derived::Elapsed) => {
+                let now = seconds(text).ok_or_else(not_a_time)?;
+                let before = self.time.replace(now).unwrap_or(now);
+                Ok((now - before) as f32)
+            }
+            Some(Derived::Is(category)) => {
+                if !self.categories.iter().any(|known| known == text) {
+                    return Err(DataError::UnknownLabel {
+                        file: file(),
+                        line,
+                        column: column(),
+                        text: text_owned(),
+                        known: self.categories.clone(),
+                    });
+                }
+                Ok(f32::from(u8::from(text == category)))
+            }
+            Some(Derived::Missing) | None => match text.parse::<f32>() {
+                Ok(value) if value.is_finite() => Ok(value),
+                _ => Err(DataError::NotANumber {
+                    file: file(),
+                    line,
+                    column: column(),
+                    text: text_owned(),
+                }),
+            },
+        }
+    }
+}
+
+fn nothing_to_hold(file: String, line: u64, column: String, text: String) -> DataError {
+    DataError::Missing {
+        file,
+        line,
+        column,
+        text,
+        remedy: "no earlier row has one to hold, so skip the first rows (csv.skip)",
     }
 }
 
@@ -305,6 +378,8 @@ pub struct Table {
     names: Vec<String>,
     missing: Missing,
     records: Vec<::csv::StringRecord>,
+    /// Rows that belong together; nothing reaches from one group into the next.
+    groups: Vec<Range<usize>>,
 }
 
 impl Table {
@@ -335,6 +410,7 @@ impl Table {
             file: file.into(),
             names: reader.names,
             missing: reader.missing,
+            groups: iter::once(0..records.len()).collect(),
             records,
         })
     }
@@ -359,20 +435,85 @@ impl Table {
         line_of(&self.records[row])
     }
 
+    /// Rows that follow each other with the same text in this column are a group of their own from here on.
+    pub fn group_by(&mut self, column: &str) -> Result<(), DataError> {
+        let texts = self.text_column(column)?;
+        let mut groups: Vec<Range<usize>> = Vec::new();
+        for (row, text) in texts.iter().enumerate() {
+            match groups.last_mut() {
+                Some(group) if texts[group.start] == *text => group.end = row + 1,
+                _ => groups.push(row..row + 1),
+            }
+        }
+        self.groups = groups;
+        Ok(())
+    }
+
+    /// The groups in order; one, of all rows, unless the table was grouped.
+    pub fn groups(&self) -> &[Range<usize>] {
+        &self.groups
+    }
+
+    /// These rows of each group, which may be fewer or repeat; a group without any is gone.
+    pub fn select(&self, rows_of: impl Fn(Range<usize>) -> Vec<usize>) -> Self {
+        let (mut records, mut groups) = (Vec::new(), Vec::new());
+        for group in &self.groups {
+            let start = records.len();
+            let rows = rows_of(group.clone());
+            records.extend(rows.iter().map(|&row| self.records[row].clone()));
+            if records.len() > start {
+                groups.push(start..records.len());
+            }
+        }
+        Table {
+            file: self.file.clone(),
+            names: self.names.clone(),
+            missing: self.missing,
+            records,
+            groups,
+        }
+    }
+
     /// `[rows, names.len()]`: samples with the columns in the order asked for. A name that is not a
-    /// column may be derived from one, as `hour_sin(date)` is.
+    /// column may be [derived](super::derived) from one, as `hour_sin(date)` is.
     pub fn columns_named(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
-        let mut columns = Columns::find(&self.file, &self.names, self.missing, names)?;
+        let samples = self.columns_with_gaps(names)?;
+        if let Some(at) = samples.iter().position(|x| x.is_nan()) {
+            let (row, column) = (at / names.len(), names[at % names.len()]);
+            return Err(nothing_to_hold(
+                self.file.clone(),
+                self.line(row),
+                column.into(),
+                String::new(),
+            ));
+        }
+        Ok(samples)
+    }
+
+    /// The same, but where gaps repeat the row before and there is none in the group, the number is NaN.
+    pub fn columns_with_gaps(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
+        let hold = self.missing == Missing::Hold;
+        let missing = if hold { Missing::Nan } else { self.missing };
+        let mut columns = Columns::find(&self.file, &self.names, missing, names)?;
         let mut samples = vec![0.0; self.rows() * names.len()];
         if names.is_empty() {
             return Ok(samples);
         }
-        for (record, sample) in self
-            .records
-            .iter()
-            .zip(samples.chunks_exact_mut(names.len()))
-        {
-            columns.parse(record, line_of(record), sample)?;
+        let width = names.len();
+        for group in &self.groups {
+            columns.forget();
+            for row in group.clone() {
+                let (before, rest) = samples.split_at_mut(row * width);
+                let sample = &mut rest[..width];
+                let record = &self.records[row];
+                columns.parse(record, line_of(record), sample)?;
+                if hold && row > group.start {
+                    let before = &before[(row - 1) * width..];
+                    for (x, &before) in sample.iter_mut().zip(before) {
+                        *x = if x.is_nan() { before } else { *x };
+                    }
+                }
+            }
         }
         Ok(samples)
     }

@@ -72,14 +72,14 @@ impl Rows {
             .map(|(row, text)| {
                 labels
                     .iter()
-                    .position(|label| label == text)
+                    .position(|labels| labels.iter().any(|label| label == text))
                     .map(|p| 1 << p)
                     .ok_or_else(|| DataError::UnknownLabel {
                         file: table.file().into(),
                         line: table.line(row),
                         column: column.name.clone(),
                         text: (*text).into(),
-                        known: labels.iter().map(|l| l.to_string()).collect(),
+                        known: labels.into_iter().flatten().cloned().collect(),
                     })
             })
             .collect::<Result<_, _>>()?;

@@ -2,7 +2,7 @@
 
 use kinglet::format::{MAX_LAYERS, MAX_WIDTH};
 
-use super::{Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
+use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
 const MAX_COUNT: usize = 65_536;
@@ -10,6 +10,10 @@ const MAX_COUNT: usize = 65_536;
 /// Checks a task and fills in the defaults that depend on other keys.
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
     let file = task.origin.display().to_string();
+    if let Some(series) = &mut task.series {
+        let features = std::mem::take(&mut series.features).into_iter();
+        series.features = features.flat_map(FeatureTask::expanded).collect();
+    }
     problem(task).map_err(|(section, key, problem)| TaskError::Invalid {
         line: line_of(text, section, key),
         file,

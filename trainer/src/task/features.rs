@@ -3,9 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
+use crate::data::derived::Derived;
 use crate::data::normalise::Normalise;
 
 /// An input column.
@@ -21,6 +23,24 @@ pub struct FeatureTask {
     pub against: Option<String>,
     /// Instead of the section's normalisation.
     pub normalise: Option<Normalise>,
+    /// The texts that the column may hold, where it is not a number: each becomes a feature of its own, 1 where
+    /// the column holds it and 0 elsewhere.
+    pub categories: Vec<String>,
+}
+
+impl FeatureTask {
+    /// This feature, or one for each of its categories.
+    pub fn expanded(self) -> Vec<FeatureTask> {
+        if self.categories.is_empty() {
+            return vec![self];
+        }
+        let of = |category: &String| FeatureTask {
+            column: Derived::category(&self.column, category),
+            categories: Vec::new(),
+            ..self.clone()
+        };
+        self.categories.iter().map(of).collect()
+    }
 }
 
 /// What happens to a raw value before it is scaled.
@@ -80,6 +100,8 @@ struct ColumnTable<T: Default> {
     transform: T,
     against: Option<String>,
     normalise: Option<Normalise>,
+    #[serde(default)]
+    categories: Vec<String>,
 }
 
 /// Takes either form. Not serde's `untagged`, whose errors say neither where nor what.
@@ -90,7 +112,7 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a column name or a table { column = \"…\", unit, transform, against, normalise }",
+            "a column name or a table { column = \"…\", unit, transform, against, normalise, categories }",
         )
     }
 
@@ -101,6 +123,7 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
             transform: T::default(),
             against: None,
             normalise: None,
+            categories: Vec::new(),
         })
     }
 
@@ -118,6 +141,7 @@ impl<'de> Deserialize<'de> for FeatureTask {
             transform: table.transform,
             against: table.against,
             normalise: table.normalise,
+            categories: table.categories,
         })
     }
 }
@@ -125,6 +149,11 @@ impl<'de> Deserialize<'de> for FeatureTask {
 impl<'de> Deserialize<'de> for TargetTask {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let table = input.deserialize_any(EitherForm(PhantomData))?;
+        if !table.categories.is_empty() {
+            return Err(de::Error::custom(
+                "a target has no categories; predict classes with label = { column, classes }",
+            ));
+        }
         Ok(TargetTask {
             column: table.column,
             unit: table.unit,
@@ -133,4 +162,27 @@ impl<'de> Deserialize<'de> for TargetTask {
             normalise: table.normalise,
         })
     }
+}
+
+/// A text or a list of texts.
+pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMore;
+
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.into()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    input.deserialize_any(OneOrMore)
 }

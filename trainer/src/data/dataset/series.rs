@@ -1,7 +1,9 @@
 //! A time series: rows in order of time, some columns in, some columns a few rows later out.
 
-use super::super::clock::Clock;
+use std::borrow::Cow;
+
 use super::super::csv::Table;
+use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::split::{Part, Rows};
@@ -10,6 +12,7 @@ use crate::package::{Feature, Input, Output, Restore, Target, Transform};
 use crate::task::{FeatureTransform, LabelTask, SeriesTask, TargetTransform, Task};
 
 pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, DataError> {
+    let table = &*without_gaps(series, table)?;
     let (rows, horizon, window) = (table.rows(), task.shape.horizon, task.shape.window);
     if rows < window + horizon {
         return Err(DataError::TooShort {
@@ -67,6 +70,24 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     })
 }
 
+/// The table from the first row on that has all numbers: what is missing before it has nothing to repeat.
+fn without_gaps<'t>(series: &SeriesTask, table: &'t Table) -> Result<Cow<'t, Table>, DataError> {
+    let targets = series.targets.iter().map(|t| t.column.as_str());
+    let features = series.features.iter().map(|f| f.column.as_str());
+    let names: Vec<&str> = features.chain(targets).collect();
+    let values = table.columns_with_gaps(&names)?;
+    let known = |row: usize| {
+        let row = &values[row * names.len()..][..names.len()];
+        row.iter().all(|x| !x.is_nan())
+    };
+    if table.groups().iter().all(|group| known(group.start)) {
+        return Ok(Cow::Borrowed(table));
+    }
+    Ok(Cow::Owned(table.select(|group| {
+        group.skip_while(|&row| !known(row)).collect()
+    })))
+}
+
 /// For every row the number of its class.
 pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<usize>, DataError> {
     let texts = table.text_column(&label.column)?;
@@ -120,10 +141,11 @@ fn fit_features(
                 )?;
             }
         }
-        // Points on a circle are already between −1 and 1, and their centre means something.
-        let derived =
-            Clock::parse(&feature.column).is_some() && !table.names().contains(&feature.column);
-        let normalise = feature.normalise.unwrap_or(if derived {
+        // Points on a circle and zeros and ones are already between −1 and 1, and their centre means something.
+        let derived = Derived::parse(&feature.column);
+        let is_scaled = derived.is_some_and(|(derived, _)| derived.is_scaled())
+            && !table.names().contains(&feature.column);
+        let normalise = feature.normalise.unwrap_or(if is_scaled {
             Normalise::None
         } else {
             series.normalise

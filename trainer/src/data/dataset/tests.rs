@@ -171,3 +171,69 @@ fn unusable_data_says_what_to_do() {
         assert!(error.starts_with(expected), "{keys}: {error}");
     }
 }
+
+/// A task over columns of any kind, with gaps repeated.
+fn gaps(features: &str, split: &str) -> String {
+    format!(
+        "name = \"t\"\n[csv]\nfile = \"\"\nformat = {{ missing = \"hold\" }}\n[series]\n\
+         features = {features}\ntargets = [\"x\"]\nnormalise = \"none\"\nsplit = {split}\n\
+         [shape]\nkind = \"many-to-one\"\nwindow = 1\n[network]\ncell = \"rnn\"\nhidden = [2]\n"
+    )
+}
+
+fn load_gaps(csv: &str, task: &str) -> Result<Dataset, DataError> {
+    let task = Task::parse(task, Path::new("t.toml")).unwrap();
+    let format = task.csv.as_ref().unwrap().format.clone();
+    let table = Table::from_reader(csv.as_bytes(), "air.csv", &format)?;
+    Dataset::from_table(&task, &table)
+}
+
+#[test]
+fn gaps_are_held_masked_and_timed() {
+    let csv = "date,x,wind\n\
+               2020-01-01 00:00,NA,N\n2020-01-01 01:00,2,N\n2020-01-01 03:00,,S\n\
+               2020-01-01 04:00,4,NA\n2020-01-01 05:00,5,S\n2020-01-01 05:30,NA,N\n";
+    let features = "[\"x\", \"missing(x)\", \"elapsed(date)\", { column = \"wind\", categories = [\"N\", \"S\"] }]";
+    let data = load_gaps(csv, &gaps(features, "{ rows = [3, 1, 1] }")).unwrap();
+    // The first row has nothing to hold and is gone, so the second has no row before it.
+    let rows: Vec<&[f32]> = (0..5).map(|row| data.inner_row(row)).collect();
+    assert_eq!(
+        rows,
+        [
+            &[2.0, 0.0, 0.0, 1.0, 0.0],
+            &[2.0, 1.0, 7200.0, 0.0, 1.0],
+            &[4.0, 0.0, 3600.0, 0.0, 1.0],
+            &[5.0, 0.0, 3600.0, 0.0, 1.0],
+            &[5.0, 1.0, 1800.0, 1.0, 0.0],
+        ]
+    );
+    let Input::Features(features) = data.input() else {
+        panic!("features expected");
+    };
+    let names: Vec<&str> = features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["x", "missing(x)", "elapsed(date)", "wind=N", "wind=S"]
+    );
+    let error = load_gaps(
+        &csv.replace("05:00,5,S", "05:00,5,W"),
+        &gaps(
+            "[\"x\", { column = \"wind\", categories = [\"N\", \"S\"] }]",
+            "\"none\"",
+        ),
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "air.csv:6: column \"wind=N\": \"W\" is none of N, S; add it in the task file"
+    );
+}
+
+#[test]
+fn a_part_may_be_several_texts_of_a_column() {
+    let csv = "year,x\n2010,1\n2011,2\n2012,3\n2013,4\n2014,5\n";
+    let split = "{ column = { name = \"year\", train = [\"2010\", \"2011\", \"2012\"], valid = \"2013\", test = \"2014\" } }";
+    let data = load_gaps(csv, &gaps("[\"x\"]", split)).unwrap();
+    assert_eq!(data.windows(Part::Train), [0, 1]);
+    assert_eq!(data.windows(Part::Valid), [2]);
+    assert_eq!(data.windows(Part::Test), [3]);
+}

@@ -1,0 +1,74 @@
+//! Features that are computed from a column and not read from it.
+//!
+//! A derived feature is named like a call or a comparison, and that name is all that travels in a model
+//! file: whoever has the CSV can compute it. A real column of that name comes first.
+//!
+//! | name | value |
+//! |---|---|
+//! | `hour_sin(date)` and the like | a point on a circle, see [`clock`](super::clock) |
+//! | `elapsed(date)` | seconds since the row before; 0 in the first |
+//! | `missing(x)` | 1 where `x` is missing, else 0 |
+//! | `wind=NE` | 1 where `wind` is `NE`, else 0 |
+
+use super::clock::Clock;
+
+/// What is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Derived {
+    /// A place in the day, week or year.
+    Clock(Clock),
+    /// Seconds since the row before.
+    Elapsed,
+    /// Whether there is no number.
+    Missing,
+    /// Whether the column holds this text.
+    Is(String),
+}
+
+impl Derived {
+    /// Splits `hour_sin(date)` into the feature and the name of its column.
+    pub fn parse(name: &str) -> Option<(Derived, &str)> {
+        if let Some((clock, column)) = Clock::parse(name) {
+            return Some((Derived::Clock(clock), column));
+        }
+        let call = |function: &str| name.strip_prefix(function)?.strip_suffix(')');
+        if let Some(column) = call("elapsed(") {
+            return Some((Derived::Elapsed, column));
+        }
+        if let Some(column) = call("missing(") {
+            return Some((Derived::Missing, column));
+        }
+        let (column, category) = name.rsplit_once('=')?;
+        Some((Derived::Is(category.into()), column))
+    }
+
+    /// The name of the feature that says whether `column` holds `category`.
+    pub fn category(column: &str, category: &str) -> String {
+        format!("{column}={category}")
+    }
+
+    /// Between −1 and 1 as it is, with a centre that means something: not to be scaled.
+    pub fn is_scaled(&self) -> bool {
+        !matches!(self, Derived::Elapsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_is_computed_from_which_column() {
+        let parse = |name| Derived::parse(name);
+        assert_eq!(parse("elapsed(date)"), Some((Derived::Elapsed, "date")));
+        assert_eq!(parse("missing(pm2.5)"), Some((Derived::Missing, "pm2.5")));
+        let north = Derived::Is("NE".into());
+        assert_eq!(parse("cbwd=NE"), Some((north, "cbwd")));
+        assert!(matches!(
+            parse("hour_cos(t)"),
+            Some((Derived::Clock(_), "t"))
+        ));
+        assert_eq!(parse("missing(x"), None);
+        assert_eq!(parse("temperature"), None);
+    }
+}

@@ -1,4 +1,4 @@
-//! From files to sequences: CSV by column name ([`csv`]), derived features ([`derived`], [`clock`]),
+//! From files to sequences: what the file is ([`open`]), CSV by column name ([`csv`]), derived features ([`derived`], [`clock`]),
 //! normalisation ([`normalise`]), and the [`Dataset`] that training and evaluation read.
 
 pub mod clock;
@@ -7,7 +7,9 @@ mod dataset;
 pub mod derived;
 mod error;
 pub mod normalise;
+pub mod open;
 mod split;
+pub mod time;
 
 pub use self::dataset::{Dataset, Sequence};
 pub use self::error::DataError;

@@ -14,10 +14,11 @@ use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
 use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, Reader};
 use kinglet_trainer::data::derived::Derived;
+use kinglet_trainer::data::open::{open, unpack};
+use kinglet_trainer::data::time::Time;
 use kinglet_trainer::escape::{escape, unescape};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
 
 /// How a CSV file is written and which columns count.
@@ -39,6 +40,10 @@ pub struct CsvOptions {
     /// What to do about an empty field, NA or NaN
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub missing: MissingOption,
+
+    /// How times are written, if not in a common form, as strftime says it: %d/%m/%Y %H:%M
+    #[arg(long, value_name = "FORMAT", value_parser = time_format)]
+    pub time_format: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -48,6 +53,14 @@ pub enum MissingOption {
     Error,
     /// Repeat the number of the row before
     Hold,
+}
+
+fn time_format(text: &str) -> Result<String, String> {
+    if Time::is_format(text) {
+        Ok(text.into())
+    } else {
+        Err("expected a format as of strftime, like %d/%m/%Y %H:%M".into())
+    }
 }
 
 fn one_byte(text: &str) -> Result<char, String> {
@@ -83,13 +96,12 @@ pub enum Samples {
 impl Samples {
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let (mut input, file): (Box<dyn BufRead>, String) = if path == Path::new("-") {
-            (Box::new(io::stdin().lock()), "standard input".into())
+        let (input, file) = if path == Path::new("-") {
+            (unpack(io::stdin().lock()), "standard input".into())
         } else {
-            let file = path.display().to_string();
-            let input = File::open(path).with_context(|| format!("{file}: cannot be read"))?;
-            (Box::new(BufReader::new(input)), file)
+            (open(path, options.delimiter), path.display().to_string())
         };
+        let mut input = input.with_context(|| format!("{file}: cannot be read"))?;
         if matches!(model.header().input, Input::Tokens { .. }) {
             let rows = TokenRows::new(input, file, model, options, raw)?;
             return Ok(Samples::Tokens(Box::new(rows)));
@@ -113,6 +125,7 @@ impl Samples {
                 MissingOption::Error => Missing::Error,
                 MissingOption::Hold => Missing::Hold,
             },
+            time: options.time_format.clone(),
             ..Format::default()
         };
         let reader = Reader::new(input, &file, &format).map_err(reworded)?;
@@ -134,11 +147,12 @@ impl Samples {
     /// From a text whose characters are the tokens.
     pub fn text(path: &Path, model: &Model<'_>) -> Result<Self> {
         let file = path.display();
-        let text = if path == Path::new("-") {
-            io::read_to_string(io::stdin())
+        let input = if path == Path::new("-") {
+            unpack(io::stdin().lock())
         } else {
-            fs::read_to_string(path)
+            open(path, ',')
         };
+        let text = input.and_then(io::read_to_string);
         let text = text.with_context(|| format!("{file}: cannot be read"))?;
         let tokens = Tokens::new(model, false);
         let mut found = Vec::new();

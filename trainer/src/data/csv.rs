@@ -2,7 +2,6 @@
 //! ([`Reader`]). Both turn a row into numbers through [`Columns`], so what a model was trained on
 //! and what it is later given cannot differ.
 
-use std::fs::File;
 use std::io::Read;
 use std::iter;
 use std::ops::Range;
@@ -10,9 +9,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::clock::seconds;
 use super::derived::Derived;
 use super::error::DataError;
+use super::open::open;
+use super::time::Time;
 
 /// How the file is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Format {
     pub newest_first: bool,
     /// What to do about an empty field, `NA` or `NaN`.
     pub missing: Missing,
+    /// How times are written, as `strftime` says it: `%d/%m/%Y %H:%M`. Without it the common forms of
+    /// [`Time`] are understood.
+    pub time: Option<String>,
 }
 
 /// Where the column names come from.
@@ -66,6 +69,7 @@ impl Default for Format {
             skip: 0,
             newest_first: false,
             missing: Missing::Error,
+            time: None,
         }
     }
 }
@@ -76,6 +80,7 @@ pub struct Reader<R> {
     file: String,
     names: Vec<String>,
     missing: Missing,
+    time: Option<String>,
     record: ::csv::StringRecord,
     /// The first record, where it had to be read to learn the number of columns.
     pending: bool,
@@ -114,6 +119,7 @@ impl<R: Read> Reader<R> {
             file: file.into(),
             names,
             missing: format.missing,
+            time: format.time.clone(),
             record,
             pending,
             skip: format.skip,
@@ -127,7 +133,12 @@ impl<R: Read> Reader<R> {
 
     /// Finds columns, derived ones included, by name.
     pub fn columns(&self, wanted: &[&str]) -> Result<Columns, DataError> {
-        Columns::find(&self.file, &self.names, self.missing, wanted)
+        Columns::find(
+            &self.file,
+            &self.names,
+            (self.missing, self.time.as_deref()),
+            wanted,
+        )
     }
 
     /// Reads the next row into `sample`, one number per wanted column; false at the end.
@@ -204,6 +215,7 @@ pub struct Columns {
     file: String,
     wanted: Vec<Column>,
     missing: Missing,
+    time: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -222,7 +234,7 @@ impl Columns {
     fn find(
         file: &str,
         names: &[String],
-        missing: Missing,
+        (missing, time): (Missing, Option<&str>),
         wanted: &[&str],
     ) -> Result<Self, DataError> {
         let place = |name: &str| names.iter().position(|n| n == name);
@@ -256,6 +268,7 @@ impl Columns {
             file: file.into(),
             wanted,
             missing,
+            time: time.map(String::from),
         })
     }
 
@@ -272,8 +285,9 @@ impl Columns {
         line: u64,
         sample: &mut [f32],
     ) -> Result<(), DataError> {
+        let how = (self.missing, self.time.as_deref());
         for (column, out) in self.wanted.iter_mut().zip(sample) {
-            *out = column.value(&record[column.at], self.missing, &self.file, line)?;
+            *out = column.value(&record[column.at], how, &self.file, line)?;
             if !out.is_nan() {
                 column.last = Some(*out);
             }
@@ -294,7 +308,7 @@ impl Column {
     fn value(
         &mut self,
         text: &str,
-        missing: Missing,
+        (missing, format): (Missing, Option<&str>),
         file: &str,
         line: u64,
     ) -> Result<f32, DataError> {
@@ -322,11 +336,13 @@ impl Column {
             line,
             column: column(),
             text: text_owned(),
+            format: format.map(String::from),
         };
+        let time = || Time::parse(text, format).ok_or_else(not_a_time);
         match &self.derived {
-            Some(Derived::Clock(clock)) => clock.value(text).ok_or_else(not_a_time),
+            Some(Derived::Clock(clock)) => Ok(clock.value(time()?)),
             Some(Derived::Elapsed) => {
-                let now = seconds(text).ok_or_else(not_a_time)?;
+                let now = time()?.instant;
                 let before = self.time.replace(now).unwrap_or(now);
                 Ok((now - before) as f32)
             }
@@ -377,16 +393,17 @@ pub struct Table {
     file: String,
     names: Vec<String>,
     missing: Missing,
+    time: Option<String>,
     records: Vec<::csv::StringRecord>,
     /// Rows that belong together; nothing reaches from one group into the next.
     groups: Vec<Range<usize>>,
 }
 
 impl Table {
-    /// Reads all rows.
+    /// Reads all rows of a CSV file, packed by gzip or not, or of a Parquet file.
     pub fn read(path: &Path, format: &Format) -> Result<Self, DataError> {
         let file = path.display().to_string();
-        let input = File::open(path).map_err(|source| DataError::Read {
+        let input = open(path, format.delimiter).map_err(|source| DataError::Read {
             file: file.clone(),
             source,
         })?;
@@ -411,6 +428,7 @@ impl Table {
             names: reader.names,
             missing: reader.missing,
             groups: iter::once(0..records.len()).collect(),
+            time: reader.time,
             records,
         })
     }
@@ -469,6 +487,7 @@ impl Table {
             file: self.file.clone(),
             names: self.names.clone(),
             missing: self.missing,
+            time: self.time.clone(),
             records,
             groups,
         }
@@ -494,7 +513,8 @@ impl Table {
     pub fn columns_with_gaps(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
         let hold = self.missing == Missing::Hold;
         let missing = if hold { Missing::Nan } else { self.missing };
-        let mut columns = Columns::find(&self.file, &self.names, missing, names)?;
+        let how = (missing, self.time.as_deref());
+        let mut columns = Columns::find(&self.file, &self.names, how, names)?;
         let mut samples = vec![0.0; self.rows() * names.len()];
         if names.is_empty() {
             return Ok(samples);
@@ -518,16 +538,21 @@ impl Table {
         Ok(samples)
     }
 
+    fn find(&self, wanted: &[&str]) -> Result<Columns, DataError> {
+        let how = (self.missing, self.time.as_deref());
+        Columns::find(&self.file, &self.names, how, wanted)
+    }
+
     /// The fields of a column as they stand.
     pub fn text_column(&self, name: &str) -> Result<Vec<&str>, DataError> {
-        let columns = Columns::find(&self.file, &self.names, self.missing, &[name])?;
+        let columns = self.find(&[name])?;
         let at = columns.wanted[0].at;
         Ok(self.records.iter().map(|r| &r[at]).collect())
     }
 
     /// The names of all columns from `first` to `last`, in the order of the file.
     pub fn names_between(&self, first: &str, last: &str) -> Result<&[String], DataError> {
-        let columns = Columns::find(&self.file, &self.names, self.missing, &[first, last])?;
+        let columns = self.find(&[first, last])?;
         let (a, b) = (columns.wanted[0].at, columns.wanted[1].at);
         Ok(&self.names[a.min(b)..=a.max(b)])
     }

@@ -8,7 +8,7 @@ use std::io;
 pub enum DataError {
     /// The file cannot be opened or read.
     #[error(
-        "{file}: cannot read the data file: {source}; check the path (in a task file it starts from that file's folder)"
+        "{file}: cannot read the data file: {source}{}", if source.kind() == io::ErrorKind::NotFound { "; check the path (in a task file it starts from that file's folder)" } else { "" }
     )]
     Read {
         /// Which file.
@@ -84,7 +84,7 @@ pub enum DataError {
     },
     /// Not a date and time.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is not a time; expected YYYY-MM-DD, YYYY-MM-DD HH:MM[:SS] or seconds since 1970"
+        "{file}:{line}: column {column:?}: {text:?} is not a time; expected {}", match .format { Some(format) => format!("the form {format:?}"), None => "YYYY-MM-DD [HH:MM[:SS]], seconds since 1970, or a format (time = \"%d/%m/%Y %H:%M\" in [csv.format], --time-format)".into() }
     )]
     NotATime {
         /// Which file.
@@ -95,6 +95,8 @@ pub enum DataError {
         column: String,
         /// What stands there.
         text: String,
+        /// The format that was asked for.
+        format: Option<String>,
     },
     /// A label that belongs to no class or part.
     #[error("{file}:{line}: column {column:?}: {text:?} is none of {}; add it in the task file", .known.join(", "))]

@@ -2,6 +2,8 @@
 
 use kinglet::format::{MAX_LAYERS, MAX_WIDTH};
 
+use crate::data::time::Time;
+
 use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -58,6 +60,18 @@ fn data(task: &Task) -> Result<(), Problem> {
                 "csv",
                 "comment",
                 "expected one ASCII character, such as \"#\"",
+            );
+        }
+        if csv
+            .format
+            .time
+            .as_deref()
+            .is_some_and(|f| !Time::is_format(f))
+        {
+            return wrong(
+                "csv",
+                "time",
+                "expected a format as of strftime, such as \"%d/%m/%Y %H:%M\"",
             );
         }
     }

@@ -1,9 +1,10 @@
 //! Characters: every one is a token, and the output after it is about the next one.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io;
 
 use super::super::error::DataError;
+use super::super::open::open;
 use super::super::split::Rows;
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
@@ -60,7 +61,7 @@ fn read(task: &Task) -> Result<(String, String), DataError> {
     match (task.data_path(), inline) {
         (Some(path), _) => {
             let file = path.display().to_string();
-            match fs::read_to_string(&path) {
+            match open(&path, ',').and_then(io::read_to_string) {
                 Ok(text) => Ok((file, text)),
                 Err(source) => Err(DataError::Read { file, source }),
             }

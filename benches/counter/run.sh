@@ -36,7 +36,8 @@ for board in "$@"; do
   cargo run -q -p kinglet-benches --example counter_models -- $layout "$models"
   KINGLET_MODELS=$models RUSTFLAGS=$flags $(.ci/cargo-for "$target") build -q --release -p kinglet-counter --target "$target"
   # shellcheck disable=SC2086
-  timeout 600 qemu-system-$machine -nographic -semihosting-config enable=on,target=native -icount shift=7 \
+  # A hung image must end; on a busy machine the slowest board needs many minutes.
+  timeout 2400 qemu-system-$machine -nographic -semihosting-config enable=on,target=native -icount shift=7 \
     -kernel "$folder/$target/release/kinglet-counter" </dev/null |
     cargo run -q -p kinglet-benches --example counts -- ${bless[@]+"${bless[@]}"} benches/results/$board.md "$tables"
 done

@@ -74,6 +74,7 @@ pub fn feature(number: usize) -> Feature {
     Feature {
         name: format!("x{number}"),
         unit: String::new(),
+        hold: false,
         transform: Transform::None,
         offset: 0.0,
         scale: 1.0,

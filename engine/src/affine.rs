@@ -66,7 +66,7 @@ impl Model<'_> {
     /// None if there is no such input, it has a transform, or the scales are out of range.
     pub fn input_affine(&self, input: usize, lsb: f32) -> Option<Affine> {
         let feature = self.features().get(input)?;
-        if feature.transform != FeatureTransform::None as u32 {
+        if feature.tag() != FeatureTransform::None as u32 {
             return None;
         }
         let one = feature.scale as f64 * power_of_two(self.input_frac()) as f64;

@@ -29,6 +29,7 @@
 //!
 //! # Doors
 //! - [`Runner::step`] takes a raw sample and gives a prediction in its unit: the file carries the normalisation.
+//!   A missing value is NaN, and the stream's last one stands in for it where the file says so.
 //! - [`Runner::step_q`] is integers in, integers out, without a float instruction; [`Affine`] normalises integer
 //!   readings for it.
 //! - [`Runner::step_token`] takes the number of a token, for text.

@@ -7,7 +7,8 @@
 //!
 //! An exact window gives what [`Runner::reset`] and its samples one by one give, bit for bit: that is what
 //! the network was trained and measured with. So a transform that looks back sees nothing before the
-//! window, and the samples are kept raw.
+//! window, and the samples are kept raw. Only what stands in for missing values comes from before the window, as it
+//! does in training.
 
 use crate::format::Shape;
 use crate::model::{BindError, Runner};
@@ -91,11 +92,13 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
             return self.push_overlapping(runner, sample, output);
         }
         if self.exact && self.seen == 1 {
-            runner.reset();
+            runner.restart();
         }
-        // Else a sample between exact windows that leave gaps.
         if self.seen <= self.window {
             runner.step(sample, output);
+        } else {
+            // Between exact windows that leave gaps.
+            runner.hold(sample);
         }
         let complete = self.seen == self.window;
         if self.exact {
@@ -118,18 +121,19 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
     ) -> bool {
         let width = sample.len();
         let place = self.oldest * width;
-        self.kept.as_mut()[place..place + width].copy_from_slice(sample);
+        runner.hold(sample);
+        self.kept.as_mut()[place..place + width].copy_from_slice(runner.held(sample));
         self.oldest = (self.oldest + 1) % self.window;
         if self.seen < self.window {
             return false;
         }
         self.seen = self.window - self.hop;
-        runner.reset();
+        runner.restart();
         let ring = &self.kept.as_ref()[..self.window * width];
         let (newer, older) = ring.split_at(self.oldest * width);
         for part in [older, newer] {
             for sample in part.chunks_exact(width) {
-                runner.step(sample, output);
+                runner.step_held(sample, output);
             }
         }
         true

@@ -34,6 +34,8 @@ pub struct Feature {
     pub name: String,
     /// Unit of the raw value, or empty.
     pub unit: String,
+    /// A raw value that is NaN is the stream's last one; before anything else.
+    pub hold: bool,
     /// Applied first.
     pub transform: Transform,
     /// Subtracted.
@@ -59,6 +61,11 @@ pub enum Transform {
     /// `ln(x / previous[column])`.
     LogRatio {
         /// By whose previous value it is divided.
+        column: usize,
+    },
+    /// `x`, which is 1 where the raw value of another column is missing.
+    Missing {
+        /// Which.
         column: usize,
     },
 }

@@ -14,10 +14,13 @@ pub const fn pad(n: usize, unit: usize) -> usize {
 }
 
 /// Normalisation of one measured column: `(transform(x) − offset) · scale`.
+///
+/// A feature may [hold](Self::holds): a raw value that is NaN is then replaced by the stream's last one before
+/// anything else, for transforms and for predictions relative to it.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Feature {
-    /// A [`FeatureTransform`] as a number.
+    /// A [`FeatureTransform`] as a number, plus [`Feature::HOLD`].
     pub transform: u32,
     /// Whose previous value the transform refers to.
     pub column: u32,
@@ -25,6 +28,21 @@ pub struct Feature {
     pub offset: f32,
     /// Multiplied.
     pub scale: f32,
+}
+
+impl Feature {
+    /// Added to the transform of a feature that holds.
+    pub const HOLD: u32 = 1 << 8;
+
+    /// A raw value that is NaN is the stream's last one.
+    pub const fn holds(&self) -> bool {
+        self.transform & Self::HOLD != 0
+    }
+
+    /// The [`FeatureTransform`] as a number.
+    pub const fn tag(&self) -> u32 {
+        self.transform & !Self::HOLD
+    }
 }
 
 /// What happens to a raw value first. "Previous" is the sample of the step before; after a reset it
@@ -40,6 +58,8 @@ pub enum FeatureTransform {
     Difference = 2,
     /// `ln(x / previous[column])`
     LogRatio = 3,
+    /// 1 if the raw value of `column` is NaN, else `x`: a mask that the engine sets where the caller did not.
+    Missing = 4,
 }
 
 impl FeatureTransform {
@@ -49,6 +69,7 @@ impl FeatureTransform {
             1 => Some(Self::Log),
             2 => Some(Self::Difference),
             3 => Some(Self::LogRatio),
+            4 => Some(Self::Missing),
             _ => None,
         }
     }

@@ -86,10 +86,7 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
             samples,
             outputs,
             |runner, x| runner.prepare(x),
-            |runner, x, y| {
-                runner.copy_output(y);
-                runner.restore_units(x, y);
-            },
+            |runner, x, y| runner.finish(x, y),
         );
     }
 

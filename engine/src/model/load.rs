@@ -91,21 +91,26 @@ impl<'a> Loader<'a> {
             return Ok(&[]);
         }
         let features = self.tensors.take::<Feature>(count)?;
-        let mut looks_back = false;
+        let (mut looks_back, mut holds) = (false, false);
         for (index, feature) in features.iter().enumerate() {
             let wrong = LoadError::Value {
                 what: "feature",
                 index,
             };
-            let transform = FeatureTransform::from_tag(feature.transform).ok_or(wrong)?;
+            let transform = FeatureTransform::from_tag(feature.tag()).ok_or(wrong)?;
             let finite = feature.offset.is_finite() && feature.scale.is_finite();
             if feature.column as usize >= count || !finite {
                 return Err(wrong);
             }
             looks_back |= transform.looks_back();
+            holds |= feature.holds() || transform == FeatureTransform::Missing;
         }
+        if holds {
+            self.plan.held = 1 + count;
+        }
+        self.plan.previous = self.plan.held;
         if looks_back {
-            self.plan.previous = 1 + count;
+            self.plan.previous += 1 + count;
         }
         Ok(features)
     }

@@ -78,7 +78,9 @@ impl Place {
 /// Ranges of a state, in words of four bytes.
 #[derive(Debug, Clone, Default)]
 struct Plan {
-    /// The previous raw sample, behind a word that says whether there is one; empty if no transform looks back.
+    /// The current raw sample without gaps, behind a word that says whether there is one; empty if no feature holds.
+    held: usize,
+    /// End of the previous raw sample, which comes next, behind a word that says whether there is one; empty if no transform looks back.
     previous: usize,
     /// End of what outlasts a step.
     persistent: usize,
@@ -184,6 +186,12 @@ impl<'a> Model<'a> {
     /// Normalisation of each input; empty for tokens.
     pub fn features(&self) -> &'a [Feature] {
         self.features
+    }
+
+    /// The engine fills gaps: a NaN in a raw sample is the stream's last value, where the feature
+    /// [holds](Feature::holds).
+    pub fn holds(&self) -> bool {
+        self.plan.held > 0
     }
 
     /// Meaning of each output; empty for classes and tokens.

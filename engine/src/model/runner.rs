@@ -121,16 +121,47 @@ impl<'m, 'a> Runner<'m, 'a> {
         self.model
     }
 
-    /// One step on a raw sample: normalise, step, and give the prediction in its unit. A value that is
-    /// not finite after normalisation enters as 0, the middle of its column.
+    /// One step on a raw sample: normalise, step, and give the prediction in its unit.
+    ///
+    /// A missing value is NaN. Where the file says so ([`Model::holds`]) the stream's last value stands in for it, and
+    /// its mask, if the model takes one, is set; what the caller passes for a mask only counts where nothing is missing.
+    /// Before the first value, and where the file does not say so, it enters as 0, the middle of its column, as does
+    /// any value that is not finite after normalisation; a prediction relative to it is then NaN.
     ///
     /// # Panics
     /// If the model takes tokens, or the lengths are not [`Model::inputs`] and [`Model::outputs`].
     pub fn step(&mut self, sample: &[f32], output: &mut [f32]) {
         self.prepare(sample);
         self.run_loaded(None);
+        self.finish(sample, output);
+    }
+
+    /// A step on a sample whose gaps were filled before, see [`Self::hold`].
+    pub(crate) fn step_held(&mut self, sample: &[f32], output: &mut [f32]) {
+        let model = self.model;
+        let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
+        let previous = &mut persistent[model.plan.held..model.plan.previous];
+        let mut buffer = InputBuffer::new(model, scratch);
+        normalise(model, previous, sample, |i, value| buffer.store(i, value));
+        self.run_loaded(None);
         self.copy_output(output);
         self.restore_units(sample, output);
+    }
+
+    /// Remembers a sample for its gaps and the next ones', without a step.
+    ///
+    /// # Panics
+    /// If the model takes tokens, or the length is not [`Model::inputs`].
+    pub(crate) fn hold(&mut self, sample: &[f32]) {
+        hold(self.model, &mut self.state[..self.model.plan.held], sample);
+    }
+
+    /// The sample that was remembered last, without gaps; `sample` itself where the model fills none.
+    pub(crate) fn held<'s>(&'s self, sample: &'s [f32]) -> &'s [f32] {
+        match &self.state[..self.model.plan.held] {
+            [] => sample,
+            [_, held @ ..] => bytemuck::cast_slice(held),
+        }
     }
 
     /// One step without normalisation: plain tensors in and out.
@@ -227,6 +258,11 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// Starts anew: every state zero, no previous sample.
     pub fn reset(&mut self) {
         self.state[..self.model.plan.persistent].fill(0);
+    }
+
+    /// As [`Self::reset`], but what stands in for missing values stays: a new window of the same stream.
+    pub(crate) fn restart(&mut self) {
+        self.state[self.model.plan.held..self.model.plan.persistent].fill(0);
     }
 
     /// Writes the state into the first [`Model::saved_len`] bytes of `bytes`.
@@ -364,9 +400,14 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub(super) fn prepare(&mut self, sample: &[f32]) {
         let model = self.model;
         let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
-        let previous = &mut persistent[..model.plan.previous];
         let mut buffer = InputBuffer::new(model, scratch);
-        normalise(model, previous, sample, |i, value| buffer.store(i, value));
+        fill_and_normalise(model, persistent, sample, |i, value| buffer.store(i, value));
+    }
+
+    /// The network's output as predictions in their units, relative to the sample of [`Self::prepare`].
+    pub(super) fn finish(&self, sample: &[f32], output: &mut [f32]) {
+        self.copy_output(output);
+        self.restore_units(self.held(sample), output);
     }
 
     /// Normalises a raw sample as [`Self::step`] does and remembers it for the next one, without a step:
@@ -375,8 +416,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// # Panics
     /// If the model takes tokens, or the length is not [`Model::inputs`].
     pub fn normalise(&mut self, sample: &[f32], mut store: impl FnMut(f32)) {
-        let previous = &mut self.state[..self.model.plan.previous];
-        normalise(self.model, previous, sample, |_, value| store(value));
+        fill_and_normalise(self.model, self.state, sample, |_, value| store(value));
     }
 
     pub(super) fn load_normalised(&mut self, normalised: &[f32]) {
@@ -608,6 +648,52 @@ impl<'s> InputBuffer<'s> {
     }
 }
 
+/// Fills the gaps of a raw sample where the file says so, then normalises it.
+fn fill_and_normalise(
+    model: &Model<'_>,
+    persistent: &mut [i32],
+    sample: &[f32],
+    store: impl FnMut(usize, f32),
+) {
+    let (held, rest) = persistent.split_at_mut(model.plan.held);
+    let previous = &mut rest[..model.plan.previous - model.plan.held];
+    match held {
+        [] => normalise(model, previous, sample, store),
+        held => {
+            hold(model, held, sample);
+            normalise(model, previous, bytemuck::cast_slice(&held[1..]), store);
+        }
+    }
+}
+
+/// Replaces `held` by the sample, but for the gaps that hold. Values are chosen by masks, so that the work does not
+/// depend on what is missing.
+fn hold(model: &Model<'_>, held: &mut [i32], sample: &[f32]) {
+    assert_eq!(sample.len(), model.inputs(), "length of the sample");
+    let Some((known, held)) = held.split_first_mut() else {
+        return;
+    };
+    // Before the first sample there is nothing to hold.
+    let nothing = f32::NAN.to_bits() as i32;
+    for (feature, (held, &x)) in model.features.iter().zip(held.iter_mut().zip(sample)) {
+        let last = select(*known != 0, *held, nothing);
+        let masked = feature.tag() == FeatureTransform::Missing as u32
+            && sample
+                .get(feature.column as usize)
+                .is_some_and(|x| x.is_nan());
+        let x = select(masked, 1f32.to_bits() as i32, x.to_bits() as i32);
+        let gap = feature.holds() && f32::from_bits(x as u32).is_nan();
+        *held = select(gap, last, x);
+    }
+    *known = 1;
+}
+
+#[inline(always)]
+fn select(condition: bool, yes: i32, no: i32) -> i32 {
+    let mask = -(condition as i32);
+    (yes & mask) | (no & !mask)
+}
+
 /// Transforms and normalises a raw sample, and remembers it where a transform looks back.
 fn normalise(
     model: &Model<'_>,
@@ -633,7 +719,7 @@ fn normalise(
     };
     for (i, (feature, &x)) in model.features.iter().zip(sample).enumerate() {
         let before = || previous.get(feature.column as usize).copied().unwrap_or(x);
-        let value = match FeatureTransform::from_tag(feature.transform) {
+        let value = match FeatureTransform::from_tag(feature.tag()) {
             Some(FeatureTransform::Log) => libm::logf(x),
             Some(FeatureTransform::Difference) => x - before(),
             Some(FeatureTransform::LogRatio) => libm::logf(x / before()),

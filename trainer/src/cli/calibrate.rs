@@ -25,6 +25,14 @@ pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<V
         }
     }
     let width = float.inputs();
+    if float.holds() {
+        // Windows are cut from these rows, and what stands in for a gap may lie before the window.
+        for at in width..raw.len() {
+            if raw[at].is_nan() && float.features()[at % width].holds() {
+                raw[at] = raw[at - width];
+            }
+        }
+    }
     let rows = tokens.len().max(raw.len() / width);
     if rows == 0 {
         bail!("{}: no rows; expected at least one sample", path.display());

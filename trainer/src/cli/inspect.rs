@@ -4,7 +4,7 @@ use super::model_file::{ModelFile, input_names, output_names};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
-    Cell, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
+    Cell, Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
 };
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
@@ -74,14 +74,15 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
     }
 }
 
-fn feature_transform(tag: u32) -> &'static str {
-    const NAMES: [(FeatureTransform, &str); 4] = [
+fn feature_transform(feature: &Feature) -> &'static str {
+    const NAMES: [(FeatureTransform, &str); 5] = [
         (FeatureTransform::None, "none"),
         (FeatureTransform::Log, "log"),
         (FeatureTransform::Difference, "difference"),
         (FeatureTransform::LogRatio, "log-ratio"),
+        (FeatureTransform::Missing, "missing"),
     ];
-    let named = NAMES.iter().find(|(t, _)| *t as u32 == tag);
+    let named = NAMES.iter().find(|(t, _)| *t as u32 == feature.tag());
     named.map_or("unknown", |n| n.1)
 }
 
@@ -97,7 +98,10 @@ fn target_restore(tag: u32) -> &'static str {
 }
 
 fn looks_elsewhere(name: &str) -> bool {
-    matches!(name, "difference" | "log-ratio" | "add-to" | "times-exp")
+    matches!(
+        name,
+        "difference" | "log-ratio" | "missing" | "add-to" | "times-exp"
+    )
 }
 
 fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
@@ -107,10 +111,10 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         match header.input {
             Input::Features { .. } => {
                 let features = inputs.iter().zip(model.features()).map(|((name, unit), f)| {
-                let transform = feature_transform(f.transform);
+                let transform = feature_transform(f);
                 let column = looks_elsewhere(transform).then(|| inputs[f.column as usize].0);
                 json!({ "name": name, "unit": unit, "transform": transform, "column": column,
-                        "offset": f.offset, "scale": f.scale })
+                        "offset": f.offset, "scale": f.scale, "hold": f.holds() })
             });
                 json!({ "features": features.collect::<Vec<_>>() })
             }
@@ -271,17 +275,19 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         Input::Tokens { .. } => lines.push(format!("tokens    {}", listed(&inputs))),
         Input::Features { .. } => {
             for (name, f) in inputs.iter().zip(model.features()) {
-                let transform = feature_transform(f.transform);
+                let transform = feature_transform(f);
                 let column = inputs[f.column as usize].0;
                 let x = match transform {
                     "log" => "ln x".into(),
                     "difference" => format!("x - previous {column}"),
                     "log-ratio" => format!("ln(x / previous {column})"),
+                    "missing" => format!("1 without {column}, else x"),
                     _ => "x".to_owned(),
                 };
+                let held = if f.holds() { ", held over gaps" } else { "" };
                 let (offset, scale) = (f.offset, f.scale);
                 lines.push(format!(
-                    "input     {}: ({x} - {offset}) * {scale}",
+                    "input     {}: ({x} - {offset}) * {scale}{held}",
                     with_unit(name)
                 ));
             }

@@ -37,19 +37,18 @@ pub struct CsvOptions {
     #[arg(long, value_name = "CHAR", value_parser = one_byte)]
     pub comment: Option<char>,
 
-    /// What to do about an empty field, NA or NaN
-    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
-    pub missing: MissingOption,
+    /// What to do about an empty field, NA or NaN [default: as the model was trained]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub missing: Option<MissingOption>,
 
     /// How times are written, if not in a common form, as strftime says it: %d/%m/%Y %H:%M
     #[arg(long, value_name = "FORMAT", value_parser = time_format)]
     pub time_format: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum MissingOption {
     /// Stop
-    #[default]
     Error,
     /// Repeat the number of the row before
     Hold,
@@ -122,8 +121,10 @@ impl Samples {
                 Header::FirstLine
             },
             missing: match options.missing {
-                MissingOption::Error => Missing::Error,
-                MissingOption::Hold => Missing::Hold,
+                // The engine repeats the row before by itself, and sees where it had to.
+                None | Some(MissingOption::Hold) if model.holds() => Missing::Nan,
+                None | Some(MissingOption::Error) => Missing::Error,
+                Some(MissingOption::Hold) => Missing::Hold,
             },
             time: options.time_format.clone(),
             ..Format::default()

@@ -467,6 +467,11 @@ impl Table {
         Ok(())
     }
 
+    /// Gaps repeat the row before.
+    pub fn holds(&self) -> bool {
+        self.missing == Missing::Hold
+    }
+
     /// The groups in order; one, of all rows, unless the table was grouped.
     pub fn groups(&self) -> &[Range<usize>] {
         &self.groups

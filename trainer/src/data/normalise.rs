@@ -46,10 +46,28 @@ impl Normalise {
 /// What enters the scaling: the transform of column `k` of `raw`, given the sample before.
 pub fn transform(transform: Transform, k: usize, raw: &[f32], previous: &[f32]) -> f32 {
     match transform {
-        Transform::None => raw[k],
+        Transform::None | Transform::Missing { .. } => raw[k],
         Transform::Log => raw[k].ln(),
         Transform::Difference { column } => raw[k] - previous[column],
         Transform::LogRatio { column } => (raw[k] / previous[column]).ln(),
+    }
+}
+
+/// Fills the gaps of a raw sample: `held` is the stream's last sample without gaps, empty before the first, and
+/// becomes this one. A mask is 1 where its column is NaN.
+///
+/// # Panics
+/// If the sample is shorter than the features.
+pub fn hold(features: &[Feature], raw: &[f32], held: &mut Vec<f32>) {
+    held.resize(features.len(), f32::NAN);
+    for (k, feature) in features.iter().enumerate() {
+        let x = match feature.transform {
+            Transform::Missing { column } if raw[column].is_nan() => 1.0,
+            _ => raw[k],
+        };
+        if !(x.is_nan() && feature.hold) {
+            held[k] = x;
+        }
     }
 }
 

@@ -188,15 +188,17 @@ impl Reader<'_> {
 
 fn feature(name: String, unit: String, f: &engine::Feature) -> Feature {
     let column = f.column as usize;
-    let transform = match f.transform {
+    let transform = match f.tag() {
         1 => Transform::Log,
         2 => Transform::Difference { column },
         3 => Transform::LogRatio { column },
+        4 => Transform::Missing { column },
         _ => Transform::None,
     };
     Feature {
         name,
         unit,
+        hold: f.holds(),
         transform,
         offset: f.offset,
         scale: f.scale,

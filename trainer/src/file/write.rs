@@ -821,9 +821,11 @@ fn feature(f: &Feature) -> engine::Feature {
         Transform::Log => (T::Log, 0),
         Transform::Difference { column } => (T::Difference, column),
         Transform::LogRatio { column } => (T::LogRatio, column),
+        Transform::Missing { column } => (T::Missing, column),
     };
+    let hold = if f.hold { engine::Feature::HOLD } else { 0 };
     engine::Feature {
-        transform: transform as u32,
+        transform: transform as u32 | hold,
         column: column as u32,
         offset: f.offset,
         scale: f.scale,

@@ -265,6 +265,7 @@ fn feature(i: usize) -> Feature {
     Feature {
         name: format!("x{i}"),
         unit: String::new(),
+        hold: false,
         transform: Transform::None,
         offset: 0.0,
         scale: 1.0,

@@ -3,7 +3,7 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
-use crate::data::normalise::{normalise, restore};
+use crate::data::normalise::{hold, normalise, restore};
 use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
 use crate::package::{Input, Output, Package};
 
@@ -157,6 +157,8 @@ fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
 pub struct FloatPredictor<'a> {
     package: &'a Package,
     runner: FloatRunner<'a>,
+    /// This sample without gaps; empty after a reset.
+    held: Vec<f32>,
     /// The sample before; empty after a reset.
     previous: Vec<f32>,
     normalised: Vec<f32>,
@@ -168,6 +170,7 @@ impl<'a> FloatPredictor<'a> {
         FloatPredictor {
             package,
             runner: FloatRunner::new(&package.net),
+            held: Vec::new(),
             previous: Vec::new(),
             normalised: Vec::new(),
         }
@@ -182,13 +185,17 @@ impl<'a> FloatPredictor<'a> {
 impl Predictor for FloatPredictor<'_> {
     fn reset(&mut self) {
         self.runner.reset();
+        self.held.clear();
         self.previous.clear();
     }
 
     fn step(&mut self, raw: &[f32], out: &mut [f32]) {
+        let mut raw = raw;
         let x = match &self.package.input {
             Input::Tokens(_) => raw,
             Input::Features(features) => {
+                hold(features, raw, &mut self.held);
+                raw = &self.held;
                 if self.previous.is_empty() {
                     self.previous.extend_from_slice(raw);
                 }

@@ -91,6 +91,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     let features = vec![Feature {
         name: sequences.feature.column.clone(),
         unit: sequences.feature.unit.clone(),
+        hold: false,
         transform: how,
         offset: offset as f32,
         scale: (1.0 / spread) as f32,

@@ -141,10 +141,16 @@ fn fit_features(
                 )?;
             }
         }
-        // Points on a circle and zeros and ones are already between −1 and 1, and their centre means something.
         let derived = Derived::parse(&feature.column);
-        let is_scaled = derived.is_some_and(|(derived, _)| derived.is_scaled())
-            && !table.names().contains(&feature.column);
+        let is_derived = !table.names().contains(&feature.column);
+        let how = match &derived {
+            Some((Derived::Missing, column)) if is_derived => {
+                place(column).map_or(how, |column| Transform::Missing { column })
+            }
+            _ => how,
+        };
+        // Points on a circle and zeros and ones are already between −1 and 1, and their centre means something.
+        let is_scaled = is_derived && derived.is_some_and(|(derived, _)| derived.is_scaled());
         let normalise = feature.normalise.unwrap_or(if is_scaled {
             Normalise::None
         } else {
@@ -160,6 +166,7 @@ fn fit_features(
         features.push(Feature {
             name: feature.column.clone(),
             unit: feature.unit.clone(),
+            hold: table.holds(),
             transform: how,
             offset: offset as f32,
             scale: (1.0 / spread) as f32,

@@ -10,9 +10,9 @@ pub type Stream = fn(&AlignedBytes);
 /// Rows per unit.
 pub fn gates(cell: Cell) -> usize {
     match cell {
-        Cell::RnnTanh | Cell::RnnRelu => 1,
-        Cell::GruResetAfter | Cell::GruResetBefore => 3,
-        Cell::Lstm => 4,
+        Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
+        Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
+        Cell::Lstm | Cell::LstmPeephole => 4,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Parameters have PyTorch's shapes and gate orders, row-major: LSTM gates `i, f, g, o`, GRU gates
 //! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
-//! `b_hn` apart from `b_in`; for the other cells only their sum matters.
+//! `b_hn` apart from `b_in`, and a FastGRNN has two biases for one sum; for the other cells only their sum matters.
 
 /// A stack of layers, first to last.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,8 @@ pub struct Recurrent {
     pub b_ih: Vec<f32>,
     /// `[G * hidden]`.
     pub b_hh: Vec<f32>,
+    /// What a cell has besides, [`Cell::extra`] numbers.
+    pub extra: Vec<f32>,
 }
 
 /// Which recurrence a layer computes.
@@ -65,16 +67,59 @@ pub enum Cell {
     GruResetAfter,
     /// Gates `r, z, n` with `n = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)`: Cho et al. 2014.
     GruResetBefore,
+    /// `z = σ(W_ih x + W_hh h + b_ih)`, `n = tanh(W_ih x + W_hh h + b_hh)`, `h' = (ζ (1 − z) + ν) ⊙ n + z ⊙ h`: Kusupati et
+    /// al. 2018. Besides: ζ and ν before a logistic function.
+    FastGrnn,
+    /// Gates `f, g, o`; the input gate is `1 − f`.
+    LstmCoupled,
+    /// Gates `i, f, g, o`; `i` and `f` see the cell before the step, `o` the one behind it. Besides: their weights per unit,
+    /// `i, f, o`.
+    LstmPeephole,
 }
 
 impl Cell {
-    /// Gates per unit: 1, 4 or 3.
+    /// Rows of the matrices per unit: 1, 3 or 4.
     pub fn gates(self) -> usize {
         match self {
-            Cell::RnnTanh | Cell::RnnRelu => 1,
-            Cell::Lstm => 4,
-            Cell::GruResetAfter | Cell::GruResetBefore => 3,
+            Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
+            Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
+            Cell::Lstm | Cell::LstmPeephole => 4,
         }
+    }
+
+    /// Numbers of [`Recurrent::extra`].
+    pub fn extra(self, hidden: usize) -> usize {
+        match self {
+            Cell::FastGrnn => 2,
+            Cell::LstmPeephole => 3 * hidden,
+            _ => 0,
+        }
+    }
+
+    /// Has a cell besides the state.
+    pub fn has_cell(self) -> bool {
+        matches!(self, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole)
+    }
+}
+
+impl Recurrent {
+    /// ζ and ν of a FastGRNN.
+    pub fn mix(&self) -> [f32; 2] {
+        [0, 1].map(|i| {
+            self.extra
+                .get(i)
+                .map_or(0.0, |raw| 1.0 / (1.0 + (-raw).exp()))
+        })
+    }
+
+    /// Makes them these, which lie between 0 and 1.
+    pub fn set_mix(&mut self, mix: [f32; 2]) {
+        self.extra = mix
+            .map(|x| {
+                let x = f64::from(x).clamp(1e-7, 1.0 - 1e-7);
+                (x / (1.0 - x)).ln() as f32
+            })
+            .to_vec();
     }
 }
 

@@ -293,6 +293,13 @@ pub enum CellName {
     Gru,
     /// [`Cell::GruResetBefore`].
     GruResetBefore,
+    /// [`Cell::FastGrnn`].
+    #[serde(rename = "fastgrnn")]
+    FastGrnn,
+    /// [`Cell::LstmCoupled`].
+    LstmCoupled,
+    /// [`Cell::LstmPeephole`].
+    LstmPeephole,
 }
 
 impl CellName {
@@ -304,6 +311,9 @@ impl CellName {
             CellName::Lstm => Cell::Lstm,
             CellName::Gru => Cell::GruResetAfter,
             CellName::GruResetBefore => Cell::GruResetBefore,
+            CellName::FastGrnn => Cell::FastGrnn,
+            CellName::LstmCoupled => Cell::LstmCoupled,
+            CellName::LstmPeephole => Cell::LstmPeephole,
         }
     }
 }

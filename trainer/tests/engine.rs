@@ -331,9 +331,9 @@ fn eight_layers_of_any_mix_run() {
         Cell::RnnTanh,
         Cell::GruResetBefore,
         Cell::RnnRelu,
-        Cell::Lstm,
-        Cell::GruResetAfter,
-        Cell::Lstm,
+        Cell::LstmPeephole,
+        Cell::FastGrnn,
+        Cell::LstmCoupled,
     ];
     let sizes = [9, 4, 12, 7, 8, 16, 3, 10];
     let recurrent = cells

@@ -18,7 +18,16 @@ use kinglet_trainer::train::{
     generate,
 };
 
-const CELLS: [&str; 5] = ["rnn", "rnn-relu", "lstm", "gru", "gru-reset-before"];
+const CELLS: [&str; 8] = [
+    "rnn",
+    "rnn-relu",
+    "lstm",
+    "gru",
+    "gru-reset-before",
+    "fastgrnn",
+    "lstm-coupled",
+    "lstm-peephole",
+];
 
 /// A slow wave and a fast one; the second column is the first one's next change, noisily.
 fn waves(task: &str) -> (Task, Dataset) {

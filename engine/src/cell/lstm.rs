@@ -14,7 +14,7 @@ use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
-const ORDER: GateOrder = GateOrder {
+pub(super) const ORDER: GateOrder = GateOrder {
     ih: 4,
     hh: 4,
     stride: 4,
@@ -25,6 +25,20 @@ enum Weights<'a> {
     Float(Gates<'a>),
     Integer(GatesQ<'a>),
     Packed(Packed<'a>),
+}
+
+/// An error if a cell cannot have this range.
+#[inline(always)]
+pub(super) fn check_cell_shift(cell_shift: u8) -> Result<(), LoadError> {
+    if cell_shift > MAX_CELL_SHIFT {
+        let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
+        return Err(LoadError::Size {
+            what: "cell shift",
+            found,
+            max,
+        });
+    }
+    Ok(())
 }
 
 /// An LSTM layer.
@@ -39,14 +53,7 @@ pub(crate) struct Lstm<'a> {
 impl<'a> Lstm<'a> {
     #[inline(always)]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
-        if cell_shift > MAX_CELL_SHIFT {
-            let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
-            return Err(LoadError::Size {
-                what: "cell shift",
-                found,
-                max,
-            });
-        }
+        check_cell_shift(cell_shift)?;
         let Spec {
             format,
             inputs,

@@ -6,11 +6,14 @@
 //! one. Results do not depend on the size of a tile. In integers such a step is one primitive of the kernels.
 
 mod batch;
+mod coupled;
 mod dense;
 mod embedding;
+mod fastgrnn;
 mod gru;
 mod lstm;
 mod packed;
+mod peephole;
 mod recurrent;
 mod rnn;
 
@@ -18,7 +21,7 @@ pub(crate) use batch::{GROUP, Stream};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub use packed::packed_rows;
-pub(crate) use recurrent::Recurrent;
+pub(crate) use recurrent::{FloatState, Recurrent};
 
 use crate::format::{Format, Layout, LoadError, Tensors};
 use crate::kernel::{
@@ -316,5 +319,28 @@ impl<'a> GatesQ<'a> {
             m: self.m,
             shift: self.shift,
         }
+    }
+}
+
+/// The gates of a layer whose rows lie in panels in every layout.
+#[derive(Debug, Clone, Copy)]
+enum AnyGates<'a> {
+    Float(Gates<'a>),
+    Integer(GatesQ<'a>),
+}
+
+impl<'a> AnyGates<'a> {
+    fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            ..
+        } = spec;
+        Ok(if format.is_integer() {
+            AnyGates::Integer(GatesQ::take(t, order, spec)?)
+        } else {
+            AnyGates::Float(Gates::take(t, format, order, inputs, hidden)?)
+        })
     }
 }

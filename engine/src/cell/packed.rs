@@ -47,7 +47,11 @@ pub const fn packed_rows(
         Cell::Lstm => Record::Lstm,
         Cell::RnnTanh => Record::Rnn,
         Cell::GruResetAfter => Record::Gru,
-        Cell::RnnRelu | Cell::GruResetBefore => return None,
+        Cell::RnnRelu
+        | Cell::GruResetBefore
+        | Cell::FastGrnn
+        | Cell::LstmCoupled
+        | Cell::LstmPeephole => return None,
     };
     Some(record.rows(format, inputs, hidden))
 }

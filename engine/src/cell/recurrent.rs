@@ -1,11 +1,14 @@
 //! A layer with a state, of whatever cell.
 
+use super::coupled::Coupled;
+use super::fastgrnn::FastGrnn;
 use super::gru::{self, Gru};
 use super::lstm::Lstm;
+use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
 use crate::format::{Cell, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LayerState};
+use crate::kernel::{Inputs, Kernels, LayerState, Panel};
 
 /// A recurrent layer.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +16,16 @@ pub(crate) enum Recurrent<'a> {
     Rnn(Rnn<'a>),
     Lstm(Lstm<'a>),
     Gru(Gru<'a>),
+    FastGrnn(FastGrnn<'a>),
+    Coupled(Coupled<'a>),
+    Peephole(Peephole<'a>),
+}
+
+/// A float layer's state and where its outputs go. `c` is empty where a layer has no cell.
+pub(crate) struct FloatState<'s> {
+    pub(crate) c: &'s mut [Panel<f32>],
+    pub(crate) h: &'s mut [Panel<f32>],
+    pub(crate) y: &'s mut [Panel<f32>],
 }
 
 impl<'a> Recurrent<'a> {
@@ -29,7 +42,18 @@ impl<'a> Recurrent<'a> {
             Cell::Lstm => Recurrent::Lstm(Lstm::take(t, spec, cell_shift)?),
             Cell::GruResetAfter => Recurrent::Gru(Gru::take(t, spec, true)?),
             Cell::GruResetBefore => Recurrent::Gru(Gru::take(t, spec, false)?),
+            Cell::FastGrnn => Recurrent::FastGrnn(FastGrnn::take(t, spec)?),
+            Cell::LstmCoupled => Recurrent::Coupled(Coupled::take(t, spec)?),
+            Cell::LstmPeephole => Recurrent::Peephole(Peephole::take(t, spec, cell_shift)?),
         })
+    }
+
+    /// Has a cell besides the state.
+    pub(crate) fn has_cell(&self) -> bool {
+        matches!(
+            self,
+            Recurrent::Lstm(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_)
+        )
     }
 
     /// Words of scratch that an integer step needs.
@@ -71,6 +95,19 @@ impl<'a> Recurrent<'a> {
         }
     }
 
+    /// One step in f32.
+    pub(crate) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
+        let FloatState { c, h, y } = state;
+        match self {
+            Recurrent::Rnn(layer) => layer.step(k, x, h.as_flattened_mut(), y),
+            Recurrent::Lstm(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
+            Recurrent::Gru(layer) => layer.step(k, x, h, y, work),
+            Recurrent::FastGrnn(layer) => layer.step(k, x, h, y),
+            Recurrent::Coupled(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
+            Recurrent::Peephole(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
+        }
+    }
+
     /// One step in integers.
     #[inline(always)]
     pub(crate) fn step_q(
@@ -84,6 +121,9 @@ impl<'a> Recurrent<'a> {
             Recurrent::Rnn(layer) => layer.step_q(k, x, state, work),
             Recurrent::Lstm(layer) => layer.step_q(k, x, state, work),
             Recurrent::Gru(layer) => layer.step_q(k, x, state, work),
+            Recurrent::FastGrnn(layer) => layer.step_q(k, x, state),
+            Recurrent::Coupled(layer) => layer.step_q(k, x, state),
+            Recurrent::Peephole(layer) => layer.step_q(k, x, state),
         }
     }
 
@@ -93,6 +133,7 @@ impl<'a> Recurrent<'a> {
             Recurrent::Rnn(layer) => layer.in_batch(),
             Recurrent::Lstm(layer) => layer.in_batch(),
             Recurrent::Gru(layer) => layer.in_batch(),
+            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => false,
         }
     }
 
@@ -102,6 +143,7 @@ impl<'a> Recurrent<'a> {
             Recurrent::Rnn(layer) => layer.step_batch(k, streams),
             Recurrent::Lstm(layer) => layer.step_batch(k, streams),
             Recurrent::Gru(layer) => layer.step_batch(k, streams),
+            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => {}
         }
     }
 
@@ -116,6 +158,7 @@ impl<'a> Recurrent<'a> {
             Recurrent::Rnn(layer) => layer.step_batch_q(k, x, states),
             Recurrent::Lstm(layer) => layer.step_batch_q(k, x, states),
             Recurrent::Gru(layer) => layer.step_batch_q(k, x, states),
+            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => {}
         }
     }
 }

@@ -181,7 +181,7 @@ pub enum Layer {
         hidden: u16,
         /// Sums are shifted left by this before they are scaled (integer formats).
         requant_shift: u8,
-        /// The LSTM cell's range is ±8 · 2^this (integer formats).
+        /// The range of an LSTM's cell is ±8 · 2^this (integer formats); where gates are coupled ±1, whatever this is.
         cell_shift: u8,
     },
     /// `activation(W x + b)`.
@@ -221,12 +221,8 @@ impl Layer {
                 hidden,
                 ..
             } => {
-                let gates = match cell {
-                    Cell::RnnTanh | Cell::RnnRelu => 1,
-                    Cell::Lstm => 4,
-                    Cell::GruResetAfter | Cell::GruResetBefore => 3,
-                };
-                gates * hidden as usize * (inputs as usize + hidden as usize)
+                let (inputs, hidden) = (inputs as usize, hidden as usize);
+                cell.products() * hidden * (inputs + hidden) + cell.peepholes() * hidden
             }
             Layer::Dense {
                 inputs, outputs, ..
@@ -248,6 +244,12 @@ pub enum Cell {
     GruResetAfter,
     /// Reset before the product: Cho et al. 2014.
     GruResetBefore,
+    /// One matrix product for gate and candidate: Kusupati et al. 2018.
+    FastGrnn,
+    /// Gates `f, g, o`; the input gate is `1 − f`.
+    LstmCoupled,
+    /// Gates `i, f, g, o`, which see the cell.
+    LstmPeephole,
 }
 
 impl Cell {
@@ -259,7 +261,32 @@ impl Cell {
             Cell::Lstm => "lstm",
             Cell::GruResetAfter => "gru",
             Cell::GruResetBefore => "gru with reset before the product",
+            Cell::FastGrnn => "fastgrnn",
+            Cell::LstmCoupled => "lstm with coupled gates",
+            Cell::LstmPeephole => "lstm with peepholes",
         }
+    }
+
+    /// Matrix products of a step, each with the input and with the state.
+    pub const fn products(self) -> usize {
+        match self {
+            Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
+            Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
+            Cell::Lstm | Cell::LstmPeephole => 4,
+        }
+    }
+
+    /// Weights per unit that multiply its cell.
+    pub const fn peepholes(self) -> usize {
+        match self {
+            Cell::LstmPeephole => 3,
+            _ => 0,
+        }
+    }
+
+    /// Has a cell besides the state.
+    pub const fn has_cell(self) -> bool {
+        matches!(self, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole)
     }
 }
 

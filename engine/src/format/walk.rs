@@ -104,6 +104,9 @@ impl<'a> Walk<'a> {
                     2 => Cell::Lstm,
                     3 => Cell::GruResetAfter,
                     4 => Cell::GruResetBefore,
+                    5 => Cell::FastGrnn,
+                    6 => Cell::LstmCoupled,
+                    7 => Cell::LstmPeephole,
                     _ => return Err(LoadError::Header),
                 },
                 inputs: header.half()?,
@@ -229,6 +232,9 @@ mod tests {
             Cell::Lstm,
             Cell::GruResetAfter,
             Cell::GruResetBefore,
+            Cell::FastGrnn,
+            Cell::LstmCoupled,
+            Cell::LstmPeephole,
         ];
         let activations = [
             Activation::Identity,
@@ -249,7 +255,8 @@ mod tests {
                     dim: 127,
                 })
                 .unwrap();
-            for (i, (cell, activation)) in cells.into_iter().zip(activations).enumerate() {
+            let cells = cells.into_iter().cycle().skip(5 * turn);
+            for (i, (cell, activation)) in cells.zip(activations).enumerate() {
                 let recurrent = Layer::Recurrent {
                     format,
                     cell,

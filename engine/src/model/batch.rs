@@ -7,7 +7,7 @@
 
 use super::runner::{Parts, layer, parts};
 use super::{BindError, Model, Runner, Stage};
-use crate::cell::{Embedding, GROUP, Recurrent, Stream};
+use crate::cell::{Embedding, GROUP, Stream};
 use crate::format::Input;
 use crate::kernel::{Inputs, Kernels, LayerState, Panel};
 use heapless::Vec;
@@ -263,7 +263,7 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
             Stage::Recurrent(recurrent, place) => (recurrent, place),
         };
         // An LSTM has a cell before its state.
-        let cell = if matches!(recurrent, Recurrent::Lstm(_)) {
+        let cell = if recurrent.has_cell() {
             place.master()
         } else {
             0

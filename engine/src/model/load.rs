@@ -4,8 +4,8 @@
 use super::{Model, Place, Plan, Stage, Tests};
 use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
 use crate::format::{
-    Activation, Cell, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
-    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
+    Activation, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS, MAX_VOCAB,
+    MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
 };
 use crate::kernel::LANES;
 use heapless::Vec;
@@ -251,7 +251,7 @@ impl<'a> Loader<'a> {
                     };
                     let padded = place.units * LANES;
                     // A float GRU or RNN has no other master than its hidden state.
-                    let master = if integer || cell == Cell::Lstm {
+                    let master = if integer || cell.has_cell() {
                         place.master()
                     } else {
                         0

@@ -1,7 +1,7 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::cell::Recurrent;
+use crate::cell::FloatState;
 use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
 use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
 use crate::model::StateError;
@@ -519,23 +519,19 @@ impl<'m, 'a> Runner<'m, 'a> {
                     embedding.look_up(token, x);
                     continue;
                 }
-                Stage::Recurrent(Recurrent::Rnn(layer), place) => {
-                    let h = &mut persistent[place.at..place.at + place.master()];
-                    let h = bytemuck::cast_slice_mut(h);
-                    layer.step(k, &x[..place.columns], h, &mut y[..place.units]);
-                }
-                Stage::Recurrent(Recurrent::Lstm(layer), place) => {
-                    let state = &mut persistent[place.at..place.at + 2 * place.master()];
-                    let (c, h) = state.split_at_mut(place.master());
-                    let c: &mut [f32] = bytemuck::cast_slice_mut(c);
-                    let (c, h) = (c.as_chunks_mut().0, bytemuck::cast_slice_mut(h));
-                    layer.step(k, &x[..place.columns], c, h, &mut y[..place.units]);
-                }
-                Stage::Recurrent(Recurrent::Gru(layer), place) => {
-                    let h = &mut persistent[place.at..place.at + place.master()];
-                    let h: &mut [f32] = bytemuck::cast_slice_mut(h);
-                    let h = h.as_chunks_mut().0;
-                    layer.step(k, &x[..place.columns], h, &mut y[..place.units], work);
+                Stage::Recurrent(layer, place) => {
+                    let cell = if layer.has_cell() { place.master() } else { 0 };
+                    let (c, h) = persistent[place.at..].split_at_mut(cell);
+                    let (c, h): (&mut [f32], &mut [f32]) = (
+                        bytemuck::cast_slice_mut(c),
+                        bytemuck::cast_slice_mut(&mut h[..place.master()]),
+                    );
+                    let state = FloatState {
+                        c: c.as_chunks_mut().0,
+                        h: h.as_chunks_mut().0,
+                        y: &mut y[..place.units],
+                    };
+                    layer.step(k, &x[..place.columns], state, work);
                 }
                 Stage::Dense(layer, rows) => layer.apply(k, x, &mut y[..*rows]),
             }

@@ -49,6 +49,9 @@ fn cell_name(cell: Cell) -> &'static str {
         Cell::Lstm => "lstm",
         Cell::GruResetAfter => "gru reset after",
         Cell::GruResetBefore => "gru reset before",
+        Cell::FastGrnn => "fastgrnn",
+        Cell::LstmCoupled => "lstm coupled",
+        Cell::LstmPeephole => "lstm peephole",
     }
 }
 

@@ -29,8 +29,9 @@ impl Sum {
 
 type Stages = &'static [&'static [Sum]];
 
-const RNN: Stages = &[&[Sum::both(0)]];
-const LSTM: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2), Sum::both(3)]];
+const ONE: Stages = &[&[Sum::both(0)]];
+const THREE: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2)]];
+const FOUR: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2), Sum::both(3)]];
 const GRU_RESET_AFTER: Stages = &[&[
     Sum {
         gate: 2,
@@ -50,8 +51,9 @@ const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)
 /// The stages of a cell, with their sums in the engine's order.
 pub(crate) fn stages(cell: Cell) -> Stages {
     match cell {
-        Cell::RnnTanh | Cell::RnnRelu => RNN,
-        Cell::Lstm => LSTM,
+        Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => ONE,
+        Cell::LstmCoupled => THREE,
+        Cell::Lstm | Cell::LstmPeephole => FOUR,
         Cell::GruResetAfter => GRU_RESET_AFTER,
         Cell::GruResetBefore => GRU_RESET_BEFORE,
     }
@@ -82,7 +84,9 @@ impl Recurrent {
     pub(crate) fn sum_bias(&self, sum: Sum, unit: usize) -> f32 {
         let row = sum.gate * self.hidden + unit;
         let x = if sum.x { self.b_ih[row] } else { 0.0 };
-        let h = if sum.h { self.b_hh[row] } else { 0.0 };
+        // A FastGRNN's second bias is the candidate's, behind the sum.
+        let own = sum.h && self.cell != Cell::FastGrnn;
+        let h = if own { self.b_hh[row] } else { 0.0 };
         x + h
     }
 }

@@ -147,6 +147,22 @@ impl<'a> Walk<'a> {
                     self.weights(format, padded * h * columns(hidden))?;
                     self.rows(format, padded * sums.len())?;
                 }
+                match cell {
+                    engine::Cell::FastGrnn => {
+                        parameters += hidden + 2;
+                        if format.is_integer() {
+                            self.take::<i16>(padded)?;
+                        } else {
+                            self.take::<f32>(padded)?;
+                        }
+                        self.take::<i32>(2)?;
+                    }
+                    engine::Cell::LstmPeephole => {
+                        parameters += 3 * hidden;
+                        self.take::<i32>(3 * padded)?;
+                    }
+                    _ => {}
+                }
                 let frac = input_frac(format);
                 (parameters, frac - 12 - 32 + i32::from(requant_shift))
             }

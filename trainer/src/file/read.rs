@@ -130,10 +130,12 @@ impl Reader<'_> {
                     w_hh: vec![0.0; rows * hidden],
                     b_ih: vec![0.0; rows],
                     b_hh: vec![0.0; rows],
+                    extra: vec![0.0; cell.extra(hidden)],
                 };
                 for sums in stages(cell) {
                     self.stage(&mut recurrent, sums)?;
                 }
+                self.extra(&mut recurrent)?;
                 Layer::Recurrent(recurrent)
             }
             engine::Layer::Dense {
@@ -186,6 +188,29 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// What a cell has behind its rows.
+    fn extra(&mut self, r: &mut Recurrent) -> Result<(), LoadError> {
+        let padded = r.hidden.next_multiple_of(LANES);
+        match r.cell {
+            net::Cell::FastGrnn => {
+                let bias = self.tensors.take::<f32>(padded)?;
+                r.b_hh.copy_from_slice(&bias[..r.hidden]);
+                let mix = self.tensors.take::<f32>(2)?;
+                r.set_mix([mix[0], mix[1]]);
+            }
+            net::Cell::LstmPeephole => {
+                let peepholes = self.tensors.take::<f32>(3 * padded)?;
+                unpack(peepholes, r.hidden, 3, 1, |unit, gate, _, w| {
+                    r.extra[gate * r.hidden + unit] = w;
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 fn feature(name: String, unit: String, f: &engine::Feature) -> Feature {
     let column = f.column as usize;
     let transform = match f.tag() {
@@ -231,6 +256,9 @@ pub(super) fn cell_of(cell: engine::Cell) -> net::Cell {
         engine::Cell::Lstm => net::Cell::Lstm,
         engine::Cell::GruResetAfter => net::Cell::GruResetAfter,
         engine::Cell::GruResetBefore => net::Cell::GruResetBefore,
+        engine::Cell::FastGrnn => net::Cell::FastGrnn,
+        engine::Cell::LstmCoupled => net::Cell::LstmCoupled,
+        engine::Cell::LstmPeephole => net::Cell::LstmPeephole,
     }
 }
 

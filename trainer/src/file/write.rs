@@ -420,10 +420,10 @@ impl<'p> Draft<'p> {
                 h: 128,
             }
         } else {
-            let state = if r.cell == net::Cell::RnnRelu {
-                1 << 14
-            } else {
-                4097
+            let state = match r.cell {
+                net::Cell::RnnRelu => 1 << 14,
+                net::Cell::FastGrnn => 1 << 13,
+                _ => 4097,
             };
             Limits {
                 w,
@@ -485,27 +485,77 @@ impl<'p> Draft<'p> {
         let format = self.format;
         let inputs = width("the input width", r.inputs, engine::MAX_WIDTH)?;
         let hidden = width("the hidden size", r.hidden, engine::MAX_WIDTH)?;
-        let mut requant_shift = 0;
+        let (mut requant_shift, mut shift) = (0, 0);
         if format.is_integer() {
             requant_shift = self.recurrent_q(r, limits)?;
+            shift = cell_shift(cell_range);
+            self.extra_q(r, shift);
         } else {
             for sums in stages(r.cell) {
                 self.float_stage(r, sums);
             }
+            self.extra(r);
         }
-        let cell_shift = if format.is_integer() {
-            cell_shift(cell_range)
-        } else {
-            0
-        };
         Ok(engine::Layer::Recurrent {
             format,
             cell: engine_cell(r.cell),
             inputs,
             hidden,
             requant_shift,
-            cell_shift,
+            cell_shift: shift,
         })
+    }
+
+    /// What a float layer has behind its rows.
+    fn extra(&mut self, r: &Recurrent) {
+        match r.cell {
+            net::Cell::FastGrnn => {
+                self.payload
+                    .push(&pack_numbers(r.hidden, 1, |unit, _| r.b_hh[unit]));
+                self.payload.push(&r.mix());
+            }
+            net::Cell::LstmPeephole => {
+                let peephole = |unit: usize, gate: usize| r.extra[gate * r.hidden + unit];
+                self.payload.push(&pack_numbers(r.hidden, 3, peephole));
+            }
+            _ => {}
+        }
+    }
+
+    /// What an integer layer has behind its rows, with what becomes of the numbers.
+    fn extra_q(&mut self, r: &Recurrent, cell_shift: u8) {
+        let Some(Layer::Recurrent(values)) = self.dequantized.last_mut() else {
+            return;
+        };
+        match r.cell {
+            net::Cell::FastGrnn => {
+                let apart = |unit: usize| {
+                    let apart = (r.b_hh[unit] - r.b_ih[unit]) * 4096.0;
+                    // Saturates.
+                    apart.round() as i16
+                };
+                for unit in 0..r.hidden {
+                    values.b_hh[unit] = values.b_ih[unit] + f32::from(apart(unit)) / 4096.0;
+                }
+                let [zeta, nu] = r.mix().map(f64::from);
+                self.payload
+                    .push(&pack_numbers(r.hidden, 1, |unit, _| apart(unit)));
+                let (q31, q30) = (2f64.powi(31), 2f64.powi(30));
+                let mix = [(zeta * q31).round() as i32, (nu * q30).round() as i32];
+                self.payload.push(&mix);
+            }
+            net::Cell::LstmPeephole => {
+                let one = 2f64.powi(17 + i32::from(cell_shift));
+                // Saturates: at 1024 with the largest cell.
+                let rounded = |w: f32| (f64::from(w) * one).round() as i32;
+                for w in &mut values.extra {
+                    *w = (f64::from(rounded(*w)) / one) as f32;
+                }
+                let peephole = |unit: usize, gate: usize| rounded(r.extra[gate * r.hidden + unit]);
+                self.payload.push(&pack_numbers(r.hidden, 3, peephole));
+            }
+            _ => {}
+        }
     }
 
     fn float_stage(&mut self, r: &Recurrent, sums: &[Sum]) {
@@ -856,6 +906,9 @@ fn engine_cell(cell: net::Cell) -> engine::Cell {
         net::Cell::Lstm => engine::Cell::Lstm,
         net::Cell::GruResetAfter => engine::Cell::GruResetAfter,
         net::Cell::GruResetBefore => engine::Cell::GruResetBefore,
+        net::Cell::FastGrnn => engine::Cell::FastGrnn,
+        net::Cell::LstmCoupled => engine::Cell::LstmCoupled,
+        net::Cell::LstmPeephole => engine::Cell::LstmPeephole,
     }
 }
 

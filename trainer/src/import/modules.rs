@@ -61,8 +61,9 @@ impl Module {
                 let (first, last) = (&cells[0], &cells[cells.len() - 1]);
                 let kind = match first.cell {
                     Cell::RnnTanh | Cell::RnnRelu => "RNN",
-                    Cell::Lstm => "LSTM",
+                    Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole => "LSTM",
                     Cell::GruResetAfter | Cell::GruResetBefore => "GRU",
+                    Cell::FastGrnn => "FastGRNN",
                 };
                 format!("`{name}` ({kind} {} → {})", first.inputs, last.hidden)
             }
@@ -311,6 +312,7 @@ fn cells(
             b_hh: bias(&b_hh, &b_ih)?,
             w_ih: dict.read(&w_ih, &[rows, expected], &why)?,
             w_hh: dict.read(&w_hh, &[rows, hidden], "")?,
+            extra: Vec::new(),
         });
     }
     Ok(cells)

@@ -21,7 +21,7 @@ pub struct LayerRange {
     pub output: f32,
     /// Of each output apart.
     pub outputs: Vec<f32>,
-    /// Of an LSTM's cells.
+    /// Of its cells, where it has some.
     pub cell: f32,
 }
 
@@ -118,8 +118,9 @@ impl Ranges {
         let layers = net.layers.iter().map(|layer| {
             let range = match layer {
                 Layer::Embedding(e) => largest(&e.table),
-                // A cell rarely leaves ±8; an unbounded rectified state must be measured.
+                // A cell rarely leaves ±8; unbounded states must be measured.
                 Layer::Recurrent(r) if r.cell == Cell::RnnRelu => 4.0,
+                Layer::Recurrent(r) if r.cell == Cell::FastGrnn => 2.0,
                 Layer::Recurrent(_) => 1.0,
                 Layer::Dense(d) => {
                     let rows = d.weight.chunks_exact(d.inputs).zip(&d.bias);

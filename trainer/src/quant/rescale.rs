@@ -2,7 +2,8 @@
 //!
 //! An embedding, a rectified or a linear layer may be divided by `s` if the next matrix is multiplied by
 //! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
-//! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`.
+//! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
+//! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`.
 
 use super::Ranges;
 use crate::net::{Activation, Cell, Layer, Network};
@@ -13,13 +14,16 @@ const NARROW: f32 = 0.96;
 /// Largest value aimed at where the consumer takes i16 (2^-12, below 8; below 4 for a rectified state).
 const WIDE: f32 = 3.0;
 
+/// The same for a FastGRNN's state, which is held within 2.
+const HELD: f32 = 1.5;
+
 /// Rescales a network for integers of `format`, by ranges that were measured on it.
 pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
     let last = net.layers.len() - 1;
     for at in 0..last {
         let unbounded = match &net.layers[at] {
             Layer::Embedding(_) => true,
-            Layer::Recurrent(r) => r.cell == Cell::RnnRelu,
+            Layer::Recurrent(r) => matches!(r.cell, Cell::RnnRelu | Cell::FastGrnn),
             Layer::Dense(d) => matches!(d.activation, Activation::Relu | Activation::Identity),
         };
         if !unbounded {
@@ -28,13 +32,22 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
         let into_recurrent = matches!(&net.layers[at + 1], Layer::Recurrent(_));
         let own_state = matches!(&net.layers[at], Layer::Recurrent(_));
         let narrow = format.is_a8() && (into_recurrent || own_state);
-        let aim = if narrow { NARROW } else { WIDE };
+        let shared = matches!(&net.layers[at], Layer::Recurrent(r) if r.cell == Cell::FastGrnn);
+        let aim = match (narrow, shared) {
+            (true, _) => NARROW,
+            (false, true) => HELD,
+            (false, false) => WIDE,
+        };
         let range = &mut ranges.layers[at];
         let mut scales: Vec<f32> = range
             .outputs
             .iter()
             .map(|max| if *max > 0.0 { max / aim } else { 1.0 })
             .collect();
+        if shared {
+            // ζ and ν stay below 1.
+            scales.fill((range.output / aim).max(1.0));
+        }
         if let Layer::Embedding(e) = &net.layers[at] {
             // All rows are in the file, whether data met them or not.
             for (d, scale) in scales.iter_mut().enumerate() {
@@ -69,6 +82,10 @@ fn divide(layer: &mut Layer, scales: &[f32]) {
                     .zip(scales)
                     .for_each(|(w, scale)| *w /= scale);
             }
+        }
+        Layer::Recurrent(r) if r.cell == Cell::FastGrnn => {
+            r.set_mix(r.mix().map(|x| x / scales[0]));
+            columns(&mut r.w_hh, scales);
         }
         Layer::Recurrent(r) => {
             rows(&mut r.w_ih, r.inputs);

@@ -7,7 +7,8 @@
 //! The four numbers are least squares of the relative error over the committed tables, so they follow every new
 //! count; they give the tables back within 3 % (asserted below). Formats and layouts that are counted at a few shapes
 //! only share w8a8's `fixed` and have one number per MAC. A dense layer is taken as a tanh layer of the portable layout
-//! without its `fixed`, its outputs padded to eight as in the file. So a network that is not in the tables gets an
+//! without its `fixed`, its outputs padded to eight as in the file. FastGRNN is taken as a GRU with a third of its products,
+//! LSTMs with coupled gates or peepholes as an LSTM with the products they have. So a network that is not in the tables gets an
 //! estimate, and the page says so.
 
 use super::html::{Table, count, number, paragraph, section};
@@ -85,7 +86,16 @@ fn cell_name(cell: Cell) -> Option<&'static str> {
         Cell::Lstm => Some("lstm"),
         Cell::GruResetAfter => Some("gru"),
         Cell::RnnTanh | Cell::RnnRelu => Some("rnn"),
-        Cell::GruResetBefore => None,
+        Cell::GruResetBefore | Cell::FastGrnn | Cell::LstmCoupled | Cell::LstmPeephole => None,
+    }
+}
+
+/// A counted cell whose units and products cost as much as this one's, where it is not counted itself.
+fn counted_like(cell: Cell) -> Cell {
+    match cell {
+        Cell::FastGrnn => Cell::GruResetAfter,
+        Cell::LstmCoupled | Cell::LstmPeephole => Cell::Lstm,
+        counted => counted,
     }
 }
 
@@ -143,7 +153,13 @@ impl Core {
                 // A copy of a row, which the counts of embedded inputs contain.
                 Layer::Embedding(_) => 0.0,
                 Layer::Recurrent(r) => {
-                    let cost = self.cost(r.cell, format, self.layout)?;
+                    let like = counted_like(r.cell);
+                    // Cells without a packed form stay as in the portable layout.
+                    let layout = match self.layout {
+                        "cortex-m4" if like != r.cell => "portable",
+                        layout => layout,
+                    };
+                    let cost = self.cost(like, format, layout)?;
                     cost.of(terms(r.cell.gates(), format, k == 0, r.inputs, r.hidden))
                 }
                 Layer::Dense(d) => {

@@ -241,7 +241,7 @@ fn watch(
                 }
                 let header = &model.header().layers[step.layer];
                 if let engine::Layer::Recurrent {
-                    cell: engine::Cell::Lstm,
+                    cell: engine::Cell::Lstm | engine::Cell::LstmPeephole,
                     ..
                 } = header
                 {

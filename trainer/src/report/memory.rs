@@ -70,6 +70,9 @@ fn cell(cell: crate::net::Cell) -> &'static str {
         Cell::Lstm => "LSTM",
         Cell::GruResetAfter => "GRU",
         Cell::GruResetBefore => "GRU, reset before the product,",
+        Cell::FastGrnn => "FastGRNN",
+        Cell::LstmCoupled => "LSTM with coupled gates,",
+        Cell::LstmPeephole => "LSTM with peepholes,",
     }
 }
 

@@ -1,7 +1,8 @@
 //! A fresh network, and the generator behind it and behind the order of the samples.
 //!
 //! Values as in PyTorch: recurrent and dense parameters uniform within ±1/√fan, where fan is the
-//! hidden width of a recurrent layer and the input width of a dense one; embeddings normal(0, 1).
+//! hidden width of a recurrent layer and the input width of a dense one; embeddings normal(0, 1). A FastGRNN starts as
+//! its authors have it: biases 1, ζ = σ(1), ν = σ(−4).
 //! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
 
 use crate::net::{Activation, Cell, Dense, Embedding, Layer, Network, Recurrent};
@@ -79,7 +80,7 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
             LayerPlan::Recurrent(cell, hidden) => {
                 let (inputs, rows) = (width, cell.gates() * hidden);
                 width = hidden;
-                Layer::Recurrent(Recurrent {
+                let mut recurrent = Recurrent {
                     cell,
                     inputs,
                     hidden,
@@ -87,7 +88,14 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
                     w_hh: rng.within(hidden, rows * hidden),
                     b_ih: rng.within(hidden, rows),
                     b_hh: rng.within(hidden, rows),
-                })
+                    extra: rng.within(hidden, cell.extra(hidden)),
+                };
+                if cell == Cell::FastGrnn {
+                    recurrent.b_ih.fill(1.0);
+                    recurrent.b_hh.fill(1.0);
+                    recurrent.extra = vec![1.0, -4.0];
+                }
+                Layer::Recurrent(recurrent)
             }
             LayerPlan::Dense(outputs, activation) => {
                 let inputs = std::mem::replace(&mut width, outputs);

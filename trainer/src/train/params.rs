@@ -1,7 +1,7 @@
 //! All parameters of a network as one vector, so that an optimiser is one loop and a reduction of
 //! gradients one sum.
 //!
-//! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh`; dense `weight, bias`.
+//! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh, extra`; dense `weight, bias`.
 
 use std::ops::Range;
 
@@ -19,6 +19,8 @@ pub struct RecurrentParams<'a, T> {
     pub b_ih: &'a [T],
     /// `[G * hidden]`.
     pub b_hh: &'a [T],
+    /// What the cell has besides.
+    pub extra: &'a [T],
 }
 
 /// The same for gradients.
@@ -31,9 +33,11 @@ pub struct RecurrentGrads<'a, T> {
     pub b_ih: &'a mut [T],
     /// `[G * hidden]`.
     pub b_hh: &'a mut [T],
+    /// What the cell has besides.
+    pub extra: &'a mut [T],
 }
 
-/// Sizes of a recurrent layer: gate rows (`G * hidden`), inputs, hidden.
+/// Sizes of a recurrent layer: gate rows (`G * hidden`), inputs, hidden, and what the cell has besides.
 #[derive(Debug, Clone, Copy)]
 pub struct RecurrentSize {
     /// `G * hidden`.
@@ -42,6 +46,8 @@ pub struct RecurrentSize {
     pub inputs: usize,
     /// Width of the state.
     pub hidden: usize,
+    /// Numbers that the cell has besides.
+    pub extra: usize,
 }
 
 impl RecurrentSize {
@@ -49,8 +55,10 @@ impl RecurrentSize {
     pub fn params<T>(self, flat: &[T]) -> RecurrentParams<'_, T> {
         let (w_ih, rest) = flat.split_at(self.rows * self.inputs);
         let (w_hh, rest) = rest.split_at(self.rows * self.hidden);
-        let (b_ih, b_hh) = rest.split_at(self.rows);
+        let (b_ih, rest) = rest.split_at(self.rows);
+        let (b_hh, extra) = rest.split_at(self.rows);
         RecurrentParams {
+            extra,
             w_ih,
             w_hh,
             b_ih,
@@ -62,8 +70,10 @@ impl RecurrentSize {
     pub fn grads<T>(self, flat: &mut [T]) -> RecurrentGrads<'_, T> {
         let (w_ih, rest) = flat.split_at_mut(self.rows * self.inputs);
         let (w_hh, rest) = rest.split_at_mut(self.rows * self.hidden);
-        let (b_ih, b_hh) = rest.split_at_mut(self.rows);
+        let (b_ih, rest) = rest.split_at_mut(self.rows);
+        let (b_hh, extra) = rest.split_at_mut(self.rows);
         RecurrentGrads {
+            extra,
             w_ih,
             w_hh,
             b_ih,
@@ -75,7 +85,7 @@ impl RecurrentSize {
 fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&e.table],
-        Layer::Recurrent(r) => vec![&r.w_ih, &r.w_hh, &r.b_ih, &r.b_hh],
+        Layer::Recurrent(r) => vec![&r.w_ih, &r.w_hh, &r.b_ih, &r.b_hh, &r.extra],
         Layer::Dense(d) => vec![&d.weight, &d.bias],
     }
 }
@@ -83,7 +93,13 @@ fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
 fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&mut e.table],
-        Layer::Recurrent(r) => vec![&mut r.w_ih, &mut r.w_hh, &mut r.b_ih, &mut r.b_hh],
+        Layer::Recurrent(r) => vec![
+            &mut r.w_ih,
+            &mut r.w_hh,
+            &mut r.b_ih,
+            &mut r.b_hh,
+            &mut r.extra,
+        ],
         Layer::Dense(d) => vec![&mut d.weight, &mut d.bias],
     }
 }

@@ -11,9 +11,11 @@
 
 mod dense;
 mod embedding;
+mod fastgrnn;
 mod gru_after;
 mod gru_before;
 mod lstm;
+mod lstm_coupled;
 mod rnn;
 
 use std::ops::Range;
@@ -53,7 +55,7 @@ pub enum Counted {
 struct Given<'a, T> {
     /// `[steps, lanes, outputs]`.
     output: &'a [T],
-    /// `[steps, lanes, hidden]` of an LSTM.
+    /// `[steps, lanes, hidden]` of a layer that has a cell.
     cell: &'a [T],
 }
 
@@ -97,11 +99,14 @@ fn pass<T: Real>(layer: &Layer, max: Size) -> (Box<dyn Pass<T>>, usize) {
                 rows: r.cell.gates() * r.hidden,
                 inputs: r.inputs,
                 hidden: r.hidden,
+                extra: r.cell.extra(r.hidden),
             };
             let pass: Box<dyn Pass<T>> = match r.cell {
                 Cell::RnnTanh => Box::new(rnn::RnnPass::tanh(size, max)),
                 Cell::RnnRelu => Box::new(rnn::RnnPass::relu(size, max)),
-                Cell::Lstm => Box::new(lstm::LstmPass::new(size, max)),
+                Cell::Lstm | Cell::LstmPeephole => Box::new(lstm::LstmPass::new(size, max)),
+                Cell::LstmCoupled => Box::new(lstm_coupled::LstmCoupledPass::new(size, max)),
+                Cell::FastGrnn => Box::new(fastgrnn::FastGrnnPass::new(size, max)),
                 Cell::GruResetAfter => Box::new(gru_after::GruAfterPass::new(size, max)),
                 Cell::GruResetBefore => Box::new(gru_before::GruBeforePass::new(size, max)),
             };
@@ -281,7 +286,7 @@ pub struct Trace<T> {
     rows: usize,
     /// Outputs; of an embedding none.
     pub outputs: Vec<Vec<T>>,
-    /// Cells of LSTM layers.
+    /// Cells of layers that have one.
     pub cells: Vec<Vec<T>>,
 }
 
@@ -295,7 +300,7 @@ impl<T: Real> Trace<T> {
             layer => layer.outputs(),
         };
         let cell = |layer: &Layer| match layer {
-            Layer::Recurrent(r) if r.cell == Cell::Lstm => r.hidden,
+            Layer::Recurrent(r) if r.cell.has_cell() => r.hidden,
             _ => 0,
         };
         Trace {

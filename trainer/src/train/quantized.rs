@@ -112,14 +112,16 @@ impl Streams {
                     let place = &mut outputs[row * units..(row + 1) * units];
                     store(place, seen.output.iter().map(|&y| y.into()), lsb(frac));
                     if let engine::Layer::Recurrent {
-                        cell: engine::Cell::Lstm,
-                        cell_shift,
-                        ..
+                        cell, cell_shift, ..
                     } = model.header().layers[seen.layer]
+                        && cell.has_cell()
                     {
                         let cells = &mut self.trace.cells[seen.layer];
                         let place = &mut cells[row * units..(row + 1) * units];
-                        let lsb = lsb(27 - i32::from(cell_shift));
+                        let lsb = lsb(match cell {
+                            engine::Cell::LstmCoupled => 29,
+                            _ => 27 - i32::from(cell_shift),
+                        });
                         store(place, seen.master.iter().copied(), lsb);
                     }
                 });

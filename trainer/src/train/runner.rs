@@ -14,7 +14,7 @@ pub struct FloatRunner<'a> {
     layers: Vec<LayerState>,
 }
 
-/// A layer's output, and the cell of an LSTM.
+/// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
 struct LayerState {
     /// The state of a recurrent layer too.
@@ -79,10 +79,10 @@ impl<'a> FloatRunner<'a> {
         &self.layers[k].y
     }
 
-    /// The cell `c` of layer `k`, where it is an LSTM.
+    /// The cell `c` of layer `k`, where it has one.
     pub fn layer_cell(&self, k: usize) -> Option<&[f32]> {
         match &self.net.layers[k] {
-            Layer::Recurrent(r) if r.cell == Cell::Lstm => Some(&self.layers[k].c),
+            Layer::Recurrent(r) if r.cell.has_cell() => Some(&self.layers[k].c),
             _ => None,
         }
     }
@@ -112,6 +112,33 @@ fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 let (g, o) = (sum(2, j).tanh(), sigmoid(sum(3, j)));
                 state.c[j] = f * state.c[j] + i * g;
                 state.y[j] = o * state.c[j].tanh();
+            }
+        }
+        Cell::LstmCoupled => {
+            for j in 0..hidden {
+                let (f, g, o) = (sigmoid(sum(0, j)), sum(1, j).tanh(), sigmoid(sum(2, j)));
+                state.c[j] = f * state.c[j] + (1.0 - f) * g;
+                state.y[j] = o * state.c[j].tanh();
+            }
+        }
+        Cell::LstmPeephole => {
+            let (p_i, rest) = r.extra.split_at(hidden);
+            let (p_f, p_o) = rest.split_at(hidden);
+            for j in 0..hidden {
+                let c = &mut state.c[j];
+                let i = sigmoid(sum(0, j) + p_i[j] * *c);
+                let f = sigmoid(sum(1, j) + p_f[j] * *c);
+                *c = f * *c + i * sum(2, j).tanh();
+                state.y[j] = sigmoid(sum(3, j) + p_o[j] * *c) * c.tanh();
+            }
+        }
+        Cell::FastGrnn => {
+            let [zeta, nu] = r.mix();
+            for (j, &h_prev) in h.iter().enumerate() {
+                let a = dot(&r.w_ih[j * inputs..][..inputs], x)
+                    + dot(&r.w_hh[j * hidden..][..hidden], &h);
+                let (z, n) = (sigmoid(a + r.b_ih[j]), (a + r.b_hh[j]).tanh());
+                state.y[j] = (zeta * (1.0 - z) + nu) * n + z * h_prev;
             }
         }
         Cell::GruResetAfter => {

@@ -35,6 +35,9 @@ pub fn structure(net: &Network) -> String {
                 Cell::Lstm => "lstm",
                 Cell::GruResetAfter => "gru-after",
                 Cell::GruResetBefore => "gru-before",
+                Cell::FastGrnn => "fastgrnn",
+                Cell::LstmCoupled => "lstm-coupled",
+                Cell::LstmPeephole => "lstm-peephole",
             };
             format!("{cell} {}>{}", r.inputs, r.hidden)
         }

@@ -1,9 +1,11 @@
 //! LSTM, gates stacked `i, f, g, o`:
-//! `i, f, o = σ(·)`, `g = tanh(·)`, `c' = f ⊙ c + i ⊙ g`, `h' = o ⊙ tanh c'`.
+//! `i, f, o = σ(·)`, `g = tanh(·)`, `c' = f ⊙ c + i ⊙ g`, `h' = o ⊙ tanh c'`. With peepholes the sums of `i` and `f` also
+//! have `p ⊙ c`, that of `o` has `p ⊙ c'`.
 //!
 //! Backward, with `dh` and `dc` from above and from the next step:
 //! `do = dh ⊙ tanh c'`, `dc += dh ⊙ o ⊙ (1 − tanh² c')`, `di = dc ⊙ g`, `df = dc ⊙ c`, `dg = dc ⊙ i`,
-//! each times the derivative of its own nonlinearity; `dc_prev = dc ⊙ f`, `dh_prev = dz W_hh`.
+//! each times the derivative of its own nonlinearity; `dc_prev = dc ⊙ f`, `dh_prev = dz W_hh`. Through peepholes
+//! `dc += do ⊙ p_o` and `dc_prev += di ⊙ p_i + df ⊙ p_f`.
 
 use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
@@ -86,12 +88,84 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// One sequence, one step, with peepholes.
+    fn peephole_forward(
+        i: &mut [T], f: &mut [T], g: &mut [T], o: &mut [T], p_i: &[T], p_f: &[T], p_o: &[T],
+        c_prev: &[T], c: &mut [T], tanh_c: &mut [T], h: &mut [T],
+    ) {
+        let n = h.len();
+        let (i, f, g, o) = (&mut i[..n], &mut f[..n], &mut g[..n], &mut o[..n]);
+        let (p_i, p_f, p_o) = (&p_i[..n], &p_f[..n], &p_o[..n]);
+        let (c_prev, c, tanh_c) = (&c_prev[..n], &mut c[..n], &mut tanh_c[..n]);
+        for j in 0..n {
+            i[j] = (i[j] + p_i[j] * c_prev[j]).sigmoid();
+            f[j] = (f[j] + p_f[j] * c_prev[j]).sigmoid();
+            g[j] = g[j].tanh();
+            c[j] = f[j] * c_prev[j] + i[j] * g[j];
+            o[j] = (o[j] + p_o[j] * c[j]).sigmoid();
+            tanh_c[j] = c[j].tanh();
+            h[j] = o[j] * tanh_c[j];
+        }
+    }
+}
+
+vectorised! {
+    /// One sequence, one step: what the gates see of cells that are known.
+    fn see(i: &mut [T], f: &mut [T], o: &mut [T], p_i: &[T], p_f: &[T], p_o: &[T], c_prev: &[T], c: &[T]) {
+        let n = c.len();
+        let (i, f, o) = (&mut i[..n], &mut f[..n], &mut o[..n]);
+        let (p_i, p_f, p_o, c_prev) = (&p_i[..n], &p_f[..n], &p_o[..n], &c_prev[..n]);
+        for j in 0..n {
+            i[j] += p_i[j] * c_prev[j];
+            f[j] += p_f[j] * c_prev[j];
+            o[j] += p_o[j] * c[j];
+        }
+    }
+}
+
+vectorised! {
+    /// One sequence, one step, with peepholes: gates in, gradients of their sums out.
+    fn peephole_backward(
+        i: &mut [T], f: &mut [T], g: &mut [T], o: &mut [T], p_i: &[T], p_f: &[T], p_o: &[T],
+        c_prev: &[T], c: &[T], tanh_c: &[T], dy: &[T], dh: &[T], dc: &mut [T],
+        dp_i: &mut [T], dp_f: &mut [T], dp_o: &mut [T],
+    ) {
+        let n = dc.len();
+        let (i, f, g, o) = (&mut i[..n], &mut f[..n], &mut g[..n], &mut o[..n]);
+        let (p_i, p_f, p_o) = (&p_i[..n], &p_f[..n], &p_o[..n]);
+        let (c_prev, c, tanh_c) = (&c_prev[..n], &c[..n], &tanh_c[..n]);
+        let (dy, dh) = (&dy[..n], &dh[..n]);
+        let (dp_i, dp_f, dp_o) = (&mut dp_i[..n], &mut dp_f[..n], &mut dp_o[..n]);
+        for j in 0..n {
+            let d = dy[j] + dh[j];
+            let d_o = d * tanh_c[j] * o[j] * (T::ONE - o[j]);
+            let dct = dc[j] + d * o[j] * (T::ONE - tanh_c[j] * tanh_c[j]) + d_o * p_o[j];
+            let d_f = dct * c_prev[j] * f[j] * (T::ONE - f[j]);
+            let d_i = dct * g[j] * i[j] * (T::ONE - i[j]);
+            dc[j] = dct * f[j] + d_i * p_i[j] + d_f * p_f[j];
+            g[j] = dct * i[j] * (T::ONE - g[j] * g[j]);
+            dp_i[j] += d_i * c_prev[j];
+            dp_f[j] += d_f * c_prev[j];
+            dp_o[j] += d_o * c[j];
+            (i[j], f[j], o[j]) = (d_i, d_f, d_o);
+        }
+    }
+}
+
 /// The four gates of one sequence.
 fn gates<T>(z: &mut [T], hidden: usize) -> [&mut [T]; 4] {
     let (i, z) = z.split_at_mut(hidden);
     let (f, z) = z.split_at_mut(hidden);
     let (g, o) = z.split_at_mut(hidden);
     [i, f, g, o]
+}
+
+/// The peepholes of `i, f, o`, where there are any.
+fn peepholes<T>(extra: &[T], hidden: usize) -> Option<[&[T]; 3]> {
+    let (p_i, rest) = extra.split_at_checked(hidden)?;
+    let (p_f, p_o) = rest.split_at_checked(hidden)?;
+    Some([p_i, p_f, p_o])
 }
 
 impl<T: Real> LstmPass<T> {
@@ -116,6 +190,7 @@ impl<T: Real> Pass<T> for LstmPass<T> {
         add_biases(w, &mut self.bias);
         let z = &mut self.z[..size.rows() * of.rows];
         input_products(w, &self.bias, x, z, of);
+        let peepholes = peepholes(w.extra, of.hidden);
         let step = n * of.hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
             let (h_prev, h) = self.h.split_at_mut((t + 1) * step);
@@ -129,16 +204,15 @@ impl<T: Real> Pass<T> for LstmPass<T> {
             for (s, z) in z.chunks_exact_mut(of.rows).enumerate() {
                 let [i, f, g, o] = gates(z, of.hidden);
                 let at = s * of.hidden..(s + 1) * of.hidden;
-                cell_forward(
-                    i,
-                    f,
-                    g,
-                    o,
-                    &c_prev[t * step..][at.clone()],
-                    &mut c[at.clone()],
-                    &mut self.tanh_c[t * step..][at.clone()],
-                    &mut h[at],
-                );
+                let c_prev = &c_prev[t * step..][at.clone()];
+                let tanh_c = &mut self.tanh_c[t * step..][at.clone()];
+                let (c, h) = (&mut c[at.clone()], &mut h[at]);
+                match peepholes {
+                    None => cell_forward(i, f, g, o, c_prev, c, tanh_c, h),
+                    Some([p_i, p_f, p_o]) => {
+                        peephole_forward(i, f, g, o, p_i, p_f, p_o, c_prev, c, tanh_c, h);
+                    }
+                }
             }
         }
     }
@@ -152,10 +226,15 @@ impl<T: Real> Pass<T> for LstmPass<T> {
         let z = &mut self.z[..size.rows() * of.rows];
         input_products(w, &self.bias, x, z, of);
         state_products(w, &self.h, z, of);
+        let peepholes = peepholes(w.extra, of.hidden);
         let units = given.cell.chunks_exact(of.hidden);
         let units = units.zip(self.tanh_c.chunks_exact_mut(of.hidden));
-        for (z, (c, tanh_c)) in z.chunks_exact_mut(of.rows).zip(units) {
+        let units = units.zip(self.c.chunks_exact(of.hidden));
+        for (z, ((c, tanh_c), c_prev)) in z.chunks_exact_mut(of.rows).zip(units) {
             let [i, f, g, o] = gates(z, of.hidden);
+            if let Some([p_i, p_f, p_o]) = peepholes {
+                see(i, f, o, p_i, p_f, p_o, c_prev, c);
+            }
             gates_forward(i, f, g, o, c, tanh_c);
         }
     }
@@ -175,6 +254,7 @@ impl<T: Real> Pass<T> for LstmPass<T> {
         size: Size,
     ) {
         let (w, grads, of, n) = (self.of.params(p), self.of.grads(g), self.of, size.lanes);
+        let peepholes = peepholes(w.extra, of.hidden);
         let step = n * of.hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let (dh, dc) = (&mut self.dh[..step], &mut self.dc[..step]);
@@ -185,16 +265,33 @@ impl<T: Real> Pass<T> for LstmPass<T> {
             for (s, z) in dz.chunks_exact_mut(of.rows).enumerate() {
                 let [i, f, g, o] = gates(z, of.hidden);
                 let at = s * of.hidden..(s + 1) * of.hidden;
-                cell_backward(
+                let c_prev = &self.c[t * step..][at.clone()];
+                let tanh_c = &self.tanh_c[t * step..][at.clone()];
+                let (dy, dh) = (&dy[t * step..][at.clone()], &dh[at.clone()]);
+                let Some([p_i, p_f, p_o]) = peepholes else {
+                    cell_backward(i, f, g, o, c_prev, tanh_c, dy, dh, &mut dc[at]);
+                    continue;
+                };
+                let c = &self.c[(t + 1) * step..][at.clone()];
+                let (dp_i, rest) = grads.extra.split_at_mut(of.hidden);
+                let (dp_f, dp_o) = rest.split_at_mut(of.hidden);
+                peephole_backward(
                     i,
                     f,
                     g,
                     o,
-                    &self.c[t * step..][at.clone()],
-                    &self.tanh_c[t * step..][at.clone()],
-                    &dy[t * step..][at.clone()],
-                    &dh[at.clone()],
+                    p_i,
+                    p_f,
+                    p_o,
+                    c_prev,
+                    c,
+                    tanh_c,
+                    dy,
+                    dh,
                     &mut dc[at],
+                    dp_i,
+                    dp_f,
+                    dp_o,
                 );
             }
             T::gemm(

@@ -58,12 +58,15 @@ fn check(inputs: usize, plan: &[LayerPlan], loss: Loss, counted: Counted) {
 
 const HEAD: LayerPlan = LayerPlan::Dense(2, Activation::Identity);
 const CLASSES: LayerPlan = LayerPlan::Dense(2, Activation::Softmax);
-const CELLS: [Cell; 5] = [
+const CELLS: [Cell; 8] = [
     Cell::RnnTanh,
     Cell::RnnRelu,
     Cell::Lstm,
     Cell::GruResetAfter,
     Cell::GruResetBefore,
+    Cell::FastGrnn,
+    Cell::LstmCoupled,
+    Cell::LstmPeephole,
 ];
 
 #[test]

@@ -1,0 +1,162 @@
+//! FastGRNN (Kusupati et al. 2018): gate and candidate share their matrices, so it has a third of a GRU's weights.
+//!
+//! ```text
+//! a = W x + U h
+//! z = σ(a + b_z)      h' = (ζ (1 − z) + ν) ⊙ n + z ⊙ h
+//! n = tanh(a + b_n)
+//! ```
+//!
+//! ζ and ν are two numbers between 0 and 1, the same for all units. What ν adds in every step lets a state leave
+//! ±1. In integers it is held within ±2; the exporter scales ζ, ν and weights so that the values met in
+//! calibration stay below 1.
+//!
+//! There the candidate's pre-activation is the gate's plus `b_n − b_z`, both 2^-12: a unit has one sum and one
+//! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
+//! biases are no more than 4 apart.
+
+use super::{AnyGates, GATES, GateOrder, Spec, TILE, panels, tables, tiles};
+use crate::format::{Format, LoadError, Tensors};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
+use crate::num::{mulhi_round, saturate, saturate16};
+
+const ORDER: GateOrder = GateOrder {
+    ih: 1,
+    hh: 1,
+    stride: 1,
+};
+
+/// 1.0 of ν in integers; of ζ twice that.
+const ONE: i32 = 1 << 30;
+
+#[derive(Debug, Clone, Copy)]
+enum Candidate<'a> {
+    Float {
+        /// `b_n`.
+        bias: &'a [Panel<f32>],
+        /// ζ, ν.
+        mix: [f32; 2],
+    },
+    Integer {
+        /// `b_n − b_z` (2^-12).
+        bias: &'a [Panel<i16>],
+        /// ζ in Q31, ν in Q30.
+        mix: [i32; 2],
+    },
+}
+
+/// A FastGRNN layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FastGrnn<'a> {
+    format: Format,
+    hidden: usize,
+    gate: AnyGates<'a>,
+    candidate: Candidate<'a>,
+}
+
+impl<'a> FastGrnn<'a> {
+    /// Tensors: the gate's rows, the candidate's bias, ζ and ν.
+    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
+        let Spec { format, hidden, .. } = spec;
+        let gate = AnyGates::take(t, ORDER, spec)?;
+        let units = panels(hidden);
+        let outside = |index| LoadError::Value {
+            what: "zeta or nu of a fastgrnn:",
+            index,
+        };
+        let candidate = if format.is_integer() {
+            let bias = t.take(units)?;
+            let &[zeta, nu] = t.take::<i32>(2)? else {
+                return Err(outside(0));
+            };
+            if zeta < 0 || !(0..=ONE).contains(&nu) {
+                return Err(outside((zeta >= 0) as usize));
+            }
+            Candidate::Integer {
+                bias,
+                mix: [zeta, nu],
+            }
+        } else {
+            let bias = t.take(units)?;
+            let &[zeta, nu] = t.take::<f32>(2)? else {
+                return Err(outside(0));
+            };
+            let inside = |x: f32| (0.0..=1.0).contains(&x);
+            if !inside(zeta) || !inside(nu) {
+                return Err(outside(inside(zeta) as usize));
+            }
+            Candidate::Float {
+                bias,
+                mix: [zeta, nu],
+            }
+        };
+        Ok(FastGrnn {
+            format,
+            hidden,
+            gate,
+            candidate,
+        })
+    }
+
+    /// One step in f32; the new state also goes to `y`.
+    pub(crate) fn step(&self, k: &Kernels, x: &[f32], h: &mut [Panel<f32>], y: &mut [Panel<f32>]) {
+        let (AnyGates::Float(gate), Candidate::Float { bias, mix }) = (&self.gate, self.candidate)
+        else {
+            return;
+        };
+        let [zeta, nu] = mix;
+        let mut sums = [[0.0; LANES]; GATES * TILE];
+        let mut candidate = [[0.0; LANES]; TILE];
+        for tile in tiles(h.len()) {
+            let old = &h.as_flattened()[..self.hidden];
+            let z = gate.sums(k, &tile, x, old, &mut sums);
+            let n = &mut candidate[..z.len()];
+            let biases = gate.bias[tile.clone()].iter().zip(&bias[tile.clone()]);
+            for ((n, z), (b_z, b_n)) in n.iter_mut().zip(&*z).zip(biases) {
+                *n = core::array::from_fn(|u| z[u] + (b_n[u] - b_z[u]));
+            }
+            k.sigmoid_f32(z);
+            k.tanh_f32(n);
+            for (panel, (z, n)) in tile.zip(z.iter().zip(n)) {
+                let h = &h[panel];
+                y[panel] =
+                    core::array::from_fn(|u| (zeta * (1.0 - z[u]) + nu) * n[u] + z[u] * h[u]);
+            }
+        }
+        h.copy_from_slice(y);
+    }
+
+    /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
+    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
+        let (AnyGates::Integer(gate), Candidate::Integer { bias, mix }) =
+            (&self.gate, self.candidate)
+        else {
+            return;
+        };
+        let tables = tables(self.format);
+        state.columns = self.format.columns(self.hidden);
+        let gate = gate.rows(state.master.len());
+        let old = state.h.inputs(state.columns);
+        let mut space = [[0; LANES]; MAX_PANELS];
+        for tile in tiles(gate.units) {
+            let a = gate.preactivations(k, &tile, x, old, &mut space);
+            let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
+            let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
+            k.sigmoid_q(z, a, tables);
+            for (a, bias) in a.iter_mut().zip(&bias[tile.clone()]) {
+                *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
+            }
+            k.tanh_q(n, a, tables);
+            for ((h, z), n) in state.master[tile].iter_mut().zip(z).zip(n) {
+                *h = core::array::from_fn(|u| update(h[u], z[u], n[u], mix));
+            }
+        }
+        publish_master(&mut state);
+    }
+}
+
+/// `(ζ (1 − z) + ν) n + z h`: gates `z`, `n` in Q31, state in Q29. The sum of the two products stays below 2^31.
+fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
+    let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
+    let kept = mulhi_round(z, h).wrapping_mul(2);
+    saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
+}

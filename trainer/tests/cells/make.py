@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Golden vectors for cells that PyTorch does not have: what others compute, step by step.
+
+    python3 -m venv venv
+    venv/bin/pip install numpy onnx onnxruntime safetensors
+    venv/bin/python trainer/tests/cells/make.py
+
+writes the `.safetensors` files beside this script, all f32:
+
+    w_ih, w_hh, b_ih, b_hh, extra   the layer, as `kinglet_trainer::net::Recurrent` has it
+    input    [T, I]  samples
+    hidden   [T, H]  h after every step
+    cell     [H]     c after the last step, of an LSTM
+
+LSTMs are ONNX Runtime's `LSTM` operator (`input_forget=1`, or with the input `P`), in f32. ONNX couples the other way
+round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated.
+FastGRNN is the equations of Kusupati et al. 2018 in f64.
+"""
+
+import pathlib
+import zlib
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper
+from safetensors.numpy import save_file
+
+HERE = pathlib.Path(__file__).resolve().parent
+STEPS = 24
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def samples(rng, steps, width):
+    """A first-order autoregressive series of unit variance."""
+    x = [rng.standard_normal(width)]
+    for noise in rng.standard_normal((steps - 1, width)):
+        x.append(0.8 * x[-1] + 0.6 * noise)
+    return np.array(x, dtype=np.float32)
+
+
+def uniform(rng, bound, *shape):
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def lstm(x, w, r, b, p, hidden, coupled):
+    """h after every step and the last c, by ONNX Runtime. Gates in ONNX's order: i, o, f, c."""
+    inputs = {"X": x[:, None, :], "W": w[None], "R": r[None], "B": b[None]}
+    names = ["X", "W", "R", "B", "", "", ""]
+    if p is not None:
+        inputs["P"] = p[None]
+        names.append("P")
+    node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled))
+    tensor = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    graph = helper.make_graph(
+        [node],
+        "lstm",
+        [tensor(name, value.shape) for name, value in inputs.items()],
+        [tensor("Y", None), tensor("Y_c", None)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    y, c = session.run(["Y", "Y_c"], inputs)
+    return y[:, 0, 0, :], c[0, 0]
+
+
+def write(name, layer, x, hidden, cell=None):
+    spread = hidden.std()
+    assert 0.1 < spread < 5, f"{name}: spread {spread}"
+    tensors = dict(layer) | {"input": x, "hidden": hidden}
+    if cell is not None:
+        tensors["cell"] = cell
+    tensors = {key: np.ascontiguousarray(value, dtype=np.float32) for key, value in tensors.items()}
+    save_file(tensors, HERE / f"{name}.safetensors")
+    print(f"{name}: spread {spread:.2f}, largest state {abs(hidden).max():.2f}")
+
+
+def peephole(name, inputs, hidden):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = 3 / hidden**0.5
+    gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "ifgo"}
+    peepholes = {g: uniform(rng, 1.0, hidden) for g in "ifo"}
+    stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
+    x = samples(rng, STEPS, inputs)
+    b = np.concatenate([stack("iofg", 2), stack("iofg", 3)])[:, 0]
+    p = np.concatenate([peepholes[g] for g in "iof"])
+    h, c = lstm(x, stack("iofg", 0), stack("iofg", 1), b, p, hidden, False)
+    layer = {n: stack("ifgo", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
+    layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
+    layer["extra"] = np.concatenate([peepholes[g] for g in "ifo"])
+    write(name, layer, x, h, c)
+
+
+def coupled(name, inputs, hidden):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = 3 / hidden**0.5
+    gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "fgo"}
+    gates["i"] = [-w for w in gates["f"]]
+    stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
+    x = samples(rng, STEPS, inputs)
+    b = np.concatenate([stack("iofg", 2), stack("iofg", 3)])[:, 0]
+    h, c = lstm(x, stack("iofg", 0), stack("iofg", 1), b, None, hidden, True)
+    layer = {n: stack("fgo", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
+    layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
+    write(name, layer, x, h, c)
+
+
+def fastgrnn(name, inputs, hidden, nu):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = 3 / hidden**0.5
+    w, u = uniform(rng, bound, hidden, inputs), uniform(rng, bound, hidden, hidden)
+    b_z, b_n = uniform(rng, 1, hidden), uniform(rng, 1, hidden)
+    extra = np.array([1.0, nu], dtype=np.float32)
+    x = samples(rng, STEPS, inputs)
+    zeta, nu = sigmoid(extra.astype(np.float64))
+    h, steps = np.zeros(hidden), []
+    for x_t in x.astype(np.float64):
+        a = w.astype(np.float64) @ x_t + u.astype(np.float64) @ h
+        z, n = sigmoid(a + b_z), np.tanh(a + b_n)
+        h = (zeta * (1 - z) + nu) * n + z * h
+        steps.append(h)
+    layer = {"w_ih": w, "w_hh": u, "b_ih": b_z, "b_hh": b_n, "extra": extra}
+    write(name, layer, x, np.array(steps))
+
+
+for inputs, hidden in [(2, 3), (3, 8), (5, 17)]:
+    peephole(f"lstm_peephole_{inputs}x{hidden}", inputs, hidden)
+    coupled(f"lstm_coupled_{inputs}x{hidden}", inputs, hidden)
+    fastgrnn(f"fastgrnn_{inputs}x{hidden}", inputs, hidden, -4.0)
+# What is added in every step carries the state beyond 1.
+fastgrnn("fastgrnn_wide_5x17", 5, 17, -1.0)

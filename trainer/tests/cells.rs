@@ -103,6 +103,7 @@ impl Golden {
             transform: Transform::None,
             offset: 0.0,
             scale: 1.0,
+            hold: false,
         };
         let target = |i| Target {
             name: format!("y{i}"),

@@ -98,6 +98,21 @@ pub struct Target {
     pub feeds: Option<usize>,
 }
 
+impl Target {
+    /// The name of a column so many rows ahead, where a model predicts it at several.
+    pub fn at_horizon(column: &str, horizon: usize) -> String {
+        format!("{column}+{horizon}")
+    }
+
+    /// The column that is predicted, whatever the horizon.
+    pub fn column(&self) -> &str {
+        match self.name.rsplit_once('+') {
+            Some((column, horizon)) if horizon.parse::<usize>().is_ok() => column,
+            _ => &self.name,
+        }
+    }
+}
+
 /// Inverse of the target's transform, relative to the current raw sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {

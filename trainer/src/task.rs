@@ -100,6 +100,30 @@ pub struct CsvTask {
     /// How it is written.
     #[serde(default)]
     pub format: Format,
+    /// A second file whose columns are added to this one's.
+    pub join: Option<JoinTask>,
+    /// A file of its own for the test part; the split is then of the first file only.
+    pub test: Option<TestTask>,
+}
+
+/// A table whose columns are added to each row that has the same key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinTask {
+    /// Path, relative to the task file.
+    pub file: PathBuf,
+    /// The column that both files have; here every text stands once.
+    pub on: String,
+}
+
+/// The file of the test part, written like the first one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestTask {
+    /// Path, relative to the task file.
+    pub file: PathBuf,
+    /// A second file whose columns are added to this one's.
+    pub join: Option<JoinTask>,
 }
 
 /// A time series.
@@ -114,12 +138,33 @@ pub struct SeriesTask {
     pub targets: Vec<TargetTask>,
     /// Instead of `targets`: a column of class labels to predict.
     pub label: Option<LabelTask>,
+    /// A column that says what a row belongs to, such as a machine or a trial: rows that follow each other with the
+    /// same text are a group, and nothing reaches from one group into the next.
+    pub group: Option<String>,
+    /// Keeps the first of so many rows of a group.
+    #[serde(default = "one")]
+    pub every: usize,
+    /// Groups shorter than a window repeat a row; without it they have no window.
+    pub pad: Option<Pad>,
+    /// The test part is measured at the last window of each group only.
+    #[serde(default)]
+    pub test_last: bool,
     /// How columns are scaled, unless a column says otherwise.
     #[serde(default = "standard")]
     pub normalise: Normalise,
     /// Training, validation and test part.
     #[serde(default)]
     pub split: Split,
+}
+
+/// Which row a short group repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pad {
+    /// Its first, before it.
+    Front,
+    /// Its last, behind it.
+    Back,
 }
 
 /// One sequence per row, one number per step.
@@ -186,6 +231,8 @@ pub enum Split {
     Rows([usize; 3]),
     /// Fractions of the rows, in order.
     Fractions([f64; 3]),
+    /// So many groups each, in order; the rest is unused.
+    Groups([usize; 3]),
     /// By a column.
     Column(SplitColumn),
     /// Everything in every part: for learning by heart.
@@ -242,6 +289,9 @@ pub struct ShapeTask {
     /// Rows from the last sample to the one predicted.
     #[serde(default = "one")]
     pub horizon: usize,
+    /// Instead of `horizon`, several: each target is predicted at each of them.
+    #[serde(default)]
+    pub horizons: Vec<usize>,
     /// Training carries the state from one window to the next (truncated back-propagation) instead
     /// of starting each at zero.
     #[serde(default)]
@@ -504,10 +554,13 @@ impl Task {
     pub fn data_path(&self) -> Option<PathBuf> {
         let named = self.csv.as_ref().map(|c| &c.file);
         let named = named.or(self.text.as_ref().and_then(|t| t.file.as_ref()));
-        self.data_override.clone().or_else(|| {
-            let folder = self.origin.parent().unwrap_or(Path::new(""));
-            named.map(|file| folder.join(file))
-        })
+        let own = || named.map(|file| self.path(file));
+        self.data_override.clone().or_else(own)
+    }
+
+    /// A path of the task file, which starts from its folder.
+    pub fn path(&self, file: &Path) -> PathBuf {
+        self.origin.parent().unwrap_or(Path::new("")).join(file)
     }
 
     /// The layers for a network with this many outputs.

@@ -126,6 +126,59 @@ fn air_is_as_good_as_pytorch() {
 
 #[test]
 #[ignore = "reads the data sets beside the repository"]
+fn turbofan_is_as_good_as_pytorch() {
+    let (mut task, data) = load("turbofan");
+    let fitted = train(&mut task, &data, 1);
+    let engines = data.sequences(Part::Test).count();
+    assert_eq!(engines, 100);
+    let Metrics::Values(values) =
+        evaluate(&data, Part::Test, &mut FloatPredictor::new(&fitted.package))
+    else {
+        panic!("a number of cycles")
+    };
+    assert!(
+        values[0].rmse <= 16.02 && values[0].phm <= Some(687.0),
+        "{values:?}"
+    );
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn activity_is_as_good_as_pytorch() {
+    let (mut task, data) = load("activity");
+    let windows = Part::ALL.map(|part| data.windows(part).len());
+    assert_eq!(windows, [3228, 570, 989]);
+    let fitted = train(&mut task, &data, 1);
+    let Metrics::Classes(classes) =
+        evaluate(&data, Part::Test, &mut FloatPredictor::new(&fitted.package))
+    else {
+        panic!("an activity")
+    };
+    println!(
+        "{} {} {:?}",
+        classes.accuracy, classes.macro_f1, classes.by_group
+    );
+    assert!(classes.accuracy >= 0.7371 && classes.macro_f1 >= 0.7063);
+    assert!(classes.by_group >= Some(0.904));
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn ett_a_day_ahead_is_as_good_as_pytorch() {
+    let (rmse, _) = errors("ett-day");
+    assert!(rmse <= 2.27, "{rmse}");
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn sunspots_and_temperatures_are_as_good_as_pytorch() {
+    let (sunspots, temperature) = (errors("sunspots").0, errors("min-temperature").0);
+    assert!(sunspots <= 18.26, "{sunspots}");
+    assert!(temperature <= 2.217, "{temperature}");
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
 fn ecg_is_as_good_as_pytorch() {
     let [float, a16, a8] = medians("ecg5000");
     assert!(float >= 0.908, "f32 {float}");

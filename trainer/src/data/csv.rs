@@ -2,8 +2,8 @@
 //! ([`Reader`]). Both turn a row into numbers through [`Columns`], so what a model was trained on
 //! and what it is later given cannot differ.
 
+use std::collections::HashMap;
 use std::io::Read;
-use std::iter;
 use std::ops::Range;
 use std::path::Path;
 
@@ -387,6 +387,15 @@ fn is_missing(text: &str) -> bool {
         .any(|m| text.eq_ignore_ascii_case(m))
 }
 
+/// Rows that belong together; nothing reaches from one group into the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Which.
+    pub rows: Range<usize>,
+    /// They come from a [test file](Table::append_test).
+    pub test: bool,
+}
+
 /// A whole file, oldest row first.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -395,8 +404,9 @@ pub struct Table {
     missing: Missing,
     time: Option<String>,
     records: Vec<::csv::StringRecord>,
-    /// Rows that belong together; nothing reaches from one group into the next.
-    groups: Vec<Range<usize>>,
+    groups: Vec<Group>,
+    /// What errors call the test file.
+    test_file: Option<String>,
 }
 
 impl Table {
@@ -427,7 +437,11 @@ impl Table {
             file: file.into(),
             names: reader.names,
             missing: reader.missing,
-            groups: iter::once(0..records.len()).collect(),
+            groups: vec![Group {
+                rows: 0..records.len(),
+                test: false,
+            }],
+            test_file: None,
             time: reader.time,
             records,
         })
@@ -436,6 +450,13 @@ impl Table {
     /// What errors call the file.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// What errors call the file that a row came from.
+    pub fn file_of(&self, row: usize) -> &str {
+        let test = self.groups.iter().any(|g| g.test && g.rows.contains(&row));
+        let test = self.test_file.as_ref().filter(|_| test);
+        test.unwrap_or(&self.file)
     }
 
     /// The column names in the order of the file.
@@ -456,24 +477,95 @@ impl Table {
     /// Rows that follow each other with the same text in this column are a group of their own from here on.
     pub fn group_by(&mut self, column: &str) -> Result<(), DataError> {
         let texts = self.text_column(column)?;
-        let mut groups: Vec<Range<usize>> = Vec::new();
-        for (row, text) in texts.iter().enumerate() {
-            match groups.last_mut() {
-                Some(group) if texts[group.start] == *text => group.end = row + 1,
-                _ => groups.push(row..row + 1),
+        let mut groups: Vec<Group> = Vec::new();
+        for Group { rows, test } in &self.groups {
+            let mut start = rows.start;
+            for end in rows.start + 1..=rows.end {
+                if end == rows.end || texts[end] != texts[start] {
+                    groups.push(Group {
+                        rows: start..end,
+                        test: *test,
+                    });
+                    start = end;
+                }
             }
         }
         self.groups = groups;
         Ok(())
     }
 
-    /// Gaps repeat the row before.
-    pub fn holds(&self) -> bool {
-        self.missing == Missing::Hold
+    /// Adds the columns of `other` to the rows with the same text in `on`.
+    pub fn join(&mut self, other: &Table, on: &str) -> Result<(), DataError> {
+        let keys = other.text_column(on)?;
+        let mut places = HashMap::new();
+        for (row, &key) in keys.iter().enumerate() {
+            if places.insert(key, row).is_some() {
+                return Err(DataError::Key {
+                    file: other.file.clone(),
+                    line: other.line(row),
+                    column: on.into(),
+                    text: key.into(),
+                    problem: "stands there twice",
+                });
+            }
+        }
+        let added: Vec<usize> = (0..other.names.len())
+            .filter(|&k| !self.names.contains(&other.names[k]))
+            .collect();
+        let rows: Vec<usize> = self
+            .text_column(on)?
+            .iter()
+            .enumerate()
+            .map(|(row, key)| {
+                places.get(key).copied().ok_or_else(|| DataError::Key {
+                    file: self.file.clone(),
+                    line: self.line(row),
+                    column: on.into(),
+                    text: (*key).into(),
+                    problem: "has no row in the joined file",
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        for (record, row) in self.records.iter_mut().zip(rows) {
+            added
+                .iter()
+                .for_each(|&k| record.push_field(&other.records[row][k]));
+        }
+        self.names
+            .extend(added.iter().map(|&k| other.names[k].clone()));
+        Ok(())
+    }
+
+    /// Adds the rows of `other` as the test part. Columns that only one of the two has are empty in the other's rows.
+    pub fn append_test(&mut self, other: &Table) {
+        let fresh: Vec<String> = other
+            .names
+            .iter()
+            .filter(|name| !self.names.contains(name))
+            .cloned()
+            .collect();
+        for record in &mut self.records {
+            fresh.iter().for_each(|_| record.push_field(""));
+        }
+        self.names.extend(fresh);
+        let place = |name: &String| other.names.iter().position(|n| n == name);
+        let places: Vec<Option<usize>> = self.names.iter().map(place).collect();
+        let start = self.rows();
+        for record in &other.records {
+            let fields = places.iter().map(|place| place.map_or("", |k| &record[k]));
+            let mut row: ::csv::StringRecord = fields.collect();
+            row.set_position(record.position().cloned());
+            self.records.push(row);
+        }
+        self.groups.push(Group {
+            rows: start..self.rows(),
+            test: true,
+        });
+        self.test_file = Some(other.file.clone());
     }
 
     /// The groups in order; one, of all rows, unless the table was grouped.
-    pub fn groups(&self) -> &[Range<usize>] {
+    pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
@@ -482,20 +574,29 @@ impl Table {
         let (mut records, mut groups) = (Vec::new(), Vec::new());
         for group in &self.groups {
             let start = records.len();
-            let rows = rows_of(group.clone());
+            let rows = rows_of(group.rows.clone());
             records.extend(rows.iter().map(|&row| self.records[row].clone()));
             if records.len() > start {
-                groups.push(start..records.len());
+                groups.push(Group {
+                    rows: start..records.len(),
+                    test: group.test,
+                });
             }
         }
         Table {
             file: self.file.clone(),
             names: self.names.clone(),
             missing: self.missing,
-            time: self.time.clone(),
             records,
             groups,
+            test_file: self.test_file.clone(),
+            time: self.time.clone(),
         }
+    }
+
+    /// Gaps repeat the row before.
+    pub fn holds(&self) -> bool {
+        self.missing == Missing::Hold
     }
 
     /// `[rows, names.len()]`: samples with the columns in the order asked for. A name that is not a
@@ -527,6 +628,10 @@ impl Table {
         let width = names.len();
         for group in &self.groups {
             columns.forget();
+            if let Some(file) = self.test_file.as_ref().filter(|_| group.test) {
+                columns.file.clone_from(file);
+            }
+            let group = group.rows.clone();
             for row in group.clone() {
                 let (before, rest) = samples.split_at_mut(row * width);
                 let sample = &mut rest[..width];

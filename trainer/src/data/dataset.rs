@@ -14,6 +14,7 @@ mod series;
 mod text;
 
 use std::ops::Range;
+use std::path::Path;
 
 use kinglet::format::crc32_update;
 
@@ -23,7 +24,7 @@ use super::normalise::normalise;
 use super::split::Part;
 use crate::net::Network;
 use crate::package::{Feature, Input, Output, Package, Shape};
-use crate::task::{Kind, Task};
+use crate::task::{CsvTask, JoinTask, Kind, Task};
 
 /// What a network is trained on and measured with.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct Dataset {
     windows: [Vec<usize>; 3],
     /// What is run to measure each part.
     streams: [Vec<Stream>; 3],
+    /// First rows of the groups, where the rows are grouped.
+    groups: Vec<usize>,
 }
 
 /// Consecutive rows that start from a reset; outputs count from row `counted` on.
@@ -82,6 +85,13 @@ impl<'a> Sequence<'a> {
         self.data.input_row(self.stream.rows.start, t)
     }
 
+    /// The group that its rows belong to; `None` where rows are not grouped.
+    pub fn group(&self) -> Option<usize> {
+        let starts = &self.data.groups;
+        let after = starts.partition_point(|&start| start <= self.stream.rows.start);
+        after.checked_sub(1)
+    }
+
     /// Whether the output of step `t` counts.
     pub fn counts(&self, t: usize) -> bool {
         self.stream.rows.start + t >= self.stream.counted
@@ -100,7 +110,7 @@ impl Dataset {
         match &task.csv {
             Some(csv) => {
                 let path = task.data_path().unwrap_or_default();
-                Self::from_table(task, &Table::read(&path, &csv.format)?)
+                Self::from_table(task, &read(task, csv, &path)?)
             }
             None => text::load(task),
         }
@@ -228,6 +238,23 @@ impl Dataset {
     }
 }
 
+/// All files of a task as one table.
+fn read(task: &Task, csv: &CsvTask, path: &Path) -> Result<Table, DataError> {
+    let joined = |file: &Path, join: &Option<JoinTask>| {
+        let mut table = Table::read(file, &csv.format)?;
+        if let Some(join) = join {
+            let other = Table::read(&task.path(&join.file), &csv.format)?;
+            table.join(&other, &join.on)?;
+        }
+        Ok(table)
+    };
+    let mut table = joined(path, &csv.join)?;
+    if let Some(test) = &csv.test {
+        table.append_test(&joined(&task.path(&test.file), &test.join)?);
+    }
+    Ok(table)
+}
+
 /// `raw` normalised, as inside a sequence and as after a reset (empty where that is the same).
 fn normalise_rows(features: &[Feature], raw: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let width = features.len();
@@ -266,11 +293,22 @@ type Places = ([Vec<usize>; 3], [Vec<Stream>; 3]);
 /// Cuts rows into windows and streams. `belongs(row, part)`: the output at this row is one of that
 /// part's; rows of one part that follow each other make a run.
 fn cut(task: &Task, rows: usize, belongs: impl Fn(usize, Part) -> bool) -> Places {
-    let (window, many_to_one) = (task.shape.window, task.shape.kind == Kind::ManyToOne);
     let mut places = Places::default();
+    cut_group(task, 0..rows, belongs, &mut places);
+    places
+}
+
+/// The same for rows that nothing before or behind belongs to.
+fn cut_group(
+    task: &Task,
+    group: Range<usize>,
+    belongs: impl Fn(usize, Part) -> bool,
+    places: &mut Places,
+) {
+    let (window, many_to_one) = (task.shape.window, task.shape.kind == Kind::ManyToOne);
     for part in Part::ALL {
         let (windows, streams) = (&mut places.0[part as usize], &mut places.1[part as usize]);
-        let mut row = 0;
+        let (mut row, rows) = (group.start, group.end);
         while row < rows {
             if !belongs(row, part) {
                 row += 1;
@@ -278,7 +316,7 @@ fn cut(task: &Task, rows: usize, belongs: impl Fn(usize, Part) -> bool) -> Place
             }
             let end = (row..rows).find(|&r| !belongs(r, part)).unwrap_or(rows);
             if many_to_one {
-                let first = row.max(window - 1);
+                let first = row.max(group.start + window - 1);
                 for last in (first..end).step_by(task.shape.hop.unwrap_or(1)) {
                     windows.push(last + 1 - window);
                     streams.push(Stream {
@@ -298,14 +336,13 @@ fn cut(task: &Task, rows: usize, belongs: impl Fn(usize, Part) -> bool) -> Place
                     windows.push(end - window);
                 }
                 streams.push(Stream {
-                    rows: row.saturating_sub(window)..end,
+                    rows: row.saturating_sub(window).max(group.start)..end,
                     counted: row,
                 });
             }
             row = end;
         }
     }
-    places
 }
 
 /// Training and validation need windows; a test part may be missing.

@@ -112,6 +112,20 @@ pub enum DataError {
         /// The labels that the task file names.
         known: Vec<String>,
     },
+    /// Two files that do not fit together.
+    #[error("{file}:{line}: column {column:?}: {text:?} {problem}; repair one of the files")]
+    Key {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// The column that both have.
+        column: String,
+        /// What stands there.
+        text: String,
+        /// "stands there twice" or "has no row in the joined file".
+        problem: &'static str,
+    },
     /// The logarithm of something not positive.
     #[error(
         "{file}:{line}: column {column:?}: the logarithm of {value} is not defined; use a difference instead of a log, or remove the row"

@@ -1,5 +1,7 @@
 //! Which row belongs to which part.
 
+use std::iter;
+
 use super::csv::Table;
 use super::error::DataError;
 use crate::task::Split;
@@ -42,7 +44,9 @@ impl Rows {
             Split::Fractions([a, b, c]) => {
                 [*a, a + b, a + b + c].map(|f| ((f * rows as f64 + 1e-9) as usize).min(rows))
             }
-            Split::Column(_) | Split::None => return Ok(Rows(vec![0b111; rows])),
+            Split::Groups(_) | Split::Column(_) | Split::None => {
+                return Ok(Rows(vec![0b111; rows]));
+            }
         };
         if ends[2] > rows {
             return Err(DataError::SplitTooLong {
@@ -59,15 +63,27 @@ impl Rows {
         ))
     }
 
-    /// By whatever the task says.
+    /// By whatever the task says. Rows of a test file belong to the test part.
     pub fn of_table(split: &Split, table: &Table) -> Result<Self, DataError> {
+        let rows = table.groups().iter().find(|group| group.test);
+        let rows = rows.map_or(table.rows(), |group| group.rows.start);
+        let mut parts = Self::of_first_rows(split, table, rows)?;
+        parts.0.resize(table.rows(), 1 << Part::Test as u8);
+        Ok(parts)
+    }
+
+    fn of_first_rows(split: &Split, table: &Table, rows: usize) -> Result<Self, DataError> {
+        if let Split::Groups(counts) = split {
+            return Self::by_groups(*counts, table);
+        }
         let Split::Column(column) = split else {
-            return Self::in_order(split, table.rows(), table.file());
+            return Self::in_order(split, rows, table.file());
         };
         let labels = [&column.train, &column.valid, &column.test];
         let rows = table
             .text_column(&column.name)?
             .iter()
+            .take(rows)
             .enumerate()
             .map(|(row, text)| {
                 labels
@@ -84,6 +100,17 @@ impl Rows {
             })
             .collect::<Result<_, _>>()?;
         Ok(Rows(rows))
+    }
+
+    fn by_groups(counts: [usize; 3], table: &Table) -> Result<Self, DataError> {
+        let groups: Vec<_> = table.groups().iter().filter(|group| !group.test).collect();
+        let of_groups = Self::in_order(&Split::Rows(counts), groups.len(), table.file())?;
+        let parts = groups.iter().zip(of_groups.0);
+        Ok(Rows(
+            parts
+                .flat_map(|(group, part)| iter::repeat_n(part, group.rows.len()))
+                .collect(),
+        ))
     }
 
     /// Whether a row belongs to a part.

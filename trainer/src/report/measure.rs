@@ -83,6 +83,7 @@ pub(super) fn measure(
         for (_, predictor) in predictors.iter_mut() {
             predictor.reset();
         }
+        scores.iter_mut().for_each(|score| score.start(&sequence));
         for t in 0..sequence.steps() {
             for ((_, predictor), out) in predictors.iter_mut().zip(&mut outputs) {
                 predictor.step(sequence.raw(t), out);

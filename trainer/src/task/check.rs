@@ -16,6 +16,9 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
         let features = std::mem::take(&mut series.features).into_iter();
         series.features = features.flat_map(FeatureTask::expanded).collect();
     }
+    if let Some(&farthest) = task.shape.horizons.last() {
+        task.shape.horizon = farthest;
+    }
     problem(task).map_err(|(section, key, problem)| TaskError::Invalid {
         line: line_of(text, section, key),
         file,
@@ -79,6 +82,28 @@ fn data(task: &Task) -> Result<(), Problem> {
         (Some(series), None, None) => {
             need_csv(task, "series")?;
             split(&series.split, "series", true)?;
+            if series.every == 0 {
+                return wrong("series", "every", "must be at least 1");
+            }
+            if series.group.is_none() && matches!(series.split, Split::Groups(_)) {
+                return wrong(
+                    "series",
+                    "split",
+                    "groups are counted and there are none; name group = \"column\"",
+                );
+            }
+            for target in &series.targets {
+                if target.after.is_some() && target.remaining().is_none() {
+                    return wrong(
+                        "series",
+                        "targets",
+                        "after goes with a column such as \"remaining(cycle)\"",
+                    );
+                }
+                if target.cap.is_some_and(f32::is_nan) {
+                    return wrong("series", "targets", "cap is not a number");
+                }
+            }
             if series.features.is_empty() {
                 return wrong("series", "features", "is empty; name at least one column");
             }
@@ -191,6 +216,12 @@ fn split(split: &Split, section: &'static str, columns: bool) -> Result<(), Prob
                 );
             }
         }
+        Split::Groups([0, ..]) => {
+            return wrong(section, "split", "the training part has no groups");
+        }
+        Split::Groups(_) if section != "series" => {
+            return wrong(section, "split", "only a [series] has groups");
+        }
         Split::Rows([0, ..]) => return wrong(section, "split", "the training part has no rows"),
         Split::Column(_) if !columns => {
             return wrong(
@@ -199,7 +230,7 @@ fn split(split: &Split, section: &'static str, columns: bool) -> Result<(), Prob
                 "a text has no columns; use rows, fractions or \"none\"",
             );
         }
-        Split::Rows(_) | Split::Column(_) | Split::None => {}
+        Split::Rows(_) | Split::Groups(_) | Split::Column(_) | Split::None => {}
     }
     Ok(())
 }
@@ -223,7 +254,32 @@ fn shape(task: &Task) -> Result<(), Problem> {
     if shape.window > MAX_COUNT {
         return wrong("shape", "window", format!("at most {MAX_COUNT} samples"));
     }
-    if shape.horizon > MAX_COUNT {
+    let test_last = task.series.as_ref().is_some_and(|s| s.test_last);
+    if test_last && shape.kind != Kind::ManyToOne {
+        return wrong(
+            "series",
+            "test_last",
+            "only many-to-one has windows to measure at",
+        );
+    }
+    if !shape.horizons.is_empty() {
+        let several = task.series.as_ref().is_some_and(|s| !s.targets.is_empty());
+        if !several {
+            return wrong(
+                "shape",
+                "horizons",
+                "several go with the targets of a [series] only",
+            );
+        }
+        if !shape.horizons.is_sorted_by(|a, b| a < b) || shape.horizons.len() > MAX_WIDTH {
+            return wrong(
+                "shape",
+                "horizons",
+                "expected rows ahead, from near to far, such as [1, 6, 24]",
+            );
+        }
+    }
+    if shape.horizon > MAX_COUNT || shape.horizons.iter().any(|&h| h > MAX_COUNT) {
         return wrong("shape", "horizon", format!("at most {MAX_COUNT} rows"));
     }
     if shape.hop == Some(0) {

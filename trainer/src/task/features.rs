@@ -70,8 +70,20 @@ pub struct TargetTask {
     /// The feature whose current value a difference or log-return refers to; the one of the same
     /// name by default.
     pub against: Option<String>,
+    /// No truth is larger.
+    pub cap: Option<f32>,
+    /// For `remaining(…)`: a column that says in a group's last row how much remains there, where the group ends
+    /// early.
+    pub after: Option<String>,
     /// Instead of the section's normalisation.
     pub normalise: Option<Normalise>,
+}
+
+impl TargetTask {
+    /// `remaining(cycle)`: how far that column is from its value in the group's last row.
+    pub fn remaining(&self) -> Option<&str> {
+        self.column.strip_prefix("remaining(")?.strip_suffix(')')
+    }
 }
 
 /// What the network predicts about a column.
@@ -102,6 +114,8 @@ struct ColumnTable<T: Default> {
     normalise: Option<Normalise>,
     #[serde(default)]
     categories: Vec<String>,
+    cap: Option<f32>,
+    after: Option<String>,
 }
 
 /// Takes either form. Not serde's `untagged`, whose errors say neither where nor what.
@@ -112,7 +126,7 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a column name or a table { column = \"…\", unit, transform, against, normalise, categories }",
+            "a column name or a table { column = \"…\", unit, transform, against, normalise, categories, cap, after }",
         )
     }
 
@@ -124,6 +138,8 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
             against: None,
             normalise: None,
             categories: Vec::new(),
+            cap: None,
+            after: None,
         })
     }
 
@@ -135,6 +151,9 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
 impl<'de> Deserialize<'de> for FeatureTask {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let table = input.deserialize_any(EitherForm(PhantomData))?;
+        if table.cap.is_some() || table.after.is_some() {
+            return Err(de::Error::custom("only a target has cap and after"));
+        }
         Ok(FeatureTask {
             column: table.column,
             unit: table.unit,
@@ -159,6 +178,8 @@ impl<'de> Deserialize<'de> for TargetTask {
             unit: table.unit,
             transform: table.transform,
             against: table.against,
+            cap: table.cap,
+            after: table.after,
             normalise: table.normalise,
         })
     }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Part, Sequence};
 use crate::package::{Input, Output, Target};
 
 /// Something that steps over raw samples.
@@ -41,6 +41,9 @@ pub struct ValueMetrics {
     pub rmse: f64,
     /// Mean absolute error.
     pub mae: f64,
+    /// For a remaining life: the score of the PHM 2008 challenge, a sum over all predictions in which those that are
+    /// too late count more than those too early (Saxena et al. 2008).
+    pub phm: Option<f64>,
     /// Predictions.
     pub count: usize,
 }
@@ -52,6 +55,9 @@ pub struct ClassMetrics {
     pub accuracy: f64,
     /// Mean over the classes that occur of the harmonic mean of precision and recall.
     pub macro_f1: f64,
+    /// Where rows are grouped: share of the groups that are right when the log-probabilities of a group's outputs are
+    /// added up.
+    pub by_group: Option<f64>,
     /// `confusion[truth][answer]`.
     pub confusion: Vec<Vec<usize>>,
 }
@@ -94,11 +100,18 @@ impl fmt::Display for Metrics {
                         "{separator}{}: RMSE {:.4}{unit}, MAE {:.4}{unit}",
                         v.name, v.rmse, v.mae
                     )?;
+                    if let Some(phm) = v.phm {
+                        write!(f, ", PHM score {phm:.0}")?;
+                    }
                 }
                 Ok(())
             }
             Metrics::Classes(c) => {
-                write!(f, "accuracy {:.4}, macro F1 {:.4}", c.accuracy, c.macro_f1)
+                write!(f, "accuracy {:.4}, macro F1 {:.4}", c.accuracy, c.macro_f1)?;
+                match c.by_group {
+                    Some(share) => write!(f, ", accuracy by group {share:.4}"),
+                    None => Ok(()),
+                }
             }
             Metrics::Tokens(t) => write!(
                 f,
@@ -115,6 +128,7 @@ pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Me
     let mut score = Score::new(data);
     for sequence in data.sequences(part) {
         predictor.reset();
+        score.start(&sequence);
         for t in 0..sequence.steps() {
             predictor.step(sequence.raw(t), &mut out);
             if sequence.counts(t) {
@@ -130,9 +144,59 @@ pub(crate) struct Score {
     values: bool,
     squares: Vec<f64>,
     absolutes: Vec<f64>,
+    phm: Vec<f64>,
+    groups: Option<Groups>,
     confusion: Vec<Vec<usize>>,
     bits: f64,
     count: usize,
+}
+
+/// Answers of whole groups.
+#[derive(Default)]
+struct Groups {
+    /// The one that the outputs belong to now.
+    current: Option<usize>,
+    /// Sum of the log-probabilities of each class.
+    votes: Vec<f64>,
+    truth: usize,
+    right: usize,
+    count: usize,
+}
+
+impl Groups {
+    fn start(&mut self, group: usize) {
+        if self.current != Some(group) {
+            self.close();
+            self.current = Some(group);
+        }
+    }
+
+    fn add(&mut self, out: &[f32], truth: usize) {
+        self.votes.resize(out.len(), 0.0);
+        for (vote, &p) in self.votes.iter_mut().zip(out) {
+            *vote += f64::from(p).max(1e-30).ln();
+        }
+        self.truth = truth;
+    }
+
+    /// Counts the current group, if it had outputs.
+    fn close(&mut self) {
+        let votes = std::mem::take(&mut self.votes);
+        let best = (0..votes.len()).max_by(|&a, &b| votes[a].total_cmp(&votes[b]));
+        self.count += usize::from(best.is_some());
+        self.right += usize::from(best == Some(self.truth));
+    }
+
+    fn share(mut self) -> f64 {
+        self.close();
+        self.right as f64 / self.count as f64
+    }
+}
+
+/// What a prediction adds to the PHM score.
+fn phm(error: f64) -> f64 {
+    let scale = if error < 0.0 { -13.0 } else { 10.0 };
+    (error / scale).exp() - 1.0
 }
 
 impl Score {
@@ -142,9 +206,18 @@ impl Score {
             values: matches!(data.output(), Output::Values(_)),
             squares: vec![0.0; outputs],
             absolutes: vec![0.0; outputs],
+            phm: vec![0.0; outputs],
+            groups: None,
             confusion: vec![vec![0; outputs]; outputs],
             bits: 0.0,
             count: 0,
+        }
+    }
+
+    /// The outputs that come are of this sequence.
+    pub(crate) fn start(&mut self, sequence: &Sequence<'_>) {
+        if let Some(group) = sequence.group() {
+            self.groups.get_or_insert_default().start(group);
         }
     }
 
@@ -155,11 +228,15 @@ impl Score {
                 let error = f64::from(y) - f64::from(truth);
                 self.squares[k] += error * error;
                 self.absolutes[k] += error.abs();
+                self.phm[k] += phm(error);
             }
         } else {
             let class = truth[0] as usize;
             self.confusion[class][kinglet::argmax(out)] += 1;
             self.bits -= f64::from(out[class]).max(1e-30).log2();
+            if let Some(groups) = &mut self.groups {
+                groups.add(out, class);
+            }
         }
     }
 
@@ -179,6 +256,7 @@ impl Score {
                         unit: target.unit.clone(),
                         rmse: (self.squares[k] / count).sqrt(),
                         mae: self.absolutes[k] / count,
+                        phm: target.name.starts_with("remaining(").then_some(self.phm[k]),
                         count: self.count,
                     })
                     .collect(),
@@ -186,6 +264,7 @@ impl Score {
             Output::Classes(_) => Metrics::Classes(ClassMetrics {
                 accuracy,
                 macro_f1: macro_f1(&self.confusion),
+                by_group: self.groups.map(Groups::share),
                 confusion: self.confusion,
             }),
             Output::NextToken => Metrics::Tokens(TokenMetrics {
@@ -254,7 +333,10 @@ impl LastValue {
         else {
             return None;
         };
-        let place = |target: &Target| features.iter().position(|f| f.name == target.name);
+        let place = |target: &Target| {
+            let place = |name: &str| features.iter().position(|f| f.name == name);
+            place(&target.name).or_else(|| place(target.column()))
+        };
         let columns = targets.iter().map(place).collect::<Option<_>>()?;
         Some(LastValue { columns })
     }

@@ -124,5 +124,6 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         window,
         windows: places.0,
         streams: places.1,
+        groups: Vec::new(),
     })
 }

@@ -1,53 +1,73 @@
 //! A time series: rows in order of time, some columns in, some columns a few rows later out.
 
 use std::borrow::Cow;
+use std::iter::repeat_n;
+use std::ops::Range;
 
 use super::super::csv::Table;
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::split::{Part, Rows};
-use super::{Dataset, cut, need_windows, normalise_rows, shape};
+use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Output, Restore, Target, Transform};
-use crate::task::{FeatureTransform, LabelTask, SeriesTask, TargetTransform, Task};
+use crate::task::{
+    FeatureTransform, LabelTask, Pad, SeriesTask, TargetTask, TargetTransform, Task,
+};
 
 pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, DataError> {
-    let table = &*without_gaps(series, table)?;
-    let (rows, horizon, window) = (table.rows(), task.shape.horizon, task.shape.window);
-    if rows < window + horizon {
+    let table = &*prepared(task, series, table)?;
+    let (rows, window) = (table.rows(), task.shape.window);
+    let horizons = horizons(task);
+    let (nearest, farthest) = (horizons[0], horizons[horizons.len() - 1]);
+    if rows < window + farthest {
         return Err(DataError::TooShort {
             file: table.file().into(),
             rows,
             window,
-            horizon,
+            horizon: farthest,
         });
     }
     let parts = Rows::of_table(&series.split, table)?;
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
-    let train: Vec<usize> = (0..rows)
-        .filter(|&r| parts.contains(r, Part::Train))
-        .collect();
+    // A group's first row has no row before it, so its difference says nothing about differences.
+    let inside = table.groups().iter().flat_map(|g| g.rows.clone().skip(1));
+    let train: Vec<usize> = inside.filter(|&r| parts.contains(r, Part::Train)).collect();
     let features = fit_features(series, table, &raw, &train)?;
     let (normal, after_reset) = normalise_rows(&features, &raw);
 
-    // The output at row r is about row r + horizon.
-    let outputs = rows - horizon;
-    let belongs = |row: usize, part| row < outputs && parts.contains(row + horizon, part);
-    let places = cut(task, rows, belongs);
+    // The output at row r is about the rows r + horizon of its group, which all belong to one part.
+    let mut places = Places::default();
+    let mut train = Vec::new();
+    for group in table.groups() {
+        let end = group.rows.end;
+        let belongs = |row: usize, part| {
+            let about = |horizon| row + horizon < end && parts.contains(row + horizon, part);
+            about(nearest) && about(farthest)
+        };
+        let before = places.1[Part::Test as usize].len();
+        cut_group(task, group.rows.clone(), belongs, &mut places);
+        train.extend(group.rows.clone().filter(|&r| belongs(r, Part::Train)));
+        if series.test_last {
+            let (windows, streams) = &mut places;
+            let last = streams[Part::Test as usize].len().saturating_sub(1);
+            windows[Part::Test as usize].drain(before.min(last)..last);
+            streams[Part::Test as usize].drain(before.min(last)..last);
+        }
+    }
     need_windows(&places, task, table.file(), |part| parts.count(part))?;
 
     let (output, goals, truth) = match &series.label {
         Some(label) => {
             let classes = class_column(table, label)?;
-            let truth: Vec<f32> = classes[horizon..].iter().map(|&c| c as f32).collect();
+            let truth: Vec<f32> = classes[farthest..].iter().map(|&c| c as f32).collect();
             (class_output(label), truth.clone(), truth)
         }
-        None => {
-            let train: Vec<usize> = (0..outputs).filter(|&r| belongs(r, Part::Train)).collect();
-            fit_targets(series, table, &raw, horizon, &train)?
-        }
+        None => fit_targets(series, table, &raw, &horizons, &train)?,
     };
+    let grouped = series.group.is_some();
+    let groups = table.groups().iter().filter(|_| grouped);
     Ok(Dataset {
         name: task.name.clone(),
         shape: shape(task, window),
@@ -55,7 +75,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         goal_width: if series.label.is_some() {
             1
         } else {
-            series.targets.len()
+            series.targets.len() * horizons.len()
         },
         input: Input::Features(features),
         output,
@@ -67,25 +87,70 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         window,
         windows: places.0,
         streams: places.1,
+        groups: groups.map(|group| group.rows.start).collect(),
     })
 }
 
-/// The table from the first row on that has all numbers: what is missing before it has nothing to repeat.
-fn without_gaps<'t>(series: &SeriesTask, table: &'t Table) -> Result<Cow<'t, Table>, DataError> {
-    let targets = series.targets.iter().map(|t| t.column.as_str());
+/// From near to far; at least one.
+fn horizons(task: &Task) -> Vec<usize> {
+    if task.shape.horizons.is_empty() {
+        vec![task.shape.horizon]
+    } else {
+        task.shape.horizons.clone()
+    }
+}
+
+/// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window.
+fn prepared<'t>(
+    task: &Task,
+    series: &SeriesTask,
+    table: &'t Table,
+) -> Result<Cow<'t, Table>, DataError> {
+    let mut table = Cow::Borrowed(table);
+    if let Some(column) = &series.group {
+        table.to_mut().group_by(column)?;
+    }
+    if series.every > 1 {
+        // A device that thins its samples sees whole strides only.
+        let whole = |rows: Range<usize>| rows.len() / series.every;
+        table = Cow::Owned(table.select(|rows| {
+            let strides = rows.clone().step_by(series.every);
+            strides.take(whole(rows)).collect()
+        }));
+    }
+    let targets = series.targets.iter().filter(|t| t.remaining().is_none());
+    let targets = targets.map(|t| t.column.as_str());
     let features = series.features.iter().map(|f| f.column.as_str());
     let names: Vec<&str> = features.chain(targets).collect();
-    let values = table.columns_with_gaps(&names)?;
-    let known = |row: usize| {
-        let row = &values[row * names.len()..][..names.len()];
-        row.iter().all(|x| !x.is_nan())
-    };
-    if table.groups().iter().all(|group| known(group.start)) {
-        return Ok(Cow::Borrowed(table));
+    if table.holds() {
+        // What is missing before the first number has nothing to repeat.
+        let values = table.columns_with_gaps(&names)?;
+        let known = |row: usize| {
+            let row = &values[row * names.len()..][..names.len()];
+            row.iter().all(|x| !x.is_nan())
+        };
+        if !table.groups().iter().all(|group| known(group.rows.start)) {
+            let from_known = |rows: Range<usize>| rows.skip_while(|&row| !known(row)).collect();
+            table = Cow::Owned(table.select(from_known));
+        }
     }
-    Ok(Cow::Owned(table.select(|group| {
-        group.skip_while(|&row| !known(row)).collect()
-    })))
+    let need = task.shape.window + horizons(task).last().copied().unwrap_or(0);
+    let is_short = |rows: &Range<usize>| rows.len() < need;
+    if let Some(pad) = series.pad
+        && table.groups().iter().any(|group| is_short(&group.rows))
+    {
+        table = Cow::Owned(table.select(|rows| {
+            let lacking = need.saturating_sub(rows.len());
+            match pad {
+                Pad::Front => repeat_n(rows.start, lacking).chain(rows).collect(),
+                Pad::Back => {
+                    let last = rows.end - 1;
+                    rows.chain(repeat_n(last, lacking)).collect()
+                }
+            }
+        }));
+    }
+    Ok(table)
 }
 
 /// For every row the number of its class.
@@ -157,10 +222,8 @@ fn fit_features(
             series.normalise
         });
         let sample = |row: usize| &raw[row * width..(row + 1) * width];
-        // The first row has no row before it, so its difference says nothing about differences.
         let values = train
             .iter()
-            .filter(|&&r| r > 0)
             .map(|&r| transform(how, k, sample(r), sample(r - 1)));
         let (offset, spread) = fit(normalise, values, table, &feature.column)?;
         features.push(Feature {
@@ -206,20 +269,77 @@ fn all_positive<'a>(
     Ok(())
 }
 
-/// Output, goals and truth for every row that has a target.
+/// How much of a column remains to a group's end, for every row.
+fn remaining(target: &TargetTask, column: &str, table: &Table) -> Result<Vec<f32>, DataError> {
+    let values = table.columns_named(&[column])?;
+    let after = target.after.as_deref();
+    let after = after.map(|after| table.text_column(after)).transpose()?;
+    let mut remaining = Vec::with_capacity(values.len());
+    for group in table.groups() {
+        let last = group.rows.end - 1;
+        let after = match after.as_ref().map(|after| after[last]) {
+            // The group ends with its last row.
+            None | Some("") => 0.0,
+            Some(text) => text.parse::<f32>().map_err(|_| DataError::NotANumber {
+                file: table.file_of(last).into(),
+                line: table.line(last),
+                column: target.after.clone().unwrap_or_default(),
+                text: text.into(),
+            })?,
+        };
+        remaining.extend(
+            values[group.rows.clone()]
+                .iter()
+                .map(|v| values[last] - v + after),
+        );
+    }
+    Ok(remaining)
+}
+
+/// `[rows, targets]`.
+fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataError> {
+    let count = series.targets.len();
+    let mut columns = vec![0.0; table.rows() * count];
+    for (k, target) in series.targets.iter().enumerate() {
+        let values = match target.remaining() {
+            Some(column) if !table.names().contains(&target.column) => {
+                remaining(target, column, table)?
+            }
+            _ => table.columns_named(&[&target.column])?,
+        };
+        let cap = target.cap.unwrap_or(f32::INFINITY);
+        for (row, value) in values.into_iter().enumerate() {
+            columns[row * count + k] = value.min(cap);
+        }
+    }
+    Ok(columns)
+}
+
+/// Output, goals and truth for every row that has a target: all targets at the nearest horizon, then at the next.
 fn fit_targets(
     series: &SeriesTask,
     table: &Table,
     raw: &[f32],
-    horizon: usize,
+    horizons: &[usize],
     train: &[usize],
 ) -> Result<(Output, Vec<f32>, Vec<f32>), DataError> {
-    let (width, count) = (series.features.len(), series.targets.len());
-    let names: Vec<&str> = series.targets.iter().map(|t| t.column.as_str()).collect();
-    let truth = table.columns_named(&names)?[horizon * count..].to_vec();
+    let (width, count) = (series.features.len(), series.targets.len() * horizons.len());
+    let columns = target_columns(series, table)?;
+    let farthest = horizons.last().copied().unwrap_or(0);
+    let outputs = table.rows() - farthest;
+    let mut truth = Vec::with_capacity(outputs * count);
+    for row in 0..outputs {
+        for &horizon in horizons {
+            let at = (row + horizon) * series.targets.len();
+            truth.extend_from_slice(&columns[at..at + series.targets.len()]);
+        }
+    }
     let mut goals = vec![0.0; truth.len()];
     let mut targets = Vec::with_capacity(count);
-    for (k, target) in series.targets.iter().enumerate() {
+    let each = horizons
+        .iter()
+        .flat_map(|&horizon| series.targets.iter().map(move |target| (horizon, target)));
+    for (k, (horizon, target)) in each.enumerate() {
         let place = |name: &String| series.features.iter().position(|f| f.column == *name);
         let present = place(&target.column);
         // Only a prediction of the next row can stand in for it.
@@ -265,7 +385,10 @@ fn fit_targets(
             goals[row * count + k] = ((f64::from(wanted(row)) - offset) / spread) as f32;
         }
         targets.push(Target {
-            name: target.column.clone(),
+            name: match horizons {
+                [_] => target.column.clone(),
+                _ => Target::at_horizon(&target.column, horizon),
+            },
             unit: target.unit.clone(),
             scale: spread as f32,
             offset: offset as f32,

@@ -237,3 +237,114 @@ fn a_part_may_be_several_texts_of_a_column() {
     assert_eq!(data.windows(Part::Valid), [2]);
     assert_eq!(data.windows(Part::Test), [3]);
 }
+
+/// Three machines of six, three and two rows.
+const MACHINES: &str = "m,cycle,x\nA,1,10\nA,2,11\nA,3,12\nA,4,13\nA,5,14\nA,6,15\n\
+                        B,1,20\nB,2,21\nB,3,22\nC,1,30\nC,2,31\n";
+
+fn machines(keys: &str, shape: &str) -> Dataset {
+    let keys = format!("features = [\"x\"]\ngroup = \"m\"\nnormalise = \"none\"\n{keys}");
+    load(MACHINES, &series(&keys, shape)).unwrap()
+}
+
+/// The raw samples of each sequence of a part, and its truth.
+fn sequences(data: &Dataset, part: Part) -> Vec<(Vec<f32>, f32)> {
+    let sequence = |s: Sequence<'_>| {
+        let last = s.steps() - 1;
+        ((0..=last).map(|t| s.raw(t)[0]).collect(), s.truth(last)[0])
+    };
+    data.sequences(part).map(sequence).collect()
+}
+
+#[test]
+fn windows_stay_in_their_group_and_short_groups_repeat_a_row() {
+    let keys =
+        "targets = [{ column = \"remaining(cycle)\", cap = 2 }]\nsplit = { groups = [1, 1, 1] }\n";
+    let shape = "kind = \"many-to-one\"\nwindow = 3\nhorizon = 0";
+    for (pad, c) in [
+        ("pad = \"front\"", vec![(vec![30.0, 30.0, 31.0], 0.0)]),
+        ("pad = \"back\"", vec![(vec![30.0, 31.0, 31.0], 0.0)]),
+        ("", vec![]),
+    ] {
+        let data = machines(&format!("{keys}{pad}"), shape);
+        let life: Vec<f32> = sequences(&data, Part::Train).iter().map(|s| s.1).collect();
+        assert_eq!(life, [2.0, 2.0, 1.0, 0.0]);
+        assert_eq!(
+            sequences(&data, Part::Valid),
+            [(vec![20.0, 21.0, 22.0], 0.0)]
+        );
+        assert_eq!(sequences(&data, Part::Test), c, "{pad}");
+    }
+    // Every second row, of whole pairs: A has 10, 12, 14, and B only 20.
+    let keys = format!("{keys}every = 2\npad = \"back\"");
+    let data = machines(&keys, "kind = \"many-to-one\"\nwindow = 2\nhorizon = 0");
+    assert_eq!(
+        sequences(&data, Part::Train),
+        [(vec![10.0, 12.0], 2.0), (vec![12.0, 14.0], 0.0)]
+    );
+    assert_eq!(sequences(&data, Part::Valid), [(vec![20.0, 20.0], 0.0)]);
+}
+
+#[test]
+fn several_horizons_are_several_outputs() {
+    let keys = "targets = [\"x\"]\nsplit = { rows = [4, 2, 5] }\n";
+    let shape = "kind = \"many-to-one\"\nwindow = 1\nhorizons = [1, 2]";
+    let data = machines(keys, shape);
+    let Output::Values(targets) = data.output() else {
+        panic!("values expected");
+    };
+    let names: Vec<&str> = targets.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["x+1", "x+2"]);
+    assert_eq!((targets[0].feeds, targets[1].feeds), (Some(0), None));
+    assert_eq!(targets[1].column(), "x");
+    // Both targets of a window are rows of the same part and group.
+    let both = |part| -> Vec<Vec<f32>> {
+        let sequences = data.sequences(part);
+        sequences.map(|s| s.truth(0).to_vec()).collect()
+    };
+    assert_eq!(both(Part::Train), [[11.0, 12.0], [12.0, 13.0]]);
+    assert_eq!(both(Part::Valid), [[14.0, 15.0]]);
+    assert_eq!(both(Part::Test), [[21.0, 22.0]]);
+}
+
+#[test]
+fn a_test_file_and_joined_columns_make_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("train.csv", MACHINES);
+    write(
+        "test.csv",
+        "m,cycle,x\n1,1,40\n1,2,41\n2,1,50\n2,2,51\n2,3,52\n",
+    );
+    write("left.csv", "m,rul\n1,7\n2,9\n");
+    let task = "name = \"t\"\n[csv]\nfile = \"train.csv\"\n\
+                [csv.test]\nfile = \"test.csv\"\njoin = { file = \"left.csv\", on = \"m\" }\n\
+                [series]\nfeatures = [\"x\"]\ngroup = \"m\"\ntest_last = true\n\
+                targets = [{ column = \"remaining(cycle)\", after = \"rul\" }]\nsplit = { groups = [1, 2, 0] }\n\
+                [shape]\nkind = \"many-to-one\"\nwindow = 2\nhorizon = 0\n\
+                [network]\ncell = \"rnn\"\nhidden = [2]\n";
+    let load = |task: &str| {
+        let task = Task::parse(task, &folder.path().join("t.toml")).unwrap();
+        Dataset::load(&task)
+    };
+    let data = load(task).unwrap();
+    assert_eq!(
+        sequences(&data, Part::Test),
+        [(vec![40.0, 41.0], 7.0), (vec![51.0, 52.0], 9.0)]
+    );
+    assert_eq!(sequences(&data, Part::Valid).len(), 3);
+    write("left.csv", "m,rul\n1,7\n");
+    let error = load(task).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "test.csv:4: column \"m\": \"2\" has no row in the joined file; repair one of the files"
+        ),
+        "{error}"
+    );
+    write("left.csv", "m,rul\n1,7\n2,soon\n");
+    let error = load(task).unwrap_err().to_string();
+    assert!(
+        error.contains("test.csv:6: column \"rul\": \"soon\" is not a finite number"),
+        "{error}"
+    );
+}

@@ -53,6 +53,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         window,
         windows: places.0,
         streams: places.1,
+        groups: Vec::new(),
     })
 }
 

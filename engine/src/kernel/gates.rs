@@ -102,6 +102,16 @@ impl Inputs<'_> {
         }
     }
 
+    /// Where they start, of whatever kind.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> *const u8 {
+        match self {
+            Inputs::I8(x) => x.as_ptr().cast(),
+            Inputs::I16(x) => x.as_ptr().cast(),
+        }
+    }
+
     /// Of the same kind and length.
     #[inline(always)]
     pub(super) fn is_like(&self, other: &Inputs<'_>) -> bool {

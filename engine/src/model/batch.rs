@@ -173,17 +173,14 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
         let samples = samples.chunks(GROUP * inputs);
         let outputs = outputs.chunks_mut(GROUP * results);
         for ((states, samples), outputs) in states.zip(samples).zip(outputs) {
-            let states = states.iter_mut();
-            let mut group: Group<'_, 'a> = states
-                .map(|state| runner(model, self.kernels, state))
-                .collect();
+            let mut group: Group<'_, 'a> = Vec::new();
             let mut tokens = [None; GROUP];
-            for ((runner, sample), token) in group
-                .iter_mut()
-                .zip(samples.chunks_exact(inputs))
-                .zip(&mut tokens)
-            {
-                *token = load(runner, sample);
+            let streams = states.iter_mut().zip(samples.chunks_exact(inputs));
+            for ((state, sample), token) in streams.zip(&mut tokens) {
+                let mut runner = runner(model, self.kernels, state);
+                *token = load(&mut runner, sample);
+                // As many as in a group: there is room.
+                let _ = group.push(runner);
             }
             if !model.in_batch() {
                 group
@@ -207,6 +204,7 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
 
 type Group<'m, 'a> = Vec<Runner<'m, 'a>, GROUP>;
 
+#[inline(always)]
 fn runner<'m, 'a, S: AsMut<[u8]>>(
     model: &'m Model<'a>,
     kernels: &'static Kernels,
@@ -230,6 +228,7 @@ impl Model<'_> {
 }
 
 /// The parts of a state, `a` the buffer that the layer reads.
+#[inline(always)]
 fn turned<'s>(state: &'s mut [i32], model: &Model<'_>, swapped: bool) -> Parts<'s> {
     let mut parts = parts(state, &model.plan);
     if swapped {
@@ -322,15 +321,14 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
         };
         let embedding = embedding.take();
         let mut inputs: Vec<Inputs<'_>, GROUP> = Vec::new();
-        let states = group.iter_mut().zip(tokens).map(|(runner, token)| {
+        let mut states: Vec<LayerState<'_>, GROUP> = Vec::new();
+        for (runner, token) in group.iter_mut().zip(tokens) {
             let row = embedding.map(|embedding: &Embedding<'_>| embedding.row(*token));
             let parts = turned(runner.state, model, swapped);
             let (x, state, _) = layer(parts, place, row);
-            // As many inputs as runners: there is room.
-            let _ = inputs.push(x);
-            state
-        });
-        let mut states: Vec<LayerState<'_>, GROUP> = states.collect();
+            // As many of either as runners: there is room. Collected, they would be moved once more.
+            let _ = (inputs.push(x), states.push(state));
+        }
         recurrent.step_batch_q(k, &inputs, &mut states);
         swapped = !swapped;
     }

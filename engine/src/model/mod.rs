@@ -93,10 +93,12 @@ struct Plan {
 }
 
 impl Plan {
+    #[inline]
     fn words(&self) -> usize {
         self.persistent + 2 * self.buffer + self.work
     }
 
+    #[inline]
     fn bytes(&self) -> usize {
         4 * self.words()
     }
@@ -200,11 +202,13 @@ impl<'a> Model<'a> {
     }
 
     /// Numbers in a sample (or tokens in the alphabet).
+    #[inline]
     pub fn inputs(&self) -> usize {
         self.header.input.count()
     }
 
     /// Numbers in an output.
+    #[inline]
     pub fn outputs(&self) -> usize {
         self.header.output.count()
     }
@@ -220,11 +224,13 @@ impl<'a> Model<'a> {
     }
 
     /// The layers are integer: [`Runner::step_q`] runs without floats.
+    #[inline]
     pub fn is_integer(&self) -> bool {
         self.format().is_integer()
     }
 
     /// Format of the first layer.
+    #[inline]
     pub fn format(&self) -> Format {
         self.header
             .layers

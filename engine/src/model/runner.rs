@@ -45,6 +45,7 @@ pub(super) struct Parts<'s> {
     pub(super) work: &'s mut [i32],
 }
 
+#[inline(always)]
 pub(super) fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
     let (persistent, scratch) = state.split_at_mut(plan.persistent);
     let (a, scratch) = scratch.split_at_mut(plan.buffer);
@@ -98,6 +99,7 @@ pub(super) fn layer<'s>(
 }
 
 /// Master and matrix-input part of a layer's state.
+#[inline(always)]
 fn layer_parts<'s>(persistent: &'s mut [i32], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
     let (master, rest) = persistent[place.at..].split_at_mut(place.master());
     let hidden = &mut rest[..place.hidden()];
@@ -433,6 +435,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         bytemuck::cast_slice_mut(place).copy_from_slice(input);
     }
 
+    #[inline]
     pub(super) fn load_network_input_q(&mut self, input: &[i16]) {
         let at = self.model.plan.persistent;
         let buffer: &mut [i16] = bytemuck::cast_slice_mut(&mut self.state[at..]);
@@ -495,6 +498,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         bytemuck::cast_slice(&self.state[at..at + self.model.outputs()])
     }
 
+    #[inline]
     pub(super) fn network_output_q(&self) -> &[i16] {
         let at = self.model.plan.output;
         let buffer: &[i16] = bytemuck::cast_slice(&self.state[at..]);

@@ -20,6 +20,7 @@ use crate::kernel::{
 };
 use crate::num::Tables;
 use core::arch::x86_64::*;
+use heapless::Vec;
 
 /// Pairs of streams that share a load of weights.
 const PAIRS: usize = 2;
@@ -103,18 +104,48 @@ trait Product {
     /// Both have a block; the CPU has AVX-512 BW and VNNI.
     unsafe fn inputs(pair: [*const Self::Input; 2]) -> [__m512i; 2];
 
+    /// The same of a block of a chunk, which is repeated in the quarters of each half.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 BW and VNNI.
+    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2];
+
     /// `sum + w x`.
     ///
     /// # Safety
     /// The CPU has AVX-512 BW and VNNI.
     unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i;
+}
 
-    /// The first of these inputs, which are of this kind.
-    fn pointer(x: Inputs<'_>) -> *const Self::Input {
-        match x {
-            Inputs::I8(x) => x.as_ptr().cast(),
-            Inputs::I16(x) => x.as_ptr().cast(),
-        }
+/// Bytes of a stream's inputs that are loaded together.
+const CHUNK: usize = 16;
+
+/// A chunk of each stream in the quarters of its half.
+///
+/// # Safety
+/// Both have a chunk; the CPU has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn chunk([first, second]: [*const u8; 2]) -> __m512i {
+    // SAFETY: as the caller promises.
+    let (first, second) = unsafe {
+        (
+            _mm_loadu_si128(first.cast()),
+            _mm_loadu_si128(second.cast()),
+        )
+    };
+    _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(first), 0xff00, second)
+}
+
+/// One of the four words of a chunk, all over its half.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn spread(chunk: __m512i, word: usize) -> __m512i {
+    match word {
+        0 => _mm512_shuffle_epi32::<0b00_00_00_00>(chunk),
+        1 => _mm512_shuffle_epi32::<0b01_01_01_01>(chunk),
+        2 => _mm512_shuffle_epi32::<0b10_10_10_10>(chunk),
+        _ => _mm512_shuffle_epi32::<0b11_11_11_11>(chunk),
     }
 }
 
@@ -152,6 +183,13 @@ impl Product for A8 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2] {
+        // The sign goes once over a whole chunk.
+        [spread(_mm512_xor_si512(chunk, _mm512_set1_epi8(-128)), block); 2]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
         _mm512_dpbusd_epi32(sum, x, w)
     }
@@ -177,6 +215,12 @@ impl Product for A16 {
     unsafe fn inputs(pair: [*const i16; 2]) -> [__m512i; 2] {
         // SAFETY: two words of each.
         [0, 1].map(|n| unsafe { repeat(pair.map(|x| x.cast::<i32>().add(n))) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2] {
+        [0, 1].map(|n| spread(chunk, 2 * block + n))
     }
 
     #[inline]
@@ -211,23 +255,55 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
     unsafe fn accumulate<W: Stored, P: Product, const N: usize>(
         sums: &mut Sums,
         w: [*const u8; TILE],
-        x: [[*const P::Input; 2]; PAIRS],
+        x: [*const P::Input; SHARE],
         columns: usize,
     ) {
-        for block in 0..columns / BLOCK {
+        let per_chunk = CHUNK / (BLOCK * size_of::<P::Input>());
+        let (blocks, chunked) = (columns / BLOCK, columns / BLOCK / per_chunk * per_chunk);
+        for first in (0..chunked).step_by(per_chunk) {
+            // SAFETY: these blocks are among those the caller promises.
+            unsafe {
+                let [a, b, c, d] = x.map(|x| x.add(BLOCK * first).cast());
+                let chunks = [chunk([a, b]), chunk([c, d])];
+                for block in 0..per_chunk {
+                    let x = chunks.map(|chunk| P::part(chunk, block));
+                    Self::add_block::<W, P, N>(sums, w, x, first + block);
+                }
+            }
+        }
+        for block in chunked..blocks {
             // SAFETY: this block is one of those the caller promises.
             unsafe {
-                let x = x.map(|pair| P::inputs(pair.map(|x| x.add(BLOCK * block))));
-                for panel in 0..N {
-                    if !Self::has(panel) {
-                        continue;
-                    }
-                    let w = P::weights(W::block(w[panel], block));
-                    for pair in 0..PAIRS {
-                        for part in 0..P::PARTS {
-                            sums[panel][pair] = P::add(sums[panel][pair], w[part], x[pair][part]);
-                        }
-                    }
+                let [a, b, c, d] = x.map(|x| x.add(BLOCK * block));
+                let x = [P::inputs([a, b]), P::inputs([c, d])];
+                Self::add_block::<W, P, N>(sums, w, x, block);
+            }
+        }
+    }
+
+    /// Adds a block's products.
+    ///
+    /// # Safety
+    /// The panels have that block; the CPU has AVX-512 BW and VNNI.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    unsafe fn add_block<W: Stored, P: Product, const N: usize>(
+        sums: &mut Sums,
+        w: [*const u8; TILE],
+        x: [[__m512i; 2]; PAIRS],
+        block: usize,
+    ) {
+        for panel in 0..N {
+            if !Self::has(panel) {
+                continue;
+            }
+            // SAFETY: the caller's.
+            let w = unsafe { P::weights(W::block(w[panel], block)) };
+            for pair in 0..PAIRS {
+                for part in 0..P::PARTS {
+                    // SAFETY: the caller's.
+                    sums[panel][pair] =
+                        unsafe { P::add(sums[panel][pair], w[part], x[pair][part]) };
                 }
             }
         }
@@ -323,21 +399,15 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         }
     }
 
-    /// Pre-activations of up to [`SHARE`] streams; of streams that there are not, those of the last. With half a tile (`N`),
-    /// the other half is a copy.
+    /// Pre-activations of a group. With half a tile (`N`), the other half is a copy.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     fn words<W: Stored, X: Product, H: Product, const N: usize>(
         &self,
         tile: &Tile,
-        states: &[LayerState<'_>],
-        x: &[Inputs<'_>],
+        group: &Group,
     ) -> Words {
-        let last = states.len() - 1;
-        let stream = |pair: usize, half: usize| (2 * pair + half).min(last);
-        let x = [0, 1].map(|pair| [0, 1].map(|half| X::pointer(x[stream(pair, half)])));
-        let h = [0, 1]
-            .map(|pair| [0, 1].map(|half| H::pointer(states[stream(pair, half)].h.inputs(self.h))));
+        let (x, h) = (group.map(|s| s.x.cast()), group.map(|s| s.h.cast()));
         let mut sums: Sums = tile.start.map(|start| [start; PAIRS]);
         // SAFETY: `tile` stays inside the matrices; the columns of all streams were checked.
         unsafe {
@@ -345,20 +415,46 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
             Order::<AT, HH, STRIDE>::accumulate::<W, H, N>(&mut sums, tile.w_h, h, self.h);
         }
         let shift = _mm_cvtsi32_si128(self.rows.shift as i32);
-        let requant = |sum: __m512i, m: __m512i| mulhi_round(_mm512_sll_epi32(sum, shift), m);
-        core::array::from_fn(|n| {
-            let (first, second) = (n, (n + WORDS) % N);
-            [0, 1].map(|pair| {
-                _mm512_packs_epi32(
-                    requant(sums[first][pair], tile.m[first]),
-                    requant(sums[second][pair], tile.m[second]),
-                )
-            })
-        })
+        let [a, b, c, d, e, f, g, h] = core::array::from_fn(|n| (sums[n], tile.m[n]));
+        let seconds = if N > WORDS {
+            [e, f, g, h]
+        } else {
+            [a, b, c, d]
+        };
+        let [i, j, k, l] = seconds;
+        // Not a loop over arrays: they would be in memory.
+        [
+            requant(a, i, shift),
+            requant(b, j, shift),
+            requant(c, k, shift),
+            requant(d, l, shift),
+        ]
     }
 
-    /// A step of several streams. `update` turns the words of a tile into the states of its panels of units `n` and
-    /// `n + WORDS / STRIDE`, pair by pair, and gives their outputs.
+    /// A step of some groups for a tile's panels of units, from `first` on. `update` turns the words of a tile into the
+    /// states of its panels of units `n` and `n + WORDS / STRIDE`, pair by pair, and gives their outputs.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn step_tile<W: Stored, X: Product, H: Product, const N: usize>(
+        &self,
+        first: usize,
+        groups: &[Group],
+        update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+    ) {
+        let (units, apart) = (self.rows.units, WORDS / STRIDE);
+        let tile = self.tile::<W, X, H, N>(first * STRIDE);
+        for group in groups {
+            let words = self.words::<W, X, H, N>(&tile, group);
+            for n in 0..apart.min(units - first) {
+                let (unit, other) = (first + n, first + n + apart);
+                let panels = [unit, if other < units { other } else { unit }];
+                // SAFETY: `check_batch` has seen that every stream has all panels of units.
+                unsafe { store(group, panels, update(&words, n, load(group, panels))) };
+            }
+        }
+    }
+
+    /// A step of several streams.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     fn step<W: Stored, X: Product, H: Product>(
@@ -368,33 +464,64 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
     ) {
         let units = self.rows.units;
-        let (per_tile, apart) = (TILE / STRIDE, WORDS / STRIDE);
-        for first in (0..units).step_by(per_tile) {
-            let half = (units - first) * STRIDE <= WORDS;
-            let tile = match half {
-                true => self.tile::<W, X, H, WORDS>(first * STRIDE),
-                false => self.tile::<W, X, H, TILE>(first * STRIDE),
-            };
+        for (states, x) in states.chunks_mut(MOST).zip(x.chunks(MOST)) {
+            let mut groups: Vec<Group, { MOST / SHARE }> = Vec::new();
             for (states, x) in states.chunks_mut(SHARE).zip(x.chunks(SHARE)) {
-                let words = match half {
-                    true => self.words::<W, X, H, WORDS>(&tile, states, x),
-                    false => self.words::<W, X, H, TILE>(&tile, states, x),
-                };
-                for n in 0..apart.min(units - first) {
-                    let (unit, other) = (first + n, first + n + apart);
-                    let panels = [unit, if other < units { other } else { unit }];
-                    // SAFETY: `check_batch` has seen that every stream has all panels of units.
-                    unsafe {
-                        let updated = update(&words, n, load(states, panels));
-                        store(states, panels, updated);
-                    }
+                let _ = groups.push(group(states, x));
+            }
+            for first in (0..units).step_by(TILE / STRIDE) {
+                match (units - first) * STRIDE <= WORDS {
+                    true => self.step_tile::<W, X, H, WORDS>(first, &groups, &update),
+                    false => self.step_tile::<W, X, H, TILE>(first, &groups, &update),
                 }
             }
-        }
-        for state in states {
-            publish_all(state);
+            for state in states {
+                publish_all(state);
+            }
         }
     }
+}
+
+/// Words of two sum panels by their sums and multipliers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn requant(
+    (first, first_m): ([__m512i; PAIRS], __m512i),
+    (second, second_m): ([__m512i; PAIRS], __m512i),
+    shift: __m128i,
+) -> [__m512i; PAIRS] {
+    let scale = |sum, m| mulhi_round(_mm512_sll_epi32(sum, shift), m);
+    [0, 1]
+        .map(|pair| _mm512_packs_epi32(scale(first[pair], first_m), scale(second[pair], second_m)))
+}
+
+/// Streams whose places are looked up together.
+const MOST: usize = 4 * SHARE;
+
+/// Where the numbers of a stream are.
+#[derive(Clone, Copy)]
+struct Stream {
+    x: *const u8,
+    h: *const u8,
+    master: *mut Panel<i32>,
+    y: *mut Panel<i16>,
+}
+
+/// Streams that share a load of weights: where there are not so many, the last one more than once.
+type Group = [Stream; SHARE];
+
+#[inline(always)]
+fn group(states: &mut [LayerState<'_>], x: &[Inputs<'_>]) -> Group {
+    let last = x.len() - 1;
+    core::array::from_fn(|n| {
+        let (state, x) = (&mut states[n.min(last)], x[n.min(last)]);
+        Stream {
+            x: x.bytes(),
+            h: state.h.inputs(state.columns).bytes(),
+            master: state.master.as_mut_ptr(),
+            y: state.y.as_mut_ptr(),
+        }
+    })
 }
 
 /// The masters of two panels of units.
@@ -403,15 +530,12 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
 /// Every stream has these panels; the CPU has AVX-512.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn load(states: &[LayerState<'_>], panels: [usize; 2]) -> [Halves; PAIRS] {
-    let last = states.len() - 1;
-    [0, 1].map(|pair| {
-        let [first, second] =
-            [0, 1].map(|half| states[(2 * pair + half).min(last)].master.as_ptr());
+unsafe fn load(&[a, b, c, d]: &Group, panels: [usize; 2]) -> [Halves; PAIRS] {
+    [[a, b], [c, d]].map(|pair| {
         panels.map(|panel| {
             // SAFETY: the caller's.
             let [first, second] =
-                [first, second].map(|at| unsafe { _mm256_loadu_si256(at.add(panel).cast()) });
+                pair.map(|stream| unsafe { _mm256_loadu_si256(stream.master.add(panel).cast()) });
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
         })
     })
@@ -423,9 +547,11 @@ unsafe fn load(states: &[LayerState<'_>], panels: [usize; 2]) -> [Halves; PAIRS]
 /// Every stream has these panels; the CPU has AVX-512.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn store(states: &mut [LayerState<'_>], panels: [usize; 2], (masters, outputs): Updated) {
-    let pairs = masters.into_iter().zip(outputs);
-    for (states, (masters, outputs)) in states.chunks_mut(2).zip(pairs) {
+unsafe fn store(&[a, b, c, d]: &Group, panels: [usize; 2], (masters, outputs): Updated) {
+    for (pair, (masters, outputs)) in [[a, b], [c, d]]
+        .into_iter()
+        .zip(masters.into_iter().zip(outputs))
+    {
         // From half a panel of each in turn.
         let outputs = _mm512_permutex_epi64::<0b11_01_10_00>(outputs);
         let masters =
@@ -434,8 +560,7 @@ unsafe fn store(states: &mut [LayerState<'_>], panels: [usize; 2], (masters, out
             _mm512_castsi512_si256(outputs),
             _mm512_extracti64x4_epi64::<1>(outputs),
         ];
-        for (half, state) in states.iter_mut().enumerate() {
-            let (master, y) = (state.master.as_mut_ptr(), state.y.as_mut_ptr());
+        for (half, stream) in pair.into_iter().enumerate() {
             let output = [
                 _mm256_castsi256_si128(outputs[half]),
                 _mm256_extracti128_si256::<1>(outputs[half]),
@@ -444,8 +569,8 @@ unsafe fn store(states: &mut [LayerState<'_>], panels: [usize; 2], (masters, out
             for n in [1, 0] {
                 // SAFETY: the caller's.
                 unsafe {
-                    _mm256_storeu_si256(master.add(panels[n]).cast(), masters[n][half]);
-                    _mm_storeu_si128(y.add(panels[n]).cast(), output[n]);
+                    _mm256_storeu_si256(stream.master.add(panels[n]).cast(), masters[n][half]);
+                    _mm_storeu_si128(stream.y.add(panels[n]).cast(), output[n]);
                 }
             }
         }

@@ -51,6 +51,7 @@ pub enum Input<'a> {
 
 impl Input<'_> {
     /// Numbers in a sample, or tokens in the alphabet.
+    #[inline]
     pub fn count(&self) -> usize {
         match *self {
             Input::Features { count, .. } | Input::Tokens { count, .. } => count as usize,
@@ -84,6 +85,7 @@ pub enum Output<'a> {
 
 impl Output<'_> {
     /// Numbers per output.
+    #[inline]
     pub fn count(&self) -> usize {
         match *self {
             Output::Values { count, .. }

@@ -210,13 +210,49 @@ fn store_states(panels: &mut [Panel<i32>], states: Halves) {
     }
 }
 
-/// As many of four panels as there are places.
+/// As many of four panels as there are places. What is stored here is soon loaded again, as a step's output or in the next
+/// step: such a load would have to wait until a masked store has left the queue, so none is masked.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn store_words(places: &mut [i16], words: __m512i) {
-    let mask = first(places.len());
-    // SAFETY: the mask leaves out what lies behind the end.
-    unsafe { _mm512_mask_storeu_epi16(places.as_mut_ptr(), mask, words) }
+    let at = places.as_mut_ptr();
+    let lower = _mm512_castsi512_si256(words);
+    // SAFETY: as many as there are places.
+    unsafe {
+        match places.len() / LANES {
+            0 => {}
+            1 => _mm_storeu_si128(at.cast(), _mm256_castsi256_si128(lower)),
+            2 => _mm256_storeu_si256(at.cast(), lower),
+            3 => {
+                _mm256_storeu_si256(at.cast(), lower);
+                let third = _mm512_extracti32x4_epi32::<2>(words);
+                _mm_storeu_si128(at.add(2 * LANES).cast(), third);
+            }
+            _ => _mm512_storeu_si512(at.cast(), words),
+        }
+    }
+}
+
+/// The same of bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn store_bytes(places: &mut [i8], bytes: __m256i) {
+    let at = places.as_mut_ptr();
+    let lower = _mm256_castsi256_si128(bytes);
+    // SAFETY: as many as there are places.
+    unsafe {
+        match places.len() / LANES {
+            0 => {}
+            1 => _mm_storel_epi64(at.cast(), lower),
+            2 => _mm_storeu_si128(at.cast(), lower),
+            3 => {
+                _mm_storeu_si128(at.cast(), lower);
+                let third = _mm256_extracti128_si256::<1>(bytes);
+                _mm_storel_epi64(at.add(2 * LANES).cast(), third);
+            }
+            _ => _mm256_storeu_si256(at.cast(), bytes),
+        }
+    }
 }
 
 /// Masks of the first `lanes` of two registers of 16.
@@ -241,7 +277,19 @@ pub(super) fn mulhi_round(a: __m512i, b: __m512i) -> __m512i {
     let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
     let odd = _mm512_add_epi64(odd, half);
     // The upper halves: of the odd ones in place, of the even ones moved down.
-    _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even)
+    let mut result = odd;
+    // The intrinsic becomes a permutation of both, which takes five cycles instead of two and a register for its order.
+    // SAFETY: works on registers only.
+    unsafe {
+        asm!(
+            "vmovshdup {result} {{{lower}}}, {even}",
+            result = inout(zmm_reg) result,
+            lower = in(kreg) 0x5555u16,
+            even = in(zmm_reg) even,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    result
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

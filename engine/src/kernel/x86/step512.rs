@@ -10,7 +10,7 @@
 
 use super::avx512::{LOOKUPS_256, LOOKUPS_512, Lookups, QUAD, mulhi_round};
 use super::avx512::{
-    blend, first, load_states, round_states, store_words, tanh_states, update, update_panel,
+    blend, first, load_states, round_states, store_bytes, store_words, tanh_states, update, update_panel,
 };
 use super::vnni::{dot_a8, dot_a16, dot_w4a8, dot_w4a16, halves, start};
 use crate::kernel::quads::Weights;
@@ -285,15 +285,6 @@ pub(super) fn publish_all(state: &mut LayerState<'_>) {
             }
         }
     }
-}
-
-/// As many of 32 bytes as there are places.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn store_bytes(places: &mut [i8], bytes: __m256i) {
-    let mask = first(places.len()).into();
-    // SAFETY: the mask leaves out what lies behind the end.
-    unsafe { _mm512_mask_storeu_epi8(places.as_mut_ptr(), mask, _mm512_castsi256_si512(bytes)) }
 }
 
 /// Master states and outputs of a layer.

@@ -8,8 +8,8 @@
 //! tanh layer, eight panels of units.
 //!
 //! `vpdpbusd` wants one unsigned side and gets `x + 128`; what that adds, 128 times the row's sum of weights, is computed
-//! once for all streams. For `i16` inputs weights are widened and their columns taken in pairs (`vpdpwssd`). Weights of
-//! four bits become bytes on their way into a register.
+//! once for all streams. Inputs of 16 bits are multiplied byte by byte: the upper ones first, whose sums count 256-fold,
+//! then the lower ones, which are unsigned as they are. Weights of four bits become bytes on their way into a register.
 
 use super::avx512::{Halves, blended, cells, mulhi_round, round_words, tanh_words};
 use super::step512::publish_all;
@@ -83,115 +83,58 @@ impl Stored for W4 {
     }
 }
 
-/// A product of weights and inputs.
+/// Inputs of one kind.
 trait Product {
     type Input;
 
-    /// Registers of weights, and as many of inputs, for a block.
-    const PARTS: usize = 1;
-    /// Inputs are this much too large.
-    const OFFSET: bool = false;
+    /// They have upper bytes, which are multiplied on their own.
+    const WIDE: bool = false;
 
-    /// Weights of a block.
+    /// The block that is not part of a chunk.
     ///
     /// # Safety
-    /// The CPU has AVX-512 BW and VNNI.
-    unsafe fn weights(block: __m512i) -> [__m512i; 2];
+    /// There is one.
+    unsafe fn block(x: *const Self::Input) -> __m128i;
 
-    /// The inputs of a block, of a stream in each half.
+    /// The lower or upper bytes of a block of a chunk in all lanes of its half, with 128 added to what is signed.
     ///
     /// # Safety
-    /// Both have a block; the CPU has AVX-512 BW and VNNI.
-    unsafe fn inputs(pair: [*const Self::Input; 2]) -> [__m512i; 2];
-
-    /// The same of a block of a chunk, which is repeated in the quarters of each half.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512 BW and VNNI.
-    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2];
-
-    /// `sum + w x`.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512 BW and VNNI.
-    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i;
+    /// The CPU has AVX-512 BW.
+    unsafe fn bytes<const UPPER: bool>(chunk: __m512i, block: usize) -> __m512i;
 }
 
 /// Bytes of a stream's inputs that are loaded together.
 const CHUNK: usize = 16;
 
 /// A chunk of each stream in the quarters of its half.
-///
-/// # Safety
-/// Both have a chunk; the CPU has AVX-512.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn chunk([first, second]: [*const u8; 2]) -> __m512i {
-    // SAFETY: as the caller promises.
-    let (first, second) = unsafe {
-        (
-            _mm_loadu_si128(first.cast()),
-            _mm_loadu_si128(second.cast()),
-        )
-    };
+fn chunk([first, second]: [__m128i; 2]) -> __m512i {
     _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(first), 0xff00, second)
-}
-
-/// One of the four words of a chunk, all over its half.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn spread(chunk: __m512i, word: usize) -> __m512i {
-    match word {
-        0 => _mm512_shuffle_epi32::<0b00_00_00_00>(chunk),
-        1 => _mm512_shuffle_epi32::<0b01_01_01_01>(chunk),
-        2 => _mm512_shuffle_epi32::<0b10_10_10_10>(chunk),
-        _ => _mm512_shuffle_epi32::<0b11_11_11_11>(chunk),
-    }
-}
-
-/// A word of each stream in all lanes of its half.
-///
-/// # Safety
-/// Both have a word; the CPU has AVX-512.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn repeat([first, second]: [*const i32; 2]) -> __m512i {
-    // SAFETY: as the caller promises.
-    let (first, second) = unsafe { (first.read_unaligned(), second.read_unaligned()) };
-    _mm512_mask_set1_epi32(_mm512_set1_epi32(first), 0xff00, second)
 }
 
 struct A8;
 
 impl Product for A8 {
     type Input = i8;
-    const OFFSET: bool = true;
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn weights(block: __m512i) -> [__m512i; 2] {
-        [block; 2]
+    unsafe fn block(x: *const i8) -> __m128i {
+        // SAFETY: the caller's.
+        unsafe { _mm_loadu_si32(x.cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn inputs(pair: [*const i8; 2]) -> [__m512i; 2] {
-        // SAFETY: a block of each.
-        let x = unsafe { repeat(pair.map(|x| x.cast())) };
-        [_mm512_xor_si512(x, _mm512_set1_epi8(-128)); 2]
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2] {
-        // The sign goes once over a whole chunk.
-        [spread(_mm512_xor_si512(chunk, _mm512_set1_epi8(-128)), block); 2]
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
-        _mm512_dpbusd_epi32(sum, x, w)
+    unsafe fn bytes<const UPPER: bool>(chunk: __m512i, block: usize) -> __m512i {
+        // For a whole chunk at once.
+        let chunk = _mm512_xor_si512(chunk, _mm512_set1_epi8(-128));
+        match block {
+            0 => _mm512_shuffle_epi32::<0b00_00_00_00>(chunk),
+            1 => _mm512_shuffle_epi32::<0b01_01_01_01>(chunk),
+            2 => _mm512_shuffle_epi32::<0b10_10_10_10>(chunk),
+            _ => _mm512_shuffle_epi32::<0b11_11_11_11>(chunk),
+        }
     }
 }
 
@@ -199,34 +142,22 @@ struct A16;
 
 impl Product for A16 {
     type Input = i16;
-    const PARTS: usize = 2;
+    const WIDE: bool = true;
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn weights(block: __m512i) -> [__m512i; 2] {
-        let even = _mm512_set_epi32(14, 12, 10, 8, 6, 4, 2, 0, 14, 12, 10, 8, 6, 4, 2, 0);
-        let odd = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 15, 13, 11, 9, 7, 5, 3, 1);
-        let wide = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(block));
-        [even, odd].map(|columns| _mm512_permutexvar_epi32(columns, wide))
+    unsafe fn block(x: *const i16) -> __m128i {
+        // SAFETY: the caller's.
+        unsafe { _mm_loadu_si64(x.cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn inputs(pair: [*const i16; 2]) -> [__m512i; 2] {
-        // SAFETY: two words of each.
-        [0, 1].map(|n| unsafe { repeat(pair.map(|x| x.cast::<i32>().add(n))) })
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn part(chunk: __m512i, block: usize) -> [__m512i; 2] {
-        [0, 1].map(|n| spread(chunk, 2 * block + n))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn add(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
-        _mm512_dpwssd_epi32(sum, w, x)
+    unsafe fn bytes<const UPPER: bool>(chunk: __m512i, block: usize) -> __m512i {
+        let sign = if UPPER { -128 } else { 0 };
+        let chunk = _mm512_xor_si512(chunk, _mm512_set1_epi8(sign));
+        let first = i32::from(UPPER) + 2 * (BLOCK * block) as i32;
+        let order = _mm512_set1_epi32(0x06_04_02_00 + 0x01_01_01_01 * first);
+        _mm512_shuffle_epi8(chunk, order)
     }
 }
 
@@ -246,13 +177,14 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
         panel / STRIDE * COUNT + gate - FROM
     }
 
-    /// `sums += W x` for the first `N` panels of a tile and pairs of streams.
+    /// `sums += W x` for the first `N` panels of a tile and pairs of streams, with the lower or upper bytes of `x`.
     ///
     /// # Safety
     /// The panels have weights for `columns` columns, and the streams as many inputs; the CPU has AVX-512 BW and VNNI.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn accumulate<W: Stored, P: Product, const N: usize>(
+    // Always part of its caller, which has the features that it needs: as a call it would have the sums in memory, a
+    // quarter of a step.
+    #[inline(always)]
+    unsafe fn accumulate<W: Stored, P: Product, const N: usize, const UPPER: bool>(
         sums: &mut Sums,
         w: [*const u8; TILE],
         x: [*const P::Input; SHARE],
@@ -263,20 +195,20 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
         for first in (0..chunked).step_by(per_chunk) {
             // SAFETY: these blocks are among those the caller promises.
             unsafe {
-                let [a, b, c, d] = x.map(|x| x.add(BLOCK * first).cast());
+                let [a, b, c, d] = x.map(|x| _mm_loadu_si128(x.add(BLOCK * first).cast()));
                 let chunks = [chunk([a, b]), chunk([c, d])];
                 for block in 0..per_chunk {
-                    let x = chunks.map(|chunk| P::part(chunk, block));
-                    Self::add_block::<W, P, N>(sums, w, x, first + block);
+                    let x = chunks.map(|chunk| P::bytes::<UPPER>(chunk, block));
+                    Self::add_block::<W, N>(sums, w, x, first + block);
                 }
             }
         }
         for block in chunked..blocks {
             // SAFETY: this block is one of those the caller promises.
             unsafe {
-                let [a, b, c, d] = x.map(|x| x.add(BLOCK * block));
-                let x = [P::inputs([a, b]), P::inputs([c, d])];
-                Self::add_block::<W, P, N>(sums, w, x, block);
+                let [a, b, c, d] = x.map(|x| P::block(x.add(BLOCK * block)));
+                let x = [chunk([a, b]), chunk([c, d])];
+                Self::add_block::<W, N>(sums, w, x.map(|x| P::bytes::<UPPER>(x, 0)), block);
             }
         }
     }
@@ -285,25 +217,21 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
     ///
     /// # Safety
     /// The panels have that block; the CPU has AVX-512 BW and VNNI.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    unsafe fn add_block<W: Stored, P: Product, const N: usize>(
+    #[inline(always)]
+    unsafe fn add_block<W: Stored, const N: usize>(
         sums: &mut Sums,
         w: [*const u8; TILE],
-        x: [[__m512i; 2]; PAIRS],
+        x: [__m512i; PAIRS],
         block: usize,
     ) {
         for panel in 0..N {
-            if !Self::has(panel) {
-                continue;
-            }
-            // SAFETY: the caller's.
-            let w = unsafe { P::weights(W::block(w[panel], block)) };
-            for pair in 0..PAIRS {
-                for part in 0..P::PARTS {
+            if Self::has(panel) {
+                // SAFETY: the caller's.
+                let w = unsafe { W::block(w[panel], block) };
+                for pair in 0..PAIRS {
                     // SAFETY: the caller's.
                     sums[panel][pair] =
-                        unsafe { P::add(sums[panel][pair], w[part], x[pair][part]) };
+                        unsafe { _mm512_dpbusd_epi32(sums[panel][pair], x[pair], w) };
                 }
             }
         }
@@ -320,20 +248,19 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
         columns: usize,
     ) -> [__m512i; TILE] {
         let mut sums = [_mm512_setzero_si512(); TILE];
-        if P::OFFSET {
-            for block in 0..columns / BLOCK {
-                for panel in 0..N {
-                    if Self::has(panel) {
-                        // SAFETY: this block is one of those the caller promises.
-                        sums[panel] = unsafe {
-                            let [w, _] = P::weights(W::block(w[panel], block));
-                            P::add(sums[panel], w, _mm512_set1_epi8(-128))
-                        };
-                    }
+        for block in 0..columns / BLOCK {
+            for panel in 0..N {
+                if Self::has(panel) {
+                    // SAFETY: this block is one of those the caller promises.
+                    let w = unsafe { W::block(w[panel], block) };
+                    sums[panel] = _mm512_dpbusd_epi32(sums[panel], _mm512_set1_epi8(-128), w);
                 }
             }
         }
-        sums
+        match P::WIDE {
+            true => sums.map(|sum| _mm512_slli_epi32::<8>(sum)),
+            false => sums,
+        }
     }
 }
 
@@ -411,8 +338,24 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         let mut sums: Sums = tile.start.map(|start| [start; PAIRS]);
         // SAFETY: `tile` stays inside the matrices; the columns of all streams were checked.
         unsafe {
-            Order::<0, IH, STRIDE>::accumulate::<W, X, N>(&mut sums, tile.w_x, x, self.x);
-            Order::<AT, HH, STRIDE>::accumulate::<W, H, N>(&mut sums, tile.w_h, h, self.h);
+            if X::WIDE || H::WIDE {
+                let mut upper: Sums = [[_mm512_setzero_si512(); PAIRS]; TILE];
+                if X::WIDE {
+                    let w = tile.w_x;
+                    Order::<0, IH, STRIDE>::accumulate::<W, X, N, true>(&mut upper, w, x, self.x);
+                }
+                if H::WIDE {
+                    let w = tile.w_h;
+                    Order::<AT, HH, STRIDE>::accumulate::<W, H, N, true>(&mut upper, w, h, self.h);
+                }
+                for (sums, upper) in sums.iter_mut().zip(upper) {
+                    for (sum, upper) in sums.iter_mut().zip(upper) {
+                        *sum = _mm512_add_epi32(*sum, _mm512_slli_epi32::<8>(upper));
+                    }
+                }
+            }
+            Order::<0, IH, STRIDE>::accumulate::<W, X, N, false>(&mut sums, tile.w_x, x, self.x);
+            Order::<AT, HH, STRIDE>::accumulate::<W, H, N, false>(&mut sums, tile.w_h, h, self.h);
         }
         let shift = _mm_cvtsi32_si128(self.rows.shift as i32);
         let [a, b, c, d, e, f, g, h] = core::array::from_fn(|n| (sums[n], tile.m[n]));

@@ -10,7 +10,8 @@
 
 use super::avx512::{LOOKUPS_256, LOOKUPS_512, Lookups, QUAD, mulhi_round};
 use super::avx512::{
-    blend, first, load_states, round_states, store_bytes, store_words, tanh_states, update, update_panel,
+    blend, first, load_states, round_states, store_bytes, store_words, tanh_states, update,
+    update_panel,
 };
 use super::vnni::{dot_a8, dot_a16, dot_w4a8, dot_w4a16, halves, start};
 use crate::kernel::quads::Weights;

@@ -52,7 +52,12 @@ fn check(file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
 fn check_for(layout: Layout, file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
     let (mut package, stream) = golden(name);
     edit(&mut package);
-    let ranges = Ranges::measure(&package.net, [&stream]);
+    let mut ranges = Ranges::measure(&package.net, [&stream]);
+    // Weights to the nearest integers: how they are rounded by calibration may become better, these files stay.
+    ranges
+        .layers
+        .iter_mut()
+        .for_each(|layer| layer.inputs.clear());
     let tests = TestInputs::from_stream(&stream, package.net.input_width());
     let bytes = export_for(layout, &package, format, Some(&ranges), &tests)
         .unwrap()

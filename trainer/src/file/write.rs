@@ -7,7 +7,9 @@ use super::layout::{Sum, pack, pack_nibbles, pack_numbers, stages};
 use super::{AlignedBytes, packed};
 use crate::net::{self, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
-use crate::quant::{Limits, Ranges, Row, Rows, Stream, input_frac, largest_weight, rescale};
+use crate::quant::{
+    LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight, rescale,
+};
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{NoUninit, cast_slice};
 use half::f16;
@@ -146,6 +148,8 @@ pub(crate) struct Quantized {
     pub bytes: AlignedBytes,
     /// Its weights in float, each a multiple of its row's scale.
     pub net: Network,
+    /// These scales, layer by layer.
+    pub scales: Vec<Vec<f64>>,
 }
 
 /// Quantizes with these ranges as they are, for training to learn from the result: what [`export`]
@@ -161,11 +165,60 @@ pub(crate) fn quantized(package: &Package, format: Format, ranges: &Ranges) -> R
         Input::Tokens(_) => TestInputs::Tokens(Vec::new()),
     };
     let bytes = draft.file(&none, &[], 0)?;
-    let layers = draft.dequantized;
+    let (layers, scales) = draft.dequantized.into_iter().unzip();
     Ok(Quantized {
         bytes,
         net: Network { layers },
+        scales,
     })
+}
+
+impl Quantized {
+    /// The float weights that are nearest to those of `net` and still round to these integers. A weight that was rounded
+    /// to its farther side comes to lie just inside, so training can turn it with a small step, either way.
+    pub(crate) fn within_reach(&self, net: &Network) -> Network {
+        let mut near = self.net.clone();
+        let layers = near.layers.iter_mut().zip(&net.layers).zip(&self.scales);
+        for ((near, float), scales) in layers {
+            match (near, float) {
+                (Layer::Recurrent(near), Layer::Recurrent(float)) => {
+                    let (inputs, hidden) = (near.inputs, near.hidden);
+                    let sums = stages(near.cell).concat();
+                    let rows = sums
+                        .iter()
+                        .flat_map(|sum| (0..hidden).map(move |unit| (sum, unit)));
+                    for ((sum, unit), &scale) in rows.zip(scales) {
+                        let row = sum.gate * hidden + unit;
+                        let x = row * inputs..row * inputs + float.x_row(*sum, unit).len();
+                        let h = row * hidden..row * hidden + float.h_row(*sum, unit).len();
+                        approach(&mut near.w_ih[x.clone()], &float.w_ih[x], scale);
+                        approach(&mut near.w_hh[h.clone()], &float.w_hh[h], scale);
+                    }
+                }
+                (Layer::Dense(near), Layer::Dense(float)) => {
+                    let rows = near.weight.chunks_exact_mut(near.inputs);
+                    let rows = rows.zip(float.weight.chunks_exact(near.inputs));
+                    for ((near, float), &scale) in rows.zip(scales) {
+                        approach(near, float, scale);
+                    }
+                }
+                // Rounded to the nearest anyway.
+                (Layer::Embedding(near), Layer::Embedding(float)) => {
+                    near.table.clone_from(&float.table);
+                }
+                _ => {}
+            }
+        }
+        near
+    }
+}
+
+/// Moves weights from their integers towards what they were, by less than half a step.
+fn approach(near: &mut [f32], float: &[f32], scale: f64) {
+    let reach = 0.45 * scale as f32;
+    for (near, float) in near.iter_mut().zip(float) {
+        *near += (float - *near).clamp(-reach, reach);
+    }
 }
 
 /// Writes a file whole or not at all: to a temporary name beside it, then renamed.
@@ -265,8 +318,8 @@ struct Draft<'p> {
     output_names: String,
     layers: heapless::Vec<engine::Layer, MAX_LAYERS>,
     payload: Payload,
-    /// The layers as integers have them.
-    dequantized: Vec<Layer>,
+    /// The layers as integers have them, and the scales of their rows.
+    dequantized: Vec<(Layer, Vec<f64>)>,
 }
 
 /// Bytes of a cache line, and of the widest vectors.
@@ -394,9 +447,9 @@ impl<'p> Draft<'p> {
                 Layer::Embedding(e) => self.embedding(e),
                 Layer::Recurrent(r) => {
                     let limits = self.limits(r, first, behind_embedding);
-                    self.recurrent(r, limits, ranges.layers[at].cell)
+                    self.recurrent(r, limits, &ranges.layers[at])
                 }
-                Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), ranges.layers[at].output),
+                Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
             };
             let spec = spec.with_context(|| format!("layer {at}"))?;
             if self.layers.push(spec).is_err() {
@@ -469,10 +522,11 @@ impl<'p> Draft<'p> {
             (-32768.0, 32767.0)
         };
         let value = |&w: &f32| round(w, frac).clamp(low, high) * 2f32.powi(-frac);
-        self.dequantized.push(Layer::Embedding(Embedding {
+        let layer = Layer::Embedding(Embedding {
             table: e.table.iter().map(value).collect(),
             ..*e
-        }));
+        });
+        self.dequantized.push((layer, Vec::new()));
         Ok(engine::Layer::Embedding { format, vocab, dim })
     }
 
@@ -480,15 +534,15 @@ impl<'p> Draft<'p> {
         &mut self,
         r: &Recurrent,
         limits: Limits,
-        cell_range: f32,
+        range: &LayerRange,
     ) -> Result<engine::Layer> {
         let format = self.format;
         let inputs = width("the input width", r.inputs, engine::MAX_WIDTH)?;
         let hidden = width("the hidden size", r.hidden, engine::MAX_WIDTH)?;
         let (mut requant_shift, mut shift) = (0, 0);
         if format.is_integer() {
-            requant_shift = self.recurrent_q(r, limits)?;
-            shift = cell_shift(cell_range);
+            requant_shift = self.recurrent_q(r, limits, range)?;
+            shift = cell_shift(range.cell);
             self.extra_q(r, shift);
         } else {
             for sums in stages(r.cell) {
@@ -524,7 +578,7 @@ impl<'p> Draft<'p> {
 
     /// What an integer layer has behind its rows, with what becomes of the numbers.
     fn extra_q(&mut self, r: &Recurrent, cell_shift: u8) {
-        let Some(Layer::Recurrent(values)) = self.dequantized.last_mut() else {
+        let Some((Layer::Recurrent(values), _)) = self.dequantized.last_mut() else {
             return;
         };
         match r.cell {
@@ -596,22 +650,38 @@ impl<'p> Draft<'p> {
         }
     }
 
-    fn recurrent_q(&mut self, r: &Recurrent, limits: Limits) -> Result<u8> {
+    fn recurrent_q(&mut self, r: &Recurrent, limits: Limits, range: &LayerRange) -> Result<u8> {
         // All rows of the layer together, since they share the shift.
         let sums: Vec<Sum> = stages(r.cell).concat();
+        let spread = |stage: usize, sum: &Sum| {
+            let first = if sum.x { 0 } else { r.inputs };
+            let end = r.inputs + if sum.h { r.hidden } else { 0 };
+            range
+                .inputs
+                .get(stage)
+                .map(|moments| moments.of(first..end))
+        };
+        let mut spreads: Vec<Option<Spread>> = Vec::new();
+        for (stage, sums) in stages(r.cell).iter().enumerate() {
+            spreads.extend(sums.iter().map(|sum| spread(stage, sum)));
+        }
         let rows: Vec<Row<'_>> = sums
             .iter()
-            .flat_map(|&sum| {
+            .zip(&spreads)
+            .enumerate()
+            .flat_map(|(number, (&sum, inputs))| {
                 (0..r.hidden).map(move |unit| Row {
                     x: r.x_row(sum, unit),
                     h: r.h_row(sum, unit),
                     bias: r.sum_bias(sum, unit),
+                    inputs: inputs.as_ref(),
+                    scale: range.scales.get(number * r.hidden + unit).copied(),
                 })
             })
             .collect();
         let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
-        self.dequantized
-            .push(Layer::Recurrent(dequantized(r, &sums, &rows)));
+        let layer = Layer::Recurrent(dequantized(r, &sums, &rows));
+        self.dequantized.push((layer, rows.scale.clone()));
         let (cell, format) = (engine_cell(r.cell), self.format);
         let packed_form = engine::packed_rows(cell, format, r.inputs, r.hidden).is_some();
         if self.layout == Layout::CortexM4 && packed_form {
@@ -656,7 +726,7 @@ impl<'p> Draft<'p> {
         Ok(rows.shift)
     }
 
-    fn dense(&mut self, d: &Dense, last: bool, range: f32) -> Result<engine::Layer> {
+    fn dense(&mut self, d: &Dense, last: bool, range: &LayerRange) -> Result<engine::Layer> {
         let format = self.format;
         let inputs = width("the input width", d.inputs, engine::MAX_WIDTH)?;
         let outputs = width("the output width", d.outputs, engine::MAX_VOCAB)?;
@@ -666,14 +736,22 @@ impl<'p> Draft<'p> {
             net::Activation::Identity | net::Activation::Softmax
         );
         let scaled = format.is_integer() && last && free;
-        let frac = if scaled { output_frac(range) } else { 12 };
+        let frac = if scaled {
+            output_frac(range.output)
+        } else {
+            12
+        };
         let mut requant_shift = 0;
         if format.is_integer() {
+            let moments = range.inputs.first();
+            let spread = moments.map(|moments| moments.of(0..d.inputs));
             let rows: Vec<Row<'_>> = (0..d.outputs)
                 .map(|unit| Row {
                     x: row(unit),
                     h: &[],
                     bias: d.bias[unit],
+                    inputs: spread.as_ref(),
+                    scale: range.scales.get(unit).copied(),
                 })
                 .collect();
             let limits = Limits {
@@ -682,11 +760,12 @@ impl<'p> Draft<'p> {
                 h: 0,
             };
             let rows = Rows::quantize(&rows, 12, frac, limits)?;
-            self.dequantized.push(Layer::Dense(Dense {
+            let layer = Layer::Dense(Dense {
                 weight: (0..d.outputs).flat_map(|row| rows.x_row(row)).collect(),
                 bias: (0..d.outputs).map(|row| rows.bias(row)).collect(),
                 ..*d
-            }));
+            });
+            self.dequantized.push((layer, rows.scale.clone()));
             let columns = format.columns(d.inputs);
             let w = pack(d.outputs, 1, columns, BLOCK, |unit, _| &rows.x[unit][..]);
             self.payload.push_int(format, &w);

@@ -1,14 +1,17 @@
-//! From float to integers: ranges measured over real data, then a scale for every row.
+//! From float to integers: what values do over real data, then scale, weights and bias of every row by what they do to its sums.
 //!
 //! Numbers and formats are those of [`kinglet::num`]. Per row the weights over input and state share one
 //! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
+mod moments;
 mod ranges;
 mod rescale;
 mod rows;
 
-pub use ranges::{Ranges, Stream};
+pub use moments::Moments;
+pub(crate) use moments::Spread;
+pub use ranges::{LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
 

@@ -1,7 +1,12 @@
-//! Ranges of a float network's values over data, measured by stepping it.
+//! What a float network's values do over data, measured by stepping it: how far they reach, and how the inputs of
+//! its matrices vary.
+//!
+//! The network goes through the streams as it will in use: with the state carried from step to step where
+//! it runs on, and from a reset for every window where the windows are exact.
 
-use crate::data::{Dataset, Part};
-use crate::net::{Activation, Cell, Dense, Layer, Network};
+use super::Moments;
+use crate::data::{Dataset, Part, Sequence};
+use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
 use crate::train::FloatRunner;
 
@@ -23,6 +28,10 @@ pub struct LayerRange {
     pub outputs: Vec<f32>,
     /// Of its cells, where it has some.
     pub cell: f32,
+    /// Of the inputs of its matrices, one for every stage of the cell; empty where rows are rounded without.
+    pub inputs: Vec<Moments>,
+    /// What the steps of a layer's rows stand for, in their order in the file, where training has settled them.
+    pub scales: Vec<f64>,
 }
 
 /// Largest magnitudes met in every layer of a network.
@@ -34,24 +43,47 @@ pub struct Ranges {
     pub settled: bool,
 }
 
+/// Steps to calibrate with at the most.
+const STEPS: usize = 100_000;
+/// Steps that a part of a longer series has, from a state of zero on.
+const PIECE: usize = 10_000;
+/// Steps whose inputs enter the moments, at the most.
+const MET: usize = 20_000;
+/// Widest matrix whose inputs have moments: their number is its square.
+const WIDEST: usize = 1024;
+
 impl Stream {
-    /// The streams to calibrate with: the windows of a data set's training part, a thousand at the most.
+    /// The streams to calibrate with: the training part as it is measured too, window by window where the state starts
+    /// anew for each, else in whole series. Of more than a hundred thousand steps some are taken, evenly.
     pub fn of_dataset(data: &Dataset) -> Vec<Stream> {
-        const STREAMS: usize = 1000;
-        let starts = data.windows(Part::Train);
-        let spread = starts.iter().step_by(starts.len().div_ceil(STREAMS).max(1));
+        let sequences: Vec<_> = data.sequences(Part::Train).collect();
+        let steps: usize = sequences.iter().map(|sequence| sequence.steps()).sum();
+        let every = steps.div_ceil(STEPS).max(1);
+        // What is not taken whole is taken in pieces.
+        let longest = if every > 1 { PIECE } else { usize::MAX };
+        let pieces = sequences.iter().flat_map(|sequence| {
+            let starts = (0..sequence.steps()).step_by(longest);
+            starts.map(move |start| (sequence, start))
+        });
         let tokens = matches!(data.input(), Input::Tokens(_));
-        spread
-            .map(|&start| {
-                let rows =
-                    (0..data.window()).flat_map(|t| data.input_row(start, t).iter().copied());
-                if tokens {
-                    Stream::Tokens(rows.map(|token| token as usize).collect())
-                } else {
-                    Stream::Samples(rows.collect())
-                }
-            })
-            .collect()
+        let stream = |(sequence, start): (&Sequence<'_>, usize)| {
+            let end = sequence.steps().min(start.saturating_add(longest));
+            let rows = (start..end).flat_map(|t| sequence.normalised(t).iter().copied());
+            if tokens {
+                Stream::Tokens(rows.map(|token| token as usize).collect())
+            } else {
+                Stream::Samples(rows.collect())
+            }
+        };
+        pieces.step_by(every).map(stream).collect()
+    }
+
+    /// Number of steps.
+    fn len(&self, net: &Network) -> usize {
+        match self {
+            Stream::Samples(samples) => samples.len() / net.input_width().max(1),
+            Stream::Tokens(tokens) => tokens.len(),
+        }
     }
 
     /// The network's inputs, one step after the other.
@@ -73,36 +105,61 @@ impl Stream {
 }
 
 impl Ranges {
+    /// From here on a network learns to live with them, with these scales of its rows and with the nearest integers.
+    pub(crate) fn settle(&mut self, scales: Vec<Vec<f64>>) {
+        self.settled = true;
+        for (layer, scales) in self.layers.iter_mut().zip(scales) {
+            layer.inputs.clear();
+            layer.scales = scales;
+        }
+    }
+
     /// Steps the network over the streams.
     pub fn measure<'s>(net: &Network, streams: impl IntoIterator<Item = &'s Stream>) -> Ranges {
+        let streams: Vec<&Stream> = streams.into_iter().collect();
         let mut layers: Vec<LayerRange> = net
             .layers
             .iter()
             .map(|layer| LayerRange {
                 outputs: vec![0.0; layer.outputs()],
+                inputs: moments(layer),
                 ..LayerRange::default()
             })
             .collect();
+        let steps: usize = streams.iter().map(|s| s.len(net)).sum();
+        let every = steps.div_ceil(MET).max(1);
         let mut runner = FloatRunner::new(net);
+        let mut step = 0;
         for stream in streams {
             runner.reset();
             for x in stream.steps(net) {
+                let met = step % every == 0;
+                step += 1;
+                let states: Vec<Vec<f32>> = if met {
+                    (0..net.layers.len())
+                        .map(|k| runner.layer_output(k).to_vec())
+                        .collect()
+                } else {
+                    Vec::new()
+                };
                 runner.step(&x);
                 for (k, (layer, range)) in net.layers.iter().zip(&mut layers).enumerate() {
+                    let below = match k.checked_sub(1) {
+                        Some(below) => runner.layer_output(below),
+                        None => &x,
+                    };
                     match layer {
                         // A softmax's outputs say nothing about its scores.
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
-                            let below = if k == 0 {
-                                &x
-                            } else {
-                                runner.layer_output(k - 1)
-                            };
                             range.meet(&scores(d, below));
                         }
                         _ => range.meet(runner.layer_output(k)),
                     }
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
                     range.cell = range.cell.max(largest(cells));
+                    if met {
+                        range.meet_inputs(layer, below, &states[k]);
+                    }
                 }
             }
         }
@@ -138,6 +195,7 @@ impl Ranges {
                 output: range,
                 outputs: vec![range; layer.outputs()],
                 cell: 15.0,
+                ..LayerRange::default()
             }
         });
         Ranges {
@@ -158,6 +216,46 @@ impl LayerRange {
         }
         self.output = self.output.max(largest(outputs));
     }
+
+    /// What the layer's matrices were multiplied with: the input, and the state before the step.
+    fn meet_inputs(&mut self, layer: &Layer, x: &[f32], state: &[f32]) {
+        for (stage, moments) in self.inputs.iter_mut().enumerate() {
+            match (layer, stage) {
+                (Layer::Recurrent(_), 0) => moments.meet(&[x, state].concat()),
+                (Layer::Recurrent(r), _) => moments.meet(&[x, &reset(r, x, state)[..]].concat()),
+                _ => moments.meet(x),
+            }
+        }
+    }
+}
+
+/// Nothing met yet by any stage of a layer.
+fn moments(layer: &Layer) -> Vec<Moments> {
+    let (stages, width) = match layer {
+        Layer::Embedding(_) => (0, 0),
+        Layer::Recurrent(r) if r.cell == Cell::GruResetBefore => (2, r.inputs + r.hidden),
+        Layer::Recurrent(r) => (1, r.inputs + r.hidden),
+        Layer::Dense(d) => (1, d.inputs),
+    };
+    if width > WIDEST {
+        return Vec::new();
+    }
+    vec![Moments::new(width); stages]
+}
+
+/// `r ⊙ h` of a GRU that resets before the product.
+fn reset(layer: &Recurrent, x: &[f32], h: &[f32]) -> Vec<f32> {
+    let dot = |w: &[f32], u: &[f32]| w.iter().zip(u).map(|(w, u)| w * u).sum::<f32>();
+    let gate = |unit: usize| {
+        let from_x = dot(&layer.w_ih[unit * layer.inputs..][..layer.inputs], x);
+        let from_h = dot(&layer.w_hh[unit * layer.hidden..][..layer.hidden], h);
+        let sum = from_x + from_h + layer.b_ih[unit] + layer.b_hh[unit];
+        1.0 / (1.0 + (-sum).exp())
+    };
+    h.iter()
+        .enumerate()
+        .map(|(unit, h)| gate(unit) * h)
+        .collect()
 }
 
 fn scores(d: &Dense, x: &[f32]) -> Vec<f32> {

@@ -64,6 +64,16 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
             *output /= scale;
         }
         range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+        let state = match &net.layers[at] {
+            Layer::Recurrent(r) => Some(r.inputs),
+            _ => None,
+        };
+        if let Some(inputs) = state {
+            let own = ranges.layers[at].inputs.iter_mut();
+            own.for_each(|moments| moments.divide(inputs, &scales));
+        }
+        let above = ranges.layers[at + 1].inputs.iter_mut();
+        above.for_each(|moments| moments.divide(0, &scales));
         divide(&mut net.layers[at], &scales);
         multiply(&mut net.layers[at + 1], &scales);
     }

@@ -3,52 +3,128 @@
 //! With weights `w ≈ scale · q`, inputs `x = 2^-frac · u` and `sum = bias_q + Σ q u`, the engine computes
 //! `z = (sum · 2^shift · m + 2^31) >> 32` in units of `2^-out_frac`, so `m = scale · 2^(out_frac − frac + 32 − shift)`.
 //!
-//! In eight bits the largest weight of a row sets its scale. In four bits a row has fifteen values: there it pays to
-//! clip its few large weights for a finer scale of the many small ones, by as much as makes the squared error least.
+//! Where a weight goes among the integers is decided by what it does to the sum, not by how near it is. With [`Moments`] of
+//! the row's inputs the error of a row is known for any choice: its mean goes into the bias, its variance is `dᵀ C d` for
+//! the differences `d` of the weights. For a range of scales, down to half of what the largest weight asks for, coordinate
+//! descent from the nearest integers finds weights whose errors cancel, and the best scale is taken. That makes the
+//! error of a network's outputs two to three times less than the nearest integers do (demo, RMS difference from f32 over the test part:
+//! 0.054 to 0.033 °C in w8a8, 0.045 to 0.017 in w8a16, 0.55 to 0.26 in w4a8). The parts by themselves, in w4a8: clipping by
+//! `dᵀ C d` alone changes little, correcting the bias brings 10 %, descent the rest. A second correction of the output's bias, by running the
+//! engine, was not worth it: of the squared error that is left, the mean makes 2 to 4 %.
+//!
+//! Without moments a row is rounded to the nearest integers. In eight bits its largest weight then sets the scale; in
+//! four bits, where a row has fifteen values, the few large weights are clipped by as much as makes the squared differences
+//! least.
+//!
+//! [`Moments`]: super::Moments
 
 use super::Limits;
+use super::moments::{Spread, dot};
 use anyhow::{Result, bail};
 use kinglet::kernel::SHIFT_A8;
+use rayon::prelude::*;
 
-/// A row in float: its weights over input and state, and where its sum starts.
+/// A row in float: its weights over input and state, where its sum starts, and what its inputs are like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub x: &'a [f32],
     pub h: &'a [f32],
     pub bias: f32,
+    /// None: all inputs count alike.
+    pub inputs: Option<&'a Spread>,
+    /// What one step of a weight stands for, where that is settled.
+    pub scale: Option<f64>,
 }
 
+/// Times that descent goes over a row at the most.
+const PASSES: usize = 8;
+
 impl Row<'_> {
-    fn weights(&self) -> impl Iterator<Item = f32> {
-        self.x.iter().chain(self.h).copied()
+    fn weights(&self) -> Vec<f64> {
+        self.x
+            .iter()
+            .chain(self.h)
+            .copied()
+            .map(f64::from)
+            .collect()
     }
 
     fn largest(&self) -> f64 {
-        self.weights().fold(0f32, |max, w| max.max(w.abs())) as f64
+        self.weights().iter().fold(0.0, |max, w| w.abs().max(max))
     }
 
     /// What one step of a weight stands for.
     fn scale(&self, limit: i8) -> f64 {
+        if let Some(scale) = self.scale {
+            return scale;
+        }
         let whole = self.largest() / f64::from(limit);
-        if limit == 127 {
+        if whole == 0.0 || (limit == 127 && self.inputs.is_none()) {
             return whole;
         }
         // From half of the largest weight up to all of it.
         let clipped = (0..=20).map(|step| whole * (0.5 + f64::from(step) / 40.0));
-        let error = |scale: f64| -> f64 {
-            let error = |w: f32| f64::from(w) - round(w, scale, limit) * scale;
-            self.weights().map(|w| error(w).powi(2)).sum()
+        let errors = clipped.map(|scale| (scale, self.error(scale, &self.integers(scale, limit))));
+        errors
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map_or(whole, |(scale, _)| scale)
+    }
+
+    /// Mean of the squared error of the row's product.
+    fn error(&self, scale: f64, integers: &[f64]) -> f64 {
+        let d = self.differences(scale, integers);
+        match self.inputs {
+            Some(inputs) => dot(&d, &inputs.times(&d)),
+            None => dot(&d, &d),
+        }
+    }
+
+    fn differences(&self, scale: f64, integers: &[f64]) -> Vec<f64> {
+        let pairs = integers.iter().zip(self.weights());
+        pairs.map(|(q, w)| q * scale - w).collect()
+    }
+
+    /// Weights as integers with this scale. Where the inputs are known, weights are rounded to whichever side makes the
+    /// row's error least together with the others: coordinate descent, from the nearest integers on.
+    fn integers(&self, scale: f64, limit: i8) -> Vec<f64> {
+        let weights = self.weights().into_iter();
+        let mut q: Vec<f64> = weights.map(|w| round(w, scale, limit)).collect();
+        let Some(inputs) = self.inputs else {
+            return q;
         };
-        clipped
-            .min_by(|&a, &b| error(a).total_cmp(&error(b)))
-            .unwrap_or(whole)
+        // Half the error's derivative by the weights.
+        let mut slope = inputs.times(&self.differences(scale, &q));
+        let limit = f64::from(limit);
+        for _ in 0..PASSES {
+            let mut moved = false;
+            for (j, row) in inputs.covariance.chunks_exact(q.len()).enumerate() {
+                let best = (q[j] - slope[j] / (row[j] * scale)).round();
+                let step = best.clamp(-limit, limit) - q[j];
+                if step != 0.0 {
+                    q[j] += step;
+                    moved = true;
+                    let slopes = slope.iter_mut().zip(row);
+                    slopes.for_each(|(slope, c)| *slope += step * scale * c);
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        q
+    }
+
+    /// Where the sum starts so that these integers err by nothing in the mean.
+    fn start(&self, scale: f64, integers: &[f64]) -> f64 {
+        let mean = |inputs: &Spread| dot(&inputs.mean, &self.differences(scale, integers));
+        f64::from(self.bias) - self.inputs.map_or(0.0, mean)
     }
 }
 
 /// The integer weight.
-fn round(w: f32, scale: f64, limit: i8) -> f64 {
+fn round(w: f64, scale: f64, limit: i8) -> f64 {
     let limit = f64::from(limit);
-    (f64::from(w) / scale).round().clamp(-limit, limit)
+    (w / scale).round().clamp(-limit, limit)
 }
 
 /// Rows with one shift in common.
@@ -58,7 +134,7 @@ pub(crate) struct Rows {
     pub h: Vec<Vec<i8>>,
     pub bias: Vec<i32>,
     pub m: Vec<i32>,
-    pub scale: Vec<f32>,
+    pub scale: Vec<f64>,
     pub shift: u8,
     /// log2 of 1 / LSB of the matrix inputs.
     frac: i32,
@@ -76,13 +152,14 @@ impl Rows {
         out_frac: i32,
         limits: Limits,
     ) -> Result<Rows> {
-        let mut scales: Vec<f64> = Vec::with_capacity(rows.len());
-        for row in rows {
-            if !row.largest().is_finite() || !row.bias.is_finite() {
-                bail!("a weight or bias is not finite: the network has diverged");
-            }
-            scales.push(row.scale(limits.w).max(MIN_SCALE));
+        let finite = |row: &Row<'_>| row.largest().is_finite() && row.bias.is_finite();
+        if !rows.iter().all(finite) {
+            bail!("a weight or bias is not finite: the network has diverged");
         }
+        let scales = rows
+            .par_iter()
+            .map(|row| row.scale(limits.w).max(MIN_SCALE));
+        let mut scales: Vec<f64> = scales.collect();
         // Packed rows want this shift. It costs the multipliers eight bits of about thirty, which moves
         // a pre-activation by a quarter of its LSB at the most.
         let mut preferred = if frac == 7 { SHIFT_A8 as i32 } else { 0 };
@@ -105,10 +182,11 @@ impl Rows {
             };
             let mut overflows = false;
             for (row, scale) in rows.iter().zip(&mut scales) {
-                let weight = |w: &f32| round(*w, *scale, limits.w) as i8;
-                let x: Vec<i8> = row.x.iter().map(weight).collect();
-                let h: Vec<i8> = row.h.iter().map(weight).collect();
-                let bias = (row.bias as f64 / *scale * 2f64.powi(frac)).round();
+                let integers = row.integers(*scale, limits.w);
+                let start = row.start(*scale, &integers);
+                let mut x: Vec<i8> = integers.iter().map(|&q| q as i8).collect();
+                let h = x.split_off(row.x.len());
+                let bias = (start / *scale * 2f64.powi(frac)).round();
                 let reach = |w: &[i8], limit: i64| {
                     w.iter().map(|&w| (w as i64).abs() * limit).sum::<i64>() as f64
                 };
@@ -127,7 +205,7 @@ impl Rows {
                     .m
                     .push((*scale * 2f64.powi(exponent - shift)).round() as i32);
                 quantized.bias.push(bias as i32);
-                quantized.scale.push(*scale as f32);
+                quantized.scale.push(*scale);
                 quantized.x.push(x);
                 quantized.h.push(h);
             }
@@ -148,7 +226,7 @@ impl Rows {
     pub(crate) fn x_row(&self, row: usize) -> Vec<f32> {
         self.x[row]
             .iter()
-            .map(|&w| self.scale[row] * f32::from(w))
+            .map(|&w| self.scale[row] as f32 * f32::from(w))
             .collect()
     }
 
@@ -156,19 +234,21 @@ impl Rows {
     pub(crate) fn h_row(&self, row: usize) -> Vec<f32> {
         self.h[row]
             .iter()
-            .map(|&w| self.scale[row] * f32::from(w))
+            .map(|&w| self.scale[row] as f32 * f32::from(w))
             .collect()
     }
 
     /// Where a row's sum starts.
     pub(crate) fn bias(&self, row: usize) -> f32 {
-        self.bias[row] as f32 * self.scale[row] * 2f32.powi(-self.frac)
+        (f64::from(self.bias[row]) * self.scale[row] * 2f64.powi(-self.frac)) as f32
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Moments;
     use super::*;
+
     const LIMITS: Limits = Limits {
         w: 127,
         x: 2048,
@@ -195,16 +275,22 @@ mod tests {
                 x: &[0.5, -0.25],
                 h: &[0.125, 0.9],
                 bias: 0.3,
+                inputs: None,
+                scale: None,
             },
             Row {
                 x: &[30.0, -4.0],
                 h: &[3.0, 1.0],
                 bias: -20.0,
+                inputs: None,
+                scale: None,
             },
             Row {
                 x: &[0.0, 0.0],
                 h: &[0.0, 0.0],
                 bias: 2.0,
+                inputs: None,
+                scale: None,
             },
         ];
         let q = Rows::quantize(&rows, 7, 12, LIMITS).unwrap();
@@ -235,17 +321,92 @@ mod tests {
             x,
             h: &[],
             bias: 0.0,
+            inputs: None,
+            scale: None,
         });
         let limits = Limits { w: 7, ..LIMITS };
         let q = Rows::quantize(&[uneven, even], 7, 12, limits).unwrap();
         assert!(q.scale[0] < 0.9 / 7.0, "{}", q.scale[0]);
         assert_eq!((q.x[0][100], q.x[1][0], q.x[1][1]), (7, 7, -7));
         assert!(q.x.iter().flatten().all(|w| (-7..=7).contains(w)));
-        let error = |scale: f32| -> f32 {
+        let error = |scale: f64| -> f32 {
+            let scale = scale as f32;
             let rounded = |w: f32| (w / scale).round().clamp(-7.0, 7.0) * scale;
             w.iter().map(|&w| (w - rounded(w)).powi(2)).sum()
         };
         assert!(error(q.scale[0]) < error(1.0 / 7.0));
+    }
+
+    /// Inputs that vary together, and not about zero: what nearest integers are bad at.
+    #[test]
+    fn known_inputs_make_errors_small_and_their_mean_nothing() {
+        const WIDTH: usize = 24;
+        let mut noise = 7u32;
+        let mut white = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let weights: Vec<f32> = (0..10 * WIDTH).map(|_| white()).collect();
+        let mut moments = Moments::new(WIDTH);
+        let mut samples = Vec::new();
+        for _ in 0..500 {
+            let common = 0.3 + white();
+            let sample: Vec<f32> = (0..WIDTH).map(|_| common + 0.2 * white()).collect();
+            moments.meet(&sample);
+            samples.push(sample);
+        }
+        let spread = moments.of(0..WIDTH);
+        for w in [127, 7] {
+            // Mean and root of the mean square over samples, the latter over rows too.
+            let [nearest, descended] = [None, Some(&spread)].map(|inputs| {
+                let rows = weights.chunks_exact(WIDTH);
+                let rows: Vec<Row<'_>> = rows.map(|row| row_of(row, inputs)).collect();
+                let q = Rows::quantize(&rows, 12, 12, Limits { w, ..LIMITS }).unwrap();
+                let (mut worst, mut squares) = (0f64, 0.0);
+                for (k, row) in rows.iter().enumerate() {
+                    let values = [q.x_row(k), q.h_row(k)].concat();
+                    let errors = samples.iter().map(|sample| {
+                        let terms = values.iter().zip(row.weights()).zip(sample);
+                        let sum: f64 = terms
+                            .map(|((&q, w), &u)| (f64::from(q) - w) * f64::from(u))
+                            .sum();
+                        sum + f64::from(q.bias(k) - row.bias)
+                    });
+                    let errors: Vec<f64> = errors.collect();
+                    worst = worst.max(errors.iter().sum::<f64>().abs() / 500.0);
+                    squares += dot(&errors, &errors);
+                }
+                (worst, (squares / 5000.0).sqrt())
+            });
+            assert!(
+                descended.1 < 0.5 * nearest.1,
+                "{w}: {nearest:?} {descended:?}"
+            );
+            assert!(descended.0 < 0.01 * nearest.1, "{w}: {descended:?}");
+        }
+    }
+
+    fn row_of<'a>(weights: &'a [f32], inputs: Option<&'a Spread>) -> Row<'a> {
+        Row {
+            x: &weights[..10],
+            h: &weights[10..],
+            bias: 0.2,
+            inputs,
+            scale: None,
+        }
+    }
+
+    #[test]
+    fn a_settled_scale_is_kept() {
+        let row = Row {
+            x: &[0.5, -3.0],
+            h: &[],
+            bias: 0.0,
+            inputs: None,
+            scale: Some(0.01),
+        };
+        let q = Rows::quantize(&[row], 7, 12, LIMITS).unwrap();
+        assert_eq!((q.scale[0], &q.x[0][..]), (0.01, &[50, -127][..]));
     }
 
     #[test]
@@ -258,11 +419,15 @@ mod tests {
                 x: &wide,
                 h: &wide,
                 bias: 5000.0,
+                inputs: None,
+                scale: None,
             },
             Row {
                 x: &[0.01],
                 h: &[],
                 bias: 1e5,
+                inputs: None,
+                scale: None,
             },
         ];
         let q = Rows::quantize(&rows, 7, 12, LIMITS).unwrap();

@@ -4,7 +4,6 @@
 //! `w −= η m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)`, β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 //! Adam adds `decay · w` to `g`; AdamW takes `η decay w` off the parameter directly.
 
-use super::checkpoint::Moments;
 use super::real::Real;
 use super::vectorise::vectorised;
 use crate::task::{OptimiserName, Schedule, TrainTask};
@@ -15,7 +14,9 @@ const EPSILON: f32 = 1e-8;
 
 /// Moments of every parameter's gradient.
 pub struct Adam {
-    moments: Moments,
+    m: Vec<f32>,
+    v: Vec<f32>,
+    steps: i32,
     /// Added to the gradient.
     l2: f32,
     /// Taken off the parameter.
@@ -45,20 +46,13 @@ impl Adam {
     pub fn new(task: &TrainTask, parameters: usize) -> Self {
         let decoupled = task.optimiser == OptimiserName::Adamw;
         Adam {
-            moments: Moments {
-                m: vec![0.0; parameters],
-                v: vec![0.0; parameters],
-                steps: 0,
-            },
+            m: vec![0.0; parameters],
+            v: vec![0.0; parameters],
+            steps: 0,
             l2: if decoupled { 0.0 } else { task.weight_decay },
             decay: if decoupled { task.weight_decay } else { 0.0 },
             clip: task.clip,
         }
-    }
-
-    /// What the steps so far have left.
-    pub(super) fn moments(&mut self) -> &mut Moments {
-        &mut self.moments
     }
 
     /// One step along `grad`, shortened to the norm limit.
@@ -66,8 +60,7 @@ impl Adam {
     /// # Panics
     /// If the vectors' lengths differ from the number of parameters.
     pub fn step(&mut self, params: &mut [f32], grad: &[f32], learning_rate: f32) {
-        let Moments { m, v, steps } = &mut self.moments;
-        *steps = steps.saturating_add(1);
+        self.steps = self.steps.saturating_add(1);
         let norm = grad
             .iter()
             .map(|&g| f64::from(g) * f64::from(g))
@@ -79,13 +72,13 @@ impl Adam {
             1.0
         };
         let rates = [
-            learning_rate / (1.0 - BETA_1.powi(*steps)),
-            1.0 / (1.0 - BETA_2.powi(*steps)),
+            learning_rate / (1.0 - BETA_1.powi(self.steps)),
+            1.0 / (1.0 - BETA_2.powi(self.steps)),
             scale,
             self.l2,
             1.0 - learning_rate * self.decay,
         ];
-        update(params, grad, m, v, f32::sqrt, rates);
+        update(params, grad, &mut self.m, &mut self.v, f32::sqrt, rates);
     }
 }
 

@@ -25,16 +25,24 @@ pub(super) struct Quantizer {
 }
 
 impl Quantizer {
-    /// Of a trained network with measured ranges, which stay what they are from here on.
-    pub(super) fn new(package: &Package, format: Format, ranges: &Ranges) -> Self {
+    /// Of a trained network with measured ranges, which stay what they are from here on, as do the scales of its rows.
+    /// It starts with the integers that [`export`](crate::file::export) makes of these ranges.
+    ///
+    /// # Errors
+    /// If weights cannot be represented.
+    pub(super) fn new(package: &Package, format: Format, ranges: &Ranges) -> Result<Self> {
         let (mut package, mut ranges) = (package.clone(), ranges.clone());
-        rescale(&mut package.net, &mut ranges, format);
-        ranges.settled = true;
-        Quantizer {
+        if !ranges.settled {
+            rescale(&mut package.net, &mut ranges, format);
+            let start = quantized(&package, format, &ranges)?;
+            package.net = start.within_reach(&package.net);
+            ranges.settle(start.scales);
+        }
+        Ok(Quantizer {
             package,
             format,
             ranges,
-        }
+        })
     }
 
     pub(super) fn package(&self) -> &Package {

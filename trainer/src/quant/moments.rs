@@ -1,0 +1,132 @@
+//! What a matrix is multiplied with, as far as rounding its rows needs to know.
+//!
+//! A row `w` that becomes `ŵ` errs by `(ŵ − w) · u` on an input `u`. Its mean, `(ŵ − w) · E[u]`, goes into the bias,
+//! and what remains has the variance `dᵀ C d` with `d = ŵ − w` and the covariance `C` of the inputs. So mean and
+//! covariance are all that the data has to say, however long the streams are.
+
+use std::ops::Range;
+
+/// What is added to every variance, in parts of their mean: inputs will vary in ways that this data did not show.
+const UNSEEN: f64 = 0.01;
+
+/// Sums over inputs of a matrix: those of the layer, then the state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moments {
+    count: f64,
+    sums: Vec<f64>,
+    /// Of products, row-major; only from the diagonal on.
+    products: Vec<f64>,
+}
+
+impl Moments {
+    /// None met yet of this width.
+    pub(super) fn new(width: usize) -> Self {
+        Moments {
+            count: 0.0,
+            sums: vec![0.0; width],
+            products: vec![0.0; width * width],
+        }
+    }
+
+    pub(super) fn meet(&mut self, inputs: &[f32]) {
+        let width = self.sums.len();
+        self.count += 1.0;
+        for (i, &u) in inputs.iter().enumerate() {
+            let u = f64::from(u);
+            self.sums[i] += u;
+            // Tokens and rectified states are mostly zeros.
+            if u != 0.0 {
+                let products = &mut self.products[i * width + i..(i + 1) * width];
+                for (product, &v) in products.iter_mut().zip(&inputs[i..]) {
+                    *product += u * f64::from(v);
+                }
+            }
+        }
+    }
+
+    /// The inputs from `first` on were divided by `scales`.
+    pub(super) fn divide(&mut self, first: usize, scales: &[f32]) {
+        let width = self.sums.len();
+        for (i, &scale) in (first..).zip(scales) {
+            let scale = f64::from(scale);
+            self.sums[i] /= scale;
+            for j in 0..width {
+                let at = i.min(j) * width + i.max(j);
+                self.products[at] /= if i == j { scale * scale } else { scale };
+            }
+        }
+    }
+
+    /// Mean and covariance of some inputs.
+    pub(crate) fn of(&self, inputs: Range<usize>) -> Spread {
+        let width = self.sums.len();
+        let mean = self.sums[inputs.clone()].iter();
+        let mean: Vec<f64> = mean.map(|sum| sum / self.count).collect();
+        let covariance = |i: usize, j: usize| {
+            let product = self.products[i.min(j) * width + i.max(j)] / self.count;
+            product - mean[i - inputs.start] * mean[j - inputs.start]
+        };
+        let variances: f64 = inputs.clone().map(|i| covariance(i, i)).sum();
+        let unseen = UNSEEN * variances / inputs.len().max(1) as f64 + f64::MIN_POSITIVE;
+        let pairs = inputs
+            .clone()
+            .flat_map(|i| inputs.clone().map(move |j| (i, j)));
+        let covariance = pairs.map(|(i, j)| covariance(i, j) + if i == j { unseen } else { 0.0 });
+        Spread {
+            covariance: covariance.collect(),
+            mean,
+        }
+    }
+}
+
+/// Mean and covariance.
+#[derive(Debug, Clone)]
+pub(crate) struct Spread {
+    pub mean: Vec<f64>,
+    /// Row-major.
+    pub covariance: Vec<f64>,
+}
+
+impl Spread {
+    /// `C d`.
+    pub(super) fn times(&self, d: &[f64]) -> Vec<f64> {
+        let rows = self.covariance.chunks_exact(d.len());
+        rows.map(|row| dot(row, d)).collect()
+    }
+}
+
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_covariance_of_four_inputs() {
+        let mut moments = Moments::new(3);
+        for (a, b) in [(1.0, 2.0), (3.0, 2.0), (1.0, 6.0), (3.0, 6.0)] {
+            moments.meet(&[a, b, a + b]);
+        }
+        let Spread { mean, covariance } = moments.of(1..3);
+        assert_eq!(mean, [4.0, 6.0]);
+        let unseen = UNSEEN * (4.0 + 5.0) / 2.0;
+        let want = [4.0 + unseen, 4.0, 4.0, 5.0 + unseen];
+        for (found, want) in covariance.iter().zip(want) {
+            assert!((found - want).abs() < 1e-12, "{covariance:?}");
+        }
+    }
+
+    #[test]
+    fn divided_inputs_have_the_moments_of_divided_inputs() {
+        let samples = [[1.0, -2.0, 0.5], [0.25, 4.0, 8.0], [-3.0, 0.0, 1.0]];
+        let (mut divided, mut met) = (Moments::new(3), Moments::new(3));
+        for [a, b, c] in samples {
+            divided.meet(&[a, b, c]);
+            met.meet(&[a, b / 4.0, c / 0.5]);
+        }
+        divided.divide(1, &[4.0, 0.5]);
+        assert_eq!(divided, met);
+    }
+}

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for threads in [1, 2] {
             let options = Options {
                 threads: Some(threads),
-                cancel: None,
+                ..Options::default()
             };
             let fitted = fit(&task, &data, &options, &mut |_| ControlFlow::Continue(()))?;
             let ends: Vec<f64> = fitted.history.iter().map(|p| p.seconds).collect();

@@ -423,6 +423,8 @@ pub struct TrainTask {
     pub clip: f32,
     /// Windows (or streams side by side) per step.
     pub batch: usize,
+    /// Batches per step: their gradients are those of one large batch, in the memory of a small one.
+    pub accumulate: usize,
     /// Passes over the training part.
     pub epochs: usize,
     /// Stop after so many epochs without a better validation loss; 0: never.
@@ -453,6 +455,7 @@ impl Default for TrainTask {
             weight_decay: 0.0,
             clip: 1.0,
             batch: 64,
+            accumulate: 1,
             epochs: 50,
             patience: 0,
             seed: 1,

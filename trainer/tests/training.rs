@@ -61,7 +61,7 @@ fn wave_task(cell: &str, kind: &str, more: &str) -> String {
 fn train(task: &Task, data: &Dataset, threads: usize) -> Fitted {
     let options = Options {
         threads: Some(threads),
-        cancel: None,
+        ..Options::default()
     };
     fit(task, data, &options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
@@ -194,6 +194,7 @@ fn training_can_be_stopped_and_keeps_the_best() {
     let options = Options {
         threads: Some(1),
         cancel: Some(&cancel),
+        ..Options::default()
     };
     let fitted = fit(&task, &data, &options, &mut |_| {
         cancel.store(true, Ordering::Relaxed);
@@ -202,6 +203,65 @@ fn training_can_be_stopped_and_keeps_the_best() {
     assert_eq!(fitted.unwrap().history.len(), 1);
     let fitted = fit(&task, &data, &options, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(fitted, Err(FitError::Cancelled)));
+}
+
+#[test]
+fn a_stopped_training_goes_on_to_the_same_bits() {
+    let (task, data) = waves(&wave_task("gru", "many-to-many", ""));
+    let whole = train(&task, &data, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waves.checkpoint");
+    let options = Options {
+        threads: Some(1),
+        checkpoint: Some(&path),
+        resume: true,
+        ..Options::default()
+    };
+    let until = |epoch| {
+        fit(
+            &task,
+            &data,
+            &options,
+            &mut |now| match now.epoch == epoch {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            },
+        )
+    };
+    assert!(until(4).unwrap().cancelled);
+    assert!(until(9).unwrap().cancelled);
+    let resumed = until(usize::MAX).unwrap();
+    assert_eq!(resumed.package.net, whole.package.net);
+    assert_eq!(resumed.best_epoch, whole.best_epoch);
+    assert_eq!(resumed.history.len(), whole.history.len());
+    // It is over: resuming trains nothing and gives the same again.
+    let again = fit(&task, &data, &options, &mut |_| panic!("no epoch is left")).unwrap();
+    assert_eq!(again.package.net, whole.package.net);
+
+    let (other, _) = waves(&wave_task("gru", "many-to-many", "hop = 5"));
+    let error = fit(&other, &data, &options, &mut |_| ControlFlow::Continue(()));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("belongs to another training"), "{error}");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = fit(&task, &data, &options, &mut |_| ControlFlow::Continue(()));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("not a checkpoint"), "{error}");
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    let large = wave_task("lstm", "many-to-one", "");
+    let small = large.replace("batch = 50", "batch = 10\naccumulate = 5");
+    let [large, small] = [large, small].map(|text| {
+        let (task, data) = waves(&text);
+        train(&task, &data, 1)
+    });
+    // Not the same bits: the sums are in another order.
+    for (a, b) in large.history.iter().zip(&small.history) {
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-3 * a.abs();
+        assert!(close(a.valid_loss, b.valid_loss), "{a:?}, {b:?}");
+    }
 }
 
 #[test]

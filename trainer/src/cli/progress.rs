@@ -19,10 +19,25 @@ pub fn cancel_on_ctrl_c() -> &'static AtomicBool {
     &CANCELLED
 }
 
+/// Epochs that the sparkline shows.
+const SPARKS: usize = 20;
+
+/// One block per value, from the lowest to the highest of them.
+fn sparkline(values: &[f64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let height = |value: &f64| (value - low) / (high - low).max(f64::MIN_POSITIVE) * 7.0;
+    let block = |value| BLOCKS[(height(value).round() as usize).min(7)];
+    values.iter().map(block).collect()
+}
+
 /// A bar over the epochs.
 pub struct TrainingBar {
     bar: ProgressBar,
     best: f64,
+    /// Validation losses of the last epochs.
+    recent: Vec<f64>,
 }
 
 impl TrainingBar {
@@ -33,24 +48,45 @@ impl TrainingBar {
             ProgressDrawTarget::stderr()
         };
         let bar = ProgressBar::with_draw_target(Some(epochs as u64), target);
-        let template = "training [{bar:30}] {pos}/{len}, {eta} left; {msg}";
+        let template = "training [{bar:20}] {pos}/{len}, {eta} left; {msg}";
         bar.set_style(ProgressStyle::with_template(template)?);
         Ok(TrainingBar {
             bar,
             best: f64::INFINITY,
+            recent: Vec::new(),
         })
     }
 
     pub fn show(&mut self, now: &Progress) {
         self.best = self.best.min(now.valid_loss);
+        if self.recent.len() == SPARKS {
+            self.recent.remove(0);
+        }
+        self.recent.push(now.valid_loss);
         self.bar.set_position(now.epoch as u64);
         self.bar.set_message(format!(
-            "loss {:.5}, valid {:.5}, best {:.5}",
-            now.train_loss, now.valid_loss, self.best
+            "loss {:.5}, valid {:.5} {}, best {:.5}, rate {:.1e}",
+            now.train_loss,
+            now.valid_loss,
+            sparkline(&self.recent),
+            self.best,
+            now.learning_rate
         ));
     }
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparkline_goes_from_lowest_to_highest() {
+        assert_eq!(sparkline(&[3.0, 2.0, 1.0, 1.5]), "█▅▁▃");
+        assert_eq!(sparkline(&[1.0, 1.0]), "▁▁");
+        assert_eq!(sparkline(&[]), "");
     }
 }

@@ -16,6 +16,7 @@ use kinglet_trainer::task::{self, Task};
 use kinglet_trainer::train::{
     Fitted, LastValue, Majority, Options, Predictor, evaluate, fit, fit_quantized,
 };
+use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -27,10 +28,14 @@ Examples:
   kinglet train pump.toml --out pump.kgl
   kinglet train pump.toml --data january.csv --precision w8a8 --out pump.kgl
   kinglet train pump.toml --precision w4a8 --quantized-epochs 20 --out pump.kgl
+  kinglet train pump.toml --out pump.kgl --resume
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
 integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
-as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv. Prints the metric of every part, as the engine computes it from the written file.")]
+as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
+
+Ctrl-C ends the training and exports the best epoch so far; MODEL.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
+to the model that an undisturbed training gives. Prints the metric of every part, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
     #[arg(value_name = "TASK.toml")]
@@ -61,6 +66,10 @@ pub struct Args {
     )]
     target: Target,
 
+    /// Go on with the training that wrote MODEL.checkpoint and was stopped
+    #[arg(long)]
+    resume: bool,
+
     /// No progress
     #[arg(long)]
     quiet: bool,
@@ -80,7 +89,15 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;
     }
-    let fitted = with_progress(args, &task, &data)?;
+    let kept = Kept::new(&args.out);
+    if args.resume && !kept.float.exists() {
+        let file = kept.float.display();
+        say(&format!(
+            "note: there is no {file} to resume from: training starts anew"
+        ));
+    }
+    let fitted = with_progress(args, &kept, &task, &data)?;
+    let mut cancelled = fitted.cancelled;
 
     let streams = Stream::of_dataset(&data);
     let ranges = Ranges::measure(&fitted.package.net, &streams);
@@ -110,7 +127,9 @@ pub fn run(args: &Args) -> Result<()> {
         let mut exported = export(precision, &fitted.package, &ranges, rounded.as_deref())?;
         if trains_on {
             let format = (precision.format(), &ranges);
-            let (trained, ranges) = quantized_with_progress(args, &task, &data, &fitted, format)?;
+            let (trained, ranges) =
+                quantized_with_progress(args, &kept, &task, &data, &fitted, format)?;
+            cancelled |= trained.cancelled;
             history.extend(epochs(Phase::Quantized, &trained.history));
             exported = export(precision, &trained.package, &ranges, None)?;
         }
@@ -126,6 +145,9 @@ pub fn run(args: &Args) -> Result<()> {
         .collect();
     files.push((&history_path, &history));
     write_all(&files)?;
+    if !cancelled {
+        kept.remove();
+    }
     table.print(&fitted)?;
     for (path, _) in &files {
         say(&format!("{}: written", path.display()));
@@ -153,9 +175,31 @@ fn write_all(files: &[(&Path, &[u8])]) -> Result<()> {
     Ok(())
 }
 
-fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
+/// Where a training that is not over is kept, one file per phase.
+struct Kept {
+    float: PathBuf,
+    quantized: PathBuf,
+}
+
+impl Kept {
+    fn new(out: &Path) -> Self {
+        Kept {
+            float: out.with_extension("checkpoint"),
+            quantized: out.with_extension("quantized.checkpoint"),
+        }
+    }
+
+    fn remove(&self) {
+        for path in [&self.float, &self.quantized] {
+            // Not there if the training was too short to be kept.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn with_progress(args: &Args, kept: &Kept, task: &Task, data: &Dataset) -> Result<Fitted> {
     let mut bar = TrainingBar::new(task.train.epochs, args.quiet)?;
-    let fitted = fit(task, data, &options(), &mut |now| {
+    let fitted = fit(task, data, &options(args, &kept.float), &mut |now| {
         bar.show(now);
         ControlFlow::Continue(())
     });
@@ -167,6 +211,7 @@ fn with_progress(args: &Args, task: &Task, data: &Dataset) -> Result<Fitted> {
 
 fn quantized_with_progress(
     args: &Args,
+    kept: &Kept,
     task: &Task,
     data: &Dataset,
     float: &Fitted,
@@ -174,7 +219,8 @@ fn quantized_with_progress(
 ) -> Result<(Fitted, Ranges)> {
     let mut bar = TrainingBar::new(task.train.quantized.epochs, args.quiet)?;
     let package = &float.package;
-    let fitted = fit_quantized(package, format, task, data, &options(), &mut |now| {
+    let options = options(args, &kept.quantized);
+    let fitted = fit_quantized(package, format, task, data, &options, &mut |now| {
         bar.show(now);
         ControlFlow::Continue(())
     });
@@ -184,9 +230,11 @@ fn quantized_with_progress(
     Ok((fitted, ranges))
 }
 
-fn options() -> Options<'static> {
+fn options<'a>(args: &Args, checkpoint: &'a Path) -> Options<'a> {
     Options {
         cancel: Some(cancel_on_ctrl_c()),
+        checkpoint: Some(checkpoint),
+        resume: args.resume,
         ..Options::default()
     }
 }
@@ -194,7 +242,7 @@ fn options() -> Options<'static> {
 fn say_if_cancelled(fitted: &Fitted) {
     if fitted.cancelled {
         say(&format!(
-            "stopped after epoch {}: keeping epoch {}",
+            "stopped after epoch {}: keeping epoch {}; --resume goes on",
             fitted.history.len(),
             fitted.best_epoch
         ));

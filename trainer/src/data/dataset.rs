@@ -16,6 +16,8 @@ mod text;
 use std::ops::Range;
 use std::path::Path;
 
+use kinglet::format::crc32_update;
+
 use super::csv::Table;
 use super::error::DataError;
 use super::normalise::normalise;
@@ -158,6 +160,14 @@ impl Dataset {
             output: self.output.clone(),
             shape: self.shape,
         }
+    }
+
+    /// The checksum `crc` continued over what training sees.
+    pub(crate) fn fingerprint(&self, crc: u32) -> u32 {
+        let numbers = [&self.raw, &self.goals].map(|v| bytemuck::cast_slice(v));
+        let windows = bytemuck::cast_slice(&self.windows[0]);
+        let parts = numbers.into_iter().chain([windows]);
+        parts.fold(crc, crc32_update)
     }
 
     /// Number of features, or of tokens.

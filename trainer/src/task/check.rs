@@ -391,6 +391,9 @@ fn train(task: &Task) -> Result<(), Problem> {
     if !(1..=MAX_COUNT).contains(&train.batch) {
         return wrong("train", "batch", format!("is from 1 to {MAX_COUNT}"));
     }
+    if !(1..=MAX_COUNT).contains(&train.accumulate) {
+        return wrong("train", "accumulate", format!("is from 1 to {MAX_COUNT}"));
+    }
     if train.epochs == 0 {
         return wrong("train", "epochs", "must be at least 1");
     }

@@ -6,11 +6,14 @@
 //! thread and on twenty.
 
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint::{Checkpoint, CheckpointError, fingerprint};
 use super::init::{Rng, network};
 use super::loss::Loss;
 use super::optimiser::Adam;
@@ -30,6 +33,8 @@ use kinglet::format::Format;
 pub const SHARD: usize = 16;
 /// Parameters whose gradients one thread adds at a time.
 const SUM_CHUNK: usize = 16_384;
+/// Longest work that a crash can undo, beside the current epoch.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// What does not belong to the task.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,10 +43,14 @@ pub struct Options<'a> {
     pub threads: Option<usize>,
     /// Training stops after the current batch once this is true.
     pub cancel: Option<&'a AtomicBool>,
+    /// Where training is kept every few seconds, between two epochs.
+    pub checkpoint: Option<&'a Path>,
+    /// Training goes on from the checkpoint, if there is one, to the same result as if it had not stopped.
+    pub resume: bool,
 }
 
 /// Where training is, after every epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// From 1.
     pub epoch: usize,
@@ -55,7 +64,7 @@ pub struct Progress {
     pub best: bool,
     /// At the end of the epoch.
     pub learning_rate: f32,
-    /// Since the start.
+    /// Spent on training so far.
     pub seconds: f64,
 }
 
@@ -100,6 +109,9 @@ pub enum FitError {
     /// Weights cannot be represented in the format.
     #[error("{0:#}")]
     Quantize(anyhow::Error),
+    /// A checkpoint that does not fit, or a disk that is full.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -123,6 +135,7 @@ pub fn fit(
         epochs: task.train.epochs,
         learning_rate: task.train.learning_rate,
         start: None,
+        phase: "float",
     };
     run(batches, net, course, task, options, progress, &mut rng)
 }
@@ -151,6 +164,7 @@ pub fn fit_quantized(
             .learning_rate
             .unwrap_or(task.train.learning_rate / 10.0),
         start: Some(valid_loss),
+        phase: format.name(),
     };
     let mut rng = Rng::new(task.train.seed);
     let fitted = run(batches, net, course, task, options, progress, &mut rng)?;
@@ -163,6 +177,8 @@ struct Course {
     learning_rate: f32,
     /// Validation loss of the parameters at the start, if they may be the best.
     start: Option<f64>,
+    /// Tells checkpoints apart.
+    phase: &'static str,
 }
 
 fn run(
@@ -177,28 +193,46 @@ fn run(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.unwrap_or(0))
         .build()?;
-    let start = Instant::now();
     let data = batches.data;
     let mut epoch_plan = Plan::new(task, data, Part::Train)?;
     let valid_plan = Plan::new(task, data, Part::Valid)?;
     let mut adam = Adam::new(&task.train, batches.params.len());
     let (epochs, per_epoch) = (course.epochs, epoch_plan.batches());
+    let steps = per_epoch.div_ceil(task.train.accumulate);
     let cancelled = || options.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
     let mut history: Vec<Progress> = Vec::new();
     let mut best: Option<(usize, f64, Vec<f32>)> =
         course.start.map(|loss| (0, loss, batches.params.clone()));
+    let fingerprint = fingerprint(task, data, course.phase);
+    let resumed = match options.checkpoint {
+        Some(path) if options.resume => Checkpoint::read(path, fingerprint, batches.params.len())?,
+        _ => None,
+    };
+    if let Some(checkpoint) = resumed {
+        (batches.params, *adam.moments()) = (checkpoint.params, checkpoint.optimiser);
+        (best, history) = (checkpoint.best, checkpoint.history);
+        history.iter().for_each(|_| epoch_plan.shuffle(rng));
+    }
+    let before = history.last().map_or(0.0, |p| p.seconds);
+    let (start, mut saved) = (Instant::now(), Instant::now());
+    let enough = |epoch: usize, best: usize| {
+        task.train.patience > 0 && epoch.saturating_sub(best) >= task.train.patience
+    };
     let mut stopped = false;
-    for epoch in 1..=epochs {
+    for epoch in history.len() + 1..=epochs {
+        if enough(epoch - 1, best.as_ref().map_or(0, |b| b.0)) {
+            break;
+        }
         epoch_plan.shuffle(rng);
         let (mut sum, mut learning_rate) = (0.0, 0.0);
-        for batch in 0..per_epoch {
-            let step = (epoch - 1) * per_epoch + batch;
-            let factor = task
-                .train
-                .schedule
-                .factor(epoch - 1, step, epochs * per_epoch);
+        for step in 0..steps {
+            let done = (epoch - 1) * steps + step;
+            let factor = task.train.schedule.factor(epoch - 1, done, epochs * steps);
             learning_rate = course.learning_rate * factor;
-            sum += pool.install(|| batches.gradient(&epoch_plan, batch))?;
+            let first = step * task.train.accumulate;
+            let batch = first..(first + task.train.accumulate).min(per_epoch);
+            let count = batch.len() as f64;
+            sum += count * pool.install(|| batches.gradient(&epoch_plan, batch))?;
             adam.step(&mut batches.params, &batches.grad, learning_rate);
             if cancelled() {
                 stopped = true;
@@ -227,12 +261,24 @@ fn run(
             valid_loss,
             best: better,
             learning_rate,
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: before + start.elapsed().as_secs_f64(),
         };
         history.push(now);
         stopped = progress(&now).is_break();
-        let since_best = epoch - best.as_ref().map_or(0, |b| b.0);
-        if stopped || (task.train.patience > 0 && since_best >= task.train.patience) {
+        if let Some(path) = options.checkpoint
+            && (stopped || cancelled() || epoch == epochs || saved.elapsed() >= SAVE_EVERY)
+        {
+            let checkpoint = Checkpoint {
+                fingerprint,
+                params: batches.params.clone(),
+                optimiser: adam.moments().clone(),
+                best: best.clone(),
+                history: history.clone(),
+            };
+            checkpoint.write(path)?;
+            saved = Instant::now();
+        }
+        if stopped {
             break;
         }
     }
@@ -450,24 +496,32 @@ impl<'a> Batches<'a> {
         self.work[..used].iter().map(|work| work.loss).sum()
     }
 
-    /// Mean loss of a batch, and its gradient in `self.grad`.
-    fn gradient(&mut self, plan: &Plan, batch: usize) -> Result<f64, FitError> {
+    /// Mean loss of some batches, and its gradient in `self.grad`: that of one batch of all their sequences, in the
+    /// memory of one of them.
+    fn gradient(&mut self, plan: &Plan, batches: Range<usize>) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
         let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
-        let loss = self.run(plan, batch, loaded.as_ref(), true);
-        let used = plan.batch(batch).0.len().div_ceil(SHARD);
-        let work = &self.work[..used];
-        let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
-        chunks.for_each(|(k, sum)| {
-            let at = k * SUM_CHUNK;
-            sum.copy_from_slice(&work[0].shard.grad[at..at + sum.len()]);
-            for work in &work[1..] {
-                for (s, &g) in sum.iter_mut().zip(&work.shard.grad[at..]) {
-                    *s += g;
+        let count = |batch| plan.batch(batch).0.len();
+        let all: usize = batches.clone().map(count).sum();
+        let mut mean = 0.0;
+        for batch in batches.clone() {
+            let share = count(batch) as f64 / all as f64;
+            mean += share * self.run(plan, batch, loaded.as_ref(), true);
+            let work = &self.work[..count(batch).div_ceil(SHARD)];
+            let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
+            chunks.for_each(|(k, sum)| {
+                let at = k * SUM_CHUNK;
+                if batch == batches.start {
+                    sum.fill(0.0);
                 }
-            }
-        });
-        Ok(loss)
+                for work in work {
+                    for (s, &g) in sum.iter_mut().zip(&work.shard.grad[at..]) {
+                        *s += share as f32 * g;
+                    }
+                }
+            });
+        }
+        Ok(mean)
     }
 
     /// Mean loss over all batches.

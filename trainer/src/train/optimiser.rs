@@ -4,6 +4,7 @@
 //! `w −= η m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)`, β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 //! Adam adds `decay · w` to `g`; AdamW takes `η decay w` off the parameter directly.
 
+use super::checkpoint::Moments;
 use super::real::Real;
 use super::vectorise::vectorised;
 use crate::task::{OptimiserName, Schedule, TrainTask};
@@ -14,9 +15,7 @@ const EPSILON: f32 = 1e-8;
 
 /// Moments of every parameter's gradient.
 pub struct Adam {
-    m: Vec<f32>,
-    v: Vec<f32>,
-    steps: i32,
+    moments: Moments,
     /// Added to the gradient.
     l2: f32,
     /// Taken off the parameter.
@@ -46,13 +45,20 @@ impl Adam {
     pub fn new(task: &TrainTask, parameters: usize) -> Self {
         let decoupled = task.optimiser == OptimiserName::Adamw;
         Adam {
-            m: vec![0.0; parameters],
-            v: vec![0.0; parameters],
-            steps: 0,
+            moments: Moments {
+                m: vec![0.0; parameters],
+                v: vec![0.0; parameters],
+                steps: 0,
+            },
             l2: if decoupled { 0.0 } else { task.weight_decay },
             decay: if decoupled { task.weight_decay } else { 0.0 },
             clip: task.clip,
         }
+    }
+
+    /// What the steps so far have left.
+    pub(super) fn moments(&mut self) -> &mut Moments {
+        &mut self.moments
     }
 
     /// One step along `grad`, shortened to the norm limit.
@@ -60,7 +66,8 @@ impl Adam {
     /// # Panics
     /// If the vectors' lengths differ from the number of parameters.
     pub fn step(&mut self, params: &mut [f32], grad: &[f32], learning_rate: f32) {
-        self.steps = self.steps.saturating_add(1);
+        let Moments { m, v, steps } = &mut self.moments;
+        *steps = steps.saturating_add(1);
         let norm = grad
             .iter()
             .map(|&g| f64::from(g) * f64::from(g))
@@ -72,13 +79,13 @@ impl Adam {
             1.0
         };
         let rates = [
-            learning_rate / (1.0 - BETA_1.powi(self.steps)),
-            1.0 / (1.0 - BETA_2.powi(self.steps)),
+            learning_rate / (1.0 - BETA_1.powi(*steps)),
+            1.0 / (1.0 - BETA_2.powi(*steps)),
             scale,
             self.l2,
             1.0 - learning_rate * self.decay,
         ];
-        update(params, grad, &mut self.m, &mut self.v, f32::sqrt, rates);
+        update(params, grad, m, v, f32::sqrt, rates);
     }
 }
 

@@ -113,7 +113,7 @@ fn main() -> Result<()> {
     }
     let options = Options {
         threads: Some(threads.parse()?),
-        cancel: None,
+        ..Options::default()
     };
     let mut start = Instant::now();
     fit_from(

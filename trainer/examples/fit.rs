@@ -17,20 +17,17 @@ use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::package::{Input, Output};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
-use kinglet_trainer::train::{FloatPredictor, LastValue, Options, evaluate, fit, generate};
+use kinglet_trainer::train::{FloatPredictor, Options, baseline, evaluate, fit, generate};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("usage: fit TASK.toml [SEED]...")?;
     let mut task = Task::load(Path::new(&path))?;
     let data = Dataset::load(&task)?;
-    if let Some(mut last) = LastValue::new(&data) {
+    if let Some((name, mut rule)) = baseline(&data) {
         for part in [Part::Valid, Part::Test] {
-            println!(
-                "last value, {}: {}",
-                part.name(),
-                evaluate(&data, part, &mut last)
-            );
+            let metrics = evaluate(&data, part, &mut *rule);
+            println!("{name}, {}: {metrics}", part.name());
         }
     }
     let mut seeds: Vec<u64> = arguments.map(|s| s.parse()).collect::<Result<_, _>>()?;

@@ -1,5 +1,5 @@
 //! From files to sequences: what the file is ([`open`]), CSV by column name ([`csv`]), derived features ([`derived`], [`clock`]),
-//! normalisation ([`normalise`]), and the [`Dataset`] that training and evaluation read.
+//! normalisation ([`normalise`]), text to tokens ([`vocabulary`]), and the [`Dataset`] that training and evaluation read.
 
 pub mod clock;
 pub mod csv;
@@ -10,6 +10,7 @@ pub mod normalise;
 pub mod open;
 mod split;
 pub mod time;
+pub mod vocabulary;
 
 pub use self::dataset::{Dataset, Sequence};
 pub use self::error::DataError;

@@ -1,7 +1,7 @@
 //! The task file: what to learn, from which data, with which network, how long.
 //!
 //! A TOML file with one data section (`[series]`: rows of a CSV in order of time; `[sequences]`: one
-//! sequence per row; `[text]`: characters), `[csv]` for how the file is written, then `[shape]`,
+//! sequence per row; `[text]`: characters; `[documents]`: labelled texts; `[tagged]`: labelled words), `[csv]` for how the file is written, then `[shape]`,
 //! `[network]`, `[train]` and `[output]`. Unknown keys are errors, because a misspelt option that is
 //! silently ignored costs a training run. `trainer/tasks/` has examples.
 //!
@@ -9,6 +9,7 @@
 //! is checked in `check`, and names the line of the key to change.
 
 mod check;
+mod documents;
 mod features;
 
 use std::fs;
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::documents::{DocumentsTask, FilesTask, TaggedTask};
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
+use crate::data::Part;
 pub use crate::data::csv::Format;
 pub use crate::data::normalise::Normalise;
 use crate::net::{Activation, Cell};
@@ -73,6 +76,10 @@ pub struct Task {
     pub sequences: Option<SequencesTask>,
     /// Characters.
     pub text: Option<TextTask>,
+    /// Texts with a label each.
+    pub documents: Option<DocumentsTask>,
+    /// Sentences with a tag per word.
+    pub tagged: Option<TaggedTask>,
     /// What goes in and what comes out.
     pub shape: ShapeTask,
     /// The network.
@@ -280,7 +287,8 @@ fn test_label() -> Vec<String> {
 pub struct ShapeTask {
     /// Which steps have an output.
     pub kind: Kind,
-    /// Samples per window, or steps of back-propagation where every step has an output.
+    /// Samples per window, or steps of back-propagation where every step has an output; tokens of a labelled text at
+    /// the most, the rest is cut off.
     #[serde(default)]
     pub window: usize,
     /// Samples from one window's start to the next one's; 1, or the window where every step has an
@@ -425,6 +433,8 @@ pub struct TrainTask {
     pub batch: usize,
     /// Batches per step: their gradients are those of one large batch, in the memory of a small one.
     pub accumulate: usize,
+    /// Share of the tokens that training sees as unknown, drawn anew for every batch.
+    pub word_dropout: f32,
     /// Passes over the training part.
     pub epochs: usize,
     /// Stop after so many epochs without a better validation loss; 0: never.
@@ -456,6 +466,7 @@ impl Default for TrainTask {
             clip: 1.0,
             batch: 64,
             accumulate: 1,
+            word_dropout: 0.0,
             epochs: 50,
             patience: 0,
             seed: 1,
@@ -563,6 +574,20 @@ impl Task {
         self.origin.parent().unwrap_or(Path::new("")).join(file)
     }
 
+    /// Where a part's file is: in the override, or relative to the task file.
+    pub fn part_path(&self, files: &FilesTask, part: Part) -> PathBuf {
+        let named = files.of(part);
+        match (&self.data_override, named.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => self.path(named),
+        }
+    }
+
+    /// Whether a step takes a token.
+    pub fn has_tokens(&self) -> bool {
+        self.text.is_some() || self.documents.is_some() || self.tagged.is_some()
+    }
+
     /// The layers for a network with this many outputs.
     pub fn plan(&self, outputs: usize, last: Activation) -> Vec<LayerPlan> {
         let net = &self.network;
@@ -593,7 +618,7 @@ impl Task {
     }
 
     fn is_classification(&self) -> bool {
-        self.text.is_some()
+        self.has_tokens()
             || self.sequences.is_some()
             || self.series.as_ref().is_some_and(|s| s.label.is_some())
     }

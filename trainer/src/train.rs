@@ -4,6 +4,7 @@
 //! shards into steps, [`evaluate`](fn@evaluate) says how good the result is, and [`FloatRunner`] is the
 //! network written out plainly, which everything faster is compared with.
 
+mod baseline;
 mod checkpoint;
 mod evaluate;
 mod fit;
@@ -18,6 +19,7 @@ pub mod real;
 mod runner;
 mod vectorise;
 
+pub use self::baseline::baseline;
 pub use self::checkpoint::CheckpointError;
 pub(crate) use self::evaluate::Score;
 pub use self::evaluate::{

@@ -969,6 +969,99 @@ epochs = 40
     assert_eq!(classes, ["class", "rising", "falling"]);
 }
 
+/// Two adjectives, each negated or not: the order of words decides, so counting them is not enough.
+fn reviews(from: usize, count: usize) -> String {
+    let adjectives = [("good", 1), ("fine", 1), ("bad", 0), ("poor", 0)];
+    let mut text = String::from("label\ttext\n");
+    for k in from..from + count {
+        let (adjective, positive) = adjectives[k % 4];
+        let negated = k / 4 % 2;
+        let start = ["a film that is", "it is", "the \"story\" was", "ending"][k / 8 % 4];
+        let not = ["", " not"][negated];
+        let end = [" really", " , I think", ""][k / 32 % 3];
+        text += &format!("{}\t{start}{not} {adjective}{end}\n", positive ^ negated);
+    }
+    text
+}
+
+const REVIEWS: &str = r#"
+name = "reviews"
+[documents]
+files = { train = "train.tsv", valid = "valid.tsv", test = "test.tsv" }
+format = { delimiter = "\t" }
+text = "text"
+label = { column = "label", classes = [{ name = "negative", labels = ["0"] }, { name = "positive", labels = ["1"] }] }
+vocabulary = { lowercase = true }
+[shape]
+kind = "many-to-one"
+window = 8
+[network]
+cell = "gru"
+hidden = [8]
+embedding = 8
+[train]
+learning_rate = 0.02
+batch = 24
+epochs = 30
+word_dropout = 0.02
+[output]
+precision = "w8a8"
+"#;
+
+#[test]
+fn texts_are_judged_as_a_whole_and_line_by_line_as_in_training() {
+    let desk = Desk::new();
+    for (name, from, count) in [("train", 0, 96), ("valid", 1, 40), ("test", 2, 40)] {
+        desk.write(&format!("{name}.tsv"), reviews(from, count));
+    }
+    desk.write("reviews.toml", REVIEWS);
+    let text = desk.ok("train reviews.toml --out reviews.kgl");
+    let row = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap();
+    assert!(row("naive Bayes").contains("0.5"), "{text}");
+    for format in ["f32", "w8a8"] {
+        assert_eq!(row(format).matches("1.00000").count(), 3, "{text}");
+    }
+    desk.write(
+        "lines.txt",
+        "It is GOOD\nit is not good , surely\n\nending poor\n",
+    );
+    let answers = desk.ok("predict reviews.kgl --lines lines.txt");
+    let classes: Vec<&str> = answers
+        .lines()
+        .map(|l| l.split(',').next().unwrap())
+        .collect();
+    assert_eq!(
+        [classes[1], classes[2], classes[4]],
+        ["positive", "negative", "negative"]
+    );
+    assert_eq!(classes.len(), 5);
+    // A column of texts is read as lines are.
+    let tsv = "predict reviews.kgl --delimiter \\t --csv test.tsv";
+    let column = desk.ok(tsv);
+    let test = String::from_utf8(desk.read("test.tsv")).unwrap();
+    let lines: Vec<&str> = test.lines().skip(1).map(|l| &l[2..]).collect();
+    desk.write("test.txt", lines.join("\n"));
+    assert_eq!(desk.ok("predict reviews.kgl --lines test.txt"), column);
+    desk.ok("quantize reviews.f32.kgl --precision w4a8 --calibrate train.tsv --delimiter \\t --out small.kgl");
+    desk.ok("verify small.kgl");
+    desk.ok("report reviews.toml --model reviews.f32.kgl --with reviews.kgl --out reviews.html");
+    let page = String::from_utf8(desk.read("reviews.html")).unwrap();
+    assert!(
+        page.contains("naive Bayes") && page.contains("after a text of up to 8"),
+        "{page}"
+    );
+    desk.fails(
+        "predict reviews.kgl --text lines.txt",
+        2,
+        &["--lines", "--every-step"],
+    );
+    desk.fails(
+        "predict reviews.kgl --csv test.tsv --columns words --delimiter \\t",
+        1,
+        &["words", "label, text"],
+    );
+}
+
 #[test]
 fn report_makes_one_page_of_a_task_and_its_models() {
     let desk = Desk::new();

@@ -186,6 +186,39 @@ fn ecg_is_as_good_as_pytorch() {
     assert!(a8 >= 0.98 * float, "w8a8 {a8}, f32 {float}");
 }
 
+/// Accuracy: what PyTorch reached, and what the integer formats may cost.
+fn check_accuracy(name: &str, pytorch: f64) {
+    let [float, a16, a8] = medians(name);
+    assert!(float >= pytorch, "{name}: f32 {float}, PyTorch {pytorch}");
+    assert!(a16 >= 0.995 * float, "{name}: w8a16 {a16}, f32 {float}");
+    assert!(a8 >= 0.98 * float, "{name}: w8a8 {a8}, f32 {float}");
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn sentiment_is_as_good_as_pytorch() {
+    check_accuracy("sentiment-en", 0.7338);
+    check_accuracy("sentiment-ko", 0.7581);
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn tags_are_as_good_as_pytorchs() {
+    check_accuracy("pos", 0.8462);
+}
+
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn shakespeare_is_foreseen_as_well_as_by_pytorch() {
+    let (mut task, data) = load("shakespeare");
+    let fitted = train(&mut task, &data, 1);
+    in_every_format(&fitted, &data, |format, engine| {
+        let bits = evaluate(&data, Part::Test, engine).headline().1;
+        println!("shakespeare: {} {bits:.4}", format.name());
+        assert!(bits <= 2.594, "{}: {bits}", format.name());
+    });
+}
+
 #[test]
 fn hello_is_spelt_in_every_format() {
     let (mut task, data) = load("hello");

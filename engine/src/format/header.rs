@@ -100,7 +100,8 @@ impl Output<'_> {
 pub enum Shape {
     /// Many-to-many: after every step.
     EveryStep,
-    /// Many-to-one: after the last of `window` samples, then every `hop` samples.
+    /// Many-to-one: after the last of `window` samples, then every `hop` samples. Of tokens: after the last of a text
+    /// that has `window` tokens at the most, from a reset on.
     Window {
         /// Samples per output.
         window: u32,

@@ -17,12 +17,16 @@ const STEPS: usize = 500_000;
 /// it does in use: for every exact window, else once.
 pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Vec<Stream>> {
     let mut samples = Samples::open(path, float, options, false)?;
-    let (mut raw, mut tokens) = (Vec::new(), Vec::new());
+    let (mut raw, mut tokens, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(sample) = samples.next()? {
         match sample {
             Sample::Features(x) => raw.extend_from_slice(x),
             Sample::Token(token) => tokens.push(token),
+            Sample::EndOfText => texts.push(Stream::Tokens(std::mem::take(&mut tokens))),
         }
+    }
+    if !texts.is_empty() {
+        return Ok(texts);
     }
     let width = float.inputs();
     if float.holds() {

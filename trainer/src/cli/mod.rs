@@ -14,6 +14,7 @@ mod progress;
 mod quantize;
 mod report;
 mod samples;
+mod texts;
 mod train;
 mod verify;
 

@@ -2,6 +2,7 @@
 
 use super::model_file::{ModelFile, input_names, output_names};
 use super::samples::{CsvOptions, Sample, Samples};
+use super::texts::is_of_texts;
 use super::{kernel_names, kernels, say, usage, writable};
 use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Input, Output, Shape};
@@ -21,20 +22,27 @@ Examples:
   kinglet predict pump.kgl --csv tuesday.csv --state-in s.bin
   kinglet predict ett.kgl --csv today.csv --ahead 24
   kinglet predict beats.kgl --csv beats.csv --reset-every 140
+  kinglet predict sentiment.kgl --lines reviews.txt
+  kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
-a score per class; a language model takes a column `token` (or --text) and gives a score per next token.")]
+a score per class; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
+training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
     model: PathBuf,
 
     /// Samples, a row each; - reads standard input
-    #[arg(long, value_name = "IN.csv", required_unless_present = "text")]
+    #[arg(long, value_name = "IN.csv", required_unless_present_any = ["text", "lines"])]
     csv: Option<PathBuf>,
 
-    /// A text whose characters are the tokens
+    /// One text, cut into the model's characters or words
     #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     text: Option<PathBuf>,
+
+    /// Texts, a line each, every one from a reset on
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "text"])]
+    lines: Option<PathBuf>,
 
     /// Plain tensors in and out, an output per step: no normalisation, no windows
     #[arg(long)]
@@ -80,18 +88,21 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.state_in {
         restore(&mut runner, path)?;
     }
-    let mut samples = match (&args.csv, &args.text) {
-        (Some(path), _) => Samples::open(path, &model, &args.columns, args.raw)?,
-        (None, Some(path)) => Samples::text(path, &model)?,
-        (None, None) => return Err(usage("give --csv or --text")),
+    let mut samples = match (&args.csv, &args.text, &args.lines) {
+        (Some(path), ..) => Samples::open(path, &model, &args.columns, args.raw)?,
+        (_, Some(path), _) => Samples::text(path, &model)?,
+        (_, _, Some(path)) => Samples::lines(path, &model)?,
+        (None, None, None) => return Err(usage("give --csv, --text or --lines")),
     };
-    let live = args.csv.as_deref() == Some(Path::new("-"));
+    let input = args.csv.as_deref().or(args.lines.as_deref());
+    let live = input == Some(Path::new("-"));
     let mut table = Table::new(&model, args.raw, live)?;
     let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
     let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
     let mut y = vec![0.0; model.outputs()];
     let mut last = Vec::new();
     let (mut row, mut answered) = (0, false);
+    let at_the_end = is_of_texts(&model) && !args.every_step;
     loop {
         let sample = match samples.next() {
             Ok(Some(sample)) => sample,
@@ -102,6 +113,13 @@ pub fn run(args: &Args) -> Result<()> {
                 return Err(error);
             }
         };
+        if matches!(sample, Sample::EndOfText) {
+            if at_the_end {
+                table.line(&y)?;
+            }
+            runner.reset();
+            continue;
+        }
         if row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
             windows.reset(&mut runner);
         }
@@ -109,8 +127,9 @@ pub fn run(args: &Args) -> Result<()> {
         answered = match sample {
             Sample::Token(token) => {
                 runner.step_token(token, &mut y);
-                true
+                !at_the_end
             }
+            Sample::EndOfText => false,
             Sample::Features(x) if args.raw => {
                 runner.step_raw(x, &mut y);
                 true
@@ -157,7 +176,15 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
             model.inputs()
         )));
     }
-    let shape = if args.raw || args.every_step {
+    if args.lines.is_some() && !tokens {
+        return Err(usage("--lines is for models of tokens: give --csv"));
+    }
+    if is_of_texts(model) && args.text.is_some() && !args.every_step {
+        return Err(usage(
+            "the model has one answer for a whole text: give texts as --lines, or add --every-step",
+        ));
+    }
+    let shape = if args.raw || args.every_step || tokens {
         Shape::EveryStep
     } else {
         model.header().shape
@@ -165,11 +192,6 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     let Shape::Window { window, hop, exact } = shape else {
         return ahead(args, model).map(|()| shape);
     };
-    if tokens {
-        return Err(usage(
-            "windows of tokens are not supported here; add --every-step, and --reset-every for each text",
-        ));
-    }
     if args.state_in.is_some() || args.state_out.is_some() {
         return Err(usage(format!(
             "the model answers once per window of {window} samples, which a saved state does not hold; \

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "PAGE.html")]
     out: PathBuf,
 
-    /// Read this data file in place of the one that the task names
+    /// Read this data file in place of the one that the task names; of a task with files for every part, their folder
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 

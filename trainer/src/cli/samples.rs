@@ -5,6 +5,7 @@
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
 
 use super::model_file::input_names;
+use super::texts::{Lines, Texts, is_of_texts};
 use super::{say, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
@@ -16,6 +17,7 @@ use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, Reader};
 use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, unpack};
 use kinglet_trainer::data::time::Time;
+use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::escape::{escape, unescape};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Cursor, Read};
@@ -79,6 +81,8 @@ type Bytes = Box<dyn Read>;
 pub enum Sample<'a> {
     Features(&'a [f32]),
     Token(usize),
+    /// What comes next starts anew.
+    EndOfText,
 }
 
 /// Samples one after the other.
@@ -90,17 +94,17 @@ pub enum Samples {
     },
     Tokens(Box<TokenRows>),
     Text(std::vec::IntoIter<usize>),
+    Lines(Box<Lines>),
 }
 
 impl Samples {
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let (input, file) = if path == Path::new("-") {
-            (unpack(io::stdin().lock()), "standard input".into())
-        } else {
-            (open(path, options.delimiter), path.display().to_string())
-        };
-        let mut input = input.with_context(|| format!("{file}: cannot be read"))?;
+        let (mut input, file) = opened(path, options.delimiter)?;
+        if is_of_texts(model) {
+            let texts = Texts::column(input, &file, options)?;
+            return Ok(Samples::Lines(Box::new(Lines::new(texts, file, model))));
+        }
         if matches!(model.header().input, Input::Tokens { .. }) {
             let rows = TokenRows::new(input, file, model, options, raw)?;
             return Ok(Samples::Tokens(Box::new(rows)));
@@ -145,21 +149,30 @@ impl Samples {
         })
     }
 
-    /// From a text whose characters are the tokens.
+    /// From texts, a line each.
+    pub fn lines(path: &Path, model: &Model<'_>) -> Result<Self> {
+        let (input, file) = opened(path, ',')?;
+        let lines = Lines::new(Texts::Lines(input), file, model);
+        Ok(Samples::Lines(Box::new(lines)))
+    }
+
+    /// From one text.
     pub fn text(path: &Path, model: &Model<'_>) -> Result<Self> {
-        let file = path.display();
-        let input = if path == Path::new("-") {
-            unpack(io::stdin().lock())
-        } else {
-            open(path, ',')
-        };
-        let text = input.and_then(io::read_to_string);
+        let (input, file) = opened(path, ',')?;
+        let text = io::read_to_string(input);
         let text = text.with_context(|| format!("{file}: cannot be read"))?;
+        let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
+        let vocabulary = Vocabulary::new(&names);
         let tokens = Tokens::new(model, false);
+        if vocabulary.unit() == Unit::Words {
+            let found = vocabulary.tokens(&text);
+            let found = found.map_err(|word| anyhow!("{file}: {}", tokens.unknown(word)))?;
+            return Ok(Samples::Text(found.into_iter()));
+        }
         let mut found = Vec::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {
             for (column, c) in line.chars().enumerate() {
-                let token = tokens.find(c.encode_utf8(&mut [0; 4]));
+                let token = vocabulary.number(c.encode_utf8(&mut [0; 4]));
                 // The end of the last line need not belong to the text.
                 if token.is_none() && c == '\n' && number + 1 == text.lines().count() {
                     continue;
@@ -189,8 +202,19 @@ impl Samples {
             }
             Samples::Tokens(rows) => rows.next()?.map(Sample::Token),
             Samples::Text(tokens) => tokens.next().map(Sample::Token),
+            Samples::Lines(lines) => lines.next()?,
         })
     }
+}
+
+fn opened(path: &Path, delimiter: char) -> Result<(Box<dyn BufRead>, String)> {
+    let (input, file) = if path == Path::new("-") {
+        (unpack(io::stdin().lock()), "standard input".into())
+    } else {
+        (open(path, delimiter), path.display().to_string())
+    };
+    let input = input.with_context(|| format!("{file}: cannot be read"))?;
+    Ok((input, file))
 }
 
 /// The words of a task file do not fit here.

@@ -13,9 +13,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::{self, Task};
-use kinglet_trainer::train::{
-    Fitted, LastValue, Majority, Options, Predictor, evaluate, fit, fit_quantized,
-};
+use kinglet_trainer::train::{Fitted, Options, Predictor, baseline, evaluate, fit, fit_quantized};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -45,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL.kgl")]
     out: PathBuf,
 
-    /// Read this data file in place of the one that the task names
+    /// Read this data file in place of the one that the task names; of a task with files for every part, their folder
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 
@@ -106,10 +104,8 @@ pub fn run(args: &Args) -> Result<()> {
         None => TestInputs::synthetic(&fitted.package),
     };
     let mut table = Table::new(&data);
-    if let Some(mut last) = LastValue::new(&data) {
-        table.row("last value", &mut last, None);
-    } else if let Some(mut majority) = Majority::new(&data) {
-        table.row("majority", &mut majority, None);
+    if let Some((name, mut rule)) = baseline(&data) {
+        table.row(name, &mut *rule, None);
     }
     let layout = args.target.layout();
     let mut export =

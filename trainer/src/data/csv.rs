@@ -18,7 +18,7 @@ use super::time::Time;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Format {
-    /// Between two fields.
+    /// Between two fields. Between tabs a quotation mark is a character like any other, elsewhere it encloses a field.
     pub delimiter: char,
     /// Where the column names come from.
     pub header: Header,
@@ -95,6 +95,7 @@ impl<R: Read> Reader<R> {
             .delimiter(format.delimiter as u8)
             .comment(format.comment.map(|c| c as u8))
             .trim(::csv::Trim::All)
+            .quoting(format.delimiter != '\t')
             .has_headers(false)
             // Ragged rows are found here, where the message can say what to do.
             .flexible(true)

@@ -9,8 +9,10 @@
 //!
 //! [`Transform`]: crate::package::Transform
 
+mod documents;
 mod sequences;
 mod series;
+mod tagged;
 mod text;
 
 use std::ops::Range;
@@ -46,6 +48,10 @@ pub struct Dataset {
     /// In original units, likewise.
     truth: Vec<f32>,
     window: usize,
+    /// For every row the length of the window it belongs to; empty where all are `window` long.
+    lengths: Vec<usize>,
+    /// For every token the one that stands for it where it is unknown; empty where none is.
+    hidden_as: Vec<f32>,
     /// First rows of the training windows of each part.
     windows: [Vec<usize>; 3],
     /// What is run to measure each part.
@@ -112,18 +118,26 @@ impl Dataset {
                 let path = task.data_path().unwrap_or_default();
                 Self::from_table(task, &read(task, csv, &path)?)
             }
-            None => text::load(task),
+            None => Self::of_text(task),
         }
     }
 
-    /// The same from a table that is already in memory; a task over [`text`](Task::text) ignores it.
+    fn of_text(task: &Task) -> Result<Self, DataError> {
+        match (&task.documents, &task.tagged) {
+            (Some(documents), _) => documents::load(task, documents),
+            (_, Some(tagged)) => tagged::load(task, tagged),
+            (None, None) => text::load(task),
+        }
+    }
+
+    /// The same from a table that is already in memory; a task over text ignores it.
     pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
         if let Some(series) = &task.series {
             series::load(task, series, table)
         } else if let Some(sequences) = &task.sequences {
             sequences::load(task, sequences, table)
         } else {
-            text::load(task)
+            Self::of_text(task)
         }
     }
 
@@ -187,9 +201,24 @@ impl Dataset {
         }
     }
 
-    /// Samples of a training window.
+    /// Samples of the longest training window.
     pub fn window(&self) -> usize {
         self.window
+    }
+
+    /// Samples of the training window that begins at row `start`.
+    pub fn length(&self, start: usize) -> usize {
+        self.lengths.get(start).copied().unwrap_or(self.window)
+    }
+
+    /// Whether not all windows are of one length.
+    pub fn lengths_differ(&self) -> bool {
+        !self.lengths.is_empty()
+    }
+
+    /// What stands for a token where it is unknown; itself where no token does.
+    pub fn hidden_as(&self, token: f32) -> f32 {
+        self.hidden_as.get(token as usize).copied().unwrap_or(token)
     }
 
     /// First rows of the training windows of a part.

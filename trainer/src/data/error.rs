@@ -126,6 +126,18 @@ pub enum DataError {
         /// "stands there twice" or "has no row in the joined file".
         problem: &'static str,
     },
+    /// A tag that the training part does not have.
+    #[error(
+        "{file}: {word:?} has the tag {tag:?}, which the training part never has; choose the files or tagged.tag anew"
+    )]
+    NewTag {
+        /// Which file.
+        file: String,
+        /// Whose tag.
+        word: String,
+        /// The tag.
+        tag: String,
+    },
     /// The logarithm of something not positive.
     #[error(
         "{file}:{line}: column {column:?}: the logarithm of {value} is not defined; use a difference instead of a log, or remove the row"

@@ -26,7 +26,7 @@ use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::{Ranges, Stream};
-use crate::train::{LastValue, Majority, Predictor};
+use crate::train::{Predictor, baseline};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
 use kinglet::format::Format;
@@ -96,10 +96,8 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     for (made, model) in made.iter().zip(&models) {
         predictors.push((made.name.clone(), Box::new(EnginePredictor::new(model))));
     }
-    if let Some(last) = LastValue::new(&data) {
-        predictors.push(("last value".into(), Box::new(last)));
-    } else if let Some(majority) = Majority::new(&data) {
-        predictors.push(("majority".into(), Box::new(majority)));
+    if let Some((name, rule)) = baseline(&data) {
+        predictors.push((name.into(), rule));
     }
     let baseline = (predictors.len() > made.len()).then_some(made.len());
     let measured = measure(&data, part(&data), &mut predictors);
@@ -177,6 +175,9 @@ fn in_every_format(
     Ok((made, notes))
 }
 
+/// Names in a message.
+const LISTED: usize = 40;
+
 /// Whether names are those of the data; the normalisation may be another.
 fn fits(package: &Package, data: &Dataset) -> Result<()> {
     let inputs = |input: &Input| match input {
@@ -189,11 +190,11 @@ fn fits(package: &Package, data: &Dataset) -> Result<()> {
         Output::NextToken => vec!["the next token".to_owned()],
     };
     let listed = |names: Vec<String>| {
-        names
-            .iter()
-            .map(|n| escape(n))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let shown: Vec<String> = names.iter().take(LISTED).map(|n| escape(n)).collect();
+        match names.len() - shown.len() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
     };
     for (side, found, expected) in [
         ("inputs", inputs(&package.input), inputs(data.input())),
@@ -317,6 +318,9 @@ fn task(data: &Dataset, measured: &Measured) -> String {
         Output::NextToken => "the next token".into(),
     };
     let when = match data.shape() {
+        Shape::Window { window, .. } if data.lengths_differ() => {
+            format!("after a text of up to {window}")
+        }
         Shape::EveryStep => "after every sample".to_owned(),
         Shape::Window { window, .. } => format!("after {window} samples"),
     };

@@ -1,8 +1,9 @@
 //! What only makes sense together. Each message says what to change.
 
-use kinglet::format::{MAX_LAYERS, MAX_WIDTH};
+use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 
 use crate::data::time::Time;
+use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
 
@@ -78,8 +79,9 @@ fn data(task: &Task) -> Result<(), Problem> {
             );
         }
     }
-    match (&task.series, &task.sequences, &task.text) {
-        (Some(series), None, None) => {
+    let texts = (&task.text, &task.documents, &task.tagged);
+    match (&task.series, &task.sequences, texts) {
+        (Some(series), None, (None, None, None)) => {
             need_csv(task, "series")?;
             split(&series.split, "series", true)?;
             if series.every == 0 {
@@ -138,12 +140,12 @@ fn data(task: &Task) -> Result<(), Problem> {
                 ),
             }
         }
-        (None, Some(sequences), None) => {
+        (None, Some(sequences), (None, None, None)) => {
             need_csv(task, "sequences")?;
             split(&sequences.split, "sequences", true)?;
             classes(&sequences.label, "sequences")
         }
-        (None, None, Some(t)) => {
+        (None, None, (Some(t), None, None)) => {
             split(&t.split, "text", false)?;
             match (&t.text, &t.file) {
                 (Some(_), Some(_)) => wrong("text", "text", "give either text or file"),
@@ -155,12 +157,47 @@ fn data(task: &Task) -> Result<(), Problem> {
                 _ => Ok(()),
             }
         }
+        (None, None, (None, Some(documents), None)) => {
+            vocabulary(&documents.vocabulary, "documents")?;
+            classes(&documents.label, "documents")
+        }
+        (None, None, (None, None, Some(tagged))) => {
+            vocabulary(&tagged.vocabulary, "tagged")?;
+            if tagged.vocabulary.unit != Unit::Words {
+                return wrong(
+                    "tagged",
+                    "vocabulary",
+                    "tags belong to words: unit = \"words\"",
+                );
+            }
+            if tagged.word == 0 || tagged.tag == 0 {
+                let key = if tagged.word == 0 { "word" } else { "tag" };
+                return wrong("tagged", key, "columns are counted from 1");
+            }
+            Ok(())
+        }
         _ => wrong(
             "task",
             "series",
-            "a task needs exactly one of [series], [sequences] and [text]",
+            "a task needs exactly one of [series], [sequences], [text], [documents] and [tagged]",
         ),
     }
+}
+
+fn vocabulary(vocabulary: &VocabularyTask, section: &'static str) -> Result<(), Problem> {
+    // Beside these there are <unk> and the endings.
+    if !(1..MAX_VOCAB).contains(&vocabulary.max_tokens) {
+        let most = MAX_VOCAB - 1;
+        return wrong(
+            section,
+            "vocabulary",
+            format!("max_tokens is from 1 to {most}"),
+        );
+    }
+    if vocabulary.endings > 0 && vocabulary.unit == Unit::Characters {
+        return wrong(section, "vocabulary", "characters have no endings");
+    }
+    Ok(())
 }
 
 fn need_csv(task: &Task, section: &'static str) -> Result<(), Problem> {
@@ -241,7 +278,21 @@ fn shape(task: &Task) -> Result<(), Problem> {
         return wrong(
             "shape",
             "kind",
-            "\"next-token\" goes with [text], the other kinds with [series] and [sequences]",
+            "\"next-token\" goes with [text], the other kinds with [series], [sequences], [documents] and [tagged]",
+        );
+    }
+    if task.documents.is_some() && shape.kind != Kind::ManyToOne {
+        return wrong(
+            "shape",
+            "kind",
+            "a text has one label: expected \"many-to-one\"",
+        );
+    }
+    if task.tagged.is_some() && shape.kind != Kind::ManyToMany {
+        return wrong(
+            "shape",
+            "kind",
+            "every word has a tag: expected \"many-to-many\"",
         );
     }
     if shape.window == 0 && task.sequences.is_none() {
@@ -285,7 +336,9 @@ fn shape(task: &Task) -> Result<(), Problem> {
     if shape.hop == Some(0) {
         return wrong("shape", "hop", "must be at least 1");
     }
-    if shape.stateful && (shape.kind == Kind::ManyToOne || task.sequences.is_some()) {
+    if shape.stateful
+        && (shape.kind == Kind::ManyToOne || task.sequences.is_some() || task.tagged.is_some())
+    {
         return wrong(
             "shape",
             "stateful",
@@ -330,18 +383,18 @@ fn network(task: &Task) -> Result<(), Problem> {
         );
     }
     match net.embedding {
-        None if task.text.is_some() => {
+        None if task.has_tokens() => {
             return wrong(
                 "network",
                 "embedding",
                 "tokens need the length of their vectors, such as 8",
             );
         }
-        Some(_) if task.text.is_none() => {
+        Some(_) if !task.has_tokens() => {
             return wrong(
                 "network",
                 "embedding",
-                "only [text] has tokens to embed; remove it",
+                "only text has tokens to embed; remove it",
             );
         }
         Some(dim) if !(1..=MAX_WIDTH).contains(&dim) => {
@@ -393,6 +446,20 @@ fn train(task: &Task) -> Result<(), Problem> {
     }
     if !(1..=MAX_COUNT).contains(&train.accumulate) {
         return wrong("train", "accumulate", format!("is from 1 to {MAX_COUNT}"));
+    }
+    if !(0.0..1.0).contains(&train.word_dropout) {
+        return wrong(
+            "train",
+            "word_dropout",
+            "is a share from 0 to less than 1, such as 0.1",
+        );
+    }
+    if train.word_dropout > 0.0 && task.documents.is_none() && task.tagged.is_none() {
+        return wrong(
+            "train",
+            "word_dropout",
+            "needs a token for what is unknown, which [documents] and [tagged] have",
+        );
     }
     if train.epochs == 0 {
         return wrong("train", "epochs", "must be at least 1");

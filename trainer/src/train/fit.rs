@@ -211,7 +211,10 @@ fn run(
     if let Some(checkpoint) = resumed {
         (batches.params, *adam.moments()) = (checkpoint.params, checkpoint.optimiser);
         (best, history) = (checkpoint.best, checkpoint.history);
-        history.iter().for_each(|_| epoch_plan.shuffle(rng));
+        for _ in &history {
+            epoch_plan.shuffle(task.train.batch, data, rng);
+        }
+        batches.step = (history.len() * per_epoch) as u64;
     }
     let before = history.last().map_or(0.0, |p| p.seconds);
     let (start, mut saved) = (Instant::now(), Instant::now());
@@ -223,7 +226,7 @@ fn run(
         if enough(epoch - 1, best.as_ref().map_or(0, |b| b.0)) {
             break;
         }
-        epoch_plan.shuffle(rng);
+        epoch_plan.shuffle(task.train.batch, data, rng);
         let (mut sum, mut learning_rate) = (0.0, 0.0);
         for step in 0..steps {
             let done = (epoch - 1) * steps + step;
@@ -294,63 +297,78 @@ fn run(
 }
 
 /// Which sequences make which batch.
-enum Plan {
-    /// Windows that start at zero, in any order.
-    Windows { starts: Vec<usize>, batch: usize },
-    /// Streams side by side whose state is carried from batch to batch.
-    Lanes {
-        /// First rows of the streams.
-        starts: Vec<usize>,
-        chunks: usize,
-        window: usize,
-    },
+struct Plan {
+    /// First rows of the sequences.
+    starts: Vec<usize>,
+    /// Places in `starts` of the sequences that run side by side; they are equally long.
+    shards: Vec<Range<usize>>,
+    /// Shards per batch.
+    per_batch: usize,
+    /// Streams whose state is carried from batch to batch have so many windows. Without: windows that start at zero, in
+    /// any order.
+    carried: Option<usize>,
 }
 
 impl Plan {
     fn new(task: &Task, data: &Dataset, part: Part) -> Result<Self, FitError> {
         let (batch, window) = (task.train.batch, data.window());
-        if !task.shape.stateful {
-            return Ok(Plan::Windows {
-                starts: data.windows(part).to_vec(),
-                batch,
-            });
+        let mut plan = Plan {
+            starts: data.windows(part).to_vec(),
+            shards: Vec::new(),
+            per_batch: batch.div_ceil(SHARD),
+            carried: None,
+        };
+        if task.shape.stateful {
+            let run: Range<usize> = data
+                .run(part)
+                .ok_or(FitError::Scattered { part: part.name() })?;
+            let lanes = batch.min(run.len() / window).max(1);
+            let chunks = run.len() / window / lanes;
+            let first = |lane| run.start + lane * chunks * window;
+            plan.starts = (0..lanes).map(first).collect();
+            plan.carried = Some(chunks);
         }
-        let run: Range<usize> = data
-            .run(part)
-            .ok_or(FitError::Scattered { part: part.name() })?;
-        let lanes = batch.min(run.len() / window).max(1);
-        let chunks = run.len() / window / lanes;
-        Ok(Plan::Lanes {
-            starts: (0..lanes)
-                .map(|l| run.start + l * chunks * window)
-                .collect(),
-            chunks,
-            window,
-        })
+        plan.shard(batch, data);
+        Ok(plan)
     }
 
-    fn shuffle(&mut self, rng: &mut Rng) {
-        if let Plan::Windows { starts, .. } = self {
-            rng.shuffle(starts);
+    /// Puts sequences of one length together, in the order in which they stand.
+    fn shard(&mut self, batch: usize, data: &Dataset) {
+        self.starts.sort_by_key(|&start| data.length(start));
+        self.shards.clear();
+        let mut at = 0;
+        let alike = |a: &usize, b: &usize| data.length(*a) == data.length(*b);
+        for sequences in self.starts.chunk_by(alike) {
+            for shard in sequences.chunks(batch).flat_map(|b| b.chunks(SHARD)) {
+                self.shards.push(at..at + shard.len());
+                at += shard.len();
+            }
+        }
+    }
+
+    fn shuffle(&mut self, batch: usize, data: &Dataset, rng: &mut Rng) {
+        if self.carried.is_some() {
+            return;
+        }
+        rng.shuffle(&mut self.starts);
+        if data.lengths_differ() {
+            self.shard(batch, data);
+            rng.shuffle(&mut self.shards);
         }
     }
 
     fn batches(&self) -> usize {
-        match self {
-            Plan::Windows { starts, batch } => starts.len().div_ceil(*batch),
-            Plan::Lanes { chunks, .. } => *chunks,
-        }
+        self.carried
+            .unwrap_or(self.shards.len().div_ceil(self.per_batch))
     }
 
-    /// The streams' first rows, how far they have come, and whether they start from a reset.
-    fn batch(&self, k: usize) -> (&[usize], usize, bool) {
-        match self {
-            Plan::Windows { starts, batch } => {
-                let end = ((k + 1) * batch).min(starts.len());
-                (&starts[k * batch..end], 0, true)
-            }
-            Plan::Lanes { starts, window, .. } => (starts, k * window, k == 0),
+    /// The shards of a batch, how far their sequences have come, and whether they start from a reset.
+    fn batch(&self, k: usize, window: usize) -> (&[Range<usize>], usize, bool) {
+        if self.carried.is_some() {
+            return (&self.shards, k * window, k == 0);
         }
+        let end = ((k + 1) * self.per_batch).min(self.shards.len());
+        (&self.shards[k * self.per_batch..end], 0, true)
     }
 }
 
@@ -360,6 +378,10 @@ struct Batches<'a> {
     loss: Loss,
     counted: Counted,
     batch: usize,
+    word_dropout: f32,
+    seed: u64,
+    /// Gradients so far.
+    step: u64,
     params: Vec<f32>,
     grad: Vec<f32>,
     work: Vec<Work>,
@@ -409,6 +431,9 @@ impl<'a> Batches<'a> {
             loss: task.loss(),
             counted,
             batch,
+            word_dropout: task.train.word_dropout,
+            seed: task.train.seed,
+            step: 0,
             grad: vec![0.0; params.len()],
             work: work.collect(),
             params,
@@ -444,33 +469,48 @@ impl<'a> Batches<'a> {
         quantized.transpose().map_err(FitError::Quantize)
     }
 
-    /// Runs every shard of a batch; the mean loss.
+    /// Outputs of a shard that count.
+    fn outputs(&self, plan: &Plan, shard: &Range<usize>) -> usize {
+        let size = size_of(self.data, &plan.starts[shard.clone()]);
+        match self.counted {
+            Counted::Last => size.lanes,
+            Counted::Every => size.lanes * size.steps,
+        }
+    }
+
+    /// Runs every shard of a batch; the mean loss, and over how many outputs.
     fn run(
         &mut self,
         plan: &Plan,
         batch: usize,
         loaded: Option<&Loaded<'_>>,
         backward: bool,
-    ) -> f64 {
-        let (starts, offset, fresh) = plan.batch(batch);
-        let steps = self.data.window();
-        let counted = match self.counted {
-            Counted::Last => 1,
-            Counted::Every => steps,
-        };
-        let terms = self.loss.goals(self.data.outputs());
-        let scale = 1.0 / (starts.len() * counted * terms) as f64;
-        let (data, loss, carried) = (self.data, self.loss, is_carried(plan));
+    ) -> (f64, usize) {
+        let (data, loss) = (self.data, self.loss);
+        let (shards, offset, fresh) = plan.batch(batch, data.window());
+        let outputs = shards.iter().map(|shard| self.outputs(plan, shard)).sum();
+        let terms = self.loss.goals(data.outputs());
+        let scale = 1.0 / (outputs * terms) as f64;
+        let every = self.counted == Counted::Every;
         let params = loaded.map_or(&self.params, |loaded| &loaded.params);
         let quantizer = self.quantizer.as_ref();
-        let work = starts.par_chunks(SHARD).zip(&mut self.work);
-        work.for_each(|(starts, work)| {
+        let hidden = Some((self.word_dropout, self.step)).filter(|h| backward && h.0 > 0.0);
+        let work = shards.par_iter().zip(&mut self.work).enumerate();
+        work.for_each(|(k, (shard, work))| {
+            let starts = &plan.starts[shard.clone()];
+            let size = size_of(data, starts);
+            let counted = if every { size.steps } else { 1 };
             let shard = &mut work.shard;
-            let size = Size {
-                steps,
-                lanes: starts.len(),
-            };
-            gather(data, starts, offset, fresh, counted, shard);
+            gather(data, starts, offset, fresh, (size.steps, counted), shard);
+            if let Some((share, step)) = hidden {
+                let noise = Rng::new(self.seed ^ (step << 20 | k as u64));
+                hide(
+                    data,
+                    share,
+                    noise,
+                    &mut shard.input[..size.steps * size.lanes],
+                );
+            }
             if fresh {
                 shard.reset();
             }
@@ -488,12 +528,13 @@ impl<'a> Batches<'a> {
                 shard.grad.fill(0.0);
                 shard.backward(params, loss, scale, size);
             }
-            if carried {
+            if plan.carried.is_some() {
                 shard.carry(size);
             }
         });
-        let used = starts.len().div_ceil(SHARD);
-        self.work[..used].iter().map(|work| work.loss).sum()
+        let used = shards.len();
+        let loss = self.work[..used].iter().map(|work| work.loss).sum();
+        (loss, outputs)
     }
 
     /// Mean loss of some batches, and its gradient in `self.grad`: that of one batch of all their sequences, in the
@@ -501,13 +542,20 @@ impl<'a> Batches<'a> {
     fn gradient(&mut self, plan: &Plan, batches: Range<usize>) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
         let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
-        let count = |batch| plan.batch(batch).0.len();
-        let all: usize = batches.clone().map(count).sum();
+        let outputs = |batches: &Self, batch| {
+            let (shards, ..) = plan.batch(batch, batches.data.window());
+            shards
+                .iter()
+                .map(|shard| batches.outputs(plan, shard))
+                .sum::<usize>()
+        };
+        let all: usize = batches.clone().map(|batch| outputs(self, batch)).sum();
         let mut mean = 0.0;
         for batch in batches.clone() {
-            let share = count(batch) as f64 / all as f64;
-            mean += share * self.run(plan, batch, loaded.as_ref(), true);
-            let work = &self.work[..count(batch).div_ceil(SHARD)];
+            let share = outputs(self, batch) as f64 / all as f64;
+            mean += share * self.run(plan, batch, loaded.as_ref(), true).0;
+            self.step += 1;
+            let work = &self.work[..plan.batch(batch, self.data.window()).0.len()];
             let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
             chunks.for_each(|(k, sum)| {
                 let at = k * SUM_CHUNK;
@@ -528,18 +576,22 @@ impl<'a> Batches<'a> {
     fn loss(&mut self, plan: &Plan) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
         let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
-        let (mut sum, mut sequences) = (0.0, 0);
+        let (mut sum, mut outputs) = (0.0, 0);
         for batch in 0..plan.batches() {
-            let count = plan.batch(batch).0.len();
-            sum += self.run(plan, batch, loaded.as_ref(), false) * count as f64;
-            sequences += count;
+            let (loss, count) = self.run(plan, batch, loaded.as_ref(), false);
+            sum += loss * count as f64;
+            outputs += count;
         }
-        Ok(sum / sequences as f64)
+        Ok(sum / outputs as f64)
     }
 }
 
-fn is_carried(plan: &Plan) -> bool {
-    matches!(plan, Plan::Lanes { .. })
+/// Of sequences that are equally long.
+fn size_of(data: &Dataset, starts: &[usize]) -> Size {
+    Size {
+        steps: starts.first().map_or(0, |&start| data.length(start)),
+        lanes: starts.len(),
+    }
 }
 
 /// Copies sequences side by side into a shard.
@@ -548,10 +600,10 @@ fn gather(
     starts: &[usize],
     offset: usize,
     fresh: bool,
-    counted: usize,
+    (steps, counted): (usize, usize),
     shard: &mut Shard<f32>,
 ) {
-    let (width, steps, lanes) = (data.input_width(), data.window(), starts.len());
+    let (width, lanes) = (data.input_width(), starts.len());
     for (s, &start) in starts.iter().enumerate() {
         let start = start + offset;
         for t in 0..steps {
@@ -567,6 +619,15 @@ fn gather(
             let goal = data.goal_row(start + steps - counted + t);
             let at = (t * lanes + s) * goal.len();
             shard.goal[at..at + goal.len()].copy_from_slice(goal);
+        }
+    }
+}
+
+/// Puts what stands for unknown tokens in place of a share of the tokens.
+fn hide(data: &Dataset, share: f32, mut noise: Rng, tokens: &mut [f32]) {
+    for token in tokens {
+        if noise.uniform() < share {
+            *token = data.hidden_as(*token);
         }
     }
 }

@@ -122,6 +122,8 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         goals: truth.clone(),
         truth,
         window,
+        lengths: Vec::new(),
+        hidden_as: Vec::new(),
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),

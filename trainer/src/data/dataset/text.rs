@@ -51,6 +51,8 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         truth: goals.clone(),
         goals,
         window,
+        lengths: Vec::new(),
+        hidden_as: Vec::new(),
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),

@@ -13,3 +13,4 @@ pub mod quant;
 pub mod report;
 pub mod task;
 pub mod train;
+pub mod tune;

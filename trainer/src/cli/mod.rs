@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. The exit code is 0, 1 for a failure,
 //! 2 for wrong use. Files appear whole or not at all.
 
+mod budget;
 mod calibrate;
 mod demo;
 mod generate;
@@ -16,6 +17,7 @@ mod report;
 mod samples;
 mod texts;
 mod train;
+mod tune;
 mod verify;
 
 use anyhow::{Context, Result};
@@ -23,6 +25,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
+use kinglet_trainer::task::{self, Task};
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -40,6 +43,7 @@ const AFTER_HELP: &str = "\
 Examples:
   kinglet demo
   kinglet train pump.toml --out pump.kgl
+  kinglet tune pump.toml --hidden 8..64 --max-flash 8K --out small.toml
   kinglet report pump.toml --model pump.kgl --out report.html
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
@@ -52,6 +56,7 @@ Without a command: demo. Exit code: 0, 1 for a failure, 2 for wrong use.";
 enum Command {
     Demo(demo::Args),
     Train(train::Args),
+    Tune(tune::Args),
     Import(import::Args),
     Quantize(quantize::Args),
     Report(report::Args),
@@ -81,6 +86,7 @@ fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Tune(args)) => tune::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Quantize(args)) => quantize::run(&args),
         Some(Command::Report(args)) => report::run(&args),
@@ -178,6 +184,17 @@ enum Precision {
 }
 
 impl Precision {
+    /// The one that a task asks for.
+    fn of(task: &Task) -> Self {
+        match task.output.precision {
+            task::Precision::F32 => Precision::F32,
+            task::Precision::F16 => Precision::F16,
+            task::Precision::W8a16 => Precision::W8a16,
+            task::Precision::W8a8 => Precision::W8a8,
+            task::Precision::W4a8 => Precision::W4a8,
+        }
+    }
+
     fn format(self) -> Format {
         match self {
             Precision::F32 => Format::F32,

@@ -12,7 +12,7 @@ use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::task::{self, Task};
+use kinglet_trainer::task::Task;
 use kinglet_trainer::train::{Fitted, Options, Predictor, baseline, evaluate, fit, fit_quantized};
 use std::fs;
 use std::io::{self, Write};
@@ -77,13 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
     let data = Dataset::load(&task)?;
-    let precision = args.precision.unwrap_or(match task.output.precision {
-        task::Precision::F32 => Precision::F32,
-        task::Precision::F16 => Precision::F16,
-        task::Precision::W8a16 => Precision::W8a16,
-        task::Precision::W8a8 => Precision::W8a8,
-        task::Precision::W4a8 => Precision::W4a8,
-    });
+    let precision = args.precision.unwrap_or(Precision::of(&task));
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;
     }

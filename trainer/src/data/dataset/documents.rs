@@ -153,6 +153,10 @@ mod tests {
         };
         let (one, three) = (trained(1), trained(3));
         assert_eq!(one.package, three.package);
-        assert!(one.valid_loss < one.history[0].valid_loss, "{:?}", one.history);
+        assert!(
+            one.valid_loss < one.history[0].valid_loss,
+            "{:?}",
+            one.history
+        );
     }
 }

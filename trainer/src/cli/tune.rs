@@ -1,0 +1,198 @@
+//! `kinglet tune`.
+
+use super::budget::{Core, bytes, range};
+use super::progress::cancel_on_ctrl_c;
+use super::{Precision, say, usage, writable};
+use anyhow::{Context, Result, bail};
+use kinglet::format::Layout;
+use kinglet_trainer::data::Dataset;
+use kinglet_trainer::file::save;
+use kinglet_trainer::task::Task;
+use kinglet_trainer::tune::{Budget, Journal, Outcome, Search, Space};
+use std::fs;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::thread;
+
+/// Search for a good network that fits a machine
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet tune pump.toml --hidden 8..64 --learning-rate 0.001..0.01 --max-flash 8K --out pump-8k.toml
+  kinglet tune pump.toml --cells lstm,gru,fastgrnn --hidden 8..64 --max-cycles 20000 --core cortex-m4 --out best.toml
+
+Draws networks from the ranges given (what has none stays as in the task), trains them for a few epochs, and goes on with the better third three
+times as long, until the last ones get the epochs of the task. They are judged on the validation part, as the engine computes it in
+the number format of the model; the test part is not looked at. Several are trained at once, one per core. The result does not depend on how many, only on
+the seed. Writes the task of the best one, with the comments of the one it came from, and keeps every trial in a journal (CSV): after Ctrl-C or a
+crash the same command goes on where it was.")]
+pub struct Args {
+    /// The task to start from
+    #[arg(value_name = "TASK.toml")]
+    task: PathBuf,
+
+    /// Where the best task goes
+    #[arg(long, value_name = "BEST.toml")]
+    out: PathBuf,
+
+    /// Read this data file in place of the one that the task names
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    /// Networks to try
+    #[arg(long, default_value_t = 27, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    trials: u32,
+
+    /// What is drawn follows from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Cells to choose from
+    #[arg(long, value_delimiter = ',', value_name = "CELL,...")]
+    cells: Vec<String>,
+
+    /// Width of the recurrent layers
+    #[arg(long, value_name = "FROM..TO", value_parser = range::<usize>)]
+    hidden: Option<RangeInclusive<usize>>,
+
+    /// Number of recurrent layers
+    #[arg(long, value_name = "FROM..TO", value_parser = range::<usize>)]
+    layers: Option<RangeInclusive<usize>>,
+
+    /// Samples of a window
+    #[arg(long, value_name = "FROM..TO", value_parser = range::<usize>)]
+    window: Option<RangeInclusive<usize>>,
+
+    /// Step size at the start
+    #[arg(long, value_name = "FROM..TO", value_parser = range::<f64>)]
+    learning_rate: Option<RangeInclusive<f64>>,
+
+    /// Number format to judge by, in place of the task's
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+
+    /// Largest model file, in bytes or with K or M
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_flash: Option<usize>,
+
+    /// Largest state of a stream, in bytes or with K or M
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_ram: Option<usize>,
+
+    /// Most instructions of a step, as `kinglet report` estimates them
+    #[arg(long, value_name = "COUNT", requires = "core")]
+    max_cycles: Option<f64>,
+
+    /// The core that --max-cycles is for
+    #[arg(long, value_enum, requires = "max_cycles")]
+    core: Option<Core>,
+
+    /// Networks to train at the same time [default: one per core]
+    #[arg(long, value_name = "COUNT")]
+    jobs: Option<usize>,
+
+    /// Where trials are kept [default: BEST.trials.csv]
+    #[arg(long, value_name = "FILE.csv")]
+    journal: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let journal_path = match &args.journal {
+        Some(path) => path.clone(),
+        None => args.out.with_extension("trials.csv"),
+    };
+    writable(&args.out)?;
+    writable(&journal_path)?;
+    let space = Space {
+        cells: args.cells.clone(),
+        hidden: args.hidden.clone(),
+        layers: args.layers.clone(),
+        window: args.window.clone(),
+        learning_rate: args.learning_rate.clone(),
+    };
+    if space == Space::default() {
+        return Err(usage(
+            "nothing may differ; give at least one of --cells, --hidden, --layers, --window, --learning-rate",
+        ));
+    }
+    let name = args.task.display();
+    let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
+    let task = Task::parse(&text, &args.task)?.with_data(args.data.as_deref());
+    let precision = args.precision.unwrap_or(Precision::of(&task));
+    let format = precision.format();
+    let cycles = args.max_cycles.zip(args.core.map(Core::counts));
+    if cycles.is_some() && !format.is_integer() {
+        return Err(usage(format!(
+            "instructions are known for integer formats, not for {}; give --precision w8a8 or another",
+            format.name()
+        )));
+    }
+    let data = Dataset::load(&task)?;
+    let search = Search {
+        text: &text,
+        task: &task,
+        space,
+        budget: Budget {
+            flash: args.max_flash,
+            ram: args.max_ram,
+            cycles,
+        },
+        format,
+        layout: args.core.map_or(Layout::Portable, Core::layout),
+        trials: args.trials as usize,
+        seed: args.seed,
+        threads: args
+            .jobs
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
+        cancel: Some(cancel_on_ctrl_c()),
+    };
+    let mut journal = Journal::open(&journal_path, &search.describe(&data))?;
+    drop(data);
+    let resumed = journal.outcomes().len();
+    if resumed > 0 {
+        say(&format!(
+            "going on with {}: {resumed} trainings are in it",
+            journal_path.display()
+        ));
+    }
+    let watch = |outcome: &Outcome| say(&line(outcome));
+    let Some(best) = search.run(&mut journal, &watch)? else {
+        bail!(
+            "stopped; the same command goes on with {}",
+            journal_path.display()
+        );
+    };
+    let [first, ..] = &best[..] else {
+        bail!("no trial was trained");
+    };
+    if first.value.is_nan() {
+        bail!("every trial diverged; lower --learning-rate");
+    }
+    save(&args.out, first.trial.apply(&text)?.as_bytes())?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "best by the validation part, in {}:", format.name())?;
+    for outcome in &best {
+        writeln!(out, "{}", line(outcome))?;
+    }
+    say(&format!(
+        "{}: written; train it with: kinglet train {0}",
+        args.out.display()
+    ));
+    Ok(())
+}
+
+fn line(outcome: &Outcome) -> String {
+    let value = match outcome.value {
+        value if value.is_nan() => "diverged".to_string(),
+        value => format!("{} {value:.5}", outcome.metric),
+    };
+    let cost = outcome.cost;
+    let cycles = cost
+        .cycles
+        .map_or(String::new(), |c| format!(", {c:.0} instructions"));
+    format!(
+        "trial {}, {} epochs: {value}; {}; {} bytes, state {}{cycles}",
+        outcome.number, outcome.epochs, outcome.trial, cost.flash, cost.ram
+    )
+}

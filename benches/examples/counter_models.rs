@@ -124,6 +124,7 @@ fn model(
         input,
         output: Output::Values((0..hidden).map(target).collect()),
         shape: Shape::EveryStep,
+        alarm: None,
     };
     let exported = export_for(layout, &package, format, Some(&ranges), &tests)?;
     anyhow::ensure!(

@@ -62,6 +62,7 @@ pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> Al
         input: Input::Features((0..inputs).map(feature).collect()),
         output: Output::Values((0..hidden).map(target).collect()),
         shape: Shape::EveryStep,
+        alarm: None,
     };
     let tests = TestInputs::from_stream(&stream, inputs);
     export(&package, format, Some(&ranges), &tests)

@@ -36,6 +36,7 @@
 //! - [`Model::bind_batch`] steps many streams in one call, with the results of single steps.
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
+//! - [`Detector`] compares what comes with what was predicted and raises an alarm.
 //! - [`typed`] is the other door: `Lstm<7, 32>` and its kin over the same file, with sizes, number format and layout in the
 //!   type. A step has no check left, and firmware links only the layers in use.
 //!
@@ -52,6 +53,7 @@ mod cell;
 #[cfg(any(feature = "check", test))]
 pub mod check;
 mod choose;
+mod detect;
 mod digest;
 pub mod format;
 pub mod kernel;
@@ -62,6 +64,7 @@ mod window;
 
 pub use affine::Affine;
 pub use choose::{Sampler, argmax};
+pub use detect::{Detector, Verdict};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};
 pub use model::{

@@ -98,6 +98,51 @@ fn with_header(file: &[u8], edit: impl FnOnce(&mut Header<'_>)) -> Result<(), Lo
     file.load().map(|_| ())
 }
 
+/// The same tensors under the same header with something behind it.
+fn with_tail(file: &[u8], tail: &[u8]) -> Result<Option<f32>, LoadError> {
+    let preamble = *Model::from_bytes(file).unwrap().preamble();
+    let header = &file[PREAMBLE_LEN..PREAMBLE_LEN + preamble.header_len];
+    let payload = &file[preamble.payload_offset..];
+    let preamble = Preamble {
+        header_len: header.len() + tail.len(),
+        payload_offset: pad(PREAMBLE_LEN + header.len() + tail.len(), 16),
+        ..preamble
+    };
+    let mut bytes = vec![0; preamble.payload_offset];
+    bytes[..PREAMBLE_LEN].copy_from_slice(&preamble.write());
+    let behind = PREAMBLE_LEN + header.len();
+    bytes[PREAMBLE_LEN..behind].copy_from_slice(header);
+    bytes[behind..behind + tail.len()].copy_from_slice(tail);
+    bytes.extend_from_slice(payload);
+    let mut file = File::new(&bytes);
+    file.sign();
+    file.load().map(|model| model.smoothing())
+}
+
+#[test]
+fn a_tail_of_the_header_is_checked_and_may_be_longer_than_known() {
+    let some = |smoothing: f32| {
+        let mut tail = vec![1];
+        tail.extend_from_slice(&smoothing.to_le_bytes());
+        tail
+    };
+    for model in MODELS {
+        assert_eq!(with_tail(model, &[]), Ok(None));
+        assert_eq!(with_tail(model, &some(0.25)), Ok(Some(0.25)));
+        let longer = [some(1.0), vec![7, 8, 9]].concat();
+        assert_eq!(with_tail(model, &longer), Ok(Some(1.0)));
+        for wrong in [0.0, -1.0, 1.5, f32::NAN, f32::INFINITY] {
+            let error = LoadError::Value {
+                what: "smoothing",
+                index: 0,
+            };
+            assert_eq!(with_tail(model, &some(wrong)), Err(error), "{wrong}");
+        }
+        assert_eq!(with_tail(model, &some(0.5)[..3]), Err(LoadError::Header));
+        assert_eq!(with_tail(model, &[2]), Err(LoadError::Header));
+    }
+}
+
 #[test]
 fn truncation_at_every_byte_is_an_error() {
     for model in MODELS {

@@ -1,6 +1,7 @@
 //! Offline side of Kinglet: trains recurrent networks on series, quantizes them and writes the
 //! model files that the `kinglet` engine runs.
 
+pub mod anomaly;
 pub mod data;
 pub mod demo;
 pub mod engine;

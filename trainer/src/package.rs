@@ -16,6 +16,17 @@ pub struct Package {
     pub output: Output,
     /// When an output counts.
     pub shape: Shape,
+    /// When a stream is odd, for a model that watches one.
+    pub alarm: Option<Alarm>,
+}
+
+/// When the smoothed absolute error of a model's predictions is an alarm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alarm {
+    /// Weight of the newest error in the exponential mean, above 0 and at most 1.
+    pub smoothing: f32,
+    /// More than this is an alarm.
+    pub threshold: f32,
 }
 
 /// What one step takes.

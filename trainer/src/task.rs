@@ -87,6 +87,8 @@ pub struct Task {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainTask,
+    /// The model watches a stream: it predicts the next sample and says how odd the one that comes is.
+    pub anomaly: Option<AnomalyTask>,
     /// What is written.
     #[serde(default)]
     pub output: OutputTask,
@@ -500,6 +502,42 @@ pub enum Schedule {
         /// Multiplied each time.
         factor: f32,
     },
+}
+
+/// When the error of a prediction is an alarm.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnomalyTask {
+    /// Weight of the newest absolute error in the exponential mean, above 0 and at most 1.
+    pub smoothing: f32,
+    /// What the mean has to exceed.
+    #[serde(default)]
+    pub threshold: ThresholdTask,
+    /// Windows of time in which something is known to be wrong.
+    pub labels: Option<LabelsTask>,
+}
+
+/// An alarm's threshold, from the scores over the validation part.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThresholdTask {
+    /// The largest.
+    #[default]
+    Max,
+    /// What this share of them does not exceed.
+    Quantile(f64),
+}
+
+/// A JSON file of labelled windows, as the Numenta Anomaly Benchmark has it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelsTask {
+    /// Path, relative to the task file.
+    pub file: PathBuf,
+    /// The entry of this data file.
+    pub key: String,
+    /// The column of times.
+    pub time: String,
 }
 
 /// What is written.

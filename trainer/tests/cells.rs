@@ -121,6 +121,7 @@ impl Golden {
             input: Input::Features((0..self.layer.inputs).map(feature).collect()),
             output: Output::Values((0..hidden).map(target).collect()),
             shape: Shape::EveryStep,
+            alarm: None,
         }
     }
 

@@ -55,6 +55,7 @@ fn package() -> Package {
             feeds: Some(0),
         }]),
         shape: Shape::EveryStep,
+        alarm: None,
     }
 }
 

@@ -30,6 +30,14 @@ pub struct Header<'a> {
     pub test: TestVectors,
 }
 
+/// What headers have had since files were first written, behind the [`Header`]: a file without it loads, and an older
+/// engine does not look there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Weight of the newest error in the exponential mean that [`Header::threshold`] is about, above 0 and at most 1.
+    pub smoothing: Option<f32>,
+}
+
 /// What a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Input<'a> {

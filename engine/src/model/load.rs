@@ -47,6 +47,7 @@ impl<'a> Loader<'a> {
         // The layers are most of a model: they are made where they stay, for the sake of small stacks.
         let mut model = Model {
             header: self.header.clone(),
+            smoothing: None,
             preamble: self.preamble,
             features,
             targets,

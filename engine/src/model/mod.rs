@@ -16,7 +16,7 @@ pub use state::{BindError, State, StateError, TestFailure};
 use crate::cell::{Dense, Embedding, Recurrent};
 use crate::digest::Digest;
 use crate::format::{
-    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Preamble, Target,
+    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Preamble, Tail, Target,
 };
 use crate::kernel::{Kernels, LANES};
 use crate::num::{input_limits, quantize};
@@ -30,6 +30,7 @@ const SAVED_HEADER: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Model<'a> {
     header: Header<'a>,
+    smoothing: Option<f32>,
     preamble: Preamble,
     features: &'a [Feature],
     targets: &'a [Target],
@@ -132,8 +133,20 @@ impl<'a> Model<'a> {
     /// A [`LoadError`] that names what is wrong, with the numbers.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, LoadError> {
         let (preamble, header, payload) = Preamble::split(bytes)?;
-        let header = postcard::from_bytes(header).map_err(|_| LoadError::Header)?;
-        Loader::new(header, preamble, payload).load()
+        let wrong = |_| LoadError::Header;
+        let (header, behind) = postcard::take_from_bytes(header).map_err(wrong)?;
+        let mut model = Loader::new(header, preamble, payload).load()?;
+        if !behind.is_empty() {
+            let tail: Tail = postcard::from_bytes(behind).map_err(wrong)?;
+            if tail.smoothing.is_some_and(|a| !(a > 0.0 && a <= 1.0)) {
+                return Err(LoadError::Value {
+                    what: "smoothing",
+                    index: 0,
+                });
+            }
+            model.smoothing = tail.smoothing;
+        }
+        Ok(model)
     }
 
     /// Joins the model with a state, whose contents are kept: a state that was bound to this model before
@@ -178,6 +191,11 @@ impl<'a> Model<'a> {
     /// What the file says about itself.
     pub fn header(&self) -> &Header<'a> {
         &self.header
+    }
+
+    /// Weight of the newest error in an anomaly score; see [`Detector`](crate::Detector).
+    pub fn smoothing(&self) -> Option<f32> {
+        self.smoothing
     }
 
     /// The fixed part of the file.

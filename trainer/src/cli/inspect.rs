@@ -193,6 +193,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "format": model.format().name(),
         "shape": shape,
         "threshold": header.threshold,
+        "smoothing": model.smoothing(),
         "input": input,
         "output": output,
         "layers": layers.collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use super::texts::is_of_texts;
 use super::{kernel_names, kernels, say, usage, writable};
 use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Input, Output, Shape};
-use kinglet::{Model, Runner, SlidingWindow, argmax};
+use kinglet::{Detector, Model, Runner, SlidingWindow, Verdict, argmax};
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{AlignedBytes, save};
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -26,7 +26,8 @@ Examples:
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
-a score per class; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
+a score per class; a model that watches for anomalies adds the smoothed error of its predictions so far and 1 where
+that is an alarm; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
 training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
@@ -96,10 +97,13 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let input = args.csv.as_deref().or(args.lines.as_deref());
     let live = input == Some(Path::new("-"));
-    let mut table = Table::new(&model, args.raw, live)?;
+    let mut detector = Detector::new(&model).filter(|_| !args.raw);
+    let mut table = Table::new(&model, args.raw, live, detector.is_some())?;
     let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
     let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
-    let mut y = vec![0.0; model.outputs()];
+    // Nothing was foretold for the first sample.
+    let mut y = vec![f32::NAN; model.outputs()];
+    let mut verdict = None;
     let mut last = Vec::new();
     let (mut row, mut answered) = (0, false);
     let at_the_end = is_of_texts(&model) && !args.every_step;
@@ -115,13 +119,15 @@ pub fn run(args: &Args) -> Result<()> {
         };
         if matches!(sample, Sample::EndOfText) {
             if at_the_end {
-                table.line(&y)?;
+                table.line(&y, None)?;
             }
             runner.reset();
             continue;
         }
         if row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
             windows.reset(&mut runner);
+            detector.iter_mut().for_each(Detector::reset);
+            y.fill(f32::NAN);
         }
         row += 1;
         answered = match sample {
@@ -139,11 +145,12 @@ pub fn run(args: &Args) -> Result<()> {
                     last.clear();
                     last.extend_from_slice(x);
                 }
+                verdict = detector.as_mut().map(|detector| detector.compare(&y, x));
                 windows.push(&mut runner, x, &mut y)
             }
         };
         if answered {
-            table.line(&y)?;
+            table.line(&y, verdict)?;
         }
     }
     if let Some(path) = &args.state_out {
@@ -161,7 +168,8 @@ pub fn run(args: &Args) -> Result<()> {
         for _ in 0..steps {
             runner.feed_back(&y, &mut last);
             windows.push(&mut runner, &last, &mut y);
-            table.line(&y)?;
+            // What was predicted says nothing about what is odd.
+            table.line(&y, None)?;
         }
     }
     table.flush()
@@ -248,31 +256,42 @@ struct Table<'a> {
     classes: Option<Vec<&'a str>>,
     /// Every line is waited for.
     live: bool,
+    /// Lines end with a score and whether it is an alarm.
+    watched: bool,
 }
 
 impl<'a> Table<'a> {
-    fn new(model: &Model<'a>, raw: bool, live: bool) -> Result<Self> {
+    fn new(model: &Model<'a>, raw: bool, live: bool, watched: bool) -> Result<Self> {
         let names: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
         let classes = matches!(model.header().output, Output::Classes { .. }) && !raw;
         let mut table = Table {
             out: BufWriter::new(io::stdout().lock()),
             live,
+            watched,
             classes: None,
         };
         let header = classes.then_some("class").into_iter().chain(names.clone());
-        let header: Vec<String> = header.map(field).collect();
+        let mut header: Vec<String> = header.map(field).collect();
+        if watched {
+            header.extend(["score".into(), "alarm".into()]);
+        }
         writeln!(table.out, "{}", header.join(","))?;
         table.classes = classes.then_some(names);
         table.end_line()?;
         Ok(table)
     }
 
-    fn line(&mut self, y: &[f32]) -> Result<()> {
+    fn line(&mut self, y: &[f32], verdict: Option<Verdict>) -> Result<()> {
         if let Some(classes) = &self.classes {
             write!(self.out, "{},", field(classes[argmax(y)]))?;
         }
         for (k, y) in y.iter().enumerate() {
             write!(self.out, "{}{y}", if k == 0 { "" } else { "," })?;
+        }
+        match verdict {
+            Some(Verdict { score, alarm }) => write!(self.out, ",{score},{}", u8::from(alarm))?,
+            None if self.watched => write!(self.out, ",,")?,
+            None => {}
         }
         writeln!(self.out)?;
         self.end_line()

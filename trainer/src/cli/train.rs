@@ -6,10 +6,11 @@ use super::{Precision, Target, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Format;
+use kinglet_trainer::anomaly::{alarm, alarms};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
-use kinglet_trainer::package::Package;
+use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::Task;
@@ -104,7 +105,20 @@ pub fn run(args: &Args) -> Result<()> {
     let layout = args.target.layout();
     let mut export =
         |precision: Precision, package: &Package, ranges: &Ranges, name: Option<&str>| {
-            let exported = export_for(layout, package, precision.format(), Some(ranges), &tests)?;
+            let write = |package: &Package| {
+                export_for(layout, package, precision.format(), Some(ranges), &tests)
+            };
+            let mut exported = write(package)?;
+            if let Some(anomaly) = &task.anomaly {
+                // The threshold is of the numbers that a device computes.
+                let draft = exported;
+                let model = Model::from_bytes(&draft.bytes)?;
+                let alarm = alarm(anomaly, &data, &mut EnginePredictor::new(&model));
+                exported = write(&Package {
+                    alarm: Some(alarm),
+                    ..package.clone()
+                })?;
+            }
             table.engine_row(&exported, name)?;
             anyhow::Ok(exported)
         };
@@ -285,7 +299,17 @@ impl<'d> Table<'d> {
         let model = Model::from_bytes(&file.bytes)?;
         let sizes = (file.bytes.len(), model.state_len());
         let name = name.unwrap_or(model.format().name());
-        self.row(name, &mut EnginePredictor::new(&model), Some(sizes));
+        let mut engine = EnginePredictor::new(&model);
+        self.row(name, &mut engine, Some(sizes));
+        if let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) {
+            let alarm = Alarm {
+                smoothing,
+                threshold,
+            };
+            if let Some(alarms) = alarms(alarm, self.data, Part::Test, &mut engine) {
+                self.tests.push(format!("test, {name}: {alarms}"));
+            }
+        }
         Ok(())
     }
 

@@ -595,6 +595,11 @@ impl Table {
         }
     }
 
+    /// How times are written, if that was said.
+    pub fn time(&self) -> Option<&str> {
+        self.time.as_deref()
+    }
+
     /// Gaps repeat the row before.
     pub fn holds(&self) -> bool {
         self.missing == Missing::Hold

@@ -10,6 +10,7 @@
 //! [`Transform`]: crate::package::Transform
 
 mod documents;
+mod labels;
 mod sequences;
 mod series;
 mod tagged;
@@ -58,6 +59,8 @@ pub struct Dataset {
     streams: [Vec<Stream>; 3],
     /// First rows of the groups, where the rows are grouped.
     groups: Vec<usize>,
+    /// The labelled window that the target of each row lies in, from 1; empty without labels.
+    events: Vec<usize>,
 }
 
 /// Consecutive rows that start from a reset; outputs count from row `counted` on.
@@ -96,6 +99,12 @@ impl<'a> Sequence<'a> {
         let starts = &self.data.groups;
         let after = starts.partition_point(|&start| start <= self.stream.rows.start);
         after.checked_sub(1)
+    }
+
+    /// The labelled window that the target of step `t` lies in, from 1; 0: none.
+    pub fn event(&self, t: usize) -> usize {
+        let event = self.data.events.get(self.stream.rows.start + t);
+        event.copied().unwrap_or(0)
     }
 
     /// Whether the output of step `t` counts.
@@ -173,6 +182,7 @@ impl Dataset {
             input: self.input.clone(),
             output: self.output.clone(),
             shape: self.shape,
+            alarm: None,
         }
     }
 
@@ -199,6 +209,11 @@ impl Dataset {
             Output::Classes(classes) => classes.len(),
             Output::NextToken => self.inputs(),
         }
+    }
+
+    /// There are labelled windows of time.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Samples of the longest training window.

@@ -112,6 +112,16 @@ pub enum DataError {
         /// The labels that the task file names.
         known: Vec<String>,
     },
+    /// A file of labelled windows that is none.
+    #[error(
+        "{file}: {problem}; expected {{ \"data.csv\": {{ \"windows\": [[\"start\", \"end\"], ...] }} }}"
+    )]
+    Labels {
+        /// Which file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Two files that do not fit together.
     #[error("{file}:{line}: column {column:?}: {text:?} {problem}; repair one of the files")]
     Key {

@@ -2,7 +2,7 @@
 
 use super::layout::{Sum, stages, unpack};
 use crate::net::{self, Dense, Embedding, Layer, Network, Recurrent};
-use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
+use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use anyhow::{Context, Result, bail};
 use half::f16;
 use kinglet::Model;
@@ -82,6 +82,13 @@ impl Reader<'_> {
             },
             input,
             output,
+            alarm: header.threshold.and_then(|threshold| {
+                let smoothing = model.smoothing()?;
+                Some(Alarm {
+                    smoothing,
+                    threshold,
+                })
+            }),
             shape: match header.shape {
                 engine::Shape::EveryStep => Shape::EveryStep,
                 engine::Shape::Window { window, hop, exact } => Shape::Window {

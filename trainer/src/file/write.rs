@@ -830,14 +830,20 @@ impl<'p> Draft<'p> {
                     exact,
                 },
             },
-            threshold: None,
+            threshold: self.package.alarm.map(|alarm| alarm.threshold),
             layers: self.layers.clone(),
             test: engine::TestVectors {
                 steps: tests.steps(inputs) as u16,
                 digest,
             },
         };
-        let header = postcard::to_allocvec(&header).context("the header does not encode")?;
+        let mut header = postcard::to_allocvec(&header).context("the header does not encode")?;
+        if let Some(alarm) = self.package.alarm {
+            let tail = engine::Tail {
+                smoothing: Some(alarm.smoothing),
+            };
+            header = postcard::to_extend(&tail, header).context("the header does not encode")?;
+        }
         let mut payload = self.payload.clone();
         match tests {
             TestInputs::Samples(x) if self.format.is_integer() => {

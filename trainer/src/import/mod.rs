@@ -190,6 +190,7 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
         input,
         output,
         shape: Shape::EveryStep,
+        alarm: None,
     })
 }
 

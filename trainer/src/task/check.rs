@@ -5,7 +5,7 @@ use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
-use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError};
+use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError, ThresholdTask};
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
 const MAX_COUNT: usize = 65_536;
@@ -47,7 +47,43 @@ fn problem(task: &Task) -> Result<(), Problem> {
     data(task)?;
     shape(task)?;
     network(task)?;
+    anomaly(task)?;
     train(task)
+}
+
+fn anomaly(task: &Task) -> Result<(), Problem> {
+    let Some(anomaly) = &task.anomaly else {
+        return Ok(());
+    };
+    if !(anomaly.smoothing > 0.0 && anomaly.smoothing <= 1.0) {
+        return wrong(
+            "anomaly",
+            "smoothing",
+            "is above 0 and at most 1, such as 0.05",
+        );
+    }
+    if let ThresholdTask::Quantile(share) = anomaly.threshold
+        && !(share > 0.0 && share <= 1.0)
+    {
+        return wrong(
+            "anomaly",
+            "threshold",
+            "a quantile is above 0 and at most 1",
+        );
+    }
+    let next = task.series.as_ref().is_some_and(|series| {
+        let feature = |column: &str| series.features.iter().any(|f| f.column == column);
+        series.targets.iter().any(|target| feature(&target.column))
+    });
+    if !next || task.shape.horizon != 1 || !task.shape.horizons.is_empty() {
+        return wrong(
+            "anomaly",
+            "smoothing",
+            "compares the next sample with its prediction: a target of a [series] must be one of its \
+             features, with horizon 1",
+        );
+    }
+    Ok(())
 }
 
 fn data(task: &Task) -> Result<(), Problem> {

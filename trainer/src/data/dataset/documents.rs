@@ -65,6 +65,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         goals: truth.clone(),
         truth,
         groups: Vec::new(),
+        events: Vec::new(),
         window,
         lengths,
         hidden_as,

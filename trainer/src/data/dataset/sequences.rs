@@ -127,5 +127,6 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),
+        events: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::split::{Part, Rows};
+use super::labels::events;
 use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Output, Restore, Target, Transform};
 use crate::task::{
@@ -66,6 +67,11 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         }
         None => fit_targets(series, table, &raw, &horizons, &train)?,
     };
+    let labels = task.anomaly.as_ref().and_then(|a| a.labels.as_ref());
+    let events = match labels {
+        Some(labels) => events(task, labels, table)?.split_off(farthest),
+        None => Vec::new(),
+    };
     let grouped = series.group.is_some();
     let groups = table.groups().iter().filter(|_| grouped);
     Ok(Dataset {
@@ -90,6 +96,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         windows: places.0,
         streams: places.1,
         groups: groups.map(|group| group.rows.start).collect(),
+        events,
     })
 }
 

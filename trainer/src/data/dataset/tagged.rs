@@ -73,6 +73,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         goals: truth.clone(),
         truth,
         groups: Vec::new(),
+        events: Vec::new(),
         window,
         lengths,
         hidden_as,

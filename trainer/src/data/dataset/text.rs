@@ -56,6 +56,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),
+        events: Vec::new(),
     })
 }
 

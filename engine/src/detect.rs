@@ -1,0 +1,85 @@
+//! Anomaly detection by forecast: how far the world is from what the model foretold, smoothed, and an alarm where
+//! that is more than it ever was on data without anomalies.
+//!
+//! With the error `e` of a step, `score' = score + α (e − score)`, an exponential mean: α = 0.05 remembers about
+//! twenty steps, so that one odd sample is no alarm and a lasting change is. α and the threshold are in the model file,
+//! where the trainer puts them.
+
+use crate::format::Target;
+use crate::model::Model;
+
+/// Watches one stream: compares every sample with what was predicted for it.
+///
+/// ```no_run
+/// # use kinglet::{Detector, Runner, Model};
+/// # fn watch(model: &Model<'_>, net: &mut Runner<'_, '_>, samples: &[[f32; 1]]) {
+/// let mut detector = Detector::new(model).unwrap();
+/// let mut prediction = [f32::NAN]; // nothing was foretold for the first sample
+/// for sample in samples {
+///     let verdict = detector.compare(&prediction, sample);
+///     if verdict.alarm {
+///         // verdict.score says how bad it is
+///     }
+///     net.step(sample, &mut prediction);
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Detector<'a> {
+    targets: &'a [Target],
+    smoothing: f32,
+    threshold: f32,
+    score: f32,
+}
+
+/// What a detector says after a sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    /// The smoothed absolute error, in the unit of the outputs.
+    pub score: f32,
+    /// It is above the model's threshold.
+    pub alarm: bool,
+}
+
+impl<'a> Detector<'a> {
+    /// For the outputs that are an input's next value. None if the model has no threshold, or no such output.
+    pub fn new(model: &Model<'a>) -> Option<Self> {
+        let targets = model.targets();
+        let threshold = model.header().threshold?;
+        let smoothing = model.smoothing()?;
+        let inputs = model.inputs();
+        let feeds = |target: &Target| (target.feeds as usize) < inputs;
+        targets.iter().any(feeds).then_some(Detector {
+            targets,
+            smoothing,
+            threshold,
+            score: 0.0,
+        })
+    }
+
+    /// Takes a raw sample and what was predicted for it in the step before. Where either is missing (NaN) the error
+    /// of that output is left out; where all are, the score stays.
+    pub fn compare(&mut self, prediction: &[f32], sample: &[f32]) -> Verdict {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (target, &predicted) in self.targets.iter().zip(prediction) {
+            let found = sample.get(target.feeds as usize);
+            let error = found.map_or(f32::NAN, |&x| libm::fabsf(x - predicted));
+            if error.is_finite() {
+                sum += error;
+                count += 1.0;
+            }
+        }
+        if count > 0.0 {
+            self.score += self.smoothing * (sum / count - self.score);
+        }
+        Verdict {
+            score: self.score,
+            alarm: self.score > self.threshold,
+        }
+    }
+
+    /// Starts anew, calm.
+    pub fn reset(&mut self) {
+        self.score = 0.0;
+    }
+}

@@ -1,0 +1,146 @@
+//! Anomalies by forecast, as [`kinglet::Detector`] finds them on a device: the score of a sample is the exponential mean
+//! of the absolute errors up to it, and the threshold is what the score reaches on the validation part, where nothing
+//! is wrong. Labelled windows, where there are any, tell how good that is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::data::{Dataset, Part};
+use crate::package::{Alarm, Output};
+use crate::task::{AnomalyTask, ThresholdTask};
+use crate::train::Predictor;
+
+/// The scores of a part, in order.
+struct Watched {
+    scores: Vec<f32>,
+    /// Squares of the first watched output's errors.
+    squares: Vec<f64>,
+    /// The labelled window that a sample lies in, from 1; 0: none.
+    events: Vec<usize>,
+}
+
+/// Runs over a part. Only outputs that are an input's next value count.
+fn watch(data: &Dataset, part: Part, predictor: &mut dyn Predictor, smoothing: f32) -> Watched {
+    let Output::Values(targets) = data.output() else {
+        return Watched::empty();
+    };
+    let fed: Vec<usize> = (0..targets.len())
+        .filter(|&k| targets[k].feeds.is_some())
+        .collect();
+    let mut watched = Watched::empty();
+    let (mut y, mut score) = (vec![0.0; targets.len()], 0f32);
+    for sequence in data.sequences(part) {
+        predictor.reset();
+        for t in 0..sequence.steps() {
+            predictor.step(sequence.raw(t), &mut y);
+            let truth = sequence.truth(t);
+            if !sequence.counts(t) || fed.is_empty() {
+                continue;
+            }
+            let errors = fed.iter().map(|&k| (truth[k] - y[k]).abs());
+            let error = errors.sum::<f32>() / fed.len() as f32;
+            score += smoothing * (error - score);
+            let first = f64::from(truth[fed[0]] - y[fed[0]]);
+            watched.scores.push(score);
+            watched.squares.push(first * first);
+            watched.events.push(sequence.event(t));
+        }
+    }
+    watched
+}
+
+impl Watched {
+    fn empty() -> Self {
+        Watched {
+            scores: Vec::new(),
+            squares: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
+/// The alarm that a task wants, from the scores over the validation part; samples in labelled windows do not count.
+pub fn alarm(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) -> Alarm {
+    let watched = watch(data, Part::Valid, predictor, task.smoothing);
+    let normal = watched.scores.iter().zip(&watched.events);
+    let mut normal: Vec<f32> = normal
+        .filter(|(_, event)| **event == 0)
+        .map(|(score, _)| *score)
+        .collect();
+    normal.sort_by(f32::total_cmp);
+    let share = match task.threshold {
+        ThresholdTask::Max => 1.0,
+        ThresholdTask::Quantile(share) => share,
+    };
+    let place = (share * normal.len() as f64).ceil() as usize;
+    let threshold = normal.get(place.clamp(1, normal.len().max(1)) - 1);
+    Alarm {
+        smoothing: task.smoothing,
+        threshold: threshold.copied().unwrap_or(f32::MAX),
+    }
+}
+
+/// What alarms were worth, over a part with labelled windows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarms {
+    /// For each labelled window of the part whether an alarm fell into it.
+    pub hit: Vec<bool>,
+    /// Unbroken runs of alarms that touch no labelled window.
+    pub false_episodes: usize,
+    /// Root of the mean squared error of the samples outside all labelled windows.
+    pub rmse_outside: f64,
+}
+
+/// Compares the alarms of a part with its labels. None without labels.
+pub fn alarms(
+    alarm: Alarm,
+    data: &Dataset,
+    part: Part,
+    predictor: &mut dyn Predictor,
+) -> Option<Alarms> {
+    if !data.has_events() {
+        return None;
+    }
+    let watched = watch(data, part, predictor, alarm.smoothing);
+    let mut hit = BTreeMap::new();
+    let (mut false_episodes, mut sum, mut count) = (0, 0.0, 0.0);
+    // Whether the run of alarms that goes on has met a labelled window; none while there is no alarm.
+    let mut run: Option<bool> = None;
+    for (k, &event) in watched.events.iter().enumerate() {
+        let alarmed = watched.scores[k] > alarm.threshold;
+        if event > 0 {
+            *hit.entry(event).or_insert(false) |= alarmed;
+        } else {
+            sum += watched.squares[k];
+            count += 1.0;
+        }
+        if alarmed {
+            run = Some(run.unwrap_or(false) || event > 0);
+        } else {
+            false_episodes += usize::from(run.take() == Some(false));
+        }
+    }
+    false_episodes += usize::from(run == Some(false));
+    Some(Alarms {
+        hit: hit.into_values().collect(),
+        false_episodes,
+        rmse_outside: f64::sqrt(sum / count),
+    })
+}
+
+impl fmt::Display for Alarms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hit: Vec<&str> = self
+            .hit
+            .iter()
+            .map(|&h| if h { "yes" } else { "no" })
+            .collect();
+        write!(
+            f,
+            "labelled windows hit: {}; false alarm episodes: {}; RMSE outside {:.4}",
+            hit.join(", "),
+            self.false_episodes,
+            self.rmse_outside
+        )
+    }
+}

@@ -316,6 +316,9 @@ fn one() -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// One for every row, from that row alone: no memory, and no recurrent layer needed. It is many-to-one with windows
+    /// of one sample and a horizon of 0, which is what a task that was read says.
+    OneToOne,
     /// The last of a window.
     ManyToOne,
     /// Every one.
@@ -329,14 +332,19 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct NetworkTask {
     /// The recurrence of every recurrent layer.
+    #[serde(default = "lstm")]
     pub cell: CellName,
-    /// One recurrent layer per entry, its hidden width.
+    /// One recurrent layer per entry, its hidden width; only one-to-one can do without.
     pub hidden: Vec<usize>,
     /// Length of the tokens' vectors.
     pub embedding: Option<usize>,
     /// Dense layers between the last recurrent layer and the output layer.
     #[serde(default)]
     pub dense: Vec<DenseTask>,
+}
+
+fn lstm() -> CellName {
+    CellName::Lstm
 }
 
 /// A recurrence by name.

@@ -323,7 +323,7 @@ fn normalise_rows(features: &[Feature], raw: &[f32]) -> (Vec<f32>, Vec<f32>) {
 /// When an output counts, for a task with this window.
 fn shape(task: &Task, window: usize) -> Shape {
     match task.shape.kind {
-        Kind::ManyToOne => Shape::Window {
+        Kind::ManyToOne | Kind::OneToOne => Shape::Window {
             window,
             hop: task.shape.hop.unwrap_or(1),
             exact: true,

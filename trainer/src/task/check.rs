@@ -27,6 +27,10 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
         key,
         problem,
     })?;
+    if task.shape.kind == Kind::OneToOne {
+        let shape = &mut task.shape;
+        (shape.kind, shape.window, shape.horizon) = (Kind::ManyToOne, 1, 0);
+    }
     if task.shape.hop.is_none() && task.shape.kind != Kind::ManyToOne {
         task.shape.hop = Some(task.shape.window);
     }
@@ -331,6 +335,20 @@ fn shape(task: &Task) -> Result<(), Problem> {
             "every word has a tag: expected \"many-to-many\"",
         );
     }
+    if shape.kind == Kind::OneToOne {
+        let plain = shape.window <= 1 && shape.horizon <= 1 && shape.horizons.is_empty();
+        if !plain || shape.hop.is_some() || shape.stateful {
+            return wrong(
+                "shape",
+                "kind",
+                "one-to-one looks at one row; remove window, hop, horizon and stateful",
+            );
+        }
+        if task.series.is_none() {
+            return wrong("shape", "kind", "\"one-to-one\" goes with [series]");
+        }
+        return Ok(());
+    }
     if shape.window == 0 && task.sequences.is_none() {
         return wrong(
             "shape",
@@ -393,7 +411,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
 
 fn network(task: &Task) -> Result<(), Problem> {
     let net = &task.network;
-    if net.hidden.is_empty() {
+    if net.hidden.is_empty() && task.shape.kind != Kind::OneToOne {
         return wrong(
             "network",
             "hidden",

@@ -1,0 +1,98 @@
+//! Shapes of tasks on made-up data: a row by itself, and a wave that goes on from one value.
+
+use kinglet::format::Format;
+use kinglet::{Model, SlidingWindow};
+use kinglet_trainer::data::csv::{self, Table};
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::task::Task;
+use kinglet_trainer::train::{Options, evaluate, fit};
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Trains a task on a table and gives its data and the file in each format.
+fn trained(task: &str, table: &str, formats: &[Format]) -> (Dataset, Vec<AlignedBytes>) {
+    let task = Task::parse(task, Path::new("t.toml")).unwrap();
+    let table = Table::from_reader(table.as_bytes(), "t.csv", &csv::Format::default()).unwrap();
+    let data = Dataset::from_table(&task, &table).unwrap();
+    let progress = &mut |_: &_| ControlFlow::Continue(());
+    let fitted = fit(&task, &data, &Options::default(), progress).unwrap();
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = TestInputs::from_stream(&streams[0], data.inputs());
+    let export = |&format| {
+        let exported = export(&fitted.package, format, Some(&ranges), &tests);
+        exported.unwrap().bytes
+    };
+    let files = formats.iter().map(export).collect();
+    (data, files)
+}
+
+#[test]
+fn one_to_one_learns_a_product_without_memory() {
+    let mut table = String::from("a,b,product\n");
+    for row in 0..800 {
+        let (a, b) = (
+            (row * 37 % 101) as f32 / 50.0 - 1.0,
+            (row * 53 % 97) as f32 / 48.0 - 1.0,
+        );
+        writeln!(table, "{a},{b},{}", a * b).unwrap();
+    }
+    let task = "name = \"product\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"a\", \"b\"]\ntargets = [\"product\"]\n\
+                [shape]\nkind = \"one-to-one\"\n[network]\nhidden = []\n\
+                dense = [{ units = 16, activation = \"tanh\" }]\n[train]\nlearning_rate = 0.02\nepochs = 60\n";
+    let formats = [Format::F32, Format::W8A16, Format::W8A8];
+    let (data, files) = trained(task, &table, &formats);
+    for (file, format) in files.iter().zip(formats) {
+        let model = Model::from_bytes(file).unwrap();
+        // The products spread by a third.
+        let rmse = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model))
+            .headline()
+            .1;
+        assert!(rmse < 0.06, "{}: {rmse}", format.name());
+        // Every row stands for itself.
+        let shape = model.header().shape;
+        let mut windows = SlidingWindow::new(shape, 2, [0.0; 0]).unwrap();
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut net = model.bind_bytes(&mut state).unwrap();
+        let mut answers = [[0.0]; 3];
+        for (x, y) in [[0.5, -0.5], [1.0, 1.0], [0.5, -0.5]]
+            .iter()
+            .zip(&mut answers)
+        {
+            assert!(windows.push(&mut net, x, y));
+        }
+        assert_eq!(answers[0], answers[2]);
+    }
+    let needs = task.replace("one-to-one\"", "many-to-one\"\nwindow = 1");
+    let error = Task::parse(&needs, Path::new("t.toml")).unwrap_err();
+    assert!(error.to_string().contains("network.hidden"), "{error}");
+}
+
+#[test]
+fn a_wave_goes_on_from_where_it_is_let_go() {
+    let wave = |row: usize| (row as f32 * 0.3).sin();
+    let mut table = String::from("x\n");
+    (0..600).for_each(|row| writeln!(table, "{}", wave(row)).unwrap());
+    let task = "name = \"wave\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"x\"]\ntargets = [\"x\"]\n\
+                [shape]\nkind = \"many-to-many\"\nwindow = 40\nhop = 4\n[network]\ncell = \"gru\"\nhidden = [16]\n\
+                [train]\nlearning_rate = 0.01\nschedule = \"cosine\"\nepochs = 40\nbatch = 16\n";
+    let (_, files) = trained(task, &table, &[Format::F32, Format::W8A16]);
+    for file in &files {
+        let model = Model::from_bytes(file).unwrap();
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut net = model.bind_bytes(&mut state).unwrap();
+        let mut y = [0.0];
+        (0..60).for_each(|row| net.step(&[wave(row)], &mut y));
+        // Two turns more, of its own answers only.
+        let mut x = y;
+        let mut worst = (y[0] - wave(60)).abs();
+        net.forecast(&mut x, &mut y, 42, |step, y| {
+            worst = worst.max((y[0] - wave(61 + step)).abs());
+        });
+        assert!(worst < 0.25, "{}: {worst}", model.format().name());
+    }
+}

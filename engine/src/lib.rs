@@ -69,8 +69,9 @@ pub use digest::Digest;
 pub use format::{LoadError, state_len};
 pub use model::{
     Batch, BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure,
+    WindowInput, WindowRunner, WindowStep,
 };
-pub use window::SlidingWindow;
+pub use window::{SlidingWindow, Windowed};
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which
 /// `include_bytes!` does not do). The path is relative to the source file.

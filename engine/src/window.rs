@@ -9,9 +9,65 @@
 //! the network was trained and measured with. So a transform that looks back sees nothing before the
 //! window, and the samples are kept raw. Only what stands in for missing values comes from before the window, as it
 //! does in training.
+//!
+//! A bidirectional model, whose [`WindowRunner`] only takes whole windows, keeps the samples in its state as they arrive,
+//! normalised, and is run with the last one.
 
 use crate::format::Shape;
-use crate::model::{BindError, Runner};
+use crate::model::{BindError, Runner, WindowRunner};
+
+/// What runs over windows: a [`Runner`] or, for a bidirectional model, a [`WindowRunner`].
+pub trait Windowed: Stepped {}
+
+impl Windowed for Runner<'_, '_> {}
+impl Windowed for WindowRunner<'_, '_> {}
+
+pub(crate) use stepped::Stepped;
+
+/// Apart, so that nobody else implements it.
+mod stepped {
+    /// Takes the samples of a window one by one; with the last one of it there is an output.
+    pub trait Stepped {
+        /// A new stream.
+        fn reset(&mut self);
+        /// A new window of the same stream.
+        fn restart(&mut self);
+        /// Remembers a sample for gaps, without a step.
+        fn hold(&mut self, sample: &[f32]);
+        /// The sample that was remembered last, without gaps.
+        fn held<'s>(&'s self, sample: &'s [f32]) -> &'s [f32];
+        /// A raw sample.
+        fn step(&mut self, sample: &[f32], output: &mut [f32]);
+        /// A sample without gaps.
+        fn step_held(&mut self, sample: &[f32], output: &mut [f32]);
+    }
+}
+
+impl Stepped for Runner<'_, '_> {
+    fn reset(&mut self) {
+        self.reset();
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+    }
+
+    fn hold(&mut self, sample: &[f32]) {
+        self.hold(sample);
+    }
+
+    fn held<'s>(&'s self, sample: &'s [f32]) -> &'s [f32] {
+        self.held(sample)
+    }
+
+    fn step(&mut self, sample: &[f32], output: &mut [f32]) {
+        self.step(sample, output);
+    }
+
+    fn step_held(&mut self, sample: &[f32], output: &mut [f32]) {
+        self.step_held(sample, output);
+    }
+}
 
 /// Collects samples into windows for one stream. The samples of overlapping exact windows are kept in `B`,
 /// an array, a vector or a lent slice of [`SlidingWindow::needed`] floats; the other ways need none.
@@ -81,12 +137,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
     ///
     /// # Panics
     /// As [`Runner::step`].
-    pub fn push(
-        &mut self,
-        runner: &mut Runner<'_, '_>,
-        sample: &[f32],
-        output: &mut [f32],
-    ) -> bool {
+    pub fn push(&mut self, runner: &mut impl Windowed, sample: &[f32], output: &mut [f32]) -> bool {
         self.seen += 1;
         if self.exact && self.hop < self.window {
             return self.push_overlapping(runner, sample, output);
@@ -115,7 +166,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
 
     fn push_overlapping(
         &mut self,
-        runner: &mut Runner<'_, '_>,
+        runner: &mut impl Windowed,
         sample: &[f32],
         output: &mut [f32],
     ) -> bool {
@@ -140,7 +191,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
     }
 
     /// Starts anew.
-    pub fn reset(&mut self, runner: &mut Runner<'_, '_>) {
+    pub fn reset(&mut self, runner: &mut impl Windowed) {
         self.seen = 0;
         self.oldest = 0;
         runner.reset();

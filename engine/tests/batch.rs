@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 13] = [
+static ALL: [&[u8]; 16] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -17,6 +17,9 @@ static ALL: [&[u8]; 13] = [
     include_model!("models/window_f32.kgl"),
     include_model!("models/lstm_w4a8.kgl"),
     include_model!("models/gru_w4a8.kgl"),
+    include_model!("models/fastgrnn_w8a8.kgl"),
+    include_model!("models/lstm_coupled_w8a8.kgl"),
+    include_model!("models/lstm_peephole_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];
 static LSTM: &[u8] = ALL[0];

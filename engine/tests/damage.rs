@@ -2,7 +2,7 @@
 //! and every kernel table computes the same from it.
 
 use kinglet::format::{
-    Activation, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Output, PREAMBLE_LEN,
+    Activation, Cell, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Output, PREAMBLE_LEN,
     Preamble, Shape, file_crc, pad,
 };
 use kinglet::kernel::Kernels;
@@ -12,7 +12,7 @@ static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
 static MIXED: &[u8] = include_model!("models/mixed_f32.kgl");
 static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
-static MODELS: [&[u8]; 15] = [
+static MODELS: [&[u8]; 19] = [
     LSTM,
     MIXED,
     TOKENS,
@@ -28,7 +28,13 @@ static MODELS: [&[u8]; 15] = [
     include_model!("models/gru_before_w4a8.kgl"),
     include_model!("models/encoder_w8a16.kgl"),
     include_model!("models/decoder_w8a16.kgl"),
+    include_model!("models/fastgrnn_w8a8.kgl"),
+    include_model!("models/lstm_coupled_w8a8.kgl"),
+    include_model!("models/lstm_peephole_w8a8.kgl"),
+    BIDIRECTIONAL,
 ];
+
+static BIDIRECTIONAL: &[u8] = include_model!("models/bidirectional_w8a8.kgl");
 
 /// Sixteen bytes where they belong; a `u128` starts at multiples of eight on some targets.
 #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
@@ -434,6 +440,9 @@ fn mutate(file: &mut File, random: &mut Random) {
 /// Steps in every way the model has; the digest of all outputs and states. One NaN is like another.
 fn drive(model: &Model<'_>, table: &'static Kernels) -> u32 {
     let mut state = File::new(&vec![0; model.state_len()]);
+    if model.is_bidirectional() {
+        return drive_window(model, table, state.bytes());
+    }
     let mut net = model.bind_bytes(state.bytes()).unwrap().with_kernels(table);
     // May report a difference, since the weights are not those of the test vectors.
     let _ = model.self_test(&mut net);
@@ -477,6 +486,84 @@ fn drive(model: &Model<'_>, table: &'static Kernels) -> u32 {
         digest.add_bytes(net.layer_state());
     }
     digest.value()
+}
+
+/// The same of a model that takes windows.
+fn drive_window(model: &Model<'_>, table: &'static Kernels, state: &mut [u8]) -> u32 {
+    let mut net = model.bind_window_bytes(state).unwrap().with_kernels(table);
+    let _ = net.self_test();
+    let mut digest = Digest::new();
+    let mut y = vec![0.0; model.outputs()];
+    let window = net.window();
+    if matches!(model.header().input, Input::Tokens { .. }) {
+        let tokens: Vec<usize> = (0..window).map(|t| t * model.inputs()).collect();
+        net.run_tokens(&tokens, &mut y);
+    } else {
+        let extremes = [0.5, -1e30, f32::NAN, 3.0, f32::INFINITY, -0.0, 1e-40];
+        let inputs = window * model.inputs();
+        let x: Vec<f32> = (0..inputs).map(|i| extremes[i % extremes.len()]).collect();
+        net.run(&x, &mut y);
+    }
+    for y in y {
+        digest.add_f32(&[if y.is_nan() { f32::NAN } else { y }]);
+    }
+    digest.value()
+}
+
+#[test]
+fn a_bidirectional_model_needs_whole_windows() {
+    let shaped = |shape| with_header(BIDIRECTIONAL, |header| header.shape = shape);
+    let windows = |window, exact| {
+        let hop = 1;
+        shaped(Shape::Window { window, hop, exact })
+    };
+    let shape = LoadError::Value {
+        what: "shape of a bidirectional model:",
+        index: 0,
+    };
+    assert_eq!(shaped(Shape::EveryStep), Err(shape));
+    assert_eq!(windows(5, false), Err(shape));
+    assert_eq!(
+        windows(16385, true),
+        Err(LoadError::Size {
+            what: "window of a bidirectional model",
+            found: 16385,
+            max: 16384
+        })
+    );
+    let steps = Model::from_bytes(BIDIRECTIONAL)
+        .unwrap()
+        .header()
+        .test
+        .steps;
+    assert_eq!(
+        windows(u32::from(steps) + 1, true),
+        Err(LoadError::Value {
+            what: "number of test steps:",
+            index: steps.into()
+        })
+    );
+    let repeated = with_header(BIDIRECTIONAL, |header| {
+        let Layer::Bidirectional { hidden, .. } = header.layers[0] else {
+            unreachable!()
+        };
+        let one_direction = Layer::Recurrent {
+            format: Format::W8A8,
+            cell: Cell::Lstm,
+            inputs: 2 * hidden,
+            hidden,
+            requant_shift: 0,
+            cell_shift: 0,
+        };
+        header.layers.insert(1, one_direction).unwrap();
+    });
+    assert_eq!(
+        repeated,
+        Err(LoadError::Value {
+            what: "one direction only in layer",
+            index: 1
+        })
+    );
 }
 
 #[test]

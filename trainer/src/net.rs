@@ -20,6 +20,26 @@ pub enum Layer {
     Recurrent(Recurrent),
     /// `activation(W x + b)`.
     Dense(Dense),
+    /// Two cells over a whole window.
+    Bidirectional(Bidirectional),
+}
+
+/// One cell over a window from its first sample on, another from its last, of one kind and one size. At each sample the
+/// output is the first one's state, then the second one's. Behind the last such layer of a network there is one output,
+/// as PyTorch's `h_n` has it: the first one's state after the last sample, then the second one's after the first sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bidirectional {
+    /// From the first sample on.
+    pub forward: Recurrent,
+    /// From the last sample on.
+    pub backward: Recurrent,
+}
+
+impl Bidirectional {
+    /// Both directions.
+    pub fn halves(&self) -> [&Recurrent; 2] {
+        [&self.forward, &self.backward]
+    }
 }
 
 /// A table of vectors, one per token.
@@ -160,7 +180,14 @@ impl Network {
             Layer::Embedding(e) => e.vocab,
             Layer::Recurrent(r) => r.inputs,
             Layer::Dense(d) => d.inputs,
+            Layer::Bidirectional(b) => b.forward.inputs,
         })
+    }
+
+    /// It takes whole windows.
+    pub fn is_bidirectional(&self) -> bool {
+        let mut layers = self.layers.iter();
+        layers.any(|layer| matches!(layer, Layer::Bidirectional(_)))
     }
 
     /// Width of the last layer's output.
@@ -176,6 +203,7 @@ impl Layer {
             Layer::Embedding(e) => e.dim,
             Layer::Recurrent(r) => r.hidden,
             Layer::Dense(d) => d.outputs,
+            Layer::Bidirectional(b) => 2 * b.forward.hidden,
         }
     }
 }

@@ -336,6 +336,10 @@ pub struct NetworkTask {
     pub cell: CellName,
     /// One recurrent layer per entry, its hidden width; only one-to-one can do without.
     pub hidden: Vec<usize>,
+    /// Every recurrent layer runs over the window from both ends; `hidden` is the width of one direction. The last one gives
+    /// the first direction's state after the last sample, then the second one's after the first.
+    #[serde(default)]
+    pub bidirectional: bool,
     /// Length of the tokens' vectors.
     pub embedding: Option<usize>,
     /// Dense layers between the last recurrent layer and the output layer.
@@ -638,10 +642,10 @@ impl Task {
     pub fn plan(&self, outputs: usize, last: Activation) -> Vec<LayerPlan> {
         let net = &self.network;
         let embedding = net.embedding.map(LayerPlan::Embedding);
-        let recurrent = net
-            .hidden
-            .iter()
-            .map(|&h| LayerPlan::Recurrent(net.cell.cell(), h));
+        let recurrent = net.hidden.iter().map(|&h| match net.bidirectional {
+            true => LayerPlan::Bidirectional(net.cell.cell(), h),
+            false => LayerPlan::Recurrent(net.cell.cell(), h),
+        });
         let dense = net
             .dense
             .iter()

@@ -18,6 +18,7 @@ mod quantized;
 pub mod real;
 mod runner;
 mod vectorise;
+mod window;
 
 pub use self::baseline::baseline;
 pub use self::checkpoint::CheckpointError;
@@ -27,3 +28,4 @@ pub use self::evaluate::{
 };
 pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_quantized};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};
+pub use self::window::{Seen, run_window};

@@ -251,3 +251,21 @@ fn parts_sum_up_and_fastgrnn_is_small() {
     let (small, coupled) = (size(Cell::FastGrnn), size(Cell::LstmCoupled));
     assert!(5 * small < 2 * coupled, "{small} and {coupled} bytes");
 }
+
+/// As those of `engine_models.rs`, which says how to write them anew.
+#[test]
+fn engine_test_models_of_these_cells_are_current() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/models");
+    for golden in Golden::all() {
+        let Some(cell) = golden.name.strip_suffix("_3x8") else {
+            continue;
+        };
+        let bytes = golden.export(Layout::Portable, Format::W8A8);
+        let path = folder.join(format!("{cell}_w8a8.kgl"));
+        if std::env::var_os("KINGLET_BLESS").is_some() {
+            fs::write(&path, &bytes[..]).unwrap();
+        }
+        let stored = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(stored == bytes[..], "{cell}: the export differs");
+    }
+}

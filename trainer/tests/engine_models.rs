@@ -117,6 +117,12 @@ fn engine_test_models_are_current() {
     );
     check("encoder_w8a16", "seq2seq_encoder", Format::W8A16, as_it_is);
     check("decoder_w8a16", "seq2seq_decoder", Format::W8A16, as_it_is);
+    check(
+        "bidirectional_w8a8",
+        "../../../trainer/tests/bidirectional/lstm",
+        Format::W8A8,
+        as_it_is,
+    );
     check("window_f32", "lstm_1_1x1", Format::F32, |package| {
         package.shape = Shape::Window {
             window: 4,

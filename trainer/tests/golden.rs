@@ -251,6 +251,7 @@ mod reference {
                     };
                     z.into_iter().map(activate).collect()
                 }
+                Layer::Bidirectional(_) => unreachable!("no steps"),
                 Layer::Recurrent(r) => {
                     let n = r.hidden;
                     let a = affine(&r.w_ih, &x, &r.b_ih);

@@ -392,7 +392,24 @@ fn what_cannot_run_is_refused() {
     let reverse = Dict::default()
         .cell("rnn.", "_l0", 4, 3, 5)
         .cell("rnn.", "_l0_reverse", 4, 3, 5);
-    says(&reverse.error(""), &["_l0_reverse`", "bidirectional=False"]);
+    says(
+        &reverse.error(""),
+        &["bidirectional", "whole window", "--window N"],
+    );
+    says(&reverse.structure("--window 7"), &["both lstm 3>5"]);
+    let missing = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .cell("rnn.", "_l0_reverse", 4, 3, 5)
+        .cell("rnn.", "_l1", 4, 10, 5);
+    says(
+        &missing.error("--window 7"),
+        &["`rnn.weight_ih_l1_reverse` is missing", "not whole"],
+    );
+    let mixed = reverse.cell("second.", "_l0", 4, 10, 6);
+    says(
+        &mixed.error("--window 7"),
+        &["bidirectional", "train all of them alike"],
+    );
 
     let projected = Dict::of(&[
         ("weight_ih_l0", &[20, 3]),

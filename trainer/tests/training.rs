@@ -10,6 +10,7 @@ use kinglet::Model;
 use kinglet::format::Format as Numbers;
 use kinglet_trainer::data::csv::{Format, Table};
 use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
@@ -313,10 +314,22 @@ fn every_task_file_is_valid() -> Result<(), TaskError> {
 /// Mean squared error over the validation windows, in the network's units, by the engine from the file.
 fn engine_loss(model: &Model<'_>, data: &Dataset, counted: usize) -> f64 {
     let mut state = AlignedBytes::zeroed(model.state_len());
-    let mut runner = model.bind_bytes(&mut state).unwrap();
+    let mut runner = AnyRunner::bind(model, &mut state).unwrap();
     let mut y = vec![0.0; model.outputs()];
     let (mut sum, mut count) = (0.0, 0);
     for &start in data.windows(Part::Valid) {
+        let runner = match &mut runner {
+            AnyRunner::Steps(runner) => runner,
+            AnyRunner::Windows(runner) => {
+                let rows = (0..data.window()).flat_map(|t| data.input_row(start, t));
+                runner.run_raw(&rows.copied().collect::<Vec<_>>(), &mut y);
+                for (y, goal) in y.iter().zip(data.goal_row(start + data.window() - 1)) {
+                    sum += f64::from(y - goal).powi(2);
+                    count += 1;
+                }
+                continue;
+            }
+        };
         runner.reset();
         for t in 0..data.window() {
             runner.step_raw(data.input_row(start, t), &mut y);
@@ -332,12 +345,40 @@ fn engine_loss(model: &Model<'_>, data: &Dataset, counted: usize) -> f64 {
 }
 
 #[test]
+fn both_directions_learn_with_any_number_of_threads() {
+    for cell in ["lstm", "gru", "fastgrnn"] {
+        let (mut task, data) = waves(&wave_task(cell, "many-to-one", ""));
+        task.network.bidirectional = true;
+        task.train.epochs = 3;
+        task.train.batch = 40;
+        let one = train(&task, &data, 1);
+        assert_eq!(one.package, train(&task, &data, 3).package, "{cell}");
+        task.train.epochs = 60;
+        task.train.batch = 50;
+        let fitted = train(&task, &data, 2);
+        let mut predictor = FloatPredictor::new(&fitted.package);
+        let net = rmse(evaluate(&data, Part::Test, &mut predictor));
+        let naive = &mut LastValue::new(&data).unwrap();
+        let naive = rmse(evaluate(&data, Part::Test, naive));
+        assert!(net < 0.7 * naive, "{cell}: {net}, last value {naive}");
+        let kinglet_trainer::package::Output::Values(targets) = &fitted.package.output else {
+            panic!("values expected");
+        };
+        let from_loss = fitted.valid_loss.sqrt() * f64::from(targets[0].scale);
+        let from_runner = rmse(evaluate(&data, Part::Valid, &mut predictor));
+        let error = (from_loss - from_runner).abs() / from_runner;
+        assert!(error < 1e-5, "{cell}: {from_loss} and {from_runner}");
+    }
+}
+
+#[test]
 fn the_quantized_loss_is_that_of_the_exported_model() {
-    for (cell, kind) in CELLS
-        .into_iter()
-        .zip(["many-to-one", "many-to-many"].iter().cycle())
-    {
+    let kinds = ["many-to-one", "many-to-many"].iter().cycle();
+    let one_direction = CELLS.into_iter().zip(kinds).map(|case| (case, false));
+    let both = CELLS.map(|cell| ((cell, &"many-to-one"), true));
+    for ((cell, kind), bidirectional) in one_direction.chain(both) {
         let (mut task, data) = waves(&wave_task(cell, kind, ""));
+        task.network.bidirectional = bidirectional;
         let counted = if *kind == "many-to-one" {
             1
         } else {

@@ -24,7 +24,7 @@ const ORDER: GateOrder = GateOrder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Coupled<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     gates: AnyGates<'a>,
 }
 

@@ -48,7 +48,7 @@ enum Candidate<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FastGrnn<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     gate: AnyGates<'a>,
     candidate: Candidate<'a>,
 }

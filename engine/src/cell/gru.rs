@@ -53,7 +53,7 @@ enum Weights<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gru<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     weights: Weights<'a>,
 }
 

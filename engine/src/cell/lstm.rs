@@ -45,7 +45,7 @@ pub(super) fn check_cell_shift(cell_shift: u8) -> Result<(), LoadError> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lstm<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     cell_shift: u8,
     weights: Weights<'a>,
 }

@@ -30,7 +30,7 @@ enum Weights<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peephole<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     cell_shift: u8,
     gates: AnyGates<'a>,
     peepholes: Weights<'a>,

@@ -48,6 +48,18 @@ impl<'a> Recurrent<'a> {
         })
     }
 
+    /// Width of the state.
+    pub(crate) fn hidden(&self) -> usize {
+        match self {
+            Recurrent::Rnn(layer) => layer.hidden,
+            Recurrent::Lstm(layer) => layer.hidden,
+            Recurrent::Gru(layer) => layer.hidden,
+            Recurrent::FastGrnn(layer) => layer.hidden,
+            Recurrent::Coupled(layer) => layer.hidden,
+            Recurrent::Peephole(layer) => layer.hidden,
+        }
+    }
+
     /// Has a cell besides the state.
     pub(crate) fn has_cell(&self) -> bool {
         matches!(

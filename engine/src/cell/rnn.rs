@@ -26,7 +26,7 @@ enum Weights<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rnn<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     relu: bool,
     weights: Weights<'a>,
 }

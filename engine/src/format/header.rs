@@ -210,6 +210,23 @@ pub enum Layer {
         /// Fraction bits of the scaled sum (integer formats): 12, but for an identity or softmax at the end.
         frac: i8,
     },
+    /// Two cells over a whole window, one from its first sample on, one from its last, which see the same input. At each
+    /// sample the output is the first one's state, then the second one's; behind the last such layer there is
+    /// only one output: either one's state after all samples. Of a model's recurrent layers all are bidirectional or none is.
+    Bidirectional {
+        /// Number format.
+        format: Format,
+        /// Which recurrence.
+        cell: Cell,
+        /// Width of the input.
+        inputs: u16,
+        /// Width of either state; the output has twice that.
+        hidden: u16,
+        /// As of a recurrent layer, either cell's.
+        requant_shift: [u8; 2],
+        /// As of a recurrent layer, either cell's.
+        cell_shift: [u8; 2],
+    },
 }
 
 impl Layer {
@@ -218,27 +235,32 @@ impl Layer {
         match *self {
             Layer::Embedding { format, .. }
             | Layer::Recurrent { format, .. }
-            | Layer::Dense { format, .. } => format,
+            | Layer::Dense { format, .. }
+            | Layer::Bidirectional { format, .. } => format,
         }
     }
 
     /// Multiplications of weights in one step.
     pub const fn macs(&self) -> usize {
-        match *self {
-            Layer::Embedding { .. } => 0,
+        let (cell, inputs, hidden, cells) = match *self {
+            Layer::Embedding { .. } => return 0,
             Layer::Recurrent {
                 cell,
                 inputs,
                 hidden,
                 ..
-            } => {
-                let (inputs, hidden) = (inputs as usize, hidden as usize);
-                cell.products() * hidden * (inputs + hidden) + cell.peepholes() * hidden
-            }
+            } => (cell, inputs as usize, hidden as usize, 1),
+            Layer::Bidirectional {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => (cell, inputs as usize, hidden as usize, 2),
             Layer::Dense {
                 inputs, outputs, ..
-            } => inputs as usize * outputs as usize,
-        }
+            } => return inputs as usize * outputs as usize,
+        };
+        cells * hidden * (cell.products() * (inputs + hidden) + cell.peepholes())
     }
 }
 

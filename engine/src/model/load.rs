@@ -4,11 +4,14 @@
 use super::{Model, Place, Plan, Stage, Tests};
 use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
 use crate::format::{
-    Activation, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS, MAX_VOCAB,
-    MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
+    Activation, Cell, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
+    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
 };
 use crate::kernel::LANES;
 use heapless::Vec;
+
+/// Samples of a bidirectional model's window: their rows must fit into 32-bit addresses.
+const MAX_WINDOW: usize = 1 << 14;
 
 fn size(what: &'static str, found: usize, max: usize) -> Result<usize, LoadError> {
     if found == 0 || found > max {
@@ -178,6 +181,14 @@ impl<'a> Loader<'a> {
         let specs = self.header.layers.clone();
         let integer = specs[0].format().is_integer();
         let tokens = matches!(self.header.input, Input::Tokens { .. });
+        let bidirectional = specs
+            .iter()
+            .any(|spec| matches!(spec, Layer::Bidirectional { .. }));
+        let too_many = LoadError::Size {
+            what: "number of layers, a bidirectional one counted twice,",
+            found: MAX_LAYERS + 1,
+            max: MAX_LAYERS,
+        };
         // Width of what arrives at the next layer.
         let mut width = self.header.input.count();
         let embeds = matches!(specs[0], Layer::Embedding { .. });
@@ -208,7 +219,8 @@ impl<'a> Loader<'a> {
                         return mismatch("place of an embedding", layer, 0);
                     }
                     let next = specs.get(1).map(|spec| (spec.format(), spec));
-                    if integer && !matches!(next, Some((f, Layer::Recurrent { .. })) if f == format)
+                    if integer
+                        && !matches!(next, Some((f, Layer::Recurrent { .. } | Layer::Bidirectional { .. })) if f == format)
                     {
                         return Err(LoadError::Value {
                             what: "layer behind the embedding",
@@ -239,26 +251,12 @@ impl<'a> Loader<'a> {
                         return mismatch("input width", inputs, width);
                     }
                     width = hidden;
-                    let t = &mut self.tensors;
-                    let columns = format.columns(inputs);
-                    let first = layer == 0 || (layer == 1 && embeds);
-                    let narrow = format.is_a8() && !first;
-                    let place = Place {
-                        at: self.plan.persistent,
-                        units: panels(hidden),
-                        format,
-                        columns,
-                        narrow,
-                    };
-                    let padded = place.units * LANES;
-                    // A float GRU or RNN has no other master than its hidden state.
-                    let master = if integer || cell.has_cell() {
-                        place.master()
-                    } else {
-                        0
-                    };
-                    self.plan.persistent += master + place.hidden();
-                    let narrowed = if narrow { columns / 4 } else { 0 };
+                    if bidirectional {
+                        return Err(LoadError::Value {
+                            what: "one direction only in layer",
+                            index: layer,
+                        });
+                    }
                     let spec = Spec {
                         format,
                         layout: self.preamble.layout,
@@ -266,9 +264,44 @@ impl<'a> Loader<'a> {
                         hidden,
                         requant_shift,
                     };
-                    let own = Recurrent::work(cell, spec, padded);
-                    self.plan.work = self.plan.work.max(narrowed + own);
-                    Stage::Recurrent(Recurrent::take(t, cell, spec, cell_shift)?, place)
+                    let first = layer == 0 || (layer == 1 && embeds);
+                    let at = self.plan.persistent;
+                    self.recurrent((cell, spec, cell_shift), first, at)?
+                }
+                Layer::Bidirectional {
+                    cell,
+                    inputs,
+                    hidden,
+                    requant_shift,
+                    cell_shift,
+                    ..
+                } => {
+                    let inputs = size("layer input", inputs as usize, MAX_WIDTH)?;
+                    let hidden = size("hidden size", hidden as usize, MAX_WIDTH)?;
+                    if inputs != width {
+                        return mismatch("input width", inputs, width);
+                    }
+                    if matches!(stages.last(), Some(Stage::Dense(..))) {
+                        return Err(LoadError::Value {
+                            what: "dense layer before bidirectional layer",
+                            index: layer,
+                        });
+                    }
+                    width = size("width of both directions", 2 * hidden, MAX_WIDTH)?;
+                    let first = layer == 0 || (layer == 1 && embeds);
+                    let spec = |half: usize| Spec {
+                        format,
+                        layout: self.preamble.layout,
+                        inputs,
+                        hidden,
+                        requant_shift: requant_shift[half],
+                    };
+                    // Both directions, and all layers, have their states in one place: each begins anew.
+                    let at = self.plan.previous;
+                    let (forward, backward) = (spec(0), spec(1));
+                    let forward = self.recurrent((cell, forward, cell_shift[0]), first, at)?;
+                    stages.push(forward).map_err(|_| too_many)?;
+                    self.recurrent((cell, backward, cell_shift[1]), first, at)?
                 }
                 Layer::Dense {
                     inputs,
@@ -303,8 +336,7 @@ impl<'a> Loader<'a> {
             if !matches!(stage, Stage::Embedding(_)) {
                 widest = widest.max(pad(width, LANES));
             }
-            // Never full: there are as many stages as layers.
-            let _ = stages.push(stage);
+            stages.push(stage).map_err(|_| too_many)?;
         }
         if width != self.header.output.count() {
             let (found, need) = (width, self.header.output.count());
@@ -316,10 +348,86 @@ impl<'a> Loader<'a> {
             });
         }
         self.plan.buffer = if integer { widest / 2 } else { widest };
-        let turns = specs
-            .iter()
-            .filter(|layer| !matches!(layer, Layer::Embedding { .. }));
+        if bidirectional {
+            self.window(integer)?;
+        }
+        // Those that turn; behind a window the first of them reads the first buffer.
+        let turns = stages.iter().filter(|stage| match stage {
+            Stage::Embedding(_) => false,
+            Stage::Recurrent(..) => !bidirectional,
+            Stage::Dense(..) => true,
+        });
         self.plan.output = self.plan.persistent + self.plan.buffer * (turns.count() % 2);
+        Ok(())
+    }
+
+    /// A recurrent layer whose state begins at `at`.
+    fn recurrent(
+        &mut self,
+        (cell, spec, cell_shift): (Cell, Spec, u8),
+        first: bool,
+        at: usize,
+    ) -> Result<Stage<'a>, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            ..
+        } = spec;
+        let columns = format.columns(inputs);
+        let narrow = format.is_a8() && !first;
+        let place = Place {
+            at,
+            units: panels(hidden),
+            format,
+            columns,
+            narrow,
+        };
+        // A float GRU or RNN has no other master than its hidden state.
+        let master = if format.is_integer() || cell.has_cell() {
+            place.master()
+        } else {
+            0
+        };
+        let end = at + master + place.hidden();
+        self.plan.persistent = self.plan.persistent.max(end);
+        let narrowed = if narrow { columns / 4 } else { 0 };
+        let own = Recurrent::work(cell, spec, place.units * LANES);
+        self.plan.work = self.plan.work.max(narrowed + own);
+        let layer = Recurrent::take(&mut self.tensors, cell, spec, cell_shift)?;
+        Ok(Stage::Recurrent(layer, place))
+    }
+
+    /// Rows for a bidirectional model's window.
+    fn window(&mut self, integer: bool) -> Result<(), LoadError> {
+        let Shape::Window {
+            window,
+            exact: true,
+            ..
+        } = self.header.shape
+        else {
+            return Err(LoadError::Value {
+                what: "shape of a bidirectional model:",
+                index: 0,
+            });
+        };
+        let plan = &mut self.plan;
+        plan.window = size(
+            "window of a bidirectional model",
+            window as usize,
+            MAX_WINDOW,
+        )?;
+        let (mut widest, mut layers) = (0, 0);
+        for layer in &self.header.layers {
+            if let Layer::Bidirectional { inputs, hidden, .. } = *layer {
+                widest = widest.max(inputs as usize).max(2 * hidden as usize);
+                layers += 1;
+            }
+        }
+        let widest = pad(widest, LANES);
+        plan.row = if integer { widest / 2 } else { widest };
+        // A last layer keeps one row only.
+        plan.rows = plan.window + if layers > 1 { plan.window } else { 1 };
         Ok(())
     }
 
@@ -327,7 +435,15 @@ impl<'a> Loader<'a> {
         let steps = self.header.test.steps as usize;
         let integer = self.header.layers[0].format().is_integer();
         let count = self.header.input.count();
-        let outputs = steps * self.header.output.count();
+        // A bidirectional model answers once a window.
+        let window = self.plan.window.max(1);
+        if !steps.is_multiple_of(window) {
+            return Err(LoadError::Value {
+                what: "number of test steps:",
+                index: steps,
+            });
+        }
+        let outputs = steps / window * self.header.output.count();
         let t = &mut self.tensors;
         let tests = if matches!(self.header.input, Input::Tokens { .. }) {
             let inputs = t.take::<u16>(steps)?;

@@ -5,11 +5,13 @@
 //! to the next without meaning. Activations go back and forth between two scratch buffers.
 
 mod batch;
+mod bidirectional;
 mod load;
 mod runner;
 mod state;
 
 pub use batch::Batch;
+pub use bidirectional::{WindowInput, WindowRunner, WindowStep};
 pub use runner::{LayerStep, Runner, StepInput};
 pub use state::{BindError, State, StateError, TestFailure};
 
@@ -91,12 +93,18 @@ struct Plan {
     work: usize,
     /// First word of the network's output: the layers take turns between the two buffers.
     output: usize,
+    /// Samples of a bidirectional model's window; otherwise 0.
+    window: usize,
+    /// Words of a row, a layer's outputs at one sample of the window.
+    row: usize,
+    /// Rows that are kept: what a layer reads, and what it writes.
+    rows: usize,
 }
 
 impl Plan {
     #[inline]
     fn words(&self) -> usize {
-        self.persistent + 2 * self.buffer + self.work
+        self.persistent + 2 * self.buffer + self.work + self.rows * self.row
     }
 
     #[inline]
@@ -153,7 +161,7 @@ impl<'a> Model<'a> {
     /// goes on where it was, a new one starts at zero.
     ///
     /// # Errors
-    /// If the state is too small.
+    /// If the state is too small, or the model is bidirectional.
     pub fn bind<'m, const N: usize>(
         &'m self,
         state: &'m mut State<N>,
@@ -165,8 +173,15 @@ impl<'a> Model<'a> {
     /// multiple of 16 and be zero at first.
     ///
     /// # Errors
-    /// If the state is too small or misaligned.
+    /// If the state is too small or misaligned, or the model is bidirectional.
     pub fn bind_bytes<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
+        if self.is_bidirectional() {
+            return Err(BindError::Bidirectional);
+        }
+        self.runner(state)
+    }
+
+    fn runner<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
         let need = self.plan.bytes();
         if state.len() < need {
             return Err(BindError::TooSmall {
@@ -259,7 +274,11 @@ impl<'a> Model<'a> {
     /// Fraction bits of the sample in [`Runner::step_q`]: the integer `q` stands for `q · 2^-frac`.
     pub fn input_frac(&self) -> i8 {
         match self.header.layers.first() {
-            Some(Layer::Recurrent { format, .. }) if format.is_a8() => 7,
+            Some(Layer::Recurrent { format, .. } | Layer::Bidirectional { format, .. })
+                if format.is_a8() =>
+            {
+                7
+            }
             _ => 12,
         }
     }

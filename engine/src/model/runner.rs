@@ -1,7 +1,7 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::cell::FloatState;
+use crate::cell::{FloatState, Recurrent};
 use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
 use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
 use crate::model::StateError;
@@ -98,9 +98,44 @@ pub(super) fn layer<'s>(
     (x, state, work)
 }
 
+/// One step of a float layer, from the first buffer to the second.
+pub(super) fn float_layer(
+    k: &Kernels,
+    (recurrent, place): (&Recurrent<'_>, &Place),
+    parts: Parts<'_>,
+) {
+    let Parts {
+        persistent,
+        a,
+        b,
+        work,
+    } = parts;
+    let x: &[f32] = bytemuck::cast_slice(a);
+    let y: &mut [f32] = bytemuck::cast_slice_mut(b);
+    let cell = if recurrent.has_cell() {
+        place.master()
+    } else {
+        0
+    };
+    let (c, h) = persistent[place.at..].split_at_mut(cell);
+    let (c, h): (&mut [f32], &mut [f32]) = (
+        bytemuck::cast_slice_mut(c),
+        bytemuck::cast_slice_mut(&mut h[..place.master()]),
+    );
+    let state = FloatState {
+        c: c.as_chunks_mut().0,
+        h: h.as_chunks_mut().0,
+        y: &mut y.as_chunks_mut().0[..place.units],
+    };
+    recurrent.step(k, &x[..place.columns], state, work);
+}
+
 /// Master and matrix-input part of a layer's state.
 #[inline(always)]
-fn layer_parts<'s>(persistent: &'s mut [i32], place: &Place) -> (&'s mut [Panel<i32>], Hidden<'s>) {
+pub(super) fn layer_parts<'s>(
+    persistent: &'s mut [i32],
+    place: &Place,
+) -> (&'s mut [Panel<i32>], Hidden<'s>) {
     let (master, rest) = persistent[place.at..].split_at_mut(place.master());
     let hidden = &mut rest[..place.hidden()];
     let hidden = if place.format.is_a8() {
@@ -140,11 +175,7 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     /// A step on a sample whose gaps were filled before, see [`Self::hold`].
     pub(crate) fn step_held(&mut self, sample: &[f32], output: &mut [f32]) {
-        let model = self.model;
-        let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
-        let previous = &mut persistent[model.plan.held..model.plan.previous];
-        let mut buffer = InputBuffer::new(model, scratch);
-        normalise(model, previous, sample, |i, value| buffer.store(i, value));
+        self.prepare_held(sample);
         self.run_loaded(None);
         self.copy_output(output);
         self.restore_units(sample, output);
@@ -406,6 +437,15 @@ impl<'m, 'a> Runner<'m, 'a> {
         fill_and_normalise(model, persistent, sample, |i, value| buffer.store(i, value));
     }
 
+    /// Normalises a sample whose gaps were filled before into the network's input.
+    pub(super) fn prepare_held(&mut self, sample: &[f32]) {
+        let model = self.model;
+        let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
+        let previous = &mut persistent[model.plan.held..model.plan.previous];
+        let mut buffer = InputBuffer::new(model, scratch);
+        normalise(model, previous, sample, |i, value| buffer.store(i, value));
+    }
+
     /// The network's output as predictions in their units, relative to the sample of [`Self::prepare`].
     pub(super) fn finish(&self, sample: &[f32], output: &mut [f32]) {
         self.copy_output(output);
@@ -515,29 +555,25 @@ impl<'m, 'a> Runner<'m, 'a> {
             work,
         } = parts(self.state, &self.model.plan);
         for stage in &self.model.layers {
-            let x: &mut [f32] = bytemuck::cast_slice_mut(a);
-            let y: &mut [f32] = bytemuck::cast_slice_mut(b);
-            let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
             match stage {
                 Stage::Embedding(embedding) => {
-                    embedding.look_up(token, x);
+                    embedding.look_up(token, bytemuck::cast_slice_mut(a));
                     continue;
                 }
-                Stage::Recurrent(layer, place) => {
-                    let cell = if layer.has_cell() { place.master() } else { 0 };
-                    let (c, h) = persistent[place.at..].split_at_mut(cell);
-                    let (c, h): (&mut [f32], &mut [f32]) = (
-                        bytemuck::cast_slice_mut(c),
-                        bytemuck::cast_slice_mut(&mut h[..place.master()]),
-                    );
-                    let state = FloatState {
-                        c: c.as_chunks_mut().0,
-                        h: h.as_chunks_mut().0,
-                        y: &mut y[..place.units],
+                Stage::Recurrent(recurrent, place) => {
+                    let parts = Parts {
+                        persistent: &mut *persistent,
+                        a: &mut *a,
+                        b: &mut *b,
+                        work: &mut *work,
                     };
-                    layer.step(k, &x[..place.columns], state, work);
+                    float_layer(k, (recurrent, place), parts);
                 }
-                Stage::Dense(layer, rows) => layer.apply(k, x, &mut y[..*rows]),
+                Stage::Dense(layer, rows) => {
+                    let y: &mut [f32] = bytemuck::cast_slice_mut(b);
+                    let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
+                    layer.apply(k, bytemuck::cast_slice(a), &mut y[..*rows]);
+                }
             }
             core::mem::swap(&mut a, &mut b);
         }

@@ -46,6 +46,10 @@ pub enum BindError {
         /// Address modulo that.
         remainder: usize,
     },
+    /// The model is bidirectional, so it takes whole windows: [`Model::bind_window`](super::Model::bind_window).
+    Bidirectional,
+    /// The model is not bidirectional: [`Model::bind`](super::Model::bind).
+    NotBidirectional,
 }
 
 impl fmt::Display for BindError {
@@ -59,6 +63,12 @@ impl fmt::Display for BindError {
                     f,
                     "the state lies {remainder} past a multiple of {need} in memory"
                 )
+            }
+            BindError::Bidirectional => f.write_str(
+                "the model is bidirectional: it takes whole windows and cannot be stepped",
+            ),
+            BindError::NotBidirectional => {
+                f.write_str("the model is not bidirectional: it takes samples one by one")
             }
         }
     }

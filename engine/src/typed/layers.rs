@@ -61,6 +61,7 @@ const fn kind(layer: &Layer) -> &'static str {
         Layer::Embedding { .. } => "embedding",
         Layer::Recurrent { .. } => "recurrent",
         Layer::Dense { .. } => "dense",
+        Layer::Bidirectional { .. } => "bidirectional",
     }
 }
 

@@ -4,6 +4,7 @@ use super::samples::{CsvOptions, Sample, Samples};
 use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Format, Layout, Shape};
+use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -58,7 +59,7 @@ pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<V
     let windows = (rows - length) / hop + 1;
     let every = windows.div_ceil((STEPS / length).max(1)) * hop;
     let mut state = AlignedBytes::zeroed(float.state_len());
-    let mut runner = float.bind_bytes(&mut state)?;
+    let mut runner = AnyRunner::bind(float, &mut state)?;
     let starts = (0..=rows - length).step_by(every);
     Ok(starts
         .map(|start| {
@@ -95,7 +96,7 @@ pub fn calibrated(
 fn outputs(model: &Model<'_>, streams: &[Stream]) -> Result<Vec<f32>> {
     let exact = matches!(model.header().shape, Shape::Window { exact: true, .. });
     let mut state = AlignedBytes::zeroed(model.state_len());
-    let mut runner = model.bind_bytes(&mut state)?;
+    let mut runner = AnyRunner::bind(model, &mut state)?;
     let mut y = vec![0.0; model.outputs()];
     let mut all = Vec::new();
     for stream in streams {
@@ -103,6 +104,17 @@ fn outputs(model: &Model<'_>, streams: &[Stream]) -> Result<Vec<f32>> {
         let steps = match stream {
             Stream::Samples(x) => x.len() / model.inputs(),
             Stream::Tokens(tokens) => tokens.len(),
+        };
+        let runner = match &mut runner {
+            AnyRunner::Steps(runner) => runner,
+            AnyRunner::Windows(runner) => {
+                match stream {
+                    Stream::Samples(x) => runner.run_raw(x, &mut y),
+                    Stream::Tokens(tokens) => runner.run_tokens(tokens, &mut y),
+                }
+                all.extend_from_slice(&y);
+                continue;
+            }
         };
         for step in 0..steps {
             match stream {

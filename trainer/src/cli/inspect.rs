@@ -65,6 +65,16 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             hidden,
             ..
         } => (cell_name(cell).into(), inputs, hidden),
+        Layer::Bidirectional {
+            cell,
+            inputs,
+            hidden,
+            ..
+        } => (
+            format!("bidirectional {}", cell_name(cell)),
+            inputs,
+            2 * hidden,
+        ),
         Layer::Dense {
             inputs,
             outputs,
@@ -165,6 +175,14 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
                 } if model.is_integer() => {
                     value["requant_shift"] = json!(requant_shift);
                     value["cell_range"] = json!(8 << cell_shift);
+                }
+                Layer::Bidirectional {
+                    requant_shift,
+                    cell_shift,
+                    ..
+                } if model.is_integer() => {
+                    value["requant_shift"] = json!(requant_shift);
+                    value["cell_range"] = json!(cell_shift.map(|shift| 8 << shift));
                 }
                 Layer::Dense {
                     requant_shift,

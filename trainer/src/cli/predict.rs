@@ -7,6 +7,7 @@ use super::{kernel_names, kernels, say, usage, writable};
 use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Input, Output, Shape};
 use kinglet::{Detector, Model, Runner, SlidingWindow, Verdict, argmax};
+use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{AlignedBytes, save};
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -83,11 +84,10 @@ pub fn run(args: &Args) -> Result<()> {
     let shape = shape(args, &model)?;
     args.state_out.as_deref().map_or(Ok(()), writable)?;
     let mut state = AlignedBytes::zeroed(model.state_len());
-    let mut runner = model
-        .bind_bytes(&mut state)?
-        .with_kernels(kernels(args.kernels.as_deref()));
-    if let Some(path) = &args.state_in {
-        restore(&mut runner, path)?;
+    let runner = AnyRunner::bind(&model, &mut state)?;
+    let mut runner = runner.with_kernels(kernels(args.kernels.as_deref()));
+    if let (AnyRunner::Steps(runner), Some(path)) = (&mut runner, &args.state_in) {
+        restore(runner, path)?;
     }
     let mut samples = match (&args.csv, &args.text, &args.lines) {
         (Some(path), ..) => Samples::open(path, &model, &args.columns, args.raw)?,
@@ -105,8 +105,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut y = vec![f32::NAN; model.outputs()];
     let mut verdict = None;
     let mut last = Vec::new();
+    let mut tokens = Vec::new();
     let (mut row, mut answered) = (0, false);
-    let at_the_end = is_of_texts(&model) && !args.every_step;
+    let at_the_end = is_of_texts(&model) && !args.every_step && !model.is_bidirectional();
     loop {
         let sample = match samples.next() {
             Ok(Some(sample)) => sample,
@@ -122,38 +123,52 @@ pub fn run(args: &Args) -> Result<()> {
                 table.line(&y, None)?;
             }
             runner.reset();
+            tokens.clear();
             continue;
         }
         if row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
-            windows.reset(&mut runner);
+            match &mut runner {
+                AnyRunner::Steps(runner) => windows.reset(runner),
+                AnyRunner::Windows(runner) => windows.reset(runner),
+            }
+            tokens.clear();
             detector.iter_mut().for_each(Detector::reset);
             y.fill(f32::NAN);
         }
         row += 1;
-        answered = match sample {
-            Sample::Token(token) => {
+        answered = match (sample, &mut runner) {
+            (Sample::Token(token), AnyRunner::Steps(runner)) => {
                 runner.step_token(token, &mut y);
                 !at_the_end
             }
-            Sample::EndOfText => false,
-            Sample::Features(x) if args.raw => {
+            (Sample::EndOfText, _) => false,
+            (Sample::Token(token), AnyRunner::Windows(runner)) => {
+                tokens.push(token);
+                let complete = tokens.len() == runner.window();
+                if complete {
+                    runner.run_tokens(&tokens, &mut y);
+                    tokens.clear();
+                }
+                complete
+            }
+            (Sample::Features(x), AnyRunner::Steps(runner)) if args.raw => {
                 runner.step_raw(x, &mut y);
                 true
             }
-            Sample::Features(x) => {
+            (Sample::Features(x), runner) => {
                 if args.ahead.is_some() {
                     last.clear();
                     last.extend_from_slice(x);
                 }
                 verdict = detector.as_mut().map(|detector| detector.compare(&y, x));
-                windows.push(&mut runner, x, &mut y)
+                push(&mut windows, runner, x, &mut y)
             }
         };
         if answered {
             table.line(&y, verdict)?;
         }
     }
-    if let Some(path) = &args.state_out {
+    if let (AnyRunner::Steps(runner), Some(path)) = (&runner, &args.state_out) {
         let mut saved = vec![0; model.saved_len()];
         runner.save(&mut saved)?;
         save(path, &saved)?;
@@ -166,8 +181,10 @@ pub fn run(args: &Args) -> Result<()> {
             ));
         }
         for _ in 0..steps {
-            runner.feed_back(&y, &mut last);
-            windows.push(&mut runner, &last, &mut y);
+            if let AnyRunner::Steps(runner) = &runner {
+                runner.feed_back(&y, &mut last);
+            }
+            push(&mut windows, &mut runner, &last, &mut y);
             // What was predicted says nothing about what is odd.
             table.line(&y, None)?;
         }
@@ -175,9 +192,29 @@ pub fn run(args: &Args) -> Result<()> {
     table.flush()
 }
 
+/// Takes a raw sample; true if there is an answer.
+fn push(
+    windows: &mut SlidingWindow<Vec<f32>>,
+    runner: &mut AnyRunner<'_, '_>,
+    sample: &[f32],
+    y: &mut [f32],
+) -> bool {
+    match runner {
+        AnyRunner::Steps(runner) => windows.push(runner, sample, y),
+        AnyRunner::Windows(runner) => windows.push(runner, sample, y),
+    }
+}
+
 /// When to answer; refuses what does not go together.
 fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     let tokens = matches!(model.header().input, Input::Tokens { .. });
+    let unfit = args.raw || args.every_step || args.ahead.is_some() || args.lines.is_some();
+    if model.is_bidirectional() && unfit {
+        return Err(usage(
+            "the model is bidirectional: it answers whole windows, so --raw, --every-step, --ahead and --lines are \
+             not for it",
+        ));
+    }
     if args.text.is_some() && !tokens {
         return Err(usage(format!(
             "--text is for models of tokens; this one takes {} numbers: give --csv",
@@ -187,7 +224,7 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     if args.lines.is_some() && !tokens {
         return Err(usage("--lines is for models of tokens: give --csv"));
     }
-    if is_of_texts(model) && args.text.is_some() && !args.every_step {
+    if is_of_texts(model) && args.text.is_some() && !args.every_step && !model.is_bidirectional() {
         return Err(usage(
             "the model has one answer for a whole text: give texts as --lines, or add --every-step",
         ));

@@ -3,6 +3,7 @@
 use super::model_file::ModelFile;
 use anyhow::{Result, bail};
 use kinglet::kernel::Kernels;
+use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::AlignedBytes;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -40,9 +41,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut failed = 0;
     for kernels in Kernels::available() {
         let mut state = AlignedBytes::zeroed(model.state_len());
-        let mut runner = model.bind_bytes(&mut state)?.with_kernels(kernels);
+        let runner = AnyRunner::bind(&model, &mut state)?;
         let name = kernels.name();
-        match model.self_test(&mut runner) {
+        match runner.with_kernels(kernels).self_test() {
             Ok(digest) => writeln!(out, "{name:<8}  {digest}  ok")?,
             Err(failure) => {
                 failed += 1;

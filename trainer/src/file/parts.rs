@@ -41,7 +41,7 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
     let mut walk = Walk {
         tensors: Tensors::new(&bytes[head..]),
         taken: 0,
-        multipliers: Vec::new(),
+        scales: Vec::new(),
     };
     if let engine::Input::Features { count, .. } = header.input {
         walk.take::<engine::Feature>(count as usize)?;
@@ -53,14 +53,13 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
     let mut layers = Vec::new();
     for layer in &header.layers {
         let before = walk.taken;
-        let (parameters, exponent) = walk.layer(layer, model.preamble().layout)?;
-        let multipliers = std::mem::take(&mut walk.multipliers);
-        let scales = multipliers.iter().filter(|m| **m > 0);
-        let scales = scales.map(|&m| (f64::from(m) * 2f64.powi(exponent)) as f32);
+        let parameters = walk.layer(layer, model.preamble().layout)?;
+        let scales = std::mem::take(&mut walk.scales);
         layers.push(LayerPart {
             bytes: walk.taken - before,
             parameters,
             weight_scale: scales
+                .into_iter()
                 .map(|s| (s, s))
                 .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
         });
@@ -76,8 +75,8 @@ pub fn parts(bytes: &[u8]) -> Result<Parts, LoadError> {
 struct Walk<'a> {
     tensors: Tensors<'a>,
     taken: usize,
-    /// Of the rows of the current layer.
-    multipliers: Vec<i32>,
+    /// Of the integer rows of the current layer.
+    scales: Vec<f32>,
 }
 
 impl<'a> Walk<'a> {
@@ -96,18 +95,66 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Biases, and the multipliers of integer rows.
-    fn rows(&mut self, format: Format, len: usize) -> Result<(), LoadError> {
+    /// Biases, and the multipliers of integer rows, of which a power of two makes scales.
+    fn rows(&mut self, format: Format, len: usize, exponent: i32) -> Result<(), LoadError> {
         self.take::<i32>(len)?;
         if format.is_integer() {
-            let multipliers = self.take::<i32>(len)?;
-            self.multipliers.extend_from_slice(multipliers);
+            let multipliers = self.take::<i32>(len)?.iter().filter(|m| **m > 0);
+            let scales = multipliers.map(|&m| (f64::from(m) * 2f64.powi(exponent)) as f32);
+            self.scales.extend(scales);
         }
         Ok(())
     }
 
-    /// Numbers of a layer, and the power of two that makes scales of its multipliers.
-    fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<(usize, i32), LoadError> {
+    /// Numbers of one direction of a layer.
+    fn recurrent(
+        &mut self,
+        (cell, format, layout): (engine::Cell, Format, Layout),
+        (inputs, hidden): (u16, u16),
+        requant_shift: u8,
+    ) -> Result<usize, LoadError> {
+        let columns = |n: usize| format.columns(n);
+        let exponent = input_frac(format) - 12 - 32 + i32::from(requant_shift);
+        let (inputs, hidden) = (inputs as usize, hidden as usize);
+        let padded = pad(hidden, LANES);
+        let mut parameters = 0;
+        let packed = engine::packed_rows(cell, format, inputs, hidden)
+            .filter(|_| layout == Layout::CortexM4);
+        if let Some(words) = packed {
+            self.take::<i32>(words)?;
+        }
+        for sums in stages(cell_of(cell)) {
+            let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
+            let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
+            parameters += hidden * (x * inputs + h * hidden + sums.len());
+            if packed.is_some() {
+                continue;
+            }
+            self.weights(format, padded * x * columns(inputs))?;
+            self.weights(format, padded * h * columns(hidden))?;
+            self.rows(format, padded * sums.len(), exponent)?;
+        }
+        match cell {
+            engine::Cell::FastGrnn => {
+                parameters += hidden + 2;
+                if format.is_integer() {
+                    self.take::<i16>(padded)?;
+                } else {
+                    self.take::<f32>(padded)?;
+                }
+                self.take::<i32>(2)?;
+            }
+            engine::Cell::LstmPeephole => {
+                parameters += 3 * hidden;
+                self.take::<i32>(3 * padded)?;
+            }
+            _ => {}
+        }
+        Ok(parameters)
+    }
+
+    /// Numbers of a layer.
+    fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<usize, LoadError> {
         let format = layer.format();
         let columns = |n: usize| format.columns(n);
         Ok(match *layer {
@@ -119,7 +166,7 @@ impl<'a> Walk<'a> {
                     Format::W4A8 => drop(self.take::<i8>(len)?),
                     _ => self.weights(format, len)?,
                 }
-                (vocab * dim, 0)
+                vocab * dim
             }
             Layer::Recurrent {
                 cell,
@@ -127,44 +174,20 @@ impl<'a> Walk<'a> {
                 hidden,
                 requant_shift,
                 ..
+            } => self.recurrent((cell, format, layout), (inputs, hidden), requant_shift)?,
+            Layer::Bidirectional {
+                cell,
+                inputs,
+                hidden,
+                requant_shift,
+                ..
             } => {
-                let (inputs, hidden) = (inputs as usize, hidden as usize);
-                let padded = pad(hidden, LANES);
                 let mut parameters = 0;
-                let packed = engine::packed_rows(cell, format, inputs, hidden)
-                    .filter(|_| layout == Layout::CortexM4);
-                if let Some(words) = packed {
-                    self.take::<i32>(words)?;
+                for shift in requant_shift {
+                    parameters +=
+                        self.recurrent((cell, format, layout), (inputs, hidden), shift)?;
                 }
-                for sums in stages(cell_of(cell)) {
-                    let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
-                    let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
-                    parameters += hidden * (x * inputs + h * hidden + sums.len());
-                    if packed.is_some() {
-                        continue;
-                    }
-                    self.weights(format, padded * x * columns(inputs))?;
-                    self.weights(format, padded * h * columns(hidden))?;
-                    self.rows(format, padded * sums.len())?;
-                }
-                match cell {
-                    engine::Cell::FastGrnn => {
-                        parameters += hidden + 2;
-                        if format.is_integer() {
-                            self.take::<i16>(padded)?;
-                        } else {
-                            self.take::<f32>(padded)?;
-                        }
-                        self.take::<i32>(2)?;
-                    }
-                    engine::Cell::LstmPeephole => {
-                        parameters += 3 * hidden;
-                        self.take::<i32>(3 * padded)?;
-                    }
-                    _ => {}
-                }
-                let frac = input_frac(format);
-                (parameters, frac - 12 - 32 + i32::from(requant_shift))
+                parameters
             }
             Layer::Dense {
                 inputs,
@@ -176,9 +199,9 @@ impl<'a> Walk<'a> {
                 let (inputs, outputs) = (inputs as usize, outputs as usize);
                 let padded = pad(outputs, LANES);
                 self.weights(format, padded * columns(inputs))?;
-                self.rows(format, padded)?;
                 let exponent = 12 - i32::from(frac) - 32 + i32::from(requant_shift);
-                ((inputs + 1) * outputs, exponent)
+                self.rows(format, padded, exponent)?;
+                (inputs + 1) * outputs
             }
         })
     }

@@ -1,7 +1,7 @@
 //! From a float model file back to a package, so that it can be quantized.
 
 use super::layout::{Sum, stages, unpack};
-use crate::net::{self, Dense, Embedding, Layer, Network, Recurrent};
+use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use anyhow::{Context, Result, bail};
 use half::f16;
@@ -125,26 +125,16 @@ impl Reader<'_> {
                 inputs,
                 hidden,
                 ..
-            } => {
-                let cell = cell_of(cell);
-                let (inputs, hidden) = (inputs as usize, hidden as usize);
-                let rows = cell.gates() * hidden;
-                let mut recurrent = Recurrent {
-                    cell,
-                    inputs,
-                    hidden,
-                    w_ih: vec![0.0; rows * inputs],
-                    w_hh: vec![0.0; rows * hidden],
-                    b_ih: vec![0.0; rows],
-                    b_hh: vec![0.0; rows],
-                    extra: vec![0.0; cell.extra(hidden)],
-                };
-                for sums in stages(cell) {
-                    self.stage(&mut recurrent, sums)?;
-                }
-                self.extra(&mut recurrent)?;
-                Layer::Recurrent(recurrent)
-            }
+            } => Layer::Recurrent(self.recurrent(cell, inputs, hidden)?),
+            engine::Layer::Bidirectional {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => Layer::Bidirectional(Bidirectional {
+                forward: self.recurrent(cell, inputs, hidden)?,
+                backward: self.recurrent(cell, inputs, hidden)?,
+            }),
             engine::Layer::Dense {
                 inputs,
                 outputs,
@@ -169,6 +159,32 @@ impl Reader<'_> {
                 })
             }
         })
+    }
+
+    fn recurrent(
+        &mut self,
+        cell: engine::Cell,
+        inputs: u16,
+        hidden: u16,
+    ) -> Result<Recurrent, LoadError> {
+        let cell = cell_of(cell);
+        let (inputs, hidden) = (inputs as usize, hidden as usize);
+        let rows = cell.gates() * hidden;
+        let mut recurrent = Recurrent {
+            cell,
+            inputs,
+            hidden,
+            w_ih: vec![0.0; rows * inputs],
+            w_hh: vec![0.0; rows * hidden],
+            b_ih: vec![0.0; rows],
+            b_hh: vec![0.0; rows],
+            extra: vec![0.0; cell.extra(hidden)],
+        };
+        for sums in stages(cell) {
+            self.stage(&mut recurrent, sums)?;
+        }
+        self.extra(&mut recurrent)?;
+        Ok(recurrent)
     }
 
     fn stage(&mut self, r: &mut Recurrent, sums: &[Sum]) -> Result<(), LoadError> {

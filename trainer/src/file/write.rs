@@ -5,7 +5,8 @@
 
 use super::layout::{Sum, pack, pack_nibbles, pack_numbers, stages};
 use super::{AlignedBytes, packed};
-use crate::net::{self, Dense, Embedding, Layer, Network, Recurrent};
+use crate::engine::AnyRunner;
+use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{
     LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight, rescale,
@@ -61,6 +62,24 @@ impl TestInputs {
             ),
             Input::Tokens(tokens) => {
                 TestInputs::Tokens((0..STEPS).map(|i| (i * 7 % tokens.len()) as u16).collect())
+            }
+        }
+    }
+
+    /// Whole windows of so many steps: the first ones, or these steps again and again.
+    fn windows(&self, window: usize, inputs: usize) -> Self {
+        let steps = self.steps(inputs);
+        let whole = if steps == 0 {
+            0
+        } else {
+            steps.max(window) / window * window
+        };
+        match self {
+            TestInputs::Samples(x) => {
+                TestInputs::Samples(x.iter().copied().cycle().take(whole * inputs).collect())
+            }
+            TestInputs::Tokens(tokens) => {
+                TestInputs::Tokens(tokens.iter().copied().cycle().take(whole).collect())
             }
         }
     }
@@ -132,9 +151,14 @@ pub fn export_for(
         draft.layers(&package.net.layers, &ranges)?;
     }
     let inputs = package.net.input_width();
-    let steps = tests.steps(inputs);
+    let window = match package.shape {
+        Shape::Window { window, .. } if package.net.is_bidirectional() => window,
+        _ => 1,
+    };
+    let tests = &tests.windows(window, inputs);
+    let answers = tests.steps(inputs) / window;
     let outputs = package.net.output_width();
-    let blank = vec![0u8; steps * outputs * if format.is_integer() { 2 } else { 4 }];
+    let blank = vec![0u8; answers * outputs * if format.is_integer() { 2 } else { 4 }];
     let first = draft.file(tests, &blank, 0)?;
     let (results, digest) = run_tests(&first, tests)?;
     let bytes = draft.file(tests, &results, digest)?;
@@ -254,10 +278,10 @@ fn verify(bytes: &AlignedBytes) -> Result<()> {
     let model = Model::from_bytes(bytes).context("the exported file does not load")?;
     for kernels in Kernels::available() {
         let mut state = AlignedBytes::zeroed(model.state_len());
-        let mut runner = model.bind_bytes(&mut state)?.with_kernels(kernels);
-        model
-            .self_test(&mut runner)
-            .with_context(|| format!("{} kernels", kernels.name()))?;
+        let tested = AnyRunner::bind(&model, &mut state)?
+            .with_kernels(kernels)
+            .self_test();
+        tested.with_context(|| format!("{} kernels", kernels.name()))?;
     }
     Ok(())
 }
@@ -265,6 +289,9 @@ fn verify(bytes: &AlignedBytes) -> Result<()> {
 /// Outputs of the test steps as they go into the file, and the digest.
 fn run_tests(bytes: &AlignedBytes, tests: &TestInputs) -> Result<(Vec<u8>, u32)> {
     let model = Model::from_bytes(bytes).context("the exported file does not load")?;
+    if model.is_bidirectional() {
+        return run_test_windows(&model, tests);
+    }
     let mut state = AlignedBytes::zeroed(model.state_len());
     let mut runner = model.bind_bytes(&mut state)?.with_kernels(&Kernels::SCALAR);
     let mut digest = kinglet::Digest::new();
@@ -298,6 +325,49 @@ fn run_tests(bytes: &AlignedBytes, tests: &TestInputs) -> Result<(Vec<u8>, u32)>
         }
     }
     digest.add_bytes(runner.layer_state());
+    Ok((results, digest.value()))
+}
+
+/// The same of a model that answers once a window.
+fn run_test_windows(model: &Model<'_>, tests: &TestInputs) -> Result<(Vec<u8>, u32)> {
+    let mut state = AlignedBytes::zeroed(model.state_len());
+    let runner = model.bind_window_bytes(&mut state)?;
+    let mut runner = runner.with_kernels(&Kernels::SCALAR);
+    let mut digest = kinglet::Digest::new();
+    let mut results = Vec::new();
+    let (inputs, window) = (model.inputs(), runner.window());
+    let (mut y, mut q) = (vec![0.0; model.outputs()], vec![0; model.outputs()]);
+    for first in (0..tests.steps(inputs)).step_by(window) {
+        match tests {
+            TestInputs::Samples(x) => {
+                let x = &x[first * inputs..(first + window) * inputs];
+                if model.is_integer() {
+                    let x: Vec<i16> = x
+                        .chunks_exact(inputs)
+                        .flat_map(|x| quantize_sample(model, x))
+                        .collect();
+                    runner.run_q(&x, &mut q);
+                } else {
+                    runner.run_raw(x, &mut y);
+                }
+            }
+            TestInputs::Tokens(tokens) => {
+                let tokens = tokens[first..first + window].iter();
+                let tokens: Vec<usize> = tokens.map(|&token| token.into()).collect();
+                if model.is_integer() {
+                    runner.run_tokens_q(&tokens, &mut q);
+                } else {
+                    runner.run_tokens(&tokens, &mut y);
+                }
+            }
+        }
+        runner.add_output(&mut digest);
+        if model.is_integer() {
+            results.extend_from_slice(cast_slice(&q));
+        } else {
+            results.extend_from_slice(cast_slice(&y));
+        }
+    }
     Ok((results, digest.value()))
 }
 
@@ -450,6 +520,10 @@ impl<'p> Draft<'p> {
                     self.recurrent(r, limits, &ranges.layers[at])
                 }
                 Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
+                Layer::Bidirectional(b) => {
+                    let limits = self.limits(&b.forward, first, behind_embedding);
+                    self.bidirectional(b, limits, &ranges.layers[at])
+                }
             };
             let spec = spec.with_context(|| format!("layer {at}"))?;
             if self.layers.push(spec).is_err() {
@@ -557,6 +631,48 @@ impl<'p> Draft<'p> {
             hidden,
             requant_shift,
             cell_shift: shift,
+        })
+    }
+
+    /// The first direction's tensors, then the second one's.
+    fn bidirectional(
+        &mut self,
+        b: &Bidirectional,
+        limits: Limits,
+        range: &LayerRange,
+    ) -> Result<engine::Layer> {
+        let [forward, backward] = b.halves();
+        let [of_forward, of_backward] = range.halves();
+        let halves = [
+            self.recurrent(forward, limits, &of_forward)?,
+            self.recurrent(backward, limits, &of_backward)?,
+        ];
+        if let (
+            Some((Layer::Recurrent(backward), second)),
+            Some((Layer::Recurrent(forward), first)),
+        ) = (self.dequantized.pop(), self.dequantized.pop())
+        {
+            let both = Layer::Bidirectional(Bidirectional { forward, backward });
+            self.dequantized.push((both, [first, second].concat()));
+        }
+        let [requant_shift, cell_shift] = {
+            let shifts = halves.map(|half| match half {
+                engine::Layer::Recurrent {
+                    requant_shift,
+                    cell_shift,
+                    ..
+                } => [requant_shift, cell_shift],
+                _ => [0, 0],
+            });
+            [0, 1].map(|which| shifts.map(|half| half[which]))
+        };
+        Ok(engine::Layer::Bidirectional {
+            format: self.format,
+            cell: engine_cell(forward.cell),
+            inputs: width("the input width", forward.inputs, engine::MAX_WIDTH)?,
+            hidden: width("the hidden size", forward.hidden, engine::MAX_WIDTH / 2)?,
+            requant_shift,
+            cell_shift,
         })
     }
 
@@ -847,7 +963,10 @@ impl<'p> Draft<'p> {
         let mut payload = self.payload.clone();
         match tests {
             TestInputs::Samples(x) if self.format.is_integer() => {
-                let frac = if matches!(self.layers[0], engine::Layer::Recurrent { .. }) {
+                let frac = if matches!(
+                    self.layers[0],
+                    engine::Layer::Recurrent { .. } | engine::Layer::Bidirectional { .. }
+                ) {
                     input_frac(self.format)
                 } else {
                     12

@@ -24,7 +24,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::escape::unescape;
-use crate::net::{Activation, Dense, Embedding, Layer, Network};
+use crate::net::{Activation, Bidirectional, Dense, Embedding, Layer, Network};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use modules::{Matrix, Module, Weights};
 use state_dict::StateDict;
@@ -65,6 +65,10 @@ pub struct ImportOptions {
     /// a token is called by its number
     #[arg(long, value_name = "FILE")]
     pub tokens: Option<PathBuf>,
+
+    /// Samples that the network is given, of which it answers the last; required if it is bidirectional
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16384))]
+    pub window: Option<u16>,
 
     /// What the outputs are [default: classes with --head softmax, else values]
     #[arg(long, value_enum)]
@@ -150,20 +154,15 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
 
     let input = match net.layers.first() {
         Some(Layer::Embedding(e)) => Input::Tokens(token_names(e.vocab, options)?),
-        Some(Layer::Recurrent(r)) => {
+        _ => {
             ensure!(
                 options.tokens.is_none(),
                 "--tokens names the rows of an nn.Embedding, and there is none"
             );
-            Input::Features((0..r.inputs).map(feature).collect())
+            Input::Features((0..net.input_width()).map(feature).collect())
         }
-        _ => unreachable!("a chain starts with an embedding or a cell"),
     };
-    let outputs = match net.layers.last() {
-        Some(Layer::Dense(d)) => d.outputs,
-        Some(Layer::Recurrent(r)) => r.hidden,
-        _ => unreachable!("a chain ends with a cell or a dense layer"),
-    };
+    let outputs = net.output_width();
     let default = match options.head {
         Head::Softmax => Predicts::Classes,
         _ => Predicts::Values,
@@ -184,12 +183,31 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
             ),
         },
     };
+    let one_direction = |layer: &Layer| matches!(layer, Layer::Recurrent(_));
+    let shape = match options.window {
+        Some(window) => Shape::Window {
+            window: window.into(),
+            hop: 1,
+            exact: true,
+        },
+        None => Shape::EveryStep,
+    };
+    if net.is_bidirectional() {
+        ensure!(
+            !net.layers.iter().any(one_direction),
+            "some modules are bidirectional and some are not, which is not supported: train all of them alike"
+        );
+        ensure!(
+            shape != Shape::EveryStep,
+            "a bidirectional module needs the whole window before its output: give --window N, the number of samples"
+        );
+    }
     Ok(Package {
         name,
         net,
         input,
         output,
-        shape: Shape::EveryStep,
+        shape,
         alarm: None,
     })
 }
@@ -233,7 +251,15 @@ fn network(chain: Vec<Module>, options: &ImportOptions) -> Result<Network> {
     let last = chain.len() - 1;
     for (place, module) in chain.into_iter().enumerate() {
         match module.weights {
-            Weights::Cells(cells) => layers.extend(cells.into_iter().map(Layer::Recurrent)),
+            Weights::Cells { cells, reverse } if reverse.is_empty() => {
+                layers.extend(cells.into_iter().map(Layer::Recurrent));
+            }
+            Weights::Cells { cells, reverse } => {
+                let pairs = cells.into_iter().zip(reverse);
+                layers.extend(pairs.map(|(forward, backward)| {
+                    Layer::Bidirectional(Bidirectional { forward, backward })
+                }));
+            }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
             }) if place < first_cell => {

@@ -5,7 +5,7 @@
 //! and `nn.Embedding` both have a `weight`, `[out, in]` and `[vocab, dim]`; only `nn.Linear` may
 //! have a `bias`. What comes before the last dot is the module's name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
@@ -25,7 +25,11 @@ pub(super) struct Module {
 #[derive(Debug, PartialEq)]
 pub(super) enum Weights {
     /// `nn.RNN`, `nn.LSTM`, `nn.GRU`: one or more layers.
-    Cells(Vec<Recurrent>),
+    Cells {
+        cells: Vec<Recurrent>,
+        /// The other direction of each, in a bidirectional module.
+        reverse: Vec<Recurrent>,
+    },
     /// `nn.Linear` or `nn.Embedding`.
     Matrix(Matrix),
 }
@@ -41,7 +45,7 @@ pub(super) struct Matrix {
 
 impl Module {
     pub(super) fn is_recurrent(&self) -> bool {
-        matches!(self.weights, Weights::Cells(_))
+        matches!(self.weights, Weights::Cells { .. })
     }
 
     /// The name as it is written in messages and in `--order`.
@@ -57,7 +61,7 @@ impl Module {
     pub(super) fn label(&self) -> String {
         let name = self.flag_name();
         match &self.weights {
-            Weights::Cells(cells) => {
+            Weights::Cells { cells, reverse } => {
                 let (first, last) = (&cells[0], &cells[cells.len() - 1]);
                 let kind = match first.cell {
                     Cell::RnnTanh | Cell::RnnRelu => "RNN",
@@ -65,7 +69,13 @@ impl Module {
                     Cell::GruResetAfter | Cell::GruResetBefore => "GRU",
                     Cell::FastGrnn => "FastGRNN",
                 };
-                format!("`{name}` ({kind} {} → {})", first.inputs, last.hidden)
+                let both = if reverse.is_empty() {
+                    ""
+                } else {
+                    "bidirectional "
+                };
+                let (inputs, hidden) = (first.inputs, last.hidden);
+                format!("`{name}` ({both}{kind} {inputs} → {hidden})")
             }
             Weights::Matrix(Matrix {
                 rows,
@@ -101,12 +111,16 @@ type Layers = BTreeMap<usize, &'static str>;
 /// Groups every tensor, or says which ones do not belong.
 pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Module>> {
     let mut recurrent: BTreeMap<&str, Layers> = BTreeMap::new();
+    let mut bidirectional: BTreeSet<&str> = BTreeSet::new();
     let mut matrices: Vec<&str> = Vec::new();
     let mut unknown: Vec<String> = Vec::new();
 
     for name in dict.names() {
         let (prefix, leaf) = name.rsplit_once('.').unwrap_or(("", name));
         if let Some((layer, suffix)) = recurrent_leaf(name, leaf)? {
+            if leaf.ends_with(REVERSE) {
+                bidirectional.insert(prefix);
+            }
             let known = recurrent.entry(prefix).or_default().insert(layer, suffix);
             ensure!(
                 known.is_none_or(|known| known == suffix),
@@ -142,7 +156,12 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
 
     let mut modules = Vec::new();
     for (name, layers) in recurrent {
-        let cells = cells(dict, name, &layers, options)?;
+        let both = bidirectional.contains(name);
+        let reverse = match both {
+            true => cells(dict, name, &layers, options, Some(REVERSE))?,
+            false => Vec::new(),
+        };
+        let cells = cells(dict, name, &layers, options, both.then_some(""))?;
         let first = if layers[&0].is_empty() {
             "weight_ih"
         } else {
@@ -151,7 +170,7 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
         modules.push(Module {
             name: name.to_owned(),
             entry: tensor_name(name, first),
-            weights: Weights::Cells(cells),
+            weights: Weights::Cells { cells, reverse },
         });
     }
     for name in matrices {
@@ -188,13 +207,16 @@ fn is_matrix(dict: &StateDict, prefix: &str) -> bool {
     dict.contains(&weight) && dict.shape(&weight).len() == 2
 }
 
+/// What the tensors of a bidirectional module's other direction end with.
+const REVERSE: &str = "_reverse";
+
 /// The layer of a recurrent module's tensor and its suffix; `None` for any other tensor.
 fn recurrent_leaf(name: &str, leaf: &str) -> Result<Option<(usize, &'static str)>> {
     const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
     let Some(rest) = PARTS.iter().find_map(|part| leaf.strip_prefix(part)) else {
         return Ok(None);
     };
-    let number = rest.strip_suffix("_reverse").unwrap_or(rest);
+    let number = rest.strip_suffix(REVERSE).unwrap_or(rest);
     let place = match number.strip_prefix("_l") {
         None if number.is_empty() => (0, ""),
         // The number in any other spelling would name another tensor.
@@ -205,11 +227,6 @@ fn recurrent_leaf(name: &str, leaf: &str) -> Result<Option<(usize, &'static str)
         None => return Ok(None),
     };
     ensure!(
-        !rest.ends_with("_reverse"),
-        "tensor `{name}` belongs to a bidirectional module, which needs the whole series before \
-         its first output and cannot run sample by sample: train with bidirectional=False"
-    );
-    ensure!(
         !leaf.starts_with("weight_hr"),
         "tensor `{name}` is the projection of an nn.LSTM with proj_size, which is not supported: \
          train with proj_size=0, and an nn.Linear after it if the state is too wide"
@@ -217,13 +234,17 @@ fn recurrent_leaf(name: &str, leaf: &str) -> Result<Option<(usize, &'static str)
     Ok(Some(place))
 }
 
-/// The layers of one module, checked against each other.
+/// The layers of one module, checked against each other. Of a bidirectional module those of one direction, whose tensors
+/// end so.
 fn cells(
     dict: &StateDict,
     module: &str,
     layers: &Layers,
     options: &ImportOptions,
+    direction: Option<&str>,
 ) -> Result<Vec<Recurrent>> {
+    let directions = 1 + usize::from(direction.is_some());
+    let end = direction.unwrap_or_default();
     let mut cells: Vec<Recurrent> = Vec::new();
     for (place, (&layer, &suffix)) in layers.iter().enumerate() {
         let suffix = if suffix.is_empty() {
@@ -232,7 +253,7 @@ fn cells(
             format!("{suffix}{layer}")
         };
         let [w_ih, w_hh, b_ih, b_hh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
-            .map(|part| tensor_name(module, &format!("{part}{suffix}")));
+            .map(|part| tensor_name(module, &format!("{part}{suffix}{end}")));
         ensure!(
             layer == place,
             "there is no layer {place} in `{module}`, though `{w_hh}` is of layer {layer}: the \
@@ -289,7 +310,9 @@ fn cells(
                 below.hidden
             );
         }
-        let expected = cells.last().map_or(inputs, |below| below.hidden);
+        let expected = cells
+            .last()
+            .map_or(inputs, |below| directions * below.hidden);
         let why = if place == 0 {
             format!("with the rows of `{w_hh}`")
         } else {

@@ -8,6 +8,7 @@
 use anyhow::{Result, bail, ensure};
 
 use super::modules::{Matrix, Module, Weights};
+use crate::net::Recurrent;
 
 /// More modules than this are not tried in all orders.
 const MOST: usize = 10;
@@ -32,6 +33,12 @@ pub(super) fn chain(modules: Vec<Module>, order: &[String]) -> Result<Vec<Module
     Ok(path.into_iter().filter_map(|i| modules[i].take()).collect())
 }
 
+/// What the last layer gives.
+fn state_width(cells: &[Recurrent], reverse: &[Recurrent]) -> usize {
+    let directions = 1 + usize::from(!reverse.is_empty());
+    directions * cells.last().map_or(0, |cell| cell.hidden)
+}
+
 /// The stage after `module`, or what keeps it from standing here.
 fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
     let wrong_width = |rows: usize, found: usize, width: usize| {
@@ -42,16 +49,18 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
         )
     };
     match (stage, &module.weights) {
-        (Stage::Start, Weights::Cells(cells)) => Ok(Stage::Stepped(cells[cells.len() - 1].hidden)),
-        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells(cells)) => {
+        (Stage::Start, Weights::Cells { cells, reverse }) => {
+            Ok(Stage::Stepped(state_width(cells, reverse)))
+        }
+        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells { cells, reverse }) => {
             let first = &cells[0];
             if first.inputs == width {
-                return Ok(Stage::Stepped(cells[cells.len() - 1].hidden));
+                return Ok(Stage::Stepped(state_width(cells, reverse)));
             }
             let rows = first.cell.gates() * first.hidden;
             Err(wrong_width(rows, first.inputs, width))
         }
-        (Stage::Mapped(_), Weights::Cells(_)) => {
+        (Stage::Mapped(_), Weights::Cells { .. }) => {
             Err(format!("{} cannot follow an nn.Linear", module.label()))
         }
         (

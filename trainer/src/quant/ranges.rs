@@ -8,7 +8,7 @@ use super::Moments;
 use crate::data::{Dataset, Part, Sequence};
 use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
-use crate::train::FloatRunner;
+use crate::train::{FloatRunner, run_window};
 
 /// One stream of network inputs, which starts at a state of zero.
 #[derive(Debug, Clone)]
@@ -28,7 +28,8 @@ pub struct LayerRange {
     pub outputs: Vec<f32>,
     /// Of its cells, where it has some.
     pub cell: f32,
-    /// Of the inputs of its matrices, one for every stage of the cell; empty where rows are rounded without.
+    /// Of the inputs of its matrices, one for every stage of the cell, of both cells where there are two; empty where rows are
+    /// rounded without.
     pub inputs: Vec<Moments>,
     /// What the steps of a layer's rows stand for, in their order in the file, where training has settled them.
     pub scales: Vec<f64>,
@@ -131,6 +132,25 @@ impl Ranges {
         let mut runner = FloatRunner::new(net);
         let mut step = 0;
         for stream in streams {
+            if net.is_bidirectional() {
+                run_window(net, stream.steps(net).collect(), |seen| {
+                    let range = &mut layers[seen.layer];
+                    let layer = &net.layers[seen.layer];
+                    range.cell = range.cell.max(largest(seen.cell));
+                    match layer {
+                        Layer::Dense(d) if d.activation == Activation::Softmax => {
+                            range.meet(&scores(d, seen.x), 0);
+                        }
+                        _ => range.meet(seen.y, seen.half * seen.y.len()),
+                    }
+                    let dense = matches!(layer, Layer::Dense(_));
+                    if dense || (step + seen.sample) % every == 0 {
+                        range.meet_inputs(layer, seen.half, seen.x, seen.state);
+                    }
+                });
+                step += stream.len(net);
+                continue;
+            }
             runner.reset();
             for x in stream.steps(net) {
                 let met = step % every == 0;
@@ -151,14 +171,14 @@ impl Ranges {
                     match layer {
                         // A softmax's outputs say nothing about its scores.
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
-                            range.meet(&scores(d, below));
+                            range.meet(&scores(d, below), 0);
                         }
-                        _ => range.meet(runner.layer_output(k)),
+                        _ => range.meet(runner.layer_output(k), 0),
                     }
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
                     range.cell = range.cell.max(largest(cells));
                     if met {
-                        range.meet_inputs(layer, below, &states[k]);
+                        range.meet_inputs(layer, 0, below, &states[k]);
                     }
                 }
             }
@@ -178,7 +198,9 @@ impl Ranges {
                 // A cell rarely leaves ±8; unbounded states must be measured.
                 Layer::Recurrent(r) if r.cell == Cell::RnnRelu => 4.0,
                 Layer::Recurrent(r) if r.cell == Cell::FastGrnn => 2.0,
-                Layer::Recurrent(_) => 1.0,
+                Layer::Bidirectional(b) if b.forward.cell == Cell::RnnRelu => 4.0,
+                Layer::Bidirectional(b) if b.forward.cell == Cell::FastGrnn => 2.0,
+                Layer::Recurrent(_) | Layer::Bidirectional(_) => 1.0,
                 Layer::Dense(d) => {
                     let rows = d.weight.chunks_exact(d.inputs).zip(&d.bias);
                     let reach = rows
@@ -210,22 +232,55 @@ fn largest(values: &[f32]) -> f32 {
 }
 
 impl LayerRange {
-    fn meet(&mut self, outputs: &[f32]) {
-        for (range, y) in self.outputs.iter_mut().zip(outputs) {
+    /// Outputs, and the place of the first of them.
+    fn meet(&mut self, outputs: &[f32], at: usize) {
+        for (range, y) in self.outputs[at..].iter_mut().zip(outputs) {
             *range = range.max(y.abs());
         }
         self.output = self.output.max(largest(outputs));
     }
 
     /// What the layer's matrices were multiplied with: the input, and the state before the step.
-    fn meet_inputs(&mut self, layer: &Layer, x: &[f32], state: &[f32]) {
-        for (stage, moments) in self.inputs.iter_mut().enumerate() {
-            match (layer, stage) {
-                (Layer::Recurrent(_), 0) => moments.meet(&[x, state].concat()),
-                (Layer::Recurrent(r), _) => moments.meet(&[x, &reset(r, x, state)[..]].concat()),
-                _ => moments.meet(x),
+    fn meet_inputs(&mut self, layer: &Layer, half: usize, x: &[f32], state: &[f32]) {
+        let cell = match layer {
+            Layer::Recurrent(r) => r,
+            Layer::Bidirectional(b) => b.halves()[half],
+            _ => {
+                self.inputs.iter_mut().for_each(|moments| moments.meet(x));
+                return;
+            }
+        };
+        let stages = stages(cell);
+        let own = self.inputs.iter_mut().skip(half * stages).take(stages);
+        for (stage, moments) in own.enumerate() {
+            if stage == 0 {
+                moments.meet(&[x, state].concat());
+            } else {
+                moments.meet(&[x, &reset(cell, x, state)[..]].concat());
             }
         }
+    }
+
+    /// Those of both cells of a bidirectional layer.
+    pub(crate) fn halves(&self) -> [LayerRange; 2] {
+        let (inputs, scales) = (self.inputs.len() / 2, self.scales.len() / 2);
+        let half = |inputs: &[Moments], scales: &[f64]| LayerRange {
+            inputs: inputs.to_vec(),
+            scales: scales.to_vec(),
+            ..self.clone()
+        };
+        [
+            half(&self.inputs[..inputs], &self.scales[..scales]),
+            half(&self.inputs[inputs..], &self.scales[scales..]),
+        ]
+    }
+}
+
+/// Products that follow one another in a step.
+fn stages(r: &Recurrent) -> usize {
+    match r.cell {
+        Cell::GruResetBefore => 2,
+        _ => 1,
     }
 }
 
@@ -233,8 +288,8 @@ impl LayerRange {
 fn moments(layer: &Layer) -> Vec<Moments> {
     let (stages, width) = match layer {
         Layer::Embedding(_) => (0, 0),
-        Layer::Recurrent(r) if r.cell == Cell::GruResetBefore => (2, r.inputs + r.hidden),
-        Layer::Recurrent(r) => (1, r.inputs + r.hidden),
+        Layer::Recurrent(r) => (stages(r), r.inputs + r.hidden),
+        Layer::Bidirectional(b) => (2 * stages(&b.forward), b.forward.inputs + b.forward.hidden),
         Layer::Dense(d) => (1, d.inputs),
     };
     if width > WIDEST {

@@ -6,7 +6,7 @@
 //! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`.
 
 use super::Ranges;
-use crate::net::{Activation, Cell, Layer, Network};
+use crate::net::{Activation, Cell, Layer, Network, Recurrent};
 use kinglet::format::Format;
 
 /// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
@@ -23,16 +23,22 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
     for at in 0..last {
         let unbounded = match &net.layers[at] {
             Layer::Embedding(_) => true,
-            Layer::Recurrent(r) => matches!(r.cell, Cell::RnnRelu | Cell::FastGrnn),
+            Layer::Recurrent(r) => unbounded_state(r.cell),
+            Layer::Bidirectional(b) => unbounded_state(b.forward.cell),
             Layer::Dense(d) => matches!(d.activation, Activation::Relu | Activation::Identity),
         };
         if !unbounded {
             continue;
         }
-        let into_recurrent = matches!(&net.layers[at + 1], Layer::Recurrent(_));
-        let own_state = matches!(&net.layers[at], Layer::Recurrent(_));
+        let has_state = |layer| matches!(layer, &Layer::Recurrent(_) | &Layer::Bidirectional(_));
+        let into_recurrent = has_state(&net.layers[at + 1]);
+        let own_state = has_state(&net.layers[at]);
         let narrow = format.is_a8() && (into_recurrent || own_state);
-        let shared = matches!(&net.layers[at], Layer::Recurrent(r) if r.cell == Cell::FastGrnn);
+        let shared = match &net.layers[at] {
+            Layer::Recurrent(r) => r.cell == Cell::FastGrnn,
+            Layer::Bidirectional(b) => b.forward.cell == Cell::FastGrnn,
+            _ => false,
+        };
         let aim = match (narrow, shared) {
             (true, _) => NARROW,
             (false, true) => HELD,
@@ -64,13 +70,18 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
             *output /= scale;
         }
         range.output = range.outputs.iter().copied().fold(0.0, f32::max);
-        let state = match &net.layers[at] {
-            Layer::Recurrent(r) => Some(r.inputs),
-            _ => None,
-        };
-        if let Some(inputs) = state {
-            let own = ranges.layers[at].inputs.iter_mut();
-            own.for_each(|moments| moments.divide(inputs, &scales));
+        let own = &mut ranges.layers[at].inputs;
+        match &net.layers[at] {
+            Layer::Recurrent(r) => own.iter_mut().for_each(|m| m.divide(r.inputs, &scales)),
+            Layer::Bidirectional(b) => {
+                let half = own.len() / 2;
+                let (forward, backward) = own.split_at_mut(half);
+                let (inputs, (first, second)) =
+                    (b.forward.inputs, scales.split_at(b.forward.hidden));
+                forward.iter_mut().for_each(|m| m.divide(inputs, first));
+                backward.iter_mut().for_each(|m| m.divide(inputs, second));
+            }
+            _ => {}
         }
         let above = ranges.layers[at + 1].inputs.iter_mut();
         above.for_each(|moments| moments.divide(0, &scales));
@@ -79,12 +90,29 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
     }
 }
 
+fn unbounded_state(cell: Cell) -> bool {
+    matches!(cell, Cell::RnnRelu | Cell::FastGrnn)
+}
+
+fn divide_rows(matrix: &mut [f32], columns: usize, scales: &[f32]) {
+    for (row, scale) in matrix.chunks_exact_mut(columns).zip(scales) {
+        row.iter_mut().for_each(|w| *w /= scale);
+    }
+}
+
+fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
+    if r.cell == Cell::FastGrnn {
+        r.set_mix(r.mix().map(|x| x / scales[0]));
+    } else {
+        divide_rows(&mut r.w_ih, r.inputs, scales);
+        divide_rows(&mut r.w_hh, r.hidden, scales);
+        divide_rows(&mut r.b_ih, 1, scales);
+        divide_rows(&mut r.b_hh, 1, scales);
+    }
+    columns(&mut r.w_hh, scales);
+}
+
 fn divide(layer: &mut Layer, scales: &[f32]) {
-    let rows = |matrix: &mut [f32], columns: usize| {
-        for (row, scale) in matrix.chunks_exact_mut(columns).zip(scales) {
-            row.iter_mut().for_each(|w| *w /= scale);
-        }
-    };
     match layer {
         Layer::Embedding(e) => {
             for row in e.table.chunks_exact_mut(e.dim) {
@@ -93,20 +121,15 @@ fn divide(layer: &mut Layer, scales: &[f32]) {
                     .for_each(|(w, scale)| *w /= scale);
             }
         }
-        Layer::Recurrent(r) if r.cell == Cell::FastGrnn => {
-            r.set_mix(r.mix().map(|x| x / scales[0]));
-            columns(&mut r.w_hh, scales);
-        }
-        Layer::Recurrent(r) => {
-            rows(&mut r.w_ih, r.inputs);
-            rows(&mut r.w_hh, r.hidden);
-            rows(&mut r.b_ih, 1);
-            rows(&mut r.b_hh, 1);
-            columns(&mut r.w_hh, scales);
+        Layer::Recurrent(r) => divide_recurrent(r, scales),
+        Layer::Bidirectional(b) => {
+            let (forward, backward) = scales.split_at(b.forward.hidden);
+            divide_recurrent(&mut b.forward, forward);
+            divide_recurrent(&mut b.backward, backward);
         }
         Layer::Dense(d) => {
-            rows(&mut d.weight, d.inputs);
-            rows(&mut d.bias, 1);
+            divide_rows(&mut d.weight, d.inputs, scales);
+            divide_rows(&mut d.bias, 1, scales);
         }
     }
 }
@@ -123,6 +146,10 @@ fn multiply(layer: &mut Layer, scales: &[f32]) {
     match layer {
         Layer::Embedding(_) => {}
         Layer::Recurrent(r) => columns(&mut r.w_ih, scales),
+        Layer::Bidirectional(b) => {
+            columns(&mut b.forward.w_ih, scales);
+            columns(&mut b.backward.w_ih, scales);
+        }
         Layer::Dense(d) => columns(&mut d.weight, scales),
     }
 }

@@ -12,7 +12,7 @@
 //! estimate, and the page says so.
 
 use super::html::{Table, count, number, paragraph, section};
-use crate::net::{Cell, Layer, Network};
+use crate::net::{Cell, Layer, Network, Recurrent};
 use kinglet::format::Format;
 use kinglet::kernel::LANES;
 
@@ -145,6 +145,17 @@ impl Core {
         Some(Cost([fixed, cost[0], cost[1], cost[1]]))
     }
 
+    fn recurrent(&self, r: &Recurrent, format: Format, samples: bool) -> Option<f64> {
+        let like = counted_like(r.cell);
+        // Cells without a packed form stay as in the portable layout.
+        let layout = match self.layout {
+            "cortex-m4" if like != r.cell => "portable",
+            layout => layout,
+        };
+        let cost = self.cost(like, format, layout)?;
+        Some(cost.of(terms(r.cell.gates(), format, samples, r.inputs, r.hidden)))
+    }
+
     /// Instructions of a step; none where the cell or the format is not counted.
     pub fn instructions(&self, net: &Network, format: Format) -> Option<f64> {
         let mut sum = 0.0;
@@ -152,15 +163,12 @@ impl Core {
             sum += match layer {
                 // A copy of a row, which the counts of embedded inputs contain.
                 Layer::Embedding(_) => 0.0,
-                Layer::Recurrent(r) => {
-                    let like = counted_like(r.cell);
-                    // Cells without a packed form stay as in the portable layout.
-                    let layout = match self.layout {
-                        "cortex-m4" if like != r.cell => "portable",
-                        layout => layout,
-                    };
-                    let cost = self.cost(like, format, layout)?;
-                    cost.of(terms(r.cell.gates(), format, k == 0, r.inputs, r.hidden))
+                Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
+                // Both directions at one sample of the window.
+                Layer::Bidirectional(b) => {
+                    let [forward, backward] = b.halves();
+                    self.recurrent(forward, format, k == 0)?
+                        + self.recurrent(backward, format, k == 0)?
                 }
                 Layer::Dense(d) => {
                     let Cost([_, unit, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;

@@ -6,13 +6,14 @@ use super::html::{Table, count, figure, number, paragraph, percent, section};
 use super::measure::rms;
 use super::memory::layer as describe;
 use crate::data::{Dataset, Part};
+use crate::engine::{AnyRunner, run_watched};
 use crate::file::{AlignedBytes, quantized};
-use crate::net::{Layer, Network};
+use crate::net::{Layer, Network, Recurrent};
 use crate::package::{Input, Package};
 use crate::quant::{Ranges, rescale};
 use anyhow::Result;
 use kinglet::format::{self as engine, Format};
-use kinglet::{Model, StepInput, num};
+use kinglet::{LayerStep, Model, StepInput, num};
 
 /// Steps that are looked at.
 const STEPS: usize = 4000;
@@ -20,17 +21,20 @@ const BINS: usize = 61;
 /// 127/128 of 2^12: where eight bits of a recurrent output end.
 const RECURRENT_END: i16 = 4064;
 
+fn recurrent_rows(r: &Recurrent) -> Vec<Vec<f32>> {
+    let pairs = r
+        .w_ih
+        .chunks(r.inputs.max(1))
+        .zip(r.w_hh.chunks(r.hidden.max(1)));
+    pairs.map(|(x, h)| [x, h].concat()).collect()
+}
+
 /// Rows of a layer's matrices: weights that share a scale.
 fn rows(layer: &Layer) -> Vec<Vec<f32>> {
     match layer {
         Layer::Embedding(e) => e.table.chunks(e.dim.max(1)).map(<[f32]>::to_vec).collect(),
-        Layer::Recurrent(r) => {
-            let pairs = r
-                .w_ih
-                .chunks(r.inputs.max(1))
-                .zip(r.w_hh.chunks(r.hidden.max(1)));
-            pairs.map(|(x, h)| [x, h].concat()).collect()
-        }
+        Layer::Recurrent(r) => recurrent_rows(r),
+        Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent_rows).collect(),
         Layer::Dense(d) => d
             .weight
             .chunks(d.inputs.max(1))
@@ -170,7 +174,7 @@ pub(super) fn activations(
             },
         ]);
         let range = match layer {
-            Layer::Recurrent(_) => (-reach.max(1.0), reach.max(1.0)),
+            Layer::Recurrent(_) | Layer::Bidirectional(_) => (-reach.max(1.0), reach.max(1.0)),
             _ => (low, high.max(low + 1e-6)),
         };
         charts += &bars(&histogram(&seen.outputs, range, BINS), "output", &name);
@@ -206,55 +210,73 @@ fn watch(
     let layers = &package.net.layers;
     let mut seen = vec![Seen::default(); layers.len()];
     let mut state = AlignedBytes::zeroed(model.state_len());
-    let mut runner = model.bind_bytes(&mut state)?;
+    let mut runner = AnyRunner::bind(model, &mut state)?;
     let limits = num::input_limits(model.input_frac());
     let (mut steps, mut cut) = (0, 0);
     let mut integers = vec![0; model.inputs()];
-    for sequence in data.sequences(part) {
-        runner.reset();
-        for t in 0..sequence.steps().min(STEPS - steps) {
-            let x = sequence.normalised(t);
-            let input = if tokens {
-                StepInput::Token(x[0] as usize)
-            } else {
-                model.quantize_input(x, &mut integers);
-                cut += integers
-                    .iter()
-                    .filter(|&&q| q <= limits.0 || q >= limits.1)
-                    .count();
-                StepInput::Sample(x)
-            };
-            steps += 1;
-            runner.step_watched(input, |step| {
-                let frac = if step.layer + 1 == layers.len() {
-                    model.output_frac().into()
-                } else {
-                    12
-                };
-                let recurrent = matches!(layers[step.layer], Layer::Recurrent(_));
-                let end = if recurrent { RECURRENT_END } else { i16::MAX };
-                let units = layers[step.layer].outputs();
-                let seen = &mut seen[step.layer];
-                for &y in &step.output[..units] {
-                    seen.outputs.push(f32::from(y) * 2f32.powi(-frac));
-                    seen.at_ends += usize::from(y.unsigned_abs() >= end.unsigned_abs());
-                }
-                let header = &model.header().layers[step.layer];
-                if let engine::Layer::Recurrent {
-                    cell: engine::Cell::Lstm | engine::Cell::LstmPeephole,
-                    ..
-                } = header
-                {
-                    // ±8 · 2^cell_shift in units of 2^-(27 - cell_shift).
-                    let at_clamp = step.master[..units]
-                        .iter()
-                        .filter(|c| c.unsigned_abs() >= (1 << 30) - 1);
-                    seen.clamped.0 += at_clamp.count();
-                    seen.clamped.1 += units;
-                }
-            });
+    let mut take = |half: usize, step: LayerStep<'_>| {
+        let frac = if step.layer + 1 == layers.len() {
+            model.output_frac().into()
+        } else {
+            12
+        };
+        let (end, units) = match &layers[step.layer] {
+            Layer::Recurrent(r) => (RECURRENT_END, r.hidden),
+            Layer::Bidirectional(b) => (RECURRENT_END, b.halves()[half].hidden),
+            layer => (i16::MAX, layer.outputs()),
+        };
+        let seen = &mut seen[step.layer];
+        for &y in &step.output[..units] {
+            seen.outputs.push(f32::from(y) * 2f32.powi(-frac));
+            seen.at_ends += usize::from(y.unsigned_abs() >= end.unsigned_abs());
         }
-        if steps == STEPS {
+        let (engine::Layer::Recurrent { cell, .. } | engine::Layer::Bidirectional { cell, .. }) =
+            model.header().layers[step.layer]
+        else {
+            return;
+        };
+        if matches!(cell, engine::Cell::Lstm | engine::Cell::LstmPeephole) {
+            // ±8 · 2^cell_shift in units of 2^-(27 - cell_shift).
+            let at_clamp = step.master[..units]
+                .iter()
+                .filter(|c| c.unsigned_abs() >= (1 << 30) - 1);
+            seen.clamped.0 += at_clamp.count();
+            seen.clamped.1 += units;
+        }
+    };
+    for sequence in data.sequences(part) {
+        let whole = sequence.steps();
+        let here = match &runner {
+            AnyRunner::Steps(_) => whole.min(STEPS - steps),
+            // Windows stay whole.
+            AnyRunner::Windows(_) => whole,
+        };
+        for t in (0..here).filter(|_| !tokens) {
+            model.quantize_input(sequence.normalised(t), &mut integers);
+            let at_ends = integers.iter().filter(|&&q| q <= limits.0 || q >= limits.1);
+            cut += at_ends.count();
+        }
+        steps += here;
+        match &mut runner {
+            AnyRunner::Steps(runner) => {
+                runner.reset();
+                for t in 0..here {
+                    let x = sequence.normalised(t);
+                    let input = if tokens {
+                        StepInput::Token(x[0] as usize)
+                    } else {
+                        StepInput::Sample(x)
+                    };
+                    runner.step_watched(input, |step| take(0, step));
+                }
+            }
+            AnyRunner::Windows(runner) => {
+                let rows = (0..here).flat_map(|t| sequence.normalised(t).iter().copied());
+                let rows: Vec<f32> = rows.collect();
+                run_watched(runner, tokens, &rows, |seen| take(seen.half, seen.step));
+            }
+        }
+        if steps >= STEPS {
             break;
         }
     }

@@ -55,6 +55,11 @@ pub(super) fn layer(layer: &Layer) -> String {
     match layer {
         Layer::Embedding(e) => format!("embedding of {} tokens in {}", count(e.vocab), e.dim),
         Layer::Recurrent(r) => format!("{} {} → {}", cell(r.cell), r.inputs, r.hidden),
+        Layer::Bidirectional(b) => {
+            let r = &b.forward;
+            let (kind, inputs, hidden) = (cell(r.cell), r.inputs, r.hidden);
+            format!("bidirectional {kind} {inputs} → {hidden} + {hidden}")
+        }
         Layer::Dense(d) => {
             let activation = format!("{:?}", d.activation).to_lowercase();
             format!("dense {} → {} {activation}", d.inputs, d.outputs)

@@ -456,13 +456,29 @@ fn network(task: &Task) -> Result<(), Problem> {
         }
         _ => {}
     }
-    let layers = net.hidden.len() + net.dense.len() + 1 + usize::from(net.embedding.is_some());
+    if net.bidirectional {
+        let fault = if task.shape.kind != Kind::ManyToOne {
+            "a layer that begins at the last sample needs the whole window: only for many-to-one"
+        } else if task.series.is_none() && task.sequences.is_none() {
+            "windows have one length: only for [series] and [sequences]"
+        } else if net.hidden.iter().any(|h| 2 * h > MAX_WIDTH) {
+            "both directions together are wider than a layer may be; make hidden smaller"
+        } else {
+            ""
+        };
+        if !fault.is_empty() {
+            return wrong("network", "bidirectional", fault);
+        }
+    }
+    let directions = 1 + usize::from(net.bidirectional);
+    let layers =
+        directions * net.hidden.len() + net.dense.len() + 1 + usize::from(net.embedding.is_some());
     if layers > MAX_LAYERS {
         return wrong(
             "network",
             "hidden",
             format!(
-                "{layers} layers with embedding and output layer; the engine runs at most {MAX_LAYERS}"
+                "{layers} layers with embedding and output layer (a bidirectional one counts twice); the engine runs at most {MAX_LAYERS}"
             ),
         );
     }

@@ -5,7 +5,7 @@
 //! its authors have it: biases 1, ζ = σ(1), ν = σ(−4).
 //! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
 
-use crate::net::{Activation, Cell, Dense, Embedding, Layer, Network, Recurrent};
+use crate::net::{Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub enum LayerPlan {
     Embedding(usize),
     /// A cell and its hidden width.
     Recurrent(Cell, usize),
+    /// A cell for either direction, and the hidden width of one.
+    Bidirectional(Cell, usize),
     /// Output width and activation.
     Dense(usize, Activation),
 }
@@ -78,24 +80,15 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
                 })
             }
             LayerPlan::Recurrent(cell, hidden) => {
-                let (inputs, rows) = (width, cell.gates() * hidden);
-                width = hidden;
-                let mut recurrent = Recurrent {
-                    cell,
-                    inputs,
-                    hidden,
-                    w_ih: rng.within(hidden, rows * inputs),
-                    w_hh: rng.within(hidden, rows * hidden),
-                    b_ih: rng.within(hidden, rows),
-                    b_hh: rng.within(hidden, rows),
-                    extra: rng.within(hidden, cell.extra(hidden)),
-                };
-                if cell == Cell::FastGrnn {
-                    recurrent.b_ih.fill(1.0);
-                    recurrent.b_hh.fill(1.0);
-                    recurrent.extra = vec![1.0, -4.0];
-                }
-                Layer::Recurrent(recurrent)
+                let inputs = std::mem::replace(&mut width, hidden);
+                Layer::Recurrent(recurrent(cell, inputs, hidden, rng))
+            }
+            LayerPlan::Bidirectional(cell, hidden) => {
+                let inputs = std::mem::replace(&mut width, 2 * hidden);
+                Layer::Bidirectional(Bidirectional {
+                    forward: recurrent(cell, inputs, hidden, rng),
+                    backward: recurrent(cell, inputs, hidden, rng),
+                })
             }
             LayerPlan::Dense(outputs, activation) => {
                 let inputs = std::mem::replace(&mut width, outputs);
@@ -110,4 +103,24 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
         })
         .collect();
     Network { layers }
+}
+
+fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurrent {
+    let rows = cell.gates() * hidden;
+    let mut recurrent = Recurrent {
+        cell,
+        inputs,
+        hidden,
+        w_ih: rng.within(hidden, rows * inputs),
+        w_hh: rng.within(hidden, rows * hidden),
+        b_ih: rng.within(hidden, rows),
+        b_hh: rng.within(hidden, rows),
+        extra: rng.within(hidden, cell.extra(hidden)),
+    };
+    if cell == Cell::FastGrnn {
+        recurrent.b_ih.fill(1.0);
+        recurrent.b_hh.fill(1.0);
+        recurrent.extra = vec![1.0, -4.0];
+    }
+    recurrent
 }

@@ -1,12 +1,13 @@
 //! All parameters of a network as one vector, so that an optimiser is one loop and a reduction of
 //! gradients one sum.
 //!
-//! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh, extra`; dense `weight, bias`.
+//! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh, extra`, of a bidirectional
+//! layer both directions'; dense `weight, bias`.
 
 use std::ops::Range;
 
 use super::real::Real;
-use crate::net::{Layer, Network};
+use crate::net::{Layer, Network, Recurrent};
 
 /// The parameters of a recurrent layer, borrowed from a flat vector.
 #[derive(Clone, Copy)]
@@ -82,25 +83,38 @@ impl RecurrentSize {
     }
 }
 
+fn recurrent(r: &Recurrent) -> [&Vec<f32>; 5] {
+    [&r.w_ih, &r.w_hh, &r.b_ih, &r.b_hh, &r.extra]
+}
+
+fn recurrent_mut(r: &mut Recurrent) -> [&mut Vec<f32>; 5] {
+    [
+        &mut r.w_ih,
+        &mut r.w_hh,
+        &mut r.b_ih,
+        &mut r.b_hh,
+        &mut r.extra,
+    ]
+}
+
 fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&e.table],
-        Layer::Recurrent(r) => vec![&r.w_ih, &r.w_hh, &r.b_ih, &r.b_hh, &r.extra],
+        Layer::Recurrent(r) => recurrent(r).into(),
         Layer::Dense(d) => vec![&d.weight, &d.bias],
+        Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent).collect(),
     }
 }
 
 fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&mut e.table],
-        Layer::Recurrent(r) => vec![
-            &mut r.w_ih,
-            &mut r.w_hh,
-            &mut r.b_ih,
-            &mut r.b_hh,
-            &mut r.extra,
-        ],
+        Layer::Recurrent(r) => recurrent_mut(r).into(),
         Layer::Dense(d) => vec![&mut d.weight, &mut d.bias],
+        Layer::Bidirectional(b) => {
+            let halves = [&mut b.forward, &mut b.backward];
+            halves.into_iter().flat_map(recurrent_mut).collect()
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! Layers behind the last recurrent one see only the last step when only that one counts
 //! ([`Counted::Last`]): a window of 64 steps costs one head, not 64.
 
+mod bidirectional;
 mod dense;
 mod embedding;
 mod fastgrnn;
@@ -24,7 +25,7 @@ use super::gemm::{Matrix, MatrixMut};
 use super::loss::Loss;
 use super::params::{RecurrentParams, RecurrentSize, ranges};
 use super::real::Real;
-use crate::net::{Cell, Layer, Network};
+use crate::net::{Cell, Layer, Network, Recurrent};
 
 /// How many steps and sequences a pass runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,27 +91,35 @@ trait Pass<T>: Send + Sync {
     fn carry(&mut self, _size: Size) {}
 }
 
-fn pass<T: Real>(layer: &Layer, max: Size) -> (Box<dyn Pass<T>>, usize) {
-    match layer {
-        Layer::Embedding(e) => (Box::new(embedding::EmbeddingPass::new(e, max)), e.dim),
-        Layer::Dense(d) => (Box::new(dense::DensePass::new(d, max)), d.outputs),
-        Layer::Recurrent(r) => {
-            let size = RecurrentSize {
-                rows: r.cell.gates() * r.hidden,
-                inputs: r.inputs,
-                hidden: r.hidden,
-                extra: r.cell.extra(r.hidden),
-            };
-            let pass: Box<dyn Pass<T>> = match r.cell {
-                Cell::RnnTanh => Box::new(rnn::RnnPass::tanh(size, max)),
-                Cell::RnnRelu => Box::new(rnn::RnnPass::relu(size, max)),
-                Cell::Lstm | Cell::LstmPeephole => Box::new(lstm::LstmPass::new(size, max)),
-                Cell::LstmCoupled => Box::new(lstm_coupled::LstmCoupledPass::new(size, max)),
-                Cell::FastGrnn => Box::new(fastgrnn::FastGrnnPass::new(size, max)),
-                Cell::GruResetAfter => Box::new(gru_after::GruAfterPass::new(size, max)),
-                Cell::GruResetBefore => Box::new(gru_before::GruBeforePass::new(size, max)),
-            };
-            (pass, r.hidden)
+fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
+    let size = RecurrentSize {
+        rows: r.cell.gates() * r.hidden,
+        inputs: r.inputs,
+        hidden: r.hidden,
+        extra: r.cell.extra(r.hidden),
+    };
+    match r.cell {
+        Cell::RnnTanh => Box::new(rnn::RnnPass::tanh(size, max)),
+        Cell::RnnRelu => Box::new(rnn::RnnPass::relu(size, max)),
+        Cell::Lstm | Cell::LstmPeephole => Box::new(lstm::LstmPass::new(size, max)),
+        Cell::LstmCoupled => Box::new(lstm_coupled::LstmCoupledPass::new(size, max)),
+        Cell::FastGrnn => Box::new(fastgrnn::FastGrnnPass::new(size, max)),
+        Cell::GruResetAfter => Box::new(gru_after::GruAfterPass::new(size, max)),
+        Cell::GruResetBefore => Box::new(gru_before::GruBeforePass::new(size, max)),
+    }
+}
+
+/// The pass of layer `k`.
+fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
+    match &net.layers[k] {
+        Layer::Embedding(e) => Box::new(embedding::EmbeddingPass::new(e, max)),
+        Layer::Dense(d) => Box::new(dense::DensePass::new(d, max)),
+        Layer::Recurrent(r) => recurrent(r, max),
+        Layer::Bidirectional(b) => {
+            let mut above = net.layers[k + 1..].iter();
+            let inner = above.any(|layer| matches!(layer, Layer::Bidirectional(_)));
+            let halves = b.halves().map(|half| recurrent(half, max));
+            Box::new(bidirectional::BidirectionalPass::new(b, halves, inner, max))
         }
     }
 }
@@ -141,13 +150,15 @@ impl<T: Real> Shard<T> {
             Layer::Embedding(_) => 1,
             Layer::Recurrent(r) => r.inputs,
             Layer::Dense(d) => d.inputs,
+            Layer::Bidirectional(b) => b.forward.inputs,
         };
-        let (layers, widths): (Vec<_>, Vec<_>) = net.layers.iter().map(|l| pass(l, max)).unzip();
+        let layers = (0..net.layers.len()).map(|k| pass(net, k, max)).collect();
+        let widths: Vec<usize> = net.layers.iter().map(Layer::outputs).collect();
         let ranges = ranges(net);
         let head = net
             .layers
             .iter()
-            .rposition(|l| matches!(l, Layer::Recurrent(_)))
+            .rposition(|l| matches!(l, Layer::Recurrent(_) | Layer::Bidirectional(_)))
             .map_or(0, |last| last + 1);
         Shard {
             dy: widths
@@ -301,6 +312,7 @@ impl<T: Real> Trace<T> {
         };
         let cell = |layer: &Layer| match layer {
             Layer::Recurrent(r) if r.cell.has_cell() => r.hidden,
+            Layer::Bidirectional(b) if b.forward.cell.has_cell() => 2 * b.forward.hidden,
             _ => 0,
         };
         Trace {

@@ -8,13 +8,14 @@
 
 use super::params::unflatten;
 use super::pass::{Shard, Size, Trace};
+use crate::engine::AnyRunner;
 use crate::file::{AlignedBytes, Quantized, quantized};
 use crate::net::Layer;
 use crate::package::{Input, Package};
 use crate::quant::{Ranges, rescale};
 use anyhow::Result;
 use kinglet::format::{self as engine, Format};
-use kinglet::{Model, StepInput};
+use kinglet::{LayerStep, Model, StepInput, WindowInput};
 
 /// What a batch is quantized to.
 pub(super) struct Quantizer {
@@ -94,52 +95,85 @@ impl Streams {
         let width = shard.input_width();
         let last = package.net.layers.len() - 1;
         let lsb = |frac: i32| 2f32.powi(-frac);
+        let trace = &mut self.trace;
+        let mut store = |row: usize, half: usize, seen: LayerStep<'_>| {
+            let frac = if seen.layer == last {
+                model.output_frac().into()
+            } else {
+                12
+            };
+            let layer = &package.net.layers[seen.layer];
+            let (all, units) = match layer {
+                Layer::Bidirectional(b) => (layer.outputs(), b.forward.hidden),
+                layer => (layer.outputs(), layer.outputs()),
+            };
+            let place = row * all + half * units..row * all + (half + 1) * units;
+            let outputs = &mut trace.outputs[seen.layer][place.clone()];
+            scaled(outputs, seen.output.iter().map(|&y| y.into()), lsb(frac));
+            let (cell, shift) = match model.header().layers[seen.layer] {
+                engine::Layer::Recurrent {
+                    cell, cell_shift, ..
+                } => (cell, cell_shift),
+                engine::Layer::Bidirectional {
+                    cell, cell_shift, ..
+                } => (cell, cell_shift[half]),
+                _ => return,
+            };
+            if cell.has_cell() {
+                let lsb = lsb(match cell {
+                    engine::Cell::LstmCoupled => 29,
+                    _ => 27 - i32::from(shift),
+                });
+                let cells = &mut trace.cells[seen.layer][place];
+                scaled(cells, seen.master.iter().copied(), lsb);
+            }
+        };
         for (lane, state) in self.states[..size.lanes].iter_mut().enumerate() {
             // The model says how large its state is, and it has been asked.
-            let Ok(mut runner) = model.bind_bytes(state) else {
+            let Ok(mut runner) = AnyRunner::bind(model, state) else {
                 return;
             };
-            for step in 0..size.steps {
-                let row = step * size.lanes + lane;
+            let rows = (0..size.steps).map(|step| step * size.lanes + lane);
+            let input = |row: usize| {
                 let x = &shard.input[row * width..(row + 1) * width];
-                let input = match (tokens, embedded) {
+                match (tokens, embedded) {
                     (false, _) => StepInput::Sample(x),
                     (true, true) => StepInput::Token(x[0] as usize),
                     (true, false) => {
                         StepInput::Token(x.iter().position(|&x| x != 0.0).unwrap_or(usize::MAX))
                     }
-                };
-                runner.step_watched(input, |seen| {
-                    let frac = if seen.layer == last {
-                        model.output_frac().into()
-                    } else {
-                        12
-                    };
-                    let outputs = &mut self.trace.outputs[seen.layer];
-                    let units = package.net.layers[seen.layer].outputs();
-                    let place = &mut outputs[row * units..(row + 1) * units];
-                    store(place, seen.output.iter().map(|&y| y.into()), lsb(frac));
-                    if let engine::Layer::Recurrent {
-                        cell, cell_shift, ..
-                    } = model.header().layers[seen.layer]
-                        && cell.has_cell()
-                    {
-                        let cells = &mut self.trace.cells[seen.layer];
-                        let place = &mut cells[row * units..(row + 1) * units];
-                        let lsb = lsb(match cell {
-                            engine::Cell::LstmCoupled => 29,
-                            _ => 27 - i32::from(cell_shift),
-                        });
-                        store(place, seen.master.iter().copied(), lsb);
+                }
+            };
+            match &mut runner {
+                AnyRunner::Steps(runner) => {
+                    for row in rows {
+                        runner.step_watched(input(row), |seen| store(row, 0, seen));
                     }
-                });
+                }
+                AnyRunner::Windows(runner) => {
+                    let (mut window, mut named) = (Vec::new(), Vec::new());
+                    for row in rows {
+                        match input(row) {
+                            StepInput::Sample(x) => window.extend_from_slice(x),
+                            StepInput::Token(token) => named.push(token),
+                        }
+                    }
+                    let window = if tokens {
+                        WindowInput::Tokens(&named)
+                    } else {
+                        WindowInput::Samples(&window)
+                    };
+                    runner.run_watched(window, |seen| {
+                        store(seen.sample * size.lanes + lane, seen.half, seen.step);
+                    });
+                }
             }
         }
         shard.follow(params, &self.trace, size);
     }
 }
 
-fn store(to: &mut [f32], from: impl Iterator<Item = i32>, lsb: f32) {
+fn scaled(to: &mut [f32], from: impl Iterator<Item = i32>, lsb: f32) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = from as f32 * lsb;
     }

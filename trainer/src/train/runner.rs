@@ -3,23 +3,28 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
+use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
 use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
-use crate::package::{Input, Output, Package};
+use crate::package::{Input, Output, Package, Shape};
 
 /// Steps a float network.
 #[derive(Debug, Clone)]
 pub struct FloatRunner<'a> {
     net: &'a Network,
     layers: Vec<LayerState>,
+    /// Samples of a bidirectional network's window; otherwise 0.
+    window: usize,
+    /// Those of them that are here.
+    rows: Vec<Vec<f32>>,
 }
 
 /// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
-struct LayerState {
+pub(super) struct LayerState {
     /// The state of a recurrent layer too.
-    y: Vec<f32>,
-    c: Vec<f32>,
+    pub(super) y: Vec<f32>,
+    pub(super) c: Vec<f32>,
 }
 
 impl<'a> FloatRunner<'a> {
@@ -38,26 +43,54 @@ impl<'a> FloatRunner<'a> {
                 y: vec![0.0; d.outputs],
                 c: Vec::new(),
             },
+            Layer::Bidirectional(b) => LayerState {
+                y: vec![0.0; 2 * b.forward.hidden],
+                c: Vec::new(),
+            },
         });
         FloatRunner {
             net,
             layers: layers.collect(),
+            window: 0,
+            rows: Vec::new(),
         }
+    }
+
+    /// As many samples make the window of a bidirectional network.
+    pub fn with_window(mut self, samples: usize) -> Self {
+        self.window = if self.net.is_bidirectional() {
+            samples
+        } else {
+            0
+        };
+        self
     }
 
     /// All states become zero.
     pub fn reset(&mut self) {
+        self.rows.clear();
         for layer in &mut self.layers {
             layer.y.fill(0.0);
             layer.c.fill(0.0);
         }
     }
 
-    /// One step: the normalised sample in (or one token's number), the output of the last layer out.
+    /// One step: the normalised sample in (or one token's number), the output of the last layer out. A bidirectional
+    /// network gives a new output when its window is complete.
     ///
     /// # Panics
     /// If the sample is shorter than the first layer's input, or a token outside its table.
     pub fn step(&mut self, x: &[f32]) -> &[f32] {
+        if self.window > 0 {
+            self.rows.push(x.to_vec());
+            if self.rows.len() == self.window {
+                let y = run_window(self.net, std::mem::take(&mut self.rows), |_| ());
+                if let Some(last) = self.layers.last_mut() {
+                    last.y = y;
+                }
+            }
+            return self.layers.last().map_or(&[], |layer| &layer.y);
+        }
         for (k, layer) in self.net.layers.iter().enumerate() {
             let (below, rest) = self.layers.split_at_mut(k);
             let x = below.last().map_or(x, |l| l.y.as_slice());
@@ -69,6 +102,8 @@ impl<'a> FloatRunner<'a> {
                 }
                 Layer::Recurrent(r) => step_recurrent(r, x, state),
                 Layer::Dense(d) => step_dense(d, x, &mut state.y),
+                // Without a window there is nothing to step over.
+                Layer::Bidirectional(_) => {}
             }
         }
         self.layers.last().map_or(&[], |l| &l.y)
@@ -96,7 +131,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
+pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let (hidden, inputs) = (r.hidden, r.inputs);
     let h = state.y.clone();
     let from_x = |row: usize| dot(&r.w_ih[row * inputs..][..inputs], x) + r.b_ih[row];
@@ -161,7 +196,7 @@ fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     }
 }
 
-fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
+pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
     for (k, y) in y.iter_mut().enumerate() {
         let z = dot(&d.weight[k * d.inputs..][..d.inputs], x) + d.bias[k];
         *y = match d.activation {
@@ -194,9 +229,13 @@ pub struct FloatPredictor<'a> {
 impl<'a> FloatPredictor<'a> {
     /// From a reset on.
     pub fn new(package: &'a Package) -> Self {
+        let window = match package.shape {
+            Shape::Window { window, .. } => window,
+            Shape::EveryStep => 0,
+        };
         FloatPredictor {
             package,
-            runner: FloatRunner::new(&package.net),
+            runner: FloatRunner::new(&package.net).with_window(window),
             held: Vec::new(),
             previous: Vec::new(),
             normalised: Vec::new(),

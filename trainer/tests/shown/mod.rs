@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use kinglet_trainer::import::ImportOptions;
-use kinglet_trainer::net::{Activation, Cell, Layer, Network};
+use kinglet_trainer::net::{Activation, Cell, Layer, Network, Recurrent};
 
 #[derive(Parser)]
 struct Line {
@@ -17,30 +17,37 @@ pub fn options(flags: &str) -> ImportOptions {
         .options
 }
 
+fn recurrent(r: &Recurrent) -> String {
+    let rows = r.cell.gates() * r.hidden;
+    assert_eq!(r.w_ih.len(), rows * r.inputs);
+    assert_eq!(r.w_hh.len(), rows * r.hidden);
+    assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, rows));
+    let cell = match r.cell {
+        Cell::RnnTanh => "tanh",
+        Cell::RnnRelu => "relu",
+        Cell::Lstm => "lstm",
+        Cell::GruResetAfter => "gru-after",
+        Cell::GruResetBefore => "gru-before",
+        Cell::FastGrnn => "fastgrnn",
+        Cell::LstmCoupled => "lstm-coupled",
+        Cell::LstmPeephole => "lstm-peephole",
+    };
+    format!("{cell} {}>{}", r.inputs, r.hidden)
+}
+
 /// One line per network: what was read, in order.
 pub fn structure(net: &Network) -> String {
     let layer = |layer: &Layer| match layer {
+        Layer::Bidirectional(b) => {
+            let [forward, backward] = b.halves().map(recurrent);
+            assert_eq!(forward, backward);
+            format!("both {forward}")
+        }
         Layer::Embedding(e) => {
             assert_eq!(e.table.len(), e.vocab * e.dim);
             format!("embedding {}x{}", e.vocab, e.dim)
         }
-        Layer::Recurrent(r) => {
-            let rows = r.cell.gates() * r.hidden;
-            assert_eq!(r.w_ih.len(), rows * r.inputs);
-            assert_eq!(r.w_hh.len(), rows * r.hidden);
-            assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, rows));
-            let cell = match r.cell {
-                Cell::RnnTanh => "tanh",
-                Cell::RnnRelu => "relu",
-                Cell::Lstm => "lstm",
-                Cell::GruResetAfter => "gru-after",
-                Cell::GruResetBefore => "gru-before",
-                Cell::FastGrnn => "fastgrnn",
-                Cell::LstmCoupled => "lstm-coupled",
-                Cell::LstmPeephole => "lstm-peephole",
-            };
-            format!("{cell} {}>{}", r.inputs, r.hidden)
-        }
+        Layer::Recurrent(r) => recurrent(r),
         Layer::Dense(d) => {
             assert_eq!(
                 (d.weight.len(), d.bias.len()),

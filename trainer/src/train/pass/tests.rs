@@ -157,3 +157,24 @@ fn a_carried_state_continues_the_sequence() {
         }
     }
 }
+
+#[test]
+fn both_directions_match_finite_differences() {
+    for cell in CELLS {
+        let one = [LayerPlan::Bidirectional(cell, 3), HEAD];
+        check(2, &one, Loss::Mse, Counted::Last);
+        let stacked = [
+            LayerPlan::Bidirectional(cell, 3),
+            LayerPlan::Bidirectional(Cell::Lstm, 2),
+            LayerPlan::Bidirectional(cell, 2),
+            HEAD,
+        ];
+        check(2, &stacked, Loss::Mse, Counted::Last);
+    }
+    let tokens = [
+        LayerPlan::Embedding(3),
+        LayerPlan::Bidirectional(Cell::GruResetAfter, 4),
+        CLASSES,
+    ];
+    check(4, &tokens, Loss::CrossEntropy, Counted::Last);
+}

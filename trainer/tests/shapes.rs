@@ -96,3 +96,30 @@ fn a_wave_goes_on_from_where_it_is_let_go() {
         assert!(worst < 0.25, "{}: {worst}", model.format().name());
     }
 }
+
+#[test]
+fn every_frame_of_a_signal_gets_its_label() {
+    // Fast and slow beats take turns; a single sample does not tell which it is.
+    let slow = |row: usize| (row / 75).is_multiple_of(2);
+    let mut table = String::from("x,beat\n");
+    for row in 0..3000 {
+        let pace = if slow(row) { 0.3 } else { 1.1 };
+        let beat = if slow(row) { "slow" } else { "fast" };
+        writeln!(table, "{},{beat}", (row as f32 * pace).sin()).unwrap();
+    }
+    let task = "name = \"beats\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"x\"]\n\
+                label = { column = \"beat\", classes = [\
+                { name = \"slow\", labels = [\"slow\"] }, { name = \"fast\", labels = [\"fast\"] }] }\n\
+                [shape]\nkind = \"many-to-many\"\nwindow = 50\nhop = 25\nhorizon = 0\n\
+                [network]\ncell = \"gru\"\nhidden = [8]\n\
+                [train]\nlearning_rate = 0.02\nschedule = \"cosine\"\nepochs = 25\nbatch = 16\n";
+    let (data, files) = trained(task, &table, &[Format::F32, Format::W8A8]);
+    for file in &files {
+        let model = Model::from_bytes(file).unwrap();
+        let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
+        let (name, accuracy) = metrics.headline();
+        assert_eq!(name, "accuracy");
+        // A few frames after each turn cannot be known yet.
+        assert!(accuracy > 0.9, "{}: {accuracy}", model.format().name());
+    }
+}

@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 16] = [
+static ALL: [&[u8]; 17] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -16,6 +16,7 @@ static ALL: [&[u8]; 16] = [
     include_model!("models/encoder_w8a16.kgl"),
     include_model!("models/window_f32.kgl"),
     include_model!("models/lstm_w4a8.kgl"),
+    include_model!("models/lstm_each.kgl"),
     include_model!("models/gru_w4a8.kgl"),
     include_model!("models/fastgrnn_w8a8.kgl"),
     include_model!("models/lstm_coupled_w8a8.kgl"),

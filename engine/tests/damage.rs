@@ -12,7 +12,7 @@ static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
 static MIXED: &[u8] = include_model!("models/mixed_f32.kgl");
 static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
-static MODELS: [&[u8]; 19] = [
+static MODELS: [&[u8]; 20] = [
     LSTM,
     MIXED,
     TOKENS,
@@ -24,6 +24,7 @@ static MODELS: [&[u8]; 19] = [
     include_model!("models/gru_m55_w8a8.kgl"),
     include_model!("models/rnn_relu_w8a8.kgl"),
     include_model!("models/lstm_w4a8.kgl"),
+    include_model!("models/lstm_each.kgl"),
     include_model!("models/gru_w4a8.kgl"),
     include_model!("models/gru_before_w4a8.kgl"),
     include_model!("models/encoder_w8a16.kgl"),

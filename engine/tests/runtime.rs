@@ -13,7 +13,7 @@ static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static ENCODER: &[u8] = include_model!("models/encoder_w8a16.kgl");
 static DECODER: &[u8] = include_model!("models/decoder_w8a16.kgl");
 
-static ALL: [&[u8]; 16] = [
+static ALL: [&[u8]; 17] = [
     LSTM,
     WINDOW,
     TOKENS,
@@ -25,6 +25,7 @@ static ALL: [&[u8]; 16] = [
     include_model!("models/gru_m55_w8a8.kgl"),
     include_model!("models/rnn_relu_w8a8.kgl"),
     include_model!("models/lstm_w4a8.kgl"),
+    include_model!("models/lstm_each.kgl"),
     include_model!("models/gru_w4a8.kgl"),
     include_model!("models/gru_before_w4a8.kgl"),
     include_model!("models/tokens_w4a8.kgl"),

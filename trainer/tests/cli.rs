@@ -210,6 +210,74 @@ fn every_kernel_table_gives_the_same_bytes() {
 }
 
 #[test]
+fn mixed_precision_keeps_to_its_budget_and_shows_what_it_could_have() {
+    let desk = Desk::new();
+    desk.imported("lstm_2_7x13");
+    let mixed =
+        "quantize lstm_2_7x13.kgl --precision mixed --calibrate lstm_2_7x13.csv --out m.kgl";
+    let text = desk.ok(&format!(
+        "{mixed} --core cortex-m4 --max-flash 1M --curve curve.csv"
+    ));
+    let curve = fs::read_to_string(desk.0.path().join("curve.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = curve.lines().map(|row| row.split(',').collect()).collect();
+    assert_eq!(
+        rows[0],
+        ["flash", "cycles", "rms_from_f32", "formats", "chosen"]
+    );
+    assert!(
+        rows.len() > 4 && text.lines().count() == rows.len() + 3,
+        "{text}"
+    );
+    let numbers = |k: usize| {
+        rows[1..]
+            .iter()
+            .map(move |row| row[k].parse::<f64>().unwrap())
+    };
+    let (smallest, fastest) = (
+        numbers(0).fold(f64::MAX, f64::min),
+        numbers(1).fold(f64::MAX, f64::min),
+    );
+    assert_eq!(rows[1][3], "w4a8 w4a8 w4a8");
+    assert_eq!(numbers(4).sum::<f64>(), 1.0);
+
+    let budget = (smallest + numbers(0).fold(0.0, f64::max)) as usize / 2;
+    desk.ok(&format!("{mixed} --max-flash {budget}"));
+    assert!(fs::metadata(desk.0.path().join("m.kgl")).unwrap().len() as usize <= budget);
+    assert!(desk.ok("inspect m.kgl").contains("format    mixed"));
+    desk.ok("verify m.kgl");
+
+    fs::remove_file(desk.0.path().join("m.kgl")).unwrap();
+    for (options, code, words) in [
+        ("", 2, &["--max-flash SIZE", "--max-cycles N"][..]),
+        (
+            "--max-flash 1000",
+            1,
+            &["too small", "the smallest model takes"],
+        ),
+        (
+            &format!("--core cortex-m4 --max-cycles {}", fastest as usize - 1),
+            1,
+            &["too small", "the fastest model takes"],
+        ),
+        ("--max-cycles 9000", 2, &["--core"]),
+        (
+            "--core z80 --max-cycles 9000",
+            2,
+            &["cortex-m0plus", "rv32imc"],
+        ),
+        ("--max-flash 6q", 2, &["16K"]),
+    ] {
+        desk.fails(&format!("{mixed} {options}"), code, words);
+    }
+    let plain = mixed.replace("mixed", "w8a8");
+    desk.fails(
+        &format!("{plain} --max-flash 1M"),
+        2,
+        &["--precision mixed"],
+    );
+}
+
+#[test]
 fn quantize_shrinks_and_says_what_it_cost() {
     let desk = Desk::new();
     let golden = desk.imported("lstm_1_5x17");

@@ -8,8 +8,9 @@ use kinglet::kernel::Kernels;
 use kinglet::{Model, Runner};
 use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export, export_for};
 use kinglet_trainer::import::safetensors;
+use kinglet_trainer::net::Layer;
 use kinglet_trainer::package::{Input, Output, Package};
-use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use safetensors::SafeTensors;
 use shown::options;
 use std::fs;
@@ -108,12 +109,13 @@ impl Golden {
         all
     }
 
-    fn export(&self, format: Format) -> AlignedBytes {
+    fn export(&self, format: impl Into<Formats>) -> AlignedBytes {
+        let formats = format.into();
         let ranges = Ranges::measure(&self.package.net, [&self.stream()]);
         let tests = TestInputs::from_stream(&self.stream(), self.package.net.input_width());
-        let exported = export(&self.package, format, Some(&ranges), &tests);
+        let exported = export(&self.package, formats.clone(), Some(&ranges), &tests);
         exported
-            .unwrap_or_else(|e| panic!("{} {}: {e:#}", self.name, format.name()))
+            .unwrap_or_else(|e| panic!("{} {formats:?}: {e:#}", self.name))
             .bytes
     }
 
@@ -207,6 +209,34 @@ fn every_format_stays_near_pytorch() {
         }
         assert!(worst.0 < bound, "{}: {worst:?}", format.name());
     }
+}
+
+/// Formats in turn, so that every pair of them meets between two layers; an embedding has that of the layer behind it.
+#[test]
+fn layers_of_different_formats_compute_the_same_bytes_everywhere() {
+    const INTEGERS: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
+    let mut mixed = 0;
+    for golden in Golden::all() {
+        // A decoder takes the state of an encoder in the same formats.
+        if golden.name == "seq2seq_decoder" {
+            continue;
+        }
+        let layers = golden.package.net.layers.len();
+        let embeds = matches!(golden.package.net.layers[0], Layer::Embedding(_)) as usize;
+        for (first, step) in [(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2)] {
+            let format = |layer: usize| INTEGERS[(first + step * layer.max(embeds)) % 3];
+            let formats: Vec<Format> = (0..layers).map(format).collect();
+            mixed += formats.iter().any(|format| *format != formats[0]) as usize;
+            let bytes = golden.export(Formats::Each(formats.clone()));
+            let model = Model::from_bytes(&bytes).unwrap();
+            let found: Vec<Format> = model.header().layers.iter().map(|l| l.format()).collect();
+            assert_eq!(found, formats, "{}", golden.name);
+            let outputs = golden.run_every_table(&bytes);
+            let error = golden.largest_error(&outputs) / golden.output_scale();
+            assert!(error < 0.6, "{} {formats:?}: {error}", golden.name);
+        }
+    }
+    assert!(mixed > 100, "{mixed}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::{TestInputs, export_for};
 use kinglet_trainer::import::safetensors;
 use kinglet_trainer::package::{Input, Output, Package, Restore, Shape, Transform};
-use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,11 +45,17 @@ fn golden(name: &str) -> (Package, Stream) {
     (package, stream)
 }
 
-fn check(file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
-    check_for(Layout::Portable, file, name, format, edit);
+fn check(file: &str, name: &str, formats: impl Into<Formats>, edit: impl Fn(&mut Package)) {
+    check_for(Layout::Portable, file, name, formats, edit);
 }
 
-fn check_for(layout: Layout, file: &str, name: &str, format: Format, edit: impl Fn(&mut Package)) {
+fn check_for(
+    layout: Layout,
+    file: &str,
+    name: &str,
+    formats: impl Into<Formats>,
+    edit: impl Fn(&mut Package),
+) {
     let (mut package, stream) = golden(name);
     edit(&mut package);
     let mut ranges = Ranges::measure(&package.net, [&stream]);
@@ -59,7 +65,7 @@ fn check_for(layout: Layout, file: &str, name: &str, format: Format, edit: impl 
         .iter_mut()
         .for_each(|layer| layer.inputs.clear());
     let tests = TestInputs::from_stream(&stream, package.net.input_width());
-    let bytes = export_for(layout, &package, format, Some(&ranges), &tests)
+    let bytes = export_for(layout, &package, formats, Some(&ranges), &tests)
         .unwrap()
         .bytes;
     let path = folder("models").join(file).with_extension("kgl");
@@ -93,6 +99,8 @@ fn engine_test_models_are_current() {
         as_it_is,
     );
     check("gru_w8a8", "gru_2_7x13", Format::W8A8, as_it_is);
+    let each = vec![Format::W8A16, Format::W4A8, Format::W8A8];
+    check("lstm_each", "lstm_2_7x13", Formats::Each(each), as_it_is);
     check_for(
         Layout::CortexM55,
         "gru_m55_w8a8",

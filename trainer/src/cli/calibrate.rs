@@ -1,5 +1,6 @@
 //! Calibration: what a network is given and what it answers over real data, in float and quantized.
 
+use super::format_name;
 use super::samples::{CsvOptions, Sample, Samples};
 use anyhow::{Result, bail};
 use kinglet::Model;
@@ -7,6 +8,7 @@ use kinglet::format::{Format, Layout, Shape};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
+use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::{Ranges, Stream};
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,20 +16,46 @@ use std::path::Path;
 /// Steps to calibrate with at the most; beyond that, windows are taken evenly from all of the data.
 const STEPS: usize = 500_000;
 
-/// The network's inputs over the rows of a CSV file, normalised by the engine. The state starts anew where
-/// it does in use: for every exact window, else once.
-pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Vec<Stream>> {
+/// The rows of a CSV file, cut where the state starts anew in use: at every exact window, else nowhere.
+pub struct Calibration {
+    /// The network's inputs, normalised by the engine.
+    pub streams: Vec<Stream>,
+    /// Fewer of them, raw.
+    pub probes: Vec<Probe>,
+}
+
+/// Texts as they are, and as many of them as may be probed.
+fn of_texts(texts: Vec<Vec<usize>>, last_only: bool) -> Calibration {
+    let steps: usize = texts.iter().map(Vec::len).sum();
+    let every = steps.div_ceil(PROBED).max(1);
+    let probe = |text: &Vec<usize>| Probe {
+        raw: text.iter().map(|&token| token as f32).collect(),
+        counted: if last_only {
+            text.len().saturating_sub(1)
+        } else {
+            0
+        },
+    };
+    Calibration {
+        probes: texts.iter().step_by(every).map(probe).collect(),
+        streams: texts.into_iter().map(Stream::Tokens).collect(),
+    }
+}
+
+/// Reads a CSV file.
+pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Calibration> {
     let mut samples = Samples::open(path, float, options, false)?;
     let (mut raw, mut tokens, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(sample) = samples.next()? {
         match sample {
             Sample::Features(x) => raw.extend_from_slice(x),
             Sample::Token(token) => tokens.push(token),
-            Sample::EndOfText => texts.push(Stream::Tokens(std::mem::take(&mut tokens))),
+            Sample::EndOfText => texts.push(std::mem::take(&mut tokens)),
         }
     }
+    let exact = matches!(float.header().shape, Shape::Window { exact: true, .. });
     if !texts.is_empty() {
-        return Ok(texts);
+        return Ok(of_texts(texts, exact));
     }
     let width = float.inputs();
     if float.holds() {
@@ -60,8 +88,8 @@ pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<V
     let every = windows.div_ceil((STEPS / length).max(1)) * hop;
     let mut state = AlignedBytes::zeroed(float.state_len());
     let mut runner = AnyRunner::bind(float, &mut state)?;
-    let starts = (0..=rows - length).step_by(every);
-    Ok(starts
+    let starts = || (0..=rows - length).step_by(every);
+    let streams = starts()
         .map(|start| {
             if !tokens.is_empty() {
                 return Stream::Tokens(tokens[start..start + length].to_vec());
@@ -73,7 +101,21 @@ pub fn streams(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<V
             }
             Stream::Samples(normalised)
         })
-        .collect())
+        .collect();
+    let probed = length.min(PROBED);
+    let fewer = starts().count().div_ceil((PROBED / probed).max(1));
+    let probe = |start: usize| Probe {
+        raw: match tokens.is_empty() {
+            true => raw[start * width..(start + probed) * width].to_vec(),
+            false => tokens[start..start + probed]
+                .iter()
+                .map(|&t| t as f32)
+                .collect(),
+        },
+        counted: if exact { probed - 1 } else { 0 },
+    };
+    let probes = starts().step_by(fewer).map(probe).collect();
+    Ok(Calibration { streams, probes })
 }
 
 /// Exports a package, calibrated if there are streams.
@@ -149,7 +191,7 @@ pub fn compare(
         max = max.max(difference.abs());
     }
     let (spread, rms) = ((spread / count).sqrt(), (squares / count).sqrt());
-    let names = [before.format().name(), after.format().name()];
+    let names = [format_name(before), format_name(after)];
     let mut out = io::stdout().lock();
     writeln!(
         out,

@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;
     let streams = match &args.calibrate {
-        Some(path) => calibrate::streams(path, &model, &args.csv)?,
+        Some(path) => calibrate::read(path, &model, &args.csv)?.streams,
         None => Vec::new(),
     };
     let layout = args.target.layout();

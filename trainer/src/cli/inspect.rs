@@ -1,5 +1,6 @@
 //! `kinglet inspect`.
 
+use super::format_name;
 use super::model_file::{ModelFile, input_names, output_names};
 use anyhow::Result;
 use kinglet::Model;
@@ -208,7 +209,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "version": VERSION,
         "layout": preamble.layout.name(),
         "crc": format!("{:08x}", preamble.crc),
-        "format": model.format().name(),
+        "format": format_name(model),
         "shape": shape,
         "threshold": header.threshold,
         "smoothing": model.smoothing(),
@@ -245,7 +246,7 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         format!("{}: {:?}", file.path.display(), header.name),
         format!(
             "format    {}, file version {VERSION}, {} layout, CRC {:08x}",
-            model.format().name(),
+            format_name(model),
             preamble.layout.name(),
             preamble.crc
         ),

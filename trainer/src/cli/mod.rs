@@ -9,6 +9,7 @@ mod demo;
 mod generate;
 mod import;
 mod inspect;
+mod mixed;
 mod model_file;
 mod predict;
 mod progress;
@@ -23,6 +24,7 @@ mod verify;
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::task::{self, Task};
@@ -233,6 +235,13 @@ impl Target {
             Target::CortexM55 => Layout::CortexM55,
         }
     }
+}
+
+/// A model's number format, or "mixed".
+fn format_name(model: &Model<'_>) -> &'static str {
+    let layers = &model.header().layers;
+    let same = layers.iter().all(|layer| layer.format() == model.format());
+    if same { model.format().name() } else { "mixed" }
 }
 
 /// The names of the tables that this CPU can run.

@@ -2,7 +2,7 @@
 
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::report::history_of;
-use super::{Precision, Target, say, say_notes, writable};
+use super::{Precision, Target, format_name, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Format;
@@ -298,7 +298,7 @@ impl<'d> Table<'d> {
     fn engine_row(&mut self, file: &Exported, name: Option<&str>) -> Result<()> {
         let model = Model::from_bytes(&file.bytes)?;
         let sizes = (file.bytes.len(), model.state_len());
-        let name = name.unwrap_or(model.format().name());
+        let name = name.unwrap_or(format_name(&model));
         let mut engine = EnginePredictor::new(&model);
         self.row(name, &mut engine, Some(sizes));
         if let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) {

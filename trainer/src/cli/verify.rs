@@ -1,5 +1,6 @@
 //! `kinglet verify`.
 
+use super::format_name;
 use super::model_file::ModelFile;
 use anyhow::{Result, bail};
 use kinglet::kernel::Kernels;
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
         out,
         "{}: {} model, {steps} test steps",
         args.model.display(),
-        model.format().name()
+        format_name(&model)
     )?;
     let mut failed = 0;
     for kernels in Kernels::available() {

@@ -9,7 +9,8 @@ use crate::engine::AnyRunner;
 use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{
-    LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight, rescale,
+    Formats, LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight,
+    rescale,
 };
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{NoUninit, cast_slice};
@@ -101,7 +102,7 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// Builds the file of a package in one format, in the portable layout.
+/// Builds the file of a package in one number format, or in one for every layer, in the portable layout.
 ///
 /// Integer formats need the ranges of the network's values over real data; without them the ranges are
 /// bounded from the weights, which costs accuracy, and noted.
@@ -110,11 +111,11 @@ pub struct Exported {
 /// If a size is beyond the engine's limits, or weights cannot be represented.
 pub fn export(
     package: &Package,
-    format: Format,
+    formats: impl Into<Formats>,
     ranges: Option<&Ranges>,
     tests: &TestInputs,
 ) -> Result<Exported> {
-    export_for(Layout::Portable, package, format, ranges, tests)
+    export_for(Layout::Portable, package, formats, ranges, tests)
 }
 
 /// As [`export`], in the layout of one CPU. A network that the layout cannot hold becomes a portable file, with
@@ -125,29 +126,31 @@ pub fn export(
 pub fn export_for(
     layout: Layout,
     package: &Package,
-    format: Format,
+    formats: impl Into<Formats>,
     ranges: Option<&Ranges>,
     tests: &TestInputs,
 ) -> Result<Exported> {
+    let formats = formats.into();
+    let integer = formats.is_integer();
     let mut notes = Vec::new();
     let mut package = package.clone();
     let mut ranges = match ranges {
         Some(ranges) => ranges.clone(),
         None => {
-            if format.is_integer() {
+            if integer {
                 notes.push("no calibration data: ranges were bounded from the weights".to_owned());
             }
             Ranges::bound(&package.net)
         }
     };
-    if format.is_integer() && !ranges.settled {
-        rescale(&mut package.net, &mut ranges, format);
+    if integer && !ranges.settled {
+        rescale(&mut package.net, &mut ranges, &formats);
     }
-    let mut draft = Draft::new(layout, &package, format)?;
+    let mut draft = Draft::new(layout, &package, &formats)?;
     draft.layers(&package.net.layers, &ranges)?;
     if !draft.unpacked.is_empty() {
         notes.extend(draft.unpacked);
-        draft = Draft::new(Layout::Portable, &package, format)?;
+        draft = Draft::new(Layout::Portable, &package, &formats)?;
         draft.layers(&package.net.layers, &ranges)?;
     }
     let inputs = package.net.input_width();
@@ -158,7 +161,7 @@ pub fn export_for(
     let tests = &tests.windows(window, inputs);
     let answers = tests.steps(inputs) / window;
     let outputs = package.net.output_width();
-    let blank = vec![0u8; answers * outputs * if format.is_integer() { 2 } else { 4 }];
+    let blank = vec![0u8; answers * outputs * if integer { 2 } else { 4 }];
     let first = draft.file(tests, &blank, 0)?;
     let (results, digest) = run_tests(&first, tests)?;
     let bytes = draft.file(tests, &results, digest)?;
@@ -181,8 +184,12 @@ pub(crate) struct Quantized {
 ///
 /// # Errors
 /// As [`export`].
-pub(crate) fn quantized(package: &Package, format: Format, ranges: &Ranges) -> Result<Quantized> {
-    let mut draft = Draft::new(Layout::Portable, package, format)?;
+pub(crate) fn quantized(
+    package: &Package,
+    formats: &Formats,
+    ranges: &Ranges,
+) -> Result<Quantized> {
+    let mut draft = Draft::new(Layout::Portable, package, formats)?;
     draft.layers(&package.net.layers, ranges)?;
     let none = match package.input {
         Input::Features(_) => TestInputs::Samples(Vec::new()),
@@ -383,6 +390,8 @@ struct Draft<'p> {
     /// Why layers cannot be packed as the layout wants it.
     unpacked: Vec<String>,
     package: &'p Package,
+    formats: &'p Formats,
+    /// Of the layer that is written.
     format: Format,
     input_names: String,
     output_names: String,
@@ -459,7 +468,7 @@ fn width(what: &str, n: usize, max: usize) -> Result<u16> {
 }
 
 impl<'p> Draft<'p> {
-    fn new(layout: Layout, package: &'p Package, format: Format) -> Result<Self> {
+    fn new(layout: Layout, package: &'p Package, formats: &'p Formats) -> Result<Self> {
         let mut payload = Payload::default();
         let input_names = match &package.input {
             Input::Features(features) => {
@@ -500,7 +509,8 @@ impl<'p> Draft<'p> {
             layout,
             unpacked: Vec::new(),
             package,
-            format,
+            formats,
+            format: formats.of(0),
             input_names,
             output_names,
             layers,
@@ -511,6 +521,7 @@ impl<'p> Draft<'p> {
 
     fn layers(&mut self, layers: &[Layer], ranges: &Ranges) -> Result<()> {
         for (at, layer) in layers.iter().enumerate() {
+            self.format = self.formats.of(at);
             let first = at == 0;
             let behind_embedding = at == 1 && matches!(layers[0], Layer::Embedding(_));
             let spec = match layer {
@@ -962,12 +973,12 @@ impl<'p> Draft<'p> {
         }
         let mut payload = self.payload.clone();
         match tests {
-            TestInputs::Samples(x) if self.format.is_integer() => {
+            TestInputs::Samples(x) if self.formats.is_integer() => {
                 let frac = if matches!(
                     self.layers[0],
                     engine::Layer::Recurrent { .. } | engine::Layer::Bidirectional { .. }
                 ) {
-                    input_frac(self.format)
+                    input_frac(self.formats.of(0))
                 } else {
                     12
                 };

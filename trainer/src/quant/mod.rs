@@ -4,6 +4,7 @@
 //! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
+pub mod mixed;
 mod moments;
 mod ranges;
 mod rescale;
@@ -16,6 +17,50 @@ pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
 
 use kinglet::format::Format;
+
+/// The number format of every layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Formats {
+    /// The same for all.
+    All(Format),
+    /// One for each; all of them integer. The gates of a layer share it, and an embedding has that of the layer behind it.
+    Each(Vec<Format>),
+}
+
+impl Formats {
+    /// Of a layer.
+    ///
+    /// # Panics
+    /// If there is none for this layer.
+    pub fn of(&self, layer: usize) -> Format {
+        match self {
+            Formats::All(format) => *format,
+            Formats::Each(formats) => formats[layer],
+        }
+    }
+
+    /// "w8a8", or one layer after the other: "w8a16 w4a8 w8a8".
+    pub fn name(&self) -> String {
+        match self {
+            Formats::All(format) => format.name().to_owned(),
+            Formats::Each(formats) => {
+                let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+                names.join(" ")
+            }
+        }
+    }
+
+    /// No float instruction inside a step.
+    pub fn is_integer(&self) -> bool {
+        self.of(0).is_integer()
+    }
+}
+
+impl From<Format> for Formats {
+    fn from(format: Format) -> Self {
+        Formats::All(format)
+    }
+}
 
 /// Largest magnitudes in a layer's products, in units of their LSB: of weights, and of matrix inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,8 @@
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
 //! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`.
 
-use super::Ranges;
+use super::{Formats, Ranges};
 use crate::net::{Activation, Cell, Layer, Network, Recurrent};
-use kinglet::format::Format;
 
 /// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
 const NARROW: f32 = 0.96;
@@ -17,8 +16,8 @@ const WIDE: f32 = 3.0;
 /// The same for a FastGRNN's state, which is held within 2.
 const HELD: f32 = 1.5;
 
-/// Rescales a network for integers of `format`, by ranges that were measured on it.
-pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
+/// Rescales a network for integers of these formats, by ranges that were measured on it.
+pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats) {
     let last = net.layers.len() - 1;
     for at in 0..last {
         let unbounded = match &net.layers[at] {
@@ -33,7 +32,8 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, format: Format) {
         let has_state = |layer| matches!(layer, &Layer::Recurrent(_) | &Layer::Bidirectional(_));
         let into_recurrent = has_state(&net.layers[at + 1]);
         let own_state = has_state(&net.layers[at]);
-        let narrow = format.is_a8() && (into_recurrent || own_state);
+        let narrow =
+            (into_recurrent && formats.of(at + 1).is_a8()) || (own_state && formats.of(at).is_a8());
         let shared = match &net.layers[at] {
             Layer::Recurrent(r) => r.cell == Cell::FastGrnn,
             Layer::Bidirectional(b) => b.forward.cell == Cell::FastGrnn,

@@ -13,7 +13,8 @@
 
 use super::html::{Table, count, number, paragraph, section};
 use crate::net::{Cell, Layer, Network, Recurrent};
-use kinglet::format::Format;
+use crate::quant::Formats;
+use kinglet::format::{Format, Layout};
 use kinglet::kernel::LANES;
 
 /// A core with counts.
@@ -38,7 +39,7 @@ macro_rules! core {
 }
 
 /// In the order of their speed.
-pub const CORES: [Core; 5] = [
+pub static CORES: [Core; 5] = [
     core!("Cortex-M0+", "cortex-m0", "cortex-m0.md"),
     core!("RV32IMC", "portable", "riscv32imc.md"),
     core!("Cortex-M3", "portable", "cortex-m3.md"),
@@ -100,6 +101,25 @@ fn counted_like(cell: Cell) -> Cell {
 }
 
 impl Core {
+    /// As options write it: "cortex-m0plus".
+    pub fn key(&self) -> String {
+        self.name.to_lowercase().replace('+', "plus")
+    }
+
+    /// The core of an option.
+    pub fn named(key: &str) -> Option<&'static Core> {
+        CORES.iter().find(|core| core.key() == key)
+    }
+
+    /// The layout of its model files.
+    pub fn layout(&self) -> Layout {
+        let layouts = [Layout::CortexM0, Layout::CortexM4, Layout::CortexM55];
+        let mut layouts = layouts.into_iter();
+        layouts
+            .find(|layout| layout.name() == self.layout)
+            .unwrap_or(Layout::Portable)
+    }
+
     /// Counted networks of one layer.
     fn rows(&self, cell: Cell, format: Format, layout: &str) -> Vec<(Terms, f64)> {
         let row = |line: &str| {
@@ -147,8 +167,9 @@ impl Core {
 
     fn recurrent(&self, r: &Recurrent, format: Format, samples: bool) -> Option<f64> {
         let like = counted_like(r.cell);
-        // Cells without a packed form stay as in the portable layout.
+        // Cells without a packed form stay as in the portable layout, and so do weights of four bits.
         let layout = match self.layout {
+            _ if format == Format::W4A8 => "portable",
             "cortex-m4" if like != r.cell => "portable",
             layout => layout,
         };
@@ -157,9 +178,11 @@ impl Core {
     }
 
     /// Instructions of a step; none where the cell or the format is not counted.
-    pub fn instructions(&self, net: &Network, format: Format) -> Option<f64> {
+    pub fn instructions(&self, net: &Network, formats: impl Into<Formats>) -> Option<f64> {
+        let formats = formats.into();
         let mut sum = 0.0;
         for (k, layer) in net.layers.iter().enumerate() {
+            let format = formats.of(k);
             sum += match layer {
                 // A copy of a row, which the counts of embedded inputs contain.
                 Layer::Embedding(_) => 0.0,

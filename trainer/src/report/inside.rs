@@ -65,9 +65,9 @@ fn rounding(float: &Layer, rounded: &Layer) -> (f64, f64) {
 fn rounded(package: &Package, ranges: &Ranges, format: Format) -> Result<(Network, Network)> {
     let (mut package, mut ranges) = (package.clone(), ranges.clone());
     if !ranges.settled {
-        rescale(&mut package.net, &mut ranges, format);
+        rescale(&mut package.net, &mut ranges, &format.into());
     }
-    let net = quantized(&package, format, &ranges)?.net;
+    let net = quantized(&package, &format.into(), &ranges)?.net;
     Ok((package.net, net))
 }
 

@@ -24,10 +24,9 @@ use crate::data::{Dataset, Part};
 use crate::file::Quantized;
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package, Shape};
-use crate::quant::Ranges;
+use crate::quant::{Formats, Ranges};
 use crate::task::Task;
 use kinglet::Model;
-use kinglet::format::Format;
 
 /// Sequences that one thread takes at a time.
 pub const SHARD: usize = 16;
@@ -135,7 +134,7 @@ pub fn fit(
         epochs: task.train.epochs,
         learning_rate: task.train.learning_rate,
         start: None,
-        phase: "float",
+        phase: "float".to_owned(),
     };
     run(batches, net, course, task, options, progress, &mut rng)
 }
@@ -145,13 +144,15 @@ pub fn fit(
 /// with them, it is what was trained. Epoch 0 is the network as it came, so the result is at least as good on the validation part.
 pub fn fit_quantized(
     package: &Package,
-    (format, ranges): (Format, &Ranges),
+    (formats, ranges): (impl Into<Formats>, &Ranges),
     task: &Task,
     data: &Dataset,
     options: &Options<'_>,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<(Fitted, Ranges), FitError> {
-    let quantizer = Quantizer::new(package, format, ranges).map_err(FitError::Quantize)?;
+    let formats = formats.into();
+    let phase = formats.name();
+    let quantizer = Quantizer::new(package, formats, ranges).map_err(FitError::Quantize)?;
     let (net, ranges) = (quantizer.package().net.clone(), quantizer.ranges().clone());
     let mut batches = Batches::new(&net, task, data);
     batches.quantize_with(quantizer)?;
@@ -164,7 +165,7 @@ pub fn fit_quantized(
             .learning_rate
             .unwrap_or(task.train.learning_rate / 10.0),
         start: Some(valid_loss),
-        phase: format.name(),
+        phase,
     };
     let mut rng = Rng::new(task.train.seed);
     let fitted = run(batches, net, course, task, options, progress, &mut rng)?;
@@ -178,7 +179,7 @@ struct Course {
     /// Validation loss of the parameters at the start, if they may be the best.
     start: Option<f64>,
     /// Tells checkpoints apart.
-    phase: &'static str,
+    phase: String,
 }
 
 fn run(
@@ -203,7 +204,7 @@ fn run(
     let mut history: Vec<Progress> = Vec::new();
     let mut best: Option<(usize, f64, Vec<f32>)> =
         course.start.map(|loss| (0, loss, batches.params.clone()));
-    let fingerprint = fingerprint(task, data, course.phase);
+    let fingerprint = fingerprint(task, data, &course.phase);
     let resumed = match options.checkpoint {
         Some(path) if options.resume => Checkpoint::read(path, fingerprint, batches.params.len())?,
         _ => None,

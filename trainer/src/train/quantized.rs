@@ -12,16 +12,16 @@ use crate::engine::AnyRunner;
 use crate::file::{AlignedBytes, Quantized, quantized};
 use crate::net::Layer;
 use crate::package::{Input, Package};
-use crate::quant::{Ranges, rescale};
+use crate::quant::{Formats, Ranges, rescale};
 use anyhow::Result;
-use kinglet::format::{self as engine, Format};
+use kinglet::format as engine;
 use kinglet::{LayerStep, Model, StepInput, WindowInput};
 
 /// What a batch is quantized to.
 pub(super) struct Quantizer {
     /// Its parameters are replaced by those of the batch.
     package: Package,
-    format: Format,
+    formats: Formats,
     ranges: Ranges,
 }
 
@@ -31,17 +31,17 @@ impl Quantizer {
     ///
     /// # Errors
     /// If weights cannot be represented.
-    pub(super) fn new(package: &Package, format: Format, ranges: &Ranges) -> Result<Self> {
+    pub(super) fn new(package: &Package, formats: Formats, ranges: &Ranges) -> Result<Self> {
         let (mut package, mut ranges) = (package.clone(), ranges.clone());
         if !ranges.settled {
-            rescale(&mut package.net, &mut ranges, format);
-            let start = quantized(&package, format, &ranges)?;
+            rescale(&mut package.net, &mut ranges, &formats);
+            let start = quantized(&package, &formats, &ranges)?;
             package.net = start.within_reach(&package.net);
             ranges.settle(start.scales);
         }
         Ok(Quantizer {
             package,
-            format,
+            formats,
             ranges,
         })
     }
@@ -57,7 +57,7 @@ impl Quantizer {
     /// The model file of these parameters, and the network as the file has it.
     pub(super) fn quantize(&mut self, params: &[f32]) -> Result<Quantized> {
         unflatten(params, &mut self.package.net);
-        quantized(&self.package, self.format, &self.ranges)
+        quantized(&self.package, &self.formats, &self.ranges)
     }
 }
 

@@ -224,8 +224,8 @@ pub enum Layer {
         hidden: u16,
         /// As of a recurrent layer, either cell's.
         requant_shift: [u8; 2],
-        /// As of a recurrent layer, either cell's.
-        cell_shift: [u8; 2],
+        /// As of a recurrent layer, of both cells.
+        cell_shift: u8,
     },
 }
 

@@ -299,9 +299,9 @@ impl<'a> Loader<'a> {
                     // Both directions, and all layers, have their states in one place: each begins anew.
                     let at = self.plan.previous;
                     let (forward, backward) = (spec(0), spec(1));
-                    let forward = self.recurrent((cell, forward, cell_shift[0]), first, at)?;
+                    let forward = self.recurrent((cell, forward, cell_shift), first, at)?;
                     stages.push(forward).map_err(|_| too_many)?;
-                    self.recurrent((cell, backward, cell_shift[1]), first, at)?
+                    self.recurrent((cell, backward, cell_shift), first, at)?
                 }
                 Layer::Dense {
                     inputs,

@@ -183,7 +183,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
                     ..
                 } if model.is_integer() => {
                     value["requant_shift"] = json!(requant_shift);
-                    value["cell_range"] = json!(cell_shift.map(|shift| 8 << shift));
+                    value["cell_range"] = json!(8 << cell_shift);
                 }
                 Layer::Dense {
                     requant_shift,

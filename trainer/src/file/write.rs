@@ -666,17 +666,16 @@ impl<'p> Draft<'p> {
             let both = Layer::Bidirectional(Bidirectional { forward, backward });
             self.dequantized.push((both, [first, second].concat()));
         }
-        let [requant_shift, cell_shift] = {
-            let shifts = halves.map(|half| match half {
-                engine::Layer::Recurrent {
-                    requant_shift,
-                    cell_shift,
-                    ..
-                } => [requant_shift, cell_shift],
-                _ => [0, 0],
-            });
-            [0, 1].map(|which| shifts.map(|half| half[which]))
-        };
+        let shifts = halves.map(|half| match half {
+            engine::Layer::Recurrent {
+                requant_shift,
+                cell_shift,
+                ..
+            } => (requant_shift, cell_shift),
+            _ => (0, 0),
+        });
+        // Both cells have one range, and so one shift.
+        let (requant_shift, cell_shift) = (shifts.map(|half| half.0), shifts[0].1);
         Ok(engine::Layer::Bidirectional {
             format: self.format,
             cell: engine_cell(forward.cell),

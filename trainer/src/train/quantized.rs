@@ -113,10 +113,10 @@ impl Streams {
             let (cell, shift) = match model.header().layers[seen.layer] {
                 engine::Layer::Recurrent {
                     cell, cell_shift, ..
-                } => (cell, cell_shift),
-                engine::Layer::Bidirectional {
+                }
+                | engine::Layer::Bidirectional {
                     cell, cell_shift, ..
-                } => (cell, cell_shift[half]),
+                } => (cell, cell_shift),
                 _ => return,
             };
             if cell.has_cell() {

@@ -22,6 +22,7 @@ pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransf
 use crate::data::Part;
 pub use crate::data::csv::Format;
 pub use crate::data::normalise::Normalise;
+use crate::data::vocabulary::Unit;
 use crate::net::{Activation, Cell};
 use crate::train::init::LayerPlan;
 pub use crate::train::loss::Loss;
@@ -198,7 +199,7 @@ fn standard() -> Normalise {
     Normalise::Standard
 }
 
-/// Characters; each is a token.
+/// A text, whose characters or words are the tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextTask {
@@ -206,6 +207,9 @@ pub struct TextTask {
     pub text: Option<String>,
     /// … or a file, relative to the task file.
     pub file: Option<PathBuf>,
+    /// What it is cut into: characters, or words at white space.
+    #[serde(default)]
+    pub unit: Unit,
     /// Training, validation and test part.
     #[serde(default)]
     pub split: Split,

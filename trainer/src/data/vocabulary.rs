@@ -179,7 +179,8 @@ impl Vocabulary {
     }
 }
 
-fn units(unit: Unit, text: &str) -> Box<dyn Iterator<Item = &str> + '_> {
+/// A text, cut.
+pub(super) fn units(unit: Unit, text: &str) -> Box<dyn Iterator<Item = &str> + '_> {
     match unit {
         Unit::Words => Box::new(text.split_whitespace()),
         Unit::Characters => Box::new(

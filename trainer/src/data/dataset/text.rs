@@ -1,4 +1,4 @@
-//! Characters: every one is a token, and the output after it is about the next one.
+//! A text whose characters (or words) are the tokens: the output after each is about the next one.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,18 +6,19 @@ use std::io;
 use super::super::error::DataError;
 use super::super::open::open;
 use super::super::split::Rows;
+use super::super::vocabulary::units;
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
 use crate::task::Task;
 
 pub fn load(task: &Task) -> Result<Dataset, DataError> {
     let (file, text) = read(task)?;
-    // Sorted, so that the same characters always get the same numbers.
-    let alphabet: BTreeSet<char> = text.chars().collect();
-    let alphabet: Vec<char> = alphabet.into_iter().collect();
-    let tokens: Vec<f32> = text
-        .chars()
-        .map(|c| alphabet.partition_point(|&a| a < c) as f32)
+    let unit = task.text.as_ref().map(|t| t.unit).unwrap_or_default();
+    // Sorted, so that the same tokens always get the same numbers.
+    let alphabet: BTreeSet<&str> = units(unit, &text).collect();
+    let alphabet: Vec<&str> = alphabet.into_iter().collect();
+    let tokens: Vec<f32> = units(unit, &text)
+        .map(|token| alphabet.partition_point(|&a| a < token) as f32)
         .collect();
     let (rows, window, horizon) = (tokens.len(), task.shape.window, task.shape.horizon);
     if rows < window + horizon {
@@ -40,7 +41,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
     let goals = tokens[horizon..].to_vec();
     Ok(Dataset {
         name: task.name.clone(),
-        input: Input::Tokens(alphabet.iter().map(char::to_string).collect()),
+        input: Input::Tokens(alphabet.iter().map(|&token| token.into()).collect()),
         output: Output::NextToken,
         shape: shape(task, window),
         width: 1,

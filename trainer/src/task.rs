@@ -1,7 +1,7 @@
 //! The task file: what to learn, from which data, with which network, how long.
 //!
 //! A TOML file with one data section (`[series]`: rows of a CSV in order of time; `[sequences]`: one
-//! sequence per row; `[text]`: characters; `[documents]`: labelled texts; `[tagged]`: labelled words), `[csv]` for how the file is written, then `[shape]`,
+//! sequence per row; `[text]`: characters; `[documents]`: labelled texts; `[tagged]`: labelled words; `[pairs]`: texts and their translations), `[csv]` for how the file is written, then `[shape]`,
 //! `[network]`, `[train]` and `[output]`. Unknown keys are errors, because a misspelt option that is
 //! silently ignored costs a training run. `trainer/tasks/` has examples.
 //!
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use self::documents::{DocumentsTask, FilesTask, TaggedTask};
+pub use self::documents::{DocumentsTask, FilesTask, Made, MadeTask, PairsTask, TaggedTask};
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
 use crate::data::Part;
 pub use crate::data::csv::Format;
@@ -81,6 +81,8 @@ pub struct Task {
     pub documents: Option<DocumentsTask>,
     /// Sentences with a tag per word.
     pub tagged: Option<TaggedTask>,
+    /// Texts and what becomes of them.
+    pub pairs: Option<PairsTask>,
     /// What goes in and what comes out.
     pub shape: ShapeTask,
     /// The network.
@@ -639,7 +641,10 @@ impl Task {
 
     /// Whether a step takes a token.
     pub fn has_tokens(&self) -> bool {
-        self.text.is_some() || self.documents.is_some() || self.tagged.is_some()
+        self.text.is_some()
+            || self.documents.is_some()
+            || self.tagged.is_some()
+            || self.pairs.is_some()
     }
 
     /// The layers for a network with this many outputs.
@@ -659,6 +664,17 @@ impl Task {
             .chain(recurrent)
             .chain(dense)
             .chain([LayerPlan::Dense(outputs, last)])
+            .collect()
+    }
+
+    /// The layers of an encoder: what it has read is in its state, so it has no head.
+    pub fn encoder_plan(&self) -> Vec<LayerPlan> {
+        let net = &self.network;
+        let embedding = net.embedding.map(LayerPlan::Embedding);
+        let recurrent = |&h| LayerPlan::Recurrent(net.cell.cell(), h);
+        embedding
+            .into_iter()
+            .chain(net.hidden.iter().map(recurrent))
             .collect()
     }
 

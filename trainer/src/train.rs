@@ -12,6 +12,7 @@ pub mod gemm;
 pub mod init;
 pub mod loss;
 pub mod optimiser;
+pub mod pair;
 pub mod params;
 pub mod pass;
 mod quantized;

@@ -1130,6 +1130,67 @@ fn texts_are_judged_as_a_whole_and_line_by_line_as_in_training() {
     );
 }
 
+const PAIRS: &str = r#"
+name = "words"
+[pairs]
+files = { train = "pairs.csv", valid = "pairs.csv", test = "pairs.csv" }
+vocabulary = { unit = "characters", min_count = 1 }
+[shape]
+kind = "next-token"
+window = 8
+[network]
+cell = "CELL"
+hidden = [24]
+embedding = 6
+[train]
+learning_rate = 0.02
+batch = 16
+epochs = 120
+[output]
+precision = "w8a8"
+"#;
+
+#[test]
+fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
+    for cell in ["gru", "lstm"] {
+        let desk = Desk::new();
+        let words = [
+            ("one", "uno"),
+            ("two", "dos"),
+            ("three", "tres"),
+            ("four", "cuatro"),
+            ("five", "cinco"),
+        ];
+        let rows: Vec<String> = words.iter().map(|(a, b)| format!("{a},{b}")).collect();
+        desk.write("pairs.csv", format!("source,target\n{}\n", rows.join("\n")));
+        desk.write("words.toml", PAIRS.replace("CELL", cell));
+        let text = desk.ok("train words.toml --out words.kgl");
+        for format in ["f32", "w8a8"] {
+            let row = text.lines().find(|l| l.starts_with(format)).unwrap();
+            assert_eq!(row.matches("1.00000").count(), 3, "{cell}: {text}");
+        }
+        for side in ["encoder", "decoder"] {
+            desk.ok(&format!("verify words.{side}.kgl"));
+            desk.ok(&format!("inspect words.{side}.kgl"));
+        }
+        let read: Vec<&str> = words.iter().map(|w| w.0).collect();
+        desk.write("read.txt", read.join("\n"));
+        let said = desk.ok("translate words.encoder.kgl words.decoder.kgl --lines read.txt");
+        let expected: Vec<&str> = words.iter().map(|w| w.1).collect();
+        assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{cell}");
+        desk.fails(
+            "translate words.decoder.kgl words.encoder.kgl --lines read.txt",
+            2,
+            &["[pairs]"],
+        );
+        desk.fails(
+            "report words.toml --model words.encoder.kgl --out words.html",
+            1,
+            &["pair"],
+        );
+    }
+}
+
 #[test]
 fn report_makes_one_page_of_a_task_and_its_models() {
     let desk = Desk::new();

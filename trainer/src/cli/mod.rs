@@ -11,6 +11,7 @@ mod import;
 mod inspect;
 mod mixed;
 mod model_file;
+mod pair;
 mod predict;
 mod progress;
 mod quantize;
@@ -64,6 +65,7 @@ enum Command {
     Report(report::Args),
     Predict(predict::Args),
     Generate(generate::Args),
+    Translate(pair::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
 }
@@ -94,6 +96,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Translate(args)) => pair::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         None => demo::run(&demo::Args::default()),

@@ -57,6 +57,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    if task.pairs.is_some() {
+        anyhow::bail!("there is no report of a pair; `kinglet train` says how good it is");
+    }
     let file = ModelFile::read(&args.model)?;
     file.model()?;
     let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;

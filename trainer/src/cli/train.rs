@@ -2,7 +2,7 @@
 
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::report::history_of;
-use super::{Precision, Target, format_name, say, say_notes, writable};
+use super::{Precision, Target, format_name, pair, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Format;
@@ -34,7 +34,8 @@ integers in the forward pass, and keeps the result only if it is better on the v
 as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
 
 Ctrl-C ends the training and exports the best epoch so far; MODEL.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
-to the model that an undisturbed training gives. Prints the metric of every part, as the engine computes it from the written file.")]
+to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs.
+Prints the metric of every part, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
     #[arg(value_name = "TASK.toml")]
@@ -92,6 +93,13 @@ pub fn run(args: &Args) -> Result<()> {
     let fitted = with_progress(args, &kept, &task, &data)?;
     let mut cancelled = fitted.cancelled;
 
+    if data.source().is_some() {
+        pair::finish(&fitted, &data, &args.out, (args.target.layout(), precision))?;
+        if !cancelled {
+            kept.remove();
+        }
+        return Ok(());
+    }
     let streams = Stream::of_dataset(&data);
     let ranges = Ranges::measure(&fitted.package.net, &streams);
     let tests = match streams.first() {

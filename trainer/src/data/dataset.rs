@@ -11,6 +11,7 @@
 
 mod documents;
 mod labels;
+mod pairs;
 mod sequences;
 mod series;
 mod tagged;
@@ -53,6 +54,8 @@ pub struct Dataset {
     lengths: Vec<usize>,
     /// For every token the one that stands for it where it is unknown; empty where none is.
     hidden_as: Vec<f32>,
+    /// What a decoder starts from, and for every row the row at which that begins.
+    source: Option<(Box<Dataset>, Vec<usize>)>,
     /// First rows of the training windows of each part.
     windows: [Vec<usize>; 3],
     /// What is run to measure each part.
@@ -132,10 +135,11 @@ impl Dataset {
     }
 
     fn of_text(task: &Task) -> Result<Self, DataError> {
-        match (&task.documents, &task.tagged) {
-            (Some(documents), _) => documents::load(task, documents),
-            (_, Some(tagged)) => tagged::load(task, tagged),
-            (None, None) => text::load(task),
+        match (&task.documents, &task.tagged, &task.pairs) {
+            (Some(documents), ..) => documents::load(task, documents),
+            (_, Some(tagged), _) => tagged::load(task, tagged),
+            (.., Some(pairs)) => pairs::load(task, pairs),
+            (None, None, None) => text::load(task),
         }
     }
 
@@ -224,6 +228,22 @@ impl Dataset {
     /// Samples of the training window that begins at row `start`.
     pub fn length(&self, start: usize) -> usize {
         self.lengths.get(start).copied().unwrap_or(self.window)
+    }
+
+    /// What an encoder reads before the network gives it back in other words.
+    pub fn source(&self) -> Option<&Dataset> {
+        self.source.as_ref().map(|(source, _)| &**source)
+    }
+
+    /// Where the encoder's sequence begins, for the window that begins at row `start`.
+    pub fn source_of(&self, start: usize) -> usize {
+        self.source.as_ref().map_or(0, |(_, starts)| starts[start])
+    }
+
+    /// Samples of the window that begins at row `start`, and of what its encoder reads.
+    pub fn lengths_at(&self, start: usize) -> (usize, usize) {
+        let source = self.source().map_or(0, |s| s.length(self.source_of(start)));
+        (self.length(start), source)
     }
 
     /// Whether not all windows are of one length.

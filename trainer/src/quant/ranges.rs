@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// The network's inputs, one step after the other.
-    fn steps<'s>(&'s self, net: &Network) -> Box<dyn Iterator<Item = Vec<f32>> + 's> {
+    pub(crate) fn steps<'s>(&'s self, net: &Network) -> Box<dyn Iterator<Item = Vec<f32>> + 's> {
         let width = net.input_width().max(1);
         let embeds = matches!(net.layers.first(), Some(Layer::Embedding(_)));
         match self {
@@ -117,6 +117,15 @@ impl Ranges {
 
     /// Steps the network over the streams.
     pub fn measure<'s>(net: &Network, streams: impl IntoIterator<Item = &'s Stream>) -> Ranges {
+        Self::measure_from(net, streams, |_, _| {})
+    }
+
+    /// As [`Ranges::measure`]; every stream starts from a state of zero, or from what `begin` makes of it.
+    pub(crate) fn measure_from<'s>(
+        net: &Network,
+        streams: impl IntoIterator<Item = &'s Stream>,
+        mut begin: impl FnMut(usize, &mut FloatRunner<'_>),
+    ) -> Ranges {
         let streams: Vec<&Stream> = streams.into_iter().collect();
         let mut layers: Vec<LayerRange> = net
             .layers
@@ -131,7 +140,7 @@ impl Ranges {
         let every = steps.div_ceil(MET).max(1);
         let mut runner = FloatRunner::new(net);
         let mut step = 0;
-        for stream in streams {
+        for (k, stream) in streams.into_iter().enumerate() {
             if net.is_bidirectional() {
                 run_window(net, stream.steps(net).collect(), |seen| {
                     let range = &mut layers[seen.layer];
@@ -152,6 +161,7 @@ impl Ranges {
                 continue;
             }
             runner.reset();
+            begin(k, &mut runner);
             for x in stream.steps(net) {
                 let met = step % every == 0;
                 step += 1;

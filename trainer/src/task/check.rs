@@ -5,7 +5,9 @@ use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
-use super::{FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError, ThresholdTask};
+use super::{
+    CellName, FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError, ThresholdTask,
+};
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
 const MAX_COUNT: usize = 65_536;
@@ -119,9 +121,9 @@ fn data(task: &Task) -> Result<(), Problem> {
             );
         }
     }
-    let texts = (&task.text, &task.documents, &task.tagged);
+    let texts = (&task.text, &task.documents, &task.tagged, &task.pairs);
     match (&task.series, &task.sequences, texts) {
-        (Some(series), None, (None, None, None)) => {
+        (Some(series), None, (None, None, None, None)) => {
             need_csv(task, "series")?;
             split(&series.split, "series", true)?;
             if series.every == 0 {
@@ -180,12 +182,12 @@ fn data(task: &Task) -> Result<(), Problem> {
                 ),
             }
         }
-        (None, Some(sequences), (None, None, None)) => {
+        (None, Some(sequences), (None, None, None, None)) => {
             need_csv(task, "sequences")?;
             split(&sequences.split, "sequences", true)?;
             classes(&sequences.label, "sequences")
         }
-        (None, None, (Some(t), None, None)) => {
+        (None, None, (Some(t), None, None, None)) => {
             split(&t.split, "text", false)?;
             match (&t.text, &t.file) {
                 (Some(_), Some(_)) => wrong("text", "text", "give either text or file"),
@@ -197,11 +199,11 @@ fn data(task: &Task) -> Result<(), Problem> {
                 _ => Ok(()),
             }
         }
-        (None, None, (None, Some(documents), None)) => {
+        (None, None, (None, Some(documents), None, None)) => {
             vocabulary(&documents.vocabulary, "documents")?;
             classes(&documents.label, "documents")
         }
-        (None, None, (None, None, Some(tagged))) => {
+        (None, None, (None, None, Some(tagged), None)) => {
             vocabulary(&tagged.vocabulary, "tagged")?;
             if tagged.vocabulary.unit != Unit::Words {
                 return wrong(
@@ -216,10 +218,24 @@ fn data(task: &Task) -> Result<(), Problem> {
             }
             Ok(())
         }
+        (None, None, (None, None, None, Some(pairs))) => {
+            vocabulary(&pairs.vocabulary, "pairs")?;
+            match (&pairs.files, &pairs.made) {
+                (Some(_), None) => Ok(()),
+                (None, Some(made)) if made.pairs.iter().sum::<usize>() <= made.kind.most() => {
+                    Ok(())
+                }
+                (None, Some(made)) => {
+                    let most = made.kind.most();
+                    wrong("pairs", "made", format!("at most {most} pairs in all"))
+                }
+                _ => wrong("pairs", "files", "give either files or made"),
+            }
+        }
         _ => wrong(
             "task",
             "series",
-            "a task needs exactly one of [series], [sequences], [text], [documents] and [tagged]",
+            "a task needs exactly one of [series], [sequences], [text], [documents], [tagged] and [pairs]",
         ),
     }
 }
@@ -314,11 +330,11 @@ fn split(split: &Split, section: &'static str, columns: bool) -> Result<(), Prob
 
 fn shape(task: &Task) -> Result<(), Problem> {
     let shape = &task.shape;
-    if task.text.is_some() != (shape.kind == Kind::NextToken) {
+    if (task.text.is_some() || task.pairs.is_some()) != (shape.kind == Kind::NextToken) {
         return wrong(
             "shape",
             "kind",
-            "\"next-token\" goes with [text], the other kinds with [series], [sequences], [documents] and [tagged]",
+            "\"next-token\" goes with [text] and [pairs], the other kinds with [series], [sequences], [documents] and [tagged]",
         );
     }
     if task.documents.is_some() && shape.kind != Kind::ManyToOne {
@@ -326,6 +342,13 @@ fn shape(task: &Task) -> Result<(), Problem> {
             "shape",
             "kind",
             "a text has one label: expected \"many-to-one\"",
+        );
+    }
+    if task.pairs.is_some() && shape.window < 2 {
+        return wrong(
+            "shape",
+            "window",
+            "a text and its end are at least 2 tokens",
         );
     }
     if task.tagged.is_some() && shape.kind != Kind::ManyToMany {
@@ -391,7 +414,10 @@ fn shape(task: &Task) -> Result<(), Problem> {
         return wrong("shape", "hop", "must be at least 1");
     }
     if shape.stateful
-        && (shape.kind == Kind::ManyToOne || task.sequences.is_some() || task.tagged.is_some())
+        && (shape.kind == Kind::ManyToOne
+            || task.sequences.is_some()
+            || task.tagged.is_some()
+            || task.pairs.is_some())
     {
         return wrong(
             "shape",
@@ -434,6 +460,13 @@ fn network(task: &Task) -> Result<(), Problem> {
             "network",
             "dense",
             format!("units are from 1 to {MAX_WIDTH}"),
+        );
+    }
+    if task.pairs.is_some() && matches!(net.cell, CellName::RnnRelu | CellName::FastGrnn) {
+        return wrong(
+            "network",
+            "cell",
+            "a pair needs a cell with a bounded state, such as gru or lstm: both networks must scale it alike",
         );
     }
     match net.embedding {
@@ -529,6 +562,13 @@ fn train(task: &Task) -> Result<(), Problem> {
             "train",
             "word_dropout",
             "needs a token for what is unknown, which [documents] and [tagged] have",
+        );
+    }
+    if train.quantized.epochs > 0 && task.pairs.is_some() {
+        return wrong(
+            "train.quantized",
+            "epochs",
+            "pairs are calibrated only; remove it",
         );
     }
     if train.epochs == 0 {

@@ -1,4 +1,4 @@
-//! Task sections for text with labels: whole texts, or every word of them.
+//! Task sections for text with labels (whole texts, or every word of them), and for pairs of texts.
 
 use std::path::PathBuf;
 
@@ -69,4 +69,71 @@ fn form() -> usize {
 
 fn upos() -> usize {
     4
+}
+
+/// Pairs of texts: an encoder reads the first, a decoder gives the second.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairsTask {
+    /// Where they are, a row per pair, …
+    pub files: Option<FilesTask>,
+    /// … or what is made up.
+    pub made: Option<MadeTask>,
+    /// How the files are written.
+    #[serde(default)]
+    pub format: Format,
+    /// The column of what is read.
+    #[serde(default = "source")]
+    pub source: String,
+    /// The column of what is given.
+    #[serde(default = "target")]
+    pub target: String,
+    /// What both are cut into.
+    #[serde(default)]
+    pub vocabulary: VocabularyTask,
+}
+
+fn source() -> String {
+    "source".into()
+}
+
+fn target() -> String {
+    "target".into()
+}
+
+/// Pairs that are made up.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeTask {
+    /// Which.
+    pub kind: Made,
+    /// How many for training, validation and test, all different.
+    pub pairs: [usize; 3],
+    /// They follow from it.
+    #[serde(default = "first")]
+    pub seed: u64,
+}
+
+fn first() -> u64 {
+    1
+}
+
+/// What can be made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Made {
+    /// Words of three to six letters, and the same backwards.
+    Reversal,
+    /// `3 Nov 2026` or `November 3, 2026`, and `2026-11-03`.
+    Dates,
+}
+
+impl Made {
+    /// So many different pairs there are at the least.
+    pub fn most(self) -> usize {
+        match self {
+            Made::Reversal => 20_000,
+            Made::Dates => 50_000,
+        }
+    }
 }

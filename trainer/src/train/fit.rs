@@ -17,6 +17,7 @@ use super::checkpoint::{Checkpoint, CheckpointError, fingerprint};
 use super::init::{Rng, network};
 use super::loss::Loss;
 use super::optimiser::Adam;
+use super::pair::split_pair;
 use super::params::{flatten, unflatten};
 use super::pass::{Counted, Shard, Size};
 use super::quantized::{Quantizer, Streams};
@@ -128,7 +129,11 @@ pub fn fit(
         Output::Values(_) => Activation::Identity,
         Output::Classes(_) | Output::NextToken => Activation::Softmax,
     };
-    let net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
+    let mut net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
+    if let Some(source) = data.source() {
+        let encoder = network(source.inputs(), &task.encoder_plan(), &mut rng);
+        net.layers.extend(encoder.layers);
+    }
     let batches = Batches::new(&net, task, data);
     let course = Course {
         epochs: task.train.epochs,
@@ -335,10 +340,10 @@ impl Plan {
 
     /// Puts sequences of one length together, in the order in which they stand.
     fn shard(&mut self, batch: usize, data: &Dataset) {
-        self.starts.sort_by_key(|&start| data.length(start));
+        self.starts.sort_by_key(|&start| data.lengths_at(start));
         self.shards.clear();
         let mut at = 0;
-        let alike = |a: &usize, b: &usize| data.length(*a) == data.length(*b);
+        let alike = |a: &usize, b: &usize| data.lengths_at(*a) == data.lengths_at(*b);
         for sequences in self.starts.chunk_by(alike) {
             for shard in sequences.chunks(batch).flat_map(|b| b.chunks(SHARD)) {
                 self.shards.push(at..at + shard.len());
@@ -409,6 +414,8 @@ impl<'q> Loaded<'q> {
 /// A shard, the loss it found, and the engine's side of it where training goes through integers.
 struct Work {
     shard: Shard<f32>,
+    /// Runs before a decoder, over what it is to translate.
+    encoder: Option<Shard<f32>>,
     loss: f64,
     streams: Option<Streams>,
 }
@@ -422,8 +429,19 @@ impl<'a> Batches<'a> {
         let params: Vec<f32> = flatten(net);
         let batch = task.train.batch;
         let max = Self::shard_size(data, batch);
+        let encoder = data.source().map(|source| {
+            let [_, encoder] = split_pair(net);
+            (encoder, Self::shard_size(source, batch))
+        });
+        let own = match &encoder {
+            Some(_) => &split_pair(net)[0],
+            None => net,
+        };
         let work = (0..batch.div_ceil(SHARD)).map(|_| Work {
-            shard: Shard::new(net, counted, max),
+            shard: Shard::new(own, counted, max),
+            encoder: encoder
+                .as_ref()
+                .map(|(net, max)| Shard::new(net, Counted::Every, *max)),
             loss: 0.0,
             streams: None,
         });
@@ -515,6 +533,17 @@ impl<'a> Batches<'a> {
             if fresh {
                 shard.reset();
             }
+            let (params, of_encoder) = params.split_at(shard.grad.len());
+            let mut encoder = data.source().zip(work.encoder.as_mut());
+            let mut source_starts = Vec::new();
+            if let Some((source, encoder)) = &mut encoder {
+                source_starts.extend(starts.iter().map(|&start| data.source_of(start)));
+                let size = size_of(source, &source_starts);
+                gather(source, &source_starts, 0, true, (size.steps, 0), encoder);
+                encoder.reset();
+                encoder.forward(of_encoder, size);
+                shard.seed_from(encoder, size);
+            }
             match (&mut work.streams, loaded, quantizer) {
                 (Some(streams), Some(Loaded { model, .. }), Some(quantizer)) => {
                     if fresh {
@@ -528,6 +557,10 @@ impl<'a> Batches<'a> {
             if backward {
                 shard.grad.fill(0.0);
                 shard.backward(params, loss, scale, size);
+                if let Some((source, encoder)) = &mut encoder {
+                    encoder.grad.fill(0.0);
+                    encoder.backward_from(shard, of_encoder, size_of(source, &source_starts));
+                }
             }
             if plan.carried.is_some() {
                 shard.carry(size);
@@ -557,17 +590,12 @@ impl<'a> Batches<'a> {
             mean += share * self.run(plan, batch, loaded.as_ref(), true).0;
             self.step += 1;
             let work = &self.work[..plan.batch(batch, self.data.window()).0.len()];
-            let chunks = self.grad.par_chunks_mut(SUM_CHUNK).enumerate();
-            chunks.for_each(|(k, sum)| {
-                let at = k * SUM_CHUNK;
-                if batch == batches.start {
-                    sum.fill(0.0);
-                }
-                for work in work {
-                    for (s, &g) in sum.iter_mut().zip(&work.shard.grad[at..]) {
-                        *s += share as f32 * g;
-                    }
-                }
+            let first = batch == batches.start;
+            let (own, of_encoder) = self.grad.split_at_mut(work[0].shard.grad.len());
+            let share = share as f32;
+            add(own, first, share, work, |work| &work.shard.grad);
+            add(of_encoder, first, share, work, |work| {
+                work.encoder.as_ref().map_or(&[], |encoder| &encoder.grad)
             });
         }
         Ok(mean)
@@ -585,6 +613,27 @@ impl<'a> Batches<'a> {
         }
         Ok(sum / outputs as f64)
     }
+}
+
+/// Adds the gradients of all shards, in their order, chunk by chunk on all threads.
+fn add(
+    sum: &mut [f32],
+    first: bool,
+    share: f32,
+    work: &[Work],
+    grad: impl Fn(&Work) -> &[f32] + Sync,
+) {
+    let chunks = sum.par_chunks_mut(SUM_CHUNK).enumerate();
+    chunks.for_each(|(k, sum)| {
+        if first {
+            sum.fill(0.0);
+        }
+        for work in work {
+            for (s, &g) in sum.iter_mut().zip(&grad(work)[k * SUM_CHUNK..]) {
+                *s += share * g;
+            }
+        }
+    });
 }
 
 /// Of sequences that are equally long.

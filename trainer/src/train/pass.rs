@@ -89,6 +89,30 @@ trait Pass<T>: Send + Sync {
 
     /// The state after the last pass becomes the state before the next.
     fn carry(&mut self, _size: Size) {}
+
+    /// The memory of the state, where there is one that can be handed over.
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        None
+    }
+
+    /// Nothing behind the last step has a gradient.
+    fn begin_backward(&mut self)
+    where
+        T: Real,
+    {
+        for gradient in self.memory().into_iter().flat_map(|m| m.gradient) {
+            gradient.fill(T::ZERO);
+        }
+    }
+}
+
+/// The state of a recurrent layer, `h` and `c`, which only some have; and its gradient.
+struct Memory<'a, T> {
+    hidden: usize,
+    /// `[1 + steps, lanes, hidden]`: before the first step, then after every step.
+    state: [&'a mut [T]; 2],
+    /// `[lanes, hidden]`: after the last step when a backward pass begins, before the first one when it has ended.
+    gradient: [&'a mut [T]; 2],
 }
 
 fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
@@ -256,6 +280,26 @@ impl<T: Real> Shard<T> {
             T::from_f64(scale),
             &mut self.dy[last][..counted],
         );
+        self.layers.iter_mut().for_each(|l| l.begin_backward());
+        self.backward_layers(params, size);
+    }
+
+    /// As [`Shard::backward`] for an encoder, which has no loss but its decoder's: after the decoder's backward pass.
+    pub fn backward_from(&mut self, decoder: &mut Shard<T>, params: &[T], size: Size) {
+        for (ours, theirs) in self.memories().zip(decoder.memories()) {
+            let used = size.lanes * ours.hidden;
+            for (ours, theirs) in ours.gradient.into_iter().zip(theirs.gradient) {
+                let used = used.min(ours.len());
+                ours[..used].copy_from_slice(&theirs[..used]);
+            }
+        }
+        if let Some(dy) = self.dy.last_mut() {
+            dy.fill(T::ZERO);
+        }
+        self.backward_layers(params, size);
+    }
+
+    fn backward_layers(&mut self, params: &[T], size: Size) {
         for k in (0..self.layers.len()).rev() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
@@ -278,6 +322,22 @@ impl<T: Real> Shard<T> {
                 dx,
                 here,
             );
+        }
+    }
+
+    fn memories(&mut self) -> impl Iterator<Item = Memory<'_, T>> {
+        self.layers.iter_mut().filter_map(|layer| layer.memory())
+    }
+
+    /// The states start where an encoder's pass over `size` has ended.
+    pub fn seed_from(&mut self, encoder: &mut Shard<T>, size: Size) {
+        for (ours, theirs) in self.memories().zip(encoder.memories()) {
+            let (lane, end) = (size.lanes * ours.hidden, size.rows() * ours.hidden);
+            for (ours, theirs) in ours.state.into_iter().zip(theirs.state) {
+                if !ours.is_empty() {
+                    ours[..lane].copy_from_slice(&theirs[end..end + lane]);
+                }
+            }
         }
     }
 

@@ -75,6 +75,19 @@ impl<'a> FloatRunner<'a> {
         }
     }
 
+    /// Starts from the final states of an encoder's recurrent layers, which are as many and as wide.
+    pub fn seed_from(&mut self, encoder: &FloatRunner<'_>) {
+        let recurrent = |layer: &Layer| matches!(layer, Layer::Recurrent(_));
+        let theirs = encoder.net.layers.iter().zip(&encoder.layers);
+        let mut theirs = theirs.filter(|(layer, _)| recurrent(layer));
+        let ours = self.net.layers.iter().zip(&mut self.layers);
+        for (_, ours) in ours.filter(|(layer, _)| recurrent(layer)) {
+            if let Some((_, state)) = theirs.next() {
+                *ours = state.clone();
+            }
+        }
+    }
+
     /// One step: the normalised sample in (or one token's number), the output of the last layer out. A bidirectional
     /// network gives a new output when its window is complete.
     ///

@@ -69,6 +69,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         window,
         lengths,
         hidden_as,
+        source: None,
         windows: places.0,
         streams: places.1,
     })

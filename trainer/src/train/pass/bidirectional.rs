@@ -167,4 +167,10 @@ impl<T: Real> Pass<T> for BidirectionalPass<T> {
     fn reset(&mut self) {
         self.halves.iter_mut().for_each(|half| half.reset());
     }
+
+    fn begin_backward(&mut self) {
+        self.halves
+            .iter_mut()
+            .for_each(|half| half.begin_backward());
+    }
 }

@@ -8,7 +8,9 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::{RecurrentParams, RecurrentSize};
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Given, Pass, Size, add_row_sums, input_gradients, input_products, state_products};
+use super::{
+    Given, Memory, Pass, Size, add_row_sums, input_gradients, input_products, state_products,
+};
 
 pub struct FastGrnnPass<T> {
     of: RecurrentSize,
@@ -154,7 +156,6 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
         let (step, all) = (lanes * of.hidden, size.rows() * of.hidden);
         let (z, n) = (&mut self.z[..all], &mut self.n[..all]);
         let dh = &mut self.dh[..step];
-        dh.fill(T::ZERO);
         self.d_zeta.fill(T::ZERO);
         self.d_nu.fill(T::ZERO);
         for t in (0..size.steps).rev() {
@@ -210,5 +211,13 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
         let step = size.lanes * self.of.hidden;
         self.h
             .copy_within(size.steps * step..(size.steps + 1) * step, 0);
+    }
+
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        Some(Memory {
+            hidden: self.of.hidden,
+            state: [&mut self.h[..], &mut []],
+            gradient: [&mut self.dh[..], &mut []],
+        })
     }
 }

@@ -9,7 +9,8 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products, state_products,
+    Given, Memory, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products,
+    state_products,
 };
 
 pub struct GruAfterPass<T> {
@@ -152,7 +153,6 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
         let z = &mut self.z[..size.rows() * of.rows];
         let u = &mut self.u[..size.rows() * of.rows];
         let dh = &mut self.dh[..step];
-        dh.fill(T::ZERO);
         for t in (0..size.steps).rev() {
             let dz = &mut z[t * n * of.rows..][..n * of.rows];
             let du = &mut u[t * n * of.rows..][..n * of.rows];
@@ -198,5 +198,13 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
         let step = size.lanes * self.of.hidden;
         self.h
             .copy_within(size.steps * step..(size.steps + 1) * step, 0);
+    }
+
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        Some(Memory {
+            hidden: self.of.hidden,
+            state: [&mut self.h[..], &mut []],
+            gradient: [&mut self.dh[..], &mut []],
+        })
     }
 }

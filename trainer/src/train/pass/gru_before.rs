@@ -8,7 +8,7 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
+use super::{Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
 
 pub struct GruBeforePass<T> {
     of: RecurrentSize,
@@ -188,7 +188,6 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let step = n * hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let (dh, drh) = (&mut self.dh[..step], &mut self.drh[..step]);
-        dh.fill(T::ZERO);
         for t in (0..size.steps).rev() {
             let dz = &mut z[t * n * of.rows..][..n * of.rows];
             let h_prev = &self.h[t * step..][..step];
@@ -246,5 +245,13 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let step = size.lanes * self.of.hidden;
         self.h
             .copy_within(size.steps * step..(size.steps + 1) * step, 0);
+    }
+
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        Some(Memory {
+            hidden: self.of.hidden,
+            state: [&mut self.h[..], &mut []],
+            gradient: [&mut self.dh[..], &mut []],
+        })
     }
 }

@@ -7,7 +7,8 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products, state_products,
+    Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    state_products,
 };
 
 pub struct LstmCoupledPass<T> {
@@ -160,8 +161,6 @@ impl<T: Real> Pass<T> for LstmCoupledPass<T> {
         let step = n * of.hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let (dh, dc) = (&mut self.dh[..step], &mut self.dc[..step]);
-        dh.fill(T::ZERO);
-        dc.fill(T::ZERO);
         for t in (0..size.steps).rev() {
             let dz = &mut z[t * n * of.rows..][..n * of.rows];
             for (s, z) in dz.chunks_exact_mut(of.rows).enumerate() {
@@ -205,5 +204,13 @@ impl<T: Real> Pass<T> for LstmCoupledPass<T> {
         let last = size.steps * step..(size.steps + 1) * step;
         self.h.copy_within(last.clone(), 0);
         self.c.copy_within(last, 0);
+    }
+
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        Some(Memory {
+            hidden: self.of.hidden,
+            state: [&mut self.h[..], &mut self.c[..]],
+            gradient: [&mut self.dh[..], &mut self.dc[..]],
+        })
     }
 }

@@ -7,7 +7,7 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Given, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
+use super::{Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
 
 /// `h = φ(z)`.
 type Forward<T> = fn(&[T], &mut [T]);
@@ -123,7 +123,6 @@ impl<T: Real> Pass<T> for RnnPass<T> {
         let step = n * hidden;
         let z = &mut self.z[..size.steps * step];
         let dh = &mut self.dh[..step];
-        dh.fill(T::ZERO);
         for t in (0..size.steps).rev() {
             let dz = &mut z[t * step..][..step];
             (self.backward)(
@@ -157,5 +156,13 @@ impl<T: Real> Pass<T> for RnnPass<T> {
         let step = size.lanes * self.of.hidden;
         self.h
             .copy_within(size.steps * step..(size.steps + 1) * step, 0);
+    }
+
+    fn memory(&mut self) -> Option<Memory<'_, T>> {
+        Some(Memory {
+            hidden: self.of.hidden,
+            state: [&mut self.h[..], &mut []],
+            gradient: [&mut self.dh[..], &mut []],
+        })
     }
 }

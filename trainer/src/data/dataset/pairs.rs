@@ -1,0 +1,191 @@
+//! Pairs of texts, for an encoder that reads the first and a decoder that gives the second. The decoder's data is a language
+//! model's: a sequence begins with the token for the end of a line, and every output is about the next token, the last one
+//! about the end. What the encoder reads lies beside it, sequence by sequence.
+//!
+//! Two kinds of pairs are made up, from a seed: words and their reversal, dates in English and in ISO 8601.
+
+use super::super::csv::Table;
+use super::super::error::DataError;
+use super::super::split::Part;
+use super::super::vocabulary::Vocabulary;
+use super::{Dataset, Places, Stream, need_windows};
+use crate::package::{Input, Output, Restore, Shape, Target};
+use crate::task::{Made, MadeTask, PairsTask, Task};
+use crate::train::init::Rng;
+
+/// Begins and ends what a decoder gives.
+pub const END: &str = "\n";
+
+type Pair = (String, String);
+
+pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
+    let parts = match (&pairs.made, &pairs.files) {
+        (Some(made), _) => made_up(made),
+        (None, Some(files)) => {
+            let read = |part| {
+                let table = Table::read(&task.part_path(files, part), &pairs.format)?;
+                let column = |name| table.text_column(name);
+                let texts = column(&pairs.source)?
+                    .into_iter()
+                    .zip(column(&pairs.target)?);
+                Ok(texts.map(|(a, b)| (a.into(), b.into())).collect())
+            };
+            Part::ALL
+                .into_iter()
+                .map(read)
+                .collect::<Result<_, DataError>>()?
+        }
+        (None, None) => Vec::new(),
+    };
+    let of_training = || parts.iter().take(1).flatten();
+    let sources = Vocabulary::fit(&pairs.vocabulary, of_training().map(|p: &Pair| &p.0[..]));
+    let targets = Vocabulary::fit(&pairs.vocabulary, of_training().map(|p| &p.1[..]));
+    // What is unknown cannot be said: its place is the end's.
+    let mut names = targets.names().to_vec();
+    names[0] = END.into();
+
+    let window = task.shape.window;
+    let hidden = task.network.hidden.last().copied().unwrap_or(0);
+    let mut source = empty(
+        task,
+        Input::Tokens(sources.names().to_vec()),
+        states(hidden),
+    );
+    let mut target = empty(task, Input::Tokens(names), Output::NextToken);
+    let mut starts = Vec::new();
+    for (part, pairs) in Part::ALL.iter().zip(&parts) {
+        for (read, said) in pairs {
+            let mut read = sources.tokens(read).unwrap_or_default();
+            read.truncate(window);
+            // What training never saw in an answer is left out of it.
+            let said = targets.tokens(said).unwrap_or_default();
+            let said = said.into_iter().filter(|&token| token > 0).take(window - 1);
+            let begins = source.raw.len();
+            let read: Vec<f32> = read.into_iter().map(|token| token as f32).collect();
+            let said: Vec<f32> = said.map(|token| token as f32).collect();
+            push(&mut source, *part, &read, &vec![0.0; read.len()]);
+            push(
+                &mut target,
+                *part,
+                &[&[0.0], &said[..]].concat(),
+                &[&said[..], &[0.0]].concat(),
+            );
+            starts.resize(target.raw.len(), begins);
+        }
+    }
+    let places: Places = (target.windows.clone(), target.streams.clone());
+    need_windows(&places, task, &task.origin.display().to_string(), |_| 0)?;
+    target.source = Some((Box::new(source), starts));
+    Ok(target)
+}
+
+/// Outputs of an encoder, which nobody asks for: what it has read is in its state.
+fn states(hidden: usize) -> Output {
+    let target = |k| Target {
+        name: format!("h{k}"),
+        unit: String::new(),
+        scale: 1.0,
+        offset: 0.0,
+        restore: Restore::None,
+        feeds: None,
+    };
+    Output::Values((0..hidden).map(target).collect())
+}
+
+fn empty(task: &Task, input: Input, output: Output) -> Dataset {
+    Dataset {
+        name: task.name.clone(),
+        input,
+        output,
+        shape: Shape::EveryStep,
+        width: 1,
+        raw: Vec::new(),
+        normal: Vec::new(),
+        after_reset: Vec::new(),
+        goal_width: 1,
+        goals: Vec::new(),
+        truth: Vec::new(),
+        groups: Vec::new(),
+        events: Vec::new(),
+        window: task.shape.window,
+        lengths: Vec::new(),
+        hidden_as: Vec::new(),
+        source: None,
+        windows: Default::default(),
+        streams: Default::default(),
+    }
+}
+
+fn push(data: &mut Dataset, part: Part, tokens: &[f32], truth: &[f32]) {
+    let rows = data.raw.len()..data.raw.len() + tokens.len();
+    data.raw.extend(tokens);
+    data.normal.extend(tokens);
+    data.goals.extend(truth);
+    data.truth.extend(truth);
+    data.lengths.resize(rows.end, tokens.len());
+    data.windows[part as usize].push(rows.start);
+    data.streams[part as usize].push(Stream {
+        counted: rows.start,
+        rows,
+    });
+}
+
+/// Pairs without repetition, so that no test has been seen in training.
+fn made_up(made: &MadeTask) -> Vec<Vec<Pair>> {
+    let mut rng = Rng::new(made.seed);
+    let mut pairs: Vec<Pair> = Vec::new();
+    let count: usize = made.pairs.iter().sum();
+    while pairs.len() < count {
+        pairs.extend((pairs.len()..count).map(|_| match made.kind {
+            Made::Reversal => reversal(&mut rng),
+            Made::Dates => date(&mut rng),
+        }));
+        pairs.sort();
+        pairs.dedup();
+        rng.shuffle(&mut pairs);
+    }
+    let mut rest = pairs.into_iter();
+    let take = |&count: &usize| rest.by_ref().take(count).collect();
+    made.pairs.iter().map(take).collect()
+}
+
+fn below(rng: &mut Rng, n: u64) -> usize {
+    (rng.next_u64() % n) as usize
+}
+
+/// Three to six letters from a to f.
+fn reversal(rng: &mut Rng) -> Pair {
+    let length = 3 + below(rng, 4);
+    let word: String = (0..length)
+        .map(|_| char::from(b'a' + below(rng, 6) as u8))
+        .collect();
+    let reversed = word.chars().rev().collect();
+    (word, reversed)
+}
+
+/// As people write them, and in ISO 8601.
+fn date(rng: &mut Rng) -> Pair {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let (year, month, day) = (1970 + below(rng, 80), below(rng, 12), 1 + below(rng, 28));
+    let name = MONTHS[month];
+    let text = match below(rng, 4) {
+        0 => format!("{day} {} {year}", &name[..3]),
+        1 => format!("{day} {name} {year}"),
+        2 => format!("{name} {day}, {year}"),
+        _ => format!("{} {day}, {year}", &name[..3]),
+    };
+    (text, format!("{year}-{:02}-{day:02}", month + 1))
+}

@@ -1,0 +1,167 @@
+//! Encoder and decoder: one network reads a text, the other starts from the state that it is left in and gives another
+//! text, token by token, each from the one before (Sutskever et al. 2014). Trained together: the decoder is shown what it
+//! should have said so far, and its gradient goes on through the state into the encoder. In training they are one list of
+//! layers, the decoder's first; in use they are two model files, joined by [`Runner::seed_from`].
+
+use anyhow::Result;
+use kinglet::format::{Format, Layout};
+use kinglet::{Model, Runner, StateError, argmax};
+
+use super::evaluate::Score;
+use super::runner::FloatRunner;
+use crate::data::{Dataset, Part};
+use crate::file::{AlignedBytes, Exported, TestInputs, export_for};
+use crate::net::{Activation, Layer, Network};
+use crate::package::Package;
+use crate::quant::{Ranges, Stream};
+use crate::train::Metrics;
+
+/// Begins and ends what a decoder gives.
+const END: usize = 0;
+/// Pairs to calibrate with at the most.
+const PAIRS: usize = 1000;
+
+/// Decoder and encoder of a network that was trained as a pair.
+pub(super) fn split_pair(net: &Network) -> [Network; 2] {
+    let softmax =
+        |layer: &Layer| matches!(layer, Layer::Dense(d) if d.activation == Activation::Softmax);
+    let end = net.layers.iter().position(softmax).map_or(0, |at| at + 1);
+    let (decoder, encoder) = net.layers.split_at(end);
+    [decoder, encoder].map(|layers| Network {
+        layers: layers.to_vec(),
+    })
+}
+
+/// A trained pair with what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Reads.
+    pub encoder: Package,
+    /// Answers.
+    pub decoder: Package,
+    ranges: [Ranges; 2],
+    tests: [TestInputs; 2],
+}
+
+impl Pair {
+    /// Of a trained network; `None` if the data has no pairs. Calibrates both on the training part, the decoder from
+    /// the states that the encoder leaves.
+    pub fn new(package: &Package, data: &Dataset) -> Option<Self> {
+        let source = data.source()?;
+        let [decoder, encoder] = split_pair(&package.net);
+        let mut encoder = source.package(encoder);
+        let mut decoder = data.package(decoder);
+        encoder.name += "-encoder";
+        decoder.name += "-decoder";
+        let [read, said]: [Vec<Stream>; 2] = [source, data].map(|data| {
+            let sequences = data.sequences(Part::Train).take(PAIRS);
+            let tokens = sequences.map(|s| (0..s.steps()).map(|t| s.raw(t)[0] as usize).collect());
+            tokens.map(Stream::Tokens).collect()
+        });
+        let of_encoder = Ranges::measure(&encoder.net, &read);
+        let mut reader = FloatRunner::new(&encoder.net);
+        let of_decoder = Ranges::measure_from(&decoder.net, &said, |k, runner| {
+            reader.reset();
+            for x in read[k].steps(&encoder.net) {
+                reader.step(&x);
+            }
+            runner.seed_from(&reader);
+        });
+        let mut ranges = [of_encoder, of_decoder];
+        // A cell goes from one network into the other, so both must hold it in the same range.
+        let [a, b] = &mut ranges;
+        for (a, b) in a.layers.iter_mut().zip(&mut b.layers) {
+            let cell = a.cell.max(b.cell);
+            (a.cell, b.cell) = (cell, cell);
+        }
+        let tests = [(&read, source), (&said, data)].map(|(streams, data)| match streams.first() {
+            Some(stream) => TestInputs::from_stream(stream, data.inputs()),
+            None => TestInputs::Tokens(Vec::new()),
+        });
+        Some(Pair {
+            encoder,
+            decoder,
+            ranges,
+            tests,
+        })
+    }
+
+    /// The files of encoder and decoder.
+    ///
+    /// # Errors
+    /// If weights cannot be represented.
+    pub fn export(&self, layout: Layout, format: Format) -> Result<[Exported; 2]> {
+        let [of_encoder, of_decoder] = &self.ranges;
+        let [read, said] = &self.tests;
+        Ok([
+            export_for(layout, &self.encoder, format, Some(of_encoder), read)?,
+            export_for(layout, &self.decoder, format, Some(of_decoder), said)?,
+        ])
+    }
+}
+
+/// What a decoder says to what its encoder reads: `longest` tokens at the most, always the likeliest.
+///
+/// # Errors
+/// If the two are no pair.
+pub fn translate(
+    encoder: &mut Runner<'_, '_>,
+    decoder: &mut Runner<'_, '_>,
+    tokens: &[usize],
+    longest: usize,
+) -> Result<Vec<usize>, StateError> {
+    let mut states = vec![0.0; encoder.model().outputs()];
+    encoder.reset();
+    for &token in tokens {
+        encoder.step_token(token, &mut states);
+    }
+    decoder.seed_from(encoder)?;
+    let mut scores = vec![0.0; decoder.model().outputs()];
+    let (mut said, mut token) = (Vec::new(), END);
+    while said.len() < longest {
+        decoder.step_token(token, &mut scores);
+        token = argmax(&scores);
+        if token == END {
+            break;
+        }
+        said.push(token);
+    }
+    Ok(said)
+}
+
+/// How good a pair of models is on a part: the decoder's next tokens after the right ones, and the share of texts that it
+/// gives without a mistake when left alone.
+///
+/// # Errors
+/// If the two are no pair.
+pub fn evaluate_pair(
+    data: &Dataset,
+    part: Part,
+    models: [&Model<'_>; 2],
+) -> Result<(Metrics, f64)> {
+    let [encoder, decoder] = models;
+    let mut states = models.map(|model| AlignedBytes::zeroed(model.state_len()));
+    let [a, b] = &mut states;
+    let (mut encoder, mut decoder) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
+    let mut scores = vec![0.0; data.outputs()];
+    let mut score = Score::new(data);
+    let (mut right, mut all) = (0, 0);
+    let sources = data.source().into_iter().flat_map(|s| s.sequences(part));
+    for (source, target) in sources.zip(data.sequences(part)) {
+        let read: Vec<usize> = (0..source.steps())
+            .map(|t| source.raw(t)[0] as usize)
+            .collect();
+        let truth: Vec<usize> = (0..target.steps())
+            .map(|t| target.truth(t)[0] as usize)
+            .collect();
+        let said = translate(&mut encoder, &mut decoder, &read, data.window())?;
+        all += 1;
+        right += usize::from(truth.split_last() == Some((&END, &said)));
+        decoder.seed_from(&encoder)?;
+        for t in 0..target.steps() {
+            decoder.step_token(target.raw(t)[0] as usize, &mut scores);
+            score.add(&scores, target.truth(t));
+        }
+    }
+    Ok((score.metrics(data.output()), right as f64 / f64::from(all)))
+}

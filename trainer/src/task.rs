@@ -564,12 +564,34 @@ pub struct LabelsTask {
 pub struct OutputTask {
     /// Number format of the exported model.
     pub precision: Precision,
+    /// Most bytes of a `mixed` model's file, as "16384", "16K" or "1M".
+    pub max_flash: Option<String>,
+}
+
+impl OutputTask {
+    /// [`Self::max_flash`] as a number, if it is one.
+    pub fn flash(&self) -> Option<usize> {
+        self.max_flash.as_deref().and_then(bytes)
+    }
+}
+
+/// Bytes, or thousands (1024) of them.
+pub fn bytes(text: &str) -> Option<usize> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix(['m', 'M']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 impl Default for OutputTask {
     fn default() -> Self {
         OutputTask {
             precision: Precision::F32,
+            max_flash: None,
         }
     }
 }
@@ -588,6 +610,8 @@ pub enum Precision {
     W4a8,
     /// 8-bit weights, 16-bit activations.
     W8a16,
+    /// An integer format for every layer: what errs least within `max_flash`.
+    Mixed,
 }
 
 impl Task {

@@ -1192,6 +1192,41 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
 }
 
 #[test]
+fn a_task_may_give_a_budget_of_flash() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    let task = TASK.split("[output]").next().unwrap();
+    let train = "train pump.toml --out pump.kgl --quiet";
+    for (output, words) in [
+        (
+            "precision = \"mixed\"",
+            &["output.precision", "max_flash = \"16K\""][..],
+        ),
+        (
+            "precision = \"mixed\"\nmax_flash = \"6q\"",
+            &["output.max_flash", "16K"],
+        ),
+        ("max_flash = \"6K\"", &["output.max_flash", "mixed"]),
+    ] {
+        desk.write("pump.toml", format!("{task}\n[output]\n{output}\n"));
+        desk.fails(train, 1, words);
+    }
+    // The network is trained by then, and its checkpoint stays.
+    let output = "precision = \"mixed\"\nmax_flash = \"100\"";
+    desk.write("pump.toml", format!("{task}\n[output]\n{output}\n"));
+    let ran = desk.run(train);
+    assert!(ran.err.contains("the smallest model takes"), "{ran:?}");
+    let output = "precision = \"mixed\"\nmax_flash = \"8K\"";
+    desk.write("pump.toml", format!("{task}\n[output]\n{output}\n"));
+    let text = desk.ok(&format!("{train} --quantized-epochs 2"));
+    assert!(
+        text.contains("chosen") && text.contains("mixed rounded"),
+        "{text}"
+    );
+    desk.ok("verify pump.kgl");
+}
+
+#[test]
 fn report_makes_one_page_of_a_task_and_its_models() {
     let desk = Desk::new();
     desk.write("pump.csv", pump(300));

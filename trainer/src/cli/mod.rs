@@ -197,6 +197,8 @@ impl Precision {
             task::Precision::W8a16 => Precision::W8a16,
             task::Precision::W8a8 => Precision::W8a8,
             task::Precision::W4a8 => Precision::W4a8,
+            // Searched for when there is a network; this is the middle of what can come out.
+            task::Precision::Mixed => Precision::W8a8,
         }
     }
 

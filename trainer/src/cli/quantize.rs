@@ -12,6 +12,7 @@ use kinglet_trainer::file::{TestInputs, package, save};
 use kinglet_trainer::quant::Ranges;
 use kinglet_trainer::quant::mixed::{Budget, search};
 use kinglet_trainer::report::cores::{CORES, Core};
+use kinglet_trainer::task::bytes;
 use std::path::PathBuf;
 
 /// Turn a float model into an integer one (or f16), calibrated on real data
@@ -171,19 +172,8 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Bytes, or thousands (1024) of them.
 fn size(text: &str) -> Result<usize, String> {
-    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1 << 10),
-        None => match text.strip_suffix(['m', 'M']) {
-            Some(digits) => (digits, 1 << 20),
-            None => (text, 1),
-        },
-    };
-    let number = digits.parse::<usize>().ok();
-    number
-        .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(|| "expected bytes, as 16384, 16K or 1M".to_owned())
+    bytes(text).ok_or_else(|| "expected bytes, as 16384, 16K or 1M".to_owned())
 }
 
 fn core(key: &str) -> Result<&'static Core, String> {

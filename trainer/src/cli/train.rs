@@ -2,7 +2,7 @@
 
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::report::history_of;
-use super::{Precision, Target, format_name, pair, say, say_notes, writable};
+use super::{Precision, Target, format_name, mixed, pair, say, say_notes, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Format;
@@ -11,9 +11,10 @@ use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::{Alarm, Package};
-use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::quant::mixed::{Budget, Probe, search};
+use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::task::Task;
+use kinglet_trainer::task::{self, Task};
 use kinglet_trainer::train::{Fitted, Options, Predictor, baseline, evaluate, fit, fit_quantized};
 use std::fs;
 use std::io::{self, Write};
@@ -111,39 +112,53 @@ pub fn run(args: &Args) -> Result<()> {
         table.row(name, &mut *rule, None);
     }
     let layout = args.target.layout();
-    let mut export =
-        |precision: Precision, package: &Package, ranges: &Ranges, name: Option<&str>| {
-            let write = |package: &Package| {
-                export_for(layout, package, precision.format(), Some(ranges), &tests)
+    let formats = match (args.precision, task.output.precision) {
+        (None, task::Precision::Mixed) => {
+            let budget = Budget {
+                flash: task.output.flash(),
+                ..Budget::default()
             };
-            let mut exported = write(package)?;
-            if let Some(anomaly) = &task.anomaly {
-                // The threshold is of the numbers that a device computes.
-                let draft = exported;
-                let model = Model::from_bytes(&draft.bytes)?;
-                let alarm = alarm(anomaly, &data, &mut EnginePredictor::new(&model));
-                exported = write(&Package {
-                    alarm: Some(alarm),
-                    ..package.clone()
-                })?;
-            }
-            table.engine_row(&exported, name)?;
-            anyhow::Ok(exported)
-        };
-    let float = export(Precision::F32, &fitted.package, &ranges, None)?;
+            let probes = Probe::of_dataset(&data, Part::Valid);
+            let found = search(&fitted.package, &ranges, layout, &tests, &probes, &budget)?;
+            mixed::print(&found, &fitted.package, None)?;
+            Formats::Each(found.curve[found.chosen].formats.clone())
+        }
+        _ => precision.format().into(),
+    };
+    let mut export = |formats: &Formats, package: &Package, ranges: &Ranges, name: Option<&str>| {
+        let write =
+            |package: &Package| export_for(layout, package, formats.clone(), Some(ranges), &tests);
+        let mut exported = write(package)?;
+        if let Some(anomaly) = &task.anomaly {
+            // The threshold is of the numbers that a device computes.
+            let draft = exported;
+            let model = Model::from_bytes(&draft.bytes)?;
+            let alarm = alarm(anomaly, &data, &mut EnginePredictor::new(&model));
+            exported = write(&Package {
+                alarm: Some(alarm),
+                ..package.clone()
+            })?;
+        }
+        table.engine_row(&exported, name)?;
+        anyhow::Ok(exported)
+    };
+    let float = export(&Format::F32.into(), &fitted.package, &ranges, None)?;
     let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(args.out.clone(), float)];
-    if precision != Precision::F32 {
-        let trains_on = precision.format().is_integer() && task.train.quantized.epochs > 0;
-        let rounded = trains_on.then(|| format!("{} rounded", precision.format().name()));
-        let mut exported = export(precision, &fitted.package, &ranges, rounded.as_deref())?;
+    if formats != Formats::All(Format::F32) {
+        let trains_on = formats.is_integer() && task.train.quantized.epochs > 0;
+        let rounded = trains_on.then(|| match &formats {
+            Formats::All(format) => format!("{} rounded", format.name()),
+            Formats::Each(_) => "mixed rounded".to_owned(),
+        });
+        let mut exported = export(&formats, &fitted.package, &ranges, rounded.as_deref())?;
         if trains_on {
-            let format = (precision.format(), &ranges);
+            let format = (formats.clone(), &ranges);
             let (trained, ranges) =
                 quantized_with_progress(args, &kept, &task, &data, &fitted, format)?;
             cancelled |= trained.cancelled;
             history.extend(epochs(Phase::Quantized, &trained.history));
-            exported = export(precision, &trained.package, &ranges, None)?;
+            exported = export(&formats, &trained.package, &ranges, None)?;
         }
         say_notes(&exported.notes);
         files[0].0 = beside(&args.out);
@@ -227,7 +242,7 @@ fn quantized_with_progress(
     task: &Task,
     data: &Dataset,
     float: &Fitted,
-    format: (Format, &Ranges),
+    format: (Formats, &Ranges),
 ) -> Result<(Fitted, Ranges)> {
     let mut bar = TrainingBar::new(task.train.quantized.epochs, args.quiet)?;
     let package = &float.package;

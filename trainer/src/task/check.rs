@@ -6,7 +6,8 @@ use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    CellName, FeatureTask, Kind, LabelTask, Loss, Schedule, Split, Task, TaskError, ThresholdTask,
+    CellName, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError,
+    ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -54,7 +55,26 @@ fn problem(task: &Task) -> Result<(), Problem> {
     shape(task)?;
     network(task)?;
     anomaly(task)?;
+    output(task)?;
     train(task)
+}
+
+fn output(task: &Task) -> Result<(), Problem> {
+    let output = &task.output;
+    match (output.precision == Precision::Mixed, &output.max_flash) {
+        (true, None) => wrong(
+            "output",
+            "precision",
+            "mixed needs a budget: add max_flash = \"16K\"",
+        ),
+        (false, Some(_)) => wrong("output", "max_flash", "goes with precision = \"mixed\""),
+        (true, Some(text)) if output.flash().is_none() => wrong(
+            "output",
+            "max_flash",
+            format!("{text:?} is no size; expected bytes, as \"16384\", \"16K\" or \"1M\""),
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn anomaly(task: &Task) -> Result<(), Problem> {

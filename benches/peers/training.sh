@@ -11,7 +11,6 @@ command=$(written benches/peers/training.sh "$@")
 name=$(cpu_name "$@")
 python_with_torch numpy
 
-# As in `run.sh`, whose build is then used again.
-cargo build --release --locked --keep-going --workspace || [ -x "$target/release/peer-training" ]
+cargo build --release --locked -p peer-training
 "$PYTHON" training.py --bin "$target/release" --torch-python "$PYTHON" --epochs "${EPOCHS:-5}" --command "$command" \
   --out "../results/training-$name.md"

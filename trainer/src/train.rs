@@ -27,6 +27,6 @@ pub(crate) use self::evaluate::Score;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };
-pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_quantized};
+pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from, fit_quantized};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};
 pub use self::window::{Seen, run_window};

@@ -134,6 +134,22 @@ pub fn fit(
         let encoder = network(source.inputs(), &task.encoder_plan(), &mut rng);
         net.layers.extend(encoder.layers);
     }
+    fit_from(net, task, data, options, progress, &mut rng)
+}
+
+/// Trains a network from the parameters that it has. The generator orders the samples; [`fit`] has made its network
+/// with the same one before.
+///
+/// # Panics
+/// If the network's inputs or outputs are not those of the data.
+pub fn fit_from(
+    net: Network,
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    rng: &mut Rng,
+) -> Result<Fitted, FitError> {
     let batches = Batches::new(&net, task, data);
     let course = Course {
         epochs: task.train.epochs,
@@ -141,7 +157,7 @@ pub fn fit(
         start: None,
         phase: "float".to_owned(),
     };
-    run(batches, net, course, task, options, progress, &mut rng)
+    run(batches, net, course, task, options, progress, rng)
 }
 
 /// Trains a network on with the integers of a format over the epochs of `train.quantized`: the engine is the forward

@@ -21,10 +21,11 @@ mod rnn;
 
 use std::ops::Range;
 
-use super::gemm::{Matrix, MatrixMut};
+use super::gemm::{Matrix, MatrixMut, transpose};
 use super::loss::Loss;
 use super::params::{RecurrentParams, RecurrentSize, ranges};
 use super::real::Real;
+use super::vectorise::vectorised;
 use crate::net::{Cell, Layer, Network, Recurrent};
 
 /// How many steps and sequences a pass runs over.
@@ -401,11 +402,13 @@ fn fill_rows<T: Copy>(rows: &mut [T], bias: &[T]) {
     }
 }
 
-/// Adds the sum of all rows.
-fn add_row_sums<T: Real>(rows: &[T], sum: &mut [T]) {
-    for row in rows.chunks_exact(sum.len()) {
-        for (s, &x) in sum.iter_mut().zip(row) {
-            *s += x;
+vectorised! {
+    /// Adds the sum of all rows.
+    fn add_row_sums(rows: &[T], sum: &mut [T]) {
+        for row in rows.chunks_exact(sum.len()) {
+            for (s, &x) in sum.iter_mut().zip(row) {
+                *s += x;
+            }
         }
     }
 }
@@ -417,30 +420,45 @@ fn add_biases<T: Real>(w: RecurrentParams<'_, T>, bias: &mut [T]) {
     }
 }
 
+/// A layer's weights with rows and columns exchanged, as the products of a forward pass read them fastest: once per
+/// pass, for the products of all its steps.
+struct Across<T> {
+    w_ih: Vec<T>,
+    w_hh: Vec<T>,
+}
+
+impl<T: Real> Across<T> {
+    fn new(of: RecurrentSize) -> Self {
+        Across {
+            w_ih: vec![T::ZERO; of.rows * of.inputs],
+            w_hh: vec![T::ZERO; of.rows * of.hidden],
+        }
+    }
+
+    fn set(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
+        transpose(w.w_ih, of.inputs, &mut self.w_ih);
+        transpose(w.w_hh, of.hidden, &mut self.w_hh);
+    }
+}
+
 /// `z += h W_hhᵀ` for all steps at once, where the state before each step is known.
-fn state_products<T: Real>(w: RecurrentParams<'_, T>, h: &[T], z: &mut [T], of: RecurrentSize) {
+fn state_products<T: Real>(w: &Across<T>, h: &[T], z: &mut [T], of: RecurrentSize) {
     let rows = z.len() / of.rows;
     T::gemm(
         Matrix::new(h, rows, of.hidden),
-        Matrix::new(w.w_hh, of.rows, of.hidden).t(),
+        Matrix::new(&w.w_hh, of.hidden, of.rows),
         T::ONE,
         MatrixMut::new(z, rows, of.rows),
     );
 }
 
 /// `z = x W_ihᵀ + bias` for all steps at once.
-fn input_products<T: Real>(
-    w: RecurrentParams<'_, T>,
-    bias: &[T],
-    x: &[T],
-    z: &mut [T],
-    of: RecurrentSize,
-) {
+fn input_products<T: Real>(w: &Across<T>, bias: &[T], x: &[T], z: &mut [T], of: RecurrentSize) {
     let rows = z.len() / of.rows;
     fill_rows(z, bias);
     T::gemm(
         Matrix::new(x, rows, of.inputs),
-        Matrix::new(w.w_ih, of.rows, of.inputs).t(),
+        Matrix::new(&w.w_ih, of.inputs, of.rows),
         T::ONE,
         MatrixMut::new(z, rows, of.rows),
     );

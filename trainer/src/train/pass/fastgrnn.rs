@@ -9,11 +9,13 @@ use super::super::params::{RecurrentParams, RecurrentSize};
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Memory, Pass, Size, add_row_sums, input_gradients, input_products, state_products,
+    Across, Given, Memory, Pass, Size, add_row_sums, input_gradients, input_products,
+    state_products,
 };
 
 pub struct FastGrnnPass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     /// `b_n − b_z`.
     apart: Vec<T>,
     /// The gate's sums, then the gate, then the gradients of `a`.
@@ -70,6 +72,7 @@ impl<T: Real> FastGrnnPass<T> {
         let units = || vec![T::ZERO; of.hidden];
         FastGrnnPass {
             of,
+            across: Across::new(of),
             apart: units(),
             z: vec![T::ZERO; max.rows() * of.hidden],
             n: vec![T::ZERO; max.rows() * of.hidden],
@@ -85,8 +88,9 @@ impl<T: Real> FastGrnnPass<T> {
         for (apart, (&b_z, &b_n)) in self.apart.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
             *apart = b_n - b_z;
         }
+        self.across.set(w, self.of);
         let z = &mut self.z[..size.rows() * self.of.hidden];
-        input_products(w, w.b_ih, x, z, self.of);
+        input_products(&self.across, w.b_ih, x, z, self.of);
     }
 }
 
@@ -108,7 +112,7 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
             let h_prev = &h_prev[t * step..];
             T::gemm(
                 Matrix::new(h_prev, n, of.hidden),
-                Matrix::new(w.w_hh, of.hidden, of.hidden).t(),
+                Matrix::new(&self.across.w_hh, of.hidden, of.hidden),
                 T::ONE,
                 MatrixMut::new(z, n, of.hidden),
             );
@@ -127,7 +131,7 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
         self.h[size.lanes * of.hidden..][..given.output.len()].copy_from_slice(given.output);
         self.start(w, x, size);
         let z = &mut self.z[..size.rows() * of.hidden];
-        state_products(w, &self.h, z, of);
+        state_products(&self.across, &self.h, z, of);
         // Only the gates are wanted.
         let unused = &mut self.dh[..of.hidden];
         let gates = z.chunks_exact_mut(of.hidden);

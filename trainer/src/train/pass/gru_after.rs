@@ -9,12 +9,13 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Memory, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products,
+    Across, Given, Memory, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products,
     state_products,
 };
 
 pub struct GruAfterPass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     /// x-part, then gates, then the gradients of the x-part.
     z: Vec<T>,
     /// `u`, then its gradients.
@@ -79,6 +80,7 @@ impl<T: Real> GruAfterPass<T> {
     pub fn new(of: RecurrentSize, max: Size) -> Self {
         GruAfterPass {
             of,
+            across: Across::new(of),
             z: vec![T::ZERO; max.rows() * of.rows],
             u: vec![T::ZERO; max.rows() * of.rows],
             h: vec![T::ZERO; (max.rows() + max.lanes) * of.hidden],
@@ -90,8 +92,9 @@ impl<T: Real> GruAfterPass<T> {
 impl<T: Real> Pass<T> for GruAfterPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, w.b_ih, x, z, of);
+        input_products(&self.across, w.b_ih, x, z, of);
         let u = &mut self.u[..size.rows() * of.rows];
         fill_rows(u, w.b_hh);
         let step = n * of.hidden;
@@ -101,7 +104,7 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
             let h_prev = &h_prev[t * step..];
             T::gemm(
                 Matrix::new(h_prev, n, of.hidden),
-                Matrix::new(w.w_hh, of.rows, of.hidden).t(),
+                Matrix::new(&self.across.w_hh, of.hidden, of.rows),
                 T::ONE,
                 MatrixMut::new(u, n, of.rows),
             );
@@ -119,11 +122,12 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
         let (w, of) = (self.of.params(p), self.of);
         let step = size.lanes * of.hidden;
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, w.b_ih, x, z, of);
+        input_products(&self.across, w.b_ih, x, z, of);
         let u = &mut self.u[..size.rows() * of.rows];
         fill_rows(u, w.b_hh);
-        state_products(w, &self.h, u, of);
+        state_products(&self.across, &self.h, u, of);
         // Only the gates are wanted.
         let unused = &mut self.dh[..of.hidden];
         let rows = z.chunks_exact_mut(of.rows).zip(u.chunks_exact_mut(of.rows));

@@ -8,10 +8,13 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
+use super::{
+    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+};
 
 pub struct GruBeforePass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     bias: Vec<T>,
     /// Sums, then gates, then the gradients of the sums.
     z: Vec<T>,
@@ -87,6 +90,7 @@ impl<T: Real> GruBeforePass<T> {
     pub fn new(of: RecurrentSize, max: Size) -> Self {
         GruBeforePass {
             of,
+            across: Across::new(of),
             bias: vec![T::ZERO; of.rows],
             z: vec![T::ZERO; max.rows() * of.rows],
             rh: vec![T::ZERO; max.rows() * of.hidden],
@@ -102,8 +106,9 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         let (hidden, two) = (of.hidden, 2 * of.hidden);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, &self.bias, x, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
         let step = n * hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
             let (h_prev, h) = self.h.split_at_mut((t + 1) * step);
@@ -111,7 +116,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             let rh = &mut self.rh[t * step..][..step];
             T::gemm(
                 Matrix::new(h_prev, n, hidden),
-                Matrix::new(w.w_hh, two, hidden).t(),
+                Matrix::block(&self.across.w_hh, hidden, two, of.rows),
                 T::ONE,
                 MatrixMut::block(z, n, two, of.rows),
             );
@@ -122,7 +127,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             }
             T::gemm(
                 Matrix::new(rh, n, hidden),
-                Matrix::new(&w.w_hh[two * hidden..], hidden, hidden).t(),
+                Matrix::block(&self.across.w_hh[two..], hidden, hidden, of.rows),
                 T::ONE,
                 MatrixMut::block(&mut z[two..], n, hidden, of.rows),
             );
@@ -140,11 +145,12 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let step = size.lanes * hidden;
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..rows * of.rows];
-        input_products(w, &self.bias, x, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
         T::gemm(
             Matrix::new(&self.h, rows, hidden),
-            Matrix::new(w.w_hh, two, hidden).t(),
+            Matrix::block(&self.across.w_hh, hidden, two, of.rows),
             T::ONE,
             MatrixMut::block(z, rows, two, of.rows),
         );
@@ -156,7 +162,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         }
         T::gemm(
             Matrix::new(&self.rh, rows, hidden),
-            Matrix::new(&w.w_hh[two * hidden..], hidden, hidden).t(),
+            Matrix::block(&self.across.w_hh[two..], hidden, hidden, of.rows),
             T::ONE,
             MatrixMut::block(&mut z[two..], rows, hidden, of.rows),
         );

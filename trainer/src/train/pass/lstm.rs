@@ -12,12 +12,13 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
     state_products,
 };
 
 pub struct LstmPass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     bias: Vec<T>,
     /// Sums, then gates, then the gradients of the sums.
     z: Vec<T>,
@@ -174,6 +175,7 @@ impl<T: Real> LstmPass<T> {
         let states = (max.rows() + max.lanes) * of.hidden;
         LstmPass {
             of,
+            across: Across::new(of),
             bias: vec![T::ZERO; of.rows],
             z: vec![T::ZERO; max.rows() * of.rows],
             h: vec![T::ZERO; states],
@@ -189,8 +191,9 @@ impl<T: Real> Pass<T> for LstmPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, &self.bias, x, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
         let peepholes = peepholes(w.extra, of.hidden);
         let step = n * of.hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
@@ -198,7 +201,7 @@ impl<T: Real> Pass<T> for LstmPass<T> {
             let (c_prev, c) = self.c.split_at_mut((t + 1) * step);
             T::gemm(
                 Matrix::new(&h_prev[t * step..], n, of.hidden),
-                Matrix::new(w.w_hh, of.rows, of.hidden).t(),
+                Matrix::new(&self.across.w_hh, of.hidden, of.rows),
                 T::ONE,
                 MatrixMut::new(z, n, of.rows),
             );
@@ -224,9 +227,10 @@ impl<T: Real> Pass<T> for LstmPass<T> {
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
         self.c[step..][..given.cell.len()].copy_from_slice(given.cell);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, &self.bias, x, z, of);
-        state_products(w, &self.h, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
+        state_products(&self.across, &self.h, z, of);
         let peepholes = peepholes(w.extra, of.hidden);
         let units = given.cell.chunks_exact(of.hidden);
         let units = units.zip(self.tanh_c.chunks_exact_mut(of.hidden));

@@ -7,12 +7,13 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
     state_products,
 };
 
 pub struct LstmCoupledPass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     bias: Vec<T>,
     /// Sums, then gates, then the gradients of the sums.
     z: Vec<T>,
@@ -87,6 +88,7 @@ impl<T: Real> LstmCoupledPass<T> {
         let states = (max.rows() + max.lanes) * of.hidden;
         LstmCoupledPass {
             of,
+            across: Across::new(of),
             bias: vec![T::ZERO; of.rows],
             z: vec![T::ZERO; max.rows() * of.rows],
             h: vec![T::ZERO; states],
@@ -102,15 +104,16 @@ impl<T: Real> Pass<T> for LstmCoupledPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, &self.bias, x, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
         let step = n * of.hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
             let (h_prev, h) = self.h.split_at_mut((t + 1) * step);
             let (c_prev, c) = self.c.split_at_mut((t + 1) * step);
             T::gemm(
                 Matrix::new(&h_prev[t * step..], n, of.hidden),
-                Matrix::new(w.w_hh, of.rows, of.hidden).t(),
+                Matrix::new(&self.across.w_hh, of.hidden, of.rows),
                 T::ONE,
                 MatrixMut::new(z, n, of.rows),
             );
@@ -131,9 +134,10 @@ impl<T: Real> Pass<T> for LstmCoupledPass<T> {
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
         self.c[step..][..given.cell.len()].copy_from_slice(given.cell);
         add_biases(w, &mut self.bias);
+        self.across.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(w, &self.bias, x, z, of);
-        state_products(w, &self.h, z, of);
+        input_products(&self.across, &self.bias, x, z, of);
+        state_products(&self.across, &self.h, z, of);
         for z in z.chunks_exact_mut(of.rows) {
             let [f, g, o] = gates(z, of.hidden);
             gates_forward(f, g, o);

@@ -7,7 +7,9 @@ use super::super::gemm::{Matrix, MatrixMut};
 use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
-use super::{Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products};
+use super::{
+    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+};
 
 /// `h = φ(z)`.
 type Forward<T> = fn(&[T], &mut [T]);
@@ -16,6 +18,7 @@ type Backward<T> = fn(&[T], &[T], &[T], &mut [T]);
 
 pub struct RnnPass<T> {
     of: RecurrentSize,
+    across: Across<T>,
     forward: Forward<T>,
     backward: Backward<T>,
     bias: Vec<T>,
@@ -70,6 +73,7 @@ impl<T: Real> RnnPass<T> {
     fn new(of: RecurrentSize, max: Size, forward: Forward<T>, backward: Backward<T>) -> Self {
         RnnPass {
             of,
+            across: Across::new(of),
             forward,
             backward,
             bias: vec![T::ZERO; of.rows],
@@ -84,13 +88,14 @@ impl<T: Real> Pass<T> for RnnPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, hidden, n) = (self.of.params(p), self.of.hidden, size.lanes);
         add_biases(w, &mut self.bias);
+        self.across.set(w, self.of);
         let z = &mut self.z[..size.rows() * hidden];
-        input_products(w, &self.bias, x, z, self.of);
+        input_products(&self.across, &self.bias, x, z, self.of);
         for (t, z) in z.chunks_exact_mut(n * hidden).enumerate() {
             let (before, after) = self.h.split_at_mut((t + 1) * n * hidden);
             T::gemm(
                 Matrix::new(&before[t * n * hidden..], n, hidden),
-                Matrix::new(w.w_hh, hidden, hidden).t(),
+                Matrix::new(&self.across.w_hh, hidden, hidden),
                 T::ONE,
                 MatrixMut::new(z, n, hidden),
             );

@@ -206,6 +206,14 @@ fn read<R: Read>(
         })
 }
 
+/// A copy without the room to grow that the reader's own record has: a long file would hold it once per row.
+fn exactly(record: &::csv::StringRecord) -> ::csv::StringRecord {
+    let mut copy = ::csv::StringRecord::with_capacity(record.as_slice().len(), record.len());
+    record.iter().for_each(|field| copy.push_field(field));
+    copy.set_position(record.position().cloned());
+    copy
+}
+
 fn line_of(record: &::csv::StringRecord) -> u64 {
     record.position().map_or(0, |p| p.line())
 }
@@ -426,7 +434,7 @@ impl Table {
         let mut reader = Reader::new(input, file, format)?;
         let mut records = Vec::new();
         while reader.advance()? {
-            records.push(reader.record.clone());
+            records.push(exactly(&reader.record));
         }
         if records.is_empty() {
             return Err(DataError::Empty { file: file.into() });

@@ -233,6 +233,7 @@ mod tests {
             (7, 600, 15),
             (64, 513, 7),
             (12, 256, 1),
+            (150, 300, 90),
         ] {
             let (a, b, c) = (values(m * k), values(k * n), values(m * n));
             for beta in [0.0, 1.0] {

@@ -27,6 +27,9 @@ pub struct Product {
 /// Elements of `k` before a tile goes back to memory.
 const BLOCK: usize = 256;
 
+/// Distance of two elements along `k`, from which on gathering pays.
+const GATHERED: usize = 128;
+
 /// Does the product, if the CPU can; says whether.
 ///
 /// # Safety
@@ -53,6 +56,12 @@ macro_rules! tiles {
         /// As of [`super::product`].
         #[target_feature(enable = $features)]
         pub unsafe fn product(p: &Product) {
+            // An `a` that stands across (a gradient's) is a line of the cache per `k` and tile: worth gathering once
+            // where many tiles of columns use it.
+            if p.a_strides.0 == 1 && p.a_strides.1 >= GATHERED && p.n > 4 * $lanes && p.m >= $rows {
+                // SAFETY: the caller's promise.
+                return unsafe { gathered(p) };
+            }
             for start in (0..p.k).step_by(BLOCK) {
                 let k = start..p.k.min(start + BLOCK);
                 for column in (0..p.n).step_by($lanes) {
@@ -70,6 +79,52 @@ macro_rules! tiles {
                         };
                     }
                 }
+            }
+        }
+
+        /// The same row by row of tiles, with the tile's rows of `a` side by side.
+        ///
+        /// # Safety
+        /// As of [`super::product`].
+        #[target_feature(enable = $features)]
+        unsafe fn gathered(p: &Product) {
+            let mut rows = [0.0; BLOCK * $rows];
+            let whole = p.m / $rows * $rows;
+            for start in (0..p.k).step_by(BLOCK) {
+                let k = start..p.k.min(start + BLOCK);
+                for row in (0..whole).step_by($rows) {
+                    for (to, k) in rows.chunks_exact_mut($rows).zip(k.clone()) {
+                        // SAFETY: the tile's rows are side by side in `a`, and lie inside.
+                        let from = unsafe { p.a.add(row + k * p.a_strides.1) };
+                        // SAFETY: as above.
+                        unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from, $rows) };
+                    }
+                    let own = Product {
+                        a: rows.as_ptr(),
+                        a_strides: (1, $rows),
+                        // SAFETY: the block's first row of `b` and the tile's of `c` lie inside.
+                        b: unsafe { p.b.add(start * p.b_stride) },
+                        c: unsafe { p.c.add(row * p.c_stride) },
+                        beta: if start == 0 { p.beta } else { 1.0 },
+                        ..*p
+                    };
+                    for column in (0..p.n).step_by($lanes) {
+                        let mask = mask(p.n - column);
+                        // SAFETY: the tile's rows were gathered, and the mask has the columns that are.
+                        unsafe { tile::<$rows>(&own, (0, column), 0..k.len(), mask) };
+                    }
+                }
+            }
+            if whole < p.m {
+                let rest = Product {
+                    m: p.m - whole,
+                    // SAFETY: some rows are left.
+                    a: unsafe { p.a.add(whole) },
+                    c: unsafe { p.c.add(whole * p.c_stride) },
+                    ..*p
+                };
+                // SAFETY: a part of the caller's product.
+                unsafe { product(&rest) };
             }
         }
 

@@ -104,6 +104,7 @@ macro_rules! tiles {
                         a_strides: (1, $rows),
                         // SAFETY: the block's first row of `b` and the tile's of `c` lie inside.
                         b: unsafe { p.b.add(start * p.b_stride) },
+                        // SAFETY: as above.
                         c: unsafe { p.c.add(row * p.c_stride) },
                         beta: if start == 0 { p.beta } else { 1.0 },
                         ..*p
@@ -120,6 +121,7 @@ macro_rules! tiles {
                     m: p.m - whole,
                     // SAFETY: some rows are left.
                     a: unsafe { p.a.add(whole) },
+                    // SAFETY: as above.
                     c: unsafe { p.c.add(whole * p.c_stride) },
                     ..*p
                 };

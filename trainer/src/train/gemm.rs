@@ -1,5 +1,5 @@
 //! Matrix products over slices: shapes in the arguments' types, checked once, then a kernel: in single precision
-//! [our own](x86) where the CPU has FMA and the columns of `b` are side by side, else `matrixmultiply`.
+//! our own (`x86`) where the CPU has FMA and the columns of `b` are side by side, else `matrixmultiply`.
 //!
 //! A view carries two strides, so a transpose or a block of columns (some gates of all gates) needs no copy. A
 //! `b` that stands across is worth a [transposed copy](transpose) where many products use it.

@@ -11,16 +11,21 @@ use crate::task::{AnomalyTask, ThresholdTask};
 use crate::train::Predictor;
 
 /// The scores of a part, in order.
-struct Watched {
-    scores: Vec<f32>,
+pub(crate) struct Watched {
+    pub(crate) scores: Vec<f32>,
     /// Squares of the first watched output's errors.
     squares: Vec<f64>,
     /// The labelled window that a sample lies in, from 1; 0: none.
-    events: Vec<usize>,
+    pub(crate) events: Vec<usize>,
 }
 
 /// Runs over a part. Only outputs that are an input's next value count.
-fn watch(data: &Dataset, part: Part, predictor: &mut dyn Predictor, smoothing: f32) -> Watched {
+pub(crate) fn watch(
+    data: &Dataset,
+    part: Part,
+    predictor: &mut dyn Predictor,
+    smoothing: f32,
+) -> Watched {
     let Output::Values(targets) = data.output() else {
         return Watched::empty();
     };
@@ -55,6 +60,34 @@ impl Watched {
             scores: Vec::new(),
             squares: Vec::new(),
             events: Vec::new(),
+        }
+    }
+
+    /// What a threshold makes of the scores.
+    pub(crate) fn alarms(&self, threshold: f32) -> Alarms {
+        let mut hit = BTreeMap::new();
+        let (mut false_episodes, mut sum, mut count) = (0, 0.0, 0.0);
+        // Whether the run of alarms that goes on has met a labelled window; none while there is no alarm.
+        let mut run: Option<bool> = None;
+        for (k, &event) in self.events.iter().enumerate() {
+            let alarmed = self.scores[k] > threshold;
+            if event > 0 {
+                *hit.entry(event).or_insert(false) |= alarmed;
+            } else {
+                sum += self.squares[k];
+                count += 1.0;
+            }
+            if alarmed {
+                run = Some(run.unwrap_or(false) || event > 0);
+            } else {
+                false_episodes += usize::from(run.take() == Some(false));
+            }
+        }
+        false_episodes += usize::from(run == Some(false));
+        Alarms {
+            hit: hit.into_values().collect(),
+            false_episodes,
+            rmse_outside: f64::sqrt(sum / count),
         }
     }
 }
@@ -101,31 +134,7 @@ pub fn alarms(
     if !data.has_events() {
         return None;
     }
-    let watched = watch(data, part, predictor, alarm.smoothing);
-    let mut hit = BTreeMap::new();
-    let (mut false_episodes, mut sum, mut count) = (0, 0.0, 0.0);
-    // Whether the run of alarms that goes on has met a labelled window; none while there is no alarm.
-    let mut run: Option<bool> = None;
-    for (k, &event) in watched.events.iter().enumerate() {
-        let alarmed = watched.scores[k] > alarm.threshold;
-        if event > 0 {
-            *hit.entry(event).or_insert(false) |= alarmed;
-        } else {
-            sum += watched.squares[k];
-            count += 1.0;
-        }
-        if alarmed {
-            run = Some(run.unwrap_or(false) || event > 0);
-        } else {
-            false_episodes += usize::from(run.take() == Some(false));
-        }
-    }
-    false_episodes += usize::from(run == Some(false));
-    Some(Alarms {
-        hit: hit.into_values().collect(),
-        false_episodes,
-        rmse_outside: f64::sqrt(sum / count),
-    })
+    Some(watch(data, part, predictor, alarm.smoothing).alarms(alarm.threshold))
 }
 
 impl fmt::Display for Alarms {

@@ -73,6 +73,28 @@ learning_rate = 0.02
 epochs = 5
 "#;
 
+const WATCHING: &str = r#"
+name = "watched"
+[csv]
+file = "unused.csv"
+[series]
+features = ["x"]
+targets = ["x"]
+split = { rows = [500, 200, 200] }
+[shape]
+kind = "many-to-one"
+window = 8
+[network]
+cell = "gru"
+hidden = [8]
+[train]
+learning_rate = 0.02
+epochs = 8
+[anomaly]
+smoothing = 0.3
+labels = { file = "labels.json", key = "wave", time = "second" }
+"#;
+
 /// A temperature that follows its load a little later.
 fn temperatures() -> String {
     let mut csv = String::from("load <i>,temperature\n");
@@ -99,8 +121,12 @@ fn ramps() -> String {
     csv
 }
 
-fn trained(task: &str, csv: &str) -> (Dataset, Fitted) {
-    let task = Task::parse(task, Path::new("task.toml")).unwrap();
+fn trained(task: &str, csv: &str) -> (Task, Dataset, Fitted) {
+    trained_in(Path::new(""), task, csv)
+}
+
+fn trained_in(folder: &Path, task: &str, csv: &str) -> (Task, Dataset, Fitted) {
+    let task = Task::parse(task, &folder.join("task.toml")).unwrap();
     let data = if csv.is_empty() {
         Dataset::load(&task).unwrap()
     } else {
@@ -109,12 +135,13 @@ fn trained(task: &str, csv: &str) -> (Dataset, Fitted) {
     };
     let go_on = &mut |_: &_| ControlFlow::Continue(());
     let fitted = fit(&task, &data, &Options::default(), go_on).unwrap();
-    (data, fitted)
+    (task, data, fitted)
 }
 
-fn report(data: &Dataset, fitted: &Fitted) -> String {
+fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
     let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     page(&Subject {
+        task,
         package: &fitted.package,
         data,
         history: &history,
@@ -177,8 +204,8 @@ fn four_digits(value: f64) -> String {
 
 #[test]
 fn a_task_of_values_has_every_part_and_the_engines_numbers() {
-    let (data, fitted) = trained(VALUES, &temperatures());
-    let page = report(&data, &fitted);
+    let (task, data, fitted) = trained(VALUES, &temperatures());
+    let page = report(&task, &data, &fitted);
     let document = parsed(&page);
     assert_eq!(
         sections(&document),
@@ -241,8 +268,8 @@ fn a_task_of_values_has_every_part_and_the_engines_numbers() {
 
 #[test]
 fn a_task_of_classes_has_a_confusion_matrix_that_adds_up() {
-    let (data, fitted) = trained(CLASSES, &ramps());
-    let page = report(&data, &fitted);
+    let (task, data, fitted) = trained(CLASSES, &ramps());
+    let page = report(&task, &data, &fitted);
     let document = parsed(&page);
     assert_eq!(
         sections(&document),
@@ -277,8 +304,8 @@ fn a_task_of_classes_has_a_confusion_matrix_that_adds_up() {
 
 #[test]
 fn a_task_of_tokens_shows_the_text() {
-    let (data, fitted) = trained(TOKENS, "");
-    let page = report(&data, &fitted);
+    let (task, data, fitted) = trained(TOKENS, "");
+    let page = report(&task, &data, &fitted);
     let document = parsed(&page);
     assert_eq!(
         sections(&document),
@@ -309,14 +336,62 @@ fn a_task_of_tokens_shows_the_text() {
 }
 
 #[test]
+fn a_task_that_watches_shows_score_threshold_and_alarms() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = r#"{"wave": {"windows": [["777", "820"]]}}"#;
+    std::fs::write(folder.path().join("labels.json"), labels).unwrap();
+    let mut csv = String::from("second,x\n");
+    for second in 0..900i32 {
+        // It stands still for a while; not quite regular before, so that some error is normal.
+        let place = if (777..800).contains(&second) {
+            777
+        } else {
+            second
+        };
+        let value = (f64::from(place) * 0.4).sin() + f64::from(place * 37 % 19) * 0.005;
+        csv += &format!("{second},{value:.4}\n");
+    }
+    let (task, data, fitted) = trained_in(folder.path(), WATCHING, &csv);
+    let page = report(&task, &data, &fitted);
+    let document = parsed(&page);
+    assert_eq!(sections(&document)[3], "alarms");
+    let section = document
+        .descendants()
+        .find(|n| n.attribute("id") == Some("alarms"))
+        .unwrap();
+    let rows = section.descendants().filter(|n| n.has_tag_name("tr"));
+    let cells = |row: Node<'_, '_>| -> Vec<String> {
+        let cells = row.children().filter_map(|n| n.text());
+        cells.map(str::to_owned).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.map(cells).collect();
+    assert_eq!(rows.len(), 1 + 5);
+    for row in &rows[1..] {
+        assert_eq!(
+            (&row[3][..], &row[4][..], &row[5][..]),
+            ("1", "1 of 1", "0")
+        );
+    }
+    // Formats have thresholds of their own.
+    assert_ne!(rows[1][1], rows[5][1]);
+    let class = |class| {
+        let all = section.descendants();
+        all.filter(move |n| n.attribute("class") == Some(class))
+            .count()
+    };
+    assert_eq!((class("shade baseline"), class("word")), (2, 1));
+    assert_eq!((class("line s1"), class("peaks s0")), (1, 1));
+}
+
+#[test]
 fn a_network_that_a_naive_rule_beats_is_called_so() {
     let task = CLASSES
         .replace("0.02", "0.000001")
         .replace("epochs = 20", "epochs = 1\nseed = 3");
-    let (data, mut fitted) = trained(&task, &ramps());
+    let (task, data, mut fitted) = trained(&task, &ramps());
     let good = {
-        let (data, fitted) = trained(CLASSES, &ramps());
-        report(&data, &fitted)
+        let (task, data, fitted) = trained(CLASSES, &ramps());
+        report(&task, &data, &fitted)
     };
     assert!(
         good.contains("is 1.000, against 0.6667 of the rule “majority”"),
@@ -326,7 +401,7 @@ fn a_network_that_a_naive_rule_beats_is_called_so() {
     if let Some(kinglet_trainer::net::Layer::Dense(head)) = fitted.package.net.layers.last_mut() {
         head.bias = vec![5.0, -5.0];
     }
-    let page = report(&data, &fitted);
+    let page = report(&task, &data, &fitted);
     parsed(&page);
     assert!(
         page.contains("The rule “majority” is as good as this network or better:"),
@@ -336,9 +411,10 @@ fn a_network_that_a_naive_rule_beats_is_called_so() {
 
 #[test]
 fn a_model_of_another_task_is_refused() {
-    let (data, _) = trained(VALUES, &temperatures());
-    let (_, fitted) = trained(CLASSES, &ramps());
+    let (task, data, _) = trained(VALUES, &temperatures());
+    let (_, _, fitted) = trained(CLASSES, &ramps());
     let subject = Subject {
+        task: &task,
         package: &fitted.package,
         data: &data,
         history: &[],
@@ -355,7 +431,7 @@ fn a_model_of_another_task_is_refused() {
 /// Trained in January, looked at in February: the normalisation is the model's, and f32 gives what it gave.
 #[test]
 fn data_of_another_month_is_normalised_as_the_model_was_trained() {
-    let (january, fitted) = trained(VALUES, &temperatures());
+    let (_, january, fitted) = trained(VALUES, &temperatures());
     let warmer: String = temperatures()
         .lines()
         .map(|line| match line.split_once(',') {
@@ -365,9 +441,9 @@ fn data_of_another_month_is_normalised_as_the_model_was_trained() {
             _ => format!("{line}\n"),
         })
         .collect();
-    let (february, _) = trained(&VALUES.replace("epochs = 12", "epochs = 1"), &warmer);
+    let (task, february, _) = trained(&VALUES.replace("epochs = 12", "epochs = 1"), &warmer);
     assert_ne!(january.input(), february.input());
-    let page = report(&february, &fitted);
+    let page = report(&task, &february, &fitted);
     let document = parsed(&page);
     let float = fitted.package.clone();
     let tests = TestInputs::synthetic(&float);

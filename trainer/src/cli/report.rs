@@ -87,6 +87,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let data = Dataset::load(&task)?;
     let page = page(&Subject {
+        task: &task,
         package: &package,
         data: &data,
         history: &history,

@@ -188,6 +188,7 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
     write("forecast.svg", svg.as_bytes())?;
     let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let page = page(&Subject {
+        task: &task,
         package: &fitted.package,
         data: &data,
         history: &history,

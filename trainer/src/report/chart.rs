@@ -227,6 +227,21 @@ impl Chart {
 
     /// A dot per point.
     pub(super) fn dots(&mut self, ink: Ink, name: &str, points: impl Iterator<Item = (f64, f64)>) {
+        self.round("dots", ink, name, points);
+    }
+
+    /// A large dot per point, for the few that matter.
+    pub(super) fn peaks(&mut self, ink: Ink, name: &str, points: impl Iterator<Item = (f64, f64)>) {
+        self.round("peaks", ink, name, points);
+    }
+
+    fn round(
+        &mut self,
+        class: &str,
+        ink: Ink,
+        name: &str,
+        points: impl Iterator<Item = (f64, f64)>,
+    ) {
         let mut path = String::new();
         for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
             let (x, y) = self.at(x, y);
@@ -235,7 +250,7 @@ impl Chart {
         if !path.is_empty() {
             let _ = writeln!(
                 self.marks,
-                "<path class=\"dots {}\" d=\"{path}\"/>",
+                "<path class=\"{class} {}\" d=\"{path}\"/>",
                 ink.class()
             );
         }
@@ -275,6 +290,43 @@ impl Chart {
         let _ = writeln!(
             self.marks,
             "<path class=\"guide\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>"
+        );
+    }
+
+    /// A shade over the whole height for each (from, to).
+    pub(super) fn shades(&mut self, name: &str, spans: impl Iterator<Item = (f64, f64)>) {
+        let mut path = String::new();
+        for (from, to) in spans {
+            let ((left, bottom), (right, top)) =
+                (self.at(from, self.y.low), self.at(to, self.y.high));
+            // What is short must still be seen.
+            let right = right.max(left + 1.5);
+            let _ = write!(
+                path,
+                "M{left:.1} {bottom:.1}V{top:.1}H{right:.1}V{bottom:.1}Z"
+            );
+        }
+        if path.is_empty() {
+            return;
+        }
+        let _ = writeln!(
+            self.marks,
+            "<path class=\"shade {}\" d=\"{path}\"/>",
+            Ink::Baseline.class()
+        );
+        self.name(Ink::Baseline, name);
+    }
+
+    /// A dashed line across with a word above it.
+    pub(super) fn level(&mut self, y: f64, word: &str) {
+        self.guide((self.x.low, y), (self.x.high, y));
+        let (left, at) = self.at(self.x.low, y);
+        let _ = writeln!(
+            self.marks,
+            "<text class=\"word\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            left + 5.0,
+            at - 5.0,
+            text(word)
         );
     }
 

@@ -4,6 +4,7 @@
 //! Every number format is exported in memory, calibrated on the training part, and stepped by the engine, so the page
 //! shows what a device computes. The page is one HTML file with inline SVG: no script, nothing to fetch.
 
+mod alarms;
 mod chart;
 pub mod cores;
 pub mod history;
@@ -20,12 +21,14 @@ use self::html::{count, number, paragraph, section, text};
 use self::measure::{Measured, measure, part};
 use self::memory::kib;
 use self::predictions::smaller_is_better;
+use crate::anomaly;
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::{Ranges, Stream};
+use crate::task::Task;
 use crate::train::{Predictor, baseline};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
@@ -35,6 +38,8 @@ use std::borrow::Cow;
 /// What a page is about.
 #[derive(Debug)]
 pub struct Subject<'a> {
+    /// What was to be learnt.
+    pub task: &'a Task,
     /// The network in float.
     pub package: &'a Package,
     /// Its task's data.
@@ -71,7 +76,15 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         Some(stream) => TestInputs::from_stream(stream, data.inputs()),
         None => TestInputs::synthetic(package),
     };
-    let (mut made, notes) = in_every_format(package, &ranges, &tests)?;
+    let watches = |package: &Package, model: &Model<'_>| {
+        let rule = subject.task.anomaly.as_ref()?;
+        let alarm = anomaly::alarm(rule, &data, &mut EnginePredictor::new(model));
+        Some(Package {
+            alarm: Some(alarm),
+            ..package.clone()
+        })
+    };
+    let (mut made, notes) = in_every_format(package, &ranges, &tests, watches)?;
     for (name, bytes) in &subject.others {
         let (name, bytes) = (name.clone(), bytes.clone());
         made.push(Made { name, bytes });
@@ -120,6 +133,9 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     let run = &measured.runs[device];
     let old = baseline.map(|k| &measured.runs[k]);
     body += &predictions::predictions(&data, &measured, run, old);
+    if models.iter().any(|model| alarms::of_model(model).is_some()) {
+        body += &alarms::alarms(&data, &measured, &made, &models, device);
+    }
     body += &precisions::precisions(&data, &measured, baseline);
     body += &inside::weights(package, &ranges);
     body += &if models[device].is_integer() {
@@ -147,11 +163,13 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     ))
 }
 
-/// The model files, f32 first, and what should be known about them.
+/// The model files, f32 first, and what should be known about them. `watches` gives the package with the alarm that
+/// follows from the forecasts of its file.
 fn in_every_format(
     package: &Package,
     ranges: &Ranges,
     tests: &TestInputs,
+    watches: impl Fn(&Package, &Model<'_>) -> Option<Package>,
 ) -> Result<(Vec<Made>, Vec<String>)> {
     let (mut made, mut notes) = (Vec::new(), Vec::new());
     for format in [
@@ -162,7 +180,12 @@ fn in_every_format(
         Format::W4A8,
     ] {
         let name = format.name().to_owned();
-        match export(package, format, Some(ranges), tests) {
+        let write = |package: &Package| export(package, format, Some(ranges), tests);
+        let exported = write(package).and_then(|draft| {
+            let watching = watches(package, &Model::from_bytes(&draft.bytes)?);
+            watching.as_ref().map_or(Ok(draft), write)
+        });
+        match exported {
             Ok(exported) => {
                 notes.extend(exported.notes.iter().map(|note| format!("{name}: {note}")));
                 let bytes = exported.bytes;

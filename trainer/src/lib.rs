@@ -2,6 +2,7 @@
 //! model files that the `kinglet` engine runs.
 
 pub mod anomaly;
+pub mod budget;
 pub mod data;
 pub mod demo;
 pub mod engine;

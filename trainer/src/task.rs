@@ -11,6 +11,7 @@
 mod check;
 mod documents;
 mod features;
+mod output;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use self::documents::{DocumentsTask, FilesTask, Made, MadeTask, PairsTask, TaggedTask};
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
+pub use self::output::{OutputTask, Precision};
 use crate::data::Part;
 pub use crate::data::csv::Format;
 pub use crate::data::normalise::Normalise;
@@ -556,62 +558,6 @@ pub struct LabelsTask {
     pub key: String,
     /// The column of times.
     pub time: String,
-}
-
-/// What is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutputTask {
-    /// Number format of the exported model.
-    pub precision: Precision,
-    /// Most bytes of a `mixed` model's file, as "16384", "16K" or "1M".
-    pub max_flash: Option<String>,
-}
-
-impl OutputTask {
-    /// [`Self::max_flash`] as a number, if it is one.
-    pub fn flash(&self) -> Option<usize> {
-        self.max_flash.as_deref().and_then(bytes)
-    }
-}
-
-/// Bytes, or thousands (1024) of them.
-pub fn bytes(text: &str) -> Option<usize> {
-    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1 << 10),
-        None => match text.strip_suffix(['m', 'M']) {
-            Some(digits) => (digits, 1 << 20),
-            None => (text, 1),
-        },
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
-}
-
-impl Default for OutputTask {
-    fn default() -> Self {
-        OutputTask {
-            precision: Precision::F32,
-            max_flash: None,
-        }
-    }
-}
-
-/// Number format of a model file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit float.
-    F32,
-    /// 16-bit float weights.
-    F16,
-    /// 8-bit weights, 8-bit activations.
-    W8a8,
-    /// As w8a8, with weights in 4 bits.
-    W4a8,
-    /// 8-bit weights, 16-bit activations.
-    W8a16,
-    /// An integer format for every layer: what errs least within `max_flash`.
-    Mixed,
 }
 
 impl Task {

@@ -24,14 +24,15 @@ use kinglet::format::{Format, Layout, crc32};
 
 pub use self::journal::{Journal, Outcome};
 pub use self::space::{Space, Trial};
+use crate::budget::{Budget, Cost};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::file::{Exported, TestInputs, export_for};
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package};
-use crate::quant::{Ranges, Stream};
-use crate::report::cores::Core;
-use crate::task::Task;
+use crate::quant::mixed::{self, Probe};
+use crate::quant::{Formats, Ranges, Stream};
+use crate::task::{Precision, Task};
 use crate::train::init::{Rng, network};
 use crate::train::{FitError, Options, evaluate, fit};
 
@@ -39,39 +40,6 @@ use crate::train::{FitError, Options, evaluate, fit};
 const DRAWS: usize = 200;
 /// The share that goes on to the next round, and how much longer a round's trials train.
 const HALVING: usize = 3;
-
-/// What a model may take.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Budget {
-    /// Bytes of the file.
-    pub flash: Option<usize>,
-    /// Bytes of a stream's state.
-    pub ram: Option<usize>,
-    /// Instructions of a step, on a core.
-    pub cycles: Option<(f64, &'static Core)>,
-}
-
-/// What a model takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cost {
-    /// Bytes of the file.
-    pub flash: usize,
-    /// Bytes of a stream's state.
-    pub ram: usize,
-    /// Instructions of a step on the budget's core.
-    pub cycles: Option<f64>,
-}
-
-impl Budget {
-    fn allows(&self, cost: Cost) -> bool {
-        self.flash.is_none_or(|most| cost.flash <= most)
-            && self.ram.is_none_or(|most| cost.ram <= most)
-            && match (self.cycles, cost.cycles) {
-                (Some((most, _)), Some(cycles)) => cycles <= most,
-                _ => true,
-            }
-    }
-}
 
 /// A search.
 pub struct Search<'a> {
@@ -83,8 +51,8 @@ pub struct Search<'a> {
     pub space: Space,
     /// What a model may take.
     pub budget: Budget,
-    /// Number format and layout that trials are measured in.
-    pub format: Format,
+    /// Number format that trials are measured in; `mixed` is searched for in each, within the budget.
+    pub precision: Precision,
     /// Layout of the file.
     pub layout: Layout,
     /// Trials of the first round.
@@ -107,13 +75,15 @@ struct Job {
 impl Search<'_> {
     /// One line that is the same for the same search only.
     pub fn describe(&self, data: &Dataset) -> String {
-        let core = self.budget.cycles.map_or("", |(_, core)| core.name);
+        let core = self.budget.core.map_or("", |core| core.name);
+        let limit = |name: &str, most: Option<usize>| most.map(|most| format!("{name} {most}"));
+        let Budget {
+            flash, ram, cycles, ..
+        } = self.budget;
         let budget = [
-            self.budget.flash.map(|b| format!("flash {b}")),
-            self.budget.ram.map(|b| format!("ram {b}")),
-            self.budget
-                .cycles
-                .map(|(c, _)| format!("cycles {c} {core}")),
+            limit("flash", flash),
+            limit("ram", ram),
+            cycles.map(|most| format!("cycles {most} {core}")),
         ];
         let budget: Vec<String> = budget.into_iter().flatten().collect();
         let all = format!("{}{:?}{budget:?}", self.text, self.space);
@@ -122,7 +92,7 @@ impl Search<'_> {
             self.task.name,
             self.trials,
             self.seed,
-            self.format.name(),
+            self.precision.format().map_or("mixed", Format::name),
             data.fingerprint(!crc32(all.as_bytes()))
         )
     }
@@ -284,10 +254,12 @@ impl Search<'_> {
                 cost,
             )));
         };
-        let exported = self.export(&fitted.package, &data, usize::MAX)?;
+        let (exported, cost) = match self.precision.format() {
+            Some(format) => self.in_format(format, &fitted.package, &data, usize::MAX)?,
+            None => self.in_best_formats(&fitted.package, &data)?,
+        };
         let model = Model::from_bytes(&exported.bytes)?;
         let metrics = evaluate(&data, Part::Valid, &mut EnginePredictor::new(&model));
-        let cost = self.cost_in(&exported, &fitted.package.net)?;
         Ok(Some(Outcome::new(
             job.number,
             &job.trial,
@@ -322,16 +294,56 @@ impl Search<'_> {
         let net = network(data.inputs(), &plan, &mut Rng::new(1));
         let package = data.package(net);
         // What it takes does not depend on the ranges: one stream will do.
-        self.cost_in(&self.export(&package, data, 1)?, &package.net)
+        let Some(format) = self.precision.format() else {
+            return self.least(&package, data);
+        };
+        Ok(self.in_format(format, &package, data, 1)?.1)
     }
 
-    fn cost_in(&self, exported: &Exported, net: &Network) -> Result<Cost> {
-        let cycles = match self.budget.cycles {
+    /// A model in one format, and what it takes.
+    fn in_format(
+        &self,
+        format: Format,
+        package: &Package,
+        data: &Dataset,
+        most: usize,
+    ) -> Result<(Exported, Cost)> {
+        let (ranges, tests) = calibration(package, data, most)?;
+        let exported = export_for(self.layout, package, format, Some(&ranges), &tests)?;
+        let cost = self.cost_in(&exported, &package.net, format.into())?;
+        Ok((exported, cost))
+    }
+
+    /// A model with the formats that err least within the budget.
+    fn in_best_formats(&self, package: &Package, data: &Dataset) -> Result<(Exported, Cost)> {
+        let (ranges, tests) = calibration(package, data, usize::MAX)?;
+        let probes = Probe::of_dataset(data, Part::Valid);
+        let found = mixed::search(package, &ranges, self.layout, &tests, &probes, &self.budget)?;
+        let formats = found.curve[found.chosen].formats.clone();
+        let cost = self.cost_in(&found.exported, &package.net, Formats::Each(formats))?;
+        Ok((found.exported, cost))
+    }
+
+    /// The cost of the smallest mixed model that keeps to the budget, or of the smallest of all.
+    fn least(&self, package: &Package, data: &Dataset) -> Result<Cost> {
+        let smallest = self.in_format(Format::W4A8, package, data, 1)?.1;
+        let hopeless = self.budget.flash.is_some_and(|most| smallest.flash > most);
+        if hopeless || self.budget.allows(smallest) {
+            return Ok(smallest);
+        }
+        let (ranges, tests) = calibration(package, data, 1)?;
+        // Without probes no combination errs, so the smallest of those that are allowed is taken.
+        let found = mixed::search(package, &ranges, self.layout, &tests, &[], &self.budget);
+        Ok(found.map_or(smallest, |found| found.curve[found.chosen].cost()))
+    }
+
+    fn cost_in(&self, exported: &Exported, net: &Network, formats: Formats) -> Result<Cost> {
+        let cycles = match self.budget.core {
             None => None,
-            Some((_, core)) => Some(core.instructions(net, self.format).with_context(|| {
+            Some(core) => Some(core.instructions(net, formats.clone()).with_context(|| {
                 format!(
                     "there are no counts of this cell in {} on {}",
-                    self.format.name(),
+                    formats.name(),
                     core.name
                 )
             })?),
@@ -342,15 +354,15 @@ impl Search<'_> {
             cycles,
         })
     }
+}
 
-    fn export(&self, package: &Package, data: &Dataset, most: usize) -> Result<Exported> {
-        let mut streams = Stream::of_dataset(data);
-        streams.truncate(most);
-        ensure!(!streams.is_empty(), "there is no data to calibrate with");
-        let ranges = Ranges::measure(&package.net, &streams);
-        let tests = TestInputs::from_stream(&streams[0], data.inputs());
-        export_for(self.layout, package, self.format, Some(&ranges), &tests)
-    }
+/// The ranges of a network over so many streams of the data at most, and steps to test a file with.
+fn calibration(package: &Package, data: &Dataset, most: usize) -> Result<(Ranges, TestInputs)> {
+    let mut streams = Stream::of_dataset(data);
+    streams.truncate(most);
+    ensure!(!streams.is_empty(), "there is no data to calibrate with");
+    let ranges = Ranges::measure(&package.net, &streams);
+    Ok((ranges, TestInputs::from_stream(&streams[0], data.inputs())))
 }
 
 /// Data by the window that they were cut into.
@@ -372,6 +384,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::cores::Core;
     use std::fmt::Write;
     use std::path::Path;
 
@@ -381,6 +394,7 @@ mod tests {
     fn search(
         folder: &Path,
         budget: Budget,
+        precision: Precision,
         threads: usize,
         journal: &str,
     ) -> Result<Option<Vec<Outcome>>> {
@@ -399,7 +413,7 @@ mod tests {
                 ..Space::default()
             },
             budget,
-            format: Format::W8A8,
+            precision,
             layout: Layout::Portable,
             trials: 6,
             seed: 3,
@@ -415,9 +429,15 @@ mod tests {
     fn a_search_is_the_same_on_two_threads_and_from_its_journal() {
         let folder = tempfile::tempdir().unwrap();
         let run = |threads, journal: &str| {
-            search(folder.path(), Budget::default(), threads, journal)
-                .unwrap()
-                .unwrap()
+            search(
+                folder.path(),
+                Budget::default(),
+                Precision::W8a8,
+                threads,
+                journal,
+            )
+            .unwrap()
+            .unwrap()
         };
         let one = run(1, "one.csv");
         assert_eq!(one.len(), 2);
@@ -444,22 +464,54 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let budget = |flash| Budget {
             flash: Some(flash),
-            cycles: Some((4000.0, &crate::report::cores::CORES[3])),
+            cycles: Some(4000),
+            core: Core::named("cortex-m4"),
             ..Budget::default()
         };
-        let found = search(folder.path(), budget(2500), 1, "fits.csv")
+        let found = search(folder.path(), budget(2500), Precision::W8a8, 1, "fits.csv")
             .unwrap()
             .unwrap();
         for outcome in found {
             assert!(outcome.cost.flash <= 2500, "{outcome:?}");
             assert!(outcome.cost.cycles.unwrap() <= 4000.0, "{outcome:?}");
         }
-        let error = search(folder.path(), budget(300), 1, "none.csv")
+        let error = search(folder.path(), budget(300), Precision::W8a8, 1, "none.csv")
             .unwrap_err()
             .to_string();
         assert!(
             error.contains("fits the budget: the smallest drawn takes"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn mixed_trials_take_the_formats_that_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |budget, precision, journal: &str| {
+            let found = search(folder.path(), budget, precision, 1, journal);
+            found.unwrap().unwrap()
+        };
+        let widest = |found: &[Outcome]| found.iter().map(|o| o.trial.hidden).max().unwrap();
+        let flash = |most| Budget {
+            flash: Some(most),
+            ..Budget::default()
+        };
+        // Where w8a8 has to be narrow, four bits make room.
+        let (plain, mixed) = (
+            found(flash(1600), Precision::W8a8, "plain.csv"),
+            found(flash(1600), Precision::Mixed, "mixed.csv"),
+        );
+        assert!(mixed.iter().all(|o| o.cost.flash <= 1600), "{mixed:?}");
+        assert!(widest(&mixed) >= widest(&plain), "{mixed:?} {plain:?}");
+        // Every limit at once: 16-bit formats take more state, 4-bit ones more instructions on this core.
+        let budget = Budget {
+            flash: Some(2500),
+            ram: Some(250),
+            cycles: Some(4000),
+            core: Core::named("cortex-m4"),
+        };
+        for outcome in found(budget, Precision::Mixed, "all.csv") {
+            assert!(budget.allows(outcome.cost), "{outcome:?}");
+        }
     }
 }

@@ -1192,7 +1192,7 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
 }
 
 #[test]
-fn a_task_may_give_a_budget_of_flash() {
+fn a_task_may_give_a_budget_of_flash_or_cycles() {
     let desk = Desk::new();
     desk.write("pump.csv", pump(300));
     let task = TASK.split("[output]").next().unwrap();
@@ -1207,6 +1207,23 @@ fn a_task_may_give_a_budget_of_flash() {
             &["output.max_flash", "16K"],
         ),
         ("max_flash = \"6K\"", &["output.max_flash", "mixed"]),
+        (
+            "precision = \"w8a8\"\nmax_cycles = 9000",
+            &["output.max_cycles", "mixed"],
+        ),
+        ("core = \"cortex-m4\"", &["output.core", "mixed"]),
+        (
+            "precision = \"mixed\"\nmax_cycles = 9000",
+            &["output.max_cycles", "core = \"cortex-m4\""],
+        ),
+        (
+            "precision = \"mixed\"\nmax_cycles = 9000\ncore = \"z80\"",
+            &["output.core", "z80", "cortex-m0plus, rv32imc"],
+        ),
+        (
+            "precision = \"mixed\"\ncore = \"cortex-m4\"",
+            &["output.precision", "needs a budget"],
+        ),
     ] {
         desk.write("pump.toml", format!("{task}\n[output]\n{output}\n"));
         desk.fails(train, 1, words);
@@ -1224,6 +1241,24 @@ fn a_task_may_give_a_budget_of_flash() {
         "{text}"
     );
     desk.ok("verify pump.kgl");
+
+    // The command line comes first, key by key.
+    let output = "precision = \"mixed\"\ncore = \"cortex-m4\"\nmax_cycles = 100";
+    desk.write("pump.toml", format!("{task}\n[output]\n{output}\n"));
+    let ran = desk.run(train);
+    assert!(ran.err.contains("the fastest model takes"), "{ran:?}");
+    let text = desk.ok(&format!("{train} --max-cycles 9000"));
+    assert!(text.contains("Cortex-M4"), "{text}");
+    assert!(desk.ok("inspect pump.kgl").contains("cortex-m4"));
+    desk.write("pump.toml", task);
+    desk.ok(&format!("{train} --precision mixed --max-flash 8K"));
+    for (options, words) in [
+        ("--precision mixed", &["--max-flash SIZE"][..]),
+        ("--precision mixed --max-cycles 9000", &["--core cortex-m4"]),
+        ("--max-flash 8K", &["--precision mixed"]),
+    ] {
+        desk.fails(&format!("{train} {options}"), 2, words);
+    }
 }
 
 #[test]

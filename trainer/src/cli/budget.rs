@@ -1,33 +1,77 @@
 //! Sizes, ranges and cores on the command line.
 
-use clap::ValueEnum;
-use kinglet::format::Layout;
-use kinglet_trainer::report::cores;
+use super::usage;
+use anyhow::{Result, anyhow};
+use kinglet_trainer::budget::{Budget, bytes};
+use kinglet_trainer::report::cores::Core;
+use kinglet_trainer::task::Task;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// `4096`, `4K` or `1M`, in bytes.
-pub fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || "expected bytes, such as 4096, 4K or 1M".to_string();
-    let upper = text.to_ascii_uppercase();
-    let digits = upper.trim_end_matches('B').trim_end_matches('I');
-    let (digits, unit) = match digits.as_bytes().last() {
-        Some(b'K') => (&digits[..digits.len() - 1], 1024.0),
-        Some(b'M') => (&digits[..digits.len() - 1], 1024.0 * 1024.0),
-        _ => (digits, 1.0),
-    };
-    let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
-    let bytes = number * unit;
-    if !(1.0..=1e15).contains(&bytes) {
-        return Err(wrong());
+/// Most that a model may take.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct BudgetOptions {
+    /// Most bytes of the model file, as 16384 or 16K
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    max_flash: Option<usize>,
+
+    /// Most instructions of a step on the core, as `kinglet report` estimates them
+    #[arg(long, value_name = "N")]
+    max_cycles: Option<usize>,
+
+    /// Core that instructions are counted for: cortex-m0plus, rv32imc, cortex-m3, cortex-m4 or cortex-m55; the
+    /// weights are laid out for it if for no other CPU
+    #[arg(long, value_name = "CORE", value_parser = Core::parse)]
+    core: Option<&'static Core>,
+}
+
+impl BudgetOptions {
+    /// The options, each in place of the task's key.
+    pub fn over(self, task: Budget) -> Result<Budget> {
+        let budget = Budget {
+            flash: self.max_flash.or(task.flash),
+            cycles: self.max_cycles.or(task.cycles),
+            core: self.core.or(task.core),
+            ..task
+        };
+        if budget.cycles.is_some() && budget.core.is_none() {
+            return Err(usage(
+                "--max-cycles needs the core that they are counted for: --core cortex-m4",
+            ));
+        }
+        Ok(budget)
     }
-    Ok(bytes as usize)
+
+    /// The same for a search of formats, which needs a limit; without one the options say nothing.
+    pub fn of_mixed(self, mixed: bool, task: Budget) -> Result<Budget> {
+        let budget = self.over(task)?;
+        if mixed && budget.flash.is_none() && budget.cycles.is_none() {
+            return Err(usage(
+                "--precision mixed needs a budget: --max-flash SIZE, or --core CORE and --max-cycles N",
+            ));
+        }
+        let given = [
+            ("--max-flash", self.max_flash.is_some()),
+            ("--max-cycles", self.max_cycles.is_some()),
+            ("--core", self.core.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given && !mixed) {
+            Some((option, _)) => Err(usage(format!("{option} goes with --precision mixed"))),
+            None => Ok(budget),
+        }
+    }
+}
+
+/// What a task's `[output]` allows.
+pub fn budget_of(task: &Task) -> Result<Budget> {
+    let budget = task.output.budget();
+    budget.map_err(|(key, problem)| anyhow!("output.{key}: {problem}"))
 }
 
 /// `8..64`, both ends included, or one number.
 pub fn range<T: FromStr + PartialOrd + Default + Copy>(
     text: &str,
-) -> Result<RangeInclusive<T>, String> {
+) -> std::result::Result<RangeInclusive<T>, String> {
     let wrong = || "expected two numbers above 0 as in 8..64, the smaller first".to_string();
     let (low, high) = text.split_once("..").unwrap_or((text, text));
     let number = |text: &str| {
@@ -44,61 +88,9 @@ pub fn range<T: FromStr + PartialOrd + Default + Copy>(
     }
 }
 
-/// A core whose instructions are counted
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Core {
-    /// Cortex-M0 and M0+
-    #[value(alias = "cortex-m0plus")]
-    CortexM0,
-    /// RISC-V without vectors
-    #[value(alias = "riscv32")]
-    Rv32imc,
-    /// Cortex-M3
-    CortexM3,
-    /// Cortex-M4, M7 and M33 with DSP instructions
-    #[value(aliases = ["cortex-m7", "cortex-m33"])]
-    CortexM4,
-    /// Cortex-M55 and M85 with Helium
-    #[value(alias = "cortex-m85")]
-    CortexM55,
-}
-
-impl Core {
-    /// Its counts.
-    pub fn counts(self) -> &'static cores::Core {
-        &cores::CORES[match self {
-            Core::CortexM0 => 0,
-            Core::Rv32imc => 1,
-            Core::CortexM3 => 2,
-            Core::CortexM4 => 3,
-            Core::CortexM55 => 4,
-        }]
-    }
-
-    /// The layout that its kernels want.
-    pub fn layout(self) -> Layout {
-        match self {
-            Core::CortexM0 => Layout::CortexM0,
-            Core::Rv32imc | Core::CortexM3 => Layout::Portable,
-            Core::CortexM4 => Layout::CortexM4,
-            Core::CortexM55 => Layout::CortexM55,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes("4096"), Ok(4096));
-        assert_eq!(bytes("16K"), Ok(16_384));
-        assert_eq!(bytes("1.5KiB"), Ok(1536));
-        for wrong in ["", "K", "-1", "4G", "1e400"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn ranges_have_two_ends_or_one() {
@@ -107,17 +99,6 @@ mod tests {
         assert_eq!(range::<f64>("0.01"), Ok(0.01..=0.01));
         for wrong in ["", "0..8", "9..8", "a..b", "..8"] {
             assert!(range::<usize>(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn cores_are_where_their_counts_are() {
-        for core in Core::value_variants() {
-            let name = core.to_possible_value().unwrap().get_name().to_lowercase();
-            assert!(
-                core.counts().name.to_lowercase().starts_with(&name),
-                "{name}"
-            );
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `kinglet import`.
 
 use super::samples::CsvOptions;
-use super::{Precision, Target, calibrate, say, say_notes, usage, writable};
+use super::{PrecisionOption, Target, calibrate, precision, say, say_notes, usage, writable};
 use anyhow::Result;
+use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
 use kinglet_trainer::import::{ImportOptions, safetensors};
+use kinglet_trainer::task;
 use std::path::PathBuf;
 
 /// Make a model file from a PyTorch state dict saved as safetensors
@@ -32,8 +34,8 @@ pub struct Args {
     out: PathBuf,
 
     /// Number format of the model
-    #[arg(long, value_enum, default_value = "f32")]
-    precision: Precision,
+    #[arg(long, default_value = "f32", value_parser = precision(SINGLE).try_map(single))]
+    precision: Format,
 
     /// CPU that the weights are laid out for
     #[arg(
@@ -56,6 +58,21 @@ pub struct Args {
     csv: CsvOptions,
 }
 
+/// What all layers can have.
+const SINGLE: &[PrecisionOption] = &[
+    PrecisionOption::F32,
+    PrecisionOption::F16,
+    PrecisionOption::W8a16,
+    PrecisionOption::W8a8,
+    PrecisionOption::W4a8,
+];
+
+fn single(precision: task::Precision) -> Result<Format, &'static str> {
+    precision
+        .format()
+        .ok_or("`kinglet quantize` searches for the formats of an f32 model")
+}
+
 pub fn run(args: &Args) -> Result<()> {
     if args.calibrate.is_none() && !args.csv.columns.is_empty() {
         return Err(usage(
@@ -71,12 +88,12 @@ pub fn run(args: &Args) -> Result<()> {
         None => Vec::new(),
     };
     let layout = args.target.layout();
-    let exported = calibrate::calibrated(&package, args.precision.format(), layout, &streams)?;
+    let exported = calibrate::calibrated(&package, args.precision, layout, &streams)?;
     say_notes(&exported.notes);
-    if args.precision.format().is_integer() && streams.is_empty() {
+    if args.precision.is_integer() && streams.is_empty() {
         say("note: give --calibrate DATA.csv for better accuracy");
     }
-    if args.precision != Precision::F32 && !streams.is_empty() {
+    if args.precision != Format::F32 && !streams.is_empty() {
         let sizes = [float.bytes.len(), exported.bytes.len()];
         calibrate::compare(
             &model,
@@ -90,7 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
         "{}: {} bytes, {}",
         args.out.display(),
         exported.bytes.len(),
-        args.precision.format().name()
+        args.precision.name()
     ));
     Ok(())
 }

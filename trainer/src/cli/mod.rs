@@ -23,12 +23,12 @@ mod tune;
 mod verify;
 
 use anyhow::{Context, Result};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use kinglet::Model;
-use kinglet::format::{Format, Layout};
+use kinglet::format::Layout;
 use kinglet::kernel::Kernels;
-use kinglet_trainer::task::{self, Task};
+use kinglet_trainer::task;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -175,7 +175,7 @@ fn writable(path: &Path) -> Result<()> {
 
 /// Number format of a model file
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
+enum PrecisionOption {
     /// Weights and activations in 32-bit float
     F32,
     /// Weights in 16-bit float, arithmetic in 32-bit
@@ -186,31 +186,30 @@ enum Precision {
     W8a8,
     /// As w8a8, with weights in 4 bits: half the flash, less accurate
     W4a8,
+    /// For every layer the integer format that a budget of flash or cycles allows
+    Mixed,
 }
 
-impl Precision {
-    /// The one that a task asks for.
-    fn of(task: &Task) -> Self {
-        match task.output.precision {
-            task::Precision::F32 => Precision::F32,
-            task::Precision::F16 => Precision::F16,
-            task::Precision::W8a16 => Precision::W8a16,
-            task::Precision::W8a8 => Precision::W8a8,
-            task::Precision::W4a8 => Precision::W4a8,
-            // Searched for when there is a network; this is the middle of what can come out.
-            task::Precision::Mixed => Precision::W8a8,
+impl From<PrecisionOption> for task::Precision {
+    fn from(precision: PrecisionOption) -> Self {
+        match precision {
+            PrecisionOption::F32 => task::Precision::F32,
+            PrecisionOption::F16 => task::Precision::F16,
+            PrecisionOption::W8a16 => task::Precision::W8a16,
+            PrecisionOption::W8a8 => task::Precision::W8a8,
+            PrecisionOption::W4a8 => task::Precision::W4a8,
+            PrecisionOption::Mixed => task::Precision::Mixed,
         }
     }
+}
 
-    fn format(self) -> Format {
-        match self {
-            Precision::F32 => Format::F32,
-            Precision::F16 => Format::F16,
-            Precision::W8a16 => Format::W8A16,
-            Precision::W8a8 => Format::W8A8,
-            Precision::W4a8 => Format::W4A8,
-        }
-    }
+/// One of some formats, each with its description in the help.
+fn precision(
+    allowed: &'static [PrecisionOption],
+) -> impl TypedValueParser<Value = task::Precision> {
+    let names = allowed.iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(names)
+        .try_map(|name| PrecisionOption::from_str(&name, false).map(task::Precision::from))
 }
 
 /// CPU that an integer model's weights are laid out for

@@ -3,10 +3,10 @@
 use super::model_file::{ModelFile, input_names};
 use super::report::history_of;
 use super::samples::Tokens;
-use super::{Precision, kernel_names, kernels, say, say_notes, usage};
+use super::{kernel_names, kernels, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::Model;
-use kinglet::format::{Layout, Output};
+use kinglet::format::{Format, Layout, Output};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::file::{AlignedBytes, save};
@@ -33,7 +33,7 @@ pub fn finish(
     fitted: &Fitted,
     data: &Dataset,
     out: &Path,
-    (layout, precision): (Layout, Precision),
+    (layout, format): (Layout, Format),
 ) -> Result<()> {
     let pair = Pair::new(&fitted.package, data).context("the task has no pairs")?;
     let mut table = io::stdout().lock();
@@ -47,16 +47,15 @@ pub fn finish(
         table,
         "without a mistake  train    valid     test  bytes of encoder  of decoder"
     )?;
-    let float = Precision::F32;
     let mut files = Vec::new();
-    for precision in [Some(float), (precision != float).then_some(precision)] {
-        let Some(precision) = precision else { continue };
-        files = pair.export(layout, precision.format())?.to_vec();
+    for format in [Some(Format::F32), (format != Format::F32).then_some(format)] {
+        let Some(format) = format else { continue };
+        files = pair.export(layout, format)?.to_vec();
         let models = [
             Model::from_bytes(&files[0].bytes)?,
             Model::from_bytes(&files[1].bytes)?,
         ];
-        write!(table, "{:<13}", precision.format().name())?;
+        write!(table, "{:<13}", format.name())?;
         for part in Part::ALL {
             let (_, right) = evaluate_pair(data, part, [&models[0], &models[1]])?;
             write!(table, "  {right:>7.5}")?;

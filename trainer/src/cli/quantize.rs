@@ -1,18 +1,20 @@
 //! `kinglet quantize`.
 
+use super::budget::BudgetOptions;
 use super::calibrate::Calibration;
 use super::model_file::ModelFile;
 use super::samples::CsvOptions;
-use super::{Target, calibrate, mixed, say, say_notes, usage, writable};
+use super::{
+    PrecisionOption, Target, calibrate, mixed, precision, say, say_notes, usage, writable,
+};
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use kinglet::Model;
-use kinglet::format::{Format, Layout};
+use kinglet::format::Layout;
+use kinglet_trainer::budget::Budget;
 use kinglet_trainer::file::{TestInputs, package, save};
 use kinglet_trainer::quant::Ranges;
-use kinglet_trainer::quant::mixed::{Budget, search};
-use kinglet_trainer::report::cores::{CORES, Core};
-use kinglet_trainer::task::bytes;
+use kinglet_trainer::quant::mixed::search;
+use kinglet_trainer::task::Precision;
 use std::path::PathBuf;
 
 /// Turn a float model into an integer one (or f16), calibrated on real data
@@ -37,8 +39,8 @@ pub struct Args {
     model: PathBuf,
 
     /// Number format to make
-    #[arg(long, value_enum)]
-    precision: QuantizedPrecision,
+    #[arg(long, value_parser = precision(QUANTIZED))]
+    precision: Precision,
 
     /// CPU that the weights are laid out for
     #[arg(
@@ -53,17 +55,9 @@ pub struct Args {
     #[arg(long, value_name = "DATA.csv")]
     calibrate: PathBuf,
 
-    /// Most bytes of the file, as 16384 or 16K (with `mixed`)
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_flash: Option<usize>,
-
-    /// Most instructions of a step on the core (with `mixed`)
-    #[arg(long, value_name = "N", requires = "core")]
-    max_cycles: Option<usize>,
-
-    /// Core to estimate cycles for (with `mixed`); its layout is taken unless `--for` names another
-    #[arg(long, value_name = "CORE", value_parser = core)]
-    core: Option<&'static Core>,
+    /// With `mixed`
+    #[command(flatten)]
+    budget: BudgetOptions,
 
     /// Write the trade-off as a table too (with `mixed`)
     #[arg(long, value_name = "FILE.csv")]
@@ -78,54 +72,20 @@ pub struct Args {
 }
 
 /// What a float model can become.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum QuantizedPrecision {
-    /// Weights in 16-bit float, arithmetic in 32-bit
-    F16,
-    /// Weights in 8 bits, activations in 16: integers only
-    W8a16,
-    /// Weights and activations in 8 bits: integers only
-    W8a8,
-    /// As w8a8, with weights in 4 bits: half the flash, less accurate
-    W4a8,
-    /// For every layer the integer format that a budget of flash or cycles allows
-    Mixed,
-}
-
-impl QuantizedPrecision {
-    /// None where it is searched for.
-    fn format(self) -> Option<Format> {
-        match self {
-            QuantizedPrecision::F16 => Some(Format::F16),
-            QuantizedPrecision::W8a16 => Some(Format::W8A16),
-            QuantizedPrecision::W8a8 => Some(Format::W8A8),
-            QuantizedPrecision::W4a8 => Some(Format::W4A8),
-            QuantizedPrecision::Mixed => None,
-        }
-    }
-}
+const QUANTIZED: &[PrecisionOption] = &[
+    PrecisionOption::F16,
+    PrecisionOption::W8a16,
+    PrecisionOption::W8a8,
+    PrecisionOption::W4a8,
+    PrecisionOption::Mixed,
+];
 
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
-    let core = args.core;
-    match args.precision.format() {
-        Some(_) => {
-            let given = [
-                ("--max-flash", args.max_flash.is_some()),
-                ("--max-cycles", args.max_cycles.is_some()),
-                ("--core", args.core.is_some()),
-                ("--curve", args.curve.is_some()),
-            ];
-            if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
-                return Err(usage(format!("{option} goes with --precision mixed")));
-            }
-        }
-        None if args.max_flash.is_none() && args.max_cycles.is_none() => {
-            return Err(usage(
-                "--precision mixed needs a budget: --max-flash SIZE, or --core CORE and --max-cycles N",
-            ));
-        }
-        None => {}
+    let mixed = args.precision == Precision::Mixed;
+    let budget = args.budget.of_mixed(mixed, Budget::default())?;
+    if args.curve.is_some() && !mixed {
+        return Err(usage("--curve goes with --precision mixed"));
     }
     if let Some(curve) = &args.curve {
         writable(curve)?;
@@ -138,18 +98,13 @@ pub fn run(args: &Args) -> Result<()> {
     let exported = match args.precision.format() {
         Some(format) => calibrate::calibrated(&package, format, layout, &streams)?,
         None => {
-            if let (Layout::Portable, Some(core)) = (layout, core) {
+            if let (Layout::Portable, Some(core)) = (layout, budget.core) {
                 layout = core.layout();
             }
-            let budget = Budget {
-                flash: args.max_flash,
-                cycles: args.max_cycles,
-                core,
-            };
             let ranges = Ranges::measure(&package.net, &streams);
             let tests = TestInputs::from_stream(&streams[0], package.net.input_width());
             let mixed = search(&package, &ranges, layout, &tests, &probes, &budget)?;
-            mixed::print(&mixed, &package, core)?;
+            mixed::print(&mixed, &package, budget.core)?;
             if let Some(path) = &args.curve {
                 save(path, &mixed::to_csv(&mixed)?)?;
             }
@@ -170,18 +125,4 @@ pub fn run(args: &Args) -> Result<()> {
         say(&format!("{}: written", path.display()));
     }
     Ok(())
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    bytes(text).ok_or_else(|| "expected bytes, as 16384, 16K or 1M".to_owned())
-}
-
-fn core(key: &str) -> Result<&'static Core, String> {
-    Core::named(key).ok_or_else(|| {
-        let known: Vec<String> = CORES.iter().map(Core::key).collect();
-        format!(
-            "the cores with counted instructions are {}",
-            known.join(", ")
-        )
-    })
 }

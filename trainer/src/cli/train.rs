@@ -1,20 +1,24 @@
 //! `kinglet train`.
 
+use super::budget::{BudgetOptions, budget_of};
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::report::history_of;
-use super::{Precision, Target, format_name, mixed, pair, say, say_notes, writable};
+use super::{
+    PrecisionOption, Target, format_name, mixed, pair, precision, say, say_notes, usage, writable,
+};
 use anyhow::Result;
+use clap::ValueEnum;
 use kinglet::Model;
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{alarm, alarms};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::{Alarm, Package};
-use kinglet_trainer::quant::mixed::{Budget, Probe, search};
+use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::task::{self, Task};
+use kinglet_trainer::task::{Precision, Task};
 use kinglet_trainer::train::{Fitted, Options, Predictor, baseline, evaluate, fit, fit_quantized};
 use std::fs;
 use std::io::{self, Write};
@@ -28,6 +32,7 @@ Examples:
   kinglet train pump.toml --out pump.kgl
   kinglet train pump.toml --data january.csv --precision w8a8 --out pump.kgl
   kinglet train pump.toml --precision w4a8 --quantized-epochs 20 --out pump.kgl
+  kinglet train pump.toml --precision mixed --max-flash 6K --out pump.kgl
   kinglet train pump.toml --out pump.kgl --resume
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
@@ -51,8 +56,11 @@ pub struct Args {
     data: Option<PathBuf>,
 
     /// Number format of the model, in place of the task's
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = precision(PrecisionOption::value_variants()))]
     precision: Option<Precision>,
+
+    #[command(flatten)]
+    budget: BudgetOptions,
 
     /// Epochs of training on through the integers of the number format, in place of the task's
     #[arg(long, value_name = "EPOCHS")]
@@ -80,9 +88,16 @@ pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
     let data = Dataset::load(&task)?;
-    let precision = args.precision.unwrap_or(Precision::of(&task));
+    let precision = args.precision.unwrap_or(task.output.precision);
+    let mixed = precision == Precision::Mixed;
+    let budget = args.budget.of_mixed(mixed, budget_of(&task)?)?;
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;
+    }
+    if mixed && task.pairs.is_some() {
+        return Err(usage(
+            "a pair has one format in all layers: give another --precision",
+        ));
     }
     let kept = Kept::new(&args.out);
     if args.resume && !kept.float.exists() {
@@ -94,8 +109,8 @@ pub fn run(args: &Args) -> Result<()> {
     let fitted = with_progress(args, &kept, &task, &data)?;
     let mut cancelled = fitted.cancelled;
 
-    if data.source().is_some() {
-        pair::finish(&fitted, &data, &args.out, (args.target.layout(), precision))?;
+    if let (Some(_), Some(format)) = (data.source(), precision.format()) {
+        pair::finish(&fitted, &data, &args.out, (args.target.layout(), format))?;
         if !cancelled {
             kept.remove();
         }
@@ -111,19 +126,18 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some((name, mut rule)) = baseline(&data) {
         table.row(name, &mut *rule, None);
     }
-    let layout = args.target.layout();
-    let formats = match (args.precision, task.output.precision) {
-        (None, task::Precision::Mixed) => {
-            let budget = Budget {
-                flash: task.output.flash(),
-                ..Budget::default()
-            };
+    let layout = match (args.target.layout(), budget.core) {
+        (Layout::Portable, Some(core)) if mixed => core.layout(),
+        (layout, _) => layout,
+    };
+    let formats = match precision.format() {
+        Some(format) => format.into(),
+        None => {
             let probes = Probe::of_dataset(&data, Part::Valid);
             let found = search(&fitted.package, &ranges, layout, &tests, &probes, &budget)?;
-            mixed::print(&found, &fitted.package, None)?;
+            mixed::print(&found, &fitted.package, budget.core)?;
             Formats::Each(found.curve[found.chosen].formats.clone())
         }
-        _ => precision.format().into(),
     };
     let mut export = |formats: &Formats, package: &Package, ranges: &Ranges, name: Option<&str>| {
         let write =

@@ -1,14 +1,17 @@
 //! `kinglet tune`.
 
-use super::budget::{Core, bytes, range};
+use super::budget::{BudgetOptions, budget_of, range};
 use super::progress::cancel_on_ctrl_c;
-use super::{Precision, say, usage, writable};
+use super::{PrecisionOption, precision, say, usage, writable};
 use anyhow::{Context, Result, bail};
-use kinglet::format::Layout;
+use clap::ValueEnum;
+use kinglet::format::{Format, Layout};
+use kinglet_trainer::budget::{Budget, bytes};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
-use kinglet_trainer::task::Task;
-use kinglet_trainer::tune::{Budget, Journal, Outcome, Search, Space};
+use kinglet_trainer::report::cores::Core;
+use kinglet_trainer::task::{Precision, Task};
+use kinglet_trainer::tune::{Journal, Outcome, Search, Space};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
@@ -21,10 +24,11 @@ use std::thread;
 Examples:
   kinglet tune pump.toml --hidden 8..64 --learning-rate 0.001..0.01 --max-flash 8K --out pump-8k.toml
   kinglet tune pump.toml --cells lstm,gru,fastgrnn --hidden 8..64 --max-cycles 20000 --core cortex-m4 --out best.toml
+  kinglet tune pump.toml --precision mixed --hidden 8..64 --max-flash 8K --out best.toml
 
 Draws networks from the ranges given (what has none stays as in the task), trains them for a few epochs, and goes on with the better third three
 times as long, until the last ones get the epochs of the task. They are judged on the validation part, as the engine computes it in
-the number format of the model; the test part is not looked at. Several are trained at once, one per core. The result does not depend on how many, only on
+the number format of the model (of `mixed`: in the formats that err least within the budget); the test part is not looked at. Several are trained at once, one per core. The result does not depend on how many, only on
 the seed. Writes the task of the best one, with the comments of the one it came from, and keeps every trial in a journal (CSV): after Ctrl-C or a
 crash the same command goes on where it was.")]
 pub struct Args {
@@ -69,24 +73,15 @@ pub struct Args {
     learning_rate: Option<RangeInclusive<f64>>,
 
     /// Number format to judge by, in place of the task's
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = precision(PrecisionOption::value_variants()))]
     precision: Option<Precision>,
 
-    /// Largest model file, in bytes or with K or M
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    max_flash: Option<usize>,
+    #[command(flatten)]
+    budget: BudgetOptions,
 
-    /// Largest state of a stream, in bytes or with K or M
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    /// Most bytes of a stream's state, as 512 or 1K
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     max_ram: Option<usize>,
-
-    /// Most instructions of a step, as `kinglet report` estimates them
-    #[arg(long, value_name = "COUNT", requires = "core")]
-    max_cycles: Option<f64>,
-
-    /// The core that --max-cycles is for
-    #[arg(long, value_enum, requires = "max_cycles")]
-    core: Option<Core>,
 
     /// Networks to train at the same time [default: one per core]
     #[arg(long, value_name = "COUNT")]
@@ -119,10 +114,19 @@ pub fn run(args: &Args) -> Result<()> {
     let name = args.task.display();
     let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
     let task = Task::parse(&text, &args.task)?.with_data(args.data.as_deref());
-    let precision = args.precision.unwrap_or(Precision::of(&task));
+    let precision = args.precision.unwrap_or(task.output.precision);
+    let budget = Budget {
+        ram: args.max_ram,
+        ..if precision == Precision::Mixed {
+            args.budget.of_mixed(true, budget_of(&task)?)?
+        } else {
+            args.budget.over(Budget::default())?
+        }
+    };
     let format = precision.format();
-    let cycles = args.max_cycles.zip(args.core.map(Core::counts));
-    if cycles.is_some() && !format.is_integer() {
+    if let (Some(format), Some(_)) = (format, budget.core)
+        && !format.is_integer()
+    {
         return Err(usage(format!(
             "instructions are known for integer formats, not for {}; give --precision w8a8 or another",
             format.name()
@@ -133,13 +137,9 @@ pub fn run(args: &Args) -> Result<()> {
         text: &text,
         task: &task,
         space,
-        budget: Budget {
-            flash: args.max_flash,
-            ram: args.max_ram,
-            cycles,
-        },
-        format,
-        layout: args.core.map_or(Layout::Portable, Core::layout),
+        budget,
+        precision,
+        layout: budget.core.map_or(Layout::Portable, Core::layout),
         trials: args.trials as usize,
         seed: args.seed,
         threads: args
@@ -171,7 +171,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     save(&args.out, first.trial.apply(&text)?.as_bytes())?;
     let mut out = io::stdout().lock();
-    writeln!(out, "best by the validation part, in {}:", format.name())?;
+    let name = format.map_or("mixed formats", Format::name);
+    writeln!(out, "best by the validation part, in {name}:")?;
     for outcome in &best {
         writeln!(out, "{}", line(outcome))?;
     }

@@ -8,6 +8,7 @@
 //! single lowered layers are added up to tell which combinations are worth a run.
 
 use super::{Formats, Ranges};
+use crate::budget::{Budget, Cost};
 use crate::data::{Dataset, Part, Sequence};
 use crate::engine::EnginePredictor;
 use crate::file::{Exported, TestInputs, export, export_for};
@@ -22,17 +23,6 @@ use std::collections::BTreeMap;
 
 /// Candidates that are run, about; more than all combinations of three recurrent layers and a dense one.
 const RUNS: usize = 64;
-
-/// What a model may take.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Budget<'c> {
-    /// Bytes of the file.
-    pub flash: Option<usize>,
-    /// Instructions of a step on the core.
-    pub cycles: Option<usize>,
-    /// Where instructions are counted.
-    pub core: Option<&'c Core>,
-}
 
 /// A stream of raw samples (or token numbers) from a state of zero.
 #[derive(Debug, Clone)]
@@ -72,6 +62,8 @@ pub struct Point {
     pub formats: Vec<Format>,
     /// Bytes of the file.
     pub flash: usize,
+    /// Bytes of a stream's state.
+    pub ram: usize,
     /// Estimated instructions of a step, where a core was named.
     pub cycles: Option<usize>,
     /// RMS difference from f32. Outputs in several units are scaled to the first one's.
@@ -79,12 +71,17 @@ pub struct Point {
 }
 
 impl Point {
-    fn fits(&self, budget: &Budget<'_>) -> bool {
-        let within = |value: Option<usize>, most: Option<usize>| match (value, most) {
-            (Some(value), Some(most)) => value <= most,
-            _ => true,
-        };
-        within(Some(self.flash), budget.flash) && within(self.cycles, budget.cycles)
+    /// What it takes.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            flash: self.flash,
+            ram: self.ram,
+            cycles: self.cycles.map(|cycles| cycles as f64),
+        }
+    }
+
+    fn fits(&self, budget: &Budget) -> bool {
+        budget.allows(self.cost())
     }
 
     /// As good in everything and better in something.
@@ -116,7 +113,7 @@ pub fn search(
     layout: Layout,
     tests: &TestInputs,
     probes: &[Probe],
-    budget: &Budget<'_>,
+    budget: &Budget,
 ) -> Result<Mixed> {
     if let (Some(core), Some(layer)) = (budget.core, uncounted(&package.net, budget.core)) {
         bail!(
@@ -139,7 +136,17 @@ pub fn search(
     for choice in candidates(&layers, &mut runs, budget)? {
         runs.point(&layers, &choice)?;
     }
-    let points: Vec<Point> = runs.points.values().cloned().collect();
+    // RAM is a limit and no part of the trade-off.
+    let enough = |point: &&Point| budget.ram.is_none_or(|most| point.ram <= most);
+    let points: Vec<Point> = runs.points.values().filter(enough).cloned().collect();
+    if points.is_empty() {
+        let least = runs.points.values().map(|point| point.ram).min();
+        bail!(
+            "a budget of {} bytes of state is too small: the smallest takes {}",
+            budget.ram.unwrap_or(0),
+            least.unwrap_or(0)
+        );
+    }
     let mut curve: Vec<Point> = points.clone();
     curve.retain(|point| !points.iter().any(|other| other.beats(point)));
     curve.sort_by_key(|point| (point.flash, point.cycles));
@@ -163,7 +170,7 @@ pub fn search(
     })
 }
 
-fn too_small(points: &[Point], budget: &Budget<'_>) -> String {
+fn too_small(points: &[Point], budget: &Budget) -> String {
     let least = |value: fn(&Point) -> usize| points.iter().map(value).min().unwrap_or(0);
     let (flash, cycles) = (least(|p| p.flash), least(|p| p.cycles.unwrap_or(0)));
     match *budget {
@@ -225,11 +232,7 @@ fn formats(layers: &[&[Format]], choice: &Choice) -> Vec<Format> {
 }
 
 /// Combinations to run: all of them, or those that should be best.
-fn candidates(
-    layers: &[&[Format]],
-    runs: &mut Runs<'_>,
-    budget: &Budget<'_>,
-) -> Result<Vec<Choice>> {
+fn candidates(layers: &[&[Format]], runs: &mut Runs<'_>, budget: &Budget) -> Result<Vec<Choice>> {
     let mut all: Vec<Choice> = vec![Vec::new()];
     for layer in layers {
         let places = 0..layer.len().max(1);
@@ -297,6 +300,7 @@ fn candidates(
 #[derive(Debug, Clone, Copy, Default)]
 struct Change {
     flash: i64,
+    ram: i64,
     cycles: i64,
     square: f64,
 }
@@ -306,6 +310,7 @@ impl Change {
         let cycles = |point: &Point| point.cycles.unwrap_or(0) as i64;
         Change {
             flash: other.flash as i64 - base.flash as i64,
+            ram: other.ram as i64 - base.ram as i64,
             cycles: cycles(other) - cycles(base),
             square: other.error.powi(2) - base.error.powi(2),
         }
@@ -316,6 +321,7 @@ impl Change {
         let mut sum = Change::default();
         for change in changes {
             sum.flash += change.flash;
+            sum.ram += change.ram;
             sum.cycles += change.cycles;
             sum.square += change.square;
         }
@@ -323,6 +329,7 @@ impl Change {
         Point {
             formats: Vec::new(),
             flash: moved(base.flash, sum.flash),
+            ram: moved(base.ram, sum.ram),
             cycles: base.cycles.map(|cycles| moved(cycles, sum.cycles)),
             error: (base.error.powi(2) + sum.square).max(0.0).sqrt(),
         }
@@ -335,7 +342,7 @@ struct Runs<'r> {
     ranges: &'r Ranges,
     layout: Layout,
     tests: &'r TestInputs,
-    core: Option<&'r Core>,
+    core: Option<&'static Core>,
     reference: Reference<'r>,
     points: BTreeMap<Choice, Point>,
 }
@@ -358,11 +365,13 @@ impl Runs<'_> {
             Some(self.ranges),
             self.tests,
         )?;
+        let model = Model::from_bytes(&exported.bytes)?;
         let point = Point {
             formats,
             flash: exported.bytes.len(),
-            cycles: cycles.map(|cycles| cycles.round() as usize),
-            error: self.reference.error(&Model::from_bytes(&exported.bytes)?),
+            ram: model.state_len(),
+            cycles: cycles.map(|cycles| cycles.ceil() as usize),
+            error: self.reference.error(&model),
         };
         self.points.insert(choice.clone(), point.clone());
         Ok(point)
@@ -469,7 +478,7 @@ mod tests {
         (package, ranges, vec![Probe { raw, counted: 0 }])
     }
 
-    fn found(hidden: &[usize], budget: Budget<'_>) -> Result<Mixed> {
+    fn found(hidden: &[usize], budget: Budget) -> Result<Mixed> {
         let (package, ranges, probes) = example(hidden);
         let tests = TestInputs::synthetic(&package);
         search(

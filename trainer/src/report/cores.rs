@@ -22,6 +22,8 @@ use kinglet::kernel::LANES;
 pub struct Core {
     /// As its vendor spells it.
     pub name: &'static str,
+    /// Other cores that run the same instructions, and shorter names.
+    aliases: &'static [&'static str],
     /// The layout of the model file, as `--for` takes it.
     pub layout: &'static str,
     /// A table of counts.
@@ -29,9 +31,10 @@ pub struct Core {
 }
 
 macro_rules! core {
-    ($name:literal, $layout:literal, $file:literal) => {
+    ($name:literal, $aliases:expr, $layout:literal, $file:literal) => {
         Core {
             name: $name,
+            aliases: &$aliases,
             layout: $layout,
             counts: include_str!(concat!("../../../benches/results/", $file)),
         }
@@ -40,11 +43,16 @@ macro_rules! core {
 
 /// In the order of their speed.
 pub static CORES: [Core; 5] = [
-    core!("Cortex-M0+", "cortex-m0", "cortex-m0.md"),
-    core!("RV32IMC", "portable", "riscv32imc.md"),
-    core!("Cortex-M3", "portable", "cortex-m3.md"),
-    core!("Cortex-M4", "cortex-m4", "cortex-m4.md"),
-    core!("Cortex-M55", "cortex-m55", "cortex-m55.md"),
+    core!("Cortex-M0+", ["cortex-m0"], "cortex-m0", "cortex-m0.md"),
+    core!("RV32IMC", ["riscv32"], "portable", "riscv32imc.md"),
+    core!("Cortex-M3", [], "portable", "cortex-m3.md"),
+    core!(
+        "Cortex-M4",
+        ["cortex-m7", "cortex-m33"],
+        "cortex-m4",
+        "cortex-m4.md"
+    ),
+    core!("Cortex-M55", ["cortex-m85"], "cortex-m55", "cortex-m55.md"),
 ];
 
 /// Integer formats.
@@ -108,7 +116,22 @@ impl Core {
 
     /// The core of an option.
     pub fn named(key: &str) -> Option<&'static Core> {
-        CORES.iter().find(|core| core.key() == key)
+        let named = |core: &&Core| core.key() == key || core.aliases.contains(&key);
+        CORES.iter().find(named)
+    }
+
+    /// As [`Self::named`], or what could have been asked for.
+    ///
+    /// # Errors
+    /// With the names of all cores.
+    pub fn parse(key: &str) -> Result<&'static Core, String> {
+        Core::named(key).ok_or_else(|| {
+            let known: Vec<String> = CORES.iter().map(Core::key).collect();
+            format!(
+                "no core is called {key:?}; those with counted instructions are {}",
+                known.join(", ")
+            )
+        })
     }
 
     /// The layout of its model files.
@@ -385,6 +408,20 @@ mod tests {
             assert!((found / made - 1.0).abs() < 1e-9, "{found} {made}");
         }
         assert_eq!(least_squares(&rows[..1]), None);
+    }
+
+    #[test]
+    fn cores_have_the_names_of_those_that_run_the_same_instructions() {
+        for (key, name) in [
+            ("cortex-m0plus", "Cortex-M0+"),
+            ("cortex-m0", "Cortex-M0+"),
+            ("riscv32", "RV32IMC"),
+            ("cortex-m33", "Cortex-M4"),
+            ("cortex-m85", "Cortex-M55"),
+        ] {
+            assert_eq!(Core::parse(key).unwrap().name, name);
+        }
+        assert!(Core::parse("z80").unwrap_err().contains("cortex-m3"));
     }
 
     #[test]

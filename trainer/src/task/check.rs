@@ -61,17 +61,37 @@ fn problem(task: &Task) -> Result<(), Problem> {
 
 fn output(task: &Task) -> Result<(), Problem> {
     let output = &task.output;
-    match (output.precision == Precision::Mixed, &output.max_flash) {
-        (true, None) => wrong(
+    if output.precision != Precision::Mixed {
+        let given = [
+            ("max_flash", output.max_flash.is_some()),
+            ("max_cycles", output.max_cycles.is_some()),
+            ("core", output.core.is_some()),
+        ];
+        return match given.iter().find(|(_, given)| *given) {
+            Some((key, _)) => wrong("output", key, "goes with precision = \"mixed\""),
+            None => Ok(()),
+        };
+    }
+    if task.pairs.is_some() {
+        return wrong(
             "output",
             "precision",
-            "mixed needs a budget: add max_flash = \"16K\"",
-        ),
-        (false, Some(_)) => wrong("output", "max_flash", "goes with precision = \"mixed\""),
-        (true, Some(text)) if output.flash().is_none() => wrong(
+            "a pair has one format in all layers; expected another than mixed",
+        );
+    }
+    let budget = output
+        .budget()
+        .map_err(|(key, problem)| ("output", key, problem))?;
+    match (budget.flash, budget.cycles, budget.core) {
+        (None, None, _) => wrong(
             "output",
-            "max_flash",
-            format!("{text:?} is no size; expected bytes, as \"16384\", \"16K\" or \"1M\""),
+            "precision",
+            "mixed needs a budget: add max_flash = \"16K\", or core = \"cortex-m4\" and max_cycles = 9000",
+        ),
+        (_, Some(_), None) => wrong(
+            "output",
+            "max_cycles",
+            "needs a core that they are counted for: add core = \"cortex-m4\"",
         ),
         _ => Ok(()),
     }

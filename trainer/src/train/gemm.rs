@@ -2,7 +2,7 @@
 //! our own (`x86`) where the CPU has FMA and the columns of `b` are side by side, else `matrixmultiply`.
 //!
 //! A view carries two strides, so a transpose or a block of columns (some gates of all gates) needs no copy. A
-//! `b` that stands across is worth a [transposed copy](transpose) where many products use it.
+//! `b` that many products use is worth a copy in [`Panels`].
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -13,6 +13,8 @@ pub struct Matrix<'a, T> {
     data: &'a [T],
     shape: (usize, usize),
     strides: (usize, usize),
+    /// Columns that stand together; all of them, but in [`Panels`].
+    panel: usize,
 }
 
 /// A matrix in a mutably borrowed slice.
@@ -51,15 +53,74 @@ impl<'a, T> Matrix<'a, T> {
             data,
             shape,
             strides,
+            panel: usize::MAX,
         }
     }
 
     /// Rows and columns exchanged.
     pub fn t(self) -> Self {
+        debug_assert_eq!(self.panel, usize::MAX, "panels stand as they are");
         Matrix {
-            data: self.data,
             shape: (self.shape.1, self.shape.0),
             strides: (self.strides.1, self.strides.0),
+            ..self
+        }
+    }
+}
+
+/// A matrix for the right side of many products: panels of so many columns that a kernel takes at once, each in one
+/// piece, so that a product reads straight on. A row of a wide row-major matrix would be a page of its own.
+#[derive(Clone, Default)]
+pub struct Panels<T> {
+    data: Vec<T>,
+    shape: (usize, usize),
+}
+
+/// Columns of a panel: two vectors of AVX2, one of AVX-512. `matrixmultiply` has panels of its own.
+const PANEL: usize = if cfg!(target_arch = "x86_64") {
+    16
+} else {
+    usize::MAX
+};
+
+impl<T: Copy + Default> Panels<T> {
+    /// Takes a copy. Allocates only for a matrix larger than all before.
+    pub fn set(&mut self, from: Matrix<'_, T>) {
+        let ((rows, cols), (down, along)) = (from.shape, from.strides);
+        self.shape = from.shape;
+        self.data.resize(rows * cols, T::default());
+        let mut rest = &mut self.data[..];
+        for start in (0..cols).step_by(PANEL) {
+            let width = PANEL.min(cols - start);
+            let (panel, after) = rest.split_at_mut(rows * width);
+            rest = after;
+            let from = &from.data[start * along..];
+            if along == 1 {
+                for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                    to.copy_from_slice(&from[i * down..][..width]);
+                }
+                continue;
+            }
+            // Strips of a cache line of `from`, so that what is read is read whole.
+            for (strip, to) in panel.chunks_mut(16 * width).enumerate() {
+                for j in 0..width {
+                    let from = &from[j * along + strip * 16 * down..];
+                    let from = from.iter().step_by(down);
+                    for (to, &x) in to[j..].iter_mut().step_by(width).zip(from) {
+                        *to = x;
+                    }
+                }
+            }
+        }
+    }
+
+    /// For the right side of a product.
+    pub fn view(&self) -> Matrix<'_, T> {
+        Matrix {
+            data: &self.data,
+            shape: self.shape,
+            strides: (self.shape.1, 1),
+            panel: PANEL,
         }
     }
 }
@@ -89,27 +150,6 @@ impl<'a, T> MatrixMut<'a, T> {
     }
 }
 
-/// Writes a row-major matrix of `cols` columns with rows and columns exchanged.
-///
-/// # Panics
-/// If the lengths differ, or are not a multiple of `cols`.
-pub fn transpose<T: Copy>(from: &[T], cols: usize, to: &mut [T]) {
-    let rows = from.len() / cols.max(1);
-    assert!(
-        rows * cols == from.len() && to.len() == from.len(),
-        "transpose"
-    );
-    // Strips of a cache line, so that what is written is written whole.
-    for start in (0..rows).step_by(16) {
-        for (j, to) in to.chunks_exact_mut(rows).enumerate() {
-            let strip = &mut to[start..rows.min(start + 16)];
-            for (i, x) in strip.iter_mut().enumerate() {
-                *x = from[(start + i) * cols + j];
-            }
-        }
-    }
-}
-
 /// No CPU has a kernel of ours for this type.
 fn no_kernel<T>(_: &Matrix<'_, T>, _: &Matrix<'_, T>, _: T, _: &mut MatrixMut<'_, T>) -> bool {
     false
@@ -131,12 +171,13 @@ fn kernel(a: &Matrix<'_, f32>, b: &Matrix<'_, f32>, beta: f32, c: &mut MatrixMut
         a_strides: a.strides,
         b: b.data.as_ptr(),
         b_stride: b.strides.0,
+        b_panel: b.panel,
         beta,
         c: c.data.as_mut_ptr(),
         c_stride: c.strides.0,
     };
-    // SAFETY: the views' constructors checked that every index of the shape lies inside the slice; the rows of `c` do
-    // not overlap, and `c` is borrowed mutably.
+    // SAFETY: the views' constructors checked that every index of the shape lies inside the slice, which panels fill as
+    // well; the rows of `c` do not overlap, and `c` is borrowed mutably.
     unsafe { x86::product(&product) }
 }
 
@@ -162,25 +203,32 @@ macro_rules! gemm {
             if $kernel(&a, &b, beta, &mut c) {
                 return;
             }
-            // SAFETY: the views' constructors checked that every index of the shape lies inside
-            // the slice; the rows of `c` do not overlap, and `c` is borrowed mutably.
-            unsafe {
-                matrixmultiply::$name(
-                    m,
-                    k,
-                    n,
-                    1.0,
-                    a.data.as_ptr(),
-                    a.strides.0 as isize,
-                    a.strides.1 as isize,
-                    b.data.as_ptr(),
-                    b.strides.0 as isize,
-                    b.strides.1 as isize,
-                    beta,
-                    c.data.as_mut_ptr(),
-                    c.strides.0 as isize,
-                    c.strides.1 as isize,
-                );
+            for start in (0..n).step_by(b.panel) {
+                let width = b.panel.min(n - start);
+                let (first, stride) = match b.panel {
+                    usize::MAX => (0, b.strides.0),
+                    _ => (start * k, width),
+                };
+                // SAFETY: the views' constructors checked that every index of the shape lies inside
+                // the slice, which panels fill as well; the rows of `c` do not overlap, and `c` is borrowed mutably.
+                unsafe {
+                    matrixmultiply::$name(
+                        m,
+                        k,
+                        width,
+                        1.0,
+                        a.data.as_ptr(),
+                        a.strides.0 as isize,
+                        a.strides.1 as isize,
+                        b.data.as_ptr().add(first),
+                        stride as isize,
+                        b.strides.1 as isize,
+                        beta,
+                        c.data.as_mut_ptr().add(start * c.strides.1),
+                        c.strides.0 as isize,
+                        c.strides.1 as isize,
+                    );
+                }
             }
         }
     };
@@ -234,6 +282,7 @@ mod tests {
             (64, 513, 7),
             (12, 256, 1),
             (150, 300, 90),
+            (19, 1024, 70),
         ] {
             let (a, b, c) = (values(m * k), values(k * n), values(m * n));
             for beta in [0.0, 1.0] {
@@ -253,7 +302,28 @@ mod tests {
                         MatrixMut::new(&mut ours, m, n),
                     );
                     let mut columns = vec![0.0; k * n];
-                    transpose(&b, n, &mut columns);
+                    for (at, &x) in b.iter().enumerate() {
+                        columns[at % n * k + at / n] = x;
+                    }
+                    let mut panels = Panels::default();
+                    panels.set(Matrix::new(&columns, n, k).t());
+                    let mut panelled = c.clone();
+                    sgemm(
+                        view,
+                        panels.view(),
+                        beta,
+                        MatrixMut::new(&mut panelled, m, n),
+                    );
+                    assert_eq!(panelled, ours, "{m} x {k} x {n}, {beta}, {across}");
+                    panels.set(Matrix::new(&b, k, n));
+                    let mut panelled = c.clone();
+                    sgemm(
+                        view,
+                        panels.view(),
+                        beta,
+                        MatrixMut::new(&mut panelled, m, n),
+                    );
+                    assert_eq!(panelled, ours, "{m} x {k} x {n}, {beta}, {across}");
                     let mut theirs = c.clone();
                     // Columns that stand across are left to the crate.
                     let b = Matrix::new(&columns, n, k).t();

@@ -21,7 +21,7 @@ mod rnn;
 
 use std::ops::Range;
 
-use super::gemm::{Matrix, MatrixMut, transpose};
+use super::gemm::{Matrix, MatrixMut, Panels};
 use super::loss::Loss;
 use super::params::{RecurrentParams, RecurrentSize, ranges};
 use super::real::Real;
@@ -420,45 +420,59 @@ fn add_biases<T: Real>(w: RecurrentParams<'_, T>, bias: &mut [T]) {
     }
 }
 
-/// A layer's weights with rows and columns exchanged, as the products of a forward pass read them fastest: once per
-/// pass, for the products of all its steps.
-struct Across<T> {
-    w_ih: Vec<T>,
-    w_hh: Vec<T>,
+/// Right sides of a layer's products, as these read them fastest: copied once per pass, for all its steps.
+#[derive(Default)]
+struct Operands<T> {
+    /// Forward, from inputs and from the state to gates.
+    w_ih: Panels<T>,
+    w_hh: Panels<T>,
+    /// Backward, from the gradients of gates to that of the state.
+    back: Panels<T>,
+    /// The states, for the gradient of their weights.
+    h: Panels<T>,
 }
 
-impl<T: Real> Across<T> {
-    fn new(of: RecurrentSize) -> Self {
-        Across {
-            w_ih: vec![T::ZERO; of.rows * of.inputs],
-            w_hh: vec![T::ZERO; of.rows * of.hidden],
-        }
+impl<T: Real> Operands<T> {
+    fn set(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
+        self.w_ih.set(Matrix::new(w.w_ih, of.rows, of.inputs).t());
+        self.w_hh.set(Matrix::new(w.w_hh, of.rows, of.hidden).t());
     }
 
-    fn set(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
-        transpose(w.w_ih, of.inputs, &mut self.w_ih);
-        transpose(w.w_hh, of.hidden, &mut self.w_hh);
+    fn set_back(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
+        self.back.set(Matrix::new(w.w_hh, of.rows, of.hidden));
+    }
+
+    /// Gradients of `z += h W_hhᵀ` for all steps at once.
+    fn state_gradients(&mut self, h: &[T], dz: &[T], g_w: &mut [T], of: RecurrentSize) {
+        let rows = dz.len() / of.rows;
+        self.h.set(Matrix::new(h, rows, of.hidden));
+        T::gemm(
+            Matrix::new(dz, rows, of.rows).t(),
+            self.h.view(),
+            T::ONE,
+            MatrixMut::new(g_w, of.rows, of.hidden),
+        );
     }
 }
 
 /// `z += h W_hhᵀ` for all steps at once, where the state before each step is known.
-fn state_products<T: Real>(w: &Across<T>, h: &[T], z: &mut [T], of: RecurrentSize) {
+fn state_products<T: Real>(w_hh: &Panels<T>, h: &[T], z: &mut [T], of: RecurrentSize) {
     let rows = z.len() / of.rows;
     T::gemm(
         Matrix::new(h, rows, of.hidden),
-        Matrix::new(&w.w_hh, of.hidden, of.rows),
+        w_hh.view(),
         T::ONE,
         MatrixMut::new(z, rows, of.rows),
     );
 }
 
 /// `z = x W_ihᵀ + bias` for all steps at once.
-fn input_products<T: Real>(w: &Across<T>, bias: &[T], x: &[T], z: &mut [T], of: RecurrentSize) {
+fn input_products<T: Real>(w_ih: &Panels<T>, bias: &[T], x: &[T], z: &mut [T], of: RecurrentSize) {
     let rows = z.len() / of.rows;
     fill_rows(z, bias);
     T::gemm(
         Matrix::new(x, rows, of.inputs),
-        Matrix::new(&w.w_ih, of.inputs, of.rows),
+        w_ih.view(),
         T::ONE,
         MatrixMut::new(z, rows, of.rows),
     );

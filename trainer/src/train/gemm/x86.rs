@@ -1,16 +1,18 @@
-//! `c = a b + beta c` in single precision by AVX-512 or AVX2, without packing and without memory of its own.
+//! `c = a b + beta c` in single precision by AVX-512 or AVX2, without memory of its own.
 //!
 //! A vector holds columns of `b` and `c`; an element of `a` is broadcast. A tile of `c` stays in registers over
 //! a block of `k`, so each row of `b` is loaded once per tile. The matrices of a step are small and its weights stay in
-//! the cache: a general product (`matrixmultiply`) spends as long on packing them anew in every step as on multiplying.
+//! the cache: a general product (`matrixmultiply`) spends as long on packing them anew in every step as on multiplying. Here the
+//! caller packs them once per pass ([`Panels`](super::Panels)), where that pays at all.
 //!
 //! Every element is a chain of fused products in the order of `k`, added to `c` after each [`BLOCK`]: the same
 //! bits as `matrixmultiply` gives on a CPU with FMA.
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
-/// A product whose shapes have been checked. `b` and `c` are row-major: of them the distance of two rows is enough.
+/// A product whose shapes have been checked. The rows of `c`, and of `b` or of its panels, are in one piece.
 pub struct Product {
     pub m: usize,
     pub k: usize,
@@ -19,6 +21,8 @@ pub struct Product {
     pub a_strides: (usize, usize),
     pub b: *const f32,
     pub b_stride: usize,
+    /// Columns of `b` that stand together; with fewer than `n`, all rows of a panel come before the next panel.
+    pub b_panel: usize,
     pub beta: f32,
     pub c: *mut f32,
     pub c_stride: usize,
@@ -27,13 +31,38 @@ pub struct Product {
 /// Elements of `k` before a tile goes back to memory.
 const BLOCK: usize = 256;
 
-/// Distance of two elements along `k`, from which on gathering pays.
-const GATHERED: usize = 128;
+/// Rows at multiples of this distance would share the same few places of a cache.
+const ALIASED: usize = 1024;
+
+/// Distance of two rows where these were copied apart: a line more than a block.
+const APART: usize = BLOCK + 16;
+
+impl Product {
+    /// The first element of a column of `b`, and the distance to the next.
+    ///
+    /// # Safety
+    /// The column lies inside the shape.
+    #[inline]
+    unsafe fn column_of_b(&self, column: usize) -> (*const f32, usize) {
+        if self.b_panel >= self.n {
+            // SAFETY: the caller's column.
+            return (unsafe { self.b.add(column) }, self.b_stride);
+        }
+        let panel = column / self.b_panel * self.b_panel;
+        let width = self.b_panel.min(self.n - panel);
+        // SAFETY: the panels before are as long as their columns times `k`.
+        (
+            unsafe { self.b.add(panel * self.k + column - panel) },
+            width,
+        )
+    }
+}
 
 /// Does the product, if the CPU can; says whether.
 ///
 /// # Safety
-/// The elements of the shapes must be readable, those of `c` writable and apart from the others.
+/// The elements of the shapes must be readable, those of `c` writable and apart from the others; a panel must be as
+/// wide as a multiple of 16, or `n`.
 pub unsafe fn product(p: &Product) -> bool {
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the CPU has the feature; the rest is the caller's promise.
@@ -47,6 +76,18 @@ pub unsafe fn product(p: &Product) -> bool {
     true
 }
 
+/// A tile of `c`: where its `a`, `b` and `c` begin, and the distances of rows; of `a` along `k` as well.
+struct Tile {
+    a: *const f32,
+    a_strides: (usize, usize),
+    b: *const f32,
+    b_stride: usize,
+    k: usize,
+    beta: f32,
+    c: *mut f32,
+    c_stride: usize,
+}
+
 /// The loops, around a vector's operations.
 macro_rules! tiles {
     ($features:literal, $lanes:literal, $rows:literal) => {
@@ -56,113 +97,125 @@ macro_rules! tiles {
         /// As of [`super::product`].
         #[target_feature(enable = $features)]
         pub unsafe fn product(p: &Product) {
-            // An `a` that stands across (a gradient's) is a line of the cache per `k` and tile: worth gathering once
-            // where many tiles of columns use it.
-            if p.a_strides.0 == 1 && p.a_strides.1 >= GATHERED && p.n > 4 * $lanes && p.m >= $rows {
-                // SAFETY: the caller's promise.
-                return unsafe { gathered(p) };
-            }
             for start in (0..p.k).step_by(BLOCK) {
                 let k = start..p.k.min(start + BLOCK);
+                // SAFETY: the caller's promise.
+                let done = unsafe { aliased(p, k.clone()) };
                 for column in (0..p.n).step_by($lanes) {
-                    let mask = mask(p.n - column);
-                    let mut row = 0;
+                    let mut row = done;
                     while row < p.m {
-                        let at = (row, column);
-                        // SAFETY: the tile's rows are left, and the mask has the columns that are.
-                        row += unsafe {
-                            match p.m - row {
-                                left if left >= $rows => tile::<$rows>(p, at, k.clone(), mask),
-                                left if left >= 4 => tile::<4>(p, at, k.clone(), mask),
-                                _ => tile::<1>(p, at, k.clone(), mask),
-                            }
+                        let rows = match p.m - row {
+                            left if left >= $rows => $rows,
+                            left if left >= 4 => 4,
+                            _ => 1,
                         };
+                        // SAFETY: the row, the column and `k` lie inside the shapes; so do the tile's rows, and the
+                        // mask has the columns that are left.
+                        unsafe {
+                            let a = p.a.add(row * p.a_strides.0 + start * p.a_strides.1);
+                            let tile = part(p, (a, p.a_strides), (row, column), k.clone());
+                            let mask = mask(p.n - column);
+                            match rows {
+                                $rows => multiply::<$rows>(&tile, mask),
+                                4 => multiply::<4>(&tile, mask),
+                                _ => multiply::<1>(&tile, mask),
+                            }
+                        }
+                        row += rows;
                     }
                 }
             }
         }
 
-        /// The same row by row of tiles, with the tile's rows of `a` side by side.
+        /// The tile of `c` at a row and a column.
         ///
         /// # Safety
-        /// As of [`super::product`].
-        #[target_feature(enable = $features)]
-        unsafe fn gathered(p: &Product) {
-            let mut rows = [0.0; BLOCK * $rows];
-            let whole = p.m / $rows * $rows;
-            for start in (0..p.k).step_by(BLOCK) {
-                let k = start..p.k.min(start + BLOCK);
-                for row in (0..whole).step_by($rows) {
-                    for (to, k) in rows.chunks_exact_mut($rows).zip(k.clone()) {
-                        // SAFETY: the tile's rows are side by side in `a`, and lie inside.
-                        let from = unsafe { p.a.add(row + k * p.a_strides.1) };
-                        // SAFETY: as above.
-                        unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from, $rows) };
-                    }
-                    let own = Product {
-                        a: rows.as_ptr(),
-                        a_strides: (1, $rows),
-                        // SAFETY: the block's first row of `b` and the tile's of `c` lie inside.
-                        b: unsafe { p.b.add(start * p.b_stride) },
-                        // SAFETY: as above.
-                        c: unsafe { p.c.add(row * p.c_stride) },
-                        beta: if start == 0 { p.beta } else { 1.0 },
-                        ..*p
-                    };
-                    for column in (0..p.n).step_by($lanes) {
-                        let mask = mask(p.n - column);
-                        // SAFETY: the tile's rows were gathered, and the mask has the columns that are.
-                        unsafe { tile::<$rows>(&own, (0, column), 0..k.len(), mask) };
-                    }
-                }
-            }
-            if whole < p.m {
-                let rest = Product {
-                    m: p.m - whole,
-                    // SAFETY: some rows are left.
-                    a: unsafe { p.a.add(whole) },
-                    // SAFETY: as above.
-                    c: unsafe { p.c.add(whole * p.c_stride) },
-                    ..*p
-                };
-                // SAFETY: a part of the caller's product.
-                unsafe { product(&rest) };
+        /// They lie inside the shape, and so does `k`.
+        #[inline]
+        unsafe fn part(
+            p: &Product,
+            (a, a_strides): (*const f32, (usize, usize)),
+            (row, column): (usize, usize),
+            k: Range<usize>,
+        ) -> Tile {
+            // SAFETY: the caller's promise.
+            let (b, b_stride) = unsafe { p.column_of_b(column) };
+            Tile {
+                a,
+                a_strides,
+                // SAFETY: as above.
+                b: unsafe { b.add(k.start * b_stride) },
+                b_stride,
+                k: k.len(),
+                beta: if k.start == 0 { p.beta } else { 1.0 },
+                // SAFETY: as above.
+                c: unsafe { p.c.add(row * p.c_stride + column) },
+                c_stride: p.c_stride,
             }
         }
 
-        /// `ROWS` rows of `c`, and how many these are.
+        /// Tile by tile, with a copy of the tile's rows of `a` for all its columns, where rows at a power of two would
+        /// push each other out of the cache; returns how many rows.
+        ///
+        /// # Safety
+        /// As of [`super::product`]; `k` is a block of its `k`.
         #[target_feature(enable = $features)]
-        unsafe fn tile<const ROWS: usize>(
-            p: &Product,
-            (row, column): (usize, usize),
-            k: Range<usize>,
-            mask: Mask,
-        ) -> usize {
+        unsafe fn aliased(p: &Product, k: Range<usize>) -> usize {
             let (down, along) = p.a_strides;
-            let beta = if k.start == 0 { p.beta } else { 1.0 };
+            if along != 1 || down % ALIASED != 0 || p.n <= 4 * $lanes {
+                return 0;
+            }
+            let mut rows = [const { MaybeUninit::<f32>::uninit() }; APART * $rows];
+            let rows = rows.as_mut_ptr().cast::<f32>();
+            let whole = p.m / $rows * $rows;
+            for row in (0..whole).step_by($rows) {
+                for i in 0..$rows {
+                    // SAFETY: the tile's rows lie inside `a`; `rows` has room for a block of each.
+                    unsafe {
+                        let from = p.a.add((row + i) * down + k.start);
+                        rows.add(i * APART).copy_from_nonoverlapping(from, k.len());
+                    }
+                }
+                for column in (0..p.n).step_by($lanes) {
+                    // SAFETY: the tile's rows were copied, and the mask has the columns that are left.
+                    unsafe {
+                        let tile = part(p, (rows, (APART, 1)), (row, column), k.clone());
+                        multiply::<$rows>(&tile, mask(p.n - column));
+                    }
+                }
+            }
+            whole
+        }
+
+        /// A tile of `ROWS` rows.
+        ///
+        /// # Safety
+        /// Its elements of `a` and `b` are readable, of `c` writable, where the mask shows the column.
+        #[target_feature(enable = $features)]
+        unsafe fn multiply<const ROWS: usize>(tile: &Tile, mask: Mask) {
+            let (down, along) = tile.a_strides;
             let mut sums = [zero(); ROWS];
-            for k in k {
-                // SAFETY: the caller's rows and `k` lie inside the shapes; the mask hides columns that do not.
-                let b = unsafe { load(p.b.add(k * p.b_stride + column), mask) };
+            for k in 0..tile.k {
+                // SAFETY: the caller's promise; the mask hides columns that are not there.
+                let b = unsafe { load(tile.b.add(k * tile.b_stride), mask) };
                 for (i, sum) in sums.iter_mut().enumerate() {
                     // SAFETY: as above.
-                    let a = unsafe { *p.a.add((row + i) * down + k * along) };
+                    let a = unsafe { *tile.a.add(i * down + k * along) };
                     *sum = fused(broadcast(a), b, *sum);
                 }
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 // SAFETY: as above, and `c` is writable.
                 unsafe {
-                    let c = p.c.add((row + i) * p.c_stride + column);
+                    let c = tile.c.add(i * tile.c_stride);
                     // What is overwritten may be NaN.
-                    let sum = match beta {
+                    let sum = match tile.beta {
                         0.0 => sum,
-                        _ => fused(broadcast(beta), load(c, mask), sum),
+                        beta => fused(broadcast(beta), load(c, mask), sum),
                     };
                     store(c, mask, sum);
                 }
             }
-            ROWS
         }
     };
 }

@@ -9,13 +9,13 @@ use super::super::params::{RecurrentParams, RecurrentSize};
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Across, Given, Memory, Pass, Size, add_row_sums, input_gradients, input_products,
+    Given, Memory, Operands, Pass, Size, add_row_sums, input_gradients, input_products,
     state_products,
 };
 
 pub struct FastGrnnPass<T> {
     of: RecurrentSize,
-    across: Across<T>,
+    operands: Operands<T>,
     /// `b_n − b_z`.
     apart: Vec<T>,
     /// The gate's sums, then the gate, then the gradients of `a`.
@@ -72,7 +72,7 @@ impl<T: Real> FastGrnnPass<T> {
         let units = || vec![T::ZERO; of.hidden];
         FastGrnnPass {
             of,
-            across: Across::new(of),
+            operands: Operands::default(),
             apart: units(),
             z: vec![T::ZERO; max.rows() * of.hidden],
             n: vec![T::ZERO; max.rows() * of.hidden],
@@ -88,9 +88,9 @@ impl<T: Real> FastGrnnPass<T> {
         for (apart, (&b_z, &b_n)) in self.apart.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
             *apart = b_n - b_z;
         }
-        self.across.set(w, self.of);
+        self.operands.set(w, self.of);
         let z = &mut self.z[..size.rows() * self.of.hidden];
-        input_products(&self.across, w.b_ih, x, z, self.of);
+        input_products(&self.operands.w_ih, w.b_ih, x, z, self.of);
     }
 }
 
@@ -112,7 +112,7 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
             let h_prev = &h_prev[t * step..];
             T::gemm(
                 Matrix::new(h_prev, n, of.hidden),
-                Matrix::new(&self.across.w_hh, of.hidden, of.hidden),
+                self.operands.w_hh.view(),
                 T::ONE,
                 MatrixMut::new(z, n, of.hidden),
             );
@@ -131,7 +131,7 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
         self.h[size.lanes * of.hidden..][..given.output.len()].copy_from_slice(given.output);
         self.start(w, x, size);
         let z = &mut self.z[..size.rows() * of.hidden];
-        state_products(&self.across, &self.h, z, of);
+        state_products(&self.operands.w_hh, &self.h, z, of);
         // Only the gates are wanted.
         let unused = &mut self.dh[..of.hidden];
         let gates = z.chunks_exact_mut(of.hidden);
@@ -157,6 +157,7 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
     ) {
         let (w, g, of, lanes) = (self.of.params(p), self.of.grads(g), self.of, size.lanes);
         let (zeta, nu) = mix(w);
+        self.operands.set_back(w, of);
         let (step, all) = (lanes * of.hidden, size.rows() * of.hidden);
         let (z, n) = (&mut self.z[..all], &mut self.n[..all]);
         let dh = &mut self.dh[..step];
@@ -180,17 +181,12 @@ impl<T: Real> Pass<T> for FastGrnnPass<T> {
             }
             T::gemm(
                 Matrix::new(&z[t * step..][..step], lanes, of.hidden),
-                Matrix::new(w.w_hh, of.hidden, of.hidden),
+                self.operands.back.view(),
                 T::ONE,
                 MatrixMut::new(dh, lanes, of.hidden),
             );
         }
-        T::gemm(
-            Matrix::new(z, size.rows(), of.hidden).t(),
-            Matrix::new(&self.h, size.rows(), of.hidden),
-            T::ONE,
-            MatrixMut::new(g.w_hh, of.hidden, of.hidden),
-        );
+        self.operands.state_gradients(&self.h, z, g.w_hh, of);
         let shares = [(&self.d_zeta, zeta), (&self.d_nu, nu)];
         for (g, (by_unit, share)) in g.extra.iter_mut().zip(shares) {
             let sum = by_unit.iter().fold(T::ZERO, |sum, &d| sum + d);

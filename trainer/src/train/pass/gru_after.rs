@@ -9,13 +9,13 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Across, Given, Memory, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products,
+    Given, Memory, Operands, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products,
     state_products,
 };
 
 pub struct GruAfterPass<T> {
     of: RecurrentSize,
-    across: Across<T>,
+    operands: Operands<T>,
     /// x-part, then gates, then the gradients of the x-part.
     z: Vec<T>,
     /// `u`, then its gradients.
@@ -80,7 +80,7 @@ impl<T: Real> GruAfterPass<T> {
     pub fn new(of: RecurrentSize, max: Size) -> Self {
         GruAfterPass {
             of,
-            across: Across::new(of),
+            operands: Operands::default(),
             z: vec![T::ZERO; max.rows() * of.rows],
             u: vec![T::ZERO; max.rows() * of.rows],
             h: vec![T::ZERO; (max.rows() + max.lanes) * of.hidden],
@@ -92,9 +92,9 @@ impl<T: Real> GruAfterPass<T> {
 impl<T: Real> Pass<T> for GruAfterPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
-        self.across.set(w, of);
+        self.operands.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(&self.across, w.b_ih, x, z, of);
+        input_products(&self.operands.w_ih, w.b_ih, x, z, of);
         let u = &mut self.u[..size.rows() * of.rows];
         fill_rows(u, w.b_hh);
         let step = n * of.hidden;
@@ -104,7 +104,7 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
             let h_prev = &h_prev[t * step..];
             T::gemm(
                 Matrix::new(h_prev, n, of.hidden),
-                Matrix::new(&self.across.w_hh, of.hidden, of.rows),
+                self.operands.w_hh.view(),
                 T::ONE,
                 MatrixMut::new(u, n, of.rows),
             );
@@ -122,12 +122,12 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
         let (w, of) = (self.of.params(p), self.of);
         let step = size.lanes * of.hidden;
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
-        self.across.set(w, of);
+        self.operands.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(&self.across, w.b_ih, x, z, of);
+        input_products(&self.operands.w_ih, w.b_ih, x, z, of);
         let u = &mut self.u[..size.rows() * of.rows];
         fill_rows(u, w.b_hh);
-        state_products(&self.across, &self.h, u, of);
+        state_products(&self.operands.w_hh, &self.h, u, of);
         // Only the gates are wanted.
         let unused = &mut self.dh[..of.hidden];
         let rows = z.chunks_exact_mut(of.rows).zip(u.chunks_exact_mut(of.rows));
@@ -153,6 +153,7 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
         size: Size,
     ) {
         let (w, g, of, n) = (self.of.params(p), self.of.grads(g), self.of, size.lanes);
+        self.operands.set_back(w, of);
         let step = n * of.hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let u = &mut self.u[..size.rows() * of.rows];
@@ -179,17 +180,12 @@ impl<T: Real> Pass<T> for GruAfterPass<T> {
             }
             T::gemm(
                 Matrix::new(du, n, of.rows),
-                Matrix::new(w.w_hh, of.rows, of.hidden),
+                self.operands.back.view(),
                 T::ONE,
                 MatrixMut::new(dh, n, of.hidden),
             );
         }
-        T::gemm(
-            Matrix::new(u, size.rows(), of.rows).t(),
-            Matrix::new(&self.h, size.rows(), of.hidden),
-            T::ONE,
-            MatrixMut::new(g.w_hh, of.rows, of.hidden),
-        );
+        self.operands.state_gradients(&self.h, u, g.w_hh, of);
         add_row_sums(u, g.b_hh);
         input_gradients(w.w_ih, x, z, (g.w_ih, g.b_ih), dx, of);
     }

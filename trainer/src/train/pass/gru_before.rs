@@ -5,16 +5,18 @@
 //! Both biases of a gate are simply added.
 
 use super::super::gemm::{Matrix, MatrixMut};
-use super::super::params::RecurrentSize;
+use super::super::params::{RecurrentParams, RecurrentSize};
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    Given, Memory, Operands, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
 };
 
 pub struct GruBeforePass<T> {
     of: RecurrentSize,
-    across: Across<T>,
+    /// The candidate's weights and states, `r ⊙ h`, are apart.
+    operands: Operands<T>,
+    candidate: Operands<T>,
     bias: Vec<T>,
     /// Sums, then gates, then the gradients of the sums.
     z: Vec<T>,
@@ -90,7 +92,8 @@ impl<T: Real> GruBeforePass<T> {
     pub fn new(of: RecurrentSize, max: Size) -> Self {
         GruBeforePass {
             of,
-            across: Across::new(of),
+            operands: Operands::default(),
+            candidate: Operands::default(),
             bias: vec![T::ZERO; of.rows],
             z: vec![T::ZERO; max.rows() * of.rows],
             rh: vec![T::ZERO; max.rows() * of.hidden],
@@ -99,6 +102,16 @@ impl<T: Real> GruBeforePass<T> {
             drh: vec![T::ZERO; max.lanes * of.hidden],
         }
     }
+
+    fn set(&mut self, w: RecurrentParams<'_, T>) {
+        let (hidden, two) = (self.of.hidden, 2 * self.of.hidden);
+        let (gates, candidate) = w.w_hh.split_at(two * hidden);
+        let inputs = Matrix::new(w.w_ih, self.of.rows, self.of.inputs);
+        self.operands.w_ih.set(inputs.t());
+        self.operands.w_hh.set(Matrix::new(gates, two, hidden).t());
+        let candidate = Matrix::new(candidate, hidden, hidden);
+        self.candidate.w_hh.set(candidate.t());
+    }
 }
 
 impl<T: Real> Pass<T> for GruBeforePass<T> {
@@ -106,9 +119,9 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         let (hidden, two) = (of.hidden, 2 * of.hidden);
         add_biases(w, &mut self.bias);
-        self.across.set(w, of);
+        self.set(w);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(&self.across, &self.bias, x, z, of);
+        input_products(&self.operands.w_ih, &self.bias, x, z, of);
         let step = n * hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
             let (h_prev, h) = self.h.split_at_mut((t + 1) * step);
@@ -116,7 +129,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             let rh = &mut self.rh[t * step..][..step];
             T::gemm(
                 Matrix::new(h_prev, n, hidden),
-                Matrix::block(&self.across.w_hh, hidden, two, of.rows),
+                self.operands.w_hh.view(),
                 T::ONE,
                 MatrixMut::block(z, n, two, of.rows),
             );
@@ -127,7 +140,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             }
             T::gemm(
                 Matrix::new(rh, n, hidden),
-                Matrix::block(&self.across.w_hh[two..], hidden, hidden, of.rows),
+                self.candidate.w_hh.view(),
                 T::ONE,
                 MatrixMut::block(&mut z[two..], n, hidden, of.rows),
             );
@@ -145,12 +158,12 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         let step = size.lanes * hidden;
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
         add_biases(w, &mut self.bias);
-        self.across.set(w, of);
+        self.set(w);
         let z = &mut self.z[..rows * of.rows];
-        input_products(&self.across, &self.bias, x, z, of);
+        input_products(&self.operands.w_ih, &self.bias, x, z, of);
         T::gemm(
             Matrix::new(&self.h, rows, hidden),
-            Matrix::block(&self.across.w_hh, hidden, two, of.rows),
+            self.operands.w_hh.view(),
             T::ONE,
             MatrixMut::block(z, rows, two, of.rows),
         );
@@ -162,7 +175,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
         }
         T::gemm(
             Matrix::new(&self.rh, rows, hidden),
-            Matrix::block(&self.across.w_hh[two..], hidden, hidden, of.rows),
+            self.candidate.w_hh.view(),
             T::ONE,
             MatrixMut::block(&mut z[two..], rows, hidden, of.rows),
         );
@@ -191,6 +204,11 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
     ) {
         let (w, g, of, n) = (self.of.params(p), self.of.grads(g), self.of, size.lanes);
         let (hidden, two) = (of.hidden, 2 * of.hidden);
+        let (of_gates, of_candidate) = w.w_hh.split_at(two * hidden);
+        self.operands.back.set(Matrix::new(of_gates, two, hidden));
+        self.candidate
+            .back
+            .set(Matrix::new(of_candidate, hidden, hidden));
         let step = n * hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let (dh, drh) = (&mut self.dh[..step], &mut self.drh[..step]);
@@ -210,7 +228,7 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             }
             T::gemm(
                 Matrix::block(&dz[two..], n, hidden, of.rows),
-                Matrix::new(&w.w_hh[two * hidden..], hidden, hidden),
+                self.candidate.back.view(),
                 T::ZERO,
                 MatrixMut::new(drh, n, hidden),
             );
@@ -221,21 +239,24 @@ impl<T: Real> Pass<T> for GruBeforePass<T> {
             }
             T::gemm(
                 Matrix::block(dz, n, two, of.rows),
-                Matrix::new(w.w_hh, two, hidden),
+                self.operands.back.view(),
                 T::ONE,
                 MatrixMut::new(dh, n, hidden),
             );
         }
+        let rows = size.rows();
+        self.operands.h.set(Matrix::new(&self.h, rows, hidden));
+        self.candidate.h.set(Matrix::new(&self.rh, rows, hidden));
         let (g_gates, g_candidate) = g.w_hh.split_at_mut(two * hidden);
         T::gemm(
             Matrix::block(z, size.rows(), two, of.rows).t(),
-            Matrix::new(&self.h, size.rows(), hidden),
+            self.operands.h.view(),
             T::ONE,
             MatrixMut::new(g_gates, two, hidden),
         );
         T::gemm(
             Matrix::block(&z[two..], size.rows(), hidden, of.rows).t(),
-            Matrix::new(&self.rh, size.rows(), hidden),
+            self.candidate.h.view(),
             T::ONE,
             MatrixMut::new(g_candidate, hidden, hidden),
         );

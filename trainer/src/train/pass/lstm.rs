@@ -12,13 +12,13 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    Given, Memory, Operands, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
     state_products,
 };
 
 pub struct LstmPass<T> {
     of: RecurrentSize,
-    across: Across<T>,
+    operands: Operands<T>,
     bias: Vec<T>,
     /// Sums, then gates, then the gradients of the sums.
     z: Vec<T>,
@@ -175,7 +175,7 @@ impl<T: Real> LstmPass<T> {
         let states = (max.rows() + max.lanes) * of.hidden;
         LstmPass {
             of,
-            across: Across::new(of),
+            operands: Operands::default(),
             bias: vec![T::ZERO; of.rows],
             z: vec![T::ZERO; max.rows() * of.rows],
             h: vec![T::ZERO; states],
@@ -191,9 +191,9 @@ impl<T: Real> Pass<T> for LstmPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, of, n) = (self.of.params(p), self.of, size.lanes);
         add_biases(w, &mut self.bias);
-        self.across.set(w, of);
+        self.operands.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(&self.across, &self.bias, x, z, of);
+        input_products(&self.operands.w_ih, &self.bias, x, z, of);
         let peepholes = peepholes(w.extra, of.hidden);
         let step = n * of.hidden;
         for (t, z) in z.chunks_exact_mut(n * of.rows).enumerate() {
@@ -201,7 +201,7 @@ impl<T: Real> Pass<T> for LstmPass<T> {
             let (c_prev, c) = self.c.split_at_mut((t + 1) * step);
             T::gemm(
                 Matrix::new(&h_prev[t * step..], n, of.hidden),
-                Matrix::new(&self.across.w_hh, of.hidden, of.rows),
+                self.operands.w_hh.view(),
                 T::ONE,
                 MatrixMut::new(z, n, of.rows),
             );
@@ -227,10 +227,10 @@ impl<T: Real> Pass<T> for LstmPass<T> {
         self.h[step..][..given.output.len()].copy_from_slice(given.output);
         self.c[step..][..given.cell.len()].copy_from_slice(given.cell);
         add_biases(w, &mut self.bias);
-        self.across.set(w, of);
+        self.operands.set(w, of);
         let z = &mut self.z[..size.rows() * of.rows];
-        input_products(&self.across, &self.bias, x, z, of);
-        state_products(&self.across, &self.h, z, of);
+        input_products(&self.operands.w_ih, &self.bias, x, z, of);
+        state_products(&self.operands.w_hh, &self.h, z, of);
         let peepholes = peepholes(w.extra, of.hidden);
         let units = given.cell.chunks_exact(of.hidden);
         let units = units.zip(self.tanh_c.chunks_exact_mut(of.hidden));
@@ -260,6 +260,7 @@ impl<T: Real> Pass<T> for LstmPass<T> {
     ) {
         let (w, grads, of, n) = (self.of.params(p), self.of.grads(g), self.of, size.lanes);
         let peepholes = peepholes(w.extra, of.hidden);
+        self.operands.set_back(w, of);
         let step = n * of.hidden;
         let z = &mut self.z[..size.rows() * of.rows];
         let (dh, dc) = (&mut self.dh[..step], &mut self.dc[..step]);
@@ -299,17 +300,12 @@ impl<T: Real> Pass<T> for LstmPass<T> {
             }
             T::gemm(
                 Matrix::new(dz, n, of.rows),
-                Matrix::new(w.w_hh, of.rows, of.hidden),
+                self.operands.back.view(),
                 T::ZERO,
                 MatrixMut::new(dh, n, of.hidden),
             );
         }
-        T::gemm(
-            Matrix::new(z, size.rows(), of.rows).t(),
-            Matrix::new(&self.h, size.rows(), of.hidden),
-            T::ONE,
-            MatrixMut::new(grads.w_hh, of.rows, of.hidden),
-        );
+        self.operands.state_gradients(&self.h, z, grads.w_hh, of);
         add_row_sums(z, grads.b_hh);
         input_gradients(w.w_ih, x, z, (grads.w_ih, grads.b_ih), dx, of);
     }

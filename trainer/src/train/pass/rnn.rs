@@ -8,7 +8,7 @@ use super::super::params::RecurrentSize;
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{
-    Across, Given, Memory, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
+    Given, Memory, Operands, Pass, Size, add_biases, add_row_sums, input_gradients, input_products,
 };
 
 /// `h = φ(z)`.
@@ -18,7 +18,7 @@ type Backward<T> = fn(&[T], &[T], &[T], &mut [T]);
 
 pub struct RnnPass<T> {
     of: RecurrentSize,
-    across: Across<T>,
+    operands: Operands<T>,
     forward: Forward<T>,
     backward: Backward<T>,
     bias: Vec<T>,
@@ -73,7 +73,7 @@ impl<T: Real> RnnPass<T> {
     fn new(of: RecurrentSize, max: Size, forward: Forward<T>, backward: Backward<T>) -> Self {
         RnnPass {
             of,
-            across: Across::new(of),
+            operands: Operands::default(),
             forward,
             backward,
             bias: vec![T::ZERO; of.rows],
@@ -88,14 +88,14 @@ impl<T: Real> Pass<T> for RnnPass<T> {
     fn forward(&mut self, p: &[T], x: &[T], size: Size) {
         let (w, hidden, n) = (self.of.params(p), self.of.hidden, size.lanes);
         add_biases(w, &mut self.bias);
-        self.across.set(w, self.of);
+        self.operands.set(w, self.of);
         let z = &mut self.z[..size.rows() * hidden];
-        input_products(&self.across, &self.bias, x, z, self.of);
+        input_products(&self.operands.w_ih, &self.bias, x, z, self.of);
         for (t, z) in z.chunks_exact_mut(n * hidden).enumerate() {
             let (before, after) = self.h.split_at_mut((t + 1) * n * hidden);
             T::gemm(
                 Matrix::new(&before[t * n * hidden..], n, hidden),
-                Matrix::new(&self.across.w_hh, hidden, hidden),
+                self.operands.w_hh.view(),
                 T::ONE,
                 MatrixMut::new(z, n, hidden),
             );
@@ -125,6 +125,7 @@ impl<T: Real> Pass<T> for RnnPass<T> {
     ) {
         let (w, g) = (self.of.params(p), self.of.grads(g));
         let (hidden, n) = (self.of.hidden, size.lanes);
+        self.operands.set_back(w, self.of);
         let step = n * hidden;
         let z = &mut self.z[..size.steps * step];
         let dh = &mut self.dh[..step];
@@ -138,17 +139,12 @@ impl<T: Real> Pass<T> for RnnPass<T> {
             );
             T::gemm(
                 Matrix::new(dz, n, hidden),
-                Matrix::new(w.w_hh, hidden, hidden),
+                self.operands.back.view(),
                 T::ZERO,
                 MatrixMut::new(dh, n, hidden),
             );
         }
-        T::gemm(
-            Matrix::new(z, size.rows(), hidden).t(),
-            Matrix::new(&self.h, size.rows(), hidden),
-            T::ONE,
-            MatrixMut::new(g.w_hh, hidden, hidden),
-        );
+        self.operands.state_gradients(&self.h, z, g.w_hh, self.of);
         add_row_sums(z, g.b_hh);
         input_gradients(w.w_ih, x, z, (g.w_ih, g.b_ih), dx, self.of);
     }

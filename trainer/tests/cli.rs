@@ -1164,12 +1164,12 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
         let rows: Vec<String> = words.iter().map(|(a, b)| format!("{a},{b}")).collect();
         desk.write("pairs.csv", format!("source,target\n{}\n", rows.join("\n")));
         desk.write("words.toml", PAIRS.replace("CELL", cell));
-        let text = desk.ok("train words.toml --out words.kgl");
-        for format in ["f32", "w8a8"] {
+        let text = desk.ok("train words.toml --out words.kgl --quantized-epochs 2");
+        for format in ["f32", "w8a8 rounded", "w8a8  "] {
             let row = text.lines().find(|l| l.starts_with(format)).unwrap();
             assert_eq!(row.matches("1.00000").count(), 3, "{cell}: {text}");
         }
-        for side in ["encoder", "decoder"] {
+        for side in ["encoder", "decoder", "f32.encoder", "f32.decoder"] {
             desk.ok(&format!("verify words.{side}.kgl"));
             desk.ok(&format!("inspect words.{side}.kgl"));
         }

@@ -1,6 +1,7 @@
-//! Shapes of tasks on made-up data: a row by itself, and a wave that goes on from one value.
+//! Shapes of tasks on made-up data: a row by itself, a wave that goes on from one value, a label for every frame, and
+//! pairs that are trained on together in integers.
 
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet::{Model, SlidingWindow};
 use kinglet_trainer::data::csv::{self, Table};
 use kinglet_trainer::data::{Dataset, Part};
@@ -8,7 +9,8 @@ use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
-use kinglet_trainer::train::{Options, evaluate, fit};
+use kinglet_trainer::train::pair::{Pair, evaluate_pair};
+use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -122,4 +124,76 @@ fn every_frame_of_a_signal_gets_its_label() {
         // A few frames after each turn cannot be known yet.
         assert!(accuracy > 0.9, "{}: {accuracy}", model.format().name());
     }
+}
+
+/// Words backwards, and a pair trained on them in float.
+fn reversals(cell: &str, epochs: [usize; 2]) -> (Task, Dataset, Fitted) {
+    let task = format!(
+        "name = \"words\"\n[pairs]\nmade = {{ kind = \"reversal\", pairs = [300, 60, 60] }}\n\
+         vocabulary = {{ unit = \"characters\" }}\n[shape]\nkind = \"next-token\"\nwindow = 8\n\
+         [network]\ncell = \"{cell}\"\nhidden = [12, 10]\nembedding = 5\n\
+         [train]\nlearning_rate = 0.02\nschedule = \"cosine\"\nepochs = {}\nquantized = {{ epochs = {} }}\n",
+        epochs[0], epochs[1]
+    );
+    let task = Task::parse(&task, Path::new("t.toml")).unwrap();
+    let data = Dataset::load(&task).unwrap();
+    let progress = &mut |_: &_| ControlFlow::Continue(());
+    let fitted = fit(&task, &data, &Options::default(), progress).unwrap();
+    (task, data, fitted)
+}
+
+/// Mean of −ln p of the validation part's next tokens by the files of a pair.
+fn loss_of_files(pair: &Pair, format: Format, data: &Dataset) -> f64 {
+    let files = pair.export(Layout::Portable, format).unwrap();
+    let [encoder, decoder] = [0, 1].map(|k: usize| Model::from_bytes(&files[k].bytes).unwrap());
+    let (metrics, _) = evaluate_pair(data, Part::Valid, [&encoder, &decoder]).unwrap();
+    metrics.headline().1 * 2f64.ln()
+}
+
+#[test]
+fn a_pair_is_trained_on_through_the_integers_that_its_files_compute() {
+    let cells = [
+        "lstm",
+        "lstm-coupled",
+        "lstm-peephole",
+        "gru",
+        "gru-reset-before",
+        "rnn",
+    ];
+    for cell in cells {
+        let (task, data, fitted) = reversals(cell, [2, 2]);
+        let float = Pair::new(&fitted.package, &data).unwrap();
+        for format in [Format::W8A16, Format::W8A8, Format::W4A8] {
+            let go_on = &mut |_: &_| ControlFlow::Continue(());
+            let options = Options::default();
+            let trained = float.fit_quantized(format, &task, &data, &options, go_on);
+            let (trained, pair) = trained.unwrap();
+            assert_eq!(trained.history.len(), 2);
+            let loss = loss_of_files(&pair, format, &data);
+            assert!(
+                (loss - trained.valid_loss).abs() < 1e-9 * loss,
+                "{cell} {}: {loss} by the files, {} in training",
+                format.name(),
+                trained.valid_loss
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pair_in_four_bits_gains_by_training_on() {
+    let (mut task, data, fitted) = reversals("gru", [60, 20]);
+    let float = Pair::new(&fitted.package, &data).unwrap();
+    let [rounded, trained] = [0, 20].map(|epochs| {
+        task.train.quantized.epochs = epochs;
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        let options = Options::default();
+        let trained = float.fit_quantized(Format::W4A8, &task, &data, &options, go_on);
+        loss_of_files(&trained.unwrap().1, Format::W4A8, &data)
+    });
+    assert!(
+        trained < 0.95 * rounded && trained < fitted.valid_loss,
+        "float {}, rounded {rounded:?}, trained {trained:?}",
+        fitted.valid_loss
+    );
 }

@@ -3,13 +3,14 @@
 use super::model_file::{ModelFile, input_names};
 use super::report::history_of;
 use super::samples::Tokens;
+use super::train::beside;
 use super::{kernel_names, kernels, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::Model;
 use kinglet::format::{Format, Layout, Output};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
-use kinglet_trainer::file::{AlignedBytes, save};
+use kinglet_trainer::file::{AlignedBytes, Exported, save};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::train::Fitted;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};
@@ -28,51 +29,95 @@ pub fn paths(out: &Path) -> [PathBuf; 2] {
     })
 }
 
-/// Writes both models of a trained pair, and says how good they are in f32 and in the format of the files.
+/// Trains a pair on through the integers of a format.
+pub type TrainsOn<'t> = &'t mut dyn FnMut(&Pair, Format) -> Result<(Fitted, Pair)>;
+
+/// Writes both models of a trained pair, in f32 too, and says how good they are; after it has been trained on, where it is.
 pub fn finish(
     fitted: &Fitted,
     data: &Dataset,
     out: &Path,
     (layout, format): (Layout, Format),
+    trains_on: Option<TrainsOn<'_>>,
 ) -> Result<()> {
-    let pair = Pair::new(&fitted.package, data).context("the task has no pairs")?;
-    let mut table = io::stdout().lock();
+    let float = Pair::new(&fitted.package, data).context("the task has no pairs")?;
+    let mut table = Table {
+        data,
+        rows: Vec::new(),
+    };
+    let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
+    let mut files = vec![(
+        out.to_owned(),
+        table.row(&float, (layout, Format::F32), "")?,
+    )];
+    if format != Format::F32 {
+        files[0].0 = beside(out);
+        let trains_on = trains_on.filter(|_| format.is_integer());
+        let rounded = if trains_on.is_some() { " rounded" } else { "" };
+        let mut exported = table.row(&float, (layout, format), rounded)?;
+        if let Some(trains_on) = trains_on {
+            let (trained, pair) = trains_on(&float, format)?;
+            history.extend(epochs(Phase::Quantized, &trained.history));
+            exported = table.row(&pair, (layout, format), "")?;
+        }
+        files.push((out.to_owned(), exported));
+    }
     let (epoch, all, loss) = (fitted.best_epoch, fitted.history.len(), fitted.valid_loss);
+    let mut shown = io::stdout().lock();
     writeln!(
-        table,
-        "{}: epoch {epoch} of {all} was the best, validation loss {loss:.5}",
+        shown,
+        "{}: epoch {epoch} of {all} was the best, validation loss {loss:.5}\n\
+         without a mistake  train    valid     test  bytes of encoder  of decoder",
         fitted.package.name
     )?;
-    writeln!(
-        table,
-        "without a mistake  train    valid     test  bytes of encoder  of decoder"
-    )?;
-    let mut files = Vec::new();
-    for format in [Some(Format::F32), (format != Format::F32).then_some(format)] {
-        let Some(format) = format else { continue };
-        files = pair.export(layout, format)?.to_vec();
-        let models = [
-            Model::from_bytes(&files[0].bytes)?,
-            Model::from_bytes(&files[1].bytes)?,
-        ];
-        write!(table, "{:<13}", format.name())?;
-        for part in Part::ALL {
-            let (_, right) = evaluate_pair(data, part, [&models[0], &models[1]])?;
-            write!(table, "  {right:>7.5}")?;
-        }
-        let [encoder, decoder] = [&files[0], &files[1]].map(|file| file.bytes.len());
-        writeln!(table, "  {encoder:>16}  {decoder:>10}")?;
+    for row in &table.rows {
+        writeln!(shown, "{row}")?;
     }
-    let history = to_csv(&epochs(Phase::Float, &fitted.history).collect::<Vec<_>>())?;
     let history_path = history_of(out);
-    for (path, file) in paths(out).iter().zip(&files) {
-        say_notes(&file.notes);
-        save(path, &file.bytes)?;
-        say(&format!("{}: written", path.display()));
+    save(&history_path, &to_csv(&history)?)?;
+    for (path, files) in &files {
+        for (path, file) in paths(path).iter().zip(files) {
+            say_notes(&file.notes);
+            save(path, &file.bytes)?;
+            say(&format!("{}: written", path.display()));
+        }
     }
-    save(&history_path, &history)?;
     say(&format!("{}: written", history_path.display()));
     Ok(())
+}
+
+/// Shares of the texts of every part that come out without a mistake.
+struct Table<'d> {
+    data: &'d Dataset,
+    rows: Vec<String>,
+}
+
+impl Table<'_> {
+    /// A row for a pair in a format, and its files.
+    fn row(
+        &mut self,
+        pair: &Pair,
+        (layout, format): (Layout, Format),
+        how: &str,
+    ) -> Result<[Exported; 2]> {
+        let files = pair.export(layout, format)?;
+        let right = without_mistake(self.data, [&files[0].bytes, &files[1].bytes])?;
+        let shares: Vec<String> = right.iter().map(|right| format!("{right:>7.5}")).collect();
+        let [encoder, decoder] = [0, 1].map(|side: usize| files[side].bytes.len());
+        self.rows.push(format!(
+            "{:<15}  {}  {encoder:>16}  {decoder:>10}",
+            format!("{}{how}", format.name()),
+            shares.join("  ")
+        ));
+        Ok(files)
+    }
+}
+
+/// Share of every part.
+fn without_mistake(data: &Dataset, files: [&[u8]; 2]) -> Result<Vec<f64>> {
+    let (encoder, decoder) = (Model::from_bytes(files[0])?, Model::from_bytes(files[1])?);
+    let share = |part| Ok(evaluate_pair(data, part, [&encoder, &decoder])?.1);
+    Part::ALL.into_iter().map(share).collect()
 }
 
 /// Read texts with an encoder, and print what its decoder says to each

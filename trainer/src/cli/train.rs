@@ -19,7 +19,10 @@ use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::{Precision, Task};
-use kinglet_trainer::train::{Fitted, Options, Predictor, baseline, evaluate, fit, fit_quantized};
+use kinglet_trainer::train::pair::Pair;
+use kinglet_trainer::train::{
+    FitError, Fitted, Options, Predictor, Progress, baseline, evaluate, fit, fit_quantized,
+};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -40,7 +43,8 @@ integers in the forward pass, and keeps the result only if it is better on the v
 as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
 
 Ctrl-C ends the training and exports the best epoch so far; MODEL.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
-to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs.
+to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs;
+they are trained on together.
 Prints the metric of every part, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
@@ -110,7 +114,19 @@ pub fn run(args: &Args) -> Result<()> {
     let mut cancelled = fitted.cancelled;
 
     if let (Some(_), Some(format)) = (data.source(), precision.format()) {
-        pair::finish(&fitted, &data, &args.out, (args.target.layout(), format))?;
+        let epochs = task.train.quantized.epochs;
+        let mut trains_on = |pair: &Pair, format: Format| {
+            let options = options(args, &kept.quantized);
+            let fitted = shown(args, epochs, |progress| {
+                pair.fit_quantized(format, &task, &data, &options, progress)
+            })?;
+            say_if_cancelled(&fitted.0);
+            cancelled |= fitted.0.cancelled;
+            Ok(fitted)
+        };
+        let trains_on = (epochs > 0).then_some(&mut trains_on as _);
+        let format = (args.target.layout(), format);
+        pair::finish(&fitted, &data, &args.out, format, trains_on)?;
         if !cancelled {
             kept.remove();
         }
@@ -197,7 +213,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// `pump.kgl` becomes `pump.f32.kgl`.
-fn beside(out: &Path) -> PathBuf {
+pub fn beside(out: &Path) -> PathBuf {
     let extension = out.extension().unwrap_or("kgl".as_ref());
     let mut name = out.file_stem().unwrap_or_default().to_owned();
     name.push(".f32.");
@@ -238,14 +254,26 @@ impl Kept {
     }
 }
 
-fn with_progress(args: &Args, kept: &Kept, task: &Task, data: &Dataset) -> Result<Fitted> {
-    let mut bar = TrainingBar::new(task.train.epochs, args.quiet)?;
-    let fitted = fit(task, data, &options(args, &kept.float), &mut |now| {
+/// Runs a training with a bar that shows where it is.
+fn shown<T>(
+    args: &Args,
+    epochs: usize,
+    train: impl FnOnce(&mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<T, FitError>,
+) -> Result<T> {
+    let mut bar = TrainingBar::new(epochs, args.quiet)?;
+    let fitted = train(&mut |now| {
         bar.show(now);
         ControlFlow::Continue(())
     });
     bar.finish();
-    let fitted = fitted?;
+    Ok(fitted?)
+}
+
+fn with_progress(args: &Args, kept: &Kept, task: &Task, data: &Dataset) -> Result<Fitted> {
+    let options = options(args, &kept.float);
+    let fitted = shown(args, task.train.epochs, |progress| {
+        fit(task, data, &options, progress)
+    })?;
     say_if_cancelled(&fitted);
     Ok(fitted)
 }
@@ -258,15 +286,10 @@ fn quantized_with_progress(
     float: &Fitted,
     format: (Formats, &Ranges),
 ) -> Result<(Fitted, Ranges)> {
-    let mut bar = TrainingBar::new(task.train.quantized.epochs, args.quiet)?;
-    let package = &float.package;
     let options = options(args, &kept.quantized);
-    let fitted = fit_quantized(package, format, task, data, &options, &mut |now| {
-        bar.show(now);
-        ControlFlow::Continue(())
-    });
-    bar.finish();
-    let (fitted, ranges) = fitted?;
+    let (fitted, ranges) = shown(args, task.train.quantized.epochs, |progress| {
+        fit_quantized(&float.package, format, task, data, &options, progress)
+    })?;
     say_if_cancelled(&fitted);
     Ok((fitted, ranges))
 }

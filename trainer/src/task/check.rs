@@ -604,13 +604,6 @@ fn train(task: &Task) -> Result<(), Problem> {
             "needs a token for what is unknown, which [documents] and [tagged] have",
         );
     }
-    if train.quantized.epochs > 0 && task.pairs.is_some() {
-        return wrong(
-            "train.quantized",
-            "epochs",
-            "pairs are calibrated only; remove it",
-        );
-    }
     if train.epochs == 0 {
         return wrong("train", "epochs", "must be at least 1");
     }

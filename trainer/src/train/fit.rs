@@ -174,9 +174,26 @@ pub fn fit_quantized(
     let formats = formats.into();
     let phase = formats.name();
     let quantizer = Quantizer::new(package, formats, ranges).map_err(FitError::Quantize)?;
-    let (net, ranges) = (quantizer.package().net.clone(), quantizer.ranges().clone());
+    let ranges = quantizer.ranges().clone();
+    let fitted = train_on(vec![quantizer], phase, task, data, options, progress)?;
+    Ok((fitted, ranges))
+}
+
+/// Trains a network on in integers, or a decoder and its encoder.
+pub(super) fn train_on(
+    quantizers: Vec<Quantizer>,
+    phase: String,
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Fitted, FitError> {
+    let layers = quantizers.iter().flat_map(|q| &q.package().net.layers);
+    let net = Network {
+        layers: layers.cloned().collect(),
+    };
     let mut batches = Batches::new(&net, task, data);
-    batches.quantize_with(quantizer)?;
+    batches.quantize_with(quantizers)?;
     let valid_plan = Plan::new(task, data, Part::Valid)?;
     let valid_loss = batches.loss(&valid_plan)?;
     let quantized = task.train.quantized;
@@ -189,8 +206,7 @@ pub fn fit_quantized(
         phase,
     };
     let mut rng = Rng::new(task.train.seed);
-    let fitted = run(batches, net, course, task, options, progress, &mut rng)?;
-    Ok((fitted, ranges))
+    run(batches, net, course, task, options, progress, &mut rng)
 }
 
 /// How long and how fast.
@@ -407,7 +423,8 @@ struct Batches<'a> {
     params: Vec<f32>,
     grad: Vec<f32>,
     work: Vec<Work>,
-    quantizer: Option<Quantizer>,
+    /// Of the network, then of its encoder; none while training is in float.
+    quantizers: Vec<Quantizer>,
 }
 
 /// A quantized network as the passes want it, for as many batches as its parameters stay what they are.
@@ -427,13 +444,37 @@ impl<'q> Loaded<'q> {
     }
 }
 
+fn load(quantized: &[Quantized]) -> Result<Vec<Loaded<'_>>, FitError> {
+    quantized.iter().map(Loaded::new).collect()
+}
+
 /// A shard, the loss it found, and the engine's side of it where training goes through integers.
 struct Work {
     shard: Shard<f32>,
     /// Runs before a decoder, over what it is to translate.
     encoder: Option<Shard<f32>>,
     loss: f64,
-    streams: Option<Streams>,
+    /// Of the shard and of the encoder.
+    streams: [Option<Streams>; 2],
+}
+
+/// What the engine needs for a forward pass.
+type Rounded<'l, 'q> = (&'l Quantizer, &'l Loaded<'q>);
+
+/// Runs the engine where training goes through it, else the float pass.
+fn forward(
+    shard: &mut Shard<f32>,
+    params: &[f32],
+    rounded: Option<Rounded<'_, '_>>,
+    streams: &mut Option<Streams>,
+    size: Size,
+) {
+    match (rounded, streams) {
+        (Some((quantizer, loaded)), Some(streams)) => {
+            streams.forward(quantizer.package(), &loaded.model, params, shard, size);
+        }
+        _ => shard.forward(params, size),
+    }
 }
 
 impl<'a> Batches<'a> {
@@ -459,7 +500,7 @@ impl<'a> Batches<'a> {
                 .as_ref()
                 .map(|(net, max)| Shard::new(net, Counted::Every, *max)),
             loss: 0.0,
-            streams: None,
+            streams: [None, None],
         });
         Batches {
             data,
@@ -472,7 +513,7 @@ impl<'a> Batches<'a> {
             grad: vec![0.0; params.len()],
             work: work.collect(),
             params,
-            quantizer: None,
+            quantizers: Vec::new(),
         }
     }
 
@@ -484,24 +525,40 @@ impl<'a> Batches<'a> {
     }
 
     /// From here on the forward passes are the engine's.
-    fn quantize_with(&mut self, mut quantizer: Quantizer) -> Result<(), FitError> {
-        let quantized = quantizer
-            .quantize(&self.params)
-            .map_err(FitError::Quantize)?;
-        let state_len = Loaded::new(&quantized)?.model.state_len();
-        let max = Self::shard_size(self.data, self.batch);
+    fn quantize_with(&mut self, quantizers: Vec<Quantizer>) -> Result<(), FitError> {
+        self.quantizers = quantizers;
+        let quantized = self.quantized()?;
+        let loaded = load(&quantized)?;
+        let sides = [Some(self.data), self.data.source()];
         for work in &mut self.work {
-            work.streams = Some(Streams::new(quantizer.package(), state_len, max));
+            let known = self.quantizers.iter().zip(&loaded).zip(sides);
+            for (((quantizer, loaded), data), streams) in known.zip(&mut work.streams) {
+                let max = Self::shard_size(data.unwrap_or(self.data), self.batch);
+                let state_len = loaded.model.state_len();
+                *streams = Some(Streams::new(quantizer.package(), state_len, max));
+            }
         }
-        self.quantizer = Some(quantizer);
+        if let [decoder, encoder] = &loaded[..]
+            && let Some(Work {
+                streams: [Some(own), Some(theirs)],
+                ..
+            }) = self.work.first_mut()
+        {
+            // They stay a pair, because formats and scales are settled.
+            let seeded = own.seed_from(theirs, [&decoder.model, &encoder.model], 1);
+            seeded.map_err(FitError::Quantize)?;
+        }
         Ok(())
     }
 
-    /// The parameters of now in integers, if training goes through them.
-    fn quantized(&mut self) -> Result<Option<Quantized>, FitError> {
-        let params = &self.params;
-        let quantized = self.quantizer.as_mut().map(|q| q.quantize(params));
-        quantized.transpose().map_err(FitError::Quantize)
+    /// The parameters of now in integers, network by network, if training goes through them.
+    fn quantized(&mut self) -> Result<Vec<Quantized>, FitError> {
+        let (own, of_encoder) = self.params.split_at(self.work[0].shard.grad.len());
+        let quantizers = self.quantizers.iter_mut().zip([own, of_encoder]);
+        let quantized = quantizers.map(|(quantizer, params)| quantizer.quantize(params));
+        quantized
+            .collect::<Result<_, _>>()
+            .map_err(FitError::Quantize)
     }
 
     /// Outputs of a shard that count.
@@ -518,7 +575,7 @@ impl<'a> Batches<'a> {
         &mut self,
         plan: &Plan,
         batch: usize,
-        loaded: Option<&Loaded<'_>>,
+        loaded: &[Loaded<'_>],
         backward: bool,
     ) -> (f64, usize) {
         let (data, loss) = (self.data, self.loss);
@@ -527,8 +584,11 @@ impl<'a> Batches<'a> {
         let terms = self.loss.goals(data.outputs());
         let scale = 1.0 / (outputs * terms) as f64;
         let every = self.counted == Counted::Every;
-        let params = loaded.map_or(&self.params, |loaded| &loaded.params);
-        let quantizer = self.quantizer.as_ref();
+        let rounded = |side: usize| self.quantizers.get(side).zip(loaded.get(side));
+        let rounded = [rounded(0), rounded(1)];
+        let (own, of_encoder) = self.params.split_at(self.work[0].shard.grad.len());
+        let [params, of_encoder] = [(own, rounded[0]), (of_encoder, rounded[1])]
+            .map(|(float, rounded)| rounded.map_or(float, |(_, loaded)| &loaded.params[..]));
         let hidden = Some((self.word_dropout, self.step)).filter(|h| backward && h.0 > 0.0);
         let work = shards.par_iter().zip(&mut self.work).enumerate();
         work.for_each(|(k, (shard, work))| {
@@ -549,7 +609,10 @@ impl<'a> Batches<'a> {
             if fresh {
                 shard.reset();
             }
-            let (params, of_encoder) = params.split_at(shard.grad.len());
+            let [streams, encoder_streams] = &mut work.streams;
+            if fresh && let Some(streams) = streams {
+                streams.reset();
+            }
             let mut encoder = data.source().zip(work.encoder.as_mut());
             let mut source_starts = Vec::new();
             if let Some((source, encoder)) = &mut encoder {
@@ -557,18 +620,19 @@ impl<'a> Batches<'a> {
                 let size = size_of(source, &source_starts);
                 gather(source, &source_starts, 0, true, (size.steps, 0), encoder);
                 encoder.reset();
-                encoder.forward(of_encoder, size);
-                shard.seed_from(encoder, size);
-            }
-            match (&mut work.streams, loaded, quantizer) {
-                (Some(streams), Some(Loaded { model, .. }), Some(quantizer)) => {
-                    if fresh {
-                        streams.reset();
-                    }
-                    streams.forward(quantizer.package(), model, params, shard, size);
+                if let Some(streams) = encoder_streams {
+                    streams.reset();
                 }
-                _ => shard.forward(params, size),
+                forward(encoder, of_encoder, rounded[1], encoder_streams, size);
+                shard.seed_from(encoder, size);
+                if let ([Some((_, own)), Some((_, theirs))], Some(ours), Some(streams)) =
+                    (rounded, &mut *streams, encoder_streams)
+                {
+                    // That they are a pair has been seen at the start.
+                    let _ = ours.seed_from(streams, [&own.model, &theirs.model], size.lanes);
+                }
             }
+            forward(shard, params, rounded[0], streams, size);
             work.loss = shard.loss(loss, scale, size);
             if backward {
                 shard.grad.fill(0.0);
@@ -591,7 +655,7 @@ impl<'a> Batches<'a> {
     /// memory of one of them.
     fn gradient(&mut self, plan: &Plan, batches: Range<usize>) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
-        let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
+        let loaded = load(&quantized)?;
         let outputs = |batches: &Self, batch| {
             let (shards, ..) = plan.batch(batch, batches.data.window());
             shards
@@ -603,7 +667,7 @@ impl<'a> Batches<'a> {
         let mut mean = 0.0;
         for batch in batches.clone() {
             let share = outputs(self, batch) as f64 / all as f64;
-            mean += share * self.run(plan, batch, loaded.as_ref(), true).0;
+            mean += share * self.run(plan, batch, &loaded, true).0;
             self.step += 1;
             let work = &self.work[..plan.batch(batch, self.data.window()).0.len()];
             let first = batch == batches.start;
@@ -620,10 +684,10 @@ impl<'a> Batches<'a> {
     /// Mean loss over all batches.
     fn loss(&mut self, plan: &Plan) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
-        let loaded = quantized.as_ref().map(Loaded::new).transpose()?;
+        let loaded = load(&quantized)?;
         let (mut sum, mut outputs) = (0.0, 0);
         for batch in 0..plan.batches() {
-            let (loss, count) = self.run(plan, batch, loaded.as_ref(), false);
+            let (loss, count) = self.run(plan, batch, &loaded, false);
             sum += loss * count as f64;
             outputs += count;
         }

@@ -81,6 +81,24 @@ impl Streams {
         self.states.iter_mut().for_each(|state| state.fill(0));
     }
 
+    /// The first states become those that the streams of an encoder have come to.
+    ///
+    /// # Errors
+    /// If the models are no pair.
+    pub(super) fn seed_from(
+        &mut self,
+        encoder: &mut Streams,
+        [own, theirs]: [&Model<'_>; 2],
+        lanes: usize,
+    ) -> Result<()> {
+        let states = self.states.iter_mut().zip(&mut encoder.states);
+        for (state, encoder) in states.take(lanes) {
+            let mut decoder = own.bind_bytes(state)?;
+            decoder.seed_from(&theirs.bind_bytes(encoder)?)?;
+        }
+        Ok(())
+    }
+
     /// The forward pass over [`Shard::input`].
     pub(super) fn forward(
         &mut self,

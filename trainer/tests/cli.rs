@@ -454,6 +454,68 @@ fn reset_every_starts_anew() {
 }
 
 #[test]
+fn groups_in_one_file_are_predicted_as_files_of_their_own() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    desk.ok("train pump.toml --out pump.kgl --quiet");
+    let steps = TASK.replace("many-to-one", "many-to-many");
+    desk.write("steps.toml", steps);
+    desk.ok("train steps.toml --out steps.kgl --quiet");
+    // Differences begin anew, windows do not reach over, and a text may come back.
+    let rows = pump(60);
+    let (header, rows) = rows.split_once('\n').unwrap();
+    let rows: Vec<&str> = rows.lines().collect();
+    let groups = [("a", 0..17), ("b", 17..42), ("a", 42..60)];
+    let mut all = format!("unit,{header}\n");
+    for (name, range) in groups.clone() {
+        for row in &rows[range.clone()] {
+            all += &format!("{name},{row}\n");
+        }
+        let part = rows[range.clone()].join("\n");
+        desk.write(
+            &format!("{}.csv", range.start),
+            format!("{header}\n{part}\n"),
+        );
+    }
+    desk.write("all.csv", all);
+    for model in ["pump.kgl", "steps.kgl"] {
+        let mut expected = String::from("unit,temperature\n");
+        for (name, range) in groups.clone() {
+            let out = desk.ok(&format!("predict {model} --csv {}.csv", range.start));
+            for line in out.lines().skip(1) {
+                expected += &format!("{name},{line}\n");
+            }
+        }
+        let together = desk.ok(&format!("predict {model} --csv all.csv --group unit"));
+        assert_eq!(together, expected, "{model}");
+        assert_ne!(desk.ok(&format!("predict {model} --csv all.csv")), expected);
+        // Calibration cuts its streams there too.
+        desk.ok(&format!(
+            "quantize {} --precision w8a8 --calibrate all.csv --group unit --out q.kgl",
+            model.replace(".kgl", ".f32.kgl")
+        ));
+    }
+    for (options, code, words) in [
+        (
+            "--csv all.csv --group trial",
+            1,
+            &["no column \"trial\"", "unit, minute, load"][..],
+        ),
+        ("--lines all.csv --group unit", 2, &["--csv"]),
+    ] {
+        desk.fails(&format!("predict pump.kgl {options}"), code, words);
+    }
+
+    let model = fs::read(engine_tests("models/tokens_w8a8.kgl")).unwrap();
+    desk.write("tokens.kgl", model);
+    desk.write("tokens.csv", "trial,token\n1,0\n1,2\n2,0\n2,1\n");
+    let out = desk.ok("predict tokens.kgl --csv tokens.csv --group trial");
+    let lines: Vec<&str> = out.lines().skip(1).collect();
+    assert_eq!(lines[0].strip_prefix("1,"), lines[2].strip_prefix("2,"));
+}
+
+#[test]
 fn a_model_of_windows_answers_once_per_window() {
     let desk = Desk::new();
     let model = fs::read(engine_tests("models/window_f32.kgl")).unwrap();

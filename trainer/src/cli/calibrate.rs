@@ -11,6 +11,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::{Ranges, Stream};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// Steps to calibrate with at the most; beyond that, windows are taken evenly from all of the data.
@@ -46,75 +47,92 @@ fn of_texts(texts: Vec<Vec<usize>>, last_only: bool) -> Calibration {
 pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Calibration> {
     let mut samples = Samples::open(path, float, options, false)?;
     let (mut raw, mut tokens, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let width = float.inputs();
+    let rows = |raw: &[f32], tokens: &[usize]| tokens.len().max(raw.len() / width);
+    let mut begins = vec![0];
     while let Some(sample) = samples.next()? {
         match sample {
             Sample::Features(x) => raw.extend_from_slice(x),
             Sample::Token(token) => tokens.push(token),
             Sample::EndOfText => texts.push(std::mem::take(&mut tokens)),
+            Sample::NewGroup => begins.push(rows(&raw, &tokens)),
         }
     }
     let exact = matches!(float.header().shape, Shape::Window { exact: true, .. });
     if !texts.is_empty() {
         return Ok(of_texts(texts, exact));
     }
-    let width = float.inputs();
     if float.holds() {
         // Windows are cut from these rows, and what stands in for a gap may lie before the window.
         for at in width..raw.len() {
-            if raw[at].is_nan() && float.features()[at % width].holds() {
+            let begins = begins.binary_search(&(at / width)).is_ok();
+            if !begins && raw[at].is_nan() && float.features()[at % width].holds() {
                 raw[at] = raw[at - width];
             }
         }
     }
-    let rows = tokens.len().max(raw.len() / width);
+    let rows = rows(&raw, &tokens);
     if rows == 0 {
         bail!("{}: no rows; expected at least one sample", path.display());
     }
-    let (length, hop) = match float.header().shape {
+    let ends = begins[1..].iter().copied().chain([rows]);
+    let groups = begins.iter().copied().zip(ends);
+    let windows: Vec<Range<usize>> = match float.header().shape {
         Shape::Window {
             window,
             hop,
             exact: true,
-        } => (window as usize, hop as usize),
-        _ => (rows, rows),
+        } => {
+            let (window, hop) = (window as usize, hop as usize);
+            let longest = groups.clone().map(|(begin, end)| end - begin).max();
+            let longest = longest.unwrap_or(0);
+            let starts = |(begin, end): (usize, usize)| {
+                (begin..(end + 1).saturating_sub(window)).step_by(hop)
+            };
+            let windows = groups.flat_map(starts).map(|start| start..start + window);
+            let windows: Vec<_> = windows.collect();
+            if windows.is_empty() {
+                bail!(
+                    "{}: {longest} rows are fewer than one window of {window}; bring more data",
+                    path.display()
+                );
+            }
+            windows
+        }
+        _ => groups.map(|(begin, end)| begin..end).collect(),
     };
-    if rows < length {
-        bail!(
-            "{}: {rows} rows are fewer than one window of {length}; bring more data",
-            path.display()
-        );
-    }
-    let windows = (rows - length) / hop + 1;
-    let every = windows.div_ceil((STEPS / length).max(1)) * hop;
+    let length = windows.iter().map(Range::len).sum::<usize>() / windows.len();
+    let every = windows.len().div_ceil((STEPS / length).max(1));
+    let windows: Vec<Range<usize>> = windows.into_iter().step_by(every).collect();
     let mut state = AlignedBytes::zeroed(float.state_len());
     let mut runner = AnyRunner::bind(float, &mut state)?;
-    let starts = || (0..=rows - length).step_by(every);
-    let streams = starts()
-        .map(|start| {
-            if !tokens.is_empty() {
-                return Stream::Tokens(tokens[start..start + length].to_vec());
-            }
-            runner.reset();
-            let mut normalised = Vec::with_capacity(length * width);
-            for sample in raw[start * width..(start + length) * width].chunks_exact(width) {
-                runner.normalise(sample, |x| normalised.push(x));
-            }
-            Stream::Samples(normalised)
-        })
-        .collect();
-    let probed = length.min(PROBED);
-    let fewer = starts().count().div_ceil((PROBED / probed).max(1));
-    let probe = |start: usize| Probe {
-        raw: match tokens.is_empty() {
-            true => raw[start * width..(start + probed) * width].to_vec(),
-            false => tokens[start..start + probed]
-                .iter()
-                .map(|&t| t as f32)
-                .collect(),
-        },
-        counted: if exact { probed - 1 } else { 0 },
+    let stream = |window: &Range<usize>| {
+        if !tokens.is_empty() {
+            return Stream::Tokens(tokens[window.clone()].to_vec());
+        }
+        runner.reset();
+        let mut normalised = Vec::with_capacity(window.len() * width);
+        for sample in raw[window.start * width..window.end * width].chunks_exact(width) {
+            runner.normalise(sample, |x| normalised.push(x));
+        }
+        Stream::Samples(normalised)
     };
-    let probes = starts().step_by(fewer).map(probe).collect();
+    let streams = windows.iter().map(stream).collect();
+    let fewer = windows.len().div_ceil((PROBED / length).max(1));
+    let probe = |window: &Range<usize>| {
+        let (start, steps) = (window.start, window.len().min(PROBED));
+        Probe {
+            raw: match tokens.is_empty() {
+                true => raw[start * width..(start + steps) * width].to_vec(),
+                false => tokens[start..start + steps]
+                    .iter()
+                    .map(|&t| t as f32)
+                    .collect(),
+            },
+            counted: if exact { steps - 1 } else { 0 },
+        }
+    };
+    let probes = windows.iter().step_by(fewer).map(probe).collect();
     Ok(Calibration { streams, probes })
 }
 

@@ -23,12 +23,13 @@ Examples:
   kinglet predict pump.kgl --csv tuesday.csv --state-in s.bin
   kinglet predict ett.kgl --csv today.csv --ahead 24
   kinglet predict beats.kgl --csv beats.csv --reset-every 140
+  kinglet predict activity.kgl --csv trials.csv --group trial
   kinglet predict sentiment.kgl --lines reviews.txt
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
 a score per class; a model that watches for anomalies adds the smoothed error of its predictions so far and 1 where
-that is an alarm; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
+that is an alarm; with --group a line begins with the group; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
 training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
@@ -95,10 +96,19 @@ pub fn run(args: &Args) -> Result<()> {
         (_, _, Some(path)) => Samples::lines(path, &model)?,
         (None, None, None) => return Err(usage("give --csv, --text or --lines")),
     };
+    if args.csv.is_none() && args.columns.group.is_some() {
+        return Err(usage("--group is a column of --csv"));
+    }
     let input = args.csv.as_deref().or(args.lines.as_deref());
     let live = input == Some(Path::new("-"));
     let mut detector = Detector::new(&model).filter(|_| !args.raw);
-    let mut table = Table::new(&model, args.raw, live, detector.is_some())?;
+    let mut table = Table::new(
+        &model,
+        args.raw,
+        live,
+        detector.is_some(),
+        args.columns.group.as_deref(),
+    )?;
     let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
     let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
     // Nothing was foretold for the first sample.
@@ -120,13 +130,14 @@ pub fn run(args: &Args) -> Result<()> {
         };
         if matches!(sample, Sample::EndOfText) {
             if at_the_end {
-                table.line(&y, None)?;
+                table.line(&y, None, None)?;
             }
             runner.reset();
             tokens.clear();
             continue;
         }
-        if row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
+        let new_group = matches!(sample, Sample::NewGroup);
+        if new_group || row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
             match &mut runner {
                 AnyRunner::Steps(runner) => windows.reset(runner),
                 AnyRunner::Windows(runner) => windows.reset(runner),
@@ -135,13 +146,17 @@ pub fn run(args: &Args) -> Result<()> {
             detector.iter_mut().for_each(Detector::reset);
             y.fill(f32::NAN);
         }
+        if new_group {
+            row = 0;
+            continue;
+        }
         row += 1;
         answered = match (sample, &mut runner) {
             (Sample::Token(token), AnyRunner::Steps(runner)) => {
                 runner.step_token(token, &mut y);
                 !at_the_end
             }
-            (Sample::EndOfText, _) => false,
+            (Sample::EndOfText | Sample::NewGroup, _) => false,
             (Sample::Token(token), AnyRunner::Windows(runner)) => {
                 tokens.push(token);
                 let complete = tokens.len() == runner.window();
@@ -165,7 +180,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
         };
         if answered {
-            table.line(&y, verdict)?;
+            table.line(&y, verdict, samples.group())?;
         }
     }
     if let (AnyRunner::Steps(runner), Some(path)) = (&runner, &args.state_out) {
@@ -186,7 +201,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
             push(&mut windows, &mut runner, &last, &mut y);
             // What was predicted says nothing about what is odd.
-            table.line(&y, None)?;
+            table.line(&y, None, samples.group())?;
         }
     }
     table.flush()
@@ -298,7 +313,13 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(model: &Model<'a>, raw: bool, live: bool, watched: bool) -> Result<Self> {
+    fn new(
+        model: &Model<'a>,
+        raw: bool,
+        live: bool,
+        watched: bool,
+        group: Option<&str>,
+    ) -> Result<Self> {
         let names: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
         let classes = matches!(model.header().output, Output::Classes { .. }) && !raw;
         let mut table = Table {
@@ -308,6 +329,7 @@ impl<'a> Table<'a> {
             classes: None,
         };
         let header = classes.then_some("class").into_iter().chain(names.clone());
+        let header = group.into_iter().chain(header);
         let mut header: Vec<String> = header.map(field).collect();
         if watched {
             header.extend(["score".into(), "alarm".into()]);
@@ -318,7 +340,10 @@ impl<'a> Table<'a> {
         Ok(table)
     }
 
-    fn line(&mut self, y: &[f32], verdict: Option<Verdict>) -> Result<()> {
+    fn line(&mut self, y: &[f32], verdict: Option<Verdict>, group: Option<&str>) -> Result<()> {
+        if let Some(group) = group {
+            write!(self.out, "{},", field(group))?;
+        }
         if let Some(classes) = &self.classes {
             write!(self.out, "{},", field(classes[argmax(y)]))?;
         }

@@ -31,6 +31,11 @@ pub struct CsvOptions {
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     pub columns: Vec<String>,
 
+    /// Column that says what a row belongs to, such as a machine or a trial, as `group` in the task: where its text changes
+    /// the state starts anew
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+
     /// Between two fields; \t is a tab
     #[arg(long, default_value = ",", value_name = "CHAR", value_parser = one_byte)]
     pub delimiter: char,
@@ -83,6 +88,8 @@ pub enum Sample<'a> {
     Token(usize),
     /// What comes next starts anew.
     EndOfText,
+    /// So it does where another group begins.
+    NewGroup,
 }
 
 /// Samples one after the other.
@@ -91,6 +98,8 @@ pub enum Samples {
         reader: Box<Reader<Bytes>>,
         columns: Columns,
         sample: Vec<f32>,
+        /// The sample has been read, and is the first of its group.
+        held: bool,
     },
     Tokens(Box<TokenRows>),
     Text(std::vec::IntoIter<usize>),
@@ -102,6 +111,9 @@ impl Samples {
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
         let (mut input, file) = opened(path, options.delimiter)?;
         if is_of_texts(model) {
+            if options.group.is_some() {
+                return Err(usage("--group: every text starts anew; remove it"));
+            }
             let texts = Texts::column(input, &file, options)?;
             return Ok(Samples::Lines(Box::new(Lines::new(texts, file, model))));
         }
@@ -141,11 +153,15 @@ impl Samples {
                 reader.names().iter().map(String::as_str).collect()
             }
         };
-        let columns = reader.columns(&wanted)?;
+        let mut columns = reader.columns(&wanted)?;
+        if let Some(group) = &options.group {
+            columns = columns.group_by(group, reader.names())?;
+        }
         Ok(Samples::Features {
             columns,
             reader: Box::new(reader),
             sample: vec![0.0; model.inputs()],
+            held: false,
         })
     }
 
@@ -196,14 +212,33 @@ impl Samples {
                 reader,
                 columns,
                 sample,
+                held,
             } => {
-                let more = reader.next_sample(columns, sample).map_err(reworded)?;
-                more.then_some(Sample::Features(sample))
+                if !std::mem::take(held) {
+                    if !reader.next_sample(columns, sample).map_err(reworded)? {
+                        return Ok(None);
+                    }
+                    *held = columns.begins_group();
+                }
+                Some(if *held {
+                    Sample::NewGroup
+                } else {
+                    Sample::Features(sample)
+                })
             }
-            Samples::Tokens(rows) => rows.next()?.map(Sample::Token),
+            Samples::Tokens(rows) => rows.next()?,
             Samples::Text(tokens) => tokens.next().map(Sample::Token),
             Samples::Lines(lines) => lines.next()?,
         })
+    }
+
+    /// The group of the last sample, if there are groups.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Samples::Features { columns, .. } => columns.group(),
+            Samples::Tokens(rows) => rows.group.as_ref()?.1.as_deref(),
+            Samples::Text(_) | Samples::Lines(_) => None,
+        }
     }
 }
 
@@ -376,8 +411,10 @@ pub struct TokenRows {
     tokens: Tokens,
     column: usize,
     width: usize,
-    /// The first record, if it is no header.
+    /// The current record has been read already: it is no header, or the first of its group.
     pending: bool,
+    /// The column of groups, and its text in the last row.
+    group: Option<(usize, Option<String>)>,
 }
 
 impl TokenRows {
@@ -402,6 +439,7 @@ impl TokenRows {
             column: 0,
             width: 0,
             pending: false,
+            group: None,
             file,
         };
         let wanted = match &options.columns[..] {
@@ -418,8 +456,18 @@ impl TokenRows {
             return Ok(rows);
         }
         rows.width = rows.record.len();
-        let place = rows.record.iter().position(|name| name.trim() == wanted);
-        match place {
+        let place = |wanted: &str| rows.record.iter().position(|name| name.trim() == wanted);
+        if let Some(group) = &options.group {
+            let Some(at) = place(group) else {
+                bail!(
+                    "{}: no column {group:?}; the columns are {}",
+                    rows.file,
+                    rows.record.iter().collect::<Vec<_>>().join(", ")
+                );
+            };
+            rows.group = Some((at, None));
+        }
+        match place(wanted) {
             Some(column) => rows.column = column,
             None if rows.width == 1 && options.columns.is_empty() => rows.pending = true,
             None => bail!(
@@ -436,7 +484,7 @@ impl TokenRows {
         read.with_context(|| format!("{}: not a CSV file", self.file))
     }
 
-    fn next(&mut self) -> Result<Option<usize>> {
+    fn next(&mut self) -> Result<Option<Sample<'static>>> {
         if !std::mem::take(&mut self.pending) && !self.read()? {
             return Ok(None);
         }
@@ -448,6 +496,15 @@ impl TokenRows {
                 self.record.len(),
                 self.width
             );
+        }
+        if let Some((at, last)) = &mut self.group
+            && last.as_deref() != Some(&self.record[*at])
+        {
+            let begins = last.replace(self.record[*at].to_owned()).is_some();
+            if begins {
+                self.pending = true;
+                return Ok(Some(Sample::NewGroup));
+            }
         }
         let text = &self.record[self.column];
         let token = self.tokens.find(text).ok_or_else(|| {
@@ -462,6 +519,6 @@ impl TokenRows {
                 self.tokens.unknown(text)
             )
         })?;
-        Ok(Some(token))
+        Ok(Some(Sample::Token(token)))
     }
 }

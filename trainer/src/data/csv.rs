@@ -223,8 +223,19 @@ fn line_of(record: &::csv::StringRecord) -> u64 {
 pub struct Columns {
     file: String,
     wanted: Vec<Column>,
+    group: Option<GroupColumn>,
     missing: Missing,
     time: Option<String>,
+}
+
+/// The column that says what a row belongs to.
+#[derive(Debug, Clone)]
+struct GroupColumn {
+    at: usize,
+    /// Of the last row.
+    text: Option<String>,
+    /// The last row is of another group than the one before it.
+    begins: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -276,9 +287,36 @@ impl Columns {
         Ok(Columns {
             file: file.into(),
             wanted,
+            group: None,
             missing,
             time: time.map(String::from),
         })
+    }
+
+    /// Rows that follow each other with the same text in this column are a group: a gap is not filled from another one.
+    pub fn group_by(mut self, name: &str, names: &[String]) -> Result<Self, DataError> {
+        let unknown = || DataError::UnknownColumn {
+            file: self.file.clone(),
+            column: name.into(),
+            known: names.to_vec(),
+        };
+        let at = names.iter().position(|n| n == name).ok_or_else(unknown)?;
+        self.group = Some(GroupColumn {
+            at,
+            text: None,
+            begins: false,
+        });
+        Ok(self)
+    }
+
+    /// The group of the last row.
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_ref()?.text.as_deref()
+    }
+
+    /// Whether the last row began a group after another one.
+    pub fn begins_group(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.begins)
     }
 
     /// The next row has no row before it.
@@ -294,6 +332,15 @@ impl Columns {
         line: u64,
         sample: &mut [f32],
     ) -> Result<(), DataError> {
+        if let Some(group) = &mut self.group {
+            let text = &record[group.at];
+            let same = group.text.as_deref() == Some(text);
+            group.begins = !same && group.text.is_some();
+            if !same {
+                group.text = Some(text.to_owned());
+                self.forget();
+            }
+        }
         let how = (self.missing, self.time.as_deref());
         for (column, out) in self.wanted.iter_mut().zip(sample) {
             *out = column.value(&record[column.at], how, &self.file, line)?;

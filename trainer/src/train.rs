@@ -23,10 +23,10 @@ mod window;
 
 pub use self::baseline::baseline;
 pub use self::checkpoint::CheckpointError;
-pub(crate) use self::evaluate::Score;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };
+pub(crate) use self::evaluate::{Score, known};
 pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from, fit_quantized};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};
 pub use self::window::{Seen, run_window};

@@ -9,7 +9,7 @@ use super::measure::{Measured, Run};
 use crate::data::Dataset;
 use crate::escape::escape;
 use crate::package::{Input, Output, Target};
-use crate::train::Metrics;
+use crate::train::{Metrics, known};
 use std::fmt::Write;
 
 /// Steps of the curve against time.
@@ -275,7 +275,7 @@ fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
     }
     body += "</p>\n";
     let bin = run.kept.len().div_ceil(90).max(1);
-    let bits = |p: &f32| -f64::from(p.max(1e-30)).log2();
+    let bits = |p: &f32| -known(*p).log2();
     let points: Vec<(f64, f64)> = run
         .kept
         .chunks(bin)

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::loss::LEAST;
 use crate::data::{Dataset, Part, Sequence};
 use crate::package::{Input, Output, Target};
 
@@ -65,7 +66,7 @@ pub struct ClassMetrics {
 /// How well the next token is foreseen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenMetrics {
-    /// Mean of −log₂ p(next token).
+    /// Mean of −log₂ p(next token), of which each is 16 at the most: an integer softmax tells no smaller p from zero.
     pub bits: f64,
     /// Share of right first guesses.
     pub accuracy: f64,
@@ -174,7 +175,7 @@ impl Groups {
     fn add(&mut self, out: &[f32], truth: usize) {
         self.votes.resize(out.len(), 0.0);
         for (vote, &p) in self.votes.iter_mut().zip(out) {
-            *vote += f64::from(p).max(1e-30).ln();
+            *vote += known(p).ln();
         }
         self.truth = truth;
     }
@@ -191,6 +192,13 @@ impl Groups {
         self.close();
         self.right as f64 / self.count as f64
     }
+}
+
+/// A probability as far as it is known. The integer formats answer in Q15, where zero stands for anything below 2^-15,
+/// not for the impossible: taken at its word, one such answer in three thousand would cost 0.03 bits in the mean. So in
+/// every format the least is the middle of that range.
+pub(crate) fn known(p: f32) -> f64 {
+    f64::from(p.max(LEAST))
 }
 
 /// What a prediction adds to the PHM score.
@@ -233,7 +241,7 @@ impl Score {
         } else {
             let class = truth[0] as usize;
             self.confusion[class][kinglet::argmax(out)] += 1;
-            self.bits -= f64::from(out[class]).max(1e-30).log2();
+            self.bits -= known(out[class]).log2();
             if let Some(groups) = &mut self.groups {
                 groups.add(out, class);
             }
@@ -349,5 +357,16 @@ impl Predictor for LastValue {
         for (out, &column) in out.iter_mut().zip(&self.columns) {
             *out = raw[column];
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_of_the_integer_softmax_costs_sixteen_bits() {
+        assert_eq!(-known(0.0).log2(), 16.0);
+        assert_eq!(known(1.0 / 32768.0), 1.0 / 32768.0);
     }
 }

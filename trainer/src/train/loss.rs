@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::real::Real;
 
+/// Half of the smallest probability above zero that the engine's integer softmax gives.
+pub(super) const LEAST: f32 = 1.0 / 65536.0;
+
 /// Which loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,6 +4,7 @@
 //! `p − onehot`; the loss hands over that gradient, so here softmax's own derivative is 1.
 
 use super::super::gemm::{Matrix, MatrixMut};
+use super::super::loss::LEAST;
 use super::super::real::Real;
 use super::{Given, Pass, Size, add_row_sums, fill_rows};
 use crate::net::{Activation, Dense};
@@ -69,7 +70,15 @@ impl<T: Real> Pass<T> for DensePass<T> {
     }
 
     fn follow(&mut self, _p: &[T], _x: &[T], given: Given<'_, T>, _size: Size) {
-        self.y[..given.output.len()].copy_from_slice(given.output);
+        let y = &mut self.y[..given.output.len()];
+        y.copy_from_slice(given.output);
+        if self.activation == Activation::Softmax {
+            // Zero in Q15 is anything below its LSB: the loss is to see the middle of that, not a logarithm of nothing.
+            let least = T::from_f64(f64::from(LEAST));
+            y.iter_mut()
+                .filter(|p| **p < least)
+                .for_each(|p| *p = least);
+        }
     }
 
     fn output(&self, size: Size) -> &[T] {
@@ -113,5 +122,31 @@ impl<T: Real> Pass<T> for DensePass<T> {
                 MatrixMut::new(dx, rows, self.inputs),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::loss::Loss;
+    use super::*;
+
+    #[test]
+    fn an_engine_that_answers_zero_has_a_bounded_loss() {
+        let dense = Dense {
+            inputs: 1,
+            outputs: 2,
+            activation: Activation::Softmax,
+            weight: vec![0.0; 2],
+            bias: vec![0.0; 2],
+        };
+        let size = Size { steps: 1, lanes: 1 };
+        let mut pass = DensePass::new(&dense, size);
+        let given = Given {
+            output: &[0.0f32, 1.0],
+            cell: &[],
+        };
+        pass.follow(&[], &[], given, size);
+        let loss = Loss::CrossEntropy.value(pass.output(size), &[0.0], 2);
+        assert_eq!(loss, 16.0 * std::f64::consts::LN_2);
     }
 }

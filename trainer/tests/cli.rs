@@ -1248,7 +1248,13 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
         desk.fails(
             "report words.toml --model words.encoder.kgl --out words.html",
             1,
-            &["pair"],
+            &["two models of a pair", "words.encoder.encoder.kgl"],
+        );
+        desk.ok("report words.toml --model words.f32.kgl --with words.kgl --out words.html");
+        let page = String::from_utf8(desk.read("words.html")).unwrap();
+        assert!(
+            page.contains("<td>words.kgl</td><td>100.0 %</td>"),
+            "{page}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The report of every kind of task: whole, well-formed, self-contained, and with the engine's own numbers.
 
 use kinglet::Model;
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use kinglet_trainer::data::csv::{Format as CsvFormat, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
@@ -9,8 +9,9 @@ use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::{Phase, epochs};
-use kinglet_trainer::report::{Subject, page};
+use kinglet_trainer::report::{PairSubject, Subject, page, page_of_pair};
 use kinglet_trainer::task::Task;
+use kinglet_trainer::train::pair::{Pair, evaluate_pair};
 use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::ops::ControlFlow;
@@ -93,6 +94,23 @@ epochs = 8
 [anomaly]
 smoothing = 0.3
 labels = { file = "labels.json", key = "wave", time = "second" }
+"#;
+
+const PAIRS: &str = r#"
+name = "words"
+[pairs]
+made = { kind = "reversal", pairs = [300, 40, 40] }
+vocabulary = { unit = "characters" }
+[shape]
+kind = "next-token"
+window = 8
+[network]
+cell = "gru"
+hidden = [16]
+embedding = 6
+[train]
+learning_rate = 0.02
+epochs = 20
 "#;
 
 /// A temperature that follows its load a little later.
@@ -381,6 +399,85 @@ fn a_task_that_watches_shows_score_threshold_and_alarms() {
     };
     assert_eq!((class("shade baseline"), class("word")), (2, 1));
     assert_eq!((class("line s1"), class("peaks s0")), (1, 1));
+}
+
+#[test]
+fn a_pair_shows_translations_and_both_of_its_networks() {
+    let (_, data, fitted) = trained(PAIRS, "");
+    let pair = Pair::new(&fitted.package, &data).unwrap();
+    let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
+    let page = page_of_pair(&PairSubject {
+        encoder: &pair.encoder,
+        decoder: &pair.decoder,
+        data: &data,
+        history: &history,
+        others: Vec::new(),
+        conditions: Conditions::default(),
+    });
+    let page = page.unwrap();
+    let document = parsed(&page);
+    assert_eq!(
+        sections(&document),
+        [
+            "learning",
+            "predictions",
+            "precisions",
+            "weights",
+            "activations",
+            "memory",
+            "cores"
+        ]
+    );
+    let section = |id| {
+        let all = document.descendants();
+        all.filter(|n| n.is_element())
+            .find(|n| n.attribute("id") == Some(id))
+            .unwrap()
+    };
+    let rows = |id| -> Vec<Vec<String>> {
+        let rows = section(id).descendants().filter(|n| n.has_tag_name("tr"));
+        let cells = |row: Node<'_, '_>| {
+            let cells = row.children().filter(|n| n.is_element());
+            cells.map(|n| n.text().unwrap_or("").to_owned()).collect()
+        };
+        rows.map(cells).collect()
+    };
+    // What should have been said is the word backwards.
+    let translations = rows("predictions");
+    assert_eq!(translations.len(), 1 + 24);
+    for row in &translations[1..] {
+        assert_eq!(row[0].chars().rev().collect::<String>(), row[1]);
+        assert_eq!(row[1] == row[2], row[3].is_empty(), "{row:?}");
+    }
+    let precisions = rows("precisions");
+    for (row, format) in precisions[1..].iter().zip([
+        Format::F32,
+        Format::F16,
+        Format::W8A16,
+        Format::W8A8,
+        Format::W4A8,
+    ]) {
+        let files = pair.export(Layout::Portable, format).unwrap();
+        let [encoder, decoder] = [0, 1].map(|k: usize| Model::from_bytes(&files[k].bytes).unwrap());
+        let (_, right) = evaluate_pair(&data, Part::Test, [&encoder, &decoder]).unwrap();
+        let share: f64 = row[1].trim_end_matches(" %").parse().unwrap();
+        assert_eq!(row[0], format.name());
+        assert!((share - 100.0 * right).abs() < 0.05, "{row:?}: {right}");
+    }
+    let swapped = page_of_pair(&PairSubject {
+        encoder: &pair.decoder,
+        decoder: &pair.encoder,
+        data: &data,
+        history: &[],
+        others: Vec::new(),
+        conditions: Conditions::default(),
+    });
+    let error = swapped.unwrap_err().to_string();
+    assert!(error.contains("was not made for this task"), "{error}");
+    for id in ["weights", "activations", "memory", "cores"] {
+        let titles = section(id).descendants().filter(|n| n.has_tag_name("h3"));
+        assert_eq!(titles.count(), 2, "{id}");
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `kinglet report`.
 
 use super::model_file::ModelFile;
+use super::pair::paths;
 use super::{say, writable};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
-use kinglet_trainer::file::{package, save};
+use kinglet_trainer::file::{AlignedBytes, package, save};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::report::cores::Conditions;
-use kinglet_trainer::report::{Subject, history, page};
+use kinglet_trainer::report::history::Epoch;
+use kinglet_trainer::report::{PairSubject, Subject, history, page, page_of_pair};
 use kinglet_trainer::task::Task;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +22,8 @@ Examples:
 
 Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
 part with the engine. The page needs no network and no script. Learning curves come from the history that `kinglet
-train` writes beside the model, as MODEL.history.csv.")]
+train` writes beside the model, as MODEL.history.csv. Of a task with [pairs] a name stands for two models: --model dates.f32.kgl for
+dates.f32.encoder.kgl and dates.f32.decoder.kgl.")]
 pub struct Args {
     /// The task that the model was trained for
     #[arg(value_name = "TASK.toml")]
@@ -57,49 +61,102 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let task = Task::load(&args.task)?.with_data(args.data.as_deref());
-    if task.pairs.is_some() {
-        anyhow::bail!("there is no report of a pair; `kinglet train` says how good it is");
-    }
-    let file = ModelFile::read(&args.model)?;
-    file.model()?;
-    let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;
-    let mut others = Vec::new();
-    for path in &args.with {
-        let file = ModelFile::read(path)?;
-        file.model()?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        others.push((name.into_owned(), file.bytes));
-    }
-    let history = match &args.history {
-        Some(path) => history::read(path)?,
+    let conditions = Conditions {
+        clock: args.clock,
+        power: args.power,
+    };
+    let page = if task.pairs.is_some() {
+        let [encoder, decoder] = float_pair(&args.model)?;
+        let others = of_pairs(&args.with)?;
+        let data = Dataset::load(&task)?;
+        page_of_pair(&PairSubject {
+            encoder: &encoder,
+            decoder: &decoder,
+            data: &data,
+            history: &losses(args)?,
+            others,
+            conditions,
+        })
+    } else {
+        let package = float(&args.model)?;
+        let others = args.with.iter().map(|path| {
+            let file = ModelFile::read(path)?;
+            file.model()?;
+            Ok((name(path), file.bytes))
+        });
+        let others = others.collect::<Result<_>>()?;
+        page(&Subject {
+            task: &task,
+            package: &package,
+            data: &Dataset::load(&task)?,
+            history: &losses(args)?,
+            others,
+            conditions,
+        })
+    };
+    save(&args.out, page?.as_bytes())?;
+    say(&format!("{}: written", args.out.display()));
+    Ok(())
+}
+
+/// Of the training, where there is one.
+fn losses(args: &Args) -> Result<Vec<Epoch>> {
+    match &args.history {
+        Some(path) => history::read(path),
         None => {
             let beside = history_of(&args.model);
             if beside.exists() {
-                history::read(&beside)?
+                history::read(&beside)
             } else {
                 say(&format!(
                     "note: no learning curves: there is no {}",
                     beside.display()
                 ));
-                Vec::new()
+                Ok(Vec::new())
             }
         }
-    };
-    let data = Dataset::load(&task)?;
-    let page = page(&Subject {
-        task: &task,
-        package: &package,
-        data: &data,
-        history: &history,
-        others,
-        conditions: Conditions {
-            clock: args.clock,
-            power: args.power,
-        },
-    });
-    save(&args.out, page?.as_bytes())?;
-    say(&format!("{}: written", args.out.display()));
-    Ok(())
+    }
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn float(path: &Path) -> Result<Package> {
+    let file = ModelFile::read(path)?;
+    file.model()?;
+    package(&file.bytes).with_context(|| path.display().to_string())
+}
+
+/// What stands for both files of a pair, if they are there.
+fn files_of_pair(path: &Path) -> Result<[PathBuf; 2]> {
+    let files = paths(path);
+    for file in &files {
+        ensure!(
+            file.exists(),
+            "{} stands for the two models of a pair, and there is no {}; give the name that `kinglet train` had with --out, \
+             for the float pair with .f32 before its ending",
+            path.display(),
+            file.display()
+        );
+    }
+    Ok(files)
+}
+
+fn float_pair(path: &Path) -> Result<[Package; 2]> {
+    let [encoder, decoder] = files_of_pair(path)?;
+    Ok([float(&encoder)?, float(&decoder)?])
+}
+
+fn of_pairs(given: &[PathBuf]) -> Result<Vec<(String, [AlignedBytes; 2])>> {
+    let mut pairs = Vec::new();
+    for path in given {
+        let [encoder, decoder] = files_of_pair(path)?;
+        let files = [ModelFile::read(&encoder)?, ModelFile::read(&decoder)?];
+        pairs.push((name(path), files.map(|file| file.bytes)));
+    }
+    Ok(pairs)
 }
 
 /// Of `pump.kgl` and `pump.f32.kgl`: `pump.history.csv`.

@@ -11,7 +11,7 @@
 //! LSTMs with coupled gates or peepholes as an LSTM with the products they have. So a network that is not in the tables gets an
 //! estimate, and the page says so.
 
-use super::html::{Table, count, number, paragraph, section};
+use super::html::{Table, count, number, paragraph, section, titled};
 use crate::net::{Cell, Layer, Network, Recurrent};
 use crate::quant::Formats;
 use kinglet::format::{Format, Layout};
@@ -295,8 +295,34 @@ fn chosen(value: f64, unit: &str) -> String {
     format!("{digits} {unit}")
 }
 
-/// Instructions, time and energy.
-pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> String {
+/// Instructions, time and energy of networks by their titles, with the multiplications of a step.
+pub(super) fn cores(
+    networks: &[(&'static str, &Network, usize)],
+    conditions: Conditions,
+) -> String {
+    let tables: Vec<_> = networks
+        .iter()
+        .filter_map(|&(title, net, macs)| Some((title, of_network(net, macs, conditions)?)))
+        .collect();
+    let body = if tables.is_empty() {
+        paragraph("No core has counts for a cell of this network.")
+    } else {
+        paragraph(
+            "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
+             layer, which they give back within 3 %; for the demo's network, which has a dense layer too, they are \
+             within 15 %. The time is that of one instruction per clock. A real core takes more: loads, branches and \
+             wait states of the flash. Formats that are missing have not been counted.",
+        ) + &titled(tables.into_iter())
+            + &match conditions.power {
+                Some(_) => String::new(),
+                None => paragraph("With --power 20mW the table has the energy of a step too."),
+            }
+    };
+    section("cores", "On a microcontroller", &body)
+}
+
+/// A row per core and format, if any is counted.
+fn of_network(net: &Network, macs: usize, conditions: Conditions) -> Option<String> {
     let time = format!("at {}", chosen(conditions.clock, "Hz"));
     let power = conditions
         .power
@@ -324,21 +350,7 @@ pub(super) fn cores(net: &Network, macs: usize, conditions: Conditions) -> Strin
             table.row(&row);
         }
     }
-    let body = if counted {
-        paragraph(
-            "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
-             layer, which they give back within 3 %; for the demo's network, which has a dense layer too, they are \
-             within 15 %. The time is that of one instruction per clock. A real core takes more: loads, branches and \
-             wait states of the flash. Formats that are missing have not been counted.",
-        ) + &table.finish()
-            + &match conditions.power {
-                Some(_) => String::new(),
-                None => paragraph("With --power 20mW the table has the energy of a step too."),
-            }
-    } else {
-        paragraph("No core has counts for a cell of this network.")
-    };
-    section("cores", "On a microcontroller", &body)
+    counted.then(|| table.finish())
 }
 
 #[cfg(test)]

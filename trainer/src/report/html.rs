@@ -35,6 +35,15 @@ pub(super) fn section(id: &str, title: &str, body: &str) -> String {
     )
 }
 
+/// Bodies of a section one after the other, each below its title if it has one.
+pub(super) fn titled(parts: impl Iterator<Item = (&'static str, String)>) -> String {
+    let part = |(title, body): (&str, String)| match title {
+        "" => body,
+        title => heading(title) + &body,
+    };
+    parts.map(part).collect()
+}
+
 /// A smaller heading inside a section.
 pub(super) fn heading(title: &str) -> String {
     format!("<h3>{}</h3>\n", text(title))

@@ -2,7 +2,7 @@
 //! integers, and how many of them are at the end of their range.
 
 use super::chart::{Axis, Chart, Ink, bounds, histogram};
-use super::html::{Table, count, figure, number, paragraph, percent, section};
+use super::html::{Table, count, figure, number, paragraph, percent, section, titled};
 use super::measure::rms;
 use super::memory::layer as describe;
 use crate::data::{Dataset, Part};
@@ -13,7 +13,7 @@ use crate::package::{Input, Package};
 use crate::quant::{Ranges, rescale};
 use anyhow::Result;
 use kinglet::format::{self as engine, Format};
-use kinglet::{LayerStep, Model, StepInput, num};
+use kinglet::{LayerStep, Model, Runner, StepInput, num};
 
 /// Steps that are looked at.
 const STEPS: usize = 4000;
@@ -71,7 +71,19 @@ fn rounded(package: &Package, ranges: &Ranges, format: Format) -> Result<(Networ
     Ok((package.net, net))
 }
 
-pub(super) fn weights(package: &Package, ranges: &Ranges) -> String {
+/// Networks by their titles.
+pub(super) fn weights(networks: &[(&'static str, &Package, &Ranges)]) -> String {
+    let each = networks.iter();
+    let body = paragraph(
+        "Errors are those of rounding to 8 and to 4 bits, relative to the RMS of the weights. In 4 bits the few largest \
+         weights of a row are clipped where that makes the others finer.",
+    ) + &titled(
+        each.map(|&(title, package, ranges)| (title, weights_of(package, ranges))),
+    );
+    section("weights", "Weights", &body)
+}
+
+fn weights_of(package: &Package, ranges: &Ranges) -> String {
     let formats = [Format::W8A8, Format::W4A8];
     let pairs = formats.map(|format| rounded(package, ranges, format).ok());
     let mut table = Table::new(&[
@@ -105,12 +117,7 @@ pub(super) fn weights(package: &Package, ranges: &Ranges) -> String {
         let reach = low.abs().max(high.abs());
         charts += &bars(&histogram(&weights, (-reach, reach), BINS), "weight", &name);
     }
-    let body = paragraph(
-        "Errors are those of rounding to 8 and to 4 bits, relative to the RMS of the weights. In 4 bits the few largest \
-         weights of a row are clipped where that makes the others finer.",
-    ) + &table.finish()
-        + &charts;
-    section("weights", "Weights", &body)
+    table.finish() + &charts
 }
 
 fn bars(bins: &[(f64, f64, f64)], label: &str, caption: &str) -> String {
@@ -139,73 +146,89 @@ struct Seen {
     clamped: (usize, usize),
 }
 
-/// Steps an integer model over a part of the data.
-pub(super) fn activations(
-    package: &Package,
-    data: &Dataset,
-    part: Part,
-    bytes: &[u8],
-) -> Result<String> {
-    let model = Model::from_bytes(bytes)?;
-    let (seen, steps, inputs_cut) = watch(&model, package, data, part)?;
-    let mut table = Table::new(&[
-        "layer",
-        "RMS",
-        "largest",
-        "outputs at an end",
-        "cells clamped",
-    ]);
-    let mut charts = String::new();
-    for (k, (layer, seen)) in package.net.layers.iter().zip(&seen).enumerate() {
-        if seen.outputs.is_empty() {
-            continue;
-        }
-        let (low, high) = bounds(seen.outputs.iter().map(|&y| f64::from(y)));
-        let reach = low.abs().max(high.abs());
-        let name = format!("{}. {}", k + 1, describe(layer));
-        table.row(&[
-            name.clone(),
-            number(rms(&seen.outputs)),
-            number(reach),
-            percent(seen.at_ends as f64 / seen.outputs.len() as f64),
-            match seen.clamped.1 {
-                0 => "–".into(),
-                cells => percent(seen.clamped.0 as f64 / cells as f64),
-            },
+/// An integer model that is stepped over a part of its data.
+pub(super) struct Stepped<'s> {
+    pub package: &'s Package,
+    pub data: &'s Dataset,
+    pub part: Part,
+    pub bytes: &'s [u8],
+}
+
+/// The section of models by their titles.
+pub(super) fn activations(bodies: Vec<(&'static str, String)>) -> String {
+    section("activations", "Activations", &titled(bodies.into_iter()))
+}
+
+impl Stepped<'_> {
+    /// What its layers give. Sequences start from a state of zero, or from what `begin` makes of it for the sequence of
+    /// this number.
+    pub(super) fn activations(
+        &self,
+        begin: impl FnMut(usize, &mut Runner<'_, '_>) -> Result<()>,
+    ) -> Result<String> {
+        let (package, part) = (self.package, self.part);
+        let model = Model::from_bytes(self.bytes)?;
+        let (seen, steps, inputs_cut) = watch(&model, self, begin)?;
+        let mut table = Table::new(&[
+            "layer",
+            "RMS",
+            "largest",
+            "outputs at an end",
+            "cells clamped",
         ]);
-        let range = match layer {
-            Layer::Recurrent(_) | Layer::Bidirectional(_) => (-reach.max(1.0), reach.max(1.0)),
-            _ => (low, high.max(low + 1e-6)),
-        };
-        charts += &bars(&histogram(&seen.outputs, range, BINS), "output", &name);
-    }
-    let name = model.format().name();
-    let mut body = paragraph(&format!(
-        "The outputs of every layer in {name}, over {} steps of the {} part. A recurrent output is at an end beyond \
+        let mut charts = String::new();
+        for (k, (layer, seen)) in package.net.layers.iter().zip(&seen).enumerate() {
+            if seen.outputs.is_empty() {
+                continue;
+            }
+            let (low, high) = bounds(seen.outputs.iter().map(|&y| f64::from(y)));
+            let reach = low.abs().max(high.abs());
+            let name = format!("{}. {}", k + 1, describe(layer));
+            table.row(&[
+                name.clone(),
+                number(rms(&seen.outputs)),
+                number(reach),
+                percent(seen.at_ends as f64 / seen.outputs.len() as f64),
+                match seen.clamped.1 {
+                    0 => "–".into(),
+                    cells => percent(seen.clamped.0 as f64 / cells as f64),
+                },
+            ]);
+            let range = match layer {
+                Layer::Recurrent(_) | Layer::Bidirectional(_) => (-reach.max(1.0), reach.max(1.0)),
+                _ => (low, high.max(low + 1e-6)),
+            };
+            charts += &bars(&histogram(&seen.outputs, range, BINS), "output", &name);
+        }
+        let name = model.format().name();
+        let mut body = paragraph(&format!(
+            "The outputs of every layer in {name}, over {} steps of the {} part. A recurrent output is at an end beyond \
          ±127/128, any other where its integers end. Many outputs at an end mean gates that no longer move; clamped \
          cells lose what they should remember.",
-        count(steps),
-        part.name(),
-    ));
-    if let Some(share) = inputs_cut {
-        body += &paragraph(&format!(
-            "Of the normalised inputs, {} are outside the range of {name}.",
-            percent(share)
+            count(steps),
+            part.name(),
         ));
+        if let Some(share) = inputs_cut {
+            body += &paragraph(&format!(
+                "Of the normalised inputs, {} are outside the range of {name}.",
+                percent(share)
+            ));
+        }
+        Ok(body + &table.finish() + &charts)
     }
-    Ok(section(
-        "activations",
-        "Activations",
-        &(body + &table.finish() + &charts),
-    ))
 }
 
 fn watch(
     model: &Model<'_>,
-    package: &Package,
-    data: &Dataset,
-    part: Part,
+    stepped: &Stepped<'_>,
+    mut begin: impl FnMut(usize, &mut Runner<'_, '_>) -> Result<()>,
 ) -> Result<(Vec<Seen>, usize, Option<f64>)> {
+    let Stepped {
+        package,
+        data,
+        part,
+        ..
+    } = *stepped;
     let tokens = matches!(package.input, Input::Tokens(_));
     let layers = &package.net.layers;
     let mut seen = vec![Seen::default(); layers.len()];
@@ -244,7 +267,7 @@ fn watch(
             seen.clamped.1 += units;
         }
     };
-    for sequence in data.sequences(part) {
+    for (k, sequence) in data.sequences(part).enumerate() {
         let whole = sequence.steps();
         let here = match &runner {
             AnyRunner::Steps(_) => whole.min(STEPS - steps),
@@ -260,6 +283,7 @@ fn watch(
         match &mut runner {
             AnyRunner::Steps(runner) => {
                 runner.reset();
+                begin(k, runner)?;
                 for t in 0..here {
                     let x = sequence.normalised(t);
                     let input = if tokens {

@@ -1,14 +1,28 @@
 //! Flash and RAM: what a model file holds, and what a stream's state takes.
 
 use super::Made;
-use super::html::{Table, count, number, paragraph, section};
+use super::html::{Table, count, number, paragraph, section, titled};
 use crate::file::parts;
 use crate::net::{Layer, Network};
 use anyhow::Result;
 use kinglet::Model;
 
+/// Networks by their titles, each in every format.
+pub(super) fn memory(networks: &[(&'static str, &Network, &[Made])]) -> Result<String> {
+    let mut bodies = Vec::new();
+    for (title, net, made) in networks {
+        bodies.push((*title, of_network(net, made)?));
+    }
+    let body = titled(bodies.into_iter())
+        + &paragraph(
+            "Bytes. The model stays in flash and is read in place; every stream of samples has a state of its own in RAM, \
+         of which the second number must outlast a step. MACs are multiplications of weights in a step.",
+        );
+    Ok(section("memory", "Flash and RAM", &body))
+}
+
 /// A row per format, and its share of f32.
-pub(super) fn memory(net: &Network, made: &[Made]) -> Result<String> {
+fn of_network(net: &Network, made: &[Made]) -> Result<String> {
     let mut table = Table::new(&[
         "format",
         "model",
@@ -38,16 +52,7 @@ pub(super) fn memory(net: &Network, made: &[Made]) -> Result<String> {
         ]);
     }
     let layers: Vec<String> = net.layers.iter().map(layer).collect();
-    let body = paragraph(&format!("{}.", layers.join(", then ")))
-        + &paragraph(
-            "Bytes. The model stays in flash and is read in place; every stream of samples has a state of its own in RAM, \
-         of which the second number must outlast a step. MACs are multiplications of weights in a step.",
-        );
-    Ok(section(
-        "memory",
-        "Flash and RAM",
-        &(body + &table.finish()),
-    ))
+    Ok(paragraph(&format!("{}.", layers.join(", then "))) + &table.finish())
 }
 
 /// Kind and widths of a layer.

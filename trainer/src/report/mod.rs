@@ -12,14 +12,17 @@ mod html;
 mod inside;
 mod measure;
 mod memory;
+mod pair;
 mod precisions;
 mod predictions;
 
 use self::cores::{Conditions, cores};
 use self::history::{Epoch, learning};
 use self::html::{count, number, paragraph, section, text};
+use self::inside::Stepped;
 use self::measure::{Measured, measure, part};
 use self::memory::kib;
+pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
 use crate::anomaly;
 use crate::data::{Dataset, Part};
@@ -137,31 +140,53 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         body += &alarms::alarms(&data, &measured, &made, &models, device);
     }
     body += &precisions::precisions(&data, &measured, baseline);
-    body += &inside::weights(package, &ranges);
-    body += &if models[device].is_integer() {
-        inside::activations(package, &data, measured.part, &made[device].bytes)?
+    body += &inside::weights(&[("", package, &ranges)]);
+    let seen = if models[device].is_integer() {
+        let stepped = Stepped {
+            package,
+            data: &data,
+            part: measured.part,
+            bytes: &made[device].bytes,
+        };
+        stepped.activations(|_, _| Ok(()))?
     } else {
-        section(
-            "activations",
-            "Activations",
-            &paragraph("The network has no integer format: see the notes."),
-        )
+        paragraph("The network has no integer format: see the notes.")
     };
-    body += &memory::memory(&package.net, &made)?;
-    body += &cores(&package.net, models[0].macs(), subject.conditions);
-    if !notes.is_empty() {
-        let notes: String = notes.iter().map(|note| paragraph(note)).collect();
-        body += &section("notes", "Notes", &notes);
+    body += &inside::activations(vec![("", seen)]);
+    body += &memory::memory(&[("", &package.net, &made)])?;
+    body += &cores(&[("", &package.net, models[0].macs())], subject.conditions);
+    Ok(document(&package.name, &(body + &notes_of(&notes))))
+}
+
+/// What should be known about the exported models, if anything.
+fn notes_of(notes: &[String]) -> String {
+    if notes.is_empty() {
+        return String::new();
     }
-    let name = text(&package.name);
-    Ok(format!(
+    let notes: String = notes.iter().map(|note| paragraph(note)).collect();
+    section("notes", "Notes", &notes)
+}
+
+/// The whole page.
+fn document(name: &str, body: &str) -> String {
+    let name = text(name);
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{name}</title>\n\
          <style>\n{}</style>\n</head>\n<body>\n{body}<footer>kinglet {}</footer>\n</body>\n</html>\n",
         include_str!("style.css"),
         env!("CARGO_PKG_VERSION"),
-    ))
+    )
 }
+
+/// The formats of the page; what is drawn is w8a8 where there are integers.
+const FORMATS: [Format; 5] = [
+    Format::F32,
+    Format::F16,
+    Format::W8A16,
+    Format::W8A8,
+    Format::W4A8,
+];
 
 /// The model files, f32 first, and what should be known about them. `watches` gives the package with the alarm that
 /// follows from the forecasts of its file.
@@ -172,13 +197,7 @@ fn in_every_format(
     watches: impl Fn(&Package, &Model<'_>) -> Option<Package>,
 ) -> Result<(Vec<Made>, Vec<String>)> {
     let (mut made, mut notes) = (Vec::new(), Vec::new());
-    for format in [
-        Format::F32,
-        Format::F16,
-        Format::W8A16,
-        Format::W8A8,
-        Format::W4A8,
-    ] {
+    for format in FORMATS {
         let name = format.name().to_owned();
         let write = |package: &Package| export(package, format, Some(ranges), tests);
         let exported = write(package).and_then(|draft| {

@@ -3,7 +3,7 @@
 //! should have said so far, and its gradient goes on through the state into the encoder. In training they are one list of
 //! layers, the decoder's first; in use they are two model files, joined by [`Runner::seed_from`].
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use kinglet::format::{Format, Layout};
 use kinglet::{Model, Runner, StateError, argmax};
 
@@ -43,7 +43,8 @@ pub struct Pair {
     pub encoder: Package,
     /// Answers.
     pub decoder: Package,
-    ranges: [Ranges; 2],
+    /// Of encoder and decoder.
+    pub(crate) ranges: [Ranges; 2],
     tests: [TestInputs; 2],
 }
 
@@ -57,6 +58,31 @@ impl Pair {
         let mut decoder = data.package(decoder);
         encoder.name += "-encoder";
         decoder.name += "-decoder";
+        Self::join(encoder, decoder, data).ok()
+    }
+
+    /// Of two networks that were trained on such data, as [`Pair::new`].
+    ///
+    /// # Errors
+    /// If the data has no pairs, or a state of the encoder has no place in the decoder.
+    ///
+    /// # Panics
+    /// If a network has another vocabulary than the data.
+    pub fn join(encoder: Package, decoder: Package, data: &Dataset) -> Result<Self> {
+        let source = data.source().context("the data has no pairs")?;
+        let states = |net: &Network| -> Vec<_> {
+            let layers = net.layers.iter().filter_map(|layer| match layer {
+                Layer::Recurrent(r) => Some((r.cell, r.hidden)),
+                _ => None,
+            });
+            layers.collect()
+        };
+        ensure!(
+            states(&encoder.net) == states(&decoder.net),
+            "{} and {} are no pair: their recurrent layers differ in number, cell or width",
+            encoder.name,
+            decoder.name
+        );
         let [read, said]: [Vec<Stream>; 2] = [source, data].map(|data| {
             let sequences = data.sequences(Part::Train).take(PAIRS);
             let tokens = sequences.map(|s| (0..s.steps()).map(|t| s.raw(t)[0] as usize).collect());
@@ -82,7 +108,7 @@ impl Pair {
             Some(stream) => TestInputs::from_stream(stream, data.inputs()),
             None => TestInputs::Tokens(Vec::new()),
         });
-        Some(Pair {
+        Ok(Pair {
             encoder,
             decoder,
             ranges,

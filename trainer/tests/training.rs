@@ -10,7 +10,7 @@ use kinglet::Model;
 use kinglet::format::Format as Numbers;
 use kinglet_trainer::data::csv::{Format, Table};
 use kinglet_trainer::data::{Dataset, Part};
-use kinglet_trainer::engine::AnyRunner;
+use kinglet_trainer::engine::{AnyRunner, EnginePredictor};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
@@ -410,6 +410,41 @@ fn the_quantized_loss_is_that_of_the_exported_model() {
                 format.name(),
                 trained.valid_loss
             );
+        }
+    }
+}
+
+/// By the metric, which the engine measures along the series; the loss is of windows, and may say otherwise.
+#[test]
+fn training_on_in_integers_is_never_worse_by_the_metric() {
+    for kind in ["many-to-many", "many-to-one"] {
+        for rate in [0.001, 0.03] {
+            let (mut task, data) = waves(&wave_task("gru", kind, ""));
+            task.train.epochs = 4;
+            task.train.quantized.learning_rate = Some(rate);
+            let float = train(&task, &data, 2);
+            let streams = Stream::of_dataset(&data);
+            let ranges = Ranges::measure(&float.package.net, &streams);
+            let tests = TestInputs::from_stream(&streams[0], data.inputs());
+            let mut errors = Vec::new();
+            for epochs in [0, 6] {
+                task.train.quantized.epochs = epochs;
+                let (trained, ranges) = fit_quantized(
+                    &float.package,
+                    (Numbers::W4A8, &ranges),
+                    &task,
+                    &data,
+                    &Options::default(),
+                    &mut |_| ControlFlow::Continue(()),
+                )
+                .unwrap();
+                let file = export(&trained.package, Numbers::W4A8, Some(&ranges), &tests).unwrap();
+                let model = Model::from_bytes(&file.bytes).unwrap();
+                let mut engine = EnginePredictor::new(&model);
+                errors.push(evaluate(&data, Part::Valid, &mut engine).error());
+            }
+            println!("{kind}, {rate}: {errors:?}");
+            assert!(errors[1] <= errors[0], "{kind}, {rate}: {errors:?}");
         }
     }
 }

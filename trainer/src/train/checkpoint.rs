@@ -26,7 +26,7 @@ pub(super) struct Checkpoint {
     /// Of the last epoch.
     pub params: Vec<f32>,
     pub optimiser: Moments,
-    /// Epoch, validation loss and parameters.
+    /// Epoch, what it was chosen by and parameters.
     pub best: Option<(usize, f64, Vec<f32>)>,
     /// Every epoch so far.
     pub history: Vec<Progress>,

@@ -83,6 +83,14 @@ impl Metrics {
             Metrics::Tokens(tokens) => ("bits per token", tokens.bits),
         }
     }
+
+    /// The same number where less is better: of accuracy the share that is wrong.
+    pub fn error(&self) -> f64 {
+        match self {
+            Metrics::Classes(classes) => 1.0 - classes.accuracy,
+            Metrics::Values(_) | Metrics::Tokens(_) => self.headline().1,
+        }
+    }
 }
 
 impl fmt::Display for Metrics {

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, CheckpointError, fingerprint};
+use super::evaluate::evaluate;
 use super::init::{Rng, network};
 use super::loss::Loss;
 use super::optimiser::Adam;
@@ -22,6 +23,7 @@ use super::params::{flatten, unflatten};
 use super::pass::{Counted, Shard, Size};
 use super::quantized::{Quantizer, Streams};
 use crate::data::{Dataset, Part};
+use crate::engine::EnginePredictor;
 use crate::file::Quantized;
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package, Shape};
@@ -60,7 +62,7 @@ pub struct Progress {
     pub train_loss: f64,
     /// After the epoch.
     pub valid_loss: f64,
-    /// Whether this is the best validation loss so far.
+    /// Whether this is the best epoch so far: by the validation loss, or in integers by the metric of the validation part.
     pub best: bool,
     /// At the end of the epoch.
     pub learning_rate: f32,
@@ -162,7 +164,8 @@ pub fn fit_from(
 
 /// Trains a network on with the integers of a format over the epochs of `train.quantized`: the engine is the forward
 /// pass, and gradients pass straight through its rounding. The ranges that come back belong to the network: exported
-/// with them, it is what was trained. Epoch 0 is the network as it came, so the result is at least as good on the validation part.
+/// with them, it is what was trained. Epoch 0 is the network as it came, so the result
+/// has at least as good a metric on the validation part.
 pub fn fit_quantized(
     package: &Package,
     (formats, ranges): (impl Into<Formats>, &Ranges),
@@ -219,6 +222,16 @@ struct Course {
     phase: String,
 }
 
+impl Course {
+    /// The validation loss after an epoch; 0 is the start.
+    fn loss_after(&self, epoch: usize, history: &[Progress]) -> f64 {
+        match epoch.checked_sub(1) {
+            Some(place) => history[place].valid_loss,
+            None => self.start.unwrap_or(f64::INFINITY),
+        }
+    }
+}
+
 fn run(
     mut batches: Batches<'_>,
     mut net: Network,
@@ -239,8 +252,10 @@ fn run(
     let steps = per_epoch.div_ceil(task.train.accumulate);
     let cancelled = || options.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
     let mut history: Vec<Progress> = Vec::new();
-    let mut best: Option<(usize, f64, Vec<f32>)> =
-        course.start.map(|loss| (0, loss, batches.params.clone()));
+    let mut best: Option<(usize, f64, Vec<f32>)> = match course.start {
+        Some(loss) => Some((0, batches.merit(loss)?, batches.params.clone())),
+        None => None,
+    };
     let fingerprint = fingerprint(task, data, &course.phase);
     let resumed = match options.checkpoint {
         Some(path) if options.resume => Checkpoint::read(path, fingerprint, batches.params.len())?,
@@ -291,9 +306,13 @@ fn run(
                 loss: train_loss + valid_loss,
             });
         }
-        let better = best.as_ref().is_none_or(|b| valid_loss < b.1);
+        let merit = batches.merit(valid_loss)?;
+        // Of two that are right equally often, the more certain one.
+        let better = best.as_ref().is_none_or(|&(at, best, _)| {
+            merit < best || merit == best && valid_loss < course.loss_after(at, &history)
+        });
         if better {
-            best = Some((epoch, valid_loss, batches.params.clone()));
+            best = Some((epoch, merit, batches.params.clone()));
         }
         let now = Progress {
             epoch,
@@ -323,7 +342,8 @@ fn run(
             break;
         }
     }
-    let (best_epoch, valid_loss, params) = best.ok_or(FitError::Cancelled)?;
+    let (best_epoch, _, params) = best.ok_or(FitError::Cancelled)?;
+    let valid_loss = course.loss_after(best_epoch, &history);
     unflatten(&params, &mut net);
     Ok(Fitted {
         package: data.package(net),
@@ -549,6 +569,18 @@ impl<'a> Batches<'a> {
             seeded.map_err(FitError::Quantize)?;
         }
         Ok(())
+    }
+
+    /// What the parameters of now are chosen by, less for better ones: the loss, or in integers the metric that is told of
+    /// the exported model. The engine measures it over the validation part as a device would run, where the loss is of
+    /// windows. A pair is no single model to run, and has its loss.
+    fn merit(&mut self, valid_loss: f64) -> Result<f64, FitError> {
+        let quantized = self.quantized()?;
+        let [alone] = &load(&quantized)?[..] else {
+            return Ok(valid_loss);
+        };
+        let mut engine = EnginePredictor::new(&alone.model);
+        Ok(evaluate(self.data, Part::Valid, &mut engine).error())
     }
 
     /// The parameters of now in integers, network by network, if training goes through them.

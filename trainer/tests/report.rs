@@ -2,12 +2,13 @@
 
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
+use kinglet_trainer::budget::Budget;
 use kinglet_trainer::data::csv::{Format as CsvFormat, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
-use kinglet_trainer::report::cores::Conditions;
+use kinglet_trainer::report::cores::{Conditions, Core};
 use kinglet_trainer::report::history::{Phase, epochs};
 use kinglet_trainer::report::{PairSubject, Subject, page, page_of_pair};
 use kinglet_trainer::task::Task;
@@ -168,6 +169,7 @@ fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
             clock: 64e6,
             power: Some(0.02),
         },
+        budget: None,
     })
     .unwrap()
 }
@@ -481,6 +483,58 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
 }
 
 #[test]
+fn a_budget_shows_the_trade_off_of_formats_with_the_choice() {
+    let task = VALUES.replace("hidden = [8]", "hidden = [16, 12]");
+    let (task, data, fitted) = trained(&task, &temperatures());
+    let budget = Budget {
+        flash: Some(3500),
+        core: Core::named("cortex-m4"),
+        ..Budget::default()
+    };
+    let page = page(&Subject {
+        task: &task,
+        package: &fitted.package,
+        data: &data,
+        history: &[],
+        others: Vec::new(),
+        conditions: Conditions::default(),
+        budget: Some(budget),
+    });
+    let page = page.unwrap();
+    let document = parsed(&page);
+    let section = document
+        .descendants()
+        .find(|n| n.attribute("id") == Some("mixed"))
+        .unwrap();
+    let rows = section.descendants().filter(|n| n.has_tag_name("tr"));
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| {
+            let cells = row.children().filter(|n| n.is_element());
+            cells.map(|n| n.text().unwrap_or("")).collect()
+        })
+        .collect();
+    let flash = |row: &[&str]| row[1].replace(',', "").parse::<usize>().unwrap();
+    let chosen: Vec<_> = rows[1..].iter().filter(|row| row[5] == "chosen").collect();
+    assert_eq!(chosen.len(), 1, "{rows:?}");
+    assert!(flash(chosen[0]) <= 3500, "{rows:?}");
+    let error = |row: &[&str]| row[3].parse::<f64>().unwrap();
+    for row in rows[1..].iter().filter(|row| flash(row) <= 3500) {
+        assert!(error(chosen[0]) <= error(row), "{rows:?}");
+    }
+    assert!(rows.iter().any(|row| flash_above(row, 3500)), "{rows:?}");
+    // Against flash, and against instructions.
+    let charts = section.descendants().filter(|n| n.has_tag_name("svg"));
+    assert_eq!(charts.count(), 2);
+}
+
+fn flash_above(row: &[&str], limit: usize) -> bool {
+    row[1]
+        .replace(',', "")
+        .parse()
+        .is_ok_and(|flash: usize| flash > limit)
+}
+
+#[test]
 fn a_network_that_a_naive_rule_beats_is_called_so() {
     let task = CLASSES
         .replace("0.02", "0.000001")
@@ -517,6 +571,7 @@ fn a_model_of_another_task_is_refused() {
         history: &[],
         others: Vec::new(),
         conditions: Conditions::default(),
+        budget: None,
     };
     let error = page(&subject).unwrap_err().to_string();
     assert_eq!(

@@ -1,8 +1,9 @@
 //! `kinglet report`.
 
+use super::budget::{BudgetOptions, budget_of};
 use super::model_file::ModelFile;
 use super::pair::paths;
-use super::{say, writable};
+use super::{say, usage, writable};
 use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::{AlignedBytes, package, save};
@@ -19,11 +20,13 @@ use std::path::{Path, PathBuf};
 Examples:
   kinglet report pump.toml --model pump.f32.kgl --out report.html
   kinglet report pump.toml --model pump.f32.kgl --with pump.kgl --clock 64MHz --power 20mW --out report.html
+  kinglet report pump.toml --model pump.f32.kgl --core cortex-m4 --max-flash 6K --out report.html
 
 Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
 part with the engine. The page needs no network and no script. Learning curves come from the history that `kinglet
 train` writes beside the model, as MODEL.history.csv. Of a task with [pairs] a name stands for two models: --model dates.f32.kgl for
-dates.f32.encoder.kgl and dates.f32.decoder.kgl.")]
+dates.f32.encoder.kgl and dates.f32.decoder.kgl. With a budget, in the task or as an option, it shows what a format for every layer gives for
+what it takes.")]
 pub struct Args {
     /// The task that the model was trained for
     #[arg(value_name = "TASK.toml")]
@@ -56,6 +59,9 @@ pub struct Args {
     /// What it draws while it runs, such as 20mW
     #[arg(long, value_name = "POWER", value_parser = watts)]
     power: Option<f64>,
+
+    #[command(flatten)]
+    budget: BudgetOptions,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -65,7 +71,14 @@ pub fn run(args: &Args) -> Result<()> {
         clock: args.clock,
         power: args.power,
     };
+    let budget = args.budget.over(budget_of(&task)?)?;
+    let limited = budget.flash.is_some() || budget.cycles.is_some();
     let page = if task.pairs.is_some() {
+        if limited {
+            return Err(usage(
+                "a pair has one format in all layers: leave out the budget",
+            ));
+        }
         let [encoder, decoder] = float_pair(&args.model)?;
         let others = of_pairs(&args.with)?;
         let data = Dataset::load(&task)?;
@@ -92,6 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
             history: &losses(args)?,
             others,
             conditions,
+            budget: limited.then_some(budget),
         })
     };
     save(&args.out, page?.as_bytes())?;

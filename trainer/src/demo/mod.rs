@@ -194,6 +194,7 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
         history: &history,
         others: Vec::new(),
         conditions: Conditions::default(),
+        budget: None,
     })?;
     write("report.html", page.as_bytes())?;
     Ok(Report {

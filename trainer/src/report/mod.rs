@@ -12,6 +12,7 @@ mod html;
 mod inside;
 mod measure;
 mod memory;
+mod mixed;
 mod pair;
 mod precisions;
 mod predictions;
@@ -25,6 +26,7 @@ use self::memory::kib;
 pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
 use crate::anomaly;
+use crate::budget::Budget;
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
@@ -53,6 +55,8 @@ pub struct Subject<'a> {
     pub others: Vec<(String, AlignedBytes)>,
     /// For times and energies.
     pub conditions: Conditions,
+    /// What a search of formats layer by layer may take, where there is to be one.
+    pub budget: Option<Budget>,
 }
 
 /// A model file on the page.
@@ -140,6 +144,10 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         body += &alarms::alarms(&data, &measured, &made, &models, device);
     }
     body += &precisions::precisions(&data, &measured, baseline);
+    if let Some(budget) = &subject.budget {
+        let network = (package, &ranges, &tests);
+        body += &mixed::mixed(network, &data, &measured, &made, budget)?;
+    }
     body += &inside::weights(&[("", package, &ranges)]);
     let seen = if models[device].is_integer() {
         let stepped = Stepped {

@@ -18,7 +18,7 @@ use super::evaluate::evaluate;
 use super::init::{Rng, network};
 use super::loss::Loss;
 use super::optimiser::Adam;
-use super::pair::split_pair;
+use super::pair::{evaluate_pair, split_pair};
 use super::params::{flatten, unflatten};
 use super::pass::{Counted, Shard, Size};
 use super::quantized::{Quantizer, Streams};
@@ -573,14 +573,21 @@ impl<'a> Batches<'a> {
 
     /// What the parameters of now are chosen by, less for better ones: the loss, or in integers the metric that is told of
     /// the exported model. The engine measures it over the validation part as a device would run, where the loss is of
-    /// windows. A pair is no single model to run, and has its loss.
+    /// windows; of a pair the metric is the share of texts with a mistake.
     fn merit(&mut self, valid_loss: f64) -> Result<f64, FitError> {
         let quantized = self.quantized()?;
-        let [alone] = &load(&quantized)?[..] else {
-            return Ok(valid_loss);
-        };
-        let mut engine = EnginePredictor::new(&alone.model);
-        Ok(evaluate(self.data, Part::Valid, &mut engine).error())
+        match &load(&quantized)?[..] {
+            [alone] => {
+                let mut engine = EnginePredictor::new(&alone.model);
+                Ok(evaluate(self.data, Part::Valid, &mut engine).error())
+            }
+            [decoder, encoder] => {
+                let models = [&encoder.model, &decoder.model];
+                let right = evaluate_pair(self.data, Part::Valid, models);
+                Ok(1.0 - right.map_err(FitError::Quantize)?.1)
+            }
+            _ => Ok(valid_loss),
+        }
     }
 
     /// The parameters of now in integers, network by network, if training goes through them.

@@ -1,7 +1,7 @@
 //! Writes the models that `benches/counter/run.sh` measures: `counter_models LAYOUT FOLDER`.
 //!
 //! Every cell at every shape in w8a8 and the layout; at a few shapes also in w8a16, in the portable layout, and in
-//! w4a8, which has no other.
+//! w4a8, which has no other. The cells that are built from the same parts at three shapes, and LSTMs over windows from both ends.
 
 use anyhow::Context;
 use kinglet::format::{Format, Layout};
@@ -30,6 +30,16 @@ const LAYOUTS: [(&str, Layout); 4] = [
 ];
 /// Where other formats and layouts are measured.
 const FEW: [(usize, usize); 2] = [(7, 32), (64, 128)];
+/// Cells of which fewer shapes tell enough.
+const MORE_CELLS: [(&str, Cell); 3] = [
+    ("fastgrnn", Cell::FastGrnn),
+    ("lstm-coupled", Cell::LstmCoupled),
+    ("lstm-peephole", Cell::LstmPeephole),
+];
+const MORE_SHAPES: [(usize, usize); 3] = [(3, 16), (7, 32), (16, 64)];
+/// Of a bidirectional layer; its row is of a whole window.
+const BIDIRECTIONAL: [(usize, usize); 2] = [(3, 16), (7, 32)];
+const WINDOW: usize = 4;
 /// From here on the input comes from an embedding: sums over so many raw inputs up to ±16 are not proved to fit.
 const EMBEDDED: usize = 128;
 const VOCAB: usize = 16;
@@ -42,6 +52,19 @@ fn main() -> anyhow::Result<()> {
     let found = LAYOUTS.iter().find(|(name, _)| name == layout_name);
     let &(_, asked) = found.context("no such layout")?;
     let mut number = 0;
+    let mut write =
+        |cell_name: &str, plan: LayerPlan, shape, format: Format, (layout_name, layout)| {
+            let (inputs, hidden) = shape;
+            let name = format!(
+                "{cell_name} | {} | {layout_name} | {inputs}, {hidden}",
+                format.name()
+            );
+            // By number: the order in which they are measured.
+            let path = Path::new(folder).join(format!("{number:02}.kgl"));
+            number += 1;
+            save(&path, &model(name, plan, shape, format, layout)?)?;
+            anyhow::Ok(())
+        };
     for (cell_name, cell) in CELLS {
         for format in [Format::W8A8, Format::W8A16, Format::W4A8] {
             for (layout_name, layout) in LAYOUTS
@@ -54,33 +77,49 @@ fn main() -> anyhow::Result<()> {
                     if !all && !FEW.contains(&shape) {
                         continue;
                     }
-                    let (inputs, hidden) = shape;
-                    let name = format!(
-                        "{cell_name} | {} | {layout_name} | {inputs}, {hidden}",
-                        format.name()
-                    );
-                    // By number: the order in which they are measured.
-                    let path = Path::new(folder).join(format!("{number:02}.kgl"));
-                    save(&path, &model(name, cell, shape, format, layout)?)?;
-                    number += 1;
+                    let plan = LayerPlan::Recurrent(cell, shape.1);
+                    write(cell_name, plan, shape, format, (layout_name, layout))?;
                 }
             }
         }
+    }
+    let portable = ("portable", Layout::Portable);
+    let asked = (layout_name.as_str(), asked);
+    for (cell_name, cell) in MORE_CELLS {
+        for (format, layout) in [
+            (Format::W8A8, asked),
+            (Format::W8A16, asked),
+            (Format::W4A8, portable),
+        ] {
+            for shape in MORE_SHAPES {
+                let plan = LayerPlan::Recurrent(cell, shape.1);
+                write(cell_name, plan, shape, format, layout)?;
+            }
+        }
+    }
+    for shape in BIDIRECTIONAL {
+        let plan = LayerPlan::Bidirectional(Cell::Lstm, shape.1);
+        write("bidirectional lstm", plan, shape, Format::W8A8, asked)?;
     }
     Ok(())
 }
 
 fn model(
     name: String,
-    cell: Cell,
+    plan: LayerPlan,
     (inputs, hidden): (usize, usize),
     format: Format,
     layout: Layout,
 ) -> anyhow::Result<Vec<u8>> {
     let mut rng = Rng::new(hidden as u64);
-    let mut net = network(inputs, &[LayerPlan::Recurrent(cell, hidden)], &mut rng);
+    let mut net = network(inputs, &[plan], &mut rng);
     for layer in &mut net.layers {
-        if let Layer::Recurrent(r) = layer {
+        let recurrent = match layer {
+            Layer::Recurrent(r) => vec![r],
+            Layer::Bidirectional(b) => vec![&mut b.forward, &mut b.backward],
+            Layer::Embedding(_) | Layer::Dense(_) => Vec::new(),
+        };
+        for r in recurrent {
             let largest = r
                 .w_ih
                 .iter()
@@ -116,14 +155,23 @@ fn model(
             Stream::Samples(samples(inputs, 64)),
         )
     };
+    let shape = match net.is_bidirectional() {
+        true => Shape::Window {
+            window: WINDOW,
+            hop: WINDOW,
+            exact: true,
+        },
+        false => Shape::EveryStep,
+    };
+    let outputs = net.output_width();
     let ranges = Ranges::measure(&net, [&stream]);
     let tests = TestInputs::from_stream(&stream, net.input_width());
     let package = Package {
         name,
         net,
         input,
-        output: Output::Values((0..hidden).map(target).collect()),
-        shape: Shape::EveryStep,
+        output: Output::Values((0..outputs).map(target).collect()),
+        shape,
         alarm: None,
     };
     let exported = export_for(layout, &package, format, Some(&ranges), &tests)?;

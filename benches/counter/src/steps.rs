@@ -121,6 +121,40 @@ fn measure(model: &Model<'_>, memory: &mut [u32; STATE], empty: u32) -> Result<(
     })
 }
 
+/// Windows of a bidirectional model.
+fn measure_windows(
+    model: &Model<'_>,
+    memory: &mut [u32; STATE],
+    empty: u32,
+) -> Result<(), &'static str> {
+    let (mut x, mut y) = ([0; 256], [0; 256]);
+    let y = &mut y[..model.outputs()];
+    let words = model.state_len().div_ceil(4);
+    let memory = memory.get_mut(..words).ok_or("needs more memory")?;
+    memory.fill(0);
+    let state = bytemuck::cast_slice_mut(memory);
+    let mut net = model
+        .bind_window_bytes(state)
+        .map_err(|_| "does not bind")?;
+    net.self_test().map_err(|_| "fails its test")?;
+    let window = net.window();
+    let x = &mut x[..window * model.inputs()];
+    let row = Row {
+        name: &model.header().name,
+        macs: (window * model.macs()) as u32,
+        state: model.state_len(),
+    };
+    row.measure(|samples, mut states, digest| {
+        memory.iter_mut().for_each(|word| *word = states.next());
+        let state = bytemuck::cast_slice_mut(memory);
+        let mut net = model.bind_window_bytes(state).expect("it has been bound");
+        x.iter_mut().for_each(|x| *x = samples.next() as i16);
+        let cost = count(|| net.run_q(x, y));
+        digest.add_i16(y);
+        cost - empty
+    })
+}
+
 /// A file's steps, by both doors.
 fn measure_file(
     file: &'static [u8],
@@ -128,6 +162,9 @@ fn measure_file(
     empty: u32,
 ) -> Result<(), &'static str> {
     let model = Model::from_bytes(file).map_err(|_| "does not load")?;
+    if model.is_bidirectional() {
+        return measure_windows(&model, memory, empty);
+    }
     measure(&model, memory, empty)?;
     typed::measure(file, &model, empty).map(|_| ())
 }

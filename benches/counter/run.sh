@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 bless=()
 if [ "${1:-}" = --bless ]; then bless=(--bless); shift; fi
 [ $# -gt 0 ] || set -- cortex-m0 cortex-m3 cortex-m4 cortex-m55 riscv32imc
+# The tables are of whole builds: an incremental one cuts the crates otherwise.
+export CARGO_INCREMENTAL=0
 folder=${CARGO_TARGET_DIR:-$PWD/target}
 
 for board in "$@"; do

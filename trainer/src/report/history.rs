@@ -28,6 +28,8 @@ pub struct Epoch {
     pub train_loss: f64,
     /// After the epoch.
     pub valid_loss: f64,
+    /// Whether no epoch before was better: the last such epoch is kept.
+    pub best: bool,
     /// At the end of the epoch.
     pub learning_rate: f32,
     /// Since the start of the phase.
@@ -41,6 +43,7 @@ pub fn epochs(phase: Phase, history: &[Progress]) -> impl Iterator<Item = Epoch>
         epoch: now.epoch,
         train_loss: now.train_loss,
         valid_loss: now.valid_loss,
+        best: now.best,
         learning_rate: now.learning_rate,
         seconds: now.seconds,
     })
@@ -89,10 +92,7 @@ pub(super) fn learning(epochs: &[Epoch]) -> String {
         (Phase::Quantized, "Through the engine's integers"),
     ] {
         let phase: Vec<&Epoch> = epochs.iter().filter(|e| e.phase == phase).collect();
-        let best = phase
-            .iter()
-            .min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss));
-        let (Some(best), Some(last)) = (best, phase.last()) else {
+        let Some(last) = phase.last() else {
             continue;
         };
         let losses = || phase.iter().flat_map(|e| [e.train_loss, e.valid_loss]);
@@ -107,16 +107,27 @@ pub(super) fn learning(epochs: &[Epoch]) -> String {
         let curve = |loss: fn(&Epoch) -> f64| phase.iter().map(move |e| (e.epoch as f64, loss(e)));
         chart.line(Ink::Series(0), "training", curve(|e| e.train_loss));
         chart.line(Ink::Series(1), "validation", curve(|e| e.valid_loss));
-        chart.mark(best.epoch as f64, "kept");
+        let kept = phase.iter().rfind(|e| e.best);
+        if let Some(kept) = kept {
+            chart.mark(kept.epoch as f64, "kept");
+        }
+        let kept = kept.map_or(
+            "None was better than the network before them, which is kept.".to_owned(),
+            |kept| {
+                format!(
+                    "Epoch {} is kept: validation loss {}, training loss {}.",
+                    kept.epoch,
+                    number(kept.valid_loss),
+                    number(kept.train_loss)
+                )
+            },
+        );
         body += &figure(
             &chart.finish(),
             &format!(
-                "{title}: {} epochs in {} s. Validation loss was lowest, {}, after epoch {}; training loss was {} then.",
+                "{title}: {} epochs in {} s. {kept}",
                 count(phase.len()),
                 number(last.seconds),
-                number(best.valid_loss),
-                best.epoch,
-                number(best.train_loss)
             ),
         );
     }
@@ -128,12 +139,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_epoch_that_was_better_is_kept() {
+        let epoch = |epoch: usize, valid_loss: f64, best: bool| Epoch {
+            phase: Phase::Quantized,
+            epoch,
+            train_loss: valid_loss,
+            valid_loss,
+            best,
+            learning_rate: 1e-3,
+            seconds: 1.0,
+        };
+        let page = learning(&[
+            epoch(1, 0.5, true),
+            epoch(2, 0.25, false),
+            epoch(3, 0.375, true),
+        ]);
+        assert!(page.contains("Epoch 3 is kept"), "{page}");
+        let page = learning(&[epoch(1, 0.5, false)]);
+        assert!(page.contains("the network before"), "{page}");
+    }
+
+    #[test]
     fn a_history_is_read_as_it_was_written() {
         let epoch = Epoch {
             phase: Phase::Quantized,
             epoch: 3,
             train_loss: 0.25,
             valid_loss: 1.0 / 3.0,
+            best: true,
             learning_rate: 1e-3,
             seconds: 1.5,
         };

@@ -1337,7 +1337,8 @@ fn report_makes_one_page_of_a_task_and_its_models() {
     desk.ok("train pump.toml --out pump.kgl --quiet --precision w8a8 --quantized-epochs 2");
     let history = String::from_utf8(desk.read("pump.history.csv")).unwrap();
     assert!(
-        history.starts_with("phase,epoch,train_loss,valid_loss,learning_rate,seconds\nfloat,1,"),
+        history
+            .starts_with("phase,epoch,train_loss,valid_loss,best,learning_rate,seconds\nfloat,1,"),
         "{history}"
     );
     assert_eq!(history.lines().count(), 1 + 15 + 2);

@@ -4,8 +4,9 @@
 //! `nice cargo run --release -p kinglet-trainer --example accuracy -- --check`
 //!
 //! takes every file of `trainer/tasks` whose data is there; `accuracy ett pump` takes these two. The rows of
-//! `benches/results/accuracy.md` that were not run stay as they are. A task's f32 model is kept in `target/accuracy`, and trained
-//! anew only when the task file has changed.
+//! `benches/results/accuracy.md` that were not run stay as they are. A task is trained from some seeds, its own and those that follow,
+//! and the medians are taken: of one seed the metric of the test part is as much chance as format. F32 models are kept in
+//! `target/accuracy`, and trained anew only when the task file has changed.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -47,6 +48,10 @@ struct Args {
     /// Epochs through integers, where the task does not say
     #[arg(long, default_value_t = 10)]
     epochs: usize,
+
+    /// Seeds of every task
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
 
     /// Fail if a trained model is more than 0.5 % (w8a8) or 2 % (w4a8) worse than f32
     #[arg(long)]
@@ -95,15 +100,27 @@ struct Row {
     /// Through integers.
     epochs: usize,
     metric: &'static str,
+    runs: Vec<Run>,
+}
+
+/// The metric from one seed.
+struct Run {
     float: f64,
     /// Per format: rounded and trained.
     integer: [[f64; 2]; FORMATS.len()],
 }
 
 impl Row {
-    /// By which part of f32's metric this one is worse.
-    fn worse(&self, metric: f64) -> f64 {
-        let change = metric / self.float - 1.0;
+    fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.runs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        let (lower, upper) = ((values.len() - 1) / 2, values.len() / 2);
+        (values[lower] + values[upper]) / 2.0
+    }
+
+    /// By which part of f32's metric that of a format is worse.
+    fn worse(&self, format: usize, trained: usize) -> f64 {
+        let change = self.median(|run| run.integer[format][trained] / run.float - 1.0);
         if self.metric == "accuracy" {
             -change
         } else {
@@ -112,27 +129,46 @@ impl Row {
     }
 
     fn failures(&self) -> impl Iterator<Item = String> + '_ {
-        let pairs = FORMATS.into_iter().zip(self.integer);
-        pairs.filter_map(|((format, bound), [_, trained])| {
-            let worse = self.worse(trained);
+        let formats = FORMATS.into_iter().enumerate();
+        formats.filter_map(|(number, (format, bound))| {
+            let worse = self.worse(number, 1);
             let (name, percent) = (format.name(), 100.0 * worse);
             (worse > bound).then(|| format!("{name} is {percent:.2} % worse than f32"))
         })
     }
 
     fn line(&self, name: &str) -> String {
-        let Row { metric, float, .. } = self;
-        let mut line = format!("| `{name}` | {} | {metric} | {float:.4} |", self.epochs);
-        for metric in self.integer.as_flattened() {
-            // Plus zero, so that nothing is written as −0.
-            let percent = (1e4 * self.worse(*metric)).round() / 100.0 + 0.0;
-            line += &format!(" {metric:.4} ({percent:+.2} %) |");
+        let Row { metric, epochs, .. } = self;
+        let float = self.median(|run| run.float);
+        let mut line = format!("| `{name}` | {epochs} | {metric} | {float:.4} |");
+        for format in 0..FORMATS.len() {
+            for trained in 0..2 {
+                let metric = self.median(|run| run.integer[format][trained]);
+                // Plus zero, so that nothing is written as −0.
+                let percent = (1e4 * self.worse(format, trained)).round() / 100.0 + 0.0;
+                line += &format!(" {metric:.4} ({percent:+.2} %) |");
+            }
         }
         line
     }
 }
 
 fn measure(args: &Args, name: &str) -> Result<Row> {
+    let mut row = None;
+    for seed in 0..args.seeds {
+        let (epochs, metric, run) = measure_from(args, name, seed)?;
+        let row = row.get_or_insert(Row {
+            epochs,
+            metric,
+            runs: Vec::new(),
+        });
+        row.runs.push(run);
+    }
+    row.context("no seed")
+}
+
+/// From a seed so many after the task's own: epochs through integers, the metric's name, and what it is.
+fn measure_from(args: &Args, name: &str, seed: u64) -> Result<(usize, &'static str, Run)> {
     let path = args.folder.join(name).with_extension("toml");
     let mut task = Task::load(&path)?;
     // The demo's data is made, not kept.
@@ -147,9 +183,13 @@ fn measure(args: &Args, name: &str) -> Result<Row> {
     if task.train.quantized.epochs == 0 {
         task.train.quantized.epochs = args.epochs;
     }
+    task.train.seed += seed;
+    let seed = task.train.seed;
     let data = Dataset::load(&task)?;
     let text = fs::read(&path)?;
-    let kept = args.cache.join(format!("{name}-{:08x}.kgl", crc32(&text)));
+    let kept = args
+        .cache
+        .join(format!("{name}-{:08x}-{seed}.kgl", crc32(&text)));
     let float = match AlignedBytes::read(&kept) {
         Ok(bytes) => package(&bytes)?,
         Err(_) => {
@@ -174,14 +214,12 @@ fn measure(args: &Args, name: &str) -> Result<Row> {
         let mut engine = EnginePredictor::new(&model);
         Ok([Part::Valid, Part::Test].map(|part| evaluate(&data, part, &mut engine)))
     };
-    let (metric, value) = metrics(&float, Format::F32, &ranges)?[1].headline();
-    let mut row = Row {
-        epochs: task.train.quantized.epochs,
-        metric,
-        float: value,
+    let (metric, float_value) = metrics(&float, Format::F32, &ranges)?[1].headline();
+    let mut run = Run {
+        float: float_value,
         integer: Default::default(),
     };
-    for ((format, _), place) in FORMATS.into_iter().zip(&mut row.integer) {
+    for ((format, _), place) in FORMATS.into_iter().zip(&mut run.integer) {
         let (trained, settled) = fit_quantized(
             &float,
             (format, &ranges),
@@ -197,7 +235,7 @@ fn measure(args: &Args, name: &str) -> Result<Row> {
         let keeps = (trained[0] > rounded[0]) == higher || trained[0] == rounded[0];
         *place = [rounded[1], if keeps { trained[1] } else { rounded[1] }];
     }
-    Ok(row)
+    Ok((task.train.quantized.epochs, metric, run))
 }
 
 /// The committed table, by task.
@@ -210,7 +248,7 @@ const HEAD: &str = "\
 
 `cargo run --release -p kinglet-trainer --example accuracy -- --check`: the metric on the test part, of the engine. *Rounded* weights were only
 calibrated, *trained* ones went through so many epochs of quantization-aware training, of which the best by the validation part is kept, or the rounded ones
-where these are better on the validation part. One seed, that of the task file. In parentheses: by how much the metric is worse than that of f32, so a negative number is an improvement. A trained w8a8 model is to be within 0.5 %, w4a8 within 2 %.
+where these are better on the validation part. Medians of three seeds. In parentheses: by how much the metric is worse than that of f32 from the same seed, so a negative number is an improvement. A trained w8a8 model is to be within 0.5 %, w4a8 within 2 %.
 
 | task | epochs | metric | f32 | w8a8 rounded | w8a8 trained | w4a8 rounded | w4a8 trained |
 |---|---|---|---|---|---|---|---|

@@ -8,6 +8,7 @@ mod read;
 mod write;
 
 pub use bytes::AlignedBytes;
+pub(crate) use layout::stages;
 pub use parts::{LayerPart, Parts, parts};
 pub use read::package;
 pub use write::{Exported, TestInputs, export, export_for, save};

@@ -12,6 +12,7 @@ use crate::quant::{
     Formats, LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight,
     rescale,
 };
+use crate::train::params::{flatten, row_places, unflatten};
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{NoUninit, cast_slice};
 use half::f16;
@@ -209,35 +210,18 @@ impl Quantized {
     /// to its farther side comes to lie just inside, so training can turn it with a small step, either way.
     pub(crate) fn within_reach(&self, net: &Network) -> Network {
         let mut near = self.net.clone();
-        let layers = near.layers.iter_mut().zip(&net.layers).zip(&self.scales);
-        for ((near, float), scales) in layers {
-            match (near, float) {
-                (Layer::Recurrent(near), Layer::Recurrent(float)) => {
-                    let (inputs, hidden) = (near.inputs, near.hidden);
-                    let sums = stages(near.cell).concat();
-                    let rows = sums
-                        .iter()
-                        .flat_map(|sum| (0..hidden).map(move |unit| (sum, unit)));
-                    for ((sum, unit), &scale) in rows.zip(scales) {
-                        let row = sum.gate * hidden + unit;
-                        let x = row * inputs..row * inputs + float.x_row(*sum, unit).len();
-                        let h = row * hidden..row * hidden + float.h_row(*sum, unit).len();
-                        approach(&mut near.w_ih[x.clone()], &float.w_ih[x], scale);
-                        approach(&mut near.w_hh[h.clone()], &float.w_hh[h], scale);
-                    }
-                }
-                (Layer::Dense(near), Layer::Dense(float)) => {
-                    let rows = near.weight.chunks_exact_mut(near.inputs);
-                    let rows = rows.zip(float.weight.chunks_exact(near.inputs));
-                    for ((near, float), &scale) in rows.zip(scales) {
-                        approach(near, float, scale);
-                    }
-                }
-                // Rounded to the nearest anyway.
-                (Layer::Embedding(near), Layer::Embedding(float)) => {
-                    near.table.clone_from(&float.table);
-                }
-                _ => {}
+        let (mut flat, float): (Vec<f32>, Vec<f32>) = (flatten(&near), flatten(net));
+        let layers = row_places(net).into_iter().zip(&self.scales);
+        for (row, &scale) in layers.flat_map(|(rows, scales)| rows.into_iter().zip(scales)) {
+            for weights in row {
+                approach(&mut flat[weights.clone()], &float[weights], scale);
+            }
+        }
+        unflatten(&flat, &mut near);
+        for (near, float) in near.layers.iter_mut().zip(&net.layers) {
+            // Rounded to the nearest anyway.
+            if let (Layer::Embedding(near), Layer::Embedding(float)) = (near, float) {
+                near.table.clone_from(&float.table);
             }
         }
         near

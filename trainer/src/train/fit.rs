@@ -152,14 +152,14 @@ pub fn fit_from(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     rng: &mut Rng,
 ) -> Result<Fitted, FitError> {
-    let batches = Batches::new(&net, task, data);
+    let mut batches = Batches::new(&net, task, data);
     let course = Course {
         epochs: task.train.epochs,
         learning_rate: task.train.learning_rate,
         start: None,
         phase: "float".to_owned(),
     };
-    run(batches, net, course, task, options, progress, rng)
+    run(&mut batches, net, course, task, options, progress, rng)
 }
 
 /// Trains a network on with the integers of a format over the epochs of `train.quantized`: the engine is the forward
@@ -177,26 +177,25 @@ pub fn fit_quantized(
     let formats = formats.into();
     let phase = formats.name();
     let quantizer = Quantizer::new(package, formats, ranges).map_err(FitError::Quantize)?;
-    let ranges = quantizer.ranges().clone();
-    let fitted = train_on(vec![quantizer], phase, task, data, options, progress)?;
+    let (fitted, [ranges]) = train_on([quantizer], phase, task, data, options, progress)?;
     Ok((fitted, ranges))
 }
 
-/// Trains a network on in integers, or a decoder and its encoder.
-pub(super) fn train_on(
-    quantizers: Vec<Quantizer>,
+/// Trains a network on in integers, or a decoder and its encoder; with the ranges they end with.
+pub(super) fn train_on<const N: usize>(
+    quantizers: [Quantizer; N],
     phase: String,
     task: &Task,
     data: &Dataset,
     options: &Options<'_>,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-) -> Result<Fitted, FitError> {
+) -> Result<(Fitted, [Ranges; N]), FitError> {
     let layers = quantizers.iter().flat_map(|q| &q.package().net.layers);
     let net = Network {
         layers: layers.cloned().collect(),
     };
     let mut batches = Batches::new(&net, task, data);
-    batches.quantize_with(quantizers)?;
+    batches.quantize_with(quantizers.into())?;
     let valid_plan = Plan::new(task, data, Part::Valid)?;
     let valid_loss = batches.loss(&valid_plan)?;
     let quantized = task.train.quantized;
@@ -209,7 +208,9 @@ pub(super) fn train_on(
         phase,
     };
     let mut rng = Rng::new(task.train.seed);
-    run(batches, net, course, task, options, progress, &mut rng)
+    let fitted = run(&mut batches, net, course, task, options, progress, &mut rng)?;
+    let ranges = |side: usize| batches.quantizers[side].ranges().clone();
+    Ok((fitted, std::array::from_fn(ranges)))
 }
 
 /// How long and how fast.
@@ -232,8 +233,9 @@ impl Course {
     }
 }
 
+/// Leaves the parameters that were chosen.
 fn run(
-    mut batches: Batches<'_>,
+    batches: &mut Batches<'_>,
     mut net: Network,
     course: Course,
     task: &Task,
@@ -345,6 +347,9 @@ fn run(
     let (best_epoch, _, params) = best.ok_or(FitError::Cancelled)?;
     let valid_loss = course.loss_after(best_epoch, &history);
     unflatten(&params, &mut net);
+    batches.params = params;
+    // With the scales that belong to them.
+    batches.quantized()?;
     Ok(Fitted {
         package: data.package(net),
         best_epoch,
@@ -440,7 +445,9 @@ struct Batches<'a> {
     seed: u64,
     /// Gradients so far.
     step: u64,
+    /// Of the network, of its encoder, and of either how much the scales of integer rows have grown.
     params: Vec<f32>,
+    /// The same.
     grad: Vec<f32>,
     work: Vec<Work>,
     /// Of the network, then of its encoder; none while training is in float.
@@ -476,6 +483,17 @@ struct Work {
     loss: f64,
     /// Of the shard and of the encoder.
     streams: [Option<Streams>; 2],
+}
+
+impl Work {
+    /// Parameters of the network and of its encoder.
+    fn sizes(&self) -> [usize; 2] {
+        let encoder = self.encoder.as_ref();
+        [
+            self.shard.grad.len(),
+            encoder.map_or(0, |encoder| encoder.grad.len()),
+        ]
+    }
 }
 
 /// What the engine needs for a forward pass.
@@ -546,6 +564,9 @@ impl<'a> Batches<'a> {
 
     /// From here on the forward passes are the engine's.
     fn quantize_with(&mut self, quantizers: Vec<Quantizer>) -> Result<(), FitError> {
+        let learned = quantizers.iter().map(Quantizer::learned).sum::<usize>();
+        self.params.resize(self.params.len() + learned, 0.0);
+        self.grad.resize(self.params.len(), 0.0);
         self.quantizers = quantizers;
         let quantized = self.quantized()?;
         let loaded = load(&quantized)?;
@@ -592,9 +613,15 @@ impl<'a> Batches<'a> {
 
     /// The parameters of now in integers, network by network, if training goes through them.
     fn quantized(&mut self) -> Result<Vec<Quantized>, FitError> {
-        let (own, of_encoder) = self.params.split_at(self.work[0].shard.grad.len());
+        let [own, of_encoder] = self.work[0].sizes();
+        let (own, rest) = self.params.split_at(own);
+        let (of_encoder, mut growth) = rest.split_at(of_encoder);
         let quantizers = self.quantizers.iter_mut().zip([own, of_encoder]);
-        let quantized = quantizers.map(|(quantizer, params)| quantizer.quantize(params));
+        let quantized = quantizers.map(|(quantizer, params)| {
+            let (own, rest) = growth.split_at(quantizer.learned());
+            growth = rest;
+            quantizer.quantize(params, own)
+        });
         quantized
             .collect::<Result<_, _>>()
             .map_err(FitError::Quantize)
@@ -710,12 +737,23 @@ impl<'a> Batches<'a> {
             self.step += 1;
             let work = &self.work[..plan.batch(batch, self.data.window()).0.len()];
             let first = batch == batches.start;
-            let (own, of_encoder) = self.grad.split_at_mut(work[0].shard.grad.len());
+            let [own, of_encoder] = work[0].sizes();
+            let (own, rest) = self.grad.split_at_mut(own);
+            let of_encoder = &mut rest[..of_encoder];
             let share = share as f32;
             add(own, first, share, work, |work| &work.shard.grad);
             add(of_encoder, first, share, work, |work| {
                 work.encoder.as_ref().map_or(&[], |encoder| &encoder.grad)
             });
+        }
+        let [own, of_encoder] = self.work[0].sizes();
+        let (own, rest) = self.grad.split_at_mut(own);
+        let (of_encoder, mut growth) = rest.split_at_mut(of_encoder);
+        let quantizers = self.quantizers.iter().zip(&loaded);
+        for ((quantizer, loaded), grad) in quantizers.zip([own, of_encoder]) {
+            let (own, rest) = growth.split_at_mut(quantizer.learned());
+            growth = rest;
+            quantizer.pass_through(&loaded.params, grad, own);
         }
         Ok(mean)
     }

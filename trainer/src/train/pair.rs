@@ -134,14 +134,12 @@ impl Pair {
         let sides = [(&self.decoder, of_decoder), (&self.encoder, of_encoder)];
         let quantizers =
             sides.map(|(package, ranges)| Quantizer::new(package, format.into(), ranges));
-        let quantizers: Vec<Quantizer> = quantizers
-            .into_iter()
-            .collect::<Result<_>>()
-            .map_err(FitError::Quantize)?;
-        let mut pair = self.clone();
-        pair.ranges = [1, 0].map(|side: usize| quantizers[side].ranges().clone());
+        let [own, theirs] = quantizers.map(|quantizer| quantizer.map_err(FitError::Quantize));
         let phase = format.name().to_owned();
-        let fitted = train_on(quantizers, phase, task, data, options, progress)?;
+        let (fitted, [of_decoder, of_encoder]) =
+            train_on([own?, theirs?], phase, task, data, options, progress)?;
+        let mut pair = self.clone();
+        pair.ranges = [of_encoder, of_decoder];
         [pair.decoder.net, pair.encoder.net] = split_pair(&fitted.package.net);
         Ok((fitted, pair))
     }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::real::Real;
+use crate::file::stages;
 use crate::net::{Layer, Network, Recurrent};
 
 /// The parameters of a recurrent layer, borrowed from a flat vector.
@@ -129,6 +130,45 @@ pub fn ranges(net: &Network) -> Vec<Range<usize>> {
             start - len..start
         })
         .collect()
+}
+
+/// Where a row's weights lie in the flat vector: over the input and over the state.
+pub(crate) type RowPlaces = [Range<usize>; 2];
+
+/// The rows of every layer that integers give a scale each, in the order of the file.
+pub(crate) fn row_places(net: &Network) -> Vec<Vec<RowPlaces>> {
+    let recurrent = |r: &Recurrent, w_ih: usize| -> Vec<RowPlaces> {
+        let w_hh = w_ih + r.w_ih.len();
+        let sums = stages(r.cell).concat();
+        let rows = sums
+            .into_iter()
+            .flat_map(|sum| (0..r.hidden).map(move |unit| (sum, unit)));
+        let places = rows.map(|(sum, unit)| {
+            let row = sum.gate * r.hidden + unit;
+            let place = |start: usize, width: usize| start + row * width..start + (row + 1) * width;
+            let (x, h) = (place(w_ih, r.inputs), place(w_hh, r.hidden));
+            [
+                if sum.x { x } else { w_ih..w_ih },
+                if sum.h { h } else { w_hh..w_hh },
+            ]
+        });
+        places.collect()
+    };
+    let layers = net.layers.iter().zip(ranges(net));
+    let places = layers.map(|(layer, Range { start, .. })| match layer {
+        Layer::Embedding(_) => Vec::new(),
+        Layer::Recurrent(r) => recurrent(r, start),
+        Layer::Bidirectional(b) => {
+            let [forward, backward] = b.halves();
+            let len: usize = self::recurrent(forward).iter().map(|t| t.len()).sum();
+            [recurrent(forward, start), recurrent(backward, start + len)].concat()
+        }
+        Layer::Dense(d) => {
+            let rows = (0..d.outputs).map(|row| start + row * d.inputs);
+            rows.map(|at| [at..at + d.inputs, at..at]).collect()
+        }
+    });
+    places.collect()
 }
 
 /// The network's parameters in one vector.

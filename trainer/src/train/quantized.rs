@@ -5,14 +5,18 @@
 //! that the exported model gives. [`Shard::follow`] takes over outputs and states, finds the gates that belong to them
 //! in float, and the backward pass runs from there as if rounding were the identity (straight-through,
 //! Bengio et al. 2013). Its gradient, at the quantized weights, moves the float ones.
+//!
+//! What the integers of a row stand for is learned along with them (learned step sizes, Esser et al. 2020): of an integer
+//! `q = round(w / s)` within its limits the straight-through derivative of `s q` by `ln s` is `s q − w`, and of one that
+//! was clipped `s q`; the weight of the latter gets no gradient.
 
-use super::params::unflatten;
+use super::params::{RowPlaces, flatten, row_places, unflatten};
 use super::pass::{Shard, Size, Trace};
 use crate::engine::AnyRunner;
 use crate::file::{AlignedBytes, Quantized, quantized};
 use crate::net::Layer;
 use crate::package::{Input, Package};
-use crate::quant::{Formats, Ranges, rescale};
+use crate::quant::{Formats, Ranges, largest_weight, rescale};
 use anyhow::Result;
 use kinglet::format as engine;
 use kinglet::{LayerStep, Model, StepInput, WindowInput};
@@ -23,10 +27,13 @@ pub(super) struct Quantizer {
     package: Package,
     formats: Formats,
     ranges: Ranges,
+    /// Scales at the start, layer by layer.
+    scales: Vec<Vec<f64>>,
+    rows: Vec<Vec<RowPlaces>>,
 }
 
 impl Quantizer {
-    /// Of a trained network with measured ranges, which stay what they are from here on, as do the scales of its rows.
+    /// Of a trained network with measured ranges, which stay what they are from here on but for the scales of its rows.
     /// It starts with the integers that [`export`](crate::file::export) makes of these ranges.
     ///
     /// # Errors
@@ -40,10 +47,17 @@ impl Quantizer {
             ranges.settle(start.scales);
         }
         Ok(Quantizer {
+            rows: row_places(&package.net),
+            scales: ranges.layers.iter().map(|l| l.scales.clone()).collect(),
             package,
             formats,
             ranges,
         })
+    }
+
+    /// The number of scales that are learned.
+    pub(super) fn learned(&self) -> usize {
+        self.scales.iter().map(Vec::len).sum()
     }
 
     pub(super) fn package(&self) -> &Package {
@@ -54,10 +68,43 @@ impl Quantizer {
         &self.ranges
     }
 
-    /// The model file of these parameters, and the network as the file has it.
-    pub(super) fn quantize(&mut self, params: &[f32]) -> Result<Quantized> {
+    /// The model file of these parameters, and the network as the file has it. `growth` are the logarithms of the rows'
+    /// scales, relative to where these started.
+    pub(super) fn quantize(&mut self, params: &[f32], growth: &[f32]) -> Result<Quantized> {
         unflatten(params, &mut self.package.net);
+        let scales = self.ranges.layers.iter_mut().flat_map(|l| &mut l.scales);
+        let started = self.scales.iter().flatten().zip(growth);
+        for (scale, (&started, &growth)) in scales.zip(started) {
+            *scale = started * f64::from(growth).exp();
+        }
         quantized(&self.package, &self.formats, &self.ranges)
+    }
+
+    /// From the gradient by the quantized weights, `rounded`, to those by the float ones of the last
+    /// [`Quantizer::quantize`] and by the growth of their scales.
+    pub(super) fn pass_through(&self, rounded: &[f32], grad: &mut [f32], growth: &mut [f32]) {
+        let float: Vec<f32> = flatten(&self.package.net);
+        let layers = self.rows.iter().zip(&self.ranges.layers).enumerate();
+        let rows = layers.flat_map(|(k, (rows, range))| {
+            let limit = f64::from(largest_weight(self.formats.of(k))) + 0.5;
+            let reach = range.scales.iter().map(move |scale| (limit * scale) as f32);
+            rows.iter().zip(reach)
+        });
+        for ((row, reach), growth) in rows.zip(growth) {
+            *growth = 0.0;
+            for weights in row {
+                let grad = &mut grad[weights.clone()];
+                let pairs = float[weights.clone()].iter().zip(&rounded[weights.clone()]);
+                for (grad, (&float, &rounded)) in grad.iter_mut().zip(pairs) {
+                    if float.abs() < reach {
+                        *growth += *grad * (rounded - float);
+                    } else {
+                        *growth += *grad * rounded;
+                        *grad = 0.0;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -194,5 +241,81 @@ impl Streams {
 fn scaled(to: &mut [f32], from: impl Iterator<Item = i32>, lsb: f32) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = from as f32 * lsb;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Activation, Cell};
+    use crate::package::{Output, Shape};
+    use crate::train::init::{LayerPlan, Rng, network};
+    use kinglet::format::Format;
+
+    fn package(bidirectional: bool) -> Package {
+        let plan = if bidirectional {
+            LayerPlan::Bidirectional(Cell::Lstm, 8)
+        } else {
+            LayerPlan::Recurrent(Cell::GruResetAfter, 8)
+        };
+        let head = LayerPlan::Dense(2, Activation::Softmax);
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Package {
+            name: "letters".to_owned(),
+            net: network(3, &[plan, head], &mut Rng::new(7)),
+            input: Input::Tokens(names(&["a", "b", "c"])),
+            output: Output::Classes(names(&["odd", "even"])),
+            shape: Shape::Window {
+                window: 4,
+                hop: 4,
+                exact: true,
+            },
+            alarm: None,
+        }
+    }
+
+    /// Once every weight is clipped, a row is its signs times its scale, so the slope by the scale is a difference that can be
+    /// measured; and no weight has a gradient.
+    #[test]
+    fn scales_of_clipped_rows_have_the_slope_of_the_rounded_weights() {
+        for bidirectional in [false, true] {
+            let package = package(bidirectional);
+            let ranges = Ranges::bound(&package.net);
+            let formats = Formats::All(Format::W4A8);
+            let mut quantizer = Quantizer::new(&package, formats, &ranges).unwrap();
+            let params: Vec<f32> = flatten(&quantizer.package.net);
+            let rows = quantizer.rows.concat();
+            let weights: Vec<usize> = rows.iter().flatten().cloned().flatten().collect();
+            let mut rng = Rng::new(8);
+            let slopes: Vec<f32> = params.iter().map(|_| rng.normal()).collect();
+            let mut rounded = |growth: f32| {
+                let growth = vec![growth; quantizer.learned()];
+                let mut grad = slopes.clone();
+                let mut by_growth = growth.clone();
+                let quantized = quantizer.quantize(&params, &growth).unwrap();
+                let rounded: Vec<f32> = flatten(&quantized.net);
+                quantizer.pass_through(&rounded, &mut grad, &mut by_growth);
+                (rounded, grad, by_growth)
+            };
+            // A thousandth of the scales, and a little less.
+            let (above, grad, by_growth) = rounded(-6.9);
+            let (below, ..) = rounded(-6.9 - 1e-3);
+            assert!(
+                weights
+                    .iter()
+                    .all(|&w| grad[w] == 0.0 || params[w].abs() < 1e-3)
+            );
+            for (row, slope) in rows.iter().zip(by_growth) {
+                let places = row.iter().cloned().flatten();
+                let difference: f32 = places.map(|w| slopes[w] * (above[w] - below[w])).sum();
+                let error = (difference / 1e-3 - slope).abs();
+                assert!(error < 0.01 * slope.abs() + 1e-4, "{difference} {slope}");
+            }
+            // Where they started, hardly a weight is.
+            let (_, grad, by_growth) = rounded(0.0);
+            let kept = weights.iter().filter(|&&w| grad[w] == slopes[w]).count();
+            assert!(10 * kept > 9 * weights.len(), "{kept} of {}", weights.len());
+            assert!(by_growth.iter().any(|&g| g != 0.0));
+        }
     }
 }

@@ -186,6 +186,10 @@ fn measure_from(args: &Args, name: &str, seed: u64) -> Result<(usize, &'static s
     task.train.seed += seed;
     let seed = task.train.seed;
     let data = Dataset::load(&task)?;
+    ensure!(
+        data.source().is_none(),
+        "an encoder and its decoder: `kinglet train` tells what share of texts they translate"
+    );
     let text = fs::read(&path)?;
     let kept = args
         .cache

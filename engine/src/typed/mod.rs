@@ -43,8 +43,47 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use room::Room;
 
+/// Who may be a type of this door: a step trusts them with facts that were checked when its layer was taken.
+///
+/// ```compile_fail,E0277
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+/// impl kinglet::typed::Cell for Mine {
+///     const CELL: kinglet::format::Cell = kinglet::format::Cell::LstmPeephole;
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+/// impl kinglet::typed::Layout for Mine {
+///     const LAYOUT: kinglet::format::Layout = kinglet::format::Layout::Portable;
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+/// impl kinglet::typed::Activation for Mine {
+///     const ACTIVATION: kinglet::format::Activation = kinglet::format::Activation::Relu;
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+/// impl kinglet::typed::Numbers for Mine {
+///     const FORMAT: kinglet::format::Format = kinglet::format::Format::W8A16;
+///     type Element = i8;
+///     fn hidden(h: &mut [i8]) -> kinglet::kernel::Hidden<'_> {
+///         kinglet::kernel::Hidden::I8(h)
+///     }
+/// }
+/// ```
+mod sealed {
+    pub trait Sealed: Copy + 'static {}
+}
+use sealed::Sealed;
+
 /// An integer number format, as a type.
-pub trait Numbers: Copy + 'static {
+pub trait Numbers: Sealed {
     /// The format.
     const FORMAT: Format;
     /// A state's element as a matrix input.
@@ -57,6 +96,7 @@ pub trait Numbers: Copy + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct W8A8;
 
+impl Sealed for W8A8 {}
 impl Numbers for W8A8 {
     const FORMAT: Format = Format::W8A8;
     type Element = i8;
@@ -69,6 +109,7 @@ impl Numbers for W8A8 {
 #[derive(Debug, Clone, Copy)]
 pub struct W4A8;
 
+impl Sealed for W4A8 {}
 impl Numbers for W4A8 {
     const FORMAT: Format = Format::W4A8;
     type Element = i8;
@@ -81,6 +122,7 @@ impl Numbers for W4A8 {
 #[derive(Debug, Clone, Copy)]
 pub struct W8A16;
 
+impl Sealed for W8A16 {}
 impl Numbers for W8A16 {
     const FORMAT: Format = Format::W8A16;
     type Element = i16;
@@ -90,7 +132,7 @@ impl Numbers for W8A16 {
 }
 
 /// How rows lie in the file, as a type.
-pub trait Layout: Copy + 'static {
+pub trait Layout: Sealed {
     /// The layout.
     const LAYOUT: format::Layout;
 }
@@ -99,6 +141,7 @@ pub trait Layout: Copy + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Portable;
 
+impl Sealed for Portable {}
 impl Layout for Portable {
     const LAYOUT: format::Layout = format::Layout::Portable;
 }
@@ -107,6 +150,7 @@ impl Layout for Portable {
 #[derive(Debug, Clone, Copy)]
 pub struct CortexM4;
 
+impl Sealed for CortexM4 {}
 impl Layout for CortexM4 {
     const LAYOUT: format::Layout = format::Layout::CortexM4;
 }
@@ -115,6 +159,7 @@ impl Layout for CortexM4 {
 #[derive(Debug, Clone, Copy)]
 pub struct CortexM55;
 
+impl Sealed for CortexM55 {}
 impl Layout for CortexM55 {
     const LAYOUT: format::Layout = format::Layout::CortexM55;
 }
@@ -123,12 +168,13 @@ impl Layout for CortexM55 {
 #[derive(Debug, Clone, Copy)]
 pub struct CortexM0;
 
+impl Sealed for CortexM0 {}
 impl Layout for CortexM0 {
     const LAYOUT: format::Layout = format::Layout::CortexM0;
 }
 
 /// A recurrence, as a type.
-pub trait Cell: Copy + 'static {
+pub trait Cell: Sealed {
     /// The cell.
     const CELL: format::Cell;
 }
@@ -139,6 +185,7 @@ macro_rules! cells {
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
+        impl Sealed for $name {}
         impl Cell for $name {
             const CELL: format::Cell = format::Cell::$cell;
         }
@@ -153,7 +200,7 @@ cells! {
 }
 
 /// What follows a dense layer's sum, as a type.
-pub trait Activation: Copy + 'static {
+pub trait Activation: Sealed {
     /// The function.
     const ACTIVATION: format::Activation;
 }
@@ -164,6 +211,7 @@ macro_rules! activations {
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
+        impl Sealed for $name {}
         impl Activation for $name {
             const ACTIVATION: format::Activation = format::Activation::$name;
         }
@@ -275,7 +323,7 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
             whole_blocks.all()[..I].copy_from_slice(x);
             Inputs::I16(&whole_blocks.all()[..columns])
         };
-        // SAFETY: the only way to this type is `Layers::recurrent`, which takes the layer with these.
+        // SAFETY: the only way to this type is `Layers::recurrent`, which takes the layer with these; they are `Sealed`.
         unsafe { self.layer.step_known((C::CELL, spec), k, x, state, work) };
         if !whole {
             y.copy_from_slice(&padded.all()[..H]);
@@ -301,7 +349,7 @@ impl<const I: usize, const O: usize, F: Numbers, A: Activation> Dense<'_, I, O, 
     /// fraction bits.
     #[inline]
     pub fn apply_q(&self, x: &[i16; I], y: &mut [i16; O]) {
-        // SAFETY: the only way to this type is `Layers::dense_with`, which takes the layer with these.
+        // SAFETY: the only way to this type is `Layers::dense_with`, which takes the layer with these; they are `Sealed`.
         let layer = unsafe { self.layer.known_as(F::FORMAT, (I, O), A::ACTIVATION) };
         let (mut columns, mut outputs) = (Room::<i16, I>::zeroed(), Room::<i16, O>::zeroed());
         columns.all()[..I].copy_from_slice(x);

@@ -1,4 +1,6 @@
+use super::super::error::DataError;
 use super::*;
+use std::path::Path;
 
 fn table(text: &str, format: &Format) -> Result<Table, DataError> {
     Table::from_reader(text.as_bytes(), "pump.csv", format)

@@ -8,67 +8,23 @@
 //! inputs up to `r11`, and `lr` the weights. Words may lie at any address, so there is no `LDM` of them.
 
 use crate::kernel::Panel;
-use core::arch::naked_asm;
+use core::arch::global_asm;
 
 pub(super) const NAME: &str = "armv7e-m";
 
-macro_rules! part {
-    ($part:expr, $sum:literal, $x:literal) => {
-        concat!($part, "smlad ", $sum, ", r9, ", $x, ", ", $sum, "\n")
-    };
-}
-
-/// All columns of the word of a row, at `lr`.
-macro_rules! row {
-    (i4, $sum:literal, $at:literal) => {
-        concat!(
-            concat!("ldr r8, [lr", $at, "\n"),
-            part!("and r9, r10, r8\n", $sum, "r4"),
-            part!("and r9, r10, r8, lsr #8\n", $sum, "r5"),
-            part!("and r9, r10, r8, lsr #4\n", $sum, "r6"),
-            part!("and r9, r10, r8, lsr #12\n", $sum, "r7"),
-        )
-    };
-    ($halves:literal, $sum:literal, $at:literal) => {
-        concat!(
-            concat!("ldr r8, [lr", $at, "\n"),
-            part!(concat!($halves, " r9, r8\n"), $sum, "r4"),
-            part!(concat!($halves, " r9, r8, ror #8\n"), $sum, "r5"),
-        )
-    };
-}
-
-/// The next four inputs as pairs: the even ones, the odd ones.
-macro_rules! pairs {
-    (i8, $even:literal, $odd:literal) => {
-        concat!(
-            "ldr r8, [r12], #4\n",
-            concat!("sxtb16 ", $even, ", r8\n"),
-            concat!("sxtb16 ", $odd, ", r8, ror #8\n"),
-        )
-    };
-    (i16, $even:literal, $odd:literal) => {
-        concat!(
-            "ldr r9, [r12, #4]\n",
-            "ldr r8, [r12], #8\n",
-            concat!("pkhbt ", $even, ", r8, r9, lsl #16\n"),
-            concat!("pkhtb ", $odd, ", r9, r8, asr #16\n"),
-        )
-    };
-}
-
-macro_rules! inputs {
-    (i4, $number:ident) => {
-        concat!(pairs!($number, "r4", "r5"), pairs!($number, "r6", "r7"))
-    };
-    ($halves:literal, $number:ident) => {
-        pairs!($number, "r4", "r5")
-    };
-}
+global_asm!(include_str!("armv7em.s"), options(raw));
 
 macro_rules! panel {
-    ($name:ident, $byte:tt, $number:ident) => {
-        /// # Safety
+    ($($name:ident = $symbol:ident($number:ty);)+) => {
+        unsafe extern "C" {
+            $(fn $symbol(
+                sums: *mut i32,
+                w: *const u8,
+                x: *const $number,
+                end: *const $number,
+            ) -> *const u8;)+
+        }
+        $(/// # Safety
         /// The panel lies at `w`; columns are whole blocks, double ones of four bits, one at least.
         #[inline(always)]
         pub(super) unsafe fn $name(
@@ -76,58 +32,18 @@ macro_rules! panel {
             w: *const u8,
             x: &[$number],
         ) -> *const u8 {
-            #[unsafe(naked)]
-            unsafe extern "C" fn blocks(
-                sums: *mut i32,
-                w: *const u8,
-                x: *const $number,
-                end: *const $number,
-            ) -> *const u8 {
-                naked_asm!(
-                    "push {{r4-r11, lr}}",
-                    "mov r4, r0",
-                    "mov lr, r1",
-                    // The other rows, which come second; then zero.
-                    "add r5, r1, #16",
-                    "push {{r2, r4, r5}}",
-                    "mov r12, r2",
-                    "mov r11, r3",
-                    "mov r10, #0x000f000f",
-                    "2:",
-                    "ldm r4, {{r0-r3}}",
-                    "3:",
-                    inputs!($byte, $number),
-                    row!($byte, "r1", ", #4]"),
-                    row!($byte, "r2", ", #8]"),
-                    row!($byte, "r3", ", #12]"),
-                    row!($byte, "r0", "], #32"),
-                    "cmp r12, r11",
-                    "bne 3b",
-                    "ldm sp, {{r4-r6}}",
-                    "stm r5!, {{r0-r3}}",
-                    "cbz r6, 4f",
-                    "mov r12, r4",
-                    "mov lr, r6",
-                    "mov r4, r5",
-                    "movs r6, #0",
-                    "strd r5, r6, [sp, #4]",
-                    "b 2b",
-                    "4:",
-                    "sub r0, lr, #16",
-                    "add sp, #12",
-                    "pop {{r4-r11, pc}}",
-                )
-            }
             let x = x.as_ptr_range();
             // SAFETY: reads as many blocks as there are of inputs.
-            unsafe { blocks(sums.as_mut_ptr(), w, x.start, x.end) }
-        }
+            unsafe { $symbol(sums.as_mut_ptr(), w, x.start, x.end) }
+        })+
     };
 }
 
-panel!(i8_a8, "sxtb16", i8);
-panel!(i8_a16, "sxtb16", i16);
-panel!(u8_a8, "uxtb16", i8);
-panel!(u8_a16, "uxtb16", i16);
-panel!(i4_a8, i4, i8);
-panel!(i4_a16, i4, i16);
+panel! {
+    i8_a8 = kinglet_i8_a8(i8);
+    i8_a16 = kinglet_i8_a16(i16);
+    u8_a8 = kinglet_u8_a8(i8);
+    u8_a16 = kinglet_u8_a16(i16);
+    i4_a8 = kinglet_i4_a8(i8);
+    i4_a16 = kinglet_i4_a16(i16);
+}

@@ -4,7 +4,7 @@
 //! A layer is one function, from the first bias to the last store, because a gate should never leave its register:
 //! the sums are in `r0` and up, then weights, then inputs; `r12` walks the inputs and `lr` the rows, and what a record
 //! needs besides lies at `sp`, from where one `LDM` fetches it. Products are unrolled; a record enters them where
-//! its columns begin (`LDR pc`). The whole function is one assembly text, because the compiler keeps two of these
+//! its columns begin (`LDR pc`). All of it is assembler (`cortex_m.s`), because the compiler keeps two of these
 //! fourteen registers for itself.
 //!
 //! Instructions per multiplication: 0.84 in the product of four `A8` rows, 0.90 of a GRU's, 1.14 of `A16` rows.
@@ -75,7 +75,7 @@ struct Frame {
     half_or_split: usize,
     /// Where rounds over the columns end; in `A8` products, eight groups or pairs of words ahead of the columns' end.
     x_end: *const i32,
-    /// Where a record enters the product, and where it goes on: bytes from label `2`, plus 1.
+    /// Where a record enters the product, and where it goes on: places in the function's list of entries.
     entry: usize,
     second: usize,
     rows: *const i32,
@@ -97,8 +97,8 @@ impl Frame {
             x: x.start,
             half_or_split: 0,
             x_end: x.end,
-            entry: 1,
-            second: 1,
+            entry: 0,
+            second: 0,
             rows: rows.as_ptr(),
         }
     }
@@ -127,40 +127,30 @@ impl Frame {
         }
     }
 
-    /// Enters [`sums!`].
+    /// By `entries_sums`.
     #[inline(always)]
     fn four_a8(self, words: usize) -> Self {
-        const PAIR: usize = 32;
-        const GROUP: usize = 108;
-        /// The jump behind the pairs, and the test behind the groups of a round.
-        const JUMP: usize = 4;
-        const TEST: usize = 10;
+        const ROUND: usize = 3;
+        const LAST: usize = ROUND + 4;
         let (pairs, groups) = (words % 4, words / 4);
         // The last eight groups have no test behind them: up to 70 columns need none.
-        let (round, last) = (3 * PAIR + JUMP, 3 * PAIR + JUMP + 4 * GROUP + TEST);
         let second = if groups <= 8 {
-            last + (8 - groups) * GROUP
+            LAST + 8 - groups
         } else {
-            round + skipped(groups) * GROUP
-        };
-        let entry = if pairs == 0 {
-            second
-        } else {
-            (3 - pairs) * PAIR
+            ROUND + skipped(groups)
         };
         Frame {
-            entry: entry + 1,
-            second: second + 1,
+            entry: if pairs == 0 { second } else { 3 - pairs },
+            second,
             x_end: self.x_end.wrapping_sub(8 * 4),
             ..self
         }
     }
 
-    /// Enters [`sums16!`].
+    /// By `entries_sums16`.
     #[inline(always)]
     fn four_a16(self, words: usize) -> Self {
-        const QUAD: usize = 72;
-        let entry = skipped(words / 2) * QUAD + 1;
+        let entry = skipped(words / 2);
         Frame { entry, ..self }
     }
 
@@ -263,14 +253,10 @@ unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
 
 #[inline(always)]
 unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    const SINGLE: usize = 44;
-    const DOUBLE: usize = 84;
-    /// What lies between the products: the end's address, the test, the branch, the way from input to state, the test.
-    const END: usize = 4;
-    const TEST: usize = 6;
-    const BRANCH: usize = 4;
-    const TURN: usize = 12;
-    const TEST_STATE: usize = 10;
+    // Places in the list of entries.
+    const MANY_INPUTS: usize = FEW_INPUTS;
+    const ROUND: usize = MANY_INPUTS + 2;
+    const LAST: usize = ROUND + 4;
     /// Words of input and pairs of words of state that need no test.
     const FEW_INPUTS: usize = 4;
     const FEW_PAIRS: usize = 8;
@@ -279,21 +265,18 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
         return scalar::SCALAR.gru_a8(units, rows, columns);
     }
     widen(columns, units.h);
-    let few = SINGLE + END + DOUBLE + TEST + BRANCH;
-    let entry = if x <= FEW_INPUTS {
-        few + (FEW_INPUTS - x) * SINGLE
-    } else {
-        (1 - x % 2) * SINGLE
-    };
-    let (pairs, state) = ((words - x) / 2, few + FEW_INPUTS * SINGLE + TURN);
-    let second = if pairs <= FEW_PAIRS {
-        state + 4 * DOUBLE + TEST_STATE + (FEW_PAIRS - pairs) * DOUBLE
-    } else {
-        state + skipped(pairs) * DOUBLE
-    };
+    let pairs = (words - x) / 2;
     let frame = Frame {
-        entry: entry + 1,
-        second: second + 1,
+        entry: if x <= FEW_INPUTS {
+            FEW_INPUTS - x
+        } else {
+            MANY_INPUTS + (1 - x % 2)
+        },
+        second: if pairs <= FEW_PAIRS {
+            LAST + FEW_PAIRS - pairs
+        } else {
+            ROUND + skipped(pairs)
+        },
         x_end: columns.words.as_ptr_range().end.wrapping_sub(2 * FEW_PAIRS),
         ..Frame::new(units, rows, gru_a8_record(words), columns).gru(columns)
     };
@@ -303,14 +286,14 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
 
 #[inline(always)]
 unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    const QUAD: usize = 56;
-    const TURN: usize = 20;
+    /// Of the list of entries, behind that of the input.
+    const ROUND: usize = 1;
     let (x, words) = (columns.x, columns.words.len());
     if rows.is_empty() || x == 0 || x == words {
         return scalar::SCALAR.gru_a16(units, rows, columns);
     }
     let frame = Frame {
-        second: QUAD + TURN + skipped((words - x) / 2) * QUAD + 1,
+        second: ROUND + skipped((words - x) / 2),
         ..Frame::new(units, rows, gru_a16_record(words), columns)
             .gru(columns)
             .a16()

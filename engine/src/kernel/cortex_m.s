@@ -76,7 +76,7 @@
     three r10
 .endm
 
-@ From a frame at r0 to the first record: registers saved, the frame at sp, entries as addresses.
+@ From a frame at r0 to the first record: registers saved, the frame at sp, entries as addresses, by the list at label 8.
 .macro begin name
     .pushsection .text.kinglet_\name, "ax", %progbits
     .balign 4
@@ -90,16 +90,30 @@ kinglet_\name:
     ldm r0!, {r1-r11}
     ldm r0, {r0, r12, lr}
     push {r1-r11}
-    adr.w r1, 2f
+    adr.w r1, 8f
+    ldrsh r0, [r1, r0, lsl #1]
+    ldrsh r12, [r1, r12, lsl #1]
     add r0, r1
     add r12, r1
     strd r0, r12, [sp, #44]
     ldr r12, [sp, #32]
 .endm
 
-.macro end name
+.macro end
     add sp, #52
     pop {r4-r11, pc}
+8:
+.endm
+
+@ To the list of entries: from label to label are so many blocks, entered at the first, or one of the others, or behind
+@ as many as there are numbers.
+.macro entries from, to, blocks, skip:vararg
+    .irp blocks_skipped, \skip
+    .short \from - 8b + \blocks_skipped * ((\to - \from) / \blocks) + 1
+    .endr
+.endm
+
+.macro done name
     .size kinglet_\name, . - kinglet_\name
     .popsection
 .endm
@@ -114,17 +128,28 @@ kinglet_\name:
     .rept 3
     one_pair
     .endr
-    ldr.w pc, [sp, #48]
 3:
+    ldr.w pc, [sp, #48]
+4:
     .rept 4
     group
     .endr
+5:
     ldr.w r4, [sp, #40]
     cmp r4, r12
-    bne.w 3b
+    bne.w 4b
+6:
     .rept 8
     group
     .endr
+7:
+.endm
+
+@ Three, two or one pair of words; a round without none to three of its groups; the last eight groups to none.
+.macro entries_sums
+    entries 2b, 3b, 3, 0, 1, 2
+    entries 4b, 5b, 4, 0, 1, 2, 3
+    entries 6b, 7b, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8
 .endm
 
 @ The four pre-activations of an A8 record in r0 to r3, not yet saturated.
@@ -151,6 +176,7 @@ kinglet_\name:
     .rept 4
     four_quads
     .endr
+3:
     cmp r11, r12
     bne.w 2b
     ldm lr!, {r4-r7}
@@ -158,6 +184,11 @@ kinglet_\name:
     smmulr r1, r1, r5
     smmulr r2, r2, r6
     smmulr r3, r3, r7
+.endm
+
+@ A round without none to three of its quads.
+.macro entries_sums16
+    entries 2b, 3b, 4, 0, 1, 2, 3
 .endm
 
 @ z becomes a gate in Q31, by the table of 2^bits segments.
@@ -271,13 +302,17 @@ kinglet_\name:
     narrow r1
     strb r1, [r9, r10]
     next_unit
-    end lstm_a8
+    end
+    entries_sums
+    done lstm_a8
 
     begin lstm_a16
     sums16
     lstm 9, r0, r1, r2, r3
     next_unit
-    end lstm_a16
+    end
+    entries_sums16
+    done lstm_a16
 
     begin rnn_a8
     @ From here on SEL takes bytes 0 and 2 of the first operand: nothing below sets these flags.
@@ -296,13 +331,17 @@ kinglet_\name:
     sel r4, r4, r3
     str r4, [r8], #4
     rnn_next
-    end rnn_a8
+    end
+    entries_sums
+    done rnn_a8
 
     begin rnn_a16
     sums16
     rnn 9
     rnn_next
-    end rnn_a16
+    end
+    entries_sums16
+    done rnn_a16
 
     begin gru_a8
 1:
@@ -311,31 +350,36 @@ kinglet_\name:
     .balign 4
 2:
     single
-    ldr.w r11, [sp, #36]
 3:
+    ldr.w r11, [sp, #36]
+4:
     double
     cmp r12, r11
-    bne.w 3b
-    b.w 4f
+    bne.w 4b
+    b.w 6f
+5:
     @ Few inputs: no test.
     .rept 4
     single
     .endr
-4:
+6:
     @ n over the input waits for n over the state.
     strd r4, r5, [sp, #24]
     ldm lr!, {r4, r5}
     ldr.w pc, [sp, #48]
-5:
+10:
     .rept 4
     double
     .endr
+11:
     ldr.w r6, [sp, #40]
     cmp r6, r12
-    bne.w 5b
+    bne.w 10b
+12:
     .rept 8
     double
     .endr
+13:
     ldm lr!, {r6-r9}
     sub r0, r0, r1
     lsl r1, r1, #8
@@ -378,7 +422,14 @@ kinglet_\name:
     adds r9, r9, #1
     stm sp, {r1, r3-r5, r8, r9}
     bne.w 1b
-    end gru_a8
+    end
+    @ Four input words to one; more, an odd number or an even one.
+    entries 5b, 6b, 4, 0, 1, 2, 3
+    entries 2b, 3b, 1, 0, 1
+    @ A round without none to three of its pairs of state words; the last eight pairs to one.
+    entries 10b, 11b, 4, 0, 1, 2, 3
+    entries 12b, 13b, 8, 0, 1, 2, 3, 4, 5, 6, 7
+    done gru_a8
 
     begin gru_a16
 1:
@@ -394,12 +445,13 @@ kinglet_\name:
     ldr r0, [lr], #4
     ldr.w r11, [sp, #40]
     ldr.w pc, [sp, #48]
-5:
+3:
     .rept 4
     three_quads r1, r2, r0
     .endr
+4:
     cmp r12, r11
-    bne.w 5b
+    bne.w 3b
     ldm lr!, {r3-r6}
     smmulr r7, r7, r3
     smmulr r1, r1, r4
@@ -419,11 +471,15 @@ kinglet_\name:
     adds r9, r9, #1
     stm sp, {r1, r3-r5, r8, r9}
     bne.w 1b
-    end gru_a16
+    end
+    @ All of the input; a round without none to three of the state's quads.
+    entries 2b, 2b, 1, 0
+    entries 3b, 4b, 4, 0, 1, 2, 3
+    done gru_a16
 
-.irp name, pair, two, one_pair, group, quad, four_quads, three_quads, three, single, double, begin, end
+.irp name, pair, two, one_pair, group, quad, four_quads, three_quads, three, single, double, begin, end, entries, done
 .purgem \name
 .endr
-.irp name, sums, requant, sums16, gate, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
+.irp name, sums, entries_sums, requant, sums16, entries_sums16, gate, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
 .purgem \name
 .endr

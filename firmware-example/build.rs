@@ -16,10 +16,12 @@ fn main() {
         fs::write(Path::new(&out).join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
     };
     let mut target = env::var("TARGET").expect("cargo sets TARGET");
-    // Not a target of its own, but another board.
+    // No targets of their own, but other boards.
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    if flags.contains("target-cpu=cortex-m55") {
-        target = "cortex-m55".to_owned();
+    for cpu in ["cortex-m7", "cortex-m33", "cortex-m55"] {
+        if flags.contains(&format!("target-cpu={cpu}")) {
+            target = cpu.to_owned();
+        }
     }
     let model = model(&target);
     write("samples.rs", &samples(model));
@@ -42,7 +44,7 @@ fn main() {
 /// The same network in each; results are the same bytes.
 fn model(target: &str) -> &'static str {
     match target {
-        "thumbv7em-none-eabihf" => "model/pump-cortex-m4.kgl",
+        "thumbv7em-none-eabihf" | "cortex-m7" | "cortex-m33" => "model/pump-cortex-m4.kgl",
         "cortex-m55" => "model/pump-cortex-m55.kgl",
         _ => "model/pump.kgl",
     }
@@ -122,15 +124,15 @@ fn board(target: &str) -> Option<Board> {
              RAM : ORIGIN = 0x20000000, LENGTH = 16K\n}\n",
             62_500,
         ),
-        // mps2-an385, mps2-an386: 25 MHz
-        "thumbv7m-none-eabi" | "thumbv7em-none-eabihf" => (
+        // mps2-an385, mps2-an386, mps2-an500: 25 MHz
+        "thumbv7m-none-eabi" | "thumbv7em-none-eabihf" | "cortex-m7" => (
             "MEMORY {\n\
              FLASH : ORIGIN = 0x00000000, LENGTH = 4M\n\
              RAM : ORIGIN = 0x20000000, LENGTH = 4M\n}\n",
             40_000,
         ),
         // mps2-an505: 20 MHz
-        "thumbv8m.main-none-eabihf" => (
+        "thumbv8m.main-none-eabihf" | "cortex-m33" => (
             "MEMORY {\n\
              FLASH : ORIGIN = 0x10000000, LENGTH = 4M\n\
              RAM : ORIGIN = 0x38000000, LENGTH = 4M\n}\n",

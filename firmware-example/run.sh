@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the firmware in QEMU for each target and compares its digest with the host's, for every table of the host.
 #
-#   firmware-example/run.sh [TARGET...]      default: every target of .cargo/config.toml, and cortex-m55
+#   firmware-example/run.sh [TARGET...]      default: every target of .cargo/config.toml, cortex-m7, cortex-m33, cortex-m55
 #
-# `cortex-m55` is the Armv8-M target compiled for that CPU.
+# The last three are targets compiled for that CPU (`-C target-cpu`): the M33 and the M55 get their kernels by it.
 #
 # Exit code 0 only if every target was built, ran, and gave the host's digest.
 set -euo pipefail
@@ -11,11 +11,22 @@ cd "$(dirname "$0")"
 targets=("$@")
 if [ $# = 0 ]; then
   mapfile -t targets < <(sed -n 's/^\[target\.\(.*\)\]$/\1/p' .cargo/config.toml)
-  targets+=(cortex-m55)
+  targets+=(cortex-m7 cortex-m33 cortex-m55)
 fi
-armv8m=thumbv8m.main-none-eabihf
-m55=(RUSTFLAGS="-C target-cpu=cortex-m55" CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_RUNNER="qemu-system-arm
-  -machine mps3-an547 -nographic -semihosting-config enable=on,target=native -icount shift=7 -kernel")
+triple() { # the target that a name is built for
+  case $1 in
+    cortex-m7) echo thumbv7em-none-eabihf ;;
+    cortex-m33 | cortex-m55) echo thumbv8m.main-none-eabihf ;;
+    *) echo "$1" ;;
+  esac
+}
+machine() { # the board of QEMU that has this CPU
+  case $1 in
+    cortex-m7) echo mps2-an500 ;;
+    cortex-m33) echo mps2-an505 ;;
+    cortex-m55) echo mps3-an547 ;;
+  esac
+}
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 simulated=$(cargo run -q --target "$host")
@@ -23,11 +34,16 @@ echo "$simulated"
 digests=$(echo "$simulated" | sed -n 's/^digest *//p' | sort -u)
 [ "$(echo "$digests" | wc -w)" = 1 ] || { echo "run.sh: the host's tables disagree" >&2; exit 1; }
 
-cargo=$(../.ci/cargo-for "${targets[@]/#cortex-m55/$armv8m}")
+mapfile -t triples < <(for name in "${targets[@]}"; do triple "$name"; done)
+cargo=$(../.ci/cargo-for "${triples[@]}")
 for name in "${targets[@]}"; do
   echo "== $name"
-  target=$name setting=()
-  if [ "$name" = cortex-m55 ]; then target=$armv8m setting=("${m55[@]}"); fi
+  target=$(triple "$name") setting=()
+  if [ "$target" != "$name" ]; then
+    variable=${target//[.-]/_}
+    setting=(RUSTFLAGS="-C target-cpu=$name" CARGO_TARGET_"${variable^^}"_RUNNER="qemu-system-arm
+      -machine $(machine "$name") -nographic -semihosting-config enable=on,target=native -icount shift=7 -kernel")
+  fi
   env "${setting[@]}" $cargo build -q --release --target "$target"
   # A crash before main would loop for ever.
   found=$(timeout 60 env "${setting[@]}" $cargo run -q --release --target "$target" </dev/null) || {

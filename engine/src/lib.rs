@@ -50,8 +50,6 @@ extern crate std;
 
 mod affine;
 mod cell;
-#[cfg(any(feature = "check", test))]
-pub mod check;
 mod choose;
 mod detect;
 mod digest;
@@ -67,6 +65,8 @@ pub use choose::{Sampler, argmax};
 pub use detect::{Detector, Verdict};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};
+#[cfg(any(feature = "check", test))]
+pub use kernel::check;
 pub use model::{
     Batch, BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure,
     WindowInput, WindowRunner, WindowStep,

@@ -1,7 +1,7 @@
 //! A float layer for a group of streams: for a tile of units the products of all streams, so that weights are loaded
 //! once for several of them, then each stream's state. An integer layer is one primitive, as for a single stream.
 
-use super::{FloatMatrix, GATES, Gates, TILE, tiles, weights};
+use super::{FloatMatrix, GATES, Gates, TILE, tiles};
 use crate::kernel::{Kernels, LANES, Panel, Panels, Streams};
 use core::ops::Range;
 use heapless::Vec;
@@ -31,8 +31,7 @@ impl FloatMatrix<'_> {
         streams: Streams<'_>,
         panels: Panels,
     ) {
-        let columns = streams.x.first().map_or(0, |x| x.len());
-        let rows = weights(tile, panels, columns);
+        let rows = panels.weights(tile, streams.columns());
         match self {
             FloatMatrix::F32(w) => k.gemm_f32(sums, &w[rows], streams, panels),
             FloatMatrix::F16(w) => k.gemm_f16(sums, &w[rows], streams, panels),
@@ -62,8 +61,8 @@ impl Gates<'_> {
             for sums in sums.chunks_exact_mut(pitch) {
                 sums.copy_from_slice(bias);
             }
-            let (from_x, from_h) = (Panels { group: ih, stride }, Panels { group: hh, stride });
-            let (x, h) = (Streams { x: &x, pitch }, Streams { x: &h, pitch });
+            let (from_x, from_h) = (Panels::new(ih, stride), Panels::new(hh, stride));
+            let (x, h) = (Streams::new(&x, pitch), Streams::new(&h, pitch));
             self.w_ih.multiply_batch(k, sums, &tile, x, from_x);
             let after = &mut sums[stride - hh..];
             self.w_hh.multiply_batch(k, after, &tile, h, from_h);

@@ -14,11 +14,7 @@ use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
 use crate::num::{mulhi_round, shift_round};
 
-const ORDER: GateOrder = GateOrder {
-    ih: 3,
-    hh: 3,
-    stride: 3,
-};
+const ORDER: GateOrder = GateOrder::new(3, 3, 3);
 
 /// A layer of LSTM units with coupled gates.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +69,11 @@ impl<'a> Coupled<'a> {
             return;
         };
         let tables = tables(self.format);
-        state.columns = self.format.columns(self.hidden);
-        let gates = gates.rows(state.master.len());
-        let old = state.h.inputs(state.columns);
+        let columns = self.format.columns(self.hidden);
+        let gates = gates.rows(state.units(), [x.columns(), columns]);
+        let (master, old, y) = state.parts(columns);
         let mut space = [[0; LANES]; MAX_PANELS];
-        for tile in tiles(gates.units) {
+        for tile in tiles(master.len()) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);
             for (panel, z) in tile.zip(z.as_chunks_mut::<3>().0) {
                 let mut gates = [[0; LANES]; 3];
@@ -85,16 +81,16 @@ impl<'a> Coupled<'a> {
                 k.sigmoid_q(core::slice::from_mut(f), &z[..1], tables);
                 k.tanh_q(core::slice::from_mut(g), &z[1..2], tables);
                 k.sigmoid_q(core::slice::from_mut(o), &z[2..], tables);
-                let c = &mut state.master[panel];
+                let c = &mut master[panel];
                 *c = core::array::from_fn(|u| blend(c[u], f[u], g[u]));
                 // Q29 to 2^-12.
                 z[0] = c.map(|c| (c >> 17) as i16);
                 let mut t = [[0; LANES]];
                 k.tanh_q(&mut t, &z[..1], tables);
-                state.y[panel] =
+                y[panel] =
                     core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[0][u]), 18) as i16);
             }
         }
-        state.h.publish(state.y);
+        state.publish();
     }
 }

@@ -4,7 +4,7 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, IntForm, TILE, panels, sized, sized_int, take_int, tiles, weights};
+use super::{FloatMatrix, IntForm, TILE, panels, sized, sized_int, take_int, tiles};
 use crate::format::{Activation, Format, LoadError, Tensors};
 use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
@@ -184,7 +184,7 @@ impl<'a> Dense<'a> {
         for tile in tiles(y.len()) {
             let sums = &mut sums[..tile.len()];
             sums.copy_from_slice(&bias[tile.clone()]);
-            let w = w.part(weights(&tile, Panels::DENSE, x.len()));
+            let w = w.part(Panels::DENSE.weights(&tile, x.len()));
             k.product_q(sums, w, Inputs::I16(x), Panels::DENSE);
             let y = &mut y[tile.clone()];
             k.requant(y, sums, &m[tile], self.requant_shift);

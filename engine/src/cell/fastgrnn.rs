@@ -16,14 +16,10 @@
 
 use super::{AnyGates, GATES, GateOrder, Spec, TILE, panels, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::{mulhi_round, saturate, saturate16};
 
-const ORDER: GateOrder = GateOrder {
-    ih: 1,
-    hh: 1,
-    stride: 1,
-};
+const ORDER: GateOrder = GateOrder::new(1, 1, 1);
 
 /// 1.0 of ν in integers; of ζ twice that.
 const ONE: i32 = 1 << 30;
@@ -133,11 +129,11 @@ impl<'a> FastGrnn<'a> {
             return;
         };
         let tables = tables(self.format);
-        state.columns = self.format.columns(self.hidden);
-        let gate = gate.rows(state.master.len());
-        let old = state.h.inputs(state.columns);
+        let columns = self.format.columns(self.hidden);
+        let gate = gate.rows(state.units(), [x.columns(), columns]);
+        let (master, old, _) = state.parts(columns);
         let mut space = [[0; LANES]; MAX_PANELS];
-        for tile in tiles(gate.units) {
+        for tile in tiles(master.len()) {
             let a = gate.preactivations(k, &tile, x, old, &mut space);
             let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
             let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
@@ -146,11 +142,11 @@ impl<'a> FastGrnn<'a> {
                 *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
             }
             k.tanh_q(n, a, tables);
-            for ((h, z), n) in state.master[tile].iter_mut().zip(z).zip(n) {
+            for ((h, z), n) in master[tile].iter_mut().zip(z).zip(n) {
                 *h = core::array::from_fn(|u| update(h[u], z[u], n[u], mix));
             }
         }
-        publish_master(&mut state);
+        state.publish_master();
     }
 }
 

@@ -15,24 +15,12 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend, publish_master};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
 use crate::num::{mulhi_round, narrow, shift_round};
 
-const AFTER: GateOrder = GateOrder {
-    ih: 3,
-    hh: 3,
-    stride: 4,
-};
-const RESET_UPDATE: GateOrder = GateOrder {
-    ih: 2,
-    hh: 2,
-    stride: 2,
-};
-const CANDIDATE: GateOrder = GateOrder {
-    ih: 1,
-    hh: 1,
-    stride: 1,
-};
+const AFTER: GateOrder = GateOrder::new(3, 3, 4);
+const RESET_UPDATE: GateOrder = GateOrder::new(2, 2, 2);
+const CANDIDATE: GateOrder = GateOrder::new(1, 1, 1);
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -173,7 +161,7 @@ impl<'a> Gru<'a> {
         mut state: LayerState<'_>,
         work: &mut [i32],
     ) {
-        // SAFETY: the caller's; a cell shift was checked when it was taken.
+        // SAFETY: the caller's.
         unsafe {
             match (spec.is_packed(), &self.weights) {
                 (true, Weights::AfterPacked(rows)) => {
@@ -181,8 +169,7 @@ impl<'a> Gru<'a> {
                     rows.step(k, Record::Gru, x, state, (work, 0));
                 }
                 (false, Weights::AfterQ(gates)) => {
-                    let gates = gates.known_as(AFTER, spec).rows(state.master.len());
-                    state.columns = spec.format.columns(spec.hidden);
+                    let gates = gates.known_as(AFTER, spec);
                     k.gru_step_q(&mut state, &gates, x, tables(spec.format));
                 }
                 _ => core::hint::unreachable_unchecked(),
@@ -204,21 +191,19 @@ impl<'a> Gru<'a> {
         }
         let tables = tables(self.format);
         let columns = self.format.columns(self.hidden);
-        state.columns = columns;
+        let rows = |gates: &GatesQ<'a>| gates.rows(state.units(), [x.columns(), columns]);
         match &self.weights {
             Weights::AfterQ(gates) => {
-                let gates = &gates.rows(state.master.len());
+                let gates = &rows(gates);
                 k.gru_step_q(&mut state, gates, x, tables);
             }
             Weights::BeforeQ {
                 reset_update,
                 candidate,
             } => {
-                let master = &mut *state.master;
-                let old = state.h.inputs(columns);
                 let mut space = [[0; LANES]; MAX_PANELS];
-                let reset_update = reset_update.rows(master.len());
-                let candidate = candidate.rows(master.len());
+                let (reset_update, candidate) = (rows(reset_update), rows(candidate));
+                let (master, old, _) = state.parts(columns);
                 let units = master.len() * LANES;
                 let (gates, narrowed) = work.split_at_mut(units);
                 let gates: &mut [i16] = bytemuck::cast_slice_mut(gates);
@@ -260,7 +245,7 @@ impl<'a> Gru<'a> {
                         *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
                     }
                 }
-                publish_master(&mut state);
+                state.publish_master();
             }
             Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => {}
         }
@@ -288,10 +273,11 @@ impl<'a> Gru<'a> {
         states: &mut [LayerState<'_>],
     ) {
         if let Weights::AfterQ(gates) = &self.weights {
-            for state in states.iter_mut() {
-                state.columns = self.format.columns(self.hidden);
-            }
-            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            let (Some(state), Some(first)) = (states.first(), x.first()) else {
+                return;
+            };
+            let columns = self.format.columns(self.hidden);
+            let gates = gates.rows(state.units(), [first.columns(), columns]);
             k.gru_batch_q(states, &gates, x, tables(self.format));
         }
     }

@@ -14,11 +14,7 @@ use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
 
-pub(super) const ORDER: GateOrder = GateOrder {
-    ih: 4,
-    hh: 4,
-    stride: 4,
-};
+pub(super) const ORDER: GateOrder = GateOrder::new(4, 4, 4);
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -117,8 +113,7 @@ impl<'a> Lstm<'a> {
                     rows.step(k, Record::Lstm, x, state, (work, self.cell_shift));
                 }
                 (false, Weights::Integer(gates)) => {
-                    let gates = gates.known_as(ORDER, spec).rows(state.master.len());
-                    state.columns = spec.format.columns(spec.hidden);
+                    let gates = gates.known_as(ORDER, spec);
                     k.lstm_step_q(&mut state, &gates, x, tables(spec.format), self.cell_shift);
                 }
                 _ => core::hint::unreachable_unchecked(),
@@ -143,8 +138,8 @@ impl<'a> Lstm<'a> {
             }
             Weights::Float(_) => return,
         };
-        state.columns = self.format.columns(self.hidden);
-        let gates = &gates.rows(state.master.len());
+        let columns = self.format.columns(self.hidden);
+        let gates = &gates.rows(state.units(), [x.columns(), columns]);
         k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
     }
 
@@ -170,10 +165,11 @@ impl<'a> Lstm<'a> {
         states: &mut [LayerState<'_>],
     ) {
         if let Weights::Integer(gates) = &self.weights {
-            for state in states.iter_mut() {
-                state.columns = self.format.columns(self.hidden);
-            }
-            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            let (Some(state), Some(first)) = (states.first(), x.first()) else {
+                return;
+            };
+            let columns = self.format.columns(self.hidden);
+            let gates = gates.rows(state.units(), [first.columns(), columns]);
             let tables = tables(self.format);
             k.lstm_batch_q(states, &gates, x, tables, self.cell_shift);
         }

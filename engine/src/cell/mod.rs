@@ -25,7 +25,7 @@ pub(crate) use recurrent::{FloatState, Recurrent};
 
 use crate::format::{Format, Layout, LoadError, Tensors};
 use crate::kernel::{
-    GATES, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles, weights,
+    GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::ops::Range;
@@ -88,7 +88,7 @@ impl<'a> FloatMatrix<'a> {
         x: &[f32],
         panels: Panels,
     ) {
-        let rows = weights(range, panels, x.len());
+        let rows = panels.weights(range, x.len());
         match self {
             FloatMatrix::F32(w) => k.gemv_f32(sums, &w[rows], x, panels),
             FloatMatrix::F16(w) => k.gemv_f16(sums, &w[rows], x, panels),
@@ -172,22 +172,6 @@ fn f16s(bits: &[u16]) -> &[f16] {
     bytemuck::cast_slice(bits)
 }
 
-/// Where the gates of a cell have their sums: a unit panel has `stride` sum panels, of which the input's
-/// matrix fills the first `ih` and the state's matrix the last `hh`.
-#[derive(Debug, Clone, Copy)]
-struct GateOrder {
-    ih: u8,
-    hh: u8,
-    stride: u8,
-}
-
-impl GateOrder {
-    /// `ih`, `hh`, `stride`.
-    fn panels(self) -> [usize; 3] {
-        [self.ih, self.hh, self.stride].map(usize::from)
-    }
-}
-
 /// The gates of a float layer.
 #[derive(Debug, Clone, Copy)]
 struct Gates<'a> {
@@ -229,13 +213,13 @@ impl<'a> Gates<'a> {
         let sums = &mut sums[..stride * tile.len()];
         sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
         self.w_ih
-            .multiply(k, sums, tile, x, Panels { group: ih, stride });
+            .multiply(k, sums, tile, x, Panels::new(ih, stride));
         self.w_hh.multiply(
             k,
             &mut sums[stride - hh..],
             tile,
             h,
-            Panels { group: hh, stride },
+            Panels::new(hh, stride),
         );
         sums
     }
@@ -282,43 +266,42 @@ impl<'a> GatesQ<'a> {
         })
     }
 
-    /// These rows, with the lengths that the sizes imply.
+    /// What the kernels take, with the lengths that the sizes imply.
     ///
     /// # Safety
     /// They were taken with these sizes and this format.
     #[inline(always)]
-    unsafe fn known_as(self, order: GateOrder, spec: Spec) -> Self {
+    unsafe fn known_as(self, order: GateOrder, spec: Spec) -> GateRows<'a> {
         let units = panels(spec.hidden);
         let [ih, hh, stride] = order.panels();
-        let columns = |inputs| LANES * spec.format.columns(inputs);
+        let [x, h] = [spec.inputs, spec.hidden].map(|width| spec.format.columns(width));
         let form = IntForm::recurrent(spec.format, spec.layout);
         // SAFETY: these are their lengths.
-        unsafe {
+        let known = unsafe {
             GatesQ {
                 order,
-                w_ih: sized_int(self.w_ih, form, units * ih * columns(spec.inputs)),
-                w_hh: sized_int(self.w_hh, form, units * hh * columns(spec.hidden)),
+                w_ih: sized_int(self.w_ih, form, units * ih * LANES * x),
+                w_hh: sized_int(self.w_hh, form, units * hh * LANES * h),
                 bias: sized(self.bias, units * stride),
                 m: sized(self.m, units * stride),
                 shift: self.shift & 31,
             }
-        }
+        };
+        known.rows(units, [x, h])
     }
 
-    /// What the kernels take, for this many panels of units.
-    fn rows(&self, units: usize) -> GateRows<'a> {
-        let [ih, hh, stride] = self.order.panels();
-        GateRows {
+    /// What the kernels take, for this many panels of units and columns of input and state.
+    #[inline(always)]
+    fn rows(&self, units: usize, [x, h]: [usize; 2]) -> GateRows<'a> {
+        let (w_ih, w_hh) = ((self.w_ih, x), (self.w_hh, h));
+        GateRows::new(
+            self.order,
             units,
-            ih,
-            hh,
-            stride,
-            w_ih: self.w_ih,
-            w_hh: self.w_hh,
-            bias: self.bias,
-            m: self.m,
-            shift: self.shift,
-        }
+            w_ih,
+            w_hh,
+            (self.bias, self.m),
+            self.shift,
+        )
     }
 }
 

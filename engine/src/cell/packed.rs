@@ -133,7 +133,7 @@ impl<'a> Packed<'a> {
         state: LayerState<'_>,
         (work, cell_shift): (&mut [i32], u8),
     ) {
-        let LayerState { master, h, y, .. } = state;
+        let (master, h, y) = state.into_parts();
         let words = &mut work[..self.words];
         let (x_words, h_words) = words.split_at_mut(self.x);
         match x {
@@ -143,15 +143,11 @@ impl<'a> Packed<'a> {
         if let Hidden::I16(h) = &h {
             copy(h_words, h);
         }
-        let columns = &mut Columns { words, x: self.x };
+        let columns = &mut Columns::new(words, self.x);
         let (master, y_flat) = (master.as_flattened_mut(), y.as_flattened_mut());
         match h {
             Hidden::I8(h) => {
-                let units = &mut Units {
-                    master,
-                    y: y_flat,
-                    h,
-                };
+                let units = &mut Units::new(master, y_flat, h);
                 match record {
                     Record::Lstm => k.lstm_a8(units, self.rows, columns, cell_shift),
                     Record::Rnn => k.rnn_a8(units, self.rows, columns),
@@ -159,11 +155,7 @@ impl<'a> Packed<'a> {
                 }
             }
             Hidden::I16(h) => {
-                let units = &mut Units {
-                    master,
-                    y: y_flat,
-                    h: &mut [],
-                };
+                let units = &mut Units::new(master, y_flat, &mut []);
                 match record {
                     Record::Lstm => k.lstm_a16(units, self.rows, columns, cell_shift),
                     Record::Rnn => k.rnn_a16(units, self.rows, columns),

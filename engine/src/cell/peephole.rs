@@ -103,14 +103,14 @@ impl<'a> Peephole<'a> {
             return;
         };
         let tables = tables(self.format);
-        state.columns = self.format.columns(self.hidden);
-        let gates = gates.rows(state.master.len());
-        let old = state.h.inputs(state.columns);
+        let columns = self.format.columns(self.hidden);
+        let gates = gates.rows(state.units(), [x.columns(), columns]);
+        let (master, old, y) = state.parts(columns);
         let mut space = [[0; LANES]; MAX_PANELS];
-        for tile in tiles(gates.units) {
+        for tile in tiles(master.len()) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);
             for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
-                let (c, [p_i, p_f, p_o]) = (&mut state.master[panel], &peepholes[panel]);
+                let (c, [p_i, p_f, p_o]) = (&mut master[panel], &peepholes[panel]);
                 let see = |z: &mut Panel<i16>, c: &Panel<i32>, p: &Panel<i32>| {
                     *z =
                         core::array::from_fn(|u| saturate16(z[u] as i32 + mulhi_round(p[u], c[u])));
@@ -132,10 +132,10 @@ impl<'a> Peephole<'a> {
                 let [t, o, ..] = &mut gates;
                 k.tanh_q(core::slice::from_mut(t), &z[2..3], tables);
                 k.sigmoid_q(core::slice::from_mut(o), &z[3..], tables);
-                state.y[panel] =
+                y[panel] =
                     core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[u]), 18) as i16);
             }
         }
-        state.h.publish(state.y);
+        state.publish();
     }
 }

@@ -6,14 +6,10 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, publish_master};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::saturate;
 
-const ORDER: GateOrder = GateOrder {
-    ih: 1,
-    hh: 1,
-    stride: 1,
-};
+const ORDER: GateOrder = GateOrder::new(1, 1, 1);
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -82,7 +78,7 @@ impl<'a> Rnn<'a> {
         mut state: LayerState<'_>,
         work: &mut [i32],
     ) {
-        // SAFETY: the caller's; a cell shift was checked when it was taken.
+        // SAFETY: the caller's.
         unsafe {
             match (spec.is_packed(), &self.weights) {
                 (true, Weights::Packed(rows)) => {
@@ -90,8 +86,7 @@ impl<'a> Rnn<'a> {
                     rows.step(k, Record::Rnn, x, state, (work, 0));
                 }
                 (false, Weights::Integer(gates)) => {
-                    let gates = gates.known_as(ORDER, spec).rows(state.master.len());
-                    state.columns = spec.format.columns(spec.hidden);
+                    let gates = gates.known_as(ORDER, spec);
                     k.rnn_step_q(&mut state, &gates, x, tables(spec.format));
                 }
                 _ => core::hint::unreachable_unchecked(),
@@ -115,21 +110,21 @@ impl<'a> Rnn<'a> {
             }
             Weights::Float(_) => return,
         };
-        state.columns = self.format.columns(self.hidden);
-        let gates = &gates.rows(state.master.len());
+        let columns = self.format.columns(self.hidden);
+        let gates = &gates.rows(state.units(), [x.columns(), columns]);
         if !self.relu {
             return k.rnn_step_q(&mut state, gates, x, tables(self.format));
         }
         let mut space = [[0; LANES]; MAX_PANELS];
-        let old = state.h.inputs(state.columns);
-        for tile in tiles(gates.units) {
+        let (master, old, _) = state.parts(columns);
+        for tile in tiles(master.len()) {
             let z = gates.preactivations(k, &tile, x, old, &mut space);
-            let master = state.master[tile].as_flattened_mut().iter_mut();
+            let master = master[tile].as_flattened_mut().iter_mut();
             for (master, &z) in master.zip(z.as_flattened()) {
                 *master = saturate::<14>(z.max(0) as i32) << 17;
             }
         }
-        publish_master(&mut state);
+        state.publish_master();
     }
 
     fn activate(&self, k: &Kernels, z: &mut [Panel<f32>]) {
@@ -169,10 +164,11 @@ impl<'a> Rnn<'a> {
         states: &mut [LayerState<'_>],
     ) {
         if let Weights::Integer(gates) = &self.weights {
-            for state in states.iter_mut() {
-                state.columns = self.format.columns(self.hidden);
-            }
-            let gates = gates.rows(states.first().map_or(0, |state| state.master.len()));
+            let (Some(state), Some(first)) = (states.first(), x.first()) else {
+                return;
+            };
+            let columns = self.format.columns(self.hidden);
+            let gates = gates.rows(state.units(), [first.columns(), columns]);
             k.rnn_batch_q(states, &gates, x, tables(self.format));
         }
     }

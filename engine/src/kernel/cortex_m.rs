@@ -33,8 +33,8 @@ static TABLES_512: [[i32; 512]; 2] = tilted_both(&SEGMENTS_512);
 
 const fn tilted_both<const N: usize>(tables: &Tables) -> [[i32; N]; 2] {
     [
-        tilted(tables.sigmoid, tables.bits),
-        tilted(tables.tanh, tables.bits),
+        tilted(tables.sigmoid_entries(), tables.bits()),
+        tilted(tables.tanh_entries(), tables.bits()),
     ]
 }
 

@@ -14,7 +14,7 @@
 use super::gates::compose;
 use super::{
     GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, cortex_m,
-    publish_master, scalar, step,
+    scalar, step,
 };
 use crate::num::Tables;
 use core::arch::{asm, naked_asm};
@@ -191,7 +191,7 @@ fn each_gates(
     h: Inputs<'_>,
     mut update: impl FnMut(usize, &[Panel<i16>]),
 ) -> bool {
-    let GateRows { ih, hh, stride, .. } = *gates;
+    let [ih, hh, stride] = gates.order.panels();
     let (IntMatrix::Rows(w_ih), IntMatrix::Rows(w_hh)) = (gates.w_ih, gates.w_hh) else {
         return false;
     };
@@ -249,8 +249,9 @@ fn each_gates(
 }
 
 fn gates_q(k: &Kernels, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>, h: Inputs<'_>) {
+    let [_, _, stride] = gates.order.panels();
     let by_rows = each_gates(&gates, x, h, |first, rows| {
-        z[first * gates.stride..][..rows.len()].copy_from_slice(rows);
+        z[first * stride..][..rows.len()].copy_from_slice(rows);
     });
     if !by_rows {
         compose(k, z, gates, x, h);
@@ -265,7 +266,7 @@ fn lstm_step_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    let old = state.h.inputs(state.columns);
+    let old = state.h.inputs(gates.columns[1]);
     let by_rows = each_gates(gates, x, old, |unit, z| {
         let (c, y) = (&mut state.master[unit], &mut state.y[unit]);
         lstm_q(from_mut(c), from_mut(y), z, tables, cell_shift);
@@ -273,7 +274,7 @@ fn lstm_step_q(
     if !by_rows {
         return step::lstm(k, state, gates, x, tables, cell_shift);
     }
-    state.h.publish(state.y);
+    state.publish();
 }
 
 fn gru_step_q(
@@ -283,14 +284,14 @@ fn gru_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let old = state.h.inputs(state.columns);
+    let old = state.h.inputs(gates.columns[1]);
     let by_rows = each_gates(gates, x, old, |unit, z| {
         gru_q(from_mut(&mut state.master[unit]), z, tables);
     });
     if !by_rows {
         return step::gru(k, state, gates, x, tables);
     }
-    publish_master(state);
+    state.publish_master();
 }
 
 fn rnn_step_q(
@@ -300,7 +301,7 @@ fn rnn_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let old = state.h.inputs(state.columns);
+    let old = state.h.inputs(gates.columns[1]);
     let by_rows = each_gates(gates, x, old, |first, z| {
         let master = &mut state.master[first..][..z.len()];
         tanh_q(master, z, tables);
@@ -311,7 +312,7 @@ fn rnn_step_q(
     if !by_rows {
         return step::rnn(k, state, gates, x, tables);
     }
-    publish_master(state);
+    state.publish_master();
 }
 
 /// Vectors of four lanes in a panel.
@@ -370,11 +371,11 @@ macro_rules! next_units {
 }
 
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    activation(y, z, tables.tanh, tables.bits);
+    activation(y, z, tables.tanh_entries(), tables.bits());
 }
 
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    activation(y, z, tables.sigmoid, tables.bits);
+    activation(y, z, tables.sigmoid_entries(), tables.bits());
 }
 
 fn activation(y: &mut [Panel<i32>], z: &[Panel<i16>], entries: &[i32], bits: u32) {
@@ -451,11 +452,11 @@ fn lstm_q(
             inout("r1") y.as_mut_ptr() => _,
             inout("r0") z.as_ptr() => _,
             step = inout(reg) 8 => _,
-            sigmoid = in(reg) tables.sigmoid.as_ptr(),
-            tanh = in(reg) tables.tanh.as_ptr(),
-            shift = in(reg) tables.bits as i32 - 16,
-            fraction = in(reg) 0xffff_u32 >> tables.bits,
-            scale = in(reg) 1_u32 << tables.bits,
+            sigmoid = in(reg) tables.sigmoid_entries().as_ptr(),
+            tanh = in(reg) tables.tanh_entries().as_ptr(),
+            shift = in(reg) tables.bits() as i32 - 16,
+            fraction = in(reg) 0xffff_u32 >> tables.bits(),
+            scale = in(reg) 1_u32 << tables.bits(),
             new_shift = in(reg) -(3 + cell_shift as i32),
             depth_shift = in(reg) cell_shift as i32 - 15,
             inout("lr") VECTORS * c.len() => _,
@@ -500,11 +501,11 @@ fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
             h = inout(reg) h.as_mut_ptr() => _,
             inout("r0") z.as_ptr() => _,
             step = inout(reg) 8 => _,
-            sigmoid = in(reg) tables.sigmoid.as_ptr(),
-            tanh = in(reg) tables.tanh.as_ptr(),
-            shift = in(reg) tables.bits as i32 - 16,
-            fraction = in(reg) 0xffff_u32 >> tables.bits,
-            scale = in(reg) 1_u32 << tables.bits,
+            sigmoid = in(reg) tables.sigmoid_entries().as_ptr(),
+            tanh = in(reg) tables.tanh_entries().as_ptr(),
+            shift = in(reg) tables.bits() as i32 - 16,
+            fraction = in(reg) 0xffff_u32 >> tables.bits(),
+            scale = in(reg) 1_u32 << tables.bits(),
             inout("lr") VECTORS * h.len() => _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _,
             out("d6") _, out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _,

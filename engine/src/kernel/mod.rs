@@ -16,6 +16,8 @@
 
 #[cfg(armv7_neon)]
 mod armv7;
+#[cfg(any(feature = "check", test))]
+pub mod check;
 #[cfg(cortex_m_dsp)]
 mod cortex_m;
 mod gates;
@@ -32,18 +34,18 @@ mod quads;
 mod rows;
 mod scalar;
 mod step;
+mod views;
 #[cfg(wide_vectors)]
 mod wide;
 
-pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles, weights};
-pub use gates::{GateRows, Inputs, IntMatrix};
-pub use gemm::Streams;
+pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles};
 pub(crate) use packed::FOUR;
-pub use packed::{Columns, SHIFT_A8, SHIFT_A16, Units, four_record, gru_a8_record, gru_a16_record};
+pub use packed::{SHIFT_A8, SHIFT_A16, four_record, gru_a8_record, gru_a16_record};
 pub(crate) use scalar::blend;
-use step::check_batch;
-pub(crate) use step::publish_master;
-pub use step::{Hidden, LayerState};
+use views::check_batch;
+pub use views::{
+    Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, LayerState, Panels, Streams, Units,
+};
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
@@ -60,29 +62,6 @@ pub const BLOCK: usize = 4;
 
 /// One panel's worth of numbers, a row each.
 pub type Panel<T> = [T; LANES];
-
-/// Where the panels of a matrix add into the sums: the matrix fills `group` panels, skips
-/// `stride − group`, and so on. A cell whose sums lie as `i, f, g, o, i, f, g, o, …` has `group = stride = 4`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Panels {
-    /// Panels filled in a row.
-    pub group: usize,
-    /// Panels from one group to the next.
-    pub stride: usize,
-}
-
-impl Panels {
-    /// One after the other.
-    pub const DENSE: Panels = Panels {
-        group: 1,
-        stride: 1,
-    };
-
-    #[inline(always)]
-    pub(crate) fn place(self, panel: usize) -> usize {
-        panel / self.group * self.stride + panel % self.group
-    }
-}
 
 /// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
 /// table is only handed out where the CPU has them, and lengths are checked by the methods.
@@ -142,55 +121,10 @@ impl core::fmt::Debug for Kernels {
     }
 }
 
-/// Panics unless the matrix has whole groups of whole panels and the sums have a place for each.
-#[inline(always)]
-fn check_gemv(sums: usize, weights: usize, inputs: usize, panels: Panels) {
-    let group = panels.group * LANES * inputs;
-    assert!(
-        panels.group >= 1 && panels.group <= panels.stride,
-        "panel group exceeds its stride"
-    );
-    assert!(
-        inputs >= 1 && weights.is_multiple_of(group),
-        "weights are not whole panels"
-    );
-    let groups = weights / group;
-    assert!(
-        groups == 0 || (groups - 1) * panels.stride + panels.group <= sums,
-        "too few sums"
-    );
-}
-
-/// Panics unless there is a place for each unit of whole records, `units_per` of them in a record.
-#[inline(always)]
-fn check_packed(units: &Units<'_>, rows: usize, record: usize, units_per: usize) {
-    let count = rows / record;
-    assert!(rows == count * record, "rows are not whole records");
-    let count = count * units_per;
-    assert!(
-        units.master.len() >= count && units.y.len() >= count,
-        "too few units"
-    );
-}
-
-/// Panics unless the state's columns are as many as it fills, eight at a time, and `h` has them and the units.
-#[inline(always)]
-fn check_a8(units: &Units<'_>, columns: &Columns<'_>) {
-    let state = columns.words.len() - columns.x;
-    assert!(
-        state.is_multiple_of(4) && units.h.len() >= 2 * state && units.h.len() >= units.y.len(),
-        "columns of the state"
-    );
-}
-
-/// Panics unless columns are whole blocks on either side.
-#[inline(always)]
-fn check_a16(columns: &Columns<'_>) {
-    assert!(
-        (columns.words.len() - columns.x).is_multiple_of(2) && columns.x.is_multiple_of(2),
-        "columns are not whole blocks"
-    );
-}
+/// Sum panels of a panel of units in an LSTM, in a GRU that resets after the product, and in a tanh layer.
+const LSTM: GateOrder = GateOrder::new(4, 4, 4);
+const GRU: GateOrder = GateOrder::new(3, 3, 4);
+const RNN: GateOrder = GateOrder::new(1, 1, 1);
 
 /// A table, and whether this CPU runs it.
 struct Candidate(Kernels, fn() -> bool);
@@ -266,7 +200,7 @@ impl Kernels {
     /// # Panics
     /// If the weights are not whole groups of panels of `x.len()` columns, or the sums are too few.
     pub fn gemv_f32(&self, sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_f32)(sums, w, x, panels) }
     }
@@ -276,7 +210,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_f32`].
     pub fn gemv_f16(&self, sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_f16)(sums, w, x, panels) }
     }
@@ -286,7 +220,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_f32`], and if `x.len()` is no multiple of [`BLOCK`].
     pub fn gemv_a8(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         assert!(
             x.len().is_multiple_of(BLOCK),
             "columns are not whole blocks"
@@ -300,7 +234,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_a8`].
     pub fn gemv_a16(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         assert!(
             x.len().is_multiple_of(BLOCK),
             "columns are not whole blocks"
@@ -314,7 +248,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_a8`].
     pub fn gemv_u8a8(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         IntMatrix::U8(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_u8a8)(sums, w, x, panels) }
@@ -325,7 +259,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_a8`].
     pub fn gemv_u8a16(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         IntMatrix::U8(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_u8a16)(sums, w, x, panels) }
@@ -336,7 +270,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_f32`], and if `x.len()` is no multiple of two blocks, or exceeds [`MAX_W4_COLUMNS`].
     pub fn gemv_w4a8(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
-        check_gemv(sums.len(), 2 * w.len(), x.len(), panels);
+        panels.check(sums.len(), 2 * w.len(), x.len());
         IntMatrix::I4(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_w4a8)(sums, w, x, panels) }
@@ -347,7 +281,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_w4a8`].
     pub fn gemv_w4a16(&self, sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
-        check_gemv(sums.len(), 2 * w.len(), x.len(), panels);
+        panels.check(sums.len(), 2 * w.len(), x.len());
         IntMatrix::I4(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_w4a16)(sums, w, x, panels) }
@@ -358,7 +292,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_f32`].
     pub fn gemv_rows_a8(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_rows_a8)(sums, w, x, panels) }
     }
@@ -368,7 +302,7 @@ impl Kernels {
     /// # Panics
     /// As [`Self::gemv_f32`].
     pub fn gemv_rows_a16(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-        check_gemv(sums.len(), w.len(), x.len(), panels);
+        panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gemv_rows_a16)(sums, w, x, panels) }
     }
@@ -402,7 +336,8 @@ impl Kernels {
     /// If lengths do not belong together, columns are not whole blocks, or there are more gates than a step
     /// computes together.
     pub fn gates_q(&self, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>, h: Inputs<'_>) {
-        gates.check(z.len(), x.columns(), h.columns());
+        gates.check(x, h.columns());
+        assert!(z.len() == gates.bias.len(), "gate rows");
         assert!(z.len() <= MAX_PANELS, "too many gates at once");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gates_q)(self, z, gates, x, h) }
@@ -485,7 +420,7 @@ impl Kernels {
         tables: &Tables,
         cell_shift: u8,
     ) {
-        state.check(gates, x, (4, 4, 4));
+        state.check(gates, x, LSTM);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_step_q)(self, state, gates, x, tables, cell_shift) }
@@ -504,7 +439,7 @@ impl Kernels {
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(gates, x, (3, 3, 4));
+        state.check(gates, x, GRU);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_step_q)(self, state, gates, x, tables) }
     }
@@ -521,7 +456,7 @@ impl Kernels {
         x: Inputs<'_>,
         tables: &Tables,
     ) {
-        state.check(gates, x, (1, 1, 1));
+        state.check(gates, x, RNN);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
     }
@@ -538,7 +473,7 @@ impl Kernels {
         tables: &Tables,
         cell_shift: u8,
     ) {
-        check_batch(states, gates, x, (4, 4, 4));
+        check_batch(states, gates, x, LSTM);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_batch_q)(self, states, gates, x, tables, cell_shift) }
@@ -555,7 +490,7 @@ impl Kernels {
         x: &[Inputs<'_>],
         tables: &Tables,
     ) {
-        check_batch(states, gates, x, (3, 3, 4));
+        check_batch(states, gates, x, GRU);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_batch_q)(self, states, gates, x, tables) }
     }
@@ -571,7 +506,7 @@ impl Kernels {
         x: &[Inputs<'_>],
         tables: &Tables,
     ) {
-        check_batch(states, gates, x, (1, 1, 1));
+        check_batch(states, gates, x, RNN);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_batch_q)(self, states, gates, x, tables) }
     }
@@ -622,8 +557,8 @@ impl Kernels {
         columns: &mut Columns<'_>,
         cell_shift: u8,
     ) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 1);
-        check_a8(units, columns);
+        units.check(rows.len(), four_record(columns.words.len()), 1);
+        columns.check_a8(units);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_a8)(units, rows, columns, cell_shift) }
@@ -643,8 +578,8 @@ impl Kernels {
         columns: &mut Columns<'_>,
         cell_shift: u8,
     ) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 1);
-        check_a16(columns);
+        units.check(rows.len(), four_record(columns.words.len()), 1);
+        columns.check_a16();
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.lstm_a16)(units, rows, columns, cell_shift) }
@@ -657,8 +592,8 @@ impl Kernels {
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
     #[inline(always)]
     pub fn gru_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-        check_packed(units, rows.len(), gru_a8_record(columns.words.len()), 2);
-        check_a8(units, columns);
+        units.check(rows.len(), gru_a8_record(columns.words.len()), 2);
+        columns.check_a8(units);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_a8)(units, rows, columns) }
     }
@@ -670,8 +605,8 @@ impl Kernels {
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
     #[inline(always)]
     pub fn gru_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-        check_packed(units, rows.len(), gru_a16_record(columns.words.len()), 1);
-        check_a16(columns);
+        units.check(rows.len(), gru_a16_record(columns.words.len()), 1);
+        columns.check_a16();
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.gru_a16)(units, rows, columns) }
     }
@@ -683,8 +618,8 @@ impl Kernels {
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
     #[inline(always)]
     pub fn rnn_a8(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 4);
-        check_a8(units, columns);
+        units.check(rows.len(), four_record(columns.words.len()), 4);
+        columns.check_a8(units);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_a8)(units, rows, columns) }
     }
@@ -696,8 +631,8 @@ impl Kernels {
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
     #[inline(always)]
     pub fn rnn_a16(&self, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-        check_packed(units, rows.len(), four_record(columns.words.len()), 4);
-        check_a16(columns);
+        units.check(rows.len(), four_record(columns.words.len()), 4);
+        columns.check_a16();
         // SAFETY: lengths checked; the CPU runs every table it was handed.
         unsafe { (self.rnn_a16)(units, rows, columns) }
     }

@@ -599,14 +599,22 @@ fn lookup(entries: &[i32], bits: u32, z: int16x8_t) -> [int32x4_t; 2] {
 #[target_feature(enable = "neon")]
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.tanh, tables.bits, bytemuck::cast(z)));
+        *y = bytemuck::cast(lookup(
+            tables.tanh_entries(),
+            tables.bits(),
+            bytemuck::cast(z),
+        ));
     }
 }
 
 #[target_feature(enable = "neon")]
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.sigmoid, tables.bits, bytemuck::cast(z)));
+        *y = bytemuck::cast(lookup(
+            tables.sigmoid_entries(),
+            tables.bits(),
+            bytemuck::cast(z),
+        ));
     }
 }
 
@@ -624,10 +632,10 @@ fn lstm_q(
     let depth_shift = vdupq_n_s32(cell_shift as i32 - 15);
     for ((c, y), z) in c.iter_mut().zip(y).zip(z.as_chunks::<4>().0) {
         let [i, f, g, o] = z.map(bytemuck::cast);
-        let i = lookup(tables.sigmoid, tables.bits, i);
-        let f = lookup(tables.sigmoid, tables.bits, f);
-        let g = lookup(tables.tanh, tables.bits, g);
-        let o = lookup(tables.sigmoid, tables.bits, o);
+        let i = lookup(tables.sigmoid_entries(), tables.bits(), i);
+        let f = lookup(tables.sigmoid_entries(), tables.bits(), f);
+        let g = lookup(tables.tanh_entries(), tables.bits(), g);
+        let o = lookup(tables.sigmoid_entries(), tables.bits(), o);
         let mut cell: [int32x4_t; 2] = bytemuck::cast(*c);
         for half in 0..2 {
             let kept = vshlq_n_s32::<1>(mulhi_round(f[half], cell[half]));
@@ -636,7 +644,7 @@ fn lstm_q(
         }
         *c = bytemuck::cast(cell);
         let depth = saturate16(cell.map(|cell| vshlq_s32(cell, depth_shift)));
-        let t = lookup(tables.tanh, tables.bits, depth);
+        let t = lookup(tables.tanh_entries(), tables.bits(), depth);
         // At most 2^12: the low halves are all there is.
         let out = [0, 1].map(|half| vrshrq_n_s32::<18>(mulhi_round(o[half], t[half])));
         *y = bytemuck::cast(vmovn_high_s32(vmovn_s32(out[0]), out[1]));
@@ -647,12 +655,12 @@ fn lstm_q(
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
         let [nx, r, z, nh] = z.map(bytemuck::cast);
-        let r = lookup(tables.sigmoid, tables.bits, r);
+        let r = lookup(tables.sigmoid_entries(), tables.bits(), r);
         let r = vshrn_high_n_s32::<16>(vshrn_n_s32::<16>(r[0]), r[1]);
         // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
         let candidate = vqaddq_s16(nx, vqrdmulhq_s16(r, nh));
-        let n = lookup(tables.tanh, tables.bits, candidate);
-        let z = lookup(tables.sigmoid, tables.bits, z);
+        let n = lookup(tables.tanh_entries(), tables.bits(), candidate);
+        let z = lookup(tables.sigmoid_entries(), tables.bits(), z);
         let mut state: [int32x4_t; 2] = bytemuck::cast(*h);
         for half in 0..2 {
             let n = vshrq_n_s32::<2>(n[half]);

@@ -14,6 +14,7 @@
 //! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
 
 use super::scalar::{gru_unit, lstm_unit};
+use super::{Columns, Units};
 use crate::num::{
     SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, narrow, saturate16, shift_round,
 };
@@ -23,32 +24,11 @@ pub const SHIFT_A8: u8 = 8;
 /// Requantization shift of packed `A16` layers.
 pub const SHIFT_A16: u8 = 0;
 
-/// What a packed layer updates, a number per unit.
-#[derive(Debug)]
-pub struct Units<'s> {
-    /// LSTM cell, or the master state.
-    pub master: &'s mut [i32],
-    /// Outputs (2^-12).
-    pub y: &'s mut [i16],
-    /// Outputs as matrix inputs (2^-7), of the step before and then of this one; only in `A8` layers.
-    pub h: &'s mut [i8],
-}
-
 impl Units<'_> {
     fn publish(&mut self, unit: usize, y: i16) {
         self.y[unit] = y;
         self.h[unit] = narrow(y);
     }
-}
-
-/// What a packed layer multiplies its rows with: words of two columns.
-#[derive(Debug)]
-pub struct Columns<'s> {
-    /// The input's columns, then the state's. An `A8` layer fills the latter itself: eight units a time, of every
-    /// four 0 and 2 in a word, 1 and 3 in the next, which is how `SXTB16` widens them.
-    pub words: &'s mut [i32],
-    /// How many words are the input's.
-    pub x: usize,
 }
 
 impl Columns<'_> {

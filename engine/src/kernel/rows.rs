@@ -14,7 +14,7 @@
 //! constants and its bounds check go away.
 
 use super::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels};
-use super::{gates, publish_master, scalar, step};
+use super::{gates, scalar, step};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 #[cfg(not(armv6m))]
 use crate::num::{mulhi_round, saturate16};
@@ -192,13 +192,7 @@ impl<'a> Rows<'a> {
     /// There is one, and `z` has its gates.
     #[inline(never)]
     unsafe fn next(&mut self, z: &mut [Panel<i16>]) {
-        let GateRows {
-            ih,
-            hh,
-            stride,
-            shift,
-            ..
-        } = *self.gates;
+        let ([ih, hh, stride], shift) = (self.gates.order.panels(), self.gates.shift);
         for (gate, ((z, bias), m)) in z
             .iter_mut()
             .zip(&mut self.bias)
@@ -230,9 +224,10 @@ unsafe fn gates_q(
     let Some(mut rows) = Rows::new(&gates, x, h) else {
         return gates::compose(k, z, gates, x, h);
     };
+    let [_, _, stride] = gates.order.panels();
     let mut left = z;
     while !left.is_empty() {
-        let (z, others) = left.split_at_mut(gates.stride);
+        let (z, others) = left.split_at_mut(stride);
         // SAFETY: the table's method has checked that `z` has as many whole panels of units as the rows.
         unsafe { rows.next(z) }
         left = others;
@@ -247,7 +242,7 @@ unsafe fn lstm_step_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
         return step::lstm(k, state, gates, x, tables, cell_shift);
     };
     let mut z = [[0; LANES]; 4];
@@ -262,7 +257,7 @@ unsafe fn lstm_step_q(
             cell_shift,
         );
     }
-    state.h.publish(state.y);
+    state.publish();
 }
 
 unsafe fn gru_step_q(
@@ -272,7 +267,7 @@ unsafe fn gru_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
         return step::gru(k, state, gates, x, tables);
     };
     let mut z = [[0; LANES]; 4];
@@ -281,7 +276,7 @@ unsafe fn gru_step_q(
         unsafe { rows.next(&mut z) }
         gru_q(slice::from_mut(master), &z, tables);
     }
-    publish_master(state);
+    state.publish_master();
 }
 
 unsafe fn rnn_step_q(
@@ -291,7 +286,7 @@ unsafe fn rnn_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(state.columns)) else {
+    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
         return step::rnn(k, state, gates, x, tables);
     };
     let mut z = [[0; LANES]];
@@ -303,7 +298,7 @@ unsafe fn rnn_step_q(
             *master >>= 2;
         }
     }
-    publish_master(state);
+    state.publish_master();
 }
 
 #[cfg(armv6m)]
@@ -322,7 +317,7 @@ fn requant(z: &mut Panel<i16>, sums: &Panel<i32>, m: &Panel<i32>, (excess, shift
 /// There are two tables; the call is compiled for each.
 #[inline(always)]
 fn known(tables: &Tables, call: impl FnOnce(&Tables)) {
-    if tables.bits == SEGMENTS_256.bits {
+    if tables.bits() == SEGMENTS_256.bits() {
         call(&SEGMENTS_256)
     } else {
         call(&SEGMENTS_512)

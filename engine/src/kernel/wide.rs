@@ -176,13 +176,13 @@ fn lookup(entries: &[i32], bits: u32, z: &Panel<i16>) -> i32x8 {
 
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, z) in y.iter_mut().zip(z) {
-        *y = lookup(tables.tanh, tables.bits, z).to_array();
+        *y = lookup(tables.tanh_entries(), tables.bits(), z).to_array();
     }
 }
 
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, z) in y.iter_mut().zip(z) {
-        *y = lookup(tables.sigmoid, tables.bits, z).to_array();
+        *y = lookup(tables.sigmoid_entries(), tables.bits(), z).to_array();
     }
 }
 
@@ -195,15 +195,15 @@ fn lstm_q(
 ) {
     let (low, high) = (i32x8::splat(-(1 << 30)), i32x8::splat((1 << 30) - 1));
     for ((c, y), z) in c.iter_mut().zip(y).zip(z.as_chunks::<4>().0) {
-        let i = lookup(tables.sigmoid, tables.bits, &z[0]);
-        let f = lookup(tables.sigmoid, tables.bits, &z[1]);
-        let g = lookup(tables.tanh, tables.bits, &z[2]);
-        let o = lookup(tables.sigmoid, tables.bits, &z[3]);
+        let i = lookup(tables.sigmoid_entries(), tables.bits(), &z[0]);
+        let f = lookup(tables.sigmoid_entries(), tables.bits(), &z[1]);
+        let g = lookup(tables.tanh_entries(), tables.bits(), &z[2]);
+        let o = lookup(tables.sigmoid_entries(), tables.bits(), &z[3]);
         let kept: i32x8 = mulhi_round(f, i32x8::from(*c)) << 1;
         let new: i32x8 = mulhi_round(i, g) >> (3 + cell_shift as u32);
         let cell = (kept + new).max(low).min(high);
         let depth = i16x8::from_i32x8_saturate(cell >> (15 - cell_shift as u32));
-        let t = lookup(tables.tanh, tables.bits, &depth.to_array());
+        let t = lookup(tables.tanh_entries(), tables.bits(), &depth.to_array());
         let out = (mulhi_round(o, t) + i32x8::splat(1 << 17)) >> 18;
         *c = cell.to_array();
         *y = i16x8::from_i32x8_saturate(out).to_array();
@@ -212,12 +212,12 @@ fn lstm_q(
 
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, [nx, r, z, nh]) in h.iter_mut().zip(z.as_chunks().0) {
-        let r = lookup(tables.sigmoid, tables.bits, r) >> 16;
+        let r = lookup(tables.sigmoid_entries(), tables.bits(), r) >> 16;
         let r = i16x8::from_i32x8_saturate(r);
         let recurrent = r.mul_scale_round(i16x8::from(*nh));
         let candidate = i16x8::from(*nx).saturating_add(recurrent);
-        let n: i32x8 = lookup(tables.tanh, tables.bits, &candidate.to_array()) >> 2;
-        let z = lookup(tables.sigmoid, tables.bits, z);
+        let n: i32x8 = lookup(tables.tanh_entries(), tables.bits(), &candidate.to_array()) >> 2;
+        let z = lookup(tables.sigmoid_entries(), tables.bits(), z);
         let difference = i32x8::from(*h) - n;
         let kept: i32x8 = mulhi_round(z, difference) << 1;
         *h = (n + kept).to_array();

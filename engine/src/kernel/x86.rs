@@ -473,14 +473,14 @@ fn lookup(entries: &[i32], bits: u32, z: Panel<i16>) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.tanh, tables.bits, z));
+        *y = bytemuck::cast(lookup(tables.tanh_entries(), tables.bits(), z));
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.sigmoid, tables.bits, z));
+        *y = bytemuck::cast(lookup(tables.sigmoid_entries(), tables.bits(), z));
     }
 }
 
@@ -512,15 +512,15 @@ fn lstm_panel(
     );
     let new_shift = _mm_cvtsi32_si128(3 + cell_shift as i32);
     let depth_shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
-    let i = lookup(tables.sigmoid, tables.bits, i);
-    let f = lookup(tables.sigmoid, tables.bits, f);
-    let g = lookup(tables.tanh, tables.bits, g);
-    let o = lookup(tables.sigmoid, tables.bits, o);
+    let i = lookup(tables.sigmoid_entries(), tables.bits(), i);
+    let f = lookup(tables.sigmoid_entries(), tables.bits(), f);
+    let g = lookup(tables.tanh_entries(), tables.bits(), g);
+    let o = lookup(tables.sigmoid_entries(), tables.bits(), o);
     let kept = _mm256_slli_epi32::<1>(mulhi_round(f, bytemuck::cast(*c)));
     let new = _mm256_sra_epi32(mulhi_round(i, g), new_shift);
     let cell = _mm256_min_epi32(_mm256_max_epi32(_mm256_add_epi32(kept, new), low), high);
     let depth = saturate16(_mm256_sra_epi32(cell, depth_shift));
-    let out = mulhi_round(o, lookup(tables.tanh, tables.bits, depth));
+    let out = mulhi_round(o, lookup(tables.tanh_entries(), tables.bits(), depth));
     *c = bytemuck::cast(cell);
     saturate16(_mm256_srai_epi32::<18>(_mm256_add_epi32(
         out,
@@ -539,14 +539,18 @@ fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn gru_panel(h: &mut Panel<i32>, [nx, r, z, nh]: [Panel<i16>; 4], tables: &Tables) {
-    let r = lookup(tables.sigmoid, tables.bits, r);
+    let r = lookup(tables.sigmoid_entries(), tables.bits(), r);
     let r = saturate16(_mm256_srai_epi32::<16>(r));
     // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
     let recurrent = _mm_mulhrs_epi16(bytemuck::cast(r), bytemuck::cast(nh));
     let candidate = _mm_adds_epi16(bytemuck::cast(nx), recurrent);
-    let n = lookup(tables.tanh, tables.bits, bytemuck::cast(candidate));
+    let n = lookup(
+        tables.tanh_entries(),
+        tables.bits(),
+        bytemuck::cast(candidate),
+    );
     let n = _mm256_srai_epi32::<2>(n);
-    let z = lookup(tables.sigmoid, tables.bits, z);
+    let z = lookup(tables.sigmoid_entries(), tables.bits(), z);
     let difference = _mm256_sub_epi32(bytemuck::cast(*h), n);
     let kept = _mm256_slli_epi32::<1>(mulhi_round(z, difference));
     *h = bytemuck::cast(_mm256_add_epi32(n, kept));

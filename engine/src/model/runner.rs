@@ -3,7 +3,7 @@
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
 use crate::cell::{FloatState, Recurrent};
 use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
-use crate::kernel::{Hidden, Inputs, Kernels, LANES, LayerState, Panel};
+use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::model::StateError;
 use crate::num::{narrow, power_of_two, quantize};
 
@@ -89,12 +89,7 @@ pub(super) fn layer<'s>(
     };
     let (master, h) = layer_parts(persistent, place);
     let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-    let state = LayerState {
-        master,
-        h,
-        columns: place.units * LANES,
-        y: &mut y.as_chunks_mut().0[..place.units],
-    };
+    let state = LayerState::new(master, h, &mut y.as_chunks_mut().0[..place.units]);
     (x, state, work)
 }
 

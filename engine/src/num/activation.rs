@@ -9,15 +9,19 @@
 //! Measured over all 65,536 inputs against f64 (test `tables_stay_within_their_stated_error`).
 //! The tables are evaluated by the compiler, in software floating point: the same on every host.
 
-/// Tables for one precision.
+/// Tables for one precision. There are the two of this module, and no others: kernels look up as many entries as
+/// `bits` count without a test, and some have the same entries in another order.
+///
+/// ```compile_fail
+/// use kinglet::num::Tables;
+/// static ZEROS: [i32; 256] = [0; 256];
+/// let tables = Tables { bits: 8, tanh: &ZEROS, sigmoid: &ZEROS };
+/// ```
 #[derive(Debug)]
 pub struct Tables {
-    /// log2 of the number of segments.
-    pub bits: u32,
-    /// Entries for tanh, indexed by the top `bits` of `z` as an unsigned number.
-    pub tanh: &'static [i32],
-    /// Entries for the logistic function.
-    pub sigmoid: &'static [i32],
+    bits: u32,
+    tanh: &'static [i32],
+    sigmoid: &'static [i32],
 }
 
 /// Tables of `A8` layers: 2 KiB; maximum error 6.5 (tanh) and 1.3 (sigmoid) in units of 2^-15.
@@ -35,6 +39,24 @@ pub static SEGMENTS_512: Tables = Tables {
 };
 
 impl Tables {
+    /// log2 of the number of segments.
+    #[inline(always)]
+    pub const fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// Entries for tanh, `2^bits` of them, indexed by the top bits of `z` as an unsigned number.
+    #[inline(always)]
+    pub const fn tanh_entries(&self) -> &'static [i32] {
+        self.tanh
+    }
+
+    /// Entries for the logistic function.
+    #[inline(always)]
+    pub const fn sigmoid_entries(&self) -> &'static [i32] {
+        self.sigmoid
+    }
+
     /// tanh of `z` (2^-12), in Q31.
     #[inline(always)]
     pub fn tanh(&self, z: i16) -> i32 {

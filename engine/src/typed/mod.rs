@@ -303,12 +303,11 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
             &mut []
         };
         let outputs = if whole { &mut y[..] } else { padded.panels() };
-        let state = LayerState {
-            master: state.master.panels().as_chunks_mut().0,
-            h: F::hidden(state.h.panels()),
-            columns: F::FORMAT.columns(H),
-            y: outputs.as_chunks_mut().0,
-        };
+        let state = LayerState::new(
+            state.master.panels().as_chunks_mut().0,
+            F::hidden(state.h.panels()),
+            outputs.as_chunks_mut().0,
+        );
         let (k, columns) = (self.kernels.table(), F::FORMAT.columns(I));
         let x = if self.narrows {
             narrowed = Room::<i8, I>::zeroed();

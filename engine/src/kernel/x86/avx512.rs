@@ -47,13 +47,13 @@ pub(super) struct Lookups<const N: usize> {
 }
 
 pub(super) static LOOKUPS_256: Lookups<8> = Lookups {
-    tanh: words(SEGMENTS_256.tanh),
-    sigmoid: words(SEGMENTS_256.sigmoid),
+    tanh: words(SEGMENTS_256.tanh_entries()),
+    sigmoid: words(SEGMENTS_256.sigmoid_entries()),
     bits: 8,
 };
 pub(super) static LOOKUPS_512: Lookups<16> = Lookups {
-    tanh: words(SEGMENTS_512.tanh),
-    sigmoid: words(SEGMENTS_512.sigmoid),
+    tanh: words(SEGMENTS_512.tanh_entries()),
+    sigmoid: words(SEGMENTS_512.sigmoid_entries()),
     bits: 9,
 };
 
@@ -265,7 +265,7 @@ fn halves(lanes: usize) -> [__mmask16; 2] {
 /// Mask of the first `lanes` of 32.
 #[inline(always)]
 pub(super) fn first(lanes: usize) -> __mmask32 {
-    u32::MAX >> (32 - lanes.clamp(1, 32))
+    ((1_u64 << lanes.min(32)) - 1) as u32
 }
 
 /// [`crate::num::mulhi_round`] in every lane.
@@ -312,7 +312,7 @@ pub(super) fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>
 /// The same through the tables of a number of segments.
 macro_rules! with_lookups {
     ($tables:ident, $kernel:ident($($argument:expr),*)) => {
-        if $tables.bits == 8 {
+        if $tables.bits() == 8 {
             $kernel(&LOOKUPS_256, $($argument),*)
         } else {
             $kernel(&LOOKUPS_512, $($argument),*)
@@ -322,7 +322,7 @@ macro_rules! with_lookups {
 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if tables.bits == 8 {
+    if tables.bits() == 8 {
         activate(&LOOKUPS_256.tanh, 8, y, z);
     } else {
         activate(&LOOKUPS_512.tanh, 9, y, z);
@@ -331,7 +331,7 @@ pub(super) fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if tables.bits == 8 {
+    if tables.bits() == 8 {
         activate(&LOOKUPS_256.sigmoid, 8, y, z);
     } else {
         activate(&LOOKUPS_512.sigmoid, 9, y, z);
@@ -584,4 +584,18 @@ pub(super) fn round_words(states: Halves) -> __m512i {
     let half = _mm512_set1_epi32(1 << 16);
     let [lower, upper] = states.map(|h| _mm512_srai_epi32::<17>(_mm512_add_epi32(h, half)));
     _mm512_packs_epi32(lower, upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_has_as_many_lanes_as_asked_for() {
+        for lanes in 0..=40 {
+            assert_eq!(first(lanes).count_ones() as usize, lanes.min(32));
+            assert_eq!(first(lanes).trailing_ones() as usize, lanes.min(32));
+        }
+        assert_eq!(halves(0), [0, 0]);
+    }
 }

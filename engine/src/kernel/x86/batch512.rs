@@ -410,7 +410,7 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         for (states, x) in states.chunks_mut(MOST).zip(x.chunks(MOST)) {
             let mut groups: Vec<Group, { MOST / SHARE }> = Vec::new();
             for (states, x) in states.chunks_mut(SHARE).zip(x.chunks(SHARE)) {
-                let _ = groups.push(group(states, x));
+                let _ = groups.push(group(self.h, states, x));
             }
             for first in (0..units).step_by(TILE / STRIDE) {
                 match (units - first) * STRIDE <= WORDS {
@@ -454,16 +454,18 @@ struct Stream {
 type Group = [Stream; SHARE];
 
 #[inline(always)]
-fn group(states: &mut [LayerState<'_>], x: &[Inputs<'_>]) -> Group {
-    let last = x.len() - 1;
-    core::array::from_fn(|n| {
-        let (state, x) = (&mut states[n.min(last)], x[n.min(last)]);
-        Stream {
-            x: x.bytes(),
-            h: state.h.inputs(state.columns).bytes(),
-            master: state.master.as_mut_ptr(),
-            y: state.y.as_mut_ptr(),
-        }
+fn group(columns: usize, states: &mut [LayerState<'_>], x: &[Inputs<'_>]) -> Group {
+    // Each state is borrowed once: a second borrow would end the pointers of the first.
+    let mut streams = states.iter_mut().zip(x).map(|(state, x)| Stream {
+        x: x.bytes(),
+        h: state.h.inputs(columns).bytes(),
+        master: state.master.as_mut_ptr(),
+        y: state.y.as_mut_ptr(),
+    });
+    let mut last = None;
+    core::array::from_fn(|_| {
+        last = streams.next().or(last);
+        last.expect("a group has a stream")
     })
 }
 
@@ -537,8 +539,8 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         rows,
         w_ih,
         w_hh,
-        x: first.columns(),
-        h: state.columns,
+        x: rows.columns[0],
+        h: rows.columns[1],
     };
     match (rows.w_ih, rows.w_hh, first, &state.h) {
         (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), first, h) => {
@@ -551,7 +553,7 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
             }
         }
         (IntMatrix::I4(w_ih), IntMatrix::I4(w_hh), first, Hidden::I8(_))
-            if state.columns <= MOST_W4 =>
+            if rows.columns[1] <= MOST_W4 =>
         {
             let layer = layer(w_ih.as_ptr(), w_hh.as_ptr());
             match first {
@@ -591,7 +593,7 @@ pub(super) fn lstm_batch_q(
 ) {
     let (shared, alone) = states.split_at_mut(together(x.len()));
     let (shared_x, alone_x) = x.split_at(shared.len());
-    let done = if tables.bits == 8 {
+    let done = if tables.bits() == 8 {
         steps::<4, 4, 0, 4>(shared, rows, shared_x, |z, _, c| {
             // SAFETY: this function's CPU has what the look-ups need.
             unsafe { cells(&BYTES_256, *z, c, cell_shift) }
@@ -618,7 +620,7 @@ pub(super) fn gru_batch_q(
 ) {
     let (shared, alone) = states.split_at_mut(together(x.len()));
     let (shared_x, alone_x) = x.split_at(shared.len());
-    let done = if tables.bits == 8 {
+    let done = if tables.bits() == 8 {
         steps::<3, 3, 1, 4>(shared, rows, shared_x, |z, _, h| {
             // SAFETY: this function's CPU has what the look-ups need.
             rounded(unsafe { blended(&BYTES_256, *z, h) })
@@ -645,7 +647,7 @@ pub(super) fn rnn_batch_q(
 ) {
     let (shared, alone) = states.split_at_mut(together(x.len()));
     let (shared_x, alone_x) = x.split_at(shared.len());
-    let done = if tables.bits == 8 {
+    let done = if tables.bits() == 8 {
         steps::<1, 1, 0, 1>(shared, rows, shared_x, |z, n, _| {
             // SAFETY: this function's CPU has what the look-ups need.
             rounded(unsafe { tanh_words(&BYTES_256, z[n]) })

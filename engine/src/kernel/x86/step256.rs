@@ -16,7 +16,6 @@ macro_rules! steps {
             };
             use crate::kernel::{
                 GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, TILE,
-                publish_master,
             };
             use crate::num::Tables;
             use core::arch::x86_64::*;
@@ -67,7 +66,7 @@ macro_rules! steps {
                 else {
                     return step::lstm(k, state, gates, x, tables, cell_shift);
                 };
-                let h = state.h.inputs(state.columns);
+                let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
                     .bias
                     .as_chunks::<4>()
@@ -81,7 +80,7 @@ macro_rules! steps {
                     add(&mut sums, w_hh, 4 * unit, h);
                     *y = lstm_panel(c, requant(sums, m, gates.shift), tables, cell_shift);
                 }
-                state.h.publish(state.y);
+                state.publish();
             }
 
             #[target_feature(enable = $features)]
@@ -95,7 +94,7 @@ macro_rules! steps {
                 let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
                     return step::gru(k, state, gates, x, tables);
                 };
-                let h = state.h.inputs(state.columns);
+                let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
                     .bias
                     .as_chunks::<4>()
@@ -112,7 +111,7 @@ macro_rules! steps {
                     let [r, z, nh] = sums;
                     gru_panel(master, requant([nx, r, z, nh], m, gates.shift), tables);
                 }
-                publish_master(state);
+                state.publish_master();
             }
 
             #[target_feature(enable = $features)]
@@ -126,7 +125,7 @@ macro_rules! steps {
                 let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
                     return step::rnn(k, state, gates, x, tables);
                 };
-                let h = state.h.inputs(state.columns);
+                let h = state.h.inputs(gates.columns[1]);
                 let (quads, rest) = state.master.as_chunks_mut::<4>();
                 for (quad, master) in quads.iter_mut().enumerate() {
                     tanh_panels(master, gates, (w_ih, w_hh), 4 * quad, (x, h), tables);
@@ -142,7 +141,7 @@ macro_rules! steps {
                         tables,
                     );
                 }
-                publish_master(state);
+                state.publish_master();
             }
 
             /// States of `N` panels of units from `first` on.
@@ -162,7 +161,7 @@ macro_rules! steps {
                     add(&mut sums, w.0, first, x);
                     add(&mut sums, w.1, first, h);
                     *master = requant(sums, m, gates.shift).map(|z| {
-                        let y = lookup(tables.tanh, tables.bits, z);
+                        let y = lookup(tables.tanh_entries(), tables.bits(), z);
                         bytemuck::cast(_mm256_srai_epi32::<2>(y))
                     });
                 }

@@ -124,10 +124,11 @@ fn sums<const N: usize, const P: usize>(
     unit: usize,
     (x, h): (impl Product, impl Product),
 ) -> ([__m512i; N], [__m512i; 4]) {
-    let bias = &gates.bias[unit * gates.stride..][..N];
+    let [ih, _, stride] = gates.order.panels();
+    let bias = &gates.bias[unit * stride..][..N];
     let mut sums: [__m512i; N] = core::array::from_fn(|n| start(bias[n]));
     let mut offsets = [_mm512_setzero_si512(); 2];
-    let (gaps, first) = (N > P, unit * gates.ih);
+    let (gaps, first) = (N > P, unit * ih);
     let place = |p| if gaps { p + p / 3 } else { p };
     let mut part: [__m512i; P] = core::array::from_fn(|p| sums[place(p)]);
     // SAFETY: this function needs the same features.
@@ -165,7 +166,8 @@ fn panels<const N: usize>(
     products: (impl Product, impl Product),
 ) -> __m512i {
     let (sums, [offset, ..]) = sums::<N, N>(gates, unit, products);
-    let m = load_states(&gates.m[unit * gates.stride..][..N]);
+    let [_, _, stride] = gates.order.panels();
+    let m = load_states(&gates.m[unit * stride..][..N]);
     let sum = |n| {
         if n < N {
             sums[n]
@@ -194,7 +196,8 @@ fn pair<const N: usize, const P: usize>(
     products: (impl Product, impl Product),
 ) -> [__m512i; 4] {
     let (sums, offsets) = sums::<N, P>(gates, unit, products);
-    let m = &gates.m[unit * gates.stride..][..N];
+    let [_, _, stride] = gates.order.panels();
+    let m = &gates.m[unit * stride..][..N];
     core::array::from_fn(|gate| {
         let (second, second_m) = match sums.get(4 + gate) {
             Some(&sum) => (sum, m[4 + gate]),
@@ -217,9 +220,9 @@ fn pack([lower, upper]: [[__m512i; 4]; 2]) -> [__m512i; 4] {
 macro_rules! by_kind {
     ($cell:ident($tables:ident, $state:ident, $gates:ident, $x:ident $(, $shift:ident)?)) => {{
         // The state's matrix input is read through all of the step, and published behind it.
-        let LayerState { master, h, columns, y } = $state;
-        let h = h.inputs(*columns);
-        match ($tables.bits, $gates.w_ih, $gates.w_hh, $x, h) {
+        let LayerState { master, h, y } = $state;
+        let h = h.inputs($gates.columns[1]);
+        match ($tables.bits(), $gates.w_ih, $gates.w_hh, $x, h) {
             (8, IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), Inputs::I16(x), Inputs::I8(h)) => {
                 let products = (Bytes { w: w_ih, x }, Bytes { w: w_hh, x: h });
                 $cell(&LOOKUPS_256, (master, y), $gates, products $(, $shift)?)

@@ -39,13 +39,13 @@ pub(super) struct ByteLookups<const N: usize> {
 }
 
 pub(super) static BYTES_256: ByteLookups<4> = ByteLookups {
-    tanh: bytes(SEGMENTS_256.tanh),
-    sigmoid: bytes(SEGMENTS_256.sigmoid),
+    tanh: bytes(SEGMENTS_256.tanh_entries()),
+    sigmoid: bytes(SEGMENTS_256.sigmoid_entries()),
     bits: 8,
 };
 pub(super) static BYTES_512: ByteLookups<8> = ByteLookups {
-    tanh: bytes(SEGMENTS_512.tanh),
-    sigmoid: bytes(SEGMENTS_512.sigmoid),
+    tanh: bytes(SEGMENTS_512.tanh_entries()),
+    sigmoid: bytes(SEGMENTS_512.sigmoid_entries()),
     bits: 9,
 };
 

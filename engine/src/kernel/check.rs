@@ -11,8 +11,8 @@
 //! of buffers, checked at compile time, and the frames around them. A NaN equals any NaN: which one
 //! an operation gives is not defined, in Rust or between CPUs.
 
-use crate::kernel::{
-    BLOCK, Columns, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
+use super::{
+    BLOCK, Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
     MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Streams, Units, four_record, gru_a8_record,
     gru_a16_record,
 };
@@ -772,7 +772,7 @@ impl Run {
         let packed = block.div_ceil(BLOCK);
         let fit = max_columns.min(WEIGHTS * packed / size_of::<W>() / rows);
         let columns = random.from(1, fit / block) * block;
-        let placed = Panels { group, stride };
+        let placed = Panels::new(group, stride);
         let shape = Shape {
             panels: group * groups,
             columns,
@@ -870,17 +870,11 @@ impl Run {
             .numbers(&mut random, rows * block * fit / in_a_byte);
         let (w_ih, w_hh) = w.split_at(units * ih * LANES * x / in_a_byte);
         let w_hh = &w_hh[..units * hh * LANES * h / in_a_byte];
-        let gates = GateRows {
-            units,
-            ih,
-            hh,
-            stride,
-            w_ih: matrix(w_ih),
-            w_hh: matrix(w_hh),
-            bias: &numbers[0][..shape.panels],
-            m: &numbers[1][..shape.panels],
-            shift: random.below(32) as u8,
-        };
+        let order = GateOrder::new(ih, hh, stride);
+        let numbers = (&numbers[0][..shape.panels], &numbers[1][..shape.panels]);
+        let (w_ih, w_hh) = ((matrix(w_ih), x), (matrix(w_hh), h));
+        let shift = random.below(32) as u8;
+        let gates = GateRows::new(order, units, w_ih, w_hh, numbers, shift);
         let inputs = self.second_input.numbers::<i16>(&mut random, x + h);
         let (x, h) = inputs.split_at(x);
         // The lower halves of the same bytes, where the inputs are i8.
@@ -967,17 +961,10 @@ impl Run {
         draw(&mut random, w);
         let (w_ih, w_hh) = w.split_at(units * ih * LANES * x / in_a_byte);
         let w_hh = &w_hh[..units * hh * LANES * columns / in_a_byte];
-        let gates = GateRows {
-            units,
-            ih,
-            hh,
-            stride,
-            w_ih: matrix(w_ih),
-            w_hh: matrix(w_hh),
-            bias,
-            m,
-            shift: random.below(32) as u8,
-        };
+        let order = GateOrder::new(ih, hh, stride);
+        let (w_ih, w_hh) = ((matrix(w_ih), x), (matrix(w_hh), columns));
+        let shift = random.below(32) as u8;
+        let gates = GateRows::new(order, units, w_ih, w_hh, (bias, m), shift);
         // The streams' inputs overlap.
         let inputs: &[i16] = self.second_input.numbers(&mut random, INT_COLUMNS);
         let wide = random.below(2) == 0;
@@ -998,11 +985,11 @@ impl Run {
         }
         let master = self.output.want().chunks_mut(units);
         let (h, y) = (self.third_output.want(), self.second_output.want());
-        let states = &mut layer_states(master, h, wide, columns, y)[..streams];
+        let states = &mut layer_states(master, h, wide, y)[..streams];
         call(&Kernels::SCALAR, states, &gates, x, tables, cell_shift);
         let master = self.output.got().chunks_mut(units);
         let (h, y) = (self.third_output.got(), self.second_output.got());
-        let states = &mut layer_states(master, h, wide, columns, y)[..streams];
+        let states = &mut layer_states(master, h, wide, y)[..streams];
         call(table, states, &gates, x, tables, cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
@@ -1026,7 +1013,7 @@ impl Run {
         let stride = random.from(group, GROUP);
         let rows = group * groups * LANES;
         let columns = random.from(1, FLOAT_COLUMNS.min(WEIGHTS / size_of::<W>() / rows));
-        let placed = Panels { group, stride };
+        let placed = Panels::new(group, stride);
         let shape = Shape {
             panels: group * groups,
             columns,
@@ -1042,7 +1029,7 @@ impl Run {
             *x = &inputs[random.from(0, FLOAT_COLUMNS - columns)..][..columns];
         }
         let x = &x[..streams];
-        let streams = Streams { x, pitch };
+        let streams = Streams::new(x, pitch);
         call(&Kernels::SCALAR, self.output.want(), w, streams, placed);
         call(table, self.output.got(), w, streams, placed);
         self.first::<f32>(primitive, shape, "sums")
@@ -1073,24 +1060,19 @@ impl Run {
         self.third_output.fill::<i8>(&mut random, narrow);
         let rows = self.input.numbers(&mut random, count * record);
         let words = self.second_input.numbers(&mut random, shape.columns);
-        let want = &mut Units {
-            master: self.output.want().as_flattened_mut(),
-            y: self.second_output.want().as_flattened_mut(),
-            h: self.third_output.want().as_flattened_mut(),
-        };
-        call(
-            &Kernels::SCALAR,
-            want,
-            rows,
-            &mut Columns { words, x },
-            cell_shift,
+        let want = &mut Units::new(
+            self.output.want().as_flattened_mut(),
+            self.second_output.want().as_flattened_mut(),
+            self.third_output.want().as_flattened_mut(),
         );
-        let got = &mut Units {
-            master: self.output.got().as_flattened_mut(),
-            y: self.second_output.got().as_flattened_mut(),
-            h: self.third_output.got().as_flattened_mut(),
-        };
-        call(table, got, rows, &mut Columns { words, x }, cell_shift);
+        let columns = &mut Columns::new(words, x);
+        call(&Kernels::SCALAR, want, rows, columns, cell_shift);
+        let got = &mut Units::new(
+            self.output.got().as_flattened_mut(),
+            self.second_output.got().as_flattened_mut(),
+            self.third_output.got().as_flattened_mut(),
+        );
+        call(table, got, rows, &mut Columns::new(words, x), cell_shift);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         self.third::<i8>(primitive, shape, "h")
@@ -1166,7 +1148,6 @@ fn layer_states<'s>(
     mut masters: core::slice::ChunksMut<'s, Panel<i32>>,
     h: &'s mut [Panel<i8>],
     wide: bool,
-    columns: usize,
     y: &'s mut [Panel<i16>],
 ) -> [LayerState<'s>; STREAMS] {
     let streams = masters.len();
@@ -1174,14 +1155,13 @@ fn layer_states<'s>(
         h.chunks_mut(h.len() / streams),
         y.chunks_mut(y.len() / streams),
     );
-    core::array::from_fn(|_| LayerState {
-        master: masters.next().unwrap_or_default(),
-        h: match h.next() {
+    core::array::from_fn(|_| {
+        let h = match h.next() {
             Some(bytes) if wide => Hidden::I16(bytemuck::cast_slice_mut(bytes)),
             bytes => Hidden::I8(bytes.unwrap_or_default().as_flattened_mut()),
-        },
-        columns,
-        y: y.next().unwrap_or_default(),
+        };
+        let master = masters.next().unwrap_or_default();
+        LayerState::new(master, h, y.next().unwrap_or_default())
     })
 }
 
@@ -1296,7 +1276,7 @@ mod tests {
         fn gemm_f32(k: &Kernels, sums: &mut [Panel<f32>], w: &[f32], s: Streams<'_>, p: Panels) {
             k.gemv_f32(&mut sums[(s.x.len() - 1) * s.pitch..], w, s.x[0], p);
             let x = &s.x[..s.x.len() - 1];
-            SCALAR.gemm_f32(sums, w, Streams { x, ..s }, p);
+            SCALAR.gemm_f32(sums, w, Streams::new(x, s.pitch), p);
         }
         let found = check(&Kernels { gemm_f32, ..SCALAR }, 2000, 7).unwrap_err();
         assert_eq!((found.primitive, found.output), ("gemm_f32", "sums"));
@@ -1312,7 +1292,7 @@ mod tests {
             h: Inputs<'_>,
         ) {
             SCALAR.gates_q(z, g, x, h);
-            z[0][5] = z[0][5].wrapping_add((g.stride == 4) as i16);
+            z[0][5] = z[0][5].wrapping_add((g.order.panels()[2] == 4) as i16);
         }
         let found = check(&Kernels { gates_q, ..SCALAR }, 2000, 7).unwrap_err();
         assert_eq!(found.primitive, "gates_q");
@@ -1329,7 +1309,7 @@ mod tests {
         assert_eq!(found.index, 3);
         let found = sabotage!(tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
             for (y, z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
-                *y += (*z == -12345 && tables.bits == 9) as i32;
+                *y += (*z == -12345 && tables.bits() == 9) as i32;
             }
         });
         assert_eq!(found.output, "y");
@@ -1422,10 +1402,7 @@ mod tests {
             shape: Shape {
                 panels: 3,
                 columns: 17,
-                placed: Panels {
-                    group: 3,
-                    stride: 4,
-                },
+                placed: Panels::new(3, 4),
             },
             output: "sums",
             index: 9,

@@ -18,7 +18,7 @@ pub mod pass;
 mod quantized;
 pub mod real;
 mod runner;
-mod vectorise;
+pub(crate) mod vectorise;
 mod window;
 
 pub use self::baseline::baseline;

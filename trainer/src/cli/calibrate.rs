@@ -1,21 +1,30 @@
 //! Calibration: what a network is given and what it answers over real data, in float and quantized.
 
-use super::format_name;
 use super::samples::{CsvOptions, Sample, Samples};
+use super::{format_name, say};
 use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use kinglet::Model;
-use kinglet::format::{Format, Layout, Shape};
+use kinglet::format::{Format, Layer, Layout, Shape};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
+use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Steps to calibrate with at the most; beyond that, windows are taken evenly from all of the data.
 const STEPS: usize = 500_000;
+/// And multiplications: seconds, of a network as wide as thousands of units too.
+const MACS: usize = 8_000_000_000;
+/// But always so many steps.
+const FEWEST: usize = 1000;
+/// Pieces of a series that is too long to be taken whole.
+const PIECES: usize = 8;
 
 /// The rows of a CSV file, cut where the state starts anew in use: at every exact window, else nowhere.
 pub struct Calibration {
@@ -101,9 +110,30 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         }
         _ => groups.map(|(begin, end)| begin..end).collect(),
     };
-    let length = windows.iter().map(Range::len).sum::<usize>() / windows.len();
-    let every = windows.len().div_ceil((STEPS / length).max(1));
+    let macs: usize = float.header().layers.iter().map(Layer::macs).sum();
+    let most = (MACS / macs.max(1)).clamp(FEWEST, STEPS);
+    let all: usize = windows.iter().map(Range::len).sum();
+    let windows: Vec<Range<usize>> = if exact || all <= most {
+        windows
+    } else {
+        let piece = (most / PIECES).max(1);
+        let cut = |window: Range<usize>| {
+            let end = window.end;
+            let starts = window.step_by(piece);
+            starts.map(move |start| start..(start + piece).min(end))
+        };
+        windows.into_iter().flat_map(cut).collect()
+    };
+    let length = (all / windows.len()).max(1);
+    let every = windows.len().div_ceil((most / length).max(1));
     let windows: Vec<Range<usize>> = windows.into_iter().step_by(every).collect();
+    let taken: usize = windows.iter().map(Range::len).sum();
+    if taken < all {
+        say(&format!(
+            "note: {taken} of {all} steps of {} are calibrated with, taken evenly",
+            path.display()
+        ));
+    }
     let mut state = AlignedBytes::zeroed(float.state_len());
     let mut runner = AnyRunner::bind(float, &mut state)?;
     let stream = |window: &Range<usize>| {
@@ -134,6 +164,28 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
     };
     let probes = windows.iter().step_by(fewer).map(probe).collect();
     Ok(Calibration { streams, probes })
+}
+
+/// How far the rounding has come, where it takes long: on a terminal as a bar, else at every tenth.
+pub fn tell_rounding() {
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) =
+        ProgressStyle::with_template("rounding weights [{bar:20}] {percent} %, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let told = AtomicUsize::new(usize::MAX);
+    watch(move |share| {
+        let tenth = (share * 10.0) as usize;
+        if !bar.is_hidden() {
+            bar.set_position((share * 1000.0) as u64);
+            if share >= 1.0 {
+                bar.finish_and_clear();
+            }
+        } else if told.swap(tenth, Ordering::Relaxed) != tenth {
+            say(&format!("rounding weights: {} %", tenth * 10));
+        }
+    });
 }
 
 /// Exports a package, calibrated if there are streams.

@@ -80,6 +80,7 @@ pub fn run(args: &Args) -> Result<()> {
         ));
     }
     writable(&args.out)?;
+    calibrate::tell_rounding();
     let package = safetensors(&args.state, &args.options)?;
     let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;

@@ -82,6 +82,7 @@ const QUANTIZED: &[PrecisionOption] = &[
 
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
+    calibrate::tell_rounding();
     let mixed = args.precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, Budget::default())?;
     if args.curve.is_some() && !mixed {

@@ -10,7 +10,7 @@ use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurren
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{
     Formats, LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight,
-    rescale,
+    rescale, watch,
 };
 use crate::train::params::{flatten, row_places, unflatten};
 use anyhow::{Context, Result, bail, ensure};
@@ -504,6 +504,7 @@ impl<'p> Draft<'p> {
     }
 
     fn layers(&mut self, layers: &[Layer], ranges: &Ranges) -> Result<()> {
+        watch::begin(ranges.rounding(layers));
         for (at, layer) in layers.iter().enumerate() {
             self.format = self.formats.of(at);
             let first = at == 0;
@@ -763,28 +764,34 @@ impl<'p> Draft<'p> {
     fn recurrent_q(&mut self, r: &Recurrent, limits: Limits, range: &LayerRange) -> Result<u8> {
         // All rows of the layer together, since they share the shift.
         let sums: Vec<Sum> = stages(r.cell).concat();
-        let spread = |stage: usize, sum: &Sum| {
-            let first = if sum.x { 0 } else { r.inputs };
-            let end = r.inputs + if sum.h { r.hidden } else { 0 };
-            range
-                .inputs
-                .get(stage)
-                .map(|moments| moments.of(first..end))
-        };
-        let mut spreads: Vec<Option<Spread>> = Vec::new();
+        // Gates that see the same have one spread.
+        let mut spreads: Vec<((usize, Range<usize>), Spread)> = Vec::new();
+        let mut seen: Vec<Option<usize>> = Vec::new();
         for (stage, sums) in stages(r.cell).iter().enumerate() {
-            spreads.extend(sums.iter().map(|sum| spread(stage, sum)));
+            for sum in sums.iter() {
+                let first = if sum.x { 0 } else { r.inputs };
+                let end = r.inputs + if sum.h { r.hidden } else { 0 };
+                let place = (stage, first..end);
+                seen.push(range.inputs.get(stage).map(|moments| {
+                    let known = spreads.iter().position(|(seen, _)| *seen == place);
+                    known.unwrap_or_else(|| {
+                        spreads.push((place, moments.of(first..end)));
+                        spreads.len() - 1
+                    })
+                }));
+            }
         }
         let rows: Vec<Row<'_>> = sums
             .iter()
-            .zip(&spreads)
+            .zip(&seen)
             .enumerate()
-            .flat_map(|(number, (&sum, inputs))| {
+            .flat_map(|(number, (&sum, seen))| {
+                let inputs = seen.map(|seen| &spreads[seen].1);
                 (0..r.hidden).map(move |unit| Row {
                     x: r.x_row(sum, unit),
                     h: r.h_row(sum, unit),
                     bias: r.sum_bias(sum, unit),
-                    inputs: inputs.as_ref(),
+                    inputs,
                     scale: range.scales.get(number * r.hidden + unit).copied(),
                 })
             })

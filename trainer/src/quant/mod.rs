@@ -4,11 +4,13 @@
 //! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
+mod descent;
 pub mod mixed;
 mod moments;
 mod ranges;
 mod rescale;
 mod rows;
+pub mod watch;
 
 pub use moments::Moments;
 pub(crate) use moments::Spread;

@@ -4,6 +4,8 @@
 //! and what remains has the variance `dᵀ C d` with `d = ŵ − w` and the covariance `C` of the inputs. So mean and
 //! covariance are all that the data has to say, however long the streams are.
 
+use super::descent::add_scaled;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// What is added to every variance, in parts of their mean: inputs will vary in ways that this data did not show.
@@ -16,7 +18,12 @@ pub struct Moments {
     sums: Vec<f64>,
     /// Of products, row-major; only from the diagonal on.
     products: Vec<f64>,
+    /// Inputs that have not entered the products yet, one after the other.
+    pending: Vec<f64>,
 }
+
+/// Inputs that enter the products together, for which each of them is then read once.
+const BATCH: usize = 32;
 
 impl Moments {
     /// None met yet of this width.
@@ -25,27 +32,42 @@ impl Moments {
             count: 0.0,
             sums: vec![0.0; width],
             products: vec![0.0; width * width],
+            pending: Vec::new(),
         }
     }
 
     pub(super) fn meet(&mut self, inputs: &[f32]) {
-        let width = self.sums.len();
         self.count += 1.0;
-        for (i, &u) in inputs.iter().enumerate() {
-            let u = f64::from(u);
-            self.sums[i] += u;
-            // Tokens and rectified states are mostly zeros.
-            if u != 0.0 {
-                let products = &mut self.products[i * width + i..(i + 1) * width];
-                for (product, &v) in products.iter_mut().zip(&inputs[i..]) {
-                    *product += u * f64::from(v);
+        for (sum, &u) in self.sums.iter_mut().zip(inputs) {
+            *sum += f64::from(u);
+        }
+        self.pending.extend(inputs.iter().map(|&u| f64::from(u)));
+        if self.pending.len() >= BATCH * inputs.len() {
+            self.settle();
+        }
+    }
+
+    /// All that was met is in the products from here on.
+    pub(super) fn settle(&mut self) {
+        let width = self.sums.len();
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return;
+        }
+        let rows = self.products.par_chunks_exact_mut(width).enumerate();
+        rows.with_min_len(16).for_each(|(i, products)| {
+            for inputs in pending.chunks_exact(width) {
+                // Tokens and rectified states are mostly zeros.
+                if inputs[i] != 0.0 {
+                    add_scaled(&mut products[i..], &inputs[i..], inputs[i]);
                 }
             }
-        }
+        });
     }
 
     /// The inputs from `first` on were divided by `scales`.
     pub(super) fn divide(&mut self, first: usize, scales: &[f32]) {
+        self.settle();
         let width = self.sums.len();
         for (i, &scale) in (first..).zip(scales) {
             let scale = f64::from(scale);
@@ -58,7 +80,14 @@ impl Moments {
     }
 
     /// Mean and covariance of some inputs.
+    ///
+    /// # Panics
+    /// If not all that was met has been settled.
     pub(crate) fn of(&self, inputs: Range<usize>) -> Spread {
+        assert!(
+            self.pending.is_empty(),
+            "moments are read while they are met"
+        );
         let width = self.sums.len();
         let mean = self.sums[inputs.clone()].iter();
         let mean: Vec<f64> = mean.map(|sum| sum / self.count).collect();
@@ -87,14 +116,6 @@ pub(crate) struct Spread {
     pub covariance: Vec<f64>,
 }
 
-impl Spread {
-    /// `C d`.
-    pub(super) fn times(&self, d: &[f64]) -> Vec<f64> {
-        let rows = self.covariance.chunks_exact(d.len());
-        rows.map(|row| dot(row, d)).collect()
-    }
-}
-
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
@@ -109,6 +130,7 @@ mod tests {
         for (a, b) in [(1.0, 2.0), (3.0, 2.0), (1.0, 6.0), (3.0, 6.0)] {
             moments.meet(&[a, b, a + b]);
         }
+        moments.settle();
         let Spread { mean, covariance } = moments.of(1..3);
         assert_eq!(mean, [4.0, 6.0]);
         let unseen = UNSEEN * (4.0 + 5.0) / 2.0;
@@ -127,6 +149,7 @@ mod tests {
             met.meet(&[a, b / 4.0, c / 0.5]);
         }
         divided.divide(1, &[4.0, 0.5]);
+        met.settle();
         assert_eq!(divided, met);
     }
 }

@@ -51,7 +51,7 @@ const PIECE: usize = 10_000;
 /// Steps whose inputs enter the moments, at the most.
 const MET: usize = 20_000;
 /// Widest matrix whose inputs have moments: their number is its square.
-const WIDEST: usize = 1024;
+const WIDEST: usize = 2048;
 
 impl Stream {
     /// The streams to calibrate with: the training part as it is measured too, window by window where the state starts
@@ -193,10 +193,27 @@ impl Ranges {
                 }
             }
         }
+        let met = layers.iter_mut().flat_map(|layer| &mut layer.inputs);
+        met.for_each(Moments::settle);
         Ranges {
             layers,
             settled: false,
         }
+    }
+
+    /// Weights that are rounded by what they do to a row, times the width of their rows.
+    pub(crate) fn rounding(&self, layers: &[Layer]) -> usize {
+        let known = self.layers.iter().zip(layers);
+        let known = known.filter(|(range, _)| !range.inputs.is_empty());
+        let work = |layer: &Layer| match layer {
+            Layer::Embedding(_) => 0,
+            Layer::Recurrent(r) => r.b_ih.len() * (r.inputs + r.hidden).pow(2),
+            Layer::Bidirectional(b) => {
+                2 * b.forward.b_ih.len() * (b.forward.inputs + b.forward.hidden).pow(2)
+            }
+            Layer::Dense(d) => d.outputs * d.inputs.pow(2),
+        };
+        known.map(|(_, layer)| work(layer)).sum()
     }
 
     /// Without data: what the weights allow at the most, for states within ±1.

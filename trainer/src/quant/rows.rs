@@ -19,10 +19,10 @@
 //! [`Moments`]: super::Moments
 
 use super::Limits;
+use super::descent::{round_at, round_rows};
 use super::moments::{Spread, dot};
 use anyhow::{Result, bail};
 use kinglet::kernel::SHIFT_A8;
-use rayon::prelude::*;
 
 /// A row in float: its weights over input and state, where its sum starts, and what its inputs are like.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +36,8 @@ pub(crate) struct Row<'a> {
     pub scale: Option<f64>,
 }
 
-/// Times that descent goes over a row at the most.
-const PASSES: usize = 8;
-
 impl Row<'_> {
-    fn weights(&self) -> Vec<f64> {
+    pub(super) fn weights(&self) -> Vec<f64> {
         self.x
             .iter()
             .chain(self.h)
@@ -49,34 +46,8 @@ impl Row<'_> {
             .collect()
     }
 
-    fn largest(&self) -> f64 {
+    pub(super) fn largest(&self) -> f64 {
         self.weights().iter().fold(0.0, |max, w| w.abs().max(max))
-    }
-
-    /// What one step of a weight stands for.
-    fn scale(&self, limit: i8) -> f64 {
-        if let Some(scale) = self.scale {
-            return scale;
-        }
-        let whole = self.largest() / f64::from(limit);
-        if whole == 0.0 || (limit == 127 && self.inputs.is_none()) {
-            return whole;
-        }
-        // From half of the largest weight up to all of it.
-        let clipped = (0..=20).map(|step| whole * (0.5 + f64::from(step) / 40.0));
-        let errors = clipped.map(|scale| (scale, self.error(scale, &self.integers(scale, limit))));
-        errors
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))
-            .map_or(whole, |(scale, _)| scale)
-    }
-
-    /// Mean of the squared error of the row's product.
-    fn error(&self, scale: f64, integers: &[f64]) -> f64 {
-        let d = self.differences(scale, integers);
-        match self.inputs {
-            Some(inputs) => dot(&d, &inputs.times(&d)),
-            None => dot(&d, &d),
-        }
     }
 
     fn differences(&self, scale: f64, integers: &[f64]) -> Vec<f64> {
@@ -84,47 +55,11 @@ impl Row<'_> {
         pairs.map(|(q, w)| q * scale - w).collect()
     }
 
-    /// Weights as integers with this scale. Where the inputs are known, weights are rounded to whichever side makes the
-    /// row's error least together with the others: coordinate descent, from the nearest integers on.
-    fn integers(&self, scale: f64, limit: i8) -> Vec<f64> {
-        let weights = self.weights().into_iter();
-        let mut q: Vec<f64> = weights.map(|w| round(w, scale, limit)).collect();
-        let Some(inputs) = self.inputs else {
-            return q;
-        };
-        // Half the error's derivative by the weights.
-        let mut slope = inputs.times(&self.differences(scale, &q));
-        let limit = f64::from(limit);
-        for _ in 0..PASSES {
-            let mut moved = false;
-            for (j, row) in inputs.covariance.chunks_exact(q.len()).enumerate() {
-                let best = (q[j] - slope[j] / (row[j] * scale)).round();
-                let step = best.clamp(-limit, limit) - q[j];
-                if step != 0.0 {
-                    q[j] += step;
-                    moved = true;
-                    let slopes = slope.iter_mut().zip(row);
-                    slopes.for_each(|(slope, c)| *slope += step * scale * c);
-                }
-            }
-            if !moved {
-                break;
-            }
-        }
-        q
-    }
-
     /// Where the sum starts so that these integers err by nothing in the mean.
     fn start(&self, scale: f64, integers: &[f64]) -> f64 {
         let mean = |inputs: &Spread| dot(&inputs.mean, &self.differences(scale, integers));
         f64::from(self.bias) - self.inputs.map_or(0.0, mean)
     }
-}
-
-/// The integer weight.
-fn round(w: f64, scale: f64, limit: i8) -> f64 {
-    let limit = f64::from(limit);
-    (w / scale).round().clamp(-limit, limit)
 }
 
 /// Rows with one shift in common.
@@ -141,7 +76,7 @@ pub(crate) struct Rows {
 }
 
 /// Below this a row's multiplier would have too few digits.
-const MIN_SCALE: f64 = 1e-6;
+pub(super) const MIN_SCALE: f64 = 1e-6;
 
 impl Rows {
     /// Quantizes rows whose inputs have `frac` fraction bits and stay within `limits`, for pre-activations
@@ -156,15 +91,12 @@ impl Rows {
         if !rows.iter().all(finite) {
             bail!("a weight or bias is not finite: the network has diverged");
         }
-        let scales = rows
-            .par_iter()
-            .map(|row| row.scale(limits.w).max(MIN_SCALE));
-        let mut scales: Vec<f64> = scales.collect();
+        let mut rounded = round_rows(rows, limits.w);
         // Packed rows want this shift. It costs the multipliers eight bits of about thirty, which moves
         // a pre-activation by a quarter of its LSB at the most.
         let mut preferred = if frac == 7 { SHIFT_A8 as i32 } else { 0 };
         loop {
-            let largest = scales.iter().copied().fold(0.0, f64::max);
+            let largest = rounded.iter().map(|row| row.scale).fold(0.0, f64::max);
             let exponent = out_frac - frac + 32;
             let shift = (0..=31)
                 .find(|shift| largest * 2f64.powi(exponent - shift) < (i32::MAX - 1) as f64);
@@ -181,12 +113,12 @@ impl Rows {
                 ..Rows::default()
             };
             let mut overflows = false;
-            for (row, scale) in rows.iter().zip(&mut scales) {
-                let integers = row.integers(*scale, limits.w);
-                let start = row.start(*scale, &integers);
+            for (row, rounded) in rows.iter().zip(&mut rounded) {
+                let (scale, integers) = (rounded.scale, &rounded.integers);
+                let start = row.start(scale, integers);
                 let mut x: Vec<i8> = integers.iter().map(|&q| q as i8).collect();
                 let h = x.split_off(row.x.len());
-                let bias = (start / *scale * 2f64.powi(frac)).round();
+                let bias = (start / scale * 2f64.powi(frac)).round();
                 let reach = |w: &[i8], limit: i64| {
                     w.iter().map(|&w| (w as i64).abs() * limit).sum::<i64>() as f64
                 };
@@ -197,15 +129,15 @@ impl Rows {
                         break;
                     }
                     // A coarser row has a smaller sum for the same value.
-                    *scale *= 1.5;
+                    *rounded = round_at(row, limits.w, scale * 1.5);
                     overflows = true;
                     continue;
                 }
                 quantized
                     .m
-                    .push((*scale * 2f64.powi(exponent - shift)).round() as i32);
+                    .push((scale * 2f64.powi(exponent - shift)).round() as i32);
                 quantized.bias.push(bias as i32);
-                quantized.scale.push(*scale);
+                quantized.scale.push(scale);
                 quantized.x.push(x);
                 quantized.h.push(h);
             }
@@ -213,7 +145,7 @@ impl Rows {
                 return Ok(quantized);
             }
             preferred = 0;
-            if scales.iter().any(|&scale| scale > 1e12) {
+            if rounded.iter().any(|row| row.scale > 1e12) {
                 bail!("no scale keeps the sums of a layer below 2^31");
             }
         }
@@ -355,6 +287,7 @@ mod tests {
             moments.meet(&sample);
             samples.push(sample);
         }
+        moments.settle();
         let spread = moments.of(0..WIDTH);
         for w in [127, 7] {
             // Mean and root of the mean square over samples, the latter over rows too.

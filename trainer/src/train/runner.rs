@@ -144,13 +144,41 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Rows times `x`. Eight rows go side by side: a sum is one chain of additions, and waits for each of them.
+fn product(rows: &[f32], x: &[f32]) -> Vec<f32> {
+    const SIDE: usize = 8;
+    let width = x.len().max(1);
+    let mut sums = vec![0.0; rows.len() / width];
+    let (eights, rest) = sums.as_chunks_mut::<SIDE>();
+    for (sums, rows) in eights.iter_mut().zip(rows.chunks_exact(SIDE * width)) {
+        let rows: [&[f32]; SIDE] = std::array::from_fn(|k| &rows[k * width..][..width]);
+        for (at, x) in x.iter().enumerate() {
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                *sum += row[at] * x;
+            }
+        }
+    }
+    let left = rows.chunks_exact(width).skip(eights.len() * SIDE);
+    for (sum, row) in rest.iter_mut().zip(left) {
+        *sum = dot(row, x);
+    }
+    sums
+}
+
 pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
-    let (hidden, inputs) = (r.hidden, r.inputs);
+    let hidden = r.hidden;
     let h = state.y.clone();
-    let from_x = |row: usize| dot(&r.w_ih[row * inputs..][..inputs], x) + r.b_ih[row];
-    let from = |row: usize, h: &[f32]| dot(&r.w_hh[row * hidden..][..hidden], h) + r.b_hh[row];
+    let of_x = product(&r.w_ih, x);
+    // A GRU that resets before the product has other inputs for its candidate.
+    let early = match r.cell {
+        Cell::GruResetBefore => 2 * hidden * hidden,
+        _ => r.w_hh.len(),
+    };
+    let of_h = product(&r.w_hh[..early], &h);
+    let from_x = |row: usize| of_x[row] + r.b_ih[row];
+    let from_h = |row: usize| of_h[row] + r.b_hh[row];
     // The sum of gate `g` of unit `j`.
-    let sum = |g: usize, j: usize| from_x(g * hidden + j) + from(g * hidden + j, &h);
+    let sum = |g: usize, j: usize| from_x(g * hidden + j) + from_h(g * hidden + j);
     match r.cell {
         Cell::RnnTanh => (0..hidden).for_each(|j| state.y[j] = sum(0, j).tanh()),
         Cell::RnnRelu => (0..hidden).for_each(|j| state.y[j] = sum(0, j).max(0.0)),
@@ -183,8 +211,7 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
         Cell::FastGrnn => {
             let [zeta, nu] = r.mix();
             for (j, &h_prev) in h.iter().enumerate() {
-                let a = dot(&r.w_ih[j * inputs..][..inputs], x)
-                    + dot(&r.w_hh[j * hidden..][..hidden], &h);
+                let a = of_x[j] + of_h[j];
                 let (z, n) = (sigmoid(a + r.b_ih[j]), (a + r.b_hh[j]).tanh());
                 state.y[j] = (zeta * (1.0 - z) + nu) * n + z * h_prev;
             }
@@ -193,16 +220,17 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
             for (j, &h_prev) in h.iter().enumerate() {
                 let (r_gate, z) = (sigmoid(sum(0, j)), sigmoid(sum(1, j)));
                 let row = 2 * hidden + j;
-                let n = (from_x(row) + r_gate * from(row, &h)).tanh();
+                let n = (from_x(row) + r_gate * from_h(row)).tanh();
                 state.y[j] = (1.0 - z) * n + z * h_prev;
             }
         }
         Cell::GruResetBefore => {
             let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(sum(0, j)) * h[j]).collect();
+            let of_reset = product(&r.w_hh[early..], &reset);
             for (j, &h_prev) in h.iter().enumerate() {
                 let z = sigmoid(sum(1, j));
                 let row = 2 * hidden + j;
-                let n = (from_x(row) + from(row, &reset)).tanh();
+                let n = (from_x(row) + (of_reset[j] + r.b_hh[row])).tanh();
                 state.y[j] = (1.0 - z) * n + z * h_prev;
             }
         }
@@ -210,8 +238,8 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
 }
 
 pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
-    for (k, y) in y.iter_mut().enumerate() {
-        let z = dot(&d.weight[k * d.inputs..][..d.inputs], x) + d.bias[k];
+    for ((y, sum), bias) in y.iter_mut().zip(product(&d.weight, x)).zip(&d.bias) {
+        let z = sum + bias;
         *y = match d.activation {
             Activation::Identity | Activation::Softmax => z,
             Activation::Relu => z.max(0.0),

@@ -102,7 +102,7 @@ impl SlidingWindow<()> {
                 window,
                 hop,
                 exact: true,
-            } if hop < window => window as usize * inputs,
+            } if hop < window => (window as usize).saturating_mul(inputs),
             _ => 0,
         }
     }
@@ -116,7 +116,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
     pub fn new(shape: Shape, inputs: usize, buffer: B) -> Result<Self, BindError> {
         let (need, have) = (SlidingWindow::needed(shape, inputs), buffer.as_ref().len());
         if have < need {
-            let (need, have) = (4 * need, 4 * have);
+            let (need, have) = (need.saturating_mul(4), 4 * have);
             return Err(BindError::TooSmall { need, have });
         }
         let (window, hop, exact) = match shape {

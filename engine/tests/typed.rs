@@ -1,8 +1,12 @@
 //! The typed door gives what the model's door gives.
 
+mod arbitrary;
+
+use arbitrary::{Choices, Spec};
+use kinglet::format::{self, packed_rows};
 use kinglet::typed::{
-    CortexM4, CortexM55, GruState, Layers, LstmState, Portable, RnnReluCell, Sigmoid, State, W4A8,
-    W8A8, W8A16,
+    Cell, CortexM0, CortexM4, CortexM55, GruCell, GruState, Layers, Layout, LstmCell, LstmState,
+    Numbers, Portable, RnnCell, RnnReluCell, Sigmoid, State, W4A8, W8A8, W8A16,
 };
 use kinglet::{LoadError, Model, include_model};
 
@@ -145,6 +149,56 @@ fn two_layers_of_each_format() -> Result<(), LoadError> {
         dense.apply_q(&h2, y);
     });
     Ok(())
+}
+
+/// A layer of `H` units over `I` inputs with random weights, and two outputs, by both doors.
+fn same_as_random<C: Cell, F: Numbers, L: Layout, const I: usize, const H: usize>() {
+    let packed =
+        L::LAYOUT == format::Layout::CortexM4 && packed_rows(C::CELL, F::FORMAT, I, H).is_some();
+    let requant_shift = if packed && F::FORMAT.is_a8() { 8 } else { 0 };
+    let recurrent = format::Layer::Recurrent {
+        format: F::FORMAT,
+        cell: C::CELL,
+        inputs: I as u16,
+        hidden: H as u16,
+        requant_shift,
+        cell_shift: 1,
+    };
+    let dense = format::Layer::Dense {
+        format: F::FORMAT,
+        inputs: H as u16,
+        outputs: 2,
+        activation: format::Activation::Identity,
+        requant_shift: 3,
+        frac: 10,
+    };
+    let spec = Spec::plain(L::LAYOUT, &[recurrent, dense]);
+    let file = spec.build(&mut Choices::seeded(7));
+    let mut layers = Layers::<F, L>::open(file.view()).unwrap();
+    let recurrent = layers.recurrent::<C, I, H>().unwrap();
+    let dense = layers.dense::<H, 2>().unwrap();
+    let (mut state, mut h) = (State::<C, H, F>::new(), [0; H]);
+    same_as_model(file.view(), |x, y| {
+        recurrent.step_q(&mut state, x, &mut h);
+        dense.apply_q(&h, y);
+    });
+}
+
+#[test]
+fn every_cell_format_and_layout() {
+    // Whole blocks: random weights give a meaning to columns of padding.
+    macro_rules! all {
+        ($($cell:ident)*) => {$(
+            all!($cell: W8A8 W8A16 W4A8);
+        )*};
+        ($cell:ident: $($format:ident)*) => {$(
+            same_as_random::<$cell, $format, Portable, 8, 16>();
+            same_as_random::<$cell, $format, CortexM4, 8, 16>();
+            same_as_random::<$cell, $format, CortexM55, 16, 8>();
+            same_as_random::<$cell, $format, CortexM0, 16, 8>();
+        )*};
+    }
+    all!(LstmCell GruCell RnnCell RnnReluCell);
 }
 
 #[test]

@@ -68,8 +68,10 @@ impl<'a> Dense<'a> {
                 max: 31,
             });
         }
-        let free = last && matches!(activation, Activation::Identity | Activation::Softmax);
-        if format.is_integer() && !(if free { -16..=15 } else { 12..=12 }).contains(&frac) {
+        // Floats have no use for them, but they are asked for all the same.
+        let free = !format.is_integer()
+            || last && matches!(activation, Activation::Identity | Activation::Softmax);
+        if !(if free { -16..=15 } else { 12..=12 }).contains(&frac) {
             return Err(LoadError::Value {
                 what: "fraction bits of dense layer",
                 index: 0,

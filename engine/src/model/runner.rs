@@ -72,20 +72,23 @@ pub(super) fn layer<'s>(
         b,
         work,
     } = parts;
-    let outputs: &[i16] = bytemuck::cast_slice(a);
-    let outputs = &outputs[..place.columns];
     let narrowed = if place.narrow { place.columns / 4 } else { 0 };
     let (narrowed, work) = work.split_at_mut(narrowed);
-    let x = match embedded {
-        Some(row) => row,
-        None if place.narrow => {
+    let x = if let Some(row) = embedded {
+        // May be wider than the buffer, which it does not pass through.
+        row
+    } else {
+        let outputs: &[i16] = bytemuck::cast_slice(a);
+        let outputs = &outputs[..place.columns];
+        if place.narrow {
             let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
             for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
                 *narrowed = narrow(y);
             }
             Inputs::I8(narrowed)
+        } else {
+            Inputs::I16(outputs)
         }
-        None => Inputs::I16(outputs),
     };
     let (master, h) = layer_parts(persistent, place);
     let y: &mut [i16] = bytemuck::cast_slice_mut(b);

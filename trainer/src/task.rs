@@ -591,6 +591,7 @@ impl Task {
     pub fn data_path(&self) -> Option<PathBuf> {
         let named = self.csv.as_ref().map(|c| &c.file);
         let named = named.or(self.text.as_ref().and_then(|t| t.file.as_ref()));
+        let named = named.or(self.documents.as_ref().and_then(|d| d.file.as_ref()));
         let own = || named.map(|file| self.path(file));
         self.data_override.clone().or_else(own)
     }

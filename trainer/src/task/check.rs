@@ -240,6 +240,14 @@ fn data(task: &Task) -> Result<(), Problem> {
             }
         }
         (None, None, (None, Some(documents), None, None)) => {
+            if documents.files.is_some() == documents.file.is_some() {
+                return wrong(
+                    "documents",
+                    "files",
+                    "give either files (one for every part) or file (and split)",
+                );
+            }
+            split(&documents.split, "documents", true)?;
             vocabulary(&documents.vocabulary, "documents")?;
             classes(&documents.label, "documents")
         }

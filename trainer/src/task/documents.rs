@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::LabelTask;
+use super::{LabelTask, Split};
 use crate::data::Part;
 use crate::data::csv::Format;
 use crate::data::vocabulary::VocabularyTask;
@@ -13,8 +13,13 @@ use crate::data::vocabulary::VocabularyTask;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentsTask {
-    /// Where they are.
-    pub files: FilesTask,
+    /// Where they are: a file for every part, …
+    pub files: Option<FilesTask>,
+    /// … or one, relative to the task file, …
+    pub file: Option<PathBuf>,
+    /// … of which these rows are for training, validation and test.
+    #[serde(default)]
+    pub split: Split,
     /// How the files are written.
     #[serde(default)]
     pub format: Format,

@@ -7,7 +7,7 @@
 
 use super::super::csv::Table;
 use super::super::error::DataError;
-use super::super::split::Part;
+use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
 use super::series::{class_column, class_output};
 use super::{Dataset, Places, Stream};
@@ -15,10 +15,13 @@ use crate::package::{Input, Shape};
 use crate::task::{DocumentsTask, Task};
 
 pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError> {
-    let tables: Vec<Table> = Part::ALL
-        .iter()
-        .map(|&part| Table::read(&task.part_path(&documents.files, part), &documents.format))
-        .collect::<Result<_, _>>()?;
+    let tables: Vec<Table> = match &documents.files {
+        Some(files) => Part::ALL
+            .iter()
+            .map(|&part| Table::read(&task.part_path(files, part), &documents.format))
+            .collect::<Result<_, _>>()?,
+        None => parts(task, documents)?,
+    };
     let texts: Vec<Vec<&str>> = tables
         .iter()
         .map(|table| table.text_column(&documents.text))
@@ -75,6 +78,26 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
     })
 }
 
+/// The rows of one file as a table for every part.
+fn parts(task: &Task, documents: &DocumentsTask) -> Result<Vec<Table>, DataError> {
+    let path = task.data_path().unwrap_or_default();
+    let table = Table::read(&path, &documents.format)?;
+    let rows = Rows::of_table(&documents.split, &table)?;
+    let part = |part: Part| {
+        if rows.count(part) == 0 {
+            return Err(DataError::EmptyPart {
+                file: table.file().into(),
+                part: part.name(),
+                rows: 0,
+                window: task.shape.window,
+                horizon: 0,
+            });
+        }
+        Ok(table.select(|all| all.filter(|&row| rows.contains(row, part)).collect()))
+    };
+    Part::ALL.into_iter().map(part).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +145,23 @@ mod tests {
         );
         assert_eq!(sequences(Part::Valid), [(vec![0.0], 0.0)]);
         assert_eq!(sequences(Part::Test), [(vec![2.0, 2.0], 1.0)]);
+
+        // The same texts from one file, cut by counts.
+        write(
+            "all.tsv",
+            "1\tyes \"oh yes\n0\tno\n0\t\n1\tyes no yes no\n0\tmaybe\n1\tno no\n",
+        );
+        let one = TASK.replacen(
+            "files = { train = \"a.tsv\", valid = \"b.tsv\", test = \"c.tsv\" }",
+            "file = \"all.tsv\"\nsplit = { rows = [4, 1, 1] }",
+            1,
+        );
+        let one = Task::parse(&one, &folder.path().join("t.toml")).unwrap();
+        let one = Dataset::load(&one).unwrap();
+        assert_eq!(
+            (&one.raw, &one.truth, &one.windows),
+            (&data.raw, &data.truth, &data.windows)
+        );
 
         write("b.tsv", "2\tmaybe\n");
         task.data_override = Some(folder.path().to_path_buf());

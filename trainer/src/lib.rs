@@ -9,6 +9,8 @@ pub mod engine;
 pub mod escape;
 pub mod file;
 pub mod import;
+pub mod init;
+pub mod nearest;
 pub mod net;
 pub mod package;
 pub mod quant;

@@ -7,7 +7,9 @@ mod budget;
 mod calibrate;
 mod demo;
 mod generate;
+mod help;
 mod import;
+mod init;
 mod inspect;
 mod mixed;
 mod model_file;
@@ -29,6 +31,7 @@ use kinglet::Model;
 use kinglet::format::Layout;
 use kinglet::kernel::Kernels;
 use kinglet_trainer::task;
+use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -36,7 +39,7 @@ use std::process::ExitCode;
 
 /// Trains, quantizes and runs recurrent networks for the kinglet engine
 #[derive(Parser)]
-#[command(name = "kinglet", version, about, after_help = AFTER_HELP)]
+#[command(name = "kinglet", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -45,6 +48,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   kinglet demo
+  kinglet init pump.csv
   kinglet train pump.toml --out pump.kgl
   kinglet tune pump.toml --hidden 8..64 --max-flash 8K --out small.toml
   kinglet report pump.toml --model pump.kgl --out report.html
@@ -53,11 +57,13 @@ Examples:
   kinglet verify lstm-w8a8.kgl
   kinglet predict lstm-w8a8.kgl --csv test.csv > predictions.csv
 
-Without a command: demo. Exit code: 0, 1 for a failure, 2 for wrong use.";
+New here? `kinglet help start`. Every key of a task file: `kinglet help task`. An error message: `kinglet help errors`.
+Exit code: 0, 1 for a failure, 2 for wrong use.";
 
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Init(init::Args),
     Train(train::Args),
     Tune(tune::Args),
     Import(import::Args),
@@ -68,6 +74,7 @@ enum Command {
     Translate(pair::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Help(help::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -89,6 +96,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Init(args)) => init::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Tune(args)) => tune::run(&args),
         Some(Command::Import(args)) => import::run(&args),
@@ -99,7 +107,12 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Translate(args)) => pair::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
-        None => demo::run(&demo::Args::default()),
+        Some(Command::Help(args)) => help::run(&args),
+        // Set where `cargo run` starts it in the repository.
+        None if env::var_os("KINGLET_WITHOUT_COMMAND").is_some_and(|c| c == "demo") => {
+            demo::run(&demo::Args::default())
+        }
+        None => help::run(&help::Args::default()),
     }
 }
 

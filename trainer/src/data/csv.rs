@@ -8,6 +8,7 @@ mod records;
 mod table;
 
 pub use self::columns::Columns;
+pub(crate) use self::columns::is_missing;
 pub use self::format::{Format, Header, Missing};
 pub use self::records::Reader;
 pub use self::table::{Group, Table};

@@ -224,7 +224,8 @@ pub(super) fn nothing_to_hold(file: String, line: u64, column: String, text: Str
     }
 }
 
-fn is_missing(text: &str) -> bool {
+/// An empty field, or what says that there is no number.
+pub(crate) fn is_missing(text: &str) -> bool {
     ["", "na", "n/a", "nan", "null", "none", "?"]
         .iter()
         .any(|m| text.eq_ignore_ascii_case(m))

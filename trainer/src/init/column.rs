@@ -1,0 +1,301 @@
+//! What a column holds.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::data::csv::is_missing;
+use crate::data::time::Time;
+
+/// So many different texts are categories; more are text.
+const MOST_CATEGORIES: usize = 24;
+/// So many of the values must be of a kind; the others are torn.
+const MOST: f64 = 0.99;
+/// How people write times that are not understood without being told.
+const TIME_FORMATS: [&str; 12] = [
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y %H:%M:%S",
+    "%d-%m-%Y %H:%M",
+    "%d-%m-%Y",
+    "%m/%d/%Y %I:%M %p",
+    "%d/%m/%y %H:%M",
+    "%m/%d/%y %H:%M",
+];
+/// Dates without anything between their parts, by their number of digits.
+const COMPACT: [(usize, &str); 4] = [
+    (8, "%Y%m%d"),
+    (10, "%Y%m%d%H"),
+    (12, "%Y%m%d%H%M"),
+    (14, "%Y%m%d%H%M%S"),
+];
+
+/// A column of a table.
+pub struct Column<'t> {
+    pub name: String,
+    pub texts: Vec<&'t str>,
+    pub holds: Holds,
+    /// Rows without a value.
+    pub missing: usize,
+    /// The values of a column of numbers or times (seconds), NaN where there is none.
+    pub values: Vec<f64>,
+}
+
+/// What is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Holds {
+    /// Nothing at all.
+    Nothing,
+    /// Always the same.
+    One(String),
+    Numbers,
+    /// Times, in this form if it is not a common one.
+    Times(Option<String>),
+    /// A few different texts, in the order in which they appear first.
+    Categories(Vec<String>),
+    Text,
+}
+
+impl<'t> Column<'t> {
+    /// Looks at every value. `number` reads a number as the file writes it; `stands_for_nothing` are values that mean that there is none.
+    pub fn new(
+        name: &str,
+        texts: Vec<&'t str>,
+        number: &dyn Fn(&str) -> Option<f64>,
+        stands_for_nothing: &[String],
+    ) -> Self {
+        let gap = |text: &str| is_missing(text) || stands_for_nothing.iter().any(|s| s == text);
+        let mut different: HashMap<&str, usize> = HashMap::new();
+        let (mut missing, mut numbers) = (0, 0);
+        let mut order = Vec::new();
+        for &text in &texts {
+            if gap(text) {
+                missing += 1;
+                continue;
+            }
+            numbers += usize::from(number(text).is_some());
+            let seen = different.entry(text).or_default();
+            if *seen == 0 && order.len() <= MOST_CATEGORIES {
+                order.push(text);
+            }
+            *seen += 1;
+        }
+        let there = texts.len() - missing;
+        let most = |count: usize| count as f64 >= MOST * there as f64;
+        let value = |parse: &dyn Fn(&str) -> Option<f64>| -> Vec<f64> {
+            let of = |text: &&str| if gap(text) { None } else { parse(text) };
+            texts.iter().map(|t| of(t).unwrap_or(f64::NAN)).collect()
+        };
+        let mut values = Vec::new();
+        let holds = if there == 0 {
+            Holds::Nothing
+        } else if let Some(format) = time_format(name, &order, &texts, &gap) {
+            values = value(&|text| Time::parse(text, format.as_deref()).map(|t| t.instant));
+            Holds::Times(format)
+        } else if most(numbers) {
+            values = value(number);
+            if different.len() == 1 {
+                Holds::One(order[0].into())
+            } else {
+                Holds::Numbers
+            }
+        } else if different.len() == 1 {
+            Holds::One(order[0].into())
+        } else if different.len() <= MOST_CATEGORIES && there >= 4 * different.len() {
+            Holds::Categories(order.into_iter().map(str::to_owned).collect())
+        } else {
+            Holds::Text
+        };
+        Column {
+            name: name.into(),
+            texts,
+            holds,
+            missing,
+            values,
+        }
+    }
+
+    pub fn is_number(&self) -> bool {
+        self.holds == Holds::Numbers
+    }
+
+    /// The different texts, in the order in which they appear, up to one more than `most`.
+    pub fn different(&self, most: usize) -> Vec<&'t str> {
+        let mut seen = HashSet::new();
+        let fresh = self.texts.iter().filter(|text| seen.insert(**text));
+        fresh.take(most + 1).copied().collect()
+    }
+
+    /// All numbers are whole.
+    pub fn is_whole(&self) -> bool {
+        self.is_number() && self.values.iter().all(|x| x.is_nan() || x.fract() == 0.0)
+    }
+
+    /// The words of its name, in small letters.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut before = ' ';
+        for c in self.name.chars() {
+            let begins = c.is_uppercase() && before.is_lowercase();
+            if begins || !c.is_alphanumeric() {
+                words.push(String::new());
+            }
+            if c.is_alphanumeric()
+                && let Some(word) = words.last_mut()
+            {
+                word.extend(c.to_lowercase());
+            }
+            before = c;
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    pub fn is_called(&self, words: &[&str]) -> bool {
+        self.words()
+            .iter()
+            .any(|word| words.contains(&word.as_str()))
+    }
+
+    /// Rows (of those given) hold at least two different values.
+    pub fn varies(&self, rows: impl Iterator<Item = usize>) -> bool {
+        let mut first = None;
+        for x in rows.map(|row| self.values[row]).filter(|x| !x.is_nan()) {
+            if *first.get_or_insert(x) != x {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether a column holds times, and how they are written if not in a common form.
+#[expect(
+    clippy::option_option,
+    reason = "no times; times in a common form; times in this form"
+)]
+fn time_format(
+    name: &str,
+    first: &[&str],
+    texts: &[&str],
+    gap: &dyn Fn(&str) -> bool,
+) -> Option<Option<String>> {
+    let fits = |format: Option<&str>| {
+        let few = first.iter().all(|text| Time::parse(text, format).is_some());
+        few && {
+            let there = texts.iter().filter(|text| !gap(text));
+            let (mut all, mut read) = (0usize, 0usize);
+            for text in there {
+                all += 1;
+                read += usize::from(Time::parse(text, format).is_some());
+            }
+            read as f64 >= MOST * all as f64
+        }
+    };
+    let whole = |text: &&str| text.bytes().all(|b| b.is_ascii_digit());
+    if first.iter().all(|text| text.parse::<f64>().is_ok()) {
+        // A number is a time only where the column says so.
+        let words = Column {
+            name: name.into(),
+            texts: vec![],
+            holds: Holds::Nothing,
+            missing: 0,
+            values: vec![],
+        };
+        if !words.is_called(&[
+            "time",
+            "timestamp",
+            "date",
+            "datetime",
+            "ts",
+            "epoch",
+            "unixtime",
+            "day",
+            "utc",
+        ]) {
+            return None;
+        }
+        let digits = first[0].len();
+        if first.iter().all(whole)
+            && first.iter().all(|text| text.len() == digits)
+            && let Some((_, format)) = COMPACT.iter().find(|(n, _)| *n == digits)
+            && ["19", "20"].iter().any(|c| first[0].starts_with(c))
+            && fits(Some(format))
+        {
+            return Some(Some((*format).into()));
+        }
+        // Seconds since 1970, or a finer unit, between 1990 and 2100.
+        let plausible = |text: &&str| {
+            let time = Time::parse(text, None).map_or(0.0, |t| t.instant);
+            (6.3e8..4.1e9).contains(&time)
+        };
+        return (first.iter().all(plausible) && fits(None)).then_some(None);
+    }
+    if fits(None) {
+        return Some(None);
+    }
+    let fitting: Vec<&str> = TIME_FORMATS.into_iter().filter(|f| fits(Some(f))).collect();
+    // Where day and month could be either, the one in which times run most evenly.
+    let uneven = |format: &&str| {
+        let times = texts.iter().filter_map(|t| Time::parse(t, Some(format)));
+        let times: Vec<f64> = times.map(|t| t.instant).collect();
+        let steps: HashSet<u64> = times.windows(2).map(|w| (w[1] - w[0]).to_bits()).collect();
+        steps.len()
+    };
+    let best = fitting.into_iter().min_by_key(uneven)?;
+    Some(Some(best.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(name: &str, texts: &[&str]) -> Holds {
+        Column::new(name, texts.to_vec(), &|t| t.parse().ok(), &[]).holds
+    }
+
+    #[test]
+    fn a_column_is_what_its_values_are() {
+        assert_eq!(holds("x", &["1", "", "2.5", "NA"]), Holds::Numbers);
+        assert_eq!(holds("x", &["1", "1"]), Holds::One("1".into()));
+        assert_eq!(holds("x", &["", "NA"]), Holds::Nothing);
+        assert_eq!(
+            holds("x", &["2026-11-03", "2026-11-04"]),
+            Holds::Times(None)
+        );
+        let format = |f: &str| Holds::Times(Some(f.into()));
+        assert_eq!(
+            holds("x", &["30/11/2026", "01/12/2026"]),
+            format("%d/%m/%Y")
+        );
+        // Which is the month shows in the order only: one day after the other.
+        assert_eq!(
+            holds("x", &["01/01/2026", "01/02/2026", "01/03/2026"]),
+            format("%m/%d/%Y")
+        );
+        assert_eq!(
+            holds("x", &["01/03/2026", "02/03/2026", "03/03/2026"]),
+            format("%d/%m/%Y")
+        );
+        assert_eq!(
+            holds("date", &["2016070100", "2016070101"]),
+            format("%Y%m%d%H")
+        );
+        assert_eq!(
+            holds("count", &["2016070100", "2016070101"]),
+            Holds::Numbers
+        );
+        assert_eq!(
+            holds("ts", &["1467376200", "1467376260"]),
+            Holds::Times(None)
+        );
+        let winds: Vec<&str> = ["N", "S"].repeat(8);
+        assert_eq!(
+            holds("wind", &winds),
+            Holds::Categories(vec!["N".into(), "S".into()])
+        );
+        assert_eq!(holds("note", &["a b", "c", "d"]), Holds::Text);
+    }
+}

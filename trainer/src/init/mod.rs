@@ -1,0 +1,251 @@
+//! A task file for data that nobody has described: `kinglet init`.
+//!
+//! Everything is read off the file: how it is written ([`written`]), what each column holds ([`column`]), in which order
+//! and in which groups the rows stand ([`order`]), and from that what can be predicted from what ([`series`],
+//! [`sequences`], [`texts`]). It asks nothing, so every guess is told and stands in the task file with a comment. What was
+//! written has been read again and its data loaded, as `kinglet train` does it: it trains as it is.
+
+mod column;
+mod draft;
+mod order;
+mod sequences;
+mod series;
+mod texts;
+mod written;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf, absolute};
+
+use self::column::{Column, Holds};
+use self::draft::{Draft, count, quoted};
+use self::series::Rows;
+use self::written::{Written, written};
+use crate::data::csv::{Format, Header, Table};
+use crate::data::{DataError, Dataset};
+use crate::task::{Task, TaskError};
+
+/// Columns that cannot be learned from in the end are left out one by one; more than this is no table of numbers.
+const MOST_LEFT_OUT: usize = 64;
+
+/// Why there is no task for a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// It cannot be read.
+    #[error("{file}: cannot be read: {source}")]
+    Read {
+        /// Which file.
+        file: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its rows cannot be read, or give no windows.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A task that does not hold together.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// There is no such column.
+    #[error("no column {column:?}; the columns are {}", .known.join(", "))]
+    NoColumn {
+        /// The name asked for.
+        column: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// It cannot be predicted.
+    #[error("--target {column}: it {problem}")]
+    Unfit {
+        /// The name asked for.
+        column: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// No column has numbers or labels.
+    #[error("no column holds numbers that vary or a few labels, so there is nothing to predict")]
+    NothingToPredict,
+    /// No column is left as an input.
+    #[error("no column of numbers or categories is left to learn from")]
+    NothingToLearnFrom,
+    /// A text is too short.
+    #[error(
+        "not a table, and as a text its {characters} characters are too few to learn from; expected rows of one length with a comma, semicolon, tab or bar between the fields"
+    )]
+    TooShort {
+        /// Its length.
+        characters: usize,
+    },
+    /// Tagged words come in three files.
+    #[error(
+        "{file}: words with tags need three files beside each other, such as x-train.conllu, x-dev.conllu and x-test.conllu; give the first"
+    )]
+    NoParts {
+        /// Which file.
+        file: String,
+    },
+}
+
+/// A task file and what to say about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// The text of the task file.
+    pub toml: String,
+    /// A word and a sentence for each thing that was guessed.
+    pub told: Vec<(&'static str, String)>,
+    /// The command that predicts with `MODEL` over the data; a text has none.
+    pub predict: Option<String>,
+}
+
+/// Looks at `data` and proposes a task that will lie at `out`.
+///
+/// # Errors
+/// If the file cannot be read, or nothing in it can be learned.
+pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal, InitError> {
+    let mut left_out = HashSet::new();
+    loop {
+        let proposal = draft(data, target, out, &left_out)?;
+        let task = Task::parse(&proposal.toml, out)?;
+        match Dataset::load(&task) {
+            Ok(_) => return Ok(proposal),
+            Err(DataError::Constant { column, .. })
+                if left_out.len() < MOST_LEFT_OUT && left_out.insert(column.clone()) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn draft(
+    data: &Path,
+    target: Option<&str>,
+    out: &Path,
+    left_out: &HashSet<String>,
+) -> Result<Proposal, InitError> {
+    let file = data.display().to_string();
+    let read = |source| InitError::Read {
+        file: file.clone(),
+        source,
+    };
+    let shown = |path: &Path| from_folder_of(out, path);
+    let mut draft = Draft::default();
+    let stem = data
+        .file_name()
+        .map_or("model".into(), |n| n.to_string_lossy());
+    let stem = stem.split('.').next().unwrap_or("model");
+    draft.comment(&format!(
+        "Made by `kinglet init` from {}.",
+        data.file_name()
+            .map_or(file.clone().into(), |n| n.to_string_lossy())
+    ));
+    draft.comment("Every key is explained by `kinglet help task`.");
+    draft.line(&format!("name = {}", quoted(stem)));
+    let mut is_text = false;
+    match written(data).map_err(read)? {
+        Written::Text => {
+            is_text = true;
+            texts::running(data, &shown, &mut draft)?;
+        }
+        Written::Tagged => {
+            is_text = true;
+            texts::tagged(data, &shown, &mut draft)?;
+        }
+        Written::Table(format) => table(data, format, target, &shown, &mut draft, left_out)?,
+    }
+    let file = shell_word(&data.display().to_string());
+    let predict = match draft.feed {
+        Some(feed) => format!(
+            "{} | kinglet predict MODEL --csv -{}",
+            feed.command.replace("DATA", &file),
+            feed.options
+        ),
+        None => format!("kinglet predict MODEL --csv {file}{}", draft.predict),
+    };
+    Ok(Proposal {
+        toml: draft.toml,
+        told: draft.told,
+        predict: (!is_text).then_some(predict),
+    })
+}
+
+fn table(
+    data: &Path,
+    format: Format,
+    target: Option<&str>,
+    shown: &dyn Fn(&Path) -> String,
+    draft: &mut Draft,
+    left_out: &HashSet<String>,
+) -> Result<(), InitError> {
+    let table = Table::read(data, &format)?;
+    let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+    let columns: Vec<Column<'_>> = table
+        .names()
+        .iter()
+        .map(|name| Ok(Column::new(name, table.text_column(name)?, &number, &[])))
+        .collect::<Result<_, DataError>>()?;
+    draft.tell("file", told_format(&table, &format));
+    if let Some(found) = texts::find(&columns, target) {
+        texts::documents(&columns, found, &format, data, shown, draft);
+        return Ok(());
+    }
+    draft.section("csv");
+    draft.line(&format!("file = {}", quoted(&shown(data))));
+    if let Some(found) = sequences::find(&columns, target) {
+        return sequences::draft(&columns, found, &format, draft);
+    }
+    if columns
+        .iter()
+        .all(|c| matches!(c.holds, Holds::Nothing | Holds::One(_)))
+    {
+        return Err(InitError::NothingToPredict);
+    }
+    Rows::new(columns, target).draft(draft, format, target, left_out)
+}
+
+fn told_format(table: &Table, format: &Format) -> String {
+    let between = match format.delimiter {
+        ',' => "commas",
+        ';' => "semicolons",
+        '\t' => "tabs",
+        '|' => "bars",
+        _ => "blanks",
+    };
+    let names = match &format.header {
+        Header::FirstLine => "names in the first line",
+        Header::None => "no names, so columns are called 1, 2, …",
+        Header::Names(_) => "names in a comment",
+    };
+    format!(
+        "{} rows of {} columns, {between} between them, {names}",
+        count(table.rows()),
+        table.names().len()
+    )
+}
+
+/// As a shell reads it.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
+    if text.chars().all(plain) && !text.is_empty() {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// How a task file at `out` names a data file: from its own folder where it lies there or below, else in full.
+fn from_folder_of(out: &Path, data: &Path) -> String {
+    let folder = |path: &Path| -> Option<PathBuf> {
+        let parent = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        parent.canonicalize().ok()
+    };
+    let (Some(from), Some(at), Some(name)) = (folder(out), folder(data), data.file_name()) else {
+        return absolute(data).unwrap_or(data.into()).display().to_string();
+    };
+    let full = at.join(name);
+    full.strip_prefix(&from)
+        .unwrap_or(&full)
+        .display()
+        .to_string()
+}

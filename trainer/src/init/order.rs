@@ -1,0 +1,303 @@
+//! In which order the rows of a table stand: by which time, in which groups.
+
+use std::collections::{HashMap, HashSet};
+
+use super::column::{Column, Holds};
+
+/// A group is at least so many rows on average; what changes more often is a value.
+const LEAST_GROUP: usize = 4;
+/// Parts of a date repeat as groups do, and are none.
+pub const DATE_PARTS: [&str; 12] = [
+    "year", "yr", "month", "mon", "day", "hour", "hr", "minute", "min", "second", "weekday", "week",
+];
+const GROUP_NAMES: [&str; 26] = [
+    "id",
+    "unit",
+    "machine",
+    "device",
+    "sensor",
+    "station",
+    "trial",
+    "subject",
+    "user",
+    "session",
+    "group",
+    "engine",
+    "batch",
+    "patient",
+    "run",
+    "episode",
+    "asset",
+    "serial",
+    "pump",
+    "motor",
+    "node",
+    "site",
+    "sequence",
+    "seq",
+    "household",
+    "vehicle",
+];
+const INDEX_NAMES: [&str; 7] = ["id", "index", "no", "row", "nr", "number", "unnamed"];
+
+/// What is known about the order of rows.
+#[derive(Debug, Default, PartialEq)]
+pub struct Order {
+    /// The column of times.
+    pub time: Option<usize>,
+    /// Times go down.
+    pub newest_first: bool,
+    /// The column that says what a row belongs to.
+    pub group: Option<usize>,
+    /// The number of groups.
+    pub groups: usize,
+    /// Rows of a group do not stand together.
+    pub interleaved: bool,
+    /// Columns that count rows and say nothing else.
+    pub counters: Vec<usize>,
+    /// Seconds between two rows, as a rule.
+    pub interval: Option<f64>,
+    /// Share of the intervals that are others.
+    pub uneven: f64,
+    /// Seconds from the first time to the last.
+    pub span: f64,
+    /// Share of the rows whose time is not after the one before.
+    pub unsorted: f64,
+}
+
+/// How often a sequence goes up, down and stays.
+#[derive(Default)]
+struct Steps {
+    up: usize,
+    down: usize,
+    same: usize,
+}
+
+impl Steps {
+    fn count(&mut self, from: f64, to: f64) {
+        if to > from {
+            self.up += 1;
+        } else if to < from {
+            self.down += 1;
+        } else if to == from {
+            self.same += 1;
+        }
+    }
+
+    /// Against the rule.
+    fn wrong(&self) -> usize {
+        self.same + self.up.min(self.down)
+    }
+}
+
+/// Within each key.
+fn steps(keys: Option<&[&str]>, values: &[f64]) -> (Steps, Vec<f64>) {
+    let mut last: HashMap<&str, f64> = HashMap::new();
+    let (mut steps, mut between) = (Steps::default(), Vec::new());
+    for (row, &value) in values.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
+        if let Some(before) = last.insert(keys.map_or("", |k| k[row]), value) {
+            steps.count(before, value);
+            between.push(value - before);
+        }
+    }
+    (steps, between)
+}
+
+fn runs(texts: &[&str]) -> usize {
+    1 + texts.windows(2).filter(|w| w[0] != w[1]).count()
+}
+
+/// Goes by one number from row to row within each key, but for a few rows.
+fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
+    let (_, between) = steps(keys, &column.values);
+    let usual = between.first().copied().unwrap_or(0.0);
+    let same = between.iter().filter(|&&b| b == usual).count();
+    usual != 0.0 && between.len() > 8 && same as f64 >= 0.99 * between.len() as f64
+}
+
+impl Order {
+    /// `taken` columns have another role.
+    pub fn find(columns: &[Column<'_>], taken: &[usize]) -> Self {
+        let is_time = |c: &Column<'_>| matches!(c.holds, Holds::Times(_));
+        let different = |k: usize| columns[k].texts.iter().collect::<HashSet<_>>().len();
+        let rows = columns.first().map_or(0, |c| c.texts.len());
+        let time = (0..columns.len())
+            .filter(|k| is_time(&columns[*k]) && !taken.contains(k))
+            .max_by_key(|&k| (different(k), columns.len() - k));
+        let mut order = Order {
+            time,
+            ..Order::default()
+        };
+        let whole = time.map(|t| steps(None, &columns[t].values).0);
+        let mut best: Option<(usize, usize, usize)> = None;
+        for k in (0..columns.len()).filter(|k| !taken.contains(k)) {
+            let column = &columns[k];
+            let may =
+                matches!(column.holds, Holds::Categories(_) | Holds::Text) || column.is_whole();
+            if !may || column.is_called(&DATE_PARTS) || is_clock(column) || column.missing > 0 {
+                continue;
+            }
+            let groups = different(k);
+            if groups < 2 || groups * LEAST_GROUP > rows {
+                continue;
+            }
+            let named = column.is_called(&GROUP_NAMES);
+            let together = runs(&column.texts) == groups;
+            let resets = || {
+                let counter = |c: &Column<'_>| {
+                    c.is_whole()
+                        && c.name != column.name
+                        && !counts(None, c)
+                        && counts(Some(&column.texts), c)
+                };
+                together && columns.iter().any(counter)
+            };
+            let wrong = match (&whole, time) {
+                (Some(whole), Some(t)) => {
+                    let within = steps(Some(&column.texts), &columns[t].values).0.wrong();
+                    let orders = whole.wrong() * 2 + 2 > groups
+                        && within * 5 <= whole.wrong()
+                        && whole.wrong() > 0;
+                    orders.then_some(within)
+                }
+                _ => (resets() || named && together).then_some(usize::from(!named)),
+            };
+            if let Some(wrong) = wrong {
+                best = best
+                    .min(Some((wrong, groups, k)))
+                    .or(Some((wrong, groups, k)));
+            }
+        }
+        if let Some((_, groups, k)) = best {
+            order.group = Some(k);
+            order.groups = groups;
+            order.interleaved = runs(&columns[k].texts) > groups;
+        }
+        let keys = order.group.map(|k| &columns[k].texts[..]);
+        for k in (0..columns.len()).filter(|k| !taken.contains(k) && Some(*k) != order.group) {
+            let column = &columns[k];
+            let named = column.is_called(&INDEX_NAMES) || column.name.is_empty();
+            let rises = || steps(None, &column.values).0.wrong() == 0;
+            if column.is_whole()
+                && (counts(keys, column) || counts(None, column) || named && rises())
+            {
+                order.counters.push(k);
+            }
+        }
+        if let Some(t) = time {
+            let (steps, between) = steps(keys, &columns[t].values);
+            order.newest_first = steps.down > steps.up;
+            order.unsorted = steps.wrong() as f64 / between.len().max(1) as f64;
+            let mut intervals: Vec<f64> = between
+                .iter()
+                .map(|b| b.abs())
+                .filter(|&b| b > 0.0)
+                .collect();
+            intervals.sort_by(f64::total_cmp);
+            if let Some(&usual) = intervals.get(intervals.len() / 2) {
+                let other = intervals
+                    .iter()
+                    .filter(|&&b| (b / usual - 1.0).abs() > 0.15)
+                    .count();
+                order.interval = Some(usual);
+                order.uneven = other as f64 / intervals.len() as f64;
+            }
+            let times = columns[t].values.iter().filter(|x| !x.is_nan());
+            let first = times.clone().copied().fold(f64::INFINITY, f64::min);
+            order.span = times.copied().fold(f64::NEG_INFINITY, f64::max) - first;
+        }
+        order
+    }
+}
+
+/// Times of day without a date.
+fn is_clock(column: &Column<'_>) -> bool {
+    let clock = |text: &&str| {
+        let parts: Vec<&str> = text.split([':', '.']).collect();
+        (2..=4).contains(&parts.len())
+            && parts
+                .iter()
+                .all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    matches!(column.holds, Holds::Categories(_) | Holds::Text)
+        && column.different(24).iter().all(clock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(names: &[&str], rows: &[Vec<String>]) -> Order {
+        let columns: Vec<Column<'_>> = names
+            .iter()
+            .enumerate()
+            .map(|(k, name)| {
+                let texts = rows.iter().map(|row| row[k].as_str()).collect();
+                Column::new(name, texts, &|t| t.parse().ok(), &[])
+            })
+            .collect();
+        Order::find(&columns, &[])
+    }
+
+    fn row(fields: &[&dyn std::fmt::Display]) -> Vec<String> {
+        fields.iter().map(|field| field.to_string()).collect()
+    }
+
+    #[test]
+    fn machines_sorted_by_time_are_groups() {
+        let rows: Vec<_> = (0..60)
+            .map(|k| {
+                row(&[
+                    &format!("2026-01-01 00:{:02}", k / 3),
+                    &["a", "b", "c"][k % 3],
+                    &(k * 7 % 11),
+                ])
+            })
+            .collect();
+        let order = order(&["t", "m", "x"], &rows);
+        assert_eq!(
+            (order.time, order.group, order.groups),
+            (Some(0), Some(1), 3)
+        );
+        assert!(order.interleaved);
+        assert_eq!(
+            (order.interval, order.uneven, order.unsorted),
+            (Some(60.0), 0.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn engines_that_count_their_cycles_are_groups() {
+        let rows: Vec<_> = (0..60)
+            .map(|k| row(&[&(k / 20), &(k % 20), &(k * 7 % 11)]))
+            .collect();
+        let order = order(&["nr", "cycle", "x"], &rows);
+        assert_eq!(
+            (order.group, order.groups, order.interleaved),
+            (Some(0), 3, false)
+        );
+        assert_eq!(order.counters, [1]);
+    }
+
+    #[test]
+    fn days_are_no_groups_and_rows_may_stand_newest_first() {
+        let rows: Vec<_> = (0..72)
+            .rev()
+            .map(|k| {
+                row(&[
+                    &k,
+                    &format!("2026-01-{:02} {:02}:00", 1 + k / 24, k % 24),
+                    &(1 + k / 24),
+                    &(k % 7),
+                ])
+            })
+            .collect();
+        let order = order(&["No", "date", "day", "x"], &rows);
+        assert_eq!(
+            (order.time, order.group, order.newest_first),
+            (Some(1), None, true)
+        );
+        assert_eq!(order.counters, [0]);
+        assert_eq!((order.interval, order.span), (Some(3600.0), 71.0 * 3600.0));
+    }
+}

@@ -1,0 +1,219 @@
+//! How a file is written: what separates its fields, where the names are, or that it is no table at all.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::data::csv::{Format, Header};
+use crate::data::open::open;
+use crate::data::time::Time;
+
+/// So much of the beginning decides.
+const HEAD: u64 = 1 << 18;
+/// In this order: a comma stands inside fields that semicolons or tabs separate, hardly ever the other way round.
+const DELIMITERS: [char; 5] = ['\t', ';', '|', ',', ' '];
+/// A table has so many rows of one length; real files have a torn line here and there.
+const REGULAR: f64 = 0.95;
+
+/// What a file is.
+pub enum Written {
+    /// Rows and columns, written like this.
+    Table(Format),
+    /// A line per word with its tags between tabs, a blank line behind every sentence.
+    Tagged,
+    /// Text without columns.
+    Text,
+}
+
+/// Looks at the beginning of a file.
+pub fn written(path: &Path) -> io::Result<Written> {
+    let mut head = Vec::new();
+    open(path, ',')?.take(HEAD).read_to_end(&mut head)?;
+    let cut = head.len() as u64 == HEAD;
+    let text = String::from_utf8_lossy(&head);
+    let mut lines: Vec<&str> = text.lines().collect();
+    if cut {
+        lines.pop();
+    }
+    let comment = ['#', '%'].into_iter().find(|&c| {
+        let first = lines
+            .first()
+            .map(|line| line.trim_start_matches('\u{feff}'));
+        first.is_some_and(|line| line.starts_with(c))
+    });
+    let (comments, lines): (Vec<&str>, Vec<&str>) = lines
+        .into_iter()
+        .filter(|line| !line.trim().is_empty())
+        .partition(|line| comment.is_some_and(|c| line.starts_with(c)));
+    if is_tagged(&lines) {
+        return Ok(Written::Tagged);
+    }
+    let body = lines.join("\n");
+    let found = DELIMITERS.into_iter().find(|&delimiter| {
+        let lengths = lengths(&body, delimiter);
+        let usual = mode(&lengths);
+        let same = lengths.iter().filter(|&&n| n == usual).count();
+        let regular = usual > 1 && same as f64 >= REGULAR * lengths.len() as f64;
+        // Between words there are blanks too; between numbers they separate fields.
+        let fields = || {
+            lines
+                .iter()
+                .skip(1)
+                .flat_map(|line| line.split_whitespace())
+        };
+        let numbers = || fields().filter(|field| is_number(field)).count() * 2 > fields().count();
+        regular && (delimiter != ' ' || numbers())
+    });
+    let numbers = lines.iter().skip(1).filter(|line| is_number(line)).count();
+    let Some(delimiter) = found.or_else(|| {
+        // One column of numbers has no delimiter.
+        (numbers > 0 && numbers as f64 >= 0.5 * (lines.len() - 1) as f64).then_some(',')
+    }) else {
+        return Ok(Written::Text);
+    };
+    let mut format = Format {
+        delimiter,
+        comment,
+        ..Format::default()
+    };
+    if !has_header(&body, delimiter) {
+        let fields = mode(&lengths(&body, delimiter));
+        let named = comments.last().map(|line| {
+            let line = line.trim_start_matches(['#', '%', ' ']);
+            line.split(delimiter).map(|n| n.trim().to_owned()).collect()
+        });
+        // The names may stand in the last comment.
+        format.header = match named.filter(|names: &Vec<String>| names.len() == fields) {
+            Some(names) => Header::Names(names),
+            None => Header::None,
+        };
+    }
+    Ok(Written::Table(format))
+}
+
+/// Number of fields of each of the first records.
+fn lengths(body: &str, delimiter: char) -> Vec<usize> {
+    let mut reader = reader(body, delimiter);
+    let records = reader.records().take(500);
+    records.map_while(Result::ok).map(|r| r.len()).collect()
+}
+
+fn reader(body: &str, delimiter: char) -> ::csv::Reader<&[u8]> {
+    ::csv::ReaderBuilder::new()
+        .delimiter(delimiter as u8)
+        .has_headers(false)
+        .flexible(true)
+        .trim(::csv::Trim::All)
+        .quoting(delimiter != '\t')
+        .from_reader(body.as_bytes())
+}
+
+fn mode(lengths: &[usize]) -> usize {
+    let times = |n: usize| lengths.iter().filter(|&&m| m == n).count();
+    lengths
+        .iter()
+        .copied()
+        .max_by_key(|&n| times(n))
+        .unwrap_or(0)
+}
+
+fn is_number(text: &str) -> bool {
+    text.trim().replacen(',', ".", 1).parse::<f64>().is_ok()
+}
+
+/// Names are no numbers and no times, and there is one for almost every column.
+fn has_header(body: &str, delimiter: char) -> bool {
+    let mut reader = reader(body, delimiter);
+    let mut records = reader.records().map_while(Result::ok);
+    let Some(first) = records.next() else {
+        return true;
+    };
+    let value = |text: &str| is_number(text) || Time::parse(text, None).is_some();
+    if !first.iter().any(value) {
+        return true;
+    }
+    // Columns that somebody numbered, from 0 or 1; a row of data hardly counts so far.
+    let counts = |from: usize| {
+        let numbered = |(k, text): (usize, &str)| text.parse() == Ok(k + from);
+        first.len() > 2 && first.iter().enumerate().all(numbered)
+    };
+    if counts(0) || counts(1) {
+        return true;
+    }
+    // A year among names: as long as most are none.
+    let names = first
+        .iter()
+        .filter(|text| !text.is_empty() && !value(text))
+        .count();
+    let below: Vec<_> = records.take(20).collect();
+    let rows_with_names = below.iter().filter(|row| {
+        let texts = row
+            .iter()
+            .filter(|text| !text.is_empty() && !value(text))
+            .count();
+        texts >= names
+    });
+    names * 2 > first.len() && rows_with_names.count() == 0
+}
+
+/// CoNLL-U: a number, a word and tags between tabs.
+fn is_tagged(lines: &[&str]) -> bool {
+    let word = |line: &&&str| {
+        let mut fields = line.split('\t');
+        let number = fields.next().is_some_and(|id| id.parse::<f32>().is_ok());
+        number && fields.count() == 9
+    };
+    let tagged: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.starts_with('#'))
+        .take(50)
+        .collect();
+    tagged.len() >= 10 && tagged.iter().filter(|&&line| word(&line)).count() == tagged.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn of(text: &str) -> Written {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        written(file.path()).unwrap()
+    }
+
+    fn table(text: &str) -> Format {
+        match of(text) {
+            Written::Table(format) => format,
+            Written::Text => panic!("{text:?} is no text"),
+            Written::Tagged => panic!("{text:?} is not tagged"),
+        }
+    }
+
+    #[test]
+    fn the_delimiter_is_what_every_row_has_as_often() {
+        for (text, delimiter) in [
+            ("a,b\n1,2\n3,4\n", ','),
+            ("a;b\n1,5;2,25\n3,0;4,5\n", ';'),
+            ("label\ttext\n1\tgood, really\n0\tbad\n", '\t'),
+            ("a|b\n1|2\n", '|'),
+            ("value\n1.5\n2.5\n", ','),
+        ] {
+            assert_eq!(table(text).delimiter, delimiter, "{text:?}");
+        }
+        assert!(matches!(
+            of("It was a dark night.\nIt rained, and rained.\n"),
+            Written::Text
+        ));
+    }
+
+    #[test]
+    fn names_are_in_the_first_line_in_a_comment_or_nowhere() {
+        assert_eq!(table("a,b\n1,2\n").header, Header::FirstLine);
+        assert_eq!(table("0,1,2\n5.5,7,9\n").header, Header::FirstLine);
+        assert_eq!(table("5.5,7\n5,7\n").header, Header::None);
+        assert_eq!(table("2026-11-03,7\n2026-11-04,7\n").header, Header::None);
+        let format = table("# made by hand\n# x, y\n1,2\n3,4\n");
+        assert_eq!(format.comment, Some('#'));
+        assert_eq!(format.header, Header::Names(vec!["x".into(), "y".into()]));
+    }
+}

@@ -1,0 +1,282 @@
+//! `kinglet init` on tables of several kinds: what it takes for what, and that what it writes trains and predicts.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Runs the command in `folder`; standard output and error.
+fn run(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_kinglet"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = [ran.stdout, ran.stderr].concat();
+    (ran.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// What `init` said about a file of this name and content, and the task that it wrote.
+fn init(folder: &TempDir, name: &str, content: &str, more: &[&str]) -> (String, String) {
+    fs::write(folder.path().join(name), content).unwrap();
+    let (ok, said) = run(
+        folder.path(),
+        &[&["init", name, "--out", "task.toml", "--force"], more].concat(),
+    );
+    assert!(ok, "{name}: {said}");
+    assert!(said.lines().count() <= 15, "{said}");
+    (
+        said,
+        fs::read_to_string(folder.path().join("task.toml")).unwrap(),
+    )
+}
+
+/// The three commands as a user types them: `predict` with the options that `init` printed.
+fn trains_and_predicts(folder: &TempDir, said: &str, lines: usize) {
+    let command = |verb: &str| {
+        let words = format!("kinglet {verb}");
+        let line = said.lines().find(|l| l.contains(&words));
+        let line = line.unwrap_or_else(|| panic!("no {words} in {said}"));
+        let binary = format!("{} {verb}", env!("CARGO_BIN_EXE_kinglet"));
+        line.trim().replacen(&words, &binary, 1)
+    };
+    let shell = |line: &str| {
+        let ran = Command::new("sh")
+            .args(["-c", line])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success(), "{line}: {err}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    // Few epochs: whether it learns is another question.
+    let task = folder.path().join("task.toml");
+    let text = fs::read_to_string(&task).unwrap();
+    let epochs = text.lines().find(|l| l.starts_with("epochs = ")).unwrap();
+    fs::write(&task, text.replace(epochs, "epochs = 2")).unwrap();
+    let trained = shell(&format!("{} --quiet", command("train")));
+    assert!(trained.contains("w8a16"), "{trained}");
+    let predicted = shell(&command("predict"));
+    assert_eq!(predicted.lines().count(), lines, "{predicted}");
+    assert!(!predicted.contains("NaN"), "{predicted}");
+}
+
+/// Something that goes up and down.
+fn wave(k: usize, period: f64) -> f64 {
+    (k as f64 / period * std::f64::consts::TAU).sin() + 0.1 * ((k * 7919 % 101) as f64 / 50.0 - 1.0)
+}
+
+#[test]
+fn a_series_with_times_gaps_and_a_category() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("No,stamp,mode,flow,serial,heat\n");
+    for k in 0..600 {
+        let flow = if k % 50 == 20 {
+            String::new()
+        } else {
+            format!("{:.3}", wave(k, 24.0))
+        };
+        let (day, hour) = (1 + k / 24, k % 24);
+        let _ = writeln!(
+            csv,
+            "{k},2026-03-{day:02} {hour:02}:00,{},{flow},A7,{:.3}",
+            ["auto", "hand"][k / 40 % 2],
+            20.0 + wave(k, 90.0)
+        );
+    }
+    let (said, task) = init(&folder, "plant.csv", &csv, &[]);
+    for words in [
+        "600 rows of 6 columns, commas",
+        "stamp, every 1 hour, 25 days in all",
+        "in flow (2.0 %); a gap repeats the number before",
+        "mode, flow, heat; from the time: hour_sin(stamp), hour_cos(stamp)",
+        "No (counts rows), serial (always the same)",
+        "heat (the last column of numbers that varies), one row ahead, which is 1 hour",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert!(
+        task.contains("{ column = \"mode\", categories = [\"auto\", \"hand\"] }"),
+        "{task}"
+    );
+    assert!(task.contains("missing = \"hold\""), "{task}");
+    trains_and_predicts(&folder, &said, 601);
+}
+
+#[test]
+fn machines_mixed_by_time_with_a_label() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("time;machine;x;state\n");
+    for k in 0..900 {
+        let (t, machine) = (k / 3, k % 3);
+        let state = ["idle", "run"][(t / 30 + machine) % 2];
+        let x = wave(t + machine, 17.0) + if state == "run" { 2.0 } else { 0.0 };
+        let _ = writeln!(
+            csv,
+            "{}/03/2026 {:02}:{:02};m{machine};{x:.4};{state}",
+            1 + t / 1440,
+            t / 60 % 24,
+            t % 60
+        );
+    }
+    let (said, task) = init(&folder, "machines.csv", &csv, &[]);
+    for words in [
+        "semicolons",
+        "time, every 1 minute",
+        "machine: 3 of them, mixed with each other",
+        "state (by its name): 2 classes, idle, run",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert!(
+        task.contains("group = \"machine\"") && task.contains("time = \"%d/%m/%Y %H:%M\""),
+        "{task}"
+    );
+    // Instead of the label the number, which was asked for.
+    let (said, _) = init(&folder, "machines.csv", &csv, &["--target", "x"]);
+    assert!(said.contains("x (as asked for), one row ahead"), "{said}");
+    trains_and_predicts(&folder, &said, 901);
+}
+
+#[test]
+fn a_file_without_names_or_times() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..400)
+        .map(|k| format!("{:.3},{:.3}\n", wave(k, 20.0), wave(k, 33.0)))
+        .collect();
+    let (said, task) = init(&folder, "bare.csv", &rows, &[]);
+    assert!(
+        said.contains("no names, so columns are called 1, 2")
+            && said.contains("2 (the last column"),
+        "{said}"
+    );
+    assert!(task.contains("header = \"none\""), "{task}");
+    trains_and_predicts(&folder, &said, 401);
+}
+
+#[test]
+fn engines_that_run_to_failure() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("unit,cycle,heat\n");
+    for unit in 0..12 {
+        for cycle in 0..40 + unit {
+            let _ = writeln!(
+                csv,
+                "{unit},{cycle},{:.3}",
+                wave(cycle, 9.0) + cycle as f64 * 0.1
+            );
+        }
+    }
+    let (said, task) = init(
+        &folder,
+        "engines.csv",
+        &csv,
+        &["--target", "remaining(cycle)"],
+    );
+    assert!(
+        said.contains("unit: 12 of them, each from a state of its own"),
+        "{said}"
+    );
+    assert!(
+        said.contains("how much of cycle remains to the end of the group"),
+        "{said}"
+    );
+    assert!(task.contains("split = { groups = [9, 1, 2] }"), "{task}");
+    trains_and_predicts(&folder, &said, 1 + (0..12).map(|u| 40 + u).sum::<usize>());
+}
+
+#[test]
+fn a_sequence_in_each_row() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("class");
+    (0..20).for_each(|t| write!(csv, ",t{t}").unwrap());
+    for k in 0..60 {
+        let _ = write!(csv, "\n{}", 1 + k % 2);
+        (0..20).for_each(|t| write!(csv, ",{:.3}", wave(t + k * 3, [5.0, 11.0][k % 2])).unwrap());
+    }
+    csv.push('\n');
+    let (said, task) = init(&folder, "beats.csv", &csv, &[]);
+    assert!(
+        said.contains("a sequence each: 20 steps, t0 to t19"),
+        "{said}"
+    );
+    assert!(said.contains("class: 2 classes, 1, 2"), "{said}");
+    assert!(task.contains("steps = [\"t0\", \"t19\"]"), "{task}");
+    // A line of outputs for every sequence.
+    trains_and_predicts(&folder, &said, 61);
+}
+
+#[test]
+fn prices_without_dates_stand_newest_first() {
+    let folder = TempDir::new().unwrap();
+    let close = |day: usize| 100.0 + day as f64 * 0.2 + wave(day, 30.0);
+    let row = |day: usize| format!("{:.3},{:.3}\n", close(day - 1) + 0.01, close(day));
+    let rows: String = (1..200).rev().map(row).collect();
+    let (said, task) = init(
+        &folder,
+        "prices.csv",
+        &format!("# from somewhere\n# Open,Close\n{rows}"),
+        &[],
+    );
+    assert!(said.contains("the newest row comes first"), "{said}");
+    assert!(task.contains("newest_first = true"), "{task}");
+    trains_and_predicts(&folder, &said, 200);
+}
+
+#[test]
+fn labelled_texts_and_running_text() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("review\tsentiment\n");
+    for k in 0..120 {
+        let word = ["splendid", "dreadful"][k % 2];
+        let _ = writeln!(
+            csv,
+            "a {word} film, number {k} of all that I have seen\t{}",
+            ["good", "bad"][k % 2]
+        );
+    }
+    let (said, task) = init(&folder, "reviews.tsv", &csv, &[]);
+    assert!(
+        said.contains("a text each, in the column review, read by words"),
+        "{said}"
+    );
+    assert!(task.contains("file = \"reviews.tsv\""), "{task}");
+    trains_and_predicts(&folder, &said, 121);
+
+    let poem = "The wind was a torrent of darkness among the gusty trees.\n".repeat(20);
+    let (said, task) = init(&folder, "poem.txt", &poem, &[]);
+    assert!(
+        said.contains("the next character") && task.contains("kind = \"next-token\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_cannot_be_learned_is_said_and_nothing_is_written() {
+    let folder = TempDir::new().unwrap();
+    let cases = [
+        ("a,b\n1,x\n1,x\n", "", "nothing to predict"),
+        (
+            "a,b\n1,2\n3,4\n5,1\n",
+            "--target=c",
+            "no column \"c\"; the columns are a, b",
+        ),
+        ("a,b\n1,2\n1,4\n1,3\n", "--target=a", "never changes"),
+        ("just a few words\n", "", "too few to learn from"),
+    ];
+    for (content, option, words) in cases {
+        fs::write(folder.path().join("x.csv"), content).unwrap();
+        let mut arguments = vec!["init", "x.csv"];
+        arguments.extend(Some(option).filter(|o| !o.is_empty()));
+        let (ok, said) = run(folder.path(), &arguments);
+        assert!(!ok && said.contains(words), "{content:?}: {said}");
+        assert!(!folder.path().join("x.toml").exists());
+    }
+    // A task file that somebody has edited is not replaced.
+    fs::write(folder.path().join("x.toml"), "mine").unwrap();
+    let (ok, said) = run(folder.path(), &["init", "x.csv"]);
+    assert!(!ok && said.contains("--force to replace it"), "{said}");
+}

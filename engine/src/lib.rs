@@ -89,3 +89,13 @@ macro_rules! include_model {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples of the guide, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/start.md")]
+struct Start;
+
+/// And those about windows.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/streaming.md")]
+struct Streaming;

@@ -1,0 +1,141 @@
+//! The commands of the documentation (`docs/src`), run as they stand: those of a page one after the other, in a folder of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The blocks of a page that are marked so, with the line where each begins.
+fn blocks(page: &str, mark: &str) -> Vec<(usize, String)> {
+    let mut blocks: Vec<(usize, String)> = Vec::new();
+    let mut inside = None;
+    for (number, line) in page.lines().enumerate() {
+        if line.starts_with("```") {
+            inside = if inside.is_none() {
+                Some(&line[3..] == mark)
+            } else {
+                None
+            };
+            if inside == Some(true) {
+                blocks.push((number + 1, String::new()));
+            }
+        } else if inside == Some(true)
+            && let Some((_, block)) = blocks.last_mut()
+        {
+            *block += line;
+            block.push('\n');
+        }
+    }
+    blocks
+}
+
+/// All pages, by name.
+fn pages() -> Vec<(String, String)> {
+    let folder = repository().join("docs/src");
+    let mut pages: Vec<(String, String)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect();
+    pages.sort();
+    pages
+}
+
+/// Runs blocks as one script, so that a variable of one is there in the next.
+fn run(name: &str, blocks: &[(usize, String)], folder: &Path) {
+    let mut script = String::new();
+    for (line, block) in blocks {
+        script += &format!("echo 'docs/src/{name}:{line}' >&2\n{block}");
+    }
+    let binary = Path::new(env!("CARGO_BIN_EXE_kinglet")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let ran = Command::new("sh")
+        .args(["-eu", "-c", &script])
+        .current_dir(folder)
+        .env("PATH", format!("{}:{path}", binary.display()))
+        .env("KINGLET_REPOSITORY", repository())
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
+#[test]
+fn every_command_runs() {
+    let mut commands = 0;
+    for (name, page) in pages() {
+        let blocks = blocks(&page, "sh");
+        commands += blocks
+            .iter()
+            .flat_map(|(_, block)| block.lines())
+            .filter(|l| l.starts_with("kinglet "))
+            .count();
+        let folder = tempfile::tempdir().unwrap();
+        run(&name, &blocks, folder.path());
+    }
+    assert!(commands > 20, "{commands}");
+}
+
+/// Builds in release mode; `.ci/run` has the time.
+#[test]
+#[ignore = "builds the command in release mode"]
+fn every_command_in_the_repository_runs() {
+    for (name, page) in pages() {
+        run(&name, &blocks(&page, "sh repository"), &repository());
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let heading = |line: &str| {
+        let plain = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = plain
+            .chars()
+            .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-');
+        kept.map(|c| if c == ' ' { '-' } else { c })
+            .collect::<String>()
+    };
+    let pages = pages();
+    for (name, page) in &pages {
+        for link in page.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { name } else { file };
+            let found = pages.iter().find(|(other, _)| other == target);
+            let (_, text) = found.unwrap_or_else(|| panic!("{name}: there is no page {target}"));
+            let there = anchor.is_empty()
+                || text
+                    .lines()
+                    .any(|l| l.starts_with('#') && heading(l) == anchor);
+            assert!(there, "{name}: {target} has no heading {anchor}");
+        }
+    }
+    let summary = &pages
+        .iter()
+        .find(|(name, _)| name == "SUMMARY.md")
+        .unwrap()
+        .1;
+    for (name, _) in pages.iter().filter(|(name, _)| name != "SUMMARY.md") {
+        assert!(
+            summary.contains(&format!("({name})")),
+            "{name} is not in SUMMARY.md"
+        );
+    }
+}

@@ -10,23 +10,18 @@
 //! ([`Counted::Last`]): a window of 64 steps costs one head, not 64.
 
 mod bidirectional;
+mod cell;
 mod dense;
 mod embedding;
-mod fastgrnn;
-mod gru_after;
-mod gru_before;
-mod lstm;
-mod lstm_coupled;
-mod rnn;
 
 use std::ops::Range;
 
 use super::gemm::{Matrix, MatrixMut, Panels};
 use super::loss::Loss;
-use super::params::{RecurrentParams, RecurrentSize, ranges};
+use super::params::{RecurrentSize, ranges};
 use super::real::Real;
 use super::vectorise::vectorised;
-use crate::net::{Cell, Layer, Network, Recurrent};
+use crate::net::{Layer, Network};
 
 /// How many steps and sequences a pass runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,34 +111,16 @@ struct Memory<'a, T> {
     gradient: [&'a mut [T]; 2],
 }
 
-fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
-    let size = RecurrentSize {
-        rows: r.cell.gates() * r.hidden,
-        inputs: r.inputs,
-        hidden: r.hidden,
-        extra: r.cell.extra(r.hidden),
-    };
-    match r.cell {
-        Cell::RnnTanh => Box::new(rnn::RnnPass::tanh(size, max)),
-        Cell::RnnRelu => Box::new(rnn::RnnPass::relu(size, max)),
-        Cell::Lstm | Cell::LstmPeephole => Box::new(lstm::LstmPass::new(size, max)),
-        Cell::LstmCoupled => Box::new(lstm_coupled::LstmCoupledPass::new(size, max)),
-        Cell::FastGrnn => Box::new(fastgrnn::FastGrnnPass::new(size, max)),
-        Cell::GruResetAfter => Box::new(gru_after::GruAfterPass::new(size, max)),
-        Cell::GruResetBefore => Box::new(gru_before::GruBeforePass::new(size, max)),
-    }
-}
-
 /// The pass of layer `k`.
 fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
     match &net.layers[k] {
         Layer::Embedding(e) => Box::new(embedding::EmbeddingPass::new(e, max)),
         Layer::Dense(d) => Box::new(dense::DensePass::new(d, max)),
-        Layer::Recurrent(r) => recurrent(r, max),
+        Layer::Recurrent(r) => cell::recurrent(r, max),
         Layer::Bidirectional(b) => {
             let mut above = net.layers[k + 1..].iter();
             let inner = above.any(|layer| matches!(layer, Layer::Bidirectional(_)));
-            let halves = b.halves().map(|half| recurrent(half, max));
+            let halves = b.halves().map(|half| cell::recurrent(half, max));
             Box::new(bidirectional::BidirectionalPass::new(b, halves, inner, max))
         }
     }
@@ -411,59 +388,6 @@ vectorised! {
             }
         }
     }
-}
-
-/// Both biases of a gate, for cells that only see their sum.
-fn add_biases<T: Real>(w: RecurrentParams<'_, T>, bias: &mut [T]) {
-    for (b, (&b_ih, &b_hh)) in bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
-        *b = b_ih + b_hh;
-    }
-}
-
-/// Right sides of a layer's products, as these read them fastest: copied once per pass, for all its steps.
-#[derive(Default)]
-struct Operands<T> {
-    /// Forward, from inputs and from the state to gates.
-    w_ih: Panels<T>,
-    w_hh: Panels<T>,
-    /// Backward, from the gradients of gates to that of the state.
-    back: Panels<T>,
-    /// The states, for the gradient of their weights.
-    h: Panels<T>,
-}
-
-impl<T: Real> Operands<T> {
-    fn set(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
-        self.w_ih.set(Matrix::new(w.w_ih, of.rows, of.inputs).t());
-        self.w_hh.set(Matrix::new(w.w_hh, of.rows, of.hidden).t());
-    }
-
-    fn set_back(&mut self, w: RecurrentParams<'_, T>, of: RecurrentSize) {
-        self.back.set(Matrix::new(w.w_hh, of.rows, of.hidden));
-    }
-
-    /// Gradients of `z += h W_hhᵀ` for all steps at once.
-    fn state_gradients(&mut self, h: &[T], dz: &[T], g_w: &mut [T], of: RecurrentSize) {
-        let rows = dz.len() / of.rows;
-        self.h.set(Matrix::new(h, rows, of.hidden));
-        T::gemm(
-            Matrix::new(dz, rows, of.rows).t(),
-            self.h.view(),
-            T::ONE,
-            MatrixMut::new(g_w, of.rows, of.hidden),
-        );
-    }
-}
-
-/// `z += h W_hhᵀ` for all steps at once, where the state before each step is known.
-fn state_products<T: Real>(w_hh: &Panels<T>, h: &[T], z: &mut [T], of: RecurrentSize) {
-    let rows = z.len() / of.rows;
-    T::gemm(
-        Matrix::new(h, rows, of.hidden),
-        w_hh.view(),
-        T::ONE,
-        MatrixMut::new(z, rows, of.rows),
-    );
 }
 
 /// `z = x W_ihᵀ + bias` for all steps at once.

@@ -4,7 +4,7 @@
 //! larger of the value and 1e-2 (below which the difference's own rounding shows).
 
 use super::*;
-use crate::net::Activation;
+use crate::net::{Activation, Cell};
 use crate::train::init::{LayerPlan, Rng, network};
 use crate::train::params::flatten;
 

@@ -1,0 +1,36 @@
+//! GRU that resets after the product, gates stacked `r, z, n`; with `u = W_hh h + b_hh`:
+//! `r, z = σ(x-part + u)`, `n = tanh(x-part + r ⊙ u_n)`, `h' = (1 − z) ⊙ n + z ⊙ h`.
+//!
+//! The n rows of the x-part and of `u` have different gradients (`dn` and `r ⊙ dn`), so both sums
+//! are kept, where the other cells need one.
+
+use super::{Gradients, Unit, UnitMath};
+use crate::train::real::Real;
+
+pub struct GruAfter;
+
+impl<T: Real> UnitMath<T> for GruAfter {
+    const SUMS: usize = 3;
+    const APART: bool = true;
+    const DIRECT: bool = true;
+
+    #[inline(always)]
+    fn output(unit: &mut Unit<T>) {
+        let ([r, z, n, _], [u_r, u_z, u_n]) = (&mut unit.z, unit.u);
+        *r = (*r + u_r).sigmoid();
+        *z = (*z + u_z).sigmoid();
+        *n = (*n + *r * u_n).tanh();
+        unit.h = *n + *z * (unit.h_prev - *n);
+    }
+
+    #[inline(always)]
+    fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
+        let [r, z, n, _] = unit.z;
+        let dn = d.h * (T::ONE - z) * (T::ONE - n * n);
+        let dz = d.h * (unit.h_prev - n) * z * (T::ONE - z);
+        let dr = dn * unit.u[2] * r * (T::ONE - r);
+        unit.z = [dr, dz, dn, T::ZERO];
+        unit.u = [dr, dz, dn * r];
+        d.h = d.h * z;
+    }
+}

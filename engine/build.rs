@@ -44,6 +44,13 @@ fn main() {
         println!("cargo::rustc-cfg=wide_vectors");
     }
 
+    // Firmware has one table, unless it is there to compare several.
+    println!("cargo::rustc-check-cfg=cfg(one_table)");
+    let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if os == "none" && env::var_os("CARGO_FEATURE_CHECK").is_none() {
+        println!("cargo::rustc-cfg=one_table");
+    }
+
     println!("cargo::rustc-check-cfg=cfg(armv6m, no_simd)");
     let armv6m = target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base");
     if armv6m {

@@ -5,10 +5,10 @@
 //! and multiplied with one number of the input (`vmlal.s16`): 14 instructions for 32 products.
 
 use super::wide::WIDE;
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, LANES, Panel, Panels, Table};
 use core::arch::asm;
 
-pub(super) const ARMV7_NEON: Kernels = Kernels {
+pub(super) const ARMV7_NEON: Table = Table {
     name: "armv7-neon",
     gemv_a8,
     gemv_a16,

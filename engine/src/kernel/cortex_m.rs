@@ -9,13 +9,13 @@
 //!
 //! Instructions per multiplication: 0.84 in the product of four `A8` rows, 0.90 of a GRU's, 1.14 of `A16` rows.
 
-use super::{Columns, Kernels, Units, four_record, gru_a8_record, gru_a16_record, rows, scalar};
+use super::{Columns, Table, Units, four_record, gru_a8_record, gru_a16_record, rows};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::arch::{asm, global_asm};
 
 global_asm!(include_str!("cortex_m.s"), options(raw));
 
-pub(super) const CORTEX_M_DSP: Kernels = Kernels {
+pub(super) const CORTEX_M_DSP: Table = Table {
     name: "cortex-m dsp",
     lstm_a8,
     lstm_a16,
@@ -208,7 +208,7 @@ fn skipped(blocks: usize) -> usize {
 unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
     if rows.is_empty() {
-        return scalar::SCALAR.lstm_a8(units, rows, columns, cell_shift);
+        return;
     }
     widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
@@ -220,8 +220,8 @@ unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
 #[inline(always)]
 unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
     let words = columns.words.len();
-    if rows.is_empty() || words == 0 {
-        return scalar::SCALAR.lstm_a16(units, rows, columns, cell_shift);
+    if rows.is_empty() {
+        return;
     }
     let frame = Frame::new(units, rows, four_record(words), columns).a16();
     // SAFETY: as `lstm_a8`, and columns are whole blocks.
@@ -232,7 +232,7 @@ unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_
 unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
     if rows.is_empty() {
-        return scalar::SCALAR.rnn_a8(units, rows, columns);
+        return;
     }
     widen(columns, units.h);
     let frame = Frame::new(units, rows, four_record(words), columns);
@@ -243,8 +243,8 @@ unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
 #[inline(always)]
 unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let words = columns.words.len();
-    if rows.is_empty() || words == 0 {
-        return scalar::SCALAR.rnn_a16(units, rows, columns);
+    if rows.is_empty() {
+        return;
     }
     let frame = Frame::new(units, rows, four_record(words), columns).a16();
     // SAFETY: as `lstm_a16`.
@@ -261,8 +261,8 @@ unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>)
     const FEW_INPUTS: usize = 4;
     const FEW_PAIRS: usize = 8;
     let (x, words) = (columns.x, columns.words.len());
-    if rows.is_empty() || x == 0 || x == words || !(words - x).is_multiple_of(2) {
-        return scalar::SCALAR.gru_a8(units, rows, columns);
+    if rows.is_empty() {
+        return;
     }
     widen(columns, units.h);
     let pairs = (words - x) / 2;
@@ -289,8 +289,8 @@ unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>
     /// Of the list of entries, behind that of the input.
     const ROUND: usize = 1;
     let (x, words) = (columns.x, columns.words.len());
-    if rows.is_empty() || x == 0 || x == words {
-        return scalar::SCALAR.gru_a16(units, rows, columns);
+    if rows.is_empty() {
+        return;
     }
     let frame = Frame {
         second: ROUND + skipped((words - x) / 2),

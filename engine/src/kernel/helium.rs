@@ -13,8 +13,8 @@
 
 use super::gates::compose;
 use super::{
-    GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, cortex_m,
-    scalar, step,
+    GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, Table,
+    cortex_m, scalar, step,
 };
 use crate::num::Tables;
 use core::arch::{asm, naked_asm};
@@ -22,7 +22,7 @@ use core::slice::from_mut;
 
 mod w4;
 
-pub(super) const HELIUM: Kernels = Kernels {
+pub(super) const HELIUM: Table = Table {
     name: "helium",
     // Plain loops become vectors here, and those are faster than `SMLAD`.
     gemv_a8: scalar::SCALAR.gemv_a8,
@@ -258,6 +258,7 @@ fn gates_q(k: &Kernels, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>
     }
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn lstm_step_q(
     k: &Kernels,
     state: &mut LayerState<'_>,
@@ -277,6 +278,7 @@ fn lstm_step_q(
     state.publish();
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn gru_step_q(
     k: &Kernels,
     state: &mut LayerState<'_>,
@@ -294,6 +296,7 @@ fn gru_step_q(
     state.publish_master();
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn rnn_step_q(
     k: &Kernels,
     state: &mut LayerState<'_>,

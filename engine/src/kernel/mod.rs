@@ -64,60 +64,63 @@ pub const BLOCK: usize = 4;
 pub type Panel<T> = [T; LANES];
 
 /// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
-/// table is only handed out where the CPU has them, and lengths are checked by the methods.
+/// table is only handed out where the CPU has them, and lengths are checked by the methods of [`Kernels`].
 #[derive(Clone, Copy)]
 #[expect(
     clippy::type_complexity,
     reason = "each field is the signature of one primitive, spelled out"
 )]
-pub struct Kernels {
-    pub(crate) name: &'static str,
-    pub(crate) gemv_f32: unsafe fn(&mut [Panel<f32>], &[f32], &[f32], Panels),
-    pub(crate) gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
-    pub(crate) gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
-    pub(crate) gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
-    pub(crate) gemv_u8a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
-    pub(crate) gemv_u8a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
-    pub(crate) gemv_w4a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
-    pub(crate) gemv_w4a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
-    pub(crate) gemv_rows_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
-    pub(crate) gemv_rows_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
-    pub(crate) gates_q:
-        unsafe fn(&Kernels, &mut [Panel<i16>], GateRows<'_>, Inputs<'_>, Inputs<'_>),
-    pub(crate) requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
-    pub(crate) tanh_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
-    pub(crate) sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
-    pub(crate) lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
-    pub(crate) gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
-    pub(crate) lstm_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables, u8),
-    pub(crate) gru_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
-    pub(crate) rnn_step_q:
-        unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
-    pub(crate) lstm_batch_q:
+struct Table {
+    name: &'static str,
+    gemv_f32: unsafe fn(&mut [Panel<f32>], &[f32], &[f32], Panels),
+    gemv_f16: unsafe fn(&mut [Panel<f32>], &[f16], &[f32], Panels),
+    gemv_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
+    gemv_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    gemv_u8a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
+    gemv_u8a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
+    gemv_w4a8: unsafe fn(&mut [Panel<i32>], &[u8], &[i8], Panels),
+    gemv_w4a16: unsafe fn(&mut [Panel<i32>], &[u8], &[i16], Panels),
+    gemv_rows_a8: unsafe fn(&mut [Panel<i32>], &[i8], &[i8], Panels),
+    gemv_rows_a16: unsafe fn(&mut [Panel<i32>], &[i8], &[i16], Panels),
+    gates_q: unsafe fn(&Kernels, &mut [Panel<i16>], GateRows<'_>, Inputs<'_>, Inputs<'_>),
+    requant: unsafe fn(&mut [Panel<i16>], &[Panel<i32>], &[Panel<i32>], u8),
+    tanh_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    sigmoid_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    lstm_q: unsafe fn(&mut [Panel<i32>], &mut [Panel<i16>], &[Panel<i16>], &Tables, u8),
+    gru_q: unsafe fn(&mut [Panel<i32>], &[Panel<i16>], &Tables),
+    lstm_step_q: unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables, u8),
+    gru_step_q: unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
+    rnn_step_q: unsafe fn(&Kernels, &mut LayerState<'_>, &GateRows<'_>, Inputs<'_>, &Tables),
+    lstm_batch_q:
         unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables, u8),
-    pub(crate) gru_batch_q:
-        unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
-    pub(crate) rnn_batch_q:
-        unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
-    pub(crate) gemm_f32: unsafe fn(&Kernels, &mut [Panel<f32>], &[f32], Streams<'_>, Panels),
-    pub(crate) gemm_f16: unsafe fn(&Kernels, &mut [Panel<f32>], &[f16], Streams<'_>, Panels),
-    pub(crate) lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
-    pub(crate) lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
-    pub(crate) gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
-    pub(crate) gru_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
-    pub(crate) rnn_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
-    pub(crate) rnn_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
-    pub(crate) tanh_f32: unsafe fn(&mut [Panel<f32>]),
-    pub(crate) sigmoid_f32: unsafe fn(&mut [Panel<f32>]),
-    pub(crate) lstm_f32: unsafe fn(&mut [Panel<f32>], &mut [Panel<f32>], &[Panel<f32>]),
-    pub(crate) gru_f32: unsafe fn(&mut [Panel<f32>], &[Panel<f32>], &[Panel<f32>]),
+    gru_batch_q: unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
+    rnn_batch_q: unsafe fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables),
+    gemm_f32: unsafe fn(&Kernels, &mut [Panel<f32>], &[f32], Streams<'_>, Panels),
+    gemm_f16: unsafe fn(&Kernels, &mut [Panel<f32>], &[f16], Streams<'_>, Panels),
+    lstm_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
+    lstm_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>, u8),
+    gru_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    gru_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    rnn_a8: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    rnn_a16: unsafe fn(&mut Units<'_>, &[i32], &mut Columns<'_>),
+    tanh_f32: unsafe fn(&mut [Panel<f32>]),
+    sigmoid_f32: unsafe fn(&mut [Panel<f32>]),
+    lstm_f32: unsafe fn(&mut [Panel<f32>], &mut [Panel<f32>], &[Panel<f32>]),
+    gru_f32: unsafe fn(&mut [Panel<f32>], &[Panel<f32>], &[Panel<f32>]),
+}
+
+/// The kernels of one instruction set. In firmware there is one such set: this is then no more than a type, so that
+/// every call is a direct one, from wherever it comes, and what is not called is not linked. (With feature `check` there
+/// are several to compare.)
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    #[cfg(not(one_table))]
+    table: Table,
 }
 
 impl core::fmt::Debug for Kernels {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Kernels({})", self.name)
+        write!(f, "Kernels({})", self.name())
     }
 }
 
@@ -127,45 +130,71 @@ const GRU: GateOrder = GateOrder::new(3, 3, 4);
 const RNN: GateOrder = GateOrder::new(1, 1, 1);
 
 /// A table, and whether this CPU runs it.
+#[cfg(not(one_table))]
 struct Candidate(Kernels, fn() -> bool);
 
-/// All lengths are in panels or elements of the slices given.
+/// The table that firmware uses.
+#[cfg(target_os = "none")]
+const FIRMWARE: Table = {
+    #[cfg(cortex_m_helium)]
+    {
+        helium::HELIUM
+    }
+    #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
+    {
+        cortex_m::CORTEX_M_DSP
+    }
+    #[cfg(no_simd)]
+    {
+        rows::ROWS
+    }
+    #[cfg(not(any(cortex_m_dsp, no_simd)))]
+    {
+        scalar::SCALAR
+    }
+};
+
+#[cfg(not(one_table))]
 impl Kernels {
-    /// The definition of every primitive, in plain Rust.
-    pub const SCALAR: Kernels = scalar::SCALAR;
+    /// The definition of every primitive, in plain Rust. Not in firmware, but with feature `check`.
+    pub const SCALAR: Kernels = Kernels::of(scalar::SCALAR);
 
     /// The portable SIMD table, where the build has vectors: in wasm with `simd128`, on ARMv7 with `neon`.
     #[cfg(wide_vectors)]
-    pub const WIDE: Kernels = wide::WIDE;
+    pub const WIDE: Kernels = Kernels::of(wide::WIDE);
+
+    const fn of(table: Table) -> Self {
+        Kernels { table }
+    }
 
     /// Every table of this build: the scalar one first, then each faster than those before it.
     const TABLES: &'static [Candidate] = &[
-        Candidate(scalar::SCALAR, || true),
+        Candidate(Kernels::SCALAR, || true),
         #[cfg(no_simd)]
-        Candidate(rows::ROWS, || true),
+        Candidate(Kernels::of(rows::ROWS), || true),
         #[cfg(wide_vectors)]
-        Candidate(wide::WIDE, || true),
+        Candidate(Kernels::WIDE, || true),
         #[cfg(target_arch = "x86_64")]
-        Candidate(x86::AVX2, x86::has_avx2),
+        Candidate(Kernels::of(x86::AVX2), x86::has_avx2),
         #[cfg(target_arch = "x86_64")]
-        Candidate(x86::AVXVNNI, x86::has_avxvnni),
+        Candidate(Kernels::of(x86::AVXVNNI), x86::has_avxvnni),
         #[cfg(target_arch = "x86_64")]
-        Candidate(x86::AVX512VNNI, x86::has_avx512vnni),
+        Candidate(Kernels::of(x86::AVX512VNNI), x86::has_avx512vnni),
         #[cfg(target_arch = "x86_64")]
-        Candidate(x86::AVX512VBMI, x86::has_avx512vbmi),
+        Candidate(Kernels::of(x86::AVX512VBMI), x86::has_avx512vbmi),
         #[cfg(armv7_neon)]
-        Candidate(armv7::ARMV7_NEON, || true),
+        Candidate(Kernels::of(armv7::ARMV7_NEON), || true),
         #[cfg(cortex_m_dsp)]
-        Candidate(cortex_m::CORTEX_M_DSP, || true),
+        Candidate(Kernels::of(cortex_m::CORTEX_M_DSP), || true),
         #[cfg(cortex_m_helium)]
-        Candidate(helium::HELIUM, || true),
+        Candidate(Kernels::of(helium::HELIUM), || true),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-        Candidate(neon::NEON, || true),
+        Candidate(Kernels::of(neon::NEON), || true),
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-        Candidate(neon::NEON_DOTPROD, neon::has_dotprod),
+        Candidate(Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
     ];
 
-    /// Every table this CPU can run, the scalar one first, the fastest last.
+    /// Every table this CPU can run, the scalar one first, the fastest last; in firmware the one that there is.
     pub fn available() -> impl DoubleEndedIterator<Item = &'static Kernels> {
         Kernels::TABLES
             .iter()
@@ -174,25 +203,45 @@ impl Kernels {
     }
 
     /// The fastest table this CPU can run. CPU features are looked up under feature `std`; without it
-    /// they are what the build was compiled for. In firmware the answer is a constant, so that no other
-    /// table is linked.
+    /// they are what the build was compiled for. In firmware the answer is a constant.
     #[inline]
     pub fn detect() -> &'static Kernels {
-        #[cfg(cortex_m_helium)]
-        return const { &helium::HELIUM };
-        #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
-        return const { &cortex_m::CORTEX_M_DSP };
-        #[cfg(no_simd)]
-        return const { &rows::ROWS };
-        #[cfg(all(target_os = "none", not(any(cortex_m_dsp, no_simd))))]
-        return const { &scalar::SCALAR };
+        #[cfg(target_os = "none")]
+        return const { &Kernels::of(FIRMWARE) };
         #[cfg(not(target_os = "none"))]
         Kernels::available().next_back().unwrap_or(&Kernels::SCALAR)
     }
 
+    #[inline(always)]
+    const fn table(&self) -> &Table {
+        &self.table
+    }
+}
+
+#[cfg(one_table)]
+impl Kernels {
+    /// The one table that there is.
+    pub fn available() -> impl DoubleEndedIterator<Item = &'static Kernels> {
+        core::iter::once(Kernels::detect())
+    }
+
+    /// The one table that there is.
+    #[inline(always)]
+    pub const fn detect() -> &'static Kernels {
+        &Kernels {}
+    }
+
+    #[inline(always)]
+    const fn table(&self) -> &'static Table {
+        const { &FIRMWARE }
+    }
+}
+
+/// All lengths are in panels or elements of the slices given.
+impl Kernels {
     /// The instruction set's name, as its vendor spells it.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.table().name
     }
 
     /// `sums += W x` in f32, column by column.
@@ -202,7 +251,7 @@ impl Kernels {
     pub fn gemv_f32(&self, sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
         panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_f32)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_f32)(sums, w, x, panels) }
     }
 
     /// `sums += W x` with weights in f16, arithmetic in f32.
@@ -212,7 +261,7 @@ impl Kernels {
     pub fn gemv_f16(&self, sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
         panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_f16)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_f16)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, i8 by i8 into wrapping i32.
@@ -226,7 +275,7 @@ impl Kernels {
             "columns are not whole blocks"
         );
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_a8)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_a8)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, i8 by i16 into wrapping i32.
@@ -240,7 +289,7 @@ impl Kernels {
             "columns are not whole blocks"
         );
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_a16)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_a16)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, weights stored as `w + 128` by i8 into wrapping i32.
@@ -251,7 +300,7 @@ impl Kernels {
         panels.check(sums.len(), w.len(), x.len());
         IntMatrix::U8(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_u8a8)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_u8a8)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, weights stored as `w + 128` by i16 into wrapping i32.
@@ -262,7 +311,7 @@ impl Kernels {
         panels.check(sums.len(), w.len(), x.len());
         IntMatrix::U8(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_u8a16)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_u8a16)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, weights of four bits (`w + 8`, two in a byte) by i8 into wrapping i32.
@@ -273,7 +322,7 @@ impl Kernels {
         panels.check(sums.len(), 2 * w.len(), x.len());
         IntMatrix::I4(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_w4a8)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_w4a8)(sums, w, x, panels) }
     }
 
     /// `sums += W x`, weights of four bits by i16 into wrapping i32.
@@ -284,7 +333,7 @@ impl Kernels {
         panels.check(sums.len(), 2 * w.len(), x.len());
         IntMatrix::I4(w).check_columns(x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_w4a16)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_w4a16)(sums, w, x, panels) }
     }
 
     /// [`Self::gemv_a8`] of panels whose rows lie one after the other.
@@ -294,7 +343,7 @@ impl Kernels {
     pub fn gemv_rows_a8(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
         panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_rows_a8)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_rows_a8)(sums, w, x, panels) }
     }
 
     /// [`Self::gemv_a16`] of panels whose rows lie one after the other.
@@ -304,13 +353,14 @@ impl Kernels {
     pub fn gemv_rows_a16(&self, sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
         panels.check(sums.len(), w.len(), x.len());
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemv_rows_a16)(sums, w, x, panels) }
+        unsafe { (self.table().gemv_rows_a16)(sums, w, x, panels) }
     }
 
     /// The integer product of these weights and inputs.
     ///
     /// # Panics
     /// As [`Self::gemv_a8`] or [`Self::gemv_w4a8`].
+    #[cfg_attr(one_table, inline(always))]
     pub fn product_q(
         &self,
         sums: &mut [Panel<i32>],
@@ -340,7 +390,7 @@ impl Kernels {
         assert!(z.len() == gates.bias.len(), "gate rows");
         assert!(z.len() <= MAX_PANELS, "too many gates at once");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gates_q)(self, z, gates, x, h) }
+        unsafe { (self.table().gates_q)(self, z, gates, x, h) }
     }
 
     /// `z = saturate16(mulhi_round(sum << shift, m))`.
@@ -353,7 +403,7 @@ impl Kernels {
             "requant lengths"
         );
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.requant)(z, sums, m, shift) }
+        unsafe { (self.table().requant)(z, sums, m, shift) }
     }
 
     /// `y = tanh(z)` in Q31.
@@ -363,7 +413,7 @@ impl Kernels {
     pub fn tanh_q(&self, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
         assert!(y.len() == z.len(), "activation lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.tanh_q)(y, z, tables) }
+        unsafe { (self.table().tanh_q)(y, z, tables) }
     }
 
     /// `y = sigmoid(z)` in Q31.
@@ -373,7 +423,7 @@ impl Kernels {
     pub fn sigmoid_q(&self, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
         assert!(y.len() == z.len(), "activation lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.sigmoid_q)(y, z, tables) }
+        unsafe { (self.table().sigmoid_q)(y, z, tables) }
     }
 
     /// LSTM state update: `z` holds `i, f, g, o` per panel of units; `c' = f c + i g`, `y = o tanh(c')` (2^-12).
@@ -392,7 +442,7 @@ impl Kernels {
         assert!(z.len() == 4 * c.len() && y.len() == c.len(), "lstm lengths");
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_q)(c, y, z, tables, cell_shift) }
+        unsafe { (self.table().lstm_q)(c, y, z, tables, cell_shift) }
     }
 
     /// GRU state update, reset after the product: `z` holds `nx, r, z, nh` per panel of units;
@@ -403,7 +453,7 @@ impl Kernels {
     pub fn gru_q(&self, h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
         assert!(z.len() == 4 * h.len(), "gru lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_q)(h, z, tables) }
+        unsafe { (self.table().gru_q)(h, z, tables) }
     }
 
     /// A step of an LSTM layer.
@@ -411,7 +461,8 @@ impl Kernels {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, a panel of units has not four sum panels,
     /// or `cell_shift` exceeds [`MAX_CELL_SHIFT`].
-    #[inline]
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline)]
     pub fn lstm_step_q(
         &self,
         state: &mut LayerState<'_>,
@@ -423,7 +474,7 @@ impl Kernels {
         state.check(gates, x, LSTM);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_step_q)(self, state, gates, x, tables, cell_shift) }
+        unsafe { (self.table().lstm_step_q)(self, state, gates, x, tables, cell_shift) }
     }
 
     /// A step of a GRU layer, reset after the product.
@@ -431,7 +482,8 @@ impl Kernels {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not four sum
     /// panels, three for each matrix.
-    #[inline]
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline)]
     pub fn gru_step_q(
         &self,
         state: &mut LayerState<'_>,
@@ -441,14 +493,15 @@ impl Kernels {
     ) {
         state.check(gates, x, GRU);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_step_q)(self, state, gates, x, tables) }
+        unsafe { (self.table().gru_step_q)(self, state, gates, x, tables) }
     }
 
     /// A step of a tanh layer.
     ///
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not one sum panel.
-    #[inline]
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline)]
     pub fn rnn_step_q(
         &self,
         state: &mut LayerState<'_>,
@@ -458,7 +511,7 @@ impl Kernels {
     ) {
         state.check(gates, x, RNN);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.rnn_step_q)(self, state, gates, x, tables) }
+        unsafe { (self.table().rnn_step_q)(self, state, gates, x, tables) }
     }
 
     /// A step of an LSTM layer for several streams, an input for each.
@@ -476,7 +529,7 @@ impl Kernels {
         check_batch(states, gates, x, LSTM);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_batch_q)(self, states, gates, x, tables, cell_shift) }
+        unsafe { (self.table().lstm_batch_q)(self, states, gates, x, tables, cell_shift) }
     }
 
     /// A step of a GRU layer for several streams, an input for each.
@@ -492,7 +545,7 @@ impl Kernels {
     ) {
         check_batch(states, gates, x, GRU);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_batch_q)(self, states, gates, x, tables) }
+        unsafe { (self.table().gru_batch_q)(self, states, gates, x, tables) }
     }
 
     /// A step of a tanh layer for several streams, an input for each.
@@ -508,7 +561,7 @@ impl Kernels {
     ) {
         check_batch(states, gates, x, RNN);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.rnn_batch_q)(self, states, gates, x, tables) }
+        unsafe { (self.table().rnn_batch_q)(self, states, gates, x, tables) }
     }
 
     /// [`Self::gemv_f32`] for several streams.
@@ -524,7 +577,7 @@ impl Kernels {
     ) {
         streams.check(sums.len(), w.len(), panels);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemm_f32)(self, sums, w, streams, panels) }
+        unsafe { (self.table().gemm_f32)(self, sums, w, streams, panels) }
     }
 
     /// [`Self::gemv_f16`] for several streams.
@@ -540,7 +593,7 @@ impl Kernels {
     ) {
         streams.check(sums.len(), w.len(), panels);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gemm_f16)(self, sums, w, streams, panels) }
+        unsafe { (self.table().gemm_f16)(self, sums, w, streams, panels) }
     }
 
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
@@ -561,7 +614,7 @@ impl Kernels {
         columns.check_a8(units);
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_a8)(units, rows, columns, cell_shift) }
+        unsafe { (self.table().lstm_a8)(units, rows, columns, cell_shift) }
     }
 
     /// A step of a packed LSTM layer: a record is a unit's `i, f, g, o`.
@@ -582,7 +635,7 @@ impl Kernels {
         columns.check_a16();
         assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_a16)(units, rows, columns, cell_shift) }
+        unsafe { (self.table().lstm_a16)(units, rows, columns, cell_shift) }
     }
 
     /// A step of a packed GRU layer that resets after the product.
@@ -595,7 +648,7 @@ impl Kernels {
         units.check(rows.len(), gru_a8_record(columns.words.len()), 2);
         columns.check_a8(units);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_a8)(units, rows, columns) }
+        unsafe { (self.table().gru_a8)(units, rows, columns) }
     }
 
     /// A step of a packed GRU layer that resets after the product.
@@ -608,7 +661,7 @@ impl Kernels {
         units.check(rows.len(), gru_a16_record(columns.words.len()), 1);
         columns.check_a16();
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_a16)(units, rows, columns) }
+        unsafe { (self.table().gru_a16)(units, rows, columns) }
     }
 
     /// A step of a packed tanh layer: a record is four units.
@@ -621,7 +674,7 @@ impl Kernels {
         units.check(rows.len(), four_record(columns.words.len()), 4);
         columns.check_a8(units);
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.rnn_a8)(units, rows, columns) }
+        unsafe { (self.table().rnn_a8)(units, rows, columns) }
     }
 
     /// A step of a packed tanh layer: a record is four units.
@@ -634,19 +687,19 @@ impl Kernels {
         units.check(rows.len(), four_record(columns.words.len()), 4);
         columns.check_a16();
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.rnn_a16)(units, rows, columns) }
+        unsafe { (self.table().rnn_a16)(units, rows, columns) }
     }
 
     /// `z = tanh(z)`.
     pub fn tanh_f32(&self, z: &mut [Panel<f32>]) {
         // SAFETY: the CPU runs every table it was handed.
-        unsafe { (self.tanh_f32)(z) }
+        unsafe { (self.table().tanh_f32)(z) }
     }
 
     /// `z = sigmoid(z)`.
     pub fn sigmoid_f32(&self, z: &mut [Panel<f32>]) {
         // SAFETY: the CPU runs every table it was handed.
-        unsafe { (self.sigmoid_f32)(z) }
+        unsafe { (self.table().sigmoid_f32)(z) }
     }
 
     /// LSTM state update in f32, panels as in [`Self::lstm_q`].
@@ -656,7 +709,7 @@ impl Kernels {
     pub fn lstm_f32(&self, c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
         assert!(z.len() == 4 * c.len() && h.len() == c.len(), "lstm lengths");
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.lstm_f32)(c, h, z) }
+        unsafe { (self.table().lstm_f32)(c, h, z) }
     }
 
     /// GRU state update in f32, panels as in [`Self::gru_q`]; `next` may not alias `h`, which other
@@ -670,7 +723,7 @@ impl Kernels {
             "gru lengths"
         );
         // SAFETY: lengths checked; the CPU runs every table it was handed.
-        unsafe { (self.gru_f32)(next, h, z) }
+        unsafe { (self.table().gru_f32)(next, h, z) }
     }
 }
 

@@ -17,13 +17,13 @@
 
 use super::quads::{Weights, by_four, by_four_w4};
 use super::wide::WIDE;
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, LANES, Panel, Panels, Table};
 use crate::num::Tables;
 use core::arch::aarch64::*;
 use core::arch::asm;
 use half::f16;
 
-pub(super) const NEON: Kernels = Kernels {
+pub(super) const NEON: Table = Table {
     name: "neon",
     gemv_f32,
     gemv_f16,
@@ -39,7 +39,7 @@ pub(super) const NEON: Kernels = Kernels {
     ..WIDE
 };
 
-pub(super) const NEON_DOTPROD: Kernels = Kernels {
+pub(super) const NEON_DOTPROD: Table = Table {
     name: "neon-dotprod",
     gemv_a8: gemv_a8_sdot,
     gemv_a16: gemv_a16_sdot,

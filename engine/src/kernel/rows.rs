@@ -13,8 +13,8 @@
 //! A step goes from panel to panel of units. Look-ups know their table, which makes its address and the shifts
 //! constants and its bounds check go away.
 
-use super::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels};
-use super::{gates, scalar, step};
+use super::scalar;
+use super::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels, Table};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 #[cfg(not(armv6m))]
 use crate::num::{mulhi_round, saturate16};
@@ -29,7 +29,7 @@ use core::slice;
 )]
 mod product;
 
-pub(super) const ROWS: Kernels = Kernels {
+pub(super) const ROWS: Table = Table {
     name: product::NAME,
     gemv_a8,
     gemv_a16,
@@ -105,6 +105,8 @@ enum Bytes {
     U8,
     /// Two of `w + 8`.
     I4,
+    /// Row after row, for another CPU.
+    Rows,
 }
 
 /// One of a layer's matrices, from some panel on.
@@ -117,19 +119,20 @@ struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    fn new(w: IntMatrix<'_>, x: Inputs<'a>) -> Option<Self> {
+    #[inline(always)]
+    fn new(w: IntMatrix<'_>, x: Inputs<'a>) -> Self {
         let (w, bytes, excess) = match w {
             IntMatrix::I8(w) => (w.as_ptr().cast(), Bytes::I8, 0),
             IntMatrix::U8(w) => (w.as_ptr(), Bytes::U8, total(x).wrapping_mul(128)),
             IntMatrix::I4(w) => (w.as_ptr(), Bytes::I4, excess_i4(x)),
-            IntMatrix::Rows(_) => return None,
+            IntMatrix::Rows(w) => (w.as_ptr().cast(), Bytes::Rows, 0),
         };
-        Some(Matrix {
+        Matrix {
             x,
             w,
             bytes,
             excess,
-        })
+        }
     }
 
     /// Adds the product of the next panel to its sums, and gives the excess.
@@ -147,10 +150,27 @@ impl<'a> Matrix<'a> {
                 (Inputs::I16(x), Bytes::I8) => product::i8_a16(sums, self.w, x),
                 (Inputs::I16(x), Bytes::U8) => product::u8_a16(sums, self.w, x),
                 (Inputs::I16(x), Bytes::I4) => product::i4_a16(sums, self.w, x),
+                (Inputs::I8(x), Bytes::Rows) => along_rows(sums, self.w, x),
+                (Inputs::I16(x), Bytes::Rows) => along_rows(sums, self.w, x),
             }
         };
         self.excess
     }
+}
+
+/// Adds the product of a panel whose rows lie one after the other; gives its end.
+///
+/// # Safety
+/// The panel has a weight of each row for every input.
+unsafe fn along_rows<X: Copy + Into<i32>>(
+    sums: &mut Panel<i32>,
+    w: *const u8,
+    x: &[X],
+) -> *const u8 {
+    // SAFETY: the caller's.
+    let w = unsafe { slice::from_raw_parts(w.cast::<i8>(), LANES * x.len()) };
+    scalar::gemv_rows(slice::from_mut(sums), w, x, Panels::DENSE);
+    w.as_ptr_range().end.cast()
 }
 
 /// What every sum over weights stored as `w + 8` has too much.
@@ -175,22 +195,24 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// None if weights lie in rows.
-    fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Option<Self> {
-        Some(Rows {
+    #[inline(always)]
+    fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Self {
+        Rows {
             gates,
-            input: Matrix::new(gates.w_ih, x)?,
-            state: Matrix::new(gates.w_hh, h)?,
+            input: Matrix::new(gates.w_ih, x),
+            state: Matrix::new(gates.w_hh, h),
             bias: gates.bias.iter(),
             m: gates.m.iter(),
-        })
+        }
     }
 
     /// Pre-activations of the next panel of units.
     ///
     /// # Safety
     /// There is one, and `z` has its gates.
-    #[inline(never)]
+    // Part of a step where only one kind of weights and inputs is known to be there: what others need is then not linked.
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline(never))]
     unsafe fn next(&mut self, z: &mut [Panel<i16>]) {
         let ([ih, hh, stride], shift) = (self.gates.order.panels(), self.gates.shift);
         for (gate, ((z, bias), m)) in z
@@ -215,15 +237,13 @@ impl<'a> Rows<'a> {
 }
 
 unsafe fn gates_q(
-    k: &Kernels,
+    _: &Kernels,
     z: &mut [Panel<i16>],
     gates: GateRows<'_>,
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
-    let Some(mut rows) = Rows::new(&gates, x, h) else {
-        return gates::compose(k, z, gates, x, h);
-    };
+    let mut rows = Rows::new(&gates, x, h);
     let [_, _, stride] = gates.order.panels();
     let mut left = z;
     while !left.is_empty() {
@@ -234,17 +254,16 @@ unsafe fn gates_q(
     }
 }
 
+#[cfg_attr(one_table, inline(always))]
 unsafe fn lstm_step_q(
-    k: &Kernels,
+    _: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
     cell_shift: u8,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
-        return step::lstm(k, state, gates, x, tables, cell_shift);
-    };
+    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]; 4];
     for (c, y) in state.master.iter_mut().zip(&mut *state.y) {
         // SAFETY: the table's method has checked that a layer of four gates has rows for every panel of units.
@@ -260,16 +279,15 @@ unsafe fn lstm_step_q(
     state.publish();
 }
 
+#[cfg_attr(one_table, inline(always))]
 unsafe fn gru_step_q(
-    k: &Kernels,
+    _: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
-        return step::gru(k, state, gates, x, tables);
-    };
+    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]; 4];
     for master in &mut *state.master {
         // SAFETY: as in `lstm_step_q`, four gates.
@@ -279,16 +297,15 @@ unsafe fn gru_step_q(
     state.publish_master();
 }
 
+#[cfg_attr(one_table, inline(always))]
 unsafe fn rnn_step_q(
-    k: &Kernels,
+    _: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let Some(mut rows) = Rows::new(gates, x, state.h.inputs(gates.columns[1])) else {
-        return step::rnn(k, state, gates, x, tables);
-    };
+    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]];
     for master in &mut *state.master {
         // SAFETY: as in `lstm_step_q`, one gate.
@@ -324,6 +341,7 @@ fn known(tables: &Tables, call: impl FnOnce(&Tables)) {
     }
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     known(tables, |tables| scalar::tanh_q(y, z, tables))
 }
@@ -332,6 +350,7 @@ fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     known(tables, |tables| scalar::sigmoid_q(y, z, tables))
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn lstm_q(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
@@ -342,6 +361,7 @@ fn lstm_q(
     known(tables, |tables| scalar::lstm_q(c, y, z, tables, cell_shift))
 }
 
+#[cfg_attr(one_table, inline(always))]
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     known(tables, |tables| scalar::gru_q(h, z, tables))
 }

@@ -3,11 +3,11 @@
 //! Sums wrap. A file from the exporter cannot overflow (it proves so from the weights), and for any
 //! other file wrapping is the same everywhere and never a panic.
 
-use super::{BLOCK, Kernels, LANES, Panel, Panels, gemm, packed, step};
+use super::{BLOCK, LANES, Panel, Panels, Table, gemm, packed, step};
 use crate::num::{self, Tables, mulhi_round, saturate, saturate16, shift_round};
 use half::f16;
 
-pub(super) const SCALAR: Kernels = Kernels {
+pub(super) const SCALAR: Table = Table {
     name: "scalar",
     gemv_f32,
     gemv_f16,
@@ -136,7 +136,12 @@ fn gemv_rows_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
     gemv_rows(sums, w, x, panels);
 }
 
-fn gemv_rows<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
+pub(super) fn gemv_rows<X: Copy + Into<i32>>(
+    sums: &mut [Panel<i32>],
+    w: &[i8],
+    x: &[X],
+    panels: Panels,
+) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
         let sum = &mut sums[panels.place(panel)];
         for (sum, row) in sum.iter_mut().zip(w.chunks_exact(x.len())) {

@@ -508,7 +508,7 @@ impl<'s> Units<'s> {
 #[derive(Debug)]
 pub struct Columns<'s> {
     pub(super) words: &'s mut [i32],
-    /// How many words are the input's: no more than there are.
+    /// How many words are the input's: one at least, and fewer than there are.
     pub(super) x: usize,
 }
 
@@ -517,10 +517,13 @@ impl<'s> Columns<'s> {
     /// time, of every four 0 and 2 in a word, 1 and 3 in the next, which is how `SXTB16` widens them.
     ///
     /// # Panics
-    /// If there are not so many words.
+    /// If there are not so many words, or either has none.
     #[inline(always)]
     pub fn new(words: &'s mut [i32], x: usize) -> Self {
-        assert!(x <= words.len(), "more columns of the input than columns");
+        assert!(
+            1 <= x && x < words.len(),
+            "columns of the input and of the state"
+        );
         Columns { words, x }
     }
 
@@ -601,6 +604,12 @@ mod tests {
         let word = &mut [0];
         assert!(refuses(|| {
             Columns::new(word, 2);
+        }));
+        assert!(refuses(|| {
+            Columns::new(&mut [0; 4], 4);
+        }));
+        assert!(refuses(|| {
+            Columns::new(&mut [0; 4], 0);
         }));
         let (master, y) = (&mut [[0; LANES]; 2], &mut [[0; LANES]; 2]);
         assert!(refuses(|| {

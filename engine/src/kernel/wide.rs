@@ -6,12 +6,12 @@
 //! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
 
 use super::scalar::SCALAR;
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, LANES, Panel, Panels, Table};
 use crate::num::{self, Tables};
 use half::f16;
 use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
 
-pub(super) const WIDE: Kernels = Kernels {
+pub(super) const WIDE: Table = Table {
     name: "wide",
     gemv_a8,
     gemv_a16,
@@ -27,10 +27,10 @@ pub(super) const WIDE: Kernels = Kernels {
 };
 
 /// NEON of ARMv7 flushes subnormal floats to zero, so there the compiler keeps what scalar code gives.
-const FLOATS: Kernels = if cfg!(target_arch = "arm") {
+const FLOATS: Table = if cfg!(target_arch = "arm") {
     SCALAR
 } else {
-    Kernels {
+    Table {
         gemv_f32,
         gemv_f16,
         tanh_f32,

@@ -13,12 +13,12 @@ mod vbmi;
 mod vnni;
 
 use super::quads::{Weights, by_four, by_four_w4};
-use super::{BLOCK, Kernels, LANES, Panel, Panels};
+use super::{BLOCK, LANES, Panel, Panels, Table};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
 use half::f16;
 
-pub(super) const AVX2: Kernels = Kernels {
+pub(super) const AVX2: Table = Table {
     name: "avx2",
     gemv_f32,
     gemv_f16,
@@ -42,7 +42,7 @@ pub(super) const AVX2: Kernels = Kernels {
     ..super::scalar::SCALAR
 };
 
-pub(super) const AVXVNNI: Kernels = Kernels {
+pub(super) const AVXVNNI: Table = Table {
     name: "avxvnni",
     gemv_a8: gemv_a8_avxvnni,
     gemv_a16: gemv_a16_avxvnni,
@@ -52,7 +52,7 @@ pub(super) const AVXVNNI: Kernels = Kernels {
     ..AVX2
 };
 
-pub(super) const AVX512VNNI: Kernels = Kernels {
+pub(super) const AVX512VNNI: Table = Table {
     name: "avx512vnni",
     gemv_a8: gemv_a8_vnni,
     gemv_a16: gemv_a16_vnni,
@@ -71,7 +71,7 @@ pub(super) const AVX512VNNI: Kernels = Kernels {
     ..AVX2
 };
 
-pub(super) const AVX512VBMI: Kernels = Kernels {
+pub(super) const AVX512VBMI: Table = Table {
     name: "avx512vbmi",
     lstm_batch_q: batch512::lstm_batch_q,
     gru_batch_q: batch512::gru_batch_q,

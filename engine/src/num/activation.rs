@@ -24,18 +24,24 @@ pub struct Tables {
     sigmoid: &'static [i32],
 }
 
+static TANH_256: [i32; 256] = table(true);
+static SIGMOID_256: [i32; 256] = table(false);
+static TANH_512: [i32; 512] = table(true);
+static SIGMOID_512: [i32; 512] = table(false);
+
 /// Tables of `A8` layers: 2 KiB; maximum error 6.5 (tanh) and 1.3 (sigmoid) in units of 2^-15.
-pub static SEGMENTS_256: Tables = Tables {
+// A constant, so that its number of bits is one in every crate: the other tables are then not linked.
+pub const SEGMENTS_256: Tables = Tables {
     bits: 8,
-    tanh: &table::<256>(true),
-    sigmoid: &table::<256>(false),
+    tanh: &TANH_256,
+    sigmoid: &SIGMOID_256,
 };
 
 /// Tables of `A16` layers: 4 KiB; maximum error 2.1 (tanh) and 0.7 (sigmoid) in units of 2^-15.
-pub static SEGMENTS_512: Tables = Tables {
+pub const SEGMENTS_512: Tables = Tables {
     bits: 9,
-    tanh: &table::<512>(true),
-    sigmoid: &table::<512>(false),
+    tanh: &TANH_512,
+    sigmoid: &SIGMOID_512,
 };
 
 impl Tables {

@@ -8,10 +8,12 @@ pub mod derived;
 mod error;
 pub mod normalise;
 pub mod open;
+mod resolution;
 mod split;
 pub mod time;
 pub mod vocabulary;
 
 pub use self::dataset::{Dataset, Sequence};
 pub use self::error::DataError;
+pub use self::resolution::coarse_columns;
 pub use self::split::Part;

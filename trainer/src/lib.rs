@@ -7,6 +7,7 @@ pub mod data;
 pub mod demo;
 pub mod engine;
 pub mod escape;
+pub mod fidelity;
 pub mod file;
 pub mod import;
 pub mod init;

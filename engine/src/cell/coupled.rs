@@ -9,9 +9,10 @@
 //! The gates of a panel of units lie side by side: `f, g, o`. A cell is a mean of candidates and never leaves ±1,
 //! so in integers it is Q29 as a GRU's state, and blended as that one.
 
-use super::{AnyGates, GATES, GateOrder, Spec, TILE, tables, tiles};
+use super::{AnyGates, GATES, GateOrder, GatesQ, Spec, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
+use crate::num::slow::{approach, double, gate};
 use crate::num::{mulhi_round, shift_round};
 
 const ORDER: GateOrder = GateOrder::new(3, 3, 3);
@@ -64,10 +65,21 @@ impl<'a> Coupled<'a> {
     }
 
     /// One step in integers; the new hidden state goes to `y` (2^-12).
-    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
-        let AnyGates::Integer(gates) = &self.gates else {
-            return;
-        };
+    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, state: LayerState<'_>) {
+        match &self.gates {
+            AnyGates::Integer(gates) => self.step_with::<false>(gates, k, x, state),
+            AnyGates::Slow(gates) => self.step_with::<true>(gates, k, x, state),
+            AnyGates::Float(_) => {}
+        }
+    }
+
+    fn step_with<const SLOW: bool>(
+        &self,
+        gates: &GatesQ<'_>,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+    ) {
         let tables = tables(self.format);
         let columns = self.format.columns(self.hidden);
         let gates = gates.rows(state.units(), [x.columns(), columns]);
@@ -78,11 +90,24 @@ impl<'a> Coupled<'a> {
             for (panel, z) in tile.zip(z.as_chunks_mut::<3>().0) {
                 let mut gates = [[0; LANES]; 3];
                 let [f, g, o] = &mut gates;
-                k.sigmoid_q(core::slice::from_mut(f), &z[..1], tables);
+                if SLOW {
+                    z[1..]
+                        .as_flattened_mut()
+                        .iter_mut()
+                        .for_each(|z| *z = double(*z));
+                } else {
+                    k.sigmoid_q(core::slice::from_mut(f), &z[..1], tables);
+                }
                 k.tanh_q(core::slice::from_mut(g), &z[1..2], tables);
                 k.sigmoid_q(core::slice::from_mut(o), &z[2..], tables);
                 let c = &mut master[panel];
-                *c = core::array::from_fn(|u| blend(c[u], f[u], g[u]));
+                *c = core::array::from_fn(|u| {
+                    if SLOW {
+                        approach(c[u], gate(z[0][u])[1], g[u])
+                    } else {
+                        blend(c[u], f[u], g[u])
+                    }
+                });
                 // Q29 to 2^-12.
                 z[0] = c.map(|c| (c >> 17) as i16);
                 let mut t = [[0; LANES]];

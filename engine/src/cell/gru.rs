@@ -16,7 +16,7 @@ use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
-use crate::num::{mulhi_round, narrow, shift_round};
+use crate::num::{mulhi_round, narrow, saturate16, shift_round, slow};
 
 const AFTER: GateOrder = GateOrder::new(3, 3, 4);
 const RESET_UPDATE: GateOrder = GateOrder::new(2, 2, 2);
@@ -30,8 +30,13 @@ enum Weights<'a> {
         candidate: Gates<'a>,
     },
     AfterQ(GatesQ<'a>),
+    AfterSlow(GatesQ<'a>),
     AfterPacked(Packed<'a>),
     BeforeQ {
+        reset_update: GatesQ<'a>,
+        candidate: GatesQ<'a>,
+    },
+    BeforeSlow {
         reset_update: GatesQ<'a>,
         candidate: GatesQ<'a>,
     },
@@ -80,13 +85,22 @@ impl<'a> Gru<'a> {
             }
             (true, after) => {
                 let mut integer = |order| GatesQ::take(t, order, spec);
-                if after {
+                if after && spec.slow {
+                    Weights::AfterSlow(integer(AFTER)?)
+                } else if after {
                     Weights::AfterQ(integer(AFTER)?)
                 } else {
-                    let reset_update = integer(RESET_UPDATE)?;
-                    Weights::BeforeQ {
-                        reset_update,
-                        candidate: integer(CANDIDATE)?,
+                    let (reset_update, candidate) = (integer(RESET_UPDATE)?, integer(CANDIDATE)?);
+                    if spec.slow {
+                        Weights::BeforeSlow {
+                            reset_update,
+                            candidate,
+                        }
+                    } else {
+                        Weights::BeforeQ {
+                            reset_update,
+                            candidate,
+                        }
                     }
                 }
             }
@@ -143,7 +157,7 @@ impl<'a> Gru<'a> {
                     }
                 }
             }
-            Weights::AfterQ(_) | Weights::AfterPacked(_) | Weights::BeforeQ { .. } => return,
+            _ => return,
         }
         h.copy_from_slice(y);
     }
@@ -201,54 +215,113 @@ impl<'a> Gru<'a> {
                 reset_update,
                 candidate,
             } => {
-                let mut space = [[0; LANES]; MAX_PANELS];
-                let (reset_update, candidate) = (rows(reset_update), rows(candidate));
-                let (master, old, _) = state.parts(columns);
-                let units = master.len() * LANES;
-                let (gates, narrowed) = work.split_at_mut(units);
-                let gates: &mut [i16] = bytemuck::cast_slice_mut(gates);
-                let (update, reset) = gates.as_chunks_mut().0.split_at_mut(master.len());
-                let mut gate = [[0; LANES]; TILE];
-                for tile in tiles(master.len()) {
-                    let z = reset_update.preactivations(k, &tile, x, old, &mut space);
-                    let start = tile.start;
-                    for (panel, z) in tile.zip(z.as_chunks().0) {
-                        let [r, z] = z;
-                        update[panel] = *z;
-                        let gate = &mut gate[panel - start];
-                        k.sigmoid_q(
-                            core::slice::from_mut(gate),
-                            core::slice::from_ref(r),
-                            tables,
-                        );
-                        reset[panel] = core::array::from_fn(|u| {
-                            shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
-                        });
-                    }
-                }
-                let reset = if self.format.is_a8() {
-                    let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
-                    for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
-                        *narrowed = narrow(y);
-                    }
-                    Inputs::I8(&narrowed[..columns])
-                } else {
-                    Inputs::I16(&reset.as_flattened()[..columns])
-                };
-                for tile in tiles(master.len()) {
-                    let n = candidate.preactivations(k, &tile, x, reset, &mut space);
-                    let mut candidate = [[0; LANES]; TILE];
-                    let mut gate = [[0; LANES]; TILE];
-                    k.tanh_q(&mut candidate[..n.len()], n, tables);
-                    k.sigmoid_q(&mut gate[..n.len()], &update[tile.clone()], tables);
-                    for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
-                        *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
-                    }
-                }
-                state.publish_master();
+                let gates = (reset_update, candidate);
+                self.step_before::<false>(gates, k, x, state, work);
             }
+            Weights::BeforeSlow {
+                reset_update,
+                candidate,
+            } => {
+                let gates = (reset_update, candidate);
+                self.step_before::<true>(gates, k, x, state, work);
+            }
+            Weights::AfterSlow(gates) => self.step_slow(gates, k, x, state),
             Weights::After(_) | Weights::Before { .. } | Weights::AfterPacked(_) => {}
         }
+    }
+
+    /// [`Self::step_q`] with gates up to ±16 (2^-11), reset after the product.
+    fn step_slow(&self, gates: &GatesQ<'_>, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
+        let tables = tables(self.format);
+        let columns = self.format.columns(self.hidden);
+        let gates = gates.rows(state.units(), [x.columns(), columns]);
+        let (master, old, _) = state.parts(columns);
+        let mut space = [[0; LANES]; MAX_PANELS];
+        for tile in tiles(master.len()) {
+            let z = gates.preactivations(k, &tile, x, old, &mut space);
+            for (panel, [n_x, r, z, n_h]) in tile.zip(z.as_chunks::<4>().0) {
+                let master = &mut master[panel];
+                *master = core::array::from_fn(|u| {
+                    let r = tables.sigmoid(slow::double(r[u]));
+                    // The high product of a Q31 gate is half the product: a pre-activation of 2^-12.
+                    let reset = mulhi_round(r, (n_h[u] as i32) << 2);
+                    let n = tables.tanh(saturate16(((n_x[u] as i32) << 1) + reset));
+                    slow::approach(master[u], slow::gate(z[u])[1], n)
+                });
+            }
+        }
+        state.publish_master();
+    }
+
+    /// [`Self::step_q`] of a layer that resets before the product.
+    fn step_before<const SLOW: bool>(
+        &self,
+        (reset_update, candidate): (&GatesQ<'a>, &GatesQ<'a>),
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        let (tables, columns) = (tables(self.format), self.format.columns(self.hidden));
+        let rows = |gates: &GatesQ<'a>| gates.rows(state.units(), [x.columns(), columns]);
+        let (reset_update, candidate) = (rows(reset_update), rows(candidate));
+        let (master, old, _) = state.parts(columns);
+        let mut space = [[0; LANES]; MAX_PANELS];
+        let units = master.len() * LANES;
+        let (gates, narrowed) = work.split_at_mut(units);
+        let gates: &mut [i16] = bytemuck::cast_slice_mut(gates);
+        let (update, reset) = gates.as_chunks_mut().0.split_at_mut(master.len());
+        let mut gate = [[0; LANES]; TILE];
+        for tile in tiles(master.len()) {
+            let z = reset_update.preactivations(k, &tile, x, old, &mut space);
+            let start = tile.start;
+            for (panel, z) in tile.zip(z.as_chunks().0) {
+                let [r, z] = z;
+                update[panel] = *z;
+                let gate = &mut gate[panel - start];
+                let r = if SLOW { &r.map(slow::double) } else { r };
+                k.sigmoid_q(
+                    core::slice::from_mut(gate),
+                    core::slice::from_ref(r),
+                    tables,
+                );
+                reset[panel] = core::array::from_fn(|u| {
+                    shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
+                });
+            }
+        }
+        let reset = if self.format.is_a8() {
+            let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
+            for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
+                *narrowed = narrow(y);
+            }
+            Inputs::I8(&narrowed[..columns])
+        } else {
+            Inputs::I16(&reset.as_flattened()[..columns])
+        };
+        for tile in tiles(master.len()) {
+            let n = candidate.preactivations(k, &tile, x, reset, &mut space);
+            let mut candidate = [[0; LANES]; TILE];
+            let mut gate = [[0; LANES]; TILE];
+            if SLOW {
+                n.as_flattened_mut()
+                    .iter_mut()
+                    .for_each(|n| *n = slow::double(*n));
+            }
+            k.tanh_q(&mut candidate[..n.len()], n, tables);
+            if SLOW {
+                let units = master[tile.clone()].iter_mut().zip(candidate);
+                for ((h, n), z) in units.zip(&update[tile]) {
+                    *h = core::array::from_fn(|u| slow::approach(h[u], slow::gate(z[u])[1], n[u]));
+                }
+                continue;
+            }
+            k.sigmoid_q(&mut gate[..n.len()], &update[tile.clone()], tables);
+            for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
+                *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
+            }
+        }
+        state.publish_master();
     }
 
     /// Whether [`Self::step_batch`] or [`Self::step_batch_q`] does this layer.

@@ -12,7 +12,9 @@
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, Panel};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, MAX_PANELS, Panel};
+use crate::num::slow::{accumulate, double, gate};
+use crate::num::{mulhi_round, saturate16, shift_round};
 
 pub(super) const ORDER: GateOrder = GateOrder::new(4, 4, 4);
 
@@ -20,21 +22,8 @@ pub(super) const ORDER: GateOrder = GateOrder::new(4, 4, 4);
 enum Weights<'a> {
     Float(Gates<'a>),
     Integer(GatesQ<'a>),
+    Slow(GatesQ<'a>),
     Packed(Packed<'a>),
-}
-
-/// An error if a cell cannot have this range.
-#[inline(always)]
-pub(super) fn check_cell_shift(cell_shift: u8) -> Result<(), LoadError> {
-    if cell_shift > MAX_CELL_SHIFT {
-        let (found, max) = (cell_shift as usize, MAX_CELL_SHIFT as usize);
-        return Err(LoadError::Size {
-            what: "cell shift",
-            found,
-            max,
-        });
-    }
-    Ok(())
 }
 
 /// An LSTM layer.
@@ -49,7 +38,6 @@ pub(crate) struct Lstm<'a> {
 impl<'a> Lstm<'a> {
     #[inline(always)]
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
-        check_cell_shift(cell_shift)?;
         let Spec {
             format,
             inputs,
@@ -58,6 +46,8 @@ impl<'a> Lstm<'a> {
         } = spec;
         let weights = if spec.is_packed() {
             Weights::Packed(Packed::take(t, spec, Record::Lstm)?)
+        } else if format.is_integer() && spec.slow {
+            Weights::Slow(GatesQ::take(t, ORDER, spec)?)
         } else if format.is_integer() {
             Weights::Integer(GatesQ::take(t, ORDER, spec)?)
         } else {
@@ -136,6 +126,7 @@ impl<'a> Lstm<'a> {
                 let shift = self.cell_shift;
                 return rows.step(k, Record::Lstm, x, state, (work, shift));
             }
+            Weights::Slow(gates) => return self.step_slow(gates, k, x, state),
             Weights::Float(_) => return,
         };
         let columns = self.format.columns(self.hidden);
@@ -143,9 +134,32 @@ impl<'a> Lstm<'a> {
         k.lstm_step_q(&mut state, gates, x, tables(self.format), self.cell_shift);
     }
 
+    /// [`Self::step_q`] with gates up to ±16 (2^-11).
+    fn step_slow(&self, gates: &GatesQ<'_>, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
+        let tables = tables(self.format);
+        let columns = self.format.columns(self.hidden);
+        let gates = gates.rows(state.units(), [x.columns(), columns]);
+        let (master, old, y) = state.parts(columns);
+        let mut space = [[0; LANES]; MAX_PANELS];
+        for tile in tiles(master.len()) {
+            let z = gates.preactivations(k, &tile, x, old, &mut space);
+            for (panel, [i, f, g, o]) in tile.zip(z.as_chunks::<4>().0) {
+                let (c, y) = (&mut master[panel], &mut y[panel]);
+                for u in 0..LANES {
+                    let [[i, _], [f, _], [o, _]] = [i, f, o].map(|z| gate(z[u]));
+                    let g = tables.tanh(double(g[u]));
+                    c[u] = accumulate(c[u], f, i, g, self.cell_shift);
+                    let t = tables.tanh(saturate16(c[u] >> (15 - self.cell_shift)));
+                    y[u] = shift_round(mulhi_round(o, t), 18) as i16;
+                }
+            }
+        }
+        state.publish();
+    }
+
     /// Whether [`Self::step_batch`] or [`Self::step_batch_q`] does this layer.
     pub(crate) fn in_batch(&self) -> bool {
-        !matches!(self.weights, Weights::Packed(_))
+        !matches!(self.weights, Weights::Packed(_) | Weights::Slow(_))
     }
 
     /// [`Self::step`] of several streams, but for the state as a matrix input.

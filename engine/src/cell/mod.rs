@@ -44,6 +44,8 @@ pub(crate) struct Spec {
     pub(crate) inputs: usize,
     pub(crate) hidden: usize,
     pub(crate) requant_shift: u8,
+    /// Integer gates up to ±16, see [`crate::num`].
+    pub(crate) slow: bool,
 }
 
 impl Spec {
@@ -52,6 +54,7 @@ impl Spec {
     pub(crate) const fn is_packed(&self) -> bool {
         matches!(self.layout, Layout::CortexM4)
             && matches!(self.format, Format::W8A8 | Format::W8A16)
+            && !self.slow
     }
 }
 
@@ -245,6 +248,7 @@ impl<'a> GatesQ<'a> {
             inputs,
             hidden,
             requant_shift: shift,
+            slow: _,
         } = spec;
         let form = IntForm::recurrent(format, layout);
         let units = panels(hidden);
@@ -310,6 +314,7 @@ impl<'a> GatesQ<'a> {
 enum AnyGates<'a> {
     Float(Gates<'a>),
     Integer(GatesQ<'a>),
+    Slow(GatesQ<'a>),
 }
 
 impl<'a> AnyGates<'a> {
@@ -320,7 +325,9 @@ impl<'a> AnyGates<'a> {
             hidden,
             ..
         } = spec;
-        Ok(if format.is_integer() {
+        Ok(if format.is_integer() && spec.slow {
+            AnyGates::Slow(GatesQ::take(t, order, spec)?)
+        } else if format.is_integer() {
             AnyGates::Integer(GatesQ::take(t, order, spec)?)
         } else {
             AnyGates::Float(Gates::take(t, format, order, inputs, hidden)?)

@@ -10,10 +10,11 @@
 //! The gates of a panel of units lie side by side, `i, f, g, o`, and so do its peepholes, `i, f, o`. In integers
 //! a peephole is added to a pre-activation that has been saturated at ±8 by then.
 
-use super::lstm::{ORDER, check_cell_shift};
-use super::{AnyGates, GATES, Spec, TILE, panels, tables, tiles};
+use super::lstm::ORDER;
+use super::{AnyGates, GATES, GatesQ, Spec, TILE, panels, tables, tiles};
 use crate::format::{Format, LoadError, Tensors};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
+use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round};
 
 /// The peepholes of a panel of units: `i, f, o`.
@@ -22,7 +23,7 @@ type Peepholes<T> = [Panel<T>; 3];
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
     Float(&'a [Peepholes<f32>]),
-    /// Times 2^(17 + `cell_shift`): the high product with a cell is 2^-12.
+    /// Times 2^(17 + `cell_shift`): the high product with a cell is 2^-12. Half of that where the layer is slow.
     Integer(&'a [Peepholes<i32>]),
 }
 
@@ -39,7 +40,6 @@ pub(crate) struct Peephole<'a> {
 impl<'a> Peephole<'a> {
     /// Tensors: the gates' rows, the peepholes.
     pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
-        check_cell_shift(cell_shift)?;
         let Spec { format, hidden, .. } = spec;
         let gates = AnyGates::take(t, ORDER, spec)?;
         let units = panels(hidden);
@@ -97,11 +97,25 @@ impl<'a> Peephole<'a> {
     }
 
     /// One step in integers; the new hidden state goes to `y` (2^-12).
-    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
-        let (AnyGates::Integer(gates), Weights::Integer(peepholes)) = (&self.gates, self.peepholes)
-        else {
-            return;
-        };
+    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, state: LayerState<'_>) {
+        match (&self.gates, self.peepholes) {
+            (AnyGates::Integer(gates), Weights::Integer(peepholes)) => {
+                self.step_with::<false>((gates, peepholes), k, x, state);
+            }
+            (AnyGates::Slow(gates), Weights::Integer(peepholes)) => {
+                self.step_with::<true>((gates, peepholes), k, x, state);
+            }
+            _ => {}
+        }
+    }
+
+    fn step_with<const SLOW: bool>(
+        &self,
+        (gates, peepholes): (&GatesQ<'_>, &[Peepholes<i32>]),
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+    ) {
         let tables = tables(self.format);
         let columns = self.format.columns(self.hidden);
         let gates = gates.rows(state.units(), [x.columns(), columns]);
@@ -119,15 +133,26 @@ impl<'a> Peephole<'a> {
                 see(&mut z[1], c, p_f);
                 let mut gates = [[0; LANES]; 4];
                 let (input, rest) = gates.split_at_mut(2);
-                k.sigmoid_q(input, &z[..2], tables);
+                if SLOW {
+                    z[2] = z[2].map(double);
+                } else {
+                    k.sigmoid_q(input, &z[..2], tables);
+                }
                 k.tanh_q(&mut rest[..1], &z[2..3], tables);
                 let [i, f, g, _] = &gates;
                 *c = core::array::from_fn(|u| {
+                    if SLOW {
+                        let [[i, _], [f, _]] = [gate(z[0][u]), gate(z[1][u])];
+                        return accumulate(c[u], f, i, g[u], self.cell_shift);
+                    }
                     let kept = mulhi_round(f[u], c[u]).wrapping_mul(2);
                     let new = mulhi_round(i[u], g[u]) >> (3 + self.cell_shift);
                     saturate::<30>(kept.wrapping_add(new))
                 });
                 see(&mut z[3], c, p_o);
+                if SLOW {
+                    z[3] = z[3].map(double);
+                }
                 z[2] = c.map(|c| saturate16(c >> (15 - self.cell_shift)));
                 let [t, o, ..] = &mut gates;
                 k.tanh_q(core::slice::from_mut(t), &z[2..3], tables);

@@ -8,7 +8,10 @@ use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
 use crate::format::{Cell, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LayerState, Panel};
+use crate::kernel::{Inputs, Kernels, LayerState, MAX_CELL_SHIFT, Panel};
+
+/// Largest cell shift of a slow layer: ±1,024.
+const MAX_SLOW_SHIFT: u8 = 7;
 
 /// A recurrent layer.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,18 @@ impl<'a> Recurrent<'a> {
         spec: Spec,
         cell_shift: u8,
     ) -> Result<Self, LoadError> {
+        let max = if spec.slow {
+            MAX_SLOW_SHIFT
+        } else {
+            MAX_CELL_SHIFT
+        };
+        if cell_shift > max {
+            return Err(LoadError::Size {
+                what: "cell shift",
+                found: cell_shift as usize,
+                max: max as usize,
+            });
+        }
         Ok(match cell {
             Cell::RnnTanh => Recurrent::Rnn(Rnn::take(t, spec, false)?),
             Cell::RnnRelu => Recurrent::Rnn(Rnn::take(t, spec, true)?),

@@ -168,6 +168,10 @@ impl Format {
     }
 }
 
+/// Added to a layer's `cell_shift` where its gates reach ±16 with all their relative accuracy, for memories of tens of
+/// thousands of steps (integer formats).
+pub const SLOW: u8 = 0x80;
+
 /// A layer's kind and sizes. Of a model's layers all are integer or none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layer {
@@ -192,7 +196,8 @@ pub enum Layer {
         hidden: u16,
         /// Sums are shifted left by this before they are scaled (integer formats).
         requant_shift: u8,
-        /// The range of an LSTM's cell is ±8 · 2^this (integer formats); where gates are coupled ±1, whatever this is.
+        /// The range of an LSTM's cell is ±8 · 2^this (integer formats); where gates are coupled ±1, whatever this is. With
+        /// [`SLOW`] where the layer is slow.
         cell_shift: u8,
     },
     /// `activation(W x + b)`.
@@ -237,6 +242,16 @@ impl Layer {
             | Layer::Recurrent { format, .. }
             | Layer::Dense { format, .. }
             | Layer::Bidirectional { format, .. } => format,
+        }
+    }
+
+    /// log2 of what a cell's range is more than ±8, and whether the layer is slow.
+    pub const fn cell_shift(&self) -> (u8, bool) {
+        match *self {
+            Layer::Recurrent { cell_shift, .. } | Layer::Bidirectional { cell_shift, .. } => {
+                (cell_shift & !SLOW, cell_shift & SLOW != 0)
+            }
+            _ => (0, false),
         }
     }
 

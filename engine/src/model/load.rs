@@ -5,7 +5,7 @@ use super::{Model, Place, Plan, Stage, Tests};
 use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
 use crate::format::{
     Activation, Cell, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
-    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore, Tensors, pad,
+    MAX_VOCAB, MAX_WIDTH, Output, Preamble, SLOW, Shape, Target, TargetRestore, Tensors, pad,
 };
 use crate::kernel::LANES;
 use heapless::Vec;
@@ -263,6 +263,7 @@ impl<'a> Loader<'a> {
                         inputs,
                         hidden,
                         requant_shift,
+                        slow: cell_shift & SLOW != 0,
                     };
                     let first = layer == 0 || (layer == 1 && embeds);
                     let at = self.plan.persistent;
@@ -295,6 +296,7 @@ impl<'a> Loader<'a> {
                         inputs,
                         hidden,
                         requant_shift: requant_shift[half],
+                        slow: cell_shift & SLOW != 0,
                     };
                     // Both directions, and all layers, have their states in one place: each begins anew.
                     let at = self.plan.previous;
@@ -394,7 +396,16 @@ impl<'a> Loader<'a> {
         let narrowed = if narrow { columns / 4 } else { 0 };
         let own = Recurrent::work(cell, spec, place.units * LANES);
         self.plan.work = self.plan.work.max(narrowed + own);
-        let layer = Recurrent::take(&mut self.tensors, cell, spec, cell_shift)?;
+        if spec.slow
+            && (!format.is_integer()
+                || matches!(cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn))
+        {
+            return Err(LoadError::Value {
+                what: "slow gates in layer without",
+                index: 0,
+            });
+        }
+        let layer = Recurrent::take(&mut self.tensors, cell, spec, cell_shift & !SLOW)?;
         Ok(Stage::Recurrent(layer, place))
     }
 

@@ -126,7 +126,7 @@ const fn function(tanh: bool, x: f64) -> f64 {
 }
 
 /// e^x for |x| ≤ 16, to about 1e-14: Taylor series of x/64, squared six times.
-const fn exp(x: f64) -> f64 {
+pub(super) const fn exp(x: f64) -> f64 {
     let small = x / 64.0;
     let mut sum = 1.0;
     let mut n = 14;

@@ -7,6 +7,7 @@
 //! | matrix input, `A16` layers | `i16` | 2^12 |
 //! | accumulator | `i32` | 1 / (row scale · input LSB) |
 //! | pre-activation `z` | `i16` | 2^12, saturated at ±8 |
+//! | pre-activation of a slow layer | `i16` | 2^11, saturated at ±16 |
 //! | gate (tanh, sigmoid) | `i32` | 2^31 |
 //! | LSTM cell `c` | `i32` | 2^(27 − `cell_shift`), clamped at ±8 · 2^`cell_shift` |
 //! | GRU, RNN master state `h` | `i32` | 2^29 |
@@ -21,6 +22,7 @@
 mod activation;
 pub(crate) mod float;
 mod saturate;
+pub(crate) mod slow;
 
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
 pub(crate) use float::power_of_two;

@@ -286,6 +286,8 @@ impl<C: Cell, const I: usize, const H: usize, F: Numbers, L: Layout> Recurrent<'
             inputs: I,
             hidden: H,
             requant_shift,
+            // A file of a slow layer is refused for its cell shift.
+            slow: false,
         }
     }
 

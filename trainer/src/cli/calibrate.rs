@@ -1,12 +1,14 @@
 //! Calibration: what a network is given and what it answers over real data, in float and quantized.
 
+use super::model_file::{input_names, output_names};
 use super::samples::{CsvOptions, Sample, Samples};
 use super::{format_name, say};
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use kinglet::Model;
 use kinglet::format::{Format, Layer, Layout, Shape};
+use kinglet::{Model, num};
 use kinglet_trainer::engine::AnyRunner;
+use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
@@ -32,6 +34,9 @@ pub struct Calibration {
     pub streams: Vec<Stream>,
     /// Fewer of them, raw.
     pub probes: Vec<Probe>,
+    /// The same rows raw, and where each stream lies among them; none of texts and tokens.
+    raw: Vec<f32>,
+    windows: Vec<Range<usize>>,
 }
 
 /// Texts as they are, and as many of them as may be probed.
@@ -49,6 +54,8 @@ fn of_texts(texts: Vec<Vec<usize>>, last_only: bool) -> Calibration {
     Calibration {
         probes: texts.iter().step_by(every).map(probe).collect(),
         streams: texts.into_iter().map(Stream::Tokens).collect(),
+        raw: Vec::new(),
+        windows: Vec::new(),
     }
 }
 
@@ -163,7 +170,12 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         }
     };
     let probes = windows.iter().step_by(fewer).map(probe).collect();
-    Ok(Calibration { streams, probes })
+    Ok(Calibration {
+        streams,
+        probes,
+        raw,
+        windows,
+    })
 }
 
 /// How far the rounding has come, where it takes long: on a terminal as a bar, else at every tenth.
@@ -195,99 +207,259 @@ pub fn calibrated(
     layout: Layout,
     streams: &[Stream],
 ) -> Result<Exported> {
-    let ranges = Ranges::measure(&package.net, streams);
-    let tests = match streams.first() {
+    let ranges = (!streams.is_empty()).then(|| Ranges::measure(&package.net, streams));
+    export_for(
+        layout,
+        package,
+        format,
+        ranges.as_ref(),
+        &tests(package, streams),
+    )
+}
+
+fn tests(package: &Package, streams: &[Stream]) -> TestInputs {
+    match streams.first() {
         Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
         None => TestInputs::synthetic(package),
-    };
-    let ranges = (!streams.is_empty()).then_some(&ranges);
-    export_for(layout, package, format, ranges, &tests)
+    }
 }
 
-/// The network's outputs where they count: all, or the last of every window.
-fn outputs(model: &Model<'_>, streams: &[Stream]) -> Result<Vec<f32>> {
-    let exact = matches!(model.header().shape, Shape::Window { exact: true, .. });
-    let mut state = AlignedBytes::zeroed(model.state_len());
-    let mut runner = AnyRunner::bind(model, &mut state)?;
-    let mut y = vec![0.0; model.outputs()];
-    let mut all = Vec::new();
-    for stream in streams {
-        runner.reset();
-        let steps = match stream {
-            Stream::Samples(x) => x.len() / model.inputs(),
-            Stream::Tokens(tokens) => tokens.len(),
-        };
-        let runner = match &mut runner {
-            AnyRunner::Steps(runner) => runner,
-            AnyRunner::Windows(runner) => {
-                match stream {
-                    Stream::Samples(x) => runner.run_raw(x, &mut y),
-                    Stream::Tokens(tokens) => runner.run_tokens(tokens, &mut y),
-                }
-                all.extend_from_slice(&y);
-                continue;
-            }
-        };
-        for step in 0..steps {
-            match stream {
-                Stream::Samples(x) => {
-                    runner.step_raw(&x[step * model.inputs()..][..model.inputs()], &mut y);
-                }
-                Stream::Tokens(tokens) => runner.step_token(tokens[step], &mut y),
-            }
-            if !exact || step + 1 == steps {
-                all.extend_from_slice(&y);
-            }
+/// Multiplications up to which the tails of inputs are cut by what that does to the answers.
+const SMALL: usize = 200_000;
+
+/// The same from data. How much of an input's heavy tail is cut is an estimate at first; of a small network the answers decide.
+pub fn fitted(
+    package: &Package,
+    (format, layout): (Format, Layout),
+    before: &Model<'_>,
+    calibration: &Calibration,
+) -> Result<Exported> {
+    let mut ranges = Ranges::measure(&package.net, &calibration.streams);
+    let tests = tests(package, &calibration.streams);
+    let mut best = export_for(layout, package, format, Some(&ranges), &tests)?;
+    if !best.tailed || before.macs() > SMALL {
+        return Ok(best);
+    }
+    let answers = calibration.answers(before)?;
+    let error = |exported: &Exported| -> Result<f64> {
+        let others = calibration.answers(&Model::from_bytes(&exported.bytes)?)?;
+        Ok(Fidelity::between(before, &answers, &others).share())
+    };
+    let mut least = error(&best)?;
+    for tails in [-3, -2, -1, 1, 2, 3, 5, 8] {
+        ranges.tails = tails;
+        let other = export_for(layout, package, format, Some(&ranges), &tests)?;
+        let share = error(&other)?;
+        if share < least {
+            (least, best) = (share, other);
         }
     }
-    Ok(all)
+    Ok(best)
 }
 
-/// Prints sizes before and after, and how far the outputs of the network moved over the calibration data.
+impl Calibration {
+    /// A model's answers in their units where they count: all, or the last of every window.
+    fn answers(&self, model: &Model<'_>) -> Result<Vec<f32>> {
+        let exact = matches!(model.header().shape, Shape::Window { exact: true, .. });
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = AnyRunner::bind(model, &mut state)?;
+        let mut y = vec![0.0; model.outputs()];
+        let mut all = Vec::new();
+        for (k, stream) in self.streams.iter().enumerate() {
+            runner.reset();
+            let raw = || {
+                let window = &self.windows[k];
+                &self.raw[window.start * model.inputs()..window.end * model.inputs()]
+            };
+            let runner = match &mut runner {
+                AnyRunner::Steps(runner) => runner,
+                AnyRunner::Windows(runner) => {
+                    match stream {
+                        Stream::Samples(_) => runner.run(raw(), &mut y),
+                        Stream::Tokens(tokens) => runner.run_tokens(tokens, &mut y),
+                    }
+                    all.extend_from_slice(&y);
+                    continue;
+                }
+            };
+            let mut keep = |last: bool, y: &[f32]| {
+                if last || !exact {
+                    all.extend_from_slice(y);
+                }
+            };
+            match stream {
+                Stream::Samples(_) => {
+                    let samples = raw().chunks_exact(model.inputs());
+                    let steps = samples.len();
+                    for (step, sample) in samples.enumerate() {
+                        runner.step(sample, &mut y);
+                        keep(step + 1 == steps, &y);
+                    }
+                }
+                Stream::Tokens(tokens) => {
+                    for (step, &token) in tokens.iter().enumerate() {
+                        runner.step_token(token, &mut y);
+                        keep(step + 1 == tokens.len(), &y);
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// For every feature the share of its values that an integer model cuts.
+    fn cut(&self, model: &Model<'_>) -> Result<Vec<(usize, usize)>> {
+        let width = model.inputs();
+        let mut cut = vec![(0, 0); model.features().len()];
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = AnyRunner::bind(model, &mut state)?;
+        let (low, high) = num::input_limits(model.input_frac());
+        let lsb = 2f32.powi(-i32::from(model.input_frac()));
+        let [low, high] = [low, high].map(|limit| (f32::from(limit) + 0.5) * lsb);
+        for window in self.windows.iter().filter(|_| model.is_integer()) {
+            runner.reset();
+            for sample in self.raw[window.start * width..window.end * width].chunks_exact(width) {
+                let mut k = 0;
+                runner.normalise(sample, |u| {
+                    cut[k].0 += usize::from(u < low || u >= high);
+                    cut[k].1 += 1;
+                    k += 1;
+                });
+            }
+        }
+        Ok(cut)
+    }
+}
+
+/// Prints sizes before and after, and how far the answers moved over the calibration data; says what the format cannot
+/// hold. Refuses a model whose answers are others, unless it is forced through.
 pub fn compare(
     before: &Model<'_>,
     sizes: [usize; 2],
-    after: &Model<'_>,
-    streams: &[Stream],
+    exported: &Exported,
+    calibration: &Calibration,
+    force: bool,
 ) -> Result<()> {
-    let (a, b) = (outputs(before, streams)?, outputs(after, streams)?);
-    let count = a.len() as f64;
-    let mean = a.iter().map(|&y| f64::from(y)).sum::<f64>() / count;
-    let (mut spread, mut squares, mut max) = (0.0, 0.0, 0f64);
-    for (&a, &b) in a.iter().zip(&b) {
-        let difference = f64::from(b) - f64::from(a);
-        spread += (f64::from(a) - mean).powi(2);
-        squares += difference * difference;
-        max = max.max(difference.abs());
-    }
-    let (spread, rms) = ((spread / count).sqrt(), (squares / count).sqrt());
+    let after = &Model::from_bytes(&exported.bytes)?;
+    let [a, b] = [before, after].map(|model| calibration.answers(model));
+    let fidelity = Fidelity::between(before, &a?, &b?);
     let names = [format_name(before), format_name(after)];
     let mut out = io::stdout().lock();
     writeln!(
         out,
         "format  file bytes  state bytes  difference from {} over {} outputs",
-        names[0],
-        a.len()
+        names[0], fidelity.count
     )?;
     for (k, model) in [before, after].into_iter().enumerate() {
-        let (name, size, state) = (names[k], sizes[k], model.state_len());
+        let (name, size, state) = (&names[k], sizes[k], model.state_len());
         write!(out, "{name:<6}  {size:>10}  {state:>11}  ")?;
+        let Difference {
+            rms, max, spread, ..
+        } = fidelity.all;
         if k == 0 {
             writeln!(
                 out,
                 "the outputs spread by {spread:.6} (standard deviation)"
             )?;
         } else {
-            let share = if spread > 0.0 {
-                rms / spread * 100.0
-            } else {
-                0.0
-            };
+            let share = 100.0 * fidelity.share();
             writeln!(
                 out,
                 "RMS {rms:.6} ({share:.2} % of the spread), max {max:.6}"
             )?;
         }
     }
-    Ok(())
+    let labels = labels(before);
+    if fidelity.each.len() > 1 || labels.iter().any(|label| label.ends_with(']')) {
+        for (label, one) in labels.iter().zip(&fidelity.each) {
+            let share = 100.0 * one.share();
+            writeln!(
+                out,
+                "  {label}: RMS {}, max {} ({share:.2} % of its spread of {})",
+                short(one.rms),
+                short(one.max),
+                short(one.spread)
+            )?;
+        }
+    }
+    drop(out);
+    let mut doubts = exported.doubts.clone();
+    let cut = calibration.cut(after)?;
+    let names = input_names(before);
+    let names = names.iter().map(|name| name.0);
+    for (name, (cut, all)) in names.zip(cut).filter(|(_, (cut, _))| *cut > 0) {
+        let share = 100.0 * cut as f64 / all as f64;
+        doubts.push(format!(
+            "{name}: {cut} of its values ({share:.2} %) lie beyond what {} holds of it, and are cut",
+            format_name(after)
+        ));
+    }
+    judge(after, fidelity.share(), &doubts, force)
+}
+
+/// Says what a format cannot hold of a network, and refuses a model that answers something else.
+///
+/// Four bits and a mix of formats are chosen by their error, so that alone is no reason.
+pub fn judge(model: &Model<'_>, share: f64, doubts: &[String], force: bool) -> Result<()> {
+    let name = format_name(model);
+    doubts
+        .iter()
+        .for_each(|doubt| say(&format!("warning: {doubt}")));
+    let chosen =
+        name != Format::W8A8.name() && name != Format::W8A16.name() && name != Format::F16.name();
+    if share <= MOST || force || (chosen && doubts.is_empty()) {
+        return Ok(());
+    }
+    let reason = doubts
+        .first()
+        .map_or(String::new(), |doubt| format!(" ({doubt})"));
+    let instead = if name == Format::W8A8.name() {
+        "w8a16 or f32"
+    } else {
+        "f32"
+    };
+    bail!(
+        "the outputs in {name} differ from those in f32 by {:.1} % of their spread, more than {:.0} %{reason}: \
+         try --precision {instead}, or write it all the same with --force",
+        100.0 * share,
+        100.0 * MOST
+    )
+}
+
+/// Without data nothing is known but what the weights say.
+pub fn judge_unmeasured(format: Format, exported: &Exported, force: bool) -> Result<()> {
+    if format == Format::F32 {
+        return Ok(());
+    }
+    exported
+        .doubts
+        .iter()
+        .for_each(|doubt| say(&format!("warning: {doubt}")));
+    say(&format!(
+        "note: not measured: how far the outputs in {} differ from those in f32, and whether inputs, cells and outputs \
+         stay within its ranges; give --calibrate DATA.csv",
+        format.name()
+    ));
+    match exported.doubts.first() {
+        Some(doubt) if !force => bail!(
+            "{doubt}: give --calibrate DATA.csv to measure what that does, take another --precision, or write it all the \
+             same with --force"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Four digits.
+fn short(x: f64) -> String {
+    let digits = 3 - x.abs().max(1e-12).log10().floor() as i32;
+    format!("{x:.*}", digits.clamp(0, 9) as usize)
+}
+
+/// Names with their units in brackets.
+fn labels(model: &Model<'_>) -> Vec<String> {
+    let label = |(name, unit): &(&str, &str)| match *unit {
+        "" => (*name).to_owned(),
+        unit => format!("{name} [{unit}]"),
+    };
+    output_names(model).iter().map(label).collect()
 }

@@ -51,6 +51,10 @@ pub struct Args {
     #[arg(long, value_name = "DATA.csv")]
     calibrate: Option<PathBuf>,
 
+    /// Write the model even where its outputs differ from those in f32 by more than 5 % of their spread
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     options: ImportOptions,
 
@@ -84,24 +88,23 @@ pub fn run(args: &Args) -> Result<()> {
     let package = safetensors(&args.state, &args.options)?;
     let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;
-    let streams = match &args.calibrate {
-        Some(path) => calibrate::read(path, &model, &args.csv)?.streams,
-        None => Vec::new(),
+    let calibration = match &args.calibrate {
+        Some(path) => Some(calibrate::read(path, &model, &args.csv)?),
+        None => None,
     };
     let layout = args.target.layout();
-    let exported = calibrate::calibrated(&package, args.precision, layout, &streams)?;
+    let exported = match &calibration {
+        Some(found) => calibrate::fitted(&package, (args.precision, layout), &model, found)?,
+        None => calibrate::calibrated(&package, args.precision, layout, &[])?,
+    };
     say_notes(&exported.notes);
-    if args.precision.is_integer() && streams.is_empty() {
-        say("note: give --calibrate DATA.csv for better accuracy");
-    }
-    if args.precision != Format::F32 && !streams.is_empty() {
-        let sizes = [float.bytes.len(), exported.bytes.len()];
-        calibrate::compare(
-            &model,
-            sizes,
-            &Model::from_bytes(&exported.bytes)?,
-            &streams,
-        )?;
+    match &calibration {
+        Some(calibration) if args.precision != Format::F32 => {
+            let sizes = [float.bytes.len(), exported.bytes.len()];
+            calibrate::compare(&model, sizes, &exported, calibration, args.force)?;
+        }
+        Some(_) => {}
+        None => calibrate::judge_unmeasured(args.precision, &exported, args.force)?,
     }
     save(&args.out, &exported.bytes)?;
     say(&format!(

@@ -169,21 +169,17 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
                 value["weight_scale"] = json!([low, high]);
             }
             match *layer {
-                Layer::Recurrent {
-                    requant_shift,
-                    cell_shift,
-                    ..
-                } if model.is_integer() => {
+                Layer::Recurrent { requant_shift, .. } if model.is_integer() => {
                     value["requant_shift"] = json!(requant_shift);
-                    value["cell_range"] = json!(8 << cell_shift);
+                    let (shift, slow) = layer.cell_shift();
+                    value["cell_range"] = json!(8 << shift);
+                    value["slow_gates"] = json!(slow);
                 }
-                Layer::Bidirectional {
-                    requant_shift,
-                    cell_shift,
-                    ..
-                } if model.is_integer() => {
+                Layer::Bidirectional { requant_shift, .. } if model.is_integer() => {
                     value["requant_shift"] = json!(requant_shift);
-                    value["cell_range"] = json!(8 << cell_shift);
+                    let (shift, slow) = layer.cell_shift();
+                    value["cell_range"] = json!(8 << shift);
+                    value["slow_gates"] = json!(slow);
                 }
                 Layer::Dense {
                     requant_shift,

@@ -1,5 +1,6 @@
 //! `kinglet predict`: a stream through the engine.
 
+use super::beyond::Beyond;
 use super::model_file::{ModelFile, input_names, output_names};
 use super::samples::{CsvOptions, Sample, Samples};
 use super::texts::is_of_texts;
@@ -113,6 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
     // Nothing was foretold for the first sample.
     let mut y = vec![f32::NAN; model.outputs()];
+    let mut beyond = Beyond::new(&model);
     let mut verdict = None;
     let mut last = Vec::new();
     let mut tokens = Vec::new();
@@ -171,6 +173,7 @@ pub fn run(args: &Args) -> Result<()> {
                 true
             }
             (Sample::Features(x), runner) => {
+                beyond.meet(x);
                 if args.ahead.is_some() {
                     last.clear();
                     last.extend_from_slice(x);
@@ -204,7 +207,9 @@ pub fn run(args: &Args) -> Result<()> {
             table.line(&y, None, samples.group())?;
         }
     }
-    table.flush()
+    table.flush()?;
+    beyond.tell();
+    Ok(())
 }
 
 /// Takes a raw sample; true if there is an answer.

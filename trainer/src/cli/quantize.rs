@@ -8,7 +8,6 @@ use super::{
     PrecisionOption, Target, calibrate, mixed, precision, say, say_notes, usage, writable,
 };
 use anyhow::{Context, Result};
-use kinglet::Model;
 use kinglet::format::Layout;
 use kinglet_trainer::budget::Budget;
 use kinglet_trainer::file::{TestInputs, package, save};
@@ -67,6 +66,10 @@ pub struct Args {
     #[arg(long, value_name = "MODEL.kgl")]
     out: PathBuf,
 
+    /// Write the model even where its outputs differ from those in f32 by more than 5 % of their spread
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     csv: CsvOptions,
 }
@@ -94,17 +97,20 @@ pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;
-    let Calibration { streams, probes } = calibrate::read(&args.calibrate, &model, &args.csv)?;
+    let calibration = calibrate::read(&args.calibrate, &model, &args.csv)?;
+    let Calibration {
+        streams, probes, ..
+    } = &calibration;
     let mut layout = args.target.layout();
     let exported = match args.precision.format() {
-        Some(format) => calibrate::calibrated(&package, format, layout, &streams)?,
+        Some(format) => calibrate::fitted(&package, (format, layout), &model, &calibration)?,
         None => {
             if let (Layout::Portable, Some(core)) = (layout, budget.core) {
                 layout = core.layout();
             }
-            let ranges = Ranges::measure(&package.net, &streams);
+            let ranges = Ranges::measure(&package.net, streams);
             let tests = TestInputs::from_stream(&streams[0], package.net.input_width());
-            let mixed = search(&package, &ranges, layout, &tests, &probes, &budget)?;
+            let mixed = search(&package, &ranges, layout, &tests, probes, &budget)?;
             mixed::print(&mixed, &package, budget.core)?;
             if let Some(path) = &args.curve {
                 save(path, &mixed::to_csv(&mixed)?)?;
@@ -114,12 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     say_notes(&exported.notes);
     let sizes = [file.bytes.len(), exported.bytes.len()];
-    calibrate::compare(
-        &model,
-        sizes,
-        &Model::from_bytes(&exported.bytes)?,
-        &streams,
-    )?;
+    calibrate::compare(&model, sizes, &exported, &calibration, args.force)?;
     save(&args.out, &exported.bytes)?;
     say(&format!("{}: written", args.out.display()));
     if let Some(path) = &args.curve {

@@ -1,6 +1,7 @@
 //! `kinglet train`.
 
 use super::budget::{BudgetOptions, budget_of};
+use super::calibrate::judge;
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
 use super::report::history_of;
 use super::{
@@ -11,8 +12,9 @@ use clap::ValueEnum;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{alarm, alarms};
-use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
@@ -79,6 +81,10 @@ pub struct Args {
     )]
     target: Target,
 
+    /// Write the model even where its outputs differ from those in f32 by more than 5 % of their spread
+    #[arg(long)]
+    force: bool,
+
     /// Go on with the training that wrote MODEL.checkpoint and was stopped
     #[arg(long)]
     resume: bool,
@@ -92,6 +98,9 @@ pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
     let data = Dataset::load(&task)?;
+    for coarse in coarse_columns(&data) {
+        say(&format!("warning: {coarse}"));
+    }
     let precision = args.precision.unwrap_or(task.output.precision);
     let mixed = precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, budget_of(&task)?)?;
@@ -175,6 +184,7 @@ pub fn run(args: &Args) -> Result<()> {
     let float = export(&Format::F32.into(), &fitted.package, &ranges, None)?;
     let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(args.out.clone(), float)];
+    let mut refused = None;
     if formats != Formats::All(Format::F32) {
         let trains_on = formats.is_integer() && task.train.quantized.epochs > 0;
         let rounded = trains_on.then(|| match &formats {
@@ -191,8 +201,20 @@ pub fn run(args: &Args) -> Result<()> {
             exported = export(&formats, &trained.package, &ranges, None)?;
         }
         say_notes(&exported.notes);
+        refused = {
+            let float = Model::from_bytes(&files[0].1.bytes)?;
+            let model = Model::from_bytes(&exported.bytes)?;
+            // Trained on through the integers, a network gives its own answers and no longer those of the float one.
+            let share = match trains_on {
+                true => 0.0,
+                false => Fidelity::over(&float, &model, &data, Part::Train).share(),
+            };
+            judge(&model, share, &exported.doubts, args.force).err()
+        };
         files[0].0 = beside(&args.out);
-        files.push((args.out.clone(), exported));
+        if refused.is_none() {
+            files.push((args.out.clone(), exported));
+        }
     }
     let history = to_csv(&history)?;
     let history_path = history_of(&args.out);
@@ -209,7 +231,7 @@ pub fn run(args: &Args) -> Result<()> {
     for (path, _) in &files {
         say(&format!("{}: written", path.display()));
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
 /// `pump.kgl` becomes `pump.f32.kgl`.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `hour_sin(date)` and the like | a point on a circle, see [`clock`](super::clock) |
 //! | `elapsed(date)` | seconds since the row before; 0 in the first |
+//! | `diff(wh)` | `wh` less that of the row before, taken in 64 bits; 0 in the first: steps of a counter that is too large for an `f32` |
 //! | `missing(x)` | 1 where `x` is missing, else 0 |
 //! | `wind=NE` | 1 where `wind` is `NE`, else 0 |
 
@@ -19,6 +20,8 @@ pub enum Derived {
     Clock(Clock),
     /// Seconds since the row before.
     Elapsed,
+    /// The number less that of the row before.
+    Diff,
     /// Whether there is no number.
     Missing,
     /// Whether the column holds this text.
@@ -35,6 +38,9 @@ impl Derived {
         if let Some(column) = call("elapsed(") {
             return Some((Derived::Elapsed, column));
         }
+        if let Some(column) = call("diff(") {
+            return Some((Derived::Diff, column));
+        }
         if let Some(column) = call("missing(") {
             return Some((Derived::Missing, column));
         }
@@ -49,7 +55,7 @@ impl Derived {
 
     /// Between −1 and 1 as it is, with a centre that means something: not to be scaled.
     pub fn is_scaled(&self) -> bool {
-        !matches!(self, Derived::Elapsed)
+        !matches!(self, Derived::Elapsed | Derived::Diff)
     }
 }
 
@@ -61,6 +67,7 @@ mod tests {
     fn names_say_what_is_computed_from_which_column() {
         let parse = |name| Derived::parse(name);
         assert_eq!(parse("elapsed(date)"), Some((Derived::Elapsed, "date")));
+        assert_eq!(parse("diff(wh)"), Some((Derived::Diff, "wh")));
         assert_eq!(parse("missing(pm2.5)"), Some((Derived::Missing, "pm2.5")));
         let north = Derived::Is("NE".into());
         assert_eq!(parse("cbwd=NE"), Some((north, "cbwd")));

@@ -9,8 +9,8 @@ use crate::engine::AnyRunner;
 use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurrent};
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{
-    Formats, LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, input_frac, largest_weight,
-    rescale, watch,
+    Fold, Formats, LayerRange, Limits, Ranges, Row, Rows, Spread, Stream, fold, fold_f16,
+    input_frac, largest_weight, rescale, watch,
 };
 use crate::train::params::{flatten, row_places, unflatten};
 use anyhow::{Context, Result, bail, ensure};
@@ -86,6 +86,16 @@ impl TestInputs {
         }
     }
 
+    /// The same for a network whose inputs have been folded.
+    fn folded(&self, folds: &[Fold]) -> Self {
+        let TestInputs::Samples(x) = self else {
+            return self.clone();
+        };
+        let folded = x.iter().zip(folds.iter().cycle());
+        let folded = folded.map(|(&x, fold)| ((f64::from(x) - fold.offset) * fold.scale) as f32);
+        TestInputs::Samples(folded.collect())
+    }
+
     fn steps(&self, inputs: usize) -> usize {
         match self {
             TestInputs::Samples(x) => x.len() / inputs,
@@ -101,6 +111,10 @@ pub struct Exported {
     pub bytes: AlignedBytes,
     /// What a reader should know: ranges that had to be guessed, rows that lost precision.
     pub notes: Vec<String>,
+    /// Inputs have heavy tails, of which [`Ranges::tails`] says how much is cut.
+    pub tailed: bool,
+    /// Numbers of the network that this format cannot hold, with their share: its answers may be others.
+    pub doubts: Vec<String>,
 }
 
 /// Builds the file of a package in one number format, or in one for every layer, in the portable layout.
@@ -144,9 +158,25 @@ pub fn export_for(
             Ranges::bound(&package.net)
         }
     };
+    let (first, last) = (formats.of(0), formats.of(package.net.layers.len() - 1));
+    let folds = match first {
+        _ if ranges.settled => None,
+        Format::F16 => fold_f16(&mut package, &ranges),
+        _ if integer => fold(&mut package, &mut ranges, [first, last]),
+        _ => None,
+    };
+    let (tests, tailed) = &match folds {
+        Some(folded) => (tests.folded(&folded.folds), folded.tailed),
+        None => (tests.clone(), false),
+    };
     if integer && !ranges.settled {
         rescale(&mut package.net, &mut ranges, &formats);
     }
+    let doubts = match first {
+        Format::F16 => beyond_f16(&package.net),
+        _ if integer => beyond_integers(&package, &ranges, &formats, &mut notes),
+        _ => Vec::new(),
+    };
     let mut draft = Draft::new(layout, &package, &formats)?;
     draft.layers(&package.net.layers, &ranges)?;
     if !draft.unpacked.is_empty() {
@@ -167,8 +197,128 @@ pub fn export_for(
     let (results, digest) = run_tests(&first, tests)?;
     let bytes = draft.file(tests, &results, digest)?;
     verify(&bytes)?;
-    Ok(Exported { bytes, notes })
+    Ok(Exported {
+        bytes,
+        notes,
+        tailed: *tailed,
+        doubts,
+    })
 }
+
+/// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
+const FORGETS: f64 = 1.0 / 700.0;
+/// Windows up to this length forget nothing that matters.
+const SHORT: usize = 500;
+
+/// The layer's integer gates need all the accuracy of what they leave, or its cells a longer reach.
+fn is_slow(package: &Package, layer: &Layer, range: &LayerRange, format: Format) -> bool {
+    let Layer::Recurrent(r) = layer else {
+        return false;
+    };
+    // A FastGRNN's candidate shares the gate's pre-activation.
+    let gated = !matches!(
+        r.cell,
+        net::Cell::RnnTanh | net::Cell::RnnRelu | net::Cell::FastGrnn
+    );
+    let short =
+        matches!(package.shape, Shape::Window { window, exact: true, .. } if window <= SHORT);
+    let forgets = range.forgets.is_some_and(|share| share < FORGETS);
+    let far = r.cell.has_cell() && range.cell * 1.25 >= 8.0 * f32::from(1u16 << MAX_CELL_SHIFT);
+    format.is_integer() && gated && (far || forgets && !short)
+}
+
+/// "2.1 %" of some.
+fn share(part: usize, all: usize) -> String {
+    format!("{part} ({:.2} %)", 100.0 * part as f64 / all.max(1) as f64)
+}
+
+/// What f16 cannot hold of the weights.
+fn beyond_f16(net: &Network) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for (k, layer) in net.layers.iter().enumerate() {
+        let weights: Vec<f32> = match layer {
+            Layer::Embedding(e) => e.table.clone(),
+            Layer::Dense(d) => d.weight.clone(),
+            Layer::Recurrent(r) => [&r.w_ih[..], &r.w_hh].concat(),
+            Layer::Bidirectional(b) => {
+                let halves = b.halves().map(|r| [&r.w_ih[..], &r.w_hh].concat());
+                halves.concat()
+            }
+        };
+        let all = weights.len();
+        let large = weights.iter().filter(|w| w.abs() > LARGEST_F16);
+        let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
+        match large.count() {
+            0 => {}
+            large => doubts.push(format!(
+                "layer {k}: {} weights up to {largest} do not fit f16, whose largest number is {LARGEST_F16}",
+                share(large, all)
+            )),
+        }
+        // Below the smallest normal number digits go.
+        let lost = |w: &&f32| **w != 0.0 && (f16::from_f32(**w).to_f32() / **w - 1.0).abs() > 0.02;
+        let lost = weights
+            .iter()
+            .filter(|w| w.abs() < 6.1e-5)
+            .filter(lost)
+            .count();
+        if 50 * lost > all {
+            doubts.push(format!(
+                "layer {k}: {} weights are too small for f16, which has no digits below 6e-5",
+                share(lost, all)
+            ));
+        }
+    }
+    doubts
+}
+
+/// What integers cannot hold of the values that were met; and notes about what was done for it.
+fn beyond_integers(
+    package: &Package,
+    ranges: &Ranges,
+    formats: &Formats,
+    notes: &mut Vec<String>,
+) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let layers = package.net.layers.iter().zip(&ranges.layers).enumerate();
+    for (k, (layer, range)) in layers {
+        let slow = is_slow(package, layer, range, formats.of(k));
+        if slow {
+            let memory = range.forgets.filter(|share| *share < FORGETS);
+            let memory =
+                memory.map(|share| format!("it keeps what it knows for {:.0} steps", 1.0 / share));
+            let reach = (range.cell > 100.0).then(|| format!("its cells reach {:.0}", range.cell));
+            let reasons: Vec<String> = memory.into_iter().chain(reach).collect();
+            notes.push(format!(
+                "layer {k} is slow: {}; so its gates go to ±16, and it runs in plain code",
+                reasons.join(" and ")
+            ));
+        }
+        let (limit, beyond) = if slow {
+            (16, range.gates.beyond[1])
+        } else {
+            (8, range.gates.beyond[0])
+        };
+        if 1000 * beyond > range.gates.met {
+            doubts.push(format!(
+                "layer {k}: {} of the pre-activations of its gates lie beyond ±{limit} and are cut there",
+                share(beyond, range.gates.met)
+            ));
+        }
+        if range.cell > MOST_CELL {
+            doubts.push(format!(
+                "layer {k}: its cells reach {:.0}, and are cut at ±{MOST_CELL}",
+                range.cell
+            ));
+        }
+    }
+    doubts
+}
+
+/// Largest finite number of an f16.
+const LARGEST_F16: f32 = 65504.0;
+/// What a cell can be in integers.
+const MOST_CELL: f32 = 1024.0;
 
 /// A network after quantization.
 pub(crate) struct Quantized {
@@ -421,7 +571,7 @@ impl Payload {
             self.push(
                 &tensor
                     .iter()
-                    .map(|&w| f16::from_f32(w).to_bits())
+                    .map(|&w| f16::from_f32(w.clamp(-LARGEST_F16, LARGEST_F16)).to_bits())
                     .collect::<Vec<u16>>(),
             );
         } else {
@@ -513,7 +663,8 @@ impl<'p> Draft<'p> {
                 Layer::Embedding(e) => self.embedding(e),
                 Layer::Recurrent(r) => {
                     let limits = self.limits(r, first, behind_embedding);
-                    self.recurrent(r, limits, &ranges.layers[at])
+                    let slow = is_slow(self.package, layer, &ranges.layers[at], self.format);
+                    self.recurrent(r, limits, &ranges.layers[at], slow)
                 }
                 Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
                 Layer::Bidirectional(b) => {
@@ -605,15 +756,19 @@ impl<'p> Draft<'p> {
         r: &Recurrent,
         limits: Limits,
         range: &LayerRange,
+        slow: bool,
     ) -> Result<engine::Layer> {
         let format = self.format;
         let inputs = width("the input width", r.inputs, engine::MAX_WIDTH)?;
         let hidden = width("the hidden size", r.hidden, engine::MAX_WIDTH)?;
         let (mut requant_shift, mut shift) = (0, 0);
         if format.is_integer() {
-            requant_shift = self.recurrent_q(r, limits, range)?;
-            shift = cell_shift(range.cell);
-            self.extra_q(r, shift);
+            requant_shift = self.recurrent_q(r, limits, range, slow)?;
+            shift = cell_shift(range.cell, slow);
+            self.extra_q(r, shift, slow);
+            if slow {
+                shift |= engine::SLOW;
+            }
         } else {
             for sums in stages(r.cell) {
                 self.float_stage(r, sums);
@@ -640,8 +795,8 @@ impl<'p> Draft<'p> {
         let [forward, backward] = b.halves();
         let [of_forward, of_backward] = range.halves();
         let halves = [
-            self.recurrent(forward, limits, &of_forward)?,
-            self.recurrent(backward, limits, &of_backward)?,
+            self.recurrent(forward, limits, &of_forward, false)?,
+            self.recurrent(backward, limits, &of_backward, false)?,
         ];
         if let (
             Some((Layer::Recurrent(backward), second)),
@@ -688,7 +843,9 @@ impl<'p> Draft<'p> {
     }
 
     /// What an integer layer has behind its rows, with what becomes of the numbers.
-    fn extra_q(&mut self, r: &Recurrent, cell_shift: u8) {
+    fn extra_q(&mut self, r: &Recurrent, cell_shift: u8, slow: bool) {
+        // Fraction bits of pre-activations.
+        let frac = gate_frac(slow);
         let Some((Layer::Recurrent(values), _)) = self.dequantized.last_mut() else {
             return;
         };
@@ -710,7 +867,7 @@ impl<'p> Draft<'p> {
                 self.payload.push(&mix);
             }
             net::Cell::LstmPeephole => {
-                let one = 2f64.powi(17 + i32::from(cell_shift));
+                let one = 2f64.powi(5 + frac + i32::from(cell_shift));
                 // Saturates: at 1024 with the largest cell.
                 let rounded = |w: f32| (f64::from(w) * one).round() as i32;
                 for w in &mut values.extra {
@@ -761,7 +918,13 @@ impl<'p> Draft<'p> {
         }
     }
 
-    fn recurrent_q(&mut self, r: &Recurrent, limits: Limits, range: &LayerRange) -> Result<u8> {
+    fn recurrent_q(
+        &mut self,
+        r: &Recurrent,
+        limits: Limits,
+        range: &LayerRange,
+        slow: bool,
+    ) -> Result<u8> {
         // All rows of the layer together, since they share the shift.
         let sums: Vec<Sum> = stages(r.cell).concat();
         // Gates that see the same have one spread.
@@ -796,12 +959,12 @@ impl<'p> Draft<'p> {
                 })
             })
             .collect();
-        let rows = Rows::quantize(&rows, input_frac(self.format), 12, limits)?;
+        let rows = Rows::quantize(&rows, input_frac(self.format), gate_frac(slow), limits)?;
         let layer = Layer::Recurrent(dequantized(r, &sums, &rows));
         self.dequantized.push((layer, rows.scale.clone()));
         let (cell, format) = (engine_cell(r.cell), self.format);
         let packed_form = engine::packed_rows(cell, format, r.inputs, r.hidden).is_some();
-        if self.layout == Layout::CortexM4 && packed_form {
+        if self.layout == Layout::CortexM4 && packed_form && !slow {
             let layer = packed::Layer {
                 cell: r.cell,
                 format: self.format,
@@ -1058,9 +1221,15 @@ fn quantize_one(x: f32, frac: i32) -> i16 {
 }
 
 /// Smallest range of an LSTM's cell that leaves a quarter above what was met.
-fn cell_shift(range: f32) -> u8 {
+fn cell_shift(range: f32, slow: bool) -> u8 {
     let fits = |shift: &u8| range * 1.25 < 8.0 * (1u32 << shift) as f32;
-    (0..=MAX_CELL_SHIFT).find(fits).unwrap_or(MAX_CELL_SHIFT)
+    let most = if slow { 7 } else { MAX_CELL_SHIFT };
+    (0..=most).find(fits).unwrap_or(most)
+}
+
+/// Fraction bits of the gates' pre-activations.
+fn gate_frac(slow: bool) -> i32 {
+    if slow { 11 } else { 12 }
 }
 
 /// Fraction bits of an output that reaches `range`: half as much again fits.

@@ -4,7 +4,9 @@
 //! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
+mod column;
 mod descent;
+mod fold;
 pub mod mixed;
 mod moments;
 mod ranges;
@@ -12,9 +14,11 @@ mod rescale;
 mod rows;
 pub mod watch;
 
+pub use column::Column;
+pub(crate) use fold::{Fold, fold, fold_f16};
 pub use moments::Moments;
 pub(crate) use moments::Spread;
-pub use ranges::{LayerRange, Ranges, Stream};
+pub use ranges::{Gates, LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
 

@@ -5,6 +5,7 @@
 //! covariance are all that the data has to say, however long the streams are.
 
 use super::descent::add_scaled;
+use super::fold::Fold;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -79,6 +80,34 @@ impl Moments {
         }
     }
 
+    /// The first inputs became `(u − offset) · scale`.
+    pub(super) fn shift(&mut self, folds: &[Fold]) {
+        self.settle();
+        let width = self.sums.len();
+        let fold = |k: usize| {
+            folds
+                .get(k)
+                .map_or((0.0, 1.0), |fold| (fold.offset, fold.scale))
+        };
+        for i in 0..width {
+            for j in i..width {
+                let ((a, s), (b, t)) = (fold(i), fold(j));
+                let product = &mut self.products[i * width + j];
+                *product -= a * self.sums[j] + b * self.sums[i] - self.count * a * b;
+                *product *= s * t;
+            }
+        }
+        for (k, sum) in self.sums.iter_mut().enumerate() {
+            let (offset, scale) = fold(k);
+            *sum = (*sum - self.count * offset) * scale;
+        }
+    }
+
+    /// Number of inputs.
+    pub(super) fn width(&self) -> usize {
+        self.sums.len()
+    }
+
     /// Mean and covariance of some inputs.
     ///
     /// # Panics
@@ -137,6 +166,24 @@ mod tests {
         let want = [4.0 + unseen, 4.0, 4.0, 5.0 + unseen];
         for (found, want) in covariance.iter().zip(want) {
             assert!((found - want).abs() < 1e-12, "{covariance:?}");
+        }
+    }
+
+    #[test]
+    fn shifted_inputs_have_the_moments_of_shifted_inputs() {
+        let samples = [[1e3, -2.0, 0.5], [1001.0, 4.0, 8.0], [1003.0, 0.0, 1.0]];
+        let (mut shifted, mut met) = (Moments::new(3), Moments::new(3));
+        for [a, b, c] in samples {
+            shifted.meet(&[a, b, c]);
+            met.meet(&[(a - 1000.0) * 2.0, b * 0.25, c]);
+        }
+        met.settle();
+        let folds = [(1000.0, 2.0), (0.0, 0.25)];
+        shifted.shift(&folds.map(|(offset, scale)| Fold { offset, scale }));
+        assert_eq!(shifted.of(0..3).mean, met.of(0..3).mean);
+        let covariances = [&shifted, &met].map(|moments| moments.of(0..3).covariance);
+        for (a, b) in covariances[0].iter().zip(&covariances[1]) {
+            assert!((a - b).abs() < 1e-9, "{covariances:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! it runs on, and from a reset for every window where the windows are exact.
 
 use super::Moments;
+use super::column::Column;
 use crate::data::{Dataset, Part, Sequence};
 use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
@@ -33,6 +34,19 @@ pub struct LayerRange {
     pub inputs: Vec<Moments>,
     /// What the steps of a layer's rows stand for, in their order in the file, where training has settled them.
     pub scales: Vec<f64>,
+    /// The least that a unit forgets of its state in a step, in the mean; where gates decide it and it is known.
+    pub forgets: Option<f64>,
+    /// Of its gates' pre-activations.
+    pub gates: Gates,
+}
+
+/// How far the pre-activations of a layer's gates reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Gates {
+    /// How many were met.
+    pub met: usize,
+    /// Of them, beyond ±8 and beyond ±16.
+    pub beyond: [usize; 2],
 }
 
 /// Largest magnitudes met in every layer of a network.
@@ -40,6 +54,10 @@ pub struct LayerRange {
 pub struct Ranges {
     /// In the order of the network's layers.
     pub layers: Vec<LayerRange>,
+    /// The network's inputs, as far as they are no tokens, then its outputs.
+    pub columns: [Vec<Column>; 2],
+    /// Inputs with heavy tails are scaled by this power of two besides: upwards more of the tail is cut.
+    pub tails: i32,
     /// The network was trained with these ranges, so nothing is rescaled by them any more.
     pub settled: bool,
 }
@@ -138,11 +156,23 @@ impl Ranges {
             .collect();
         let steps: usize = streams.iter().map(|s| s.len(net)).sum();
         let every = steps.div_ceil(MET).max(1);
+        let samples = matches!(streams.first(), Some(Stream::Samples(_)));
+        let inputs = if samples { net.input_width() } else { 0 };
+        let mut columns = [inputs, net.output_width()].map(|n| vec![Column::default(); n]);
+        let mut forgotten: Vec<Vec<f64>> = vec![Vec::new(); net.layers.len()];
         let mut runner = FloatRunner::new(net);
         let mut step = 0;
         for (k, stream) in streams.into_iter().enumerate() {
             if net.is_bidirectional() {
-                run_window(net, stream.steps(net).collect(), |seen| {
+                let rows: Vec<Vec<f32>> = stream.steps(net).collect();
+                for (t, x) in rows.iter().enumerate() {
+                    Column::meet_all(&mut columns[0], x, (step + t) % every == 0);
+                }
+                let last = net.layers.len() - 1;
+                run_window(net, rows, |seen| {
+                    if seen.layer == last {
+                        Column::meet_all(&mut columns[1], seen.y, true);
+                    }
                     let range = &mut layers[seen.layer];
                     let layer = &net.layers[seen.layer];
                     range.cell = range.cell.max(largest(seen.cell));
@@ -172,7 +202,9 @@ impl Ranges {
                 } else {
                     Vec::new()
                 };
-                runner.step(&x);
+                let y = runner.step(&x);
+                Column::meet_all(&mut columns[0], &x, met);
+                Column::meet_all(&mut columns[1], y, met);
                 for (k, (layer, range)) in net.layers.iter().zip(&mut layers).enumerate() {
                     let below = match k.checked_sub(1) {
                         Some(below) => runner.layer_output(below),
@@ -189,14 +221,30 @@ impl Ranges {
                     range.cell = range.cell.max(largest(cells));
                     if met {
                         range.meet_inputs(layer, 0, below, &states[k]);
+                        if let Layer::Recurrent(r) = layer {
+                            // A rectified state has a scale of its own.
+                            if r.cell != Cell::RnnRelu {
+                                range.gates.meet(runner.layer_gates(k));
+                            }
+                            forget(&mut forgotten[k], r, runner.layer_gates(k));
+                        }
                     }
                 }
             }
         }
         let met = layers.iter_mut().flat_map(|layer| &mut layer.inputs);
         met.for_each(Moments::settle);
+        let counted = steps.div_ceil(every).max(1) as f64;
+        for (layer, forgotten) in layers.iter_mut().zip(&forgotten) {
+            layer.forgets = forgotten
+                .iter()
+                .map(|sum| sum / counted)
+                .min_by(f64::total_cmp);
+        }
         Ranges {
             layers,
+            columns,
+            tails: 0,
             settled: false,
         }
     }
@@ -240,16 +288,59 @@ impl Ranges {
                 }
             };
             width = range;
+            // At rest, where the biases say all.
+            let mut forgotten = Vec::new();
+            if let Layer::Recurrent(r) = layer {
+                let sums = r.b_ih.iter().zip(&r.b_hh);
+                let z: Vec<f32> = match r.cell {
+                    Cell::FastGrnn => r.b_ih.clone(),
+                    _ => sums.map(|(a, b)| a + b).collect(),
+                };
+                forget(&mut forgotten, r, &z);
+            }
             LayerRange {
                 output: range,
                 outputs: vec![range; layer.outputs()],
                 cell: 15.0,
+                forgets: forgotten.into_iter().min_by(f64::total_cmp),
                 ..LayerRange::default()
             }
         });
         Ranges {
             layers: layers.collect(),
+            columns: [Vec::new(), Vec::new()],
+            tails: 0,
             settled: false,
+        }
+    }
+}
+
+/// Adds what every unit forgets in a step with these pre-activations, where a gate decides it.
+fn forget(forgotten: &mut Vec<f64>, r: &Recurrent, z: &[f32]) {
+    let Some(gate) = keeping_gate(r.cell) else {
+        return;
+    };
+    forgotten.resize(r.hidden, 0.0);
+    let z = &z[gate * r.hidden..][..r.hidden];
+    for (forgotten, &z) in forgotten.iter_mut().zip(z) {
+        *forgotten += 1.0 / (1.0 + f64::from(z).exp());
+    }
+}
+
+/// The gate that says how much of its state a unit keeps.
+fn keeping_gate(cell: Cell) -> Option<usize> {
+    match cell {
+        Cell::RnnTanh | Cell::RnnRelu => None,
+        Cell::LstmCoupled | Cell::FastGrnn => Some(0),
+        Cell::Lstm | Cell::LstmPeephole | Cell::GruResetAfter | Cell::GruResetBefore => Some(1),
+    }
+}
+
+impl Gates {
+    fn meet(&mut self, z: &[f32]) {
+        self.met += z.len();
+        for (beyond, limit) in self.beyond.iter_mut().zip([8.0, 16.0]) {
+            *beyond += z.iter().filter(|z| z.abs() > limit).count();
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::quant::{Ranges, rescale};
 use anyhow::Result;
 use kinglet::format::{self as engine, Format};
 use kinglet::{LayerStep, Model, Runner, StepInput, num};
+use std::borrow::Cow;
 
 /// Steps that are looked at.
 const STEPS: usize = 4000;
@@ -218,6 +219,21 @@ impl Stepped<'_> {
     }
 }
 
+/// The data with the normalisation of a model file, which quantizing may have changed.
+fn as_seen<'d>(data: &'d Dataset, model: &Model<'_>) -> Cow<'d, Dataset> {
+    let Input::Features(features) = data.input() else {
+        return Cow::Borrowed(data);
+    };
+    let mut theirs = features.clone();
+    for (feature, of_model) in theirs.iter_mut().zip(model.features()) {
+        (feature.offset, feature.scale) = (of_model.offset, of_model.scale);
+    }
+    if theirs == *features {
+        return Cow::Borrowed(data);
+    }
+    Cow::Owned(data.clone().normalised_as(&Input::Features(theirs)))
+}
+
 fn watch(
     model: &Model<'_>,
     stepped: &Stepped<'_>,
@@ -229,6 +245,7 @@ fn watch(
         part,
         ..
     } = *stepped;
+    let data = &*as_seen(data, model);
     let tokens = matches!(package.input, Input::Tokens(_));
     let layers = &package.net.layers;
     let mut seen = vec![Seen::default(); layers.len()];

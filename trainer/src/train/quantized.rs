@@ -175,15 +175,13 @@ impl Streams {
             let place = row * all + half * units..row * all + (half + 1) * units;
             let outputs = &mut trace.outputs[seen.layer][place.clone()];
             scaled(outputs, seen.output.iter().map(|&y| y.into()), lsb(frac));
-            let (cell, shift) = match model.header().layers[seen.layer] {
-                engine::Layer::Recurrent {
-                    cell, cell_shift, ..
-                }
-                | engine::Layer::Bidirectional {
-                    cell, cell_shift, ..
-                } => (cell, cell_shift),
-                _ => return,
+            let layer = &model.header().layers[seen.layer];
+            let (engine::Layer::Recurrent { cell, .. } | engine::Layer::Bidirectional { cell, .. }) =
+                *layer
+            else {
+                return;
             };
+            let (shift, _) = layer.cell_shift();
             if cell.has_cell() {
                 let lsb = lsb(match cell {
                     engine::Cell::LstmCoupled => 29,

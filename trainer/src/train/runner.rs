@@ -25,27 +25,28 @@ pub(super) struct LayerState {
     /// The state of a recurrent layer too.
     pub(super) y: Vec<f32>,
     pub(super) c: Vec<f32>,
+    /// Pre-activations of its gates, one gate after the other; empty before the first step.
+    pub(super) z: Vec<f32>,
+}
+
+impl LayerState {
+    pub(super) fn new(r: &Recurrent) -> Self {
+        LayerState {
+            y: vec![0.0; r.hidden],
+            c: vec![0.0; r.hidden],
+            z: Vec::new(),
+        }
+    }
 }
 
 impl<'a> FloatRunner<'a> {
     /// All states zero.
     pub fn new(net: &'a Network) -> Self {
         let layers = net.layers.iter().map(|layer| match layer {
-            Layer::Embedding(e) => LayerState {
-                y: vec![0.0; e.dim],
-                c: Vec::new(),
-            },
-            Layer::Recurrent(r) => LayerState {
-                y: vec![0.0; r.hidden],
-                c: vec![0.0; r.hidden],
-            },
-            Layer::Dense(d) => LayerState {
-                y: vec![0.0; d.outputs],
-                c: Vec::new(),
-            },
-            Layer::Bidirectional(b) => LayerState {
-                y: vec![0.0; 2 * b.forward.hidden],
-                c: Vec::new(),
+            Layer::Recurrent(r) => LayerState::new(r),
+            layer => LayerState {
+                y: vec![0.0; layer.outputs()],
+                ..LayerState::default()
             },
         });
         FloatRunner {
@@ -127,6 +128,11 @@ impl<'a> FloatRunner<'a> {
         &self.layers[k].y
     }
 
+    /// What went into the gates of layer `k` in the last step, one gate after the other; empty where it has none.
+    pub fn layer_gates(&self, k: usize) -> &[f32] {
+        &self.layers[k].z
+    }
+
     /// The cell `c` of layer `k`, where it has one.
     pub fn layer_cell(&self, k: usize) -> Option<&[f32]> {
         match &self.net.layers[k] {
@@ -177,64 +183,68 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let of_h = product(&r.w_hh[..early], &h);
     let from_x = |row: usize| of_x[row] + r.b_ih[row];
     let from_h = |row: usize| of_h[row] + r.b_hh[row];
-    // The sum of gate `g` of unit `j`.
-    let sum = |g: usize, j: usize| from_x(g * hidden + j) + from_h(g * hidden + j);
+    // Of both products, but for the candidate of a GRU that resets before the product.
+    let sum = |row: usize| from_x(row) + if row < of_h.len() { from_h(row) } else { 0.0 };
+    let mut z: Vec<f32> = (0..of_x.len()).map(sum).collect();
+    let (y, c) = (&mut state.y, &mut state.c);
     match r.cell {
-        Cell::RnnTanh => (0..hidden).for_each(|j| state.y[j] = sum(0, j).tanh()),
-        Cell::RnnRelu => (0..hidden).for_each(|j| state.y[j] = sum(0, j).max(0.0)),
+        Cell::RnnTanh => (0..hidden).for_each(|j| y[j] = z[j].tanh()),
+        Cell::RnnRelu => (0..hidden).for_each(|j| y[j] = z[j].max(0.0)),
         Cell::Lstm => {
             for j in 0..hidden {
-                let (i, f) = (sigmoid(sum(0, j)), sigmoid(sum(1, j)));
-                let (g, o) = (sum(2, j).tanh(), sigmoid(sum(3, j)));
-                state.c[j] = f * state.c[j] + i * g;
-                state.y[j] = o * state.c[j].tanh();
+                let (i, f) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
+                let (g, o) = (z[2 * hidden + j].tanh(), sigmoid(z[3 * hidden + j]));
+                c[j] = f * c[j] + i * g;
+                y[j] = o * c[j].tanh();
             }
         }
         Cell::LstmCoupled => {
             for j in 0..hidden {
-                let (f, g, o) = (sigmoid(sum(0, j)), sum(1, j).tanh(), sigmoid(sum(2, j)));
-                state.c[j] = f * state.c[j] + (1.0 - f) * g;
-                state.y[j] = o * state.c[j].tanh();
+                let (f, g) = (sigmoid(z[j]), z[hidden + j].tanh());
+                c[j] = f * c[j] + (1.0 - f) * g;
+                y[j] = sigmoid(z[2 * hidden + j]) * c[j].tanh();
             }
         }
         Cell::LstmPeephole => {
             let (p_i, rest) = r.extra.split_at(hidden);
             let (p_f, p_o) = rest.split_at(hidden);
             for j in 0..hidden {
-                let c = &mut state.c[j];
-                let i = sigmoid(sum(0, j) + p_i[j] * *c);
-                let f = sigmoid(sum(1, j) + p_f[j] * *c);
-                *c = f * *c + i * sum(2, j).tanh();
-                state.y[j] = sigmoid(sum(3, j) + p_o[j] * *c) * c.tanh();
+                z[j] += p_i[j] * c[j];
+                z[hidden + j] += p_f[j] * c[j];
+                c[j] = sigmoid(z[hidden + j]) * c[j] + sigmoid(z[j]) * z[2 * hidden + j].tanh();
+                z[3 * hidden + j] += p_o[j] * c[j];
+                y[j] = sigmoid(z[3 * hidden + j]) * c[j].tanh();
             }
         }
         Cell::FastGrnn => {
             let [zeta, nu] = r.mix();
             for (j, &h_prev) in h.iter().enumerate() {
                 let a = of_x[j] + of_h[j];
-                let (z, n) = (sigmoid(a + r.b_ih[j]), (a + r.b_hh[j]).tanh());
-                state.y[j] = (zeta * (1.0 - z) + nu) * n + z * h_prev;
+                z[j] = a + r.b_ih[j];
+                let (gate, n) = (sigmoid(z[j]), (a + r.b_hh[j]).tanh());
+                y[j] = (zeta * (1.0 - gate) + nu) * n + gate * h_prev;
             }
         }
         Cell::GruResetAfter => {
             for (j, &h_prev) in h.iter().enumerate() {
-                let (r_gate, z) = (sigmoid(sum(0, j)), sigmoid(sum(1, j)));
+                let (r_gate, update) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
                 let row = 2 * hidden + j;
-                let n = (from_x(row) + r_gate * from_h(row)).tanh();
-                state.y[j] = (1.0 - z) * n + z * h_prev;
+                z[row] = from_x(row) + r_gate * from_h(row);
+                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
             }
         }
         Cell::GruResetBefore => {
-            let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(sum(0, j)) * h[j]).collect();
+            let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(z[j]) * h[j]).collect();
             let of_reset = product(&r.w_hh[early..], &reset);
             for (j, &h_prev) in h.iter().enumerate() {
-                let z = sigmoid(sum(1, j));
+                let update = sigmoid(z[hidden + j]);
                 let row = 2 * hidden + j;
-                let n = (from_x(row) + (of_reset[j] + r.b_hh[row])).tanh();
-                state.y[j] = (1.0 - z) * n + z * h_prev;
+                z[row] += of_reset[j] + r.b_hh[row];
+                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
             }
         }
     }
+    state.z = z;
 }
 
 pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {

@@ -38,10 +38,7 @@ pub fn run_window(
         .rposition(|layer| matches!(layer, Layer::Bidirectional(_)));
     for (k, layer) in net.layers.iter().enumerate() {
         let direction = |r: &Recurrent, half: usize, watch: &mut dyn FnMut(Seen<'_>)| {
-            let mut state = LayerState {
-                y: vec![0.0; r.hidden],
-                c: vec![0.0; r.hidden],
-            };
+            let mut state = LayerState::new(r);
             let mut outputs = vec![Vec::new(); rows.len()];
             for step in 0..rows.len() {
                 let t = if half == 0 {

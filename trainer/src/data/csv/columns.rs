@@ -33,7 +33,7 @@ pub(super) struct Column {
     /// The categories of this column that are asked for: what is none of them is an error.
     categories: Vec<String>,
     last: Option<f32>,
-    /// When the row before was, for the time since.
+    /// When the row before was, for the time since; or what it held, for the difference.
     time: Option<f64>,
 }
 
@@ -161,6 +161,13 @@ impl Column {
             return Ok(f32::from(u8::from(is_missing(text))));
         }
         if is_missing(text) {
+            if self.derived == Some(Derived::Diff)
+                && missing == Missing::Hold
+                && self.time.is_some()
+            {
+                // What is repeated does not change.
+                return Ok(0.0);
+            }
             return match (missing, self.last) {
                 (Missing::Hold, Some(last)) => Ok(last),
                 (Missing::Nan, _) => Ok(f32::NAN),
@@ -201,6 +208,18 @@ impl Column {
                 }
                 Ok(f32::from(u8::from(text == category)))
             }
+            Some(Derived::Diff) => match text.parse::<f64>() {
+                Ok(now) if now.is_finite() => {
+                    let before = self.time.replace(now).unwrap_or(now);
+                    Ok((now - before) as f32)
+                }
+                _ => Err(DataError::NotANumber {
+                    file: file(),
+                    line,
+                    column: column(),
+                    text: text_owned(),
+                }),
+            },
             Some(Derived::Missing) | None => match text.parse::<f32>() {
                 Ok(value) if value.is_finite() => Ok(value),
                 _ => Err(DataError::NotANumber {

@@ -1,0 +1,143 @@
+//! How far a model in one number format answers like the float one, over raw samples: what is refused when it is too far.
+
+use crate::data::{Dataset, Part};
+use crate::engine::EnginePredictor;
+use crate::train::Predictor;
+use kinglet::Model;
+use kinglet::format::Output;
+
+/// Error in parts of the outputs' spread beyond which a model is not written unasked.
+pub const MOST: f64 = 0.05;
+/// Steps of a data set that are measured, at the most.
+const STEPS: usize = 50_000;
+
+/// Differences of one output, or of all together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Difference {
+    /// Root of the mean square, in the output's unit.
+    pub rms: f64,
+    /// Largest.
+    pub max: f64,
+    /// Standard deviation of the float model's output.
+    pub spread: f64,
+    /// Mean of the float model's output.
+    pub mean: f64,
+}
+
+impl Difference {
+    fn of(pairs: impl Iterator<Item = (f32, f32)> + Clone) -> Self {
+        let count = pairs.clone().count().max(1) as f64;
+        let mean = pairs.clone().map(|(a, _)| f64::from(a)).sum::<f64>() / count;
+        let (mut spread, mut squares, mut max) = (0.0, 0.0, 0f64);
+        for (a, b) in pairs {
+            let difference = f64::from(b) - f64::from(a);
+            spread += (f64::from(a) - mean).powi(2);
+            squares += difference * difference;
+            // Not a number is as far as it gets.
+            max = if difference.is_nan() {
+                f64::INFINITY
+            } else {
+                max.max(difference.abs())
+            };
+        }
+        Difference {
+            rms: (squares / count).sqrt(),
+            max,
+            spread: (spread / count).sqrt(),
+            mean,
+        }
+    }
+
+    /// In parts of the spread, or of the size where the output never changes.
+    pub fn share(&self) -> f64 {
+        let constant = self.spread <= 1e-6 * self.mean.abs();
+        let whole = if constant {
+            self.mean.abs().max(1e-3)
+        } else {
+            self.spread
+        };
+        match self.rms {
+            0.0 => 0.0,
+            rms if rms.is_finite() => rms / whole,
+            _ => f64::INFINITY,
+        }
+    }
+}
+
+/// Of a float model and another one of it, over the same samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fidelity {
+    /// All outputs together.
+    pub all: Difference,
+    /// Each output apart, where they are values with a unit each.
+    pub each: Vec<Difference>,
+    /// Number of outputs compared.
+    pub count: usize,
+}
+
+impl Fidelity {
+    /// From the answers of both, one step after the other.
+    pub fn between(float: &Model<'_>, answers: &[f32], others: &[f32]) -> Self {
+        let pairs = answers.iter().copied().zip(others.iter().copied());
+        let width = float.outputs();
+        let values = matches!(float.header().output, Output::Values { .. });
+        let each = (0..width).filter(|_| values);
+        let each = each.map(|k| Difference::of(pairs.clone().skip(k).step_by(width)));
+        Fidelity {
+            all: Difference::of(pairs.clone()),
+            each: each.collect(),
+            count: answers.len(),
+        }
+    }
+
+    /// Over a part of a data set.
+    pub fn over(float: &Model<'_>, other: &Model<'_>, data: &Dataset, part: Part) -> Self {
+        let [a, b] = [float, other].map(|model| answers(model, data, part));
+        Fidelity::between(float, &a, &b)
+    }
+
+    /// Error in parts of the spread: of values the root of the mean over the outputs' squares, as their units may differ.
+    pub fn share(&self) -> f64 {
+        if self.each.is_empty() {
+            return self.all.share();
+        }
+        let squares: f64 = self.each.iter().map(|one| one.share().powi(2)).sum();
+        (squares / self.each.len() as f64).sqrt()
+    }
+}
+
+fn answers(model: &Model<'_>, data: &Dataset, part: Part) -> Vec<f32> {
+    let mut predictor = EnginePredictor::new(model);
+    let mut y = vec![0.0; model.outputs()];
+    let (mut all, mut steps) = (Vec::new(), 0);
+    for sequence in data.sequences(part) {
+        predictor.reset();
+        for t in 0..sequence.steps() {
+            predictor.step(sequence.raw(t), &mut y);
+            if sequence.counts(t) {
+                all.extend_from_slice(&y);
+            }
+        }
+        steps += sequence.steps();
+        if steps >= STEPS {
+            break;
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_the_spread_and_nothing_of_nothing() {
+        let of = |a: [f32; 4], b: [f32; 4]| Difference::of(a.into_iter().zip(b));
+        let known = of([1.0, 3.0, 1.0, 3.0], [1.5, 3.5, 1.5, 3.5]);
+        assert_eq!((known.rms, known.max, known.spread), (0.5, 0.5, 1.0));
+        assert_eq!(known.share(), 0.5);
+        assert_eq!(of([2.0; 4], [2.0; 4]).share(), 0.0);
+        assert_eq!(of([2.0; 4], [2.5; 4]).share(), 0.25);
+        assert_eq!(of([2.0; 4], [f32::NAN; 4]).share(), f64::INFINITY);
+    }
+}

@@ -1,0 +1,399 @@
+//! Inputs and outputs of any offset and scale, brought to where integers hold them well.
+//!
+//! A feature is `(x − offset) · scale` in the file before it enters the network. With `u = (x − o) · s` for another offset and
+//! scale, `W x + b = (W / s) u + (b + W o)`: the network computes the same, and `o`, `s` become part of the feature's normalisation. `s` is
+//! a power of two, so weights change their exponents only; the new bias is summed in f64. Outputs of a linear last layer go
+//! the other way.
+//!
+//! An input stays as it is where its integers are within one per cent of its spread. Otherwise it is centred and
+//! its deviation becomes about 1. Where values then lie outside of what the integers hold, heavy tails, there is a choice: a
+//! coarser scale keeps the tail, but rounds all other values, and makes the input's weights the largest of their rows, for
+//! which all weights are rounded more. Of the scales between the two that one is taken that makes the estimated error of
+//! the layer's units least, where a unit is a tanh of what it gets, so that a tail that saturates it may be cut.
+
+use super::column::Column;
+use super::{LayerRange, Ranges, input_frac, largest_weight};
+use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use crate::package::{Input, Output, Package};
+use kinglet::format::Format;
+
+/// Error of an input's integers, in parts of its spread, up to which it stays as it is.
+const AT_HOME: f64 = 0.01;
+/// Its largest value is at least this then, and its spread at most that: its weights are as large as those of the state.
+const SIZES: [f64; 2] = [0.25, 2.0];
+/// An output's step in parts of its spread, up to which the same is true.
+const FINE: f64 = 1.0 / 500.0;
+/// What is left of the variance of nearest rounding once weights are rounded together.
+const DESCENDED: f64 = 0.25;
+
+/// `u = (x − offset) · scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Fold {
+    pub offset: f64,
+    pub scale: f64,
+}
+
+/// What was done to the inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Folded {
+    pub folds: Vec<Fold>,
+    /// Some have tails that are partly cut, or could be.
+    pub tailed: bool,
+}
+
+const SAME: Fold = Fold {
+    offset: 0.0,
+    scale: 1.0,
+};
+
+/// Integers of an input: their unit and how far they reach.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    lsb: f64,
+    limits: [f64; 2],
+}
+
+impl Grid {
+    fn of(layer: &Layer, format: Format) -> Grid {
+        let narrow = format.is_a8() && !matches!(layer, Layer::Dense(_));
+        let frac = if narrow { input_frac(format) } else { 12 };
+        let lsb = 2f64.powi(-frac);
+        let (low, high) = kinglet::num::input_limits(frac as i8);
+        Grid {
+            lsb,
+            limits: [low, high].map(|limit| f64::from(limit) * lsb),
+        }
+    }
+
+    fn round(self, u: f64) -> f64 {
+        let q = (u / self.lsb + 0.5).floor() * self.lsb;
+        q.clamp(self.limits[0], self.limits[1])
+    }
+
+    /// Squared error of an input's integers.
+    fn error(self, column: &Column, fold: Fold) -> f64 {
+        let each = column.values().map(|(x, weight)| {
+            let error = self.round((x - fold.offset) * fold.scale) / fold.scale + fold.offset - x;
+            weight * error * error
+        });
+        each.sum()
+    }
+}
+
+/// Rows of a layer over its input, and where their sums start.
+fn rows(layer: &Layer) -> Vec<&[f32]> {
+    match layer {
+        Layer::Recurrent(r) => r.w_ih.chunks_exact(r.inputs).collect(),
+        Layer::Bidirectional(b) => {
+            let halves = b.halves();
+            halves
+                .into_iter()
+                .flat_map(|r| r.w_ih.chunks_exact(r.inputs))
+                .collect()
+        }
+        Layer::Dense(d) => d.weight.chunks_exact(d.inputs).collect(),
+        Layer::Embedding(_) => Vec::new(),
+    }
+}
+
+/// Largest weight over the state, for every row.
+fn over_state(layer: &Layer) -> Vec<f64> {
+    let largest = |row: &[f32]| row.iter().fold(0.0, |m: f64, w| m.max(f64::from(w.abs())));
+    let of = |r: &Recurrent| -> Vec<f64> { r.w_hh.chunks_exact(r.hidden).map(largest).collect() };
+    match layer {
+        Layer::Recurrent(r) => of(r),
+        Layer::Bidirectional(b) => b.halves().into_iter().flat_map(of).collect(),
+        Layer::Dense(d) => vec![0.0; d.outputs],
+        Layer::Embedding(_) => Vec::new(),
+    }
+}
+
+/// The largest power of two that is not above.
+fn power_below(x: f64) -> f64 {
+    2f64.powi(x.log2().floor().clamp(-100.0, 100.0) as i32)
+}
+
+/// Folds offset and scale of inputs and outputs into a package for an integer format: normalisation, weights and what was
+/// measured of them. Gives what was done to each input, none where nothing was.
+pub(crate) fn fold(
+    package: &mut Package,
+    ranges: &mut Ranges,
+    formats: [Format; 2],
+) -> Option<Folded> {
+    fold_outputs(package, ranges, formats[1]);
+    let Input::Features(features) = &mut package.input else {
+        return None;
+    };
+    let columns = &ranges.columns[0];
+    if columns.len() != features.len() {
+        return None;
+    }
+    let first = &package.net.layers[0];
+    let holds: Vec<bool> = features.iter().map(|feature| feature.hold).collect();
+    let how = (formats[0], ranges.tails);
+    let (folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
+    if folds.iter().all(|fold| *fold == SAME) {
+        return None;
+    }
+    for (feature, fold) in features.iter_mut().zip(&folds) {
+        let offset = f64::from(feature.offset) + fold.offset / f64::from(feature.scale);
+        feature.offset = offset as f32;
+        feature.scale *= fold.scale as f32;
+    }
+    apply(&mut package.net, &folds);
+    for moments in first_moments(&package.net.layers[0], &mut ranges.layers[0]) {
+        moments.shift(&folds);
+    }
+    Some(Folded { folds, tailed })
+}
+
+/// Those of the stages of the first layer; all of them see its input.
+fn first_moments<'r>(
+    layer: &Layer,
+    range: &'r mut LayerRange,
+) -> impl Iterator<Item = &'r mut super::Moments> {
+    let sees = !matches!(layer, Layer::Embedding(_));
+    range.inputs.iter_mut().filter(move |_| sees)
+}
+
+fn choose(
+    layer: &Layer,
+    range: &LayerRange,
+    columns: &[Column],
+    holds: &[bool],
+    (format, tails): (Format, i32),
+) -> (Vec<Fold>, bool) {
+    let mut tailed = false;
+    let grid = Grid::of(layer, format);
+    let centred = columns.iter().zip(holds).map(|(column, &holds)| {
+        let (centre, spread) = column.middle();
+        let error = grid.error(column, SAME);
+        let sized = column.farthest() >= SIZES[0] && column.deviation() <= SIZES[1];
+        if error <= (AT_HOME * column.deviation()).powi(2) && (sized || column.farthest() == 0.0) {
+            return SAME;
+        }
+        // A gap at the start of a stream stands for the offset: that stays what it was in training.
+        let offset = f64::from(if holds { 0.0 } else { centre as f32 });
+        let scale = if spread > 0.0 {
+            power_below(std::f64::consts::SQRT_2 / spread)
+        } else {
+            1.0
+        };
+        Fold { offset, scale }
+    });
+    let mut folds: Vec<Fold> = centred.collect();
+    let rows = rows(layer);
+    let over_state = over_state(layer);
+    let levels = f64::from(largest_weight(format));
+    // Of the state as a matrix input.
+    let state: f64 = match range.inputs.first() {
+        Some(moments) if moments.width() > columns.len() => {
+            let spread = moments.of(columns.len()..moments.width());
+            let width = spread.mean.len();
+            (0..width).map(|k| spread.covariance[k * width + k]).sum()
+        }
+        _ => over_state.len() as f64 / 16.0,
+    };
+    for k in 0..columns.len() {
+        let column = &columns[k];
+        let reach = |fold: Fold| {
+            let ends = column
+                .ends
+                .map(|x| (f64::from(x) - fold.offset) * fold.scale);
+            ends[0] >= grid.limits[0] && ends[1] <= grid.limits[1]
+        };
+        if folds[k] == SAME || reach(folds[k]) {
+            continue;
+        }
+        let errs = |fold: Fold| {
+            let every = rows.len().div_ceil(64).max(1);
+            let samples: Vec<(f64, f64, f64)> = column
+                .values()
+                .map(|(x, weight)| {
+                    let u = grid.round((x - fold.offset) * fold.scale) / fold.scale;
+                    (x - fold.offset, u, weight)
+                })
+                .collect();
+            let mut error = 0.0;
+            for (row, &over_state) in rows.iter().zip(&over_state).step_by(every) {
+                let w = f64::from(row[k]);
+                let cut = samples
+                    .iter()
+                    .map(|&(x, u, weight)| weight * ((w * x).tanh() - (w * u).tanh()).powi(2));
+                error += cut.sum::<f64>();
+                let scaled = |j: usize| if j == k { fold } else { folds[j] };
+                let weights = row.iter().enumerate();
+                let largest = weights.fold(over_state, |m, (j, w)| {
+                    m.max(f64::from(w.abs()) / scaled(j).scale)
+                });
+                let inputs = columns.iter().enumerate();
+                let power: f64 = inputs
+                    .map(|(j, c)| (c.deviation() * scaled(j).scale).powi(2))
+                    .sum();
+                error += DESCENDED * (largest / levels).powi(2) / 12.0 * (power + state);
+            }
+            error
+        };
+        let mut best = (errs(folds[k]), folds[k]);
+        let mut next = folds[k];
+        while !reach(next) && next.scale > 1e-30 {
+            next.scale /= 2.0;
+            let error = errs(next);
+            if error < best.0 {
+                best = (error, next);
+            }
+        }
+        let most = folds[k].scale;
+        folds[k] = best.1;
+        folds[k].scale = (best.1.scale * 2f64.powi(tails)).min(most);
+        tailed = true;
+    }
+    (folds, tailed)
+}
+
+/// The first layer of a network that computes the same from folded inputs.
+fn apply(net: &mut Network, folds: &[Fold]) {
+    let fold_rows = |weights: &mut [f32], biases: &mut [&mut [f32]]| {
+        for (number, row) in weights.chunks_exact_mut(folds.len()).enumerate() {
+            let start = row
+                .iter()
+                .zip(folds)
+                .map(|(&w, fold)| f64::from(w) * fold.offset);
+            let start: f64 = start.sum();
+            for bias in biases.iter_mut() {
+                bias[number] = (f64::from(bias[number]) + start) as f32;
+            }
+            for (w, fold) in row.iter_mut().zip(folds) {
+                *w = (f64::from(*w) / fold.scale) as f32;
+            }
+        }
+    };
+    let recurrent = |r: &mut Recurrent| match r.cell {
+        // Gate and candidate have one product and a bias each.
+        Cell::FastGrnn => fold_rows(&mut r.w_ih, &mut [&mut r.b_ih, &mut r.b_hh]),
+        _ => fold_rows(&mut r.w_ih, &mut [&mut r.b_ih]),
+    };
+    match net.layers.first_mut() {
+        Some(Layer::Recurrent(r)) => recurrent(r),
+        Some(Layer::Bidirectional(b)) => {
+            recurrent(&mut b.forward);
+            recurrent(&mut b.backward);
+        }
+        Some(Layer::Dense(d)) => fold_rows(&mut d.weight, &mut [&mut d.bias]),
+        Some(Layer::Embedding(_)) | None => {}
+    }
+}
+
+/// Outputs of a linear last layer whose integers would be too coarse become numbers with a mean of 0 and a spread of about 1.
+fn fold_outputs(package: &mut Package, ranges: &mut Ranges, format: Format) {
+    let Output::Values(targets) = &mut package.output else {
+        return;
+    };
+    let columns = &ranges.columns[1];
+    let Some(Layer::Dense(Dense {
+        inputs,
+        weight,
+        bias,
+        activation: Activation::Identity,
+        ..
+    })) = package.net.layers.last_mut()
+    else {
+        return;
+    };
+    if !format.is_integer() || columns.len() != targets.len() {
+        return;
+    }
+    let reach = |column: &Column| f64::from(column.ends[0].abs().max(column.ends[1].abs()));
+    let farthest = columns.iter().map(reach).fold(0.0, f64::max);
+    // All outputs have the step of the farthest.
+    let lsb = (farthest * 1.5 / 32767.0).max(2f64.powi(-15));
+    let fine = |column: &Column| column.deviation() == 0.0 || lsb <= FINE * column.deviation();
+    if farthest <= 1e4 && columns.iter().all(fine) {
+        return;
+    }
+    let rows = weight.chunks_exact_mut(*inputs).zip(bias);
+    let range = ranges.layers.last_mut();
+    let mut outputs = Vec::new();
+    for (((row, bias), target), column) in rows.zip(targets).zip(columns) {
+        let spread = column.deviation();
+        let scale = if spread > 0.0 {
+            power_below(std::f64::consts::SQRT_2 / spread)
+        } else {
+            1.0
+        };
+        let offset = f64::from(column.mean() as f32);
+        *bias = ((f64::from(*bias) - offset) * scale) as f32;
+        row.iter_mut()
+            .for_each(|w| *w = (f64::from(*w) * scale) as f32);
+        target.offset = (f64::from(target.offset) + f64::from(target.scale) * offset) as f32;
+        target.scale /= scale as f32;
+        let ends = column
+            .ends
+            .map(|y| ((f64::from(y) - offset) * scale).abs() as f32);
+        outputs.push(ends[0].max(ends[1]));
+    }
+    if let Some(range) = range {
+        range.output = outputs.iter().copied().fold(0.0, f32::max);
+        range.outputs = outputs;
+    }
+}
+
+/// What f16 would not hold of the first layer's weights over its input, and of a linear last layer's, brought to where it has
+/// digits by powers of two, which needs no data. With data, inputs far from zero are centred too: there rounded weights
+/// would count for more than what the input says.
+pub(crate) fn fold_f16(package: &mut Package, ranges: &Ranges) -> Option<Folded> {
+    const COMFORT: [f64; 2] = [1.0 / 256.0, 32768.0];
+    let scale = |row: &mut dyn Iterator<Item = f32>| {
+        let largest = row.fold(0.0, |m: f64, w| m.max(f64::from(w.abs())));
+        let comfortable = (COMFORT[0]..=COMFORT[1]).contains(&largest);
+        if largest == 0.0 || comfortable {
+            1.0
+        } else {
+            power_below(largest)
+        }
+    };
+    if let (
+        Output::Values(targets),
+        Some(Layer::Dense(Dense {
+            inputs,
+            weight,
+            bias,
+            activation: Activation::Identity,
+            ..
+        })),
+    ) = (&mut package.output, package.net.layers.last_mut())
+    {
+        for ((row, bias), target) in weight.chunks_exact_mut(*inputs).zip(bias).zip(targets) {
+            let scale = scale(&mut row.iter().copied()) as f32;
+            row.iter_mut().for_each(|w| *w /= scale);
+            *bias /= scale;
+            target.scale *= scale;
+        }
+    }
+    let Input::Features(features) = &mut package.input else {
+        return None;
+    };
+    let rows = rows(&package.net.layers[0]);
+    let folds = features.iter().enumerate().map(|(k, feature)| {
+        let column = ranges.columns[0].get(k).filter(|_| !feature.hold);
+        let far = column.filter(|column| column.mean().abs() > 4.0 * column.deviation());
+        Fold {
+            offset: far.map_or(0.0, |column| f64::from(column.mean() as f32)),
+            scale: scale(&mut rows.iter().map(|row| row[k])),
+        }
+    });
+    let folds: Vec<Fold> = folds.collect();
+    if folds.iter().all(|fold| *fold == SAME) {
+        return None;
+    }
+    for (feature, fold) in features.iter_mut().zip(&folds) {
+        let offset = f64::from(feature.offset) + fold.offset / f64::from(feature.scale);
+        feature.offset = offset as f32;
+        feature.scale *= fold.scale as f32;
+    }
+    apply(&mut package.net, &folds);
+    Some(Folded {
+        folds,
+        tailed: false,
+    })
+}

@@ -1,0 +1,199 @@
+//! Inputs and outputs of any offset and scale: the integers answer as the float network does, and sixteen bits never worse
+//! than eight.
+
+use kinglet::Model;
+use kinglet::format::Format;
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::fidelity::Fidelity;
+use kinglet_trainer::file::{Exported, TestInputs, export};
+use kinglet_trainer::net::{Activation, Cell, Layer};
+use kinglet_trainer::package::{
+    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
+};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::train::Predictor;
+use kinglet_trainer::train::init::{LayerPlan, Rng, network};
+
+const STEPS: usize = 2000;
+
+/// A network for inputs about 0 that vary by 1; behind it a linear head.
+fn package(cell: Cell, inputs: usize) -> Package {
+    let plan = [
+        LayerPlan::Recurrent(cell, 12),
+        LayerPlan::Dense(2, Activation::Identity),
+    ];
+    let feature = |k: usize| Feature {
+        name: format!("x{k}"),
+        unit: String::new(),
+        hold: false,
+        transform: Transform::None,
+        offset: 0.0,
+        scale: 1.0,
+    };
+    let target = |k: usize| Target {
+        name: format!("y{k}"),
+        unit: String::new(),
+        scale: 1.0,
+        offset: 0.0,
+        restore: Restore::None,
+        feeds: None,
+    };
+    Package {
+        name: "scales".into(),
+        net: network(inputs, &plan, &mut Rng::new(5)),
+        input: Input::Features((0..inputs).map(feature).collect()),
+        output: Output::Values((0..2).map(target).collect()),
+        shape: Shape::EveryStep,
+        alarm: None,
+    }
+}
+
+/// The same network for inputs that are `offset + scale` times as large: its weights say so, as in a state dict that
+/// was trained on raw units.
+fn for_raw(package: &Package, scale: f32, offset: f32) -> Package {
+    let mut raw = package.clone();
+    let Layer::Recurrent(r) = &mut raw.net.layers[0] else {
+        unreachable!()
+    };
+    for (row, bias) in r.w_ih.chunks_exact_mut(r.inputs).zip(&mut r.b_ih) {
+        for w in row {
+            *w /= scale;
+            *bias -= *w * offset;
+        }
+    }
+    raw
+}
+
+fn waves(inputs: usize) -> Vec<f32> {
+    let mut rng = Rng::new(9);
+    let value = |at: usize| {
+        let (t, k) = ((at / inputs) as f32, (at % inputs) as f32);
+        (t * (0.01 + 0.05 * k)).sin() + 0.4 * rng.normal()
+    };
+    (0..STEPS * inputs).map(value).collect()
+}
+
+fn exported(package: &Package, samples: &[f32], format: Format) -> Exported {
+    let stream = Stream::Samples(samples.to_vec());
+    let ranges = Ranges::measure(&package.net, [&stream]);
+    let tests = TestInputs::from_stream(&stream, package.net.input_width());
+    export(package, format, Some(&ranges), &tests).unwrap()
+}
+
+fn answers(model: &Model<'_>, samples: &[f32]) -> Vec<f32> {
+    let mut predictor = EnginePredictor::new(model);
+    let mut y = vec![0.0; model.outputs()];
+    let rows = samples.chunks_exact(model.inputs());
+    rows.flat_map(|sample| {
+        predictor.step(sample, &mut y);
+        y.clone()
+    })
+    .collect()
+}
+
+/// Errors in parts of the spread: f16, w8a16, w8a8.
+fn errors(package: &Package, samples: &[f32]) -> [f64; 3] {
+    let float = exported(package, samples, Format::F32);
+    let float = Model::from_bytes(&float.bytes).unwrap();
+    let truth = answers(&float, samples);
+    [Format::F16, Format::W8A16, Format::W8A8].map(|format| {
+        let file = exported(package, samples, format);
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        Fidelity::between(&float, &truth, &answers(&model, samples)).share()
+    })
+}
+
+#[test]
+fn inputs_of_any_scale_and_offset_are_held_as_well_as_those_about_one() {
+    for cell in [
+        Cell::Lstm,
+        Cell::GruResetBefore,
+        Cell::FastGrnn,
+        Cell::RnnRelu,
+    ] {
+        let normal = package(cell, 3);
+        let samples = waves(3);
+        for (scale, offset) in [
+            (1.0, 0.0),
+            (1e-6, 0.0),
+            (0.01, 0.0),
+            (30.0, 0.0),
+            (1e5, 0.0),
+            (1.0, 1000.0),
+            (5.0, -300.0),
+        ] {
+            let raw: Vec<f32> = samples.iter().map(|x| offset + scale * x).collect();
+            let [f16, a16, a8] = errors(&for_raw(&normal, scale, offset), &raw);
+            let case = format!("{cell:?}, {offset} + {scale} x: {f16} {a16} {a8}");
+            assert!(a16 < 0.015 && a8 < 0.03 && f16 < 0.01, "{case}");
+            assert!(a16 <= a8, "{case}");
+        }
+    }
+}
+
+#[test]
+fn heavy_tails_and_spikes_do_not_spoil_the_rest() {
+    let package = package(Cell::Lstm, 2);
+    let mut rng = Rng::new(4);
+    let mut tails = waves(2);
+    for x in &mut tails {
+        // The quotient of two normal numbers has a tail without a variance.
+        *x = 0.5 * rng.normal() / rng.normal().abs().max(0.01);
+    }
+    let mut spike = waves(2);
+    spike[STEPS] = 1e4;
+    for (what, samples) in [("tails", tails), ("spike", spike)] {
+        let [_, a16, a8] = errors(&package, &samples);
+        assert!(a16 < 0.05 && a8 < 0.05, "{what}: {a16} {a8}");
+    }
+}
+
+#[test]
+fn constant_inputs_are_in_the_biases() {
+    let package = package(Cell::GruResetAfter, 3);
+    let mut samples = waves(3);
+    samples
+        .iter_mut()
+        .skip(1)
+        .step_by(3)
+        .for_each(|x| *x = 0.3003);
+    let [f16, a16, a8] = errors(&package, &samples);
+    assert!(f16 < 0.01 && a16 < 0.015 && a8 < 0.03, "{f16} {a16} {a8}");
+    // A column of nothing changes nothing.
+    samples.iter_mut().skip(1).step_by(3).for_each(|x| *x = 0.0);
+    let [_, a16, a8] = errors(&package, &samples);
+    assert!(a16 < 0.015 && a8 < 0.03, "{a16} {a8}");
+}
+
+#[test]
+fn outputs_may_be_tiny_large_or_far_from_zero() {
+    let normal = package(Cell::Lstm, 2);
+    let samples = waves(2);
+    for (scale, offset) in [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e4)] {
+        let mut scaled = normal.clone();
+        let Some(Layer::Dense(head)) = scaled.net.layers.last_mut() else {
+            unreachable!()
+        };
+        head.weight.iter_mut().for_each(|w| *w *= scale);
+        head.bias.iter_mut().for_each(|b| *b = *b * scale + offset);
+        let [f16, a16, a8] = errors(&scaled, &samples);
+        let case = format!("{offset} + {scale} y: {f16} {a16} {a8}");
+        assert!(f16 < 0.01 && a16 < 0.02 && a8 < 0.03, "{case}");
+    }
+}
+
+#[test]
+fn what_f16_cannot_hold_is_told() {
+    let mut package = package(Cell::Lstm, 2);
+    let samples = waves(2);
+    assert_eq!(exported(&package, &samples, Format::F16).doubts, [""; 0]);
+    let Layer::Recurrent(r) = &mut package.net.layers[0] else {
+        unreachable!()
+    };
+    r.w_hh[7] = 1e5;
+    let doubts = exported(&package, &samples, Format::F16).doubts;
+    assert!(
+        doubts[0].contains("1 (0.15 %) weights up to 100000 do not fit f16"),
+        "{doubts:?}"
+    );
+}

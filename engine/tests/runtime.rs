@@ -1,6 +1,6 @@
 //! The engine as a user meets it, on small model files that a test of the trainer keeps current.
 
-use kinglet::format::Shape;
+use kinglet::format::{Layer, Shape};
 use kinglet::kernel::Kernels;
 use kinglet::{
     BindError, Digest, LoadError, Model, Runner, SlidingWindow, State, StateError, argmax,
@@ -165,7 +165,134 @@ fn a_state_of_another_model_is_refused_and_changes_nothing() {
         runner.save(&mut [0; 4]),
         Err(StateError::Length { have: 4, .. })
     ));
-    assert_eq!(state, State::new());
+    assert!(runner.layer_state().iter().all(|&byte| byte == 0));
+}
+
+/// A saved state of a model, after some steps.
+fn saved_state(model: &Model<'_>) -> Vec<u8> {
+    let mut state = State::<2048>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    steps(&mut runner, 1..9);
+    let mut saved = vec![0; model.saved_len()];
+    assert_eq!(runner.save(&mut saved), Ok(saved.len()));
+    saved
+}
+
+#[test]
+fn a_changed_bit_in_a_saved_state_is_refused_and_changes_nothing() {
+    for bytes in [LSTM, WINDOW] {
+        let model = Model::from_bytes(bytes).unwrap();
+        let saved = saved_state(&model);
+        let mut state = State::<512>::new();
+        let mut runner = model.bind(&mut state).unwrap();
+        for bit in 0..8 * saved.len() {
+            let mut changed = saved.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let refused = runner.restore(&changed).unwrap_err();
+            let named = match bit / 8 {
+                0..4 => matches!(refused, StateError::NotAState),
+                _ => matches!(refused, StateError::Checksum { .. }),
+            };
+            assert!(named, "bit {bit}: {refused}");
+        }
+        for len in 0..saved.len() {
+            assert!(runner.restore(&saved[..len]).is_err(), "{len} bytes");
+        }
+        assert!(matches!(
+            runner.restore(&[&saved[..], &[0]].concat()),
+            Err(StateError::Length { .. })
+        ));
+        assert!(runner.layer_state().iter().all(|&byte| byte == 0));
+    }
+}
+
+/// The same saved state with another word and a right checksum, as whoever edits it would write it.
+fn with_word(saved: &[u8], at: usize, word: f32) -> Vec<u8> {
+    let mut saved = saved.to_vec();
+    saved[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    let crc = kinglet::format::crc32(&[&saved[..8], &saved[12..]].concat());
+    saved[8..12].copy_from_slice(&crc.to_le_bytes());
+    saved
+}
+
+#[test]
+fn a_state_that_is_no_number_is_neither_saved_nor_restored() {
+    let model = Model::from_bytes(WINDOW).unwrap();
+    let mut saved = saved_state(&model);
+    let last = saved.len() - 4;
+    let index = model
+        .bind(&mut State::<512>::new())
+        .unwrap()
+        .layer_state()
+        .len()
+        / 4
+        - 1;
+    let mut state = State::<512>::new();
+    let mut runner = model.bind(&mut state).unwrap();
+    for number in [f32::NAN, -f32::NAN] {
+        assert_eq!(
+            runner.restore(&with_word(&saved, last, number)),
+            Err(StateError::NotANumber { index })
+        );
+    }
+    assert_eq!(runner.restore(&with_word(&saved, last, 0.25)), Ok(()));
+    // A previous sample may be missing.
+    assert_eq!(runner.restore(&with_word(&saved, 16, f32::NAN)), Ok(()));
+    let persistent = model.persistent_len();
+    state.as_mut()[persistent - 4..persistent].copy_from_slice(&f32::NAN.to_le_bytes());
+    let runner = model.bind(&mut state).unwrap();
+    assert_eq!(
+        runner.save(&mut saved),
+        Err(StateError::NotANumber { index })
+    );
+}
+
+#[test]
+fn the_state_of_a_model_with_other_layers_is_not_bound() {
+    let models = ALL.map(|bytes| Model::from_bytes(bytes).unwrap());
+    let recurrent = |model: &Model<'_>| -> Vec<String> {
+        let layers = model.header().layers.iter();
+        layers
+            .filter_map(|layer| match *layer {
+                Layer::Recurrent {
+                    format,
+                    cell,
+                    inputs,
+                    hidden,
+                    ..
+                } => Some(format!("{format:?} {cell:?} {inputs} {hidden}")),
+                _ => None,
+            })
+            .collect()
+    };
+    let mut refused = 0;
+    for one in &models {
+        for other in &models {
+            let mut state = State::<2048>::new();
+            let mut net = one.bind(&mut state).unwrap();
+            // Scratch and states that are not zero.
+            let (tokens, mut y) = (one.features().is_empty(), vec![0.0; one.outputs()]);
+            for _ in 0..3 {
+                match tokens {
+                    true => net.step_token(1, &mut y),
+                    false => net.step(&vec![0.7; one.inputs()], &mut y),
+                }
+            }
+            // Its own state is taken again, and a state made anew by anyone.
+            assert!(one.bind(&mut state).is_ok());
+            let bound = other.bind(&mut state).map(|_| ());
+            if recurrent(one) == recurrent(other) {
+                assert_eq!(bound, Ok(()), "{}", one.header().name);
+            } else {
+                refused += 1;
+                let names = (one.header().name, other.header().name);
+                assert_eq!(bound, Err(BindError::OtherModel), "{names:?}");
+            }
+            state.as_mut().fill(0);
+            assert!(other.bind(&mut state).is_ok());
+        }
+    }
+    assert!(refused > 200, "{refused}");
 }
 
 #[test]

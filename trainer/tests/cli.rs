@@ -413,6 +413,17 @@ fn a_stream_in_two_parts_is_the_whole_stream() {
     assert_eq!(format!("{a}{b}"), whole);
     assert_eq!(desk.read("whole.bin"), desk.read("end.bin"));
 
+    // Worn flash: a bit in the middle of the state.
+    let mut worn = desk.read("half.bin");
+    let middle = worn.len() / 2;
+    worn[middle] ^= 0x10;
+    desk.write("worn.bin", worn);
+    desk.fails(
+        "predict q.kgl --csv b.csv --state-in worn.bin",
+        1,
+        &["worn.bin", "damaged"],
+    );
+
     desk.imported("gru_1_5x17");
     desk.fails(
         "predict gru_1_5x17.kgl --csv gru_1_5x17.csv --state-in half.bin",

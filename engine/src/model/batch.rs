@@ -5,7 +5,7 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::runner::{Parts, layer, parts};
+use super::runner::{Parts, layer, leave_mark, parts};
 use super::{BindError, Model, Runner, Stage};
 use crate::cell::{Embedding, GROUP, Stream};
 use crate::format::Input;
@@ -295,6 +295,7 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
         }
         swapped = !swapped;
     }
+    leave_marks(model, group, swapped);
 }
 
 /// All layers in integers, each for the whole group.
@@ -331,5 +332,12 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
         }
         recurrent.step_batch_q(k, &inputs, &mut states);
         swapped = !swapped;
+    }
+    leave_marks(model, group, swapped);
+}
+
+fn leave_marks(model: &Model<'_>, group: &mut Group<'_, '_>, swapped: bool) {
+    for runner in group.iter_mut() {
+        leave_mark(model, turned(runner.state, model, swapped).b);
     }
 }

@@ -35,7 +35,10 @@ impl<'a> Loader<'a> {
             header,
             preamble,
             tensors: Tensors::new(payload),
-            plan: Plan::default(),
+            plan: Plan {
+                mark: 1,
+                ..Plan::default()
+            },
         }
     }
 
@@ -385,6 +388,11 @@ impl<'a> Loader<'a> {
             columns,
             narrow,
         };
+        for number in [cell as usize, format as usize, inputs, hidden, at] {
+            // FNV-1a, a number at a time.
+            self.plan.mark = (self.plan.mark ^ number as i32).wrapping_mul(0x0100_0193);
+        }
+        self.plan.mark |= 1;
         // A float GRU or RNN has no other master than its hidden state.
         let master = if format.is_integer() || cell.has_cell() {
             place.master()

@@ -25,8 +25,8 @@ use crate::num::{input_limits, quantize};
 use heapless::Vec;
 use load::Loader;
 
-/// What precedes the persistent bytes in a saved state.
-const SAVED_HEADER: usize = 8;
+/// What precedes the persistent bytes in a saved state: magic, the model's checksum, the saved state's own.
+const SAVED_HEADER: usize = 12;
 
 /// A model, borrowed from the bytes of its file. Shared freely: streams differ only in their [`State`].
 #[derive(Debug, Clone)]
@@ -99,6 +99,9 @@ struct Plan {
     row: usize,
     /// Rows that are kept: what a layer reads, and what it writes.
     rows: usize,
+    /// A hash of the recurrent layers, never 0. [`Model::bind`] leaves it in the scratch, where nothing else lies between
+    /// steps, and looks for it there.
+    mark: i32,
 }
 
 impl Plan {
@@ -110,6 +113,12 @@ impl Plan {
     #[inline]
     fn bytes(&self) -> usize {
         4 * self.words()
+    }
+
+    /// Where in the scratch the mark is: the first word of the buffer that has no output.
+    #[inline]
+    fn mark_at(&self) -> usize {
+        self.buffer - (self.output - self.persistent)
     }
 }
 
@@ -160,8 +169,11 @@ impl<'a> Model<'a> {
     /// Joins the model with a state, whose contents are kept: a state that was bound to this model before
     /// goes on where it was, a new one starts at zero.
     ///
+    /// A state of another model is noticed where the recurrent layers of the two differ in cell, size or format: a state
+    /// that is bound carries a hash of them in its scratch.
+    ///
     /// # Errors
-    /// If the state is too small, or the model is bidirectional.
+    /// If the state is too small, or was another model's, or the model is bidirectional.
     pub fn bind<'m, const N: usize>(
         &'m self,
         state: &'m mut State<N>,
@@ -173,12 +185,21 @@ impl<'a> Model<'a> {
     /// multiple of 16 and be zero at first.
     ///
     /// # Errors
-    /// If the state is too small or misaligned, or the model is bidirectional.
+    /// If the state is too small or misaligned, or was another model's, or the model is bidirectional.
     pub fn bind_bytes<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
         if self.is_bidirectional() {
             return Err(BindError::Bidirectional);
         }
-        self.runner(state)
+        let runner = self.runner(state)?;
+        let (persistent, scratch) = runner.state.split_at_mut(self.plan.persistent);
+        let mark = &mut scratch[self.plan.mark_at()];
+        if *mark != self.plan.mark {
+            if *mark != 0 || persistent.iter().any(|&word| word != 0) {
+                return Err(BindError::OtherModel);
+            }
+            *mark = self.plan.mark;
+        }
+        Ok(runner)
     }
 
     fn runner<'m>(&'m self, state: &'m mut [u8]) -> Result<Runner<'m, 'a>, BindError> {
@@ -251,9 +272,14 @@ impl<'a> Model<'a> {
         self.plan.bytes()
     }
 
+    /// Bytes of a state that outlast a step.
+    pub fn persistent_len(&self) -> usize {
+        4 * self.plan.persistent
+    }
+
     /// Bytes that [`Runner::save`] writes.
     pub fn saved_len(&self) -> usize {
-        SAVED_HEADER + 4 * self.plan.persistent
+        SAVED_HEADER + self.persistent_len()
     }
 
     /// The layers are integer: [`Runner::step_q`] runs without floats.

@@ -2,12 +2,12 @@
 
 use super::{Model, Place, Plan, SAVED_HEADER, Stage};
 use crate::cell::{FloatState, Recurrent};
-use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore};
+use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore, crc32_update};
 use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::model::StateError;
 use crate::num::{narrow, power_of_two, quantize};
 
-const SAVED_MAGIC: [u8; 4] = *b"KGS1";
+const SAVED_MAGIC: [u8; 4] = *b"KGS2";
 
 /// A model with the state of one stream.
 #[derive(Debug)]
@@ -296,27 +296,32 @@ impl<'m, 'a> Runner<'m, 'a> {
         self.state[self.model.plan.held..self.model.plan.persistent].fill(0);
     }
 
-    /// Writes the state into the first [`Model::saved_len`] bytes of `bytes`.
+    /// Writes the state into the first [`Model::saved_len`] bytes of `bytes`: `KGS2`, the model's checksum, one of
+    /// what else is written, and what outlasts a step, all little endian.
     ///
     /// # Errors
-    /// If there are fewer.
+    /// If there are fewer bytes, or the state of a float layer is NaN.
     pub fn save(&self, bytes: &mut [u8]) -> Result<usize, StateError> {
         let need = self.model.saved_len();
         let have = bytes.len();
         let bytes = bytes
             .get_mut(..need)
             .ok_or(StateError::Length { need, have })?;
+        let state = &self.state[..self.model.plan.persistent];
+        self.model.check_numbers(state.iter().copied())?;
         bytes[..4].copy_from_slice(&SAVED_MAGIC);
         bytes[4..8].copy_from_slice(&self.model.preamble.crc.to_le_bytes());
-        let state = &self.state[..self.model.plan.persistent];
         bytes[SAVED_HEADER..].copy_from_slice(bytemuck::cast_slice(state));
+        let crc = saved_crc(bytes);
+        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
         Ok(need)
     }
 
     /// Takes over a state written by [`Self::save`].
     ///
     /// # Errors
-    /// If the bytes are not one, or belong to another model; the state is then unchanged.
+    /// If the bytes are not one, have changed since, belong to another model, or hold a NaN where a float layer has its
+    /// state; this state is then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), StateError> {
         if bytes.get(..4) != Some(&SAVED_MAGIC[..]) {
             return Err(StateError::NotAState);
@@ -325,16 +330,29 @@ impl<'m, 'a> Runner<'m, 'a> {
         if have < SAVED_HEADER {
             return Err(StateError::Length { need, have });
         }
-        let saved = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-        let this = self.model.preamble.crc;
-        if saved != this {
-            return Err(StateError::OtherModel { saved, this });
+        let word =
+            |at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let (stored, computed) = (word(8), saved_crc(bytes));
+        // A state of another model is whole, one that was cut is not: which of the two is said by its own checksum.
+        if stored == computed {
+            let (saved, this) = (word(4), self.model.preamble.crc);
+            if saved != this {
+                return Err(StateError::OtherModel { saved, this });
+            }
         }
         if need != have {
             return Err(StateError::Length { need, have });
         }
-        let state = &mut self.state[..self.model.plan.persistent];
-        bytemuck::cast_slice_mut(state).copy_from_slice(&bytes[SAVED_HEADER..]);
+        if stored != computed {
+            return Err(StateError::Checksum { stored, computed });
+        }
+        // The bytes may lie anywhere, so their words are looked at one by one.
+        let words = bytes[SAVED_HEADER..].as_chunks().0.iter();
+        let words = words.map(|&word| i32::from_le_bytes(word));
+        self.model.check_numbers(words.clone())?;
+        for (state, word) in self.state.iter_mut().zip(words) {
+            *state = word;
+        }
         Ok(())
     }
 
@@ -575,6 +593,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             }
             core::mem::swap(&mut a, &mut b);
         }
+        leave_mark(self.model, b);
     }
 
     /// All layers in integers, from the first buffer or a token.
@@ -625,6 +644,37 @@ impl<'m, 'a> Runner<'m, 'a> {
             let y = &y.as_chunks().0[..place.units];
             watch(number, y, persistent, Some(place));
             core::mem::swap(&mut a, &mut b);
+        }
+        leave_mark(self.model, b);
+    }
+}
+
+/// Says in the buffer without an output whose state this is.
+#[inline(always)]
+pub(super) fn leave_mark(model: &Model<'_>, buffer: &mut [i32]) {
+    if let Some(first) = buffer.first_mut() {
+        *first = model.plan.mark;
+    }
+}
+
+/// The checksum of a saved state, of all but itself.
+fn saved_crc(bytes: &[u8]) -> u32 {
+    let crc = crc32_update(!0, &bytes[..8]);
+    !crc32_update(crc, &bytes[SAVED_HEADER..])
+}
+
+impl Model<'_> {
+    /// An error if a float layer's state is NaN, in the words of a state that outlast a step.
+    fn check_numbers(&self, words: impl IntoIterator<Item = i32>) -> Result<(), StateError> {
+        if self.is_integer() {
+            return Ok(());
+        }
+        // What comes before are samples, in which a gap is NaN.
+        let states = words.into_iter().skip(self.plan.previous);
+        let mut numbers = states.map(|word| f32::from_bits(word as u32));
+        match numbers.position(|number| number.is_nan()) {
+            Some(index) => Err(StateError::NotANumber { index }),
+            None => Ok(()),
         }
     }
 }

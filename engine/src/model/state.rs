@@ -46,6 +46,8 @@ pub enum BindError {
         /// Address modulo that.
         remainder: usize,
     },
+    /// The state belongs to a model with other recurrent layers; [`State::new`] or zeros start a stream anew.
+    OtherModel,
     /// The model is bidirectional, so it takes whole windows: [`Model::bind_window`](super::Model::bind_window).
     Bidirectional,
     /// The model is not bidirectional: [`Model::bind`](super::Model::bind).
@@ -64,6 +66,9 @@ impl fmt::Display for BindError {
                     "the state lies {remainder} past a multiple of {need} in memory"
                 )
             }
+            BindError::OtherModel => f.write_str(
+                "the state belongs to a model with other layers: a new one must be all zero",
+            ),
             BindError::Bidirectional => f.write_str(
                 "the model is bidirectional: it takes whole windows and cannot be stepped",
             ),
@@ -96,6 +101,18 @@ pub enum StateError {
         /// CRC-32 of this model.
         this: u32,
     },
+    /// The bytes changed since they were saved.
+    Checksum {
+        /// CRC-32 that was saved.
+        stored: u32,
+        /// CRC-32 of the bytes.
+        computed: u32,
+    },
+    /// A state of a float layer is NaN, which it would remain.
+    NotANumber {
+        /// Which number of the layers' states, from 0.
+        index: usize,
+    },
     /// The recurrent layers of the two models differ, counted from 0.
     Layer {
         /// The first that differs.
@@ -117,6 +134,13 @@ impl fmt::Display for StateError {
                 f,
                 "the state belongs to the model with checksum {saved:08x}, this one has {this:08x}"
             ),
+            StateError::Checksum { stored, computed } => write!(
+                f,
+                "the saved state is damaged: checksum {computed:08x}, {stored:08x} when it was saved"
+            ),
+            StateError::NotANumber { index } => {
+                write!(f, "number {index} of the state is NaN, and would remain so")
+            }
             StateError::Layer { index } => {
                 write!(f, "recurrent layer {index} differs in cell, size or format")
             }

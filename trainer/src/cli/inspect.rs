@@ -219,7 +219,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "normalisation_bytes": parts.normalisation,
         "test_bytes": parts.tests,
         "ram_bytes": model.state_len(),
-        "persistent_bytes": model.saved_len() - 8,
+        "persistent_bytes": model.persistent_len(),
         "macs": model.macs(),
         "test_steps": header.test.steps,
         "test_digest": format!("{:08x}", header.test.digest),
@@ -268,7 +268,7 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         format!(
             "RAM       {} bytes of state per stream, {} of them outlast a step",
             model.state_len(),
-            model.saved_len() - 8
+            model.persistent_len()
         ),
         format!("work      {} MACs per step", model.macs()),
         format!(

@@ -47,7 +47,7 @@ fn of_network(net: &Network, made: &[Made]) -> Result<String> {
             count(parts.tests),
             format!("{:.0} %", 100.0 * made.bytes.len() as f64 / whole as f64),
             count(model.state_len()),
-            count(model.saved_len() - 8),
+            count(model.persistent_len()),
             count(model.macs()),
         ]);
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use kinglet::format::crc32_update;
+use kinglet::format::{crc32, crc32_update};
 use serde::{Deserialize, Serialize};
 
 use super::fit::Progress;
@@ -16,8 +16,8 @@ use crate::data::Dataset;
 use crate::file::save;
 use crate::task::Task;
 
-/// Changes with what is in the file.
-const MAGIC: &[u8; 16] = b"kinglet training";
+/// Changes with what is in the file. Behind it come the CRC-32 of the rest, and the rest.
+const MAGIC: &[u8; 16] = b"kinglet-training";
 
 /// The state of a training between two epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,13 @@ pub enum CheckpointError {
         /// Why.
         source: io::Error,
     },
-    /// Some other file, or half a checkpoint.
+    /// Bytes of it have changed, or are missing.
+    #[error("{file}: the checkpoint is damaged; remove it to train from the start")]
+    Damaged {
+        /// Which file.
+        file: String,
+    },
+    /// Some other file.
     #[error(
         "{file}: not a checkpoint of this version of kinglet; remove it to train from the start"
     )]
@@ -86,9 +92,12 @@ impl Checkpoint {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CheckpointError::Read { file, source }),
         };
-        let content = bytes.strip_prefix(MAGIC);
-        let read = content.and_then(|bytes| postcard::from_bytes::<Checkpoint>(bytes).ok());
-        let checkpoint = read.ok_or_else(|| CheckpointError::Foreign { file: file.clone() })?;
+        let Some(rest) = bytes.strip_prefix(MAGIC) else {
+            return Err(CheckpointError::Foreign { file });
+        };
+        let Some(checkpoint) = decode(rest) else {
+            return Err(CheckpointError::Damaged { file });
+        };
         let lengths = [
             &checkpoint.params,
             &checkpoint.optimiser.m,
@@ -105,10 +114,20 @@ impl Checkpoint {
 
     /// Writes it in place of the one before.
     pub(super) fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let encoded = postcard::to_extend(self, MAGIC.to_vec());
-        let bytes = encoded.map_err(|e| CheckpointError::Write(e.into()))?;
-        save(path, &bytes).map_err(CheckpointError::Write)
+        let content = postcard::to_allocvec(self);
+        let content = content.map_err(|e| CheckpointError::Write(e.into()))?;
+        let crc = crc32(&content).to_le_bytes();
+        save(path, &[&MAGIC[..], &crc, &content].concat()).map_err(CheckpointError::Write)
     }
+}
+
+/// What is behind the magic, if it is whole.
+fn decode(bytes: &[u8]) -> Option<Checkpoint> {
+    let (crc, content) = bytes.split_first_chunk()?;
+    if u32::from_le_bytes(*crc) != crc32(content) {
+        return None;
+    }
+    postcard::from_bytes(content).ok()
 }
 
 /// Tells one training from another.
@@ -123,4 +142,51 @@ pub(super) fn fingerprint(task: &Task, data: &Dataset, phase: &str) -> u32 {
     }
     let crc = crc32_update(!0, format!("{task:?}{phase}").as_bytes());
     data.fingerprint(crc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_bit_or_a_missing_byte_is_damage() {
+        let checkpoint = Checkpoint {
+            fingerprint: 7,
+            params: vec![0.5, -1.0],
+            optimiser: Moments {
+                m: vec![0.0, 1.0],
+                v: vec![2.0, 3.0],
+                steps: 9,
+            },
+            best: Some((1, 0.25, vec![0.1, 0.2])),
+            history: Vec::new(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        checkpoint.write(&path).unwrap();
+        let read = || Checkpoint::read(&path, 7, 2);
+        assert_eq!(read().unwrap(), Some(checkpoint));
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..8 * whole.len() {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, changed).unwrap();
+            let error = read().unwrap_err();
+            let named = if bit < 8 * MAGIC.len() {
+                matches!(error, CheckpointError::Foreign { .. })
+            } else {
+                matches!(error, CheckpointError::Damaged { .. })
+            };
+            assert!(named, "bit {bit}");
+        }
+        for len in 0..whole.len() {
+            fs::write(&path, &whole[..len]).unwrap();
+            assert!(read().is_err(), "{len} bytes");
+        }
+        fs::write(&path, &whole).unwrap();
+        assert!(matches!(
+            Checkpoint::read(&path, 8, 2),
+            Err(CheckpointError::Other { .. })
+        ));
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) mod vectorise;
 mod window;
 
 pub use self::baseline::baseline;
-pub use self::checkpoint::CheckpointError;
+pub use self::checkpoint::{CheckpointError, is_checkpoint};
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };

@@ -92,10 +92,10 @@ impl Checkpoint {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CheckpointError::Read { file, source }),
         };
-        let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        if !bytes.starts_with(MAGIC) {
             return Err(CheckpointError::Foreign { file });
-        };
-        let Some(checkpoint) = decode(rest) else {
+        }
+        let Some(checkpoint) = decode(&bytes) else {
             return Err(CheckpointError::Damaged { file });
         };
         let lengths = [
@@ -121,9 +121,13 @@ impl Checkpoint {
     }
 }
 
-/// What is behind the magic, if it is whole.
+/// Whether these are the bytes of a whole checkpoint, of whatever training.
+pub fn is_checkpoint(bytes: &[u8]) -> bool {
+    decode(bytes).is_some()
+}
+
 fn decode(bytes: &[u8]) -> Option<Checkpoint> {
-    let (crc, content) = bytes.split_first_chunk()?;
+    let (crc, content) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
     if u32::from_le_bytes(*crc) != crc32(content) {
         return None;
     }

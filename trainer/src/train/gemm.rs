@@ -24,13 +24,17 @@ pub struct MatrixMut<'a, T> {
     strides: (usize, usize),
 }
 
-/// Elements from the first to the last one, both included.
-fn extent(shape: (usize, usize), strides: (usize, usize)) -> usize {
+/// Whether elements from the first to the last one are no more than these.
+fn fits(shape: (usize, usize), strides: (usize, usize), len: usize) -> bool {
     if shape.0 == 0 || shape.1 == 0 {
-        0
-    } else {
-        (shape.0 - 1) * strides.0 + (shape.1 - 1) * strides.1 + 1
+        return true;
     }
+    let down = (shape.0 - 1).checked_mul(strides.0);
+    let along = (shape.1 - 1).checked_mul(strides.1);
+    let last = down
+        .zip(along)
+        .and_then(|(down, along)| down.checked_add(along));
+    last.is_some_and(|last| last < len)
 }
 
 impl<'a, T> Matrix<'a, T> {
@@ -48,7 +52,7 @@ impl<'a, T> Matrix<'a, T> {
     /// If the slice is shorter.
     pub fn block(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
         let (shape, strides) = ((rows, cols), (stride, 1));
-        assert!(extent(shape, strides) <= data.len(), "matrix {shape:?}");
+        assert!(fits(shape, strides, data.len()), "matrix {shape:?}");
         Matrix {
             data,
             shape,
@@ -58,8 +62,11 @@ impl<'a, T> Matrix<'a, T> {
     }
 
     /// Rows and columns exchanged.
+    ///
+    /// # Panics
+    /// If these are panels.
     pub fn t(self) -> Self {
-        debug_assert_eq!(self.panel, usize::MAX, "panels stand as they are");
+        assert!(self.panel == usize::MAX, "panels stand as they are");
         Matrix {
             shape: (self.shape.1, self.shape.0),
             strides: (self.strides.1, self.strides.0),
@@ -85,10 +92,16 @@ const PANEL: usize = if cfg!(target_arch = "x86_64") {
 
 impl<T: Copy + Default> Panels<T> {
     /// Takes a copy. Allocates only for a matrix larger than all before.
+    ///
+    /// # Panics
+    /// If these are panels already, or there is no memory for as many elements.
     pub fn set(&mut self, from: Matrix<'_, T>) {
+        assert!(from.panel == usize::MAX, "panels of panels");
         let ((rows, cols), (down, along)) = (from.shape, from.strides);
+        // Rows may lie in one place, so that their number is not bounded by the slice.
+        let len = rows.checked_mul(cols).expect("elements of the panels");
+        self.data.resize(len, T::default());
         self.shape = from.shape;
-        self.data.resize(rows * cols, T::default());
         let mut rest = &mut self.data[..];
         for start in (0..cols).step_by(PANEL) {
             let width = PANEL.min(cols - start);
@@ -140,7 +153,7 @@ impl<'a, T> MatrixMut<'a, T> {
     /// If the slice is shorter.
     pub fn block(data: &'a mut [T], rows: usize, cols: usize, stride: usize) -> Self {
         let (shape, strides) = ((rows, cols), (stride, 1));
-        assert!(extent(shape, strides) <= data.len(), "matrix {shape:?}");
+        assert!(fits(shape, strides, data.len()), "matrix {shape:?}");
         assert!(cols <= stride, "rows overlap");
         MatrixMut {
             data,
@@ -189,18 +202,19 @@ macro_rules! gemm {
         #[doc = $doc]
         ///
         /// # Panics
-        /// If the shapes do not fit.
+        /// If the shapes do not fit, or `a` is panels.
         pub fn $name(a: Matrix<'_, $t>, b: Matrix<'_, $t>, beta: $t, mut c: MatrixMut<'_, $t>) {
             let (m, k) = a.shape;
             let n = b.shape.1;
             assert!(
-                b.shape.0 == k && c.shape == (m, n),
+                b.shape.0 == k && c.shape == (m, n) && a.panel == usize::MAX,
                 "gemm {:?} x {:?} into {:?}",
                 a.shape,
                 b.shape,
                 c.shape
             );
-            if $kernel(&a, &b, beta, &mut c) {
+            // Nothing to write, and perhaps no place for it.
+            if m == 0 || n == 0 || $kernel(&a, &b, beta, &mut c) {
                 return;
             }
             for start in (0..n).step_by(b.panel) {
@@ -265,6 +279,42 @@ mod tests {
             MatrixMut::block(&mut c[1..], 2, 2, 3),
         );
         assert_eq!(c, [1.0, 18.0, 24.0, 1.0, 40.0, 54.0]);
+    }
+
+    #[test]
+    fn views_of_what_is_not_there_are_refused() {
+        const HALF: usize = 1 << (usize::BITS - 1);
+        let panics = |f: fn() -> (usize, usize)| std::panic::catch_unwind(f).is_err();
+        assert!(panics(|| Matrix::new(&[0f32; 5], 2, 3).shape));
+        // The product of rows and stride wraps to something small.
+        assert!(!panics(|| Matrix::block(&[0f32; 8], 1, 8, HALF).shape));
+        assert!(panics(|| Matrix::block(&[0f32; 8], 3, 8, HALF).shape));
+        assert!(panics(|| MatrixMut::block(&mut [0f32; 8], 3, 8, HALF).shape));
+        // Panels of rows that all lie in one place, and panels that are turned or stand on the left.
+        assert!(panics(|| {
+            let mut panels = Panels::default();
+            panels.set(Matrix::block(&[0f32; 8], HALF / 4, 8, 0));
+            panels.shape
+        }));
+        let panels = || {
+            let mut panels = Panels::default();
+            panels.set(Matrix::new(&[0f32; 600], 20, 30));
+            panels
+        };
+        let turned = std::panic::catch_unwind(|| panels().view().t().shape);
+        let left = std::panic::catch_unwind(|| {
+            let (b, mut c) = ([0f32; 30], [0f32; 20]);
+            let (b, c) = (Matrix::new(&b, 30, 1), MatrixMut::new(&mut c, 20, 1));
+            sgemm(panels().view(), b, 0.0, c);
+        });
+        assert!(turned.is_err() && left.is_err());
+        // Nothing times something is nothing.
+        sgemm(
+            Matrix::new(&[], 0, 3),
+            Matrix::new(&[1.0; 120], 3, 40),
+            0.0,
+            MatrixMut::new(&mut [], 0, 40),
+        );
     }
 
     /// Against `matrixmultiply`, which is used instead where there is no kernel: bits are equal where both fuse.

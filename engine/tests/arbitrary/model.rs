@@ -5,7 +5,7 @@
 use super::{Choices, File};
 use kinglet::format::{
     Activation, Cell, Feature, Format, Header, Input, Layer, Layout, LoadError, MAX_LAYERS, Output,
-    PREAMBLE_LEN, Preamble, Shape, Tail, Target, TestVectors, packed_rows, pad,
+    PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors, packed_rows, pad,
 };
 
 pub const CELLS: [Cell; 8] = [
@@ -65,7 +65,10 @@ fn recurrent(
 ) -> Layer {
     let cell = any.one_of(&CELLS);
     let hidden = width(any);
-    let packed = layout == Layout::CortexM4
+    let gated = !matches!(cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn);
+    let slow = format.is_integer() && gated && any.once_in(4);
+    let packed = !slow
+        && layout == Layout::CortexM4
         && packed_rows(cell, format, inputs.into(), hidden.into()).is_some();
     let mut shift = || match packed {
         true if format == Format::W8A8 => 8,
@@ -73,7 +76,10 @@ fn recurrent(
         false => any.one_of(&[0, 1, 3, 8, 15, 31]),
     };
     let requant_shift = [shift(), shift()];
-    let cell_shift = any.below(5) as u8;
+    let cell_shift = match slow {
+        true => SLOW | any.below(8) as u8,
+        false => any.below(5) as u8,
+    };
     if bidirectional {
         Layer::Bidirectional {
             format,

@@ -17,14 +17,14 @@ use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::package::{Input, Output};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
-use kinglet_trainer::train::{FloatPredictor, Options, baseline, evaluate, fit, generate};
+use kinglet_trainer::train::{FloatPredictor, Options, baselines, evaluate, fit, generate};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("usage: fit TASK.toml [SEED]...")?;
     let mut task = Task::load(Path::new(&path))?;
     let data = Dataset::load(&task)?;
-    if let Some((name, mut rule)) = baseline(&data) {
+    for (name, mut rule) in baselines(&task, &data) {
         for part in [Part::Valid, Part::Test] {
             let metrics = evaluate(&data, part, &mut *rule);
             println!("{name}, {}: {metrics}", part.name());

@@ -166,9 +166,25 @@ pub struct SeriesTask {
     /// How columns are scaled, unless a column says otherwise.
     #[serde(default = "standard")]
     pub normalise: Normalise,
-    /// Training, validation and test part.
-    #[serde(default)]
-    pub split: Split,
+    /// The column of times, for a split by date and for the axes of a report; without it the column that clock features are
+    /// derived from, or the first one that holds times.
+    pub time: Option<String>,
+    /// Rows after which the series repeats itself, such as 24 where they are hourly, for the rule of the last season that a
+    /// network is compared with; looked for in the training part unless it is given.
+    pub season: Option<usize>,
+    /// Training, validation and test part: in time within each group unless said otherwise.
+    pub split: Option<Split>,
+}
+
+impl SeriesTask {
+    /// The split that applies.
+    pub fn split(&self) -> Split {
+        let default = || match &self.group {
+            Some(_) => Split::PerGroup(PARTS),
+            None => Split::default(),
+        };
+        self.split.clone().unwrap_or_else(default)
+    }
 }
 
 /// Which row a short group repeats.
@@ -248,6 +264,25 @@ pub enum Split {
     Rows([usize; 3]),
     /// Fractions of the rows, in order.
     Fractions([f64; 3]),
+    /// The same within each group: every group has its past in the training part and its future in the test part.
+    #[serde(rename = "per_group")]
+    PerGroup([f64; 3]),
+    /// By time: a date, before which is training (its last eighth, within each group, is for validation) and from which
+    /// on is test; or two, where validation lies between them.
+    #[serde(deserialize_with = "features::one_or_more")]
+    Before(Vec<String>),
+    /// Rolling origin, so many times: the last of equal blocks of rows, within each group, are the test part one after the
+    /// other, and what lies before such a block is training (its last eighth is for validation). `kinglet train` goes
+    /// through all of them; elsewhere it is the last one.
+    Folds(usize),
+    /// One of them, from 1.
+    #[serde(skip)]
+    Fold {
+        /// Which.
+        fold: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// So many groups each, in order; the rest is unused.
     Groups([usize; 3]),
     /// By a column.
@@ -256,9 +291,12 @@ pub enum Split {
     None,
 }
 
+/// Shares of the three parts where nothing is said.
+const PARTS: [f64; 3] = [0.7, 0.1, 0.2];
+
 impl Default for Split {
     fn default() -> Self {
-        Split::Fractions([0.7, 0.1, 0.2])
+        Split::Fractions(PARTS)
     }
 }
 
@@ -441,6 +479,9 @@ impl ActivationName {
 pub struct TrainTask {
     /// What becomes small; `mse` for numbers and `cross-entropy` for classes unless said otherwise.
     pub loss: Option<Loss>,
+    /// Of a classifier: how much a mistake about each class counts. `"balanced"`: the rarer a class is in the training part the
+    /// more; or a list, a weight per class in their order. Only their ratios matter: the mean over the training part is made 1.
+    pub class_weights: Option<ClassWeights>,
     /// The rule of a step.
     pub optimiser: OptimiserName,
     /// Step size at the start.
@@ -467,6 +508,28 @@ pub struct TrainTask {
     pub quantized: QuantizedTask,
 }
 
+/// How much mistakes about each class count.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClassWeights {
+    /// All classes alike, however rare.
+    Balanced,
+    /// As listed, in the order of the classes.
+    Each(Vec<f64>),
+}
+
+impl ClassWeights {
+    /// A factor for every class, from how often it occurs: of mean 1 over all of them.
+    pub fn of_classes(&self, counts: &[usize]) -> Vec<f64> {
+        let weights: Vec<f64> = match self {
+            ClassWeights::Balanced => counts.iter().map(|&n| 1.0 / n.max(1) as f64).collect(),
+            ClassWeights::Each(weights) => weights.clone(),
+        };
+        let sum: f64 = weights.iter().zip(counts).map(|(w, &n)| w * n as f64).sum();
+        let all: usize = counts.iter().sum();
+        weights.iter().map(|w| w * all as f64 / sum).collect()
+    }
+}
+
 /// Quantization-aware training, after the float one.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -481,6 +544,7 @@ impl Default for TrainTask {
     fn default() -> Self {
         TrainTask {
             loss: None,
+            class_weights: None,
             optimiser: OptimiserName::Adam,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
@@ -548,16 +612,19 @@ pub enum ThresholdTask {
     Quantile(f64),
 }
 
-/// A JSON file of labelled windows, as the Numenta Anomaly Benchmark has it.
+/// What is known to be wrong: `column = "…"`, or `file`, `key` and `time`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelsTask {
-    /// Path, relative to the task file.
-    pub file: PathBuf,
-    /// The entry of this data file.
-    pub key: String,
-    /// The column of times.
-    pub time: String,
+    /// A column of the data that holds 1 where something is wrong and 0 elsewhere; each unbroken run of ones is a labelled
+    /// window.
+    pub column: Option<String>,
+    /// Instead, a JSON file of labelled windows, as the Numenta Anomaly Benchmark has it; a path relative to the task file.
+    pub file: Option<PathBuf>,
+    /// The entry of this data file in it.
+    pub key: Option<String>,
+    /// The column of times that its windows are about.
+    pub time: Option<String>,
 }
 
 impl Task {
@@ -585,6 +652,57 @@ impl Task {
     pub fn with_data(mut self, data: Option<&Path>) -> Self {
         self.data_override = data.map(Path::to_path_buf);
         self
+    }
+
+    /// How many rows ahead each output of a series is.
+    pub fn output_horizons(&self, outputs: usize) -> Vec<usize> {
+        let shape = &self.shape;
+        let horizons = match shape.horizons.is_empty() {
+            true => std::slice::from_ref(&shape.horizon),
+            false => &shape.horizons[..],
+        };
+        let each = (outputs / horizons.len()).max(1);
+        horizons
+            .iter()
+            .flat_map(|&h| std::iter::repeat_n(h, each))
+            .collect()
+    }
+
+    /// How many folds a back-test goes through; none where the split is another.
+    pub fn folds(&self) -> Option<usize> {
+        let split = match (&self.series, &self.sequences, &self.text) {
+            (Some(series), ..) => series.split.as_ref(),
+            (_, Some(sequences), _) => Some(&sequences.split),
+            (.., Some(text)) => Some(&text.split),
+            _ => None,
+        };
+        match split {
+            Some(&Split::Folds(folds)) => Some(folds),
+            _ => None,
+        }
+    }
+
+    /// Splits in another way.
+    ///
+    /// # Errors
+    /// As of a task file; data with files of their own for every part has no split.
+    pub fn with_split(mut self, split: Split) -> Result<Self, TaskError> {
+        match (&mut self.series, &mut self.sequences, &mut self.text) {
+            (Some(series), ..) => series.split = Some(split),
+            (_, Some(sequences), _) => sequences.split = split,
+            (.., Some(text)) => text.split = split,
+            _ => {
+                return Err(TaskError::Invalid {
+                    file: self.origin.display().to_string(),
+                    line: None,
+                    section: "task",
+                    key: "split",
+                    problem: "this data has a file for every part, which is its split".into(),
+                });
+            }
+        }
+        check::check(&mut self, "")?;
+        Ok(self)
     }
 
     /// Where the data is: the override, or the task's path relative to the task file.

@@ -21,7 +21,7 @@ mod runner;
 pub(crate) mod vectorise;
 mod window;
 
-pub use self::baseline::baseline;
+pub use self::baseline::{Baseline, baselines, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,

@@ -1111,6 +1111,115 @@ epochs = 40
 }
 
 /// Two adjectives, each negated or not: the order of words decides, so counting them is not enough.
+/// Rows of two classes, one of them rare.
+#[test]
+fn weights_of_classes_make_a_rare_one_found() {
+    let desk = Desk::new();
+    let mut csv = String::from("x,label\n");
+    for t in 0..600 {
+        let rare = t % 12 == 5;
+        let noise = (t as f64 * 12.9898).sin() * 43758.5453 % 1.0;
+        csv += &format!(
+            "{:.4},{}\n",
+            f64::from(u8::from(rare)) + noise,
+            u8::from(rare)
+        );
+    }
+    desk.write("rare.csv", csv);
+    let task = |weights: &str| {
+        format!(
+            "name = \"rare\"\n[csv]\nfile = \"rare.csv\"\n[series]\nfeatures = [\"x\"]\n\
+             label = {{ column = \"label\", classes = [{{ name = \"usual\", labels = [\"0\"] }}, {{ name = \"rare\", labels = [\"1\"] }}] }}\n\
+             [shape]\nkind = \"many-to-one\"\nwindow = 1\nhorizon = 0\n[network]\ncell = \"rnn\"\nhidden = [4]\n\
+             [train]\nepochs = 25\nlearning_rate = 0.02\n{weights}\n"
+        )
+    };
+    let f1 = |weights: &str| -> f64 {
+        desk.write("rare.toml", task(weights));
+        let text = desk.ok("train rare.toml --out rare.kgl --quiet");
+        let line = text.lines().find(|l| l.starts_with("test, f32")).unwrap();
+        line.split("macro F1 ")
+            .nth(1)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let (plain, balanced) = (f1(""), f1("class_weights = \"balanced\""));
+    assert!(balanced > plain + 0.02, "{plain} {balanced}");
+    for (weights, words) in [
+        ("class_weights = [1]", "1 weights for 2 classes"),
+        ("class_weights = [1, -1]", "every weight must be positive"),
+        (
+            "class_weights = \"fair\"",
+            "expected \"balanced\" or a list",
+        ),
+    ] {
+        desk.write("wrong.toml", task(weights));
+        desk.fails("train wrong.toml --out wrong.kgl", 1, &[words]);
+    }
+}
+
+#[test]
+fn a_back_test_has_a_figure_for_every_fold_and_what_they_mean() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(420));
+    desk.write(
+        "pump.toml",
+        "name = \"pump\"\n[csv]\nfile = \"pump.csv\"\n[series]\nfeatures = [\"temperature\", \"load\"]\n\
+         targets = [\"temperature\"]\n[shape]\nkind = \"many-to-one\"\nwindow = 4\n\
+         [network]\ncell = \"rnn\"\nhidden = [4]\n[train]\nepochs = 3\n",
+    );
+    let text = desk.ok("train pump.toml --folds 3 --out pump.kgl --quiet");
+    let row = |name: &str| -> Vec<f64> {
+        let table = text.split("back-test, RMSE").nth(1).unwrap();
+        let line = table.lines().find(|l| l.starts_with(name)).unwrap();
+        line[name.len()..]
+            .split_whitespace()
+            .map(|v| v.parse().unwrap())
+            .collect()
+    };
+    for name in ["last value", "f32"] {
+        let figures = row(name);
+        let (folds, summary) = figures.split_at(3);
+        let mean = folds.iter().sum::<f64>() / 3.0;
+        let spread = (folds.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+        assert!(
+            (summary[0] - mean).abs() < 1e-4 && (summary[1] - spread).abs() < 1e-4,
+            "{text}"
+        );
+        // The model that is written is the last fold's.
+        let line = text.lines().find(|l| l.starts_with(name)).unwrap();
+        let test: Vec<f64> = line[name.len()..]
+            .split_whitespace()
+            .filter_map(|v| v.parse().ok())
+            .collect();
+        assert_eq!(test[2], folds[2], "{text}");
+    }
+    // A task's own words for it, and the same model.
+    let first = desk.read("pump.kgl");
+    let task = String::from_utf8(desk.read("pump.toml")).unwrap();
+    desk.write(
+        "pump.toml",
+        task.replace("[shape]", "split = { folds = 3 }\n[shape]"),
+    );
+    assert!(
+        desk.ok("train pump.toml --out pump.kgl --quiet")
+            .contains("back-test, RMSE")
+    );
+    assert_eq!(desk.read("pump.kgl"), first);
+    desk.fails(
+        "train pump.toml --folds 1 --out a.kgl",
+        1,
+        &["folds is from 2 to 100"],
+    );
+    desk.fails(
+        "train pump.toml --folds 100 --out a.kgl",
+        1,
+        &["fold 1 of 100", "has no window"],
+    );
+}
+
 fn reviews(from: usize, count: usize) -> String {
     let adjectives = [("good", 1), ("fine", 1), ("bad", 0), ("poor", 0)];
     let mut text = String::from("label\ttext\n");

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. The exit code is 0, 1 for a failure,
 //! 2 for wrong use. Files appear whole or not at all.
 
+mod backtest;
 mod beyond;
 mod budget;
 mod calibrate;

@@ -1,5 +1,6 @@
 //! `kinglet train`.
 
+use super::backtest::Folds;
 use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::judge;
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
@@ -20,10 +21,11 @@ use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::task::{Precision, Task};
+use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
-    FitError, Fitted, Options, Predictor, Progress, baseline, evaluate, fit, fit_quantized,
+    FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit,
+    fit_quantized, rule_wins,
 };
 use std::fs;
 use std::io::{self, Write};
@@ -39,6 +41,7 @@ Examples:
   kinglet train pump.toml --precision w4a8 --quantized-epochs 20 --out pump.kgl
   kinglet train pump.toml --precision mixed --max-flash 6K --out pump.kgl
   kinglet train pump.toml --out pump.kgl --resume
+  kinglet train pump.toml --folds 5 --out pump.kgl
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
 integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
@@ -47,7 +50,10 @@ as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
 Ctrl-C ends the training and exports the best epoch so far; MODEL.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
 to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs;
 they are trained on together.
-Prints the metric of every part, as the engine computes it from the written file.")]
+With --folds 5 (or split = { folds = 5 } in the task) the training is back-tested from rolling origins first: of six equal blocks of rows, within each
+group, the last five are the test part one after the other, with everything before as training part. The model that is
+written is that of the last fold.
+Prints the metric of every part beside that of rules that need no network, as the engine computes it from the written file.")]
 pub struct Args {
     /// Data, shape, network and training in one file
     #[arg(value_name = "TASK.toml")]
@@ -71,6 +77,10 @@ pub struct Args {
     /// Epochs of training on through the integers of the number format, in place of the task's
     #[arg(long, value_name = "EPOCHS")]
     quantized_epochs: Option<usize>,
+
+    /// Back-test from so many rolling origins, with mean and spread, in place of the task's split
+    #[arg(long, value_name = "N")]
+    folds: Option<usize>,
 
     /// CPU that the weights are laid out for
     #[arg(
@@ -97,6 +107,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    if let Some(folds) = args.folds {
+        task = task.with_split(Split::Folds(folds))?;
+    }
     let data = Dataset::load(&task)?;
     for coarse in coarse_columns(&data) {
         say(&format!("warning: {coarse}"));
@@ -119,8 +132,19 @@ pub fn run(args: &Args) -> Result<()> {
             "note: there is no {file} to resume from: training starts anew"
         ));
     }
+    let folds = task.folds().map(|folds| {
+        let options = Options {
+            cancel: Some(cancel_on_ctrl_c()),
+            ..Options::default()
+        };
+        Folds::run(&task, folds, args.quiet, &options)
+    });
+    let mut folds = folds.transpose()?;
     let fitted = with_progress(args, &kept, &task, &data)?;
     let mut cancelled = fitted.cancelled;
+    if let Some(folds) = &mut folds {
+        folds.add(&task, &data, &fitted.package)?;
+    }
 
     if let (Some(_), Some(format)) = (data.source(), precision.format()) {
         let epochs = task.train.quantized.epochs;
@@ -148,8 +172,9 @@ pub fn run(args: &Args) -> Result<()> {
         None => TestInputs::synthetic(&fitted.package),
     };
     let mut table = Table::new(&data);
-    if let Some((name, mut rule)) = baseline(&data) {
-        table.row(name, &mut *rule, None);
+    for (name, mut rule) in baselines(&task, &data) {
+        let test = table.row(&name, &mut *rule, None);
+        table.rules.push((name, test));
     }
     let layout = match (args.target.layout(), budget.core) {
         (Layout::Portable, Some(core)) if mixed => core.layout(),
@@ -227,7 +252,7 @@ pub fn run(args: &Args) -> Result<()> {
     if !cancelled {
         kept.remove();
     }
-    table.print(&fitted)?;
+    table.print(&fitted, folds.as_ref())?;
     for (path, _) in &files {
         say(&format!("{}: written", path.display()));
     }
@@ -339,9 +364,14 @@ fn say_if_cancelled(fitted: &Fitted) {
 struct Table<'d> {
     data: &'d Dataset,
     metric: &'static str,
-    rows: Vec<String>,
+    /// Name and figures.
+    rows: Vec<(String, String)>,
     /// Everything about the test part.
     tests: Vec<String>,
+    /// What rules that need no network reach on the test part.
+    rules: Vec<(String, Metrics)>,
+    /// What the last model file reaches there.
+    network: Option<Metrics>,
 }
 
 impl<'d> Table<'d> {
@@ -351,13 +381,27 @@ impl<'d> Table<'d> {
             metric: "",
             rows: Vec::new(),
             tests: Vec::new(),
+            rules: Vec::new(),
+            network: None,
         }
     }
 
-    fn row(&mut self, name: &str, predictor: &mut dyn Predictor, sizes: Option<(usize, usize)>) {
-        let mut row = format!("{name:<13}");
-        for part in Part::ALL {
-            let metrics = evaluate(self.data, part, predictor);
+    /// Measures all parts; how good it is on the last one that has outputs.
+    fn row(
+        &mut self,
+        name: &str,
+        predictor: &mut dyn Predictor,
+        sizes: Option<(usize, usize)>,
+    ) -> Metrics {
+        let mut row = String::new();
+        let [train, valid, test] = Part::ALL.map(|part| evaluate(self.data, part, predictor));
+        let last = if test.error().is_finite() {
+            &test
+        } else {
+            &valid
+        }
+        .clone();
+        for (part, metrics) in Part::ALL.into_iter().zip([train, valid, test]) {
             let (metric, value) = metrics.headline();
             self.metric = metric;
             row += &if value.is_finite() {
@@ -373,7 +417,8 @@ impl<'d> Table<'d> {
             Some((file, state)) => format!("  {file:>10}  {state:>11}"),
             None => format!("  {:>10}  {:>11}", "-", "-"),
         };
-        self.rows.push(row);
+        self.rows.push((name.to_owned(), row));
+        last
     }
 
     /// A row for a file, called as its format unless there is another name.
@@ -382,7 +427,7 @@ impl<'d> Table<'d> {
         let sizes = (file.bytes.len(), model.state_len());
         let name = name.unwrap_or(format_name(&model));
         let mut engine = EnginePredictor::new(&model);
-        self.row(name, &mut engine, Some(sizes));
+        self.network = Some(self.row(name, &mut engine, Some(sizes)));
         if let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) {
             let alarm = Alarm {
                 smoothing,
@@ -395,7 +440,7 @@ impl<'d> Table<'d> {
         Ok(())
     }
 
-    fn print(&self, fitted: &Fitted) -> Result<()> {
+    fn print(&self, fitted: &Fitted, folds: Option<&Folds>) -> Result<()> {
         let mut out = io::stdout().lock();
         let last = fitted.history.last();
         writeln!(
@@ -407,13 +452,32 @@ impl<'d> Table<'d> {
             fitted.valid_loss,
             last.map_or(0.0, |p| p.seconds)
         )?;
+        let names = self.rows.iter().map(|row| row.0.len());
+        let width = names.chain([13]).max().unwrap_or_default();
         writeln!(
             out,
-            "{:<13}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
+            "{:<width$}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
             self.metric, "train", "valid", "test"
         )?;
-        for line in self.rows.iter().chain(&self.tests) {
+        for (name, row) in &self.rows {
+            writeln!(out, "{name:<width$}{row}")?;
+        }
+        for line in &self.tests {
             writeln!(out, "{line}")?;
+        }
+        for line in folds.iter().flat_map(|folds| folds.lines()) {
+            writeln!(out, "{line}")?;
+        }
+        for (name, rule) in &self.rules {
+            if let Some(network) = self.network.as_ref().filter(|n| rule_wins(rule, n)) {
+                let metric = self.metric;
+                let [rule, network] = [rule, network].map(|metrics| metrics.headline().1);
+                writeln!(
+                    out,
+                    "the rule {name:?} is as good as this network or better: {metric} {rule:.5} against {network:.5}; as it \
+                     is, the network is not worth its flash"
+                )?;
+            }
         }
         Ok(())
     }

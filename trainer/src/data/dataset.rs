@@ -16,6 +16,7 @@ mod sequences;
 mod series;
 mod tagged;
 mod text;
+mod times;
 
 use std::ops::Range;
 use std::path::Path;
@@ -102,6 +103,11 @@ impl<'a> Sequence<'a> {
         let starts = &self.data.groups;
         let after = starts.partition_point(|&start| start <= self.stream.rows.start);
         after.checked_sub(1)
+    }
+
+    /// The row of its first sample, of all rows that are used.
+    pub fn first_row(&self) -> usize {
+        self.stream.rows.start
     }
 
     /// The labelled window that the target of step `t` lies in, from 1; 0: none.
@@ -228,6 +234,25 @@ impl Dataset {
     /// Samples of the training window that begins at row `start`.
     pub fn length(&self, start: usize) -> usize {
         self.lengths.get(start).copied().unwrap_or(self.window)
+    }
+
+    /// The raw sample so many rows before a row, of the same group.
+    pub fn earlier(&self, row: usize, back: usize) -> Option<&[f32]> {
+        let after = self.groups.partition_point(|&start| start <= row);
+        let start = after.checked_sub(1).map_or(0, |group| self.groups[group]);
+        let row = row.checked_sub(back).filter(|&row| row >= start)?;
+        self.raw.get(row * self.width..(row + 1) * self.width)
+    }
+
+    /// How many outputs of a part should be each class or token.
+    pub fn class_counts(&self, part: Part) -> Vec<usize> {
+        let mut counts = vec![0; self.outputs()];
+        for sequence in self.sequences(part) {
+            for t in (0..sequence.steps()).filter(|&t| sequence.counts(t)) {
+                counts[sequence.truth(t)[0] as usize] += 1;
+            }
+        }
+        counts
     }
 
     /// What an encoder reads before the network gives it back in other words.

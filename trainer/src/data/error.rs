@@ -112,6 +112,20 @@ pub enum DataError {
         /// The labels that the task file names.
         known: Vec<String>,
     },
+    /// Something else than 0 and 1 in a column of anomalies.
+    #[error(
+        "{file}:{line}: column {column:?}: {text:?} is neither 0 (nothing is wrong) nor 1; repair the field, or name another column in anomaly.labels"
+    )]
+    ZeroOrOne {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// The column of labels.
+        column: String,
+        /// What stands there.
+        text: String,
+    },
     /// A file of labelled windows that is none.
     #[error(
         "{file}: {problem}; expected {{ \"data.csv\": {{ \"windows\": [[\"start\", \"end\"], ...] }} }}"
@@ -189,6 +203,33 @@ pub enum DataError {
         window: usize,
         /// Rows from a window's last sample to its target.
         horizon: usize,
+    },
+    /// A date that leaves a part empty.
+    #[error(
+        "{file}: split.before leaves no row for the {part} part: the times in column {column:?} are from {first} to {last}; \
+         choose a date between them, or name another column of times (time = \"…\" in [series])"
+    )]
+    NothingBefore {
+        /// Which file.
+        file: String,
+        /// "train", "valid" or "test".
+        part: &'static str,
+        /// The column of times.
+        column: String,
+        /// The earliest.
+        first: String,
+        /// The latest.
+        last: String,
+    },
+    /// No column of times.
+    #[error(
+        "{file}: no column holds times, which split.before needs; name it: time = \"…\" in [series]. The columns are {}", .known.join(", ")
+    )]
+    NoTimes {
+        /// Which file.
+        file: String,
+        /// The columns that there are.
+        known: Vec<String>,
     },
     /// Fewer rows than one window.
     #[error(

@@ -2,9 +2,10 @@
 
 use std::iter;
 
-use super::csv::Table;
+use super::csv::{Group, Table};
 use super::error::DataError;
-use crate::task::Split;
+use super::time::Time;
+use crate::task::{Split, SplitColumn};
 
 /// A part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,20 +32,25 @@ impl Part {
 #[derive(Debug, Clone)]
 pub struct Rows(Vec<u8>);
 
+/// This share of what lies before a test part is for validation, where nothing else is said.
+const VALID: usize = 8;
+
 impl Rows {
-    /// By counts or fractions of `rows`. A split by column is for tables: see [`Rows::of_table`].
+    /// By counts or fractions of `rows` in their order. What needs a table is for [`Rows::of_table`].
     pub fn in_order(split: &Split, rows: usize, file: &str) -> Result<Self, DataError> {
-        let ends = match split {
+        let ends = match *split {
             Split::Rows([a, b, c]) => [
-                *a,
-                a.saturating_add(*b),
-                a.saturating_add(*b).saturating_add(*c),
+                a,
+                a.saturating_add(b),
+                a.saturating_add(b).saturating_add(c),
             ],
             // The small addend keeps 0.7 + 0.1 of 10 rows from being 7.999….
-            Split::Fractions([a, b, c]) => {
-                [*a, a + b, a + b + c].map(|f| ((f * rows as f64 + 1e-9) as usize).min(rows))
+            Split::Fractions([a, b, c]) | Split::PerGroup([a, b, c]) => {
+                [a, a + b, a + b + c].map(|f| ((f * rows as f64 + 1e-9) as usize).min(rows))
             }
-            Split::Groups(_) | Split::Column(_) | Split::None => {
+            Split::Folds(of) => rolling(rows, of, of),
+            Split::Fold { fold, of } => rolling(rows, fold, of),
+            Split::Groups(_) | Split::Column(_) | Split::Before(_) | Split::None => {
                 return Ok(Rows(vec![0b111; rows]));
             }
         };
@@ -65,25 +71,82 @@ impl Rows {
 
     /// By whatever the task says. Rows of a test file belong to the test part.
     pub fn of_table(split: &Split, table: &Table) -> Result<Self, DataError> {
-        let rows = table.groups().iter().find(|group| group.test);
-        let rows = rows.map_or(table.rows(), |group| group.rows.start);
-        let mut parts = Self::of_first_rows(split, table, rows)?;
+        let mut parts = match split {
+            Split::Groups(counts) => Self::by_groups(*counts, table)?,
+            Split::PerGroup(_) | Split::Folds(_) | Split::Fold { .. } => {
+                let mut parts = Vec::with_capacity(table.rows());
+                for group in own_groups(table) {
+                    parts.extend(Self::in_order(split, group.rows.len(), table.file())?.0);
+                }
+                Rows(parts)
+            }
+            Split::Column(column) => Self::by_column(column, table)?,
+            _ => Self::in_order(split, own_rows(table), table.file())?,
+        };
         parts.0.resize(table.rows(), 1 << Part::Test as u8);
         Ok(parts)
     }
 
-    fn of_first_rows(split: &Split, table: &Table, rows: usize) -> Result<Self, DataError> {
-        if let Split::Groups(counts) = split {
-            return Self::by_groups(*counts, table);
-        }
-        let Split::Column(column) = split else {
-            return Self::in_order(split, rows, table.file());
+    /// By the times in a column: before the first date, before the second one, and from there on; with one date the last
+    /// of what lies before it is for validation.
+    pub fn before(
+        dates: &[String],
+        (column, times): (&str, &[Time]),
+        table: &Table,
+    ) -> Result<Self, DataError> {
+        let date = |text: &String| {
+            let time = Time::parse(text, table.time()).or_else(|| Time::parse(text, None));
+            time.map_or(f64::NAN, |time| time.local)
         };
+        let dates: Vec<f64> = dates.iter().map(date).collect();
+        let times = &times[..own_rows(table)];
+        let mut parts = vec![0; times.len()];
+        for group in own_groups(table) {
+            let early = group
+                .rows
+                .clone()
+                .filter(|&row| times[row].local < dates[0]);
+            let early = early.count();
+            let train = early - early.div_ceil(VALID);
+            let mut seen = 0;
+            for row in group.rows.clone() {
+                let time = times[row].local;
+                let after = dates.iter().filter(|&&date| time >= date).count();
+                seen += usize::from(after == 0);
+                let part = match (dates.len(), after) {
+                    (1, 0) if seen > train => Part::Valid,
+                    (_, 0) => Part::Train,
+                    (2, 1) => Part::Valid,
+                    _ => Part::Test,
+                };
+                parts[row] = 1 << part as u8;
+            }
+        }
+        let mut parts = Rows(parts);
+        let needed = &Part::ALL[..if own_rows(table) < table.rows() { 2 } else { 3 }];
+        if let Some(&part) = needed.iter().find(|&&part| parts.count(part) == 0) {
+            let texts = table.text_column(column)?;
+            let of = |row: Option<usize>| row.map_or(String::new(), |row| texts[row].to_owned());
+            let rows = || 0..times.len();
+            let earlier = |&a: &usize, &b: &usize| times[a].local.total_cmp(&times[b].local);
+            return Err(DataError::NothingBefore {
+                file: table.file().into(),
+                part: part.name(),
+                column: column.into(),
+                first: of(rows().min_by(earlier)),
+                last: of(rows().max_by(earlier)),
+            });
+        }
+        parts.0.resize(table.rows(), 1 << Part::Test as u8);
+        Ok(parts)
+    }
+
+    fn by_column(column: &SplitColumn, table: &Table) -> Result<Self, DataError> {
         let labels = [&column.train, &column.valid, &column.test];
         let rows = table
             .text_column(&column.name)?
             .iter()
-            .take(rows)
+            .take(own_rows(table))
             .enumerate()
             .map(|(row, text)| {
                 labels
@@ -103,7 +166,7 @@ impl Rows {
     }
 
     fn by_groups(counts: [usize; 3], table: &Table) -> Result<Self, DataError> {
-        let groups: Vec<_> = table.groups().iter().filter(|group| !group.test).collect();
+        let groups: Vec<_> = own_groups(table).collect();
         let of_groups = Self::in_order(&Split::Rows(counts), groups.len(), table.file())?;
         let parts = groups.iter().zip(of_groups.0);
         Ok(Rows(
@@ -124,4 +187,21 @@ impl Rows {
             .filter(|&row| self.contains(row, part))
             .count()
     }
+}
+
+/// Where training, validation and test part end in a fold: of `of + 1` equal blocks the last `of` are test parts.
+fn rolling(rows: usize, fold: usize, of: usize) -> [usize; 3] {
+    let block = rows / (of + 1);
+    let start = rows - (of + 1 - fold) * block;
+    [start - start.div_ceil(VALID), start, start + block]
+}
+
+/// The groups that are not from a test file.
+fn own_groups(table: &Table) -> impl Iterator<Item = &Group> {
+    table.groups().iter().filter(|group| !group.test)
+}
+
+/// Rows that are not from a test file, which come first.
+fn own_rows(table: &Table) -> usize {
+    own_groups(table).map(|group| group.rows.len()).sum()
 }

@@ -81,7 +81,7 @@ pub(super) fn measure(
     let mut gaps = vec![Vec::new(); predictors.len()];
     for sequence in data.sequences(part) {
         for (_, predictor) in predictors.iter_mut() {
-            predictor.reset();
+            predictor.begin(&sequence);
         }
         scores.iter_mut().for_each(|score| score.start(&sequence));
         for t in 0..sequence.steps() {

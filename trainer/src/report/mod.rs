@@ -34,7 +34,7 @@ use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::{Ranges, Stream};
 use crate::task::Task;
-use crate::train::{Predictor, baseline};
+use crate::train::{Predictor, baselines};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
 use kinglet::format::Format;
@@ -116,11 +116,11 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     for (made, model) in made.iter().zip(&models) {
         predictors.push((made.name.clone(), Box::new(EnginePredictor::new(model))));
     }
-    if let Some((name, rule)) = baseline(&data) {
-        predictors.push((name.into(), rule));
-    }
-    let baseline = (predictors.len() > made.len()).then_some(made.len());
+    predictors.extend(baselines(subject.task, &data));
     let measured = measure(&data, part(&data), &mut predictors);
+    let error = |k: &usize| measured.runs[*k].metrics.error();
+    let rules = made.len()..measured.runs.len();
+    let baseline = rules.min_by(|a, b| error(a).total_cmp(&error(b)));
     drop(predictors);
     // What a device would run, where there are integers.
     let device = made
@@ -143,7 +143,7 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     if models.iter().any(|model| alarms::of_model(model).is_some()) {
         body += &alarms::alarms(&data, &measured, &made, &models, device);
     }
-    body += &precisions::precisions(&data, &measured, baseline);
+    body += &precisions::precisions(&data, &measured, made.len());
     if let Some(budget) = &subject.budget {
         let network = (package, &ranges, &tests);
         body += &mixed::mixed(network, &data, &measured, &made, budget)?;

@@ -12,7 +12,8 @@ use crate::train::Metrics;
 /// Points of a curve.
 const BINS: usize = 90;
 
-pub(super) fn precisions(data: &Dataset, measured: &Measured, baseline: Option<usize>) -> String {
+/// The first `networks` runs are of the network, the others of rules.
+pub(super) fn precisions(data: &Dataset, measured: &Measured, networks: usize) -> String {
     let metric = measured.runs[0].metrics.headline();
     let mut table = Table::new(&[
         "format",
@@ -24,7 +25,7 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, baseline: Option<u
     for (k, run) in measured.runs.iter().enumerate() {
         let value = run.metrics.headline().1;
         let change = value / metric.1 - 1.0;
-        let of_network = Some(k) != baseline;
+        let of_network = k < networks;
         table.row(&[
             run.name.clone(),
             number(value),
@@ -65,8 +66,7 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, baseline: Option<u
 
     let steps = measured.steps(data);
     let bin = steps.div_ceil(BINS).max(1);
-    let curves: Vec<(usize, Vec<(f64, f64)>)> = (1..measured.runs.len())
-        .filter(|&k| Some(k) != baseline)
+    let curves: Vec<(usize, Vec<(f64, f64)>)> = (1..networks)
         .map(|k| {
             let bins = measured.runs[k].gap.chunks(bin).enumerate();
             let middle = |n: usize, len: usize| (n * bin) as f64 + len as f64 / 2.0;

@@ -6,12 +6,14 @@ use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    CellName, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError,
-    ThresholdTask,
+    CellName, ClassWeights, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task,
+    TaskError, ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
 const MAX_COUNT: usize = 65_536;
+/// Each is a training of its own.
+const MAX_FOLDS: usize = 100;
 
 /// Checks a task and fills in the defaults that depend on other keys.
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
@@ -117,6 +119,22 @@ fn anomaly(task: &Task) -> Result<(), Problem> {
             "a quantile is above 0 and at most 1",
         );
     }
+    if let Some(labels) = &anomaly.labels {
+        let of_file = [
+            labels.file.is_some(),
+            labels.key.is_some(),
+            labels.time.is_some(),
+        ];
+        if (labels.column.is_some(), of_file) != (true, [false; 3])
+            && (labels.column.is_some(), of_file) != (false, [true; 3])
+        {
+            return wrong(
+                "anomaly",
+                "labels",
+                "expected { column = \"…\" } of zeros and ones, or { file = \"…\", key = \"…\", time = \"…\" }",
+            );
+        }
+    }
     let next = task.series.as_ref().is_some_and(|series| {
         let feature = |column: &str| series.features.iter().any(|f| f.column == column);
         series.targets.iter().any(|target| feature(&target.column))
@@ -165,15 +183,20 @@ fn data(task: &Task) -> Result<(), Problem> {
     match (&task.series, &task.sequences, texts) {
         (Some(series), None, (None, None, None, None)) => {
             need_csv(task, "series")?;
-            split(&series.split, "series", true)?;
+            split(task, &series.split(), "series")?;
+            if series.season == Some(0) {
+                return wrong("series", "season", "is at least 1 row");
+            }
             if series.every == 0 {
                 return wrong("series", "every", "must be at least 1");
             }
-            if series.group.is_none() && matches!(series.split, Split::Groups(_)) {
+            if series.group.is_none()
+                && matches!(series.split, Some(Split::Groups(_) | Split::PerGroup(_)))
+            {
                 return wrong(
                     "series",
                     "split",
-                    "groups are counted and there are none; name group = \"column\"",
+                    "there are no groups to split; name group = \"column\"",
                 );
             }
             for target in &series.targets {
@@ -224,11 +247,11 @@ fn data(task: &Task) -> Result<(), Problem> {
         }
         (None, Some(sequences), (None, None, None, None)) => {
             need_csv(task, "sequences")?;
-            split(&sequences.split, "sequences", true)?;
+            split(task, &sequences.split, "sequences")?;
             classes(&sequences.label, "sequences")
         }
         (None, None, (Some(t), None, None, None)) => {
-            split(&t.split, "text", false)?;
+            split(task, &t.split, "text")?;
             match (&t.text, &t.file) {
                 (Some(_), Some(_)) => wrong("text", "text", "give either text or file"),
                 (None, None) => wrong(
@@ -345,35 +368,62 @@ fn classes(label: &LabelTask, section: &'static str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn split(split: &Split, section: &'static str, columns: bool) -> Result<(), Problem> {
+fn split(task: &Task, split: &Split, section: &'static str) -> Result<(), Problem> {
+    let is_wrong = |problem: String| wrong(section, "split", problem);
+    let format = task.csv.as_ref().and_then(|csv| csv.format.time.as_deref());
     match split {
-        Split::Fractions(f) => {
+        Split::Fractions(f) | Split::PerGroup(f) => {
             let sum: f64 = f.iter().sum();
             if f.iter().any(|x| !(0.0..=1.0).contains(x)) || sum > 1.0 + 1e-9 || f[0] == 0.0 {
-                return wrong(
-                    section,
-                    "split",
-                    format!("fractions {f:?} must be positive and sum to at most 1"),
-                );
+                return is_wrong(format!(
+                    "fractions {f:?} must be positive and sum to at most 1"
+                ));
             }
         }
-        Split::Groups([0, ..]) => {
-            return wrong(section, "split", "the training part has no groups");
+        Split::Groups([0, ..]) => return is_wrong("the training part has no groups".into()),
+        Split::Rows([0, ..]) => return is_wrong("the training part has no rows".into()),
+        Split::Before(dates) => {
+            let times = dates
+                .iter()
+                .map(|date| Time::parse(date, format).or_else(|| Time::parse(date, None)));
+            let Some(times) = times.collect::<Option<Vec<_>>>() else {
+                return is_wrong(format!(
+                    "before = {dates:?} is not a time such as \"2026-03-15\", or as csv.format.time says"
+                ));
+            };
+            match times[..] {
+                [_] => {}
+                [valid, test] if valid.local < test.local => {}
+                _ => {
+                    return is_wrong(
+                        "before is the date on which the test part begins, or that of the validation part and then that \
+                         of the test part"
+                            .into(),
+                    );
+                }
+            }
         }
-        Split::Groups(_) if section != "series" => {
-            return wrong(section, "split", "only a [series] has groups");
+        &Split::Folds(folds) if !(2..=MAX_FOLDS).contains(&folds) => {
+            return is_wrong(format!("folds is from 2 to {MAX_FOLDS}, such as 5"));
         }
-        Split::Rows([0, ..]) => return wrong(section, "split", "the training part has no rows"),
-        Split::Column(_) if !columns => {
-            return wrong(
-                section,
-                "split",
-                "a text has no columns; use rows, fractions or \"none\"",
-            );
-        }
-        Split::Rows(_) | Split::Groups(_) | Split::Column(_) | Split::None => {}
+        _ => {}
     }
-    Ok(())
+    let has_test_file = task.csv.as_ref().is_some_and(|csv| csv.test.is_some());
+    match split {
+        Split::Groups(_) | Split::PerGroup(_) if section != "series" => {
+            is_wrong("only a [series] has groups".into())
+        }
+        Split::Before(_) if section != "series" => {
+            is_wrong("only the rows of a [series] have times".into())
+        }
+        Split::Column(_) if section == "text" => {
+            is_wrong("a text has no columns; use rows, fractions, folds or \"none\"".into())
+        }
+        Split::Folds(_) | Split::Fold { .. } if has_test_file => {
+            is_wrong("folds have test parts of their own; remove [csv.test]".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn shape(task: &Task) -> Result<(), Problem> {
@@ -573,6 +623,37 @@ fn train(task: &Task) -> Result<(), Problem> {
             "train",
             "loss",
             "cross-entropy is for labels and text; mse, mae and huber are for numbers",
+        );
+    }
+    if let Some(weights) = &train.class_weights {
+        let labels = task.series.as_ref().and_then(|s| s.label.as_ref());
+        let labels = labels.or(task.sequences.as_ref().map(|s| &s.label));
+        let labels = labels.or(task.documents.as_ref().map(|d| &d.label));
+        let classes = labels.map(|label| label.classes.len());
+        let problem = match (weights, classes) {
+            (_, None) if task.tagged.is_none() => {
+                "goes with the classes of a label or of [tagged]".to_owned()
+            }
+            (ClassWeights::Each(list), Some(classes)) if list.len() != classes => {
+                format!("{} weights for {classes} classes", list.len())
+            }
+            (ClassWeights::Each(list), _) if list.iter().any(|w| !(*w > 0.0 && w.is_finite())) => {
+                format!("{list:?}: every weight must be positive")
+            }
+            (ClassWeights::Each(_), None) => {
+                "the tags are counted in the data: expected \"balanced\"".to_owned()
+            }
+            _ => String::new(),
+        };
+        if !problem.is_empty() {
+            return wrong("train", "class_weights", problem);
+        }
+    }
+    if train.loss == Some(Loss::Pinball) {
+        return wrong(
+            "train",
+            "loss",
+            "pinball is the loss of quantiles; name them: quantiles = [0.1, 0.5, 0.9] in [series]",
         );
     }
     if !(train.learning_rate > 0.0 && train.learning_rate.is_finite()) {

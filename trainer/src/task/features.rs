@@ -7,6 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
+use super::ClassWeights;
 use crate::data::derived::Derived;
 use crate::data::normalise::Normalise;
 
@@ -206,4 +207,31 @@ pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D
     }
 
     input.deserialize_any(OneOrMore)
+}
+
+impl<'de> Deserialize<'de> for ClassWeights {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct WordOrList;
+
+        impl<'de> Visitor<'de> for WordOrList {
+            type Value = ClassWeights;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"balanced\" or a list of a weight per class, such as [1, 5]")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
+                match word {
+                    "balanced" => Ok(ClassWeights::Balanced),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(ClassWeights::Each)
+            }
+        }
+
+        input.deserialize_any(WordOrList)
+    }
 }

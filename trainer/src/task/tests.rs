@@ -26,7 +26,10 @@ fn defaults_are_filled_in() {
     let task = parse(GOOD).unwrap();
     assert_eq!(task.loss(), Loss::Mse);
     assert_eq!(task.shape.horizon, 1);
-    assert_eq!(task.series.as_ref().unwrap().split, Split::default());
+    assert_eq!(
+        task.series.as_ref().unwrap().split(),
+        Split::Fractions([0.7, 0.1, 0.2])
+    );
     assert_eq!(task.data_path(), Some(PathBuf::from("tasks/pump.csv")));
     let other = task.with_data(Some(Path::new("x.csv")));
     assert_eq!(other.data_path(), Some(PathBuf::from("x.csv")));

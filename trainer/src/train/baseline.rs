@@ -1,28 +1,70 @@
-//! What a network has to beat: the best rule that needs no network, for every kind of task.
+//! What a network has to beat: rules that need no network, for every kind of task.
 //!
-//! | task | rule |
+//! | task | rules |
 //! |---|---|
-//! | numbers that are there now | the last value |
+//! | numbers that are there now | the last value; the value a season ago, where there is one |
+//! | numbers | ridge regression on the last samples |
 //! | a label per text | naive Bayes over its tokens |
 //! | an output per token | what this token had most often in training |
 //! | other labels | the commonest |
 
+mod ridge;
+mod seasonal;
+
 use std::collections::BTreeMap;
 
-use super::evaluate::{LastValue, Majority, Predictor};
+use self::ridge::Ridge;
+use self::seasonal::{Seasonal, season};
+use super::evaluate::{LastValue, Majority, Metrics, Predictor};
 use crate::data::{Dataset, Part};
 use crate::package::{Input, Output, Shape};
+use crate::task::Task;
 
-/// The rule for this kind of data, fitted on its training part, and its name.
-pub fn baseline(data: &Dataset) -> Option<(&'static str, Box<dyn Predictor>)> {
+/// A rule and its name.
+pub type Baseline<'d> = (String, Box<dyn Predictor + 'd>);
+
+/// The rules for this kind of data, fitted on its training part; the simplest first.
+pub fn baselines<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
     let tokens = matches!(data.input(), Input::Tokens(_));
-    let (name, rule): (_, Box<dyn Predictor>) = match (data.output(), data.shape()) {
-        (Output::Values(_), _) => ("last value", Box::new(LastValue::new(data)?)),
-        (_, Shape::EveryStep) if tokens => ("this token", Box::new(ThisToken::new(data))),
-        (_, Shape::Window { .. }) if tokens => ("naive Bayes", Box::new(NaiveBayes::new(data))),
-        _ => ("majority", Box::new(Majority::new(data)?)),
+    let rule: Option<(&str, Box<dyn Predictor>)> = match (data.output(), data.shape()) {
+        (Output::Values(_), _) => return of_values(task, data),
+        (_, Shape::EveryStep) if tokens => Some(("this token", Box::new(ThisToken::new(data)))),
+        (_, Shape::Window { .. }) if tokens => {
+            Some(("naive Bayes", Box::new(NaiveBayes::new(data))))
+        }
+        _ => Majority::new(data).map(|rule| ("majority", Box::new(rule) as _)),
     };
-    Some((name, rule))
+    rule.map(|(name, rule)| (name.to_owned(), rule))
+        .into_iter()
+        .collect()
+}
+
+fn of_values<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
+    let mut rules: Vec<Baseline<'d>> = Vec::new();
+    if let Some(last) = LastValue::new(data) {
+        let given = task.series.as_ref().and_then(|series| series.season);
+        let found = || season(data, *last.columns().first()?);
+        rules.push(("last value".to_owned(), Box::new(last.clone())));
+        if let Some(season) = given.or_else(found) {
+            let horizons = task.output_horizons(data.outputs());
+            let rule = Seasonal::new(data, season, &horizons);
+            let rule = rule.map(|rule| (format!("{season} rows ago"), Box::new(rule) as _));
+            rules.extend(rule);
+        }
+    }
+    if let Some(ridge) = Ridge::fit(data) {
+        let name = match ridge.samples() {
+            1 => "ridge on 1 sample".to_owned(),
+            samples => format!("ridge on {samples} samples"),
+        };
+        rules.push((name, Box::new(ridge)));
+    }
+    rules
+}
+
+/// Whether a rule is as good as a network or better; not where there is nothing to compare.
+pub fn rule_wins(rule: &Metrics, network: &Metrics) -> bool {
+    rule.error() <= network.error()
 }
 
 /// `p(class) Π p(token | class)`, with one added to every count: order does not matter.
@@ -123,5 +165,84 @@ impl Predictor for ThisToken {
         for (&output, count) in counts {
             out[output] += count / all;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::csv::{Format, Table};
+    use crate::train::evaluate;
+    use crate::train::init::Rng;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    /// `rows` of `value(t)`, and the task that predicts it `horizon` rows ahead.
+    fn series(
+        rows: usize,
+        horizon: usize,
+        keys: &str,
+        value: impl Fn(usize) -> f64,
+    ) -> (Task, Dataset) {
+        let mut csv = String::from("x\n");
+        for t in 0..rows {
+            writeln!(csv, "{}", value(t)).unwrap();
+        }
+        let task = format!(
+            "name = \"t\"\n[csv]\nfile = \"t.csv\"\n[series]\nfeatures = [\"x\"]\ntargets = [\"x\"]\n{keys}\n\
+             [shape]\nkind = \"many-to-one\"\nwindow = 3\nhorizon = {horizon}\n[network]\nhidden = [2]\n"
+        );
+        let task = Task::parse(&task, Path::new("t.toml")).unwrap();
+        let table = Table::from_reader(csv.as_bytes(), "t.csv", &Format::default()).unwrap();
+        let data = Dataset::from_table(&task, &table).unwrap();
+        (task, data)
+    }
+
+    fn noise(t: usize) -> f64 {
+        f64::from(Rng::new(t as u64).uniform()) - 0.5
+    }
+
+    #[test]
+    fn a_season_is_found_where_there_is_one() {
+        let daily = |t: usize| [0.0, 3.0, 9.0, 4.0, 1.0, 7.0, 2.0][t % 7] + 0.5 * noise(t);
+        let wave = |t: usize| (t as f64 * std::f64::consts::TAU / 24.0).sin() + 0.1 * noise(t);
+        let walk = |t: usize| (0..t).map(noise).sum::<f64>();
+        assert_eq!(season(&series(400, 1, "", daily).1, 0), Some(7));
+        assert_eq!(season(&series(600, 1, "", wave).1, 0), Some(24));
+        assert_eq!(season(&series(400, 1, "", walk).1, 0), None);
+        assert_eq!(season(&series(400, 1, "", |t| t as f64).1, 0), None);
+    }
+
+    #[test]
+    fn the_last_season_reaches_back_beyond_the_window() {
+        // Exactly repeated, so the rule is never wrong, ten rows ahead and with a window of three.
+        let weekly = |t: usize| [0.0, 3.0, 9.0, 4.0, 1.0, 7.0, 2.0][t % 7];
+        for horizon in [1, 7, 10] {
+            for keys in ["", "season = 14"] {
+                let (task, data) = series(200, horizon, keys, weekly);
+                let mut rules = baselines(&task, &data);
+                let names: Vec<&str> = rules.iter().map(|rule| rule.0.as_str()).collect();
+                let expected = if keys.is_empty() {
+                    "7 rows ago"
+                } else {
+                    "14 rows ago"
+                };
+                assert_eq!(names, ["last value", expected, "ridge on 3 samples"]);
+                let season = evaluate(&data, Part::Test, &mut *rules[1].1).headline().1;
+                assert_eq!(season, 0.0, "{horizon} {keys}");
+                let last = evaluate(&data, Part::Test, &mut *rules[0].1).headline().1;
+                assert_eq!(last == 0.0, horizon == 7, "{horizon}: {last}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_linear_is_found_by_ridge() {
+        // x(t + 1) = 2 cos(w) x(t) − x(t − 1), which three samples say exactly.
+        let (task, data) = series(300, 1, "", |t| (t as f64 * 0.9).sin());
+        let (name, mut ridge) = baselines(&task, &data).pop().unwrap();
+        assert_eq!(name, "ridge on 3 samples");
+        let rmse = evaluate(&data, Part::Test, &mut *ridge).headline().1;
+        assert!(rmse < 1e-3, "{rmse}");
     }
 }

@@ -15,6 +15,11 @@ pub trait Predictor {
     /// The next sample starts a new sequence.
     fn reset(&mut self);
 
+    /// The next samples are those of this sequence. For a rule that looks at what lies before them.
+    fn begin(&mut self, _sequence: &Sequence<'_>) {
+        self.reset();
+    }
+
     /// `raw`: a sample in original units, or one token's number. `out`: predictions in original
     /// units, or a probability per class or token.
     fn step(&mut self, raw: &[f32], out: &mut [f32]);
@@ -136,7 +141,7 @@ pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Me
     let mut out = vec![0.0; data.outputs()];
     let mut score = Score::new(data);
     for sequence in data.sequences(part) {
-        predictor.reset();
+        predictor.begin(&sequence);
         score.start(&sequence);
         for t in 0..sequence.steps() {
             predictor.step(sequence.raw(t), &mut out);
@@ -313,15 +318,10 @@ pub struct Majority {
 impl Majority {
     /// None where the outputs are not classes.
     pub fn new(data: &Dataset) -> Option<Self> {
-        let Output::Classes(classes) = data.output() else {
+        let Output::Classes(_) = data.output() else {
             return None;
         };
-        let mut counts = vec![0; classes.len()];
-        for sequence in data.sequences(Part::Train) {
-            for t in (0..sequence.steps()).filter(|&t| sequence.counts(t)) {
-                counts[sequence.truth(t)[0] as usize] += 1;
-            }
-        }
+        let counts = data.class_counts(Part::Train);
         let most = counts.iter().copied().max()?;
         let class = counts.iter().position(|&count| count == most)?;
         Some(Majority { class })
@@ -338,6 +338,7 @@ impl Predictor for Majority {
 }
 
 /// "As it is now": the baseline that a forecast has to beat. Only where every target is a feature.
+#[derive(Debug, Clone)]
 pub struct LastValue {
     columns: Vec<usize>,
 }
@@ -355,6 +356,11 @@ impl LastValue {
         };
         let columns = targets.iter().map(place).collect::<Option<_>>()?;
         Some(LastValue { columns })
+    }
+
+    /// The column of each output.
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
     }
 }
 

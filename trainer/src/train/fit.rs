@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{Checkpoint, CheckpointError, fingerprint};
 use super::evaluate::evaluate;
 use super::init::{Rng, network};
-use super::loss::Loss;
+use super::loss::Objective;
 use super::optimiser::Adam;
 use super::pair::{evaluate_pair, split_pair};
 use super::params::{flatten, unflatten};
@@ -359,6 +359,14 @@ fn run(
     })
 }
 
+/// What a task makes small.
+fn objective(task: &Task, data: &Dataset) -> Objective {
+    match &task.train.class_weights {
+        Some(weights) => Objective::weighed(weights.of_classes(&data.class_counts(Part::Train))),
+        None => task.loss().into(),
+    }
+}
+
 /// Which sequences make which batch.
 struct Plan {
     /// First rows of the sequences.
@@ -438,7 +446,9 @@ impl Plan {
 /// Runs batches, in shards on all threads.
 struct Batches<'a> {
     data: &'a Dataset,
-    loss: Loss,
+    loss: Objective,
+    /// Classes have weights.
+    weighed: bool,
     counted: Counted,
     batch: usize,
     word_dropout: f32,
@@ -542,7 +552,8 @@ impl<'a> Batches<'a> {
         });
         Batches {
             data,
-            loss: task.loss(),
+            loss: objective(task, data),
+            weighed: task.train.class_weights.is_some(),
             counted,
             batch,
             word_dropout: task.train.word_dropout,
@@ -596,6 +607,10 @@ impl<'a> Batches<'a> {
     /// the exported model. The engine measures it over the validation part as a device would run, where the loss is of
     /// windows; of a pair the metric is the share of texts with a mistake.
     fn merit(&mut self, valid_loss: f64) -> Result<f64, FitError> {
+        if self.weighed {
+            // A metric that counts every answer alike is not what was asked for.
+            return Ok(valid_loss);
+        }
         let quantized = self.quantized()?;
         match &load(&quantized)?[..] {
             [alone] => {
@@ -644,7 +659,7 @@ impl<'a> Batches<'a> {
         loaded: &[Loaded<'_>],
         backward: bool,
     ) -> (f64, usize) {
-        let (data, loss) = (self.data, self.loss);
+        let (data, loss) = (self.data, &self.loss);
         let (shards, offset, fresh) = plan.batch(batch, data.window());
         let outputs = shards.iter().map(|shard| self.outputs(plan, shard)).sum();
         let terms = self.loss.goals(data.outputs());

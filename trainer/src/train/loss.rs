@@ -1,7 +1,9 @@
 //! What training makes small, with its gradient at the network's output.
 //!
 //! Per output, with `e = y − goal`: MSE `e²`, MAE `|e|`, Huber `½ e²` up to `|e| = 1` and `|e| − ½`
-//! beyond; cross-entropy `−ln p[goal]` after a softmax, whose gradient at the sums is `p − onehot`.
+//! beyond; cross-entropy `−ln p[goal]` after a softmax, whose gradient at the sums is `p − onehot`, times the weight of
+//! the goal's class where classes are weighed; pinball `max((q − 1) (goal − y), q (goal − y))` for the quantile `q` that the
+//! output stands for, which is least in the mean where a share `q` of the goals lies below `y` (Koenker, Bassett 1978).
 
 use serde::Deserialize;
 
@@ -22,31 +24,87 @@ pub enum Loss {
     Huber,
     /// For classes and tokens.
     CrossEntropy,
+    /// For quantiles.
+    Pinball,
 }
 
-impl Loss {
+/// A loss, with what it knows about each output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    loss: Loss,
+    /// Of cross-entropy the weight of each class, of pinball the quantile of each output; otherwise empty.
+    per_output: Vec<f64>,
+}
+
+impl From<Loss> for Objective {
+    /// With classes of equal weight.
+    fn from(loss: Loss) -> Self {
+        Objective {
+            loss,
+            per_output: Vec::new(),
+        }
+    }
+}
+
+impl Objective {
+    /// Cross-entropy times a weight for the class that is right.
+    pub fn weighed(weights: Vec<f64>) -> Self {
+        Objective {
+            loss: Loss::CrossEntropy,
+            per_output: weights,
+        }
+    }
+
+    /// The pinball loss, with the quantile that each output stands for.
+    pub fn quantiles(quantiles: Vec<f64>) -> Self {
+        Objective {
+            loss: Loss::Pinball,
+            per_output: quantiles,
+        }
+    }
+
     /// Goals per row of `width` outputs; also the terms that a row adds to the sum.
-    pub fn goals(self, width: usize) -> usize {
-        match self {
+    pub fn goals(&self, width: usize) -> usize {
+        match self.loss {
             Loss::CrossEntropy => 1,
             _ => width,
         }
     }
 
+    fn of_class(&self, class: usize) -> f64 {
+        self.per_output.get(class).copied().unwrap_or(1.0)
+    }
+
+    /// The quantile of every output, row by row; the median where none is said, and where it is not asked for.
+    fn of_outputs(&self) -> impl Iterator<Item = f64> {
+        let quantiles = match self.per_output.is_empty() {
+            true => &[0.5],
+            false => &self.per_output[..],
+        };
+        quantiles.iter().copied().cycle()
+    }
+
     /// Sum over all rows of `y: [rows, width]`.
-    pub fn value<T: Real>(self, y: &[T], goal: &[T], width: usize) -> f64 {
-        if self == Loss::CrossEntropy {
+    pub fn value<T: Real>(&self, y: &[T], goal: &[T], width: usize) -> f64 {
+        if self.loss == Loss::CrossEntropy {
             let rows = y.chunks_exact(width).zip(goal);
-            // The floor keeps a probability that underflowed from making the sum infinite.
             return rows
-                .map(|(p, g)| -p[g.to_f64() as usize].to_f64().max(1e-30).ln())
+                .map(|(p, g)| {
+                    let class = g.to_f64() as usize;
+                    // The floor keeps a probability that underflowed from making the sum infinite.
+                    -self.of_class(class) * p[class].to_f64().max(1e-30).ln()
+                })
                 .sum();
         }
         let errors = y.iter().zip(goal).map(|(&y, &g)| (y - g).to_f64());
-        match self {
+        match self.loss {
             Loss::Mse => errors.map(|e| e * e).sum(),
             Loss::Mae => errors.map(f64::abs).sum(),
-            _ => errors
+            Loss::Pinball => errors
+                .zip(self.of_outputs())
+                .map(|(e, q)| pinball(e, q))
+                .sum(),
+            Loss::Huber | Loss::CrossEntropy => errors
                 .map(|e| {
                     if e.abs() < 1.0 {
                         0.5 * e * e
@@ -59,18 +117,24 @@ impl Loss {
     }
 
     /// Gradient of the sum times `scale`.
-    pub fn gradient<T: Real>(self, y: &[T], goal: &[T], width: usize, scale: T, dy: &mut [T]) {
-        if self == Loss::CrossEntropy {
+    pub fn gradient<T: Real>(&self, y: &[T], goal: &[T], width: usize, scale: T, dy: &mut [T]) {
+        if self.loss == Loss::CrossEntropy {
             let rows = dy.chunks_exact_mut(width).zip(y.chunks_exact(width));
             for ((dy, p), g) in rows.zip(goal) {
+                let class = g.to_f64() as usize;
+                let scale = match self.per_output.is_empty() {
+                    true => scale,
+                    false => scale * T::from_f64(self.of_class(class)),
+                };
                 for (d, &p) in dy.iter_mut().zip(p) {
                     *d = p * scale;
                 }
-                dy[g.to_f64() as usize] += -scale;
+                dy[class] += -scale;
             }
             return;
         }
-        for ((d, &y), &g) in dy.iter_mut().zip(y).zip(goal) {
+        let outputs = dy.iter_mut().zip(y).zip(goal).zip(self.of_outputs());
+        for (((d, &y), &g), quantile) in outputs {
             let e = y - g;
             let sign = if e > T::ZERO {
                 T::ONE
@@ -80,12 +144,49 @@ impl Loss {
                 T::ZERO
             };
             *d = scale
-                * match self {
+                * match self.loss {
                     Loss::Mse => e + e,
                     Loss::Mae => sign,
+                    Loss::Pinball if e > T::ZERO => T::from_f64(1.0 - quantile),
+                    Loss::Pinball if e < T::ZERO => T::from_f64(-quantile),
                     _ if e * sign < T::ONE => e,
                     _ => sign,
                 };
+        }
+    }
+}
+
+/// The pinball loss of an error, prediction minus truth, at a quantile.
+pub(crate) fn pinball(error: f64, quantile: f64) -> f64 {
+    ((1.0 - quantile) * error).max(-quantile * error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sklearn.utils.class_weight.compute_class_weight("balanced")` and `sklearn.metrics.log_loss(sample_weight=…)`.
+    #[test]
+    fn weighed_classes_cost_what_scikit_learn_says() {
+        let balanced = crate::task::ClassWeights::Balanced.of_classes(&[6, 3, 1]);
+        for (weight, expected) in balanced.iter().zip([5.0 / 9.0, 10.0 / 9.0, 10.0 / 3.0]) {
+            assert!((weight - expected).abs() < 1e-12, "{balanced:?}");
+        }
+        // A list is scaled to the same mean: (2 · 1 + 1 · 4) / 3 = 2 becomes 1.
+        let listed = crate::task::ClassWeights::Each(vec![1.0, 4.0]).of_classes(&[2, 1]);
+        assert_eq!(listed, [0.5, 2.0]);
+        let p = [0.7, 0.3, 0.6, 0.4, 0.2, 0.8];
+        let loss = Objective::weighed(listed).value(&p, &[0.0, 0.0, 1.0], 2);
+        assert!((loss - 0.880037386480781).abs() < 1e-12, "{loss}");
+    }
+
+    /// `sklearn.metrics.mean_pinball_loss(truth, y, alpha=…)`.
+    #[test]
+    fn quantiles_cost_what_scikit_learn_says() {
+        let (truth, y) = ([1.0, 2.0, 3.0, -1.0], [1.5, 1.0, 3.0, 0.5]);
+        for (quantile, expected) in [(0.1, 0.475), (0.5, 0.375), (0.9, 0.275)] {
+            let loss = Objective::quantiles(vec![quantile]).value(&y, &truth, 1) / 4.0;
+            assert!((loss - expected).abs() < 1e-12, "{quantile}: {loss}");
         }
     }
 }

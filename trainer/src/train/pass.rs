@@ -17,7 +17,7 @@ mod embedding;
 use std::ops::Range;
 
 use super::gemm::{Matrix, MatrixMut, Panels};
-use super::loss::Loss;
+use super::loss::Objective;
 use super::params::{RecurrentSize, ranges};
 use super::real::Real;
 use super::vectorise::vectorised;
@@ -233,7 +233,7 @@ impl<T: Real> Shard<T> {
     }
 
     /// The loss over [`Shard::goal`], times `scale`.
-    pub fn loss(&self, loss: Loss, scale: f64, size: Size) -> f64 {
+    pub fn loss(&self, loss: &Objective, scale: f64, size: Size) -> f64 {
         loss.value(self.output(size), &self.goal, self.output_width()) * scale
     }
 
@@ -247,7 +247,7 @@ impl<T: Real> Shard<T> {
     }
 
     /// Runs the backward pass of the loss times `scale`, adding to [`Shard::grad`].
-    pub fn backward(&mut self, params: &[T], loss: Loss, scale: f64, size: Size) {
+    pub fn backward(&mut self, params: &[T], loss: &Objective, scale: f64, size: Size) {
         let last = self.layers.len() - 1;
         let width = self.output_width();
         let counted = self.size_of(last, size).rows() * width;

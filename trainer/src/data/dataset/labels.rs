@@ -1,5 +1,5 @@
-//! Labelled windows of time, as the Numenta Anomaly Benchmark writes them: a JSON object with an entry per data file,
-//! `{ "windows": [["start", "end"], …] }` or just the list.
+//! Labelled windows of time: runs of ones in a column, or as the Numenta Anomaly Benchmark writes them, a JSON object with an
+//! entry per data file, `{ "windows": [["start", "end"], …] }` or just the list.
 
 use std::fs;
 
@@ -8,11 +8,17 @@ use serde_json::Value;
 use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::time::Time;
+use super::times::times;
 use crate::task::{LabelsTask, Task};
 
 /// For every row the number of the window that it lies in, from 1; 0: none.
 pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usize>, DataError> {
-    let path = task.path(&labels.file);
+    let (path, key, time) = match (&labels.column, &labels.file, &labels.key, &labels.time) {
+        (Some(column), ..) => return runs(column, table),
+        (None, Some(file), Some(key), Some(time)) => (task.path(file), key, time),
+        // Which a task that was checked does not say.
+        _ => return Ok(vec![0; table.rows()]),
+    };
     let file = path.display().to_string();
     let text = fs::read_to_string(&path).map_err(|source| DataError::Read {
         file: file.clone(),
@@ -24,10 +30,10 @@ pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usi
     };
     let all: Value = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
     let entry = all
-        .get(&labels.key)
-        .ok_or_else(|| broken(format!("no entry {:?}", labels.key)))?;
+        .get(key)
+        .ok_or_else(|| broken(format!("no entry {key:?}")))?;
     let list = entry.get("windows").unwrap_or(entry).as_array();
-    let list = list.ok_or_else(|| broken(format!("{:?} holds no list of windows", labels.key)))?;
+    let list = list.ok_or_else(|| broken(format!("{key:?} holds no list of windows")))?;
     let seconds = |value: &Value| {
         let time = value.as_str().and_then(|text| Time::parse(text, None));
         time.map(|time| time.instant)
@@ -40,17 +46,37 @@ pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usi
             _ => Err(broken(format!("{window} is not a window [start, end]"))),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let event = |(row, text): (usize, &&str)| {
-        let time = Time::parse(text, table.time()).ok_or_else(|| DataError::NotATime {
-            file: table.file_of(row).into(),
-            line: table.line(row),
-            column: labels.time.clone(),
-            text: (*text).into(),
-            format: table.time().map(String::from),
-        })?;
+    let event = |time: &Time| {
         let inside = |(start, end): &(f64, f64)| (*start..=*end).contains(&time.instant);
-        Ok(windows.iter().position(inside).map_or(0, |k| k + 1))
+        windows.iter().position(inside).map_or(0, |k| k + 1)
     };
-    let times = table.text_column(&labels.time)?;
-    times.iter().enumerate().map(event).collect()
+    Ok(times(table, time)?.iter().map(event).collect())
+}
+
+/// Unbroken runs of ones in a column, within each group.
+fn runs(column: &str, table: &Table) -> Result<Vec<usize>, DataError> {
+    let texts = table.text_column(column)?;
+    let mut events = Vec::with_capacity(texts.len());
+    let mut runs = 0;
+    for group in table.groups() {
+        let mut before = false;
+        for row in group.rows.clone() {
+            let wrong = match texts[row].parse::<f64>() {
+                Ok(0.0) => false,
+                Ok(1.0) => true,
+                _ => {
+                    return Err(DataError::ZeroOrOne {
+                        file: table.file_of(row).into(),
+                        line: table.line(row),
+                        column: column.into(),
+                        text: texts[row].into(),
+                    });
+                }
+            };
+            runs += usize::from(wrong && !before);
+            before = wrong;
+            events.push(if wrong { runs } else { 0 });
+        }
+    }
+    Ok(events)
 }

@@ -10,10 +10,11 @@ use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::split::{Part, Rows};
 use super::labels::events;
+use super::times::{time_column, times};
 use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Output, Restore, Target, Transform};
 use crate::task::{
-    FeatureTransform, LabelTask, Pad, SeriesTask, TargetTask, TargetTransform, Task,
+    FeatureTransform, LabelTask, Pad, SeriesTask, Split, TargetTask, TargetTransform, Task,
 };
 
 pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, DataError> {
@@ -29,7 +30,16 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             horizon: farthest,
         });
     }
-    let parts = Rows::of_table(&series.split, table)?;
+    let parts = match series.split() {
+        Split::Before(dates) => {
+            let column = time_column(series, table).ok_or_else(|| DataError::NoTimes {
+                file: table.file().into(),
+                known: table.names().to_vec(),
+            })?;
+            Rows::before(&dates, (&column, &times(table, &column)?), table)?
+        }
+        split => Rows::of_table(&split, table)?,
+    };
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
     // A group's first row has no row before it, so its difference says nothing about differences.

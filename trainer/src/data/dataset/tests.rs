@@ -4,6 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::data::csv::Format;
 use crate::package::{Restore, Transform};
+use crate::task::Split;
 
 fn load(csv: &str, task: &str) -> Result<Dataset, DataError> {
     let task = Task::parse(task, Path::new("t.toml")).unwrap();
@@ -347,4 +348,189 @@ fn a_test_file_and_joined_columns_make_one_table() {
         error.contains("test.csv:6: column \"rul\": \"soon\" is not a finite number"),
         "{error}"
     );
+}
+
+/// Windows of one sample, nothing ahead: a row's part is where its window is.
+const ROWS: &str = "kind = \"many-to-one\"\nwindow = 1\nhorizon = 0";
+
+#[test]
+fn every_group_has_its_past_in_training_and_its_future_in_the_test_part() {
+    // 6, 3 and 2 rows of 0.5, 0.25, 0.25.
+    let keys = "targets = [\"x\"]\nsplit = { per_group = [0.5, 0.25, 0.25] }\n";
+    let data = machines(keys, ROWS);
+    let of = |part| -> Vec<f32> { sequences(&data, part).iter().map(|s| s.1).collect() };
+    assert_eq!(of(Part::Train), [10.0, 11.0, 12.0, 20.0, 30.0]);
+    assert_eq!(of(Part::Valid), [13.0, 21.0]);
+    assert_eq!(of(Part::Test), [14.0, 15.0, 22.0, 31.0]);
+    // It is what happens where nothing is said: 0.7, 0.1 and 0.2.
+    let mut csv = String::from("m,x\n");
+    for row in 0..30 {
+        writeln!(csv, "{},{row}", row / 10).unwrap();
+    }
+    let keys = "features = [\"x\"]\ntargets = [\"x\"]\ngroup = \"m\"";
+    let data = load(&csv, &series(keys, ROWS)).unwrap();
+    assert_eq!(data.windows(Part::Valid), [7, 17, 27]);
+    assert_eq!(data.windows(Part::Test), [8, 9, 18, 19, 28, 29]);
+    let data = load(&csv, &series(&keys.replace("\ngroup = \"m\"", ""), ROWS)).unwrap();
+    assert_eq!(data.windows(Part::Valid), [21, 22, 23]);
+}
+
+/// `TimeSeriesSplit(n_splits=…)` of scikit-learn, with an eighth of what it trains on set apart.
+#[test]
+fn folds_roll_as_those_of_scikit_learn() {
+    let tests: [(usize, usize, &[Range<usize>]); 2] = [
+        (23, 5, &[8..11, 11..14, 14..17, 17..20, 20..23][..]),
+        (12, 3, &[3..6, 6..9, 9..12][..]),
+    ];
+    for (rows, folds, tests) in tests {
+        let keys = "features = [\"a\"]\ntargets = [\"a\"]\nnormalise = \"none\"\n";
+        let task = series(&format!("{keys}split = {{ folds = {folds} }}"), ROWS);
+        let task = Task::parse(&task, Path::new("t.toml")).unwrap();
+        assert_eq!(task.folds(), Some(folds));
+        let csv = squares(rows);
+        let table = Table::from_reader(csv.as_bytes(), "t.csv", &Format::default()).unwrap();
+        let of = |task: &Task| {
+            Part::ALL.map(|p| {
+                Dataset::from_table(task, &table)
+                    .unwrap()
+                    .windows(p)
+                    .to_vec()
+            })
+        };
+        for (fold, test) in (1..).zip(tests) {
+            let task = task
+                .clone()
+                .with_split(Split::Fold { fold, of: folds })
+                .unwrap();
+            let [train, valid, found] = of(&task);
+            let apart = test.start - test.start.div_ceil(8);
+            assert_eq!(train, (0..apart).collect::<Vec<_>>());
+            assert_eq!(valid, (apart..test.start).collect::<Vec<_>>());
+            assert_eq!(found, test.clone().collect::<Vec<_>>());
+        }
+        let last = Split::Fold {
+            fold: folds,
+            of: folds,
+        };
+        assert_eq!(of(&task), of(&task.clone().with_split(last).unwrap()));
+    }
+}
+
+#[test]
+fn a_date_splits_the_rows_of_every_group() {
+    let mut csv = String::from("m,when,x\n");
+    for machine in ["A", "B"] {
+        for day in 1..=10 {
+            writeln!(csv, "{machine},2026-03-{day:02} 12:00,{day}").unwrap();
+        }
+    }
+    let keys = |split: &str| {
+        series(
+            &format!(
+                "features = [\"x\"]\ntargets = [\"x\"]\nnormalise = \"none\"\ngroup = \"m\"\nsplit = {split}"
+            ),
+            ROWS,
+        )
+    };
+    let days = |split: &str| {
+        let data = load(&csv, &keys(split)).unwrap();
+        Part::ALL.map(|part| {
+            sequences(&data, part)
+                .iter()
+                .map(|s| s.1)
+                .collect::<Vec<f32>>()
+        })
+    };
+    let [train, valid, test] = days("{ before = [\"2026-03-04\", \"2026-03-09\"] }");
+    assert_eq!(train, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+    assert_eq!(valid, [4.0, 5.0, 6.0, 7.0, 8.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(test, [9.0, 10.0, 9.0, 10.0]);
+    let [train, valid, test] = days("{ before = \"2026-03-09\" }");
+    assert_eq!((train.len(), valid, test.len()), (14, vec![8.0, 8.0], 4));
+    let error = |text: &str| load(&csv, text).unwrap_err().to_string();
+    assert_eq!(
+        error(&keys("{ before = \"2027-01-01\" }")),
+        "pump.csv: split.before leaves no row for the test part: the times in column \"when\" are from 2026-03-01 12:00 to \
+         2026-03-10 12:00; choose a date between them, or name another column of times (time = \"…\" in [series])"
+    );
+    assert!(error(&keys("{ before = \"1999-01-01\" }")).contains("no row for the train part"));
+    let named = keys("{ before = \"2026-03-09\" }\ntime = \"m\"");
+    assert!(error(&named).contains("pump.csv:2: column \"m\": \"A\" is not a time"));
+    let csv = csv.replace("2026-03-", "").replace(" 12:00", "");
+    let error = load(&csv, &keys("{ before = \"2026-03-09\" }")).unwrap_err();
+    assert!(
+        error.to_string().contains("no column holds times"),
+        "{error}"
+    );
+}
+
+#[test]
+fn splits_that_make_no_sense_are_refused() {
+    for (split, words) in [
+        (
+            "{ per_group = [0.7, 0.1, 0.2] }",
+            "there are no groups to split",
+        ),
+        (
+            "{ fractions = [0.7, -0.1, 0.2] }",
+            "must be positive and sum to at most 1",
+        ),
+        ("{ before = \"soon\" }", "is not a time such as"),
+        (
+            "{ before = [\"2026-03-09\", \"2026-03-04\"] }",
+            "the date on which the test part begins",
+        ),
+        (
+            "{ before = [\"2026-03-01\", \"2026-03-02\", \"2026-03-03\"] }",
+            "the date on which",
+        ),
+        ("{ folds = 1 }", "folds is from 2 to 100"),
+        ("{ rows = [0, 1, 1] }", "the training part has no rows"),
+    ] {
+        let keys = format!("features = [\"a\"]\ntargets = [\"a\"]\nsplit = {split}");
+        let error = Task::parse(&series(&keys, ROWS), Path::new("t.toml")).unwrap_err();
+        assert!(error.to_string().contains(words), "{split}: {error}");
+        assert!(
+            error.to_string().contains("series.split"),
+            "{split}: {error}"
+        );
+    }
+}
+
+#[test]
+fn runs_of_ones_in_a_column_are_labelled_windows() {
+    let task = |labels: &str| {
+        let keys = "features = [\"x\"]\ntargets = [\"x\"]\nsplit = \"none\"\nnormalise = \"none\"";
+        series(keys, "kind = \"many-to-one\"\nwindow = 1")
+            + &format!("[anomaly]\nsmoothing = 0.1\nlabels = {labels}\n")
+    };
+    let csv = "x,odd\n1,0\n2,1\n3,1\n4,0.0\n5,1.0\n6,0\n";
+    let data = load(csv, &task("{ column = \"odd\" }")).unwrap();
+    let events: Vec<usize> = data.sequences(Part::Test).map(|s| s.event(0)).collect();
+    // Of the row that is predicted.
+    assert_eq!(events, [1, 1, 0, 2, 0]);
+    let error = load(
+        &csv.replace("4,0.0", "4,maybe"),
+        &task("{ column = \"odd\" }"),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "pump.csv:5: column \"odd\": \"maybe\" is neither 0 (nothing is wrong) nor 1"
+        ),
+        "{error}"
+    );
+    for labels in [
+        "{ column = \"odd\", key = \"a\" }",
+        "{ file = \"a.json\" }",
+        "{}",
+    ] {
+        let error = Task::parse(&task(labels), Path::new("t.toml")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("anomaly.labels: expected { column"),
+            "{error}"
+        );
+    }
 }

@@ -127,7 +127,7 @@ impl<T: Real> Pass<T> for DensePass<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::loss::Loss;
+    use super::super::super::loss::{Loss, Objective};
     use super::*;
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
             cell: &[],
         };
         pass.follow(&[], &[], given, size);
-        let loss = Loss::CrossEntropy.value(pass.output(size), &[0.0], 2);
+        let loss = Objective::from(Loss::CrossEntropy).value(pass.output(size), &[0.0], 2);
         assert_eq!(loss, 16.0 * std::f64::consts::LN_2);
     }
 }

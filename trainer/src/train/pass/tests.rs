@@ -6,17 +6,20 @@
 use super::*;
 use crate::net::{Activation, Cell};
 use crate::train::init::{LayerPlan, Rng, network};
+use crate::train::loss::Loss;
 use crate::train::params::flatten;
 
 const SIZE: Size = Size { steps: 5, lanes: 3 };
 
-fn total_loss(shard: &mut Shard<f64>, params: &[f64], loss: Loss) -> f64 {
+fn total_loss(shard: &mut Shard<f64>, params: &[f64], loss: &Objective) -> f64 {
     shard.reset();
     shard.forward(params, SIZE);
     shard.loss(loss, 0.25, SIZE)
 }
 
-fn check(inputs: usize, plan: &[LayerPlan], loss: Loss, counted: Counted) {
+fn check(inputs: usize, plan: &[LayerPlan], loss: impl Into<Objective>, counted: Counted) {
+    let loss = &loss.into();
+    let classes = loss.goals(2) == 1;
     let mut rng = Rng::new(7);
     let net = network(inputs, plan, &mut rng);
     let mut params: Vec<f64> = flatten(&net);
@@ -30,7 +33,7 @@ fn check(inputs: usize, plan: &[LayerPlan], loss: Loss, counted: Counted) {
         };
     }
     for g in &mut shard.goal {
-        *g = if loss == Loss::CrossEntropy {
+        *g = if classes {
             (rng.next_u64() % 2) as f64
         } else {
             f64::from(rng.normal())
@@ -109,6 +112,16 @@ fn embedding_and_cross_entropy_match_finite_differences() {
     ];
     for counted in [Counted::Last, Counted::Every] {
         check(4, &plan, Loss::CrossEntropy, counted);
+    }
+}
+
+#[test]
+fn weighed_classes_and_quantiles_match_finite_differences() {
+    let classes = [LayerPlan::Recurrent(Cell::Lstm, 4), CLASSES];
+    let quantiles = [LayerPlan::Recurrent(Cell::Lstm, 4), HEAD];
+    for counted in [Counted::Last, Counted::Every] {
+        check(3, &classes, Objective::weighed(vec![0.2, 3.0]), counted);
+        check(3, &quantiles, Objective::quantiles(vec![0.1, 0.9]), counted);
     }
 }
 
@@ -210,8 +223,8 @@ fn a_pair_matches_finite_differences() {
             source.forward(params, long);
             target.seed_from(source, long);
             target.forward(&of_decoder, SIZE);
-            let loss = target.loss(Loss::CrossEntropy, 0.25, SIZE);
-            target.backward(&of_decoder, Loss::CrossEntropy, 0.25, SIZE);
+            let loss = target.loss(&Loss::CrossEntropy.into(), 0.25, SIZE);
+            target.backward(&of_decoder, &Loss::CrossEntropy.into(), 0.25, SIZE);
             source.grad.fill(0.0);
             source.backward_from(&mut target, params, long);
             loss

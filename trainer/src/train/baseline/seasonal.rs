@@ -1,0 +1,95 @@
+//! "As it was a season ago": where a series repeats itself, by day, week or year, this is what a network has to beat.
+//!
+//! The season is given, or found on the training part as the lag at which the series differs least from itself: of the mean
+//! squares `e(s)` of `x(t) − x(t − s)` the deepest valley behind a hill that is half as high again. A series that only
+//! wanders has none. Of a season and its multiples it is the shortest.
+
+use crate::data::{Dataset, Part, Sequence};
+use crate::train::evaluate::{LastValue, Predictor};
+
+/// Rows that lags are compared at.
+const ROWS: usize = 2_000;
+/// Longest season that is looked for, in rows.
+const LONGEST: usize = 10_000;
+/// A valley is at most so high, relative to the hill before it.
+const DEPTH: f64 = 2.0 / 3.0;
+
+/// The value of the same moment of the last season that is known.
+pub(super) struct Seasonal<'d> {
+    data: &'d Dataset,
+    /// For every output its column, and how many rows before the last sample the value lies.
+    places: Vec<(usize, usize)>,
+    /// Of the next sample; none where nobody said.
+    row: Option<usize>,
+}
+
+impl<'d> Seasonal<'d> {
+    /// For outputs so many rows ahead. None where a target has no current value.
+    pub(super) fn new(data: &'d Dataset, season: usize, horizons: &[usize]) -> Option<Self> {
+        let last = LastValue::new(data)?;
+        let columns = last.columns().iter();
+        let back = |horizon: usize| horizon.div_ceil(season).max(1) * season - horizon;
+        let places = columns.zip(horizons).map(|(&c, &h)| (c, back(h)));
+        Some(Seasonal {
+            data,
+            places: places.collect(),
+            row: None,
+        })
+    }
+}
+
+impl Predictor for Seasonal<'_> {
+    fn reset(&mut self) {
+        self.row = None;
+    }
+
+    fn begin(&mut self, sequence: &Sequence<'_>) {
+        self.row = Some(sequence.first_row());
+    }
+
+    fn step(&mut self, raw: &[f32], out: &mut [f32]) {
+        for (out, &(column, back)) in out.iter_mut().zip(&self.places) {
+            // In a group's first season there is only the last value.
+            let known = self.row.and_then(|row| self.data.earlier(row, back));
+            *out = known.unwrap_or(raw)[column];
+        }
+        self.row = self.row.map(|row| row + 1);
+    }
+}
+
+/// The season of a column over the training part, in rows.
+pub(super) fn season(data: &Dataset, column: usize) -> Option<usize> {
+    let counted = |sequence: Sequence<'_>| {
+        let first = sequence.first_row();
+        let steps = 0..sequence.steps();
+        let counted: Vec<usize> = steps.filter(|&t| sequence.counts(t)).collect();
+        counted.into_iter().map(move |t| first + t)
+    };
+    let rows: Vec<usize> = data.sequences(Part::Train).flat_map(counted).collect();
+    let value = |row: &[f32]| f64::from(row[column]);
+    let every = rows.len().div_ceil(ROWS).max(1);
+    let differs = |lag: usize| {
+        let (mut sum, mut count) = (0.0, 0);
+        for &row in rows.iter().step_by(every) {
+            if let (Some(now), Some(then)) = (data.earlier(row, 0), data.earlier(row, lag)) {
+                sum += (value(now) - value(then)).powi(2);
+                count += 1;
+            }
+        }
+        (2 * every * count >= rows.len()).then(|| sum / f64::from(count as u32))
+    };
+    let longest = (rows.len() / 2).min(LONGEST);
+    let curve: Vec<f64> = (1..=longest).map_while(differs).collect();
+    let mut hill = 0f64;
+    let mut valleys = Vec::new();
+    for (k, &here) in curve.iter().enumerate() {
+        let next = curve.get(k + 1).copied().unwrap_or(f64::NEG_INFINITY);
+        if k > 0 && here < curve[k - 1] && here <= next && here <= DEPTH * hill {
+            valleys.push((k + 1, here));
+        }
+        hill = hill.max(here);
+    }
+    let deepest = valleys.iter().map(|v| v.1).fold(f64::INFINITY, f64::min);
+    let floor = deepest + 0.05 * hill;
+    valleys.into_iter().find(|v| v.1 <= floor).map(|v| v.0)
+}

@@ -14,6 +14,7 @@ use kinglet_trainer::engine::{AnyRunner, EnginePredictor};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
+use kinglet_trainer::train::init::Rng;
 use kinglet_trainer::train::{
     FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, evaluate, fit, fit_quantized,
     generate,
@@ -490,4 +491,42 @@ fn training_on_in_four_bits_beats_rounding_to_them() {
             "{cell}: {losses:?} from {first}"
         );
     }
+}
+
+/// One row in twelve is of another class, and one standard deviation away.
+#[test]
+fn balanced_weights_find_a_rare_class() {
+    let mut rng = Rng::new(11);
+    let mut csv = String::from("x,label\n");
+    for t in 0..1200 {
+        let rare = t % 12 == 5;
+        let shift = if rare { 1.0 } else { 0.0 };
+        writeln!(csv, "{},{}", rng.normal() + shift, u8::from(rare)).unwrap();
+    }
+    let recall = |weights: &str| {
+        let task = format!(
+            "name = \"rare\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"x\"]\n\
+             label = {{ column = \"label\", classes = [{{ name = \"usual\", labels = [\"0\"] }}, {{ name = \"rare\", labels = [\"1\"] }}] }}\n\
+             [shape]\nkind = \"one-to-one\"\n[network]\ncell = \"rnn\"\nhidden = [3]\n\
+             [train]\nepochs = 20\nlearning_rate = 0.02\n{weights}\n"
+        );
+        let task = Task::parse(&task, Path::new("rare.toml")).unwrap();
+        let table = Table::from_reader(csv.as_bytes(), "rare.csv", &Format::default()).unwrap();
+        let data = Dataset::from_table(&task, &table).unwrap();
+        let fitted = train(&task, &data, 1);
+        let metrics = evaluate(&data, Part::Test, &mut FloatPredictor::new(&fitted.package));
+        let Metrics::Classes(classes) = metrics else {
+            panic!("classes expected");
+        };
+        let [_, rare] = &classes.confusion[..] else {
+            panic!("two classes expected");
+        };
+        rare[1] as f64 / (rare[0] + rare[1]) as f64
+    };
+    assert!(recall("") < 0.2);
+    // Of two normal distributions one apart, 69 % lie on their own side of the middle.
+    let balanced = recall("class_weights = \"balanced\"");
+    assert!((0.45..0.9).contains(&balanced), "{balanced}");
+    // Eleven to one is what balances them.
+    assert_eq!(recall("class_weights = [1, 11]"), balanced);
 }

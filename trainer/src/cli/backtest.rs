@@ -63,9 +63,14 @@ impl Folds {
             let metrics = evaluate(data, Part::Test, &mut **predictor);
             let (metric, value) = metrics.headline();
             self.metric = metric;
-            match self.rows.iter_mut().find(|row| row.0 == *name) {
+            // Every fold finds a season of its own.
+            let name = match name.ends_with("rows ago") {
+                true => "last season",
+                false => name,
+            };
+            match self.rows.iter_mut().find(|row| row.0 == name) {
                 Some(row) => row.1.push(value),
-                None => self.rows.push((name.clone(), vec![value])),
+                None => self.rows.push((name.to_owned(), vec![value])),
             }
         }
         Ok(())
@@ -75,7 +80,7 @@ impl Folds {
     pub fn lines(&self) -> Vec<String> {
         let width = self.rows.iter().map(|row| row.0.len()).max();
         let width = width.unwrap_or(0).max(13);
-        let folds = self.rows.last().map_or(0, |row| row.1.len());
+        let folds = self.rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
         let names = (1..=folds).map(|fold| format!("fold {fold}"));
         let names = names.chain(["mean".to_owned(), "spread".to_owned()]);
         let names: String = names.map(|name| format!("  {name:>9}")).collect();

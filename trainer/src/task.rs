@@ -511,8 +511,8 @@ pub struct TrainTask {
 /// How much mistakes about each class count.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClassWeights {
-    /// All classes alike, however rare.
-    Balanced,
+    /// By a rule, and there is one: `balanced`, all classes alike, however rare.
+    Rule(String),
     /// As listed, in the order of the classes.
     Each(Vec<f64>),
 }
@@ -521,7 +521,7 @@ impl ClassWeights {
     /// A factor for every class, from how often it occurs: of mean 1 over all of them.
     pub fn of_classes(&self, counts: &[usize]) -> Vec<f64> {
         let weights: Vec<f64> = match self {
-            ClassWeights::Balanced => counts.iter().map(|&n| 1.0 / n.max(1) as f64).collect(),
+            ClassWeights::Rule(_) => counts.iter().map(|&n| 1.0 / n.max(1) as f64).collect(),
             ClassWeights::Each(weights) => weights.clone(),
         };
         let sum: f64 = weights.iter().zip(counts).map(|(w, &n)| w * n as f64).sum();
@@ -670,10 +670,11 @@ impl Task {
 
     /// How many folds a back-test goes through; none where the split is another.
     pub fn folds(&self) -> Option<usize> {
-        let split = match (&self.series, &self.sequences, &self.text) {
+        let split = match (&self.series, &self.sequences, &self.text, &self.documents) {
             (Some(series), ..) => series.split.as_ref(),
-            (_, Some(sequences), _) => Some(&sequences.split),
-            (.., Some(text)) => Some(&text.split),
+            (_, Some(sequences), ..) => Some(&sequences.split),
+            (_, _, Some(text), _) => Some(&text.split),
+            (.., Some(documents)) => Some(&documents.split),
             _ => None,
         };
         match split {
@@ -687,10 +688,17 @@ impl Task {
     /// # Errors
     /// As of a task file; data with files of their own for every part has no split.
     pub fn with_split(mut self, split: Split) -> Result<Self, TaskError> {
-        match (&mut self.series, &mut self.sequences, &mut self.text) {
+        let in_files = |documents: &DocumentsTask| documents.files.is_some();
+        match (
+            &mut self.series,
+            &mut self.sequences,
+            &mut self.text,
+            &mut self.documents,
+        ) {
             (Some(series), ..) => series.split = Some(split),
-            (_, Some(sequences), _) => sequences.split = split,
-            (.., Some(text)) => text.split = split,
+            (_, Some(sequences), ..) => sequences.split = split,
+            (_, _, Some(text), _) => text.split = split,
+            (.., Some(documents)) if !in_files(documents) => documents.split = split,
             _ => {
                 return Err(TaskError::Invalid {
                     file: self.origin.display().to_string(),

@@ -270,7 +270,7 @@ fn data(task: &Task) -> Result<(), Problem> {
                     "give either files (one for every part) or file (and split)",
                 );
             }
-            split(&documents.split, "documents", true)?;
+            split(task, &documents.split, "documents")?;
             vocabulary(&documents.vocabulary, "documents")?;
             classes(&documents.label, "documents")
         }
@@ -642,6 +642,11 @@ fn train(task: &Task) -> Result<(), Problem> {
             }
             (ClassWeights::Each(_), None) => {
                 "the tags are counted in the data: expected \"balanced\"".to_owned()
+            }
+            (ClassWeights::Rule(rule), _) if rule != "balanced" => {
+                format!(
+                    "{rule:?}: expected \"balanced\" or a list of a weight per class, such as [1, 5]"
+                )
             }
             _ => String::new(),
         };

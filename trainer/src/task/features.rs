@@ -211,9 +211,9 @@ pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D
 
 impl<'de> Deserialize<'de> for ClassWeights {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct WordOrList;
+        struct RuleOrList;
 
-        impl<'de> Visitor<'de> for WordOrList {
+        impl<'de> Visitor<'de> for RuleOrList {
             type Value = ClassWeights;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -221,10 +221,7 @@ impl<'de> Deserialize<'de> for ClassWeights {
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
-                match word {
-                    "balanced" => Ok(ClassWeights::Balanced),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-                }
+                Ok(ClassWeights::Rule(word.into()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -232,6 +229,6 @@ impl<'de> Deserialize<'de> for ClassWeights {
             }
         }
 
-        input.deserialize_any(WordOrList)
+        input.deserialize_any(RuleOrList)
     }
 }

@@ -168,7 +168,7 @@ mod tests {
     /// `sklearn.utils.class_weight.compute_class_weight("balanced")` and `sklearn.metrics.log_loss(sample_weight=…)`.
     #[test]
     fn weighed_classes_cost_what_scikit_learn_says() {
-        let balanced = crate::task::ClassWeights::Balanced.of_classes(&[6, 3, 1]);
+        let balanced = crate::task::ClassWeights::Rule("balanced".into()).of_classes(&[6, 3, 1]);
         for (weight, expected) in balanced.iter().zip([5.0 / 9.0, 10.0 / 9.0, 10.0 / 3.0]) {
             assert!((weight - expected).abs() < 1e-12, "{balanced:?}");
         }

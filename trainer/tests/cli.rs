@@ -1192,7 +1192,7 @@ fn a_back_test_has_a_figure_for_every_fold_and_what_they_mean() {
     desk.fails(
         "train pump.toml --data short.csv --folds 9 --out a.kgl",
         1,
-        &["fold 1 of 9", "has no window"],
+        &["fold 1 of 9: short.csv"],
     );
 }
 

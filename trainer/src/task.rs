@@ -11,7 +11,9 @@
 mod check;
 mod documents;
 mod features;
+mod moved;
 mod output;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use serde::Deserialize;
 
 pub use self::documents::{DocumentsTask, FilesTask, Made, MadeTask, PairsTask, TaggedTask};
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
+pub use self::moved::{from_folder_of, moved};
 pub use self::output::{OutputTask, Precision};
 use crate::data::Part;
 pub use crate::data::csv::Format;
@@ -42,12 +45,12 @@ pub enum TaskError {
         source: std::io::Error,
     },
     /// It is not TOML, a key is unknown or missing, or a value has the wrong type.
-    #[error("{file}: {message}")]
+    #[error("{file}{problem}")]
     Parse {
         /// Which file.
         file: String,
-        /// With line and column, and the line itself.
-        message: String,
+        /// Line, column, what is wrong and what belongs there.
+        problem: String,
     },
     /// A value that cannot be used.
     #[error("{file}{}: {section}.{key}: {problem}", .line.map_or(String::new(), |l| format!(":{l}")))]
@@ -641,7 +644,7 @@ impl Task {
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TaskError> {
         let mut task: Task = toml::from_str(text).map_err(|error| TaskError::Parse {
             file: origin.display().to_string(),
-            message: error.to_string().trim_end().to_string(),
+            problem: words::problem(&error, text),
         })?;
         task.origin = origin.to_path_buf();
         check::check(&mut task, text)?;

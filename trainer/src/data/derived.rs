@@ -13,6 +13,19 @@
 
 use super::clock::Clock;
 
+/// What a column can be computed by; of a target there is `remaining` too.
+pub const FUNCTIONS: [&str; 9] = [
+    "hour_sin",
+    "hour_cos",
+    "weekday_sin",
+    "weekday_cos",
+    "yearday_sin",
+    "yearday_cos",
+    "elapsed",
+    "missing",
+    "remaining",
+];
+
 /// What is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Derived {
@@ -65,7 +78,9 @@ mod tests {
 
     #[test]
     fn names_say_what_is_computed_from_which_column() {
-        let parse = |name| Derived::parse(name);
+        fn parse(name: &str) -> Option<(Derived, &str)> {
+            Derived::parse(name)
+        }
         assert_eq!(parse("elapsed(date)"), Some((Derived::Elapsed, "date")));
         assert_eq!(parse("diff(wh)"), Some((Derived::Diff, "wh")));
         assert_eq!(parse("missing(pm2.5)"), Some((Derived::Missing, "pm2.5")));
@@ -75,6 +90,10 @@ mod tests {
             parse("hour_cos(t)"),
             Some((Derived::Clock(_), "t"))
         ));
+        for function in FUNCTIONS.iter().filter(|f| **f != "remaining") {
+            let name = format!("{function}(x)");
+            assert!(matches!(parse(&name), Some((_, "x"))), "{name}");
+        }
         assert_eq!(parse("missing(x"), None);
         assert_eq!(parse("temperature"), None);
     }

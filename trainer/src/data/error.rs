@@ -2,6 +2,9 @@
 
 use std::io;
 
+use super::derived::FUNCTIONS;
+use crate::nearest::{did_you_mean, nearest};
+
 /// Wrong data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,7 +48,7 @@ pub enum DataError {
         file: String,
     },
     /// A column that the file does not have.
-    #[error("{file}: no column {column:?}; the columns are {}", .known.join(", "))]
+    #[error("{file}: no column {column:?}{}", meant(.column, .known))]
     UnknownColumn {
         /// Which file.
         file: String,
@@ -257,4 +260,63 @@ pub enum DataError {
         /// Rows that there are.
         have: usize,
     },
+}
+
+/// What may have been meant by a column that is not there: another name, or another function of a column.
+fn meant(column: &str, known: &[String]) -> String {
+    const SHOWN: usize = 30;
+    let names = || known.iter().map(String::as_str);
+    let call = column
+        .split_once('(')
+        .and_then(|(f, of)| Some((f, of.strip_suffix(')')?)));
+    let meant = match call {
+        None => did_you_mean(column, names()),
+        Some((function, of)) => {
+            let known_function = FUNCTIONS.contains(&function);
+            let function = nearest(function, FUNCTIONS).filter(|_| !known_function);
+            let of = nearest(of, names()).unwrap_or(of);
+            match function {
+                Some(function) => format!("; did you mean \"{function}({of})\"?"),
+                None if known_function => {
+                    let inner = did_you_mean(
+                        column,
+                        [&*format!(
+                            "{}({of})",
+                            &column[..column.find('(').unwrap_or(0)]
+                        )],
+                    );
+                    format!("{inner} {column:?} is computed from a column.")
+                }
+                None => format!("; columns are computed by {}.", FUNCTIONS.join(", ")),
+            }
+        }
+    };
+    let shown: Vec<&str> = names().take(SHOWN).collect();
+    let more = match known.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let begin = if meant.is_empty() { "; the" } else { " The" };
+    format!("{meant}{begin} columns are {}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_is_not_there_is_answered_with_the_nearest() {
+        let known: Vec<String> = ["date", "load", "wind"].map(String::from).into();
+        let said = |column: &str| meant(column, &known);
+        assert_eq!(
+            said("laod"),
+            "; did you mean \"load\"? The columns are date, load, wind"
+        );
+        assert_eq!(said("x"), "; the columns are date, load, wind");
+        assert!(said("hour_sine(date)").starts_with("; did you mean \"hour_sin(date)\"?"));
+        assert!(said("hour_sin(dat)").starts_with("; did you mean \"hour_sin(date)\"?"));
+        assert!(said("minute(date)").starts_with("; columns are computed by hour_sin, "));
+        let many: Vec<String> = (0..140).map(|k| format!("t{k}")).collect();
+        assert!(meant("x", &many).ends_with("t29 and 110 more"));
+    }
 }

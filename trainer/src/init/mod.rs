@@ -15,7 +15,7 @@ mod written;
 
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf, absolute};
+use std::path::Path;
 
 use self::column::{Column, Holds};
 use self::draft::{Draft, count, quoted};
@@ -23,7 +23,7 @@ use self::series::Rows;
 use self::written::{Written, written};
 use crate::data::csv::{Format, Header, Table};
 use crate::data::{DataError, Dataset};
-use crate::task::{Task, TaskError};
+use crate::task::{Task, TaskError, from_folder_of};
 
 /// Columns that cannot be learned from in the end are left out one by one; more than this is no table of numbers.
 const MOST_LEFT_OUT: usize = 64;
@@ -229,23 +229,4 @@ pub fn shell_word(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
-}
-
-/// How a task file at `out` names a data file: from its own folder where it lies there or below, else in full.
-fn from_folder_of(out: &Path, data: &Path) -> String {
-    let folder = |path: &Path| -> Option<PathBuf> {
-        let parent = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        parent.canonicalize().ok()
-    };
-    let (Some(from), Some(at), Some(name)) = (folder(out), folder(data), data.file_name()) else {
-        return absolute(data).unwrap_or(data.into()).display().to_string();
-    };
-    let full = at.join(name);
-    full.strip_prefix(&from)
-        .unwrap_or(&full)
-        .display()
-        .to_string()
 }

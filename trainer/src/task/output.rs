@@ -68,6 +68,11 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// As task files and options write it.
+    pub fn name(self) -> &'static str {
+        self.format().map_or("mixed", Format::name)
+    }
+
     /// The format; none where every layer's is searched for.
     pub fn format(self) -> Option<Format> {
         match self {

@@ -1,0 +1,153 @@
+//! What is wrong with a task file, in the words of those who write one: the parser speaks of Rust's types.
+
+use crate::nearest::did_you_mean;
+
+/// Line, column and the problem.
+pub fn problem(error: &toml::de::Error, text: &str) -> String {
+    let place = error.span().map(|span| {
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        format!(":{line}:{column}")
+    });
+    format!(
+        "{}: {}",
+        place.unwrap_or_default(),
+        reworded(error.message())
+    )
+}
+
+/// A message of serde's, reworded; others as they are.
+fn reworded(message: &str) -> String {
+    let message = message.trim().replace('\n', "; ");
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        if let [key, known @ ..] = &quoted(rest)[..] {
+            let meant = did_you_mean(key, known.iter().map(String::as_str));
+            return format!(
+                "unknown key {key:?}{meant} {} (`kinglet help task` explains them)",
+                sentence("The keys here are", known)
+            );
+        }
+    } else if let Some(rest) = message.strip_prefix("unknown variant ") {
+        if let [name, known @ ..] = &quoted(rest)[..] {
+            let meant = did_you_mean(name, known.iter().map(String::as_str));
+            return format!(
+                "unknown choice {name:?}{meant} {}",
+                sentence("The choices are", known)
+            );
+        }
+    } else if message.starts_with("missing field ") {
+        if let [key] = &quoted(&message)[..] {
+            return format!("the key {key:?} is missing in this table");
+        }
+    } else if let Some((found, expected)) =
+        of(&message, "invalid type: ").or_else(|| of(&message, "invalid value: "))
+    {
+        return format!(
+            "{} stands where {} is expected",
+            value(found),
+            kind(expected)
+        );
+    } else if let Some((found, expected)) = of(&message, "invalid length ") {
+        return format!("{found} values stand where {} is expected", kind(expected));
+    }
+    message
+}
+
+fn of<'m>(message: &'m str, start: &str) -> Option<(&'m str, &'m str)> {
+    message.strip_prefix(start)?.split_once(", expected ")
+}
+
+fn sentence(start: &str, names: &[String]) -> String {
+    match names {
+        [] => "There is none to choose from".into(),
+        names => format!("{start} {}", names.join(", ")),
+    }
+}
+
+/// What stands in the file.
+fn value(found: &str) -> String {
+    let plain = |text: &str| text.trim_matches('`').to_owned();
+    match found.split_once(' ') {
+        Some(("string", text)) => format!("the text {text}"),
+        Some(("integer" | "boolean" | "float" | "character", text)) => plain(text),
+        Some(("floating", text)) => plain(text.trim_start_matches("point ")),
+        _ if found == "map" => "a table".into(),
+        _ if found == "sequence" => "a list".into(),
+        _ => found.to_owned(),
+    }
+}
+
+/// What belongs there.
+fn kind(expected: &str) -> String {
+    let expected = expected.trim();
+    match expected {
+        "usize" | "u8" | "u16" | "u32" | "u64" => "a whole number, not below 0,".into(),
+        "isize" | "i8" | "i16" | "i32" | "i64" => "a whole number".into(),
+        "f32" | "f64" | "floating point" | "a float" => "a number".into(),
+        "a boolean" | "bool" => "true or false".into(),
+        "a string" | "path string" | "string" | "str" | "a borrowed string" => "a text".into(),
+        "a character" | "char" => "one character".into(),
+        "a sequence" => "a list".into(),
+        "a map" | "map" => "a table".into(),
+        "string or map" | "map or string" => "a name or a table".into(),
+        _ if expected.starts_with("struct ") => "a table".into(),
+        _ if expected.starts_with("enum ") => "a name or a table".into(),
+        _ => match expected.strip_prefix("an array of length ") {
+            Some(length) => format!("a list of {length} values"),
+            None => expected.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parsers_words_become_those_of_a_task_file() {
+        for (message, words) in [
+            (
+                "unknown field `windows`, expected one of `window`, `hop`",
+                "unknown key \"windows\"; did you mean \"window\"? The keys here are window, hop (`kinglet help task` explains them)",
+            ),
+            (
+                "unknown variant `grue`, expected one of `gru`, `lstm`",
+                "unknown choice \"grue\"; did you mean \"gru\"? The choices are gru, lstm",
+            ),
+            (
+                "missing field `hidden`",
+                "the key \"hidden\" is missing in this table",
+            ),
+            (
+                "invalid type: string \"8\", expected usize",
+                "the text \"8\" stands where a whole number, not below 0, is expected",
+            ),
+            (
+                "invalid type: integer `8`, expected a string",
+                "8 stands where a text is expected",
+            ),
+            (
+                "invalid value: integer `-1`, expected usize",
+                "-1 stands where a whole number, not below 0, is expected",
+            ),
+            (
+                "invalid length 2, expected an array of length 3",
+                "2 values stand where a list of 3 values is expected",
+            ),
+            (
+                "invalid type: map, expected a boolean",
+                "a table stands where true or false is expected",
+            ),
+        ] {
+            assert_eq!(reworded(message), words);
+        }
+    }
+}

@@ -23,7 +23,7 @@ use kinglet::Model;
 use kinglet::format::{Format, Layout, crc32};
 
 pub use self::journal::{Journal, Outcome};
-pub use self::space::{Space, Trial};
+pub use self::space::{Space, Trial, judged};
 use crate::budget::{Budget, Cost};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;

@@ -255,6 +255,77 @@ fn labelled_texts_and_running_text() {
 }
 
 #[test]
+fn what_tune_finds_trains_as_printed() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..300)
+        .map(|k| format!("{:.3}\n", wave(k, 20.0)))
+        .collect();
+    fs::create_dir(folder.path().join("tasks")).unwrap();
+    fs::write(folder.path().join("x.csv"), format!("x\n{rows}")).unwrap();
+    let task = "# mine\nname = \"t\"\ncsv = { file = \"other.csv\" }\nseries = { features = [\"x\"], targets = [\"x\"] }\n\
+        shape = { kind = \"many-to-many\", window = 8 }\nnetwork = { hidden = [8] }\ntrain = { epochs = 2 }\n";
+    fs::write(folder.path().join("tasks/t.toml"), task).unwrap();
+    let found = |options: &str, words: &[&str]| {
+        let _ = fs::remove_file(folder.path().join("best.trials.csv"));
+        let line = format!(
+            "tune tasks/t.toml --data x.csv --hidden 4..8 --trials 2 --out best.toml {options}"
+        );
+        let (ok, said) = run(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+        assert!(ok, "{said}");
+        let best = fs::read_to_string(folder.path().join("best.toml")).unwrap();
+        for word in words {
+            assert!(best.contains(word), "{word:?} is not in {best}");
+        }
+        let (_, command) = said.split_once("train it with: ").unwrap();
+        let command = command
+            .trim()
+            .replacen("kinglet", env!("CARGO_BIN_EXE_kinglet"), 1);
+        let ran = Command::new("sh")
+            .args(["-c", &command])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let words = [
+        "# Found by `kinglet tune` in w8a8, at most 4096 bytes of flash: RMSE",
+        "# mine",
+        "file = \"x.csv\"",
+        "precision = \"w8a8\"",
+    ];
+    let trained = found("--precision w8a8 --max-flash 4K", &words);
+    assert!(trained.contains("\nw8a8"), "{trained}");
+    let words = ["precision = \"mixed\"", "max_flash = \"3000\""];
+    let trained = found("--precision mixed --max-flash 3000", &words);
+    assert!(trained.contains("formats of the layers"), "{trained}");
+    let (ok, said) = run(
+        folder.path(),
+        &[
+            "tune",
+            "tasks/t.toml",
+            "--data",
+            "x.csv",
+            "--hidden",
+            "4..8",
+            "--trials",
+            "1",
+            "--out",
+            "j.toml",
+            "--json",
+        ],
+    );
+    assert!(
+        ok && said.contains("\"precision\": \"f32\"") && said.contains("\"flash_bytes\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_and_nothing_is_written() {
     let folder = TempDir::new().unwrap();
     let cases = [

@@ -9,9 +9,12 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
+use kinglet_trainer::init::shell_word;
 use kinglet_trainer::report::cores::Core;
+use kinglet_trainer::task::moved;
 use kinglet_trainer::task::{Precision, Task};
-use kinglet_trainer::tune::{Journal, Outcome, Search, Space};
+use kinglet_trainer::tune::{Journal, Outcome, Search, Space, judged};
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
@@ -86,6 +89,10 @@ pub struct Args {
     /// Networks to train at the same time [default: one per core]
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
+
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
 
     /// Where trials are kept [default: BEST.trials.csv]
     #[arg(long, value_name = "FILE.csv")]
@@ -169,18 +176,89 @@ pub fn run(args: &Args) -> Result<()> {
     if first.value.is_nan() {
         bail!("every trial diverged; lower --learning-rate");
     }
-    save(&args.out, first.trial.apply(&text)?.as_bytes())?;
-    let mut out = io::stdout().lock();
     let name = format.map_or("mixed formats", Format::name);
+    let best_task = found(args, &text, first, precision, &search.budget)?;
+    save(&args.out, best_task.as_bytes())?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let trials: Vec<Value> = best.iter().map(json).collect();
+        let result = json!({ "task": args.out, "precision": precision.name(), "best": trials });
+        serde_json::to_writer_pretty(&mut out, &result).map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
     writeln!(out, "best by the validation part, in {name}:")?;
     for outcome in &best {
         writeln!(out, "{}", line(outcome))?;
     }
+    let layout = match search.budget.core {
+        // A mixed model takes the layout of the task's core by itself.
+        Some(core) if precision != Precision::Mixed && core.layout() != Layout::Portable => {
+            format!(" --for {}", core.layout().name())
+        }
+        _ => String::new(),
+    };
+    let [task, model] = [args.out.clone(), args.out.with_extension("kgl")];
+    let [task, model] = [task, model].map(|path| shell_word(&path.display().to_string()));
     say(&format!(
-        "{}: written; train it with: kinglet train {0}",
-        args.out.display()
+        "{task}: written; train it with: kinglet train {task}{layout} --out {model}"
     ));
     Ok(())
+}
+
+/// The task of the best trial, as it trains from where it lies: its data, number format and budget.
+fn found(
+    args: &Args,
+    text: &str,
+    best: &Outcome,
+    precision: Precision,
+    budget: &Budget,
+) -> Result<String> {
+    let task = judged(&best.trial.apply(text)?, precision.name(), budget)?;
+    let task = moved(&task, &args.task, &args.out, args.data.as_deref())?;
+    let limits = [
+        budget
+            .flash
+            .map(|bytes| format!("at most {bytes} bytes of flash")),
+        args.max_ram
+            .map(|bytes| format!("at most {bytes} bytes of state")),
+        budget
+            .cycles
+            .zip(budget.core)
+            .map(|(cycles, core)| format!("at most {cycles} instructions on {}", core.name)),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    let within = if limits.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", limits.join(", "))
+    };
+    let (metric, value) = (best.metric.as_str(), best.value);
+    let head = format!(
+        "# Found by `kinglet tune` in {}{within}: {metric} {value:.5} on the validation part.\n",
+        precision.name()
+    );
+    // Of the comments at the beginning, that of an earlier search goes.
+    let rest = task
+        .split_once('\n')
+        .filter(|(first, _)| first.starts_with("# Found by `kinglet tune`"));
+    let task = head + rest.map_or(task.as_str(), |(_, rest)| rest);
+    Task::parse(&task, &args.out)?;
+    Ok(task)
+}
+
+fn json(outcome: &Outcome) -> Value {
+    let cost = outcome.cost;
+    json!({
+        "trial": outcome.number,
+        "epochs": outcome.epochs,
+        "metric": outcome.metric,
+        "value": outcome.value,
+        "network": outcome.trial.to_string(),
+        "flash_bytes": cost.flash,
+        "state_bytes": cost.ram,
+        "instructions": cost.cycles,
+    })
 }
 
 fn line(outcome: &Outcome) -> String {

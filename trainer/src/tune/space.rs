@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use anyhow::{Context, Result};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
+use crate::budget::Budget;
 use crate::train::init::Rng;
 
 /// The kernels compute eight units at a time, so other widths would waste some.
@@ -127,6 +128,46 @@ impl Trial {
         }
         Ok(document.to_string())
     }
+}
+
+/// The task with the number format, and of `mixed` the budget, that its trials were judged by.
+///
+/// # Errors
+/// If it is not TOML.
+pub fn judged(text: &str, precision: &str, budget: &Budget) -> Result<String> {
+    let mut document: DocumentMut = text.parse().context("not a task file")?;
+    let output = document
+        .entry("output")
+        .or_insert_with(|| Item::Table(Table::new()));
+    let output = output.as_table_like_mut().context("output is a table")?;
+    let mut set = |key: &str, to: Option<toml_edit::Value>| match (to, output.get_mut(key)) {
+        (Some(to), Some(item)) => {
+            let decor = item.as_value().map(|v| v.decor().clone());
+            *item = value(to);
+            if let (Some(value), Some(decor)) = (item.as_value_mut(), decor) {
+                *value.decor_mut() = decor;
+            }
+        }
+        (Some(to), None) => {
+            output.insert(key, value(to));
+        }
+        (None, _) => {
+            output.remove(key);
+        }
+    };
+    let mixed = precision == "mixed";
+    let of_mixed = |to: Option<toml_edit::Value>| to.filter(|_| mixed);
+    set("precision", Some(precision.into()));
+    set(
+        "max_flash",
+        of_mixed(budget.flash.map(|bytes| bytes.to_string().into())),
+    );
+    set(
+        "max_cycles",
+        of_mixed(budget.cycles.map(|cycles| (cycles as i64).into())),
+    );
+    set("core", of_mixed(budget.core.map(|core| core.key().into())));
+    Ok(document.to_string())
 }
 
 fn hidden_of(text: &str) -> Result<Vec<i64>> {

@@ -1,14 +1,38 @@
 //! Turns the held-out rows into a constant array, and lays out the memory of the emulated boards.
 //!
 //! The model is the one laid out for the target, where there is one. A row of `model/samples.csv` may have more columns than the model has features: they are found by name.
+//! FIRMWARE_MODEL and FIRMWARE_SAMPLES are other files than those in `model/`.
 
 use kinglet::Model;
 use kinglet::format::Input;
 use std::fmt::Write;
-use std::path::Path;
-use std::{env, fs};
+use std::path::{Path, PathBuf, absolute};
+use std::{env, fs, process};
 
-const SAMPLES: &str = "model/samples.csv";
+/// Ends the build with a plain message.
+fn fail(message: &str) -> ! {
+    println!("cargo::error={message}");
+    process::exit(1)
+}
+
+/// A file of the environment, from the folder where the build was started, or one beside this.
+fn chosen(variable: &str, usual: &str) -> PathBuf {
+    println!("cargo::rerun-if-env-changed={variable}");
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let path = env::var_os(variable).map_or(folder.join(usual), |given| {
+        let given = PathBuf::from(given);
+        if given.is_relative() {
+            fail(&format!(
+                "{variable}={}: give a path from the root, as $PWD/{}",
+                given.display(),
+                given.display()
+            ));
+        }
+        given
+    });
+    println!("cargo::rerun-if-changed={}", path.display());
+    absolute(path).unwrap_or_default()
+}
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -23,10 +47,9 @@ fn main() {
             target = cpu.to_owned();
         }
     }
-    let model = model(&target);
-    write("samples.rs", &samples(model));
-    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    println!("cargo::rustc-env=MODEL={folder}/{model}");
+    let model = chosen("FIRMWARE_MODEL", model(&target));
+    write("samples.rs", &samples(&model));
+    println!("cargo::rustc-env=MODEL={}", model.display());
     if let Some(board) = board(&target) {
         write("memory.x", board.memory);
         println!("cargo::rustc-env=TICK_PS={}", board.tick);
@@ -36,8 +59,6 @@ fn main() {
         }
         println!("cargo::rustc-link-arg-bins=-Tlink.x");
     }
-    println!("cargo::rerun-if-changed={model}");
-    println!("cargo::rerun-if-changed={SAMPLES}");
     println!("cargo::rerun-if-changed=build.rs");
 }
 
@@ -51,60 +72,146 @@ fn model(target: &str) -> &'static str {
 }
 
 /// The samples as Rust source, and the model's widths.
-fn samples(path: &str) -> String {
-    let file = fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+fn samples(path: &Path) -> String {
+    let name = path.display();
+    let file = fs::read(path).unwrap_or_else(|e| fail(&format!("{name}: {e}")));
     // The engine wants the file at a multiple of 16 in memory.
     let mut room = vec![0; file.len() + 15];
     let start = room.as_ptr().align_offset(16);
     let bytes = &mut room[start..start + file.len()];
     bytes.copy_from_slice(&file);
-    let model = Model::from_bytes(bytes).unwrap_or_else(|e| panic!("{path}: {e}"));
-    assert!(
-        model.is_integer(),
-        "{path}: a model in w8a8, w8a16 or w4a8 is needed, for steps without floats"
-    );
-    let Input::Features { names, .. } = model.header().input else {
-        panic!("{path}: a model of features is needed, this one takes tokens");
+    let model = Model::from_bytes(bytes).unwrap_or_else(|e| fail(&format!("{name}: {e}")));
+    if !model.is_integer() {
+        fail(&format!(
+            "{name}: this example steps without floats, so it takes a model in w8a8, w8a16 or w4a8; make one with: kinglet \
+             quantize {name} --precision w8a8 --calibrate DATA.csv --out MODEL.kgl"
+        ));
+    }
+    if model.is_bidirectional() {
+        fail(&format!(
+            "{name}: a bidirectional model is run over whole windows (Model::bind_window), and this example steps"
+        ));
+    }
+    let (names, is_tokens) = match model.header().input {
+        Input::Features { names, .. } => (names, false),
+        Input::Tokens { names, .. } => (names, true),
     };
-    let text = fs::read_to_string(SAMPLES).unwrap_or_else(|e| panic!("{SAMPLES}: {e}"));
-    let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let columns: Vec<usize> = names
+    let names: Vec<&str> = names
         .split('\0')
-        .map(|name| {
-            let name = name.split('\u{1}').next().unwrap_or_default();
-            let column = header.iter().position(|column| column.trim() == name);
-            column.unwrap_or_else(|| panic!("{SAMPLES}: no column {name:?}, which {path} needs"))
-        })
+        .map(|name| name.split('\u{1}').next().unwrap_or_default())
         .collect();
-    let mut rows = String::new();
-    let mut count = 0;
+    let samples = chosen("FIRMWARE_SAMPLES", "model/samples.csv");
+    let shown = samples.display();
+    let text = fs::read_to_string(&samples).unwrap_or_else(|e| fail(&format!("{shown}: {e}")));
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
+    let columns: Vec<Source<'_>> = if is_tokens {
+        vec![Source::of_tokens(&header, &names).unwrap_or_else(|e| fail(&format!("{shown}: {e}")))]
+    } else {
+        let of = names.iter().map(|&name| Source::of_feature(name, &header));
+        let all: Result<_, _> = of.collect();
+        all.unwrap_or_else(|e| fail(&format!("{shown}: {e}, which {name} needs")))
+    };
+    let (mut rows, mut count) = (String::new(), 0);
     for (line, row) in lines.enumerate() {
-        let fields: Vec<&str> = row.split(',').collect();
-        let values: Vec<f32> = columns
-            .iter()
-            .map(|&column| {
-                let value = fields
-                    .get(column)
-                    .and_then(|field| field.trim().parse().ok());
-                value.unwrap_or_else(|| {
-                    panic!(
-                        "{SAMPLES} line {}: no number in column {}",
-                        line + 2,
-                        column + 1
-                    )
-                })
-            })
-            .collect();
-        writeln!(rows, "    {values:?},").expect("a string takes all");
+        let fields: Vec<&str> = row.split(',').map(str::trim).collect();
+        let values = columns.iter().map(|column| column.value(&fields));
+        let values: Result<Vec<String>, String> = values.collect();
+        let values = values.unwrap_or_else(|e| fail(&format!("{shown}:{}: {e}", line + 2)));
+        writeln!(rows, "    [{}],", values.join(", ")).expect("a string takes all");
         count += 1;
     }
-    let (inputs, outputs) = (model.inputs(), model.outputs());
+    if count == 0 {
+        fail(&format!("{shown}: no rows below the header"));
+    }
+    let (inputs, outputs, width) = (model.inputs(), model.outputs(), columns.len());
     format!(
-        "/// Numbers in a sample.\npub const INPUTS: usize = {inputs};\n\
+        "/// Numbers in a sample, or tokens in the alphabet.\npub const INPUTS: usize = {inputs};\n\
          /// Numbers in a prediction.\npub const OUTPUTS: usize = {outputs};\n\
-         /// Held-out raw samples.\npub static SAMPLES: [[f32; INPUTS]; {count}] = [\n{rows}];\n"
+         /// A sample is the number of a token.\npub const TOKENS: bool = {is_tokens};\n\
+         /// Numbers in a row of samples.\npub const WIDTH: usize = {width};\n\
+         /// Held-out raw samples; NaN where one is missing.\npub static SAMPLES: [[f32; WIDTH]; {count}] = [\n{rows}];\n"
     )
+}
+
+/// Where a number of a sample comes from.
+enum Source<'a> {
+    /// A column of numbers; a gap is NaN, which a model that fills gaps takes.
+    Number(usize),
+    /// 1 where a column holds a text.
+    Category(usize, &'a str),
+    /// The engine fills it in.
+    Missing,
+    /// A column of the names of tokens, or of their numbers.
+    Token(usize, Vec<&'a str>),
+}
+
+impl<'a> Source<'a> {
+    fn of_feature(name: &'a str, header: &[&str]) -> Result<Self, String> {
+        let place = |name: &str| header.iter().position(|column| *column == name);
+        if let Some(at) = place(name) {
+            return Ok(Source::Number(at));
+        }
+        if name.starts_with("missing(") {
+            return Ok(Source::Missing);
+        }
+        if let Some((column, text)) = name.rsplit_once('=')
+            && let Some(at) = place(column)
+        {
+            return Ok(Source::Category(at, text));
+        }
+        let computed = match name.contains('(') {
+            true => " with its computed values",
+            false => "",
+        };
+        Err(format!("no column {name:?}{computed}"))
+    }
+
+    fn of_tokens(header: &[&str], names: &[&'a str]) -> Result<Self, String> {
+        let at = header.iter().position(|column| *column == "token");
+        let at = at.ok_or("no column \"token\" with names or numbers of tokens")?;
+        Ok(Source::Token(at, names.to_vec()))
+    }
+
+    /// As Rust writes the number.
+    fn value(&self, fields: &[&str]) -> Result<String, String> {
+        let field = |at: usize| {
+            let lacking = || format!("there is no column {}", at + 1);
+            fields.get(at).copied().ok_or_else(lacking)
+        };
+        match self {
+            Source::Number(at) => {
+                let text = field(*at)?;
+                if text.is_empty()
+                    || text.eq_ignore_ascii_case("na")
+                    || text.eq_ignore_ascii_case("nan")
+                {
+                    return Ok("f32::NAN".into());
+                }
+                let number: Result<f32, _> = text.parse();
+                let number =
+                    number.map_err(|_| format!("{text:?} in column {} is no number", at + 1))?;
+                Ok(format!("{number:?}"))
+            }
+            Source::Category(at, text) => {
+                Ok(if field(*at)? == *text { "1.0" } else { "0.0" }.into())
+            }
+            Source::Missing => Ok("0.0".into()),
+            Source::Token(at, names) => {
+                let text = field(*at)?;
+                let named = names.iter().position(|name| *name == text);
+                let number = || text.parse().ok().filter(|&n: &usize| n < names.len());
+                let token = named.or_else(number);
+                let token = token.ok_or_else(|| format!("{text:?} is no token of the model"))?;
+                Ok(format!("{token}.0"))
+            }
+        }
+    }
 }
 
 /// A board of QEMU.

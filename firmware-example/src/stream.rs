@@ -8,17 +8,17 @@
 #![no_std]
 
 use core::fmt::{self, Write};
-use kinglet::format::FeatureTransform;
+use kinglet::format::Shape;
 use kinglet::kernel::Kernels;
-use kinglet::{BindError, Digest, LoadError, Model, State, TestFailure};
+use kinglet::{BindError, Digest, LoadError, Model, Runner, State, TestFailure};
 
-/// `INPUTS`, `OUTPUTS` and `SAMPLES`, from the files in `model/`.
+/// `INPUTS`, `OUTPUTS`, `TOKENS`, `WIDTH` and `SAMPLES`, from the model and its samples.
 #[allow(clippy::approx_constant, reason = "measurements may look like 2.718")]
 mod samples {
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 }
 
-pub use samples::{INPUTS, OUTPUTS, SAMPLES};
+pub use samples::{INPUTS, OUTPUTS, SAMPLES, TOKENS, WIDTH};
 
 /// The model file, aligned.
 pub static MODEL: &[u8] = kinglet::include_model!(env!("MODEL"));
@@ -81,11 +81,6 @@ pub enum Failure {
     Bind(BindError),
     /// The file's test vectors give other results here.
     Test(TestFailure),
-    /// A transform of the samples needs floats or a memory: only [`kinglet::Runner::step`] has them.
-    Transform {
-        /// The feature.
-        index: usize,
-    },
     /// The two streams ended in different states.
     Streams,
     /// The text could not be written.
@@ -99,12 +94,6 @@ impl fmt::Display for Failure {
             Failure::Bind(e) => e.fmt(f),
             // Its own message may hold floats, whose formatting takes 20 KB.
             Failure::Test(_) => f.write_str("the file's test vectors give other results here"),
-            Failure::Transform { index } => {
-                write!(
-                    f,
-                    "feature {index} has a transform, which step_q leaves to its caller"
-                )
-            }
             Failure::Streams => f.write_str("step and step_q ended in different states"),
             Failure::Text(e) => e.fmt(f),
         }
@@ -130,23 +119,40 @@ pub fn run<M: Meter>(
     text: &mut impl Write,
 ) -> Result<Report, Failure> {
     let model = Model::from_bytes(MODEL).map_err(Failure::Load)?;
-    for (index, feature) in model.features().iter().enumerate() {
-        if feature.transform != FeatureTransform::None as u32 {
-            return Err(Failure::Transform { index });
-        }
-    }
     let mut raw = model.bind(&mut states.raw).map_err(Failure::Bind)?;
     let quantized = model.bind(&mut states.quantized).map_err(Failure::Bind)?;
     let mut quantized = quantized.with_kernels(kernels);
-    model.self_test(&mut quantized).map_err(Failure::Test)?;
+    let test = model.self_test(&mut quantized).map_err(Failure::Test)?;
+    writeln!(text, "test    {test}")?;
     raw.reset();
+    // A network that answers at the end of a window starts anew with each.
+    let window = match model.header().shape {
+        Shape::Window {
+            window,
+            exact: true,
+            ..
+        } => window as usize,
+        _ => 0,
+    };
 
     let mut digest = Digest::new();
     let (mut least, mut most) = (u32::MAX, 0);
     let (mut prediction, mut output) = ([0.0; OUTPUTS], [0; OUTPUTS]);
     for (step, sample) in SAMPLES.iter().enumerate() {
-        raw.step(sample, &mut prediction);
-        if step % 50 == 49 {
+        if window > 0 && step % window == 0 {
+            raw.reset();
+            quantized.reset();
+        }
+        if TOKENS {
+            raw.step_token(token(sample), &mut prediction);
+        } else {
+            raw.step(sample, &mut prediction);
+        }
+        let is_shown = match window {
+            0 => step % 50 == 49,
+            window => (step + 1) % window == 0,
+        };
+        if is_shown {
             writeln!(
                 text,
                 "step {:3}  prediction {}",
@@ -155,8 +161,13 @@ pub fn run<M: Meter>(
             )?;
         }
 
-        let sample = quantize(&model, sample);
-        let cost = meter.cost(|| quantized.step_q(&sample, &mut output));
+        let cost = if TOKENS {
+            let token = token(sample);
+            meter.cost(|| quantized.step_token_q(token, &mut output))
+        } else {
+            let sample = quantize(&model, &mut quantized, sample);
+            meter.cost(|| quantized.step_q(&sample, &mut output))
+        };
         (least, most) = (least.min(cost), most.max(cost));
         digest.add_i16(&output);
     }
@@ -166,11 +177,16 @@ pub fn run<M: Meter>(
     }
     let mut random = 1u32;
     for _ in 0..RANDOM_STEPS {
-        let sample = core::array::from_fn::<_, INPUTS, _>(|_| {
+        let sample = core::array::from_fn::<_, WIDTH, _>(|_| {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             model.clamp_input(random as i32 >> 16)
         });
-        let cost = meter.cost(|| quantized.step_q(&sample, &mut output));
+        let cost = if TOKENS {
+            let token = (random >> 16) as usize % INPUTS;
+            meter.cost(|| quantized.step_token_q(token, &mut output))
+        } else {
+            meter.cost(|| quantized.step_q(&sample, &mut output))
+        };
         (least, most) = (least.min(cost), most.max(cost));
     }
     writeln!(text, "steps   {}", SAMPLES.len())?;
@@ -184,13 +200,19 @@ pub fn run<M: Meter>(
     })
 }
 
-/// A raw sample as [`kinglet::Runner::step`] quantizes it.
-fn quantize(model: &Model<'_>, sample: &[f32; INPUTS]) -> [i16; INPUTS] {
-    let mut normalised = *sample;
-    for (x, feature) in normalised.iter_mut().zip(model.features()) {
-        *x = (*x - feature.offset) * feature.scale;
-    }
-    let mut quantized = [0; INPUTS];
+/// The number of the token that stands for a sample.
+fn token(sample: &[f32; WIDTH]) -> usize {
+    sample[0] as usize
+}
+
+/// A raw sample as [`kinglet::Runner::step`] fills, transforms and quantizes it.
+fn quantize(model: &Model<'_>, net: &mut Runner<'_, '_>, sample: &[f32; WIDTH]) -> [i16; WIDTH] {
+    let (mut normalised, mut at) = ([0.0; WIDTH], 0);
+    net.normalise(sample, |value| {
+        normalised[at] = value;
+        at += 1;
+    });
+    let mut quantized = [0; WIDTH];
     model.quantize_input(&normalised, &mut quantized);
     quantized
 }

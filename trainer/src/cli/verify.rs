@@ -15,8 +15,8 @@ use std::path::PathBuf;
 Example:
   kinglet verify pump.kgl
 
-Prints a digest of all outputs and the final state per table. The digest of an integer model is the same on
-every machine: compare it with what the firmware prints.")]
+Prints a digest of the outputs and the final state of the file's test steps, per table. The digest of an integer model is the same on
+every machine: firmware has it from `Model::self_test`, and the firmware example prints it in the line `test`.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
     model: PathBuf,

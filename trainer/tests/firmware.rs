@@ -1,0 +1,121 @@
+//! The firmware example with models of every kind, on the host: it takes them, and its digest of the test steps is that of
+//! `kinglet verify`.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+fn kinglet(folder: &Path, line: &str) -> String {
+    let ran = Command::new(env!("CARGO_BIN_EXE_kinglet"))
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{line}: {err}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// Builds and runs the example for the host.
+fn firmware(folder: &Path, model: &str) -> (bool, String) {
+    let ran = Command::new(env!("CARGO"))
+        .args(["run", "-q", "-p", "firmware-example"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("FIRMWARE_MODEL", folder.join(model))
+        .env("FIRMWARE_SAMPLES", folder.join("samples.csv"))
+        .output()
+        .unwrap();
+    let text = [ran.stdout, ran.stderr].concat();
+    (ran.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// Trains a task on samples and runs the model as firmware.
+fn runs(name: &str, samples: &str, task: &str) {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    fs::write(at.join("samples.csv"), samples).unwrap();
+    let rest = "[train]\nepochs = 1\n[output]\nprecision = \"w8a16\"\n";
+    fs::write(
+        at.join("t.toml"),
+        format!("name = \"{name}\"\n{task}{rest}"),
+    )
+    .unwrap();
+    kinglet(at, "train t.toml --quiet --out m.kgl");
+    let (ok, said) = firmware(at, "m.kgl");
+    assert!(ok, "{name}: {said}");
+    let of_firmware: Vec<&str> = said
+        .lines()
+        .filter_map(|l| l.strip_prefix("test    "))
+        .collect();
+    let verified = kinglet(at, "verify m.kgl");
+    let of_verify: Vec<&str> = verified
+        .lines()
+        .filter_map(|l| l.strip_suffix("  ok"))
+        .collect();
+    assert!(!of_verify.is_empty(), "{verified}");
+    assert_eq!(of_firmware.len(), of_verify.len(), "{said}");
+    for (firmware, verify) in of_firmware.iter().zip(of_verify) {
+        assert!(
+            verify.ends_with(firmware),
+            "{name}: {firmware} is not {verify}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "builds the firmware example once per model"]
+fn the_firmware_example_takes_every_kind_of_model() {
+    let mut rows = String::from("x,mode,level\n");
+    for k in 0..400 {
+        let x = if k % 31 == 7 {
+            String::new()
+        } else {
+            format!("{:.3}", (k as f64 / 9.0).sin())
+        };
+        writeln!(
+            rows,
+            "{x},{},{:.2}",
+            ["on", "off"][k / 25 % 2],
+            100.0 + k as f64 * 0.5
+        )
+        .unwrap();
+    }
+    let series = "[csv]\nfile = \"samples.csv\"\nformat = { missing = \"hold\" }\n[series]\n\
+        features = [\"x\", \"missing(x)\", { column = \"mode\", categories = [\"on\", \"off\"] }, { column = \"level\", transform = \"difference\" }]\n\
+        targets = [\"x\"]\n[network]\nhidden = [8]\n";
+    let shape = |kind: &str| format!("{series}[shape]\nkind = \"{kind}\"\nwindow = 12\n");
+    runs(
+        "gaps, categories and differences",
+        &rows,
+        &shape("many-to-many"),
+    );
+    runs("windows", &rows, &shape("many-to-one"));
+    let hello = "[text]\ntext = \"hello\"\nsplit = \"none\"\n[shape]\nkind = \"next-token\"\nwindow = 4\n\
+        [network]\nhidden = [8]\nembedding = 4\n";
+    let letters: String = "hello"
+        .repeat(8)
+        .chars()
+        .map(|c| format!("{c}\n"))
+        .collect();
+    runs("tokens", &format!("token\n{letters}"), hello);
+}
+
+#[test]
+#[ignore = "builds the firmware example once per model"]
+fn what_the_firmware_example_cannot_take_is_said_plainly() {
+    let folder = TempDir::new().unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/model/pump.kgl");
+    fs::copy(model, folder.path().join("pump.kgl")).unwrap();
+    fs::write(folder.path().join("samples.csv"), "load\n1\n").unwrap();
+    let (ok, said) = firmware(folder.path(), "pump.kgl");
+    assert!(
+        !ok && said.contains("samples.csv: no column \"current\""),
+        "{said}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
+    let (ok, said) = firmware(folder.path(), "none.kgl");
+    assert!(!ok && said.contains("none.kgl: No such file"), "{said}");
+}

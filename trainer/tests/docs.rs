@@ -139,3 +139,80 @@ fn every_link_leads_somewhere() {
         );
     }
 }
+
+#[test]
+fn the_command_alone_prints_its_help_and_cargo_run_the_demo() {
+    let alone = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
+        command.env_remove("KINGLET_WITHOUT_COMMAND");
+        command
+    };
+    let help = alone().output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(
+        help.status.success() && text.contains("Usage: kinglet"),
+        "{text}"
+    );
+    for page in [
+        "start",
+        "task",
+        "streaming",
+        "formats",
+        "importing",
+        "reading-reports",
+        "errors",
+        "train",
+    ] {
+        assert!(text.contains(page), "{page} is not in {text}");
+        let page = alone().args(["help", page]).output().unwrap();
+        assert!(page.status.success() && page.stdout.len() > 500);
+    }
+    let wrong = alone().args(["help", "taks"]).output().unwrap();
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(
+        wrong.status.code() == Some(2) && said.contains("did you mean \"task\"?"),
+        "{said}"
+    );
+
+    // What `cargo run --release` sets in the repository.
+    let settings = fs::read_to_string(repository().join(".cargo/config.toml")).unwrap();
+    assert!(
+        settings.contains("\nKINGLET_WITHOUT_COMMAND = \"demo\"\n"),
+        "{settings}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = alone()
+        .env("KINGLET_WITHOUT_COMMAND", "demo")
+        .current_dir(&folder)
+        .spawn()
+        .unwrap();
+    let begun = (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        folder.path().join("kinglet-demo").exists()
+    });
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(begun, "the demo writes kinglet-demo/");
+}
+
+#[test]
+fn every_task_on_public_data_names_source_and_licence() {
+    let tasks = repository().join("trainer/tasks");
+    let fetched = fs::read_to_string(tasks.join("data.sh")).unwrap();
+    for entry in fs::read_dir(&tasks).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("shared/data/") {
+            assert!(text.contains("\n# Data: "), "{name}");
+            let is_named = |line: &str| {
+                line.split([' ', ':']).find(|w| !w.is_empty()) == Some(&name)
+                    || line.starts_with(&format!("made=\"{name}:"))
+            };
+            assert!(fetched.lines().any(is_named), "{name} is not in data.sh");
+        }
+    }
+}

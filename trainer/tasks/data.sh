@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Fetches the public data of a task file from its home, checks it, and writes a copy of the task that finds it.
+#
+#   trainer/tasks/data.sh            what there is, with source and licence
+#   trainer/tasks/data.sh NAME...    fetches into trainer/tasks/data/
+#
+# Needs curl or wget and a network, once. KINGLET_DATA names a mirror of raw.githubusercontent.com.
+set -euo pipefail
+cd "$(dirname "$0")"
+base=${KINGLET_DATA:-https://raw.githubusercontent.com}
+
+# task | file in the task | repository/ref/path | SHA-256 | licence
+sets="
+ett            | ett/ETTh1.csv | zhouhaoyi/ETDataset/HEAD/ETT-small/ETTh1.csv | f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066 | CC BY-ND 4.0
+ett-day        | ett/ETTh1.csv | zhouhaoyi/ETDataset/HEAD/ETT-small/ETTh1.csv | f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066 | CC BY-ND 4.0
+ett-horizons   | ett/ETTh1.csv | zhouhaoyi/ETDataset/HEAD/ETT-small/ETTh1.csv | f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066 | CC BY-ND 4.0
+air            | air_quality/pollution.csv | jbrownlee/Datasets/HEAD/pollution.csv | 34da912a99e1f6327ce28cddcec8deb28a80295e8d3065057dc51387f8fe2670 | none stated there; UCI Beijing PM2.5
+machine        | nab/machine_temperature_system_failure.csv | numenta/NAB/HEAD/data/realKnownCause/machine_temperature_system_failure.csv | 92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4 | MIT (Numenta Anomaly Benchmark)
+min-temperature | series/daily-min-temperatures.csv | jbrownlee/Datasets/HEAD/daily-min-temperatures.csv | 8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da | none stated; Australian Bureau of Meteorology
+sunspots       | series/monthly-sunspots.csv | jbrownlee/Datasets/HEAD/monthly-sunspots.csv | c4ec8cc57d9f6fb6ecdb3e1f37f25b6f4badd5124c55931052b0cd2fc3bc71f3 | none stated; Andrews and Herzberg 1985
+stock          | stock/data-02-stock_daily.csv | hunkim/DeepLearningZeroToAll/HEAD/data-02-stock_daily.csv | a0ebd202da621b20c04253178714ca05147ffd8f712f8adafd38cee78e38a334 | none stated: do not redistribute
+stock-direct   | stock/data-02-stock_daily.csv | hunkim/DeepLearningZeroToAll/HEAD/data-02-stock_daily.csv | a0ebd202da621b20c04253178714ca05147ffd8f712f8adafd38cee78e38a334 | none stated: do not redistribute
+shakespeare    | tinyshakespeare/input.txt | karpathy/char-rnn/HEAD/data/tinyshakespeare/input.txt | 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed | MIT; the text is in the public domain
+"
+# Cut, shuffled or joined from their homes, so there is no file to fetch; the head of each task says what it holds.
+made="activity: Human Motion Primitives, UCI; github.com/wchill/HMP_Dataset
+ecg5000: UCR archive, ECG5000_TRAIN as CSV; github.com/sushantsk1/DL
+pos: Universal Dependencies English EWT, CC BY-SA 4.0; github.com/UniversalDependencies/UD_English-EWT
+sentiment-en: sentence polarity v1.0, Pang and Lee 2005; github.com/yoonkim/CNN_sentence
+sentiment-ko: Naver sentiment movie corpus, CC0; github.com/e9t/nsmc
+turbofan: NASA C-MAPSS FD001; github.com/alireza-javanmardi/conformal-RUL-intervals"
+
+fields() { printf '%s' "$1" | awk -F ' *[|] *' -v k="$2" '{ gsub(/^ +| +$/, "", $k); print $k }'; }
+line_of() { printf '%s\n' "$sets" | awk -F ' *[|] *' -v name="$1" '$1 == name'; }
+
+if [ $# = 0 ]; then
+  echo "fetched by name:"
+  printf '%s' "$sets" | awk -F ' *[|] *' 'NF { split($3, home, "/"); printf "  %-16s github.com/%s/%s (%s)\n", $1, home[1], home[2], $5 }'
+  echo "made from their homes by hand:"
+  printf '%s\n' "$made" | sed 's/^/  /'
+  echo "made up by the command itself: pump and soft-sensor (kinglet demo), dates, hello, melody, reversal"
+  exit
+fi
+
+fetch() { # URL FILE
+  if command -v curl >/dev/null; then curl -fsSL --retry 2 --connect-timeout 15 -o "$2" "$1"
+  elif command -v wget >/dev/null; then wget -q -O "$2" "$1"
+  else echo "data.sh: neither curl nor wget is installed" >&2; return 1; fi
+}
+
+for name in "$@"; do
+  line=$(line_of "$name")
+  if [ -z "$line" ]; then
+    echo "data.sh: no data is fetched for \"$name\"; without a name this prints what there is" >&2
+    exit 2
+  fi
+  file=data/$(fields "$line" 2) url=$base/$(fields "$line" 3) sum=$(fields "$line" 4)
+  matches() { printf '%s  %s\n' "$sum" "$1" | sha256sum --check --status; }
+  mkdir -p "$(dirname "$file")"
+  if [ ! -e "$file" ] || ! matches "$file"; then
+    trap 'rm -f "$file.part"' EXIT
+    if ! fetch "$url" "$file.part"; then
+      echo "data.sh: cannot fetch $url: no network, or it is gone; nothing was written" >&2
+      exit 1
+    fi
+    # Its home has the line ends of another system.
+    if [ "$name" = air ]; then tr -d '\r' <"$file.part" >"$file.lf"; mv "$file.lf" "$file.part"; fi
+    if ! matches "$file.part"; then
+      echo "data.sh: $url is another file than it was: expected SHA-256 $sum; nothing was written" >&2
+      exit 1
+    fi
+    mv "$file.part" "$file"
+  fi
+  if [ "$name" = machine ]; then
+    # The windows of this file, from labels/combined_windows.json of its home.
+    cat >data/nab/labels.json <<'END'
+{ "machine_temperature_system_failure.csv": { "windows": [
+  ["2013-12-10 06:25:00.000000", "2013-12-12 05:35:00.000000"],
+  ["2013-12-15 17:50:00.000000", "2013-12-17 17:00:00.000000"],
+  ["2014-01-27 14:20:00.000000", "2014-01-29 13:30:00.000000"],
+  ["2014-02-07 14:55:00.000000", "2014-02-09 14:05:00.000000"]
+] } }
+END
+  fi
+  sed 's#\.\./\.\./\.\./shared/data/##' "$name.toml" >"data/$name.toml"
+  echo "$file: fetched and checked ($(fields "$line" 5)); now: kinglet train trainer/tasks/data/$name.toml --out $name.kgl"
+done

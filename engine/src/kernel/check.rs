@@ -11,10 +11,10 @@
 //! of buffers, checked at compile time, and the frames around them. A NaN equals any NaN: which one
 //! an operation gives is not defined, in Rust or between CPUs.
 
+use super::table::{Table, check_each};
 use super::{
     BLOCK, Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
-    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Streams, Table, Units, four_record, gru_a8_record,
-    gru_a16_record,
+    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Streams, Units,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
@@ -26,14 +26,14 @@ const PANELS: usize = 6;
 /// Most panels in a row of a matrix, and most panels from one group to the next.
 const GROUP: usize = 4;
 /// Most columns of an integer matrix.
-const INT_COLUMNS: usize = 17 * BLOCK;
+pub(super) const INT_COLUMNS: usize = 17 * BLOCK;
 /// Columns of two blocks, which four-bit weights come in, and their most.
-const W4: usize = 2 * BLOCK;
-const W4_COLUMNS: usize = 17 * W4;
+pub(super) const W4: usize = 2 * BLOCK;
+pub(super) const W4_COLUMNS: usize = 17 * W4;
 /// Most columns of a float matrix; fewer where the weights would not fit their buffer.
-const FLOAT_COLUMNS: usize = 70;
+pub(super) const FLOAT_COLUMNS: usize = 70;
 /// Most streams of a batch.
-const STREAMS: usize = 6;
+pub(super) const STREAMS: usize = 6;
 /// Most panels of the states of a batch.
 const BATCH: usize = 2 * PANELS;
 /// Slices start up to this many elements behind a multiple of 64 bytes.
@@ -154,90 +154,17 @@ impl fmt::Display for Value {
 /// # Errors
 /// The first difference.
 pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatch> {
-    // No `..` here: a primitive that is not checked does not compile.
+    let name = table.name();
     let Table {
-        name,
-        gemv_f32,
         gemv_f16,
-        gemv_a8,
-        gemv_a16,
-        gemv_u8a8,
-        gemv_u8a16,
-        gemv_w4a8,
-        gemv_w4a16,
-        gemv_rows_a8,
-        gemv_rows_a16,
-        gates_q,
-        requant,
         tanh_q,
         sigmoid_q,
-        lstm_q,
-        gru_q,
-        lstm_step_q,
-        gru_step_q,
-        rnn_step_q,
-        lstm_batch_q,
-        gru_batch_q,
-        rnn_batch_q,
-        gemm_f32,
-        gemm_f16,
-        lstm_a8,
-        lstm_a16,
-        gru_a8,
-        gru_a16,
-        rnn_a8,
-        rnn_a16,
-        tanh_f32,
-        sigmoid_f32,
-        lstm_f32,
-        gru_f32,
+        ..
     } = *table.table();
-    // Each is called through the checked methods of a table that is scalar otherwise.
     let one = *Kernels::SCALAR.table();
-    let gemv_f32 = Kernels::of(Table { gemv_f32, ..one });
     let gemv_f16 = Kernels::of(Table { gemv_f16, ..one });
-    let gemv_a8 = Kernels::of(Table { gemv_a8, ..one });
-    let gemv_a16 = Kernels::of(Table { gemv_a16, ..one });
-    let gemv_u8a8 = Kernels::of(Table { gemv_u8a8, ..one });
-    let gemv_u8a16 = Kernels::of(Table { gemv_u8a16, ..one });
-    let gemv_w4a8 = Kernels::of(Table { gemv_w4a8, ..one });
-    let gemv_w4a16 = Kernels::of(Table { gemv_w4a16, ..one });
-    let gemv_rows_a8 = Kernels::of(Table {
-        gemv_rows_a8,
-        ..one
-    });
-    let gemv_rows_a16 = Kernels::of(Table {
-        gemv_rows_a16,
-        ..one
-    });
-    let gates_q = Kernels::of(Table { gates_q, ..one });
-    let requant = Kernels::of(Table { requant, ..one });
     let tanh_q = Kernels::of(Table { tanh_q, ..one });
     let sigmoid_q = Kernels::of(Table { sigmoid_q, ..one });
-    let lstm_q = Kernels::of(Table { lstm_q, ..one });
-    let gru_q = Kernels::of(Table { gru_q, ..one });
-    let lstm_step_q = Kernels::of(Table { lstm_step_q, ..one });
-    let gru_step_q = Kernels::of(Table { gru_step_q, ..one });
-    let rnn_step_q = Kernels::of(Table { rnn_step_q, ..one });
-    let lstm_batch_q = Kernels::of(Table {
-        lstm_batch_q,
-        ..one
-    });
-    let gru_batch_q = Kernels::of(Table { gru_batch_q, ..one });
-    let rnn_batch_q = Kernels::of(Table { rnn_batch_q, ..one });
-    let gemm_f32 = Kernels::of(Table { gemm_f32, ..one });
-    let gemm_f16 = Kernels::of(Table { gemm_f16, ..one });
-    let lstm_a8 = Kernels::of(Table { lstm_a8, ..one });
-    let lstm_a16 = Kernels::of(Table { lstm_a16, ..one });
-    let gru_a8 = Kernels::of(Table { gru_a8, ..one });
-    let gru_a16 = Kernels::of(Table { gru_a16, ..one });
-    let rnn_a8 = Kernels::of(Table { rnn_a8, ..one });
-    let rnn_a16 = Kernels::of(Table { rnn_a16, ..one });
-    let tanh_f32 = Kernels::of(Table { tanh_f32, ..one });
-    let sigmoid_f32 = Kernels::of(Table { sigmoid_f32, ..one });
-    let lstm_f32 = Kernels::of(Table { lstm_f32, ..one });
-    let gru_f32 = Kernels::of(Table { gru_f32, ..one });
-
     let mut run = Run::new(name, seed);
     for tables in [&SEGMENTS_256, &SEGMENTS_512] {
         run.every_argument("tanh_q", &tanh_q, Kernels::tanh_q, tables)?;
@@ -246,106 +173,7 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
     run.every_f16("gemv_f16", &gemv_f16)?;
     for round in 0..rounds {
         run.seed = seed.wrapping_add(round);
-        run.gemv("gemv_f32", &gemv_f32, Kernels::gemv_f32, 1, FLOAT_COLUMNS)?;
-        run.gemv("gemv_f16", &gemv_f16, Kernels::gemv_f16, 1, FLOAT_COLUMNS)?;
-        run.gemv("gemv_a8", &gemv_a8, Kernels::gemv_a8, BLOCK, INT_COLUMNS)?;
-        run.gemv("gemv_a16", &gemv_a16, Kernels::gemv_a16, BLOCK, INT_COLUMNS)?;
-        run.gemv(
-            "gemv_u8a8",
-            &gemv_u8a8,
-            Kernels::gemv_u8a8,
-            BLOCK,
-            INT_COLUMNS,
-        )?;
-        run.gemv(
-            "gemv_u8a16",
-            &gemv_u8a16,
-            Kernels::gemv_u8a16,
-            BLOCK,
-            INT_COLUMNS,
-        )?;
-        run.gemv("gemv_w4a8", &gemv_w4a8, Kernels::gemv_w4a8, W4, W4_COLUMNS)?;
-        run.gemv(
-            "gemv_w4a16",
-            &gemv_w4a16,
-            Kernels::gemv_w4a16,
-            W4,
-            W4_COLUMNS,
-        )?;
-        run.gemv(
-            "gemv_rows_a8",
-            &gemv_rows_a8,
-            Kernels::gemv_rows_a8,
-            1,
-            INT_COLUMNS,
-        )?;
-        run.gemv(
-            "gemv_rows_a16",
-            &gemv_rows_a16,
-            Kernels::gemv_rows_a16,
-            1,
-            INT_COLUMNS,
-        )?;
-        run.gates_q("gates_q", &gates_q)?;
-        run.requant("requant", &requant)?;
-        run.activation("tanh_q", &tanh_q, Kernels::tanh_q)?;
-        run.activation("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q)?;
-        run.lstm_q("lstm_q", &lstm_q)?;
-        run.gru_q("gru_q", &gru_q)?;
-        let (lstm, gru, rnn) = ([4, 4, 4], [3, 3, 4], [1, 1, 1]);
-        run.step_q("lstm_step_q", &lstm_step_q, 1, lstm, |k, s, g, x, t, c| {
-            k.lstm_step_q(&mut s[0], g, x[0], t, c)
-        })?;
-        run.step_q("gru_step_q", &gru_step_q, 1, gru, |k, s, g, x, t, _| {
-            k.gru_step_q(&mut s[0], g, x[0], t)
-        })?;
-        run.step_q("rnn_step_q", &rnn_step_q, 1, rnn, |k, s, g, x, t, _| {
-            k.rnn_step_q(&mut s[0], g, x[0], t)
-        })?;
-        let many = STREAMS;
-        run.step_q(
-            "lstm_batch_q",
-            &lstm_batch_q,
-            many,
-            lstm,
-            Kernels::lstm_batch_q,
-        )?;
-        run.step_q(
-            "gru_batch_q",
-            &gru_batch_q,
-            many,
-            gru,
-            |k, s, g, x, t, _| k.gru_batch_q(s, g, x, t),
-        )?;
-        run.step_q(
-            "rnn_batch_q",
-            &rnn_batch_q,
-            many,
-            rnn,
-            |k, s, g, x, t, _| k.rnn_batch_q(s, g, x, t),
-        )?;
-        run.gemm("gemm_f32", &gemm_f32, Kernels::gemm_f32)?;
-        run.gemm("gemm_f16", &gemm_f16, Kernels::gemm_f16)?;
-        let lstm = (four_record as fn(usize) -> usize, 1);
-        let rnn = (four_record as fn(usize) -> usize, 4);
-        run.packed("lstm_a8", &lstm_a8, lstm, |k, u, w, x, s| {
-            k.lstm_a8(u, w, x, s)
-        })?;
-        run.packed("lstm_a16", &lstm_a16, lstm, |k, u, w, x, s| {
-            k.lstm_a16(u, w, x, s)
-        })?;
-        run.packed("gru_a8", &gru_a8, (gru_a8_record, 2), |k, u, w, x, _| {
-            k.gru_a8(u, w, x)
-        })?;
-        run.packed("gru_a16", &gru_a16, (gru_a16_record, 1), |k, u, w, x, _| {
-            k.gru_a16(u, w, x)
-        })?;
-        run.packed("rnn_a8", &rnn_a8, rnn, |k, u, w, x, _| k.rnn_a8(u, w, x))?;
-        run.packed("rnn_a16", &rnn_a16, rnn, |k, u, w, x, _| k.rnn_a16(u, w, x))?;
-        run.in_place("tanh_f32", &tanh_f32, Kernels::tanh_f32)?;
-        run.in_place("sigmoid_f32", &sigmoid_f32, Kernels::sigmoid_f32)?;
-        run.lstm_f32("lstm_f32", &lstm_f32)?;
-        run.gru_f32("gru_f32", &gru_f32)?;
+        check_each(&mut run, table.table())?;
     }
     Ok(Checked {
         table: name,
@@ -392,7 +220,7 @@ enum Draw {
 }
 
 /// An element of an input or output.
-trait Number: Pod {
+pub(super) trait Number: Pod {
     const EXTREMES: &'static [Self];
     fn usual(random: u32) -> Self;
     fn bits(random: u32) -> Self;
@@ -659,7 +487,7 @@ const OUTPUT: usize = (MARGIN + OFFSET * 4 + SUMS + 32).next_multiple_of(64);
 const SECOND_OUTPUT: usize = (MARGIN + OFFSET * 4 + PANELS * LANES * 4 + 32).next_multiple_of(64);
 const THIRD_OUTPUT: usize = (MARGIN + OFFSET * 2 + BATCH * LANES * 2 + 32).next_multiple_of(64);
 
-struct Run {
+pub(super) struct Run {
     table: &'static str,
     seed: u32,
     values: u64,
@@ -755,7 +583,7 @@ impl Run {
         Ok(())
     }
 
-    fn gemv<W: Number, X: Number, S: Number>(
+    pub(super) fn gemv<W: Number, X: Number, S: Number>(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -830,7 +658,7 @@ impl Run {
         Ok(())
     }
 
-    fn activation(
+    pub(super) fn activation(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -845,7 +673,11 @@ impl Run {
         self.first::<i32>(primitive, shape, "y")
     }
 
-    fn gates_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn gates_q(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
         let stride = random.from(1, GROUP);
         let units = random.from(1, MAX_PANELS / stride);
@@ -891,7 +723,11 @@ impl Run {
         self.first::<i16>(primitive, shape, "z")
     }
 
-    fn requant(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn requant(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         let shift = random.below(32) as u8;
         self.output.fill::<i16>(&mut random, shape.panels);
@@ -902,7 +738,11 @@ impl Run {
         self.first::<i16>(primitive, shape, "z")
     }
 
-    fn lstm_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn lstm_q(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         let tables = random.tables();
         let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
@@ -917,7 +757,11 @@ impl Run {
         self.second::<i16>(primitive, shape, "y")
     }
 
-    fn gru_q(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn gru_q(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         let tables = random.tables();
         self.output.fill::<i32>(&mut random, shape.panels);
@@ -928,17 +772,18 @@ impl Run {
     }
 
     /// A layer of gate rows, for up to `max_streams`. The shape is that of the state's matrix for one gate.
-    fn step_q(
+    pub(super) fn step_q(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
         max_streams: usize,
-        [ih, hh, stride]: [usize; 3],
+        order: GateOrder,
         call: StepQ,
     ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
         let tables = random.tables();
         let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
+        let [ih, hh, stride] = order.panels();
         let units = shape.panels;
         let streams = random.from(1, max_streams.min(BATCH / units));
         let rows = units * stride * LANES;
@@ -961,7 +806,6 @@ impl Run {
         draw(&mut random, w);
         let (w_ih, w_hh) = w.split_at(units * ih * LANES * x / in_a_byte);
         let w_hh = &w_hh[..units * hh * LANES * columns / in_a_byte];
-        let order = GateOrder::new(ih, hh, stride);
         let (w_ih, w_hh) = ((matrix(w_ih), x), (matrix(w_hh), columns));
         let shift = random.below(32) as u8;
         let gates = GateRows::new(order, units, w_ih, w_hh, (bias, m), shift);
@@ -1001,7 +845,7 @@ impl Run {
     }
 
     /// The streams' inputs overlap.
-    fn gemm<W: Number>(
+    pub(super) fn gemm<W: Number>(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -1036,7 +880,7 @@ impl Run {
     }
 
     /// A layer of packed rows: whole words of any content, so also rows that no exporter would write.
-    fn packed(
+    pub(super) fn packed(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -1078,7 +922,7 @@ impl Run {
         self.third::<i8>(primitive, shape, "h")
     }
 
-    fn in_place(
+    pub(super) fn in_place(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -1091,7 +935,11 @@ impl Run {
         self.first::<f32>(primitive, shape, "z")
     }
 
-    fn lstm_f32(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn lstm_f32(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         self.output.fill::<f32>(&mut random, shape.panels);
         self.second_output.fill::<f32>(&mut random, shape.panels);
@@ -1102,7 +950,11 @@ impl Run {
         self.second::<f32>(primitive, shape, "h")
     }
 
-    fn gru_f32(&mut self, primitive: &'static str, table: &Kernels) -> Result<(), Mismatch> {
+    pub(super) fn gru_f32(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
         let (mut random, shape) = self.random();
         self.output.fill::<f32>(&mut random, shape.panels);
         let h = self.second_input.panels(&mut random, shape.panels);

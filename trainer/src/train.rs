@@ -5,7 +5,9 @@
 //! network written out plainly, which everything faster is compared with.
 
 mod baseline;
+mod batches;
 mod checkpoint;
+mod error;
 mod evaluate;
 mod fit;
 pub mod gemm;
@@ -15,18 +17,24 @@ pub mod optimiser;
 pub mod pair;
 pub mod params;
 pub mod pass;
+mod plan;
+mod progress;
 mod quantized;
 pub mod real;
 mod runner;
+mod step;
 pub(crate) mod vectorise;
 mod window;
 
 pub use self::baseline::{Baseline, baselines, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
+pub use self::error::FitError;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
 };
 pub(crate) use self::evaluate::{Score, known};
-pub use self::fit::{FitError, Fitted, Options, Progress, SHARD, fit, fit_from, fit_quantized};
+pub use self::fit::{fit, fit_from, fit_pair_quantized, fit_quantized};
+pub use self::plan::SHARD;
+pub use self::progress::{Fitted, Options, Progress};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};
 pub use self::window::{Seen, run_window};

@@ -10,7 +10,7 @@ use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair};
-use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
+use kinglet_trainer::train::{Fitted, Options, evaluate, fit, fit_pair_quantized};
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -166,7 +166,7 @@ fn a_pair_is_trained_on_through_the_integers_that_its_files_compute() {
         for format in [Format::W8A16, Format::W8A8, Format::W4A8] {
             let go_on = &mut |_: &_| ControlFlow::Continue(());
             let options = Options::default();
-            let trained = float.fit_quantized(format, &task, &data, &options, go_on);
+            let trained = fit_pair_quantized(&float, format, &task, &data, &options, go_on);
             let (trained, pair) = trained.unwrap();
             assert_eq!(trained.history.len(), 2);
             let (loss, _) = of_files(&pair, format, &data);
@@ -188,7 +188,7 @@ fn a_pair_in_four_bits_gains_by_training_on() {
         task.train.quantized.epochs = epochs;
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let options = Options::default();
-        let trained = float.fit_quantized(Format::W4A8, &task, &data, &options, go_on);
+        let trained = fit_pair_quantized(&float, Format::W4A8, &task, &data, &options, go_on);
         of_files(&trained.unwrap().1, Format::W4A8, &data)
     });
     assert!(

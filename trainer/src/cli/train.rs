@@ -25,7 +25,7 @@ use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
     FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit,
-    fit_quantized, rule_wins,
+    fit_pair_quantized, fit_quantized, rule_wins,
 };
 use std::fs;
 use std::io::{self, Write};
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> Result<()> {
         let mut trains_on = |pair: &Pair, format: Format| {
             let options = options(args, &kept.quantized);
             let fitted = shown(args, epochs, |progress| {
-                pair.fit_quantized(format, &task, &data, &options, progress)
+                fit_pair_quantized(pair, format, &task, &data, &options, progress)
             })?;
             say_if_cancelled(&fitted.0);
             cancelled |= fitted.0.cancelled;

@@ -11,7 +11,8 @@ use std::path::Path;
 use kinglet::format::{crc32, crc32_update};
 use serde::{Deserialize, Serialize};
 
-use super::fit::Progress;
+use super::optimiser::Moments;
+use super::progress::Progress;
 use crate::data::Dataset;
 use crate::file::save;
 use crate::task::Task;
@@ -30,14 +31,6 @@ pub(super) struct Checkpoint {
     pub best: Option<(usize, f64, Vec<f32>)>,
     /// Every epoch so far.
     pub history: Vec<Progress>,
-}
-
-/// The optimiser's state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Moments {
-    pub m: Vec<f32>,
-    pub v: Vec<f32>,
-    pub steps: i32,
 }
 
 /// A checkpoint that cannot be gone on from, or not be written.

@@ -1,123 +1,30 @@
-//! The training loop: shuffled windows, or streams side by side; a step per batch; after every epoch
-//! the validation loss, which decides what is kept and when to stop.
-//!
-//! A batch is cut into shards of [`SHARD`] sequences, whatever the number of threads. Threads take
-//! shards; their gradients are added in the order of the shards. So a seed gives the same bits on one
-//! thread and on twenty.
+//! The training loop: a step per batch, and after every epoch the validation loss, which decides what is kept and when
+//! to stop.
 
-use std::ops::{ControlFlow, Range};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use kinglet::format::Format;
 
-use super::checkpoint::{Checkpoint, CheckpointError, fingerprint};
-use super::evaluate::evaluate;
+use super::batches::Batches;
+use super::checkpoint::{Checkpoint, fingerprint};
+use super::error::FitError;
 use super::init::{Rng, network};
-use super::loss::Objective;
 use super::optimiser::Adam;
-use super::pair::{evaluate_pair, split_pair};
-use super::params::{flatten, unflatten};
-use super::pass::{Counted, Shard, Size};
-use super::quantized::{Quantizer, Streams};
+use super::pair::{Pair, split_pair};
+use super::params::unflatten;
+use super::plan::Plan;
+use super::progress::{Fitted, Options, Progress};
+use super::quantized::Quantizer;
 use crate::data::{Dataset, Part};
-use crate::engine::EnginePredictor;
-use crate::file::Quantized;
 use crate::net::{Activation, Network};
-use crate::package::{Output, Package, Shape};
+use crate::package::{Output, Package};
 use crate::quant::{Formats, Ranges};
 use crate::task::Task;
-use kinglet::Model;
 
-/// Sequences that one thread takes at a time.
-pub const SHARD: usize = 16;
-/// Parameters whose gradients one thread adds at a time.
-const SUM_CHUNK: usize = 16_384;
 /// Longest work that a crash can undo, beside the current epoch.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
-
-/// What does not belong to the task.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options<'a> {
-    /// Threads; one per core by default. The result does not depend on it.
-    pub threads: Option<usize>,
-    /// Training stops after the current batch once this is true.
-    pub cancel: Option<&'a AtomicBool>,
-    /// Where training is kept every few seconds, between two epochs.
-    pub checkpoint: Option<&'a Path>,
-    /// Training goes on from the checkpoint, if there is one, to the same result as if it had not stopped.
-    pub resume: bool,
-}
-
-/// Where training is, after every epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// From 1.
-    pub epoch: usize,
-    /// As the task says; early stopping may end before.
-    pub epochs: usize,
-    /// Mean over the epoch's batches, each before its step.
-    pub train_loss: f64,
-    /// After the epoch.
-    pub valid_loss: f64,
-    /// Whether this is the best epoch so far: by the validation loss, or in integers by the metric of the validation part.
-    pub best: bool,
-    /// At the end of the epoch.
-    pub learning_rate: f32,
-    /// Spent on training so far.
-    pub seconds: f64,
-}
-
-/// A trained network.
-#[derive(Debug, Clone)]
-pub struct Fitted {
-    /// The parameters of the best epoch, with what a prediction needs.
-    pub package: Package,
-    /// The epoch they come from, from 1.
-    pub best_epoch: usize,
-    /// Its validation loss.
-    pub valid_loss: f64,
-    /// Every epoch.
-    pub history: Vec<Progress>,
-    /// Whether the caller stopped it.
-    pub cancelled: bool,
-}
-
-/// Why there is no trained network.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FitError {
-    /// The loss is no longer a number.
-    #[error(
-        "the loss became {loss} in epoch {epoch}; lower train.learning_rate, or set train.clip"
-    )]
-    Diverged {
-        /// From 1.
-        epoch: usize,
-        /// Infinite or NaN.
-        loss: f64,
-    },
-    /// Carried state, but the rows of a part do not follow each other.
-    #[error("shape.stateful needs the {part} part in one piece; split by rows or fractions")]
-    Scattered {
-        /// "train" or "valid".
-        part: &'static str,
-    },
-    /// Stopped before the first epoch ended.
-    #[error("cancelled before the first epoch was complete")]
-    Cancelled,
-    /// Weights cannot be represented in the format.
-    #[error("{0:#}")]
-    Quantize(anyhow::Error),
-    /// A checkpoint that does not fit, or a disk that is full.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The system gives no threads.
-    #[error("cannot start threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
-}
 
 /// Trains the network that a task describes.
 pub fn fit(
@@ -181,8 +88,34 @@ pub fn fit_quantized(
     Ok((fitted, ranges))
 }
 
+/// Trains encoder and decoder on, as [`fit_quantized`] does one network: the engine's encoder hands its state to the
+/// engine's decoder. The pair that comes back has the ranges that it was trained with.
+///
+/// # Errors
+/// As there.
+pub fn fit_pair_quantized(
+    pair: &Pair,
+    format: Format,
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(Fitted, Pair), FitError> {
+    let [of_encoder, of_decoder] = &pair.ranges;
+    let sides = [(&pair.decoder, of_decoder), (&pair.encoder, of_encoder)];
+    let quantizers = sides.map(|(package, ranges)| Quantizer::new(package, format.into(), ranges));
+    let [own, theirs] = quantizers.map(|quantizer| quantizer.map_err(FitError::Quantize));
+    let phase = format.name().to_owned();
+    let (fitted, [of_decoder, of_encoder]) =
+        train_on([own?, theirs?], phase, task, data, options, progress)?;
+    let mut pair = pair.clone();
+    pair.ranges = [of_encoder, of_decoder];
+    [pair.decoder.net, pair.encoder.net] = split_pair(&fitted.package.net);
+    Ok((fitted, pair))
+}
+
 /// Trains a network on in integers, or a decoder and its encoder; with the ranges they end with.
-pub(super) fn train_on<const N: usize>(
+fn train_on<const N: usize>(
     quantizers: [Quantizer; N],
     phase: String,
     task: &Task,
@@ -357,499 +290,4 @@ fn run(
         history,
         cancelled: stopped,
     })
-}
-
-/// What a task makes small.
-fn objective(task: &Task, data: &Dataset) -> Objective {
-    match &task.train.class_weights {
-        Some(weights) => Objective::weighed(weights.of_classes(&data.class_counts(Part::Train))),
-        None => task.loss().into(),
-    }
-}
-
-/// Which sequences make which batch.
-struct Plan {
-    /// First rows of the sequences.
-    starts: Vec<usize>,
-    /// Places in `starts` of the sequences that run side by side; they are equally long.
-    shards: Vec<Range<usize>>,
-    /// Shards per batch.
-    per_batch: usize,
-    /// Streams whose state is carried from batch to batch have so many windows. Without: windows that start at zero, in
-    /// any order.
-    carried: Option<usize>,
-}
-
-impl Plan {
-    fn new(task: &Task, data: &Dataset, part: Part) -> Result<Self, FitError> {
-        let (batch, window) = (task.train.batch, data.window());
-        let mut plan = Plan {
-            starts: data.windows(part).to_vec(),
-            shards: Vec::new(),
-            per_batch: batch.div_ceil(SHARD),
-            carried: None,
-        };
-        if task.shape.stateful {
-            let run: Range<usize> = data
-                .run(part)
-                .ok_or(FitError::Scattered { part: part.name() })?;
-            let lanes = batch.min(run.len() / window).max(1);
-            let chunks = run.len() / window / lanes;
-            let first = |lane| run.start + lane * chunks * window;
-            plan.starts = (0..lanes).map(first).collect();
-            plan.carried = Some(chunks);
-        }
-        plan.shard(batch, data);
-        Ok(plan)
-    }
-
-    /// Puts sequences of one length together, in the order in which they stand.
-    fn shard(&mut self, batch: usize, data: &Dataset) {
-        self.starts.sort_by_key(|&start| data.lengths_at(start));
-        self.shards.clear();
-        let mut at = 0;
-        let alike = |a: &usize, b: &usize| data.lengths_at(*a) == data.lengths_at(*b);
-        for sequences in self.starts.chunk_by(alike) {
-            for shard in sequences.chunks(batch).flat_map(|b| b.chunks(SHARD)) {
-                self.shards.push(at..at + shard.len());
-                at += shard.len();
-            }
-        }
-    }
-
-    fn shuffle(&mut self, batch: usize, data: &Dataset, rng: &mut Rng) {
-        if self.carried.is_some() {
-            return;
-        }
-        rng.shuffle(&mut self.starts);
-        if data.lengths_differ() {
-            self.shard(batch, data);
-            rng.shuffle(&mut self.shards);
-        }
-    }
-
-    fn batches(&self) -> usize {
-        self.carried
-            .unwrap_or(self.shards.len().div_ceil(self.per_batch))
-    }
-
-    /// The shards of a batch, how far their sequences have come, and whether they start from a reset.
-    fn batch(&self, k: usize, window: usize) -> (&[Range<usize>], usize, bool) {
-        if self.carried.is_some() {
-            return (&self.shards, k * window, k == 0);
-        }
-        let end = ((k + 1) * self.per_batch).min(self.shards.len());
-        (&self.shards[k * self.per_batch..end], 0, true)
-    }
-}
-
-/// Runs batches, in shards on all threads.
-struct Batches<'a> {
-    data: &'a Dataset,
-    loss: Objective,
-    /// Classes have weights.
-    weighed: bool,
-    counted: Counted,
-    batch: usize,
-    word_dropout: f32,
-    seed: u64,
-    /// Gradients so far.
-    step: u64,
-    /// Of the network, of its encoder, and of either how much the scales of integer rows have grown.
-    params: Vec<f32>,
-    /// The same.
-    grad: Vec<f32>,
-    work: Vec<Work>,
-    /// Of the network, then of its encoder; none while training is in float.
-    quantizers: Vec<Quantizer>,
-}
-
-/// A quantized network as the passes want it, for as many batches as its parameters stay what they are.
-struct Loaded<'q> {
-    model: Model<'q>,
-    /// Its weights in float, in the order of [`super::params`].
-    params: Vec<f32>,
-}
-
-impl<'q> Loaded<'q> {
-    fn new(quantized: &'q Quantized) -> Result<Self, FitError> {
-        let model = Model::from_bytes(&quantized.bytes);
-        Ok(Loaded {
-            model: model.map_err(|e| FitError::Quantize(e.into()))?,
-            params: flatten(&quantized.net),
-        })
-    }
-}
-
-fn load(quantized: &[Quantized]) -> Result<Vec<Loaded<'_>>, FitError> {
-    quantized.iter().map(Loaded::new).collect()
-}
-
-/// A shard, the loss it found, and the engine's side of it where training goes through integers.
-struct Work {
-    shard: Shard<f32>,
-    /// Runs before a decoder, over what it is to translate.
-    encoder: Option<Shard<f32>>,
-    loss: f64,
-    /// Of the shard and of the encoder.
-    streams: [Option<Streams>; 2],
-}
-
-impl Work {
-    /// Parameters of the network and of its encoder.
-    fn sizes(&self) -> [usize; 2] {
-        let encoder = self.encoder.as_ref();
-        [
-            self.shard.grad.len(),
-            encoder.map_or(0, |encoder| encoder.grad.len()),
-        ]
-    }
-}
-
-/// What the engine needs for a forward pass.
-type Rounded<'l, 'q> = (&'l Quantizer, &'l Loaded<'q>);
-
-/// Runs the engine where training goes through it, else the float pass.
-fn forward(
-    shard: &mut Shard<f32>,
-    params: &[f32],
-    rounded: Option<Rounded<'_, '_>>,
-    streams: &mut Option<Streams>,
-    size: Size,
-) {
-    match (rounded, streams) {
-        (Some((quantizer, loaded)), Some(streams)) => {
-            streams.forward(quantizer.package(), &loaded.model, params, shard, size);
-        }
-        _ => shard.forward(params, size),
-    }
-}
-
-impl<'a> Batches<'a> {
-    fn new(net: &Network, task: &Task, data: &'a Dataset) -> Self {
-        let counted = match data.shape() {
-            Shape::EveryStep => Counted::Every,
-            Shape::Window { .. } => Counted::Last,
-        };
-        let params: Vec<f32> = flatten(net);
-        let batch = task.train.batch;
-        let max = Self::shard_size(data, batch);
-        let encoder = data.source().map(|source| {
-            let [_, encoder] = split_pair(net);
-            (encoder, Self::shard_size(source, batch))
-        });
-        let own = match &encoder {
-            Some(_) => &split_pair(net)[0],
-            None => net,
-        };
-        let work = (0..batch.div_ceil(SHARD)).map(|_| Work {
-            shard: Shard::new(own, counted, max),
-            encoder: encoder
-                .as_ref()
-                .map(|(net, max)| Shard::new(net, Counted::Every, *max)),
-            loss: 0.0,
-            streams: [None, None],
-        });
-        Batches {
-            data,
-            loss: objective(task, data),
-            weighed: task.train.class_weights.is_some(),
-            counted,
-            batch,
-            word_dropout: task.train.word_dropout,
-            seed: task.train.seed,
-            step: 0,
-            grad: vec![0.0; params.len()],
-            work: work.collect(),
-            params,
-            quantizers: Vec::new(),
-        }
-    }
-
-    fn shard_size(data: &Dataset, batch: usize) -> Size {
-        Size {
-            steps: data.window(),
-            lanes: SHARD.min(batch),
-        }
-    }
-
-    /// From here on the forward passes are the engine's.
-    fn quantize_with(&mut self, quantizers: Vec<Quantizer>) -> Result<(), FitError> {
-        let learned = quantizers.iter().map(Quantizer::learned).sum::<usize>();
-        self.params.resize(self.params.len() + learned, 0.0);
-        self.grad.resize(self.params.len(), 0.0);
-        self.quantizers = quantizers;
-        let quantized = self.quantized()?;
-        let loaded = load(&quantized)?;
-        let sides = [Some(self.data), self.data.source()];
-        for work in &mut self.work {
-            let known = self.quantizers.iter().zip(&loaded).zip(sides);
-            for (((quantizer, loaded), data), streams) in known.zip(&mut work.streams) {
-                let max = Self::shard_size(data.unwrap_or(self.data), self.batch);
-                let state_len = loaded.model.state_len();
-                *streams = Some(Streams::new(quantizer.package(), state_len, max));
-            }
-        }
-        if let [decoder, encoder] = &loaded[..]
-            && let Some(Work {
-                streams: [Some(own), Some(theirs)],
-                ..
-            }) = self.work.first_mut()
-        {
-            // They stay a pair, because formats and scales are settled.
-            let seeded = own.seed_from(theirs, [&decoder.model, &encoder.model], 1);
-            seeded.map_err(FitError::Quantize)?;
-        }
-        Ok(())
-    }
-
-    /// What the parameters of now are chosen by, less for better ones: the loss, or in integers the metric that is told of
-    /// the exported model. The engine measures it over the validation part as a device would run, where the loss is of
-    /// windows; of a pair the metric is the share of texts with a mistake.
-    fn merit(&mut self, valid_loss: f64) -> Result<f64, FitError> {
-        if self.weighed {
-            // A metric that counts every answer alike is not what was asked for.
-            return Ok(valid_loss);
-        }
-        let quantized = self.quantized()?;
-        match &load(&quantized)?[..] {
-            [alone] => {
-                let mut engine = EnginePredictor::new(&alone.model);
-                Ok(evaluate(self.data, Part::Valid, &mut engine).error())
-            }
-            [decoder, encoder] => {
-                let models = [&encoder.model, &decoder.model];
-                let right = evaluate_pair(self.data, Part::Valid, models);
-                Ok(1.0 - right.map_err(FitError::Quantize)?.1)
-            }
-            _ => Ok(valid_loss),
-        }
-    }
-
-    /// The parameters of now in integers, network by network, if training goes through them.
-    fn quantized(&mut self) -> Result<Vec<Quantized>, FitError> {
-        let [own, of_encoder] = self.work[0].sizes();
-        let (own, rest) = self.params.split_at(own);
-        let (of_encoder, mut growth) = rest.split_at(of_encoder);
-        let quantizers = self.quantizers.iter_mut().zip([own, of_encoder]);
-        let quantized = quantizers.map(|(quantizer, params)| {
-            let (own, rest) = growth.split_at(quantizer.learned());
-            growth = rest;
-            quantizer.quantize(params, own)
-        });
-        quantized
-            .collect::<Result<_, _>>()
-            .map_err(FitError::Quantize)
-    }
-
-    /// Outputs of a shard that count.
-    fn outputs(&self, plan: &Plan, shard: &Range<usize>) -> usize {
-        let size = size_of(self.data, &plan.starts[shard.clone()]);
-        match self.counted {
-            Counted::Last => size.lanes,
-            Counted::Every => size.lanes * size.steps,
-        }
-    }
-
-    /// Runs every shard of a batch; the mean loss, and over how many outputs.
-    fn run(
-        &mut self,
-        plan: &Plan,
-        batch: usize,
-        loaded: &[Loaded<'_>],
-        backward: bool,
-    ) -> (f64, usize) {
-        let (data, loss) = (self.data, &self.loss);
-        let (shards, offset, fresh) = plan.batch(batch, data.window());
-        let outputs = shards.iter().map(|shard| self.outputs(plan, shard)).sum();
-        let terms = self.loss.goals(data.outputs());
-        let scale = 1.0 / (outputs * terms) as f64;
-        let every = self.counted == Counted::Every;
-        let rounded = |side: usize| self.quantizers.get(side).zip(loaded.get(side));
-        let rounded = [rounded(0), rounded(1)];
-        let (own, of_encoder) = self.params.split_at(self.work[0].shard.grad.len());
-        let [params, of_encoder] = [(own, rounded[0]), (of_encoder, rounded[1])]
-            .map(|(float, rounded)| rounded.map_or(float, |(_, loaded)| &loaded.params[..]));
-        let hidden = Some((self.word_dropout, self.step)).filter(|h| backward && h.0 > 0.0);
-        let work = shards.par_iter().zip(&mut self.work).enumerate();
-        work.for_each(|(k, (shard, work))| {
-            let starts = &plan.starts[shard.clone()];
-            let size = size_of(data, starts);
-            let counted = if every { size.steps } else { 1 };
-            let shard = &mut work.shard;
-            gather(data, starts, offset, fresh, (size.steps, counted), shard);
-            if let Some((share, step)) = hidden {
-                let noise = Rng::new(self.seed ^ (step << 20 | k as u64));
-                hide(
-                    data,
-                    share,
-                    noise,
-                    &mut shard.input[..size.steps * size.lanes],
-                );
-            }
-            if fresh {
-                shard.reset();
-            }
-            let [streams, encoder_streams] = &mut work.streams;
-            if fresh && let Some(streams) = streams {
-                streams.reset();
-            }
-            let mut encoder = data.source().zip(work.encoder.as_mut());
-            let mut source_starts = Vec::new();
-            if let Some((source, encoder)) = &mut encoder {
-                source_starts.extend(starts.iter().map(|&start| data.source_of(start)));
-                let size = size_of(source, &source_starts);
-                gather(source, &source_starts, 0, true, (size.steps, 0), encoder);
-                encoder.reset();
-                if let Some(streams) = encoder_streams {
-                    streams.reset();
-                }
-                forward(encoder, of_encoder, rounded[1], encoder_streams, size);
-                shard.seed_from(encoder, size);
-                if let ([Some((_, own)), Some((_, theirs))], Some(ours), Some(streams)) =
-                    (rounded, &mut *streams, encoder_streams)
-                {
-                    // That they are a pair has been seen at the start.
-                    let _ = ours.seed_from(streams, [&own.model, &theirs.model], size.lanes);
-                }
-            }
-            forward(shard, params, rounded[0], streams, size);
-            work.loss = shard.loss(loss, scale, size);
-            if backward {
-                shard.grad.fill(0.0);
-                shard.backward(params, loss, scale, size);
-                if let Some((source, encoder)) = &mut encoder {
-                    encoder.grad.fill(0.0);
-                    encoder.backward_from(shard, of_encoder, size_of(source, &source_starts));
-                }
-            }
-            if plan.carried.is_some() {
-                shard.carry(size);
-            }
-        });
-        let used = shards.len();
-        let loss = self.work[..used].iter().map(|work| work.loss).sum();
-        (loss, outputs)
-    }
-
-    /// Mean loss of some batches, and its gradient in `self.grad`: that of one batch of all their sequences, in the
-    /// memory of one of them.
-    fn gradient(&mut self, plan: &Plan, batches: Range<usize>) -> Result<f64, FitError> {
-        let quantized = self.quantized()?;
-        let loaded = load(&quantized)?;
-        let outputs = |batches: &Self, batch| {
-            let (shards, ..) = plan.batch(batch, batches.data.window());
-            shards
-                .iter()
-                .map(|shard| batches.outputs(plan, shard))
-                .sum::<usize>()
-        };
-        let all: usize = batches.clone().map(|batch| outputs(self, batch)).sum();
-        let mut mean = 0.0;
-        for batch in batches.clone() {
-            let share = outputs(self, batch) as f64 / all as f64;
-            mean += share * self.run(plan, batch, &loaded, true).0;
-            self.step += 1;
-            let work = &self.work[..plan.batch(batch, self.data.window()).0.len()];
-            let first = batch == batches.start;
-            let [own, of_encoder] = work[0].sizes();
-            let (own, rest) = self.grad.split_at_mut(own);
-            let of_encoder = &mut rest[..of_encoder];
-            let share = share as f32;
-            add(own, first, share, work, |work| &work.shard.grad);
-            add(of_encoder, first, share, work, |work| {
-                work.encoder.as_ref().map_or(&[], |encoder| &encoder.grad)
-            });
-        }
-        let [own, of_encoder] = self.work[0].sizes();
-        let (own, rest) = self.grad.split_at_mut(own);
-        let (of_encoder, mut growth) = rest.split_at_mut(of_encoder);
-        let quantizers = self.quantizers.iter().zip(&loaded);
-        for ((quantizer, loaded), grad) in quantizers.zip([own, of_encoder]) {
-            let (own, rest) = growth.split_at_mut(quantizer.learned());
-            growth = rest;
-            quantizer.pass_through(&loaded.params, grad, own);
-        }
-        Ok(mean)
-    }
-
-    /// Mean loss over all batches.
-    fn loss(&mut self, plan: &Plan) -> Result<f64, FitError> {
-        let quantized = self.quantized()?;
-        let loaded = load(&quantized)?;
-        let (mut sum, mut outputs) = (0.0, 0);
-        for batch in 0..plan.batches() {
-            let (loss, count) = self.run(plan, batch, &loaded, false);
-            sum += loss * count as f64;
-            outputs += count;
-        }
-        Ok(sum / outputs as f64)
-    }
-}
-
-/// Adds the gradients of all shards, in their order, chunk by chunk on all threads.
-fn add(
-    sum: &mut [f32],
-    first: bool,
-    share: f32,
-    work: &[Work],
-    grad: impl Fn(&Work) -> &[f32] + Sync,
-) {
-    let chunks = sum.par_chunks_mut(SUM_CHUNK).enumerate();
-    chunks.for_each(|(k, sum)| {
-        if first {
-            sum.fill(0.0);
-        }
-        for work in work {
-            for (s, &g) in sum.iter_mut().zip(&grad(work)[k * SUM_CHUNK..]) {
-                *s += share * g;
-            }
-        }
-    });
-}
-
-/// Of sequences that are equally long.
-fn size_of(data: &Dataset, starts: &[usize]) -> Size {
-    Size {
-        steps: starts.first().map_or(0, |&start| data.length(start)),
-        lanes: starts.len(),
-    }
-}
-
-/// Copies sequences side by side into a shard.
-fn gather(
-    data: &Dataset,
-    starts: &[usize],
-    offset: usize,
-    fresh: bool,
-    (steps, counted): (usize, usize),
-    shard: &mut Shard<f32>,
-) {
-    let (width, lanes) = (data.input_width(), starts.len());
-    for (s, &start) in starts.iter().enumerate() {
-        let start = start + offset;
-        for t in 0..steps {
-            let row = if fresh {
-                data.input_row(start, t)
-            } else {
-                data.inner_row(start + t)
-            };
-            let at = (t * lanes + s) * width;
-            shard.input[at..at + width].copy_from_slice(row);
-        }
-        for t in 0..counted {
-            let goal = data.goal_row(start + steps - counted + t);
-            let at = (t * lanes + s) * goal.len();
-            shard.goal[at..at + goal.len()].copy_from_slice(goal);
-        }
-    }
-}
-
-/// Puts what stands for unknown tokens in place of a share of the tokens.
-fn hide(data: &Dataset, share: f32, mut noise: Rng, tokens: &mut [f32]) {
-    for token in tokens {
-        if noise.uniform() < share {
-            *token = data.hidden_as(*token);
-        }
-    }
 }

@@ -5,7 +5,9 @@
 //! its authors have it: biases 1, ζ = σ(1), ν = σ(−4).
 //! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
 
-use crate::net::{Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent};
+use crate::net::{
+    Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent, extra,
+};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
@@ -106,7 +108,7 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
 }
 
 fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurrent {
-    let rows = cell.gates() * hidden;
+    let rows = cell.products() * hidden;
     let mut recurrent = Recurrent {
         cell,
         inputs,
@@ -115,7 +117,7 @@ fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurre
         w_hh: rng.within(hidden, rows * hidden),
         b_ih: rng.within(hidden, rows),
         b_hh: rng.within(hidden, rows),
-        extra: rng.within(hidden, cell.extra(hidden)),
+        extra: rng.within(hidden, extra(cell, hidden)),
     };
     if cell == Cell::FastGrnn {
         recurrent.b_ih.fill(1.0);

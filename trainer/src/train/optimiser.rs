@@ -4,7 +4,8 @@
 //! `w −= η m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)`, β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
 //! Adam adds `decay · w` to `g`; AdamW takes `η decay w` off the parameter directly.
 
-use super::checkpoint::Moments;
+use serde::{Deserialize, Serialize};
+
 use super::real::Real;
 use super::vectorise::vectorised;
 use crate::task::{OptimiserName, Schedule, TrainTask};
@@ -13,7 +14,15 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Moments of every parameter's gradient.
+/// Moments of every parameter's gradient, after so many steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Moments {
+    pub m: Vec<f32>,
+    pub v: Vec<f32>,
+    pub steps: i32,
+}
+
+/// The optimiser.
 pub struct Adam {
     moments: Moments,
     /// Added to the gradient.

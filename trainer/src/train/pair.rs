@@ -8,17 +8,13 @@ use kinglet::format::{Format, Layout};
 use kinglet::{Model, Runner, StateError, argmax};
 
 use super::evaluate::Score;
-use super::fit::{FitError, Fitted, Options, Progress, train_on};
-use super::quantized::Quantizer;
 use super::runner::FloatRunner;
 use crate::data::{Dataset, Part};
 use crate::file::{AlignedBytes, Exported, TestInputs, export_for};
 use crate::net::{Activation, Layer, Network};
 use crate::package::Package;
 use crate::quant::{Ranges, Stream};
-use crate::task::Task;
 use crate::train::Metrics;
-use std::ops::ControlFlow;
 
 /// Begins and ends what a decoder gives.
 const END: usize = 0;
@@ -114,34 +110,6 @@ impl Pair {
             ranges,
             tests,
         })
-    }
-
-    /// Trains on with the integers of a format, as [`fit_quantized`](super::fit_quantized) does for one network: the
-    /// engine's encoder hands its state to the engine's decoder. The pair that comes back has the ranges that it was
-    /// trained with.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn fit_quantized(
-        &self,
-        format: Format,
-        task: &Task,
-        data: &Dataset,
-        options: &Options<'_>,
-        progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<(Fitted, Pair), FitError> {
-        let [of_encoder, of_decoder] = &self.ranges;
-        let sides = [(&self.decoder, of_decoder), (&self.encoder, of_encoder)];
-        let quantizers =
-            sides.map(|(package, ranges)| Quantizer::new(package, format.into(), ranges));
-        let [own, theirs] = quantizers.map(|quantizer| quantizer.map_err(FitError::Quantize));
-        let phase = format.name().to_owned();
-        let (fitted, [of_decoder, of_encoder]) =
-            train_on([own?, theirs?], phase, task, data, options, progress)?;
-        let mut pair = self.clone();
-        pair.ranges = [of_encoder, of_decoder];
-        [pair.decoder.net, pair.encoder.net] = split_pair(&fitted.package.net);
-        Ok((fitted, pair))
     }
 
     /// The files of encoder and decoder.

@@ -1,11 +1,11 @@
-//! The float network one sample at a time: plain loops over the equations in [`crate::net`], with the
-//! exact tanh. Slow and readable; what the trainer's passes and the quantized engine are held against,
+//! The float network one sample at a time: what the trainer's passes and the quantized engine are held against,
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
+use super::step::{LayerState, step_dense, step_recurrent};
 use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
-use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use crate::net::{Layer, Network};
 use crate::package::{Input, Output, Package, Shape};
 
 /// Steps a float network.
@@ -17,26 +17,6 @@ pub struct FloatRunner<'a> {
     window: usize,
     /// Those of them that are here.
     rows: Vec<Vec<f32>>,
-}
-
-/// A layer's output, and its cell.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LayerState {
-    /// The state of a recurrent layer too.
-    pub(super) y: Vec<f32>,
-    pub(super) c: Vec<f32>,
-    /// Pre-activations of its gates, one gate after the other; empty before the first step.
-    pub(super) z: Vec<f32>,
-}
-
-impl LayerState {
-    pub(super) fn new(r: &Recurrent) -> Self {
-        LayerState {
-            y: vec![0.0; r.hidden],
-            c: vec![0.0; r.hidden],
-            z: Vec::new(),
-        }
-    }
 }
 
 impl<'a> FloatRunner<'a> {
@@ -139,129 +119,6 @@ impl<'a> FloatRunner<'a> {
             Layer::Recurrent(r) if r.cell.has_cell() => Some(&self.layers[k].c),
             _ => None,
         }
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Rows times `x`. Eight rows go side by side: a sum is one chain of additions, and waits for each of them.
-fn product(rows: &[f32], x: &[f32]) -> Vec<f32> {
-    const SIDE: usize = 8;
-    let width = x.len().max(1);
-    let mut sums = vec![0.0; rows.len() / width];
-    let (eights, rest) = sums.as_chunks_mut::<SIDE>();
-    for (sums, rows) in eights.iter_mut().zip(rows.chunks_exact(SIDE * width)) {
-        let rows: [&[f32]; SIDE] = std::array::from_fn(|k| &rows[k * width..][..width]);
-        for (at, x) in x.iter().enumerate() {
-            for (sum, row) in sums.iter_mut().zip(rows) {
-                *sum += row[at] * x;
-            }
-        }
-    }
-    let left = rows.chunks_exact(width).skip(eights.len() * SIDE);
-    for (sum, row) in rest.iter_mut().zip(left) {
-        *sum = dot(row, x);
-    }
-    sums
-}
-
-pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
-    let hidden = r.hidden;
-    let h = state.y.clone();
-    let of_x = product(&r.w_ih, x);
-    // A GRU that resets before the product has other inputs for its candidate.
-    let early = match r.cell {
-        Cell::GruResetBefore => 2 * hidden * hidden,
-        _ => r.w_hh.len(),
-    };
-    let of_h = product(&r.w_hh[..early], &h);
-    let from_x = |row: usize| of_x[row] + r.b_ih[row];
-    let from_h = |row: usize| of_h[row] + r.b_hh[row];
-    // Of both products, but for the candidate of a GRU that resets before the product.
-    let sum = |row: usize| from_x(row) + if row < of_h.len() { from_h(row) } else { 0.0 };
-    let mut z: Vec<f32> = (0..of_x.len()).map(sum).collect();
-    let (y, c) = (&mut state.y, &mut state.c);
-    match r.cell {
-        Cell::RnnTanh => (0..hidden).for_each(|j| y[j] = z[j].tanh()),
-        Cell::RnnRelu => (0..hidden).for_each(|j| y[j] = z[j].max(0.0)),
-        Cell::Lstm => {
-            for j in 0..hidden {
-                let (i, f) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
-                let (g, o) = (z[2 * hidden + j].tanh(), sigmoid(z[3 * hidden + j]));
-                c[j] = f * c[j] + i * g;
-                y[j] = o * c[j].tanh();
-            }
-        }
-        Cell::LstmCoupled => {
-            for j in 0..hidden {
-                let (f, g) = (sigmoid(z[j]), z[hidden + j].tanh());
-                c[j] = f * c[j] + (1.0 - f) * g;
-                y[j] = sigmoid(z[2 * hidden + j]) * c[j].tanh();
-            }
-        }
-        Cell::LstmPeephole => {
-            let (p_i, rest) = r.extra.split_at(hidden);
-            let (p_f, p_o) = rest.split_at(hidden);
-            for j in 0..hidden {
-                z[j] += p_i[j] * c[j];
-                z[hidden + j] += p_f[j] * c[j];
-                c[j] = sigmoid(z[hidden + j]) * c[j] + sigmoid(z[j]) * z[2 * hidden + j].tanh();
-                z[3 * hidden + j] += p_o[j] * c[j];
-                y[j] = sigmoid(z[3 * hidden + j]) * c[j].tanh();
-            }
-        }
-        Cell::FastGrnn => {
-            let [zeta, nu] = r.mix();
-            for (j, &h_prev) in h.iter().enumerate() {
-                let a = of_x[j] + of_h[j];
-                z[j] = a + r.b_ih[j];
-                let (gate, n) = (sigmoid(z[j]), (a + r.b_hh[j]).tanh());
-                y[j] = (zeta * (1.0 - gate) + nu) * n + gate * h_prev;
-            }
-        }
-        Cell::GruResetAfter => {
-            for (j, &h_prev) in h.iter().enumerate() {
-                let (r_gate, update) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
-                let row = 2 * hidden + j;
-                z[row] = from_x(row) + r_gate * from_h(row);
-                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
-            }
-        }
-        Cell::GruResetBefore => {
-            let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(z[j]) * h[j]).collect();
-            let of_reset = product(&r.w_hh[early..], &reset);
-            for (j, &h_prev) in h.iter().enumerate() {
-                let update = sigmoid(z[hidden + j]);
-                let row = 2 * hidden + j;
-                z[row] += of_reset[j] + r.b_hh[row];
-                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
-            }
-        }
-    }
-    state.z = z;
-}
-
-pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
-    for ((y, sum), bias) in y.iter_mut().zip(product(&d.weight, x)).zip(&d.bias) {
-        let z = sum + bias;
-        *y = match d.activation {
-            Activation::Identity | Activation::Softmax => z,
-            Activation::Relu => z.max(0.0),
-            Activation::Tanh => z.tanh(),
-            Activation::Sigmoid => sigmoid(z),
-        };
-    }
-    if d.activation == Activation::Softmax {
-        let max = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        y.iter_mut().for_each(|z| *z = (*z - max).exp());
-        let sum: f32 = y.iter().sum();
-        y.iter_mut().for_each(|p| *p /= sum);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The float network over a whole window, layer by layer: what a bidirectional network needs in place of steps.
 
-use super::runner::{LayerState, step_dense, step_recurrent};
+use super::step::{LayerState, step_dense, step_recurrent};
 use crate::net::{Layer, Network, Recurrent};
 
 /// What a layer took and gave at a sample of the window.

@@ -20,7 +20,7 @@ use super::super::params::{RecurrentParams, RecurrentSize};
 use super::super::real::Real;
 use super::super::vectorise::vectorised;
 use super::{Given, Memory, Pass, Size, add_row_sums, fill_rows, input_gradients, input_products};
-use crate::net::{Cell, Recurrent};
+use crate::net::{Cell, Recurrent, extra};
 
 /// One unit at one step of one sequence.
 struct Unit<T> {
@@ -318,10 +318,10 @@ vectorised! {
 impl<C: UnitMath<T>, T: Real> CellPass<C, T> {
     fn new(r: &Recurrent, max: Size) -> Self {
         let of = RecurrentSize {
-            rows: r.cell.gates() * r.hidden,
+            rows: r.cell.products() * r.hidden,
             inputs: r.inputs,
             hidden: r.hidden,
-            extra: r.cell.extra(r.hidden),
+            extra: extra(r.cell, r.hidden),
         };
         let zeros = |there: bool, len: usize| vec![T::ZERO; if there { len } else { 0 }];
         let (rows, states) = (max.rows(), (max.rows() + max.lanes) * of.hidden);

@@ -4,6 +4,8 @@
 //! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
 //! `b_hn` apart from `b_in`, and a FastGRNN has two biases for one sum; for the other cells only their sum matters.
 
+pub use kinglet::format::{Activation, Cell};
+
 /// A stack of layers, first to last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
@@ -53,7 +55,7 @@ pub struct Embedding {
     pub table: Vec<f32>,
 }
 
-/// A recurrent layer. `G` is [`Cell::gates`].
+/// A recurrent layer. `G` is [`Cell::products`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recurrent {
     /// Which recurrence.
@@ -70,56 +72,15 @@ pub struct Recurrent {
     pub b_ih: Vec<f32>,
     /// `[G * hidden]`.
     pub b_hh: Vec<f32>,
-    /// What a cell has besides, [`Cell::extra`] numbers.
+    /// What a cell has besides, [`extra`] numbers: of a FastGRNN ζ and ν before a logistic function, of peepholes the weights of
+    /// `i, f, o`, a number per unit each.
     pub extra: Vec<f32>,
 }
 
-/// Which recurrence a layer computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cell {
-    /// `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`.
-    RnnTanh,
-    /// The same with `max(0, ·)`.
-    RnnRelu,
-    /// Gates `i, f, g, o`.
-    Lstm,
-    /// Gates `r, z, n` with `n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))`: PyTorch, Keras default, cuDNN.
-    GruResetAfter,
-    /// Gates `r, z, n` with `n = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)`: Cho et al. 2014.
-    GruResetBefore,
-    /// `z = σ(W_ih x + W_hh h + b_ih)`, `n = tanh(W_ih x + W_hh h + b_hh)`, `h' = (ζ (1 − z) + ν) ⊙ n + z ⊙ h`: Kusupati et
-    /// al. 2018. Besides: ζ and ν before a logistic function.
-    FastGrnn,
-    /// Gates `f, g, o`; the input gate is `1 − f`.
-    LstmCoupled,
-    /// Gates `i, f, g, o`; `i` and `f` see the cell before the step, `o` the one behind it. Besides: their weights per unit,
-    /// `i, f, o`.
-    LstmPeephole,
-}
-
-impl Cell {
-    /// Rows of the matrices per unit: 1, 3 or 4.
-    pub fn gates(self) -> usize {
-        match self {
-            Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
-            Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
-            Cell::Lstm | Cell::LstmPeephole => 4,
-        }
-    }
-
-    /// Numbers of [`Recurrent::extra`].
-    pub fn extra(self, hidden: usize) -> usize {
-        match self {
-            Cell::FastGrnn => 2,
-            Cell::LstmPeephole => 3 * hidden,
-            _ => 0,
-        }
-    }
-
-    /// Has a cell besides the state.
-    pub fn has_cell(self) -> bool {
-        matches!(self, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole)
-    }
+/// Numbers of [`Recurrent::extra`].
+pub fn extra(cell: Cell, hidden: usize) -> usize {
+    let mix = if cell == Cell::FastGrnn { 2 } else { 0 };
+    mix + cell.peepholes() * hidden
 }
 
 impl Recurrent {
@@ -156,21 +117,6 @@ pub struct Dense {
     pub bias: Vec<f32>,
     /// Applied to the sum.
     pub activation: Activation,
-}
-
-/// What follows a dense layer's sum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// The sum itself.
-    Identity,
-    /// `max(0, ·)`.
-    Relu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// Logistic function.
-    Sigmoid,
-    /// `exp(z_i) / Σ exp(z_j)`; last layer only.
-    Softmax,
 }
 
 impl Network {

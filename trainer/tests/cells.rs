@@ -5,7 +5,7 @@ use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
-use kinglet_trainer::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use kinglet_trainer::net::{Activation, Cell, Dense, Layer, Network, Recurrent, extra};
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
 };
@@ -75,7 +75,7 @@ impl Golden {
             b_hh: floats("b_hh").unwrap(),
             extra: floats("extra").unwrap_or_default(),
         };
-        assert_eq!(layer.extra.len(), cell.extra(layer.hidden), "{name}");
+        assert_eq!(layer.extra.len(), extra(cell, layer.hidden), "{name}");
         Golden {
             name,
             layer,

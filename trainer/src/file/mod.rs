@@ -1,15 +1,24 @@
 //! Model files, written and read: the trainer's side of [`kinglet::format`].
 
 mod bytes;
+mod doubts;
+mod draft;
+mod export;
 mod layout;
 mod packed;
 mod parts;
+mod payload;
+mod quantized;
 mod read;
-mod write;
+mod save;
+mod tensors;
+mod test_steps;
 
 pub use bytes::AlignedBytes;
+pub use export::{Exported, export, export_for};
 pub(crate) use layout::stages;
 pub use parts::{LayerPart, Parts, parts};
+pub(crate) use quantized::{Quantized, quantized};
 pub use read::package;
-pub use write::{Exported, TestInputs, export, export_for, save};
-pub(crate) use write::{Quantized, quantized};
+pub use save::save;
+pub use test_steps::TestInputs;

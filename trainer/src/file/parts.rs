@@ -1,7 +1,6 @@
 //! Where the bytes of a model file go, and the scales inside.
 
 use super::layout::{Sum, stages};
-use super::read::cell_of;
 use crate::quant::input_frac;
 use kinglet::Model;
 use kinglet::format::{self as engine, ALIGN, Format, Layer, Layout, LoadError, Tensors, pad};
@@ -123,7 +122,7 @@ impl<'a> Walk<'a> {
         if let Some(words) = packed {
             self.take::<i32>(words)?;
         }
-        for sums in stages(cell_of(cell)) {
+        for sums in stages(cell) {
             let count = |of: fn(&Sum) -> bool| sums.iter().filter(|sum| of(sum)).count();
             let (x, h) = (count(|sum| sum.x), count(|sum| sum.h));
             parameters += hidden * (x * inputs + h * hidden + sums.len());

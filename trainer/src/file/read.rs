@@ -1,7 +1,7 @@
 //! From a float model file back to a package, so that it can be quantized.
 
 use super::layout::{Sum, stages, unpack};
-use crate::net::{self, Bidirectional, Dense, Embedding, Layer, Network, Recurrent};
+use crate::net::{Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent, extra};
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use anyhow::{Context, Result, bail};
 use half::f16;
@@ -149,7 +149,6 @@ impl Reader<'_> {
                     weight[unit * inputs + column] = w;
                 });
                 let bias = self.tensors.take::<f32>(padded)?[..outputs].to_vec();
-                let activation = activation_of(activation);
                 Layer::Dense(Dense {
                     inputs,
                     outputs,
@@ -161,15 +160,9 @@ impl Reader<'_> {
         })
     }
 
-    fn recurrent(
-        &mut self,
-        cell: engine::Cell,
-        inputs: u16,
-        hidden: u16,
-    ) -> Result<Recurrent, LoadError> {
-        let cell = cell_of(cell);
+    fn recurrent(&mut self, cell: Cell, inputs: u16, hidden: u16) -> Result<Recurrent, LoadError> {
         let (inputs, hidden) = (inputs as usize, hidden as usize);
-        let rows = cell.gates() * hidden;
+        let rows = cell.products() * hidden;
         let mut recurrent = Recurrent {
             cell,
             inputs,
@@ -178,7 +171,7 @@ impl Reader<'_> {
             w_hh: vec![0.0; rows * hidden],
             b_ih: vec![0.0; rows],
             b_hh: vec![0.0; rows],
-            extra: vec![0.0; cell.extra(hidden)],
+            extra: vec![0.0; extra(cell, hidden)],
         };
         for sums in stages(cell) {
             self.stage(&mut recurrent, sums)?;
@@ -216,13 +209,13 @@ impl Reader<'_> {
     fn extra(&mut self, r: &mut Recurrent) -> Result<(), LoadError> {
         let padded = r.hidden.next_multiple_of(LANES);
         match r.cell {
-            net::Cell::FastGrnn => {
+            Cell::FastGrnn => {
                 let bias = self.tensors.take::<f32>(padded)?;
                 r.b_hh.copy_from_slice(&bias[..r.hidden]);
                 let mix = self.tensors.take::<f32>(2)?;
                 r.set_mix([mix[0], mix[1]]);
             }
-            net::Cell::LstmPeephole => {
+            Cell::LstmPeephole => {
                 let peepholes = self.tensors.take::<f32>(3 * padded)?;
                 unpack(peepholes, r.hidden, 3, 1, |unit, gate, _, w| {
                     r.extra[gate * r.hidden + unit] = w;
@@ -269,28 +262,5 @@ fn target(name: String, unit: String, t: &engine::Target) -> Target {
         offset: t.offset,
         restore,
         feeds,
-    }
-}
-
-pub(super) fn cell_of(cell: engine::Cell) -> net::Cell {
-    match cell {
-        engine::Cell::RnnTanh => net::Cell::RnnTanh,
-        engine::Cell::RnnRelu => net::Cell::RnnRelu,
-        engine::Cell::Lstm => net::Cell::Lstm,
-        engine::Cell::GruResetAfter => net::Cell::GruResetAfter,
-        engine::Cell::GruResetBefore => net::Cell::GruResetBefore,
-        engine::Cell::FastGrnn => net::Cell::FastGrnn,
-        engine::Cell::LstmCoupled => net::Cell::LstmCoupled,
-        engine::Cell::LstmPeephole => net::Cell::LstmPeephole,
-    }
-}
-
-fn activation_of(activation: engine::Activation) -> net::Activation {
-    match activation {
-        engine::Activation::Identity => net::Activation::Identity,
-        engine::Activation::Relu => net::Activation::Relu,
-        engine::Activation::Tanh => net::Activation::Tanh,
-        engine::Activation::Sigmoid => net::Activation::Sigmoid,
-        engine::Activation::Softmax => net::Activation::Softmax,
     }
 }

@@ -306,7 +306,7 @@ fn cells(
                 cell == below.cell && hidden == below.hidden,
                 "tensor `{w_hh}`: shape [{rows}, {hidden}], expected [{0} × {1}, {1}] like the \
                  layer before it: layers of one module have one kind and width",
-                below.cell.gates(),
+                below.cell.products(),
                 below.hidden
             );
         }

@@ -57,7 +57,7 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             if first.inputs == width {
                 return Ok(Stage::Stepped(state_width(cells, reverse)));
             }
-            let rows = first.cell.gates() * first.hidden;
+            let rows = first.cell.products() * first.hidden;
             Err(wrong_width(rows, first.inputs, width))
         }
         (Stage::Mapped(_), Weights::Cells { .. }) => {

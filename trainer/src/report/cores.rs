@@ -162,7 +162,7 @@ impl Core {
         let name = cell_name(cell).unwrap_or_default();
         let row = |(inputs, hidden, counted): Count| {
             let samples = inputs < EMBEDDED;
-            let terms = terms(cell.gates(), format, samples, inputs, hidden);
+            let terms = terms(cell.products(), format, samples, inputs, hidden);
             (terms, counted)
         };
         self.counted(name, format, layout)
@@ -213,7 +213,13 @@ impl Core {
             _ => self.layout,
         };
         let cost = self.cost(r.cell, format, layout)?;
-        Some(cost.of(terms(r.cell.gates(), format, samples, r.inputs, r.hidden)))
+        Some(cost.of(terms(
+            r.cell.products(),
+            format,
+            samples,
+            r.inputs,
+            r.hidden,
+        )))
     }
 
     /// What one direction over a window takes at a sample beyond its cell: it begins, keeps what it gives, and goes on.
@@ -221,7 +227,7 @@ impl Core {
         let format = Format::W8A8;
         let lstm = self.cost(Cell::Lstm, format, self.layout)?;
         let row = |(inputs, hidden, counted): Count| {
-            let cell = lstm.of(terms(Cell::Lstm.gates(), format, true, inputs, hidden));
+            let cell = lstm.of(terms(Cell::Lstm.products(), format, true, inputs, hidden));
             vec![1.0, hidden as f64, counted / (2.0 * WINDOW) - cell]
         };
         let rows = self.counted("bidirectional lstm", format, self.layout);

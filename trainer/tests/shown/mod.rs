@@ -18,7 +18,7 @@ pub fn options(flags: &str) -> ImportOptions {
 }
 
 fn recurrent(r: &Recurrent) -> String {
-    let rows = r.cell.gates() * r.hidden;
+    let rows = r.cell.products() * r.hidden;
     assert_eq!(r.w_ih.len(), rows * r.inputs);
     assert_eq!(r.w_hh.len(), rows * r.hidden);
     assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, rows));

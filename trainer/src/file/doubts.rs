@@ -1,0 +1,125 @@
+//! What a number format cannot hold of a network, and what is done for it.
+
+use crate::net::{Cell, Layer, Network};
+use crate::package::{Package, Shape};
+use crate::quant::{Formats, LayerRange, Ranges};
+use half::f16;
+use kinglet::format::Format;
+use kinglet::kernel::MAX_CELL_SHIFT;
+
+/// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
+const FORGETS: f64 = 1.0 / 700.0;
+/// Windows up to this length forget nothing that matters.
+const SHORT: usize = 500;
+
+/// The layer's integer gates need all the accuracy of what they leave, or its cells a longer reach.
+pub(super) fn is_slow(
+    package: &Package,
+    layer: &Layer,
+    range: &LayerRange,
+    format: Format,
+) -> bool {
+    let Layer::Recurrent(r) = layer else {
+        return false;
+    };
+    // A FastGRNN's candidate shares the gate's pre-activation.
+    let gated = !matches!(r.cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn);
+    let short =
+        matches!(package.shape, Shape::Window { window, exact: true, .. } if window <= SHORT);
+    let forgets = range.forgets.is_some_and(|share| share < FORGETS);
+    let far = r.cell.has_cell() && range.cell * 1.25 >= 8.0 * f32::from(1u16 << MAX_CELL_SHIFT);
+    format.is_integer() && gated && (far || forgets && !short)
+}
+
+/// "2.1 %" of some.
+fn share(part: usize, all: usize) -> String {
+    format!("{part} ({:.2} %)", 100.0 * part as f64 / all.max(1) as f64)
+}
+
+/// What f16 cannot hold of the weights.
+pub(super) fn beyond_f16(net: &Network) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for (k, layer) in net.layers.iter().enumerate() {
+        let weights: Vec<f32> = match layer {
+            Layer::Embedding(e) => e.table.clone(),
+            Layer::Dense(d) => d.weight.clone(),
+            Layer::Recurrent(r) => [&r.w_ih[..], &r.w_hh].concat(),
+            Layer::Bidirectional(b) => {
+                let halves = b.halves().map(|r| [&r.w_ih[..], &r.w_hh].concat());
+                halves.concat()
+            }
+        };
+        let all = weights.len();
+        let large = weights.iter().filter(|w| w.abs() > LARGEST_F16);
+        let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
+        match large.count() {
+            0 => {}
+            large => doubts.push(format!(
+                "layer {k}: {} weights up to {largest} do not fit f16, whose largest number is {LARGEST_F16}",
+                share(large, all)
+            )),
+        }
+        // Below the smallest normal number digits go.
+        let lost = |w: &&f32| **w != 0.0 && (f16::from_f32(**w).to_f32() / **w - 1.0).abs() > 0.02;
+        let lost = weights
+            .iter()
+            .filter(|w| w.abs() < 6.1e-5)
+            .filter(lost)
+            .count();
+        if 50 * lost > all {
+            doubts.push(format!(
+                "layer {k}: {} weights are too small for f16, which has no digits below 6e-5",
+                share(lost, all)
+            ));
+        }
+    }
+    doubts
+}
+
+/// What integers cannot hold of the values that were met; and notes about what was done for it.
+pub(super) fn beyond_integers(
+    package: &Package,
+    ranges: &Ranges,
+    formats: &Formats,
+    notes: &mut Vec<String>,
+) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let layers = package.net.layers.iter().zip(&ranges.layers).enumerate();
+    for (k, (layer, range)) in layers {
+        let slow = is_slow(package, layer, range, formats.of(k));
+        if slow {
+            let memory = range.forgets.filter(|share| *share < FORGETS);
+            let memory =
+                memory.map(|share| format!("it keeps what it knows for {:.0} steps", 1.0 / share));
+            let reach = (range.cell > 100.0).then(|| format!("its cells reach {:.0}", range.cell));
+            let reasons: Vec<String> = memory.into_iter().chain(reach).collect();
+            notes.push(format!(
+                "layer {k} is slow: {}; so its gates go to ±16, and it runs in plain code",
+                reasons.join(" and ")
+            ));
+        }
+        let (limit, beyond) = if slow {
+            (16, range.gates.beyond[1])
+        } else {
+            (8, range.gates.beyond[0])
+        };
+        if 1000 * beyond > range.gates.met {
+            doubts.push(format!(
+                "layer {k}: {} of the pre-activations of its gates lie beyond ±{limit} and are cut there",
+                share(beyond, range.gates.met)
+            ));
+        }
+        if range.cell > MOST_CELL {
+            doubts.push(format!(
+                "layer {k}: its cells reach {:.0}, and are cut at ±{MOST_CELL}",
+                range.cell
+            ));
+        }
+    }
+    doubts
+}
+
+/// Largest finite number of an f16.
+pub(super) const LARGEST_F16: f32 = 65504.0;
+/// What a cell can be in integers.
+const MOST_CELL: f32 = 1024.0;

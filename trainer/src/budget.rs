@@ -1,6 +1,6 @@
 //! What a model may take of a machine: flash, RAM and instructions, as options and task files say it.
 
-use crate::report::cores::Core;
+use crate::cost::Core;
 
 /// Limits; what is none has no limit.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,6 +3,7 @@
 
 pub mod anomaly;
 pub mod budget;
+pub mod cost;
 pub mod data;
 pub mod demo;
 pub mod engine;

@@ -12,6 +12,7 @@ mod check;
 mod documents;
 mod features;
 mod moved;
+mod names;
 mod output;
 mod words;
 
@@ -381,8 +382,8 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct NetworkTask {
     /// The recurrence of every recurrent layer.
-    #[serde(default = "lstm")]
-    pub cell: CellName,
+    #[serde(default = "lstm", deserialize_with = "names::cell::deserialize")]
+    pub cell: Cell,
     /// One recurrent layer per entry, its hidden width; only one-to-one can do without.
     pub hidden: Vec<usize>,
     /// Every recurrent layer runs over the window from both ends; `hidden` is the width of one direction. The last one gives
@@ -396,47 +397,8 @@ pub struct NetworkTask {
     pub dense: Vec<DenseTask>,
 }
 
-fn lstm() -> CellName {
-    CellName::Lstm
-}
-
-/// A recurrence by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CellName {
-    /// [`Cell::RnnTanh`].
-    Rnn,
-    /// [`Cell::RnnRelu`].
-    RnnRelu,
-    /// [`Cell::Lstm`].
-    Lstm,
-    /// [`Cell::GruResetAfter`].
-    Gru,
-    /// [`Cell::GruResetBefore`].
-    GruResetBefore,
-    /// [`Cell::FastGrnn`].
-    #[serde(rename = "fastgrnn")]
-    FastGrnn,
-    /// [`Cell::LstmCoupled`].
-    LstmCoupled,
-    /// [`Cell::LstmPeephole`].
-    LstmPeephole,
-}
-
-impl CellName {
-    /// The cell.
-    pub fn cell(self) -> Cell {
-        match self {
-            CellName::Rnn => Cell::RnnTanh,
-            CellName::RnnRelu => Cell::RnnRelu,
-            CellName::Lstm => Cell::Lstm,
-            CellName::Gru => Cell::GruResetAfter,
-            CellName::GruResetBefore => Cell::GruResetBefore,
-            CellName::FastGrnn => Cell::FastGrnn,
-            CellName::LstmCoupled => Cell::LstmCoupled,
-            CellName::LstmPeephole => Cell::LstmPeephole,
-        }
-    }
+fn lstm() -> Cell {
+    Cell::Lstm
 }
 
 /// A hidden dense layer.
@@ -446,34 +408,12 @@ pub struct DenseTask {
     /// Output width.
     pub units: usize,
     /// What follows the sum.
-    #[serde(default)]
-    pub activation: ActivationName,
+    #[serde(default = "relu", deserialize_with = "names::activation::deserialize")]
+    pub activation: Activation,
 }
 
-/// An activation by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActivationName {
-    /// [`Activation::Identity`].
-    Identity,
-    /// [`Activation::Relu`].
-    #[default]
-    Relu,
-    /// [`Activation::Tanh`].
-    Tanh,
-    /// [`Activation::Sigmoid`].
-    Sigmoid,
-}
-
-impl ActivationName {
-    fn activation(self) -> Activation {
-        match self {
-            ActivationName::Identity => Activation::Identity,
-            ActivationName::Relu => Activation::Relu,
-            ActivationName::Tanh => Activation::Tanh,
-            ActivationName::Sigmoid => Activation::Sigmoid,
-        }
-    }
+fn relu() -> Activation {
+    Activation::Relu
 }
 
 /// How the network is trained.
@@ -752,13 +692,13 @@ impl Task {
         let net = &self.network;
         let embedding = net.embedding.map(LayerPlan::Embedding);
         let recurrent = net.hidden.iter().map(|&h| match net.bidirectional {
-            true => LayerPlan::Bidirectional(net.cell.cell(), h),
-            false => LayerPlan::Recurrent(net.cell.cell(), h),
+            true => LayerPlan::Bidirectional(net.cell, h),
+            false => LayerPlan::Recurrent(net.cell, h),
         });
         let dense = net
             .dense
             .iter()
-            .map(|d| LayerPlan::Dense(d.units, d.activation.activation()));
+            .map(|d| LayerPlan::Dense(d.units, d.activation));
         embedding
             .into_iter()
             .chain(recurrent)
@@ -771,7 +711,7 @@ impl Task {
     pub fn encoder_plan(&self) -> Vec<LayerPlan> {
         let net = &self.network;
         let embedding = net.embedding.map(LayerPlan::Embedding);
-        let recurrent = |&h| LayerPlan::Recurrent(net.cell.cell(), h);
+        let recurrent = |&h| LayerPlan::Recurrent(net.cell, h);
         embedding
             .into_iter()
             .chain(net.hidden.iter().map(recurrent))

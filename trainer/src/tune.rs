@@ -384,7 +384,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::cores::Core;
+    use crate::cost::Core;
     use std::fmt::Write;
     use std::path::Path;
 
@@ -432,7 +432,7 @@ mod tests {
             search(
                 folder.path(),
                 Budget::default(),
-                Precision::W8a8,
+                Precision::One(Format::W8A8),
                 threads,
                 journal,
             )
@@ -468,16 +468,28 @@ mod tests {
             core: Core::named("cortex-m4"),
             ..Budget::default()
         };
-        let found = search(folder.path(), budget(2500), Precision::W8a8, 1, "fits.csv")
-            .unwrap()
-            .unwrap();
+        let found = search(
+            folder.path(),
+            budget(2500),
+            Precision::One(Format::W8A8),
+            1,
+            "fits.csv",
+        )
+        .unwrap()
+        .unwrap();
         for outcome in found {
             assert!(outcome.cost.flash <= 2500, "{outcome:?}");
             assert!(outcome.cost.cycles.unwrap() <= 4000.0, "{outcome:?}");
         }
-        let error = search(folder.path(), budget(300), Precision::W8a8, 1, "none.csv")
-            .unwrap_err()
-            .to_string();
+        let error = search(
+            folder.path(),
+            budget(300),
+            Precision::One(Format::W8A8),
+            1,
+            "none.csv",
+        )
+        .unwrap_err()
+        .to_string();
         assert!(
             error.contains("fits the budget: the smallest drawn takes"),
             "{error}"
@@ -498,7 +510,7 @@ mod tests {
         };
         // Where w8a8 has to be narrow, four bits make room.
         let (plain, mixed) = (
-            found(flash(1600), Precision::W8a8, "plain.csv"),
+            found(flash(1600), Precision::One(Format::W8A8), "plain.csv"),
             found(flash(1600), Precision::Mixed, "mixed.csv"),
         );
         assert!(mixed.iter().all(|o| o.cost.flash <= 1600), "{mixed:?}");

@@ -3,12 +3,13 @@
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::Budget;
+use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::csv::{Format as CsvFormat, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
-use kinglet_trainer::report::cores::{Conditions, Core};
+use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::{Phase, epochs};
 use kinglet_trainer::report::{PairSubject, Subject, page, page_of_pair};
 use kinglet_trainer::task::Task;

@@ -12,6 +12,8 @@ mod board;
 #[path = "riscv.rs"]
 mod board;
 #[cfg(target_os = "none")]
+mod row;
+#[cfg(target_os = "none")]
 mod steps;
 #[cfg(target_os = "none")]
 mod typed;

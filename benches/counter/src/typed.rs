@@ -1,7 +1,7 @@
 //! The typed door, beside the model's: layers of `w8a8` laid out for Cortex-M0 or M4, which opens them without an embedding.
 
 use crate::board::count;
-use crate::steps::Row;
+use crate::row::Row;
 use core::fmt::{self, Display};
 #[cfg(armv6m)]
 use kinglet::typed::CortexM0 as Layout;

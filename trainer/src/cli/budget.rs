@@ -3,7 +3,7 @@
 use super::usage;
 use anyhow::{Result, anyhow};
 use kinglet_trainer::budget::{Budget, bytes};
-use kinglet_trainer::report::cores::Core;
+use kinglet_trainer::cost::Core;
 use kinglet_trainer::task::Task;
 use std::ops::RangeInclusive;
 use std::str::FromStr;

@@ -1,14 +1,14 @@
 //! `kinglet import`.
 
 use super::samples::CsvOptions;
-use super::{PrecisionOption, Target, calibrate, precision, say, say_notes, usage, writable};
+use super::{calibrate, layout, precision, say, say_notes, usage, writable};
 use anyhow::Result;
 use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
 use kinglet_trainer::import::{ImportOptions, safetensors};
-use kinglet_trainer::task;
+use kinglet_trainer::task::Precision;
 use std::path::PathBuf;
 
 /// Make a model file from a PyTorch state dict saved as safetensors
@@ -34,17 +34,17 @@ pub struct Args {
     out: PathBuf,
 
     /// Number format of the model
-    #[arg(long, default_value = "f32", value_parser = precision(SINGLE).try_map(single))]
+    #[arg(long, default_value = "f32", value_parser = precision(|all| all != Precision::Mixed).try_map(single))]
     precision: Format,
 
     /// CPU that the weights are laid out for
     #[arg(
         long = "for",
-        value_enum,
+        value_parser = layout(),
         value_name = "CPU",
         default_value = "portable"
     )]
-    target: Target,
+    layout: Layout,
 
     /// Samples as the network saw them in training, from which the integer formats take their ranges:
     /// columns x0, x1, ... or all by position; for an embedding a column `token`
@@ -63,15 +63,7 @@ pub struct Args {
 }
 
 /// What all layers can have.
-const SINGLE: &[PrecisionOption] = &[
-    PrecisionOption::F32,
-    PrecisionOption::F16,
-    PrecisionOption::W8a16,
-    PrecisionOption::W8a8,
-    PrecisionOption::W4a8,
-];
-
-fn single(precision: task::Precision) -> Result<Format, &'static str> {
+fn single(precision: Precision) -> Result<Format, &'static str> {
     precision
         .format()
         .ok_or("`kinglet quantize` searches for the formats of an f32 model")
@@ -92,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(path) => Some(calibrate::read(path, &model, &args.csv)?),
         None => None,
     };
-    let layout = args.target.layout();
+    let layout = args.layout;
     let exported = match &calibration {
         Some(found) => calibrate::fitted(&package, (args.precision, layout), &model, found)?,
         None => calibrate::calibrated(&package, args.precision, layout, &[])?,

@@ -1,10 +1,10 @@
 //! The trade-off of mixed precision, as a table and as a file.
 
 use anyhow::Result;
+use kinglet_trainer::cost::Core;
 use kinglet_trainer::package::{Output, Package};
 use kinglet_trainer::quant::Formats;
 use kinglet_trainer::quant::mixed::{Mixed, Point};
-use kinglet_trainer::report::cores::Core;
 use std::io::{self, Write};
 
 /// Formats layer by layer; the last column says which was chosen.

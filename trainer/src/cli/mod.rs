@@ -15,6 +15,7 @@ mod init;
 mod inspect;
 mod mixed;
 mod model_file;
+mod names;
 mod pair;
 mod predict;
 mod progress;
@@ -27,12 +28,12 @@ mod tune;
 mod verify;
 
 use anyhow::{Context, Result};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use kinglet::Model;
-use kinglet::format::Layout;
+use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
-use kinglet_trainer::task;
+use kinglet_trainer::task::Precision;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
@@ -188,72 +189,67 @@ fn writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Number format of a model file
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PrecisionOption {
-    /// Weights and activations in 32-bit float
-    F32,
-    /// Weights in 16-bit float, arithmetic in 32-bit
-    F16,
-    /// Weights in 8 bits, activations in 16: integers only
-    W8a16,
-    /// Weights and activations in 8 bits: integers only
-    W8a8,
-    /// As w8a8, with weights in 4 bits: half the flash, less accurate
-    W4a8,
-    /// For every layer the integer format that a budget of flash or cycles allows
-    Mixed,
+/// Number format of a model file, one of some, each with its description in the help.
+fn precision(allowed: impl Fn(Precision) -> bool) -> impl TypedValueParser<Value = Precision> {
+    let allowed = Precision::ALL
+        .into_iter()
+        .filter(|&precision| allowed(precision));
+    let values = allowed.map(|precision| {
+        let help = match precision {
+            Precision::One(Format::F32) => "Weights and activations in 32-bit float",
+            Precision::One(Format::F16) => "Weights in 16-bit float, arithmetic in 32-bit",
+            Precision::One(Format::W8A16) => "Weights in 8 bits, activations in 16: integers only",
+            Precision::One(Format::W8A8) => "Weights and activations in 8 bits: integers only",
+            Precision::One(Format::W4A8) => {
+                "As w8a8, with weights in 4 bits: half the flash, less accurate"
+            }
+            Precision::Mixed => {
+                "For every layer the integer format that a budget of flash or cycles allows"
+            }
+        };
+        PossibleValue::new(precision.name()).help(help)
+    });
+    PossibleValuesParser::new(values.collect::<Vec<_>>())
+        .try_map(|name| Precision::named(&name).ok_or("no such number format"))
 }
 
-impl From<PrecisionOption> for task::Precision {
-    fn from(precision: PrecisionOption) -> Self {
-        match precision {
-            PrecisionOption::F32 => task::Precision::F32,
-            PrecisionOption::F16 => task::Precision::F16,
-            PrecisionOption::W8a16 => task::Precision::W8a16,
-            PrecisionOption::W8a8 => task::Precision::W8a8,
-            PrecisionOption::W4a8 => task::Precision::W4a8,
-            PrecisionOption::Mixed => task::Precision::Mixed,
-        }
-    }
-}
-
-/// One of some formats, each with its description in the help.
-fn precision(
-    allowed: &'static [PrecisionOption],
-) -> impl TypedValueParser<Value = task::Precision> {
-    let names = allowed.iter().filter_map(ValueEnum::to_possible_value);
-    PossibleValuesParser::new(names)
-        .try_map(|name| PrecisionOption::from_str(&name, false).map(task::Precision::from))
-}
-
-/// CPU that an integer model's weights are laid out for
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Target {
-    /// Any; the fastest layout for x86, aarch64, armv7, cortex-m3, riscv32 and wasm, which are names for it too
-    #[default]
-    #[value(aliases = ["x86", "aarch64", "armv7", "cortex-m3", "riscv32", "wasm"])]
-    Portable,
-    /// Cortex-M0 and M0+; runs on others too, with the same results
-    #[value(alias = "cortex-m0plus")]
-    CortexM0,
-    /// Cortex-M4, M7 and M33 with DSP instructions; runs on others too, slowly, with the same results
-    #[value(aliases = ["cortex-m7", "cortex-m33"])]
-    CortexM4,
-    /// Cortex-M55 and M85 with Helium; runs on others too, slowly, with the same results
-    #[value(alias = "cortex-m85")]
-    CortexM55,
-}
-
-impl Target {
-    fn layout(self) -> Layout {
-        match self {
-            Target::Portable => Layout::Portable,
-            Target::CortexM0 => Layout::CortexM0,
-            Target::CortexM4 => Layout::CortexM4,
-            Target::CortexM55 => Layout::CortexM55,
-        }
-    }
+/// CPU that an integer model's weights are laid out for.
+fn layout() -> impl TypedValueParser<Value = Layout> {
+    const LAYOUTS: [(Layout, &[&str], &str); 4] = [
+        (
+            Layout::Portable,
+            &["x86", "aarch64", "armv7", "cortex-m3", "riscv32", "wasm"],
+            "Any; the fastest layout for x86, aarch64, armv7, cortex-m3, riscv32 and wasm, which are names for it too",
+        ),
+        (
+            Layout::CortexM0,
+            &["cortex-m0plus"],
+            "Cortex-M0 and M0+; runs on others too, with the same results",
+        ),
+        (
+            Layout::CortexM4,
+            &["cortex-m7", "cortex-m33"],
+            "Cortex-M4, M7 and M33 with DSP instructions; runs on others too, slowly, with the same results",
+        ),
+        (
+            Layout::CortexM55,
+            &["cortex-m85"],
+            "Cortex-M55 and M85 with Helium; runs on others too, slowly, with the same results",
+        ),
+    ];
+    let value = |&(layout, aliases, help): &(Layout, &'static [&'static str], &'static str)| {
+        PossibleValue::new(layout.name())
+            .aliases(aliases)
+            .help(help)
+    };
+    let values: Vec<PossibleValue> = LAYOUTS.iter().map(value).collect();
+    PossibleValuesParser::new(values).try_map(|name| {
+        let called = |(layout, aliases, _): &&(Layout, &[&str], &str)| {
+            layout.name() == name || aliases.contains(&&*name)
+        };
+        let found = LAYOUTS.iter().find(called);
+        found.map(|found| found.0).ok_or("no such CPU")
+    })
 }
 
 /// A model's number format, or "mixed".

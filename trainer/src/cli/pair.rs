@@ -1,9 +1,8 @@
 //! `kinglet train` of a pair, and `kinglet translate`.
 
 use super::model_file::{ModelFile, input_names};
-use super::report::history_of;
+use super::names::{float_of, history_of, pair_of};
 use super::samples::Tokens;
-use super::train::beside;
 use super::{kernel_names, kernels, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::Model;
@@ -17,17 +16,6 @@ use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-
-/// `dates.kgl` becomes `dates.encoder.kgl` and `dates.decoder.kgl`.
-pub fn paths(out: &Path) -> [PathBuf; 2] {
-    ["encoder", "decoder"].map(|side| {
-        let extension = out.extension().unwrap_or("kgl".as_ref());
-        let mut name = out.file_stem().unwrap_or_default().to_owned();
-        name.push(format!(".{side}."));
-        name.push(extension);
-        out.with_file_name(name)
-    })
-}
 
 /// Trains a pair on through the integers of a format.
 pub type TrainsOn<'t> = &'t mut dyn FnMut(&Pair, Format) -> Result<(Fitted, Pair)>;
@@ -51,7 +39,7 @@ pub fn finish(
         table.row(&float, (layout, Format::F32), "")?,
     )];
     if format != Format::F32 {
-        files[0].0 = beside(out);
+        files[0].0 = float_of(out);
         let trains_on = trains_on.filter(|_| format.is_integer());
         let rounded = if trains_on.is_some() { " rounded" } else { "" };
         let mut exported = table.row(&float, (layout, format), rounded)?;
@@ -76,7 +64,7 @@ pub fn finish(
     let history_path = history_of(out);
     save(&history_path, &to_csv(&history)?)?;
     for (path, files) in &files {
-        for (path, file) in paths(path).iter().zip(files) {
+        for (path, file) in pair_of(path).iter().zip(files) {
             say_notes(&file.notes);
             save(path, &file.bytes)?;
             say(&format!("{}: written", path.display()));

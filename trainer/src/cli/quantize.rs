@@ -4,11 +4,9 @@ use super::budget::BudgetOptions;
 use super::calibrate::Calibration;
 use super::model_file::ModelFile;
 use super::samples::CsvOptions;
-use super::{
-    PrecisionOption, Target, calibrate, mixed, precision, say, say_notes, usage, writable,
-};
+use super::{calibrate, layout, mixed, precision, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
-use kinglet::format::Layout;
+use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::Budget;
 use kinglet_trainer::file::{TestInputs, package, save};
 use kinglet_trainer::quant::Ranges;
@@ -38,17 +36,17 @@ pub struct Args {
     model: PathBuf,
 
     /// Number format to make
-    #[arg(long, value_parser = precision(QUANTIZED))]
+    #[arg(long, value_parser = precision(|all| all != Precision::One(Format::F32)))]
     precision: Precision,
 
     /// CPU that the weights are laid out for
     #[arg(
         long = "for",
-        value_enum,
+        value_parser = layout(),
         value_name = "CPU",
         default_value = "portable"
     )]
-    target: Target,
+    layout: Layout,
 
     /// Raw samples, from which the integer formats take their ranges
     #[arg(long, value_name = "DATA.csv")]
@@ -74,15 +72,6 @@ pub struct Args {
     csv: CsvOptions,
 }
 
-/// What a float model can become.
-const QUANTIZED: &[PrecisionOption] = &[
-    PrecisionOption::F16,
-    PrecisionOption::W8a16,
-    PrecisionOption::W8a8,
-    PrecisionOption::W4a8,
-    PrecisionOption::Mixed,
-];
-
 pub fn run(args: &Args) -> Result<()> {
     writable(&args.out)?;
     calibrate::tell_rounding();
@@ -101,7 +90,7 @@ pub fn run(args: &Args) -> Result<()> {
     let Calibration {
         streams, probes, ..
     } = &calibration;
-    let mut layout = args.target.layout();
+    let mut layout = args.layout;
     let exported = match args.precision.format() {
         Some(format) => calibrate::fitted(&package, (format, layout), &model, &calibration)?,
         None => {

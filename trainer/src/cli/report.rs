@@ -2,7 +2,7 @@
 
 use super::budget::{BudgetOptions, budget_of};
 use super::model_file::ModelFile;
-use super::pair::paths;
+use super::names::{history_of, pair_of};
 use super::{say, usage, writable};
 use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
@@ -145,7 +145,7 @@ fn float(path: &Path) -> Result<Package> {
 
 /// What stands for both files of a pair, if they are there.
 fn files_of_pair(path: &Path) -> Result<[PathBuf; 2]> {
-    let files = paths(path);
+    let files = pair_of(path);
     for file in &files {
         ensure!(
             file.exists(),
@@ -171,18 +171,6 @@ fn of_pairs(given: &[PathBuf]) -> Result<Vec<(String, [AlignedBytes; 2])>> {
         pairs.push((name(path), files.map(|file| file.bytes)));
     }
     Ok(pairs)
-}
-
-/// Of `pump.kgl` and `pump.f32.kgl`: `pump.history.csv`.
-pub fn history_of(model: &Path) -> PathBuf {
-    let stem = model.with_extension("");
-    let stem = match stem.extension() {
-        Some(extension) if extension == "f32" => stem.with_extension(""),
-        _ => stem,
-    };
-    let mut name = stem.file_name().unwrap_or_default().to_owned();
-    name.push(".history.csv");
-    stem.with_file_name(name)
 }
 
 fn hertz(text: &str) -> Result<f64, String> {
@@ -230,19 +218,5 @@ mod tests {
         for wrong in ["48", "MHz", "-1MHz", "0Hz", "infHz", "1mW"] {
             assert!(hertz(wrong).unwrap_err().contains("48MHz"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_history_lies_beside_both_of_its_models() {
-        for model in ["a.b/pump.kgl", "a.b/pump.f32.kgl"] {
-            assert_eq!(
-                history_of(Path::new(model)),
-                Path::new("a.b/pump.history.csv")
-            );
-        }
-        assert_eq!(
-            history_of(Path::new("pump.v2.kgl")),
-            Path::new("pump.v2.history.csv")
-        );
     }
 }

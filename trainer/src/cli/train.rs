@@ -3,13 +3,10 @@
 use super::backtest::Folds;
 use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::judge;
+use super::names::{float_of, history_of};
 use super::progress::{TrainingBar, cancel_on_ctrl_c};
-use super::report::history_of;
-use super::{
-    PrecisionOption, Target, format_name, mixed, pair, precision, say, say_notes, usage, writable,
-};
+use super::{format_name, layout, mixed, pair, precision, say, say_notes, usage, writable};
 use anyhow::Result;
-use clap::ValueEnum;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{alarm, alarms};
@@ -68,7 +65,7 @@ pub struct Args {
     data: Option<PathBuf>,
 
     /// Number format of the model, in place of the task's
-    #[arg(long, value_parser = precision(PrecisionOption::value_variants()))]
+    #[arg(long, value_parser = precision(|_| true))]
     precision: Option<Precision>,
 
     #[command(flatten)]
@@ -85,11 +82,11 @@ pub struct Args {
     /// CPU that the weights are laid out for
     #[arg(
         long = "for",
-        value_enum,
+        value_parser = layout(),
         value_name = "CPU",
         default_value = "portable"
     )]
-    target: Target,
+    layout: Layout,
 
     /// Write the model even where its outputs differ from those in f32 by more than 5 % of their spread
     #[arg(long)]
@@ -158,7 +155,7 @@ pub fn run(args: &Args) -> Result<()> {
             Ok(fitted)
         };
         let trains_on = (epochs > 0).then_some(&mut trains_on as _);
-        let format = (args.target.layout(), format);
+        let format = (args.layout, format);
         pair::finish(&fitted, &data, &args.out, format, trains_on)?;
         if !cancelled {
             kept.remove();
@@ -176,7 +173,7 @@ pub fn run(args: &Args) -> Result<()> {
         let test = table.row(&name, &mut *rule, None);
         table.rules.push((name, test));
     }
-    let layout = match (args.target.layout(), budget.core) {
+    let layout = match (args.layout, budget.core) {
         (Layout::Portable, Some(core)) if mixed => core.layout(),
         (layout, _) => layout,
     };
@@ -236,7 +233,7 @@ pub fn run(args: &Args) -> Result<()> {
             };
             judge(&model, share, &exported.doubts, args.force).err()
         };
-        files[0].0 = beside(&args.out);
+        files[0].0 = float_of(&args.out);
         if refused.is_none() {
             files.push((args.out.clone(), exported));
         }
@@ -257,15 +254,6 @@ pub fn run(args: &Args) -> Result<()> {
         say(&format!("{}: written", path.display()));
     }
     refused.map_or(Ok(()), Err)
-}
-
-/// `pump.kgl` becomes `pump.f32.kgl`.
-pub fn beside(out: &Path) -> PathBuf {
-    let extension = out.extension().unwrap_or("kgl".as_ref());
-    let mut name = out.file_stem().unwrap_or_default().to_owned();
-    name.push(".f32.");
-    name.push(extension);
-    out.with_file_name(name)
 }
 
 /// All files, or none that was not there before.

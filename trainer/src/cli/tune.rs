@@ -2,15 +2,14 @@
 
 use super::budget::{BudgetOptions, budget_of, range};
 use super::progress::cancel_on_ctrl_c;
-use super::{PrecisionOption, precision, say, usage, writable};
+use super::{precision, say, usage, writable};
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
+use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
-use kinglet_trainer::report::cores::Core;
 use kinglet_trainer::task::moved;
 use kinglet_trainer::task::{Precision, Task};
 use kinglet_trainer::tune::{Journal, Outcome, Search, Space, judged};
@@ -76,7 +75,7 @@ pub struct Args {
     learning_rate: Option<RangeInclusive<f64>>,
 
     /// Number format to judge by, in place of the task's
-    #[arg(long, value_parser = precision(PrecisionOption::value_variants()))]
+    #[arg(long, value_parser = precision(|_| true))]
     precision: Option<Precision>,
 
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub(super) struct Draft<'p> {
     pub(super) layout: Layout,
     /// Why layers cannot be packed as the layout wants it.
     pub(super) unpacked: Vec<String>,
-    package: &'p Package,
+    pub(super) package: &'p Package,
     pub(super) formats: &'p Formats,
     /// Of the layer that is written.
     pub(super) format: Format,

@@ -9,12 +9,12 @@
 
 use super::{Formats, Ranges};
 use crate::budget::{Budget, Cost};
+use crate::cost::Core;
 use crate::data::{Dataset, Part, Sequence};
 use crate::engine::EnginePredictor;
 use crate::file::{Exported, TestInputs, export, export_for};
 use crate::net::{Layer, Network};
 use crate::package::{Output, Package};
-use crate::report::cores::Core;
 use crate::train::Predictor;
 use anyhow::{Result, bail};
 use kinglet::Model;

@@ -1,13 +1,13 @@
 //! What only makes sense together. Each message says what to change.
 
-use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
+use kinglet::format::{Cell, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 
 use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    CellName, ClassWeights, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task,
-    TaskError, ThresholdTask,
+    ClassWeights, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError,
+    ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -560,7 +560,7 @@ fn network(task: &Task) -> Result<(), Problem> {
             format!("units are from 1 to {MAX_WIDTH}"),
         );
     }
-    if task.pairs.is_some() && matches!(net.cell, CellName::RnnRelu | CellName::FastGrnn) {
+    if task.pairs.is_some() && matches!(net.cell, Cell::RnnRelu | Cell::FastGrnn) {
         return wrong(
             "network",
             "cell",

@@ -1,10 +1,11 @@
 //! `[output]`: in which number format a model is written, and what a search for formats may take.
 
 use kinglet::format::Format;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::budget::{Budget, bytes};
-use crate::report::cores::Core;
+use crate::cost::Core;
 
 /// What is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,7 +25,7 @@ pub struct OutputTask {
 impl Default for OutputTask {
     fn default() -> Self {
         OutputTask {
-            precision: Precision::F32,
+            precision: Precision::One(Format::F32),
             max_flash: None,
             max_cycles: None,
             core: None,
@@ -50,38 +51,60 @@ impl OutputTask {
 }
 
 /// Number format of a model file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// 32-bit float.
-    F32,
-    /// 16-bit float weights.
-    F16,
-    /// 8-bit weights, 8-bit activations.
-    W8a8,
-    /// As w8a8, with weights in 4 bits.
-    W4a8,
-    /// 8-bit weights, 16-bit activations.
-    W8a16,
+    /// One for all layers.
+    One(Format),
     /// An integer format for every layer: what errs least within `max_flash` and `max_cycles`.
     Mixed,
 }
 
 impl Precision {
-    /// As task files and options write it.
-    pub fn name(self) -> &'static str {
-        self.format().map_or("mixed", Format::name)
+    /// All of them.
+    pub const ALL: [Precision; 6] = [
+        Precision::One(Format::F32),
+        Precision::One(Format::F16),
+        Precision::One(Format::W8A16),
+        Precision::One(Format::W8A8),
+        Precision::One(Format::W4A8),
+        Precision::Mixed,
+    ];
+
+    /// As a task file and the command line write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Precision::One(format) => format.name(),
+            Precision::Mixed => "mixed",
+        }
+    }
+
+    /// The one that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|precision| precision.name() == name)
     }
 
     /// The format; none where every layer's is searched for.
     pub fn format(self) -> Option<Format> {
         match self {
-            Precision::F32 => Some(Format::F32),
-            Precision::F16 => Some(Format::F16),
-            Precision::W8a8 => Some(Format::W8A8),
-            Precision::W4a8 => Some(Format::W4A8),
-            Precision::W8a16 => Some(Format::W8A16),
+            Precision::One(format) => Some(format),
             Precision::Mixed => None,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Precision {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const NAMES: [&str; 6] = {
+            let mut names = [""; 6];
+            let mut k = 0;
+            while k < 6 {
+                names[k] = Precision::ALL[k].name();
+                k += 1;
+            }
+            names
+        };
+        let name = String::deserialize(from)?;
+        Precision::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
     }
 }

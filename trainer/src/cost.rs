@@ -1,0 +1,393 @@
+//! What a step takes on the cores whose instructions are counted in `benches/results`.
+//!
+//! ```text
+//! instructions = Σ over layers  fixed + unit · units + narrow · MACs with 8-bit inputs + wide · MACs with 16-bit inputs
+//! ```
+//!
+//! The four numbers are least squares of the relative error over the committed tables, so they follow every new
+//! count; they give the tables back within 3 % (asserted below). Cells that are counted at three shapes have one number
+//! per MAC, and formats and layouts that are counted at two share w8a8's `fixed` too. A dense layer is taken as a tanh
+//! layer of the portable layout without its `fixed`, its outputs padded to eight as in the file. Two directions over a
+//! window take what both cells take, and at every sample what a bidirectional LSTM takes beyond that. So a network that is
+//! not in the tables gets an estimate, and the page says so.
+
+use crate::net::{Cell, Layer, Network, Recurrent};
+use crate::quant::Formats;
+use kinglet::format::{Format, Layout};
+use kinglet::kernel::LANES;
+
+/// A core with counts.
+#[derive(Debug)]
+pub struct Core {
+    /// As its vendor spells it.
+    pub name: &'static str,
+    /// Other cores that run the same instructions, and shorter names.
+    aliases: &'static [&'static str],
+    /// The layout of the model file, as `--for` takes it.
+    pub layout: &'static str,
+    /// A table of counts.
+    counts: &'static str,
+}
+
+macro_rules! core {
+    ($name:literal, $aliases:expr, $layout:literal, $file:literal) => {
+        Core {
+            name: $name,
+            aliases: &$aliases,
+            layout: $layout,
+            counts: include_str!(concat!("../../benches/results/", $file)),
+        }
+    };
+}
+
+/// In the order of their speed.
+pub static CORES: [Core; 5] = [
+    core!("Cortex-M0+", ["cortex-m0"], "cortex-m0", "cortex-m0.md"),
+    core!("RV32IMC", ["riscv32"], "portable", "riscv32imc.md"),
+    core!("Cortex-M3", [], "portable", "cortex-m3.md"),
+    core!(
+        "Cortex-M4",
+        ["cortex-m7", "cortex-m33"],
+        "cortex-m4",
+        "cortex-m4.md"
+    ),
+    core!("Cortex-M55", ["cortex-m85"], "cortex-m55", "cortex-m55.md"),
+];
+
+/// Integer formats that are counted.
+pub const FORMATS: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
+/// Counted networks with fewer inputs take samples, which are 16-bit; the others embed tokens, as 8-bit numbers.
+const EMBEDDED: usize = 128;
+
+/// What a layer consists of, in the order of [`Cost`]'s numbers: one, units, MACs with 8-bit and with 16-bit inputs.
+type Terms = [f64; 4];
+
+fn terms(gates: usize, format: Format, samples: bool, inputs: usize, hidden: usize) -> Terms {
+    let (of_input, of_state) = (
+        (gates * hidden * inputs) as f64,
+        (gates * hidden * hidden) as f64,
+    );
+    let (narrow, wide) = match (format.is_a8(), samples) {
+        (false, _) => (0.0, of_input + of_state),
+        (true, true) => (of_state, of_input),
+        (true, false) => (of_input + of_state, 0.0),
+    };
+    [1.0, hidden as f64, narrow, wide]
+}
+
+/// Instructions per term.
+#[derive(Debug, Clone, Copy)]
+struct Cost([f64; 4]);
+
+impl Cost {
+    fn of(self, terms: Terms) -> f64 {
+        self.0
+            .iter()
+            .zip(terms)
+            .map(|(cost, term)| cost * term)
+            .sum()
+    }
+}
+
+fn cell_name(cell: Cell) -> Option<&'static str> {
+    match cell {
+        Cell::Lstm => Some("lstm"),
+        Cell::GruResetAfter => Some("gru"),
+        Cell::RnnTanh | Cell::RnnRelu => Some("rnn"),
+        Cell::FastGrnn => Some("fastgrnn"),
+        Cell::LstmCoupled => Some("lstm-coupled"),
+        Cell::LstmPeephole => Some("lstm-peephole"),
+        Cell::GruResetBefore => None,
+    }
+}
+
+/// A counted network of one layer: inputs, hidden width and instructions.
+type Count = (usize, usize, f64);
+
+/// Samples of a counted window.
+const WINDOW: f64 = 4.0;
+
+impl Core {
+    /// As options write it: "cortex-m0plus".
+    pub fn key(&self) -> String {
+        self.name.to_lowercase().replace('+', "plus")
+    }
+
+    /// The core of an option.
+    pub fn named(key: &str) -> Option<&'static Core> {
+        let named = |core: &&Core| core.key() == key || core.aliases.contains(&key);
+        CORES.iter().find(named)
+    }
+
+    /// As [`Self::named`], or what could have been asked for.
+    ///
+    /// # Errors
+    /// With the names of all cores.
+    pub fn parse(key: &str) -> Result<&'static Core, String> {
+        Core::named(key).ok_or_else(|| {
+            let known: Vec<String> = CORES.iter().map(Core::key).collect();
+            format!(
+                "no core is called {key:?}; those with counted instructions are {}",
+                known.join(", ")
+            )
+        })
+    }
+
+    /// The layout of its model files.
+    pub fn layout(&self) -> Layout {
+        let layouts = [Layout::CortexM0, Layout::CortexM4, Layout::CortexM55];
+        let mut layouts = layouts.into_iter();
+        layouts
+            .find(|layout| layout.name() == self.layout)
+            .unwrap_or(Layout::Portable)
+    }
+
+    /// Counted networks of one layer.
+    fn counted(&self, name: &str, format: Format, layout: &str) -> Vec<Count> {
+        let wanted = [name, format.name(), layout];
+        let row = |line: &str| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            let names = [cells.next()?, cells.next()?, cells.next()?];
+            let (inputs, hidden) = cells.next()?.split_once(", ")?;
+            let counted = cells.next()?.replace(',', "").parse().ok()?;
+            let count = (inputs.parse().ok()?, hidden.parse().ok()?, counted);
+            (names == wanted).then_some(count)
+        };
+        self.counts.lines().filter_map(row).collect()
+    }
+
+    /// The same of a cell, with what its layer consists of.
+    fn rows(&self, cell: Cell, format: Format, layout: &str) -> Vec<(Terms, f64)> {
+        let name = cell_name(cell).unwrap_or_default();
+        let row = |(inputs, hidden, counted): Count| {
+            let samples = inputs < EMBEDDED;
+            let terms = terms(cell.products(), format, samples, inputs, hidden);
+            (terms, counted)
+        };
+        self.counted(name, format, layout)
+            .into_iter()
+            .map(row)
+            .collect()
+    }
+
+    fn cost(&self, cell: Cell, format: Format, layout: &str) -> Option<Cost> {
+        let rows = self.rows(cell, format, layout);
+        // Everything is relative to the count.
+        if format.is_a8() && rows.len() >= 6 {
+            let rows = rows.iter().map(|(terms, counted)| {
+                let terms = terms.iter().map(|term| term / counted);
+                terms.chain([1.0]).collect()
+            });
+            let cost = least_squares(&rows.collect::<Vec<_>>())?;
+            return cost.try_into().ok().map(Cost);
+        }
+        if rows.len() >= 3 {
+            let rows = rows.iter().map(|([one, units, narrow, wide], counted)| {
+                let terms = [*one, *units, narrow + wide];
+                let terms = terms.iter().map(|term| term / counted);
+                terms.chain([1.0]).collect()
+            });
+            let cost = least_squares(&rows.collect::<Vec<_>>())?;
+            return Some(Cost([cost[0], cost[1], cost[2], cost[2]]));
+        }
+        if (format, layout) == (Format::W8A8, self.layout) {
+            return None;
+        }
+        let fixed = self.cost(cell, Format::W8A8, self.layout)?.0[0];
+        let rows = rows.iter().map(|([_, units, narrow, wide], counted)| {
+            vec![
+                units / counted,
+                (narrow + wide) / counted,
+                1.0 - fixed / counted,
+            ]
+        });
+        let cost = least_squares(&rows.collect::<Vec<_>>())?;
+        Some(Cost([fixed, cost[0], cost[1], cost[1]]))
+    }
+
+    fn recurrent(&self, r: &Recurrent, format: Format, samples: bool) -> Option<f64> {
+        // Weights of four bits have no other layout.
+        let layout = match format {
+            Format::W4A8 => "portable",
+            _ => self.layout,
+        };
+        let cost = self.cost(r.cell, format, layout)?;
+        Some(cost.of(terms(
+            r.cell.products(),
+            format,
+            samples,
+            r.inputs,
+            r.hidden,
+        )))
+    }
+
+    /// What one direction over a window takes at a sample beyond its cell: it begins, keeps what it gives, and goes on.
+    fn direction(&self, hidden: usize) -> Option<f64> {
+        let format = Format::W8A8;
+        let lstm = self.cost(Cell::Lstm, format, self.layout)?;
+        let row = |(inputs, hidden, counted): Count| {
+            let cell = lstm.of(terms(Cell::Lstm.products(), format, true, inputs, hidden));
+            vec![1.0, hidden as f64, counted / (2.0 * WINDOW) - cell]
+        };
+        let rows = self.counted("bidirectional lstm", format, self.layout);
+        let more = least_squares(&rows.into_iter().map(row).collect::<Vec<_>>())?;
+        Some(more[0] + more[1] * hidden as f64)
+    }
+
+    /// Instructions of a step; none where the cell or the format is not counted.
+    pub fn instructions(&self, net: &Network, formats: impl Into<Formats>) -> Option<f64> {
+        let formats = formats.into();
+        let mut sum = 0.0;
+        for (k, layer) in net.layers.iter().enumerate() {
+            let format = formats.of(k);
+            sum += match layer {
+                // A copy of a row, which the counts of embedded inputs contain.
+                Layer::Embedding(_) => 0.0,
+                Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
+                // Both directions at one sample of the window.
+                Layer::Bidirectional(b) => {
+                    let [forward, backward] = b.halves();
+                    self.recurrent(forward, format, k == 0)?
+                        + self.recurrent(backward, format, k == 0)?
+                        + 2.0 * self.direction(forward.hidden)?
+                }
+                Layer::Dense(d) => {
+                    let Cost([_, unit, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
+                    let padded = d.outputs.next_multiple_of(LANES);
+                    unit * padded as f64 + mac * (padded * d.inputs) as f64
+                }
+            };
+        }
+        Some(sum)
+    }
+}
+
+/// The factors of the columns whose sum is closest to the last column: normal equations and elimination, which is
+/// exact enough for four unknowns. None if the rows do not tell the columns apart.
+fn least_squares(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let n = rows.first()?.len() - 1;
+    let product = |i: usize, j: usize| rows.iter().map(|row| row[i] * row[j]).sum::<f64>();
+    let line = |i: usize| (0..=n).map(|j| product(i, j)).collect();
+    let mut lines: Vec<Vec<f64>> = (0..n).map(line).collect();
+    for k in 0..n {
+        let pivot = lines[k].clone();
+        if pivot[k] <= 1e-9 * product(k, k) {
+            return None;
+        }
+        for (_, line) in lines.iter_mut().enumerate().filter(|(i, _)| *i != k) {
+            let factor = line[k] / pivot[k];
+            line.iter_mut()
+                .zip(&pivot)
+                .for_each(|(x, y)| *x -= factor * y);
+        }
+    }
+    Some((0..n).map(|k| lines[k][n] / lines[k][k]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Activation, Dense};
+    use crate::train::init::{LayerPlan, Rng, network};
+
+    #[test]
+    fn the_committed_counts_are_given_back_within_3_percent() {
+        for core in &CORES {
+            let mut rows = 0;
+            for cell in [
+                Cell::Lstm,
+                Cell::GruResetAfter,
+                Cell::RnnTanh,
+                Cell::FastGrnn,
+                Cell::LstmCoupled,
+                Cell::LstmPeephole,
+            ] {
+                for format in FORMATS {
+                    for (terms, counted) in core.rows(cell, format, core.layout) {
+                        let estimate = core.cost(cell, format, core.layout).unwrap().of(terms);
+                        let error = estimate / counted - 1.0;
+                        assert!(
+                            error.abs() < 0.03,
+                            "{}, {cell:?}, {format:?}, {terms:?}: {estimate:.0} for {counted}, {error:+.4}",
+                            core.name
+                        );
+                        rows += 1;
+                    }
+                }
+            }
+            assert!(rows >= 45, "{}: {rows}", core.name);
+        }
+    }
+
+    #[test]
+    fn windows_from_both_ends_are_estimated_as_they_were_counted() {
+        for core in &CORES {
+            for (inputs, hidden) in [(3, 16), (7, 32)] {
+                let plan = [LayerPlan::Bidirectional(Cell::Lstm, hidden)];
+                let net = network(inputs, &plan, &mut Rng::new(1));
+                let estimate = WINDOW * core.instructions(&net, Format::W8A8).unwrap();
+                let counts = core.counted("bidirectional lstm", Format::W8A8, core.layout);
+                let same = |row: &&Count| (row.0, row.1) == (inputs, hidden);
+                let &(.., counted) = counts.iter().find(same).unwrap();
+                let error = estimate / counted - 1.0;
+                assert!(error.abs() < 1e-6, "{}: {error:+.4}", core.name);
+                assert!(core.direction(64).unwrap() > 0.0, "{}", core.name);
+            }
+        }
+    }
+
+    /// LSTM(6 → 32) and Dense(32 → 1). `firmware-example/run.sh` prints what they take.
+    #[test]
+    fn the_example_firmwares_network_is_estimated_within_15_percent() {
+        let plan = [LayerPlan::Recurrent(Cell::Lstm, 32)];
+        let mut net = network(6, &plan, &mut Rng::new(1));
+        net.layers.push(Layer::Dense(Dense {
+            inputs: 32,
+            outputs: 1,
+            weight: vec![0.0; 32],
+            bias: vec![0.0],
+            activation: Activation::Identity,
+        }));
+        for (name, counted) in [
+            ("RV32IMC", 25_996.0),
+            ("Cortex-M3", 17_679.0),
+            ("Cortex-M4", 7_475.0),
+            ("Cortex-M55", 3_970.0),
+        ] {
+            let core = CORES.iter().find(|core| core.name == name).unwrap();
+            let estimate = core.instructions(&net, Format::W8A8).unwrap();
+            let error = estimate / counted - 1.0f64;
+            assert!(error.abs() < 0.15, "{name}: {estimate:.0}, {error:+.4}");
+        }
+    }
+
+    #[test]
+    fn least_squares_find_what_the_rows_were_made_of() {
+        let row = |x: f64, y: f64| vec![1.0, x, y, 500.0 + 3.0 * x + 0.25 * y];
+        let rows = [
+            row(8.0, 300.0),
+            row(16.0, 1200.0),
+            row(64.0, 20_000.0),
+            row(64.0, 9000.0),
+        ];
+        let found = least_squares(&rows).unwrap();
+        for (found, made) in found.iter().zip([500.0, 3.0, 0.25]) {
+            assert!((found / made - 1.0).abs() < 1e-9, "{found} {made}");
+        }
+        assert_eq!(least_squares(&rows[..1]), None);
+    }
+
+    #[test]
+    fn cores_have_the_names_of_those_that_run_the_same_instructions() {
+        for (key, name) in [
+            ("cortex-m0plus", "Cortex-M0+"),
+            ("cortex-m0", "Cortex-M0+"),
+            ("riscv32", "RV32IMC"),
+            ("cortex-m33", "Cortex-M4"),
+            ("cortex-m85", "Cortex-M55"),
+        ] {
+            assert_eq!(Core::parse(key).unwrap().name, name);
+        }
+        assert!(Core::parse("z80").unwrap_err().contains("cortex-m3"));
+    }
+}

@@ -76,9 +76,11 @@ struct Fixture {
 impl Fixture {
     fn new(cell: Cell, shape: (usize, usize), format: Format) -> Self {
         let file = model(cell, shape, format);
-        let model = Model::from_bytes(&file).unwrap();
-        assert_eq!(model.macs(), macs(cell, shape));
-        let want = results(&model, &Kernels::SCALAR);
+        let want = {
+            let model = Model::from_bytes(&file).unwrap();
+            assert_eq!(model.macs(), macs(cell, shape));
+            results(&model, &Kernels::SCALAR)
+        };
         assert!(want.0.iter().all(|y| y.iter().any(|&y| y != 0)));
         Fixture { file, want }
     }

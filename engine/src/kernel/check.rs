@@ -182,7 +182,7 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
 }
 
 /// Numbers by counting and scrambling (MurmurHash3's finalizer): any seed will do, 32-bit operations only.
-struct Random(u32);
+pub(super) struct Random(u32);
 
 impl Random {
     fn next(&mut self) -> u32 {
@@ -208,7 +208,7 @@ impl Random {
 
 /// How the numbers of one input are drawn.
 #[derive(Clone, Copy)]
-enum Draw {
+pub(super) enum Draw {
     /// Over the type's range, or for floats of the size that networks have.
     Usual,
     /// From [`Number::EXTREMES`].

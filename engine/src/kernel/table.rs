@@ -17,10 +17,6 @@ macro_rules! kernels {
         /// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
         /// table is only handed out where the CPU has them, and lengths are checked by the methods of [`Kernels`].
         #[derive(Clone, Copy)]
-        #[expect(
-            clippy::type_complexity,
-            reason = "each field is the signature of one primitive, spelled out"
-        )]
         pub(super) struct Table {
             pub(super) name: &'static str,
             $(pub(super) $name: unsafe fn($($kernels,)? $($type),*),)*

@@ -72,14 +72,37 @@ impl Stepped for Runner<'_, '_> {
 /// Collects samples into windows for one stream. The samples of overlapping exact windows are kept in `B`,
 /// an array, a vector or a lent slice of [`SlidingWindow::needed`] floats; the other ways need none.
 ///
+/// Where exact windows overlap, an answer costs the steps of its whole window, at once: [`Model::macs`](crate::Model::macs) is
+/// of one step. A model trained as many-to-many with its state carried along answers every sample with one step and needs
+/// no buffer.
+///
 /// ```
-/// use kinglet::{SlidingWindow, format::Shape};
-/// let shape = Shape::Window { window: 7, hop: 1, exact: true };
-/// const FLOATS: usize = 7 * 5;
-/// assert_eq!(SlidingWindow::needed(shape, 5), FLOATS);
-/// let windows = SlidingWindow::new(shape, 5, [0.0; FLOATS])?;
-/// # drop(windows);
-/// # Ok::<(), kinglet::BindError>(())
+/// use kinglet::{Model, SlidingWindow, State, include_model, state_len};
+///
+/// static MODEL: &[u8] = include_model!("../tests/models/window_f32.kgl");
+/// // Samples of a window times numbers of a sample, as `kinglet inspect` shows them.
+/// const FLOATS: usize = 4 * 1;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let model = Model::from_bytes(MODEL)?;
+/// let mut state = State::<{ state_len(MODEL) }>::new();
+/// let mut net = model.bind(&mut state)?;
+/// let mut windows = SlidingWindow::new(model.header().shape, model.inputs(), [0.0; FLOATS])?;
+///
+/// let mut forecast = [0.0];
+/// let mut answers = 0;
+/// for price in [100.0, 101.5, 99.0, 100.5, 102.0, 101.0] {
+///     // Raw values in; every second sample from the fourth on ends a window of four.
+///     if windows.push(&mut net, &[price], &mut forecast) {
+///         assert!(forecast[0].is_finite());
+///         answers += 1;
+///     }
+/// }
+/// assert_eq!(answers, 2);
+/// // A new stream: nothing of this one is left in its first window.
+/// windows.reset(&mut net);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct SlidingWindow<B> {

@@ -7,7 +7,7 @@ use crate::cost::Core;
 pub struct Budget {
     /// Bytes of the file.
     pub flash: Option<usize>,
-    /// Bytes of a stream's state.
+    /// Bytes of a stream's state and of its window.
     pub ram: Option<usize>,
     /// Instructions of a step on the core.
     pub cycles: Option<usize>,
@@ -20,7 +20,7 @@ pub struct Budget {
 pub struct Cost {
     /// Bytes of the file.
     pub flash: usize,
-    /// Bytes of a stream's state.
+    /// Bytes of a stream's state, and of the samples that its windows keep.
     pub ram: usize,
     /// Instructions of a step on the budget's core, if it names one.
     pub cycles: Option<f64>,

@@ -2,6 +2,7 @@
 //! model files that the `kinglet` engine runs.
 
 pub mod anomaly;
+pub mod answer;
 pub mod budget;
 pub mod cost;
 pub mod data;

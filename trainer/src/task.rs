@@ -597,6 +597,39 @@ impl Task {
         self
     }
 
+    /// For a model that answers every sample with a step, its state running on: many-to-many, and stateful where the rows of
+    /// each part follow each other.
+    ///
+    /// # Errors
+    /// As of a task file; only a [series] whose layers go forward streams.
+    pub fn streamed(mut self) -> Result<Self, TaskError> {
+        let scattered = self.series.as_ref().is_none_or(|series| {
+            let in_order = matches!(
+                series.split(),
+                Split::Rows(_)
+                    | Split::Fractions(_)
+                    | Split::Folds(_)
+                    | Split::Fold { .. }
+                    | Split::None
+            );
+            series.group.is_some() || !in_order
+        });
+        if self.series.is_none() || self.shape.window < 2 {
+            return Err(TaskError::Invalid {
+                file: self.origin.display().to_string(),
+                line: None,
+                section: "shape",
+                key: "kind",
+                problem: "only a [series] with windows can be streamed in another way than it is"
+                    .into(),
+            });
+        }
+        let shape = &mut self.shape;
+        (shape.kind, shape.hop, shape.stateful) = (Kind::ManyToMany, None, !scattered);
+        check::check(&mut self, "")?;
+        Ok(self)
+    }
+
     /// How many rows ahead each output of a series is.
     pub fn output_horizons(&self, outputs: usize) -> Vec<usize> {
         let shape = &self.shape;

@@ -25,6 +25,7 @@ use kinglet::format::{Format, Layout, crc32};
 pub use self::journal::{Journal, Outcome};
 pub use self::space::{Space, Trial, judged};
 use crate::budget::{Budget, Cost};
+use crate::answer::Answer;
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::file::{Exported, TestInputs, export_for};
@@ -171,7 +172,7 @@ impl Search<'_> {
                     .cycles
                     .map_or(String::new(), |c| format!(", {c:.0} instructions"));
                 format!(
-                    ": the smallest drawn takes {} bytes, {} bytes of state{cycles}",
+                    ": the smallest drawn takes {} bytes, {} bytes of RAM per stream{cycles}",
                     cost.flash, cost.ram
                 )
             });
@@ -348,9 +349,10 @@ impl Search<'_> {
                 )
             })?),
         };
+        let model = Model::from_bytes(&exported.bytes)?;
         Ok(Cost {
             flash: exported.bytes.len(),
-            ram: Model::from_bytes(&exported.bytes)?.state_len(),
+            ram: model.state_len() + Answer::of(&model).buffer,
             cycles,
         })
     }

@@ -553,6 +553,27 @@ fn a_model_of_windows_answers_once_per_window() {
         2,
         &["every 2 samples", "--every-step"],
     );
+    // What that costs: 1 LSTM unit of one input and a dense layer, four steps at once, and four samples kept.
+    let json: serde_json::Value = serde_json::from_str(&desk.ok("inspect w.kgl --json")).unwrap();
+    let macs = json["macs"].as_u64().unwrap();
+    assert_eq!(json["answer"]["steps"], 4);
+    assert_eq!(json["answer"]["macs"], 4 * macs);
+    assert_eq!(json["answer"]["window_bytes"], 16);
+    let text = desk.ok("inspect w.kgl");
+    assert!(
+        text.contains(&format!("{} MACs per answer: 4 steps of {macs}", 4 * macs)),
+        "{text}"
+    );
+    assert!(
+        text.contains("16 more for the samples of the window"),
+        "{text}"
+    );
+    let note = desk.run("predict w.kgl --csv prices.csv --every-step").err;
+    assert!(
+        note.contains("windows of 4 samples from a zero state"),
+        "{note}"
+    );
+    assert_eq!(desk.run("predict w.kgl --csv prices.csv").err, "");
     // A forecast is its own predictions fed back.
     let (_, ahead) =
         table(&desk.ok("predict w.kgl --csv prices.csv --every-step --ahead 3")).to_owned_rows();
@@ -1193,6 +1214,72 @@ fn a_back_test_has_a_figure_for_every_fold_and_what_they_mean() {
         "train pump.toml --data short.csv --folds 9 --out a.kgl",
         1,
         &["fold 1 of 9: short.csv"],
+    );
+}
+
+#[test]
+fn streaming_is_measured_and_trained_for() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    let text = desk.ok("train pump.toml --precision f32 --out window.kgl --quiet");
+    // GRU 2>8 and a dense layer; eight samples of two floats.
+    let macs = 3 * 8 * 10 + 8;
+    let words = format!(
+        "an answer takes 8 steps of {macs} MACs: {}, and 64 bytes of RAM",
+        8 * macs
+    );
+    assert!(text.contains(&words), "{text}");
+    let after = |text: &str, word: &str| -> f32 {
+        let rest = text
+            .split(word)
+            .nth(1)
+            .unwrap_or_else(|| panic!("{word}: {text}"));
+        rest.split_whitespace()
+            .next()
+            .unwrap()
+            .trim_end_matches([',', ';'])
+            .parse()
+            .unwrap()
+    };
+    let streamed = after(&text, "other numbers: RMSE ");
+    // It is what `predict --every-step` gives: the test part is rows 250 to 299, led in by a window.
+    desk.write("tail.csv", {
+        let rows = pump(300);
+        let rows: Vec<&str> = rows.lines().collect();
+        [&rows[..1], &rows[1 + 249 - 8..]].concat().join("\n")
+    });
+    let outputs = table(&desk.ok("predict window.kgl --csv tail.csv --every-step")).1;
+    let truth = table(&pump(300)).1;
+    let errors = (250..300).map(|r| outputs[r - 1 - 241][0] - truth[r][2]);
+    let found = (errors.map(|e| e * e).sum::<f32>() / 50.0).sqrt();
+    assert!((found - streamed).abs() < 2e-5, "{found} {streamed}");
+    // A model that streams has a step per answer, and no such words.
+    let text = desk.ok("train pump.toml --streaming --precision f32 --out stream.kgl --quiet");
+    assert!(
+        !text.contains("an answer takes") && !text.contains("streamed"),
+        "{text}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&desk.ok("inspect stream.kgl --json")).unwrap();
+    assert_eq!(
+        (&json["shape"], &json["answer"]["steps"]),
+        (&"every-step".into(), &1.into())
+    );
+    assert_eq!(
+        desk.run("predict stream.kgl --csv tail.csv --every-step")
+            .err,
+        ""
+    );
+    desk.write(
+        "one.toml",
+        TASK.replace("window = 8", "")
+            .replace("many-to-one", "one-to-one"),
+    );
+    desk.fails(
+        "train one.toml --streaming --out a.kgl",
+        1,
+        &["only a [series] with windows"],
     );
 }
 

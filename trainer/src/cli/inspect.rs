@@ -7,6 +7,7 @@ use kinglet::Model;
 use kinglet::format::{
     Cell, Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
 };
+use kinglet_trainer::answer::Answer;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
 use serde_json::{Value, json};
@@ -120,6 +121,7 @@ fn looks_elsewhere(name: &str) -> bool {
 
 fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
     let (header, preamble) = (model.header(), model.preamble());
+    let answer = Answer::of(model);
     let inputs = input_names(model);
     let input =
         match header.input {
@@ -221,6 +223,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "ram_bytes": model.state_len(),
         "persistent_bytes": model.persistent_len(),
         "macs": model.macs(),
+        "answer": { "steps": answer.steps, "macs": answer.steps * model.macs(), "window_bytes": answer.buffer },
         "test_steps": header.test.steps,
         "test_digest": format!("{:08x}", header.test.digest),
     })
@@ -238,6 +241,7 @@ fn with_unit((name, unit): &(&str, &str)) -> String {
 fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
     let (header, preamble) = (model.header(), model.preamble());
     let (inputs, outputs) = (input_names(model), output_names(model));
+    let answer = Answer::of(model);
     let mut lines = vec![
         format!("{}: {:?}", file.path.display(), header.name),
         format!(
@@ -266,16 +270,34 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
             parts.tests
         ),
         format!(
-            "RAM       {} bytes of state per stream, {} of them outlast a step",
+            "RAM       {} bytes of state per stream, {} of them outlast a step{}",
             model.state_len(),
-            model.persistent_len()
+            model.persistent_len(),
+            match answer.buffer {
+                0 => String::new(),
+                bytes => format!("; {bytes} more for the samples of the window"),
+            }
         ),
-        format!("work      {} MACs per step", model.macs()),
+        match answer.steps {
+            1 => format!("work      {} MACs per step", model.macs()),
+            steps => format!(
+                "work      {} MACs per answer: {steps} steps of {}",
+                steps * model.macs(),
+                model.macs()
+            ),
+        },
         format!(
             "tests     {} steps, digest {:08x}",
             header.test.steps, header.test.digest
         ),
     ];
+    if answer.repeats() && !model.is_bidirectional() {
+        lines.push(format!(
+            "streamed  {} MACs per sample and no window, but other numbers: it was trained from a zero state; `kinglet train \
+             --streaming` makes one whose state runs on",
+            model.macs()
+        ));
+    }
     if model.is_integer() {
         lines.push(format!(
             "integers  sample 2^-{}, output 2^-{}",

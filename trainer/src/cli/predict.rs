@@ -254,6 +254,23 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     } else {
         model.header().shape
     };
+    if let (
+        true,
+        Shape::Window {
+            window,
+            exact: true,
+            ..
+        },
+    ) = (args.every_step, model.header().shape)
+        && window > 1
+        && !tokens
+    {
+        say(&format!(
+            "note: the model was trained on windows of {window} samples from a zero state; with --every-step its state runs on, \
+             so its numbers are other ones than those it was measured with, but for the first {window} after a reset. `kinglet \
+             train --streaming` makes a model for this"
+        ));
+    }
     let Shape::Window { window, hop, exact } = shape else {
         return ahead(args, model).map(|()| shape);
     };

@@ -10,6 +10,7 @@ use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{alarm, alarms};
+use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::Fidelity;
@@ -39,6 +40,7 @@ Examples:
   kinglet train pump.toml --precision mixed --max-flash 6K --out pump.kgl
   kinglet train pump.toml --out pump.kgl --resume
   kinglet train pump.toml --folds 5 --out pump.kgl
+  kinglet train ett.toml --streaming --out ett.kgl
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
 integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
@@ -79,6 +81,11 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     folds: Option<usize>,
 
+    /// For a device that answers every sample with a step and keeps no window: in place of the task's shape, many-to-many with the
+    /// state carried along
+    #[arg(long)]
+    streaming: bool,
+
     /// CPU that the weights are laid out for
     #[arg(
         long = "for",
@@ -106,6 +113,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
     if let Some(folds) = args.folds {
         task = task.with_split(Split::Folds(folds))?;
+    }
+    if args.streaming {
+        task = task.streamed()?;
     }
     let data = Dataset::load(&task)?;
     for coarse in coarse_columns(&data) {
@@ -240,7 +250,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let history = to_csv(&history)?;
     let history_path = history_of(&args.out);
-    let mut files: Vec<(&Path, &[u8])> = files
+    let model_files = files;
+    let mut files: Vec<(&Path, &[u8])> = model_files
         .iter()
         .map(|(path, exported)| (path.as_path(), &exported.bytes[..]))
         .collect();
@@ -248,6 +259,9 @@ pub fn run(args: &Args) -> Result<()> {
     write_all(&files)?;
     if !cancelled {
         kept.remove();
+    }
+    if let Some((_, last)) = model_files.last() {
+        table.windows(&task, last)?;
     }
     table.print(&fitted, folds.as_ref())?;
     for (path, _) in &files {
@@ -424,6 +438,41 @@ impl<'d> Table<'d> {
             if let Some(alarms) = alarms(alarm, self.data, Part::Test, &mut engine) {
                 self.tests.push(format!("test, {name}: {alarms}"));
             }
+        }
+        Ok(())
+    }
+
+    /// What windows cost, and what becomes of the model where its state runs on instead.
+    fn windows(&mut self, task: &Task, file: &Exported) -> Result<()> {
+        let model = Model::from_bytes(&file.bytes)?;
+        let answer = Answer::of(&model);
+        if answer.steps > 1 {
+            let (steps, macs) = (answer.steps, model.macs());
+            let ram = match answer.buffer {
+                0 => String::new(),
+                bytes => format!(", and {bytes} bytes of RAM for the window beside the state"),
+            };
+            self.tests.push(format!(
+                "an answer takes {steps} steps of {macs} MACs: {}{ram}",
+                steps * macs
+            ));
+        }
+        if !answer.repeats() || model.is_bidirectional() {
+            return Ok(());
+        }
+        // Not every task can be streamed, and then there is nothing to say.
+        let Ok(streamed) = task.clone().streamed() else {
+            return Ok(());
+        };
+        let data = Dataset::load(&streamed)?.normalised_as(self.data.input());
+        let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
+        let (metric, value) = metrics.headline();
+        if let Some(own) = self.network.as_ref().filter(|_| value.is_finite()) {
+            self.tests.push(format!(
+                "streamed, a step per sample with the state running on, it gives other numbers: {metric} {value:.5} on the test \
+                 part, not {:.5}; --streaming trains a model that streams",
+                own.headline().1
+            ));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
 use kinglet_trainer::task::moved;
-use kinglet_trainer::task::{Precision, Task};
+use kinglet_trainer::task::{Kind, Precision, Task};
 use kinglet_trainer::tune::{Journal, Outcome, Search, Space, judged};
 use serde_json::{Value, json};
 use std::fs;
@@ -81,7 +81,7 @@ pub struct Args {
     #[command(flatten)]
     budget: BudgetOptions,
 
-    /// Most bytes of a stream's state, as 512 or 1K
+    /// Most bytes of a stream's state and of the samples that its windows keep, as 512 or 1K
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     max_ram: Option<usize>,
 
@@ -190,6 +190,19 @@ pub fn run(args: &Args) -> Result<()> {
     for outcome in &best {
         writeln!(out, "{}", line(outcome))?;
     }
+    let shape = Task::parse(&first.trial.apply(&text)?, &args.task)?.shape;
+    let overlaps = shape.kind == Kind::ManyToOne && shape.hop.unwrap_or(1) < shape.window;
+    if overlaps {
+        let steps = shape.window;
+        let instructions = first.cost.cycles.map_or(String::new(), |cycles| {
+            format!(": {:.0} instructions", cycles * steps as f64)
+        });
+        writeln!(
+            out,
+            "an answer of the best takes {steps} steps, for its windows overlap{instructions}; `kinglet train --streaming` makes \
+             a model with a step per answer"
+        )?;
+    }
     let layout = match search.budget.core {
         // A mixed model takes the layout of the task's core by itself.
         Some(core) if precision != Precision::Mixed && core.layout() != Layout::Portable => {
@@ -270,7 +283,7 @@ fn line(outcome: &Outcome) -> String {
         .cycles
         .map_or(String::new(), |c| format!(", {c:.0} instructions"));
     format!(
-        "trial {}, {} epochs: {value}; {}; {} bytes, state {}{cycles}",
+        "trial {}, {} epochs: {value}; {}; {} bytes, RAM {}{cycles}",
         outcome.number, outcome.epochs, outcome.trial, cost.flash, cost.ram
     )
 }

@@ -50,14 +50,18 @@ fn chosen(value: f64, unit: &str) -> String {
     format!("{digits} {unit}")
 }
 
-/// Instructions, time and energy of networks by their titles, with the multiplications of a step.
+/// Instructions, time and energy of networks by their titles, with the multiplications of a step, and of the steps of an
+/// answer.
 pub(super) fn cores(
     networks: &[(&'static str, &Network, usize)],
+    answer: usize,
     conditions: Conditions,
 ) -> String {
     let tables: Vec<_> = networks
         .iter()
-        .filter_map(|&(title, net, macs)| Some((title, of_network(net, macs, conditions)?)))
+        .filter_map(|&(title, net, macs)| {
+            Some((title, of_network(net, (macs, answer), conditions)?))
+        })
         .collect();
     let body = if tables.is_empty() {
         paragraph("No core has counts for a cell of this network.")
@@ -77,13 +81,21 @@ pub(super) fn cores(
 }
 
 /// A row per core and format, if any is counted.
-fn of_network(net: &Network, macs: usize, conditions: Conditions) -> Option<String> {
+fn of_network(
+    net: &Network,
+    (macs, answer): (usize, usize),
+    conditions: Conditions,
+) -> Option<String> {
     let time = format!("at {}", chosen(conditions.clock, "Hz"));
     let power = conditions
         .power
         .map(|power| format!("at {}", chosen(power, "W")));
     let mut head = vec!["core", "layout", "format", "instructions", "per MAC", &time];
     head.extend(power.as_deref());
+    let (of_answer, its_time) = ("of an answer", format!("its time {time}"));
+    if answer > 1 {
+        head.extend([of_answer, &its_time]);
+    }
     let mut table = Table::new(&head);
     let mut counted = false;
     for core in &CORES {
@@ -102,6 +114,11 @@ fn of_network(net: &Network, macs: usize, conditions: Conditions) -> Option<Stri
                 si(seconds, "s"),
             ];
             row.extend(conditions.power.map(|power| si(seconds * power, "J")));
+            if answer > 1 {
+                let steps = answer as f64;
+                row.push(count((steps * instructions).round() as usize));
+                row.push(si(steps * seconds, "s"));
+            }
             table.row(&row);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Made;
 use super::html::{Table, count, number, paragraph, section, titled};
+use crate::answer::Answer;
 use crate::file::parts;
 use crate::net::{Layer, Network};
 use anyhow::Result;
@@ -23,7 +24,7 @@ pub(super) fn memory(networks: &[(&'static str, &Network, &[Made])]) -> Result<S
 
 /// A row per format, and its share of f32.
 fn of_network(net: &Network, made: &[Made]) -> Result<String> {
-    let mut table = Table::new(&[
+    let mut head = vec![
         "format",
         "model",
         "weights",
@@ -33,13 +34,27 @@ fn of_network(net: &Network, made: &[Made]) -> Result<String> {
         "state",
         "that lasts",
         "MACs",
-    ]);
+    ];
+    let answer = match made.first() {
+        Some(made) => Answer::of(&Model::from_bytes(&made.bytes)?),
+        None => Answer {
+            steps: 1,
+            buffer: 0,
+        },
+    };
+    if answer.buffer > 0 {
+        head.insert(8, "window");
+    }
+    if answer.steps > 1 {
+        head.push("MACs of an answer");
+    }
+    let mut table = Table::new(&head);
     let whole = made.first().map_or(0, |made| made.bytes.len());
     for made in made {
         let model = Model::from_bytes(&made.bytes)?;
         let parts = parts(&made.bytes)?;
         let weights: usize = parts.layers.iter().map(|layer| layer.bytes).sum();
-        table.row(&[
+        let mut row = vec![
             made.name.clone(),
             count(made.bytes.len()),
             count(weights),
@@ -49,10 +64,25 @@ fn of_network(net: &Network, made: &[Made]) -> Result<String> {
             count(model.state_len()),
             count(model.persistent_len()),
             count(model.macs()),
-        ]);
+        ];
+        if answer.buffer > 0 {
+            row.insert(8, count(answer.buffer));
+        }
+        if answer.steps > 1 {
+            row.push(count(answer.steps * model.macs()));
+        }
+        table.row(&row);
     }
     let layers: Vec<String> = net.layers.iter().map(layer).collect();
-    Ok(paragraph(&format!("{}.", layers.join(", then "))) + &table.finish())
+    let windows = match answer.repeats() {
+        true => paragraph(&format!(
+            "Windows overlap and each starts at zero, so an answer takes {} steps, and the samples of the window are kept beside \
+             the state. A model that streams, with a step per sample, has to be trained as one: kinglet train --streaming.",
+            answer.steps
+        )),
+        false => String::new(),
+    };
+    Ok(paragraph(&format!("{}.", layers.join(", then "))) + &table.finish() + &windows)
 }
 
 /// Kind and widths of a layer.

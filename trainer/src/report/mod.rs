@@ -27,6 +27,7 @@ pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
 use crate::anomaly;
 use crate::budget::Budget;
+use crate::answer::Answer;
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
@@ -162,7 +163,12 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     };
     body += &inside::activations(vec![("", seen)]);
     body += &memory::memory(&[("", &package.net, &made)])?;
-    body += &cores(&[("", &package.net, models[0].macs())], subject.conditions);
+    let answer = Answer::of(&models[0]).steps;
+    body += &cores(
+        &[("", &package.net, models[0].macs())],
+        answer,
+        subject.conditions,
+    );
     Ok(document(&package.name, &(body + &notes_of(&notes))))
 }
 
@@ -320,14 +326,27 @@ fn overview(
         Output::Values(targets) => targets.first().map_or("", |target| &target.unit),
         _ => "",
     };
+    let answer = Answer::of(model);
     let tiles = [
         (
             format!("{} {unit}", number(value)),
             format!("{metric}, {} part", part.name()),
         ),
         (kib(bytes), "of flash for the model".into()),
-        (kib(model.state_len()), "of RAM per stream".into()),
-        (count(model.macs()), "MACs per step".into()),
+        (
+            kib(model.state_len() + answer.buffer),
+            match answer.buffer {
+                0 => "of RAM per stream".into(),
+                bytes => format!("of RAM per stream, {} of it for the window", kib(bytes)),
+            },
+        ),
+        (
+            count(answer.steps * model.macs()),
+            match answer.steps {
+                1 => "MACs per step".into(),
+                steps => format!("MACs per answer: {steps} steps of {}", count(model.macs())),
+            },
+        ),
     ];
     body += "<div class=\"tiles\">\n";
     for (value, name) in tiles {

@@ -109,6 +109,7 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<String> {
             ("Encoder, for a token that is read", nets[0], read.macs()),
             ("Decoder, for a token that is said", nets[1], said.macs()),
         ],
+        1,
         subject.conditions,
     );
     Ok(document(name, &(body + &notes_of(&notes))))

@@ -115,11 +115,27 @@ impl Target {
         format!("{column}+{horizon}")
     }
 
-    /// The column that is predicted, whatever the horizon.
-    pub fn column(&self) -> &str {
-        match self.name.rsplit_once('+') {
-            Some((column, horizon)) if horizon.parse::<usize>().is_ok() => column,
+    /// The name of a quantile: `y_q10`, or `y_q2.5`.
+    pub fn at_quantile(name: &str, quantile: f64) -> String {
+        // A hundred times 0.07 is not quite 7.
+        let percent = (quantile * 1e8).round() / 1e6;
+        format!("{name}_q{percent}")
+    }
+
+    /// The name without the quantile.
+    pub fn of_quantile(&self) -> &str {
+        match self.name.rsplit_once("_q") {
+            Some((name, percent)) if percent.parse::<f64>().is_ok() => name,
             _ => &self.name,
+        }
+    }
+
+    /// The column that is predicted, whatever the horizon and the quantile.
+    pub fn column(&self) -> &str {
+        let name = self.of_quantile();
+        match name.rsplit_once('+') {
+            Some((column, horizon)) if horizon.parse::<usize>().is_ok() => column,
+            _ => name,
         }
     }
 }

@@ -154,6 +154,11 @@ pub struct SeriesTask {
     /// Columns to predict.
     #[serde(default)]
     pub targets: Vec<TargetTask>,
+    /// Instead of a mean of each target these of its quantiles, from low to high, such as `[0.1, 0.5, 0.9]`: an interval that
+    /// holds 80 % of what comes, and the middle. An output for each, called `y_q10`, `y_q50`, `y_q90`. They are learned one
+    /// by one and not sorted, so they can cross; `train` tells how often they do.
+    #[serde(default)]
+    pub quantiles: Vec<f64>,
     /// Instead of `targets`: a column of class labels to predict.
     pub label: Option<LabelTask>,
     /// A column that says what a row belongs to, such as a machine or a trial: rows that follow each other with the
@@ -753,8 +758,14 @@ impl Task {
 
     /// The loss that applies.
     pub fn loss(&self) -> Loss {
+        let has_quantiles = self
+            .series
+            .as_ref()
+            .is_some_and(|s| !s.quantiles.is_empty());
         self.train.loss.unwrap_or(if self.is_classification() {
             Loss::CrossEntropy
+        } else if has_quantiles {
+            Loss::Pinball
         } else {
             Loss::Mse
         })

@@ -30,7 +30,8 @@ pub use self::baseline::{Baseline, baselines, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
 pub use self::error::FitError;
 pub use self::evaluate::{
-    ClassMetrics, LastValue, Majority, Metrics, Predictor, TokenMetrics, ValueMetrics, evaluate,
+    ClassMetrics, LastValue, Majority, Metrics, Predictor, QuantileMetrics, TokenMetrics,
+    ValueMetrics, evaluate,
 };
 pub(crate) use self::evaluate::{Score, known};
 pub use self::fit::{fit, fit_from, fit_pair_quantized, fit_quantized};

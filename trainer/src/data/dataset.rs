@@ -55,6 +55,8 @@ pub struct Dataset {
     lengths: Vec<usize>,
     /// For every token the one that stands for it where it is unknown; empty where none is.
     hidden_as: Vec<f32>,
+    /// For every output the quantile that it stands for; empty where outputs are means.
+    quantiles: Vec<f64>,
     /// What a decoder starts from, and for every row the row at which that begins.
     source: Option<(Box<Dataset>, Vec<usize>)>,
     /// First rows of the training windows of each part.
@@ -219,6 +221,12 @@ impl Dataset {
             Output::Classes(classes) => classes.len(),
             Output::NextToken => self.inputs(),
         }
+    }
+
+    /// For every output the quantile that it stands for; empty where none does. Those of one target follow each other, from
+    /// low to high.
+    pub fn quantiles(&self) -> &[f64] {
+        &self.quantiles
     }
 
     /// There are labelled windows of time.

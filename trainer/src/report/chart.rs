@@ -225,6 +225,33 @@ impl Chart {
         self.name(ink, name);
     }
 
+    /// The area between two values at each place: (place, low, high).
+    pub(super) fn band(
+        &mut self,
+        ink: Ink,
+        name: &str,
+        points: impl Iterator<Item = (f64, f64, f64)>,
+    ) {
+        let finite = |p: &(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
+        let points: Vec<_> = points.filter(finite).collect();
+        let above = points.iter().map(|&(x, _, high)| (x, high));
+        let below = points.iter().rev().map(|&(x, low, _)| (x, low));
+        let mut path = String::new();
+        for (x, y) in above.chain(below) {
+            let (x, y) = self.at(x, y);
+            let pen = if path.is_empty() { 'M' } else { 'L' };
+            let _ = write!(path, "{pen}{x:.1} {y:.1}");
+        }
+        if !path.is_empty() {
+            let _ = writeln!(
+                self.marks,
+                "<path class=\"band {}\" d=\"{path}Z\"/>",
+                ink.class()
+            );
+        }
+        self.name(ink, name);
+    }
+
     /// A dot per point.
     pub(super) fn dots(&mut self, ink: Ink, name: &str, points: impl Iterator<Item = (f64, f64)>) {
         self.round("dots", ink, name, points);

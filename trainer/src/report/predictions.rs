@@ -36,13 +36,61 @@ pub(super) fn predictions(
 ) -> String {
     match (data.output(), &run.metrics) {
         (Output::Values(targets), _) => {
-            curves(targets, measured, run, baseline) + &residuals(targets, measured, run, baseline)
+            let drawn = drawn(data, targets);
+            curves(&drawn, measured, run, baseline) + &residuals(&drawn, measured, run, baseline)
         }
         (Output::Classes(classes), Metrics::Classes(metrics)) => {
             confusion(classes, &metrics.confusion, run)
         }
         _ => tokens(data, measured, run),
     }
+}
+
+/// An output that is drawn.
+struct Drawn<'a> {
+    name: &'a str,
+    unit: &'a str,
+    /// Its place among all outputs.
+    place: usize,
+    /// How many there are.
+    width: usize,
+    /// The outputs below and above it that the same target's quantiles reach to, and the share that is to lie between them.
+    band: Option<([usize; 2], f64)>,
+}
+
+/// Every output; of quantiles the middle one of each target.
+fn drawn<'a>(data: &Dataset, targets: &'a [Target]) -> Vec<Drawn<'a>> {
+    let levels = data.quantiles();
+    let each = levels.iter().position(|level| *level > levels[0]);
+    let each = match each {
+        // They rise up to the next target's lowest.
+        Some(_) => {
+            1 + levels
+                .windows(2)
+                .take_while(|pair| pair[0] < pair[1])
+                .count()
+        }
+        None => 1,
+    };
+    let of = |first: usize| {
+        let last = first + each - 1;
+        let distance = |k: &usize| ((levels[*k] - 0.5).abs() * 1e9) as u64;
+        let place = match levels.is_empty() {
+            true => first,
+            false => (first..=last).min_by_key(distance).unwrap_or(first),
+        };
+        Drawn {
+            name: match levels.is_empty() {
+                true => &targets[place].name,
+                false => targets[place].of_quantile(),
+            },
+            unit: &targets[place].unit,
+            place,
+            width: targets.len(),
+            band: (last > first).then(|| ([first, last], levels[last] - levels[first])),
+        }
+    };
+    (0..targets.len()).step_by(each).map(of).collect()
 }
 
 fn column(table: &[f32], k: usize, width: usize) -> impl Iterator<Item = f64> + Clone {
@@ -54,7 +102,7 @@ fn at_steps(values: impl Iterator<Item = f64>) -> impl Iterator<Item = (f64, f64
 }
 
 /// Which of many things are drawn.
-fn first_of_many(targets: &[Target]) -> String {
+fn first_of_many(targets: &[Drawn<'_>]) -> String {
     if targets.len() > TARGETS {
         paragraph(&format!(
             "The first {TARGETS} of {} targets.",
@@ -65,16 +113,17 @@ fn first_of_many(targets: &[Target]) -> String {
     }
 }
 
-fn curves(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
-    let width = targets.len();
+fn curves(targets: &[Drawn<'_>], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
+    let width = targets.first().map_or(1, |target| target.width);
     let steps = measured.truth.len() / width;
     let shown = steps.min(SHOWN);
     let mut body = first_of_many(targets);
-    for (k, target) in targets.iter().enumerate().take(TARGETS) {
-        if width > 1 {
-            body += &heading(&target.name);
+    for target in targets.iter().take(TARGETS) {
+        let k = target.place;
+        if targets.len() > 1 {
+            body += &heading(target.name);
         }
-        let label = with_unit(&target.name, &target.unit);
+        let label = with_unit(target.name, target.unit);
         let truth = column(&measured.truth, k, width);
         let forecast = column(&run.kept, k, width);
         let old = baseline.map(|run| column(&run.kept, k, width));
@@ -83,8 +132,21 @@ fn curves(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&
             .clone()
             .take(shown)
             .chain(forecast.clone().take(shown));
+        let edge = |k: usize| column(&run.kept, k, width).take(shown);
+        let edges = target
+            .band
+            .iter()
+            .flat_map(|(ends, _)| ends.map(edge))
+            .flatten();
+        let seen = seen.chain(edges);
         let x = Axis::whole("step", 0, shown);
         let mut chart = Chart::new("Prediction and truth", x, Axis::around(&label, seen));
+        if let Some(([low, high], share)) = target.band {
+            let name = format!("{} between its quantiles, {}", run.name, percent(share));
+            let band = edge(low).zip(edge(high)).enumerate();
+            let band = band.map(|(t, (low, high))| (t as f64, low, high));
+            chart.band(Ink::Series(0), &name, band);
+        }
         if let (Some(old), Some(run)) = (old, baseline) {
             chart.line(Ink::Baseline, &run.name, at_steps(old.take(shown)));
         }
@@ -128,12 +190,18 @@ fn curves(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&
     section("predictions", "Predictions", &body)
 }
 
-fn residuals(targets: &[Target], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
-    let width = targets.len();
+fn residuals(
+    targets: &[Drawn<'_>],
+    measured: &Measured,
+    run: &Run,
+    baseline: Option<&Run>,
+) -> String {
+    let width = targets.first().map_or(1, |target| target.width);
     let mut body = first_of_many(targets);
-    for (k, target) in targets.iter().enumerate().take(TARGETS) {
-        if width > 1 {
-            body += &heading(&target.name);
+    for target in targets.iter().take(TARGETS) {
+        let k = target.place;
+        if targets.len() > 1 {
+            body += &heading(target.name);
         }
         let residuals = |run: &Run| -> Vec<f32> {
             let pairs = column(&run.kept, k, width).zip(column(&measured.truth, k, width));
@@ -141,7 +209,7 @@ fn residuals(targets: &[Target], measured: &Measured, run: &Run, baseline: Optio
         };
         let of_network = residuals(run);
         let reach = quantile_of_magnitudes(&of_network, 0.995);
-        let label = with_unit("prediction − truth", &target.unit);
+        let label = with_unit("prediction − truth", target.unit);
         let bins = histogram(&of_network, (-reach, reach), 61);
         let old = baseline.map(|run| histogram(&residuals(run), (-reach, reach), 61));
         let shares = bins

@@ -230,6 +230,24 @@ fn data(task: &Task) -> Result<(), Problem> {
             for target in &series.targets {
                 known(series, "targets", &target.against)?;
             }
+            let levels = &series.quantiles;
+            let inside = levels.iter().all(|level| *level > 0.0 && *level < 1.0);
+            if !inside || !levels.is_sorted_by(|a, b| a < b) {
+                return wrong(
+                    "series",
+                    "quantiles",
+                    format!(
+                        "{levels:?}: expected shares above 0 and below 1, from low to high, such as [0.1, 0.5, 0.9]"
+                    ),
+                );
+            }
+            if !levels.is_empty() && series.label.is_some() {
+                return wrong(
+                    "series",
+                    "quantiles",
+                    "classes have none; they go with targets",
+                );
+            }
             match (&series.label, series.targets.is_empty()) {
                 (Some(label), true) => classes(label, "series"),
                 (None, false) => Ok(()),
@@ -654,11 +672,15 @@ fn train(task: &Task) -> Result<(), Problem> {
             return wrong("train", "class_weights", problem);
         }
     }
-    if train.loss == Some(Loss::Pinball) {
+    let has_quantiles = task
+        .series
+        .as_ref()
+        .is_some_and(|s| !s.quantiles.is_empty());
+    if (task.loss() == Loss::Pinball) != has_quantiles {
         return wrong(
             "train",
             "loss",
-            "pinball is the loss of quantiles; name them: quantiles = [0.1, 0.5, 0.9] in [series]",
+            "pinball is the loss of quantiles, and the only one: quantiles = [0.1, 0.5, 0.9] in [series] goes without a loss",
         );
     }
     if !(train.learning_rate > 0.0 && train.learning_rate.is_finite()) {

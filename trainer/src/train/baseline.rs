@@ -7,6 +7,8 @@
 //! | a label per text | naive Bayes over its tokens |
 //! | an output per token | what this token had most often in training |
 //! | other labels | the commonest |
+//!
+//! Where quantiles are predicted, a rule has those of its own errors on the training part around it.
 
 mod ridge;
 mod seasonal;
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 use self::ridge::Ridge;
 use self::seasonal::{Seasonal, season};
 use super::evaluate::{LastValue, Majority, Metrics, Predictor};
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Part, Sequence};
 use crate::package::{Input, Output, Shape};
 use crate::task::Task;
 
@@ -59,7 +61,64 @@ fn of_values<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
         };
         rules.push((name, Box::new(ridge)));
     }
+    if !data.quantiles().is_empty() {
+        let around = |(name, rule)| (name, Box::new(Around::fit(data, rule)) as _);
+        rules = rules.into_iter().map(around).collect();
+    }
     rules
+}
+
+/// A rule with the quantiles of its errors on the training part around it.
+struct Around<'d> {
+    rule: Box<dyn Predictor + 'd>,
+    /// Added to every output.
+    errors: Vec<f32>,
+}
+
+impl<'d> Around<'d> {
+    fn fit(data: &Dataset, mut rule: Box<dyn Predictor + 'd>) -> Self {
+        let mut errors = vec![Vec::new(); data.outputs()];
+        let mut out = vec![0.0; data.outputs()];
+        for sequence in data.sequences(Part::Train) {
+            rule.begin(&sequence);
+            for t in 0..sequence.steps() {
+                rule.step(sequence.raw(t), &mut out);
+                if sequence.counts(t) {
+                    let pairs = sequence.truth(t).iter().zip(&out);
+                    for (errors, (truth, y)) in errors.iter_mut().zip(pairs) {
+                        errors.push(truth - y);
+                    }
+                }
+            }
+        }
+        let quantile = |(errors, &quantile): (&mut Vec<f32>, &f64)| {
+            errors.sort_by(f32::total_cmp);
+            let place = (quantile * errors.len() as f64) as usize;
+            errors.get(place).or(errors.last()).copied().unwrap_or(0.0)
+        };
+        let errors = errors.iter_mut().zip(data.quantiles()).map(quantile);
+        Around {
+            errors: errors.collect(),
+            rule,
+        }
+    }
+}
+
+impl Predictor for Around<'_> {
+    fn reset(&mut self) {
+        self.rule.reset();
+    }
+
+    fn begin(&mut self, sequence: &Sequence<'_>) {
+        self.rule.begin(sequence);
+    }
+
+    fn step(&mut self, raw: &[f32], out: &mut [f32]) {
+        self.rule.step(raw, out);
+        for (out, error) in out.iter_mut().zip(&self.errors) {
+            *out += error;
+        }
+    }
 }
 
 /// Whether a rule is as good as a network or better; not where there is nothing to compare.

@@ -31,6 +31,7 @@ const SUM_CHUNK: usize = 16_384;
 fn objective(task: &Task, data: &Dataset) -> Objective {
     match &task.train.class_weights {
         Some(weights) => Objective::weighed(weights.of_classes(&data.class_counts(Part::Train))),
+        None if !data.quantiles().is_empty() => Objective::quantiles(data.quantiles().to_vec()),
         None => task.loss().into(),
     }
 }

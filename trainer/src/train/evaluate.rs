@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::loss::LEAST;
+use super::loss::{LEAST, pinball};
 use crate::data::{Dataset, Part, Sequence};
 use crate::package::{Input, Output, Target};
 
@@ -30,6 +30,8 @@ pub trait Predictor {
 pub enum Metrics {
     /// One entry per target.
     Values(Vec<ValueMetrics>),
+    /// One entry per target whose quantiles are predicted.
+    Quantiles(Vec<QuantileMetrics>),
     /// Over all sequences.
     Classes(ClassMetrics),
     /// Over all counted tokens.
@@ -50,6 +52,27 @@ pub struct ValueMetrics {
     /// For a remaining life: the score of the PHM 2008 challenge, a sum over all predictions in which those that are
     /// too late count more than those too early (Saxena et al. 2008).
     pub phm: Option<f64>,
+    /// Predictions.
+    pub count: usize,
+}
+
+/// Quantiles of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantileMetrics {
+    /// The target.
+    pub name: String,
+    /// Its unit, or empty.
+    pub unit: String,
+    /// Mean of the pinball loss over all quantiles, in the unit.
+    pub pinball: f64,
+    /// Quantiles, and the share of truths that do not lie above the prediction: the nearer to the quantile the better.
+    pub below: Vec<(f64, f64)>,
+    /// Share of the truths from the lowest to the highest prediction, both included.
+    pub inside: f64,
+    /// Mean distance from the lowest to the highest.
+    pub width: f64,
+    /// Share of the predictions in which a higher quantile lies below a lower one.
+    pub crossed: f64,
     /// Predictions.
     pub count: usize,
 }
@@ -80,10 +103,14 @@ pub struct TokenMetrics {
 }
 
 impl Metrics {
-    /// The one number to compare by, and its name: RMSE of the first target, accuracy, or bits.
+    /// The one number to compare by, and its name: RMSE or pinball loss of the first target, accuracy, or bits.
     pub fn headline(&self) -> (&'static str, f64) {
         match self {
             Metrics::Values(values) => ("RMSE", values.first().map_or(f64::NAN, |v| v.rmse)),
+            Metrics::Quantiles(targets) => (
+                "pinball loss",
+                targets.first().map_or(f64::NAN, |t| t.pinball),
+            ),
             Metrics::Classes(classes) => ("accuracy", classes.accuracy),
             Metrics::Tokens(tokens) => ("bits per token", tokens.bits),
         }
@@ -93,7 +120,7 @@ impl Metrics {
     pub fn error(&self) -> f64 {
         match self {
             Metrics::Classes(classes) => 1.0 - classes.accuracy,
-            Metrics::Values(_) | Metrics::Tokens(_) => self.headline().1,
+            Metrics::Values(_) | Metrics::Quantiles(_) | Metrics::Tokens(_) => self.headline().1,
         }
     }
 }
@@ -120,6 +147,13 @@ impl fmt::Display for Metrics {
                 }
                 Ok(())
             }
+            Metrics::Quantiles(targets) => {
+                for (k, t) in targets.iter().enumerate() {
+                    let separator = if k == 0 { "" } else { "; " };
+                    write!(f, "{separator}{t}")?;
+                }
+                Ok(())
+            }
             Metrics::Classes(c) => {
                 write!(f, "accuracy {:.4}, macro F1 {:.4}", c.accuracy, c.macro_f1)?;
                 match c.by_group {
@@ -133,6 +167,35 @@ impl fmt::Display for Metrics {
                 t.bits, t.accuracy
             ),
         }
+    }
+}
+
+impl fmt::Display for QuantileMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit.as_str() {
+            "" => String::new(),
+            unit => format!(" {unit}"),
+        };
+        write!(f, "{}: pinball loss {:.4}{unit}", self.name, self.pinball)?;
+        if let [lowest, .., highest] = &self.below[..] {
+            write!(
+                f,
+                ", {:.1} % inside an interval for {:.1} %, {:.4}{unit} wide, crossed in {:.2} %",
+                100.0 * self.inside,
+                100.0 * (highest.0 - lowest.0),
+                self.width,
+                100.0 * self.crossed
+            )?;
+        }
+        for (quantile, share) in &self.below {
+            write!(
+                f,
+                ", below {}: {:.1} %",
+                Target::at_quantile("", *quantile).trim_start_matches('_'),
+                100.0 * share
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -159,10 +222,30 @@ pub(crate) struct Score {
     squares: Vec<f64>,
     absolutes: Vec<f64>,
     phm: Vec<f64>,
+    /// Empty where outputs are means.
+    quantiles: Vec<f64>,
+    pinball: Vec<f64>,
+    below: Vec<usize>,
+    /// For every target: truths inside, widths, crossings.
+    intervals: Vec<Interval>,
     groups: Option<Groups>,
     confusion: Vec<Vec<usize>>,
     bits: f64,
     count: usize,
+}
+
+/// Sums over the intervals of a target.
+#[derive(Clone, Default)]
+struct Interval {
+    inside: usize,
+    width: f64,
+    crossed: usize,
+}
+
+/// Quantiles of a target, of all quantiles of all targets.
+fn levels(quantiles: &[f64]) -> usize {
+    let rises = quantiles.windows(2).take_while(|pair| pair[0] < pair[1]);
+    (1 + rises.count()).min(quantiles.len().max(1))
 }
 
 /// Answers of whole groups.
@@ -228,6 +311,10 @@ impl Score {
             squares: vec![0.0; outputs],
             absolutes: vec![0.0; outputs],
             phm: vec![0.0; outputs],
+            quantiles: data.quantiles().to_vec(),
+            pinball: vec![0.0; outputs],
+            below: vec![0; outputs],
+            intervals: vec![Interval::default(); outputs / levels(data.quantiles())],
             groups: None,
             confusion: vec![vec![0; outputs]; outputs],
             bits: 0.0,
@@ -250,6 +337,13 @@ impl Score {
                 self.squares[k] += error * error;
                 self.absolutes[k] += error.abs();
                 self.phm[k] += phm(error);
+                if let Some(&quantile) = self.quantiles.get(k) {
+                    self.pinball[k] += pinball(error, quantile);
+                    self.below[k] += usize::from(error >= 0.0);
+                }
+            }
+            if !self.quantiles.is_empty() {
+                self.add_intervals(out, truth);
             }
         } else {
             let class = truth[0] as usize;
@@ -261,6 +355,38 @@ impl Score {
         }
     }
 
+    fn add_intervals(&mut self, out: &[f32], truth: &[f32]) {
+        let levels = levels(&self.quantiles);
+        let targets = out.chunks(levels).zip(truth.chunks(levels));
+        for (interval, (out, truth)) in self.intervals.iter_mut().zip(targets) {
+            let (low, high) = (out[0], out[out.len() - 1]);
+            interval.inside += usize::from((low..=high).contains(&truth[0]));
+            interval.width += f64::from(high) - f64::from(low);
+            interval.crossed += usize::from(!out.is_sorted());
+        }
+    }
+
+    fn quantile_metrics(&self, targets: &[Target]) -> Metrics {
+        let (levels, count) = (levels(&self.quantiles), self.count as f64);
+        let of = |(k, target): (usize, &Target)| {
+            let outputs = k * levels..(k + 1) * levels;
+            let interval = &self.intervals[k];
+            QuantileMetrics {
+                name: target.of_quantile().to_owned(),
+                unit: target.unit.clone(),
+                pinball: self.pinball[outputs.clone()].iter().sum::<f64>() / levels as f64 / count,
+                below: outputs
+                    .map(|k| (self.quantiles[k], self.below[k] as f64 / count))
+                    .collect(),
+                inside: interval.inside as f64 / count,
+                width: interval.width / count,
+                crossed: interval.crossed as f64 / count,
+                count: self.count,
+            }
+        };
+        Metrics::Quantiles(targets.iter().step_by(levels).enumerate().map(of).collect())
+    }
+
     pub(crate) fn metrics(self, output: &Output) -> Metrics {
         let count = self.count as f64;
         let right: usize = (0..self.confusion.len())
@@ -268,6 +394,7 @@ impl Score {
             .sum();
         let accuracy = right as f64 / count;
         match output {
+            Output::Values(targets) if !self.quantiles.is_empty() => self.quantile_metrics(targets),
             Output::Values(targets) => Metrics::Values(
                 targets
                     .iter()
@@ -377,6 +504,58 @@ impl Predictor for LastValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Restore;
+
+    /// numpy: `np.mean`, and `sklearn.metrics.mean_pinball_loss`.
+    #[test]
+    fn intervals_are_measured_target_by_target() {
+        let names = ["a_q10", "a_q50", "a_q90"];
+        let target = |name: &&str| Target {
+            name: (*name).into(),
+            unit: "W".into(),
+            scale: 1.0,
+            offset: 0.0,
+            restore: Restore::None,
+            feeds: None,
+        };
+        let targets: Vec<Target> = names.iter().map(target).collect();
+        let mut score = Score {
+            values: true,
+            squares: vec![0.0; 3],
+            absolutes: vec![0.0; 3],
+            phm: vec![0.0; 3],
+            quantiles: vec![0.1, 0.5, 0.9],
+            pinball: vec![0.0; 3],
+            below: vec![0; 3],
+            intervals: vec![Interval::default()],
+            groups: None,
+            confusion: Vec::new(),
+            bits: 0.0,
+            count: 0,
+        };
+        for (out, truth) in [
+            ([0.0, 1.0, 2.0], 1.5),
+            ([1.0, 2.0, 4.0], 4.5),
+            ([2.0, 1.0, 3.0], 0.5),
+            ([0.0, 2.0, 5.0], 5.0),
+        ] {
+            score.add(&out, &[truth; 3]);
+        }
+        let Metrics::Quantiles(metrics) = score.metrics(&Output::Values(targets)) else {
+            panic!("quantiles expected");
+        };
+        let m = &metrics[0];
+        // 0.1: (0.15 + 0.35 + 1.35 + 0.5) / 4, 0.5: (0.25 + 1.25 + 0.25 + 1.5) / 4, 0.9: (0.05 + 0.45 + 0.25 + 0) / 4.
+        let expected = (2.35 + 3.25 + 0.75) / 12.0;
+        assert!((m.pinball - expected).abs() < 1e-6, "{}", m.pinball);
+        assert_eq!(m.below, [(0.1, 0.25), (0.5, 0.25), (0.9, 0.75)]);
+        assert_eq!((m.inside, m.width, m.crossed), (0.5, 2.75, 0.25));
+        assert_eq!(
+            m.to_string(),
+            "a: pinball loss 0.5292 W, 50.0 % inside an interval for 80.0 %, 2.7500 W wide, crossed in 25.00 %, below q10: 25.0 %, \
+             below q50: 25.0 %, below q90: 75.0 %"
+        );
+    }
 
     #[test]
     fn a_zero_of_the_integer_softmax_costs_sixteen_bits() {

@@ -72,6 +72,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         window,
         lengths,
         hidden_as,
+        quantiles: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

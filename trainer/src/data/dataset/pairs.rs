@@ -110,6 +110,7 @@ fn empty(task: &Task, input: Input, output: Output) -> Dataset {
         window: task.shape.window,
         lengths: Vec::new(),
         hidden_as: Vec::new(),
+        quantiles: Vec::new(),
         source: None,
         windows: Default::default(),
         streams: Default::default(),

@@ -124,6 +124,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         window,
         lengths: Vec::new(),
         hidden_as: Vec::new(),
+        quantiles: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

@@ -91,7 +91,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         goal_width: if series.label.is_some() {
             1
         } else {
-            series.targets.len() * horizons.len()
+            outputs_of(series, &horizons)
         },
         input: Input::Features(features),
         output,
@@ -103,12 +103,24 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         window,
         lengths: Vec::new(),
         hidden_as: Vec::new(),
+        quantiles: quantiles(series, &horizons),
         source: None,
         windows: places.0,
         streams: places.1,
         groups: groups.map(|group| group.rows.start).collect(),
         events,
     })
+}
+
+/// Numbers that are predicted about a row.
+fn outputs_of(series: &SeriesTask, horizons: &[usize]) -> usize {
+    series.targets.len() * horizons.len() * series.quantiles.len().max(1)
+}
+
+/// Of every output.
+fn quantiles(series: &SeriesTask, horizons: &[usize]) -> Vec<f64> {
+    let times = series.targets.len() * horizons.len();
+    series.quantiles.repeat(times)
 }
 
 /// From near to far; at least one.
@@ -335,7 +347,8 @@ fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataEr
     Ok(columns)
 }
 
-/// Output, goals and truth for every row that has a target: all targets at the nearest horizon, then at the next.
+/// Output, goals and truth for every row that has a target: all targets at the nearest horizon, then at the next. A target is
+/// there once for each of its quantiles.
 fn fit_targets(
     series: &SeriesTask,
     table: &Table,
@@ -343,7 +356,11 @@ fn fit_targets(
     horizons: &[usize],
     train: &[usize],
 ) -> Result<(Output, Vec<f32>, Vec<f32>), DataError> {
-    let (width, count) = (series.features.len(), series.targets.len() * horizons.len());
+    let (width, count) = (series.features.len(), outputs_of(series, horizons));
+    let levels: Vec<Option<f64>> = match series.quantiles.is_empty() {
+        true => vec![None],
+        false => series.quantiles.iter().copied().map(Some).collect(),
+    };
     let columns = target_columns(series, table)?;
     let farthest = horizons.last().copied().unwrap_or(0);
     let outputs = table.rows() - farthest;
@@ -351,19 +368,22 @@ fn fit_targets(
     for row in 0..outputs {
         for &horizon in horizons {
             let at = (row + horizon) * series.targets.len();
-            truth.extend_from_slice(&columns[at..at + series.targets.len()]);
+            for &value in &columns[at..at + series.targets.len()] {
+                truth.extend(levels.iter().map(|_| value));
+            }
         }
     }
     let mut goals = vec![0.0; truth.len()];
     let mut targets = Vec::with_capacity(count);
     let each = horizons
         .iter()
-        .flat_map(|&horizon| series.targets.iter().map(move |target| (horizon, target)));
-    for (k, (horizon, target)) in each.enumerate() {
+        .flat_map(|&horizon| series.targets.iter().map(move |target| (horizon, target)))
+        .flat_map(|(horizon, target)| levels.iter().map(move |&level| (horizon, target, level)));
+    for (k, (horizon, target, level)) in each.enumerate() {
         let place = |name: &String| series.features.iter().position(|f| f.column == *name);
         let present = place(&target.column);
-        // Only a prediction of the next row can stand in for it.
-        let feeds = present.filter(|_| horizon == 1);
+        // Only a prediction of the next row can stand in for it, and of its quantiles the middle one.
+        let feeds = present.filter(|_| horizon == 1 && level.is_none_or(|level| level == 0.5));
         let now = target.against.as_ref().and_then(place).or(present);
         let column = || {
             now.ok_or_else(|| DataError::UnknownColumn {
@@ -404,11 +424,12 @@ fn fit_targets(
         for row in 0..truth.len() / count {
             goals[row * count + k] = ((f64::from(wanted(row)) - offset) / spread) as f32;
         }
+        let name = match horizons {
+            [_] => target.column.clone(),
+            _ => Target::at_horizon(&target.column, horizon),
+        };
         targets.push(Target {
-            name: match horizons {
-                [_] => target.column.clone(),
-                _ => Target::at_horizon(&target.column, horizon),
-            },
+            name: level.map_or(name.clone(), |level| Target::at_quantile(&name, level)),
             unit: target.unit.clone(),
             scale: spread as f32,
             offset: offset as f32,

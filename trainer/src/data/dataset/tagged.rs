@@ -77,6 +77,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         window,
         lengths,
         hidden_as,
+        quantiles: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

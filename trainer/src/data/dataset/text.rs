@@ -54,6 +54,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         window,
         lengths: Vec::new(),
         hidden_as: Vec::new(),
+        quantiles: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

@@ -11,7 +11,7 @@ use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::{Phase, epochs};
-use kinglet_trainer::report::{PairSubject, Subject, page, page_of_pair};
+use kinglet_trainer::report::{PairSubject, Stretch, Subject, page, page_of_pair};
 use kinglet_trainer::task::Task;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair};
 use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
@@ -170,6 +170,7 @@ fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
             clock: 64e6,
             power: Some(0.02),
         },
+        stretch: Stretch::default(),
         budget: None,
     })
     .unwrap()
@@ -499,6 +500,7 @@ fn a_budget_shows_the_trade_off_of_formats_with_the_choice() {
         history: &[],
         others: Vec::new(),
         conditions: Conditions::default(),
+        stretch: Stretch::default(),
         budget: Some(budget),
     });
     let page = page.unwrap();
@@ -572,6 +574,7 @@ fn a_model_of_another_task_is_refused() {
         history: &[],
         others: Vec::new(),
         conditions: Conditions::default(),
+        stretch: Stretch::default(),
         budget: None,
     };
     let error = page(&subject).unwrap_err().to_string();

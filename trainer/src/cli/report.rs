@@ -10,7 +10,7 @@ use kinglet_trainer::file::{AlignedBytes, package, save};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::Epoch;
-use kinglet_trainer::report::{PairSubject, Subject, history, page, page_of_pair};
+use kinglet_trainer::report::{PairSubject, Stretch, Subject, history, page, page_of_pair};
 use kinglet_trainer::task::Task;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 Examples:
   kinglet report pump.toml --model pump.f32.kgl --out report.html
   kinglet report pump.toml --model pump.f32.kgl --with pump.kgl --clock 64MHz --power 20mW --out report.html
+  kinglet report pump.toml --model pump.f32.kgl --group press-7 --from 2026-03-15 --to 2026-03-16 --out report.html
   kinglet report pump.toml --model pump.f32.kgl --core cortex-m4 --max-flash 6K --out report.html
 
 Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
@@ -60,6 +61,18 @@ pub struct Args {
     #[arg(long, value_name = "POWER", value_parser = watts)]
     power: Option<f64>,
 
+    /// Group that is drawn, where the task has groups [default: the first of the test part]
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+
+    /// Draw from this time on; where times are not known, from this step on
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+
+    /// Draw up to this time or step
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+
     #[command(flatten)]
     budget: BudgetOptions,
 }
@@ -73,7 +86,20 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let budget = args.budget.over(budget_of(&task)?)?;
     let limited = budget.flash.is_some() || budget.cycles.is_some();
+    let stretch = Stretch {
+        group: args.group.clone(),
+        from: args.from.clone(),
+        to: args.to.clone(),
+    };
     let page = if task.pairs.is_some() {
+        if [&args.group, &args.from, &args.to]
+            .iter()
+            .any(|asked| asked.is_some())
+        {
+            return Err(usage(
+                "--group, --from and --to are for predicted numbers, not for a pair",
+            ));
+        }
         if limited {
             return Err(usage(
                 "a pair has one format in all layers: leave out the budget",
@@ -105,6 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
             history: &losses(args)?,
             others,
             conditions,
+            stretch,
             budget: limited.then_some(budget),
         })
     };

@@ -57,6 +57,8 @@ pub struct Dataset {
     hidden_as: Vec<f32>,
     /// For every output the quantile that it stands for; empty where outputs are means.
     quantiles: Vec<f64>,
+    /// When the nearest target of each row is, in seconds since 1970 by the clock on the wall; empty where nobody knows.
+    times: Vec<f64>,
     /// What a decoder starts from, and for every row the row at which that begins.
     source: Option<(Box<Dataset>, Vec<usize>)>,
     /// First rows of the training windows of each part.
@@ -65,6 +67,8 @@ pub struct Dataset {
     streams: [Vec<Stream>; 3],
     /// First rows of the groups, where the rows are grouped.
     groups: Vec<usize>,
+    /// What they are called.
+    group_names: Vec<String>,
     /// The labelled window that the target of each row lies in, from 1; empty without labels.
     events: Vec<usize>,
 }
@@ -110,6 +114,12 @@ impl<'a> Sequence<'a> {
     /// The row of its first sample, of all rows that are used.
     pub fn first_row(&self) -> usize {
         self.stream.rows.start
+    }
+
+    /// When the nearest target of step `t` is, in seconds since 1970 by the clock on the wall; `None` where nobody knows.
+    pub fn time(&self, t: usize) -> Option<f64> {
+        let time = self.data.times.get(self.stream.rows.start + t);
+        time.copied()
     }
 
     /// The labelled window that the target of step `t` lies in, from 1; 0: none.
@@ -227,6 +237,11 @@ impl Dataset {
     /// low to high.
     pub fn quantiles(&self) -> &[f64] {
         &self.quantiles
+    }
+
+    /// What the groups are called, in their order; empty where rows are not grouped.
+    pub fn group_names(&self) -> &[String] {
+        &self.group_names
     }
 
     /// There are labelled windows of time.

@@ -11,7 +11,7 @@ use crate::file::{AlignedBytes, TestInputs, export, export_for, save};
 use crate::quant::{Ranges, Stream};
 use crate::report::cores::Conditions;
 use crate::report::history::{Phase, epochs};
-use crate::report::{Subject, page};
+use crate::report::{Stretch, Subject, page};
 use crate::task::Task;
 use crate::train::{LastValue, Options, Predictor, Progress, evaluate, fit};
 use anyhow::{Context, Result};
@@ -194,6 +194,7 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
         history: &history,
         others: Vec::new(),
         conditions: Conditions::default(),
+        stretch: Stretch::default(),
         budget: None,
     })?;
     write("report.html", page.as_bytes())?;

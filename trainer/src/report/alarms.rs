@@ -103,11 +103,21 @@ fn curve(
     let steps = watched.scores.len();
     let bin = steps.div_ceil(POINTS).max(1);
     let wrong = runs(watched, |k| watched.events[k] > 0);
+    let all: Vec<usize> = (0..steps).collect();
+    let (axis, places) = match measured.groups.len() == steps {
+        true => measured.places(&all),
+        false => (
+            Axis::whole("step", 0, steps),
+            all.iter().map(|&k| k as f64).collect(),
+        ),
+    };
+    // A run ends before a step that may be none.
+    let place = |k: usize| places.get(k).or(places.last()).copied().unwrap_or(0.0);
     let spans = || {
-        let span = |&(from, to): &(usize, usize)| (from as f64, to as f64);
+        let span = |&(from, to): &(usize, usize)| (place(from), place(to));
         wrong.iter().map(span)
     };
-    let x = || Axis::whole("step", 0, steps);
+    let x = || axis.clone();
     let mut figures = String::new();
     let fed = |targets: &[crate::package::Target]| targets.iter().position(|t| t.feeds.is_some());
     if let Output::Values(targets) = data.output()
@@ -125,8 +135,8 @@ fn curve(
             .enumerate()
             .flat_map(|(n, values)| {
                 let (low, high) = bounds(values.iter().copied());
-                let at = (2 * bin * n) as f64;
-                [(at, low), (at + bin as f64, high)]
+                let at = 2 * bin * n;
+                [(place(at), low), (place(at + bin), high)]
             })
             .collect();
         let label = with_unit(targets[first].column(), &targets[first].unit);
@@ -134,7 +144,7 @@ fn curve(
         let mut chart = Chart::new("What is watched", x(), y).height(190.0);
         chart.shades("labelled window", spans());
         let points = match bin {
-            1 => at_steps(&values),
+            1 => places.iter().copied().zip(values).collect(),
             _ => points,
         };
         chart.line(Ink::Truth, "what came", points.into_iter());
@@ -152,7 +162,7 @@ fn curve(
         .scores
         .chunks(bin)
         .enumerate()
-        .map(|(n, scores)| ((n * bin) as f64, f64::from(highest(scores))))
+        .map(|(n, scores)| (place(n * bin), f64::from(highest(scores))))
         .collect();
     let threshold = f64::from(alarm.threshold);
     let top = f64::from(highest(&watched.scores)).max(threshold);
@@ -168,7 +178,7 @@ fn curve(
     let alarmed = above.iter().map(|&(from, to)| {
         let peak = f64::from(highest(&watched.scores[from..to]));
         let at = (from..to).find(|&k| f64::from(watched.scores[k]) >= peak);
-        (at.unwrap_or(from) as f64, peak)
+        (place(at.unwrap_or(from)), peak)
     });
     chart.peaks(Ink::Series(0), "alarm, at its height", alarmed);
     let points = match bin {
@@ -180,9 +190,4 @@ fn curve(
             &chart.finish(),
             &format!("The score in {name}, {points}. Above the line it is an alarm."),
         )
-}
-
-fn at_steps(values: &[f64]) -> Vec<(f64, f64)> {
-    let points = values.iter().enumerate();
-    points.map(|(t, &v)| (t as f64, v)).collect()
 }

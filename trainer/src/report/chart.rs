@@ -2,6 +2,7 @@
 //! style sheet, so a chart follows light and dark mode, which a chart with colours of its own could not.
 
 use super::html::text;
+use super::times;
 use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
@@ -41,6 +42,8 @@ pub(super) struct Axis {
     log: bool,
     /// Its values are whole numbers.
     whole: bool,
+    /// Its values are seconds since 1970.
+    time: bool,
 }
 
 impl Axis {
@@ -58,6 +61,15 @@ impl Axis {
             high,
             log: false,
             whole: false,
+            time: false,
+        }
+    }
+
+    /// Of moments, in seconds since 1970 by the clock on the wall.
+    pub(super) fn time(low: f64, high: f64) -> Self {
+        Axis {
+            time: true,
+            ..Axis::new(&times::label(low, high), low, high)
         }
     }
 
@@ -88,6 +100,7 @@ impl Axis {
             high: high * 1.15,
             log: true,
             whole: false,
+            time: false,
         }
     }
 
@@ -102,6 +115,9 @@ impl Axis {
     }
 
     fn ticks(&self) -> Vec<f64> {
+        if self.time {
+            return times::ticks(self.low, self.high);
+        }
         if self.log {
             let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
             let inside = |v: &f64| (self.low..=self.high).contains(v);
@@ -135,6 +151,15 @@ pub(super) fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
         (l.min(v), h.max(v))
     })
+}
+
+impl Axis {
+    fn tick_label(&self, value: f64, ticks: &[f64]) -> String {
+        match self.time {
+            true => times::tick_label(value, self.low, self.high),
+            false => tick_label(value, ticks, self.log),
+        }
+    }
 }
 
 /// As short as its neighbours allow.
@@ -405,7 +430,7 @@ impl Chart {
                 "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 7.0,
                 y + 4.0,
-                tick_label(tick, &ticks, self.y.log)
+                self.y.tick_label(tick, &ticks)
             );
         }
         let ticks = self.x.ticks();
@@ -415,7 +440,7 @@ impl Chart {
                 svg,
                 "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 bottom + 17.0,
-                tick_label(tick, &ticks, self.x.log)
+                self.x.tick_label(tick, &ticks)
             );
         }
         svg.push_str(&self.marks);

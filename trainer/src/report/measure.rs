@@ -39,6 +39,9 @@ pub(super) struct Measured {
     pub part: Part,
     /// Of every step that counts: the values, or the number of the class or token.
     pub truth: Vec<f32>,
+    /// Of every step the number of its group, and when its target is.
+    pub groups: Vec<Option<usize>>,
+    pub times: Vec<Option<f64>>,
     /// In the order of the predictors.
     pub runs: Vec<Run>,
 }
@@ -77,6 +80,7 @@ pub(super) fn measure(
     let values = matches!(data.output(), Output::Values(_));
     let mut outputs = vec![vec![0.0; data.outputs()]; predictors.len()];
     let mut scores: Vec<Score> = predictors.iter().map(|_| Score::new(data)).collect();
+    let (mut groups, mut times) = (Vec::new(), Vec::new());
     let mut kept = vec![Vec::new(); predictors.len()];
     let mut gaps = vec![Vec::new(); predictors.len()];
     for sequence in data.sequences(part) {
@@ -91,6 +95,8 @@ pub(super) fn measure(
             if !sequence.counts(t) {
                 continue;
             }
+            groups.push(sequence.group());
+            times.push(sequence.time(t));
             let truth = sequence.truth(t);
             for (k, out) in outputs.iter().enumerate() {
                 scores[k].add(out, truth);
@@ -117,6 +123,8 @@ pub(super) fn measure(
     Measured {
         part,
         truth,
+        groups,
+        times,
         runs: runs.map(run).collect(),
     }
 }

@@ -16,6 +16,9 @@ mod mixed;
 mod pair;
 mod precisions;
 mod predictions;
+mod setup;
+mod stretch;
+mod times;
 
 use self::cores::{Conditions, cores};
 use self::history::{Epoch, learning};
@@ -25,6 +28,8 @@ use self::measure::{Measured, measure, part};
 use self::memory::kib;
 pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
+use self::stretch::Shown;
+pub use self::stretch::Stretch;
 use crate::anomaly;
 use crate::budget::Budget;
 use crate::answer::Answer;
@@ -56,6 +61,8 @@ pub struct Subject<'a> {
     pub others: Vec<(String, AlignedBytes)>,
     /// For times and energies.
     pub conditions: Conditions,
+    /// What is drawn of the predicted values.
+    pub stretch: Stretch,
     /// What a search of formats layer by layer may take, where there is to be one.
     pub budget: Option<Budget>,
 }
@@ -113,6 +120,11 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         );
     }
 
+    // What a device would run, where there are integers.
+    let device = made
+        .iter()
+        .position(|made| made.name == Format::W8A8.name())
+        .unwrap_or(0);
     let mut predictors: Vec<(String, Box<dyn Predictor + '_>)> = Vec::new();
     for (made, model) in made.iter().zip(&models) {
         predictors.push((made.name.clone(), Box::new(EnginePredictor::new(model))));
@@ -122,12 +134,33 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
     let error = |k: &usize| measured.runs[*k].metrics.error();
     let rules = made.len()..measured.runs.len();
     let baseline = rules.min_by(|a, b| error(a).total_cmp(&error(b)));
+    let stretch = &subject.stretch;
+    let shown = match data.output() {
+        Output::Values(_) => stretch.shown(&data, &measured)?,
+        _ => {
+            let asked = [&stretch.group, &stretch.from, &stretch.to];
+            ensure!(
+                asked.iter().all(|asked| asked.is_none()),
+                "--group, --from and --to choose what is drawn of predicted numbers, and this task predicts classes or tokens"
+            );
+            Shown::nothing()
+        }
+    };
+
+    let told: Vec<usize> = [Some(0), Some(device).filter(|&k| k > 0), baseline]
+        .into_iter()
+        .flatten()
+        .collect();
+    let told = predictors
+        .iter_mut()
+        .enumerate()
+        .filter(|(k, _)| told.contains(k));
+    let mut told: Vec<(&str, &mut (dyn Predictor + '_))> = told
+        .map(|(_, (name, predictor))| (name.as_str(), &mut **predictor as _))
+        .collect();
+    let setup = setup::setup(subject.task, &data, &mut told);
+    drop(told);
     drop(predictors);
-    // What a device would run, where there are integers.
-    let device = made
-        .iter()
-        .position(|made| made.name == Format::W8A8.name())
-        .unwrap_or(0);
 
     let mut body = overview(
         package,
@@ -137,10 +170,11 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         &models[device],
         made[device].bytes.len(),
     );
+    body += &setup;
     body += &learning(subject.history);
     let run = &measured.runs[device];
     let old = baseline.map(|k| &measured.runs[k]);
-    body += &predictions::predictions(&data, &measured, run, old);
+    body += &predictions::predictions(&data, &measured, run, old, &shown);
     if models.iter().any(|model| alarms::of_model(model).is_some()) {
         body += &alarms::alarms(&data, &measured, &made, &models, device);
     }

@@ -66,10 +66,12 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, networks: usize) -
 
     let steps = measured.steps(data);
     let bin = steps.div_ceil(BINS).max(1);
+    let all: Vec<usize> = (0..steps).collect();
+    let (x, places) = measured.places(&all);
     let curves: Vec<(usize, Vec<(f64, f64)>)> = (1..networks)
         .map(|k| {
             let bins = measured.runs[k].gap.chunks(bin).enumerate();
-            let middle = |n: usize, len: usize| (n * bin) as f64 + len as f64 / 2.0;
+            let middle = |n: usize, len: usize| places[n * bin + len / 2];
             let points = bins.map(|(n, gap)| (middle(n, gap.len()), 100.0 * rms(gap)));
             // None at all has no place on the axis.
             (
@@ -80,7 +82,6 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, networks: usize) -
             )
         })
         .collect();
-    let x = Axis::whole("step", 0, steps);
     let all = curves
         .iter()
         .flat_map(|(_, points)| points.iter().map(|p| p.1));

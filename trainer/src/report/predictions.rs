@@ -6,20 +6,23 @@ use super::html::{
     Table, count, figure, heading, number, paragraph, percent, section, text, with_unit,
 };
 use super::measure::{Measured, Run};
+use super::stretch::Shown;
 use crate::data::Dataset;
 use crate::escape::escape;
 use crate::package::{Input, Output, Target};
 use crate::train::{Metrics, known};
 use std::fmt::Write;
 
-/// Steps of the curve against time.
-const SHOWN: usize = 360;
 /// Points of the curve against truth.
 const DOTS: usize = 1500;
 /// Targets that are drawn.
 const TARGETS: usize = 4;
 /// Classes in the matrix.
-const CLASSES: usize = 24;
+const CLASSES: usize = 48;
+/// With more classes the matrix is a dense one.
+const UPRIGHT: usize = 8;
+/// Pairs of classes in the list of mistakes.
+const MISTAKES: usize = 10;
 /// Tokens of the text.
 const TOKENS: usize = 600;
 
@@ -27,17 +30,19 @@ pub(super) fn smaller_is_better(data: &Dataset) -> bool {
     !matches!(data.output(), Output::Classes(_))
 }
 
-/// `run` is the predictor that is drawn, beside the baseline.
+/// `run` is the predictor that is drawn, beside the baseline; of values these steps.
 pub(super) fn predictions(
     data: &Dataset,
     measured: &Measured,
     run: &Run,
     baseline: Option<&Run>,
+    shown: &Shown,
 ) -> String {
     match (data.output(), &run.metrics) {
         (Output::Values(targets), _) => {
             let drawn = drawn(data, targets);
-            curves(&drawn, measured, run, baseline) + &residuals(&drawn, measured, run, baseline)
+            curves(&drawn, measured, (run, baseline), shown)
+                + &residuals(&drawn, measured, (run, baseline))
         }
         (Output::Classes(classes), Metrics::Classes(metrics)) => {
             confusion(classes, &metrics.confusion, run)
@@ -97,10 +102,6 @@ fn column(table: &[f32], k: usize, width: usize) -> impl Iterator<Item = f64> + 
     table.iter().skip(k).step_by(width).map(|&v| f64::from(v))
 }
 
-fn at_steps(values: impl Iterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
-    values.enumerate().map(|(t, v)| (t as f64, v))
-}
-
 /// Which of many things are drawn.
 fn first_of_many(targets: &[Drawn<'_>]) -> String {
     if targets.len() > TARGETS {
@@ -113,10 +114,15 @@ fn first_of_many(targets: &[Drawn<'_>]) -> String {
     }
 }
 
-fn curves(targets: &[Drawn<'_>], measured: &Measured, run: &Run, baseline: Option<&Run>) -> String {
+fn curves(
+    targets: &[Drawn<'_>],
+    measured: &Measured,
+    (run, baseline): (&Run, Option<&Run>),
+    shown: &Shown,
+) -> String {
     let width = targets.first().map_or(1, |target| target.width);
     let steps = measured.truth.len() / width;
-    let shown = steps.min(SHOWN);
+    let (axis, places) = measured.places(&shown.steps);
     let mut body = first_of_many(targets);
     for target in targets.iter().take(TARGETS) {
         let k = target.place;
@@ -126,47 +132,35 @@ fn curves(targets: &[Drawn<'_>], measured: &Measured, run: &Run, baseline: Optio
         let label = with_unit(target.name, target.unit);
         let truth = column(&measured.truth, k, width);
         let forecast = column(&run.kept, k, width);
-        let old = baseline.map(|run| column(&run.kept, k, width));
 
-        let seen = truth
-            .clone()
-            .take(shown)
-            .chain(forecast.clone().take(shown));
-        let edge = |k: usize| column(&run.kept, k, width).take(shown);
+        let of_steps = |table: &[f32], k: usize| -> Vec<f64> {
+            let value = |&step: &usize| f64::from(table[step * width + k]);
+            shown.steps.iter().map(value).collect()
+        };
+        let points = |values: Vec<f64>| places.iter().copied().zip(values);
+        let (seen_truth, seen) = (of_steps(&measured.truth, k), of_steps(&run.kept, k));
         let edges = target
             .band
-            .iter()
-            .flat_map(|(ends, _)| ends.map(edge))
-            .flatten();
-        let seen = seen.chain(edges);
-        let x = Axis::whole("step", 0, shown);
-        let mut chart = Chart::new("Prediction and truth", x, Axis::around(&label, seen));
-        if let Some(([low, high], share)) = target.band {
+            .map(|(ends, share)| (ends.map(|k| of_steps(&run.kept, k)), share));
+        let reached = edges.iter().flat_map(|(edges, _)| edges.iter().flatten());
+        let all = seen_truth.iter().chain(&seen).chain(reached).copied();
+        let y = Axis::around(&label, all);
+        let mut chart = Chart::new("Prediction and truth", axis.clone(), y);
+        if let Some(([low, high], share)) = edges {
             let name = format!("{} between its quantiles, {}", run.name, percent(share));
-            let band = edge(low).zip(edge(high)).enumerate();
-            let band = band.map(|(t, (low, high))| (t as f64, low, high));
-            chart.band(Ink::Series(0), &name, band);
+            let band = places.iter().zip(low.iter().zip(&high));
+            chart.band(
+                Ink::Series(0),
+                &name,
+                band.map(|(&t, (&low, &high))| (t, low, high)),
+            );
         }
-        if let (Some(old), Some(run)) = (old, baseline) {
-            chart.line(Ink::Baseline, &run.name, at_steps(old.take(shown)));
+        if let Some(old) = baseline {
+            chart.line(Ink::Baseline, &old.name, points(of_steps(&old.kept, k)));
         }
-        chart.line(Ink::Truth, "truth", at_steps(truth.clone().take(shown)));
-        chart.line(
-            Ink::Series(0),
-            &run.name,
-            at_steps(forecast.clone().take(shown)),
-        );
-        let part = measured.part.name();
-        let caption = if shown < steps {
-            format!(
-                "The first {} of {} steps of the {part} part.",
-                count(shown),
-                count(steps)
-            )
-        } else {
-            format!("All {} steps of the {part} part.", count(steps))
-        };
-        body += &figure(&chart.finish(), &caption);
+        chart.line(Ink::Truth, "truth", points(seen_truth));
+        chart.line(Ink::Series(0), &run.name, points(seen));
+        body += &figure(&chart.finish(), &shown.words);
 
         let every = steps.div_ceil(DOTS).max(1);
         let (low, high) = bounds(truth.clone().chain(forecast.clone()));
@@ -193,9 +187,10 @@ fn curves(targets: &[Drawn<'_>], measured: &Measured, run: &Run, baseline: Optio
 fn residuals(
     targets: &[Drawn<'_>],
     measured: &Measured,
-    run: &Run,
-    baseline: Option<&Run>,
+    (run, baseline): (&Run, Option<&Run>),
 ) -> String {
+    let all: Vec<usize> = (0..measured.groups.len()).collect();
+    let (axis, places) = measured.places(&all);
     let width = targets.first().map_or(1, |target| target.width);
     let mut body = first_of_many(targets);
     for target in targets.iter().take(TARGETS) {
@@ -246,15 +241,14 @@ fn residuals(
         );
         let reach = bounds(finite.iter().map(|r| r.abs())).1;
         let every = finite.len().div_ceil(3 * DOTS).max(1);
-        let x = Axis::whole("step", 0, finite.len());
         let y = Axis::new(&label, -reach, reach);
-        let mut chart = Chart::new("Residuals over time", x, y).height(200.0);
-        chart.guide((0.0, 0.0), (finite.len() as f64, 0.0));
-        chart.dots(
-            Ink::Series(0),
-            "",
-            at_steps(finite.into_iter()).step_by(every),
-        );
+        let mut chart = Chart::new("Residuals over time", axis.clone(), y).height(200.0);
+        let ends = places.first().zip(places.last());
+        if let Some((&first, &last)) = ends {
+            chart.guide((first, 0.0), (last, 0.0));
+        }
+        let dots = places.iter().copied().zip(finite).step_by(every);
+        chart.dots(Ink::Series(0), "", dots);
         body += &figure(
             &chart.finish(),
             "Residuals over time: what is left should look like noise.",
@@ -280,11 +274,16 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
     if shown < classes.len() {
         body += &paragraph(&format!("The first {shown} of {} classes.", classes.len()));
     }
-    body += "<div class=\"wide\"><table class=\"matrix\">\n<thead><tr><th>truth \\ answer</th>";
     let names: Vec<String> = classes.iter().map(|class| text(&escape(class))).collect();
+    // With many classes their names stand upright, and a column is as wide as its numbers.
+    let dense = if shown > UPRIGHT { " dense" } else { "" };
+    let _ = write!(
+        body,
+        "<div class=\"wide\"><table class=\"matrix{dense}\">\n<thead><tr><th>truth \\ answer</th>"
+    );
     for name in &names[..shown] {
         // Writing to a string cannot fail, here and below.
-        let _ = write!(body, "<th>{name}</th>");
+        let _ = write!(body, "<th><span>{name}</span></th>");
     }
     body += "</tr></thead>\n<tbody>\n";
     for (truth, row) in confusion.iter().enumerate().take(shown) {
@@ -293,15 +292,23 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
         for (answer, &cell) in row.iter().enumerate().take(shown) {
             let share = cell as f64 / all as f64;
             let ink = if answer == truth { "right" } else { "wrong" };
+            // So many zeros hide what matters.
+            let number = match cell {
+                0 if shown > UPRIGHT => String::new(),
+                cell => count(cell),
+            };
             let _ = write!(
                 body,
-                "<td class=\"{ink}\" style=\"--share:{share:.3}\">{}</td>",
+                "<td class=\"{ink}\" style=\"--share:{share:.3}\" title=\"{} as {}: {}\">{number}</td>",
+                names[truth],
+                names[answer],
                 count(cell)
             );
         }
         body += "</tr>\n";
     }
     body += "</tbody>\n</table></div>\n";
+    body += &mistakes(classes, confusion);
     let mut table = Table::new(&["class", "occurs", "found", "right when said"]);
     for (k, class) in classes.iter().enumerate().take(shown) {
         let truths: usize = confusion[k].iter().sum();
@@ -314,6 +321,41 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
         ]);
     }
     section("confusion", "Confusion matrix", &(body + &table.finish()))
+}
+
+/// The pairs of classes that are taken for each other most often, where there are many classes.
+fn mistakes(classes: &[String], confusion: &[Vec<usize>]) -> String {
+    if classes.len() <= UPRIGHT {
+        return String::new();
+    }
+    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
+    for (truth, row) in confusion.iter().enumerate() {
+        let wrong = row
+            .iter()
+            .enumerate()
+            .filter(|&(answer, &n)| answer != truth && n > 0);
+        pairs.extend(wrong.map(|(answer, &n)| (n, truth, answer)));
+    }
+    pairs.sort_by(|a, b| b.0.cmp(&a.0));
+    let mut table = Table::new(&[
+        "most frequent mistakes",
+        "taken for",
+        "times",
+        "of its class",
+    ]);
+    for &(n, truth, answer) in pairs.iter().take(MISTAKES) {
+        let all: usize = confusion[truth].iter().sum();
+        table.row(&[
+            escape(&classes[truth]),
+            escape(&classes[answer]),
+            count(n),
+            percent(n as f64 / all as f64),
+        ]);
+    }
+    match pairs.is_empty() {
+        true => String::new(),
+        false => table.finish(),
+    }
 }
 
 fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {

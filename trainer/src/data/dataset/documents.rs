@@ -73,6 +73,8 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         lengths,
         hidden_as,
         quantiles: Vec::new(),
+        times: Vec::new(),
+        group_names: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

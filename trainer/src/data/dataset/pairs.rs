@@ -111,6 +111,8 @@ fn empty(task: &Task, input: Input, output: Output) -> Dataset {
         lengths: Vec::new(),
         hidden_as: Vec::new(),
         quantiles: Vec::new(),
+        times: Vec::new(),
+        group_names: Vec::new(),
         source: None,
         windows: Default::default(),
         streams: Default::default(),

@@ -125,6 +125,8 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         lengths: Vec::new(),
         hidden_as: Vec::new(),
         quantiles: Vec::new(),
+        times: Vec::new(),
+        group_names: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

@@ -82,6 +82,21 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         Some(labels) => events(task, labels, table)?.split_off(farthest),
         None => Vec::new(),
     };
+    let times = match time_column(series, table) {
+        // A column that was only guessed may hold something else further down.
+        Some(column) if series.time.is_none() => times(table, &column).unwrap_or_default(),
+        Some(column) => times(table, &column)?,
+        None => Vec::new(),
+    };
+    let times = times.iter().skip(nearest).map(|time| time.local).collect();
+    let group_names = match &series.group {
+        Some(column) => {
+            let texts = table.text_column(column)?;
+            let first = table.groups().iter().map(|group| group.rows.start);
+            first.map(|row| texts[row].to_owned()).collect()
+        }
+        None => Vec::new(),
+    };
     let grouped = series.group.is_some();
     let groups = table.groups().iter().filter(|_| grouped);
     Ok(Dataset {
@@ -104,6 +119,8 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         lengths: Vec::new(),
         hidden_as: Vec::new(),
         quantiles: quantiles(series, &horizons),
+        times,
+        group_names,
         source: None,
         windows: places.0,
         streams: places.1,

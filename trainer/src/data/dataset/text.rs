@@ -55,6 +55,8 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         lengths: Vec::new(),
         hidden_as: Vec::new(),
         quantiles: Vec::new(),
+        times: Vec::new(),
+        group_names: Vec::new(),
         source: None,
         windows: places.0,
         streams: places.1,

@@ -1,0 +1,154 @@
+//! What the network was trained with: the data file, the hyperparameters that the task gives, and what came of it on the
+//! parts that training has seen.
+
+use super::html::{Table, count, number, section};
+use crate::data::{Dataset, Part};
+use crate::task::{Split, Task};
+use crate::train::{Predictor, evaluate};
+
+/// `parts`: predictors by name, to be measured on every part.
+pub(super) fn setup(
+    task: &Task,
+    data: &Dataset,
+    parts: &mut [(&str, &mut (dyn Predictor + '_))],
+) -> String {
+    let mut body = metrics(data, parts);
+    let mut table = Table::new(&["task", ""]);
+    for (name, value) in keys(task, data) {
+        table.row(&[name, &value]);
+    }
+    body += &table
+        .finish()
+        .replacen("<table", "<table class=\"keys\"", 1);
+    section("setup", "Data and training", &body)
+}
+
+fn metrics(data: &Dataset, parts: &mut [(&str, &mut (dyn Predictor + '_))]) -> String {
+    let outputs = |part| {
+        let sequences = data.sequences(part);
+        let counted = sequences.map(|s| (0..s.steps()).filter(|&t| s.counts(t)).count());
+        counted.sum::<usize>()
+    };
+    let mut rows = Vec::new();
+    let mut metric = "";
+    for (name, predictor) in parts {
+        let mut row = vec![(*name).to_owned()];
+        for part in Part::ALL {
+            let (of, value) = evaluate(data, part, &mut **predictor).headline();
+            metric = of;
+            row.push(number(value));
+        }
+        rows.push(row);
+    }
+    let mut table = Table::new(&[metric, "train", "valid", "test"]);
+    for row in &rows {
+        table.row(row);
+    }
+    let counts = Part::ALL.map(|part| count(outputs(part)));
+    let [train, valid, test] = &counts;
+    table.row(&["outputs", train, valid, test]);
+    table.finish()
+}
+
+/// Keys of the task with what they say, or what applies where they say nothing.
+fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
+    let (shape, net, train) = (&task.shape, &task.network, &task.train);
+    let word = |debug: String| debug.to_lowercase();
+    let path = task.data_path().map(|path| path.display().to_string());
+    let mut keys = Vec::new();
+    let mut key = |name, value: String| keys.push((name, value));
+    if let Some(path) = path {
+        key("data file", path);
+    }
+    if let Some(series) = &task.series {
+        key("split", split(&series.split()));
+        if let Some(group) = &series.group {
+            key(
+                "groups",
+                format!("by {group}: {}", count(data.group_names().len())),
+            );
+        }
+        key("scaling", word(format!("{:?}", series.normalise)));
+        if !series.quantiles.is_empty() {
+            key("quantiles", format!("{:?}", series.quantiles));
+        }
+    }
+    let kind = match shape.stateful {
+        true => format!("{:?}, stateful", shape.kind),
+        false => format!("{:?}", shape.kind),
+    };
+    key("shape", kind);
+    key("window", format!("{} samples", count(data.window())));
+    key(
+        "horizon",
+        match shape.horizons.is_empty() {
+            true => count(shape.horizon),
+            false => format!("{:?}", shape.horizons),
+        },
+    );
+    let directions = if net.bidirectional {
+        ", from both ends"
+    } else {
+        ""
+    };
+    key("cell", word(format!("{:?}", net.cell)));
+    key("hidden", format!("{:?}{directions}", net.hidden));
+    if let Some(embedding) = net.embedding {
+        key("embedding", count(embedding));
+    }
+    for dense in &net.dense {
+        key(
+            "dense",
+            format!(
+                "{} {}",
+                dense.units,
+                word(format!("{:?}", dense.activation))
+            ),
+        );
+    }
+    key("loss", format!("{:?}", task.loss()));
+    if let Some(weights) = &train.class_weights {
+        key("class weights", format!("{weights:?}"));
+    }
+    key(
+        "optimiser",
+        format!(
+            "{}, learning rate {}, {}",
+            word(format!("{:?}", train.optimiser)),
+            train.learning_rate,
+            word(format!("{:?}", train.schedule))
+        ),
+    );
+    key(
+        "weight decay, clip",
+        format!("{}, {}", train.weight_decay, train.clip),
+    );
+    key(
+        "batch",
+        match train.accumulate {
+            1 => count(train.batch),
+            times => format!("{} times {times}", count(train.batch)),
+        },
+    );
+    let quantized = match train.quantized.epochs {
+        0 => String::new(),
+        epochs => format!(", then {epochs} through integers"),
+    };
+    key("epochs", format!("{}{quantized}", train.epochs));
+    key("seed", train.seed.to_string());
+    keys
+}
+
+fn split(split: &Split) -> String {
+    match split {
+        Split::Rows(rows) => format!("rows {rows:?}"),
+        Split::Fractions(shares) => format!("fractions {shares:?}"),
+        Split::PerGroup(shares) => format!("in time within each group, {shares:?}"),
+        Split::Before(dates) => format!("before {}", dates.join(" and ")),
+        Split::Folds(of) => format!("the last of {of} folds"),
+        Split::Fold { fold, of } => format!("fold {fold} of {of}"),
+        Split::Groups(groups) => format!("groups {groups:?}"),
+        Split::Column(column) => format!("by the column {}", column.name),
+        Split::None => "none: everything in every part".into(),
+    }
+}

@@ -232,6 +232,7 @@ fn a_task_of_values_has_every_part_and_the_engines_numbers() {
     assert_eq!(
         sections(&document),
         [
+            "setup",
             "learning",
             "predictions",
             "residuals",
@@ -296,6 +297,7 @@ fn a_task_of_classes_has_a_confusion_matrix_that_adds_up() {
     assert_eq!(
         sections(&document),
         [
+            "setup",
             "learning",
             "confusion",
             "precisions",
@@ -332,6 +334,7 @@ fn a_task_of_tokens_shows_the_text() {
     assert_eq!(
         sections(&document),
         [
+            "setup",
             "learning",
             "predictions",
             "precisions",
@@ -376,7 +379,7 @@ fn a_task_that_watches_shows_score_threshold_and_alarms() {
     let (task, data, fitted) = trained_in(folder.path(), WATCHING, &csv);
     let page = report(&task, &data, &fitted);
     let document = parsed(&page);
-    assert_eq!(sections(&document)[3], "alarms");
+    assert_eq!(sections(&document)[4], "alarms");
     let section = document
         .descendants()
         .find(|n| n.attribute("id") == Some("alarms"))
@@ -423,6 +426,7 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
     assert_eq!(
         sections(&document),
         [
+            "setup",
             "learning",
             "predictions",
             "precisions",
@@ -561,6 +565,94 @@ fn a_network_that_a_naive_rule_beats_is_called_so() {
         page.contains("The rule “majority” is as good as this network or better:"),
         "{page}"
     );
+}
+
+/// Two machines, a row every hour.
+#[test]
+fn a_group_and_a_stretch_of_time_are_drawn_and_what_is_not_there_is_refused() {
+    let mut csv = String::from("machine,when,x\n");
+    for machine in ["press", "lathe"] {
+        for hour in 0..300 {
+            let (day, hour) = (1 + hour / 24, hour % 24);
+            let x = (f64::from(day * 24 + hour) * 0.26).sin();
+            csv += &format!("{machine},2026-03-{day:02} {hour:02}:00,{x:.4}\n");
+        }
+    }
+    let task = "name = \"machines\"\n[csv]\nfile = \"machines.csv\"\n[series]\nfeatures = [\"x\"]\ntargets = [\"x\"]\n\
+                group = \"machine\"\n[shape]\nkind = \"many-to-one\"\nwindow = 6\n[network]\ncell = \"rnn\"\nhidden = [4]\n\
+                [train]\nepochs = 3\n";
+    let (task, data, fitted) = trained(task, &csv);
+    let drawn = |group: Option<&str>, from: Option<&str>, to: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        page(&Subject {
+            task: &task,
+            package: &fitted.package,
+            data: &data,
+            history: &[],
+            others: Vec::new(),
+            conditions: Conditions::default(),
+            stretch: Stretch {
+                group: text(group),
+                from: text(from),
+                to: text(to),
+            },
+            budget: None,
+        })
+    };
+    // The last fifth of 300 hours, from 2026-03-11 00:00 to 2026-03-13 11:00.
+    let whole = drawn(None, None, None).unwrap();
+    let document = parsed(&whole);
+    let words = text(&document, "predictions");
+    assert!(
+        words.contains(
+            "All 60 steps of the test part, group press; --group, --from and --to show others."
+        ),
+        "{words}"
+    );
+    assert!(words.contains("time, 2026-03-11 to 2026-03-13"), "{words}");
+    let setup = text(&document, "setup");
+    for word in [
+        "machines.csv",
+        "in time within each group",
+        "by machine: 2",
+        "learning rate 0.001",
+        "train",
+    ] {
+        assert!(setup.contains(word), "{word}: {setup}");
+    }
+    let part = drawn(
+        Some("lathe"),
+        Some("2026-03-12 06:00"),
+        Some("2026-03-12 12:00"),
+    )
+    .unwrap();
+    let words = text(&parsed(&part), "predictions");
+    assert!(
+        words.contains("7 of 60 steps of the test part, group lathe."),
+        "{words}"
+    );
+    assert!(words.contains("time, 2026-03-12"), "{words}");
+    for (group, from, message) in [
+        (
+            Some("saw"),
+            None,
+            "--group \"saw\": not in the test part, whose groups are press, lathe",
+        ),
+        (
+            None,
+            Some("soon"),
+            "--from \"soon\": expected a time, such as 2026-03-15",
+        ),
+        (
+            None,
+            Some("2027"),
+            "--from and --to: nothing of the test part lies between them, which is from 2026-03-11 00:00:00 to 2026-03-13 11:00:00",
+        ),
+    ] {
+        let from = from.map(|from| if from == "2027" { "2027-01-01" } else { from });
+        let error = drawn(group, from, None).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
 }
 
 #[test]

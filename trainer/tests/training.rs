@@ -12,6 +12,7 @@ use kinglet_trainer::data::csv::{Format, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::{AnyRunner, EnginePredictor};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::package::Output;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
 use kinglet_trainer::train::init::Rng;
@@ -529,4 +530,102 @@ fn balanced_weights_find_a_rare_class() {
     assert!((0.45..0.9).contains(&balanced), "{balanced}");
     // Eleven to one is what balances them.
     assert_eq!(recall("class_weights = [1, 11]"), balanced);
+}
+
+/// A level with noise that is wide in every other stretch of 40 rows, told by the second column: uniform, so the quantiles of
+/// what comes are known exactly: at 0.1 and 0.9 the noise is 0.8 times its width below and above the level.
+fn noisy() -> String {
+    let mut rng = Rng::new(5);
+    let mut csv = String::from("x,wide\n");
+    for t in 0..2400 {
+        // What the next row's noise is, this row says.
+        let width = |t: usize| if t / 40 % 2 == 0 { 0.5 } else { 2.0 };
+        let noise = 2.0 * rng.uniform() - 1.0;
+        writeln!(csv, "{},{}", 10.0 + width(t) * noise, width(t + 1)).unwrap();
+    }
+    csv
+}
+
+#[test]
+fn intervals_hold_what_they_say_from_training_to_the_device() {
+    const TASK: &str = "name = \"noisy\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"x\", \"wide\"]\ntargets = [\"x\"]\n\
+                quantiles = [0.1, 0.5, 0.9]\n[shape]\nkind = \"many-to-one\"\nwindow = 2\n\
+                [network]\ncell = \"gru\"\nhidden = [6]\n\
+                [train]\nepochs = 30\nlearning_rate = 0.02\nschedule = \"cosine\"\nquantized = { epochs = 3 }\n";
+    let task = Task::parse(TASK, Path::new("noisy.toml")).unwrap();
+    let table = Table::from_reader(noisy().as_bytes(), "noisy.csv", &Format::default()).unwrap();
+    let data = Dataset::from_table(&task, &table).unwrap();
+    let Output::Values(targets) = data.output() else {
+        panic!("values expected");
+    };
+    let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["x_q10", "x_q50", "x_q90"]);
+    // Fed back is the middle.
+    let feeds: Vec<_> = targets.iter().map(|target| target.feeds).collect();
+    assert_eq!(feeds, [None, Some(0), None]);
+    let fitted = train(&task, &data, 2);
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = TestInputs::from_stream(&streams[0], data.inputs());
+    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    let options = Options::default();
+    let (trained, learned) = fit_quantized(
+        &fitted.package,
+        (Numbers::W8A8, &ranges),
+        &task,
+        &data,
+        &options,
+        go_on,
+    )
+    .unwrap();
+    // The best there is: quantiles of a uniform noise of half-width w cost 0.09 w, 0.25 w and 0.09 w.
+    let best = (0.09 + 0.25 + 0.09) / 3.0 * (0.5 + 2.0) / 2.0;
+    for (format, package, ranges) in [
+        (Numbers::F32, &fitted.package, &ranges),
+        (Numbers::W8A8, &fitted.package, &ranges),
+        (Numbers::W8A8, &trained.package, &learned),
+    ] {
+        let exported = export(package, format, Some(ranges), &tests).unwrap();
+        let model = Model::from_bytes(&exported.bytes).unwrap();
+        let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
+        let Metrics::Quantiles(metrics) = &metrics else {
+            panic!("quantiles expected: {metrics}");
+        };
+        let m = &metrics[0];
+        assert!((0.72..0.88).contains(&m.inside), "{format:?} {m}");
+        assert!(m.pinball < 1.12 * best, "{format:?} {m}, best {best}");
+        assert!((m.width - 1.6 * 1.25).abs() < 0.4, "{format:?} {m}");
+        assert!(m.crossed < 0.01, "{format:?} {m}");
+    }
+    // The interval is as wide as the noise that comes.
+    let mut out = vec![0.0; 3];
+    let mut widths = [Vec::new(), Vec::new()];
+    let mut network = FloatPredictor::new(&fitted.package);
+    for sequence in data.sequences(Part::Test) {
+        network.reset();
+        (0..sequence.steps()).for_each(|t| network.step(sequence.raw(t), &mut out));
+        let wide = sequence.raw(sequence.steps() - 1)[1] > 1.0;
+        widths[usize::from(wide)].push(out[2] - out[0]);
+    }
+    let mean = |widths: &[f32]| widths.iter().sum::<f32>() / widths.len() as f32;
+    let [narrow, wide] = widths.each_ref().map(|widths| mean(widths));
+    assert!(
+        (narrow - 0.8).abs() < 0.3 && (wide - 3.2).abs() < 0.6,
+        "{narrow} {wide}"
+    );
+    for (from, to, words) in [
+        ("[0.1, 0.5, 0.9]", "[0.5, 0.1]", "from low to high"),
+        ("[0.1, 0.5, 0.9]", "[0.0, 0.5]", "above 0 and below 1"),
+        (
+            "epochs = 30",
+            "epochs = 30\nloss = \"mse\"",
+            "pinball is the loss of quantiles",
+        ),
+    ] {
+        let task = TASK.replace(from, to);
+        let error = Task::parse(&task, Path::new("t.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -283,7 +283,10 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
     );
     for name in &names[..shown] {
         // Writing to a string cannot fail, here and below.
-        let _ = write!(body, "<th><span>{name}</span></th>");
+        let _ = match dense {
+            "" => write!(body, "<th>{name}</th>"),
+            _ => write!(body, "<th><span>{name}</span></th>"),
+        };
     }
     body += "</tr></thead>\n<tbody>\n";
     for (truth, row) in confusion.iter().enumerate().take(shown) {

@@ -17,8 +17,8 @@ use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Task, TaskError};
 use kinglet_trainer::train::init::Rng;
 use kinglet_trainer::train::{
-    FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, evaluate, fit, fit_quantized,
-    generate,
+    FitError, Fitted, FloatPredictor, LastValue, Metrics, Options, Predictor, evaluate, fit,
+    fit_quantized, generate,
 };
 
 const CELLS: [&str; 8] = [
@@ -153,7 +153,7 @@ fn passes_and_runner_agree() {
         let (mut task, data) = waves(&wave_task(cell, "many-to-one", ""));
         task.train.epochs = 2;
         let fitted = train(&task, &data, 1);
-        let kinglet_trainer::package::Output::Values(targets) = &fitted.package.output else {
+        let Output::Values(targets) = &fitted.package.output else {
             panic!("values expected");
         };
         let from_loss = fitted.valid_loss.sqrt() * f64::from(targets[0].scale);
@@ -363,7 +363,7 @@ fn both_directions_learn_with_any_number_of_threads() {
         let naive = &mut LastValue::new(&data).unwrap();
         let naive = rmse(evaluate(&data, Part::Test, naive));
         assert!(net < 0.7 * naive, "{cell}: {net}, last value {naive}");
-        let kinglet_trainer::package::Output::Values(targets) = &fitted.package.output else {
+        let Output::Values(targets) = &fitted.package.output else {
             panic!("values expected");
         };
         let from_loss = fitted.valid_loss.sqrt() * f64::from(targets[0].scale);

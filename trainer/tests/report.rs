@@ -426,7 +426,6 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
     assert_eq!(
         sections(&document),
         [
-            "setup",
             "learning",
             "predictions",
             "precisions",

@@ -24,8 +24,8 @@ use kinglet::format::{Format, Layout, crc32};
 
 pub use self::journal::{Journal, Outcome};
 pub use self::space::{Space, Trial, judged};
-use crate::budget::{Budget, Cost};
 use crate::answer::Answer;
+use crate::budget::{Budget, Cost};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::file::{Exported, TestInputs, export_for};
@@ -520,7 +520,8 @@ mod tests {
         // Every limit at once: 16-bit formats take more state, 4-bit ones more instructions on this core.
         let budget = Budget {
             flash: Some(2500),
-            ram: Some(250),
+            // 250 of state, and up to 56 of seven samples.
+            ram: Some(306),
             cycles: Some(4000),
             core: Core::named("cortex-m4"),
         };

@@ -8,6 +8,7 @@
 //! single lowered layers are added up to tell which combinations are worth a run.
 
 use super::{Formats, Ranges};
+use crate::answer::Answer;
 use crate::budget::{Budget, Cost};
 use crate::cost::Core;
 use crate::data::{Dataset, Part, Sequence};
@@ -369,7 +370,7 @@ impl Runs<'_> {
         let point = Point {
             formats,
             flash: exported.bytes.len(),
-            ram: model.state_len(),
+            ram: model.state_len() + Answer::of(&model).buffer,
             cycles: cycles.map(|cycles| cycles.ceil() as usize),
             error: self.reference.error(&model),
         };

@@ -5,11 +5,13 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     let small = name.to_lowercase();
     let letters = small.chars().count();
     let slips = |other: &str| strsim::damerau_levenshtein(&small, &other.to_lowercase());
-    let found = known.into_iter().min_by_key(|other| slips(other))?;
-    // One slip in a short word, three in a long one; or one begins with the other.
+    let others = known.into_iter().filter(|other| *other != name);
+    let found = others.min_by_key(|other| slips(other))?;
+    // One slip in a short word, three in a long one, none in a single letter; or one begins with the other.
     let begins = letters >= 3
         && (found.to_lowercase().starts_with(&small) || small.starts_with(&found.to_lowercase()));
-    (slips(found) <= (letters / 3).clamp(1, 3) || begins && !found.is_empty()).then_some(found)
+    (letters >= 2 && slips(found) <= (letters / 3).clamp(1, 3) || begins && !found.is_empty())
+        .then_some(found)
 }
 
 /// `; did you mean "window"?`, or nothing.
@@ -30,6 +32,7 @@ mod tests {
         assert_eq!(nearest("state", known), Some("stateful"));
         assert_eq!(nearest("batch", known), None);
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(did_you_mean("hopp", known), "; did you mean \"hop\"?");
     }
 }

@@ -274,19 +274,18 @@ fn meant(column: &str, known: &[String]) -> String {
         Some((function, of)) => {
             let known_function = FUNCTIONS.contains(&function);
             let function = nearest(function, FUNCTIONS).filter(|_| !known_function);
-            let of = nearest(of, names()).unwrap_or(of);
+            let meant = nearest(of, names());
             match function {
-                Some(function) => format!("; did you mean \"{function}({of})\"?"),
-                None if known_function => {
-                    let inner = did_you_mean(
-                        column,
-                        [&*format!(
-                            "{}({of})",
-                            &column[..column.find('(').unwrap_or(0)]
-                        )],
-                    );
-                    format!("{inner} {column:?} is computed from a column.")
+                Some(function) => {
+                    format!("; did you mean \"{function}({})\"?", meant.unwrap_or(of))
                 }
+                None if known_function => match meant {
+                    Some(meant) => {
+                        let (function, _) = column.split_at(column.len() - of.len() - 1);
+                        format!("; did you mean \"{function}{meant})\"?")
+                    }
+                    None => format!("; {column:?} is computed from a column {of:?}."),
+                },
                 None => format!("; columns are computed by {}.", FUNCTIONS.join(", ")),
             }
         }
@@ -315,6 +314,10 @@ mod tests {
         assert_eq!(said("x"), "; the columns are date, load, wind");
         assert!(said("hour_sine(date)").starts_with("; did you mean \"hour_sin(date)\"?"));
         assert!(said("hour_sin(dat)").starts_with("; did you mean \"hour_sin(date)\"?"));
+        assert!(
+            said("hour_sin(t)")
+                .starts_with("; \"hour_sin(t)\" is computed from a column \"t\". The")
+        );
         assert!(said("minute(date)").starts_with("; columns are computed by hour_sin, "));
         let many: Vec<String> = (0..140).map(|k| format!("t{k}")).collect();
         assert!(meant("x", &many).ends_with("t29 and 110 more"));

@@ -1,9 +1,9 @@
 //! `[output]`: in which number format a model is written, and what a search for formats may take.
 
 use kinglet::format::Format;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::names::choice;
 use crate::budget::{Budget, bytes};
 use crate::cost::Core;
 
@@ -95,7 +95,7 @@ impl Precision {
 
 impl<'de> Deserialize<'de> for Precision {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        const NAMES: [&str; 6] = {
+        const NAMES: &[&str; 6] = &{
             let mut names = [""; 6];
             let mut k = 0;
             while k < 6 {
@@ -104,7 +104,6 @@ impl<'de> Deserialize<'de> for Precision {
             }
             names
         };
-        let name = String::deserialize(from)?;
-        Precision::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
+        choice(from, "precision", NAMES).map(|k| Precision::ALL[k])
     }
 }

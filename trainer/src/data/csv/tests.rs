@@ -112,7 +112,10 @@ fn errors_name_line_column_and_remedy() {
         "{error}"
     );
     let error = t.columns_named(&["hour_sin(day)"]).unwrap_err().to_string();
-    assert!(error.contains("the columns are date"), "{error}");
+    assert!(
+        error.contains("computed from a column \"day\". The columns are date"),
+        "{error}"
+    );
     let error = Table::read(Path::new("nowhere.csv"), &Format::default())
         .unwrap_err()
         .to_string();

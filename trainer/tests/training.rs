@@ -542,7 +542,7 @@ fn noisy() -> String {
     let mut csv = String::from("x,wide\n");
     for t in 0..2400 {
         // What the next row's noise is, this row says.
-        let width = |t: usize| if t / 40 % 2 == 0 { 0.5 } else { 2.0 };
+        let width = |t: usize| if (t / 40).is_multiple_of(2) { 0.5 } else { 2.0 };
         let noise = 2.0 * rng.uniform() - 1.0;
         writeln!(csv, "{},{}", 10.0 + width(t) * noise, width(t + 1)).unwrap();
     }

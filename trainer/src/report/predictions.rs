@@ -11,6 +11,7 @@ use crate::data::Dataset;
 use crate::escape::escape;
 use crate::package::{Input, Output, Target};
 use crate::train::{Metrics, known};
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 /// Points of the curve against truth.
@@ -339,7 +340,7 @@ fn mistakes(classes: &[String], confusion: &[Vec<usize>]) -> String {
             .filter(|&(answer, &n)| answer != truth && n > 0);
         pairs.extend(wrong.map(|(answer, &n)| (n, truth, answer)));
     }
-    pairs.sort_by(|a, b| b.0.cmp(&a.0));
+    pairs.sort_by_key(|pair| Reverse(pair.0));
     let mut table = Table::new(&[
         "most frequent mistakes",
         "taken for",

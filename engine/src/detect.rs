@@ -78,6 +78,16 @@ impl<'a> Detector<'a> {
         }
     }
 
+    /// The smoothed error so far, to go on from later with [`Self::resume`].
+    pub fn score(&self) -> f32 {
+        self.score
+    }
+
+    /// Goes on from a score.
+    pub fn resume(&mut self, score: f32) {
+        self.score = score;
+    }
+
     /// Starts anew, calm.
     pub fn reset(&mut self) {
         self.score = 0.0;

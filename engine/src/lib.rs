@@ -71,7 +71,7 @@ pub use model::{
     Batch, BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure,
     WindowInput, WindowRunner, WindowStep,
 };
-pub use window::{SlidingWindow, Windowed};
+pub use window::{SlidingWindow, WindowPlace, Windowed};
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which
 /// `include_bytes!` does not do). The path is relative to the source file.

@@ -117,6 +117,17 @@ pub struct SlidingWindow<B> {
     seen: usize,
 }
 
+/// Where in its windows a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowPlace {
+    /// Place of the oldest sample in the ring.
+    pub oldest: u32,
+    /// Samples since the window began.
+    pub seen: u32,
+    /// With how many of them it is complete.
+    pub until: u32,
+}
+
 impl SlidingWindow<()> {
     /// Floats that must be kept between samples: 0 unless exact windows overlap.
     pub const fn needed(shape: Shape, inputs: usize) -> usize {
@@ -210,6 +221,41 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
                 runner.step_held(sample, output);
             }
         }
+        true
+    }
+
+    /// Where in its windows the stream is, to go on from later beside the runner's saved state; see [`Self::restore`].
+    pub fn place(&self) -> WindowPlace {
+        WindowPlace {
+            oldest: self.oldest as u32,
+            seen: self.seen as u32,
+            until: self.window as u32,
+        }
+    }
+
+    /// The samples that are kept, a ring.
+    pub fn kept(&self) -> &[f32] {
+        self.kept.as_ref()
+    }
+
+    /// Goes on from a place, with the samples that were kept there. False, and nothing is changed, if they are not of
+    /// such windows.
+    pub fn restore(&mut self, place: WindowPlace, kept: &[f32]) -> bool {
+        let (oldest, seen, until) = (
+            place.oldest as usize,
+            place.seen as usize,
+            place.until as usize,
+        );
+        let fits = if self.exact {
+            until == self.window && seen < self.hop.max(self.window)
+        } else {
+            until <= self.window.saturating_add(self.hop) && seen < until
+        };
+        if !fits || oldest >= self.window || kept.len() != self.kept.as_ref().len() {
+            return false;
+        }
+        self.kept.as_mut().copy_from_slice(kept);
+        (self.oldest, self.seen, self.window) = (oldest, seen, until);
         true
     }
 

@@ -49,6 +49,7 @@ pub fn bytes(text: &str) -> Result<usize, String> {
     let (digits, unit) = match digits.as_bytes().last() {
         Some(b'K') => (&digits[..digits.len() - 1], 1024.0),
         Some(b'M') => (&digits[..digits.len() - 1], 1024.0 * 1024.0),
+        Some(b'G') => (&digits[..digits.len() - 1], 1024.0 * 1024.0 * 1024.0),
         _ => (digits, 1.0),
     };
     let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(bytes("4096"), Ok(4096));
         assert_eq!(bytes("16k"), Ok(16_384));
         assert_eq!(bytes("1.5KiB"), Ok(1536));
-        for wrong in ["", "K", "-1", "4G", "1e400", "6q"] {
+        for wrong in ["", "K", "-1", "4T", "1e400", "6q"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }

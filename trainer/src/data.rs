@@ -8,6 +8,8 @@ pub mod derived;
 mod error;
 pub mod normalise;
 pub mod open;
+pub mod order;
+mod parquet;
 mod resolution;
 mod split;
 pub mod time;

@@ -161,8 +161,8 @@ pub struct SeriesTask {
     pub quantiles: Vec<f64>,
     /// Instead of `targets`: a column of class labels to predict.
     pub label: Option<LabelTask>,
-    /// A column that says what a row belongs to, such as a machine or a trial: rows that follow each other with the
-    /// same text are a group, and nothing reaches from one group into the next.
+    /// A column that says what a row belongs to, such as a machine or a trial: all rows with the same text
+    /// are a group, wherever they stand, and nothing reaches from one group into the next.
     pub group: Option<String>,
     /// Keeps the first of so many rows of a group.
     #[serde(default = "one")]
@@ -715,6 +715,36 @@ impl Task {
             (Some(folder), Some(name)) => folder.join(name),
             _ => self.path(named),
         }
+    }
+
+    /// All files that it is made of, itself included.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.origin.clone()];
+        files.extend(self.data_path());
+        if let Some(csv) = &self.csv {
+            let test = csv.test.as_ref();
+            let joins = [&csv.join, &test.and_then(|test| test.join.clone())];
+            let joins = joins.map(|join| join.as_ref().map(|join| self.path(&join.file)));
+            files.extend(joins.into_iter().flatten());
+            files.extend(test.map(|test| self.path(&test.file)));
+        }
+        let labels = self
+            .anomaly
+            .as_ref()
+            .and_then(|anomaly| anomaly.labels.as_ref());
+        let labels = labels.and_then(|labels| labels.file.as_ref());
+        files.extend(labels.map(|file| self.path(file)));
+        let of_parts = [
+            self.documents
+                .as_ref()
+                .and_then(|documents| documents.files.as_ref()),
+            self.tagged.as_ref().map(|tagged| &tagged.files),
+            self.pairs.as_ref().and_then(|pairs| pairs.files.as_ref()),
+        ];
+        for parts in of_parts.into_iter().flatten() {
+            files.extend(Part::ALL.map(|part| self.part_path(parts, part)));
+        }
+        files
     }
 
     /// Whether a step takes a token.

@@ -473,40 +473,73 @@ fn groups_in_one_file_are_predicted_as_files_of_their_own() {
     let steps = TASK.replace("many-to-one", "many-to-many");
     desk.write("steps.toml", steps);
     desk.ok("train steps.toml --out steps.kgl --quiet");
-    // Differences begin anew, windows do not reach over, and a text may come back.
+    // Each is as in a file of its own, however their rows are mixed.
     let rows = pump(60);
     let (header, rows) = rows.split_once('\n').unwrap();
     let rows: Vec<&str> = rows.lines().collect();
-    let groups = [("a", 0..17), ("b", 17..42), ("a", 42..60)];
-    let mut all = format!("unit,{header}\n");
-    for (name, range) in groups.clone() {
-        for row in &rows[range.clone()] {
-            all += &format!("{name},{row}\n");
-        }
-        let part = rows[range.clone()].join("\n");
-        desk.write(
-            &format!("{}.csv", range.start),
-            format!("{header}\n{part}\n"),
-        );
-    }
-    desk.write("all.csv", all);
+    let blocks = |row: usize| if (17..42).contains(&row) { "b" } else { "a" };
+    let mixed = |row: usize| ["a", "b", "a", "c"][row % 4];
+    let orders: [&dyn Fn(usize) -> &'static str; 2] = [&blocks, &mixed];
     for model in ["pump.kgl", "steps.kgl"] {
-        let mut expected = String::from("unit,temperature\n");
-        for (name, range) in groups.clone() {
-            let out = desk.ok(&format!("predict {model} --csv {}.csv", range.start));
-            for line in out.lines().skip(1) {
-                expected += &format!("{name},{line}\n");
+        for order in orders {
+            let grouped = rows.iter().enumerate().map(|(k, row)| (order(k), *row));
+            let grouped: Vec<(&str, &str)> = grouped.collect();
+            let mut all = format!("unit,{header}\n");
+            for (name, row) in &grouped {
+                all += &format!("{name},{row}\n");
             }
+            desk.write("all.csv", all);
+            let together = desk.ok(&format!("predict {model} --csv all.csv --group unit"));
+            for group in ["a", "b", "c"] {
+                let of = grouped.iter().filter(|(name, _)| *name == group);
+                let of: Vec<&str> = of.map(|(_, row)| *row).collect();
+                if of.is_empty() {
+                    continue;
+                }
+                desk.write("one.csv", format!("{header}\n{}\n", of.join("\n")));
+                let alone = desk.ok(&format!("predict {model} --csv one.csv"));
+                let mine = together
+                    .lines()
+                    .filter_map(|line| line.strip_prefix(group)?.strip_prefix(','));
+                assert!(mine.eq(alone.lines().skip(1)), "{model} {group}");
+            }
+            // Calibration cuts its streams there too.
+            desk.ok(&format!(
+                "quantize {} --precision w8a8 --calibrate all.csv --group unit --out q.kgl",
+                model.replace(".kgl", ".f32.kgl")
+            ));
+            // A stream per group in the saved state, whatever the other file begins with.
+            let lines: Vec<&str> = together.lines().collect();
+            let text = String::from_utf8(desk.read("all.csv")).unwrap();
+            let (first, rest): (Vec<&str>, Vec<&str>) = (
+                text.lines().take(24).collect(),
+                text.lines().take(1).chain(text.lines().skip(24)).collect(),
+            );
+            desk.write("first.csv", first.join("\n"));
+            desk.write("rest.csv", rest.join("\n"));
+            let first = desk.ok(&format!(
+                "predict {model} --csv first.csv --group unit --state-out s.bin"
+            ));
+            let rest = desk.ok(&format!(
+                "predict {model} --csv rest.csv --group unit --state-in s.bin --state-out s.bin"
+            ));
+            let parts: Vec<&str> = first.lines().chain(rest.lines().skip(1)).collect();
+            assert_eq!(parts, lines, "{model}");
         }
-        let together = desk.ok(&format!("predict {model} --csv all.csv --group unit"));
-        assert_eq!(together, expected, "{model}");
-        assert_ne!(desk.ok(&format!("predict {model} --csv all.csv")), expected);
-        // Calibration cuts its streams there too.
-        desk.ok(&format!(
-            "quantize {} --precision w8a8 --calibrate all.csv --group unit --out q.kgl",
-            model.replace(".kgl", ".f32.kgl")
-        ));
     }
+    desk.write("new.csv", format!("unit,{header}\nz,{}\n", rows[0]));
+    let ran = desk.run("predict steps.kgl --csv new.csv --group unit --state-in s.bin");
+    assert!(
+        ran.err
+            .contains("1 of 1 groups are not in the saved state and started anew: \"z\""),
+        "{}",
+        ran.err
+    );
+    desk.fails(
+        "predict steps.kgl --csv new.csv --state-in s.bin",
+        1,
+        &["saved with --group unit", "add it"],
+    );
     for (options, code, words) in [
         (
             "--csv all.csv --group trial",
@@ -543,10 +576,39 @@ fn a_model_of_windows_answers_once_per_window() {
         let steps = desk.ok("predict w.kgl --csv part.csv --every-step");
         assert_eq!(table(&steps).1.last(), Some(window), "window {k}");
     }
+    // A state that is saved inside a window goes on in it.
+    let whole = desk.ok("predict w.kgl --csv prices.csv");
+    for cut in 1..9 {
+        desk.write("a.csv", format!("x0\n{}", lines(&prices[..cut])));
+        desk.write("b.csv", format!("x0\n{}", lines(&prices[cut..])));
+        let a = desk.ok("predict w.kgl --csv a.csv --state-out s.bin");
+        let b = desk.ok("predict w.kgl --csv b.csv --state-in s.bin");
+        let (_, b) = b.split_once('\n').unwrap();
+        assert_eq!(format!("{a}{b}"), whole, "cut at {cut}");
+    }
+    let model = fs::read(engine_tests("models/bidirectional_w8a8.kgl")).unwrap();
+    desk.write("both.kgl", model);
+    let rows: Vec<Vec<f32>> = (0..23)
+        .map(|i| {
+            (0..3)
+                .map(|k| ((i * 7 + k * 5) % 11) as f32 / 8.0)
+                .collect()
+        })
+        .collect();
+    desk.write("rows.csv", lines(&rows));
+    let all = desk.ok("predict both.kgl --csv rows.csv");
+    for cut in 1..23 {
+        desk.write("c.csv", lines(&rows[..cut]));
+        desk.write("d.csv", lines(&rows[cut..]));
+        let a = desk.ok("predict both.kgl --csv c.csv --state-out both.bin");
+        let b = desk.ok("predict both.kgl --csv d.csv --state-in both.bin");
+        let (_, b) = b.split_once('\n').unwrap();
+        assert_eq!(format!("{a}{b}"), all, "cut at {cut}");
+    }
     desk.fails(
-        "predict w.kgl --csv prices.csv --state-out s.bin",
-        2,
-        &["window of 4", "--every-step"],
+        "predict w.kgl --csv a.csv --state-in s.bin --every-step",
+        1,
+        &["s.bin", "saved with no option, now there is --every-step"],
     );
     desk.fails(
         "predict w.kgl --csv prices.csv --ahead 3",
@@ -745,6 +807,286 @@ fn columns_are_found_by_name_or_by_position_where_names_cannot_tell() {
 }
 
 #[test]
+fn a_first_line_that_may_be_a_header_is_asked_about() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_5x17");
+    let want = desk.ok("predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv");
+    let rows = lines(&golden.inputs);
+    let predict = "predict lstm_1_5x17.kgl --csv pandas.csv";
+    desk.write("pandas.csv", format!("0,1,2,3,4\n{rows}"));
+    desk.fails(predict, 2, &["0,1,2,3,4", "--header first-line"]);
+    assert_eq!(desk.ok(&format!("{predict} --header first-line")), want);
+    let all = desk.ok(&format!("{predict} --header none"));
+    assert_eq!(all.lines().count(), want.lines().count() + 1);
+    // A row that begins with a gap is a row.
+    desk.write("pandas.csv", ",1,NA,4.5,5\n1,2,3,4,5\n");
+    desk.fails(predict, 1, &["pandas.csv:1", "missing"]);
+}
+
+#[test]
+fn a_live_stream_outlives_broken_lines() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_5x17");
+    let rows: Vec<String> = lines(&golden.inputs).lines().map(String::from).collect();
+    let header = "x0,x1,x2,x3,x4";
+    let broken = [
+        header,
+        &rows[0],
+        "1,2",
+        header,
+        &rows[1],
+        "1,2,3,4,\"5",
+        &rows[2],
+        "1,2,warm,4,5",
+        &rows[3],
+    ];
+    desk.write("good.csv", format!("{header}\n{}\n", rows[..4].join("\n")));
+    let want = desk.ok("predict lstm_1_5x17.kgl --csv good.csv --state-out good.bin");
+    let stream = |options: &str| {
+        let mut child = desk
+            .command(&format!(
+                "predict lstm_1_5x17.kgl --csv - --state-out s.bin {options}"
+            ))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(broken.join("\n").as_bytes()).unwrap();
+        drop(input);
+        Ran::from(child.wait_with_output().unwrap())
+    };
+    let ran = stream("--on-error skip");
+    assert_eq!((ran.code, &ran.out), (Some(0), &want), "{}", ran.err);
+    assert_eq!(desk.read("s.bin"), desk.read("good.bin"));
+    for words in [
+        "skipped (1): standard input:3: 2 fields where 5",
+        "skipped (2): standard input:4: the header line again",
+        "skipped (3): standard input:6: a quotation mark opens a field here",
+        "skipped (4): standard input:8: column \"x2\": \"warm\"",
+        "4 of 8 rows were skipped (50.00 %)",
+    ] {
+        assert!(ran.err.contains(words), "{words:?} is not in {}", ran.err);
+    }
+    let ran = stream("");
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err
+            .contains("s.bin: written, after the last row that was answered")
+    );
+    assert!(
+        ran.err.contains("error: standard input:3: 2 fields"),
+        "{}",
+        ran.err
+    );
+    desk.write("one.csv", format!("{header}\n{}\n", rows[0]));
+    desk.ok("predict lstm_1_5x17.kgl --csv one.csv --state-out one.bin");
+    assert_eq!(desk.read("s.bin"), desk.read("one.bin"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_or_a_closed_pipe_leaves_the_state_of_the_last_whole_row() {
+    let desk = Desk::new();
+    let golden = desk.imported("lstm_1_5x17");
+    let header = "x0,x1,x2,x3,x4";
+    let rows = lines(&golden.inputs[..3]);
+    desk.write("good.csv", format!("{header}\n{rows}"));
+    desk.ok("predict lstm_1_5x17.kgl --csv good.csv --state-out good.bin");
+    for signal in ["INT", "TERM"] {
+        let mut child = desk
+            .command("predict lstm_1_5x17.kgl --csv - --state-out s.bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Half a row is on its way.
+        write!(input, "{header}\n{rows}1,2,3").unwrap();
+        for _ in 0..4 {
+            output.next().unwrap().unwrap();
+        }
+        let kill = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(child.id().to_string())
+            .status();
+        assert!(kill.unwrap().success());
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{signal}: {}", ran.err);
+        assert!(
+            ran.err.contains("stopped by a signal after 3 rows"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(desk.read("s.bin"), desk.read("good.bin"), "{signal}");
+    }
+    let mut child = desk
+        .command("predict lstm_1_5x17.kgl --csv - --state-out pipe.bin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    // The program may be gone before all is written.
+    let _ = input.write_all(format!("{header}\n{rows}").as_bytes());
+    drop(input);
+    child.wait().unwrap();
+    assert!(desk.files().iter().any(|file| file.ends_with("pipe.bin")));
+}
+
+#[test]
+fn everything_that_looks_back_is_saved() {
+    let desk = Desk::new();
+    let mut all = String::from("t,y\n");
+    for k in 0..160u64 {
+        let t = 1_467_331_200 + 60 * k + 7 * k * k % 50;
+        let y = if k % 11 == 5 {
+            String::new()
+        } else {
+            format!("{:.3}", (k as f64 / 6.0).sin())
+        };
+        all += &format!("{t},{y}\n");
+    }
+    desk.write("all.csv", &all);
+    let task = "name = \"decay\"\n[csv]\nfile = \"all.csv\"\nformat = { missing = \"hold\" }\n\
+        [series]\nfeatures = [{ column = \"y\", transform = \"difference\" }, \"missing(y)\", \"elapsed(t)\"]\n\
+        targets = [\"y\"]\n[shape]\nkind = \"KIND\"\nwindow = 9\n[network]\ncell = \"gru\"\nhidden = [4]\n\
+        [train]\nepochs = 1\n[anomaly]\nsmoothing = 0.1\n";
+    for kind in ["many-to-many", "many-to-one"] {
+        desk.write("t.toml", task.replace("KIND", kind));
+        desk.ok("train t.toml --out m.kgl --quiet");
+        let whole = desk.ok("predict m.kgl --csv all.csv");
+        let lines: Vec<&str> = all.lines().collect();
+        for cut in [3, 7, 8, 80] {
+            desk.write("a.csv", lines[..cut].join("\n"));
+            desk.write("b.csv", [&lines[..1], &lines[cut..]].concat().join("\n"));
+            let a = desk.ok("predict m.kgl --csv a.csv --state-out s.bin");
+            let b = desk.ok("predict m.kgl --csv b.csv --state-in s.bin");
+            let (_, b) = b.split_once('\n').unwrap();
+            assert_eq!(format!("{a}{b}"), whole, "{kind}, cut at {cut}");
+        }
+    }
+    // Every byte of a saved state counts.
+    let good = desk.read("s.bin");
+    for at in (0..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        desk.write("bad.bin", bad);
+        let ran = desk.fails(
+            "predict m.kgl --csv b.csv --state-in bad.bin",
+            1,
+            &["bad.bin"],
+        );
+        assert_eq!(ran.out, "", "byte {at}");
+    }
+}
+
+#[test]
+fn computed_features_are_never_taken_as_they_stand() {
+    let desk = Desk::new();
+    let mut rows = String::from("t,y\n");
+    for k in 0..48 {
+        rows += &format!("2016-07-{:02} {:02}:00,{}\n", 1 + k / 24, k % 24, k % 24);
+    }
+    desk.write("clock.csv", &rows);
+    let task = "name = \"clock\"\n[csv]\nfile = \"clock.csv\"\n[series]\nfeatures = [\"hour_sin(t)\", \"hour_cos(t)\"]\n\
+        targets = [\"y\"]\n[shape]\nkind = \"one-to-one\"\n[network]\nhidden = []\ndense = [{ units = 4 }]\n[train]\nepochs = 1\n";
+    desk.write("t.toml", task);
+    desk.ok("train t.toml --out m.kgl --quiet");
+    let want = desk.ok("predict m.kgl --csv clock.csv");
+    let compact = rows
+        .replace("2016-07-", "201607")
+        .replace(":00", "")
+        .replace(' ', "");
+    desk.write("compact.csv", compact);
+    assert_eq!(desk.ok("predict m.kgl --csv compact.csv"), want);
+    let days = (0..48).map(|k| format!("{:.6},{}\n", 42_552.0 + f64::from(k) / 24.0, k % 24));
+    desk.write("days.csv", format!("t,y\n{}", days.collect::<String>()));
+    desk.fails(
+        "predict m.kgl --csv days.csv",
+        1,
+        &["days.csv:2", "day of a spreadsheet", "excel"],
+    );
+    assert_eq!(
+        desk.ok("predict m.kgl --csv days.csv --time-format excel"),
+        want
+    );
+    desk.write("bare.csv", "1467331200,0\n1467334800,1\n");
+    desk.fails(
+        "predict m.kgl --csv bare.csv",
+        1,
+        &["hour_sin(t) is computed from a column \"t\"", "header line"],
+    );
+    desk.write(
+        "other.csv",
+        rows.replace("t,y", "when, exactly,y")
+            .replacen("when, exactly", "\"when, exactly\"", 1),
+    );
+    desk.fails(
+        "predict m.kgl --csv other.csv --columns y,y",
+        2,
+        &["hour_sin(t)", "computed"],
+    );
+    let named = desk
+        .command("predict m.kgl --csv other.csv")
+        .args([
+            "--columns",
+            "\"hour_sin(when, exactly)\",\"hour_cos(when, exactly)\"",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(named.stdout).unwrap(), want);
+}
+
+#[test]
+fn nothing_is_written_over_what_is_read_or_no_file() {
+    let desk = Desk::new();
+    desk.imported("lstm_1_5x17");
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    for out in ["pump.csv", "pump.toml", "/dev/null"] {
+        let words = if out == "/dev/null" {
+            "device or pipe"
+        } else {
+            "which is read"
+        };
+        desk.fails(&format!("train pump.toml --out {out}"), 1, &[out, words]);
+    }
+    for (command, out) in [
+        ("import lstm_1_5x17.safetensors", "lstm_1_5x17.safetensors"),
+        (
+            "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate lstm_1_5x17.csv",
+            "lstm_1_5x17.csv",
+        ),
+        ("tune pump.toml --hidden 4..8", "pump.csv"),
+        (
+            "report pump.toml --model lstm_1_5x17.kgl",
+            "lstm_1_5x17.kgl",
+        ),
+    ] {
+        desk.fails(
+            &format!("{command} --out {out}"),
+            1,
+            &[out, "which is read"],
+        );
+    }
+    desk.fails(
+        "predict lstm_1_5x17.kgl --csv lstm_1_5x17.csv --state-out lstm_1_5x17.csv",
+        1,
+        &["which is read"],
+    );
+    desk.ok("train pump.toml --out m.v1 --quiet");
+    desk.ok("train pump.toml --out m.v2 --quiet");
+    let files = desk.files();
+    let there = |name: &str| files.iter().any(|file| file.ends_with(name));
+    assert!(there("m.v1.history.csv") && there("m.v2.history.csv"));
+}
+
+#[test]
 fn bad_rows_are_named_by_line_and_column() {
     let desk = Desk::new();
     desk.imported("lstm_1_5x17");
@@ -776,7 +1118,7 @@ fn bad_rows_are_named_by_line_and_column() {
         ("1,,3,4,5\n", &["bad.csv:2", "column \"x1\"", "missing"]),
     ] {
         desk.write("bad.csv", format!("x0,x1,x2,x3,x4\n{rows}"));
-        let ran = desk.fails(&format!("{predict} --state-out s.bin"), 1, words);
+        let ran = desk.fails(predict, 1, words);
         // The rows before it were answered.
         let good = rows.lines().count();
         assert_eq!(ran.out.lines().count(), good, "{rows:?}");

@@ -7,7 +7,9 @@
 //! as PyTorch's `h_n` has them. Dense layers follow on that.
 
 use super::runner::{LayerStep, Parts, float_layer, layer, layer_parts, parts};
-use super::{BindError, Model, Place, Runner, Stage, State, TestFailure, Tests, first_difference};
+use super::{
+    BindError, Model, Place, Runner, Stage, State, StateError, TestFailure, Tests, first_difference,
+};
 use crate::cell::Recurrent;
 use crate::digest::Digest;
 use crate::format::Input;
@@ -199,6 +201,50 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                 self.layers_watched(Some(tokens), watch);
             }
         }
+    }
+
+    /// Bytes of a saved state: that of the model, and the samples of the window so far.
+    pub fn saved_len(&self) -> usize {
+        let plan = &self.runner.model.plan;
+        self.runner.model.saved_len() + 4 + 4 * plan.rows * plan.row
+    }
+
+    /// Writes the state and the samples of the window so far into the first [`Self::saved_len`] bytes.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub fn save(&mut self, bytes: &mut [u8]) -> Result<usize, StateError> {
+        let (need, have) = (self.saved_len(), bytes.len());
+        let whole = bytes.get_mut(..need);
+        let whole = whole.ok_or(StateError::Length { need, have })?;
+        let (state, rest) = whole.split_at_mut(self.runner.model.saved_len());
+        self.runner.save(state)?;
+        let (taken, samples) = rest.split_at_mut(4);
+        taken.copy_from_slice(&(self.taken as u32).to_le_bytes());
+        let (_, rows) = split(self.runner.state, self.runner.model);
+        samples.copy_from_slice(bytemuck::cast_slice(rows));
+        Ok(need)
+    }
+
+    /// Takes over what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not that, or of another model; the state is then unchanged.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), StateError> {
+        let (need, have) = (self.saved_len(), bytes.len());
+        if need != have {
+            return Err(StateError::Length { need, have });
+        }
+        let (state, rest) = bytes.split_at(self.runner.model.saved_len());
+        let taken = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        if taken >= self.window() {
+            return Err(StateError::NotAState);
+        }
+        self.runner.restore(state)?;
+        self.taken = taken;
+        let (_, rows) = split(self.runner.state, self.runner.model);
+        bytemuck::cast_slice_mut(rows).copy_from_slice(&rest[4..]);
+        Ok(())
     }
 
     /// Starts anew, also with what stands in for missing values.

@@ -1,7 +1,8 @@
 //! Calibration: what a network is given and what it answers over real data, in float and quantized.
 
+use super::csv_options::CsvOptions;
 use super::model_file::{input_names, output_names};
-use super::samples::{CsvOptions, Sample, Samples};
+use super::samples::{Sample, Samples};
 use super::{format_name, say};
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +15,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -65,14 +67,32 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
     let (mut raw, mut tokens, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     let width = float.inputs();
     let rows = |raw: &[f32], tokens: &[usize]| tokens.len().max(raw.len() / width);
-    let mut begins = vec![0];
-    while let Some(sample) = samples.next()? {
-        match sample {
+    // A group's rows stand together from here on, in the order of their first rows.
+    let mut groups: Vec<(Vec<f32>, Vec<usize>)> = Vec::new();
+    let mut places = HashMap::new();
+    while samples.next()? {
+        let group = samples.group().unwrap_or("");
+        let place = match places.get(group) {
+            Some(&place) => place,
+            None => {
+                groups.push(Default::default());
+                places.insert(group.to_owned(), groups.len() - 1);
+                groups.len() - 1
+            }
+        };
+        let (raw, tokens) = &mut groups[place];
+        match samples.current() {
             Sample::Features(x) => raw.extend_from_slice(x),
             Sample::Token(token) => tokens.push(token),
-            Sample::EndOfText => texts.push(std::mem::take(&mut tokens)),
-            Sample::NewGroup => begins.push(rows(&raw, &tokens)),
+            Sample::EndOfText => texts.push(std::mem::take(tokens)),
         }
+    }
+    samples.tell();
+    let mut begins = Vec::new();
+    for (of_raw, of_tokens) in groups {
+        begins.push(rows(&raw, &tokens));
+        raw.extend(of_raw);
+        tokens.extend(of_tokens);
     }
     let exact = matches!(float.header().shape, Shape::Window { exact: true, .. });
     if !texts.is_empty() {
@@ -91,7 +111,7 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
     if rows == 0 {
         bail!("{}: no rows; expected at least one sample", path.display());
     }
-    let ends = begins[1..].iter().copied().chain([rows]);
+    let ends = begins.iter().skip(1).copied().chain([rows]);
     let groups = begins.iter().copied().zip(ends);
     let windows: Vec<Range<usize>> = match float.header().shape {
         Shape::Window {

@@ -1,6 +1,6 @@
 //! `kinglet demo`.
 
-use super::progress::{TrainingBar, cancel_on_ctrl_c};
+use super::progress::{TrainingBar, cancel_on_signal};
 use super::say;
 use anyhow::Result;
 use kinglet_trainer::demo::{self, DemoOptions, Stage};
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
         seed: args.seed,
         rows: args.rows as usize,
         epochs: args.epochs as usize,
-        cancel: Some(cancel_on_ctrl_c()),
+        cancel: Some(cancel_on_signal()),
     };
     let mut bar = None;
     let report = demo::run(options, &mut |stage| match stage {

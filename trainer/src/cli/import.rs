@@ -1,6 +1,6 @@
 //! `kinglet import`.
 
-use super::samples::CsvOptions;
+use super::csv_options::CsvOptions;
 use super::{calibrate, layout, precision, say, say_notes, usage, writable};
 use anyhow::Result;
 use clap::builder::TypedValueParser;
@@ -9,7 +9,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
 use kinglet_trainer::import::{ImportOptions, safetensors};
 use kinglet_trainer::task::Precision;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Make a model file from a PyTorch state dict saved as safetensors
 #[derive(clap::Args)]
@@ -75,7 +75,12 @@ pub fn run(args: &Args) -> Result<()> {
             "--columns says how to read --calibrate, which is missing",
         ));
     }
-    writable(&args.out)?;
+    let inputs: Vec<&Path> = [Some(&args.state), args.calibrate.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    writable(&args.out, &inputs)?;
     calibrate::tell_rounding();
     let package = safetensors(&args.state, &args.options)?;
     let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;

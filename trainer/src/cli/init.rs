@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| format!("{stem}.toml").into());
-    writable(&out)?;
+    writable(&out, &[&args.data])?;
     if out.exists() && !args.force {
         return Err(usage(format!(
             "{}: is there already; give another name with --out, or --force to replace it",

@@ -7,12 +7,14 @@ mod backtest;
 mod beyond;
 mod budget;
 mod calibrate;
+mod csv_options;
 mod demo;
 mod generate;
 mod help;
 mod import;
 mod init;
 mod inspect;
+mod live;
 mod mixed;
 mod model_file;
 mod names;
@@ -22,22 +24,23 @@ mod progress;
 mod quantize;
 mod report;
 mod samples;
+mod streams;
 mod texts;
 mod train;
 mod tune;
 mod verify;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
+use kinglet_trainer::save::writable;
 use kinglet_trainer::task::Precision;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Trains, quantizes and runs recurrent networks for the kinglet engine
@@ -167,26 +170,6 @@ fn say_notes(notes: &[String]) {
     for note in notes {
         say(&format!("note: {note}"));
     }
-}
-
-/// Fails while nothing has been computed yet if a file could not be written in the end.
-fn writable(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let context = || {
-        format!(
-            "cannot write {}: there is no folder {}; create it first",
-            path.display(),
-            folder.display()
-        )
-    };
-    folder.read_dir().with_context(context)?;
-    anyhow::ensure!(
-        !path.is_dir(),
-        "cannot write {}: it is a folder; give the name of a file",
-        path.display()
-    );
-    Ok(())
 }
 
 /// Number format of a model file, one of some, each with its description in the help.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Input, Output};
 use kinglet::{LoadError, Model};
 use kinglet_trainer::file::AlignedBytes;
+use kinglet_trainer::filekind::{self, Kind};
 use std::path::{Path, PathBuf};
 
 pub struct ModelFile {
@@ -22,10 +23,12 @@ impl ModelFile {
 
     pub fn model(&self) -> Result<Model<'_>> {
         Model::from_bytes(&self.bytes).map_err(|error| {
+            let kind = filekind::of(&self.bytes);
+            if let (LoadError::NotAModel, Some(kind)) = (&error, kind) {
+                let (path, Kind { name, as_model, .. }) = (self.path.display(), kind);
+                return anyhow!("{path}: not a kinglet model but {name}; {as_model}");
+            }
             let remedy = match error {
-                LoadError::NotAModel if is_safetensors(&self.bytes) => {
-                    "; it looks like safetensors: make a model of it with `kinglet import`"
-                }
                 LoadError::NotAModel => {
                     "; expected a file written by `kinglet train`, `import` or `quantize`"
                 }
@@ -37,10 +40,6 @@ impl ModelFile {
             anyhow!("{}: {error}{remedy}", self.path.display())
         })
     }
-}
-
-fn is_safetensors(bytes: &[u8]) -> bool {
-    bytes.get(8) == Some(&b'{')
 }
 
 /// Names and units of the inputs, or the tokens (without units).

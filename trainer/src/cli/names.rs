@@ -1,5 +1,6 @@
 //! Names of the files that belong to a model.
 
+use kinglet_trainer::save::beside;
 use std::path::{Path, PathBuf};
 
 /// `pump.kgl` becomes `pump.f32.kgl`.
@@ -24,14 +25,13 @@ pub fn pair_of(out: &Path) -> [PathBuf; 2] {
 
 /// Of `pump.kgl` and `pump.f32.kgl`: `pump.history.csv`.
 pub fn history_of(model: &Path) -> PathBuf {
-    let stem = model.with_extension("");
-    let stem = match stem.extension() {
-        Some(extension) if extension == "f32" => stem.with_extension(""),
-        _ => stem,
-    };
-    let mut name = stem.file_name().unwrap_or_default().to_owned();
-    name.push(".history.csv");
-    stem.with_file_name(name)
+    let is_model = model.extension().is_some_and(|e| e == "kgl");
+    let stem = model.file_stem().map(Path::new).filter(|_| is_model);
+    let float = stem.filter(|stem| stem.extension().is_some_and(|e| e == "f32"));
+    match float {
+        Some(stem) => beside(&model.with_file_name(stem), "f32", "history.csv"),
+        None => beside(model, "kgl", "history.csv"),
+    }
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ pub fn run(args: &Args) -> Result<()> {
         let line = line.with_context(|| format!("{file}: cannot be read"))?;
         let read = vocabulary.tokens(line.trim());
         let read =
-            read.map_err(|unit| anyhow!("{file}:{}: {}", number + 1, unknown.unknown(unit)))?;
+            read.map_err(|unit| anyhow!("{file}:{}: {}", number + 1, unknown.unknown(&unit)))?;
         let said = translate(&mut reader, &mut speaker, &read, args.length);
         let said = said.map_err(|error| {
             let decoder = args.decoder.display();

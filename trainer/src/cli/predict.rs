@@ -1,18 +1,22 @@
 //! `kinglet predict`: a stream through the engine.
 
 use super::beyond::Beyond;
+use super::csv_options::CsvOptions;
 use super::model_file::{ModelFile, input_names, output_names};
-use super::samples::{CsvOptions, Sample, Samples};
+use super::progress::cancel_on_signal;
+use super::samples::{Sample, Samples};
+use super::streams::{How, Stream, Streams};
 use super::texts::is_of_texts;
 use super::{kernel_names, kernels, say, usage, writable};
-use anyhow::{Context, Result, anyhow};
-use kinglet::format::{Input, Output, Shape};
-use kinglet::{Detector, Model, Runner, SlidingWindow, Verdict, argmax};
+use anyhow::{Result, anyhow, bail};
+use kinglet::format::{Input, Output, Shape, crc32};
+use kinglet::{Detector, Model, Verdict, argmax};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
-use kinglet_trainer::file::{AlignedBytes, save};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use typed_arena::Arena;
 
 /// Stream samples through a model: one line of outputs per step or, for a model of windows, per window
 #[derive(clap::Args)]
@@ -30,7 +34,7 @@ Examples:
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
 a score per class; a model that watches for anomalies adds the smoothed error of its predictions so far and 1 where
-that is an alarm; with --group a line begins with the group; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
+that is an alarm; with --group a line begins with the group, and every group is a stream of its own, whose rows may stand anywhere; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
 training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
@@ -68,7 +72,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     state_in: Option<PathBuf>,
 
-    /// Save the state after the last row
+    /// Save the state after the last row, or after the last that was answered when something goes wrong, or a signal or a closed
+    /// pipe ends it
     #[arg(long, value_name = "FILE")]
     state_out: Option<PathBuf>,
 
@@ -84,145 +89,216 @@ pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let shape = shape(args, &model)?;
-    args.state_out.as_deref().map_or(Ok(()), writable)?;
-    let mut state = AlignedBytes::zeroed(model.state_len());
-    let runner = AnyRunner::bind(&model, &mut state)?;
-    let mut runner = runner.with_kernels(kernels(args.kernels.as_deref()));
-    if let (AnyRunner::Steps(runner), Some(path)) = (&mut runner, &args.state_in) {
-        restore(runner, path)?;
+    let input = args
+        .csv
+        .as_ref()
+        .or(args.text.as_ref())
+        .or(args.lines.as_ref());
+    let inputs: Vec<&Path> = [Some(&args.model), input]
+        .into_iter()
+        .flatten()
+        .map(|p| &**p)
+        .collect();
+    if let Some(path) = &args.state_out {
+        writable(path, &inputs)?;
     }
     let mut samples = match (&args.csv, &args.text, &args.lines) {
         (Some(path), ..) => Samples::open(path, &model, &args.columns, args.raw)?,
-        (_, Some(path), _) => Samples::text(path, &model)?,
-        (_, _, Some(path)) => Samples::lines(path, &model)?,
+        (_, Some(path), _) => Samples::text(path, &model, &args.columns)?,
+        (_, _, Some(path)) => Samples::lines(path, &model, &args.columns)?,
         (None, None, None) => return Err(usage("give --csv, --text or --lines")),
     };
     if args.csv.is_none() && args.columns.group.is_some() {
         return Err(usage("--group is a column of --csv"));
     }
-    let input = args.csv.as_deref().or(args.lines.as_deref());
-    let live = input == Some(Path::new("-"));
-    let mut detector = Detector::new(&model).filter(|_| !args.raw);
-    let mut table = Table::new(
-        &model,
-        args.raw,
-        live,
-        detector.is_some(),
-        args.columns.group.as_deref(),
-    )?;
-    let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
-    let mut windows = SlidingWindow::new(shape, model.inputs(), kept)?;
-    // Nothing was foretold for the first sample.
-    let mut y = vec![f32::NAN; model.outputs()];
+    let how = How {
+        group: args.columns.group.clone(),
+        raw: args.raw,
+        every_step: args.every_step,
+        reset_every: args.reset_every,
+    };
+    let (states, crc) = (Arena::new(), crc32(&file.bytes));
+    let kernels = kernels(args.kernels.as_deref());
+    let mut streams = Streams::new(&model, &states, kernels, shape, how);
+    if let Some(path) = &args.state_in {
+        let memory = streams.open(path, crc)?;
+        if !samples.remember(memory) {
+            bail!(
+                "{}: the state was saved with other --columns",
+                path.display()
+            );
+        }
+    }
+    let live = input.is_some_and(|path| path == Path::new("-"));
+    let watched = Detector::new(&model).is_some() && !args.raw;
+    let group = args.columns.group.as_deref();
+    let mut table = Table::new(&model, args.raw, live, watched, group);
     let mut beyond = Beyond::new(&model);
-    let mut verdict = None;
-    let mut last = Vec::new();
-    let mut tokens = Vec::new();
-    let (mut row, mut answered) = (0, false);
-    let at_the_end = is_of_texts(&model) && !args.every_step && !model.is_bidirectional();
-    loop {
-        let sample = match samples.next() {
-            Ok(Some(sample)) => sample,
-            Ok(None) => break,
-            Err(error) => {
-                // What came before the bad row stands.
-                table.flush()?;
-                return Err(error);
-            }
-        };
-        if matches!(sample, Sample::EndOfText) {
-            if at_the_end {
-                table.line(&y, None, None)?;
-            }
-            runner.reset();
-            tokens.clear();
-            continue;
-        }
-        let new_group = matches!(sample, Sample::NewGroup);
-        if new_group || row > 0 && args.reset_every.is_some_and(|n| row % n == 0) {
-            match &mut runner {
-                AnyRunner::Steps(runner) => windows.reset(runner),
-                AnyRunner::Windows(runner) => windows.reset(runner),
-            }
-            tokens.clear();
-            detector.iter_mut().for_each(Detector::reset);
-            y.fill(f32::NAN);
-        }
-        if new_group {
-            row = 0;
-            continue;
-        }
-        row += 1;
-        answered = match (sample, &mut runner) {
-            (Sample::Token(token), AnyRunner::Steps(runner)) => {
-                runner.step_token(token, &mut y);
-                !at_the_end
-            }
-            (Sample::EndOfText | Sample::NewGroup, _) => false,
-            (Sample::Token(token), AnyRunner::Windows(runner)) => {
-                tokens.push(token);
-                let complete = tokens.len() == runner.window();
-                if complete {
-                    runner.run_tokens(&tokens, &mut y);
-                    tokens.clear();
-                }
-                complete
-            }
-            (Sample::Features(x), AnyRunner::Steps(runner)) if args.raw => {
-                runner.step_raw(x, &mut y);
-                true
-            }
-            (Sample::Features(x), runner) => {
-                beyond.meet(x);
-                if args.ahead.is_some() {
-                    last.clear();
-                    last.extend_from_slice(x);
-                }
-                verdict = detector.as_mut().map(|detector| detector.compare(&y, x));
-                push(&mut windows, runner, x, &mut y)
-            }
-        };
-        if answered {
-            table.line(&y, verdict, samples.group())?;
-        }
+    let mut out = (&mut table, &mut beyond);
+    let read = answer(args, &model, &mut samples, &mut streams, &mut out);
+    // Whatever ended it: what was answered stands, and the state is that of the last whole row.
+    let flushed = table.flush();
+    let saved = match &args.state_out {
+        Some(path) => streams.save(path, crc, samples.memory()),
+        None => Ok(()),
+    };
+    samples.tell();
+    beyond.tell();
+    streams
+        .note()
+        .iter()
+        .for_each(|note| say(&format!("note: {note}")));
+    if let (Err(_), Ok(()), Some(path)) = (&read, &saved, &args.state_out) {
+        say(&format!(
+            "{}: written, after the last row that was answered",
+            path.display()
+        ));
     }
-    if let (AnyRunner::Steps(runner), Some(path)) = (&runner, &args.state_out) {
-        let mut saved = vec![0; model.saved_len()];
-        runner.save(&mut saved)?;
-        save(path, &saved)?;
+    saved?;
+    if let End::Stopped(rows) = read? {
+        let stopped = format!("stopped by a signal after {rows} rows");
+        if !live {
+            bail!("{stopped}; the rest of the file has no answer");
+        }
+        say(&format!("note: {stopped}"));
     }
+    flushed?;
     if let Some(steps) = args.ahead {
-        if !answered {
-            table.flush()?;
-            return Err(anyhow!(
-                "--ahead goes on from the last row, and no window ends there ({row} rows)"
-            ));
-        }
-        for _ in 0..steps {
-            if let AnyRunner::Steps(runner) = &runner {
-                runner.feed_back(&y, &mut last);
-            }
-            push(&mut windows, &mut runner, &last, &mut y);
-            // What was predicted says nothing about what is odd.
-            table.line(&y, None, samples.group())?;
-        }
+        ahead_of(steps, &mut streams, &mut table)?;
     }
     table.flush()?;
-    beyond.tell();
     Ok(())
 }
 
-/// Takes a raw sample; true if there is an answer.
-fn push(
-    windows: &mut SlidingWindow<Vec<f32>>,
-    runner: &mut AnyRunner<'_, '_>,
-    sample: &[f32],
-    y: &mut [f32],
-) -> bool {
-    match runner {
-        AnyRunner::Steps(runner) => windows.push(runner, sample, y),
-        AnyRunner::Windows(runner) => windows.push(runner, sample, y),
+/// How a stream ended.
+enum End {
+    Input,
+    /// By a signal, after so many rows.
+    Stopped(u64),
+}
+
+/// Answers all samples.
+fn answer(
+    args: &Args,
+    model: &Model<'_>,
+    samples: &mut Samples,
+    streams: &mut Streams<'_, '_>,
+    (table, beyond): &mut (&mut Table<'_>, &mut Beyond<'_>),
+) -> Result<End> {
+    let stopped = cancel_on_signal();
+    let at_the_end = is_of_texts(model) && !args.every_step && !model.is_bidirectional();
+    let mut rows = 0;
+    table.begin()?;
+    loop {
+        if stopped.load(Ordering::Relaxed) {
+            return Ok(End::Stopped(rows));
+        }
+        let more = samples.next();
+        // Half a row may have been on its way.
+        if stopped.load(Ordering::Relaxed) && !samples.is_complete() {
+            return Ok(End::Stopped(rows));
+        }
+        if !more? {
+            return Ok(match stopped.load(Ordering::Relaxed) {
+                true => End::Stopped(rows),
+                false => End::Input,
+            });
+        }
+        let (sample, group) = (samples.current(), samples.group());
+        let stream = streams.of(group.unwrap_or(""))?;
+        if matches!(sample, Sample::EndOfText) {
+            if at_the_end {
+                table.line(&stream.y, None, None)?;
+            }
+            stream.reset();
+            continue;
+        }
+        if stream.rows > 0
+            && args
+                .reset_every
+                .is_some_and(|n| stream.rows.is_multiple_of(n))
+        {
+            stream.reset();
+        }
+        rows += 1;
+        stream.rows += 1;
+        if let Sample::Features(x) = sample
+            && !args.raw
+        {
+            beyond.meet(x);
+        }
+        stream.answered = step(args, stream, sample) && !at_the_end;
+        if stream.answered {
+            table.line(&stream.y, stream.verdict, group)?;
+        }
     }
+}
+
+/// Runs a stream on a sample; true if there is an answer.
+fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
+    match (sample, &mut stream.runner) {
+        (Sample::EndOfText, _) => false,
+        (Sample::Token(token), AnyRunner::Steps(runner)) => {
+            runner.step_token(token, &mut stream.y);
+            true
+        }
+        (Sample::Token(token), AnyRunner::Windows(runner)) => {
+            stream.tokens.push(token);
+            let complete = stream.tokens.len() == runner.window();
+            if complete {
+                runner.run_tokens(&stream.tokens, &mut stream.y);
+                stream.tokens.clear();
+            }
+            complete
+        }
+        (Sample::Features(x), AnyRunner::Steps(runner)) if args.raw => {
+            runner.step_raw(x, &mut stream.y);
+            true
+        }
+        (Sample::Features(x), _) => {
+            if args.ahead.is_some() {
+                stream.sample.clear();
+                stream.sample.extend_from_slice(x);
+            }
+            let detector = stream.detector.as_mut();
+            stream.verdict = detector.map(|detector| detector.compare(&stream.y, x));
+            stream.push(x)
+        }
+    }
+}
+
+/// Predicts on from the last row of every stream.
+fn ahead_of(steps: u32, streams: &mut Streams<'_, '_>, table: &mut Table<'_>) -> Result<()> {
+    let grouped = streams.how.group.is_some();
+    let (mut all, mut without) = (0, 0);
+    for (group, stream) in streams.all() {
+        all += 1;
+        if !stream.answered {
+            without += 1;
+            continue;
+        }
+        let mut last = std::mem::take(&mut stream.sample);
+        for _ in 0..steps {
+            if let AnyRunner::Steps(runner) = &stream.runner {
+                runner.feed_back(&stream.y, &mut last);
+            }
+            stream.push(&last);
+            // What was predicted says nothing about what is odd.
+            table.line(&stream.y, None, grouped.then_some(group))?;
+        }
+    }
+    table.flush()?;
+    if without == all {
+        return Err(anyhow!(
+            "--ahead goes on from the last row, and no window ends there"
+        ));
+    }
+    if without > 0 {
+        say(&format!(
+            "note: {without} of {all} groups have no --ahead, as no window ends with their last row"
+        ));
+    }
+    Ok(())
 }
 
 /// When to answer; refuses what does not go together.
@@ -247,6 +323,11 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     if is_of_texts(model) && args.text.is_some() && !args.every_step && !model.is_bidirectional() {
         return Err(usage(
             "the model has one answer for a whole text: give texts as --lines, or add --every-step",
+        ));
+    }
+    if is_of_texts(model) && (args.state_in.is_some() || args.state_out.is_some()) {
+        return Err(usage(
+            "every text starts anew, so there is no state to go on from; remove --state-in and --state-out",
         ));
     }
     let shape = if args.raw || args.every_step || tokens {
@@ -274,12 +355,6 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     let Shape::Window { window, hop, exact } = shape else {
         return ahead(args, model).map(|()| shape);
     };
-    if args.state_in.is_some() || args.state_out.is_some() {
-        return Err(usage(format!(
-            "the model answers once per window of {window} samples, which a saved state does not hold; \
-             add --every-step, or cut the files where windows end"
-        )));
-    }
     if args.ahead.is_some() && (hop != 1 || (exact && window == 1)) {
         return Err(usage(format!(
             "--ahead needs an output for every sample, and the model answers every {hop} samples; \
@@ -312,20 +387,10 @@ fn ahead(args: &Args, model: &Model<'_>) -> Result<()> {
     Ok(())
 }
 
-fn restore(runner: &mut Runner<'_, '_>, path: &Path) -> Result<()> {
-    let bytes = std::fs::read(path);
-    let bytes = bytes.with_context(|| format!("{}: cannot be read", path.display()))?;
-    runner.restore(&bytes).map_err(|error| {
-        anyhow!(
-            "{}: {error}; expected a file written by --state-out with this very model",
-            path.display()
-        )
-    })
-}
-
 /// Lines of outputs on standard output.
 struct Table<'a> {
     out: BufWriter<StdoutLock<'static>>,
+    header: String,
     /// Names, if the best one is told first.
     classes: Option<Vec<&'a str>>,
     /// Every line is waited for.
@@ -335,31 +400,28 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(
-        model: &Model<'a>,
-        raw: bool,
-        live: bool,
-        watched: bool,
-        group: Option<&str>,
-    ) -> Result<Self> {
+    fn new(model: &Model<'a>, raw: bool, live: bool, watched: bool, group: Option<&str>) -> Self {
         let names: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
         let classes = matches!(model.header().output, Output::Classes { .. }) && !raw;
-        let mut table = Table {
-            out: BufWriter::new(io::stdout().lock()),
-            live,
-            watched,
-            classes: None,
-        };
         let header = classes.then_some("class").into_iter().chain(names.clone());
         let header = group.into_iter().chain(header);
         let mut header: Vec<String> = header.map(field).collect();
         if watched {
             header.extend(["score".into(), "alarm".into()]);
         }
-        writeln!(table.out, "{}", header.join(","))?;
-        table.classes = classes.then_some(names);
-        table.end_line()?;
-        Ok(table)
+        Table {
+            out: BufWriter::new(io::stdout().lock()),
+            header: header.join(","),
+            live,
+            watched,
+            classes: classes.then_some(names),
+        }
+    }
+
+    /// The names of the columns.
+    fn begin(&mut self) -> Result<()> {
+        writeln!(self.out, "{}", self.header)?;
+        self.end_line()
     }
 
     fn line(&mut self, y: &[f32], verdict: Option<Verdict>, group: Option<&str>) -> Result<()> {

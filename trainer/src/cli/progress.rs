@@ -1,4 +1,4 @@
-//! A training in progress on the terminal; nothing where standard error is not one. Ctrl-C ends the training,
+//! A training in progress on the terminal; nothing where standard error is not one. Ctrl-C or SIGTERM ends the training,
 //! and what has been learnt so far is kept.
 
 use anyhow::Result;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// Becomes true at the first Ctrl-C; the second ends the program.
-pub fn cancel_on_ctrl_c() -> &'static AtomicBool {
+/// Becomes true at the first Ctrl-C, SIGTERM or SIGHUP; the second ends the program.
+pub fn cancel_on_signal() -> &'static AtomicBool {
     // Fails only where a handler is there already, and then it is this one.
     let _ = ctrlc::set_handler(|| {
         if CANCELLED.swap(true, Ordering::Relaxed) {

@@ -2,8 +2,8 @@
 
 use super::budget::BudgetOptions;
 use super::calibrate::Calibration;
+use super::csv_options::CsvOptions;
 use super::model_file::ModelFile;
-use super::samples::CsvOptions;
 use super::{calibrate, layout, mixed, precision, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
 use kinglet::format::{Format, Layout};
@@ -12,7 +12,7 @@ use kinglet_trainer::file::{TestInputs, package, save};
 use kinglet_trainer::quant::Ranges;
 use kinglet_trainer::quant::mixed::search;
 use kinglet_trainer::task::Precision;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Turn a float model into an integer one (or f16), calibrated on real data
 #[derive(clap::Args)]
@@ -73,7 +73,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    writable(&args.out)?;
+    let inputs: [&Path; 2] = [&args.model, &args.calibrate];
+    writable(&args.out, &inputs)?;
     calibrate::tell_rounding();
     let mixed = args.precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, Budget::default())?;
@@ -81,7 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(usage("--curve goes with --precision mixed"));
     }
     if let Some(curve) = &args.curve {
-        writable(curve)?;
+        writable(curve, &inputs)?;
     }
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;

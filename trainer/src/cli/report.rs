@@ -3,7 +3,7 @@
 use super::budget::{BudgetOptions, budget_of};
 use super::model_file::ModelFile;
 use super::names::{history_of, pair_of};
-use super::{say, usage, writable};
+use super::{say, say_notes, usage, writable};
 use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::{AlignedBytes, package, save};
@@ -78,8 +78,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    writable(&args.out)?;
     let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let mut inputs = task.inputs();
+    inputs.push(args.model.clone());
+    inputs.extend(args.with.iter().chain(&args.history).cloned());
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    writable(&args.out, &inputs)?;
     let conditions = Conditions {
         clock: args.clock,
         power: args.power,
@@ -108,6 +112,7 @@ pub fn run(args: &Args) -> Result<()> {
         let [encoder, decoder] = float_pair(&args.model)?;
         let others = of_pairs(&args.with)?;
         let data = Dataset::load(&task)?;
+        say_notes(data.notes());
         page_of_pair(&PairSubject {
             encoder: &encoder,
             decoder: &decoder,
@@ -124,10 +129,12 @@ pub fn run(args: &Args) -> Result<()> {
             Ok((name(path), file.bytes))
         });
         let others = others.collect::<Result<_>>()?;
+        let data = Dataset::load(&task)?;
+        say_notes(data.notes());
         page(&Subject {
             task: &task,
             package: &package,
-            data: &Dataset::load(&task)?,
+            data: &data,
             history: &losses(args)?,
             others,
             conditions,

@@ -3,83 +3,31 @@
 //! Columns are found by the model's names, in any order, with derived ones like `hour_sin(date)`. By
 //! position they are taken only where names cannot tell: if the file has no header (its first line is
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
+//! A first line of numbers that may as well be a header, as 0,1,2 is, is asked about.
 
+use super::csv_options::{CsvOptions, HeaderOption, MissingOption, OnError};
+use super::live::Live;
 use super::model_file::input_names;
+use super::progress::cancel_on_signal;
 use super::texts::{Lines, Texts, is_of_texts};
 use super::{say, usage};
 use anyhow::{Context, Result, anyhow, bail};
-use clap::ValueEnum;
-use csv::StringRecord;
 use kinglet::Model;
 use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
-use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, Reader};
+use kinglet_trainer::data::csv::{Columns, Format, Header, Memory, Missing, Reader, Records};
 use kinglet_trainer::data::derived::Derived;
-use kinglet_trainer::data::open::{open, unpack};
-use kinglet_trainer::data::time::Time;
+use kinglet_trainer::data::open::{open, read_text, unpack};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::escape::{escape, unescape};
 use std::collections::HashMap;
-use std::io::{self, BufRead, Cursor, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// How a CSV file is written and which columns count.
-#[derive(Debug, Clone, clap::Args)]
-pub struct CsvOptions {
-    /// Columns to use as the inputs, in the model's order [default: those with the model's names; without
-    /// a header line, all by position]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
-    pub columns: Vec<String>,
+/// Skipped rows that are told one by one; of the others, each that doubles their number.
+const TOLD: u64 = 20;
 
-    /// Column that says what a row belongs to, such as a machine or a trial, as `group` in the task: where its text changes
-    /// the state starts anew
-    #[arg(long, value_name = "NAME")]
-    pub group: Option<String>,
-
-    /// Between two fields; \t is a tab
-    #[arg(long, default_value = ",", value_name = "CHAR", value_parser = one_byte)]
-    pub delimiter: char,
-
-    /// Skip lines that begin so
-    #[arg(long, value_name = "CHAR", value_parser = one_byte)]
-    pub comment: Option<char>,
-
-    /// What to do about an empty field, NA or NaN [default: as the model was trained]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub missing: Option<MissingOption>,
-
-    /// How times are written, if not in a common form, as strftime says it: %d/%m/%Y %H:%M
-    #[arg(long, value_name = "FORMAT", value_parser = time_format)]
-    pub time_format: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum MissingOption {
-    /// Stop
-    Error,
-    /// Repeat the number of the row before
-    Hold,
-}
-
-fn time_format(text: &str) -> Result<String, String> {
-    if Time::is_format(text) {
-        Ok(text.into())
-    } else {
-        Err("expected a format as of strftime, like %d/%m/%Y %H:%M".into())
-    }
-}
-
-fn one_byte(text: &str) -> Result<char, String> {
-    match text {
-        "\\t" => Ok('\t'),
-        _ => match *text.as_bytes() {
-            [byte] if byte.is_ascii() => Ok(byte.into()),
-            _ => Err("expected one ASCII character".into()),
-        },
-    }
-}
-
-type Bytes = Box<dyn Read>;
+type Bytes = Box<dyn BufRead>;
 
 /// What one step takes.
 #[derive(Debug, Clone, Copy)]
@@ -88,102 +36,121 @@ pub enum Sample<'a> {
     Token(usize),
     /// What comes next starts anew.
     EndOfText,
-    /// So it does where another group begins.
-    NewGroup,
 }
 
 /// Samples one after the other.
-pub enum Samples {
+pub struct Samples {
+    source: Source,
+    on_error: OnError,
+    /// Rows that were right, and those that were left out.
+    rows: u64,
+    skipped: u64,
+}
+
+enum Source {
     Features {
         reader: Box<Reader<Bytes>>,
-        columns: Columns,
+        columns: Box<Columns>,
         sample: Vec<f32>,
-        /// The sample has been read, and is the first of its group.
-        held: bool,
     },
     Tokens(Box<TokenRows>),
-    Text(std::vec::IntoIter<usize>),
+    Text {
+        tokens: std::vec::IntoIter<usize>,
+        token: usize,
+    },
     Lines(Box<Lines>),
 }
 
 impl Samples {
+    fn new(source: Source, on_error: OnError) -> Self {
+        Samples {
+            source,
+            on_error,
+            rows: 0,
+            skipped: 0,
+        }
+    }
+
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let (mut input, file) = opened(path, options.delimiter)?;
+        let mut format = options.format()?;
+        let (input, file) = opened(path, &format)?;
         if is_of_texts(model) {
             if options.group.is_some() {
                 return Err(usage("--group: every text starts anew; remove it"));
             }
-            let texts = Texts::column(input, &file, options)?;
-            return Ok(Samples::Lines(Box::new(Lines::new(texts, file, model))));
+            let texts = Texts::column(input, &file, &format, options)?;
+            let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
+            return Ok(Samples::new(lines, options.on_error));
         }
         if matches!(model.header().input, Input::Tokens { .. }) {
-            let rows = TokenRows::new(input, file, model, options, raw)?;
-            return Ok(Samples::Tokens(Box::new(rows)));
+            let rows = TokenRows::new(input, file, &format, model, options, raw)?;
+            return Ok(Samples::new(
+                Source::Tokens(Box::new(rows)),
+                options.on_error,
+            ));
         }
-        let first = first_lines(&mut input, options.comment)
-            .with_context(|| format!("{file}: cannot be read"))?;
-        let fields = fields(&first, options);
-        let input: Bytes = Box::new(Cursor::new(first).chain(input));
-        let numeric = fields.iter().all(|f| f.parse::<f32>().is_ok());
+        let mut records = Records::new(input, &file, &format);
+        if !records.advance().map_err(reworded)? {
+            return Err(DataError::Empty { file }.into());
+        }
+        let fields: Vec<String> = records.record().iter().map(String::from).collect();
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
-        let choice = choose(&names, &fields, numeric, options, raw, &file)?;
-        let format = Format {
-            delimiter: options.delimiter,
-            comment: options.comment,
-            header: if choice == Choice::Numbers || (choice == Choice::Flag && numeric) {
-                Header::None
-            } else {
-                Header::FirstLine
-            },
-            missing: match options.missing {
-                // The engine repeats the row before by itself, and sees where it had to.
-                None | Some(MissingOption::Hold) if model.holds() => Missing::Nan,
-                None | Some(MissingOption::Error) => Missing::Error,
-                Some(MissingOption::Hold) => Missing::Hold,
-            },
-            time: options.time_format.clone(),
-            ..Format::default()
+        let named = options.named(&fields);
+        let has_header = has_header(&fields, &format, options, &file)?;
+        let choice = choose(&names, &fields, &named, has_header, raw, &file)?;
+        if !has_header {
+            format.header = Header::None;
+        }
+        format.missing = match options.missing {
+            // The engine repeats the row before by itself, and sees where it had to.
+            None | Some(MissingOption::Hold) if model.holds() => Missing::Nan,
+            _ => format.missing,
         };
-        let reader = Reader::new(input, &file, &format).map_err(reworded)?;
+        let reader = Reader::over(records, &format);
         let wanted: Vec<&str> = match choice {
             Choice::Names => names,
-            Choice::Flag => options.columns.iter().map(String::as_str).collect(),
-            Choice::Numbers | Choice::Position => {
-                reader.names().iter().map(String::as_str).collect()
-            }
+            Choice::Flag => named.iter().map(String::as_str).collect(),
+            Choice::Position => reader.names().iter().map(String::as_str).collect(),
         };
         let mut columns = reader.columns(&wanted)?;
         if let Some(group) = &options.group {
             columns = columns.group_by(group, reader.names())?;
         }
-        Ok(Samples::Features {
-            columns,
+        let features = Source::Features {
+            columns: Box::new(columns),
             reader: Box::new(reader),
             sample: vec![0.0; model.inputs()],
-            held: false,
-        })
+        };
+        Ok(Samples::new(features, options.on_error))
     }
 
     /// From texts, a line each.
-    pub fn lines(path: &Path, model: &Model<'_>) -> Result<Self> {
-        let (input, file) = opened(path, ',')?;
+    pub fn lines(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
+        let (input, file) = opened(path, &options.format()?)?;
         let lines = Lines::new(Texts::Lines(input), file, model);
-        Ok(Samples::Lines(Box::new(lines)))
+        Ok(Samples::new(
+            Source::Lines(Box::new(lines)),
+            options.on_error,
+        ))
     }
 
     /// From one text.
-    pub fn text(path: &Path, model: &Model<'_>) -> Result<Self> {
-        let (input, file) = opened(path, ',')?;
-        let text = io::read_to_string(input);
-        let text = text.with_context(|| format!("{file}: cannot be read"))?;
+    pub fn text(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
+        let (input, file) = opened(path, &options.format()?)?;
+        let text = read_text(input).with_context(|| format!("{file}: cannot be read"))?;
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
         let vocabulary = Vocabulary::new(&names);
+        let text = vocabulary.composed(&text);
         let tokens = Tokens::new(model, false);
+        let of = |found: Vec<usize>| {
+            let (tokens, token) = (found.into_iter(), 0);
+            Samples::new(Source::Text { tokens, token }, OnError::Stop)
+        };
         if vocabulary.unit() == Unit::Words {
             let found = vocabulary.tokens(&text);
-            let found = found.map_err(|word| anyhow!("{file}: {}", tokens.unknown(word)))?;
-            return Ok(Samples::Text(found.into_iter()));
+            let found = found.map_err(|word| anyhow!("{file}: {}", tokens.unknown(&word)))?;
+            return Ok(of(found));
         }
         let mut found = Vec::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -202,54 +169,124 @@ impl Samples {
                 })?);
             }
         }
-        Ok(Samples::Text(found.into_iter()))
+        Ok(of(found))
     }
 
-    /// The next one; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Sample<'_>>> {
-        Ok(match self {
-            Samples::Features {
-                reader,
-                columns,
-                sample,
-                held,
-            } => {
-                if !std::mem::take(held) {
-                    if !reader.next_sample(columns, sample).map_err(reworded)? {
-                        return Ok(None);
-                    }
-                    *held = columns.begins_group();
+    /// Goes on to the next one; false at the end.
+    pub fn next(&mut self) -> Result<bool> {
+        loop {
+            let more = match &mut self.source {
+                Source::Features {
+                    reader,
+                    columns,
+                    sample,
+                } => reader.next_sample(columns, sample),
+                Source::Tokens(rows) => rows.advance(),
+                Source::Lines(lines) => lines.advance(),
+                Source::Text { tokens, token } => {
+                    let next = tokens.next();
+                    *token = next.unwrap_or(*token);
+                    Ok(next.is_some())
                 }
-                Some(if *held {
-                    Sample::NewGroup
-                } else {
-                    Sample::Features(sample)
-                })
+            };
+            match more {
+                Ok(false) => return Ok(false),
+                Ok(true) => break,
+                Err(error) if self.on_error == OnError::Skip && error.is_of_row() => {
+                    self.skipped += 1;
+                    let skipped = self.skipped;
+                    if skipped <= TOLD || skipped.is_power_of_two() {
+                        say(&format!("skipped ({skipped}): {error}"));
+                    }
+                }
+                Err(error) => return Err(reworded(error)),
             }
-            Samples::Tokens(rows) => rows.next()?,
-            Samples::Text(tokens) => tokens.next().map(Sample::Token),
-            Samples::Lines(lines) => lines.next()?,
-        })
+        }
+        self.rows += 1;
+        Ok(true)
+    }
+
+    /// The one that [`Self::next`] came to.
+    pub fn current(&self) -> Sample<'_> {
+        match &self.source {
+            Source::Features { sample, .. } => Sample::Features(sample),
+            Source::Tokens(rows) => Sample::Token(rows.token),
+            Source::Text { token, .. } => Sample::Token(*token),
+            Source::Lines(lines) => lines.current(),
+        }
     }
 
     /// The group of the last sample, if there are groups.
     pub fn group(&self) -> Option<&str> {
-        match self {
-            Samples::Features { columns, .. } => columns.group(),
-            Samples::Tokens(rows) => rows.group.as_ref()?.1.as_deref(),
-            Samples::Text(_) | Samples::Lines(_) => None,
+        match &self.source {
+            Source::Features { columns, .. } => columns.group(),
+            Source::Tokens(rows) => rows.group.map(|at| &rows.reader.records().record()[at]),
+            Source::Text { .. } | Source::Lines(_) => None,
         }
+    }
+
+    /// Whether the last line had an end: what a stream left behind that was stopped may be half a row.
+    pub fn is_complete(&self) -> bool {
+        match &self.source {
+            Source::Features { reader, .. } => reader.records().is_complete(),
+            Source::Tokens(rows) => rows.reader.records().is_complete(),
+            Source::Lines(lines) => lines.is_complete(),
+            Source::Text { .. } => true,
+        }
+    }
+
+    /// What features look back on.
+    pub fn memory(&self) -> Memory {
+        match &self.source {
+            Source::Features { columns, .. } => columns.memory(),
+            _ => Memory::default(),
+        }
+    }
+
+    /// Goes on from there; false if it is of other columns.
+    pub fn remember(&mut self, memory: Memory) -> bool {
+        match &mut self.source {
+            Source::Features { columns, .. } => columns.remember(memory),
+            _ => memory == Memory::default(),
+        }
+    }
+
+    /// Says what was skipped, guessed or not known.
+    pub fn tell(&self) {
+        let mut notes = Vec::new();
+        match &self.source {
+            Source::Features {
+                reader, columns, ..
+            } => {
+                notes.extend(reader.records().notes());
+                notes.extend(columns.notes());
+            }
+            Source::Tokens(rows) => notes.extend(rows.reader.records().notes()),
+            Source::Lines(lines) => notes.extend(lines.notes()),
+            Source::Text { .. } => {}
+        }
+        if self.skipped > 0 {
+            let (skipped, all) = (self.skipped, self.rows + self.skipped);
+            let share = 100.0 * skipped as f64 / all as f64;
+            notes.push(format!(
+                "{skipped} of {all} rows were skipped ({share:.2} %)"
+            ));
+        }
+        notes.iter().for_each(|note| say(&format!("note: {note}")));
     }
 }
 
-fn opened(path: &Path, delimiter: char) -> Result<(Box<dyn BufRead>, String)> {
-    let (input, file) = if path == Path::new("-") {
-        (unpack(io::stdin().lock()), "standard input".into())
+fn opened(path: &Path, format: &Format) -> Result<(Bytes, String)> {
+    let (opened, file) = if path == Path::new("-") {
+        let input = BufReader::new(Live::new(cancel_on_signal()));
+        (unpack(input, format), "standard input".into())
     } else {
-        (open(path, delimiter), path.display().to_string())
+        (open(path, format), path.display().to_string())
     };
-    let input = input.with_context(|| format!("{file}: cannot be read"))?;
-    Ok((input, file))
+    let opened = opened.with_context(|| format!("{file}: cannot be read"))?;
+    let left_out = opened.notes.iter();
+    left_out.for_each(|note| say(&format!("note: {file}: {note}")));
+    Ok((opened.text, file))
 }
 
 /// The words of a task file do not fit here.
@@ -262,6 +299,40 @@ fn reworded(error: DataError) -> anyhow::Error {
     }
 }
 
+/// Whether the first line has names. A row of numbers has none, unless it counts its columns.
+fn has_header(
+    fields: &[String],
+    format: &Format,
+    options: &CsvOptions,
+    file: &str,
+) -> Result<bool> {
+    if let Some(header) = options.header {
+        return Ok(header == HeaderOption::FirstLine);
+    }
+    if !format.is_numeric(fields) {
+        return Ok(true);
+    }
+    if counts_up(fields) {
+        return Err(usage(format!(
+            "{file}: the first line, {}, may be a row or the names of the columns, as pandas writes them; say which: \
+             --header first-line or --header none",
+            fields.join(format.delimiter.to_string().as_str())
+        )));
+    }
+    Ok(false)
+}
+
+/// `0,1,2` or `,0,1,2` as pandas writes them, or years: one more in every column.
+fn counts_up(fields: &[String]) -> bool {
+    let index = usize::from(fields[0].is_empty() && fields.len() > 1);
+    let numbers: Option<Vec<i64>> = fields[index..].iter().map(|f| f.parse().ok()).collect();
+    let Some(numbers) = numbers else { return false };
+    let up = numbers
+        .windows(2)
+        .all(|pair| pair[1] == pair[0].wrapping_add(1));
+    up && (numbers.len() > 2 || numbers[0] == 0 || numbers.len() == 2 && numbers[0] == 1)
+}
+
 /// How columns are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
@@ -269,49 +340,69 @@ enum Choice {
     Names,
     /// By `--columns`.
     Flag,
-    /// All, by position; there is no header.
-    Numbers,
-    /// All, by position, below a header.
+    /// All, by position.
     Position,
 }
 
 fn choose(
     names: &[&str],
     fields: &[String],
-    numeric: bool,
-    options: &CsvOptions,
+    named: &[String],
+    has_header: bool,
     raw: bool,
     file: &str,
 ) -> Result<Choice> {
-    if !options.columns.is_empty() {
-        let (need, have) = (names.len(), options.columns.len());
+    let computed = names.iter().find_map(|&name| {
+        let (_, column) = Derived::parse(name).filter(|_| !raw)?;
+        Some((name, column))
+    });
+    if !named.is_empty() {
+        let (need, have) = (names.len(), named.len());
         if need != have {
             return Err(usage(format!(
-                "--columns names {have} columns, the model takes {need}: {}",
+                "--columns names {have} columns ({}), the model takes {need}: {}; a name with a comma in it is put in quotes: \
+                 --columns '\"T, degC\",u'",
+                named.join("; "),
                 names.join(", ")
             )));
         }
+        for (&name, given) in names.iter().zip(named).filter(|_| !raw) {
+            let plain = Derived::parse(given).is_none() && given != name;
+            if let Some((_, column)) = Derived::parse(name).filter(|_| plain) {
+                return Err(usage(format!(
+                    "--columns: the model takes {name}, which is computed from a column, and {given:?} would be taken as it is; \
+                     write {:?}",
+                    name.replace(column, given)
+                )));
+            }
+        }
         return Ok(Choice::Flag);
     }
-    let there = |name: &str| fields.iter().any(|f| f == name);
+    let there = |name: &str| has_header && fields.iter().any(|f| f == name);
     let derived = |name: &str| Derived::parse(name).is_some_and(|(_, column)| there(column));
-    if names.iter().all(|name| there(name) || derived(name)) || fields.is_empty() {
+    if names.iter().all(|name| there(name) || derived(name)) {
         return Ok(Choice::Names);
     }
     let made_up = names
         .iter()
         .enumerate()
         .all(|(i, name)| *name == format!("x{i}"));
-    let by_position = numeric || ((raw || made_up) && !names.iter().any(|name| there(name)));
+    let by_position = !has_header || ((raw || made_up) && !names.iter().any(|name| there(name)));
     if !by_position {
         return Ok(Choice::Names);
+    }
+    if let Some((name, column)) = computed {
+        bail!(
+            "{file}: {name} is computed from a column {column:?} and cannot be taken from a file without names; add a \
+             header line"
+        );
     }
     if fields.len() != names.len() {
         bail!(
             "{file}: {} columns{}, the model takes {}: {}; expected a header line with these names, or \
              choose with --columns",
             fields.len(),
-            if numeric { " without a header" } else { "" },
+            if has_header { "" } else { " without a header" },
             names.len(),
             names.join(", ")
         );
@@ -322,44 +413,7 @@ fn choose(
             names.join(", ")
         ));
     }
-    Ok(if numeric {
-        Choice::Numbers
-    } else {
-        Choice::Position
-    })
-}
-
-/// Reads up to the end of the first line that says something.
-fn first_lines(input: &mut impl BufRead, comment: Option<char>) -> io::Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    loop {
-        let start = lines.len();
-        if input.read_until(b'\n', &mut lines)? == 0 {
-            return Ok(lines);
-        }
-        let line = lines[start..].trim_ascii();
-        if !line.is_empty() && !comment.is_some_and(|c| line.starts_with(&[c as u8])) {
-            return Ok(lines);
-        }
-    }
-}
-
-/// The fields of the first record.
-fn fields(lines: &[u8], options: &CsvOptions) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(options.delimiter as u8)
-        .comment(options.comment.map(|c| c as u8))
-        .trim(csv::Trim::All)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(lines);
-    let mut record = csv::ByteRecord::new();
-    let _ = reader.read_byte_record(&mut record);
-    let text = record
-        .iter()
-        .map(|f| String::from_utf8_lossy(f).into_owned());
-    text.map(|f| f.trim_start_matches('\u{feff}').to_owned())
-        .collect()
+    Ok(Choice::Position)
 }
 
 /// Tokens by name, by escaped name, and by number where no token is itself called by a number.
@@ -404,45 +458,34 @@ impl Tokens {
 }
 
 /// Tokens from a column of their names.
-pub struct TokenRows {
-    reader: csv::Reader<Bytes>,
-    record: StringRecord,
+struct TokenRows {
+    reader: Reader<Bytes>,
     file: String,
     tokens: Tokens,
     column: usize,
-    width: usize,
-    /// The current record has been read already: it is no header, or the first of its group.
-    pending: bool,
-    /// The column of groups, and its text in the last row.
-    group: Option<(usize, Option<String>)>,
+    /// The column of groups.
+    group: Option<usize>,
+    /// Of the current row.
+    token: usize,
 }
 
 impl TokenRows {
     fn new(
-        input: impl Read + 'static,
+        input: Bytes,
         file: String,
+        format: &Format,
         model: &Model<'_>,
         options: &CsvOptions,
         raw: bool,
     ) -> Result<Self> {
-        // Not trimmed: a blank may be a token.
-        let reader = csv::ReaderBuilder::new()
-            .delimiter(options.delimiter as u8)
-            .comment(options.comment.map(|c| c as u8))
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(Box::new(input) as Bytes);
-        let mut rows = TokenRows {
-            reader,
-            record: StringRecord::new(),
-            tokens: Tokens::new(model, raw),
-            column: 0,
-            width: 0,
-            pending: false,
-            group: None,
-            file,
-        };
-        let wanted = match &options.columns[..] {
+        // A blank may be a token.
+        let mut records = Records::new(input, &file, format).untrimmed();
+        if !records.advance().map_err(reworded)? {
+            return Err(DataError::Empty { file }.into());
+        }
+        let names: Vec<String> = records.record().iter().map(|n| n.trim().into()).collect();
+        let named = options.named(&names);
+        let wanted = match &named[..] {
             [] => "token",
             [column] => column,
             more => {
@@ -452,73 +495,57 @@ impl TokenRows {
                 )));
             }
         };
-        if !rows.read()? {
-            return Ok(rows);
-        }
-        rows.width = rows.record.len();
-        let place = |wanted: &str| rows.record.iter().position(|name| name.trim() == wanted);
-        if let Some(group) = &options.group {
-            let Some(at) = place(group) else {
-                bail!(
-                    "{}: no column {group:?}; the columns are {}",
-                    rows.file,
-                    rows.record.iter().collect::<Vec<_>>().join(", ")
-                );
-            };
-            rows.group = Some((at, None));
-        }
-        match place(wanted) {
-            Some(column) => rows.column = column,
-            None if rows.width == 1 && options.columns.is_empty() => rows.pending = true,
-            None => bail!(
-                "{}: no column {wanted:?}; the columns are {}; choose one with --columns",
-                rows.file,
-                rows.record.iter().collect::<Vec<_>>().join(", ")
-            ),
-        }
-        Ok(rows)
-    }
-
-    fn read(&mut self) -> Result<bool> {
-        let read = self.reader.read_record(&mut self.record);
-        read.with_context(|| format!("{}: not a CSV file", self.file))
-    }
-
-    fn next(&mut self) -> Result<Option<Sample<'static>>> {
-        if !std::mem::take(&mut self.pending) && !self.read()? {
-            return Ok(None);
-        }
-        let line = self.record.position().map_or(0, |p| p.line());
-        if self.record.len() != self.width {
-            bail!(
-                "{}:{line}: {} fields where {} were expected; repair or remove the row",
-                self.file,
-                self.record.len(),
-                self.width
-            );
-        }
-        if let Some((at, last)) = &mut self.group
-            && last.as_deref() != Some(&self.record[*at])
-        {
-            let begins = last.replace(self.record[*at].to_owned()).is_some();
-            if begins {
-                self.pending = true;
-                return Ok(Some(Sample::NewGroup));
+        let mut header = format.clone();
+        let place = |wanted: &str| names.iter().position(|name| name == wanted);
+        let missing = |wanted: &str| DataError::UnknownColumn {
+            file: file.clone(),
+            column: wanted.into(),
+            known: names.clone(),
+        };
+        let group = options.group.as_deref();
+        let group = group.map(|g| place(g).ok_or_else(|| missing(g)));
+        let group = group.transpose()?;
+        let column = match place(wanted) {
+            Some(column) if options.header != Some(HeaderOption::None) => column,
+            _ if names.len() == 1 && named.is_empty() => {
+                header.header = Header::None;
+                0
             }
+            _ => {
+                return Err(
+                    anyhow::Error::new(missing(wanted)).context("choose one with --columns")
+                );
+            }
+        };
+        Ok(TokenRows {
+            reader: Reader::over(records, &header),
+            tokens: Tokens::new(model, raw),
+            column,
+            group,
+            token: 0,
+            file,
+        })
+    }
+
+    fn advance(&mut self) -> Result<bool, DataError> {
+        if !self.reader.advance()? {
+            return Ok(false);
         }
-        let text = &self.record[self.column];
-        let token = self.tokens.find(text).ok_or_else(|| {
+        let records = self.reader.records();
+        let text = &records.record()[self.column];
+        let line = records.line();
+        self.token = self.tokens.find(text).ok_or_else(|| {
             let header = if line == 1 {
                 " (a header line would say \"token\")"
             } else {
                 ""
             };
-            anyhow!(
-                "{}:{line}: {}{header}",
-                self.file,
-                self.tokens.unknown(text)
-            )
+            DataError::Token {
+                file: self.file.clone(),
+                line,
+                problem: format!("{}{header}", self.tokens.unknown(text)),
+            }
         })?;
-        Ok(Some(Sample::Token(token)))
+        Ok(true)
     }
 }

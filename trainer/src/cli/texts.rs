@@ -1,12 +1,15 @@
 //! Texts as sequences of their own: a line of a file, or a field of a row, cut into tokens as in training.
 
+use super::csv_options::CsvOptions;
 use super::model_file::input_names;
-use super::samples::{CsvOptions, Sample, Tokens};
+use super::samples::{Sample, Tokens};
 use super::usage;
-use anyhow::{Context, Result, anyhow, bail};
-use csv::StringRecord;
+use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Input, Shape};
+use kinglet_trainer::data::DataError;
+use kinglet_trainer::data::csv::{Format, Reader};
+use kinglet_trainer::data::open::guess_encoding;
 use kinglet_trainer::data::vocabulary::Vocabulary;
 use std::io::BufRead;
 
@@ -29,24 +32,23 @@ pub enum Texts {
     Lines(Box<dyn BufRead>),
     /// A row each.
     Column {
-        reader: csv::Reader<Box<dyn BufRead>>,
+        reader: Box<Reader<Box<dyn BufRead>>>,
         column: usize,
-        record: StringRecord,
     },
 }
 
 impl Texts {
     /// From the column that the options name; else `text`, or the only one.
-    pub fn column(input: Box<dyn BufRead>, file: &str, options: &CsvOptions) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(options.delimiter as u8)
-            .quoting(options.delimiter != '\t')
-            .comment(options.comment.map(|c| c as u8))
-            .trim(csv::Trim::All)
-            .from_reader(input);
-        let malformed = || format!("{file}: not a CSV file");
-        let names = reader.headers().with_context(malformed)?;
-        let wanted = match &options.columns[..] {
+    pub fn column(
+        input: Box<dyn BufRead>,
+        file: &str,
+        format: &Format,
+        options: &CsvOptions,
+    ) -> Result<Self> {
+        let reader = Reader::new(input, file, format)?;
+        let names = reader.names();
+        let named = options.named(names);
+        let wanted = match &named[..] {
             [] => "text",
             [column] => column,
             more => {
@@ -56,40 +58,55 @@ impl Texts {
                 )));
             }
         };
-        let place = names.iter().position(|name| name == wanted);
-        let only = (names.len() == 1 && options.columns.is_empty()).then_some(0);
-        let Some(column) = place.or(only) else {
-            bail!(
+        let places: Vec<usize> = (0..names.len()).filter(|&k| names[k] == wanted).collect();
+        let column = match places[..] {
+            [column] => column,
+            [] if names.len() == 1 && named.is_empty() => 0,
+            [] => bail!(
                 "{file}: no column {wanted:?}; the columns are {}; choose one with --columns",
-                names.iter().collect::<Vec<_>>().join(", ")
-            );
+                names.join(", ")
+            ),
+            _ => {
+                let places = places.iter().map(|at| at + 1).collect();
+                let (file, column) = (file.into(), wanted.into());
+                return Err(DataError::DuplicateColumn {
+                    file,
+                    column,
+                    places,
+                }
+                .into());
+            }
         };
         Ok(Texts::Column {
-            reader,
+            reader: Box::new(reader),
             column,
-            record: StringRecord::new(),
         })
     }
 
-    /// The next text and the line that it ends on.
-    fn next(&mut self, before: u64, file: &str) -> Result<Option<(String, u64)>> {
+    /// The next text and the line that it begins on.
+    fn next(&mut self, before: u64, file: &str) -> Result<Option<(String, u64)>, DataError> {
         match self {
             Texts::Lines(input) => {
-                let mut line = String::new();
-                let read = input.read_line(&mut line);
-                let read = read.with_context(|| format!("{file}: cannot be read"))?;
-                let text = line.trim_end_matches(['\n', '\r']);
-                Ok((read > 0).then(|| (text.to_owned(), before + 1)))
+                let mut bytes = Vec::new();
+                let read = input.read_until(b'\n', &mut bytes);
+                let read = read.map_err(|source| DataError::Read {
+                    file: file.into(),
+                    source,
+                })?;
+                let line = before + 1;
+                let text = String::from_utf8(bytes).map_err(|error| DataError::Encoding {
+                    file: file.into(),
+                    line,
+                    guess: guess_encoding(error.as_bytes()),
+                })?;
+                let text = text.trim_end_matches(['\n', '\r']);
+                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+                Ok((read > 0).then(|| (text.to_owned(), line)))
             }
-            Texts::Column {
-                reader,
-                column,
-                record,
-            } => {
-                let more = reader.read_record(record);
-                let more = more.with_context(|| format!("{file}: not a CSV file"))?;
-                let line = record.position().map_or(0, |p| p.line());
-                Ok(more.then(|| (record[*column].to_owned(), line)))
+            Texts::Column { reader, column } => {
+                let more = reader.advance()?;
+                let records = reader.records();
+                Ok(more.then(|| (records.record()[*column].to_owned(), records.line())))
             }
         }
     }
@@ -105,7 +122,12 @@ pub struct Lines {
     longest: usize,
     /// Of the current text.
     tokens: std::vec::IntoIter<usize>,
+    current: Option<usize>,
     inside: bool,
+    /// Texts, and those that are cut; tokens, and those without a name.
+    seen: [u64; 2],
+    cut: u64,
+    unknown: u64,
 }
 
 impl Lines {
@@ -119,28 +141,83 @@ impl Lines {
             names: Tokens::new(model, false),
             longest: text_length(model).unwrap_or(usize::MAX),
             tokens: Vec::new().into_iter(),
+            current: None,
             inside: false,
+            seen: [0; 2],
+            cut: 0,
+            unknown: 0,
         }
     }
 
-    pub fn next(&mut self) -> Result<Option<Sample<'static>>> {
-        if let Some(token) = self.tokens.next() {
-            return Ok(Some(Sample::Token(token)));
+    /// Goes on to the next token or end.
+    pub fn advance(&mut self) -> Result<bool, DataError> {
+        loop {
+            self.current = self.tokens.next();
+            if self.current.is_some() || std::mem::take(&mut self.inside) {
+                return Ok(true);
+            }
+            let next = self.texts.next(self.line, &self.file);
+            // A broken line is a line.
+            self.line += 1;
+            let Some((text, line)) = next? else {
+                return Ok(false);
+            };
+            self.line = line;
+            let tokens = self.vocabulary.tokens(text.trim());
+            let mut tokens = tokens.map_err(|unit| DataError::Token {
+                file: self.file.clone(),
+                line,
+                problem: self.names.unknown(&unit),
+            })?;
+            self.seen[0] += 1;
+            self.cut += u64::from(tokens.len() > self.longest);
+            tokens.truncate(self.longest);
+            self.seen[1] += tokens.len() as u64;
+            let unknown = tokens.iter().filter(|&&t| self.vocabulary.is_unknown(t));
+            self.unknown += unknown.count() as u64;
+            self.tokens = tokens.into_iter();
+            self.inside = true;
         }
-        if std::mem::take(&mut self.inside) {
-            return Ok(Some(Sample::EndOfText));
+    }
+
+    /// What [`Self::advance`] came to.
+    pub fn current(&self) -> Sample<'static> {
+        self.current.map_or(Sample::EndOfText, Sample::Token)
+    }
+
+    /// Whether the last line had an end, as far as that can be known.
+    pub fn is_complete(&self) -> bool {
+        match &self.texts {
+            Texts::Lines(_) => true,
+            Texts::Column { reader, .. } => reader.records().is_complete(),
         }
-        let Some((text, line)) = self.texts.next(self.line, &self.file)? else {
-            return Ok(None);
+    }
+
+    /// What there is to say about the texts so far.
+    pub fn notes(&self) -> Vec<String> {
+        let (file, [texts, tokens]) = (&self.file, self.seen);
+        let share = |count: u64, of: u64| {
+            format!(
+                "{count} of {of} ({:.1} %)",
+                100.0 * count as f64 / of as f64
+            )
         };
-        self.line = line;
-        let mut tokens = self.vocabulary.tokens(text.trim()).map_err(|unit| {
-            let unknown = self.names.unknown(unit);
-            anyhow!("{}:{line}: {unknown}", self.file)
-        })?;
-        tokens.truncate(self.longest);
-        self.tokens = tokens.into_iter();
-        self.inside = true;
-        self.next()
+        let mut notes = Vec::new();
+        if self.unknown > 0 {
+            let share = share(self.unknown, tokens);
+            notes.push(format!(
+                "{file}: {share} words or characters have no token in the model"
+            ));
+        }
+        if self.cut > 0 {
+            let (share, longest) = (share(self.cut, texts), self.longest);
+            notes.push(format!(
+                "{file}: {share} texts are longer than {longest} tokens and are cut off there"
+            ));
+        }
+        if let Texts::Column { reader, .. } = &self.texts {
+            notes.extend(reader.records().notes());
+        }
+        notes
     }
 }

@@ -4,7 +4,7 @@ use super::backtest::Folds;
 use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::judge;
 use super::names::{float_of, history_of};
-use super::progress::{TrainingBar, cancel_on_ctrl_c};
+use super::progress::{TrainingBar, cancel_on_signal};
 use super::{format_name, layout, mixed, pair, precision, say, say_notes, usage, writable};
 use anyhow::Result;
 use kinglet::Model;
@@ -46,7 +46,7 @@ Calibrates the integer formats on the training part; with quantized epochs it th
 integers in the forward pass, and keeps the result only if it is better on the validation part. Beside a model that is not f32 the f32 one is written too,
 as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
 
-Ctrl-C ends the training and exports the best epoch so far; MODEL.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
+Ctrl-C ends the training and exports the best epoch so far; MODEL.kgl.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
 to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs;
 they are trained on together.
 With --folds 5 (or split = { folds = 5 } in the task) the training is back-tested from rolling origins first: of six equal blocks of rows, within each
@@ -99,7 +99,7 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Go on with the training that wrote MODEL.checkpoint and was stopped
+    /// Go on with the training that wrote MODEL.kgl.checkpoint and was stopped
     #[arg(long)]
     resume: bool,
 
@@ -109,8 +109,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    writable(&args.out)?;
     let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let kept = Kept::new(&args.out);
+    let inputs = task.inputs();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let others = [float_of(&args.out), history_of(&args.out)];
+    for path in [&args.out, &kept.float, &kept.quantized]
+        .into_iter()
+        .chain(&others)
+    {
+        writable(path, &inputs)?;
+    }
     if let Some(folds) = args.folds {
         task = task.with_split(Split::Folds(folds))?;
     }
@@ -118,6 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
         task = task.streamed()?;
     }
     let data = Dataset::load(&task)?;
+    say_notes(data.notes());
     for coarse in coarse_columns(&data) {
         say(&format!("warning: {coarse}"));
     }
@@ -132,7 +142,6 @@ pub fn run(args: &Args) -> Result<()> {
             "a pair has one format in all layers: give another --precision",
         ));
     }
-    let kept = Kept::new(&args.out);
     if args.resume && !kept.float.exists() {
         let file = kept.float.display();
         say(&format!(
@@ -141,7 +150,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let folds = task.folds().map(|folds| {
         let options = Options {
-            cancel: Some(cancel_on_ctrl_c()),
+            cancel: Some(cancel_on_signal()),
             ..Options::default()
         };
         Folds::run(&task, folds, args.quiet, &options)
@@ -273,7 +282,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// All files, or none that was not there before.
 fn write_all(files: &[(&Path, &[u8])]) -> Result<()> {
     for (path, _) in files {
-        writable(path)?;
+        writable(path, &[])?;
     }
     for (path, bytes) in files {
         save(path, bytes)?;
@@ -289,9 +298,11 @@ struct Kept {
 
 impl Kept {
     fn new(out: &Path) -> Self {
+        // With the whole name of the model, so that no two models share one.
+        let named = |ending| kinglet_trainer::save::beside(out, "", ending);
         Kept {
-            float: out.with_extension("checkpoint"),
-            quantized: out.with_extension("quantized.checkpoint"),
+            float: named("checkpoint"),
+            quantized: named("quantized.checkpoint"),
         }
     }
 
@@ -345,7 +356,7 @@ fn quantized_with_progress(
 
 fn options<'a>(args: &Args, checkpoint: &'a Path) -> Options<'a> {
     Options {
-        cancel: Some(cancel_on_ctrl_c()),
+        cancel: Some(cancel_on_signal()),
         checkpoint: Some(checkpoint),
         resume: args.resume,
         ..Options::default()

@@ -1,8 +1,8 @@
 //! `kinglet tune`.
 
 use super::budget::{BudgetOptions, budget_of, range};
-use super::progress::cancel_on_ctrl_c;
-use super::{precision, say, usage, writable};
+use super::progress::cancel_on_signal;
+use super::{precision, say, say_notes, usage, writable};
 use anyhow::{Context, Result, bail};
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
@@ -10,6 +10,7 @@ use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
+use kinglet_trainer::save::beside;
 use kinglet_trainer::task::moved;
 use kinglet_trainer::task::{Kind, Precision, Task};
 use kinglet_trainer::tune::{Journal, Outcome, Search, Space, judged};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 /// Search for a good network that fits a machine
@@ -101,10 +102,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let journal_path = match &args.journal {
         Some(path) => path.clone(),
-        None => args.out.with_extension("trials.csv"),
+        None => beside(&args.out, "toml", "trials.csv"),
     };
-    writable(&args.out)?;
-    writable(&journal_path)?;
     let space = Space {
         cells: args.cells.clone(),
         hidden: args.hidden.clone(),
@@ -120,6 +119,10 @@ pub fn run(args: &Args) -> Result<()> {
     let name = args.task.display();
     let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
     let task = Task::parse(&text, &args.task)?.with_data(args.data.as_deref());
+    let inputs = task.inputs();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    writable(&args.out, &inputs)?;
+    writable(&journal_path, &inputs)?;
     let precision = args.precision.unwrap_or(task.output.precision);
     let budget = Budget {
         ram: args.max_ram,
@@ -139,6 +142,7 @@ pub fn run(args: &Args) -> Result<()> {
         )));
     }
     let data = Dataset::load(&task)?;
+    say_notes(data.notes());
     let search = Search {
         text: &text,
         task: &task,
@@ -151,7 +155,7 @@ pub fn run(args: &Args) -> Result<()> {
         threads: args
             .jobs
             .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
-        cancel: Some(cancel_on_ctrl_c()),
+        cancel: Some(cancel_on_signal()),
     };
     let mut journal = Journal::open(&journal_path, &search.describe(&data))?;
     drop(data);

@@ -3,14 +3,15 @@
 //! and what it is later given cannot differ.
 
 mod columns;
+mod field;
 mod format;
 mod records;
 mod table;
 
-pub use self::columns::Columns;
-pub(crate) use self::columns::is_missing;
-pub use self::format::{Format, Header, Missing};
-pub use self::records::Reader;
+pub use self::columns::{Columns, Memory};
+pub(crate) use self::field::is_missing;
+pub use self::format::{Format, Header, Missing, Size, Unseen};
+pub use self::records::{Reader, Records};
 pub use self::table::{Group, Table};
 
 #[cfg(test)]

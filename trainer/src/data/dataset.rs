@@ -71,6 +71,8 @@ pub struct Dataset {
     group_names: Vec<String>,
     /// The labelled window that the target of each row lies in, from 1; empty without labels.
     events: Vec<usize>,
+    /// What was skipped, cut, guessed or is odd.
+    notes: Vec<String>,
 }
 
 /// Consecutive rows that start from a reset; outputs count from row `counted` on.
@@ -170,6 +172,11 @@ impl Dataset {
         } else {
             Self::of_text(task)
         }
+    }
+
+    /// What was skipped, cut, guessed or is odd about the data, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What one step takes, normalisation included.
@@ -365,6 +372,12 @@ fn read(task: &Task, csv: &CsvTask, path: &Path) -> Result<Table, DataError> {
         table.append_test(&joined(&task.path(&test.file), &test.join)?);
     }
     Ok(table)
+}
+
+/// "3 of 40 texts (7.5 %)".
+fn share(count: usize, all: usize, what: &str) -> String {
+    let percent = 100.0 * count as f64 / all.max(1) as f64;
+    format!("{count} of {all} {what} ({percent:.1} %)")
 }
 
 /// `raw` normalised, as inside a sequence and as after a reset (empty where that is the same).

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::csv::Size;
 use super::derived::FUNCTIONS;
 use crate::nearest::{did_you_mean, nearest};
 
@@ -19,13 +20,69 @@ pub enum DataError {
         /// Why not.
         source: io::Error,
     },
-    /// Not text, or broken quoting.
-    #[error("{file}: not a CSV file: {problem}; check the delimiter and the quotes")]
-    Malformed {
+    /// Not UTF-8.
+    #[error(
+        "{file}:{line}: not UTF-8{}", match .guess { Some(guess) => format!("; it may be {guess}: give encoding = \"{guess}\" in the format (--encoding {guess}), or convert it: iconv -f {guess} -t utf-8"), None => "; give its encoding in the format (--encoding NAME)".into() }
+    )]
+    Encoding {
         /// Which file.
         file: String,
-        /// The parser's words, with the place.
+        /// Line, from 1.
+        line: u64,
+        /// What it may be.
+        guess: Option<&'static str>,
+    },
+    /// A quotation mark that opens or closes no field.
+    #[error("{file}:{line}: {problem}")]
+    Quote {
+        /// Which file.
+        file: String,
+        /// Line of the quotation mark, from 1.
+        line: u64,
+        /// What is wrong and what to do.
         problem: String,
+    },
+    /// The header once more, where a row belongs.
+    #[error(
+        "{file}:{line}: the header line again; remove it, or skip such lines (--on-error skip)"
+    )]
+    RepeatedHeader {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+    },
+    /// A field without end.
+    #[error(
+        "{file}:{line}: a line or quoted field of more than {limit} bytes; raise max_field in the format (--max-field) if it is right"
+    )]
+    TooLong {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Bytes that it may have.
+        limit: Size,
+    },
+    /// A name that stands for several columns.
+    #[error("{file}: column {column:?} stands there {} times (places {}); rename all but one", .places.len(), .places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    DuplicateColumn {
+        /// Which file.
+        file: String,
+        /// The name.
+        column: String,
+        /// Where, from 1.
+        places: Vec<usize>,
+    },
+    /// A column without a single number.
+    #[error("{file}: column {column:?} is empty in all {rows} rows; remove it from the features")]
+    EmptyColumn {
+        /// Which file.
+        file: String,
+        /// Its name.
+        column: String,
+        /// Rows looked at.
+        rows: usize,
     },
     /// A row with too few or too many fields.
     #[error(
@@ -59,7 +116,7 @@ pub enum DataError {
     },
     /// Text where a number belongs.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is not a finite number; repair the field, or leave it empty and set missing = \"hold\" (--missing hold)"
+        "{file}:{line}: column {column:?}: {text:?} is not a finite number; {}", .cure.as_deref().unwrap_or("repair the field, or leave it empty and set missing = \"hold\" (--missing hold)")
     )]
     NotANumber {
         /// Which file.
@@ -70,6 +127,8 @@ pub enum DataError {
         column: String,
         /// What stands there.
         text: String,
+        /// What to do, where it looks like something else.
+        cure: Option<String>,
     },
     /// An empty field, `NA` or `NaN`.
     #[error("{file}:{line}: column {column:?}: a number is missing{}; {remedy}", if .text.is_empty() { String::new() } else { format!(" ({})", .text) })]
@@ -87,7 +146,7 @@ pub enum DataError {
     },
     /// Not a date and time.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is not a time; expected {}", match .format { Some(format) => format!("the form {format:?}"), None => "YYYY-MM-DD [HH:MM[:SS]], seconds since 1970, or a format (time = \"%d/%m/%Y %H:%M\" in [csv.format], --time-format)".into() }
+        "{file}:{line}: column {column:?}: {text:?} {}; expected {}", .problem.unwrap_or("is not a time"), match .format { Some(format) => format!("the form {format:?}"), None => "YYYY-MM-DD [HH:MM[:SS]], seconds since 1970, or a format (time = \"%d/%m/%Y %H:%M\" in [csv.format], --time-format)".into() }
     )]
     NotATime {
         /// Which file.
@@ -100,6 +159,8 @@ pub enum DataError {
         text: String,
         /// The format that was asked for.
         format: Option<String>,
+        /// Why, where it could be one.
+        problem: Option<&'static str>,
     },
     /// A label that belongs to no class or part.
     #[error("{file}:{line}: column {column:?}: {text:?} is none of {}; add it in the task file", .known.join(", "))]
@@ -137,6 +198,16 @@ pub enum DataError {
         /// Which file.
         file: String,
         /// What is wrong.
+        problem: String,
+    },
+    /// Text that is no token of the model.
+    #[error("{file}:{line}: {problem}")]
+    Token {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// What stands there and what was expected.
         problem: String,
     },
     /// Two files that do not fit together.
@@ -260,6 +331,25 @@ pub enum DataError {
         /// Rows that there are.
         have: usize,
     },
+}
+
+impl DataError {
+    /// Whether it is about a single row, and the next one may be right.
+    pub fn is_of_row(&self) -> bool {
+        matches!(
+            self,
+            DataError::Ragged { .. }
+                | DataError::Encoding { .. }
+                | DataError::Quote { .. }
+                | DataError::RepeatedHeader { .. }
+                | DataError::TooLong { .. }
+                | DataError::NotANumber { .. }
+                | DataError::Missing { .. }
+                | DataError::NotATime { .. }
+                | DataError::UnknownLabel { .. }
+                | DataError::Token { .. }
+        )
+    }
 }
 
 /// What may have been meant by a column that is not there: another name, or another function of a column.

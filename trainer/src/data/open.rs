@@ -1,159 +1,248 @@
-//! Opens a data file by what is in it: text, gzip or Parquet. The first bytes decide, not the name.
-//!
-//! Parquet comes out as the CSV that it would print: a line of column names, then a line per row. So
-//! everything that can be said about a CSV file (columns, gaps, times, order) holds for it too, and only
-//! this module knows that there is another format.
+//! Opens a data file by what is in it: text in one encoding or another, packed or not, or Parquet. The first bytes
+//! decide, not the name, and a file of another kind is called by its name.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
-use parquet::record::reader::RowIter;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+
+use super::csv::{Format, Size};
+use super::parquet::ParquetText;
+use crate::filekind;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const PARQUET: &[u8] = b"PAR1";
-/// Rows of a Parquet file that are text at a time.
-const ROWS: usize = 1024;
 
-/// The text of a data file. `delimiter` stands between the fields of what was not text.
+/// The text of a data file.
+pub struct Opened {
+    /// In UTF-8, or what was taken for it.
+    pub text: Box<dyn BufRead>,
+    /// What is left out of it.
+    pub notes: Vec<String>,
+}
+
+/// Opens a data file. Parquet comes out as the CSV that it would print, with the format's delimiter.
 ///
 /// # Errors
-/// What the system says, or what is wrong with a packed file.
-pub fn open(path: &Path, delimiter: char) -> io::Result<Box<dyn BufRead>> {
+/// What the system says, or what is wrong with a packed file, or what kind of file it is.
+pub fn open(path: &Path, format: &Format) -> io::Result<Opened> {
     let mut input = BufReader::new(File::open(path)?);
     if input.fill_buf()?.starts_with(PARQUET) {
         let mut file = input.into_inner();
         file.rewind()?;
-        return Ok(Box::new(BufReader::new(ParquetText::new(file, delimiter)?)));
+        let table = ParquetText::new(file, format.delimiter)?;
+        return Ok(Opened {
+            notes: table.notes(),
+            text: Box::new(BufReader::new(table)),
+        });
     }
-    unpack(input)
+    unpack(input, format)
 }
 
 /// The text of what arrives, unpacked if it is packed.
 ///
 /// # Errors
 /// As [`open`]; Parquet has its directory at the end, so it cannot be read as it arrives.
-pub fn unpack(mut input: impl BufRead + 'static) -> io::Result<Box<dyn BufRead>> {
+pub fn unpack(mut input: impl BufRead + 'static, format: &Format) -> io::Result<Opened> {
     let start = input.fill_buf()?;
-    if start.starts_with(PARQUET) {
-        return Err(io::Error::other(
-            "Parquet cannot be read from a pipe; name the file",
-        ));
-    }
-    Ok(if start.starts_with(GZIP) {
-        Box::new(BufReader::new(MultiGzDecoder::new(input)))
+    let limit = format.max_unpacked;
+    let text = if start.starts_with(GZIP) {
+        decode(Limited::new(MultiGzDecoder::new(input), limit), format)?
+    } else if start.starts_with(ZSTD) {
+        decode(Limited::new(ZstdFrames::new(input), limit), format)?
     } else {
-        Box::new(input)
+        decode_buffered(input, format)?
+    };
+    Ok(Opened {
+        text,
+        notes: Vec::new(),
     })
 }
 
-/// A Parquet file as CSV.
-struct ParquetText {
-    rows: RowIter<'static>,
-    delimiter: u8,
-    text: Cursor<Vec<u8>>,
+fn decode(input: impl Read + 'static, format: &Format) -> io::Result<Box<dyn BufRead>> {
+    decode_buffered(BufReader::new(input), format)
 }
 
-impl ParquetText {
-    fn new(file: File, delimiter: char) -> io::Result<Self> {
-        let reader = SerializedFileReader::new(file).map_err(readable)?;
-        let schema = reader.metadata().file_metadata().schema_descr_ptr();
-        let columns = schema.root_schema().get_fields();
-        if let Some(nested) = columns.iter().find(|c| !c.is_primitive()) {
-            let name = nested.name();
+fn decode_buffered(
+    mut input: impl BufRead + 'static,
+    format: &Format,
+) -> io::Result<Box<dyn BufRead>> {
+    let start = input.fill_buf()?;
+    if let Some(kind) = filekind::of(start) {
+        return Err(io::Error::other(format!(
+            "this is {}; {}",
+            kind.name, kind.as_data
+        )));
+    }
+    let marked = match start {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        _ => None,
+    };
+    let named = format.encoding.as_deref().and_then(encoding);
+    if let (None, None, [a, b, c, d, ..]) = (marked, named, start) {
+        let order = match (a, b, c, d) {
+            (1.., 0, 1.., 0) => "utf-16le",
+            (0, 1.., 0, 1..) => "utf-16be",
+            _ => "",
+        };
+        if !order.is_empty() {
             return Err(io::Error::other(format!(
-                "Parquet: column {name:?} holds lists or structures; write it as plain columns"
+                "this looks like UTF-16 without a byte order mark; give encoding = \"{order}\" in the format (--encoding {order})"
             )));
         }
-        let delimiter = delimiter as u8;
-        let names = columns.iter().map(|c| c.name());
-        let mut writer = writer(delimiter);
-        writer.write_record(names)?;
-        Ok(ParquetText {
-            rows: RowIter::from_file_into(Box::new(reader)),
-            delimiter,
-            text: text(writer)?,
-        })
+        if start.contains(&0) {
+            return Err(io::Error::other(
+                "this is no text: there are zero bytes in it; expected CSV or Parquet",
+            ));
+        }
+    }
+    match marked.or(named) {
+        None => Ok(Box::new(input)),
+        Some(encoding) if encoding == UTF_8 => Ok(Box::new(input)),
+        Some(encoding) => {
+            let mut decoder = DecodeReaderBytesBuilder::new();
+            decoder.encoding(Some(encoding)).strip_bom(true);
+            Ok(Box::new(BufReader::new(decoder.build(input))))
+        }
     }
 }
 
-impl Read for ParquetText {
+/// A whole text.
+///
+/// # Errors
+/// As [`open`]; and if it is not UTF-8.
+pub fn read_text(input: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut input = input;
+    input.read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let right = error.utf8_error().valid_up_to();
+        let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..right]).count();
+        let guess = guess_encoding(error.as_bytes()).unwrap_or("the one it has");
+        io::Error::other(format!(
+            "line {line} is not UTF-8; it may be {guess}: convert it first: iconv -f {guess} -t utf-8"
+        ))
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
+}
+
+/// An encoding by one of its names.
+pub fn encoding(name: &str) -> Option<&'static Encoding> {
+    let name = match &name.to_ascii_lowercase()[..] {
+        "cp949" | "uhc" => "euc-kr",
+        "cp932" => "shift_jis",
+        "cp936" => "gbk",
+        "latin-1" => "latin1",
+        "utf16" => "utf-16",
+        _ => name,
+    };
+    Encoding::for_label(name.as_bytes())
+}
+
+/// What bytes that are not UTF-8 may be.
+pub fn guess_encoding(bytes: &[u8]) -> Option<&'static str> {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(bytes, true);
+    match detector.guess(None, Utf8Detection::Deny).name() {
+        "EUC-KR" => Some("cp949"),
+        name => Some(name),
+    }
+}
+
+/// Reads up to a limit, as a small packed file may hold more than any memory.
+struct Limited<R> {
+    input: R,
+    left: u64,
+    limit: Size,
+}
+
+impl<R: Read> Limited<R> {
+    fn new(input: R, limit: Size) -> Self {
+        Limited {
+            input,
+            left: limit.0,
+            limit,
+        }
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let have = self.text.read(buffer)?;
-        if have > 0 || buffer.is_empty() {
-            return Ok(have);
-        }
-        let mut writer = writer(self.delimiter);
-        for row in self.rows.by_ref().take(ROWS) {
-            let row = row.map_err(readable)?;
-            writer.write_record(row.get_column_iter().map(|(_, field)| printed(field)))?;
-        }
-        self.text = text(writer)?;
-        self.text.read(buffer)
+        let read = self.input.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!(
+                "unpacks to more than {} bytes; raise max_unpacked in the format (--max-unpacked) if it is right",
+                self.limit
+            ))
+        })?;
+        Ok(read)
     }
 }
 
-fn writer(delimiter: u8) -> csv::Writer<Vec<u8>> {
-    csv::WriterBuilder::new()
-        .delimiter(delimiter)
-        .from_writer(Vec::new())
+/// One zstd frame after the other.
+struct ZstdFrames<R: BufRead> {
+    input: Option<R>,
+    frame: Option<StreamingDecoder<R, FrameDecoder>>,
 }
 
-fn text(writer: csv::Writer<Vec<u8>>) -> io::Result<Cursor<Vec<u8>>> {
-    Ok(Cursor::new(
-        writer.into_inner().map_err(|e| e.into_error())?,
-    ))
-}
-
-/// A field as CSV files write it: floats so that they read back the same, times with their date.
-fn printed(field: &Field) -> String {
-    match field {
-        Field::Null => String::new(),
-        Field::Str(text) => text.clone(),
-        Field::Float(x) => x.to_string(),
-        Field::Double(x) => x.to_string(),
-        Field::Date(days) => {
-            let midnight = DateTime::from_timestamp(i64::from(*days) * 86_400, 0);
-            midnight.map_or(String::new(), |t| t.date_naive().to_string())
+impl<R: BufRead> ZstdFrames<R> {
+    fn new(input: R) -> Self {
+        ZstdFrames {
+            input: Some(input),
+            frame: None,
         }
-        Field::TimestampMillis(t) => instant(DateTime::from_timestamp_millis(*t)),
-        Field::TimestampMicros(t) => instant(DateTime::from_timestamp_micros(*t)),
-        other => other.to_string(),
     }
 }
 
-fn instant(time: Option<DateTime<Utc>>) -> String {
-    time.map_or(String::new(), |t| {
-        t.format("%Y-%m-%d %H:%M:%S%.f").to_string()
-    })
-}
-
-/// Says what users can do about what this build does not unpack.
-fn readable(error: ParquetError) -> io::Error {
-    let text = error.to_string();
-    io::Error::other(match error {
-        _ if text.contains("Disabled feature") => {
-            format!("{text}; write it with snappy, gzip, lz4 or no compression")
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(mut input) = self.input.take() {
+                if input.fill_buf()?.is_empty() {
+                    self.input = Some(input);
+                    return Ok(0);
+                }
+                let frame = StreamingDecoder::new(input).map_err(io::Error::other)?;
+                self.frame = Some(frame);
+            }
+            let Some(frame) = &mut self.frame else {
+                return Ok(0);
+            };
+            let read = frame.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            self.input = self.frame.take().map(StreamingDecoder::into_inner);
         }
-        ParquetError::NYI(what) => {
-            format!("Parquet: {what} is not read; write that column as numbers or text")
-        }
-        _ => text,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    fn text(opened: io::Result<Opened>) -> io::Result<String> {
+        opened.and_then(|opened| read_text(opened.text))
+    }
 
     fn packed(name: &str) -> io::Result<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packed");
-        open(&folder.join(name), ',').and_then(io::read_to_string)
+        text(open(&folder.join(name), &Format::default()))
+    }
+
+    fn of(bytes: &[u8], format: &Format) -> io::Result<String> {
+        text(unpack(io::Cursor::new(bytes.to_vec()), format))
     }
 
     #[test]
@@ -163,7 +252,7 @@ mod tests {
         assert_eq!(lines[0], "date,nanos,day,load,flow,count,label");
         assert_eq!(
             lines[1],
-            "2026-11-03 23:59:58,1793750398000000000,2026-11-03,0.1,1,1,a"
+            "2026-11-03 23:59:58,2026-11-03 23:59:58,2026-11-03,0.1,1,1,a"
         );
         // A gap, a delimiter inside a text, the next row group and the next day.
         assert!(
@@ -173,35 +262,129 @@ mod tests {
         );
         assert!(lines[4].contains(",0.000000000000000000000000000001,100000000000000000000,4,"));
         assert_eq!(lines.len(), 6);
+        for other in ["zstd.parquet", "brotli.parquet", "zstd-v2.parquet"] {
+            assert_eq!(packed(other).unwrap(), text, "{other}");
+        }
     }
 
     #[test]
-    fn gzip_is_known_by_its_first_bytes() {
+    fn instants_have_the_clock_of_their_zone() {
+        let text = packed("zones.parquet").unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "seoul,berlin,offset,utc,wall");
         assert_eq!(
-            packed("rows.csv.gz").unwrap(),
-            "load,flow\n0.1,1\n2.5,0.1\n"
+            lines[1],
+            "2026-11-04 08:59:58+09:00,2026-11-04 00:59:58+01:00,2026-11-03 21:29:58-02:30,2026-11-03 23:59:58+00:00,2026-11-03 23:59:58"
         );
+        // Summer time.
+        assert!(
+            lines[2].contains("2026-07-01 02:00:00+02:00"),
+            "{}",
+            lines[2]
+        );
+    }
+
+    #[test]
+    fn gzip_and_zstd_are_known_by_their_first_bytes() {
+        for name in ["rows.csv.gz", "rows.csv.zst"] {
+            assert_eq!(packed(name).unwrap(), "load,flow\n0.1,1\n2.5,0.1\n");
+        }
         let zipped = include_bytes!("../../tests/packed/rows.csv.gz");
-        let broken = unpack(&zipped[..zipped.len() - 6]).and_then(io::read_to_string);
-        assert!(broken.is_err());
-        assert_eq!(
-            unpack(&b"a,b\n"[..]).and_then(io::read_to_string).unwrap(),
-            "a,b\n"
-        );
-        assert_eq!(unpack(&b""[..]).and_then(io::read_to_string).unwrap(), "");
+        let plain = Format::default();
+        assert!(of(&zipped[..zipped.len() - 6], &plain).is_err());
+        assert_eq!(of(b"a,b\n", &plain).unwrap(), "a,b\n");
+        assert_eq!(of(b"", &plain).unwrap(), "");
     }
 
     #[test]
-    fn what_cannot_be_read_says_what_to_do() {
-        let error = packed("zstd.parquet").unwrap_err().to_string();
-        assert!(error.contains("write it with snappy"), "{error}");
-        let error = packed("lists.parquet").unwrap_err().to_string();
-        assert!(error.contains("column \"a\" holds lists"), "{error}");
-        let piped = include_bytes!("../../tests/packed/rows.parquet");
-        let error = unpack(&piped[..]).err().unwrap().to_string();
-        assert!(error.contains("name the file"), "{error}");
+    fn a_small_file_that_unpacks_to_much_stops_at_a_limit() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&vec![b'1'; 100_000]).unwrap();
+        let bytes = gzip.finish().unwrap();
+        let limited = |bytes: u64| Format {
+            max_unpacked: Size(bytes),
+            ..Format::default()
+        };
+        assert_eq!(of(&bytes, &limited(100_000)).unwrap().len(), 100_000);
+        let error = of(&bytes, &limited(65_536)).unwrap_err().to_string();
+        assert!(
+            error.contains("more than 64K bytes; raise max_unpacked"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn text_is_decoded_by_its_mark_or_by_name() {
+        let utf16 = |order: fn(u16) -> [u8; 2], mark: bool| -> Vec<u8> {
+            let text = if mark {
+                "\u{feff}온도,x\n1,2\n"
+            } else {
+                "온도,x\n1,2\n"
+            };
+            text.encode_utf16().flat_map(order).collect()
+        };
+        let named = |name: &str| Format {
+            encoding: Some(name.into()),
+            ..Format::default()
+        };
+        let want = "온도,x\n1,2\n";
+        let plain = Format::default();
+        assert_eq!(of(&utf16(u16::to_le_bytes, true), &plain).unwrap(), want);
+        assert_eq!(of(&utf16(u16::to_be_bytes, true), &plain).unwrap(), want);
+        assert_eq!(
+            of(&utf16(u16::to_le_bytes, false), &named("utf-16le")).unwrap(),
+            want
+        );
+        assert_eq!(of("\u{feff}a".as_bytes(), &plain).unwrap(), "a");
+        let cp949 = [&[0xbf, 0xc2, 0xb5, 0xb5][..], b",x\n1,2\n"].concat();
+        assert_eq!(of(&cp949, &named("cp949")).unwrap(), want);
+        assert_eq!(of(b"\xb0C,x\n", &named("latin-1")).unwrap(), "°C,x\n");
+        let unmarked: Vec<u8> = "a,b\n1,2\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let error = of(&unmarked, &plain).unwrap_err().to_string();
+        assert!(error.contains("--encoding utf-16le"), "{error}");
+        assert!(encoding("klingon").is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_called_by_its_name() {
+        let kinds: [(&[u8], &str); 8] = [
+            (b"PK\x03\x04....data.csv", "a ZIP archive; unpack it"),
+            (
+                b"PK\x03\x04..xl/workbook.xml",
+                "an Excel workbook; save the sheet as CSV",
+            ),
+            (b"PK\x03\x04....weights.npy", "a NumPy archive"),
+            (b"\x93NUMPY\x01\0", "a NumPy array"),
+            (b"\xfd7zXZ\0\0", "packed with xz"),
+            (b"SQLite format 3\0", "an SQLite database"),
+            (b"{\"a\": 1}\n", "a JSON file"),
+            (b"PAR1....PAR1", "name the file"),
+        ];
+        for (bytes, words) in kinds {
+            let error = of(bytes, &Format::default()).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        let error = of(b"a\xffb\0\0", &Format::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no text"), "{error}");
         let mut cut = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut cut, &piped[..piped.len() / 2]).unwrap();
-        assert!(open(cut.path(), ',').is_err());
+        let piped = include_bytes!("../../tests/packed/rows.parquet");
+        cut.write_all(&piped[..piped.len() / 2]).unwrap();
+        assert!(open(cut.path(), &Format::default()).is_err());
+    }
+
+    #[test]
+    fn a_list_that_nobody_asked_for_is_left_out() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packed");
+        let opened = open(&folder.join("lists.parquet"), &Format::default()).unwrap();
+        assert_eq!(
+            opened.notes,
+            ["column \"a\" holds lists or structures and is left out"]
+        );
+        assert_eq!(read_text(opened.text).unwrap(), "b\n1\n2\n");
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Without a format these are understood: `2026-11-03`, `2026/11/03`, `20261103T…`, `3.11.2026`, `3 Nov 2026`,
 //! `Nov 3, 2026` or `2026-11`, alone or followed by a time of day (`14:05`, `14:05:30.25`, `2:05 PM`) and an offset
-//! (`Z`, `+01:00`); and numbers: seconds, milli-, micro- or nanoseconds since 1970, told apart by their size.
+//! (`Z`, `+01:00`); dates without anything between their parts (`20161103`, `2016110314`, to `20161103140530`), from
+//! 1900 to 2100; and other numbers: seconds, milli-, micro- or nanoseconds since 1970, told apart by their size. A number
+//! that may as well be a spreadsheet's day, a year, or too early to be a date is refused and not guessed.
 //! `3/11/2026` is March in one country and November in another, so it needs a format, as `strftime` has them:
 //! `%d/%m/%Y %H:%M`.
 
 use chrono::format::{Parsed, StrftimeItems, parse, parse_and_remainder};
 use chrono::{NaiveDateTime, NaiveTime};
+use serde::{Deserialize, Serialize};
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,26 +33,201 @@ const DATES: [&str; 7] = [
 const TIMES: [&str; 4] = ["%I:%M:%S %p", "%I:%M %p", "%H:%M:%S%.f", "%H:%M"];
 
 impl Time {
-    /// Reads a time, by a format or as described above.
+    /// Reads a single time, by a format or as described above.
     pub fn parse(text: &str, format: Option<&str>) -> Option<Time> {
-        let text = text.trim();
-        let mut parsed = Parsed::new();
-        match format {
-            Some("%s") => return number(text),
-            Some(format) => parse(&mut parsed, text, StrftimeItems::new(format)).ok()?,
-            None => match number(text) {
-                Some(time) => return Some(time),
-                None => guess(&mut parsed, text)?,
-            },
+        Times::new(format).read(text, true).ok()
+    }
+}
+
+/// Days of spreadsheets, from the end of 1899 on.
+const SERIAL: &str = "excel";
+/// 1970-01-01 as such a day.
+const SERIAL_1970: f64 = 25_569.0;
+
+/// Whether `format` is one that a time can be read by.
+pub fn is_format(format: &str) -> bool {
+    let broken = |item| matches!(item, chrono::format::Item::Error);
+    format == SERIAL || !StrftimeItems::new(format).any(broken)
+}
+
+/// Reads the times of a column. Without a format the first one settles what numbers are, and another kind of number
+/// is an error from then on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Times {
+    format: Option<String>,
+    form: Option<Form>,
+}
+
+/// What the times of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// Dates with something between their parts.
+    Text,
+    /// Seconds or a finer unit since 1970.
+    Number,
+    /// Dates of so many digits, `YYYYMMDD` to `YYYYMMDDHHMMSS`.
+    Compact(u8),
+}
+
+/// Why a text is not a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotATime {
+    /// It does not look like one.
+    Unknown,
+    /// It may be one of several things.
+    Ambiguous(&'static str),
+    /// The times before it were written in another way.
+    OtherForm,
+}
+
+impl NotATime {
+    /// What a message says, where the text could be a time.
+    pub fn problem(self) -> Option<&'static str> {
+        match self {
+            NotATime::Unknown => None,
+            NotATime::Ambiguous(why) => Some(why),
+            NotATime::OtherForm => Some("is written in another way than the times before it"),
         }
-        finish(parsed)
+    }
+}
+
+impl Times {
+    /// By a format, or as described above.
+    pub fn new(format: Option<&str>) -> Self {
+        Times {
+            format: format.map(String::from),
+            form: None,
+        }
     }
 
-    /// Whether `format` is one that a time can be read by.
-    pub fn is_format(format: &str) -> bool {
-        let broken = |item| matches!(item, chrono::format::Item::Error);
-        !StrftimeItems::new(format).any(broken)
+    /// The format that was asked for.
+    pub fn format(&self) -> Option<&str> {
+        self.format.as_deref()
     }
+
+    /// What the times so far were, where no format says it.
+    pub fn form(&self) -> Option<Form> {
+        self.form
+    }
+
+    /// Goes on after times of this form.
+    pub fn set_form(&mut self, form: Option<Form>) {
+        self.form = form;
+    }
+
+    /// What was guessed about the times of this column.
+    pub fn note(&self, file: &str, column: &str) -> Option<String> {
+        let Form::Compact(digits) = self.form? else {
+            return None;
+        };
+        let form = &"YYYYMMDDHHMMSS"[..digits.into()];
+        Some(format!(
+            "{file}: column {column:?}: numbers of {digits} digits are read as dates, {form}; time = \"%s\" if they are seconds"
+        ))
+    }
+
+    /// Reads a time. On the `wall` means that the hour or date counts, and not only what lies between two times.
+    ///
+    /// # Errors
+    /// If it is none, may be several, or is unlike those before.
+    pub fn read(&mut self, text: &str, wall: bool) -> Result<Time, NotATime> {
+        let text = text.trim();
+        let mut parsed = Parsed::new();
+        match self.format.as_deref() {
+            Some("%s") => return number(text).ok_or(NotATime::Unknown),
+            Some(SERIAL) => return serial(text).ok_or(NotATime::Unknown),
+            Some(format) => {
+                let right = parse(&mut parsed, text, StrftimeItems::new(format));
+                right.map_err(|_| NotATime::Unknown)?;
+            }
+            None => {
+                let (form, time) = match text.parse::<f64>() {
+                    Ok(number) => self.of_number(text, number, wall)?,
+                    Err(_) => {
+                        guess(&mut parsed, text).ok_or(NotATime::Unknown)?;
+                        (Form::Text, None)
+                    }
+                };
+                if *self.form.get_or_insert(form) != form {
+                    return Err(NotATime::OtherForm);
+                }
+                if let Some(time) = time {
+                    return Ok(time);
+                }
+            }
+        }
+        finish(parsed).ok_or(NotATime::Unknown)
+    }
+
+    fn of_number(
+        &self,
+        text: &str,
+        value: f64,
+        wall: bool,
+    ) -> Result<(Form, Option<Time>), NotATime> {
+        let compact = compact(text).map(|time| (Form::Compact(text.len() as u8), Some(time)));
+        let seconds = number(text).map(|time| (Form::Number, Some(time)));
+        let seconds = seconds.ok_or(NotATime::Unknown)?;
+        match (self.form, compact) {
+            (Some(Form::Number), _) => return Ok(seconds),
+            (Some(Form::Compact(_)), None) => return Err(NotATime::OtherForm),
+            (_, Some(compact)) => return Ok(compact),
+            _ => {}
+        }
+        let whole = value.fract() == 0.0;
+        let month = (value / 100.0).floor();
+        let ambiguous = if (20_000.0..80_000.0).contains(&value) {
+            "is a time in more than one way: it may be a day of a spreadsheet (time = \"excel\") or seconds (time = \"%s\")"
+        } else if (719_529.0..770_000.0).contains(&value)
+            || (2_440_587.0..2_500_000.0).contains(&value)
+        {
+            "is a time in more than one way: it may be a day number or seconds (time = \"%s\")"
+        } else if whole && (1_900.0..=2_100.0).contains(&value)
+            || whole
+                && (1_900.0..=2_100.0).contains(&month)
+                && (1.0..=12.0).contains(&(value - 100.0 * month))
+        {
+            "is a time in more than one way: it may be a year or month (time = \"%Y\", \"%Y%m\") or seconds (time = \"%s\")"
+        } else if wall && value.abs() < 1e8 {
+            "is no certain time: as seconds since 1970 it would be before 1974; time = \"%s\" says that it is"
+        } else {
+            return Ok(seconds);
+        };
+        Err(NotATime::Ambiguous(ambiguous))
+    }
+}
+
+/// `2016070100` and the like.
+fn compact(text: &str) -> Option<Time> {
+    let format = match text.len() {
+        8 => "%Y%m%d",
+        10 => "%Y%m%d%H",
+        12 => "%Y%m%d%H%M",
+        14 => "%Y%m%d%H%M%S",
+        _ => return None,
+    };
+    if !text.bytes().all(|b| b.is_ascii_digit()) || !("1900".."2101").contains(&&text[..4]) {
+        return None;
+    }
+    let mut parsed = Parsed::new();
+    parse(&mut parsed, text, StrftimeItems::new(format)).ok()?;
+    finish(parsed)
+}
+
+fn serial(text: &str) -> Option<Time> {
+    let days: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
+    let seconds = (days - SERIAL_1970) * 86_400.0;
+    // Six digits of a day are a tenth of a second: what is so close to a whole second is one.
+    let whole = seconds.round();
+    let seconds = if (seconds - whole).abs() < 0.05 {
+        whole
+    } else {
+        seconds
+    };
+    Some(Time {
+        local: seconds,
+        instant: seconds,
+    })
 }
 
 /// Seconds, or a finer unit: seconds of this form end in the year 5138.
@@ -172,6 +350,58 @@ mod tests {
             Time::parse("5 pm on 3/11/26", Some("%I %p on %d/%m/%y")).map(|t| t.local),
             local("2026-11-03 17:00")
         );
-        assert!(!Time::is_format("%Q"));
+        assert!(!is_format("%Q") && is_format("excel"));
+    }
+
+    #[test]
+    fn compact_dates_are_dates() {
+        let midnight = local("2016-07-01");
+        for text in ["20160701", "2016070100", "201607010000", "20160701000000"] {
+            assert_eq!(local(text), midnight, "{text}");
+        }
+        // No such hour, month or century: seconds.
+        for text in ["2016070125", "1467331200"] {
+            assert_eq!(local(text), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_of_spreadsheets_are_asked_about() {
+        let mut times = Times::new(None);
+        for text in [
+            "42552.041667",
+            "42552",
+            "736512.5",
+            "2457570.5",
+            "201607",
+            "2016",
+        ] {
+            for wall in [true, false] {
+                let wrong = times.read(text, wall);
+                assert!(
+                    matches!(wrong, Err(NotATime::Ambiguous(_))),
+                    "{text}: {wrong:?}"
+                );
+            }
+        }
+        // A stopwatch has no hour, but what lies between two of its times is known.
+        assert!(times.read("0", true).is_err());
+        assert_eq!(times.read("0", false).map(|t| t.instant), Ok(0.0));
+        assert_eq!(
+            times.read("42552.5", false).map(|t| t.instant),
+            Ok(42_552.5)
+        );
+        let hour = Time::parse("42552.041667", Some("excel")).map(|t| t.local);
+        assert_eq!(hour, local("2016-07-01 01:00"));
+    }
+
+    #[test]
+    fn one_column_has_one_kind_of_time() {
+        let mut times = Times::new(None);
+        assert!(times.read("2016070123", true).is_ok());
+        assert_eq!(times.read("2016070124", true), Err(NotATime::OtherForm));
+        assert_eq!(times.read("1467331200", true), Err(NotATime::OtherForm));
+        assert_eq!(times.read("2016-07-02", true), Err(NotATime::OtherForm));
+        assert!(times.read("2016070200", true).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Text to tokens, the same way in training and in use.
 //!
 //! A model file holds the names of its tokens and nothing else about text, because nothing else is needed:
+//! - Letters and their marks are composed (NFC) before anything else, unless the names themselves are decomposed.
 //! - Where every name is a single character, text is cut into characters, else into words at white space.
 //! - `<unk>` stands for what has no name of its own. A model without it refuses such text.
 //! - Where `<unk>` is there and no name has a capital letter, text is read in lower case.
@@ -13,6 +14,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
+use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfd};
 
 /// The token for what has no name of its own.
 pub const UNKNOWN: &str = "<unk>";
@@ -68,6 +71,8 @@ pub struct Vocabulary {
     unit: Unit,
     lowercase: bool,
     unknown: Option<usize>,
+    /// The names are decomposed, as their training texts were.
+    decomposed: bool,
     /// Characters of the longest ending.
     endings: usize,
 }
@@ -93,6 +98,11 @@ impl Vocabulary {
                 .max()
                 .unwrap_or(0),
             unknown,
+            // Letters apart from their marks, and none with them.
+            decomposed: names
+                .iter()
+                .any(|name| !is_nfc(name) || name.chars().any(is_part))
+                && names.iter().all(|name| is_nfd(name)),
             places,
             names,
         }
@@ -100,9 +110,14 @@ impl Vocabulary {
 
     /// Of the words or characters of training texts: `<unk>`, then the most frequent first, then endings.
     pub fn fit<'t>(task: &VocabularyTask, texts: impl Iterator<Item = &'t str>) -> Self {
-        let mut written: BTreeMap<&str, usize> = BTreeMap::new();
-        for unit in texts.flat_map(|text| units(task.unit, text)) {
-            *written.entry(unit).or_default() += 1;
+        let mut written: BTreeMap<String, usize> = BTreeMap::new();
+        for text in texts {
+            for unit in units(task.unit, &composed(text)) {
+                match written.get_mut(unit) {
+                    Some(count) => *count += 1,
+                    None => drop(written.insert(unit.to_owned(), 1)),
+                }
+            }
         }
         let mut counts: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
         for (unit, count) in &written {
@@ -140,9 +155,17 @@ impl Vocabulary {
         self.unit
     }
 
-    /// The pieces of a text that are tokens.
-    pub fn units<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
-        units(self.unit, text)
+    /// A text as the names are written: the same text typed on another system is the same text.
+    pub fn composed<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.decomposed {
+            false => composed(text),
+            true => text.nfd().collect::<String>().into(),
+        }
+    }
+
+    /// Whether this token stands for what has no name.
+    pub fn is_unknown(&self, token: usize) -> bool {
+        self.unknown == Some(token)
     }
 
     /// The number of a word or character; `None` if it has none and there is no `<unk>`.
@@ -159,9 +182,11 @@ impl Vocabulary {
     ///
     /// # Errors
     /// With the word or character that is no token.
-    pub fn tokens<'t>(&self, text: &'t str) -> Result<Vec<usize>, &'t str> {
-        let number = |unit: &'t str| self.number(unit).ok_or(unit);
-        let tokens: Vec<usize> = self.units(text).map(number).collect::<Result<_, _>>()?;
+    pub fn tokens(&self, text: &str) -> Result<Vec<usize>, String> {
+        let text = self.composed(text);
+        let number = |unit: &str| self.number(unit).ok_or_else(|| unit.to_owned());
+        let tokens = units(self.unit, &text).map(number);
+        let tokens: Vec<usize> = tokens.collect::<Result<_, _>>()?;
         match (tokens.is_empty(), self.unknown) {
             (true, Some(unknown)) => Ok(vec![unknown]),
             _ => Ok(tokens),
@@ -176,6 +201,20 @@ impl Vocabulary {
             None => ending_names(name, self.endings).find_map(|e| self.places.get(&e)),
         };
         ending.copied().or(self.unknown).unwrap_or(token)
+    }
+}
+
+/// A mark, or a part of a Hangul syllable.
+fn is_part(c: char) -> bool {
+    canonical_combining_class(c) != 0 || ('\u{1100}'..='\u{11ff}').contains(&c)
+}
+
+/// Letters with their marks as single characters (NFC).
+pub(super) fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc(text) {
+        text.into()
+    } else {
+        text.nfc().collect::<String>().into()
     }
 }
 
@@ -246,7 +285,7 @@ mod tests {
             ["a", "good", "<unk>"]
         );
         assert_eq!(words(&["<unk>", "Good", "a"], "A Good"), ["<unk>", "Good"]);
-        assert_eq!(Vocabulary::new(&["h", "e"]).tokens("hex"), Err("x"));
+        assert_eq!(Vocabulary::new(&["h", "e"]).tokens("hex"), Err("x".into()));
     }
 
     #[test]
@@ -277,5 +316,28 @@ mod tests {
         let texts = ["the cat the dog", "The cat the hat a bat"];
         let vocabulary = Vocabulary::fit(&task, texts.into_iter());
         assert_eq!(vocabulary.names(), ["<unk>", "the", "cat", "…at", "…t"]);
+    }
+
+    #[test]
+    fn decomposed_text_is_the_same_text() {
+        let (composed, decomposed) = (
+            "영화 café",
+            "\u{110b}\u{1167}\u{11bc}\u{1112}\u{116a} cafe\u{301}",
+        );
+        let task = VocabularyTask {
+            unit: Unit::Characters,
+            min_count: 1,
+            ..VocabularyTask::default()
+        };
+        for trained in [composed, decomposed] {
+            let vocabulary = Vocabulary::fit(&task, [trained].into_iter());
+            assert!(vocabulary.names().contains(&"영".to_owned()));
+            let tokens = vocabulary.tokens(composed).unwrap();
+            assert_eq!(vocabulary.tokens(decomposed), Ok(tokens.clone()));
+            assert!(!tokens.iter().any(|&token| vocabulary.is_unknown(token)));
+        }
+        // A model whose characters were decomposed reads text so.
+        let old = Vocabulary::new(&["<unk>", "\u{110b}", "\u{1167}", "\u{11bc}"]);
+        assert_eq!(old.tokens("영"), Ok(vec![1, 2, 3]));
     }
 }

@@ -10,15 +10,14 @@ mod parts;
 mod payload;
 mod quantized;
 mod read;
-mod save;
 mod tensors;
 mod test_steps;
 
+pub use crate::save::save;
 pub use bytes::AlignedBytes;
 pub use export::{Exported, export, export_for};
 pub(crate) use layout::stages;
 pub use parts::{LayerPart, Parts, parts};
 pub(crate) use quantized::{Quantized, quantized};
 pub use read::package;
-pub use save::save;
 pub use test_steps::TestInputs;

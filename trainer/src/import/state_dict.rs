@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::filekind;
 use anyhow::{Result, anyhow, bail, ensure};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
@@ -17,17 +18,10 @@ pub(super) struct StateDict<'a> {
 
 impl<'a> StateDict<'a> {
     pub(super) fn parse(bytes: &'a [u8], ignore: &[String]) -> Result<Self> {
-        let broken = |e| {
-            // torch.save writes a zip archive; before PyTorch 1.6 it wrote a bare pickle, whose
-            // first bytes may also begin a safetensors header length: so only if that fails.
-            let torch_save = bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02");
-            match torch_save && bytes.get(8) != Some(&b'{') {
-                true => anyhow!(
-                    "this is a torch.save file, expected safetensors: write it with \
-                     safetensors.torch.save_file(model.state_dict(), path)"
-                ),
-                false => anyhow!("not a whole safetensors file ({} bytes): {e}", bytes.len()),
-            }
+        // The first bytes of another kind may also begin a header's length: so only if reading fails.
+        let broken = |e| match filekind::of(bytes).filter(|_| bytes.get(8) != Some(&b'{')) {
+            Some(kind) => anyhow!("this is {}; {}", kind.name, kind.as_model),
+            None => anyhow!("not a whole safetensors file ({} bytes): {e}", bytes.len()),
         };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let file = SafeTensors::deserialize(bytes).map_err(broken)?;

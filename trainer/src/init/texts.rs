@@ -1,14 +1,14 @@
 //! Text: as it runs, with a label each, or with a tag per word.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, list, names, quoted};
 use super::{InitError, shell_word};
 use crate::data::csv::Format;
-use crate::data::open::open;
+use crate::data::open::{open, read_text};
 
 const MOST_CLASSES: usize = 24;
 /// A sentence is longer than a name (characters on average).
@@ -213,9 +213,8 @@ pub fn running(
         file: path.display().to_string(),
         source,
     };
-    let mut text = String::new();
-    open(path, ',')
-        .and_then(|mut input| input.read_to_string(&mut text))
+    let text = open(path, &Format::default())
+        .and_then(|opened| read_text(opened.text))
         .map_err(read)?;
     let characters = text.chars().count();
     let different = text.chars().collect::<std::collections::HashSet<_>>().len();

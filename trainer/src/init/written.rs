@@ -27,7 +27,8 @@ pub enum Written {
 /// Looks at the beginning of a file.
 pub fn written(path: &Path) -> io::Result<Written> {
     let mut head = Vec::new();
-    open(path, ',')?.take(HEAD).read_to_end(&mut head)?;
+    let opened = open(path, &Format::default())?;
+    opened.text.take(HEAD).read_to_end(&mut head)?;
     let cut = head.len() as u64 == HEAD;
     let text = String::from_utf8_lossy(&head);
     let mut lines: Vec<&str> = text.lines().collect();

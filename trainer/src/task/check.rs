@@ -151,32 +151,14 @@ fn anomaly(task: &Task) -> Result<(), Problem> {
 }
 
 fn data(task: &Task) -> Result<(), Problem> {
-    if let Some(csv) = &task.csv {
-        if !csv.format.delimiter.is_ascii() {
-            return wrong(
-                "csv",
-                "delimiter",
-                "expected one ASCII character, such as \",\" or \";\"",
-            );
-        }
-        if csv.format.comment.is_some_and(|c| !c.is_ascii()) {
-            return wrong(
-                "csv",
-                "comment",
-                "expected one ASCII character, such as \"#\"",
-            );
-        }
-        if csv
-            .format
-            .time
-            .as_deref()
-            .is_some_and(|f| !Time::is_format(f))
-        {
-            return wrong(
-                "csv",
-                "time",
-                "expected a format as of strftime, such as \"%d/%m/%Y %H:%M\"",
-            );
+    let formats = [
+        ("csv", task.csv.as_ref().map(|c| &c.format)),
+        ("documents", task.documents.as_ref().map(|d| &d.format)),
+        ("pairs", task.pairs.as_ref().map(|p| &p.format)),
+    ];
+    for (section, format) in formats {
+        if let Some((key, problem)) = format.and_then(|format| format.fault()) {
+            return wrong(section, key, problem);
         }
     }
     let texts = (&task.text, &task.documents, &task.tagged, &task.pairs);

@@ -1,4 +1,5 @@
-"""The same five rows as Parquet (snappy and zstd) and as CSV under gzip, written by Apache Arrow.
+"""The same five rows as Parquet (snappy, brotli, zstd with both kinds of pages), two rows as CSV under gzip and zstd,
+and instants in several time zones, written by Apache Arrow.
 
     pip install pyarrow
     python make.py
@@ -25,6 +26,14 @@ table = pa.table(
 )
 pq.write_table(table, "rows.parquet", compression="snappy", row_group_size=3)
 pq.write_table(table, "zstd.parquet", compression="zstd")
-pq.write_table(pa.table({"a": pa.array([[1], [2]])}), "lists.parquet")
+pq.write_table(table, "zstd-v2.parquet", compression="zstd", data_page_version="2.0")
+pq.write_table(table, "brotli.parquet", compression="brotli")
+pq.write_table(pa.table({"a": pa.array([[1], [2]]), "b": [1, 2]}), "lists.parquet")
+instants = [start, datetime.datetime(2026, 7, 1)]
+zones = {"seoul": ("us", "Asia/Seoul"), "berlin": ("ns", "Europe/Berlin"), "offset": ("ms", "-02:30"), "utc": ("us", "UTC"), "wall": ("us", None)}
+columns = {name: pa.array(instants, pa.timestamp(unit, zone)) for name, (unit, zone) in zones.items()}
+pq.write_table(pa.table(columns), "zones.parquet")
+with pa.CompressedOutputStream("rows.csv.zst", "zstd") as file:
+    file.write(b"load,flow\n0.1,1\n2.5,0.1\n")
 with gzip.GzipFile("rows.csv.gz", "wb", mtime=0) as file:
     file.write(b"load,flow\n0.1,1\n2.5,0.1\n")

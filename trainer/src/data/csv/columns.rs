@@ -1,28 +1,54 @@
-//! From the fields of a row to numbers: plain columns and derived ones.
+//! From the fields of a row to numbers: plain columns and derived ones, and what they remember of a group's rows.
+
+use std::collections::HashMap;
+use std::mem;
+
+use serde::{Deserialize, Serialize};
 
 use super::super::derived::Derived;
 use super::super::error::DataError;
-use super::super::time::Time;
-use super::format::Missing;
+use super::super::order::Order;
+use super::super::time::{Form, Times};
+use super::field::Fields;
+use super::format::{Missing, Unseen};
 
-/// Some columns of a file, in the order asked for, and the numbers that a gap repeats.
+/// Some columns of a file, in the order asked for, and what they remember of every group.
 #[derive(Debug, Clone)]
 pub struct Columns {
     pub(super) file: String,
     pub(super) wanted: Vec<Column>,
-    group: Option<GroupColumn>,
-    missing: Missing,
-    time: Option<String>,
+    /// Where the column is that says what a row belongs to.
+    group: Option<usize>,
+    fields: Fields,
+    /// The group of the last row.
+    key: Option<String>,
+    /// Of that group, a place per column.
+    past: Vec<Past>,
+    /// Of the other groups.
+    others: HashMap<String, Vec<Past>>,
+    /// What the current row will leave behind, if it is right.
+    next: Vec<Past>,
+    /// Rows with an unknown category and the first of them.
+    unseen: Option<(u64, String)>,
+    rows: u64,
 }
 
-/// The column that says what a row belongs to.
-#[derive(Debug, Clone)]
-struct GroupColumn {
-    pub(super) at: usize,
-    /// Of the last row.
-    text: Option<String>,
-    /// The last row is of another group than the one before it.
-    begins: bool,
+/// What a column remembers of a group's last row.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Past {
+    /// What a gap repeats.
+    last: Option<f32>,
+    /// When it was, in seconds; or what it held, for the difference.
+    time: Option<f64>,
+}
+
+/// What [`Columns`] remember, to go on with later.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// What the times of every column are.
+    forms: Vec<Option<Form>>,
+    /// Of every group; the text is empty where rows are not grouped.
+    groups: Vec<(String, Vec<Past>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,87 +56,163 @@ pub(super) struct Column {
     name: String,
     pub(super) at: usize,
     derived: Option<Derived>,
-    /// The categories of this column that are asked for: what is none of them is an error.
+    /// The categories of this column that are asked for.
     categories: Vec<String>,
-    last: Option<f32>,
-    /// When the row before was, for the time since; or what it held, for the difference.
-    time: Option<f64>,
+    times: Times,
+    /// Of the times, where this is the first feature from their column.
+    order: Option<Order>,
+    /// This is the first feature from its column.
+    first: bool,
+}
+
+/// Where the one column of this name is.
+pub(super) fn place(file: &str, names: &[String], name: &str) -> Result<Option<usize>, DataError> {
+    let mut places = (0..names.len()).filter(|&k| names[k] == name);
+    match (places.next(), places.next()) {
+        (at, None) => Ok(at),
+        _ => Err(DataError::DuplicateColumn {
+            file: file.into(),
+            column: name.into(),
+            places: (1..=names.len()).filter(|k| names[k - 1] == name).collect(),
+        }),
+    }
 }
 
 impl Columns {
     pub(super) fn find(
         file: &str,
         names: &[String],
-        (missing, time): (Missing, Option<&str>),
+        fields: &Fields,
         wanted: &[&str],
     ) -> Result<Self, DataError> {
-        let place = |name: &str| names.iter().position(|n| n == name);
-        let mut wanted = wanted
-            .iter()
-            .map(|&name| {
-                let found = place(name).map(|at| (at, None)).or_else(|| {
-                    let (derived, column) = Derived::parse(name)?;
-                    Some((place(column)?, Some(derived)))
-                });
-                let (at, derived) = found.ok_or_else(|| DataError::UnknownColumn {
-                    file: file.into(),
-                    column: name.into(),
-                    known: names.to_vec(),
-                })?;
-                Ok(Column {
-                    name: name.into(),
-                    at,
-                    derived,
-                    categories: Vec::new(),
-                    last: None,
-                    time: None,
-                })
-            })
-            .collect::<Result<Vec<Column>, DataError>>()?;
-        for k in 0..wanted.len() {
-            let asked = wanted.iter().filter(|other| other.at == wanted[k].at);
-            wanted[k].categories = asked.filter_map(Column::category).cloned().collect();
+        let mut columns: Vec<Column> = Vec::new();
+        for &name in wanted {
+            let (at, derived) = match (place(file, names, name)?, Derived::parse(name)) {
+                (Some(at), _) => (Some(at), None),
+                (None, Some((derived, column))) => (place(file, names, column)?, Some(derived)),
+                (None, None) => (None, None),
+            };
+            let at = at.ok_or_else(|| DataError::UnknownColumn {
+                file: file.into(),
+                column: name.into(),
+                known: names.to_vec(),
+            })?;
+            let first = !columns
+                .iter()
+                .any(|other| other.at == at && other.derived.is_some());
+            let timed = matches!(derived, Some(Derived::Clock(_) | Derived::Elapsed));
+            columns.push(Column {
+                name: name.into(),
+                at,
+                order: (timed && first).then(Order::default),
+                derived,
+                categories: Vec::new(),
+                times: Times::new(fields.time.as_deref()),
+                first,
+            });
+        }
+        for k in 0..columns.len() {
+            let asked = columns.iter().filter(|other| other.at == columns[k].at);
+            columns[k].categories = asked.filter_map(Column::category).cloned().collect();
         }
         Ok(Columns {
             file: file.into(),
-            wanted,
+            past: vec![Past::default(); columns.len()],
+            next: Vec::new(),
+            wanted: columns,
             group: None,
-            missing,
-            time: time.map(String::from),
+            fields: fields.clone(),
+            key: None,
+            others: HashMap::new(),
+            unseen: None,
+            rows: 0,
         })
     }
 
-    /// Rows that follow each other with the same text in this column are a group: a gap is not filled from another one.
+    /// All rows with the same text in this column are a group, wherever they stand: what looks back sees its rows only.
+    ///
+    /// # Errors
+    /// If there is no such column, or more than one.
     pub fn group_by(mut self, name: &str, names: &[String]) -> Result<Self, DataError> {
-        let unknown = || DataError::UnknownColumn {
-            file: self.file.clone(),
-            column: name.into(),
-            known: names.to_vec(),
-        };
-        let at = names.iter().position(|n| n == name).ok_or_else(unknown)?;
-        self.group = Some(GroupColumn {
-            at,
-            text: None,
-            begins: false,
-        });
-        Ok(self)
+        self.group = place(&self.file, names, name)?;
+        match self.group {
+            Some(_) => Ok(self),
+            None => Err(DataError::UnknownColumn {
+                file: self.file,
+                column: name.into(),
+                known: names.to_vec(),
+            }),
+        }
     }
 
     /// The group of the last row.
     pub fn group(&self) -> Option<&str> {
-        self.group.as_ref()?.text.as_deref()
+        self.key.as_deref()
     }
 
-    /// Whether the last row began a group after another one.
-    pub fn begins_group(&self) -> bool {
-        self.group.as_ref().is_some_and(|group| group.begins)
+    /// What is remembered of all groups.
+    pub fn memory(&self) -> Memory {
+        let current = (self.key.clone().unwrap_or_default(), self.past.clone());
+        let others = self
+            .others
+            .iter()
+            .map(|(key, past)| (key.clone(), past.clone()));
+        let mut groups: Vec<_> = others.collect();
+        if self.group.is_none() || self.key.is_some() {
+            groups.push(current);
+        }
+        groups.sort_by(|a, b| a.0.cmp(&b.0));
+        Memory {
+            forms: self
+                .wanted
+                .iter()
+                .map(|column| column.times.form())
+                .collect(),
+            groups,
+        }
+    }
+
+    /// Goes on from what was remembered; false if that is of other columns.
+    pub fn remember(&mut self, memory: Memory) -> bool {
+        let width = self.wanted.len();
+        let fits = memory.forms.len() == width
+            && memory.groups.iter().all(|(_, past)| past.len() == width);
+        if !fits {
+            return false;
+        }
+        for (column, form) in self.wanted.iter_mut().zip(memory.forms) {
+            column.times.set_form(form);
+        }
+        self.others = memory.groups.into_iter().collect();
+        if self.group.is_none()
+            && let Some(past) = self.others.remove("")
+        {
+            self.past = past;
+        }
+        true
+    }
+
+    /// What there is to say about the rows so far.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for column in &self.wanted {
+            let Some(order) = &column.order else { continue };
+            let name = Derived::parse(&column.name).map_or(&column.name[..], |(_, name)| name);
+            notes.extend(order.note(&self.file, name));
+            notes.extend(column.times.note(&self.file, name));
+        }
+        notes.extend(self.unseen.iter().map(|(count, first)| {
+            format!(
+                "{}: {count} of {} rows hold a category that is not known, such as {first}; all of its features are 0 there",
+                self.file, self.rows
+            )
+        }));
+        notes
     }
 
     /// The next row has no row before it.
     pub(super) fn forget(&mut self) {
-        for column in &mut self.wanted {
-            (column.last, column.time) = (None, None);
-        }
+        self.past.fill(Past::default());
     }
 
     pub(super) fn parse(
@@ -119,22 +221,40 @@ impl Columns {
         line: u64,
         sample: &mut [f32],
     ) -> Result<(), DataError> {
-        if let Some(group) = &mut self.group {
-            let text = &record[group.at];
-            let same = group.text.as_deref() == Some(text);
-            group.begins = !same && group.text.is_some();
-            if !same {
-                group.text = Some(text.to_owned());
-                self.forget();
+        if let Some(at) = self.group
+            && self.key.as_deref() != Some(&record[at])
+        {
+            let fresh = || vec![Past::default(); self.wanted.len()];
+            let past = self.others.remove(&record[at]).unwrap_or_else(fresh);
+            let before = mem::replace(&mut self.past, past);
+            if let Some(key) = self.key.replace(record[at].to_owned()) {
+                self.others.insert(key, before);
             }
         }
-        let how = (self.missing, self.time.as_deref());
-        for (column, out) in self.wanted.iter_mut().zip(sample) {
-            *out = column.value(&record[column.at], how, &self.file, line)?;
+        // A row with a fault leaves nothing behind.
+        self.next.clone_from(&self.past);
+        let mut unseen = None;
+        for ((column, past), out) in self.wanted.iter_mut().zip(&mut self.next).zip(sample) {
+            let text = &record[column.at];
+            *out = column.value(text, past, &self.fields, &self.file, line)?;
             if !out.is_nan() {
-                column.last = Some(*out);
+                past.last = Some(*out);
+            }
+            if column.is_unseen(text, &self.fields) {
+                unseen = unseen.or_else(|| Some(format!("{text:?} in line {line}")));
             }
         }
+        for (column, (before, now)) in self.wanted.iter_mut().zip(self.past.iter().zip(&self.next))
+        {
+            if let (Some(order), Some(now)) = (&mut column.order, now.time) {
+                order.see(before.time, now, line);
+            }
+        }
+        if let Some(text) = unseen {
+            self.unseen.get_or_insert((0, text)).0 += 1;
+        }
+        self.rows += 1;
+        mem::swap(&mut self.past, &mut self.next);
         Ok(())
     }
 }
@@ -147,28 +267,39 @@ impl Column {
         }
     }
 
+    /// A category that is not known; counted once for all features of a column.
+    fn is_unseen(&self, text: &str, fields: &Fields) -> bool {
+        self.first
+            && self.category().is_some()
+            && !fields.is_missing(text)
+            && !self.categories.iter().any(|known| known == text)
+    }
+
     /// The number for a field of this column.
     fn value(
         &mut self,
         text: &str,
-        (missing, format): (Missing, Option<&str>),
+        past: &mut Past,
+        fields: &Fields,
         file: &str,
         line: u64,
     ) -> Result<f32, DataError> {
         let (file, column) = (|| file.to_owned(), || self.name.clone());
         let text_owned = || text.to_owned();
         if self.derived == Some(Derived::Missing) {
-            return Ok(f32::from(u8::from(is_missing(text))));
+            return Ok(f32::from(u8::from(fields.is_missing(text))));
         }
-        if is_missing(text) {
+        // A category may be called "none".
+        let known = self.categories.iter().any(|known| known == text);
+        if fields.is_missing(text) && !known {
             if self.derived == Some(Derived::Diff)
-                && missing == Missing::Hold
-                && self.time.is_some()
+                && fields.missing == Missing::Hold
+                && past.time.is_some()
             {
                 // What is repeated does not change.
                 return Ok(0.0);
             }
-            return match (missing, self.last) {
+            return match (fields.missing, past.last) {
                 (Missing::Hold, Some(last)) => Ok(last),
                 (Missing::Nan, _) => Ok(f32::NAN),
                 (Missing::Hold, None) => Err(nothing_to_hold(file(), line, column(), text_owned())),
@@ -181,23 +312,26 @@ impl Column {
                 }),
             };
         }
-        let not_a_time = || DataError::NotATime {
-            file: file(),
-            line,
-            column: column(),
-            text: text_owned(),
-            format: format.map(String::from),
-        };
-        let time = || Time::parse(text, format).ok_or_else(not_a_time);
         match &self.derived {
-            Some(Derived::Clock(clock)) => Ok(clock.value(time()?)),
-            Some(Derived::Elapsed) => {
-                let now = time()?.instant;
-                let before = self.time.replace(now).unwrap_or(now);
-                Ok((now - before) as f32)
+            Some(derived @ (Derived::Clock(_) | Derived::Elapsed)) => {
+                let wall = matches!(derived, Derived::Clock(_));
+                let time = self.times.read(text, wall);
+                let time = time.map_err(|error| DataError::NotATime {
+                    file: file(),
+                    line,
+                    column: column(),
+                    text: text_owned(),
+                    format: fields.time.clone(),
+                    problem: error.problem(),
+                })?;
+                let before = past.time.replace(time.instant).unwrap_or(time.instant);
+                Ok(match derived {
+                    Derived::Clock(clock) => clock.value(time),
+                    _ => (time.instant - before) as f32,
+                })
             }
             Some(Derived::Is(category)) => {
-                if !self.categories.iter().any(|known| known == text) {
+                if !known && fields.unseen == Unseen::Error {
                     return Err(DataError::UnknownLabel {
                         file: file(),
                         line,
@@ -208,24 +342,26 @@ impl Column {
                 }
                 Ok(f32::from(u8::from(text == category)))
             }
-            Some(Derived::Diff) => match text.parse::<f64>() {
-                Ok(now) if now.is_finite() => {
-                    let before = self.time.replace(now).unwrap_or(now);
+            Some(Derived::Diff) => match fields.number::<f64>(text) {
+                Some(now) if now.is_finite() => {
+                    let before = past.time.replace(now).unwrap_or(now);
                     Ok((now - before) as f32)
                 }
                 _ => Err(DataError::NotANumber {
                     file: file(),
                     line,
                     column: column(),
+                    cure: fields.cure(text),
                     text: text_owned(),
                 }),
             },
-            Some(Derived::Missing) | None => match text.parse::<f32>() {
-                Ok(value) if value.is_finite() => Ok(value),
+            Some(Derived::Missing) | None => match fields.number::<f32>(text) {
+                Some(value) if value.is_finite() => Ok(value),
                 _ => Err(DataError::NotANumber {
                     file: file(),
                     line,
                     column: column(),
+                    cure: fields.cure(text),
                     text: text_owned(),
                 }),
             },
@@ -241,11 +377,4 @@ pub(super) fn nothing_to_hold(file: String, line: u64, column: String, text: Str
         text,
         remedy: "no earlier row has one to hold, so skip the first rows (csv.skip)",
     }
-}
-
-/// An empty field, or what says that there is no number.
-pub(crate) fn is_missing(text: &str) -> bool {
-    ["", "na", "n/a", "nan", "null", "none", "?"]
-        .iter()
-        .any(|m| text.eq_ignore_ascii_case(m))
 }

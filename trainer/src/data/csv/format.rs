@@ -1,6 +1,11 @@
 //! How a data file is written: what stands between fields, where the names are, what a gap is.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+use super::field::Fields;
 
 /// How the file is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -18,9 +23,25 @@ pub struct Format {
     pub newest_first: bool,
     /// What to do about an empty field, `NA` or `NaN`.
     pub missing: Missing,
-    /// How times are written, as `strftime` says it: `%d/%m/%Y %H:%M`. Without it the common forms of
-    /// [`Time`] are understood.
+    /// What else stands for a missing number, such as `-200`; a number in any spelling.
+    pub missing_values: Vec<String>,
+    /// Before the fraction of a number.
+    pub decimal: char,
+    /// Between the thousands of a number.
+    pub thousands: Option<char>,
+    /// What to do about a category that the task or model does not know.
+    pub unseen: Unseen,
+    /// How times are written, as `strftime` says it: `%d/%m/%Y %H:%M`; `%s` for seconds since 1970, `excel` for the days
+    /// of spreadsheets. Without it the common forms of [`Time`](super::super::time::Time) are understood.
     pub time: Option<String>,
+    /// How characters are encoded, if not as UTF-8 or with a byte order mark: `windows-1252`, `cp949`.
+    pub encoding: Option<String>,
+    /// A quoted field may go on over lines that look like rows of their own.
+    pub multiline: bool,
+    /// Bytes of the longest field.
+    pub max_field: Size,
+    /// Bytes that a packed file may unpack to.
+    pub max_unpacked: Size,
 }
 
 /// Where the column names come from.
@@ -48,6 +69,60 @@ pub enum Missing {
     Nan,
 }
 
+/// What to do about an unknown category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unseen {
+    /// Stop.
+    #[default]
+    Error,
+    /// Every category's feature is 0.
+    Zeros,
+}
+
+/// A number of bytes: `"16M"`, or a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size(pub u64);
+
+impl Size {
+    /// Reads `16M`; K, M and G count by 1024.
+    pub fn parse(text: &str) -> Option<Size> {
+        let bytes = crate::budget::bytes(text).ok()?;
+        (bytes > 0).then_some(Size(bytes as u64))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "G"), (20, "M"), (10, "K")];
+        let whole = |&(shift, _): &(u32, &str)| self.0 > 0 && self.0.trailing_zeros() >= shift;
+        match units.into_iter().find(|unit| whole(unit)) {
+            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Size;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes such as \"16M\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                Size::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Size, E> {
+                let positive = u64::try_from(number).ok().filter(|&n| n > 0).map(Size);
+                positive.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+            }
+        }
+        input.deserialize_any(Bytes)
+    }
+}
+
 impl Default for Format {
     fn default() -> Self {
         Format {
@@ -57,7 +132,64 @@ impl Default for Format {
             skip: 0,
             newest_first: false,
             missing: Missing::Error,
+            missing_values: Vec::new(),
+            decimal: '.',
+            thousands: None,
+            unseen: Unseen::Error,
             time: None,
+            encoding: None,
+            multiline: false,
+            max_field: Size(16 << 20),
+            max_unpacked: Size(4 << 30),
+        }
+    }
+}
+
+impl Format {
+    /// Whether these fields are numbers and gaps, as those of a row and not of a header.
+    pub fn is_numeric(&self, fields: &[String]) -> bool {
+        let read = Fields::new(self);
+        let number = |field: &String| read.number::<f64>(field).is_some();
+        fields
+            .iter()
+            .any(|field| number(field) && !read.is_missing(field))
+            && fields
+                .iter()
+                .all(|field| number(field) || read.is_missing(field))
+    }
+
+    /// What does not go together, as the key and the problem.
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let (decimal, thousands) = (self.decimal, self.thousands);
+        if !self.delimiter.is_ascii() {
+            Some((
+                "delimiter",
+                "expected one ASCII character, such as \",\" or \";\"",
+            ))
+        } else if self.comment.is_some_and(|c| !c.is_ascii()) {
+            Some(("comment", "expected one ASCII character, such as \"#\""))
+        } else if decimal.is_alphanumeric() || "+-".contains(decimal) {
+            Some(("decimal", "expected \".\" or \",\""))
+        } else if thousands.is_some_and(|t| t == decimal || t.is_alphanumeric() || "+-".contains(t))
+        {
+            Some((
+                "thousands",
+                "expected another character than decimal, and no digit, such as \",\"",
+            ))
+        } else if (self.time.as_deref()).is_some_and(|f| !super::super::time::is_format(f)) {
+            Some((
+                "time",
+                "expected a format as of strftime, such as \"%d/%m/%Y %H:%M\", or \"excel\"",
+            ))
+        } else if (self.encoding.as_deref())
+            .is_some_and(|e| super::super::open::encoding(e).is_none())
+        {
+            Some((
+                "encoding",
+                "expected the name of an encoding, such as \"windows-1252\", \"cp949\" or \"utf-16le\"",
+            ))
+        } else {
+            None
         }
     }
 }

@@ -1,13 +1,16 @@
 //! All rows of a file, in groups.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
 use super::super::error::DataError;
 use super::super::open::open;
-use super::columns::{Columns, nothing_to_hold};
+use super::super::order::Order;
+use super::super::time::Times;
+use super::columns::{Columns, nothing_to_hold, place};
+use super::field::Fields;
 use super::format::{Format, Missing};
 use super::records::{Reader, exactly, line_of};
 
@@ -25,31 +28,34 @@ pub struct Group {
 pub struct Table {
     file: String,
     names: Vec<String>,
-    missing: Missing,
-    time: Option<String>,
+    fields: Fields,
     records: Vec<::csv::StringRecord>,
     groups: Vec<Group>,
     /// What errors call the test file.
     test_file: Option<String>,
+    notes: Vec<String>,
 }
 
 impl Table {
     /// Reads all rows of a CSV file, packed by gzip or not, or of a Parquet file.
     pub fn read(path: &Path, format: &Format) -> Result<Self, DataError> {
         let file = path.display().to_string();
-        let input = open(path, format.delimiter).map_err(|source| DataError::Read {
+        let opened = open(path, format).map_err(|source| DataError::Read {
             file: file.clone(),
             source,
         })?;
-        Self::from_reader(input, &file, format)
+        let mut table = Self::from_reader(opened.text, &file, format)?;
+        let left_out = opened.notes.iter().map(|note| format!("{file}: {note}"));
+        table.notes.extend(left_out);
+        Ok(table)
     }
 
     /// The same from anything that can be read.
     pub fn from_reader(input: impl Read, file: &str, format: &Format) -> Result<Self, DataError> {
-        let mut reader = Reader::new(input, file, format)?;
+        let mut reader = Reader::new(BufReader::new(input), file, format)?;
         let mut records = Vec::new();
         while reader.advance()? {
-            records.push(exactly(&reader.record));
+            records.push(exactly(reader.records().record()));
         }
         if records.is_empty() {
             return Err(DataError::Empty { file: file.into() });
@@ -59,14 +65,14 @@ impl Table {
         }
         Ok(Table {
             file: file.into(),
+            notes: reader.records().notes(),
             names: reader.names,
-            missing: reader.missing,
+            fields: reader.fields,
             groups: vec![Group {
                 rows: 0..records.len(),
                 test: false,
             }],
             test_file: None,
-            time: reader.time,
             records,
         })
     }
@@ -98,24 +104,110 @@ impl Table {
         line_of(&self.records[row])
     }
 
-    /// Rows that follow each other with the same text in this column are a group of their own from here on.
+    /// All rows with the same text in this column are a group of their own from here on, wherever they stand; groups are
+    /// in the order of their first rows.
     pub fn group_by(&mut self, column: &str) -> Result<(), DataError> {
-        let texts = self.text_column(column)?;
+        let at = self.place(column)?;
+        let mut order: Vec<(usize, usize)> = Vec::with_capacity(self.rows());
         let mut groups: Vec<Group> = Vec::new();
         for Group { rows, test } in &self.groups {
-            let mut start = rows.start;
-            for end in rows.start + 1..=rows.end {
-                if end == rows.end || texts[end] != texts[start] {
+            let mut keys = HashMap::new();
+            let first = groups.len();
+            for row in rows.clone() {
+                let key = &self.records[row][at];
+                let group = *keys.entry(key).or_insert_with(|| {
                     groups.push(Group {
-                        rows: start..end,
+                        rows: 0..0,
                         test: *test,
                     });
-                    start = end;
-                }
+                    groups.len() - 1
+                });
+                groups[group].rows.end += 1;
+                order.push((group, row));
+            }
+            let mut start = rows.start;
+            for group in &mut groups[first..] {
+                let length = group.rows.end;
+                group.rows = start..start + length;
+                start += length;
             }
         }
+        // Stable: the rows of a group keep their order.
+        order.sort_by_key(|&(group, _)| group);
+        let mut records: Vec<_> = std::mem::take(&mut self.records)
+            .into_iter()
+            .map(Some)
+            .collect();
+        let moved = order.iter().filter_map(|&(_, row)| records[row].take());
+        self.records = moved.collect();
         self.groups = groups;
         Ok(())
+    }
+
+    /// What was guessed or left out, and what is odd about the rows.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Adds what there is to say about the order of the rows in time, by this column or, without one, by those whose
+    /// first field is a date.
+    pub fn check_order(&mut self, column: Option<&str>) -> Result<(), DataError> {
+        let places = match column {
+            Some(column) => vec![self.place(column)?],
+            None => (0..self.names.len())
+                .filter(|&at| self.is_time(at))
+                .collect(),
+        };
+        for at in places {
+            let mut times = Times::new(self.time());
+            let mut order = Order::default();
+            let mut known = true;
+            for group in &self.groups {
+                let mut before = None;
+                for row in group.rows.clone() {
+                    let text = &self.records[row][at];
+                    match times.read(text, column.is_none()) {
+                        Ok(time) => {
+                            order.see(before.replace(time.instant), time.instant, self.line(row))
+                        }
+                        Err(_) if self.fields.is_missing(text) => {}
+                        // Not a column of times after all, or an error where it is one of the features.
+                        Err(_) => known = false,
+                    }
+                }
+            }
+            // A time that most rows share is of their group, and not theirs.
+            let own = column.is_some() || !order.stands_still();
+            if known && own {
+                self.notes.extend(order.note(&self.file, &self.names[at]));
+                self.notes.extend(times.note(&self.file, &self.names[at]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a column begins with a date and a time of day, or is called a time and begins with one.
+    fn is_time(&self, at: usize) -> bool {
+        let Some(first) = self.records.first() else {
+            return false;
+        };
+        let text = &first[at];
+        let named = ["time", "timestamp", "datetime", "date_time"];
+        let named = named
+            .iter()
+            .any(|name| self.names[at].eq_ignore_ascii_case(name));
+        let written = text.contains(':') && text.parse::<f64>().is_err();
+        (named || written) && Times::new(self.time()).read(text, true).is_ok()
+    }
+
+    /// The one column of this name.
+    fn place(&self, name: &str) -> Result<usize, DataError> {
+        let found = place(&self.file, &self.names, name)?;
+        found.ok_or_else(|| DataError::UnknownColumn {
+            file: self.file.clone(),
+            column: name.into(),
+            known: self.names.clone(),
+        })
     }
 
     /// Adds the columns of `other` to the rows with the same text in `on`.
@@ -133,9 +225,22 @@ impl Table {
                 });
             }
         }
-        let added: Vec<usize> = (0..other.names.len())
-            .filter(|&k| !self.names.contains(&other.names[k]))
+        let (both, added): (Vec<usize>, Vec<usize>) =
+            (0..other.names.len()).partition(|&k| self.names.contains(&other.names[k]));
+        let both: Vec<&str> = both
+            .iter()
+            .map(|&k| &other.names[k][..])
+            .filter(|&name| name != on)
             .collect();
+        if !both.is_empty() {
+            self.notes.push(format!(
+                "{} and {} both have {}; the first file's is taken",
+                self.file,
+                other.file,
+                both.join(", ")
+            ));
+        }
+        self.notes.extend(other.notes.iter().cloned());
         let rows: Vec<usize> = self
             .text_column(on)?
             .iter()
@@ -186,6 +291,7 @@ impl Table {
             test: true,
         });
         self.test_file = Some(other.file.clone());
+        self.notes.extend(other.notes.iter().cloned());
     }
 
     /// The groups in order; one, of all rows, unless the table was grouped.
@@ -210,22 +316,22 @@ impl Table {
         Table {
             file: self.file.clone(),
             names: self.names.clone(),
-            missing: self.missing,
+            fields: self.fields.clone(),
             records,
             groups,
             test_file: self.test_file.clone(),
-            time: self.time.clone(),
+            notes: self.notes.clone(),
         }
     }
 
     /// How times are written, if that was said.
     pub fn time(&self) -> Option<&str> {
-        self.time.as_deref()
+        self.fields.time.as_deref()
     }
 
     /// Gaps repeat the row before.
     pub fn holds(&self) -> bool {
-        self.missing == Missing::Hold
+        self.fields.missing == Missing::Hold
     }
 
     /// `[rows, names.len()]`: samples with the columns in the order asked for. A name that is not a
@@ -246,10 +352,12 @@ impl Table {
 
     /// The same, but where gaps repeat the row before and there is none in the group, the number is NaN.
     pub fn columns_with_gaps(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
-        let hold = self.missing == Missing::Hold;
-        let missing = if hold { Missing::Nan } else { self.missing };
-        let how = (missing, self.time.as_deref());
-        let mut columns = Columns::find(&self.file, &self.names, how, names)?;
+        let hold = self.fields.missing == Missing::Hold;
+        let mut fields = self.fields.clone();
+        if hold {
+            fields.missing = Missing::Nan;
+        }
+        let mut columns = Columns::find(&self.file, &self.names, &fields, names)?;
         let mut samples = vec![0.0; self.rows() * names.len()];
         if names.is_empty() {
             return Ok(samples);
@@ -278,8 +386,7 @@ impl Table {
     }
 
     fn find(&self, wanted: &[&str]) -> Result<Columns, DataError> {
-        let how = (self.missing, self.time.as_deref());
-        Columns::find(&self.file, &self.names, how, wanted)
+        Columns::find(&self.file, &self.names, &self.fields, wanted)
     }
 
     /// The fields of a column as they stand.

@@ -10,7 +10,7 @@ use super::super::error::DataError;
 use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
 use super::series::{class_column, class_output};
-use super::{Dataset, Places, Stream};
+use super::{Dataset, Places, Stream, share};
 use crate::package::{Input, Shape};
 use crate::task::{DocumentsTask, Task};
 
@@ -31,12 +31,19 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
     let window = task.shape.window;
     let mut places = Places::default();
     let (mut tokens, mut truth, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    let mut notes = Vec::new();
     for (part, (table, texts)) in Part::ALL.iter().zip(tables.iter().zip(&texts)) {
         let classes = class_column(table, &documents.label)?;
+        let (mut cut, mut unknown, first) = (0, 0, tokens.len());
         for (text, class) in texts.iter().zip(classes) {
             // There is a token for what is unknown, so every text has tokens.
             let mut numbers = vocabulary.tokens(text).unwrap_or_default();
+            cut += usize::from(numbers.len() > window);
             numbers.truncate(window);
+            unknown += numbers
+                .iter()
+                .filter(|&&t| vocabulary.is_unknown(t))
+                .count();
             let rows = tokens.len()..tokens.len() + numbers.len();
             lengths.resize(rows.end, numbers.len());
             truth.resize(rows.end, class as f32);
@@ -46,6 +53,20 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
                 counted: rows.end - 1,
                 rows,
             });
+        }
+        notes.extend(table.notes().iter().cloned());
+        let (file, all) = (table.file(), tokens.len() - first);
+        if unknown > 0 {
+            let unknown = share(unknown, all, "words or characters");
+            notes.push(format!(
+                "{file}: {unknown} have no token and enter as unknown"
+            ));
+        }
+        if cut > 0 {
+            let cut = share(cut, texts.len(), "texts");
+            notes.push(format!(
+                "{file}: {cut} are longer than the window of {window} tokens and are cut off there"
+            ));
         }
     }
     let hidden_as = (0..vocabulary.names().len())
@@ -69,6 +90,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         truth,
         groups: Vec::new(),
         events: Vec::new(),
+        notes,
         window,
         lengths,
         hidden_as,

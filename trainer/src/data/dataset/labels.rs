@@ -35,7 +35,8 @@ pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usi
     let list = entry.get("windows").unwrap_or(entry).as_array();
     let list = list.ok_or_else(|| broken(format!("{key:?} holds no list of windows")))?;
     let seconds = |value: &Value| {
-        let time = value.as_str().and_then(|text| Time::parse(text, None));
+        let text = value.as_str();
+        let time = text.and_then(|text| Time::parse(text, None));
         time.map(|time| time.instant)
             .ok_or_else(|| broken(format!("{value} is not a time")))
     };

@@ -8,7 +8,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
-use super::{Dataset, Places, Stream, need_windows};
+use super::{Dataset, Places, Stream, need_windows, share};
 use crate::package::{Input, Output, Restore, Shape, Target};
 use crate::task::{Made, MadeTask, PairsTask, Task};
 use crate::train::init::Rng;
@@ -53,13 +53,19 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
     );
     let mut target = empty(task, Input::Tokens(names), Output::NextToken);
     let mut starts = Vec::new();
+    let mut notes = Vec::new();
     for (part, pairs) in Part::ALL.iter().zip(&parts) {
+        let (mut cut, mut left_out) = (0, 0);
         for (read, said) in pairs {
             let mut read = sources.tokens(read).unwrap_or_default();
+            let too_long = read.len() > window;
             read.truncate(window);
             // What training never saw in an answer is left out of it.
             let said = targets.tokens(said).unwrap_or_default();
-            let said = said.into_iter().filter(|&token| token > 0).take(window - 1);
+            left_out += said.iter().filter(|&&token| token == 0).count();
+            let said: Vec<usize> = said.into_iter().filter(|&token| token > 0).collect();
+            cut += usize::from(too_long || said.len() >= window);
+            let said = said.into_iter().take(window - 1);
             let begins = source.raw.len();
             let read: Vec<f32> = read.into_iter().map(|token| token as f32).collect();
             let said: Vec<f32> = said.map(|token| token as f32).collect();
@@ -72,9 +78,23 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
             );
             starts.resize(target.raw.len(), begins);
         }
+        if cut > 0 {
+            let cut = share(cut, pairs.len(), "pairs");
+            notes.push(format!(
+                "{} part: {cut} are longer than the window and are cut off there",
+                part.name()
+            ));
+        }
+        if left_out > 0 {
+            let part = part.name();
+            notes.push(format!(
+                "{part} part: {left_out} words or characters that training never saw are left out of answers"
+            ));
+        }
     }
     let places: Places = (target.windows.clone(), target.streams.clone());
     need_windows(&places, task, &task.origin.display().to_string(), |_| 0)?;
+    target.notes = notes;
     target.source = Some((Box::new(source), starts));
     Ok(target)
 }
@@ -107,6 +127,7 @@ fn empty(task: &Task, input: Input, output: Output) -> Dataset {
         truth: Vec::new(),
         groups: Vec::new(),
         events: Vec::new(),
+        notes: Vec::new(),
         window: task.shape.window,
         lengths: Vec::new(),
         hidden_as: Vec::new(),

@@ -132,5 +132,6 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         streams: places.1,
         groups: Vec::new(),
         events: Vec::new(),
+        notes: table.notes().to_vec(),
     })
 }

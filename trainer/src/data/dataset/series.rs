@@ -11,14 +11,15 @@ use super::super::normalise::{Normalise, goal, transform};
 use super::super::split::{Part, Rows};
 use super::labels::events;
 use super::times::{time_column, times};
-use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape};
+use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape, share};
 use crate::package::{Feature, Input, Output, Restore, Target, Transform};
 use crate::task::{
     FeatureTransform, LabelTask, Pad, SeriesTask, Split, TargetTask, TargetTransform, Task,
 };
 
 pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, DataError> {
-    let table = &*prepared(task, series, table)?;
+    let (table, mut notes) = prepared(task, series, table)?;
+    let table = &*table;
     let (rows, window) = (table.rows(), task.shape.window);
     let horizons = horizons(task);
     let (nearest, farthest) = (horizons[0], horizons[horizons.len() - 1]);
@@ -45,6 +46,17 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     // A group's first row has no row before it, so its difference says nothing about differences.
     let inside = table.groups().iter().flat_map(|g| g.rows.clone().skip(1));
     let train: Vec<usize> = inside.filter(|&r| parts.contains(r, Part::Train)).collect();
+    for (k, feature) in series.features.iter().enumerate() {
+        let values = |part| {
+            let rows = (0..rows).filter(|&row| parts.contains(row, part));
+            rows.map(|row| raw[row * names.len() + k]).collect()
+        };
+        let odd = oddities(&feature.column, values(Part::Train), values(Part::Test));
+        notes.extend(
+            odd.into_iter()
+                .map(|note| format!("{}: {note}", table.file())),
+        );
+    }
     let features = fit_features(series, table, &raw, &train)?;
     let (normal, after_reset) = normalise_rows(&features, &raw);
 
@@ -126,6 +138,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         streams: places.1,
         groups: groups.map(|group| group.rows.start).collect(),
         events,
+        notes,
     })
 }
 
@@ -149,16 +162,69 @@ fn horizons(task: &Task) -> Vec<usize> {
     }
 }
 
-/// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window.
+/// What should be looked at in a column of numbers before it is believed.
+fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
+    /// What data loggers write where they have nothing.
+    const SENTINELS: [f32; 10] = [
+        -9999.0, -999.0, -200.0, -99.0, -32768.0, 999.0, 9999.0, 32767.0, 65535.0, 99999.0,
+    ];
+    let mut notes = Vec::new();
+    train.sort_by(f32::total_cmp);
+    let (Some(&low), Some(&high)) = (train.first(), train.last()) else {
+        return notes;
+    };
+    let all = train.len();
+    for end in [low, high] {
+        let others: Vec<f32> = train.iter().copied().filter(|&x| x != end).collect();
+        let count = all - others.len();
+        let (Some(&a), Some(&b)) = (others.first(), others.last()) else {
+            continue;
+        };
+        let apart = if end == low { a - end } else { end - b };
+        if SENTINELS.contains(&end) && apart > b - a {
+            let share = share(count, all, "rows");
+            notes.push(format!(
+                "column {column:?} holds {end} in {share} and is from {a} to {b} elsewhere; if {end} means that nothing was \
+                 measured, set missing_values = [\"{end}\"] in the format (--missing-values={end})"
+            ));
+        }
+    }
+    // Beyond ten times the range of training there is nothing that the network has learnt about.
+    let range = high - low;
+    let beyond = |x: &&f32| **x < low - 10.0 * range || **x > high + 10.0 * range;
+    let beyond = test.iter().filter(beyond).count();
+    if beyond > 0 && range > 0.0 {
+        let share = share(beyond, test.len(), "rows");
+        notes.push(format!(
+            "column {column:?} is from {low} to {high} in the training part, and more than ten times as far away in {share} of \
+             the test part; a sensor may have been stuck"
+        ));
+    }
+    notes
+}
+
+/// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window;
+/// and what is not used.
 fn prepared<'t>(
     task: &Task,
     series: &SeriesTask,
     table: &'t Table,
-) -> Result<Cow<'t, Table>, DataError> {
+) -> Result<(Cow<'t, Table>, Vec<String>), DataError> {
     let mut table = Cow::Borrowed(table);
     if let Some(column) = &series.group {
         table.to_mut().group_by(column)?;
     }
+    let timed: Vec<&str> = series
+        .features
+        .iter()
+        .filter(|feature| !table.names().contains(&feature.column))
+        .filter_map(|feature| match Derived::parse(&feature.column) {
+            Some((Derived::Clock(_) | Derived::Elapsed, column)) => Some(column),
+            _ => None,
+        })
+        .collect();
+    table.to_mut().check_order(timed.first().copied())?;
+    let mut notes = table.notes().to_vec();
     if series.every > 1 {
         // A device that thins its samples sees whole strides only.
         let whole = |rows: Range<usize>| rows.len() / series.every;
@@ -178,9 +244,31 @@ fn prepared<'t>(
             let row = &values[row * names.len()..][..names.len()];
             row.iter().all(|x| !x.is_nan())
         };
+        for (k, name) in names.iter().enumerate() {
+            if (0..table.rows()).all(|row| values[row * names.len() + k].is_nan()) {
+                return Err(DataError::EmptyColumn {
+                    file: table.file().into(),
+                    column: (*name).into(),
+                    rows: table.rows(),
+                });
+            }
+        }
         if !table.groups().iter().all(|group| known(group.rows.start)) {
+            let before = (table.rows(), table.groups().len());
             let from_known = |rows: Range<usize>| rows.skip_while(|&row| !known(row)).collect();
             table = Cow::Owned(table.select(from_known));
+            let left_out = share(before.0 - table.rows(), before.0, "rows");
+            notes.push(format!(
+                "{}: {left_out} at the beginning of groups have gaps with nothing before them to hold, and are left out",
+                table.file()
+            ));
+            if table.groups().len() < before.1 {
+                let gone = share(before.1 - table.groups().len(), before.1, "groups");
+                notes.push(format!(
+                    "{}: {gone} have a column without any number, and are left out",
+                    table.file()
+                ));
+            }
         }
     }
     let need = task.shape.window + horizons(task).last().copied().unwrap_or(0);
@@ -198,8 +286,21 @@ fn prepared<'t>(
                 }
             }
         }));
+    } else {
+        let short = table
+            .groups()
+            .iter()
+            .filter(|group| is_short(&group.rows))
+            .count();
+        if short > 0 && short < table.groups().len() {
+            let short = share(short, table.groups().len(), "groups");
+            notes.push(format!(
+                "{}: {short} have fewer than the {need} rows of a window and its horizon, and are not used; pad = \"front\" uses them",
+                table.file()
+            ));
+        }
     }
-    Ok(table)
+    Ok((table, notes))
 }
 
 /// For every row the number of its class.
@@ -334,6 +435,7 @@ fn remaining(target: &TargetTask, column: &str, table: &Table) -> Result<Vec<f32
                 line: table.line(last),
                 column: target.after.clone().unwrap_or_default(),
                 text: text.into(),
+                cure: None,
             })?,
         };
         remaining.extend(

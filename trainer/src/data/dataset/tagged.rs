@@ -2,13 +2,13 @@
 //! behind every sentence, `#` before a comment. A sentence is a sequence of its own, from a reset on.
 
 use std::collections::BTreeSet;
-use std::io;
 
+use super::super::csv::Format;
 use super::super::error::DataError;
-use super::super::open::open;
+use super::super::open::{open, read_text};
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
-use super::{Dataset, Places, Stream, need_windows};
+use super::{Dataset, Places, Stream, need_windows, share};
 use crate::package::{Input, Output, Shape};
 use crate::task::{TaggedTask, Task};
 
@@ -20,7 +20,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
     for part in Part::ALL {
         let path = task.part_path(&tagged.files, part);
         let file = path.display().to_string();
-        let text = open(&path, '\t').and_then(io::read_to_string);
+        let text = open(&path, &Format::default()).and_then(|opened| read_text(opened.text));
         let text = text.map_err(|source| DataError::Read {
             file: file.clone(),
             source,
@@ -35,13 +35,17 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
     let window = task.shape.window;
     let mut places = Places::default();
     let (mut tokens, mut truth, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    let mut notes = Vec::new();
     for (part, sentences) in Part::ALL.iter().zip(&parts) {
+        let (first, mut unknown) = (tokens.len(), 0);
         for sentence in sentences {
             let rows = tokens.len()..tokens.len() + sentence.len();
             lengths.resize(rows.end, window.min(sentence.len()));
             for (word, tag) in sentence {
                 // There is a token for what is unknown.
-                tokens.push(vocabulary.number(word).unwrap_or_default() as f32);
+                let token = vocabulary.number(word).unwrap_or_default();
+                unknown += usize::from(vocabulary.is_unknown(token));
+                tokens.push(token as f32);
                 let class = tags.binary_search(tag).map_err(|_| DataError::NewTag {
                     file: tagged.files.of(*part).display().to_string(),
                     word: word.clone(),
@@ -54,6 +58,13 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
                 counted: rows.start,
                 rows,
             });
+        }
+        if unknown > 0 {
+            let file = tagged.files.of(*part).display();
+            let unknown = share(unknown, tokens.len() - first, "words");
+            notes.push(format!(
+                "{file}: {unknown} have no token and enter as unknown"
+            ));
         }
     }
     need_windows(&places, task, &task.origin.display().to_string(), |_| 0)?;
@@ -74,6 +85,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         truth,
         groups: Vec::new(),
         events: Vec::new(),
+        notes,
         window,
         lengths,
         hidden_as,

@@ -1,18 +1,19 @@
 //! A text whose characters (or words) are the tokens: the output after each is about the next one.
 
 use std::collections::BTreeSet;
-use std::io;
 
+use super::super::csv::Format;
 use super::super::error::DataError;
-use super::super::open::open;
+use super::super::open::{open, read_text};
 use super::super::split::Rows;
-use super::super::vocabulary::units;
+use super::super::vocabulary::{composed, units};
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
 use crate::task::Task;
 
 pub fn load(task: &Task) -> Result<Dataset, DataError> {
     let (file, text) = read(task)?;
+    let text = composed(&text);
     let unit = task.text.as_ref().map(|t| t.unit).unwrap_or_default();
     // Sorted, so that the same tokens always get the same numbers.
     let alphabet: BTreeSet<&str> = units(unit, &text).collect();
@@ -62,6 +63,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         streams: places.1,
         groups: Vec::new(),
         events: Vec::new(),
+        notes: Vec::new(),
     })
 }
 
@@ -70,7 +72,8 @@ fn read(task: &Task) -> Result<(String, String), DataError> {
     match (task.data_path(), inline) {
         (Some(path), _) => {
             let file = path.display().to_string();
-            match open(&path, ',').and_then(io::read_to_string) {
+            let text = open(&path, &Format::default()).and_then(|opened| read_text(opened.text));
+            match text {
                 Ok(text) => Ok((file, text)),
                 Err(source) => Err(DataError::Read { file, source }),
             }

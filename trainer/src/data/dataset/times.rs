@@ -3,7 +3,7 @@
 use super::super::csv::Table;
 use super::super::derived::Derived;
 use super::super::error::DataError;
-use super::super::time::Time;
+use super::super::time::{Time, Times};
 use crate::task::SeriesTask;
 
 /// The column of times: what the task names, what clocks are derived from, or the first that holds dates.
@@ -30,13 +30,15 @@ pub fn time_column(series: &SeriesTask, table: &Table) -> Option<String> {
 
 /// The times in a column.
 pub fn times(table: &Table, column: &str) -> Result<Vec<Time>, DataError> {
+    let mut times = Times::new(table.time());
     let time = |(row, text): (usize, &&str)| {
-        Time::parse(text, table.time()).ok_or_else(|| DataError::NotATime {
+        times.read(text, true).map_err(|error| DataError::NotATime {
             file: table.file_of(row).into(),
             line: table.line(row),
             column: column.into(),
             text: (*text).into(),
             format: table.time().map(String::from),
+            problem: error.problem(),
         })
     };
     let texts = table.text_column(column)?;

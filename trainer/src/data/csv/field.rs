@@ -1,0 +1,180 @@
+//! What the text of a field means: a gap, a number.
+
+use std::borrow::Cow;
+
+use super::format::{Format, Missing, Unseen};
+
+/// How fields are to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Fields {
+    pub(super) missing: Missing,
+    pub(super) unseen: Unseen,
+    pub(super) time: Option<String>,
+    decimal: char,
+    thousands: Option<char>,
+    gaps: Vec<String>,
+    /// Those gaps that are numbers, in whatever spelling.
+    sentinels: Vec<f64>,
+}
+
+impl Fields {
+    pub(super) fn new(format: &Format) -> Self {
+        let mut fields = Fields {
+            missing: format.missing,
+            unseen: format.unseen,
+            time: format.time.clone(),
+            decimal: format.decimal,
+            thousands: format.thousands,
+            gaps: format.missing_values.clone(),
+            sentinels: Vec::new(),
+        };
+        let plain = |text: &String| text.parse().ok();
+        let number = |text: &String| fields.number::<f64>(text).or_else(|| plain(text));
+        fields.sentinels = fields.gaps.iter().filter_map(number).collect();
+        fields
+    }
+
+    /// Whether a field holds nothing.
+    pub(super) fn is_missing(&self, text: &str) -> bool {
+        is_missing(text)
+            || self.gaps.iter().any(|gap| gap == text)
+            || !self.sentinels.is_empty()
+                && (self.number::<f64>(text)).is_some_and(|x| self.sentinels.contains(&x))
+    }
+
+    /// The number that a field holds.
+    pub(super) fn number<T: std::str::FromStr>(&self, text: &str) -> Option<T> {
+        self.plain(text)?.parse().ok()
+    }
+
+    /// As the language writes numbers.
+    fn plain<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
+        if self.decimal == '.' && self.thousands.is_none() {
+            return Some(text.into());
+        }
+        let (whole, fraction) = match text.split_once(self.decimal) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        if fraction.is_some_and(|f| f.contains(['.', ','])) {
+            return None;
+        }
+        let whole = match self.thousands {
+            Some(mark) => ungrouped(whole, mark)?,
+            None => whole.into(),
+        };
+        if whole.contains(['.', ',']) {
+            return None;
+        }
+        Some(match fraction {
+            Some(fraction) => format!("{whole}.{fraction}").into(),
+            None => whole,
+        })
+    }
+
+    /// What may have been meant by a text that is no number.
+    pub(super) fn cure(&self, text: &str) -> Option<String> {
+        let otherwise = |decimal, thousands: Option<char>| {
+            let fields = Fields {
+                decimal,
+                thousands,
+                ..self.clone()
+            };
+            let number: Option<f64> = fields.number(text);
+            number.is_some_and(f64::is_finite)
+        };
+        let readings = [
+            (',', None),
+            ('.', None),
+            (',', Some('.')),
+            ('.', Some(',')),
+            (',', Some(' ')),
+            ('.', Some(' ')),
+            ('.', Some('\'')),
+        ];
+        let (decimal, thousands) = (readings.into_iter()).find(|&(d, t)| otherwise(d, t))?;
+        let (mut keys, mut flags) = (Vec::new(), Vec::new());
+        if decimal != self.decimal {
+            keys.push(format!("decimal = \"{decimal}\""));
+            flags.push(format!("--decimal '{decimal}'"));
+        }
+        if let Some(mark) = thousands.filter(|_| thousands != self.thousands) {
+            keys.push(format!("thousands = \"{mark}\""));
+            flags.push(format!("--thousands '{mark}'"));
+        }
+        let (keys, flags) = (keys.join(", "), flags.join(" "));
+        (!keys.is_empty()).then(|| format!("if it is one, set {keys} in the format ({flags})"))
+    }
+}
+
+/// An empty field, or what says that there is no number.
+pub(crate) fn is_missing(text: &str) -> bool {
+    ["", "na", "n/a", "nan", "null", "none", "?"]
+        .iter()
+        .any(|m| text.eq_ignore_ascii_case(m))
+}
+
+/// Without the marks between thousands, which have three digits between them.
+fn ungrouped(whole: &str, mark: char) -> Option<Cow<'_, str>> {
+    // A blank between thousands is often one that does not break.
+    let is_mark = |c: char| c == mark || mark == ' ' && matches!(c, '\u{a0}' | '\u{202f}');
+    if !whole.contains(is_mark) {
+        return Some(whole.into());
+    }
+    let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = whole.split(is_mark);
+    let first = groups.next()?;
+    let lead = first.trim_start_matches(['+', '-']);
+    let right = (1..=3).contains(&lead.len())
+        && digits(lead)
+        && groups.all(|group| group.len() == 3 && digits(group));
+    right.then(|| whole.replace(is_mark, "").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(decimal: char, thousands: Option<char>) -> Fields {
+        Fields::new(&Format {
+            decimal,
+            thousands,
+            missing_values: vec!["-200".into(), "x".into()],
+            ..Format::default()
+        })
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_written_in_their_country() {
+        let number = |decimal, thousands, text| fields(decimal, thousands).number::<f64>(text);
+        assert_eq!(number('.', None, "1234.5"), Some(1234.5));
+        assert_eq!(number('.', None, "1,5"), None);
+        assert_eq!(number(',', None, "-1,5e3"), Some(-1500.0));
+        assert_eq!(number(',', None, "1.5"), None);
+        assert_eq!(number(',', Some('.'), "1.234.567,25"), Some(1_234_567.25));
+        assert_eq!(number('.', Some(','), "-12,345.5"), Some(-12_345.5));
+        assert_eq!(number('.', Some(','), "12345"), Some(12_345.0));
+        assert_eq!(number('.', Some(','), "1,23"), None);
+        assert_eq!(number('.', Some(','), "1,2345"), None);
+        assert_eq!(number('.', Some(' '), "1\u{a0}234"), Some(1234.0));
+    }
+
+    #[test]
+    fn a_sentinel_is_a_gap_in_any_spelling() {
+        let point = fields('.', None);
+        for gap in ["-200", "-200.0", "-2e2", "x", "", "NaN", "n/a"] {
+            assert!(point.is_missing(gap), "{gap:?}");
+        }
+        assert!(!point.is_missing("-200.5") && !point.is_missing("200"));
+        assert!(fields(',', None).is_missing("-200,0"));
+    }
+
+    #[test]
+    fn a_number_of_another_country_names_the_option() {
+        let cure = |text| fields('.', None).cure(text).unwrap_or_default();
+        assert!(cure("2,5").contains("decimal = \",\""), "{}", cure("2,5"));
+        assert!(cure("1.234.567,5").contains("--thousands '.'"));
+        assert!(cure("1'234.5").contains("--thousands '''"));
+        assert_eq!(cure("oops"), "");
+    }
+}

@@ -1,0 +1,445 @@
+//! Parquet as the CSV that it would print: a line of column names, then a line per row. So everything that can be
+//! said about a CSV file (columns, gaps, times, order) holds for it too, and only this module knows that there is
+//! another format.
+//!
+//! Instants are printed by the clock of their time zone, as the program prints them that wrote the file. Parquet
+//! itself keeps them in UTC; the zone stands in what Arrow or pandas wrote beside the schema.
+//!
+//! The `parquet` crate unpacks zstd with a C library. Here it is told that such columns are not packed, and what it
+//! then gives as pages is unpacked in Rust.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, FixedOffset, Utc};
+use chrono_tz::Tz;
+use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use parquet::bloom_filter::Sbbf;
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result as Parquet};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::record::Field;
+use parquet::record::reader::RowIter;
+use parquet::schema::types::{Type, TypePtr};
+use ruzstd::decoding::StreamingDecoder;
+
+/// Rows that are text at a time.
+const ROWS: usize = 1024;
+
+/// A Parquet file as CSV.
+pub struct ParquetText {
+    rows: RowIter<'static>,
+    delimiter: u8,
+    columns: Vec<Printed>,
+    /// Columns that are no plain ones.
+    nested: Vec<String>,
+    text: Cursor<Vec<u8>>,
+}
+
+/// How the values of a column are printed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Printed {
+    AsItIs,
+    /// Times in a unit of so many nanoseconds.
+    Time(i64, Zone),
+}
+
+/// The clock that times are printed by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Zone {
+    /// None is known: as the numbers say.
+    Local,
+    Named(Tz),
+    Offset(FixedOffset),
+}
+
+impl ParquetText {
+    pub fn new(file: File, delimiter: char) -> io::Result<Self> {
+        let packed = Packed {
+            file: Arc::new(file.try_clone()?),
+            reader: SerializedFileReader::new(file).map_err(readable)?,
+        };
+        let metadata = packed.reader.metadata().file_metadata();
+        let (zones, schema) = (zones(&packed), metadata.schema_descr_ptr());
+        let all = schema.root_schema().get_fields();
+        let (plain, nested): (Vec<TypePtr>, Vec<TypePtr>) =
+            all.iter().cloned().partition(|column| is_plain(column));
+        let mut writer = writer(delimiter as u8);
+        writer.write_record(plain.iter().map(|column| column.name()))?;
+        let columns = plain.iter().map(|column| printed_as(column, &zones));
+        let columns = columns.collect();
+        let nested: Vec<String> = nested.iter().map(|c| c.name().to_owned()).collect();
+        let wanted = Type::group_type_builder(schema.root_schema().name());
+        let wanted = wanted.with_fields(plain).build().map_err(readable)?;
+        let rows = RowIter::from_file_into(Box::new(packed));
+        let rows = if nested.is_empty() {
+            rows
+        } else {
+            rows.project(Some(wanted)).map_err(readable)?
+        };
+        Ok(ParquetText {
+            rows,
+            columns,
+            nested,
+            delimiter: delimiter as u8,
+            text: text(writer)?,
+        })
+    }
+
+    /// What is left out.
+    pub fn notes(&self) -> Vec<String> {
+        let note = |name| format!("column {name:?} holds lists or structures and is left out");
+        self.nested.iter().map(note).collect()
+    }
+}
+
+/// Not lists, structures, or what has no print.
+fn is_plain(column: &Type) -> bool {
+    if !column.is_primitive() {
+        return false;
+    }
+    let converted = column.get_basic_info().converted_type();
+    let bytes = column.get_physical_type() == Physical::FIXED_LEN_BYTE_ARRAY;
+    !bytes || matches!(converted, ConvertedType::NONE | ConvertedType::DECIMAL)
+}
+
+fn printed_as(column: &Type, zones: &HashMap<String, Zone>) -> Printed {
+    let info = column.get_basic_info();
+    let (unit, in_utc) = match (info.logical_type_ref(), info.converted_type()) {
+        (Some(LogicalType::Timestamp(time)), _) => {
+            let unit = match time.unit {
+                TimeUnit::MILLIS => 1_000_000,
+                TimeUnit::MICROS => 1_000,
+                TimeUnit::NANOS => 1,
+            };
+            (unit, time.is_adjusted_to_u_t_c)
+        }
+        (_, ConvertedType::TIMESTAMP_MILLIS) => (1_000_000, false),
+        (_, ConvertedType::TIMESTAMP_MICROS) => (1_000, false),
+        _ => return Printed::AsItIs,
+    };
+    let zone = match zones.get(column.name()) {
+        Some(&zone) => zone,
+        None if in_utc => Zone::Named(Tz::UTC),
+        None => Zone::Local,
+    };
+    Printed::Time(unit, zone)
+}
+
+impl Read for ParquetText {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let have = self.text.read(buffer)?;
+        if have > 0 || buffer.is_empty() {
+            return Ok(have);
+        }
+        let mut writer = writer(self.delimiter);
+        for row in self.rows.by_ref().take(ROWS) {
+            let row = row.map_err(readable)?;
+            let fields = row.get_column_iter().zip(&self.columns);
+            writer.write_record(fields.map(|((_, field), &how)| printed(field, how)))?;
+        }
+        self.text = text(writer)?;
+        self.text.read(buffer)
+    }
+}
+
+fn writer(delimiter: u8) -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .from_writer(Vec::new())
+}
+
+fn text(writer: csv::Writer<Vec<u8>>) -> io::Result<Cursor<Vec<u8>>> {
+    Ok(Cursor::new(
+        writer.into_inner().map_err(|e| e.into_error())?,
+    ))
+}
+
+/// A field as CSV files write it: floats so that they read back the same, times with their date.
+fn printed(field: &Field, how: Printed) -> String {
+    if let Printed::Time(unit, zone) = how
+        && let Field::Long(t) | Field::TimestampMillis(t) | Field::TimestampMicros(t) = field
+    {
+        let nanos = i128::from(*t) * i128::from(unit);
+        let seconds = nanos.div_euclid(1_000_000_000) as i64;
+        let rest = nanos.rem_euclid(1_000_000_000) as u32;
+        return instant(DateTime::from_timestamp(seconds, rest), zone);
+    }
+    match field {
+        Field::Null => String::new(),
+        Field::Str(text) => text.clone(),
+        Field::Bytes(bytes) => String::from_utf8_lossy(bytes.data()).into_owned(),
+        Field::Float(x) => x.to_string(),
+        Field::Double(x) => x.to_string(),
+        Field::Date(days) => {
+            let midnight = DateTime::from_timestamp(i64::from(*days) * 86_400, 0);
+            midnight.map_or(String::new(), |t| t.date_naive().to_string())
+        }
+        Field::TimestampMillis(t) => instant(DateTime::from_timestamp_millis(*t), Zone::Local),
+        Field::TimestampMicros(t) => instant(DateTime::from_timestamp_micros(*t), Zone::Local),
+        other => other.to_string(),
+    }
+}
+
+fn instant(time: Option<DateTime<Utc>>, zone: Zone) -> String {
+    const CLOCK: &str = "%Y-%m-%d %H:%M:%S%.f";
+    const WITH_OFFSET: &str = "%Y-%m-%d %H:%M:%S%.f%:z";
+    time.map_or(String::new(), |t| match zone {
+        Zone::Local => t.format(CLOCK).to_string(),
+        Zone::Named(zone) => t.with_timezone(&zone).format(WITH_OFFSET).to_string(),
+        Zone::Offset(zone) => t.with_timezone(&zone).format(WITH_OFFSET).to_string(),
+    })
+}
+
+/// The time zones of columns, from what Arrow and pandas write beside the schema.
+fn zones(packed: &Packed) -> HashMap<String, Zone> {
+    let metadata = packed.reader.metadata().file_metadata();
+    let mut found = HashMap::new();
+    for pair in metadata.key_value_metadata().into_iter().flatten() {
+        let Some(value) = &pair.value else { continue };
+        let named = match &pair.key[..] {
+            "ARROW:schema" => BASE64_STANDARD
+                .decode(value.trim())
+                .ok()
+                .and_then(|bytes| arrow::zones(&bytes)),
+            "pandas" => pandas(value),
+            _ => None,
+        };
+        for (column, zone) in named.into_iter().flatten() {
+            let offset = zone.parse().map(Zone::Offset);
+            let zone = zone.parse().map(Zone::Named).ok().or(offset.ok());
+            zone.map(|zone| found.entry(column).or_insert(zone));
+        }
+    }
+    found
+}
+
+fn pandas(text: &str) -> Option<Vec<(String, String)>> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let zone = |column: &serde_json::Value| {
+        let name = column["field_name"].as_str().or(column["name"].as_str())?;
+        let zone = column["metadata"]["timezone"].as_str()?;
+        Some((name.to_owned(), zone.to_owned()))
+    };
+    Some(
+        value["columns"]
+            .as_array()?
+            .iter()
+            .filter_map(zone)
+            .collect(),
+    )
+}
+
+/// As much of Arrow's schema message as says which zone a column of times is in: a flatbuffer, whose tables are
+/// `Message { version, header_type, header }`, `Schema { endianness, fields }`, `Field { name, nullable, type_type,
+/// type }` and `Timestamp { unit, timezone }`.
+mod arrow {
+    const TIMESTAMP: u8 = 10;
+
+    /// Column and zone.
+    pub fn zones(message: &[u8]) -> Option<Vec<(String, String)>> {
+        // Behind a mark and a length.
+        let bytes = match message {
+            [0xff, 0xff, 0xff, 0xff, _, _, _, _, rest @ ..] => rest,
+            bytes => bytes,
+        };
+        let buffer = Buffer(bytes);
+        let message = buffer.behind(0)?;
+        let schema = buffer.behind(buffer.field(message, 2)?)?;
+        let fields = buffer.behind(buffer.field(schema, 1)?)?;
+        let mut found = Vec::new();
+        for k in 0..buffer.u32(fields)? as usize {
+            let field = buffer.behind(fields.checked_add(4 + 4 * k)?)?;
+            let kind = buffer.field(field, 2).and_then(|at| bytes.get(at));
+            if kind != Some(&TIMESTAMP) {
+                continue;
+            }
+            let time = buffer.behind(buffer.field(field, 3)?)?;
+            if let Some(zone) = buffer.field(time, 1) {
+                let name = buffer.text(buffer.field(field, 0)?)?;
+                found.push((name, buffer.text(zone)?));
+            }
+        }
+        Some(found)
+    }
+
+    struct Buffer<'b>(&'b [u8]);
+
+    impl Buffer<'_> {
+        fn u32(&self, at: usize) -> Option<u32> {
+            let bytes = self.0.get(at..at.checked_add(4)?)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        }
+
+        fn u16(&self, at: usize) -> Option<usize> {
+            let bytes = self.0.get(at..at.checked_add(2)?)?;
+            Some(u16::from_le_bytes(bytes.try_into().ok()?).into())
+        }
+
+        /// Where the offset at `at` leads.
+        fn behind(&self, at: usize) -> Option<usize> {
+            at.checked_add(self.u32(at)? as usize)
+        }
+
+        /// Where field `k` of a table is, if it is there.
+        fn field(&self, table: usize, k: usize) -> Option<usize> {
+            let back = self.u32(table)? as i32;
+            let list = usize::try_from(i64::try_from(table).ok()? - i64::from(back)).ok()?;
+            let entry = 4 + 2 * k;
+            if entry + 2 > self.u16(list)? {
+                return None;
+            }
+            let offset = self.u16(list.checked_add(entry)?)?;
+            (offset > 0).then_some(table + offset)
+        }
+
+        fn text(&self, at: usize) -> Option<String> {
+            let start = self.behind(at)?;
+            let length = self.u32(start)? as usize;
+            let end = start.checked_add(4)?.checked_add(length)?;
+            let bytes = self.0.get(start + 4..end)?;
+            String::from_utf8(bytes.to_vec()).ok()
+        }
+    }
+}
+
+/// A file whose zstd pages are unpacked here.
+struct Packed {
+    reader: SerializedFileReader<File>,
+    file: Arc<File>,
+}
+
+impl FileReader for Packed {
+    fn metadata(&self) -> &ParquetMetaData {
+        self.reader.metadata()
+    }
+
+    fn num_row_groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    fn get_row_group(&self, i: usize) -> Parquet<Box<dyn RowGroupReader + '_>> {
+        Ok(Box::new(PackedGroup {
+            group: self.reader.get_row_group(i)?,
+            file: self.file.clone(),
+        }))
+    }
+
+    fn get_row_iter(&self, projection: Option<Type>) -> Parquet<RowIter<'_>> {
+        RowIter::from_file(projection, self)
+    }
+}
+
+struct PackedGroup<'f> {
+    group: Box<dyn RowGroupReader + 'f>,
+    file: Arc<File>,
+}
+
+impl RowGroupReader for PackedGroup<'_> {
+    fn metadata(&self) -> &RowGroupMetaData {
+        self.group.metadata()
+    }
+
+    fn num_columns(&self) -> usize {
+        self.group.num_columns()
+    }
+
+    fn get_column_page_reader(&self, i: usize) -> Parquet<Box<dyn PageReader>> {
+        let column = self.metadata().column(i);
+        if !matches!(column.compression(), Compression::ZSTD(_)) {
+            return self.group.get_column_page_reader(i);
+        }
+        let plain = column.clone().into_builder();
+        let plain = plain.set_compression(Compression::UNCOMPRESSED).build()?;
+        let rows = usize::try_from(self.metadata().num_rows())?;
+        let pages = SerializedPageReader::new(self.file.clone(), &plain, rows, None)?;
+        Ok(Box::new(ZstdPages(pages)))
+    }
+
+    fn get_column_bloom_filter(&self, i: usize) -> Option<&Sbbf> {
+        self.group.get_column_bloom_filter(i)
+    }
+
+    fn get_row_iter(&self, projection: Option<Type>) -> Parquet<RowIter<'_>> {
+        RowIter::from_row_group(projection, self)
+    }
+}
+
+struct ZstdPages(SerializedPageReader<File>);
+
+/// What zstd packed, behind `plain` bytes that it did not.
+fn unpacked(bytes: &[u8], plain: usize) -> Parquet<Vec<u8>> {
+    let (head, mut packed) = bytes
+        .split_at_checked(plain)
+        .ok_or_else(|| ParquetError::General("a page is shorter than its levels".into()))?;
+    let mut all = head.to_vec();
+    while !packed.is_empty() {
+        let frame = StreamingDecoder::new(&mut packed);
+        let mut frame = frame.map_err(|e| ParquetError::General(format!("zstd: {e}")))?;
+        // A page has a length of 31 bits.
+        frame.by_ref().take(1 << 31).read_to_end(&mut all)?;
+    }
+    Ok(all)
+}
+
+impl Iterator for ZstdPages {
+    type Item = Parquet<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for ZstdPages {
+    fn get_next_page(&mut self) -> Parquet<Option<Page>> {
+        let Some(mut page) = self.0.get_next_page()? else {
+            return Ok(None);
+        };
+        match &mut page {
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => {
+                *buf = unpacked(buf, 0)?.into();
+            }
+            Page::DataPageV2 {
+                buf,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed: is_packed @ true,
+                ..
+            } => {
+                let levels = (*def_levels_byte_len + *rep_levels_byte_len) as usize;
+                *buf = unpacked(buf, levels)?.into();
+                *is_packed = false;
+            }
+            Page::DataPageV2 { .. } => {}
+        }
+        Ok(Some(page))
+    }
+
+    fn peek_next_page(&mut self) -> Parquet<Option<PageMetadata>> {
+        self.0.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Parquet<()> {
+        self.0.skip_next_page()
+    }
+}
+
+/// Says what users can do about what is not read.
+fn readable(error: ParquetError) -> io::Error {
+    let text = error.to_string();
+    io::Error::other(match error {
+        _ if text.contains("Disabled feature") => {
+            format!("{text}; write it with zstd, snappy, gzip, brotli, lz4 or no compression")
+        }
+        ParquetError::NYI(what) => {
+            format!("Parquet: {what} is not read; write that column as numbers or text")
+        }
+        _ => text,
+    })
+}

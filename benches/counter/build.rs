@@ -1,8 +1,32 @@
 //! Lists the models to measure, and lays out the memory of the emulated board.
 
+use kinglet::format::{Cell, Format, Header, Layer, Layout, PREAMBLE_LEN, Preamble};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
+
+/// Inputs and units of a file that is one layer in w8a8, laid out for Cortex-M0 or M4.
+fn small_layer(path: &Path) -> Option<(u16, u16)> {
+    let file = fs::read(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let preamble = Preamble::read(&file).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let header = &file[PREAMBLE_LEN..][..preamble.header_len];
+    let (header, _) = Header::read(header).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    match (preamble.layout, &header.layers[..]) {
+        (
+            Layout::CortexM0 | Layout::CortexM4,
+            &[
+                Layer::Recurrent {
+                    format: Format::W8A8,
+                    cell: Cell::Lstm | Cell::GruResetAfter | Cell::RnnTanh,
+                    inputs,
+                    hidden,
+                    ..
+                },
+            ],
+        ) => Some((inputs, hidden)),
+        _ => None,
+    }
+}
 
 fn main() {
     println!("cargo::rerun-if-env-changed=KINGLET_MODELS");
@@ -10,7 +34,7 @@ fn main() {
     let write = |name: &str, text: &str| {
         fs::write(Path::new(&out).join(name), text).unwrap_or_else(|e| panic!("{name}: {e}"));
     };
-    let mut models = String::new();
+    let (mut models, mut nets, mut types) = (String::new(), String::new(), String::new());
     // Without the script there is nothing to measure: the checker alone.
     if let Ok(folder) = env::var("KINGLET_MODELS") {
         println!("cargo::rerun-if-changed={folder}");
@@ -19,19 +43,34 @@ fn main() {
             .map(|file| file.expect("a readable folder").path())
             .collect();
         paths.sort();
-        for path in paths {
-            writeln!(models, "    kinglet::include_model!({path:?}),").expect("a string takes all");
+        for (number, path) in paths.iter().enumerate() {
+            writeln!(models, "    <N{number} as kinglet::Embedded>::FILE,")
+                .expect("a string takes all");
+            writeln!(
+                types,
+                "pub struct N{number};\nimpl kinglet::Embedded for N{number} {{\n    \
+                 const FILE: &'static [u8] = kinglet::include_model!({path:?});\n    \
+                 type State = kinglet::State<{{ kinglet::state_len(Self::FILE) }}>;\n}}"
+            )
+            .expect("a string takes all");
+            if let Some((inputs, hidden)) = small_layer(path) {
+                writeln!(
+                    nets,
+                    "    ({number}, crate::net::measure::<N{number}, {inputs}, {hidden}>),"
+                )
+                .expect("a string takes all");
+            }
         }
     }
     write(
         "models.rs",
-        &format!("pub static MODELS: &[&[u8]] = &[\n{models}];\n"),
+        &format!(
+            "{types}pub static MODELS: &[&[u8]] = &[\n{models}];\n\
+             /// Those that the compiler loads too.\n\
+             pub static NETS: &[(usize, fn(u32) -> Result<(), &'static str>)] = &[\n{nets}];\n"
+        ),
     );
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    println!("cargo::rustc-check-cfg=cfg(armv6m)");
-    if target.starts_with("thumbv6m") {
-        println!("cargo::rustc-cfg=armv6m");
-    }
     let (flash, ram, tick): (u32, u32, u32) = match target.as_str() {
         // mps2-an385, mps2-an386: 25 MHz
         t if t.starts_with("thumbv7") || t.starts_with("thumbv6m") => (0, 0x2000_0000, 40_000),

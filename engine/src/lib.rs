@@ -24,8 +24,7 @@
 //!
 //! # Memory
 //! Weights are read where the file lies. A [`State`] holds all a stream needs: the recurrent state, and
-//! buffers for one step. Its size is a constant of the file, [`state_len`]. On 32-bit targets loading a model takes about
-//! 5 KiB of stack (the firmware example measures it), a step far less.
+//! buffers for one step. Its size is a constant of the file, [`state_len`].
 //!
 //! # Doors
 //! - [`Runner::step`] takes a raw sample and gives a prediction in its unit: the file carries the normalisation.
@@ -37,8 +36,8 @@
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
 //! - [`Detector`] compares what comes with what was predicted and raises an alarm.
-//! - [`typed`] is the other door: `Lstm<7, 32>` and its kin over the same file, with sizes, number format and layout in the
-//!   type. A step has no check left, and firmware links only the layers in use.
+//! - [`Net`] is the other door: the compiler loads the file, which is a constant. A step has no check left, firmware links only what
+//!   this network does, and a damaged file does not compile.
 //!
 //! # Accuracy
 //! [`num`] describes the integer formats. The scalar kernels define every result; [`kernel`] explains why all
@@ -57,7 +56,6 @@ pub mod format;
 pub mod kernel;
 mod model;
 pub mod num;
-pub mod typed;
 mod window;
 
 pub use affine::Affine;
@@ -68,10 +66,10 @@ pub use format::{LoadError, state_len};
 #[cfg(any(feature = "check", test))]
 pub use kernel::check;
 pub use model::{
-    Batch, BindError, LayerStep, Model, Runner, State, StateError, StepInput, TestFailure,
-    WindowInput, WindowRunner, WindowStep,
+    Batch, BindError, Embedded, LayerStep, Model, Net, Runner, State, StateError, StepInput,
+    TestFailure, WindowInput, WindowRunner, WindowStep,
 };
-pub use window::{SlidingWindow, WindowPlace, Windowed};
+pub use window::{SlidingWindow, WindowPlace, Windowed, window_len};
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which
 /// `include_bytes!` does not do). The path is relative to the source file.

@@ -13,14 +13,15 @@
 //! A bidirectional model, whose [`WindowRunner`] only takes whole windows, keeps the samples in its state as they arrive,
 //! normalised, and is run with the last one.
 
-use crate::format::Shape;
-use crate::model::{BindError, Runner, WindowRunner};
+use crate::format::{Header, Preamble, Shape};
+use crate::model::{BindError, Embedded, Net, Runner, WindowRunner};
 
 /// What runs over windows: a [`Runner`] or, for a bidirectional model, a [`WindowRunner`].
 pub trait Windowed: Stepped {}
 
 impl Windowed for Runner<'_, '_> {}
 impl Windowed for WindowRunner<'_, '_> {}
+impl<M: Embedded> Windowed for Net<M> {}
 
 pub(crate) use stepped::Stepped;
 
@@ -126,6 +127,22 @@ pub struct WindowPlace {
     pub seen: u32,
     /// With how many of them it is complete.
     pub until: u32,
+}
+
+/// Floats that a [`SlidingWindow`] keeps for a model, beside its [`state_len`](crate::state_len):
+/// `SlidingWindow::new(shape, inputs, [0.0; window_len(MODEL)])`.
+///
+/// # Panics
+/// If the bytes are no model; in a constant that is a compile error.
+pub const fn window_len(model: &[u8]) -> usize {
+    let header = match Preamble::split(model) {
+        Ok((_, header, _)) => Header::read(header),
+        Err(error) => error.stop(),
+    };
+    match header {
+        Ok((header, _)) => SlidingWindow::needed(header.shape, header.input.count()),
+        Err(error) => error.stop(),
+    }
 }
 
 impl SlidingWindow<()> {

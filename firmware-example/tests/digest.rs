@@ -1,8 +1,7 @@
 //! The loop of the firmware, as the host runs it.
 
-use kinglet::Digest;
 use kinglet::kernel::Kernels;
-use kinglet::typed::{Layers, LstmState, W8A8};
+use kinglet::{Digest, Model, State};
 use stream::{Meter, Report, States};
 
 struct Free;
@@ -57,14 +56,15 @@ fn predictions_move() {
 #[test]
 fn smallest_has_the_digest_of_the_portable_file() {
     static MODEL: &[u8] = kinglet::include_model!("../model/pump.kgl");
-    let mut layers = Layers::<W8A8>::open(MODEL).unwrap();
-    let lstm = layers.lstm::<6, 32>().unwrap();
-    let mut state = LstmState::new();
-    let (mut h, mut digest) = ([0; 32], Digest::new());
+    let model = Model::from_bytes(MODEL).unwrap();
+    let mut state = State::<{ kinglet::state_len(MODEL) }>::new();
+    let mut net = model.bind(&mut state).unwrap();
+    let (mut y, mut digest) = ([0], Digest::new());
     for step in 0..100 {
-        let x = std::array::from_fn(|i| (step * 7 + i as i16 * 3) % 11 * 23 - 115);
-        lstm.step_q(&mut state, &x, &mut h);
-        digest.add_i16(&h);
+        let x: [i16; 6] = std::array::from_fn(|i| (step * 7 + i as i16 * 3) % 11 * 23 - 115);
+        net.step_q(&x, &mut y);
+        digest.add_i16(&y);
     }
+    digest.add_bytes(net.layer_state());
     assert_eq!(digest.to_string(), "0d7d3685");
 }

@@ -12,11 +12,11 @@ mod board;
 #[path = "riscv.rs"]
 mod board;
 #[cfg(target_os = "none")]
+mod net;
+#[cfg(target_os = "none")]
 mod row;
 #[cfg(target_os = "none")]
 mod steps;
-#[cfg(target_os = "none")]
-mod typed;
 
 #[cfg(not(target_os = "none"))]
 fn main() {

@@ -2,7 +2,6 @@
 
 use crate::board::count;
 use crate::row::Row;
-use crate::typed;
 use kinglet::Model;
 use kinglet::check::check;
 use kinglet::format::Input;
@@ -100,7 +99,7 @@ fn measure_windows(
     })
 }
 
-/// A file's steps, by both doors.
+/// A file's steps.
 fn measure_file(
     file: &'static [u8],
     memory: &mut [u32; STATE],
@@ -110,8 +109,7 @@ fn measure_file(
     if model.is_bidirectional() {
         return measure_windows(&model, memory, empty);
     }
-    measure(&model, memory, empty)?;
-    typed::measure(file, &model, empty).map(|_| ())
+    measure(&model, memory, empty)
 }
 
 /// All of it.
@@ -131,6 +129,11 @@ pub fn run() -> ExitCode {
     for (number, file) in models::MODELS.iter().enumerate() {
         if let Err(e) = measure_file(file, &mut memory.0, empty) {
             eprintln!("error: model {number} {e}");
+            code = ExitCode::FAILURE;
+        }
+        let net = models::NETS.iter().find(|(of, _)| *of == number);
+        if let Some(Err(e)) = net.map(|(_, measure)| measure(empty)) {
+            eprintln!("error: model {number} as a net {e}");
             code = ExitCode::FAILURE;
         }
     }

@@ -10,7 +10,7 @@
 //! so in integers it is Q29 as a GRU's state, and blended as that one.
 
 use super::{AnyGates, GATES, GateOrder, GatesQ, Spec, TILE, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
 use crate::num::slow::{approach, double, gate};
 use crate::num::{mulhi_round, shift_round};
@@ -26,11 +26,12 @@ pub(crate) struct Coupled<'a> {
 }
 
 impl<'a> Coupled<'a> {
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
+    #[inline(always)]
+    pub(crate) const fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
         Ok(Coupled {
             format: spec.format,
             hidden: spec.hidden,
-            gates: AnyGates::take(t, ORDER, spec)?,
+            gates: attempt!(AnyGates::take(t, ORDER, spec)),
         })
     }
 

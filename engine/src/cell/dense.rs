@@ -4,8 +4,8 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, IntForm, TILE, panels, sized, sized_int, take_int, tiles};
-use crate::format::{Activation, Format, LoadError, Tensors};
+use super::{FloatMatrix, IntForm, TILE, panels, take_int, tiles};
+use crate::format::{Activation, Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
 
@@ -49,8 +49,8 @@ pub(crate) struct DenseSpec {
 
 impl<'a> Dense<'a> {
     /// Tensors: weights, bias and, for integers, row multipliers.
-    #[inline]
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: DenseSpec) -> Result<Self, LoadError> {
+    #[inline(always)]
+    pub(crate) const fn take(t: &mut Tensors<'a>, spec: DenseSpec) -> Result<Self, LoadError> {
         let DenseSpec {
             format,
             inputs,
@@ -71,7 +71,8 @@ impl<'a> Dense<'a> {
         // Floats have no use for them, but they are asked for all the same.
         let free = !format.is_integer()
             || last && matches!(activation, Activation::Identity | Activation::Softmax);
-        if !(if free { -16..=15 } else { 12..=12 }).contains(&frac) {
+        let [least, most] = if free { [-16, 15] } else { [12, 12] };
+        if frac < least || frac > most {
             return Err(LoadError::Value {
                 what: "fraction bits of dense layer",
                 index: 0,
@@ -80,19 +81,18 @@ impl<'a> Dense<'a> {
         let rows = panels(outputs);
         let weights = if format.is_integer() {
             Weights::Integer {
-                w: take_int(
+                w: attempt!(take_int(
                     t,
                     IntForm::dense(format),
                     rows * LANES * format.columns(inputs),
-                )?,
-                bias: t.take(rows)?,
-                m: t.take(rows)?,
+                )),
+                bias: attempt!(t.take(rows)),
+                m: attempt!(t.take(rows)),
             }
         } else {
-            let w = FloatMatrix::take(t, format, rows * LANES * inputs)?;
             Weights::Float {
-                w,
-                bias: t.take(rows)?,
+                w: attempt!(FloatMatrix::take(t, format, rows * LANES * inputs)),
+                bias: attempt!(t.take(rows)),
             }
         };
         Ok(Dense {
@@ -100,20 +100,12 @@ impl<'a> Dense<'a> {
             columns: format.columns(inputs),
             outputs,
             activation,
-            requant_shift,
+            // As it was found to be.
+            requant_shift: requant_shift & 31,
             frac,
             last,
             weights,
         })
-    }
-
-    /// Fraction bits of the outputs in integers.
-    pub(crate) fn output_frac(&self) -> i8 {
-        match self.activation {
-            Activation::Identity | Activation::Relu => self.frac,
-            _ if !self.last => 12,
-            Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 15,
-        }
     }
 
     /// In f32.
@@ -138,40 +130,6 @@ impl<'a> Dense<'a> {
         }
         if self.activation == Activation::Softmax {
             softmax(&mut y.as_flattened_mut()[..self.outputs]);
-        }
-    }
-
-    /// This integer layer with what is known of it at compile time in place of what was read.
-    ///
-    /// # Safety
-    /// It was taken with these sizes, format and activation, and the format is an integer one.
-    #[inline(always)]
-    pub(crate) unsafe fn known_as(
-        self,
-        format: Format,
-        (inputs, outputs): (usize, usize),
-        activation: Activation,
-    ) -> Self {
-        let (rows, columns) = (panels(outputs), format.columns(inputs));
-        // SAFETY: the caller's.
-        let weights = unsafe {
-            match self.weights {
-                Weights::Integer { w, bias, m } => Weights::Integer {
-                    w: sized_int(w, IntForm::dense(format), rows * LANES * columns),
-                    bias: sized(bias, rows),
-                    m: sized(m, rows),
-                },
-                Weights::Float { .. } => core::hint::unreachable_unchecked(),
-            }
-        };
-        Dense {
-            inputs,
-            columns,
-            outputs,
-            activation,
-            weights,
-            requant_shift: self.requant_shift & 31,
-            ..self
         }
     }
 

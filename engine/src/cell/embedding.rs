@@ -1,8 +1,8 @@
 //! Embedding: a token's row of a table. Integer rows are matrix inputs as they lie in the file, so a
 //! look-up copies nothing.
 
-use super::{FloatMatrix, f16s};
-use crate::format::{Format, LoadError, Tensors};
+use super::FloatMatrix;
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::Inputs;
 use core::ops::Range;
 
@@ -24,7 +24,8 @@ pub(crate) struct Embedding<'a> {
 
 impl<'a> Embedding<'a> {
     /// Tensor: `[vocab + 1, columns]`; the last row is zero, for what is no token.
-    pub(crate) fn take(
+    #[inline(always)]
+    pub(crate) const fn take(
         t: &mut Tensors<'a>,
         format: Format,
         vocab: usize,
@@ -33,10 +34,9 @@ impl<'a> Embedding<'a> {
         let row = format.columns(dim);
         let len = (vocab + 1) * row;
         let table = match format {
-            Format::F32 => Table::Float(FloatMatrix::F32(t.take(len)?)),
-            Format::F16 => Table::Float(FloatMatrix::F16(f16s(t.take(len)?))),
-            Format::W8A8 | Format::W4A8 => Table::I8(t.take(len)?),
-            Format::W8A16 => Table::I16(t.take(len)?),
+            Format::F32 | Format::F16 => Table::Float(attempt!(FloatMatrix::take(t, format, len))),
+            Format::W8A8 | Format::W4A8 => Table::I8(attempt!(t.take(len))),
+            Format::W8A16 => Table::I16(attempt!(t.take(len))),
         };
         Ok(Embedding {
             vocab,

@@ -15,7 +15,7 @@
 //! biases are no more than 4 apart.
 
 use super::{AnyGates, GATES, GateOrder, Spec, TILE, panels, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::{mulhi_round, saturate, saturate16};
 
@@ -40,6 +40,14 @@ enum Candidate<'a> {
     },
 }
 
+/// ζ or ν lies outside its range.
+const fn outside(index: usize) -> LoadError {
+    LoadError::Value {
+        what: "zeta or nu of a fastgrnn:",
+        index,
+    }
+}
+
 /// A FastGRNN layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FastGrnn<'a> {
@@ -51,34 +59,32 @@ pub(crate) struct FastGrnn<'a> {
 
 impl<'a> FastGrnn<'a> {
     /// Tensors: the gate's rows, the candidate's bias, ζ and ν.
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
+    #[inline(always)]
+    pub(crate) const fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
         let Spec { format, hidden, .. } = spec;
-        let gate = AnyGates::take(t, ORDER, spec)?;
+        let gate = attempt!(AnyGates::take(t, ORDER, spec));
         let units = panels(hidden);
-        let outside = |index| LoadError::Value {
-            what: "zeta or nu of a fastgrnn:",
-            index,
-        };
         let candidate = if format.is_integer() {
-            let bias = t.take(units)?;
-            let &[zeta, nu] = t.take::<i32>(2)? else {
+            let bias = attempt!(t.take(units));
+            let &[zeta, nu] = attempt!(t.take::<i32>(2)) else {
                 return Err(outside(0));
             };
-            if zeta < 0 || !(0..=ONE).contains(&nu) {
-                return Err(outside((zeta >= 0) as usize));
+            let [zeta_inside, nu_inside] = [zeta >= 0, 0 <= nu && nu <= ONE];
+            if !(zeta_inside && nu_inside) {
+                return Err(outside(zeta_inside as usize));
             }
             Candidate::Integer {
                 bias,
                 mix: [zeta, nu],
             }
         } else {
-            let bias = t.take(units)?;
-            let &[zeta, nu] = t.take::<f32>(2)? else {
+            let bias = attempt!(t.take(units));
+            let &[zeta, nu] = attempt!(t.take::<f32>(2)) else {
                 return Err(outside(0));
             };
-            let inside = |x: f32| (0.0..=1.0).contains(&x);
-            if !inside(zeta) || !inside(nu) {
-                return Err(outside(inside(zeta) as usize));
+            let [zeta_inside, nu_inside] = [0.0 <= zeta && zeta <= 1.0, 0.0 <= nu && nu <= 1.0];
+            if !(zeta_inside && nu_inside) {
+                return Err(outside(zeta_inside as usize));
             }
             Candidate::Float {
                 bias,

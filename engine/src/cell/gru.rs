@@ -14,7 +14,7 @@
 
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend};
 use crate::num::{mulhi_round, narrow, saturate16, shift_round, slow};
 
@@ -62,52 +62,41 @@ pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
 
 impl<'a> Gru<'a> {
     #[inline(always)]
-    pub(crate) fn take(
+    pub(crate) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
         reset_after: bool,
     ) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
-        let mut float = |order| Gates::take(t, format, order, inputs, hidden);
-        let weights = match (format.is_integer(), reset_after) {
-            (false, true) => Weights::After(float(AFTER)?),
+        let weights = match (spec.format.is_integer(), reset_after) {
+            (false, true) => Weights::After(attempt!(Gates::take(t, AFTER, spec))),
             (false, false) => Weights::Before {
-                reset_update: float(RESET_UPDATE)?,
-                candidate: float(CANDIDATE)?,
+                reset_update: attempt!(Gates::take(t, RESET_UPDATE, spec)),
+                candidate: attempt!(Gates::take(t, CANDIDATE, spec)),
             },
             (true, true) if spec.is_packed() => {
-                Weights::AfterPacked(Packed::take(t, spec, Record::Gru)?)
+                Weights::AfterPacked(attempt!(Packed::take(t, spec, Record::Gru)))
             }
-            (true, after) => {
-                let mut integer = |order| GatesQ::take(t, order, spec);
-                if after && spec.slow {
-                    Weights::AfterSlow(integer(AFTER)?)
-                } else if after {
-                    Weights::AfterQ(integer(AFTER)?)
+            (true, true) if spec.slow => Weights::AfterSlow(attempt!(GatesQ::take(t, AFTER, spec))),
+            (true, true) => Weights::AfterQ(attempt!(GatesQ::take(t, AFTER, spec))),
+            (true, false) => {
+                let reset_update = attempt!(GatesQ::take(t, RESET_UPDATE, spec));
+                let candidate = attempt!(GatesQ::take(t, CANDIDATE, spec));
+                if spec.slow {
+                    Weights::BeforeSlow {
+                        reset_update,
+                        candidate,
+                    }
                 } else {
-                    let (reset_update, candidate) = (integer(RESET_UPDATE)?, integer(CANDIDATE)?);
-                    if spec.slow {
-                        Weights::BeforeSlow {
-                            reset_update,
-                            candidate,
-                        }
-                    } else {
-                        Weights::BeforeQ {
-                            reset_update,
-                            candidate,
-                        }
+                    Weights::BeforeQ {
+                        reset_update,
+                        candidate,
                     }
                 }
             }
         };
         Ok(Gru {
-            format,
-            hidden,
+            format: spec.format,
+            hidden: spec.hidden,
             weights,
         })
     }
@@ -162,35 +151,6 @@ impl<'a> Gru<'a> {
         h.copy_from_slice(y);
     }
 
-    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(always)]
-    pub(super) unsafe fn step_known(
-        &self,
-        spec: Spec,
-        k: &Kernels,
-        x: Inputs<'_>,
-        mut state: LayerState<'_>,
-        work: &mut [i32],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            match (spec.is_packed(), &self.weights) {
-                (true, Weights::AfterPacked(rows)) => {
-                    let rows = rows.known_as(spec, Record::Gru);
-                    rows.step(k, Record::Gru, x, state, (work, 0));
-                }
-                (false, Weights::AfterQ(gates)) => {
-                    let gates = gates.known_as(AFTER, spec);
-                    k.gru_step_q(&mut state, &gates, x, tables(spec.format));
-                }
-                _ => core::hint::unreachable_unchecked(),
-            }
-        }
-    }
-
     /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
     #[inline(always)]
     pub(crate) fn step_q(
@@ -205,10 +165,9 @@ impl<'a> Gru<'a> {
         }
         let tables = tables(self.format);
         let columns = self.format.columns(self.hidden);
-        let rows = |gates: &GatesQ<'a>| gates.rows(state.units(), [x.columns(), columns]);
         match &self.weights {
             Weights::AfterQ(gates) => {
-                let gates = &rows(gates);
+                let gates = &gates.rows(state.units(), [x.columns(), columns]);
                 k.gru_step_q(&mut state, gates, x, tables);
             }
             Weights::BeforeQ {

@@ -11,8 +11,8 @@
 
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_CELL_SHIFT, MAX_PANELS, Panel};
+use crate::format::{Format, LoadError, Tensors, attempt};
+use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
 
@@ -37,25 +37,23 @@ pub(crate) struct Lstm<'a> {
 
 impl<'a> Lstm<'a> {
     #[inline(always)]
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
+    pub(crate) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        cell_shift: u8,
+    ) -> Result<Self, LoadError> {
         let weights = if spec.is_packed() {
-            Weights::Packed(Packed::take(t, spec, Record::Lstm)?)
-        } else if format.is_integer() && spec.slow {
-            Weights::Slow(GatesQ::take(t, ORDER, spec)?)
-        } else if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, spec)?)
+            Weights::Packed(attempt!(Packed::take(t, spec, Record::Lstm)))
+        } else if spec.format.is_integer() && spec.slow {
+            Weights::Slow(attempt!(GatesQ::take(t, ORDER, spec)))
+        } else if spec.format.is_integer() {
+            Weights::Integer(attempt!(GatesQ::take(t, ORDER, spec)))
         } else {
-            Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
+            Weights::Float(attempt!(Gates::take(t, ORDER, spec)))
         };
         Ok(Lstm {
-            format,
-            hidden,
+            format: spec.format,
+            hidden: spec.hidden,
             cell_shift,
             weights,
         })
@@ -79,36 +77,6 @@ impl<'a> Lstm<'a> {
             k.lstm_f32(&mut c[tile.clone()], &mut y[tile], z);
         }
         h.copy_from_slice(y.as_flattened());
-    }
-
-    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(always)]
-    pub(super) unsafe fn step_known(
-        &self,
-        spec: Spec,
-        k: &Kernels,
-        x: Inputs<'_>,
-        mut state: LayerState<'_>,
-        work: &mut [i32],
-    ) {
-        // SAFETY: the caller's; a cell shift was checked when it was taken.
-        unsafe {
-            core::hint::assert_unchecked(self.cell_shift <= MAX_CELL_SHIFT);
-            match (spec.is_packed(), &self.weights) {
-                (true, Weights::Packed(rows)) => {
-                    let rows = rows.known_as(spec, Record::Lstm);
-                    rows.step(k, Record::Lstm, x, state, (work, self.cell_shift));
-                }
-                (false, Weights::Integer(gates)) => {
-                    let gates = gates.known_as(ORDER, spec);
-                    k.lstm_step_q(&mut state, &gates, x, tables(spec.format), self.cell_shift);
-                }
-                _ => core::hint::unreachable_unchecked(),
-            }
-        }
     }
 
     /// One step in integers; the new hidden state goes to `y` (2^-12).

@@ -23,7 +23,7 @@ pub(crate) use embedding::Embedding;
 pub use packed::packed_rows;
 pub(crate) use recurrent::{FloatState, Recurrent};
 
-use crate::format::{Format, Layout, LoadError, Tensors};
+use crate::format::{Format, Layout, LoadError, Tensors, attempt};
 use crate::kernel::{
     GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles,
 };
@@ -75,10 +75,11 @@ enum FloatMatrix<'a> {
 }
 
 impl<'a> FloatMatrix<'a> {
-    fn take(t: &mut Tensors<'a>, format: Format, len: usize) -> Result<Self, LoadError> {
+    #[inline(always)]
+    const fn take(t: &mut Tensors<'a>, format: Format, len: usize) -> Result<Self, LoadError> {
         Ok(match format {
-            Format::F16 => FloatMatrix::F16(f16s(t.take(len)?)),
-            _ => FloatMatrix::F32(t.take(len)?),
+            Format::F16 => FloatMatrix::F16(attempt!(t.take(len))),
+            _ => FloatMatrix::F32(attempt!(t.take(len))),
         })
     }
 
@@ -128,51 +129,18 @@ impl IntForm {
 }
 
 /// Weights of an integer matrix.
-fn take_int<'a>(
+#[inline(always)]
+const fn take_int<'a>(
     t: &mut Tensors<'a>,
     form: IntForm,
     weights: usize,
 ) -> Result<IntMatrix<'a>, LoadError> {
     Ok(match form {
-        IntForm::I8 => IntMatrix::I8(t.take(weights)?),
-        IntForm::I4 => IntMatrix::I4(t.take(weights / 2)?),
-        IntForm::Rows => IntMatrix::Rows(t.take(weights)?),
-        IntForm::U8 => IntMatrix::U8(t.take(weights)?),
+        IntForm::I8 => IntMatrix::I8(attempt!(t.take(weights))),
+        IntForm::I4 => IntMatrix::I4(attempt!(t.take(weights / 2))),
+        IntForm::Rows => IntMatrix::Rows(attempt!(t.take(weights))),
+        IntForm::U8 => IntMatrix::U8(attempt!(t.take(weights))),
     })
-}
-
-/// A slice whose length the compiler then knows.
-///
-/// # Safety
-/// It has that length.
-#[inline(always)]
-unsafe fn sized<T>(slice: &[T], len: usize) -> &[T] {
-    debug_assert_eq!(slice.len(), len);
-    // SAFETY: the caller's.
-    unsafe { core::slice::from_raw_parts(slice.as_ptr(), len) }
-}
-
-/// As [`sized`], for the weights of an integer matrix.
-///
-/// # Safety
-/// They were taken with this form and number of weights.
-#[inline(always)]
-unsafe fn sized_int(w: IntMatrix<'_>, form: IntForm, weights: usize) -> IntMatrix<'_> {
-    // SAFETY: the caller's.
-    unsafe {
-        match (form, w) {
-            (IntForm::I8, IntMatrix::I8(w)) => IntMatrix::I8(sized(w, weights)),
-            (IntForm::I4, IntMatrix::I4(w)) => IntMatrix::I4(sized(w, weights / 2)),
-            (IntForm::Rows, IntMatrix::Rows(w)) => IntMatrix::Rows(sized(w, weights)),
-            (IntForm::U8, IntMatrix::U8(w)) => IntMatrix::U8(sized(w, weights)),
-            _ => core::hint::unreachable_unchecked(),
-        }
-    }
-}
-
-/// f16 tensors are taken as their bits.
-fn f16s(bits: &[u16]) -> &[f16] {
-    bytemuck::cast_slice(bits)
 }
 
 /// The gates of a float layer.
@@ -186,20 +154,21 @@ struct Gates<'a> {
 
 impl<'a> Gates<'a> {
     /// Tensors: `w_ih`, `w_hh`, bias.
-    fn take(
-        t: &mut Tensors<'a>,
-        format: Format,
-        order: GateOrder,
-        inputs: usize,
-        hidden: usize,
-    ) -> Result<Self, LoadError> {
+    #[inline(always)]
+    const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            ..
+        } = spec;
         let units = panels(hidden);
         let [ih, hh, stride] = order.panels();
         Ok(Gates {
             order,
-            w_ih: FloatMatrix::take(t, format, units * ih * LANES * inputs)?,
-            w_hh: FloatMatrix::take(t, format, units * hh * LANES * hidden)?,
-            bias: t.take(units * stride)?,
+            w_ih: attempt!(FloatMatrix::take(t, format, units * ih * LANES * inputs)),
+            w_hh: attempt!(FloatMatrix::take(t, format, units * hh * LANES * hidden)),
+            bias: attempt!(t.take(units * stride)),
         })
     }
 
@@ -241,7 +210,8 @@ struct GatesQ<'a> {
 
 impl<'a> GatesQ<'a> {
     /// Tensors: `w_ih`, `w_hh`, bias, row multipliers.
-    fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
+    #[inline(always)]
+    const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
         let Spec {
             format,
             layout,
@@ -262,36 +232,21 @@ impl<'a> GatesQ<'a> {
         }
         Ok(GatesQ {
             order,
-            w_ih: take_int(t, form, units * ih * LANES * format.columns(inputs))?,
-            w_hh: take_int(t, form, units * hh * LANES * format.columns(hidden))?,
-            bias: t.take(units * stride)?,
-            m: t.take(units * stride)?,
-            shift,
+            w_ih: attempt!(take_int(
+                t,
+                form,
+                units * ih * LANES * format.columns(inputs)
+            )),
+            w_hh: attempt!(take_int(
+                t,
+                form,
+                units * hh * LANES * format.columns(hidden)
+            )),
+            bias: attempt!(t.take(units * stride)),
+            m: attempt!(t.take(units * stride)),
+            // As it was found to be.
+            shift: shift & 31,
         })
-    }
-
-    /// What the kernels take, with the lengths that the sizes imply.
-    ///
-    /// # Safety
-    /// They were taken with these sizes and this format.
-    #[inline(always)]
-    unsafe fn known_as(self, order: GateOrder, spec: Spec) -> GateRows<'a> {
-        let units = panels(spec.hidden);
-        let [ih, hh, stride] = order.panels();
-        let [x, h] = [spec.inputs, spec.hidden].map(|width| spec.format.columns(width));
-        let form = IntForm::recurrent(spec.format, spec.layout);
-        // SAFETY: these are their lengths.
-        let known = unsafe {
-            GatesQ {
-                order,
-                w_ih: sized_int(self.w_ih, form, units * ih * LANES * x),
-                w_hh: sized_int(self.w_hh, form, units * hh * LANES * h),
-                bias: sized(self.bias, units * stride),
-                m: sized(self.m, units * stride),
-                shift: self.shift & 31,
-            }
-        };
-        known.rows(units, [x, h])
     }
 
     /// What the kernels take, for this many panels of units and columns of input and state.
@@ -318,19 +273,14 @@ enum AnyGates<'a> {
 }
 
 impl<'a> AnyGates<'a> {
-    fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
-        Ok(if format.is_integer() && spec.slow {
-            AnyGates::Slow(GatesQ::take(t, order, spec)?)
-        } else if format.is_integer() {
-            AnyGates::Integer(GatesQ::take(t, order, spec)?)
+    #[inline(always)]
+    const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
+        Ok(if spec.format.is_integer() && spec.slow {
+            AnyGates::Slow(attempt!(GatesQ::take(t, order, spec)))
+        } else if spec.format.is_integer() {
+            AnyGates::Integer(attempt!(GatesQ::take(t, order, spec)))
         } else {
-            AnyGates::Float(Gates::take(t, format, order, inputs, hidden)?)
+            AnyGates::Float(attempt!(Gates::take(t, order, spec)))
         })
     }
 }

@@ -2,7 +2,7 @@
 //! one primitive, on input and state side by side.
 
 use super::Spec;
-use crate::format::{Cell, Format, LoadError, Tensors, pad};
+use crate::format::{Cell, Format, LoadError, Tensors, attempt, pad};
 use crate::kernel::{
     BLOCK, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16, Units,
     four_record, gru_a8_record, gru_a16_record,
@@ -85,7 +85,11 @@ pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize 
 impl<'a> Packed<'a> {
     /// Tensor: the records.
     #[inline(always)]
-    pub(super) fn take(t: &mut Tensors<'a>, spec: Spec, record: Record) -> Result<Self, LoadError> {
+    pub(super) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        record: Record,
+    ) -> Result<Self, LoadError> {
         let Spec {
             format,
             inputs,
@@ -93,7 +97,7 @@ impl<'a> Packed<'a> {
             requant_shift,
             ..
         } = spec;
-        let narrow = format == Format::W8A8;
+        let narrow = matches!(format, Format::W8A8);
         if requant_shift != if narrow { SHIFT_A8 } else { SHIFT_A16 } {
             return Err(LoadError::Value {
                 what: "requantization shift of a packed layer:",
@@ -101,26 +105,8 @@ impl<'a> Packed<'a> {
             });
         }
         let (x, words) = words(format, inputs, hidden);
-        let rows = t.take(record.rows(format, inputs, hidden))?;
+        let rows = attempt!(t.take(record.rows(format, inputs, hidden)));
         Ok(Packed { rows, x, words })
-    }
-
-    /// These rows, with the lengths that the sizes imply.
-    ///
-    /// # Safety
-    /// They were taken with these sizes, format and record.
-    #[inline(always)]
-    pub(super) unsafe fn known_as(self, spec: Spec, record: Record) -> Self {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
-        let (x, words) = words(format, inputs, hidden);
-        // SAFETY: the caller's.
-        let rows = unsafe { super::sized(self.rows, record.rows(format, inputs, hidden)) };
-        Packed { rows, x, words }
     }
 
     /// One step of a layer of this record. In `A8` layers `x` need not be whole blocks.

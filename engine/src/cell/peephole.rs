@@ -12,7 +12,7 @@
 
 use super::lstm::ORDER;
 use super::{AnyGates, GATES, GatesQ, Spec, TILE, panels, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round};
@@ -39,14 +39,19 @@ pub(crate) struct Peephole<'a> {
 
 impl<'a> Peephole<'a> {
     /// Tensors: the gates' rows, the peepholes.
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, cell_shift: u8) -> Result<Self, LoadError> {
+    #[inline(always)]
+    pub(crate) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        cell_shift: u8,
+    ) -> Result<Self, LoadError> {
         let Spec { format, hidden, .. } = spec;
-        let gates = AnyGates::take(t, ORDER, spec)?;
+        let gates = attempt!(AnyGates::take(t, ORDER, spec));
         let units = panels(hidden);
         let peepholes = if format.is_integer() {
-            Weights::Integer(t.take(units)?)
+            Weights::Integer(attempt!(t.take(units)))
         } else {
-            Weights::Float(t.take(units)?)
+            Weights::Float(attempt!(t.take(units)))
         };
         Ok(Peephole {
             format,

@@ -7,7 +7,7 @@ use super::lstm::Lstm;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
-use crate::format::{Cell, LoadError, Tensors};
+use crate::format::{Cell, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LayerState, MAX_CELL_SHIFT, Panel};
 
 /// Largest cell shift of a slow layer: ±1,024.
@@ -33,7 +33,7 @@ pub(crate) struct FloatState<'s> {
 
 impl<'a> Recurrent<'a> {
     #[inline(always)]
-    pub(crate) fn take(
+    pub(crate) const fn take(
         t: &mut Tensors<'a>,
         cell: Cell,
         spec: Spec,
@@ -52,14 +52,16 @@ impl<'a> Recurrent<'a> {
             });
         }
         Ok(match cell {
-            Cell::RnnTanh => Recurrent::Rnn(Rnn::take(t, spec, false)?),
-            Cell::RnnRelu => Recurrent::Rnn(Rnn::take(t, spec, true)?),
-            Cell::Lstm => Recurrent::Lstm(Lstm::take(t, spec, cell_shift)?),
-            Cell::GruResetAfter => Recurrent::Gru(Gru::take(t, spec, true)?),
-            Cell::GruResetBefore => Recurrent::Gru(Gru::take(t, spec, false)?),
-            Cell::FastGrnn => Recurrent::FastGrnn(FastGrnn::take(t, spec)?),
-            Cell::LstmCoupled => Recurrent::Coupled(Coupled::take(t, spec)?),
-            Cell::LstmPeephole => Recurrent::Peephole(Peephole::take(t, spec, cell_shift)?),
+            Cell::RnnTanh => Recurrent::Rnn(attempt!(Rnn::take(t, spec, false))),
+            Cell::RnnRelu => Recurrent::Rnn(attempt!(Rnn::take(t, spec, true))),
+            Cell::Lstm => Recurrent::Lstm(attempt!(Lstm::take(t, spec, cell_shift))),
+            Cell::GruResetAfter => Recurrent::Gru(attempt!(Gru::take(t, spec, true))),
+            Cell::GruResetBefore => Recurrent::Gru(attempt!(Gru::take(t, spec, false))),
+            Cell::FastGrnn => Recurrent::FastGrnn(attempt!(FastGrnn::take(t, spec))),
+            Cell::LstmCoupled => Recurrent::Coupled(attempt!(Coupled::take(t, spec))),
+            Cell::LstmPeephole => {
+                Recurrent::Peephole(attempt!(Peephole::take(t, spec, cell_shift)))
+            }
         })
     }
 
@@ -84,41 +86,13 @@ impl<'a> Recurrent<'a> {
     }
 
     /// Words of scratch that an integer step needs.
-    pub(crate) fn work(cell: Cell, spec: Spec, padded_hidden: usize) -> usize {
+    pub(crate) const fn work(cell: Cell, spec: Spec, padded_hidden: usize) -> usize {
         match cell {
             Cell::GruResetBefore => gru::work(spec.format, padded_hidden),
             Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
                 packed::work(spec.format, spec.inputs, spec.hidden)
             }
             _ => 0,
-        }
-    }
-
-    /// One step in integers of a layer of which all this is known at compile time: lengths need no checks then, and code
-    /// for other cells, formats and layouts is not linked.
-    ///
-    /// # Safety
-    /// It was taken as this cell, with these sizes, format and layout.
-    #[inline(always)]
-    pub(crate) unsafe fn step_known(
-        &self,
-        (cell, spec): (Cell, Spec),
-        k: &Kernels,
-        x: Inputs<'_>,
-        state: LayerState<'_>,
-        work: &mut [i32],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            match (cell, self) {
-                (Cell::RnnTanh, Recurrent::Rnn(rnn)) => rnn.step_known(spec, k, x, state, work),
-                (Cell::Lstm, Recurrent::Lstm(lstm)) => lstm.step_known(spec, k, x, state, work),
-                (Cell::GruResetAfter, Recurrent::Gru(gru)) => {
-                    gru.step_known(spec, k, x, state, work);
-                }
-                (Cell::RnnRelu, Recurrent::Rnn(rnn)) => rnn.step_q(k, x, state, work),
-                _ => core::hint::unreachable_unchecked(),
-            }
         }
     }
 

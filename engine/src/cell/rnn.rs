@@ -5,7 +5,7 @@
 
 use super::packed::{Packed, Record};
 use super::{GATES, GateOrder, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
-use crate::format::{Format, LoadError, Tensors};
+use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::saturate;
 
@@ -29,23 +29,21 @@ pub(crate) struct Rnn<'a> {
 
 impl<'a> Rnn<'a> {
     #[inline(always)]
-    pub(crate) fn take(t: &mut Tensors<'a>, spec: Spec, relu: bool) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
+    pub(crate) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        relu: bool,
+    ) -> Result<Self, LoadError> {
         let weights = if spec.is_packed() && !relu {
-            Weights::Packed(Packed::take(t, spec, Record::Rnn)?)
-        } else if format.is_integer() {
-            Weights::Integer(GatesQ::take(t, ORDER, spec)?)
+            Weights::Packed(attempt!(Packed::take(t, spec, Record::Rnn)))
+        } else if spec.format.is_integer() {
+            Weights::Integer(attempt!(GatesQ::take(t, ORDER, spec)))
         } else {
-            Weights::Float(Gates::take(t, format, ORDER, inputs, hidden)?)
+            Weights::Float(attempt!(Gates::take(t, ORDER, spec)))
         };
         Ok(Rnn {
-            format,
-            hidden,
+            format: spec.format,
+            hidden: spec.hidden,
             relu,
             weights,
         })
@@ -63,35 +61,6 @@ impl<'a> Rnn<'a> {
             y[tile].copy_from_slice(z);
         }
         h.copy_from_slice(y.as_flattened());
-    }
-
-    /// As [`Recurrent::step_known`](super::Recurrent::step_known).
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(always)]
-    pub(super) unsafe fn step_known(
-        &self,
-        spec: Spec,
-        k: &Kernels,
-        x: Inputs<'_>,
-        mut state: LayerState<'_>,
-        work: &mut [i32],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            match (spec.is_packed(), &self.weights) {
-                (true, Weights::Packed(rows)) => {
-                    let rows = rows.known_as(spec, Record::Rnn);
-                    rows.step(k, Record::Rnn, x, state, (work, 0));
-                }
-                (false, Weights::Integer(gates)) => {
-                    let gates = gates.known_as(ORDER, spec);
-                    k.rnn_step_q(&mut state, &gates, x, tables(spec.format));
-                }
-                _ => core::hint::unreachable_unchecked(),
-            }
-        }
     }
 
     /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.

@@ -68,17 +68,6 @@ pub enum LoadError {
         /// What would fit.
         need: usize,
     },
-    /// A layer is not what [`crate::typed`] was asked for.
-    Unlike {
-        /// Number of the layer, from 0.
-        layer: usize,
-        /// In what.
-        what: &'static str,
-        /// In the file.
-        found: &'static str,
-        /// Asked for.
-        need: &'static str,
-    },
     /// A number outside its range.
     Value {
         /// Of what.
@@ -100,6 +89,27 @@ pub enum LoadError {
         /// Implied.
         need: usize,
     },
+}
+
+impl LoadError {
+    /// Ends a constant's evaluation, which can print no numbers.
+    pub(crate) const fn stop(self) -> ! {
+        match self {
+            LoadError::NotAModel => panic!("not a kinglet model: the first bytes differ"),
+            LoadError::Version { .. } => panic!("a kinglet model of another file version"),
+            LoadError::Truncated { .. } => panic!("the file is cut short"),
+            LoadError::TrailingBytes { .. } => panic!("the file is too long"),
+            LoadError::Layout { .. } => panic!("the weight layout is unknown to this engine"),
+            LoadError::Checksum { .. } => panic!("the file is damaged: its checksum differs"),
+            LoadError::Misaligned { .. } => panic!("the file lies askew: use `include_model!`"),
+            LoadError::Header => panic!("the header does not decode"),
+            LoadError::Size { what, .. }
+            | LoadError::Mismatch { what, .. }
+            | LoadError::Value { what, .. } => panic!("{}", what),
+            LoadError::Payload { .. } => panic!("the tensors need another number of bytes"),
+            LoadError::StateSize { .. } => panic!("the layers need a state of another size"),
+        }
+    }
 }
 
 impl fmt::Display for LoadError {
@@ -148,14 +158,6 @@ impl fmt::Display for LoadError {
                 need,
             } => {
                 write!(f, "layer {layer}: {what} is {found}, {need} would fit")
-            }
-            LoadError::Unlike {
-                layer,
-                what,
-                found,
-                need,
-            } => {
-                write!(f, "layer {layer}: {what} is {found}, {need} was asked for")
             }
             LoadError::Value { what, index } => {
                 write!(f, "{what} {index} has an impossible value")

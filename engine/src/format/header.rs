@@ -1,45 +1,150 @@
 use super::pad;
 use crate::kernel::BLOCK;
-use heapless::Vec;
-use serde::{Deserialize, Serialize};
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+#[cfg(feature = "serde")]
+use serde::{Serialize, Serializer};
 
 /// Most layers of a model: eight recurrent ones, an embedding before and three dense ones behind.
 pub const MAX_LAYERS: usize = 12;
 
-/// What the file says about itself; encoded with postcard.
+/// What the file says about itself, in the encoding of [postcard](https://docs.rs/postcard): with the feature `serde` these
+/// types can be written by it, and [`Header::read`] reads them.
 ///
 /// Lists of names are one string with U+0000 between the names; a feature's or target's name is
 /// followed by U+0001 and its unit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct Header<'a> {
     /// Short name of the model.
     pub name: &'a str,
     /// What a step takes.
-    #[serde(borrow)]
     pub input: Input<'a>,
     /// What a step gives.
-    #[serde(borrow)]
     pub output: Output<'a>,
     /// When an output counts.
     pub shape: Shape,
     /// Above this an output means an alarm.
     pub threshold: Option<f32>,
     /// First to last.
-    pub layers: Vec<Layer, MAX_LAYERS>,
+    pub layers: Layers,
     /// Steps with known results, at the end of the payload.
     pub test: TestVectors,
 }
 
+/// The layers of a model, first to last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    /// Those behind `len` are all the same.
+    all: [Layer; MAX_LAYERS],
+    len: u8,
+}
+
+impl Layers {
+    /// None.
+    pub const fn new() -> Self {
+        let nothing = Layer::Embedding {
+            format: Format::F32,
+            vocab: 0,
+            dim: 0,
+        };
+        Layers {
+            all: [nothing; MAX_LAYERS],
+            len: 0,
+        }
+    }
+
+    /// One more.
+    ///
+    /// # Errors
+    /// If there are [`MAX_LAYERS`], the layer.
+    pub const fn push(&mut self, layer: Layer) -> Result<(), Layer> {
+        if self.len as usize == MAX_LAYERS {
+            return Err(layer);
+        }
+        self.all[self.len as usize] = layer;
+        self.len += 1;
+        Ok(())
+    }
+
+    /// All of them.
+    #[inline(always)]
+    pub const fn as_slice(&self) -> &[Layer] {
+        match self.all.split_at_checked(self.len as usize) {
+            Some((layers, _)) => layers,
+            None => &self.all,
+        }
+    }
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Layers {
+    type Target = [Layer];
+
+    fn deref(&self) -> &[Layer] {
+        self.as_slice()
+    }
+}
+
+impl DerefMut for Layers {
+    fn deref_mut(&mut self) -> &mut [Layer] {
+        &mut self.all[..self.len as usize]
+    }
+}
+
+impl<'a> IntoIterator for &'a Layers {
+    type Item = &'a Layer;
+    type IntoIter = core::slice::Iter<'a, Layer>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.as_slice().iter()
+    }
+}
+
+/// All of what there is.
+///
+/// # Panics
+/// If that is more than [`MAX_LAYERS`].
+impl FromIterator<Layer> for Layers {
+    fn from_iter<I: IntoIterator<Item = Layer>>(layers: I) -> Self {
+        let mut all = Layers::new();
+        for layer in layers {
+            assert!(all.push(layer).is_ok(), "more than {MAX_LAYERS} layers");
+        }
+        all
+    }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl Serialize for Layers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(serializer)
+    }
+}
+
 /// What headers have had since files were first written, behind the [`Header`]: a file without it loads, and an older
 /// engine does not look there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct Tail {
     /// Weight of the newest error in the exponential mean that [`Header::threshold`] is about, above 0 and at most 1.
     pub smoothing: Option<f32>,
 }
 
 /// What a step takes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Input<'a> {
     /// A vector of measurements, whose normalisation is a tensor of [`Feature`](super::Feature)s.
     Features {
@@ -60,7 +165,7 @@ pub enum Input<'a> {
 impl Input<'_> {
     /// Numbers in a sample, or tokens in the alphabet.
     #[inline]
-    pub fn count(&self) -> usize {
+    pub const fn count(&self) -> usize {
         match *self {
             Input::Features { count, .. } | Input::Tokens { count, .. } => count as usize,
         }
@@ -68,7 +173,8 @@ impl Input<'_> {
 }
 
 /// What a step gives.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Output<'a> {
     /// Numbers, whose scale is a tensor of [`Target`](super::Target)s.
     Values {
@@ -94,7 +200,7 @@ pub enum Output<'a> {
 impl Output<'_> {
     /// Numbers per output.
     #[inline]
-    pub fn count(&self) -> usize {
+    pub const fn count(&self) -> usize {
         match *self {
             Output::Values { count, .. }
             | Output::Classes { count, .. }
@@ -104,7 +210,8 @@ impl Output<'_> {
 }
 
 /// When an output counts, and when the state starts anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Shape {
     /// Many-to-many: after every step.
     EveryStep,
@@ -121,7 +228,8 @@ pub enum Shape {
 }
 
 /// Number format of a layer; [`crate::num`] has the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Format {
     /// Weights and activations in f32.
     F32,
@@ -137,6 +245,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them, in the order of their numbers in a file.
+    pub const ALL: &'static [Format] = &[
+        Format::F32,
+        Format::F16,
+        Format::W8A8,
+        Format::W8A16,
+        Format::W4A8,
+    ];
+
     /// No float instruction inside a step.
     pub const fn is_integer(self) -> bool {
         matches!(self, Format::W8A8 | Format::W8A16 | Format::W4A8)
@@ -173,7 +290,8 @@ impl Format {
 pub const SLOW: u8 = 0x80;
 
 /// A layer's kind and sizes. Of a model's layers all are integer or none is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Layer {
     /// Token to vector; first layer only.
     Embedding {
@@ -255,6 +373,14 @@ impl Layer {
         }
     }
 
+    /// Cells one after the other: the directions of a bidirectional layer.
+    pub(crate) const fn stages(&self) -> usize {
+        match self {
+            Layer::Bidirectional { .. } => 2,
+            _ => 1,
+        }
+    }
+
     /// Multiplications of weights in one step.
     pub const fn macs(&self) -> usize {
         let (cell, inputs, hidden, cells) = match *self {
@@ -280,7 +406,8 @@ impl Layer {
 }
 
 /// Which recurrence a layer computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Cell {
     /// `h' = tanh(W_ih x + W_hh h + b)`.
     RnnTanh,
@@ -301,6 +428,18 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// All of them, in the order of their numbers in a file.
+    pub const ALL: &'static [Cell] = &[
+        Cell::RnnTanh,
+        Cell::RnnRelu,
+        Cell::Lstm,
+        Cell::GruResetAfter,
+        Cell::GruResetBefore,
+        Cell::FastGrnn,
+        Cell::LstmCoupled,
+        Cell::LstmPeephole,
+    ];
+
     /// As errors write it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -339,7 +478,8 @@ impl Cell {
 }
 
 /// What follows a dense layer's sum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Activation {
     /// The sum itself.
     Identity,
@@ -354,6 +494,15 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// All of them, in the order of their numbers in a file.
+    pub const ALL: &'static [Activation] = &[
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softmax,
+    ];
+
     /// As errors write it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -366,8 +515,20 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// Fraction bits of a dense layer's outputs in integers, if its sums are scaled to `frac`.
+    pub(crate) const fn output_frac(self, frac: i8, last: bool) -> i8 {
+        match self {
+            Activation::Identity | Activation::Relu => frac,
+            _ if !last => 12,
+            Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 15,
+        }
+    }
+}
+
 /// Steps with known results: inputs and outputs as the network sees them, in the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct TestVectors {
     /// How many steps.
     pub steps: u16,

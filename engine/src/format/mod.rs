@@ -13,21 +13,31 @@
 
 mod error;
 mod header;
+/// `?`, in a `const fn`.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+pub(crate) use attempt;
+
 mod preamble;
+mod read;
 mod tensors;
-mod walk;
 
 pub use crate::cell::packed_rows;
 pub use error::LoadError;
 pub use header::{
-    Activation, Cell, Format, Header, Input, Layer, MAX_LAYERS, Output, SLOW, Shape, Tail,
+    Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Output, SLOW, Shape, Tail,
     TestVectors,
 };
 pub use preamble::{
     Layout, PREAMBLE_LEN, Preamble, VERSION, crc32, crc32_update, file_crc, state_len,
 };
 pub use tensors::{Feature, FeatureTransform, Target, TargetRestore, Tensors, pad};
-pub(crate) use walk::Walk;
 
 /// Tensors start at multiples of this, and so must the file in memory.
 pub const ALIGN: usize = 16;

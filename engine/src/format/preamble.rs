@@ -144,33 +144,28 @@ impl Preamble {
         Ok(preamble)
     }
 
-    /// The fixed part, the header and the payload of a whole file whose length, place in memory and checksum are right.
-    #[inline]
-    pub(crate) fn split(bytes: &[u8]) -> Result<(Preamble, &[u8], &[u8]), LoadError> {
-        let preamble = Preamble::read(bytes)?;
-        let remainder = bytes.as_ptr() as usize % ALIGN;
-        if remainder != 0 {
-            return Err(LoadError::Misaligned {
-                need: ALIGN,
-                remainder,
-            });
+    /// The fixed part, the header and the payload of a whole file of the right length. The checksum is not computed.
+    pub(crate) const fn split(bytes: &[u8]) -> Result<(Preamble, &[u8], &[u8]), LoadError> {
+        let preamble = attempt!(Preamble::read(bytes));
+        if let Some((head, payload)) = bytes.split_at_checked(preamble.payload_offset)
+            && let Some((_, rest)) = head.split_at_checked(PREAMBLE_LEN)
+            && let Some((header, _)) = rest.split_at_checked(preamble.header_len)
+        {
+            return Ok((preamble, header, payload));
         }
-        let computed = file_crc(bytes);
-        if computed != preamble.crc {
+        Err(LoadError::Header)
+    }
+
+    /// An error unless the checksum is that of the file.
+    pub(crate) const fn check(&self, file: &[u8]) -> Result<(), LoadError> {
+        let computed = file_crc(file);
+        if computed != self.crc {
             return Err(LoadError::Checksum {
-                stored: preamble.crc,
+                stored: self.crc,
                 computed,
             });
         }
-        let header_end = PREAMBLE_LEN.saturating_add(preamble.header_len);
-        let parts = (
-            bytes.get(PREAMBLE_LEN..header_end),
-            bytes.get(preamble.payload_offset..),
-        );
-        match parts {
-            (Some(header), Some(payload)) => Ok((preamble, header, payload)),
-            _ => Err(LoadError::Header),
-        }
+        Ok(())
     }
 
     /// The 64 bytes of this preamble.
@@ -215,21 +210,21 @@ pub const fn state_len(model: &[u8]) -> usize {
 ///
 /// # Panics
 /// If there are fewer than 64 bytes.
-#[inline]
-pub fn file_crc(bytes: &[u8]) -> u32 {
-    let crc = crc32_update(!0, &bytes[..CRC_AT]);
-    !crc32_update(crc, &bytes[CRC_AT + 4..])
+pub const fn file_crc(bytes: &[u8]) -> u32 {
+    let (before, rest) = bytes.split_at(CRC_AT);
+    let (_, after) = rest.split_at(4);
+    !crc32_update(crc32_update(!0, before), after)
 }
 
 /// CRC-32 (IEEE 802.3, as in zip and PNG).
-pub fn crc32(bytes: &[u8]) -> u32 {
+pub const fn crc32(bytes: &[u8]) -> u32 {
     !crc32_update(!0, bytes)
 }
 
 /// Continues a CRC-32 whose running value starts at `!0` and is inverted at the end. A table of 16
 /// words: half a byte at a time is fast enough for a check at start-up, and 64 bytes of flash.
 #[inline(never)]
-pub fn crc32_update(mut crc: u32, bytes: &[u8]) -> u32 {
+pub const fn crc32_update(mut crc: u32, mut bytes: &[u8]) -> u32 {
     const NIBBLES: [u32; 16] = {
         let mut table = [0; 16];
         let mut i = 0;
@@ -249,9 +244,10 @@ pub fn crc32_update(mut crc: u32, bytes: &[u8]) -> u32 {
         }
         table
     };
-    for &byte in bytes {
+    while let Some((&byte, rest)) = bytes.split_first() {
         crc = NIBBLES[((crc ^ byte as u32) & 15) as usize] ^ crc >> 4;
         crc = NIBBLES[((crc ^ (byte >> 4) as u32) & 15) as usize] ^ crc >> 4;
+        bytes = rest;
     }
     crc
 }

@@ -74,6 +74,10 @@ impl FeatureTransform {
         }
     }
 
+    pub(crate) const fn is_log(self) -> bool {
+        matches!(self, Self::Log | Self::LogRatio)
+    }
+
     /// Needs the sample of the step before.
     pub(crate) const fn looks_back(self) -> bool {
         matches!(self, Self::Difference | Self::LogRatio)
@@ -111,6 +115,10 @@ pub enum TargetRestore {
 }
 
 impl TargetRestore {
+    pub(crate) const fn is_exp(self) -> bool {
+        matches!(self, Self::Exp | Self::TimesExp)
+    }
+
     pub(crate) const fn from_tag(tag: u32) -> Option<Self> {
         match tag {
             0 => Some(Self::None),
@@ -123,39 +131,86 @@ impl TargetRestore {
 }
 
 /// A walk over the payload.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Tensors<'a> {
     payload: &'a [u8],
+    /// Where the next tensor is: at a multiple of [`ALIGN`], or behind the last one.
     at: usize,
+    /// Bytes that the payload starts behind a multiple of [`ALIGN`] in memory.
+    remainder: usize,
 }
 
 impl<'a> Tensors<'a> {
     /// Starts at the first tensor.
     pub fn new(payload: &'a [u8]) -> Self {
-        Tensors { payload, at: 0 }
+        Tensors {
+            payload,
+            at: 0,
+            remainder: payload.as_ptr() as usize % ALIGN,
+        }
+    }
+
+    /// As [`Self::new`], in a constant, where an address is not yet a number.
+    ///
+    /// # Safety
+    /// The payload starts at a multiple of [`ALIGN`] in memory.
+    pub(crate) const unsafe fn aligned(payload: &'a [u8]) -> Self {
+        Tensors {
+            payload,
+            at: 0,
+            remainder: 0,
+        }
     }
 
     /// The next tensor, of `len` elements. No copy.
-    pub fn take<T: AnyBitPattern>(&mut self, len: usize) -> Result<&'a [T], LoadError> {
-        let too_short = |need| LoadError::Payload {
-            need,
-            have: self.payload.len(),
+    ///
+    /// # Errors
+    /// If it does not lie in the payload, or the payload not at a multiple of [`ALIGN`].
+    pub const fn take<T: AnyBitPattern>(&mut self, len: usize) -> Result<&'a [T], LoadError> {
+        const { assert!(align_of::<T>() <= ALIGN && size_of::<T>() > 0) };
+        let bytes = attempt!(self.bytes(len, size_of::<T>()));
+        if bytes.is_empty() {
+            return Ok(&[]);
+        }
+        // SAFETY: any bytes are elements, and these are `len` of them. `bytes` found them at a multiple of `ALIGN`.
+        Ok(unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), len) })
+    }
+
+    /// The bytes of the next tensor, which start at a multiple of [`ALIGN`] if there are any.
+    const fn bytes(&mut self, len: usize, size: usize) -> Result<&'a [u8], LoadError> {
+        if self.remainder != 0 {
+            return Err(LoadError::Misaligned {
+                need: ALIGN,
+                remainder: self.remainder,
+            });
+        }
+        let have = self.payload.len();
+        let end = match len.checked_mul(size) {
+            Some(bytes) => self.at.checked_add(bytes),
+            None => None,
         };
-        let bytes = len
-            .checked_mul(size_of::<T>())
-            .ok_or(too_short(usize::MAX))?;
-        let end = self.at.checked_add(bytes).ok_or(too_short(usize::MAX))?;
-        let tensor = self.payload.get(self.at..end).ok_or(too_short(end))?;
-        // The last tensor may end without padding.
-        self.at = pad(end, ALIGN).min(self.payload.len().max(end));
-        bytemuck::try_cast_slice(tensor).map_err(|_| LoadError::Misaligned {
-            need: ALIGN,
-            remainder: tensor.as_ptr() as usize % ALIGN,
-        })
+        let Some(end) = end else {
+            let need = usize::MAX;
+            return Err(LoadError::Payload { need, have });
+        };
+        if let Some((taken, _)) = self.payload.split_at_checked(end)
+            && let Some((_, tensor)) = taken.split_at_checked(self.at)
+        {
+            self.at = match end.checked_next_multiple_of(ALIGN) {
+                Some(next) if next <= have => next,
+                // The last tensor may end without padding.
+                _ => have,
+            };
+            return Ok(tensor);
+        }
+        Err(LoadError::Payload { need: end, have })
     }
 
     /// An error unless all of the payload was taken.
-    pub fn finish(self) -> Result<(), LoadError> {
+    ///
+    /// # Errors
+    /// [`LoadError::Payload`], if there is more.
+    pub const fn finish(self) -> Result<(), LoadError> {
         if self.at == self.payload.len() {
             Ok(())
         } else {

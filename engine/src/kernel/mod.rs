@@ -226,31 +226,5 @@ impl Kernels {
 /// Columns of a matrix of four-bit weights at the most: 16 times such a sum still fits in 32 bits.
 pub const MAX_W4_COLUMNS: usize = 1 << 16;
 
-/// The fastest table, found once; in firmware no more than the type, so that calls are direct and whatever is not
-/// called is not linked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Detected {
-    #[cfg(not(target_os = "none"))]
-    table: &'static Kernels,
-}
-
-impl Detected {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Detected {
-            #[cfg(not(target_os = "none"))]
-            table: Kernels::detect(),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn table(self) -> &'static Kernels {
-        #[cfg(not(target_os = "none"))]
-        return self.table;
-        #[cfg(target_os = "none")]
-        Kernels::detect()
-    }
-}
-
 /// Largest range of an LSTM cell: ±8 · 2^4.
 pub const MAX_CELL_SHIFT: u8 = 4;

@@ -47,39 +47,43 @@ pub(super) const ROWS: Table = Table {
 };
 
 unsafe fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    // SAFETY: the table's method has checked that there are whole panels over whole blocks of columns.
-    gemv(sums, w, panels, |sums, w| unsafe {
-        product::i8_a8(sums, w, x)
-    });
+    // SAFETY: the table's method has checked that there are whole panels over whole blocks of columns, and a place for each.
+    unsafe { gemv(sums, w, panels, |sums, w| product::i8_a8(sums, w, x)) };
 }
 
 unsafe fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
     // SAFETY: as `gemv_a8`.
-    gemv(sums, w, panels, |sums, w| unsafe {
-        product::i8_a16(sums, w, x)
-    });
+    unsafe { gemv(sums, w, panels, |sums, w| product::i8_a16(sums, w, x)) };
 }
 
 unsafe fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
     let excess = excess_i4(Inputs::I8(x));
     // SAFETY: as `gemv_a8`, of double blocks.
-    gemv(sums, w, panels, |sums, w| unsafe {
-        *sums = sums.map(|sum| sum.wrapping_sub(excess));
-        product::i4_a8(sums, w, x)
-    });
+    unsafe {
+        gemv(sums, w, panels, |sums, w| {
+            *sums = sums.map(|sum| sum.wrapping_sub(excess));
+            product::i4_a8(sums, w, x)
+        });
+    }
 }
 
 unsafe fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
     let excess = excess_i4(Inputs::I16(x));
     // SAFETY: as `gemv_w4a8`.
-    gemv(sums, w, panels, |sums, w| unsafe {
-        *sums = sums.map(|sum| sum.wrapping_sub(excess));
-        product::i4_a16(sums, w, x)
-    });
+    unsafe {
+        gemv(sums, w, panels, |sums, w| {
+            *sums = sums.map(|sum| sum.wrapping_sub(excess));
+            product::i4_a16(sums, w, x)
+        });
+    }
 }
 
+/// Goes from panel to panel.
+///
+/// # Safety
+/// The matrix has whole panels, and the sums a place for each.
 #[inline(always)]
-fn gemv<W>(
+unsafe fn gemv<W>(
     sums: &mut [Panel<i32>],
     w: &[W],
     panels: Panels,
@@ -89,7 +93,8 @@ fn gemv<W>(
     let (mut at, end) = (w.start.cast(), w.end.cast());
     let (mut place, mut left) = (0, panels.group);
     while at != end {
-        at = product(&mut sums[place], at);
+        // SAFETY: the caller's.
+        at = product(unsafe { sums.get_unchecked_mut(place) }, at);
         (place, left) = (place + 1, left - 1);
         if left == 0 {
             (place, left) = (place + panels.stride - panels.group, panels.group);

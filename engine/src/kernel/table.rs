@@ -22,10 +22,12 @@ macro_rules! kernels {
             $(pub(super) $name: unsafe fn($($kernels,)? $($type),*),)*
         }
 
-        /// All lengths are in panels or elements of the slices given.
+        /// All lengths are in panels or elements of the slices given. In firmware the checks are compiled into the caller, where
+        /// lengths are often known: a network that the compiler loads is then left without them.
         impl Kernels {
             $(
                 $(#[$attribute])*
+                #[cfg_attr(one_table, inline(always))]
                 pub fn $name(&self, $($argument: $type),*) {
                     $check
                     // SAFETY: what the entry asks of lengths has been checked, views have proved theirs when they were
@@ -210,7 +212,6 @@ kernels! {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, a panel of units has not four sum panels,
     /// or `cell_shift` exceeds [`MAX_CELL_SHIFT`].
-    #[cfg_attr(one_table, inline(always))]
     #[cfg_attr(not(one_table), inline)]
     fn lstm_step_q[&Kernels](state: &mut LayerState<'_>, gates: &GateRows<'_>, x: Inputs<'_>, tables: &Tables, cell_shift: u8) {
         state.check(gates, x, LSTM);
@@ -222,7 +223,6 @@ kernels! {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not four sum
     /// panels, three for each matrix.
-    #[cfg_attr(one_table, inline(always))]
     #[cfg_attr(not(one_table), inline)]
     fn gru_step_q[&Kernels](state: &mut LayerState<'_>, gates: &GateRows<'_>, x: Inputs<'_>, tables: &Tables) {
         state.check(gates, x, GRU);
@@ -232,7 +232,6 @@ kernels! {
     ///
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or a panel of units has not one sum panel.
-    #[cfg_attr(one_table, inline(always))]
     #[cfg_attr(not(one_table), inline)]
     fn rnn_step_q[&Kernels](state: &mut LayerState<'_>, gates: &GateRows<'_>, x: Inputs<'_>, tables: &Tables) {
         state.check(gates, x, RNN);
@@ -285,7 +284,7 @@ kernels! {
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
     /// [`MAX_CELL_SHIFT`].
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
         units.check(rows.len(), four_record(columns.words.len()), 1);
         columns.check_a8(units);
@@ -298,7 +297,7 @@ kernels! {
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`), or `cell_shift` exceeds
     /// [`MAX_CELL_SHIFT`].
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
         units.check(rows.len(), four_record(columns.words.len()), 1);
         columns.check_a16();
@@ -310,7 +309,7 @@ kernels! {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         units.check(rows.len(), gru_a8_record(columns.words.len()), 2);
         columns.check_a8(units);
@@ -321,7 +320,7 @@ kernels! {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         units.check(rows.len(), gru_a16_record(columns.words.len()), 1);
         columns.check_a16();
@@ -332,7 +331,7 @@ kernels! {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         units.check(rows.len(), four_record(columns.words.len()), 4);
         columns.check_a8(units);
@@ -343,7 +342,7 @@ kernels! {
     /// # Panics
     /// If the rows are not whole records over these columns, there are too few units, or columns are not whole
     /// blocks (of eight for the state of `A8` layers, of four in `A16`).
-    #[inline(always)]
+    #[cfg_attr(not(one_table), inline(always))]
     fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
         units.check(rows.len(), four_record(columns.words.len()), 4);
         columns.check_a16();

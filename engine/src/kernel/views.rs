@@ -314,7 +314,12 @@ impl Hidden<'_> {
                     *h = narrow(y);
                 }
             }
-            Hidden::I16(h) => h.copy_from_slice(y.as_flattened()),
+            // They are as many, which a copy would ask again.
+            Hidden::I16(h) => {
+                for (h, &y) in h.iter_mut().zip(y.as_flattened()) {
+                    *h = y;
+                }
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::runner::{Parts, layer, leave_mark, parts};
-use super::{BindError, Model, Runner, Stage};
+use super::pass::{Parts, layer, leave_mark, parts};
+use super::stages::Stage;
+use super::{BindError, Model, Runner};
 use crate::cell::{Embedding, GROUP, Stream};
 use crate::format::Input;
 use crate::kernel::{Inputs, Kernels, LayerState, Panel};
@@ -220,7 +221,7 @@ fn runner<'m, 'a, S: AsMut<[u8]>>(
 impl Model<'_> {
     /// Whether all layers can go over several streams at once.
     fn in_batch(&self) -> bool {
-        self.layers.iter().all(|stage| match stage {
+        self.stages().all(|stage| match stage {
             Stage::Embedding(_) | Stage::Dense(..) => true,
             Stage::Recurrent(layer, _) => layer.in_batch(),
         })
@@ -240,7 +241,7 @@ fn turned<'s>(state: &'s mut [i32], model: &Model<'_>, swapped: bool) -> Parts<'
 /// All layers in f32, each for the whole group.
 fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Option<usize>]) {
     let mut swapped = false;
-    for stage in &model.layers {
+    for stage in model.stages() {
         let (recurrent, place) = match stage {
             Stage::Embedding(layer) => {
                 for (runner, token) in group.iter_mut().zip(tokens) {
@@ -302,10 +303,10 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
 fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Option<usize>]) {
     let mut swapped = false;
     let mut embedding = None;
-    for stage in &model.layers {
+    for stage in model.stages() {
         let (recurrent, place) = match stage {
             Stage::Embedding(layer) => {
-                embedding = Some(layer);
+                embedding = Some(*layer);
                 continue;
             }
             Stage::Dense(layer, rows) => {
@@ -324,7 +325,7 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
         let mut inputs: Vec<Inputs<'_>, GROUP> = Vec::new();
         let mut states: Vec<LayerState<'_>, GROUP> = Vec::new();
         for (runner, token) in group.iter_mut().zip(tokens) {
-            let row = embedding.map(|embedding: &Embedding<'_>| embedding.row(*token));
+            let row = embedding.map(|embedding: Embedding<'_>| embedding.row(*token));
             let parts = turned(runner.state, model, swapped);
             let (x, state, _) = layer(parts, place, row);
             // As many of either as runners: there is room. Collected, they would be moved once more.

@@ -6,13 +6,13 @@
 //! layer there is one row: the first direction's state after the last sample, then the second one's after the first sample,
 //! as PyTorch's `h_n` has them. Dense layers follow on that.
 
-use super::runner::{LayerStep, Parts, float_layer, layer, layer_parts, parts};
-use super::{
-    BindError, Model, Place, Runner, Stage, State, StateError, TestFailure, Tests, first_difference,
-};
+use super::pass::{Parts, float_layer, layer, layer_parts, parts};
+use super::runner::LayerStep;
+use super::stages::{Place, Stage};
+use super::{BindError, Model, Runner, State, StateError, TestFailure, Tests, first_difference};
 use crate::cell::Recurrent;
 use crate::digest::Digest;
-use crate::format::Input;
+use crate::format::{Input, Layer};
 use crate::kernel::{Inputs, Kernels, Panel};
 use crate::window::Stepped;
 
@@ -396,61 +396,67 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         let plan = &model.plan;
         let (state, rows) = split(self.runner.state, model);
         let (mut from, mut to) = rows.split_at_mut(plan.window * plan.row);
-        let (mut embedding, mut stages) = match &model.layers[..] {
-            [Stage::Embedding(embedding), rest @ ..] => (Some(embedding), rest),
-            all => (None, all),
-        };
-        let mut number = usize::from(embedding.is_some());
-        while let [
-            first @ Stage::Recurrent(..),
-            second @ Stage::Recurrent(..),
-            rest @ ..,
-        ] = stages
-        {
-            let last = !matches!(rest, [Stage::Recurrent(..), ..]);
-            for (half, stage) in [first, second].into_iter().enumerate() {
-                let Stage::Recurrent(recurrent, place) = stage else {
+        let layers = model.header.layers.iter();
+        let bidirectional = layers.filter(|layer| matches!(layer, Layer::Bidirectional { .. }));
+        let mut left = bidirectional.count();
+        let (mut embedding, mut number, mut half) = (None, 0, 0);
+        let mut stages = model.stages();
+        let mut next = stages.next();
+        while let Some(stage) = next {
+            let (recurrent, place) = match stage {
+                Stage::Embedding(layer) => {
+                    embedding = Some(layer);
+                    number += 1;
+                    next = stages.next();
                     continue;
-                };
-                state[plan.previous..plan.persistent].fill(0);
-                for step in 0..plan.window {
-                    let t = if half == 0 {
-                        step
-                    } else {
-                        plan.window - 1 - step
-                    };
-                    let parts = parts(state, plan);
-                    let mut embedded = None;
-                    match (embedding, tokens) {
-                        (Some(embedding), Some(tokens)) if model.is_integer() => {
-                            embedded = Some(embedding.row(Some(tokens[t].into())));
-                        }
-                        (Some(embedding), Some(tokens)) => {
-                            let x: &mut [f32] = bytemuck::cast_slice_mut(parts.a);
-                            embedding.look_up(Some(tokens[t].into()), x);
-                        }
-                        _ => {
-                            let len = plan.row.min(parts.a.len());
-                            parts.a[..len].copy_from_slice(&from[t * plan.row..][..len]);
-                        }
-                    }
-                    // A last layer's rows are one, which its last step leaves.
-                    let row = if last { 0 } else { t };
-                    let row = &mut to[row * plan.row..][..plan.row];
-                    step_half(k, (recurrent, place), parts, embedded, (row, half));
-                    let parts = self::parts(state, plan);
-                    let at = At {
-                        layer: number,
-                        half,
-                        sample: t,
-                    };
-                    watch(at, parts.b, (parts.persistent, Some(place)));
                 }
+                Stage::Recurrent(recurrent, place) => (recurrent, place),
+                Stage::Dense(..) => break,
+            };
+            if half == 0 {
+                left -= 1;
             }
-            embedding = None;
-            number += 1;
-            core::mem::swap(&mut from, &mut to);
-            stages = rest;
+            state[plan.previous..plan.persistent].fill(0);
+            for step in 0..plan.window {
+                let t = if half == 0 {
+                    step
+                } else {
+                    plan.window - 1 - step
+                };
+                let parts = parts(state, plan);
+                let mut embedded = None;
+                match (embedding, tokens) {
+                    (Some(embedding), Some(tokens)) if model.is_integer() => {
+                        embedded = Some(embedding.row(Some(tokens[t].into())));
+                    }
+                    (Some(embedding), Some(tokens)) => {
+                        let x: &mut [f32] = bytemuck::cast_slice_mut(parts.a);
+                        embedding.look_up(Some(tokens[t].into()), x);
+                    }
+                    _ => {
+                        let len = plan.row.min(parts.a.len());
+                        parts.a[..len].copy_from_slice(&from[t * plan.row..][..len]);
+                    }
+                }
+                // A last layer's rows are one, which its last step leaves.
+                let row = if left == 0 { 0 } else { t };
+                let row = &mut to[row * plan.row..][..plan.row];
+                step_half(k, (recurrent, place), parts, embedded, (row, half));
+                let parts = self::parts(state, plan);
+                let at = At {
+                    layer: number,
+                    half,
+                    sample: t,
+                };
+                watch(at, parts.b, (parts.persistent, Some(place)));
+            }
+            if half == 1 {
+                embedding = None;
+                number += 1;
+                core::mem::swap(&mut from, &mut to);
+            }
+            half = 1 - half;
+            next = stages.next();
         }
         let Parts {
             persistent,
@@ -460,7 +466,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         } = parts(state, plan);
         let len = plan.row.min(a.len());
         a[..len].copy_from_slice(&from[..len]);
-        for stage in stages {
+        while let Some(stage) = next {
             if let Stage::Dense(dense, rows) = stage {
                 if model.is_integer() {
                     let y: &mut [i16] = bytemuck::cast_slice_mut(b);
@@ -480,6 +486,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                 number += 1;
                 core::mem::swap(&mut a, &mut b);
             }
+            next = stages.next();
         }
     }
 }

@@ -7,23 +7,27 @@
 mod batch;
 mod bidirectional;
 mod load;
+mod net;
+mod normalise;
+mod pass;
 mod runner;
+mod stages;
 mod state;
 
 pub use batch::Batch;
 pub use bidirectional::{WindowInput, WindowRunner, WindowStep};
+pub use net::{Embedded, Net};
 pub use runner::{LayerStep, Runner, StepInput};
 pub use state::{BindError, State, StateError, TestFailure};
 
-use crate::cell::{Dense, Embedding, Recurrent};
 use crate::digest::Digest;
 use crate::format::{
-    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Preamble, Tail, Target,
+    ALIGN, Feature, Format, Header, Input, Layer, LoadError, MAX_LAYERS, Preamble, Target, Tensors,
+    attempt,
 };
-use crate::kernel::{Kernels, LANES};
+use crate::kernel::Kernels;
 use crate::num::{input_limits, quantize};
-use heapless::Vec;
-use load::Loader;
+use stages::Stage;
 
 /// What precedes the persistent bytes in a saved state: magic, the model's checksum, the saved state's own.
 const SAVED_HEADER: usize = 12;
@@ -36,50 +40,18 @@ pub struct Model<'a> {
     preamble: Preamble,
     features: &'a [Feature],
     targets: &'a [Target],
-    layers: Vec<Stage<'a>, MAX_LAYERS>,
+    /// An input is a logarithm.
+    logs: bool,
+    /// An output is an exponential.
+    exponentials: bool,
+    /// Layers, or directions of them, first to last.
+    stages: [Option<Stage<'a>>; MAX_LAYERS],
     plan: Plan,
     tests: Tests<'a>,
 }
 
-#[derive(Debug, Clone)]
-enum Stage<'a> {
-    Embedding(Embedding<'a>),
-    Recurrent(Recurrent<'a>, Place),
-    Dense(Dense<'a>, usize),
-}
-
-/// Where a recurrent layer's state lies, and what it takes.
-#[derive(Debug, Clone)]
-struct Place {
-    /// First word of the layer's state.
-    at: usize,
-    /// Panels of units.
-    units: usize,
-    format: Format,
-    /// Elements it takes from the layer before.
-    columns: usize,
-    /// Takes the outputs of another layer (2^-12) and narrows them.
-    narrow: bool,
-}
-
-impl Place {
-    /// Words of the master part, which comes first.
-    fn master(&self) -> usize {
-        self.units * LANES
-    }
-
-    /// Words of the matrix input, which comes behind it.
-    fn hidden(&self) -> usize {
-        match self.format {
-            Format::F32 | Format::F16 => self.units * LANES,
-            Format::W8A16 => self.units * LANES / 2,
-            Format::W8A8 | Format::W4A8 => self.units * LANES / 4,
-        }
-    }
-}
-
 /// Ranges of a state, in words of four bytes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Plan {
     /// The current raw sample without gaps, behind a word that says whether there is one; empty if no feature holds.
     held: usize,
@@ -105,19 +77,32 @@ struct Plan {
 }
 
 impl Plan {
+    const NOTHING: Plan = Plan {
+        held: 0,
+        previous: 0,
+        persistent: 0,
+        buffer: 0,
+        work: 0,
+        output: 0,
+        window: 0,
+        row: 0,
+        rows: 0,
+        mark: 1,
+    };
+
     #[inline]
-    fn words(&self) -> usize {
+    const fn words(&self) -> usize {
         self.persistent + 2 * self.buffer + self.work + self.rows * self.row
     }
 
     #[inline]
-    fn bytes(&self) -> usize {
+    const fn bytes(&self) -> usize {
         4 * self.words()
     }
 
     /// Where in the scratch the mark is: the first word of the buffer that has no output.
     #[inline]
-    fn mark_at(&self) -> usize {
+    const fn mark_at(&self) -> usize {
         self.buffer - (self.output - self.persistent)
     }
 }
@@ -150,20 +135,49 @@ impl<'a> Model<'a> {
     /// A [`LoadError`] that names what is wrong, with the numbers.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, LoadError> {
         let (preamble, header, payload) = Preamble::split(bytes)?;
-        let wrong = |_| LoadError::Header;
-        let (header, behind) = postcard::take_from_bytes(header).map_err(wrong)?;
-        let mut model = Loader::new(header, preamble, payload).load()?;
-        if !behind.is_empty() {
-            let tail: Tail = postcard::from_bytes(behind).map_err(wrong)?;
-            if tail.smoothing.is_some_and(|a| !(a > 0.0 && a <= 1.0)) {
-                return Err(LoadError::Value {
-                    what: "smoothing",
-                    index: 0,
-                });
-            }
-            model.smoothing = tail.smoothing;
+        let remainder = bytes.as_ptr() as usize % ALIGN;
+        if remainder != 0 {
+            return Err(LoadError::Misaligned {
+                need: ALIGN,
+                remainder,
+            });
         }
-        Ok(model)
+        preamble.check(bytes)?;
+        Model::load(preamble, Header::read(header)?, Tensors::new(payload))
+    }
+
+    /// A model whose file is a constant, while the compiler runs: an address is no number then, so a file that does not lie
+    /// where it should is found by reading it.
+    ///
+    /// # Safety
+    /// To be evaluated by the compiler.
+    const unsafe fn in_constant(bytes: &'static [u8]) -> Result<Model<'static>, LoadError> {
+        #[repr(C, align(16))]
+        struct Block([u8; ALIGN]);
+        const { assert!(align_of::<Block>() == ALIGN) };
+        let (preamble, header, payload) = attempt!(Preamble::split(bytes));
+        attempt!(preamble.check(bytes));
+        // SAFETY: a file has that many bytes, and at another place the compiler refuses to read them.
+        let Block(_) = unsafe { bytes.as_ptr().cast::<Block>().read() };
+        // SAFETY: the file starts at a multiple of `ALIGN`, and so does its payload in it.
+        let tensors = unsafe { Tensors::aligned(payload) };
+        Model::load(preamble, attempt!(Header::read(header)), tensors)
+    }
+
+    #[inline(always)]
+    fn stages(&self) -> impl Iterator<Item = &Stage<'a>> {
+        self.stages.iter().map_while(Option::as_ref)
+    }
+
+    const fn has_bidirectional_layers(&self) -> bool {
+        let mut layers = self.header.layers.as_slice();
+        while let Some((layer, rest)) = layers.split_first() {
+            if matches!(layer, Layer::Bidirectional { .. }) {
+                return true;
+            }
+            layers = rest;
+        }
+        false
     }
 
     /// Joins the model with a state, whose contents are kept: a state that was bound to this model before
@@ -273,28 +287,28 @@ impl<'a> Model<'a> {
     }
 
     /// Bytes of a state that outlast a step.
-    pub fn persistent_len(&self) -> usize {
+    pub const fn persistent_len(&self) -> usize {
         4 * self.plan.persistent
     }
 
     /// Bytes that [`Runner::save`] writes.
-    pub fn saved_len(&self) -> usize {
+    pub const fn saved_len(&self) -> usize {
         SAVED_HEADER + self.persistent_len()
     }
 
     /// The layers are integer: [`Runner::step_q`] runs without floats.
     #[inline]
-    pub fn is_integer(&self) -> bool {
+    pub const fn is_integer(&self) -> bool {
         self.format().is_integer()
     }
 
     /// Format of the first layer.
     #[inline]
-    pub fn format(&self) -> Format {
-        self.header
-            .layers
-            .first()
-            .map_or(Format::F32, Layer::format)
+    pub const fn format(&self) -> Format {
+        match self.header.layers.as_slice().first() {
+            Some(layer) => layer.format(),
+            None => Format::F32,
+        }
     }
 
     /// Fraction bits of the sample in [`Runner::step_q`]: the integer `q` stands for `q · 2^-frac`.
@@ -311,8 +325,10 @@ impl<'a> Model<'a> {
 
     /// Fraction bits of the output in [`Runner::step_q`].
     pub fn output_frac(&self) -> i8 {
-        match self.layers.last() {
-            Some(Stage::Dense(dense, _)) => dense.output_frac(),
+        match self.header.layers.last() {
+            Some(&Layer::Dense {
+                activation, frac, ..
+            }) => activation.output_frac(frac, true),
             _ => 12,
         }
     }

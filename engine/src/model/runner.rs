@@ -1,11 +1,13 @@
 //! A model joined with a state: steps, resets, saving, and feeding outputs back.
 
-use super::{Model, Place, Plan, SAVED_HEADER, Stage};
-use crate::cell::{FloatState, Recurrent};
-use crate::format::{FeatureTransform, Input, Layer, MAX_LAYERS, TargetRestore, crc32_update};
-use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
+use super::normalise::{fill_and_normalise, hold, normalise, restore_units};
+use super::pass::{Pass, layer_parts};
+use super::stages::{Place, Stage};
+use super::{Model, SAVED_HEADER};
+use crate::format::{Input, Layer, MAX_LAYERS, crc32_update};
+use crate::kernel::{Kernels, LANES};
 use crate::model::StateError;
-use crate::num::{narrow, power_of_two, quantize};
+use crate::num::{power_of_two, quantize};
 
 const SAVED_MAGIC: [u8; 4] = *b"KGS2";
 
@@ -35,113 +37,6 @@ pub struct LayerStep<'s> {
     pub output: &'s [i16],
     /// A recurrent layer's [master state](crate::num) and padding.
     pub master: &'s [i32],
-}
-
-/// The parts of a state during a step.
-pub(super) struct Parts<'s> {
-    pub(super) persistent: &'s mut [i32],
-    pub(super) a: &'s mut [i32],
-    pub(super) b: &'s mut [i32],
-    pub(super) work: &'s mut [i32],
-}
-
-#[inline(always)]
-pub(super) fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
-    let (persistent, scratch) = state.split_at_mut(plan.persistent);
-    let (a, scratch) = scratch.split_at_mut(plan.buffer);
-    let (b, work) = scratch.split_at_mut(plan.buffer);
-    Parts {
-        persistent,
-        a,
-        b,
-        work,
-    }
-}
-
-/// A recurrent layer's input and state. What comes from another layer is narrowed into the scratch where the format
-/// says so; the scratch behind that is left.
-#[inline(always)]
-pub(super) fn layer<'s>(
-    parts: Parts<'s>,
-    place: &Place,
-    embedded: Option<Inputs<'s>>,
-) -> (Inputs<'s>, LayerState<'s>, &'s mut [i32]) {
-    let Parts {
-        persistent,
-        a,
-        b,
-        work,
-    } = parts;
-    let narrowed = if place.narrow { place.columns / 4 } else { 0 };
-    let (narrowed, work) = work.split_at_mut(narrowed);
-    let x = if let Some(row) = embedded {
-        // May be wider than the buffer, which it does not pass through.
-        row
-    } else {
-        let outputs: &[i16] = bytemuck::cast_slice(a);
-        let outputs = &outputs[..place.columns];
-        if place.narrow {
-            let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
-            for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
-                *narrowed = narrow(y);
-            }
-            Inputs::I8(narrowed)
-        } else {
-            Inputs::I16(outputs)
-        }
-    };
-    let (master, h) = layer_parts(persistent, place);
-    let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-    let state = LayerState::new(master, h, &mut y.as_chunks_mut().0[..place.units]);
-    (x, state, work)
-}
-
-/// One step of a float layer, from the first buffer to the second.
-pub(super) fn float_layer(
-    k: &Kernels,
-    (recurrent, place): (&Recurrent<'_>, &Place),
-    parts: Parts<'_>,
-) {
-    let Parts {
-        persistent,
-        a,
-        b,
-        work,
-    } = parts;
-    let x: &[f32] = bytemuck::cast_slice(a);
-    let y: &mut [f32] = bytemuck::cast_slice_mut(b);
-    let cell = if recurrent.has_cell() {
-        place.master()
-    } else {
-        0
-    };
-    let (c, h) = persistent[place.at..].split_at_mut(cell);
-    let (c, h): (&mut [f32], &mut [f32]) = (
-        bytemuck::cast_slice_mut(c),
-        bytemuck::cast_slice_mut(&mut h[..place.master()]),
-    );
-    let state = FloatState {
-        c: c.as_chunks_mut().0,
-        h: h.as_chunks_mut().0,
-        y: &mut y.as_chunks_mut().0[..place.units],
-    };
-    recurrent.step(k, &x[..place.columns], state, work);
-}
-
-/// Master and matrix-input part of a layer's state.
-#[inline(always)]
-pub(super) fn layer_parts<'s>(
-    persistent: &'s mut [i32],
-    place: &Place,
-) -> (&'s mut [Panel<i32>], Hidden<'s>) {
-    let (master, rest) = persistent[place.at..].split_at_mut(place.master());
-    let hidden = &mut rest[..place.hidden()];
-    let hidden = if place.format.is_a8() {
-        Hidden::I8(bytemuck::cast_slice_mut(hidden))
-    } else {
-        Hidden::I16(bytemuck::cast_slice_mut(hidden))
-    };
-    (master.as_chunks_mut().0, hidden)
 }
 
 impl<'m, 'a> Runner<'m, 'a> {
@@ -262,11 +157,11 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub fn step_watched(&mut self, input: StepInput<'_>, mut watch: impl FnMut(LayerStep<'_>)) {
         assert!(self.model.is_integer(), "step_watched on a float model");
         let watch =
-            |layer: usize, y: &[Panel<i16>], persistent: &mut [i32], place: Option<&Place>| {
+            |layer: usize, output: &[i16], persistent: &mut [i32], place: Option<&Place>| {
                 let master = place.map(|place| layer_parts(persistent, place).0.as_flattened());
                 watch(LayerStep {
                     layer,
-                    output: y.as_flattened(),
+                    output,
                     master: master.unwrap_or(&[]),
                 });
             };
@@ -287,6 +182,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Starts anew: every state zero, no previous sample.
+    #[inline(always)]
     pub fn reset(&mut self) {
         self.state[..self.model.plan.persistent].fill(0);
     }
@@ -446,6 +342,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Normalises a raw sample into the network's input.
+    #[inline(always)]
     pub(super) fn prepare(&mut self, sample: &[f32]) {
         let model = self.model;
         let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
@@ -463,6 +360,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// The network's output as predictions in their units, relative to the sample of [`Self::prepare`].
+    #[inline(always)]
     pub(super) fn finish(&self, sample: &[f32], output: &mut [f32]) {
         self.copy_output(output);
         self.restore_units(self.held(sample), output);
@@ -491,7 +389,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         bytemuck::cast_slice_mut(place).copy_from_slice(input);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn load_network_input_q(&mut self, input: &[i16]) {
         let at = self.model.plan.persistent;
         let buffer: &mut [i16] = bytemuck::cast_slice_mut(&mut self.state[at..]);
@@ -505,9 +403,10 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// A one-hot vector into the first buffer, where no embedding looks the token up.
+    #[inline(always)]
     pub(super) fn load_token(&mut self, token: usize) {
         let model = self.model;
-        if !matches!(model.layers.first(), Some(Stage::Embedding(_))) {
+        if !matches!(model.header.layers.first(), Some(Layer::Embedding { .. })) {
             let scratch = &mut self.state[model.plan.persistent..];
             InputBuffer::new(model, scratch).one_hot(token, model.inputs());
         }
@@ -523,6 +422,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// The network's output as floats.
+    #[inline(always)]
     pub(super) fn copy_output(&self, output: &mut [f32]) {
         assert_eq!(output.len(), self.model.outputs(), "length of the output");
         if self.model.is_integer() {
@@ -536,25 +436,18 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Network outputs to predictions in their units, relative to the current raw sample.
+    #[inline(always)]
     pub(super) fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
-        for (target, y) in self.model.targets.iter().zip(output) {
-            let value = *y * target.scale + target.offset;
-            let now = || sample.get(target.column as usize).copied().unwrap_or(0.0);
-            *y = match TargetRestore::from_tag(target.restore) {
-                Some(TargetRestore::Exp) => libm::expf(value),
-                Some(TargetRestore::AddTo) => now() + value,
-                Some(TargetRestore::TimesExp) => now() * libm::expf(value),
-                _ => value,
-            };
-        }
+        restore_units(self.model, sample, output);
     }
 
+    #[inline(always)]
     pub(super) fn network_output(&self) -> &[f32] {
         let at = self.model.plan.output;
         bytemuck::cast_slice(&self.state[at..at + self.model.outputs()])
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn network_output_q(&self) -> &[i16] {
         let at = self.model.plan.output;
         let buffer: &[i16] = bytemuck::cast_slice(&self.state[at..]);
@@ -563,97 +456,41 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     /// All layers in f32, from the first buffer or a token.
     pub(super) fn run(&mut self, token: Option<usize>) {
-        let k = self.kernels;
-        let Parts {
-            persistent,
-            mut a,
-            mut b,
-            work,
-        } = parts(self.state, &self.model.plan);
-        for stage in &self.model.layers {
-            match stage {
-                Stage::Embedding(embedding) => {
-                    embedding.look_up(token, bytemuck::cast_slice_mut(a));
-                    continue;
-                }
-                Stage::Recurrent(recurrent, place) => {
-                    let parts = Parts {
-                        persistent: &mut *persistent,
-                        a: &mut *a,
-                        b: &mut *b,
-                        work: &mut *work,
-                    };
-                    float_layer(k, (recurrent, place), parts);
-                }
-                Stage::Dense(layer, rows) => {
-                    let y: &mut [f32] = bytemuck::cast_slice_mut(b);
-                    let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
-                    layer.apply(k, bytemuck::cast_slice(a), &mut y[..*rows]);
-                }
-            }
-            core::mem::swap(&mut a, &mut b);
+        let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
+        for stage in self.model.stages() {
+            pass.layer(stage);
         }
-        leave_mark(self.model, b);
+        pass.finish(self.model);
     }
 
     /// All layers in integers, from the first buffer or a token.
+    #[inline]
     pub(super) fn run_q(&mut self, token: Option<usize>) {
-        self.run_q_watched(token, |_, _, _, _| ());
+        let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
+        for stage in self.model.stages() {
+            pass.layer_q(stage);
+        }
+        pass.finish(self.model);
     }
 
     /// `watch` gets a layer's number and outputs, all states, and where its own is.
     fn run_q_watched(
         &mut self,
         token: Option<usize>,
-        mut watch: impl FnMut(usize, &[Panel<i16>], &mut [i32], Option<&Place>),
+        mut watch: impl FnMut(usize, &[i16], &mut [i32], Option<&Place>),
     ) {
-        let k = self.kernels;
-        let Parts {
-            persistent,
-            mut a,
-            mut b,
-            work,
-        } = parts(self.state, &self.model.plan);
-        let mut embedded = None;
-        for (number, stage) in self.model.layers.iter().enumerate() {
-            let (recurrent, place) = match stage {
-                Stage::Embedding(embedding) => {
-                    embedded = Some(embedding.row(token));
-                    continue;
-                }
-                Stage::Dense(layer, rows) => {
-                    let y: &mut [i16] = bytemuck::cast_slice_mut(b);
-                    let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
-                    let y = &mut y[..*rows];
-                    layer.apply_q(k, bytemuck::cast_slice(a), y);
-                    watch(number, y, persistent, None);
-                    core::mem::swap(&mut a, &mut b);
-                    continue;
-                }
-                Stage::Recurrent(recurrent, place) => (recurrent, place),
+        let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
+        for (number, stage) in self.model.stages().enumerate() {
+            pass.layer_q(stage);
+            let (panels, place) = match stage {
+                Stage::Embedding(_) => continue,
+                Stage::Recurrent(_, place) => (place.units, Some(place)),
+                Stage::Dense(_, panels) => (*panels, None),
             };
-            let parts = Parts {
-                persistent: &mut *persistent,
-                a: &mut *a,
-                b: &mut *b,
-                work: &mut *work,
-            };
-            let (x, state, work) = layer(parts, place, embedded.take());
-            recurrent.step_q(k, x, state, work);
-            let y: &[i16] = bytemuck::cast_slice(b);
-            let y = &y.as_chunks().0[..place.units];
-            watch(number, y, persistent, Some(place));
-            core::mem::swap(&mut a, &mut b);
+            let y: &[i16] = bytemuck::cast_slice(pass.parts.a);
+            watch(number, &y[..panels * LANES], pass.parts.persistent, place);
         }
-        leave_mark(self.model, b);
-    }
-}
-
-/// Says in the buffer without an output whose state this is.
-#[inline(always)]
-pub(super) fn leave_mark(model: &Model<'_>, buffer: &mut [i32]) {
-    if let Some(first) = buffer.first_mut() {
-        *first = model.plan.mark;
+        pass.finish(self.model);
     }
 }
 
@@ -691,6 +528,7 @@ enum InputBuffer<'s> {
 }
 
 impl<'s> InputBuffer<'s> {
+    #[inline(always)]
     fn new(model: &Model<'_>, scratch: &'s mut [i32]) -> Self {
         let buffer = &mut scratch[..model.plan.buffer];
         if !model.is_integer() {
@@ -707,6 +545,7 @@ impl<'s> InputBuffer<'s> {
     }
 
     /// 1 for the token, 0 for all others; without floats in an integer model.
+    #[inline(always)]
     fn one_hot(&mut self, token: usize, tokens: usize) {
         match self {
             InputBuffer::Float(x) => {
@@ -722,6 +561,7 @@ impl<'s> InputBuffer<'s> {
         }
     }
 
+    #[inline(always)]
     fn store(&mut self, i: usize, value: f32) {
         match self {
             InputBuffer::Float(x) => x[i] = value,
@@ -729,90 +569,5 @@ impl<'s> InputBuffer<'s> {
                 x[i] = quantize(value, *frac, *low, *high)
             }
         }
-    }
-}
-
-/// Fills the gaps of a raw sample where the file says so, then normalises it.
-fn fill_and_normalise(
-    model: &Model<'_>,
-    persistent: &mut [i32],
-    sample: &[f32],
-    store: impl FnMut(usize, f32),
-) {
-    let (held, rest) = persistent.split_at_mut(model.plan.held);
-    let previous = &mut rest[..model.plan.previous - model.plan.held];
-    match held {
-        [] => normalise(model, previous, sample, store),
-        held => {
-            hold(model, held, sample);
-            normalise(model, previous, bytemuck::cast_slice(&held[1..]), store);
-        }
-    }
-}
-
-/// Replaces `held` by the sample, but for the gaps that hold. Values are chosen by masks, so that the work does not
-/// depend on what is missing.
-fn hold(model: &Model<'_>, held: &mut [i32], sample: &[f32]) {
-    assert_eq!(sample.len(), model.inputs(), "length of the sample");
-    let Some((known, held)) = held.split_first_mut() else {
-        return;
-    };
-    // Before the first sample there is nothing to hold.
-    let nothing = f32::NAN.to_bits() as i32;
-    for (feature, (held, &x)) in model.features.iter().zip(held.iter_mut().zip(sample)) {
-        let last = select(*known != 0, *held, nothing);
-        let masked = feature.tag() == FeatureTransform::Missing as u32
-            && sample
-                .get(feature.column as usize)
-                .is_some_and(|x| x.is_nan());
-        let x = select(masked, 1f32.to_bits() as i32, x.to_bits() as i32);
-        let gap = feature.holds() && f32::from_bits(x as u32).is_nan();
-        *held = select(gap, last, x);
-    }
-    *known = 1;
-}
-
-#[inline(always)]
-fn select(condition: bool, yes: i32, no: i32) -> i32 {
-    let mask = -(condition as i32);
-    (yes & mask) | (no & !mask)
-}
-
-/// Transforms and normalises a raw sample, and remembers it where a transform looks back.
-fn normalise(
-    model: &Model<'_>,
-    previous: &mut [i32],
-    sample: &[f32],
-    mut store: impl FnMut(usize, f32),
-) {
-    assert!(
-        matches!(model.header.input, Input::Features { .. }),
-        "sample for a model of tokens"
-    );
-    assert_eq!(sample.len(), model.inputs(), "length of the sample");
-    let words: &mut [f32] = bytemuck::cast_slice_mut(previous);
-    let previous = match words.split_first_mut() {
-        Some((known, previous)) => {
-            if *known == 0.0 {
-                *known = 1.0;
-                previous.copy_from_slice(sample);
-            }
-            previous
-        }
-        None => &mut [],
-    };
-    for (i, (feature, &x)) in model.features.iter().zip(sample).enumerate() {
-        let before = || previous.get(feature.column as usize).copied().unwrap_or(x);
-        let value = match FeatureTransform::from_tag(feature.tag()) {
-            Some(FeatureTransform::Log) => libm::logf(x),
-            Some(FeatureTransform::Difference) => x - before(),
-            Some(FeatureTransform::LogRatio) => libm::logf(x / before()),
-            _ => x,
-        };
-        let value = (value - feature.offset) * feature.scale;
-        store(i, if value.is_finite() { value } else { 0.0 });
-    }
-    if !previous.is_empty() {
-        previous.copy_from_slice(sample);
     }
 }

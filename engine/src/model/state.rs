@@ -28,6 +28,42 @@ impl<const N: usize> AsMut<[u8]> for State<N> {
     }
 }
 
+/// A [`State`], of whatever length.
+pub trait Memory: sealed::Memory + AsMut<[u8]> + Clone {}
+
+impl<const N: usize> Memory for State<N> {}
+
+pub(super) mod sealed {
+    /// What a network needs of its memory.
+    pub trait Memory {
+        /// Bytes.
+        const LEN: usize;
+        /// The start of a stream.
+        const START: Self;
+        /// All of it.
+        fn as_words(&self) -> &[i32];
+        /// All of it.
+        fn words(&mut self) -> &mut [i32];
+    }
+}
+
+impl<const N: usize> sealed::Memory for State<N> {
+    const LEN: usize = N;
+    const START: Self = State::new();
+
+    #[inline(always)]
+    fn as_words(&self) -> &[i32] {
+        // SAFETY: as below.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), N / 4) }
+    }
+
+    #[inline(always)]
+    fn words(&mut self) -> &mut [i32] {
+        // SAFETY: a state is aligned to 16, has so many words, and any bytes are words.
+        unsafe { core::slice::from_raw_parts_mut(self.bytes.as_mut_ptr().cast(), N / 4) }
+    }
+}
+
 /// Why a state cannot be bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -4,8 +4,8 @@
 
 use super::{Choices, File};
 use kinglet::format::{
-    Activation, Cell, Feature, Format, Header, Input, Layer, Layout, LoadError, MAX_LAYERS, Output,
-    PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors, packed_rows, pad,
+    Activation, Cell, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError, MAX_LAYERS,
+    Output, PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors, packed_rows, pad,
 };
 
 pub const CELLS: [Cell; 8] = [
@@ -134,7 +134,7 @@ impl Spec {
 
         let inputs = width(any);
         let mut now = inputs;
-        let mut layers = heapless::Vec::new();
+        let mut layers = Layers::new();
         // What an integer embedding asks of the layer behind it.
         let mut like = None;
         if tokens && any.bool() {
@@ -221,12 +221,7 @@ impl Spec {
     }
 
     /// These layers, and no more than that.
-    pub fn new(
-        inputs: u16,
-        tokens: bool,
-        layers: heapless::Vec<Layer, MAX_LAYERS>,
-        output: Output<'static>,
-    ) -> Self {
+    pub fn new(inputs: u16, tokens: bool, layers: Layers, output: Output<'static>) -> Self {
         let (count, names) = (inputs, names(inputs.into()));
         Spec {
             header: Header {

@@ -1,8 +1,8 @@
-//! What the engine costs where flash is scarce: the model's LSTM (w8a8) through the typed door, on a Cortex-M4.
+//! What the engine costs where flash is scarce: the model (w8a8) as the compiler loads it, on a Cortex-M4.
 //!
 //! Nothing is formatted, and no panic can be reached: the panic handler calls a function that does not exist, so
 //! a panic that is left is an error of the linker. Built once more without the engine (`WITHOUT_ENGINE=1`), the difference
-//! is what the engine takes; `run.sh` asserts it. The exit code is 0 if the outputs are those of the other door, whose
+//! is what the engine takes; `run.sh` asserts it. The exit code is 0 if the outputs are those of a model loaded at run time, whose
 //! digest `tests/digest.rs` has.
 
 #![cfg_attr(target_os = "none", no_std)]
@@ -13,11 +13,16 @@ mod firmware {
     use core::arch::asm;
     use core::panic::PanicInfo;
     use cortex_m_rt::entry;
-    use kinglet::typed::{CortexM4, Layers, LstmState, W8A8};
-    use kinglet::{Digest, LoadError, include_model};
+    use kinglet::{Digest, Embedded, Net, State, include_model, state_len};
 
-    static MODEL: &[u8] = include_model!("../../model/pump-cortex-m4.kgl");
-    /// Of 100 steps on [`sample`]s.
+    struct Pump;
+
+    impl Embedded for Pump {
+        const FILE: &'static [u8] = include_model!("../../model/pump-cortex-m4.kgl");
+        type State = State<{ state_len(Self::FILE) }>;
+    }
+
+    /// Of 100 steps.
     const DIGEST: u32 = 0x0d7d_3685;
 
     unsafe extern "C" {
@@ -30,22 +35,20 @@ mod firmware {
         unsafe { a_panic_can_be_reached() }
     }
 
-    fn run() -> Result<u32, LoadError> {
-        let mut layers = Layers::<W8A8, CortexM4>::open(MODEL)?;
-        let lstm = layers.lstm::<6, 32>()?;
-        let mut state = LstmState::new();
-        let (mut h, mut digest) = ([0; 32], Digest::new());
+    fn run() -> u32 {
+        let (mut net, mut y, mut digest) = (Net::<Pump>::new(), [0], Digest::new());
         for step in 0..100 {
             let x = core::array::from_fn(|i| (step * 7 + i as i16 * 3) % 11 * 23 - 115);
-            lstm.step_q(&mut state, &x, &mut h);
-            digest.add_i16(&h);
+            net.step_q::<6, 1>(&x, &mut y);
+            digest.add_i16(&y);
         }
-        Ok(digest.value())
+        digest.add_bytes(net.layer_state());
+        digest.value()
     }
 
     #[entry]
     fn main() -> ! {
-        let ok = option_env!("WITHOUT_ENGINE").is_some() || run() == Ok(DIGEST);
+        let ok = option_env!("WITHOUT_ENGINE").is_some() || run() == DIGEST;
         // ADP_Stopped_ApplicationExit, or a run-time error.
         let reason = if ok { 0x20026 } else { 0x20023 };
         // SAFETY: SYS_EXIT of semihosting, which does not return.

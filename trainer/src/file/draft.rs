@@ -7,9 +7,7 @@ use crate::net::Layer;
 use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{Formats, input_frac};
 use anyhow::{Context, Result, bail, ensure};
-use kinglet::format::{
-    self as engine, ALIGN, Format, Layout, MAX_LAYERS, PREAMBLE_LEN, Preamble, pad,
-};
+use kinglet::format::{self as engine, ALIGN, Format, Layout, PREAMBLE_LEN, Preamble, pad};
 use kinglet::{Model, num};
 
 /// Bytes of a cache line, and of the widest vectors.
@@ -26,7 +24,7 @@ pub(super) struct Draft<'p> {
     pub(super) format: Format,
     input_names: String,
     output_names: String,
-    pub(super) layers: heapless::Vec<engine::Layer, MAX_LAYERS>,
+    pub(super) layers: engine::Layers,
     pub(super) payload: Payload,
     /// The layers as integers have them, and the scales of their rows.
     pub(super) dequantized: Vec<(Layer, Vec<f64>)>,
@@ -90,7 +88,7 @@ impl<'p> Draft<'p> {
             }
             Output::NextToken => String::new(),
         };
-        let layers = heapless::Vec::new();
+        let layers = engine::Layers::new();
         Ok(Draft {
             layout,
             unpacked: Vec::new(),
@@ -147,7 +145,7 @@ impl<'p> Draft<'p> {
                 },
             },
             threshold: self.package.alarm.map(|alarm| alarm.threshold),
-            layers: self.layers.clone(),
+            layers: self.layers,
             test: engine::TestVectors {
                 steps: tests.steps(inputs) as u16,
                 digest,

@@ -1,0 +1,210 @@
+//! What a layer does with a stream: takes its inputs from one buffer, updates its state, and leaves its outputs in the other.
+
+use super::stages::{Place, Stage};
+use super::{Model, Plan};
+use crate::cell::{FloatState, Recurrent};
+use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
+use crate::num::narrow;
+
+/// The parts of a state during a step.
+pub(super) struct Parts<'s> {
+    pub(super) persistent: &'s mut [i32],
+    pub(super) a: &'s mut [i32],
+    pub(super) b: &'s mut [i32],
+    pub(super) work: &'s mut [i32],
+}
+
+impl Parts<'_> {
+    #[inline(always)]
+    fn again(&mut self) -> Parts<'_> {
+        Parts {
+            persistent: &mut *self.persistent,
+            a: &mut *self.a,
+            b: &mut *self.b,
+            work: &mut *self.work,
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn parts<'s>(state: &'s mut [i32], plan: &Plan) -> Parts<'s> {
+    let (persistent, scratch) = state.split_at_mut(plan.persistent);
+    let (a, scratch) = scratch.split_at_mut(plan.buffer);
+    let (b, work) = scratch.split_at_mut(plan.buffer);
+    Parts {
+        persistent,
+        a,
+        b,
+        work,
+    }
+}
+
+/// A recurrent layer's input and state. What comes from another layer is narrowed into the scratch where the format
+/// says so; the scratch behind that is left.
+#[inline(always)]
+pub(super) fn layer<'s>(
+    parts: Parts<'s>,
+    place: &Place,
+    embedded: Option<Inputs<'s>>,
+) -> (Inputs<'s>, LayerState<'s>, &'s mut [i32]) {
+    let Parts {
+        persistent,
+        a,
+        b,
+        work,
+    } = parts;
+    let outputs: &[i16] = bytemuck::cast_slice(a);
+    let (narrowed, work) = work.split_at_mut(place.narrowed());
+    let x = match embedded {
+        Some(row) => row,
+        None if place.narrow => {
+            let narrowed: &mut [i8] = bytemuck::cast_slice_mut(narrowed);
+            for (narrowed, &y) in narrowed.iter_mut().zip(outputs) {
+                *narrowed = narrow(y);
+            }
+            Inputs::I8(narrowed)
+        }
+        None => Inputs::I16(&outputs[..place.columns]),
+    };
+    let (master, h) = layer_parts(persistent, place);
+    let y: &mut [i16] = bytemuck::cast_slice_mut(b);
+    let state = LayerState::new(master, h, &mut y.as_chunks_mut().0[..place.units]);
+    (x, state, work)
+}
+
+/// One step of a float layer, from the first buffer to the second.
+#[inline(always)]
+pub(super) fn float_layer(
+    k: &Kernels,
+    (recurrent, place): (&Recurrent<'_>, &Place),
+    parts: Parts<'_>,
+) {
+    let Parts {
+        persistent,
+        a,
+        b,
+        work,
+    } = parts;
+    let x: &[f32] = bytemuck::cast_slice(a);
+    let y: &mut [f32] = bytemuck::cast_slice_mut(b);
+    let cell = if recurrent.has_cell() {
+        place.master()
+    } else {
+        0
+    };
+    let (c, h) = persistent[place.at..].split_at_mut(cell);
+    let (c, h): (&mut [f32], &mut [f32]) = (
+        bytemuck::cast_slice_mut(c),
+        bytemuck::cast_slice_mut(&mut h[..place.master()]),
+    );
+    let state = FloatState {
+        c: c.as_chunks_mut().0,
+        h: h.as_chunks_mut().0,
+        y: &mut y.as_chunks_mut().0[..place.units],
+    };
+    recurrent.step(k, &x[..place.columns], state, work);
+}
+
+/// Master and matrix-input part of a layer's state.
+#[inline(always)]
+pub(super) fn layer_parts<'s>(
+    persistent: &'s mut [i32],
+    place: &Place,
+) -> (&'s mut [Panel<i32>], Hidden<'s>) {
+    let (master, rest) = persistent[place.at..].split_at_mut(place.master());
+    let hidden = &mut rest[..place.hidden()];
+    let hidden = if place.format.is_a8() {
+        Hidden::I8(bytemuck::cast_slice_mut(hidden))
+    } else {
+        Hidden::I16(bytemuck::cast_slice_mut(hidden))
+    };
+    (master.as_chunks_mut().0, hidden)
+}
+
+/// A step of one stream, layer by layer. What is next to read is always in the first buffer.
+pub(super) struct Pass<'s> {
+    k: &'s Kernels,
+    pub(super) parts: Parts<'s>,
+    token: Option<usize>,
+    /// The token's vector, until a layer takes it.
+    embedded: Option<Inputs<'s>>,
+}
+
+impl<'s> Pass<'s> {
+    /// Begins with what is in the first buffer, or a token.
+    #[inline(always)]
+    pub(super) fn new(
+        k: &'s Kernels,
+        state: &'s mut [i32],
+        plan: &Plan,
+        token: Option<usize>,
+    ) -> Self {
+        Pass {
+            k,
+            parts: parts(state, plan),
+            token,
+            embedded: None,
+        }
+    }
+
+    /// The next layer, in f32.
+    #[inline(always)]
+    pub(super) fn layer(&mut self, stage: &Stage<'s>) {
+        let parts = self.parts.again();
+        match stage {
+            Stage::Embedding(embedding) => {
+                return embedding.look_up(self.token, bytemuck::cast_slice_mut(parts.a));
+            }
+            Stage::Recurrent(recurrent, place) => float_layer(self.k, (recurrent, place), parts),
+            Stage::Dense(dense, panels) => {
+                let y: &mut [f32] = bytemuck::cast_slice_mut(parts.b);
+                let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
+                dense.apply(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
+            }
+        }
+        self.turn();
+    }
+
+    /// The next layer, in integers.
+    #[inline(always)]
+    pub(super) fn layer_q(&mut self, stage: &Stage<'s>) {
+        let embedded = self.embedded.take();
+        let parts = self.parts.again();
+        match stage {
+            Stage::Embedding(embedding) => {
+                self.embedded = Some(embedding.row(self.token));
+                return;
+            }
+            Stage::Recurrent(recurrent, place) => {
+                let (x, state, work) = layer(parts, place, embedded);
+                recurrent.step_q(self.k, x, state, work);
+            }
+            Stage::Dense(dense, panels) => {
+                let y: &mut [i16] = bytemuck::cast_slice_mut(parts.b);
+                let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
+                dense.apply_q(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
+            }
+        }
+        self.turn();
+    }
+
+    /// After the last layer.
+    #[inline(always)]
+    pub(super) fn finish(self, model: &Model<'_>) {
+        leave_mark(model, self.parts.b);
+    }
+
+    /// What was written is read next.
+    #[inline(always)]
+    fn turn(&mut self) {
+        core::mem::swap(&mut self.parts.a, &mut self.parts.b);
+    }
+}
+
+/// Says in the buffer without an output whose state this is.
+#[inline(always)]
+pub(super) fn leave_mark(model: &Model<'_>, buffer: &mut [i32]) {
+    if let Some(first) = buffer.first_mut() {
+        *first = model.plan.mark;
+    }
+}

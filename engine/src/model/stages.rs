@@ -1,0 +1,225 @@
+//! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
+
+use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
+use crate::format::{Cell, Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
+use crate::kernel::LANES;
+
+/// A layer, or one direction of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stage<'a> {
+    Embedding(Embedding<'a>),
+    Recurrent(Recurrent<'a>, Place),
+    /// And the panels of its outputs.
+    Dense(Dense<'a>, usize),
+}
+
+/// Where a recurrent layer's state lies, and what it takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// First word of the layer's state.
+    pub(super) at: usize,
+    /// Panels of units.
+    pub(super) units: usize,
+    pub(super) format: Format,
+    /// Elements it takes from the layer before.
+    pub(super) columns: usize,
+    /// Takes the outputs of another layer (2^-12) and narrows them.
+    pub(super) narrow: bool,
+    /// Words of scratch, behind those for narrowed inputs.
+    pub(super) work: usize,
+    /// Has a master part besides the matrix input: a float GRU or RNN has none.
+    masters: bool,
+}
+
+impl Place {
+    /// Words of the master part, which comes first.
+    #[inline(always)]
+    pub(super) const fn master(&self) -> usize {
+        self.units * LANES
+    }
+
+    /// Words of the matrix input, which comes behind it.
+    #[inline(always)]
+    pub(super) const fn hidden(&self) -> usize {
+        match self.format {
+            Format::F32 | Format::F16 => self.units * LANES,
+            Format::W8A16 => self.units * LANES / 2,
+            Format::W8A8 | Format::W4A8 => self.units * LANES / 4,
+        }
+    }
+
+    /// Words of scratch for narrowed inputs.
+    #[inline(always)]
+    pub(super) const fn narrowed(&self) -> usize {
+        if self.narrow { self.columns / 4 } else { 0 }
+    }
+
+    /// The word behind the state.
+    #[inline(always)]
+    pub(super) const fn end(&self) -> usize {
+        let master = if self.masters { self.master() } else { 0 };
+        self.at + master + self.hidden()
+    }
+}
+
+/// The layers that are left, and their tensors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<'m, 'a> {
+    layers: &'m [Layer],
+    layout: Layout,
+    pub(super) tensors: Tensors<'a>,
+    /// First word of the next state.
+    at: usize,
+    /// No recurrent or dense layer yet.
+    first: bool,
+    /// The first direction of the next layer has been.
+    half: bool,
+}
+
+impl<'m, 'a> Walk<'m, 'a> {
+    /// From the first layer on, whose state begins at a word.
+    pub(super) const fn new(
+        layers: &'m [Layer],
+        layout: Layout,
+        tensors: Tensors<'a>,
+        at: usize,
+    ) -> Self {
+        Walk {
+            layers,
+            layout,
+            tensors,
+            at,
+            first: true,
+            half: false,
+        }
+    }
+
+    /// The next layer; of a bidirectional one the next direction.
+    ///
+    /// # Errors
+    /// If its tensors are not those of a model.
+    pub(super) const fn next(&mut self) -> Result<Option<Stage<'a>>, LoadError> {
+        let Some((layer, rest)) = self.layers.split_first() else {
+            return Ok(None);
+        };
+        let stage = attempt!(self.take(layer, rest.is_empty()));
+        if !self.half {
+            self.layers = rest;
+        }
+        Ok(Some(stage))
+    }
+
+    /// The tensors of a layer, and where its state is.
+    const fn take(&mut self, layer: &Layer, last: bool) -> Result<Stage<'a>, LoadError> {
+        let stage = match *layer {
+            Layer::Embedding { format, vocab, dim } => {
+                let (vocab, dim) = (vocab as usize, dim as usize);
+                let t = &mut self.tensors;
+                let embedding = attempt!(Embedding::take(t, format, vocab, dim));
+                return Ok(Stage::Embedding(embedding));
+            }
+            Layer::Recurrent {
+                format,
+                cell,
+                inputs,
+                hidden,
+                requant_shift,
+                cell_shift,
+            } => {
+                let spec = Spec {
+                    format,
+                    layout: self.layout,
+                    inputs: inputs as usize,
+                    hidden: hidden as usize,
+                    requant_shift,
+                    slow: cell_shift & SLOW != 0,
+                };
+                let (recurrent, place) = attempt!(self.recurrent(cell, spec, cell_shift));
+                self.at = place.end();
+                Stage::Recurrent(recurrent, place)
+            }
+            Layer::Bidirectional {
+                format,
+                cell,
+                inputs,
+                hidden,
+                requant_shift: [forward, backward],
+                cell_shift,
+            } => {
+                let spec = Spec {
+                    format,
+                    layout: self.layout,
+                    inputs: inputs as usize,
+                    hidden: hidden as usize,
+                    requant_shift: if self.half { backward } else { forward },
+                    slow: cell_shift & SLOW != 0,
+                };
+                // Both directions, and all layers, have their states in one place: each begins anew.
+                let (recurrent, place) = attempt!(self.recurrent(cell, spec, cell_shift));
+                self.half = !self.half;
+                if self.half {
+                    return Ok(Stage::Recurrent(recurrent, place));
+                }
+                Stage::Recurrent(recurrent, place)
+            }
+            Layer::Dense {
+                format,
+                inputs,
+                outputs,
+                activation,
+                requant_shift,
+                frac,
+            } => {
+                let spec = DenseSpec {
+                    format,
+                    inputs: inputs as usize,
+                    outputs: outputs as usize,
+                    activation,
+                    requant_shift,
+                    frac,
+                    last,
+                };
+                let dense = attempt!(Dense::take(&mut self.tensors, spec));
+                Stage::Dense(dense, panels(outputs as usize))
+            }
+        };
+        self.first = false;
+        Ok(stage)
+    }
+
+    /// A recurrent layer with these sizes.
+    const fn recurrent(
+        &mut self,
+        cell: Cell,
+        spec: Spec,
+        cell_shift: u8,
+    ) -> Result<(Recurrent<'a>, Place), LoadError> {
+        let Spec {
+            format,
+            inputs,
+            hidden,
+            ..
+        } = spec;
+        if spec.slow
+            && (!format.is_integer()
+                || matches!(cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn))
+        {
+            return Err(LoadError::Value {
+                what: "slow gates in layer without",
+                index: 0,
+            });
+        }
+        let place = Place {
+            at: self.at,
+            units: panels(hidden),
+            format,
+            columns: format.columns(inputs),
+            narrow: format.is_a8() && !self.first,
+            work: Recurrent::work(cell, spec, panels(hidden) * LANES),
+            masters: format.is_integer() || cell.has_cell(),
+        };
+        let t = &mut self.tensors;
+        let recurrent = attempt!(Recurrent::take(t, cell, spec, cell_shift & !SLOW));
+        Ok((recurrent, place))
+    }
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# What the engine takes in a user's firmware, for every core: text and rodata without the model, which must not exceed the
+# limits below. Networks that the compiler loads must link without a panic.
+#
+#   firmware-example/sizes/run.sh [TARGET...]
+set -euo pipefail
+cd "$(dirname "$0")"
+[ $# -gt 0 ] || set -- thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf riscv32imc-unknown-none-elf
+cargo=$(../../.ci/cargo-for "$@")
+target=${CARGO_TARGET_DIR:-$PWD/../../target}
+export SIZES_MODELS
+failed=
+
+limit() { # PROFILE NAME
+  case $1-$2 in
+    release-lstm) echo 9216 ;; small-lstm) echo 8192 ;;
+    release-model) echo 40960 ;; small-model) echo 28672 ;;
+    release-*) echo 11264 ;; small-*) echo 9216 ;;
+  esac
+}
+
+for name in "$@"; do
+  layout=portable
+  case $name in
+    thumbv6m-*) layout=cortex-m0 ;;
+    thumbv7em-*) layout=cortex-m4 ;;
+  esac
+  SIZES_MODELS=$target/size-models/$layout
+  mkdir -p "$SIZES_MODELS"
+  (cd ../.. && cargo run -q -p kinglet-benches --example size_models -- $layout "$SIZES_MODELS")
+  for profile in release small; do
+    for image in lstm lstm-dense gru-dense rnn-dense model; do
+      features=--features=panic-free
+      [ $image != model ] || features=
+      # shellcheck disable=SC2086
+      CARGO_TARGET_DIR=$target/sizes $cargo build -q --profile $profile --target "$name" --bin $image $features || {
+        failed=1
+        echo "$name $profile $image: a panic can be reached" >&2
+        continue
+      }
+      model=$SIZES_MODELS/${image/%model/lstm-dense}.kgl
+      bytes=$(($(size "$target/sizes/$name/$profile/$image" | awk 'NR == 2 { print $1 }') - $(stat -c %s "$model")))
+      most=$(limit $profile $image)
+      echo "$name $profile $image: $bytes bytes, at most $most"
+      [ $bytes -le "$most" ] || failed=1
+    done
+  done
+done
+[ -z "$failed" ] || { echo "run.sh: too large, or not without a panic" >&2; exit 1; }

@@ -58,7 +58,7 @@ fn insert(header: &mut Header<'_>, number: usize, layer: Layer) {
 /// The same tensors under an edited header.
 fn with_header(file: &[u8], edit: impl FnOnce(&mut Header<'_>)) -> Result<(), LoadError> {
     let model = Model::from_bytes(file).unwrap();
-    let mut header = model.header().clone();
+    let mut header = *model.header();
     edit(&mut header);
     let mut space = [0; 4096];
     let encoded = postcard::to_slice(&header, &mut space).unwrap();

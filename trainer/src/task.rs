@@ -606,7 +606,7 @@ impl Task {
     /// each part follow each other.
     ///
     /// # Errors
-    /// As of a task file; only a [series] whose layers go forward streams.
+    /// As of a task file; only a `[series]` whose layers go forward streams.
     pub fn streamed(mut self) -> Result<Self, TaskError> {
         let scattered = self.series.as_ref().is_none_or(|series| {
             let in_order = matches!(

@@ -363,7 +363,7 @@ fn a_task_of_tokens_shows_the_text() {
 #[test]
 fn a_task_that_watches_shows_score_threshold_and_alarms() {
     let folder = tempfile::tempdir().unwrap();
-    let labels = r#"{"wave": {"windows": [["777", "820"]]}}"#;
+    let labels = r#"{"wave": {"windows": [["2026-01-01 00:12:57", "2026-01-01 00:13:40"]]}}"#;
     std::fs::write(folder.path().join("labels.json"), labels).unwrap();
     let mut csv = String::from("second,x\n");
     for second in 0..900i32 {
@@ -374,7 +374,8 @@ fn a_task_that_watches_shows_score_threshold_and_alarms() {
             second
         };
         let value = (f64::from(place) * 0.4).sin() + f64::from(place * 37 % 19) * 0.005;
-        csv += &format!("{second},{value:.4}\n");
+        // From the beginning of 2026.
+        csv += &format!("{},{value:.4}\n", 1_767_225_600 + second);
     }
     let (task, data, fitted) = trained_in(folder.path(), WATCHING, &csv);
     let page = report(&task, &data, &fitted);

@@ -317,7 +317,13 @@ fn overview(
     let run = &measured.runs[device];
     let (metric, value) = run.metrics.headline();
     let metric = match data.output() {
-        Output::Values(targets) if targets.len() > 1 => format!("{metric} of {}", targets[0].name),
+        Output::Values(targets) if targets.len() > 1 => {
+            let name = match data.quantiles() {
+                [] => &targets[0].name,
+                _ => targets[0].of_quantile(),
+            };
+            format!("{metric} of {name}")
+        }
         _ => metric.to_owned(),
     };
     if part == Part::Test && data.windows(Part::Test) == data.windows(Part::Train) {

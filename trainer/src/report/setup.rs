@@ -3,7 +3,7 @@
 
 use super::html::{Table, count, number, section};
 use crate::data::{Dataset, Part};
-use crate::task::{Split, Task};
+use crate::task::{ClassWeights, Split, Task};
 use crate::train::{Predictor, evaluate};
 
 /// `parts`: predictors by name, to be measured on every part.
@@ -74,8 +74,8 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
         }
     }
     let kind = match shape.stateful {
-        true => format!("{:?}, stateful", shape.kind),
-        false => format!("{:?}", shape.kind),
+        true => format!("{}, stateful", hyphened(&format!("{:?}", shape.kind))),
+        false => hyphened(&format!("{:?}", shape.kind)),
     };
     key("shape", kind);
     key("window", format!("{} samples", count(data.window())));
@@ -91,7 +91,7 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
     } else {
         ""
     };
-    key("cell", word(format!("{:?}", net.cell)));
+    key("cell", hyphened(&format!("{:?}", net.cell)));
     key("hidden", format!("{:?}{directions}", net.hidden));
     if let Some(embedding) = net.embedding {
         key("embedding", count(embedding));
@@ -106,9 +106,13 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
             ),
         );
     }
-    key("loss", format!("{:?}", task.loss()));
+    key("loss", hyphened(&format!("{:?}", task.loss())));
     if let Some(weights) = &train.class_weights {
-        key("class weights", format!("{weights:?}"));
+        let weights = match weights {
+            ClassWeights::Rule(rule) => rule.clone(),
+            ClassWeights::Each(weights) => format!("{weights:?}"),
+        };
+        key("class weights", weights);
     }
     key(
         "optimiser",
@@ -137,6 +141,18 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
     key("epochs", format!("{}{quantized}", train.epochs));
     key("seed", train.seed.to_string());
     keys
+}
+
+/// `ManyToOne` as task files write it: `many-to-one`.
+fn hyphened(name: &str) -> String {
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.extend(letter.to_lowercase());
+    }
+    word
 }
 
 fn split(split: &Split) -> String {

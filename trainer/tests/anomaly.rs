@@ -36,9 +36,9 @@ fn wave(row: usize) -> f32 {
     (row as f32 * 0.4).sin() + (row * 37 % 19) as f32 * 0.005
 }
 
-/// Seconds since 1970; a row per hour.
+/// Seconds since 1970, from the beginning of 2026; a row per hour.
 fn time(row: usize) -> String {
-    (row * 3600).to_string()
+    (1_767_225_600 + row * 3600).to_string()
 }
 
 #[test]

@@ -67,7 +67,8 @@ impl Desk {
         let before = self.files();
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(code), "{arguments}: {ran:?}");
-        assert!(ran.err.starts_with("error: "), "{arguments}: {}", ran.err);
+        let said = ran.err.lines().any(|line| line.starts_with("error: "));
+        assert!(said, "{arguments}: {}", ran.err);
         for word in words {
             assert!(ran.err.contains(word), "{word:?} is not in {}", ran.err);
         }
@@ -225,7 +226,7 @@ fn mixed_precision_keeps_to_its_budget_and_shows_what_it_could_have() {
         ["flash", "cycles", "rms_from_f32", "formats", "chosen"]
     );
     assert!(
-        rows.len() > 4 && text.lines().count() == rows.len() + 3,
+        rows.len() > 4 && text.lines().count() == rows.len() + 6,
         "{text}"
     );
     let numbers = |k: usize| {
@@ -1291,7 +1292,7 @@ fn inspect_adds_up() {
     let flags = desk.golden("mixed_cells").flags;
     for precision in ["f32", "f16", "w8a16", "w8a8", "w4a8"] {
         desk.ok(&format!(
-            "import mixed_cells.safetensors {flags} --precision {precision} --calibrate mixed_cells.csv --out m.kgl"
+            "import mixed_cells.safetensors {flags} --precision {precision} --calibrate mixed_cells.csv --force --out m.kgl"
         ));
         let json: serde_json::Value =
             serde_json::from_str(&desk.ok("inspect m.kgl --json")).unwrap();

@@ -401,7 +401,7 @@ fn eight_layers_of_any_mix_run() {
             let mut exact = FloatRunner::new(&package.net);
             let mut y = [0.0; 5];
             for (step, x) in samples.chunks_exact(5).enumerate() {
-                runner.step_raw(x, &mut y);
+                runner.step(x, &mut y);
                 for (y, exact) in y.iter().zip(exact.step(x)) {
                     let error = (y - exact).abs();
                     assert!(error <= bound, "{} step {step}: {error}", format.name());

@@ -1,8 +1,8 @@
 //! A task file for data that nobody has described: `kinglet init`.
 //!
-//! Everything is read off the file: how it is written ([`written`]), what each column holds ([`column`]), in which order
-//! and in which groups the rows stand ([`order`]), and from that what can be predicted from what ([`series`],
-//! [`sequences`], [`texts`]). It asks nothing, so every guess is told and stands in the task file with a comment. What was
+//! Everything is read off the file: how it is written (`written`), what each column holds (`column`), in which order
+//! and in which groups the rows stand (`order`), and from that what can be predicted from what (`series`,
+//! `sequences`, `texts`). It asks nothing, so every guess is told and stands in the task file with a comment. What was
 //! written has been read again and its data loaded, as `kinglet train` does it: it trains as it is.
 
 mod column;

@@ -335,7 +335,7 @@ impl Table {
     }
 
     /// `[rows, names.len()]`: samples with the columns in the order asked for. A name that is not a
-    /// column may be [derived](super::derived) from one, as `hour_sin(date)` is.
+    /// column may be [derived](crate::data::derived) from one, as `hour_sin(date)` is.
     pub fn columns_named(&self, names: &[&str]) -> Result<Vec<f32>, DataError> {
         let samples = self.columns_with_gaps(names)?;
         if let Some(at) = samples.iter().position(|x| x.is_nan()) {

@@ -61,11 +61,14 @@ impl Gates<'_> {
             for sums in sums.chunks_exact_mut(pitch) {
                 sums.copy_from_slice(bias);
             }
-            let (from_x, from_h) = (Panels::new(ih, stride), Panels::new(hh, stride));
             let (x, h) = (Streams::new(&x, pitch), Streams::new(&h, pitch));
-            self.w_ih.multiply_batch(k, sums, &tile, x, from_x);
-            let after = &mut sums[stride - hh..];
-            self.w_hh.multiply_batch(k, after, &tile, h, from_h);
+            self.w_ih
+                .multiply_batch(k, sums, &tile, x, Panels::new(ih, stride));
+            if hh > 0 {
+                let after = &mut sums[stride - hh..];
+                self.w_hh
+                    .multiply_batch(k, after, &tile, h, Panels::new(hh, stride));
+            }
             for (stream, sums) in streams.iter_mut().zip(sums.chunks_exact_mut(pitch)) {
                 update(stream, tile.clone(), sums);
             }

@@ -186,13 +186,11 @@ impl<'a> Gates<'a> {
         sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
         self.w_ih
             .multiply(k, sums, tile, x, Panels::new(ih, stride));
-        self.w_hh.multiply(
-            k,
-            &mut sums[stride - hh..],
-            tile,
-            h,
-            Panels::new(hh, stride),
-        );
+        if hh > 0 {
+            let sums = &mut sums[stride - hh..];
+            self.w_hh
+                .multiply(k, sums, tile, h, Panels::new(hh, stride));
+        }
         sums
     }
 }

@@ -681,7 +681,7 @@ impl Run {
         let (mut random, mut shape) = self.random();
         let stride = random.from(1, GROUP);
         let units = random.from(1, MAX_PANELS / stride);
-        let (ih, hh) = (random.from(1, stride), random.from(1, stride));
+        let (ih, hh) = (random.from(1, stride), random.from(0, stride));
         let rows = units * (ih + hh) * LANES;
         let Stored {
             block,

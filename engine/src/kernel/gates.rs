@@ -55,11 +55,9 @@ pub(super) fn compose(
     let sums = &mut sums[..z.len()];
     sums.copy_from_slice(gates.bias);
     k.product_q(sums, gates.w_ih, x, Panels::new(ih, stride));
-    k.product_q(
-        &mut sums[stride - hh..],
-        gates.w_hh,
-        h,
-        Panels::new(hh, stride),
-    );
+    if hh > 0 {
+        let sums = &mut sums[stride - hh..];
+        k.product_q(sums, gates.w_hh, h, Panels::new(hh, stride));
+    }
     k.requant(z, sums, gates.m, gates.shift);
 }

@@ -173,7 +173,7 @@ impl Inputs<'_> {
 }
 
 /// Where the gates of a cell have their sums: a panel of units has `stride` sum panels, of which the input's matrix
-/// fills the first `ih` and the state's matrix the last `hh`.
+/// fills the first `ih` and the state's matrix the last `hh`; a cell may have none of the latter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateOrder {
     ih: u8,
@@ -185,11 +185,11 @@ impl GateOrder {
     /// With so many sum panels.
     ///
     /// # Panics
-    /// If a matrix fills none or more than there are, or if there are more than four.
+    /// If the input's matrix fills none, a matrix more than there are, or if there are more than four.
     #[inline(always)]
     pub const fn new(ih: usize, hh: usize, stride: usize) -> Self {
         assert!(
-            ih >= 1 && ih <= stride && hh >= 1 && hh <= stride && stride <= GATES,
+            ih >= 1 && ih <= stride && hh <= stride && stride <= GATES,
             "gates outside the stride"
         );
         GateOrder {
@@ -269,13 +269,13 @@ impl<'a> GateRows<'a> {
     #[inline(always)]
     pub(super) fn part(&self, tile: &Range<usize>) -> GateRows<'a> {
         let ([ih, hh, stride], [x, h]) = (self.order.panels(), self.columns);
-        let rows = stride * tile.start..stride * tile.end;
+        let of = |per_unit: usize| per_unit * tile.start..per_unit * tile.end;
         GateRows {
             units: tile.len(),
-            w_ih: self.w_ih.part(Panels::new(ih, stride).weights(tile, x)),
-            w_hh: self.w_hh.part(Panels::new(hh, stride).weights(tile, h)),
-            bias: &self.bias[rows.clone()],
-            m: &self.m[rows],
+            w_ih: self.w_ih.part(of(ih * LANES * x)),
+            w_hh: self.w_hh.part(of(hh * LANES * h)),
+            bias: &self.bias[of(stride)],
+            m: &self.m[of(stride)],
             ..*self
         }
     }
@@ -626,7 +626,7 @@ mod tests {
         assert!(refuses(|| {
             Streams::new(&[&[0.0], &[0.0, 0.0]], 1);
         }));
-        for (ih, hh, stride) in [(0, 1, 1), (1, 0, 1), (2, 1, 1), (1, 2, 1), (4, 4, 5)] {
+        for (ih, hh, stride) in [(0, 1, 1), (0, 0, 0), (2, 1, 1), (1, 2, 1), (4, 4, 5)] {
             assert!(refuses(|| {
                 GateOrder::new(ih, hh, stride);
             }));

@@ -26,10 +26,10 @@ fuzz_target!(|bytes: &[u8]| {
         },
         ..Format::default()
     };
-    let Ok(input) = unpack(Cursor::new(text.to_vec())) else {
+    let Ok(input) = unpack(Cursor::new(text.to_vec()), &format) else {
         return;
     };
-    let Ok(mut table) = Table::from_reader(input, "any.csv", &format) else {
+    let Ok(mut table) = Table::from_reader(input.text, "any.csv", &format) else {
         return;
     };
     let names = table.names().to_vec();

@@ -10,48 +10,29 @@
 //! multiplies along rows the rows of an int8 panel may lie one after the other (`[8 rows][column]`), and for one that loads
 //! unsigned bytes more cheaply int8 weights may be stored as `w + 128`.
 //!
-//! The scalar table is the definition. What a primitive is given are `views` that prove their lengths; `table` is the
-//! list of primitives, from which come the table's fields, the checked methods of [`Kernels`] and the entries of the
-//! module `check` (feature `check`), which compares every other table with the scalar one bit for bit.
+//! Five places: what a primitive is given are `views` that prove their lengths; `table` is the list of primitives, from
+//! which come the table's fields and the checked methods of [`Kernels`]; the scalar table is their `definition`; `cpu` is
+//! the list of CPUs that do some of them better; and the module `check` (feature `check`) compares every other table with
+//! the scalar one bit for bit.
 
-#[cfg(armv7_neon)]
-mod armv7;
 #[cfg(any(feature = "check", test))]
 pub mod check;
-#[cfg(cortex_m_dsp)]
-mod cortex_m;
-mod gates;
-mod gemm;
-#[cfg(cortex_m_helium)]
-mod helium;
-mod packed;
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-))]
-mod quads;
-#[cfg(any(no_simd, cortex_m_dsp))]
-mod rows;
-mod scalar;
-mod step;
+mod cpu;
+mod definition;
 mod table;
+mod tiles;
 mod views;
-#[cfg(wide_vectors)]
-mod wide;
 
-pub(crate) use gates::{GATES, MAX_PANELS, TILE, tiles};
-pub(crate) use packed::FOUR;
-pub use packed::{SHIFT_A8, SHIFT_A16, four_record, gru_a8_record, gru_a16_record};
-pub(crate) use scalar::blend;
+#[cfg(target_os = "none")]
+use cpu::FIRMWARE;
+pub(crate) use definition::cells::blend;
+pub(crate) use definition::packed::FOUR;
+pub use definition::packed::{SHIFT_A8, SHIFT_A16, four_record, gru_a8_record, gru_a16_record};
 use table::Table;
+pub(crate) use tiles::{GATES, MAX_PANELS, TILE, tiles};
 pub use views::{
     Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, LayerState, Panels, Streams, Units,
 };
-
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-mod neon;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use crate::num::Tables;
 use half::f16;
@@ -84,77 +65,25 @@ const LSTM: GateOrder = GateOrder::new(4, 4, 4);
 const GRU: GateOrder = GateOrder::new(3, 3, 4);
 const RNN: GateOrder = GateOrder::new(1, 1, 1);
 
-/// A table, and whether this CPU runs it.
-#[cfg(not(one_table))]
-struct Candidate(Kernels, fn() -> bool);
-
-/// The table that firmware uses.
-#[cfg(target_os = "none")]
-const FIRMWARE: Table = {
-    #[cfg(cortex_m_helium)]
-    {
-        helium::HELIUM
-    }
-    #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
-    {
-        cortex_m::CORTEX_M_DSP
-    }
-    #[cfg(no_simd)]
-    {
-        rows::ROWS
-    }
-    #[cfg(not(any(cortex_m_dsp, no_simd)))]
-    {
-        scalar::SCALAR
-    }
-};
-
 #[cfg(not(one_table))]
 impl Kernels {
     /// The definition of every primitive, in plain Rust. Not in firmware, but with feature `check`.
-    pub const SCALAR: Kernels = Kernels::of(scalar::SCALAR);
+    pub const SCALAR: Kernels = Kernels::of(definition::SCALAR);
 
     /// The portable SIMD table, where the build has vectors: in wasm with `simd128`, on ARMv7 with `neon`.
     #[cfg(wide_vectors)]
-    pub const WIDE: Kernels = Kernels::of(wide::WIDE);
+    pub const WIDE: Kernels = Kernels::of(cpu::WIDE);
 
     const fn of(table: Table) -> Self {
         Kernels { table }
     }
 
-    /// Every table of this build: the scalar one first, then each faster than those before it.
-    const TABLES: &'static [Candidate] = &[
-        Candidate(Kernels::SCALAR, || true),
-        #[cfg(no_simd)]
-        Candidate(Kernels::of(rows::ROWS), || true),
-        #[cfg(wide_vectors)]
-        Candidate(Kernels::WIDE, || true),
-        #[cfg(target_arch = "x86_64")]
-        Candidate(Kernels::of(x86::AVX2), x86::has_avx2),
-        #[cfg(target_arch = "x86_64")]
-        Candidate(Kernels::of(x86::AVXVNNI), x86::has_avxvnni),
-        #[cfg(target_arch = "x86_64")]
-        Candidate(Kernels::of(x86::AVX512VNNI), x86::has_avx512vnni),
-        #[cfg(target_arch = "x86_64")]
-        Candidate(Kernels::of(x86::AVX512VBMI), x86::has_avx512vbmi),
-        #[cfg(armv7_neon)]
-        Candidate(Kernels::of(armv7::ARMV7_NEON), || true),
-        #[cfg(cortex_m_dsp)]
-        Candidate(Kernels::of(cortex_m::CORTEX_M_DSP), || true),
-        #[cfg(cortex_m_helium)]
-        Candidate(Kernels::of(helium::HELIUM), || true),
-        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-        Candidate(Kernels::of(neon::NEON), || true),
-        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-        Candidate(Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
-    ];
-
     /// Every table this CPU can run, the scalar one first, the fastest last; in firmware the one that there is.
     pub fn available() -> impl DoubleEndedIterator<Item = &'static Kernels> {
-        Kernels::TABLES
+        cpu::TABLES
             .iter()
-            .filter(|Candidate(_, runs)| runs())
-            .map(|Candidate(table, _)| table)
+            .filter(|(_, runs)| runs())
+            .map(|(table, _)| table)
     }
 
     /// The fastest table this CPU can run. CPU features are looked up under feature `std`; without it

@@ -6,6 +6,8 @@
 
 #[cfg(any(feature = "check", test))]
 use super::check::{FLOAT_COLUMNS, INT_COLUMNS, Mismatch, Run, STREAMS, W4, W4_COLUMNS};
+#[cfg(any(feature = "check", test))]
+use super::definition::SCALAR;
 use super::views::check_batch;
 use super::*;
 
@@ -49,7 +51,7 @@ macro_rules! kernels {
         #[cfg(any(feature = "check", test))]
         pub(super) fn check_each(run: &mut Run, table: &Table) -> Result<(), Mismatch> {
             $(
-                let one = Kernels::of(Table { $name: table.$name, ..scalar::SCALAR });
+                let one = Kernels::of(Table { $name: table.$name, ..SCALAR });
                 run.$draw(stringify!($name), &one $(, $how)*)?;
             )*
             Ok(())

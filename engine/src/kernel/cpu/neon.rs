@@ -17,7 +17,8 @@
 
 use super::quads::{Weights, by_four, by_four_w4};
 use super::wide::WIDE;
-use super::{BLOCK, LANES, Panel, Panels, Table};
+use crate::kernel::table::Table;
+use crate::kernel::{BLOCK, LANES, Panel, Panels};
 use crate::num::Tables;
 use core::arch::aarch64::*;
 use core::arch::asm;

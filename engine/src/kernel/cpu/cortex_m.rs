@@ -1,5 +1,5 @@
-//! Cortex-M with DSP instructions (M4, M7, M33): layers packed as [`super::packed`] defines them. Others are done by
-//! [`super::rows`].
+//! Cortex-M with DSP instructions (M4, M7, M33): layers packed as [`crate::kernel::definition::packed`] defines them. Others are done by
+//! [`super::plain`].
 //!
 //! A layer is one function, from the first bias to the last store, because a gate should never leave its register:
 //! the sums are in `r0` and up, then weights, then inputs; `r12` walks the inputs and `lr` the rows, and what a record
@@ -9,7 +9,9 @@
 //!
 //! Instructions per multiplication: 0.84 in the product of four `A8` rows, 0.90 of a GRU's, 1.14 of `A16` rows.
 
-use super::{Columns, Table, Units, four_record, gru_a8_record, gru_a16_record, rows};
+use super::plain::PLAIN;
+use crate::kernel::table::Table;
+use crate::kernel::{Columns, Units, four_record, gru_a8_record, gru_a16_record};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::arch::{asm, global_asm};
 
@@ -23,7 +25,7 @@ pub(super) const CORTEX_M_DSP: Table = Table {
     gru_a16,
     rnn_a8,
     rnn_a16,
-    ..rows::ROWS
+    ..PLAIN
 };
 
 /// sigmoid, then tanh, with `delta · segment` taken off each entry: then the whole of `z` may be multiplied by the

@@ -13,8 +13,8 @@
 //! `A16` rows lie as they are, four columns a word: bytes 0 and 2 (`SXTB16`) belong to the first two columns,
 //! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
 
-use super::scalar::{gru_unit, lstm_unit};
-use super::{Columns, Units};
+use super::cells::{gru_unit, lstm_unit};
+use crate::kernel::{Columns, Units};
 use crate::num::{
     SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, narrow, saturate16, shift_round,
 };
@@ -120,7 +120,7 @@ fn preactivations_a16(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
     core::array::from_fn(|row| requant(sums[row], m[row]))
 }
 
-pub(super) fn lstm_a8(
+pub(in crate::kernel) fn lstm_a8(
     units: &mut Units<'_>,
     rows: &[i32],
     columns: &mut Columns<'_>,
@@ -135,7 +135,7 @@ pub(super) fn lstm_a8(
     }
 }
 
-pub(super) fn lstm_a16(
+pub(in crate::kernel) fn lstm_a16(
     units: &mut Units<'_>,
     rows: &[i32],
     columns: &mut Columns<'_>,
@@ -154,7 +154,7 @@ fn rnn_unit(z: i16, tables: &Tables) -> (i32, i16) {
     (master, shift_round(master, 17) as i16)
 }
 
-pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+pub(in crate::kernel) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     columns.widen(units.h);
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (four, record) in records.enumerate() {
@@ -167,7 +167,7 @@ pub(super) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<
     }
 }
 
-pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+pub(in crate::kernel) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let records = rows.chunks_exact(four_record(columns.words.len()));
     for (four, record) in records.enumerate() {
         let z = preactivations_a16(record, columns.words);
@@ -177,7 +177,7 @@ pub(super) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns
     }
 }
 
-pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+pub(in crate::kernel) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     columns.widen(units.h);
     let (x, h) = columns.words.split_at(columns.x);
     let records = rows.chunks_exact(gru_a8_record(columns.words.len()));
@@ -213,7 +213,7 @@ pub(super) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<
     }
 }
 
-pub(super) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
+pub(in crate::kernel) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     let (x, h) = columns.words.split_at(columns.x);
     let records = rows.chunks_exact(gru_a16_record(columns.words.len()));
     for (unit, record) in records.enumerate() {

@@ -5,7 +5,8 @@
 //! and multiplied with one number of the input (`vmlal.s16`): 14 instructions for 32 products.
 
 use super::wide::WIDE;
-use super::{BLOCK, LANES, Panel, Panels, Table};
+use crate::kernel::table::Table;
+use crate::kernel::{BLOCK, LANES, Panel, Panels};
 use core::arch::asm;
 
 pub(super) const ARMV7_NEON: Table = Table {

@@ -17,7 +17,7 @@ macro_rules! by_four {
         )
     };
     ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident, $panel:expr) => {{
-        use $crate::kernel::quads::Weights;
+        use $crate::kernel::cpu::quads::Weights;
         let panel = $panel;
         // Without gaps between the groups all panels are one.
         let (group, stride) = if $panels.group == $panels.stride {
@@ -49,8 +49,8 @@ pub(super) use by_four;
 macro_rules! by_four_w4 {
     ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident) => {{
         let panel = $crate::kernel::LANES * $x.len() / 2;
-        let x = ($x, $crate::kernel::quads::offset($x));
-        $crate::kernel::quads::by_four!($kernel, $sums, $w, x, $panels, panel)
+        let x = ($x, $crate::kernel::cpu::quads::offset($x));
+        $crate::kernel::cpu::quads::by_four!($kernel, $sums, $w, x, $panels, panel)
     }};
 }
 

@@ -13,23 +13,24 @@
 //! A step goes from panel to panel of units. Look-ups know their table, which makes its address and the shifts
 //! constants and its bounds check go away.
 
-use super::scalar;
-use super::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels, Table};
+use crate::kernel::definition::{SCALAR, cells, products};
+use crate::kernel::table::Table;
+use crate::kernel::{GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 #[cfg(not(armv6m))]
 use crate::num::{mulhi_round, saturate16};
 use core::slice;
 
-#[cfg_attr(target_arch = "riscv32", path = "rows/riscv.rs")]
-#[cfg_attr(armv6m, path = "rows/armv6m.rs")]
-#[cfg_attr(cortex_m_dsp, path = "rows/armv7em.rs")]
+#[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
+#[cfg_attr(armv6m, path = "armv6m.rs")]
+#[cfg_attr(cortex_m_dsp, path = "armv7em.rs")]
 #[cfg_attr(
     not(any(target_arch = "riscv32", armv6m, cortex_m_dsp)),
-    path = "rows/armv7m.rs"
+    path = "armv7m.rs"
 )]
 mod product;
 
-pub(super) const ROWS: Table = Table {
+pub(super) const PLAIN: Table = Table {
     name: product::NAME,
     gemv_a8,
     gemv_a16,
@@ -43,7 +44,7 @@ pub(super) const ROWS: Table = Table {
     lstm_step_q,
     gru_step_q,
     rnn_step_q,
-    ..scalar::SCALAR
+    ..SCALAR
 };
 
 unsafe fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
@@ -174,7 +175,7 @@ unsafe fn along_rows<X: Copy + Into<i32>>(
 ) -> *const u8 {
     // SAFETY: the caller's.
     let w = unsafe { slice::from_raw_parts(w.cast::<i8>(), LANES * x.len()) };
-    scalar::gemv_rows(slice::from_mut(sums), w, x, Panels::DENSE);
+    products::gemv_rows(slice::from_mut(sums), w, x, Panels::DENSE);
     w.as_ptr_range().end.cast()
 }
 
@@ -190,8 +191,8 @@ fn total(x: Inputs<'_>) -> i32 {
     }
 }
 
-/// The rows of a layer, from some panel of units on.
-struct Rows<'a> {
+/// A way along the rows of a layer, from some panel of units on.
+struct Walk<'a> {
     gates: &'a GateRows<'a>,
     input: Matrix<'a>,
     state: Matrix<'a>,
@@ -199,10 +200,10 @@ struct Rows<'a> {
     m: slice::Iter<'a, Panel<i32>>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> Walk<'a> {
     #[inline(always)]
     fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Self {
-        Rows {
+        Walk {
             gates,
             input: Matrix::new(gates.w_ih, x),
             state: Matrix::new(gates.w_hh, h),
@@ -248,13 +249,13 @@ unsafe fn gates_q(
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
-    let mut rows = Rows::new(&gates, x, h);
+    let mut walk = Walk::new(&gates, x, h);
     let [_, _, stride] = gates.order.panels();
     let mut left = z;
     while !left.is_empty() {
         let (z, others) = left.split_at_mut(stride);
         // SAFETY: the table's method has checked that `z` has as many whole panels of units as the rows.
-        unsafe { rows.next(z) }
+        unsafe { walk.next(z) }
         left = others;
     }
 }
@@ -268,11 +269,11 @@ unsafe fn lstm_step_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
+    let mut walk = Walk::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]; 4];
     for (c, y) in state.master.iter_mut().zip(&mut *state.y) {
         // SAFETY: the table's method has checked that a layer of four gates has rows for every panel of units.
-        unsafe { rows.next(&mut z) }
+        unsafe { walk.next(&mut z) }
         lstm_q(
             slice::from_mut(c),
             slice::from_mut(y),
@@ -292,11 +293,11 @@ unsafe fn gru_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
+    let mut walk = Walk::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]; 4];
     for master in &mut *state.master {
         // SAFETY: as in `lstm_step_q`, four gates.
-        unsafe { rows.next(&mut z) }
+        unsafe { walk.next(&mut z) }
         gru_q(slice::from_mut(master), &z, tables);
     }
     state.publish_master();
@@ -310,11 +311,11 @@ unsafe fn rnn_step_q(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let mut rows = Rows::new(gates, x, state.h.inputs(gates.columns[1]));
+    let mut walk = Walk::new(gates, x, state.h.inputs(gates.columns[1]));
     let mut z = [[0; LANES]];
     for master in &mut *state.master {
         // SAFETY: as in `lstm_step_q`, one gate.
-        unsafe { rows.next(&mut z) }
+        unsafe { walk.next(&mut z) }
         tanh_q(slice::from_mut(master), &z, tables);
         for master in master {
             *master >>= 2;
@@ -348,11 +349,11 @@ fn known(tables: &Tables, call: impl FnOnce(&Tables)) {
 
 #[cfg_attr(one_table, inline(always))]
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    known(tables, |tables| scalar::tanh_q(y, z, tables))
+    known(tables, |tables| cells::tanh_q(y, z, tables))
 }
 
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    known(tables, |tables| scalar::sigmoid_q(y, z, tables))
+    known(tables, |tables| cells::sigmoid_q(y, z, tables))
 }
 
 #[cfg_attr(one_table, inline(always))]
@@ -363,10 +364,10 @@ fn lstm_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    known(tables, |tables| scalar::lstm_q(c, y, z, tables, cell_shift))
+    known(tables, |tables| cells::lstm_q(c, y, z, tables, cell_shift))
 }
 
 #[cfg_attr(one_table, inline(always))]
 fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    known(tables, |tables| scalar::gru_q(h, z, tables))
+    known(tables, |tables| cells::gru_q(h, z, tables))
 }

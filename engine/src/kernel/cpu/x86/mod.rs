@@ -13,7 +13,9 @@ mod vbmi;
 mod vnni;
 
 use super::quads::{Weights, by_four, by_four_w4};
-use super::{BLOCK, LANES, Panel, Panels, Table};
+use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::table::Table;
+use crate::kernel::{BLOCK, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
 use half::f16;
@@ -26,7 +28,7 @@ pub(super) const AVX2: Table = Table {
     gemv_a16: gemv_a16_avx2,
     gemv_w4a8: gemv_w4a8_avx2,
     gemv_w4a16: gemv_w4a16_avx2,
-    gates_q: super::gates::compose,
+    gates_q: steps::gates,
     requant,
     tanh_q,
     sigmoid_q,
@@ -39,7 +41,7 @@ pub(super) const AVX2: Table = Table {
     sigmoid_f32,
     lstm_f32,
     gru_f32,
-    ..super::scalar::SCALAR
+    ..SCALAR
 };
 
 pub(super) const AVXVNNI: Table = Table {

@@ -9,11 +9,11 @@
 macro_rules! steps {
     ($table:ident, $features:literal, $panels_a8:ident, $panels_a16:ident) => {
         pub(super) mod $table {
-            use crate::kernel::quads::Weights;
-            use crate::kernel::step;
-            use crate::kernel::x86::{
+            use crate::kernel::cpu::quads::Weights;
+            use crate::kernel::cpu::x86::{
                 gru_panel, lookup, lstm_panel, mulhi_round, saturate16, $panels_a8, $panels_a16,
             };
+            use crate::kernel::definition::steps;
             use crate::kernel::{
                 GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, TILE,
             };
@@ -53,7 +53,7 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::x86) fn lstm_step_q(
+            pub(in crate::kernel::cpu::x86) fn lstm_step_q(
                 k: &Kernels,
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
@@ -64,7 +64,7 @@ macro_rules! steps {
                 let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), 0..TILE) =
                     (gates.w_ih, gates.w_hh, gates.units)
                 else {
-                    return step::lstm(k, state, gates, x, tables, cell_shift);
+                    return steps::lstm(k, state, gates, x, tables, cell_shift);
                 };
                 let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
@@ -84,7 +84,7 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::x86) fn gru_step_q(
+            pub(in crate::kernel::cpu::x86) fn gru_step_q(
                 k: &Kernels,
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
@@ -92,7 +92,7 @@ macro_rules! steps {
                 tables: &Tables,
             ) {
                 let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
-                    return step::gru(k, state, gates, x, tables);
+                    return steps::gru(k, state, gates, x, tables);
                 };
                 let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
@@ -115,7 +115,7 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::x86) fn rnn_step_q(
+            pub(in crate::kernel::cpu::x86) fn rnn_step_q(
                 k: &Kernels,
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
@@ -123,7 +123,7 @@ macro_rules! steps {
                 tables: &Tables,
             ) {
                 let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
-                    return step::rnn(k, state, gates, x, tables);
+                    return steps::rnn(k, state, gates, x, tables);
                 };
                 let h = state.h.inputs(gates.columns[1]);
                 let (quads, rest) = state.master.as_chunks_mut::<4>();

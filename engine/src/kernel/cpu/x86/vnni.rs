@@ -9,7 +9,7 @@
 //! A register takes the partial sums of a panel: its lower half a row's even blocks, the upper half the odd ones. [`start`]
 //! puts a panel into one, [`halves`] and [`finish`] add the two up and take off what offsets have added.
 
-use crate::kernel::quads::Weights;
+use crate::kernel::cpu::quads::Weights;
 use crate::kernel::{BLOCK, Panel};
 use core::arch::x86_64::*;
 

@@ -14,7 +14,7 @@ use super::avx512::{
     update_panel,
 };
 use super::vnni::{dot_a8, dot_a16, dot_w4a8, dot_w4a16, halves, start};
-use crate::kernel::quads::Weights;
+use crate::kernel::cpu::quads::Weights;
 use crate::kernel::{
     GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels,
 };

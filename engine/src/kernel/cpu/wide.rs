@@ -5,19 +5,20 @@
 //! sees MIN · MIN (its left side is a gate, which is not negative), a pair of products never overflows (one
 //! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
 
-use super::scalar::SCALAR;
-use super::{BLOCK, LANES, Panel, Panels, Table};
+use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::table::Table;
+use crate::kernel::{BLOCK, LANES, Panel, Panels};
 use crate::num::{self, Tables};
 use half::f16;
 use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
 
-pub(super) const WIDE: Table = Table {
+pub(in crate::kernel) const WIDE: Table = Table {
     name: "wide",
     gemv_a8,
     gemv_a16,
     gemv_w4a8,
     gemv_w4a16,
-    gates_q: super::gates::compose,
+    gates_q: steps::gates,
     requant,
     tanh_q,
     sigmoid_q,

@@ -5,11 +5,33 @@
 //! may compute a step in one go: pre-activations then stay in registers. Several streams step one after the other,
 //! so that none depends on its neighbours; a table may load weights once for several.
 
-use super::gates::{MAX_PANELS, tiles};
-use super::{GateRows, Inputs, Kernels, LANES, LayerState};
+use crate::kernel::{
+    GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, tiles,
+};
 use crate::num::Tables;
 
-pub(super) fn lstm(
+/// From the inputs of a layer to the pre-activations of its gates: bias, product with the input, product with the state,
+/// requantization. A table may compute the same in one go, so that sums stay in registers.
+pub(in crate::kernel) fn gates(
+    k: &Kernels,
+    z: &mut [Panel<i16>],
+    gates: GateRows<'_>,
+    x: Inputs<'_>,
+    h: Inputs<'_>,
+) {
+    let [ih, hh, stride] = gates.order.panels();
+    let mut sums = [[0; LANES]; MAX_PANELS];
+    let sums = &mut sums[..z.len()];
+    sums.copy_from_slice(gates.bias);
+    k.product_q(sums, gates.w_ih, x, Panels::new(ih, stride));
+    if hh > 0 {
+        let sums = &mut sums[stride - hh..];
+        k.product_q(sums, gates.w_hh, h, Panels::new(hh, stride));
+    }
+    k.requant(z, sums, gates.m, gates.shift);
+}
+
+pub(in crate::kernel) fn lstm(
     k: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
@@ -27,7 +49,7 @@ pub(super) fn lstm(
     state.publish();
 }
 
-pub(super) fn gru(
+pub(in crate::kernel) fn gru(
     k: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
@@ -43,7 +65,7 @@ pub(super) fn gru(
     state.publish_master();
 }
 
-pub(super) fn rnn(
+pub(in crate::kernel) fn rnn(
     k: &Kernels,
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
@@ -63,7 +85,7 @@ pub(super) fn rnn(
     state.publish_master();
 }
 
-pub(super) fn lstm_batch(
+pub(in crate::kernel) fn lstm_batch(
     k: &Kernels,
     states: &mut [LayerState<'_>],
     gates: &GateRows<'_>,
@@ -76,7 +98,7 @@ pub(super) fn lstm_batch(
     }
 }
 
-pub(super) fn gru_batch(
+pub(in crate::kernel) fn gru_batch(
     k: &Kernels,
     states: &mut [LayerState<'_>],
     gates: &GateRows<'_>,
@@ -88,7 +110,7 @@ pub(super) fn gru_batch(
     }
 }
 
-pub(super) fn rnn_batch(
+pub(in crate::kernel) fn rnn_batch(
     k: &Kernels,
     states: &mut [LayerState<'_>],
     gates: &GateRows<'_>,

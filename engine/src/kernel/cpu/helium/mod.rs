@@ -11,10 +11,11 @@
 //! Instructions per multiplication: 0.16 in a product by `i8`, 0.31 by `i16`; of four rows besides, 26 from the bias to the
 //! pre-activations, and 47 for the update of four LSTM units.
 
-use super::gates::compose;
-use super::{
-    GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, Table,
-    cortex_m, scalar, step,
+use super::cortex_m::CORTEX_M_DSP;
+use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::table::Table;
+use crate::kernel::{
+    GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels,
 };
 use crate::num::Tables;
 use core::arch::{asm, naked_asm};
@@ -25,8 +26,8 @@ mod w4;
 pub(super) const HELIUM: Table = Table {
     name: "helium",
     // Plain loops become vectors here, and those are faster than `SMLAD`.
-    gemv_a8: scalar::SCALAR.gemv_a8,
-    gemv_a16: scalar::SCALAR.gemv_a16,
+    gemv_a8: SCALAR.gemv_a8,
+    gemv_a16: SCALAR.gemv_a16,
     gemv_w4a8: w4::gemv_w4a8,
     gemv_w4a16: w4::gemv_w4a16,
     gemv_rows_a8,
@@ -40,7 +41,7 @@ pub(super) const HELIUM: Table = Table {
     lstm_step_q,
     gru_step_q,
     rnn_step_q,
-    ..cortex_m::CORTEX_M_DSP
+    ..CORTEX_M_DSP
 };
 
 /// A vector of a row's columns at `$at`, by the inputs in `q0`.
@@ -254,7 +255,7 @@ fn gates_q(k: &Kernels, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>
         z[first * stride..][..rows.len()].copy_from_slice(rows);
     });
     if !by_rows {
-        compose(k, z, gates, x, h);
+        steps::gates(k, z, gates, x, h);
     }
 }
 
@@ -273,7 +274,7 @@ fn lstm_step_q(
         lstm_q(from_mut(c), from_mut(y), z, tables, cell_shift);
     });
     if !by_rows {
-        return step::lstm(k, state, gates, x, tables, cell_shift);
+        return steps::lstm(k, state, gates, x, tables, cell_shift);
     }
     state.publish();
 }
@@ -291,7 +292,7 @@ fn gru_step_q(
         gru_q(from_mut(&mut state.master[unit]), z, tables);
     });
     if !by_rows {
-        return step::gru(k, state, gates, x, tables);
+        return steps::gru(k, state, gates, x, tables);
     }
     state.publish_master();
 }
@@ -313,7 +314,7 @@ fn rnn_step_q(
         }
     });
     if !by_rows {
-        return step::rnn(k, state, gates, x, tables);
+        return steps::rnn(k, state, gates, x, tables);
     }
     state.publish_master();
 }

@@ -4,7 +4,7 @@
 //! four of every eight, the others. `VMLADAVA` multiplies a vector and adds it to a general register. What is behind the last columns is masked,
 //! as in [`super`]. Instructions per multiplication: 0.20 by `i8`, 0.45 by `i16`.
 
-use crate::kernel::rows::excess_i4;
+use crate::kernel::cpu::plain::excess_i4;
 use crate::kernel::{Inputs, LANES, Panel, Panels};
 use core::arch::asm;
 

@@ -14,7 +14,7 @@
 use super::avx512::{Halves, blended, cells, mulhi_round, round_words, tanh_words};
 use super::step512::publish_all;
 use super::vbmi::{BYTES_256, BYTES_512};
-use crate::kernel::step;
+use crate::kernel::definition::steps;
 use crate::kernel::{
     BLOCK, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
 };
@@ -605,9 +605,9 @@ pub(super) fn lstm_batch_q(
         })
     };
     if !done {
-        step::lstm_batch(k, shared, rows, shared_x, tables, cell_shift);
+        steps::lstm_batch(k, shared, rows, shared_x, tables, cell_shift);
     }
-    step::lstm_batch(k, alone, rows, alone_x, tables, cell_shift);
+    steps::lstm_batch(k, alone, rows, alone_x, tables, cell_shift);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
@@ -632,9 +632,9 @@ pub(super) fn gru_batch_q(
         })
     };
     if !done {
-        step::gru_batch(k, shared, rows, shared_x, tables);
+        steps::gru_batch(k, shared, rows, shared_x, tables);
     }
-    step::gru_batch(k, alone, rows, alone_x, tables);
+    steps::gru_batch(k, alone, rows, alone_x, tables);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
@@ -659,7 +659,7 @@ pub(super) fn rnn_batch_q(
         })
     };
     if !done {
-        step::rnn_batch(k, shared, rows, shared_x, tables);
+        steps::rnn_batch(k, shared, rows, shared_x, tables);
     }
-    step::rnn_batch(k, alone, rows, alone_x, tables);
+    steps::rnn_batch(k, alone, rows, alone_x, tables);
 }

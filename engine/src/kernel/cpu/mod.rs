@@ -1,0 +1,81 @@
+//! The list of CPUs: for each a table of what it does better than the table that it starts from.
+
+#[cfg(armv7_neon)]
+mod armv7;
+#[cfg(cortex_m_dsp)]
+mod cortex_m;
+#[cfg(cortex_m_helium)]
+mod helium;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
+#[cfg(any(no_simd, cortex_m_dsp))]
+mod plain;
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon")
+))]
+mod quads;
+#[cfg(wide_vectors)]
+mod wide;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(not(one_table))]
+use super::Kernels;
+#[cfg(target_os = "none")]
+use super::table::Table;
+#[cfg(wide_vectors)]
+pub(super) use wide::WIDE;
+
+/// A table, and whether this CPU runs it.
+#[cfg(not(one_table))]
+type Candidate = (Kernels, fn() -> bool);
+
+/// Every table of this build: the scalar one first, then each faster than those before it.
+#[cfg(not(one_table))]
+pub(super) const TABLES: &[Candidate] = &[
+    (Kernels::SCALAR, || true),
+    #[cfg(no_simd)]
+    (Kernels::of(plain::PLAIN), || true),
+    #[cfg(wide_vectors)]
+    (Kernels::WIDE, || true),
+    #[cfg(target_arch = "x86_64")]
+    (Kernels::of(x86::AVX2), x86::has_avx2),
+    #[cfg(target_arch = "x86_64")]
+    (Kernels::of(x86::AVXVNNI), x86::has_avxvnni),
+    #[cfg(target_arch = "x86_64")]
+    (Kernels::of(x86::AVX512VNNI), x86::has_avx512vnni),
+    #[cfg(target_arch = "x86_64")]
+    (Kernels::of(x86::AVX512VBMI), x86::has_avx512vbmi),
+    #[cfg(armv7_neon)]
+    (Kernels::of(armv7::ARMV7_NEON), || true),
+    #[cfg(cortex_m_dsp)]
+    (Kernels::of(cortex_m::CORTEX_M_DSP), || true),
+    #[cfg(cortex_m_helium)]
+    (Kernels::of(helium::HELIUM), || true),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    (Kernels::of(neon::NEON), || true),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    (Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
+];
+
+/// The table that firmware uses.
+#[cfg(target_os = "none")]
+pub(super) const FIRMWARE: Table = {
+    #[cfg(cortex_m_helium)]
+    {
+        helium::HELIUM
+    }
+    #[cfg(all(cortex_m_dsp, not(cortex_m_helium)))]
+    {
+        cortex_m::CORTEX_M_DSP
+    }
+    #[cfg(no_simd)]
+    {
+        plain::PLAIN
+    }
+    #[cfg(not(any(cortex_m_dsp, no_simd)))]
+    {
+        crate::kernel::definition::SCALAR
+    }
+};

@@ -31,20 +31,21 @@ static SIGMOID_512: [i32; 512] = table(false);
 
 /// Tables of `A8` layers: 2 KiB; maximum error 6.5 (tanh) and 1.3 (sigmoid) in units of 2^-15.
 // A constant, so that its number of bits is one in every crate: the other tables are then not linked.
-pub const SEGMENTS_256: Tables = Tables {
-    bits: 8,
-    tanh: &TANH_256,
-    sigmoid: &SIGMOID_256,
-};
+pub const SEGMENTS_256: Tables = Tables::new(8, &TANH_256, &SIGMOID_256);
 
 /// Tables of `A16` layers: 4 KiB; maximum error 2.1 (tanh) and 0.7 (sigmoid) in units of 2^-15.
-pub const SEGMENTS_512: Tables = Tables {
-    bits: 9,
-    tanh: &TANH_512,
-    sigmoid: &SIGMOID_512,
-};
+pub const SEGMENTS_512: Tables = Tables::new(9, &TANH_512, &SIGMOID_512);
 
 impl Tables {
+    const fn new(bits: u32, tanh: &'static [i32], sigmoid: &'static [i32]) -> Self {
+        assert!(bits < 16 && tanh.len() == 1 << bits && sigmoid.len() == 1 << bits);
+        Tables {
+            bits,
+            tanh,
+            sigmoid,
+        }
+    }
+
     /// log2 of the number of segments.
     #[inline(always)]
     pub const fn bits(&self) -> u32 {
@@ -66,19 +67,24 @@ impl Tables {
     /// tanh of `z` (2^-12), in Q31.
     #[inline(always)]
     pub fn tanh(&self, z: i16) -> i32 {
-        interpolate(self.tanh, self.bits, z)
+        // SAFETY: as many entries as `new` asked for.
+        unsafe { interpolate(self.tanh, self.bits, z) }
     }
 
     /// Logistic function of `z` (2^-12), in Q31.
     #[inline(always)]
     pub fn sigmoid(&self, z: i16) -> i32 {
-        interpolate(self.sigmoid, self.bits, z)
+        // SAFETY: as many entries as `new` asked for.
+        unsafe { interpolate(self.sigmoid, self.bits, z) }
     }
 }
 
+/// # Safety
+/// There are `2^bits` entries, and fewer than 16 bits.
 #[inline(always)]
-fn interpolate(entries: &[i32], bits: u32, z: i16) -> i32 {
-    let entry = entries[(z as u16 >> (16 - bits)) as usize];
+unsafe fn interpolate(entries: &[i32], bits: u32, z: i16) -> i32 {
+    // SAFETY: the top bits of a number are below `2^bits`.
+    let entry = unsafe { *entries.get_unchecked((z as u16 >> (16 - bits)) as usize) };
     let delta = entry as i16 as i32;
     let fraction = z as i32 & ((1 << (16 - bits)) - 1);
     entry.wrapping_add((delta * fraction) << bits)

@@ -37,9 +37,9 @@ pub(in crate::kernel) fn lstm_q(
     tables: &Tables,
     cell_shift: u8,
 ) {
-    for ((c, y), z) in c.iter_mut().zip(y).zip(z.chunks_exact(4)) {
+    for ((c, y), z) in c.iter_mut().zip(y).zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
-            let gates = [0, 1, 2, 3].map(|gate| z[gate][unit]);
+            let gates = z.each_ref().map(|gate| gate[unit]);
             y[unit] = lstm_unit(&mut c[unit], gates, tables, cell_shift);
         }
     }
@@ -67,9 +67,9 @@ pub(in crate::kernel) fn lstm_unit(
 
 #[inline(always)]
 pub(in crate::kernel) fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (h, z) in h.iter_mut().zip(z.chunks_exact(4)) {
+    for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
-            let gates = [0, 1, 2, 3].map(|gate| z[gate][unit]);
+            let gates = z.each_ref().map(|gate| gate[unit]);
             gru_unit(&mut h[unit], gates, tables);
         }
     }
@@ -103,7 +103,7 @@ pub(in crate::kernel) fn sigmoid_f32(z: &mut [Panel<f32>]) {
 }
 
 pub(in crate::kernel) fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
-    for ((c, h), z) in c.iter_mut().zip(h).zip(z.chunks_exact(4)) {
+    for ((c, h), z) in c.iter_mut().zip(h).zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
             let kept = num::sigmoid(z[1][unit]) * c[unit];
             c[unit] = kept + num::sigmoid(z[0][unit]) * num::tanh(z[2][unit]);
@@ -113,9 +113,9 @@ pub(in crate::kernel) fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z:
 }
 
 pub(in crate::kernel) fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
-    for ((next, h), gates) in next.iter_mut().zip(h).zip(z.chunks_exact(4)) {
+    for ((next, h), gates) in next.iter_mut().zip(h).zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
-            let [nx, r, z, nh] = [0, 1, 2, 3].map(|gate| gates[gate][unit]);
+            let [nx, r, z, nh] = gates.each_ref().map(|gate| gate[unit]);
             let n = num::tanh(nx + num::sigmoid(r) * nh);
             next[unit] = n + num::sigmoid(z) * (h[unit] - n);
         }

@@ -9,7 +9,23 @@ use core::arch::{asm, global_asm};
 
 pub(super) const NAME: &str = "rv32im";
 
-global_asm!(include_str!("riscv.s"), options(raw));
+// With LTO the assembler is not told what the target has.
+#[cfg(not(target_feature = "c"))]
+global_asm!(
+    ".option push",
+    ".option arch, +m",
+    include_str!("riscv.s"),
+    ".option pop",
+    options(raw)
+);
+#[cfg(target_feature = "c")]
+global_asm!(
+    ".option push",
+    ".option arch, +m, +c",
+    include_str!("riscv.s"),
+    ".option pop",
+    options(raw)
+);
 
 macro_rules! panel {
     ($($name:ident = $symbol:ident($number:ty);)+) => {

@@ -14,18 +14,19 @@
 //! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
 //! biases are no more than 4 apart.
 
-use super::{AnyGates, GATES, GateOrder, Spec, TILE, panels, tables, tiles};
-use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
+use super::layer::{Cell, Numbers, UnitsQ};
+use super::{Gates, Spec, Stream, TILE, panels};
+use crate::format::{LoadError, Tensors, attempt};
+use crate::kernel::{GateOrder, Kernels, LANES, Panel};
 use crate::num::{mulhi_round, saturate, saturate16};
-
-const ORDER: GateOrder = GateOrder::new(1, 1, 1);
+use core::ops::Range;
 
 /// 1.0 of ν in integers; of ζ twice that.
 const ONE: i32 = 1 << 30;
 
+/// A FastGRNN unit: what its candidate has besides the sums.
 #[derive(Debug, Clone, Copy)]
-enum Candidate<'a> {
+pub(crate) enum FastGrnn<'a> {
     Float {
         /// `b_n`.
         bias: &'a [Panel<f32>],
@@ -48,23 +49,12 @@ const fn outside(index: usize) -> LoadError {
     }
 }
 
-/// A FastGRNN layer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FastGrnn<'a> {
-    format: Format,
-    pub(super) hidden: usize,
-    gate: AnyGates<'a>,
-    candidate: Candidate<'a>,
-}
-
 impl<'a> FastGrnn<'a> {
-    /// Tensors: the gate's rows, the candidate's bias, ζ and ν.
+    /// Tensors: the candidate's bias, ζ and ν.
     #[inline(always)]
-    pub(crate) const fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
-        let Spec { format, hidden, .. } = spec;
-        let gate = attempt!(AnyGates::take(t, ORDER, spec));
-        let units = panels(hidden);
-        let candidate = if format.is_integer() {
+    pub(super) const fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
+        let units = panels(spec.hidden);
+        if spec.format.is_integer() {
             let bias = attempt!(t.take(units));
             let &[zeta, nu] = attempt!(t.take::<i32>(2)) else {
                 return Err(outside(0));
@@ -73,10 +63,8 @@ impl<'a> FastGrnn<'a> {
             if !(zeta_inside && nu_inside) {
                 return Err(outside(zeta_inside as usize));
             }
-            Candidate::Integer {
-                bias,
-                mix: [zeta, nu],
-            }
+            let mix = [zeta, nu];
+            Ok(FastGrnn::Integer { bias, mix })
         } else {
             let bias = attempt!(t.take(units));
             let &[zeta, nu] = attempt!(t.take::<f32>(2)) else {
@@ -86,73 +74,63 @@ impl<'a> FastGrnn<'a> {
             if !(zeta_inside && nu_inside) {
                 return Err(outside(zeta_inside as usize));
             }
-            Candidate::Float {
-                bias,
-                mix: [zeta, nu],
-            }
-        };
-        Ok(FastGrnn {
-            format,
-            hidden,
-            gate,
-            candidate,
-        })
+            let mix = [zeta, nu];
+            Ok(FastGrnn::Float { bias, mix })
+        }
     }
+}
 
-    /// One step in f32; the new state also goes to `y`.
-    pub(crate) fn step(&self, k: &Kernels, x: &[f32], h: &mut [Panel<f32>], y: &mut [Panel<f32>]) {
-        let (AnyGates::Float(gate), Candidate::Float { bias, mix }) = (&self.gate, self.candidate)
-        else {
+impl Cell for FastGrnn<'_> {
+    const ORDER: GateOrder = GateOrder::new(1, 1, 1);
+
+    fn update(
+        &self,
+        k: &Kernels,
+        gates: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    ) {
+        let FastGrnn::Float { bias, mix } = self else {
             return;
         };
         let [zeta, nu] = mix;
-        let mut sums = [[0.0; LANES]; GATES * TILE];
         let mut candidate = [[0.0; LANES]; TILE];
-        for tile in tiles(h.len()) {
-            let old = &h.as_flattened()[..self.hidden];
-            let z = gate.sums(k, &tile, x, old, &mut sums);
-            let n = &mut candidate[..z.len()];
-            let biases = gate.bias[tile.clone()].iter().zip(&bias[tile.clone()]);
-            for ((n, z), (b_z, b_n)) in n.iter_mut().zip(&*z).zip(biases) {
-                *n = core::array::from_fn(|u| z[u] + (b_n[u] - b_z[u]));
-            }
-            k.sigmoid_f32(z);
-            k.tanh_f32(n);
-            for (panel, (z, n)) in tile.zip(z.iter().zip(n)) {
-                let h = &h[panel];
-                y[panel] =
-                    core::array::from_fn(|u| (zeta * (1.0 - z[u]) + nu) * n[u] + z[u] * h[u]);
-            }
+        let n = &mut candidate[..z.len()];
+        let biases = gates.bias[tile.clone()].iter().zip(&bias[tile.clone()]);
+        for ((n, z), (b_z, b_n)) in n.iter_mut().zip(&*z).zip(biases) {
+            *n = core::array::from_fn(|u| z[u] + (b_n[u] - b_z[u]));
         }
-        h.copy_from_slice(y);
+        k.sigmoid_f32(z);
+        k.tanh_f32(n);
+        for (panel, (z, n)) in tile.zip(z.iter().zip(n)) {
+            let h = &stream.h[panel];
+            stream.y[panel] =
+                core::array::from_fn(|u| (zeta * (1.0 - z[u]) + nu) * n[u] + z[u] * h[u]);
+        }
     }
 
-    /// One step in integers: `master` is the state in Q29, `y` its 2^-12 rounding.
-    pub(crate) fn step_q(&self, k: &Kernels, x: Inputs<'_>, mut state: LayerState<'_>) {
-        let (AnyGates::Integer(gate), Candidate::Integer { bias, mix }) =
-            (&self.gate, self.candidate)
-        else {
+    fn update_q<const SLOW: bool>(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        units: UnitsQ<'_>,
+        a: &mut [Panel<i16>],
+    ) {
+        let FastGrnn::Integer { bias, mix } = self else {
             return;
         };
-        let tables = tables(self.format);
-        let columns = self.format.columns(self.hidden);
-        let gate = gate.rows(state.units(), [x.columns(), columns]);
-        let (master, old, _) = state.parts(columns);
-        let mut space = [[0; LANES]; MAX_PANELS];
-        for tile in tiles(master.len()) {
-            let a = gate.preactivations(k, &tile, x, old, &mut space);
-            let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
-            let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
-            k.sigmoid_q(z, a, tables);
-            for (a, bias) in a.iter_mut().zip(&bias[tile.clone()]) {
-                *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
-            }
-            k.tanh_q(n, a, tables);
-            for ((h, z), n) in master[tile].iter_mut().zip(z).zip(n) {
-                *h = core::array::from_fn(|u| update(h[u], z[u], n[u], mix));
-            }
+        let tables = numbers.tables;
+        let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
+        let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
+        k.sigmoid_q(z, a, tables);
+        for (a, bias) in a.iter_mut().zip(&bias[units.tile]) {
+            *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
         }
-        state.publish_master();
+        k.tanh_q(n, a, tables);
+        for ((h, z), n) in units.master.iter_mut().zip(z).zip(n) {
+            *h = core::array::from_fn(|u| update(h[u], z[u], n[u], *mix));
+        }
     }
 }
 

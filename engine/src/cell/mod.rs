@@ -11,6 +11,8 @@ mod dense;
 mod embedding;
 mod fastgrnn;
 mod gru;
+mod gru_before;
+mod layer;
 mod lstm;
 mod packed;
 mod peephole;
@@ -20,10 +22,11 @@ mod rnn;
 pub(crate) use batch::{GROUP, Stream};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
+pub(crate) use layer::FloatState;
 pub use packed::packed_rows;
-pub(crate) use recurrent::{FloatState, Recurrent};
+pub(crate) use recurrent::Recurrent;
 
-use crate::format::{Format, Layout, LoadError, Tensors, attempt};
+use crate::format::{Cell, Format, Layout, LoadError, Tensors, attempt};
 use crate::kernel::{
     GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles,
 };
@@ -39,6 +42,7 @@ pub(crate) const fn panels(n: usize) -> usize {
 /// Sizes of a recurrent layer, as the header has them, and how its rows lie.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
+    pub(crate) cell: Cell,
     pub(crate) format: Format,
     pub(crate) layout: Layout,
     pub(crate) inputs: usize,
@@ -49,12 +53,13 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Integer rows of a layer that has a packed form in this layout.
+    /// What its rows are in the layout of Cortex-M4, where this is that layout and it has such rows.
     #[inline(always)]
-    pub(crate) const fn is_packed(&self) -> bool {
-        matches!(self.layout, Layout::CortexM4)
-            && matches!(self.format, Format::W8A8 | Format::W8A16)
-            && !self.slow
+    const fn packed(&self) -> Option<packed::Record> {
+        match self.layout {
+            Layout::CortexM4 if !self.slow => packed::Record::of(self.cell, self.format),
+            _ => None,
+        }
     }
 }
 
@@ -145,7 +150,7 @@ const fn take_int<'a>(
 
 /// The gates of a float layer.
 #[derive(Debug, Clone, Copy)]
-struct Gates<'a> {
+pub(crate) struct Gates<'a> {
     order: GateOrder,
     w_ih: FloatMatrix<'a>,
     w_hh: FloatMatrix<'a>,
@@ -216,7 +221,7 @@ impl<'a> GatesQ<'a> {
             inputs,
             hidden,
             requant_shift: shift,
-            slow: _,
+            ..
         } = spec;
         let form = IntForm::recurrent(format, layout);
         let units = panels(hidden);
@@ -271,14 +276,17 @@ enum AnyGates<'a> {
 }
 
 impl<'a> AnyGates<'a> {
-    #[inline(always)]
+    // Once in an image, for all cells.
+    #[inline(never)]
     const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
-        Ok(if spec.format.is_integer() && spec.slow {
-            AnyGates::Slow(attempt!(GatesQ::take(t, order, spec)))
-        } else if spec.format.is_integer() {
-            AnyGates::Integer(attempt!(GatesQ::take(t, order, spec)))
+        if !spec.format.is_integer() {
+            return Ok(AnyGates::Float(attempt!(Gates::take(t, order, spec))));
+        }
+        let gates = attempt!(GatesQ::take(t, order, spec));
+        Ok(if spec.slow {
+            AnyGates::Slow(gates)
         } else {
-            AnyGates::Float(attempt!(Gates::take(t, order, spec)))
+            AnyGates::Integer(gates)
         })
     }
 }

@@ -10,13 +10,24 @@ use crate::kernel::{
 
 /// Which record the rows form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Record {
+pub(crate) enum Record {
     Lstm,
     Rnn,
     Gru,
 }
 
 impl Record {
+    /// Those of a cell, in a format that has them.
+    #[inline(always)]
+    pub(super) const fn of(cell: Cell, format: Format) -> Option<Record> {
+        match (format, cell) {
+            (Format::W8A8 | Format::W8A16, Cell::Lstm) => Some(Record::Lstm),
+            (Format::W8A8 | Format::W8A16, Cell::RnnTanh) => Some(Record::Rnn),
+            (Format::W8A8 | Format::W8A16, Cell::GruResetAfter) => Some(Record::Gru),
+            _ => None,
+        }
+    }
+
     /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is
     /// the same in every layout.
     #[inline(always)]
@@ -40,20 +51,10 @@ pub const fn packed_rows(
     inputs: usize,
     hidden: usize,
 ) -> Option<usize> {
-    if !matches!(format, Format::W8A8 | Format::W8A16) {
-        return None;
+    match Record::of(cell, format) {
+        Some(record) => Some(record.rows(format, inputs, hidden)),
+        None => None,
     }
-    let record = match cell {
-        Cell::Lstm => Record::Lstm,
-        Cell::RnnTanh => Record::Rnn,
-        Cell::GruResetAfter => Record::Gru,
-        Cell::RnnRelu
-        | Cell::GruResetBefore
-        | Cell::FastGrnn
-        | Cell::LstmCoupled
-        | Cell::LstmPeephole => return None,
-    };
-    Some(record.rows(format, inputs, hidden))
 }
 
 /// The packed rows of a layer.

@@ -1,41 +1,80 @@
-//! A layer with a state, of whatever cell.
+//! The list of cells.
 
 use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
-use super::gru::{self, Gru};
+use super::gru::Gru;
+use super::gru_before::{self, GruBefore};
+use super::layer::{Cell, FloatState, Layer, Rows};
 use super::lstm::Lstm;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
-use crate::format::{Cell, LoadError, Tensors, attempt};
-use crate::kernel::{Inputs, Kernels, LayerState, MAX_CELL_SHIFT, Panel};
+use crate::format::{self, LoadError, Tensors, attempt};
+use crate::kernel::{Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
 
 /// Largest cell shift of a slow layer: ±1,024.
 const MAX_SLOW_SHIFT: u8 = 7;
 
-/// A recurrent layer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Recurrent<'a> {
-    Rnn(Rnn<'a>),
-    Lstm(Lstm<'a>),
-    Gru(Gru<'a>),
-    FastGrnn(FastGrnn<'a>),
-    Coupled(Coupled<'a>),
-    Peephole(Peephole<'a>),
+/// Of each kind of layer its cell, and of each cell in a file what its units have besides their gates.
+macro_rules! cells {
+    (
+        $tensors:ident, $spec:ident;
+        $($kind:ident($cell:ty) { $($name:ident => $own:expr,)+ })+
+    ) => {
+        /// A recurrent layer.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) enum Recurrent<'a> {
+            $($kind(Layer<'a, $cell>),)+
+        }
+
+        impl<'a> Recurrent<'a> {
+            #[inline(always)]
+            const fn take_any(
+                $tensors: &mut Tensors<'a>,
+                $spec: Spec,
+                cell_shift: u8,
+            ) -> Result<Self, LoadError> {
+                let order = match $spec.cell {
+                    $($(format::Cell::$name => <$cell>::ORDER,)+)+
+                };
+                let rows = attempt!(Rows::take($tensors, $spec, order, cell_shift));
+                Ok(match $spec.cell {
+                    $($(format::Cell::$name => {
+                        let cell = $own;
+                        Recurrent::$kind(Layer { rows, cell })
+                    })+)+
+                })
+            }
+        }
+
+        macro_rules! each {
+            ($layers:expr, $layer:ident => $do:expr) => {
+                match $layers {
+                    $(Recurrent::$kind($layer) => $do,)+
+                }
+            };
+        }
+    };
 }
 
-/// A float layer's state and where its outputs go. `c` is empty where a layer has no cell.
-pub(crate) struct FloatState<'s> {
-    pub(crate) c: &'s mut [Panel<f32>],
-    pub(crate) h: &'s mut [Panel<f32>],
-    pub(crate) y: &'s mut [Panel<f32>],
+cells! {
+    t, spec;
+    Rnn(Rnn) {
+        RnnTanh => Rnn { relu: false },
+        RnnRelu => Rnn { relu: true },
+    }
+    Lstm(Lstm) { Lstm => Lstm, }
+    Gru(Gru) { GruResetAfter => Gru, }
+    GruBefore(GruBefore<'a>) { GruResetBefore => attempt!(GruBefore::take(t, spec)), }
+    FastGrnn(FastGrnn<'a>) { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
+    Coupled(Coupled) { LstmCoupled => Coupled, }
+    Peephole(Peephole<'a>) { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 
 impl<'a> Recurrent<'a> {
     #[inline(always)]
     pub(crate) const fn take(
         t: &mut Tensors<'a>,
-        cell: Cell,
         spec: Spec,
         cell_shift: u8,
     ) -> Result<Self, LoadError> {
@@ -51,62 +90,31 @@ impl<'a> Recurrent<'a> {
                 max: max as usize,
             });
         }
-        Ok(match cell {
-            Cell::RnnTanh => Recurrent::Rnn(attempt!(Rnn::take(t, spec, false))),
-            Cell::RnnRelu => Recurrent::Rnn(attempt!(Rnn::take(t, spec, true))),
-            Cell::Lstm => Recurrent::Lstm(attempt!(Lstm::take(t, spec, cell_shift))),
-            Cell::GruResetAfter => Recurrent::Gru(attempt!(Gru::take(t, spec, true))),
-            Cell::GruResetBefore => Recurrent::Gru(attempt!(Gru::take(t, spec, false))),
-            Cell::FastGrnn => Recurrent::FastGrnn(attempt!(FastGrnn::take(t, spec))),
-            Cell::LstmCoupled => Recurrent::Coupled(attempt!(Coupled::take(t, spec))),
-            Cell::LstmPeephole => {
-                Recurrent::Peephole(attempt!(Peephole::take(t, spec, cell_shift)))
-            }
-        })
-    }
-
-    /// Width of the state.
-    pub(crate) fn hidden(&self) -> usize {
-        match self {
-            Recurrent::Rnn(layer) => layer.hidden,
-            Recurrent::Lstm(layer) => layer.hidden,
-            Recurrent::Gru(layer) => layer.hidden,
-            Recurrent::FastGrnn(layer) => layer.hidden,
-            Recurrent::Coupled(layer) => layer.hidden,
-            Recurrent::Peephole(layer) => layer.hidden,
-        }
-    }
-
-    /// Has a cell besides the state.
-    pub(crate) fn has_cell(&self) -> bool {
-        matches!(
-            self,
-            Recurrent::Lstm(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_)
-        )
+        Self::take_any(t, spec, cell_shift)
     }
 
     /// Words of scratch that an integer step needs.
-    pub(crate) const fn work(cell: Cell, spec: Spec, padded_hidden: usize) -> usize {
-        match cell {
-            Cell::GruResetBefore => gru::work(spec.format, padded_hidden),
-            Cell::RnnTanh | Cell::Lstm | Cell::GruResetAfter if spec.is_packed() => {
-                packed::work(spec.format, spec.inputs, spec.hidden)
-            }
+    pub(crate) const fn work(spec: Spec, padded_hidden: usize) -> usize {
+        match spec.cell {
+            format::Cell::GruResetBefore => gru_before::work(spec.format, padded_hidden),
+            _ if spec.packed().is_some() => packed::work(spec.format, spec.inputs, spec.hidden),
             _ => 0,
         }
     }
 
+    /// Width of the state.
+    pub(crate) fn hidden(&self) -> usize {
+        each!(self, layer => layer.hidden())
+    }
+
+    /// Has a cell besides the state.
+    pub(crate) fn has_cell(&self) -> bool {
+        each!(self, layer => layer.has_cell())
+    }
+
     /// One step in f32.
     pub(crate) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
-        let FloatState { c, h, y } = state;
-        match self {
-            Recurrent::Rnn(layer) => layer.step(k, x, h.as_flattened_mut(), y),
-            Recurrent::Lstm(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
-            Recurrent::Gru(layer) => layer.step(k, x, h, y, work),
-            Recurrent::FastGrnn(layer) => layer.step(k, x, h, y),
-            Recurrent::Coupled(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
-            Recurrent::Peephole(layer) => layer.step(k, x, c, h.as_flattened_mut(), y),
-        }
+        each!(self, layer => layer.step(k, x, state, work));
     }
 
     /// One step in integers.
@@ -118,34 +126,17 @@ impl<'a> Recurrent<'a> {
         state: LayerState<'_>,
         work: &mut [i32],
     ) {
-        match self {
-            Recurrent::Rnn(layer) => layer.step_q(k, x, state, work),
-            Recurrent::Lstm(layer) => layer.step_q(k, x, state, work),
-            Recurrent::Gru(layer) => layer.step_q(k, x, state, work),
-            Recurrent::FastGrnn(layer) => layer.step_q(k, x, state),
-            Recurrent::Coupled(layer) => layer.step_q(k, x, state),
-            Recurrent::Peephole(layer) => layer.step_q(k, x, state),
-        }
+        each!(self, layer => layer.step_q(k, x, state, work));
     }
 
     /// Whether several streams can step together.
     pub(crate) fn in_batch(&self) -> bool {
-        match self {
-            Recurrent::Rnn(layer) => layer.in_batch(),
-            Recurrent::Lstm(layer) => layer.in_batch(),
-            Recurrent::Gru(layer) => layer.in_batch(),
-            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => false,
-        }
+        each!(self, layer => layer.in_batch())
     }
 
     /// One step of several streams in f32, but for the state as a matrix input.
     pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
-        match self {
-            Recurrent::Rnn(layer) => layer.step_batch(k, streams),
-            Recurrent::Lstm(layer) => layer.step_batch(k, streams),
-            Recurrent::Gru(layer) => layer.step_batch(k, streams),
-            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => {}
-        }
+        each!(self, layer => layer.step_batch(k, streams));
     }
 
     /// One step of several streams in integers.
@@ -155,11 +146,6 @@ impl<'a> Recurrent<'a> {
         x: &[Inputs<'_>],
         states: &mut [LayerState<'_>],
     ) {
-        match self {
-            Recurrent::Rnn(layer) => layer.step_batch_q(k, x, states),
-            Recurrent::Lstm(layer) => layer.step_batch_q(k, x, states),
-            Recurrent::Gru(layer) => layer.step_batch_q(k, x, states),
-            Recurrent::FastGrnn(_) | Recurrent::Coupled(_) | Recurrent::Peephole(_) => {}
-        }
+        each!(self, layer => layer.step_batch_q(k, x, states));
     }
 }

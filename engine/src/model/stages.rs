@@ -127,6 +127,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                 cell_shift,
             } => {
                 let spec = Spec {
+                    cell,
                     format,
                     layout: self.layout,
                     inputs: inputs as usize,
@@ -134,7 +135,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                     requant_shift,
                     slow: cell_shift & SLOW != 0,
                 };
-                let (recurrent, place) = attempt!(self.recurrent(cell, spec, cell_shift));
+                let (recurrent, place) = attempt!(self.recurrent(spec, cell_shift));
                 self.at = place.end();
                 Stage::Recurrent(recurrent, place)
             }
@@ -147,6 +148,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                 cell_shift,
             } => {
                 let spec = Spec {
+                    cell,
                     format,
                     layout: self.layout,
                     inputs: inputs as usize,
@@ -155,7 +157,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                     slow: cell_shift & SLOW != 0,
                 };
                 // Both directions, and all layers, have their states in one place: each begins anew.
-                let (recurrent, place) = attempt!(self.recurrent(cell, spec, cell_shift));
+                let (recurrent, place) = attempt!(self.recurrent(spec, cell_shift));
                 self.half = !self.half;
                 if self.half {
                     return Ok(Stage::Recurrent(recurrent, place));
@@ -190,11 +192,11 @@ impl<'m, 'a> Walk<'m, 'a> {
     /// A recurrent layer with these sizes.
     const fn recurrent(
         &mut self,
-        cell: Cell,
         spec: Spec,
         cell_shift: u8,
     ) -> Result<(Recurrent<'a>, Place), LoadError> {
         let Spec {
+            cell,
             format,
             inputs,
             hidden,
@@ -215,11 +217,11 @@ impl<'m, 'a> Walk<'m, 'a> {
             format,
             columns: format.columns(inputs),
             narrow: format.is_a8() && !self.first,
-            work: Recurrent::work(cell, spec, panels(hidden) * LANES),
+            work: Recurrent::work(spec, panels(hidden) * LANES),
             masters: format.is_integer() || cell.has_cell(),
         };
         let t = &mut self.tensors;
-        let recurrent = attempt!(Recurrent::take(t, cell, spec, cell_shift & !SLOW));
+        let recurrent = attempt!(Recurrent::take(t, spec, cell_shift & !SLOW));
         Ok((recurrent, place))
     }
 }

@@ -1,0 +1,296 @@
+//! A recurrent layer: what all cells share. A cell says where its sums lie and what becomes of a tile of units; products,
+//! the walk over tiles, streams and what is published are here, once.
+
+use super::packed::{Packed, Record};
+use super::{AnyGates, GATES, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
+use crate::format::{Format, LoadError, Tensors, attempt};
+use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
+use crate::num::Tables;
+use core::fmt::Debug;
+use core::ops::Range;
+
+/// What a cell is. A value has what its units have besides their gates.
+pub(crate) trait Cell: Copy + Debug {
+    /// Where its gates have their sums.
+    const ORDER: GateOrder;
+    /// The units have a cell besides the state: it is the master part in integers, and published are the outputs. Where it
+    /// is not, the master part is the state (Q29).
+    const CELL: bool = false;
+    /// Integer gates may reach ±16, see [`crate::num`].
+    const SLOW: bool = false;
+    /// Its records in the layout of Cortex-M4.
+    const RECORD: Option<Record> = None;
+    /// Several streams can step together.
+    const TOGETHER: bool = true;
+
+    /// A tile of a stream's units in f32: their sums in, their new outputs, and cells, out.
+    fn update(
+        &self,
+        k: &Kernels,
+        gates: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    );
+
+    /// A tile of units in integers, from their pre-activations (2^-12, if slow 2^-11).
+    fn update_q<const SLOW: bool>(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        units: UnitsQ<'_>,
+        z: &mut [Panel<i16>],
+    );
+
+    /// A step in f32, but for the state as a matrix input.
+    fn step(
+        &self,
+        k: &Kernels,
+        hidden: usize,
+        gates: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        _work: &mut [i32],
+    ) {
+        let mut sums = [[0.0; LANES]; GATES * TILE];
+        for tile in tiles(stream.y.len()) {
+            let h = &stream.h.as_flattened()[..hidden];
+            let z = gates.sums(k, &tile, stream.x, h, &mut sums);
+            self.update(k, gates, stream, tile, z);
+        }
+    }
+
+    /// A step in integers.
+    #[inline(always)]
+    fn step_q<const SLOW: bool>(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        gates: &GateRows<'_>,
+        x: Inputs<'_>,
+        state: &mut LayerState<'_>,
+        _work: &mut [i32],
+    ) {
+        walk_q::<Self, SLOW>(self, k, numbers, gates, x, state);
+    }
+
+    /// [`Self::step_q`] of several streams.
+    fn batch_q<const SLOW: bool>(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        for (state, &x) in states.iter_mut().zip(x) {
+            self.step_q::<SLOW>(k, numbers, gates, x, state, &mut []);
+        }
+    }
+}
+
+/// The numbers of an integer layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers {
+    pub(super) format: Format,
+    /// Columns of the state as a matrix input.
+    pub(super) columns: usize,
+    pub(super) tables: &'static Tables,
+    pub(super) cell_shift: u8,
+}
+
+/// A tile of units in integers.
+pub(crate) struct UnitsQ<'s> {
+    /// Which panels of the layer's units.
+    pub(super) tile: Range<usize>,
+    /// Their cells, or their states (Q29).
+    pub(super) master: &'s mut [Panel<i32>],
+    /// Outputs (2^-12), of units with a cell.
+    pub(super) y: &'s mut [Panel<i16>],
+}
+
+/// All units, tile by tile. Every tile reads the old state, so the new one is published after the last.
+#[inline(always)]
+pub(super) fn walk_q<C: Cell, const SLOW: bool>(
+    cell: &C,
+    k: &Kernels,
+    numbers: Numbers,
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    state: &mut LayerState<'_>,
+) {
+    let (master, old, y) = state.parts(numbers.columns);
+    let mut space = [[0; LANES]; MAX_PANELS];
+    for tile in tiles(master.len()) {
+        let z = gates.preactivations(k, &tile, x, old, &mut space);
+        let units = UnitsQ {
+            master: &mut master[tile.clone()],
+            y: &mut y[tile.clone()],
+            tile,
+        };
+        cell.update_q::<SLOW>(k, numbers, units, z);
+    }
+    if C::CELL {
+        state.publish();
+    } else {
+        state.publish_master();
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Weights<'a> {
+    Panels(AnyGates<'a>),
+    Packed(Packed<'a>),
+}
+
+/// The gates of a layer, which come first in its file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    format: Format,
+    hidden: usize,
+    cell_shift: u8,
+    weights: Weights<'a>,
+}
+
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    pub(super) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        order: GateOrder,
+        cell_shift: u8,
+    ) -> Result<Self, LoadError> {
+        let weights = match spec.packed() {
+            Some(record) => Weights::Packed(attempt!(Packed::take(t, spec, record))),
+            None => Weights::Panels(attempt!(AnyGates::take(t, order, spec))),
+        };
+        Ok(Rows {
+            format: spec.format,
+            hidden: spec.hidden,
+            cell_shift,
+            weights,
+        })
+    }
+}
+
+/// A layer of some cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer<'a, C> {
+    pub(super) rows: Rows<'a>,
+    pub(super) cell: C,
+}
+
+/// A float layer's state and where its outputs go. `c` is empty where a layer has no cell.
+pub(crate) struct FloatState<'s> {
+    pub(crate) c: &'s mut [Panel<f32>],
+    pub(crate) h: &'s mut [Panel<f32>],
+    pub(crate) y: &'s mut [Panel<f32>],
+}
+
+impl<C: Cell> Layer<'_, C> {
+    /// Width of the state.
+    pub(super) fn hidden(&self) -> usize {
+        self.rows.hidden
+    }
+
+    pub(super) fn has_cell(&self) -> bool {
+        C::CELL
+    }
+
+    /// One step in f32.
+    pub(super) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
+        let FloatState { c, h, y } = state;
+        let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
+            return;
+        };
+        let stream = &mut Stream { x, h, c, y };
+        self.cell.step(k, self.rows.hidden, gates, stream, work);
+        h.copy_from_slice(y);
+    }
+
+    /// What an integer layer works with, for this many panels of units and columns of input.
+    #[inline(always)]
+    fn numbers<'g>(&self, gates: &GatesQ<'g>, [units, x]: [usize; 2]) -> (Numbers, GateRows<'g>) {
+        let Rows {
+            format,
+            hidden,
+            cell_shift,
+            ..
+        } = self.rows;
+        let columns = format.columns(hidden);
+        let numbers = Numbers {
+            format,
+            columns,
+            tables: tables(format),
+            cell_shift,
+        };
+        (numbers, gates.rows(units, [x, columns]))
+    }
+
+    /// One step in integers.
+    #[inline(always)]
+    pub(super) fn step_q(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        let sizes = [state.units(), x.columns()];
+        match &self.rows.weights {
+            Weights::Packed(rows) => {
+                if let Some(record) = C::RECORD {
+                    rows.step(k, record, x, state, (work, self.rows.cell_shift));
+                }
+            }
+            Weights::Panels(AnyGates::Integer(gates)) => {
+                let (numbers, gates) = self.numbers(gates, sizes);
+                let cell = &self.cell;
+                cell.step_q::<false>(k, numbers, &gates, x, &mut state, work);
+            }
+            Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
+                let (numbers, gates) = self.numbers(gates, sizes);
+                let cell = &self.cell;
+                cell.step_q::<true>(k, numbers, &gates, x, &mut state, work);
+            }
+            Weights::Panels(_) => {}
+        }
+    }
+
+    /// Whether several streams can step together.
+    pub(super) fn in_batch(&self) -> bool {
+        C::TOGETHER && matches!(self.rows.weights, Weights::Panels(_))
+    }
+
+    /// One step of several streams in f32, but for the state as a matrix input.
+    pub(super) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
+        if let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights {
+            gates.step_batch(k, self.rows.hidden, streams, |stream, tile, z| {
+                self.cell.update(k, gates, stream, tile, z);
+            });
+        }
+    }
+
+    /// One step of several streams in integers.
+    pub(super) fn step_batch_q(
+        &self,
+        k: &Kernels,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+    ) {
+        let (Some(state), Some(first)) = (states.first(), x.first()) else {
+            return;
+        };
+        let sizes = [state.units(), first.columns()];
+        match &self.rows.weights {
+            Weights::Panels(AnyGates::Integer(gates)) => {
+                let (numbers, gates) = self.numbers(gates, sizes);
+                self.cell.batch_q::<false>(k, numbers, &gates, x, states);
+            }
+            Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
+                let (numbers, gates) = self.numbers(gates, sizes);
+                self.cell.batch_q::<true>(k, numbers, &gates, x, states);
+            }
+            Weights::Panels(_) | Weights::Packed(_) => {}
+        }
+    }
+}

@@ -35,7 +35,7 @@ macro_rules! core {
             name: $name,
             aliases: &$aliases,
             layout: $layout,
-            counts: include_str!(concat!("../../benches/results/", $file)),
+            counts: include_str!(concat!(env!("KINGLET_COUNTS"), "/", $file)),
         }
     };
 }

@@ -11,37 +11,37 @@ const PAGES: [(&str, &str, &str); 7] = [
     (
         "start",
         "From a CSV file to a microcontroller in ten minutes",
-        include_str!("../../../docs/src/start.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/start.md")),
     ),
     (
         "task",
         "The task file: every key",
-        include_str!("../../../docs/src/task.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/task.md")),
     ),
     (
         "streaming",
         "Windows and streaming",
-        include_str!("../../../docs/src/streaming.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/streaming.md")),
     ),
     (
         "formats",
         "Number formats",
-        include_str!("../../../docs/src/formats.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/formats.md")),
     ),
     (
         "importing",
         "Models from PyTorch",
-        include_str!("../../../docs/src/importing.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/importing.md")),
     ),
     (
         "reading-reports",
         "The report explained",
-        include_str!("../../../docs/src/report.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/report.md")),
     ),
     (
         "errors",
         "Troubleshooting by error message",
-        include_str!("../../../docs/src/errors.md"),
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/errors.md")),
     ),
 ];
 

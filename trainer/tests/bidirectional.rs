@@ -9,7 +9,7 @@ use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, SlidingWindow};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::net::{Cell, Layer};
 use kinglet_trainer::package::{Package, Shape, Transform};
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -65,7 +65,7 @@ impl Golden {
             let values = view.data().as_chunks().0.iter();
             values.map(|b| f32::from_le_bytes(*b)).collect()
         };
-        let package = safetensors(path, &shown::options(flags)).unwrap();
+        let package = read(path, &shown::options(flags)).unwrap().package;
         let Shape::Window { window, exact, .. } = package.shape else {
             panic!("{}: no window", path.display());
         };

@@ -10,7 +10,7 @@ mod shown;
 use kinglet::format::Format;
 use kinglet::{Model, Runner};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::net::{Cell, Layer};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -62,7 +62,7 @@ fn golden(name: &str) -> Package {
         _ => "--ignore __",
     };
     let path = folder.join(name).with_extension("safetensors");
-    safetensors(&path, &shown::options(flags)).unwrap()
+    read(&path, &shown::options(flags)).unwrap().package
 }
 
 /// Cells that can remember for tens of thousands of steps.

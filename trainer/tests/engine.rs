@@ -7,7 +7,7 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet::{Model, Runner};
 use kinglet_trainer::file::{self, AlignedBytes, TestInputs, export, export_for};
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::net::Layer;
 use kinglet_trainer::package::{Input, Output, Package};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
@@ -74,7 +74,7 @@ impl Golden {
         };
         Golden {
             name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            package: safetensors(path, &options(flags)).unwrap(),
+            package: read(path, &options(flags)).unwrap().package,
             input: floats("__input__"),
             output: floats("__output__"),
         }

@@ -9,7 +9,7 @@ mod shown;
 
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::{TestInputs, export_for};
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::package::{Input, Output, Package, Restore, Shape, Transform};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use safetensors::SafeTensors;
@@ -28,7 +28,7 @@ fn golden(name: &str) -> (Package, Stream) {
     let bytes = fs::read(&path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let flags = &header.metadata().as_ref().unwrap()["import"];
-    let package = safetensors(&path, &shown::options(flags)).unwrap();
+    let package = read(&path, &shown::options(flags)).unwrap().package;
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let view = file.tensor("__input__").unwrap();
     let input: Vec<f32> = view

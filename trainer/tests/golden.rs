@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::net::{Activation, Cell, Layer, Network};
 use kinglet_trainer::package::{Input, Output, Package, Shape};
 use safetensors::{Dtype, SafeTensors};
@@ -54,7 +54,7 @@ fn golden(path: &Path) -> Golden {
         .collect();
     Golden {
         name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
-        package: safetensors(path, &options(flags)).unwrap(),
+        package: read(path, &options(flags)).unwrap().package,
         tensors,
     }
 }
@@ -328,5 +328,35 @@ fn imported_networks_compute_what_pytorch_did() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn an_interpreter_beside_the_engine_agrees_on_every_file_and_notices_one_changed_weight() {
+    for file in fs::read_dir(golden_dir()).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|e| e != "safetensors") {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let flags = &header.metadata().as_ref().unwrap()["import"];
+        let mut imported = read(&path, &options(flags)).unwrap();
+        let proof = imported.prove().unwrap();
+        let share = proof.layers.last().unwrap().share();
+        assert!(share < 2e-5, "{}: {share}", path.display());
+
+        let changed = imported
+            .package
+            .net
+            .layers
+            .iter_mut()
+            .find_map(|layer| match layer {
+                Layer::Recurrent(r) => Some(&mut r.b_ih[0]),
+                _ => None,
+            });
+        *changed.unwrap() += 0.05;
+        let message = imported.prove().unwrap_err().to_string();
+        assert!(message.contains("not understood"), "{message}");
     }
 }

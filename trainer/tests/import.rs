@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use kinglet_trainer::import::safetensors;
+use kinglet_trainer::import::read;
 use kinglet_trainer::net::{Cell, Layer};
 use kinglet_trainer::package::{Input, Package};
 use safetensors::{Dtype, tensor::TensorView};
@@ -99,7 +99,7 @@ fn scratch(extension: &str, bytes: &[u8]) -> PathBuf {
 
 fn import_bytes(bytes: &[u8], flags: &str) -> Result<Package, String> {
     let path = scratch("safetensors", bytes);
-    let result = safetensors(&path, &options(flags));
+    let result = read(&path, &options(flags)).map(|imported| imported.package);
     fs::remove_file(&path).unwrap();
     result.map_err(|e| {
         let message = e.to_string();
@@ -416,7 +416,12 @@ fn what_cannot_run_is_refused() {
         ("weight_hh_l0", &[20, 2]),
         ("weight_hr_l0", &[2, 5]),
     ]);
-    says(&projected.error(""), &["`weight_hr_l0`", "proj_size"]);
+    assert_eq!(projected.structure(""), "lstm 3>5, dense 5>2");
+    let other = projected.and("weight_hr_l0", &[5, 2]);
+    says(
+        &other.error(""),
+        &["`weight_hr_l0`: shape [5, 2], expected [2, 5]", "proj_size"],
+    );
 
     let other = Dict::of(&[("weight_ih_l0", &[10, 3]), ("weight_hh_l0", &[10, 5])]);
     says(
@@ -604,7 +609,7 @@ fn other_files_are_refused() {
             &["not a whole safetensors file"],
         );
     }
-    let missing = safetensors(Path::new("does-not-exist"), &options(""))
+    let missing = read(Path::new("does-not-exist"), &options(""))
         .unwrap_err()
         .to_string();
     says(&missing, &["does-not-exist: cannot be read"]);

@@ -1,10 +1,10 @@
 //! A state dict of PyTorch.
 #![no_main]
 
-use kinglet_trainer::import::{ImportOptions, safetensors};
+use kinglet_trainer::import::{ImportOptions, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let path = kinglet_trainer_fuzz::file("lstm.safetensors", bytes);
-    let _ = safetensors(&path, &ImportOptions::default()).map(|_| ());
+    let _ = read(&path, &ImportOptions::default()).map(|_| ());
 });

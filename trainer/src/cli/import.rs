@@ -7,7 +7,7 @@ use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
-use kinglet_trainer::import::{ImportOptions, safetensors};
+use kinglet_trainer::import::{ImportOptions, MOST, Proof, read};
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +69,21 @@ fn single(precision: Precision) -> Result<Format, &'static str> {
         .ok_or("`kinglet quantize` searches for the formats of an f32 model")
 }
 
+/// The largest difference of every layer, in parts of the spread of its outputs.
+fn tell(proof: &Proof) {
+    for layer in &proof.layers {
+        say(&format!(
+            "layer {}: differs by at most {:.1e} of its spread",
+            layer.name,
+            layer.share()
+        ));
+    }
+    say(&format!(
+        "proof: {} random samples through the file's network and the engine's in f32: equal to within {MOST:.0e} of the outputs' spread",
+        proof.samples
+    ));
+}
+
 pub fn run(args: &Args) -> Result<()> {
     if args.calibrate.is_none() && !args.csv.columns.is_empty() {
         return Err(usage(
@@ -82,7 +97,13 @@ pub fn run(args: &Args) -> Result<()> {
         .collect();
     writable(&args.out, &inputs)?;
     calibrate::tell_rounding();
-    let package = safetensors(&args.state, &args.options)?;
+    let imported = read(&args.state, &args.options)?;
+    imported
+        .notes
+        .iter()
+        .for_each(|note| say(&format!("note: {note}")));
+    tell(&imported.prove()?);
+    let package = imported.package;
     let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;
     let calibration = match &args.calibrate {

@@ -1,18 +1,20 @@
 //! Networks trained elsewhere, read into [`Package`].
 //!
-//! So far: PyTorch state dicts saved as safetensors. Such a file holds names, shapes and numbers,
-//! and nothing else: not the order of the modules, not which activation stands between two
-//! `nn.Linear`, not whether an `nn.RNN` used tanh or ReLU. What the sizes leave open is asked for
-//! by a flag ([`ImportOptions`]) and never guessed, because a wrong guess gives a network that runs
-//! and predicts nonsense.
+//! Every reader makes a [`graph`] of operators with weights, as its file has them. [`lower`] brings the graph into the layers
+//! of the engine, or says what it cannot bring there; [`interpret`] computes the graph itself, plainly and apart from the engine,
+//! and [`proof`] holds the two against each other at every import.
 //!
-//! What is derived: the cell from the rows of `weight_hh` (`H`, `3H` or `4H` rows of `H` columns
-//! are RNN, GRU, LSTM; no other reading exists), and the order of the modules from their widths,
-//! where only one order fits. The steps are `state_dict` (bytes to f32 tensors), `modules`
-//! (tensors to modules), `order` (modules to a chain) and, here, the chain to a [`Package`].
+//! What a file leaves open is asked for by a flag ([`ImportOptions`]) and never guessed, because a wrong guess gives a
+//! network that runs and predicts nonsense.
 
+mod graph;
+mod interpret;
+mod lower;
 mod modules;
+mod onnx;
 mod order;
+mod proof;
+mod pytorch;
 mod state_dict;
 
 use std::{
@@ -24,10 +26,11 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::escape::unescape;
-use crate::net::{Activation, Bidirectional, Dense, Embedding, Layer, Network};
-use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
-use modules::{Matrix, Module, Weights};
-use state_dict::StateDict;
+use crate::net::{Activation, Layer};
+use crate::package::{Input, Output, Package, Shape};
+use graph::Graph;
+use lower::Lowered;
+pub use proof::{LayerProof, MOST, Proof};
 
 /// What a state dict does not say.
 ///
@@ -40,17 +43,17 @@ pub struct ImportOptions {
     pub nonlinearity: Option<Nonlinearity>,
 
     /// Where nn.GRU applies its reset gate: after the product with the hidden weights (PyTorch,
-    /// Keras default) or before it (original paper)
-    #[arg(long, value_enum, default_value_t)]
-    pub gru_reset: GruReset,
+    /// Keras default) or before it (original paper) [default: after]
+    #[arg(long, value_enum)]
+    pub gru_reset: Option<GruReset>,
 
     /// Activation between nn.Linear layers; required if there are several
     #[arg(long, value_enum)]
     pub between: Option<Between>,
 
-    /// Activation after the last nn.Linear
-    #[arg(long, value_enum, default_value_t)]
-    pub head: Head,
+    /// Activation after the last nn.Linear [default: identity]
+    #[arg(long, value_enum)]
+    pub head: Option<Head>,
 
     /// All modules, first to last, by their names in the file ("." for the nameless one): needed
     /// where the sizes fit in several orders
@@ -70,7 +73,11 @@ pub struct ImportOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16384))]
     pub window: Option<u16>,
 
-    /// What the outputs are [default: classes with --head softmax, else values]
+    /// The output that is the model's, of a file with several; states aside
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+
+    /// What the outputs are [default: classes behind a softmax, else values]
     #[arg(long, value_enum)]
     pub predicts: Option<Predicts>,
 }
@@ -117,6 +124,8 @@ pub enum Head {
     Sigmoid,
     /// nn.Tanh
     Tanh,
+    /// nn.ReLU
+    Relu,
 }
 
 /// What the outputs are.
@@ -130,28 +139,115 @@ pub enum Predicts {
     NextToken,
 }
 
-/// Reads a PyTorch state dict from a safetensors file.
+/// A network of a file, as the engine runs it and as the file has it.
+#[derive(Debug)]
+pub struct Imported {
+    /// What becomes a model file.
+    pub package: Package,
+    /// What was brought into another form, or left out.
+    pub notes: Vec<String>,
+    graph: Graph,
+    lowered: Lowered,
+}
+
+impl Imported {
+    /// Runs the file's network in an interpreter beside the engine, on seeded random samples, and compares what every layer
+    /// gives.
+    ///
+    /// # Errors
+    /// If the outputs differ by more than rounding, [`MOST`] of their spread.
+    pub fn prove(&self) -> Result<Proof> {
+        proof::prove(&self.graph, &self.lowered, &self.package, None)
+    }
+
+    /// The same on sequences of samples as the network takes them.
+    ///
+    /// # Errors
+    /// As [`Self::prove`].
+    pub fn prove_on(&self, sequences: Vec<Vec<Vec<f32>>>) -> Result<Proof> {
+        proof::prove(&self.graph, &self.lowered, &self.package, Some(sequences))
+    }
+}
+
+/// Reads a network.
 ///
-/// It may hold `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked
-/// or one after another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are
-/// named `x0`.. and outputs `y0`.., without normalisation; there is an output after every step.
+/// PyTorch's state dicts saved as safetensors are read: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell`
+/// forms), stacked or one after another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are
+/// named `x0`.. and outputs `y0`.., without normalisation.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, holds anything else, or leaves open what a flag has to say. The
 /// message begins with the path and says what was found, what was expected and what to do.
-pub fn safetensors(path: &Path, options: &ImportOptions) -> Result<Package> {
+pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     let bytes = fs::read(path).map_err(|e| anyhow!("{}: cannot be read: {e}", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    package(name.into_owned(), &bytes, options).map_err(|e| anyhow!("{}: {e:#}", path.display()))
+    imported(name.into_owned(), path, &bytes, options)
+        .map_err(|e| anyhow!("{}: {e:#}", path.display()))
 }
 
-fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Package> {
-    let dict = StateDict::parse(bytes, &options.ignore)?;
-    let modules = modules::group(&dict, options)?;
-    let chain = order::chain(modules, &options.order)?;
-    let net = network(chain, options)?;
+fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
+    let ending = path.extension().map(|e| e.to_ascii_lowercase());
+    let graph = match ending.as_ref().and_then(|e| e.to_str()) {
+        Some("onnx") => {
+            options.only_of_state_dicts()?;
+            onnx::read(bytes, path.parent().unwrap_or(Path::new("")))?
+        }
+        _ => pytorch::safetensors(bytes, options)?,
+    };
+    let answer = match &options.output {
+        None => None,
+        Some(name) => Some(output(&graph, name)?),
+    };
+    let lowered = lower::lower(&graph, answer)?;
+    let package = package(name, &lowered, options)?;
+    Ok(Imported {
+        package,
+        notes: lowered.notes.clone(),
+        graph,
+        lowered,
+    })
+}
 
+/// The output that `--output` names.
+fn output(graph: &Graph, name: &str) -> Result<graph::ValueId> {
+    let named = |id: &&graph::ValueId| graph.values[id.0].name == name;
+    let found = graph.outputs.iter().find(named).copied();
+    found.with_context(|| {
+        let names = graph
+            .outputs
+            .iter()
+            .map(|id| format!("`{}`", graph.values[id.0].name));
+        format!(
+            "--output: there is no output `{name}`, expected one of {}",
+            names.collect::<Vec<_>>().join(", ")
+        )
+    })
+}
+
+impl ImportOptions {
+    /// A file that says it all is not to be contradicted.
+    fn only_of_state_dicts(&self) -> Result<()> {
+        let given = [
+            ("--nonlinearity", self.nonlinearity.is_some()),
+            ("--gru-reset", self.gru_reset.is_some()),
+            ("--between", self.between.is_some()),
+            ("--head", self.head.is_some()),
+            ("--order", !self.order.is_empty()),
+            ("--ignore", !self.ignore.is_empty()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            bail!(
+                "{flag} is for state dicts of PyTorch, which do not say it: this file does, so leave the flag out"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What goes into a model file besides the layers.
+fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<Package> {
+    let net = lowered.network.clone();
     let input = match net.layers.first() {
         Some(Layer::Embedding(e)) => Input::Tokens(token_names(e.vocab, options)?),
         _ => {
@@ -159,16 +255,16 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
                 options.tokens.is_none(),
                 "--tokens names the rows of an nn.Embedding, and there is none"
             );
-            Input::Features((0..net.input_width()).map(feature).collect())
+            Input::Features((0..net.input_width()).map(proof::plain).collect())
         }
     };
     let outputs = net.output_width();
-    let default = match options.head {
-        Head::Softmax => Predicts::Classes,
+    let default = match net.layers.last() {
+        Some(Layer::Dense(dense)) if dense.activation == Activation::Softmax => Predicts::Classes,
         _ => Predicts::Values,
     };
     let output = match options.predicts.unwrap_or(default) {
-        Predicts::Values => Output::Values((0..outputs).map(target).collect()),
+        Predicts::Values => Output::Values((0..outputs).map(proof::target).collect()),
         Predicts::Classes => Output::Classes((0..outputs).map(|i| format!("y{i}")).collect()),
         Predicts::NextToken => match &input {
             Input::Tokens(tokens) if tokens.len() == outputs => Output::NextToken,
@@ -183,20 +279,24 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
             ),
         },
     };
-    let one_direction = |layer: &Layer| matches!(layer, Layer::Recurrent(_));
-    let shape = match options.window {
+    let from_file = lowered
+        .steps
+        .filter(|_| lowered.states.is_empty() && lowered.last);
+    if let (Some(file), Some(window)) = (from_file, options.window) {
+        ensure!(
+            usize::from(window) == file,
+            "--window {window}: the network of the file takes {file} samples"
+        );
+    }
+    let shape = match options.window.map(usize::from).or(from_file) {
         Some(window) => Shape::Window {
-            window: window.into(),
+            window,
             hop: 1,
             exact: true,
         },
         None => Shape::EveryStep,
     };
     if net.is_bidirectional() {
-        ensure!(
-            !net.layers.iter().any(one_direction),
-            "some modules are bidirectional and some are not, which is not supported: train all of them alike"
-        );
         ensure!(
             shape != Shape::EveryStep,
             "a bidirectional module needs the whole window before its output: give --window N, the number of samples"
@@ -210,104 +310,6 @@ fn package(name: String, bytes: &[u8], options: &ImportOptions) -> Result<Packag
         shape,
         alarm: None,
     })
-}
-
-/// Gives the matrices their roles: before the cells an embedding, after them dense layers.
-fn network(chain: Vec<Module>, options: &ImportOptions) -> Result<Network> {
-    let first_cell = chain
-        .iter()
-        .position(|m| m.is_recurrent())
-        .context("order without a cell")?;
-    let dense: Vec<String> = chain
-        .iter()
-        .skip(first_cell)
-        .filter(|m| !m.is_recurrent())
-        .map(|m| m.label())
-        .collect();
-    let between = match options.between {
-        _ if dense.len() < 2 => Activation::Identity,
-        Some(Between::None) => Activation::Identity,
-        Some(Between::Relu) => Activation::Relu,
-        Some(Between::Tanh) => Activation::Tanh,
-        None => bail!(
-            "{} nn.Linear follow one another ({}), and a state dict does not say what stands \
-             between them: give --between relu, tanh or none",
-            dense.len(),
-            dense.join(", ")
-        ),
-    };
-    let head = match options.head {
-        Head::Identity => Activation::Identity,
-        Head::Softmax => Activation::Softmax,
-        Head::Sigmoid => Activation::Sigmoid,
-        Head::Tanh => Activation::Tanh,
-    };
-    ensure!(
-        !dense.is_empty() || head == Activation::Identity,
-        "--head needs an nn.Linear to follow, and there is none"
-    );
-
-    let mut layers = Vec::new();
-    let last = chain.len() - 1;
-    for (place, module) in chain.into_iter().enumerate() {
-        match module.weights {
-            Weights::Cells { cells, reverse } if reverse.is_empty() => {
-                layers.extend(cells.into_iter().map(Layer::Recurrent));
-            }
-            Weights::Cells { cells, reverse } => {
-                let pairs = cells.into_iter().zip(reverse);
-                layers.extend(pairs.map(|(forward, backward)| {
-                    Layer::Bidirectional(Bidirectional { forward, backward })
-                }));
-            }
-            Weights::Matrix(Matrix {
-                rows, cols, weight, ..
-            }) if place < first_cell => {
-                layers.push(Layer::Embedding(Embedding {
-                    vocab: rows,
-                    dim: cols,
-                    table: weight,
-                }));
-            }
-            Weights::Matrix(Matrix {
-                rows,
-                cols,
-                weight,
-                bias,
-            }) => {
-                layers.push(Layer::Dense(Dense {
-                    inputs: cols,
-                    outputs: rows,
-                    weight,
-                    bias: bias.unwrap_or_else(|| vec![0.0; rows]),
-                    activation: if place == last { head } else { between },
-                }));
-            }
-        }
-    }
-    Ok(Network { layers })
-}
-
-fn feature(i: usize) -> Feature {
-    Feature {
-        name: format!("x{i}"),
-        unit: String::new(),
-        hold: false,
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-    }
-}
-
-fn target(i: usize) -> Target {
-    Target {
-        name: format!("y{i}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    }
 }
 
 fn token_names(vocab: usize, options: &ImportOptions) -> Result<Vec<String>> {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
+use super::graph::{Direction, Function, Kind, Recurrent};
 use super::{GruReset, ImportOptions, Nonlinearity, state_dict::StateDict};
-use crate::net::{Cell, Recurrent};
 
 /// A module with its parameters.
 #[derive(Debug)]
@@ -22,14 +22,10 @@ pub(super) struct Module {
     pub(super) weights: Weights,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Weights {
     /// `nn.RNN`, `nn.LSTM`, `nn.GRU`: one or more layers.
-    Cells {
-        cells: Vec<Recurrent>,
-        /// The other direction of each, in a bidirectional module.
-        reverse: Vec<Recurrent>,
-    },
+    Cells { cells: Vec<Recurrent> },
     /// `nn.Linear` or `nn.Embedding`.
     Matrix(Matrix),
 }
@@ -61,20 +57,14 @@ impl Module {
     pub(super) fn label(&self) -> String {
         let name = self.flag_name();
         match &self.weights {
-            Weights::Cells { cells, reverse } => {
+            Weights::Cells { cells } => {
                 let (first, last) = (&cells[0], &cells[cells.len() - 1]);
-                let kind = match first.cell {
-                    Cell::RnnTanh | Cell::RnnRelu => "RNN",
-                    Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole => "LSTM",
-                    Cell::GruResetAfter | Cell::GruResetBefore => "GRU",
-                    Cell::FastGrnn => "FastGRNN",
+                let kind = kind_name(first.kind);
+                let both = match first.directions.len() {
+                    1 => "",
+                    _ => "bidirectional ",
                 };
-                let both = if reverse.is_empty() {
-                    ""
-                } else {
-                    "bidirectional "
-                };
-                let (inputs, hidden) = (first.inputs, last.hidden);
+                let (inputs, hidden) = (first.inputs, last.width());
                 format!("`{name}` ({both}{kind} {inputs} → {hidden})")
             }
             Weights::Matrix(Matrix {
@@ -94,6 +84,14 @@ impl Module {
                 format!("`{name}` (Linear {cols} → {rows} or Embedding [{rows}, {cols}])")
             }
         }
+    }
+}
+
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Rnn => "RNN",
+        Kind::Lstm | Kind::LstmCoupled => "LSTM",
+        Kind::Gru { .. } => "GRU",
     }
 }
 
@@ -117,7 +115,7 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
 
     for name in dict.names() {
         let (prefix, leaf) = name.rsplit_once('.').unwrap_or(("", name));
-        if let Some((layer, suffix)) = recurrent_leaf(name, leaf)? {
+        if let Some((layer, suffix)) = recurrent_leaf(leaf) {
             if leaf.ends_with(REVERSE) {
                 bidirectional.insert(prefix);
             }
@@ -161,7 +159,10 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
             true => cells(dict, name, &layers, options, Some(REVERSE))?,
             false => Vec::new(),
         };
-        let cells = cells(dict, name, &layers, options, both.then_some(""))?;
+        let mut cells = cells(dict, name, &layers, options, both.then_some(""))?;
+        for (cell, reverse) in cells.iter_mut().zip(reverse) {
+            cell.directions.extend(reverse.directions);
+        }
         let first = if layers[&0].is_empty() {
             "weight_ih"
         } else {
@@ -170,7 +171,7 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
         modules.push(Module {
             name: name.to_owned(),
             entry: tensor_name(name, first),
-            weights: Weights::Cells { cells, reverse },
+            weights: Weights::Cells { cells },
         });
     }
     for name in matrices {
@@ -211,27 +212,20 @@ fn is_matrix(dict: &StateDict, prefix: &str) -> bool {
 const REVERSE: &str = "_reverse";
 
 /// The layer of a recurrent module's tensor and its suffix; `None` for any other tensor.
-fn recurrent_leaf(name: &str, leaf: &str) -> Result<Option<(usize, &'static str)>> {
+fn recurrent_leaf(leaf: &str) -> Option<(usize, &'static str)> {
     const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
-    let Some(rest) = PARTS.iter().find_map(|part| leaf.strip_prefix(part)) else {
-        return Ok(None);
-    };
+    let rest = PARTS.iter().find_map(|part| leaf.strip_prefix(part))?;
     let number = rest.strip_suffix(REVERSE).unwrap_or(rest);
     let place = match number.strip_prefix("_l") {
         None if number.is_empty() => (0, ""),
         // The number in any other spelling would name another tensor.
         Some(digits) => match digits.parse::<usize>() {
             Ok(layer) if layer.to_string() == digits => (layer, "_l"),
-            _ => return Ok(None),
+            _ => return None,
         },
-        None => return Ok(None),
+        None => return None,
     };
-    ensure!(
-        !leaf.starts_with("weight_hr"),
-        "tensor `{name}` is the projection of an nn.LSTM with proj_size, which is not supported: \
-         train with proj_size=0, and an nn.Linear after it if the state is too wide"
-    );
-    Ok(Some(place))
+    Some(place)
 }
 
 /// The layers of one module, checked against each other. Of a bidirectional module those of one direction, whose tensors
@@ -267,28 +261,47 @@ fn cells(
             );
         }
 
-        let &[rows, hidden] = dict.shape(&w_hh) else {
+        let &[rows, width] = dict.shape(&w_hh) else {
             bail!(
                 "tensor `{w_hh}`: shape {:?}, expected [gates × hidden, hidden]",
                 dict.shape(&w_hh)
             );
         };
-        let cell = match (rows, hidden) {
+        // With a projection the state is narrower than the gates.
+        let w_hr = tensor_name(module, &format!("weight_hr{suffix}{end}"));
+        let projection = match dict.contains(&w_hr) {
+            false => None,
+            true => match *dict.shape(&w_hr) {
+                [p, hidden] if p == width && rows == 4 * hidden && p > 0 => {
+                    Some((hidden, dict.read(&w_hr, &[p, hidden], "")?))
+                }
+                ref other => bail!(
+                    "tensor `{w_hr}`: shape {other:?}, expected [{width}, {}] with `{w_hh}` [{rows}, {width}], as an nn.LSTM \
+                     with proj_size has it",
+                    rows / 4
+                ),
+            },
+        };
+        let hidden = projection.as_ref().map_or(width, |(hidden, _)| *hidden);
+        let mut activation = Function::Tanh;
+        let kind = match (rows, hidden) {
             (0, _) | (_, 0) => {
                 bail!("tensor `{w_hh}`: shape [{rows}, {hidden}], expected no empty dimension")
             }
-            _ if rows == hidden => match options.nonlinearity {
-                Some(Nonlinearity::Tanh) => Cell::RnnTanh,
-                Some(Nonlinearity::Relu) => Cell::RnnRelu,
-                None => bail!(
-                    "tensor `{w_hh}`: shape [{rows}, {hidden}] is an nn.RNN, and a state dict does \
-                     not say whether it used tanh or ReLU: give --nonlinearity tanh or relu"
-                ),
-            },
-            _ if rows == 4 * hidden => Cell::Lstm,
-            _ if rows == 3 * hidden => match options.gru_reset {
-                GruReset::After => Cell::GruResetAfter,
-                GruReset::Before => Cell::GruResetBefore,
+            _ if rows == hidden => {
+                activation = match options.nonlinearity {
+                    Some(Nonlinearity::Tanh) => Function::Tanh,
+                    Some(Nonlinearity::Relu) => Function::Relu,
+                    None => bail!(
+                        "tensor `{w_hh}`: shape [{rows}, {hidden}] is an nn.RNN, and a state dict does \
+                         not say whether it used tanh or ReLU: give --nonlinearity tanh or relu"
+                    ),
+                };
+                Kind::Rnn
+            }
+            _ if rows == 4 * hidden => Kind::Lstm,
+            _ if rows == 3 * hidden => Kind::Gru {
+                after: options.gru_reset.unwrap_or_default() == GruReset::After,
             },
             _ => bail!(
                 "tensor `{w_hh}`: shape [{rows}, {hidden}], expected {hidden} (RNN), {} (GRU) or {} \
@@ -303,16 +316,17 @@ fn cells(
         };
         if let Some(below) = cells.last() {
             ensure!(
-                cell == below.cell && hidden == below.hidden,
-                "tensor `{w_hh}`: shape [{rows}, {hidden}], expected [{0} × {1}, {1}] like the \
+                kind == below.kind && hidden == below.hidden && width == below.width(),
+                "tensor `{w_hh}`: shape [{rows}, {width}], expected [{} × {}, {}] like the \
                  layer before it: layers of one module have one kind and width",
-                below.cell.products(),
-                below.hidden
+                below.kind.gates(),
+                below.hidden,
+                below.width()
             );
         }
         let expected = cells
             .last()
-            .map_or(inputs, |below| directions * below.hidden);
+            .map_or(inputs, |below| directions * below.width());
         let why = if place == 0 {
             format!("with the rows of `{w_hh}`")
         } else {
@@ -327,15 +341,25 @@ fn cells(
             ),
             false => Ok(vec![0.0; rows]),
         };
-        cells.push(Recurrent {
-            cell,
-            inputs,
-            hidden,
+        let direction = Direction {
+            reverse: end == REVERSE,
             b_ih: bias(&b_ih, &b_hh)?,
             b_hh: bias(&b_hh, &b_ih)?,
             w_ih: dict.read(&w_ih, &[rows, expected], &why)?,
-            w_hh: dict.read(&w_hh, &[rows, hidden], "")?,
-            extra: Vec::new(),
+            w_hh: dict.read(&w_hh, &[rows, width], "")?,
+            peephole: None,
+            projection: projection.map(|(_, projection)| projection),
+            functions: match kind {
+                Kind::Rnn => [activation; 3],
+                _ => Recurrent::functions(kind),
+            },
+        };
+        cells.push(Recurrent {
+            kind,
+            inputs,
+            hidden,
+            directions: vec![direction],
+            clip: None,
         });
     }
     Ok(cells)

@@ -7,8 +7,8 @@
 
 use anyhow::{Result, bail, ensure};
 
+use super::graph::Recurrent;
 use super::modules::{Matrix, Module, Weights};
-use crate::net::Recurrent;
 
 /// More modules than this are not tried in all orders.
 const MOST: usize = 10;
@@ -34,9 +34,10 @@ pub(super) fn chain(modules: Vec<Module>, order: &[String]) -> Result<Vec<Module
 }
 
 /// What the last layer gives.
-fn state_width(cells: &[Recurrent], reverse: &[Recurrent]) -> usize {
-    let directions = 1 + usize::from(!reverse.is_empty());
-    directions * cells.last().map_or(0, |cell| cell.hidden)
+fn state_width(cells: &[Recurrent]) -> usize {
+    cells
+        .last()
+        .map_or(0, |cell| cell.directions.len() * cell.width())
 }
 
 /// The stage after `module`, or what keeps it from standing here.
@@ -49,15 +50,13 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
         )
     };
     match (stage, &module.weights) {
-        (Stage::Start, Weights::Cells { cells, reverse }) => {
-            Ok(Stage::Stepped(state_width(cells, reverse)))
-        }
-        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells { cells, reverse }) => {
+        (Stage::Start, Weights::Cells { cells }) => Ok(Stage::Stepped(state_width(cells))),
+        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells { cells }) => {
             let first = &cells[0];
             if first.inputs == width {
-                return Ok(Stage::Stepped(state_width(cells, reverse)));
+                return Ok(Stage::Stepped(state_width(cells)));
             }
-            let rows = first.cell.products() * first.hidden;
+            let rows = first.kind.gates() * first.hidden;
             Err(wrong_width(rows, first.inputs, width))
         }
         (Stage::Mapped(_), Weights::Cells { .. }) => {
@@ -163,6 +162,11 @@ fn derived(modules: &[Module]) -> Result<Vec<usize>> {
     }
 }
 
+/// Matrices with the same numbers: whichever stands here, the network is the same.
+fn alike(a: &Module, b: &Module) -> bool {
+    matches!((&a.weights, &b.weights), (Weights::Matrix(a), Weights::Matrix(b)) if a == b)
+}
+
 struct Search<'a> {
     modules: &'a [Module],
     /// Complete orders; two are enough to know that there is a choice.
@@ -185,11 +189,7 @@ impl Search<'_> {
         let mut tried: Vec<usize> = Vec::new();
         let mut stopped = Vec::new();
         for (i, module) in self.modules.iter().enumerate() {
-            if path.contains(&i)
-                || tried
-                    .iter()
-                    .any(|&t| self.modules[t].weights == module.weights)
-            {
+            if path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module)) {
                 continue;
             }
             match follow(stage, module) {

@@ -1,0 +1,477 @@
+//! The operator graph that every reader makes of a file, and the only thing that [`super::interpret`] and
+//! [`super::lower`] know.
+//!
+//! Tensors flow between nodes as in ONNX, whose operators these are where nothing else is said: sequences of samples,
+//! batches, states that enter and leave. Recurrent operators carry their weights, as all formats know their gates in another order;
+//! here they have PyTorch's (`i, f, g, o` and `r, z, n`). Every other weight is a constant value. What a format writes in
+//! several ways (attributes that became inputs, `Gemm`) its reader brings into one.
+
+use anyhow::{Result, bail, ensure};
+
+/// Numbers with a shape, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
+}
+
+/// Floats, or whole numbers: tokens, shapes, places.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values {
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+}
+
+/// The product of a shape, if there may be so many.
+pub(crate) fn count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
+impl Tensor {
+    pub(crate) fn new(shape: Vec<usize>, values: Values) -> Result<Self> {
+        let have = match &values {
+            Values::F32(v) => v.len(),
+            Values::I64(v) => v.len(),
+        };
+        ensure!(
+            count(&shape) == Some(have),
+            "{have} numbers for the shape {shape:?}"
+        );
+        Ok(Tensor { shape, values })
+    }
+
+    pub(crate) fn f32(shape: Vec<usize>, values: Vec<f32>) -> Result<Self> {
+        Tensor::new(shape, Values::F32(values))
+    }
+
+    /// A list of whole numbers.
+    pub(crate) fn list(values: Vec<i64>) -> Self {
+        Tensor {
+            shape: vec![values.len()],
+            values: Values::I64(values),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.values {
+            Values::F32(v) => v.len(),
+            Values::I64(v) => v.len(),
+        }
+    }
+
+    pub(crate) fn floats(&self) -> Result<&[f32]> {
+        match &self.values {
+            Values::F32(v) => Ok(v),
+            Values::I64(_) => bail!("whole numbers where floats are expected"),
+        }
+    }
+
+    pub(crate) fn ints(&self) -> Result<&[i64]> {
+        match &self.values {
+            Values::I64(v) => Ok(v),
+            Values::F32(_) => bail!("floats where whole numbers are expected"),
+        }
+    }
+}
+
+/// A value's place in [`Graph::values`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ValueId(pub(crate) usize);
+
+/// A network as a file has it.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) values: Vec<Value>,
+    /// What a caller gives: the samples, and states.
+    pub(crate) inputs: Vec<Input>,
+    /// What it gets.
+    pub(crate) outputs: Vec<ValueId>,
+    /// In an order in which they can run.
+    pub(crate) nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Value {
+    pub(crate) name: String,
+    pub(crate) constant: Option<Tensor>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) value: ValueId,
+    pub(crate) dims: Vec<Dim>,
+    /// Tokens, not measurements.
+    pub(crate) whole: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dim {
+    Fixed(usize),
+    /// The caller decides.
+    Open,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Node, module or layer as its file calls it.
+    pub(crate) name: String,
+    /// Operator as its file calls it.
+    pub(crate) kind: String,
+    pub(crate) op: Op,
+    /// `None` where an optional input is left out.
+    pub(crate) inputs: Vec<Option<ValueId>>,
+    pub(crate) outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// For messages.
+    pub(crate) fn label(&self) -> String {
+        format!("`{}` ({})", self.name, self.kind)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    /// `x [T, B, I], h₀ [D, B, H]?, c₀? → y [T, D, B, H], h [D, B, H], c [D, B, H]`.
+    Recurrent(Box<Recurrent>),
+    /// `[.., I] · [I, O]`.
+    MatMul,
+    Binary(Binary),
+    Unary(Function),
+    Softmax {
+        axis: i64,
+    },
+    /// `x · scale + offset` along axis 1, as normalisations over a batch have it.
+    Channels {
+        scale: Vec<f32>,
+        offset: Vec<f32>,
+    },
+    /// `data, indices`.
+    Gather {
+        axis: i64,
+    },
+    Concat {
+        axis: i64,
+    },
+    /// `data, lengths?`.
+    Split {
+        axis: i64,
+    },
+    /// `data, starts, ends, axes?, steps?`.
+    Slice,
+    /// `data, axes?`.
+    Squeeze,
+    /// `data, axes`.
+    Unsqueeze,
+    Transpose {
+        perm: Option<Vec<usize>>,
+    },
+    /// `data, shape`, in which 0 is the dimension as it was unless `zero` is one.
+    Reshape {
+        zero: bool,
+    },
+    Flatten {
+        axis: i64,
+    },
+    /// `data, shape`.
+    Expand,
+    Shape {
+        start: i64,
+        end: Option<i64>,
+    },
+    /// `shape`; the value that fills it.
+    Fill(Tensor),
+    Cast {
+        whole: bool,
+    },
+    Identity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+/// What is applied to a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Function {
+    Identity,
+    Tanh,
+    Sigmoid,
+    Relu,
+    /// `a·x + b`.
+    Affine(f32, f32),
+    LeakyRelu(f32),
+    ThresholdedRelu(f32),
+    /// `a·tanh(b·x)`.
+    ScaledTanh(f32, f32),
+    /// `clamp(a·x + b, 0, 1)`.
+    HardSigmoid(f32, f32),
+    Elu(f32),
+    Softsign,
+    Softplus,
+}
+
+impl Function {
+    pub(crate) fn of(self, x: f32) -> f32 {
+        match self {
+            Function::Identity => x,
+            Function::Tanh => x.tanh(),
+            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Function::Relu => x.max(0.0),
+            Function::Affine(a, b) => a * x + b,
+            Function::LeakyRelu(a) if x < 0.0 => a * x,
+            Function::LeakyRelu(_) => x,
+            Function::ThresholdedRelu(a) if x <= a => 0.0,
+            Function::ThresholdedRelu(_) => x,
+            Function::ScaledTanh(a, b) => a * (b * x).tanh(),
+            Function::HardSigmoid(a, b) => (a * x + b).clamp(0.0, 1.0),
+            Function::Elu(a) if x < 0.0 => a * x.exp_m1(),
+            Function::Elu(_) => x,
+            Function::Softsign => x / (1.0 + x.abs()),
+            Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        }
+    }
+}
+
+/// The recurrence of a [`Recurrent`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rnn,
+    Gru {
+        /// The reset gate is applied to the product with the hidden weights, not before it.
+        after: bool,
+    },
+    Lstm,
+    /// The input gate is `1 − f`; rows `f, g, o`.
+    LstmCoupled,
+}
+
+impl Kind {
+    pub(crate) fn gates(self) -> usize {
+        match self {
+            Kind::Rnn => 1,
+            Kind::Gru { .. } | Kind::LstmCoupled => 3,
+            Kind::Lstm => 4,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Recurrent {
+    pub(crate) kind: Kind,
+    pub(crate) inputs: usize,
+    /// Width of the gates; that of the state too, unless there is a projection.
+    pub(crate) hidden: usize,
+    /// One, or forward and backward.
+    pub(crate) directions: Vec<Direction>,
+    /// Pre-activations are cut to this size.
+    pub(crate) clip: Option<f32>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Direction {
+    /// From the last sample on.
+    pub(crate) reverse: bool,
+    /// `[gates · hidden, inputs]`.
+    pub(crate) w_ih: Vec<f32>,
+    /// `[gates · hidden, width of the state]`.
+    pub(crate) w_hh: Vec<f32>,
+    pub(crate) b_ih: Vec<f32>,
+    pub(crate) b_hh: Vec<f32>,
+    /// Of an LSTM the weights by which `i, f, o` see the cell; those of `f, o` if it is coupled.
+    pub(crate) peephole: Option<Vec<f32>>,
+    /// Of an LSTM `[width of the state, hidden]`.
+    pub(crate) projection: Option<Vec<f32>>,
+    /// Of the gates, the candidate, and the cell as it is given out; of an RNN the first alone.
+    pub(crate) functions: [Function; 3],
+}
+
+impl Recurrent {
+    /// Width of the state.
+    pub(crate) fn width(&self) -> usize {
+        match self.directions.first().map(|d| &d.projection) {
+            Some(Some(projection)) => projection.len() / self.hidden.max(1),
+            _ => self.hidden,
+        }
+    }
+
+    /// What a cell is without further attributes.
+    pub(crate) fn functions(kind: Kind) -> [Function; 3] {
+        match kind {
+            Kind::Rnn => [Function::Tanh; 3],
+            _ => [Function::Sigmoid, Function::Tanh, Function::Tanh],
+        }
+    }
+
+    /// That all lengths fit, on which the interpreter and the lowering lean.
+    pub(crate) fn check(&self) -> Result<()> {
+        let rows = self.kind.gates().checked_mul(self.hidden);
+        let (rows, width) = (rows.unwrap_or(usize::MAX), self.width());
+        ensure!(
+            self.inputs > 0 && self.hidden > 0 && width > 0,
+            "a width is 0"
+        );
+        ensure!(
+            matches!(self.directions.len(), 1 | 2),
+            "{} directions, expected 1 or 2",
+            self.directions.len()
+        );
+        let lstm = matches!(self.kind, Kind::Lstm | Kind::LstmCoupled);
+        for direction in &self.directions {
+            let parts = [
+                (
+                    "input weights",
+                    direction.w_ih.len(),
+                    rows.checked_mul(self.inputs),
+                ),
+                (
+                    "hidden weights",
+                    direction.w_hh.len(),
+                    rows.checked_mul(width),
+                ),
+                ("input biases", direction.b_ih.len(), Some(rows)),
+                ("hidden biases", direction.b_hh.len(), Some(rows)),
+            ];
+            let peephole = direction.peephole.as_ref().map(|p| {
+                let gates = self.kind.gates() - 1;
+                ("peephole weights", p.len(), Some(gates * self.hidden))
+            });
+            let projection = direction.projection.as_ref();
+            let projection = projection.map(|p| {
+                (
+                    "projection weights",
+                    p.len(),
+                    width.checked_mul(self.hidden),
+                )
+            });
+            ensure!(
+                lstm || peephole.is_none() && projection.is_none(),
+                "peepholes or a projection without an LSTM"
+            );
+            for (what, have, need) in parts.into_iter().chain(peephole).chain(projection) {
+                ensure!(
+                    need == Some(have),
+                    "{have} {what}, expected {} for {} inputs and {} units",
+                    need.map_or("more than there can be".to_owned(), |n| n.to_string()),
+                    self.inputs,
+                    self.hidden
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Graph {
+    /// A value that a node will give, or a caller.
+    pub(crate) fn value(&mut self, name: impl Into<String>) -> ValueId {
+        self.values.push(Value {
+            name: name.into(),
+            constant: None,
+        });
+        ValueId(self.values.len() - 1)
+    }
+
+    pub(crate) fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let id = self.value(name);
+        self.values[id.0].constant = Some(tensor);
+        id
+    }
+
+    /// The samples of a network whose file has only layers: `[T, 1, width]`, or tokens `[T, 1]`.
+    pub(crate) fn samples(&mut self, width: Option<usize>) -> ValueId {
+        let value = self.value("input");
+        let mut dims = vec![Dim::Open, Dim::Fixed(1)];
+        dims.extend(width.map(Dim::Fixed));
+        self.inputs.push(Input {
+            value,
+            dims,
+            whole: width.is_none(),
+        });
+        value
+    }
+
+    /// A node of one output.
+    pub(crate) fn node(&mut self, name: &str, kind: &str, op: Op, inputs: &[ValueId]) -> ValueId {
+        let output = self.value(name);
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            op,
+            inputs: inputs.iter().copied().map(Some).collect(),
+            outputs: vec![output],
+        });
+        output
+    }
+
+    /// A table's rows by tokens.
+    pub(crate) fn embedding(
+        &mut self,
+        name: &str,
+        kind: &str,
+        table: Tensor,
+        tokens: ValueId,
+    ) -> ValueId {
+        let table = self.constant(format!("{name} table"), table);
+        self.node(name, kind, Op::Gather { axis: 0 }, &[table, tokens])
+    }
+
+    /// `x W + b`; the weights are `[inputs, outputs]`.
+    pub(crate) fn dense(
+        &mut self,
+        name: &str,
+        kind: &str,
+        weight: Tensor,
+        bias: Option<Vec<f32>>,
+        x: ValueId,
+    ) -> Result<ValueId> {
+        let weight = self.constant(format!("{name} weight"), weight);
+        let sum = self.node(name, kind, Op::MatMul, &[x, weight]);
+        let Some(bias) = bias else { return Ok(sum) };
+        let bias = Tensor::f32(vec![bias.len()], bias)?;
+        let bias = self.constant(format!("{name} bias"), bias);
+        Ok(self.node(name, kind, Op::Binary(Binary::Add), &[sum, bias]))
+    }
+
+    /// The state after every sample, `[T, 1, D · H]`, from samples of that form; or only what the layer ends with,
+    /// `[1, D · H]`: the forward direction's state after the last sample, the backward one's after the first.
+    pub(crate) fn recurrent(
+        &mut self,
+        name: &str,
+        kind: &str,
+        recurrent: Recurrent,
+        x: ValueId,
+        every_step: bool,
+    ) -> Result<ValueId> {
+        recurrent.check()?;
+        let width = recurrent.directions.len() * recurrent.width();
+        let (y, last) = (self.value(name), self.value(format!("{name} state")));
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            op: Op::Recurrent(Box::new(recurrent)),
+            inputs: vec![Some(x)],
+            outputs: vec![y, last],
+        });
+        let (from, perm, shape) = match every_step {
+            true => (y, vec![0, 2, 1, 3], vec![0, 0, width as i64]),
+            false => (last, vec![1, 0, 2], vec![0, width as i64]),
+        };
+        let side_by_side = Op::Transpose { perm: Some(perm) };
+        let y = self.node(name, kind, side_by_side, &[from]);
+        let shape = self.constant(format!("{name} shape"), Tensor::list(shape));
+        Ok(self.node(name, kind, Op::Reshape { zero: false }, &[y, shape]))
+    }
+
+    /// A function after a layer.
+    pub(crate) fn activation(&mut self, name: &str, function: Function, x: ValueId) -> ValueId {
+        match function {
+            Function::Identity => x,
+            _ => self.node(name, "activation", Op::Unary(function), &[x]),
+        }
+    }
+}

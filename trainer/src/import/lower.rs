@@ -1,0 +1,1274 @@
+//! From a graph to the layers that the engine has, or the reason why not.
+//!
+//! The graph is walked once with concrete shapes. Of every value is known whether it is a constant, a view of what the
+//! chain of layers gives so far (which axis is time, which are features), or a state. Operators that only move axes
+//! change the view; those that compute become a layer, or are folded into one where that is exact: `x W`, `+ b` and an
+//! activation are one dense layer, scales and offsets go into the weights on either side, an LSTM's projection becomes
+//! a product with its hidden weights and a dense layer. All else is refused by name: nothing is approximated.
+//!
+//! Which input is the samples and which of its axes is time is not written in a file; it follows from what reaches the
+//! recurrent layers, so every choice is tried. That the reading was right is shown by [`super::proof`].
+
+use super::graph::{
+    Binary, Dim, Direction, Function, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values,
+};
+use super::interpret;
+use crate::net::{self, Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::collections::BTreeSet;
+
+/// Samples in a sequence whose length the caller decides: a number that no width is mistaken for.
+const OPEN_STEPS: usize = 17;
+
+/// A network of the engine, and where its layers are in the graph.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) network: Network,
+    /// Where each layer's output is.
+    pub(crate) taps: Vec<Tap>,
+    /// What was brought into another form.
+    pub(crate) notes: Vec<String>,
+    /// The input that the samples are.
+    pub(crate) samples: usize,
+    /// The axis of it that is time; none if it takes one sample at a time.
+    pub(crate) time: Option<usize>,
+    /// Samples at a time, if the file says so.
+    pub(crate) steps: Option<usize>,
+    /// States: places of an input and of the output that it is next.
+    pub(crate) states: Vec<(usize, usize)>,
+    /// The output is that after the last sample.
+    pub(crate) last: bool,
+}
+
+/// A value with a layer's output in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tap {
+    pub(crate) layer: usize,
+    pub(crate) value: ValueId,
+    pub(crate) roles: Vec<Role>,
+    /// What the file calls the layer.
+    pub(crate) name: String,
+}
+
+/// What an axis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Time,
+    /// Sequences side by side, all alike here, or an axis of one.
+    Batch,
+    Directions,
+    Features,
+}
+
+/// Lowers a graph whose answer is this output, or the only one that can be.
+pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
+    ensure!(!graph.inputs.is_empty(), "there is no input in it");
+    let mut furthest: Option<(usize, anyhow::Error)> = None;
+    for samples in 0..graph.inputs.len() {
+        for time in times(&graph.inputs[samples].dims, graph.inputs[samples].whole) {
+            let mut walk = match Walk::new(graph, samples, time) {
+                Ok(walk) => walk,
+                Err(e) => {
+                    furthest.get_or_insert((0, e));
+                    continue;
+                }
+            };
+            match walk.run(answer) {
+                Ok(()) => return walk.finish(answer),
+                Err(e) if furthest.as_ref().is_none_or(|(done, _)| walk.done > *done) => {
+                    furthest = Some((walk.done, e));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Err(furthest.map_or_else(|| anyhow!("no input of it can be samples"), |(_, e)| e))
+}
+
+/// The axes that could be time, those of open length first.
+fn times(dims: &[Dim], whole: bool) -> Vec<Option<usize>> {
+    let rank = dims.len() - usize::from(!whole && !dims.is_empty());
+    let mut axes: Vec<usize> = (0..rank).collect();
+    axes.sort_by_key(|&i| match dims[i] {
+        Dim::Open => 0,
+        Dim::Fixed(1) => 2,
+        Dim::Fixed(_) => 1,
+    });
+    axes.into_iter().map(Some).chain([None]).collect()
+}
+
+/// The shapes of a graph's inputs, if an axis of the samples is time and that long.
+pub(crate) fn shapes(
+    graph: &Graph,
+    samples: usize,
+    time: Option<usize>,
+    steps: usize,
+) -> Vec<Vec<usize>> {
+    let shape = |(k, input): (usize, &super::graph::Input)| {
+        let dim = |(i, dim): (usize, &Dim)| match dim {
+            Dim::Open if k == samples && Some(i) == time => steps,
+            Dim::Open => 1,
+            Dim::Fixed(n) => *n,
+        };
+        input.dims.iter().enumerate().map(dim).collect()
+    };
+    graph.inputs.iter().enumerate().map(shape).collect()
+}
+
+/// What is known of a value.
+#[derive(Debug, Clone)]
+enum Known {
+    Constant(Tensor),
+    View(View),
+    /// Zeros in the shape of a state that enters.
+    StateIn(usize, Tensor),
+    /// Zeros in the shape of states that layers end with.
+    StateOut(BTreeSet<Part>, Tensor),
+    /// States joined along their first axis.
+    Stack(Vec<Known>),
+}
+
+/// A layer's hidden state, or its cell.
+type Part = (usize, bool);
+
+/// What the chain of layers gave, seen with these axes.
+#[derive(Debug, Clone)]
+struct View {
+    axes: Vec<(Role, usize)>,
+    /// How far the chain was; whoever takes it must find it there.
+    stage: usize,
+    /// After the last sample only.
+    last: bool,
+    /// One direction of a bidirectional layer.
+    direction: Option<usize>,
+    /// Still to be applied: `x · scale + offset`.
+    affine: Option<(Vec<f32>, Vec<f32>)>,
+    tokens: bool,
+    /// It is this layer's hidden state and no more.
+    state_of: Option<usize>,
+}
+
+impl View {
+    fn shape(&self) -> Vec<usize> {
+        self.axes.iter().map(|a| a.1).collect()
+    }
+
+    fn roles(&self) -> Vec<Role> {
+        self.axes.iter().map(|a| a.0).collect()
+    }
+
+    /// The width of its features, whose axis may be gone if it was 1.
+    fn width(&self) -> usize {
+        self.axes
+            .iter()
+            .find(|a| a.0 == Role::Features)
+            .map_or(1, |a| a.1)
+    }
+
+    /// The features are the last axis.
+    fn features_last(&self) -> Result<usize> {
+        match self.axes.last() {
+            Some(&(Role::Features, width)) => Ok(width),
+            _ => bail!("its last axis is not the features of a sample, as a layer takes them"),
+        }
+    }
+}
+
+struct Walk<'g> {
+    graph: &'g Graph,
+    known: Vec<Option<Known>>,
+    samples: usize,
+    time: Option<usize>,
+    steps: Option<usize>,
+    layers: Vec<Layer>,
+    taps: Vec<Tap>,
+    notes: Vec<String>,
+    /// Changes of the chain so far.
+    stage: usize,
+    /// Nodes so far.
+    done: usize,
+    /// Layers that take a state: which input, which part.
+    taken: Vec<(usize, Part)>,
+}
+
+impl<'g> Walk<'g> {
+    fn new(graph: &'g Graph, samples: usize, time: Option<usize>) -> Result<Self> {
+        let mut known: Vec<Option<Known>> = Vec::with_capacity(graph.values.len());
+        known.extend(
+            graph
+                .values
+                .iter()
+                .map(|v| v.constant.clone().map(Known::Constant)),
+        );
+        let shapes = shapes(graph, samples, time, OPEN_STEPS);
+        for (k, (input, shape)) in graph.inputs.iter().zip(&shapes).enumerate() {
+            let known_as = zeros(shape)?;
+            known[input.value.0] = Some(if k == samples {
+                let last = shape.len().checked_sub(1).filter(|_| !input.whole);
+                let role = |i| match i {
+                    _ if Some(i) == time => Role::Time,
+                    _ if Some(i) == last => Role::Features,
+                    _ => Role::Batch,
+                };
+                Known::View(View {
+                    axes: shape
+                        .iter()
+                        .enumerate()
+                        .map(|(i, &d)| (role(i), d))
+                        .collect(),
+                    stage: 0,
+                    last: false,
+                    direction: None,
+                    affine: None,
+                    tokens: input.whole,
+                    state_of: None,
+                })
+            } else {
+                Known::StateIn(k, known_as)
+            });
+        }
+        let steps = time.and_then(|axis| match graph.inputs[samples].dims[axis] {
+            Dim::Fixed(n) => Some(n),
+            Dim::Open => None,
+        });
+        Ok(Walk {
+            graph,
+            known,
+            samples,
+            time,
+            steps: if time.is_none() { Some(1) } else { steps },
+            layers: Vec::new(),
+            taps: Vec::new(),
+            notes: Vec::new(),
+            stage: 0,
+            done: 0,
+            taken: Vec::new(),
+        })
+    }
+
+    /// Walks what the answer depends on, then what other outputs do.
+    fn run(&mut self, answer: Option<ValueId>) -> Result<()> {
+        let graph = self.graph;
+        let wanted: Vec<ValueId> = answer.map_or_else(|| graph.outputs.clone(), |a| vec![a]);
+        let first = needed(graph, &wanted);
+        let rest = needed(graph, &graph.outputs);
+        for (node, _) in graph
+            .nodes
+            .iter()
+            .zip(&first)
+            .filter(|(_, needed)| **needed)
+        {
+            self.node(node).with_context(|| node.label())?;
+            self.done += 1;
+        }
+        let (stage, layers) = (self.stage, self.layers.len());
+        for (k, node) in graph.nodes.iter().enumerate() {
+            // What no answer needs may be beyond the engine, but it changes nothing.
+            if rest[k] && !first[k] && self.plumbing(node) {
+                let _ = self.node(node);
+            }
+        }
+        debug_assert_eq!((stage, layers), (self.stage, self.layers.len()));
+        ensure!(
+            (self.layers.iter())
+                .any(|l| matches!(l, Layer::Recurrent(_) | Layer::Bidirectional(_))),
+            "there is no recurrent layer in it"
+        );
+        Ok(())
+    }
+
+    /// The operator cannot become a layer.
+    fn plumbing(&self, node: &Node) -> bool {
+        !matches!(
+            node.op,
+            Op::Recurrent(_)
+                | Op::MatMul
+                | Op::Binary(_)
+                | Op::Unary(_)
+                | Op::Softmax { .. }
+                | Op::Channels { .. }
+        ) && !matches!(node.op, Op::Gather { .. } if self.constant(node, 0).is_some())
+    }
+
+    fn operand(&self, node: &Node, k: usize) -> Option<&Known> {
+        let id = node.inputs.get(k).copied().flatten()?;
+        self.known[id.0].as_ref()
+    }
+
+    fn constant(&self, node: &Node, k: usize) -> Option<&Tensor> {
+        match self.operand(node, k)? {
+            Known::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, node: &Node, results: Vec<Known>) {
+        for (&id, result) in node.outputs.iter().zip(results) {
+            self.known[id.0] = Some(result);
+        }
+    }
+
+    fn node(&mut self, node: &Node) -> Result<()> {
+        for id in node.inputs.iter().flatten() {
+            let name = &self.graph.values[id.0].name;
+            ensure!(
+                self.known[id.0].is_some(),
+                "value `{name}` is used before it is there"
+            );
+        }
+        let operands: Vec<Option<Known>> = (0..node.inputs.len())
+            .map(|k| self.operand(node, k).cloned())
+            .collect();
+        // Of constants alone, and of shapes, the value itself is known.
+        let known = |o: &Option<Known>| matches!(o, None | Some(Known::Constant(_)));
+        if operands.iter().all(known) && !matches!(node.op, Op::Recurrent(_)) {
+            let tensors: Vec<Option<&Tensor>> = (operands.iter())
+                .map(|o| match o {
+                    Some(Known::Constant(t)) => Some(t),
+                    _ => None,
+                })
+                .collect();
+            let results = interpret::apply(node, &tensors)?;
+            self.set(node, results.into_iter().map(Known::Constant).collect());
+            return Ok(());
+        }
+        if let Op::Recurrent(recurrent) = &node.op {
+            return self.recurrent(node, recurrent, &operands);
+        }
+        if let Op::Concat { axis } = node.op {
+            let joined = self.concat(&operands, axis)?;
+            self.set(node, vec![joined]);
+            return Ok(());
+        }
+        if let (
+            Op::Gather { axis },
+            Some(Some(Known::Constant(table))),
+            Some(Some(Known::View(view))),
+        ) = (&node.op, operands.first(), operands.get(1))
+        {
+            let embedded = self.embedding(node, table, *axis, view)?;
+            self.set(node, vec![Known::View(embedded)]);
+            return Ok(());
+        }
+        if let Op::Binary(binary) = node.op {
+            let result = self.binary(node, binary, &operands)?;
+            self.set(node, vec![Known::View(result)]);
+            return Ok(());
+        }
+        for constant in operands.iter().skip(1).flatten() {
+            ensure!(
+                matches!(constant, Known::Constant(_)),
+                "an operand that depends on the samples, where one of the file is expected: the engine has no layer that does this"
+            );
+        }
+        let constants = operands.iter().map(|o| match o {
+            Some(Known::Constant(t)) => Some(t),
+            _ => None,
+        });
+        let constants: &[Option<&Tensor>] = &constants.collect::<Vec<_>>();
+        let results = match operands.first() {
+            Some(Some(Known::View(view))) => self.view(node, view.clone(), constants)?,
+            Some(Some(Known::StateIn(input, shape))) => {
+                let results = state(node, shape, constants)?;
+                results
+                    .into_iter()
+                    .map(|t| Known::StateIn(*input, t))
+                    .collect()
+            }
+            Some(Some(Known::StateOut(parts, shape))) => {
+                let results = state(node, shape, constants)?;
+                results
+                    .into_iter()
+                    .map(|t| Known::StateOut(parts.clone(), t))
+                    .collect()
+            }
+            Some(Some(Known::Stack(pieces))) => vec![unstack(node, pieces, constants)?],
+            _ => bail!("a form of it that is not known here"),
+        };
+        self.set(node, results);
+        Ok(())
+    }
+
+    /// What takes a view must find the chain as the view left it.
+    fn at_end(&self, view: &View) -> Result<()> {
+        ensure!(
+            view.stage == self.stage,
+            "it takes a value from which another branch went on: the engine's layers are a chain, and there is no layer yet \
+             that joins or skips"
+        );
+        ensure!(
+            view.direction.is_none(),
+            "it takes one direction of a bidirectional layer alone"
+        );
+        if let Some(Layer::Dense(dense)) = self.layers.last() {
+            ensure!(
+                dense.activation != Activation::Softmax,
+                "it follows a softmax, which the engine has behind the last layer only"
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds a layer, which the value of this node is the output of.
+    fn push(&mut self, layer: Layer, node: &Node, roles: Vec<Role>) -> usize {
+        self.layers.push(layer);
+        self.taps.push(Tap {
+            layer: self.layers.len() - 1,
+            value: node.outputs[0],
+            roles,
+            name: node.name.clone(),
+        });
+        self.stage += 1;
+        self.stage
+    }
+
+    /// The last layer is now computed by this node.
+    fn grown(&mut self, node: &Node, roles: Vec<Role>) -> usize {
+        if let Some(tap) = self.taps.last_mut() {
+            tap.value = node.outputs[0];
+            tap.roles = roles;
+        }
+        self.stage += 1;
+        self.stage
+    }
+
+    fn view(
+        &mut self,
+        node: &Node,
+        view: View,
+        constants: &[Option<&Tensor>],
+    ) -> Result<Vec<Known>> {
+        let operand = |k: usize| constants.get(k).copied().flatten();
+        let one = |view: View| Ok(vec![Known::View(view)]);
+        match &node.op {
+            Op::Identity => one(view),
+            Op::Cast { whole } => {
+                ensure!(
+                    *whole == view.tokens,
+                    "numbers made whole, or tokens made numbers, on the way"
+                );
+                one(view)
+            }
+            Op::Shape { .. } => {
+                let results = interpret::apply(node, &[Some(&zeros(&view.shape())?)])?;
+                Ok(results.into_iter().map(Known::Constant).collect())
+            }
+            Op::Expand => {
+                let results = interpret::apply(node, &[Some(&zeros(&view.shape())?), operand(1)])?;
+                let shape = &results[0].shape;
+                ensure!(
+                    *shape == view.shape(),
+                    "shape {:?} spread to {shape:?}: it repeats samples",
+                    view.shape()
+                );
+                one(view)
+            }
+            Op::Transpose { perm } => {
+                let perm = interpret::permutation(view.axes.len(), perm.as_deref())?;
+                let axes = perm.iter().map(|&p| view.axes[p]).collect();
+                one(View { axes, ..view })
+            }
+            op @ (Op::Squeeze | Op::Unsqueeze | Op::Reshape { .. } | Op::Flatten { .. }) => {
+                let shape = interpret::reshaped(op, &view.shape(), operand(1))?;
+                one(View {
+                    axes: regroup(&view.axes, &shape)?,
+                    ..view
+                })
+            }
+            Op::Split { axis } => {
+                let axis = interpret::axis(*axis, view.axes.len())?;
+                let lengths =
+                    interpret::split_lengths(view.axes[axis].1, operand(1), node.outputs.len())?;
+                ensure!(
+                    lengths.len() == 1,
+                    "it splits what a layer gave: the engine has no such layer"
+                );
+                one(view)
+            }
+            Op::Gather { axis } => {
+                let axis = interpret::axis(*axis, view.axes.len())?;
+                let indices = operand(1).context("the index is missing")?;
+                let &[index] = indices.ints()? else {
+                    bail!("it takes several places of an axis: the engine has no such layer")
+                };
+                let mut view = taken(view, axis, index, 1)?;
+                match indices.shape.len() {
+                    0 => drop(view.axes.remove(axis)),
+                    1 => {}
+                    _ => bail!("an index of shape {:?}", indices.shape),
+                }
+                one(view)
+            }
+            Op::Slice => {
+                let x = zeros(&view.shape())?;
+                let [starts, ends] = [1, 2].map(|k| operand(k).context("a bound is missing"));
+                let slices = interpret::slices(&x, starts?, ends?, operand(3), operand(4))?;
+                let mut view = view;
+                for slice in slices {
+                    let len = view.axes[slice.axis].1;
+                    if slice.len == len && (slice.step == 1 || len == 1) {
+                        continue;
+                    }
+                    view = taken(view, slice.axis, slice.start, slice.len)?;
+                }
+                one(view)
+            }
+            Op::MatMul => {
+                let weight = operand(1).context("the weights are missing")?;
+                one(self.dense(node, view, weight)?)
+            }
+            Op::Unary(function) => {
+                let activation = match function {
+                    Function::Identity => return one(view),
+                    Function::Affine(a, b) => {
+                        let n = view.width();
+                        return one(self.scaled(node, view, (vec![*a; n], vec![*b; n]))?);
+                    }
+                    Function::Tanh => Activation::Tanh,
+                    Function::Sigmoid => Activation::Sigmoid,
+                    Function::Relu => Activation::Relu,
+                    other => bail!(
+                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax; train with one of them"
+                    ),
+                };
+                one(self.activated(node, view, activation)?)
+            }
+            Op::Channels { scale, offset } => {
+                ensure!(
+                    view.axes.get(1) == Some(&(Role::Features, scale.len())),
+                    "it normalises an axis that is not the features of a sample"
+                );
+                one(self.scaled(node, view, (scale.clone(), offset.clone()))?)
+            }
+            Op::Softmax { axis } => {
+                let axis = interpret::axis(*axis, view.axes.len())?;
+                ensure!(
+                    view.axes[axis].0 == Role::Features,
+                    "a softmax over an axis that is not the outputs"
+                );
+                one(self.activated(node, view, Activation::Softmax)?)
+            }
+            _ => bail!("the engine has no layer for it"),
+        }
+    }
+
+    fn embedding(&mut self, node: &Node, table: &Tensor, axis: i64, view: &View) -> Result<View> {
+        ensure!(
+            view.tokens && self.stage == view.stage && self.layers.is_empty(),
+            "it looks up something other than the tokens that enter"
+        );
+        let &[vocab, dim] = &table.shape[..] else {
+            bail!(
+                "a table of shape {:?}, expected [tokens, width]",
+                table.shape
+            )
+        };
+        ensure!(
+            interpret::axis(axis, 2)? == 0,
+            "attribute `axis`: {axis}, expected 0"
+        );
+        ensure!(vocab > 0 && dim > 0, "an empty table");
+        let mut axes = view.axes.clone();
+        axes.push((Role::Features, dim));
+        let layer = Layer::Embedding(Embedding {
+            vocab,
+            dim,
+            table: table.floats()?.to_vec(),
+        });
+        let roles = axes.iter().map(|a| a.0).collect();
+        let stage = self.push(layer, node, roles);
+        Ok(View {
+            axes,
+            stage,
+            tokens: false,
+            ..view.clone()
+        })
+    }
+
+    fn dense(&mut self, node: &Node, mut view: View, weight: &Tensor) -> Result<View> {
+        self.at_end(&view)?;
+        ensure!(!view.tokens, "tokens are multiplied as numbers");
+        let inputs = view.features_last()?;
+        let &[rows, outputs] = &weight.shape[..] else {
+            bail!("weights of shape {:?}, expected a matrix", weight.shape)
+        };
+        ensure!(
+            rows == inputs && outputs > 0,
+            "weights of shape {:?} for {inputs} values",
+            weight.shape
+        );
+        let w = weight.floats()?;
+        let (scale, offset) = view
+            .affine
+            .take()
+            .unwrap_or((vec![1.0; inputs], vec![0.0; inputs]));
+        let sum = |o: usize| (0..inputs).map(|k| offset[k] * w[k * outputs + o]).sum();
+        let layer = Layer::Dense(Dense {
+            inputs,
+            outputs,
+            weight: (0..outputs)
+                .flat_map(|o| (0..inputs).map(move |k| (o, k)))
+                .map(|(o, k)| scale[k] * w[k * outputs + o])
+                .collect(),
+            bias: (0..outputs).map(sum).collect(),
+            activation: Activation::Identity,
+        });
+        if let Some(last) = view.axes.last_mut() {
+            last.1 = outputs;
+        }
+        view.stage = self.push(layer, node, view.roles());
+        view.state_of = None;
+        Ok(view)
+    }
+
+    fn binary(&mut self, node: &Node, binary: Binary, operands: &[Option<Known>]) -> Result<View> {
+        let (view, constant, reversed) = match operands {
+            [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
+            [Some(Known::Constant(c)), Some(Known::View(view))] => (view, c, true),
+            _ => bail!(
+                "it joins two values that both depend on the samples: the engine's layers are a chain, and there is no layer \
+                 yet that adds or skips"
+            ),
+        };
+        let width = view.width();
+        let c = constant.floats()?;
+        let along_features = match constant.shape.split_last() {
+            _ if c.len() == 1 => true,
+            Some((&last, front)) => {
+                last == width && front.iter().all(|&d| d == 1) && view.features_last().is_ok()
+            }
+            None => true,
+        };
+        ensure!(
+            along_features && constant.shape.len() <= view.axes.len(),
+            "a constant of shape {:?}, expected one number for each of {width} values",
+            constant.shape
+        );
+        let c: Vec<f32> = (0..width)
+            .map(|k| c[if c.len() == 1 { 0 } else { k }])
+            .collect();
+        let all = |x: f32| vec![x; width];
+        let affine = match (binary, reversed) {
+            (Binary::Add, _) => (all(1.0), c),
+            (Binary::Sub, false) => (all(1.0), c.iter().map(|c| -c).collect()),
+            (Binary::Sub, true) => (all(-1.0), c),
+            (Binary::Mul, _) => (c, all(0.0)),
+            (Binary::Div, false) => (c.iter().map(|c| 1.0 / c).collect(), all(0.0)),
+            (Binary::Div, true) => {
+                bail!("a number divided by what a layer gave: the engine has no such layer")
+            }
+        };
+        self.scaled(node, view.clone(), affine)
+    }
+
+    /// Scales and offsets go into a dense layer that just ended, or wait for what comes.
+    fn scaled(
+        &mut self,
+        node: &Node,
+        mut view: View,
+        (scale, offset): (Vec<f32>, Vec<f32>),
+    ) -> Result<View> {
+        self.at_end(&view)?;
+        ensure!(!view.tokens, "tokens are scaled as numbers");
+        view.state_of = None;
+        let roles = view.roles();
+        if let (Some(Layer::Dense(dense)), None) = (self.layers.last_mut(), &view.affine)
+            && dense.activation == Activation::Identity
+        {
+            for (row, scale) in dense.weight.chunks_mut(dense.inputs).zip(&scale) {
+                row.iter_mut().for_each(|w| *w *= scale);
+            }
+            for ((b, scale), offset) in dense.bias.iter_mut().zip(&scale).zip(&offset) {
+                *b = *b * scale + offset;
+            }
+            view.stage = self.grown(node, roles);
+            return Ok(view);
+        }
+        let (s, o) = view
+            .affine
+            .take()
+            .unwrap_or((vec![1.0; scale.len()], vec![0.0; scale.len()]));
+        let joined = s.iter().zip(&o).zip(scale.iter().zip(&offset));
+        view.affine = Some(
+            joined
+                .map(|((s, o), (scale, offset))| (s * scale, o * scale + offset))
+                .unzip(),
+        );
+        Ok(view)
+    }
+
+    /// A dense layer that only scales, for what no layer took into its weights.
+    fn settled(&mut self, node: &Node, view: View) -> Result<View> {
+        let n = view.features_last()?;
+        let mut identity = vec![0.0; n * n];
+        (0..n).for_each(|k| identity[k * n + k] = 1.0);
+        self.notes.push(format!(
+            "{}: behind it the engine needs a dense layer, {n} × {n}",
+            node.label()
+        ));
+        self.dense(node, view, &Tensor::f32(vec![n, n], identity)?)
+    }
+
+    fn activated(&mut self, node: &Node, view: View, activation: Activation) -> Result<View> {
+        self.at_end(&view)?;
+        let bare = matches!(self.layers.last(), Some(Layer::Dense(d)) if d.activation == Activation::Identity);
+        let mut view = if bare && view.affine.is_none() {
+            view
+        } else {
+            self.settled(node, view)?
+        };
+        let roles = view.roles();
+        if let Some(Layer::Dense(dense)) = self.layers.last_mut() {
+            dense.activation = activation;
+        }
+        view.stage = self.grown(node, roles);
+        Ok(view)
+    }
+
+    fn concat(&self, operands: &[Option<Known>], axis: i64) -> Result<Known> {
+        let parts: Vec<&Known> = operands.iter().flatten().collect();
+        if let [one] = parts[..] {
+            return Ok(one.clone());
+        }
+        if let [Known::View(a), Known::View(b)] = parts[..] {
+            let at = interpret::axis(axis, a.axes.len())?;
+            let halves = a.stage == b.stage && a.last == b.last && a.axes == b.axes;
+            if halves
+                && (a.direction, b.direction) == (Some(0), Some(1))
+                && a.axes[at].0 == Role::Features
+            {
+                let mut both = a.clone();
+                both.axes[at].1 *= 2;
+                both.direction = None;
+                return Ok(Known::View(both));
+            }
+        }
+        let state = |k: &Known| match k {
+            Known::View(view) => view.state_of.is_some(),
+            Known::StateOut(..) | Known::StateIn(..) | Known::Stack(_) => true,
+            Known::Constant(_) => false,
+        };
+        ensure!(
+            axis == 0 && parts.iter().all(|k| state(k)),
+            "it joins values of several layers: the engine's layers are a chain, and there is no layer yet that joins or skips"
+        );
+        let pieces = parts.into_iter().flat_map(|k| match k {
+            Known::Stack(pieces) => pieces.clone(),
+            other => vec![other.clone()],
+        });
+        Ok(Known::Stack(pieces.collect()))
+    }
+
+    fn recurrent(
+        &mut self,
+        node: &Node,
+        recurrent: &Recurrent,
+        operands: &[Option<Known>],
+    ) -> Result<()> {
+        let Some(Some(Known::View(view))) = operands.first() else {
+            bail!("its input is not the samples or what a layer made of them")
+        };
+        self.at_end(view)?;
+        ensure!(!view.tokens, "tokens enter it as numbers");
+        ensure!(
+            !view.last,
+            "it goes over what a layer ended with: the engine has no layer that repeats a value"
+        );
+        let open = self.steps != Some(1);
+        let &[
+            (time, steps),
+            (Role::Batch | Role::Time, batch),
+            (Role::Features, inputs),
+        ] = &view.axes[..]
+        else {
+            bail!(
+                "its input has the axes {:?}, expected time, batch, features",
+                view.roles()
+            )
+        };
+        ensure!(
+            time == Role::Time || !open && steps == 1,
+            "its first axis is not the time of the samples"
+        );
+        ensure!(
+            inputs == recurrent.inputs,
+            "{inputs} values enter it, expected {}",
+            recurrent.inputs
+        );
+        let index = self.layers.len();
+        for (k, cell) in [(1, false), (2, true)] {
+            match operands.get(k) {
+                None | Some(None) => {}
+                Some(Some(Known::Constant(start))) => ensure!(
+                    start.floats()?.iter().all(|&x| x == 0.0),
+                    "its initial state is not zero: the engine starts with zeros; export it without an initial state"
+                ),
+                Some(Some(Known::StateIn(input, _))) => self.taken.push((*input, (index, cell))),
+                Some(Some(_)) => bail!(
+                    "its initial state is made by another layer: the engine starts with zeros; import both networks and let \
+                     one start from the other (`seed_from`)"
+                ),
+            }
+        }
+        let cells = recurrent
+            .directions
+            .iter()
+            .map(|direction| cell(recurrent, direction, view.affine.as_ref()));
+        let mut cells = cells.collect::<Result<Vec<_>>>()?;
+        let backward = (cells.len() > 1).then(|| cells.pop()).flatten();
+        let both = backward.is_some();
+        match (cells.pop(), backward) {
+            (Some(forward), Some(backward)) => {
+                let directions = [false, true].map(Some);
+                let found = [0, 1].map(|k| recurrent.directions.get(k).map(|d| d.reverse));
+                ensure!(
+                    found == directions,
+                    "its directions are not forward, then backward"
+                );
+                let pair = Layer::Bidirectional(Bidirectional { forward, backward });
+                self.push(pair, node, Vec::new());
+            }
+            (Some(one), None) => {
+                ensure!(
+                    !recurrent.directions[0].reverse,
+                    "attribute `direction`: reverse: the engine runs backward only beside a forward direction; reverse the samples"
+                );
+                self.push(Layer::Recurrent(one), node, Vec::new());
+            }
+            _ => bail!("it has no direction"),
+        }
+        let projection = recurrent.directions[0].projection.as_ref();
+        let width = recurrent.width();
+        if let Some(projection) = projection {
+            self.notes.push(format!(
+                "{}: its projection becomes a dense layer {} → {width}, and a factor of its hidden weights",
+                node.label(),
+                recurrent.hidden
+            ));
+            self.push(
+                Layer::Dense(Dense {
+                    inputs: recurrent.hidden,
+                    outputs: width,
+                    weight: projection.clone(),
+                    bias: vec![0.0; width],
+                    activation: Activation::Identity,
+                }),
+                node,
+                Vec::new(),
+            );
+            // Before the projection the state is not a value of the graph.
+            let place = self.taps.len() - 2;
+            self.taps.remove(place);
+        }
+        let directions = (
+            if both { Role::Directions } else { Role::Batch },
+            recurrent.directions.len(),
+        );
+        let y = View {
+            axes: vec![
+                (Role::Time, steps),
+                directions,
+                (Role::Batch, batch),
+                (Role::Features, width),
+            ],
+            stage: self.stage,
+            last: false,
+            direction: None,
+            affine: None,
+            tokens: false,
+            state_of: Some(index),
+        };
+        if let Some(tap) = self.taps.last_mut() {
+            tap.roles = y.roles();
+        }
+        let h = View {
+            axes: y.axes[1..].to_vec(),
+            last: self.steps != Some(1),
+            ..y.clone()
+        };
+        let c = zeros(&[directions.1, batch, recurrent.hidden])?;
+        let c = Known::StateOut(BTreeSet::from([(index, true)]), c);
+        self.set(node, vec![Known::View(y), Known::View(h), c]);
+        Ok(())
+    }
+
+    fn finish(mut self, answer: Option<ValueId>) -> Result<Lowered> {
+        let outputs = self.graph.outputs.clone();
+        let name = |id: ValueId| &self.graph.values[id.0].name;
+        // The answer is what the chain ends with; the first of several such outputs, as the others are states.
+        let ends = |id: &&ValueId| match &self.known[id.0] {
+            Some(Known::View(view)) => view.stage == self.stage && view.direction.is_none(),
+            _ => false,
+        };
+        let found = match &answer {
+            Some(id) => Some(id).filter(ends),
+            None => outputs.iter().find(ends),
+        };
+        let Some(&found) = found else {
+            bail!(
+                "no output of it is what its last layer gives: expected a chain of layers whose end is an output"
+            )
+        };
+        let Some(Known::View(mut view)) = self.known[found.0].clone() else {
+            bail!("output `{}` is not known", name(found))
+        };
+        let mut states = Vec::new();
+        let parts = |id: ValueId| self.known[id.0].as_ref().map(parts).unwrap_or_default();
+        for (input, _) in self
+            .graph
+            .inputs
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != self.samples)
+        {
+            let label = name(self.graph.inputs[input].value);
+            let takes: BTreeSet<Part> = self
+                .taken
+                .iter()
+                .filter(|(i, _)| *i == input)
+                .map(|(_, part)| *part)
+                .collect();
+            ensure!(
+                !takes.is_empty(),
+                "input `{label}` is neither the samples nor a state of a recurrent layer: the engine has one input"
+            );
+            let next = outputs
+                .iter()
+                .rposition(|&id| id != found && parts(id) == takes);
+            let next = next.or_else(|| outputs.iter().rposition(|&id| parts(id) == takes));
+            states.push((
+                input,
+                next.with_context(|| {
+                    format!("input `{label}` is a state, and no output is what it is next: export the states as outputs too")
+                })?,
+            ));
+        }
+        for (k, &id) in outputs.iter().enumerate() {
+            if id != found && !states.iter().any(|s| s.1 == k) {
+                let what = match parts(id).is_empty() {
+                    true => "another output",
+                    false => "a state that the engine keeps itself",
+                };
+                self.notes
+                    .push(format!("output `{}` is left out: {what}", name(id)));
+            }
+        }
+        let entering: BTreeSet<Part> = self.taken.iter().map(|(_, part)| *part).collect();
+        if !entering.is_empty() {
+            for (index, layer) in self.layers.iter().enumerate() {
+                let Layer::Recurrent(r) = layer else { continue };
+                let lstm = matches!(r.cell, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole);
+                let all = entering.contains(&(index, false))
+                    && (!lstm || entering.contains(&(index, true)));
+                ensure!(
+                    all,
+                    "layer {index} starts anew at every call, and others take their state from an input: export all states"
+                );
+            }
+        }
+        let single = self.steps == Some(1) && states.is_empty();
+        ensure!(
+            !single,
+            "it takes one sample at a time and has no states as inputs, so it forgets everything after each: export it with a \
+             length of the sequence that is open, or with the states as inputs and outputs"
+        );
+        if view.affine.is_some() {
+            let node = Node {
+                name: name(found).clone(),
+                kind: "output".to_owned(),
+                op: Op::Identity,
+                inputs: Vec::new(),
+                outputs: vec![found],
+            };
+            view = self.settled(&node, view)?;
+        }
+        let bidirectional = self
+            .layers
+            .iter()
+            .any(|l| matches!(l, Layer::Bidirectional(_)));
+        ensure!(
+            !bidirectional || !self.layers.iter().any(|l| matches!(l, Layer::Recurrent(_))),
+            "some modules are bidirectional and some are not, which is not supported: train all of them alike"
+        );
+        ensure!(
+            view.last || !bidirectional,
+            "a bidirectional layer gives an output for every sample of a window: the engine gives one for the window, what both \
+             directions end with; take the layer's last state (h_n) instead of its outputs"
+        );
+        let networks: Vec<String> = self.layers.iter().filter_map(reset).collect();
+        self.notes.extend(networks);
+        Ok(Lowered {
+            network: Network {
+                layers: self.layers,
+            },
+            taps: self.taps,
+            notes: self.notes,
+            samples: self.samples,
+            time: self.time,
+            steps: self.steps,
+            states,
+            last: view.last,
+        })
+    }
+}
+
+/// A GRU says which reset it has.
+fn reset(layer: &Layer) -> Option<String> {
+    let (cell, inputs, hidden) = match layer {
+        Layer::Recurrent(r) => (r.cell, r.inputs, r.hidden),
+        Layer::Bidirectional(b) => (b.forward.cell, b.forward.inputs, b.forward.hidden),
+        _ => return None,
+    };
+    let how = match cell {
+        Cell::GruResetAfter => "after the product with the hidden weights, as in PyTorch",
+        Cell::GruResetBefore => "before the product with the hidden weights, as in the first paper",
+        _ => return None,
+    };
+    Some(format!(
+        "GRU {inputs} → {hidden} applies its reset gate {how}"
+    ))
+}
+
+fn zeros(shape: &[usize]) -> Result<Tensor> {
+    let len = super::graph::count(shape).filter(|&n| n <= 1 << 22);
+    let len = len.with_context(|| format!("shape {shape:?} is too large"))?;
+    Tensor::new(shape.to_vec(), Values::F32(vec![0.0; len]))
+}
+
+/// The nodes that these values depend on.
+fn needed(graph: &Graph, wanted: &[ValueId]) -> Vec<bool> {
+    let mut values = vec![false; graph.values.len()];
+    wanted.iter().for_each(|id| values[id.0] = true);
+    let mut nodes = vec![false; graph.nodes.len()];
+    for (k, node) in graph.nodes.iter().enumerate().rev() {
+        if node.outputs.iter().any(|id| values[id.0]) {
+            nodes[k] = true;
+            node.inputs
+                .iter()
+                .flatten()
+                .for_each(|id| values[id.0] = true);
+        }
+    }
+    nodes
+}
+
+/// The layers whose states these are.
+fn parts(known: &Known) -> BTreeSet<Part> {
+    match known {
+        Known::View(view) => view
+            .state_of
+            .map(|layer| (layer, false))
+            .into_iter()
+            .collect(),
+        Known::StateOut(parts, _) => parts.clone(),
+        Known::Stack(pieces) => pieces.iter().flat_map(parts).collect(),
+        Known::Constant(_) | Known::StateIn(..) => BTreeSet::new(),
+    }
+}
+
+/// Operands with another first one.
+fn instead<'t>(first: &'t Tensor, constants: &[Option<&'t Tensor>]) -> Vec<Option<&'t Tensor>> {
+    let rest = constants.iter().skip(1).copied();
+    [Some(first)].into_iter().chain(rest).collect()
+}
+
+/// A state through an operator that moves it.
+fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+    let moves = matches!(
+        node.op,
+        Op::Identity
+            | Op::Gather { .. }
+            | Op::Split { .. }
+            | Op::Slice
+            | Op::Squeeze
+            | Op::Unsqueeze
+            | Op::Transpose { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Expand
+    );
+    ensure!(
+        moves,
+        "it computes with a state, which the engine keeps to itself"
+    );
+    interpret::apply(node, &instead(shape, constants))
+}
+
+/// One of joined states.
+fn unstack(node: &Node, pieces: &[Known], constants: &[Option<&Tensor>]) -> Result<Known> {
+    let all = pieces.iter().flat_map(|piece| {
+        let rows = match piece {
+            Known::View(view) => view.axes.first().map_or(0, |a| a.1),
+            Known::StateOut(_, t) | Known::StateIn(_, t) => t.shape.first().copied().unwrap_or(0),
+            _ => 0,
+        };
+        (0..rows).map(move |row| (piece, row, rows))
+    });
+    let all: Vec<_> = all.collect();
+    let numbers = Tensor::list((0..all.len() as i64).collect());
+    if matches!(node.op, Op::Identity) {
+        return Ok(Known::Stack(pieces.to_vec()));
+    }
+    ensure!(
+        matches!(node.op, Op::Gather { axis: 0 } | Op::Slice),
+        "it changes the joined states of several layers"
+    );
+    let picked = interpret::apply(node, &instead(&numbers, constants))?;
+    let picked = picked.first().context("nothing is taken")?;
+    let rows = picked.ints()?;
+    let first = rows.first().and_then(|&row| all.get(row as usize));
+    let Some(&(Known::View(view), row, of)) = first else {
+        bail!("it takes a part of the joined states that is not a hidden state")
+    };
+    let mut view = view.clone();
+    let whole = rows.len() == of && row == 0;
+    if !whole {
+        ensure!(rows.len() == 1, "it takes states of several layers");
+        view = taken(view, 0, row as i64, 1)?;
+    }
+    if picked.shape.is_empty() {
+        view.axes.remove(0);
+    }
+    Ok(Known::View(view))
+}
+
+/// A place of an axis.
+fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
+    let (role, whole) = view.axes[axis];
+    let index = interpret::axis(index, whole).map_err(|_| anyhow!("place {index} of {whole}"))?;
+    ensure!(
+        len <= 1,
+        "it takes several places of an axis: the engine has no such layer"
+    );
+    ensure!(len == 1, "it takes nothing");
+    if whole == 1 {
+        return Ok(view);
+    }
+    match role {
+        Role::Time => {
+            ensure!(
+                index + 1 == whole,
+                "it takes sample {index} of a sequence: the engine answers after the last"
+            );
+            view.last = true;
+        }
+        Role::Directions => view.direction = Some(index),
+        Role::Features => bail!("it takes one of {whole} values: the engine has no such layer"),
+        Role::Batch => {}
+    }
+    let backward = view.axes.iter().any(|a| a.0 == Role::Directions);
+    ensure!(
+        role != Role::Time || !backward,
+        "it takes the outputs of a bidirectional layer at the last sample, where the backward direction has seen one sample \
+         only: the engine gives what both directions end with; take the layer's last state (h_n)"
+    );
+    view.axes[axis].1 = 1;
+    if role == Role::Directions {
+        view.axes[axis].0 = Role::Batch;
+    }
+    Ok(view)
+}
+
+/// The axes after a change of shape that keeps the order of numbers.
+fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>> {
+    let wide: Vec<(Role, usize)> = axes.iter().copied().filter(|a| a.1 != 1).collect();
+    let mut rest = &wide[..];
+    let mut new = Vec::with_capacity(shape.len());
+    for &dim in shape {
+        let (role, used) = match rest {
+            _ if dim == 1 => (Role::Batch, 0),
+            [(role, len), ..] if *len == dim => (*role, 1),
+            [(Role::Directions, n), (Role::Features, width), ..] if n * width == dim => {
+                (Role::Features, 2)
+            }
+            _ => bail!(
+                "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample",
+                axes.iter().map(|a| a.1).collect::<Vec<_>>()
+            ),
+        };
+        rest = &rest[used..];
+        new.push((role, dim));
+    }
+    // A feature alone or one sample alone is an axis of one, wherever it comes to stand.
+    if axes.contains(&(Role::Features, 1))
+        && let Some(last) = new.last_mut().filter(|a| a.1 == 1)
+    {
+        last.0 = Role::Features;
+    }
+    Ok(new)
+}
+
+/// A direction as a cell of the engine, with what still scales its input.
+fn cell(
+    recurrent: &Recurrent,
+    direction: &Direction,
+    affine: Option<&(Vec<f32>, Vec<f32>)>,
+) -> Result<net::Recurrent> {
+    let (n, inputs, width) = (recurrent.hidden, recurrent.inputs, recurrent.width());
+    ensure!(
+        recurrent.clip.is_none(),
+        "attribute `clip`: {}: the engine does not clip; export without it",
+        recurrent.clip.unwrap_or_default()
+    );
+    let usual = Recurrent::functions(recurrent.kind);
+    let used = if recurrent.kind == Kind::Rnn { 1 } else { 3 };
+    let used = if matches!(recurrent.kind, Kind::Gru { .. }) {
+        2
+    } else {
+        used
+    };
+    let same = direction.functions[..used] == usual[..used];
+    let cell = match (recurrent.kind, &direction.peephole) {
+        (Kind::Rnn, _) if direction.functions[0] == Function::Relu => Cell::RnnRelu,
+        _ if !same => bail!(
+            "attribute `activations`: {:?}, expected {:?}: the engine's cells have no others; train with those",
+            &direction.functions[..used],
+            &usual[..used]
+        ),
+        (Kind::Rnn, _) => Cell::RnnTanh,
+        (Kind::Gru { after: true }, _) => Cell::GruResetAfter,
+        (Kind::Gru { after: false }, _) => Cell::GruResetBefore,
+        (Kind::Lstm, None) => Cell::Lstm,
+        (Kind::Lstm, Some(_)) => Cell::LstmPeephole,
+        (Kind::LstmCoupled, None) => Cell::LstmCoupled,
+        (Kind::LstmCoupled, Some(_)) => {
+            bail!("a coupled input gate with peepholes: the engine has one or the other")
+        }
+    };
+    let rows = recurrent.kind.gates() * n;
+    let (mut w_ih, mut b_ih) = (direction.w_ih.clone(), direction.b_ih.clone());
+    if let Some((scale, offset)) = affine {
+        for (row, b) in w_ih.chunks_mut(inputs).zip(&mut b_ih) {
+            *b += row.iter().zip(offset).map(|(w, o)| w * o).sum::<f32>();
+            row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
+        }
+    }
+    let w_hh = match &direction.projection {
+        None => direction.w_hh.clone(),
+        Some(projection) => {
+            ensure!(
+                recurrent.directions.len() == 1,
+                "a projection in a bidirectional layer: train it without"
+            );
+            let entry = |(row, j): (usize, usize)| {
+                let hidden = &direction.w_hh[row * width..(row + 1) * width];
+                let sum = hidden.iter().zip(projection.iter().skip(j).step_by(n));
+                sum.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
+            };
+            (0..rows)
+                .flat_map(|row| (0..n).map(move |j| (row, j)))
+                .map(entry)
+                .collect()
+        }
+    };
+    Ok(net::Recurrent {
+        cell,
+        inputs,
+        hidden: n,
+        w_ih,
+        w_hh,
+        b_ih,
+        b_hh: direction.b_hh.clone(),
+        extra: direction.peephole.clone().unwrap_or_default(),
+    })
+}

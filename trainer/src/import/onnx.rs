@@ -1,0 +1,921 @@
+//! ONNX, opset 7 and later.
+//!
+//! Operators are brought into one form on the way: attributes that became inputs in a later opset are inputs, `Gemm` is a product
+//! and a sum, gates stand in PyTorch's order, a `layout` of batch first is transposed. What depends on constants alone is computed
+//! here. Weights may lie in a file beside this one, but nowhere else.
+
+use super::graph::{
+    Binary, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Recurrent, Tensor, ValueId,
+    Values, count,
+};
+use super::interpret;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use rten_onnx::onnx::{
+    AttributeProto, DataLocation, DataType, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path};
+
+/// The graph of an ONNX model; external data lie in `folder`.
+pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
+    let damaged = |what: &str| anyhow!("not a whole ONNX model ({} bytes): {what}", bytes.len());
+    ensure!(
+        depth(bytes) <= DEEPEST,
+        damaged("messages within messages without an end")
+    );
+    let model = ModelProto::parse_buf(bytes).map_err(|e| damaged(&e.to_string()))?;
+    let proto = model
+        .graph
+        .ok_or_else(|| damaged("there is no graph in it"))?;
+    let opset = (model.opset_import.iter())
+        .find(|set| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx")))
+        .and_then(|set| set.version)
+        .ok_or_else(|| damaged("it does not say which version of the operators it uses"))?;
+    ensure!(
+        opset >= 7,
+        "operators of version {opset}, expected 7 or later: export it again with opset_version=17"
+    );
+    let mut reader = Reader {
+        graph: Graph::default(),
+        names: HashMap::new(),
+        opset,
+    };
+    for initializer in &proto.initializer {
+        let name = initializer.name.clone().unwrap_or_default();
+        let tensor =
+            tensor(initializer, Some(folder)).with_context(|| format!("tensor `{name}`"))?;
+        let id = reader.graph.constant(&name, tensor);
+        reader.define(&name, id)?;
+    }
+    for input in &proto.input {
+        reader.input(input)?;
+    }
+    for node in &proto.node {
+        let (name, kind) = reader.title(node);
+        reader
+            .node(node, &name, &kind)
+            .with_context(|| format!("node `{name}` ({kind})"))?;
+    }
+    for output in &proto.output {
+        let name = output.name.clone().unwrap_or_default();
+        let id = reader
+            .names
+            .get(&name)
+            .with_context(|| format!("output `{name}` is made by no node"))?;
+        reader.graph.outputs.push(*id);
+    }
+    Ok(reader.graph)
+}
+
+/// Graphs lie within attributes of nodes of graphs; a real file's go a few deep, and each is a call.
+const DEEPEST: usize = 64;
+
+/// How deep length-delimited fields could be nested in each other, read as messages as long as they look like one.
+fn depth(bytes: &[u8]) -> usize {
+    let mut ends: Vec<usize> = Vec::new();
+    let mut deepest = 0;
+    let mut at = 0;
+    while at < bytes.len() && deepest <= DEEPEST {
+        while ends.last().is_some_and(|&end| at >= end) {
+            ends.pop();
+        }
+        // Only fields of graphs, nodes and attributes that hold messages lead deeper: graph 7 or 6, node 1, attribute 5, and 11.
+        let Some((key, next)) = varint(bytes, at) else {
+            break;
+        };
+        at = next;
+        match key & 7 {
+            0 => match varint(bytes, at) {
+                Some((_, next)) => at = next,
+                None => break,
+            },
+            1 => at += 8,
+            5 => at += 4,
+            2 => {
+                let Some((len, next)) = varint(bytes, at) else {
+                    break;
+                };
+                let end = usize::try_from(len)
+                    .ok()
+                    .and_then(|len| next.checked_add(len));
+                let Some(end) = end.filter(|&end| end <= bytes.len()) else {
+                    break;
+                };
+                at = next;
+                match (ends.len(), key >> 3) {
+                    // model.graph; then graph.node, node.attribute, attribute.g in turn.
+                    (0, 7) => ends.push(end),
+                    (n, 1) if n % 3 == 1 => ends.push(end),
+                    (n, 5) if n % 3 == 2 => ends.push(end),
+                    (n, 6 | 11) if n > 0 && n % 3 == 0 => ends.push(end),
+                    _ => at = end,
+                }
+                deepest = deepest.max(ends.len());
+            }
+            _ => break,
+        }
+    }
+    deepest
+}
+
+fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some((value, at));
+        }
+    }
+    None
+}
+
+/// A tensor of the file, or beside it.
+fn tensor(proto: &TensorProto, folder: Option<&Path>) -> Result<Tensor> {
+    let shape = proto
+        .dims
+        .iter()
+        .map(|&d| usize::try_from(d).map_err(|_| anyhow!("dimension {d}")));
+    let shape = shape.collect::<Result<Vec<_>>>()?;
+    let len = count(&shape).with_context(|| format!("shape {shape:?} is too large"))?;
+    let kind = proto.data_type.unwrap_or(DataType(0));
+    let size = match kind {
+        DataType::FLOAT | DataType::INT32 => 4,
+        DataType::DOUBLE | DataType::INT64 => 8,
+        DataType::FLOAT16 | DataType::BFLOAT16 => 2,
+        DataType::BOOL | DataType::INT8 | DataType::UINT8 => 1,
+        other => bail!(
+            "numbers of the type {other}, expected FLOAT, DOUBLE, FLOAT16, BFLOAT16 or whole ones"
+        ),
+    };
+    let raw = if proto.data_location == Some(DataLocation::EXTERNAL) {
+        let need = len.checked_mul(size).context("it is too large")?;
+        Some(external(
+            proto,
+            folder.context("it lies in another file")?,
+            need,
+        )?)
+    } else {
+        proto.raw_data.as_ref().map(|raw| raw.borrow().clone())
+    };
+    let values = match raw {
+        Some(raw) => {
+            ensure!(
+                len.checked_mul(size) == Some(raw.len()),
+                "{} bytes for the shape {shape:?} of {kind}",
+                raw.len()
+            );
+            numbers(kind, &raw)
+        }
+        None => match kind {
+            DataType::FLOAT => Values::F32(proto.float_data.clone()),
+            DataType::DOUBLE => Values::F32(proto.double_data.iter().map(|&x| x as f32).collect()),
+            DataType::INT64 => Values::I64(proto.int64_data.clone()),
+            DataType::FLOAT16 => {
+                let half = |&x: &i32| half::f16::from_bits(x as u16).to_f32();
+                Values::F32(proto.int32_data.iter().map(half).collect())
+            }
+            DataType::BFLOAT16 => {
+                let half = |&x: &i32| half::bf16::from_bits(x as u16).to_f32();
+                Values::F32(proto.int32_data.iter().map(half).collect())
+            }
+            _ => Values::I64(proto.int32_data.iter().map(|&x| x.into()).collect()),
+        },
+    };
+    if let Values::F32(v) = &values
+        && let Some(at) = v.iter().position(|x| !x.is_finite())
+    {
+        bail!(
+            "{} at index {at} of shape {shape:?}, expected a finite number",
+            v[at]
+        );
+    }
+    Tensor::new(shape, values)
+}
+
+fn numbers(kind: DataType, raw: &[u8]) -> Values {
+    let f32s =
+        |f: &dyn Fn(&[u8]) -> f32, size| Values::F32(raw.chunks_exact(size).map(f).collect());
+    let i64s =
+        |f: &dyn Fn(&[u8]) -> i64, size| Values::I64(raw.chunks_exact(size).map(f).collect());
+    fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        std::array::from_fn(|i| bytes[i])
+    }
+    match kind {
+        DataType::FLOAT => f32s(&|b| f32::from_le_bytes(fixed(b)), 4),
+        DataType::DOUBLE => f32s(&|b| f64::from_le_bytes(fixed(b)) as f32, 8),
+        DataType::FLOAT16 => f32s(&|b| half::f16::from_le_bytes(fixed(b)).to_f32(), 2),
+        DataType::BFLOAT16 => f32s(&|b| half::bf16::from_le_bytes(fixed(b)).to_f32(), 2),
+        DataType::INT64 => i64s(&|b| i64::from_le_bytes(fixed(b)), 8),
+        DataType::INT32 => i64s(&|b| i32::from_le_bytes(fixed(b)).into(), 4),
+        DataType::INT8 => i64s(&|b| i64::from(b[0] as i8), 1),
+        _ => i64s(&|b| i64::from(b[0]), 1),
+    }
+}
+
+/// Bytes of a file beside the model.
+fn external(proto: &TensorProto, folder: &Path, need: usize) -> Result<Vec<u8>> {
+    let entry = |key: &str| {
+        let mut entries = proto.external_data.iter();
+        entries
+            .find(|e| e.key.as_deref() == Some(key))
+            .and_then(|e| e.value.as_deref())
+    };
+    let location = entry("location").context("it lies in another file, which is not named")?;
+    // A model must not read what its user would not have given it.
+    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    let inside = Path::new(location).components().all(plain)
+        && !location.contains('\\')
+        && !location.contains(':');
+    ensure!(
+        inside,
+        "its data lie in {location:?}, which is outside of the model's folder: such a file is not opened"
+    );
+    let path = folder.join(location);
+    let at = path.display();
+    let real = [folder, &path].map(|p| {
+        let p = if p.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            p
+        };
+        p.canonicalize()
+    });
+    let [Ok(home), Ok(real)] = real else {
+        bail!("its data lie in {at}, which cannot be read: put the file beside the model")
+    };
+    ensure!(
+        real.starts_with(&home),
+        "its data lie in {at}, which leads out of the model's folder: such a file is not opened"
+    );
+    let number = |key: &str| match entry(key) {
+        None => Ok(None),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| anyhow!("{key} {text:?} of its data")),
+    };
+    let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+    ensure!(
+        length.is_none_or(|length| length == need as u64),
+        "{} bytes of data in {at}, expected {need}",
+        length.unwrap_or_default()
+    );
+    let mut file = File::open(&real)
+        .map_err(|e| anyhow!("its data lie in {at}, which cannot be read: {e}"))?;
+    let have = file
+        .metadata()
+        .map(|m| m.len())
+        .unwrap_or(0)
+        .saturating_sub(offset);
+    ensure!(
+        have >= need as u64,
+        "{at} has {have} bytes from {offset} on, expected {need}: the file is not whole"
+    );
+    let mut bytes = vec![0; need];
+    (file
+        .seek(SeekFrom::Start(offset))
+        .and_then(|_| file.read_exact(&mut bytes)))
+    .map_err(|e| anyhow!("its data lie in {at}, which cannot be read: {e}"))?;
+    Ok(bytes)
+}
+
+struct Reader {
+    graph: Graph,
+    names: HashMap<String, ValueId>,
+    opset: i64,
+}
+
+impl Reader {
+    fn define(&mut self, name: &str, id: ValueId) -> Result<()> {
+        let known = self.names.insert(name.to_owned(), id);
+        self.graph.values[id.0].name = name.to_owned();
+        ensure!(known.is_none(), "value `{name}` is made twice");
+        Ok(())
+    }
+
+    fn input(&mut self, info: &ValueInfoProto) -> Result<()> {
+        let name = info.name.clone().unwrap_or_default();
+        if self.names.contains_key(&name) {
+            return Ok(());
+        }
+        let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let tensor = tensor.with_context(|| format!("input `{name}` is not a tensor"))?;
+        let shape = tensor.shape.as_ref();
+        let shape =
+            shape.with_context(|| format!("input `{name}` has no shape: export it with one"))?;
+        let dim = |d: &rten_onnx::onnx::Dimension| match d.dim_value {
+            Some(n) if n > 0 => usize::try_from(n)
+                .map(Dim::Fixed)
+                .map_err(|_| anyhow!("dimension {n}")),
+            Some(n) => bail!("input `{name}` has a dimension of {n}"),
+            None => Ok(Dim::Open),
+        };
+        let dims = shape.dim.iter().map(dim).collect::<Result<_>>()?;
+        let kind = tensor.elem_type.unwrap_or(DataType(0));
+        let whole = match kind {
+            DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16 => false,
+            DataType::INT64 | DataType::INT32 => true,
+            other => bail!(
+                "input `{name}` is of the type {other}, expected floats or tokens as INT64 or INT32"
+            ),
+        };
+        let value = self.graph.value(&name);
+        self.graph.inputs.push(Input { value, dims, whole });
+        self.define(&name, value)
+    }
+
+    /// Name and kind; a node without a name is called by what it makes.
+    fn title(&self, node: &NodeProto) -> (String, String) {
+        let name = node.name.clone().filter(|name| !name.is_empty());
+        let name = name.or_else(|| node.output.iter().find(|o| !o.is_empty()).cloned());
+        (
+            name.unwrap_or_default(),
+            node.op_type.clone().unwrap_or_default(),
+        )
+    }
+
+    fn value(&self, name: &str) -> Result<Option<ValueId>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let id = self.names.get(name);
+        Ok(Some(*id.with_context(|| {
+            format!("its input `{name}` is made by no node before it")
+        })?))
+    }
+
+    fn constant(&self, id: Option<ValueId>) -> Option<&Tensor> {
+        self.graph.values[id?.0].constant.as_ref()
+    }
+
+    /// Adds a node, or its results where they are known.
+    fn add(
+        &mut self,
+        name: &str,
+        kind: &str,
+        op: Op,
+        inputs: Vec<Option<ValueId>>,
+        outputs: usize,
+    ) -> Result<Vec<ValueId>> {
+        let outputs: Vec<ValueId> = (0..outputs).map(|_| self.graph.value(name)).collect();
+        let node = Node {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            op,
+            inputs,
+            outputs: outputs.clone(),
+        };
+        let operands: Vec<_> = node.inputs.iter().map(|&id| self.constant(id)).collect();
+        let known = node
+            .inputs
+            .iter()
+            .zip(&operands)
+            .all(|(id, c)| id.is_none() || c.is_some());
+        if known && !matches!(node.op, Op::Recurrent(_)) {
+            let results = interpret::apply(&node, &operands)?;
+            for (id, result) in outputs.iter().zip(results) {
+                self.graph.values[id.0].constant = Some(result);
+            }
+        } else {
+            self.graph.nodes.push(node);
+        }
+        Ok(outputs)
+    }
+
+    fn list(&mut self, name: &str, values: Vec<i64>) -> Option<ValueId> {
+        Some(self.graph.constant(name, Tensor::list(values)))
+    }
+
+    fn node(&mut self, proto: &NodeProto, name: &str, kind: &str) -> Result<()> {
+        let domain = proto.domain.as_deref().unwrap_or("");
+        ensure!(
+            matches!(domain, "" | "ai.onnx"),
+            "an operator of `{domain}`, expected ONNX's own: export it without the optimizer that put it there"
+        );
+        let attributes = Attributes(&proto.attribute);
+        let inputs = proto
+            .input
+            .iter()
+            .map(|name| self.value(name))
+            .collect::<Result<Vec<_>>>()?;
+        let input = |k: usize| inputs.get(k).copied().flatten();
+        let need = |k: usize| input(k).with_context(|| format!("its input {k} is missing"));
+        let mut outputs = proto.output.len();
+        let one = |op: Op| Ok::<_, anyhow::Error>((op, inputs.clone()));
+        let unary = |f: Function| one(Op::Unary(f));
+        let (op, operands) = match kind {
+            "Identity" => one(Op::Identity)?,
+            "Dropout" => {
+                outputs = 1;
+                (Op::Identity, vec![Some(need(0)?)])
+            }
+            "Constant" => {
+                let value = attributes.constant()?;
+                let id = self.graph.constant(name, value);
+                return self.define(proto.output.first().map_or("", |s| s), id);
+            }
+            "Transpose" => {
+                let perm = attributes
+                    .ints("perm")
+                    .map(|p| p.iter().map(|&a| a as usize).collect());
+                one(Op::Transpose { perm })?
+            }
+            "Reshape" => one(Op::Reshape {
+                zero: attributes.int("allowzero", 0) != 0,
+            })?,
+            "Flatten" => one(Op::Flatten {
+                axis: attributes.int("axis", 1),
+            })?,
+            "Squeeze" | "Unsqueeze" => {
+                let op = if kind == "Squeeze" {
+                    Op::Squeeze
+                } else {
+                    Op::Unsqueeze
+                };
+                let axes = match attributes.ints("axes") {
+                    Some(axes) => self.list(name, axes.to_vec()),
+                    None => input(1),
+                };
+                (op, vec![Some(need(0)?), axes])
+            }
+            "Slice" => match (attributes.ints("starts"), attributes.ints("ends")) {
+                (Some(starts), Some(ends)) => {
+                    let [starts, ends] = [starts, ends].map(|list| self.list(name, list.to_vec()));
+                    let axes = attributes
+                        .ints("axes")
+                        .and_then(|axes| self.list(name, axes.to_vec()));
+                    (Op::Slice, vec![Some(need(0)?), starts, ends, axes])
+                }
+                _ => one(Op::Slice)?,
+            },
+            "Gather" => one(Op::Gather {
+                axis: attributes.int("axis", 0),
+            })?,
+            "Concat" => one(Op::Concat {
+                axis: attributes.int("axis", 0),
+            })?,
+            "Split" => {
+                let lengths = match attributes.ints("split") {
+                    Some(lengths) => self.list(name, lengths.to_vec()),
+                    None => input(1),
+                };
+                (
+                    Op::Split {
+                        axis: attributes.int("axis", 0),
+                    },
+                    vec![Some(need(0)?), lengths],
+                )
+            }
+            "Expand" => one(Op::Expand)?,
+            "Shape" => one(Op::Shape {
+                start: attributes.int("start", 0),
+                end: attributes.get("end").and_then(|a| a.i),
+            })?,
+            "ConstantOfShape" => {
+                let zero = || Tensor::f32(vec![1], vec![0.0]);
+                let value = attributes.get("value").and_then(|a| a.t.as_ref());
+                one(Op::Fill(value.map_or_else(zero, |t| tensor(t, None))?))?
+            }
+            "Cast" => {
+                let to = DataType(i32::try_from(attributes.int("to", 0)).unwrap_or(0));
+                let whole = match to {
+                    DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16 => {
+                        false
+                    }
+                    DataType::INT64 | DataType::INT32 => true,
+                    other => bail!("attribute `to`: {other}, expected floats or whole numbers"),
+                };
+                one(Op::Cast { whole })?
+            }
+            "Add" => one(Op::Binary(Binary::Add))?,
+            "Sub" => one(Op::Binary(Binary::Sub))?,
+            "Mul" => one(Op::Binary(Binary::Mul))?,
+            "Div" => one(Op::Binary(Binary::Div))?,
+            "MatMul" => one(Op::MatMul)?,
+            "Gemm" => return self.gemm(proto, name, &attributes, [input(0), input(1), input(2)]),
+            "Tanh" => unary(Function::Tanh)?,
+            "Sigmoid" => unary(Function::Sigmoid)?,
+            "Relu" => unary(Function::Relu)?,
+            "LeakyRelu" => unary(Function::LeakyRelu(attributes.float("alpha", 0.01)))?,
+            "Elu" => unary(Function::Elu(attributes.float("alpha", 1.0)))?,
+            "HardSigmoid" => unary(Function::HardSigmoid(
+                attributes.float("alpha", 0.2),
+                attributes.float("beta", 0.5),
+            ))?,
+            "Softplus" => unary(Function::Softplus)?,
+            "Softsign" => unary(Function::Softsign)?,
+            "Softmax" if self.opset < 13 => {
+                // Over all axes from this one on, as if they were one.
+                let axis = attributes.int("axis", 1);
+                let x = Some(need(0)?);
+                let shape = self.add(
+                    name,
+                    kind,
+                    Op::Shape {
+                        start: 0,
+                        end: None,
+                    },
+                    vec![x],
+                    1,
+                )?[0];
+                let flat = self.add(name, kind, Op::Flatten { axis }, vec![x], 1)?[0];
+                let y = self.add(name, kind, Op::Softmax { axis: -1 }, vec![Some(flat)], 1)?[0];
+                (Op::Reshape { zero: true }, vec![Some(y), Some(shape)])
+            }
+            "Softmax" => one(Op::Softmax {
+                axis: attributes.int("axis", -1),
+            })?,
+            "BatchNormalization" => {
+                ensure!(
+                    attributes.int("training_mode", 0) == 0,
+                    "attribute `training_mode`: 1: export the model with model.eval()"
+                );
+                let terms = [1, 2, 3, 4].map(|k| {
+                    self.constant(input(k))
+                        .and_then(|t| t.floats().ok().map(<[f32]>::to_vec))
+                });
+                let [Some(scale), Some(bias), Some(mean), Some(variance)] = terms else {
+                    bail!("its scale, bias, mean and variance are not all in the file")
+                };
+                let n = scale.len();
+                ensure!(
+                    [bias.len(), mean.len(), variance.len()] == [n; 3],
+                    "its terms have several lengths"
+                );
+                let epsilon = attributes.float("epsilon", 1e-5);
+                let scale: Vec<f32> = scale
+                    .iter()
+                    .zip(&variance)
+                    .map(|(s, v)| s / (v + epsilon).sqrt())
+                    .collect();
+                let offset = bias
+                    .iter()
+                    .zip(&mean)
+                    .zip(&scale)
+                    .map(|((b, m), s)| b - m * s)
+                    .collect();
+                outputs = 1;
+                (Op::Channels { scale, offset }, vec![Some(need(0)?)])
+            }
+            "LSTM" | "GRU" | "RNN" => {
+                return self.recurrent(proto, name, kind, &attributes, &inputs);
+            }
+            "If" => bail!(
+                "branches that are chosen while it runs: export the model without them, or take a file of the same network that has \
+                 none (of Silero VAD silero_vad_16k_op15.onnx or the copy in faster-whisper)"
+            ),
+            "Loop" | "Scan" => bail!(
+                "a loop written out: export it with the LSTM, GRU or RNN operator (tf2onnx of a Keras layer with \
+                 unroll=False and the default activations; of PyTorch torch.onnx.export)"
+            ),
+            _ => bail!(
+                "this operator is not read: the engine has no layer for it; `kinglet help import` lists those that are"
+            ),
+        };
+        let ids = self.add(name, kind, op, operands, outputs)?;
+        for (output, id) in proto
+            .output
+            .iter()
+            .zip(ids)
+            .filter(|(output, _)| !output.is_empty())
+        {
+            self.define(output, id)?;
+        }
+        Ok(())
+    }
+
+    /// `alpha · A' B' + beta · C`.
+    fn gemm(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+        attributes: &Attributes<'_>,
+        terms: [Option<ValueId>; 3],
+    ) -> Result<()> {
+        let kind = "Gemm";
+        let [Some(mut a), Some(mut b), c] = terms else {
+            bail!("an input is missing")
+        };
+        let (alpha, beta) = (
+            attributes.float("alpha", 1.0),
+            attributes.float("beta", 1.0),
+        );
+        for (matrix, flag) in [(&mut a, "transA"), (&mut b, "transB")] {
+            if attributes.int(flag, 0) != 0 {
+                *matrix = self.add(
+                    name,
+                    kind,
+                    Op::Transpose {
+                        perm: Some(vec![1, 0]),
+                    },
+                    vec![Some(*matrix)],
+                    1,
+                )?[0];
+            }
+        }
+        let mut y = self.add(name, kind, Op::MatMul, vec![Some(a), Some(b)], 1)?[0];
+        if alpha != 1.0 {
+            y = self.add(
+                name,
+                kind,
+                Op::Unary(Function::Affine(alpha, 0.0)),
+                vec![Some(y)],
+                1,
+            )?[0];
+        }
+        if let Some(mut c) = c {
+            if beta != 1.0 {
+                c = self.add(
+                    name,
+                    kind,
+                    Op::Unary(Function::Affine(beta, 0.0)),
+                    vec![Some(c)],
+                    1,
+                )?[0];
+            }
+            y = self.add(
+                name,
+                kind,
+                Op::Binary(Binary::Add),
+                vec![Some(y), Some(c)],
+                1,
+            )?[0];
+        }
+        self.define(proto.output.first().map_or("", |s| s), y)
+    }
+
+    fn recurrent(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+        kind: &str,
+        attributes: &Attributes<'_>,
+        inputs: &[Option<ValueId>],
+    ) -> Result<()> {
+        let input = |k: usize| inputs.get(k).copied().flatten();
+        ensure!(
+            input(4).is_none(),
+            "input `sequence_lens`: sequences of several lengths side by side: the engine runs one stream; export without it"
+        );
+        let recurrent = self.cells(kind, attributes, inputs)?;
+        let batch_first = attributes.int("layout", 0) != 0;
+        let mut turned = |id: Option<ValueId>, perm: &[usize]| -> Result<Option<ValueId>> {
+            let Some(id) = id.filter(|_| batch_first) else {
+                return Ok(id);
+            };
+            let op = Op::Transpose {
+                perm: Some(perm.to_vec()),
+            };
+            Ok(Some(self.add(name, kind, op, vec![Some(id)], 1)?[0]))
+        };
+        let operands = vec![
+            turned(input(0), &[1, 0, 2])?,
+            turned(input(5), &[1, 0, 2])?,
+            turned(input(6).filter(|_| kind == "LSTM"), &[1, 0, 2])?,
+        ];
+        let outputs = self.add(name, kind, Op::Recurrent(Box::new(recurrent)), operands, 3)?;
+        let perms: [&[usize]; 3] = [&[2, 0, 1, 3], &[1, 0, 2], &[1, 0, 2]];
+        for ((output, id), perm) in proto.output.iter().zip(outputs).zip(perms) {
+            if !output.is_empty() {
+                let id = match batch_first {
+                    true => self.add(
+                        name,
+                        kind,
+                        Op::Transpose {
+                            perm: Some(perm.to_vec()),
+                        },
+                        vec![Some(id)],
+                        1,
+                    )?[0],
+                    false => id,
+                };
+                self.define(output, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Weights with their gates in another order.
+    fn cells(
+        &self,
+        name: &str,
+        attributes: &Attributes<'_>,
+        inputs: &[Option<ValueId>],
+    ) -> Result<Recurrent> {
+        let weights = |k: usize, what: &str| -> Result<Option<&Tensor>> {
+            let Some(id) = inputs.get(k).copied().flatten() else {
+                return Ok(None);
+            };
+            let tensor = self.constant(Some(id));
+            let tensor = tensor.with_context(|| {
+                format!("input `{what}` is computed while it runs, expected weights of the file")
+            })?;
+            Ok(Some(tensor))
+        };
+        let w = weights(1, "W")?.context("input `W` is missing")?;
+        let r = weights(2, "R")?.context("input `R` is missing")?;
+        let (&[directions, rows, inputs], &[_, _, hidden]) = (&w.shape[..], &r.shape[..]) else {
+            bail!("`W` and `R` of the shapes {:?} and {:?}", w.shape, r.shape)
+        };
+        // Where each of our blocks of rows lies among ONNX's.
+        let coupled = name == "LSTM" && attributes.int("input_forget", 0) != 0;
+        let (kind, blocks, gates): (Kind, &[usize], usize) = match name {
+            "RNN" => (Kind::Rnn, &[0], 1),
+            "GRU" => (
+                Kind::Gru {
+                    after: attributes.int("linear_before_reset", 0) != 0,
+                },
+                &[1, 0, 2],
+                3,
+            ),
+            _ if coupled => (Kind::LstmCoupled, &[2, 3, 1], 4),
+            _ => (Kind::Lstm, &[0, 2, 3, 1], 4),
+        };
+        let stated = attributes.int("hidden_size", hidden as i64);
+        ensure!(
+            hidden > 0
+                && inputs > 0
+                && stated == hidden as i64
+                && gates.checked_mul(hidden) == Some(rows),
+            "`W` {:?} and `R` {:?} with hidden_size {stated}, expected [directions, {gates} × hidden, ..]",
+            w.shape,
+            r.shape
+        );
+        let reverse: &[bool] = match attributes.text("direction")?.as_deref() {
+            None | Some("forward") => &[false],
+            Some("reverse") => &[true],
+            Some("bidirectional") => &[false, true],
+            Some(other) => bail!("attribute `direction`: {other:?}"),
+        };
+        ensure!(
+            directions == reverse.len(),
+            "weights for {directions} directions, expected {}",
+            reverse.len()
+        );
+        ensure!(
+            r.shape == [directions, rows, hidden],
+            "`R` of the shape {:?}, expected [{directions}, {rows}, {hidden}]",
+            r.shape
+        );
+        let b = weights(3, "B")?;
+        if let Some(b) = b {
+            ensure!(
+                b.shape == [directions, 2 * rows],
+                "`B` of the shape {:?}, expected [{directions}, {}]",
+                b.shape,
+                2 * rows
+            );
+        }
+        let p = if name == "LSTM" {
+            weights(7, "P")?
+        } else {
+            None
+        };
+        if let Some(p) = p {
+            ensure!(
+                p.shape == [directions, 3 * hidden],
+                "`P` of the shape {:?}, expected [{directions}, {}]",
+                p.shape,
+                3 * hidden
+            );
+        }
+        let functions = attributes.functions(kind, directions)?;
+        let order = |values: &[f32], blocks: &[usize], width: usize| -> Vec<f32> {
+            let size = hidden * width;
+            blocks
+                .iter()
+                .flat_map(|&k| values[k * size..(k + 1) * size].iter().copied())
+                .collect()
+        };
+        let direction = |d: usize| -> Result<Direction> {
+            let part = |t: &Tensor| -> Result<Vec<f32>> {
+                let n = t.len() / directions;
+                Ok(t.floats()?[d * n..(d + 1) * n].to_vec())
+            };
+            let b = b.map_or_else(|| Ok(vec![0.0; 2 * rows]), part)?;
+            Ok(Direction {
+                reverse: reverse[d],
+                w_ih: order(&part(w)?, blocks, inputs),
+                w_hh: order(&part(r)?, blocks, hidden),
+                b_ih: order(&b[..rows], blocks, 1),
+                b_hh: order(&b[rows..], blocks, 1),
+                // ONNX has them as i, o, f.
+                peephole: match p {
+                    Some(p) if coupled => Some(order(&part(p)?, &[2, 1], 1)),
+                    Some(p) => Some(order(&part(p)?, &[0, 2, 1], 1)),
+                    None => None,
+                },
+                projection: None,
+                functions: functions[d],
+            })
+        };
+        let recurrent = Recurrent {
+            kind,
+            inputs,
+            hidden,
+            directions: (0..directions).map(direction).collect::<Result<_>>()?,
+            clip: attributes.get("clip").and_then(|a| a.f),
+        };
+        recurrent.check()?;
+        Ok(recurrent)
+    }
+}
+
+/// A node's attributes by name.
+struct Attributes<'a>(&'a [AttributeProto]);
+
+impl Attributes<'_> {
+    fn get(&self, name: &str) -> Option<&AttributeProto> {
+        self.0.iter().find(|a| a.name.as_deref() == Some(name))
+    }
+
+    fn int(&self, name: &str, default: i64) -> i64 {
+        self.get(name).and_then(|a| a.i).unwrap_or(default)
+    }
+
+    fn float(&self, name: &str, default: f32) -> f32 {
+        self.get(name).and_then(|a| a.f).unwrap_or(default)
+    }
+
+    fn ints(&self, name: &str) -> Option<&[i64]> {
+        self.get(name).map(|a| &a.ints[..])
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.get(name).and_then(|a| a.s.clone()))
+    }
+
+    fn constant(&self) -> Result<Tensor> {
+        let attribute = self.0.first().context("it has no value")?;
+        Ok(match attribute.name.as_deref().unwrap_or("") {
+            "value" => tensor(attribute.t.as_ref().context("it has no value")?, None)?,
+            "value_float" => Tensor::f32(vec![], vec![attribute.f.unwrap_or_default()])?,
+            "value_floats" => Tensor::f32(vec![attribute.floats.len()], attribute.floats.clone())?,
+            "value_int" => Tensor::new(vec![], Values::I64(vec![attribute.i.unwrap_or_default()]))?,
+            "value_ints" => Tensor::list(attribute.ints.clone()),
+            other => bail!("attribute `{other}`: expected numbers"),
+        })
+    }
+
+    /// Activations of each direction, with alpha and beta in the order in which they are needed.
+    fn functions(&self, kind: Kind, directions: usize) -> Result<Vec<[Function; 3]>> {
+        let Some(names) = self
+            .get("activations")
+            .map(|a| &a.strings)
+            .filter(|s| !s.is_empty())
+        else {
+            return Ok(vec![Recurrent::functions(kind); directions]);
+        };
+        let each = match kind {
+            Kind::Rnn => 1,
+            Kind::Gru { .. } => 2,
+            _ => 3,
+        };
+        ensure!(
+            names.len() == each * directions,
+            "attribute `activations`: {names:?}, expected {}",
+            each * directions
+        );
+        let list = |name: &str| {
+            self.get(name)
+                .map(|a| a.floats.clone())
+                .unwrap_or_default()
+                .into_iter()
+        };
+        let (mut alphas, mut betas) = (list("activation_alpha"), list("activation_beta"));
+        let mut function = |name: &String| -> Result<Function> {
+            let mut alpha = |default: f32| alphas.next().unwrap_or(default);
+            Ok(match name.to_ascii_lowercase().as_str() {
+                "tanh" => Function::Tanh,
+                "sigmoid" => Function::Sigmoid,
+                "relu" => Function::Relu,
+                "softsign" => Function::Softsign,
+                "softplus" => Function::Softplus,
+                "leakyrelu" => Function::LeakyRelu(alpha(0.01)),
+                "thresholdedrelu" => Function::ThresholdedRelu(alpha(1.0)),
+                "elu" => Function::Elu(alpha(1.0)),
+                "affine" => Function::Affine(alpha(1.0), betas.next().unwrap_or(0.0)),
+                "scaledtanh" => Function::ScaledTanh(alpha(1.0), betas.next().unwrap_or(1.0)),
+                "hardsigmoid" => Function::HardSigmoid(alpha(0.2), betas.next().unwrap_or(0.5)),
+                _ => bail!("attribute `activations`: {name:?} is not known"),
+            })
+        };
+        let all = names
+            .iter()
+            .map(&mut function)
+            .collect::<Result<Vec<_>>>()?;
+        let one = |part: &[Function]| {
+            let last = part[part.len() - 1];
+            [
+                part[0],
+                *part.get(1).unwrap_or(&last),
+                *part.get(2).unwrap_or(&last),
+            ]
+        };
+        Ok(all.chunks_exact(each).map(one).collect())
+    }
+}

@@ -1,0 +1,384 @@
+//! The proof that a network was understood: the interpreter beside the engine, step by step.
+//!
+//! The graph is interpreted as the file has it, in sequences or sample by sample with its states fed back; the engine runs the
+//! lowered network in f32 and carries its own state. Both see the same seeded random samples. What each layer gives is
+//! compared too, from the engine's runs of the network cut behind that layer, so that a difference says where it begins.
+
+use super::graph::{Graph, Tensor, ValueId, Values};
+use super::interpret;
+use super::lower::{self, Lowered, Role, Tap};
+use crate::engine::EnginePredictor;
+use crate::file::{TestInputs, export};
+use crate::net::{Layer, Network};
+use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
+use crate::train::Predictor;
+use crate::train::init::Rng;
+use anyhow::{Context, Result, ensure};
+use kinglet::Model;
+use kinglet::format::Format;
+
+/// Largest difference, in parts of the outputs' spread, that is still rounding.
+pub const MOST: f64 = 1e-4;
+
+/// Multiplications that a proof may take: a second or so of the interpreter.
+const MACS: usize = 300_000_000;
+
+/// What the comparison found.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Of each layer.
+    pub layers: Vec<LayerProof>,
+    /// Samples that were compared.
+    pub samples: usize,
+}
+
+/// The comparison of one layer's outputs.
+#[derive(Debug, Clone)]
+pub struct LayerProof {
+    /// As the file calls it.
+    pub name: String,
+    /// Largest difference between engine and interpreter.
+    pub difference: f64,
+    /// Standard deviation of the interpreter's outputs.
+    pub spread: f64,
+}
+
+impl LayerProof {
+    /// The difference in parts of the spread, or of 1 where the outputs never change.
+    pub fn share(&self) -> f64 {
+        let whole = if self.spread > 0.0 { self.spread } else { 1.0 };
+        self.difference / whole
+    }
+}
+
+/// Samples as the network takes them: sequences, from each of whose starts the state is zero.
+pub(super) type Samples = Vec<Vec<Vec<f32>>>;
+
+/// Compares, and fails if the outputs differ by more than rounding.
+pub(super) fn prove(
+    graph: &Graph,
+    lowered: &Lowered,
+    package: &Package,
+    given: Option<Samples>,
+) -> Result<Proof> {
+    let plan = Plan::new(lowered, package);
+    let samples = match given {
+        Some(given) => plan.cut(given),
+        None => plan.random(&package.net),
+    };
+    ensure!(!samples.is_empty(), "there are no samples to compare on");
+    let mut expected = vec![Vec::new(); lowered.taps.len()];
+    for sequence in &samples {
+        interpreted(graph, lowered, &plan, sequence, &mut expected)?;
+    }
+    let mut layers = Vec::new();
+    for (tap, expected) in lowered.taps.iter().zip(&expected) {
+        let cut = &package.net.layers[..=tap.layer];
+        if matches!(cut, [Layer::Embedding(_)]) {
+            continue;
+        }
+        let every = tap.roles.contains(&Role::Time) && !plan.whole;
+        let chunk = if every { 1 } else { plan.chunk };
+        let found = engine(package, cut, chunk, &samples)
+            .with_context(|| format!("layer `{}` in the engine", tap.name))?;
+        layers.push(compare(&tap.name, &found, expected)?);
+    }
+    let last = layers.last().context("there is no layer to compare")?;
+    ensure!(
+        last.share() <= MOST,
+        "the network was not understood: engine and interpreter differ by {:.2e} of the outputs' spread, more than {MOST:.0e} \
+         (by layer: {}); this is a fault of the import, and no model is written",
+        last.share(),
+        (layers.iter())
+            .map(|l| format!("`{}` {:.2e}", l.name, l.share()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    Ok(Proof {
+        samples: samples.iter().map(Vec::len).sum(),
+        layers,
+    })
+}
+
+/// How the graph is run.
+struct Plan {
+    /// Samples at a time.
+    chunk: usize,
+    /// Sequences of exactly so many, of a file or a model made for them.
+    window: Option<usize>,
+    /// The outputs that count are those after the last sample of a call.
+    last: bool,
+    /// One output for a window.
+    whole: bool,
+}
+
+impl Plan {
+    fn new(lowered: &Lowered, package: &Package) -> Self {
+        let whole = package.net.is_bidirectional();
+        let window = match (lowered.steps, &package.shape) {
+            (Some(n), _) if lowered.states.is_empty() => Some(n),
+            (_, Shape::Window { window, .. }) if whole => Some(*window),
+            _ => None,
+        };
+        let chunk = match (lowered.steps, lowered.states.is_empty()) {
+            (Some(n), false) => n,
+            (None, false) => 1,
+            (_, true) => window.unwrap_or(usize::MAX),
+        };
+        Plan {
+            chunk,
+            window,
+            last: lowered.last,
+            whole,
+        }
+    }
+
+    /// Given sequences as this graph can take them.
+    fn cut(&self, given: Samples) -> Samples {
+        let mut all = Vec::new();
+        for sequence in given {
+            match self.window {
+                Some(n) => all.extend(sequence.chunks_exact(n).map(<[_]>::to_vec)),
+                None if self.chunk < usize::MAX => {
+                    let whole = sequence.len() / self.chunk * self.chunk;
+                    all.push(sequence[..whole].to_vec());
+                }
+                None => all.push(sequence),
+            }
+        }
+        all.retain(|sequence| !sequence.is_empty());
+        all
+    }
+
+    fn random(&self, net: &Network) -> Samples {
+        let mut rng = Rng::new(0x6b69_6e67_6c65_7421);
+        let affordable = MACS / macs(net).max(1);
+        let lengths = match self.window {
+            Some(n) => vec![n; (affordable / n.max(1)).clamp(1, 8)],
+            None if self.chunk < usize::MAX => {
+                let chunks = (affordable / self.chunk.max(1)).clamp(2, 64);
+                vec![self.chunk * chunks.min(64 / self.chunk + 2)]
+            }
+            // An answer after the last sample only is asked for after one sample, two, three ...
+            None if self.last => (1..=affordable.clamp(3, 24)).collect(),
+            None => vec![affordable.clamp(4, 48); 2],
+        };
+        let mut sample = || match net.layers.first() {
+            Some(Layer::Embedding(e)) => vec![(rng.next_u64() % e.vocab as u64) as f32],
+            _ => (0..net.input_width()).map(|_| rng.normal()).collect(),
+        };
+        let sequence = |n: usize| (0..n).map(|_| sample()).collect();
+        lengths.into_iter().map(sequence).collect()
+    }
+}
+
+fn macs(net: &Network) -> usize {
+    let cell = |r: &crate::net::Recurrent| r.w_ih.len() + r.w_hh.len();
+    let layer = |layer: &Layer| match layer {
+        Layer::Embedding(_) => 0,
+        Layer::Recurrent(r) => cell(r),
+        Layer::Bidirectional(b) => b.halves().into_iter().map(cell).sum(),
+        Layer::Dense(d) => d.weight.len(),
+    };
+    net.layers.iter().map(layer).sum()
+}
+
+/// The rows of every tap over one sequence.
+fn interpreted(
+    graph: &Graph,
+    lowered: &Lowered,
+    plan: &Plan,
+    sequence: &[Vec<f32>],
+    expected: &mut [Vec<Vec<f32>>],
+) -> Result<()> {
+    let wanted: Vec<ValueId> = (lowered.taps.iter().map(|t| t.value))
+        .chain(lowered.states.iter().map(|s| graph.outputs[s.1]))
+        .collect();
+    let mut states: Vec<Option<Tensor>> = vec![None; lowered.states.len()];
+    for chunk in sequence.chunks(plan.chunk.min(sequence.len())) {
+        let shapes = lower::shapes(graph, lowered.samples, lowered.time, chunk.len());
+        let mut inputs = Vec::new();
+        for (k, shape) in shapes.into_iter().enumerate() {
+            let state = lowered.states.iter().position(|s| s.0 == k);
+            let carried = state.and_then(|s| states[s].clone());
+            inputs.push(match carried {
+                _ if k == lowered.samples => samples(graph, lowered, &shape, chunk)?,
+                Some(state) => Tensor::new(shape, state.values)?,
+                None => {
+                    let len = shape.iter().product();
+                    Tensor::f32(shape, vec![0.0; len])?
+                }
+            });
+        }
+        let mut results = interpret::run(graph, &inputs, &wanted)?;
+        let next = results.split_off(lowered.taps.len());
+        states = next.into_iter().map(Some).collect();
+        for ((tap, rows), tensor) in lowered.taps.iter().zip(&mut *expected).zip(&results) {
+            rows.extend(tap_rows(tap, tensor, plan.whole)?);
+        }
+    }
+    Ok(())
+}
+
+/// A chunk of samples in the shape of the graph's input; sequences side by side are all the same.
+fn samples(
+    graph: &Graph,
+    lowered: &Lowered,
+    shape: &[usize],
+    chunk: &[Vec<f32>],
+) -> Result<Tensor> {
+    let width = chunk.first().map_or(0, Vec::len);
+    let whole = graph.inputs[lowered.samples].whole;
+    let features = shape.len().checked_sub(1).filter(|_| !whole);
+    let strides = shape.iter().rev().scan(1, |n, &d| {
+        let stride = *n;
+        *n *= d;
+        Some(stride)
+    });
+    let mut strides: Vec<usize> = strides.collect();
+    strides.reverse();
+    let len: usize = shape.iter().product();
+    let value = |at: usize| {
+        let digit = |axis: usize| at / strides[axis] % shape[axis];
+        let row = &chunk[lowered.time.map_or(0, digit).min(chunk.len() - 1)];
+        row[features.map_or(0, digit).min(width - 1)]
+    };
+    let values = (0..len).map(value);
+    Tensor::new(
+        shape.to_vec(),
+        match whole {
+            true => Values::I64(values.map(|x| x as i64).collect()),
+            false => Values::F32(values.collect()),
+        },
+    )
+}
+
+/// A layer's output at every sample, or after the last.
+fn tap_rows(tap: &Tap, tensor: &Tensor, whole: bool) -> Result<Vec<Vec<f32>>> {
+    let values = tensor.floats()?;
+    let dims = &tensor.shape;
+    ensure!(
+        dims.len() == tap.roles.len(),
+        "a value of shape {dims:?} where {:?} is expected",
+        tap.roles
+    );
+    let of = |role: Role| tap.roles.iter().position(|&r| r == role);
+    let len = |axis: Option<usize>| axis.map_or(1, |axis| dims[axis]);
+    let (time, directions, features) = (of(Role::Time), of(Role::Directions), of(Role::Features));
+    let at = |t: usize, d: usize, f: usize| {
+        let digit = |axis: usize| match Some(axis) {
+            a if a == time => t,
+            a if a == directions => d,
+            a if a == features => f,
+            _ => 0,
+        };
+        values[(0..dims.len()).fold(0, |place, axis| place * dims[axis] + digit(axis))]
+    };
+    let steps = len(time);
+    let row = |place: &dyn Fn(usize) -> usize| -> Vec<f32> {
+        let directions = 0..len(directions);
+        directions
+            .flat_map(|d| (0..len(features)).map(move |f| (d, f)))
+            .map(|(d, f)| at(place(d), d, f))
+            .collect()
+    };
+    Ok(match whole {
+        // What both directions end with, and what is made of it.
+        true => vec![row(&|d| if d == 0 { steps - 1 } else { 0 })],
+        false => (0..steps).map(|t| row(&|_| t)).collect(),
+    })
+}
+
+/// The engine's outputs of the network cut behind a layer, after so many samples each.
+fn engine(
+    package: &Package,
+    layers: &[Layer],
+    chunk: usize,
+    samples: &Samples,
+) -> Result<Vec<Vec<f32>>> {
+    let net = Network {
+        layers: layers.to_vec(),
+    };
+    let outputs = net.output_width();
+    let cut = Package {
+        name: package.name.clone(),
+        input: match &package.input {
+            Input::Features(features) => Input::Features((0..features.len()).map(plain).collect()),
+            tokens => tokens.clone(),
+        },
+        output: Output::Values((0..outputs).map(target).collect()),
+        shape: match net.is_bidirectional() {
+            true => package.shape,
+            false => Shape::EveryStep,
+        },
+        alarm: None,
+        net,
+    };
+    let file = export(&cut, Format::F32, None, &TestInputs::synthetic(&cut))?;
+    let model = Model::from_bytes(&file.bytes)?;
+    let mut predictor = EnginePredictor::new(&model);
+    let mut found = Vec::new();
+    let mut y = vec![0.0; outputs];
+    for sequence in samples {
+        predictor.reset();
+        for (t, sample) in sequence.iter().enumerate() {
+            predictor.step(sample, &mut y);
+            if (t + 1) % chunk == 0 || t + 1 == sequence.len() {
+                found.push(y.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A network's input as it is.
+pub(super) fn plain(i: usize) -> Feature {
+    Feature {
+        name: format!("x{i}"),
+        unit: String::new(),
+        hold: false,
+        transform: Transform::None,
+        offset: 0.0,
+        scale: 1.0,
+    }
+}
+
+/// A network's output as it is.
+pub(super) fn target(i: usize) -> Target {
+    Target {
+        name: format!("y{i}"),
+        unit: String::new(),
+        scale: 1.0,
+        offset: 0.0,
+        restore: Restore::None,
+        feeds: None,
+    }
+}
+
+fn compare(name: &str, found: &[Vec<f32>], expected: &[Vec<f32>]) -> Result<LayerProof> {
+    ensure!(
+        found.len() == expected.len()
+            && found.iter().zip(expected).all(|(a, b)| a.len() == b.len()),
+        "layer `{name}`: {} outputs of the engine and {} of the interpreter",
+        found.len(),
+        expected.len()
+    );
+    let all = || expected.iter().flatten().map(|&x| f64::from(x));
+    let count = all().count().max(1) as f64;
+    let mean = all().sum::<f64>() / count;
+    let spread = (all().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let pairs = found.iter().flatten().zip(expected.iter().flatten());
+    let difference = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    Ok(LayerProof {
+        name: name.to_owned(),
+        // Not a number is as far as it gets.
+        difference: difference.fold(0.0, |most, d| {
+            if d.is_nan() {
+                f64::INFINITY
+            } else {
+                most.max(d)
+            }
+        }),
+        spread,
+    })
+}

@@ -1,0 +1,186 @@
+"""Writes onnx/*.onnx and onnx.json: networks exported by PyTorch and the recurrent node tests of the onnx package, with inputs and
+the outputs that PyTorch and the node tests' reference give for them.
+
+    pip install torch onnx onnxscript numpy
+    python onnx.py
+"""
+
+import json
+import os
+import sys
+import warnings
+
+here = os.path.dirname(os.path.abspath(__file__))
+# This file is called as the package is.
+sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+import numpy as np
+import onnx
+import onnx.backend.test.case.node as node_tests
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+warnings.filterwarnings("ignore")
+torch.manual_seed(5)
+folder = os.path.join(here, "onnx")
+os.makedirs(folder, exist_ok=True)
+cases = {}
+
+
+def rows(a):
+    return [[float(f"{v:.7g}") for v in row] for row in np.asarray(a, dtype=np.float64)]
+
+
+def keep(name, x, y):
+    cases[name] = {"x": rows(x), "y": rows(y)}
+
+
+def slim(path):
+    """Without the names of source lines, which are longer than the network."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del model.graph.value_info[:]
+    del model.metadata_props[:]
+    for entry in list(model.graph.input) + list(model.graph.output):
+        entry.doc_string = ""
+        del entry.metadata_props[:]
+    onnx.save(model, path)
+
+
+class Sequence(nn.Module):
+    """A recurrent module and a head, answering at every step or after the last."""
+
+    def __init__(self, rnn, head, last=False, embedding=None):
+        super().__init__()
+        self.embedding, self.rnn, self.head, self.last = embedding, rnn, head, last
+
+    def forward(self, x):
+        if self.embedding is not None:
+            x = self.embedding(x)
+        y, _ = self.rnn(x)
+        return self.head(y[:, -1] if self.last else y)
+
+
+class Ends(nn.Module):
+    """A bidirectional module of which both ends are used."""
+
+    def __init__(self, rnn, head):
+        super().__init__()
+        self.rnn, self.head = rnn, head
+
+    def forward(self, x):
+        _, (h, _) = self.rnn(x)
+        return self.head(torch.cat([h[-2], h[-1]], 1))
+
+
+class Stream(nn.Module):
+    """A sample and states in, an answer and states out."""
+
+    def __init__(self, rnn, head):
+        super().__init__()
+        self.rnn, self.head = rnn, head
+
+    def forward(self, x, *state):
+        y, state = self.rnn(x, state if len(state) == 2 else state[0])
+        return (torch.sigmoid(self.head(y)), *(state if isinstance(state, tuple) else (state,)))
+
+
+def export(name, net, args, dynamo, names=("x",), outs=("y",), open_time=True):
+    path = os.path.join(folder, name + ".onnx")
+    net.eval()
+    options = {"input_names": list(names), "output_names": list(outs), "verbose": False}
+    if dynamo:
+        shapes = ({0: "batch", 1: "time"},) if open_time else None
+        torch.onnx.export(net, args, path, dynamo=True, external_data=False, dynamic_shapes=shapes, **options)
+    else:
+        axes = {"x": {0: "batch", 1: "time"}} if open_time else None
+        torch.onnx.export(net, args, path, dynamo=False, dynamic_axes=axes, **options)
+    slim(path)
+
+
+def answers(net, x):
+    """What a network answers after one sample, two, three ..."""
+    with torch.no_grad():
+        return [net(x[:, : t + 1]).reshape(-1, net.head[-1].out_features)[-1] for t in range(x.shape[1])]
+
+
+def sequence(name, net, x, dynamo):
+    export(name, net, (x,), dynamo)
+    with torch.no_grad():
+        keep(name, x[0] if x.dim() == 3 else x.T, answers(net, x))
+
+
+def linear(i, o, *more):
+    return nn.Sequential(*more, nn.Linear(i, o))
+
+
+for dynamo in [False, True]:
+    how = "dynamo" if dynamo else "script"
+    x = torch.randn(1, 6, 3)
+    sequence(f"lstm_{how}", Sequence(nn.LSTM(3, 5, 2, batch_first=True), linear(5, 2)), x, dynamo)
+    sequence(f"gru_last_{how}", Sequence(nn.GRU(3, 4, batch_first=True), linear(4, 2, nn.Linear(4, 4), nn.ReLU()), True), x, dynamo)
+    tokens = torch.randint(0, 7, (1, 6))
+    sequence(f"embedding_{how}", Sequence(nn.LSTM(3, 4, batch_first=True), linear(4, 7), False, nn.Embedding(7, 3)), tokens, dynamo)
+    both = Ends(nn.LSTM(3, 4, batch_first=True, bidirectional=True), linear(8, 2))
+    export(f"both_{how}", both, (x,), dynamo, open_time=False)
+    with torch.no_grad():
+        keep(f"both_{how}", x[0], both(x))
+    for kind, rnn, count in [("lstm", nn.LSTM(3, 4, 2), 2), ("gru", nn.GRU(3, 4), 1)]:
+        stream = Stream(rnn, linear(4, 2))
+        layers = rnn.num_layers
+        start = [torch.zeros(layers, 1, 4) for _ in range(count)]
+        entering, leaving = ["h", "c"][:count], ["hn", "cn"][:count]
+        name = f"stream_{kind}_{how}"
+        export(name, stream, (x[:, :1].transpose(0, 1), *start), dynamo, ["x", *entering], ["y", *leaving], open_time=False)
+        state, found = start, []
+        with torch.no_grad():
+            for t in range(6):
+                y, *state = stream(x[:, t : t + 1].transpose(0, 1), *state)
+                found.append(y.reshape(-1))
+        keep(name, x[0], found)
+
+# The older exporter writes the tanh RNN as an operator, the newer one unrolls it.
+sequence("rnn_script", Sequence(nn.RNN(3, 4, batch_first=True, nonlinearity="relu"), linear(4, 1)), torch.randn(1, 6, 3), False)
+
+for case in node_tests.collect_testcases(None):
+    name = case.name.removeprefix("test_")
+    if not name.startswith(("lstm", "gru", "rnn", "simple_rnn")) or case.model is None:
+        continue
+    given, expected = case.data_sets[0]
+    model = case.model
+    # Weights enter the node tests as inputs; in a network they are the file's. One sequence of the batch is enough.
+    entering = {i.name: np.asarray(a) for i, a in zip(model.graph.input, given)}
+    layout = next((a.i for a in model.graph.node[0].attribute if a.name == "layout"), 0)
+    x = entering.pop("X")
+    x = x[:1] if layout else x[:, :1]
+    steps = x.shape[1 - (layout == 0)]
+    if name == "lstm_with_peepholes":
+        # As long as the sequence itself.
+        assert (entering.pop("sequence_lens") == steps).all()
+        model.graph.node[0].input[4] = ""
+    for entry in list(model.graph.input):
+        if entry.name == "X":
+            entry.type.tensor_type.shape.dim[1 if layout else 0].dim_param = "time"
+            entry.type.tensor_type.shape.dim[0 if layout else 1].dim_value = 1
+            continue
+        model.graph.input.remove(entry)
+        if entry.name in entering:
+            a = entering[entry.name]
+            a = a[:, :1] if entry.name.startswith("initial") else a[:1] if entry.name == "sequence_lens" else a
+            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(a), entry.name))
+    result = dict(zip([o.name for o in model.graph.output], expected))
+    y = np.asarray(result["Y"] if "Y" in result else result["Y_h"])
+    if "Y" in result and y.shape[1 if not layout else 2] == 1:
+        y = (y[0] if layout else y[:, :, 0]).reshape(steps, -1)
+    else:
+        y = np.asarray(result["Y_h"])
+        y = (y[0] if layout else y[:, 0]).reshape(1, -1)
+    del model.metadata_props[:]
+    onnx.save(model, os.path.join(folder, f"node_{name}.onnx"))
+    keep(f"node_{name}", x.reshape(steps, -1), y)
+
+with open(os.path.join(here, "onnx.json"), "w") as file:
+    lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
+    file.write("{\n" + ",\n".join(lines) + "\n}\n")

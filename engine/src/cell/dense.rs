@@ -49,7 +49,6 @@ pub(crate) struct DenseSpec {
 
 impl<'a> Dense<'a> {
     /// Tensors: weights, bias and, for integers, row multipliers.
-    #[inline(always)]
     pub(crate) const fn take(t: &mut Tensors<'a>, spec: DenseSpec) -> Result<Self, LoadError> {
         let DenseSpec {
             format,

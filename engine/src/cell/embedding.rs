@@ -24,7 +24,6 @@ pub(crate) struct Embedding<'a> {
 
 impl<'a> Embedding<'a> {
     /// Tensor: `[vocab + 1, columns]`; the last row is zero, for what is no token.
-    #[inline(always)]
     pub(crate) const fn take(
         t: &mut Tensors<'a>,
         format: Format,

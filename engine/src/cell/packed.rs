@@ -30,7 +30,6 @@ impl Record {
 
     /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is
     /// the same in every layout.
-    #[inline(always)]
     const fn rows(self, format: Format, inputs: usize, hidden: usize) -> usize {
         let units = pad(hidden, LANES);
         let (_, words) = words(format, inputs, hidden);
@@ -85,7 +84,6 @@ pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize 
 
 impl<'a> Packed<'a> {
     /// Tensor: the records.
-    #[inline(always)]
     pub(super) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,

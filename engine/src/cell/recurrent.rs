@@ -72,7 +72,6 @@ cells! {
 }
 
 impl<'a> Recurrent<'a> {
-    #[inline(always)]
     pub(crate) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,

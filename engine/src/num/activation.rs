@@ -4,7 +4,8 @@
 //! number from the top bits of `z` and the fraction from the rest,
 //! `y = entry + (delta · fraction << bits)` in Q31. The delta that stays in the low half of the entry
 //! is part of the definition: it is below a sixteenth of a Q15 step, and masking it would cost an
-//! instruction. Each chord is shifted by half its sagitta, which halves the error at the middle.
+//! instruction. Firmware has `delta · segment` taken off each entry (*tilted*): then the whole of `z` is multiplied by
+//! the delta, and there is no fraction to mask. Each chord is shifted by half its sagitta, which halves the error at the middle.
 //!
 //! Measured over all 65,536 inputs against f64 (test `tables_stay_within_their_stated_error`).
 //! The tables are evaluated by the compiler, in software floating point: the same on every host.
@@ -86,9 +87,12 @@ unsafe fn interpolate(entries: &[i32], bits: u32, z: i16) -> i32 {
     // SAFETY: the top bits of a number are below `2^bits`.
     let entry = unsafe { *entries.get_unchecked((z as u16 >> (16 - bits)) as usize) };
     let delta = entry as i16 as i32;
-    let fraction = z as i32 & ((1 << (16 - bits)) - 1);
-    entry.wrapping_add((delta * fraction) << bits)
+    let mask = if TILTED { -1 } else { (1 << (16 - bits)) - 1 };
+    entry.wrapping_add((delta * (z as i32 & mask)) << bits)
 }
+
+/// Entries hold what a chord is at zero, not where its segment begins.
+const TILTED: bool = cfg!(any(cortex_m_dsp, no_simd));
 
 const fn table<const N: usize>(tanh: bool) -> [i32; N] {
     let mut entries = [0; N];
@@ -97,17 +101,19 @@ const fn table<const N: usize>(tanh: bool) -> [i32; N] {
     while i < N {
         // The upper half of the indices are the negative numbers.
         let place = if i < N / 2 {
-            i as f64
+            i as i32
         } else {
-            i as f64 - N as f64
+            i as i32 - N as i32
         };
+        let segment = if TILTED { place } else { 0 };
+        let place = place as f64;
         let left = function(tanh, place * width);
         let middle = function(tanh, (place + 0.5) * width);
         let right = function(tanh, (place + 1.0) * width);
         let sagitta = middle - (left + right) / 2.0;
         let value = round_q15(left + sagitta / 2.0);
         let delta = round_q15(right + sagitta / 2.0) - value;
-        entries[i] = value << 16 | delta;
+        entries[i] = (value << 16 | delta).wrapping_sub((delta * segment) << 16);
         i += 1;
     }
     entries

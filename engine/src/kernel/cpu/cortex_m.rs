@@ -12,7 +12,7 @@
 use super::plain::PLAIN;
 use crate::kernel::table::Table;
 use crate::kernel::{Columns, Units, four_record, gru_a8_record, gru_a16_record};
-use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
+use crate::num::{SEGMENTS_256, SEGMENTS_512};
 use core::arch::{asm, global_asm};
 
 global_asm!(include_str!("cortex_m.s"), options(raw));
@@ -27,36 +27,6 @@ pub(super) const CORTEX_M_DSP: Table = Table {
     rnn_a16,
     ..PLAIN
 };
-
-/// sigmoid, then tanh, with `delta · segment` taken off each entry: then the whole of `z` may be multiplied by the
-/// delta, not just the fraction behind the segment's number, and look-up and interpolation are four instructions.
-static TABLES_256: [[i32; 256]; 2] = tilted_both(&SEGMENTS_256);
-static TABLES_512: [[i32; 512]; 2] = tilted_both(&SEGMENTS_512);
-
-const fn tilted_both<const N: usize>(tables: &Tables) -> [[i32; N]; 2] {
-    [
-        tilted(tables.sigmoid_entries(), tables.bits()),
-        tilted(tables.tanh_entries(), tables.bits()),
-    ]
-}
-
-const fn tilted<const N: usize>(entries: &[i32], bits: u32) -> [i32; N] {
-    assert!(entries.len() == N && N == 1 << bits);
-    let mut tilted = [0; N];
-    let mut i = 0;
-    while i < N {
-        // The upper half of the indices are the negative numbers.
-        let segment = if i < N / 2 {
-            i as i32
-        } else {
-            i as i32 - N as i32
-        };
-        let delta = entries[i] as i16 as i32;
-        tilted[i] = entries[i].wrapping_sub((delta * segment) << 16);
-        i += 1;
-    }
-    tilted
-}
 
 /// What a layer's function finds at its stack pointer.
 #[repr(C)]
@@ -88,8 +58,8 @@ impl Frame {
     fn new(units: &mut Units<'_>, rows: &[i32], record: usize, columns: &Columns<'_>) -> Self {
         let x = columns.words.as_ptr_range();
         Frame {
-            sigmoid: TABLES_256[0].as_ptr(),
-            tanh: TABLES_256[1].as_ptr(),
+            sigmoid: SEGMENTS_256.sigmoid_entries().as_ptr(),
+            tanh: SEGMENTS_256.tanh_entries().as_ptr(),
             master: units.master.as_mut_ptr(),
             y: units.y.as_mut_ptr(),
             h: units.h.as_mut_ptr(),
@@ -109,8 +79,8 @@ impl Frame {
     #[inline(always)]
     fn a16(self) -> Self {
         Frame {
-            sigmoid: TABLES_512[0].as_ptr(),
-            tanh: TABLES_512[1].as_ptr(),
+            sigmoid: SEGMENTS_512.sigmoid_entries().as_ptr(),
+            tanh: SEGMENTS_512.tanh_entries().as_ptr(),
             ..self
         }
     }

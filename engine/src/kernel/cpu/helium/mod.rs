@@ -348,11 +348,11 @@ fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u
 }
 
 /// The table's value (Q31) in `$y` for the zero-extended 16-bit numbers in `q0`. `q4` has the shift to the number of a
-/// segment, `q5` the bits behind it.
+/// segment.
 macro_rules! look_up {
     ($entries:literal, $y:literal) => {
         concat!(
-            "vshl.u32 q3, q0, q4\nvand q0, q0, q5\n",
+            "vshl.u32 q3, q0, q4\n",
             concat!("vldrw.u32 ", $y, ", [{", $entries, "}, q3, uxtw #2]\n"),
             concat!("vmullb.s16 q0, ", $y, ", q0\n"),
             concat!("vmla.s32 ", $y, ", q0, {scale}\n"),
@@ -388,7 +388,6 @@ fn activation(y: &mut [Panel<i32>], z: &[Panel<i16>], entries: &[i32], bits: u32
     unsafe {
         asm!(
             "vdup.32 q4, {shift}",
-            "vdup.32 q5, {fraction}",
             "wls lr, lr, 3f",
             "2:",
             "vldrh.u32 q0, [r0], #8",
@@ -400,11 +399,10 @@ fn activation(y: &mut [Panel<i32>], z: &[Panel<i16>], entries: &[i32], bits: u32
             inout("r0") z.as_ptr() => _,
             entries = in(reg) entries.as_ptr(),
             shift = in(reg) bits as i32 - 16,
-            fraction = in(reg) 0xffff_u32 >> bits,
             scale = in(reg) 1_u32 << bits,
             inout("lr") VECTORS * y.len() => _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _,
-            out("d6") _, out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _,
+            out("d6") _, out("d7") _, out("d8") _, out("d9") _,
             options(nostack),
         );
     }
@@ -422,7 +420,6 @@ fn lstm_q(
     unsafe {
         asm!(
             "vdup.32 q4, {shift}",
-            "vdup.32 q5, {fraction}",
             "wls lr, lr, 3f",
             "2:",
             "vldrh.u32 q0, [r0]",
@@ -459,13 +456,12 @@ fn lstm_q(
             sigmoid = in(reg) tables.sigmoid_entries().as_ptr(),
             tanh = in(reg) tables.tanh_entries().as_ptr(),
             shift = in(reg) tables.bits() as i32 - 16,
-            fraction = in(reg) 0xffff_u32 >> tables.bits(),
             scale = in(reg) 1_u32 << tables.bits(),
             new_shift = in(reg) -(3 + cell_shift as i32),
             depth_shift = in(reg) cell_shift as i32 - 15,
             inout("lr") VECTORS * c.len() => _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _,
-            out("d6") _, out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _,
+            out("d6") _, out("d7") _, out("d8") _, out("d9") _,
             options(nostack),
         );
     }
@@ -477,7 +473,6 @@ fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     unsafe {
         asm!(
             "vdup.32 q4, {shift}",
-            "vdup.32 q5, {fraction}",
             "wls lr, lr, 3f",
             "2:",
             "vldrh.u32 q0, [r0, #16]",
@@ -508,11 +503,10 @@ fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
             sigmoid = in(reg) tables.sigmoid_entries().as_ptr(),
             tanh = in(reg) tables.tanh_entries().as_ptr(),
             shift = in(reg) tables.bits() as i32 - 16,
-            fraction = in(reg) 0xffff_u32 >> tables.bits(),
             scale = in(reg) 1_u32 << tables.bits(),
             inout("lr") VECTORS * h.len() => _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _,
-            out("d6") _, out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _,
+            out("d6") _, out("d7") _, out("d8") _, out("d9") _,
             options(nostack),
         );
     }

@@ -316,7 +316,9 @@ unsafe fn rnn_step_q(
     for master in &mut *state.master {
         // SAFETY: as in `lstm_step_q`, one gate.
         unsafe { walk.next(&mut z) }
-        tanh_q(slice::from_mut(master), &z, tables);
+        known(tables, |tables| {
+            cells::tanh_q(slice::from_mut(master), &z, tables)
+        });
         for master in master {
             *master >>= 2;
         }
@@ -347,13 +349,16 @@ fn known(tables: &Tables, call: impl FnOnce(&Tables)) {
     }
 }
 
-#[cfg_attr(one_table, inline(always))]
+/// Of whatever table, so that its caller is what links it.
+#[inline(never)]
 fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    known(tables, |tables| cells::tanh_q(y, z, tables))
+    cells::tanh_q(y, z, tables);
 }
 
+/// As [`tanh_q`].
+#[inline(never)]
 fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    known(tables, |tables| cells::sigmoid_q(y, z, tables))
+    cells::sigmoid_q(y, z, tables);
 }
 
 #[cfg_attr(one_table, inline(always))]

@@ -180,33 +180,38 @@ impl CsvOptions {
         }
     }
 
-    /// The names in `--columns`. Where commas are both in names and between them, the names of the file tell.
+    /// The names in `--columns`.
     pub fn named(&self, known: &[String]) -> Vec<String> {
-        let named = |text: &String| {
-            if known.contains(text) {
-                return vec![text.clone()];
-            }
-            if text.contains('"') {
-                let mut reader = csv::ReaderBuilder::new()
-                    .has_headers(false)
-                    .trim(csv::Trim::All)
-                    .from_reader(text.as_bytes());
-                let mut record = csv::StringRecord::new();
-                let _ = reader.read_record(&mut record);
-                return record.iter().map(String::from).collect();
-            }
-            let pieces: Vec<&str> = text.split(',').collect();
-            let (mut names, mut at) = (Vec::new(), 0);
-            while at < pieces.len() {
-                let joined = |end: usize| pieces[at..end].join(",").trim().to_owned();
-                let longest = (at + 2..=pieces.len()).rev();
-                let mut longest = longest.filter(|&end| known.contains(&joined(end)));
-                let end = longest.next().unwrap_or(at + 1);
-                names.push(joined(end));
-                at = end;
-            }
-            names
-        };
-        self.columns.iter().flat_map(named).collect()
+        names_in(&self.columns, known)
     }
+}
+
+/// The names of columns in an option. Where commas are both in names and between them, the names of the file tell.
+pub fn names_in(option: &[String], known: &[String]) -> Vec<String> {
+    let named = |text: &String| {
+        if known.contains(text) {
+            return vec![text.clone()];
+        }
+        if text.contains('"') {
+            let mut reader = csv::ReaderBuilder::new()
+                .has_headers(false)
+                .trim(csv::Trim::All)
+                .from_reader(text.as_bytes());
+            let mut record = csv::StringRecord::new();
+            let _ = reader.read_record(&mut record);
+            return record.iter().map(String::from).collect();
+        }
+        let pieces: Vec<&str> = text.split(',').collect();
+        let (mut names, mut at) = (Vec::new(), 0);
+        while at < pieces.len() {
+            let joined = |end: usize| pieces[at..end].join(",").trim().to_owned();
+            let longest = (at + 2..=pieces.len()).rev();
+            let mut longest = longest.filter(|&end| known.contains(&joined(end)));
+            let end = longest.next().unwrap_or(at + 1);
+            names.push(joined(end));
+            at = end;
+        }
+        names
+    };
+    option.iter().flat_map(named).collect()
 }

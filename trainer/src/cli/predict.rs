@@ -13,6 +13,7 @@ use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
+use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -29,6 +30,7 @@ Examples:
   kinglet predict ett.kgl --csv today.csv --ahead 24
   kinglet predict beats.kgl --csv beats.csv --reset-every 140
   kinglet predict activity.kgl --csv trials.csv --group trial
+  kinglet predict pump.kgl --csv test.csv --keep timestamp,machine --json
   kinglet predict sentiment.kgl --lines reviews.txt
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
@@ -77,6 +79,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     state_out: Option<PathBuf>,
 
+    /// Begin every line with these columns of its row; a prediction of the same name is then called "predicted NAME"
+    #[arg(long, value_name = "NAME,...")]
+    keep: Vec<String>,
+
+    /// A JSON object per line in place of CSV; what is no number is null
+    #[arg(long)]
+    json: bool,
+
     /// Kernel table, for comparison; the fastest by default
     #[arg(long, value_name = "NAME", value_parser = kernel_names())]
     kernels: Option<String>,
@@ -108,6 +118,10 @@ pub fn run(args: &Args) -> Result<()> {
         (_, _, Some(path)) => Samples::lines(path, &model, &args.columns)?,
         (None, None, None) => return Err(usage("give --csv, --text or --lines")),
     };
+    let kept = match args.keep.is_empty() {
+        true => Vec::new(),
+        false => samples.keep(&args.keep)?,
+    };
     if args.csv.is_none() && args.columns.group.is_some() {
         return Err(usage("--group is a column of --csv"));
     }
@@ -131,8 +145,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let live = input.is_some_and(|path| path == Path::new("-"));
     let watched = Detector::new(&model).is_some() && !args.raw;
-    let group = args.columns.group.as_deref();
-    let mut table = Table::new(&model, args.raw, live, watched, group);
+    let mut table = Table::new(&model, args, kept, live, watched);
     let mut beyond = Beyond::new(&model);
     let mut out = (&mut table, &mut beyond);
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
@@ -208,7 +221,7 @@ fn answer(
         let stream = streams.of(group.unwrap_or(""))?;
         if matches!(sample, Sample::EndOfText) {
             if at_the_end {
-                table.line(&stream.y, None, None)?;
+                table.line(&stream.y, None, None, samples.kept())?;
             }
             stream.reset();
             continue;
@@ -229,7 +242,7 @@ fn answer(
         }
         stream.answered = step(args, stream, sample) && !at_the_end;
         if stream.answered {
-            table.line(&stream.y, stream.verdict, group)?;
+            table.line(&stream.y, stream.verdict, group, samples.kept())?;
         }
     }
 }
@@ -284,7 +297,12 @@ fn ahead_of(steps: u32, streams: &mut Streams<'_, '_>, table: &mut Table<'_>) ->
             }
             stream.push(&last);
             // What was predicted says nothing about what is odd.
-            table.line(&stream.y, None, grouped.then_some(group))?;
+            table.line(
+                &stream.y,
+                None,
+                grouped.then_some(group),
+                std::iter::empty(),
+            )?;
         }
     }
     table.flush()?;
@@ -390,9 +408,15 @@ fn ahead(args: &Args, model: &Model<'_>) -> Result<()> {
 /// Lines of outputs on standard output.
 struct Table<'a> {
     out: BufWriter<StdoutLock<'static>>,
-    header: String,
-    /// Names, if the best one is told first.
+    /// Columns of a row that stand before its answer: the group, then those to keep.
+    own: Vec<String>,
+    grouped: bool,
+    /// Of the answer: `class` where there are classes, the outputs, then `score` and `alarm` where it is watched.
+    names: Vec<String>,
+    /// The best output is told by its name first.
     classes: Option<Vec<&'a str>>,
+    /// Objects, not fields.
+    json: bool,
     /// Every line is waited for.
     live: bool,
     /// Lines end with a score and whether it is an alarm.
@@ -400,36 +424,81 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(model: &Model<'a>, raw: bool, live: bool, watched: bool, group: Option<&str>) -> Self {
-        let names: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
-        let classes = matches!(model.header().output, Output::Classes { .. }) && !raw;
-        let header = classes.then_some("class").into_iter().chain(names.clone());
-        let header = group.into_iter().chain(header);
-        let mut header: Vec<String> = header.map(field).collect();
-        if watched {
-            header.extend(["score".into(), "alarm".into()]);
-        }
+    fn new(model: &Model<'a>, args: &Args, kept: Vec<String>, live: bool, watched: bool) -> Self {
+        let outputs: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
+        let classes = matches!(model.header().output, Output::Classes { .. }) && !args.raw;
+        let own: Vec<String> = args.columns.group.iter().cloned().chain(kept).collect();
+        let first = classes.then_some("class");
+        let last = if watched {
+            &["score", "alarm"][..]
+        } else {
+            &[]
+        };
+        let names = first
+            .into_iter()
+            .chain(outputs.iter().copied())
+            .chain(last.iter().copied());
+        let names = names.map(|name| match own.iter().any(|own| own == name) {
+            true => format!("predicted {name}"),
+            false => name.to_owned(),
+        });
         Table {
             out: BufWriter::new(io::stdout().lock()),
-            header: header.join(","),
+            names: names.collect(),
+            grouped: args.columns.group.is_some(),
+            own,
+            classes: classes.then_some(outputs),
+            json: args.json,
             live,
             watched,
-            classes: classes.then_some(names),
         }
     }
 
     /// The names of the columns.
     fn begin(&mut self) -> Result<()> {
-        writeln!(self.out, "{}", self.header)?;
+        if self.json {
+            return Ok(());
+        }
+        let header: Vec<String> = self
+            .own
+            .iter()
+            .chain(&self.names)
+            .map(|name| field(name))
+            .collect();
+        writeln!(self.out, "{}", header.join(","))?;
         self.end_line()
     }
 
-    fn line(&mut self, y: &[f32], verdict: Option<Verdict>, group: Option<&str>) -> Result<()> {
-        if let Some(group) = group {
-            write!(self.out, "{},", field(group))?;
+    /// An answer. After the last row there is none whose columns could be kept.
+    fn line<'k>(
+        &mut self,
+        y: &[f32],
+        verdict: Option<Verdict>,
+        group: Option<&'k str>,
+        kept: impl Iterator<Item = &'k str>,
+    ) -> Result<()> {
+        let own = group.filter(|_| self.grouped).into_iter().chain(kept);
+        let class = self.classes.as_ref().map(|classes| classes[argmax(y)]);
+        if self.json {
+            let mut own = own.fuse();
+            let own = self.own.iter().map(|name| (name, Value::from(own.next())));
+            let class = class.map(Value::from);
+            let verdict = verdict.map(|v| [number(v.score), v.alarm.into()]);
+            let answer = class.into_iter().chain(y.iter().map(|&y| number(y)));
+            let answer = answer.chain(verdict.into_iter().flatten());
+            let object: Map<String, Value> = own
+                .chain(self.names.iter().zip(answer))
+                .map(|(name, value)| (name.clone(), value))
+                .collect();
+            writeln!(self.out, "{}", Value::Object(object))?;
+            return self.end_line();
         }
-        if let Some(classes) = &self.classes {
-            write!(self.out, "{},", field(classes[argmax(y)]))?;
+        let empty = std::iter::repeat("");
+        for text in own.chain(empty).take(self.own.len()) {
+            write!(self.out, "{},", field(text))?;
+        }
+        if let Some(class) = class {
+            write!(self.out, "{},", field(class))?;
         }
         for (k, y) in y.iter().enumerate() {
             write!(self.out, "{}{y}", if k == 0 { "" } else { "," })?;
@@ -460,4 +529,11 @@ fn field(name: &str) -> String {
     } else {
         name
     }
+}
+
+/// A number as it is printed: the shortest digits that read back the same. What is none is null.
+fn number(y: f32) -> Value {
+    y.to_string()
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
 }

@@ -5,7 +5,7 @@
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
 //! A first line of numbers that may as well be a header, as 0,1,2 is, is asked about.
 
-use super::csv_options::{CsvOptions, HeaderOption, MissingOption, OnError};
+use super::csv_options::{CsvOptions, HeaderOption, MissingOption, OnError, names_in};
 use super::live::Live;
 use super::model_file::input_names;
 use super::progress::cancel_on_signal;
@@ -20,6 +20,7 @@ use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::escape::{escape, unescape};
+use kinglet_trainer::nearest::did_you_mean;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -42,6 +43,8 @@ pub enum Sample<'a> {
 pub struct Samples {
     source: Source,
     on_error: OnError,
+    /// Places of the columns that answers repeat.
+    kept: Vec<usize>,
     /// Rows that were right, and those that were left out.
     rows: u64,
     skipped: u64,
@@ -66,6 +69,7 @@ impl Samples {
         Samples {
             source,
             on_error,
+            kept: Vec::new(),
             rows: 0,
             skipped: 0,
         }
@@ -222,6 +226,51 @@ impl Samples {
             Source::Features { columns, .. } => columns.group(),
             Source::Tokens(rows) => rows.group.map(|at| &rows.reader.records().record()[at]),
             Source::Text { .. } | Source::Lines(_) => None,
+        }
+    }
+
+    /// Answers repeat these columns of their row; gives their names.
+    pub fn keep(&mut self, wanted: &[String]) -> Result<Vec<String>> {
+        let reader = self
+            .reader()
+            .ok_or_else(|| usage("--keep repeats columns of --csv; remove it"))?;
+        let known = reader.names();
+        let named = names_in(wanted, known);
+        let place = |name: &String| {
+            let mut places = (0..known.len()).filter(|&at| known[at] == *name);
+            let Some(place) = places.next() else {
+                let meant = did_you_mean(name, known.iter().map(String::as_str));
+                return Err(usage(format!(
+                    "--keep: no column {name:?}{meant} The columns are {}",
+                    known.join(", ")
+                )));
+            };
+            match places.next() {
+                None => Ok(place),
+                Some(_) => Err(usage(format!(
+                    "--keep: several columns are called {name:?}; rename all but one"
+                ))),
+            }
+        };
+        self.kept = named.iter().map(place).collect::<Result<_>>()?;
+        Ok(named)
+    }
+
+    /// What stands in the columns to keep, in the current row.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        let record = self.reader().map(|reader| reader.records().record());
+        self.kept
+            .iter()
+            .map(move |&at| record.map_or("", |record| &record[at]))
+    }
+
+    /// Of rows, if there are any.
+    fn reader(&self) -> Option<&Reader<Bytes>> {
+        match &self.source {
+            Source::Features { reader, .. } => Some(reader),
+            Source::Tokens(rows) => Some(&rows.reader),
+            Source::Lines(lines) => lines.reader(),
+            Source::Text { .. } => None,
         }
     }
 

@@ -131,6 +131,14 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// Of rows, where the texts are fields.
+    pub fn reader(&self) -> Option<&Reader<Box<dyn BufRead>>> {
+        match &self.texts {
+            Texts::Lines(_) => None,
+            Texts::Column { reader, .. } => Some(reader),
+        }
+    }
+
     pub fn new(texts: Texts, file: String, model: &Model<'_>) -> Self {
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
         Lines {

@@ -4,6 +4,7 @@ use std::io;
 
 use super::csv::Size;
 use super::derived::FUNCTIONS;
+use super::time::Time;
 use crate::nearest::{did_you_mean, nearest};
 
 /// Wrong data.
@@ -116,7 +117,7 @@ pub enum DataError {
     },
     /// Text where a number belongs.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is not a finite number; {}", .cure.as_deref().unwrap_or("repair the field, or leave it empty and set missing = \"hold\" (--missing hold)")
+        "{file}:{line}: column {column:?}: {text:?} is not a finite number; {}", .cure.clone().unwrap_or_else(|| instead(.column, .text))
     )]
     NotANumber {
         /// Which file.
@@ -350,6 +351,22 @@ impl DataError {
                 | DataError::Token { .. }
         )
     }
+}
+
+/// What to do about a text that is no number.
+fn instead(column: &str, text: &str) -> String {
+    if Time::parse(text, None).is_some() {
+        return format!(
+            "it is a time, whose features are hour_sin({column}), weekday_sin({column}) or elapsed({column})"
+        );
+    }
+    let repair = "repair the field, or leave it empty and set missing = \"hold\" (--missing hold)";
+    if text.chars().any(char::is_alphabetic) {
+        return format!(
+            "{repair}; a column of a few texts is {{ column = {column:?}, categories = [{text:?}, \"…\"] }}"
+        );
+    }
+    repair.into()
 }
 
 /// What may have been meant by a column that is not there: another name, or another function of a column.

@@ -107,6 +107,37 @@ fn a_series_with_times_gaps_and_a_category() {
 }
 
 #[test]
+fn decimal_commas_marks_for_no_value_and_columns_without_a_name() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("Date;Time;CO(GT);T;;\n");
+    for k in 0..480 {
+        let comma = |x: f64| format!("{x:.2}").replace('.', ",");
+        let gas = if k % 40 < 3 {
+            "-200".into()
+        } else {
+            comma(3.0 + wave(k, 24.0))
+        };
+        let (day, hour) = (1 + k / 24, k % 24);
+        let _ = writeln!(
+            csv,
+            "{day:02}/03/2004;{hour:02}.00.00;{gas};{};;",
+            comma(15.0 + wave(k, 60.0))
+        );
+    }
+    let (said, task) = init(&folder, "air.csv", &csv, &["--target", "CO(GT)"]);
+    assert!(
+        said.contains("decimal commas; -200 stands for no value"),
+        "{said}"
+    );
+    assert!(said.contains("in CO(GT) (7.5 %)"), "{said}");
+    assert!(
+        task.contains("decimal = \",\"") && task.contains("missing_values = [\"-200\"]"),
+        "{task}"
+    );
+    trains_and_predicts(&folder, &said, 481);
+}
+
+#[test]
 fn machines_mixed_by_time_with_a_label() {
     let folder = TempDir::new().unwrap();
     let mut csv = String::from("time;machine;x;state\n");

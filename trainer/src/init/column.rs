@@ -59,14 +59,15 @@ pub enum Holds {
 }
 
 impl<'t> Column<'t> {
-    /// Looks at every value. `number` reads a number as the file writes it; `stands_for_nothing` are values that mean that there is none.
+    /// Looks at every value. `number` reads a number as the file writes it; `stands_for_nothing` are numbers that mean that there is none.
     pub fn new(
         name: &str,
         texts: Vec<&'t str>,
         number: &dyn Fn(&str) -> Option<f64>,
-        stands_for_nothing: &[String],
+        stands_for_nothing: &[f64],
     ) -> Self {
-        let gap = |text: &str| is_missing(text) || stands_for_nothing.iter().any(|s| s == text);
+        let is_mark = |x: f64| stands_for_nothing.contains(&x);
+        let gap = |text: &str| is_missing(text) || number(text).is_some_and(is_mark);
         let mut different: HashMap<&str, usize> = HashMap::new();
         let (mut missing, mut numbers) = (0, 0);
         let mut order = Vec::new();
@@ -126,6 +127,32 @@ impl<'t> Column<'t> {
         let mut seen = HashSet::new();
         let fresh = self.texts.iter().filter(|text| seen.insert(**text));
         fresh.take(most + 1).copied().collect()
+    }
+
+    /// A number far outside the others that comes again and again, of those that loggers write for "no value".
+    pub fn mark(&self) -> Option<f64> {
+        const MARKS: [f64; 4] = [-200.0, 65_535.0, 32_767.0, -32_768.0];
+        let nines = |x: f64| {
+            let digits = x.abs().to_string();
+            digits.len() > 1 && digits.bytes().all(|b| b == b'9' || b == b'.')
+        };
+        let there = || self.values.iter().copied().filter(|x| !x.is_nan());
+        let ends = [
+            there().fold(f64::INFINITY, f64::min),
+            there().fold(f64::NEG_INFINITY, f64::max),
+        ];
+        ends.into_iter()
+            .filter(|&x| MARKS.contains(&x) || nines(x))
+            .find(|&mark| {
+                let rest = || there().filter(|&x| x != mark);
+                let (lo, hi) = (
+                    rest().fold(f64::INFINITY, f64::min),
+                    rest().fold(f64::NEG_INFINITY, f64::max),
+                );
+                let far = (lo - mark).max(mark - hi) > 0.2 * (hi - lo);
+                let marks = there().count() - rest().count();
+                self.is_number() && far && lo < hi && marks >= 3 && marks < rest().count()
+            })
     }
 
     /// All numbers are whole.
@@ -226,6 +253,14 @@ fn time_format(
         {
             return Some(Some((*format).into()));
         }
+        // Days of a spreadsheet, from 1954 to 2119.
+        let serial = |text: &&str| {
+            text.parse()
+                .is_ok_and(|x: f64| (20_000.0..80_000.0).contains(&x))
+        };
+        if first.iter().all(serial) && fits(Some("excel")) {
+            return Some(Some("excel".into()));
+        }
         // Seconds since 1970, or a finer unit, between 1990 and 2100.
         let plausible = |text: &&str| {
             let time = Time::parse(text, None).map_or(0.0, |t| t.instant);
@@ -283,6 +318,7 @@ mod tests {
             holds("date", &["2016070100", "2016070101"]),
             format("%Y%m%d%H")
         );
+        assert_eq!(holds("date", &["45000", "45000.5"]), format("excel"));
         assert_eq!(
             holds("count", &["2016070100", "2016070101"]),
             Holds::Numbers

@@ -83,6 +83,22 @@ impl Draft {
             lines.push(format!("comment = {}", quoted(&comment.to_string())));
             option("comment", &format!("'{comment}'"));
         }
+        if format.decimal != usual.decimal {
+            lines.push(format!("decimal = {}", quoted(&format.decimal.to_string())));
+            option("decimal", &format!("'{}'", format.decimal));
+        }
+        if !format.missing_values.is_empty() {
+            let values = list(format.missing_values.iter().map(String::as_str));
+            lines.push(format!("missing_values = [{values}]"));
+            option(
+                "missing-values",
+                &format!("'{}'", format.missing_values.join(",")),
+            );
+        }
+        if let Some(encoding) = &format.encoding {
+            lines.push(format!("encoding = {}", quoted(encoding)));
+            option("encoding", encoding);
+        }
         if format.newest_first {
             lines.push("newest_first = true".into());
         }

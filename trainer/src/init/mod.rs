@@ -175,13 +175,50 @@ fn table(
     draft: &mut Draft,
     left_out: &HashSet<String>,
 ) -> Result<(), InitError> {
-    let table = Table::read(data, &format)?;
-    let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
-    let columns: Vec<Column<'_>> = table
-        .names()
-        .iter()
-        .map(|name| Ok(Column::new(name, table.text_column(name)?, &number, &[])))
-        .collect::<Result<_, DataError>>()?;
+    let mut format = format;
+    let table = match Table::read(data, &format) {
+        Err(DataError::Encoding {
+            guess: Some(guess), ..
+        }) => {
+            format.encoding = Some(guess.into());
+            Table::read(data, &format)?
+        }
+        read => read?,
+    };
+    // Spreadsheets leave columns without a name at the end, and some files have a name twice.
+    let all = table.names();
+    let once = |name: &&String| !name.is_empty() && all.iter().filter(|n| n == name).count() == 1;
+    let names: Vec<&String> = all.iter().filter(once).collect();
+    let texts = |name: &str| table.text_column(name);
+    if format.delimiter != ',' && has_decimal_commas(&names, &texts)? {
+        format.decimal = ',';
+    }
+    let decimal = format.decimal;
+    let number = move |text: &str| -> Option<f64> {
+        let read = match decimal {
+            ',' if text.contains('.') => None,
+            ',' => text.replacen(',', ".", 1).parse().ok(),
+            _ => text.parse().ok(),
+        };
+        read.filter(|x: &f64| x.is_finite())
+    };
+    let columns = |marks: &[f64]| -> Result<Vec<Column<'_>>, DataError> {
+        let of = |name: &&String| Ok(Column::new(name, texts(name)?, &number, marks));
+        names.iter().map(of).collect()
+    };
+    let mut marks: Vec<f64> = Vec::new();
+    let first = columns(&[])?;
+    for mark in first.iter().filter_map(Column::mark) {
+        if !marks.contains(&mark) {
+            marks.push(mark);
+        }
+    }
+    let columns = if marks.is_empty() {
+        first
+    } else {
+        columns(&marks)?
+    };
+    format.missing_values = marks.iter().map(f64::to_string).collect();
     draft.tell("file", told_format(&table, &format));
     if let Some(found) = texts::find(&columns, target) {
         texts::documents(&columns, found, &format, data, shown, draft);
@@ -201,6 +238,29 @@ fn table(
     Rows::new(columns, target).draft(draft, format, target, left_out)
 }
 
+/// Whether a column is of numbers such as `13,5`.
+fn has_decimal_commas<'t>(
+    names: &[&String],
+    texts: &dyn Fn(&str) -> Result<Vec<&'t str>, DataError>,
+) -> Result<bool, DataError> {
+    let is_one = |text: &&&str| {
+        let parts = text.trim_start_matches('-').split_once(',');
+        parts.is_some_and(|(a, b)| {
+            [a, b]
+                .iter()
+                .all(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
+        })
+    };
+    for name in names {
+        let texts = texts(name)?;
+        let there = texts.iter().filter(|text| !text.is_empty()).count();
+        if there > 0 && texts.iter().filter(is_one).count() * 2 > there {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn told_format(table: &Table, format: &Format) -> String {
     let between = match format.delimiter {
         ',' => "commas",
@@ -214,8 +274,21 @@ fn told_format(table: &Table, format: &Format) -> String {
         Header::None => "no names, so columns are called 1, 2, …",
         Header::Names(_) => "names in a comment",
     };
+    let mut more = String::new();
+    if format.decimal != '.' {
+        more += "; decimal commas";
+    }
+    if !format.missing_values.is_empty() {
+        more += &format!(
+            "; {} stands for no value",
+            format.missing_values.join(" and ")
+        );
+    }
+    if let Some(encoding) = &format.encoding {
+        more += &format!("; encoded as {encoding}");
+    }
     format!(
-        "{} rows of {} columns, {between} between them, {names}",
+        "{} rows of {} columns, {between} between them, {names}{more}",
         count(table.rows()),
         table.names().len()
     )

@@ -2,6 +2,7 @@
 //! of the absolute errors up to it, and the threshold is what the score reaches on the validation part, where nothing
 //! is wrong. Labelled windows, where there are any, tell how good that is.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -114,7 +115,7 @@ pub fn alarm(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) 
 }
 
 /// What alarms were worth, over a part with labelled windows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alarms {
     /// For each labelled window of the part whether an alarm fell into it.
     pub hit: Vec<bool>,

@@ -466,6 +466,146 @@ fn reset_every_starts_anew() {
 }
 
 #[test]
+fn answers_keep_columns_of_their_rows_and_come_as_json() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("steps.toml", TASK.replace("many-to-one", "many-to-many"));
+    desk.ok("train steps.toml --out steps.kgl --quiet");
+    let rows = pump(20);
+    let (header, rows) = rows.split_once('\n').unwrap();
+    let mut all = format!("unit,\"seen, by\",{header}\n");
+    for (k, row) in rows.lines().enumerate() {
+        all += &format!("{},\"Ann, Bo {k}\",{row}\n", ["a", "b"][k % 2]);
+    }
+    desk.write("all.csv", all);
+    let plain = desk.ok("predict steps.kgl --csv all.csv --group unit");
+    let kept = desk.ok("predict steps.kgl --csv all.csv --group unit --keep minute");
+    let minutes = kept
+        .lines()
+        .zip(plain.lines())
+        .enumerate()
+        .skip(1)
+        .map(|(k, (kept, plain))| {
+            let (unit, prediction) = plain.split_once(',').unwrap();
+            assert_eq!(kept, format!("{unit},{},{prediction}", k - 1));
+        });
+    assert_eq!(minutes.count(), 20);
+    // What is predicted and what was there do not share a name; a name with a comma is one name.
+    let output = plain.lines().next().unwrap().strip_prefix("unit,").unwrap();
+    let ran: Ran = desk
+        .command("predict steps.kgl --csv all.csv --json --keep")
+        .arg(format!("{output},seen, by"))
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let alone = desk.ok("predict steps.kgl --csv all.csv");
+    let (_, numbers) = table(&alone);
+    for (k, (line, number)) in ran.out.lines().zip(&numbers).enumerate() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(object["seen, by"], format!("Ann, Bo {k}"));
+        let predicted = object[format!("predicted {output}")].as_f64().unwrap();
+        assert_eq!(predicted as f32, number[0], "{line}");
+        assert!(object[output].is_string(), "{line}");
+    }
+    assert_eq!(ran.out.lines().count(), 20);
+    desk.fails(
+        "predict steps.kgl --csv all.csv --keep minuet",
+        2,
+        &["--keep: no column \"minuet\"", "did you mean \"minute\""],
+    );
+
+    let model = fs::read(engine_tests("models/tokens_w8a8.kgl")).unwrap();
+    desk.write("tokens.kgl", model);
+    desk.write("tokens.csv", "trial,token\n1,0\n1,2\n");
+    let out = desk.ok("predict tokens.kgl --csv tokens.csv --keep token");
+    let firsts: Vec<&str> = out
+        .lines()
+        .map(|line| line.split(',').next().unwrap())
+        .collect();
+    assert_eq!(firsts, ["token", "0", "2"]);
+}
+
+/// The numbers of `--json` are those of the text.
+#[test]
+fn results_come_as_json() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    let json = |arguments: &str| -> serde_json::Value {
+        serde_json::from_str(&desk.ok(arguments)).unwrap()
+    };
+    let text = desk.ok("train pump.toml --out pump.kgl --quiet");
+    let trained = json("train pump.toml --out pump.kgl --quiet --json");
+    let rows = [&trained["rules"], &trained["models"]].map(|rows| rows.as_array().unwrap());
+    assert_eq!(trained["models"][1]["name"], "w8a16");
+    for row in rows.into_iter().flatten() {
+        let shown = text
+            .lines()
+            .find(|line| line.starts_with(row["name"].as_str().unwrap()));
+        for part in ["train", "valid", "test"] {
+            let rmse = row[part]["values"][0]["rmse"].as_f64().unwrap();
+            assert!(
+                shown.unwrap().contains(&format!("  {rmse:>9.5}")),
+                "{row}: {shown:?}"
+            );
+        }
+    }
+    let size = |name: &str| desk.read(name).len();
+    assert_eq!(trained["models"][1]["file_bytes"], size("pump.kgl"));
+    assert_eq!(trained["files"][0], "pump.f32.kgl");
+
+    let quantize = "quantize pump.f32.kgl --precision w8a8 --calibrate pump.csv --out q.kgl";
+    let text = desk.ok(quantize);
+    let made = json(&format!("{quantize} --json"));
+    let difference = &made["difference"];
+    let (rms, share) = (
+        difference["rms"].as_f64().unwrap(),
+        difference["share"].as_f64().unwrap(),
+    );
+    let shown = format!("RMS {rms:.6} ({:.2} % of the spread)", 100.0 * share);
+    assert!(text.contains(&shown), "{shown}: {text}");
+    assert_eq!(made["after"]["file_bytes"], size("q.kgl"));
+
+    let page = json("report pump.toml --model pump.f32.kgl --with q.kgl --out page.html --json");
+    let figures = page["figures"].as_array().unwrap();
+    let named = |name: &str| {
+        figures
+            .iter()
+            .find(|figure| figure["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(named("w8a8")["metrics"], named("q.kgl")["metrics"]);
+    assert_eq!(named("f32")["metrics"], trained["models"][0]["test"]);
+    assert_eq!(
+        (&page["part"], &named("f32")["from_f32"]),
+        (&"test".into(), &0.0.into())
+    );
+}
+
+#[test]
+fn text_among_numbers_is_answered_with_what_it_may_be() {
+    let desk = Desk::new();
+    let wind = |k: usize| ["north", "south"][k % 2];
+    let rows = |k: usize| format!("2026-03-01 {:02}:00,{},{k}\n", k % 24, wind(k));
+    let rows: String = (0..300).map(rows).collect();
+    desk.write("w.csv", format!("at,wind,x\n{rows}"));
+    for (column, words) in [
+        (
+            "wind",
+            "{ column = \"wind\", categories = [\"north\", \"…\"] }",
+        ),
+        ("at", "hour_sin(at), weekday_sin(at) or elapsed(at)"),
+    ] {
+        let task = TASK
+            .replace("pump.csv", "w.csv")
+            .replace("\"load\"", &format!("{column:?}"));
+        desk.write("w.toml", task.replace("temperature", "x"));
+        desk.fails("train w.toml --out w.kgl --quiet", 1, &["w.csv:2", words]);
+    }
+}
+
+#[test]
 fn groups_in_one_file_are_predicted_as_files_of_their_own() {
     let desk = Desk::new();
     desk.write("pump.csv", pump(300));

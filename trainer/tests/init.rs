@@ -112,7 +112,7 @@ fn decimal_commas_marks_for_no_value_and_columns_without_a_name() {
     let mut csv = String::from("Date;Time;CO(GT);T;;\n");
     for k in 0..480 {
         let comma = |x: f64| format!("{x:.2}").replace('.', ",");
-        let gas = if k % 40 < 3 {
+        let gas = if k % 40 > 36 {
             "-200".into()
         } else {
             comma(3.0 + wave(k, 24.0))
@@ -130,6 +130,9 @@ fn decimal_commas_marks_for_no_value_and_columns_without_a_name() {
         "{said}"
     );
     assert!(said.contains("in CO(GT) (7.5 %)"), "{said}");
+    // A day is not the step: the time of day stands apart.
+    assert!(said.contains("Date, which rows share"), "{said}");
+    assert!(said.contains("one row ahead\n"), "{said}");
     assert!(
         task.contains("decimal = \",\"") && task.contains("missing_values = [\"-200\"]"),
         "{task}"
@@ -162,6 +165,10 @@ fn machines_mixed_by_time_with_a_label() {
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
+    assert!(
+        task.contains("split = { per_group = [0.7, 0.1, 0.2] }"),
+        "{task}"
+    );
     assert!(
         task.contains("group = \"machine\"") && task.contains("time = \"%d/%m/%Y %H:%M\""),
         "{task}"

@@ -174,6 +174,7 @@ fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
         budget: None,
     })
     .unwrap()
+    .html
 }
 
 /// Parses the page, and looks for what a page on its own must not have.
@@ -422,7 +423,7 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
         others: Vec::new(),
         conditions: Conditions::default(),
     });
-    let page = page.unwrap();
+    let page = page.unwrap().html;
     let document = parsed(&page);
     assert_eq!(
         sections(&document),
@@ -507,7 +508,7 @@ fn a_budget_shows_the_trade_off_of_formats_with_the_choice() {
         stretch: Stretch::default(),
         budget: Some(budget),
     });
-    let page = page.unwrap();
+    let page = page.unwrap().html;
     let document = parsed(&page);
     let section = document
         .descendants()
@@ -598,6 +599,7 @@ fn a_group_and_a_stretch_of_time_are_drawn_and_what_is_not_there_is_refused() {
             },
             budget: None,
         })
+        .map(|page| page.html)
     };
     // The last fifth of 300 hours, from 2026-03-11 00:00 to 2026-03-13 11:00.
     let whole = drawn(None, None, None).unwrap();

@@ -12,6 +12,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::{Split, Task};
 use kinglet_trainer::train::{Options, baselines, evaluate, fit};
+use serde_json::{Value, json};
 use std::ops::ControlFlow;
 
 /// What a fold's test part says about every rule and about the network in f32.
@@ -76,11 +77,31 @@ impl Folds {
         Ok(())
     }
 
+    /// The same as [`Folds::lines`] for programs.
+    pub fn json(&self) -> Value {
+        let folds = self.folds();
+        let row = |(name, values): &(String, Vec<f64>)| {
+            let [mean, spread] = mean_and_spread(values);
+            let whole = values.len() == folds;
+            json!({
+                "name": name,
+                "folds": values,
+                "mean": whole.then_some(mean),
+                "spread": whole.then_some(spread),
+            })
+        };
+        json!({ "metric": self.metric, "rows": self.rows.iter().map(row).collect::<Vec<_>>() })
+    }
+
+    fn folds(&self) -> usize {
+        self.rows.iter().map(|row| row.1.len()).max().unwrap_or(0)
+    }
+
     /// A line per rule and for the network: every fold, their mean and spread.
     pub fn lines(&self) -> Vec<String> {
         let width = self.rows.iter().map(|row| row.0.len()).max();
         let width = width.unwrap_or(0).max(13);
-        let folds = self.rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+        let folds = self.folds();
         let names = (1..=folds).map(|fold| format!("fold {fold}"));
         let names = names.chain(["mean".to_owned(), "spread".to_owned()]);
         let names: String = names.map(|name| format!("  {name:>9}")).collect();

@@ -15,6 +15,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -351,70 +352,117 @@ impl Calibration {
     }
 }
 
-/// Prints sizes before and after, and how far the answers moved over the calibration data; says what the format cannot
-/// hold. Refuses a model whose answers are others, unless it is forced through.
-pub fn compare(
-    before: &Model<'_>,
+/// A model before and after: sizes, how far the answers moved over the calibration data, and what the format cannot hold.
+pub struct Compared<'m> {
+    before: &'m Model<'m>,
+    after: Model<'m>,
+    /// Bytes of the files.
     sizes: [usize; 2],
-    exported: &Exported,
-    calibration: &Calibration,
-    force: bool,
-) -> Result<()> {
-    let after = &Model::from_bytes(&exported.bytes)?;
-    let [a, b] = [before, after].map(|model| calibration.answers(model));
-    let fidelity = Fidelity::between(before, &a?, &b?);
-    let names = [format_name(before), format_name(after)];
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "format  file bytes  state bytes  difference from {} over {} outputs",
-        names[0], fidelity.count
-    )?;
-    for (k, model) in [before, after].into_iter().enumerate() {
-        let (name, size, state) = (&names[k], sizes[k], model.state_len());
-        write!(out, "{name:<6}  {size:>10}  {state:>11}  ")?;
-        let Difference {
-            rms, max, spread, ..
-        } = fidelity.all;
-        if k == 0 {
-            writeln!(
-                out,
-                "the outputs spread by {spread:.6} (standard deviation)"
-            )?;
-        } else {
-            let share = 100.0 * fidelity.share();
-            writeln!(
-                out,
-                "RMS {rms:.6} ({share:.2} % of the spread), max {max:.6}"
-            )?;
+    fidelity: Fidelity,
+    doubts: Vec<String>,
+}
+
+impl<'m> Compared<'m> {
+    pub fn new(
+        before: &'m Model<'m>,
+        sizes: [usize; 2],
+        exported: &'m Exported,
+        calibration: &Calibration,
+    ) -> Result<Self> {
+        let after = Model::from_bytes(&exported.bytes)?;
+        let [a, b] = [before, &after].map(|model| calibration.answers(model));
+        let fidelity = Fidelity::between(before, &a?, &b?);
+        let mut doubts = exported.doubts.clone();
+        let cut = calibration.cut(&after)?;
+        let names = input_names(before);
+        let names = names.iter().map(|name| name.0);
+        for (name, (cut, all)) in names.zip(cut).filter(|(_, (cut, _))| *cut > 0) {
+            let share = 100.0 * cut as f64 / all as f64;
+            doubts.push(format!(
+                "{name}: {cut} of its values ({share:.2} %) lie beyond what {} holds of it, and are cut",
+                format_name(&after)
+            ));
         }
+        Ok(Compared {
+            before,
+            after,
+            sizes,
+            fidelity,
+            doubts,
+        })
     }
-    let labels = labels(before);
-    if fidelity.each.len() > 1 || labels.iter().any(|label| label.ends_with(']')) {
-        for (label, one) in labels.iter().zip(&fidelity.each) {
-            let share = 100.0 * one.share();
-            writeln!(
-                out,
-                "  {label}: RMS {}, max {} ({share:.2} % of its spread of {})",
-                short(one.rms),
-                short(one.max),
-                short(one.spread)
-            )?;
+
+    pub fn print(&self) -> Result<()> {
+        let (fidelity, models) = (&self.fidelity, [self.before, &self.after]);
+        let names = models.map(format_name);
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "format  file bytes  state bytes  difference from {} over {} outputs",
+            names[0], fidelity.count
+        )?;
+        for (k, model) in models.into_iter().enumerate() {
+            let (name, size, state) = (names[k], self.sizes[k], model.state_len());
+            write!(out, "{name:<6}  {size:>10}  {state:>11}  ")?;
+            let Difference {
+                rms, max, spread, ..
+            } = fidelity.all;
+            if k == 0 {
+                writeln!(
+                    out,
+                    "the outputs spread by {spread:.6} (standard deviation)"
+                )?;
+            } else {
+                let share = 100.0 * fidelity.share();
+                writeln!(
+                    out,
+                    "RMS {rms:.6} ({share:.2} % of the spread), max {max:.6}"
+                )?;
+            }
         }
+        let labels = labels(self.before);
+        if fidelity.each.len() > 1 || labels.iter().any(|label| label.ends_with(']')) {
+            for (label, one) in labels.iter().zip(&fidelity.each) {
+                let share = 100.0 * one.share();
+                writeln!(
+                    out,
+                    "  {label}: RMS {}, max {} ({share:.2} % of its spread of {})",
+                    short(one.rms),
+                    short(one.max),
+                    short(one.spread)
+                )?;
+            }
+        }
+        Ok(())
     }
-    drop(out);
-    let mut doubts = exported.doubts.clone();
-    let cut = calibration.cut(after)?;
-    let names = input_names(before);
-    let names = names.iter().map(|name| name.0);
-    for (name, (cut, all)) in names.zip(cut).filter(|(_, (cut, _))| *cut > 0) {
-        let share = 100.0 * cut as f64 / all as f64;
-        doubts.push(format!(
-            "{name}: {cut} of its values ({share:.2} %) lie beyond what {} holds of it, and are cut",
-            format_name(after)
-        ));
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let model = |model: &Model<'_>, size: usize| json!({ "format": format_name(model), "file_bytes": size, "state_bytes": model.state_len() });
+        let difference = |one: &Difference, share: f64| json!({ "rms": one.rms, "max": one.max, "spread": one.spread, "share": share });
+        let outputs = output_names(self.before);
+        let each = outputs
+            .iter()
+            .zip(&self.fidelity.each)
+            .map(|((name, unit), one)| {
+                let mut value = difference(one, one.share());
+                (value["name"], value["unit"]) = (json!(name), json!(unit));
+                value
+            });
+        json!({
+            "before": model(self.before, self.sizes[0]),
+            "after": model(&self.after, self.sizes[1]),
+            "outputs_compared": self.fidelity.count,
+            "difference": difference(&self.fidelity.all, self.fidelity.share()),
+            "outputs": each.collect::<Vec<_>>(),
+            "warnings": self.doubts,
+        })
     }
-    judge(after, fidelity.share(), &doubts, force)
+
+    /// Says what the format cannot hold, and refuses a model whose answers are others, unless it is forced through.
+    pub fn judge(&self, force: bool) -> Result<()> {
+        judge(&self.after, self.fidelity.share(), &self.doubts, force)
+    }
 }
 
 /// Says what a format cannot hold of a network, and refuses a model that answers something else.

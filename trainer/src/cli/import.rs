@@ -1,5 +1,6 @@
 //! `kinglet import`.
 
+use super::calibrate::Compared;
 use super::csv_options::CsvOptions;
 use super::{calibrate, layout, precision, say, say_notes, usage, writable};
 use anyhow::Result;
@@ -119,7 +120,9 @@ pub fn run(args: &Args) -> Result<()> {
     match &calibration {
         Some(calibration) if args.precision != Format::F32 => {
             let sizes = [float.bytes.len(), exported.bytes.len()];
-            calibrate::compare(&model, sizes, &exported, calibration, args.force)?;
+            let compared = Compared::new(&model, sizes, &exported, calibration)?;
+            compared.print()?;
+            compared.judge(args.force)?;
         }
         Some(_) => {}
         None => calibrate::judge_unmeasured(args.precision, &exported, args.force)?,

@@ -1,7 +1,7 @@
 //! `kinglet inspect`.
 
-use super::format_name;
 use super::model_file::{ModelFile, input_names, output_names};
+use super::{format_name, print_json};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
@@ -33,14 +33,10 @@ pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let parts = parts(&file.bytes)?;
-    let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &json(&file, &model, &parts))
-            .map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return print_json(&json(&file, &model, &parts));
     }
-    out.write_all(text(&file, &model, &parts).as_bytes())?;
+    io::stdout().write_all(text(&file, &model, &parts).as_bytes())?;
     Ok(())
 }
 

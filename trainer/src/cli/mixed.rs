@@ -5,6 +5,7 @@ use kinglet_trainer::cost::Core;
 use kinglet_trainer::package::{Output, Package};
 use kinglet_trainer::quant::Formats;
 use kinglet_trainer::quant::mixed::{Mixed, Point};
+use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// Formats layer by layer; the last column says which was chosen.
@@ -45,6 +46,20 @@ pub fn print(mixed: &Mixed, package: &Package, core: Option<&Core>) -> Result<()
 
 fn name(point: &Point) -> String {
     Formats::Each(point.formats.clone()).name()
+}
+
+/// The same for programs.
+pub fn json(mixed: &Mixed) -> Value {
+    let point = |(place, point): (usize, &Point)| {
+        json!({
+            "formats": name(point),
+            "file_bytes": point.flash,
+            "cycles": point.cycles,
+            "rms_from_f32": point.error,
+            "chosen": place == mixed.chosen,
+        })
+    };
+    mixed.curve.iter().enumerate().map(point).collect()
 }
 
 /// One row per point of the curve.

@@ -38,6 +38,7 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::save::writable;
 use kinglet_trainer::task::Precision;
+use serde::Serialize;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
@@ -163,6 +164,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// A line on standard error; nobody may be listening.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A result for programs.
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
 }
 
 /// Notes that an export left.

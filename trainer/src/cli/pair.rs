@@ -3,7 +3,7 @@
 use super::model_file::{ModelFile, input_names};
 use super::names::{float_of, history_of, pair_of};
 use super::samples::Tokens;
-use super::{kernel_names, kernels, say, say_notes, usage};
+use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::Model;
 use kinglet::format::{Format, Layout, Output};
@@ -13,6 +13,8 @@ use kinglet_trainer::file::{AlignedBytes, Exported, save};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::train::Fitted;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};
+use serde::Serialize;
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ pub type TrainsOn<'t> = &'t mut dyn FnMut(&Pair, Format) -> Result<(Fitted, Pair
 pub fn finish(
     fitted: &Fitted,
     data: &Dataset,
-    out: &Path,
+    (out, as_json): (&Path, bool),
     (layout, format): (Layout, Format),
     trains_on: Option<TrainsOn<'_>>,
 ) -> Result<()> {
@@ -50,34 +52,39 @@ pub fn finish(
         }
         files.push((out.to_owned(), exported));
     }
-    let (epoch, all, loss) = (fitted.best_epoch, fitted.history.len(), fitted.valid_loss);
-    let mut shown = io::stdout().lock();
-    writeln!(
-        shown,
-        "{}: epoch {epoch} of {all} was the best, validation loss {loss:.5}\n\
-         without a mistake  train    valid     test  bytes of encoder  of decoder",
-        fitted.package.name
-    )?;
-    for row in &table.rows {
-        writeln!(shown, "{row}")?;
-    }
     let history_path = history_of(out);
     save(&history_path, &to_csv(&history)?)?;
+    let mut written = Vec::new();
     for (path, files) in &files {
         for (path, file) in pair_of(path).iter().zip(files) {
             say_notes(&file.notes);
             save(path, &file.bytes)?;
-            say(&format!("{}: written", path.display()));
+            written.push(path.clone());
         }
     }
-    say(&format!("{}: written", history_path.display()));
+    written.push(history_path);
+    table.print(fitted, as_json.then_some(&written))?;
+    for path in &written {
+        say(&format!("{}: written", path.display()));
+    }
     Ok(())
 }
 
-/// Shares of the texts of every part that come out without a mistake.
+/// What a pair in a format reaches.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    /// Shares of the texts of every part that come out without a mistake.
+    train: f64,
+    valid: f64,
+    test: f64,
+    encoder_bytes: usize,
+    decoder_bytes: usize,
+}
+
 struct Table<'d> {
     data: &'d Dataset,
-    rows: Vec<String>,
+    rows: Vec<Row>,
 }
 
 impl Table<'_> {
@@ -89,23 +96,59 @@ impl Table<'_> {
         how: &str,
     ) -> Result<[Exported; 2]> {
         let files = pair.export(layout, format)?;
-        let right = without_mistake(self.data, [&files[0].bytes, &files[1].bytes])?;
-        let shares: Vec<String> = right.iter().map(|right| format!("{right:>7.5}")).collect();
-        let [encoder, decoder] = [0, 1].map(|side: usize| files[side].bytes.len());
-        self.rows.push(format!(
-            "{:<15}  {}  {encoder:>16}  {decoder:>10}",
-            format!("{}{how}", format.name()),
-            shares.join("  ")
-        ));
+        let [train, valid, test] = without_mistake(self.data, [&files[0].bytes, &files[1].bytes])?;
+        let [encoder_bytes, decoder_bytes] = [0, 1].map(|side: usize| files[side].bytes.len());
+        self.rows.push(Row {
+            name: format!("{}{how}", format.name()),
+            train,
+            valid,
+            test,
+            encoder_bytes,
+            decoder_bytes,
+        });
         Ok(files)
+    }
+
+    /// As JSON where it gets the files that were written.
+    fn print(&self, fitted: &Fitted, files: Option<&Vec<PathBuf>>) -> Result<()> {
+        let (epoch, all, loss) = (fitted.best_epoch, fitted.history.len(), fitted.valid_loss);
+        if let Some(files) = files {
+            return print_json(&json!({
+                "name": fitted.package.name,
+                "metric": "share without a mistake",
+                "best_epoch": epoch,
+                "epochs": all,
+                "valid_loss": loss,
+                "models": self.rows,
+                "files": files,
+            }));
+        }
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "{}: epoch {epoch} of {all} was the best, validation loss {loss:.5}\n\
+             without a mistake  train    valid     test  bytes of encoder  of decoder",
+            fitted.package.name
+        )?;
+        for row in &self.rows {
+            writeln!(
+                out,
+                "{:<15}  {:>7.5}  {:>7.5}  {:>7.5}  {:>16}  {:>10}",
+                row.name, row.train, row.valid, row.test, row.encoder_bytes, row.decoder_bytes
+            )?;
+        }
+        Ok(())
     }
 }
 
 /// Share of every part.
-fn without_mistake(data: &Dataset, files: [&[u8]; 2]) -> Result<Vec<f64>> {
+fn without_mistake(data: &Dataset, files: [&[u8]; 2]) -> Result<[f64; 3]> {
     let (encoder, decoder) = (Model::from_bytes(files[0])?, Model::from_bytes(files[1])?);
-    let share = |part| Ok(evaluate_pair(data, part, [&encoder, &decoder])?.1);
-    Part::ALL.into_iter().map(share).collect()
+    let mut shares = [0.0; 3];
+    for (share, part) in shares.iter_mut().zip(Part::ALL) {
+        *share = evaluate_pair(data, part, [&encoder, &decoder])?.1;
+    }
+    Ok(shares)
 }
 
 /// Read texts with an encoder, and print what its decoder says to each

@@ -1,10 +1,10 @@
 //! `kinglet quantize`.
 
 use super::budget::BudgetOptions;
-use super::calibrate::Calibration;
+use super::calibrate::{Calibration, Compared};
 use super::csv_options::CsvOptions;
 use super::model_file::ModelFile;
-use super::{calibrate, layout, mixed, precision, say, say_notes, usage, writable};
+use super::{calibrate, layout, mixed, precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::Budget;
@@ -68,6 +68,10 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     csv: CsvOptions,
 }
@@ -92,6 +96,7 @@ pub fn run(args: &Args) -> Result<()> {
         streams, probes, ..
     } = &calibration;
     let mut layout = args.layout;
+    let mut curve = None;
     let exported = match args.precision.format() {
         Some(format) => calibrate::fitted(&package, (format, layout), &model, &calibration)?,
         None => {
@@ -101,7 +106,10 @@ pub fn run(args: &Args) -> Result<()> {
             let ranges = Ranges::measure(&package.net, streams);
             let tests = TestInputs::from_stream(&streams[0], package.net.input_width());
             let mixed = search(&package, &ranges, layout, &tests, probes, &budget)?;
-            mixed::print(&mixed, &package, budget.core)?;
+            match args.json {
+                true => curve = Some(mixed::json(&mixed)),
+                false => mixed::print(&mixed, &package, budget.core)?,
+            }
             if let Some(path) = &args.curve {
                 save(path, &mixed::to_csv(&mixed)?)?;
             }
@@ -110,7 +118,15 @@ pub fn run(args: &Args) -> Result<()> {
     };
     say_notes(&exported.notes);
     let sizes = [file.bytes.len(), exported.bytes.len()];
-    calibrate::compare(&model, sizes, &exported, &calibration, args.force)?;
+    let compared = Compared::new(&model, sizes, &exported, &calibration)?;
+    if args.json {
+        let mut result = compared.json();
+        result["formats"] = curve.into();
+        print_json(&result)?;
+    } else {
+        compared.print()?;
+    }
+    compared.judge(args.force)?;
     save(&args.out, &exported.bytes)?;
     say(&format!("{}: written", args.out.display()));
     if let Some(path) = &args.curve {

@@ -3,7 +3,7 @@
 use super::budget::{BudgetOptions, budget_of};
 use super::model_file::ModelFile;
 use super::names::{history_of, pair_of};
-use super::{say, say_notes, usage, writable};
+use super::{print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::{AlignedBytes, package, save};
@@ -12,6 +12,7 @@ use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::Epoch;
 use kinglet_trainer::report::{PairSubject, Stretch, Subject, history, page, page_of_pair};
 use kinglet_trainer::task::Task;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Show a trained network on one HTML page: learning, predictions, errors of every precision, sizes, speed
@@ -75,6 +76,10 @@ pub struct Args {
 
     #[command(flatten)]
     budget: BudgetOptions,
+
+    /// The figures as JSON, beside the page
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -142,7 +147,11 @@ pub fn run(args: &Args) -> Result<()> {
             budget: limited.then_some(budget),
         })
     };
-    save(&args.out, page?.as_bytes())?;
+    let page = page?;
+    save(&args.out, page.html.as_bytes())?;
+    if args.json {
+        print_json(&json!({ "page": args.out, "part": page.part, "figures": page.figures }))?;
+    }
     say(&format!("{}: written", args.out.display()));
     Ok(())
 }

@@ -5,11 +5,13 @@ use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::judge;
 use super::names::{float_of, history_of};
 use super::progress::{TrainingBar, cancel_on_signal};
-use super::{format_name, layout, mixed, pair, precision, say, say_notes, usage, writable};
+use super::{
+    format_name, layout, mixed, pair, precision, print_json, say, say_notes, usage, writable,
+};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
-use kinglet_trainer::anomaly::{alarm, alarms};
+use kinglet_trainer::anomaly::{Alarms, alarm, alarms};
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::engine::EnginePredictor;
@@ -25,6 +27,8 @@ use kinglet_trainer::train::{
     FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit,
     fit_pair_quantized, fit_quantized, rule_wins,
 };
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -106,6 +110,10 @@ pub struct Args {
     /// No progress
     #[arg(long)]
     quiet: bool,
+
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -175,7 +183,8 @@ pub fn run(args: &Args) -> Result<()> {
         };
         let trains_on = (epochs > 0).then_some(&mut trains_on as _);
         let format = (args.layout, format);
-        pair::finish(&fitted, &data, &args.out, format, trains_on)?;
+        let out = (args.out.as_path(), args.json);
+        pair::finish(&fitted, &data, out, format, trains_on)?;
         if !cancelled {
             kept.remove();
         }
@@ -189,8 +198,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut table = Table::new(&data);
     for (name, mut rule) in baselines(&task, &data) {
-        let test = table.row(&name, &mut *rule, None);
-        table.rules.push((name, test));
+        table.row(&name, &mut *rule, None);
     }
     let layout = match (args.layout, budget.core) {
         (Layout::Portable, Some(core)) if mixed => core.layout(),
@@ -201,7 +209,11 @@ pub fn run(args: &Args) -> Result<()> {
         None => {
             let probes = Probe::of_dataset(&data, Part::Valid);
             let found = search(&fitted.package, &ranges, layout, &tests, &probes, &budget)?;
-            mixed::print(&found, &fitted.package, budget.core)?;
+            if args.json {
+                table.curve = Some(mixed::json(&found));
+            } else {
+                mixed::print(&found, &fitted.package, budget.core)?;
+            }
             Formats::Each(found.curve[found.chosen].formats.clone())
         }
     };
@@ -272,7 +284,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some((_, last)) = model_files.last() {
         table.windows(&task, last)?;
     }
-    table.print(&fitted, folds.as_ref())?;
+    let written: Vec<&Path> = files.iter().map(|file| file.0).collect();
+    match args.json {
+        true => table.print_json(&fitted, folds.as_ref(), &written)?,
+        false => table.print(&fitted, folds.as_ref())?,
+    }
     for (path, _) in &files {
         say(&format!("{}: written", path.display()));
     }
@@ -373,65 +389,68 @@ fn say_if_cancelled(fitted: &Fitted) {
     }
 }
 
+/// What a rule or a model file reaches.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    train: Metrics,
+    valid: Metrics,
+    test: Metrics,
+    /// Of a file.
+    file_bytes: Option<usize>,
+    state_bytes: Option<usize>,
+    alarms: Option<Alarms>,
+}
+
+impl Row {
+    /// The last part that has outputs.
+    fn last(&self) -> &Metrics {
+        match self.test.error().is_finite() {
+            true => &self.test,
+            false => &self.valid,
+        }
+    }
+}
+
 /// Metrics of every part.
 struct Table<'d> {
     data: &'d Dataset,
-    metric: &'static str,
-    /// Name and figures.
-    rows: Vec<(String, String)>,
-    /// Everything about the test part.
-    tests: Vec<String>,
-    /// What rules that need no network reach on the test part.
-    rules: Vec<(String, Metrics)>,
-    /// What the last model file reaches there.
-    network: Option<Metrics>,
+    rows: Vec<Row>,
+    /// What windows cost.
+    windows: Vec<String>,
+    /// The trade-off of formats layer by layer, for programs.
+    curve: Option<Value>,
 }
 
 impl<'d> Table<'d> {
     fn new(data: &'d Dataset) -> Self {
         Table {
             data,
-            metric: "",
             rows: Vec::new(),
-            tests: Vec::new(),
-            rules: Vec::new(),
-            network: None,
+            windows: Vec::new(),
+            curve: None,
         }
     }
 
-    /// Measures all parts; how good it is on the last one that has outputs.
+    /// Measures all parts.
     fn row(
         &mut self,
         name: &str,
         predictor: &mut dyn Predictor,
         sizes: Option<(usize, usize)>,
-    ) -> Metrics {
-        let mut row = String::new();
+    ) -> &mut Row {
         let [train, valid, test] = Part::ALL.map(|part| evaluate(self.data, part, predictor));
-        let last = if test.error().is_finite() {
-            &test
-        } else {
-            &valid
-        }
-        .clone();
-        for (part, metrics) in Part::ALL.into_iter().zip([train, valid, test]) {
-            let (metric, value) = metrics.headline();
-            self.metric = metric;
-            row += &if value.is_finite() {
-                format!("  {value:>9.5}")
-            } else {
-                format!("  {:>9}", "-")
-            };
-            if part == Part::Test && value.is_finite() {
-                self.tests.push(format!("test, {name}: {metrics}"));
-            }
-        }
-        row += &match sizes {
-            Some((file, state)) => format!("  {file:>10}  {state:>11}"),
-            None => format!("  {:>10}  {:>11}", "-", "-"),
-        };
-        self.rows.push((name.to_owned(), row));
-        last
+        self.rows.push(Row {
+            name: name.to_owned(),
+            train,
+            valid,
+            test,
+            file_bytes: sizes.map(|sizes| sizes.0),
+            state_bytes: sizes.map(|sizes| sizes.1),
+            alarms: None,
+        });
+        let last = self.rows.len() - 1;
+        &mut self.rows[last]
     }
 
     /// A row for a file, called as its format unless there is another name.
@@ -440,17 +459,28 @@ impl<'d> Table<'d> {
         let sizes = (file.bytes.len(), model.state_len());
         let name = name.unwrap_or(format_name(&model));
         let mut engine = EnginePredictor::new(&model);
-        self.network = Some(self.row(name, &mut engine, Some(sizes)));
+        let data = self.data;
+        let row = self.row(name, &mut engine, Some(sizes));
         if let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) {
             let alarm = Alarm {
                 smoothing,
                 threshold,
             };
-            if let Some(alarms) = alarms(alarm, self.data, Part::Test, &mut engine) {
-                self.tests.push(format!("test, {name}: {alarms}"));
-            }
+            row.alarms = alarms(alarm, data, Part::Test, &mut engine);
         }
         Ok(())
+    }
+
+    /// The last model file.
+    fn network(&self) -> Option<&Row> {
+        self.rows.iter().rfind(|row| row.file_bytes.is_some())
+    }
+
+    /// Rules that are as good as the last model file or better, with what both reach.
+    fn winners(&self) -> impl Iterator<Item = (&Row, &Row)> {
+        let rules = self.rows.iter().filter(|row| row.file_bytes.is_none());
+        let pairs = rules.filter_map(|rule| Some((rule, self.network()?)));
+        pairs.filter(|(rule, network)| rule_wins(rule.last(), network.last()))
     }
 
     /// What windows cost, and what becomes of the model where its state runs on instead.
@@ -463,7 +493,7 @@ impl<'d> Table<'d> {
                 0 => String::new(),
                 bytes => format!(", and {bytes} bytes of RAM for the window beside the state"),
             };
-            self.tests.push(format!(
+            self.windows.push(format!(
                 "an answer takes {steps} steps of {macs} MACs: {}{ram}",
                 steps * macs
             ));
@@ -478,11 +508,11 @@ impl<'d> Table<'d> {
         let data = Dataset::load(&streamed)?.normalised_as(self.data.input());
         let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
         let (metric, value) = metrics.headline();
-        if let Some(own) = self.network.as_ref().filter(|_| value.is_finite()) {
-            self.tests.push(format!(
+        let own = self.network().map(|row| row.last().headline().1);
+        if let Some(own) = own.filter(|_| value.is_finite()) {
+            self.windows.push(format!(
                 "streamed, a step per sample with the state running on, it gives other numbers: {metric} {value:.5} on the test \
-                 part, not {:.5}; --streaming trains a model that streams",
-                own.headline().1
+                 part, not {own:.5}; --streaming trains a model that streams"
             ));
         }
         Ok(())
@@ -500,33 +530,77 @@ impl<'d> Table<'d> {
             fitted.valid_loss,
             last.map_or(0.0, |p| p.seconds)
         )?;
-        let names = self.rows.iter().map(|row| row.0.len());
+        let names = self.rows.iter().map(|row| row.name.len());
         let width = names.chain([13]).max().unwrap_or_default();
         writeln!(
             out,
             "{:<width$}  {:>9}  {:>9}  {:>9}  file bytes  state bytes",
-            self.metric, "train", "valid", "test"
+            self.metric(),
+            "train",
+            "valid",
+            "test"
         )?;
-        for (name, row) in &self.rows {
-            writeln!(out, "{name:<width$}{row}")?;
+        for row in &self.rows {
+            write!(out, "{:<width$}", row.name)?;
+            for value in [&row.train, &row.valid, &row.test].map(|part| part.headline().1) {
+                match value.is_finite() {
+                    true => write!(out, "  {value:>9.5}")?,
+                    false => write!(out, "  {:>9}", "-")?,
+                }
+            }
+            let size = |bytes: Option<usize>| bytes.map_or("-".into(), |bytes| bytes.to_string());
+            let sizes = [row.file_bytes, row.state_bytes].map(size);
+            writeln!(out, "  {:>10}  {:>11}", sizes[0], sizes[1])?;
         }
-        for line in &self.tests {
+        for row in self.rows.iter().filter(|row| row.test.error().is_finite()) {
+            writeln!(out, "test, {}: {}", row.name, row.test)?;
+            if let Some(alarms) = &row.alarms {
+                writeln!(out, "test, {}: {alarms}", row.name)?;
+            }
+        }
+        for line in &self.windows {
             writeln!(out, "{line}")?;
         }
         for line in folds.iter().flat_map(|folds| folds.lines()) {
             writeln!(out, "{line}")?;
         }
-        for (name, rule) in &self.rules {
-            if let Some(network) = self.network.as_ref().filter(|n| rule_wins(rule, n)) {
-                let metric = self.metric;
-                let [rule, network] = [rule, network].map(|metrics| metrics.headline().1);
-                writeln!(
-                    out,
-                    "the rule {name:?} is as good as this network or better: {metric} {rule:.5} against {network:.5}; as it \
-                     is, the network is not worth its flash"
-                )?;
-            }
+        for (rule, network) in self.winners() {
+            let name = &rule.name;
+            let (metric, rule) = rule.last().headline();
+            let network = network.last().headline().1;
+            writeln!(
+                out,
+                "the rule {name:?} is as good as this network or better: {metric} {rule:.5} against {network:.5}; as it \
+                 is, the network is not worth its flash"
+            )?;
         }
         Ok(())
+    }
+
+    /// What the headline of all metrics is called.
+    fn metric(&self) -> &'static str {
+        self.rows.last().map_or("", |row| row.test.headline().0)
+    }
+
+    /// The same for programs.
+    fn print_json(&self, fitted: &Fitted, folds: Option<&Folds>, files: &[&Path]) -> Result<()> {
+        let (models, rules): (Vec<&Row>, Vec<&Row>) =
+            self.rows.iter().partition(|row| row.file_bytes.is_some());
+        let winners: Vec<&str> = self.winners().map(|(rule, _)| &*rule.name).collect();
+        print_json(&json!({
+            "name": fitted.package.name,
+            "metric": self.metric(),
+            "best_epoch": fitted.best_epoch,
+            "epochs": fitted.history.len(),
+            "valid_loss": fitted.valid_loss,
+            "seconds": fitted.history.last().map_or(0.0, |last| last.seconds),
+            "models": models,
+            "rules": rules,
+            "rules_that_win": winners,
+            "back_test": folds.map(Folds::json),
+            "formats": self.curve,
+            "notes": self.windows,
+            "files": files,
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::budget::{BudgetOptions, budget_of, range};
 use super::progress::cancel_on_signal;
-use super::{precision, say, say_notes, usage, writable};
+use super::{precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, bail};
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
@@ -182,14 +182,13 @@ pub fn run(args: &Args) -> Result<()> {
     let name = format.map_or("mixed formats", Format::name);
     let best_task = found(args, &text, first, precision, &search.budget)?;
     save(&args.out, best_task.as_bytes())?;
-    let mut out = io::stdout().lock();
     if args.json {
         let trials: Vec<Value> = best.iter().map(json).collect();
-        let result = json!({ "task": args.out, "precision": precision.name(), "best": trials });
-        serde_json::to_writer_pretty(&mut out, &result).map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return print_json(
+            &json!({ "task": args.out, "precision": precision.name(), "best": trials }),
+        );
     }
+    let mut out = io::stdout().lock();
     writeln!(out, "best by the validation part, in {name}:")?;
     for outcome in &best {
         writeln!(out, "{}", line(outcome))?;

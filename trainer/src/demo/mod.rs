@@ -197,7 +197,7 @@ pub fn run(options: DemoOptions<'_>, watch: &mut dyn FnMut(Stage<'_>)) -> Result
         stretch: Stretch::default(),
         budget: None,
     })?;
-    write("report.html", page.as_bytes())?;
+    write("report.html", page.html.as_bytes())?;
     Ok(Report {
         lines,
         files,

@@ -55,8 +55,10 @@ pub struct Order {
     pub interleaved: bool,
     /// Columns that count rows and say nothing else.
     pub counters: Vec<usize>,
-    /// Seconds between two rows, as a rule.
+    /// Seconds between two times, as a rule.
     pub interval: Option<f64>,
+    /// Most rows have the time of the row before, as where a date stands apart from the time of day.
+    pub shared: bool,
     /// Share of the intervals that are others.
     pub uneven: f64,
     /// Seconds from the first time to the last.
@@ -116,6 +118,16 @@ fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
 }
 
 impl Order {
+    /// Seconds between two rows, as a rule.
+    pub fn step(&self) -> Option<f64> {
+        self.interval.filter(|_| !self.shared)
+    }
+
+    /// So many that stand together that each can belong to one part.
+    pub fn has_many_groups(&self) -> bool {
+        self.groups >= 10 && !self.interleaved
+    }
+
     /// `taken` columns have another role.
     pub fn find(columns: &[Column<'_>], taken: &[usize]) -> Self {
         let is_time = |c: &Column<'_>| matches!(c.holds, Holds::Times(_));
@@ -187,7 +199,13 @@ impl Order {
         if let Some(t) = time {
             let (steps, between) = steps(keys, &columns[t].values);
             order.newest_first = steps.down > steps.up;
-            order.unsorted = steps.wrong() as f64 / between.len().max(1) as f64;
+            order.shared = steps.same * 2 > between.len();
+            let wrong = if order.shared {
+                steps.wrong() - steps.same
+            } else {
+                steps.wrong()
+            };
+            order.unsorted = wrong as f64 / between.len().max(1) as f64;
             let mut intervals: Vec<f64> = between
                 .iter()
                 .map(|b| b.abs())
@@ -299,5 +317,25 @@ mod tests {
         );
         assert_eq!(order.counters, [0]);
         assert_eq!((order.interval, order.span), (Some(3600.0), 71.0 * 3600.0));
+    }
+
+    #[test]
+    fn a_date_that_rows_share_says_nothing_about_the_step() {
+        let rows: Vec<_> = (0..96)
+            .map(|k| {
+                row(&[
+                    &format!("2026-01-{:02}", 1 + k / 24),
+                    &format!("{:02}:00", k % 24),
+                    &(k * 7 % 11),
+                ])
+            })
+            .collect();
+        let order = order(&["date", "clock", "x"], &rows);
+        assert_eq!((order.time, order.group), (Some(0), None));
+        assert_eq!(
+            (order.shared, order.step(), order.unsorted),
+            (true, None, 0.0)
+        );
+        assert_eq!(order.interval, Some(86_400.0));
     }
 }

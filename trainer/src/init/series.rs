@@ -1,6 +1,6 @@
 //! Rows in order of time: which columns go in, which is predicted, and how.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, duration, list, names, quoted};
@@ -53,6 +53,8 @@ pub struct Rows<'t> {
     /// A column that says which part a row belongs to.
     pub parts: Option<usize>,
     pub rows: usize,
+    /// Where a row stands among the rows that the split counts, from 0 to 1: those of its group, or all.
+    places: Vec<f64>,
 }
 
 impl<'t> Rows<'t> {
@@ -62,11 +64,18 @@ impl<'t> Rows<'t> {
         taken.extend(target.and_then(|name| columns.iter().position(|c| c.name == name)));
         let order = Order::find(&columns, &taken);
         let rows = columns.first().map_or(0, |c| c.texts.len());
+        let places = match order.group {
+            Some(group) if !order.has_many_groups() => places(&columns[group].texts),
+            _ => (0..rows)
+                .map(|row| (row as f64 + 0.5) / rows as f64)
+                .collect(),
+        };
         Rows {
             columns,
             order,
             parts,
             rows,
+            places,
         }
     }
 
@@ -93,7 +102,7 @@ impl<'t> Rows<'t> {
         if let Some(parts) = self.parts {
             return is_train(self.columns[parts].texts[row]);
         }
-        let place = (row as f64 + 0.5) / self.rows as f64;
+        let place = self.places[row];
         if self.newest_first() {
             place > 1.0 - TRAIN
         } else {
@@ -245,8 +254,8 @@ impl<'t> Rows<'t> {
     /// Over the training part, however it is cut: of all rows, or of each group.
     fn varies(&self, column: &Column<'_>) -> bool {
         let of_all = column.varies((0..self.rows).filter(|&row| self.in_training(row)));
-        let early = (self.rows as f64 * 0.6) as usize;
-        of_all && (self.parts.is_some() || self.newest_first() || column.varies(0..early))
+        let early = || (0..self.rows).filter(|&row| self.places[row] < 0.6);
+        of_all && (self.parts.is_some() || self.newest_first() || column.varies(early()))
     }
 
     /// Later values lie outside what the training part has.
@@ -490,7 +499,7 @@ impl<'t> Rows<'t> {
                 self.shared(draft);
                 let far = self
                     .order
-                    .interval
+                    .step()
                     .map_or(String::new(), |i| format!(", which is {}", duration(i)));
                 draft.tell(
                     "target",
@@ -527,8 +536,12 @@ impl<'t> Rows<'t> {
         let groups = self.order.groups.max(1);
         let per_group = self.rows / groups;
         let train = (self.rows as f64 * TRAIN) as usize;
+        // Where each group is cut, a window lies in the tenth that is for validation.
+        let cut =
+            self.order.group.is_some() && self.parts.is_none() && !self.order.has_many_groups();
+        let longest = per_group / if cut { 10 } else { 4 };
         let window = WINDOW
-            .min((train / 8).min(per_group / 4).max(4))
+            .min((train / 8).min(longest).max(4))
             .min(self.longest_run());
         let hop = if train < 50_000 {
             (window / 4).max(1)
@@ -548,8 +561,8 @@ impl<'t> Rows<'t> {
             format!(
                 "{} rows of looking back in training{}",
                 window,
-                match self.order.interval {
-                    Some(interval) => format!(", {}", duration(interval * window as f64)),
+                match self.order.step() {
+                    Some(step) => format!(", {}", duration(step * window as f64)),
                     None => String::new(),
                 }
             ),
@@ -604,6 +617,10 @@ impl<'t> Rows<'t> {
                     "split = {{ groups = [{train}, {valid}, {test}] }}"
                 ));
             }
+            None if self.order.group.is_some() && self.parts.is_none() => {
+                draft.comment("Within each group: its past for training, its future for the test.");
+                draft.line("split = { per_group = [0.7, 0.1, 0.2] }");
+            }
             None => draft.line(&split_line(self.parts.map(|k| &self.columns[k]))),
         }
     }
@@ -611,7 +628,7 @@ impl<'t> Rows<'t> {
     /// Where there are enough groups that stand together, each belongs to one part.
     fn whole_groups(&self) -> Option<[usize; 3]> {
         let groups = self.order.groups;
-        (groups >= 10 && !self.order.interleaved).then(|| {
+        self.order.has_many_groups().then(|| {
             let (valid, test) = ((groups / 10).max(1), (groups / 5).max(1));
             [groups - valid - test, valid, test]
         })
@@ -646,6 +663,11 @@ impl<'t> Rows<'t> {
             .map(|c| c.name.as_str())
             .collect();
         let time = match (order.time, order.interval) {
+            (Some(time), _) if order.shared => format!(
+                "{}, which rows share, so that their hours are not known; {} in all. One column of date and time would give them",
+                self.columns[time].name,
+                about(order.span)
+            ),
             (Some(time), Some(interval)) => {
                 let uneven = match order.uneven {
                     share if share > 0.02 => format!(" ({:.0} % of the rows are not)", 100.0 * share),
@@ -692,6 +714,9 @@ impl<'t> Rows<'t> {
             (None, Some([train, valid, test])) => {
                 format!("{train} groups for training, {valid} for validation, {test} for the test")
             }
+            (None, None) if self.order.group.is_some() => {
+                "of every group the first 70 % of its rows for training, 10 % for validation, 20 % for the test".into()
+            }
             (None, None) => {
                 "the first 70 % of the rows for training, 10 % for validation, 20 % for the test"
                     .into()
@@ -699,6 +724,21 @@ impl<'t> Rows<'t> {
         };
         draft.tell("parts", text);
     }
+}
+
+/// Where each row stands among the rows of the same text, from 0 to 1.
+fn places(texts: &[&str]) -> Vec<f64> {
+    let mut all: HashMap<&str, usize> = HashMap::new();
+    texts
+        .iter()
+        .for_each(|text| *all.entry(text).or_default() += 1);
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut place = |&text| {
+        let seen = seen.entry(text).or_default();
+        *seen += 1;
+        (*seen as f64 - 0.5) / all[text] as f64
+    };
+    texts.iter().map(|text| place(text)).collect()
 }
 
 /// A span in a unit of which there are a few.

@@ -24,7 +24,7 @@ use self::cores::{Conditions, cores};
 use self::history::{Epoch, learning};
 use self::html::{count, number, paragraph, section, text};
 use self::inside::Stepped;
-use self::measure::{Measured, measure, part};
+use self::measure::{Measured, Run, measure, part};
 use self::memory::kib;
 pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
@@ -40,10 +40,11 @@ use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::{Ranges, Stream};
 use crate::task::Task;
-use crate::train::{Predictor, baselines};
+use crate::train::{Metrics, Predictor, baselines};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
 use kinglet::format::Format;
+use serde::Serialize;
 use std::borrow::Cow;
 
 /// What a page is about.
@@ -67,17 +68,47 @@ pub struct Subject<'a> {
     pub budget: Option<Budget>,
 }
 
+/// A page and the figures that stand on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// HTML text, which is well-formed XML too.
+    pub html: String,
+    /// The part of the data that was measured: `test`, or `valid` where there is none.
+    pub part: &'static str,
+    /// Every number format, the models given beside it, and rules that need no network.
+    pub figures: Vec<Figure>,
+}
+
+/// What a model or a rule reaches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// A number format, the name of a file, or a rule.
+    pub name: String,
+    /// On the part.
+    pub metrics: Metrics,
+    /// Of a pair: share of the texts without a mistake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_mistake: Option<f64>,
+    /// Bytes of a model file; of a pair, of both.
+    pub file_bytes: Option<usize>,
+    /// Bytes of a stream's state.
+    pub state_bytes: Option<usize>,
+    /// Difference of a network's outputs from those in f32 (RMS): in parts of the spread of the true values, or share of the
+    /// probability that lies on another answer.
+    pub from_f32: Option<f64>,
+}
+
 /// A model file on the page.
 struct Made {
     name: String,
     bytes: AlignedBytes,
 }
 
-/// The page as HTML text, which is well-formed XML too.
+/// The page of a network.
 ///
 /// # Errors
 /// If a model is not one for this data, or the network cannot be exported in f32.
-pub fn page(subject: &Subject<'_>) -> Result<String> {
+pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let package = subject.package;
     fits(package, subject.data)?;
     let data = if subject.data.input() == &package.input {
@@ -203,7 +234,19 @@ pub fn page(subject: &Subject<'_>) -> Result<String> {
         answer,
         subject.conditions,
     );
-    Ok(document(&package.name, &(body + &notes_of(&notes))))
+    let figure = |(k, run): (usize, &Run)| Figure {
+        name: run.name.clone(),
+        metrics: run.metrics.clone(),
+        without_mistake: None,
+        file_bytes: made.get(k).map(|made| made.bytes.len()),
+        state_bytes: models.get(k).map(Model::state_len),
+        from_f32: models.get(k).map(|_| run.rms_gap()),
+    };
+    Ok(Page {
+        html: document(&package.name, &(body + &notes_of(&notes))),
+        part: measured.part.name(),
+        figures: measured.runs.iter().enumerate().map(figure).collect(),
+    })
 }
 
 /// What should be known about the exported models, if anything.

@@ -8,7 +8,7 @@ use super::html::{Table, count, figure, number, paragraph, percent, section, tex
 use super::inside::{self, Stepped};
 use super::measure::part;
 use super::memory::{kib, memory};
-use super::{FORMATS, Made, document, fits, notes_of};
+use super::{FORMATS, Figure, Made, Page, document, fits, notes_of};
 use crate::data::vocabulary::{Unit, Vocabulary};
 use crate::data::{Dataset, Part};
 use crate::escape::escape;
@@ -53,11 +53,11 @@ struct Run {
     right: f64,
 }
 
-/// The page as HTML text, which is well-formed XML too.
+/// The page of an encoder and a decoder.
 ///
 /// # Errors
 /// If the models are not for this data or no pair, or a network cannot be exported in f32.
-pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<String> {
+pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
     let data = subject.data;
     let source = data.source().context("the task has no pairs")?;
     fits(subject.encoder, source)?;
@@ -112,7 +112,24 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<String> {
         1,
         subject.conditions,
     );
-    Ok(document(name, &(body + &notes_of(&notes))))
+    let figure = |(k, run): (usize, &Run)| {
+        let files = made.iter().filter_map(|side| side.get(k));
+        let state = |made: &Made| Ok(Model::from_bytes(&made.bytes)?.state_len());
+        let states = files.clone().map(state).collect::<Result<Vec<_>>>()?;
+        Ok(Figure {
+            name: run.name.clone(),
+            metrics: run.metrics.clone(),
+            without_mistake: Some(run.right),
+            file_bytes: Some(files.map(|made| made.bytes.len()).sum()),
+            state_bytes: Some(states.iter().sum()),
+            from_f32: None,
+        })
+    };
+    Ok(Page {
+        html: document(name, &(body + &notes_of(&notes))),
+        part: part.name(),
+        figures: runs.iter().enumerate().map(figure).collect::<Result<_>>()?,
+    })
 }
 
 /// The files of encoders and of decoders, f32 first, and what should be known about them.

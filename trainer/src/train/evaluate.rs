@@ -4,6 +4,7 @@
 //! engine with a quantized model, the rule "as it was last time". All are measured by the same code
 //! over the same sequences, so their numbers can stand in one table.
 
+use serde::Serialize;
 use std::fmt;
 
 use super::loss::{LEAST, pinball};
@@ -26,7 +27,8 @@ pub trait Predictor {
 }
 
 /// How good it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Metrics {
     /// One entry per target.
     Values(Vec<ValueMetrics>),
@@ -39,7 +41,7 @@ pub enum Metrics {
 }
 
 /// Errors of one target.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValueMetrics {
     /// The target.
     pub name: String,
@@ -57,7 +59,7 @@ pub struct ValueMetrics {
 }
 
 /// Quantiles of one target.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuantileMetrics {
     /// The target.
     pub name: String,
@@ -78,7 +80,7 @@ pub struct QuantileMetrics {
 }
 
 /// Right and wrong classes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassMetrics {
     /// Share of right answers.
     pub accuracy: f64,
@@ -92,7 +94,7 @@ pub struct ClassMetrics {
 }
 
 /// How well the next token is foreseen.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TokenMetrics {
     /// Mean of −log₂ p(next token), of which each is 16 at the most: an integer softmax tells no smaller p from zero.
     pub bits: f64,

@@ -50,6 +50,7 @@ extern crate std;
 mod affine;
 mod cell;
 mod choose;
+mod counter;
 mod detect;
 mod digest;
 pub mod format;
@@ -60,6 +61,7 @@ mod window;
 
 pub use affine::Affine;
 pub use choose::{Sampler, argmax};
+pub use counter::Counter;
 pub use detect::{Detector, Verdict};
 pub use digest::Digest;
 pub use format::{LoadError, state_len};

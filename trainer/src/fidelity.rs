@@ -3,6 +3,8 @@
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::train::Predictor;
+use crate::train::pair::answers_of_pair;
+use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Output;
 
@@ -94,6 +96,24 @@ impl Fidelity {
     pub fn over(float: &Model<'_>, other: &Model<'_>, data: &Dataset, part: Part) -> Self {
         let [a, b] = [float, other].map(|model| answers(model, data, part));
         Fidelity::between(float, &a, &b)
+    }
+
+    /// Of two pairs of encoder and decoder, over the next tokens after the right ones.
+    ///
+    /// # Errors
+    /// If an encoder and its decoder are no pair.
+    pub fn over_pair(
+        float: [&Model<'_>; 2],
+        other: [&Model<'_>; 2],
+        data: &Dataset,
+        part: Part,
+    ) -> Result<Self> {
+        let answers = |models| answers_of_pair(data, part, models, STEPS);
+        Ok(Fidelity::between(
+            float[1],
+            &answers(float)?,
+            &answers(other)?,
+        ))
     }
 
     /// Error in parts of the spread: of values the root of the mean over the outputs' squares, as their units may differ.

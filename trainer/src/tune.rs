@@ -28,6 +28,7 @@ use crate::answer::Answer;
 use crate::budget::{Budget, Cost};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
+use crate::fidelity::{Fidelity, MOST};
 use crate::file::{Exported, TestInputs, export_for};
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package};
@@ -54,6 +55,8 @@ pub struct Search<'a> {
     pub budget: Budget,
     /// Number format that trials are measured in; `mixed` is searched for in each, within the budget.
     pub precision: Precision,
+    /// Models count whose outputs are not those in f32, which `kinglet train` does not write unasked.
+    pub force: bool,
     /// Layout of the file.
     pub layout: Layout,
     /// Trials of the first round.
@@ -261,13 +264,34 @@ impl Search<'_> {
         };
         let model = Model::from_bytes(&exported.bytes)?;
         let metrics = evaluate(&data, Part::Valid, &mut EnginePredictor::new(&model));
+        let (metric, mut value) = metrics.headline();
+        if !(self.force || self.answers_as_float(&fitted.package, &model, &data)?) {
+            value = f64::NAN;
+        }
         Ok(Some(Outcome::new(
             job.number,
             &job.trial,
             job.epochs,
-            metrics.headline(),
+            (metric, value),
             cost,
         )))
+    }
+
+    /// Whether `kinglet train` would write it; formats with four bits are chosen by their error.
+    fn answers_as_float(
+        &self,
+        package: &Package,
+        model: &Model<'_>,
+        data: &Dataset,
+    ) -> Result<bool> {
+        match self.precision.format() {
+            None | Some(Format::F32 | Format::W4A8) => return Ok(true),
+            Some(Format::F16 | Format::W8A16 | Format::W8A8) => {}
+        }
+        let (ranges, tests) = calibration(package, data, 1)?;
+        let float = export_for(self.layout, package, Format::F32, Some(&ranges), &tests)?;
+        let float = Model::from_bytes(&float.bytes)?;
+        Ok(Fidelity::over(&float, model, data, Part::Train).share() <= MOST)
     }
 
     /// The task of a trial, checked.
@@ -416,6 +440,7 @@ mod tests {
             },
             budget,
             precision,
+            force: false,
             layout: Layout::Portable,
             trials: 6,
             seed: 3,

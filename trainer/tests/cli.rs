@@ -567,7 +567,7 @@ fn results_come_as_json() {
     assert!(text.contains(&shown), "{shown}: {text}");
     assert_eq!(made["after"]["file_bytes"], size("q.kgl"));
 
-    let page = json("report pump.toml --model pump.f32.kgl --with q.kgl --out page.html --json");
+    let page = json("report pump.toml --model pump.f32.kgl --with pump.kgl --out page.html --json");
     let figures = page["figures"].as_array().unwrap();
     let named = |name: &str| {
         figures
@@ -575,7 +575,8 @@ fn results_come_as_json() {
             .find(|figure| figure["name"] == name)
             .unwrap()
     };
-    assert_eq!(named("w8a8")["metrics"], named("q.kgl")["metrics"]);
+    assert_eq!(named("w8a16")["metrics"], named("pump.kgl")["metrics"]);
+    assert_eq!(named("w8a16")["metrics"], trained["models"][1]["test"]);
     assert_eq!(named("f32")["metrics"], trained["models"][0]["test"]);
     assert_eq!(
         (&page["part"], &named("f32")["from_f32"]),

@@ -147,12 +147,40 @@ fn steps_of_a_large_counter_are_those_of_a_small_one() {
         fs::write(folder.join(format!("{name}-raw.toml")), raw).unwrap();
         let (out, err) = ok(folder, &format!("train {name}.toml --out {name}.kgl --quiet"));
         assert!(!err.contains("rounded away"), "{err}");
-        let (_, err) = ok(folder, &format!("train {name}-raw.toml --out raw.kgl --quiet"));
-        assert_eq!(err.contains("take them as the column diff(wh)"), name == "large", "{err}");
+        let (raw, err) = ok(folder, &format!("train {name}-raw.toml --out {name}-raw.kgl --quiet"));
+        let exact = "they are taken in 64 bits: it enters as diff(wh)";
+        assert_eq!(err.contains(exact), name == "large", "{err}");
+        let f32 = raw.lines().find(|line| line.starts_with("f32")).unwrap();
+        let rmse: f64 = f32.split_whitespace().nth(3).unwrap().parse().unwrap();
+        // The steps go from 10 to 14.
+        assert!(rmse < 2.5, "{raw}");
         let (predictions, _) = ok(folder, &format!("predict {name}.kgl --csv {name}.csv"));
         let rows = out.lines().filter(|line| line.starts_with("f32") || line.starts_with("RMSE"));
         (rows.map(str::to_owned).collect::<Vec<_>>(), predictions)
     });
     assert!(!metrics[0].0.is_empty());
     assert_eq!(metrics[0], metrics[1]);
+    // A model of levels that met small ones only is given large ones.
+    let (_, err) = ok(folder, "predict small-raw.kgl --csv large.csv");
+    assert!(
+        err.contains("wh: 400 of 400 values") && err.contains("train a model of diff(wh)"),
+        "{err}"
+    );
+    // Of a gap the step is 0, and the next one has the whole way, in training as in use.
+    fs::write(
+        folder.join("gap.csv"),
+        "wh\n1800000000\n1800000012\n\n1800000036\n",
+    )
+    .unwrap();
+    fs::write(folder.join("steps.csv"), "diff(wh)\n0\n12\n0\n24\n").unwrap();
+    for model in ["large.kgl", "large-raw.kgl"] {
+        let streamed = |csv: &str| {
+            ok(
+                folder,
+                &format!("predict {model} --every-step --missing hold --csv {csv}"),
+            )
+            .0
+        };
+        assert_eq!(streamed("gap.csv"), streamed("steps.csv"));
+    }
 }

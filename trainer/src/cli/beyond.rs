@@ -1,4 +1,5 @@
-//! Samples beyond what an integer model holds: it goes on with the nearest number that it has, and the user is told.
+//! Samples beyond what a model holds: an integer one goes on with the nearest number that it has, and of large numbers a
+//! 32-bit float rounds the differences away. The user is told.
 
 use super::model_file::input_names;
 use super::say;
@@ -11,8 +12,14 @@ pub struct Beyond<'m> {
     /// Least and largest value of each input; what is transformed, and float models, have no such limits.
     limits: Vec<[f32; 2]>,
     cut: Vec<usize>,
+    /// Usual size of the differences that are taken of an input.
+    steps: Vec<Option<f32>>,
+    coarse: Vec<usize>,
     samples: usize,
 }
+
+/// What is lost of a difference, in parts of its usual size, that is worth a word.
+const LOST: f32 = 0.05;
 
 impl<'m> Beyond<'m> {
     pub fn new(model: &Model<'m>) -> Self {
@@ -27,9 +34,15 @@ impl<'m> Beyond<'m> {
             ends.map(|end| end * lsb / feature.scale + feature.offset)
         });
         let limits: Vec<[f32; 2]> = limits.collect();
+        let steps = model.features().iter().map(|feature| {
+            let difference = feature.tag() == FeatureTransform::Difference as u32;
+            difference.then(|| 1.0 / feature.scale.abs())
+        });
         Beyond {
             names: input_names(model).into_iter().map(|name| name.0).collect(),
             cut: vec![0; limits.len()],
+            coarse: vec![0; limits.len()],
+            steps: steps.collect(),
             limits,
             samples: 0,
         }
@@ -41,6 +54,10 @@ impl<'m> Beyond<'m> {
         for ((x, limits), cut) in sample.iter().zip(&self.limits).zip(&mut self.cut) {
             *cut += usize::from(*x < limits[0].min(limits[1]) || *x > limits[0].max(limits[1]));
         }
+        for ((x, step), coarse) in sample.iter().zip(&self.steps).zip(&mut self.coarse) {
+            let unit = x.abs().next_up() - x.abs();
+            *coarse += usize::from(step.is_some_and(|step| unit > LOST * step));
+        }
     }
 
     /// At the end.
@@ -51,6 +68,19 @@ impl<'m> Beyond<'m> {
             say(&format!(
                 "warning: {name}: {cut} of {} values ({share:.2} %) lie beyond what the model was quantized for, {low} to {high}, \
                  and were cut there",
+                self.samples
+            ));
+        }
+        for (name, &coarse) in self
+            .names
+            .iter()
+            .zip(&self.coarse)
+            .filter(|(_, coarse)| **coarse > 0)
+        {
+            let share = 100.0 * coarse as f64 / self.samples as f64;
+            say(&format!(
+                "warning: {name}: {coarse} of {} values ({share:.2} %) are so large that a 32-bit float rounds their differences away; \
+                 train a model of diff({name}), whose differences are taken in 64 bits",
                 self.samples
             ));
         }

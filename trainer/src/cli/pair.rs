@@ -1,5 +1,6 @@
 //! `kinglet train` of a pair, and `kinglet translate`.
 
+use super::calibrate::judge;
 use super::model_file::{ModelFile, input_names};
 use super::names::{float_of, history_of, pair_of};
 use super::samples::Tokens;
@@ -9,6 +10,7 @@ use kinglet::Model;
 use kinglet::format::{Format, Layout, Output};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{AlignedBytes, Exported, save};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::train::Fitted;
@@ -22,11 +24,19 @@ use std::path::{Path, PathBuf};
 /// Trains a pair on through the integers of a format.
 pub type TrainsOn<'t> = &'t mut dyn FnMut(&Pair, Format) -> Result<(Fitted, Pair)>;
 
+/// Where the models go, and how.
+pub struct Finish<'a> {
+    pub out: &'a Path,
+    pub json: bool,
+    /// Write a pair whose answers are not those of the float one.
+    pub force: bool,
+}
+
 /// Writes both models of a trained pair, in f32 too, and says how good they are; after it has been trained on, where it is.
 pub fn finish(
     fitted: &Fitted,
     data: &Dataset,
-    (out, as_json): (&Path, bool),
+    Finish { out, json, force }: Finish<'_>,
     (layout, format): (Layout, Format),
     trains_on: Option<TrainsOn<'_>>,
 ) -> Result<()> {
@@ -40,17 +50,23 @@ pub fn finish(
         out.to_owned(),
         table.row(&float, (layout, Format::F32), "")?,
     )];
+    let mut refused = None;
     if format != Format::F32 {
         files[0].0 = float_of(out);
         let trains_on = trains_on.filter(|_| format.is_integer());
         let rounded = if trains_on.is_some() { " rounded" } else { "" };
         let mut exported = table.row(&float, (layout, format), rounded)?;
+        let mut twin = None;
         if let Some(trains_on) = trains_on {
             let (trained, pair) = trains_on(&float, format)?;
             history.extend(epochs(Phase::Quantized, &trained.history));
             exported = table.row(&pair, (layout, format), "")?;
+            twin = Some(pair.export(layout, Format::F32)?);
         }
-        files.push((out.to_owned(), exported));
+        refused = judged(twin.as_ref().unwrap_or(&files[0].1), &exported, data, force)?.err();
+        if refused.is_none() {
+            files.push((out.to_owned(), exported));
+        }
     }
     let history_path = history_of(out);
     save(&history_path, &to_csv(&history)?)?;
@@ -63,11 +79,42 @@ pub fn finish(
         }
     }
     written.push(history_path);
-    table.print(fitted, as_json.then_some(&written))?;
+    table.print(fitted, json.then_some(&written))?;
     for path in &written {
         say(&format!("{}: written", path.display()));
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
+}
+
+/// Whether a pair answers as its float twin does; the inner error says why it is not to be written.
+fn judged(
+    float: &[Exported; 2],
+    pair: &[Exported; 2],
+    data: &Dataset,
+    force: bool,
+) -> Result<Result<()>> {
+    let (float, models) = (models_of(float)?, models_of(pair)?);
+    let fidelity = Fidelity::over_pair(float.each_ref(), models.each_ref(), data, Part::Train)?;
+    let sides = ["encoder", "decoder"].into_iter().zip(pair);
+    let doubts = sides.flat_map(|(side, file)| {
+        file.doubts
+            .iter()
+            .map(move |doubt| format!("{side}, {doubt}"))
+    });
+    Ok(judge(
+        &models[1],
+        fidelity.share(),
+        &doubts.collect::<Vec<_>>(),
+        force,
+    ))
+}
+
+fn models_of(files: &[Exported; 2]) -> Result<[Model<'_>; 2]> {
+    let [encoder, decoder] = files;
+    Ok([
+        Model::from_bytes(&encoder.bytes)?,
+        Model::from_bytes(&decoder.bytes)?,
+    ])
 }
 
 /// What a pair in a format reaches.

@@ -183,8 +183,12 @@ pub fn run(args: &Args) -> Result<()> {
         };
         let trains_on = (epochs > 0).then_some(&mut trains_on as _);
         let format = (args.layout, format);
-        let out = (args.out.as_path(), args.json);
-        pair::finish(&fitted, &data, out, format, trains_on)?;
+        let finish = pair::Finish {
+            out: &args.out,
+            json: args.json,
+            force: args.force,
+        };
+        pair::finish(&fitted, &data, finish, format, trains_on)?;
         if !cancelled {
             kept.remove();
         }
@@ -245,6 +249,7 @@ pub fn run(args: &Args) -> Result<()> {
             Formats::Each(_) => "mixed rounded".to_owned(),
         });
         let mut exported = export(&formats, &fitted.package, &ranges, rounded.as_deref())?;
+        let mut twin = None;
         if trains_on {
             let format = (formats.clone(), &ranges);
             let (trained, ranges) =
@@ -252,16 +257,20 @@ pub fn run(args: &Args) -> Result<()> {
             cancelled |= trained.cancelled;
             history.extend(epochs(Phase::Quantized, &trained.history));
             exported = export(&formats, &trained.package, &ranges, None)?;
+            // It gives its own answers now, and no longer those of the float network that it began from.
+            twin = Some(export_for(
+                layout,
+                &trained.package,
+                Format::F32,
+                Some(&ranges),
+                &tests,
+            )?);
         }
         say_notes(&exported.notes);
         refused = {
-            let float = Model::from_bytes(&files[0].1.bytes)?;
+            let float = Model::from_bytes(&twin.as_ref().unwrap_or(&files[0].1).bytes)?;
             let model = Model::from_bytes(&exported.bytes)?;
-            // Trained on through the integers, a network gives its own answers and no longer those of the float one.
-            let share = match trains_on {
-                true => 0.0,
-                false => Fidelity::over(&float, &model, &data, Part::Train).share(),
-            };
+            let share = Fidelity::over(&float, &model, &data, Part::Train).share();
             judge(&model, share, &exported.doubts, args.force).err()
         };
         files[0].0 = float_of(&args.out);

@@ -90,6 +90,10 @@ pub struct Args {
     #[arg(long, value_name = "COUNT")]
     jobs: Option<usize>,
 
+    /// Take models too whose outputs differ from those in f32 by more than 5 % of their spread
+    #[arg(long)]
+    force: bool,
+
     /// The result as JSON
     #[arg(long)]
     json: bool,
@@ -149,6 +153,7 @@ pub fn run(args: &Args) -> Result<()> {
         space,
         budget,
         precision,
+        force: args.force,
         layout: budget.core.map_or(Layout::Portable, Core::layout),
         trials: args.trials as usize,
         seed: args.seed,
@@ -177,7 +182,11 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("no trial was trained");
     };
     if first.value.is_nan() {
-        bail!("every trial diverged; lower --learning-rate");
+        bail!(
+            "every trial diverged, or answers in {} by more than 5 % of the spread other than in f32; lower --learning-rate, \
+             take another --precision, or --force",
+            precision.name()
+        );
     }
     let name = format.map_or("mixed formats", Format::name);
     let best_task = found(args, &text, first, precision, &search.budget)?;
@@ -213,10 +222,11 @@ pub fn run(args: &Args) -> Result<()> {
         }
         _ => String::new(),
     };
+    let force = if args.force { " --force" } else { "" };
     let [task, model] = [args.out.clone(), args.out.with_extension("kgl")];
     let [task, model] = [task, model].map(|path| shell_word(&path.display().to_string()));
     say(&format!(
-        "{task}: written; train it with: kinglet train {task}{layout} --out {model}"
+        "{task}: written; train it with: kinglet train {task}{layout} --out {model}{force}"
     ));
     Ok(())
 }
@@ -278,7 +288,9 @@ fn json(outcome: &Outcome) -> Value {
 
 fn line(outcome: &Outcome) -> String {
     let value = match outcome.value {
-        value if value.is_nan() => "diverged".to_string(),
+        value if value.is_nan() => {
+            "no use, as it diverged or does not answer as in f32".to_string()
+        }
         value => format!("{} {value:.5}", outcome.metric),
     };
     let cost = outcome.cost;

@@ -14,7 +14,7 @@
 use super::clock::Clock;
 
 /// What a column can be computed by; of a target there is `remaining` too.
-pub const FUNCTIONS: [&str; 9] = [
+pub const FUNCTIONS: [&str; 10] = [
     "hour_sin",
     "hour_cos",
     "weekday_sin",
@@ -22,6 +22,7 @@ pub const FUNCTIONS: [&str; 9] = [
     "yearday_sin",
     "yearday_cos",
     "elapsed",
+    "diff",
     "missing",
     "remaining",
 ];

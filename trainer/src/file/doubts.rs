@@ -9,6 +9,8 @@ use kinglet::kernel::MAX_CELL_SHIFT;
 
 /// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
 const FORGETS: f64 = 1.0 / 700.0;
+/// The same of a FastGRNN, whose gate ends at ±8: it errs by a tenth and more from here on.
+const FADES: f64 = 1.0 / 2000.0;
 /// Windows up to this length forget nothing that matters.
 const SHORT: usize = 500;
 
@@ -22,13 +24,16 @@ pub(super) fn is_slow(
     let Layer::Recurrent(r) = layer else {
         return false;
     };
-    // A FastGRNN's candidate shares the gate's pre-activation.
+    // A FastGRNN's candidate shares the gate's pre-activation, so that there is a doubt in place of it.
     let gated = !matches!(r.cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn);
-    let short =
-        matches!(package.shape, Shape::Window { window, exact: true, .. } if window <= SHORT);
     let forgets = range.forgets.is_some_and(|share| share < FORGETS);
     let far = r.cell.has_cell() && range.cell * 1.25 >= 8.0 * f32::from(1u16 << MAX_CELL_SHIFT);
-    format.is_integer() && gated && (far || forgets && !short)
+    format.is_integer() && gated && (far || forgets && !short(package))
+}
+
+/// Windows start anew before anything is forgotten.
+fn short(package: &Package) -> bool {
+    matches!(package.shape, Shape::Window { window, exact: true, .. } if window <= SHORT)
 }
 
 /// "2.1 %" of some.
@@ -107,6 +112,18 @@ pub(super) fn beyond_integers(
             doubts.push(format!(
                 "layer {k}: {} of the pre-activations of its gates lie beyond ±{limit} and are cut there",
                 share(beyond, range.gates.met)
+            ));
+        }
+        let fades = range
+            .forgets
+            .filter(|share| *share < FADES && !short(package));
+        if let (Layer::Recurrent(r), Some(share)) = (layer, fades)
+            && r.cell == Cell::FastGrnn
+        {
+            doubts.push(format!(
+                "layer {k}: a FastGRNN that keeps what it knows for {:.0} steps, and its integer gate ends at ±8, which is 3,000 \
+                 steps: take \"gru\" or \"lstm-coupled\", whose gates go farther, or f32",
+                1.0 / share
             ));
         }
         if range.cell > MOST_CELL {

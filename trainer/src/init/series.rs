@@ -733,12 +733,12 @@ fn places(texts: &[&str]) -> Vec<f64> {
         .iter()
         .for_each(|text| *all.entry(text).or_default() += 1);
     let mut seen: HashMap<&str, usize> = HashMap::new();
-    let mut place = |&text| {
+    let place = |&text| {
         let seen = seen.entry(text).or_default();
         *seen += 1;
         (*seen as f64 - 0.5) / all[text] as f64
     };
-    texts.iter().map(|text| place(text)).collect()
+    texts.iter().map(place).collect()
 }
 
 /// A span in a unit of which there are a few.

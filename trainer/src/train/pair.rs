@@ -9,7 +9,7 @@ use kinglet::{Model, Runner, StateError, argmax};
 
 use super::evaluate::Score;
 use super::runner::FloatRunner;
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Part, Sequence};
 use crate::file::{AlignedBytes, Exported, TestInputs, export_for};
 use crate::net::{Activation, Layer, Network};
 use crate::package::Package;
@@ -136,11 +136,7 @@ pub fn translate(
     tokens: &[usize],
     longest: usize,
 ) -> Result<Vec<usize>, StateError> {
-    let mut states = vec![0.0; encoder.model().outputs()];
-    encoder.reset();
-    for &token in tokens {
-        encoder.step_token(token, &mut states);
-    }
+    read(encoder, tokens);
     decoder.seed_from(encoder)?;
     let mut scores = vec![0.0; decoder.model().outputs()];
     let (mut said, mut token) = (Vec::new(), END);
@@ -165,29 +161,82 @@ pub fn evaluate_pair(
     part: Part,
     models: [&Model<'_>; 2],
 ) -> Result<(Metrics, f64)> {
-    let [encoder, decoder] = models;
-    let mut states = models.map(|model| AlignedBytes::zeroed(model.state_len()));
-    let [a, b] = &mut states;
-    let (mut encoder, mut decoder) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
     let mut scores = vec![0.0; data.outputs()];
     let mut score = Score::new(data);
     let (mut right, mut all) = (0, 0);
-    let sources = data.source().into_iter().flat_map(|s| s.sequences(part));
-    for (source, target) in sources.zip(data.sequences(part)) {
-        let read: Vec<usize> = (0..source.steps())
-            .map(|t| source.raw(t)[0] as usize)
-            .collect();
-        let truth: Vec<usize> = (0..target.steps())
-            .map(|t| target.truth(t)[0] as usize)
-            .collect();
-        let said = translate(&mut encoder, &mut decoder, &read, data.window())?;
+    each_pair(data, part, models, |encoder, decoder, source, target| {
+        let truth = (0..target.steps()).map(|t| target.truth(t)[0] as usize);
+        let said = translate(encoder, decoder, source, data.window())?;
         all += 1;
-        right += usize::from(truth.split_last() == Some((&END, &said)));
-        decoder.seed_from(&encoder)?;
+        right += usize::from(truth.eq(said.into_iter().chain([END])));
+        decoder.seed_from(encoder)?;
         for t in 0..target.steps() {
             decoder.step_token(target.raw(t)[0] as usize, &mut scores);
             score.add(&scores, target.truth(t));
         }
-    }
+        Ok(())
+    })?;
     Ok((score.metrics(data.output()), right as f64 / f64::from(all)))
+}
+
+/// The decoder's scores of all next tokens after the right ones, of so many steps at the most.
+///
+/// # Errors
+/// If the two are no pair.
+pub(crate) fn answers_of_pair(
+    data: &Dataset,
+    part: Part,
+    models: [&Model<'_>; 2],
+    most: usize,
+) -> Result<Vec<f32>> {
+    let mut scores = vec![0.0; data.outputs()];
+    let (mut all, mut steps) = (Vec::new(), 0);
+    each_pair(data, part, models, |encoder, decoder, source, target| {
+        if steps >= most {
+            return Ok(());
+        }
+        read(encoder, source);
+        decoder.seed_from(encoder)?;
+        for t in 0..target.steps() {
+            decoder.step_token(target.raw(t)[0] as usize, &mut scores);
+            all.extend_from_slice(&scores);
+        }
+        steps += target.steps();
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Both models, a text to read and what should be said, for every pair of texts.
+fn each_pair(
+    data: &Dataset,
+    part: Part,
+    models: [&Model<'_>; 2],
+    mut with: impl FnMut(
+        &mut Runner<'_, '_>,
+        &mut Runner<'_, '_>,
+        &[usize],
+        &Sequence<'_>,
+    ) -> Result<()>,
+) -> Result<()> {
+    let [encoder, decoder] = models;
+    let mut states = models.map(|model| AlignedBytes::zeroed(model.state_len()));
+    let [a, b] = &mut states;
+    let (mut encoder, mut decoder) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
+    let sources = data.source().into_iter().flat_map(|s| s.sequences(part));
+    for (source, target) in sources.zip(data.sequences(part)) {
+        let tokens = (0..source.steps()).map(|t| source.raw(t)[0] as usize);
+        let tokens: Vec<usize> = tokens.collect();
+        with(&mut encoder, &mut decoder, &tokens, &target)?;
+    }
+    Ok(())
+}
+
+/// Leaves an encoder in the state after a text.
+fn read(encoder: &mut Runner<'_, '_>, tokens: &[usize]) {
+    let mut states = vec![0.0; encoder.model().outputs()];
+    encoder.reset();
+    for &token in tokens {
+        encoder.step_token(token, &mut states);
+    }
 }

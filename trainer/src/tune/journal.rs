@@ -21,7 +21,7 @@ pub struct Outcome {
     pub epochs: usize,
     /// "RMSE", "accuracy", …
     pub metric: String,
-    /// On the validation part; NaN if training diverged.
+    /// On the validation part; NaN if training diverged, or the model does not answer as in f32.
     pub value: f64,
     /// What the model takes.
     pub cost: Cost,

@@ -292,10 +292,8 @@ impl Column {
         // A category may be called "none".
         let known = self.categories.iter().any(|known| known == text);
         if fields.is_missing(text) && !known {
-            if self.derived == Some(Derived::Diff)
-                && fields.missing == Missing::Hold
-                && past.time.is_some()
-            {
+            let repeats = matches!(fields.missing, Missing::Hold | Missing::Nan);
+            if self.derived == Some(Derived::Diff) && repeats && past.time.is_some() {
                 // What is repeated does not change.
                 return Ok(0.0);
             }

@@ -389,6 +389,18 @@ impl Table {
         Columns::find(&self.file, &self.names, &self.fields, wanted)
     }
 
+    /// A column in 64 bits; what is missing or no number is NaN.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, DataError> {
+        let texts = self.text_column(name)?;
+        let number = |text: &&str| {
+            let number = self.fields.number(text).filter(|x: &f64| x.is_finite());
+            number
+                .filter(|_| !self.fields.is_missing(text))
+                .unwrap_or(f64::NAN)
+        };
+        Ok(texts.iter().map(number).collect())
+    }
+
     /// The fields of a column as they stand.
     pub fn text_column(&self, name: &str) -> Result<Vec<&str>, DataError> {
         let columns = self.find(&[name])?;

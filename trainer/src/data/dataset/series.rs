@@ -8,6 +8,7 @@ use super::super::csv::Table;
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
+use super::super::resolution::exact_steps;
 use super::super::split::{Part, Rows};
 use super::labels::events;
 use super::times::{time_column, times};
@@ -22,6 +23,15 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let table = &*table;
     let (rows, window) = (table.rows(), task.shape.window);
     let horizons = horizons(task);
+    let (exact, counters) = exact_steps(series, &horizons, table)?;
+    let series = &*exact;
+    notes.extend(counters.iter().map(|column| {
+        format!(
+            "{}: column {column:?} is so large that a 32-bit float rounds its steps away, so they are taken in 64 bits: it enters as \
+             diff({column}), and what is predicted of it is its change; on a device `kinglet::Counter` takes the steps",
+            table.file()
+        )
+    }));
     let (nearest, farthest) = (horizons[0], horizons[horizons.len() - 1]);
     if rows < window + farthest {
         return Err(DataError::TooShort {
@@ -87,7 +97,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             let truth: Vec<f32> = classes[farthest..].iter().map(|&c| c as f32).collect();
             (class_output(label), truth.clone(), truth)
         }
-        None => fit_targets(series, table, &raw, &horizons, &train)?,
+        None => fit_targets((series, &counters), table, &raw, &horizons, &train)?,
     };
     let labels = task.anomaly.as_ref().and_then(|a| a.labels.as_ref());
     let events = match labels {
@@ -466,10 +476,16 @@ fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataEr
     Ok(columns)
 }
 
+/// The counter whose change is predicted.
+fn counter_of<'c>(target: &TargetTask, counters: &'c [String]) -> Option<&'c String> {
+    let column = target.column.strip_prefix("diff(")?.strip_suffix(')')?;
+    counters.iter().find(|counter| *counter == column)
+}
+
 /// Output, goals and truth for every row that has a target: all targets at the nearest horizon, then at the next. A target is
-/// there once for each of its quantiles.
+/// there once for each of its quantiles. Of a counter the target is the sum of its steps to the horizon.
 fn fit_targets(
-    series: &SeriesTask,
+    (series, counters): (&SeriesTask, &[String]),
     table: &Table,
     raw: &[f32],
     horizons: &[usize],
@@ -486,8 +502,13 @@ fn fit_targets(
     let mut truth = Vec::with_capacity(outputs * count);
     for row in 0..outputs {
         for &horizon in horizons {
-            let at = (row + horizon) * series.targets.len();
-            for &value in &columns[at..at + series.targets.len()] {
+            for (k, target) in series.targets.iter().enumerate() {
+                let at = |row: usize| columns[row * series.targets.len() + k];
+                let steps = (row + 1..=row + horizon).map(|row| f64::from(at(row)));
+                let value = match counter_of(target, counters) {
+                    Some(_) => steps.sum::<f64>() as f32,
+                    None => at(row + horizon),
+                };
                 truth.extend(levels.iter().map(|_| value));
             }
         }
@@ -544,6 +565,9 @@ fn fit_targets(
             goals[row * count + k] = ((f64::from(wanted(row)) - offset) / spread) as f32;
         }
         let name = match horizons {
+            _ if horizon > 1 && counter_of(target, counters).is_some() => {
+                format!("{} over {horizon}", target.column)
+            }
             [_] => target.column.clone(),
             _ => Target::at_horizon(&target.column, horizon),
         };

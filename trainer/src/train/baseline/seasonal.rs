@@ -2,7 +2,7 @@
 //!
 //! The season is given, or found on the training part as the lag at which the series differs least from itself: of the mean
 //! squares `e(s)` of `x(t) − x(t − s)` the deepest valley behind a hill that is half as high again. A series that only
-//! wanders has none. Of a season and its multiples it is the shortest.
+//! wanders has none, and neither has one that does not come again. Of a season and its multiples it is the shortest.
 
 use crate::data::{Dataset, Part, Sequence};
 use crate::train::evaluate::{LastValue, Predictor};
@@ -89,6 +89,14 @@ pub(super) fn season(data: &Dataset, column: usize) -> Option<usize> {
         }
         hill = hill.max(here);
     }
+    // What is a season comes again: where the curve is too short to show that, or does not, it was a chance.
+    let again = |&(lag, _): &(usize, f64)| {
+        let slack = lag.div_ceil(20);
+        let second = (2 * lag).saturating_sub(slack + 1)..(2 * lag + slack).min(curve.len());
+        let seen = 2 * lag <= curve.len();
+        seen && curve[second].iter().any(|&there| there <= DEPTH * hill)
+    };
+    valleys.retain(again);
     let deepest = valleys.iter().map(|v| v.1).fold(f64::INFINITY, f64::min);
     let floor = deepest + 0.05 * hill;
     valleys.into_iter().find(|v| v.1 <= floor).map(|v| v.0)

@@ -124,7 +124,6 @@ impl Cell for GruBefore<'_> {
             tables,
             ..
         } = numbers;
-        let candidate = candidate.rows(state.units(), [x.columns(), columns]);
         let (master, old, _) = state.parts(columns);
         let mut space = [[0; LANES]; MAX_PANELS];
         let units = master.len() * LANES;

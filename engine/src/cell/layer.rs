@@ -2,7 +2,7 @@
 //! the walk over tiles, streams and what is published are here, once.
 
 use super::packed::{Packed, Record};
-use super::{AnyGates, GATES, Gates, GatesQ, Spec, Stream, TILE, tables, tiles};
+use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
 use crate::num::Tables;
@@ -207,23 +207,21 @@ impl<C: Cell> Layer<'_, C> {
         h.copy_from_slice(y);
     }
 
-    /// What an integer layer works with, for this many panels of units and columns of input.
+    /// What an integer layer works with.
     #[inline(always)]
-    fn numbers<'g>(&self, gates: &GatesQ<'g>, [units, x]: [usize; 2]) -> (Numbers, GateRows<'g>) {
+    fn numbers(&self) -> Numbers {
         let Rows {
             format,
             hidden,
             cell_shift,
             ..
         } = self.rows;
-        let columns = format.columns(hidden);
-        let numbers = Numbers {
+        Numbers {
             format,
-            columns,
+            columns: format.columns(hidden),
             tables: tables(format),
             cell_shift,
-        };
-        (numbers, gates.rows(units, [x, columns]))
+        }
     }
 
     /// One step in integers.
@@ -235,7 +233,6 @@ impl<C: Cell> Layer<'_, C> {
         mut state: LayerState<'_>,
         work: &mut [i32],
     ) {
-        let sizes = [state.units(), x.columns()];
         match &self.rows.weights {
             Weights::Packed(rows) => {
                 if let Some(record) = C::RECORD {
@@ -243,14 +240,14 @@ impl<C: Cell> Layer<'_, C> {
                 }
             }
             Weights::Panels(AnyGates::Integer(gates)) => {
-                let (numbers, gates) = self.numbers(gates, sizes);
+                let numbers = self.numbers();
                 let cell = &self.cell;
-                cell.step_q::<false>(k, numbers, &gates, x, &mut state, work);
+                cell.step_q::<false>(k, numbers, gates, x, &mut state, work);
             }
             Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
-                let (numbers, gates) = self.numbers(gates, sizes);
+                let numbers = self.numbers();
                 let cell = &self.cell;
-                cell.step_q::<true>(k, numbers, &gates, x, &mut state, work);
+                cell.step_q::<true>(k, numbers, gates, x, &mut state, work);
             }
             Weights::Panels(_) => {}
         }
@@ -277,18 +274,14 @@ impl<C: Cell> Layer<'_, C> {
         x: &[Inputs<'_>],
         states: &mut [LayerState<'_>],
     ) {
-        let (Some(state), Some(first)) = (states.first(), x.first()) else {
-            return;
-        };
-        let sizes = [state.units(), first.columns()];
         match &self.rows.weights {
             Weights::Panels(AnyGates::Integer(gates)) => {
-                let (numbers, gates) = self.numbers(gates, sizes);
-                self.cell.batch_q::<false>(k, numbers, &gates, x, states);
+                self.cell
+                    .batch_q::<false>(k, self.numbers(), gates, x, states);
             }
             Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
-                let (numbers, gates) = self.numbers(gates, sizes);
-                self.cell.batch_q::<true>(k, numbers, &gates, x, states);
+                self.cell
+                    .batch_q::<true>(k, self.numbers(), gates, x, states);
             }
             Weights::Panels(_) | Weights::Packed(_) => {}
         }

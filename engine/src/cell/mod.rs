@@ -80,7 +80,6 @@ enum FloatMatrix<'a> {
 }
 
 impl<'a> FloatMatrix<'a> {
-    #[inline(always)]
     const fn take(t: &mut Tensors<'a>, format: Format, len: usize) -> Result<Self, LoadError> {
         Ok(match format {
             Format::F16 => FloatMatrix::F16(attempt!(t.take(len))),
@@ -134,7 +133,6 @@ impl IntForm {
 }
 
 /// Weights of an integer matrix.
-#[inline(always)]
 const fn take_int<'a>(
     t: &mut Tensors<'a>,
     form: IntForm,
@@ -159,7 +157,6 @@ pub(crate) struct Gates<'a> {
 
 impl<'a> Gates<'a> {
     /// Tensors: `w_ih`, `w_hh`, bias.
-    #[inline(always)]
     const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -200,79 +197,45 @@ impl<'a> Gates<'a> {
     }
 }
 
-/// The gates of an integer layer.
-#[derive(Debug, Clone, Copy)]
-struct GatesQ<'a> {
+/// The gates of an integer layer. Tensors: `w_ih`, `w_hh`, bias, row multipliers.
+const fn take_rows<'a>(
+    t: &mut Tensors<'a>,
     order: GateOrder,
-    w_ih: IntMatrix<'a>,
-    w_hh: IntMatrix<'a>,
-    bias: &'a [Panel<i32>],
-    m: &'a [Panel<i32>],
-    shift: u8,
-}
-
-impl<'a> GatesQ<'a> {
-    /// Tensors: `w_ih`, `w_hh`, bias, row multipliers.
-    #[inline(always)]
-    const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            layout,
-            inputs,
-            hidden,
-            requant_shift: shift,
-            ..
-        } = spec;
-        let form = IntForm::recurrent(format, layout);
-        let units = panels(hidden);
-        let [ih, hh, stride] = order.panels();
-        if shift > 31 {
-            return Err(LoadError::Size {
-                what: "requantization shift",
-                found: shift as usize,
-                max: 31,
-            });
-        }
-        Ok(GatesQ {
-            order,
-            w_ih: attempt!(take_int(
-                t,
-                form,
-                units * ih * LANES * format.columns(inputs)
-            )),
-            w_hh: attempt!(take_int(
-                t,
-                form,
-                units * hh * LANES * format.columns(hidden)
-            )),
-            bias: attempt!(t.take(units * stride)),
-            m: attempt!(t.take(units * stride)),
-            // As it was found to be.
-            shift: shift & 31,
-        })
+    spec: Spec,
+) -> Result<GateRows<'a>, LoadError> {
+    let Spec {
+        format,
+        layout,
+        inputs,
+        hidden,
+        requant_shift: shift,
+        ..
+    } = spec;
+    let form = IntForm::recurrent(format, layout);
+    let units = panels(hidden);
+    let [ih, hh, stride] = order.panels();
+    if shift > 31 {
+        return Err(LoadError::Size {
+            what: "requantization shift",
+            found: shift as usize,
+            max: 31,
+        });
     }
-
-    /// What the kernels take, for this many panels of units and columns of input and state.
-    #[inline(always)]
-    fn rows(&self, units: usize, [x, h]: [usize; 2]) -> GateRows<'a> {
-        let (w_ih, w_hh) = ((self.w_ih, x), (self.w_hh, h));
-        GateRows::new(
-            self.order,
-            units,
-            w_ih,
-            w_hh,
-            (self.bias, self.m),
-            self.shift,
-        )
-    }
+    let (x, h) = (format.columns(inputs), format.columns(hidden));
+    let w_ih = attempt!(take_int(t, form, units * ih * LANES * x));
+    let w_hh = attempt!(take_int(t, form, units * hh * LANES * h));
+    let bias = attempt!(t.take(units * stride));
+    let m = attempt!(t.take(units * stride));
+    let (w_ih, w_hh) = ((w_ih, x), (w_hh, h));
+    Ok(GateRows::new(order, units, w_ih, w_hh, (bias, m), shift))
 }
 
 /// The gates of a layer whose rows lie in panels in every layout.
 #[derive(Debug, Clone, Copy)]
 enum AnyGates<'a> {
     Float(Gates<'a>),
-    Integer(GatesQ<'a>),
-    Slow(GatesQ<'a>),
+    Integer(GateRows<'a>),
+    Slow(GateRows<'a>),
 }
 
 impl<'a> AnyGates<'a> {
@@ -282,7 +245,7 @@ impl<'a> AnyGates<'a> {
         if !spec.format.is_integer() {
             return Ok(AnyGates::Float(attempt!(Gates::take(t, order, spec))));
         }
-        let gates = attempt!(GatesQ::take(t, order, spec));
+        let gates = attempt!(take_rows(t, order, spec));
         Ok(if spec.slow {
             AnyGates::Slow(gates)
         } else {

@@ -11,7 +11,7 @@ use core::ops::Range;
 /// `a · b`, or None where it does not fit. Where both are small, as on the machines that multiply slowly they are, it
 /// is a plain product.
 #[inline(always)]
-pub(super) fn product(a: usize, b: usize) -> Option<usize> {
+pub(super) const fn product(a: usize, b: usize) -> Option<usize> {
     if (a | b) >> (usize::BITS / 2) == 0 {
         Some(a * b)
     } else {
@@ -96,7 +96,7 @@ pub enum IntMatrix<'a> {
 impl<'a> IntMatrix<'a> {
     /// Number of weights.
     #[inline(always)]
-    pub fn weights(self) -> usize {
+    pub const fn weights(self) -> usize {
         match self {
             IntMatrix::I8(w) | IntMatrix::Rows(w) => w.len(),
             IntMatrix::U8(w) => w.len(),
@@ -118,7 +118,7 @@ impl<'a> IntMatrix<'a> {
 
     /// Panics unless columns are whole blocks.
     #[inline(always)]
-    pub(super) fn check_columns(self, columns: usize) {
+    pub(super) const fn check_columns(self, columns: usize) {
         let block = match self {
             IntMatrix::I8(_) | IntMatrix::U8(_) | IntMatrix::Rows(_) => BLOCK,
             IntMatrix::I4(_) => 2 * BLOCK,
@@ -228,7 +228,7 @@ impl<'a> GateRows<'a> {
     /// # Panics
     /// If lengths do not belong together, columns are not whole blocks, or the shift exceeds 31.
     #[inline(always)]
-    pub fn new(
+    pub const fn new(
         order: GateOrder,
         units: usize,
         (w_ih, x): (IntMatrix<'a>, usize),
@@ -247,8 +247,8 @@ impl<'a> GateRows<'a> {
             "gate rows"
         );
         assert!(
-            product(units * ih * LANES, x) == Some(w_ih.weights())
-                && product(units * hh * LANES, h) == Some(w_hh.weights()),
+            matches!(product(units * ih * LANES, x), Some(all) if all == w_ih.weights())
+                && matches!(product(units * hh * LANES, h), Some(all) if all == w_hh.weights()),
             "gate weights"
         );
         w_ih.check_columns(x);

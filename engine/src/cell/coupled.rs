@@ -23,7 +23,6 @@ pub(crate) struct Coupled;
 impl Cell for Coupled {
     const ORDER: GateOrder = GateOrder::new(3, 3, 3);
     const CELL: bool = true;
-    const SLOW: bool = true;
 
     fn update(
         &self,
@@ -46,19 +45,13 @@ impl Cell for Coupled {
         }
     }
 
-    fn update_q<const SLOW: bool>(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let tables = numbers.tables;
         let units = units.master.iter_mut().zip(units.y);
         for ((c, y), z) in units.zip(z.as_chunks_mut::<3>().0) {
             let mut gates = [[0; LANES]; 3];
             let [f, g, o] = &mut gates;
-            if SLOW {
+            if numbers.slow {
                 z[1..]
                     .as_flattened_mut()
                     .iter_mut()
@@ -69,7 +62,7 @@ impl Cell for Coupled {
             k.tanh_q(core::slice::from_mut(g), &z[1..2], tables);
             k.sigmoid_q(core::slice::from_mut(o), &z[2..], tables);
             *c = core::array::from_fn(|u| {
-                if SLOW {
+                if numbers.slow {
                     approach(c[u], gate(z[0][u])[1], g[u])
                 } else {
                     blend(c[u], f[u], g[u])

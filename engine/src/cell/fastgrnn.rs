@@ -110,13 +110,7 @@ impl Cell for FastGrnn<'_> {
         }
     }
 
-    fn update_q<const SLOW: bool>(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        a: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, a: &mut [Panel<i16>]) {
         let FastGrnn::Integer { bias, mix } = self else {
             return;
         };

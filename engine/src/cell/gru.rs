@@ -23,7 +23,6 @@ pub(crate) struct Gru;
 
 impl Cell for Gru {
     const ORDER: GateOrder = GateOrder::new(3, 3, 4);
-    const SLOW: bool = true;
     const RECORD: Option<Record> = Some(Record::Gru);
 
     fn update(
@@ -38,13 +37,7 @@ impl Cell for Gru {
     }
 
     /// Of a slow layer: the other is a primitive.
-    fn update_q<const SLOW: bool>(
-        &self,
-        _: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, _: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let tables = numbers.tables;
         for (master, [n_x, r, z, n_h]) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
             *master = core::array::from_fn(|u| {
@@ -58,7 +51,7 @@ impl Cell for Gru {
     }
 
     #[inline(always)]
-    fn step_q<const SLOW: bool>(
+    fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -67,13 +60,13 @@ impl Cell for Gru {
         state: &mut LayerState<'_>,
         _: &mut [i32],
     ) {
-        if SLOW {
-            return walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+        if numbers.slow {
+            return walk_q(self, k, numbers, gates, x, state);
         }
         k.gru_step_q(state, gates, x, numbers.tables);
     }
 
-    fn batch_q<const SLOW: bool>(
+    fn batch_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -81,11 +74,11 @@ impl Cell for Gru {
         x: &[Inputs<'_>],
         states: &mut [LayerState<'_>],
     ) {
-        if !SLOW {
+        if !numbers.slow {
             return k.gru_batch_q(states, gates, x, numbers.tables);
         }
         for (state, &x) in states.iter_mut().zip(x) {
-            walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

@@ -46,7 +46,6 @@ impl<'a> GruBefore<'a> {
 
 impl Cell for GruBefore<'_> {
     const ORDER: GateOrder = GateOrder::new(2, 2, 2);
-    const SLOW: bool = true;
     const TOGETHER: bool = false;
 
     fn update(
@@ -59,14 +58,7 @@ impl Cell for GruBefore<'_> {
     ) {
     }
 
-    fn update_q<const SLOW: bool>(
-        &self,
-        _: &Kernels,
-        _: Numbers,
-        _: UnitsQ<'_>,
-        _: &mut [Panel<i16>],
-    ) {
-    }
+    fn update_q(&self, _: &Kernels, _: Numbers, _: UnitsQ<'_>, _: &mut [Panel<i16>]) {}
 
     fn step(
         &self,
@@ -106,7 +98,7 @@ impl Cell for GruBefore<'_> {
         }
     }
 
-    fn step_q<const SLOW: bool>(
+    fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -115,13 +107,14 @@ impl Cell for GruBefore<'_> {
         state: &mut LayerState<'_>,
         work: &mut [i32],
     ) {
-        let (AnyGates::Integer(candidate) | AnyGates::Slow(candidate)) = &self.candidate else {
+        let AnyGates::Integer(candidate) = &self.candidate else {
             return;
         };
         let Numbers {
             format,
             columns,
             tables,
+            slow,
             ..
         } = numbers;
         let (master, old, _) = state.parts(columns);
@@ -138,7 +131,7 @@ impl Cell for GruBefore<'_> {
                 let [r, z] = z;
                 update[panel] = *z;
                 let gate = &mut gate[panel - start];
-                let r = if SLOW { &r.map(slow::double) } else { r };
+                let r = if slow { &r.map(slow::double) } else { r };
                 k.sigmoid_q(
                     core::slice::from_mut(gate),
                     core::slice::from_ref(r),
@@ -162,13 +155,13 @@ impl Cell for GruBefore<'_> {
             let n = candidate.preactivations(k, &tile, x, reset, &mut space);
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];
-            if SLOW {
+            if slow {
                 n.as_flattened_mut()
                     .iter_mut()
                     .for_each(|n| *n = slow::double(*n));
             }
             k.tanh_q(&mut candidate[..n.len()], n, tables);
-            if SLOW {
+            if slow {
                 let units = master[tile.clone()].iter_mut().zip(candidate);
                 for ((h, n), z) in units.zip(&update[tile]) {
                     *h = core::array::from_fn(|u| slow::approach(h[u], slow::gate(z[u])[1], n[u]));

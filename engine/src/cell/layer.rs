@@ -16,8 +16,6 @@ pub(crate) trait Cell: Copy + Debug {
     /// The units have a cell besides the state: it is the master part in integers, and published are the outputs. Where it
     /// is not, the master part is the state (Q29).
     const CELL: bool = false;
-    /// Integer gates may reach ±16, see [`crate::num`].
-    const SLOW: bool = false;
     /// Its records in the layout of Cortex-M4.
     const RECORD: Option<Record> = None;
     /// Several streams can step together.
@@ -34,13 +32,7 @@ pub(crate) trait Cell: Copy + Debug {
     );
 
     /// A tile of units in integers, from their pre-activations (2^-12, if slow 2^-11).
-    fn update_q<const SLOW: bool>(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    );
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]);
 
     /// A step in f32, but for the state as a matrix input.
     fn step(
@@ -61,7 +53,7 @@ pub(crate) trait Cell: Copy + Debug {
 
     /// A step in integers.
     #[inline(always)]
-    fn step_q<const SLOW: bool>(
+    fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -70,11 +62,11 @@ pub(crate) trait Cell: Copy + Debug {
         state: &mut LayerState<'_>,
         _work: &mut [i32],
     ) {
-        walk_q::<Self, SLOW>(self, k, numbers, gates, x, state);
+        walk_q(self, k, numbers, gates, x, state);
     }
 
     /// [`Self::step_q`] of several streams.
-    fn batch_q<const SLOW: bool>(
+    fn batch_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -83,7 +75,7 @@ pub(crate) trait Cell: Copy + Debug {
         states: &mut [LayerState<'_>],
     ) {
         for (state, &x) in states.iter_mut().zip(x) {
-            self.step_q::<SLOW>(k, numbers, gates, x, state, &mut []);
+            self.step_q(k, numbers, gates, x, state, &mut []);
         }
     }
 }
@@ -96,6 +88,8 @@ pub(crate) struct Numbers {
     pub(super) columns: usize,
     pub(super) tables: &'static Tables,
     pub(super) cell_shift: u8,
+    /// Gates may reach ±16, see [`crate::num`].
+    pub(super) slow: bool,
 }
 
 /// A tile of units in integers.
@@ -110,7 +104,7 @@ pub(crate) struct UnitsQ<'s> {
 
 /// All units, tile by tile. Every tile reads the old state, so the new one is published after the last.
 #[inline(always)]
-pub(super) fn walk_q<C: Cell, const SLOW: bool>(
+pub(super) fn walk_q<C: Cell>(
     cell: &C,
     k: &Kernels,
     numbers: Numbers,
@@ -127,7 +121,7 @@ pub(super) fn walk_q<C: Cell, const SLOW: bool>(
             y: &mut y[tile.clone()],
             tile,
         };
-        cell.update_q::<SLOW>(k, numbers, units, z);
+        cell.update_q(k, numbers, units, z);
     }
     if C::CELL {
         state.publish();
@@ -148,6 +142,7 @@ pub(super) struct Rows<'a> {
     format: Format,
     hidden: usize,
     cell_shift: u8,
+    slow: bool,
     weights: Weights<'a>,
 }
 
@@ -167,6 +162,7 @@ impl<'a> Rows<'a> {
             format: spec.format,
             hidden: spec.hidden,
             cell_shift,
+            slow: spec.slow,
             weights,
         })
     }
@@ -214,6 +210,7 @@ impl<C: Cell> Layer<'_, C> {
             format,
             hidden,
             cell_shift,
+            slow,
             ..
         } = self.rows;
         Numbers {
@@ -221,6 +218,7 @@ impl<C: Cell> Layer<'_, C> {
             columns: format.columns(hidden),
             tables: tables(format),
             cell_shift,
+            slow,
         }
     }
 
@@ -242,12 +240,7 @@ impl<C: Cell> Layer<'_, C> {
             Weights::Panels(AnyGates::Integer(gates)) => {
                 let numbers = self.numbers();
                 let cell = &self.cell;
-                cell.step_q::<false>(k, numbers, gates, x, &mut state, work);
-            }
-            Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
-                let numbers = self.numbers();
-                let cell = &self.cell;
-                cell.step_q::<true>(k, numbers, gates, x, &mut state, work);
+                cell.step_q(k, numbers, gates, x, &mut state, work);
             }
             Weights::Panels(_) => {}
         }
@@ -276,12 +269,7 @@ impl<C: Cell> Layer<'_, C> {
     ) {
         match &self.rows.weights {
             Weights::Panels(AnyGates::Integer(gates)) => {
-                self.cell
-                    .batch_q::<false>(k, self.numbers(), gates, x, states);
-            }
-            Weights::Panels(AnyGates::Slow(gates)) if C::SLOW => {
-                self.cell
-                    .batch_q::<true>(k, self.numbers(), gates, x, states);
+                self.cell.batch_q(k, self.numbers(), gates, x, states);
             }
             Weights::Panels(_) | Weights::Packed(_) => {}
         }

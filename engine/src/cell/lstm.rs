@@ -24,7 +24,6 @@ pub(crate) struct Lstm;
 impl Cell for Lstm {
     const ORDER: GateOrder = GateOrder::new(4, 4, 4);
     const CELL: bool = true;
-    const SLOW: bool = true;
     const RECORD: Option<Record> = Some(Record::Lstm);
 
     fn update(
@@ -39,13 +38,7 @@ impl Cell for Lstm {
     }
 
     /// Of a slow layer: the other is a primitive.
-    fn update_q<const SLOW: bool>(
-        &self,
-        _: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, _: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let Numbers {
             tables, cell_shift, ..
         } = numbers;
@@ -62,7 +55,7 @@ impl Cell for Lstm {
     }
 
     #[inline(always)]
-    fn step_q<const SLOW: bool>(
+    fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -71,13 +64,13 @@ impl Cell for Lstm {
         state: &mut LayerState<'_>,
         _: &mut [i32],
     ) {
-        if SLOW {
-            return walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+        if numbers.slow {
+            return walk_q(self, k, numbers, gates, x, state);
         }
         k.lstm_step_q(state, gates, x, numbers.tables, numbers.cell_shift);
     }
 
-    fn batch_q<const SLOW: bool>(
+    fn batch_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -85,11 +78,11 @@ impl Cell for Lstm {
         x: &[Inputs<'_>],
         states: &mut [LayerState<'_>],
     ) {
-        if !SLOW {
+        if !numbers.slow {
             return k.lstm_batch_q(states, gates, x, numbers.tables, numbers.cell_shift);
         }
         for (state, &x) in states.iter_mut().zip(x) {
-            walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

@@ -235,7 +235,6 @@ const fn take_rows<'a>(
 enum AnyGates<'a> {
     Float(Gates<'a>),
     Integer(GateRows<'a>),
-    Slow(GateRows<'a>),
 }
 
 impl<'a> AnyGates<'a> {
@@ -245,11 +244,6 @@ impl<'a> AnyGates<'a> {
         if !spec.format.is_integer() {
             return Ok(AnyGates::Float(attempt!(Gates::take(t, order, spec))));
         }
-        let gates = attempt!(take_rows(t, order, spec));
-        Ok(if spec.slow {
-            AnyGates::Slow(gates)
-        } else {
-            AnyGates::Integer(gates)
-        })
+        Ok(AnyGates::Integer(attempt!(take_rows(t, order, spec))))
     }
 }

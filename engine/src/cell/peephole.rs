@@ -46,7 +46,6 @@ impl<'a> Peephole<'a> {
 impl Cell for Peephole<'_> {
     const ORDER: GateOrder = Lstm::ORDER;
     const CELL: bool = true;
-    const SLOW: bool = true;
 
     fn update(
         &self,
@@ -80,13 +79,7 @@ impl Cell for Peephole<'_> {
         }
     }
 
-    fn update_q<const SLOW: bool>(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let Peephole::Integer(peepholes) = self else {
             return;
         };
@@ -103,7 +96,7 @@ impl Cell for Peephole<'_> {
             see(&mut z[1], c, p_f);
             let mut gates = [[0; LANES]; 4];
             let (input, rest) = gates.split_at_mut(2);
-            if SLOW {
+            if numbers.slow {
                 z[2] = z[2].map(double);
             } else {
                 k.sigmoid_q(input, &z[..2], tables);
@@ -111,7 +104,7 @@ impl Cell for Peephole<'_> {
             k.tanh_q(&mut rest[..1], &z[2..3], tables);
             let [i, f, g, _] = &gates;
             *c = core::array::from_fn(|u| {
-                if SLOW {
+                if numbers.slow {
                     let [[i, _], [f, _]] = [gate(z[0][u]), gate(z[1][u])];
                     return accumulate(c[u], f, i, g[u], cell_shift);
                 }
@@ -120,7 +113,7 @@ impl Cell for Peephole<'_> {
                 saturate::<30>(kept.wrapping_add(new))
             });
             see(&mut z[3], c, p_o);
-            if SLOW {
+            if numbers.slow {
                 z[3] = z[3].map(double);
             }
             z[2] = c.map(|c| saturate16(c >> (15 - cell_shift)));

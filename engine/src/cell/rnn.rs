@@ -39,13 +39,7 @@ impl Cell for Rnn {
     }
 
     /// Of a rectified layer: the other is a primitive.
-    fn update_q<const SLOW: bool>(
-        &self,
-        _: &Kernels,
-        _: Numbers,
-        units: UnitsQ<'_>,
-        z: &mut [Panel<i16>],
-    ) {
+    fn update_q(&self, _: &Kernels, _: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let master = units.master.as_flattened_mut().iter_mut();
         for (master, &z) in master.zip(z.as_flattened()) {
             *master = saturate::<14>(z.max(0) as i32) << 17;
@@ -53,7 +47,7 @@ impl Cell for Rnn {
     }
 
     #[inline(always)]
-    fn step_q<const SLOW: bool>(
+    fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -63,13 +57,13 @@ impl Cell for Rnn {
         _: &mut [i32],
     ) {
         if self.relu {
-            walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+            walk_q(self, k, numbers, gates, x, state);
         } else {
             k.rnn_step_q(state, gates, x, numbers.tables);
         }
     }
 
-    fn batch_q<const SLOW: bool>(
+    fn batch_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -81,7 +75,7 @@ impl Cell for Rnn {
             return k.rnn_batch_q(states, gates, x, numbers.tables);
         }
         for (state, &x) in states.iter_mut().zip(x) {
-            walk_q::<_, SLOW>(self, k, numbers, gates, x, state);
+            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

@@ -168,8 +168,8 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
     ) {
         let (model, streams) = (self.model, self.states.len());
         let results = model.outputs();
-        assert_eq!(samples.len(), streams * inputs, "length of the samples");
-        assert_eq!(outputs.len(), streams * results, "length of the outputs");
+        assert!(samples.len() == streams * inputs, "length of the samples");
+        assert!(outputs.len() == streams * results, "length of the outputs");
         let states = self.states.chunks_mut(GROUP);
         let samples = samples.chunks(GROUP * inputs);
         let outputs = outputs.chunks_mut(GROUP * results);

@@ -165,7 +165,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
             matches!(model.header.input, Input::Tokens { .. }),
             "token for a model of features"
         );
-        assert_eq!(tokens.len(), self.window(), "length of the window");
+        assert!(tokens.len() == self.window(), "length of the window");
         for (t, &token) in tokens.iter().enumerate() {
             self.runner.load_token(token.into());
             self.keep(t);
@@ -347,9 +347,8 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
             "sample for a model of tokens"
         );
         let inputs = model.inputs();
-        assert_eq!(
-            samples.len(),
-            self.window() * inputs,
+        assert!(
+            samples.len() == self.window() * inputs,
             "length of the window"
         );
         self.runner.reset();

@@ -46,7 +46,7 @@ pub(super) fn fill_and_normalise(
 /// depend on what is missing.
 #[inline(always)]
 pub(super) fn hold(model: &Model<'_>, held: &mut [i32], sample: &[f32]) {
-    assert_eq!(sample.len(), model.inputs(), "length of the sample");
+    assert!(sample.len() == model.inputs(), "length of the sample");
     let Some((known, held)) = held.split_first_mut() else {
         return;
     };
@@ -83,7 +83,7 @@ pub(super) fn normalise(
         matches!(model.header.input, Input::Features { .. }),
         "sample for a model of tokens"
     );
-    assert_eq!(sample.len(), model.inputs(), "length of the sample");
+    assert!(sample.len() == model.inputs(), "length of the sample");
     let words: &mut [f32] = bytemuck::cast_slice_mut(previous);
     let previous = match words.split_first_mut() {
         Some((known, previous)) => {

@@ -99,7 +99,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             matches!(self.model.header.input, Input::Features { .. }),
             "sample for a model of tokens"
         );
-        assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+        assert!(sample.len() == self.model.inputs(), "length of the sample");
         self.load_normalised(sample);
         self.run_loaded(None);
         self.copy_output(output);
@@ -116,7 +116,7 @@ impl<'m, 'a> Runner<'m, 'a> {
             matches!(self.model.header.input, Input::Features { .. }),
             "sample for a model of tokens"
         );
-        assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+        assert!(sample.len() == self.model.inputs(), "length of the sample");
         self.load_network_input_q(sample);
         self.run_q(None);
         output.copy_from_slice(self.network_output_q());
@@ -169,7 +169,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         match input {
             StepInput::Sample(sample) => {
                 assert!(!tokens, "sample for a model of tokens");
-                assert_eq!(sample.len(), self.model.inputs(), "length of the sample");
+                assert!(sample.len() == self.model.inputs(), "length of the sample");
                 self.load_normalised(sample);
                 self.run_q_watched(None, watch);
             }
@@ -424,7 +424,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// The network's output as floats.
     #[inline(always)]
     pub(super) fn copy_output(&self, output: &mut [f32]) {
-        assert_eq!(output.len(), self.model.outputs(), "length of the output");
+        assert!(output.len() == self.model.outputs(), "length of the output");
         if self.model.is_integer() {
             let lsb = power_of_two(-self.model.output_frac());
             for (output, &q) in output.iter_mut().zip(self.network_output_q()) {

@@ -45,7 +45,9 @@ pub(crate) fn double(z: i16) -> i16 {
 }
 
 /// `f c + i g`: gates in Q31, the cell in units of 2^-(27 − `cell_shift`).
-#[inline(always)]
+// Products of 64 bits are long where registers have 32.
+#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(not(one_table), inline(always))]
 pub(crate) fn accumulate(c: i32, f: i32, i: i32, g: i32, cell_shift: u8) -> i32 {
     let kept = f as i64 * c as i64;
     let new = (i as i64 * g as i64) >> (4 + cell_shift as u32);
@@ -54,7 +56,9 @@ pub(crate) fn accumulate(c: i32, f: i32, i: i32, g: i32, cell_shift: u8) -> i32 
 }
 
 /// `h + share (n − h)`: the share in Q31, the state in Q29, what it goes to in Q31.
-#[inline(always)]
+// Products of 64 bits are long where registers have 32.
+#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(not(one_table), inline(always))]
 pub(crate) fn approach(h: i32, share: i32, n: i32) -> i32 {
     let way = share as i64 * ((n >> 2) as i64 - h as i64);
     h.wrapping_add(((way + (1 << 30)) >> 31) as i32)

@@ -73,12 +73,14 @@ fn sxtb16(word: i32) -> i32 {
 }
 
 /// Two rows, packed: `R` and `A`.
+#[cfg_attr(one_table, inline(never))]
 fn pair(sums: &mut [i32], word: i32, x: i32) {
     sums[0] = smlad(word, x, sums[0]);
     sums[1] = smlad(sxtb16(word), x, sums[1]);
 }
 
 /// Four columns of a row.
+#[cfg_attr(one_table, inline(never))]
 fn quad(sum: &mut i32, word: i32, x: &[i32]) {
     *sum = smlad(sxtb16(word), x[0], *sum);
     *sum = smlad(sxtb16(word.rotate_right(8)), x[1], *sum);
@@ -89,6 +91,7 @@ fn unpack(sums: &[i32]) -> [i32; 2] {
     [sums[1] << SHIFT_A8, sums[0].wrapping_sub(sums[1])]
 }
 
+#[cfg_attr(one_table, inline(never))]
 fn requant(sum: i32, m: i32) -> i16 {
     saturate16(mulhi_round(sum, m))
 }
@@ -149,6 +152,7 @@ pub(in crate::kernel) fn lstm_a16(
 }
 
 /// Master state (Q29) of a tanh unit, and its output.
+#[cfg_attr(one_table, inline(never))]
 fn rnn_unit(z: i16, tables: &Tables) -> (i32, i16) {
     let master = tables.tanh(z) >> 2;
     (master, shift_round(master, 17) as i16)

@@ -140,7 +140,7 @@ enum Weights<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
     format: Format,
-    hidden: usize,
+    pub(super) hidden: usize,
     cell_shift: u8,
     slow: bool,
     weights: Weights<'a>,
@@ -170,9 +170,9 @@ impl<'a> Rows<'a> {
 
 /// A layer of some cell.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Layer<'a, C> {
-    pub(super) rows: Rows<'a>,
-    pub(super) cell: C,
+pub(super) struct Layer<'l, 'a, C> {
+    pub(super) rows: &'l Rows<'a>,
+    pub(super) cell: &'l C,
 }
 
 /// A float layer's state and where its outputs go. `c` is empty where a layer has no cell.
@@ -182,12 +182,7 @@ pub(crate) struct FloatState<'s> {
     pub(crate) y: &'s mut [Panel<f32>],
 }
 
-impl<C: Cell> Layer<'_, C> {
-    /// Width of the state.
-    pub(super) fn hidden(&self) -> usize {
-        self.rows.hidden
-    }
-
+impl<C: Cell> Layer<'_, '_, C> {
     pub(super) fn has_cell(&self) -> bool {
         C::CELL
     }
@@ -212,7 +207,7 @@ impl<C: Cell> Layer<'_, C> {
             cell_shift,
             slow,
             ..
-        } = self.rows;
+        } = *self.rows;
         Numbers {
             format,
             columns: format.columns(hidden),
@@ -239,7 +234,7 @@ impl<C: Cell> Layer<'_, C> {
             }
             Weights::Panels(AnyGates::Integer(gates)) => {
                 let numbers = self.numbers();
-                let cell = &self.cell;
+                let cell = self.cell;
                 cell.step_q(k, numbers, gates, x, &mut state, work);
             }
             Weights::Panels(_) => {}

@@ -10,47 +10,47 @@ use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
-use crate::kernel::{Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
+use crate::kernel::{GateOrder, Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
 
 /// Largest cell shift of a slow layer: ±1,024.
 const MAX_SLOW_SHIFT: u8 = 7;
 
-/// Of each kind of layer its cell, and of each cell in a file what its units have besides their gates.
+/// Of each kind of cell its type, and of each cell in a file what its units have besides their gates.
 macro_rules! cells {
     (
         $tensors:ident, $spec:ident;
         $($kind:ident($cell:ty) { $($name:ident => $own:expr,)+ })+
     ) => {
-        /// A recurrent layer.
         #[derive(Debug, Clone, Copy)]
-        pub(crate) enum Recurrent<'a> {
-            $($kind(Layer<'a, $cell>),)+
+        enum Kind<'a> {
+            $($kind($cell),)+
         }
 
-        impl<'a> Recurrent<'a> {
-            #[inline(always)]
-            const fn take_any(
+        impl<'a> Kind<'a> {
+            const fn take(
                 $tensors: &mut Tensors<'a>,
                 $spec: Spec,
-                cell_shift: u8,
             ) -> Result<Self, LoadError> {
-                let order = match $spec.cell {
-                    $($(format::Cell::$name => <$cell>::ORDER,)+)+
-                };
-                let rows = attempt!(Rows::take($tensors, $spec, order, cell_shift));
                 Ok(match $spec.cell {
-                    $($(format::Cell::$name => {
-                        let cell = $own;
-                        Recurrent::$kind(Layer { rows, cell })
-                    })+)+
+                    $($(format::Cell::$name => Kind::$kind($own),)+)+
                 })
+            }
+
+            /// Where the gates of a cell have their sums.
+            const fn order(cell: format::Cell) -> GateOrder {
+                match cell {
+                    $($(format::Cell::$name => <$cell>::ORDER,)+)+
+                }
             }
         }
 
         macro_rules! each {
-            ($layers:expr, $layer:ident => $do:expr) => {
-                match $layers {
-                    $(Recurrent::$kind($layer) => $do,)+
+            ($recurrent:expr, $layer:ident => $do:expr) => {
+                match &$recurrent.kind {
+                    $(Kind::$kind(cell) => {
+                        let $layer = Layer { rows: &$recurrent.rows, cell };
+                        $do
+                    })+
                 }
             };
         }
@@ -71,6 +71,13 @@ cells! {
     Peephole(Peephole<'a>) { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 
+/// A recurrent layer, of whatever cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recurrent<'a> {
+    rows: Rows<'a>,
+    kind: Kind<'a>,
+}
+
 impl<'a> Recurrent<'a> {
     pub(crate) const fn take(
         t: &mut Tensors<'a>,
@@ -89,7 +96,9 @@ impl<'a> Recurrent<'a> {
                 max: max as usize,
             });
         }
-        Self::take_any(t, spec, cell_shift)
+        let rows = attempt!(Rows::take(t, spec, Kind::order(spec.cell), cell_shift));
+        let kind = attempt!(Kind::take(t, spec));
+        Ok(Recurrent { rows, kind })
     }
 
     /// Words of scratch that an integer step needs.
@@ -103,7 +112,7 @@ impl<'a> Recurrent<'a> {
 
     /// Width of the state.
     pub(crate) fn hidden(&self) -> usize {
-        each!(self, layer => layer.hidden())
+        self.rows.hidden
     }
 
     /// Has a cell besides the state.

@@ -80,9 +80,15 @@ fn tell(proof: &Proof) {
         ));
     }
     say(&format!(
-        "proof: {} random samples through the file's network and the engine's in f32: equal to within {MOST:.0e} of the outputs' spread",
-        proof.samples
+        "proof: {} random samples through the file's network and the engine's in f32: equal to within {:.0e} of the outputs' spread",
+        proof.samples, proof.allowed
     ));
+    if proof.allowed > MOST {
+        say_notes(&[format!(
+            "the network amplifies rounding: its own outputs change by more than {:.0e} of their spread when the last bits of samples do, so {MOST:.0e} cannot be asked of it",
+            MOST / 16.0
+        )]);
+    }
 }
 
 pub fn run(args: &Args) -> Result<()> {

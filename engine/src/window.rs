@@ -111,6 +111,9 @@ pub struct SlidingWindow<B> {
     kept: B,
     /// Place of the oldest sample in the ring, where the next one goes.
     oldest: usize,
+    /// Samples of the first window.
+    first: usize,
+    /// Samples with which the window is complete; where the state runs on, those up to the next output.
     window: usize,
     hop: usize,
     exact: bool,
@@ -177,6 +180,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
         Ok(SlidingWindow {
             kept: buffer,
             oldest: 0,
+            first: window,
             window,
             hop,
             exact,
@@ -280,6 +284,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
     pub fn reset(&mut self, runner: &mut impl Windowed) {
         self.seen = 0;
         self.oldest = 0;
+        self.window = self.first;
         runner.reset();
     }
 }

@@ -9,6 +9,7 @@ pub mod data;
 pub mod demo;
 pub mod engine;
 pub mod escape;
+pub mod export;
 pub mod fidelity;
 pub mod file;
 pub mod filekind;

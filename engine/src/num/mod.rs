@@ -29,6 +29,7 @@ pub(crate) use float::power_of_two;
 pub use float::{input_limits, quantize, sigmoid, softmax, softmax_q15, tanh};
 pub(crate) use saturate::saturate;
 pub use saturate::saturate16;
+pub use slow::slow_tail;
 
 /// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.
 #[cfg(not(armv6m))]

@@ -24,6 +24,11 @@ static TAIL: [i32; SEGMENTS + 1] = {
     entries
 };
 
+/// `σ(−k / 16)` in Q31 for `k` from 0 to 256: the table of slow gates, for implementations elsewhere.
+pub const fn slow_tail() -> &'static [i32; SEGMENTS + 1] {
+    &TAIL
+}
+
 /// `σ(z)` and `1 − σ(z)` of a Q4.11 number, in Q31: their sum is 2^31.
 #[inline(always)]
 pub(crate) fn gate(z: i16) -> [i32; 2] {

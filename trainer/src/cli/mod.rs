@@ -9,6 +9,7 @@ mod budget;
 mod calibrate;
 mod csv_options;
 mod demo;
+mod export;
 mod generate;
 mod help;
 mod import;
@@ -79,6 +80,7 @@ enum Command {
     Predict(predict::Args),
     Generate(generate::Args),
     Translate(pair::Args),
+    Export(export::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Help(help::Args),
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Translate(args)) => pair::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Help(args)) => help::run(&args),

@@ -156,23 +156,34 @@ pub(crate) fn pack_numbers<T: Copy + Default>(
     packed
 }
 
-/// Reads panels of unblocked columns: `store(unit, sum, column, value)` for every weight of a real unit.
+/// The weights that [`pack_nibbles`] packed.
+pub(crate) fn unpack_nibbles(packed: &[u8]) -> Vec<i8> {
+    let nibble = |bits: u8| (bits & 15) as i8 - 8;
+    let mut weights = Vec::with_capacity(2 * packed.len());
+    for bytes in packed.chunks(LANES * BLOCK) {
+        weights.extend(bytes.iter().map(|&byte| nibble(byte)));
+        weights.extend(bytes.iter().map(|&byte| nibble(byte >> 4)));
+    }
+    weights
+}
+
+/// Reads panels that [`pack`] made: `store(unit, sum, column, value)` for every weight of a real unit.
 pub(crate) fn unpack<T: Copy>(
     packed: &[T],
-    units: usize,
-    sums: usize,
-    columns: usize,
+    [units, sums]: [usize; 2],
+    [columns, block]: [usize; 2],
     mut store: impl FnMut(usize, usize, usize, T),
 ) {
     for (panel, weights) in packed.chunks_exact(columns * LANES).enumerate() {
         let (first, sum) = (panel / sums * LANES, panel % sums);
-        for (column, lanes) in weights.chunks_exact(LANES).enumerate() {
-            for (lane, &value) in lanes
-                .iter()
-                .enumerate()
-                .filter(|(lane, _)| first + lane < units)
-            {
-                store(first + lane, sum, column, value);
+        for (start, lanes) in (0..columns)
+            .step_by(block)
+            .zip(weights.chunks_exact(block * LANES))
+        {
+            for (unit, row) in (first..units).zip(lanes.chunks_exact(block)) {
+                for (column, &value) in (start..).zip(row) {
+                    store(unit, sum, column, value);
+                }
             }
         }
     }

@@ -167,3 +167,164 @@ impl Layer<'_> {
         }
     }
 }
+
+/// A layer's rows as they were before [`Layer::pack`], with those of padding: the row of a sum's unit is
+/// `sum * units + unit`, where `units` are whole panels. Columns of padding are there too.
+pub(crate) struct Unpacked {
+    pub units: usize,
+    pub x: Vec<Vec<i8>>,
+    pub h: Vec<Vec<i8>>,
+    pub bias: Vec<i32>,
+    pub m: Vec<i32>,
+}
+
+/// The rows in the records of a layer of `sums` sums.
+pub(crate) fn unpack(
+    (cell, format): (Cell, Format),
+    [inputs, hidden, sums]: [usize; 3],
+    words: &[i32],
+) -> Unpacked {
+    let narrow = format == Format::W8A8;
+    let [x_unit, h_unit] = if narrow { [2, LANES] } else { [BLOCK; 2] };
+    let units = pad(hidden, LANES);
+    let mut records = Records {
+        words,
+        narrow,
+        rows: Unpacked {
+            units,
+            x: vec![vec![0; pad(inputs, x_unit)]; sums * units],
+            h: vec![vec![0; pad(hidden, h_unit)]; sums * units],
+            bias: vec![0; sums * units],
+            m: vec![0; sums * units],
+        },
+    };
+    let row = |sum: usize, unit: usize| sum * units + unit;
+    match cell {
+        Cell::GruResetAfter => {
+            let step = if narrow { 2 } else { 1 };
+            for unit in (0..units).step_by(step) {
+                let of = |sum| (unit..unit + step).map(move |unit| row(sum, unit));
+                let both: Vec<usize> = (unit..unit + step)
+                    .flat_map(|u| [row(1, u), row(2, u)])
+                    .collect();
+                let (n_x, n_h): (Vec<usize>, Vec<usize>) = (of(0).collect(), of(3).collect());
+                // Pairs of units have `n` behind the gates over the input too.
+                let over_x = if narrow {
+                    [&both[..], &n_x].concat()
+                } else {
+                    [&n_x[..], &both].concat()
+                };
+                records.starts(&over_x);
+                records.weights(&over_x, Side::X);
+                records.starts(&n_h);
+                records.weights(&[&both[..], &n_h].concat(), Side::H);
+                records.multipliers(&[&over_x[..], &n_h].concat());
+            }
+        }
+        Cell::Lstm => {
+            for unit in 0..units {
+                records.four([0, 1, 2, 3].map(|gate| row(gate, unit)));
+            }
+        }
+        _ => {
+            for unit in (0..units).step_by(4) {
+                records.four([0, 1, 2, 3].map(|i| row(0, unit + i)));
+            }
+        }
+    }
+    records.rows
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    X,
+    H,
+}
+
+/// The words that are left, and the rows found so far.
+struct Records<'w> {
+    words: &'w [i32],
+    narrow: bool,
+    rows: Unpacked,
+}
+
+impl Records<'_> {
+    fn word(&mut self) -> i32 {
+        let (word, rest) = self
+            .words
+            .split_first()
+            .map_or((0, self.words), |(w, r)| (*w, r));
+        self.words = rest;
+        word
+    }
+
+    fn four(&mut self, rows: [usize; 4]) {
+        self.starts(&rows);
+        self.weights(&rows, Side::X);
+        self.weights(&rows, Side::H);
+        self.multipliers(&rows);
+    }
+
+    fn starts(&mut self, rows: &[usize]) {
+        if !self.narrow {
+            for &row in rows {
+                self.rows.bias[row] = self.word();
+            }
+            return;
+        }
+        for pair in rows.chunks_exact(2) {
+            let (both, a) = (self.word(), self.word());
+            self.rows.bias[pair[0]] = a;
+            // The upper eight bits are gone, as they are from what requantization shifts.
+            self.rows.bias[pair[1]] = both.wrapping_sub(a) >> 8;
+        }
+    }
+
+    fn multipliers(&mut self, rows: &[usize]) {
+        for &row in rows {
+            self.rows.m[row] = self.word();
+        }
+    }
+
+    fn weights(&mut self, rows: &[usize], side: Side) {
+        let columns = match side {
+            Side::X => self.rows.x[0].len(),
+            Side::H => self.rows.h[0].len(),
+        };
+        if self.narrow {
+            for column in (0..columns).step_by(2) {
+                for pair in rows.chunks_exact(2) {
+                    let word = self.word();
+                    for (column, half) in [(column, word as i16), (column + 1, (word >> 16) as i16)]
+                    {
+                        let a = half as i8;
+                        let b = ((i32::from(half) - i32::from(a)) >> 8) as i8;
+                        let column = match side {
+                            Side::X => column,
+                            Side::H => column / BLOCK * BLOCK + [0, 2, 1, 3][column % BLOCK],
+                        };
+                        self.put(side, pair[0], column, a);
+                        self.put(side, pair[1], column, b);
+                    }
+                }
+            }
+        } else {
+            for column in (0..columns).step_by(BLOCK) {
+                for &row in rows {
+                    let bytes = self.word().to_le_bytes();
+                    for (byte, i) in bytes.into_iter().zip([0, 2, 1, 3]) {
+                        self.put(side, row, column + i, byte as i8);
+                    }
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, side: Side, row: usize, column: usize, weight: i8) {
+        let rows = match side {
+            Side::X => &mut self.rows.x,
+            Side::H => &mut self.rows.h,
+        };
+        rows[row][column] = weight;
+    }
+}

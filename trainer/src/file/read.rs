@@ -35,7 +35,8 @@ struct Reader<'a> {
     format: Format,
 }
 
-fn names(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
+/// Names and units of a list in a header.
+pub(crate) fn names(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
     list.split('\0').map(|name| {
         let (name, unit) = name.split_once('\u{1}').unwrap_or((name, ""));
         (name.to_owned(), unit.to_owned())
@@ -145,7 +146,7 @@ impl Reader<'_> {
                 let padded = outputs.next_multiple_of(LANES);
                 let packed = self.floats(padded * inputs)?;
                 let mut weight = vec![0.0; outputs * inputs];
-                unpack(&packed, outputs, 1, inputs, |unit, _, column, w| {
+                unpack(&packed, [outputs, 1], [inputs, 1], |unit, _, column, w| {
                     weight[unit * inputs + column] = w;
                 });
                 let bias = self.tensors.take::<f32>(padded)?[..outputs].to_vec();
@@ -186,15 +187,25 @@ impl Reader<'_> {
         let x: Vec<Sum> = sums.iter().copied().filter(|sum| sum.x).collect();
         let h: Vec<Sum> = sums.iter().copied().filter(|sum| sum.h).collect();
         let w_ih = self.floats(padded * x.len() * inputs)?;
-        unpack(&w_ih, hidden, x.len(), inputs, |unit, sum, column, w| {
-            r.w_ih[(x[sum].gate * hidden + unit) * inputs + column] = w;
-        });
+        unpack(
+            &w_ih,
+            [hidden, x.len()],
+            [inputs, 1],
+            |unit, sum, column, w| {
+                r.w_ih[(x[sum].gate * hidden + unit) * inputs + column] = w;
+            },
+        );
         let w_hh = self.floats(padded * h.len() * hidden)?;
-        unpack(&w_hh, hidden, h.len(), hidden, |unit, sum, column, w| {
-            r.w_hh[(h[sum].gate * hidden + unit) * hidden + column] = w;
-        });
+        unpack(
+            &w_hh,
+            [hidden, h.len()],
+            [hidden, 1],
+            |unit, sum, column, w| {
+                r.w_hh[(h[sum].gate * hidden + unit) * hidden + column] = w;
+            },
+        );
         let bias = self.tensors.take::<f32>(padded * sums.len())?;
-        unpack(bias, hidden, sums.len(), 1, |unit, sum, _, b| {
+        unpack(bias, [hidden, sums.len()], [1, 1], |unit, sum, _, b| {
             // Where both biases were added up the sum is kept as the input's.
             let sum = sums[sum];
             let side = if sum.x { &mut r.b_ih } else { &mut r.b_hh };
@@ -217,7 +228,7 @@ impl Reader<'_> {
             }
             Cell::LstmPeephole => {
                 let peepholes = self.tensors.take::<f32>(3 * padded)?;
-                unpack(peepholes, r.hidden, 3, 1, |unit, gate, _, w| {
+                unpack(peepholes, [r.hidden, 3], [1, 1], |unit, gate, _, w| {
                     r.extra[gate * r.hidden + unit] = w;
                 });
             }

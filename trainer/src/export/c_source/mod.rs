@@ -1,0 +1,1066 @@
+//! `--to c-source`: one model as one portable C99 file, which needs no library.
+//!
+//! The code is a second implementation of the engine, independent of its kernels: plain loops over rows as one reads them,
+//! with the arithmetic that [`kinglet::num`] defines, so the bytes of its outputs and states are the engine's. A float model's
+//! are those of the engine's scalar kernels: sums in the order of the columns, multiplication and addition apart.
+//!
+//! Sums are unsigned, since they may wrap. Shifts to the right of negative numbers are arithmetic, which C leaves to
+//! the compiler and the file asks of it.
+
+mod arrays;
+mod cells;
+mod normalise;
+mod primitives;
+mod window;
+
+use super::portable::{Dense, Embedding, Numbers, Portable, PortableLayer, read};
+use anyhow::{Result, bail, ensure};
+use arrays::Array;
+use kinglet::Model;
+use kinglet::format::{Activation, Format, Header, Input, Output};
+use kinglet::kernel::Kernels;
+use std::fmt::Write;
+
+use crate::file::{AlignedBytes, names};
+
+/// The two files of a model, and what a reader wants to know of them.
+pub struct CSource {
+    /// Of all names in the code: `pump` gives `pump_step`.
+    pub name: String,
+    /// `NAME.h`
+    pub header: String,
+    /// `NAME.c`
+    pub source: String,
+    /// Bytes of weights, biases and multipliers.
+    pub weight_bytes: usize,
+    /// Bytes of a state.
+    pub state_bytes: usize,
+    /// What the code leaves to the caller.
+    pub notes: Vec<String>,
+}
+
+/// Element of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    F32,
+    I32,
+    I16,
+    I8,
+}
+
+impl Element {
+    fn c(self) -> &'static str {
+        match self {
+            Element::F32 => "float",
+            Element::I32 => "int32_t",
+            Element::I16 => "int16_t",
+            Element::I8 => "int8_t",
+        }
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Element::F32 | Element::I32 => 4,
+            Element::I16 => 2,
+            Element::I8 => 1,
+        }
+    }
+}
+
+/// A member of the state.
+struct Member {
+    element: Element,
+    name: String,
+    len: usize,
+    comment: String,
+    /// A layer's state, which enters the digest.
+    of_layer: bool,
+}
+
+/// A file in the making.
+struct Code<'n> {
+    /// Of the model, in lower case.
+    name: &'n str,
+    arrays: Vec<Array>,
+    functions: Vec<String>,
+    members: Vec<Member>,
+    /// Space that one step uses.
+    lent: Vec<Member>,
+    /// Calls of the layers, in order.
+    calls: Vec<String>,
+}
+
+impl Code<'_> {
+    /// As a matrix input, a state is of this type.
+    fn matrix_input(&self, format: Format) -> Element {
+        match format {
+            Format::F32 | Format::F16 => Element::F32,
+            Format::W8A16 => Element::I16,
+            Format::W8A8 | Format::W4A8 => Element::I8,
+        }
+    }
+
+    /// A part of the state that outlasts a step.
+    fn keep(&mut self, element: Element, name: &str, len: usize, comment: &str) {
+        self.members.push(Member {
+            element,
+            name: name.to_owned(),
+            len,
+            comment: comment.to_owned(),
+            of_layer: true,
+        });
+    }
+
+    /// Space during a step; of two requests for one name the larger counts.
+    fn lend(&mut self, element: Element, name: &str, len: usize) {
+        match self.lent.iter_mut().find(|member| member.name == name) {
+            Some(member) => member.len = member.len.max(len),
+            None => self.lent.push(Member {
+                element,
+                name: name.to_owned(),
+                len,
+                comment: "during a step".to_owned(),
+                of_layer: false,
+            }),
+        }
+    }
+}
+
+/// Replaces `$name` by its value, where `name` is as long as letters, digits and underscores go.
+fn fill(template: &str, values: &[(&str, String)]) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find('$') {
+        let (before, after) = rest.split_at(at);
+        text.push_str(before);
+        let after = &after[1..];
+        // `h$n` in `h$n[u]` and `$model_state` alike: the longest known name.
+        let known = values.iter().filter(|(name, _)| after.starts_with(name));
+        match known.max_by_key(|(name, _)| name.len()) {
+            Some((name, value)) => {
+                text.push_str(value);
+                rest = &after[name.len()..];
+            }
+            None => {
+                text.push('$');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+/// The function that sums up a row.
+fn product(format: Format, x: Element) -> &'static str {
+    match (format, x) {
+        (Format::F32, _) => "add_f32",
+        (Format::F16, _) => "add_f16",
+        (Format::W4A8, Element::I8) => "add_4_8",
+        (Format::W4A8, _) => "add_4_16",
+        (_, Element::I8) => "add_8_8",
+        _ => "add_8_16",
+    }
+}
+
+/// What may stand in a comment of C, of whatever a user has called something.
+fn comment(text: &str) -> String {
+    let kept = text.chars().map(|c| match c {
+        '\\' | '?' | '*' => '_',
+        c if c.is_control() => ' ',
+        c => c,
+    });
+    kept.collect()
+}
+
+/// The C of a model.
+///
+/// # Errors
+/// What generated code does not do, by name.
+pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> {
+    if model.is_bidirectional() {
+        bail!(
+            "the model is bidirectional: it takes whole windows, and generated C takes samples one by one; use `--to rust` and the engine's `bind_window`"
+        );
+    }
+    let header = model.header();
+    ensure!(
+        header.test.steps > 0,
+        "there are no test steps in it; export it again"
+    );
+    let portable = read(bytes, model)?;
+    all_finite(&portable)?;
+    let mut code = Code {
+        name,
+        arrays: Vec::new(),
+        functions: Vec::new(),
+        members: Vec::new(),
+        lent: Vec::new(),
+        calls: Vec::new(),
+    };
+    let integer = model.is_integer();
+    let y = if integer { Element::I16 } else { Element::F32 };
+    let tokens = matches!(header.input, Input::Tokens { .. });
+    layers(&mut code, &portable, integer);
+    let weight_bytes = code.arrays.iter().map(|array| array.bytes).sum();
+    // A step's input and output as the network has them.
+    let embeds = matches!(portable.layers.first(), Some(PortableLayer::Embedding(_)));
+    if !embeds {
+        code.lend(y, "x", model.inputs());
+    }
+    if integer {
+        code.lend(y, "y", model.outputs());
+    }
+    let mut public = String::new();
+    run(&mut public, &code, (tokens, embeds), model);
+    let normalise = normalise::functions(&mut code, model);
+    public.push_str(&normalise);
+    let windows = window::function(name, model);
+    public.push_str(&windows.source);
+    let self_test = self_test(&mut code, model, &portable.tests)?;
+
+    let state_bytes = state_bytes(&code);
+    let upper = name.to_uppercase();
+    let keys = [("model", name.to_owned()), ("MODEL", upper.clone())];
+    let body: String = code
+        .functions
+        .iter()
+        .map(String::as_str)
+        .collect::<String>()
+        + &public;
+    let mut source = fill(TOP, &keys);
+    source = source.replace("@", &comment(header.name));
+    if !integer || calls_floats(&body) {
+        source.push_str(&fill(FLOATS, &keys));
+    }
+    let used = primitives::used_by(&format!("{body}{self_test}"));
+    let (tests_only, used) = split_tests(&used, &body);
+    source.push_str(&used);
+    source.push('\n');
+    for array in &code.arrays {
+        source.push_str(&array.text);
+        source.push('\n');
+    }
+    source.push_str(&body);
+    let _ = write!(
+        source,
+        "\n#ifndef {upper}_NO_SELF_TEST\n{tests_only}{self_test}#endif\n"
+    );
+    let mut notes = Vec::new();
+    if header.threshold.is_some() && model.smoothing().is_some() {
+        notes.push(format!(
+            "the alarm is left to you: {upper}_THRESHOLD and {upper}_SMOOTHING are in {name}.h, with the equation"
+        ));
+    }
+    Ok(CSource {
+        name: name.to_owned(),
+        header: header_file(&code, model, state_bytes, weight_bytes, &windows),
+        source,
+        weight_bytes,
+        state_bytes,
+        notes,
+    })
+}
+
+/// The functions that only the self-test calls, and the others.
+fn split_tests(used: &str, body: &str) -> (String, String) {
+    let without = primitives::used_by(body);
+    let tests = used.replacen(&without, "", 1);
+    // The only function of the self-test's own is its checksum, which is the last one of all.
+    (tests, without)
+}
+
+fn calls_floats(body: &str) -> bool {
+    body.contains("float")
+}
+
+const TOP: &str = "/* The network \"@\", by `kinglet export`. C99 or C++, without a library: see $model.h.
+ *
+ * Numbers without a point are fixed-point. Every product of two numbers of 32 bits is rounded by mulhi(). */
+#include \"$model.h\"
+
+/* Shifts to the right keep the sign. */
+typedef char $model_needs_arithmetic_shifts[(-1 >> 1) == -1 ? 1 : -1];
+";
+
+const FLOATS: &str = "
+/* Float numbers are what IEEE 754 says, rounded after every operation. */
+#include <float.h>
+#if defined(__FAST_MATH__)
+#error \"compile $model.c without -ffast-math: results would be others\"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error \"compile $model.c for float arithmetic of 32 bits (x86: -msse2 -mfpmath=sse): results would be others\"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize(\"fp-contract=off\")
+#endif
+";
+
+fn all_finite(portable: &Portable) -> Result<()> {
+    for (index, layer) in portable.layers.iter().enumerate() {
+        let numbers: Vec<&Numbers> = match layer {
+            PortableLayer::Embedding(e) => vec![&e.table],
+            PortableLayer::Dense(d) => vec![&d.w, &d.bias],
+            PortableLayer::Recurrent(r) => {
+                let rows = r
+                    .stages
+                    .iter()
+                    .flat_map(|rows| [&rows.x, &rows.h, &rows.bias]);
+                rows.chain(&r.extra).chain(&r.mix).collect()
+            }
+        };
+        for numbers in numbers {
+            if let Numbers::F32(floats) = numbers
+                && let Some(odd) = floats.iter().find(|x| !x.is_finite())
+            {
+                bail!(
+                    "layer {}: a weight is {odd}, which C has no number for; train the model again",
+                    index + 1
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The layers' functions and their calls: outputs go back and forth between two buffers, the last ones to `y`.
+fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
+    let y = if integer { Element::I16 } else { Element::F32 };
+    let last = portable.layers.len() - 1;
+    let (mut from, mut x) = ("x".to_owned(), y);
+    let (mut first, mut turn) = (true, 0);
+    for (index, layer) in portable.layers.iter().enumerate() {
+        let number = index + 1;
+        let (state, outputs) = match layer {
+            PortableLayer::Embedding(embedding) => {
+                x = code_of(code, embedding, number);
+                from = format!("embed{number}(token)");
+                if embedding.format == Format::F16 {
+                    from = format!("embed{number}(s, token)");
+                }
+                continue;
+            }
+            PortableLayer::Recurrent(r) => {
+                if cells::narrows(r.format, first) {
+                    code.lend(Element::I8, "narrowed", r.inputs);
+                    code.calls.push(format!(
+                        "for (int k = 0; k < {}; k++) {{\n        s->narrowed[k] = narrow({from}[k]);\n    }}",
+                        r.inputs
+                    ));
+                    (from, x) = ("s->narrowed".to_owned(), Element::I8);
+                }
+                cells::recurrent(code, r, number, x);
+                ("s, ", r.hidden)
+            }
+            PortableLayer::Dense(d) => {
+                dense(code, d, number, index == last);
+                ("", d.outputs)
+            }
+        };
+        first = false;
+        let to = if index == last {
+            "y".to_owned()
+        } else {
+            turn = 1 - turn;
+            let buffer = if turn == 1 { "a" } else { "b" };
+            code.lend(y, buffer, outputs);
+            format!("s->{buffer}")
+        };
+        code.calls
+            .push(format!("layer{number}({state}{from}, {to});"));
+        (from, x) = (to, y);
+    }
+}
+
+/// An embedding's table and look-up; gives the type of its vectors.
+fn code_of(code: &mut Code<'_>, e: &Embedding, number: usize) -> Element {
+    let Embedding {
+        format, vocab, dim, ..
+    } = *e;
+    // The row of zeros is for what is no token.
+    let with_zeros = match e.table.clone() {
+        Numbers::F32(mut t) => Numbers::F32({
+            t.resize((vocab + 1) * dim, 0.0);
+            t
+        }),
+        Numbers::F16(mut t) => Numbers::F16({
+            t.resize((vocab + 1) * dim, 0);
+            t
+        }),
+        Numbers::I8(mut t) => Numbers::I8({
+            t.resize((vocab + 1) * dim, 0);
+            t
+        }),
+        Numbers::I16(mut t) => Numbers::I16({
+            t.resize((vocab + 1) * dim, 0);
+            t
+        }),
+        other => other,
+    };
+    let name = format!("tokens{number}");
+    let comment = "a vector per token, then zeros for what is none";
+    code.arrays
+        .push(Array::new(&name, &[vocab + 1, dim], &with_zeros, comment));
+    let x = code.matrix_input(format);
+    let intro = format!(
+        "\n/* Layer {number}: embedding, {vocab} tokens, vectors of {dim}, {}. */\n",
+        format.name()
+    );
+    let row = format!("tokens{number}[token < {vocab} ? token : {vocab}]");
+    let function = if format == Format::F16 {
+        code.lend(Element::F32, "x", dim);
+        fill(
+            "$intro\
+static const float *embed$n($model_state *s, uint32_t token)
+{
+    const uint16_t *row = $row;
+    for (int k = 0; k < $dim; k++) {
+        s->x[k] = widen(row[k]);
+    }
+    return s->x;
+}
+",
+            &[
+                ("intro", intro),
+                ("n", number.to_string()),
+                ("model", code.name.to_owned()),
+                ("row", row),
+                ("dim", dim.to_string()),
+            ],
+        )
+    } else {
+        format!(
+            "{intro}static const {} *embed{number}(uint32_t token)\n{{\n    return {row};\n}}\n",
+            x.c()
+        )
+    };
+    code.functions.push(function);
+    x
+}
+
+fn dense(code: &mut Code<'_>, d: &Dense, number: usize, last: bool) {
+    let Dense {
+        format,
+        inputs,
+        outputs,
+        activation,
+        shift,
+        frac,
+        ..
+    } = *d;
+    let integer = format.is_integer();
+    let array = |name: &str| format!("{name}{number}");
+    let mut add = |name: &str, shape: &[usize], numbers, comment| {
+        code.arrays
+            .push(Array::new(&array(name), shape, numbers, comment));
+    };
+    add("w", &[outputs, inputs], &d.w, "weights, [output][input]");
+    add("bias", &[outputs], &d.bias, "what a sum starts with");
+    if integer {
+        let m = Numbers::I32(d.m.clone());
+        add("m", &[outputs], &m, "2^32 times what a 1 of a sum is in z");
+    }
+    let at_end = if last { 15 } else { 18 };
+    let y = match (integer, activation) {
+        (_, Activation::Identity | Activation::Softmax) => "z".to_owned(),
+        (true, Activation::Relu) => "(int16_t)clamp(z, 0, INT16_MAX)".to_owned(),
+        (false, Activation::Relu) => "z > 0.0f ? z : 0.0f".to_owned(),
+        (true, Activation::Tanh) => format!("saturate16(shift_round(tanh_512(z) >> 1, {at_end}))"),
+        (true, Activation::Sigmoid) => {
+            format!("saturate16(shift_round(sigmoid_512(z) >> 1, {at_end}))")
+        }
+        (false, Activation::Tanh) => "tanh_f32(z)".to_owned(),
+        (false, Activation::Sigmoid) => "sigmoid_f32(z)".to_owned(),
+    };
+    let numbers = if integer {
+        let y = activation_frac(activation, frac, last);
+        format!("\n * z are multiples of 2^-{frac}, y 2^-{y}.")
+    } else {
+        String::new()
+    };
+    let text = if integer {
+        "        uint32_t sum = (uint32_t)bias$n[u];
+        sum = $add(sum, w$n[u], x, $inputs);
+        const int16_t z = requant(sum, $shift, m$n[u]);
+"
+    } else {
+        "        const float z = $add(bias$n[u], w$n[u], x, $inputs);
+"
+    };
+    let softmax = match (activation, integer) {
+        (Activation::Softmax, true) => format!("    softmax_q15(y, {outputs}, {frac});\n"),
+        (Activation::Softmax, false) => format!("    softmax_f32(y, {outputs});\n"),
+        _ => String::new(),
+    };
+    let element = if integer { Element::I16 } else { Element::F32 };
+    let template = "
+/* Layer $n: dense, $inputs inputs, $outputs outputs, $format: y = $activation(W x + b).$numbers */
+static void layer$n(const $type *x, $type *y)
+{
+    for (int u = 0; u < $outputs; u++) {
+@        y[u] = $y;
+    }
+$softmax}
+"
+    .replace("@", text);
+    code.functions.push(fill(
+        &template,
+        &[
+            ("n", number.to_string()),
+            ("inputs", inputs.to_string()),
+            ("outputs", outputs.to_string()),
+            ("format", format.name().to_owned()),
+            ("activation", activation.name().to_owned()),
+            ("numbers", numbers),
+            ("type", element.c().to_owned()),
+            ("y", y),
+            ("softmax", softmax),
+            ("shift", shift.to_string()),
+            ("add", product(format, element).to_owned()),
+        ],
+    ));
+}
+
+fn activation_frac(activation: Activation, frac: i8, last: bool) -> i8 {
+    match activation {
+        Activation::Identity | Activation::Relu => frac,
+        _ if last => 15,
+        _ => 12,
+    }
+}
+
+/// `run`, `reset` and the doors of a step without normalisation.
+fn run(text: &mut String, code: &Code<'_>, (tokens, embeds): (bool, bool), model: &Model<'_>) {
+    let integer = model.is_integer();
+    let y = if integer { "int16_t" } else { "float" };
+    let input = if embeds {
+        "uint32_t token".to_owned()
+    } else {
+        format!("const {y} *x")
+    };
+    let calls: String = code
+        .calls
+        .iter()
+        .map(|call| format!("    {call}\n"))
+        .collect();
+    let unused = if calls.contains("s->") || calls.contains("(s,") {
+        ""
+    } else {
+        "    (void)s;\n"
+    };
+    let name = code.name;
+    let upper = name.to_uppercase();
+    let _ = write!(
+        text,
+        "
+/* All layers, on an input as the network sees it. */
+static void run({name}_state *s, {input}, {y} *y)
+{{
+{unused}{calls}}}
+
+void {name}_reset({name}_state *s)
+{{
+    unsigned char *bytes = (unsigned char *)s;
+    for (unsigned i = 0; i < sizeof *s; i++) {{
+        bytes[i] = 0;
+    }}
+}}
+"
+    );
+    if tokens && !embeds {
+        let one = if integer {
+            format!("(int16_t)(INT32_C(1) << {})", model.input_frac())
+        } else {
+            "1.0f".to_owned()
+        };
+        let _ = write!(
+            text,
+            "
+/* 1 for the token, 0 for all others. */
+static void run_token({name}_state *s, uint32_t token, {y} *y)
+{{
+    for (uint32_t i = 0; i < {upper}_TOKENS; i++) {{
+        s->x[i] = 0;
+    }}
+    if (token < {upper}_TOKENS) {{
+        s->x[token] = {one};
+    }}
+    run(s, s->x, y);
+}}
+"
+        );
+    }
+    let run_token = if embeds { "run" } else { "run_token" };
+    match (tokens, integer) {
+        (true, true) => {
+            let _ = write!(
+                text,
+                "
+void {name}_step_token_q({name}_state *s, uint32_t token, int16_t out[{upper}_OUTPUTS])
+{{
+    {run_token}(s, token, out);
+}}
+
+void {name}_step_token({name}_state *s, uint32_t token, float out[{upper}_OUTPUTS])
+{{
+    {run_token}(s, token, s->y);
+    to_units(s, out);
+}}
+"
+            );
+        }
+        (true, false) => {
+            let _ = write!(
+                text,
+                "
+void {name}_step_token({name}_state *s, uint32_t token, float out[{upper}_OUTPUTS])
+{{
+    {run_token}(s, token, out);
+}}
+"
+            );
+        }
+        (false, true) => {
+            let _ = write!(
+                text,
+                "
+void {name}_step_q({name}_state *s, const int16_t in[{upper}_INPUTS], int16_t out[{upper}_OUTPUTS])
+{{
+    run(s, in, out);
+}}
+"
+            );
+        }
+        (false, false) => {}
+    }
+}
+
+/// The self-test: the file's own test steps, and a digest of their outputs and the state behind them.
+fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<String> {
+    let (name, upper) = (code.name, code.name.to_uppercase());
+    let integer = model.is_integer();
+    let steps: usize = model.header().test.steps.into();
+    let tokens = matches!(model.header().input, Input::Tokens { .. });
+    let embeds = !code.lent.iter().any(|member| member.name == "x") || {
+        code.functions
+            .iter()
+            .any(|function| function.contains(" *embed1("))
+    };
+    let shape: &[usize] = if tokens {
+        &[steps]
+    } else {
+        &[steps, model.inputs()]
+    };
+    let array = Array::new("test_inputs", shape, tests, "inputs of the test steps");
+    let mut text = array.text;
+    let y = if integer { "s->y" } else { "y" };
+    let own = if integer {
+        String::new()
+    } else {
+        format!("    float y[{upper}_OUTPUTS];\n")
+    };
+    let call = match (tokens, embeds) {
+        (true, true) => format!("run(s, (uint32_t)test_inputs[step], {y});"),
+        (true, false) => format!("run_token(s, (uint32_t)test_inputs[step], {y});"),
+        (false, _) => format!("run(s, test_inputs[step], {y});"),
+    };
+    let of = |element: Element, value: &str| match element {
+        Element::F32 => format!("crc_add(crc, bits_of({value}), 4)"),
+        Element::I32 => format!("crc_add(crc, (uint32_t){value}, 4)"),
+        Element::I16 => format!("crc_add(crc, (uint32_t){value}, 2)"),
+        Element::I8 => format!("crc_add(crc, (uint32_t){value}, 1)"),
+    };
+    let element = if integer { Element::I16 } else { Element::F32 };
+    let mut states = String::new();
+    let padding = padding_after_tests(model, &code.members, tests)?;
+    for (member, padding) in code
+        .members
+        .iter()
+        .filter(|member| member.of_layer)
+        .zip(padding)
+    {
+        let Member {
+            element, name, len, ..
+        } = member;
+        let add = of(*element, &format!("s->{name}[u]"));
+        let _ = write!(
+            states,
+            "    for (int u = 0; u < {len}; u++) {{\n        crc = {add};\n    }}\n"
+        );
+        if let Some((count, value)) = padding {
+            let size = element.size();
+            let _ = write!(
+                states,
+                "    for (int u = 0; u < {count}; u++) {{\n        crc = crc_add(crc, UINT32_C({value}), {size});\n    }}\n"
+            );
+        }
+    }
+    let why = if states.contains("UINT32_C(") {
+        "\n * The engine has units in eights: behind a layer's own come some without weights, whose states are constants here."
+    } else {
+        ""
+    };
+    let add = of(element, &format!("{y}[i]"));
+    let _ = write!(
+        text,
+        "
+/* A CRC-32 of all outputs of the test steps and of the states behind them, least bytes first.{why} */
+uint32_t {name}_self_test({name}_state *s)
+{{
+    uint32_t crc = UINT32_C(0xffffffff);
+{own}    {name}_reset(s);
+    for (int step = 0; step < {steps}; step++) {{
+        {call}
+        for (int i = 0; i < {upper}_OUTPUTS; i++) {{
+            crc = {add};
+        }}
+    }}
+{states}    {name}_reset(s);
+    return ~crc;
+}}
+"
+    );
+    Ok(text)
+}
+
+/// For each part of the layers' states, how many units of padding the engine has behind it and what is in them after the
+/// test steps, as bits.
+fn padding_after_tests(
+    model: &Model<'_>,
+    members: &[Member],
+    tests: &Numbers,
+) -> Result<Vec<Option<(usize, u32)>>> {
+    let mut room = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model.bind_bytes(&mut room)?.with_kernels(&Kernels::SCALAR);
+    let (mut y, mut q) = (vec![0.0; model.outputs()], vec![0; model.outputs()]);
+    match tests {
+        Numbers::I16(x) => x
+            .chunks(model.inputs())
+            .for_each(|x| runner.step_q(x, &mut q)),
+        Numbers::F32(x) => x
+            .chunks(model.inputs())
+            .for_each(|x| runner.step_raw(x, &mut y)),
+        Numbers::I32(tokens) => {
+            tokens
+                .iter()
+                .for_each(|&token| runner.step_token(token as usize, &mut y));
+        }
+        _ => {}
+    }
+    let state = runner.layer_state();
+    let mut at = 0;
+    let mut found = Vec::new();
+    for member in members.iter().filter(|member| member.of_layer) {
+        let size = member.element.size();
+        let padded = member.len.next_multiple_of(kinglet::kernel::LANES);
+        let bytes = &state[at..at + padded * size];
+        at += padded * size;
+        let behind = &bytes[member.len * size..];
+        let value = behind.chunks(size).next().map(|unit| {
+            let bits = unit
+                .iter()
+                .rev()
+                .fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
+            (padded - member.len, bits)
+        });
+        if let Some((_, bits)) = value {
+            ensure!(
+                behind
+                    .chunks(size)
+                    .all(|unit| unit == &bits.to_le_bytes()[..size]),
+                "units of padding differ, so the file was not written by kinglet; export the model again"
+            );
+        }
+        found.push(value);
+    }
+    ensure!(
+        at == state.len(),
+        "the layers' states have {} bytes, not {at}",
+        state.len()
+    );
+    Ok(found)
+}
+
+/// Bytes of the structure: members of four bytes come first, so there is padding only at the end.
+fn state_bytes(code: &Code<'_>) -> usize {
+    let bytes = |member: &Member| member.element.size() * member.len;
+    let all: usize = code.members.iter().chain(&code.lent).map(bytes).sum();
+    let largest = code
+        .members
+        .iter()
+        .chain(&code.lent)
+        .map(|member| member.element.size())
+        .max();
+    all.next_multiple_of(largest.unwrap_or(1))
+}
+
+fn header_file(
+    code: &Code<'_>,
+    model: &Model<'_>,
+    state_bytes: usize,
+    weight_bytes: usize,
+    windows: &window::Window,
+) -> String {
+    let (name, upper) = (code.name, code.name.to_uppercase());
+    let header = model.header();
+    let integer = model.is_integer();
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        "/* The network \"{}\", by `kinglet export`: {}, {} multiplications a step.
+ *
+ * {state_bytes} bytes of RAM for each stream, {weight_bytes} bytes of weights in flash, besides code and tables.
+ * A step cannot fail, allocates nothing, and keeps all it knows in the state. */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern \"C\" {{
+#endif
+
+",
+        comment(header.name),
+        summary(header, model),
+        model.macs(),
+    );
+    match header.input {
+        Input::Features { .. } => {
+            let _ = writeln!(
+                text,
+                "/* Numbers of a sample:{} */",
+                list(&input_names(model))
+            );
+            let _ = writeln!(text, "#define {upper}_INPUTS {}", model.inputs());
+            if integer {
+                let _ = writeln!(
+                    text,
+                    "/* Fraction bits of a sample of {name}_step_q. */\n#define {upper}_INPUT_FRAC {}",
+                    model.input_frac()
+                );
+            }
+        }
+        Input::Tokens { .. } => {
+            let _ = writeln!(text, "/* Tokens:{} */", list(&input_names(model)));
+            let _ = writeln!(text, "#define {upper}_TOKENS {}", model.inputs());
+        }
+    }
+    let what = match header.output {
+        Output::Values { .. } => "Numbers of an output",
+        Output::Classes { .. } => "Scores of an output, one per class",
+        Output::NextToken { .. } => "Scores of an output, one per token",
+    };
+    let names = match header.output {
+        Output::NextToken { .. } => String::new(),
+        _ => list(&output_names(model)),
+    };
+    let _ = writeln!(
+        text,
+        "/* {what}{}{names} */",
+        if names.is_empty() { "." } else { ":" }
+    );
+    let _ = writeln!(text, "#define {upper}_OUTPUTS {}", model.outputs());
+    if integer {
+        let _ = writeln!(
+            text,
+            "/* Fraction bits of an output of {name}_step{}_q. */\n#define {upper}_OUTPUT_FRAC ({})",
+            if matches!(header.input, Input::Tokens { .. }) {
+                "_token"
+            } else {
+                ""
+            },
+            model.output_frac()
+        );
+    }
+    if let (Some(threshold), Some(smoothing)) = (header.threshold, model.smoothing()) {
+        let _ = writeln!(
+            text,
+            "/* An alarm: with the mean e of |sample - prediction| over the outputs that are an input's next value,
+ * score += SMOOTHING (e - score), and score > THRESHOLD. */
+#define {upper}_SMOOTHING {}
+#define {upper}_THRESHOLD {}",
+            arrays::float(smoothing),
+            arrays::float(threshold)
+        );
+    }
+    let _ = write!(
+        text,
+        "
+/* What {name}_self_test must return, here as on every other machine. */
+#define {upper}_DIGEST UINT32_C(0x{:08x})
+
+/* All that a stream knows: {state_bytes} bytes. All zero at first, as {name}_reset makes it. */
+typedef struct {{
+",
+        header.test.digest
+    );
+    let mut members: Vec<&Member> = code.members.iter().chain(&code.lent).collect();
+    members.sort_by_key(|member| std::cmp::Reverse(member.element.size()));
+    let line = |member: &&Member| {
+        let left = format!(
+            "    {} {}[{}];",
+            member.element.c(),
+            member.name,
+            member.len
+        );
+        format!("{left:<34} /* {} */\n", member.comment)
+    };
+    text.extend(members.iter().map(line));
+    let _ = write!(
+        text,
+        "}} {name}_state;
+
+/* A new stream. */
+void {name}_reset({name}_state *s);
+"
+    );
+    match header.input {
+        Input::Features { .. } => {
+            let _ = write!(
+                text,
+                "
+/* A raw sample in, the prediction in its unit out. A missing value is NaN{}. */
+void {name}_step({name}_state *s, const float in[{upper}_INPUTS], float out[{upper}_OUTPUTS]);
+",
+                if model.holds() {
+                    ": the last one stands in where the model was trained so"
+                } else {
+                    ", which enters as the middle of its column"
+                }
+            );
+            if integer {
+                let _ = write!(
+                    text,
+                    "
+/* The same without normalisation and without float instructions: normalised numbers in, times 2^{upper}_INPUT_FRAC, and the
+ * network's output out, times 2^{upper}_OUTPUT_FRAC. */
+void {name}_step_q({name}_state *s, const int16_t in[{upper}_INPUTS], int16_t out[{upper}_OUTPUTS]);
+"
+                );
+            }
+        }
+        Input::Tokens { .. } => {
+            let _ = write!(
+                text,
+                "
+/* The number of a token in, scores out. What is no token enters as zeros. */
+void {name}_step_token({name}_state *s, uint32_t token, float out[{upper}_OUTPUTS]);
+"
+            );
+            if integer {
+                let _ = write!(
+                    text,
+                    "
+/* The same without float instructions: scores times 2^{upper}_OUTPUT_FRAC. */
+void {name}_step_token_q({name}_state *s, uint32_t token, int16_t out[{upper}_OUTPUTS]);
+"
+                );
+            }
+        }
+    }
+    text.push_str(&windows.header);
+    let _ = write!(
+        text,
+        "
+#ifndef {upper}_NO_SELF_TEST
+/* Runs the model's own test steps; {upper}_DIGEST if this machine computes as it should. Leaves the state as new. */
+uint32_t {name}_self_test({name}_state *s);
+#endif
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"
+    );
+    text
+}
+
+/// Layers in a word each.
+fn summary(header: &Header<'_>, model: &Model<'_>) -> String {
+    let layers = header.layers.iter().map(|layer| {
+        use kinglet::format::Layer;
+        match *layer {
+            Layer::Embedding { vocab, dim, .. } => format!("embedding({vocab} to {dim})"),
+            Layer::Recurrent {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => {
+                format!("{}({inputs} to {hidden})", cell.name())
+            }
+            Layer::Bidirectional {
+                cell,
+                inputs,
+                hidden,
+                ..
+            } => {
+                format!("bidirectional {}({inputs} to {hidden})", cell.name())
+            }
+            Layer::Dense {
+                inputs, outputs, ..
+            } => format!("dense({inputs} to {outputs})"),
+        }
+    });
+    let layers: Vec<String> = layers.collect();
+    let formats: Vec<&str> = header
+        .layers
+        .iter()
+        .map(|layer| layer.format().name())
+        .collect();
+    let same = formats
+        .iter()
+        .all(|format| *format == model.format().name());
+    format!(
+        "{}, {}",
+        layers.join(", "),
+        if same {
+            formats[0].to_owned()
+        } else {
+            formats.join(" ")
+        }
+    )
+}
+
+/// Names and units of a model's inputs; tokens have no units.
+fn input_names(model: &Model<'_>) -> Vec<(String, String)> {
+    match model.header().input {
+        Input::Features { names: list, .. } | Input::Tokens { names: list, .. } => {
+            names(list).collect()
+        }
+    }
+}
+
+/// Names and units of a model's outputs; classes have no units, and next tokens are named with the inputs.
+fn output_names(model: &Model<'_>) -> Vec<(String, String)> {
+    match model.header().output {
+        Output::Values { names: list, .. } | Output::Classes { names: list, .. } => {
+            names(list).collect()
+        }
+        Output::NextToken { .. } => Vec::new(),
+    }
+}
+
+/// Names with their units, as lines of a comment.
+fn list(names: &[(String, String)]) -> String {
+    const MOST: usize = 64;
+    let mut text = String::new();
+    for (index, (name, unit)) in names.iter().take(MOST).enumerate() {
+        let unit = if unit.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", comment(unit))
+        };
+        let _ = write!(text, "\n * {index}: {}{unit}", comment(name));
+    }
+    if names.len() > MOST {
+        let _ = write!(text, "\n * and {} more", names.len() - MOST);
+    }
+    text
+}

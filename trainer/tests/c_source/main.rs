@@ -1,0 +1,290 @@
+//! Generated C against the engine, step by step and bit by bit: every cell in every format and layout, on random networks.
+//!
+//! `KINGLET_C_COMPILERS` lists commands apart from each other by `|`; without it there is the system's `cc`.
+#![cfg(unix)]
+
+mod random;
+
+use kinglet::Model;
+use kinglet::SlidingWindow;
+use kinglet::format::{Cell, Format, Input};
+use kinglet::kernel::Kernels;
+use kinglet_trainer::export::c_source;
+use kinglet_trainer::file::AlignedBytes;
+use random::{Case, Random};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const FORMATS: [Format; 5] = [
+    Format::F32,
+    Format::F16,
+    Format::W8A8,
+    Format::W8A16,
+    Format::W4A8,
+];
+
+const WARNINGS: [&str; 6] = [
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Werror",
+];
+
+fn compilers() -> Vec<Vec<String>> {
+    let list = std::env::var("KINGLET_C_COMPILERS");
+    let list = list.unwrap_or_else(|_| "cc -std=c99".to_owned());
+    let words = |command: &str| command.split_whitespace().map(str::to_owned).collect();
+    list.split('|').map(words).collect()
+}
+
+/// The programs of a model, one for each compiler.
+fn compile(folder: &Path, bytes: &[u8], model: &Model<'_>) -> Vec<PathBuf> {
+    let code = c_source(bytes, model, "net").unwrap();
+    fs::write(folder.join("net.c"), &code.source).unwrap();
+    fs::write(folder.join("net.h"), &code.header).unwrap();
+    fs::write(folder.join("drive.c"), include_str!("drive.c")).unwrap();
+    let mut doors = Vec::new();
+    match model.header().input {
+        Input::Features { .. } => doors.push("-DSAMPLES"),
+        Input::Tokens { .. } => doors.push("-DTOKENS"),
+    }
+    if model.is_integer() {
+        doors.push("-DINTEGER");
+    }
+    if code.header.contains("net_push") {
+        doors.push("-DWINDOWS");
+    }
+    let programs = compilers()
+        .into_iter()
+        .enumerate()
+        .map(|(number, command)| {
+            let program = folder.join(format!("drive{number}"));
+            let compiled = Command::new(&command[0])
+                .args(&command[1..])
+                .args(WARNINGS)
+                .args(&doors)
+                .arg(format!("-DSTATE_BYTES={}", code.state_bytes))
+                .arg("-o")
+                .arg(&program)
+                .args(["drive.c", "net.c"])
+                .current_dir(folder)
+                .output()
+                .unwrap_or_else(|e| panic!("{}: {e}", command[0]));
+            let said = String::from_utf8_lossy(&compiled.stderr);
+            assert!(
+                compiled.status.success(),
+                "{command:?}: {said}\n{:?}",
+                model.header()
+            );
+            program
+        });
+    programs.collect()
+}
+
+/// What a program answers.
+fn run(program: &Path, commands: &str) -> String {
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let commands = commands.to_owned();
+    let writer = std::thread::spawn(move || input.write_all(commands.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{}", program.display());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn floats(text: &mut String, values: &[f32]) {
+    for value in values {
+        // One NaN is like another.
+        let bits = if value.is_nan() {
+            0x7fc0_0000
+        } else {
+            value.to_bits()
+        };
+        let _ = write!(text, " {bits:08x}");
+    }
+    text.push('\n');
+}
+
+fn integers(text: &mut String, values: &[i16]) {
+    for &value in values {
+        let _ = write!(text, " {:08x}", i32::from(value) as u32);
+    }
+    text.push('\n');
+}
+
+/// Commands for a program, and what the engine answers to them.
+fn drive(model: &Model<'_>, random: &mut Random) -> (String, String) {
+    let (inputs, outputs) = (model.inputs(), model.outputs());
+    let mut room = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model
+        .bind_bytes(&mut room)
+        .unwrap()
+        .with_kernels(&Kernels::SCALAR);
+    let digest = model.self_test(&mut runner).unwrap();
+    let (mut commands, mut answers) = ("d\n".to_owned(), format!(" {digest}\n"));
+    let (mut y, mut q) = (vec![0.0; outputs], vec![0; outputs]);
+    for step in 0..40 {
+        if step == 30 {
+            commands.push_str("r\n");
+            runner.reset();
+        }
+        if let Input::Tokens { .. } = model.header().input {
+            let token = random.below(inputs + 2);
+            if model.is_integer() && random.below(2) == 0 {
+                let _ = writeln!(commands, "u {token:x}");
+                runner.step_token_q(token, &mut q);
+                integers(&mut answers, &q);
+            } else {
+                let _ = writeln!(commands, "t {token:x}");
+                runner.step_token(token, &mut y);
+                floats(&mut answers, &y);
+            }
+        } else if model.is_integer() && random.below(3) == 0 {
+            let x: Vec<i16> = (0..inputs).map(|_| random.integer()).collect();
+            commands.push('q');
+            integers(&mut commands, &x);
+            runner.step_q(&x, &mut q);
+            integers(&mut answers, &q);
+        } else {
+            let x: Vec<f32> = (0..inputs).map(|_| random.reading()).collect();
+            commands.push('s');
+            floats(&mut commands, &x);
+            runner.step(&x, &mut y);
+            floats(&mut answers, &y);
+        }
+    }
+    (commands, answers)
+}
+
+/// Commands that push samples into windows, and what the engine answers.
+fn push(model: &Model<'_>, random: &mut Random) -> (String, String) {
+    let (shape, inputs) = (model.header().shape, model.inputs());
+    let mut room = AlignedBytes::zeroed(model.state_len());
+    let mut runner = model
+        .bind_bytes(&mut room)
+        .unwrap()
+        .with_kernels(&Kernels::SCALAR);
+    let kept = vec![0.0; SlidingWindow::needed(shape, inputs)];
+    let mut windows = SlidingWindow::new(shape, inputs, kept).unwrap();
+    let (mut commands, mut answers) = ("w\n".to_owned(), String::new());
+    let mut y = vec![0.0; model.outputs()];
+    for sample in 0..60 {
+        if sample == 40 {
+            commands.push_str("w\n");
+            windows.reset(&mut runner);
+        }
+        let x: Vec<f32> = (0..inputs).map(|_| random.reading()).collect();
+        commands.push('p');
+        floats(&mut commands, &x);
+        if windows.push(&mut runner, &x, &mut y) {
+            floats(&mut answers, &y);
+        } else {
+            answers.push_str(" -\n");
+        }
+    }
+    (commands, answers)
+}
+
+fn check(case: &Case, seed: u64) {
+    let bytes = case.export();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let programs = compile(folder.path(), &bytes, &model);
+    let random = &mut Random::seeded(seed);
+    let (mut commands, mut want) = drive(&model, random);
+    if case.is_windowed() {
+        let (more, answers) = push(&model, random);
+        commands += &more;
+        want += &answers;
+    }
+    for program in programs {
+        let found = run(&program, &commands);
+        for (number, (found, want)) in found.lines().zip(want.lines()).enumerate() {
+            assert_eq!(found, want, "answer {number}: {case}, seed {seed}");
+        }
+        assert_eq!(found.lines().count(), want.lines().count(), "{case}");
+    }
+}
+
+#[test]
+fn every_cell_in_every_format_gives_the_engines_bytes() {
+    for (number, &cell) in Cell::ALL.iter().enumerate() {
+        for (at, format) in FORMATS.into_iter().enumerate() {
+            let seed = (number * 100 + at) as u64;
+            let case = Case::of(cell, format, &mut Random::seeded(seed));
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
+fn slow_layers_give_the_engines_bytes() {
+    let gated = [
+        Cell::Lstm,
+        Cell::GruResetAfter,
+        Cell::GruResetBefore,
+        Cell::LstmCoupled,
+        Cell::LstmPeephole,
+    ];
+    for (number, cell) in gated.into_iter().enumerate() {
+        for (at, format) in FORMATS.into_iter().skip(2).enumerate() {
+            let seed = (1000 + number * 100 + at) as u64;
+            let case = Case::of(cell, format, &mut Random::seeded(seed)).slow();
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
+fn packed_rows_give_the_engines_bytes() {
+    for (number, cell) in [Cell::RnnTanh, Cell::Lstm, Cell::GruResetAfter]
+        .into_iter()
+        .enumerate()
+    {
+        for (at, format) in [Format::W8A8, Format::W8A16].into_iter().enumerate() {
+            let seed = (2000 + number * 100 + at) as u64;
+            check(&Case::packed(cell, format, &mut Random::seeded(seed)), seed);
+        }
+    }
+}
+
+#[test]
+fn windows_of_every_kind_end_as_in_the_engine() {
+    for (number, (window, hop, exact)) in [
+        (5, 2, true),
+        (4, 4, true),
+        (3, 7, true),
+        (6, 2, false),
+        (3, 5, false),
+        (5, 5, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for format in [Format::F32, Format::W8A8] {
+            let seed = (3000 + number * 10 + format.is_integer() as usize) as u64;
+            let case = Case::windowed(format, (window, hop, exact), &mut Random::seeded(seed));
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
+fn what_generated_code_does_not_do_is_refused_by_name() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/models/bidirectional_w8a8.kgl");
+    let bytes = AlignedBytes::read(&path).unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let error = c_source(&bytes, &model, "net").err().unwrap().to_string();
+    assert!(error.contains("bidirectional"), "{error}");
+}

@@ -1,0 +1,306 @@
+//! Random networks of every kind.
+
+use kinglet::format::{Cell, Format, Layout};
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
+use kinglet_trainer::net::{Activation, Dense, Embedding, Layer, Network, Recurrent, extra};
+use kinglet_trainer::package::{
+    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
+};
+use kinglet_trainer::quant::{Formats, Ranges};
+use std::fmt;
+
+pub struct Random(u64);
+
+impl Random {
+    pub fn seeded(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn word(&mut self) -> u32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 32) as u32
+    }
+
+    /// From 0 to `end`, which is left out.
+    pub fn below(&mut self, end: usize) -> usize {
+        ((u64::from(self.word()) * end as u64) >> 32) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    fn around_zero(&mut self, reach: f32) -> f32 {
+        (self.word() as f32 / u32::MAX as f32 * 2.0 - 1.0) * reach
+    }
+
+    fn numbers(&mut self, n: usize, reach: f32) -> Vec<f32> {
+        (0..n).map(|_| self.around_zero(reach)).collect()
+    }
+
+    /// A raw value of a sensor, or what one gives that is broken.
+    pub fn reading(&mut self) -> f32 {
+        let usual = self.around_zero(2.0);
+        let odd = [
+            100.0 * usual,
+            0.0,
+            f32::NAN,
+            f32::INFINITY,
+            1e30,
+            -1e-40,
+            usual.abs() + 0.1,
+        ];
+        if self.below(6) == 0 {
+            self.one_of(&odd)
+        } else {
+            usual
+        }
+    }
+
+    pub fn integer(&mut self) -> i16 {
+        let word = self.word() as i16;
+        self.one_of(&[word, word >> 4, word >> 4, word >> 7, i16::MIN, i16::MAX, 0])
+    }
+}
+
+pub struct Case {
+    package: Package,
+    formats: Formats,
+    layout: Layout,
+    slow: bool,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers = self.package.net.layers.iter().map(|layer| match layer {
+            Layer::Embedding(e) => format!("embedding {} {}", e.vocab, e.dim),
+            Layer::Recurrent(r) => format!("{} {} {}", r.cell.name(), r.inputs, r.hidden),
+            Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
+            Layer::Bidirectional(_) => "bidirectional".to_owned(),
+        });
+        let layers: Vec<String> = layers.collect();
+        write!(
+            f,
+            "{layers:?} {} {}",
+            self.formats.name(),
+            self.layout.name()
+        )
+    }
+}
+
+fn recurrent(random: &mut Random, cell: Cell, inputs: usize, hidden: usize) -> Recurrent {
+    let rows = cell.products() * hidden;
+    // Some reach the ends of their tables.
+    let reach = random.one_of(&[0.3, 0.8, 3.0]);
+    let mut layer = Recurrent {
+        cell,
+        inputs,
+        hidden,
+        w_ih: random.numbers(rows * inputs, reach),
+        w_hh: random.numbers(rows * hidden, reach * 0.5),
+        b_ih: random.numbers(rows, 1.0),
+        b_hh: random.numbers(rows, 1.0),
+        extra: random.numbers(extra(cell, hidden), 0.5),
+    };
+    if cell == Cell::FastGrnn {
+        layer.set_mix([0.9, 0.05]);
+    }
+    layer
+}
+
+fn dense(random: &mut Random, [inputs, outputs]: [usize; 2], activation: Activation) -> Dense {
+    Dense {
+        inputs,
+        outputs,
+        weight: random.numbers(inputs * outputs, 0.7),
+        bias: random.numbers(outputs, 0.5),
+        activation,
+    }
+}
+
+/// Names that are none in C, and would end a comment.
+fn feature(random: &mut Random, i: usize, inputs: usize, plain: bool) -> Feature {
+    let column = random.below(inputs);
+    let transforms = [
+        Transform::None,
+        Transform::Log,
+        Transform::Difference { column },
+        Transform::LogRatio { column },
+        Transform::Missing { column },
+    ];
+    Feature {
+        name: format!("x{i} */ \\"),
+        unit: "°C".to_owned(),
+        hold: !plain && random.below(2) == 0,
+        transform: if plain {
+            Transform::None
+        } else {
+            random.one_of(&transforms)
+        },
+        offset: random.around_zero(0.5),
+        scale: random.one_of(&[1.0, 0.7, -1.3]),
+    }
+}
+
+fn target(random: &mut Random, i: usize, inputs: usize) -> Target {
+    let column = random.below(inputs.max(1));
+    let mut restores = vec![Restore::None, Restore::Exp];
+    if inputs > 0 {
+        restores.extend([Restore::AddTo { column }, Restore::TimesExp { column }]);
+    }
+    Target {
+        name: format!("y{i}"),
+        unit: String::new(),
+        scale: random.one_of(&[1.0, 2.5, 0.01]),
+        offset: random.around_zero(3.0),
+        restore: random.one_of(&restores),
+        feeds: None,
+    }
+}
+
+impl Case {
+    /// A cell in a format, and whatever may be around it.
+    pub fn of(cell: Cell, format: Format, random: &mut Random) -> Case {
+        let sizes = [1, 3, 5, 8, 11, 16, 19];
+        let tokens = random.below(3) == 0;
+        let inputs = random.one_of(&sizes);
+        let mut layers = Vec::new();
+        let mut width = inputs;
+        let embeds = tokens && random.below(2) == 0;
+        if embeds {
+            width = random.one_of(&sizes);
+            let table = random.numbers(inputs * width, 1.0);
+            layers.push(Layer::Embedding(Embedding {
+                vocab: inputs,
+                dim: width,
+                table,
+            }));
+        }
+        for _ in 0..1 + random.below(2) {
+            let hidden = random.one_of(&sizes);
+            layers.push(Layer::Recurrent(recurrent(random, cell, width, hidden)));
+            width = hidden;
+        }
+        for last in [false, true] {
+            if random.below(3) > 0 {
+                let activations = [
+                    Activation::Identity,
+                    Activation::Relu,
+                    Activation::Tanh,
+                    Activation::Sigmoid,
+                    Activation::Softmax,
+                ];
+                let activation = random.one_of(&activations[..if last { 5 } else { 4 }]);
+                let outputs = random.one_of(&sizes);
+                layers.push(Layer::Dense(dense(random, [width, outputs], activation)));
+                width = outputs;
+            }
+        }
+        let formats = if format.is_integer() && !embeds && random.below(3) == 0 {
+            let mut each = vec![format];
+            let others = [Format::W8A8, Format::W8A16, Format::W4A8];
+            each.extend(layers.iter().skip(1).map(|_| random.one_of(&others)));
+            Formats::Each(each)
+        } else {
+            Formats::All(format)
+        };
+        let layouts = [
+            Layout::Portable,
+            Layout::CortexM4,
+            Layout::CortexM55,
+            Layout::CortexM0,
+        ];
+        let plain = random.below(2) == 0;
+        let input = if tokens {
+            Input::Tokens((0..inputs).map(|i| format!("t{i}")).collect())
+        } else {
+            Input::Features(
+                (0..inputs)
+                    .map(|i| feature(random, i, inputs, plain))
+                    .collect(),
+            )
+        };
+        let features = if tokens { 0 } else { inputs };
+        let output = match random.below(3) {
+            0 => Output::Classes((0..width).map(|i| format!("class {i}")).collect()),
+            _ if tokens => Output::Classes((0..width).map(|i| format!("class {i}")).collect()),
+            _ => Output::Values((0..width).map(|i| target(random, i, features)).collect()),
+        };
+        Case {
+            package: Package {
+                name: "any".to_owned(),
+                net: Network { layers },
+                input,
+                output,
+                shape: Shape::EveryStep,
+                alarm: None,
+            },
+            formats,
+            layout: random.one_of(&layouts),
+            slow: false,
+        }
+    }
+
+    /// In a layout for Cortex-M4.
+    pub fn packed(cell: Cell, format: Format, random: &mut Random) -> Case {
+        let mut case = Case::of(cell, format, random);
+        case.formats = Formats::All(format);
+        case.layout = Layout::CortexM4;
+        for layer in &mut case.package.net.layers {
+            if let Layer::Recurrent(r) = layer {
+                // Rows that fit.
+                let all = [&mut r.w_ih, &mut r.w_hh, &mut r.b_ih, &mut r.b_hh];
+                all.into_iter().flatten().for_each(|w| *w *= 0.3);
+            }
+        }
+        case
+    }
+
+    pub fn windowed(
+        format: Format,
+        (window, hop, exact): (usize, usize, bool),
+        random: &mut Random,
+    ) -> Case {
+        let mut case = Case::of(Cell::Lstm, format, random);
+        let inputs = 3;
+        let plain = random.below(3) == 0;
+        let features = (0..inputs).map(|i| feature(random, i, inputs, plain));
+        case.package.input = Input::Features(features.collect());
+        let layers = vec![
+            Layer::Recurrent(recurrent(random, Cell::GruResetAfter, inputs, 7)),
+            Layer::Dense(dense(random, [7, 2], Activation::Identity)),
+        ];
+        case.package.net = Network { layers };
+        case.package.output = Output::Values((0..2).map(|i| target(random, i, inputs)).collect());
+        case.package.shape = Shape::Window { window, hop, exact };
+        case.formats = Formats::All(format);
+        case
+    }
+
+    /// With gates that reach ±16.
+    pub fn slow(mut self) -> Case {
+        self.slow = true;
+        self
+    }
+
+    pub fn is_windowed(&self) -> bool {
+        matches!(self.package.shape, Shape::Window { .. })
+    }
+
+    pub fn export(&self) -> AlignedBytes {
+        let mut ranges = Ranges::bound(&self.package.net);
+        if self.slow {
+            ranges
+                .layers
+                .iter_mut()
+                .for_each(|range| range.forgets = Some(1e-5));
+        }
+        let tests = TestInputs::synthetic(&self.package);
+        let formats = self.formats.clone();
+        let exported = export_for(self.layout, &self.package, formats, Some(&ranges), &tests);
+        exported.unwrap_or_else(|e| panic!("{self}: {e:#}")).bytes
+    }
+}

@@ -7,7 +7,7 @@ use kinglet_trainer::nearest::nearest;
 use std::io::{self, Write};
 
 /// The pages of `docs/`, by the word that asks for them.
-const PAGES: [(&str, &str, &str); 7] = [
+const PAGES: [(&str, &str, &str); 8] = [
     (
         "start",
         "From a CSV file to a microcontroller in ten minutes",
@@ -29,6 +29,11 @@ const PAGES: [(&str, &str, &str); 7] = [
         include_str!(concat!(env!("KINGLET_GUIDE"), "/formats.md")),
     ),
     (
+        "anywhere",
+        "Take it anywhere: C and what is made of it",
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/anywhere.md")),
+    ),
+    (
         "importing",
         "Models from PyTorch",
         include_str!(concat!(env!("KINGLET_GUIDE"), "/importing.md")),
@@ -45,7 +50,7 @@ const PAGES: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Explain a command, or print a page of the documentation: start, task, streaming, formats, importing, reading-reports, errors
+/// Explain a command, or print a page of the documentation: start, task, streaming, formats, anywhere, importing, reading-reports, errors
 #[derive(Default, clap::Args)]
 #[command(after_help = "\
 Examples:

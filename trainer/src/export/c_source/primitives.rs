@@ -592,24 +592,21 @@ fn calls_by_name(text: &str, name: &str) -> bool {
     })
 }
 
-/// The half of a table for z ≥ 0: starts and rises before they are capped below 1. The other half is its image.
-fn half(entries: &[i32], mirror: i32) -> Vec<(i32, i32)> {
-    let half = entries.len() / 2;
-    (0..half)
-        .map(|k| {
-            let image = entries[entries.len() - 1 - k];
-            let (left, rise) = (image >> 16, image & 0xffff);
-            (mirror - left - rise, rise)
-        })
-        .collect()
+/// The half of a table for z ≥ 0: starts and rises before they are capped below 1. The other half is its image, from which
+/// they are found: at its left end a segment's value is in the upper half of a word, and its rise in the lower one.
+fn half(look_up: impl Fn(i16) -> i32, segments: usize, mirror: i32) -> Vec<(i32, i32)> {
+    let width = (1 << 15) / segments as i32;
+    let image = |k| look_up(((k + 1) * -width) as i16);
+    let segment = |image: i32| (mirror - (image >> 16) - (image & 0xffff), image & 0xffff);
+    (0..segments as i32).map(|k| segment(image(k))).collect()
 }
 
 fn segments(name: &str, tables: &Tables, mirror: i32) -> String {
-    let entries = match mirror {
-        0 => tables.tanh_entries(),
-        _ => tables.sigmoid_entries(),
+    let count = 1 << (tables.bits() - 1);
+    let segments = match mirror {
+        0 => half(|z| tables.tanh(z), count, mirror),
+        _ => half(|z| tables.sigmoid(z), count, mirror),
     };
-    let segments = half(entries, mirror);
     let mut text = format!(
         "/* Segments of a {}th: {} bytes. */\nstatic const segment {name}_segments[{}] = {{",
         if segments.len() == 128 { 16 } else { 32 },
@@ -637,4 +634,37 @@ fn tail() -> String {
     }
     text.push_str("\n};");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `look_up` of the generated code.
+    fn look_up(table: &[(i32, i32)], width: u32, mirror: i32, z: i16) -> i32 {
+        let (from, rise) = table[(if z < 0 { !z } else { z } >> width) as usize];
+        let to = from + rise;
+        let capped = |x: i32| x.min(i16::MAX.into());
+        let [left, right] = match z {
+            ..0 => [mirror - to, mirror - from],
+            _ => [capped(from), capped(to)],
+        };
+        let rise = right - left;
+        let fraction = i32::from(z) & ((1 << width) - 1);
+        (left << 16 | rise).wrapping_add((rise * fraction) << (16 - width))
+    }
+
+    #[test]
+    fn half_a_table_gives_all_values_of_the_whole() {
+        for tables in [&SEGMENTS_256, &SEGMENTS_512] {
+            let (count, width) = (1 << (tables.bits() - 1), 16 - tables.bits());
+            let tanh = half(|z| tables.tanh(z), count, 0);
+            let sigmoid = half(|z| tables.sigmoid(z), count, 32768);
+            for z in i16::MIN..=i16::MAX {
+                assert_eq!(look_up(&tanh, width, 0, z), tables.tanh(z), "tanh {z}");
+                let found = look_up(&sigmoid, width, 32768, z);
+                assert_eq!(found, tables.sigmoid(z), "sigmoid {z}");
+            }
+        }
+    }
 }

@@ -4,7 +4,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 use kinglet::check::check;
-use kinglet::kernel::{Kernels, LANES, Panel, Panels};
+use kinglet::kernel::{
+    CellQ, Curve, FloatMatrix, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, StateF, Streams,
+};
 use kinglet::num::SEGMENTS_256;
 use kinglet_benches::SHAPES;
 use kinglet_trainer::train::init::Rng;
@@ -69,31 +71,31 @@ fn products(c: &mut Criterion, hidden: usize) {
     let x = floats(rng, hidden, 1.0);
     let sums = vec![[0.0; LANES]; 4 * hidden / LANES];
     bench(c, "gemv_f32", shape, &sums, |k, sums| {
-        k.gemv_f32(sums, &w, &x, panels)
+        k.float_product(sums, FloatMatrix::F32(&w), Streams::new(&[&x], 0), panels)
     });
     let w: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
     bench(c, "gemv_f16", shape, &sums, |k, sums| {
-        k.gemv_f16(sums, &w, &x, panels)
+        k.float_product(sums, FloatMatrix::F16(&w), Streams::new(&[&x], 0), panels)
     });
 
     let w = integers(rng, macs, |x| x as i8);
     let x = integers(rng, hidden, |x| x as i8);
     let sums = vec![[0; LANES]; 4 * hidden / LANES];
     bench(c, "gemv_a8", shape, &sums, |k, sums| {
-        k.gemv_a8(sums, &w, &x, panels)
+        k.product(sums, IntMatrix::I8(&w), Inputs::I8(&x), panels)
     });
     let x = integers(rng, hidden, |x| x as i16);
     bench(c, "gemv_a16", shape, &sums, |k, sums| {
-        k.gemv_a16(sums, &w, &x, panels)
+        k.product(sums, IntMatrix::I8(&w), Inputs::I16(&x), panels)
     });
 
     let w = integers(rng, macs / 2, |x| x as u8);
     bench(c, "gemv_w4a16", shape, &sums, |k, sums| {
-        k.gemv_w4a16(sums, &w, &x, panels)
+        k.product(sums, IntMatrix::I4(&w), Inputs::I16(&x), panels)
     });
     let x = integers(rng, hidden, |x| x as i8);
     bench(c, "gemv_w4a8", shape, &sums, |k, sums| {
-        k.gemv_w4a8(sums, &w, &x, panels)
+        k.product(sums, IntMatrix::I4(&w), Inputs::I8(&x), panels)
     });
 }
 
@@ -113,29 +115,34 @@ fn functions(c: &mut Criterion, hidden: usize) {
     });
     let wide = vec![[0; LANES]; units];
     bench(c, "tanh_q", shape, &wide, |k, y| {
-        k.tanh_q(y, &z[..units], tables)
+        k.curve_q(Curve::Tanh, y, &z[..units], tables)
     });
     bench(c, "sigmoid_q", shape, &wide, |k, y| {
-        k.sigmoid_q(y, &z[..units], tables)
+        k.curve_q(Curve::Sigmoid, y, &z[..units], tables)
     });
+    let lstm = CellQ::Lstm { cell_shift: 0 };
     bench(c, "lstm_q", shape, &wide, |k, cell| {
-        k.lstm_q(cell, &mut narrow, z, tables, 0)
+        k.update_q(lstm, cell, &mut narrow, z, tables)
     });
-    bench(c, "gru_q", shape, &wide, |k, h| k.gru_q(h, z, tables));
+    bench(c, "gru_q", shape, &wide, |k, h| {
+        k.update_q(CellQ::Gru, h, &mut narrow, z, tables)
+    });
 
     let z = floats(rng, 4 * hidden, 4.0);
     let z = panels(&z);
-    bench(c, "tanh_f32", shape, &z[..units], |k, z| k.tanh_f32(z));
+    bench(c, "tanh_f32", shape, &z[..units], |k, z| {
+        k.curve_f(Curve::Tanh, z)
+    });
     bench(c, "sigmoid_f32", shape, &z[..units], |k, z| {
-        k.sigmoid_f32(z)
+        k.curve_f(Curve::Sigmoid, z)
     });
     let mut h = vec![[0.5; LANES]; units];
     let zeros = vec![[0.0; LANES]; units];
     bench(c, "lstm_f32", shape, &zeros, |k, cell| {
-        k.lstm_f32(cell, &mut h, z)
+        k.update_f(StateF::Lstm(cell), &mut h, z)
     });
     bench(c, "gru_f32", shape, &zeros, |k, next| {
-        k.gru_f32(next, &h, z)
+        k.update_f(StateF::Gru(&h), next, z)
     });
 }
 

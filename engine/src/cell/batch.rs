@@ -1,7 +1,7 @@
 //! A float layer for a group of streams: for a tile of units the products of all streams, so that weights are loaded
 //! once for several of them, then each stream's state. An integer layer is one primitive, as for a single stream.
 
-use super::{FloatMatrix, GATES, Gates, TILE, tiles};
+use super::{GATES, Gates, TILE, tiles};
 use crate::kernel::{Kernels, LANES, Panel, Panels, Streams};
 use core::ops::Range;
 use heapless::Vec;
@@ -20,23 +20,6 @@ pub(crate) struct Stream<'s> {
     pub(crate) h: &'s [Panel<f32>],
     pub(crate) c: &'s mut [Panel<f32>],
     pub(crate) y: &'s mut [Panel<f32>],
-}
-
-impl FloatMatrix<'_> {
-    fn multiply_batch(
-        self,
-        k: &Kernels,
-        sums: &mut [Panel<f32>],
-        tile: &Range<usize>,
-        streams: Streams<'_>,
-        panels: Panels,
-    ) {
-        let rows = panels.weights(tile, streams.columns());
-        match self {
-            FloatMatrix::F32(w) => k.gemm_f32(sums, &w[rows], streams, panels),
-            FloatMatrix::F16(w) => k.gemm_f16(sums, &w[rows], streams, panels),
-        }
-    }
 }
 
 impl Gates<'_> {
@@ -63,11 +46,11 @@ impl Gates<'_> {
             }
             let (x, h) = (Streams::new(&x, pitch), Streams::new(&h, pitch));
             self.w_ih
-                .multiply_batch(k, sums, &tile, x, Panels::new(ih, stride));
+                .multiply(k, sums, &tile, x, Panels::new(ih, stride));
             if hh > 0 {
                 let after = &mut sums[stride - hh..];
                 self.w_hh
-                    .multiply_batch(k, after, &tile, h, Panels::new(hh, stride));
+                    .multiply(k, after, &tile, h, Panels::new(hh, stride));
             }
             for (stream, sums) in streams.iter_mut().zip(sums.chunks_exact_mut(pitch)) {
                 update(stream, tile.clone(), sums);

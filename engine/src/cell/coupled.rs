@@ -11,7 +11,7 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{GateOrder, Kernels, LANES, Panel, blend};
+use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel, blend};
 use crate::num::slow::{approach, double, gate};
 use crate::num::{mulhi_round, shift_round};
 use core::ops::Range;
@@ -34,13 +34,13 @@ impl Cell for Coupled {
     ) {
         for (panel, z) in tile.zip(z.as_chunks_mut::<3>().0) {
             let [f, g, o] = z;
-            k.sigmoid_f32(core::slice::from_mut(f));
-            k.tanh_f32(core::slice::from_mut(g));
-            k.sigmoid_f32(core::slice::from_mut(o));
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(f));
+            k.curve_f(Curve::Tanh, core::slice::from_mut(g));
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(o));
             let c = &mut stream.c[panel];
             *c = core::array::from_fn(|u| g[u] + f[u] * (c[u] - g[u]));
             let mut t = *c;
-            k.tanh_f32(core::slice::from_mut(&mut t));
+            k.curve_f(Curve::Tanh, core::slice::from_mut(&mut t));
             stream.y[panel] = core::array::from_fn(|u| o[u] * t[u]);
         }
     }
@@ -57,10 +57,10 @@ impl Cell for Coupled {
                     .iter_mut()
                     .for_each(|z| *z = double(*z));
             } else {
-                k.sigmoid_q(core::slice::from_mut(f), &z[..1], tables);
+                k.curve_q(Curve::Sigmoid, core::slice::from_mut(f), &z[..1], tables);
             }
-            k.tanh_q(core::slice::from_mut(g), &z[1..2], tables);
-            k.sigmoid_q(core::slice::from_mut(o), &z[2..], tables);
+            k.curve_q(Curve::Tanh, core::slice::from_mut(g), &z[1..2], tables);
+            k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[2..], tables);
             *c = core::array::from_fn(|u| {
                 if numbers.slow {
                     approach(c[u], gate(z[0][u])[1], g[u])
@@ -71,7 +71,7 @@ impl Cell for Coupled {
             // Q29 to 2^-12.
             z[0] = c.map(|c| (c >> 17) as i16);
             let mut t = [[0; LANES]];
-            k.tanh_q(&mut t, &z[..1], tables);
+            k.curve_q(Curve::Tanh, &mut t, &z[..1], tables);
             *y = core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[0][u]), 18) as i16);
         }
     }

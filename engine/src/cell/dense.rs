@@ -6,7 +6,7 @@
 
 use super::{FloatMatrix, IntForm, TILE, panels, take_int, tiles};
 use crate::format::{Activation, Format, LoadError, Tensors, attempt};
-use crate::kernel::{Inputs, IntMatrix, Kernels, LANES, Panel, Panels};
+use crate::kernel::{Curve, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, Streams};
 use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
 
 #[derive(Debug, Clone, Copy)]
@@ -112,10 +112,11 @@ impl<'a> Dense<'a> {
         let Weights::Float { w, bias } = &self.weights else {
             return;
         };
+        let x = [&x[..self.inputs]];
         for tile in tiles(y.len()) {
             let y = &mut y[tile.clone()];
             y.copy_from_slice(&bias[tile.clone()]);
-            w.multiply(k, y, &tile, &x[..self.inputs], Panels::DENSE);
+            w.multiply(k, y, &tile, Streams::new(&x, 0), Panels::DENSE);
             match self.activation {
                 Activation::Identity | Activation::Softmax => {}
                 Activation::Relu => {
@@ -123,8 +124,8 @@ impl<'a> Dense<'a> {
                         *y = y.max(0.0);
                     }
                 }
-                Activation::Tanh => k.tanh_f32(y),
-                Activation::Sigmoid => k.sigmoid_f32(y),
+                Activation::Tanh => k.curve_f(Curve::Tanh, y),
+                Activation::Sigmoid => k.curve_f(Curve::Sigmoid, y),
             }
         }
         if self.activation == Activation::Softmax {
@@ -144,7 +145,7 @@ impl<'a> Dense<'a> {
             let sums = &mut sums[..tile.len()];
             sums.copy_from_slice(&bias[tile.clone()]);
             let w = w.part(Panels::DENSE.weights(&tile, x.len()));
-            k.product_q(sums, w, Inputs::I16(x), Panels::DENSE);
+            k.product(sums, w, Inputs::I16(x), Panels::DENSE);
             let y = &mut y[tile.clone()];
             k.requant(y, sums, &m[tile], self.requant_shift);
             match self.activation {
@@ -154,8 +155,8 @@ impl<'a> Dense<'a> {
                         *y = (*y).max(0);
                     }
                 }
-                Activation::Tanh => k.tanh_q(sums, y, &SEGMENTS_512),
-                Activation::Sigmoid => k.sigmoid_q(sums, y, &SEGMENTS_512),
+                Activation::Tanh => k.curve_q(Curve::Tanh, sums, y, &SEGMENTS_512),
+                Activation::Sigmoid => k.curve_q(Curve::Sigmoid, sums, y, &SEGMENTS_512),
             }
             if matches!(self.activation, Activation::Tanh | Activation::Sigmoid) {
                 // Q31 to Q15 at the end of the network, to 2^-12 inside it.

@@ -17,7 +17,7 @@
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Spec, Stream, TILE, panels};
 use crate::format::{LoadError, Tensors, attempt};
-use crate::kernel::{GateOrder, Kernels, LANES, Panel};
+use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::{mulhi_round, saturate, saturate16};
 use core::ops::Range;
 
@@ -101,8 +101,8 @@ impl Cell for FastGrnn<'_> {
         for ((n, z), (b_z, b_n)) in n.iter_mut().zip(&*z).zip(biases) {
             *n = core::array::from_fn(|u| z[u] + (b_n[u] - b_z[u]));
         }
-        k.sigmoid_f32(z);
-        k.tanh_f32(n);
+        k.curve_f(Curve::Sigmoid, z);
+        k.curve_f(Curve::Tanh, n);
         for (panel, (z, n)) in tile.zip(z.iter().zip(n)) {
             let h = &stream.h[panel];
             stream.y[panel] =
@@ -117,11 +117,11 @@ impl Cell for FastGrnn<'_> {
         let tables = numbers.tables;
         let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
         let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
-        k.sigmoid_q(z, a, tables);
+        k.curve_q(Curve::Sigmoid, z, a, tables);
         for (a, bias) in a.iter_mut().zip(&bias[units.tile]) {
             *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
         }
-        k.tanh_q(n, a, tables);
+        k.curve_q(Curve::Tanh, n, a, tables);
         for ((h, z), n) in units.master.iter_mut().zip(z).zip(n) {
             *h = core::array::from_fn(|u| update(h[u], z[u], n[u], *mix));
         }

@@ -10,10 +10,9 @@
 //! The input's and the state's part of `n` need sums of their own: a panel of units has four sums, `n_x, r, z, n_h`; the
 //! input's matrix fills the first three, the state's matrix the last three.
 
-use super::layer::{Cell, Numbers, UnitsQ, walk_q};
-use super::packed::Record;
+use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LayerState, Panel};
+use crate::kernel::{CellQ, GateOrder, Kernels, Panel, StateF};
 use crate::num::{mulhi_round, saturate16, slow};
 use core::ops::Range;
 
@@ -22,8 +21,12 @@ use core::ops::Range;
 pub(crate) struct Gru;
 
 impl Cell for Gru {
-    const ORDER: GateOrder = GateOrder::new(3, 3, 4);
-    const RECORD: Option<Record> = Some(Record::Gru);
+    const ORDER: GateOrder = CellQ::Gru.order();
+
+    #[inline(always)]
+    fn primitive(&self, _: u8) -> Option<CellQ> {
+        Some(CellQ::Gru)
+    }
 
     fn update(
         &self,
@@ -33,7 +36,7 @@ impl Cell for Gru {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        k.gru_f32(&mut stream.y[tile.clone()], &stream.h[tile], z);
+        k.update_f(StateF::Gru(&stream.h[tile.clone()]), &mut stream.y[tile], z);
     }
 
     /// Of a slow layer: the other is a primitive.
@@ -47,38 +50,6 @@ impl Cell for Gru {
                 let n = tables.tanh(saturate16(((n_x[u] as i32) << 1) + reset));
                 slow::approach(master[u], slow::gate(z[u])[1], n)
             });
-        }
-    }
-
-    #[inline(always)]
-    fn step_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: Inputs<'_>,
-        state: &mut LayerState<'_>,
-        _: &mut [i32],
-    ) {
-        if numbers.slow {
-            return walk_q(self, k, numbers, gates, x, state);
-        }
-        k.gru_step_q(state, gates, x, numbers.tables);
-    }
-
-    fn batch_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-    ) {
-        if !numbers.slow {
-            return k.gru_batch_q(states, gates, x, numbers.tables);
-        }
-        for (state, &x) in states.iter_mut().zip(x) {
-            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

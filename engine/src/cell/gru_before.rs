@@ -14,7 +14,7 @@ use super::layer::{Cell, Numbers, UnitsQ};
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{
-    GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend,
+    Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend,
 };
 use crate::num::{mulhi_round, narrow, shift_round, slow};
 use core::ops::Range;
@@ -80,7 +80,7 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let old = &h.as_flattened()[..hidden];
             let z = gates.sums(k, &tile, x, old, &mut sums);
-            k.sigmoid_f32(z);
+            k.curve_f(Curve::Sigmoid, z);
             for (panel, z) in tile.zip(z.as_chunks().0) {
                 let [r, z] = z;
                 update[panel] = *z;
@@ -90,7 +90,7 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let reset = &reset.as_flattened()[..hidden];
             let n = candidate.sums(k, &tile, x, reset, &mut sums);
-            k.tanh_f32(n);
+            k.curve_f(Curve::Tanh, n);
             for (panel, n) in tile.zip(n) {
                 let (z, h) = (&update[panel], &h[panel]);
                 y[panel] = core::array::from_fn(|u| n[u] + z[u] * (h[u] - n[u]));
@@ -132,7 +132,8 @@ impl Cell for GruBefore<'_> {
                 update[panel] = *z;
                 let gate = &mut gate[panel - start];
                 let r = if slow { &r.map(slow::double) } else { r };
-                k.sigmoid_q(
+                k.curve_q(
+                    Curve::Sigmoid,
                     core::slice::from_mut(gate),
                     core::slice::from_ref(r),
                     tables,
@@ -160,7 +161,7 @@ impl Cell for GruBefore<'_> {
                     .iter_mut()
                     .for_each(|n| *n = slow::double(*n));
             }
-            k.tanh_q(&mut candidate[..n.len()], n, tables);
+            k.curve_q(Curve::Tanh, &mut candidate[..n.len()], n, tables);
             if slow {
                 let units = master[tile.clone()].iter_mut().zip(candidate);
                 for ((h, n), z) in units.zip(&update[tile]) {
@@ -168,7 +169,12 @@ impl Cell for GruBefore<'_> {
                 }
                 continue;
             }
-            k.sigmoid_q(&mut gate[..n.len()], &update[tile.clone()], tables);
+            k.curve_q(
+                Curve::Sigmoid,
+                &mut gate[..n.len()],
+                &update[tile.clone()],
+                tables,
+            );
             for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
                 *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
             }

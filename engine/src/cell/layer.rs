@@ -1,13 +1,16 @@
 //! A recurrent layer: what all cells share. A cell says where its sums lie and what becomes of a tile of units; products,
 //! the walk over tiles, streams and what is published are here, once.
 
-use super::packed::{Packed, Record};
+use super::packed::Packed;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel};
+use crate::kernel::{
+    CellQ, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel,
+};
 use crate::num::Tables;
 use core::fmt::Debug;
 use core::ops::Range;
+use core::slice::from_mut;
 
 /// What a cell is. A value has what its units have besides their gates.
 pub(crate) trait Cell: Copy + Debug {
@@ -16,10 +19,14 @@ pub(crate) trait Cell: Copy + Debug {
     /// The units have a cell besides the state: it is the master part in integers, and published are the outputs. Where it
     /// is not, the master part is the state (Q29).
     const CELL: bool = false;
-    /// Its records in the layout of Cortex-M4.
-    const RECORD: Option<Record> = None;
     /// Several streams can step together.
     const TOGETHER: bool = true;
+
+    /// The kernels' own integer step of it, unless its gates are slow.
+    #[inline(always)]
+    fn primitive(&self, _cell_shift: u8) -> Option<CellQ> {
+        None
+    }
 
     /// A tile of a stream's units in f32: their sums in, their new outputs, and cells, out.
     fn update(
@@ -31,7 +38,7 @@ pub(crate) trait Cell: Copy + Debug {
         z: &mut [Panel<f32>],
     );
 
-    /// A tile of units in integers, from their pre-activations (2^-12, if slow 2^-11).
+    /// A tile of units in integers, from their pre-activations (2^-12, if slow 2^-11), where that is no primitive.
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]);
 
     /// A step in f32, but for the state as a matrix input.
@@ -51,7 +58,7 @@ pub(crate) trait Cell: Copy + Debug {
         }
     }
 
-    /// A step in integers.
+    /// A step in integers, where that is no primitive.
     #[inline(always)]
     fn step_q(
         &self,
@@ -63,20 +70,6 @@ pub(crate) trait Cell: Copy + Debug {
         _work: &mut [i32],
     ) {
         walk_q(self, k, numbers, gates, x, state);
-    }
-
-    /// [`Self::step_q`] of several streams.
-    fn batch_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-    ) {
-        for (state, &x) in states.iter_mut().zip(x) {
-            self.step_q(k, numbers, gates, x, state, &mut []);
-        }
     }
 }
 
@@ -155,7 +148,7 @@ impl<'a> Rows<'a> {
         cell_shift: u8,
     ) -> Result<Self, LoadError> {
         let weights = match spec.packed() {
-            Some(record) => Weights::Packed(attempt!(Packed::take(t, spec, record))),
+            Some(cell) => Weights::Packed(attempt!(Packed::take(t, spec, cell))),
             None => Weights::Panels(attempt!(AnyGates::take(t, order, spec))),
         };
         Ok(Rows {
@@ -228,16 +221,35 @@ impl<C: Cell> Layer<'_, '_, C> {
     ) {
         match &self.rows.weights {
             Weights::Packed(rows) => {
-                if let Some(record) = C::RECORD {
-                    rows.step(k, record, x, state, (work, self.rows.cell_shift));
+                if let Some(cell) = self.cell.primitive(self.rows.cell_shift) {
+                    rows.step(k, cell, x, state, work);
                 }
             }
             Weights::Panels(AnyGates::Integer(gates)) => {
-                let numbers = self.numbers();
-                let cell = self.cell;
-                cell.step_q(k, numbers, gates, x, &mut state, work);
+                self.steps_q(k, gates, &[x], from_mut(&mut state), work);
             }
             Weights::Panels(_) => {}
+        }
+    }
+
+    /// One step of streams of one kind in integers.
+    #[inline(always)]
+    fn steps_q(
+        &self,
+        k: &Kernels,
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+        work: &mut [i32],
+    ) {
+        let numbers = self.numbers();
+        match self.cell.primitive(numbers.cell_shift) {
+            Some(cell) if !numbers.slow => k.step_q(cell, states, gates, x, numbers.tables),
+            _ => {
+                for (state, &x) in states.iter_mut().zip(x) {
+                    self.cell.step_q(k, numbers, gates, x, state, work);
+                }
+            }
         }
     }
 
@@ -264,7 +276,7 @@ impl<C: Cell> Layer<'_, '_, C> {
     ) {
         match &self.rows.weights {
             Weights::Panels(AnyGates::Integer(gates)) => {
-                self.cell.batch_q(k, self.numbers(), gates, x, states);
+                self.steps_q(k, gates, x, states, &mut []);
             }
             Weights::Panels(_) | Weights::Packed(_) => {}
         }

@@ -9,10 +9,9 @@
 //!
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
-use super::layer::{Cell, Numbers, UnitsQ, walk_q};
-use super::packed::Record;
+use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel};
+use crate::kernel::{CellQ, GateOrder, Kernels, LANES, Panel, StateF};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
 use core::ops::Range;
@@ -22,9 +21,13 @@ use core::ops::Range;
 pub(crate) struct Lstm;
 
 impl Cell for Lstm {
-    const ORDER: GateOrder = GateOrder::new(4, 4, 4);
+    const ORDER: GateOrder = CellQ::Lstm { cell_shift: 0 }.order();
     const CELL: bool = true;
-    const RECORD: Option<Record> = Some(Record::Lstm);
+
+    #[inline(always)]
+    fn primitive(&self, cell_shift: u8) -> Option<CellQ> {
+        Some(CellQ::Lstm { cell_shift })
+    }
 
     fn update(
         &self,
@@ -34,7 +37,11 @@ impl Cell for Lstm {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        k.lstm_f32(&mut stream.c[tile.clone()], &mut stream.y[tile], z);
+        k.update_f(
+            StateF::Lstm(&mut stream.c[tile.clone()]),
+            &mut stream.y[tile],
+            z,
+        );
     }
 
     /// Of a slow layer: the other is a primitive.
@@ -51,38 +58,6 @@ impl Cell for Lstm {
                 let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
                 y[u] = shift_round(mulhi_round(o, t), 18) as i16;
             }
-        }
-    }
-
-    #[inline(always)]
-    fn step_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: Inputs<'_>,
-        state: &mut LayerState<'_>,
-        _: &mut [i32],
-    ) {
-        if numbers.slow {
-            return walk_q(self, k, numbers, gates, x, state);
-        }
-        k.lstm_step_q(state, gates, x, numbers.tables, numbers.cell_shift);
-    }
-
-    fn batch_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-    ) {
-        if !numbers.slow {
-            return k.lstm_batch_q(states, gates, x, numbers.tables, numbers.cell_shift);
-        }
-        for (state, &x) in states.iter_mut().zip(x) {
-            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

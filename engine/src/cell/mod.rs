@@ -28,11 +28,11 @@ pub(crate) use recurrent::Recurrent;
 
 use crate::format::{Cell, Format, Layout, LoadError, Tensors, attempt};
 use crate::kernel::{
-    GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels, TILE, tiles,
+    CellQ, FloatMatrix, GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels,
+    Streams, TILE, tiles,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::ops::Range;
-use half::f16;
 
 /// Panels that hold `n` rows.
 pub(crate) const fn panels(n: usize) -> usize {
@@ -55,9 +55,9 @@ pub(crate) struct Spec {
 impl Spec {
     /// What its rows are in the layout of Cortex-M4, where this is that layout and it has such rows.
     #[inline(always)]
-    const fn packed(&self) -> Option<packed::Record> {
+    const fn packed(&self) -> Option<CellQ> {
         match self.layout {
-            Layout::CortexM4 if !self.slow => packed::Record::of(self.cell, self.format),
+            Layout::CortexM4 if !self.slow => CellQ::packed(self.cell, self.format),
             _ => None,
         }
     }
@@ -70,13 +70,6 @@ fn tables(format: Format) -> &'static Tables {
     } else {
         &SEGMENTS_512
     }
-}
-
-/// Float weights of either width.
-#[derive(Debug, Clone, Copy)]
-enum FloatMatrix<'a> {
-    F32(&'a [f32]),
-    F16(&'a [f16]),
 }
 
 impl<'a> FloatMatrix<'a> {
@@ -93,14 +86,11 @@ impl<'a> FloatMatrix<'a> {
         k: &Kernels,
         sums: &mut [Panel<f32>],
         range: &Range<usize>,
-        x: &[f32],
+        streams: Streams<'_>,
         panels: Panels,
     ) {
-        let rows = panels.weights(range, x.len());
-        match self {
-            FloatMatrix::F32(w) => k.gemv_f32(sums, &w[rows], x, panels),
-            FloatMatrix::F16(w) => k.gemv_f16(sums, &w[rows], x, panels),
-        }
+        let rows = panels.weights(range, streams.columns());
+        k.float_product(sums, self.part(rows), streams, panels);
     }
 }
 
@@ -186,12 +176,22 @@ impl<'a> Gates<'a> {
         let [ih, hh, stride] = self.order.panels();
         let sums = &mut sums[..stride * tile.len()];
         sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
-        self.w_ih
-            .multiply(k, sums, tile, x, Panels::new(ih, stride));
+        self.w_ih.multiply(
+            k,
+            sums,
+            tile,
+            Streams::new(&[x], 0),
+            Panels::new(ih, stride),
+        );
         if hh > 0 {
             let sums = &mut sums[stride - hh..];
-            self.w_hh
-                .multiply(k, sums, tile, h, Panels::new(hh, stride));
+            self.w_hh.multiply(
+                k,
+                sums,
+                tile,
+                Streams::new(&[h], 0),
+                Panels::new(hh, stride),
+            );
         }
         sums
     }

@@ -4,41 +4,27 @@
 use super::Spec;
 use crate::format::{Cell, Format, LoadError, Tensors, attempt, pad};
 use crate::kernel::{
-    BLOCK, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16, Units,
-    four_record, gru_a8_record, gru_a16_record,
+    BLOCK, CellQ, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16,
+    Units,
 };
 
-/// Which record the rows form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Record {
-    Lstm,
-    Rnn,
-    Gru,
-}
-
-impl Record {
-    /// Those of a cell, in a format that has them.
-    #[inline(always)]
-    pub(super) const fn of(cell: Cell, format: Format) -> Option<Record> {
+impl CellQ {
+    /// The cell of a layer that has records, of whatever range.
+    pub(super) const fn packed(cell: Cell, format: Format) -> Option<CellQ> {
         match (format, cell) {
-            (Format::W8A8 | Format::W8A16, Cell::Lstm) => Some(Record::Lstm),
-            (Format::W8A8 | Format::W8A16, Cell::RnnTanh) => Some(Record::Rnn),
-            (Format::W8A8 | Format::W8A16, Cell::GruResetAfter) => Some(Record::Gru),
+            (Format::W8A8 | Format::W8A16, Cell::Lstm) => Some(CellQ::Lstm { cell_shift: 0 }),
+            (Format::W8A8 | Format::W8A16, Cell::RnnTanh) => Some(CellQ::Rnn),
+            (Format::W8A8 | Format::W8A16, Cell::GruResetAfter) => Some(CellQ::Gru),
             _ => None,
         }
     }
 
-    /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is
-    /// the same in every layout.
+    /// Words of all records of a layer. Units of padding have rows as well: they are part of a state, which is the same in
+    /// every layout.
     const fn rows(self, format: Format, inputs: usize, hidden: usize) -> usize {
-        let units = pad(hidden, LANES);
         let (_, words) = words(format, inputs, hidden);
-        match (self, matches!(format, Format::W8A8)) {
-            (Record::Lstm, _) => units * four_record(words),
-            (Record::Rnn, _) => units / FOUR * four_record(words),
-            (Record::Gru, true) => units / 2 * gru_a8_record(words),
-            (Record::Gru, false) => units * gru_a16_record(words),
-        }
+        let record = self.record(matches!(format, Format::W8A8), words);
+        pad(hidden, LANES) / record.units * record.words
     }
 }
 
@@ -50,8 +36,8 @@ pub const fn packed_rows(
     inputs: usize,
     hidden: usize,
 ) -> Option<usize> {
-    match Record::of(cell, format) {
-        Some(record) => Some(record.rows(format, inputs, hidden)),
+    match CellQ::packed(cell, format) {
+        Some(cell) => Some(cell.rows(format, inputs, hidden)),
         None => None,
     }
 }
@@ -87,7 +73,7 @@ impl<'a> Packed<'a> {
     pub(super) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
-        record: Record,
+        cell: CellQ,
     ) -> Result<Self, LoadError> {
         let Spec {
             format,
@@ -104,19 +90,19 @@ impl<'a> Packed<'a> {
             });
         }
         let (x, words) = words(format, inputs, hidden);
-        let rows = attempt!(t.take(record.rows(format, inputs, hidden)));
+        let rows = attempt!(t.take(cell.rows(format, inputs, hidden)));
         Ok(Packed { rows, x, words })
     }
 
-    /// One step of a layer of this record. In `A8` layers `x` need not be whole blocks.
+    /// One step of a layer of this cell. In `A8` layers `x` need not be whole blocks.
     #[inline(always)]
     pub(super) fn step(
         &self,
         k: &Kernels,
-        record: Record,
+        cell: CellQ,
         x: Inputs<'_>,
         state: LayerState<'_>,
-        (work, cell_shift): (&mut [i32], u8),
+        work: &mut [i32],
     ) {
         let (master, h, y) = state.into_parts();
         let words = &mut work[..self.words];
@@ -132,20 +118,12 @@ impl<'a> Packed<'a> {
         let (master, y_flat) = (master.as_flattened_mut(), y.as_flattened_mut());
         match h {
             Hidden::I8(h) => {
-                let units = &mut Units::new(master, y_flat, h);
-                match record {
-                    Record::Lstm => k.lstm_a8(units, self.rows, columns, cell_shift),
-                    Record::Rnn => k.rnn_a8(units, self.rows, columns),
-                    Record::Gru => k.gru_a8(units, self.rows, columns),
-                }
+                let units = &mut Units::new(master, y_flat, Some(h));
+                k.packed(cell, units, self.rows, columns);
             }
             Hidden::I16(h) => {
-                let units = &mut Units::new(master, y_flat, &mut []);
-                match record {
-                    Record::Lstm => k.lstm_a16(units, self.rows, columns, cell_shift),
-                    Record::Rnn => k.rnn_a16(units, self.rows, columns),
-                    Record::Gru => k.gru_a16(units, self.rows, columns),
-                }
+                let units = &mut Units::new(master, y_flat, None);
+                k.packed(cell, units, self.rows, columns);
                 let done = y_flat.len().min(h.len());
                 h[..done].copy_from_slice(&y_flat[..done]);
             }

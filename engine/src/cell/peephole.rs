@@ -14,7 +14,7 @@ use super::layer::{Cell, Numbers, UnitsQ};
 use super::lstm::Lstm;
 use super::{Gates, Spec, Stream, panels};
 use crate::format::{LoadError, Tensors, attempt};
-use crate::kernel::{GateOrder, Kernels, LANES, Panel};
+use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round};
 use core::ops::Range;
@@ -65,16 +65,16 @@ impl Cell for Peephole<'_> {
                 i[u] += p_i[u] * c[u];
                 f[u] += p_f[u] * c[u];
             }
-            k.sigmoid_f32(core::slice::from_mut(i));
-            k.sigmoid_f32(core::slice::from_mut(f));
-            k.tanh_f32(core::slice::from_mut(g));
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(i));
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(f));
+            k.curve_f(Curve::Tanh, core::slice::from_mut(g));
             for u in 0..LANES {
                 c[u] = f[u] * c[u] + i[u] * g[u];
                 o[u] += p_o[u] * c[u];
             }
-            k.sigmoid_f32(core::slice::from_mut(o));
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(o));
             let mut t = *c;
-            k.tanh_f32(core::slice::from_mut(&mut t));
+            k.curve_f(Curve::Tanh, core::slice::from_mut(&mut t));
             stream.y[panel] = core::array::from_fn(|u| o[u] * t[u]);
         }
     }
@@ -99,9 +99,9 @@ impl Cell for Peephole<'_> {
             if numbers.slow {
                 z[2] = z[2].map(double);
             } else {
-                k.sigmoid_q(input, &z[..2], tables);
+                k.curve_q(Curve::Sigmoid, input, &z[..2], tables);
             }
-            k.tanh_q(&mut rest[..1], &z[2..3], tables);
+            k.curve_q(Curve::Tanh, &mut rest[..1], &z[2..3], tables);
             let [i, f, g, _] = &gates;
             *c = core::array::from_fn(|u| {
                 if numbers.slow {
@@ -118,8 +118,8 @@ impl Cell for Peephole<'_> {
             }
             z[2] = c.map(|c| saturate16(c >> (15 - cell_shift)));
             let [t, o, ..] = &mut gates;
-            k.tanh_q(core::slice::from_mut(t), &z[2..3], tables);
-            k.sigmoid_q(core::slice::from_mut(o), &z[3..], tables);
+            k.curve_q(Curve::Tanh, core::slice::from_mut(t), &z[2..3], tables);
+            k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[3..], tables);
             *y = core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[u]), 18) as i16);
         }
     }

@@ -3,10 +3,9 @@
 //! In integers a rectified state is held below 4; the exporter scales the weights so that the values
 //! met in calibration stay below 1.
 
-use super::layer::{Cell, Numbers, UnitsQ, walk_q};
-use super::packed::Record;
+use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{GateOrder, GateRows, Inputs, Kernels, LayerState, Panel};
+use crate::kernel::{CellQ, Curve, GateOrder, Kernels, Panel};
 use crate::num::saturate;
 use core::ops::Range;
 
@@ -17,8 +16,12 @@ pub(crate) struct Rnn {
 }
 
 impl Cell for Rnn {
-    const ORDER: GateOrder = GateOrder::new(1, 1, 1);
-    const RECORD: Option<Record> = Some(Record::Rnn);
+    const ORDER: GateOrder = CellQ::Rnn.order();
+
+    #[inline(always)]
+    fn primitive(&self, _: u8) -> Option<CellQ> {
+        (!self.relu).then_some(CellQ::Rnn)
+    }
 
     fn update(
         &self,
@@ -33,7 +36,7 @@ impl Cell for Rnn {
                 *z = z.max(0.0);
             }
         } else {
-            k.tanh_f32(z);
+            k.curve_f(Curve::Tanh, z);
         }
         stream.y[tile].copy_from_slice(z);
     }
@@ -43,39 +46,6 @@ impl Cell for Rnn {
         let master = units.master.as_flattened_mut().iter_mut();
         for (master, &z) in master.zip(z.as_flattened()) {
             *master = saturate::<14>(z.max(0) as i32) << 17;
-        }
-    }
-
-    #[inline(always)]
-    fn step_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: Inputs<'_>,
-        state: &mut LayerState<'_>,
-        _: &mut [i32],
-    ) {
-        if self.relu {
-            walk_q(self, k, numbers, gates, x, state);
-        } else {
-            k.rnn_step_q(state, gates, x, numbers.tables);
-        }
-    }
-
-    fn batch_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-    ) {
-        if !self.relu {
-            return k.rnn_batch_q(states, gates, x, numbers.tables);
-        }
-        for (state, &x) in states.iter_mut().zip(x) {
-            walk_q(self, k, numbers, gates, x, state);
         }
     }
 }

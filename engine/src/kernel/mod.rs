@@ -26,16 +26,16 @@ mod views;
 #[cfg(target_os = "none")]
 use cpu::FIRMWARE;
 pub(crate) use definition::cells::blend;
-pub(crate) use definition::packed::FOUR;
-pub use definition::packed::{SHIFT_A8, SHIFT_A16, four_record, gru_a8_record, gru_a16_record};
+pub(crate) use definition::packed::{FOUR, Record};
+pub use definition::packed::{SHIFT_A8, SHIFT_A16};
 use table::Table;
 pub(crate) use tiles::{GATES, MAX_PANELS, TILE, tiles};
 pub use views::{
-    Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, LayerState, Panels, Streams, Units,
+    CellQ, Columns, Curve, FloatMatrix, GateOrder, GateRows, Hidden, Inputs, IntMatrix, LayerState,
+    Panels, StateF, Streams, Units,
 };
 
 use crate::num::Tables;
-use half::f16;
 
 /// Rows of a panel.
 pub const LANES: usize = 8;
@@ -59,11 +59,6 @@ impl core::fmt::Debug for Kernels {
         write!(f, "Kernels({})", self.name())
     }
 }
-
-/// Sum panels of a panel of units in an LSTM, in a GRU that resets after the product, and in a tanh layer.
-const LSTM: GateOrder = GateOrder::new(4, 4, 4);
-const GRU: GateOrder = GateOrder::new(3, 3, 4);
-const RNN: GateOrder = GateOrder::new(1, 1, 1);
 
 #[cfg(not(one_table))]
 impl Kernels {
@@ -125,30 +120,6 @@ impl Kernels {
     /// The instruction set's name, as its vendor spells it.
     pub const fn name(&self) -> &'static str {
         self.table().name
-    }
-
-    /// The integer product of these weights and inputs.
-    ///
-    /// # Panics
-    /// As [`Self::gemv_a8`] or [`Self::gemv_w4a8`].
-    #[cfg_attr(one_table, inline(always))]
-    pub fn product_q(
-        &self,
-        sums: &mut [Panel<i32>],
-        w: IntMatrix<'_>,
-        x: Inputs<'_>,
-        panels: Panels,
-    ) {
-        match (w, x) {
-            (IntMatrix::I8(w), Inputs::I8(x)) => self.gemv_a8(sums, w, x, panels),
-            (IntMatrix::I8(w), Inputs::I16(x)) => self.gemv_a16(sums, w, x, panels),
-            (IntMatrix::U8(w), Inputs::I8(x)) => self.gemv_u8a8(sums, w, x, panels),
-            (IntMatrix::U8(w), Inputs::I16(x)) => self.gemv_u8a16(sums, w, x, panels),
-            (IntMatrix::I4(w), Inputs::I8(x)) => self.gemv_w4a8(sums, w, x, panels),
-            (IntMatrix::I4(w), Inputs::I16(x)) => self.gemv_w4a16(sums, w, x, panels),
-            (IntMatrix::Rows(w), Inputs::I8(x)) => self.gemv_rows_a8(sums, w, x, panels),
-            (IntMatrix::Rows(w), Inputs::I16(x)) => self.gemv_rows_a16(sums, w, x, panels),
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! constructor that compares them once; a product of lengths is compared without wrapping. What remains for the
 //! methods of [`Kernels`](super::Kernels) is to see that the views of a call belong together.
 
-use super::{BLOCK, GATES, LANES, MAX_W4_COLUMNS, Panel};
-use crate::num::{narrow, shift_round};
+use super::{BLOCK, GATES, LANES, MAX_CELL_SHIFT, MAX_W4_COLUMNS, Panel, Record};
+use crate::num::{Tables, narrow, shift_round};
 use core::ops::Range;
+use half::f16;
 
 /// `a · b`, or None where it does not fit. Where both are small, as on the machines that multiply slowly they are, it
 /// is a plain product.
@@ -80,6 +81,35 @@ impl Panels {
     }
 }
 
+/// Weights of a float layer, panel by panel.
+#[derive(Debug, Clone, Copy)]
+pub enum FloatMatrix<'a> {
+    /// As they are multiplied.
+    F32(&'a [f32]),
+    /// Widened where they are multiplied.
+    F16(&'a [f16]),
+}
+
+impl<'a> FloatMatrix<'a> {
+    /// Number of weights.
+    #[inline(always)]
+    pub fn weights(self) -> usize {
+        match self {
+            FloatMatrix::F32(w) => w.len(),
+            FloatMatrix::F16(w) => w.len(),
+        }
+    }
+
+    /// Some of the weights.
+    #[inline(always)]
+    pub(crate) fn part(self, range: Range<usize>) -> FloatMatrix<'a> {
+        match self {
+            FloatMatrix::F32(w) => FloatMatrix::F32(&w[range]),
+            FloatMatrix::F16(w) => FloatMatrix::F16(&w[range]),
+        }
+    }
+}
+
 /// Weights of an integer layer, panel by panel.
 #[derive(Debug, Clone, Copy)]
 pub enum IntMatrix<'a> {
@@ -87,9 +117,9 @@ pub enum IntMatrix<'a> {
     I8(&'a [i8]),
     /// A byte each, as `w + 128`.
     U8(&'a [u8]),
-    /// Half a byte each, as [`Kernels::gemv_w4a8`](super::Kernels::gemv_w4a8) takes them.
+    /// Half a byte each, as `w + 8`, two blocks of columns together.
     I4(&'a [u8]),
-    /// A byte each, row after row, as [`Kernels::gemv_rows_a8`](super::Kernels::gemv_rows_a8) takes them.
+    /// A byte each, the rows of a panel one after the other.
     Rows(&'a [i8]),
 }
 
@@ -203,6 +233,84 @@ impl GateOrder {
     #[inline(always)]
     pub const fn panels(self) -> [usize; 3] {
         [self.ih as usize, self.hh as usize, self.stride as usize]
+    }
+}
+
+/// What an activation looks up or computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Logistic function.
+    Sigmoid,
+}
+
+impl Curve {
+    /// Its entries in a table.
+    #[inline(always)]
+    #[cfg_attr(
+        not(any(wide_vectors, cortex_m_helium)),
+        expect(dead_code, reason = "the definition looks up by itself")
+    )]
+    pub(super) fn entries(self, tables: &Tables) -> &[i32] {
+        match self {
+            Curve::Tanh => tables.tanh_entries(),
+            Curve::Sigmoid => tables.sigmoid_entries(),
+        }
+    }
+}
+
+/// What a state update in floats starts from.
+#[derive(Debug)]
+pub enum StateF<'s> {
+    /// Cells of an LSTM, which it also writes.
+    Lstm(&'s mut [Panel<f32>]),
+    /// States of a GRU, which other units still need.
+    Gru(&'s [Panel<f32>]),
+}
+
+impl StateF<'_> {
+    /// Panels of units.
+    #[inline(always)]
+    pub(super) fn units(&self) -> usize {
+        match self {
+            StateF::Lstm(c) => c.len(),
+            StateF::Gru(h) => h.len(),
+        }
+    }
+}
+
+/// Cells whose integer step is a primitive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellQ {
+    /// Long short-term memory.
+    Lstm {
+        /// The cell lies within ±8 · 2^shift.
+        cell_shift: u8,
+    },
+    /// Gated recurrent unit that resets after the product.
+    Gru,
+    /// tanh layer.
+    Rnn,
+}
+
+impl CellQ {
+    /// Where its gates have their sums: `i, f, g, o` of an LSTM, `nx, r, z, nh` of a GRU.
+    #[inline(always)]
+    pub(crate) const fn order(self) -> GateOrder {
+        match self {
+            CellQ::Lstm { .. } => GateOrder::new(4, 4, 4),
+            CellQ::Gru => GateOrder::new(3, 3, 4),
+            CellQ::Rnn => GateOrder::new(1, 1, 1),
+        }
+    }
+
+    /// Panics if the cell's range is too large.
+    #[inline(always)]
+    pub(super) fn check(self) {
+        if let CellQ::Lstm { cell_shift } = self {
+            assert!(cell_shift <= MAX_CELL_SHIFT, "cell shift");
+        }
     }
 }
 
@@ -386,6 +494,15 @@ impl<'a> LayerState<'a> {
         self.h.publish(self.y);
     }
 
+    /// What an update of all units has left, as outputs and as the next matrix input.
+    #[inline(always)]
+    pub(super) fn publish_step(&mut self, cell: CellQ) {
+        match cell {
+            CellQ::Lstm { .. } => self.publish(),
+            CellQ::Gru | CellQ::Rnn => self.publish_master(),
+        }
+    }
+
     /// Master states (Q29) as outputs (2^-12) and as the next matrix input.
     pub(crate) fn publish_master(&mut self) {
         let master = self.master.as_flattened();
@@ -417,13 +534,13 @@ pub(super) fn check_batch(
     order: GateOrder,
 ) {
     assert!(states.len() == x.len(), "an input for each stream");
-    let (Some(first), Some(&x0)) = (states.first(), x.first()) else {
+    let (Some((first, states)), Some((&x0, x))) = (states.split_first(), x.split_first()) else {
         return;
     };
     first.check(gates, x0, order);
-    let mut streams = states.iter().zip(x);
+    let mut others = states.iter().zip(x);
     assert!(
-        streams.all(|(state, x)| state.h.is_like(&first.h) && x.is_like(&x0)),
+        others.all(|(state, x)| state.h.is_like(&first.h) && x.is_like(&x0)),
         "streams differ"
     );
 }
@@ -478,24 +595,24 @@ impl<'a> Streams<'a> {
 pub struct Units<'s> {
     pub(super) master: &'s mut [i32],
     pub(super) y: &'s mut [i16],
-    pub(super) h: &'s mut [i8],
+    pub(super) h: Option<&'s mut [i8]>,
 }
 
 impl<'s> Units<'s> {
     /// LSTM cell or master state, outputs (2^-12), and outputs as matrix inputs (2^-7), of the step before and then of
     /// this one; the last only in `A8` layers.
     #[inline(always)]
-    pub fn new(master: &'s mut [i32], y: &'s mut [i16], h: &'s mut [i8]) -> Self {
+    pub fn new(master: &'s mut [i32], y: &'s mut [i16], h: Option<&'s mut [i8]>) -> Self {
         Units { master, y, h }
     }
 
-    /// Panics unless there is a place for each unit of whole records, `units_per` of them in a record.
+    /// Panics unless there is a place for each unit of whole records.
     #[inline(always)]
-    pub(super) fn check(&self, rows: usize, record: usize, units_per: usize) {
-        let count = rows / record;
-        assert!(rows == count * record, "rows are not whole records");
+    pub(super) fn check(&self, rows: usize, record: Record) {
+        let count = rows / record.words;
+        assert!(rows == count * record.words, "rows are not whole records");
         // A record has more words than units, and a word four bytes.
-        let count = count * units_per;
+        let count = count * record.units;
         assert!(
             self.master.len() >= count && self.y.len() >= count,
             "too few units"
@@ -532,29 +649,21 @@ impl<'s> Columns<'s> {
         Columns { words, x }
     }
 
-    /// Words of the state.
+    /// Panics unless columns are whole blocks on either side, or in an `A8` layer the state's are as many as it fills, eight
+    /// at a time, and `h` has them and the units.
     #[inline(always)]
-    fn state(&self) -> usize {
-        self.words.len() - self.x
-    }
-
-    /// Panics unless the state's columns are as many as it fills, eight at a time, and `h` has them and the units.
-    #[inline(always)]
-    pub(super) fn check_a8(&self, units: &Units<'_>) {
-        let state = self.state();
-        assert!(
-            state.is_multiple_of(4) && units.h.len() >= 2 * state && units.h.len() >= units.y.len(),
-            "columns of the state"
-        );
-    }
-
-    /// Panics unless columns are whole blocks on either side.
-    #[inline(always)]
-    pub(super) fn check_a16(&self) {
-        assert!(
-            self.state().is_multiple_of(2) && self.x.is_multiple_of(2),
-            "columns are not whole blocks"
-        );
+    pub(super) fn check(&self, units: &Units<'_>) {
+        let state = self.words.len() - self.x;
+        match &units.h {
+            Some(h) => assert!(
+                state.is_multiple_of(4) && h.len() >= 2 * state && h.len() >= units.y.len(),
+                "columns of the state"
+            ),
+            None => assert!(
+                state.is_multiple_of(2) && self.x.is_multiple_of(2),
+                "columns are not whole blocks"
+            ),
+        }
     }
 }
 

@@ -13,8 +13,9 @@
 
 use super::table::{Table, check_each};
 use super::{
-    BLOCK, Columns, GateOrder, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState,
-    MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Streams, Units,
+    BLOCK, CellQ, Columns, Curve, FloatMatrix, GateOrder, GateRows, Hidden, Inputs, IntMatrix,
+    Kernels, LANES, LayerState, MAX_CELL_SHIFT, MAX_PANELS, Panel, Panels, Record, StateF, Streams,
+    Units,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use bytemuck::Pod;
@@ -26,14 +27,11 @@ const PANELS: usize = 6;
 /// Most panels in a row of a matrix, and most panels from one group to the next.
 const GROUP: usize = 4;
 /// Most columns of an integer matrix.
-pub(super) const INT_COLUMNS: usize = 17 * BLOCK;
-/// Columns of two blocks, which four-bit weights come in, and their most.
-pub(super) const W4: usize = 2 * BLOCK;
-pub(super) const W4_COLUMNS: usize = 17 * W4;
+const INT_COLUMNS: usize = 17 * BLOCK;
 /// Most columns of a float matrix; fewer where the weights would not fit their buffer.
-pub(super) const FLOAT_COLUMNS: usize = 70;
+const FLOAT_COLUMNS: usize = 70;
 /// Most streams of a batch.
-pub(super) const STREAMS: usize = 6;
+const STREAMS: usize = 6;
 /// Most panels of the states of a batch.
 const BATCH: usize = 2 * PANELS;
 /// Slices start up to this many elements behind a multiple of 64 bytes.
@@ -156,21 +154,21 @@ impl fmt::Display for Value {
 pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatch> {
     let name = table.name();
     let Table {
-        gemv_f16,
-        tanh_q,
-        sigmoid_q,
+        float_product,
+        curve_q,
         ..
     } = *table.table();
     let one = *Kernels::SCALAR.table();
-    let gemv_f16 = Kernels::of(Table { gemv_f16, ..one });
-    let tanh_q = Kernels::of(Table { tanh_q, ..one });
-    let sigmoid_q = Kernels::of(Table { sigmoid_q, ..one });
+    let float_product = Kernels::of(Table {
+        float_product,
+        ..one
+    });
+    let curve_q = Kernels::of(Table { curve_q, ..one });
     let mut run = Run::new(name, seed);
     for tables in [&SEGMENTS_256, &SEGMENTS_512] {
-        run.every_argument("tanh_q", &tanh_q, Kernels::tanh_q, tables)?;
-        run.every_argument("sigmoid_q", &sigmoid_q, Kernels::sigmoid_q, tables)?;
+        run.every_argument("curve_q", &curve_q, tables)?;
     }
-    run.every_f16("gemv_f16", &gemv_f16)?;
+    run.every_f16("float_product", &float_product)?;
     for round in 0..rounds {
         run.seed = seed.wrapping_add(round);
         check_each(&mut run, table.table())?;
@@ -501,11 +499,7 @@ pub(super) struct Run {
 // The promise in the module's documentation.
 const _: () = assert!(size_of::<Run>() <= 7296);
 
-type Gemv<W, X, S> = fn(&Kernels, &mut [Panel<S>], &[W], &[X], Panels);
-type StepQ = fn(&Kernels, &mut [LayerState<'_>], &GateRows<'_>, &[Inputs<'_>], &Tables, u8);
-type Gemm<W> = fn(&Kernels, &mut [Panel<f32>], &[W], Streams<'_>, Panels);
-type PackedStep = fn(&Kernels, &mut Units<'_>, &[i32], &mut Columns<'_>, u8);
-type ActivationQ = fn(&Kernels, &mut [Panel<i32>], &[Panel<i16>], &Tables);
+const CURVES: [Curve; 2] = [Curve::Tanh, Curve::Sigmoid];
 
 impl Run {
     fn new(table: &'static str, seed: u32) -> Self {
@@ -583,36 +577,96 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn gemv<W: Number, X: Number, S: Number>(
-        &mut self,
-        primitive: &'static str,
-        table: &Kernels,
-        call: Gemv<W, X, S>,
-        block: usize,
-        max_columns: usize,
-    ) -> Result<(), Mismatch> {
-        let (mut random, _) = self.random();
+    /// Where a matrix adds into sums, and so many of them.
+    fn placed(random: &mut Random, shape: &mut Shape) -> usize {
         let group = random.from(1, GROUP);
         let groups = random.from(1, PANELS / group);
         let stride = random.from(group, GROUP);
-        let rows = group * groups * LANES;
-        // Blocks of more columns have several weights in an element.
-        let packed = block.div_ceil(BLOCK);
-        let fit = max_columns.min(WEIGHTS * packed / size_of::<W>() / rows);
-        let columns = random.from(1, fit / block) * block;
-        let placed = Panels::new(group, stride);
-        let shape = Shape {
-            panels: group * groups,
-            columns,
-            placed,
-        };
-        let sums = (groups - 1) * stride + group + random.below(2);
-        self.output.fill::<S>(&mut random, sums);
-        let w = self.input.numbers(&mut random, rows * columns / packed);
-        let x = self.second_input.numbers(&mut random, columns);
-        call(&Kernels::SCALAR, self.output.want(), w, x, placed);
-        call(table, self.output.got(), w, x, placed);
-        self.first::<S>(primitive, shape, "sums")
+        shape.panels = group * groups;
+        shape.placed = Panels::new(group, stride);
+        (groups - 1) * stride + group + random.below(2)
+    }
+
+    /// Every kind of weights by every kind of inputs.
+    pub(super) fn product(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
+        for stored in STORED {
+            self.product_of::<i8>(primitive, table, stored, |x| Inputs::I8(x))?;
+            self.product_of::<i16>(primitive, table, stored, |x| Inputs::I16(x))?;
+        }
+        Ok(())
+    }
+
+    fn product_of<X: Number>(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        stored: Stored,
+        inputs: fn(&[X]) -> Inputs<'_>,
+    ) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        let sums = Self::placed(&mut random, &mut shape);
+        let Stored {
+            block,
+            in_a_byte,
+            matrix,
+        } = stored;
+        let rows = shape.panels * LANES;
+        let fit = (INT_COLUMNS * in_a_byte).min(WEIGHTS * in_a_byte / rows);
+        shape.columns = random.from(1, fit / block) * block;
+        self.output.fill::<i32>(&mut random, sums);
+        let w = self
+            .input
+            .numbers(&mut random, rows * shape.columns / in_a_byte);
+        let x = self.second_input.numbers(&mut random, shape.columns);
+        let (w, x, placed) = (matrix(w), inputs(x), shape.placed);
+        Kernels::SCALAR.product(self.output.want(), w, x, placed);
+        table.product(self.output.got(), w, x, placed);
+        self.first::<i32>(primitive, shape, "sums")
+    }
+
+    /// Every kind of weights, for one stream and for several.
+    pub(super) fn float_product(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+    ) -> Result<(), Mismatch> {
+        for streams in [1, STREAMS] {
+            self.float_product_of::<f32>(primitive, table, |w| FloatMatrix::F32(w), streams)?;
+            self.float_product_of::<f16>(primitive, table, |w| FloatMatrix::F16(w), streams)?;
+        }
+        Ok(())
+    }
+
+    /// The streams' inputs overlap.
+    fn float_product_of<W: Number>(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        matrix: fn(&[W]) -> FloatMatrix<'_>,
+        max_streams: usize,
+    ) -> Result<(), Mismatch> {
+        let (mut random, mut shape) = self.random();
+        let pitch = Self::placed(&mut random, &mut shape);
+        let rows = shape.panels * LANES;
+        let columns = random.from(1, FLOAT_COLUMNS.min(WEIGHTS / size_of::<W>() / rows));
+        shape.columns = columns;
+        let streams = (SUMS / size_of::<Panel<f32>>() / pitch).min(max_streams);
+        let streams = random.from(1, streams);
+        self.output.fill::<f32>(&mut random, streams * pitch);
+        let w = matrix(self.input.numbers(&mut random, rows * columns));
+        let inputs = self.second_input.numbers(&mut random, FLOAT_COLUMNS);
+        let mut x: [&[f32]; STREAMS] = [&[]; STREAMS];
+        for x in &mut x {
+            *x = &inputs[random.from(0, FLOAT_COLUMNS - columns)..][..columns];
+        }
+        let streams = Streams::new(&x[..streams], pitch);
+        Kernels::SCALAR.float_product(self.output.want(), w, streams, shape.placed);
+        table.float_product(self.output.got(), w, streams, shape.placed);
+        self.first::<f32>(primitive, shape, "sums")
     }
 
     /// −0 + w · 1 is w, also for zeros of either sign.
@@ -627,8 +681,9 @@ impl Run {
             for (w, bits) in w.iter_mut().zip(first..=u16::MAX) {
                 *w = f16::from_bits(bits);
             }
-            Kernels::SCALAR.gemv_f16(self.output.want(), w, &[1.0], Panels::DENSE);
-            table.gemv_f16(self.output.got(), w, &[1.0], Panels::DENSE);
+            let (w, one) = (FloatMatrix::F16(w), Streams::new(&[&[1.0]], 0));
+            Kernels::SCALAR.float_product(self.output.want(), w, one, Panels::DENSE);
+            table.float_product(self.output.got(), w, one, Panels::DENSE);
             self.first::<f32>(primitive, shape, "sums")?;
         }
         Ok(())
@@ -638,39 +693,42 @@ impl Run {
         &mut self,
         primitive: &'static str,
         table: &Kernels,
-        call: ActivationQ,
         tables: &Tables,
     ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
         shape.panels = 4;
         let batch = shape.panels * LANES;
         self.output.fill::<i32>(&mut random, shape.panels);
-        for first in (i16::MIN..=i16::MAX).step_by(batch) {
-            let z = self.input.numbers(&mut random, batch);
-            for (z, argument) in z.iter_mut().zip(first..=i16::MAX) {
-                *z = argument;
+        for curve in CURVES {
+            for first in (i16::MIN..=i16::MAX).step_by(batch) {
+                let z = self.input.numbers(&mut random, batch);
+                for (z, argument) in z.iter_mut().zip(first..=i16::MAX) {
+                    *z = argument;
+                }
+                let z = z.as_chunks().0;
+                Kernels::SCALAR.curve_q(curve, self.output.want(), z, tables);
+                table.curve_q(curve, self.output.got(), z, tables);
+                self.first::<i32>(primitive, shape, "y")?;
             }
-            let z = z.as_chunks().0;
-            call(&Kernels::SCALAR, self.output.want(), z, tables);
-            call(table, self.output.got(), z, tables);
-            self.first::<i32>(primitive, shape, "y")?;
         }
         Ok(())
     }
 
-    pub(super) fn activation(
+    pub(super) fn curve_q(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
-        call: ActivationQ,
     ) -> Result<(), Mismatch> {
-        let (mut random, shape) = self.random();
-        let tables = random.tables();
-        self.output.fill::<i32>(&mut random, shape.panels);
-        let z = self.input.panels(&mut random, shape.panels);
-        call(&Kernels::SCALAR, self.output.want(), z, tables);
-        call(table, self.output.got(), z, tables);
-        self.first::<i32>(primitive, shape, "y")
+        for curve in CURVES {
+            let (mut random, shape) = self.random();
+            let tables = random.tables();
+            self.output.fill::<i32>(&mut random, shape.panels);
+            let z = self.input.panels(&mut random, shape.panels);
+            Kernels::SCALAR.curve_q(curve, self.output.want(), z, tables);
+            table.curve_q(curve, self.output.got(), z, tables);
+            self.first::<i32>(primitive, shape, "y")?;
+        }
+        Ok(())
     }
 
     pub(super) fn gates_q(
@@ -687,7 +745,7 @@ impl Run {
             block,
             in_a_byte,
             matrix,
-        } = Stored::draw(&mut random);
+        } = STORED[random.below(STORED.len())];
         let fit = INT_COLUMNS.min(WEIGHTS * in_a_byte / rows) / block;
         let (x, h) = (random.from(1, fit) * block, random.from(1, fit) * block);
         shape.panels = units * stride;
@@ -738,51 +796,58 @@ impl Run {
         self.first::<i16>(primitive, shape, "z")
     }
 
-    pub(super) fn lstm_q(
+    pub(super) fn update_q(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
     ) -> Result<(), Mismatch> {
-        let (mut random, shape) = self.random();
-        let tables = random.tables();
-        let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
-        self.output.fill::<i32>(&mut random, shape.panels);
-        self.second_output.fill::<i16>(&mut random, shape.panels);
-        let z = self.input.panels(&mut random, 4 * shape.panels);
-        let (c, y) = (self.output.want(), self.second_output.want());
-        Kernels::SCALAR.lstm_q(c, y, z, tables, cell_shift);
-        let (c, y) = (self.output.got(), self.second_output.got());
-        table.lstm_q(c, y, z, tables, cell_shift);
-        self.first::<i32>(primitive, shape, "c")?;
-        self.second::<i16>(primitive, shape, "y")
+        for cell in self.cells() {
+            let (mut random, shape) = self.random();
+            let tables = random.tables();
+            let [_, _, stride] = cell.order().panels();
+            self.output.fill::<i32>(&mut random, shape.panels);
+            self.second_output.fill::<i16>(&mut random, shape.panels);
+            let z = self.input.panels(&mut random, stride * shape.panels);
+            let (master, y) = (self.output.want(), self.second_output.want());
+            Kernels::SCALAR.update_q(cell, master, y, z, tables);
+            let (master, y) = (self.output.got(), self.second_output.got());
+            table.update_q(cell, master, y, z, tables);
+            self.first::<i32>(primitive, shape, "master")?;
+            self.second::<i16>(primitive, shape, "y")?;
+        }
+        Ok(())
     }
 
-    pub(super) fn gru_q(
-        &mut self,
-        primitive: &'static str,
-        table: &Kernels,
-    ) -> Result<(), Mismatch> {
-        let (mut random, shape) = self.random();
-        let tables = random.tables();
-        self.output.fill::<i32>(&mut random, shape.panels);
-        let z = self.input.panels(&mut random, 4 * shape.panels);
-        Kernels::SCALAR.gru_q(self.output.want(), z, tables);
-        table.gru_q(self.output.got(), z, tables);
-        self.first::<i32>(primitive, shape, "h")
+    /// Every cell, an LSTM of any range.
+    fn cells(&self) -> [CellQ; 3] {
+        let cell_shift = Random(self.seed).from(0, MAX_CELL_SHIFT as usize) as u8;
+        [CellQ::Lstm { cell_shift }, CellQ::Gru, CellQ::Rnn]
     }
 
-    /// A layer of gate rows, for up to `max_streams`. The shape is that of the state's matrix for one gate.
+    /// A step of every cell, for one stream and for several.
     pub(super) fn step_q(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
+    ) -> Result<(), Mismatch> {
+        for cell in self.cells() {
+            self.step_of(primitive, table, cell, 1)?;
+            self.step_of(primitive, table, cell, STREAMS)?;
+        }
+        Ok(())
+    }
+
+    /// A layer of gate rows, for up to `max_streams`. The shape is that of the state's matrix for one gate.
+    fn step_of(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        cell: CellQ,
         max_streams: usize,
-        order: GateOrder,
-        call: StepQ,
     ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
         let tables = random.tables();
-        let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
+        let order = cell.order();
         let [ih, hh, stride] = order.panels();
         let units = shape.panels;
         let streams = random.from(1, max_streams.min(BATCH / units));
@@ -792,7 +857,7 @@ impl Run {
             block,
             in_a_byte,
             matrix,
-        } = Stored::draw(&mut random);
+        } = STORED[random.below(STORED.len())];
         let fit = ((WEIGHTS - 8 * rows) * in_a_byte / weights).min(INT_COLUMNS) / block;
         let x = random.from(1, fit) * block;
         let columns = random.from(1, fit.min(units * LANES / block)) * block;
@@ -830,11 +895,11 @@ impl Run {
         let master = self.output.want().chunks_mut(units);
         let (h, y) = (self.third_output.want(), self.second_output.want());
         let states = &mut layer_states(master, h, wide, y)[..streams];
-        call(&Kernels::SCALAR, states, &gates, x, tables, cell_shift);
+        Kernels::SCALAR.step_q(cell, states, &gates, x, tables);
         let master = self.output.got().chunks_mut(units);
         let (h, y) = (self.third_output.got(), self.second_output.got());
         let states = &mut layer_states(master, h, wide, y)[..streams];
-        call(table, states, &gates, x, tables, cell_shift);
+        table.step_q(cell, states, &gates, x, tables);
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         if wide {
@@ -844,56 +909,35 @@ impl Run {
         }
     }
 
-    /// The streams' inputs overlap.
-    pub(super) fn gemm<W: Number>(
-        &mut self,
-        primitive: &'static str,
-        table: &Kernels,
-        call: Gemm<W>,
-    ) -> Result<(), Mismatch> {
-        let (mut random, _) = self.random();
-        let group = random.from(1, GROUP);
-        let groups = random.from(1, PANELS / group);
-        let stride = random.from(group, GROUP);
-        let rows = group * groups * LANES;
-        let columns = random.from(1, FLOAT_COLUMNS.min(WEIGHTS / size_of::<W>() / rows));
-        let placed = Panels::new(group, stride);
-        let shape = Shape {
-            panels: group * groups,
-            columns,
-            placed,
-        };
-        let pitch = (groups - 1) * stride + group + random.below(2);
-        let streams = random.from(1, (SUMS / size_of::<Panel<f32>>() / pitch).min(STREAMS));
-        self.output.fill::<f32>(&mut random, streams * pitch);
-        let w = self.input.numbers(&mut random, rows * columns);
-        let inputs = self.second_input.numbers(&mut random, FLOAT_COLUMNS);
-        let mut x: [&[f32]; STREAMS] = [&[]; STREAMS];
-        for x in &mut x {
-            *x = &inputs[random.from(0, FLOAT_COLUMNS - columns)..][..columns];
-        }
-        let x = &x[..streams];
-        let streams = Streams::new(x, pitch);
-        call(&Kernels::SCALAR, self.output.want(), w, streams, placed);
-        call(table, self.output.got(), w, streams, placed);
-        self.first::<f32>(primitive, shape, "sums")
-    }
-
     /// A layer of packed rows: whole words of any content, so also rows that no exporter would write.
     pub(super) fn packed(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
-        (record, units): (fn(usize) -> usize, usize),
-        call: PackedStep,
+    ) -> Result<(), Mismatch> {
+        for cell in self.cells() {
+            self.packed_of(primitive, table, cell, true)?;
+            self.packed_of(primitive, table, cell, false)?;
+        }
+        Ok(())
+    }
+
+    fn packed_of(
+        &mut self,
+        primitive: &'static str,
+        table: &Kernels,
+        cell: CellQ,
+        a8: bool,
     ) -> Result<(), Mismatch> {
         let (mut random, mut shape) = self.random();
-        let cell_shift = random.from(0, MAX_CELL_SHIFT as usize) as u8;
         // Words of two columns, the state's in blocks of eight columns.
         let state = random.from(1, PANELS) * 4;
         let x = random.from(1, INT_COLUMNS / 4 - PANELS * 2) * 2;
         shape.columns = x + state;
-        let record = record(shape.columns);
+        let Record {
+            words: record,
+            units,
+        } = cell.record(a8, shape.columns);
         let count = random
             .from(1, WEIGHTS / 4 / record)
             .min(PANELS * LANES / units);
@@ -907,35 +951,37 @@ impl Run {
         let want = &mut Units::new(
             self.output.want().as_flattened_mut(),
             self.second_output.want().as_flattened_mut(),
-            self.third_output.want().as_flattened_mut(),
+            a8.then_some(self.third_output.want().as_flattened_mut()),
         );
         let columns = &mut Columns::new(words, x);
-        call(&Kernels::SCALAR, want, rows, columns, cell_shift);
+        Kernels::SCALAR.packed(cell, want, rows, columns);
         let got = &mut Units::new(
             self.output.got().as_flattened_mut(),
             self.second_output.got().as_flattened_mut(),
-            self.third_output.got().as_flattened_mut(),
+            a8.then_some(self.third_output.got().as_flattened_mut()),
         );
-        call(table, got, rows, &mut Columns::new(words, x), cell_shift);
+        table.packed(cell, got, rows, &mut Columns::new(words, x));
         self.first::<i32>(primitive, shape, "master")?;
         self.second::<i16>(primitive, shape, "y")?;
         self.third::<i8>(primitive, shape, "h")
     }
 
-    pub(super) fn in_place(
+    pub(super) fn curve_f(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
-        call: fn(&Kernels, &mut [Panel<f32>]),
     ) -> Result<(), Mismatch> {
-        let (mut random, shape) = self.random();
-        self.output.fill::<f32>(&mut random, shape.panels);
-        call(&Kernels::SCALAR, self.output.want());
-        call(table, self.output.got());
-        self.first::<f32>(primitive, shape, "z")
+        for curve in CURVES {
+            let (mut random, shape) = self.random();
+            self.output.fill::<f32>(&mut random, shape.panels);
+            Kernels::SCALAR.curve_f(curve, self.output.want());
+            table.curve_f(curve, self.output.got());
+            self.first::<f32>(primitive, shape, "z")?;
+        }
+        Ok(())
     }
 
-    pub(super) fn lstm_f32(
+    pub(super) fn update_f(
         &mut self,
         primitive: &'static str,
         table: &Kernels,
@@ -944,24 +990,17 @@ impl Run {
         self.output.fill::<f32>(&mut random, shape.panels);
         self.second_output.fill::<f32>(&mut random, shape.panels);
         let z = self.input.panels(&mut random, 4 * shape.panels);
-        Kernels::SCALAR.lstm_f32(self.output.want(), self.second_output.want(), z);
-        table.lstm_f32(self.output.got(), self.second_output.got(), z);
-        self.first::<f32>(primitive, shape, "c")?;
-        self.second::<f32>(primitive, shape, "h")
-    }
-
-    pub(super) fn gru_f32(
-        &mut self,
-        primitive: &'static str,
-        table: &Kernels,
-    ) -> Result<(), Mismatch> {
-        let (mut random, shape) = self.random();
-        self.output.fill::<f32>(&mut random, shape.panels);
+        let (c, y) = (self.second_output.want(), self.output.want());
+        Kernels::SCALAR.update_f(StateF::Lstm(c), y, z);
+        let (c, y) = (self.second_output.got(), self.output.got());
+        table.update_f(StateF::Lstm(c), y, z);
+        self.first::<f32>(primitive, shape, "y")?;
+        self.second::<f32>(primitive, shape, "state")?;
         let h = self.second_input.panels(&mut random, shape.panels);
         let z = self.input.panels(&mut random, 4 * shape.panels);
-        Kernels::SCALAR.gru_f32(self.output.want(), h, z);
-        table.gru_f32(self.output.got(), h, z);
-        self.first::<f32>(primitive, shape, "next")
+        Kernels::SCALAR.update_f(StateF::Gru(h), self.output.want(), z);
+        table.update_f(StateF::Gru(h), self.output.got(), z);
+        self.first::<f32>(primitive, shape, "y")
     }
 }
 
@@ -975,25 +1014,23 @@ struct Stored {
     matrix: fn(&[u8]) -> IntMatrix<'_>,
 }
 
-impl Stored {
-    fn draw(random: &mut Random) -> Self {
-        type View = fn(&[u8]) -> IntMatrix<'_>;
-        let stored: [(usize, usize, View); 4] = [
-            (BLOCK, 1, |bytes| IntMatrix::I8(bytemuck::cast_slice(bytes))),
-            (BLOCK, 1, |bytes| IntMatrix::U8(bytes)),
-            (BLOCK, 1, |bytes| {
-                IntMatrix::Rows(bytemuck::cast_slice(bytes))
-            }),
-            (W4, 2, |bytes| IntMatrix::I4(bytes)),
-        ];
-        let (block, in_a_byte, matrix) = stored[random.below(4)];
+const STORED: [Stored; 4] = {
+    const fn of(block: usize, in_a_byte: usize, matrix: fn(&[u8]) -> IntMatrix<'_>) -> Stored {
         Stored {
             block,
             in_a_byte,
             matrix,
         }
     }
-}
+    [
+        of(BLOCK, 1, |bytes| IntMatrix::I8(bytemuck::cast_slice(bytes))),
+        of(BLOCK, 1, |bytes| IntMatrix::U8(bytes)),
+        of(BLOCK, 1, |bytes| {
+            IntMatrix::Rows(bytemuck::cast_slice(bytes))
+        }),
+        of(2 * BLOCK, 2, |bytes| IntMatrix::I4(bytes)),
+    ]
+};
 
 /// The states of all streams, and empty ones behind them.
 fn layer_states<'s>(
@@ -1054,48 +1091,46 @@ mod tests {
     #[test]
     fn a_wrong_matrix_product_is_found() {
         type Sums<'a, T> = &'a mut [Panel<T>];
-        let found = sabotage!(gemv_a8(sums: Sums<'_, i32>, _w: &[i8], x: &[i8], _p: Panels) {
-            if x.len() == 68 {
+        let found = sabotage!(product(sums: Sums<'_, i32>, _w: IntMatrix<'_>, x: Inputs<'_>, _p: Panels) {
+            if x.columns() == 68 {
                 sums[0][7] ^= 1;
             }
         });
         assert_eq!((found.shape.columns, found.index), (68, 7));
-        sabotage!(gemv_a16(sums: Sums<'_, i32>, _w: &[i8], _x: &[i16], p: Panels) {
+        sabotage!(product(sums: Sums<'_, i32>, _w: IntMatrix<'_>, _x: Inputs<'_>, p: Panels) {
             // A gap that belongs to another matrix.
             if p.group < p.stride && sums.len() > p.group {
                 sums[p.group][0] = 0;
             }
         });
-        sabotage!(gemv_rows_a8(sums: Sums<'_, i32>, _w: &[i8], x: &[i8], _p: Panels) {
-            // One column behind the last.
-            sums[0][7] += (x.len() % 16 == 15) as i32;
-        });
-        sabotage!(gemv_rows_a16(sums: Sums<'_, i32>, w: &[i8], x: &[i16], _p: Panels) {
+        sabotage!(product(sums: Sums<'_, i32>, w: IntMatrix<'_>, x: Inputs<'_>, _p: Panels) {
             // An unsigned weight.
-            sums[0][0] += if w[0] == -128 { 256 * x[0] as i32 } else { 0 };
-        });
-        sabotage!(gemv_w4a8(sums: Sums<'_, i32>, w: &[u8], x: &[i8], _p: Panels) {
-            // A product that does not fit in eight bits.
-            if w[0] & 15 == 15 && x[0] == -128 {
-                sums[0][0] += 1;
+            if let (IntMatrix::Rows(&[-128, ..]), Inputs::I16(x)) = (w, x) {
+                sums[0][0] += 256 * x[0] as i32;
             }
         });
-        sabotage!(gemv_w4a16(sums: Sums<'_, i32>, _w: &[u8], x: &[i16], _p: Panels) {
+        sabotage!(product(sums: Sums<'_, i32>, w: IntMatrix<'_>, x: Inputs<'_>, _p: Panels) {
+            // A product that does not fit in eight bits.
+            if let (IntMatrix::I4(&[w, ..]), Inputs::I8(&[-128, ..])) = (w, x) {
+                sums[0][0] += (w & 15 == 15) as i32;
+            }
+        });
+        sabotage!(product(sums: Sums<'_, i32>, w: IntMatrix<'_>, x: Inputs<'_>, _p: Panels) {
             // A column too few.
-            if x.len() == 17 * 8 {
+            if let (IntMatrix::I4(_), Inputs::I16(x)) = (w, x) && x.len() == 17 * 8 {
                 sums[0][3] -= x[135] as i32 | 1;
             }
         });
-        sabotage!(gemv_f32(sums: Sums<'_, f32>, w: &[f32], x: &[f32], _p: Panels) {
+        sabotage!(float_product(sums: Sums<'_, f32>, w: FloatMatrix<'_>, s: Streams<'_>, _p: Panels) {
             // Another order of summation.
-            if x.len() > 16 {
+            if let (FloatMatrix::F32(w), [x]) = (w, s.x) && x.len() > 16 {
                 sums[0][0] -= w[0] * x[0];
                 sums[0][0] += w[0] * x[0];
             }
         });
-        let found = sabotage!(gemv_f16(sums: Sums<'_, f32>, w: &[f16], _x: &[f32], _p: Panels) {
+        let found = sabotage!(float_product(sums: Sums<'_, f32>, w: FloatMatrix<'_>, _s: Streams<'_>, _p: Panels) {
             // One subnormal flushed to zero.
-            if w[0].to_bits() == 0x0020 {
+            if let FloatMatrix::F16(w) = w && w[0].to_bits() == 0x0020 {
                 sums[0][0] = 0.0;
             }
         });
@@ -1104,42 +1139,44 @@ mod tests {
 
     #[test]
     fn a_stream_with_the_input_of_another_is_found() {
-        fn rnn_batch_q(
+        fn step_q(
             _: &Kernels,
+            cell: CellQ,
             states: &mut [LayerState<'_>],
             gates: &GateRows<'_>,
             x: &[Inputs<'_>],
             tables: &Tables,
         ) {
             for state in states {
-                SCALAR.rnn_step_q(state, gates, x[0], tables);
+                SCALAR.step_q(cell, core::slice::from_mut(state), gates, &x[..1], tables);
             }
         }
         let table = Kernels::of(Table {
-            rnn_batch_q,
+            step_q,
             ..*SCALAR.table()
         });
         let found = check(&table, 2000, 7).unwrap_err();
-        assert_eq!((found.primitive, found.output), ("rnn_batch_q", "master"));
+        assert_eq!((found.primitive, found.output), ("step_q", "master"));
     }
 
     #[test]
     fn a_stream_with_the_sums_of_another_is_found() {
-        fn gemm_f32(k: &Kernels, sums: &mut [Panel<f32>], w: &[f32], s: Streams<'_>, p: Panels) {
-            k.gemv_f32(&mut sums[(s.x.len() - 1) * s.pitch..], w, s.x[0], p);
-            let x = &s.x[..s.x.len() - 1];
-            SCALAR.gemm_f32(sums, w, Streams::new(x, s.pitch), p);
+        fn float_product(sums: &mut [Panel<f32>], w: FloatMatrix<'_>, s: Streams<'_>, p: Panels) {
+            let others = s.x.len() - 1;
+            let sums_of_last = &mut sums[others * s.pitch..];
+            SCALAR.float_product(sums_of_last, w, Streams::new(&s.x[..1], 0), p);
+            SCALAR.float_product(sums, w, Streams::new(&s.x[..others], s.pitch), p);
         }
         let found = check(
             &Kernels::of(Table {
-                gemm_f32,
+                float_product,
                 ..*SCALAR.table()
             }),
             2000,
             7,
         )
         .unwrap_err();
-        assert_eq!((found.primitive, found.output), ("gemm_f32", "sums"));
+        assert_eq!((found.primitive, found.output), ("float_product", "sums"));
     }
 
     #[test]
@@ -1175,25 +1212,25 @@ mod tests {
             z[0][3] = product.clamp(-32768, 32767) as i16;
         });
         assert_eq!(found.index, 3);
-        let found = sabotage!(tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+        let found = sabotage!(curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
             for (y, z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
-                *y += (*z == -12345 && tables.bits() == 9) as i32;
+                *y += (curve == Curve::Tanh && *z == -12345 && tables.bits() == 9) as i32;
             }
         });
         assert_eq!(found.output, "y");
-        sabotage!(sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], _t: &Tables) {
+        sabotage!(curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], _t: &Tables) {
             for (y, z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
-                *y -= (*z == i16::MAX) as i32;
+                *y -= (curve == Curve::Sigmoid && *z == i16::MAX) as i32;
             }
         });
-        sabotage!(tanh_f32(z: &mut [Panel<f32>]) {
+        sabotage!(curve_f(curve: Curve, z: &mut [Panel<f32>]) {
             for z in z.as_flattened_mut().iter_mut().filter(|z| **z == 0.0) {
-                *z = 0.0;
+                *z = if curve == Curve::Tanh { 0.0 } else { *z };
             }
         });
-        sabotage!(sigmoid_f32(z: &mut [Panel<f32>]) {
+        sabotage!(curve_f(curve: Curve, z: &mut [Panel<f32>]) {
             for z in z.as_flattened_mut().iter_mut().filter(|z| z.is_nan()) {
-                *z = 1.0;
+                *z = if curve == Curve::Sigmoid { 1.0 } else { *z };
             }
         });
     }
@@ -1201,50 +1238,60 @@ mod tests {
     #[test]
     fn a_wrong_cell_is_found() {
         type Out<'a, T> = &'a mut [Panel<T>];
-        let found = sabotage!(lstm_q(c: Out<'_, i32>, y: Out<'_, i16>, _z: &[Panel<i16>], _t: &Tables, s: u8) {
-            if s == MAX_CELL_SHIFT && c[0][0] == -(1 << 30) {
+        let found = sabotage!(update_q(cell: CellQ, c: Out<'_, i32>, y: Out<'_, i16>, _z: &[Panel<i16>], _t: &Tables) {
+            if cell == (CellQ::Lstm { cell_shift: MAX_CELL_SHIFT }) && c[0][0] == -(1 << 30) {
                 y[0][5] += 1;
             }
         });
         assert_eq!((found.output, found.index), ("y", 5));
-        sabotage!(gru_q(h: Out<'_, i32>, z: &[Panel<i16>], _t: &Tables) {
-            h[0][0] ^= (z[1][0] == i16::MIN) as i32;
+        sabotage!(update_q(cell: CellQ, h: Out<'_, i32>, _y: Out<'_, i16>, z: &[Panel<i16>], _t: &Tables) {
+            h[0][0] ^= (cell == CellQ::Gru && z[1][0] == i16::MIN) as i32;
         });
-        sabotage!(lstm_f32(c: Out<'_, f32>, h: Out<'_, f32>, _z: &[Panel<f32>]) {
-            h[0][1] = if c.len() == 6 { -h[0][1] } else { h[0][1] };
-        });
-        sabotage!(gru_f32(next: Out<'_, f32>, h: &[Panel<f32>], _z: &[Panel<f32>]) {
-            if h[0][0].is_subnormal() {
-                next[0][0] += 1e-7;
+        fn update_f(state: StateF<'_>, y: Out<'_, f32>, z: &[Panel<f32>]) {
+            // A state that no network has.
+            let small = matches!(&state, StateF::Gru(h) if h[0][0].is_subnormal());
+            SCALAR.update_f(state, y, z);
+            if small {
+                y[0][0] += 1e-7;
             }
-        });
+        }
+        let table = Table {
+            update_f,
+            ..*SCALAR.table()
+        };
+        let found = check(&Kernels::of(table), 2000, 7).unwrap_err();
+        assert_eq!(
+            (found.primitive, found.output, found.index),
+            ("update_f", "y", 0)
+        );
     }
 
     #[test]
     fn a_wrong_step_is_found() {
-        fn gru_step_q(
+        fn step_q(
             _: &Kernels,
-            state: &mut LayerState<'_>,
+            cell: CellQ,
+            states: &mut [LayerState<'_>],
             gates: &GateRows<'_>,
-            x: Inputs<'_>,
+            x: &[Inputs<'_>],
             tables: &Tables,
         ) {
-            SCALAR.gru_step_q(state, gates, x, tables);
+            SCALAR.step_q(cell, states, gates, x, tables);
             // A state that is published in part.
-            if let (Hidden::I8(h), 5) = (&mut state.h, gates.units) {
+            if let (CellQ::Gru, Hidden::I8(h), 5) = (cell, &mut states[0].h, gates.units) {
                 h[39] ^= 1;
             }
         }
         let found = check(
             &Kernels::of(Table {
-                gru_step_q,
+                step_q,
                 ..*SCALAR.table()
             }),
             2000,
             7,
         )
         .unwrap_err();
-        assert_eq!(found.primitive, "gru_step_q");
+        assert_eq!(found.primitive, "step_q");
         assert_eq!((found.output, found.index), ("h", 39));
     }
 

@@ -4,15 +4,14 @@
 //! `vld4.8` takes a block of eight rows and four columns apart into a register per column; a column is widened
 //! and multiplied with one number of the input (`vmlal.s16`): 14 instructions for 32 products.
 
-use super::wide::WIDE;
+use super::wide::{self, WIDE};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, LANES, Panel, Panels};
+use crate::kernel::{BLOCK, Inputs, IntMatrix, LANES, Panel, Panels};
 use core::arch::asm;
 
 pub(super) const ARMV7_NEON: Table = Table {
     name: "armv7-neon",
-    gemv_a8,
-    gemv_a16,
+    product,
     ..WIDE
 };
 
@@ -57,6 +56,14 @@ macro_rules! panel {
             );
         }
     };
+}
+
+fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16(sums, w, x, panels),
+        (w, x) => wide::product(sums, w, x, panels),
+    }
 }
 
 fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {

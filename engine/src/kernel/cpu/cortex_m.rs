@@ -11,20 +11,16 @@
 
 use super::plain::PLAIN;
 use crate::kernel::table::Table;
-use crate::kernel::{Columns, Units, four_record, gru_a8_record, gru_a16_record};
+use crate::kernel::{CellQ, Columns, Units};
 use crate::num::{SEGMENTS_256, SEGMENTS_512};
 use core::arch::{asm, global_asm};
+use core::ptr::null_mut;
 
 global_asm!(include_str!("cortex_m.s"), options(raw));
 
 pub(super) const CORTEX_M_DSP: Table = Table {
     name: "cortex-m dsp",
-    lstm_a8,
-    lstm_a16,
-    gru_a8,
-    gru_a16,
-    rnn_a8,
-    rnn_a16,
+    packed,
     ..PLAIN
 };
 
@@ -62,7 +58,7 @@ impl Frame {
             tanh: SEGMENTS_256.tanh_entries().as_ptr(),
             master: units.master.as_mut_ptr(),
             y: units.y.as_mut_ptr(),
-            h: units.h.as_mut_ptr(),
+            h: units.h.as_mut().map_or(null_mut(), |h| h.as_mut_ptr()),
             left: -((rows.len() / record) as i32),
             new_shift: 0,
             depth_shift: 0,
@@ -135,10 +131,42 @@ impl Frame {
         }
     }
 
+    /// By the list of entries of `kinglet_gru_a8`.
     #[inline(always)]
-    fn gru(self, columns: &Columns<'_>) -> Self {
+    fn gru_a8(self, columns: &Columns<'_>) -> Self {
+        // Places in that list.
+        const MANY_INPUTS: usize = FEW_INPUTS;
+        const ROUND: usize = MANY_INPUTS + 2;
+        const LAST: usize = ROUND + 4;
+        /// Words of input and pairs of words of state that need no test.
+        const FEW_INPUTS: usize = 4;
+        const FEW_PAIRS: usize = 8;
+        let (x, pairs) = (columns.x, (columns.words.len() - columns.x) / 2);
         Frame {
-            half_or_split: self.x.wrapping_add(columns.x) as usize,
+            entry: if x <= FEW_INPUTS {
+                FEW_INPUTS - x
+            } else {
+                MANY_INPUTS + (1 - x % 2)
+            },
+            second: if pairs <= FEW_PAIRS {
+                LAST + FEW_PAIRS - pairs
+            } else {
+                ROUND + skipped(pairs)
+            },
+            half_or_split: self.x.wrapping_add(x) as usize,
+            x_end: self.x_end.wrapping_sub(2 * FEW_PAIRS),
+            ..self
+        }
+    }
+
+    /// By that of `kinglet_gru_a16`, behind that of the input.
+    #[inline(always)]
+    fn gru_a16(self, columns: &Columns<'_>) -> Self {
+        const ROUND: usize = 1;
+        let x = columns.x;
+        Frame {
+            second: ROUND + skipped((columns.words.len() - x) / 2),
+            half_or_split: self.x.wrapping_add(x) as usize,
             ..self
         }
     }
@@ -177,101 +205,31 @@ fn skipped(blocks: usize) -> usize {
 }
 
 #[inline(always)]
-unsafe fn lstm_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
-    let words = columns.words.len();
+unsafe fn packed(cell: CellQ, units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
     if rows.is_empty() {
         return;
     }
-    widen(columns, units.h);
-    let frame = Frame::new(units, rows, four_record(words), columns);
-    // SAFETY: the table's method has checked that rows are whole records over these columns and that the units have
-    // a place for each; there is one record at least.
-    unsafe { kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words)) }
-}
-
-#[inline(always)]
-unsafe fn lstm_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>, cell_shift: u8) {
-    let words = columns.words.len();
-    if rows.is_empty() {
-        return;
+    let (words, a8) = (columns.words.len(), units.h.is_some());
+    if let Some(h) = &units.h {
+        widen(columns, h);
     }
-    let frame = Frame::new(units, rows, four_record(words), columns).a16();
-    // SAFETY: as `lstm_a8`, and columns are whole blocks.
-    unsafe { kinglet_lstm_a16(&frame.lstm(cell_shift).four_a16(words)) }
-}
-
-#[inline(always)]
-unsafe fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    let words = columns.words.len();
-    if rows.is_empty() {
-        return;
+    let frame = Frame::new(units, rows, cell.record(a8, words).words, columns);
+    // SAFETY: the table's method has checked that rows are whole records over these columns, which are whole blocks, and
+    // that the units have a place for each; there is one record at least.
+    unsafe {
+        match (cell, a8) {
+            (CellQ::Lstm { cell_shift }, true) => {
+                kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words));
+            }
+            (CellQ::Lstm { cell_shift }, false) => {
+                kinglet_lstm_a16(&frame.a16().lstm(cell_shift).four_a16(words));
+            }
+            (CellQ::Rnn, true) => kinglet_rnn_a8(&frame.rnn().four_a8(words)),
+            (CellQ::Rnn, false) => kinglet_rnn_a16(&frame.a16().rnn().four_a16(words)),
+            (CellQ::Gru, true) => kinglet_gru_a8(&frame.gru_a8(columns)),
+            (CellQ::Gru, false) => kinglet_gru_a16(&frame.a16().gru_a16(columns)),
+        }
     }
-    widen(columns, units.h);
-    let frame = Frame::new(units, rows, four_record(words), columns);
-    // SAFETY: as `lstm_a8`.
-    unsafe { kinglet_rnn_a8(&frame.rnn().four_a8(words)) }
-}
-
-#[inline(always)]
-unsafe fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    let words = columns.words.len();
-    if rows.is_empty() {
-        return;
-    }
-    let frame = Frame::new(units, rows, four_record(words), columns).a16();
-    // SAFETY: as `lstm_a16`.
-    unsafe { kinglet_rnn_a16(&frame.rnn().four_a16(words)) }
-}
-
-#[inline(always)]
-unsafe fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    // Places in the list of entries.
-    const MANY_INPUTS: usize = FEW_INPUTS;
-    const ROUND: usize = MANY_INPUTS + 2;
-    const LAST: usize = ROUND + 4;
-    /// Words of input and pairs of words of state that need no test.
-    const FEW_INPUTS: usize = 4;
-    const FEW_PAIRS: usize = 8;
-    let (x, words) = (columns.x, columns.words.len());
-    if rows.is_empty() {
-        return;
-    }
-    widen(columns, units.h);
-    let pairs = (words - x) / 2;
-    let frame = Frame {
-        entry: if x <= FEW_INPUTS {
-            FEW_INPUTS - x
-        } else {
-            MANY_INPUTS + (1 - x % 2)
-        },
-        second: if pairs <= FEW_PAIRS {
-            LAST + FEW_PAIRS - pairs
-        } else {
-            ROUND + skipped(pairs)
-        },
-        x_end: columns.words.as_ptr_range().end.wrapping_sub(2 * FEW_PAIRS),
-        ..Frame::new(units, rows, gru_a8_record(words), columns).gru(columns)
-    };
-    // SAFETY: as `lstm_a8`; input and state have columns, those of the state are whole blocks.
-    unsafe { kinglet_gru_a8(&frame) }
-}
-
-#[inline(always)]
-unsafe fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    /// Of the list of entries, behind that of the input.
-    const ROUND: usize = 1;
-    let (x, words) = (columns.x, columns.words.len());
-    if rows.is_empty() {
-        return;
-    }
-    let frame = Frame {
-        second: ROUND + skipped((words - x) / 2),
-        ..Frame::new(units, rows, gru_a16_record(words), columns)
-            .gru(columns)
-            .a16()
-    };
-    // SAFETY: as `gru_a8`.
-    unsafe { kinglet_gru_a16(&frame) }
 }
 
 // As the frame says: records at `rows`, columns from `x` to `x_end`, a place for each unit, and entries where the code of

@@ -17,8 +17,12 @@
 
 use super::quads::{Weights, by_four, by_four_w4};
 use super::wide::WIDE;
+use crate::kernel::definition::cells::quarter;
+use crate::kernel::definition::products;
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, LANES, Panel, Panels};
+use crate::kernel::{
+    BLOCK, CellQ, Curve, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, Streams,
+};
 use crate::num::Tables;
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -26,26 +30,17 @@ use half::f16;
 
 pub(super) const NEON: Table = Table {
     name: "neon",
-    gemv_f32,
-    gemv_f16,
-    gemv_a8,
-    gemv_a16,
-    gemv_w4a8,
-    gemv_w4a16,
+    float_product,
+    product,
     requant,
-    tanh_q,
-    sigmoid_q,
-    lstm_q,
-    gru_q,
+    curve_q,
+    update_q,
     ..WIDE
 };
 
 pub(super) const NEON_DOTPROD: Table = Table {
     name: "neon-dotprod",
-    gemv_a8: gemv_a8_sdot,
-    gemv_a16: gemv_a16_sdot,
-    gemv_w4a8: gemv_w4a8_sdot,
-    gemv_w4a16: gemv_w4a16_sdot,
+    product: product_sdot,
     ..NEON
 };
 
@@ -58,6 +53,22 @@ pub(super) fn has_dotprod() -> bool {
     #[cfg(not(feature = "std"))]
     {
         cfg!(target_feature = "dotprod")
+    }
+}
+
+#[target_feature(enable = "neon")]
+fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    for (stream, x) in streams.x.iter().enumerate() {
+        let sums = &mut sums[stream * streams.pitch..];
+        match w {
+            FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
+            FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
+        }
     }
 }
 
@@ -125,6 +136,17 @@ fn widen_f16(halves: uint16x8_t) -> [float32x4_t; 2] {
         );
     }
     [low, high]
+}
+
+#[target_feature(enable = "neon")]
+fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
 }
 
 #[target_feature(enable = "neon")]
@@ -339,6 +361,17 @@ fn sdot<const LANE: usize>(sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x
         );
     }
     result
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn product_sdot(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8_sdot(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16_sdot(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8_sdot(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16_sdot(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
 }
 
 #[target_feature(enable = "neon,dotprod")]
@@ -598,29 +631,34 @@ fn lookup(entries: &[i32], bits: u32, z: int16x8_t) -> [int32x4_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    let (entries, bits) = (curve.entries(tables), tables.bits());
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(
-            tables.tanh_entries(),
-            tables.bits(),
-            bytemuck::cast(z),
-        ));
+        *y = bytemuck::cast(lookup(entries, bits, bytemuck::cast(z)));
     }
 }
 
 #[target_feature(enable = "neon")]
-fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(
-            tables.sigmoid_entries(),
-            tables.bits(),
-            bytemuck::cast(z),
-        ));
+fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+) {
+    match cell {
+        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
+        CellQ::Gru => gru(master, z, tables),
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
     }
 }
 
+#[inline]
 #[target_feature(enable = "neon")]
-fn lstm_q(
+fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -652,8 +690,9 @@ fn lstm_q(
     }
 }
 
+#[inline]
 #[target_feature(enable = "neon")]
-fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
         let [nx, r, z, nh] = z.map(bytemuck::cast);
         let r = lookup(tables.sigmoid_entries(), tables.bits(), r);

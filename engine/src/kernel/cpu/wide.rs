@@ -5,25 +5,23 @@
 //! sees MIN · MIN (its left side is a gate, which is not negative), a pair of products never overflows (one
 //! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
 
-use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::definition::cells::quarter;
+use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, LANES, Panel, Panels};
+use crate::kernel::{
+    BLOCK, CellQ, Curve, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, StateF, Streams,
+};
 use crate::num::{self, Tables};
 use half::f16;
 use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
 
 pub(in crate::kernel) const WIDE: Table = Table {
     name: "wide",
-    gemv_a8,
-    gemv_a16,
-    gemv_w4a8,
-    gemv_w4a16,
+    product,
     gates_q: steps::gates,
     requant,
-    tanh_q,
-    sigmoid_q,
-    lstm_q,
-    gru_q,
+    curve_q,
+    update_q,
     ..FLOATS
 };
 
@@ -32,15 +30,27 @@ const FLOATS: Table = if cfg!(target_arch = "arm") {
     SCALAR
 } else {
     Table {
-        gemv_f32,
-        gemv_f16,
-        tanh_f32,
-        sigmoid_f32,
-        lstm_f32,
-        gru_f32,
+        float_product,
+        curve_f,
+        update_f,
         ..SCALAR
     }
 };
+
+fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    for (stream, x) in streams.x.iter().enumerate() {
+        let sums = &mut sums[stream * streams.pitch..];
+        match w {
+            FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
+            FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
+        }
+    }
+}
 
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
@@ -86,15 +96,17 @@ fn repeat(x: [i16; BLOCK]) -> i16x16 {
     i16x16::new([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d])
 }
 
-fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    gemv_int(sums, w, x, panels);
+pub(super) fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_int(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_int(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
 }
 
-fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-    gemv_int(sums, w, x, panels);
-}
-
-#[inline(always)]
+#[inline]
 fn gemv_int<X: Copy + Into<i16>>(sums: &mut [Panel<i32>], w: &[i8], x: &[X], panels: Panels) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
         // Lanes 2r and 2r + 1 each hold half of row r's sum.
@@ -119,15 +131,7 @@ fn add_pairs(upper: i32x8, lower: i32x8) -> i32x8 {
     i32x8::from(half(0)) + i32x8::from(half(1))
 }
 
-fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
-    gemv_w4(sums, w, x, panels);
-}
-
-fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
-    gemv_w4(sums, w, x, panels);
-}
-
-#[inline(always)]
+#[inline]
 fn gemv_w4<X: Copy + Into<i16>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], panels: Panels) {
     let (mask, eight) = (i16x16::splat(0x0f), i16x16::splat(8));
     for (panel, w) in w.chunks_exact(LANES * x.len() / 2).enumerate() {
@@ -175,19 +179,31 @@ fn lookup(entries: &[i32], bits: u32, z: &Panel<i16>) -> i32x8 {
     entry + ((delta * fraction) << bits)
 }
 
-fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    let (entries, bits) = (curve.entries(tables), tables.bits());
     for (y, z) in y.iter_mut().zip(z) {
-        *y = lookup(tables.tanh_entries(), tables.bits(), z).to_array();
+        *y = lookup(entries, bits, z).to_array();
     }
 }
 
-fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (y, z) in y.iter_mut().zip(z) {
-        *y = lookup(tables.sigmoid_entries(), tables.bits(), z).to_array();
+fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+) {
+    match cell {
+        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
+        CellQ::Gru => gru(master, z, tables),
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
     }
 }
 
-fn lstm_q(
+fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -211,7 +227,7 @@ fn lstm_q(
     }
 }
 
-fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, [nx, r, z, nh]) in h.iter_mut().zip(z.as_chunks().0) {
         let r = lookup(tables.sigmoid_entries(), tables.bits(), r) >> 16;
         let r = i16x8::from_i32x8_saturate(r);
@@ -254,19 +270,25 @@ fn sigmoid(x: f32x8) -> f32x8 {
     half * tanh(half * x) + half
 }
 
-fn tanh_f32(z: &mut [Panel<f32>]) {
-    for z in z {
-        *z = tanh(f32x8::from(*z)).to_array();
+fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
+    match curve {
+        Curve::Tanh => z
+            .iter_mut()
+            .for_each(|z| *z = tanh(f32x8::from(*z)).to_array()),
+        Curve::Sigmoid => z
+            .iter_mut()
+            .for_each(|z| *z = sigmoid(f32x8::from(*z)).to_array()),
     }
 }
 
-fn sigmoid_f32(z: &mut [Panel<f32>]) {
-    for z in z {
-        *z = sigmoid(f32x8::from(*z)).to_array();
+fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    match state {
+        StateF::Lstm(c) => lstm_f(c, y, z),
+        StateF::Gru(h) => gru_f(y, h, z),
     }
 }
 
-fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+fn lstm_f(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
     for ((c, h), z) in c.iter_mut().zip(h).zip(z.as_chunks().0) {
         let [i, f, g, o] = z.map(f32x8::from);
         let cell = sigmoid(f) * f32x8::from(*c) + sigmoid(i) * tanh(g);
@@ -275,7 +297,7 @@ fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
     }
 }
 
-fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+fn gru_f(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
     for ((next, h), z) in next.iter_mut().zip(h).zip(z.as_chunks().0) {
         let [nx, r, z, nh] = z.map(f32x8::from);
         let n = tanh(nx + sigmoid(r) * nh);

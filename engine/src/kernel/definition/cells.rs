@@ -1,6 +1,6 @@
 //! What follows a product: requantization, activations, and the updates of a state.
 
-use crate::kernel::{LANES, Panel};
+use crate::kernel::{CellQ, Curve, LANES, Panel, StateF};
 use crate::num::{self, Tables, mulhi_round, saturate, saturate16, shift_round};
 
 pub(in crate::kernel) fn requant(
@@ -16,32 +16,57 @@ pub(in crate::kernel) fn requant(
 }
 
 #[inline(always)]
-pub(in crate::kernel) fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
-        *y = tables.tanh(z);
+pub(in crate::kernel) fn curve_q(
+    curve: Curve,
+    y: &mut [Panel<i32>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+) {
+    let each = y.as_flattened_mut().iter_mut().zip(z.as_flattened());
+    match curve {
+        Curve::Tanh => each.for_each(|(y, &z)| *y = tables.tanh(z)),
+        Curve::Sigmoid => each.for_each(|(y, &z)| *y = tables.sigmoid(z)),
     }
 }
 
 #[inline(always)]
-pub(in crate::kernel) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (y, &z) in y.as_flattened_mut().iter_mut().zip(z.as_flattened()) {
-        *y = tables.sigmoid(z);
-    }
-}
-
-#[inline(always)]
-pub(in crate::kernel) fn lstm_q(
-    c: &mut [Panel<i32>],
+pub(in crate::kernel) fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
     tables: &Tables,
-    cell_shift: u8,
 ) {
-    for ((c, y), z) in c.iter_mut().zip(y).zip(z.as_chunks::<4>().0) {
-        for unit in 0..LANES {
-            let gates = z.each_ref().map(|gate| gate[unit]);
-            y[unit] = lstm_unit(&mut c[unit], gates, tables, cell_shift);
+    let four = z.as_chunks::<4>().0;
+    match cell {
+        CellQ::Lstm { cell_shift } => {
+            for ((c, y), z) in master.iter_mut().zip(y).zip(four) {
+                for unit in 0..LANES {
+                    let gates = z.each_ref().map(|gate| gate[unit]);
+                    y[unit] = lstm_unit(&mut c[unit], gates, tables, cell_shift);
+                }
+            }
         }
+        CellQ::Gru => {
+            for (h, z) in master.iter_mut().zip(four) {
+                for unit in 0..LANES {
+                    let gates = z.each_ref().map(|gate| gate[unit]);
+                    gru_unit(&mut h[unit], gates, tables);
+                }
+            }
+        }
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
+    }
+}
+
+/// Q31 to Q29.
+#[inline(always)]
+pub(in crate::kernel) fn quarter(master: &mut [Panel<i32>]) {
+    for master in master.as_flattened_mut() {
+        *master >>= 2;
     }
 }
 
@@ -65,16 +90,6 @@ pub(in crate::kernel) fn lstm_unit(
     shift_round(mulhi_round(o, t), 18) as i16
 }
 
-#[inline(always)]
-pub(in crate::kernel) fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
-        for unit in 0..LANES {
-            let gates = z.each_ref().map(|gate| gate[unit]);
-            gru_unit(&mut h[unit], gates, tables);
-        }
-    }
-}
-
 /// Updates a state (Q29) by `nx, r, z, nh`.
 #[inline(always)]
 pub(in crate::kernel) fn gru_unit(h: &mut i32, [nx, r, z, nh]: [i16; 4], tables: &Tables) {
@@ -90,19 +105,22 @@ pub(crate) fn blend(h: i32, z: i32, n: i32) -> i32 {
     n.wrapping_add(mulhi_round(z, h.wrapping_sub(n)).wrapping_mul(2))
 }
 
-pub(in crate::kernel) fn tanh_f32(z: &mut [Panel<f32>]) {
-    for z in z.as_flattened_mut() {
-        *z = num::tanh(*z);
+pub(in crate::kernel) fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
+    let each = z.as_flattened_mut().iter_mut();
+    match curve {
+        Curve::Tanh => each.for_each(|z| *z = num::tanh(*z)),
+        Curve::Sigmoid => each.for_each(|z| *z = num::sigmoid(*z)),
     }
 }
 
-pub(in crate::kernel) fn sigmoid_f32(z: &mut [Panel<f32>]) {
-    for z in z.as_flattened_mut() {
-        *z = num::sigmoid(*z);
+pub(in crate::kernel) fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    match state {
+        StateF::Lstm(c) => lstm(c, y, z),
+        StateF::Gru(h) => gru(y, h, z),
     }
 }
 
-pub(in crate::kernel) fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+fn lstm(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
     for ((c, h), z) in c.iter_mut().zip(h).zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
             let kept = num::sigmoid(z[1][unit]) * c[unit];
@@ -112,7 +130,7 @@ pub(in crate::kernel) fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z:
     }
 }
 
-pub(in crate::kernel) fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+fn gru(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
     for ((next, h), gates) in next.iter_mut().zip(h).zip(z.as_chunks::<4>().0) {
         for unit in 0..LANES {
             let [nx, r, z, nh] = gates.each_ref().map(|gate| gate[unit]);

@@ -14,10 +14,8 @@
 //! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
 
 use super::cells::{gru_unit, lstm_unit};
-use crate::kernel::{Columns, Units};
-use crate::num::{
-    SEGMENTS_256, SEGMENTS_512, Tables, mulhi_round, narrow, saturate16, shift_round,
-};
+use crate::kernel::{CellQ, Columns, Units};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, mulhi_round, narrow, saturate16, shift_round};
 
 /// Requantization shift of packed `A8` layers.
 pub const SHIFT_A8: u8 = 8;
@@ -27,7 +25,9 @@ pub const SHIFT_A16: u8 = 0;
 impl Units<'_> {
     fn publish(&mut self, unit: usize, y: i16) {
         self.y[unit] = y;
-        self.h[unit] = narrow(y);
+        if let Some(h) = &mut self.h {
+            h[unit] = narrow(y);
+        }
     }
 }
 
@@ -42,23 +42,30 @@ impl Columns<'_> {
     }
 }
 
+/// What follows one upon the other in a packed layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record {
+    pub(crate) words: usize,
+    pub(crate) units: usize,
+}
+
+impl CellQ {
+    /// A record over so many words of columns: of an LSTM a unit's `i, f, g, o`; of an RNN four units; of a GRU a unit, or
+    /// in `A8` two: `r, z` of either, then `n` of both.
+    #[inline(always)]
+    pub(crate) const fn record(self, a8: bool, columns: usize) -> Record {
+        let (words, units) = match self {
+            CellQ::Lstm { .. } => (2 * FOUR + 2 * columns, 1),
+            CellQ::Rnn => (2 * FOUR + 2 * columns, FOUR),
+            CellQ::Gru if a8 => (16 + 3 * columns, 2),
+            CellQ::Gru => (8 + 3 * columns / 2, 1),
+        };
+        Record { words, units }
+    }
+}
+
 /// Rows of a record of an LSTM or RNN.
 pub(crate) const FOUR: usize = 4;
-
-/// Words of a record of four rows over these columns: an LSTM's unit, or four units of an RNN.
-pub const fn four_record(columns: usize) -> usize {
-    2 * FOUR + 2 * columns
-}
-
-/// Words of a record of two units of a GRU: `r, z` of either, then `n` of both.
-pub const fn gru_a8_record(columns: usize) -> usize {
-    16 + 3 * columns
-}
-
-/// Words of a record of one unit of a GRU.
-pub const fn gru_a16_record(columns: usize) -> usize {
-    8 + 3 * columns / 2
-}
 
 /// Both halves of `a` by those of `b`, added to `sum`.
 fn smlad(a: i32, b: i32, sum: i32) -> i32 {
@@ -96,6 +103,9 @@ fn requant(sum: i32, m: i32) -> i16 {
     saturate16(mulhi_round(sum, m))
 }
 
+/// A record of four rows over its columns.
+type Four = fn(&[i32], &[i32]) -> [i16; FOUR];
+
 /// Pre-activations of a record of four rows.
 fn preactivations_a8(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
     let (start, rest) = record.split_at(FOUR);
@@ -123,119 +133,89 @@ fn preactivations_a16(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
     core::array::from_fn(|row| requant(sums[row], m[row]))
 }
 
-pub(in crate::kernel) fn lstm_a8(
-    units: &mut Units<'_>,
-    rows: &[i32],
-    columns: &mut Columns<'_>,
-    cell_shift: u8,
-) {
-    columns.widen(units.h);
-    let records = rows.chunks_exact(four_record(columns.words.len()));
-    for (unit, record) in records.enumerate() {
-        let z = preactivations_a8(record, columns.words);
-        let y = lstm_unit(&mut units.master[unit], z, &SEGMENTS_256, cell_shift);
-        units.publish(unit, y);
-    }
-}
-
-pub(in crate::kernel) fn lstm_a16(
-    units: &mut Units<'_>,
-    rows: &[i32],
-    columns: &mut Columns<'_>,
-    cell_shift: u8,
-) {
-    let records = rows.chunks_exact(four_record(columns.words.len()));
-    for (unit, record) in records.enumerate() {
-        let z = preactivations_a16(record, columns.words);
-        units.y[unit] = lstm_unit(&mut units.master[unit], z, &SEGMENTS_512, cell_shift);
-    }
-}
-
-/// Master state (Q29) of a tanh unit, and its output.
-#[cfg_attr(one_table, inline(never))]
-fn rnn_unit(z: i16, tables: &Tables) -> (i32, i16) {
-    let master = tables.tanh(z) >> 2;
-    (master, shift_round(master, 17) as i16)
-}
-
-pub(in crate::kernel) fn rnn_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    columns.widen(units.h);
-    let records = rows.chunks_exact(four_record(columns.words.len()));
-    for (four, record) in records.enumerate() {
-        let z = preactivations_a8(record, columns.words);
-        for (unit, z) in (four * FOUR..).zip(z) {
-            let (master, y) = rnn_unit(z, &SEGMENTS_256);
-            units.master[unit] = master;
-            units.publish(unit, y);
+/// Gates `nx, r, z, nh` of two units of a GRU.
+fn gru_a8(record: &[i32], (x, h): (&[i32], &[i32])) -> [[i16; 4]; 2] {
+    // r, z of either unit, n over the input, n over the state.
+    let mut sums = [0; 8];
+    let (start, rest) = record.split_at(6);
+    let (x_rows, rest) = rest.split_at(3 * x.len());
+    let (n_start, rest) = rest.split_at(2);
+    let (h_rows, m) = rest.split_at(3 * h.len());
+    sums[..6].copy_from_slice(start);
+    sums[6..].copy_from_slice(n_start);
+    for (n, rows, columns) in [(4, x_rows, x), (6, h_rows, h)] {
+        for (words, &x) in rows.chunks_exact(3).zip(columns) {
+            pair(&mut sums[..2], words[0], x);
+            pair(&mut sums[2..4], words[1], x);
+            pair(&mut sums[n..n + 2], words[2], x);
         }
     }
-}
-
-pub(in crate::kernel) fn rnn_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    let records = rows.chunks_exact(four_record(columns.words.len()));
-    for (four, record) in records.enumerate() {
-        let z = preactivations_a16(record, columns.words);
-        for (unit, z) in (four * FOUR..).zip(z) {
-            (units.master[unit], units.y[unit]) = rnn_unit(z, &SEGMENTS_512);
-        }
+    let mut z = [0; 8];
+    for (z, sums) in z.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
+        z.copy_from_slice(&unpack(sums));
     }
+    let z: [i16; 8] = core::array::from_fn(|row| requant(z[row], m[row]));
+    [[z[4], z[0], z[1], z[6]], [z[5], z[2], z[3], z[7]]]
 }
 
-pub(in crate::kernel) fn gru_a8(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    columns.widen(units.h);
-    let (x, h) = columns.words.split_at(columns.x);
-    let records = rows.chunks_exact(gru_a8_record(columns.words.len()));
-    for (two, record) in records.enumerate() {
-        // r, z of either unit, n over the input, n over the state.
-        let mut sums = [0; 8];
-        let (start, rest) = record.split_at(6);
-        let (x_rows, rest) = rest.split_at(3 * x.len());
-        let (n_start, rest) = rest.split_at(2);
-        let (h_rows, m) = rest.split_at(3 * h.len());
-        sums[..6].copy_from_slice(start);
-        sums[6..].copy_from_slice(n_start);
-        for (n, rows, columns) in [(4, x_rows, x), (6, h_rows, h)] {
-            for (words, &x) in rows.chunks_exact(3).zip(columns) {
-                pair(&mut sums[..2], words[0], x);
-                pair(&mut sums[2..4], words[1], x);
-                pair(&mut sums[n..n + 2], words[2], x);
+/// Gates `nx, r, z, nh` of a unit of a GRU.
+fn gru_a16(record: &[i32], (x, h): (&[i32], &[i32])) -> [i16; 4] {
+    let (start, rest) = record.split_at(3);
+    let (x_rows, rest) = rest.split_at(3 * x.len() / 2);
+    let (n_start, rest) = rest.split_at(1);
+    let (h_rows, m) = rest.split_at(3 * h.len() / 2);
+    let mut sums = [start[0], start[1], start[2], n_start[0]];
+    for (first, rows, columns) in [(0, x_rows, x), (1, h_rows, h)] {
+        for (words, x) in rows.chunks_exact(3).zip(columns.chunks_exact(2)) {
+            for (sum, &word) in sums[first..].iter_mut().zip(words) {
+                quad(sum, word, x);
             }
         }
-        let mut z = [0; 8];
-        for (z, sums) in z.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
-            z.copy_from_slice(&unpack(sums));
-        }
-        let z: [i16; 8] = core::array::from_fn(|row| requant(z[row], m[row]));
-        for (unit, z) in [[z[4], z[0], z[1], z[6]], [z[5], z[2], z[3], z[7]]]
-            .into_iter()
-            .enumerate()
-        {
-            let unit = 2 * two + unit;
-            gru_unit(&mut units.master[unit], z, &SEGMENTS_256);
-            units.publish(unit, shift_round(units.master[unit], 17) as i16);
-        }
     }
+    core::array::from_fn(|row| requant(sums[row], m[row]))
 }
 
-pub(in crate::kernel) fn gru_a16(units: &mut Units<'_>, rows: &[i32], columns: &mut Columns<'_>) {
-    let (x, h) = columns.words.split_at(columns.x);
-    let records = rows.chunks_exact(gru_a16_record(columns.words.len()));
-    for (unit, record) in records.enumerate() {
-        // n over the input, r, z, n over the state.
-        let (start, rest) = record.split_at(3);
-        let (x_rows, rest) = rest.split_at(3 * x.len() / 2);
-        let (n_start, rest) = rest.split_at(1);
-        let (h_rows, m) = rest.split_at(3 * h.len() / 2);
-        let mut sums = [start[0], start[1], start[2], n_start[0]];
-        for (first, rows, columns) in [(0, x_rows, x), (1, h_rows, h)] {
-            for (words, x) in rows.chunks_exact(3).zip(columns.chunks_exact(2)) {
-                for (sum, &word) in sums[first..].iter_mut().zip(words) {
-                    quad(sum, word, x);
+/// A step of a packed layer.
+pub(in crate::kernel) fn packed(
+    cell: CellQ,
+    units: &mut Units<'_>,
+    rows: &[i32],
+    columns: &mut Columns<'_>,
+) {
+    let a8 = units.h.is_some();
+    if let Some(h) = &units.h {
+        columns.widen(h);
+    }
+    let (preactivations, tables) = match a8 {
+        true => (preactivations_a8 as Four, &SEGMENTS_256),
+        false => (preactivations_a16 as Four, &SEGMENTS_512),
+    };
+    let Record { words, units: step } = cell.record(a8, columns.words.len());
+    for (n, record) in rows.chunks_exact(words).enumerate() {
+        let first = n * step;
+        match cell {
+            CellQ::Lstm { cell_shift } => {
+                let z = preactivations(record, columns.words);
+                let y = lstm_unit(&mut units.master[first], z, tables, cell_shift);
+                units.publish(first, y);
+            }
+            CellQ::Rnn => {
+                for (unit, z) in (first..).zip(preactivations(record, columns.words)) {
+                    units.master[unit] = tables.tanh(z) >> 2;
+                    units.publish(unit, shift_round(units.master[unit], 17) as i16);
+                }
+            }
+            CellQ::Gru => {
+                let columns = columns.words.split_at(columns.x);
+                let [one, two] = match a8 {
+                    true => gru_a8(record, columns),
+                    false => [gru_a16(record, columns); 2],
+                };
+                for (unit, z) in (first..first + step).zip([one, two]) {
+                    gru_unit(&mut units.master[unit], z, tables);
+                    units.publish(unit, shift_round(units.master[unit], 17) as i16);
                 }
             }
         }
-        let z = core::array::from_fn(|row| requant(sums[row], m[row]));
-        gru_unit(&mut units.master[unit], z, &SEGMENTS_512);
-        units.y[unit] = shift_round(units.master[unit], 17) as i16;
     }
 }

@@ -1,55 +1,72 @@
 //! Products: `sums += W x`.
 //!
-//! Float products come for one stream and for several: one matrix, a column of inputs and a column of sums per stream.
-//! The definition of the latter is the product of each stream by itself, so that a stream's sums do not depend on its
-//! neighbours. A table may load a weight once for several streams instead.
+//! Streams are multiplied one after the other, so that the sums of one do not depend on its neighbours. A table may load a
+//! weight once for several instead.
 
-use crate::kernel::{BLOCK, Kernels, LANES, Panel, Panels, Streams};
-use crate::num;
-use half::f16;
+use crate::kernel::{BLOCK, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, Streams};
+use crate::num::float::widen;
 
-pub(in crate::kernel) fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
-    gemv_float(sums, w, x, panels, |w| w);
+pub(in crate::kernel) fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    for (stream, x) in streams.x.iter().enumerate() {
+        let sums = &mut sums[stream * streams.pitch..];
+        match w {
+            FloatMatrix::F32(w) => by_columns(sums, w, x, panels, |w| w),
+            FloatMatrix::F16(w) => by_columns(sums, w, x, panels, widen),
+        }
+    }
 }
 
-pub(in crate::kernel) fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
-    gemv_float(sums, w, x, panels, num::float::widen);
-}
-
-fn gemv_float<W: Copy>(
+fn by_columns<W: Copy>(
     sums: &mut [Panel<f32>],
     w: &[W],
     x: &[f32],
     panels: Panels,
-    widen: impl Fn(W) -> f32,
+    value: impl Fn(W) -> f32,
 ) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
         let sum = &mut sums[panels.place(panel)];
         for (column, &x) in w.chunks_exact(LANES).zip(x) {
             for (sum, &w) in sum.iter_mut().zip(column) {
-                *sum += widen(w) * x;
+                *sum += value(w) * x;
             }
         }
     }
 }
 
-pub(in crate::kernel) fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    gemv_int(sums, w, x, panels, i32::from);
+#[cfg_attr(one_table, inline(always))]
+pub(in crate::kernel) fn product(
+    sums: &mut [Panel<i32>],
+    w: IntMatrix<'_>,
+    x: Inputs<'_>,
+    panels: Panels,
+) {
+    match x {
+        Inputs::I8(x) => product_of(sums, w, x, panels),
+        Inputs::I16(x) => product_of(sums, w, x, panels),
+    }
 }
 
-pub(in crate::kernel) fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-    gemv_int(sums, w, x, panels, i32::from);
+#[cfg_attr(one_table, inline(always))]
+fn product_of<X: Copy + Into<i32>>(
+    sums: &mut [Panel<i32>],
+    w: IntMatrix<'_>,
+    x: &[X],
+    panels: Panels,
+) {
+    match w {
+        IntMatrix::I8(w) => by_blocks(sums, w, x, panels, i32::from),
+        IntMatrix::U8(w) => by_blocks(sums, w, x, panels, |w| w as i32 - 128),
+        IntMatrix::I4(w) => by_double_blocks(sums, w, x, panels),
+        IntMatrix::Rows(w) => by_rows(sums, w, x, panels),
+    }
 }
 
-pub(in crate::kernel) fn gemv_u8a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
-    gemv_int(sums, w, x, panels, |w| w as i32 - 128);
-}
-
-pub(in crate::kernel) fn gemv_u8a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
-    gemv_int(sums, w, x, panels, |w| w as i32 - 128);
-}
-
-fn gemv_int<W: Copy, X: Copy + Into<i32>>(
+fn by_blocks<W: Copy, X: Copy + Into<i32>>(
     sums: &mut [Panel<i32>],
     w: &[W],
     x: &[X],
@@ -68,15 +85,12 @@ fn gemv_int<W: Copy, X: Copy + Into<i32>>(
     }
 }
 
-pub(in crate::kernel) fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
-    gemv_w4(sums, w, x, panels);
-}
-
-pub(in crate::kernel) fn gemv_w4a16(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels) {
-    gemv_w4(sums, w, x, panels);
-}
-
-fn gemv_w4<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], panels: Panels) {
+fn by_double_blocks<X: Copy + Into<i32>>(
+    sums: &mut [Panel<i32>],
+    w: &[u8],
+    x: &[X],
+    panels: Panels,
+) {
     for (panel, w) in w.chunks_exact(LANES * x.len() / 2).enumerate() {
         let sum = &mut sums[panels.place(panel)];
         let blocks = x.chunks_exact(2 * BLOCK).map(|x| x.split_at(BLOCK));
@@ -91,20 +105,7 @@ fn gemv_w4<X: Copy + Into<i32>>(sums: &mut [Panel<i32>], w: &[u8], x: &[X], pane
     }
 }
 
-pub(in crate::kernel) fn gemv_rows_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    gemv_rows(sums, w, x, panels);
-}
-
-pub(in crate::kernel) fn gemv_rows_a16(
-    sums: &mut [Panel<i32>],
-    w: &[i8],
-    x: &[i16],
-    panels: Panels,
-) {
-    gemv_rows(sums, w, x, panels);
-}
-
-pub(in crate::kernel) fn gemv_rows<X: Copy + Into<i32>>(
+pub(in crate::kernel) fn by_rows<X: Copy + Into<i32>>(
     sums: &mut [Panel<i32>],
     w: &[i8],
     x: &[X],
@@ -119,23 +120,3 @@ pub(in crate::kernel) fn gemv_rows<X: Copy + Into<i32>>(
         }
     }
 }
-
-/// One stream after the other.
-macro_rules! by_stream {
-    ($gemm:ident, $gemv:ident, $weight:ty) => {
-        pub(in crate::kernel) fn $gemm(
-            k: &Kernels,
-            sums: &mut [Panel<f32>],
-            w: &[$weight],
-            streams: Streams<'_>,
-            panels: Panels,
-        ) {
-            for (stream, x) in streams.x.iter().enumerate() {
-                k.$gemv(&mut sums[stream * streams.pitch..], w, x, panels);
-            }
-        }
-    };
-}
-
-by_stream!(gemm_f32, gemv_f32, f32);
-by_stream!(gemm_f16, gemv_f16, f16);

@@ -12,35 +12,26 @@
 //! pre-activations, and 47 for the update of four LSTM units.
 
 use super::cortex_m::CORTEX_M_DSP;
-use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::definition::cells::quarter;
+use crate::kernel::definition::{products, steps};
 use crate::kernel::table::Table;
 use crate::kernel::{
-    GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels,
+    CellQ, Curve, GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, MAX_PANELS, Panel,
+    Panels,
 };
 use crate::num::Tables;
 use core::arch::{asm, naked_asm};
-use core::slice::from_mut;
 
 mod w4;
 
 pub(super) const HELIUM: Table = Table {
     name: "helium",
-    // Plain loops become vectors here, and those are faster than `SMLAD`.
-    gemv_a8: SCALAR.gemv_a8,
-    gemv_a16: SCALAR.gemv_a16,
-    gemv_w4a8: w4::gemv_w4a8,
-    gemv_w4a16: w4::gemv_w4a16,
-    gemv_rows_a8,
-    gemv_rows_a16,
+    product,
     gates_q,
     requant,
-    tanh_q,
-    sigmoid_q,
-    lstm_q,
-    gru_q,
-    lstm_step_q,
-    gru_step_q,
-    rnn_step_q,
+    curve_q,
+    update_q,
+    step_q,
     ..CORTEX_M_DSP
 };
 
@@ -115,6 +106,18 @@ macro_rules! gemv_rows {
 
 gemv_rows!(gemv_rows_a8, i8, four_rows_a8);
 gemv_rows!(gemv_rows_a16, i16, four_rows_a16);
+
+/// Of weights in blocks plain loops become vectors here, and those are faster than `SMLAD`.
+#[cfg_attr(one_table, inline(always))]
+fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::Rows(w), Inputs::I8(x)) => gemv_rows_a8(sums, w, x, panels),
+        (IntMatrix::Rows(w), Inputs::I16(x)) => gemv_rows_a16(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => w4::gemv_w4a8(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => w4::gemv_w4a16(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
+}
 
 /// Rows of gates on the way from the first to the last.
 #[repr(C)]
@@ -260,63 +263,28 @@ fn gates_q(k: &Kernels, z: &mut [Panel<i16>], gates: GateRows<'_>, x: Inputs<'_>
 }
 
 #[cfg_attr(one_table, inline(always))]
-fn lstm_step_q(
+fn step_q(
     k: &Kernels,
-    state: &mut LayerState<'_>,
+    cell: CellQ,
+    states: &mut [LayerState<'_>],
     gates: &GateRows<'_>,
-    x: Inputs<'_>,
-    tables: &Tables,
-    cell_shift: u8,
-) {
-    let old = state.h.inputs(gates.columns[1]);
-    let by_rows = each_gates(gates, x, old, |unit, z| {
-        let (c, y) = (&mut state.master[unit], &mut state.y[unit]);
-        lstm_q(from_mut(c), from_mut(y), z, tables, cell_shift);
-    });
-    if !by_rows {
-        return steps::lstm(k, state, gates, x, tables, cell_shift);
-    }
-    state.publish();
-}
-
-#[cfg_attr(one_table, inline(always))]
-fn gru_step_q(
-    k: &Kernels,
-    state: &mut LayerState<'_>,
-    gates: &GateRows<'_>,
-    x: Inputs<'_>,
+    x: &[Inputs<'_>],
     tables: &Tables,
 ) {
-    let old = state.h.inputs(gates.columns[1]);
-    let by_rows = each_gates(gates, x, old, |unit, z| {
-        gru_q(from_mut(&mut state.master[unit]), z, tables);
-    });
-    if !by_rows {
-        return steps::gru(k, state, gates, x, tables);
-    }
-    state.publish_master();
-}
-
-#[cfg_attr(one_table, inline(always))]
-fn rnn_step_q(
-    k: &Kernels,
-    state: &mut LayerState<'_>,
-    gates: &GateRows<'_>,
-    x: Inputs<'_>,
-    tables: &Tables,
-) {
-    let old = state.h.inputs(gates.columns[1]);
-    let by_rows = each_gates(gates, x, old, |first, z| {
-        let master = &mut state.master[first..][..z.len()];
-        tanh_q(master, z, tables);
-        for master in master.as_flattened_mut() {
-            *master >>= 2;
+    let [_, _, stride] = cell.order().panels();
+    for (state, &x) in states.iter_mut().zip(x) {
+        let old = state.h.inputs(gates.columns[1]);
+        let by_rows = each_gates(gates, x, old, |first, z| {
+            let units = first..first + z.len() / stride;
+            let (master, y) = (&mut state.master[units.clone()], &mut state.y[units]);
+            update_q(cell, master, y, z, tables);
+        });
+        if by_rows {
+            state.publish_step(cell);
+        } else {
+            steps::step(k, cell, state, gates, x, tables);
         }
-    });
-    if !by_rows {
-        return steps::rnn(k, state, gates, x, tables);
     }
-    state.publish_master();
 }
 
 /// Vectors of four lanes in a panel.
@@ -374,15 +342,8 @@ macro_rules! next_units {
     };
 }
 
-fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    activation(y, z, tables.tanh_entries(), tables.bits());
-}
-
-fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    activation(y, z, tables.sigmoid_entries(), tables.bits());
-}
-
-fn activation(y: &mut [Panel<i32>], z: &[Panel<i16>], entries: &[i32], bits: u32) {
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    let (entries, bits) = (curve.entries(tables), tables.bits());
     // SAFETY: the table's method has checked that `y` and `z` are of one length, which the loop covers; there are as
     // many entries as numbers of `bits` bits.
     unsafe {
@@ -408,7 +369,25 @@ fn activation(y: &mut [Panel<i32>], z: &[Panel<i16>], entries: &[i32], bits: u32
     }
 }
 
-fn lstm_q(
+#[cfg_attr(one_table, inline(always))]
+fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+) {
+    match cell {
+        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
+        CellQ::Gru => gru(master, z, tables),
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
+    }
+}
+
+fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -467,7 +446,7 @@ fn lstm_q(
     }
 }
 
-fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     // SAFETY: the table's method has checked that `z` has four times as many panels as `h`, which the loop covers;
     // there are as many entries as numbers of `bits` bits.
     unsafe {

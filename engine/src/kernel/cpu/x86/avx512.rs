@@ -9,7 +9,8 @@
 //! read and written as they lie, and only what comes from or goes to memory as words is brought into order
 //! ([`interleave`], [`in_order`]).
 
-use crate::kernel::{LANES, Panel};
+use crate::kernel::definition::cells::quarter;
+use crate::kernel::{CellQ, Curve, LANES, Panel};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -321,20 +322,12 @@ macro_rules! with_lookups {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if tables.bits() == 8 {
-        activate(&LOOKUPS_256.tanh, 8, y, z);
-    } else {
-        activate(&LOOKUPS_512.tanh, 9, y, z);
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if tables.bits() == 8 {
-        activate(&LOOKUPS_256.sigmoid, 8, y, z);
-    } else {
-        activate(&LOOKUPS_512.sigmoid, 9, y, z);
+pub(super) fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    match (curve, tables.bits()) {
+        (Curve::Tanh, 8) => activate(&LOOKUPS_256.tanh, 8, y, z),
+        (Curve::Tanh, _) => activate(&LOOKUPS_512.tanh, 9, y, z),
+        (Curve::Sigmoid, 8) => activate(&LOOKUPS_256.sigmoid, 8, y, z),
+        (Curve::Sigmoid, _) => activate(&LOOKUPS_512.sigmoid, 9, y, z),
     }
 }
 
@@ -348,14 +341,21 @@ fn activate<const N: usize>(words: &Words<N>, bits: u32, y: &mut [Panel<i32>], z
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn lstm_q(
-    c: &mut [Panel<i32>],
+pub(super) fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
     tables: &Tables,
-    cell_shift: u8,
 ) {
-    with_lookups!(tables, lstm(c, y, z, cell_shift));
+    match cell {
+        CellQ::Lstm { cell_shift } => with_lookups!(tables, lstm(master, y, z, cell_shift)),
+        CellQ::Gru => with_lookups!(tables, gru(master, z)),
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
+    }
 }
 
 #[inline]
@@ -478,11 +478,6 @@ fn depth(cells: Halves, cell_shift: u8) -> __m512i {
 fn output(o: __m512i, t: __m512i) -> __m512i {
     let product = mulhi_round(o, t);
     _mm512_srai_epi32::<18>(_mm512_add_epi32(product, _mm512_set1_epi32(1 << 17)))
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    with_lookups!(tables, gru(h, z));
 }
 
 #[inline]

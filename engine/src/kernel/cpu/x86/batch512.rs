@@ -12,11 +12,10 @@
 //! then the lower ones, which are unsigned as they are. Weights of four bits become bytes on their way into a register.
 
 use super::avx512::{Halves, blended, cells, mulhi_round, round_words, tanh_words};
-use super::step512::publish_all;
-use super::vbmi::{BYTES_256, BYTES_512};
-use crate::kernel::definition::steps;
+use super::step512::{self, publish_all};
+use super::vbmi::{BYTES_256, BYTES_512, ByteLookups};
 use crate::kernel::{
-    BLOCK, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
+    BLOCK, CellQ, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
 };
 use crate::num::Tables;
 use core::arch::x86_64::*;
@@ -582,84 +581,53 @@ fn rounded(states: [Halves; PAIRS]) -> Updated {
     (states, states.map(|states| round_words(states)))
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-pub(super) fn lstm_batch_q(
-    k: &Kernels,
+fn by_cell<const N: usize>(
+    curves: &ByteLookups<N>,
+    cell: CellQ,
     states: &mut [LayerState<'_>],
     rows: &GateRows<'_>,
     x: &[Inputs<'_>],
-    tables: &Tables,
-    cell_shift: u8,
-) {
-    let (shared, alone) = states.split_at_mut(together(x.len()));
-    let (shared_x, alone_x) = x.split_at(shared.len());
-    let done = if tables.bits() == 8 {
-        steps::<4, 4, 0, 4>(shared, rows, shared_x, |z, _, c| {
+) -> bool {
+    match cell {
+        CellQ::Lstm { cell_shift } => steps::<4, 4, 0, 4>(states, rows, x, |z, _, c| {
             // SAFETY: this function's CPU has what the look-ups need.
-            unsafe { cells(&BYTES_256, *z, c, cell_shift) }
-        })
-    } else {
-        steps::<4, 4, 0, 4>(shared, rows, shared_x, |z, _, c| {
-            // SAFETY: this function's CPU has what the look-ups need.
-            unsafe { cells(&BYTES_512, *z, c, cell_shift) }
-        })
-    };
-    if !done {
-        steps::lstm_batch(k, shared, rows, shared_x, tables, cell_shift);
+            unsafe { cells(curves, *z, c, cell_shift) }
+        }),
+        CellQ::Gru => steps::<3, 3, 1, 4>(states, rows, x, |z, _, h| {
+            // SAFETY: as above.
+            rounded(unsafe { blended(curves, *z, h) })
+        }),
+        CellQ::Rnn => steps::<1, 1, 0, 1>(states, rows, x, |z, n, _| {
+            // SAFETY: as above.
+            rounded(unsafe { tanh_words(curves, z[n]) })
+        }),
     }
-    steps::lstm_batch(k, alone, rows, alone_x, tables, cell_shift);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-pub(super) fn gru_batch_q(
+pub(super) fn step_q(
     k: &Kernels,
+    cell: CellQ,
     states: &mut [LayerState<'_>],
     rows: &GateRows<'_>,
     x: &[Inputs<'_>],
     tables: &Tables,
 ) {
-    let (shared, alone) = states.split_at_mut(together(x.len()));
-    let (shared_x, alone_x) = x.split_at(shared.len());
+    let together = together(x.len());
+    if together == 0 {
+        return step512::step_q(k, cell, states, rows, x, tables);
+    }
+    let (shared, alone) = states.split_at_mut(together);
+    let (shared_x, alone_x) = x.split_at(together);
     let done = if tables.bits() == 8 {
-        steps::<3, 3, 1, 4>(shared, rows, shared_x, |z, _, h| {
-            // SAFETY: this function's CPU has what the look-ups need.
-            rounded(unsafe { blended(&BYTES_256, *z, h) })
-        })
+        by_cell(&BYTES_256, cell, shared, rows, shared_x)
     } else {
-        steps::<3, 3, 1, 4>(shared, rows, shared_x, |z, _, h| {
-            // SAFETY: this function's CPU has what the look-ups need.
-            rounded(unsafe { blended(&BYTES_512, *z, h) })
-        })
+        by_cell(&BYTES_512, cell, shared, rows, shared_x)
     };
     if !done {
-        steps::gru_batch(k, shared, rows, shared_x, tables);
+        step512::step_q(k, cell, shared, rows, shared_x, tables);
     }
-    steps::gru_batch(k, alone, rows, alone_x, tables);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-pub(super) fn rnn_batch_q(
-    k: &Kernels,
-    states: &mut [LayerState<'_>],
-    rows: &GateRows<'_>,
-    x: &[Inputs<'_>],
-    tables: &Tables,
-) {
-    let (shared, alone) = states.split_at_mut(together(x.len()));
-    let (shared_x, alone_x) = x.split_at(shared.len());
-    let done = if tables.bits() == 8 {
-        steps::<1, 1, 0, 1>(shared, rows, shared_x, |z, n, _| {
-            // SAFETY: this function's CPU has what the look-ups need.
-            rounded(unsafe { tanh_words(&BYTES_256, z[n]) })
-        })
-    } else {
-        steps::<1, 1, 0, 1>(shared, rows, shared_x, |z, n, _| {
-            // SAFETY: this function's CPU has what the look-ups need.
-            rounded(unsafe { tanh_words(&BYTES_512, z[n]) })
-        })
-    };
-    if !done {
-        steps::rnn_batch(k, shared, rows, shared_x, tables);
-    }
-    steps::rnn_batch(k, alone, rows, alone_x, tables);
+    step512::step_q(k, cell, alone, rows, alone_x, tables);
 }

@@ -4,7 +4,7 @@
 //! a column go into one register, and a stream's input into all lanes of another. They are multiplied and added in the
 //! order of columns, as everywhere.
 
-use crate::kernel::{Kernels, LANES, Panel, Panels, Streams};
+use crate::kernel::{FloatMatrix, LANES, Panel, Panels, Streams};
 use core::arch::x86_64::*;
 use half::f16;
 
@@ -147,24 +147,22 @@ impl<W: Stored> Matrix<'_, W> {
     }
 }
 
-/// A float product.
-macro_rules! gemm {
-    ($name:ident, $weight:ty) => {
-        #[target_feature(enable = "avx512f")]
-        pub(super) fn $name(
-            _: &Kernels,
-            sums: &mut [Panel<f32>],
-            w: &[$weight],
-            streams: Streams<'_>,
-            panels: Panels,
-        ) {
-            if let Some(x) = streams.x.first() {
-                let columns = x.len();
-                Matrix { w, columns, panels }.multiply(sums, streams);
-            }
+#[target_feature(enable = "avx512f")]
+pub(super) fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    match (streams.x, w) {
+        ([] | [_], w) => super::float_product(sums, w, streams, panels),
+        ([x, ..], FloatMatrix::F32(w)) => {
+            let columns = x.len();
+            Matrix { w, columns, panels }.multiply(sums, streams);
         }
-    };
+        ([x, ..], FloatMatrix::F16(w)) => {
+            let columns = x.len();
+            Matrix { w, columns, panels }.multiply(sums, streams);
+        }
+    }
 }
-
-gemm!(gemm_f32, f32);
-gemm!(gemm_f16, f16);

@@ -13,71 +13,51 @@ mod vbmi;
 mod vnni;
 
 use super::quads::{Weights, by_four, by_four_w4};
-use crate::kernel::definition::{SCALAR, steps};
+use crate::kernel::definition::cells::quarter;
+use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, LANES, Panel, Panels};
+use crate::kernel::{
+    BLOCK, CellQ, Curve, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, StateF, Streams,
+};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
 use half::f16;
 
 pub(super) const AVX2: Table = Table {
     name: "avx2",
-    gemv_f32,
-    gemv_f16,
-    gemv_a8: gemv_a8_avx2,
-    gemv_a16: gemv_a16_avx2,
-    gemv_w4a8: gemv_w4a8_avx2,
-    gemv_w4a16: gemv_w4a16_avx2,
+    float_product,
+    product: product_avx2,
     gates_q: steps::gates,
     requant,
-    tanh_q,
-    sigmoid_q,
-    lstm_q,
-    gru_q,
-    lstm_step_q: step256::avx2::lstm_step_q,
-    gru_step_q: step256::avx2::gru_step_q,
-    rnn_step_q: step256::avx2::rnn_step_q,
-    tanh_f32,
-    sigmoid_f32,
-    lstm_f32,
-    gru_f32,
+    curve_q,
+    update_q,
+    step_q: step256::avx2::step_q,
+    curve_f,
+    update_f,
     ..SCALAR
 };
 
 pub(super) const AVXVNNI: Table = Table {
     name: "avxvnni",
-    gemv_a8: gemv_a8_avxvnni,
-    gemv_a16: gemv_a16_avxvnni,
-    lstm_step_q: step256::avxvnni::lstm_step_q,
-    gru_step_q: step256::avxvnni::gru_step_q,
-    rnn_step_q: step256::avxvnni::rnn_step_q,
+    product: product_avxvnni,
+    step_q: step256::avxvnni::step_q,
     ..AVX2
 };
 
 pub(super) const AVX512VNNI: Table = Table {
     name: "avx512vnni",
-    gemv_a8: gemv_a8_vnni,
-    gemv_a16: gemv_a16_vnni,
-    gemv_w4a8: gemv_w4a8_vnni,
-    gemv_w4a16: gemv_w4a16_vnni,
+    product: product_vnni,
     requant: avx512::requant,
-    tanh_q: avx512::tanh_q,
-    sigmoid_q: avx512::sigmoid_q,
-    lstm_q: avx512::lstm_q,
-    gru_q: avx512::gru_q,
-    lstm_step_q: step512::lstm_step_q,
-    gru_step_q: step512::gru_step_q,
-    rnn_step_q: step512::rnn_step_q,
-    gemm_f32: gemm512::gemm_f32,
-    gemm_f16: gemm512::gemm_f16,
+    curve_q: avx512::curve_q,
+    update_q: avx512::update_q,
+    step_q: step512::step_q,
+    float_product: gemm512::float_product,
     ..AVX2
 };
 
 pub(super) const AVX512VBMI: Table = Table {
     name: "avx512vbmi",
-    lstm_batch_q: batch512::lstm_batch_q,
-    gru_batch_q: batch512::gru_batch_q,
-    rnn_batch_q: batch512::rnn_batch_q,
+    step_q: batch512::step_q,
     ..AVX512VNNI
 };
 
@@ -139,6 +119,22 @@ pub(super) fn has_avx512vbmi() -> bool {
 }
 
 #[target_feature(enable = "avx2,f16c")]
+fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    for (stream, x) in streams.x.iter().enumerate() {
+        let sums = &mut sums[stream * streams.pitch..];
+        match w {
+            FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
+            FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,f16c")]
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     by_four!(panels_f32, sums, w, x, panels);
 }
@@ -176,6 +172,17 @@ fn panels_f16<const N: usize>(sums: &mut [Panel<f32>; N], w: Weights<'_, f16, N>
         }
     }
     *sums = total.map(bytemuck::cast);
+}
+
+#[target_feature(enable = "avx2")]
+fn product_avx2(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8_avx2(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16_avx2(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8_avx2(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16_avx2(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -308,6 +315,15 @@ fn panels_w4a16_avx2<const N: usize>(
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
+fn product_avxvnni(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8_avxvnni(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16_avxvnni(sums, w, x, panels),
+        (w, x) => product_avx2(sums, w, x, panels),
+    }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
 fn gemv_a8_avxvnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
     by_four!(panels_a8_avxvnni, sums, w, x, panels);
 }
@@ -367,6 +383,17 @@ fn panels_a16_avxvnni<const N: usize>(
         }
     }
     add_pairs(sums, upper, lower);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn product_vnni(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    match (w, x) {
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8_vnni(sums, w, x, panels),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16_vnni(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8_vnni(sums, w, x, panels),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16_vnni(sums, w, x, panels),
+        (w, x) => products::product(sums, w, x, panels),
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -473,21 +500,34 @@ fn lookup(entries: &[i32], bits: u32, z: Panel<i16>) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-fn tanh_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    let (entries, bits) = (curve.entries(tables), tables.bits());
     for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.tanh_entries(), tables.bits(), z));
+        *y = bytemuck::cast(lookup(entries, bits, z));
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn sigmoid_q(y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    for (y, &z) in y.iter_mut().zip(z) {
-        *y = bytemuck::cast(lookup(tables.sigmoid_entries(), tables.bits(), z));
+fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+) {
+    match cell {
+        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
+        CellQ::Gru => gru(master, z, tables),
+        CellQ::Rnn => {
+            curve_q(Curve::Tanh, master, z, tables);
+            quarter(master);
+        }
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
-fn lstm_q(
+fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -530,8 +570,9 @@ fn lstm_panel(
     )))
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
-fn gru_q(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, &z) in h.iter_mut().zip(z.as_chunks().0) {
         gru_panel(h, z, tables);
     }
@@ -589,21 +630,27 @@ fn sigmoid(x: __m256) -> __m256 {
 }
 
 #[target_feature(enable = "avx2")]
-fn tanh_f32(z: &mut [Panel<f32>]) {
-    for z in z {
-        *z = bytemuck::cast(tanh(bytemuck::cast(*z)));
+fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
+    match curve {
+        Curve::Tanh => z
+            .iter_mut()
+            .for_each(|z| *z = bytemuck::cast(tanh(bytemuck::cast(*z)))),
+        Curve::Sigmoid => z
+            .iter_mut()
+            .for_each(|z| *z = bytemuck::cast(sigmoid(bytemuck::cast(*z)))),
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn sigmoid_f32(z: &mut [Panel<f32>]) {
-    for z in z {
-        *z = bytemuck::cast(sigmoid(bytemuck::cast(*z)));
+fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    match state {
+        StateF::Lstm(c) => lstm_f(c, y, z),
+        StateF::Gru(h) => gru_f(y, h, z),
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
+fn lstm_f(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
     for ((c, h), &[i, f, g, o]) in c.iter_mut().zip(h).zip(z.as_chunks().0) {
         let kept = _mm256_mul_ps(sigmoid(bytemuck::cast(f)), bytemuck::cast(*c));
         let new = _mm256_mul_ps(sigmoid(bytemuck::cast(i)), tanh(bytemuck::cast(g)));
@@ -614,7 +661,7 @@ fn lstm_f32(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn gru_f32(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
+fn gru_f(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
     for ((next, &h), &[nx, r, z, nh]) in next.iter_mut().zip(h).zip(z.as_chunks().0) {
         let recurrent = _mm256_mul_ps(sigmoid(bytemuck::cast(r)), bytemuck::cast(nh));
         let n = tanh(_mm256_add_ps(bytemuck::cast(nx), recurrent));

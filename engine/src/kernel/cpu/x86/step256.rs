@@ -15,7 +15,7 @@ macro_rules! steps {
             };
             use crate::kernel::definition::steps;
             use crate::kernel::{
-                GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, TILE,
+                CellQ, GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, TILE,
             };
             use crate::num::Tables;
             use core::arch::x86_64::*;
@@ -53,19 +53,39 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::cpu::x86) fn lstm_step_q(
+            pub(in crate::kernel::cpu::x86) fn step_q(
                 k: &Kernels,
+                cell: CellQ,
+                states: &mut [LayerState<'_>],
+                gates: &GateRows<'_>,
+                x: &[Inputs<'_>],
+                tables: &Tables,
+            ) {
+                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
+                    return steps::step_q(k, cell, states, gates, x, tables);
+                };
+                let w = (w_ih, w_hh);
+                for (state, &x) in states.iter_mut().zip(x) {
+                    match cell {
+                        CellQ::Lstm { cell_shift } if gates.units < TILE => {
+                            lstm(state, gates, w, x, tables, cell_shift);
+                        }
+                        CellQ::Lstm { .. } => steps::step(k, cell, state, gates, x, tables),
+                        CellQ::Gru => gru(state, gates, w, x, tables),
+                        CellQ::Rnn => rnn(state, gates, w, x, tables),
+                    }
+                }
+            }
+
+            #[target_feature(enable = $features)]
+            fn lstm(
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
+                (w_ih, w_hh): (&[i8], &[i8]),
                 x: Inputs<'_>,
                 tables: &Tables,
                 cell_shift: u8,
             ) {
-                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), 0..TILE) =
-                    (gates.w_ih, gates.w_hh, gates.units)
-                else {
-                    return steps::lstm(k, state, gates, x, tables, cell_shift);
-                };
                 let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
                     .bias
@@ -84,16 +104,13 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::cpu::x86) fn gru_step_q(
-                k: &Kernels,
+            fn gru(
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
+                (w_ih, w_hh): (&[i8], &[i8]),
                 x: Inputs<'_>,
                 tables: &Tables,
             ) {
-                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
-                    return steps::gru(k, state, gates, x, tables);
-                };
                 let h = state.h.inputs(gates.columns[1]);
                 let rows = gates
                     .bias
@@ -115,16 +132,13 @@ macro_rules! steps {
             }
 
             #[target_feature(enable = $features)]
-            pub(in crate::kernel::cpu::x86) fn rnn_step_q(
-                k: &Kernels,
+            fn rnn(
                 state: &mut LayerState<'_>,
                 gates: &GateRows<'_>,
+                (w_ih, w_hh): (&[i8], &[i8]),
                 x: Inputs<'_>,
                 tables: &Tables,
             ) {
-                let (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh)) = (gates.w_ih, gates.w_hh) else {
-                    return steps::rnn(k, state, gates, x, tables);
-                };
                 let h = state.h.inputs(gates.columns[1]);
                 let (quads, rest) = state.master.as_chunks_mut::<4>();
                 for (quad, master) in quads.iter_mut().enumerate() {

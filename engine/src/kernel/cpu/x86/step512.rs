@@ -15,8 +15,9 @@ use super::avx512::{
 };
 use super::vnni::{dot_a8, dot_a16, dot_w4a8, dot_w4a16, halves, start};
 use crate::kernel::cpu::quads::Weights;
+use crate::kernel::definition::products::product;
 use crate::kernel::{
-    GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels,
+    CellQ, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels,
 };
 use crate::num::Tables;
 use core::arch::x86_64::*;
@@ -106,7 +107,7 @@ impl Product for Any<'_> {
             // Laid out for another CPU.
             (IntMatrix::Rows(_) | IntMatrix::U8(_), x) => {
                 let mut products = [[0; LANES]; N];
-                Kernels::SCALAR.product_q(&mut products, w, x, Panels::DENSE);
+                product(&mut products, w, x, Panels::DENSE);
                 for (sum, product) in sums.iter_mut().zip(products) {
                     *sum = _mm512_add_epi32(*sum, start(product));
                 }
@@ -295,8 +296,25 @@ pub(super) fn publish_all(state: &mut LayerState<'_>) {
 type Master<'a> = (&'a mut [Panel<i32>], &'a mut [Panel<i16>]);
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn lstm_step_q(
+pub(super) fn step_q(
     _: &Kernels,
+    cell: CellQ,
+    states: &mut [LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    for (state, &x) in states.iter_mut().zip(x) {
+        match cell {
+            CellQ::Lstm { cell_shift } => lstm_step(state, gates, x, tables, cell_shift),
+            CellQ::Gru => gru_step(state, gates, x, tables),
+            CellQ::Rnn => rnn_step(state, gates, x, tables),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn lstm_step(
     state: &mut LayerState<'_>,
     gates: &GateRows<'_>,
     x: Inputs<'_>,
@@ -341,13 +359,7 @@ fn lstm<const N: usize>(
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn gru_step_q(
-    _: &Kernels,
-    state: &mut LayerState<'_>,
-    gates: &GateRows<'_>,
-    x: Inputs<'_>,
-    tables: &Tables,
-) {
+fn gru_step(state: &mut LayerState<'_>, gates: &GateRows<'_>, x: Inputs<'_>, tables: &Tables) {
     let last = by_kind!(gru(tables, state, gates, x));
     publish(state, last);
 }
@@ -380,13 +392,7 @@ fn gru<const N: usize>(
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn rnn_step_q(
-    _: &Kernels,
-    state: &mut LayerState<'_>,
-    gates: &GateRows<'_>,
-    x: Inputs<'_>,
-    tables: &Tables,
-) {
+fn rnn_step(state: &mut LayerState<'_>, gates: &GateRows<'_>, x: Inputs<'_>, tables: &Tables) {
     let last = by_kind!(rnn(tables, state, gates, x));
     publish(state, last);
 }

@@ -1,6 +1,6 @@
 //! The contract between a CPU and all that runs on it: one list of primitives, and one promise that makes each safe.
 //!
-//! An entry of the list is a primitive's arguments, what must hold between them, and how the checker draws them. From it
+//! An entry of the list is a primitive's arguments, and what must hold between them. From it
 //! come the table's field, the method of [`Kernels`] that proves the lengths before the one unsafe call, and the
 //! comparison with the scalar table: a primitive that is not checked cannot be written down.
 
@@ -14,7 +14,7 @@ use super::*;
 macro_rules! kernels {
     ($(
         $(#[$attribute:meta])*
-        fn $name:ident$([$kernels:ty])?($($argument:ident: $type:ty),*) $check:block => $draw:ident($($how:expr),*);
+        fn $name:ident$([$kernels:ty])?($($argument:ident: $type:ty),*) $check:block
     )*) => {
         /// The functions of one instruction set. All pointers are `unsafe fn` because some need CPU features; a
         /// table is only handed out where the CPU has them, and lengths are checked by the methods of [`Kernels`].
@@ -52,7 +52,8 @@ macro_rules! kernels {
         pub(super) fn check_each(run: &mut Run, table: &Table) -> Result<(), Mismatch> {
             $(
                 let one = Kernels::of(Table { $name: table.$name, ..SCALAR });
-                run.$draw(stringify!($name), &one $(, $how)*)?;
+                run.primitive = stringify!($name);
+                run.$name(&one)?;
             )*
             Ok(())
         }
@@ -67,7 +68,7 @@ kernels! {
     /// streams overlap.
     fn float_product(sums: &mut [Panel<f32>], w: FloatMatrix<'_>, streams: Streams<'_>, panels: Panels) {
         streams.check(sums.len(), w.weights(), panels);
-    } => float_product();
+    }
 
     /// `sums += W x` in wrapping i32.
     ///
@@ -78,7 +79,7 @@ kernels! {
     fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
         panels.check(sums.len(), w.weights(), x.columns());
         w.check_columns(x.columns());
-    } => product();
+    }
 
     /// Pre-activations of a recurrent layer's gates: `z = requant(bias + W_ih x + W_hh h)`.
     ///
@@ -89,7 +90,7 @@ kernels! {
         gates.check(x, h.columns());
         assert!(z.len() == gates.bias.len(), "gate rows");
         assert!(z.len() <= MAX_PANELS, "too many gates at once");
-    } => gates_q();
+    }
 
     /// `z = saturate16(mulhi_round(sum << shift, m))`.
     ///
@@ -100,7 +101,7 @@ kernels! {
             z.len() == sums.len() && z.len() == m.len() && shift < 32,
             "requant lengths"
         );
-    } => requant();
+    }
 
     /// `y = f(z)` in Q31.
     ///
@@ -108,7 +109,7 @@ kernels! {
     /// If the lengths differ.
     fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
         assert!(y.len() == z.len(), "activation lengths");
-    } => curve_q();
+    }
 
     /// Update of a cell's state by its gates, as many panels of `z` per panel of units as its order says: of an LSTM
     /// `i, f, g, o`, `c' = f c + i g` and `y = o tanh(c')` (2^-12); of a GRU `nx, r, z, nh`, `n = tanh(nx + r nh)` and
@@ -121,7 +122,7 @@ kernels! {
         let [_, _, stride] = cell.order().panels();
         assert!(z.len() == stride * master.len() && y.len() == master.len(), "lengths of an update");
         cell.check();
-    } => update_q();
+    }
 
     /// A step of a layer for several streams of one kind, an input for each.
     ///
@@ -132,7 +133,7 @@ kernels! {
     fn step_q[&Kernels](cell: CellQ, states: &mut [LayerState<'_>], gates: &GateRows<'_>, x: &[Inputs<'_>], tables: &Tables) {
         check_batch(states, gates, x, cell.order());
         cell.check();
-    } => step_q();
+    }
 
     /// A step of a packed layer: `A8` if the units have a state of eight bits, `A16` if not.
     ///
@@ -144,10 +145,10 @@ kernels! {
         units.check(rows.len(), cell.record(units.h.is_some(), columns.words.len()));
         columns.check(units);
         cell.check();
-    } => packed();
+    }
 
     /// `z = f(z)`.
-    fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {} => curve_f();
+    fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {}
 
     /// Update of a cell's state in f32 and its outputs `y`, gates as in [`Self::update_q`].
     ///
@@ -156,5 +157,5 @@ kernels! {
     fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
         let units = state.units();
         assert!(z.len() == 4 * units && y.len() == units, "lengths of an update");
-    } => update_f();
+    }
 }

@@ -23,12 +23,9 @@ fn files_of_every_version_give_the_outputs_they_were_written_with() {
         let mut files = 0;
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            let mut words = Vec::new();
             // Aligned, as a device's flash is.
-            words.resize(
-                fs::metadata(&path).unwrap().len().div_ceil(16) as usize,
-                0u128,
-            );
+            let len = fs::metadata(&path).unwrap().len();
+            let mut words = vec![0_u128; len.div_ceil(16) as usize];
             let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
             let file = fs::read(&path).unwrap();
             bytes[..file.len()].copy_from_slice(&file);

@@ -28,7 +28,7 @@ pub struct Mismatch {
     pub primitive: &'static str,
     /// What it was run on.
     pub shape: Shape,
-    /// Which of its outputs, as the method of [`Kernels`] names it.
+    /// Which of its outputs, as the method of [`Kernels`](crate::kernel::Kernels) names it.
     pub output: &'static str,
     /// Element of the output. Below 0 or from the output's length on it lies beside the output,
     /// where nothing may be written.

@@ -19,7 +19,7 @@ impl fmt::Display for Checked {
     }
 }
 
-/// The first difference. [`check`] with one round and this seed finds it again.
+/// The first difference. [`check`](super::check()) with one round and this seed finds it again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mismatch {
     /// Name of the table.

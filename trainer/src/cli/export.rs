@@ -4,7 +4,7 @@ use super::model_file::ModelFile;
 use super::{say, say_notes};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use kinglet_trainer::export::{c_name, c_source};
+use kinglet_trainer::export::{CSource, File, Platform, c_name, c_source, header, package, rust};
 use kinglet_trainer::save::{save, writable};
 use std::fs;
 use std::io::{self, Write};
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 Examples:
   kinglet export pump.kgl --to c-source --out pump          (pump.c and pump.h, which need no library)
   kinglet export pump.kgl --to c-source --out src --name flow
+  kinglet export pump.kgl --to arduino --out pump           (a library with an example that reads simulated sensors)
 
 The C computes the bytes that the engine computes: NAME_self_test() runs the test steps of the model file and must return
 NAME_DIGEST.")]
@@ -40,6 +41,19 @@ pub struct Args {
 enum To {
     /// One C99 file and its header, which need no library
     CSource,
+    /// The same as an Arduino library
+    Arduino,
+    /// The same as a Zephyr module
+    Zephyr,
+    /// The same as an ESP-IDF component
+    EspIdf,
+    /// The same as a PlatformIO library
+    #[value(name = "platformio")]
+    PlatformIo,
+    /// A crate whose compiler loads the model, for the Rust engine
+    Rust,
+    /// The model file as an aligned array in C
+    Header,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -47,32 +61,44 @@ pub fn run(args: &Args) -> Result<()> {
     let model = file.model()?;
     let shown = || args.model.display().to_string();
     let name = c_name(args.name.as_deref().unwrap_or(model.header().name)).with_context(shown)?;
-    let files = match args.to {
+    let code = || -> Result<CSource> {
+        let code = c_source(&file.bytes, &model, &name).with_context(shown)?;
+        say_notes(&code.notes);
+        say(&format!(
+            "{} bytes of weights, {} bytes of RAM for each stream",
+            code.weight_bytes, code.state_bytes
+        ));
+        Ok(code)
+    };
+    let platform = |platform| anyhow::Ok(package(platform, &code()?, &model));
+    let files: Vec<File> = match args.to {
         To::CSource => {
-            let code = c_source(&file.bytes, &model, &name).with_context(shown)?;
-            say_notes(&code.notes);
-            say(&format!(
-                "{} bytes of weights, {} bytes of RAM for each stream",
-                code.weight_bytes, code.state_bytes
-            ));
+            let code = code()?;
             vec![
-                (format!("{name}.h"), code.header),
-                (format!("{name}.c"), code.source),
+                (format!("{name}.h"), code.header.into_bytes()),
+                (format!("{name}.c"), code.source.into_bytes()),
             ]
         }
+        To::Arduino => platform(Platform::Arduino)?,
+        To::Zephyr => platform(Platform::Zephyr)?,
+        To::EspIdf => platform(Platform::EspIdf)?,
+        To::PlatformIo => platform(Platform::PlatformIo)?,
+        To::Rust => rust(&name, &model, &file.bytes),
+        To::Header => header(&name, &file.bytes),
     };
     if !args.out.is_dir() {
         fs::create_dir(&args.out)
             .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     }
-    let paths = files.iter().map(|(name, _)| args.out.join(name));
-    for path in paths {
-        writable(&path, &[&args.model])?;
-    }
     let mut out = io::stdout().lock();
-    for (name, text) in files {
+    for (name, bytes) in files {
         let path = args.out.join(name);
-        save(&path, text.as_bytes())?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        writable(&path, &[&args.model])?;
+        save(&path, &bytes)?;
         writeln!(out, "{}", path.display())?;
     }
     Ok(())

@@ -2,7 +2,9 @@
 
 mod c_source;
 mod names;
+mod packages;
 mod portable;
 
 pub use c_source::{CSource, c_source};
 pub use names::c_name;
+pub use packages::{File, Platform, header, package, rust};

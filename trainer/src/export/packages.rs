@@ -1,0 +1,533 @@
+//! What a build system wants around the C of a model: folders, manifests, a README, and an example that reads a sensor
+//! which is not there.
+
+use super::c_source::CSource;
+use kinglet::Model;
+use kinglet::format::{FeatureTransform, Input, Shape};
+use std::fmt::Write;
+
+/// A file to be written, with its path in the folder.
+pub type File = (String, Vec<u8>);
+
+/// Where generated C is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// A library for the Arduino IDE and `arduino-cli`.
+    Arduino,
+    /// A module with a sample.
+    Zephyr,
+    /// A component with an example.
+    EspIdf,
+    /// A library with an example.
+    PlatformIo,
+}
+
+const VERSION: &str = "1.0.0";
+const URL: &str = "https://crates.io/crates/kinglet-trainer";
+
+/// The folder of a platform around a model's C.
+pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<File> {
+    let name = &code.name;
+    let upper = name.to_uppercase();
+    let texts = match platform {
+        Platform::Arduino => ARDUINO,
+        Platform::Zephyr => ZEPHYR,
+        Platform::EspIdf => ESP_IDF,
+        Platform::PlatformIo => PLATFORMIO,
+    };
+    let sensor = sensor(name, model);
+    let about = format!(
+        "The recurrent network {name}: {} bytes of weights, {} bytes of RAM for each stream.",
+        code.weight_bytes, code.state_bytes
+    );
+    texts
+        .iter()
+        .map(|(path, text)| {
+            let text = match *text {
+                HEADER => code.header.clone(),
+                SOURCE => code.source.clone(),
+                text => text
+                    .replace("$SENSOR", &sensor)
+                    .replace("$ABOUT", &about)
+                    .replace("$VERSION", VERSION)
+                    .replace("$URL", URL)
+                    .replace("$MODEL", &upper)
+                    .replace("$model", name),
+            };
+            (path.replace("$model", name), text.into_bytes())
+        })
+        .collect()
+}
+
+/// The model file as an array in C, aligned as the engine wants it.
+pub fn header(name: &str, bytes: &[u8]) -> Vec<File> {
+    let upper = name.to_uppercase();
+    let mut text = format!(
+        "/* A kinglet model file, {} bytes, at a multiple of 16 as the engine wants it. */
+#ifndef {upper}_MODEL_H
+#define {upper}_MODEL_H
+
+#include <stdint.h>
+
+#define {upper}_MODEL_SIZE {}
+
+#if defined(__cplusplus)
+alignas(16)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+_Alignas(16)
+#else
+__attribute__((aligned(16)))
+#endif
+static const uint8_t {name}_model[{upper}_MODEL_SIZE] = {{
+",
+        bytes.len(),
+        bytes.len()
+    );
+    for line in bytes.chunks(20) {
+        let line: String = line.iter().map(|byte| format!(" {byte},")).collect();
+        let _ = writeln!(text, "   {line}");
+    }
+    text.push_str("};\n\n#endif\n");
+    vec![(format!("{name}_model.h"), text.into_bytes())]
+}
+
+/// A crate with the model file, which the compiler loads.
+pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
+    let door = if model.is_bidirectional() {
+        RUST_WINDOW
+    } else {
+        RUST_NET
+    };
+    let type_name: String = name
+        .split('_')
+        .flat_map(|part| {
+            let (first, rest) = part.split_at(part.len().min(1));
+            [first.to_uppercase(), rest.to_owned()]
+        })
+        .collect();
+    let fill = |text: &str| {
+        text.replace("$Model", &type_name)
+            .replace("$model", name)
+            .replace("$VERSION", VERSION)
+            .replace("$ENGINE", env!("CARGO_PKG_VERSION"))
+    };
+    vec![
+        ("Cargo.toml".to_owned(), fill(RUST_MANIFEST).into_bytes()),
+        ("README.md".to_owned(), fill(RUST_README).into_bytes()),
+        ("src/lib.rs".to_owned(), fill(door).into_bytes()),
+        (format!("src/{name}.kgl"), bytes.to_vec()),
+    ]
+}
+
+/// `next_output`, which feeds the network with what a sensor might give.
+fn sensor(name: &str, model: &Model<'_>) -> String {
+    let upper = name.to_uppercase();
+    if let Input::Tokens { .. } = model.header().input {
+        return format!(
+            "static {name}_state stream;
+
+/* The next token of a source that is not there; put yours here. 1 if there is an output. */
+static int next_output(float output[{upper}_OUTPUTS])
+{{
+    static uint32_t step;
+    {name}_step_token(&stream, 7 * step++ % {upper}_TOKENS, output);
+    return 1;
+}}
+"
+        );
+    }
+    let (mut middle, mut spread) = (Vec::new(), Vec::new());
+    for feature in model.features() {
+        let plain = feature.tag() == FeatureTransform::None as u32;
+        // A change and a logarithm do not tell where the values are.
+        let (m, s) = match 1.0 / feature.scale {
+            s if plain && s.is_finite() => (feature.offset, s.abs()),
+            _ => (1.0, 0.1),
+        };
+        middle.push(format!("{m:?}f"));
+        spread.push(format!("{s:?}f"));
+    }
+    let (state, step) = if matches!(model.header().shape, Shape::Window { .. }) {
+        (
+            format!("static {name}_windows stream;"),
+            format!("return {name}_push(&stream, sample, output);"),
+        )
+    } else {
+        (
+            format!("static {name}_state stream;"),
+            format!("{name}_step(&stream, sample, output);\n    return 1;"),
+        )
+    };
+    format!(
+        "{state}
+
+/* Sensors that are not there, slow triangles around the middle of each column; put yours here. 1 if there is an output. */
+static int next_output(float output[{upper}_OUTPUTS])
+{{
+    static const float middle[{upper}_INPUTS] = {{{}}};
+    static const float spread[{upper}_INPUTS] = {{{}}};
+    static uint32_t step;
+    float sample[{upper}_INPUTS];
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        const uint32_t phase = (step + 7 * (uint32_t)i) % 64;
+        const float wave = (float)(phase < 32 ? phase : 64 - phase) / 16.0f - 1.0f;
+        sample[i] = middle[i] + spread[i] * wave;
+    }}
+    step++;
+    {step}
+}}
+",
+        middle.join(", "),
+        spread.join(", ")
+    )
+}
+
+/// The two files of the C itself.
+const HEADER: &str = "$HEADER_OF_THE_MODEL";
+const SOURCE: &str = "$SOURCE_OF_THE_MODEL";
+
+const ARDUINO: &[(&str, &str)] = &[
+    ("src/$model.h", HEADER),
+    ("src/$model.c", SOURCE),
+    (
+        "library.properties",
+        "name=$model
+version=$VERSION
+author=kinglet export
+maintainer=kinglet export
+sentence=A recurrent network as plain C.
+paragraph=$ABOUT
+category=Data Processing
+url=$URL
+architectures=*
+includes=$model.h
+",
+    ),
+    (
+        "examples/$model_stream/$model_stream.ino",
+        "#include <Arduino.h>
+#include <$model.h>
+
+$SENSOR
+static $model_state test;
+
+void setup()
+{
+    Serial.begin(115200);
+    const bool right = $model_self_test(&test) == $MODEL_DIGEST;
+    Serial.println(right ? \"self-test passed\" : \"self-test FAILED: this compiler computes something else\");
+}
+
+void loop()
+{
+    float output[$MODEL_OUTPUTS];
+    if (next_output(output)) {
+        for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+            Serial.print(output[i], 3);
+            Serial.print(' ');
+        }
+        Serial.println();
+    }
+    delay(1000);
+}
+",
+    ),
+    (
+        "README.md",
+        "# $model for Arduino
+
+$ABOUT
+
+1. Copy this folder into `libraries/` of your sketchbook, or: `arduino-cli lib install --zip-path $model.zip`.
+2. Open the example: File, Examples, $model, $model_stream.
+3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+
+Weights are constants: in flash on 32-bit boards, in RAM on AVR.
+",
+    ),
+];
+
+const ZEPHYR: &[(&str, &str)] = &[
+    ("include/$model.h", HEADER),
+    ("src/$model.c", SOURCE),
+    (
+        "zephyr/module.yml",
+        "name: $model
+build:
+  cmake: .
+  kconfig: Kconfig
+",
+    ),
+    (
+        "CMakeLists.txt",
+        "if(CONFIG_KINGLET_$MODEL)
+  zephyr_include_directories(include)
+  zephyr_library_named($model)
+  zephyr_library_sources(src/$model.c)
+endif()
+",
+    ),
+    (
+        "Kconfig",
+        "config KINGLET_$MODEL
+\tbool \"The recurrent network $model\"
+\thelp
+\t  $ABOUT
+",
+    ),
+    (
+        "samples/stream/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.20.0)
+list(APPEND ZEPHYR_EXTRA_MODULES ${CMAKE_CURRENT_SOURCE_DIR}/../..)
+find_package(Zephyr REQUIRED HINTS $ENV{ZEPHYR_BASE})
+project($model_stream)
+target_sources(app PRIVATE src/main.c)
+",
+    ),
+    ("samples/stream/prj.conf", "CONFIG_KINGLET_$MODEL=y\n"),
+    (
+        "samples/stream/sample.yaml",
+        "sample:
+  name: $model stream
+tests:
+  sample.$model.stream:
+    harness: console
+    harness_config:
+      type: one_line
+      regex:
+        - \"self-test passed\"
+",
+    ),
+    (
+        "samples/stream/src/main.c",
+        "#include <zephyr/kernel.h>
+#include <zephyr/sys/printk.h>
+#include <$model.h>
+
+$SENSOR
+static $model_state test;
+
+int main(void)
+{
+    printk($model_self_test(&test) == $MODEL_DIGEST ? \"self-test passed\\n\" : \"self-test FAILED\\n\");
+    for (;;) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                /* In thousandths: printk has no floats. */
+                printk(\"%d \", (int)(output[i] * 1000.0f));
+            }
+            printk(\"\\n\");
+        }
+        k_msleep(1000);
+    }
+    return 0;
+}
+",
+    ),
+    (
+        "README.md",
+        "# $model for Zephyr
+
+$ABOUT
+
+1. Build the sample: `west build -b qemu_cortex_m3 samples/stream -t run`.
+2. In your application, add this folder to `ZEPHYR_EXTRA_MODULES` (or to `west.yml`) and `CONFIG_KINGLET_$MODEL=y` to `prj.conf`.
+3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+",
+    ),
+];
+
+const ESP_IDF: &[(&str, &str)] = &[
+    ("include/$model.h", HEADER),
+    ("$model.c", SOURCE),
+    (
+        "CMakeLists.txt",
+        "idf_component_register(SRCS \"$model.c\" INCLUDE_DIRS \"include\")\n",
+    ),
+    (
+        "idf_component.yml",
+        "version: \"$VERSION\"
+description: \"$ABOUT\"
+url: \"$URL\"
+dependencies:
+  idf: \">=5.0\"
+",
+    ),
+    (
+        "examples/stream/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.16)
+set(EXTRA_COMPONENT_DIRS \"${CMAKE_CURRENT_LIST_DIR}/../..\")
+include($ENV{IDF_PATH}/tools/cmake/project.cmake)
+project($model_stream)
+",
+    ),
+    (
+        "examples/stream/main/CMakeLists.txt",
+        "idf_component_register(SRCS \"main.c\" INCLUDE_DIRS \".\")\n",
+    ),
+    (
+        "examples/stream/main/main.c",
+        "#include <stdio.h>
+#include \"freertos/FreeRTOS.h\"
+#include \"freertos/task.h\"
+#include \"$model.h\"
+
+$SENSOR
+static $model_state test;
+
+void app_main(void)
+{
+    puts($model_self_test(&test) == $MODEL_DIGEST ? \"self-test passed\" : \"self-test FAILED\");
+    for (;;) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                printf(\"%.3f \", (double)output[i]);
+            }
+            puts(\"\");
+        }
+        vTaskDelay(pdMS_TO_TICKS(1000));
+    }
+}
+",
+    ),
+    (
+        "README.md",
+        "# $model for ESP-IDF
+
+$ABOUT
+
+1. Build the example: `cd examples/stream && idf.py set-target esp32c3 && idf.py flash monitor`.
+2. In your project, put this folder into `components/`.
+3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+",
+    ),
+];
+
+const PLATFORMIO: &[(&str, &str)] = &[
+    ("include/$model.h", HEADER),
+    ("src/$model.c", SOURCE),
+    (
+        "library.json",
+        "{
+  \"name\": \"$model\",
+  \"version\": \"$VERSION\",
+  \"description\": \"$ABOUT\",
+  \"keywords\": \"neural network, lstm, gru\",
+  \"homepage\": \"$URL\",
+  \"frameworks\": \"*\",
+  \"platforms\": \"*\",
+  \"headers\": \"$model.h\"
+}
+",
+    ),
+    (
+        "examples/stream/platformio.ini",
+        "[env:native]
+platform = native
+lib_deps = symlink://../..
+",
+    ),
+    (
+        "examples/stream/src/main.c",
+        "#include <stdio.h>
+#include \"$model.h\"
+
+$SENSOR
+static $model_state test;
+
+int main(void)
+{
+    if ($model_self_test(&test) != $MODEL_DIGEST) {
+        puts(\"self-test FAILED\");
+        return 1;
+    }
+    puts(\"self-test passed\");
+    for (int step = 0; step < 100; step++) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                printf(\"%.3f \", (double)output[i]);
+            }
+            puts(\"\");
+        }
+    }
+    return 0;
+}
+",
+    ),
+    (
+        "README.md",
+        "# $model for PlatformIO
+
+$ABOUT
+
+1. Run the example on this machine: `cd examples/stream && pio run -t exec`; another `platform` in `platformio.ini` is another board.
+2. In your project: `lib_deps = symlink://PATH/OF/THIS/FOLDER`.
+3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+",
+    ),
+];
+
+const RUST_MANIFEST: &str = "[package]
+name = \"$model\"
+version = \"$VERSION\"
+edition = \"2024\"
+
+[dependencies]
+kinglet = \"$ENGINE\"
+";
+
+const RUST_README: &str = "# $model
+
+A network that the compiler loads: a damaged file does not compile, and a step cannot fail.
+
+```rust
+let mut net = $model::$Model::net();
+net.step(&sample, &mut output);
+```
+
+`no_std`, no allocation. The model file is `src/$model.kgl`; put another one there and build again.
+";
+
+const RUST_NET: &str = "//! The network `$model`, which the compiler loads.
+#![no_std]
+
+use kinglet::{Embedded, Net, State, include_model, state_len};
+
+/// The network: [`Self::net`] is a stream at its start.
+pub struct $Model;
+
+impl Embedded for $Model {
+    const FILE: &'static [u8] = include_model!(\"$model.kgl\");
+    type State = State<{ state_len(Self::FILE) }>;
+}
+
+impl $Model {
+    /// A stream with its state, a few hundred bytes.
+    pub fn net() -> Net<$Model> {
+        Net::new()
+    }
+}
+";
+
+const RUST_WINDOW: &str = "//! The network `$model`, which takes whole windows.
+#![no_std]
+
+use kinglet::{LoadError, Model, State, include_model, state_len};
+
+/// The model file, aligned.
+pub static FILE: &[u8] = include_model!(\"$model.kgl\");
+
+/// The memory of a stream: `model()?.bind_window(&mut Memory::new())`.
+pub type Memory = State<{ state_len(FILE) }>;
+
+/// The network; checks its file once.
+///
+/// # Errors
+/// If the file is damaged.
+pub fn model() -> Result<Model<'static>, LoadError> {
+    Model::from_bytes(FILE)
+}
+";

@@ -2,13 +2,13 @@
 
 use super::model_file::ModelFile;
 use super::{say, say_notes};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use kinglet_trainer::export::{CSource, File, Platform, c_name, c_source, header, package, rust};
 use kinglet_trainer::save::{save, writable};
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Write a model as source code for where there is no Rust
 #[derive(clap::Args)]
@@ -56,6 +56,27 @@ enum To {
     Header,
 }
 
+/// Makes the folder, unless it is there.
+fn make_folder(folder: &Path) -> Result<()> {
+    let shown = folder.display();
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if folder.exists() {
+        bail!("cannot write into {shown}: it is a file; give another name");
+    }
+    let within = folder
+        .parent()
+        .filter(|within| !within.as_os_str().is_empty());
+    if let Some(within) = within
+        && !within.is_dir()
+    {
+        let within = within.display();
+        bail!("cannot make the folder {shown}: there is no folder {within}; create it first");
+    }
+    fs::create_dir(folder).with_context(|| format!("cannot make the folder {shown}"))
+}
+
 pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
@@ -86,10 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
         To::Rust => rust(&name, &model, &file.bytes),
         To::Header => header(&name, &file.bytes),
     };
-    if !args.out.is_dir() {
-        fs::create_dir(&args.out)
-            .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
-    }
+    make_folder(&args.out)?;
     let mut out = io::stdout().lock();
     for (name, bytes) in files {
         let path = args.out.join(name);

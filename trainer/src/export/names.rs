@@ -5,10 +5,10 @@ use anyhow::{Result, bail};
 /// Longest name: what is made of it stays within the 63 characters that C99 tells apart.
 const LONGEST: usize = 32;
 
-/// Words of C and C++ that a name alone would be, and those that the generated code has.
-const TAKEN: [&str; 20] = [
-    "auto", "bool", "char", "class", "const", "double", "float", "for", "if", "int", "kgl", "long",
-    "main", "new", "short", "signed", "static", "struct", "this", "void",
+/// Words of C and C++ that a name alone would be, and names of the engine.
+const TAKEN: [&str; 21] = [
+    "auto", "bool", "char", "class", "const", "double", "float", "for", "if", "int", "kgl",
+    "kinglet", "long", "main", "new", "short", "signed", "static", "struct", "this", "void",
 ];
 
 /// A model's name as the beginning of names in C: small letters, digits and underscores. `Pump v2` becomes `pump_v2`.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 const INPUTS: usize = 7;
 const HIDDEN: usize = 32;
+const VOCAB: usize = 16;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,30 +24,59 @@ fn main() -> anyhow::Result<()> {
         "cortex-m4" => Layout::CortexM4,
         other => anyhow::bail!("no layout {other}"),
     };
-    for (name, cell, dense) in [
-        ("lstm", Cell::Lstm, false),
-        ("lstm-dense", Cell::Lstm, true),
-        ("gru-dense", Cell::GruResetAfter, true),
-        ("rnn-dense", Cell::RnnTanh, true),
+    let head = LayerPlan::Dense(1, Activation::Identity);
+    let features = || Input::Features((0..INPUTS).map(feature).collect());
+    let measured = || Stream::Samples(samples(INPUTS, 64));
+    for (name, plan) in [
+        ("lstm", vec![LayerPlan::Recurrent(Cell::Lstm, HIDDEN)]),
+        (
+            "lstm-dense",
+            vec![LayerPlan::Recurrent(Cell::Lstm, HIDDEN), head],
+        ),
+        (
+            "gru-dense",
+            vec![LayerPlan::Recurrent(Cell::GruResetAfter, HIDDEN), head],
+        ),
+        (
+            "rnn-dense",
+            vec![LayerPlan::Recurrent(Cell::RnnTanh, HIDDEN), head],
+        ),
     ] {
-        let mut plan = vec![LayerPlan::Recurrent(cell, HIDDEN)];
-        plan.extend(dense.then_some(LayerPlan::Dense(1, Activation::Identity)));
-        let net = network(INPUTS, &plan, &mut Rng::new(1));
-        let stream = Stream::Samples(samples(INPUTS, 64));
-        let ranges = Ranges::measure(&net, [&stream]);
-        let tests = TestInputs::from_stream(&stream, INPUTS);
-        let package = Package {
-            name: name.to_owned(),
-            input: Input::Features((0..INPUTS).map(feature).collect()),
-            output: Output::Values((0..net.output_width()).map(target).collect()),
-            net,
-            shape: Shape::EveryStep,
-            alarm: None,
-        };
-        let exported = export_for(layout, &package, Format::W8A8, Some(&ranges), &tests)?;
-        anyhow::ensure!(exported.notes.is_empty(), "{name}: {:?}", exported.notes);
-        let path = Path::new(folder).join(format!("{name}.kgl"));
-        save(&path, &exported.bytes)?;
+        write(folder, layout, name, INPUTS, &plan, features(), measured())?;
     }
-    Ok(())
+    let tokens = (0..VOCAB).map(|token| format!("t{token}"));
+    let plan = [
+        LayerPlan::Embedding(INPUTS),
+        LayerPlan::Recurrent(Cell::Lstm, HIDDEN),
+        head,
+    ];
+    let text = Stream::Tokens((0..64).map(|i| i * 7 % VOCAB).collect());
+    let input = Input::Tokens(tokens.collect());
+    write(folder, layout, "tokens", VOCAB, &plan, input, text)
+}
+
+fn write(
+    folder: &str,
+    layout: Layout,
+    name: &str,
+    width: usize,
+    plan: &[LayerPlan],
+    input: Input,
+    stream: Stream,
+) -> anyhow::Result<()> {
+    let net = network(width, plan, &mut Rng::new(1));
+    let ranges = Ranges::measure(&net, [&stream]);
+    let tests = TestInputs::from_stream(&stream, width);
+    let package = Package {
+        name: name.to_owned(),
+        input,
+        output: Output::Values((0..net.output_width()).map(target).collect()),
+        net,
+        shape: Shape::EveryStep,
+        alarm: None,
+    };
+    let exported = export_for(layout, &package, Format::W8A8, Some(&ranges), &tests)?;
+    anyhow::ensure!(exported.notes.is_empty(), "{name}: {:?}", exported.notes);
+    let path = Path::new(folder).join(format!("{name}.kgl"));
+    save(&path, &exported.bytes)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the engine takes in a user's firmware, for every core: text and rodata without the model, which must not exceed the
-# limits below. Networks that the compiler loads must link without a panic.
+# limits below. Networks that the compiler loads must link without a panic, whichever way they step (`doors`).
 #
 #   firmware-example/sizes/run.sh [TARGET...]
 set -euo pipefail
@@ -14,7 +14,7 @@ failed=
 limit() { # PROFILE NAME
   case $1-$2 in
     release-lstm) echo 9216 ;; small-lstm) echo 8192 ;;
-    release-model) echo 40960 ;; small-model) echo 28672 ;;
+    release-model) echo 81920 ;; small-model) echo 53248 ;;
     release-*) echo 11264 ;; small-*) echo 9216 ;;
   esac
 }
@@ -29,15 +29,16 @@ for name in "$@"; do
   mkdir -p "$SIZES_MODELS"
   (cd ../.. && cargo run -q -p kinglet-benches --example size_models -- $layout "$SIZES_MODELS")
   for profile in release small; do
-    for image in lstm lstm-dense gru-dense rnn-dense model; do
+    for image in lstm lstm-dense gru-dense rnn-dense doors model; do
       features=--features=panic-free
       [ $image != model ] || features=
       # shellcheck disable=SC2086
       CARGO_TARGET_DIR=$target/sizes $cargo build -q --profile $profile --target "$name" --bin $image $features || {
         failed=1
-        echo "$name $profile $image: a panic can be reached" >&2
+        echo "$name $profile $image: does not build, or a panic can be reached" >&2
         continue
       }
+      [ $image != doors ] || continue
       model=$SIZES_MODELS/${image/%model/lstm-dense}.kgl
       bytes=$(($(size "$target/sizes/$name/$profile/$image" | awk 'NR == 2 { print $1 }') - $(stat -c %s "$model")))
       most=$(limit $profile $image)

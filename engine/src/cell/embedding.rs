@@ -46,12 +46,14 @@ impl<'a> Embedding<'a> {
     }
 
     /// The table's row of a token; the last row, of zeros, for a number that is no token.
+    #[inline(always)]
     fn range(&self, token: Option<usize>) -> Range<usize> {
         let token = token.map_or(self.vocab, |token| token.min(self.vocab));
         token * self.row..(token + 1) * self.row
     }
 
     /// The vector in f32.
+    #[inline(always)]
     pub(crate) fn look_up(&self, token: Option<usize>, x: &mut [f32]) {
         let range = self.range(token);
         match self.table {
@@ -66,6 +68,7 @@ impl<'a> Embedding<'a> {
     }
 
     /// The vector as a matrix input.
+    #[inline(always)]
     pub(crate) fn row(&self, token: Option<usize>) -> Inputs<'a> {
         let range = self.range(token);
         match self.table {

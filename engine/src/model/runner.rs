@@ -83,6 +83,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// The sample that was remembered last, without gaps; `sample` itself where the model fills none.
+    #[inline(always)]
     pub(crate) fn held<'s>(&'s self, sample: &'s [f32]) -> &'s [f32] {
         match &self.state[..self.model.plan.held] {
             [] => sample,
@@ -563,10 +564,17 @@ impl<'s> InputBuffer<'s> {
 
     #[inline(always)]
     fn store(&mut self, i: usize, value: f32) {
+        // There is a place for each: no reason to link a panic.
         match self {
-            InputBuffer::Float(x) => x[i] = value,
+            InputBuffer::Float(x) => {
+                if let Some(x) = x.get_mut(i) {
+                    *x = value;
+                }
+            }
             InputBuffer::Integer { x, frac, low, high } => {
-                x[i] = quantize(value, *frac, *low, *high)
+                if let Some(x) = x.get_mut(i) {
+                    *x = quantize(value, *frac, *low, *high);
+                }
             }
         }
     }

@@ -72,7 +72,8 @@ pub fn quantize(x: f32, frac: i8, low: i16, high: i16) -> i16 {
     let truncated = scaled as i32;
     // The cast rounds towards zero; a negative fraction needs the floor.
     let floor = truncated.saturating_sub((truncated as f32 > scaled) as i32);
-    floor.clamp(low as i32, high as i32) as i16
+    // Not `clamp`, which panics where `low` is above `high`.
+    floor.max(low as i32).min(high as i32) as i16
 }
 
 /// 2^n for −126 ≤ n ≤ 127.

@@ -17,18 +17,27 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// An image that steps the network of a file, which the compiler loads.
+/// A network of a file, which the compiler loads.
+#[macro_export]
+macro_rules! embedded {
+    ($name:ident, $file:literal) => {
+        struct $name;
+
+        impl kinglet::Embedded for $name {
+            const FILE: &'static [u8] =
+                kinglet::include_model!(concat!(env!("SIZES_MODELS"), "/", $file));
+            type State = kinglet::State<{ kinglet::state_len(Self::FILE) }>;
+        }
+    };
+}
+
+/// An image that steps one in integers.
 #[macro_export]
 macro_rules! net {
     ($file:literal) => {
-        use kinglet::{Embedded, Net, State, include_model, state_len};
+        use kinglet::Net;
 
-        struct Model;
-
-        impl Embedded for Model {
-            const FILE: &'static [u8] = include_model!(concat!(env!("SIZES_MODELS"), "/", $file));
-            type State = State<{ state_len(Self::FILE) }>;
-        }
+        sizes::embedded!(Model, $file);
 
         static mut NET: Net<Model> = Net::new();
 

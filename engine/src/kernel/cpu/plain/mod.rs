@@ -25,11 +25,7 @@ use core::slice;
 
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 #[cfg_attr(armv6m, path = "armv6m.rs")]
-#[cfg_attr(cortex_m_dsp, path = "armv7em.rs")]
-#[cfg_attr(
-    not(any(target_arch = "riscv32", armv6m, cortex_m_dsp)),
-    path = "armv7m.rs"
-)]
+#[cfg_attr(not(any(target_arch = "riscv32", armv6m)), path = "armv7.rs")]
 mod panel;
 
 pub(super) const PLAIN: Table = Table {

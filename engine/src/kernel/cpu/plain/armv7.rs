@@ -1,4 +1,9 @@
-//! Armv7E-M: `SMLAD` adds two products of halves. Four rows at a time, since inputs are paired once for all of them.
+//! Armv7-M and Armv7E-M: the same functions over different instructions.
+//!
+//! Armv7-M has the sums in `r4` to `r11`, two weights in `r12` and `lr`, an input in `r0`. Four-bit weights have two inputs, the
+//! other in the place of their end, `r3`.
+//!
+//! On Armv7E-M `SMLAD` adds two products of halves. Four rows at a time, since inputs are paired once for all of them.
 //!
 //! `SXTB16` makes halves of the even bytes of a word, and of the odd ones. A word of four-bit weights has eight columns. Masked by
 //! `0x000f_000f` it is columns 0 and 2, from 8 bits further up 1 and 3, from 4 bits 4 and 6, from 12 bits 5 and 7; the shift is a part of
@@ -10,9 +15,16 @@
 use crate::kernel::Panel;
 use core::arch::global_asm;
 
-pub(super) const NAME: &str = "armv7e-m";
+pub(super) const NAME: &str = if cfg!(cortex_m_dsp) {
+    "armv7e-m"
+} else {
+    "armv7-m"
+};
 
+#[cfg(cortex_m_dsp)]
 global_asm!(include_str!("armv7em.s"), options(raw));
+#[cfg(not(cortex_m_dsp))]
+global_asm!(include_str!("armv7m.s"), options(raw));
 
 macro_rules! panel {
     ($($name:ident = $symbol:ident($number:ty);)+) => {

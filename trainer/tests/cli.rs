@@ -1356,7 +1356,8 @@ fn wrong_use_is_exit_code_2() {
         "{help}"
     );
     for command in [
-        "demo", "train", "import", "quantize", "report", "predict", "generate", "inspect", "verify",
+        "demo", "train", "import", "quantize", "report", "predict", "generate", "export",
+        "inspect", "verify",
     ] {
         let help = desk.ok(&format!("{command} --help"));
         assert!(help.contains(&format!("kinglet {command} ")), "{help}");

@@ -158,6 +158,7 @@ fn the_command_alone_prints_its_help_and_cargo_run_the_demo() {
         "task",
         "streaming",
         "formats",
+        "anywhere",
         "importing",
         "reading-reports",
         "errors",

@@ -1,8 +1,8 @@
 //! Networks trained elsewhere, read into [`Package`].
 //!
-//! Every reader makes a [`graph`] of operators with weights, as its file has them. [`lower`] brings the graph into the layers
-//! of the engine, or says what it cannot bring there; [`interpret`] computes the graph itself, plainly and apart from the engine,
-//! and [`proof`] holds the two against each other at every import.
+//! Every reader makes a `graph` of operators with weights, as its file has them. `lower` brings the graph into the layers
+//! of the engine, or says what it cannot bring there; `interpret` computes the graph itself, plainly and apart from the engine,
+//! and `proof` holds the two against each other at every import.
 //!
 //! What a file leaves open is asked for by a flag ([`ImportOptions`]) and never guessed, because a wrong guess gives a
 //! network that runs and predicts nonsense.

@@ -22,8 +22,10 @@ const fn kind(name: &'static str, as_data: &'static str, as_model: &'static str)
 const UNPACK: &str = "unpack it and name the file inside";
 const TO_CSV: &str = "save it as CSV or Parquet first";
 const TO_TENSORS: &str = "save the state dict as safetensors: safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
-const KERAS: &str =
-    "load it in Python and save its weights as safetensors: safetensors.numpy.save_file";
+/// The name of an ONNX model, which has no mark of its own at its beginning.
+pub const ONNX: &str = "an ONNX model";
+
+const IMPORT: &str = "make a model of it first: kinglet import FILE --out MODEL.kgl";
 const NO_MODEL: &str = "name a model file";
 const NO_DATA: &str = "name the data, not a model";
 
@@ -42,14 +44,14 @@ pub fn of(start: &[u8]) -> Option<Kind> {
         } else if has("opendocument") {
             kind("an OpenDocument file", "save the sheet as CSV", NO_MODEL)
         } else if has(".keras") || has("config.json") && has("metadata.json") {
-            kind("a Keras model", NO_DATA, KERAS)
+            kind("a Keras model", NO_DATA, IMPORT)
         } else if has("data.pkl") {
-            kind("a PyTorch file (torch.save)", NO_DATA, TO_TENSORS)
+            kind("a PyTorch file (torch.save)", NO_DATA, IMPORT)
         } else if has(".npy") {
             kind(
                 "a NumPy archive (npz)",
                 "save the array as CSV: numpy.savetxt(\"data.csv\", array, delimiter=\",\")",
-                "save its arrays as safetensors: safetensors.numpy.save_file(dict(numpy.load(\"file.npz\")), \"model.safetensors\")",
+                IMPORT,
             )
         } else {
             kind("a ZIP archive", UNPACK, UNPACK)
@@ -61,13 +63,13 @@ pub fn of(start: &[u8]) -> Option<Kind> {
             "one array is no state dict; save all as safetensors: safetensors.numpy.save_file",
         )
     } else if begins(b"\x89HDF\r\n\x1a\n") {
-        kind("an HDF5 file", TO_CSV, KERAS)
+        kind("an HDF5 file", TO_CSV, IMPORT)
     } else if begins(b"\x80\x02")
         || begins(b"\x80\x03")
         || begins(b"\x80\x04")
         || begins(b"\x80\x05")
     {
-        kind("a Python pickle", TO_CSV, TO_TENSORS)
+        kind("a Python pickle", TO_CSV, IMPORT)
     } else if begins(b"\xd0\xcf\x11\xe0") {
         kind(
             "an old Office document",
@@ -116,12 +118,12 @@ pub fn of(start: &[u8]) -> Option<Kind> {
         kind(
             "a TensorFlow Lite model",
             NO_DATA,
-            "import the network that it was made from; its weights are already rounded",
+            "it is not read: import the network that it was made from, as ONNX or Keras; its weights may be rounded already",
         )
     } else if begins(b"GGUF") {
         kind("a GGUF model", NO_DATA, TO_TENSORS)
     } else if begins(b"\x08") && has("pytorch") || begins(b"\x08") && has("onnx") {
-        kind("an ONNX model", NO_DATA, TO_TENSORS)
+        kind(ONNX, NO_DATA, IMPORT)
     } else if start.get(8) == Some(&b'{') && start.get(5..8) == Some(&[0, 0, 0]) {
         kind(
             "a safetensors file",

@@ -8,6 +8,7 @@ use kinglet::format::Format;
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::import::{Imported, read};
+use kinglet_trainer::package::{Input, Output};
 use kinglet_trainer::train::Predictor;
 use serde::Deserialize;
 use shown::{options, structure};
@@ -135,4 +136,251 @@ fn node_tests_of_the_onnx_package() {
         .filter(|name| name.starts_with("node_"))
         .count();
     assert_eq!(listed, 18, "every node test is named here");
+}
+
+#[test]
+fn state_dicts_in_every_container_and_form() {
+    let cases = cases("pytorch.json");
+    let gru = "gru-after 3>4, dense 4>2";
+    for (file, flags, net) in [
+        ("zip.pt", "", gru),
+        ("pickle.pth", "", gru),
+        ("arrays.npz", "", gru),
+        ("packed.npz", "", gru),
+        ("lists.json", "", gru),
+        ("lightning.ckpt", "", gru),
+        ("copies.pt", "--part ema", gru),
+        ("cell.pt", "", gru),
+        ("projected.pt", "", "lstm 3>5, dense 5>4, dense 4>2"),
+        ("weight_norm_old.pt", "", "lstm 3>4, dense 4>2"),
+        ("weight_norm_new.pt", "", "lstm 3>4, dense 4>2"),
+    ] {
+        agrees(&cases, (&format!("pytorch/{file}"), flags, net));
+    }
+    refused(
+        "pytorch/copies.pt",
+        "",
+        &["`model` and `ema`", "--part model"],
+    );
+    let left_out = read(&folder().join("pytorch/lightning.ckpt"), &options(""))
+        .unwrap()
+        .notes;
+    assert!(
+        left_out.iter().any(|n| n.contains("`optimizer_states`")),
+        "{left_out:?}"
+    );
+}
+
+#[test]
+fn both_files_of_keras() {
+    let cases = cases("keras.json");
+    for (file, net) in [
+        ("lstm.keras", "lstm 3>5, lstm 5>4, dense 4>2 softmax"),
+        ("lstm.h5", "lstm 3>5, lstm 5>4, dense 4>2 softmax"),
+        (
+            "gru.keras",
+            "dense 3>3 relu, gru-after 3>4, dense 4>2 sigmoid",
+        ),
+        ("gru_before.keras", "gru-before 3>4, dense 4>1"),
+        ("cell.keras", "relu 3>4, dense 4>2 tanh"),
+        ("embedding.keras", "embedding 7x3, lstm 3>4, dense 4>7"),
+        ("both.keras", "both lstm 3>4, dense 8>2"),
+        ("both.h5", "both lstm 3>4, dense 8>2"),
+        ("functional.keras", "lstm 3>4, dense 4>2"),
+    ] {
+        agrees(&cases, (&format!("keras/{file}"), "", net));
+    }
+    refused(
+        "keras/skip.keras",
+        "",
+        &["layer `add` (Add)", "joins or skips"],
+    );
+}
+
+#[test]
+fn a_tensor_is_renamed_by_a_flag() {
+    let file = folder().join("pytorch/lists.json");
+    let text = fs::read_to_string(file)
+        .unwrap()
+        .replace("rnn.weight_ih_l0", "w_input");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("renamed.json");
+    fs::write(&path, text).unwrap();
+    let message = read(&path, &options("")).unwrap_err().to_string();
+    assert!(
+        message.contains("`rnn.weight_ih_l0` is missing") || message.contains("`w_input`"),
+        "{message}"
+    );
+    let package = read(&path, &options("--rename w_input=rnn.weight_ih_l0"))
+        .unwrap()
+        .package;
+    assert_eq!(structure(&package.net), "gru-after 3>4, dense 4>2");
+}
+
+#[test]
+fn inputs_have_the_names_and_the_normalisation_of_flags() {
+    let file = folder().join("pytorch/zip.pt");
+    let flags = "--names a,b,c --input-mean 1,-2,3 --input-std 2,4,0.5 --output-names up,down";
+    let imported = read(&file, &options(flags)).unwrap();
+    let Input::Features(features) = &imported.package.input else {
+        panic!()
+    };
+    let found: Vec<_> = features
+        .iter()
+        .map(|f| (f.name.as_str(), f.offset, f.scale))
+        .collect();
+    assert_eq!(found, [("a", 1.0, 0.5), ("b", -2.0, 0.25), ("c", 3.0, 2.0)]);
+    let Output::Values(targets) = &imported.package.output else {
+        panic!()
+    };
+    assert_eq!(
+        targets.iter().map(|t| &t.name[..]).collect::<Vec<_>>(),
+        ["up", "down"]
+    );
+    // In raw units the model gives what PyTorch gave for normalised ones.
+    let mut case = cases("pytorch.json").remove("zip").unwrap();
+    for x in &mut case.x {
+        *x = vec![x[0] * 2.0 + 1.0, x[1] * 4.0 - 2.0, x[2] * 0.5 + 3.0];
+    }
+    computes(&imported, &case, "zip.pt in raw units");
+    for (flags, part) in [
+        ("--names a,b", "2 names, expected 3"),
+        ("--names a,b,a", "\"a\" is there twice"),
+        ("--input-mean 1,2", "2 numbers, expected one or 3"),
+        ("--input-std 0", "above 0"),
+    ] {
+        refused("pytorch/zip.pt", flags, &[part]);
+    }
+}
+
+/// Two layers of RTNeural's form: y = tanh(2 x − 1), whose numbers one can check by hand after the LSTM.
+#[test]
+fn layers_of_rtneural_and_its_skips() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lstm = r#"{"type": "lstm", "activation": "", "shape": [null, null, 1], "weights": [[[1, 2, 3, 4]], [[0, 0, 0, 0]], [0, 1, 0, 1]]}"#;
+    let dense = r#"{"type": "dense", "activation": "tanh", "weights": [[[2]], [-1]]}"#;
+    let file = |skip: &str| {
+        format!(r#"{{"in_shape": [null, null, 1], {skip} "layers": [{lstm}, {dense}]}}"#)
+    };
+    let path = folder.join("rtneural.json");
+    fs::write(&path, file("")).unwrap();
+    let imported = read(&path, &options("")).unwrap();
+    let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+    let (mut c, mut y) = (0.0, Vec::new());
+    for x in [0.5f32, -0.25] {
+        c = sigmoid(2.0 * x + 1.0) * c + sigmoid(x) * (3.0 * x).tanh();
+        let h = sigmoid(4.0 * x + 1.0) * c.tanh();
+        y.push(vec![(2.0 * h - 1.0).tanh()]);
+    }
+    let x = vec![vec![0.5], vec![-0.25]];
+    computes(&imported, &Case { x, y }, "rtneural.json");
+    fs::write(&path, file(r#""in_skip": 1,"#)).unwrap();
+    let message = read(&path, &options("")).unwrap_err().to_string();
+    assert!(message.contains("`in_skip`: 1"), "{message}");
+}
+
+#[test]
+fn a_model_of_neural_amp_modeler() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lstm.nam");
+    // One unit: rows i, f, g, o of [w, u], biases, h and c at the start, head and its bias.
+    let file = |start: &str| {
+        format!(
+            r#"{{"version": "0.5.4", "architecture": "LSTM", "config": {{"input_size": 1, "hidden_size": 1, "num_layers": 1}},
+            "weights": [1, 0, 2, 0, 3, 0, 4, 0, 0, 1, 0, 1, {start}, 2, -1], "sample_rate": 48000}}"#
+        )
+    };
+    fs::write(&path, file("0, 0")).unwrap();
+    let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+    let x = 0.5f32;
+    let c = sigmoid(x) * (3.0 * x).tanh();
+    let y = 2.0 * sigmoid(4.0 * x + 1.0) * c.tanh() - 1.0;
+    let case = Case {
+        x: vec![vec![x]],
+        y: vec![vec![y]],
+    };
+    computes(&read(&path, &options("")).unwrap(), &case, "lstm.nam");
+    fs::write(&path, file("0.5, 0")).unwrap();
+    let message = read(&path, &options("")).unwrap_err().to_string();
+    assert!(
+        message.contains("trained state (up to 0.500)") && message.contains("--zero-state"),
+        "{message}"
+    );
+    let imported = read(&path, &options("--zero-state")).unwrap();
+    assert!(imported.notes.iter().any(|n| n.contains("--zero-state")));
+    computes(&imported, &case, "lstm.nam with --zero-state");
+}
+
+/// Every file cut short and with single bytes changed: an answer or a reason, never a panic.
+#[test]
+fn damaged_files_are_refused_without_a_panic() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
+    fs::create_dir_all(&scratch).unwrap();
+    let mut seed = 7u64;
+    let mut random = move |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut tried = 0;
+    for kind in ["onnx", "pytorch", "keras"] {
+        for file in fs::read_dir(folder().join(kind)).unwrap() {
+            let path = file.unwrap().path();
+            let whole = fs::read(&path).unwrap();
+            let damaged = scratch.join(path.file_name().unwrap());
+            for turn in 0..40 {
+                let mut bytes = whole.clone();
+                match turn % 4 {
+                    0 => bytes.truncate(random(whole.len())),
+                    _ => {
+                        for _ in 0..=turn % 3 {
+                            bytes[random(whole.len())] = [0, 0xff, 0x80, 0x7f][random(4)];
+                        }
+                    }
+                }
+                fs::write(&damaged, &bytes).unwrap();
+                if let Ok(imported) = read(&damaged, &options("")) {
+                    let _ = imported.prove();
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+/// Models that nobody here made, beside the repository: `cargo test -p kinglet-trainer --test import_files -- --ignored`.
+#[test]
+#[ignore = "reads the models beside the repository"]
+fn rtneurals_test_models_and_an_amplifier() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models");
+    for (name, flags) in [("lstm_1d", ""), ("gru_torch", "--order gru,gru2,dense")] {
+        let column = |end: &str| -> Vec<Vec<f32>> {
+            let text =
+                fs::read_to_string(folder.join(format!("rtneural/{name}_{end}.csv"))).unwrap();
+            text.lines()
+                .map(|line| vec![line.trim().parse().unwrap()])
+                .collect()
+        };
+        let imported = read(
+            &folder.join(format!("rtneural/{name}.json")),
+            &options(flags),
+        )
+        .unwrap();
+        let case = Case {
+            x: column("x"),
+            y: column("y"),
+        };
+        computes(&imported, &case, name);
+    }
+    let amplifier = folder.join("nam/lstm.nam");
+    assert!(
+        read(&amplifier, &options(""))
+            .unwrap_err()
+            .to_string()
+            .contains("--zero-state")
+    );
+    read(&amplifier, &options("--zero-state"))
+        .unwrap()
+        .prove()
+        .unwrap();
 }

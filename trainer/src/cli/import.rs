@@ -12,22 +12,26 @@ use kinglet_trainer::import::{ImportOptions, MOST, Proof, read};
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
 
-/// Make a model file from a PyTorch state dict saved as safetensors
+/// Make a model file of a network trained elsewhere: ONNX, Keras, PyTorch, RTNeural, Neural Amp Modeler
 #[derive(clap::Args)]
 #[command(after_help = "\
-Saving a state dict in Python:
-  safetensors.torch.save_file(model.state_dict(), \"lstm.safetensors\")
+Files: ONNX (.onnx), Keras (.keras, .h5), a PyTorch state dict (.safetensors, .pt, .pth, .ckpt, .npz, .json), RTNeural's JSON,
+Neural Amp Modeler's LSTMs (.nam). At every import the file's network runs in an interpreter beside the engine, and the largest
+differences are printed; a model that differs is not written.
 
 Examples:
+  kinglet import net.onnx --out net.kgl
+  kinglet import net.keras --precision w8a8 --calibrate train.csv --out net.kgl
+  kinglet import net.onnx --names temp,load --input-mean 21.5,0.4 --input-std 3.2,0.25 --out net.kgl
   kinglet import lstm.safetensors --out lstm.kgl
-  kinglet import rnn.safetensors --nonlinearity tanh --out rnn.kgl
-  kinglet import gru.safetensors --precision w8a8 --calibrate train.csv --out gru.kgl
+  kinglet import rnn.pt --nonlinearity tanh --out rnn.kgl
   kinglet import chars.safetensors --tokens alphabet.txt --predicts next-token --out chars.kgl
 
-The inputs of the model are called x0, x1, ... and enter as they are; so does the calibration data.")]
+Without --names the inputs of the model are called x0, x1, ...; without --input-mean and --input-std they enter as they are, and so
+does the calibration data.")]
 pub struct Args {
-    /// State dict: nn.Embedding, then nn.RNN, nn.LSTM or nn.GRU, then nn.Linear, under any prefixes
-    #[arg(value_name = "STATE.safetensors")]
+    /// The network
+    #[arg(value_name = "FILE")]
     state: PathBuf,
 
     /// Where the model goes
@@ -47,8 +51,8 @@ pub struct Args {
     )]
     layout: Layout,
 
-    /// Samples as the network saw them in training, from which the integer formats take their ranges:
-    /// columns x0, x1, ... or all by position; for an embedding a column `token`
+    /// Samples in the units of the model's inputs, from which the integer formats take their ranges:
+    /// columns by the inputs' names or all by position; for an embedding a column `token`
     #[arg(long, value_name = "DATA.csv")]
     calibrate: Option<PathBuf>,
 

@@ -88,6 +88,8 @@ pub(crate) struct Graph {
     pub(crate) outputs: Vec<ValueId>,
     /// In an order in which they can run.
     pub(crate) nodes: Vec<Node>,
+    /// What its reader left out or folded.
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Debug)]

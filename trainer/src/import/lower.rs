@@ -336,7 +336,7 @@ impl<'g> Walk<'g> {
             return self.recurrent(node, recurrent, &operands);
         }
         if let Op::Concat { axis } = node.op {
-            let joined = self.concat(&operands, axis)?;
+            let joined = self.concat(node, &operands, axis)?;
             self.set(node, vec![joined]);
             return Ok(());
         }
@@ -725,7 +725,7 @@ impl<'g> Walk<'g> {
         Ok(view)
     }
 
-    fn concat(&self, operands: &[Option<Known>], axis: i64) -> Result<Known> {
+    fn concat(&self, node: &Node, operands: &[Option<Known>], axis: i64) -> Result<Known> {
         let parts: Vec<&Known> = operands.iter().flatten().collect();
         if let [one] = parts[..] {
             return Ok(one.clone());
@@ -748,6 +748,18 @@ impl<'g> Walk<'g> {
             Known::StateOut(..) | Known::StateIn(..) | Known::Stack(_) => true,
             Known::Constant(_) => false,
         };
+        if axis != 0 && parts.iter().all(|k| state(k)) {
+            let shape = |known: &&Known| match known {
+                Known::View(view) => zeros(&view.shape()),
+                Known::StateOut(_, shape) | Known::StateIn(_, shape) => Ok(shape.clone()),
+                _ => bail!("it joins states of layers in a way that is not known here"),
+            };
+            let shapes = parts.iter().map(shape).collect::<Result<Vec<_>>>()?;
+            let shapes: Vec<Option<&Tensor>> = shapes.iter().map(Some).collect();
+            let joined = interpret::apply(node, &shapes)?.pop();
+            let all = parts.iter().flat_map(|known| parts_of(known)).collect();
+            return Ok(Known::StateOut(all, joined.context("nothing is joined")?));
+        }
         ensure!(
             axis == 0 && parts.iter().all(|k| state(k)),
             "it joins values of several layers: the engine's layers are a chain, and there is no layer yet that joins or skips"
@@ -913,7 +925,7 @@ impl<'g> Walk<'g> {
             bail!("output `{}` is not known", name(found))
         };
         let mut states = Vec::new();
-        let parts = |id: ValueId| self.known[id.0].as_ref().map(parts).unwrap_or_default();
+        let parts = |id: ValueId| self.known[id.0].as_ref().map(parts_of).unwrap_or_default();
         for (input, _) in self
             .graph
             .inputs
@@ -1053,7 +1065,7 @@ fn needed(graph: &Graph, wanted: &[ValueId]) -> Vec<bool> {
 }
 
 /// The layers whose states these are.
-fn parts(known: &Known) -> BTreeSet<Part> {
+fn parts_of(known: &Known) -> BTreeSet<Part> {
     match known {
         Known::View(view) => view
             .state_of
@@ -1061,7 +1073,7 @@ fn parts(known: &Known) -> BTreeSet<Part> {
             .into_iter()
             .collect(),
         Known::StateOut(parts, _) => parts.clone(),
-        Known::Stack(pieces) => pieces.iter().flat_map(parts).collect(),
+        Known::Stack(pieces) => pieces.iter().flat_map(parts_of).collect(),
         Known::Constant(_) | Known::StateIn(..) => BTreeSet::new(),
     }
 }
@@ -1089,7 +1101,8 @@ fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<V
     );
     ensure!(
         moves,
-        "it computes with a state, which the engine keeps to itself"
+        "it computes with states of layers, or with several layers joined: the engine keeps its states to itself, its layers are a chain, and \
+         there is no layer yet that joins"
     );
     interpret::apply(node, &instead(shape, constants))
 }

@@ -7,14 +7,19 @@
 //! What a file leaves open is asked for by a flag ([`ImportOptions`]) and never guessed, because a wrong guess gives a
 //! network that runs and predicts nonsense.
 
+mod archive;
 mod graph;
 mod interpret;
+mod keras;
+mod keras_weights;
 mod lower;
 mod modules;
+mod nam;
 mod onnx;
 mod order;
 mod proof;
 mod pytorch;
+mod rtneural;
 mod state_dict;
 
 use std::{
@@ -26,8 +31,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::escape::unescape;
+use crate::filekind;
 use crate::net::{Activation, Layer};
-use crate::package::{Input, Output, Package, Shape};
+use crate::package::{Feature, Input, Output, Package, Shape, Target};
+use archive::Archive;
 use graph::Graph;
 use lower::Lowered;
 pub use proof::{LayerProof, MOST, Proof};
@@ -64,6 +71,18 @@ pub struct ImportOptions {
     #[arg(long, value_name = "PREFIX")]
     pub ignore: Vec<String>,
 
+    /// The part of a checkpoint that is the network, of several copies: model, ema, ...
+    #[arg(long, value_name = "NAME")]
+    pub part: Option<String>,
+
+    /// Another name for a tensor, as PyTorch would call it: gru_w_ih=gru.weight_ih_l0; may be given several times
+    #[arg(long, value_name = "OLD=NEW")]
+    pub rename: Vec<String>,
+
+    /// Start states at zero where the file starts them elsewhere
+    #[arg(long)]
+    pub zero_state: bool,
+
     /// Names of an embedding's tokens, one a line, with the escapes \n, \r, \t and \\; without it
     /// a token is called by its number
     #[arg(long, value_name = "FILE")]
@@ -72,6 +91,27 @@ pub struct ImportOptions {
     /// Samples that the network is given, of which it answers the last; required if it is bidirectional
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16384))]
     pub window: Option<u16>,
+
+    /// Names of the inputs, by which a CSV file has them [default: x0, x1, ...]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub names: Vec<String>,
+
+    /// Names of the outputs, or of the classes [default: y0, y1, ...]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub output_names: Vec<String>,
+
+    /// What training subtracted from each input: one number, or one for each; the model then takes raw values
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "MEAN,...",
+        allow_hyphen_values = true
+    )]
+    pub input_mean: Vec<f32>,
+
+    /// By what training divided each input after that: one number, or one for each
+    #[arg(long, value_delimiter = ',', value_name = "STD,...")]
+    pub input_std: Vec<f32>,
 
     /// The output that is the model's, of a file with several; states aside
     #[arg(long, value_name = "NAME")]
@@ -171,9 +211,10 @@ impl Imported {
 
 /// Reads a network.
 ///
-/// PyTorch's state dicts saved as safetensors are read: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell`
-/// forms), stacked or one after another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are
-/// named `x0`.. and outputs `y0`.., without normalisation.
+/// The file is an ONNX model, a state dict of PyTorch (safetensors, `torch.save`, npz or JSON), RTNeural's JSON or a Neural Amp
+/// Modeler's LSTM. Of a state dict: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked or one after
+/// another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are named `x0`.. and outputs `y0`.., without
+/// normalisation.
 ///
 /// # Errors
 ///
@@ -187,14 +228,7 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
 }
 
 fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
-    let ending = path.extension().map(|e| e.to_ascii_lowercase());
-    let graph = match ending.as_ref().and_then(|e| e.to_str()) {
-        Some("onnx") => {
-            options.only_of_state_dicts()?;
-            onnx::read(bytes, path.parent().unwrap_or(Path::new("")))?
-        }
-        _ => pytorch::safetensors(bytes, options)?,
-    };
+    let graph = graph(path, bytes, options)?;
     let answer = match &options.output {
         None => None,
         Some(name) => Some(output(&graph, name)?),
@@ -203,10 +237,93 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
     let package = package(name, &lowered, options)?;
     Ok(Imported {
         package,
-        notes: lowered.notes.clone(),
+        notes: graph.notes.iter().chain(&lowered.notes).cloned().collect(),
         graph,
         lowered,
     })
+}
+
+/// The graph of a file, whose kind its first bytes say; ONNX has none of its own.
+fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
+    let ending = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase());
+    let onnx = filekind::of(bytes).is_some_and(|kind| kind.name == filekind::ONNX);
+    if onnx && bytes.get(8) != Some(&b'{') || ending.as_deref() == Some("onnx") {
+        options.only_of_state_dicts()?;
+        return onnx::read(bytes, path.parent().unwrap_or(Path::new("")));
+    }
+    let begins = |start: &[u8]| bytes.starts_with(start);
+    if bytes.get(8) == Some(&b'{') {
+        return pytorch::network(pytorch::safetensors(bytes)?, options);
+    }
+    if begins(b"PK\x03\x04") {
+        let archive = Archive::open(bytes)?;
+        let has = |end: &str| archive.names().iter().any(|name| name.ends_with(end));
+        if has("config.json") && has("model.weights.h5") {
+            options.only_of_state_dicts()?;
+            return keras::archive(archive);
+        }
+        if has("data.pkl") {
+            return pytorch::network(pytorch::checkpoint(bytes)?, options);
+        }
+        if has(".npy") {
+            return pytorch::network(pytorch::npz(archive)?, options);
+        }
+        let names = archive.names();
+        bail!(
+            "a ZIP archive without a network that is read (config.json and model.weights.h5 of Keras, data.pkl of PyTorch or .npy \
+             arrays); it holds {}: unpack it and name the file inside",
+            names
+                .iter()
+                .take(5)
+                .map(|n| format!("{n:?}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+    }
+    if begins(b"\x89HDF\r\n\x1a\n") {
+        options.only_of_state_dicts()?;
+        return keras::hdf5(bytes);
+    }
+    if begins(b"\x80\x02") || begins(b"\x80\x03") || begins(b"\x80\x04") || begins(b"\x80\x05") {
+        return pytorch::network(pytorch::checkpoint(bytes)?, options);
+    }
+    let text = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
+    if text.first() == Some(&b'{') {
+        return json(text, options);
+    }
+    pytorch::network(pytorch::safetensors(bytes)?, options)
+}
+
+/// JSON is RTNeural's, Neural Amp Modeler's, or a state dict.
+fn json(text: &[u8], options: &ImportOptions) -> Result<Graph> {
+    let value: serde_json::Value =
+        serde_json::from_slice(text).map_err(|e| anyhow!("not a whole JSON file: {e}"))?;
+    let object = value.as_object().context("JSON without a network in it")?;
+    if object.contains_key("architecture") {
+        options.only_of_state_dicts()?;
+        return nam::read(object, options);
+    }
+    if object.contains_key("layers") {
+        options.only_of_state_dicts()?;
+        return rtneural::read(object);
+    }
+    let skip = object.get("model_data").and_then(|data| data.get("skip"));
+    if let Some(skip) = skip.filter(|skip| skip.as_f64() != Some(0.0)) {
+        bail!(
+            "`model_data` `skip`: {skip}: the input is added to the output, and the engine has no layer yet that adds; add it where the \
+             model is called, or train without the skip"
+        );
+    }
+    let dict = object
+        .get("state_dict")
+        .and_then(serde_json::Value::as_object)
+        .unwrap_or(object);
+    pytorch::network(pytorch::json(dict)?, options)
 }
 
 /// The output that `--output` names.
@@ -235,6 +352,8 @@ impl ImportOptions {
             ("--head", self.head.is_some()),
             ("--order", !self.order.is_empty()),
             ("--ignore", !self.ignore.is_empty()),
+            ("--part", self.part.is_some()),
+            ("--rename", !self.rename.is_empty()),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
             bail!(
@@ -255,17 +374,33 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
                 options.tokens.is_none(),
                 "--tokens names the rows of an nn.Embedding, and there is none"
             );
-            Input::Features((0..net.input_width()).map(proof::plain).collect())
+            Input::Features(features(net.input_width(), options)?)
         }
     };
+    if matches!(input, Input::Tokens(_)) {
+        ensure!(
+            options.names.is_empty()
+                && options.input_mean.is_empty()
+                && options.input_std.is_empty(),
+            "--names, --input-mean and --input-std are for measurements, and this network takes tokens: give --tokens"
+        );
+    }
     let outputs = net.output_width();
+    let output_names = names(&options.output_names, "--output-names", outputs, "y")?;
     let default = match net.layers.last() {
         Some(Layer::Dense(dense)) if dense.activation == Activation::Softmax => Predicts::Classes,
         _ => Predicts::Values,
     };
     let output = match options.predicts.unwrap_or(default) {
-        Predicts::Values => Output::Values((0..outputs).map(proof::target).collect()),
-        Predicts::Classes => Output::Classes((0..outputs).map(|i| format!("y{i}")).collect()),
+        Predicts::Values => Output::Values(
+            (output_names.into_iter().enumerate())
+                .map(|(i, name)| Target {
+                    name,
+                    ..proof::target(i)
+                })
+                .collect(),
+        ),
+        Predicts::Classes => Output::Classes(output_names),
         Predicts::NextToken => match &input {
             Input::Tokens(tokens) if tokens.len() == outputs => Output::NextToken,
             Input::Tokens(tokens) => bail!(
@@ -310,6 +445,58 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
         shape,
         alarm: None,
     })
+}
+
+/// Given names, or a letter with numbers.
+fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec<String>> {
+    if given.is_empty() {
+        return Ok((0..count).map(|i| format!("{letter}{i}")).collect());
+    }
+    ensure!(
+        given.len() == count,
+        "{flag}: {} names, expected {count}",
+        given.len()
+    );
+    for (i, name) in given.iter().enumerate() {
+        ensure!(!name.is_empty(), "{flag}: name {} is empty", i + 1);
+        ensure!(
+            !given[..i].contains(name),
+            "{flag}: {name:?} is there twice"
+        );
+    }
+    Ok(given.to_vec())
+}
+
+/// Inputs with their names and what training did to them.
+fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
+    let each = |given: &[f32], flag: &str, default: f32| -> Result<Vec<f32>> {
+        ensure!(
+            given.iter().all(|x| x.is_finite()),
+            "{flag}: expected finite numbers"
+        );
+        match given {
+            [] => Ok(vec![default; count]),
+            [all] => Ok(vec![*all; count]),
+            each if each.len() == count => Ok(each.to_vec()),
+            each => bail!("{flag}: {} numbers, expected one or {count}", each.len()),
+        }
+    };
+    let names = names(&options.names, "--names", count, "x")?;
+    let mean = each(&options.input_mean, "--input-mean", 0.0)?;
+    let std = each(&options.input_std, "--input-std", 1.0)?;
+    ensure!(
+        std.iter().all(|&s| s > 0.0 && (1.0 / s).is_finite()),
+        "--input-std: expected numbers above 0"
+    );
+    let all = names.into_iter().zip(mean.into_iter().zip(std)).enumerate();
+    Ok(all
+        .map(|(i, (name, (offset, std)))| Feature {
+            name,
+            offset,
+            scale: 1.0 / std,
+            ..proof::plain(i)
+        })
+        .collect())
 }
 
 fn token_names(vocab: usize, options: &ImportOptions) -> Result<Vec<String>> {

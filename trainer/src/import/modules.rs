@@ -107,7 +107,7 @@ fn tensor_name(module: &str, leaf: &str) -> String {
 type Layers = BTreeMap<usize, &'static str>;
 
 /// Groups every tensor, or says which ones do not belong.
-pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Module>> {
+pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec<Module>> {
     let mut recurrent: BTreeMap<&str, Layers> = BTreeMap::new();
     let mut bidirectional: BTreeSet<&str> = BTreeSet::new();
     let mut matrices: Vec<&str> = Vec::new();
@@ -203,7 +203,7 @@ pub(super) fn group(dict: &StateDict, options: &ImportOptions) -> Result<Vec<Mod
     Ok(modules)
 }
 
-fn is_matrix(dict: &StateDict, prefix: &str) -> bool {
+fn is_matrix(dict: &StateDict<'_>, prefix: &str) -> bool {
     let weight = tensor_name(prefix, "weight");
     dict.contains(&weight) && dict.shape(&weight).len() == 2
 }
@@ -231,7 +231,7 @@ fn recurrent_leaf(leaf: &str) -> Option<(usize, &'static str)> {
 /// The layers of one module, checked against each other. Of a bidirectional module those of one direction, whose tensors
 /// end so.
 fn cells(
-    dict: &StateDict,
+    dict: &StateDict<'_>,
     module: &str,
     layers: &Layers,
     options: &ImportOptions,

@@ -1,22 +1,249 @@
-//! PyTorch's state dicts.
+//! PyTorch's state dicts: safetensors, what `torch.save` writes (a ZIP archive, or the older pickle), NumPy's npz and JSON.
 //!
 //! Such a file holds names, shapes and numbers, and nothing else: not the order of the modules, not which activation stands
-//! between two `nn.Linear`, not whether an `nn.RNN` used tanh or ReLU. What the sizes leave open is asked for by a flag.
+//! between two `nn.Linear`, not whether an `nn.RNN` used tanh or ReLU. What the sizes leave open is asked for by a flag. Of a pickle
+//! only the tensors are taken; nothing in it is run.
 //!
 //! What is derived: the cell from the rows of `weight_hh` (`H`, `3H` or `4H` rows of `H` columns are RNN, GRU, LSTM; no other
-//! reading exists), and the order of the modules from their widths, where only one order fits. The steps are `state_dict` (bytes to
-//! f32 tensors), `modules` (tensors to modules), `order` (modules to a chain) and, here, the chain to a graph.
+//! reading exists), and the order of the modules from their widths, where only one order fits. The steps are `state_dict` (names
+//! cleaned), `modules` (tensors to modules), `order` (modules to a chain) and, here, the containers and the chain as a graph.
 
+use super::archive::Archive;
 use super::graph::{Function, Graph, Op, Tensor};
 use super::modules::{self, Matrix, Module, Weights};
-use super::{Between, Head, ImportOptions, order, state_dict::StateDict};
-use anyhow::{Context, Result, bail, ensure};
+use super::state_dict::{Float, Numbers, StateDict, Stored};
+use super::{Between, Head, ImportOptions, order};
+use crate::filekind;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use pytorch_reader::{DType, PytorchReader};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-/// The graph of a state dict saved as safetensors.
-pub(super) fn safetensors(bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
-    let dict = StateDict::parse(bytes, &options.ignore)?;
+/// The graph of a state dict.
+pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Graph> {
+    let dict = dict.cleaned(options)?;
     let modules = modules::group(&dict, options)?;
-    graph(order::chain(modules, &options.order)?, options)
+    let mut graph = graph(order::chain(modules, &options.order)?, options)?;
+    graph.notes = dict.notes;
+    Ok(graph)
+}
+
+/// A file of safetensors.
+///
+/// Two facts about those written by PyTorch matter here. `save_file` sorts by name, so the order in the file says nothing about the
+/// order in the network. `save_model` writes tensors that share memory (an output layer tied to the embedding) once and puts
+/// `removed name: kept name` into the metadata; such names are read as if they were there.
+pub(super) fn safetensors(bytes: &[u8]) -> Result<StateDict<'_>> {
+    // The first bytes of another kind may also begin a header's length: so only if reading fails.
+    let broken = |e| match filekind::of(bytes).filter(|_| bytes.get(8) != Some(&b'{')) {
+        Some(kind) => anyhow!("this is {}; {}", kind.name, kind.as_model),
+        None => anyhow!("not a whole safetensors file ({} bytes): {e}", bytes.len()),
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let mut tensors: BTreeMap<String, _> = file.tensors().into_iter().collect();
+    for (removed, kept) in header.metadata().iter().flatten() {
+        if !tensors.contains_key(removed)
+            && let Ok(tensor) = file.tensor(kept)
+        {
+            tensors.insert(removed.clone(), tensor);
+        }
+    }
+    let stored = |tensor: safetensors::tensor::TensorView<'_>| {
+        let float = match tensor.dtype() {
+            Dtype::F32 => Some(Float::F32),
+            Dtype::F64 => Some(Float::F64),
+            Dtype::F16 => Some(Float::F16),
+            Dtype::BF16 => Some(Float::Bf16),
+            _ => None,
+        };
+        float.ok_or_else(|| format!("{:?}", tensor.dtype()))
+    };
+    let tensors = tensors.into_iter().map(|(name, tensor)| {
+        let shape = tensor.shape().to_vec();
+        let float = stored(tensor.clone());
+        let numbers = match float {
+            Ok(float) => Numbers::Bytes(float, Cow::Owned(tensor.data().to_vec())),
+            Err(other) => Numbers::Other(other),
+        };
+        (name, Stored { shape, numbers })
+    });
+    Ok(StateDict {
+        tensors: tensors.collect(),
+        notes: Vec::new(),
+    })
+}
+
+/// What `torch.save` wrote.
+pub(super) fn checkpoint(bytes: &[u8]) -> Result<StateDict<'static>> {
+    let whole = |e: &dyn std::fmt::Display| {
+        anyhow!(
+            "not a whole PyTorch file of tensors ({} bytes): {e}: save the state dict, torch.save(model.state_dict(), ...)",
+            bytes.len()
+        )
+    };
+    let reader = PytorchReader::from_bytes(bytes.to_vec(), None).map_err(|e| whole(&e))?;
+    let mut dict = StateDict::default();
+    // Views may show the same bytes many times over, and archives may be packed.
+    let limit = bytes.len().saturating_mul(8).saturating_add(1 << 16);
+    let all = reader
+        .tensors()
+        .values()
+        .try_fold(0usize, |n, t| n.checked_add(t.byte_len()));
+    ensure!(
+        all.is_some_and(|all| all <= limit),
+        "its tensors are more than eight times as large as the file: save it anew without views, {{k: v.clone() for k, v in \
+         model.state_dict().items()}}"
+    );
+    for (name, tensor) in reader.into_tensors() {
+        let float = match tensor.dtype() {
+            DType::F32 => Ok(Float::F32),
+            DType::F64 => Ok(Float::F64),
+            DType::F16 => Ok(Float::F16),
+            DType::BF16 => Ok(Float::Bf16),
+            other => Err(format!("{other:?}")),
+        };
+        let numbers = match float {
+            Ok(float) => Numbers::Bytes(float, Cow::Owned(tensor.read().map_err(|e| whole(&e))?)),
+            Err(other) => Numbers::Other(other),
+        };
+        dict.tensors.insert(
+            name,
+            Stored {
+                shape: tensor.shape().to_vec(),
+                numbers,
+            },
+        );
+    }
+    Ok(dict)
+}
+
+/// An archive of NumPy's arrays.
+pub(super) fn npz(mut archive: Archive<'_>) -> Result<StateDict<'static>> {
+    let mut dict = StateDict::default();
+    for name in archive.names() {
+        let Some(tensor) = name.strip_suffix(".npy") else {
+            continue;
+        };
+        let bytes = archive.read(&name)?;
+        let stored = npy(&bytes).with_context(|| format!("array `{tensor}`"))?;
+        dict.tensors.insert(tensor.to_owned(), stored);
+    }
+    Ok(dict)
+}
+
+/// One array: a line of Python that describes it, then its numbers.
+fn npy(bytes: &[u8]) -> Result<Stored<'static>> {
+    let damaged = || anyhow!("not a whole npy file ({} bytes)", bytes.len());
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(damaged)?;
+    let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(damaged)?;
+    let (len, rest) = if major == 1 {
+        let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(damaged)?;
+        (usize::from(u16::from_le_bytes(*len)), rest)
+    } else {
+        let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+        (u32::from_le_bytes(*len) as usize, rest)
+    };
+    let (header, data) = rest.split_at_checked(len).ok_or_else(damaged)?;
+    let header = std::str::from_utf8(header).map_err(|_| damaged())?;
+    let field = |key: &str| {
+        let rest = header.split_once(&format!("'{key}':"))?.1.trim_start();
+        Some(rest)
+    };
+    let kind = field("descr")
+        .and_then(|rest| rest.split('\'').nth(1))
+        .ok_or_else(damaged)?;
+    let columns_first = field("fortran_order").is_some_and(|rest| rest.starts_with("True"));
+    let list = field("shape")
+        .and_then(|rest| rest.strip_prefix('(')?.split_once(')'))
+        .ok_or_else(damaged)?
+        .0;
+    let dims = list.split(',').map(str::trim).filter(|d| !d.is_empty());
+    let shape = dims
+        .map(|d| d.parse().map_err(|_| damaged()))
+        .collect::<Result<Vec<usize>>>()?;
+    let (float, size) = match kind {
+        "<f4" => (Float::F32, 4),
+        "<f8" => (Float::F64, 8),
+        "<f2" => (Float::F16, 2),
+        other => {
+            let numbers = Numbers::Other(other.to_owned());
+            return Ok(Stored { shape, numbers });
+        }
+    };
+    let count = super::graph::count(&shape)
+        .and_then(|n| n.checked_mul(size))
+        .ok_or_else(damaged)?;
+    ensure!(
+        data.len() == count,
+        "{} bytes for the shape {shape:?} of {kind}, expected {count}",
+        data.len()
+    );
+    let data = match (columns_first, &shape[..]) {
+        (true, &[rows, columns]) => {
+            let places = (0..rows).flat_map(|r| (0..columns).map(move |c| (c * rows + r) * size));
+            places
+                .flat_map(|at| data[at..at + size].iter().copied())
+                .collect()
+        }
+        (true, dims) if dims.len() > 1 => bail!(
+            "an array of {} dimensions in Fortran's order, expected C's",
+            dims.len()
+        ),
+        _ => data.to_vec(),
+    };
+    Ok(Stored {
+        shape,
+        numbers: Numbers::Bytes(float, Cow::Owned(data)),
+    })
+}
+
+/// Names with nested lists of numbers.
+pub(super) fn json(object: &Map<String, Value>) -> Result<StateDict<'static>> {
+    let mut dict = StateDict::default();
+    for (name, value) in object {
+        if value.is_array() {
+            let (shape, values) = array(value).with_context(|| format!("tensor `{name}`"))?;
+            dict.tensors.insert(
+                name.clone(),
+                Stored {
+                    shape,
+                    numbers: Numbers::F32(values),
+                },
+            );
+        } else {
+            dict.notes
+                .push(format!("`{name}` is no tensor and left out"));
+        }
+    }
+    Ok(dict)
+}
+
+/// Nested lists of numbers, all of one length at each depth.
+pub(super) fn array(value: &Value) -> Result<(Vec<usize>, Vec<f32>)> {
+    let mut shape = Vec::new();
+    let mut first = value;
+    while let Value::Array(list) = first {
+        shape.push(list.len());
+        first = list.first().unwrap_or(&Value::Null);
+    }
+    fn collect(value: &Value, shape: &[usize], values: &mut Vec<f32>) -> Result<()> {
+        match (value, shape) {
+            (Value::Array(list), [len, inner @ ..]) if list.len() == *len => {
+                list.iter().try_for_each(|v| collect(v, inner, values))
+            }
+            (Value::Number(number), []) => {
+                values.push(number.as_f64().unwrap_or(f64::NAN) as f32);
+                Ok(())
+            }
+            _ => bail!("lists of several lengths, or something other than numbers in them"),
+        }
+    }
+    let mut values = Vec::new();
+    collect(value, &shape, &mut values)?;
+    Ok((shape, values))
 }
 
 /// Gives the matrices their roles: before the cells an embedding, after them dense layers.

@@ -1,49 +1,214 @@
-//! The file's bytes as named f32 tensors.
+//! Named tensors, whatever container they lay in.
 //!
-//! Two facts about files written by PyTorch matter here. `save_file` sorts by name, so the order in
-//! the file says nothing about the order in the network. `save_model` writes tensors that share
-//! memory (an output layer tied to the embedding) once and puts `removed name: kept name` into the
-//! metadata; such names are read as if they were there.
+//! Names are cleaned here: what training wrote beside the network is left out and told, copies of the network (moving averages)
+//! are chosen by a flag, weight norms are folded.
 
-use std::collections::BTreeMap;
+use super::ImportOptions;
+use anyhow::{Result, bail, ensure};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::filekind;
-use anyhow::{Result, anyhow, bail, ensure};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-
-/// Names and tensors, without the ignored ones.
+/// Names and tensors.
+#[derive(Debug, Default)]
 pub(super) struct StateDict<'a> {
-    tensors: BTreeMap<String, TensorView<'a>>,
+    pub(super) tensors: BTreeMap<String, Stored<'a>>,
+    /// What was left out or folded.
+    pub(super) notes: Vec<String>,
 }
 
-impl<'a> StateDict<'a> {
-    pub(super) fn parse(bytes: &'a [u8], ignore: &[String]) -> Result<Self> {
-        // The first bytes of another kind may also begin a header's length: so only if reading fails.
-        let broken = |e| match filekind::of(bytes).filter(|_| bytes.get(8) != Some(&b'{')) {
-            Some(kind) => anyhow!("this is {}; {}", kind.name, kind.as_model),
-            None => anyhow!("not a whole safetensors file ({} bytes): {e}", bytes.len()),
-        };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+#[derive(Debug, Clone)]
+pub(super) struct Stored<'a> {
+    pub(super) shape: Vec<usize>,
+    pub(super) numbers: Numbers<'a>,
+}
 
-        let mut tensors: BTreeMap<String, TensorView<'a>> = file.tensors().into_iter().collect();
-        for (removed, kept) in header.metadata().iter().flatten() {
-            if !tensors.contains_key(removed)
-                && let Ok(tensor) = file.tensor(kept)
-            {
-                tensors.insert(removed.clone(), tensor);
-            }
+#[derive(Debug, Clone)]
+pub(super) enum Numbers<'a> {
+    /// Little endian, as many as the shape says.
+    Bytes(Float, Cow<'a, [u8]>),
+    F32(Vec<f32>),
+    /// A type that no parameter has, as its container calls it.
+    Other(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Float {
+    F64,
+    F32,
+    F16,
+    Bf16,
+}
+
+/// Under these names checkpoints keep a network among other things.
+const PARTS: [&str; 12] = [
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "ema",
+    "ema_model",
+    "model_ema",
+    "ema_state_dict",
+    "state_dict_ema",
+    "module",
+];
+
+/// And under names that begin so, what only training needs.
+const TRAINING: [&str; 6] = [
+    "optim",
+    "opt_state",
+    "scheduler",
+    "lr_scheduler",
+    "loops",
+    "callbacks",
+];
+
+impl<'a> StateDict<'a> {
+    /// Brings the names into PyTorch's, as far as flags say so, and leaves out what is no part of the network.
+    pub(super) fn cleaned(mut self, options: &ImportOptions) -> Result<Self> {
+        for rename in &options.rename {
+            let Some((from, to)) = rename.split_once('=') else {
+                bail!("--rename {rename}: expected OLD=NEW")
+            };
+            let Some(tensor) = self.tensors.remove(from) else {
+                bail!("--rename {rename}: there is no tensor `{from}`")
+            };
+            let taken = self.tensors.insert(to.to_owned(), tensor);
+            ensure!(
+                taken.is_none(),
+                "--rename {rename}: there is a tensor `{to}` already"
+            );
         }
-        tensors.retain(|name, _| {
-            !ignore
+        let ignored = |name: &str| {
+            options
+                .ignore
                 .iter()
                 .any(|prefix| name.starts_with(prefix.as_str()))
-        });
+        };
+        self.tensors.retain(|name, _| !ignored(name));
+        match &options.part {
+            Some(part) => {
+                let prefix = format!("{part}.");
+                let all = std::mem::take(&mut self.tensors);
+                let own = all.into_iter().filter_map(|(name, tensor)| {
+                    Some((name.strip_prefix(&prefix)?.to_owned(), tensor))
+                });
+                self.tensors = own.collect();
+                ensure!(
+                    !self.tensors.is_empty(),
+                    "--part {part}: no tensor's name begins with `{prefix}`"
+                );
+            }
+            None => self.only_the_network()?,
+        }
         ensure!(
-            !tensors.is_empty(),
+            !self.tensors.is_empty(),
             "there is no tensor in it (that is not ignored)"
         );
-        Ok(StateDict { tensors })
+        self.fold_norms()?;
+        Ok(self)
+    }
+
+    /// Leaves out optimizers and counters; refuses to choose between copies.
+    fn only_the_network(&mut self) -> Result<()> {
+        let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+        self.tensors.retain(|name, _| {
+            let (root, leaf) = (first(name), name.rsplit('.').next().unwrap_or_default());
+            let training = name.contains('.') && TRAINING.iter().any(|t| root.starts_with(t));
+            let counter = matches!(leaf, "num_batches_tracked" | "n_averaged");
+            if training || counter {
+                *left_out
+                    .entry(if training { root } else { leaf.to_owned() })
+                    .or_default() += 1;
+            }
+            !training && !counter
+        });
+        for (name, count) in left_out {
+            self.notes.push(format!(
+                "`{name}` ({count} tensors) is of training and left out"
+            ));
+        }
+        let recurrent = |name: &&String| {
+            name.rsplit('.')
+                .next()
+                .is_some_and(|leaf| leaf.starts_with("weight_hh"))
+        };
+        let roots: BTreeSet<String> = self
+            .tensors
+            .keys()
+            .filter(recurrent)
+            .map(|name| first(name))
+            .collect();
+        let copies: Vec<&str> = PARTS
+            .into_iter()
+            .filter(|part| roots.contains(*part))
+            .collect();
+        if copies.len() > 1 {
+            bail!(
+                "there are several copies of the network in it, {}: choose one with --part NAME, such as --part {}",
+                copies
+                    .iter()
+                    .map(|c| format!("`{c}`"))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+                copies[0]
+            );
+        }
+        Ok(())
+    }
+
+    /// `g · v / |v|` of every row, as both forms of weight_norm keep it.
+    fn fold_norms(&mut self) -> Result<()> {
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        for size in names {
+            let (direction, weight) = if let Some(base) = size.strip_suffix("_g") {
+                (format!("{base}_v"), base.to_owned())
+            } else if let Some(base) = size.strip_suffix(".original0")
+                && let Some((module, weight)) = base.rsplit_once("parametrizations.")
+            {
+                (format!("{base}.original1"), format!("{module}{weight}"))
+            } else {
+                continue;
+            };
+            let Some(shape) = self.tensors.get(&direction).map(|v| v.shape.clone()) else {
+                continue;
+            };
+            let rows = shape.first().copied().unwrap_or(0);
+            let size_shape = self.tensors[&size].shape.clone();
+            ensure!(
+                size_shape.iter().product::<usize>() == rows && size_shape.first() == Some(&rows),
+                "tensor `{size}`: shape {size_shape:?}, expected one number for each of the {rows} rows of `{direction}`: \
+                 a weight_norm over another dimension than 0"
+            );
+            let g = self.read(&size, &size_shape, "")?;
+            let mut v = self.read(&direction, &shape, "")?;
+            let width = v.len() / rows.max(1);
+            for (row, g) in v.chunks_mut(width.max(1)).zip(g) {
+                let norm = row
+                    .iter()
+                    .map(|x| f64::from(*x).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
+                row.iter_mut()
+                    .for_each(|x| *x = (f64::from(g) * f64::from(*x) / norm) as f32);
+            }
+            self.tensors.remove(&size);
+            self.tensors.remove(&direction);
+            let folded = Stored {
+                shape,
+                numbers: Numbers::F32(v),
+            };
+            ensure!(
+                self.tensors.insert(weight.clone(), folded).is_none(),
+                "tensor `{weight}` is there beside its weight_norm `{size}`"
+            );
+            self.notes
+                .push(format!("the weight_norm of `{weight}` is folded into it"));
+        }
+        Ok(())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -56,7 +221,7 @@ impl<'a> StateDict<'a> {
 
     /// The shape of a tensor that is there.
     pub(super) fn shape(&self, name: &str) -> &[usize] {
-        self.tensors[name].shape()
+        &self.tensors[name].shape
     }
 
     /// The numbers of a tensor that is there; `shape` is what its place in the network asks for,
@@ -64,38 +229,15 @@ impl<'a> StateDict<'a> {
     pub(super) fn read(&self, name: &str, shape: &[usize], why: &str) -> Result<Vec<f32>> {
         let tensor = &self.tensors[name];
         ensure!(
-            tensor.shape() == shape,
+            tensor.shape == shape,
             "tensor `{name}`: shape {:?}, expected {shape:?} {why}",
-            tensor.shape()
+            tensor.shape
         );
-        let bytes = tensor.data();
-        let values: Vec<f32> = match tensor.dtype() {
-            Dtype::F32 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect(),
-            Dtype::F64 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f64::from_le_bytes(*b) as f32)
-                .collect(),
-            Dtype::F16 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| half::f16::from_le_bytes(*b).to_f32())
-                .collect(),
-            Dtype::BF16 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| half::bf16::from_le_bytes(*b).to_f32())
-                .collect(),
-            other => bail!(
-                "tensor `{name}`: type {other:?}, expected F32, F64, F16 or BF16: convert it with \
+        let values: Vec<f32> = match &tensor.numbers {
+            Numbers::F32(values) => values.clone(),
+            Numbers::Bytes(float, bytes) => floats(*float, bytes),
+            Numbers::Other(other) => bail!(
+                "tensor `{name}`: type {other}, expected F32, F64, F16 or BF16: convert it with \
                  model.float() before saving"
             ),
         };
@@ -107,5 +249,17 @@ impl<'a> StateDict<'a> {
             );
         }
         Ok(values)
+    }
+}
+
+fn floats(float: Float, bytes: &[u8]) -> Vec<f32> {
+    fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|b| f(*b)).collect()
+    }
+    match float {
+        Float::F32 => each(bytes, f32::from_le_bytes),
+        Float::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
+        Float::F16 => each(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
+        Float::Bf16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
     }
 }

@@ -1,0 +1,579 @@
+//! Keras: `.keras` (a ZIP archive of a configuration and weights in HDF5) and the older `.h5` with both in one.
+//!
+//! Layers follow one another, in a Sequential or a functional model that is one chain. Weights are found by the layer's name, which
+//! both files keep beside them, and by their own or, in `.keras`, by their place.
+
+use super::archive::Archive;
+use super::graph::{Binary, Dim, Function, Graph, Input, Kind, Op, Tensor, ValueId, count};
+use super::keras_weights::{Setting, function, recurrent};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use hdf5_pure::{File, Group};
+use serde_json::Value;
+
+/// The graph of a `.keras` file.
+pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
+    let config = archive.read("config.json")?;
+    let weights = archive.read("model.weights.h5")?;
+    let config = serde_json::from_slice(&config)
+        .map_err(|e| anyhow!("config.json in it is damaged: {e}"))?;
+    let len = weights.len();
+    let file =
+        File::from_bytes(weights).map_err(|e| anyhow!("model.weights.h5 in it is damaged: {e}"))?;
+    graph(
+        &config,
+        &Weights {
+            root: file.root(),
+            limit: len,
+            flat: false,
+        },
+    )
+}
+
+/// The graph of an `.h5` file.
+pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
+    let damaged =
+        |e: hdf5_pure::Error| anyhow!("not a whole HDF5 file ({} bytes): {e}", bytes.len());
+    let file = File::from_bytes(bytes.to_vec()).map_err(damaged)?;
+    let root = file.root();
+    let attributes = root.attrs().map_err(damaged)?;
+    let config = attributes
+        .get("model_config")
+        .and_then(|value| value.as_str().map(str::to_owned));
+    let config = config.context("there is no `model_config` in it, only weights: save the whole model, model.save(\"model.keras\")")?;
+    let config =
+        serde_json::from_str(&config).map_err(|e| anyhow!("its `model_config` is damaged: {e}"))?;
+    let root = root.group("model_weights").map_err(damaged)?;
+    graph(
+        &config,
+        &Weights {
+            root,
+            limit: bytes.len(),
+            flat: true,
+        },
+    )
+}
+
+/// Where layers keep their weights.
+struct Weights {
+    root: Group,
+    /// Bytes of the file: no weights are much more.
+    limit: usize,
+    /// In the older file, groups by the layers' names and weights by their own.
+    flat: bool,
+}
+
+/// A layer's weights with the paths below its group.
+type Named = Vec<(String, Tensor)>;
+
+impl Weights {
+    fn of(&self, layer: &str) -> Result<Named> {
+        let damaged = |e: hdf5_pure::Error| anyhow!("its weights cannot be read: {e}");
+        let group = if self.flat {
+            self.root.group(layer).map_err(damaged)?
+        } else {
+            let layers = self.root.group("layers").map_err(damaged)?;
+            let names = layers.groups().map_err(damaged)?;
+            // A group is called by the layer's class; its own name is an attribute.
+            let called = |name: &&String| {
+                let attributes = layers
+                    .group(name)
+                    .and_then(|g| g.group("vars"))
+                    .and_then(|g| g.attrs());
+                attributes.is_ok_and(|a| a.get("name").and_then(|v| v.as_str()) == Some(layer))
+            };
+            let found = names
+                .iter()
+                .find(called)
+                .or_else(|| names.iter().find(|name| *name == layer));
+            let found = found.with_context(|| {
+                format!("there are no weights of it in the file, `layers` has {names:?}")
+            })?;
+            layers.group(found).map_err(damaged)?
+        };
+        let mut named = Vec::new();
+        self.collect(&group, "", 0, &mut named)?;
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(named)
+    }
+
+    fn collect(&self, group: &Group, path: &str, depth: usize, named: &mut Named) -> Result<()> {
+        let damaged = |e: hdf5_pure::Error| anyhow!("its weights cannot be read: {e}");
+        ensure!(
+            depth < 16,
+            "groups in its weights are nested without an end"
+        );
+        for name in group.datasets().map_err(damaged)? {
+            let dataset = group.dataset(&name).map_err(damaged)?;
+            let shape = dataset.shape().map_err(damaged)?;
+            let shape = shape
+                .iter()
+                .map(|&d| usize::try_from(d).map_err(|_| anyhow!("dimension {d}")));
+            let shape = shape.collect::<Result<Vec<_>>>()?;
+            let fits = count(&shape).is_some_and(|n| n <= self.limit.saturating_mul(16));
+            ensure!(
+                fits,
+                "weights `{path}{name}` of the shape {shape:?} are more than the file can hold"
+            );
+            let values = dataset.read_f32().map_err(damaged)?;
+            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+                bail!(
+                    "weights `{path}{name}`: {} at index {at}, expected a finite number",
+                    values[at]
+                );
+            }
+            named.push((format!("{path}{name}"), Tensor::f32(shape, values)?));
+        }
+        for name in group.groups().map_err(damaged)? {
+            let inner = group.group(&name).map_err(damaged)?;
+            self.collect(&inner, &format!("{path}{name}/"), depth + 1, named)?;
+        }
+        Ok(())
+    }
+}
+
+/// The weight that is called so, or stands at this place.
+fn weight<'w>(named: &'w [(String, Tensor)], name: &str, place: usize) -> Option<&'w Tensor> {
+    let leaf = |path: &str| {
+        path.rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let place = place.to_string();
+    let found = named
+        .iter()
+        .find(|(path, _)| leaf(path) == name || leaf(path) == place);
+    found.map(|(_, tensor)| tensor)
+}
+
+fn text<'v>(config: &'v Value, key: &str) -> &'v str {
+    config.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn flag(config: &Value, key: &str, default: bool) -> bool {
+    config.get(key).and_then(Value::as_bool).unwrap_or(default)
+}
+
+fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
+    let class = text(model, "class_name");
+    ensure!(
+        matches!(class, "Sequential" | "Functional" | "Model"),
+        "a model of the class `{class}`, expected Sequential or Functional: its layers are Python code, which is not in the file"
+    );
+    let config = model.get("config").unwrap_or(&Value::Null);
+    // The oldest files have the list itself.
+    let layers = config
+        .get("layers")
+        .unwrap_or(config)
+        .as_array()
+        .context("there are no layers in its configuration")?;
+    if class != "Sequential" {
+        chain(layers)?;
+    }
+    let mut graph = Graph::default();
+    let mut x = None;
+    for layer in layers {
+        let class = text(layer, "class_name");
+        let config = layer.get("config").unwrap_or(&Value::Null);
+        let name = text(config, "name");
+        let input = match x {
+            Some(x) => x,
+            None => {
+                let input = input(&mut graph, config, layers)?;
+                if class == "InputLayer" {
+                    x = Some(input);
+                    continue;
+                }
+                input
+            }
+        };
+        x = Some(
+            add(&mut graph, class, config, name, weights, input)
+                .with_context(|| format!("layer `{name}` ({class})"))?,
+        );
+    }
+    graph.outputs = x.into_iter().collect();
+    Ok(graph)
+}
+
+/// Every layer of a functional model takes what the one before it in the list gives.
+fn chain(layers: &[Value]) -> Result<()> {
+    for pair in layers.windows(2) {
+        let name = |layer: &Value| match text(layer, "name") {
+            "" => text(layer.get("config").unwrap_or(&Value::Null), "name").to_owned(),
+            name => name.to_owned(),
+        };
+        let inbound = pair[1].get("inbound_nodes").unwrap_or(&Value::Null);
+        let mut sources = Vec::new();
+        origins(inbound, &mut sources, 0);
+        ensure!(
+            sources == [name(&pair[0])],
+            "layer `{}` ({}): it takes what {sources:?} give, expected the layer before it, `{}`: the engine's layers are a chain, and \
+             there is no layer yet that joins or skips",
+            name(&pair[1]),
+            text(&pair[1], "class_name"),
+            name(&pair[0])
+        );
+    }
+    Ok(())
+}
+
+/// The layers named in an entry of `inbound_nodes`, of both versions of Keras.
+fn origins(value: &Value, found: &mut Vec<String>, depth: usize) {
+    if depth > 16 {
+        return;
+    }
+    match value {
+        Value::Array(list) => match &list[..] {
+            [Value::String(name), Value::Number(_), Value::Number(_), ..] => {
+                found.push(name.clone())
+            }
+            _ => list.iter().for_each(|v| origins(v, found, depth + 1)),
+        },
+        Value::Object(object) => object.values().for_each(|v| origins(v, found, depth + 1)),
+        _ => {}
+    }
+}
+
+/// The samples, as the first layer's configuration has them.
+fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<ValueId> {
+    let shape = ["batch_shape", "batch_input_shape"]
+        .iter()
+        .find_map(|key| config.get(*key)?.as_array());
+    let embedded = layers
+        .iter()
+        .find(|l| text(l, "class_name") != "InputLayer")
+        .is_some_and(|l| text(l, "class_name") == "Embedding");
+    let shape = match shape {
+        Some(shape) => &shape[..],
+        None if embedded => &[Value::Null, Value::Null],
+        None => {
+            bail!("its first layer has no shape of the input: build the model before it is saved")
+        }
+    };
+    let stateful = layers
+        .iter()
+        .any(|l| flag(l.get("config").unwrap_or(&Value::Null), "stateful", false));
+    let dims = shape.iter().skip(1).map(|d| match d.as_u64() {
+        Some(n) if n > 0 => usize::try_from(n)
+            .map(Dim::Fixed)
+            .map_err(|_| anyhow!("dimension {n}")),
+        Some(n) => bail!("an input with a dimension of {n}"),
+        None => Ok(Dim::Open),
+    });
+    let dims = dims.collect::<Result<Vec<_>>>()?;
+    let (time, width) = match (&dims[..], embedded) {
+        (&[time], true) => (time, None),
+        (&[time, Dim::Fixed(width)], false) => (time, Some(width)),
+        _ => bail!(
+            "an input of the shape {shape:?}, expected [batch, time, features], or [batch, time] before an Embedding"
+        ),
+    };
+    // A layer with a state of its own goes on where it was, however long its pieces are.
+    let time = if stateful { Dim::Open } else { time };
+    let value = graph.value("input");
+    let mut dims = vec![time, Dim::Fixed(1)];
+    dims.extend(width.map(Dim::Fixed));
+    graph.inputs.push(Input {
+        value,
+        dims,
+        whole: embedded,
+    });
+    Ok(value)
+}
+
+fn add(
+    graph: &mut Graph,
+    class: &str,
+    config: &Value,
+    name: &str,
+    weights: &Weights,
+    x: ValueId,
+) -> Result<ValueId> {
+    Ok(match class {
+        "Dropout"
+        | "SpatialDropout1D"
+        | "GaussianDropout"
+        | "GaussianNoise"
+        | "AlphaDropout"
+        | "ActivityRegularization" => x,
+        "Activation" => activated(graph, text(config, "activation"), name, x)?,
+        "ReLU" => {
+            let plain = ["negative_slope", "threshold"]
+                .iter()
+                .all(|k| config.get(*k).and_then(Value::as_f64).unwrap_or(0.0) == 0.0);
+            let limit = config.get("max_value").is_some_and(|v| !v.is_null());
+            ensure!(
+                plain && !limit,
+                "a ReLU with a slope, a threshold or a limit: the engine has the plain one"
+            );
+            graph.activation(name, Function::Relu, x)
+        }
+        "Softmax" => activated(graph, "softmax", name, x)?,
+        "Rescaling" => {
+            let number = |key: &str, default: f64| match config.get(key) {
+                None => Ok(default),
+                Some(value) => value
+                    .as_f64()
+                    .with_context(|| format!("`{key}`: {value}, expected one number")),
+            };
+            let function =
+                Function::Affine(number("scale", 1.0)? as f32, number("offset", 0.0)? as f32);
+            graph.node(name, class, Op::Unary(function), &[x])
+        }
+        "Embedding" => {
+            ensure!(
+                !flag(config, "mask_zero", false),
+                "attribute `mask_zero`: true: a stream has no samples to leave out; train without"
+            );
+            let named = weights.of(name)?;
+            let table = weight(&named, "embeddings", 0).context("its table is missing")?;
+            graph.embedding(name, class, table.clone(), x)
+        }
+        "TimeDistributed" => {
+            let inner = config.get("layer").unwrap_or(&Value::Null);
+            let class = text(inner, "class_name");
+            ensure!(
+                class == "Dense",
+                "it applies a {class} to every sample, expected Dense"
+            );
+            dense(
+                graph,
+                inner.get("config").unwrap_or(&Value::Null),
+                name,
+                &weights.of(name)?,
+                x,
+            )?
+        }
+        "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
+        "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
+        "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
+            let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
+            graph.recurrent(
+                name,
+                class,
+                layer,
+                x,
+                flag(config, "return_sequences", false),
+            )?
+        }
+        "RNN" => {
+            let cell = config.get("cell").unwrap_or(&Value::Null);
+            let class = text(cell, "class_name");
+            let layer = recurrent_layer(
+                class,
+                cell.get("config").unwrap_or(&Value::Null),
+                config,
+                &weights.of(name)?,
+            )?;
+            graph.recurrent(
+                name,
+                class,
+                layer,
+                x,
+                flag(config, "return_sequences", false),
+            )?
+        }
+        "Bidirectional" => {
+            let mode = text(config, "merge_mode");
+            ensure!(
+                mode == "concat",
+                "attribute `merge_mode`: {mode:?}: the engine's directions stand side by side (concat); train with that"
+            );
+            let inner = config.get("layer").unwrap_or(&Value::Null);
+            let (class, inner) = (
+                text(inner, "class_name"),
+                inner.get("config").unwrap_or(&Value::Null),
+            );
+            let named = weights.of(name)?;
+            let (forward, backward): (Named, Named) = named
+                .into_iter()
+                .partition(|(path, _)| path.contains("forward_"));
+            let mut layer = recurrent_layer(class, inner, inner, &forward)?;
+            let backward = recurrent_layer(class, inner, inner, &backward)?;
+            ensure!(
+                backward.hidden == layer.hidden && backward.inputs == layer.inputs,
+                "its two directions have several widths"
+            );
+            let back = backward.directions.into_iter();
+            layer
+                .directions
+                .extend(back.map(|d| super::graph::Direction { reverse: true, ..d }));
+            graph.recurrent(
+                name,
+                class,
+                layer,
+                x,
+                flag(inner, "return_sequences", false),
+            )?
+        }
+        "Masking" => bail!("a stream has no samples to leave out; train without masking"),
+        _ => bail!(
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, BatchNormalization and the \
+             activations tanh, sigmoid, relu and softmax"
+        ),
+    })
+}
+
+fn activated(graph: &mut Graph, activation: &str, name: &str, x: ValueId) -> Result<ValueId> {
+    Ok(match activation {
+        "softmax" => graph.node(name, "softmax", Op::Softmax { axis: -1 }, &[x]),
+        other => graph.activation(name, function(other)?, x),
+    })
+}
+
+fn dense(
+    graph: &mut Graph,
+    config: &Value,
+    name: &str,
+    named: &Named,
+    x: ValueId,
+) -> Result<ValueId> {
+    let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
+    let bias = match flag(config, "use_bias", true) {
+        true => Some(
+            weight(named, "bias", 1)
+                .context("its bias is missing")?
+                .floats()?
+                .to_vec(),
+        ),
+        false => None,
+    };
+    let y = graph.dense(name, "Dense", kernel.clone(), bias, x)?;
+    activated(graph, text(config, "activation"), name, y)
+}
+
+/// `(x − mean) / √(variance + ε) · γ + β`.
+fn normalised(
+    graph: &mut Graph,
+    config: &Value,
+    name: &str,
+    named: &Named,
+    x: ValueId,
+) -> Result<ValueId> {
+    let axis = config.get("axis").map(|axis| {
+        axis.as_array()
+            .and_then(|list| list.first())
+            .unwrap_or(axis)
+    });
+    let axis = axis.and_then(Value::as_i64).unwrap_or(-1);
+    ensure!(
+        matches!(axis, -1 | 2),
+        "attribute `axis`: {axis}, expected the features, -1"
+    );
+    let (scaled, centred) = (flag(config, "scale", true), flag(config, "center", true));
+    let first = usize::from(scaled) + usize::from(centred);
+    let need = |key: &str, place: usize| -> Result<Vec<f32>> {
+        let tensor =
+            weight(named, key, place).with_context(|| format!("its `{key}` is missing"))?;
+        Ok(tensor.floats()?.to_vec())
+    };
+    let (mean, variance) = (
+        need("moving_mean", first)?,
+        need("moving_variance", first + 1)?,
+    );
+    let width = mean.len();
+    let gamma = if scaled {
+        need("gamma", 0)?
+    } else {
+        vec![1.0; width]
+    };
+    let beta = if centred {
+        need("beta", usize::from(scaled))?
+    } else {
+        vec![0.0; width]
+    };
+    ensure!(
+        [variance.len(), gamma.len(), beta.len()] == [width; 3],
+        "its terms have several lengths"
+    );
+    let epsilon = config
+        .get("epsilon")
+        .and_then(Value::as_f64)
+        .unwrap_or(1e-3) as f32;
+    let scale: Vec<f32> = gamma
+        .iter()
+        .zip(&variance)
+        .map(|(g, v)| g / (v + epsilon).sqrt())
+        .collect();
+    let offset = beta
+        .iter()
+        .zip(&mean)
+        .zip(&scale)
+        .map(|((b, m), s)| b - m * s)
+        .collect();
+    let mut constant =
+        |values| -> Result<ValueId> { Ok(graph.constant(name, Tensor::f32(vec![width], values)?)) };
+    let (scale, offset) = (constant(scale)?, constant(offset)?);
+    let y = graph.node(
+        name,
+        "BatchNormalization",
+        Op::Binary(Binary::Mul),
+        &[x, scale],
+    );
+    Ok(graph.node(
+        name,
+        "BatchNormalization",
+        Op::Binary(Binary::Add),
+        &[y, offset],
+    ))
+}
+
+/// A cell by its configuration, in a layer by another (the same, where they are one).
+fn recurrent_layer(
+    class: &str,
+    config: &Value,
+    layer: &Value,
+    named: &Named,
+) -> Result<super::graph::Recurrent> {
+    ensure!(
+        !flag(layer, "go_backwards", false),
+        "attribute `go_backwards`: true: the engine runs backward only beside a forward direction; reverse the samples"
+    );
+    ensure!(
+        !flag(layer, "return_state", false),
+        "attribute `return_state`: true: save the model without it"
+    );
+    let activation = function(
+        config
+            .get("activation")
+            .and_then(Value::as_str)
+            .unwrap_or("tanh"),
+    )?;
+    let gate = match config
+        .get("recurrent_activation")
+        .and_then(Value::as_str)
+        .unwrap_or("sigmoid")
+    {
+        "hard_sigmoid" => Function::HardSigmoid(0.2, 0.5),
+        other => function(other)?,
+    };
+    let kind = match class {
+        "SimpleRNN" | "SimpleRNNCell" => Kind::Rnn,
+        "LSTM" | "LSTMCell" | "CuDNNLSTM" => Kind::Lstm,
+        "GRU" | "GRUCell" | "CuDNNGRU" => Kind::Gru {
+            // Keras 1 had no other than the first paper's.
+            after: flag(config, "reset_after", class == "CuDNNGRU"),
+        },
+        _ => bail!("a cell of the class `{class}`, expected SimpleRNN, LSTM or GRU"),
+    };
+    let functions = match kind {
+        Kind::Rnn => [activation; 3],
+        _ => [gate, activation, activation],
+    };
+    let setting = Setting {
+        kind,
+        functions,
+        reverse: false,
+    };
+    let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
+    let hidden = weight(named, "recurrent_kernel", 1).context("its recurrent kernel is missing")?;
+    let bias = match flag(config, "use_bias", true) {
+        true => Some(weight(named, "bias", 2).context("its bias is missing")?),
+        false => None,
+    };
+    recurrent(setting, kernel, hidden, bias)
+}

@@ -1,0 +1,77 @@
+"""Writes keras/*: networks of Keras in both of its files, and keras.json with what they give.
+
+    pip install keras torch h5py numpy
+    KERAS_BACKEND=torch python keras.py
+"""
+
+import json
+import os
+import sys
+import zipfile
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+here = os.path.dirname(os.path.abspath(__file__))
+# This file and its neighbour are called as packages are.
+sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+import keras
+import numpy as np
+from keras import layers
+
+keras.utils.set_random_seed(3)
+folder = os.path.join(here, "keras")
+os.makedirs(folder, exist_ok=True)
+cases = {}
+
+
+def rows(a):
+    return [[float(f"{v:.7g}") for v in row] for row in np.asarray(a, dtype=np.float64)]
+
+
+def spread(net):
+    """Biases and moments that are not what a network starts with."""
+    for w in net.weights:
+        start = w.numpy()
+        if start.ndim <= 1 or "bias" in w.name:
+            w.assign(start + np.random.uniform(0.1, 0.5, start.shape))
+
+
+def packed(path):
+    """Most of HDF5's bytes are zeros."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+
+
+def keep(name, net, x, window=False):
+    spread(net)
+    path = os.path.join(folder, name)
+    net.save(path + ".keras")
+    packed(path + ".keras")
+    if name in ["lstm", "both"]:
+        net.save(path + ".h5")
+    steps = [len(x)] if window else range(1, len(x) + 1)
+    y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
+    cases[name] = {"x": rows(x if x.ndim == 2 else x[:, None]), "y": rows(y)}
+
+
+x = np.random.normal(size=(6, 3)).astype("float32")
+tokens = np.random.randint(0, 7, 6)
+open_time = layers.Input((None, 3))
+keep("lstm", keras.Sequential([open_time, layers.LSTM(5, return_sequences=True), layers.Dropout(0.3), layers.LSTM(4), layers.Dense(2, "softmax")]), x)
+keep("gru", keras.Sequential([layers.Input((None, 3)), layers.Dense(3, "relu"), layers.GRU(4, return_sequences=True), layers.TimeDistributed(layers.Dense(2, "sigmoid"))]), x)
+keep("gru_before", keras.Sequential([layers.Input((None, 3)), layers.GRU(4, reset_after=False), layers.Dense(1)]), x)
+keep("cell", keras.Sequential([layers.Input((None, 3)), layers.RNN(layers.SimpleRNNCell(4, "relu"), return_sequences=True), layers.Dense(2, use_bias=False), layers.Activation("tanh")]), x)
+keep("embedding", keras.Sequential([layers.Input((None,), dtype="int32"), layers.Embedding(7, 3), layers.LSTM(4, return_sequences=True), layers.Dense(7)]), tokens)
+keep("both", keras.Sequential([layers.Input((6, 3)), layers.Bidirectional(layers.LSTM(4)), layers.Dense(2)]), x, True)
+start = layers.Input((None, 3))
+y = layers.BatchNormalization()(layers.LSTM(4, return_sequences=True)(layers.BatchNormalization()(start)))
+keep("functional", keras.Model(start, layers.Dense(2)(y)), x)
+start = layers.Input((None, 3))
+y = layers.LSTM(3, return_sequences=True)(start)
+keep("skip", keras.Model(start, layers.Dense(1)(layers.Add()([start, y]))), x)
+
+with open(os.path.join(here, "keras.json"), "w") as file:
+    lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
+    file.write("{\n" + ",\n".join(lines) + "\n}\n")

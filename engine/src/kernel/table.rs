@@ -1,8 +1,14 @@
 //! The contract between a CPU and all that runs on it: one list of primitives, and one promise that makes each safe.
 //!
-//! An entry of the list is a primitive's arguments, and what must hold between them. From it
-//! come the table's field, the method of [`Kernels`] that proves the lengths before the one unsafe call, and the
-//! comparison with the scalar table: a primitive that is not checked cannot be written down.
+//! An entry of the list is a primitive's arguments, and what must hold between them. From it come the table's field, the
+//! method of [`Kernels`] that proves the lengths before the one unsafe call, and the comparison with the scalar table: a
+//! primitive that is not checked cannot be written down.
+//!
+//! There are few of them: which cell, weights, inputs or curve is an argument, and one stream is a batch of one. In firmware,
+//! where the table is a type, such an argument is known and folds away: images with an RNN, a GRU or an LSTM and a dense
+//! layer on Cortex-M0 and M4 were of the same size or smaller than with a primitive for each, and as free of panics. Where a
+//! table is called through pointers, the choice takes up to 100 instructions a step on a Cortex-M0 (5 % of the smallest RNN,
+//! less than 1 % of (7, 32)), 20 on an M4.
 
 #[cfg(any(feature = "check", test))]
 use super::check::{Mismatch, Run};

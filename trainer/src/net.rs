@@ -140,6 +140,18 @@ impl Network {
     pub fn output_width(&self) -> usize {
         self.layers.last().map_or(0, Layer::outputs)
     }
+
+    /// Multiplications of a step by weights.
+    pub fn macs(&self) -> usize {
+        let cell = |r: &Recurrent| r.w_ih.len() + r.w_hh.len();
+        let layer = |layer: &Layer| match layer {
+            Layer::Embedding(_) => 0,
+            Layer::Recurrent(r) => cell(r),
+            Layer::Bidirectional(b) => b.halves().into_iter().map(cell).sum(),
+            Layer::Dense(d) => d.weight.len(),
+        };
+        self.layers.iter().map(layer).sum()
+    }
 }
 
 impl Layer {

@@ -62,13 +62,25 @@ impl Desk {
         ran.out
     }
 
-    /// A run that must fail with this code and these words, and leave no file behind.
+    /// A run that must fail with this code and these words and say nothing else, and leave no file behind.
     fn fails(&self, arguments: &str, code: i32, words: &[&str]) -> Ran {
+        let ran = self.fails_after_notes(arguments, code, words);
+        assert!(ran.err.starts_with("error: "), "{arguments}: {}", ran.err);
+        ran
+    }
+
+    /// The same of a run that has something to say before it comes to the error.
+    fn fails_after_notes(&self, arguments: &str, code: i32, words: &[&str]) -> Ran {
         let before = self.files();
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(code), "{arguments}: {ran:?}");
-        let said = ran.err.lines().any(|line| line.starts_with("error: "));
-        assert!(said, "{arguments}: {}", ran.err);
+        let is_note = |line: &&str| line.starts_with("note: ") || line.starts_with("warning: ");
+        let first = ran.err.lines().find(|line| !is_note(line));
+        assert!(
+            first.is_some_and(|line| line.starts_with("error: ")),
+            "{arguments}: {}",
+            ran.err
+        );
         for word in words {
             assert!(ran.err.contains(word), "{word:?} is not in {}", ran.err);
         }
@@ -584,6 +596,87 @@ fn results_come_as_json() {
     );
 }
 
+/// The heat follows a plan that is known beforehand, and by nothing else can it be told.
+#[test]
+fn what_is_known_ahead_enters_as_it_is_in_the_row_that_is_predicted() {
+    let desk = Desk::new();
+    let plan = |k: u64| (k * k * 7919 + k * 31) % 101;
+    let row = |unit: &str, k: u64| format!("{unit},{},{:.2}\n", plan(k), 3.0 * plan(k) as f64);
+    let mut rows = String::from("unit,plan,heat\n");
+    for k in 0..300 {
+        rows += &row("a", k);
+        rows += &row("b", k + 1000);
+    }
+    desk.write("k.csv", &rows);
+    let task = |known: &str| {
+        format!(
+            "name = \"k\"\n[csv]\nfile = \"k.csv\"\n[series]\ngroup = \"unit\"\nfeatures = [\"heat\", {{ column = \"plan\"{known} }}]\n\
+             targets = [\"heat\"]\n[shape]\nkind = \"many-to-many\"\nwindow = 12\nhorizon = 3\n[network]\ncell = \"gru\"\nhidden = [12]\n\
+             [train]\nepochs = 40\nbatch = 4\nlearning_rate = 0.01\n[output]\nprecision = \"w8a16\"\n"
+        )
+    };
+    let error = |known: &str| -> f64 {
+        desk.write("k.toml", task(known));
+        let trained = desk.ok("train k.toml --out k.kgl --quiet --json");
+        let trained: serde_json::Value = serde_json::from_str(&trained).unwrap();
+        trained["models"][1]["test"]["values"][0]["rmse"]
+            .as_f64()
+            .unwrap()
+    };
+    let (without, with) = (error(""), error(", known = true"));
+    // The plan's spread is 29, three times of which is the heat's.
+    assert!(without > 60.0 && with < 15.0, "{without} {with}");
+    assert!(desk.ok("inspect k.kgl").contains("plan+3"));
+
+    // `predict` reads ahead: the last three rows of every group wait for what is not there.
+    let ran = desk.run("predict k.kgl --csv k.csv --group unit --keep heat");
+    assert!(
+        ran.err
+            .contains("6 rows have no answer, as what is known 3 rows ahead"),
+        "{}",
+        ran.err
+    );
+    let own: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(own.len(), 1 + 2 * 297);
+    let first: Vec<&str> = own[1].split(',').collect();
+    assert_eq!(first[..2], ["a", &format!("{:.2}", 3.0 * plan(0) as f64)]);
+    // A table, or a device, that has the plan's values beside the row.
+    let mut given = String::from("unit,heat,plan+3\n");
+    for k in 0..297 {
+        given += &format!(
+            "a,{:.2},{}\nb,{:.2},{}\n",
+            3.0 * plan(k) as f64,
+            plan(k + 3),
+            3.0 * plan(k + 1000) as f64,
+            plan(k + 1003)
+        );
+    }
+    desk.write("given.csv", given);
+    assert_eq!(
+        desk.ok("predict k.kgl --csv given.csv --group unit --keep heat"),
+        ran.out
+    );
+    // What is only planned has no heat yet.
+    let cut: Vec<&str> = rows.lines().take(1 + 2 * 100).collect();
+    let ahead = (100..103).map(|k| format!("a,{},\nb,{},\n", plan(k), plan(k + 1000)));
+    desk.write(
+        "cut.csv",
+        cut.join("\n") + "\n" + &ahead.collect::<String>(),
+    );
+    let cut = desk.ok("predict k.kgl --csv cut.csv --group unit --keep heat");
+    assert!(cut.lines().eq(own[..=200].iter().copied()), "{cut}");
+
+    desk.write(
+        "k.toml",
+        task(", known = true").replace("horizon = 3", "horizon = 0"),
+    );
+    desk.fails(
+        "train k.toml --out k.kgl",
+        1,
+        &["k.toml:6", "nothing ahead is predicted"],
+    );
+}
+
 #[test]
 fn text_among_numbers_is_answered_with_what_it_may_be() {
     let desk = Desk::new();
@@ -747,7 +840,7 @@ fn a_model_of_windows_answers_once_per_window() {
         let (_, b) = b.split_once('\n').unwrap();
         assert_eq!(format!("{a}{b}"), all, "cut at {cut}");
     }
-    desk.fails(
+    desk.fails_after_notes(
         "predict w.kgl --csv a.csv --state-in s.bin --every-step",
         1,
         &["s.bin", "saved with no option, now there is --every-step"],

@@ -261,6 +261,7 @@ fn prices_without_dates_stand_newest_first() {
     );
     assert!(said.contains("the newest row comes first"), "{said}");
     assert!(task.contains("newest_first = true"), "{task}");
+    assert!(said.contains("| awk '!/^[#]/ {"), "{said}");
     trains_and_predicts(&folder, &said, 200);
 }
 

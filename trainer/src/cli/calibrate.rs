@@ -12,6 +12,7 @@ use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
+use kinglet_trainer::quant::cut_tails;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -245,37 +246,17 @@ fn tests(package: &Package, streams: &[Stream]) -> TestInputs {
     }
 }
 
-/// Multiplications up to which the tails of inputs are cut by what that does to the answers.
-const SMALL: usize = 200_000;
-
-/// The same from data. How much of an input's heavy tail is cut is an estimate at first; of a small network the answers decide.
+/// The same from data, with as much of heavy tails cut as the answers bear.
 pub fn fitted(
     package: &Package,
     (format, layout): (Format, Layout),
-    before: &Model<'_>,
     calibration: &Calibration,
 ) -> Result<Exported> {
     let mut ranges = Ranges::measure(&package.net, &calibration.streams);
     let tests = tests(package, &calibration.streams);
-    let mut best = export_for(layout, package, format, Some(&ranges), &tests)?;
-    if !best.tailed || before.macs() > SMALL {
-        return Ok(best);
-    }
-    let answers = calibration.answers(before)?;
-    let error = |exported: &Exported| -> Result<f64> {
-        let others = calibration.answers(&Model::from_bytes(&exported.bytes)?)?;
-        Ok(Fidelity::between(before, &answers, &others).share())
-    };
-    let mut least = error(&best)?;
-    for tails in [-3, -2, -1, 1, 2, 3, 5, 8] {
-        ranges.tails = tails;
-        let other = export_for(layout, package, format, Some(&ranges), &tests)?;
-        let share = error(&other)?;
-        if share < least {
-            (least, best) = (share, other);
-        }
-    }
-    Ok(best)
+    let how = (&format.into(), layout);
+    cut_tails(package, how, &mut ranges, &tests, &calibration.probes)?;
+    export_for(layout, package, format, Some(&ranges), &tests)
 }
 
 impl Calibration {

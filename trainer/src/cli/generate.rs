@@ -2,10 +2,12 @@
 
 use super::model_file::{ModelFile, input_names};
 use super::samples::Tokens;
-use super::{kernel_names, kernels, usage};
+use super::texts::unknown_note;
+use super::{kernel_names, kernels, say, usage};
 use anyhow::Result;
 use kinglet::Sampler;
 use kinglet::format::{Activation, Input, Layer, Output};
+use kinglet_trainer::data::vocabulary::Vocabulary;
 use kinglet_trainer::file::AlignedBytes;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -63,16 +65,22 @@ pub fn run(args: &Args) -> Result<()> {
     let names: Vec<&str> = input_names(&model).iter().map(|n| n.0).collect();
     let characters = names.iter().all(|name| name.chars().count() == 1);
     let tokens = Tokens::new(&model, false);
+    let vocabulary = Vocabulary::new(&names);
+    let prompt = vocabulary.composed(&args.prompt);
     let parts: Vec<String> = if characters {
-        args.prompt.chars().map(String::from).collect()
+        prompt.chars().map(String::from).collect()
     } else {
-        args.prompt.split_whitespace().map(String::from).collect()
+        prompt.split_whitespace().map(String::from).collect()
     };
     let prompt = parts.iter().map(|part| {
-        let token = tokens.find(part);
+        let token = tokens.find(part).or_else(|| vocabulary.number(part));
         token.ok_or_else(|| usage(format!("--prompt: {}", tokens.unknown(part))))
     });
     let prompt: Vec<usize> = prompt.collect::<Result<_>>()?;
+    let strange = prompt.iter().filter(|&&token| vocabulary.is_unknown(token));
+    if let Some(note) = unknown_note("--prompt", strange.count() as u64, prompt.len() as u64) {
+        say(&format!("note: {note}"));
+    }
     let Some((&last, before)) = prompt.split_last() else {
         return Err(usage("--prompt is empty; expected at least one token"));
     };

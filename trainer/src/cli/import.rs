@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let layout = args.layout;
     let exported = match &calibration {
-        Some(found) => calibrate::fitted(&package, (args.precision, layout), &model, found)?,
+        Some(found) => calibrate::fitted(&package, (args.precision, layout), found)?,
         None => calibrate::calibrated(&package, args.precision, layout, &[])?,
     };
     say_notes(&exported.notes);

@@ -4,6 +4,7 @@ use super::calibrate::judge;
 use super::model_file::{ModelFile, input_names};
 use super::names::{float_of, history_of, pair_of};
 use super::samples::Tokens;
+use super::texts::unknown_note;
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::Model;
@@ -262,11 +263,17 @@ pub fn run(args: &Args) -> Result<()> {
         ))
     };
     let mut out = io::stdout().lock();
+    let (mut all, mut strange) = (0, 0);
     for (number, line) in input.lines().enumerate() {
         let line = line.with_context(|| format!("{file}: cannot be read"))?;
         let read = vocabulary.tokens(line.trim());
         let read =
             read.map_err(|unit| anyhow!("{file}:{}: {}", number + 1, unknown.unknown(&unit)))?;
+        all += read.len() as u64;
+        strange += read
+            .iter()
+            .filter(|&&token| vocabulary.is_unknown(token))
+            .count() as u64;
         let said = translate(&mut reader, &mut speaker, &read, args.length);
         let said = said.map_err(|error| {
             let decoder = args.decoder.display();
@@ -278,6 +285,9 @@ pub fn run(args: &Args) -> Result<()> {
         let said: Vec<&str> = said.iter().map(|&token| names[token]).collect();
         writeln!(out, "{}", said.join(separator))?;
         out.flush()?;
+    }
+    if let Some(note) = unknown_note(&file.to_string(), strange, all) {
+        say(&format!("note: {note}"));
     }
     Ok(())
 }

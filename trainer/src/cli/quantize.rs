@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut layout = args.layout;
     let mut curve = None;
     let exported = match args.precision.format() {
-        Some(format) => calibrate::fitted(&package, (format, layout), &model, &calibration)?,
+        Some(format) => calibrate::fitted(&package, (format, layout), &calibration)?,
         None => {
             if let (Layout::Portable, Some(core)) = (layout, budget.core) {
                 layout = core.layout();

@@ -9,7 +9,7 @@ use super::csv_options::{CsvOptions, HeaderOption, MissingOption, OnError, names
 use super::live::Live;
 use super::model_file::input_names;
 use super::progress::cancel_on_signal;
-use super::texts::{Lines, Texts, is_of_texts};
+use super::texts::{Lines, Texts, is_of_texts, unknown_note};
 use super::{say, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use kinglet::Model;
@@ -148,6 +148,9 @@ impl Samples {
         let text = vocabulary.composed(&text);
         let tokens = Tokens::new(model, false);
         let of = |found: Vec<usize>| {
+            let strange = found.iter().filter(|&&token| vocabulary.is_unknown(token));
+            let note = unknown_note(&file, strange.count() as u64, found.len() as u64);
+            note.iter().for_each(|note| say(&format!("note: {note}")));
             let (tokens, token) = (found.into_iter(), 0);
             Samples::new(Source::Text { tokens, token }, OnError::Stop)
         };
@@ -258,7 +261,7 @@ impl Samples {
 
     /// What stands in the columns to keep, in the current row.
     pub fn kept(&self) -> impl Iterator<Item = &str> {
-        let record = self.reader().map(|reader| reader.records().record());
+        let record = self.reader().map(Reader::row);
         self.kept
             .iter()
             .map(move |&at| record.map_or("", |record| &record[at]))
@@ -309,6 +312,12 @@ impl Samples {
             } => {
                 notes.extend(reader.records().notes());
                 notes.extend(columns.notes());
+                let (left, ahead) = (reader.left_waiting(), columns.ahead());
+                if left > 0 {
+                    notes.push(format!(
+                        "{left} rows have no answer, as what is known {ahead} rows ahead of them is not there"
+                    ));
+                }
             }
             Source::Tokens(rows) => notes.extend(rows.reader.records().notes()),
             Source::Lines(lines) => notes.extend(lines.notes()),

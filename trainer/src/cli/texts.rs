@@ -26,6 +26,21 @@ fn text_length(model: &Model<'_>) -> Option<usize> {
     }
 }
 
+fn share(count: u64, of: u64) -> String {
+    format!(
+        "{count} of {of} ({:.1} %)",
+        100.0 * count as f64 / of as f64
+    )
+}
+
+/// Of so many tokens those that stand for what has none.
+pub fn unknown_note(file: &str, unknown: u64, tokens: u64) -> Option<String> {
+    let share = (unknown > 0).then(|| share(unknown, tokens))?;
+    Some(format!(
+        "{file}: {share} words or characters have no token in the model"
+    ))
+}
+
 /// One text after the other.
 pub enum Texts {
     /// A line each.
@@ -204,19 +219,9 @@ impl Lines {
     /// What there is to say about the texts so far.
     pub fn notes(&self) -> Vec<String> {
         let (file, [texts, tokens]) = (&self.file, self.seen);
-        let share = |count: u64, of: u64| {
-            format!(
-                "{count} of {of} ({:.1} %)",
-                100.0 * count as f64 / of as f64
-            )
-        };
-        let mut notes = Vec::new();
-        if self.unknown > 0 {
-            let share = share(self.unknown, tokens);
-            notes.push(format!(
-                "{file}: {share} words or characters have no token in the model"
-            ));
-        }
+        let mut notes: Vec<String> = unknown_note(file, self.unknown, tokens)
+            .into_iter()
+            .collect();
         if self.cut > 0 {
             let (share, longest) = (share(self.cut, texts), self.longest);
             notes.push(format!(

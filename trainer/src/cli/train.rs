@@ -19,7 +19,7 @@ use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
 use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
-use kinglet_trainer::quant::{Formats, Ranges, Stream};
+use kinglet_trainer::quant::{Formats, Ranges, Stream, cut_tails};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
@@ -29,6 +29,7 @@ use kinglet_trainer::train::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -195,11 +196,8 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let streams = Stream::of_dataset(&data);
-    let ranges = Ranges::measure(&fitted.package.net, &streams);
-    let tests = match streams.first() {
-        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
-        None => TestInputs::synthetic(&fitted.package),
-    };
+    let mut ranges = Ranges::measure(&fitted.package.net, &streams);
+    let tests = test_inputs(&fitted.package, &data);
     let mut table = Table::new(&data);
     for (name, mut rule) in baselines(&task, &data) {
         table.row(&name, &mut *rule, None);
@@ -209,7 +207,17 @@ pub fn run(args: &Args) -> Result<()> {
         (layout, _) => layout,
     };
     let formats = match precision.format() {
-        Some(format) => format.into(),
+        Some(format) => {
+            let (formats, probes) = (format.into(), Probe::of_dataset(&data, Part::Train));
+            cut_tails(
+                &fitted.package,
+                (&formats, layout),
+                &mut ranges,
+                &tests,
+                &probes,
+            )?;
+            formats
+        }
         None => {
             let probes = Probe::of_dataset(&data, Part::Valid);
             let found = search(&fitted.package, &ranges, layout, &tests, &probes, &budget)?;
@@ -222,6 +230,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     };
     let mut export = |formats: &Formats, package: &Package, ranges: &Ranges, name: Option<&str>| {
+        let tests = test_inputs(package, &data);
         let write =
             |package: &Package| export_for(layout, package, formats.clone(), Some(ranges), &tests);
         let mut exported = write(package)?;
@@ -302,6 +311,18 @@ pub fn run(args: &Args) -> Result<()> {
         say(&format!("{}: written", path.display()));
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// The first samples of the training part, as they enter the network.
+fn test_inputs(package: &Package, data: &Dataset) -> TestInputs {
+    let data = match data.input() == &package.input {
+        true => Cow::Borrowed(data),
+        false => Cow::Owned(data.clone().normalised_as(&package.input)),
+    };
+    match Stream::of_dataset(&data).first() {
+        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
+        None => TestInputs::synthetic(package),
+    }
 }
 
 /// All files, or none that was not there before.

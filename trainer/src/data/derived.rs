@@ -8,6 +8,7 @@
 //! | `hour_sin(date)` and the like | a point on a circle, see [`clock`](super::clock) |
 //! | `elapsed(date)` | seconds since the row before; 0 in the first |
 //! | `diff(wh)` | `wh` less that of the row before, taken in 64 bits; 0 in the first: steps of a counter that is too large for an `f32` |
+//! | `load+24` | `load` in the group's 24th row after this one: what is known ahead, such as a plan or a forecast |
 //! | `missing(x)` | 1 where `x` is missing, else 0 |
 //! | `wind=NE` | 1 where `wind` is `NE`, else 0 |
 
@@ -27,6 +28,9 @@ pub const FUNCTIONS: [&str; 10] = [
     "remaining",
 ];
 
+/// Rows that a column can be known ahead.
+pub const MOST_AHEAD: usize = 100_000;
+
 /// What is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Derived {
@@ -36,6 +40,8 @@ pub enum Derived {
     Elapsed,
     /// The number less that of the row before.
     Diff,
+    /// The number so many rows later.
+    Ahead(usize),
     /// Whether there is no number.
     Missing,
     /// Whether the column holds this text.
@@ -58,8 +64,21 @@ impl Derived {
         if let Some(column) = call("missing(") {
             return Some((Derived::Missing, column));
         }
+        if let Some((column, rows)) = name.rsplit_once('+')
+            && let Some(rows) = rows
+                .parse()
+                .ok()
+                .filter(|&rows: &usize| rows > 0 && rows <= MOST_AHEAD)
+        {
+            return Some((Derived::Ahead(rows), column));
+        }
         let (column, category) = name.rsplit_once('=')?;
         Some((Derived::Is(category.into()), column))
+    }
+
+    /// The name of the feature that holds `column` so many rows later.
+    pub fn ahead(column: &str, rows: usize) -> String {
+        format!("{column}+{rows}")
     }
 
     /// The name of the feature that says whether `column` holds `category`.
@@ -69,7 +88,7 @@ impl Derived {
 
     /// Between −1 and 1 as it is, with a centre that means something: not to be scaled.
     pub fn is_scaled(&self) -> bool {
-        !matches!(self, Derived::Elapsed | Derived::Diff)
+        !matches!(self, Derived::Elapsed | Derived::Diff | Derived::Ahead(_))
     }
 }
 
@@ -85,6 +104,8 @@ mod tests {
         assert_eq!(parse("elapsed(date)"), Some((Derived::Elapsed, "date")));
         assert_eq!(parse("diff(wh)"), Some((Derived::Diff, "wh")));
         assert_eq!(parse("missing(pm2.5)"), Some((Derived::Missing, "pm2.5")));
+        assert_eq!(parse("load+24"), Some((Derived::Ahead(24), "load")));
+        assert_eq!(parse("load+0"), None);
         let north = Derived::Is("NE".into());
         assert_eq!(parse("cbwd=NE"), Some((north, "cbwd")));
         assert!(matches!(

@@ -22,8 +22,6 @@ pub struct Exported {
     pub bytes: AlignedBytes,
     /// What a reader should know: ranges that had to be guessed, rows that lost precision.
     pub notes: Vec<String>,
-    /// Inputs have heavy tails, of which [`Ranges::tails`] says how much is cut.
-    pub tailed: bool,
     /// Numbers of the network that this format cannot hold, with their share: its answers may be others.
     pub doubts: Vec<String>,
 }
@@ -76,9 +74,9 @@ pub fn export_for(
         _ if integer => fold(&mut package, &mut ranges, [first, last]),
         _ => None,
     };
-    let (tests, tailed) = &match folds {
-        Some(folded) => (tests.folded(&folded.folds), folded.tailed),
-        None => (tests.clone(), false),
+    let tests = match folds {
+        Some(folded) => tests.folded(&folded.folds),
+        None => tests.clone(),
     };
     if integer && !ranges.settled {
         rescale(&mut package.net, &mut ranges, &formats);
@@ -111,7 +109,6 @@ pub fn export_for(
     Ok(Exported {
         bytes,
         notes,
-        tailed: *tailed,
         doubts,
     })
 }

@@ -190,7 +190,7 @@ impl Plan {
 
     fn random(&self, net: &Network) -> Samples {
         let mut rng = Rng::new(0x6b69_6e67_6c65_7421);
-        let affordable = MACS / macs(net).max(1);
+        let affordable = MACS / net.macs().max(1);
         let lengths = match self.window {
             Some(n) => vec![n; (affordable / n.max(1)).clamp(1, 8)],
             None if self.chunk < usize::MAX => {
@@ -208,17 +208,6 @@ impl Plan {
         let sequence = |n: usize| (0..n).map(|_| sample()).collect();
         lengths.into_iter().map(sequence).collect()
     }
-}
-
-fn macs(net: &Network) -> usize {
-    let cell = |r: &crate::net::Recurrent| r.w_ih.len() + r.w_hh.len();
-    let layer = |layer: &Layer| match layer {
-        Layer::Embedding(_) => 0,
-        Layer::Recurrent(r) => cell(r),
-        Layer::Bidirectional(b) => b.halves().into_iter().map(cell).sum(),
-        Layer::Dense(d) => d.weight.len(),
-    };
-    net.layers.iter().map(layer).sum()
 }
 
 /// The rows of every tap over one sequence.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::column::{Column, Holds};
-use super::draft::{Draft, Size, count, duration, list, names, quoted};
+use super::draft::{Draft, Feed, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order};
 use super::{InitError, shell_word};
 use crate::data::csv::{Format, Header, Missing};
@@ -600,6 +600,20 @@ impl<'t> Rows<'t> {
             };
             numbers.extend(clock.iter().map(derived));
             draft.predict += &format!(" --columns {}", shell_word(&numbers.join(",")));
+        }
+        if format.newest_first {
+            // A device sees the oldest first.
+            let kept = match (&format.header, format.comment) {
+                (Header::FirstLine, _) => "NR == 1 { print; next } ".to_owned(),
+                (_, Some(comment)) => format!("!/^[{comment}]/ "),
+                (_, None) => String::new(),
+            };
+            draft.feed = Some(Feed {
+                command: format!(
+                    "gzip -dcf DATA | awk '{kept}{{ row[++n] = $0 }} END {{ while (n) print row[n--] }}'"
+                ),
+                options: draft.predict.clone(),
+            });
         }
         Ok(())
     }

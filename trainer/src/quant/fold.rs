@@ -37,8 +37,8 @@ pub(crate) struct Fold {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Folded {
     pub folds: Vec<Fold>,
-    /// Some have tails that are partly cut, or could be.
-    pub tailed: bool,
+    /// Those with tails that are partly cut, or could be.
+    pub tailed: Vec<usize>,
 }
 
 const SAME: Fold = Fold {
@@ -121,6 +121,15 @@ pub(crate) fn fold(
     formats: [Format; 2],
 ) -> Option<Folded> {
     fold_outputs(package, ranges, formats[1]);
+    fold_inputs(package, ranges, formats[0])
+}
+
+/// The inputs only.
+pub(crate) fn fold_inputs(
+    package: &mut Package,
+    ranges: &mut Ranges,
+    format: Format,
+) -> Option<Folded> {
     let Input::Features(features) = &mut package.input else {
         return None;
     };
@@ -130,7 +139,7 @@ pub(crate) fn fold(
     }
     let first = &package.net.layers[0];
     let holds: Vec<bool> = features.iter().map(|feature| feature.hold).collect();
-    let how = (formats[0], ranges.tails);
+    let how = (format, &ranges.tails[..]);
     let (folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
     if folds.iter().all(|fold| *fold == SAME) {
         return None;
@@ -161,9 +170,9 @@ fn choose(
     range: &LayerRange,
     columns: &[Column],
     holds: &[bool],
-    (format, tails): (Format, i32),
-) -> (Vec<Fold>, bool) {
-    let mut tailed = false;
+    (format, tails): (Format, &[i8]),
+) -> (Vec<Fold>, Vec<usize>) {
+    let mut tailed = Vec::new();
     let grid = Grid::of(layer, format);
     let centred = columns.iter().zip(holds).map(|(column, &holds)| {
         let (centre, spread) = column.middle();
@@ -245,8 +254,9 @@ fn choose(
         }
         let most = folds[k].scale;
         folds[k] = best.1;
-        folds[k].scale = (best.1.scale * 2f64.powi(tails)).min(most);
-        tailed = true;
+        let power = tails.get(k).copied().unwrap_or(0);
+        folds[k].scale = (best.1.scale * 2f64.powi(power.into())).min(most);
+        tailed.push(k);
     }
     (folds, tailed)
 }
@@ -394,6 +404,6 @@ pub(crate) fn fold_f16(package: &mut Package, ranges: &Ranges) -> Option<Folded>
     apply(&mut package.net, &folds);
     Some(Folded {
         folds,
-        tailed: false,
+        tailed: Vec::new(),
     })
 }

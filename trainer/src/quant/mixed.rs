@@ -380,7 +380,7 @@ impl Runs<'_> {
 }
 
 /// What the float model answers.
-struct Reference<'p> {
+pub(super) struct Reference<'p> {
     probes: &'p [Probe],
     /// Of all counted steps.
     outputs: Vec<f32>,
@@ -389,7 +389,7 @@ struct Reference<'p> {
 }
 
 impl<'p> Reference<'p> {
-    fn new(package: &Package, float: &Model<'_>, probes: &'p [Probe]) -> Self {
+    pub(super) fn new(package: &Package, float: &Model<'_>, probes: &'p [Probe]) -> Self {
         let scales = match &package.output {
             Output::Values(targets) => {
                 let scale = |k: usize| f64::from(targets[k].scale);
@@ -404,7 +404,8 @@ impl<'p> Reference<'p> {
         }
     }
 
-    fn error(&self, model: &Model<'_>) -> f64 {
+    /// RMS difference of a model's outputs.
+    pub(super) fn error(&self, model: &Model<'_>) -> f64 {
         let answers = answers(model, self.probes);
         let pairs = answers
             .iter()

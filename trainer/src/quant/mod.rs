@@ -12,15 +12,17 @@ mod moments;
 mod ranges;
 mod rescale;
 mod rows;
+mod tails;
 pub mod watch;
 
 pub use column::Column;
-pub(crate) use fold::{Fold, fold, fold_f16};
+pub(crate) use fold::{Fold, fold, fold_f16, fold_inputs};
 pub use moments::Moments;
 pub(crate) use moments::Spread;
 pub use ranges::{Gates, LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
+pub use tails::cut_tails;
 
 use kinglet::format::Format;
 

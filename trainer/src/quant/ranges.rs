@@ -56,8 +56,9 @@ pub struct Ranges {
     pub layers: Vec<LayerRange>,
     /// The network's inputs, as far as they are no tokens, then its outputs.
     pub columns: [Vec<Column>; 2],
-    /// Inputs with heavy tails are scaled by this power of two besides: upwards more of the tail is cut.
-    pub tails: i32,
+    /// Inputs with heavy tails are scaled by these powers of two besides: upwards more of the tail is cut. Of an input without
+    /// an entry it is 0.
+    pub tails: Vec<i8>,
     /// The network was trained with these ranges, so nothing is rescaled by them any more.
     pub settled: bool,
 }
@@ -244,7 +245,7 @@ impl Ranges {
         Ranges {
             layers,
             columns,
-            tails: 0,
+            tails: Vec::new(),
             settled: false,
         }
     }
@@ -309,7 +310,7 @@ impl Ranges {
         Ranges {
             layers: layers.collect(),
             columns: [Vec::new(), Vec::new()],
-            tails: 0,
+            tails: Vec::new(),
             settled: false,
         }
     }

@@ -38,12 +38,13 @@ use crate::engine::EnginePredictor;
 use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
-use crate::quant::{Ranges, Stream};
+use crate::quant::mixed::Probe;
+use crate::quant::{Ranges, Stream, cut_tails};
 use crate::task::Task;
 use crate::train::{Metrics, Predictor, baselines};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
-use kinglet::format::Format;
+use kinglet::format::{Format, Layout};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -130,7 +131,9 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
             ..package.clone()
         })
     };
-    let (mut made, notes) = in_every_format(package, &ranges, &tests, watches)?;
+    let probes = Probe::of_dataset(&data, Part::Train);
+    let calibrated = (&ranges, &tests, &probes[..]);
+    let (mut made, notes) = in_every_format(package, calibrated, watches)?;
     for (name, bytes) in &subject.others {
         let (name, bytes) = (name.clone(), bytes.clone());
         made.push(Made { name, bytes });
@@ -283,15 +286,17 @@ const FORMATS: [Format; 5] = [
 /// follows from the forecasts of its file.
 fn in_every_format(
     package: &Package,
-    ranges: &Ranges,
-    tests: &TestInputs,
+    (ranges, tests, probes): (&Ranges, &TestInputs, &[Probe]),
     watches: impl Fn(&Package, &Model<'_>) -> Option<Package>,
 ) -> Result<(Vec<Made>, Vec<String>)> {
     let (mut made, mut notes) = (Vec::new(), Vec::new());
     for format in FORMATS {
         let name = format.name().to_owned();
-        let write = |package: &Package| export(package, format, Some(ranges), tests);
-        let exported = write(package).and_then(|draft| {
+        let mut ranges = ranges.clone();
+        let how = (&format.into(), Layout::Portable);
+        let cut = cut_tails(package, how, &mut ranges, tests, probes);
+        let write = |package: &Package| export(package, format, Some(&ranges), tests);
+        let exported = cut.and_then(|()| write(package)).and_then(|draft| {
             let watching = watches(package, &Model::from_bytes(&draft.bytes)?);
             watching.as_ref().map_or(Ok(draft), write)
         });

@@ -6,8 +6,7 @@ use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    ClassWeights, FeatureTask, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError,
-    ThresholdTask,
+    ClassWeights, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError, ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -19,8 +18,38 @@ const MAX_FOLDS: usize = 100;
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
     let file = task.origin.display().to_string();
     if let Some(series) = &mut task.series {
+        let shape = &task.shape;
+        let horizons = match shape.horizons.is_empty() {
+            true => std::slice::from_ref(&shape.horizon),
+            false => &shape.horizons[..],
+        };
+        let now = horizons.contains(&0);
+        let predicted =
+            |column: &String| series.targets.iter().any(|target| target.column == *column);
+        let wrong = series
+            .features
+            .iter()
+            .find(|f| f.known && (now || predicted(&f.column)));
+        if let Some(feature) = wrong {
+            let column = &feature.column;
+            let problem = match now {
+                true => format!(
+                    "{column:?} is known ahead, and nothing ahead is predicted; remove known, or set shape.horizon"
+                ),
+                false => format!("{column:?} is predicted, so it is not known ahead; remove known"),
+            };
+            return Err(TaskError::Invalid {
+                line: line_of(text, "series", "features"),
+                file,
+                section: "series",
+                key: "features",
+                problem,
+            });
+        }
         let features = std::mem::take(&mut series.features).into_iter();
-        series.features = features.flat_map(FeatureTask::expanded).collect();
+        series.features = features
+            .flat_map(|feature| feature.expanded(horizons))
+            .collect();
     }
     if let Some(&farthest) = task.shape.horizons.last() {
         task.shape.horizon = farthest;

@@ -27,11 +27,21 @@ pub struct FeatureTask {
     /// The texts that the column may hold, where it is not a number: each becomes a feature of its own, 1 where
     /// the column holds it and 0 elsewhere.
     pub categories: Vec<String>,
+    /// What it will be is known where it is predicted, as of a plan, a price list or a weather forecast.
+    pub known: bool,
 }
 
 impl FeatureTask {
-    /// This feature, or one for each of its categories.
-    pub fn expanded(self) -> Vec<FeatureTask> {
+    /// This feature, or one for each of its categories, or of a known one what it is at each of these horizons.
+    pub fn expanded(self, horizons: &[usize]) -> Vec<FeatureTask> {
+        if self.known {
+            let at = |&horizon: &usize| FeatureTask {
+                column: Derived::ahead(&self.column, horizon),
+                known: false,
+                ..self.clone()
+            };
+            return horizons.iter().map(at).collect();
+        }
         if self.categories.is_empty() {
             return vec![self];
         }
@@ -117,6 +127,8 @@ struct ColumnTable<T: Default> {
     categories: Vec<String>,
     cap: Option<f32>,
     after: Option<String>,
+    #[serde(default)]
+    known: bool,
 }
 
 /// Takes either form. Not serde's `untagged`, whose errors say neither where nor what.
@@ -127,7 +139,7 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a column name or a table { column = \"…\", unit, transform, against, normalise, categories, cap, after }",
+            "a column name or a table { column = \"…\", unit, transform, against, normalise, categories, known, cap, after }",
         )
     }
 
@@ -141,6 +153,7 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
             categories: Vec::new(),
             cap: None,
             after: None,
+            known: false,
         })
     }
 
@@ -155,7 +168,14 @@ impl<'de> Deserialize<'de> for FeatureTask {
         if table.cap.is_some() || table.after.is_some() {
             return Err(de::Error::custom("only a target has cap and after"));
         }
+        if table.known && (!table.categories.is_empty() || Derived::parse(&table.column).is_some())
+        {
+            return Err(de::Error::custom(
+                "only a column of numbers is known ahead: write known without categories, and not of a derived column",
+            ));
+        }
         Ok(FeatureTask {
+            known: table.known,
             column: table.column,
             unit: table.unit,
             transform: table.transform,
@@ -169,6 +189,11 @@ impl<'de> Deserialize<'de> for FeatureTask {
 impl<'de> Deserialize<'de> for TargetTask {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let table = input.deserialize_any(EitherForm(PhantomData))?;
+        if table.known {
+            return Err(de::Error::custom(
+                "what is predicted is not known: only a feature has known",
+            ));
+        }
         if !table.categories.is_empty() {
             return Err(de::Error::custom(
                 "a target has no categories; predict classes with label = { column, classes }",

@@ -1,6 +1,7 @@
 //! The training loop: a step per batch, and after every epoch the validation loss, which decides what is kept and when
 //! to stop.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::quantized::Quantizer;
 use crate::data::{Dataset, Part};
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package};
-use crate::quant::{Formats, Ranges};
+use crate::quant::{Formats, Ranges, fold_inputs};
 use crate::task::Task;
 
 /// Longest work that a crash can undo, beside the current epoch.
@@ -83,8 +84,18 @@ pub fn fit_quantized(
 ) -> Result<(Fitted, Ranges), FitError> {
     let formats = formats.into();
     let phase = formats.name();
-    let quantizer = Quantizer::new(package, formats, ranges).map_err(FitError::Quantize)?;
-    let (fitted, [ranges]) = train_on([quantizer], phase, task, data, options, progress)?;
+    // Inputs that the integers would not hold well enter in other units from here on.
+    let (mut package, mut ranges) = (package.clone(), ranges.clone());
+    let folded = match ranges.settled {
+        true => None,
+        false => fold_inputs(&mut package, &mut ranges, formats.of(0)),
+    };
+    let data = match folded {
+        Some(_) => Cow::Owned(data.clone().normalised_as(&package.input)),
+        None => Cow::Borrowed(data),
+    };
+    let quantizer = Quantizer::new(&package, formats, &ranges).map_err(FitError::Quantize)?;
+    let (fitted, [ranges]) = train_on([quantizer], phase, task, &data, options, progress)?;
     Ok((fitted, ranges))
 }
 

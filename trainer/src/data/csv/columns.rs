@@ -145,6 +145,11 @@ impl Columns {
         }
     }
 
+    /// Where the column is that says what a row belongs to.
+    pub(super) fn group_column(&self) -> Option<usize> {
+        self.group
+    }
+
     /// The group of the last row.
     pub fn group(&self) -> Option<&str> {
         self.key.as_deref()
@@ -215,9 +220,16 @@ impl Columns {
         self.past.fill(Past::default());
     }
 
-    pub(super) fn parse(
+    /// Rows of its group that must be there behind a row.
+    pub fn ahead(&self) -> usize {
+        self.wanted.iter().map(Column::ahead).max().unwrap_or(0)
+    }
+
+    /// `later` gives the group's rows after this one by their distance.
+    pub(super) fn parse<'r>(
         &mut self,
-        record: &::csv::StringRecord,
+        record: &'r ::csv::StringRecord,
+        later: impl Fn(usize) -> &'r ::csv::StringRecord,
         line: u64,
         sample: &mut [f32],
     ) -> Result<(), DataError> {
@@ -235,7 +247,10 @@ impl Columns {
         self.next.clone_from(&self.past);
         let mut unseen = None;
         for ((column, past), out) in self.wanted.iter_mut().zip(&mut self.next).zip(sample) {
-            let text = &record[column.at];
+            let text = match column.ahead() {
+                0 => &record[column.at],
+                rows => &later(rows)[column.at],
+            };
             *out = column.value(text, past, &self.fields, &self.file, line)?;
             if !out.is_nan() {
                 past.last = Some(*out);
@@ -260,6 +275,13 @@ impl Columns {
 }
 
 impl Column {
+    fn ahead(&self) -> usize {
+        match self.derived {
+            Some(Derived::Ahead(rows)) => rows,
+            _ => 0,
+        }
+    }
+
     fn category(&self) -> Option<&String> {
         match &self.derived {
             Some(Derived::Is(category)) => Some(category),
@@ -353,7 +375,7 @@ impl Column {
                     text: text_owned(),
                 }),
             },
-            Some(Derived::Missing) | None => match fields.number::<f32>(text) {
+            Some(Derived::Missing | Derived::Ahead(_)) | None => match fields.number::<f32>(text) {
                 Some(value) if value.is_finite() => Ok(value),
                 _ => Err(DataError::NotANumber {
                     file: file(),

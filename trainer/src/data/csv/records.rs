@@ -6,7 +6,7 @@
 //!
 //! After an error about a row ([`DataError::is_of_row`]) the next call goes on with the line behind it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 
 use csv::StringRecord;
@@ -471,6 +471,10 @@ pub struct Reader<R> {
     /// The first record, where it had to be read to learn the number of columns.
     pending: bool,
     skip: usize,
+    /// Of every group the rows that wait for those that are known ahead, where there are such columns.
+    waiting: HashMap<String, VecDeque<StringRecord>>,
+    /// The row of the last sample, where it had to wait.
+    row: Option<StringRecord>,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -504,8 +508,20 @@ impl<R: BufRead> Reader<R> {
             fields: Fields::new(format),
             pending: format.header == Header::None,
             skip: format.skip,
+            waiting: HashMap::new(),
+            row: None,
             records,
         }
+    }
+
+    /// The row of the last sample.
+    pub fn row(&self) -> &StringRecord {
+        self.row.as_ref().unwrap_or(&self.records.record)
+    }
+
+    /// Rows that are left without a sample, as what is known ahead of them was not there.
+    pub fn left_waiting(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
     }
 
     /// The column names in the order of the file.
@@ -538,11 +554,31 @@ impl<R: BufRead> Reader<R> {
         columns: &mut Columns,
         sample: &mut [f32],
     ) -> Result<bool, DataError> {
-        if !self.advance()? {
-            return Ok(false);
+        let ahead = columns.ahead();
+        loop {
+            if !self.advance()? {
+                return Ok(false);
+            }
+            let record = &self.records.record;
+            if ahead == 0 {
+                columns.parse(record, |_| record, self.records.line, sample)?;
+                return Ok(true);
+            }
+            let group = columns.group_column().map_or("", |at| &record[at]);
+            let waiting = match self.waiting.get_mut(group) {
+                Some(waiting) => waiting,
+                None => self.waiting.entry(group.to_owned()).or_default(),
+            };
+            waiting.push_back(exactly(record));
+            if waiting.len() <= ahead {
+                continue;
+            }
+            if let Some(row) = waiting.pop_front() {
+                let row = self.row.insert(row);
+                columns.parse(row, |rows| &waiting[rows - 1], line_of(row), sample)?;
+                return Ok(true);
+            }
         }
-        columns.parse(&self.records.record, self.records.line, sample)?;
-        Ok(true)
     }
 
     /// Reads the next row; false at the end.

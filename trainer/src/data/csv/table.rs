@@ -373,7 +373,9 @@ impl Table {
                 let (before, rest) = samples.split_at_mut(row * width);
                 let sample = &mut rest[..width];
                 let record = &self.records[row];
-                columns.parse(record, line_of(record), sample)?;
+                // Behind the last row there is nothing known: it stands in, in rows that predict nothing.
+                let later = |rows: usize| &self.records[(row + rows).min(group.end - 1)];
+                columns.parse(record, later, line_of(record), sample)?;
                 if hold && row > group.start {
                     let before = &before[(row - 1) * width..];
                     for (x, &before) in sample.iter_mut().zip(before) {

@@ -87,7 +87,7 @@ impl Fixture {
 }
 
 fn macs(cell: Cell, (inputs, hidden): (usize, usize)) -> usize {
-    roofline::gates(cell) * hidden * (inputs + hidden)
+    cell.products() * hidden * (inputs + hidden)
 }
 
 /// The weights of each shape alone, as the table reads them.

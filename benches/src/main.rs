@@ -6,7 +6,6 @@ mod counts;
 
 use kinglet::format::Format;
 use kinglet::kernel::Kernels;
-use kinglet_benches::roofline::gates;
 use kinglet_benches::{CELLS, FORMATS, SHAPES};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,7 +63,7 @@ fn print_throughput(folder: &Path, shapes: &[String]) {
             let group = format!("{name}_{}", format.name());
             for table in Kernels::available().map(Kernels::name) {
                 let row = SHAPES.iter().zip(shapes).map(|(&(inputs, hidden), id)| {
-                    let macs = gates(cell_kind) * hidden * (inputs + hidden);
+                    let macs = cell_kind.products() * hidden * (inputs + hidden);
                     let ns = best(folder, &group, table, id)?;
                     Some((macs as f64 / ns, ns, id))
                 });

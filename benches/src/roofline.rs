@@ -7,20 +7,12 @@ use kinglet_trainer::net::Cell;
 /// Reads weights.
 pub type Stream = fn(&AlignedBytes);
 
-/// Rows per unit.
-pub fn gates(cell: Cell) -> usize {
-    match cell {
-        Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
-        Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
-        Cell::Lstm | Cell::LstmPeephole => 4,
-    }
-}
-
 /// As many bytes as a layer has int8 weights with their padding, rounded up to whole cache lines.
 pub fn weights(cell: Cell, (inputs, hidden): (usize, usize)) -> AlignedBytes {
-    let rows = gates(cell) * hidden.next_multiple_of(8);
-    let columns = inputs.next_multiple_of(4) + hidden.next_multiple_of(4);
-    AlignedBytes::zeroed((rows * columns).next_multiple_of(64))
+    let units = hidden.next_multiple_of(8);
+    let of_input = cell.products() * inputs.next_multiple_of(4);
+    let of_state = cell.state_products() * hidden.next_multiple_of(4);
+    AlignedBytes::zeroed((units * (of_input + of_state)).next_multiple_of(64))
 }
 
 /// What reads weights as the table of this name does, which this CPU runs; none for tables without a

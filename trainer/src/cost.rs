@@ -62,10 +62,10 @@ const EMBEDDED: usize = 128;
 /// What a layer consists of, in the order of [`Cost`]'s numbers: one, units, MACs with 8-bit and with 16-bit inputs.
 type Terms = [f64; 4];
 
-fn terms(gates: usize, format: Format, samples: bool, inputs: usize, hidden: usize) -> Terms {
+fn terms(cell: Cell, format: Format, samples: bool, inputs: usize, hidden: usize) -> Terms {
     let (of_input, of_state) = (
-        (gates * hidden * inputs) as f64,
-        (gates * hidden * hidden) as f64,
+        (cell.products() * hidden * inputs) as f64,
+        (cell.state_products() * hidden * hidden) as f64,
     );
     let (narrow, wide) = match (format.is_a8(), samples) {
         (false, _) => (0.0, of_input + of_state),
@@ -89,15 +89,11 @@ impl Cost {
     }
 }
 
-fn cell_name(cell: Cell) -> Option<&'static str> {
+/// As the tables write it.
+fn cell_name(cell: Cell) -> &'static str {
     match cell {
-        Cell::Lstm => Some("lstm"),
-        Cell::GruResetAfter => Some("gru"),
-        Cell::RnnTanh | Cell::RnnRelu => Some("rnn"),
-        Cell::FastGrnn => Some("fastgrnn"),
-        Cell::LstmCoupled => Some("lstm-coupled"),
-        Cell::LstmPeephole => Some("lstm-peephole"),
-        Cell::GruResetBefore => None,
+        Cell::RnnRelu => Cell::RnnTanh.name(),
+        cell => cell.name(),
     }
 }
 
@@ -158,10 +154,10 @@ impl Core {
 
     /// The same of a cell, with what its layer consists of.
     fn rows(&self, cell: Cell, format: Format, layout: &str) -> Vec<(Terms, f64)> {
-        let name = cell_name(cell).unwrap_or_default();
+        let name = cell_name(cell);
         let row = |(inputs, hidden, counted): Count| {
             let samples = inputs < EMBEDDED;
-            let terms = terms(cell.products(), format, samples, inputs, hidden);
+            let terms = terms(cell, format, samples, inputs, hidden);
             (terms, counted)
         };
         self.counted(name, format, layout)
@@ -212,13 +208,7 @@ impl Core {
             _ => self.layout,
         };
         let cost = self.cost(r.cell, format, layout)?;
-        Some(cost.of(terms(
-            r.cell.products(),
-            format,
-            samples,
-            r.inputs,
-            r.hidden,
-        )))
+        Some(cost.of(terms(r.cell, format, samples, r.inputs, r.hidden)))
     }
 
     /// What one direction over a window takes at a sample beyond its cell: it begins, keeps what it gives, and goes on.
@@ -226,7 +216,7 @@ impl Core {
         let format = Format::W8A8;
         let lstm = self.cost(Cell::Lstm, format, self.layout)?;
         let row = |(inputs, hidden, counted): Count| {
-            let cell = lstm.of(terms(Cell::Lstm.products(), format, true, inputs, hidden));
+            let cell = lstm.of(terms(Cell::Lstm, format, true, inputs, hidden));
             vec![1.0, hidden as f64, counted / (2.0 * WINDOW) - cell]
         };
         let rows = self.counted("bidirectional lstm", format, self.layout);

@@ -55,7 +55,7 @@ pub struct Embedding {
     pub table: Vec<f32>,
 }
 
-/// A recurrent layer. `G` is [`Cell::products`].
+/// A recurrent layer. `G` is [`Cell::products`], `S` is [`Cell::state_products`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recurrent {
     /// Which recurrence.
@@ -66,11 +66,11 @@ pub struct Recurrent {
     pub hidden: usize,
     /// `[G * hidden, inputs]`.
     pub w_ih: Vec<f32>,
-    /// `[G * hidden, hidden]`.
+    /// `[S * hidden, hidden]`.
     pub w_hh: Vec<f32>,
     /// `[G * hidden]`.
     pub b_ih: Vec<f32>,
-    /// `[G * hidden]`.
+    /// `[S * hidden]`.
     pub b_hh: Vec<f32>,
     /// What a cell has besides, [`extra`] numbers: of a FastGRNN ζ and ν before a logistic function, of peepholes the weights of
     /// `i, f, o`, a number per unit each.

@@ -1557,8 +1557,8 @@ fn inspect_adds_up() {
         for word in [
             precision,
             "lstm",
-            "gru reset after",
-            "rnn tanh",
+            "gru ",
+            "rnn ",
             "dense identity",
             "x0",
             "y1",

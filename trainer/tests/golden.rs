@@ -62,27 +62,24 @@ fn golden(path: &Path) -> Golden {
 #[test]
 fn import_reads_every_golden_file() {
     let mut expected: BTreeMap<String, String> = [
-        ("embedding_gru", "embedding 11x3, gru-after 3>7, dense 7>11"),
+        ("embedding_gru", "embedding 11x3, gru 3>7, dense 7>11"),
         (
             "embedding_lstm_softmax",
             "embedding 4x3, lstm 3>5, lstm 5>5, dense 5>4 softmax",
         ),
-        ("embedding_order", "embedding 7x5, gru-after 5>5, dense 5>7"),
+        ("embedding_order", "embedding 7x5, gru 5>5, dense 5>7"),
         ("head_sigmoid", "lstm 2>6, dense 6>3 sigmoid"),
-        ("head_softmax", "gru-after 5>9, dense 9>6 softmax"),
-        ("head_tanh", "tanh 4>6, dense 6>3 tanh"),
-        (
-            "mixed_cells",
-            "lstm 3>6, gru-after 6>4, tanh 4>7, dense 7>2",
-        ),
+        ("head_softmax", "gru 5>9, dense 9>6 softmax"),
+        ("head_tanh", "rnn 4>6, dense 6>3 tanh"),
+        ("mixed_cells", "lstm 3>6, gru 6>4, rnn 4>7, dense 7>2"),
         ("mlp_relu", "lstm 3>5, dense 5>8 relu, dense 8>2"),
         (
             "mlp_tanh_sigmoid",
-            "gru-after 3>5, dense 5>6 tanh, dense 6>1 sigmoid",
+            "gru 3>5, dense 5>6 tanh, dense 6>1 sigmoid",
         ),
-        ("no_bias_gru", "gru-after 3>5, gru-after 5>5, dense 5>2"),
+        ("no_bias_gru", "gru 3>5, gru 5>5, dense 5>2"),
         ("no_bias_lstm", "lstm 3>5, lstm 5>5, dense 5>2"),
-        ("no_bias_rnn", "tanh 3>5, tanh 5>5, dense 5>2"),
+        ("no_bias_rnn", "rnn 3>5, rnn 5>5, dense 5>2"),
         ("same_size_order", "lstm 5>5, lstm 5>5, dense 5>1"),
         ("seq2seq_decoder", "lstm 2>6, lstm 6>6, dense 6>2"),
         ("seq2seq_encoder", "lstm 3>6, lstm 6>6"),
@@ -90,11 +87,11 @@ fn import_reads_every_golden_file() {
     .map(|(name, layers)| (name.to_owned(), layers.to_owned()))
     .into();
     for (file, cell) in [
-        ("rnn_tanh", "tanh"),
-        ("rnn_relu", "relu"),
+        ("rnn_tanh", "rnn"),
+        ("rnn_relu", "rnn-relu"),
         ("lstm", "lstm"),
-        ("gru", "gru-after"),
-        ("gru_before", "gru-before"),
+        ("gru", "gru"),
+        ("gru_before", "gru-reset-before"),
     ] {
         for (layers, i, h, o) in [(1, 1, 1, 1), (1, 5, 17, 2), (2, 7, 13, 3), (3, 3, 5, 2)] {
             let mut net = format!("{cell} {i}>{h}");

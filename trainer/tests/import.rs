@@ -134,11 +134,11 @@ fn any_prefix_will_do() {
         .linear("1.2", 4, 1);
     assert_eq!(
         dict.structure("--between tanh"),
-        "gru-after 3>5, dense 5>4 tanh, dense 4>1"
+        "gru 3>5, dense 5>4 tanh, dense 4>1"
     );
     assert_eq!(
         dict.structure("--between none"),
-        "gru-after 3>5, dense 5>4, dense 4>1"
+        "gru 3>5, dense 5>4, dense 4>1"
     );
 }
 
@@ -147,7 +147,7 @@ fn cell_classes_are_read_like_layers() {
     let dict = Dict::default()
         .cell("a.", "", 4, 3, 5)
         .cell("b.", "", 3, 5, 4);
-    assert_eq!(dict.structure(""), "lstm 3>5, gru-after 5>4");
+    assert_eq!(dict.structure(""), "lstm 3>5, gru 5>4");
 }
 
 #[test]
@@ -251,10 +251,7 @@ fn a_tied_output_layer_is_read_from_the_metadata() {
         .and("embed.weight", &[9, 6])
         .cell("rnn.", "_l0", 3, 6, 6)
         .alias("out.weight", "embed.weight");
-    assert_eq!(
-        dict.structure(""),
-        "embedding 9x6, gru-after 6>6, dense 6>9"
-    );
+    assert_eq!(dict.structure(""), "embedding 9x6, gru 6>6, dense 6>9");
 }
 
 #[test]
@@ -318,13 +315,10 @@ fn what_a_state_dict_leaves_open_is_asked_for() {
         .cell("", "_l0", 3, 5, 5)
         .and("table.weight", &[5, 5]);
     says(&nameless.error(""), &["--order .,table", "--order table,."]);
-    assert_eq!(
-        nameless.structure("--order .,table"),
-        "gru-after 5>5, dense 5>5"
-    );
+    assert_eq!(nameless.structure("--order .,table"), "gru 5>5, dense 5>5");
     assert_eq!(
         nameless.structure("--order table,."),
-        "embedding 5x5, gru-after 5>5"
+        "embedding 5x5, gru 5>5"
     );
 }
 

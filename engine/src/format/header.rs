@@ -401,7 +401,8 @@ impl Layer {
                 inputs, outputs, ..
             } => return inputs as usize * outputs as usize,
         };
-        cells * hidden * (cell.products() * (inputs + hidden) + cell.peepholes())
+        let of_unit = cell.products() * inputs + cell.state_products() * hidden + cell.peepholes();
+        cells * hidden * of_unit
     }
 }
 
@@ -440,42 +441,152 @@ impl Cell {
         Cell::LstmPeephole,
     ];
 
-    /// As errors write it.
-    pub const fn name(self) -> &'static str {
+    /// What is said of a cell, once.
+    const fn facts(self) -> Facts {
         match self {
-            Cell::RnnTanh => "rnn",
-            Cell::RnnRelu => "rnn with relu",
-            Cell::Lstm => "lstm",
-            Cell::GruResetAfter => "gru",
-            Cell::GruResetBefore => "gru with reset before the product",
-            Cell::FastGrnn => "fastgrnn",
-            Cell::LstmCoupled => "lstm with coupled gates",
-            Cell::LstmPeephole => "lstm with peepholes",
+            Cell::RnnTanh => Facts {
+                name: "rnn",
+                title: "tanh RNN",
+                ..PLAIN
+            },
+            Cell::RnnRelu => Facts {
+                name: "rnn-relu",
+                title: "rectified RNN",
+                reach: 4,
+                ..PLAIN
+            },
+            Cell::Lstm => LSTM,
+            Cell::GruResetAfter => GRU,
+            Cell::GruResetBefore => Facts {
+                name: "gru-reset-before",
+                title: "reset-before GRU",
+                ..GRU
+            },
+            Cell::FastGrnn => Facts {
+                name: "fastgrnn",
+                title: "FastGRNN",
+                memory: Memory::Kept { gate: 0 },
+                reach: 2,
+                ..PLAIN
+            },
+            Cell::LstmCoupled => Facts {
+                name: "lstm-coupled",
+                title: "coupled LSTM",
+                products: [3, 3],
+                memory: Memory::Kept { gate: 0 },
+                ..LSTM
+            },
+            Cell::LstmPeephole => Facts {
+                name: "lstm-peephole",
+                title: "peephole LSTM",
+                peepholes: 3,
+                ..LSTM
+            },
         }
     }
 
-    /// Matrix products of a step, each with the input and with the state.
+    /// As task files and errors write it.
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// As sentences write it.
+    pub const fn title(self) -> &'static str {
+        self.facts().title
+    }
+
+    /// Matrix products of a step with the input.
     pub const fn products(self) -> usize {
-        match self {
-            Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => 1,
-            Cell::GruResetAfter | Cell::GruResetBefore | Cell::LstmCoupled => 3,
-            Cell::Lstm | Cell::LstmPeephole => 4,
-        }
+        self.facts().products[0]
+    }
+
+    /// Matrix products of a step with the state.
+    pub const fn state_products(self) -> usize {
+        self.facts().products[1]
     }
 
     /// Weights per unit that multiply its cell.
     pub const fn peepholes(self) -> usize {
-        match self {
-            Cell::LstmPeephole => 3,
-            _ => 0,
-        }
+        self.facts().peepholes
     }
 
     /// Has a cell besides the state.
     pub const fn has_cell(self) -> bool {
-        matches!(self, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole)
+        self.facts().has_cell
+    }
+
+    /// Its gates may be [`SLOW`].
+    pub const fn may_be_slow(self) -> bool {
+        self.facts().may_be_slow
+    }
+
+    /// How long it remembers.
+    pub const fn memory(self) -> Memory {
+        self.facts().memory
+    }
+
+    /// Integers hold its state within ± this. Beyond 1 it is not bounded otherwise, and the exporter scales it.
+    pub const fn reach(self) -> usize {
+        self.facts().reach
     }
 }
+
+/// What decides how much of its memory a unit keeps in a step: of its cell, or of its state where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// All its weights.
+    Mixed,
+    /// It keeps the share that this gate is.
+    Kept {
+        /// Which of its products.
+        gate: usize,
+    },
+    /// It replaces the share that this gate is.
+    Replaced {
+        /// Which of its products.
+        gate: usize,
+    },
+}
+
+/// What is known of a cell besides its equations; the methods of [`Cell`] say what each is.
+struct Facts {
+    name: &'static str,
+    title: &'static str,
+    /// With the input, with the state.
+    products: [usize; 2],
+    peepholes: usize,
+    has_cell: bool,
+    may_be_slow: bool,
+    memory: Memory,
+    reach: usize,
+}
+
+const PLAIN: Facts = Facts {
+    name: "",
+    title: "",
+    products: [1, 1],
+    peepholes: 0,
+    has_cell: false,
+    may_be_slow: false,
+    memory: Memory::Mixed,
+    reach: 1,
+};
+const LSTM: Facts = Facts {
+    name: "lstm",
+    title: "LSTM",
+    products: [4, 4],
+    has_cell: true,
+    may_be_slow: true,
+    memory: Memory::Kept { gate: 1 },
+    ..PLAIN
+};
+const GRU: Facts = Facts {
+    name: "gru",
+    title: "GRU",
+    products: [3, 3],
+    has_cell: false,
+    ..LSTM
+};
 
 /// What follows a dense layer's sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,8 +31,8 @@ mod tensors;
 pub use crate::cell::packed_rows;
 pub use error::LoadError;
 pub use header::{
-    Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Output, SLOW, Shape, Tail,
-    TestVectors,
+    Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,
+    Shape, Tail, TestVectors,
 };
 pub use preamble::{
     Layout, PREAMBLE_LEN, Preamble, VERSION, crc32, crc32_update, file_crc, state_len,

@@ -1,7 +1,7 @@
 //! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
 
 use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
-use crate::format::{Cell, Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
+use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
 use crate::kernel::LANES;
 
 /// A layer, or one direction of it.
@@ -202,10 +202,7 @@ impl<'m, 'a> Walk<'m, 'a> {
             hidden,
             ..
         } = spec;
-        if spec.slow
-            && (!format.is_integer()
-                || matches!(cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn))
-        {
+        if spec.slow && !(format.is_integer() && cell.may_be_slow()) {
             return Err(LoadError::Value {
                 what: "slow gates in layer without",
                 index: 0,

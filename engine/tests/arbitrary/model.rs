@@ -8,16 +8,6 @@ use kinglet::format::{
     Output, PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors, packed_rows, pad,
 };
 
-pub const CELLS: [Cell; 8] = [
-    Cell::RnnTanh,
-    Cell::RnnRelu,
-    Cell::Lstm,
-    Cell::GruResetAfter,
-    Cell::GruResetBefore,
-    Cell::FastGrnn,
-    Cell::LstmCoupled,
-    Cell::LstmPeephole,
-];
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
 const FLOAT: [Format; 2] = [Format::F32, Format::F16];
 const LAYOUTS: [Layout; 4] = [
@@ -63,10 +53,9 @@ fn recurrent(
     (format, inputs): (Format, u16),
     bidirectional: bool,
 ) -> Layer {
-    let cell = any.one_of(&CELLS);
+    let cell = any.one_of(Cell::ALL);
     let hidden = width(any);
-    let gated = !matches!(cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn);
-    let slow = format.is_integer() && gated && any.once_in(4);
+    let slow = format.is_integer() && cell.may_be_slow() && any.once_in(4);
     let packed = !slow
         && layout == Layout::CortexM4
         && packed_rows(cell, format, inputs.into(), hidden.into()).is_some();

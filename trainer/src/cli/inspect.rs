@@ -5,7 +5,7 @@ use super::{format_name, print_json};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
-    Cell, Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
+    Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
 };
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::escape::escape;
@@ -40,19 +40,6 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn cell_name(cell: Cell) -> &'static str {
-    match cell {
-        Cell::RnnTanh => "rnn tanh",
-        Cell::RnnRelu => "rnn relu",
-        Cell::Lstm => "lstm",
-        Cell::GruResetAfter => "gru reset after",
-        Cell::GruResetBefore => "gru reset before",
-        Cell::FastGrnn => "fastgrnn",
-        Cell::LstmCoupled => "lstm coupled",
-        Cell::LstmPeephole => "lstm peephole",
-    }
-}
-
 /// Kind and widths of a layer.
 fn kind(layer: &Layer) -> (String, u16, u16) {
     match *layer {
@@ -62,17 +49,13 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             inputs,
             hidden,
             ..
-        } => (cell_name(cell).into(), inputs, hidden),
+        } => (cell.name().into(), inputs, hidden),
         Layer::Bidirectional {
             cell,
             inputs,
             hidden,
             ..
-        } => (
-            format!("bidirectional {}", cell_name(cell)),
-            inputs,
-            2 * hidden,
-        ),
+        } => (format!("bidirectional {}", cell.name()), inputs, 2 * hidden),
         Layer::Dense {
             inputs,
             outputs,

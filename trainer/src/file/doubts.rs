@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Cell, Layer, Network};
+use crate::net::{Layer, Network};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges};
 use half::f16;
@@ -24,11 +24,9 @@ pub(super) fn is_slow(
     let Layer::Recurrent(r) = layer else {
         return false;
     };
-    // A FastGRNN's candidate shares the gate's pre-activation, so that there is a doubt in place of it.
-    let gated = !matches!(r.cell, Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn);
     let forgets = range.forgets.is_some_and(|share| share < FORGETS);
     let far = r.cell.has_cell() && range.cell * 1.25 >= 8.0 * f32::from(1u16 << MAX_CELL_SHIFT);
-    format.is_integer() && gated && (far || forgets && !short(package))
+    format.is_integer() && r.cell.may_be_slow() && (far || forgets && !short(package))
 }
 
 /// Windows start anew before anything is forgotten.

@@ -25,19 +25,24 @@ impl Sum {
             h: true,
         }
     }
+
+    const fn of_input(gate: usize) -> Sum {
+        Sum {
+            gate,
+            x: true,
+            h: false,
+        }
+    }
 }
 
 type Stages = &'static [&'static [Sum]];
 
 const ONE: Stages = &[&[Sum::both(0)]];
+const TWO_OF_INPUT: Stages = &[&[Sum::of_input(0), Sum::of_input(1)]];
 const THREE: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2)]];
 const FOUR: Stages = &[&[Sum::both(0), Sum::both(1), Sum::both(2), Sum::both(3)]];
 const GRU_RESET_AFTER: Stages = &[&[
-    Sum {
-        gate: 2,
-        x: true,
-        h: false,
-    },
+    Sum::of_input(2),
     Sum::both(0),
     Sum::both(1),
     Sum {
@@ -51,11 +56,15 @@ const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)
 /// The stages of a cell, with their sums in the engine's order.
 pub(crate) fn stages(cell: Cell) -> Stages {
     match cell {
-        Cell::RnnTanh | Cell::RnnRelu | Cell::FastGrnn => ONE,
-        Cell::LstmCoupled => THREE,
-        Cell::Lstm | Cell::LstmPeephole => FOUR,
         Cell::GruResetAfter => GRU_RESET_AFTER,
         Cell::GruResetBefore => GRU_RESET_BEFORE,
+        // One sum a gate.
+        _ => match (cell.products(), cell.state_products()) {
+            (1, _) => ONE,
+            (2, _) => TWO_OF_INPUT,
+            (3, _) => THREE,
+            _ => FOUR,
+        },
     }
 }
 

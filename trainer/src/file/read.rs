@@ -163,15 +163,15 @@ impl Reader<'_> {
 
     fn recurrent(&mut self, cell: Cell, inputs: u16, hidden: u16) -> Result<Recurrent, LoadError> {
         let (inputs, hidden) = (inputs as usize, hidden as usize);
-        let rows = cell.products() * hidden;
+        let [rows, state_rows] = [cell.products(), cell.state_products()].map(|n| n * hidden);
         let mut recurrent = Recurrent {
             cell,
             inputs,
             hidden,
             w_ih: vec![0.0; rows * inputs],
-            w_hh: vec![0.0; rows * hidden],
+            w_hh: vec![0.0; state_rows * hidden],
             b_ih: vec![0.0; rows],
-            b_hh: vec![0.0; rows],
+            b_hh: vec![0.0; state_rows],
             extra: vec![0.0; extra(cell, hidden)],
         };
         for sums in stages(cell) {

@@ -55,15 +55,12 @@ impl Draft<'_> {
                 h: 128,
             }
         } else {
-            let state = match r.cell {
-                Cell::RnnRelu => 1 << 14,
-                Cell::FastGrnn => 1 << 13,
-                _ => 4097,
-            };
+            // ±1 is rounded to 2^12, and may be one more.
+            let reach = (r.cell.reach() as i64) << 12;
             Limits {
                 w,
                 x: 1 << 15,
-                h: state,
+                h: reach.max(4097),
             }
         }
     }

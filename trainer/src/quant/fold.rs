@@ -99,7 +99,12 @@ fn rows(layer: &Layer) -> Vec<&[f32]> {
 /// Largest weight over the state, for every row.
 fn over_state(layer: &Layer) -> Vec<f64> {
     let largest = |row: &[f32]| row.iter().fold(0.0, |m: f64, w| m.max(f64::from(w.abs())));
-    let of = |r: &Recurrent| -> Vec<f64> { r.w_hh.chunks_exact(r.hidden).map(largest).collect() };
+    let of = |r: &Recurrent| -> Vec<f64> {
+        let rows = r.w_hh.chunks_exact(r.hidden).map(largest);
+        rows.chain(std::iter::repeat(0.0))
+            .take(r.b_ih.len())
+            .collect()
+    };
     match layer {
         Layer::Recurrent(r) => of(r),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(of).collect(),

@@ -10,6 +10,7 @@ use crate::data::{Dataset, Part, Sequence};
 use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
 use crate::train::{FloatRunner, run_window};
+use kinglet::format::Memory;
 
 /// One stream of network inputs, which starts at a state of zero.
 #[derive(Debug, Clone)]
@@ -272,11 +273,8 @@ impl Ranges {
             let range = match layer {
                 Layer::Embedding(e) => largest(&e.table),
                 // A cell rarely leaves ±8; unbounded states must be measured.
-                Layer::Recurrent(r) if r.cell == Cell::RnnRelu => 4.0,
-                Layer::Recurrent(r) if r.cell == Cell::FastGrnn => 2.0,
-                Layer::Bidirectional(b) if b.forward.cell == Cell::RnnRelu => 4.0,
-                Layer::Bidirectional(b) if b.forward.cell == Cell::FastGrnn => 2.0,
-                Layer::Recurrent(_) | Layer::Bidirectional(_) => 1.0,
+                Layer::Recurrent(r) => r.cell.reach() as f32,
+                Layer::Bidirectional(b) => b.forward.cell.reach() as f32,
                 Layer::Dense(d) => {
                     let rows = d.weight.chunks_exact(d.inputs).zip(&d.bias);
                     let reach = rows
@@ -292,10 +290,10 @@ impl Ranges {
             // At rest, where the biases say all.
             let mut forgotten = Vec::new();
             if let Layer::Recurrent(r) = layer {
-                let sums = r.b_ih.iter().zip(&r.b_hh);
+                let second = r.b_hh.iter().copied().chain(std::iter::repeat(0.0));
                 let z: Vec<f32> = match r.cell {
                     Cell::FastGrnn => r.b_ih.clone(),
-                    _ => sums.map(|(a, b)| a + b).collect(),
+                    _ => r.b_ih.iter().zip(second).map(|(a, b)| a + b).collect(),
                 };
                 forget(&mut forgotten, r, &z);
             }
@@ -318,22 +316,15 @@ impl Ranges {
 
 /// Adds what every unit forgets in a step with these pre-activations, where a gate decides it.
 fn forget(forgotten: &mut Vec<f64>, r: &Recurrent, z: &[f32]) {
-    let Some(gate) = keeping_gate(r.cell) else {
-        return;
+    let (gate, sign) = match r.cell.memory() {
+        Memory::Mixed => return,
+        Memory::Kept { gate } => (gate, 1.0),
+        Memory::Replaced { gate } => (gate, -1.0),
     };
     forgotten.resize(r.hidden, 0.0);
     let z = &z[gate * r.hidden..][..r.hidden];
     for (forgotten, &z) in forgotten.iter_mut().zip(z) {
-        *forgotten += 1.0 / (1.0 + f64::from(z).exp());
-    }
-}
-
-/// The gate that says how much of its state a unit keeps.
-fn keeping_gate(cell: Cell) -> Option<usize> {
-    match cell {
-        Cell::RnnTanh | Cell::RnnRelu => None,
-        Cell::LstmCoupled | Cell::FastGrnn => Some(0),
-        Cell::Lstm | Cell::LstmPeephole | Cell::GruResetAfter | Cell::GruResetBefore => Some(1),
+        *forgotten += 1.0 / (1.0 + (sign * f64::from(z)).exp());
     }
 }
 

@@ -10,39 +10,35 @@ use crate::net::{Activation, Cell, Layer, Network, Recurrent};
 
 /// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
 const NARROW: f32 = 0.96;
-/// Largest value aimed at where the consumer takes i16 (2^-12, below 8; below 4 for a rectified state).
-const WIDE: f32 = 3.0;
-
-/// The same for a FastGRNN's state, which is held within 2.
-const HELD: f32 = 1.5;
+/// Largest value aimed at where the consumer takes i16 (2^-12, below 8), in parts of the 4 that a rectified state is held
+/// within, or of what another is.
+const WIDE: f32 = 0.75;
 
 /// Rescales a network for integers of these formats, by ranges that were measured on it.
 pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats) {
     let last = net.layers.len() - 1;
     for at in 0..last {
-        let unbounded = match &net.layers[at] {
-            Layer::Embedding(_) => true,
-            Layer::Recurrent(r) => unbounded_state(r.cell),
-            Layer::Bidirectional(b) => unbounded_state(b.forward.cell),
-            Layer::Dense(d) => matches!(d.activation, Activation::Relu | Activation::Identity),
+        let own = cell(&net.layers[at]);
+        let unbounded = match (&net.layers[at], own) {
+            (_, Some(cell)) => cell.reach() > 1,
+            (Layer::Dense(d), _) => {
+                matches!(d.activation, Activation::Relu | Activation::Identity)
+            }
+            _ => true,
         };
         if !unbounded {
             continue;
         }
-        let has_state = |layer| matches!(layer, &Layer::Recurrent(_) | &Layer::Bidirectional(_));
-        let into_recurrent = has_state(&net.layers[at + 1]);
-        let own_state = has_state(&net.layers[at]);
+        let into_cell = cell(&net.layers[at + 1]).is_some();
+        // Its state is an input of its own matrix.
+        let into_itself = own.is_some_and(|cell| cell.state_products() > 0);
         let narrow =
-            (into_recurrent && formats.of(at + 1).is_a8()) || (own_state && formats.of(at).is_a8());
-        let shared = match &net.layers[at] {
-            Layer::Recurrent(r) => r.cell == Cell::FastGrnn,
-            Layer::Bidirectional(b) => b.forward.cell == Cell::FastGrnn,
-            _ => false,
-        };
-        let aim = match (narrow, shared) {
-            (true, _) => NARROW,
-            (false, true) => HELD,
-            (false, false) => WIDE,
+            (into_cell && formats.of(at + 1).is_a8()) || (into_itself && formats.of(at).is_a8());
+        let shared = own == Some(Cell::FastGrnn);
+        let aim = if narrow {
+            NARROW
+        } else {
+            WIDE * own.map_or(4, Cell::reach) as f32
         };
         let range = &mut ranges.layers[at];
         let mut scales: Vec<f32> = range
@@ -90,8 +86,13 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
     }
 }
 
-fn unbounded_state(cell: Cell) -> bool {
-    matches!(cell, Cell::RnnRelu | Cell::FastGrnn)
+/// Of a layer that has one.
+fn cell(layer: &Layer) -> Option<Cell> {
+    match layer {
+        Layer::Recurrent(r) => Some(r.cell),
+        Layer::Bidirectional(b) => Some(b.forward.cell),
+        Layer::Embedding(_) | Layer::Dense(_) => None,
+    }
 }
 
 fn divide_rows(matrix: &mut [f32], columns: usize, scales: &[f32]) {

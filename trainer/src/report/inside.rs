@@ -23,10 +23,9 @@ const BINS: usize = 61;
 const RECURRENT_END: i16 = 4064;
 
 fn recurrent_rows(r: &Recurrent) -> Vec<Vec<f32>> {
-    let pairs = r
-        .w_ih
-        .chunks(r.inputs.max(1))
-        .zip(r.w_hh.chunks(r.hidden.max(1)));
+    let of_state = r.w_hh.chunks(r.hidden.max(1));
+    let rows = r.w_ih.chunks(r.inputs.max(1));
+    let pairs = rows.zip(of_state.chain(std::iter::repeat(&[][..])));
     pairs.map(|(x, h)| [x, h].concat()).collect()
 }
 

@@ -89,30 +89,16 @@ fn of_network(net: &Network, made: &[Made]) -> Result<String> {
 pub(super) fn layer(layer: &Layer) -> String {
     match layer {
         Layer::Embedding(e) => format!("embedding of {} tokens in {}", count(e.vocab), e.dim),
-        Layer::Recurrent(r) => format!("{} {} → {}", cell(r.cell), r.inputs, r.hidden),
+        Layer::Recurrent(r) => format!("{} {} → {}", r.cell.title(), r.inputs, r.hidden),
         Layer::Bidirectional(b) => {
             let r = &b.forward;
-            let (kind, inputs, hidden) = (cell(r.cell), r.inputs, r.hidden);
+            let (kind, inputs, hidden) = (r.cell.title(), r.inputs, r.hidden);
             format!("bidirectional {kind} {inputs} → {hidden} + {hidden}")
         }
         Layer::Dense(d) => {
             let activation = format!("{:?}", d.activation).to_lowercase();
             format!("dense {} → {} {activation}", d.inputs, d.outputs)
         }
-    }
-}
-
-fn cell(cell: crate::net::Cell) -> &'static str {
-    use crate::net::Cell;
-    match cell {
-        Cell::RnnTanh => "tanh RNN",
-        Cell::RnnRelu => "rectified RNN",
-        Cell::Lstm => "LSTM",
-        Cell::GruResetAfter => "GRU",
-        Cell::GruResetBefore => "GRU, reset before the product,",
-        Cell::FastGrnn => "FastGRNN",
-        Cell::LstmCoupled => "LSTM with coupled gates,",
-        Cell::LstmPeephole => "LSTM with peepholes,",
     }
 }
 

@@ -1,6 +1,6 @@
 //! What only makes sense together. Each message says what to change.
 
-use kinglet::format::{Cell, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
+use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 
 use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
@@ -589,7 +589,7 @@ fn network(task: &Task) -> Result<(), Problem> {
             format!("units are from 1 to {MAX_WIDTH}"),
         );
     }
-    if task.pairs.is_some() && matches!(net.cell, Cell::RnnRelu | Cell::FastGrnn) {
+    if task.pairs.is_some() && net.cell.reach() > 1 {
         return wrong(
             "network",
             "cell",

@@ -46,17 +46,22 @@ macro_rules! names {
     };
 }
 
-names! {
-    /// `network.cell`
-    cell: Cell {
-        "rnn" => Cell::RnnTanh,
-        "rnn-relu" => Cell::RnnRelu,
-        "lstm" => Cell::Lstm,
-        "gru" => Cell::GruResetAfter,
-        "gru-reset-before" => Cell::GruResetBefore,
-        "fastgrnn" => Cell::FastGrnn,
-        "lstm-coupled" => Cell::LstmCoupled,
-        "lstm-peephole" => Cell::LstmPeephole,
+/// `network.cell`
+pub(super) mod cell {
+    use super::*;
+
+    const NAMES: [&str; Cell::ALL.len()] = {
+        let mut names = [""; Cell::ALL.len()];
+        let mut k = 0;
+        while k < names.len() {
+            names[k] = Cell::ALL[k].name();
+            k += 1;
+        }
+        names
+    };
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Cell, D::Error> {
+        choice(from, "cell", &NAMES).map(|k| Cell::ALL[k])
     }
 }
 

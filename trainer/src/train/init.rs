@@ -108,15 +108,17 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
 }
 
 fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurrent {
-    let rows = cell.products() * hidden;
+    let [rows, state_rows] = [cell.products(), cell.state_products()].map(|n| n * hidden);
+    // A cell without products with the state is a linear layer of its inputs.
+    let fan = if state_rows > 0 { hidden } else { inputs };
     let mut recurrent = Recurrent {
         cell,
         inputs,
         hidden,
-        w_ih: rng.within(hidden, rows * inputs),
-        w_hh: rng.within(hidden, rows * hidden),
-        b_ih: rng.within(hidden, rows),
-        b_hh: rng.within(hidden, rows),
+        w_ih: rng.within(fan, rows * inputs),
+        w_hh: rng.within(fan, state_rows * hidden),
+        b_ih: rng.within(fan, rows),
+        b_hh: rng.within(fan, state_rows),
         extra: rng.within(hidden, extra(cell, hidden)),
     };
     if cell == Cell::FastGrnn {

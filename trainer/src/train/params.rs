@@ -15,11 +15,11 @@ use crate::net::{Layer, Network, Recurrent};
 pub struct RecurrentParams<'a, T> {
     /// `[G * hidden, inputs]`.
     pub w_ih: &'a [T],
-    /// `[G * hidden, hidden]`.
+    /// `[S * hidden, hidden]`.
     pub w_hh: &'a [T],
     /// `[G * hidden]`.
     pub b_ih: &'a [T],
-    /// `[G * hidden]`.
+    /// `[S * hidden]`.
     pub b_hh: &'a [T],
     /// What the cell has besides.
     pub extra: &'a [T],
@@ -29,21 +29,23 @@ pub struct RecurrentParams<'a, T> {
 pub struct RecurrentGrads<'a, T> {
     /// `[G * hidden, inputs]`.
     pub w_ih: &'a mut [T],
-    /// `[G * hidden, hidden]`.
+    /// `[S * hidden, hidden]`.
     pub w_hh: &'a mut [T],
     /// `[G * hidden]`.
     pub b_ih: &'a mut [T],
-    /// `[G * hidden]`.
+    /// `[S * hidden]`.
     pub b_hh: &'a mut [T],
     /// What the cell has besides.
     pub extra: &'a mut [T],
 }
 
-/// Sizes of a recurrent layer: gate rows (`G * hidden`), inputs, hidden, and what the cell has besides.
+/// Sizes of a recurrent layer; `G` and `S` as in [`Recurrent`].
 #[derive(Debug, Clone, Copy)]
 pub struct RecurrentSize {
     /// `G * hidden`.
     pub rows: usize,
+    /// `S * hidden`.
+    pub state_rows: usize,
     /// Width of the input.
     pub inputs: usize,
     /// Width of the state.
@@ -56,9 +58,9 @@ impl RecurrentSize {
     /// Cuts a layer's flat parameters.
     pub fn params<T>(self, flat: &[T]) -> RecurrentParams<'_, T> {
         let (w_ih, rest) = flat.split_at(self.rows * self.inputs);
-        let (w_hh, rest) = rest.split_at(self.rows * self.hidden);
+        let (w_hh, rest) = rest.split_at(self.state_rows * self.hidden);
         let (b_ih, rest) = rest.split_at(self.rows);
-        let (b_hh, extra) = rest.split_at(self.rows);
+        let (b_hh, extra) = rest.split_at(self.state_rows);
         RecurrentParams {
             extra,
             w_ih,
@@ -71,9 +73,9 @@ impl RecurrentSize {
     /// Cuts a layer's flat gradients.
     pub fn grads<T>(self, flat: &mut [T]) -> RecurrentGrads<'_, T> {
         let (w_ih, rest) = flat.split_at_mut(self.rows * self.inputs);
-        let (w_hh, rest) = rest.split_at_mut(self.rows * self.hidden);
+        let (w_hh, rest) = rest.split_at_mut(self.state_rows * self.hidden);
         let (b_ih, rest) = rest.split_at_mut(self.rows);
-        let (b_hh, extra) = rest.split_at_mut(self.rows);
+        let (b_hh, extra) = rest.split_at_mut(self.state_rows);
         RecurrentGrads {
             extra,
             w_ih,

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use kinglet_trainer::import::ImportOptions;
-use kinglet_trainer::net::{Activation, Cell, Layer, Network, Recurrent};
+use kinglet_trainer::net::{Activation, Layer, Network, Recurrent};
 
 #[derive(Parser)]
 struct Line {
@@ -18,21 +18,11 @@ pub fn options(flags: &str) -> ImportOptions {
 }
 
 fn recurrent(r: &Recurrent) -> String {
-    let rows = r.cell.products() * r.hidden;
+    let [rows, of_state] = [r.cell.products(), r.cell.state_products()].map(|n| n * r.hidden);
     assert_eq!(r.w_ih.len(), rows * r.inputs);
-    assert_eq!(r.w_hh.len(), rows * r.hidden);
-    assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, rows));
-    let cell = match r.cell {
-        Cell::RnnTanh => "tanh",
-        Cell::RnnRelu => "relu",
-        Cell::Lstm => "lstm",
-        Cell::GruResetAfter => "gru-after",
-        Cell::GruResetBefore => "gru-before",
-        Cell::FastGrnn => "fastgrnn",
-        Cell::LstmCoupled => "lstm-coupled",
-        Cell::LstmPeephole => "lstm-peephole",
-    };
-    format!("{cell} {}>{}", r.inputs, r.hidden)
+    assert_eq!(r.w_hh.len(), of_state * r.hidden);
+    assert_eq!((r.b_ih.len(), r.b_hh.len()), (rows, of_state));
+    format!("{} {}>{}", r.cell.name(), r.inputs, r.hidden)
 }
 
 /// One line per network: what was read, in order.

@@ -55,6 +55,8 @@ trait UnitMath<T: Real>: Send + Sync + 'static {
     const LEARNED: usize = 0;
     /// The unit has a cell state.
     const CELL: bool = false;
+    /// The sums are over the state too.
+    const RECURS: bool = true;
     /// Sums over input and state are wanted apart.
     const APART: bool = false;
     /// [`Unit::kept`] is used, and becomes a gradient.
@@ -84,8 +86,9 @@ trait UnitMath<T: Real>: Send + Sync + 'static {
 
     /// What sums start with, and the parameters of the units, one kind after the other.
     fn parameters(w: RecurrentParams<'_, T>, bias: &mut [T], p: &mut [T]) {
-        for (b, (&b_ih, &b_hh)) in bias.iter_mut().zip(w.b_ih.iter().zip(w.b_hh)) {
-            *b = b_ih + b_hh;
+        bias.copy_from_slice(w.b_ih);
+        for (b, &b_hh) in bias.iter_mut().zip(w.b_hh) {
+            *b += b_hh;
         }
         p.copy_from_slice(w.extra);
     }
@@ -319,6 +322,7 @@ impl<C: UnitMath<T>, T: Real> CellPass<C, T> {
     fn new(r: &Recurrent, max: Size) -> Self {
         let of = RecurrentSize {
             rows: r.cell.products() * r.hidden,
+            state_rows: r.cell.state_products() * r.hidden,
             inputs: r.inputs,
             hidden: r.hidden,
             extra: extra(r.cell, r.hidden),
@@ -347,7 +351,7 @@ impl<C: UnitMath<T>, T: Real> CellPass<C, T> {
     /// Sums over the state: those before a reset, and that behind it.
     fn sums(&self) -> [usize; 2] {
         let last = if C::RESETS { self.of.hidden } else { 0 };
-        [self.of.rows - last, last]
+        [self.of.state_rows - last, last]
     }
 
     /// How many units lie one after the other, and the sums of how many; and how often. Sequences of one sum a unit, which
@@ -368,7 +372,9 @@ impl<C: UnitMath<T>, T: Real> CellPass<C, T> {
         let [first, last] = self.sums();
         let (w_first, w_last) = w.w_hh.split_at(first * of.hidden);
         let [over, behind] = &mut self.over;
-        over.forward.set(Matrix::new(w_first, first, of.hidden).t());
+        if C::RECURS {
+            over.forward.set(Matrix::new(w_first, first, of.hidden).t());
+        }
         if C::RESETS {
             behind.forward.set(Matrix::new(w_last, last, of.hidden).t());
         }
@@ -396,12 +402,15 @@ impl<C: UnitMath<T>, T: Real> CellPass<C, T> {
         let u = cut_mut(&mut self.u, rows);
         let (h_prev, _, h) = around::<GIVEN, T>(&mut self.h, units.clone(), after);
         let (c_prev, given, c) = around::<GIVEN, T>(&mut self.c, units, after);
-        T::gemm(
-            Matrix::new(h_prev, n, of.hidden),
-            self.over[0].forward.view(),
-            T::ONE,
-            MatrixMut::block(if C::APART { &mut *u } else { &mut *z }, n, first, of.rows),
-        );
+        if C::RECURS {
+            let sums = if C::APART { &mut *u } else { &mut *z };
+            T::gemm(
+                Matrix::new(h_prev, n, of.hidden),
+                self.over[0].forward.view(),
+                T::ONE,
+                MatrixMut::block(sums, n, first, of.rows),
+            );
+        }
         if C::RESETS {
             for s in 0..runs {
                 let at = s * width..(s + 1) * width;
@@ -518,7 +527,9 @@ impl<C: UnitMath<T>, T: Real> Pass<T> for CellPass<C, T> {
         let (step, all) = (n * of.hidden, size.rows() * of.hidden);
         let (w_first, w_last) = w.w_hh.split_at(first * of.hidden);
         let [over, behind] = &mut self.over;
-        over.backward.set(Matrix::new(w_first, first, of.hidden));
+        if C::RECURS {
+            over.backward.set(Matrix::new(w_first, first, of.hidden));
+        }
         if C::RESETS {
             behind.backward.set(Matrix::new(w_last, last, of.hidden));
         }
@@ -577,21 +588,25 @@ impl<C: UnitMath<T>, T: Real> Pass<T> for CellPass<C, T> {
                     reset_units_backward::<T, C>(z0, &d_kept[at.clone()], h_prev, &mut dh[at]);
                 }
             }
-            T::gemm(
-                Matrix::block(if C::APART { u } else { z }, n, first, of.rows),
-                over.backward.view(),
-                if C::DIRECT { T::ONE } else { T::ZERO },
-                MatrixMut::new(dh, n, of.hidden),
-            );
+            if C::RECURS {
+                T::gemm(
+                    Matrix::block(if C::APART { u } else { z }, n, first, of.rows),
+                    over.backward.view(),
+                    if C::DIRECT { T::ONE } else { T::ZERO },
+                    MatrixMut::new(dh, n, of.hidden),
+                );
+            }
         }
         let dz = if C::APART { &*u } else { &*z };
         let (g_first, g_last) = g.w_hh.split_at_mut(first * of.hidden);
-        over.gradients(&self.h[..all], dz, g_first, [first, of.rows]);
+        if C::RECURS {
+            over.gradients(&self.h[..all], dz, g_first, [first, of.rows]);
+            C::bias_gradients(dz, kept, g.b_ih, g.b_hh);
+        }
         if C::RESETS {
             behind.gradients(kept, &dz[first..], g_last, [last, of.rows]);
         }
         C::parameter_gradients(&self.p, &self.d_p, g.extra);
-        C::bias_gradients(dz, kept, g.b_ih, g.b_hh);
         input_gradients(w.w_ih, x, z, (g.w_ih, g.b_ih), dx, of);
     }
 

@@ -1,4 +1,4 @@
-//! Runs quantized recurrent networks (tanh RNN, LSTM, GRU, FastGRNN) one sample at a time, on anything from a
+//! Runs quantized recurrent networks (tanh RNN, LSTM, GRU, FastGRNN, minGRU) one sample at a time, on anything from a
 //! Cortex-M0+ to a server, with the same bytes out of every machine. `no_std`, no allocation, no
 //! dependency that has either.
 //!

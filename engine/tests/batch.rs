@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 17] = [
+static ALL: [&[u8]; 19] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -21,6 +21,8 @@ static ALL: [&[u8]; 17] = [
     include_model!("models/fastgrnn_w8a8.kgl"),
     include_model!("models/lstm_coupled_w8a8.kgl"),
     include_model!("models/lstm_peephole_w8a8.kgl"),
+    include_model!("models/mingru_w8a8.kgl"),
+    include_model!("models/mingru_tanh_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];
 static LSTM: &[u8] = ALL[0];

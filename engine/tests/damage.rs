@@ -15,7 +15,7 @@ static LSTM: &[u8] = include_model!("models/lstm_w8a8.kgl");
 static MIXED: &[u8] = include_model!("models/mixed_f32.kgl");
 static TOKENS: &[u8] = include_model!("models/tokens_w8a8.kgl");
 static WINDOW: &[u8] = include_model!("models/window_f32.kgl");
-static MODELS: [&[u8]; 20] = [
+static MODELS: [&[u8]; 22] = [
     LSTM,
     MIXED,
     TOKENS,
@@ -35,6 +35,8 @@ static MODELS: [&[u8]; 20] = [
     include_model!("models/fastgrnn_w8a8.kgl"),
     include_model!("models/lstm_coupled_w8a8.kgl"),
     include_model!("models/lstm_peephole_w8a8.kgl"),
+    include_model!("models/mingru_w8a8.kgl"),
+    include_model!("models/mingru_tanh_w8a8.kgl"),
     BIDIRECTIONAL,
 ];
 

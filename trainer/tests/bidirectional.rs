@@ -163,6 +163,8 @@ fn every_cell_runs_from_both_ends() {
         Cell::FastGrnn,
         Cell::LstmCoupled,
         Cell::LstmPeephole,
+        Cell::MinGru,
+        Cell::MinGruTanh,
     ] {
         let mut golden = Golden {
             name: format!("{cell:?}"),

@@ -364,8 +364,10 @@ fn eight_layers_of_any_mix_run() {
         Cell::LstmPeephole,
         Cell::FastGrnn,
         Cell::LstmCoupled,
+        Cell::MinGru,
+        Cell::MinGruTanh,
     ];
-    let sizes = [9, 4, 12, 7, 8, 16, 3, 10];
+    let sizes = [9, 4, 12, 7, 8, 16, 3, 10, 9, 5];
     let recurrent = cells
         .iter()
         .zip(sizes)

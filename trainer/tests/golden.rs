@@ -269,7 +269,11 @@ mod reference {
                                 c[u] = sigmoid(z(1, u)) * c[u] + sigmoid(z(0, u)) * z(2, u).tanh();
                                 sigmoid(z(3, u)) * c[u].tanh()
                             }
-                            Cell::FastGrnn | Cell::LstmCoupled | Cell::LstmPeephole => {
+                            Cell::FastGrnn
+                            | Cell::LstmCoupled
+                            | Cell::LstmPeephole
+                            | Cell::MinGru
+                            | Cell::MinGruTanh => {
                                 unreachable!("PyTorch has none")
                             }
                             Cell::GruResetAfter | Cell::GruResetBefore => {

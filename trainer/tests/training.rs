@@ -21,7 +21,7 @@ use kinglet_trainer::train::{
     fit_quantized, generate,
 };
 
-const CELLS: [&str; 8] = [
+const CELLS: [&str; 10] = [
     "rnn",
     "rnn-relu",
     "lstm",
@@ -30,6 +30,8 @@ const CELLS: [&str; 8] = [
     "fastgrnn",
     "lstm-coupled",
     "lstm-peephole",
+    "mingru",
+    "mingru-tanh",
 ];
 
 /// A slow wave and a fast one; the second column is the first one's next change, noisily.
@@ -351,7 +353,7 @@ fn engine_loss(model: &Model<'_>, data: &Dataset, counted: usize) -> f64 {
 
 #[test]
 fn both_directions_learn_with_any_number_of_threads() {
-    for cell in ["lstm", "gru", "fastgrnn"] {
+    for cell in ["lstm", "gru", "fastgrnn", "mingru"] {
         let (mut task, data) = waves(&wave_task(cell, "many-to-one", ""));
         task.network.bidirectional = true;
         task.train.epochs = 3;

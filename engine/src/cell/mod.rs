@@ -14,6 +14,7 @@ mod gru;
 mod gru_before;
 mod layer;
 mod lstm;
+mod mingru;
 mod packed;
 mod peephole;
 mod recurrent;

@@ -6,6 +6,7 @@ use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
 use super::layer::{Cell, FloatState, Layer, Rows};
 use super::lstm::Lstm;
+use super::mingru::MinGru;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{Spec, Stream, packed};
@@ -68,6 +69,10 @@ cells! {
     GruBefore(GruBefore<'a>) { GruResetBefore => attempt!(GruBefore::take(t, spec)), }
     FastGrnn(FastGrnn<'a>) { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
     Coupled(Coupled) { LstmCoupled => Coupled, }
+    MinGru(MinGru) {
+        MinGru => MinGru { tanh: false },
+        MinGruTanh => MinGru { tanh: true },
+    }
     Peephole(Peephole<'a>) { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 

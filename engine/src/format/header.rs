@@ -426,6 +426,10 @@ pub enum Cell {
     LstmCoupled,
     /// Gates `i, f, g, o`, which see the cell.
     LstmPeephole,
+    /// Gate and linear candidate `z, n` of the input alone: Feng et al. 2024.
+    MinGru,
+    /// The same with a tanh of the candidate.
+    MinGruTanh,
 }
 
 impl Cell {
@@ -439,6 +443,8 @@ impl Cell {
         Cell::FastGrnn,
         Cell::LstmCoupled,
         Cell::LstmPeephole,
+        Cell::MinGru,
+        Cell::MinGruTanh,
     ];
 
     /// What is said of a cell, once.
@@ -482,6 +488,13 @@ impl Cell {
                 peepholes: 3,
                 ..LSTM
             },
+            Cell::MinGru => Facts {
+                name: "mingru",
+                title: "minGRU",
+                reach: 2,
+                ..MIN_GRU
+            },
+            Cell::MinGruTanh => MIN_GRU,
         }
     }
 
@@ -578,6 +591,14 @@ const LSTM: Facts = Facts {
     has_cell: true,
     may_be_slow: true,
     memory: Memory::Kept { gate: 1 },
+    ..PLAIN
+};
+const MIN_GRU: Facts = Facts {
+    name: "mingru-tanh",
+    title: "tanh minGRU",
+    products: [2, 0],
+    may_be_slow: true,
+    memory: Memory::Replaced { gate: 0 },
     ..PLAIN
 };
 const GRU: Facts = Facts {

@@ -65,7 +65,13 @@ pub(crate) fn accumulate(c: i32, f: i32, i: i32, g: i32, cell_shift: u8) -> i32 
 #[cfg_attr(one_table, inline(never))]
 #[cfg_attr(not(one_table), inline(always))]
 pub(crate) fn approach(h: i32, share: i32, n: i32) -> i32 {
-    let way = share as i64 * ((n >> 2) as i64 - h as i64);
+    go_to(h, share, n >> 2)
+}
+
+/// [`approach`] with what it goes to in Q29.
+#[inline(always)]
+pub(crate) fn go_to(h: i32, share: i32, n: i32) -> i32 {
+    let way = share as i64 * (n as i64 - h as i64);
     h.wrapping_add(((way + (1 << 30)) >> 31) as i32)
 }
 

@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Layer, Network};
+use crate::net::{Cell, Layer, Network};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges};
 use half::f16;

@@ -182,6 +182,10 @@ impl Ranges {
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
                             range.meet(&scores(d, seen.x), 0);
                         }
+                        Layer::Bidirectional(b) if b.forward.cell == Cell::MinGru => {
+                            let candidates = candidates(b.halves()[seen.half], seen.x);
+                            range.meet(&candidates, seen.half * seen.y.len());
+                        }
                         _ => range.meet(seen.y, seen.half * seen.y.len()),
                     }
                     let dense = matches!(layer, Layer::Dense(_));
@@ -217,6 +221,9 @@ impl Ranges {
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
                             range.meet(&scores(d, below), 0);
                         }
+                        Layer::Recurrent(r) if r.cell == Cell::MinGru => {
+                            range.meet(&candidates(r, below), 0);
+                        }
                         _ => range.meet(runner.layer_output(k), 0),
                     }
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
@@ -224,10 +231,13 @@ impl Ranges {
                     if met {
                         range.meet_inputs(layer, 0, below, &states[k]);
                         if let Layer::Recurrent(r) = layer {
-                            // A rectified state has a scale of its own.
-                            if r.cell != Cell::RnnRelu {
-                                range.gates.meet(runner.layer_gates(k));
-                            }
+                            // What is linear or rectified has a scale of its own.
+                            let z = runner.layer_gates(k);
+                            range.gates.meet(match r.cell {
+                                Cell::RnnRelu => &[],
+                                Cell::MinGru => &z[..r.hidden],
+                                _ => z,
+                            });
                             forget(&mut forgotten[k], r, runner.layer_gates(k));
                         }
                     }
@@ -273,13 +283,13 @@ impl Ranges {
             let range = match layer {
                 Layer::Embedding(e) => largest(&e.table),
                 // A cell rarely leaves ±8; unbounded states must be measured.
-                Layer::Recurrent(r) => r.cell.reach() as f32,
-                Layer::Bidirectional(b) => b.forward.cell.reach() as f32,
+                Layer::Recurrent(r) => state_bound(r, width),
+                Layer::Bidirectional(b) => {
+                    let halves = b.halves().map(|r| state_bound(r, width));
+                    halves[0].max(halves[1])
+                }
                 Layer::Dense(d) => {
-                    let rows = d.weight.chunks_exact(d.inputs).zip(&d.bias);
-                    let reach = rows
-                        .map(|(row, b)| row.iter().map(|w| w.abs()).sum::<f32>() * width + b.abs());
-                    let reach = reach.fold(0.0, f32::max);
+                    let reach = linear_bound((&d.weight, &d.bias), width);
                     match d.activation {
                         Activation::Tanh | Activation::Sigmoid => 1.0,
                         _ => reach,
@@ -311,6 +321,26 @@ impl Ranges {
             tails: Vec::new(),
             settled: false,
         }
+    }
+}
+
+/// How far rows of a matrix reach from inputs within ± `width`.
+fn linear_bound((weight, bias): (&[f32], &[f32]), width: f32) -> f32 {
+    let rows = weight.chunks_exact(weight.len() / bias.len().max(1));
+    let rows = rows.zip(bias);
+    let reach = rows.map(|(row, b)| row.iter().map(|w| w.abs()).sum::<f32>() * width + b.abs());
+    reach.fold(0.0, f32::max)
+}
+
+/// The same of a state.
+fn state_bound(r: &Recurrent, width: f32) -> f32 {
+    match r.cell {
+        // A mean of linear candidates.
+        Cell::MinGru => {
+            let (w, b) = (&r.w_ih[r.hidden * r.inputs..], &r.b_ih[r.hidden..]);
+            linear_bound((w, b), width)
+        }
+        cell => cell.reach() as f32,
     }
 }
 
@@ -420,6 +450,13 @@ fn reset(layer: &Recurrent, x: &[f32], h: &[f32]) -> Vec<f32> {
     h.iter()
         .enumerate()
         .map(|(unit, h)| gate(unit) * h)
+        .collect()
+}
+
+/// Linear candidates of a minGRU. Its state is a mean of them, and integers must hold both.
+fn candidates(r: &Recurrent, x: &[f32]) -> Vec<f32> {
+    let rows = r.w_ih.chunks_exact(r.inputs).zip(&r.b_ih).skip(r.hidden);
+    rows.map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>() + b)
         .collect()
 }
 

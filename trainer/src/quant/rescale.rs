@@ -3,7 +3,8 @@
 //! An embedding, a rectified or a linear layer may be divided by `s` if the next matrix is multiplied by
 //! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
-//! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`.
+//! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU is linear in
+//! its candidate, whose rows are divided.
 
 use super::{Formats, Ranges};
 use crate::net::{Activation, Cell, Layer, Network, Recurrent};
@@ -102,13 +103,18 @@ fn divide_rows(matrix: &mut [f32], columns: usize, scales: &[f32]) {
 }
 
 fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
-    if r.cell == Cell::FastGrnn {
-        r.set_mix(r.mix().map(|x| x / scales[0]));
-    } else {
-        divide_rows(&mut r.w_ih, r.inputs, scales);
-        divide_rows(&mut r.w_hh, r.hidden, scales);
-        divide_rows(&mut r.b_ih, 1, scales);
-        divide_rows(&mut r.b_hh, 1, scales);
+    match r.cell {
+        Cell::FastGrnn => r.set_mix(r.mix().map(|x| x / scales[0])),
+        Cell::MinGru => {
+            divide_rows(&mut r.w_ih[r.hidden * r.inputs..], r.inputs, scales);
+            divide_rows(&mut r.b_ih[r.hidden..], 1, scales);
+        }
+        _ => {
+            divide_rows(&mut r.w_ih, r.inputs, scales);
+            divide_rows(&mut r.w_hh, r.hidden, scales);
+            divide_rows(&mut r.b_ih, 1, scales);
+            divide_rows(&mut r.b_hh, 1, scales);
+        }
     }
     columns(&mut r.w_hh, scales);
 }

@@ -113,6 +113,17 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
             }
         }
+        Cell::MinGru | Cell::MinGruTanh => {
+            for (j, &h_prev) in h.iter().enumerate() {
+                let (gate, n) = (sigmoid(z[j]), z[hidden + j]);
+                let n = if r.cell == Cell::MinGruTanh {
+                    n.tanh()
+                } else {
+                    n
+                };
+                y[j] = (1.0 - gate) * h_prev + gate * n;
+            }
+        }
         Cell::GruResetBefore => {
             let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(z[j]) * h[j]).collect();
             let of_reset = product(&r.w_hh[early..], &reset);

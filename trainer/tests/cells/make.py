@@ -2,26 +2,33 @@
 """Golden vectors for cells that PyTorch does not have: what others compute, step by step.
 
     python3 -m venv venv
-    venv/bin/pip install numpy onnx onnxruntime safetensors
+    venv/bin/pip install numpy scipy onnx onnxruntime safetensors keras mingru-keras
     venv/bin/python trainer/tests/cells/make.py
 
 writes the `.safetensors` files beside this script, all f32:
 
-    w_ih, w_hh, b_ih, b_hh, extra   the layer, as `kinglet_trainer::net::Recurrent` has it
+    w_ih, w_hh, b_ih, b_hh, extra   the layer, as `kinglet_trainer::net::Recurrent` has it, of a minGRU w_ih and b_ih
     input    [T, I]  samples
     hidden   [T, H]  h after every step
     cell     [H]     c after the last step, of an LSTM
 
 LSTMs are ONNX Runtime's `LSTM` operator (`input_forget=1`, or with the input `P`), in f32. ONNX couples the other way
 round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated.
-FastGRNN is the equations of Kusupati et al. 2018 in f64.
+FastGRNN is the equations of Kusupati et al. 2018 in f64. minGRU is `mingru-keras` on Keras' NumPy backend, which has no steps: a
+parallel scan gives all of them. Its candidate is linear; with a tanh it is the same layer over another `Dense`.
 """
+
+import os
 
 import pathlib
 import zlib
 
+os.environ["KERAS_BACKEND"] = "numpy"
+
+import keras
 import numpy as np
 import onnxruntime
+from mingru_keras import MinGRU
 from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
@@ -68,7 +75,7 @@ def lstm(x, w, r, b, p, hidden, coupled):
 
 def write(name, layer, x, hidden, cell=None):
     spread = hidden.std()
-    assert 0.1 < spread < 5, f"{name}: spread {spread}"
+    assert 0.1 < spread < 20, f"{name}: spread {spread}"
     tensors = dict(layer) | {"input": x, "hidden": hidden}
     if cell is not None:
         tensors["cell"] = cell
@@ -125,9 +132,28 @@ def fastgrnn(name, inputs, hidden, nu):
     write(name, layer, x, np.array(steps))
 
 
+def mingru(name, inputs, hidden, activation, reach):
+    """A linear candidate reaches as far as its weights let it."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    gate = [uniform(rng, 1, inputs, hidden), uniform(rng, 1, hidden)]
+    candidate = [uniform(rng, reach, inputs, hidden), uniform(rng, reach, hidden)]
+    x = samples(rng, STEPS, inputs)
+    layer = MinGRU(hidden)
+    layer.candidate = keras.layers.Dense(hidden, activation=activation)
+    layer.build((1, STEPS, inputs))
+    layer.gate.set_weights(gate)
+    layer.candidate.set_weights(candidate)
+    w = np.concatenate([gate[0].T, candidate[0].T])
+    write(name, {"w_ih": w, "b_ih": np.concatenate([gate[1], candidate[1]])}, x, np.array(layer(x[None]))[0])
+
+
 for inputs, hidden in [(2, 3), (3, 8), (5, 17)]:
     peephole(f"lstm_peephole_{inputs}x{hidden}", inputs, hidden)
     coupled(f"lstm_coupled_{inputs}x{hidden}", inputs, hidden)
     fastgrnn(f"fastgrnn_{inputs}x{hidden}", inputs, hidden, -4.0)
+    mingru(f"mingru_{inputs}x{hidden}", inputs, hidden, None, 0.5)
+    mingru(f"mingru_tanh_{inputs}x{hidden}", inputs, hidden, "tanh", 1.0)
 # What is added in every step carries the state beyond 1.
 fastgrnn("fastgrnn_wide_5x17", 5, 17, -1.0)
+# Far beyond what integers hold of a state as it is.
+mingru("mingru_wide_5x17", 5, 17, None, 12.0)

@@ -210,6 +210,44 @@ n = tanh(a + b_n)",
     slow: "",
 };
 
+const MIN_GRU: Text = Text {
+    name: "minGRU",
+    equations: "z = sigmoid(W_z x + b_z)
+n = W_n x + b_n
+h' = h + z (n - h)",
+    float: "
+        y[u] = s->h$n[u] + sigmoid_f32(z[0]) * (z[1] - s->h$n[u]);
+",
+    integer: "
+        /* Held within 2. The high half of a product with a gate is half the product. */
+        const int32_t n = clamp(z[1], -8192, 8191) * (INT32_C(1) << 17);
+        s->fine$n[u] += 2 * mulhi($sigmoid(z[0]), n - s->fine$n[u]);
+",
+    slow: "
+        const int32_t n = clamp(twice(z[1]), -8192, 8191) * (INT32_C(1) << 17);
+        const int64_t way = (int64_t)slow_sigmoid(z[0]) * ((int64_t)n - s->fine$n[u]);
+        s->fine$n[u] += (int32_t)((way + (INT64_C(1) << 30)) >> 31);
+",
+};
+
+const MIN_GRU_TANH: Text = Text {
+    name: "tanh minGRU",
+    equations: "z = sigmoid(W_z x + b_z)
+n = tanh(W_n x + b_n)
+h' = h + z (n - h)",
+    float: "
+        y[u] = s->h$n[u] + sigmoid_f32(z[0]) * (tanh_f32(z[1]) - s->h$n[u]);
+",
+    integer: "
+        /* The high half of a product with a gate is half the product. */
+        const int32_t n = $tanh(z[1]) >> 2;
+        s->fine$n[u] += 2 * mulhi($sigmoid(z[0]), n - s->fine$n[u]);
+",
+    slow: "
+        s->fine$n[u] = approach(s->fine$n[u], slow_sigmoid(z[0]), $tanh(twice(z[1])));
+",
+};
+
 fn text(cell: Cell) -> &'static Text {
     match cell {
         Cell::RnnTanh => &RNN_TANH,
@@ -220,6 +258,8 @@ fn text(cell: Cell) -> &'static Text {
         Cell::FastGrnn => &FASTGRNN,
         Cell::LstmCoupled => &COUPLED,
         Cell::LstmPeephole => &PEEPHOLE,
+        Cell::MinGru => &MIN_GRU,
+        Cell::MinGruTanh => &MIN_GRU_TANH,
     }
 }
 
@@ -263,6 +303,14 @@ const GATES: &str = "        $type z[$all];
             $sum_type sum = $bias[u][gate];
             sum = $add_x(sum, $wx[u][gate], x, $inputs);
             sum = $add_h(sum, $wh[u][gate], s->$h$n, $units);
+            z[gate] = $z;
+        }
+";
+/// Where none is over the state.
+const GATES_OF_INPUT: &str = "        $type z[$all];
+        for (int gate = 0; gate < $all; gate++) {
+            $sum_type sum = $bias[u][gate];
+            sum = $add_x(sum, $wx[u][gate], x, $inputs);
             z[gate] = $z;
         }
 ";
@@ -462,12 +510,14 @@ fn stage(
         &rows.x,
         "weights of the input, [unit][gate]",
     );
-    add(
-        wh,
-        &[hidden, of_h, hidden],
-        &rows.h,
-        "weights of the state, [unit][gate]",
-    );
+    if of_h > 0 {
+        add(
+            wh,
+            &[hidden, of_h, hidden],
+            &rows.h,
+            "weights of the state, [unit][gate]",
+        );
+    }
     add(bias, &[hidden, all], &rows.bias, "what a sum starts with");
     let integer = format.is_integer();
     if integer {
@@ -489,9 +539,13 @@ fn stage(
     } else {
         bias.clone()
     };
-    let same = of_x == all && of_h == all;
+    let sums = match (of_x == all, of_h) {
+        (true, 0) => GATES_OF_INPUT,
+        (true, of_h) if of_h == all => GATES,
+        _ => GATES_APART,
+    };
     fill(
-        if same { GATES } else { GATES_APART },
+        sums,
         &[
             ("type", if integer { "int16_t" } else { "float" }.to_owned()),
             (

@@ -10,6 +10,7 @@ mod gru_after;
 mod gru_before;
 mod lstm;
 mod lstm_coupled;
+mod mingru;
 mod rnn;
 
 use std::marker::PhantomData;
@@ -121,6 +122,8 @@ pub fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
         Cell::FastGrnn => pass::<fastgrnn::FastGrnn, T>(r, max),
         Cell::GruResetAfter => pass::<gru_after::GruAfter, T>(r, max),
         Cell::GruResetBefore => pass::<gru_before::GruBefore, T>(r, max),
+        Cell::MinGru => pass::<mingru::MinGru<false>, T>(r, max),
+        Cell::MinGruTanh => pass::<mingru::MinGru<true>, T>(r, max),
     }
 }
 

@@ -65,20 +65,9 @@ fn check(inputs: usize, plan: &[LayerPlan], loss: impl Into<Objective>, counted:
 
 const HEAD: LayerPlan = LayerPlan::Dense(2, Activation::Identity);
 const CLASSES: LayerPlan = LayerPlan::Dense(2, Activation::Softmax);
-const CELLS: [Cell; 8] = [
-    Cell::RnnTanh,
-    Cell::RnnRelu,
-    Cell::Lstm,
-    Cell::GruResetAfter,
-    Cell::GruResetBefore,
-    Cell::FastGrnn,
-    Cell::LstmCoupled,
-    Cell::LstmPeephole,
-];
-
 #[test]
 fn every_cell_matches_finite_differences() {
-    for cell in CELLS {
+    for &cell in Cell::ALL {
         for counted in [Counted::Last, Counted::Every] {
             check(
                 3,
@@ -92,7 +81,7 @@ fn every_cell_matches_finite_differences() {
 
 #[test]
 fn stacked_cells_match_finite_differences() {
-    for cell in CELLS {
+    for &cell in Cell::ALL {
         let plan = [
             LayerPlan::Recurrent(cell, 4),
             LayerPlan::Recurrent(Cell::Lstm, 3),
@@ -148,7 +137,7 @@ fn every_dense_activation_and_loss_matches_finite_differences() {
 /// Two passes with the state carried between them are one long pass.
 #[test]
 fn a_carried_state_continues_the_sequence() {
-    for cell in CELLS {
+    for &cell in Cell::ALL {
         let mut rng = Rng::new(3);
         let net = network(2, &[LayerPlan::Recurrent(cell, 4), HEAD], &mut rng);
         let params: Vec<f64> = flatten(&net);
@@ -177,7 +166,7 @@ fn a_carried_state_continues_the_sequence() {
 
 #[test]
 fn both_directions_match_finite_differences() {
-    for cell in CELLS {
+    for &cell in Cell::ALL {
         let one = [LayerPlan::Bidirectional(cell, 3), HEAD];
         check(2, &one, Loss::Mse, Counted::Last);
         let stacked = [
@@ -199,7 +188,7 @@ fn both_directions_match_finite_differences() {
 /// An encoder's parameters are found through the decoder that starts where it ended.
 #[test]
 fn a_pair_matches_finite_differences() {
-    for cell in CELLS {
+    for &cell in Cell::ALL {
         let mut rng = Rng::new(5);
         let vector = LayerPlan::Embedding(3);
         let encoder = network(4, &[vector, LayerPlan::Recurrent(cell, 4)], &mut rng);

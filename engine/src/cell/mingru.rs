@@ -1,0 +1,73 @@
+//! minGRU (Feng et al. 2024, "Were RNNs all we needed?"): a GRU whose gate and candidate see the input alone, so that a step
+//! has no product with the state.
+//!
+//! ```text
+//! z = σ(W_z x + b_z)
+//! n = W_n x + b_n, or tanh of that
+//! h' = (1 − z) ⊙ h + z ⊙ n
+//! ```
+//!
+//! The sums of a panel of units lie side by side: `z, n`. A state is a mean of candidates. In integers it is held within ±2
+//! (Q29); where candidates are linear the exporter scales them so that the values met in calibration stay inside.
+
+use super::layer::{Cell, Numbers, UnitsQ};
+use super::{Gates, Stream};
+use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
+use crate::num::slow::{double, gate, go_to};
+use crate::num::{mulhi_round, saturate};
+use core::ops::Range;
+
+/// A minGRU unit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MinGru {
+    /// The candidate is a tanh.
+    pub(super) tanh: bool,
+}
+
+impl Cell for MinGru {
+    const ORDER: GateOrder = GateOrder::new(2, 0, 2);
+
+    fn update(
+        &self,
+        k: &Kernels,
+        _: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    ) {
+        for (panel, [z, n]) in tile.zip(z.as_chunks_mut::<2>().0) {
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(z));
+            if self.tanh {
+                k.curve_f(Curve::Tanh, core::slice::from_mut(n));
+            }
+            let h = &stream.h[panel];
+            stream.y[panel] = core::array::from_fn(|u| h[u] + z[u] * (n[u] - h[u]));
+        }
+    }
+
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+        let Numbers { tables, slow, .. } = numbers;
+        for (h, [z, n]) in units.master.iter_mut().zip(z.as_chunks_mut::<2>().0) {
+            if slow {
+                *n = n.map(double);
+            }
+            let mut to = [[0; LANES]];
+            if self.tanh {
+                k.curve_q(Curve::Tanh, &mut to, core::slice::from_ref(n), tables);
+                to[0] = to[0].map(|n| n >> 2);
+            } else {
+                to[0] = n.map(|n| saturate::<13>(n as i32) << 17);
+            }
+            let [n] = to;
+            if slow {
+                *h = core::array::from_fn(|u| go_to(h[u], gate(z[u])[0], n[u]));
+                continue;
+            }
+            let mut share = [[0; LANES]];
+            k.curve_q(Curve::Sigmoid, &mut share, core::slice::from_ref(z), tables);
+            // Both lie within ±2: their difference is a number of Q29 too.
+            let way = |u: usize| mulhi_round(share[0][u], n[u].wrapping_sub(h[u])).wrapping_mul(2);
+            *h = core::array::from_fn(|u| h[u].wrapping_add(way(u)));
+        }
+    }
+}

@@ -86,16 +86,19 @@ fn onnx_of_both_exporters_of_pytorch() {
     for how in ["script", "dynamo"] {
         for (file, flags, net) in [
             ("lstm", "", "lstm 3>5, lstm 5>5, dense 5>2"),
-            ("gru_last", "", "gru-after 3>4, dense 4>4 relu, dense 4>2"),
+            ("gru_last", "", "gru 3>4, dense 4>4 relu, dense 4>2"),
             ("embedding", "", "embedding 7x3, lstm 3>4, dense 4>7"),
             ("both", "", "both lstm 3>4, dense 8>2"),
             ("stream_lstm", "", "lstm 3>4, lstm 4>4, dense 4>2 sigmoid"),
-            ("stream_gru", "", "gru-after 3>4, dense 4>2 sigmoid"),
+            ("stream_gru", "", "gru 3>4, dense 4>2 sigmoid"),
         ] {
             agrees(&cases, (&format!("onnx/{file}_{how}.onnx"), flags, net));
         }
     }
-    agrees(&cases, ("onnx/rnn_script.onnx", "", "relu 3>4, dense 4>1"));
+    agrees(
+        &cases,
+        ("onnx/rnn_script.onnx", "", "rnn-relu 3>4, dense 4>1"),
+    );
 }
 
 #[test]
@@ -107,20 +110,20 @@ fn node_tests_of_the_onnx_package() {
         ("lstm_with_peepholes", "", "lstm-peephole 4>3"),
         ("lstm_batchwise", "", "lstm 2>7"),
         ("lstm_bidirectional", "--window 3", "both lstm 2>3"),
-        ("gru_defaults", "", "gru-before 2>5"),
-        ("gru_with_initial_bias", "", "gru-before 3>3"),
-        ("gru_batchwise", "", "gru-before 2>6"),
+        ("gru_defaults", "", "gru-reset-before 2>5"),
+        ("gru_with_initial_bias", "", "gru-reset-before 3>3"),
+        ("gru_batchwise", "", "gru-reset-before 2>6"),
         (
             "gru_bidirectional",
             "--window 3 --output Y_h",
-            "both gru-before 2>5",
+            "both gru-reset-before 2>5",
         ),
-        ("simple_rnn_defaults", "", "tanh 2>4"),
-        ("simple_rnn_with_initial_bias", "", "tanh 3>5"),
-        ("simple_rnn_batchwise", "", "tanh 2>4"),
-        ("gru_seq_length", "", "gru-before 3>5"),
-        ("rnn_seq_length", "", "tanh 3>5"),
-        ("simple_rnn_bidirectional", "--window 3", "both tanh 2>4"),
+        ("simple_rnn_defaults", "", "rnn 2>4"),
+        ("simple_rnn_with_initial_bias", "", "rnn 3>5"),
+        ("simple_rnn_batchwise", "", "rnn 2>4"),
+        ("gru_seq_length", "", "gru-reset-before 3>5"),
+        ("rnn_seq_length", "", "rnn 3>5"),
+        ("simple_rnn_bidirectional", "--window 3", "both rnn 2>4"),
     ] {
         agrees(&cases, (&format!("onnx/node_{name}.onnx"), flags, net));
     }
@@ -141,7 +144,7 @@ fn node_tests_of_the_onnx_package() {
 #[test]
 fn state_dicts_in_every_container_and_form() {
     let cases = cases("pytorch.json");
-    let gru = "gru-after 3>4, dense 4>2";
+    let gru = "gru 3>4, dense 4>2";
     for (file, flags, net) in [
         ("zip.pt", "", gru),
         ("pickle.pth", "", gru),
@@ -177,12 +180,9 @@ fn both_files_of_keras() {
     for (file, net) in [
         ("lstm.keras", "lstm 3>5, lstm 5>4, dense 4>2 softmax"),
         ("lstm.h5", "lstm 3>5, lstm 5>4, dense 4>2 softmax"),
-        (
-            "gru.keras",
-            "dense 3>3 relu, gru-after 3>4, dense 4>2 sigmoid",
-        ),
-        ("gru_before.keras", "gru-before 3>4, dense 4>1"),
-        ("cell.keras", "relu 3>4, dense 4>2 tanh"),
+        ("gru.keras", "dense 3>3 relu, gru 3>4, dense 4>2 sigmoid"),
+        ("gru_before.keras", "gru-reset-before 3>4, dense 4>1"),
+        ("cell.keras", "rnn-relu 3>4, dense 4>2 tanh"),
         ("embedding.keras", "embedding 7x3, lstm 3>4, dense 4>7"),
         ("both.keras", "both lstm 3>4, dense 8>2"),
         ("both.h5", "both lstm 3>4, dense 8>2"),
@@ -213,7 +213,7 @@ fn a_tensor_is_renamed_by_a_flag() {
     let package = read(&path, &options("--rename w_input=rnn.weight_ih_l0"))
         .unwrap()
         .package;
-    assert_eq!(structure(&package.net), "gru-after 3>4, dense 4>2");
+    assert_eq!(structure(&package.net), "gru 3>4, dense 4>2");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn the_firmware_example_takes_every_kind_of_model() {
             rows,
             "{x},{},{:.2}",
             ["on", "off"][k / 25 % 2],
-            100.0 + k as f64 * 0.5
+            100.0 + k as f64 * 0.5 + (k % 7) as f64 * 0.1
         )
         .unwrap();
     }

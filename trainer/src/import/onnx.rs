@@ -21,10 +21,7 @@ use std::path::{Component, Path};
 /// The graph of an ONNX model; external data lie in `folder`.
 pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
     let damaged = |what: &str| anyhow!("not a whole ONNX model ({} bytes): {what}", bytes.len());
-    ensure!(
-        depth(bytes) <= DEEPEST,
-        damaged("messages within messages without an end")
-    );
+    whole(bytes, Message::Model, 0).map_err(damaged)?;
     let model = ModelProto::parse_buf(bytes).map_err(|e| damaged(&e.to_string()))?;
     let proto = model
         .graph
@@ -72,52 +69,89 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
 /// Graphs lie within attributes of nodes of graphs; a real file's go a few deep, and each is a call.
 const DEEPEST: usize = 64;
 
-/// How deep length-delimited fields could be nested in each other, read as messages as long as they look like one.
-fn depth(bytes: &[u8]) -> usize {
-    let mut ends: Vec<usize> = Vec::new();
-    let mut deepest = 0;
+/// Messages that `rten-onnx` reads.
+#[derive(Clone, Copy)]
+enum Message {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    ValueInfo,
+    Type,
+    TensorType,
+    SequenceType,
+    Shape,
+    /// Without messages in it.
+    Leaf,
+}
+
+/// What a field of a message holds.
+enum Content {
+    Message(Message),
+    /// Numbers of so many bytes, one after the other.
+    Packed(usize),
+    Varints,
+    Bytes,
+}
+
+impl Message {
+    fn content(self, field: u64) -> Content {
+        use Content::{Bytes, Packed, Varints};
+        Content::Message(match (self, field) {
+            (Message::Model, 7) | (Message::Attribute, 6) => Message::Graph,
+            (Message::Graph, 1) => Message::Node,
+            (Message::Node, 5) => Message::Attribute,
+            (Message::Graph | Message::Attribute, 5) => Message::Tensor,
+            (Message::Graph, 11..=13) => Message::ValueInfo,
+            (Message::ValueInfo, 2) | (Message::SequenceType, 1) => Message::Type,
+            (Message::Type, 1) => Message::TensorType,
+            (Message::Type, 4) => Message::SequenceType,
+            (Message::TensorType, 2) => Message::Shape,
+            (Message::Model, 8 | 14) | (Message::Tensor, 13) | (Message::Shape, 1) => Message::Leaf,
+            (Message::Tensor, 4) | (Message::Attribute, 7) => return Packed(4),
+            (Message::Tensor, 10) => return Packed(8),
+            (Message::Tensor, 1 | 5 | 7 | 11) | (Message::Attribute, 8) => return Varints,
+            _ => return Bytes,
+        })
+    }
+}
+
+/// Whether every field ends within the message that it lies in, and messages within messages have an end: what `rten-onnx` takes for granted.
+fn whole(bytes: &[u8], message: Message, deep: usize) -> Result<(), &'static str> {
+    if deep > DEEPEST {
+        return Err("messages within messages without an end");
+    }
     let mut at = 0;
-    while at < bytes.len() && deepest <= DEEPEST {
-        while ends.last().is_some_and(|&end| at >= end) {
-            ends.pop();
-        }
-        // Only fields of graphs, nodes and attributes that hold messages lead deeper: graph 7 or 6, node 1, attribute 5, and 11.
-        let Some((key, next)) = varint(bytes, at) else {
-            break;
-        };
+    while at < bytes.len() {
+        let (key, next) = varint(bytes, at).ok_or("a field without a number")?;
         at = next;
-        match key & 7 {
-            0 => match varint(bytes, at) {
-                Some((_, next)) => at = next,
-                None => break,
-            },
-            1 => at += 8,
-            5 => at += 4,
+        let len = match key & 7 {
+            0 => varint(bytes, at).ok_or("a number without an end")?.1 - at,
+            1 => 8,
+            5 => 4,
             2 => {
-                let Some((len, next)) = varint(bytes, at) else {
-                    break;
-                };
-                let end = usize::try_from(len)
-                    .ok()
-                    .and_then(|len| next.checked_add(len));
-                let Some(end) = end.filter(|&end| end <= bytes.len()) else {
-                    break;
-                };
+                let (len, next) = varint(bytes, at).ok_or("a field without a length")?;
                 at = next;
-                match (ends.len(), key >> 3) {
-                    // model.graph; then graph.node, node.attribute, attribute.g in turn.
-                    (0, 7) => ends.push(end),
-                    (n, 1) if n % 3 == 1 => ends.push(end),
-                    (n, 5) if n % 3 == 2 => ends.push(end),
-                    (n, 6 | 11) if n > 0 && n % 3 == 0 => ends.push(end),
-                    _ => at = end,
-                }
-                deepest = deepest.max(ends.len());
+                usize::try_from(len).unwrap_or(usize::MAX)
             }
-            _ => break,
+            _ => return Err("a field of an unknown kind"),
+        };
+        let field = at.checked_add(len).and_then(|end| bytes.get(at..end));
+        let field = field.ok_or("a field is longer than what it lies in")?;
+        at += len;
+        if key & 7 == 2 {
+            match message.content(key >> 3) {
+                Content::Message(message) => whole(field, message, deep + 1)?,
+                Content::Packed(n) if len % n != 0 => return Err("part of a number"),
+                Content::Varints if field.last().is_some_and(|&b| b >= 0x80) => {
+                    return Err("a number without an end");
+                }
+                Content::Packed(_) | Content::Varints | Content::Bytes => {}
+            }
         }
     }
-    deepest
+    Ok(())
 }
 
 fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {

@@ -242,7 +242,10 @@ impl Core {
                         + 2.0 * self.direction(forward.hidden)?
                 }
                 Layer::Dense(d) => {
-                    let Cost([_, unit, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
+                    // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
+                    let Cost([_, unit, ..]) =
+                        self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
+                    let Cost([_, _, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
                     let padded = d.outputs.next_multiple_of(LANES);
                     unit * padded as f64 + mac * (padded * d.inputs) as f64
                 }
@@ -339,10 +342,10 @@ mod tests {
             activation: Activation::Identity,
         }));
         for (name, counted) in [
-            ("RV32IMC", 25_996.0),
-            ("Cortex-M3", 17_679.0),
-            ("Cortex-M4", 7_475.0),
-            ("Cortex-M55", 3_970.0),
+            ("RV32IMC", 26_596.0),
+            ("Cortex-M3", 17_788.0),
+            ("Cortex-M4", 7_406.0),
+            ("Cortex-M55", 3_717.0),
         ] {
             let core = CORES.iter().find(|core| core.name == name).unwrap();
             let estimate = core.instructions(&net, Format::W8A8).unwrap();

@@ -102,6 +102,12 @@ fn onnx_of_both_exporters_of_pytorch() {
 }
 
 #[test]
+fn a_coupled_gate_is_the_one_that_onnx_runtime_couples() {
+    let cases = cases("coupled.json");
+    agrees(&cases, ("onnx/coupled.onnx", "", "lstm-coupled 2>3"));
+}
+
+#[test]
 fn node_tests_of_the_onnx_package() {
     let cases = cases("onnx.json");
     for (name, flags, net) in [

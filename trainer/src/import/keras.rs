@@ -81,10 +81,17 @@ impl Weights {
                     .and_then(|g| g.attrs());
                 attributes.is_ok_and(|a| a.get("name").and_then(|v| v.as_str()) == Some(layer))
             };
+            // Without it the groups of one class are numbered in the order of the layers, whatever these are called.
+            let class = |name: &str| {
+                name.trim_end_matches(|c: char| c.is_ascii_digit())
+                    .trim_end_matches('_')
+                    .to_owned()
+            };
+            let alone = |name: &str| names.iter().filter(|n| class(n) == class(name)).count() == 1;
             let found = names
                 .iter()
                 .find(called)
-                .or_else(|| names.iter().find(|name| *name == layer));
+                .or_else(|| names.iter().find(|name| *name == layer && alone(name)));
             let found = found.with_context(|| {
                 format!("there are no weights of it in the file, `layers` has {names:?}")
             })?;
@@ -157,6 +164,55 @@ fn flag(config: &Value, key: &str, default: bool) -> bool {
     config.get(key).and_then(Value::as_bool).unwrap_or(default)
 }
 
+/// The name of a function: what Keras takes where there is none, and nothing (`null`) for a line.
+fn function_name<'v>(config: &'v Value, key: &str, default: &'v str) -> Result<&'v str> {
+    match config.get(key) {
+        None => Ok(default),
+        Some(Value::Null) => Ok("linear"),
+        Some(Value::String(name)) => Ok(name),
+        Some(other) => {
+            let class = text(other, "class_name");
+            bail!(
+                "attribute `{key}`: {}, expected the name of a function: the engine has tanh, sigmoid, relu, softmax and none; train with one of them",
+                if class.is_empty() {
+                    other.to_string()
+                } else {
+                    format!("a {class}")
+                }
+            )
+        }
+    }
+}
+
+/// What changes a layer's numbers and is not read: a class of the user's own, integers with scales, time before the batch.
+fn known(layer: &Value, config: &Value) -> Result<()> {
+    let module = text(layer, "module");
+    let own = !module.is_empty() && !module.contains("keras")
+        || text(layer, "registered_name").contains('>');
+    ensure!(
+        !own,
+        "a layer of the user's own ({}), whose code is not in the file",
+        text(layer, "registered_name")
+    );
+    let quantized = config
+        .get("quantization_config")
+        .is_some_and(|v| !v.is_null())
+        || text(config.get("dtype").unwrap_or(&Value::Null), "class_name").contains("Quantized");
+    ensure!(
+        !quantized,
+        "its weights are integers with scales: save the model as it was before `quantize`"
+    );
+    ensure!(
+        !flag(config, "time_major", false),
+        "attribute `time_major`: true: expected [batch, time, features]"
+    );
+    ensure!(
+        !flag(config, "lora_enabled", false) && config.get("lora_rank").is_none_or(Value::is_null),
+        "attribute `lora_rank`: its weights lie in several parts: merge them before the model is saved"
+    );
+    Ok(())
+}
+
 fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     let class = text(model, "class_name");
     ensure!(
@@ -173,12 +229,19 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     if class != "Sequential" {
         chain(layers)?;
     }
+    let outputs = config.get("output_layers").and_then(Value::as_array);
+    let several = outputs.is_some_and(|list| list.len() > 1 && list.iter().all(Value::is_array));
+    ensure!(
+        !several,
+        "a model of several outputs: save one of each, keras.Model(model.input, model.outputs[k])"
+    );
     let mut graph = Graph::default();
     let mut x = None;
     for layer in layers {
         let class = text(layer, "class_name");
         let config = layer.get("config").unwrap_or(&Value::Null);
         let name = text(config, "name");
+        known(layer, config).with_context(|| format!("layer `{name}` ({class})"))?;
         let input = match x {
             Some(x) => x,
             None => {
@@ -208,7 +271,13 @@ fn chain(layers: &[Value]) -> Result<()> {
         };
         let inbound = pair[1].get("inbound_nodes").unwrap_or(&Value::Null);
         let mut sources = Vec::new();
-        origins(inbound, &mut sources, 0);
+        origins(inbound, &mut sources, 0).with_context(|| {
+            format!(
+                "layer `{}` ({})",
+                name(&pair[1]),
+                text(&pair[1], "class_name")
+            )
+        })?;
         ensure!(
             sources == [name(&pair[0])],
             "layer `{}` ({}): it takes what {sources:?} give, expected the layer before it, `{}`: the engine's layers are a chain, and \
@@ -222,20 +291,47 @@ fn chain(layers: &[Value]) -> Result<()> {
 }
 
 /// The layers named in an entry of `inbound_nodes`, of both versions of Keras.
-fn origins(value: &Value, found: &mut Vec<String>, depth: usize) {
-    if depth > 16 {
-        return;
-    }
+fn origins(value: &Value, found: &mut Vec<String>, depth: usize) -> Result<()> {
+    ensure!(depth <= 16, "its call is nested without an end");
     match value {
         Value::Array(list) => match &list[..] {
-            [Value::String(name), Value::Number(_), Value::Number(_), ..] => {
-                found.push(name.clone())
+            [
+                Value::String(name),
+                Value::Number(_),
+                Value::Number(_),
+                rest @ ..,
+            ] => {
+                found.push(name.clone());
+                rest.iter().try_for_each(called)
             }
-            _ => list.iter().for_each(|v| origins(v, found, depth + 1)),
+            _ => list.iter().try_for_each(|v| origins(v, found, depth + 1)),
         },
-        Value::Object(object) => object.values().for_each(|v| origins(v, found, depth + 1)),
-        _ => {}
+        Value::Object(object) => object.iter().try_for_each(|(key, v)| match key.as_str() {
+            "kwargs" => called(v),
+            _ => origins(v, found, depth + 1),
+        }),
+        _ => Ok(()),
     }
+}
+
+/// Arguments of a call beside the samples: none may change what it gives.
+fn called(arguments: &Value) -> Result<()> {
+    let Value::Object(arguments) = arguments else {
+        return Ok(());
+    };
+    for (key, value) in arguments {
+        let plain = match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Array(list) => list.is_empty(),
+            Value::Object(object) => object.is_empty(),
+            _ => false,
+        };
+        ensure!(
+            plain,
+            "it is called with `{key}`, which the engine has nothing for: call it with the samples alone"
+        );
+    }
+    Ok(())
 }
 
 /// The samples, as the first layer's configuration has them.
@@ -300,7 +396,12 @@ fn add(
         | "GaussianNoise"
         | "AlphaDropout"
         | "ActivityRegularization" => x,
-        "Activation" => activated(graph, text(config, "activation"), name, x)?,
+        "Activation" => activated(
+            graph,
+            function_name(config, "activation", "linear")?,
+            name,
+            x,
+        )?,
         "ReLU" => {
             let plain = ["negative_slope", "threshold"]
                 .iter()
@@ -312,7 +413,18 @@ fn add(
             );
             graph.activation(name, Function::Relu, x)
         }
-        "Softmax" => activated(graph, "softmax", name, x)?,
+        "Softmax" => {
+            let axis = config.get("axis").unwrap_or(&Value::Null);
+            let axis = axis
+                .as_array()
+                .and_then(|list| list.first())
+                .unwrap_or(axis);
+            ensure!(
+                matches!(axis.as_i64(), Some(-1 | 2)) || axis.is_null(),
+                "attribute `axis`: {axis}, expected the features, -1"
+            );
+            activated(graph, "softmax", name, x)?
+        }
         "Rescaling" => {
             let number = |key: &str, default: f64| match config.get(key) {
                 None => Ok(default),
@@ -393,7 +505,9 @@ fn add(
                 .into_iter()
                 .partition(|(path, _)| path.contains("forward_"));
             let mut layer = recurrent_layer(class, inner, inner, &forward)?;
-            let backward = recurrent_layer(class, inner, inner, &backward)?;
+            // A layer of its own may run backward, and that is its direction here.
+            let other = config.get("backward_layer").and_then(|l| l.get("config"));
+            let backward = recurrent_layer(class, other.unwrap_or(inner), inner, &backward)?;
             ensure!(
                 backward.hidden == layer.hidden && backward.inputs == layer.inputs,
                 "its two directions have several widths"
@@ -443,7 +557,12 @@ fn dense(
         false => None,
     };
     let y = graph.dense(name, "Dense", kernel.clone(), bias, x)?;
-    activated(graph, text(config, "activation"), name, y)
+    activated(
+        graph,
+        function_name(config, "activation", "linear")?,
+        name,
+        y,
+    )
 }
 
 /// `(x − mean) / √(variance + ε) · γ + β`.
@@ -537,17 +656,8 @@ fn recurrent_layer(
         !flag(layer, "return_state", false),
         "attribute `return_state`: true: save the model without it"
     );
-    let activation = function(
-        config
-            .get("activation")
-            .and_then(Value::as_str)
-            .unwrap_or("tanh"),
-    )?;
-    let gate = match config
-        .get("recurrent_activation")
-        .and_then(Value::as_str)
-        .unwrap_or("sigmoid")
-    {
+    let activation = function(function_name(config, "activation", "tanh")?)?;
+    let gate = match function_name(config, "recurrent_activation", "sigmoid")? {
         "hard_sigmoid" => Function::HardSigmoid(0.2, 0.5),
         other => function(other)?,
     };
@@ -576,4 +686,77 @@ fn recurrent_layer(
         false => None,
     };
     recurrent(setting, kernel, hidden, bias)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_function_is_a_name_or_an_error() {
+        let config =
+            json!({"a": null, "b": "relu", "c": {"class_name": "LeakyReLU", "config": {}}});
+        assert_eq!(function_name(&config, "a", "tanh").unwrap(), "linear");
+        assert_eq!(function_name(&config, "b", "tanh").unwrap(), "relu");
+        assert_eq!(function_name(&config, "none", "tanh").unwrap(), "tanh");
+        let error = function_name(&config, "c", "tanh").unwrap_err().to_string();
+        assert!(error.contains("a LeakyReLU"), "{error}");
+    }
+
+    #[test]
+    fn arguments_of_a_call_are_refused_in_both_versions() {
+        let sources = |value: Value| {
+            let mut found = Vec::new();
+            origins(&value, &mut found, 0).map(|()| found)
+        };
+        let tensor =
+            json!({"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}});
+        for (inbound, takes) in [
+            (
+                json!([{"args": [tensor], "kwargs": {"training": false, "mask": null}}]),
+                true,
+            ),
+            (
+                json!([{"args": [tensor], "kwargs": {"training": true}}]),
+                false,
+            ),
+            (
+                json!([{"args": [tensor], "kwargs": {"initial_state": [1.0]}}]),
+                false,
+            ),
+            (json!([[["x", 0, 0, {}]]]), true),
+            (json!([[["x", 0, 0, {"training": true}]]]), false),
+        ] {
+            let text = inbound.to_string();
+            match sources(inbound) {
+                Ok(found) => assert!(takes && found == ["x"], "{text}: {found:?}"),
+                Err(error) => assert!(
+                    !takes && error.to_string().contains("it is called with"),
+                    "{text}: {error}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn integers_and_classes_of_ones_own_are_refused() {
+        for (layer, config) in [
+            (
+                json!({}),
+                json!({"quantization_config": {"class_name": "Int8QuantizationConfig"}}),
+            ),
+            (
+                json!({}),
+                json!({"dtype": {"class_name": "QuantizedDTypePolicy"}}),
+            ),
+            (json!({"registered_name": "mine>LSTM"}), json!({})),
+            (json!({"module": "my.layers"}), json!({})),
+            (json!({}), json!({"time_major": true})),
+        ] {
+            assert!(known(&layer, &config).is_err(), "{layer} {config}");
+        }
+        let plain = json!({"module": "keras.layers", "registered_name": null});
+        known(&plain, &json!({"dtype": {"class_name": "DTypePolicy"}})).unwrap();
+    }
 }

@@ -235,9 +235,19 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
     };
     let lowered = lower::lower(&graph, answer)?;
     let package = package(name, &lowered, options)?;
+    let mut notes: Vec<String> = graph.notes.iter().chain(&lowered.notes).cloned().collect();
+    if let (Some(steps), true, Shape::EveryStep) =
+        (lowered.steps, lowered.states.is_empty(), package.shape)
+        && steps > 1
+    {
+        notes.push(format!(
+            "the file's network begins anew every {steps} samples and answers at each of them; the model goes on without end, and \
+             gives other answers after the first {steps} unless its state is reset"
+        ));
+    }
     Ok(Imported {
         package,
-        notes: graph.notes.iter().chain(&lowered.notes).cloned().collect(),
+        notes,
         graph,
         lowered,
     })

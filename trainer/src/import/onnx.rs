@@ -444,6 +444,17 @@ impl Reader {
         let (op, operands) = match kind {
             "Identity" => one(Op::Identity)?,
             "Dropout" => {
+                let training = match input(2) {
+                    None => Some(false),
+                    Some(id) => self.constant(Some(id)).map(|t| match &t.values {
+                        Values::I64(v) => v.iter().any(|&x| x != 0),
+                        Values::F32(v) => v.iter().any(|&x| x != 0.0),
+                    }),
+                };
+                ensure!(
+                    training == Some(false),
+                    "input `training_mode`: it drops values while it runs: export the model with model.eval()"
+                );
                 outputs = 1;
                 (Op::Identity, vec![Some(need(0)?)])
             }
@@ -567,6 +578,14 @@ impl Reader {
                 ensure!(
                     attributes.int("training_mode", 0) == 0,
                     "attribute `training_mode`: 1: export the model with model.eval()"
+                );
+                ensure!(
+                    self.opset >= 14 || proto.output.iter().skip(1).all(String::is_empty),
+                    "more than one output, which trains: export the model with model.eval()"
+                );
+                ensure!(
+                    attributes.int("spatial", 1) != 0,
+                    "attribute `spatial`: 0: a mean for every element, expected one for every feature"
                 );
                 let terms = [1, 2, 3, 4].map(|k| {
                     self.constant(input(k))
@@ -766,7 +785,8 @@ impl Reader {
                 &[1, 0, 2],
                 3,
             ),
-            _ if coupled => (Kind::LstmCoupled, &[2, 3, 1], 4),
+            // f = 1 − i, and 1 − σ(z) = σ(−z): the block of i, negated, is that of f.
+            _ if coupled => (Kind::LstmCoupled, &[0, 3, 1], 4),
             _ => (Kind::Lstm, &[0, 2, 3, 1], 4),
         };
         let stated = attributes.int("hidden_size", hidden as i64);
@@ -809,6 +829,10 @@ impl Reader {
         } else {
             None
         };
+        ensure!(
+            p.is_none() || !coupled,
+            "attribute `input_forget` and input `P`: the engine has coupled gates or peepholes, not both"
+        );
         if let Some(p) = p {
             ensure!(
                 p.shape == [directions, 3 * hidden],
@@ -820,10 +844,13 @@ impl Reader {
         let functions = attributes.functions(kind, directions)?;
         let order = |values: &[f32], blocks: &[usize], width: usize| -> Vec<f32> {
             let size = hidden * width;
-            blocks
-                .iter()
+            let mut rows: Vec<f32> = (blocks.iter())
                 .flat_map(|&k| values[k * size..(k + 1) * size].iter().copied())
-                .collect()
+                .collect();
+            if coupled {
+                rows[..size].iter_mut().for_each(|x| *x = -*x);
+            }
+            rows
         };
         let direction = |d: usize| -> Result<Direction> {
             let part = |t: &Tensor| -> Result<Vec<f32>> {
@@ -839,7 +866,6 @@ impl Reader {
                 b_hh: order(&b[rows..], blocks, 1),
                 // ONNX has them as i, o, f.
                 peephole: match p {
-                    Some(p) if coupled => Some(order(&part(p)?, &[2, 1], 1)),
                     Some(p) => Some(order(&part(p)?, &[0, 2, 1], 1)),
                     None => None,
                 },

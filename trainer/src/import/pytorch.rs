@@ -26,7 +26,7 @@ pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Gr
     let dict = dict.cleaned(options)?;
     let modules = modules::group(&dict, options)?;
     let mut graph = graph(order::chain(modules, &options.order)?, options)?;
-    graph.notes = dict.notes;
+    graph.notes.splice(0..0, dict.notes);
     Ok(graph)
 }
 
@@ -278,6 +278,13 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     );
 
     let mut graph = Graph::default();
+    if !dense.is_empty() && options.head.is_none() {
+        graph.notes.push(format!(
+            "nothing is taken to stand behind the last layer, nor between the cells and {}: a state dict does not say; --head NAME gives an \
+             activation at the end",
+            dense[0]
+        ));
+    }
     let width = match &chain[0].weights {
         Weights::Cells { cells, .. } => Some(cells[0].inputs),
         Weights::Matrix(_) => None,
@@ -298,12 +305,23 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     // Behind the last bidirectional layer there is what both directions end with.
                     let ends =
                         cell.directions.len() > 1 && Some(place) == last_cell && layer + 1 == count;
+                    if ends {
+                        graph.notes.push(format!(
+                            "behind {name} there is what both directions end with (h_n), which a state dict does not say: not the last \
+                             output (y[:, -1]), where the backward direction has just begun"
+                        ));
+                    }
                     x = graph.recurrent(&name, modules::kind_name(cell.kind), cell, x, !ends)?;
                 }
             }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
             }) if place < first_cell => {
+                if rows == cols {
+                    graph.notes.push(format!(
+                        "{name} is square and without a bias: taken for an nn.Embedding of {rows} tokens, not for an nn.Linear"
+                    ));
+                }
                 x = graph.embedding(
                     &name,
                     "nn.Embedding",

@@ -14,6 +14,13 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Graph> {
              model is called, or train without the skip"
         );
     }
+    for gain in ["in_gain", "out_gain"] {
+        if let Some(db) = object.get(gain).filter(|v| v.as_f64() != Some(0.0)) {
+            bail!(
+                "attribute `{gain}`: {db}: a gain in decibels, which is no layer; set it to 0 and multiply where the model is called"
+            );
+        }
+    }
     let last = |value: Option<&Value>| value.and_then(Value::as_array)?.last()?.as_u64();
     let inputs = last(object.get("in_shape")).filter(|&n| n > 0 && n <= 1 << 16);
     let inputs =
@@ -73,10 +80,14 @@ fn add(
             let bias = tensor(2)?;
             let kind_of = match kind {
                 "lstm" => Kind::Lstm,
-                // A bias of two rows is one for each product, which only the reset after it needs.
-                _ => Kind::Gru {
-                    after: bias.as_ref().is_some_and(|b| b.shape.len() == 2),
-                },
+                // A bias of two rows is one for each product, which the reset after it needs; RTNeural has no other.
+                _ => {
+                    ensure!(
+                        bias.as_ref().is_some_and(|b| b.shape.len() == 2),
+                        "a bias that has not two rows: RTNeural's GRU resets after the product, train with reset_after=True and a bias"
+                    );
+                    Kind::Gru { after: true }
+                }
             };
             let setting = Setting {
                 kind: kind_of,

@@ -3,12 +3,13 @@
 use super::calibrate::Compared;
 use super::csv_options::CsvOptions;
 use super::{calibrate, layout, precision, say, say_notes, usage, writable};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
 use kinglet_trainer::import::{ImportOptions, MOST, Proof, read};
+use kinglet_trainer::quant::Stream;
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
 
@@ -74,8 +75,17 @@ fn single(precision: Precision) -> Result<Format, &'static str> {
         .ok_or("`kinglet quantize` searches for the formats of an f32 model")
 }
 
+/// Samples as the network takes them.
+fn sequences(streams: &[Stream], width: usize) -> Vec<Vec<Vec<f32>>> {
+    let sequence = |stream: &Stream| match stream {
+        Stream::Samples(values) => values.chunks(width).map(<[f32]>::to_vec).collect(),
+        Stream::Tokens(tokens) => tokens.iter().map(|&token| vec![token as f32]).collect(),
+    };
+    streams.iter().map(sequence).collect()
+}
+
 /// The largest difference of every layer, in parts of the spread of its outputs.
-fn tell(proof: &Proof) {
+fn tell(proof: &Proof, which: &str) {
     for layer in &proof.layers {
         say(&format!(
             "layer {}: differs by at most {:.1e} of its spread",
@@ -84,7 +94,7 @@ fn tell(proof: &Proof) {
         ));
     }
     say(&format!(
-        "proof: {} random samples through the file's network and the engine's in f32: equal to within {:.0e} of the outputs' spread",
+        "proof: {} {which} through the file's network and the engine's in f32: equal to within {:.0e} of the outputs' spread",
         proof.samples, proof.allowed
     ));
     if proof.allowed > MOST {
@@ -113,18 +123,25 @@ pub fn run(args: &Args) -> Result<()> {
         .notes
         .iter()
         .for_each(|note| say(&format!("note: {note}")));
-    tell(&imported.prove()?);
-    let package = imported.package;
-    let float = calibrate::calibrated(&package, Format::F32, Layout::Portable, &[])?;
+    tell(&imported.prove()?, "random samples");
+    let package = &imported.package;
+    let float = calibrate::calibrated(package, Format::F32, Layout::Portable, &[])?;
     let model = Model::from_bytes(&float.bytes)?;
     let calibration = match &args.calibrate {
         Some(path) => Some(calibrate::read(path, &model, &args.csv)?),
         None => None,
     };
+    if let (Some(path), Some(found)) = (&args.calibrate, &calibration) {
+        let given = sequences(&found.streams, package.net.input_width());
+        let proof = imported
+            .prove_on(given)
+            .with_context(|| format!("on the samples of {}", path.display()))?;
+        tell(&proof, &format!("samples of {}", path.display()));
+    }
     let layout = args.layout;
     let exported = match &calibration {
-        Some(found) => calibrate::fitted(&package, (args.precision, layout), found)?,
-        None => calibrate::calibrated(&package, args.precision, layout, &[])?,
+        Some(found) => calibrate::fitted(package, (args.precision, layout), found)?,
+        None => calibrate::calibrated(package, args.precision, layout, &[])?,
     };
     say_notes(&exported.notes);
     match &calibration {

@@ -23,6 +23,9 @@ pub const MOST: f64 = 1e-4;
 /// A network whose outputs move when the last bits of its samples do is held to so many times that.
 const SENSITIVE: f64 = 16.0;
 
+/// Given samples that are compared at most.
+const GIVEN: usize = 2000;
+
 /// Multiplications that a proof may take: a second or so of the interpreter.
 const MACS: usize = 300_000_000;
 
@@ -68,10 +71,14 @@ pub(super) fn prove(
 ) -> Result<Proof> {
     let plan = Plan::new(lowered, package);
     let samples = match given {
-        Some(given) => plan.cut(given),
+        Some(given) => plan.cut(given, &package.net),
         None => plan.random(&package.net),
     };
-    ensure!(!samples.is_empty(), "there are no samples to compare on");
+    ensure!(
+        !samples.is_empty(),
+        "there are no samples to compare on: the network takes {} at once",
+        plan.window.unwrap_or(plan.chunk.min(1 << 16))
+    );
     let mut expected = vec![Vec::new(); lowered.taps.len()];
     for sequence in &samples {
         interpreted(graph, lowered, &plan, sequence, &mut expected)?;
@@ -171,10 +178,13 @@ impl Plan {
         }
     }
 
-    /// Given sequences as this graph can take them.
-    fn cut(&self, given: Samples) -> Samples {
+    /// Given sequences as this graph can take them, the first ones of many.
+    fn cut(&self, given: Samples, net: &Network) -> Samples {
         let mut all = Vec::new();
-        for sequence in given {
+        let mut left = (MACS / net.macs().max(1)).clamp(64, GIVEN);
+        for mut sequence in given {
+            sequence.truncate(left);
+            left -= sequence.len();
             match self.window {
                 Some(n) => all.extend(sequence.chunks_exact(n).map(<[_]>::to_vec)),
                 None if self.chunk < usize::MAX => {

@@ -8,14 +8,39 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(cortex_m_dsp, cortex_m_helium)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let compiled_for = |names: &[&str]| {
-        target.starts_with("thumbv8m.main") && names.iter().any(|name| flags.contains(name))
+    // Of `-C name=value`, in one argument or two.
+    let option = |name: &'static str| {
+        let arguments = flags.split('\u{1f}');
+        arguments.filter_map(move |argument| {
+            let argument = (argument.strip_prefix("-C"))
+                .or(argument.strip_prefix("--codegen="))
+                .unwrap_or(argument);
+            argument.strip_prefix(name)?.strip_prefix('=')
+        })
     };
-    let helium = compiled_for(&["+mve", "cortex-m52", "cortex-m55", "cortex-m85"]);
+    let cpu = option("target-cpu").last().unwrap_or_default();
+    // What is said last of a feature holds, before what its CPU has.
+    let feature = |name: &str, of_cpus: &[&str]| {
+        let said = option("target-feature").flat_map(|list| list.split(','));
+        let said = said.filter_map(|word| match word.split_at_checked(1)? {
+            ("+", it) if it == name => Some(true),
+            ("-", it) if it == name => Some(false),
+            _ => None,
+        });
+        said.last().unwrap_or(of_cpus.contains(&cpu))
+    };
+    let main = target.starts_with("thumbv8m.main");
+    let helium = main && feature("mve", &["cortex-m52", "cortex-m55", "cortex-m85"]);
     if helium {
         println!("cargo::rustc-cfg=cortex_m_helium");
     }
-    let dsp = helium || target.starts_with("thumbv7em") || compiled_for(&["+dsp", "cortex-m33"]);
+    let dsp = helium
+        || target.starts_with("thumbv7em")
+        || main
+            && feature(
+                "dsp",
+                &["cortex-m33", "cortex-m52", "cortex-m55", "cortex-m85"],
+            );
     if dsp {
         println!("cargo::rustc-cfg=cortex_m_dsp");
     }
@@ -28,8 +53,7 @@ fn main() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     println!("cargo::rustc-check-cfg=cfg(armv7_neon)");
-    let armv7_neon =
-        arch == "arm" && (target.starts_with("thumbv7neon") || flags.contains("+neon"));
+    let armv7_neon = arch == "arm" && (feature("neon", &[]) || target.starts_with("thumbv7neon"));
     if armv7_neon {
         println!("cargo::rustc-cfg=armv7_neon");
     }

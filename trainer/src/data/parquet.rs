@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -59,12 +60,47 @@ enum Zone {
     Offset(FixedOffset),
 }
 
+/// What the `parquet` crate gives. Where a damaged file has numbers that it takes for granted, it panics.
+fn guarded<T>(read: impl FnOnce() -> Parquet<T>) -> io::Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(found) => found.map_err(readable),
+        Err(panic) => {
+            let said = (panic.downcast_ref::<String>().map(String::as_str))
+                .or(panic.downcast_ref::<&str>().copied());
+            Err(io::Error::other(format!(
+                "the Parquet file is damaged: {}",
+                said.unwrap_or("its numbers contradict each other")
+            )))
+        }
+    }
+}
+
+/// Refuses columns that begin or end beyond the file.
+fn within(metadata: &ParquetMetaData, file: &File) -> io::Result<()> {
+    let len = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
+    for group in metadata.row_groups() {
+        for column in group.columns() {
+            let start = (column.dictionary_page_offset()).unwrap_or(column.data_page_offset());
+            let end = start.checked_add(column.compressed_size());
+            if start < 0 || column.compressed_size() < 0 || end.is_none_or(|end| end > len) {
+                return Err(io::Error::other(format!(
+                    "the Parquet file is damaged: column {:?} lies at byte {start} and is {} bytes long, in a file of {len}",
+                    column.column_path().string(),
+                    column.compressed_size()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 impl ParquetText {
     pub fn new(file: File, delimiter: char) -> io::Result<Self> {
         let packed = Packed {
             file: Arc::new(file.try_clone()?),
-            reader: SerializedFileReader::new(file).map_err(readable)?,
+            reader: guarded(|| SerializedFileReader::new(file))?,
         };
+        within(packed.reader.metadata(), &packed.file)?;
         let metadata = packed.reader.metadata().file_metadata();
         let (zones, schema) = (zones(&packed), metadata.schema_descr_ptr());
         let all = schema.root_schema().get_fields();
@@ -77,12 +113,13 @@ impl ParquetText {
         let nested: Vec<String> = nested.iter().map(|c| c.name().to_owned()).collect();
         let wanted = Type::group_type_builder(schema.root_schema().name());
         let wanted = wanted.with_fields(plain).build().map_err(readable)?;
-        let rows = RowIter::from_file_into(Box::new(packed));
-        let rows = if nested.is_empty() {
-            rows
-        } else {
-            rows.project(Some(wanted)).map_err(readable)?
-        };
+        let rows = guarded(|| {
+            let rows = RowIter::from_file_into(Box::new(packed));
+            if nested.is_empty() {
+                return Ok(rows);
+            }
+            rows.project(Some(wanted))
+        })?;
         Ok(ParquetText {
             rows,
             columns,
@@ -139,8 +176,10 @@ impl Read for ParquetText {
             return Ok(have);
         }
         let mut writer = writer(self.delimiter);
-        for row in self.rows.by_ref().take(ROWS) {
-            let row = row.map_err(readable)?;
+        for _ in 0..ROWS {
+            let Some(row) = guarded(|| self.rows.next().transpose())? else {
+                break;
+            };
             let fields = row.get_column_iter().zip(&self.columns);
             writer.write_record(fields.map(|((_, field), &how)| printed(field, how)))?;
         }

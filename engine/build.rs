@@ -18,16 +18,16 @@ fn main() {
             argument.strip_prefix(name)?.strip_prefix('=')
         })
     };
-    let cpu = option("target-cpu").last().unwrap_or_default();
+    let cpu = option("target-cpu").next_back().unwrap_or_default();
     // What is said last of a feature holds, before what its CPU has.
     let feature = |name: &str, of_cpus: &[&str]| {
         let said = option("target-feature").flat_map(|list| list.split(','));
-        let said = said.filter_map(|word| match word.split_at_checked(1)? {
+        let mut said = said.filter_map(|word| match word.split_at_checked(1)? {
             ("+", it) if it == name => Some(true),
             ("-", it) if it == name => Some(false),
             _ => None,
         });
-        said.last().unwrap_or(of_cpus.contains(&cpu))
+        said.next_back().unwrap_or(of_cpus.contains(&cpu))
     };
     let main = target.starts_with("thumbv8m.main");
     let helium = main && feature("mve", &["cortex-m52", "cortex-m55", "cortex-m85"]);

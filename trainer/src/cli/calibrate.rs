@@ -235,15 +235,8 @@ pub fn calibrated(
         package,
         format,
         ranges.as_ref(),
-        &tests(package, streams),
+        &TestInputs::of(package, streams),
     )
-}
-
-fn tests(package: &Package, streams: &[Stream]) -> TestInputs {
-    match streams.first() {
-        Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
-        None => TestInputs::synthetic(package),
-    }
 }
 
 /// The same from data, with as much of heavy tails cut as the answers bear.
@@ -253,7 +246,7 @@ pub fn fitted(
     calibration: &Calibration,
 ) -> Result<Exported> {
     let mut ranges = Ranges::measure(&package.net, &calibration.streams);
-    let tests = tests(package, &calibration.streams);
+    let tests = TestInputs::of(package, &calibration.streams);
     let how = (&format.into(), layout);
     cut_tails(package, how, &mut ranges, &tests, &calibration.probes)?;
     export_for(layout, package, format, Some(&ranges), &tests)

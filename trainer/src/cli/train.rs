@@ -319,10 +319,7 @@ fn test_inputs(package: &Package, data: &Dataset) -> TestInputs {
         true => Cow::Borrowed(data),
         false => Cow::Owned(data.clone().normalised_as(&package.input)),
     };
-    match Stream::of_dataset(&data).first() {
-        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
-        None => TestInputs::synthetic(package),
-    }
+    TestInputs::of(package, Stream::first_of_dataset(&data).as_slice())
 }
 
 /// All files, or none that was not there before.

@@ -31,6 +31,14 @@ impl TestInputs {
         }
     }
 
+    /// From the first of a network's streams, or made up where there is none.
+    pub fn of(package: &Package, streams: &[Stream]) -> Self {
+        match streams.first() {
+            Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
+            None => TestInputs::synthetic(package),
+        }
+    }
+
     /// Made up, for a network without data: a slow wave per input, or tokens in turn.
     pub fn synthetic(package: &Package) -> Self {
         const STEPS: usize = 24;

@@ -5,7 +5,7 @@
 
 use super::archive::Archive;
 use super::graph::{Binary, Dim, Function, Graph, Input, Kind, Op, Tensor, ValueId, count};
-use super::keras_weights::{Setting, function, recurrent};
+use super::keras_weights::{Setting, activated, function, recurrent};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hdf5_pure::{File, Group};
 use serde_json::Value;
@@ -529,13 +529,6 @@ fn add(
             "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, BatchNormalization and the \
              activations tanh, sigmoid, relu and softmax"
         ),
-    })
-}
-
-fn activated(graph: &mut Graph, activation: &str, name: &str, x: ValueId) -> Result<ValueId> {
-    Ok(match activation {
-        "softmax" => graph.node(name, "softmax", Op::Softmax { axis: -1 }, &[x]),
-        other => graph.activation(name, function(other)?, x),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Kernels are `[inputs, gates · units]`; the gates of an LSTM stand as ours, `i, f, c, o`, those of a GRU as `z, r, h`. A GRU with
 //! `reset_after` has a bias of two rows, one for each product.
 
-use super::graph::{Direction, Function, Kind, Recurrent, Tensor};
+use super::graph::{Direction, Function, Graph, Kind, Op, Recurrent, Tensor, ValueId};
 use anyhow::{Result, bail, ensure};
 
 /// What a recurrent layer's configuration says.
@@ -84,7 +84,20 @@ pub(super) fn recurrent(
     Ok(recurrent)
 }
 
-/// An activation by Keras's name; softmax is an operator of its own.
+/// A value's activation by Keras's name; softmax is an operator of its own.
+pub(super) fn activated(
+    graph: &mut Graph,
+    activation: &str,
+    name: &str,
+    x: ValueId,
+) -> Result<ValueId> {
+    Ok(match activation {
+        "softmax" => graph.node(name, "softmax", Op::Softmax { axis: -1 }, &[x]),
+        other => graph.activation(name, function(other)?, x),
+    })
+}
+
+/// An activation by Keras's name.
 pub(super) fn function(name: &str) -> Result<Function> {
     Ok(match name {
         "" | "linear" => Function::Identity,

@@ -37,7 +37,7 @@ use crate::package::{Feature, Input, Output, Package, Shape, Target};
 use archive::Archive;
 use graph::Graph;
 use lower::Lowered;
-pub use proof::{LayerProof, MOST, Proof};
+pub use proof::{LayerProof, MOST, Proof, SENSITIVE};
 
 /// What a state dict does not say.
 ///

@@ -21,7 +21,7 @@ use kinglet::format::Format;
 pub const MOST: f64 = 1e-4;
 
 /// A network whose outputs move when the last bits of its samples do is held to so many times that.
-const SENSITIVE: f64 = 16.0;
+pub const SENSITIVE: f64 = 16.0;
 
 /// Given samples that are compared at most.
 const GIVEN: usize = 2000;

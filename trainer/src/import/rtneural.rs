@@ -1,7 +1,7 @@
 //! RTNeural's JSON: layers one after another, with weights as Keras has them.
 
-use super::graph::{Graph, Kind, Op, Tensor};
-use super::keras_weights::{Setting, function, recurrent};
+use super::graph::{Graph, Kind, Tensor};
+use super::keras_weights::{Setting, activated, recurrent};
 use super::pytorch::array;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
@@ -106,8 +106,5 @@ fn add(
         "activation" => x,
         _ => bail!("the engine has no layer for it; it has dense, lstm and gru"),
     };
-    Ok(match activation {
-        "softmax" => graph.node(name, kind, Op::Softmax { axis: -1 }, &[y]),
-        other => graph.activation(name, function(other)?, y),
-    })
+    activated(graph, activation, name, y)
 }

@@ -77,6 +77,15 @@ impl Stream {
     /// The streams to calibrate with: the training part as it is measured too, window by window where the state starts
     /// anew for each, else in whole series. Of more than a hundred thousand steps some are taken, evenly.
     pub fn of_dataset(data: &Dataset) -> Vec<Stream> {
+        Stream::some_of_dataset(data, usize::MAX)
+    }
+
+    /// The first of [`Self::of_dataset`].
+    pub fn first_of_dataset(data: &Dataset) -> Option<Stream> {
+        Stream::some_of_dataset(data, 1).pop()
+    }
+
+    fn some_of_dataset(data: &Dataset, most: usize) -> Vec<Stream> {
         let sequences: Vec<_> = data.sequences(Part::Train).collect();
         let steps: usize = sequences.iter().map(|sequence| sequence.steps()).sum();
         let every = steps.div_ceil(STEPS).max(1);
@@ -96,7 +105,7 @@ impl Stream {
                 Stream::Samples(rows.collect())
             }
         };
-        pieces.step_by(every).map(stream).collect()
+        pieces.step_by(every).take(most).map(stream).collect()
     }
 
     /// Number of steps.

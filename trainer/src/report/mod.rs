@@ -119,10 +119,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     };
     let streams = Stream::of_dataset(&data);
     let ranges = Ranges::measure(&package.net, &streams);
-    let tests = match streams.first() {
-        Some(stream) => TestInputs::from_stream(stream, data.inputs()),
-        None => TestInputs::synthetic(package),
-    };
+    let tests = TestInputs::of(package, &streams);
     let watches = |package: &Package, model: &Model<'_>| {
         let rule = subject.task.anomaly.as_ref()?;
         let alarm = anomaly::alarm(rule, &data, &mut EnginePredictor::new(model));

@@ -1,5 +1,53 @@
 //! The list of CPUs: for each a table of what it does better than the table that it starts from.
 
+/// `float_product` by a module's own `gemv_f32` and `gemv_f16`, one stream after the other.
+#[cfg(wide_vectors)]
+macro_rules! float_product {
+    ($(#[$attribute:meta])*) => {
+        $(#[$attribute])*
+        fn float_product(
+            sums: &mut [$crate::kernel::Panel<f32>],
+            w: $crate::kernel::FloatMatrix<'_>,
+            streams: $crate::kernel::Streams<'_>,
+            panels: $crate::kernel::Panels,
+        ) {
+            for (stream, x) in streams.x.iter().enumerate() {
+                let sums = &mut sums[stream * streams.pitch..];
+                match w {
+                    $crate::kernel::FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
+                    $crate::kernel::FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
+                }
+            }
+        }
+    };
+}
+
+/// `update_q` by a module's own `lstm`, `gru` and `curve_q`.
+#[cfg(any(wide_vectors, cortex_m_helium))]
+macro_rules! update_q {
+    ($(#[$attribute:meta])*) => {
+        $(#[$attribute])*
+        fn update_q(
+            cell: $crate::kernel::CellQ,
+            master: &mut [$crate::kernel::Panel<i32>],
+            y: &mut [$crate::kernel::Panel<i16>],
+            z: &[$crate::kernel::Panel<i16>],
+            tables: &$crate::num::Tables,
+        ) {
+            match cell {
+                $crate::kernel::CellQ::Lstm { cell_shift } => {
+                    lstm(master, y, z, tables, cell_shift);
+                }
+                $crate::kernel::CellQ::Gru => gru(master, z, tables),
+                $crate::kernel::CellQ::Rnn => {
+                    curve_q($crate::kernel::Curve::Tanh, master, z, tables);
+                    $crate::kernel::definition::cells::quarter(master);
+                }
+            }
+        }
+    };
+}
+
 #[cfg(armv7_neon)]
 mod armv7;
 #[cfg(cortex_m_dsp)]

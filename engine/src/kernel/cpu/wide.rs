@@ -5,12 +5,9 @@
 //! sees MIN · MIN (its left side is a gate, which is not negative), a pair of products never overflows (one
 //! factor is an `i8`), and multiply-add is never fused. Table look-ups are scalar, since `wide` has no gather.
 
-use crate::kernel::definition::cells::quarter;
 use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{
-    BLOCK, CellQ, Curve, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, StateF, Streams,
-};
+use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels, StateF};
 use crate::num::{self, Tables};
 use half::f16;
 use wide::{f32x8, i8x16, i16x8, i16x16, i32x8};
@@ -37,20 +34,7 @@ const FLOATS: Table = if cfg!(target_arch = "arm") {
     }
 };
 
-fn float_product(
-    sums: &mut [Panel<f32>],
-    w: FloatMatrix<'_>,
-    streams: Streams<'_>,
-    panels: Panels,
-) {
-    for (stream, x) in streams.x.iter().enumerate() {
-        let sums = &mut sums[stream * streams.pitch..];
-        match w {
-            FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
-            FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
-        }
-    }
-}
+float_product! {}
 
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     for (panel, w) in w.chunks_exact(LANES * x.len()).enumerate() {
@@ -186,22 +170,7 @@ fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables
     }
 }
 
-fn update_q(
-    cell: CellQ,
-    master: &mut [Panel<i32>],
-    y: &mut [Panel<i16>],
-    z: &[Panel<i16>],
-    tables: &Tables,
-) {
-    match cell {
-        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
-        CellQ::Gru => gru(master, z, tables),
-        CellQ::Rnn => {
-            curve_q(Curve::Tanh, master, z, tables);
-            quarter(master);
-        }
-    }
-}
+update_q! {}
 
 fn lstm(
     c: &mut [Panel<i32>],

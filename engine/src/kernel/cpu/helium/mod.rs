@@ -12,7 +12,6 @@
 //! pre-activations, and 47 for the update of four LSTM units.
 
 use super::cortex_m::CORTEX_M_DSP;
-use crate::kernel::definition::cells::quarter;
 use crate::kernel::definition::{products, steps};
 use crate::kernel::table::Table;
 use crate::kernel::{
@@ -369,23 +368,7 @@ fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables
     }
 }
 
-#[cfg_attr(one_table, inline(always))]
-fn update_q(
-    cell: CellQ,
-    master: &mut [Panel<i32>],
-    y: &mut [Panel<i16>],
-    z: &[Panel<i16>],
-    tables: &Tables,
-) {
-    match cell {
-        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
-        CellQ::Gru => gru(master, z, tables),
-        CellQ::Rnn => {
-            curve_q(Curve::Tanh, master, z, tables);
-            quarter(master);
-        }
-    }
-}
+update_q! { #[cfg_attr(one_table, inline(always))] }
 
 fn lstm(
     c: &mut [Panel<i32>],

@@ -13,12 +13,9 @@ mod vbmi;
 mod vnni;
 
 use super::quads::{Weights, by_four, by_four_w4};
-use crate::kernel::definition::cells::quarter;
 use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{
-    BLOCK, CellQ, Curve, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, StateF, Streams,
-};
+use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels, StateF};
 use crate::num::{self, Tables};
 use core::arch::x86_64::*;
 use half::f16;
@@ -118,21 +115,7 @@ pub(super) fn has_avx512vbmi() -> bool {
     }
 }
 
-#[target_feature(enable = "avx2,f16c")]
-fn float_product(
-    sums: &mut [Panel<f32>],
-    w: FloatMatrix<'_>,
-    streams: Streams<'_>,
-    panels: Panels,
-) {
-    for (stream, x) in streams.x.iter().enumerate() {
-        let sums = &mut sums[stream * streams.pitch..];
-        match w {
-            FloatMatrix::F32(w) => gemv_f32(sums, w, x, panels),
-            FloatMatrix::F16(w) => gemv_f16(sums, w, x, panels),
-        }
-    }
-}
+float_product! { #[target_feature(enable = "avx2,f16c")] }
 
 #[target_feature(enable = "avx2,f16c")]
 fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
@@ -507,23 +490,7 @@ fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables
     }
 }
 
-#[target_feature(enable = "avx2")]
-fn update_q(
-    cell: CellQ,
-    master: &mut [Panel<i32>],
-    y: &mut [Panel<i16>],
-    z: &[Panel<i16>],
-    tables: &Tables,
-) {
-    match cell {
-        CellQ::Lstm { cell_shift } => lstm(master, y, z, tables, cell_shift),
-        CellQ::Gru => gru(master, z, tables),
-        CellQ::Rnn => {
-            curve_q(Curve::Tanh, master, z, tables);
-            quarter(master);
-        }
-    }
-}
+update_q! { #[target_feature(enable = "avx2")] }
 
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -1,6 +1,6 @@
 //! Files of every released version load and give the outputs that they were written with: `released/VERSION/*.kgl`, and `models/*.kgl` of the version in work.
 
-use kinglet::format::Layer;
+use kinglet::format::{ALIGN, Layer};
 use kinglet::{Model, State};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ fn files_of_every_version_give_the_outputs_they_were_written_with() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             // Aligned, as a device's flash is.
-            let len = fs::metadata(&path).unwrap().len();
-            let mut words = vec![0_u128; len.div_ceil(16) as usize];
-            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
             let file = fs::read(&path).unwrap();
-            bytes[..file.len()].copy_from_slice(&file);
-            let model = Model::from_bytes(&bytes[..file.len()])
+            let mut room = vec![0; file.len() + ALIGN];
+            let start = room.as_ptr().align_offset(ALIGN);
+            let bytes = &mut room[start..][..file.len()];
+            bytes.copy_from_slice(&file);
+            let model = Model::from_bytes(bytes)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             files += 1;
             if model

@@ -115,11 +115,7 @@ pub fn of(start: &[u8]) -> Option<Kind> {
     } else if begins(b"%PDF-") {
         kind("a PDF document", "export the table as CSV", NO_MODEL)
     } else if at(4, b"TFL3") {
-        kind(
-            "a TensorFlow Lite model",
-            NO_DATA,
-            "it is not read: import the network that it was made from, as ONNX or Keras; its weights may be rounded already",
-        )
+        kind("a TensorFlow Lite model", NO_DATA, IMPORT)
     } else if begins(b"GGUF") {
         kind("a GGUF model", NO_DATA, TO_TENSORS)
     } else if begins(b"\x08") && has("pytorch") || begins(b"\x08") && has("onnx") {

@@ -258,6 +258,67 @@ fn inputs_have_the_names_and_the_normalisation_of_flags() {
     }
 }
 
+#[test]
+fn fused_operators_of_tensorflow_lite() {
+    let cases = cases("tflite.json");
+    for (file, net) in [
+        ("last", "lstm 3>4, dense 4>2 softmax"),
+        ("flat", "lstm 3>4, rnn-relu 4>24, dense 24>2 sigmoid"),
+        ("stream", "lstm 3>4, dense 4>2 tanh"),
+        ("coupled", "lstm-coupled 3>4, dense 4>2"),
+        ("peephole", "lstm-peephole 3>4, dense 4>2"),
+        ("projection", "lstm 3>4, dense 4>2, dense 2>2"),
+        ("major", "lstm 3>4, dense 4>2"),
+        ("open", "lstm 3>4, dense 4>2"),
+        ("rnn", "rnn 3>4, dense 4>3 relu, dense 3>2"),
+        ("rnn_relu", "rnn-relu 3>4, dense 4>3 relu, dense 3>2"),
+        ("rounded", "embedding 7x3, lstm 3>4, dense 4>3"),
+    ] {
+        agrees(&cases, (&format!("tflite/{file}.tflite"), "", net));
+    }
+    refused(
+        "tflite/norm.tflite",
+        "",
+        &[
+            "`unidirectional_sequence_lstm 0`",
+            "layer normalisation within the cell",
+        ],
+    );
+    refused(
+        "tflite/conv.tflite",
+        "",
+        &["`conv_2d 0` (CONV_2D)", "the engine has no layer for it"],
+    );
+    refused(
+        "tflite/last.tflite",
+        "--head relu",
+        &["--head is for state dicts"],
+    );
+    let notes = |file: &str| {
+        read(&folder().join(file), &options(""))
+            .unwrap()
+            .notes
+            .join("; ")
+    };
+    let rounded = notes("tflite/rounded.tflite");
+    assert!(
+        rounded.contains("12 of ") && rounded.contains("integers with a scale"),
+        "{rounded}"
+    );
+    let (window, stream) = (notes("tflite/last.tflite"), notes("tflite/stream.tflite"));
+    // In six samples no cell can reach 10.
+    assert!(
+        window.contains("every sequence begins with zeros") && !window.contains("cuts cells"),
+        "{window}"
+    );
+    assert!(stream.contains("cuts cells at ±10"), "{stream}");
+    let flat = notes("tflite/flat.tflite");
+    assert!(
+        flat.contains("all 6 samples of a sequence") && flat.contains("24 units, 672 weights"),
+        "{flat}"
+    );
+}
+
 /// Two layers of RTNeural's form: y = tanh(2 x − 1), whose numbers one can check by hand after the LSTM.
 #[test]
 fn layers_of_rtneural_and_its_skips() {
@@ -328,7 +389,7 @@ fn damaged_files_are_refused_without_a_panic() {
         (seed >> 33) as usize % below
     };
     let mut tried = 0;
-    for kind in ["onnx", "pytorch", "keras"] {
+    for kind in ["onnx", "pytorch", "keras", "tflite"] {
         for file in fs::read_dir(folder().join(kind)).unwrap() {
             let path = file.unwrap().path();
             let whole = fs::read(&path).unwrap();
@@ -389,4 +450,72 @@ fn rtneurals_test_models_and_an_amplifier() {
         .unwrap()
         .prove()
         .unwrap();
+}
+
+/// What `tests/importing/tflm.py` draws.
+fn pictures(count: usize) -> Vec<Vec<Vec<u8>>> {
+    let mut state = 1u64;
+    let mut byte = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    let mut picture = || {
+        let blocks: Vec<[u8; 7]> = (0..7).map(|_| std::array::from_fn(|_| byte())).collect();
+        let bright = |b: u8| if b < 128 { 0 } else { b };
+        let row = |y: usize| (0..28).map(|x| bright(blocks[y / 4][x / 4])).collect();
+        (0..28).map(row).collect()
+    };
+    (0..count).map(|_| picture()).collect()
+}
+
+/// The class of what an integer model says is that of the interpreter which rounds all it computes.
+#[test]
+#[ignore = "reads the models beside the repository"]
+fn the_example_of_tensorflow_lite_micro() {
+    #[derive(Deserialize)]
+    struct Expected {
+        real: Vec<Vec<f32>>,
+        classes: Vec<usize>,
+    }
+    let text = fs::read_to_string(folder().join("tflm.json")).unwrap();
+    let expected: Expected = serde_json::from_str(&text).unwrap();
+    let pictures = pictures(expected.classes.len());
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models");
+    let answers = |file: &str, count: usize| -> Vec<Vec<f32>> {
+        let imported = read(&models.join(file), &options("")).unwrap();
+        imported.prove().unwrap();
+        let package = &imported.package;
+        let file = export(package, Format::F32, None, &TestInputs::synthetic(package)).unwrap();
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        let mut predictor = EnginePredictor::new(&model);
+        let mut y = vec![0.0; model.outputs()];
+        let mut answer = |picture: &Vec<Vec<u8>>| {
+            predictor.reset();
+            for row in picture {
+                let row: Vec<f32> = row.iter().map(|&b| f32::from(b) / 255.0).collect();
+                predictor.step(&row, &mut y);
+            }
+            y.clone()
+        };
+        pictures[..count].iter().map(&mut answer).collect()
+    };
+    let real = answers("trained_lstm.tflite", expected.real.len());
+    for (found, expected) in real.iter().flatten().zip(expected.real.iter().flatten()) {
+        assert!(
+            (found - expected).abs() < 1e-4,
+            "{found}, expected {expected}"
+        );
+    }
+    let found = answers("trained_lstm_int8.tflite", pictures.len());
+    let class = |y: &Vec<f32>| (0..y.len()).max_by(|&a, &b| y[a].total_cmp(&y[b])).unwrap();
+    let same = (found.iter().map(class).zip(&expected.classes)).filter(|(a, b)| a == *b);
+    let same = same.count();
+    println!("{same} of {} classes are the same", pictures.len());
+    assert!(
+        same * 100 >= pictures.len() * 99,
+        "{same} of {}",
+        pictures.len()
+    );
 }

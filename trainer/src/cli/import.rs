@@ -13,11 +13,11 @@ use kinglet_trainer::quant::Stream;
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
 
-/// Make a model file of a network trained elsewhere: ONNX, Keras, PyTorch, RTNeural, Neural Amp Modeler
+/// Make a model file of a network trained elsewhere: ONNX, Keras, TensorFlow Lite, PyTorch, RTNeural, Neural Amp Modeler
 #[derive(clap::Args)]
 #[command(after_help = "\
-Files: ONNX (.onnx), Keras (.keras, .h5), a PyTorch state dict (.safetensors, .pt, .pth, .ckpt, .npz, .json), RTNeural's JSON,
-Neural Amp Modeler's LSTMs (.nam). At every import the file's network runs in an interpreter beside the engine, and the largest
+Files: ONNX (.onnx), Keras (.keras, .h5), TensorFlow Lite (.tflite), a PyTorch state dict (.safetensors, .pt, .pth, .ckpt, .npz, .json),
+RTNeural's JSON, Neural Amp Modeler's LSTMs (.nam). At every import the file's network runs in an interpreter beside the engine, and the largest
 differences are printed; a model that differs is not written.
 
 Examples:

@@ -272,6 +272,8 @@ pub(crate) struct Recurrent {
     pub(crate) directions: Vec<Direction>,
     /// Pre-activations are cut to this size.
     pub(crate) clip: Option<f32>,
+    /// The cells of an LSTM are cut to this size.
+    pub(crate) cell_clip: Option<f32>,
 }
 
 #[derive(Debug, Clone)]

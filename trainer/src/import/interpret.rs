@@ -667,7 +667,8 @@ fn step(net: &Recurrent, direction: &Direction, x: &[f32], h: &mut [f32], c: &mu
                     false => gate.of(clip(sum(j, h) + peep(0, j, c[j]))),
                 };
                 let g = candidate.of(clip(sum((first + 1) * n + j, h)));
-                c[j] = f * c[j] + i * g;
+                let cell = f * c[j] + i * g;
+                c[j] = net.cell_clip.map_or(cell, |clip| cell.clamp(-clip, clip));
                 let o = gate.of(clip(sum((first + 2) * n + j, h) + peep(first + 1, j, c[j])));
                 out[j] = o * shown.of(c[j]);
             }

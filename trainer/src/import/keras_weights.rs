@@ -79,6 +79,7 @@ pub(super) fn recurrent(
             functions: setting.functions,
         }],
         clip: None,
+        cell_clip: None,
     };
     recurrent.check()?;
     Ok(recurrent)

@@ -20,6 +20,9 @@ use std::collections::BTreeSet;
 /// Samples in a sequence whose length the caller decides: a number that no width is mistaken for.
 const OPEN_STEPS: usize = 17;
 
+/// Numbers of a flattened sequence that a layer remembers: its weights are the square of it.
+const REMEMBERED: usize = 1024;
+
 /// A network of the engine, and where its layers are in the graph.
 #[derive(Debug)]
 pub(crate) struct Lowered {
@@ -470,6 +473,9 @@ impl<'g> Walk<'g> {
             }
             op @ (Op::Squeeze | Op::Unsqueeze | Op::Reshape { .. } | Op::Flatten { .. }) => {
                 let shape = interpret::reshaped(op, &view.shape(), operand(1))?;
+                if let Some(view) = self.remembered(node, &view, &shape)? {
+                    return one(view);
+                }
                 one(View {
                     axes: regroup(&view.axes, &shape)?,
                     ..view
@@ -550,6 +556,97 @@ impl<'g> Walk<'g> {
             }
             _ => bail!("the engine has no layer for it"),
         }
+    }
+
+    /// All samples of a sequence side by side, as a flattened sequence has them: a layer that remembers what the one before it gave.
+    /// Its rectified units hold numbers from 0 on, so what may be as low as −1 is held 1 higher. At every sample each block of
+    /// units takes over from the next, and the last takes the layer's output.
+    fn remembered(&mut self, node: &Node, view: &View, shape: &[usize]) -> Result<Option<View>> {
+        let of = |role: Role| view.axes.iter().position(|a| a.0 == role);
+        let (Some(time), Some(features)) = (of(Role::Time), of(Role::Features)) else {
+            return Ok(None);
+        };
+        let ((_, n), (_, width)) = (view.axes[time], view.axes[features]);
+        let alone = view
+            .axes
+            .iter()
+            .all(|a| a.1 == 1 || matches!(a.0, Role::Time | Role::Features));
+        let joined = n.checked_mul(width);
+        let flat = shape.last().copied() == joined && shape.iter().rev().skip(1).all(|&d| d == 1);
+        let (Some(units), true) = (joined, alone && flat && n > 1 && time < features) else {
+            return Ok(None);
+        };
+        ensure!(
+            self.steps == Some(n),
+            "it joins all samples of a sequence of open length: give the input a fixed length, or take the output after the last sample"
+        );
+        self.at_end(view)?;
+        let low = match (self.layers.last(), &view.affine) {
+            (Some(Layer::Recurrent(r)), None) => match r.cell {
+                Cell::RnnRelu => Some(0.0),
+                Cell::Lstm
+                | Cell::LstmCoupled
+                | Cell::LstmPeephole
+                | Cell::GruResetAfter
+                | Cell::GruResetBefore
+                | Cell::RnnTanh => Some(1.0),
+                _ => None,
+            },
+            (Some(Layer::Dense(d)), None) => match d.activation {
+                Activation::Tanh => Some(1.0),
+                Activation::Sigmoid | Activation::Relu => Some(0.0),
+                _ => None,
+            },
+            _ => None,
+        };
+        let low = low.context(
+            "it joins all samples of a sequence of what may be any number: the engine can remember what a cell, a tanh, a sigmoid or a relu gave",
+        )?;
+        ensure!(
+            units <= REMEMBERED,
+            "it joins all {n} samples of a sequence, {units} numbers, more than the {REMEMBERED} that are remembered in as many units: take the \
+             output after the last sample, or shorter sequences"
+        );
+        let newest = units - width;
+        let mut w_ih = vec![0.0; units * width];
+        let mut w_hh = vec![0.0; units * units];
+        let mut b_ih = vec![0.0; units];
+        for k in 0..width {
+            w_ih[(newest + k) * width + k] = 1.0;
+            b_ih[newest + k] = low;
+        }
+        for row in 0..newest {
+            w_hh[row * units + row + width] = 1.0;
+        }
+        self.layers.push(Layer::Recurrent(net::Recurrent {
+            cell: Cell::RnnRelu,
+            inputs: width,
+            hidden: units,
+            w_ih,
+            w_hh,
+            b_ih,
+            b_hh: vec![0.0; units],
+            extra: Vec::new(),
+        }));
+        self.stage += 1;
+        self.notes.push(format!(
+            "{}: it joins all {n} samples of a sequence; the engine remembers them in a layer of {units} units, {} weights: a network that takes \
+             the output after the last sample (return_sequences=False) needs none of it",
+            node.label(),
+            units * (units + width)
+        ));
+        let mut axes: Vec<(Role, usize)> = shape.iter().map(|&d| (Role::Batch, d)).collect();
+        if let Some(last) = axes.last_mut() {
+            last.0 = Role::Features;
+        }
+        Ok(Some(View {
+            axes,
+            stage: self.stage,
+            last: true,
+            affine: Some((vec![1.0; units], vec![-low; units])),
+            state_of: None,
+            ..view.clone()
+        }))
     }
 
     fn embedding(&mut self, node: &Node, table: &Tensor, axis: i64, view: &View) -> Result<View> {
@@ -807,6 +904,18 @@ impl<'g> Walk<'g> {
             "{inputs} values enter it, expected {}",
             recurrent.inputs
         );
+        if let Some(clip) = recurrent.cell_clip {
+            // A cell grows by less than 1 at every sample.
+            let bounded = self.steps.is_some_and(|n| n as f32 <= clip)
+                && recurrent.directions[0].functions[1] == Function::Tanh;
+            if !bounded || operands.iter().skip(1).any(Option::is_some) {
+                self.notes.push(format!(
+                    "{}: the file cuts cells at ±{clip}, the engine does not: answers differ where a cell goes beyond, which the proof would show \
+                     on the samples that it is given (--calibrate)",
+                    node.label()
+                ));
+            }
+        }
         let index = self.layers.len();
         for (k, cell) in [(1, false), (2, true)] {
             match operands.get(k) {

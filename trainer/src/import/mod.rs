@@ -8,6 +8,7 @@
 //! network that runs and predicts nonsense.
 
 mod archive;
+mod flatbuffer;
 mod graph;
 mod interpret;
 mod keras;
@@ -21,6 +22,7 @@ mod proof;
 mod pytorch;
 mod rtneural;
 mod state_dict;
+mod tflite;
 
 use std::{
     fs,
@@ -211,8 +213,8 @@ impl Imported {
 
 /// Reads a network.
 ///
-/// The file is an ONNX model, a state dict of PyTorch (safetensors, `torch.save`, npz or JSON), RTNeural's JSON or a Neural Amp
-/// Modeler's LSTM. Of a state dict: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked or one after
+/// The file is an ONNX model, a model of Keras or of TensorFlow Lite, a state dict of PyTorch (safetensors, `torch.save`, npz or JSON),
+/// RTNeural's JSON or a Neural Amp Modeler's LSTM. Of a state dict: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked or one after
 /// another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are named `x0`.. and outputs `y0`.., without
 /// normalisation.
 ///
@@ -264,6 +266,10 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
         return onnx::read(bytes, path.parent().unwrap_or(Path::new("")));
     }
     let begins = |start: &[u8]| bytes.starts_with(start);
+    if bytes.get(4..8) == Some(b"TFL3") {
+        options.only_of_state_dicts()?;
+        return tflite::read(bytes);
+    }
     if bytes.get(8) == Some(&b'{') {
         return pytorch::network(pytorch::safetensors(bytes)?, options);
     }

@@ -360,6 +360,7 @@ fn cells(
             hidden,
             directions: vec![direction],
             clip: None,
+            cell_clip: None,
         });
     }
     Ok(cells)

@@ -92,6 +92,7 @@ pub(super) fn read(object: &Map<String, Value>, options: &ImportOptions) -> Resu
                 functions: Recurrent::functions(Kind::Lstm),
             }],
             clip: None,
+            cell_clip: None,
         };
         x = graph.recurrent(&format!("layer {at}"), "LSTM", recurrent, x, true)?;
     }

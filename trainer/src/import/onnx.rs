@@ -879,6 +879,7 @@ impl Reader {
             hidden,
             directions: (0..directions).map(direction).collect::<Result<_>>()?,
             clip: attributes.get("clip").and_then(|a| a.f),
+            cell_clip: None,
         };
         recurrent.check()?;
         Ok(recurrent)

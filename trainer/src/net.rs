@@ -97,7 +97,7 @@ impl Recurrent {
     pub fn set_mix(&mut self, mix: [f32; 2]) {
         self.extra = mix
             .map(|x| {
-                let x = f64::from(x).clamp(1e-7, 1.0 - 1e-7);
+                let x = f64::from(x).clamp(1e-12, 1.0 - 1e-7);
                 (x / (1.0 - x)).ln() as f32
             })
             .to_vec();

@@ -66,12 +66,15 @@ fn golden(name: &str) -> Package {
 }
 
 /// Cells that can remember for tens of thousands of steps.
-const SLOW: [Cell; 5] = [
+const SLOW: [Cell; 8] = [
     Cell::Lstm,
     Cell::LstmCoupled,
     Cell::LstmPeephole,
     Cell::GruResetAfter,
     Cell::GruResetBefore,
+    Cell::FastGrnn,
+    Cell::MinGru,
+    Cell::MinGruTanh,
 ];
 /// Their largest errors.
 const SLOW_FORMATS: [(Format, f64); 2] = [(Format::W8A16, 0.05), (Format::W8A8, 0.10)];
@@ -83,15 +86,24 @@ fn slow(cell: Cell) -> Package {
     let Layer::Recurrent(r) = &mut made.layers[0] else {
         unreachable!()
     };
+    // Where gate and candidate share a sum it is the candidate's size, and ν no more than what is forgotten.
+    let of_input = if cell == Cell::FastGrnn { 1.0 } else { 0.02 };
+    if cell == Cell::FastGrnn {
+        r.set_mix([0.9, 1e-5]);
+    }
     let mut set = |gate: usize, bias: f32| {
         for row in gate * 17..(gate + 1) * 17 {
+            r.b_ih[row] = bias;
             r.w_ih[row * 5..(row + 1) * 5]
                 .iter_mut()
-                .for_each(|w| *w *= 0.02);
+                .for_each(|w| *w *= of_input);
+        }
+        let state_rows = r.b_hh.len();
+        for row in (gate * 17..(gate + 1) * 17).take_while(|row| *row < state_rows) {
+            r.b_hh[row] = 0.0;
             r.w_hh[row * 17..(row + 1) * 17]
                 .iter_mut()
                 .for_each(|w| *w *= 0.02);
-            (r.b_ih[row], r.b_hh[row]) = (bias, 0.0);
         }
     };
     // σ(10.31) = 1 − 1 / 30,000.
@@ -100,7 +112,8 @@ fn slow(cell: Cell) -> Package {
             set(0, -9.5);
             set(1, 10.31);
         }
-        Cell::LstmCoupled => set(0, 10.31),
+        Cell::LstmCoupled | Cell::FastGrnn => set(0, 10.31),
+        Cell::MinGru | Cell::MinGruTanh => set(0, -10.31),
         _ => set(1, 10.31),
     }
     if cell == Cell::LstmPeephole {

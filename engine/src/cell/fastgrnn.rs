@@ -12,13 +12,13 @@
 //!
 //! There the candidate's pre-activation is the gate's plus `b_n − b_z`, both 2^-12: a unit has one sum and one
 //! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
-//! biases are no more than 4 apart.
+//! biases are no more than 4 apart. Where the layer is slow both are 2^-11 and end at ±16, and the state is rounded once.
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Spec, Stream, TILE, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
-use crate::num::{mulhi_round, saturate, saturate16};
+use crate::num::{mulhi_round, saturate, saturate16, slow};
 use core::ops::Range;
 
 /// 1.0 of ν in integers; of ζ twice that.
@@ -34,7 +34,7 @@ pub(crate) enum FastGrnn<'a> {
         mix: [f32; 2],
     },
     Integer {
-        /// `b_n − b_z` (2^-12).
+        /// `b_n − b_z` (2^-12, if slow 2^-11).
         bias: &'a [Panel<i16>],
         /// ζ in Q31, ν in Q30.
         mix: [i32; 2],
@@ -115,6 +115,16 @@ impl Cell for FastGrnn<'_> {
             return;
         };
         let tables = numbers.tables;
+        if numbers.slow {
+            for ((h, a), bias) in units.master.iter_mut().zip(a).zip(&bias[units.tile]) {
+                let sum = |u: usize| saturate16((a[u] as i32 + bias[u] as i32) << 1);
+                let mut n = [[0; LANES]];
+                k.curve_q(Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
+                let [n] = n;
+                *h = core::array::from_fn(|u| update_slow(h[u], slow::gate(a[u]), n[u], *mix));
+            }
+            return;
+        }
         let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
         let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
         k.curve_q(Curve::Sigmoid, z, a, tables);
@@ -133,4 +143,11 @@ fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
     let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
     let kept = mulhi_round(z, h).wrapping_mul(2);
     saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
+}
+
+/// [`update`] with `z` and `1 − z` in Q31. Below 3, before it is held within ±2.
+fn update_slow(h: i32, [z, left]: [i32; 2], n: i32, [zeta, nu]: [i32; 2]) -> i32 {
+    let share = ((zeta as i64 * left as i64) >> 31) + 2 * nu as i64;
+    let sum = share * (n >> 2) as i64 + z as i64 * h as i64;
+    saturate::<30>(((sum + (1 << 30)) >> 31) as i32)
 }

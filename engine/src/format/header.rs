@@ -137,9 +137,13 @@ impl Serialize for Layers {
 /// engine does not look there.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
-pub struct Tail {
+pub struct Tail<'a> {
     /// Weight of the newest error in the exponential mean that [`Header::threshold`] is about, above 0 and at most 1.
     pub smoothing: Option<f32>,
+    /// All that is behind: how the data was written that the model was trained on, in words of the trainer. The engine does
+    /// not look at it.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub data: &'a [u8],
 }
 
 /// What a step takes.
@@ -471,6 +475,7 @@ impl Cell {
             Cell::FastGrnn => Facts {
                 name: "fastgrnn",
                 title: "FastGRNN",
+                may_be_slow: true,
                 memory: Memory::Kept { gate: 0 },
                 reach: 2,
                 ..PLAIN

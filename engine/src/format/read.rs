@@ -14,7 +14,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`LoadError::Header`] if the bytes are none.
-    pub const fn read(bytes: &'a [u8]) -> Result<(Header<'a>, Tail), LoadError> {
+    pub const fn read(bytes: &'a [u8]) -> Result<(Header<'a>, Tail<'a>), LoadError> {
         let mut bytes = Bytes(bytes);
         let name = attempt!(bytes.text());
         let input = attempt!(bytes.input());
@@ -47,7 +47,8 @@ impl<'a> Header<'a> {
             layers,
             test,
         };
-        Ok((header, Tail { smoothing }))
+        let data = bytes.0;
+        Ok((header, Tail { smoothing, data }))
     }
 }
 
@@ -291,13 +292,17 @@ mod tests {
                 let cut = Header::read(&bytes[..len]);
                 assert_eq!(cut, Err(LoadError::Header), "cut at {len}");
             }
-            let tail = Tail {
+            let mut tail = Tail {
                 smoothing: Some(0.25),
+                data: &[],
             };
             let bytes = postcard::to_slice(&(&header, tail), &mut room).unwrap();
             assert_eq!(Header::read(bytes), Ok((header, tail)));
             let cut = Header::read(&bytes[..bytes.len() - 1]);
             assert_eq!(cut, Err(LoadError::Header));
+            tail.data = b"decimal";
+            let longer = [bytes, tail.data].concat();
+            assert_eq!(Header::read(&longer), Ok((header, tail)));
         }
     }
 }

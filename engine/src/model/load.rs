@@ -44,7 +44,7 @@ impl<'a> Model<'a> {
     /// A model from the parts of its file; `tensors` are all of the payload.
     pub(super) const fn load(
         preamble: Preamble,
-        (header, tail): (Header<'a>, Tail),
+        (header, tail): (Header<'a>, Tail<'a>),
         mut tensors: Tensors<'a>,
     ) -> Result<Self, LoadError> {
         let none: &[f32] = &[];

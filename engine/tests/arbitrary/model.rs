@@ -34,7 +34,7 @@ fn names(count: usize) -> &'static str {
 pub struct Spec {
     pub header: Header<'static>,
     pub layout: Layout,
-    pub tail: Option<Tail>,
+    pub tail: Option<Tail<'static>>,
 }
 
 /// Few numbers, most of them on either side of a panel.
@@ -205,6 +205,7 @@ impl Spec {
         spec.header.threshold = any.bool().then_some(0.5);
         spec.tail = any.bool().then_some(Tail {
             smoothing: any.bool().then_some(0.25),
+            data: &[],
         });
         spec
     }

@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Cell, Layer, Network};
+use crate::net::{Layer, Network};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges};
 use half::f16;
@@ -9,8 +9,6 @@ use kinglet::kernel::MAX_CELL_SHIFT;
 
 /// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
 const FORGETS: f64 = 1.0 / 700.0;
-/// The same of a FastGRNN, whose gate ends at ±8: it errs by a tenth and more from here on.
-const FADES: f64 = 1.0 / 2000.0;
 /// Windows up to this length forget nothing that matters.
 const SHORT: usize = 500;
 
@@ -110,18 +108,6 @@ pub(super) fn beyond_integers(
             doubts.push(format!(
                 "layer {k}: {} of the pre-activations of its gates lie beyond ±{limit} and are cut there",
                 share(beyond, range.gates.met)
-            ));
-        }
-        let fades = range
-            .forgets
-            .filter(|share| *share < FADES && !short(package));
-        if let (Layer::Recurrent(r), Some(share)) = (layer, fades)
-            && r.cell == Cell::FastGrnn
-        {
-            doubts.push(format!(
-                "layer {k}: a FastGRNN that keeps what it knows for {:.0} steps, and its integer gate ends at ±8, which is 3,000 \
-                 steps: take \"gru\" or \"lstm-coupled\", whose gates go farther, or f32",
-                1.0 / share
             ));
         }
         if range.cell > MOST_CELL {

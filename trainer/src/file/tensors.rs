@@ -209,13 +209,14 @@ impl Draft<'_> {
         };
         match r.cell {
             Cell::FastGrnn => {
+                let one = 2f32.powi(frac);
                 let apart = |unit: usize| {
-                    let apart = (r.b_hh[unit] - r.b_ih[unit]) * 4096.0;
+                    let apart = (r.b_hh[unit] - r.b_ih[unit]) * one;
                     // Saturates.
                     apart.round() as i16
                 };
                 for unit in 0..r.hidden {
-                    values.b_hh[unit] = values.b_ih[unit] + f32::from(apart(unit)) / 4096.0;
+                    values.b_hh[unit] = values.b_ih[unit] + f32::from(apart(unit)) / one;
                 }
                 let [zeta, nu] = r.mix().map(f64::from);
                 self.payload

@@ -229,14 +229,8 @@ fn every_cell_in_every_format_gives_the_engines_bytes() {
 
 #[test]
 fn slow_layers_give_the_engines_bytes() {
-    let gated = [
-        Cell::Lstm,
-        Cell::GruResetAfter,
-        Cell::GruResetBefore,
-        Cell::LstmCoupled,
-        Cell::LstmPeephole,
-    ];
-    for (number, cell) in gated.into_iter().enumerate() {
+    let gated = Cell::ALL.iter().filter(|cell| cell.may_be_slow());
+    for (number, &cell) in gated.enumerate() {
         for (at, format) in FORMATS.into_iter().skip(2).enumerate() {
             let seed = (1000 + number * 100 + at) as u64;
             let case = Case::of(cell, format, &mut Random::seeded(seed)).slow();

@@ -207,7 +207,14 @@ n = tanh(a + b_n)",
         const int32_t kept = 2 * mulhi(gate, s->fine$n[u]);
         s->fine$n[u] = clamp_cell(kept + mulhi(share, n));
 ",
-    slow: "",
+    slow: "
+        const int32_t gate = slow_sigmoid(z[0]);
+        const int32_t n = $tanh(saturate16(((int32_t)z[0] + apart$n[u]) * 2));
+        /* Rounded once: zeta is Q31, nu Q30. */
+        const int64_t share = (((int64_t)$zeta * rest_of(gate)) >> 31) + 2 * (int64_t)$nu;
+        const int64_t sum = share * (n >> 2) + (int64_t)gate * s->fine$n[u];
+        s->fine$n[u] = clamp_cell((int32_t)((sum + (INT64_C(1) << 30)) >> 31));
+",
 };
 
 const MIN_GRU: Text = Text {

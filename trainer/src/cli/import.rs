@@ -8,7 +8,7 @@ use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
-use kinglet_trainer::import::{ImportOptions, MOST, Proof, SENSITIVE, read};
+use kinglet_trainer::import::{ImportOptions, MOST, Proof, read};
 use kinglet_trainer::quant::Stream;
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
@@ -99,8 +99,7 @@ fn tell(proof: &Proof, which: &str) {
     ));
     if proof.allowed > MOST {
         say_notes(&[format!(
-            "the network amplifies rounding: its own outputs change by more than {:.0e} of their spread when the last bits of samples do, so {MOST:.0e} cannot be asked of it",
-            MOST / SENSITIVE
+            "the network makes more of rounding than others, as one does that forgets little in a step or changes its outputs with the last bits of samples, so {MOST:.0e} cannot be asked of it"
         )]);
     }
 }

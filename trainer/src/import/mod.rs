@@ -39,7 +39,7 @@ use crate::package::{Feature, Input, Output, Package, Shape, Target};
 use archive::Archive;
 use graph::Graph;
 use lower::Lowered;
-pub use proof::{LayerProof, MOST, Proof, SENSITIVE};
+pub use proof::{LayerProof, MOST, Proof};
 
 /// What a state dict does not say.
 ///
@@ -460,6 +460,7 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
         output,
         shape,
         alarm: None,
+        written: Default::default(),
     })
 }
 

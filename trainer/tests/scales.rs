@@ -46,6 +46,7 @@ fn package(cell: Cell, inputs: usize) -> Package {
         output: Output::Values((0..2).map(target).collect()),
         shape: Shape::EveryStep,
         alarm: None,
+        written: Default::default(),
     }
 }
 
@@ -83,8 +84,8 @@ fn exported(package: &Package, samples: &[f32], format: Format) -> Exported {
         counted: 0,
     };
     let how = (&format.into(), Layout::Portable);
-    cut_tails(package, how, &mut ranges, &tests, &[probe]).unwrap();
-    export(package, format, Some(&ranges), &tests).unwrap()
+    let instead = cut_tails(package, how, &mut ranges, &tests, &[probe]).unwrap();
+    export(package, instead.unwrap_or(format), Some(&ranges), &tests).unwrap()
 }
 
 fn answers(model: &Model<'_>, samples: &[f32]) -> Vec<f32> {
@@ -150,11 +151,12 @@ fn heavy_tails_and_spikes_do_not_spoil_the_rest() {
     }
 }
 
-/// Eight bits reach ±16 with an input and sixteen ±8, so of the heaviest tails sixteen may lose a little more.
+/// Inputs of eight bits reach ±16 and those of sixteen ±8, so of the heaviest tails eight bits may be taken where sixteen were
+/// asked for.
 #[test]
 fn sixteen_bits_are_no_worse_than_eight_whatever_the_tails() {
     let mut worse = Vec::new();
-    for seed in 1..5 {
+    for seed in 1..9 {
         let cell = [
             Cell::Lstm,
             Cell::GruResetAfter,
@@ -180,7 +182,7 @@ fn sixteen_bits_are_no_worse_than_eight_whatever_the_tails() {
             ("bursts", bursts),
         ] {
             let [_, a16, a8] = errors(&package, &samples);
-            if a16 > a8 + 0.003 {
+            if a16 > a8 {
                 worse.push(format!("{cell:?}, seed {seed}, {what}: {a16} {a8}"));
             }
         }

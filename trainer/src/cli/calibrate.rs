@@ -12,10 +12,10 @@ use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
 use kinglet_trainer::package::Package;
-use kinglet_trainer::quant::cut_tails;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::quant::{cut_tails, kept_in};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -248,8 +248,17 @@ pub fn fitted(
     let mut ranges = Ranges::measure(&package.net, &calibration.streams);
     let tests = TestInputs::of(package, &calibration.streams);
     let how = (&format.into(), layout);
-    cut_tails(package, how, &mut ranges, &tests, &calibration.probes)?;
+    let instead = cut_tails(package, how, &mut ranges, &tests, &calibration.probes)?;
+    let format = say_instead(format, instead);
     export_for(layout, package, format, Some(&ranges), &tests)
+}
+
+/// The format to take, which is told where it is another than the one that was asked for.
+pub fn say_instead(format: Format, instead: Option<Format>) -> Format {
+    if let Some(instead) = instead {
+        say(&format!("note: {}", kept_in(format, instead)));
+    }
+    instead.unwrap_or(format)
 }
 
 impl Calibration {

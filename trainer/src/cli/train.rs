@@ -2,7 +2,8 @@
 
 use super::backtest::Folds;
 use super::budget::{BudgetOptions, budget_of};
-use super::calibrate::judge;
+use super::calibrate::{judge, say_instead};
+use super::csv_options::OnError;
 use super::names::{float_of, history_of};
 use super::progress::{TrainingBar, cancel_on_signal};
 use super::{
@@ -71,6 +72,10 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 
+    /// What to do about a row of the data that is broken or not as expected, in place of the task's
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_error: Option<OnError>,
+
     /// Number format of the model, in place of the task's
     #[arg(long, value_parser = precision(|_| true))]
     precision: Option<Precision>,
@@ -118,7 +123,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let mut task = Task::load(&args.task)?
+        .with_data(args.data.as_deref())
+        .with_on_error(args.on_error.map(Into::into));
     let kept = Kept::new(&args.out);
     let inputs = task.inputs();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -208,15 +215,10 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let formats = match precision.format() {
         Some(format) => {
-            let (formats, probes) = (format.into(), Probe::of_dataset(&data, Part::Train));
-            cut_tails(
-                &fitted.package,
-                (&formats, layout),
-                &mut ranges,
-                &tests,
-                &probes,
-            )?;
-            formats
+            let probes = Probe::of_dataset(&data, Part::Train);
+            let how = (&format.into(), layout);
+            let instead = cut_tails(&fitted.package, how, &mut ranges, &tests, &probes)?;
+            say_instead(format, instead).into()
         }
         None => {
             let probes = Probe::of_dataset(&data, Part::Valid);

@@ -22,7 +22,7 @@ pub(crate) use moments::Spread;
 pub use ranges::{Gates, LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
-pub use tails::cut_tails;
+pub use tails::{cut_tails, kept_in};
 
 use kinglet::format::Format;
 

@@ -13,12 +13,15 @@ use kinglet::format::{Format, Layout};
 
 /// Multiplications of a step up to which it is worth the time.
 const SMALL: usize = 200_000;
+/// Multiplications that a file is measured with, of a large network.
+const MACS: usize = 4_000_000_000;
 /// Powers of two that all are tried with.
 const TOGETHER: [i8; 9] = [-5, -3, -2, -1, 1, 2, 3, 5, 8];
 /// Inputs that are looked at alone, at the most.
 const ALONE: usize = 8;
 
-/// Sets [`Ranges::tails`] for a format.
+/// Sets [`Ranges::tails`] for a format. Gives the format to take in place of that one, if there is such a format: inputs of w8a8
+/// reach ±16 and those of w8a16 ±8, so of the heaviest tails eight bits may keep more than sixteen.
 ///
 /// # Errors
 /// If the package cannot be exported.
@@ -28,54 +31,125 @@ pub fn cut_tails(
     ranges: &mut Ranges,
     tests: &TestInputs,
     probes: &[Probe],
-) -> Result<()> {
+) -> Result<Option<Format>> {
     if !formats.is_integer() || ranges.settled || probes.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let inputs = package.net.input_width();
-    let export = |ranges: &Ranges, formats: &Formats| {
-        export_for(layout, package, formats.clone(), Some(ranges), tests)
+    ranges.tails = vec![0; package.net.input_width()];
+    let macs = package.net.macs();
+    let other = (*formats == Formats::All(Format::W8A16)).then_some(Format::W8A8);
+    if tailed(package, formats, ranges).is_empty() || macs > SMALL && other.is_none() {
+        return Ok(None);
+    }
+    let probes = &first_steps(probes, package.net.input_width(), MACS / macs.max(1));
+    let float = export_for(layout, package, Format::F32, Some(ranges), tests)?;
+    let search = Search {
+        package,
+        layout,
+        tests,
+        reference: Reference::new(package, &Model::from_bytes(&float.bytes)?, probes),
     };
-    ranges.tails = vec![0; inputs];
+    let least = search.settle(formats, ranges)?;
+    let Some(other) = other else {
+        return Ok(None);
+    };
+    let mut of_other = ranges.clone();
+    of_other.tails.fill(0);
+    if search.settle(&other.into(), &mut of_other)? < least {
+        *ranges = of_other;
+        return Ok(Some(other));
+    }
+    Ok(None)
+}
+
+/// Says that one format was asked for and another is taken.
+pub fn kept_in(asked: Format, taken: Format) -> String {
+    let [asked, taken] = [asked, taken].map(Format::name);
+    format!(
+        "inputs have tails so heavy that {taken}, which holds them twice as far, errs less than {asked}: the model is in {taken}"
+    )
+}
+
+/// Inputs whose tails are cut or could be.
+fn tailed(package: &Package, formats: &Formats, ranges: &Ranges) -> Vec<usize> {
     let ends = [0, package.net.layers.len() - 1].map(|layer| formats.of(layer));
     let folded = fold(&mut package.clone(), &mut ranges.clone(), ends);
-    let tailed = folded.map_or(Vec::new(), |folded| folded.tailed);
-    if tailed.is_empty() || package.net.macs() > SMALL {
-        return Ok(());
-    }
-    let first = export(ranges, formats)?;
-    let model = Model::from_bytes(&first.bytes)?;
-    let float = export(ranges, &Format::F32.into())?;
-    let reference = Reference::new(package, &Model::from_bytes(&float.bytes)?, probes);
-    let mut least = reference.error(&model);
-    let mut attempt = |tails: Vec<i8>, ranges: &mut Ranges| -> Result<bool> {
-        let before = std::mem::replace(&mut ranges.tails, tails);
-        let other = export(ranges, formats)?;
-        let error = reference.error(&Model::from_bytes(&other.bytes)?);
-        let better = error < least;
-        if better {
-            least = error;
-        } else {
-            ranges.tails = before;
+    folded.map_or(Vec::new(), |folded| folded.tailed)
+}
+
+/// Probes of so many steps together; the first one has at least an answer.
+fn first_steps(probes: &[Probe], width: usize, most: usize) -> Vec<Probe> {
+    let mut left = most;
+    let mut taken = Vec::new();
+    for probe in probes {
+        if left == 0 {
+            break;
         }
-        Ok(better)
-    };
-    for power in TOGETHER {
-        attempt(vec![power; inputs], ranges)?;
+        let steps = probe.raw.len() / width.max(1);
+        let kept = steps.min(left.max(probe.counted + 1));
+        left = left.saturating_sub(kept);
+        taken.push(Probe {
+            raw: probe.raw[..kept * width].to_vec(),
+            counted: probe.counted,
+        });
     }
-    if tailed.len() < 2 {
-        return Ok(());
+    taken
+}
+
+/// Files with other scales beside the float model.
+struct Search<'s> {
+    package: &'s Package,
+    layout: Layout,
+    tests: &'s TestInputs,
+    reference: Reference<'s>,
+}
+
+impl Search<'_> {
+    fn error(&self, formats: &Formats, ranges: &Ranges) -> Result<f64> {
+        let file = export_for(
+            self.layout,
+            self.package,
+            formats.clone(),
+            Some(ranges),
+            self.tests,
+        )?;
+        Ok(self.reference.error(&Model::from_bytes(&file.bytes)?))
     }
-    for &input in tailed.iter().take(ALONE) {
-        for step in [-1, 1] {
-            let mut tails = ranges.tails.clone();
-            loop {
-                tails[input] += step;
-                if !attempt(tails.clone(), ranges)? {
-                    break;
+
+    /// Of a small network tries other scales, and leaves the best ones in the ranges. The error of what is left.
+    fn settle(&self, formats: &Formats, ranges: &mut Ranges) -> Result<f64> {
+        let mut least = self.error(formats, ranges)?;
+        if self.package.net.macs() > SMALL {
+            return Ok(least);
+        }
+        let mut attempt = |tails: Vec<i8>, ranges: &mut Ranges| -> Result<bool> {
+            let before = std::mem::replace(&mut ranges.tails, tails);
+            let error = self.error(formats, ranges)?;
+            let better = error < least;
+            if better {
+                least = error;
+            } else {
+                ranges.tails = before;
+            }
+            Ok(better)
+        };
+        for power in TOGETHER {
+            attempt(vec![power; ranges.tails.len()], ranges)?;
+        }
+        let tailed = tailed(self.package, formats, ranges);
+        if tailed.len() > 1 {
+            for &input in tailed.iter().take(ALONE) {
+                for step in [-1, 1] {
+                    let mut tails = ranges.tails.clone();
+                    loop {
+                        tails[input] += step;
+                        if !attempt(tails.clone(), ranges)? {
+                            break;
+                        }
+                    }
                 }
             }
         }
+        Ok(least)
     }
-    Ok(())
 }

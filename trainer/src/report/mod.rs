@@ -39,7 +39,7 @@ use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::mixed::Probe;
-use crate::quant::{Ranges, Stream, cut_tails};
+use crate::quant::{Ranges, Stream, cut_tails, kept_in};
 use crate::task::Task;
 use crate::train::{Metrics, Predictor, baselines};
 use anyhow::{Context, Result, ensure};
@@ -292,8 +292,11 @@ fn in_every_format(
         let mut ranges = ranges.clone();
         let how = (&format.into(), Layout::Portable);
         let cut = cut_tails(package, how, &mut ranges, tests, probes);
-        let write = |package: &Package| export(package, format, Some(&ranges), tests);
-        let exported = cut.and_then(|()| write(package)).and_then(|draft| {
+        let instead = cut.as_ref().ok().copied().flatten();
+        notes.extend(instead.map(|taken| format!("{name}: {}", kept_in(format, taken))));
+        let taken = instead.unwrap_or(format);
+        let write = |package: &Package| export(package, taken, Some(&ranges), tests);
+        let exported = cut.and_then(|_| write(package)).and_then(|draft| {
             let watching = watches(package, &Model::from_bytes(&draft.bytes)?);
             watching.as_ref().map_or(Ok(draft), write)
         });

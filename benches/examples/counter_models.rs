@@ -173,6 +173,7 @@ fn model(
         output: Output::Values((0..outputs).map(target).collect()),
         shape,
         alarm: None,
+        written: Default::default(),
     };
     let exported = export_for(layout, &package, format, Some(&ranges), &tests)?;
     anyhow::ensure!(

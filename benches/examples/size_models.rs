@@ -74,6 +74,7 @@ fn write(
         net,
         shape: Shape::EveryStep,
         alarm: None,
+        written: Default::default(),
     };
     let exported = export_for(layout, &package, Format::W8A8, Some(&ranges), &tests)?;
     anyhow::ensure!(exported.notes.is_empty(), "{name}: {:?}", exported.notes);

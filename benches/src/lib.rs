@@ -63,6 +63,7 @@ pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> Al
         output: Output::Values((0..hidden).map(target).collect()),
         shape: Shape::EveryStep,
         alarm: None,
+        written: Default::default(),
     };
     let tests = TestInputs::from_stream(&stream, inputs);
     export(&package, format, Some(&ranges), &tests)

@@ -14,8 +14,10 @@ mod resolution;
 mod split;
 pub mod time;
 pub mod vocabulary;
+mod written;
 
 pub use self::dataset::{Dataset, Sequence};
 pub use self::error::DataError;
 pub use self::resolution::coarse_columns;
 pub use self::split::Part;
+pub use self::written::Written;

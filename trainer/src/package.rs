@@ -1,6 +1,7 @@
 //! Everything that goes into a model file besides the numbers of the network: how a raw sample
 //! becomes the network's input, and what its output means.
 
+use crate::data::Written;
 use crate::net::Network;
 
 /// A network together with what a prediction needs.
@@ -18,6 +19,8 @@ pub struct Package {
     pub shape: Shape,
     /// When a stream is odd, for a model that watches one.
     pub alarm: Option<Alarm>,
+    /// How the data was written that it was trained on.
+    pub written: Written,
 }
 
 /// When the smoothed absolute error of a model's predictions is an alarm.

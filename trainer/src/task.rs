@@ -27,6 +27,7 @@ pub use self::moved::{from_folder_of, moved};
 pub use self::output::{OutputTask, Precision};
 use crate::data::Part;
 pub use crate::data::csv::Format;
+use crate::data::csv::OnError;
 pub use crate::data::normalise::Normalise;
 use crate::data::vocabulary::Unit;
 use crate::net::{Activation, Cell};
@@ -599,6 +600,17 @@ impl Task {
     /// Reads this file in place of the one that the task names.
     pub fn with_data(mut self, data: Option<&Path>) -> Self {
         self.data_override = data.map(Path::to_path_buf);
+        self
+    }
+
+    /// Does this about broken rows, in place of what the task says.
+    pub fn with_on_error(mut self, on_error: Option<OnError>) -> Self {
+        let of_csv = self.csv.as_mut().map(|csv| &mut csv.format);
+        let of_texts = self.documents.as_mut().map(|texts| &mut texts.format);
+        let of_pairs = self.pairs.as_mut().map(|pairs| &mut pairs.format);
+        for format in [of_csv, of_texts, of_pairs].into_iter().flatten() {
+            format.on_error = on_error.unwrap_or(format.on_error);
+        }
         self
     }
 

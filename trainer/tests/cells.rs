@@ -124,6 +124,7 @@ impl Golden {
             output: Output::Values((0..hidden).map(target).collect()),
             shape: Shape::EveryStep,
             alarm: None,
+            written: Default::default(),
         }
     }
 

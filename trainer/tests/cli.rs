@@ -1573,6 +1573,160 @@ fn inspect_adds_up() {
     }
 }
 
+/// Three machines in one European file, whose sensors write -999 where they have nothing.
+fn european(rows: usize) -> String {
+    let comma = |x: f64| format!("{x:.2}").replace('.', ",");
+    let mut text = String::from("Maschine;Last;Temperatur\n");
+    let mut temperature = [40.0f64; 3];
+    for row in 0..rows {
+        let machine = row % 3;
+        let load = 50.0 + 30.0 * ((row as f64 * 0.05).sin() + (row * 7 % 11) as f64 * 0.05);
+        temperature[machine] += 0.1 * (load - temperature[machine]);
+        let load = match row % 37 {
+            0 if row > 2 => "-999".into(),
+            _ => comma(load),
+        };
+        let name = ["A", "B", "C"][machine];
+        text += &format!("{name};{load};{}\n", comma(temperature[machine]));
+    }
+    text
+}
+
+const EUROPEAN: &str = r#"
+name = "presses"
+[csv]
+file = "presses.csv"
+[csv.format]
+delimiter = ";"
+decimal = ","
+missing = "hold"
+missing_values = ["-999"]
+[series]
+group = "Maschine"
+features = [{ column = "Last" }, { column = "Temperatur" }]
+targets = [{ column = "Temperatur", transform = "difference" }]
+[shape]
+kind = "many-to-many"
+window = 16
+[network]
+cell = "gru"
+hidden = [6]
+[train]
+epochs = 3
+"#;
+
+#[test]
+fn a_model_knows_how_its_data_was_written() {
+    let desk = Desk::new();
+    desk.write("presses.csv", european(600));
+    desk.write("presses.toml", EUROPEAN);
+    desk.ok("train presses.toml --out m.kgl --precision w8a8 --quiet");
+    let alone = desk.ok("predict m.kgl --csv presses.csv");
+    let told = "--group Maschine --delimiter ; --decimal , --missing hold --missing-values=-999";
+    assert_eq!(
+        alone,
+        desk.ok(&format!("predict m.kgl --csv presses.csv {told}"))
+    );
+    assert!(alone.starts_with("Maschine,Temperatur\nA,"), "{alone}");
+    // What is said on the command line holds, also that there are no groups.
+    let plain = desk.ok("predict m.kgl --csv presses.csv --group= ");
+    assert!(plain.starts_with("Temperatur\n"), "{plain}");
+    // The same numbers as others write them.
+    let other = european(600).replace(',', ".").replace(';', ",");
+    desk.write("other.csv", &other);
+    assert_eq!(alone, desk.ok("predict m.kgl --csv other.csv --decimal ."));
+    // It goes on into a quantized file.
+    desk.ok("quantize m.f32.kgl --precision w8a8 --calibrate presses.csv --out q.kgl");
+    let lines = |text: &str| text.lines().count();
+    assert_eq!(
+        lines(&desk.ok("predict q.kgl --csv presses.csv")),
+        lines(&alone)
+    );
+    let shown = desk.ok("inspect q.kgl");
+    for word in ["Maschine", "decimal", "-999"] {
+        assert!(shown.contains(word), "{shown}");
+    }
+    // Without the column there is one stream, and that is told.
+    let ungrouped: Vec<&str> = other
+        .lines()
+        .map(|line| line.split_once(',').unwrap().1)
+        .collect();
+    desk.write("one.csv", ungrouped.join("\n"));
+    let ran = desk.run("predict m.kgl --csv one.csv --decimal .");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("no column \"Maschine\""), "{}", ran.err);
+    // Rows from the newest to the oldest.
+    let turned = |text: &str| {
+        let (header, rows) = text.split_once('\n').unwrap();
+        let rows: Vec<&str> = rows.lines().rev().collect();
+        format!("{header}\n{}\n", rows.join("\n"))
+    };
+    desk.write("turned.csv", turned(&european(600)));
+    assert_eq!(
+        alone,
+        desk.ok("predict m.kgl --csv turned.csv --newest-first")
+    );
+    desk.write(
+        "turned.toml",
+        EUROPEAN
+            .replace("presses.csv", "turned.csv")
+            .replace("missing = ", "newest_first = true\nmissing = "),
+    );
+    desk.ok("train turned.toml --out t.kgl --precision w8a8 --quiet");
+    assert_eq!(alone, desk.ok("predict t.kgl --csv turned.csv"));
+}
+
+#[test]
+fn broken_rows_of_training_data_are_left_out_on_request() {
+    let desk = Desk::new();
+    let mut rows: Vec<String> = european(600).lines().map(String::from).collect();
+    desk.write("presses.toml", EUROPEAN);
+    desk.write("presses.csv", rows.join("\n"));
+    let whole = desk.ok("train presses.toml --out m.kgl --quiet");
+    let whole_predicted = desk.ok("predict m.kgl --csv presses.csv");
+    rows.insert(300, "B;12,5".into());
+    rows.insert(200, "Maschine;Last;Temperatur".into());
+    rows.insert(100, "A;oops;40,0".into());
+    desk.write("presses.csv", rows.join("\n"));
+    desk.fails(
+        "train presses.toml --out m.kgl --quiet",
+        1,
+        &["presses.csv:202", "--on-error skip"],
+    );
+    let train = "train presses.toml --out m.kgl --quiet --on-error skip";
+    let ran = desk.run(train);
+    assert_eq!(ran.out, whole);
+    for words in [
+        "2 of 603 rows are broken and left out (0.33 %), the first: presses.csv:202: the header line again",
+        "1 of 601 rows are broken and left out (0.17 %), the first: presses.csv:101: column \"Last\": \"oops\"",
+    ] {
+        assert!(ran.err.contains(words), "{}", ran.err);
+    }
+    // The model knows that too.
+    let ran = desk.run("predict m.kgl --csv presses.csv");
+    assert!(
+        ran.err.contains("3 of 603 rows were skipped"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(ran.out, whole_predicted);
+    desk.fails(
+        "predict m.kgl --csv presses.csv --on-error stop",
+        1,
+        &["presses.csv:101"],
+    );
+    let task = EUROPEAN.replace("decimal", "on_error = \"skip\"\ndecimal");
+    desk.write("presses.toml", &task);
+    assert_eq!(desk.ok("train presses.toml --out m.kgl --quiet"), whole);
+    // Where nothing is left, what is wrong is an error.
+    desk.write("presses.csv", "Maschine;Last;Temperatur\nA;x;1\nB;y;2\n");
+    desk.fails(
+        "train presses.toml --out m.kgl --quiet",
+        1,
+        &["presses.csv:2", "\"x\" is not a finite number"],
+    );
+}
+
 /// A pump that follows its load a little later.
 fn pump(rows: usize) -> String {
     let mut csv = String::from("minute,load,temperature\n");

@@ -56,6 +56,7 @@ fn package() -> Package {
         }]),
         shape: Shape::EveryStep,
         alarm: None,
+        written: Default::default(),
     }
 }
 

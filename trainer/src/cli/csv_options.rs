@@ -1,13 +1,15 @@
 //! How a data file is written, as options of the command line.
 
-use super::usage;
+use super::model_file::ModelFile;
+use super::{say, usage};
 use anyhow::Result;
 use clap::ValueEnum;
-use kinglet_trainer::data::csv::{Format, Header, Missing, Size, Unseen};
+use kinglet_trainer::data::Written;
+use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Unseen};
 use kinglet_trainer::data::open::encoding;
 use kinglet_trainer::data::time::is_format;
 
-/// How a CSV file is written and which columns count.
+/// How a CSV file is written and which columns count. What is not said is as the model's training data had it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CsvOptions {
     /// Columns to use as the inputs, in the model's order; may be given again, and a name with a comma in it in quotes as CSV
@@ -16,13 +18,17 @@ pub struct CsvOptions {
     pub columns: Vec<String>,
 
     /// Column that says what a row belongs to, such as a machine or a trial, as `group` in the task: all rows with the same
-    /// text are a stream of their own, wherever they stand
+    /// text are a stream of their own, wherever they stand; '' for none [default: as the model was trained]
     #[arg(long, value_name = "NAME")]
-    pub group: Option<String>,
+    group: Option<String>,
 
-    /// Between two fields; \t is a tab
-    #[arg(long, default_value = ",", value_name = "CHAR", value_parser = one_byte)]
-    pub delimiter: char,
+    /// Take the first of so many rows of a group, as `every` in the task [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: Option<u64>,
+
+    /// Between two fields; \t is a tab [default: as the model was trained, else ,]
+    #[arg(long, value_name = "CHAR", value_parser = one_byte)]
+    delimiter: Option<char>,
 
     /// Whether the first line has the column names [default: unless it is numbers]
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -30,57 +36,65 @@ pub struct CsvOptions {
 
     /// Skip lines that begin so
     #[arg(long, value_name = "CHAR", value_parser = one_byte)]
-    pub comment: Option<char>,
+    comment: Option<char>,
+
+    /// The last row of a file is the oldest
+    #[arg(long)]
+    newest_first: bool,
 
     /// What to do about an empty field, NA or NaN [default: as the model was trained]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub missing: Option<MissingOption>,
 
-    /// What else stands for a missing number, such as -200
+    /// What else stands for a missing number, such as -200 [default: as the model was trained]
     #[arg(
         long,
         value_delimiter = ',',
         allow_hyphen_values = true,
         value_name = "TEXT,..."
     )]
-    pub missing_values: Vec<String>,
+    missing_values: Vec<String>,
 
-    /// Before the fraction of a number
-    #[arg(long, default_value = ".", value_name = "CHAR")]
-    pub decimal: char,
-
-    /// Between the thousands of a number
+    /// Before the fraction of a number [default: as the model was trained, else .]
     #[arg(long, value_name = "CHAR")]
-    pub thousands: Option<char>,
+    decimal: Option<char>,
 
-    /// What to do about a category that the model does not know
-    #[arg(long, value_enum, default_value = "error", value_name = "WHAT")]
-    pub unseen: UnseenOption,
+    /// Between the thousands of a number [default: as the model was trained]
+    #[arg(long, value_name = "CHAR")]
+    thousands: Option<char>,
+
+    /// What to do about a category that the model does not know [default: as the model was trained, else error]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    unseen: Option<UnseenOption>,
 
     /// How times are written, if not in a common form, as strftime says it: %d/%m/%Y %H:%M; %s for seconds since 1970, excel
-    /// for the days of spreadsheets
+    /// for the days of spreadsheets [default: as the model was trained]
     #[arg(long, value_name = "FORMAT", value_parser = time_format)]
-    pub time_format: Option<String>,
+    time_format: Option<String>,
 
-    /// How characters are encoded, if not as UTF-8, such as windows-1252 or cp949
+    /// How characters are encoded, if not as UTF-8, such as windows-1252 or cp949 [default: as the model was trained]
     #[arg(long, value_name = "NAME", value_parser = encoding_name)]
-    pub encoding: Option<String>,
+    encoding: Option<String>,
 
     /// A quoted field may go on over lines that look like rows of their own
     #[arg(long)]
-    pub multiline: bool,
+    multiline: bool,
 
-    /// Longest field
-    #[arg(long, default_value = "16M", value_name = "BYTES", value_parser = size)]
-    pub max_field: Size,
+    /// Longest field [default: 16M]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    max_field: Option<Size>,
 
-    /// What a packed file may unpack to
-    #[arg(long, default_value = "4G", value_name = "BYTES", value_parser = size)]
-    pub max_unpacked: Size,
+    /// What a packed file may unpack to [default: 4G]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    max_unpacked: Option<Size>,
 
-    /// What to do about a row that is broken or not as expected
-    #[arg(long, value_enum, default_value = "stop", value_name = "WHAT")]
-    pub on_error: OnError,
+    /// What to do about a row that is broken or not as expected [default: as the model was trained, else stop]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_error: Option<OnError>,
+
+    /// How the data was written that the model was trained on.
+    #[arg(skip)]
+    trained: Written,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,32 +160,66 @@ fn one_byte(text: &str) -> Result<char, String> {
     }
 }
 
+impl From<OnError> for data::OnError {
+    fn from(on_error: OnError) -> Self {
+        match on_error {
+            OnError::Stop => data::OnError::Stop,
+            OnError::Skip => data::OnError::Skip,
+        }
+    }
+}
+
 impl CsvOptions {
-    /// As a task file would say it. Where the names are and what is done about gaps depends on the model.
-    pub fn format(&self) -> Result<Format> {
+    /// For a model of this file, whose training data says what the options leave open.
+    pub fn of_model(&self, file: &ModelFile) -> Self {
+        let trained = Written::in_model(&file.bytes).unwrap_or_else(|| {
+            say(&format!(
+                "note: {}: what it says about the data that it was trained on is of a later version, and is not known here",
+                file.path.display()
+            ));
+            Written::default()
+        });
+        CsvOptions {
+            trained,
+            ..self.clone()
+        }
+    }
+
+    /// As a task file would say it, of text that begins so. Where the names are and what is done about gaps depends on the model
+    /// too.
+    pub fn format(&self, begin: &[u8]) -> Result<Format> {
+        let trained = self.trained.format.clone();
         let format = Format {
-            delimiter: self.delimiter,
-            header: match self.header {
-                Some(HeaderOption::None) => Header::None,
-                _ => Header::FirstLine,
+            delimiter: self.delimiter.unwrap_or_else(|| delimiter(&trained, begin)),
+            header: match (self.header, trained.header) {
+                (Some(HeaderOption::None), Header::FirstLine) => Header::None,
+                (Some(HeaderOption::FirstLine), _) => Header::FirstLine,
+                (_, trained) => trained,
             },
-            comment: self.comment,
+            comment: self.comment.or(trained.comment),
+            newest_first: self.newest_first || trained.newest_first,
             missing: match self.missing {
                 Some(MissingOption::Hold) => Missing::Hold,
-                _ => Missing::Error,
+                Some(MissingOption::Error) => Missing::Error,
+                None => trained.missing,
             },
-            missing_values: self.missing_values.clone(),
-            decimal: self.decimal,
-            thousands: self.thousands,
+            missing_values: match self.missing_values.is_empty() {
+                true => trained.missing_values,
+                false => self.missing_values.clone(),
+            },
+            decimal: self.decimal.unwrap_or(trained.decimal),
+            thousands: self.thousands.or(trained.thousands),
             unseen: match self.unseen {
-                UnseenOption::Error => Unseen::Error,
-                UnseenOption::Zeros => Unseen::Zeros,
+                Some(UnseenOption::Error) => Unseen::Error,
+                Some(UnseenOption::Zeros) => Unseen::Zeros,
+                None => trained.unseen,
             },
-            time: self.time_format.clone(),
-            encoding: self.encoding.clone(),
-            multiline: self.multiline,
-            max_field: self.max_field,
-            max_unpacked: self.max_unpacked,
+            time: self.time_format.clone().or(trained.time),
+            encoding: self.encoding.clone().or(trained.encoding),
+            multiline: self.multiline || trained.multiline,
+            max_field: self.max_field.unwrap_or(trained.max_field),
+            max_unpacked: self.max_unpacked.unwrap_or(trained.max_unpacked),
+            on_error: self.on_error.map_or(trained.on_error, Into::into),
             ..Format::default()
         };
         match format.fault() {
@@ -180,9 +228,59 @@ impl CsvOptions {
         }
     }
 
+    /// The column of groups that was asked for.
+    pub fn named_group(&self) -> Option<&str> {
+        self.group.as_deref().filter(|group| !group.is_empty())
+    }
+
+    /// The column of groups among these: the one that was asked for, or that of the training data.
+    pub fn group_in(&self, names: &[String], file: &str) -> Option<&str> {
+        if self.group.is_some() {
+            return self.named_group();
+        }
+        let group = self.trained.group.as_deref()?;
+        if !names.iter().any(|name| name == group) {
+            say(&format!(
+                "note: {file} has no column {group:?}, which said in training what a row belongs to; all rows are taken as one stream"
+            ));
+            return None;
+        }
+        Some(group)
+    }
+
+    /// The column of texts, in training.
+    pub fn text_column(&self) -> &str {
+        self.trained.text.as_deref().unwrap_or("text")
+    }
+
+    /// Every how many rows of a group one is taken; says so where training took fewer.
+    pub fn stride(&self) -> u64 {
+        let trained = self.trained.every as u64;
+        if self.every.is_none() && trained > 1 {
+            say(&format!(
+                "note: the model was trained on the first of every {trained} rows of its data; if these rows are as close as those                  were, add --every {trained}, else --every 1"
+            ));
+        }
+        self.every.unwrap_or(1)
+    }
+
     /// The names in `--columns`.
     pub fn named(&self, known: &[String]) -> Vec<String> {
         names_in(&self.columns, known)
+    }
+}
+
+/// Between the fields of a text that begins so: what was so in training, or a comma where the first line has none of those.
+fn delimiter(trained: &Format, begin: &[u8]) -> char {
+    let comment = trained.comment.map(|c| c as u8);
+    let mut lines = begin.split_inclusive(|&b| b == b'\n');
+    let first = lines.find(|line| comment.is_none() || line.first().copied() != comment);
+    let first = first.filter(|line| line.ends_with(b"\n"));
+    let has = |delimiter: char| first.is_some_and(|line| line.contains(&(delimiter as u8)));
+    if first.is_some() && !has(trained.delimiter) && has(',') {
+        ','
+    } else {
+        trained.delimiter
     }
 }
 

@@ -8,6 +8,7 @@ use kinglet::format::{
     Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
 };
 use kinglet_trainer::answer::Answer;
+use kinglet_trainer::data::Written;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
 use serde_json::{Value, json};
@@ -192,6 +193,7 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         "smoothing": model.smoothing(),
         "input": input,
         "output": output,
+        "data": Written::in_model(&file.bytes),
         "layers": layers.collect::<Vec<_>>(),
         "input_frac": model.is_integer().then(|| model.input_frac()),
         "output_frac": model.is_integer().then(|| model.output_frac()),
@@ -332,6 +334,11 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
             }
         }
     }
+    // As the task had it.
+    let data = Written::in_model(&file.bytes).and_then(|written| written.to_text().ok());
+    let data = data.unwrap_or_default();
+    let data = data.lines().filter(|line| !line.is_empty());
+    lines.extend(data.map(|line| format!("data      {line}")));
     lines.join("\n") + "\n"
 }
 

@@ -112,21 +112,22 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.state_out {
         writable(path, &inputs)?;
     }
+    let columns = args.columns.of_model(&file);
     let mut samples = match (&args.csv, &args.text, &args.lines) {
-        (Some(path), ..) => Samples::open(path, &model, &args.columns, args.raw)?,
-        (_, Some(path), _) => Samples::text(path, &model, &args.columns)?,
-        (_, _, Some(path)) => Samples::lines(path, &model, &args.columns)?,
+        (Some(path), ..) => Samples::open(path, &model, &columns, args.raw)?,
+        (_, Some(path), _) => Samples::text(path, &model, &columns)?,
+        (_, _, Some(path)) => Samples::lines(path, &model, &columns)?,
         (None, None, None) => return Err(usage("give --csv, --text or --lines")),
     };
     let kept = match args.keep.is_empty() {
         true => Vec::new(),
         false => samples.keep(&args.keep)?,
     };
-    if args.csv.is_none() && args.columns.group.is_some() {
+    if args.csv.is_none() && args.columns.named_group().is_some() {
         return Err(usage("--group is a column of --csv"));
     }
     let how = How {
-        group: args.columns.group.clone(),
+        group: samples.group_column().map(str::to_owned),
         raw: args.raw,
         every_step: args.every_step,
         reset_every: args.reset_every,
@@ -145,7 +146,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let live = input.is_some_and(|path| path == Path::new("-"));
     let watched = Detector::new(&model).is_some() && !args.raw;
-    let mut table = Table::new(&model, args, kept, live, watched);
+    let group = samples.group_column().map(str::to_owned);
+    let mut table = Table::new(&model, args, (group, kept), live, watched);
     let mut beyond = Beyond::new(&model);
     let mut out = (&mut table, &mut beyond);
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
@@ -424,10 +426,17 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(model: &Model<'a>, args: &Args, kept: Vec<String>, live: bool, watched: bool) -> Self {
+    fn new(
+        model: &Model<'a>,
+        args: &Args,
+        (group, kept): (Option<String>, Vec<String>),
+        live: bool,
+        watched: bool,
+    ) -> Self {
+        let grouped = group.is_some();
         let outputs: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
         let classes = matches!(model.header().output, Output::Classes { .. }) && !args.raw;
-        let own: Vec<String> = args.columns.group.iter().cloned().chain(kept).collect();
+        let own: Vec<String> = group.into_iter().chain(kept).collect();
         let first = classes.then_some("class");
         let last = if watched {
             &["score", "alarm"][..]
@@ -445,7 +454,7 @@ impl<'a> Table<'a> {
         Table {
             out: BufWriter::new(io::stdout().lock()),
             names: names.collect(),
-            grouped: args.columns.group.is_some(),
+            grouped,
             own,
             classes: classes.then_some(outputs),
             json: args.json,

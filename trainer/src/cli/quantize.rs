@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let package = package(&file.bytes).with_context(|| args.model.display().to_string())?;
-    let calibration = calibrate::read(&args.calibrate, &model, &args.csv)?;
+    let calibration = calibrate::read(&args.calibrate, &model, &args.csv.of_model(&file))?;
     let Calibration {
         streams, probes, ..
     } = &calibration;

@@ -1,6 +1,7 @@
 //! `kinglet report`.
 
 use super::budget::{BudgetOptions, budget_of};
+use super::csv_options::OnError;
 use super::model_file::ModelFile;
 use super::names::{history_of, pair_of};
 use super::{print_json, say, say_notes, usage, writable};
@@ -46,6 +47,10 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 
+    /// What to do about a row of the data that is broken or not as expected, in place of the task's
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_error: Option<OnError>,
+
     /// Another model of the task, shown as it is; may be given again. For one that was trained in its precision
     #[arg(long, value_name = "MODEL.kgl")]
     with: Vec<PathBuf>,
@@ -83,7 +88,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let task = Task::load(&args.task)?.with_data(args.data.as_deref());
+    let task = Task::load(&args.task)?
+        .with_data(args.data.as_deref())
+        .with_on_error(args.on_error.map(Into::into));
     let mut inputs = task.inputs();
     inputs.push(args.model.clone());
     inputs.extend(args.with.iter().chain(&args.history).cloned());

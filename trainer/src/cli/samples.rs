@@ -5,7 +5,7 @@
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
 //! A first line of numbers that may as well be a header, as 0,1,2 is, is asked about.
 
-use super::csv_options::{CsvOptions, HeaderOption, MissingOption, OnError, names_in};
+use super::csv_options::{CsvOptions, HeaderOption, MissingOption, names_in};
 use super::live::Live;
 use super::model_file::input_names;
 use super::progress::cancel_on_signal;
@@ -15,7 +15,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use kinglet::Model;
 use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
-use kinglet_trainer::data::csv::{Columns, Format, Header, Memory, Missing, Reader, Records};
+use kinglet_trainer::data::csv::{
+    Columns, Format, Header, Memory, Missing, OnError, Reader, Records,
+};
 use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
@@ -43,6 +45,11 @@ pub enum Sample<'a> {
 pub struct Samples {
     source: Source,
     on_error: OnError,
+    /// Every how many rows of a group one is taken, and the rows of each group so far.
+    stride: u64,
+    met: HashMap<String, u64>,
+    /// The column of groups.
+    group: Option<String>,
     /// Places of the columns that answers repeat.
     kept: Vec<usize>,
     /// Rows that were right, and those that were left out.
@@ -69,6 +76,9 @@ impl Samples {
         Samples {
             source,
             on_error,
+            stride: 1,
+            met: HashMap::new(),
+            group: None,
             kept: Vec::new(),
             rows: 0,
             skipped: 0,
@@ -77,32 +87,45 @@ impl Samples {
 
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let mut format = options.format()?;
-        let (input, file) = opened(path, &format)?;
+        let (input, file, mut format) = opened(path, options)?;
+        let on_error = format.on_error;
         if is_of_texts(model) {
-            if options.group.is_some() {
+            if options.named_group().is_some() {
                 return Err(usage("--group: every text starts anew; remove it"));
             }
             let texts = Texts::column(input, &file, &format, options)?;
             let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
-            return Ok(Samples::new(lines, options.on_error));
+            return Ok(Samples::new(lines, on_error));
         }
         if matches!(model.header().input, Input::Tokens { .. }) {
             let rows = TokenRows::new(input, file, &format, model, options, raw)?;
-            return Ok(Samples::new(
-                Source::Tokens(Box::new(rows)),
-                options.on_error,
-            ));
+            let group = rows.group.map(|at| rows.reader.names()[at].clone());
+            let mut samples = Samples::new(Source::Tokens(Box::new(rows)), on_error);
+            samples.group = group;
+            return Ok(samples);
+        }
+        let mut given = None;
+        if let Header::Names(names) = std::mem::replace(&mut format.header, Header::FirstLine) {
+            given = Some(names);
         }
         let mut records = Records::new(input, &file, &format);
         if !records.advance().map_err(reworded)? {
             return Err(DataError::Empty { file }.into());
         }
-        let fields: Vec<String> = records.record().iter().map(String::from).collect();
+        let mut fields: Vec<String> = records.record().iter().map(String::from).collect();
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
+        // Rows without names, as those of training were.
+        let is_row = |given: &Vec<String>| {
+            given.len() == fields.len() && !fields.iter().any(|field| given.contains(field))
+        };
+        let given = given.filter(is_row);
+        if let Some(given) = &given {
+            fields.clone_from(given);
+        }
         let named = options.named(&fields);
-        let has_header = has_header(&fields, &format, options, &file)?;
-        let choice = choose(&names, &fields, &named, has_header, raw, &file)?;
+        let has_header = given.is_none() && has_header(&fields, &format, options, &file)?;
+        let known = has_header || given.is_some();
+        let choice = choose(&names, &fields, &named, known, raw, &file)?;
         if !has_header {
             format.header = Header::None;
         }
@@ -111,14 +134,30 @@ impl Samples {
             None | Some(MissingOption::Hold) if model.holds() => Missing::Nan,
             _ => format.missing,
         };
-        let reader = Reader::over(records, &format);
+        let mut reader = Reader::over(records, &format);
+        if let Some(names) = given {
+            reader = reader.called(names);
+        }
+        if format.newest_first {
+            match path == Path::new("-") {
+                true => say(
+                    "note: the rows of a stream are taken as they come, from the oldest to the newest",
+                ),
+                false => reader = reader.from_the_end(),
+            }
+        }
         let wanted: Vec<&str> = match choice {
             Choice::Names => names,
             Choice::Flag => named.iter().map(String::as_str).collect(),
             Choice::Position => reader.names().iter().map(String::as_str).collect(),
         };
         let mut columns = reader.columns(&wanted)?;
-        if let Some(group) = &options.group {
+        let group = match raw {
+            true => options.named_group(),
+            false => options.group_in(reader.names(), &file),
+        };
+        let group = group.map(str::to_owned);
+        if let Some(group) = &group {
             columns = columns.group_by(group, reader.names())?;
         }
         let features = Source::Features {
@@ -126,22 +165,26 @@ impl Samples {
             reader: Box::new(reader),
             sample: vec![0.0; model.inputs()],
         };
-        Ok(Samples::new(features, options.on_error))
+        Ok(Samples {
+            stride: options.stride(),
+            group,
+            ..Samples::new(features, on_error)
+        })
     }
 
     /// From texts, a line each.
     pub fn lines(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
-        let (input, file) = opened(path, &options.format()?)?;
+        let (input, file, format) = opened(path, options)?;
         let lines = Lines::new(Texts::Lines(input), file, model);
         Ok(Samples::new(
             Source::Lines(Box::new(lines)),
-            options.on_error,
+            format.on_error,
         ))
     }
 
     /// From one text.
     pub fn text(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
-        let (input, file) = opened(path, &options.format()?)?;
+        let (input, file, _) = opened(path, options)?;
         let text = read_text(input).with_context(|| format!("{file}: cannot be read"))?;
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
         let vocabulary = Vocabulary::new(&names);
@@ -181,6 +224,23 @@ impl Samples {
 
     /// Goes on to the next one; false at the end.
     pub fn next(&mut self) -> Result<bool> {
+        loop {
+            if !self.next_row()? {
+                return Ok(false);
+            }
+            if self.stride == 1 {
+                return Ok(true);
+            }
+            let group = self.group().unwrap_or("").to_owned();
+            let met = self.met.entry(group).or_default();
+            *met += 1;
+            if (*met - 1).is_multiple_of(self.stride) {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn next_row(&mut self) -> Result<bool> {
         loop {
             let more = match &mut self.source {
                 Source::Features {
@@ -230,6 +290,11 @@ impl Samples {
             Source::Tokens(rows) => rows.group.map(|at| &rows.reader.records().record()[at]),
             Source::Text { .. } | Source::Lines(_) => None,
         }
+    }
+
+    /// The column of groups, if there are groups.
+    pub fn group_column(&self) -> Option<&str> {
+        self.group.as_deref()
     }
 
     /// Answers repeat these columns of their row; gives their names.
@@ -334,17 +399,26 @@ impl Samples {
     }
 }
 
-fn opened(path: &Path, format: &Format) -> Result<(Bytes, String)> {
+fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Format)> {
+    let format = options.format(&[])?;
     let (opened, file) = if path == Path::new("-") {
         let input = BufReader::new(Live::new(cancel_on_signal()));
-        (unpack(input, format), "standard input".into())
+        (unpack(input, &format), "standard input".into())
     } else {
-        (open(path, format), path.display().to_string())
+        (open(path, &format), path.display().to_string())
     };
-    let opened = opened.with_context(|| format!("{file}: cannot be read"))?;
+    let unreadable = || format!("{file}: cannot be read");
+    let mut opened = opened.with_context(unreadable)?;
+    let mut format = match opened.printed {
+        true => format,
+        false => options.format(opened.text.fill_buf().with_context(unreadable)?)?,
+    };
+    if opened.printed {
+        (format.decimal, format.thousands) = ('.', None);
+    }
     let left_out = opened.notes.iter();
     left_out.for_each(|note| say(&format!("note: {file}: {note}")));
-    Ok((opened.text, file))
+    Ok((opened.text, file, format))
 }
 
 /// The words of a task file do not fit here.
@@ -560,7 +634,7 @@ impl TokenRows {
             column: wanted.into(),
             known: names.clone(),
         };
-        let group = options.group.as_deref();
+        let group = options.group_in(&names, &file);
         let group = group.map(|g| place(g).ok_or_else(|| missing(g)));
         let group = group.transpose()?;
         let column = match place(wanted) {

@@ -64,7 +64,7 @@ impl Texts {
         let names = reader.names();
         let named = options.named(names);
         let wanted = match &named[..] {
-            [] => "text",
+            [] => options.text_column(),
             [column] => column,
             more => {
                 return Err(usage(format!(

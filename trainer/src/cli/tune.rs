@@ -1,6 +1,7 @@
 //! `kinglet tune`.
 
 use super::budget::{BudgetOptions, budget_of, range};
+use super::csv_options::OnError;
 use super::progress::cancel_on_signal;
 use super::{precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, bail};
@@ -46,6 +47,10 @@ pub struct Args {
     /// Read this data file in place of the one that the task names
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+
+    /// What to do about a row of the data that is broken or not as expected, in place of the task's
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_error: Option<OnError>,
 
     /// Networks to try
     #[arg(long, default_value_t = 27, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -122,7 +127,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let name = args.task.display();
     let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
-    let task = Task::parse(&text, &args.task)?.with_data(args.data.as_deref());
+    let task = Task::parse(&text, &args.task)?
+        .with_data(args.data.as_deref())
+        .with_on_error(args.on_error.map(Into::into));
     let inputs = task.inputs();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     writable(&args.out, &inputs)?;
@@ -223,10 +230,14 @@ pub fn run(args: &Args) -> Result<()> {
         _ => String::new(),
     };
     let force = if args.force { " --force" } else { "" };
+    let skip = match args.on_error {
+        Some(OnError::Skip) => " --on-error skip",
+        _ => "",
+    };
     let [task, model] = [args.out.clone(), args.out.with_extension("kgl")];
     let [task, model] = [task, model].map(|path| shell_word(&path.display().to_string()));
     say(&format!(
-        "{task}: written; train it with: kinglet train {task}{layout} --out {model}{force}"
+        "{task}: written; train it with: kinglet train {task}{layout}{skip} --out {model}{force}"
     ));
     Ok(())
 }

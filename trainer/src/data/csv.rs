@@ -10,7 +10,7 @@ mod table;
 
 pub use self::columns::{Columns, Memory};
 pub(crate) use self::field::is_missing;
-pub use self::format::{Format, Header, Missing, Size, Unseen};
+pub use self::format::{Format, Header, Missing, OnError, Size, Unseen};
 pub use self::records::{Reader, Records};
 pub use self::table::{Group, Table};
 

@@ -27,6 +27,7 @@ use super::csv::Table;
 use super::error::DataError;
 use super::normalise::normalise;
 use super::split::Part;
+use super::written::Written;
 use crate::net::Network;
 use crate::package::{Feature, Input, Output, Package, Shape};
 use crate::task::{CsvTask, JoinTask, Kind, Task};
@@ -38,6 +39,7 @@ pub struct Dataset {
     input: Input,
     output: Output,
     shape: Shape,
+    written: Written,
     /// Columns of `raw` and `normal`.
     width: usize,
     raw: Vec<f32>,
@@ -212,6 +214,7 @@ impl Dataset {
             output: self.output.clone(),
             shape: self.shape,
             alarm: None,
+            written: self.written.clone(),
         }
     }
 

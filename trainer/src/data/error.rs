@@ -45,7 +45,7 @@ pub enum DataError {
     },
     /// The header once more, where a row belongs.
     #[error(
-        "{file}:{line}: the header line again; remove it, or skip such lines (--on-error skip)"
+        "{file}:{line}: the header line again; remove it, or skip such lines (on_error = \"skip\" in the format, --on-error skip)"
     )]
     RepeatedHeader {
         /// Which file.

@@ -25,6 +25,8 @@ pub struct Opened {
     pub text: Box<dyn BufRead>,
     /// What is left out of it.
     pub notes: Vec<String>,
+    /// It was numbers, and is written as they print.
+    pub printed: bool,
 }
 
 /// Opens a data file. Parquet comes out as the CSV that it would print, with the format's delimiter.
@@ -40,6 +42,7 @@ pub fn open(path: &Path, format: &Format) -> io::Result<Opened> {
         return Ok(Opened {
             notes: table.notes(),
             text: Box::new(BufReader::new(table)),
+            printed: true,
         });
     }
     unpack(input, format)
@@ -62,6 +65,7 @@ pub fn unpack(mut input: impl BufRead + 'static, format: &Format) -> io::Result<
     Ok(Opened {
         text,
         notes: Vec::new(),
+        printed: false,
     })
 }
 

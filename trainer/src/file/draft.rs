@@ -152,11 +152,15 @@ impl<'p> Draft<'p> {
             },
         };
         let mut header = postcard::to_allocvec(&header).context("the header does not encode")?;
-        if let Some(alarm) = self.package.alarm {
-            let tail = engine::Tail {
-                smoothing: Some(alarm.smoothing),
-            };
+        let data = self.package.written.to_text();
+        let data = data.context("the header does not encode")?;
+        let tail = engine::Tail {
+            smoothing: self.package.alarm.map(|alarm| alarm.smoothing),
+            data: data.as_bytes(),
+        };
+        if tail != engine::Tail::default() {
             header = postcard::to_extend(&tail, header).context("the header does not encode")?;
+            header.extend_from_slice(tail.data);
         }
         let mut payload = self.payload.clone();
         match tests {

@@ -1,6 +1,7 @@
 //! From a float model file back to a package, so that it can be quantized.
 
 use super::layout::{Sum, stages, unpack};
+use crate::data::Written;
 use crate::net::{Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent, extra};
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use anyhow::{Context, Result, bail};
@@ -26,7 +27,8 @@ pub fn package(bytes: &[u8]) -> Result<Package> {
         tensors: Tensors::new(&bytes[offset.max(PREAMBLE_LEN)..]),
         format: model.format(),
     };
-    let package = reader.package(&model).context("the model's tensors")?;
+    let mut package = reader.package(&model).context("the model's tensors")?;
+    package.written = Written::in_model(bytes).unwrap_or_default();
     Ok(package)
 }
 
@@ -78,6 +80,7 @@ impl Reader<'_> {
         let layers = header.layers.iter().map(|layer| self.layer(layer));
         Ok(Package {
             name: header.name.to_owned(),
+            written: Written::default(),
             net: Network {
                 layers: layers.collect::<Result<_, _>>()?,
             },

@@ -472,6 +472,7 @@ mod tests {
             }]),
             shape: Shape::EveryStep,
             alarm: None,
+            written: Default::default(),
         };
         let raw: Vec<f32> = (0..600)
             .map(|i| (i as f32 * 0.37).sin() + (i as f32 * 0.05).cos())

@@ -269,6 +269,7 @@ mod tests {
                 exact: true,
             },
             alarm: None,
+            written: Default::default(),
         }
     }
 

@@ -237,6 +237,7 @@ impl Case {
                 output,
                 shape: Shape::EveryStep,
                 alarm: None,
+                written: Default::default(),
             },
             formats,
             layout: random.one_of(&layouts),

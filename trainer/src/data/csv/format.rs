@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::field::Fields;
 
 /// How the file is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Format {
     /// Between two fields. Between tabs a quotation mark is a character like any other, elsewhere it encloses a field.
@@ -42,10 +42,12 @@ pub struct Format {
     pub max_field: Size,
     /// Bytes that a packed file may unpack to.
     pub max_unpacked: Size,
+    /// What to do about a row that is broken or not as expected.
+    pub on_error: OnError,
 }
 
 /// Where the column names come from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Header {
     /// The first line that is not a comment.
@@ -57,7 +59,7 @@ pub enum Header {
 }
 
 /// What to do about a missing number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// Stop.
@@ -70,7 +72,7 @@ pub enum Missing {
 }
 
 /// What to do about an unknown category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unseen {
     /// Stop.
@@ -78,6 +80,17 @@ pub enum Unseen {
     Error,
     /// Every category's feature is 0.
     Zeros,
+}
+
+/// What to do about a row that is torn, or does not hold what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Stop.
+    #[default]
+    Stop,
+    /// Leave it out, count it, and say so.
+    Skip,
 }
 
 /// A number of bytes: `"16M"`, or a plain number.
@@ -141,6 +154,7 @@ impl Default for Format {
             multiline: false,
             max_field: Size(16 << 20),
             max_unpacked: Size(4 << 30),
+            on_error: OnError::Stop,
         }
     }
 }

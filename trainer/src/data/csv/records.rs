@@ -475,11 +475,22 @@ pub struct Reader<R> {
     waiting: HashMap<String, VecDeque<StringRecord>>,
     /// The row of the last sample, where it had to wait.
     row: Option<StringRecord>,
+    turn: Turn,
+}
+
+/// In which order rows are given.
+enum Turn {
+    /// That of the file.
+    No,
+    /// From the last to the first: these have been read.
+    Reading(Vec<StringRecord>),
+    /// And these are left.
+    Giving(Vec<StringRecord>),
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads the header. `file` is what errors call the input. [`Format::newest_first`] is left to
-    /// [`Table`](super::Table), which has all rows.
+    /// [`Table`](super::Table), which has all rows, and to [`Self::from_the_end`].
     ///
     /// # Errors
     /// If it cannot be read, or there is none.
@@ -510,8 +521,21 @@ impl<R: BufRead> Reader<R> {
             skip: format.skip,
             waiting: HashMap::new(),
             row: None,
+            turn: Turn::No,
             records,
         }
+    }
+
+    /// Other names for the columns, as many.
+    pub fn called(mut self, names: Vec<String>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// The last row first, for which the whole file is kept.
+    pub fn from_the_end(mut self) -> Self {
+        self.turn = Turn::Reading(Vec::new());
+        self
     }
 
     /// The row of the last sample.
@@ -586,6 +610,30 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// As [`Records::advance`], and if the row does not have the columns.
     pub fn advance(&mut self) -> Result<bool, DataError> {
+        if matches!(self.turn, Turn::No) {
+            return self.read();
+        }
+        while let Turn::Reading(_) = &self.turn {
+            let more = self.read()?;
+            if let Turn::Reading(rows) = &mut self.turn {
+                match more {
+                    true => rows.push(exactly(&self.records.record)),
+                    false => self.turn = Turn::Giving(std::mem::take(rows)),
+                }
+            }
+        }
+        let Turn::Giving(rows) = &mut self.turn else {
+            return Ok(false);
+        };
+        let Some(row) = rows.pop() else {
+            return Ok(false);
+        };
+        (self.records.line, self.records.record) = (line_of(&row), row);
+        Ok(true)
+    }
+
+    /// Reads the next row of the file.
+    fn read(&mut self) -> Result<bool, DataError> {
         loop {
             if !std::mem::take(&mut self.pending) && !self.records.advance()? {
                 return Ok(false);

@@ -11,7 +11,7 @@ use super::super::order::Order;
 use super::super::time::Times;
 use super::columns::{Columns, nothing_to_hold, place};
 use super::field::Fields;
-use super::format::{Format, Missing};
+use super::format::{Format, Missing, OnError};
 use super::records::{Reader, exactly, line_of};
 
 /// Rows that belong together; nothing reaches from one group into the next.
@@ -33,6 +33,8 @@ pub struct Table {
     groups: Vec<Group>,
     /// What errors call the test file.
     test_file: Option<String>,
+    /// Rows that are broken are left out.
+    skips: bool,
     notes: Vec<String>,
 }
 
@@ -53,19 +55,31 @@ impl Table {
     /// The same from anything that can be read.
     pub fn from_reader(input: impl Read, file: &str, format: &Format) -> Result<Self, DataError> {
         let mut reader = Reader::new(BufReader::new(input), file, format)?;
+        let skips = format.on_error == OnError::Skip;
         let mut records = Vec::new();
-        while reader.advance()? {
-            records.push(exactly(reader.records().record()));
+        let mut broken = Broken::default();
+        loop {
+            match reader.advance() {
+                Ok(true) => records.push(exactly(reader.records().record())),
+                Ok(false) => break,
+                Err(error) if skips && error.is_of_row() => broken.add(error),
+                Err(error) => return Err(error),
+            }
         }
         if records.is_empty() {
-            return Err(DataError::Empty { file: file.into() });
+            return Err(broken
+                .first
+                .unwrap_or(DataError::Empty { file: file.into() }));
         }
         if format.newest_first {
             records.reverse();
         }
         Ok(Table {
             file: file.into(),
-            notes: reader.records().notes(),
+            notes: (reader.records().notes().into_iter())
+                .chain(broken.note(file, records.len()))
+                .collect(),
+            skips,
             names: reader.names,
             fields: reader.fields,
             groups: vec![Group {
@@ -320,7 +334,56 @@ impl Table {
             records,
             groups,
             test_file: self.test_file.clone(),
+            skips: self.skips,
             notes: self.notes.clone(),
+        }
+    }
+
+    /// The table without the rows that do not hold numbers of these columns; none where broken rows are errors, or there are
+    /// none.
+    ///
+    /// # Errors
+    /// If no row is left, that of the first one; and if there is no such column.
+    pub fn without_broken(&self, names: &[&str]) -> Result<Option<Self>, DataError> {
+        if !self.skips {
+            return Ok(None);
+        }
+        let mut fields = self.fields.clone();
+        if self.holds() {
+            fields.missing = Missing::Nan;
+        }
+        let mut columns = Columns::find(&self.file, &self.names, &fields, names)?;
+        let mut sample = vec![0.0; names.len()];
+        let mut whole = vec![true; self.rows()];
+        let mut broken = Broken::default();
+        for group in &self.groups {
+            columns.forget();
+            columns.file = self.file_of(group.rows.start).to_owned();
+            for row in group.rows.clone() {
+                let record = &self.records[row];
+                let later = |rows: usize| &self.records[(row + rows).min(group.rows.end - 1)];
+                match columns.parse(record, later, line_of(record), &mut sample) {
+                    Ok(()) => {}
+                    Err(error) if error.is_of_row() => {
+                        whole[row] = false;
+                        broken.add(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let left = whole.iter().filter(|whole| **whole).count();
+        if left == self.rows() {
+            return Ok(None);
+        }
+        let note = broken.note(&self.file, left);
+        match broken.first {
+            Some(error) if left == 0 => Err(error),
+            _ => {
+                let mut table = self.select(|rows| rows.filter(|row| whole[*row]).collect());
+                table.notes.extend(note);
+                Ok(Some(table))
+            }
         }
     }
 
@@ -415,5 +478,29 @@ impl Table {
         let columns = self.find(&[first, last])?;
         let (a, b) = (columns.wanted[0].at, columns.wanted[1].at);
         Ok(&self.names[a.min(b)..=a.max(b)])
+    }
+}
+
+/// Rows that are left out.
+#[derive(Default)]
+struct Broken {
+    count: usize,
+    first: Option<DataError>,
+}
+
+impl Broken {
+    fn add(&mut self, error: DataError) {
+        self.count += 1;
+        self.first.get_or_insert(error);
+    }
+
+    /// What there is to say about them beside those that are left.
+    fn note(&self, file: &str, left: usize) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let (count, all) = (self.count, self.count + left);
+        let share = 100.0 * count as f64 / all as f64;
+        Some(format!(
+            "{file}: {count} of {all} rows are broken and left out ({share:.2} %), the first: {first}"
+        ))
     }
 }

@@ -9,6 +9,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
+use super::super::written::Written;
 use super::series::{class_column, class_output};
 use super::{Dataset, Places, Stream, share};
 use crate::package::{Input, Shape};
@@ -74,6 +75,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         .collect();
     Ok(Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         input: Input::Tokens(vocabulary.names().to_vec()),
         output: class_output(&documents.label),
         shape: Shape::Window {

@@ -8,6 +8,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
+use super::super::written::Written;
 use super::{Dataset, Places, Stream, need_windows, share};
 use crate::package::{Input, Output, Restore, Shape, Target};
 use crate::task::{Made, MadeTask, PairsTask, Task};
@@ -115,6 +116,7 @@ fn states(hidden: usize) -> Output {
 fn empty(task: &Task, input: Input, output: Output) -> Dataset {
     Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         input,
         output,
         shape: Shape::EveryStep,

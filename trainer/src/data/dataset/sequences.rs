@@ -5,6 +5,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::normalise::transform;
 use super::super::split::{Part, Rows};
+use super::super::written::Written;
 use super::series::{class_column, class_output};
 use super::{Dataset, Places, Stream, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Shape, Transform};
@@ -36,6 +37,8 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .iter()
         .map(String::as_str)
         .collect();
+    let whole = table.without_broken(&names)?;
+    let table = whole.as_ref().unwrap_or(table);
     let raw = table.columns_named(&names)?;
     let parts = Rows::of_table(&sequences.split, table)?;
     let classes = class_column(table, &sequences.label)?;
@@ -103,6 +106,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .collect();
     Ok(Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         input: Input::Features(features),
         output: class_output(&sequences.label),
         shape: match shape(task, window) {

@@ -10,6 +10,7 @@ use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::resolution::exact_steps;
 use super::super::split::{Part, Rows};
+use super::super::written::Written;
 use super::labels::events;
 use super::times::{time_column, times};
 use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape, share};
@@ -123,6 +124,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let groups = table.groups().iter().filter(|_| grouped);
     Ok(Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         shape: shape(task, window),
         width: features.len(),
         goal_width: if series.label.is_some() {
@@ -233,6 +235,13 @@ fn prepared<'t>(
             _ => None,
         })
         .collect();
+    let targets = series.targets.iter().filter(|t| t.remaining().is_none());
+    let targets = targets.map(|t| t.column.as_str());
+    let features = series.features.iter().map(|f| f.column.as_str());
+    let names: Vec<&str> = features.chain(targets).collect();
+    if let Some(whole) = table.without_broken(&names)? {
+        table = Cow::Owned(whole);
+    }
     table.to_mut().check_order(timed.first().copied())?;
     let mut notes = table.notes().to_vec();
     if series.every > 1 {
@@ -243,10 +252,6 @@ fn prepared<'t>(
             strides.take(whole(rows)).collect()
         }));
     }
-    let targets = series.targets.iter().filter(|t| t.remaining().is_none());
-    let targets = targets.map(|t| t.column.as_str());
-    let features = series.features.iter().map(|f| f.column.as_str());
-    let names: Vec<&str> = features.chain(targets).collect();
     if table.holds() {
         // What is missing before the first number has nothing to repeat.
         let values = table.columns_with_gaps(&names)?;

@@ -8,6 +8,7 @@ use super::super::error::DataError;
 use super::super::open::{open, read_text};
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
+use super::super::written::Written;
 use super::{Dataset, Places, Stream, need_windows, share};
 use crate::package::{Input, Output, Shape};
 use crate::task::{TaggedTask, Task};
@@ -73,6 +74,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         .collect();
     Ok(Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         input: Input::Tokens(vocabulary.names().to_vec()),
         output: Output::Classes(tags),
         shape: Shape::EveryStep,

@@ -7,6 +7,7 @@ use super::super::error::DataError;
 use super::super::open::{open, read_text};
 use super::super::split::Rows;
 use super::super::vocabulary::{composed, units};
+use super::super::written::Written;
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
 use crate::task::Task;
@@ -42,6 +43,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
     let goals = tokens[horizon..].to_vec();
     Ok(Dataset {
         name: task.name.clone(),
+        written: Written::of(task),
         input: Input::Tokens(alphabet.iter().map(|&token| token.into()).collect()),
         output: Output::NextToken,
         shape: shape(task, window),

@@ -1,0 +1,112 @@
+//! How the data was written that a model was trained on: a part of its file, so that what it predicts later is read in the same
+//! way without being told again.
+
+use kinglet::format::{Header, Preamble};
+use serde::{Deserialize, Serialize};
+
+use super::csv::Format;
+use crate::task::Task;
+use toml::{Table, Value};
+
+/// What a task says about its tables that predicting has to know too. In a model file it is TOML, of what is not as usual.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Written {
+    /// The column that says what a row belongs to.
+    pub group: Option<String>,
+    /// Of a group the first of so many rows was taken.
+    pub every: usize,
+    /// The column of texts.
+    pub text: Option<String>,
+    /// How the file is written.
+    pub format: Format,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Written {
+            group: None,
+            every: 1,
+            text: None,
+            format: Format::default(),
+        }
+    }
+}
+
+impl Written {
+    /// As a task has it.
+    pub fn of(task: &Task) -> Self {
+        let series = task.series.as_ref();
+        let format = match (&task.csv, &task.documents, &task.pairs) {
+            (Some(csv), ..) => csv.format.clone(),
+            (_, Some(documents), _) => documents.format.clone(),
+            _ => Format::default(),
+        };
+        Written {
+            group: series.and_then(|series| series.group.clone()),
+            every: series.map_or(1, |series| series.every),
+            text: task.documents.as_ref().map(|texts| texts.text.clone()),
+            // Rows at the beginning were left out of that file, not of others.
+            format: Format { skip: 0, ..format },
+        }
+    }
+
+    /// As a model file has it: nothing where all is as usual.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn to_text(&self) -> Result<String, toml::ser::Error> {
+        let (all, usual) = (Table::try_from(self)?, Table::try_from(Written::default())?);
+        toml::to_string(&apart_from(all, &usual))
+    }
+
+    /// From the bytes of a model. None, where a later version has words in it that this one does not know.
+    pub fn in_model(bytes: &[u8]) -> Option<Self> {
+        let preamble = Preamble::read(bytes).ok()?;
+        let header = bytes.get(kinglet::format::PREAMBLE_LEN..)?;
+        let (_, tail) = Header::read(header.get(..preamble.header_len)?).ok()?;
+        toml::from_str(str::from_utf8(tail.data).ok()?).ok()
+    }
+}
+
+/// What of a table is not as in another one.
+fn apart_from(table: Table, usual: &Table) -> Table {
+    let differs = |(key, value): (String, Value)| match (value, usual.get(&key)) {
+        (Value::Table(table), Some(Value::Table(usual))) => {
+            let rest = apart_from(table, usual);
+            (!rest.is_empty()).then_some((key, Value::Table(rest)))
+        }
+        (value, usual) => (usual != Some(&value)).then_some((key, value)),
+    };
+    table.into_iter().filter_map(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::csv::{Header, Missing};
+    use super::*;
+
+    #[test]
+    fn what_is_not_as_usual_is_written_and_read() {
+        assert_eq!(Written::default().to_text().unwrap(), "");
+        let written = Written {
+            group: Some("press".into()),
+            every: 2,
+            text: Some("review".into()),
+            format: Format {
+                delimiter: ';',
+                decimal: ',',
+                thousands: Some('.'),
+                header: Header::Names(vec!["a".into(), "b, c".into()]),
+                missing: Missing::Hold,
+                missing_values: vec!["-200".into(), "n/a".into()],
+                time: Some("%d/%m/%Y".into()),
+                newest_first: true,
+                ..Format::default()
+            },
+        };
+        let text = written.to_text().unwrap();
+        assert!(!text.contains("max_field"), "{text}");
+        assert_eq!(toml::from_str::<Written>(&text).unwrap(), written);
+    }
+}

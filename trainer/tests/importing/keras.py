@@ -1,7 +1,7 @@
 """Writes keras/*: networks of Keras in both of its files, and keras.json with what they give.
 
-    pip install keras torch h5py numpy
-    KERAS_BACKEND=torch python keras.py
+    pip install keras jax h5py numpy
+    python keras.py [FOLDER [SEED]]
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import sys
 import zipfile
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("KERAS_BACKEND", "jax")
 here = os.path.dirname(os.path.abspath(__file__))
 # This file and its neighbour are called as packages are.
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
@@ -17,7 +17,8 @@ import keras
 import numpy as np
 from keras import layers
 
-keras.utils.set_random_seed(3)
+here = sys.argv[1] if len(sys.argv) > 1 else here
+keras.utils.set_random_seed(int(sys.argv[2]) if len(sys.argv) > 2 else 3)
 folder = os.path.join(here, "keras")
 os.makedirs(folder, exist_ok=True)
 cases = {}

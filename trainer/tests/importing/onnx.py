@@ -1,5 +1,4 @@
-"""Writes onnx/*.onnx and onnx.json: networks exported by PyTorch and the recurrent node tests of the onnx package, with inputs and
-the outputs that PyTorch and the node tests' reference give for them.
+"""Writes onnx/*.onnx and onnx.json: networks exported by PyTorch, with inputs and the outputs that PyTorch gives for them.
 
     pip install torch onnx onnxscript numpy
     python onnx.py
@@ -15,9 +14,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
 import numpy as np
 import onnx
-import onnx.backend.test.case.node as node_tests
 import torch
-from onnx import helper, numpy_helper
 from torch import nn
 
 warnings.filterwarnings("ignore")
@@ -143,43 +140,6 @@ for dynamo in [False, True]:
 
 # The older exporter writes the tanh RNN as an operator, the newer one unrolls it.
 sequence("rnn_script", Sequence(nn.RNN(3, 4, batch_first=True, nonlinearity="relu"), linear(4, 1)), torch.randn(1, 6, 3), False)
-
-for case in node_tests.collect_testcases(None):
-    name = case.name.removeprefix("test_")
-    if not name.startswith(("lstm", "gru", "rnn", "simple_rnn")) or case.model is None:
-        continue
-    given, expected = case.data_sets[0]
-    model = case.model
-    # Weights enter the node tests as inputs; in a network they are the file's. One sequence of the batch is enough.
-    entering = {i.name: np.asarray(a) for i, a in zip(model.graph.input, given)}
-    layout = next((a.i for a in model.graph.node[0].attribute if a.name == "layout"), 0)
-    x = entering.pop("X")
-    x = x[:1] if layout else x[:, :1]
-    steps = x.shape[1 - (layout == 0)]
-    if name == "lstm_with_peepholes":
-        # As long as the sequence itself.
-        assert (entering.pop("sequence_lens") == steps).all()
-        model.graph.node[0].input[4] = ""
-    for entry in list(model.graph.input):
-        if entry.name == "X":
-            entry.type.tensor_type.shape.dim[1 if layout else 0].dim_param = "time"
-            entry.type.tensor_type.shape.dim[0 if layout else 1].dim_value = 1
-            continue
-        model.graph.input.remove(entry)
-        if entry.name in entering:
-            a = entering[entry.name]
-            a = a[:, :1] if entry.name.startswith("initial") else a[:1] if entry.name == "sequence_lens" else a
-            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(a), entry.name))
-    result = dict(zip([o.name for o in model.graph.output], expected))
-    y = np.asarray(result["Y"] if "Y" in result else result["Y_h"])
-    if "Y" in result and y.shape[1 if not layout else 2] == 1:
-        y = (y[0] if layout else y[:, :, 0]).reshape(steps, -1)
-    else:
-        y = np.asarray(result["Y_h"])
-        y = (y[0] if layout else y[:, 0]).reshape(1, -1)
-    del model.metadata_props[:]
-    onnx.save(model, os.path.join(folder, f"node_{name}.onnx"))
-    keep(f"node_{name}", x.reshape(steps, -1), y)
 
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -1,21 +1,22 @@
 """Writes tflite/*: networks of the fused operators, and tflite.json with what the interpreter gives for them.
 
     pip install ai-edge-litert numpy flatbuffers
-    python -P tflite.py
+    python -P tflite.py [FOLDER [SEED]]
 """
 
 import json
 import os
+import sys
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter
 
-here = os.path.dirname(os.path.abspath(__file__))
+here = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
 folder = os.path.join(here, "tflite")
 os.makedirs(folder, exist_ok=True)
-random = np.random.default_rng(5)
+random = np.random.default_rng(int(sys.argv[2]) if len(sys.argv) > 2 else 5)
 cases = {}
 TYPES = {"float32": 0, "float16": 1, "int32": 2, "int8": 9}
 

@@ -99,7 +99,7 @@ fn tell(proof: &Proof, which: &str) {
     ));
     if proof.allowed > MOST {
         say_notes(&[format!(
-            "the network makes more of rounding than others, as one does that forgets little in a step or changes its outputs with the last bits of samples, so {MOST:.0e} cannot be asked of it"
+            "the network makes more of rounding than others, as one does that forgets little in a step or changes its outputs with the last bits of samples and weights, so {MOST:.0e} cannot be asked of it"
         )]);
     }
 }

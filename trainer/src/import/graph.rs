@@ -79,7 +79,7 @@ impl Tensor {
 pub(crate) struct ValueId(pub(crate) usize);
 
 /// A network as a file has it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Graph {
     pub(crate) values: Vec<Value>,
     /// What a caller gives: the samples, and states.
@@ -92,13 +92,13 @@ pub(crate) struct Graph {
     pub(crate) notes: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Value {
     pub(crate) name: String,
     pub(crate) constant: Option<Tensor>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
     pub(crate) value: ValueId,
     pub(crate) dims: Vec<Dim>,
@@ -113,7 +113,7 @@ pub(crate) enum Dim {
     Open,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// Node, module or layer as its file calls it.
     pub(crate) name: String,

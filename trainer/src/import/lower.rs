@@ -204,6 +204,10 @@ impl<'g> Walk<'g> {
                 .map(|v| v.constant.clone().map(Known::Constant)),
         );
         let shapes = shapes(graph, samples, time, OPEN_STEPS);
+        ensure!(
+            shapes.iter().flatten().all(|&d| d > 0),
+            "an input has a dimension of 0"
+        );
         for (k, (input, shape)) in graph.inputs.iter().zip(&shapes).enumerate() {
             let known_as = zeros(shape)?;
             known[input.value.0] = Some(if k == samples {

@@ -4,7 +4,7 @@
 //! lowered network in f32 and carries its own state. Both see the same seeded random samples. What each layer gives is
 //! compared too, from the engine's runs of the network cut behind that layer, so that a difference says where it begins.
 
-use super::graph::{Graph, Tensor, ValueId, Values};
+use super::graph::{Graph, Op, Tensor, ValueId, Values};
 use super::interpret;
 use super::lower::{self, Lowered, Role, Tap};
 use crate::engine::EnginePredictor;
@@ -123,8 +123,8 @@ pub(super) fn prove(
     })
 }
 
-/// How far the interpreter's outputs go, in parts of their spread, when samples change in their last bits: a network that makes that much of
-/// rounding gives no two implementations the same numbers.
+/// How far the interpreter's outputs go, in parts of their spread, when samples and weights change in their last bits: a network that makes
+/// that much of rounding gives no two implementations the same numbers.
 fn sensitivity(
     graph: &Graph,
     lowered: &Lowered,
@@ -132,18 +132,14 @@ fn sensitivity(
     samples: &Samples,
     expected: &[Vec<Vec<f32>>],
 ) -> Result<f64> {
-    if graph.inputs[lowered.samples].whole {
-        return Ok(0.0);
-    }
-    let mut sign = 1.0;
     let mut changed = samples.clone();
-    for x in changed.iter_mut().flatten().flatten() {
-        sign = -sign;
-        *x *= 1.0 + 2.0 * sign * f32::EPSILON;
+    if !graph.inputs[lowered.samples].whole {
+        changed.iter_mut().flatten().for_each(|x| shake(x));
     }
+    let graph = shaken(graph);
     let mut rows = vec![Vec::new(); lowered.taps.len()];
     for sequence in &changed {
-        interpreted(graph, lowered, plan, sequence, &mut rows)?;
+        interpreted(&graph, lowered, plan, sequence, &mut rows)?;
     }
     let (Some(rows), Some(expected)) = (rows.last(), expected.last()) else {
         return Ok(0.0);
@@ -157,6 +153,33 @@ fn rounded(net: &Network) -> f64 {
     let layers = Ranges::bound(net).layers;
     let shares = layers.iter().filter_map(|range| range.forgets);
     shares.fold(0.0, |most, share| most.max(f64::from(f32::EPSILON) / share))
+}
+
+/// Changes numbers in their last bits, up and down by turns.
+fn shake(values: &mut [f32]) {
+    for (k, x) in values.iter_mut().enumerate() {
+        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+        *x *= 1.0 + 2.0 * sign * f32::EPSILON;
+    }
+}
+
+/// The graph with other last bits in its weights.
+fn shaken(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    for value in &mut graph.values {
+        if let Some(Values::F32(values)) = value.constant.as_mut().map(|t| &mut t.values) {
+            shake(values);
+        }
+    }
+    for node in &mut graph.nodes {
+        if let Op::Recurrent(recurrent) = &mut node.op {
+            for direction in &mut recurrent.directions {
+                shake(&mut direction.w_ih);
+                shake(&mut direction.w_hh);
+            }
+        }
+    }
+    graph
 }
 
 /// How the graph is run.

@@ -4,6 +4,7 @@
 pub mod anomaly;
 pub mod answer;
 pub mod budget;
+pub mod causes;
 pub mod cost;
 pub mod data;
 pub mod demo;
@@ -15,6 +16,7 @@ pub mod file;
 pub mod filekind;
 pub mod import;
 pub mod init;
+pub mod model_file;
 pub mod nearest;
 pub mod net;
 pub mod package;

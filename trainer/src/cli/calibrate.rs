@@ -1,9 +1,8 @@
 //! Calibration: what a network is given and what it answers over real data, in float and quantized.
 
 use super::csv_options::CsvOptions;
-use super::model_file::{input_names, output_names};
 use super::samples::{Sample, Samples};
-use super::{format_name, say};
+use super::say;
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use kinglet::format::{Format, Layer, Layout, Shape};
@@ -11,6 +10,8 @@ use kinglet::{Model, num};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
+use kinglet_trainer::model_file::format_name;
+use kinglet_trainer::model_file::{input_names, output_names};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;

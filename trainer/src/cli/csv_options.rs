@@ -1,6 +1,5 @@
 //! How a data file is written, as options of the command line.
 
-use super::model_file::ModelFile;
 use super::{say, usage};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -8,6 +7,7 @@ use kinglet_trainer::data::Written;
 use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Unseen};
 use kinglet_trainer::data::open::encoding;
 use kinglet_trainer::data::time::is_format;
+use kinglet_trainer::model_file::ModelFile;
 
 /// How a CSV file is written and which columns count. What is not said is as the model's training data had it.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,10 +1,10 @@
 //! `kinglet export`.
 
-use super::model_file::ModelFile;
 use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use kinglet_trainer::export::{CSource, File, Platform, c_name, c_source, header, package, rust};
+use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
 use std::fs;
 use std::io::{self, Write};

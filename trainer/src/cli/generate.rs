@@ -1,6 +1,5 @@
 //! `kinglet generate`: a language model that reads its own answers.
 
-use super::model_file::{ModelFile, input_names};
 use super::samples::Tokens;
 use super::texts::unknown_note;
 use super::{kernel_names, kernels, say, usage};
@@ -9,6 +8,7 @@ use kinglet::Sampler;
 use kinglet::format::{Activation, Input, Layer, Output};
 use kinglet_trainer::data::vocabulary::Vocabulary;
 use kinglet_trainer::file::AlignedBytes;
+use kinglet_trainer::model_file::{ModelFile, input_names};
 use std::io::{self, Write};
 use std::path::PathBuf;
 

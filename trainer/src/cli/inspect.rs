@@ -1,7 +1,6 @@
 //! `kinglet inspect`.
 
-use super::model_file::{ModelFile, input_names, output_names};
-use super::{format_name, print_json};
+use super::print_json;
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
@@ -11,6 +10,7 @@ use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
+use kinglet_trainer::model_file::{ModelFile, format_name, input_names, output_names};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;

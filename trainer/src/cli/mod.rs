@@ -17,7 +17,6 @@ mod init;
 mod inspect;
 mod live;
 mod mixed;
-mod model_file;
 mod names;
 mod pair;
 mod predict;
@@ -34,9 +33,9 @@ mod verify;
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
+use kinglet_trainer::causes::InOneLine;
 use kinglet_trainer::save::writable;
 use kinglet_trainer::task::Precision;
 use serde::Serialize;
@@ -92,7 +91,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough (`| head`).
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {}", Chain(&error)));
+            say(&format!("error: {}", InOneLine(&error)));
             ExitCode::from(if error.chain().any(|cause| cause.is::<Usage>()) {
                 2
             } else {
@@ -140,23 +139,6 @@ impl std::error::Error for Usage {}
 
 fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
-}
-
-/// An error and its causes in one line, without the causes that a message already quotes.
-struct Chain<'e>(&'e anyhow::Error);
-
-impl Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = String::new();
-        for cause in self.0.chain().map(ToString::to_string) {
-            if shown.is_empty() {
-                shown = cause;
-            } else if !shown.contains(&cause) {
-                shown = format!("{shown}: {cause}");
-            }
-        }
-        f.write_str(&shown)
-    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -244,13 +226,6 @@ fn layout() -> impl TypedValueParser<Value = Layout> {
         let found = LAYOUTS.iter().find(called);
         found.map(|found| found.0).ok_or("no such CPU")
     })
-}
-
-/// A model's number format, or "mixed".
-fn format_name(model: &Model<'_>) -> &'static str {
-    let layers = &model.header().layers;
-    let same = layers.iter().all(|layer| layer.format() == model.format());
-    if same { model.format().name() } else { "mixed" }
 }
 
 /// The names of the tables that this CPU can run.

@@ -1,7 +1,6 @@
 //! `kinglet train` of a pair, and `kinglet translate`.
 
 use super::calibrate::judge;
-use super::model_file::{ModelFile, input_names};
 use super::names::{float_of, history_of, pair_of};
 use super::samples::Tokens;
 use super::texts::unknown_note;
@@ -13,6 +12,7 @@ use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{AlignedBytes, Exported, save};
+use kinglet_trainer::model_file::{ModelFile, input_names};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::train::Fitted;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};

@@ -2,7 +2,6 @@
 
 use super::beyond::Beyond;
 use super::csv_options::CsvOptions;
-use super::model_file::{ModelFile, input_names, output_names};
 use super::progress::cancel_on_signal;
 use super::samples::{Sample, Samples};
 use super::streams::{How, Stream, Streams};
@@ -13,6 +12,7 @@ use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
+use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
 use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};

@@ -3,12 +3,12 @@
 use super::budget::BudgetOptions;
 use super::calibrate::{Calibration, Compared};
 use super::csv_options::CsvOptions;
-use super::model_file::ModelFile;
 use super::{calibrate, layout, mixed, precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::Budget;
 use kinglet_trainer::file::{TestInputs, package, save};
+use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::quant::Ranges;
 use kinglet_trainer::quant::mixed::search;
 use kinglet_trainer::task::Precision;

@@ -2,12 +2,12 @@
 
 use super::budget::{BudgetOptions, budget_of};
 use super::csv_options::OnError;
-use super::model_file::ModelFile;
 use super::names::{history_of, pair_of};
 use super::{print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, ensure};
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::{AlignedBytes, package, save};
+use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::package::Package;
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::Epoch;

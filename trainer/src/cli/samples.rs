@@ -7,7 +7,6 @@
 
 use super::csv_options::{CsvOptions, HeaderOption, MissingOption, names_in};
 use super::live::Live;
-use super::model_file::input_names;
 use super::progress::cancel_on_signal;
 use super::texts::{Lines, Texts, is_of_texts, unknown_note};
 use super::{say, usage};
@@ -22,6 +21,7 @@ use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::escape::{escape, unescape};
+use kinglet_trainer::model_file::input_names;
 use kinglet_trainer::nearest::did_you_mean;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};

@@ -1,29 +1,20 @@
 //! Texts as sequences of their own: a line of a file, or a field of a row, cut into tokens as in training.
 
 use super::csv_options::CsvOptions;
-use super::model_file::input_names;
 use super::samples::{Sample, Tokens};
 use super::usage;
 use anyhow::{Result, bail};
 use kinglet::Model;
-use kinglet::format::{Input, Shape};
 use kinglet_trainer::data::DataError;
 use kinglet_trainer::data::csv::{Format, Reader};
 use kinglet_trainer::data::open::guess_encoding;
 use kinglet_trainer::data::vocabulary::Vocabulary;
+use kinglet_trainer::model_file::{input_names, text_length};
 use std::io::BufRead;
 
 /// Whether the model says something about a whole text: about the tokens of its window at the most.
 pub fn is_of_texts(model: &Model<'_>) -> bool {
     text_length(model).is_some()
-}
-
-/// Tokens that such a model reads of a text.
-fn text_length(model: &Model<'_>) -> Option<usize> {
-    match (model.header().input, model.header().shape) {
-        (Input::Tokens { .. }, Shape::Window { window, .. }) => Some(window as usize),
-        _ => None,
-    }
 }
 
 fn share(count: u64, of: u64) -> String {

@@ -6,9 +6,7 @@ use super::calibrate::{judge, say_instead};
 use super::csv_options::OnError;
 use super::names::{float_of, history_of};
 use super::progress::{TrainingBar, cancel_on_signal};
-use super::{
-    format_name, layout, mixed, pair, precision, print_json, say, say_notes, usage, writable,
-};
+use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, writable};
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
@@ -18,6 +16,7 @@ use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
+use kinglet_trainer::model_file::format_name;
 use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream, cut_tails};

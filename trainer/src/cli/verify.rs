@@ -1,11 +1,10 @@
 //! `kinglet verify`.
 
-use super::format_name;
-use super::model_file::ModelFile;
 use anyhow::{Result, bail};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::AlignedBytes;
+use kinglet_trainer::model_file::{ModelFile, format_name};
 use std::io::{self, Write};
 use std::path::PathBuf;
 

@@ -1,18 +1,26 @@
 //! A model file in memory, and what to do if it is none.
 
+use crate::file::AlignedBytes;
+use crate::filekind::{self, Kind};
 use anyhow::{Context, Result, anyhow};
-use kinglet::format::{Input, Output};
+use kinglet::format::{Input, Output, Shape};
 use kinglet::{LoadError, Model};
-use kinglet_trainer::file::AlignedBytes;
-use kinglet_trainer::filekind::{self, Kind};
 use std::path::{Path, PathBuf};
 
+/// The bytes of a file that should hold a model.
+#[derive(Debug)]
 pub struct ModelFile {
+    /// Where it was read from.
     pub path: PathBuf,
+    /// Its content.
     pub bytes: AlignedBytes,
 }
 
 impl ModelFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = AlignedBytes::read(path);
         Ok(ModelFile {
@@ -21,6 +29,10 @@ impl ModelFile {
         })
     }
 
+    /// The model in it.
+    ///
+    /// # Errors
+    /// If there is none, with what the file is and what to do.
     pub fn model(&self) -> Result<Model<'_>> {
         Model::from_bytes(&self.bytes).map_err(|error| {
             let kind = filekind::of(&self.bytes);
@@ -39,6 +51,21 @@ impl ModelFile {
             };
             anyhow!("{}: {error}{remedy}", self.path.display())
         })
+    }
+}
+
+/// A model's number format, or "mixed".
+pub fn format_name(model: &Model<'_>) -> &'static str {
+    let layers = &model.header().layers;
+    let same = layers.iter().all(|layer| layer.format() == model.format());
+    if same { model.format().name() } else { "mixed" }
+}
+
+/// Tokens of a text that a model reads at the most, if it says something about a whole text.
+pub fn text_length(model: &Model<'_>) -> Option<usize> {
+    match (model.header().input, model.header().shape) {
+        (Input::Tokens { .. }, Shape::Window { window, .. }) => Some(window as usize),
+        _ => None,
     }
 }
 

@@ -1,0 +1,146 @@
+//! NumPy arrays as samples of a model, where they lie if they are `float32` in C order.
+
+use engine::Model;
+use kinglet_trainer::model_file::input_names;
+use numpy::{
+    PyArray1, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+use crate::Error;
+use crate::session::{Samples, takes_tokens};
+
+/// What was passed, as samples.
+pub enum Taken<'py> {
+    Features(PyReadonlyArrayDyn<'py, f32>),
+    Tokens(Vec<usize>),
+}
+
+/// Samples, and the axes before the one of a sample's numbers.
+pub struct Array<'py> {
+    taken: Taken<'py>,
+    pub axes: Vec<usize>,
+}
+
+impl Array<'_> {
+    pub fn samples(&self) -> PyResult<Samples<'_>> {
+        Ok(match &self.taken {
+            Taken::Features(x) => Samples::Features(x.as_slice()?),
+            Taken::Tokens(tokens) => Samples::Tokens(tokens),
+        })
+    }
+}
+
+/// Takes samples with so many axes before that of a sample's numbers, at least and at most.
+pub fn array<'py>(
+    model: &Model<'_>,
+    x: &Bound<'py, PyAny>,
+    [least, most]: [usize; 2],
+) -> PyResult<Array<'py>> {
+    let (taken, axes) = match takes_tokens(model) {
+        true => tokens(model, x)?,
+        false => features(model, x, [least, most])?,
+    };
+    if !(least..=most).contains(&axes.len()) {
+        return Err(misshapen(model, x, [least, most]));
+    }
+    Ok(Array { taken, axes })
+}
+
+fn features<'py>(
+    model: &Model<'_>,
+    x: &Bound<'py, PyAny>,
+    axes: [usize; 2],
+) -> PyResult<(Taken<'py>, Vec<usize>)> {
+    let lies_right = |x: &Bound<'_, PyArrayDyn<f32>>| x.is_c_contiguous() && x.is_aligned();
+    let x32 = match x.cast::<PyArrayDyn<f32>>() {
+        Ok(x) if lies_right(x) => x.clone(),
+        _ => {
+            let numbers = numbers(x, "fiub", "numbers")?;
+            let x = numbers.call_method1("astype", ("float32", "C"))?;
+            x.cast_into::<PyArrayDyn<f32>>()?
+        }
+    };
+    let inputs = model.inputs();
+    let axes = match x32.shape() {
+        [axes @ .., last] if *last == inputs => axes.to_vec(),
+        _ => return Err(misshapen(model, x, axes)),
+    };
+    Ok((Taken::Features(x32.readonly()), axes))
+}
+
+fn tokens<'py>(model: &Model<'_>, x: &Bound<'py, PyAny>) -> PyResult<(Taken<'py>, Vec<usize>)> {
+    let numbers = numbers(x, "iu", "whole numbers, of tokens")?;
+    let int64 = numbers.call_method1("astype", ("int64",))?;
+    let flat = int64.call_method0("ravel")?.cast_into::<PyArray1<i64>>()?;
+    let alphabet = model.inputs();
+    let checked = flat
+        .readonly()
+        .as_array()
+        .iter()
+        .map(|&token| {
+            let known = usize::try_from(token)
+                .ok()
+                .filter(|&token| token < alphabet);
+            known.ok_or_else(|| {
+                Error::new_err(format!(
+                    "{token} is no token of the model; expected 0 to {}",
+                    alphabet - 1
+                ))
+            })
+        })
+        .collect::<PyResult<Vec<usize>>>()?;
+    Ok((Taken::Tokens(checked), numbers.shape().to_vec()))
+}
+
+/// As an array whose type is of one of these kinds.
+fn numbers<'py>(
+    x: &Bound<'py, PyAny>,
+    kinds: &str,
+    what: &str,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let numpy = x.py().import("numpy")?;
+    let x = numpy.call_method1("asarray", (x,))?;
+    let x = x.cast_into::<PyUntypedArray>()?;
+    let kind = x.dtype().kind();
+    if x.len() > 0 && !kinds.contains(kind as char) {
+        return Err(Error::new_err(format!(
+            "samples of type {}; expected {what}",
+            x.dtype()
+        )));
+    }
+    Ok(x)
+}
+
+fn misshapen(model: &Model<'_>, x: &Bound<'_, PyAny>, [least, most]: [usize; 2]) -> PyErr {
+    let shape = x
+        .py()
+        .import("numpy")
+        .and_then(|numpy| numpy.call_method1("shape", (x,)));
+    let shape = shape.map_or("?".to_owned(), |shape| shape.to_string());
+    let tokens = takes_tokens(model);
+    let expected = ["", "rows", "streams, rows"][least..=most]
+        .iter()
+        .map(|axes| match (tokens, axes.is_empty()) {
+            (true, true) => "a number".to_owned(),
+            (true, false) => format!("({axes})"),
+            (false, true) => format!("({},)", model.inputs()),
+            (false, false) => format!("({axes}, {})", model.inputs()),
+        });
+    let expected: Vec<String> = expected.collect();
+    let names = input_names(model);
+    const SHOWN: usize = 8;
+    let mut named: Vec<&str> = names.iter().take(SHOWN).map(|name| name.0).collect();
+    if names.len() > SHOWN {
+        named.push("…");
+    }
+    let of = match tokens {
+        true => "tokens".to_owned(),
+        false => format!("samples of {}", named.join(", ")),
+    };
+    Error::new_err(format!(
+        "an array of shape {shape}; the model takes {of}: expected {}",
+        expected.join(" or ")
+    ))
+}

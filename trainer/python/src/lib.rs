@@ -1,0 +1,46 @@
+//! The Python module `kinglet`: model files, run by the engine on NumPy arrays.
+//!
+//! A Python object owns what it works on: a [`Model`] the file, a [`Stream`] one state, a [`Batch`] many. Long work is done
+//! in slices without the interpreter's lock, and a signal is looked for between them.
+
+mod arrays;
+mod batch;
+mod loaded;
+mod model;
+mod session;
+mod stream;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+create_exception!(
+    kinglet,
+    Error,
+    PyValueError,
+    "What is wrong with a file or an argument, in the words of the command line."
+);
+
+#[pymodule(name = "_kinglet")]
+mod python {
+    #[pymodule_export]
+    use crate::Error;
+    #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
+    use crate::model::{Model, load};
+    #[pymodule_export]
+    use crate::stream::Stream;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+/// An error as Python meets it.
+fn told(error: &anyhow::Error) -> PyErr {
+    Error::new_err(kinglet_trainer::causes::InOneLine(error).to_string())
+}

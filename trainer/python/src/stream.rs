@@ -1,0 +1,76 @@
+//! `kinglet.Stream`.
+
+use numpy::{PyArray1, PyArrayDyn};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::arrays::array;
+use crate::model::{run, shaped};
+use crate::session::Session;
+use crate::{model, told};
+
+/// One stream of a model, with a state of its own. Made by `Model.stream()`.
+///
+/// A stream goes on where it was: `step` and `run` may be mixed, and give the same answers however the samples are cut.
+#[pyclass(module = "kinglet")]
+pub struct Stream {
+    session: Session,
+}
+
+impl Stream {
+    pub fn new(session: Session) -> Self {
+        Stream { session }
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// Takes one sample.
+    ///
+    /// x: (inputs,) numbers in the units of `Model.input_units`, NaN where one is missing; of a model of tokens one whole number.
+    ///
+    /// Returns (outputs,) float32 in the units of `Model.output_units`, or None where a window is not complete.
+    #[pyo3(signature = (x, /))]
+    fn step<'py>(&mut self, x: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyArray1<f32>>>> {
+        model::step(&mut self.session, x)
+    }
+
+    /// Goes on over samples.
+    ///
+    /// x: (rows, inputs), or (rows,) tokens.
+    ///
+    /// Returns (answers, outputs) float32: an answer per row or, of a model of windows, per window that ended in them.
+    #[pyo3(signature = (x, /))]
+    fn run<'py>(&mut self, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let loaded = self.session.loaded().clone();
+        let x_rows = array(loaded.model(), x, [1, 1])?;
+        let mut answers = Vec::new();
+        run(x.py(), &mut self.session, x_rows.samples()?, &mut answers)?;
+        let outputs = loaded.model().outputs();
+        shaped(x.py(), &[answers.len() / outputs, outputs], answers)
+    }
+
+    /// Starts anew.
+    fn reset(&mut self) -> PyResult<()> {
+        self.session.reset().map_err(|error| told(&error))
+    }
+
+    /// The state as bytes, for `restore` of a stream of the same model, also in another process. Of a model that answers every
+    /// step they are what the engine saves on a device.
+    fn save<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let saved = self.session.save().map_err(|error| told(&error))?;
+        Ok(PyBytes::new(py, &saved))
+    }
+
+    /// Goes on from a saved state. An error leaves the stream as it was.
+    #[pyo3(signature = (state, /))]
+    fn restore(&mut self, state: &[u8]) -> PyResult<()> {
+        self.session.restore(state).map_err(|error| told(&error))
+    }
+
+    /// Bytes of memory that a stream's state takes in the engine.
+    #[getter]
+    fn state_bytes(&self) -> usize {
+        self.session.loaded().model().state_len()
+    }
+}

@@ -1,0 +1,271 @@
+"""What Python says is what `kinglet predict` prints."""
+
+import os
+import pickle
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kinglet
+
+ROOT = Path(__file__).resolve().parents[3]
+MODELS = ROOT / "engine/tests/models"
+PUMP = ROOT / "firmware-example/model/pump.kgl"
+COMMAND = os.environ.get("KINGLET_COMMAND")
+
+
+def model_named(name):
+    return kinglet.load(MODELS / f"{name}.kgl")
+
+
+def samples(model, rows, seed=1):
+    numbers = np.random.default_rng(seed)
+    return numbers.normal(0, 1, (rows, model.inputs)).astype(np.float32)
+
+
+def printed(model, x, tmp_path, *flags):
+    """What the command line prints, as numbers."""
+    if COMMAND is None:
+        pytest.skip("KINGLET_COMMAND does not name the command")
+    csv = tmp_path / "in.csv"
+    header = ",".join('"%s"' % name for name in model.input_names)
+    rows = "\n".join(",".join(str(v) if np.isfinite(v) else "" for v in row) for row in x)
+    csv.write_text(f"{header}\n{rows}\n")
+    run = subprocess.run([COMMAND, "predict", model.path, "--csv", csv, *flags], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    lines = [line.split(",") for line in run.stdout.splitlines()]
+    first = lines[0].index(model.output_names[0])
+    return np.array([[float(v) for v in line[first : first + model.outputs]] for line in lines[1:]], np.float32)
+
+
+@pytest.mark.parametrize("name", ["lstm_w8a8", "lstm_w8a16", "gru_w4a8", "mixed_f32", "mixed_f16", "window_f32", "bidirectional_w8a8"])
+def test_predict_gives_the_bytes_of_the_command(name, tmp_path):
+    model = model_named(name)
+    if model.takes_tokens:
+        pytest.skip("of tokens")
+    x = samples(model, 300)
+    got = model.predict(x)
+    want = printed(model, x, tmp_path)
+    assert got.dtype == np.float32 and got.shape == want.shape and len(got) > 0
+    assert got.tobytes() == want.tobytes()
+
+
+def test_raw_gives_the_bytes_of_the_command(tmp_path):
+    model = kinglet.load(PUMP)
+    x = samples(model, 50)
+    want = printed(model, x, tmp_path, "--raw")
+    assert model.predict(x, raw=True).tobytes() == want.tobytes()
+    assert (model.predict(x, raw=True) != model.predict(x)).any()
+
+
+def test_what_a_model_says_about_itself():
+    model = kinglet.load(PUMP)
+    assert model.inputs == len(model.input_names) == len(model.input_units)
+    assert model.outputs == len(model.output_names) == len(model.output_units)
+    assert model.format == "w8a8" and model.digest == model.digest and len(model.digest) == 8
+    assert model.flash_bytes == PUMP.stat().st_size and 0 < model.state_bytes < 10_000
+    assert repr(model).startswith("<kinglet.Model ")
+    window = model_named("window_f32")
+    assert (window.window, window.hop) == (4, 2)
+
+
+def test_streams_are_independent_and_go_on_from_a_saved_state():
+    model = model_named("lstm_w8a8")
+    x, z = samples(model, 60), samples(model, 60, seed=2)
+    want, other = model.predict(x), model.predict(z)
+    a, b = model.stream(), model.stream()
+    got = [(a.step(x[t]), b.step(z[t])) for t in range(30)]
+    assert np.array_equal([y for y, _ in got], want[:30])
+    assert np.array_equal([y for _, y in got], other[:30])
+    saved = a.save()
+    assert np.array_equal(a.run(x[30:]), want[30:])
+    b.restore(saved)
+    assert np.array_equal(b.run(x[30:]), want[30:])
+    with pytest.raises(kinglet.Error):
+        b.restore(saved[:-1])
+    a.reset()
+    assert np.array_equal(a.run(x), want)
+    assert a.state_bytes == model.state_bytes
+
+
+@pytest.mark.parametrize("name", ["window_f32", "bidirectional_w8a8", "lstm_w8a16", "gru_w4a8"])
+def test_answers_do_not_depend_on_where_samples_are_cut(name):
+    model = model_named(name)
+    if model.takes_tokens:
+        x = np.random.default_rng(3).integers(0, model.inputs, 200)
+    else:
+        x = samples(model, 200)
+    want = model.predict(x)
+    numbers = np.random.default_rng(4)
+    for _ in range(20):
+        cuts = np.sort(numbers.integers(0, 200, 5))
+        stream, got = model.stream(), []
+        for part in np.split(x, cuts):
+            got.append(stream.run(part))
+            moved = model.stream()
+            moved.restore(stream.save())
+            stream = moved
+        assert np.concatenate(got).tobytes() == want.tobytes()
+
+
+def test_a_state_that_was_changed_is_refused():
+    stream = model_named("window_f32").stream()
+    stream.run(np.ones((3, 1)))
+    saved = bytearray(stream.save())
+    before = stream.save()
+    for at in range(len(saved)):
+        saved[at] ^= 1
+        with pytest.raises(kinglet.Error):
+            stream.restore(bytes(saved))
+        saved[at] ^= 1
+    for length in range(len(saved)):
+        with pytest.raises(kinglet.Error):
+            stream.restore(bytes(saved[:length]))
+    assert stream.save() == before
+
+
+@pytest.mark.parametrize("name", ["lstm_w8a8", "window_f32", "mixed_f32"])
+def test_a_batch_gives_what_its_streams_give_alone(name):
+    model = model_named(name)
+    x = np.stack([samples(model, 40, seed) for seed in range(300)])
+    want = np.stack([model.predict(of) for of in x])
+    assert np.array_equal(model.predict(x), want)
+    batch = model.batch(300)
+    steps = np.stack([batch.step(x[:, t]) for t in range(40)], axis=1)
+    answered = ~np.isnan(steps).all(axis=2)
+    assert (answered == answered[0]).all() and answered[0].sum() == want.shape[1]
+    assert np.array_equal(steps[:, answered[0]], want)
+    saved = batch.save(7)
+    batch.reset(7)
+    batch.restore(7, saved)
+    assert batch.save(7) == saved and len(batch) == 300
+    batch.reset()
+    again = np.stack([batch.step(x[:, t]) for t in range(40)], axis=1)
+    assert np.array_equal(again, steps, equal_nan=True)
+    with pytest.raises(IndexError):
+        batch.save(300)
+
+
+def test_arrays_of_other_kinds_are_numbers_too():
+    model = model_named("lstm_w8a8")
+    x = samples(model, 20)
+    want = model.predict(x)
+    assert np.array_equal(model.predict(x.astype(np.float64)), want)
+    assert np.array_equal(model.predict(np.asfortranarray(x)), want)
+    assert np.array_equal(model.predict(np.repeat(x, 2, axis=0)[::2]), want)
+    assert np.array_equal(model.predict(x.tolist()), want)
+    unaligned = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(x.shape)
+    assert np.array_equal(model.predict(unaligned), want)
+    assert model.predict(x[:0]).shape == (0, model.outputs)
+
+
+def test_float32_is_read_where_it_lies():
+    model = model_named("window_f32")
+    x = np.zeros((2_000_000, 1), np.float32)
+    x.flags.writeable = False
+    import tracemalloc
+
+    tracemalloc.start()
+    model.predict(x[:1_000_000])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000, peak
+
+
+def test_tokens_are_whole_numbers_of_the_alphabet():
+    model = model_named("tokens_w8a8")
+    assert model.takes_tokens
+    tokens = np.arange(10) % model.inputs
+    answers = model.predict(tokens)
+    stream = model.stream()
+    steps = [stream.step(int(token)) for token in tokens]
+    assert np.array_equal(answers[-1], steps[-1])
+    with pytest.raises(kinglet.Error, match="no token of the model; expected 0 to"):
+        model.step(model.inputs)
+    with pytest.raises(kinglet.Error, match="whole numbers"):
+        model.predict(np.array([0.5]))
+
+
+def test_errors_say_what_is_wrong(tmp_path):
+    assert issubclass(kinglet.Error, ValueError)
+    missing = tmp_path / "missing.kgl"
+    with pytest.raises(kinglet.Error, match="missing.kgl: cannot be read"):
+        kinglet.load(missing)
+    torn = tmp_path / "torn.kgl"
+    torn.write_bytes(PUMP.read_bytes()[:-1])
+    with pytest.raises(kinglet.Error, match="copy the file again"):
+        kinglet.load(torn)
+    if COMMAND is not None:
+        run = subprocess.run([COMMAND, "verify", torn], capture_output=True, text=True)
+        with pytest.raises(kinglet.Error) as error:
+            kinglet.load(torn)
+        assert run.stderr.strip() == f"error: {error.value}"
+    model = model_named("lstm_w8a8")
+    with pytest.raises(kinglet.Error, match=r"shape \(4, 2\).*expected \(rows, 5\) or \(streams, rows, 5\)"):
+        model.predict(np.zeros((4, 2)))
+    with pytest.raises(kinglet.Error, match=r"expected \(5,\)"):
+        model.step(np.zeros(4))
+    with pytest.raises(kinglet.Error, match="expected numbers"):
+        model.predict(np.array([["1"] * 5]))
+    with pytest.raises(kinglet.Error, match="bidirectional"):
+        model_named("bidirectional_w8a8").stream(raw=True)
+    with pytest.raises(kinglet.Error, match="2 streams; the batch has 3"):
+        model.batch(3).step(np.zeros((2, 5)))
+
+
+def test_gaps_are_nan_as_an_empty_field_is(tmp_path):
+    model = kinglet.load(PUMP)
+    x = np.abs(samples(model, 40))
+    x[5, 0] = x[6, 0] = np.nan
+    first = model.predict(x)
+    stream = model.stream()
+    assert np.array_equal([stream.step(row) for row in x] if model.window is None else stream.run(x), first, equal_nan=True)
+
+
+def test_a_model_travels_by_pickle_and_as_bytes():
+    model = model_named("lstm_w8a8")
+    x = samples(model, 10)
+    for copy in (pickle.loads(pickle.dumps(model)), kinglet.Model.from_bytes(model.to_bytes())):
+        assert np.array_equal(copy.predict(x), model.predict(x)) and copy.crc == model.crc
+
+
+def test_many_threads_share_a_model():
+    model = model_named("lstm_w8a8")
+    x = samples(model, 2000)
+    want = model.predict(x)
+    wrong = []
+
+    def work():
+        stream = model.stream()
+        for _ in range(5):
+            stream.reset()
+            if not np.array_equal(stream.run(x), want) or not np.array_equal(model.predict(x), want):
+                wrong.append(1)
+            model.step(x[0])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert not wrong
+
+
+def test_a_million_calls_leak_nothing():
+    model = model_named("lstm_w8a8")
+    x = samples(model, 1)[0]
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("no /proc")
+    for _ in range(50_000):
+        model.step(x)
+    before = resident()
+    for _ in range(1_000_000):
+        model.step(x)
+    for _ in range(10_000):
+        model.stream().save()
+    assert resident() - before < 4 << 20

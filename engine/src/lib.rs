@@ -41,7 +41,7 @@
 //!
 //! # Accuracy
 //! [`num`] describes the integer formats. The scalar kernels define every result; [`kernel`] explains why all
-//! others give the same bytes.
+//! others give the same bytes, of float models too but for the rounding of [fused](kernel::Kernels::fused) tables.
 #![no_std]
 
 #[cfg(feature = "std")]

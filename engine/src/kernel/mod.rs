@@ -13,7 +13,7 @@
 //! Five places: what a primitive is given are `views` that prove their lengths; `table` is the list of primitives, from
 //! which come the table's fields and the checked methods of [`Kernels`]; the scalar table is their `definition`; `cpu` is
 //! the list of CPUs that do some of them better; and the module `check` (feature `check`) compares every other table with
-//! the scalar one bit for bit.
+//! the scalar one: integers bit for bit, floats too unless the table says that it fuses them.
 
 #[cfg(any(feature = "check", test))]
 pub mod check;
@@ -120,6 +120,12 @@ impl Kernels {
     /// The instruction set's name, as its vendor spells it.
     pub const fn name(&self) -> &'static str {
         self.table().name
+    }
+
+    /// Whether float sums are fused or in an order of their own: f32 and f16 models then give what the scalar table gives but
+    /// for rounding, where other tables give the same bits. Integer models give the same bits on every table.
+    pub const fn fused(&self) -> bool {
+        self.table().fused
     }
 }
 

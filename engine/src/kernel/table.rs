@@ -27,6 +27,9 @@ macro_rules! kernels {
         #[derive(Clone, Copy)]
         pub(super) struct Table {
             pub(super) name: &'static str,
+            /// Floats are multiplied and added in one rounding, or in another order: they differ from the scalar table's in
+            /// their last bits. Integers never do.
+            pub(super) fused: bool,
             $(pub(super) $name: unsafe fn($($kernels,)? $($type),*),)*
         }
 

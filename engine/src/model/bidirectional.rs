@@ -281,7 +281,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                 } => {
                     self.each(&inputs[samples], |runner, x| runner.load_network_input(x));
                     self.layers::<usize>(None);
-                    first_difference(self.runner.network_output(), &want[result])
+                    self.runner.first_difference(want, result)
                 }
                 Tests::Integer {
                     inputs,
@@ -296,7 +296,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     outputs: want,
                 } => {
                     self.token_window(&inputs[steps]);
-                    first_difference(self.runner.network_output(), &want[result])
+                    self.runner.first_difference(want, result)
                 }
                 Tests::IntegerTokens {
                     inputs,
@@ -320,7 +320,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
             return Err(failure);
         }
         let (found, want) = (digest.value(), model.header.test.digest);
-        if model.header.test.steps > 0 && found != want {
+        if model.header.test.steps > 0 && found != want && !self.runner.rounds() {
             return Err(TestFailure::State { found, want });
         }
         Ok(digest)

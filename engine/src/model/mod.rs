@@ -359,7 +359,10 @@ impl<'a> Model<'a> {
     }
 
     /// Runs the steps with known results that every exported file carries, in the state given, which is
-    /// reset before and after.
+    /// reset before and after. Gives a digest of the outputs and the final state.
+    ///
+    /// Outputs must be those in the file, to the bit. Of an f32 or f16 model on a [fused](Kernels::fused) table they may differ
+    /// by a thousandth of the largest (or of 1, if that is less), and the digest is this table's own.
     ///
     /// # Errors
     /// The first step whose output differs, or a final digest that does.
@@ -377,12 +380,12 @@ impl<'a> Model<'a> {
                     runner.load_network_input(&inputs[sample]);
                     runner.run(None);
                     digest.add_f32(runner.network_output());
-                    first_difference(runner.network_output(), &outputs[result])
+                    runner.first_difference(outputs, result)
                 }
                 Tests::FloatTokens { inputs, outputs } => {
                     runner.run_token(inputs[step] as usize);
                     digest.add_f32(runner.network_output());
-                    first_difference(runner.network_output(), &outputs[result])
+                    runner.first_difference(outputs, result)
                 }
                 Tests::Integer { inputs, outputs } => {
                     runner.load_network_input_q(&inputs[sample]);
@@ -410,7 +413,7 @@ impl<'a> Model<'a> {
             return Err(failure);
         }
         let want = self.header.test.digest;
-        if steps > 0 && digest.value() != want {
+        if steps > 0 && digest.value() != want && !runner.rounds() {
             return Err(TestFailure::State {
                 found: digest.value(),
                 want,

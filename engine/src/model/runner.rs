@@ -3,11 +3,15 @@
 use super::normalise::{fill_and_normalise, hold, normalise, restore_units};
 use super::pass::{Pass, layer_parts};
 use super::stages::{Place, Stage};
-use super::{Model, SAVED_HEADER};
+use super::{Model, SAVED_HEADER, first_difference};
 use crate::format::{Input, Layer, MAX_LAYERS, crc32_update};
 use crate::kernel::{Kernels, LANES};
 use crate::model::StateError;
 use crate::num::{power_of_two, quantize};
+use core::ops::Range;
+
+/// Largest difference of a fused table's outputs from those in a file, as part of the largest one.
+const FUSED_ERROR: f32 = 1e-3;
 
 const SAVED_MAGIC: [u8; 4] = *b"KGS2";
 
@@ -446,6 +450,30 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub(super) fn network_output(&self) -> &[f32] {
         let at = self.model.plan.output;
         bytemuck::cast_slice(&self.state[at..at + self.model.outputs()])
+    }
+
+    /// Outputs are floats that may differ from the scalar table's by rounding.
+    pub(super) fn rounds(&self) -> bool {
+        self.kernels.fused() && !self.model.is_integer()
+    }
+
+    /// Place and values of the first output that is not the one wanted in this step.
+    pub(super) fn first_difference(
+        &self,
+        wanted: &[f32],
+        step: Range<usize>,
+    ) -> Option<(usize, f32, f32)> {
+        let (found, want) = (self.network_output(), &wanted[step]);
+        if !self.rounds() {
+            return first_difference(found, want);
+        }
+        let largest = wanted.iter().fold(1.0, |most: f32, y| most.max(y.abs()));
+        let near = |(found, want): (f32, f32)| {
+            found == want || (found - want).abs() <= FUSED_ERROR * largest
+        };
+        let mut pairs = found.iter().copied().zip(want.iter().copied());
+        let index = pairs.clone().position(|pair| !near(pair))?;
+        pairs.nth(index).map(|(found, want)| (index, found, want))
     }
 
     #[inline(always)]

@@ -15,7 +15,8 @@ Example:
   kinglet verify pump.kgl
 
 Prints a digest of the outputs and the final state of the file's test steps, per table. The digest of an integer model is the same on
-every machine: firmware has it from `Model::self_test`, and the firmware example prints it in the line `test`.")]
+every machine: firmware has it from `Model::self_test`, and the firmware example prints it in the line `test`. A float model's may differ
+from table to table, as some round a multiplication and an addition once; its outputs then agree with the file's within a thousandth.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
     model: PathBuf,

@@ -61,7 +61,7 @@ impl Run {
 
     /// Every cell, an LSTM of any range.
     pub(super) fn cells(&self) -> [CellQ; 3] {
-        let cell_shift = Random(self.seed).from(0, MAX_CELL_SHIFT as usize) as u8;
+        let cell_shift = Random::new(self.seed).from(0, MAX_CELL_SHIFT as usize) as u8;
         [CellQ::Lstm { cell_shift }, CellQ::Gru, CellQ::Rnn]
     }
 

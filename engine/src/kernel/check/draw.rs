@@ -8,12 +8,23 @@ use bytemuck::Pod;
 use half::f16;
 
 /// Numbers by counting and scrambling (MurmurHash3's finalizer): any seed will do, 32-bit operations only.
-pub(super) struct Random(pub(super) u32);
+pub(super) struct Random {
+    state: u32,
+    /// No float is extreme.
+    pub(super) moderate: bool,
+}
 
 impl Random {
+    pub(super) fn new(seed: u32) -> Self {
+        Random {
+            state: seed,
+            moderate: false,
+        }
+    }
+
     pub(super) fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9);
-        let mut x = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9);
+        let mut x = self.state;
         x = (x ^ x >> 16).wrapping_mul(0x85eb_ca6b);
         x = (x ^ x >> 13).wrapping_mul(0xc2b2_ae35);
         x ^ x >> 16
@@ -47,11 +58,17 @@ pub(super) enum Draw {
 
 /// An element of an input or output.
 pub(super) trait Number: Pod {
+    const FLOAT: bool = false;
     const EXTREMES: &'static [Self];
     fn usual(random: u32) -> Self;
     fn bits(random: u32) -> Self;
     fn same(self, other: Self) -> bool;
     fn value(self) -> Value;
+
+    /// The same, or a float that is not further away.
+    fn near(self, other: Self, _error: f32) -> bool {
+        self.same(other)
+    }
 
     fn draw(random: &mut Random, draw: Draw) -> Self {
         match draw {
@@ -106,6 +123,7 @@ integer!(i32, [
 ], random => (random as i32) >> (random % 24));
 
 impl Number for f32 {
+    const FLOAT: bool = true;
     const EXTREMES: &'static [f32] = &[
         0.0,
         -0.0,
@@ -135,12 +153,16 @@ impl Number for f32 {
     fn same(self, other: f32) -> bool {
         self.to_bits() == other.to_bits() || self.is_nan() && other.is_nan()
     }
+    fn near(self, other: f32, error: f32) -> bool {
+        self.same(other) || (self - other).abs() <= error * self.abs().max(1.0) && error > 0.0
+    }
     fn value(self) -> Value {
         Value::Float(self)
     }
 }
 
 impl Number for f16 {
+    const FLOAT: bool = true;
     const EXTREMES: &'static [f16] = &[
         f16::ZERO,
         f16::NEG_ZERO,
@@ -196,6 +218,7 @@ impl<const N: usize> Bytes<N> {
 pub(super) fn draw<T: Number>(random: &mut Random, numbers: &mut [T]) {
     // Mostly usual: one infinity among the inputs of a float product hides everything else.
     let draw = match random.below(8) {
+        _ if T::FLOAT && random.moderate => Draw::Usual,
         0 => Draw::Extreme,
         1 => Draw::Mixed,
         2 => Draw::Bits,
@@ -255,17 +278,28 @@ impl<const N: usize> Outputs<N> {
         bytemuck::cast_slice_mut(&mut self.got.0[self.start..][..self.len])
     }
 
-    /// How many numbers are equal, or place and values of the first difference, wherever it lies in the buffers.
-    pub(super) fn compare<T: Number>(&self) -> Compared {
+    /// How many numbers are equal, or place and values of the first difference, wherever it lies in the buffers. In the
+    /// output itself floats may differ by `error`.
+    pub(super) fn compare<T: Number>(&self, error: f32) -> Compared {
         let (want, got): (&[T], &[T]) = (
             bytemuck::cast_slice(&self.want.0),
             bytemuck::cast_slice(&self.got.0),
         );
-        let start = (self.start / size_of::<T>()) as isize;
-        let differ = |(want, got): (&T, &T)| !want.same(*got);
-        match want.iter().zip(got).position(differ) {
-            None => Ok((self.len / size_of::<T>()) as u64),
-            Some(at) => Err((at as isize - start, want[at].value(), got[at].value())),
+        let (start, len) = (self.start / size_of::<T>(), self.len / size_of::<T>());
+        let output = start..start + len;
+        let mut differences = want
+            .iter()
+            .zip(got)
+            .enumerate()
+            .filter(|(at, (want, got))| {
+                let error = if output.contains(at) { error } else { 0.0 };
+                !want.near(**got, error)
+            });
+        match differences.next() {
+            None => Ok(len as u64),
+            Some((at, (want, got))) => {
+                Err((at as isize - start as isize, want.value(), got.value()))
+            }
         }
     }
 }

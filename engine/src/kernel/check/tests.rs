@@ -241,15 +241,15 @@ fn a_wrong_step_is_found() {
 #[test]
 fn a_write_beside_the_output_is_found() {
     let mut outputs = Outputs::<SECOND_OUTPUT>::NEW;
-    outputs.fill::<i16>(&mut Random(3), 2);
-    assert_eq!(outputs.compare::<i16>(), Ok(16));
+    outputs.fill::<i16>(&mut Random::new(3), 2);
+    assert_eq!(outputs.compare::<i16>(0.0), Ok(16));
     let before = outputs.start - 2;
     outputs.got.0[before] ^= 1;
-    assert_eq!(outputs.compare::<i16>().unwrap_err().0, -1);
+    assert_eq!(outputs.compare::<i16>(0.0).unwrap_err().0, -1);
     outputs.got.0[before] ^= 1;
     let after = outputs.start + outputs.len;
     outputs.got.0[after] ^= 1;
-    assert_eq!(outputs.compare::<i16>().unwrap_err().0, 16);
+    assert_eq!(outputs.compare::<i16>(0.0).unwrap_err().0, 16);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 macro_rules! float_product {
     ($(#[$attribute:meta])*) => {
         $(#[$attribute])*
-        fn float_product(
+        pub(super) fn float_product(
             sums: &mut [$crate::kernel::Panel<f32>],
             w: $crate::kernel::FloatMatrix<'_>,
             streams: $crate::kernel::Streams<'_>,

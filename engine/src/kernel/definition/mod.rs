@@ -14,6 +14,7 @@ use products::*;
 
 pub(super) const SCALAR: Table = Table {
     name: "scalar",
+    fused: false,
     float_product,
     product,
     gates_q: steps::gates,

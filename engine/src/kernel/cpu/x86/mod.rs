@@ -6,7 +6,8 @@
 
 mod avx512;
 mod batch512;
-mod gemm512;
+mod float256;
+mod float512;
 mod step256;
 mod step512;
 mod vbmi;
@@ -15,22 +16,22 @@ mod vnni;
 use super::quads::{Weights, by_four, by_four_w4};
 use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels, StateF};
-use crate::num::{self, Tables};
+use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels};
+use crate::num::Tables;
 use core::arch::x86_64::*;
-use half::f16;
 
 pub(super) const AVX2: Table = Table {
     name: "avx2",
-    float_product,
+    float_product: float256::float_product,
     product: product_avx2,
     gates_q: steps::gates,
     requant,
     curve_q,
     update_q,
     step_q: step256::avx2::step_q,
-    curve_f,
-    update_f,
+    curve_f: float256::curve_f,
+    update_f: float256::update_f,
+    fused: true,
     ..SCALAR
 };
 
@@ -48,7 +49,9 @@ pub(super) const AVX512VNNI: Table = Table {
     curve_q: avx512::curve_q,
     update_q: avx512::update_q,
     step_q: step512::step_q,
-    float_product: gemm512::float_product,
+    float_product: float512::float_product,
+    curve_f: float512::curve_f,
+    update_f: float512::update_f,
     ..AVX2
 };
 
@@ -62,11 +65,17 @@ pub(super) const AVX512VBMI: Table = Table {
 pub(super) fn has_avx2() -> bool {
     #[cfg(feature = "std")]
     {
-        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
+        std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("fma")
+            && std::arch::is_x86_feature_detected!("f16c")
     }
     #[cfg(not(feature = "std"))]
     {
-        cfg!(all(target_feature = "avx2", target_feature = "f16c"))
+        cfg!(all(
+            target_feature = "avx2",
+            target_feature = "fma",
+            target_feature = "f16c"
+        ))
     }
 }
 
@@ -95,6 +104,7 @@ pub(super) fn has_avx512vnni() -> bool {
     {
         cfg!(all(
             target_feature = "avx2",
+            target_feature = "fma",
             target_feature = "f16c",
             target_feature = "avx512bw",
             target_feature = "avx512vl",
@@ -113,48 +123,6 @@ pub(super) fn has_avx512vbmi() -> bool {
     {
         has_avx512vnni() && cfg!(target_feature = "avx512vbmi")
     }
-}
-
-float_product! { #[target_feature(enable = "avx2,f16c")] }
-
-#[target_feature(enable = "avx2,f16c")]
-fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
-    by_four!(panels_f32, sums, w, x, panels);
-}
-
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-fn panels_f32<const N: usize>(sums: &mut [Panel<f32>; N], w: Weights<'_, f32, N>, x: &[f32]) {
-    let mut total: [__m256; N] = sums.map(bytemuck::cast);
-    for (column, &x) in x.iter().enumerate() {
-        let x = _mm256_set1_ps(x);
-        for (n, total) in total.iter_mut().enumerate() {
-            // SAFETY: a panel has a column of eight for every input.
-            let w = unsafe { w.read::<LANES>(n, column) };
-            *total = _mm256_add_ps(*total, _mm256_mul_ps(bytemuck::cast(w), x));
-        }
-    }
-    *sums = total.map(bytemuck::cast);
-}
-
-#[target_feature(enable = "avx2,f16c")]
-fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
-    by_four!(panels_f16, sums, w, x, panels);
-}
-
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-fn panels_f16<const N: usize>(sums: &mut [Panel<f32>; N], w: Weights<'_, f16, N>, x: &[f32]) {
-    let mut total: [__m256; N] = sums.map(bytemuck::cast);
-    for (column, &x) in x.iter().enumerate() {
-        let x = _mm256_set1_ps(x);
-        for (n, total) in total.iter_mut().enumerate() {
-            // SAFETY: a panel has a column of eight for every input.
-            let w = _mm256_cvtph_ps(bytemuck::cast(unsafe { w.read::<LANES>(n, column) }));
-            *total = _mm256_add_ps(*total, _mm256_mul_ps(w, x));
-        }
-    }
-    *sums = total.map(bytemuck::cast);
 }
 
 #[target_feature(enable = "avx2")]
@@ -431,7 +399,7 @@ fn panels_w4a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, 
     *sums = vnni::finish(parts, offset);
 }
 
-/// [`num::mulhi_round`] in every lane.
+/// [`crate::num::mulhi_round`] in every lane.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mulhi_round(a: __m256i, b: __m256i) -> __m256i {
@@ -564,76 +532,4 @@ fn gru_panel(h: &mut Panel<i32>, [nx, r, z, nh]: [Panel<i16>; 4], tables: &Table
     let difference = _mm256_sub_epi32(bytemuck::cast(*h), n);
     let kept = _mm256_slli_epi32::<1>(mulhi_round(z, difference));
     *h = bytemuck::cast(_mm256_add_epi32(n, kept));
-}
-
-/// [`num::tanh`], operation by operation.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn tanh(x: __m256) -> __m256 {
-    let mul_add = |a, b, c| _mm256_add_ps(_mm256_mul_ps(a, b), c);
-    // A minimum or maximum with a NaN is the second operand: the order lets it pass.
-    let limit = num::float::TANH_CLAMP;
-    let x = _mm256_min_ps(
-        _mm256_set1_ps(limit),
-        _mm256_max_ps(_mm256_set1_ps(-limit), x),
-    );
-    let s = _mm256_mul_ps(x, x);
-    let [a1, a3, a5, a7, a9, a11, a13] = num::float::TANH_NUMERATOR.map(|a| _mm256_set1_ps(a));
-    let [b0, b2, b4, b6] = num::float::TANH_DENOMINATOR.map(|b| _mm256_set1_ps(b));
-    let mut p = mul_add(a13, s, a11);
-    for a in [a9, a7, a5, a3, a1] {
-        p = mul_add(p, s, a);
-    }
-    let q = mul_add(mul_add(mul_add(b6, s, b4), s, b2), s, b0);
-    _mm256_div_ps(_mm256_mul_ps(x, p), q)
-}
-
-/// [`num::sigmoid`], operation by operation.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn sigmoid(x: __m256) -> __m256 {
-    let half = _mm256_set1_ps(0.5);
-    _mm256_add_ps(_mm256_mul_ps(half, tanh(_mm256_mul_ps(half, x))), half)
-}
-
-#[target_feature(enable = "avx2")]
-fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
-    match curve {
-        Curve::Tanh => z
-            .iter_mut()
-            .for_each(|z| *z = bytemuck::cast(tanh(bytemuck::cast(*z)))),
-        Curve::Sigmoid => z
-            .iter_mut()
-            .for_each(|z| *z = bytemuck::cast(sigmoid(bytemuck::cast(*z)))),
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
-    match state {
-        StateF::Lstm(c) => lstm_f(c, y, z),
-        StateF::Gru(h) => gru_f(y, h, z),
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn lstm_f(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
-    for ((c, h), &[i, f, g, o]) in c.iter_mut().zip(h).zip(z.as_chunks().0) {
-        let kept = _mm256_mul_ps(sigmoid(bytemuck::cast(f)), bytemuck::cast(*c));
-        let new = _mm256_mul_ps(sigmoid(bytemuck::cast(i)), tanh(bytemuck::cast(g)));
-        let cell = _mm256_add_ps(kept, new);
-        *h = bytemuck::cast(_mm256_mul_ps(sigmoid(bytemuck::cast(o)), tanh(cell)));
-        *c = bytemuck::cast(cell);
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn gru_f(next: &mut [Panel<f32>], h: &[Panel<f32>], z: &[Panel<f32>]) {
-    for ((next, &h), &[nx, r, z, nh]) in next.iter_mut().zip(h).zip(z.as_chunks().0) {
-        let recurrent = _mm256_mul_ps(sigmoid(bytemuck::cast(r)), bytemuck::cast(nh));
-        let n = tanh(_mm256_add_ps(bytemuck::cast(nx), recurrent));
-        let difference = _mm256_sub_ps(bytemuck::cast(h), n);
-        let kept = _mm256_mul_ps(sigmoid(bytemuck::cast(z)), difference);
-        *next = bytemuck::cast(_mm256_add_ps(n, kept));
-    }
 }

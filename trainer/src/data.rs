@@ -16,7 +16,7 @@ pub mod time;
 pub mod vocabulary;
 mod written;
 
-pub use self::dataset::{Dataset, Sequence};
+pub use self::dataset::{Dataset, Sequence, word_of};
 pub use self::error::DataError;
 pub use self::resolution::coarse_columns;
 pub use self::split::Part;

@@ -614,6 +614,15 @@ impl Task {
         self
     }
 
+    /// What is done about broken rows, of a task whose data has rows.
+    pub fn on_error(&self) -> Option<OnError> {
+        let of_csv = self.csv.as_ref().map(|csv| &csv.format);
+        let of_texts = self.documents.as_ref().map(|texts| &texts.format);
+        let of_pairs = self.pairs.as_ref().map(|pairs| &pairs.format);
+        let format = of_csv.or(of_texts).or(of_pairs)?;
+        Some(format.on_error)
+    }
+
     /// For a model that answers every sample with a step, its state running on: many-to-many, and stateful where the rows of
     /// each part follow each other.
     ///

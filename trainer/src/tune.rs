@@ -33,7 +33,7 @@ use crate::file::{Exported, TestInputs, export_for};
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package};
 use crate::quant::mixed::{self, Probe};
-use crate::quant::{Formats, Ranges, Stream};
+use crate::quant::{Formats, Ranges, Stream, cut_tails};
 use crate::task::{Precision, Task};
 use crate::train::init::{Rng, network};
 use crate::train::{FitError, Options, evaluate, fit};
@@ -300,7 +300,8 @@ impl Search<'_> {
         let task = Task::parse(&text, &self.task.origin).with_context(|| {
             format!("a trial with {trial} makes no sense; narrow what may differ")
         })?;
-        Ok(task.with_data(self.task.data_override.as_deref()))
+        let data = self.task.data_override.as_deref();
+        Ok(task.with_data(data).with_on_error(self.task.on_error()))
     }
 
     fn cost(&self, trial: &Trial, data: &Shelf) -> Result<Cost> {
@@ -333,7 +334,14 @@ impl Search<'_> {
         data: &Dataset,
         most: usize,
     ) -> Result<(Exported, Cost)> {
-        let (ranges, tests) = calibration(package, data, most)?;
+        let (mut ranges, tests) = calibration(package, data, most)?;
+        let probes = match most {
+            1 => Vec::new(),
+            _ => Probe::of_dataset(data, Part::Train),
+        };
+        let how = (&format.into(), self.layout);
+        let instead = cut_tails(package, how, &mut ranges, &tests, &probes)?;
+        let format = instead.unwrap_or(format);
         let exported = export_for(self.layout, package, format, Some(&ranges), &tests)?;
         let cost = self.cost_in(&exported, &package.net, format.into())?;
         Ok((exported, cost))

@@ -2441,3 +2441,62 @@ fn demo_ends_with_models_that_verify_and_predict() {
     assert_eq!(lines.lines().count(), 1 + 600, "{lines}");
     desk.fails("demo --rows 10", 2, &["2000"]);
 }
+
+#[test]
+fn rows_that_are_sequences_and_words_with_tags_are_read_as_in_training() {
+    let desk = Desk::new();
+    // Up or down, over eight steps; the first two are not looked at.
+    let row = |k: usize| {
+        let sign = if k.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let step = |t: usize| format!("{:.2}", sign * t as f64 * 0.2 + (k * 7 % 5) as f64 * 0.05);
+        let steps: Vec<String> = (0..8).map(step).collect();
+        format!("{k},{},{}\n", ["up", "down"][k % 2], steps.join(","))
+    };
+    let rows: String = (0..120).map(row).collect();
+    let header = "id,label,t0,t1,t2,t3,t4,t5,t6,t7\n";
+    desk.write("rows.csv", format!("{header}{rows}"));
+    desk.write(
+        "rows.toml",
+        "name = \"ways\"\ncsv = { file = \"rows.csv\" }\n\
+         sequences = { steps = [\"t0\", \"t7\"], feature = { column = \"x\" }, label = { column = \"label\", classes = [{ name = \"up\", labels = [\"up\"] }, \
+         { name = \"down\", labels = [\"down\"] }] } }\n\
+         shape = { kind = \"many-to-one\", window = 6 }\nnetwork = { hidden = [6] }\ntrain = { epochs = 15, learning_rate = 0.02 }\n",
+    );
+    desk.ok("train rows.toml --out m.kgl --precision w8a8 --quiet");
+    let out = desk.ok("predict m.kgl --csv rows.csv --keep label");
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines.len(), 121, "{out}");
+    let right = lines[1..].iter().filter(|line| line[0] == line[1]).count();
+    assert!(right > 110, "{right} of 120");
+    // The same as step by step.
+    let steps: String = (0..120)
+        .flat_map(|k| {
+            row(k)
+                .trim()
+                .split(',')
+                .skip(4)
+                .map(|x| format!("{x}\n"))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    desk.write("steps.csv", format!("x\n{steps}"));
+    let stepped = desk.ok("predict m.kgl --csv steps.csv --reset-every 6 --columns x");
+    let plain = desk.ok("predict m.kgl --csv rows.csv");
+    assert_eq!(plain, stepped);
+    desk.ok("quantize m.f32.kgl --precision w8a16 --calibrate rows.csv --out q.kgl");
+
+    let sentence = "# one\n1\tthe\t_\tDET\n2-3\tsheepdog\t_\t_\n2\tsheep\t_\tNOUN\n3\tdog\t_\tNOUN\n4\truns\t_\tVERB\n\n";
+    for part in ["train", "dev", "test"] {
+        desk.write(&format!("{part}.conllu"), sentence.repeat(30));
+    }
+    desk.write(
+        "tags.toml",
+        "name = \"tags\"\ntagged = { files = { train = \"train.conllu\", valid = \"dev.conllu\", test = \"test.conllu\" } }\n\
+         shape = { kind = \"many-to-many\", window = 8 }\nnetwork = { embedding = 4, hidden = [6] }\ntrain = { epochs = 2 }\n",
+    );
+    desk.ok("train tags.toml --out t.kgl --quiet");
+    let tagged = desk.ok("predict t.kgl --csv test.conllu");
+    desk.write("words.txt", "the sheep dog runs\n".repeat(30));
+    assert_eq!(tagged, desk.ok("predict t.kgl --lines words.txt"));
+    desk.ok("quantize t.kgl --precision w8a8 --calibrate test.conllu --out q.kgl");
+}

@@ -261,7 +261,10 @@ fn prices_without_dates_stand_newest_first() {
     );
     assert!(said.contains("the newest row comes first"), "{said}");
     assert!(task.contains("newest_first = true"), "{task}");
-    assert!(said.contains("| awk '!/^[#]/ {"), "{said}");
+    assert!(
+        said.contains("predict task.kgl --csv prices.csv\n"),
+        "{said}"
+    );
     trains_and_predicts(&folder, &said, 200);
 }
 
@@ -291,6 +294,26 @@ fn labelled_texts_and_running_text() {
         said.contains("the next character") && task.contains("kind = \"next-token\""),
         "{said}"
     );
+    assert!(
+        said.contains("generate task.kgl --prompt 'The wind was'\n"),
+        "{said}"
+    );
+    let task = fs::read_to_string(folder.path().join("task.toml")).unwrap();
+    let epochs = task.lines().find(|l| l.starts_with("epochs = ")).unwrap();
+    fs::write(
+        folder.path().join("task.toml"),
+        task.replace(epochs, "epochs = 2"),
+    )
+    .unwrap();
+    for line in [
+        "train task.toml --out m.kgl --quiet",
+        "generate m.kgl --length 9 --prompt The",
+        // Neither is a table.
+        "quantize m.f32.kgl --precision w8a8 --calibrate poem.txt --out q.kgl",
+    ] {
+        let (ok, said) = run(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+        assert!(ok, "{line}: {said}");
+    }
 }
 
 #[test]

@@ -87,7 +87,11 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         match samples.current() {
             Sample::Features(x) => raw.extend_from_slice(x),
             Sample::Token(token) => tokens.push(token),
-            Sample::EndOfText => texts.push(std::mem::take(tokens)),
+            Sample::EndOfText if raw.is_empty() => texts.push(std::mem::take(tokens)),
+            // What comes next has nothing before it.
+            Sample::EndOfText => {
+                places.remove(group);
+            }
         }
     }
     samples.tell();
@@ -321,7 +325,12 @@ impl Calibration {
         let (low, high) = num::input_limits(model.input_frac());
         let lsb = 2f32.powi(-i32::from(model.input_frac()));
         let [low, high] = [low, high].map(|limit| (f32::from(limit) + 0.5) * lsb);
-        for window in self.windows.iter().filter(|_| model.is_integer()) {
+        // Tokens are whole numbers in any format.
+        let windows = self
+            .windows
+            .iter()
+            .filter(|_| model.is_integer() && !self.raw.is_empty());
+        for window in windows {
             runner.reset();
             for sample in self.raw[window.start * width..window.end * width].chunks_exact(width) {
                 let mut k = 0;

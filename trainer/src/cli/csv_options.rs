@@ -248,6 +248,35 @@ impl CsvOptions {
         Some(group)
     }
 
+    /// The first and the last step of rows that are sequences, in training.
+    pub fn steps(&self) -> Option<&[String; 2]> {
+        self.trained
+            .steps
+            .as_ref()
+            .filter(|_| self.columns.is_empty())
+    }
+
+    /// What the columns are called of a file without names, as that of training was.
+    pub fn names_of_rows(&self, header: &Header, columns: usize) -> Option<Vec<String>> {
+        match header {
+            Header::Names(names) => Some(names.clone()),
+            Header::None if self.header.is_none() => {
+                Some((1..=columns).map(|k| k.to_string()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The data of training was one text.
+    pub fn was_running(&self) -> bool {
+        self.trained.running && self.columns.is_empty()
+    }
+
+    /// The data of training was words with tags, the words in this column.
+    pub fn was_tagged(&self) -> Option<usize> {
+        self.trained.tagged.filter(|_| self.columns.is_empty())
+    }
+
     /// The column of texts, in training.
     pub fn text_column(&self) -> &str {
         self.trained.text.as_deref().unwrap_or("text")

@@ -66,9 +66,9 @@ pub fn run(args: &Args) -> Result<()> {
         "{task}: written; change it where it is wrong, and go on with"
     ));
     say(&format!("  kinglet train {task} --out {model}"));
-    let predict = proposal
-        .predict
-        .unwrap_or_else(|| "kinglet inspect MODEL".into());
-    say(&format!("  {}", predict.replacen("MODEL", &model, 1)));
+    say(&format!(
+        "  {}",
+        proposal.predict.replacen("MODEL", &model, 1)
+    ));
     Ok(())
 }

@@ -63,6 +63,14 @@ enum Source {
         columns: Box<Columns>,
         sample: Vec<f32>,
     },
+    /// Rows whose columns are the steps of a sequence.
+    Sequences {
+        reader: Box<Reader<Bytes>>,
+        columns: Box<Columns>,
+        row: Vec<f32>,
+        /// Steps of it that have been given; all but the end of it, if it is longer.
+        given: usize,
+    },
     Tokens(Box<TokenRows>),
     Text {
         tokens: std::vec::IntoIter<usize>,
@@ -87,7 +95,7 @@ impl Samples {
 
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let (input, file, mut format) = opened(path, options)?;
+        let (mut input, file, mut format) = opened(path, options)?;
         let on_error = format.on_error;
         if is_of_texts(model) {
             if options.named_group().is_some() {
@@ -98,15 +106,35 @@ impl Samples {
             return Ok(Samples::new(lines, on_error));
         }
         if matches!(model.header().input, Input::Tokens { .. }) {
+            // Neither a table with a column of tokens, nor a token a line.
+            let begin = input
+                .fill_buf()
+                .with_context(|| format!("{file}: cannot be read"))?;
+            let first = begin.split(|&b| b == b'\n').next().unwrap_or(&[]);
+            let first = String::from_utf8_lossy(first);
+            let is_table = || {
+                first
+                    .split(format.delimiter)
+                    .any(|name| name.trim() == "token")
+                    || Tokens::new(model, raw).find(first.trim_end()).is_some()
+            };
+            if let Some(word) = options.was_tagged().filter(|_| !is_table()) {
+                let texts = Texts::Tagged { input, word };
+                let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
+                return Ok(Samples::new(lines, on_error));
+            }
+            if options.was_running() && !is_table() {
+                return Samples::of_text(input, &file, model);
+            }
             let rows = TokenRows::new(input, file, &format, model, options, raw)?;
             let group = rows.group.map(|at| rows.reader.names()[at].clone());
             let mut samples = Samples::new(Source::Tokens(Box::new(rows)), on_error);
             samples.group = group;
             return Ok(samples);
         }
-        let mut given = None;
-        if let Header::Names(names) = std::mem::replace(&mut format.header, Header::FirstLine) {
-            given = Some(names);
+        let header = format.header.clone();
+        if matches!(header, Header::Names(_)) {
+            format.header = Header::FirstLine;
         }
         let mut records = Records::new(input, &file, &format);
         if !records.advance().map_err(reworded)? {
@@ -118,14 +146,13 @@ impl Samples {
         let is_row = |given: &Vec<String>| {
             given.len() == fields.len() && !fields.iter().any(|field| given.contains(field))
         };
-        let given = given.filter(is_row);
+        let given = options.names_of_rows(&header, fields.len()).filter(is_row);
         if let Some(given) = &given {
             fields.clone_from(given);
         }
         let named = options.named(&fields);
         let has_header = given.is_none() && has_header(&fields, &format, options, &file)?;
         let known = has_header || given.is_some();
-        let choice = choose(&names, &fields, &named, known, raw, &file)?;
         if !has_header {
             format.header = Header::None;
         }
@@ -146,6 +173,22 @@ impl Samples {
                 false => reader = reader.from_the_end(),
             }
         }
+        let steps = options.steps().filter(|_| !raw);
+        let steps = steps.and_then(|[first, last]| reader.names_between(first, last));
+        if let Some(steps) = steps.filter(|_| model.inputs() == 1) {
+            let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+            let columns = Box::new(reader.columns(&steps)?);
+            let (row, given) = (vec![0.0; steps.len()], usize::MAX);
+            let reader = Box::new(reader);
+            let rows = Source::Sequences {
+                reader,
+                columns,
+                row,
+                given,
+            };
+            return Ok(Samples::new(rows, on_error));
+        }
+        let choice = choose(&names, &fields, &named, known, raw, &file)?;
         let wanted: Vec<&str> = match choice {
             Choice::Names => names,
             Choice::Flag => named.iter().map(String::as_str).collect(),
@@ -185,6 +228,10 @@ impl Samples {
     /// From one text.
     pub fn text(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
         let (input, file, _) = opened(path, options)?;
+        Samples::of_text(input, &file, model)
+    }
+
+    fn of_text(input: Bytes, file: &str, model: &Model<'_>) -> Result<Self> {
         let text = read_text(input).with_context(|| format!("{file}: cannot be read"))?;
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
         let vocabulary = Vocabulary::new(&names);
@@ -192,7 +239,7 @@ impl Samples {
         let tokens = Tokens::new(model, false);
         let of = |found: Vec<usize>| {
             let strange = found.iter().filter(|&&token| vocabulary.is_unknown(token));
-            let note = unknown_note(&file, strange.count() as u64, found.len() as u64);
+            let note = unknown_note(file, strange.count() as u64, found.len() as u64);
             note.iter().for_each(|note| say(&format!("note: {note}")));
             let (tokens, token) = (found.into_iter(), 0);
             Samples::new(Source::Text { tokens, token }, OnError::Stop)
@@ -248,6 +295,26 @@ impl Samples {
                     columns,
                     sample,
                 } => reader.next_sample(columns, sample),
+                Source::Sequences {
+                    reader,
+                    columns,
+                    row,
+                    given,
+                } => {
+                    *given = given.saturating_add(1);
+                    match *given > row.len() + 1 {
+                        true => {
+                            let more = reader.next_sample(columns, row);
+                            *given = if matches!(more, Ok(true)) {
+                                1
+                            } else {
+                                usize::MAX
+                            };
+                            more
+                        }
+                        false => Ok(true),
+                    }
+                }
                 Source::Tokens(rows) => rows.advance(),
                 Source::Lines(lines) => lines.advance(),
                 Source::Text { tokens, token } => {
@@ -277,6 +344,10 @@ impl Samples {
     pub fn current(&self) -> Sample<'_> {
         match &self.source {
             Source::Features { sample, .. } => Sample::Features(sample),
+            Source::Sequences { row, given, .. } => match row.get(given.wrapping_sub(1)) {
+                Some(step) => Sample::Features(std::slice::from_ref(step)),
+                None => Sample::EndOfText,
+            },
             Source::Tokens(rows) => Sample::Token(rows.token),
             Source::Text { token, .. } => Sample::Token(*token),
             Source::Lines(lines) => lines.current(),
@@ -288,7 +359,7 @@ impl Samples {
         match &self.source {
             Source::Features { columns, .. } => columns.group(),
             Source::Tokens(rows) => rows.group.map(|at| &rows.reader.records().record()[at]),
-            Source::Text { .. } | Source::Lines(_) => None,
+            Source::Text { .. } | Source::Lines(_) | Source::Sequences { .. } => None,
         }
     }
 
@@ -335,7 +406,7 @@ impl Samples {
     /// Of rows, if there are any.
     fn reader(&self) -> Option<&Reader<Bytes>> {
         match &self.source {
-            Source::Features { reader, .. } => Some(reader),
+            Source::Features { reader, .. } | Source::Sequences { reader, .. } => Some(reader),
             Source::Tokens(rows) => Some(&rows.reader),
             Source::Lines(lines) => lines.reader(),
             Source::Text { .. } => None,
@@ -345,7 +416,9 @@ impl Samples {
     /// Whether the last line had an end: what a stream left behind that was stopped may be half a row.
     pub fn is_complete(&self) -> bool {
         match &self.source {
-            Source::Features { reader, .. } => reader.records().is_complete(),
+            Source::Features { reader, .. } | Source::Sequences { reader, .. } => {
+                reader.records().is_complete()
+            }
             Source::Tokens(rows) => rows.reader.records().is_complete(),
             Source::Lines(lines) => lines.is_complete(),
             Source::Text { .. } => true,
@@ -384,6 +457,7 @@ impl Samples {
                     ));
                 }
             }
+            Source::Sequences { reader, .. } => notes.extend(reader.records().notes()),
             Source::Tokens(rows) => notes.extend(rows.reader.records().notes()),
             Source::Lines(lines) => notes.extend(lines.notes()),
             Source::Text { .. } => {}

@@ -5,10 +5,10 @@ use super::samples::{Sample, Tokens};
 use super::usage;
 use anyhow::{Result, bail};
 use kinglet::Model;
-use kinglet_trainer::data::DataError;
 use kinglet_trainer::data::csv::{Format, Reader};
 use kinglet_trainer::data::open::guess_encoding;
 use kinglet_trainer::data::vocabulary::Vocabulary;
+use kinglet_trainer::data::{DataError, word_of};
 use kinglet_trainer::model_file::{input_names, text_length};
 use std::io::BufRead;
 
@@ -36,6 +36,12 @@ pub fn unknown_note(file: &str, unknown: u64, tokens: u64) -> Option<String> {
 pub enum Texts {
     /// A line each.
     Lines(Box<dyn BufRead>),
+    /// Words with tags, a line each, and a blank line behind every sentence.
+    Tagged {
+        input: Box<dyn BufRead>,
+        /// The column of words, from 1.
+        word: usize,
+    },
     /// A row each.
     Column {
         reader: Box<Reader<Box<dyn BufRead>>>,
@@ -109,6 +115,22 @@ impl Texts {
                 let text = text.strip_prefix('\u{feff}').unwrap_or(text);
                 Ok((read > 0).then(|| (text.to_owned(), line)))
             }
+            Texts::Tagged { input, word } => {
+                let (mut words, mut number, mut line) = (Vec::new(), before, String::new());
+                loop {
+                    line.clear();
+                    let read = input.read_line(&mut line);
+                    let read = read.map_err(|source| DataError::Read {
+                        file: file.into(),
+                        source,
+                    })?;
+                    number += 1;
+                    if line.trim().is_empty() && (read == 0 || !words.is_empty()) {
+                        return Ok((!words.is_empty()).then(|| (words.join(" "), number)));
+                    }
+                    words.extend(word_of(&line, *word).map(str::to_owned));
+                }
+            }
             Texts::Column { reader, column } => {
                 let more = reader.advance()?;
                 let records = reader.records();
@@ -140,7 +162,7 @@ impl Lines {
     /// Of rows, where the texts are fields.
     pub fn reader(&self) -> Option<&Reader<Box<dyn BufRead>>> {
         match &self.texts {
-            Texts::Lines(_) => None,
+            Texts::Lines(_) | Texts::Tagged { .. } => None,
             Texts::Column { reader, .. } => Some(reader),
         }
     }
@@ -202,7 +224,7 @@ impl Lines {
     /// Whether the last line had an end, as far as that can be known.
     pub fn is_complete(&self) -> bool {
         match &self.texts {
-            Texts::Lines(_) => true,
+            Texts::Lines(_) | Texts::Tagged { .. } => true,
             Texts::Column { reader, .. } => reader.records().is_complete(),
         }
     }

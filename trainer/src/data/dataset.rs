@@ -15,6 +15,7 @@ mod pairs;
 mod sequences;
 mod series;
 mod tagged;
+pub use self::tagged::word_of;
 mod text;
 mod times;
 

@@ -18,6 +18,12 @@ pub struct Written {
     pub every: usize,
     /// The column of texts.
     pub text: Option<String>,
+    /// It is no table but one text.
+    pub running: bool,
+    /// It is no table but words with tags, a line each; the words are in this column.
+    pub tagged: Option<usize>,
+    /// A row is a sequence: its first and its last step.
+    pub steps: Option<[String; 2]>,
     /// How the file is written.
     pub format: Format,
 }
@@ -28,6 +34,9 @@ impl Default for Written {
             group: None,
             every: 1,
             text: None,
+            running: false,
+            tagged: None,
+            steps: None,
             format: Format::default(),
         }
     }
@@ -46,6 +55,9 @@ impl Written {
             group: series.and_then(|series| series.group.clone()),
             every: series.map_or(1, |series| series.every),
             text: task.documents.as_ref().map(|texts| texts.text.clone()),
+            running: task.text.is_some(),
+            tagged: task.tagged.as_ref().map(|tagged| tagged.word),
+            steps: task.sequences.as_ref().map(|rows| rows.steps.clone()),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
         }
@@ -93,6 +105,9 @@ mod tests {
             group: Some("press".into()),
             every: 2,
             text: Some("review".into()),
+            running: true,
+            tagged: Some(2),
+            steps: Some(["t0".into(), "t9".into()]),
             format: Format {
                 delimiter: ';',
                 decimal: ',',

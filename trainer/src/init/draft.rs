@@ -1,7 +1,5 @@
 //! A task file as it grows, with a comment on every choice, and what the user is told about it.
 
-use std::fmt::Write;
-
 use crate::data::csv::{Format, Header, Missing};
 
 /// Multiplications a second, and the rest of a step in seconds, of a training on two common cores.
@@ -21,17 +19,6 @@ pub struct Draft {
     pub toml: String,
     /// What was taken for what: a word and a sentence each.
     pub told: Vec<(&'static str, String)>,
-    /// Options of `kinglet predict` that this data needs.
-    pub predict: String,
-    /// What turns the file (`DATA`) into the rows that a device sees, where it does not hold them.
-    pub feed: Option<Feed>,
-}
-
-/// A command that gives rows, and the options of `kinglet predict` for them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Feed {
-    pub command: String,
-    pub options: String,
 }
 
 impl Draft {
@@ -59,15 +46,10 @@ impl Draft {
             return;
         }
         self.section(table);
-        let mut option = |flag: &str, value: &str| {
-            let _ = write!(self.predict, " --{flag} {value}");
-        };
         let mut lines = Vec::new();
         if format.delimiter != usual.delimiter {
             let delimiter = format.delimiter.to_string();
             lines.push(format!("delimiter = {}", quoted(&delimiter)));
-            let shell = if delimiter == "\t" { "\\t" } else { &delimiter };
-            option("delimiter", &format!("'{shell}'"));
         }
         match &format.header {
             Header::FirstLine => {}
@@ -81,23 +63,16 @@ impl Draft {
         }
         if let Some(comment) = format.comment {
             lines.push(format!("comment = {}", quoted(&comment.to_string())));
-            option("comment", &format!("'{comment}'"));
         }
         if format.decimal != usual.decimal {
             lines.push(format!("decimal = {}", quoted(&format.decimal.to_string())));
-            option("decimal", &format!("'{}'", format.decimal));
         }
         if !format.missing_values.is_empty() {
             let values = list(format.missing_values.iter().map(String::as_str));
             lines.push(format!("missing_values = [{values}]"));
-            option(
-                "missing-values",
-                &format!("'{}'", format.missing_values.join(",")),
-            );
         }
         if let Some(encoding) = &format.encoding {
             lines.push(format!("encoding = {}", quoted(encoding)));
-            option("encoding", encoding);
         }
         if format.newest_first {
             lines.push("newest_first = true".into());
@@ -110,7 +85,6 @@ impl Draft {
         }
         if let Some(time) = &format.time {
             lines.push(format!("time = {}", quoted(time)));
-            option("time-format", &format!("'{time}'"));
         }
         lines.iter().for_each(|line| self.line(line));
     }

@@ -93,8 +93,8 @@ pub struct Proposal {
     pub toml: String,
     /// A word and a sentence for each thing that was guessed.
     pub told: Vec<(&'static str, String)>,
-    /// The command that predicts with `MODEL` over the data; a text has none.
-    pub predict: Option<String>,
+    /// The command that predicts with `MODEL` over the data, or goes on from how a text begins.
+    pub predict: String,
 }
 
 /// Looks at `data` and proposes a task that will lie at `out`.
@@ -139,31 +139,22 @@ fn draft(
     ));
     draft.comment("Every key is explained by `kinglet help task`.");
     draft.line(&format!("name = {}", quoted(stem)));
-    let mut is_text = false;
+    let file = shell_word(&data.display().to_string());
+    let mut predict = format!("kinglet predict MODEL --csv {file}");
     match written(data).map_err(read)? {
         Written::Text => {
-            is_text = true;
-            texts::running(data, &shown, &mut draft)?;
+            let prompt = texts::running(data, &shown, &mut draft)?;
+            predict = format!("kinglet generate MODEL --prompt {}", shell_word(&prompt));
         }
         Written::Tagged => {
-            is_text = true;
             texts::tagged(data, &shown, &mut draft)?;
         }
         Written::Table(format) => table(data, format, target, &shown, &mut draft, left_out)?,
     }
-    let file = shell_word(&data.display().to_string());
-    let predict = match draft.feed {
-        Some(feed) => format!(
-            "{} | kinglet predict MODEL --csv -{}",
-            feed.command.replace("DATA", &file),
-            feed.options
-        ),
-        None => format!("kinglet predict MODEL --csv {file}{}", draft.predict),
-    };
     Ok(Proposal {
         toml: draft.toml,
         told: draft.told,
-        predict: (!is_text).then_some(predict),
+        predict,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::InitError;
 use super::column::{Column, Holds};
-use super::draft::{Draft, Feed, Size, names, quoted};
+use super::draft::{Draft, Size, names, quoted};
 use super::series::{is_split, split_line};
-use crate::data::csv::{Format, Header};
+use crate::data::csv::Format;
 
 /// So many numbered columns are the steps of a sequence and not columns of their own.
 const LEAST_STEPS: usize = 16;
@@ -141,30 +141,6 @@ pub fn draft(
         word_dropout: None,
         windows: training,
         window: steps,
-    });
-    // A device gets the steps one by one; so does the command.
-    let header = if format.header == Header::FirstLine {
-        "tail -n +2"
-    } else {
-        "cat"
-    };
-    let delimiter = if format.delimiter == '\t' {
-        "\\t".into()
-    } else {
-        format.delimiter.to_string()
-    };
-    let cut = if delimiter == "\\t" {
-        String::new()
-    } else {
-        format!(" -d '{delimiter}'")
-    };
-    draft.feed = Some(Feed {
-        command: format!(
-            "{header} DATA | cut{cut} -f {}-{} | tr '{delimiter}' '\\n'",
-            first + 1,
-            last + 1
-        ),
-        options: format!(" --reset-every {steps}"),
     });
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::InitError;
 use super::column::{Column, Holds};
-use super::draft::{Draft, Feed, Size, count, duration, list, names, quoted};
+use super::draft::{Draft, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order};
-use super::{InitError, shell_word};
-use crate::data::csv::{Format, Header, Missing};
+use crate::data::csv::{Format, Missing};
 
 const LABEL_NAMES: [&str; 16] = [
     "label",
@@ -576,45 +576,6 @@ impl<'t> Rows<'t> {
             windows: train / hop,
             window,
         });
-        if let Some(group) = self.order.group {
-            draft.predict += &format!(" --group {}", shell_word(&column(group).name));
-        }
-        if format.header != Header::FirstLine {
-            // A file without names has its columns by number.
-            let mut numbers: Vec<String> = Vec::new();
-            for &k in &inputs {
-                match &column(k).holds {
-                    Holds::Categories(texts) => {
-                        numbers.extend(texts.iter().map(|t| format!("{}={t}", k + 1)))
-                    }
-                    _ => numbers.push((k + 1).to_string()),
-                }
-            }
-            let derived = |name: &String| {
-                let time = self
-                    .order
-                    .time
-                    .map_or(String::new(), |t| (t + 1).to_string());
-                let function = name.split('(').next().unwrap_or_default();
-                format!("{function}({time})")
-            };
-            numbers.extend(clock.iter().map(derived));
-            draft.predict += &format!(" --columns {}", shell_word(&numbers.join(",")));
-        }
-        if format.newest_first {
-            // A device sees the oldest first.
-            let kept = match (&format.header, format.comment) {
-                (Header::FirstLine, _) => "NR == 1 { print; next } ".to_owned(),
-                (_, Some(comment)) => format!("!/^[{comment}]/ "),
-                (_, None) => String::new(),
-            };
-            draft.feed = Some(Feed {
-                command: format!(
-                    "gzip -dcf DATA | awk '{kept}{{ row[++n] = $0 }} END {{ while (n) print row[n--] }}'"
-                ),
-                options: draft.predict.clone(),
-            });
-        }
         Ok(())
     }
 

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
+use super::InitError;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, list, names, quoted};
-use super::{InitError, shell_word};
 use crate::data::csv::Format;
 use crate::data::open::{open, read_text};
 
@@ -200,15 +200,14 @@ pub fn documents(
         windows: training,
         window: mean,
     });
-    draft.predict += &format!(" --columns {}", shell_word(&columns[text].name));
 }
 
-/// Text as it runs: what comes next?
+/// Text as it runs: what comes next? Gives how it begins.
 pub fn running(
     path: &Path,
     shown: &dyn Fn(&Path) -> String,
     draft: &mut Draft,
-) -> Result<(), InitError> {
+) -> Result<String, InitError> {
     let read = |source: io::Error| InitError::Read {
         file: path.display().to_string(),
         source,
@@ -255,7 +254,9 @@ pub fn running(
         windows: training / 32,
         window: 32,
     });
-    Ok(())
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let first = first.unwrap_or(&text).split_inclusive(' ').take(3);
+    Ok(first.collect::<String>().trim().to_owned())
 }
 
 /// A tag per word.

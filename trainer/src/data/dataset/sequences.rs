@@ -106,7 +106,11 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .collect();
     Ok(Dataset {
         name: task.name.clone(),
-        written: Written::of(task),
+        written: Written {
+            // Of a longer row only these are seen.
+            steps: Some([names[0], names[window - 1]].map(str::to_owned)),
+            ..Written::of(task)
+        },
         input: Input::Features(features),
         output: class_output(&sequences.label),
         shape: match shape(task, window) {

@@ -100,6 +100,18 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
     })
 }
 
+/// A comment; or words that were drawn together (3-4) or are only implied (3.1), which are no words of the sentence.
+fn is_no_word(line: &str, word: usize) -> bool {
+    let number = line.split('\t').next().unwrap_or("");
+    line.starts_with('#') || word > 1 && number.contains(['-', '.'])
+}
+
+/// The word of a line with its tag, if it has one.
+pub fn word_of(line: &str, word: usize) -> Option<&str> {
+    let field = line.split('\t').nth(word.checked_sub(1)?)?.trim();
+    (!is_no_word(line, word) && !field.is_empty()).then_some(field)
+}
+
 fn sentences(text: &str, tagged: &TaggedTask, file: &str) -> Result<Vec<Sentence>, DataError> {
     let mut sentences = vec![Sentence::new()];
     for (number, line) in text.lines().enumerate() {
@@ -108,9 +120,7 @@ fn sentences(text: &str, tagged: &TaggedTask, file: &str) -> Result<Vec<Sentence
             continue;
         }
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
-        // Words that were drawn together (3-4) or are only implied (3.1) are no words of the sentence.
-        let word_number = tagged.word > 1 && fields[0].contains(['-', '.']);
-        if line.starts_with('#') || word_number {
+        if is_no_word(line, tagged.word) {
             continue;
         }
         let need = tagged.word.max(tagged.tag);

@@ -7,6 +7,7 @@
 mod baseline;
 mod batches;
 mod checkpoint;
+mod continued;
 mod error;
 mod evaluate;
 mod fit;
@@ -28,13 +29,14 @@ mod window;
 
 pub use self::baseline::{Baseline, baselines, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
+pub use self::continued::network_for;
 pub use self::error::FitError;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, QuantileMetrics, TokenMetrics,
     ValueMetrics, evaluate,
 };
 pub(crate) use self::evaluate::{Score, known};
-pub use self::fit::{fit, fit_from, fit_pair_quantized, fit_quantized};
+pub use self::fit::{fit, fit_from, fit_on, fit_pair_quantized, fit_quantized};
 pub use self::plan::SHARD;
 pub use self::progress::{Fitted, Options, Progress};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};

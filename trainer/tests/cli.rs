@@ -1812,6 +1812,133 @@ fn train_reports_what_predict_gives() {
     );
 }
 
+/// The column `name` of a history, without the first line.
+fn losses(history: &str, name: &str) -> Vec<f64> {
+    let mut lines = history.lines().map(|line| line.split(','));
+    let place = lines.next().unwrap().position(|n| n == name).unwrap();
+    let value = |mut line: std::str::Split<'_, char>| line.nth(place).unwrap().parse().unwrap();
+    lines.map(value).collect()
+}
+
+#[test]
+fn training_goes_on_from_a_model_in_whatever_units_the_new_data_has() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(300));
+    desk.write("pump.toml", TASK);
+    desk.ok("train pump.toml --precision f32 --quiet --out first.kgl");
+    // Other rows, of another mean and spread, and steps too small to change anything.
+    let tail: Vec<String> = pump(700).lines().map(str::to_owned).collect();
+    let louder = |line: &String| -> String {
+        let fields: Vec<f64> = line.split(',').map(|f| f.parse().unwrap()).collect();
+        format!("{},{},{}", fields[0], 3.0 * fields[1] + 1.0, fields[2])
+    };
+    let rows: Vec<String> = tail[401..].iter().map(louder).collect();
+    desk.write("later.csv", format!("{}\n{}\n", tail[0], rows.join("\n")));
+    let still = TASK
+        .replace("0.01", "1e-12")
+        .replace("epochs = 15", "epochs = 1");
+    desk.write("still.toml", &still);
+    desk.ok(
+        "train still.toml --data later.csv --from first.kgl --precision f32 --quiet --out same.kgl",
+    );
+    let answers = |model: &str| {
+        let out = desk.ok(&format!("predict {model} --csv pump.csv"));
+        table(&out).to_owned_rows().1
+    };
+    let (first, same) = (answers("first.kgl"), answers("same.kgl"));
+    assert_eq!(first.len(), 293);
+    for (a, b) in first.iter().flatten().zip(same.iter().flatten()) {
+        assert!((a - b).abs() < 2e-4, "{a} {b}");
+    }
+    assert_ne!(desk.read("first.kgl"), desk.read("same.kgl"));
+    // With real steps it becomes better than it was, also through integers.
+    desk.ok("train pump.toml --from first.kgl --quantized-epochs 2 --quiet --out on.kgl");
+    let history = |name: &str| String::from_utf8(desk.read(name)).unwrap();
+    let valid = |name: &str| losses(&history(name), "valid_loss");
+    let (before, after) = (valid("first.history.csv"), valid("on.history.csv"));
+    let least = |all: &[f64]| all.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(after[0] < 0.5 * before[0], "{before:?} {after:?}");
+    assert!(least(&after) < least(&before), "{before:?} {after:?}");
+    assert!(desk.ok("inspect on.kgl").contains("w8a16"));
+
+    desk.write(
+        "wide.toml",
+        TASK.replace("    \"load\",\n", "    \"load\", \"minute\",\n"),
+    );
+    desk.fails(
+        "train wide.toml --from first.kgl --out out.kgl",
+        1,
+        &["--from first.kgl", "the model has 2 inputs (load, temperature), and the task 3 (load, minute, temperature)"],
+    );
+    desk.write("turned.toml", TASK.replace("\"load\"", "\"minute\""));
+    desk.fails(
+        "train turned.toml --from first.kgl --out out.kgl",
+        1,
+        &["input 1 is \"load\" in the model and \"minute\" in the task"],
+    );
+    desk.fails(
+        "train pump.toml --from on.kgl --out out.kgl",
+        1,
+        &["--from on.kgl", "w8a16 already"],
+    );
+    desk.fails(
+        "train pump.toml --from pump.csv --out out.kgl",
+        1,
+        &["pump.csv: not a kinglet model"],
+    );
+    desk.fails(
+        "train pump.toml --from first.kgl --folds 3 --out out.kgl",
+        2,
+        &["--from", "folds"],
+    );
+    desk.fails(
+        "train pump.toml --from first.kgl --out first.kgl",
+        1,
+        &["first.kgl"],
+    );
+}
+
+#[test]
+fn an_imported_network_is_trained_on_by_the_order_of_its_inputs() {
+    let desk = Desk::new();
+    let network =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/importing/onnx/lstm_script.onnx");
+    desk.write("net.onnx", fs::read(network).unwrap());
+    desk.ok("import net.onnx --out net.kgl");
+    let row = |t: usize| {
+        let t = t as f64;
+        format!(
+            "{:.4},{:.4},{:.4}\n",
+            (t * 0.2).sin(),
+            (t * 0.31).cos(),
+            100.0 + (t * 0.17).sin()
+        )
+    };
+    desk.write(
+        "data.csv",
+        format!("a,b,c\n{}", (0..300).map(row).collect::<String>()),
+    );
+    let task = |targets: &str| {
+        format!(
+            "name = \"abc\"\n[csv]\nfile = \"data.csv\"\n[series]\nfeatures = [\"a\", \"b\", \"c\"]\ntargets = [{targets}]\n\
+             split = {{ rows = [200, 50, 50] }}\n[shape]\nkind = \"many-to-many\"\nwindow = 16\n[network]\ncell = \"gru\"\nhidden = [8]\n\
+             [train]\nlearning_rate = 0.01\nepochs = 3\n[output]\nprecision = \"w8a8\"\n"
+        )
+    };
+    desk.write("task.toml", task("{ column = \"a\" }, { column = \"b\" }"));
+    desk.ok("train task.toml --from net.kgl --quantized-epochs 2 --quiet --force --out on.kgl");
+    let seen = desk.ok("inspect on.kgl");
+    assert!(seen.contains("lstm") && !seen.contains("gru"), "{seen}");
+    let (names, rows) = table(&desk.ok("predict on.kgl --csv data.csv")).to_owned_rows();
+    assert_eq!((names.as_str(), rows.len()), ("a,b", 300));
+    desk.write("one.toml", task("{ column = \"a\" }"));
+    desk.fails(
+        "train one.toml --from net.kgl --out out.kgl",
+        1,
+        &["the model has 2 outputs (y0, y1), and the task 1 (a)"],
+    );
+}
+
 #[test]
 fn a_classifier_is_trained_against_the_majority() {
     let desk = Desk::new();

@@ -7,7 +7,7 @@ use super::csv_options::OnError;
 use super::names::{float_of, history_of};
 use super::progress::{TrainingBar, cancel_on_signal};
 use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, writable};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{Alarms, alarm, alarms};
@@ -15,8 +15,9 @@ use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::Fidelity;
-use kinglet_trainer::file::{Exported, TestInputs, export_for, save};
-use kinglet_trainer::model_file::format_name;
+use kinglet_trainer::file::{Exported, TestInputs, export_for, package, save};
+use kinglet_trainer::model_file::{ModelFile, format_name};
+use kinglet_trainer::net::Network;
 use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream, cut_tails};
@@ -24,8 +25,8 @@ use kinglet_trainer::report::history::{Phase, epochs, to_csv};
 use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
-    FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit,
-    fit_pair_quantized, fit_quantized, rule_wins,
+    FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit, fit_on,
+    fit_pair_quantized, fit_quantized, network_for, rule_wins,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,6 +46,7 @@ Examples:
   kinglet train pump.toml --precision mixed --max-flash 6K --out pump.kgl
   kinglet train pump.toml --out pump.kgl --resume
   kinglet train pump.toml --folds 5 --out pump.kgl
+  kinglet train pump.toml --from imported.kgl --precision w8a8 --quantized-epochs 20 --out pump.kgl
   kinglet train ett.toml --streaming --out ett.kgl
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
@@ -66,6 +68,11 @@ pub struct Args {
     /// Where the model goes
     #[arg(long, value_name = "MODEL.kgl")]
     out: PathBuf,
+
+    /// Go on from the network of an f32 model, imported or trained, in place of the task's network: with inputs and outputs as the
+    /// task has them, in any units
+    #[arg(long, value_name = "MODEL.kgl")]
+    from: Option<PathBuf>,
 
     /// Read this data file in place of the one that the task names; of a task with files for every part, their folder
     #[arg(long, value_name = "PATH")]
@@ -127,7 +134,9 @@ pub fn run(args: &Args) -> Result<()> {
         .with_on_error(args.on_error.map(Into::into));
     let kept = Kept::new(&args.out);
     let inputs = task.inputs();
-    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> = (inputs.iter().chain(&args.from))
+        .map(PathBuf::as_path)
+        .collect();
     let others = [float_of(&args.out), history_of(&args.out)];
     for path in [&args.out, &kept.float, &kept.quantized]
         .into_iter()
@@ -163,6 +172,10 @@ pub fn run(args: &Args) -> Result<()> {
             "note: there is no {file} to resume from: training starts anew"
         ));
     }
+    let start = match &args.from {
+        Some(path) => Some(start(path, &task, &data)?),
+        None => None,
+    };
     let folds = task.folds().map(|folds| {
         let options = Options {
             cancel: Some(cancel_on_signal()),
@@ -171,7 +184,7 @@ pub fn run(args: &Args) -> Result<()> {
         Folds::run(&task, folds, args.quiet, &options)
     });
     let mut folds = folds.transpose()?;
-    let fitted = with_progress(args, &kept, &task, &data)?;
+    let fitted = with_progress(args, &kept, &task, &data, start)?;
     let mut cancelled = fitted.cancelled;
     if let Some(folds) = &mut folds {
         folds.add(&task, &data, &fitted.package)?;
@@ -373,10 +386,30 @@ fn shown<T>(
     Ok(fitted?)
 }
 
-fn with_progress(args: &Args, kept: &Kept, task: &Task, data: &Dataset) -> Result<Fitted> {
+/// The network of --from, in the units of the task.
+fn start(path: &Path, task: &Task, data: &Dataset) -> Result<Network> {
+    if task.pairs.is_some() || task.folds().is_some() {
+        return Err(usage(
+            "--from goes on from one network in one training: leave out [pairs] and folds",
+        ));
+    }
+    let file = ModelFile::read(path)?;
+    file.model()?;
+    let network = package(&file.bytes).and_then(|model| network_for(&model, data));
+    network.with_context(|| format!("--from {}", path.display()))
+}
+
+fn with_progress(
+    args: &Args,
+    kept: &Kept,
+    task: &Task,
+    data: &Dataset,
+    start: Option<Network>,
+) -> Result<Fitted> {
     let options = options(args, &kept.float);
-    let fitted = shown(args, task.train.epochs, |progress| {
-        fit(task, data, &options, progress)
+    let fitted = shown(args, task.train.epochs, |progress| match start {
+        Some(net) => fit_on(net, task, data, &options, progress),
+        None => fit(task, data, &options, progress),
     })?;
     say_if_cancelled(&fitted);
     Ok(fitted)

@@ -267,7 +267,7 @@ fn choose(
 }
 
 /// The first layer of a network that computes the same from folded inputs.
-fn apply(net: &mut Network, folds: &[Fold]) {
+pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
     let fold_rows = |weights: &mut [f32], biases: &mut [&mut [f32]]| {
         for (number, row) in weights.chunks_exact_mut(folds.len()).enumerate() {
             let start = row

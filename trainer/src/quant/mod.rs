@@ -16,7 +16,7 @@ mod tails;
 pub mod watch;
 
 pub use column::Column;
-pub(crate) use fold::{Fold, fold, fold_f16, fold_inputs};
+pub(crate) use fold::{Fold, apply as fold_first, fold, fold_f16, fold_inputs};
 pub use moments::Moments;
 pub(crate) use moments::Spread;
 pub use ranges::{Gates, LayerRange, Ranges, Stream};

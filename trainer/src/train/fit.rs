@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kinglet::format::Format;
+use kinglet::format::{Format, crc32};
 
 use super::batches::Batches;
 use super::checkpoint::{Checkpoint, fingerprint};
@@ -68,6 +68,34 @@ pub fn fit_from(
         phase: "float".to_owned(),
     };
     run(&mut batches, net, course, task, options, progress, rng)
+}
+
+/// Trains a network on that is there already, of [`network_for`](super::network_for). Epoch 0 is the network as it came, so the
+/// result has no larger a loss on the validation part.
+///
+/// # Panics
+/// As [`fit_from`].
+pub fn fit_on(
+    net: Network,
+    task: &Task,
+    data: &Dataset,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Fitted, FitError> {
+    let mut batches = Batches::new(&net, task, data);
+    let valid_loss = batches.loss(&Plan::new(task, data, Part::Valid)?)?;
+    let course = Course {
+        epochs: task.train.epochs,
+        learning_rate: task.train.learning_rate,
+        start: Some(valid_loss),
+        // Another network goes on from no checkpoint of this one.
+        phase: format!(
+            "float from {:08x}",
+            crc32(bytemuck::cast_slice(&batches.params))
+        ),
+    };
+    let mut rng = Rng::new(task.train.seed);
+    run(&mut batches, net, course, task, options, progress, &mut rng)
 }
 
 /// Trains a network on with the integers of a format over the epochs of `train.quantized`: the engine is the forward

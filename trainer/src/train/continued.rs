@@ -1,0 +1,159 @@
+//! Training that goes on from a network which is there already: one of a model file, trained here or imported.
+//!
+//! The model has units of its own: what it subtracts from a raw value, by what it multiplies, and what an output means.
+//! The data of a task has its own too, fitted on its training part. First and last layer are changed so that the network computes in
+//! the data's units what it computed in the model's.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::data::Dataset;
+use crate::net::{Activation, Dense, Layer, Network};
+use crate::package::{Feature, Input, Output, Package, Shape, Target};
+use crate::quant::{Fold, fold_first};
+
+/// The network of a model, computing in the units of some data.
+///
+/// # Errors
+/// If inputs, outputs, names or the kind of answer are not those of the task, with both.
+pub fn network_for(model: &Package, data: &Dataset) -> Result<Network> {
+    let mut net = model.net.clone();
+    match (&model.input, data.input()) {
+        (Input::Features(has), Input::Features(takes)) => {
+            same_names(
+                "input",
+                &names(has, |f| &f.name),
+                &names(takes, |f| &f.name),
+                "x",
+            )?;
+            let folds = has.iter().zip(takes).map(|(has, takes)| fold(has, takes));
+            fold_first(&mut net, &folds.collect::<Result<Vec<_>>>()?);
+        }
+        (Input::Tokens(has), Input::Tokens(takes)) => {
+            same_names("token", &names(has, |t| t), &names(takes, |t| t), "")?;
+        }
+        (has, takes) => bail!(
+            "the model takes {}, and the task {}",
+            kind(has),
+            kind(takes)
+        ),
+    }
+    let Some(Layer::Dense(last)) = net.layers.last_mut() else {
+        bail!("the model ends with a recurrent layer, and training takes a dense layer behind it");
+    };
+    let (activation, wanted) = match (&model.output, data.output()) {
+        (Output::Values(has), Output::Values(gives)) => {
+            same_names(
+                "output",
+                &names(has, |t| &t.name),
+                &names(gives, |t| &t.name),
+                "y",
+            )?;
+            in_units_of(last, has, gives)?;
+            (last.activation, Activation::Identity)
+        }
+        (Output::Classes(has), Output::Classes(gives)) => {
+            same_names("class", &names(has, |c| c), &names(gives, |c| c), "y")?;
+            (last.activation, Activation::Softmax)
+        }
+        (Output::NextToken, Output::NextToken) => (last.activation, Activation::Softmax),
+        (has, gives) => bail!(
+            "the model gives {}, and the task {}",
+            answer(has),
+            answer(gives)
+        ),
+    };
+    ensure!(
+        activation == wanted,
+        "the last layer of the model ends with {activation:?}, and training such outputs takes {wanted:?}"
+    );
+    ensure!(
+        !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
+        "the model is bidirectional, which needs windows: give the task `kind = \"many-to-one\"`"
+    );
+    Ok(net)
+}
+
+fn kind(input: &Input) -> String {
+    match input {
+        Input::Features(features) => format!("{} measurements", features.len()),
+        Input::Tokens(tokens) => format!("{} tokens", tokens.len()),
+    }
+}
+
+fn answer(output: &Output) -> String {
+    match output {
+        Output::Values(values) => format!("{} values", values.len()),
+        Output::Classes(classes) => format!("scores of {} classes", classes.len()),
+        Output::NextToken => "the next token".to_owned(),
+    }
+}
+
+fn names<T>(all: &[T], name: impl Fn(&T) -> &String) -> Vec<&str> {
+    all.iter().map(|item| name(item).as_str()).collect()
+}
+
+/// That both have the same number of the same names; those which an import gave (a letter and a number) say nothing.
+fn same_names(what: &str, model: &[&str], task: &[&str], letter: &str) -> Result<()> {
+    ensure!(
+        model.len() == task.len(),
+        "the model has {} {what}s ({}), and the task {} ({})",
+        model.len(),
+        shown(model),
+        task.len(),
+        shown(task)
+    );
+    let given = |(i, name): (usize, &&str)| **name == format!("{letter}{i}");
+    if model.iter().enumerate().all(given) {
+        return Ok(());
+    }
+    if let Some(at) = (0..model.len()).find(|&i| model[i] != task[i]) {
+        bail!(
+            "{what} {} is {:?} in the model and {:?} in the task: bring the task's into the order of the model's",
+            at + 1,
+            model[at],
+            task[at]
+        );
+    }
+    Ok(())
+}
+
+fn shown(names: &[&str]) -> String {
+    let more = if names.len() > 8 { ", ..." } else { "" };
+    format!("{}{more}", names[..names.len().min(8)].join(", "))
+}
+
+/// From the model's units of an input to the task's.
+fn fold(model: &Feature, task: &Feature) -> Result<Fold> {
+    ensure!(
+        model.transform == task.transform,
+        "input `{}` enters the model as {:?} and the task's network as {:?}: give the column the transform of the model",
+        task.name,
+        model.transform,
+        task.transform
+    );
+    let [model, task] = [model, task].map(|f| (f64::from(f.offset), f64::from(f.scale)));
+    Ok(Fold {
+        offset: (task.0 - model.0) * model.1,
+        scale: task.1 / model.1,
+    })
+}
+
+/// Outputs in the units of other targets.
+fn in_units_of(last: &mut Dense, model: &[Target], task: &[Target]) -> Result<()> {
+    let rows = last.weight.chunks_exact_mut(last.inputs);
+    for (((row, bias), model), task) in rows.zip(&mut last.bias).zip(model).zip(task) {
+        ensure!(
+            model.restore == task.restore,
+            "output `{}` is {:?} of the model's numbers and {:?} of the task's: give the target the transform of the model",
+            task.name,
+            model.restore,
+            task.restore
+        );
+        let [a, b] = [model, task].map(|t| (f64::from(t.offset), f64::from(t.scale)));
+        let scale = a.1 / b.1;
+        row.iter_mut()
+            .for_each(|w| *w = (f64::from(*w) * scale) as f32);
+        *bias = (f64::from(*bias) * scale + (a.0 - b.0) / b.1) as f32;
+    }
+    Ok(())
+}

@@ -1635,6 +1635,11 @@ fn a_model_knows_how_its_data_was_written() {
     let other = european(600).replace(',', ".").replace(';', ",");
     desk.write("other.csv", &other);
     assert_eq!(alone, desk.ok("predict m.kgl --csv other.csv --decimal ."));
+    desk.write("tabs.csv", other.replace(',', "\t"));
+    assert_eq!(alone, desk.ok("predict m.kgl --csv tabs.csv --decimal ."));
+    desk.write("none.csv", format!("{}\n", other.lines().next().unwrap()));
+    let ran = desk.run("predict m.kgl --csv none.csv");
+    assert!(ran.err.contains("none.csv: no rows"), "{}", ran.err);
     // It goes on into a quantized file.
     desk.ok("quantize m.f32.kgl --precision w8a8 --calibrate presses.csv --out q.kgl");
     let lines = |text: &str| text.lines().count();
@@ -2626,4 +2631,61 @@ fn rows_that_are_sequences_and_words_with_tags_are_read_as_in_training() {
     desk.write("words.txt", "the sheep dog runs\n".repeat(30));
     assert_eq!(tagged, desk.ok("predict t.kgl --lines words.txt"));
     desk.ok("quantize t.kgl --precision w8a8 --calibrate test.conllu --out q.kgl");
+}
+
+/// Steps so large that the weights end in chaos, where rounding is another answer.
+const CHAOS: &str = r#"
+name = "chaos"
+csv = { file = "pump.csv" }
+series = { features = ["load", "temperature"], targets = ["temperature"] }
+shape = { kind = "many-to-many", window = 16 }
+network = { cell = "rnn", hidden = [12, 12] }
+train = { epochs = 2, learning_rate = 1.0, clip = 0.0 }
+"#;
+
+#[test]
+fn integers_that_answer_something_else_are_refused_wherever_they_come_from() {
+    let desk = Desk::new();
+    desk.write("pump.csv", pump(600));
+    desk.write("chaos.toml", CHAOS);
+    let pairs = "name = \"chaos\"\npairs = { made = { kind = \"reversal\", pairs = [200, 50, 50] }, vocabulary = { unit = \"characters\" } }\n\
+        shape = { kind = \"next-token\", window = 8 }\nnetwork = { cell = \"gru\", hidden = [12, 12], embedding = 8 }\n\
+        train = { epochs = 2, learning_rate = 0.5, clip = 0.0 }\n";
+    desk.write("pairs.toml", pairs);
+    for (train, written, left_out) in [
+        ("chaos.toml", "m.f32.kgl", "m.kgl"),
+        ("chaos.toml --quantized-epochs 1", "m.f32.kgl", "m.kgl"),
+        ("pairs.toml", "m.f32.decoder.kgl", "m.decoder.kgl"),
+    ] {
+        let line = format!("train {train} --precision w8a8 --out m.kgl --quiet");
+        let ran = desk.run(&line);
+        assert_eq!(ran.code, Some(1), "{line}: {ran:?}");
+        let words = "of their spread, more than 5 %";
+        assert!(
+            ran.err.contains(words) && ran.err.contains("--force"),
+            "{line}: {}",
+            ran.err
+        );
+        let files = desk.files();
+        let has = |name: &str| files.iter().any(|file| file.ends_with(name));
+        // The float model is as it was trained.
+        assert!(has(written) && !has(left_out), "{line}: {files:?}");
+        desk.ok(&format!("{line} --force"));
+        assert!(
+            desk.files().iter().any(|file| file.ends_with(left_out)),
+            "{line}"
+        );
+        for file in desk.files().iter().filter(|file| file.ends_with("kgl")) {
+            fs::remove_file(desk.0.path().join(file)).unwrap();
+        }
+    }
+    // Where only one of a pair is slow, both are.
+    desk.write("slow.toml", pairs.replace("0.5", "3.0"));
+    desk.ok("train slow.toml --precision w8a8 --out s.kgl --quiet --force");
+    let tune = "tune chaos.toml --precision w8a8 --trials 2 --hidden 12..13";
+    let refused = desk.run(&format!("{tune} --out a.toml"));
+    let all = refused.out + &refused.err;
+    assert!(all.contains("does not answer as in f32"), "{all}");
+    let forced = desk.ok(&format!("{tune} --out b.toml --force"));
+    assert!(!forced.contains("no use"), "{forced}");
 }

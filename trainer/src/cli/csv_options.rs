@@ -299,18 +299,27 @@ impl CsvOptions {
     }
 }
 
-/// Between the fields of a text that begins so: what was so in training, or a comma where the first line has none of those.
+/// Between the fields of a text that begins so: what was so in training, or what else stands between fields where the first line
+/// has none of those.
 fn delimiter(trained: &Format, begin: &[u8]) -> char {
     let comment = trained.comment.map(|c| c as u8);
     let mut lines = begin.split_inclusive(|&b| b == b'\n');
     let first = lines.find(|line| comment.is_none() || line.first().copied() != comment);
     let first = first.filter(|line| line.ends_with(b"\n"));
-    let has = |delimiter: char| first.is_some_and(|line| line.contains(&(delimiter as u8)));
-    if first.is_some() && !has(trained.delimiter) && has(',') {
-        ','
-    } else {
-        trained.delimiter
+    let parts = |delimiter: char| {
+        let fields = first.unwrap_or(&[]).split(|&b| b == delimiter as u8);
+        fields
+            .filter(|field| !field.trim_ascii().is_empty())
+            .count()
+    };
+    if parts(trained.delimiter) > 1 {
+        return trained.delimiter;
     }
+    let others = [',', ';', '\t', '|'].into_iter();
+    let other = others
+        .filter(|&other| parts(other) > 1)
+        .max_by_key(|&other| parts(other));
+    other.unwrap_or(trained.delimiter)
 }
 
 /// The names of columns in an option. Where commas are both in names and between them, the names of the file tell.

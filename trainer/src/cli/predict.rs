@@ -158,6 +158,12 @@ pub fn run(args: &Args) -> Result<()> {
         None => Ok(()),
     };
     samples.tell();
+    if let (Ok(End::Input), Some(file), 0) = (&read, input, samples.rows()) {
+        say(&format!(
+            "note: {}: no rows, so there is no answer",
+            file.display()
+        ));
+    }
     beyond.tell();
     streams
         .note()

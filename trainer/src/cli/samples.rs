@@ -441,6 +441,11 @@ impl Samples {
         }
     }
 
+    /// How many there have been.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Says what was skipped, guessed or not known.
     pub fn tell(&self) {
         let mut notes = Vec::new();

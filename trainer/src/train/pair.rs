@@ -94,11 +94,14 @@ impl Pair {
             runner.seed_from(&reader);
         });
         let mut ranges = [of_encoder, of_decoder];
-        // A cell goes from one network into the other, so both must hold it in the same range.
+        // A state goes from one network into the other, so both must hold it in the same range, and be slow if one is.
         let [a, b] = &mut ranges;
         for (a, b) in a.layers.iter_mut().zip(&mut b.layers) {
             let cell = a.cell.max(b.cell);
             (a.cell, b.cell) = (cell, cell);
+            let forgets = [a.forgets, b.forgets].into_iter().flatten();
+            let forgets = forgets.reduce(f64::min);
+            (a.forgets, b.forgets) = (forgets, forgets);
         }
         let tests = [(&read, source), (&said, data)].map(|(streams, data)| match streams.first() {
             Some(stream) => TestInputs::from_stream(stream, data.inputs()),

@@ -83,6 +83,9 @@ impl Fields {
             let number: Option<f64> = fields.number(text);
             number.is_some_and(f64::is_finite)
         };
+        if otherwise(self.decimal, self.thousands) {
+            return Some("it lies beyond ±3.4e38, the largest number of 32 bits".into());
+        }
         let readings = [
             (',', None),
             ('.', None),

@@ -3,6 +3,7 @@
 
 pub mod anomaly;
 pub mod answer;
+pub mod beyond;
 pub mod budget;
 pub mod causes;
 pub mod cost;

@@ -4,7 +4,6 @@
 //! 2 for wrong use. Files appear whole or not at all.
 
 mod backtest;
-mod beyond;
 mod budget;
 mod calibrate;
 mod csv_options;

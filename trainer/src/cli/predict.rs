@@ -1,6 +1,5 @@
 //! `kinglet predict`: a stream through the engine.
 
-use super::beyond::Beyond;
 use super::csv_options::CsvOptions;
 use super::progress::cancel_on_signal;
 use super::samples::{Sample, Samples};
@@ -10,6 +9,7 @@ use super::{kernel_names, kernels, say, usage, writable};
 use anyhow::{Result, anyhow, bail};
 use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
+use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
@@ -164,7 +164,8 @@ pub fn run(args: &Args) -> Result<()> {
             file.display()
         ));
     }
-    beyond.tell();
+    let cut = beyond.notes();
+    cut.iter().for_each(|note| say(&format!("warning: {note}")));
     streams
         .note()
         .iter()

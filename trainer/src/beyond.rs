@@ -1,12 +1,12 @@
 //! Samples beyond what a model holds: an integer one goes on with the nearest number that it has, and of large numbers a
 //! 32-bit float rounds the differences away. The user is told.
 
-use super::say;
 use kinglet::format::FeatureTransform;
 use kinglet::{Model, num};
-use kinglet_trainer::model_file::input_names;
+use crate::model_file::input_names;
 
 /// Counts over a stream, for the inputs that enter as they are.
+#[derive(Debug)]
 pub struct Beyond<'m> {
     names: Vec<&'m str>,
     /// Least and largest value of each input; what is transformed, and float models, have no such limits.
@@ -22,6 +22,7 @@ pub struct Beyond<'m> {
 const LOST: f32 = 0.05;
 
 impl<'m> Beyond<'m> {
+    /// Nothing counted yet.
     pub fn new(model: &Model<'m>) -> Self {
         let (low, high) = num::input_limits(model.input_frac());
         let lsb = 2f32.powi(-i32::from(model.input_frac()));
@@ -60,13 +61,14 @@ impl<'m> Beyond<'m> {
         }
     }
 
-    /// At the end.
-    pub fn tell(&self) {
+    /// What was met.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
         let inputs = self.names.iter().zip(&self.cut).zip(&self.limits);
         for ((name, &cut), [low, high]) in inputs.filter(|((_, cut), _)| **cut > 0) {
             let share = 100.0 * cut as f64 / self.samples as f64;
-            say(&format!(
-                "warning: {name}: {cut} of {} values ({share:.2} %) lie beyond what the model was quantized for, {low} to {high}, \
+            notes.push(format!(
+                "{name}: {cut} of {} values ({share:.2} %) lie beyond what the model was quantized for, {low} to {high}, \
                  and were cut there",
                 self.samples
             ));
@@ -78,11 +80,12 @@ impl<'m> Beyond<'m> {
             .filter(|(_, coarse)| **coarse > 0)
         {
             let share = 100.0 * coarse as f64 / self.samples as f64;
-            say(&format!(
-                "warning: {name}: {coarse} of {} values ({share:.2} %) are so large that a 32-bit float rounds their differences away; \
+            notes.push(format!(
+                "{name}: {coarse} of {} values ({share:.2} %) are so large that a 32-bit float rounds their differences away; \
                  train a model of diff({name}), whose differences are taken in 64 bits",
                 self.samples
             ));
         }
+        notes
     }
 }

@@ -9,9 +9,10 @@ mod loaded;
 mod model;
 mod session;
 mod stream;
+mod table;
 
 use pyo3::create_exception;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 create_exception!(
@@ -43,4 +44,10 @@ mod python {
 /// An error as Python meets it.
 fn told(error: &anyhow::Error) -> PyErr {
     Error::new_err(kinglet_trainer::causes::InOneLine(error).to_string())
+}
+
+/// What the command line would note on standard error.
+fn warn(py: Python<'_>, note: &str) -> PyResult<()> {
+    let note = std::ffi::CString::new(note.replace('\0', " "))?;
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &note, 1)
 }

@@ -1,6 +1,7 @@
 //! `kinglet.Model`.
 
 use engine::format::Shape;
+use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::AlignedBytes;
 use kinglet_trainer::model_file::{ModelFile, format_name, input_names, output_names, text_length};
@@ -17,7 +18,7 @@ use crate::batch::Batch;
 use crate::loaded::Loaded;
 use crate::session::{How, Samples, Session, slice, takes_tokens, width};
 use crate::stream::Stream;
-use crate::{Error, told};
+use crate::{Error, table, told, warn};
 
 /// A model file.
 ///
@@ -103,7 +104,7 @@ impl Model {
         self.own(py).reset().map_err(|error| told(&error))
     }
 
-    /// Answers whole series, each from a reset on: the numbers that `kinglet predict` prints.
+    /// Answers whole series, each from a reset on: the numbers that `kinglet predict` prints. x is an array or a table.
     ///
     /// x: (rows, inputs) of one series or (streams, rows, inputs) of several as long, which are spread over all cores; tokens are
     /// (rows,) or (streams, rows) whole numbers. float32 in C order is read where it lies, and must not be written to meanwhile.
@@ -111,15 +112,30 @@ impl Model {
     ///
     /// Returns (answers, outputs) or (streams, answers, outputs) float32: an answer per row, per window of a model of windows, or
     /// one per text of a model of texts.
-    #[pyo3(signature = (x, /, *, raw=false, every_step=false))]
+    ///
+    /// A table, of pandas, polars or pyarrow or of whatever else has `__arrow_c_stream__`, has columns by the model's names, in any
+    /// order, and derived ones are computed, as `kinglet predict --csv` does. group: the column that says what a row belongs to,
+    /// every value a stream of its own; by default as the model was trained, "" for none. Returns a table of pandas with the index
+    /// of the rows, or one of polars or pyarrow with their numbers as `row`: the group, a classifier's class, the outputs, and `score`
+    /// and `alarm` of a model that watches for anomalies. What there is to note is a warning.
+    #[pyo3(signature = (x, /, *, group=None, raw=false, every_step=false))]
     fn predict<'py>(
         &self,
         x: &Bound<'py, PyAny>,
+        group: Option<String>,
         raw: bool,
         every_step: bool,
-    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let (py, model) = (x.py(), self.model());
         let how = How { raw, every_step };
+        if let Some(stream) = table::stream(x)? {
+            return table::predict(&self.loaded, x, stream, group, how);
+        }
+        if group.is_some() {
+            return Err(Error::new_err(
+                "group is a column of a table; series of an array are its first axis: (streams, rows, inputs)",
+            ));
+        }
         let x = array(model, x, [1, 2])?;
         let samples = x.samples()?;
         let outputs = model.outputs();
@@ -145,6 +161,13 @@ impl Model {
         } else {
             run_all(py, &mut sessions, samples, rows, &mut answers)?;
         }
+        if let Samples::Features(x) = samples
+            && !raw
+        {
+            let mut beyond = Beyond::new(model);
+            py.detach(|| x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x)));
+            beyond.notes().iter().try_for_each(|note| warn(py, note))?;
+        }
         if of_text.is_some() {
             answers
                 .iter_mut()
@@ -155,10 +178,11 @@ impl Model {
             1 => answers.swap_remove(0),
             _ => answers.concat(),
         };
-        match x.axes.len() {
-            1 => shaped(py, &[each, outputs], answers),
-            _ => shaped(py, &[streams, each, outputs], answers),
-        }
+        let shape = match x.axes.len() {
+            1 => &[each, outputs][..],
+            _ => &[streams, each, outputs],
+        };
+        Ok(shaped(py, shape, answers)?.into_any())
     }
 
     /// A new stream, from a reset on. raw and every_step are as in `predict`.

@@ -213,9 +213,15 @@ impl Session {
         Ok(answered.then_some(&self.y[..]))
     }
 
+    /// The last answer; NaN before the first.
+    pub fn last(&self) -> &[f32] {
+        &self.y
+    }
+
     /// Starts anew.
     pub fn reset(&mut self) -> Result<()> {
         self.tokens.clear();
+        self.y.fill(f32::NAN);
         match AnyRunner::bind(self.loaded.model(), &mut self.state)? {
             AnyRunner::Steps(mut runner) => self.windows.reset(&mut runner),
             AnyRunner::Windows(mut runner) => self.windows.reset(&mut runner),

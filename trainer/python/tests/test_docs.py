@@ -9,8 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("page", ["docs/src/python.md", "trainer/python/README.md"])
 def test_every_snippet_runs(page, tmp_path, monkeypatch):
+    pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
     shutil.copy(ROOT / "firmware-example/model/pump.kgl", tmp_path)
     monkeypatch.chdir(tmp_path)
     snippets = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)

@@ -1,9 +1,9 @@
 //! Samples beyond what a model holds: an integer one goes on with the nearest number that it has, and of large numbers a
 //! 32-bit float rounds the differences away. The user is told.
 
+use crate::model_file::input_names;
 use kinglet::format::FeatureTransform;
 use kinglet::{Model, num};
-use crate::model_file::input_names;
 
 /// Counts over a stream, for the inputs that enter as they are.
 #[derive(Debug)]

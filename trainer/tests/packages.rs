@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use kinglet::Model;
-use kinglet_trainer::export::{File, Platform, c_source, header, package, rust};
+use kinglet_trainer::export::{File, Platform, c_library, c_source, header, package, rust};
 use kinglet_trainer::file::AlignedBytes;
 use std::fs;
 use std::path::Path;
@@ -201,10 +201,27 @@ fn a_platformio_library_runs() {
     }
 }
 
+/// That it runs is tested where the library is built, `engine/c/tests/run.sh`.
+#[test]
+fn an_example_for_the_c_library_compiles_in_c_and_in_cpp() {
+    for model in [MODELS[0], MODELS[1], MODELS[2], "bidirectional_w8a8.kgl"] {
+        let bytes = model_file(model);
+        let files = c_library("net", &Model::from_bytes(&bytes).unwrap(), &bytes).unwrap();
+        let folder = written(files);
+        has(folder.path(), &["kinglet.h", "net_model.h", "main.c"]);
+        for compiler in ["cc -std=c99", "c++ -x c++ -std=c++17"] {
+            run(
+                folder.path(),
+                &format!("{compiler} -Wall -Wextra -Wconversion -Werror -c main.c -o main.o"),
+            );
+        }
+    }
+}
+
 #[test]
 fn a_header_has_the_bytes_of_the_file_and_its_alignment() {
     let bytes = model_file(MODELS[0]);
-    let folder = written(header("net", &bytes));
+    let folder = written(header("net", &Model::from_bytes(&bytes).unwrap(), &bytes));
     fs::write(folder.path().join("model.kgl"), &bytes[..]).unwrap();
     let program = "#include \"net_model.h\"
 #include <stdio.h>

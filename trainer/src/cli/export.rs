@@ -3,7 +3,9 @@
 use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use kinglet_trainer::export::{CSource, File, Platform, c_name, c_source, header, package, rust};
+use kinglet_trainer::export::{
+    CSource, File, Platform, c_library, c_name, c_source, header, package, rust,
+};
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
 use std::fs;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 Examples:
   kinglet export pump.kgl --to c-source --out pump          (pump.c and pump.h, which need no library)
   kinglet export pump.kgl --to c-source --out src --name flow
+  kinglet export pump.kgl --to c --out pump                 (for the engine's own kernels, as a static library)
   kinglet export pump.kgl --to arduino --out pump           (a library with an example that reads simulated sensors)
 
 The C computes the bytes that the engine computes: NAME_self_test() runs the test steps of the model file and must return
@@ -39,6 +42,8 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum To {
+    /// The engine's C interface with this model: kinglet.h, the model as an array, an example
+    C,
     /// One C99 file and its header, which need no library
     CSource,
     /// The same as an Arduino library
@@ -105,7 +110,8 @@ pub fn run(args: &Args) -> Result<()> {
         To::EspIdf => platform(Platform::EspIdf)?,
         To::PlatformIo => platform(Platform::PlatformIo)?,
         To::Rust => rust(&name, &model, &file.bytes),
-        To::Header => header(&name, &file.bytes),
+        To::Header => header(&name, &model, &file.bytes),
+        To::C => c_library(&name, &model, &file.bytes)?,
     };
     make_folder(&args.out)?;
     let mut out = io::stdout().lock();

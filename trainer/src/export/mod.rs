@@ -7,4 +7,4 @@ mod portable;
 
 pub use c_source::{CSource, c_source};
 pub use names::c_name;
-pub use packages::{File, Platform, header, package, rust};
+pub use packages::{File, Platform, c_library, header, package, rust};

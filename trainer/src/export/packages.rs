@@ -2,6 +2,7 @@
 //! which is not there.
 
 use super::c_source::CSource;
+use anyhow::{Result, ensure};
 use kinglet::Model;
 use kinglet::format::{FeatureTransform, Input, Shape};
 use std::fmt::Write;
@@ -35,7 +36,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         Platform::EspIdf => ESP_IDF,
         Platform::PlatformIo => PLATFORMIO,
     };
-    let sensor = sensor(name, model);
+    let sensor = sensor(name, model, Door::Source);
     let about = format!(
         "The recurrent network {name}: {} bytes of weights, {} bytes of RAM for each stream.",
         code.weight_bytes, code.state_bytes
@@ -59,9 +60,43 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         .collect()
 }
 
+/// The C ABI of the engine with a model: header, the model file as an array, an example.
+///
+/// # Errors
+/// If this program was built without the header.
+pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File>> {
+    ensure!(
+        KINGLET_H.contains("kgl_model_open"),
+        "this kinglet was built where links in the source tree were files, so it has no kinglet.h; take engine/c/kinglet.h and `--to header`"
+    );
+    let sensor = sensor(name, model, Door::Library);
+    let fill = |text: &str| {
+        text.replace("$SENSOR", &sensor)
+            .replace("$STATE", &model.state_len().to_string())
+            .replace("$MODEL", &name.to_uppercase())
+            .replace("$model", name)
+            .into_bytes()
+    };
+    let mut files = header(name, model, bytes);
+    files.push(("kinglet.h".to_owned(), KINGLET_H.as_bytes().to_vec()));
+    files.push(("main.c".to_owned(), fill(C_MAIN)));
+    files.push(("README.md".to_owned(), fill(C_README)));
+    Ok(files)
+}
+
 /// The model file as an array in C, aligned as the engine wants it.
-pub fn header(name: &str, bytes: &[u8]) -> Vec<File> {
+pub fn header(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     let upper = name.to_uppercase();
+    let inputs = match model.header().input {
+        Input::Tokens { .. } => "TOKENS",
+        Input::Features { .. } => "INPUTS",
+    };
+    let window = match model.header().shape {
+        Shape::Window { window, .. } => {
+            format!("/* Samples of a window. */\n#define {upper}_WINDOW {window}\n")
+        }
+        Shape::EveryStep => String::new(),
+    };
     let mut text = format!(
         "/* A kinglet model file, {} bytes, at a multiple of 16 as the engine wants it. */
 #ifndef {upper}_MODEL_H
@@ -70,6 +105,12 @@ pub fn header(name: &str, bytes: &[u8]) -> Vec<File> {
 #include <stdint.h>
 
 #define {upper}_MODEL_SIZE {}
+#define {upper}_{inputs} {}
+#define {upper}_OUTPUTS {}
+{window}/* Bytes of a stream's state, at a multiple of 16. */
+#define {upper}_STATE_SIZE {}
+/* Of its test steps, as `kinglet verify` prints it. */
+#define {upper}_DIGEST 0x{:08x}u
 
 #if defined(__cplusplus)
 alignas(16)
@@ -81,7 +122,11 @@ __attribute__((aligned(16)))
 static const uint8_t {name}_model[{upper}_MODEL_SIZE] = {{
 ",
         bytes.len(),
-        bytes.len()
+        bytes.len(),
+        model.inputs(),
+        model.outputs(),
+        model.state_len(),
+        model.header().test.digest,
     );
     for line in bytes.chunks(20) {
         let line: String = line.iter().map(|byte| format!(" {byte},")).collect();
@@ -119,19 +164,44 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     ]
 }
 
+/// What an example's functions are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Those of the generated C.
+    Source,
+    /// Those of the engine's library.
+    Library,
+}
+
 /// `next_output`, which feeds the network with what a sensor might give.
-fn sensor(name: &str, model: &Model<'_>) -> String {
+fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
     let upper = name.to_uppercase();
+    let library_state = format!("KGL_ALIGNED static uint8_t stream[{upper}_STATE_SIZE];");
+    let call = |function: &str, input: &str| {
+        format!(
+            "kgl_{function}(&model, stream, sizeof stream, {input}, output, {upper}_OUTPUTS) == KGL_OK"
+        )
+    };
     if let Input::Tokens { .. } = model.header().input {
+        let token = format!("7 * step++ % {upper}_TOKENS");
+        let (state, step) = match door {
+            Door::Source => (
+                format!("static {name}_state stream;"),
+                format!("{name}_step_token(&stream, {token}, output);\n    return 1;"),
+            ),
+            Door::Library => (
+                library_state,
+                format!("return {};", call("step_token", &token)),
+            ),
+        };
         return format!(
-            "static {name}_state stream;
+            "{state}
 
 /* The next token of a source that is not there; put yours here. 1 if there is an output. */
 static int next_output(float output[{upper}_OUTPUTS])
 {{
     static uint32_t step;
-    {name}_step_token(&stream, 7 * step++ % {upper}_TOKENS, output);
-    return 1;
+    {step}
 }}
 "
         );
@@ -147,16 +217,32 @@ static int next_output(float output[{upper}_OUTPUTS])
         middle.push(format!("{m:?}f"));
         spread.push(format!("{s:?}f"));
     }
-    let (state, step) = if matches!(model.header().shape, Shape::Window { .. }) {
-        (
+    let sample = format!("sample, {upper}_INPUTS");
+    let (state, step) = match (door, model.header().shape) {
+        (Door::Source, Shape::Window { .. }) => (
             format!("static {name}_windows stream;"),
             format!("return {name}_push(&stream, sample, output);"),
-        )
-    } else {
-        (
+        ),
+        (Door::Source, Shape::EveryStep) => (
             format!("static {name}_state stream;"),
             format!("{name}_step(&stream, sample, output);\n    return 1;"),
-        )
+        ),
+        (Door::Library, Shape::Window { exact: true, .. }) => (
+            format!("{library_state}\nstatic float window[{upper}_WINDOW * {upper}_INPUTS];"),
+            format!(
+                "const uint32_t place = (step - 1) % {upper}_WINDOW;
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        window[place * {upper}_INPUTS + (uint32_t)i] = sample[i];
+    }}
+    return place == {upper}_WINDOW - 1
+        && {};",
+                call(
+                    "step_window",
+                    &format!("window, {upper}_WINDOW * {upper}_INPUTS")
+                )
+            ),
+        ),
+        (Door::Library, _) => (library_state, format!("return {};", call("step", &sample))),
     };
     format!(
         "{state}
@@ -469,6 +555,55 @@ $ABOUT
 ",
     ),
 ];
+
+/// As cbindgen makes it of `engine/c`.
+const KINGLET_H: &str = include_str!("kinglet.h");
+
+const C_MAIN: &str = "#include \"kinglet.h\"
+#include \"$model_model.h\"
+#include <stdio.h>
+
+static kgl_model model;
+$SENSOR
+int main(void)
+{
+    uint32_t digest = 0;
+    kgl_status status = kgl_model_open(&model, KGL_ABI, $model_model, $MODEL_MODEL_SIZE);
+    if (status == KGL_OK) {
+        status = kgl_reset(&model, stream, sizeof stream);
+    }
+    if (status == KGL_OK) {
+        status = kgl_self_test(&model, stream, sizeof stream, &digest);
+    }
+    if (status != KGL_OK) {
+        printf(\"%s\\n\", kgl_strerror(status));
+        return 1;
+    }
+    printf(\"digest %08lx\\n\", (unsigned long)digest);
+    for (int step = 0; step < 100; step++) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                printf(\"%.3f \", (double)output[i]);
+            }
+            puts(\"\");
+        }
+    }
+    return 0;
+}
+";
+
+const C_README: &str = "# $model with the engine's C library
+
+`$model_model.h` is the model, a constant array; `kinglet.h` explains every function. A stream takes $STATE bytes of RAM, an opened model one `kgl_model`.
+The library is built from the sources of kinglet, in their folder `engine/c`:
+
+    cargo build --release                                          # for this machine: target/release/libkinglet_c.a
+    cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
+
+Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
+The example on this machine: `cc -O2 main.c libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
+";
 
 const RUST_MANIFEST: &str = "[package]
 name = \"$model\"

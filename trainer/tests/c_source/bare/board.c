@@ -2,7 +2,7 @@
  * a step, and ends with 0 if the digest is right.
  *
  * NAME_H is the network's header; SELF_TEST, STEP, STATE, DIGEST, IN and OUT are its names, INTEGER if it is one.
- * PS_PER_TICK are the picoseconds of a SysTick tick, on ARM. */
+ * FPU is defined where code has float registers. PS_PER_TICK are the picoseconds of a SysTick tick, on ARM. */
 #include NAME_H
 
 extern uint32_t stack_top;
@@ -95,6 +95,10 @@ static STATE state;
 void start(void)
 {
 #if defined(__arm__)
+#ifdef FPU
+    *(volatile uint32_t *)0xe000ed88 |= 0xf00000;
+    __asm__ volatile("dsb\n isb");
+#endif
     *(volatile uint32_t *)0xe000e014 = 0xffffff;
     *(volatile uint32_t *)0xe000e018 = 0;
     *(volatile uint32_t *)0xe000e010 = 5;

@@ -540,7 +540,7 @@ pub unsafe extern "C" fn kgl_self_test(
     status(test())
 }
 
-/// Not linked: what could panic is checked above. Endless, as there is nobody to tell.
+/// What could panic is checked above; the compiler does not see that, and links this. Endless, as there is nobody to tell.
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -38,7 +38,11 @@ done
 build gcc -std=c99
 valgrind -q --error-exitcode=1 "$work/host"
 for name in lstm tokens bidirectional; do # the folders that are exported, by the command in their README
-  (cd "$work/$name" && gcc -std=c99 $strict main.c "$library" -lpthread -ldl -lm -o example && ./example | grep -q '^digest')
+  for compiler in "gcc -std=c99" "g++ -x c++ -std=c++17"; do
+    # shellcheck disable=SC2086
+    (cd "$work/$name" && $compiler $strict main.c -x none "$library" -lpthread -ldl -lm -o example && ./example >answer)
+    grep -q '^digest' "$work/$name/answer"
+  done
 done
 
 boards=(

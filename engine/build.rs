@@ -71,7 +71,8 @@ fn main() {
     // Firmware has one table, unless it is there to compare several.
     println!("cargo::rustc-check-cfg=cfg(one_table)");
     let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
-    if os == "none" && env::var_os("CARGO_FEATURE_CHECK").is_none() {
+    let one_table = os == "none" && env::var_os("CARGO_FEATURE_CHECK").is_none();
+    if one_table {
         println!("cargo::rustc-cfg=one_table");
     }
 
@@ -84,5 +85,10 @@ fn main() {
     let riscv = arch == "riscv32" && features.split(',').any(|feature| feature == "m");
     if armv6m || armv7m || riscv {
         println!("cargo::rustc-cfg=no_simd");
+    }
+    // One table, whose steps go from panel to panel of units.
+    println!("cargo::rustc-check-cfg=cfg(one_walk)");
+    if one_table && !helium && (dsp || armv6m || armv7m || riscv) {
+        println!("cargo::rustc-cfg=one_walk");
     }
 }

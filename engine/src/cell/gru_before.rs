@@ -13,9 +13,7 @@
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{
-    Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, blend,
-};
+use crate::kernel::{Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend};
 use crate::num::{mulhi_round, narrow, shift_round, slow};
 use core::ops::Range;
 
@@ -97,8 +95,12 @@ impl Cell for GruBefore<'_> {
             }
         }
     }
+}
 
-    fn step_q(
+impl GruBefore<'_> {
+    /// A step in integers.
+    #[inline(never)]
+    pub(super) fn step_q(
         &self,
         k: &Kernels,
         numbers: Numbers,
@@ -118,14 +120,12 @@ impl Cell for GruBefore<'_> {
             ..
         } = numbers;
         let (master, old, _) = state.parts(columns);
-        let mut space = [[0; LANES]; MAX_PANELS];
         let units = master.len() * LANES;
         let (of_gates, narrowed) = work.split_at_mut(units);
         let of_gates: &mut [i16] = bytemuck::cast_slice_mut(of_gates);
         let (update, reset) = of_gates.as_chunks_mut().0.split_at_mut(master.len());
         let mut gate = [[0; LANES]; TILE];
-        for tile in tiles(master.len()) {
-            let z = gates.preactivations(k, &tile, x, old, &mut space);
+        gates.each_tile(k, x, old, |tile, z| {
             let start = tile.start;
             for (panel, z) in tile.zip(z.as_chunks().0) {
                 let [r, z] = z;
@@ -142,7 +142,7 @@ impl Cell for GruBefore<'_> {
                     shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
                 });
             }
-        }
+        });
         let reset = if format.is_a8() {
             let narrowed: &mut [i8] = bytemuck::cast_slice_mut(&mut narrowed[..units / 4]);
             for (narrowed, &y) in narrowed.iter_mut().zip(reset.as_flattened()) {
@@ -152,8 +152,7 @@ impl Cell for GruBefore<'_> {
         } else {
             Inputs::I16(&reset.as_flattened()[..columns])
         };
-        for tile in tiles(master.len()) {
-            let n = candidate.preactivations(k, &tile, x, reset, &mut space);
+        candidate.each_tile(k, x, reset, |tile, n| {
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];
             if slow {
@@ -167,7 +166,7 @@ impl Cell for GruBefore<'_> {
                 for ((h, n), z) in units.zip(&update[tile]) {
                     *h = core::array::from_fn(|u| slow::approach(h[u], slow::gate(z[u])[1], n[u]));
                 }
-                continue;
+                return;
             }
             k.curve_q(
                 Curve::Sigmoid,
@@ -178,7 +177,7 @@ impl Cell for GruBefore<'_> {
             for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
                 *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
             }
-        }
+        });
         state.publish_master();
     }
 }

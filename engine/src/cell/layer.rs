@@ -4,13 +4,10 @@
 use super::packed::Packed;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{
-    CellQ, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel,
-};
+use crate::kernel::{CellQ, GateOrder, Kernels, LANES, Panel};
 use crate::num::Tables;
 use core::fmt::Debug;
 use core::ops::Range;
-use core::slice::from_mut;
 
 /// What a cell is. A value has what its units have besides their gates.
 pub(crate) trait Cell: Copy + Debug {
@@ -57,20 +54,6 @@ pub(crate) trait Cell: Copy + Debug {
             self.update(k, gates, stream, tile, z);
         }
     }
-
-    /// A step in integers, where that is no primitive.
-    #[inline(always)]
-    fn step_q(
-        &self,
-        k: &Kernels,
-        numbers: Numbers,
-        gates: &GateRows<'_>,
-        x: Inputs<'_>,
-        state: &mut LayerState<'_>,
-        _work: &mut [i32],
-    ) {
-        walk_q(self, k, numbers, gates, x, state);
-    }
 }
 
 /// The numbers of an integer layer.
@@ -95,36 +78,8 @@ pub(crate) struct UnitsQ<'s> {
     pub(super) y: &'s mut [Panel<i16>],
 }
 
-/// All units, tile by tile. Every tile reads the old state, so the new one is published after the last.
-#[inline(always)]
-pub(super) fn walk_q<C: Cell>(
-    cell: &C,
-    k: &Kernels,
-    numbers: Numbers,
-    gates: &GateRows<'_>,
-    x: Inputs<'_>,
-    state: &mut LayerState<'_>,
-) {
-    let (master, old, y) = state.parts(numbers.columns);
-    let mut space = [[0; LANES]; MAX_PANELS];
-    for tile in tiles(master.len()) {
-        let z = gates.preactivations(k, &tile, x, old, &mut space);
-        let units = UnitsQ {
-            master: &mut master[tile.clone()],
-            y: &mut y[tile.clone()],
-            tile,
-        };
-        cell.update_q(k, numbers, units, z);
-    }
-    if C::CELL {
-        state.publish();
-    } else {
-        state.publish_master();
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
-enum Weights<'a> {
+pub(super) enum Weights<'a> {
     Panels(AnyGates<'a>),
     Packed(Packed<'a>),
 }
@@ -134,9 +89,9 @@ enum Weights<'a> {
 pub(super) struct Rows<'a> {
     format: Format,
     pub(super) hidden: usize,
-    cell_shift: u8,
+    pub(super) cell_shift: u8,
     slow: bool,
-    weights: Weights<'a>,
+    pub(super) weights: Weights<'a>,
 }
 
 impl<'a> Rows<'a> {
@@ -159,6 +114,25 @@ impl<'a> Rows<'a> {
             weights,
         })
     }
+
+    /// What an integer layer works with.
+    #[inline(always)]
+    pub(super) fn numbers(&self) -> Numbers {
+        let Rows {
+            format,
+            hidden,
+            cell_shift,
+            slow,
+            ..
+        } = *self;
+        Numbers {
+            format,
+            columns: format.columns(hidden),
+            tables: tables(format),
+            cell_shift,
+            slow,
+        }
+    }
 }
 
 /// A layer of some cell.
@@ -176,6 +150,7 @@ pub(crate) struct FloatState<'s> {
 }
 
 impl<C: Cell> Layer<'_, '_, C> {
+    #[inline(always)]
     pub(super) fn has_cell(&self) -> bool {
         C::CELL
     }
@@ -191,68 +166,6 @@ impl<C: Cell> Layer<'_, '_, C> {
         h.copy_from_slice(y);
     }
 
-    /// What an integer layer works with.
-    #[inline(always)]
-    fn numbers(&self) -> Numbers {
-        let Rows {
-            format,
-            hidden,
-            cell_shift,
-            slow,
-            ..
-        } = *self.rows;
-        Numbers {
-            format,
-            columns: format.columns(hidden),
-            tables: tables(format),
-            cell_shift,
-            slow,
-        }
-    }
-
-    /// One step in integers.
-    #[inline(always)]
-    pub(super) fn step_q(
-        &self,
-        k: &Kernels,
-        x: Inputs<'_>,
-        mut state: LayerState<'_>,
-        work: &mut [i32],
-    ) {
-        match &self.rows.weights {
-            Weights::Packed(rows) => {
-                if let Some(cell) = self.cell.primitive(self.rows.cell_shift) {
-                    rows.step(k, cell, x, state, work);
-                }
-            }
-            Weights::Panels(AnyGates::Integer(gates)) => {
-                self.steps_q(k, gates, &[x], from_mut(&mut state), work);
-            }
-            Weights::Panels(_) => {}
-        }
-    }
-
-    /// One step of streams of one kind in integers.
-    #[inline(always)]
-    fn steps_q(
-        &self,
-        k: &Kernels,
-        gates: &GateRows<'_>,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-        work: &mut [i32],
-    ) {
-        let numbers = self.numbers();
-        match self.cell.primitive(numbers.cell_shift) {
-            Some(cell) if !numbers.slow => k.step_q(cell, states, gates, x, numbers.tables),
-            _ => {
-                for (state, &x) in states.iter_mut().zip(x) {
-                    self.cell.step_q(k, numbers, gates, x, state, work);
-                }
-            }
-        }
-    }
-
     /// Whether several streams can step together.
     pub(super) fn in_batch(&self) -> bool {
         C::TOGETHER && matches!(self.rows.weights, Weights::Panels(_))
@@ -264,21 +177,6 @@ impl<C: Cell> Layer<'_, '_, C> {
             gates.step_batch(k, self.rows.hidden, streams, |stream, tile, z| {
                 self.cell.update(k, gates, stream, tile, z);
             });
-        }
-    }
-
-    /// One step of several streams in integers.
-    pub(super) fn step_batch_q(
-        &self,
-        k: &Kernels,
-        x: &[Inputs<'_>],
-        states: &mut [LayerState<'_>],
-    ) {
-        match &self.rows.weights {
-            Weights::Panels(AnyGates::Integer(gates)) => {
-                self.steps_q(k, gates, x, states, &mut []);
-            }
-            Weights::Panels(_) | Weights::Packed(_) => {}
         }
     }
 }

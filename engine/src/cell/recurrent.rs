@@ -4,14 +4,15 @@ use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
 use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
-use super::layer::{Cell, FloatState, Layer, Rows};
+use super::layer::{Cell, FloatState, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
-use super::{Spec, Stream, packed};
+use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
-use crate::kernel::{GateOrder, Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
+use crate::kernel::{CellQ, GateOrder, GateRows, Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
+use core::slice::from_mut;
 
 /// Largest cell shift of a slow layer: ±1,024.
 const MAX_SLOW_SHIFT: u8 = 7;
@@ -121,6 +122,7 @@ impl<'a> Recurrent<'a> {
     }
 
     /// Has a cell besides the state.
+    #[inline(always)]
     pub(crate) fn has_cell(&self) -> bool {
         each!(self, layer => layer.has_cell())
     }
@@ -128,6 +130,12 @@ impl<'a> Recurrent<'a> {
     /// One step in f32.
     pub(crate) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
         each!(self, layer => layer.step(k, x, state, work));
+    }
+
+    /// The kernels' own integer step of its cell.
+    #[inline(always)]
+    fn primitive(&self) -> Option<CellQ> {
+        each!(self, layer => layer.cell.primitive(self.rows.cell_shift))
     }
 
     /// One step in integers.
@@ -139,7 +147,94 @@ impl<'a> Recurrent<'a> {
         state: LayerState<'_>,
         work: &mut [i32],
     ) {
-        each!(self, layer => layer.step_q(k, x, state, work));
+        self.step_q_of::<false>(k, x, state, work);
+    }
+
+    /// As [`Self::step_q`], of a layer that is not known before it is loaded: once in an image.
+    #[inline(never)]
+    pub(crate) fn step_q_apart(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        self.step_q_of::<true>(k, x, state, work);
+    }
+
+    #[inline(always)]
+    fn step_q_of<const APART: bool>(
+        &self,
+        k: &Kernels,
+        x: Inputs<'_>,
+        mut state: LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        match &self.rows.weights {
+            Weights::Packed(rows) => {
+                if let Some(cell) = self.primitive() {
+                    rows.step(k, cell, x, state, work);
+                }
+            }
+            Weights::Panels(AnyGates::Integer(gates)) => {
+                self.steps_q::<APART>(k, gates, &[x], from_mut(&mut state), work);
+            }
+            Weights::Panels(_) => {}
+        }
+    }
+
+    /// One step of streams of one kind in integers.
+    #[inline(always)]
+    fn steps_q<const APART: bool>(
+        &self,
+        k: &Kernels,
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        states: &mut [LayerState<'_>],
+        work: &mut [i32],
+    ) {
+        let numbers = self.rows.numbers();
+        match self.primitive() {
+            Some(cell) if !numbers.slow && APART => {
+                k.step_q_apart(cell, states, gates, x, numbers.tables);
+            }
+            Some(cell) if !numbers.slow => k.step_q(cell, states, gates, x, numbers.tables),
+            _ => {
+                for (state, &x) in states.iter_mut().zip(x) {
+                    self.walk_q(k, numbers, gates, x, state, work);
+                }
+            }
+        }
+    }
+
+    /// All units, tile by tile. Every tile reads the old state, so the new one is published after the last.
+    #[inline(always)]
+    fn walk_q(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        gates: &GateRows<'_>,
+        x: Inputs<'_>,
+        state: &mut LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        if let Kind::GruBefore(cell) = &self.kind {
+            return cell.step_q(k, numbers, gates, x, state, work);
+        }
+        let (master, old, y) = state.parts(numbers.columns);
+        gates.each_tile(k, x, old, |tile, z| {
+            let units = UnitsQ {
+                master: &mut master[tile.clone()],
+                y: &mut y[tile.clone()],
+                tile,
+            };
+            each!(self, layer => layer.cell.update_q(k, numbers, units, z));
+        });
+        if self.has_cell() {
+            state.publish();
+        } else {
+            state.publish_master();
+        }
     }
 
     /// Whether several streams can step together.
@@ -159,6 +254,8 @@ impl<'a> Recurrent<'a> {
         x: &[Inputs<'_>],
         states: &mut [LayerState<'_>],
     ) {
-        each!(self, layer => layer.step_batch_q(k, x, states));
+        if let Weights::Panels(AnyGates::Integer(gates)) = &self.rows.weights {
+            self.steps_q::<false>(k, gates, x, states, &mut []);
+        }
     }
 }

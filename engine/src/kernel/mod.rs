@@ -117,6 +117,23 @@ impl Kernels {
 }
 
 impl Kernels {
+    /// As [`Self::step_q`], for a layer that is not known before it is loaded: in firmware composed of primitives, so that
+    /// what cells and formats have in common is linked once.
+    #[inline(always)]
+    pub(crate) fn step_q_apart(
+        &self,
+        cell: CellQ,
+        states: &mut [LayerState<'_>],
+        gates: &GateRows<'_>,
+        x: &[Inputs<'_>],
+        tables: &Tables,
+    ) {
+        #[cfg(one_walk)]
+        definition::steps::step_q(self, cell, states, gates, x, tables);
+        #[cfg(not(one_walk))]
+        self.step_q(cell, states, gates, x, tables);
+    }
+
     /// The instruction set's name, as its vendor spells it.
     pub const fn name(&self) -> &'static str {
         self.table().name

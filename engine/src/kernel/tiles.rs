@@ -1,6 +1,8 @@
 //! Tiles: the panels of units that a step computes together, so that few calls go out on a large machine and little stack
 //! is taken on the others. Results do not depend on the size of a tile.
 
+#[cfg(not(one_walk))]
+use super::LANES;
 use super::{GateRows, Inputs, Kernels, Panel};
 use core::ops::Range;
 
@@ -23,18 +25,32 @@ pub(crate) fn tiles(panels: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 impl GateRows<'_> {
-    /// Pre-activations (2^-12) of a tile.
-    pub(crate) fn preactivations<'z>(
+    /// Pre-activations (2^-12) of all units, tile by tile.
+    ///
+    /// # Panics
+    /// If it does not take such inputs.
+    #[inline(always)]
+    pub(crate) fn each_tile(
         &self,
         k: &Kernels,
-        tile: &Range<usize>,
         x: Inputs<'_>,
         h: Inputs<'_>,
-        z: &'z mut [Panel<i16>; MAX_PANELS],
-    ) -> &'z mut [Panel<i16>] {
-        let gates = self.part(tile);
-        let z = &mut z[..gates.bias.len()];
-        k.gates_q(z, gates, x, h);
-        z
+        mut update: impl FnMut(Range<usize>, &mut [Panel<i16>]),
+    ) {
+        #[cfg(one_walk)]
+        {
+            let _ = k;
+            super::cpu::walk(self, x, h, &mut |panel, z| update(panel..panel + 1, z));
+        }
+        #[cfg(not(one_walk))]
+        {
+            let mut space = [[0; LANES]; MAX_PANELS];
+            for tile in tiles(self.units) {
+                let gates = self.part(&tile);
+                let z = &mut space[..gates.bias.len()];
+                k.gates_q(z, gates, x, h);
+                update(tile, z);
+            }
+        }
     }
 }

@@ -374,6 +374,7 @@ impl<'a> GateRows<'a> {
     }
 
     /// The gates of a tile's units.
+    #[cfg(not(one_walk))]
     #[inline(always)]
     pub(super) fn part(&self, tile: &Range<usize>) -> GateRows<'a> {
         let ([ih, hh, stride], [x, h]) = (self.order.panels(), self.columns);

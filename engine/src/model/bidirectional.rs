@@ -566,7 +566,7 @@ fn step_half(
     };
     if place.format.is_integer() {
         let (x, state, work) = layer(parts, place, embedded);
-        recurrent.step_q(k, x, state, work);
+        recurrent.step_q_apart(k, x, state, work);
         let (row, y): (&mut [i16], &[i16]) =
             (bytemuck::cast_slice_mut(row), bytemuck::cast_slice(b));
         row[half * hidden..][..hidden].copy_from_slice(&y[..hidden]);

@@ -170,7 +170,7 @@ impl<M: Embedded> Net<M> {
             ($($n:literal)*) => {$(
                 if let Some(stage) = const { &Nth::<M, $n>::STAGE } {
                     if const { model_is_integer::<M>() } {
-                        pass.layer_q(stage);
+                        pass.layer_q::<false>(stage);
                     } else {
                         pass.layer(stage);
                     }

@@ -165,9 +165,9 @@ impl<'s> Pass<'s> {
         self.turn();
     }
 
-    /// The next layer, in integers.
+    /// The next layer, in integers; `APART` if it is not known before it is loaded.
     #[inline(always)]
-    pub(super) fn layer_q(&mut self, stage: &Stage<'s>) {
+    pub(super) fn layer_q<const APART: bool>(&mut self, stage: &Stage<'s>) {
         let embedded = self.embedded.take();
         let parts = self.parts.again();
         match stage {
@@ -177,7 +177,11 @@ impl<'s> Pass<'s> {
             }
             Stage::Recurrent(recurrent, place) => {
                 let (x, state, work) = layer(parts, place, embedded);
-                recurrent.step_q(self.k, x, state, work);
+                if APART {
+                    recurrent.step_q_apart(self.k, x, state, work);
+                } else {
+                    recurrent.step_q(self.k, x, state, work);
+                }
             }
             Stage::Dense(dense, panels) => {
                 let y: &mut [i16] = bytemuck::cast_slice_mut(parts.b);

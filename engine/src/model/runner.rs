@@ -497,7 +497,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub(super) fn run_q(&mut self, token: Option<usize>) {
         let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
         for stage in self.model.stages() {
-            pass.layer_q(stage);
+            pass.layer_q::<true>(stage);
         }
         pass.finish(self.model);
     }
@@ -510,7 +510,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     ) {
         let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
         for (number, stage) in self.model.stages().enumerate() {
-            pass.layer_q(stage);
+            pass.layer_q::<true>(stage);
             let (panels, place) = match stage {
                 Stage::Embedding(_) => continue,
                 Stage::Recurrent(_, place) => (place.units, Some(place)),

@@ -72,6 +72,8 @@ mod x86;
 use super::Kernels;
 #[cfg(target_os = "none")]
 use super::table::Table;
+#[cfg(one_walk)]
+pub(super) use plain::walk;
 #[cfg(wide_vectors)]
 pub(super) use wide::WIDE;
 

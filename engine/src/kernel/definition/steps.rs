@@ -6,7 +6,7 @@
 //! so that none depends on its neighbours; a table may load weights once for several.
 
 use crate::kernel::{
-    CellQ, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels, tiles,
+    CellQ, GateRows, Inputs, Kernels, LANES, LayerState, MAX_PANELS, Panel, Panels,
 };
 use crate::num::Tables;
 
@@ -53,12 +53,10 @@ pub(in crate::kernel) fn step(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
-    let mut space = [[0; LANES]; MAX_PANELS];
     let old = state.h.inputs(gates.columns[1]);
-    for tile in tiles(gates.units) {
-        let z = gates.preactivations(k, &tile, x, old, &mut space);
+    gates.each_tile(k, x, old, |tile, z| {
         let (master, y) = (&mut state.master[tile.clone()], &mut state.y[tile]);
         k.update_q(cell, master, y, z, tables);
-    }
+    });
     state.publish_step(cell);
 }

@@ -13,6 +13,8 @@
 //! A step goes from panel to panel of units. Look-ups know their table, which makes its address and the shifts
 //! constants and its bounds check go away.
 
+#[cfg(one_walk)]
+use crate::kernel::GATES;
 use crate::kernel::definition::{SCALAR, cells, products};
 use crate::kernel::table::Table;
 use crate::kernel::{
@@ -244,6 +246,30 @@ impl<'a> Walk<'a> {
             }
             requant(z, &sums, m, (excess, shift));
         }
+    }
+}
+
+/// Pre-activations of all units, panel by panel: once in an image, for every layer that is no step of its own.
+///
+/// # Panics
+/// If the gates do not take such inputs.
+#[cfg(one_walk)]
+#[inline(never)]
+pub(in crate::kernel) fn walk(
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    h: Inputs<'_>,
+    update: &mut dyn FnMut(usize, &mut [Panel<i16>]),
+) {
+    gates.check(x, h.columns());
+    let mut walk = Walk::new(gates, x, h);
+    let [_, _, stride] = gates.order.panels();
+    let mut z = [[0; LANES]; GATES];
+    let z = &mut z[..stride];
+    for panel in 0..gates.units {
+        // SAFETY: there are so many panels of units, and the inputs are as many as their rows have columns.
+        unsafe { walk.next(z) }
+        update(panel, z);
     }
 }
 

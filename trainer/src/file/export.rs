@@ -113,10 +113,12 @@ pub fn export_for(
     })
 }
 
-/// Every table of this machine must give the results in the file.
+/// Every table of this machine must give the results in the file; one that fuses floats need not, where a network makes much of
+/// a rounding.
 fn verify(bytes: &AlignedBytes) -> Result<()> {
     let model = Model::from_bytes(bytes).context("the exported file does not load")?;
-    for kernels in Kernels::available() {
+    let exact = |kernels: &&'static Kernels| model.is_integer() || !kernels.fused();
+    for kernels in Kernels::available().filter(exact) {
         let mut state = AlignedBytes::zeroed(model.state_len());
         let tested = AnyRunner::bind(&model, &mut state)?
             .with_kernels(kernels)

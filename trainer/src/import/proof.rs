@@ -135,7 +135,7 @@ fn sensitivity(
 ) -> Result<f64> {
     let mut changed = samples.clone();
     if !graph.inputs[lowered.samples].whole {
-        changed.iter_mut().flatten().for_each(|x| shake(x));
+        shake(changed.iter_mut().flatten().flatten());
     }
     let graph = shaken(graph);
     let mut rows = vec![Vec::new(); lowered.taps.len()];
@@ -157,8 +157,8 @@ fn rounded(net: &Network) -> f64 {
 }
 
 /// Changes numbers in their last bits, up and down by turns.
-fn shake(values: &mut [f32]) {
-    for (k, x) in values.iter_mut().enumerate() {
+fn shake<'x>(values: impl IntoIterator<Item = &'x mut f32>) {
+    for (k, x) in values.into_iter().enumerate() {
         let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
         *x *= 1.0 + 2.0 * sign * f32::EPSILON;
     }
@@ -175,8 +175,12 @@ fn shaken(graph: &Graph) -> Graph {
     for node in &mut graph.nodes {
         if let Op::Recurrent(recurrent) = &mut node.op {
             for direction in &mut recurrent.directions {
-                shake(&mut direction.w_ih);
-                shake(&mut direction.w_hh);
+                let (b_ih, b_hh) = (&mut direction.b_ih, &mut direction.b_hh);
+                for numbers in [&mut direction.w_ih, &mut direction.w_hh, b_ih, b_hh] {
+                    shake(numbers);
+                }
+                shake(direction.peephole.iter_mut().flatten());
+                shake(direction.projection.iter_mut().flatten());
             }
         }
     }

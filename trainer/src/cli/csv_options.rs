@@ -38,9 +38,9 @@ pub struct CsvOptions {
     #[arg(long, value_name = "CHAR", value_parser = one_byte)]
     comment: Option<char>,
 
-    /// The last row of a file is the oldest
-    #[arg(long)]
-    newest_first: bool,
+    /// The last row of a file is the oldest; with `=false` it is the newest, whatever it was in training
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub newest_first: Option<bool>,
 
     /// What to do about an empty field, NA or NaN [default: as the model was trained]
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -197,7 +197,7 @@ impl CsvOptions {
                 (_, trained) => trained,
             },
             comment: self.comment.or(trained.comment),
-            newest_first: self.newest_first || trained.newest_first,
+            newest_first: self.newest_first.unwrap_or(trained.newest_first),
             missing: match self.missing {
                 Some(MissingOption::Hold) => Missing::Hold,
                 Some(MissingOption::Error) => Missing::Error,
@@ -208,7 +208,10 @@ impl CsvOptions {
                 false => self.missing_values.clone(),
             },
             decimal: self.decimal.unwrap_or(trained.decimal),
-            thousands: self.thousands.or(trained.thousands),
+            // A decimal point that is given takes the place of what was between thousands.
+            thousands: (self.thousands).or(trained
+                .thousands
+                .filter(|&point| self.decimal != Some(point))),
             unseen: match self.unseen {
                 Some(UnseenOption::Error) => Unseen::Error,
                 Some(UnseenOption::Zeros) => Unseen::Zeros,
@@ -287,7 +290,7 @@ impl CsvOptions {
         let trained = self.trained.every as u64;
         if self.every.is_none() && trained > 1 {
             say(&format!(
-                "note: the model was trained on the first of every {trained} rows of its data; if these rows are as close as those                  were, add --every {trained}, else --every 1"
+                "note: the model was trained on the first of every {trained} rows of its data; if these rows are as close as those were, add --every {trained}, else --every 1"
             ));
         }
         self.every.unwrap_or(1)

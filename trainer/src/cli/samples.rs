@@ -170,7 +170,15 @@ impl Samples {
                 true => say(
                     "note: the rows of a stream are taken as they come, from the oldest to the newest",
                 ),
-                false => reader = reader.from_the_end(),
+                false => {
+                    if options.newest_first.is_none() {
+                        say(&format!(
+                            "note: the model was trained on rows from the newest to the oldest, and {file} is read so too: --newest-first=false \
+                             if its first row is the oldest"
+                        ));
+                    }
+                    reader = reader.from_the_end();
+                }
             }
         }
         let steps = options.steps().filter(|_| !raw);
@@ -194,6 +202,22 @@ impl Samples {
             Choice::Flag => named.iter().map(String::as_str).collect(),
             Choice::Position => reader.names().iter().map(String::as_str).collect(),
         };
+        let stride = options.stride();
+        let looks = |name: &&&str| {
+            let derived = Derived::parse(name).map(|(derived, _)| derived);
+            matches!(
+                derived,
+                Some(Derived::Diff | Derived::Elapsed | Derived::Ahead(_))
+            )
+        };
+        if stride > 1
+            && let Some(name) = wanted.iter().find(looks)
+        {
+            return Err(usage(format!(
+                "--every {stride}: {name:?} is about the row before or behind, which here are rows that would be left out; \
+                 give {file} with every {stride}th row alone"
+            )));
+        }
         let mut columns = reader.columns(&wanted)?;
         let group = match raw {
             true => options.named_group(),
@@ -209,7 +233,7 @@ impl Samples {
             sample: vec![0.0; model.inputs()],
         };
         Ok(Samples {
-            stride: options.stride(),
+            stride,
             group,
             ..Samples::new(features, on_error)
         })
@@ -336,7 +360,10 @@ impl Samples {
                 Err(error) => return Err(reworded(error)),
             }
         }
-        self.rows += 1;
+        // A row that is a sequence counts once.
+        if !matches!(self.source, Source::Sequences { given: 2.., .. }) {
+            self.rows += 1;
+        }
         Ok(true)
     }
 

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 /// What a task says about its tables that predicting has to know too. In a model file it is TOML, of what is not as usual.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields, default)]
 pub struct Written {
     /// The column that says what a row belongs to.
     pub group: Option<String>,

@@ -28,6 +28,9 @@ const SENSITIVE: f64 = 16.0;
 /// And one that forgets little in a step to so many times what an `f32` rounds of that.
 const FORGETFUL: f64 = 4.0;
 
+/// At most, whatever a gate forgets.
+const FORGIVEN: f64 = 0.05;
+
 /// Given samples that are compared at most.
 const GIVEN: usize = 2000;
 
@@ -105,7 +108,7 @@ pub(super) fn prove(
         true => MOST,
         false => MOST
             .max(SENSITIVE * sensitivity(graph, lowered, &plan, &samples, &expected)?)
-            .max(FORGETFUL * rounded(&package.net)),
+            .max((FORGETFUL * rounded(&package.net)).min(FORGIVEN)),
     };
     ensure!(
         last.share() <= allowed,

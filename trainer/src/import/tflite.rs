@@ -30,6 +30,9 @@ const FUSED: [&str; 6] = ["NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN
 /// Axes of a tensor that is read.
 const RANK: usize = 8;
 
+/// Numbers a byte of the file that are made of it at most: constants, and what operators take of them.
+const MOST_NUMBERS: usize = 4;
+
 /// The graph of a TensorFlow Lite file.
 pub(super) fn read(bytes: &[u8]) -> Result<Graph> {
     let whole = || format!("not a whole TensorFlow Lite model ({} bytes)", bytes.len());
@@ -44,7 +47,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Graph> {
         buffers: model.vector(4, 4).with_context(whole)?,
         tensors,
         values: vec![None; tensors.len()],
-        left: bytes.len(),
+        left: bytes.len().saturating_mul(MOST_NUMBERS),
         rounded: 0,
         read: 0,
         states: Vec::new(),
@@ -269,7 +272,7 @@ impl Reader<'_> {
         let len = len.with_context(|| format!("{} bytes for the shape {shape:?}", data.len()))?;
         ensure!(
             len <= self.left,
-            "its tensors hold more numbers than the file has bytes: they share their data"
+            "its tensors hold more numbers than a file of this size can: they share their data"
         );
         let each = data.chunks_exact(size);
         let wide = |c: &[u8]| -> i64 {
@@ -321,6 +324,11 @@ impl Reader<'_> {
                     "{} scales and {} zero points along axis {axis} of the shape {shape:?}",
                     scale.len(),
                     zero.len()
+                );
+                ensure!(
+                    kind != 3 || len == 1 || zero.iter().any(|&zero| zero != 0),
+                    "integers of 8 bits without a sign about a zero point of 0: converters of before 2019 meant signed ones by that, \
+                     others do not; convert the network anew"
                 );
                 let real = |(at, c): (usize, &[u8])| {
                     let channel = at / inner % along;
@@ -394,13 +402,24 @@ impl Reader<'_> {
         Ok(id)
     }
 
+    /// Takes so many numbers from those that a file of this size may hold: tensors, and lists of operands, can share their bytes.
+    fn charge(&mut self, numbers: usize) -> Result<()> {
+        let left = self.left.checked_sub(numbers);
+        self.left = left.context("its operators take more numbers than a file of this size can hold: they share their data")?;
+        Ok(())
+    }
+
     /// A tensor that must be known beforehand.
     fn weight(&mut self, k: i32) -> Result<Tensor> {
         let there = usize::try_from(k).ok().and_then(|k| *self.values.get(k)?);
         match there {
-            Some(id) => self.graph.values[id.0].constant.clone().context(
-                "an operand that depends on the samples, where one of the file is expected",
-            ),
+            Some(id) => {
+                let tensor = self.graph.values[id.0].constant.clone().context(
+                    "an operand that depends on the samples, where one of the file is expected",
+                )?;
+                self.charge(tensor.len())?;
+                Ok(tensor)
+            }
             None => self.constant(k),
         }
     }
@@ -411,6 +430,7 @@ impl Reader<'_> {
 
     fn operator(&mut self, operator: &Operator, name: &str) -> Result<()> {
         let kind = operator.kind.as_str();
+        self.charge(operator.inputs.len())?;
         let &[output] = &operator.outputs[..] else {
             bail!("{} outputs, expected one", operator.outputs.len())
         };

@@ -103,7 +103,8 @@ fn same_names(what: &str, model: &[&str], task: &[&str], letter: &str) -> Result
         shown(task)
     );
     let given = |(i, name): (usize, &&str)| **name == format!("{letter}{i}");
-    if model.iter().enumerate().all(given) {
+    let elsewhere = |(i, name): (usize, &&str)| model[i] != *name && model.contains(name);
+    if model.iter().enumerate().all(given) && !task.iter().enumerate().any(elsewhere) {
         return Ok(());
     }
     if let Some(at) = (0..model.len()).find(|&i| model[i] != task[i]) {

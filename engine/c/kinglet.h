@@ -61,7 +61,7 @@ enum kgl_status
      */
     KGL_ABI_MISMATCH = 2,
     /**
-     * The kgl_model was not opened, or by another version of the library.
+     * The kgl_model was not opened, or for another KGL_ABI.
      */
     KGL_NOT_OPEN = 3,
     /**
@@ -97,7 +97,7 @@ enum kgl_status
      */
     KGL_STATE_MISALIGNED = 11,
     /**
-     * The state was not reset for this model, or is another model's.
+     * The state is that of a model with other recurrent layers. (A bidirectional model keeps nothing, and does not look.)
      */
     KGL_OTHER_STATE = 12,
     /**
@@ -168,7 +168,8 @@ uint32_t kgl_abi(void);
  * @param abi     KGL_ABI: what the program was compiled for.
  * @param file    The model file, at a multiple of 16.
  * @param size    Its bytes.
- * @return        KGL_ABI_MISMATCH, KGL_FILE_MISALIGNED, KGL_NOT_A_MODEL, KGL_FILE_VERSION, KGL_FILE_DAMAGED, KGL_FILE_INVALID.
+ * @return        KGL_ABI_MISMATCH, KGL_FILE_MISALIGNED, KGL_NOT_A_MODEL, KGL_FILE_VERSION, KGL_FILE_DAMAGED, KGL_FILE_INVALID;
+ *                the model is then not open, whatever it was before.
  */
 kgl_status kgl_model_open(struct kgl_model *model,
                           uint32_t abi,
@@ -186,7 +187,7 @@ size_t kgl_inputs(const struct kgl_model *model);
 size_t kgl_outputs(const struct kgl_model *model);
 
 /**
- * Samples of a window, for kgl_step_window(); 0 if the model's state runs on from sample to sample, or the model is not open.
+ * Samples of a window, for kgl_step_window() (which takes no tokens); 0 if the model's state runs on from sample to sample, or the model is not open.
  */
 size_t kgl_window(const struct kgl_model *model);
 
@@ -214,7 +215,7 @@ int32_t kgl_output_frac(const struct kgl_model *model);
  * Makes memory a state, at the start of a stream, whatever was in it.
  *
  * @param state  kgl_state_size() bytes or more, at a multiple of 16.
- * @return       KGL_STATE_SIZE, KGL_STATE_MISALIGNED.
+ * @return       KGL_STATE_SIZE, KGL_STATE_MISALIGNED, KGL_OVERLAP.
  */
 kgl_status kgl_reset(const struct kgl_model *model, void *state, size_t state_size);
 

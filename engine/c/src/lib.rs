@@ -37,8 +37,15 @@ pub struct kgl_model {
     memory: [MaybeUninit<usize>; KGL_MODEL_WORDS],
 }
 
-const _: () = assert!(size_of::<Model<'_>>() <= KGL_MODEL_WORDS * size_of::<usize>());
-const _: () = assert!(align_of::<Model<'_>>() <= align_of::<kgl_model>());
+/// What an opened one holds.
+struct Opened<'a> {
+    model: Model<'a>,
+    /// Which the model borrows.
+    file: Extent,
+}
+
+const _: () = assert!(size_of::<Opened<'_>>() <= KGL_MODEL_WORDS * size_of::<usize>());
+const _: () = assert!(align_of::<Opened<'_>>() <= align_of::<kgl_model>());
 const _: () = assert!(!core::mem::needs_drop::<Model<'_>>());
 
 /// `kgl_model` and the interface's version.
@@ -54,8 +61,8 @@ fn status(result: Status) -> kgl_status {
 }
 
 /// # Safety
-/// A pointer that is not null is to a `kgl_model`, which does not change meanwhile.
-unsafe fn opened<'a>(model: *const kgl_model) -> Result<&'a Model<'a>, kgl_status> {
+/// A pointer that is not null is to a `kgl_model`, which does not change meanwhile; if it was opened, the file is where it was.
+unsafe fn whole<'a>(model: *const kgl_model) -> Result<&'a Opened<'a>, kgl_status> {
     if model.is_null() {
         return Err(kgl_status::KGL_NULL);
     }
@@ -67,8 +74,16 @@ unsafe fn opened<'a>(model: *const kgl_model) -> Result<&'a Model<'a>, kgl_statu
     if model.opened != OPENED {
         return Err(kgl_status::KGL_NOT_OPEN);
     }
-    // SAFETY: only `kgl_model_open` leaves this word, after the model; that has room and alignment, as asserted above.
+    // SAFETY: only `kgl_model_open` leaves this word, after the rest and while the file is there, as the caller says; that has room
+    // and alignment, as asserted above.
     Ok(unsafe { &*model.memory.as_ptr().cast() })
+}
+
+/// # Safety
+/// As of [`whole`].
+unsafe fn opened<'a>(model: *const kgl_model) -> Result<&'a Model<'a>, kgl_status> {
+    // SAFETY: as the caller says.
+    unsafe { whole(model) }.map(|opened| &opened.model)
 }
 
 /// Memory of the caller: where it begins, and how many bytes it has.
@@ -116,7 +131,7 @@ impl<'a, X, Y> Stream<'a, X, Y> {
         (output, outputs): (*mut Y, usize),
     ) -> Result<Self, kgl_status> {
         // SAFETY: as the caller says.
-        let opened = unsafe { opened(model)? };
+        let opened = unsafe { whole(model)? };
         let [at, read, written, object] = [
             Extent::of(state, state_size)?,
             Extent::of(input, inputs)?,
@@ -128,8 +143,10 @@ impl<'a, X, Y> Stream<'a, X, Y> {
         at.apart(object)?;
         written.apart(read)?;
         written.apart(object)?;
+        at.apart(opened.file)?;
+        written.apart(opened.file)?;
         Ok(Stream {
-            model: opened,
+            model: &opened.model,
             // SAFETY: `Extent::of` saw that they are not null, aligned and no longer than a slice may be; what is written lies apart;
             // the rest as the caller says.
             state: unsafe { slice::from_raw_parts_mut(state, state_size) },
@@ -201,7 +218,8 @@ pub extern "C" fn kgl_abi() -> u32 {
 /// @param abi     KGL_ABI: what the program was compiled for.
 /// @param file    The model file, at a multiple of 16.
 /// @param size    Its bytes.
-/// @return        KGL_ABI_MISMATCH, KGL_FILE_MISALIGNED, KGL_NOT_A_MODEL, KGL_FILE_VERSION, KGL_FILE_DAMAGED, KGL_FILE_INVALID.
+/// @return        KGL_ABI_MISMATCH, KGL_FILE_MISALIGNED, KGL_NOT_A_MODEL, KGL_FILE_VERSION, KGL_FILE_DAMAGED, KGL_FILE_INVALID;
+///                the model is then not open, whatever it was before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kgl_model_open(
     model: *mut kgl_model,
@@ -220,13 +238,21 @@ pub unsafe extern "C" fn kgl_model_open(
             return Err(kgl_status::KGL_MODEL_MISALIGNED);
         }
         let written = Extent::of(model, 1)?;
-        written.apart(Extent::of(file.cast::<u8>(), size)?)?;
+        let extent = Extent::of(file.cast::<u8>(), size)?;
+        written.apart(extent)?;
+        // SAFETY: not null and aligned. What was opened here before is not any more, whatever comes.
+        unsafe { (&raw mut (*model).opened).write(0) };
         // SAFETY: not null and no longer than a slice may be; the rest as the caller says.
         let bytes = unsafe { slice::from_raw_parts(file.cast::<u8>(), size) };
-        let opened = Model::from_bytes(bytes)?;
+        let opened = Opened {
+            model: Model::from_bytes(bytes)?,
+            file: extent,
+        };
         // SAFETY: not null, aligned, and with room, as asserted above.
         unsafe {
-            (&raw mut (*model).memory).cast::<Model<'_>>().write(opened);
+            (&raw mut (*model).memory)
+                .cast::<Opened<'_>>()
+                .write(opened);
             (&raw mut (*model).opened).write(OPENED);
         }
         Ok(())
@@ -248,7 +274,7 @@ pub unsafe extern "C" fn kgl_outputs(model: *const kgl_model) -> usize {
     unsafe { opened(model) }.map_or(0, Model::outputs)
 }
 
-/// Samples of a window, for kgl_step_window(); 0 if the model's state runs on from sample to sample, or the model is not open.
+/// Samples of a window, for kgl_step_window() (which takes no tokens); 0 if the model's state runs on from sample to sample, or the model is not open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kgl_window(model: *const kgl_model) -> usize {
     // SAFETY: as the caller says.
@@ -295,7 +321,7 @@ pub unsafe extern "C" fn kgl_output_frac(model: *const kgl_model) -> i32 {
 /// Makes memory a state, at the start of a stream, whatever was in it.
 ///
 /// @param state  kgl_state_size() bytes or more, at a multiple of 16.
-/// @return       KGL_STATE_SIZE, KGL_STATE_MISALIGNED.
+/// @return       KGL_STATE_SIZE, KGL_STATE_MISALIGNED, KGL_OVERLAP.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kgl_reset(
     model: *const kgl_model,
@@ -305,9 +331,14 @@ pub unsafe extern "C" fn kgl_reset(
     let reset = || {
         let state = (state.cast(), state_size);
         // SAFETY: as the caller says; the bytes need not have been written, and are not read before they are.
-        let model = unsafe { opened(model)? };
+        let Opened {
+            model: opened,
+            file,
+        } = unsafe { whole(model)? };
         let at = Extent::of::<u8>(state.0, state.1)?;
-        at.apart(Extent((&raw const *model).addr(), size_of::<Model<'_>>()))?;
+        at.apart(Extent::of(model, 1)?)?;
+        at.apart(*file)?;
+        let model = opened;
         let need = model.state_len();
         if state.1 < need {
             return Err(kgl_status::KGL_STATE_SIZE);
@@ -315,7 +346,7 @@ pub unsafe extern "C" fn kgl_reset(
         if !at.0.is_multiple_of(16) {
             return Err(kgl_status::KGL_STATE_MISALIGNED);
         }
-        // SAFETY: not null, and so long; apart from the model.
+        // SAFETY: not null, and so long; apart from the model and its file.
         unsafe { state.0.write_bytes(0, need) };
         // SAFETY: likewise, and written now.
         let state = unsafe { slice::from_raw_parts_mut(state.0, need) };

@@ -13,7 +13,7 @@ pub enum kgl_status {
     KGL_NULL = 1,
     /// The program was compiled for another version of kinglet.h than the library's.
     KGL_ABI_MISMATCH = 2,
-    /// The kgl_model was not opened, or by another version of the library.
+    /// The kgl_model was not opened, or for another KGL_ABI.
     KGL_NOT_OPEN = 3,
     /// The memory of the kgl_model is not aligned to 8.
     KGL_MODEL_MISALIGNED = 4,
@@ -31,7 +31,7 @@ pub enum kgl_status {
     KGL_STATE_SIZE = 10,
     /// The state does not lie at a multiple of 16; see KGL_ALIGNED.
     KGL_STATE_MISALIGNED = 11,
-    /// The state was not reset for this model, or is another model's.
+    /// The state is that of a model with other recurrent layers. (A bidirectional model keeps nothing, and does not look.)
     KGL_OTHER_STATE = 12,
     /// A length is not the one that the model has.
     KGL_LENGTH = 13,

@@ -93,6 +93,12 @@ static int others(void)
 {
     float out[TOKENS_OUTPUTS + BIDIRECTIONAL_OUTPUTS];
     uint32_t digest = 0;
+    /* A model that cannot be opened leaves none open, and neither its own memory nor the file becomes a state. */
+    CLAIM(kgl_model_open(&model, KGL_ABI, lstm_model, LSTM_MODEL_SIZE) == KGL_OK);
+    CLAIM(kgl_reset(&model, (void *)(uintptr_t)lstm_model, LSTM_STATE_SIZE) == KGL_OVERLAP);
+    CLAIM(kgl_reset(&model, &model, LSTM_STATE_SIZE) == KGL_OVERLAP);
+    CLAIM(kgl_model_open(&model, KGL_ABI, lstm_model, LSTM_MODEL_SIZE - 1) == KGL_FILE_DAMAGED);
+    CLAIM(kgl_inputs(&model) == 0);
     CLAIM(kgl_model_open(&model, KGL_ABI, tokens_model, TOKENS_MODEL_SIZE) == KGL_OK);
     CLAIM(kgl_step_token(&model, stream, sizeof stream, 1, out, TOKENS_OUTPUTS) == KGL_OTHER_STATE);
     CLAIM(kgl_reset(&model, stream, sizeof stream) == KGL_OK);

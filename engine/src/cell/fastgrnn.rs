@@ -18,7 +18,7 @@ use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Spec, Stream, TILE, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
-use crate::num::{mulhi_round, saturate, saturate16, slow};
+use crate::num::{Tables, mulhi_round, saturate, saturate16, slow};
 use core::ops::Range;
 
 /// 1.0 of ν in integers; of ζ twice that.
@@ -116,14 +116,7 @@ impl Cell for FastGrnn<'_> {
         };
         let tables = numbers.tables;
         if numbers.slow {
-            for ((h, a), bias) in units.master.iter_mut().zip(a).zip(&bias[units.tile]) {
-                let sum = |u: usize| saturate16((a[u] as i32 + bias[u] as i32) << 1);
-                let mut n = [[0; LANES]];
-                k.curve_q(Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
-                let [n] = n;
-                *h = core::array::from_fn(|u| update_slow(h[u], slow::gate(a[u]), n[u], *mix));
-            }
-            return;
+            return update_panels_slow(k, units.master, a, &bias[units.tile], *mix, tables);
         }
         let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
         let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
@@ -143,6 +136,25 @@ fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
     let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
     let kept = mulhi_round(z, h).wrapping_mul(2);
     saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
+}
+
+/// A tile of a slow layer. Not inlined: the other layers' registers are not for it.
+#[inline(never)]
+fn update_panels_slow(
+    k: &Kernels,
+    master: &mut [Panel<i32>],
+    a: &[Panel<i16>],
+    bias: &[Panel<i16>],
+    mix: [i32; 2],
+    tables: &Tables,
+) {
+    for ((h, a), bias) in master.iter_mut().zip(a).zip(bias) {
+        let sum = |u: usize| saturate16((a[u] as i32 + bias[u] as i32) << 1);
+        let mut n = [[0; LANES]];
+        k.curve_q(Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
+        let [n] = n;
+        *h = core::array::from_fn(|u| update_slow(h[u], slow::gate(a[u]), n[u], mix));
+    }
 }
 
 /// [`update`] with `z` and `1 − z` in Q31. Below 3, before it is held within ±2.

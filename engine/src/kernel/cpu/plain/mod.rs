@@ -105,7 +105,7 @@ unsafe fn gemv<W>(
         at = product(unsafe { sums.get_unchecked_mut(place) }, at);
         (place, left) = (place + 1, left - 1);
         if left == 0 {
-            (place, left) = (place + panels.stride - panels.group, panels.group);
+            (place, left) = (place + (panels.stride - panels.group), panels.group);
         }
     }
 }

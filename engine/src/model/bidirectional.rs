@@ -289,7 +289,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                 } => {
                     self.each(&inputs[samples], |runner, x| runner.load_network_input_q(x));
                     self.layers::<usize>(None);
-                    first_difference(self.runner.network_output_q(), &want[result])
+                    first_difference(self.runner.network_output_q(), &want[result], i16::eq)
                 }
                 Tests::FloatTokens {
                     inputs,
@@ -303,7 +303,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     outputs: want,
                 } => {
                     self.token_window(&inputs[steps]);
-                    first_difference(self.runner.network_output_q(), &want[result])
+                    first_difference(self.runner.network_output_q(), &want[result], i16::eq)
                 }
             };
             self.add_output(&mut digest);

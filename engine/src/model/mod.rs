@@ -391,12 +391,12 @@ impl<'a> Model<'a> {
                     runner.load_network_input_q(&inputs[sample]);
                     runner.run_q(None);
                     digest.add_i16(runner.network_output_q());
-                    first_difference(runner.network_output_q(), &outputs[result])
+                    first_difference(runner.network_output_q(), &outputs[result], i16::eq)
                 }
                 Tests::IntegerTokens { inputs, outputs } => {
                     runner.run_token(inputs[step] as usize);
                     digest.add_i16(runner.network_output_q());
-                    first_difference(runner.network_output_q(), &outputs[result])
+                    first_difference(runner.network_output_q(), &outputs[result], i16::eq)
                 }
             };
             let output = |(index, found, want)| TestFailure::Output {
@@ -423,14 +423,14 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Place and values of the first pair that is not equal.
-fn first_difference<T: Copy + PartialEq + Into<f32>>(
+/// Place and values of the first pair that is not the same.
+fn first_difference<T: Copy + Into<f32>>(
     found: &[T],
     want: &[T],
+    same: impl Fn(&T, &T) -> bool,
 ) -> Option<(usize, f32, f32)> {
-    let pairs = found.iter().zip(want).enumerate();
-    let mut differing = pairs.filter(|(_, (found, want))| found != want);
-    differing
-        .next()
+    let mut pairs = found.iter().zip(want).enumerate();
+    pairs
+        .find(|(_, (found, want))| !same(found, want))
         .map(|(index, (&found, &want))| (index, found.into(), want.into()))
 }

@@ -465,15 +465,12 @@ impl<'m, 'a> Runner<'m, 'a> {
     ) -> Option<(usize, f32, f32)> {
         let (found, want) = (self.network_output(), &wanted[step]);
         if !self.rounds() {
-            return first_difference(found, want);
+            return first_difference(found, want, f32::eq);
         }
         let largest = wanted.iter().fold(1.0, |most: f32, y| most.max(y.abs()));
-        let near = |(found, want): (f32, f32)| {
+        first_difference(found, want, |found, want| {
             found == want || (found - want).abs() <= FUSED_ERROR * largest
-        };
-        let mut pairs = found.iter().copied().zip(want.iter().copied());
-        let index = pairs.clone().position(|pair| !near(pair))?;
-        pairs.nth(index).map(|(found, want)| (index, found, want))
+        })
     }
 
     #[inline(always)]

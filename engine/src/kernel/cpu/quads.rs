@@ -83,19 +83,9 @@ impl<'a, W: Copy, const N: usize> Weights<'a, W, N> {
     /// `n` is below `N`, and the panel has at least `B · (at + 1)` numbers.
     #[inline(always)]
     pub(super) unsafe fn read<const B: usize>(&self, n: usize, at: usize) -> [W; B] {
-        // SAFETY: as the caller promises.
-        unsafe { *self.at::<B>(n, at).cast() }
-    }
-
-    /// Where they are.
-    ///
-    /// # Safety
-    /// As of [`Self::read`].
-    #[inline(always)]
-    pub(super) unsafe fn at<const B: usize>(&self, n: usize, at: usize) -> *const W {
         debug_assert!(n < N && B * (at + 1) <= self.panel);
         // SAFETY: the whole has `N` panels, as checked when it was made, and the caller stays inside one.
         // A slice index costs a compare per panel and block, a tenth of a whole step.
-        unsafe { self.all.as_ptr().add(n * self.panel + B * at) }
+        unsafe { *self.all.as_ptr().add(n * self.panel + B * at).cast() }
     }
 }

@@ -46,12 +46,32 @@ impl Places {
     }
 }
 
-/// `sums += W x` for all panels, four at a time while there are four, and all streams.
+/// `sums += W x` for all streams, however the weights are stored.
 ///
 /// # Safety
 /// The CPU has the product's instructions.
 #[inline(always)]
-pub(super) unsafe fn multiply<W, P: Product<W>>(
+pub(super) unsafe fn multiply<P: Product<f32> + Product<f16>>(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match w {
+            FloatMatrix::F32(w) => each_panel::<_, P>(sums, w, streams, panels),
+            FloatMatrix::F16(w) => each_panel::<_, P>(sums, w, streams, panels),
+        }
+    }
+}
+
+/// All panels, four at a time while there are four.
+///
+/// # Safety
+/// As of [`multiply`].
+#[inline(always)]
+unsafe fn each_panel<W, P: Product<W>>(
     sums: &mut [Panel<f32>],
     mut w: &[W],
     streams: Streams<'_>,
@@ -67,7 +87,7 @@ pub(super) unsafe fn multiply<W, P: Product<W>>(
         next: 0,
         left: panels.group,
     };
-    // SAFETY: the weights are whole panels, each of these columns; streams are of one length, as proved when they were made.
+    // SAFETY: what is split off is so many panels of these columns, and `Streams::new` has seen that all streams have as many inputs.
     unsafe {
         while let Some((four, rest)) = w.split_at_checked(4 * panel) {
             let four = core::array::from_fn(|n| four.as_ptr().add(n * panel));
@@ -93,12 +113,7 @@ pub(super) fn float_product(
     panels: Panels,
 ) {
     // SAFETY: this function has the instructions.
-    unsafe {
-        match w {
-            FloatMatrix::F32(w) => multiply::<_, Avx2>(sums, w, streams, panels),
-            FloatMatrix::F16(w) => multiply::<_, Avx2>(sums, w, streams, panels),
-        }
-    }
+    unsafe { multiply::<Avx2>(sums, w, streams, panels) }
 }
 
 /// Weights as they are stored.

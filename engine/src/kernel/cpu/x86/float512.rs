@@ -203,12 +203,7 @@ pub(super) fn float_product(
     panels: Panels,
 ) {
     // SAFETY: this function has the instructions.
-    unsafe {
-        match w {
-            FloatMatrix::F32(w) => multiply::<_, Avx512>(sums, w, streams, panels),
-            FloatMatrix::F16(w) => multiply::<_, Avx512>(sums, w, streams, panels),
-        }
-    }
+    unsafe { multiply::<Avx512>(sums, w, streams, panels) }
 }
 
 #[inline]

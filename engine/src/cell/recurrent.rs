@@ -150,8 +150,9 @@ impl<'a> Recurrent<'a> {
         self.step_q_of::<false>(k, x, state, work);
     }
 
-    /// As [`Self::step_q`], of a layer that is not known before it is loaded: once in an image.
-    #[inline(never)]
+    /// As [`Self::step_q`], of a layer that is not known before it is loaded: where layers share a walk, once in an image.
+    #[cfg_attr(one_walk, inline(never))]
+    #[cfg_attr(not(one_walk), inline(always))]
     pub(crate) fn step_q_apart(
         &self,
         k: &Kernels,

@@ -331,14 +331,11 @@ pub unsafe extern "C" fn kgl_reset(
     let reset = || {
         let state = (state.cast(), state_size);
         // SAFETY: as the caller says; the bytes need not have been written, and are not read before they are.
-        let Opened {
-            model: opened,
-            file,
-        } = unsafe { whole(model)? };
+        let opened = unsafe { whole(model)? };
         let at = Extent::of::<u8>(state.0, state.1)?;
         at.apart(Extent::of(model, 1)?)?;
-        at.apart(*file)?;
-        let model = opened;
+        at.apart(opened.file)?;
+        let model = &opened.model;
         let need = model.state_len();
         if state.1 < need {
             return Err(kgl_status::KGL_STATE_SIZE);

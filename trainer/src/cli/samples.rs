@@ -203,15 +203,9 @@ impl Samples {
             Choice::Position => reader.names().iter().map(String::as_str).collect(),
         };
         let stride = options.stride();
-        let looks = |name: &&&str| {
-            let derived = Derived::parse(name).map(|(derived, _)| derived);
-            matches!(
-                derived,
-                Some(Derived::Diff | Derived::Elapsed | Derived::Ahead(_))
-            )
-        };
+        let spans = |name: &&&str| Derived::parse(name).is_some_and(|(it, _)| it.spans_rows());
         if stride > 1
-            && let Some(name) = wanted.iter().find(looks)
+            && let Some(name) = wanted.iter().find(spans)
         {
             return Err(usage(format!(
                 "--every {stride}: {name:?} is about the row before or behind, which here are rows that would be left out; \

@@ -86,6 +86,11 @@ impl Derived {
         format!("{column}={category}")
     }
 
+    /// About other rows as well: which there are makes a difference.
+    pub fn spans_rows(&self) -> bool {
+        matches!(self, Derived::Elapsed | Derived::Diff | Derived::Ahead(_))
+    }
+
     /// Between −1 and 1 as it is, with a centre that means something: not to be scaled.
     pub fn is_scaled(&self) -> bool {
         !matches!(self, Derived::Elapsed | Derived::Diff | Derived::Ahead(_))

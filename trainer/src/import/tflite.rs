@@ -232,7 +232,7 @@ impl Reader<'_> {
     /// The numbers of a tensor that the file holds, real ones if it has a scale.
     fn constant(&mut self, k: i32) -> Result<Tensor> {
         let (tensor, read, rounded) = self.decoded(k).with_context(|| format!("tensor {k}"))?;
-        self.left -= read;
+        self.charge(read)?;
         if matches!(tensor.values, Values::F32(_)) {
             self.read += read;
             self.rounded += if rounded { read } else { 0 };

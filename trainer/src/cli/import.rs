@@ -97,6 +97,14 @@ fn tell(proof: &Proof, which: &str) {
         "proof: {} {which} through the file's network and the engine's in f32: equal to within {:.0e} of the outputs' spread",
         proof.samples, proof.allowed
     ));
+    let flat = proof.layers.last().filter(|layer| layer.is_flat());
+    if let Some(layer) = flat {
+        say_notes(&[format!(
+            "the outputs hardly change over these samples (by {:.0e}, of {:.0e}), so the comparison says little of layer {}: \
+             --calibrate compares on samples of your own",
+            layer.spread, layer.largest, layer.name
+        )]);
+    }
     if proof.allowed > MOST {
         say_notes(&[format!(
             "the network makes more of rounding than others, as one does that forgets little in a step or changes its outputs with the last bits of samples and weights, so {MOST:.0e} cannot be asked of it"

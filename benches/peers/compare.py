@@ -27,6 +27,8 @@ ROWS = [
     ("tract", "f32", ["f32"], ""),
     ("candle", "f32", ["f32"], ""),
     ("burn", "f32", ["f32"], ""),
+    ("Eigen g++", "f32", ["f32"], ""),
+    ("Eigen clang++", "f32", ["f32"], ""),
     ("embedded-nn", "s8", ["s8"], ""),
 ]
 BASE, BASE_F32 = ROWS[1], ROWS[4]
@@ -133,7 +135,7 @@ def cpu():
     return f"{fields['model name']}, family {fields['cpu family']} model {fields['model']}"
 
 
-def versions(here, python, torch_python):
+def versions(here, python, torch_python, peers):
     lock = dict(re.findall(r'name = "(.+)"\nversion = "(.+)"', (here / "Cargo.lock").read_text()))
     crates = {"tract": "tract-onnx", "candle": "candle-nn", "burn": "burn", "embedded-nn": "embedded-nn", "ort": "ort"}
     found = {name: lock[crate] for name, crate in crates.items()}
@@ -143,6 +145,8 @@ def versions(here, python, torch_python):
         found["PyTorch"] = text(torch_python, "-c", package, "torch")
     except subprocess.CalledProcessError:
         pass
+    for name in [name for name in peers if name.startswith("Eigen")]:
+        found[name] = " ".join(peers[name].ask("version"))
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items(), key=lambda f: f[0].lower()))
 
 
@@ -175,7 +179,7 @@ def main():
         f"# Kinglet and its peers on {cpu()}",
         "",
         f"{text('rustc', '-V')}, `-C target-cpu=native` for all; Kinglet's table is `{kernels}`. "
-        f"{versions(here, sys.executable, options.torch_python)}.",
+        f"{versions(here, sys.executable, options.torch_python, peers)}.",
         "",
         "```sh",
         options.command,
@@ -186,7 +190,8 @@ def main():
         f"{options.rounds} rounds counts. Samples are in the implementation's own type beforehand. ONNX Runtime is called "
         "through its C API with bound inputs and outputs; tract runs the same ONNX files; PyTorch is the fastest of a cell "
         "called from Python, a TorchScript loop over the cell and a module on a sequence of one; candle, burn and embedded-nn "
-        "are called by their own cells. A dash: no such cell. Ratios are to Kinglet w8a8 with floats in and out.",
+        "are called by their own cells. Eigen is `eigen/main.cpp`: the equations on matrices whose sizes the compiler knows, "
+        "as RTNeural's compile-time models are, with `-O3 -march=native -ffast-math`. A dash: no such cell. Ratios are to Kinglet w8a8 with floats in and out.",
     ]
     lines += ["", "Missing:", ""] + [f"- {line}" for line in missing] if missing else []
     for cell, title in CELLS.items():

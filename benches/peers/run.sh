@@ -3,7 +3,8 @@
 #
 #   benches/peers/run.sh [NAME]     NAME of the CPU in the file's name
 #
-# Needs cargo, and python3 with venv. PYTHON is a Python that has PyTorch and NumPy; without it they are installed.
+# Needs cargo, python3 with venv, and for one peer Debian's libeigen3-dev, g++ and clang. PYTHON is a Python that has PyTorch and NumPy;
+# without it they are installed.
 # ROUNDS=10 is quick and rough. A peer that does not build or install is named in the results, with the error.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -26,6 +27,12 @@ cargo build --release --locked --keep-going --workspace 2> >(tee "$target/build.
 for peer in $peers; do
   [ -x "$target/release/peer-$peer" ] ||
     missing+="$peer: $(grep -m1 -B20 "could not compile .peer-$peer" "$target/build.log" | grep -m1 '^error')"$'\n'
+done
+# The equations on Eigen, by both compilers.
+for compiler in g++ clang++; do
+  rm -f "$target/release/peer-eigen$compiler"
+  "$compiler" -std=c++17 -O3 -march=native -ffast-math -I/usr/include/eigen3 eigen/main.cpp -o "$target/release/peer-eigen$compiler" \
+    2>"$target/eigen.log" || missing+="Eigen by $compiler: $(grep -m1 error "$target/eigen.log" || tail -1 "$target/eigen.log")"$'\n'
 done
 
 "$venv/bin/python" compare.py --bin "$target/release" --layers "$target/layers" --torch-python "$PYTHON" \

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Builds the npm package and the page of one file, and checks both: in Node, and in headless Chromium.
+#
+#   engine/wasm/run.sh build      makes target/npm and target/kinglet.html
+#   engine/wasm/run.sh            checks them too; needs Node with npm, and Chromium
+#
+# Needs rustup target add wasm32-unknown-unknown, and wasm-opt (of binaryen).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=wasm32-unknown-unknown
+most=153600 # bytes
+cargo=$(.ci/cargo-for $target)
+out=$PWD/engine/wasm/target
+
+# Not much is to be inlined or unrolled, as every byte is loaded before the first step.
+RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-threshold=25 -C llvm-args=-inlinehint-threshold=80 \
+  -C llvm-args=-unroll-threshold=10" \
+  $cargo build -q --release --target $target --manifest-path engine/wasm/Cargo.toml --target-dir "$out"
+rm -rf target/npm && mkdir -p target/npm
+wasm-opt -Os --enable-simd --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
+  "$out/$target/release/kinglet_wasm.wasm" -o target/npm/kinglet.wasm
+bytes=$(wc -c <target/npm/kinglet.wasm)
+[ "$bytes" -le $most ] || { echo "run.sh: kinglet.wasm has $bytes bytes, more than $most" >&2; exit 1; }
+cp engine/wasm/npm/* LICENSE-* target/npm/
+node engine/wasm/page.mjs target/npm/kinglet.wasm target/kinglet.html
+echo "target/npm: kinglet.wasm has $bytes bytes; target/kinglet.html: the page"
+[ "${1:-}" != build ] || exit 0
+
+# What the desk has.
+desk=target/npm-desk
+rm -rf $desk && mkdir -p $desk
+cp firmware-example/model/{pump.kgl,samples.csv} $desk
+cargo build -q -p kinglet-trainer
+kinglet=target/debug/kinglet
+for model in $desk/pump.kgl engine/tests/models/*.kgl; do
+  printf '%s\t%s\n' "$model" "$($kinglet verify "$model" | awk '$1 == "wide" { print $2 }')"
+done >$desk/digests
+$kinglet predict $desk/pump.kgl --csv $desk/samples.csv >$desk/predictions.csv
+
+node engine/wasm/tests/module.mjs target/npm $desk
+(cd target/npm && npm pack --dry-run --silent >/dev/null)
+mkdir -p target/playwright && cd target/playwright
+[ -d node_modules/playwright-core ] || npm install --silent --no-audit --no-fund playwright-core@1
+node ../../engine/wasm/tests/page.mjs ../kinglet.html ../npm-desk "$(command -v chromium || command -v chromium-browser || command -v google-chrome)"

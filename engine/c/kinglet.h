@@ -187,7 +187,7 @@ size_t kgl_inputs(const struct kgl_model *model);
 size_t kgl_outputs(const struct kgl_model *model);
 
 /**
- * Samples of a window, for kgl_step_window() (which takes no tokens); 0 if the model's state runs on from sample to sample, or the model is not open.
+ * Samples or tokens of a window, for kgl_step_window() or kgl_step_window_tokens(); 0 if the model's state runs on from sample to sample, or the model is not open.
  */
 size_t kgl_window(const struct kgl_model *model);
 
@@ -278,6 +278,22 @@ kgl_status kgl_step_window(const struct kgl_model *model,
                            size_t numbers,
                            float *output,
                            size_t outputs);
+
+/**
+ * As kgl_step_window(), of a model of tokens. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
+ *
+ * @param tokens   kgl_window() numbers of tokens, oldest first.
+ * @param count    kgl_window().
+ * @param output   kgl_outputs() scores.
+ * @return         As kgl_step(); KGL_WRONG_KIND of a model of samples, or whose state runs on.
+ */
+kgl_status kgl_step_window_tokens(const struct kgl_model *model,
+                                  void *state,
+                                  size_t state_size,
+                                  const size_t *tokens,
+                                  size_t count,
+                                  float *output,
+                                  size_t outputs);
 
 /**
  * Writes what outlasts a step, to go on later, after a power failure for example.

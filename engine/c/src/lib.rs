@@ -274,7 +274,7 @@ pub unsafe extern "C" fn kgl_outputs(model: *const kgl_model) -> usize {
     unsafe { opened(model) }.map_or(0, Model::outputs)
 }
 
-/// Samples of a window, for kgl_step_window() (which takes no tokens); 0 if the model's state runs on from sample to sample, or the model is not open.
+/// Samples or tokens of a window, for kgl_step_window() or kgl_step_window_tokens(); 0 if the model's state runs on from sample to sample, or the model is not open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kgl_window(model: *const kgl_model) -> usize {
     // SAFETY: as the caller says.
@@ -479,6 +479,49 @@ pub unsafe extern "C" fn kgl_step_window(
             net.reset();
             for sample in samples.chunks_exact(model.inputs()) {
                 net.step(sample, output);
+            }
+        }
+        Ok(())
+    };
+    status(step())
+}
+
+/// As kgl_step_window(), of a model of tokens. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
+///
+/// @param tokens   kgl_window() numbers of tokens, oldest first.
+/// @param count    kgl_window().
+/// @param output   kgl_outputs() scores.
+/// @return         As kgl_step(); KGL_WRONG_KIND of a model of samples, or whose state runs on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kgl_step_window_tokens(
+    model: *const kgl_model,
+    state: *mut c_void,
+    state_size: usize,
+    tokens: *const usize,
+    count: usize,
+    output: *mut f32,
+    outputs: usize,
+) -> kgl_status {
+    let state = (state.cast(), state_size);
+    let step = || {
+        // SAFETY: as the caller says.
+        let stream = unsafe { Stream::new(model, state, (tokens, count), (output, outputs))? };
+        let model = stream.model;
+        wants_tokens(model)?;
+        let window = window(model);
+        if window == 0 {
+            return Err(kgl_status::KGL_WRONG_KIND);
+        }
+        stream.lengths(window)?;
+        if model.is_bidirectional() {
+            let mut net: WindowRunner<'_, '_> = model.bind_window_bytes(stream.state)?;
+            net.reset();
+            net.run_tokens(stream.input, stream.output);
+        } else {
+            let (mut net, tokens, output) = stream.bind()?;
+            net.reset();
+            for &token in tokens {
+                net.step_token(token, output);
             }
         }
         Ok(())

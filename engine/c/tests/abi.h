@@ -1,8 +1,9 @@
-/* What kinglet.h promises, of three models: the line of the first claim that does not hold, or 0. The digest is that of the first. */
+/* What kinglet.h promises, of four models: the line of the first claim that does not hold, or 0. The digest is that of the first. */
 #include "../kinglet.h"
 #include "lstm_model.h"
 #include "tokens_model.h"
 #include "bidirectional_model.h"
+#include "sentence_model.h"
 
 #define CLAIM(holds) do { if (!(holds)) return __LINE__; } while (0)
 #define SAVED 4096
@@ -12,6 +13,7 @@ KGL_ALIGNED static uint8_t stream[8192];
 KGL_ALIGNED static uint8_t damaged[LSTM_MODEL_SIZE + 1];
 static uint8_t saved[SAVED];
 static float window[BIDIRECTIONAL_WINDOW * BIDIRECTIONAL_INPUTS];
+static size_t sentence[SENTENCE_WINDOW];
 
 static int samples(uint32_t *digest)
 {
@@ -91,7 +93,7 @@ static int samples(uint32_t *digest)
 
 static int others(void)
 {
-    float out[TOKENS_OUTPUTS + BIDIRECTIONAL_OUTPUTS];
+    float out[TOKENS_OUTPUTS + BIDIRECTIONAL_OUTPUTS + SENTENCE_OUTPUTS];
     uint32_t digest = 0;
     /* A model that cannot be opened leaves none open, and neither its own memory nor the file becomes a state. */
     CLAIM(kgl_model_open(&model, KGL_ABI, lstm_model, LSTM_MODEL_SIZE) == KGL_OK);
@@ -117,5 +119,15 @@ static int others(void)
     CLAIM(kgl_step_window(&model, stream, sizeof stream, window, BIDIRECTIONAL_WINDOW * BIDIRECTIONAL_INPUTS, out,
                           BIDIRECTIONAL_OUTPUTS) == KGL_OK);
     CLAIM(kgl_save(&model, stream, sizeof stream, saved, sizeof saved) == KGL_WRONG_KIND);
+    CLAIM(kgl_step_window_tokens(&model, stream, sizeof stream, sentence, SENTENCE_WINDOW, out, BIDIRECTIONAL_OUTPUTS) == KGL_WRONG_KIND);
+
+    CLAIM(kgl_model_open(&model, KGL_ABI, sentence_model, SENTENCE_MODEL_SIZE) == KGL_OK);
+    CLAIM(kgl_window(&model) == SENTENCE_WINDOW && kgl_inputs(&model) == SENTENCE_TOKENS);
+    CLAIM(kgl_reset(&model, stream, sizeof stream) == KGL_OK);
+    CLAIM(kgl_self_test(&model, stream, sizeof stream, &digest) == KGL_OK && digest == SENTENCE_DIGEST);
+    sentence[0] = SIZE_MAX;
+    CLAIM(kgl_step_window_tokens(&model, stream, sizeof stream, sentence, SENTENCE_WINDOW, out, SENTENCE_OUTPUTS) == KGL_OK);
+    CLAIM(kgl_step_window_tokens(&model, stream, sizeof stream, sentence, SENTENCE_WINDOW - 1, out, SENTENCE_OUTPUTS) == KGL_LENGTH);
+    CLAIM(kgl_step_window(&model, stream, sizeof stream, window, SENTENCE_WINDOW, out, SENTENCE_OUTPUTS) == KGL_WRONG_KIND);
     return 0;
 }

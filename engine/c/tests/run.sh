@@ -16,7 +16,7 @@ export CARGO_TARGET_DIR=$target/c
 cargo fmt --check
 cargo clippy -q --all-targets -- -D warnings
 cargo test -q
-for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8; do
+for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8 sentence:sentence_w8a8; do
   "$target/debug/kinglet" export "../tests/models/${pair#*:}.kgl" --to c --name "${pair%:*}" --out "$work/${pair%:*}" >/dev/null
   cp "$work/${pair%:*}/${pair%:*}_model.h" "$work"
 done
@@ -37,7 +37,7 @@ for compiler in "gcc -std=c99" "gcc -std=c11" "clang -std=c99" "g++ -x c++ -std=
 done
 build gcc -std=c99
 valgrind -q --error-exitcode=1 "$work/host"
-for name in lstm tokens bidirectional; do # the folders that are exported, by the command in their README
+for name in lstm tokens bidirectional sentence; do # the folders that are exported, by the command in their README
   for compiler in "gcc -std=c99" "g++ -x c++ -std=c++17"; do
     # shellcheck disable=SC2086
     (cd "$work/$name" && $compiler $strict main.c -x none "$library" -lpthread -ldl -lm -o example && ./example >answer)

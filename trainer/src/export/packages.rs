@@ -184,12 +184,22 @@ fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
     };
     if let Input::Tokens { .. } = model.header().input {
         let token = format!("7 * step++ % {upper}_TOKENS");
-        let (state, step) = match door {
-            Door::Source => (
+        let (state, step) = match (door, model.header().shape) {
+            (Door::Source, _) => (
                 format!("static {name}_state stream;"),
                 format!("{name}_step_token(&stream, {token}, output);\n    return 1;"),
             ),
-            Door::Library => (
+            (Door::Library, Shape::Window { exact: true, .. }) => (
+                format!("{library_state}\nstatic size_t window[{upper}_WINDOW];"),
+                format!(
+                    "const uint32_t place = step % {upper}_WINDOW;
+    window[place] = {token};
+    return place == {upper}_WINDOW - 1
+        && {};",
+                    call("step_window_tokens", &format!("window, {upper}_WINDOW"))
+                ),
+            ),
+            (Door::Library, _) => (
                 library_state,
                 format!("return {};", call("step_token", &token)),
             ),

@@ -1,11 +1,15 @@
 //! Offline side of Kinglet: trains recurrent networks on series, quantizes them and writes the
 //! model files that the `kinglet` engine runs.
 
+// The command line speaks of the library as any other program does.
+extern crate self as kinglet_trainer;
+
 pub mod anomaly;
 pub mod answer;
 pub mod beyond;
 pub mod budget;
 pub mod causes;
+pub mod cli;
 pub mod cost;
 pub mod data;
 pub mod demo;

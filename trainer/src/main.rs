@@ -1,7 +1,5 @@
 //! The `kinglet` command.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::main()
+    kinglet_trainer::cli::main()
 }

@@ -1,6 +1,6 @@
 //! The back-test of `kinglet train`: the same training from every origin, each measured on what came next.
 
-use super::progress::TrainingBar;
+use super::progress::{Shown, TrainingBar};
 use super::say;
 use anyhow::{Context, Result, bail};
 use kinglet::Model;
@@ -24,7 +24,7 @@ pub struct Folds {
 
 impl Folds {
     /// Trains and measures all folds but the last, which is the training of the model itself: [`Folds::add`] it.
-    pub fn run(task: &Task, folds: usize, quiet: bool, options: &Options<'_>) -> Result<Self> {
+    pub fn run(task: &Task, folds: usize, shown: Shown, options: &Options<'_>) -> Result<Self> {
         let mut measured = Folds {
             metric: "",
             rows: Vec::new(),
@@ -33,10 +33,10 @@ impl Folds {
             let task = task.clone().with_split(Split::Fold { fold, of: folds })?;
             let of_fold = || format!("fold {fold} of {folds}");
             let data = Dataset::load(&task).with_context(of_fold)?;
-            if !quiet {
+            if shown != Shown::None {
                 say(&of_fold());
             }
-            let mut bar = TrainingBar::new(task.train.epochs, quiet)?;
+            let mut bar = TrainingBar::new(task.train.epochs, shown)?;
             let fitted = fit(&task, &data, options, &mut |now| {
                 bar.show(now);
                 ControlFlow::Continue(())

@@ -1,6 +1,6 @@
 //! `kinglet demo`.
 
-use super::progress::{TrainingBar, cancel_on_signal};
+use super::progress::{Shown, TrainingBar, cancel_on_signal};
 use super::say;
 use anyhow::Result;
 use kinglet_trainer::demo::{self, DemoOptions, Stage};
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
                 "pump station: {rows} minutes, six sensors; the last fifth is held out"
             ));
             say("training an LSTM(6 -> 32) to forecast the bearing temperature 15 minutes ahead");
-            bar = TrainingBar::new(options.epochs, false).ok();
+            bar = TrainingBar::new(options.epochs, Shown::Bar).ok();
         }
         Stage::Training(progress) => {
             if let Some(bar) = &mut bar {

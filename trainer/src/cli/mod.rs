@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand.
+//! The command line, which the Python wheel brings too: one file per subcommand.
 //!
 //! Results go to standard output, everything else to standard error. The exit code is 0, 1 for a failure,
 //! 2 for wrong use. Files appear whole or not at all.
@@ -39,6 +39,7 @@ use kinglet_trainer::save::writable;
 use kinglet_trainer::task::Precision;
 use serde::Serialize;
 use std::env;
+use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -84,18 +85,33 @@ enum Command {
     Help(help::Args),
 }
 
+/// What the program `kinglet` does.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    run_with(env::args_os()).into()
+}
+
+/// The same with these arguments, the first of which is what the program is called; gives the exit code. Standard output has
+/// been written out when it returns.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(shown) => {
+            // Help that nobody reads, as of `| head`.
+            let _ = shown.print();
+            return shown.exit_code() as u8;
+        }
+    };
+    let done = run(cli).and_then(|()| Ok(io::stdout().flush()?));
+    match done {
+        Ok(()) => 0,
         // Whoever read our output has seen enough (`| head`).
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
             say(&format!("error: {}", InOneLine(&error)));
-            ExitCode::from(if error.chain().any(|cause| cause.is::<Usage>()) {
-                2
-            } else {
-                1
-            })
+            match error.chain().any(|cause| cause.is::<Usage>()) {
+                true => 2,
+                false => 1,
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
-//! A training in progress on the terminal; nothing where standard error is not one. Ctrl-C or SIGTERM ends the training,
+//! A training in progress: a bar on the terminal, and nothing where standard error is not one, or a line per epoch. Ctrl-C or SIGTERM ends the training,
 //! and what has been learnt so far is kept.
 
+use super::say;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kinglet_trainer::train::Progress;
@@ -32,26 +33,39 @@ fn sparkline(values: &[f64]) -> String {
     values.iter().map(block).collect()
 }
 
-/// A bar over the epochs.
+/// How a training shows where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Shown {
+    /// A bar, on a terminal
+    #[default]
+    Bar,
+    /// A line per epoch, for logs
+    Lines,
+    /// Nothing
+    None,
+}
+
+/// Where a training is in its epochs.
 pub struct TrainingBar {
     bar: ProgressBar,
+    lines: bool,
     best: f64,
     /// Validation losses of the last epochs.
     recent: Vec<f64>,
 }
 
 impl TrainingBar {
-    pub fn new(epochs: usize, quiet: bool) -> Result<Self> {
-        let target = if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
+    pub fn new(epochs: usize, shown: Shown) -> Result<Self> {
+        let target = match shown {
+            Shown::Bar => ProgressDrawTarget::stderr(),
+            Shown::Lines | Shown::None => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(epochs as u64), target);
         let template = "training [{bar:20}] {pos}/{len}, {eta} left; {msg}";
         bar.set_style(ProgressStyle::with_template(template)?);
         Ok(TrainingBar {
             bar,
+            lines: shown == Shown::Lines,
             best: f64::INFINITY,
             recent: Vec::new(),
         })
@@ -59,18 +73,24 @@ impl TrainingBar {
 
     pub fn show(&mut self, now: &Progress) {
         self.best = self.best.min(now.valid_loss);
+        let (loss, valid, best, rate) =
+            (now.train_loss, now.valid_loss, self.best, now.learning_rate);
+        if self.lines {
+            let epochs = self.bar.length().unwrap_or_default();
+            say(&format!(
+                "epoch {} of {epochs}: loss {loss:.5}, valid {valid:.5}, best {best:.5}, rate {rate:.1e}, {:.1} s",
+                now.epoch, now.seconds
+            ));
+            return;
+        }
         if self.recent.len() == SPARKS {
             self.recent.remove(0);
         }
-        self.recent.push(now.valid_loss);
+        self.recent.push(valid);
         self.bar.set_position(now.epoch as u64);
         self.bar.set_message(format!(
-            "loss {:.5}, valid {:.5} {}, best {:.5}, rate {:.1e}",
-            now.train_loss,
-            now.valid_loss,
-            sparkline(&self.recent),
-            self.best,
-            now.learning_rate
+            "loss {loss:.5}, valid {valid:.5} {}, best {best:.5}, rate {rate:.1e}",
+            sparkline(&self.recent)
         ));
     }
 

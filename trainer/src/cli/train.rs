@@ -5,7 +5,7 @@ use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::{judge, say_instead};
 use super::csv_options::OnError;
 use super::names::{float_of, history_of};
-use super::progress::{TrainingBar, cancel_on_signal};
+use super::progress::{Shown, TrainingBar, cancel_on_signal};
 use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
 use kinglet::Model;
@@ -119,13 +119,27 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
 
-    /// No progress
-    #[arg(long)]
+    /// How it shows where it is
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    progress: Shown,
+
+    /// The same as --progress none
+    #[arg(long, conflicts_with = "progress")]
     quiet: bool,
 
     /// The result as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    fn shown(&self) -> Shown {
+        if self.quiet {
+            Shown::None
+        } else {
+            self.progress
+        }
+    }
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -181,7 +195,7 @@ pub fn run(args: &Args) -> Result<()> {
             cancel: Some(cancel_on_signal()),
             ..Options::default()
         };
-        Folds::run(&task, folds, args.quiet, &options)
+        Folds::run(&task, folds, args.shown(), &options)
     });
     let mut folds = folds.transpose()?;
     let fitted = with_progress(args, &kept, &task, &data, start)?;
@@ -377,7 +391,7 @@ fn shown<T>(
     epochs: usize,
     train: impl FnOnce(&mut dyn FnMut(&Progress) -> ControlFlow<()>) -> Result<T, FitError>,
 ) -> Result<T> {
-    let mut bar = TrainingBar::new(epochs, args.quiet)?;
+    let mut bar = TrainingBar::new(epochs, args.shown())?;
     let fitted = train(&mut |now| {
         bar.show(now);
         ControlFlow::Continue(())

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod batch;
+mod command;
 mod loaded;
 mod model;
 mod session;
@@ -28,6 +29,8 @@ mod python {
     use crate::Error;
     #[pymodule_export]
     use crate::batch::Batch;
+    #[pymodule_export]
+    use crate::command::{command, task_text, write_csv};
     #[pymodule_export]
     use crate::model::{Model, load};
     #[pymodule_export]

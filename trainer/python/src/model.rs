@@ -8,7 +8,7 @@ use kinglet_trainer::model_file::{ModelFile, format_name, input_names, output_na
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,12 +18,13 @@ use crate::batch::Batch;
 use crate::loaded::Loaded;
 use crate::session::{How, Samples, Session, slice, takes_tokens, width};
 use crate::stream::Stream;
+use crate::table::Grouping;
 use crate::{Error, table, told, warn};
 
 /// A model file.
 ///
 /// It has one stream of its own, for `step`; `predict` and `stream` begin others and leave it alone.
-#[pyclass(frozen, module = "kinglet")]
+#[pyclass(frozen, subclass, module = "kinglet")]
 pub struct Model {
     loaded: Arc<Loaded>,
     own: Mutex<Session>,
@@ -64,6 +65,35 @@ impl Model {
 
 #[pymethods]
 impl Model {
+    /// As `load`.
+    #[new]
+    #[pyo3(signature = (path, /))]
+    fn open(path: PathBuf) -> PyResult<Self> {
+        load(path)
+    }
+
+    /// An integer model of this float one, or an f16 one, as `kinglet quantize` makes it, calibrated on raw samples.
+    ///
+    /// precision: "w8a16", "w8a8", "w4a8", "f16", or "mixed" with max_flash= or max_cycles=. frame: a table, or the path of a data
+    /// file, of a few thousand rows that look like those to come. Further options are those of the command, with `_` for `-`:
+    /// for_="cortex-m4", force=True.
+    ///
+    /// Raises kinglet.Error, also where the outputs move by more than 5 % of their spread and force is not given. What there is to note
+    /// is a warning.
+    #[pyo3(signature = (precision, frame, /, **options))]
+    fn quantize<'py>(
+        slf: &Bound<'py, Self>,
+        precision: &str,
+        frame: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let quantize = slf
+            .py()
+            .import("kinglet._quantizing")?
+            .getattr("quantize")?;
+        quantize.call((slf, precision, frame), options)
+    }
+
     /// A model from the bytes of its file.
     #[staticmethod]
     #[pyo3(signature = (data, /))]
@@ -115,25 +145,27 @@ impl Model {
     ///
     /// A table, of pandas, polars or pyarrow or of whatever else has `__arrow_c_stream__`, has columns by the model's names, in any
     /// order, and derived ones are computed, as `kinglet predict --csv` does. group: the column that says what a row belongs to,
-    /// every value a stream of its own; by default as the model was trained, "" for none. Returns a table of pandas with the index
+    /// every value a stream of its own; by default as the model was trained, "" for none. time: the column of times in whose order the
+    /// rows come, wherever they stand; by default they come as they stand. Returns a table of pandas with the index
     /// of the rows, or one of polars or pyarrow with their numbers as `row`: the group, a classifier's class, the outputs, and `score`
     /// and `alarm` of a model that watches for anomalies. What there is to note is a warning.
-    #[pyo3(signature = (x, /, *, group=None, raw=false, every_step=false))]
+    #[pyo3(signature = (x, /, *, group=None, time=None, raw=false, every_step=false))]
     fn predict<'py>(
         &self,
         x: &Bound<'py, PyAny>,
         group: Option<String>,
+        time: Option<String>,
         raw: bool,
         every_step: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, model) = (x.py(), self.model());
         let how = How { raw, every_step };
         if let Some(stream) = table::stream(x)? {
-            return table::predict(&self.loaded, x, stream, group, how);
+            return table::predict(&self.loaded, x, stream, Grouping { group, time }, how);
         }
-        if group.is_some() {
+        if group.is_some() || time.is_some() {
             return Err(Error::new_err(
-                "group is a column of a table; series of an array are its first axis: (streams, rows, inputs)",
+                "group and time are columns of a table; series of an array are its first axis, in order of time: (streams, rows, inputs)",
             ));
         }
         let x = array(model, x, [1, 2])?;
@@ -251,6 +283,12 @@ impl Model {
     #[getter]
     fn takes_tokens(&self) -> bool {
         takes_tokens(self.model())
+    }
+
+    /// Whether a gap (NaN) repeats the number before it; other models take no gaps.
+    #[getter]
+    fn holds(&self) -> bool {
+        self.model().holds()
     }
 
     /// Names of the inputs, or the tokens.

@@ -47,6 +47,13 @@ impl<'x> Samples<'x> {
     }
 }
 
+/// Around a step.
+pub enum Moment<'y> {
+    /// With the last answer; NaN before the first.
+    Before(&'y [f32]),
+    Answered(&'y [f32]),
+}
+
 pub struct Session {
     loaded: Arc<Loaded>,
     how: How,
@@ -198,6 +205,32 @@ impl Session {
         Ok(())
     }
 
+    /// Runs on over samples, and says before each what the answer so far is, and after it what was answered, if anything was.
+    pub fn each(
+        &mut self,
+        samples: Samples<'_>,
+        mut seen: impl FnMut(usize, Moment<'_>),
+    ) -> Result<()> {
+        let model = self.loaded.model();
+        let mut runner = AnyRunner::bind(model, &mut self.state)?;
+        let width = width(model);
+        for n in 0..samples.len() / width {
+            let sample = samples.part(n * width..(n + 1) * width);
+            seen(n, Moment::Before(&self.y));
+            if take(
+                &mut runner,
+                self.how,
+                &mut self.windows,
+                &mut self.tokens,
+                sample,
+                &mut self.y,
+            ) {
+                seen(n, Moment::Answered(&self.y));
+            }
+        }
+        Ok(())
+    }
+
     /// One sample, and its answer if there is one.
     pub fn step(&mut self, sample: Samples<'_>) -> Result<Option<&[f32]>> {
         let mut runner = AnyRunner::bind(self.loaded.model(), &mut self.state)?;
@@ -211,11 +244,6 @@ impl Session {
             y,
         );
         Ok(answered.then_some(&self.y[..]))
-    }
-
-    /// The last answer; NaN before the first.
-    pub fn last(&self) -> &[f32] {
-        &self.y
     }
 
     /// Starts anew.

@@ -1,28 +1,39 @@
 //! A data frame as the CSV that it would print, as the trainer reads Parquet: so columns by name, derived ones, gaps, categories
-//! and groups are what they are for `kinglet predict`, by the same code.
+//! and groups are what they are for `kinglet predict`, by the same code. Where all columns that the model takes are numbers,
+//! they are not printed and read again: a number of 64 bits becomes the one of 32 that its text would be.
 
 use anyhow::{Context, Result, anyhow};
+use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader, UInt64Array};
+use arrow_array::types::{
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader, UInt64Array};
+use arrow_cast::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use arrow_csv::WriterBuilder;
+use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
 use engine::Detector;
 use kinglet_trainer::beyond::Beyond;
-use kinglet_trainer::data::Written;
-use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, OnError, Reader};
+use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, OnError, Reader, composed};
+use kinglet_trainer::data::{DataError, Written};
 use kinglet_trainer::model_file::{input_names, output_names};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList};
+use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use crate::loaded::Loaded;
-use crate::session::{How, Samples, Session, takes_tokens};
+use crate::session::{How, Moment, Samples, Session, takes_tokens};
 use crate::{Error, told, warn};
 
-/// Rows that are text at a time.
+/// Rows that are text, or numbers of 32 bits, at a time.
 const ROWS: usize = 4096;
 
 /// Rows between two looks for a signal.
@@ -56,54 +67,158 @@ pub fn stream(x: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatchStreamReader>>
         .map_err(|error| Error::new_err(error.to_string()))
 }
 
-/// Record batches as CSV.
-struct Text {
-    batches: RecordBatchStreamReader,
-    /// Places of the columns that are no lists or structures.
-    plain: Vec<usize>,
+/// The rows of a table, without columns that are lists or structures, some at a time.
+pub struct Rows {
     schema: SchemaRef,
-    rows: u64,
-    batch: Option<RecordBatch>,
+    plain: Vec<usize>,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>,
+    /// What is left of a batch.
+    rest: Option<RecordBatch>,
+    /// The numbers of the rows, where they do not come in their order.
+    order: Option<Vec<u64>>,
+    given: u64,
+}
+
+impl Rows {
+    pub fn new(batches: RecordBatchStreamReader) -> Self {
+        let all = batches.schema();
+        let is_plain = |at: &usize| !all.field(*at).data_type().is_nested();
+        let plain: Vec<usize> = (0..all.fields().len()).filter(is_plain).collect();
+        let fields = plain.iter().map(|&at| all.fields()[at].clone());
+        Rows {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            plain,
+            batches: Box::new(batches),
+            rest: None,
+            order: None,
+            given: 0,
+        }
+    }
+
+    /// In the order of a column of times; rows of one time keep theirs.
+    fn by_time(mut self, name: &str) -> Result<Self> {
+        let found = self
+            .schema
+            .fields()
+            .iter()
+            .position(|field| field.name() == name);
+        let at = found.with_context(|| {
+            let names = self.schema.fields().iter().map(|field| &field.name()[..]);
+            format!(
+                "{NAME}: no column {name:?} of times; there are {}",
+                names.collect::<Vec<_>>().join(", ")
+            )
+        })?;
+        let kind = self.schema.field(at).data_type();
+        anyhow::ensure!(
+            kind.is_temporal() || kind.is_numeric(),
+            "{NAME}: column {name:?} is of type {kind}; rows are ordered by times or numbers: convert it first, such as by \
+             pandas.to_datetime"
+        );
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next(usize::MAX)? {
+            batches.push(batch);
+        }
+        let all = concat_batches(&self.schema, &batches)?;
+        let gaps = all.column(at).logical_null_count();
+        anyhow::ensure!(
+            gaps == 0,
+            "{NAME}: {gaps} rows have no time in column {name:?}; fill it in or leave them out"
+        );
+        let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..all.num_rows() as u64));
+        let by = [all.column(at), &numbers].map(|values| SortColumn {
+            values: values.clone(),
+            options: None,
+        });
+        let order = lexsort_to_indices(&by, None)?;
+        let sorted = take_record_batch(&all, &order)?;
+        Ok(Rows {
+            plain: (0..self.plain.len()).collect(),
+            batches: Box::new([Ok(sorted)].into_iter()),
+            rest: None,
+            order: Some(order.values().iter().map(|&row| row.into()).collect()),
+            given: 0,
+            ..self
+        })
+    }
+
+    /// Up to so many rows that lie together.
+    fn next(&mut self, most: usize) -> Result<Option<RecordBatch>, ArrowError> {
+        let batch = loop {
+            let batch = match self.rest.take() {
+                Some(batch) => batch,
+                None => match self.batches.next() {
+                    Some(batch) => batch?.project(&self.plain)?,
+                    None => return Ok(None),
+                },
+            };
+            if batch.num_rows() > 0 {
+                break batch;
+            }
+        };
+        let rows = batch.num_rows().min(most);
+        if rows < batch.num_rows() {
+            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+        }
+        self.given += rows as u64;
+        Ok(Some(batch.slice(0, rows)))
+    }
+
+    /// The number of a row in the table, by its place among those that are given.
+    fn number(&self, place: u64) -> u64 {
+        self.order
+            .as_ref()
+            .map_or(place, |order| order[place as usize])
+    }
+
+    fn has_times(&self) -> bool {
+        let mut fields = self.schema.fields().iter();
+        fields.any(|field| field.data_type().is_temporal())
+    }
+}
+
+/// Rows as CSV.
+pub struct Text {
+    rows: Rows,
+    /// With [`ROW`].
+    numbered: bool,
+    schema: SchemaRef,
     text: Cursor<Vec<u8>>,
 }
 
 impl Text {
-    fn new(batches: RecordBatchStreamReader) -> Result<Self> {
-        let all = batches.schema();
-        let is_plain = |at: &usize| !all.field(*at).data_type().is_nested();
-        let plain: Vec<usize> = (0..all.fields().len()).filter(is_plain).collect();
-        let mut fields: Vec<Arc<Field>> =
-            plain.iter().map(|&at| all.fields()[at].clone()).collect();
-        fields.push(Arc::new(Field::new(ROW, DataType::UInt64, false)));
+    /// `numbered`: with the number of the row as the last column.
+    pub fn new(rows: Rows, numbered: bool) -> Result<Self> {
+        let mut fields: Vec<Arc<Field>> = rows.schema.fields().iter().cloned().collect();
+        if numbered {
+            fields.push(Arc::new(Field::new(ROW, DataType::UInt64, false)));
+        }
         let schema = Arc::new(Schema::new(fields));
         let text = printed(&RecordBatch::new_empty(schema.clone()), true)?;
         Ok(Text {
-            batches,
-            plain,
+            rows,
+            numbered,
             schema,
-            rows: 0,
-            batch: None,
             text: Cursor::new(text),
         })
     }
 
+    /// Whether there are times in it that are no text.
+    pub fn has_times(&self) -> bool {
+        self.rows.has_times()
+    }
+
     /// The next rows.
     fn advance(&mut self) -> Result<Option<Vec<u8>>, ArrowError> {
-        let batch = match self.batch.take() {
-            Some(batch) => batch,
-            None => match self.batches.next() {
-                Some(batch) => batch?,
-                None => return Ok(None),
-            },
+        let first = self.rows.given;
+        let Some(batch) = self.rows.next(ROWS)? else {
+            return Ok(None);
         };
-        let rows = batch.num_rows().min(ROWS);
-        if rows < batch.num_rows() {
-            self.batch = Some(batch.slice(rows, batch.num_rows() - rows));
-        }
-        let columns = self.plain.iter().map(|&at| batch.column(at).slice(0, rows));
-        let numbers = UInt64Array::from_iter_values(self.rows..self.rows + rows as u64);
-        let columns: Vec<ArrayRef> = columns.chain([Arc::new(numbers) as ArrayRef]).collect();
-        self.rows += rows as u64;
+        let numbers = (first..self.rows.given).map(|place| self.rows.number(place));
+        let numbers = self
+            .numbered
+            .then(|| Arc::new(UInt64Array::from_iter_values(numbers)) as ArrayRef);
+        let columns = batch.columns().iter().cloned().chain(numbers).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
         printed(&batch, false).map(Some)
     }
@@ -113,10 +228,10 @@ fn printed(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, ArrowError> {
     let mut text = Vec::new();
     let mut writer = WriterBuilder::new()
         .with_header(header)
-        .with_date_format("%Y-%m-%d".to_owned())
-        .with_datetime_format("%Y-%m-%d %H:%M:%S%.f".to_owned())
-        .with_timestamp_format("%Y-%m-%d %H:%M:%S%.f".to_owned())
-        .with_timestamp_tz_format("%Y-%m-%d %H:%M:%S%.f%:z".to_owned())
+        .with_date_format(DATE.to_owned())
+        .with_datetime_format(TIME.to_owned())
+        .with_timestamp_format(TIME.to_owned())
+        .with_timestamp_tz_format(TIME_OF_ZONE.to_owned())
         .build(&mut text);
     writer.write(batch)?;
     drop(writer);
@@ -138,8 +253,167 @@ impl Read for Text {
     }
 }
 
+/// How times are printed.
+const DATE: &str = "%Y-%m-%d";
+const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
+const TIME_OF_ZONE: &str = "%Y-%m-%d %H:%M:%S%.f%:z";
+
+/// Rows whose columns are numbers.
+struct Numbers {
+    rows: Rows,
+    /// Places of the columns that the model takes, and of the one of groups.
+    columns: Vec<usize>,
+    group: Option<usize>,
+    batch: RecordBatch,
+    /// Rows of the batch that have been taken, and the place of its first.
+    taken: usize,
+    first: u64,
+    /// The batch's numbers, row by row.
+    values: Vec<f32>,
+    key: String,
+}
+
+impl Numbers {
+    /// Whether the columns are numbers of at most 64 bits.
+    fn can(schema: &Schema, columns: &[usize]) -> bool {
+        use DataType::{Float32, Float64};
+        let is_number = |kind: &DataType| kind.is_integer() || matches!(kind, Float32 | Float64);
+        columns
+            .iter()
+            .all(|&at| is_number(schema.field(at).data_type()))
+    }
+
+    /// The next row as a sample, and its number; none at the end.
+    fn next(&mut self, columns: &mut Columns, sample: &mut [f32]) -> Result<Option<u64>> {
+        if self.taken == self.batch.num_rows() {
+            self.first = self.rows.given;
+            let Some(batch) = self.rows.next(ROWS)? else {
+                return Ok(None);
+            };
+            (self.batch, self.taken) = (batch, 0);
+            self.values.clear();
+            self.values
+                .resize(self.batch.num_rows() * self.columns.len(), f32::NAN);
+            for (k, &at) in self.columns.iter().enumerate() {
+                narrow(
+                    self.batch.column(at),
+                    &mut self.values,
+                    k,
+                    self.columns.len(),
+                );
+            }
+        }
+        let row = self.taken;
+        self.taken += 1;
+        if let Some(at) = self.group {
+            self.key.clear();
+            let options = FormatOptions::default()
+                .with_date_format(Some(DATE))
+                .with_datetime_format(Some(TIME))
+                .with_timestamp_format(Some(TIME))
+                .with_timestamp_tz_format(Some(TIME_OF_ZONE));
+            let printed = ArrayFormatter::try_new(self.batch.column(at), &options)?;
+            write!(self.key, "{}", printed.value(row))?;
+        }
+        let key = composed(self.key.trim());
+        let text = |k: usize| {
+            let printed = array_value_to_string(self.batch.column(self.columns[k]), row);
+            printed.unwrap_or_default()
+        };
+        let width = self.columns.len();
+        let values = &self.values[row * width..][..width];
+        let place = self.first + row as u64;
+        // Line 1 are the names.
+        columns.take(self.group.map(|_| &*key), values, text, place + 2, sample)?;
+        Ok(Some(self.rows.number(place)))
+    }
+}
+
+/// A column's numbers, as every `width`th from `first` on. Gaps stay as they are.
+fn narrow(column: &dyn Array, out: &mut [f32], first: usize, width: usize) {
+    fn each<T: ArrowPrimitiveType>(
+        column: &dyn Array,
+        out: &mut [f32],
+        at: (usize, usize),
+        as_f32: fn(T::Native) -> f32,
+    ) {
+        let column = column.as_primitive::<T>();
+        let out = out.iter_mut().skip(at.0).step_by(at.1);
+        match column.null_count() {
+            0 => column
+                .values()
+                .iter()
+                .zip(out)
+                .for_each(|(&x, out)| *out = as_f32(x)),
+            _ => column
+                .iter()
+                .zip(out)
+                .for_each(|(x, out)| *out = x.map_or(f32::NAN, as_f32)),
+        }
+    }
+    let at = (first, width);
+    match column.data_type() {
+        DataType::Float64 => each::<Float64Type>(column, out, at, narrowed),
+        DataType::Float32 => each::<Float32Type>(column, out, at, |x| x),
+        DataType::Int8 => each::<Int8Type>(column, out, at, |x| x.into()),
+        DataType::Int16 => each::<Int16Type>(column, out, at, |x| x.into()),
+        DataType::Int32 => each::<Int32Type>(column, out, at, |x| x as f32),
+        DataType::Int64 => each::<Int64Type>(column, out, at, |x| x as f32),
+        DataType::UInt8 => each::<UInt8Type>(column, out, at, |x| x.into()),
+        DataType::UInt16 => each::<UInt16Type>(column, out, at, |x| x.into()),
+        DataType::UInt32 => each::<UInt32Type>(column, out, at, |x| x as f32),
+        DataType::UInt64 => each::<UInt64Type>(column, out, at, |x| x as f32),
+        // `can` lets no other in.
+        _ => {}
+    }
+}
+
+/// The number of 32 bits that the text of `x` is, which is the nearest to the shortest decimal that stands for `x`. Only where `x`
+/// lies just between two of them, or where these are denormal or end, may that be another than the nearest to `x`.
+fn narrowed(x: f64) -> f32 {
+    let near = x as f32;
+    let between = x.to_bits() & 0x1fff_ffff == 0x1000_0000;
+    let odd = between || near.abs() <= f32::MIN_POSITIVE || near.abs() >= f32::MAX;
+    if odd && x != 0.0 && x.is_finite() {
+        return x.to_string().parse().unwrap_or(near);
+    }
+    near
+}
+
+/// Where samples come from.
+enum Source {
+    Text(Box<Reader<BufReader<Text>>>),
+    Numbers(Box<Numbers>),
+}
+
+impl Source {
+    /// The next sample and the number of its row; none at the end.
+    fn next(&mut self, columns: &mut Columns, sample: &mut [f32]) -> Result<Option<u64>> {
+        match self {
+            Source::Numbers(numbers) => numbers.next(columns, sample),
+            Source::Text(reader) => {
+                if !reader.next_sample(columns, sample)? {
+                    return Ok(None);
+                }
+                let row = reader.row();
+                let number = row[row.len() - 1].parse();
+                Ok(Some(number.context("a row without a number")?))
+            }
+        }
+    }
+
+    /// Rows that have no sample, as what is known ahead of them is not there.
+    fn left_waiting(&self) -> usize {
+        match self {
+            Source::Text(reader) => reader.left_waiting(),
+            Source::Numbers(_) => 0,
+        }
+    }
+}
+
 /// A group's rows.
 struct Group<'m> {
+    name: String,
     session: Session,
     detector: Option<Detector<'m>>,
 }
@@ -148,13 +422,18 @@ struct Group<'m> {
 struct Prediction<'m> {
     loaded: &'m Arc<Loaded>,
     how: How,
-    reader: Reader<BufReader<Text>>,
+    source: Source,
     columns: Columns,
     /// The column of groups.
     group: Option<String>,
     on_error: OnError,
     sample: Vec<f32>,
-    groups: HashMap<String, Group<'m>>,
+    groups: Vec<Group<'m>>,
+    places: HashMap<String, usize>,
+    /// Samples of the last row's group that have not been answered, and their rows.
+    current: usize,
+    waiting: Vec<f32>,
+    rows: Vec<i64>,
     beyond: Beyond<'m>,
     watched: bool,
     skipped: u64,
@@ -165,64 +444,114 @@ struct Prediction<'m> {
 #[derive(Default)]
 struct Answers {
     rows: Vec<i64>,
-    groups: Vec<String>,
+    groups: Vec<usize>,
     y: Vec<f32>,
     scores: Vec<f32>,
     alarms: Vec<bool>,
 }
 
+impl Answers {
+    /// In the order of the rows.
+    fn in_order(&mut self, outputs: usize) {
+        fn moved<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
+            // What no model of this kind gives is empty.
+            order
+                .iter()
+                .filter_map(|&k| values.get(k).copied())
+                .collect()
+        }
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by_key(|&k| self.rows[k]);
+        let y = order
+            .iter()
+            .flat_map(|&k| &self.y[k * outputs..][..outputs]);
+        self.y = y.copied().collect();
+        self.rows = moved(&self.rows, &order);
+        self.groups = moved(&self.groups, &order);
+        self.scores = moved(&self.scores, &order);
+        self.alarms = moved(&self.alarms, &order);
+    }
+}
+
 impl<'m> Prediction<'m> {
     /// Goes on for some rows; false at the end.
     fn run(&mut self, rows: usize) -> Result<bool> {
-        let place = self.reader.names().len() - 1;
         for _ in 0..rows {
-            match self.reader.next_sample(&mut self.columns, &mut self.sample) {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(error) if self.on_error == OnError::Skip && error.is_of_row() => {
+            let row = match self.source.next(&mut self.columns, &mut self.sample) {
+                Ok(Some(row)) => row,
+                Ok(None) => return self.answer().map(|()| false),
+                Err(error) if self.on_error == OnError::Skip && is_of_row(&error) => {
                     self.skipped += 1;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
-            }
+                Err(error) => return Err(error),
+            };
             self.taken += 1;
             let name = self.columns.group().unwrap_or("");
-            if !self.groups.contains_key(name) {
-                let group = Group {
-                    session: Session::new(self.loaded.clone(), self.how)?,
-                    detector: Detector::new(self.loaded.model()),
+            let is_current = self
+                .groups
+                .get(self.current)
+                .is_some_and(|group| group.name == name);
+            if !is_current {
+                let name = name.to_owned();
+                self.answer()?;
+                self.current = match self.places.get(&name) {
+                    Some(&place) => place,
+                    None => self.add(name)?,
                 };
-                self.groups.insert(name.to_owned(), group);
             }
-            let Some(group) = self.groups.get_mut(name) else {
-                continue;
-            };
             self.beyond.meet(&self.sample);
-            let detector = group.detector.as_mut();
-            let verdict = detector.map(|d| d.compare(group.session.last(), &self.sample));
-            let Some(y) = group.session.step(Samples::Features(&self.sample))? else {
-                continue;
-            };
-            let answers = &mut self.answers;
-            answers.y.extend_from_slice(y);
-            let row = self.reader.row()[place].parse();
-            answers.rows.push(row.context("a row without a number")?);
-            if self.columns.group().is_some() {
-                answers.groups.push(name.to_owned());
-            }
-            if let Some(verdict) = verdict {
-                answers.scores.push(verdict.score);
-                answers.alarms.push(verdict.alarm);
-            }
+            self.waiting.extend_from_slice(&self.sample);
+            self.rows.push(row as i64);
         }
+        self.answer()?;
         Ok(true)
+    }
+
+    fn add(&mut self, name: String) -> Result<usize> {
+        let place = self.groups.len();
+        self.places.insert(name.clone(), place);
+        self.groups.push(Group {
+            name,
+            session: Session::new(self.loaded.clone(), self.how)?,
+            detector: Detector::new(self.loaded.model()),
+        });
+        Ok(place)
+    }
+
+    /// Answers what waits.
+    fn answer(&mut self) -> Result<()> {
+        let Some(group) = self.groups.get_mut(self.current) else {
+            return Ok(());
+        };
+        let (answers, width) = (&mut self.answers, self.sample.len());
+        let samples = Samples::Features(&self.waiting);
+        let mut verdict = None;
+        group.session.each(samples, |n, moment| match moment {
+            Moment::Before(last) => {
+                let sample = &self.waiting[n * width..][..width];
+                verdict = group.detector.as_mut().map(|d| d.compare(last, sample));
+            }
+            Moment::Answered(y) => {
+                answers.y.extend_from_slice(y);
+                answers.rows.push(self.rows[n]);
+                answers.groups.push(self.current);
+                if let Some(verdict) = &verdict {
+                    answers.scores.push(verdict.score);
+                    answers.alarms.push(verdict.alarm);
+                }
+            }
+        })?;
+        self.waiting.clear();
+        self.rows.clear();
+        Ok(())
     }
 
     fn notes(&self, file: &Written) -> Vec<String> {
         // What the records note is about text, and this one nobody wrote.
         let mut notes = self.columns.notes();
         notes.extend(self.beyond.notes());
-        let (left, ahead) = (self.reader.left_waiting(), self.columns.ahead());
+        let (left, ahead) = (self.source.left_waiting(), self.columns.ahead());
         if left > 0 {
             notes.push(format!(
                 "{left} rows have no answer, as what is known {ahead} rows ahead of them is not there"
@@ -246,6 +575,12 @@ impl<'m> Prediction<'m> {
     }
 }
 
+fn is_of_row(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<DataError>()
+        .is_some_and(DataError::is_of_row)
+}
+
 /// The column of groups: the one that was asked for, none for "", or that of the training data.
 fn group_of(
     wanted: Option<String>,
@@ -266,12 +601,19 @@ fn group_of(
     None
 }
 
+/// What says which rows of a table belong together, and in which order they came.
+#[derive(Default)]
+pub struct Grouping {
+    pub group: Option<String>,
+    pub time: Option<String>,
+}
+
 /// Answers a table, and gives a table of the same kind.
 pub fn predict<'py>(
     loaded: &Arc<Loaded>,
     x: &Bound<'py, PyAny>,
     stream: RecordBatchStreamReader,
-    group: Option<String>,
+    Grouping { group, time }: Grouping,
     how: How,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (py, model) = (x.py(), loaded.model());
@@ -291,7 +633,7 @@ pub fn predict<'py>(
     });
     let begin = || -> Result<Prediction<'_>> {
         let usual = Format::default();
-        let format = Format {
+        let mut format = Format {
             delimiter: usual.delimiter,
             header: Header::FirstLine,
             comment: None,
@@ -306,26 +648,61 @@ pub fn predict<'py>(
             },
             ..trained.format.clone()
         };
-        let text = BufReader::with_capacity(1 << 16, Text::new(stream)?);
-        let mut reader = Reader::new(text, NAME, &format)?;
-        if format.newest_first {
-            reader = reader.from_the_end();
+        let mut rows = Rows::new(stream);
+        if rows.has_times() {
+            format.time = None;
+        }
+        if let Some(time) = &time {
+            rows = rows.by_time(time)?;
+            format.newest_first = false;
         }
         let names: Vec<&str> = input_names(model).iter().map(|name| name.0).collect();
-        let mut columns = reader.columns(&names)?;
-        let group = group_of(group, &trained, reader.names(), &mut notes);
+        let header = printed(&RecordBatch::new_empty(rows.schema.clone()), true)?;
+        let header = Reader::new(&header[..], NAME, &format)?;
+        let mut columns = header.columns(&names)?;
+        let group = group_of(group, &trained, header.names(), &mut notes);
         if let Some(group) = &group {
-            columns = columns.group_by(group, reader.names())?;
+            columns = columns.group_by(group, header.names())?;
         }
+        let places: Vec<usize> = columns.places().collect();
+        let as_text = !columns.are_plain()
+            || !Numbers::can(&rows.schema, &places)
+            || format.newest_first
+            || format.skip > 0
+            || !format.missing_values.is_empty();
+        let source = if as_text {
+            let text = BufReader::with_capacity(1 << 16, Text::new(rows, true)?);
+            let mut reader = Reader::new(text, NAME, &format)?;
+            if format.newest_first {
+                reader = reader.from_the_end();
+            }
+            Source::Text(Box::new(reader))
+        } else {
+            let at = |name: &String| header.names().iter().position(|other| other == name);
+            Source::Numbers(Box::new(Numbers {
+                batch: RecordBatch::new_empty(rows.schema.clone()),
+                rows,
+                columns: places,
+                group: group.as_ref().and_then(at),
+                taken: 0,
+                first: 0,
+                values: Vec::new(),
+                key: String::new(),
+            }))
+        };
         Ok(Prediction {
             loaded,
             how,
             columns,
             group,
-            reader,
+            source,
             on_error: format.on_error,
             sample: vec![0.0; model.inputs()],
-            groups: HashMap::new(),
+            groups: Vec::new(),
+            places: HashMap::new(),
+            current: 0,
+            waiting: Vec::new(),
+            rows: Vec::new(),
             beyond: Beyond::new(model),
             watched: Detector::new(model).is_some(),
             skipped: 0,
@@ -342,6 +719,9 @@ pub fn predict<'py>(
     }
     notes.extend(prediction.notes(&trained));
     notes.iter().try_for_each(|note| warn(py, note))?;
+    if time.is_some() {
+        py.detach(|| prediction.answers.in_order(model.outputs()));
+    }
     table(x, &prediction)
 }
 
@@ -357,7 +737,13 @@ fn table<'py>(x: &Bound<'py, PyAny>, prediction: &Prediction<'_>) -> PyResult<Bo
         columns.set_item("row", &rows)?;
     }
     if let Some(group) = &prediction.group {
-        columns.set_item(group, PyList::new(py, &answers.groups)?)?;
+        let names = prediction
+            .groups
+            .iter()
+            .map(|group| PyString::new(py, &group.name));
+        let names: Vec<Bound<'_, PyString>> = names.collect();
+        let of_rows = answers.groups.iter().map(|&place| &names[place]);
+        columns.set_item(group, PyList::new(py, of_rows)?)?;
     }
     let outputs = model.outputs();
     let names = output_names(model);
@@ -365,11 +751,13 @@ fn table<'py>(x: &Bound<'py, PyAny>, prediction: &Prediction<'_>) -> PyResult<Bo
         model.header().output,
         engine::format::Output::Classes { .. }
     ) {
+        let classes = names.iter().map(|name| PyString::new(py, name.0));
+        let classes: Vec<Bound<'_, PyString>> = classes.collect();
         let best = answers
             .y
             .chunks_exact(outputs)
-            .map(|y| names[engine::argmax(y)].0);
-        columns.set_item("class", PyList::new(py, best.collect::<Vec<&str>>())?)?;
+            .map(|y| &classes[engine::argmax(y)]);
+        columns.set_item("class", PyList::new(py, best)?)?;
     }
     for (place, (name, _)) in names.iter().enumerate() {
         if columns.contains(name)? {

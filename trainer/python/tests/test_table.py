@@ -99,7 +99,7 @@ def test_errors_name_the_column(model):
         model.predict(table.assign(**{name: "x"}))
     with pytest.raises(kinglet.Error, match="raw is for arrays"):
         model.predict(table, raw=True)
-    with pytest.raises(kinglet.Error, match="group is a column of a table"):
+    with pytest.raises(kinglet.Error, match="group and time are columns of a table"):
         model.predict(table[model.input_names].to_numpy(), group="machine")
 
 
@@ -116,3 +116,68 @@ def test_lists_in_other_columns_do_not_matter(model):
         warnings.simplefilter("ignore")
         name = model.output_names[0]
         assert model.predict(lists)[name].equals(model.predict(arrow)[name])
+
+
+def as_text(table, model):
+    """A column of texts in place of one of numbers: the whole table then goes through text."""
+    column = model.input_names[0]
+    return table.set_column(table.schema.get_field_index(column), column, pyarrow.compute.cast(table[column], "string"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("group", [None, "machine"])
+def test_numbers_are_what_their_text_is(model, group):
+    import pyarrow.compute  # noqa: F401
+
+    numbers = np.random.default_rng(5)
+    x = numbers.normal(20, 5, (3000, model.inputs))
+    # Halfway between two floats of 32 bits, denormal, zero.
+    x[::7] = np.nextafter(x[::7].astype(np.float32), np.float32(np.inf)).astype(np.float64) / 2 + x[::7].astype(np.float32) / 2
+    x[5], x[6], x[8] = 1e-42, -0.0, 2.0**-149 * 1.5
+    columns = dict(zip(model.input_names, x.T))
+    columns[model.input_names[1]] = numbers.integers(-5, 2**60, 3000)
+    columns[model.input_names[2]] = x[:, 2].astype(np.float32)
+    columns["machine"] = numbers.choice(["m1", " m2 ", "Gr\u00fcn", "Gru\u0308n"], 3000)
+    table = pyarrow.table(columns)
+    plain, printed = model.predict(table, group=group), model.predict(as_text(table, model), group=group)
+    assert plain.equals(printed)
+    if group:
+        assert set(plain["machine"].to_pylist()) == {"m1", "m2", "Gr\u00fcn"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_gaps_and_infinities_are_told_alike_for_numbers_and_text(model):
+    import pyarrow.compute  # noqa: F401
+
+    good = pyarrow.Table.from_pandas(frame(model).drop(columns=["note", "machine"]), preserve_index=False)
+    column = model.input_names[-1]
+    for wrong in (None, float("nan"), float("inf"), -1e300):
+        values = good[column].to_pylist()
+        values[100] = wrong
+        table = good.set_column(good.schema.get_field_index(column), column, pyarrow.array(values, "float64"))
+        said = []
+        for shown in (table, as_text(table, model)):
+            with pytest.raises(kinglet.Error) as error:
+                model.predict(shown)
+            said.append(str(error.value))
+        assert said[0] == said[1] and ":102: " in said[0], said
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_rows_are_taken_in_order_of_time(model, kind):
+    table = frame(model).reset_index(names="when")
+    want = model.predict(table, group="machine")
+    mixed = table.sample(frac=1, random_state=3)
+    as_kind = {"pandas": lambda t: t, "polars": polars.from_pandas, "pyarrow": pyarrow.Table.from_pandas}[kind]
+    got = model.predict(as_kind(mixed), group="machine", time="when")
+    if kind == "pandas":
+        assert list(got.index) == list(mixed.index)
+        assert got.sort_index().equals(want)
+    else:
+        assert got["row"].to_pylist() if kind == "pyarrow" else got["row"].to_list() == list(range(len(mixed)))
+        y = np.asarray(got[model.output_names[0]])
+        assert np.array_equal(y, want.loc[mixed.index, model.output_names[0]].to_numpy())
+    for words, options in [("no column 'w'|no column \"w\"", {"time": "w"}), ("ordered by times", {"time": "machine"})]:
+        with pytest.raises(kinglet.Error, match=words):
+            model.predict(mixed, **options)

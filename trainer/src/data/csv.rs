@@ -9,6 +9,7 @@ mod records;
 mod table;
 
 pub use self::columns::{Columns, Memory};
+pub use self::field::composed;
 pub(crate) use self::field::is_missing;
 pub use self::format::{Format, Header, Missing, OnError, Size, Unseen};
 pub use self::records::{Reader, Records};

@@ -220,6 +220,77 @@ impl Columns {
         self.past.fill(Past::default());
     }
 
+    /// The next row is of this group.
+    fn turn_to(&mut self, group: &str) {
+        if self.key.as_deref() == Some(group) {
+            return;
+        }
+        let fresh = || vec![Past::default(); self.wanted.len()];
+        let past = self.others.remove(group).unwrap_or_else(fresh);
+        let before = mem::replace(&mut self.past, past);
+        if let Some(key) = self.key.replace(group.to_owned()) {
+            self.others.insert(key, before);
+        }
+    }
+
+    /// Whether every column is one of the file's as it is there, and so can be [taken](Self::take) from numbers.
+    pub fn are_plain(&self) -> bool {
+        self.wanted.iter().all(|column| column.derived.is_none())
+    }
+
+    /// Where in a row the wanted columns are.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.wanted.iter().map(|column| column.at)
+    }
+
+    /// A row whose fields were numbers and not text, of columns that [are plain](Self::are_plain): one number per wanted column, in
+    /// its order, with NaN for a gap. `text` is what the field of a column would print.
+    ///
+    /// # Errors
+    /// If a number is missing or beyond 32 bits.
+    ///
+    /// # Panics
+    /// If there are fewer numbers, or less room in `sample`, than columns asked for.
+    pub fn take(
+        &mut self,
+        group: Option<&str>,
+        numbers: &[f32],
+        text: impl Fn(usize) -> String,
+        line: u64,
+        sample: &mut [f32],
+    ) -> Result<(), DataError> {
+        if let Some(group) = group {
+            self.turn_to(group);
+        }
+        let width = self.wanted.len();
+        let (numbers, sample) = (&numbers[..width], &mut sample[..width]);
+        sample.copy_from_slice(numbers);
+        for (k, out) in sample.iter_mut().enumerate() {
+            let column = &self.wanted[k];
+            if out.is_nan() {
+                let (past, text) = (&self.past[k], || text(k));
+                *out = column.gap(past, &self.fields, &self.file, line, text)?;
+            } else if out.is_infinite() {
+                let text = text(k);
+                return Err(DataError::NotANumber {
+                    file: self.file.clone(),
+                    line,
+                    column: column.name.clone(),
+                    cure: self.fields.cure(&text),
+                    text,
+                });
+            }
+        }
+        // A row with a fault leaves nothing behind.
+        for (past, &value) in self.past.iter_mut().zip(&*sample) {
+            if !value.is_nan() {
+                past.last = Some(value);
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
     /// Rows of its group that must be there behind a row.
     pub fn ahead(&self) -> usize {
         self.wanted.iter().map(Column::ahead).max().unwrap_or(0)
@@ -233,15 +304,8 @@ impl Columns {
         line: u64,
         sample: &mut [f32],
     ) -> Result<(), DataError> {
-        if let Some(at) = self.group
-            && self.key.as_deref() != Some(&record[at])
-        {
-            let fresh = || vec![Past::default(); self.wanted.len()];
-            let past = self.others.remove(&record[at]).unwrap_or_else(fresh);
-            let before = mem::replace(&mut self.past, past);
-            if let Some(key) = self.key.replace(record[at].to_owned()) {
-                self.others.insert(key, before);
-            }
+        if let Some(at) = self.group {
+            self.turn_to(&record[at]);
         }
         // A row with a fault leaves nothing behind.
         self.next.clone_from(&self.past);
@@ -297,6 +361,30 @@ impl Column {
             && !self.categories.iter().any(|known| known == text)
     }
 
+    /// The number for a field that holds none.
+    fn gap(
+        &self,
+        past: &Past,
+        fields: &Fields,
+        file: &str,
+        line: u64,
+        text: impl Fn() -> String,
+    ) -> Result<f32, DataError> {
+        let (file, column) = (|| file.to_owned(), || self.name.clone());
+        match (fields.missing, past.last) {
+            (Missing::Hold, Some(last)) => Ok(last),
+            (Missing::Nan, _) => Ok(f32::NAN),
+            (Missing::Hold, None) => Err(nothing_to_hold(file(), line, column(), text())),
+            (Missing::Error, _) => Err(DataError::Missing {
+                file: file(),
+                line,
+                column: column(),
+                text: text(),
+                remedy: "fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before",
+            }),
+        }
+    }
+
     /// The number for a field of this column.
     fn value(
         &mut self,
@@ -306,7 +394,6 @@ impl Column {
         file: &str,
         line: u64,
     ) -> Result<f32, DataError> {
-        let (file, column) = (|| file.to_owned(), || self.name.clone());
         let text_owned = || text.to_owned();
         if self.derived == Some(Derived::Missing) {
             return Ok(f32::from(u8::from(fields.is_missing(text))));
@@ -319,19 +406,9 @@ impl Column {
                 // What is repeated does not change.
                 return Ok(0.0);
             }
-            return match (fields.missing, past.last) {
-                (Missing::Hold, Some(last)) => Ok(last),
-                (Missing::Nan, _) => Ok(f32::NAN),
-                (Missing::Hold, None) => Err(nothing_to_hold(file(), line, column(), text_owned())),
-                (Missing::Error, _) => Err(DataError::Missing {
-                    file: file(),
-                    line,
-                    column: column(),
-                    text: text_owned(),
-                    remedy: "fill it in, or set missing = \"hold\" (--missing hold) to repeat the row before",
-                }),
-            };
+            return self.gap(past, fields, file, line, text_owned);
         }
+        let (file, column) = (|| file.to_owned(), || self.name.clone());
         match &self.derived {
             Some(derived @ (Derived::Clock(_) | Derived::Elapsed)) => {
                 let wall = matches!(derived, Derived::Clock(_));

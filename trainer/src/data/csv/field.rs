@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
 use super::format::{Format, Missing, Unseen};
 
 /// How fields are to be read.
@@ -108,6 +110,14 @@ impl Fields {
         let (keys, flags) = (keys.join(", "), flags.join(" "));
         (!keys.is_empty()).then(|| format!("if it is one, set {keys} in the format ({flags})"))
     }
+}
+
+/// With characters composed, as the same text typed on another system is the same text.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return text.into();
+    }
+    text.nfc().collect::<String>().into()
 }
 
 /// An empty field, or what says that there is no number.

@@ -6,16 +6,16 @@
 //!
 //! After an error about a row ([`DataError::is_of_row`]) the next call goes on with the line behind it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 
 use csv::StringRecord;
-use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
 use super::super::error::DataError;
 use super::super::open::guess_encoding;
 use super::columns::Columns;
-use super::field::Fields;
+use super::field::{Fields, composed};
 use super::format::{Format, Header, Size};
 
 /// The lines of a text.
@@ -419,11 +419,8 @@ impl<R: BufRead> Records<R> {
                 });
             }
         };
-        // The same text typed on another system is the same text.
-        if !text.is_ascii()
-            && is_nfc_quick(text.chars()) != unicode_normalization::IsNormalized::Yes
-        {
-            self.raw = text.nfc().collect::<String>().into_bytes();
+        if let Cow::Owned(text) = composed(text) {
+            self.raw = text.into_bytes();
         }
         self.record.clear();
         let mut position = csv::Position::new();

@@ -1,0 +1,152 @@
+"""`kinglet.train` and what it gives."""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+from ._command import data_file, options_of, run, workplace
+from ._kinglet import Error, Model, load, task_text
+
+
+class Report:
+    """A page of HTML about a training: shown by a notebook, and written by `save`."""
+
+    def __init__(self, html, figures):
+        #: The page.
+        self.html = html
+        #: The numbers of the page.
+        self.figures = figures
+
+    def save(self, path, /):
+        """Writes the page."""
+        Path(path).write_text(self.html, encoding="utf-8")
+
+    def _repr_html_(self):
+        from html import escape
+
+        return f'<iframe srcdoc="{escape(self.html)}" style="width: 100%; height: 60em; border: 0"></iframe>'
+
+    def __repr__(self):
+        return f"<kinglet.Report: {len(self.html)} bytes of HTML>"
+
+
+class Trained(Model):
+    """A model that was trained here, with what is known about its training."""
+
+    #: The same model in f32, from which others are quantized.
+    float_model: Model
+    #: What `kinglet train --json` prints: the metrics of every part, beside those of rules that need no network.
+    result: dict
+    #: Losses, a dict per epoch.
+    history: list
+
+    def quantize(self, precision, frame=None, /, **options):
+        """Another precision of the float model, calibrated on the data of the training unless there is a frame. As `Model.quantize`."""
+        if frame is None:
+            frame = self._data
+        if frame is None:
+            raise Error("quantize takes the rows to calibrate on, as the data of the training was named by the task: pass a frame")
+        return self.float_model.quantize(precision, frame, **options)
+
+    def report(self, **options):
+        """The page of `kinglet report`: learning, predictions, errors of every precision, sizes and speed.
+
+        Options are those of the command, with `_` for `-`: clock="64MHz", power="20mW", group="press-7"."""
+        with workplace() as folder:
+            task, data = _task_file(self._task, self._data, folder)
+            model, other, page = folder / "model.f32.kgl", folder / "model.kgl", folder / "report.html"
+            model.write_bytes(self.float_model.to_bytes())
+            (folder / "model.f32.history.csv").write_text(self._history, encoding="utf-8")
+            words = ["report", task, "--model", model, "--out", page, "--history", folder / "model.f32.history.csv", "--json", *data]
+            if self.format != self.float_model.format:
+                other.write_bytes(self.to_bytes())
+                words += ["--with", other]
+            figures = run([*words, *options_of(options)], folder)
+            return Report(page.read_text(encoding="utf-8"), figures)
+
+    def __reduce__(self):
+        return _restored, (self.to_bytes(), {**self.__dict__, "float_model": self.float_model})
+
+
+def _restored(data, known):
+    with workplace() as folder:
+        (folder / "model.kgl").write_bytes(data)
+        trained = Trained(folder / "model.kgl")
+    trained.__dict__.update(known)
+    return trained
+
+
+def _task_file(task, data, folder):
+    """The file of a task that may be a dict, for data that may be a table; and the arguments that name the data."""
+    if data is not None:
+        path, times = data_file(data, folder)
+        table = path if path.parent == folder else None
+        arguments = [] if table else ["--data", path]
+    else:
+        table, times, arguments = None, False, []
+    if isinstance(task, (str, os.PathLike)):
+        if table is None:
+            return Path(task), arguments
+        name, source = Path(task).name, {"of": Path(task)}
+    else:
+        name, source = "task.toml", {"json": json.dumps(task, default=_plain)}
+    file = folder / name
+    file.write_text(task_text(file, data=table, times=times, **source), encoding="utf-8")
+    return file, arguments
+
+
+def _plain(value):
+    """Numbers of NumPy and paths, as JSON has them."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise Error(f"a task holds texts, numbers, lists and dicts; {value!r} is none of them")
+
+
+def train(task, data=None, /, *, out=None, progress=True, **options):
+    """Trains the network of a task, as `kinglet train` does, and measures it with the engine.
+
+    task: the path of a task file, or a dict of the same keys; paths in a dict start from the working directory. data: a table of pandas,
+    polars or pyarrow in place of the file that the task names, or the path of another file. out: where the model goes, with
+    MODEL.f32.kgl, MODEL.history.csv and, while it is trained, MODEL.kgl.checkpoint beside it; without it nothing is left on the disk.
+    progress: epochs on standard error. Further options are those of the command, with `_` for `-`: precision="w8a8",
+    quantized_epochs=20, max_flash="6K", folds=5, streaming=True, for_="cortex-m4".
+
+    Returns a `kinglet.Trained`. What there is to note about the data and the model is a warning. Ctrl-C raises KeyboardInterrupt; with
+    `out` the best epoch so far is there then, and resume=True goes on.
+
+    Raises kinglet.Error, in the words of the command line.
+    """
+    if not isinstance(task, (str, os.PathLike, dict)):
+        raise Error(f"a task is a dict or the path of a task file, not {type(task).__name__}")
+    with workplace() as folder:
+        file, arguments = _task_file(task, data, folder)
+        if file.is_file() and re.search(r"(?m)^\s*\[\s*pairs\b", file.read_text(encoding="utf-8", errors="replace")):
+            raise Error("a task with [pairs] makes two models: use the command `kinglet train` for it")
+        model = folder / "model.kgl" if out is None else Path(out)
+        words = ["train", file, "--out", model, "--json", "--progress", "lines" if progress else "none", *arguments]
+        result = run([*words, *options_of(options)], folder, progress=progress, keeps=out is not None)
+        files = [Path(name) for name in result["files"]]
+        models = [name for name in files if name.suffix == ".kgl"]
+        result["files"] = [] if out is None else [str(name) for name in files]
+        trained = Trained(model)
+        floats = model.with_name(f"{model.stem}.f32{model.suffix}")
+        trained.float_model = load(floats if floats in models else model)
+        trained.result = result
+        trained._history = next(name for name in files if name.suffix == ".csv").read_text(encoding="utf-8")
+        trained._task, trained._data = task, data
+    trained.history = [_numbers(row) for row in csv.DictReader(trained._history.splitlines())]
+    return trained
+
+
+def _numbers(row):
+    def number(text):
+        try:
+            return int(text) if text.isdigit() else float(text)
+        except ValueError:
+            return text
+
+    return {name: number(text) for name, text in row.items()}

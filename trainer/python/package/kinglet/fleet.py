@@ -1,0 +1,224 @@
+"""Many devices, on one machine or on a cluster: a stream per device, whatever batches its rows arrive in.
+
+Spark, Ray and Flink hand out Arrow batches whose ends mean nothing. A function that starts anew with each of them answers
+differently wherever they are cut; a `Scorer` carries the state of every device from one batch to the next. The recipes
+for Spark are functions for its own calls:
+
+    rows = spark.read.parquet("fleet/").repartition("device").sortWithinPartitions("device", "time")
+    rows.mapInArrow(in_order(model, "device", "time"), spark_schema(model, rows, "device", "time"))
+
+A task that is repeated, as after a lost executor, gives what it would have given, as its state begins with its rows.
+"""
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+
+from ._kinglet import Error, Model
+
+__all__ = ["Scorer", "in_order", "per_device", "spark_schema"]
+
+
+class Scorer:
+    """Answers the rows of many devices, a batch at a time.
+
+    model: a `kinglet.Model` of numbers, whose inputs are columns of the batches as they are there. device: the column that says whose a
+    row is. time: a column of times or numbers, in whose order the rows of a device are taken within a batch; those of the next batch must
+    come later. Without it they are taken as they stand. sorted_by_device: all rows of a device come before those of the next one, so that
+    its state is dropped when that begins.
+    """
+
+    def __init__(self, model, device="device", time=None, *, sorted_by_device=False):
+        if model.takes_tokens:
+            raise Error("a Scorer is for models of numbers; this one takes tokens")
+        self.model = model
+        self._device, self._time, self._sorted = device, time, sorted_by_device
+        self._streams = {}
+        twice = {device, time} & set(model.output_names)
+        if twice:
+            raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
+
+    def push(self, batch, /):
+        """Takes a pyarrow.RecordBatch, or a table or what else has Arrow's PyCapsule interface.
+
+        Returns a pyarrow.RecordBatch, in the order of the rows: the device, the time where there is one, and the outputs as float32. A row
+        has no answer while its device's window is not complete. An error leaves all devices as they were.
+        """
+        batch = _batch(batch)
+        keys = self._column(batch, self._device)
+        if keys.null_count:
+            raise Error(f"{keys.null_count} rows have no {self._device!r}")
+        samples = self._samples(batch)
+        coded = keys.dictionary_encode()
+        codes = coded.indices.to_numpy(zero_copy_only=False)
+        names = coded.dictionary.to_pylist()
+        times = None if self._time is None else self._times(batch)
+        order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
+        starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        places = [order[a:b] for a, b in zip(starts, starts[1:])]
+        if times is not None:
+            for name, rows in zip(names, places):
+                self._check_times(name, times[rows])
+        fresh = [name for name in names if name not in self._streams]
+        self._streams.update((name, [self.model.stream(), 0, None]) for name in fresh)
+        answered = np.zeros(len(codes), bool)
+        answers = np.full((len(codes), self.model.outputs), np.nan, np.float32)
+        for name, rows in zip(names, places):
+            entry = self._streams[name]
+            y = entry[0].run(samples[rows])
+            at = rows[self._answered(entry[1], len(rows))]
+            answered[at], answers[at] = True, y
+            entry[1] += len(rows)
+            if times is not None:
+                entry[2] = times[rows[-1]].item()
+        if self._sorted and len(codes):
+            last = names[codes[-1]]
+            self._streams = {last: self._streams[last]}
+        return self._answer(batch, answered, answers)
+
+    def __len__(self):
+        """Devices that have a state."""
+        return len(self._streams)
+
+    def save_state(self):
+        """The state of all devices, as bytes of an Arrow stream."""
+        devices = list(self._streams)
+        entries = [self._streams[name] for name in devices]
+        table = pyarrow.table(
+            {
+                "device": pyarrow.array(devices),
+                "rows": pyarrow.array([entry[1] for entry in entries], pyarrow.int64()),
+                "time": pyarrow.array([entry[2] for entry in entries]),
+                "state": pyarrow.array([entry[0].save() for entry in entries], pyarrow.binary()),
+            }
+        ).replace_schema_metadata({"kinglet": self.model.crc})
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return sink.getvalue().to_pybytes()
+
+    def load_state(self, state, /):
+        """Goes on from what `save_state` gave for this very model. An error leaves all devices as they were."""
+        try:
+            table = pyarrow.ipc.open_stream(state).read_all()
+            columns = [table[name].to_pylist() for name in ("device", "rows", "time", "state")]
+        except (pyarrow.ArrowException, KeyError, OSError, ValueError) as error:
+            raise Error(f"the saved state is damaged: {error}") from error
+        if (table.schema.metadata or {}).get(b"kinglet") != self.model.crc.encode():
+            raise Error("the saved state is of another model")
+        streams = {}
+        for device, rows, time, saved in zip(*columns):
+            stream = self.model.stream()
+            stream.restore(saved)
+            streams[device] = [stream, rows, time]
+        self._streams = streams
+
+    def _answered(self, seen, rows):
+        """Which of the rows after so many complete a window."""
+        window = self.model.window
+        if window is None:
+            return slice(None)
+        past = np.arange(seen + 1, seen + rows + 1) - window
+        return (past >= 0) & (past % self.model.hop == 0)
+
+    def _samples(self, batch):
+        samples = np.empty((batch.num_rows, self.model.inputs), np.float32)
+        for k, name in enumerate(self.model.input_names):
+            column = self._column(batch, name)
+            if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
+                raise Error(f"column {name!r} is of type {column.type}; expected numbers")
+            samples[:, k] = column.to_numpy(zero_copy_only=False)
+        if not self.model.holds and not np.isfinite(samples).all():
+            row, k = np.argwhere(~np.isfinite(samples))[0]
+            name = self.model.input_names[k]
+            raise Error(f"row {row} of the batch has {samples[row, k]} in column {name!r}; fill it in or leave the row out")
+        return samples
+
+    def _times(self, batch):
+        column = self._column(batch, self._time)
+        if column.null_count:
+            raise Error(f"{column.null_count} rows have no {self._time!r}")
+        if pyarrow.types.is_temporal(column.type):
+            wide = pyarrow.types.is_date32(column.type) or pyarrow.types.is_time32(column.type)
+            return column.cast(pyarrow.int32()).to_numpy() if wide else column.cast(pyarrow.int64()).to_numpy()
+        if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
+            raise Error(f"column {self._time!r} is of type {column.type}; expected times or numbers")
+        return column.to_numpy(zero_copy_only=False)
+
+    def _check_times(self, device, times):
+        before = self._streams.get(device, (None, 0, None))[2]
+        if before is not None and times[0] <= before or (np.diff(times) == 0).any():
+            raise Error(
+                f"rows of device {device!r} came twice, or late: a row of a batch is not later in {self._time!r} than the one before; "
+                "sort the rows by it, and drop those that are repeated"
+            )
+
+    def _column(self, batch, name):
+        found = batch.schema.get_all_field_indices(name)
+        if len(found) == 1:
+            return batch.column(found[0])
+        if found:
+            raise Error(f"there are {len(found)} columns {name!r}")
+        derived = "; derived columns are to be computed before" if "(" in name else ""
+        raise Error(f"no column {name!r}; there are {', '.join(batch.schema.names)}{derived}")
+
+    def _answer(self, batch, answered, answers):
+        kept = [self._device] if self._time is None else [self._device, self._time]
+        mask = pyarrow.array(answered)
+        columns = [self._column(batch, name).filter(mask) for name in kept]
+        columns += [pyarrow.array(column) for column in answers[answered].T]
+        fields = [batch.schema.field(name) for name in kept]
+        fields += [pyarrow.field(name, pyarrow.float32()) for name in self.model.output_names]
+        return pyarrow.record_batch(columns, schema=pyarrow.schema(fields))
+
+
+def _batch(rows):
+    """Whatever is Arrow, in one batch."""
+    if isinstance(rows, pyarrow.RecordBatch):
+        return rows
+    if hasattr(rows, "__arrow_c_array__"):
+        return pyarrow.record_batch(rows)
+    if not isinstance(rows, pyarrow.Table) and not hasattr(rows, "__arrow_c_stream__"):
+        raise Error(f"expected a pyarrow.RecordBatch or a table, not {type(rows).__name__}")
+    table = pyarrow.table(rows).combine_chunks()
+    batches = table.to_batches()
+    return batches[0] if batches else pyarrow.record_batch([column.combine_chunks() for column in table.columns], schema=table.schema)
+
+
+def _bytes(model):
+    """A model on its way to other processes."""
+    return model.to_bytes() if isinstance(model, Model) else bytes(model)
+
+
+def in_order(model, device="device", time=None):
+    """For `mapInArrow`, of rows that are sorted by device and time within a partition, with all rows of a device in one:
+
+    rows.repartition(device).sortWithinPartitions(device, time).mapInArrow(in_order(model, device, time), schema)
+    """
+    data = _bytes(model)
+
+    def answer(batches):
+        scorer = Scorer(Model.from_bytes(data), device, time, sorted_by_device=True)
+        for batch in batches:
+            yield scorer.push(batch)
+
+    return answer
+
+
+def per_device(model, device="device", time=None):
+    """For `applyInArrow`: rows.groupBy(device).applyInArrow(per_device(model, device, time), schema). A device's rows must fit into
+    memory, and need no order where there is a time."""
+    data = _bytes(model)
+
+    def answer(rows):
+        return pyarrow.Table.from_batches([Scorer(Model.from_bytes(data), device, time).push(rows)])
+
+    return answer
+
+
+def spark_schema(model, rows, device="device", time=None):
+    """The schema of the answers, for a DataFrame of Spark."""
+    from pyspark.sql.types import FloatType, StructField, StructType
+
+    kept = [device] if time is None else [device, time]
+    return StructType([rows.schema[name] for name in kept] + [StructField(name, FloatType()) for name in model.output_names])

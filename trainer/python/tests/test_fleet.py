@@ -1,0 +1,159 @@
+"""A fleet has one answer, whoever cuts its rows into batches."""
+
+import os
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kinglet
+
+pyarrow = pytest.importorskip("pyarrow")
+import pyarrow.parquet  # noqa: E402
+
+from kinglet.fleet import Scorer, in_order, per_device, spark_schema  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+PUMP = ROOT / "firmware-example/model/pump.kgl"
+MODELS = ROOT / "engine/tests/models"
+DEVICES, STEPS = 1000, int(os.environ.get("KINGLET_FLEET_STEPS", "100"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return kinglet.load(PUMP)
+
+
+@pytest.fixture(scope="module")
+def fleet(model):
+    """Rows in order of time, those of a minute from all devices, as a gateway would have them."""
+    numbers = np.random.default_rng(7)
+    x = np.abs(numbers.normal(20, 8, (STEPS, DEVICES, model.inputs))).astype(np.float32)
+    device = np.tile([f"pump-{k:04}" for k in range(DEVICES)], STEPS)
+    time = np.repeat(np.arange(STEPS, dtype="int64"), DEVICES)
+    columns = {name: x[..., k].ravel() for k, name in enumerate(model.input_names)}
+    return x, pyarrow.table({"time": time, "device": device, **columns})
+
+
+@pytest.fixture(scope="module")
+def digest(model, fleet):
+    """One stream at a time."""
+    x, _ = fleet
+    return zlib.crc32(np.stack([model.stream().run(x[:, k]) for k in range(DEVICES)]).tobytes())
+
+
+def digest_of(model, answers):
+    """Of answers in any order."""
+    answers = answers.sort_by([("device", "ascending"), ("time", "ascending")])
+    assert answers.num_rows == DEVICES * STEPS
+    y = np.stack([answers[name].to_numpy() for name in model.output_names], axis=-1)
+    return zlib.crc32(y.astype(np.float32).tobytes())
+
+
+def test_a_batch_of_streams_has_the_digest_of_one_at_a_time(model, fleet, digest):
+    batch = model.batch(DEVICES)
+    y = np.stack([batch.step(x) for x in fleet[0]], axis=1)
+    assert zlib.crc32(np.ascontiguousarray(y).tobytes()) == digest
+
+
+@pytest.mark.parametrize("rows", [999, 4096, 10**9])
+def test_a_scorer_has_it_wherever_batches_end(model, fleet, digest, rows):
+    scorer = Scorer(model, "device", "time")
+    answers = [scorer.push(batch) for batch in fleet[1].to_batches(max_chunksize=rows)]
+    assert digest_of(model, pyarrow.Table.from_batches(answers)) == digest
+    assert len(scorer) == DEVICES
+
+
+def test_a_scorer_goes_on_from_a_saved_state(model, fleet, digest):
+    batches, answers = fleet[1].to_batches(max_chunksize=7777), []
+    scorer = Scorer(model, "device", "time")
+    for batch in batches:
+        answers.append(scorer.push(batch))
+        state = scorer.save_state()
+        scorer = Scorer(model, "device", "time")
+        scorer.load_state(state)
+    assert digest_of(model, pyarrow.Table.from_batches(answers)) == digest
+    for wrong in [b"", state[:-20], state[:40]]:
+        with pytest.raises(kinglet.Error):
+            scorer.load_state(wrong)
+    with pytest.raises(kinglet.Error, match="another model"):
+        Scorer(kinglet.load(MODELS / "lstm_w8a8.kgl")).load_state(state)
+    assert len(scorer) == DEVICES
+
+
+def test_windows_are_answered_in_the_rows_that_complete_them():
+    model = kinglet.load(MODELS / "window_f32.kgl")
+    x = np.random.default_rng(1).normal(size=(3, 25)).astype(np.float32)
+    table = pyarrow.table({"device": np.tile([7, 8, 9], 25), model.input_names[0]: x.T.ravel(), "at": np.repeat(np.arange(25), 3)})
+    scorer = Scorer(model, "device", "at")
+    answers = pyarrow.Table.from_batches([scorer.push(batch) for batch in table.to_batches(max_chunksize=10)])
+    for k, device in enumerate([7, 8, 9]):
+        of = answers.filter(pyarrow.compute.equal(answers["device"], device))
+        assert np.array_equal(of[model.output_names[0]].to_numpy(), model.predict(x[k][:, None])[:, 0])
+        assert of["at"].to_pylist() == list(range(3, 25, 2))
+
+
+def test_what_is_wrong_is_said_and_changes_nothing(model, fleet):
+    rows = fleet[1].slice(0, 3 * DEVICES)
+    first, again = rows.slice(0, DEVICES), rows.slice(DEVICES)
+    scorer = Scorer(model, "device", "time")
+    scorer.push(first)
+    before = scorer.save_state()
+    empty = again.set_column(2, "load", pyarrow.array([None] * again.num_rows, pyarrow.float32()))
+    for words, wrong in [
+        ("came twice, or late", first),
+        ("no column 'device'", again.drop_columns(["device"])),
+        ("no column 'load'", again.drop_columns(["load"])),
+        ("'load'; fill it in", empty),
+        ("not list", [1, 2]),
+    ]:
+        with pytest.raises(kinglet.Error, match=words):
+            scorer.push(wrong)
+        assert scorer.save_state() == before
+    assert scorer.push(again.slice(0, 0)).num_rows == 0
+    assert scorer.push(again).num_rows == 2 * DEVICES
+
+
+def once_killed(answer, mark):
+    """Ends the Python worker at the first try."""
+
+    def killed(batches):
+        for n, batch in enumerate(answer(batches)):
+            if n == 1 and not os.path.exists(mark):
+                open(mark, "w").close()
+                os.kill(os.getpid(), 9)
+            yield batch
+
+    return killed
+
+
+@pytest.fixture(scope="module")
+def spark():
+    """A cluster of this machine."""
+    pytest.importorskip("pyspark")
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[2, 3]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.shuffle.partitions", "3").config("spark.driver.host", "127.0.0.1")
+    builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", "777").config("spark.driver.bindAddress", "127.0.0.1")
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+def test_a_cluster_has_it_though_a_worker_is_killed(model, fleet, digest, spark, tmp_path):
+    path = tmp_path / "fleet.parquet"
+    pyarrow.parquet.write_table(fleet[1], path)
+    rows = spark.read.parquet(str(path))
+    schema = spark_schema(model, rows, "device", "time")
+    by_device = rows.repartition("device").sortWithinPartitions("device", "time")
+    answer = in_order(model, "device", "time")
+    assert digest_of(model, by_device.mapInArrow(answer, schema).toArrow()) == digest
+    grouped = rows.groupBy("device").applyInArrow(per_device(model, "device", "time"), schema)
+    assert digest_of(model, grouped.toArrow()) == digest
+    killed = once_killed(answer, str(tmp_path / "killed"))
+    assert digest_of(model, by_device.mapInArrow(killed, schema).toArrow()) == digest
+    assert (tmp_path / "killed").exists()

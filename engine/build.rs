@@ -50,6 +50,12 @@ fn main() {
         println!("cargo::rustc-cfg=no_conditional_moves");
     }
 
+    println!("cargo::rustc-check-cfg=cfg(conv)");
+    let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none");
+    if !firmware || env::var_os("CARGO_FEATURE_CONV").is_some() {
+        println!("cargo::rustc-cfg=conv");
+    }
+
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     println!("cargo::rustc-check-cfg=cfg(armv7_neon)");

@@ -241,6 +241,13 @@ impl Core {
                         + self.recurrent(backward, format, k == 0)?
                         + 2.0 * self.direction(forward.hidden)?
                 }
+                // Its products, once for each position.
+                Layer::Conv(c) => {
+                    let dense = Network {
+                        layers: vec![Layer::Dense(c.dense.clone())],
+                    };
+                    c.shape.positions() as f64 * self.instructions(&dense, format)?
+                }
                 Layer::Dense(d) => {
                     // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
                     let Cost([_, unit, ..]) =

@@ -4,7 +4,7 @@
 //! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
 //! `b_hn` apart from `b_in`, and a FastGRNN has two biases for one sum; for the other cells only their sum matters.
 
-pub use kinglet::format::{Activation, Cell};
+pub use kinglet::format::{Activation, Cell, ConvShape};
 
 /// A stack of layers, first to last.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,29 @@ pub enum Layer {
     Dense(Dense),
     /// Two cells over a whole window.
     Bidirectional(Bidirectional),
+    /// A dense layer over neighbouring rows of a sample or of a stream.
+    Conv(Conv),
+}
+
+/// A dense layer that is applied at every position of a shape; the outputs of one position lie behind those of the one before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv {
+    /// What is seen at each position.
+    pub shape: ConvShape,
+    /// Over [`ConvShape::taps`] inputs, row after row; its outputs are the filters.
+    pub dense: Dense,
+}
+
+impl Conv {
+    /// Outputs at a position.
+    pub fn width(&self) -> usize {
+        self.dense.activation.outputs(self.dense.outputs)
+    }
+
+    /// Outputs at all of them.
+    pub fn outputs(&self) -> usize {
+        self.shape.positions() * self.width()
+    }
 }
 
 /// One cell over a window from its first sample on, another from its last, of one kind and one size. At each sample the
@@ -127,6 +150,7 @@ impl Network {
             Layer::Recurrent(r) => r.inputs,
             Layer::Dense(d) => d.inputs,
             Layer::Bidirectional(b) => b.forward.inputs,
+            Layer::Conv(c) => c.shape.inputs(),
         })
     }
 
@@ -149,6 +173,7 @@ impl Network {
             Layer::Recurrent(r) => cell(r),
             Layer::Bidirectional(b) => b.halves().into_iter().map(cell).sum(),
             Layer::Dense(d) => d.weight.len(),
+            Layer::Conv(c) => c.shape.positions() * c.dense.weight.len(),
         };
         self.layers.iter().map(layer).sum()
     }
@@ -162,6 +187,7 @@ impl Layer {
             Layer::Recurrent(r) => r.hidden,
             Layer::Dense(d) => d.outputs,
             Layer::Bidirectional(b) => 2 * b.forward.hidden,
+            Layer::Conv(c) => c.outputs(),
         }
     }
 }

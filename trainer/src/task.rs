@@ -31,7 +31,7 @@ use crate::data::csv::OnError;
 pub use crate::data::normalise::Normalise;
 use crate::data::vocabulary::Unit;
 use crate::net::{Activation, Cell};
-use crate::train::init::LayerPlan;
+use crate::train::init::{ConvPlan, LayerPlan};
 pub use crate::train::loss::Loss;
 
 /// A task file that makes no sense.
@@ -398,6 +398,9 @@ pub struct NetworkTask {
     pub bidirectional: bool,
     /// Length of the tokens' vectors.
     pub embedding: Option<usize>,
+    /// Convolutions over the samples, before the first recurrent layer.
+    #[serde(default)]
+    pub conv: Vec<ConvTask>,
     /// Dense layers between the last recurrent layer and the output layer.
     #[serde(default)]
     pub dense: Vec<DenseTask>,
@@ -405,6 +408,22 @@ pub struct NetworkTask {
 
 fn lstm() -> Cell {
     Cell::Lstm
+}
+
+/// A convolution over a sample and those before it, in front of the recurrent layers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvTask {
+    /// Output width.
+    pub filters: usize,
+    /// Samples that are seen at once, the newest included.
+    pub kernel: usize,
+    /// Samples from one that is seen to the next one seen.
+    #[serde(default = "one")]
+    pub dilation: usize,
+    /// What follows the sum.
+    #[serde(default = "relu", deserialize_with = "names::activation::deserialize")]
+    pub activation: Activation,
 }
 
 /// A hidden dense layer.
@@ -780,6 +799,14 @@ impl Task {
     pub fn plan(&self, outputs: usize, last: Activation) -> Vec<LayerPlan> {
         let net = &self.network;
         let embedding = net.embedding.map(LayerPlan::Embedding);
+        let conv = net.conv.iter().map(|c| {
+            LayerPlan::Conv(ConvPlan {
+                filters: c.filters,
+                kernel: c.kernel,
+                dilation: c.dilation,
+                activation: c.activation,
+            })
+        });
         let recurrent = net.hidden.iter().map(|&h| match net.bidirectional {
             true => LayerPlan::Bidirectional(net.cell, h),
             false => LayerPlan::Recurrent(net.cell, h),
@@ -790,6 +817,7 @@ impl Task {
             .map(|d| LayerPlan::Dense(d.units, d.activation));
         embedding
             .into_iter()
+            .chain(conv)
             .chain(recurrent)
             .chain(dense)
             .chain([LayerPlan::Dense(outputs, last)])

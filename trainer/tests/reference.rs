@@ -52,6 +52,7 @@ const PLACES: [(&str, &str, &str, &[&str]); 27] = [
     ("MadeTask", "made", PAIRS, &["pairs", "made"]),
     ("ShapeTask", "shape", LABELLED, &["shape"]),
     ("NetworkTask", "network", SERIES, &["network"]),
+    ("ConvTask", "conv", SERIES, &["network", "conv"]),
     ("DenseTask", "dense", SERIES, &["network", "dense"]),
     ("TrainTask", "train", SERIES, &["train"]),
     (
@@ -72,7 +73,7 @@ name = "t"
 csv = { file = "a.csv", format = {}, join = { file = "b.csv", on = "k" }, test = { file = "c.csv" } }
 series = { features = [{ column = "x" }], targets = ["x"] }
 shape = { kind = "many-to-many", window = 8 }
-network = { hidden = [4], dense = [{ units = 3 }] }
+network = { hidden = [4], conv = [{ filters = 3, kernel = 2 }], dense = [{ units = 3 }] }
 train = { quantized = {} }
 anomaly = { smoothing = 0.1, labels = { file = "l.json", key = "a.csv", time = "t" } }
 output = {}

@@ -118,7 +118,8 @@ impl<'a> Dense<'a> {
             y.copy_from_slice(&bias[tile.clone()]);
             w.multiply(k, y, &tile, Streams::new(&x, 0), Panels::DENSE);
             match self.activation {
-                Activation::Identity | Activation::Softmax => {}
+                // A magnitude is its convolution's business.
+                Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
                 Activation::Relu => {
                     for y in y.as_flattened_mut() {
                         *y = y.max(0.0);
@@ -149,7 +150,8 @@ impl<'a> Dense<'a> {
             let y = &mut y[tile.clone()];
             k.requant(y, sums, &m[tile], self.requant_shift);
             match self.activation {
-                Activation::Identity | Activation::Softmax => {}
+                // A magnitude is its convolution's business.
+                Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
                 Activation::Relu => {
                     for y in y.as_flattened_mut() {
                         *y = (*y).max(0);

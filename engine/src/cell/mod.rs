@@ -6,6 +6,7 @@
 //! one. Results do not depend on the size of a tile. In integers such a step is one primitive of the kernels.
 
 mod batch;
+mod conv;
 mod coupled;
 mod dense;
 mod embedding;
@@ -21,6 +22,7 @@ mod recurrent;
 mod rnn;
 
 pub(crate) use batch::{GROUP, Stream};
+pub(crate) use conv::{Conv, Rows};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub(crate) use layer::FloatState;

@@ -48,6 +48,11 @@ pub enum LoadError {
     },
     /// The header does not decode.
     Header,
+    /// The model has layers that this build of the engine leaves out.
+    Feature {
+        /// The cargo feature of `kinglet` that puts them in.
+        name: &'static str,
+    },
     /// A size is zero or above its limit.
     Size {
         /// Of what.
@@ -103,6 +108,9 @@ impl LoadError {
             LoadError::Checksum { .. } => panic!("the file is damaged: its checksum differs"),
             LoadError::Misaligned { .. } => panic!("the file lies askew: use `include_model!`"),
             LoadError::Header => panic!("the header does not decode"),
+            LoadError::Feature { .. } => {
+                panic!("the model has layers that need a feature of kinglet, such as `conv`")
+            }
             LoadError::Size { what, .. }
             | LoadError::Mismatch { what, .. }
             | LoadError::Value { what, .. } => panic!("{}", what),
@@ -148,6 +156,10 @@ impl fmt::Display for LoadError {
                 )
             }
             LoadError::Header => f.write_str("the header does not decode"),
+            LoadError::Feature { name } => write!(
+                f,
+                "the model has layers that need the cargo feature `{name}` of kinglet"
+            ),
             LoadError::Size { what, found, max } => {
                 write!(f, "{what} is {found}, must be 1 to {max}")
             }

@@ -1,4 +1,4 @@
-use super::pad;
+use super::{ConvShape, pad};
 use crate::kernel::BLOCK;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -354,6 +354,22 @@ pub enum Layer {
         /// As of a recurrent layer, of both cells.
         cell_shift: u8,
     },
+    /// `activation(W x + b)` at each position of a sample, `x` being the rows that are seen there, one after the other. The
+    /// output is that of the first position, then that of the second, and so on.
+    Conv {
+        /// Number format.
+        format: Format,
+        /// What is seen at a position.
+        shape: ConvShape,
+        /// Sums at a position.
+        filters: u16,
+        /// Applied to the sums; no softmax.
+        activation: Activation,
+        /// As of a dense layer.
+        requant_shift: u8,
+        /// As of a dense layer.
+        frac: i8,
+    },
 }
 
 impl Layer {
@@ -363,7 +379,8 @@ impl Layer {
             Layer::Embedding { format, .. }
             | Layer::Recurrent { format, .. }
             | Layer::Dense { format, .. }
-            | Layer::Bidirectional { format, .. } => format,
+            | Layer::Bidirectional { format, .. }
+            | Layer::Conv { format, .. } => format,
         }
     }
 
@@ -404,6 +421,9 @@ impl Layer {
             Layer::Dense {
                 inputs, outputs, ..
             } => return inputs as usize * outputs as usize,
+            Layer::Conv { shape, filters, .. } => {
+                return shape.positions() * shape.taps() * filters as usize;
+            }
         };
         let of_unit = cell.products() * inputs + cell.state_products() * hidden + cell.peepholes();
         cells * hidden * of_unit
@@ -614,7 +634,7 @@ const GRU: Facts = Facts {
     ..LSTM
 };
 
-/// What follows a dense layer's sum.
+/// What follows the sums of a dense layer or a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
 pub enum Activation {
@@ -628,6 +648,8 @@ pub enum Activation {
     Sigmoid,
     /// `exp(z_i) / Σ exp(z_j)`; last layer only.
     Softmax,
+    /// `√(z_i² + z_{i+n}²)`, of `2 n` sums: half as many outputs; of a convolution only.
+    Magnitude,
 }
 
 impl Activation {
@@ -638,6 +660,7 @@ impl Activation {
         Activation::Tanh,
         Activation::Sigmoid,
         Activation::Softmax,
+        Activation::Magnitude,
     ];
 
     /// As errors write it.
@@ -648,15 +671,24 @@ impl Activation {
             Activation::Tanh => "tanh",
             Activation::Sigmoid => "sigmoid",
             Activation::Softmax => "softmax",
+            Activation::Magnitude => "magnitude",
         }
     }
 }
 
 impl Activation {
+    /// Outputs that so many sums become.
+    pub const fn outputs(self, sums: usize) -> usize {
+        match self {
+            Activation::Magnitude => sums / 2,
+            _ => sums,
+        }
+    }
+
     /// Fraction bits of a dense layer's outputs in integers, if its sums are scaled to `frac`.
     pub(crate) const fn output_frac(self, frac: i8, last: bool) -> i8 {
         match self {
-            Activation::Identity | Activation::Relu => frac,
+            Activation::Identity | Activation::Relu | Activation::Magnitude => frac,
             _ if !last => 12,
             Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 15,
         }

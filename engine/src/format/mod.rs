@@ -11,6 +11,7 @@
 //!
 //! A file is checked once, here: after that no offset, index or size in it can be wrong.
 
+mod conv;
 mod error;
 mod header;
 /// `?`, in a `const fn`.
@@ -29,6 +30,7 @@ mod read;
 mod tensors;
 
 pub use crate::cell::packed_rows;
+pub use conv::{ConvShape, Source};
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,

@@ -5,8 +5,8 @@
 //! a string or a list with its length before it, a single byte, a bool and a float as they are.
 
 use super::{
-    Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Shape, Tail,
-    TestVectors,
+    Activation, Cell, ConvShape, Format, Header, Input, Layer, Layers, LoadError, Output, Shape,
+    Tail, TestVectors,
 };
 
 impl<'a> Header<'a> {
@@ -91,6 +91,14 @@ impl<'a> Bytes<'a> {
         Ok(number as u16)
     }
 
+    const fn bool(&mut self) -> Result<bool, LoadError> {
+        match attempt!(self.byte()) {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(LoadError::Header),
+        }
+    }
+
     const fn optional_float(&mut self) -> Result<Option<f32>, LoadError> {
         match attempt!(self.byte()) {
             0 => Ok(None),
@@ -150,11 +158,7 @@ impl<'a> Bytes<'a> {
             1 => Ok(Shape::Window {
                 window: attempt!(self.number()),
                 hop: attempt!(self.number()),
-                exact: match attempt!(self.byte()) {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(LoadError::Header),
-                },
+                exact: attempt!(self.bool()),
             }),
             _ => Err(LoadError::Header),
         }
@@ -203,8 +207,30 @@ impl<'a> Bytes<'a> {
                 requant_shift: [attempt!(self.byte()), attempt!(self.byte())],
                 cell_shift: attempt!(self.byte()),
             }),
+            4 => Ok(Layer::Conv {
+                format,
+                shape: attempt!(self.conv_shape()),
+                filters: attempt!(self.half()),
+                activation: attempt!(self.variant(Activation::ALL)),
+                requant_shift: attempt!(self.byte()),
+                frac: attempt!(self.byte()) as i8,
+            }),
             _ => Err(LoadError::Header),
         }
+    }
+
+    const fn conv_shape(&mut self) -> Result<ConvShape, LoadError> {
+        Ok(ConvShape {
+            rows: attempt!(self.half()),
+            channels: attempt!(self.half()),
+            kernel: attempt!(self.half()),
+            stride: attempt!(self.half()),
+            dilation: attempt!(self.half()),
+            before: attempt!(self.half()),
+            after: attempt!(self.half()),
+            past: attempt!(self.bool()),
+            mirror: attempt!(self.bool()),
+        })
     }
 }
 
@@ -243,7 +269,7 @@ mod tests {
                     dim: 127,
                 })
                 .unwrap();
-            for i in 0..3 {
+            for i in 0..2 {
                 let (&cell, &activation) = pairs.next().unwrap();
                 let all = [
                     Layer::Recurrent {
@@ -266,6 +292,20 @@ mod tests {
                         format,
                         inputs: 128,
                         outputs: 65535,
+                        activation,
+                        requant_shift: 255,
+                        frac: -16,
+                    },
+                    Layer::Conv {
+                        format,
+                        shape: ConvShape {
+                            rows: 512,
+                            after: 64,
+                            past: i == 0,
+                            mirror: i == 1,
+                            ..ConvShape::causal(300, 1 << i, 65535)
+                        },
+                        filters: 258,
                         activation,
                         requant_shift: 255,
                         frac: -16,

@@ -5,7 +5,7 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::pass::{Parts, layer, leave_mark, parts};
+use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, parts};
 use super::stages::Stage;
 use super::{BindError, Model, Runner};
 use crate::cell::{Embedding, GROUP, Stream};
@@ -222,7 +222,7 @@ impl Model<'_> {
     /// Whether all layers can go over several streams at once.
     fn in_batch(&self) -> bool {
         self.stages().all(|stage| match stage {
-            Stage::Embedding(_) | Stage::Dense(..) => true,
+            Stage::Embedding(_) | Stage::Dense(..) | Stage::Conv(..) => true,
             Stage::Recurrent(layer, _) => layer.in_batch(),
         })
     }
@@ -256,6 +256,13 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
                     let y: &mut [f32] = bytemuck::cast_slice_mut(b);
                     let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
                     layer.apply(k, bytemuck::cast_slice(a), &mut y[..*rows]);
+                }
+                swapped = !swapped;
+                continue;
+            }
+            Stage::Conv(layer, place) => {
+                for runner in group.iter_mut() {
+                    conv(k, (layer, place), turned(runner.state, model, swapped));
                 }
                 swapped = !swapped;
                 continue;
@@ -315,6 +322,13 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
                     let y: &mut [i16] = bytemuck::cast_slice_mut(b);
                     let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
                     layer.apply_q(k, bytemuck::cast_slice(a), &mut y[..*rows]);
+                }
+                swapped = !swapped;
+                continue;
+            }
+            Stage::Conv(layer, place) => {
+                for runner in group.iter_mut() {
+                    conv_q_apart(k, (layer, place), turned(runner.state, model, swapped));
                 }
                 swapped = !swapped;
                 continue;

@@ -5,11 +5,14 @@
 use super::stages::{Place, Stage, Walk};
 use super::{Model, Plan, Tests};
 use crate::format::{
-    Activation, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS, MAX_VOCAB,
-    MAX_WIDTH, Output, Preamble, Shape, Tail, Target, TargetRestore, Tensors, attempt, pad,
+    Activation, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
+    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Tail, Target, TargetRestore, Tensors, attempt,
+    pad,
 };
 use crate::kernel::LANES;
 
+/// Numbers of the past that a convolution remembers.
+const MAX_PAST: usize = 1 << 16;
 /// Samples of a bidirectional model's window: their rows must fit into 32-bit addresses.
 const MAX_WINDOW: usize = 1 << 14;
 
@@ -205,6 +208,9 @@ impl<'a> Model<'a> {
                     return Err(wrong("dense layer before bidirectional layer", index));
                 }
                 Layer::Dense { .. } => dense = true,
+                Layer::Conv { .. } if bidirectional => {
+                    return Err(wrong("convolution beside bidirectional layers:", index));
+                }
                 _ => {}
             }
             // An integer model looks its embedding up where it lies.
@@ -231,6 +237,12 @@ impl<'a> Model<'a> {
                         turns += !bidirectional as usize;
                     }
                     Some(Stage::Dense(..)) => turns += 1,
+                    Some(Stage::Conv(_, place)) => {
+                        self.plan.mark = mark_conv(self.plan.mark, layer, place.at);
+                        self.plan.persistent += place.past;
+                        self.plan.work = larger(self.plan.work, place.work);
+                        turns += 1;
+                    }
                     Some(Stage::Embedding(_)) | None => {}
                 }
                 left -= 1;
@@ -301,6 +313,9 @@ impl<'a> Model<'a> {
                 activation,
                 ..
             } => {
+                if matches!(activation, Activation::Magnitude) {
+                    return Err(wrong("magnitude of a dense layer:", index));
+                }
                 attempt!(size("layer input", inputs as usize, MAX_WIDTH));
                 attempt!(size("dense outputs", outputs as usize, MAX_VOCAB));
                 attempt!(arrives(index, inputs, width));
@@ -310,6 +325,12 @@ impl<'a> Model<'a> {
                 }
                 Ok(outputs as usize)
             }
+            Layer::Conv {
+                shape,
+                filters,
+                activation,
+                ..
+            } => check_conv(index, (shape, filters), activation, width),
         }
     }
 
@@ -390,6 +411,107 @@ impl<'a> Model<'a> {
     }
 }
 
+/// The width of a convolution's output, if it is possible and fits what arrives.
+const fn check_conv(
+    index: usize,
+    (shape, filters): (ConvShape, u16),
+    activation: Activation,
+    width: usize,
+) -> Result<usize, LoadError> {
+    if !cfg!(conv) {
+        return Err(LoadError::Feature { name: "conv" });
+    }
+    attempt!(size(
+        "rows of a convolution",
+        shape.rows as usize,
+        MAX_WIDTH
+    ));
+    attempt!(size(
+        "channels of a convolution",
+        shape.channels as usize,
+        MAX_WIDTH
+    ));
+    attempt!(size(
+        "kernel of a convolution",
+        shape.kernel as usize,
+        MAX_WIDTH
+    ));
+    attempt!(size(
+        "stride of a convolution",
+        shape.stride as usize,
+        MAX_WIDTH
+    ));
+    attempt!(size(
+        "dilation of a convolution",
+        shape.dilation as usize,
+        MAX_WIDTH
+    ));
+    attempt!(size("inputs at a position", shape.taps(), MAX_WIDTH));
+    if shape.inputs() != width {
+        return Err(mismatch(index, "input width", shape.inputs(), width));
+    }
+    if shape.past {
+        // Nothing, where the kernel has one row.
+        let (what, found) = ("past of a convolution", shape.remembered());
+        if found > MAX_PAST {
+            return Err(LoadError::Size {
+                what,
+                found,
+                max: MAX_PAST,
+            });
+        }
+    }
+    // A mirrored row is one of the sample, and not the edge itself.
+    let mirrored = if shape.past { 0 } else { shape.before };
+    let mirrored = larger(mirrored as usize, shape.after as usize);
+    if shape.mirror && mirrored >= shape.rows as usize {
+        return Err(mismatch(
+            index,
+            "mirrored rows",
+            mirrored,
+            shape.rows as usize - 1,
+        ));
+    }
+    attempt!(size(
+        "positions of a convolution",
+        shape.positions(),
+        MAX_WIDTH
+    ));
+    let filters = attempt!(size("filters", filters as usize, MAX_WIDTH));
+    match activation {
+        Activation::Softmax => return Err(wrong("softmax of convolution", index)),
+        Activation::Magnitude if filters % 2 == 1 => {
+            return Err(wrong(
+                "odd number of filters for magnitudes of convolution",
+                index,
+            ));
+        }
+        _ => {}
+    }
+    let outputs = shape.positions() * activation.outputs(filters);
+    size("outputs of a convolution", outputs, MAX_WIDTH)
+}
+
+/// A hash that knows one more convolution.
+const fn mark_conv(before: i32, layer: &Layer, at: usize) -> i32 {
+    match *layer {
+        Layer::Conv { format, shape, .. } if shape.past => {
+            let rows = [shape.rows as usize, shape.before as usize];
+            hash(
+                before,
+                [
+                    format as usize,
+                    shape.channels as usize,
+                    rows[0],
+                    rows[1],
+                    at,
+                ],
+            )
+        }
+        _ => before,
+    }
+}
+
 /// A hash that knows one more layer.
 const fn mark(before: i32, layer: &Layer, place: &Place) -> i32 {
     let (Layer::Recurrent {
@@ -415,6 +537,11 @@ const fn mark(before: i32, layer: &Layer, place: &Place) -> i32 {
         hidden,
         place.at,
     ];
+    hash(before, numbers)
+}
+
+/// A hash that knows five more numbers, never 0.
+const fn hash(before: i32, numbers: [usize; 5]) -> i32 {
     let (mut mark, mut i) = (before, 0);
     while i < numbers.len() {
         // FNV-1a, a number at a time.

@@ -326,9 +326,14 @@ impl<'a> Model<'a> {
     /// Fraction bits of the output in [`Runner::step_q`].
     pub fn output_frac(&self) -> i8 {
         match self.header.layers.last() {
-            Some(&Layer::Dense {
-                activation, frac, ..
-            }) => activation.output_frac(frac, true),
+            Some(
+                &Layer::Dense {
+                    activation, frac, ..
+                }
+                | &Layer::Conv {
+                    activation, frac, ..
+                },
+            ) => activation.output_frac(frac, true),
             _ => 12,
         }
     }

@@ -1,8 +1,8 @@
 //! What a layer does with a stream: takes its inputs from one buffer, updates its state, and leaves its outputs in the other.
 
-use super::stages::{Place, Stage};
+use super::stages::{ConvPlace, Place, Stage};
 use super::{Model, Plan};
-use crate::cell::{FloatState, Recurrent};
+use crate::cell::{Conv, FloatState, Recurrent, Rows};
 use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::num::narrow;
 
@@ -105,6 +105,38 @@ pub(super) fn float_layer(
     recurrent.step(k, &x[..place.columns], state, work);
 }
 
+/// One step of a float convolution, from the first buffer to the second.
+pub(super) fn conv(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
+    let past = &mut parts.persistent[place.at..][..place.past];
+    let rows = Rows {
+        x: bytemuck::cast_slice(parts.a),
+        past: bytemuck::cast_slice_mut(past),
+        work: bytemuck::cast_slice_mut(parts.work),
+        y: bytemuck::cast_slice_mut(parts.b),
+    };
+    conv.apply(k, rows);
+}
+
+/// As [`conv_q`], of a layer that is not known before it is loaded: once in an image.
+#[inline(never)]
+pub(super) fn conv_q_apart(k: &Kernels, layer: (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
+    conv_q(k, layer, parts);
+}
+
+/// One step of an integer convolution.
+#[inline(always)]
+fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
+    let past = &mut parts.persistent[place.at..][..place.past];
+    let past: &mut [i16] = bytemuck::cast_slice_mut(past);
+    let rows = Rows {
+        x: bytemuck::cast_slice(parts.a),
+        past: &mut past[..conv.remembered()],
+        work: bytemuck::cast_slice_mut(parts.work),
+        y: bytemuck::cast_slice_mut(parts.b),
+    };
+    conv.apply_q(k, rows);
+}
+
 /// Master and matrix-input part of a layer's state.
 #[inline(always)]
 pub(super) fn layer_parts<'s>(
@@ -161,6 +193,7 @@ impl<'s> Pass<'s> {
                 let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
                 dense.apply(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
             }
+            Stage::Conv(layer, place) => conv(self.k, (layer, place), parts),
         }
         self.turn();
     }
@@ -188,6 +221,8 @@ impl<'s> Pass<'s> {
                 let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
                 dense.apply_q(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
             }
+            Stage::Conv(layer, place) if APART => conv_q_apart(self.k, (layer, place), parts),
+            Stage::Conv(layer, place) => conv_q(self.k, (layer, place), parts),
         }
         self.turn();
     }

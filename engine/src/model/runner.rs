@@ -257,10 +257,11 @@ impl<'m, 'a> Runner<'m, 'a> {
         Ok(())
     }
 
-    /// Starts from the final states of another model's recurrent layers: an encoder's, for a decoder.
+    /// Starts from the final states of another model's recurrent layers, and from what its convolutions remember: an encoder's,
+    /// for a decoder.
     ///
     /// # Errors
-    /// If the recurrent layers of the two differ in number, cell, hidden size or format.
+    /// If the recurrent layers of the two differ in number, cell, hidden size or format, or the convolutions in what they remember.
     pub fn seed_from(&mut self, encoder: &Runner<'_, '_>) -> Result<(), StateError> {
         let recurrent = |model: &Model<'_>, n: usize| {
             let layers = model.header.layers.iter();
@@ -271,7 +272,10 @@ impl<'m, 'a> Runner<'m, 'a> {
                     format,
                     cell_shift,
                     ..
-                } => Some((cell, hidden, format, cell_shift)),
+                } => Some((Some(cell), hidden as usize, format, cell_shift)),
+                Layer::Conv { format, shape, .. } if shape.past => {
+                    Some((None, shape.remembered(), format, 0))
+                }
                 _ => None,
             });
             layers.nth(n)
@@ -512,6 +516,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                 Stage::Embedding(_) => continue,
                 Stage::Recurrent(_, place) => (place.units, Some(place)),
                 Stage::Dense(_, panels) => (*panels, None),
+                Stage::Conv(_, place) => (place.outputs.div_ceil(LANES), None),
             };
             let y: &[i16] = bytemuck::cast_slice(pass.parts.a);
             watch(number, &y[..panels * LANES], pass.parts.persistent, place);

@@ -1,6 +1,6 @@
 //! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
 
-use crate::cell::{Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
+use crate::cell::{Conv, Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
 use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
 use crate::kernel::LANES;
 
@@ -11,6 +11,20 @@ pub(super) enum Stage<'a> {
     Recurrent(Recurrent<'a>, Place),
     /// And the panels of its outputs.
     Dense(Dense<'a>, usize),
+    Conv(Conv<'a>, ConvPlace),
+}
+
+/// Where a convolution's past lies, what it needs, and what it gives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConvPlace {
+    /// First word of the past.
+    pub(super) at: usize,
+    /// Words of the past.
+    pub(super) past: usize,
+    /// Words of scratch.
+    pub(super) work: usize,
+    /// Numbers that it gives.
+    pub(super) outputs: usize,
 }
 
 /// Where a recurrent layer's state lies, and what it takes.
@@ -59,6 +73,15 @@ impl Place {
     pub(super) const fn end(&self) -> usize {
         let master = if self.masters { self.master() } else { 0 };
         self.at + master + self.hidden()
+    }
+}
+
+/// Words of so many inputs of a convolution.
+const fn words(format: Format, elements: usize) -> usize {
+    if format.is_integer() {
+        elements.div_ceil(2)
+    } else {
+        elements
     }
 }
 
@@ -183,6 +206,34 @@ impl<'m, 'a> Walk<'m, 'a> {
                 };
                 let dense = attempt!(Dense::take(&mut self.tensors, spec));
                 Stage::Dense(dense, panels(outputs as usize))
+            }
+            Layer::Conv {
+                format,
+                shape,
+                filters,
+                activation,
+                requant_shift,
+                frac,
+            } => {
+                let filters = filters as usize;
+                let spec = DenseSpec {
+                    format,
+                    inputs: shape.taps(),
+                    outputs: filters,
+                    activation,
+                    requant_shift,
+                    frac,
+                    last,
+                };
+                let conv = attempt!(Conv::take(&mut self.tensors, shape, spec));
+                let place = ConvPlace {
+                    at: self.at,
+                    past: words(format, conv.remembered()),
+                    work: words(format, conv.work()),
+                    outputs: shape.positions() * activation.outputs(filters),
+                };
+                self.at += place.past;
+                Stage::Conv(conv, place)
             }
         };
         self.first = false;

@@ -4,8 +4,9 @@
 
 use super::{Choices, File};
 use kinglet::format::{
-    Activation, Cell, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError, MAX_LAYERS,
-    Output, PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors, packed_rows, pad,
+    Activation, Cell, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError,
+    MAX_LAYERS, Output, PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors,
+    packed_rows, pad,
 };
 
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
@@ -109,6 +110,73 @@ fn dense(
     }
 }
 
+/// A streaming one, or one over the rows of a sample; none where its output would be too wide.
+fn conv(any: &mut Choices<'_>, format: Format, inputs: u16, last: bool) -> Option<Layer> {
+    let kernel = 1 + any.below(5) as u16;
+    let dilation = 1 + any.below(3) as u16;
+    let mut shape = ConvShape::causal(inputs, kernel, dilation);
+    if any.bool() {
+        let divides = |rows: &u16| inputs.is_multiple_of(*rows);
+        let rows: Vec<u16> = (1..=inputs).filter(divides).collect();
+        shape.rows = any.one_of(&rows);
+        shape.channels = inputs / shape.rows;
+        shape.stride = 1 + any.below(3) as u16;
+        shape.past = any.bool();
+        shape.mirror = any.bool();
+        shape.before = any.below(9) as u16;
+        shape.after = any.below(5) as u16;
+        if shape.mirror {
+            let most = shape.rows - 1;
+            shape.after = shape.after.min(most);
+            if !shape.past {
+                shape.before = shape.before.min(most);
+            }
+        }
+    }
+    let activation = any.one_of(&[
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Magnitude,
+    ]);
+    let mut filters = width(any);
+    if activation == Activation::Magnitude {
+        filters += filters % 2;
+    }
+    let outputs = shape.positions() * activation.outputs(filters.into());
+    let free = last && activation == Activation::Identity;
+    (1..=1000).contains(&outputs).then_some(Layer::Conv {
+        format,
+        shape,
+        filters,
+        activation,
+        requant_shift: any.one_of(&[0, 1, 4, 9, 31]),
+        frac: if free { any.below(32) as i8 - 16 } else { 12 },
+    })
+}
+
+/// Numbers that a layer takes, and gives.
+fn widths(layer: Layer) -> [u16; 2] {
+    match layer {
+        Layer::Embedding { vocab, dim, .. } => [vocab, dim],
+        Layer::Recurrent { inputs, hidden, .. } => [inputs, hidden],
+        Layer::Bidirectional { inputs, hidden, .. } => [inputs, 2 * hidden],
+        Layer::Dense {
+            inputs, outputs, ..
+        } => [inputs, outputs],
+        Layer::Conv {
+            shape,
+            filters,
+            activation,
+            ..
+        } => {
+            let outputs = shape.positions() * activation.outputs(filters.into());
+            [shape.inputs() as u16, outputs as u16]
+        }
+    }
+}
+
 impl Spec {
     /// Any at all.
     pub fn any(any: &mut Choices<'_>) -> Self {
@@ -153,7 +221,11 @@ impl Spec {
             let last = number + 1 == count;
             let recurs = like.is_some() || bidirectional || !any.once_in(4);
             let format = like.take().unwrap_or_else(|| format(any));
-            let layer = if recurs {
+            let convolves = !recurs && any.bool();
+            let convolved = convolves.then(|| conv(any, format, now, last)).flatten();
+            let layer = if let Some(conv) = convolved {
+                conv
+            } else if recurs {
                 recurrent(any, layout, (format, now), bidirectional)
             } else {
                 let outputs = if last && any.bool() {
@@ -163,12 +235,7 @@ impl Spec {
                 };
                 dense(any, format, (now, outputs), last)
             };
-            now = match layer {
-                Layer::Recurrent { hidden, .. } => hidden,
-                Layer::Bidirectional { hidden, .. } => 2 * hidden,
-                Layer::Dense { outputs, .. } => outputs,
-                Layer::Embedding { dim, .. } => dim,
-            };
+            now = widths(layer)[1];
             layers.push(layer).unwrap();
         }
         if bidirectional && any.bool() && 2 * count < room {
@@ -237,18 +304,9 @@ impl Spec {
 
     /// `layers` in one format over features, values out.
     pub fn plain(layout: Layout, layers: &[Layer]) -> Self {
-        let (inputs, tokens) = match layers[0] {
-            Layer::Embedding { vocab, .. } => (vocab, true),
-            Layer::Recurrent { inputs, .. }
-            | Layer::Bidirectional { inputs, .. }
-            | Layer::Dense { inputs, .. } => (inputs, false),
-        };
-        let count = match layers[layers.len() - 1] {
-            Layer::Dense { outputs, .. } => outputs,
-            Layer::Recurrent { hidden, .. } => hidden,
-            Layer::Bidirectional { hidden, .. } => 2 * hidden,
-            Layer::Embedding { dim, .. } => dim,
-        };
+        let tokens = matches!(layers[0], Layer::Embedding { .. });
+        let [inputs, _] = widths(layers[0]);
+        let [_, count] = widths(layers[layers.len() - 1]);
         let output = Output::Values {
             count,
             names: names(count.into()),

@@ -66,6 +66,20 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             let activation = format!("{activation:?}").to_lowercase();
             (format!("dense {activation}"), inputs, outputs)
         }
+        Layer::Conv {
+            shape,
+            filters,
+            activation,
+            ..
+        } => {
+            let outputs = shape.positions() * activation.outputs(filters.into());
+            let dilation = match shape.dilation {
+                1 => String::new(),
+                n => format!(" dilation {n}"),
+            };
+            let kind = format!("conv {}{dilation} {}", shape.kernel, activation.name());
+            (kind, shape.inputs() as u16, outputs as u16)
+        }
     }
 }
 
@@ -162,6 +176,21 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
                     let (shift, slow) = layer.cell_shift();
                     value["cell_range"] = json!(8 << shift);
                     value["slow_gates"] = json!(slow);
+                }
+                Layer::Conv {
+                    shape,
+                    filters,
+                    requant_shift,
+                    frac,
+                    ..
+                } => {
+                    value["conv"] = json!({ "rows": shape.rows, "channels": shape.channels, "kernel": shape.kernel,
+                        "stride": shape.stride, "dilation": shape.dilation, "before": shape.before, "after": shape.after,
+                        "past": shape.past, "mirror": shape.mirror, "filters": filters, "positions": shape.positions() });
+                    if model.is_integer() {
+                        value["requant_shift"] = json!(requant_shift);
+                        value["output_frac"] = json!(frac);
+                    }
                 }
                 Layer::Dense {
                     requant_shift,

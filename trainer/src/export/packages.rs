@@ -4,7 +4,7 @@
 use super::c_source::CSource;
 use anyhow::{Result, ensure};
 use kinglet::Model;
-use kinglet::format::{FeatureTransform, Input, Shape};
+use kinglet::format::{FeatureTransform, Input, Layer, Shape};
 use std::fmt::Write;
 
 /// A file to be written, with its path in the folder.
@@ -24,6 +24,8 @@ pub enum Platform {
 }
 
 const VERSION: &str = "1.0.0";
+/// Of the engine that generated crates depend on.
+const ENGINE: &str = env!("CARGO_PKG_VERSION");
 const URL: &str = "https://crates.io/crates/kinglet-trainer";
 
 /// The folder of a platform around a model's C.
@@ -150,11 +152,16 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
             [first.to_uppercase(), rest.to_owned()]
         })
         .collect();
+    let mut layers = model.header().layers.iter();
+    let engine = match layers.any(|layer| matches!(layer, Layer::Conv { .. })) {
+        true => format!("{{ version = \"{ENGINE}\", features = [\"conv\"] }}"),
+        false => format!("\"{ENGINE}\""),
+    };
     let fill = |text: &str| {
         text.replace("$Model", &type_name)
             .replace("$model", name)
             .replace("$VERSION", VERSION)
-            .replace("$ENGINE", env!("CARGO_PKG_VERSION"))
+            .replace("$ENGINE", &engine)
     };
     vec![
         ("Cargo.toml".to_owned(), fill(RUST_MANIFEST).into_bytes()),
@@ -621,7 +628,7 @@ version = \"$VERSION\"
 edition = \"2024\"
 
 [dependencies]
-kinglet = \"$ENGINE\"
+kinglet = $ENGINE
 ";
 
 const RUST_README: &str = "# $model

@@ -230,6 +230,9 @@ impl<'a> Reader<'a> {
                     m,
                 })
             }
+            Layer::Conv { .. } => bail!(
+                "it has a convolution, which generated code does not compute; use `--to rust` or `--to header` with the engine"
+            ),
             Layer::Bidirectional { .. } => bail!(
                 "it is bidirectional, and generated code takes samples one by one; use `--to rust` or `--to header` with the engine's `bind_window`"
             ),

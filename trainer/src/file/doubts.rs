@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Layer, Network};
+use crate::net::{Conv, Layer, Network};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges};
 use half::f16;
@@ -43,7 +43,7 @@ pub(super) fn beyond_f16(net: &Network) -> Vec<String> {
     for (k, layer) in net.layers.iter().enumerate() {
         let weights: Vec<f32> = match layer {
             Layer::Embedding(e) => e.table.clone(),
-            Layer::Dense(d) => d.weight.clone(),
+            Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => d.weight.clone(),
             Layer::Recurrent(r) => [&r.w_ih[..], &r.w_hh].concat(),
             Layer::Bidirectional(b) => {
                 let halves = b.halves().map(|r| [&r.w_ih[..], &r.w_hh].concat());

@@ -152,6 +152,21 @@ impl<'a> Walk<'a> {
         Ok(parameters)
     }
 
+    /// Numbers of a dense layer.
+    fn dense(
+        &mut self,
+        (format, inputs, outputs): (Format, usize, u16),
+        requant_shift: u8,
+        frac: i8,
+    ) -> Result<usize, LoadError> {
+        let outputs = outputs as usize;
+        let padded = pad(outputs, LANES);
+        self.weights(format, padded * format.columns(inputs))?;
+        let exponent = 12 - i32::from(frac) - 32 + i32::from(requant_shift);
+        self.rows(format, padded, exponent)?;
+        Ok((inputs + 1) * outputs)
+    }
+
     /// Numbers of a layer.
     fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<usize, LoadError> {
         let format = layer.format();
@@ -194,14 +209,14 @@ impl<'a> Walk<'a> {
                 requant_shift,
                 frac,
                 ..
-            } => {
-                let (inputs, outputs) = (inputs as usize, outputs as usize);
-                let padded = pad(outputs, LANES);
-                self.weights(format, padded * columns(inputs))?;
-                let exponent = 12 - i32::from(frac) - 32 + i32::from(requant_shift);
-                self.rows(format, padded, exponent)?;
-                (inputs + 1) * outputs
-            }
+            } => self.dense((format, inputs.into(), outputs), requant_shift, frac)?,
+            Layer::Conv {
+                shape,
+                filters,
+                requant_shift,
+                frac,
+                ..
+            } => self.dense((format, shape.taps(), filters), requant_shift, frac)?,
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use super::layout::{Sum, stages, unpack};
 use crate::data::Written;
-use crate::net::{Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent, extra};
+use crate::net::{
+    Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Network, Recurrent, extra,
+};
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use anyhow::{Context, Result, bail};
 use half::f16;
@@ -144,23 +146,37 @@ impl Reader<'_> {
                 outputs,
                 activation,
                 ..
-            } => {
-                let (inputs, outputs) = (inputs as usize, outputs as usize);
-                let padded = outputs.next_multiple_of(LANES);
-                let packed = self.floats(padded * inputs)?;
-                let mut weight = vec![0.0; outputs * inputs];
-                unpack(&packed, [outputs, 1], [inputs, 1], |unit, _, column, w| {
-                    weight[unit * inputs + column] = w;
-                });
-                let bias = self.tensors.take::<f32>(padded)?[..outputs].to_vec();
-                Layer::Dense(Dense {
-                    inputs,
-                    outputs,
-                    weight,
-                    bias,
-                    activation,
-                })
-            }
+            } => Layer::Dense(self.dense([inputs.into(), outputs.into()], activation)?),
+            engine::Layer::Conv {
+                shape,
+                filters,
+                activation,
+                ..
+            } => Layer::Conv(Conv {
+                shape,
+                dense: self.dense([shape.taps(), filters.into()], activation)?,
+            }),
+        })
+    }
+
+    fn dense(
+        &mut self,
+        [inputs, outputs]: [usize; 2],
+        activation: Activation,
+    ) -> Result<Dense, LoadError> {
+        let padded = outputs.next_multiple_of(LANES);
+        let packed = self.floats(padded * inputs)?;
+        let mut weight = vec![0.0; outputs * inputs];
+        unpack(&packed, [outputs, 1], [inputs, 1], |unit, _, column, w| {
+            weight[unit * inputs + column] = w;
+        });
+        let bias = self.tensors.take::<f32>(padded)?[..outputs].to_vec();
+        Ok(Dense {
+            inputs,
+            outputs,
+            weight,
+            bias,
+            activation,
         })
     }
 

@@ -4,7 +4,7 @@ use super::doubts::is_slow;
 use super::draft::{Draft, width};
 use super::layout::{Sum, pack, pack_numbers, stages};
 use super::packed;
-use crate::net::{Activation, Bidirectional, Cell, Dense, Embedding, Layer, Recurrent};
+use crate::net::{Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Recurrent};
 use crate::quant::{
     LayerRange, Limits, Ranges, Row, Rows, Spread, input_frac, largest_weight, watch,
 };
@@ -28,6 +28,7 @@ impl Draft<'_> {
                     self.recurrent(r, limits, &ranges.layers[at], slow)
                 }
                 Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
+                Layer::Conv(c) => self.conv(c, at + 1 == layers.len(), &ranges.layers[at]),
                 Layer::Bidirectional(b) => {
                     let limits = self.limits(&b.forward, first, behind_embedding);
                     self.bidirectional(b, limits, &ranges.layers[at])
@@ -363,6 +364,34 @@ impl Draft<'_> {
             before += stage.len();
         }
         Ok(rows.shift)
+    }
+
+    /// The tensors of its dense layer.
+    fn conv(&mut self, c: &Conv, last: bool, range: &LayerRange) -> Result<engine::Layer> {
+        let dense = self.dense(&c.dense, last, range)?;
+        if let Some((Layer::Dense(dense), scales)) = self.dequantized.pop() {
+            let conv = Conv { dense, ..*c };
+            self.dequantized.push((Layer::Conv(conv), scales));
+        }
+        let engine::Layer::Dense {
+            format,
+            outputs: filters,
+            activation,
+            requant_shift,
+            frac,
+            ..
+        } = dense
+        else {
+            return Ok(dense);
+        };
+        Ok(engine::Layer::Conv {
+            format,
+            shape: c.shape,
+            filters,
+            activation,
+            requant_shift,
+            frac,
+        })
     }
 
     fn dense(&mut self, d: &Dense, last: bool, range: &LayerRange) -> Result<engine::Layer> {

@@ -13,7 +13,7 @@
 
 use super::column::Column;
 use super::{LayerRange, Ranges, input_frac, largest_weight};
-use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::{Input, Output, Package};
 use kinglet::format::Format;
 
@@ -55,7 +55,7 @@ struct Grid {
 
 impl Grid {
     fn of(layer: &Layer, format: Format) -> Grid {
-        let narrow = format.is_a8() && !matches!(layer, Layer::Dense(_));
+        let narrow = format.is_a8() && !matches!(layer, Layer::Dense(_) | Layer::Conv(_));
         let frac = if narrow { input_frac(format) } else { 12 };
         let lsb = 2f64.powi(-frac);
         let (low, high) = kinglet::num::input_limits(frac as i8);
@@ -92,7 +92,8 @@ fn rows(layer: &Layer) -> Vec<&[f32]> {
                 .collect()
         }
         Layer::Dense(d) => d.weight.chunks_exact(d.inputs).collect(),
-        Layer::Embedding(_) => Vec::new(),
+        // Of a convolution an input is in several places of a row.
+        Layer::Embedding(_) | Layer::Conv(_) => Vec::new(),
     }
 }
 
@@ -109,7 +110,7 @@ fn over_state(layer: &Layer) -> Vec<f64> {
         Layer::Recurrent(r) => of(r),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(of).collect(),
         Layer::Dense(d) => vec![0.0; d.outputs],
-        Layer::Embedding(_) => Vec::new(),
+        Layer::Embedding(_) | Layer::Conv(_) => Vec::new(),
     }
 }
 
@@ -143,9 +144,15 @@ pub(crate) fn fold_inputs(
         return None;
     }
     let first = &package.net.layers[0];
-    let holds: Vec<bool> = features.iter().map(|feature| feature.hold).collect();
+    // The zeros at a convolution's edges are no samples: they stay zero.
+    let edges = matches!(first, Layer::Conv(_));
+    let holds = features.iter().map(|feature| feature.hold || edges);
+    let holds: Vec<bool> = holds.collect();
     let how = (format, &ranges.tails[..]);
-    let (folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
+    let (mut folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
+    if let Layer::Conv(c) = first {
+        share(&mut folds, c.shape.channels.into());
+    }
     if folds.iter().all(|fold| *fold == SAME) {
         return None;
     }
@@ -155,10 +162,29 @@ pub(crate) fn fold_inputs(
         feature.scale *= fold.scale as f32;
     }
     apply(&mut package.net, &folds);
+    let seen = match &package.net.layers[0] {
+        Layer::Conv(c) => taps(c, &folds),
+        _ => folds.clone(),
+    };
     for moments in first_moments(&package.net.layers[0], &mut ranges.layers[0]) {
-        moments.shift(&folds);
+        moments.shift(&seen);
     }
     Some(Folded { folds, tailed })
+}
+
+/// A channel has one scale in all rows of a sample.
+fn share(folds: &mut [Fold], channels: usize) {
+    for k in 0..channels {
+        let of_channel = folds.iter().skip(k).step_by(channels);
+        let scale = of_channel.map(|fold| fold.scale).fold(f64::MAX, f64::min);
+        let of_channel = folds.iter_mut().skip(k).step_by(channels);
+        of_channel.for_each(|fold| fold.scale = scale);
+    }
+}
+
+/// What was done to the inputs that a convolution sees at a position.
+fn taps(c: &Conv, folds: &[Fold]) -> Vec<Fold> {
+    folds[..usize::from(c.shape.channels)].repeat(c.shape.kernel.into())
 }
 
 /// Those of the stages of the first layer; all of them see its input.
@@ -253,7 +279,8 @@ fn choose(
         while !reach(next) && next.scale > 1e-30 {
             next.scale /= 2.0;
             let error = errs(next);
-            if error < best.0 {
+            // Without rows to estimate by nothing is cut.
+            if error < best.0 || rows.is_empty() {
                 best = (error, next);
             }
         }
@@ -295,6 +322,14 @@ pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
             recurrent(&mut b.backward);
         }
         Some(Layer::Dense(d)) => fold_rows(&mut d.weight, &mut [&mut d.bias]),
+        Some(Layer::Conv(c)) => {
+            let taps = taps(c, folds);
+            for row in c.dense.weight.chunks_exact_mut(c.dense.inputs) {
+                for (w, fold) in row.iter_mut().zip(&taps) {
+                    *w = (f64::from(*w) / fold.scale) as f32;
+                }
+            }
+        }
         Some(Layer::Embedding(_)) | None => {}
     }
 }
@@ -388,9 +423,20 @@ pub(crate) fn fold_f16(package: &mut Package, ranges: &Ranges) -> Option<Folded>
     let Input::Features(features) = &mut package.input else {
         return None;
     };
-    let rows = rows(&package.net.layers[0]);
+    let first = &package.net.layers[0];
+    let rows = match first {
+        Layer::Conv(c) => {
+            let taps = c.dense.weight.chunks_exact(c.shape.channels.into());
+            taps.map(|taps| taps.repeat(c.shape.rows.into())).collect()
+        }
+        layer => rows(layer)
+            .into_iter()
+            .map(<[f32]>::to_vec)
+            .collect::<Vec<_>>(),
+    };
+    let edges = matches!(first, Layer::Conv(_));
     let folds = features.iter().enumerate().map(|(k, feature)| {
-        let column = ranges.columns[0].get(k).filter(|_| !feature.hold);
+        let column = ranges.columns[0].get(k).filter(|_| !feature.hold && !edges);
         let far = column.filter(|column| column.mean().abs() > 4.0 * column.deviation());
         Fold {
             offset: far.map_or(0.0, |column| f64::from(column.mean() as f32)),

@@ -211,7 +211,7 @@ fn choices(net: &Network) -> Vec<&'static [Format]> {
         Layer::Recurrent(_) | Layer::Bidirectional(_) => {
             &[Format::W4A8, Format::W8A8, Format::W8A16][..]
         }
-        Layer::Dense(_) => &[Format::W4A8, Format::W8A8][..],
+        Layer::Dense(_) | Layer::Conv(_) => &[Format::W4A8, Format::W8A8][..],
     });
     choices.collect()
 }

@@ -7,7 +7,7 @@
 use super::Moments;
 use super::column::Column;
 use crate::data::{Dataset, Part, Sequence};
-use crate::net::{Activation, Cell, Dense, Layer, Network, Recurrent};
+use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
 use crate::train::{FloatRunner, run_window};
 use kinglet::format::Memory;
@@ -238,7 +238,13 @@ impl Ranges {
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
                     range.cell = range.cell.max(largest(cells));
                     if met {
-                        range.meet_inputs(layer, 0, below, &states[k]);
+                        match layer {
+                            Layer::Conv(c) => {
+                                let seen = runner.layer_seen(k).chunks_exact(c.dense.inputs);
+                                seen.for_each(|x| range.meet_inputs(layer, 0, x, &[]));
+                            }
+                            _ => range.meet_inputs(layer, 0, below, &states[k]),
+                        }
                         if let Layer::Recurrent(r) = layer {
                             // What is linear or rectified has a scale of its own.
                             let z = runner.layer_gates(k);
@@ -280,7 +286,7 @@ impl Ranges {
             Layer::Bidirectional(b) => {
                 2 * b.forward.b_ih.len() * (b.forward.inputs + b.forward.hidden).pow(2)
             }
-            Layer::Dense(d) => d.outputs * d.inputs.pow(2),
+            Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => d.outputs * d.inputs.pow(2),
         };
         known.map(|(_, layer)| work(layer)).sum()
     }
@@ -297,10 +303,11 @@ impl Ranges {
                     let halves = b.halves().map(|r| state_bound(r, width));
                     halves[0].max(halves[1])
                 }
-                Layer::Dense(d) => {
+                Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
                     let reach = linear_bound((&d.weight, &d.bias), width);
                     match d.activation {
                         Activation::Tanh | Activation::Sigmoid => 1.0,
+                        Activation::Magnitude => reach * std::f32::consts::SQRT_2,
                         _ => reach,
                     }
                 }
@@ -439,7 +446,7 @@ fn moments(layer: &Layer) -> Vec<Moments> {
         Layer::Embedding(_) => (0, 0),
         Layer::Recurrent(r) => (stages(r), r.inputs + r.hidden),
         Layer::Bidirectional(b) => (2 * stages(&b.forward), b.forward.inputs + b.forward.hidden),
-        Layer::Dense(d) => (1, d.inputs),
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => (1, d.inputs),
     };
     if width > WIDEST {
         return Vec::new();

@@ -7,7 +7,7 @@
 //! its candidate, whose rows are divided.
 
 use super::{Formats, Ranges};
-use crate::net::{Activation, Cell, Layer, Network, Recurrent};
+use crate::net::{Activation, Cell, Conv, Layer, Network, Recurrent};
 
 /// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
 const NARROW: f32 = 0.96;
@@ -22,9 +22,10 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
         let own = cell(&net.layers[at]);
         let unbounded = match (&net.layers[at], own) {
             (_, Some(cell)) => cell.reach() > 1,
-            (Layer::Dense(d), _) => {
-                matches!(d.activation, Activation::Relu | Activation::Identity)
-            }
+            (Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }), _) => matches!(
+                d.activation,
+                Activation::Relu | Activation::Identity | Activation::Magnitude
+            ),
             _ => true,
         };
         if !unbounded {
@@ -42,8 +43,9 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             WIDE * own.map_or(4, Cell::reach) as f32
         };
         let range = &mut ranges.layers[at];
-        let mut scales: Vec<f32> = range
-            .outputs
+        let mut reach = range.outputs.clone();
+        share(&mut reach, [&net.layers[at], &net.layers[at + 1]]);
+        let mut scales: Vec<f32> = reach
             .iter()
             .map(|max| if *max > 0.0 { max / aim } else { 1.0 })
             .collect();
@@ -80,10 +82,46 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             }
             _ => {}
         }
+        let taken = taken(&net.layers[at + 1], &scales);
         let above = ranges.layers[at + 1].inputs.iter_mut();
-        above.for_each(|moments| moments.divide(0, &scales));
+        above.for_each(|moments| moments.divide(0, &taken));
         divide(&mut net.layers[at], &scales);
-        multiply(&mut net.layers[at + 1], &scales);
+        multiply(&mut net.layers[at + 1], &taken);
+    }
+}
+
+/// Outputs that have one scale together reach equally far: those of a filter at every position, and of a channel in every row. Where the two do
+/// not have one period, it is all of them.
+fn share(reach: &mut [f32], [from, to]: [&Layer; 2]) {
+    let of_filters = match from {
+        Layer::Conv(c) => c.width(),
+        _ => reach.len(),
+    };
+    let of_channels = match to {
+        Layer::Conv(c) => usize::from(c.shape.channels),
+        _ => reach.len(),
+    };
+    let period = match (of_filters, of_channels) {
+        (a, b) if a == b || b == reach.len() => a,
+        (a, b) if a == reach.len() => b,
+        _ => 1,
+    };
+    for k in 0..period {
+        let shared = reach.iter().skip(k).step_by(period);
+        let largest = shared.copied().fold(0.0, f32::max);
+        let shared = reach.iter_mut().skip(k).step_by(period);
+        shared.for_each(|reach| *reach = largest);
+    }
+}
+
+/// The scales of what a layer's rows are multiplied with.
+fn taken(layer: &Layer, scales: &[f32]) -> Vec<f32> {
+    match layer {
+        Layer::Conv(c) => {
+            let channels = &scales[..usize::from(c.shape.channels)];
+            channels.repeat(c.shape.kernel.into())
+        }
+        _ => scales.to_vec(),
     }
 }
 
@@ -92,7 +130,7 @@ fn cell(layer: &Layer) -> Option<Cell> {
     match layer {
         Layer::Recurrent(r) => Some(r.cell),
         Layer::Bidirectional(b) => Some(b.forward.cell),
-        Layer::Embedding(_) | Layer::Dense(_) => None,
+        Layer::Embedding(_) | Layer::Dense(_) | Layer::Conv(_) => None,
     }
 }
 
@@ -138,6 +176,13 @@ fn divide(layer: &mut Layer, scales: &[f32]) {
             divide_rows(&mut d.weight, d.inputs, scales);
             divide_rows(&mut d.bias, 1, scales);
         }
+        Layer::Conv(c) => {
+            // Both halves of a magnitude.
+            let width = c.width();
+            let scales = scales[..width].repeat(c.dense.outputs / width.max(1));
+            divide_rows(&mut c.dense.weight, c.dense.inputs, &scales);
+            divide_rows(&mut c.dense.bias, 1, &scales);
+        }
     }
 }
 
@@ -157,6 +202,6 @@ fn multiply(layer: &mut Layer, scales: &[f32]) {
             columns(&mut b.forward.w_ih, scales);
             columns(&mut b.backward.w_ih, scales);
         }
-        Layer::Dense(d) => columns(&mut d.weight, scales),
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => columns(&mut d.weight, scales),
     }
 }

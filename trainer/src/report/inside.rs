@@ -8,7 +8,7 @@ use super::memory::layer as describe;
 use crate::data::{Dataset, Part};
 use crate::engine::{AnyRunner, run_watched};
 use crate::file::{AlignedBytes, quantized};
-use crate::net::{Layer, Network, Recurrent};
+use crate::net::{Conv, Layer, Network, Recurrent};
 use crate::package::{Input, Package};
 use crate::quant::{Ranges, rescale};
 use anyhow::Result;
@@ -35,7 +35,7 @@ fn rows(layer: &Layer) -> Vec<Vec<f32>> {
         Layer::Embedding(e) => e.table.chunks(e.dim.max(1)).map(<[f32]>::to_vec).collect(),
         Layer::Recurrent(r) => recurrent_rows(r),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent_rows).collect(),
-        Layer::Dense(d) => d
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => d
             .weight
             .chunks(d.inputs.max(1))
             .map(<[f32]>::to_vec)

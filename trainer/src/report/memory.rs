@@ -95,6 +95,19 @@ pub(super) fn layer(layer: &Layer) -> String {
             let (kind, inputs, hidden) = (r.cell.title(), r.inputs, r.hidden);
             format!("bidirectional {kind} {inputs} → {hidden} + {hidden}")
         }
+        Layer::Conv(c) => {
+            let (shape, d) = (c.shape, &c.dense);
+            let activation = format!("{:?}", d.activation).to_lowercase();
+            let [inputs, kernel] = [usize::from(shape.channels), shape.kernel.into()];
+            let positions = match shape.positions() {
+                1 => String::new(),
+                n => format!(" at {n} positions"),
+            };
+            format!(
+                "convolution of {kernel}, {inputs} → {} {activation}{positions}",
+                c.width()
+            )
+        }
         Layer::Dense(d) => {
             let activation = format!("{:?}", d.activation).to_lowercase();
             format!("dense {} → {} {activation}", d.inputs, d.outputs)

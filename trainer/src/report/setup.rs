@@ -96,6 +96,21 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
     if let Some(embedding) = net.embedding {
         key("embedding", count(embedding));
     }
+    for conv in &net.conv {
+        let dilation = match conv.dilation {
+            1 => String::new(),
+            n => format!(", dilation {n}"),
+        };
+        key(
+            "conv",
+            format!(
+                "{} filters of {}{dilation}, {}",
+                conv.filters,
+                conv.kernel,
+                word(format!("{:?}", conv.activation))
+            ),
+        );
+    }
     for dense in &net.dense {
         key(
             "dense",

@@ -589,6 +589,32 @@ fn network(task: &Task) -> Result<(), Problem> {
             format!("units are from 1 to {MAX_WIDTH}"),
         );
     }
+    if !net.conv.is_empty() {
+        let longest = MAX_WIDTH;
+        let fault = if task.has_tokens() {
+            "a convolution goes over numbers: only for [series] and [sequences]".to_owned()
+        } else if net.bidirectional {
+            "no convolution goes before bidirectional layers yet; remove one of the two".to_owned()
+        } else if net.conv.iter().any(|c| {
+            let sizes = [c.filters, c.kernel, c.dilation];
+            sizes.iter().any(|n| !(1..=longest).contains(n)) || c.kernel * c.dilation > longest
+        }) {
+            format!("filters, kernel, dilation, and kernel times dilation are from 1 to {longest}")
+        } else {
+            // What the first one sees depends on the data; the exporter says if that is too wide.
+            let wide = net.conv.windows(2);
+            let wide = wide.map(|pair| pair[0].filters * pair[1].kernel).max();
+            match wide.filter(|&n| n > longest) {
+                Some(n) => format!(
+                    "a convolution sees {n} numbers at once, at most {longest}: make filters or kernel smaller"
+                ),
+                None => String::new(),
+            }
+        };
+        if !fault.is_empty() {
+            return wrong("network", "conv", fault);
+        }
+    }
     if task.pairs.is_some() && net.cell.reach() > 1 {
         return wrong(
             "network",
@@ -631,8 +657,11 @@ fn network(task: &Task) -> Result<(), Problem> {
         }
     }
     let directions = 1 + usize::from(net.bidirectional);
-    let layers =
-        directions * net.hidden.len() + net.dense.len() + 1 + usize::from(net.embedding.is_some());
+    let layers = net.conv.len()
+        + directions * net.hidden.len()
+        + net.dense.len()
+        + 1
+        + usize::from(net.embedding.is_some());
     if layers > MAX_LAYERS {
         return wrong(
             "network",

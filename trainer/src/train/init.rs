@@ -6,7 +6,8 @@
 //! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
 
 use crate::net::{
-    Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network, Recurrent, extra,
+    Activation, Bidirectional, Cell, Conv, ConvShape, Dense, Embedding, Layer, Network, Recurrent,
+    extra,
 };
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -65,6 +66,21 @@ pub enum LayerPlan {
     Bidirectional(Cell, usize),
     /// Output width and activation.
     Dense(usize, Activation),
+    /// A convolution over a sample and those before it.
+    Conv(ConvPlan),
+}
+
+/// A streaming convolution to be made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvPlan {
+    /// Output width.
+    pub filters: usize,
+    /// Samples that are seen at once.
+    pub kernel: usize,
+    /// Samples from one that is seen to the next one seen.
+    pub dilation: usize,
+    /// Behind the sums.
+    pub activation: Activation,
 }
 
 /// A network with random parameters; `inputs` is the number of features, or of tokens.
@@ -94,17 +110,29 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
             }
             LayerPlan::Dense(outputs, activation) => {
                 let inputs = std::mem::replace(&mut width, outputs);
-                Layer::Dense(Dense {
-                    inputs,
-                    outputs,
-                    weight: rng.within(inputs, outputs * inputs),
-                    bias: rng.within(inputs, outputs),
-                    activation,
-                })
+                Layer::Dense(dense([inputs, outputs], activation, rng))
+            }
+            LayerPlan::Conv(plan) => {
+                let channels = std::mem::replace(&mut width, plan.filters);
+                let [channels, kernel, dilation] =
+                    [channels, plan.kernel, plan.dilation].map(|n| n as u16);
+                let shape = ConvShape::causal(channels, kernel, dilation);
+                let dense = dense([shape.taps(), plan.filters], plan.activation, rng);
+                Layer::Conv(Conv { shape, dense })
             }
         })
         .collect();
     Network { layers }
+}
+
+fn dense([inputs, outputs]: [usize; 2], activation: Activation, rng: &mut Rng) -> Dense {
+    Dense {
+        inputs,
+        outputs,
+        weight: rng.within(inputs, outputs * inputs),
+        bias: rng.within(inputs, outputs),
+        activation,
+    }
 }
 
 fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurrent {

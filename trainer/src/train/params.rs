@@ -2,13 +2,13 @@
 //! gradients one sum.
 //!
 //! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh, extra`, of a bidirectional
-//! layer both directions'; dense `weight, bias`.
+//! layer both directions'; dense and convolution `weight, bias`.
 
 use std::ops::Range;
 
 use super::real::Real;
 use crate::file::stages;
-use crate::net::{Layer, Network, Recurrent};
+use crate::net::{Conv, Layer, Network, Recurrent};
 
 /// The parameters of a recurrent layer, borrowed from a flat vector.
 #[derive(Clone, Copy)]
@@ -104,7 +104,7 @@ fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&e.table],
         Layer::Recurrent(r) => recurrent(r).into(),
-        Layer::Dense(d) => vec![&d.weight, &d.bias],
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => vec![&d.weight, &d.bias],
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent).collect(),
     }
 }
@@ -113,7 +113,9 @@ fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
     match layer {
         Layer::Embedding(e) => vec![&mut e.table],
         Layer::Recurrent(r) => recurrent_mut(r).into(),
-        Layer::Dense(d) => vec![&mut d.weight, &mut d.bias],
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
+            vec![&mut d.weight, &mut d.bias]
+        }
         Layer::Bidirectional(b) => {
             let halves = [&mut b.forward, &mut b.backward];
             halves.into_iter().flat_map(recurrent_mut).collect()
@@ -165,7 +167,7 @@ pub(crate) fn row_places(net: &Network) -> Vec<Vec<RowPlaces>> {
             let len: usize = self::recurrent(forward).iter().map(|t| t.len()).sum();
             [recurrent(forward, start), recurrent(backward, start + len)].concat()
         }
-        Layer::Dense(d) => {
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
             let rows = (0..d.outputs).map(|row| start + row * d.inputs);
             rows.map(|at| [at..at + d.inputs, at..at]).collect()
         }

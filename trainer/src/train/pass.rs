@@ -11,6 +11,7 @@
 
 mod bidirectional;
 mod cell;
+mod conv;
 mod dense;
 mod embedding;
 
@@ -117,12 +118,22 @@ fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
         Layer::Embedding(e) => Box::new(embedding::EmbeddingPass::new(e, max)),
         Layer::Dense(d) => Box::new(dense::DensePass::new(d, max)),
         Layer::Recurrent(r) => cell::recurrent(r, max),
+        Layer::Conv(c) => Box::new(conv::ConvPass::new(c, max)),
         Layer::Bidirectional(b) => {
             let mut above = net.layers[k + 1..].iter();
             let inner = above.any(|layer| matches!(layer, Layer::Bidirectional(_)));
             let halves = b.halves().map(|half| cell::recurrent(half, max));
             Box::new(bidirectional::BidirectionalPass::new(b, halves, inner, max))
         }
+    }
+}
+
+/// What it gives depends on the samples before.
+fn remembers(layer: &Layer) -> bool {
+    match layer {
+        Layer::Recurrent(_) | Layer::Bidirectional(_) => true,
+        Layer::Conv(c) => c.shape.past,
+        Layer::Embedding(_) | Layer::Dense(_) => false,
     }
 }
 
@@ -153,6 +164,7 @@ impl<T: Real> Shard<T> {
             Layer::Recurrent(r) => r.inputs,
             Layer::Dense(d) => d.inputs,
             Layer::Bidirectional(b) => b.forward.inputs,
+            Layer::Conv(c) => c.shape.inputs(),
         };
         let layers = (0..net.layers.len()).map(|k| pass(net, k, max)).collect();
         let widths: Vec<usize> = net.layers.iter().map(Layer::outputs).collect();
@@ -160,7 +172,7 @@ impl<T: Real> Shard<T> {
         let head = net
             .layers
             .iter()
-            .rposition(|l| matches!(l, Layer::Recurrent(_) | Layer::Bidirectional(_)))
+            .rposition(remembers)
             .map_or(0, |last| last + 1);
         Shard {
             dy: widths

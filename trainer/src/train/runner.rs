@@ -2,7 +2,7 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
-use super::step::{LayerState, step_dense, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_recurrent};
 use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
 use crate::net::{Layer, Network};
@@ -24,10 +24,8 @@ impl<'a> FloatRunner<'a> {
     pub fn new(net: &'a Network) -> Self {
         let layers = net.layers.iter().map(|layer| match layer {
             Layer::Recurrent(r) => LayerState::new(r),
-            layer => LayerState {
-                y: vec![0.0; layer.outputs()],
-                ..LayerState::default()
-            },
+            Layer::Conv(c) => LayerState::of_conv(c),
+            layer => LayerState::of_width(layer.outputs()),
         });
         FloatRunner {
             net,
@@ -50,10 +48,7 @@ impl<'a> FloatRunner<'a> {
     /// All states become zero.
     pub fn reset(&mut self) {
         self.rows.clear();
-        for layer in &mut self.layers {
-            layer.y.fill(0.0);
-            layer.c.fill(0.0);
-        }
+        self.layers.iter_mut().for_each(LayerState::reset);
     }
 
     /// Starts from the final states of an encoder's recurrent layers, which are as many and as wide.
@@ -96,6 +91,7 @@ impl<'a> FloatRunner<'a> {
                 }
                 Layer::Recurrent(r) => step_recurrent(r, x, state),
                 Layer::Dense(d) => step_dense(d, x, &mut state.y),
+                Layer::Conv(c) => step_conv(c, x, state),
                 // Without a window there is nothing to step over.
                 Layer::Bidirectional(_) => {}
             }
@@ -111,6 +107,11 @@ impl<'a> FloatRunner<'a> {
     /// What went into the gates of layer `k` in the last step, one gate after the other; empty where it has none.
     pub fn layer_gates(&self, k: usize) -> &[f32] {
         &self.layers[k].z
+    }
+
+    /// What layer `k`, a convolution, saw in the last step, position after position; empty of another layer.
+    pub fn layer_seen(&self, k: usize) -> &[f32] {
+        &self.layers[k].seen
     }
 
     /// The cell `c` of layer `k`, where it has one.

@@ -1,6 +1,6 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
-use crate::net::{Activation, Cell, Dense, Recurrent};
+use crate::net::{Activation, Cell, Conv, Dense, Recurrent};
 
 /// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,10 @@ pub(super) struct LayerState {
     pub(super) c: Vec<f32>,
     /// Pre-activations of its gates, one gate after the other; empty before the first step.
     pub(super) z: Vec<f32>,
+    /// Samples before, of a convolution.
+    past: Vec<f32>,
+    /// What it saw, position after position.
+    pub(super) seen: Vec<f32>,
 }
 
 impl LayerState {
@@ -17,8 +21,32 @@ impl LayerState {
         LayerState {
             y: vec![0.0; r.hidden],
             c: vec![0.0; r.hidden],
-            z: Vec::new(),
+            ..LayerState::default()
         }
+    }
+
+    /// Of a layer that remembers nothing.
+    pub(super) fn of_width(outputs: usize) -> Self {
+        LayerState {
+            y: vec![0.0; outputs],
+            ..LayerState::default()
+        }
+    }
+
+    pub(super) fn of_conv(c: &Conv) -> Self {
+        LayerState {
+            y: vec![0.0; c.outputs()],
+            past: vec![0.0; c.shape.remembered()],
+            seen: vec![0.0; c.shape.positions() * c.shape.taps()],
+            ..LayerState::default()
+        }
+    }
+
+    /// As it was before the first step.
+    pub(super) fn reset(&mut self) {
+        self.y.fill(0.0);
+        self.c.fill(0.0);
+        self.past.fill(0.0);
     }
 }
 
@@ -142,7 +170,7 @@ pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
     for ((y, sum), bias) in y.iter_mut().zip(product(&d.weight, x)).zip(&d.bias) {
         let z = sum + bias;
         *y = match d.activation {
-            Activation::Identity | Activation::Softmax => z,
+            Activation::Identity | Activation::Softmax | Activation::Magnitude => z,
             Activation::Relu => z.max(0.0),
             Activation::Tanh => z.tanh(),
             Activation::Sigmoid => sigmoid(z),
@@ -154,4 +182,23 @@ pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
         let sum: f32 = y.iter().sum();
         y.iter_mut().for_each(|p| *p /= sum);
     }
+}
+
+pub(super) fn step_conv(c: &Conv, x: &[f32], state: &mut LayerState) {
+    let x = &x[..c.shape.inputs()];
+    let seen = state.seen.chunks_exact_mut(c.shape.taps());
+    let mut sums = vec![0.0; c.dense.outputs];
+    for (position, (seen, y)) in seen.zip(state.y.chunks_exact_mut(c.width())).enumerate() {
+        c.shape.gather(position, x, &state.past, seen);
+        step_dense(&c.dense, seen, &mut sums);
+        if c.dense.activation == Activation::Magnitude {
+            let (re, im) = sums.split_at(c.width());
+            for ((y, re), im) in y.iter_mut().zip(re).zip(im) {
+                *y = (re * re + im * im).sqrt();
+            }
+        } else {
+            y.copy_from_slice(&sums);
+        }
+    }
+    c.shape.remember(x, &mut state.past);
 }

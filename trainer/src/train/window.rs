@@ -1,6 +1,6 @@
 //! The float network over a whole window, layer by layer: what a bidirectional network needs in place of steps.
 
-use super::step::{LayerState, step_dense, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_recurrent};
 use crate::net::{Layer, Network, Recurrent};
 
 /// What a layer took and gave at a sample of the window.
@@ -79,6 +79,15 @@ pub fn run_window(
                     let pairs = forward.into_iter().zip(backward);
                     pairs.map(|(a, b)| [a, b].concat()).collect()
                 }
+            }
+            // No network that the engine runs has one of these beside a bidirectional layer.
+            Layer::Conv(c) => {
+                let mut state = LayerState::of_conv(c);
+                let mut row = |x: &Vec<f32>| {
+                    step_conv(c, x, &mut state);
+                    state.y.clone()
+                };
+                rows.iter().map(&mut row).collect()
             }
             Layer::Dense(d) => {
                 let mut row = |x: &Vec<f32>| {

@@ -79,6 +79,7 @@ impl fmt::Display for Case {
             Layer::Embedding(e) => format!("embedding {} {}", e.vocab, e.dim),
             Layer::Recurrent(r) => format!("{} {} {}", r.cell.name(), r.inputs, r.hidden),
             Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
+            Layer::Conv(_) => "conv".to_owned(),
             Layer::Bidirectional(_) => "bidirectional".to_owned(),
         });
         let layers: Vec<String> = layers.collect();

@@ -465,7 +465,8 @@ fn dense(code: &mut Code<'_>, d: &Dense, number: usize, last: bool) {
     }
     let at_end = if last { 15 } else { 18 };
     let y = match (integer, activation) {
-        (_, Activation::Identity | Activation::Softmax) => "z".to_owned(),
+        // A magnitude is a convolution's, and not generated.
+        (_, Activation::Identity | Activation::Softmax | Activation::Magnitude) => "z".to_owned(),
         (true, Activation::Relu) => "(int16_t)clamp(z, 0, INT16_MAX)".to_owned(),
         (false, Activation::Relu) => "z > 0.0f ? z : 0.0f".to_owned(),
         (true, Activation::Tanh) => format!("saturate16(shift_round(tanh_512(z) >> 1, {at_end}))"),
@@ -1006,6 +1007,9 @@ fn summary(header: &Header<'_>, model: &Model<'_>) -> String {
             Layer::Dense {
                 inputs, outputs, ..
             } => format!("dense({inputs} to {outputs})"),
+            Layer::Conv { shape, filters, .. } => {
+                format!("conv({} to {filters})", shape.channels)
+            }
         }
     });
     let layers: Vec<String> = layers.collect();

@@ -57,7 +57,8 @@ impl<T: Real> Pass<T> for DensePass<T> {
             MatrixMut::new(y, rows, self.outputs),
         );
         match self.activation {
-            Activation::Identity => {}
+            // A magnitude is its convolution's business.
+            Activation::Identity | Activation::Magnitude => {}
             Activation::Relu => y.iter_mut().for_each(|y| {
                 if *y < T::ZERO {
                     *y = T::ZERO;
@@ -100,7 +101,7 @@ impl<T: Real> Pass<T> for DensePass<T> {
         let dz = &mut self.dz[..rows * self.outputs];
         for ((dz, &dy), &y) in dz.iter_mut().zip(dy).zip(&self.y) {
             *dz = match self.activation {
-                Activation::Identity | Activation::Softmax => dy,
+                Activation::Identity | Activation::Softmax | Activation::Magnitude => dy,
                 Activation::Relu if y > T::ZERO => dy,
                 Activation::Relu => T::ZERO,
                 Activation::Tanh => dy * (T::ONE - y * y),

@@ -4,8 +4,8 @@
 //! larger of the value and 1e-2 (below which the difference's own rounding shows).
 
 use super::*;
-use crate::net::{Activation, Cell};
-use crate::train::init::{LayerPlan, Rng, network};
+use crate::net::{Activation, Cell, Conv, ConvShape, Dense};
+use crate::train::init::{ConvPlan, LayerPlan, Rng, network};
 use crate::train::loss::Loss;
 use crate::train::params::flatten;
 
@@ -19,12 +19,17 @@ fn total_loss(shard: &mut Shard<f64>, params: &[f64], loss: &Objective) -> f64 {
 
 fn check(inputs: usize, plan: &[LayerPlan], loss: impl Into<Objective>, counted: Counted) {
     let loss = &loss.into();
-    let classes = loss.goals(2) == 1;
     let mut rng = Rng::new(7);
     let net = network(inputs, plan, &mut rng);
-    let mut params: Vec<f64> = flatten(&net);
-    let mut shard = Shard::new(&net, counted, SIZE);
-    let tokens = matches!(plan[0], LayerPlan::Embedding(_));
+    check_net(&net, loss, counted, rng);
+}
+
+fn check_net(net: &Network, loss: &Objective, counted: Counted, mut rng: Rng) {
+    let classes = loss.goals(2) == 1;
+    let inputs = net.input_width();
+    let mut params: Vec<f64> = flatten(net);
+    let mut shard = Shard::new(net, counted, SIZE);
+    let tokens = matches!(net.layers[0], Layer::Embedding(_));
     for x in &mut shard.input {
         *x = if tokens {
             (rng.next_u64() % inputs as u64) as f64
@@ -57,7 +62,8 @@ fn check(inputs: usize, plan: &[LayerPlan], loss: impl Into<Objective>, counted:
         let error = (grad[k] - difference).abs() / difference.abs().max(1e-2);
         assert!(
             error < 1e-7,
-            "{plan:?} {loss:?}: parameter {k}: backward {} difference {difference} (seed 7)",
+            "{:?} {loss:?}: parameter {k}: backward {} difference {difference} (seed 7)",
+            net.layers,
             grad[k]
         );
     }
@@ -134,12 +140,87 @@ fn every_dense_activation_and_loss_matches_finite_differences() {
     }
 }
 
+fn conv(filters: usize, kernel: usize, dilation: usize, activation: Activation) -> LayerPlan {
+    LayerPlan::Conv(ConvPlan {
+        filters,
+        kernel,
+        dilation,
+        activation,
+    })
+}
+
+#[test]
+fn streaming_convolutions_match_finite_differences() {
+    for activation in [Activation::Identity, Activation::Tanh, Activation::Sigmoid] {
+        for counted in [Counted::Last, Counted::Every] {
+            let plan = [
+                conv(4, 3, 1, activation),
+                conv(3, 2, 2, Activation::Relu),
+                LayerPlan::Recurrent(Cell::Lstm, 3),
+                conv(3, 2, 1, Activation::Tanh),
+                HEAD,
+            ];
+            check(2, &plan, Loss::Mse, counted);
+        }
+    }
+}
+
+/// Positions inside a sample, edges of every kind, and magnitudes.
+#[test]
+fn convolutions_over_the_rows_of_a_sample_match_finite_differences() {
+    for (past, mirror) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut rng = Rng::new(9);
+        let mut layer = |shape: ConvShape, filters: usize, activation| {
+            let inputs = shape.taps();
+            Layer::Conv(Conv {
+                shape,
+                dense: Dense {
+                    inputs,
+                    outputs: filters,
+                    weight: (0..inputs * filters).map(|_| rng.normal()).collect(),
+                    bias: (0..filters).map(|_| rng.normal()).collect(),
+                    activation,
+                },
+            })
+        };
+        let first = ConvShape {
+            rows: 6,
+            stride: 2,
+            before: 2,
+            after: 1,
+            past,
+            mirror,
+            ..ConvShape::causal(2, 3, 1)
+        };
+        let second = ConvShape {
+            rows: first.positions() as u16,
+            before: 1,
+            after: 1,
+            past: false,
+            ..ConvShape::causal(3, 3, 1)
+        };
+        let mut layers = vec![
+            layer(first, 6, Activation::Magnitude),
+            layer(second, 2, Activation::Tanh),
+        ];
+        let width = layers[1].outputs();
+        layers.extend(network(width, &[HEAD], &mut Rng::new(2)).layers);
+        let net = Network { layers };
+        check_net(&net, &Loss::Mse.into(), Counted::Every, Rng::new(7));
+    }
+}
+
 /// Two passes with the state carried between them are one long pass.
 #[test]
 fn a_carried_state_continues_the_sequence() {
     for &cell in Cell::ALL {
         let mut rng = Rng::new(3);
-        let net = network(2, &[LayerPlan::Recurrent(cell, 4), HEAD], &mut rng);
+        let plan = [
+            conv(3, 4, 2, Activation::Tanh),
+            LayerPlan::Recurrent(cell, 4),
+            HEAD,
+        ];
+        let net = network(2, &plan, &mut rng);
         let params: Vec<f64> = flatten(&net);
         let long = Size {
             steps: 10,

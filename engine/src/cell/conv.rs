@@ -1,0 +1,127 @@
+//! Convolution: `y_p = f(W x_p + b)` at each position `p`, where `x_p` are the rows that are seen there, one after the other.
+//!
+//! So it is a dense layer applied at several places, and that is what it is made of: the rows of a position are
+//! gathered into the scratch, edges and all, where they are contiguous and aligned, and no kernel has to know of any of this. To
+//! copy them costs one load and store for as many multiplications as there are filters. Rows of the past lie in the state,
+//! as integers if the layer is one, the oldest first; they move on once a step.
+
+use super::dense::{Dense, DenseSpec};
+use super::panels;
+use crate::format::{Activation, ConvShape, LoadError, Tensors, attempt};
+use crate::kernel::{Kernels, LANES, Panel};
+use crate::num::magnitude_q;
+
+/// In firmware convolutions are linked only where the feature `conv` asks for them. Without it no value of [`Conv`] can
+/// exist, and the compiler leaves out all that is done with one.
+#[cfg(not(conv))]
+const LINKED: Result<core::convert::Infallible, LoadError> =
+    Err(LoadError::Feature { name: "conv" });
+
+/// A convolution.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conv<'a> {
+    shape: ConvShape,
+    dense: Dense<'a>,
+    /// Elements of scratch for what is seen at a position.
+    columns: usize,
+    filters: usize,
+    magnitude: bool,
+    #[cfg(not(conv))]
+    #[expect(dead_code, reason = "no value of it can exist")]
+    linked: core::convert::Infallible,
+}
+
+/// What a step reads and writes.
+pub(crate) struct Rows<'s, T> {
+    /// The sample.
+    pub(crate) x: &'s [T],
+    /// Rows of the samples before.
+    pub(crate) past: &'s mut [T],
+    /// [`Conv::work`] elements, or more.
+    pub(crate) work: &'s mut [T],
+    /// The outputs.
+    pub(crate) y: &'s mut [T],
+}
+
+impl<'a> Conv<'a> {
+    /// Tensors: those of a dense layer with the numbers at a position as its inputs.
+    pub(crate) const fn take(
+        t: &mut Tensors<'a>,
+        shape: ConvShape,
+        spec: DenseSpec,
+    ) -> Result<Self, LoadError> {
+        #[cfg(not(conv))]
+        let linked = attempt!(LINKED);
+        Ok(Conv {
+            #[cfg(not(conv))]
+            linked,
+            shape,
+            columns: spec.format.columns(spec.inputs),
+            filters: spec.outputs,
+            magnitude: matches!(spec.activation, Activation::Magnitude),
+            dense: attempt!(Dense::take(t, spec)),
+        })
+    }
+
+    /// Elements of scratch.
+    pub(crate) const fn work(&self) -> usize {
+        self.columns + panels(self.filters) * LANES
+    }
+
+    /// Elements of the past.
+    pub(crate) const fn remembered(&self) -> usize {
+        self.shape.remembered()
+    }
+
+    /// In f32.
+    pub(crate) fn apply(&self, k: &Kernels, rows: Rows<'_, f32>) {
+        self.each(rows, |taps, sums| {
+            self.dense.apply(k, taps, sums.as_chunks_mut().0);
+            if self.magnitude {
+                let (re, im) = sums.split_at_mut(self.filters / 2);
+                for (re, im) in re.iter_mut().zip(im) {
+                    *re = libm::sqrtf(*re * *re + *im * *im);
+                }
+            }
+        });
+    }
+
+    /// In integers.
+    #[inline(always)]
+    pub(crate) fn apply_q(&self, k: &Kernels, rows: Rows<'_, i16>) {
+        self.each(rows, |taps, sums| {
+            let y: &mut [Panel<i16>] = sums.as_chunks_mut().0;
+            self.dense.apply_q(k, taps, y);
+            if self.magnitude {
+                let (re, im) = sums.split_at_mut(self.filters / 2);
+                for (re, &mut im) in re.iter_mut().zip(im) {
+                    *re = magnitude_q(*re, im);
+                }
+            }
+        });
+    }
+
+    /// Every position, then the sample becomes the past.
+    #[inline(always)]
+    fn each<T: Copy + Default>(&self, rows: Rows<'_, T>, product: impl Fn(&[T], &mut [T])) {
+        let Rows { x, past, work, y } = rows;
+        let x = &x[..self.shape.inputs()];
+        let (taps, work) = work.split_at_mut(self.columns);
+        let sums = &mut work[..panels(self.filters) * LANES];
+        let outputs = if self.magnitude {
+            self.filters / 2
+        } else {
+            self.filters
+        };
+        for (position, y) in y
+            .chunks_exact_mut(outputs)
+            .take(self.shape.positions())
+            .enumerate()
+        {
+            self.shape.gather(position, x, past, taps);
+            product(taps, sums);
+            y.copy_from_slice(&sums[..outputs]);
+        }
+        self.shape.remember(x, past);
+    }
+}

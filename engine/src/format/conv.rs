@@ -1,0 +1,187 @@
+//! Where a convolution looks, as the file says it.
+
+#[cfg(feature = "serde")]
+use serde::Serialize;
+
+/// What a convolution sees of a sample, which is `rows` rows of `channels` numbers, one row after the other. In front of them
+/// are `before` rows more and behind them `after`; at position `p` the layer sees the rows `p · stride + j · dilation`,
+/// for `j` below `kernel`, counted from the first of those in front.
+///
+/// A streaming convolution over samples has one row, `before` = `(kernel − 1) · dilation` and [`past`](Self::past): each
+/// sample gives one answer, from itself and the samples before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub struct ConvShape {
+    /// Rows of a sample.
+    pub rows: u16,
+    /// Numbers in a row.
+    pub channels: u16,
+    /// Rows that are seen at a position.
+    pub kernel: u16,
+    /// Rows from one position to the next.
+    pub stride: u16,
+    /// Rows from one that is seen to the next one seen.
+    pub dilation: u16,
+    /// Rows in front of the first.
+    pub before: u16,
+    /// Rows behind the last.
+    pub after: u16,
+    /// The rows in front are the last ones of the samples before, zero at the start of a stream: they lie in the state.
+    pub past: bool,
+    /// The rows behind, and those in front unless they are of the past, are the sample's own, mirrored at its last and first row;
+    /// otherwise they are zero.
+    pub mirror: bool,
+}
+
+impl ConvShape {
+    /// One row a sample, which is seen together with those before.
+    pub const fn causal(channels: u16, kernel: u16, dilation: u16) -> Self {
+        ConvShape {
+            rows: 1,
+            channels,
+            kernel,
+            stride: 1,
+            dilation,
+            before: kernel.saturating_sub(1).saturating_mul(dilation),
+            after: 0,
+            past: true,
+            mirror: false,
+        }
+    }
+
+    /// Numbers in a sample.
+    pub const fn inputs(&self) -> usize {
+        self.rows as usize * self.channels as usize
+    }
+
+    /// Numbers that are seen at a position.
+    pub const fn taps(&self) -> usize {
+        self.kernel as usize * self.channels as usize
+    }
+
+    /// Numbers of the past.
+    pub const fn remembered(&self) -> usize {
+        if self.past {
+            self.before as usize * self.channels as usize
+        } else {
+            0
+        }
+    }
+
+    /// Positions; 0 of a shape that has none.
+    pub const fn positions(&self) -> usize {
+        let all = self.before as usize + self.rows as usize + self.after as usize;
+        let span = (self.kernel as usize).saturating_sub(1) * self.dilation as usize + 1;
+        if self.stride == 0 || all < span {
+            return 0;
+        }
+        (all - span) / self.stride as usize + 1
+    }
+
+    /// Where the numbers of the `tap`-th row that is seen at a position lie.
+    #[inline(always)]
+    pub fn source(&self, position: usize, tap: usize) -> Source {
+        let [rows, before] = [self.rows as usize, self.before as usize];
+        let at = position * self.stride as usize + tap * self.dilation as usize;
+        let Some(row) = at.checked_sub(before) else {
+            return match (self.past, self.mirror) {
+                (true, _) => Source::Past(at),
+                (false, true) => Source::Sample(before - at),
+                (false, false) => Source::Zero,
+            };
+        };
+        match row.checked_sub(rows) {
+            None => Source::Sample(row),
+            // There are as many rows before the last.
+            Some(behind) if self.mirror => Source::Sample(rows.saturating_sub(2 + behind)),
+            Some(_) => Source::Zero,
+        }
+    }
+}
+
+impl ConvShape {
+    /// The rows that are seen at a position, one after the other: of the sample `x`, and of the `past`, which has
+    /// [`remembered`](Self::remembered) numbers, the oldest row first.
+    ///
+    /// # Panics
+    /// If there are fewer numbers, or no channels.
+    #[inline(always)]
+    pub fn gather<T: Copy + Default>(&self, position: usize, x: &[T], past: &[T], taps: &mut [T]) {
+        let channels = self.channels as usize;
+        for (tap, place) in taps
+            .chunks_exact_mut(channels)
+            .take(self.kernel as usize)
+            .enumerate()
+        {
+            let (from, row) = match self.source(position, tap) {
+                Source::Past(row) => (past, row),
+                Source::Sample(row) => (x, row),
+                Source::Zero => {
+                    place.fill(T::default());
+                    continue;
+                }
+            };
+            place.copy_from_slice(&from[row * channels..][..channels]);
+        }
+    }
+
+    /// The sample becomes the newest of the past.
+    #[inline(always)]
+    pub fn remember<T: Copy>(&self, x: &[T], past: &mut [T]) {
+        let kept = past.len().saturating_sub(x.len());
+        past.copy_within(past.len() - kept.., 0);
+        let newest = &mut past[kept..];
+        newest.copy_from_slice(&x[x.len() - newest.len()..]);
+    }
+}
+
+/// A row that a convolution sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Of the past, counted from the oldest.
+    Past(usize),
+    /// Of the sample.
+    Sample(usize),
+    /// Zeros.
+    Zero,
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn seen(shape: ConvShape, position: usize) -> Vec<Source> {
+        let taps = 0..shape.kernel as usize;
+        taps.map(|tap| shape.source(position, tap)).collect()
+    }
+
+    #[test]
+    fn a_causal_shape_sees_the_past_and_one_row() {
+        use Source::{Past, Sample};
+        let shape = ConvShape::causal(5, 3, 2);
+        assert_eq!((shape.positions(), shape.remembered()), (1, 20));
+        assert_eq!(seen(shape, 0), [Past(0), Past(2), Sample(0)]);
+    }
+
+    #[test]
+    fn edges_are_zero_or_mirrored_without_the_edge_itself() {
+        use Source::{Sample, Zero};
+        let mut shape = ConvShape {
+            rows: 4,
+            kernel: 3,
+            before: 1,
+            after: 2,
+            stride: 2,
+            past: false,
+            ..ConvShape::causal(1, 3, 1)
+        };
+        assert_eq!(shape.positions(), 3);
+        assert_eq!(seen(shape, 0), [Zero, Sample(0), Sample(1)]);
+        assert_eq!(seen(shape, 2), [Sample(3), Zero, Zero]);
+        shape.mirror = true;
+        assert_eq!(seen(shape, 0), [Sample(1), Sample(0), Sample(1)]);
+        assert_eq!(seen(shape, 2), [Sample(3), Sample(2), Sample(1)]);
+    }
+}

@@ -1,0 +1,247 @@
+//! Convolutions against PyTorch (`convolution/make.py`): the float network, and the engine in every format, layout and kernel
+//! table, step by step.
+
+mod tables;
+
+use kinglet::Model;
+use kinglet::format::{Format, Layout};
+use kinglet::kernel::Kernels;
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
+use kinglet_trainer::net::{Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Recurrent};
+use kinglet_trainer::package::{
+    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
+};
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::train::FloatRunner;
+use safetensors::SafeTensors;
+use std::fs;
+use std::path::Path;
+use tables::alike;
+
+/// And what an answer may differ by, in parts of the largest.
+const FORMATS: [(Format, f32); 5] = [
+    (Format::F32, 1e-5),
+    (Format::F16, 0.003),
+    (Format::W8A16, 0.02),
+    (Format::W8A8, 0.05),
+    (Format::W4A8, 0.5),
+];
+const LAYOUTS: [Layout; 4] = [
+    Layout::Portable,
+    Layout::CortexM4,
+    Layout::CortexM55,
+    Layout::CortexM0,
+];
+
+struct Golden {
+    package: Package,
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+fn both() -> [Golden; 2] {
+    let causal = [
+        (ConvShape::causal(3, 5, 2), Activation::Tanh),
+        (ConvShape::causal(8, 3, 1), Activation::Relu),
+    ];
+    let frame = ConvShape {
+        rows: 24,
+        kernel: 8,
+        stride: 4,
+        before: 3,
+        after: 3,
+        past: false,
+        mirror: true,
+        ..ConvShape::causal(1, 8, 1)
+    };
+    assert_eq!(frame.positions(), 6);
+    let behind = ConvShape {
+        rows: 6,
+        stride: 2,
+        before: 1,
+        after: 1,
+        past: false,
+        ..ConvShape::causal(5, 3, 1)
+    };
+    let spectral = [(frame, Activation::Magnitude), (behind, Activation::Relu)];
+    [golden("causal", causal), golden("spectral", spectral)]
+}
+
+fn golden(name: &str, convs: [(ConvShape, Activation); 2]) -> Golden {
+    let path = format!("tests/convolution/{name}.safetensors");
+    let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |name: &str| -> Vec<f32> {
+        let values = file.tensor(name).unwrap().data().as_chunks().0.iter();
+        values.map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let dense = |w: &str, b: &str, activation| {
+        let (weight, bias) = (floats(w), floats(b));
+        Dense {
+            inputs: weight.len() / bias.len(),
+            outputs: bias.len(),
+            weight,
+            bias,
+            activation,
+        }
+    };
+    let mut layers: Vec<Layer> = Vec::new();
+    for (number, (shape, activation)) in convs.into_iter().enumerate() {
+        let [w, b] = ["w", "b"].map(|part| format!("conv{number}.{part}"));
+        let dense = dense(&w, &b, activation);
+        layers.push(Layer::Conv(Conv { shape, dense }));
+    }
+    let hidden = file.tensor("lstm.w_hh").unwrap().shape()[1];
+    layers.push(Layer::Recurrent(Recurrent {
+        cell: Cell::Lstm,
+        inputs: layers[1].outputs(),
+        hidden,
+        w_ih: floats("lstm.w_ih"),
+        w_hh: floats("lstm.w_hh"),
+        b_ih: floats("lstm.b_ih"),
+        b_hh: floats("lstm.b_hh"),
+        extra: Vec::new(),
+    }));
+    layers.push(Layer::Dense(dense(
+        "head.w",
+        "head.b",
+        Activation::Identity,
+    )));
+    let net = Network { layers };
+    let feature = |i| Feature {
+        name: format!("x{i}"),
+        unit: String::new(),
+        transform: Transform::None,
+        offset: 0.0,
+        scale: 1.0,
+        hold: false,
+    };
+    let target = |i| Target {
+        name: format!("y{i}"),
+        unit: String::new(),
+        scale: 1.0,
+        offset: 0.0,
+        restore: Restore::None,
+        feeds: None,
+    };
+    Golden {
+        package: Package {
+            name: name.to_owned(),
+            input: Input::Features((0..net.input_width()).map(feature).collect()),
+            output: Output::Values((0..net.output_width()).map(target).collect()),
+            net,
+            shape: Shape::EveryStep,
+            alarm: None,
+            written: Default::default(),
+        },
+        x: floats("x"),
+        y: floats("y"),
+    }
+}
+
+impl Golden {
+    fn export(&self, layout: Layout, format: Format) -> AlignedBytes {
+        let stream = Stream::Samples(self.x.clone());
+        let ranges = Ranges::measure(&self.package.net, [&stream]);
+        let tests = TestInputs::from_stream(&stream, self.package.net.input_width());
+        let exported = export_for(layout, &self.package, format, Some(&ranges), &tests);
+        exported.unwrap().bytes
+    }
+
+    fn error(&self, outputs: &[f32]) -> f32 {
+        assert_eq!(outputs.len(), self.y.len());
+        let largest = self.y.iter().fold(0f32, |max, y| max.max(y.abs()));
+        let pairs = outputs.iter().zip(&self.y);
+        pairs.fold(0f32, |max, (a, b)| max.max((a - b).abs())) / largest
+    }
+}
+
+/// All outputs, which are the same from every table of this machine, floats but for rounding; from a stream that is saved and
+/// goes on elsewhere half way; and from streams that are stepped together.
+fn run_every_table(bytes: &[u8], samples: &[f32]) -> Vec<f32> {
+    let model = Model::from_bytes(bytes).unwrap();
+    let width = model.inputs();
+    let half = samples.len() / width / 2;
+    let mut first: Option<(Vec<f32>, Vec<u8>)> = None;
+    for kernels in Kernels::available() {
+        let mut states = [0, 1].map(|_| AlignedBytes::zeroed(model.state_len()));
+        let [before, after] = &mut states;
+        let mut runner = model.bind_bytes(before).unwrap().with_kernels(kernels);
+        model.self_test(&mut runner).unwrap();
+        let mut y = vec![0.0; model.outputs()];
+        let mut all = Vec::new();
+        for (step, sample) in samples.chunks_exact(width).enumerate() {
+            if step == half {
+                let mut saved = vec![0; model.saved_len()];
+                runner.save(&mut saved).unwrap();
+                runner = model.bind_bytes(after).unwrap().with_kernels(kernels);
+                runner.restore(&saved).unwrap();
+            }
+            runner.step(sample, &mut y);
+            all.extend_from_slice(&y);
+        }
+        let result = (all, runner.layer_state().to_vec());
+        let first = first.get_or_insert_with(|| result.clone());
+        let (want, found) = ((&*first.0, &first.1), (&*result.0, &result.1));
+        assert!(alike(kernels, &model, want, found), "{}", kernels.name());
+
+        let mut states = vec![AlignedBytes::zeroed(model.state_len()); 5];
+        let mut states: Vec<&mut [u8]> = states.iter_mut().map(|state| &mut state[..]).collect();
+        let mut batch = model.bind_batch(&mut states).unwrap().with_kernels(kernels);
+        let mut together = vec![0.0; 5 * model.outputs()];
+        for (sample, want) in samples
+            .chunks_exact(width)
+            .zip(result.0.chunks_exact(model.outputs()))
+        {
+            batch.step_batch(&sample.repeat(5), &mut together);
+            assert_eq!(together, want.repeat(5), "{} in a batch", kernels.name());
+        }
+    }
+    first.unwrap().0
+}
+
+#[test]
+fn the_float_network_matches_at_every_step() {
+    for golden in both() {
+        let mut runner = FloatRunner::new(&golden.package.net);
+        let steps = golden.x.chunks_exact(golden.package.net.input_width());
+        let outputs: Vec<f32> = steps.flat_map(|x| runner.step(x).to_vec()).collect();
+        let error = golden.error(&outputs);
+        assert!(error <= 2e-6, "{}: {error:e}", golden.package.name);
+    }
+}
+
+#[test]
+fn every_format_and_layout_stays_near_pytorch() {
+    for golden in both() {
+        for (format, bound) in FORMATS {
+            let name = format!("{} {}", golden.package.name, format.name());
+            let want = run_every_table(&golden.export(Layout::Portable, format), &golden.x);
+            let error = golden.error(&want);
+            println!("{name} {error:.6}");
+            assert!(error < bound, "{name}: {error}");
+            for layout in LAYOUTS.into_iter().filter(|_| format.is_integer()) {
+                let found = run_every_table(&golden.export(layout, format), &golden.x);
+                assert!(found == want, "{name} {}", layout.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_gives_its_network_back_and_its_parts_sum_up() {
+    for golden in both() {
+        let bytes = golden.export(Layout::Portable, Format::F32);
+        let read = package(&bytes).unwrap();
+        assert_eq!(read.net.layers[..2], golden.package.net.layers[..2]);
+        let model = Model::from_bytes(&bytes).unwrap();
+        assert_eq!(model.macs(), golden.package.net.macs());
+        for (format, _) in FORMATS {
+            let bytes = golden.export(Layout::Portable, format);
+            let parts = parts(&bytes).unwrap();
+            let layers: usize = parts.layers.iter().map(|layer| layer.bytes).sum();
+            let sum = parts.head + parts.normalisation + layers + parts.tests;
+            assert_eq!(sum, bytes.len(), "{}", format.name());
+        }
+    }
+}

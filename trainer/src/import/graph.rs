@@ -143,6 +143,12 @@ pub(crate) enum Op {
     Softmax {
         axis: i64,
     },
+    /// `x [B, C, L], weights [F, C / groups, K], bias [F]? → [B, F, P]`.
+    Conv(Convolution),
+    /// `data, pads, value?, axes?`: zeros around it, or itself mirrored at its ends without them.
+    Pad {
+        mirror: bool,
+    },
     /// `x · scale + offset` along axis 1, as normalisations over a batch have it.
     Channels {
         scale: Vec<f32>,
@@ -195,6 +201,7 @@ pub(crate) enum Binary {
     Sub,
     Mul,
     Div,
+    Pow,
 }
 
 /// What is applied to a number.
@@ -215,6 +222,35 @@ pub(crate) enum Function {
     Elu(f32),
     Softsign,
     Softplus,
+    Sqrt,
+}
+
+/// Where a convolution along one axis looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Convolution {
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    /// Zeros in front and behind.
+    pub(crate) pads: [usize; 2],
+    pub(crate) groups: usize,
+}
+
+impl Convolution {
+    /// Positions along an axis of this length.
+    pub(crate) fn positions(&self, len: usize, kernel: usize) -> Result<usize> {
+        let span = kernel
+            .checked_sub(1)
+            .and_then(|k| k.checked_mul(self.dilation));
+        let all = len
+            .checked_add(self.pads[0])
+            .and_then(|n| n.checked_add(self.pads[1]));
+        match (span, all) {
+            (Some(span), Some(all)) if all > span && self.stride > 0 => {
+                Ok((all - span - 1) / self.stride + 1)
+            }
+            _ => bail!("a kernel of {kernel} over {len} numbers"),
+        }
+    }
 }
 
 impl Function {
@@ -234,6 +270,7 @@ impl Function {
             Function::Elu(a) if x < 0.0 => a * x.exp_m1(),
             Function::Elu(_) => x,
             Function::Softsign => x / (1.0 + x.abs()),
+            Function::Sqrt => x.sqrt(),
             Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         }
     }

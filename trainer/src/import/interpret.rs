@@ -4,6 +4,10 @@
 //! With two forms for one operator in the sources (an attribute or an input), readers bring them into one, so every
 //! operator is here once. A shape that does not fit is an error, never a panic: graphs come from files.
 
+mod conv;
+
+pub(crate) use conv::pads;
+
 use super::graph::{
     Binary, Direction, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values, count,
 };
@@ -57,6 +61,20 @@ fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
             let x = operand(0)?;
             let values = x.floats()?.iter().map(|&x| function.of(x)).collect();
             one(Tensor::f32(x.shape.clone(), values))
+        }
+        Op::Conv(of) => one(conv::convolve(of, operand(0)?, operand(1)?, optional(2))),
+        Op::Pad { mirror } => {
+            let x = operand(0)?;
+            let zero = |v: &Tensor| v.floats().is_ok_and(|v| v.iter().all(|&x| x == 0.0));
+            ensure!(
+                *mirror || optional(2).is_none_or(zero),
+                "it pads with another number than 0"
+            );
+            one(conv::pad(
+                x,
+                *mirror,
+                &pads(x.shape.len(), operand(1)?, optional(3))?,
+            ))
         }
         Op::Softmax { axis } => one(softmax(operand(0)?, *axis)),
         Op::Channels { scale, offset } => {
@@ -228,6 +246,7 @@ fn pairwise(binary: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
                 Binary::Sub => a - b,
                 Binary::Mul => a * b,
                 Binary::Div => a / b,
+                Binary::Pow => a.powf(b),
             };
             Values::F32(a.iter().zip(b).map(f).collect())
         }
@@ -237,6 +256,7 @@ fn pairwise(binary: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
                 Binary::Sub => a.checked_sub(b),
                 Binary::Mul => a.checked_mul(b),
                 Binary::Div => a.checked_div(b),
+                Binary::Pow => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)),
             };
             let values = a.iter().zip(b).map(f).collect::<Option<_>>();
             Values::I64(values.context("whole numbers beyond their range")?)

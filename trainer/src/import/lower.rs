@@ -9,6 +9,8 @@
 //! Which input is the samples and which of its axes is time is not written in a file; it follows from what reaches the
 //! recurrent layers, so every choice is tried. That the reading was right is shown by [`super::proof`].
 
+mod conv;
+
 use super::graph::{
     Binary, Dim, Direction, Function, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values,
 };
@@ -61,6 +63,8 @@ pub(crate) enum Role {
     Batch,
     Directions,
     Features,
+    /// Places within a sample at which a convolution gave something.
+    Positions,
 }
 
 /// Lowers a graph whose answer is this output, or the only one that can be.
@@ -149,6 +153,29 @@ struct View {
     tokens: bool,
     /// It is this layer's hidden state and no more.
     state_of: Option<usize>,
+    open: Open,
+}
+
+/// What was begun with a value, which only what belongs to it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    /// There is something around an axis of this kind.
+    Padded {
+        role: Role,
+        pads: [usize; 2],
+        mirror: bool,
+    },
+    /// One half of the features, without the first positions.
+    Half {
+        second: bool,
+        squared: bool,
+        skipped: usize,
+    },
+    /// The squares of both halves, added up.
+    Power {
+        skipped: usize,
+    },
 }
 
 impl View {
@@ -229,6 +256,7 @@ impl<'g> Walk<'g> {
                     affine: None,
                     tokens: input.whole,
                     state_of: None,
+                    open: Open::Nothing,
                 })
             } else {
                 Known::StateIn(k, known_as)
@@ -294,6 +322,7 @@ impl<'g> Walk<'g> {
                 | Op::Unary(_)
                 | Op::Softmax { .. }
                 | Op::Channels { .. }
+                | Op::Conv(_)
         ) && !matches!(node.op, Op::Gather { .. } if self.constant(node, 0).is_some())
     }
 
@@ -398,6 +427,17 @@ impl<'g> Walk<'g> {
 
     /// What takes a view must find the chain as the view left it.
     fn at_end(&self, view: &View) -> Result<()> {
+        match view.open {
+            Open::Nothing => {}
+            Open::Padded { .. } => {
+                bail!("it takes what is padded: the engine pads only what a convolution sees")
+            }
+            Open::Half { .. } | Open::Power { .. } => {
+                bail!(
+                    "it takes a part of what a layer gave: the engine does so only for a magnitude, √(re² + im²)"
+                )
+            }
+        }
         ensure!(
             view.stage == self.stage,
             "it takes a value from which another branch went on: the engine's layers are a chain, and there is no layer yet \
@@ -489,6 +529,13 @@ impl<'g> Walk<'g> {
                 let axis = interpret::axis(*axis, view.axes.len())?;
                 let lengths =
                     interpret::split_lengths(view.axes[axis].1, operand(1), node.outputs.len())?;
+                if let &[a, b] = &lengths[..] {
+                    let halves = [(0, a), (a as i64, b)];
+                    let halves = halves.map(|(start, len)| self.half(&view, axis, start, len));
+                    if let [Some(a), Some(b)] = halves {
+                        return Ok(vec![Known::View(a), Known::View(b)]);
+                    }
+                }
                 ensure!(
                     lengths.len() == 1,
                     "it splits what a layer gave: the engine has no such layer"
@@ -512,16 +559,34 @@ impl<'g> Walk<'g> {
             Op::Slice => {
                 let x = zeros(&view.shape())?;
                 let [starts, ends] = [1, 2].map(|k| operand(k).context("a bound is missing"));
-                let slices = interpret::slices(&x, starts?, ends?, operand(3), operand(4))?;
+                let mut slices = interpret::slices(&x, starts?, ends?, operand(3), operand(4))?;
+                // Of a spectrum the half is taken first, then its positions.
+                slices.sort_by_key(|slice| slice.axis);
                 let mut view = view;
                 for slice in slices {
                     let len = view.axes[slice.axis].1;
                     if slice.len == len && (slice.step == 1 || len == 1) {
                         continue;
                     }
-                    view = taken(view, slice.axis, slice.start, slice.len)?;
+                    let half = match slice.step {
+                        1 => (self.half(&view, slice.axis, slice.start, slice.len))
+                            .or_else(|| self.behind(&view, slice.axis, slice.start, slice.len)),
+                        _ => None,
+                    };
+                    view = match half {
+                        Some(half) => half,
+                        None => taken(view, slice.axis, slice.start, slice.len)?,
+                    };
                 }
                 one(view)
+            }
+            Op::Conv(of) => {
+                let weight = operand(1).context("the weights are missing")?;
+                one(self.conv(node, view, of, (weight, operand(2)))?)
+            }
+            Op::Pad { mirror } => one(self.padded(view, *mirror, [1, 2, 3].map(operand))?),
+            Op::Unary(Function::Sqrt) if matches!(view.open, Open::Power { .. }) => {
+                one(self.magnitude(node, view)?)
             }
             Op::MatMul => {
                 let weight = operand(1).context("the weights are missing")?;
@@ -723,6 +788,19 @@ impl<'g> Walk<'g> {
     }
 
     fn binary(&mut self, node: &Node, binary: Binary, operands: &[Option<Known>]) -> Result<View> {
+        if let [Some(Known::View(a)), Some(b)] = operands {
+            let b = match b {
+                Known::View(b) => Some(conv::Operand::View(b)),
+                Known::Constant(c) => match &c.values {
+                    Values::F32(v) if v.len() == 1 => Some(conv::Operand::Number(v[0])),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(view) = b.and_then(|b| self.power(binary, a, b)) {
+                return Ok(view);
+            }
+        }
         let (view, constant, reversed) = match operands {
             [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
             [Some(Known::Constant(c)), Some(Known::View(view))] => (view, c, true),
@@ -758,6 +836,7 @@ impl<'g> Walk<'g> {
             (Binary::Div, true) => {
                 bail!("a number divided by what a layer gave: the engine has no such layer")
             }
+            (Binary::Pow, _) => bail!("a power of what a layer gave: the engine has no such layer"),
         };
         self.scaled(node, view.clone(), affine)
     }
@@ -773,9 +852,8 @@ impl<'g> Walk<'g> {
         ensure!(!view.tokens, "tokens are scaled as numbers");
         view.state_of = None;
         let roles = view.roles();
-        if let (Some(Layer::Dense(dense)), None) = (self.layers.last_mut(), &view.affine)
-            && dense.activation == Activation::Identity
-        {
+        let whole = view.affine.is_none();
+        if let Some(dense) = self.bare().filter(|_| whole) {
             for (row, scale) in dense.weight.chunks_mut(dense.inputs).zip(&scale) {
                 row.iter_mut().for_each(|w| *w *= scale);
             }
@@ -812,16 +890,21 @@ impl<'g> Walk<'g> {
 
     fn activated(&mut self, node: &Node, view: View, activation: Activation) -> Result<View> {
         self.at_end(&view)?;
-        let bare = matches!(self.layers.last(), Some(Layer::Dense(d)) if d.activation == Activation::Identity);
+        let bare = self.bare().is_some();
         let mut view = if bare && view.affine.is_none() {
             view
         } else {
             self.settled(node, view)?
         };
         let roles = view.roles();
-        if let Some(Layer::Dense(dense)) = self.layers.last_mut() {
+        if let Some(dense) = self.bare() {
             dense.activation = activation;
         }
+        ensure!(
+            activation != Activation::Softmax
+                || !matches!(self.layers.last(), Some(Layer::Conv(_))),
+            "a softmax behind a convolution: the engine has it behind a dense layer only"
+        );
         view.stage = self.grown(node, roles);
         Ok(view)
     }
@@ -1002,6 +1085,7 @@ impl<'g> Walk<'g> {
             affine: None,
             tokens: false,
             state_of: Some(index),
+            open: Open::Nothing,
         };
         if let Some(tap) = self.taps.last_mut() {
             tap.roles = y.roles();
@@ -1022,7 +1106,9 @@ impl<'g> Walk<'g> {
         let name = |id: ValueId| &self.graph.values[id.0].name;
         // The answer is what the chain ends with; the first of several such outputs, as the others are states.
         let ends = |id: &&ValueId| match &self.known[id.0] {
-            Some(Known::View(view)) => view.stage == self.stage && view.direction.is_none(),
+            Some(Known::View(view)) => {
+                view.stage == self.stage && view.direction.is_none() && view.open == Open::Nothing
+            }
             _ => false,
         };
         let found = match &answer {
@@ -1279,7 +1365,9 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
             view.last = true;
         }
         Role::Directions => view.direction = Some(index),
-        Role::Features => bail!("it takes one of {whole} values: the engine has no such layer"),
+        Role::Features | Role::Positions => {
+            bail!("it takes one of {whole} values: the engine has no such layer")
+        }
         Role::Batch => {}
     }
     let backward = view.axes.iter().any(|a| a.0 == Role::Directions);
@@ -1304,9 +1392,11 @@ fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>
         let (role, used) = match rest {
             _ if dim == 1 => (Role::Batch, 0),
             [(role, len), ..] if *len == dim => (*role, 1),
-            [(Role::Directions, n), (Role::Features, width), ..] if n * width == dim => {
-                (Role::Features, 2)
-            }
+            [
+                (Role::Directions | Role::Positions, n),
+                (Role::Features, width),
+                ..,
+            ] if n * width == dim => (Role::Features, 2),
             _ => bail!(
                 "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample",
                 axes.iter().map(|a| a.1).collect::<Vec<_>>()

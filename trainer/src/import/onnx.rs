@@ -5,8 +5,8 @@
 //! here. Weights may lie in a file beside this one, but nowhere else.
 
 use super::graph::{
-    Binary, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Recurrent, Tensor, ValueId,
-    Values, count,
+    Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Recurrent, Tensor,
+    ValueId, Values, count,
 };
 use super::interpret;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -540,6 +540,26 @@ impl Reader {
             "Sub" => one(Op::Binary(Binary::Sub))?,
             "Mul" => one(Op::Binary(Binary::Mul))?,
             "Div" => one(Op::Binary(Binary::Div))?,
+            "Pow" => one(Op::Binary(Binary::Pow))?,
+            "Sqrt" => unary(Function::Sqrt)?,
+            "Conv" => one(Op::Conv(convolution(&attributes)?))?,
+            "Pad" => {
+                let mirror = match attributes.text("mode")?.as_deref() {
+                    None | Some("constant") => false,
+                    Some("reflect") => true,
+                    Some(other) => bail!("attribute `mode`: {other}, expected constant or reflect"),
+                };
+                let operands = match attributes.ints("pads") {
+                    // Before opset 11.
+                    Some(pads) => {
+                        let value = attributes.float("value", 0.0);
+                        ensure!(mirror || value == 0.0, "it pads with {value}, expected 0");
+                        vec![Some(need(0)?), self.list(name, pads.to_vec())]
+                    }
+                    None => inputs.clone(),
+                };
+                (Op::Pad { mirror }, operands)
+            }
             "MatMul" => one(Op::MatMul)?,
             "Gemm" => return self.gemm(proto, name, &attributes, [input(0), input(1), input(2)]),
             "Tanh" => unary(Function::Tanh)?,
@@ -887,6 +907,39 @@ impl Reader {
 }
 
 /// A node's attributes by name.
+/// Of a `Conv` along one axis.
+fn convolution(attributes: &Attributes<'_>) -> Result<Convolution> {
+    let auto = attributes.text("auto_pad")?;
+    ensure!(
+        matches!(auto.as_deref(), None | Some("NOTSET" | "VALID")),
+        "attribute `auto_pad`: {}: export it with explicit `pads`",
+        auto.unwrap_or_default()
+    );
+    let list = |name: &str, default: &[i64]| {
+        let list = attributes.ints(name).unwrap_or(default);
+        ensure!(
+            list.len() == default.len(),
+            "attribute `{name}`: {list:?}: the engine convolves along one axis"
+        );
+        let sizes = list.iter().map(|&n| usize::try_from(n).ok());
+        let sizes: Option<Vec<usize>> = sizes.collect();
+        sizes.with_context(|| format!("attribute `{name}`: {list:?}"))
+    };
+    let (stride, dilation) = (list("strides", &[1])?, list("dilations", &[1])?);
+    let pads = list("pads", &[0, 0])?;
+    let groups = usize::try_from(attributes.int("group", 1)).unwrap_or(0);
+    ensure!(
+        stride[0] > 0 && dilation[0] > 0 && groups > 0,
+        "a stride, dilation or number of groups of 0"
+    );
+    Ok(Convolution {
+        stride: stride[0],
+        dilation: dilation[0],
+        pads: [pads[0], pads[1]],
+        groups,
+    })
+}
+
 struct Attributes<'a>(&'a [AttributeProto]);
 
 impl Attributes<'_> {

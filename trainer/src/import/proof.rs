@@ -369,10 +369,12 @@ fn tap_rows(tap: &Tap, tensor: &Tensor, whole: bool) -> Result<Vec<Vec<f32>>> {
     let of = |role: Role| tap.roles.iter().position(|&r| r == role);
     let len = |axis: Option<usize>| axis.map_or(1, |axis| dims[axis]);
     let (time, directions, features) = (of(Role::Time), of(Role::Directions), of(Role::Features));
-    let at = |t: usize, d: usize, f: usize| {
+    let positions = of(Role::Positions);
+    let at = |t: usize, p: usize, d: usize, f: usize| {
         let digit = |axis: usize| match Some(axis) {
             a if a == time => t,
             a if a == directions => d,
+            a if a == positions => p,
             a if a == features => f,
             _ => 0,
         };
@@ -380,10 +382,13 @@ fn tap_rows(tap: &Tap, tensor: &Tensor, whole: bool) -> Result<Vec<Vec<f32>>> {
     };
     let steps = len(time);
     let row = |place: &dyn Fn(usize) -> usize| -> Vec<f32> {
-        let directions = 0..len(directions);
-        directions
-            .flat_map(|d| (0..len(features)).map(move |f| (d, f)))
-            .map(|(d, f)| at(place(d), d, f))
+        let places = 0..len(positions) * len(directions);
+        places
+            .flat_map(|k| (0..len(features)).map(move |f| (k, f)))
+            .map(|(k, f)| {
+                let (p, d) = (k / len(directions), k % len(directions));
+                at(place(d), p, d, f)
+            })
             .collect()
     };
     Ok(match whole {

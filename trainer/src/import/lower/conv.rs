@@ -1,0 +1,369 @@
+//! Convolutions, magnitudes, and the padding before them.
+
+use super::{Open, Role, View, Walk};
+use crate::import::graph::{Binary, Convolution, Node, Tensor};
+use crate::import::interpret;
+use crate::net::{Activation, Conv, ConvShape, Dense, Layer};
+use anyhow::{Context, Result, bail, ensure};
+
+impl Walk<'_> {
+    /// A dense layer or a convolution at the end of the chain that has no activation yet.
+    pub(super) fn bare(&mut self) -> Option<&mut Dense> {
+        match self.layers.last_mut() {
+            Some(Layer::Dense(dense) | Layer::Conv(Conv { dense, .. }))
+                if dense.activation == Activation::Identity =>
+            {
+                Some(dense)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is put around an axis waits for the convolution that sees it.
+    pub(super) fn padded(
+        &self,
+        mut view: View,
+        mirror: bool,
+        [pads, value, axes]: [Option<&Tensor>; 3],
+    ) -> Result<View> {
+        let pads = pads.context("how much it pads is missing")?;
+        let around = interpret::pads(view.axes.len(), pads, axes)?;
+        let zero = value.is_none_or(|v| v.floats().is_ok_and(|v| v.iter().all(|&x| x == 0.0)));
+        ensure!(mirror || zero, "it pads with another number than 0");
+        let mut wide = around.iter().enumerate().filter(|(_, n)| **n != [0, 0]);
+        let Some((axis, &[before, after])) = wide.next() else {
+            return Ok(view);
+        };
+        ensure!(wide.next().is_none(), "it pads several axes");
+        self.at_end(&view)?;
+        let (role, len) = view.axes[axis];
+        ensure!(
+            !mirror || role != Role::Time,
+            "it mirrors samples in time: a stream does not know what comes"
+        );
+        view.axes[axis].1 = len + before + after;
+        view.open = Open::Padded {
+            role,
+            pads: [before, after],
+            mirror,
+        };
+        Ok(view)
+    }
+
+    /// One half of what a layer without an activation gave: the real or the imaginary parts of a spectrum.
+    pub(super) fn half(
+        &mut self,
+        view: &View,
+        axis: usize,
+        start: i64,
+        len: usize,
+    ) -> Option<View> {
+        let (role, whole) = view.axes[axis];
+        let halves = role == Role::Features && 2 * len == whole && whole > 2;
+        let second = match usize::try_from(start) {
+            Ok(0) => false,
+            Ok(start) if start == len => true,
+            _ => return None,
+        };
+        let open = halves && view.open == Open::Nothing && view.affine.is_none();
+        if !open || self.bare().is_none() {
+            return None;
+        }
+        let mut view = view.clone();
+        view.axes[axis].1 = len;
+        view.open = Open::Half {
+            second,
+            squared: false,
+            skipped: 0,
+        };
+        Some(view)
+    }
+
+    /// A half without its first positions.
+    pub(super) fn behind(&self, view: &View, axis: usize, start: i64, len: usize) -> Option<View> {
+        let Open::Half {
+            second,
+            squared: false,
+            skipped: 0,
+        } = view.open
+        else {
+            return None;
+        };
+        let (role, whole) = view.axes[axis];
+        let skipped = usize::try_from(start).ok()?;
+        if role != Role::Positions || len == 0 || skipped + len != whole {
+            return None;
+        }
+        let mut view = view.clone();
+        view.axes[axis].1 = len;
+        view.open = Open::Half {
+            second,
+            squared: false,
+            skipped,
+        };
+        Some(view)
+    }
+
+    /// `x²` of a half, or `re² + im²`, on the way to a magnitude.
+    pub(super) fn power(&self, binary: Binary, a: &View, b: Operand<'_>) -> Option<View> {
+        let mut view = a.clone();
+        let square = matches!((binary, &b), (Binary::Pow, Operand::Number(2.0)))
+            || matches!((binary, &b), (Binary::Mul, Operand::View(b)) if a.open == b.open && a.stage == b.stage);
+        match (a.open, b) {
+            (
+                Open::Half {
+                    second,
+                    squared: false,
+                    skipped,
+                },
+                _,
+            ) if square => {
+                view.open = Open::Half {
+                    second,
+                    squared: true,
+                    skipped,
+                };
+            }
+            (
+                Open::Half {
+                    second,
+                    squared: true,
+                    skipped,
+                },
+                Operand::View(b),
+            ) if binary == Binary::Add && a.stage == b.stage && a.axes == b.axes => {
+                let other = Open::Half {
+                    second: !second,
+                    squared: true,
+                    skipped,
+                };
+                if b.open != other {
+                    return None;
+                }
+                view.open = Open::Power { skipped };
+            }
+            _ => return None,
+        }
+        Some(view)
+    }
+
+    /// The square root of `re² + im²`.
+    pub(super) fn magnitude(&mut self, node: &Node, mut view: View) -> Result<View> {
+        let skipped = match std::mem::replace(&mut view.open, Open::Nothing) {
+            Open::Power { skipped } => skipped,
+            _ => 0,
+        };
+        self.at_end(&view)?;
+        let last = self.layers.pop().context("there is no layer before it")?;
+        let mut conv = match last {
+            Layer::Conv(conv) => conv,
+            Layer::Dense(dense) => Conv {
+                shape: ConvShape::causal(narrow("width", dense.inputs)?, 1, 1),
+                dense,
+            },
+            _ => bail!("its parts are not those of a dense layer or a convolution"),
+        };
+        conv.dense.activation = Activation::Magnitude;
+        // The first position is as many rows further on.
+        let rows = skipped * usize::from(conv.shape.stride);
+        let before = usize::from(conv.shape.before).checked_sub(rows);
+        let before = before.context("it leaves out positions that see more than padding")?;
+        conv.shape.before = narrow("padding", before)?;
+        self.layers.push(Layer::Conv(conv));
+        view.stage = self.grown(node, view.roles());
+        Ok(view)
+    }
+
+    pub(super) fn conv(
+        &mut self,
+        node: &Node,
+        mut view: View,
+        of: &Convolution,
+        (weight, bias): (&Tensor, Option<&Tensor>),
+    ) -> Result<View> {
+        let mut pads = of.pads;
+        let mut mirror = false;
+        let around = std::mem::replace(&mut view.open, Open::Nothing);
+        self.at_end(&view)?;
+        ensure!(!view.tokens, "tokens enter it as numbers");
+        let &[filters, seen, kernel] = &weight.shape[..] else {
+            bail!(
+                "weights of shape {:?}, expected [filters, channels, kernel]: the engine convolves along one axis",
+                weight.shape
+            )
+        };
+        let &[(first, many), (kind, channels), (along, mut len)] = &view.axes[..] else {
+            bail!(
+                "its input has the axes {:?}, expected samples, channels, length",
+                view.roles()
+            )
+        };
+        ensure!(
+            seen.checked_mul(of.groups) == Some(channels)
+                && of.groups > 0
+                && filters % of.groups == 0,
+            "{filters} filters over {seen} of {channels} channels in {} groups",
+            of.groups
+        );
+        match around {
+            Open::Nothing => {}
+            Open::Padded {
+                role,
+                pads: own,
+                mirror: mirrored,
+            } if role == along => {
+                ensure!(
+                    !mirrored || pads == [0, 0],
+                    "it pads with zeros what is mirrored already"
+                );
+                mirror = mirrored;
+                len -= own[0] + own[1];
+                pads = [pads[0] + own[0], pads[1] + own[1]];
+            }
+            _ => {
+                bail!("what enters it is padded along another axis, or a part of what a layer gave")
+            }
+        }
+        let batch = |role: Role, n: usize| role == Role::Batch && n == 1;
+        let streams = along == Role::Time;
+        // A sample's numbers one after the other, or its channels at several positions.
+        let fits = match (streams, kind, along) {
+            (true, Role::Features, _) => batch(first, many),
+            (false, Role::Features, Role::Positions | Role::Batch) => true,
+            (false, Role::Batch, Role::Features) => channels == 1,
+            _ => false,
+        };
+        ensure!(
+            fits && (streams || first == Role::Time || batch(first, many)),
+            "its input has the axes {:?}: expected the channels of samples along time, or positions within a sample",
+            view.roles()
+        );
+        let [channels_u, kernel_u, stride, dilation] = [
+            narrow("number of channels", channels)?,
+            narrow("kernel", kernel)?,
+            narrow("stride", of.stride)?,
+            narrow("dilation", of.dilation)?,
+        ];
+        let mut shape = ConvShape::causal(channels_u, kernel_u, dilation);
+        if streams {
+            let needed = (kernel - 1) * of.dilation;
+            ensure!(
+                of.stride == 1,
+                "attribute `strides`: {}: the layers behind it would step less often than the samples come, which the engine cannot do yet; \
+                 take every sample, or frames of {} as its samples",
+                of.stride,
+                of.stride
+            );
+            ensure!(
+                pads[1] == 0,
+                "attribute `pads`: it sees {} samples that are still to come; pad it on the left only, with {needed} zeros (causal)",
+                pads[1]
+            );
+            ensure!(
+                pads[0] == needed,
+                "attribute `pads`: {} on the left, where a stream needs {needed}: without them there is no answer for the first {needed} samples; pad \
+                 it with {needed} zeros on the left (causal)",
+                pads[0]
+            );
+        } else {
+            shape.rows = narrow("length", len)?;
+            shape.stride = stride;
+            [shape.before, shape.after] =
+                [narrow("padding", pads[0])?, narrow("padding", pads[1])?];
+            shape.past = false;
+            shape.mirror = mirror;
+        }
+        let positions = shape.positions();
+        ensure!(positions > 0, "its kernel is longer than its input");
+        let w = weight.floats()?;
+        let groups = filters / of.groups;
+        let tap = |f: usize, j: usize, c: usize| match c.checked_sub(f / groups * seen) {
+            Some(c) if c < seen => w[(f * seen + c) * kernel + j],
+            _ => 0.0,
+        };
+        let mut dense = Dense {
+            inputs: kernel * channels,
+            outputs: filters,
+            weight: Vec::with_capacity(filters * kernel * channels),
+            bias: bias.map_or_else(
+                || Ok(vec![0.0; filters]),
+                |b| b.floats().map(<[f32]>::to_vec),
+            )?,
+            activation: Activation::Identity,
+        };
+        ensure!(
+            dense.bias.len() == filters,
+            "a bias of {} numbers for {filters} filters",
+            dense.bias.len()
+        );
+        let (scale, offset) = self.before_conv(&mut view, channels)?;
+        for f in 0..filters {
+            let mut sum = 0.0;
+            for j in 0..kernel {
+                for c in 0..channels {
+                    dense.weight.push(tap(f, j, c) * scale[c]);
+                    sum += tap(f, j, c) * offset[c];
+                }
+            }
+            dense.bias[f] += sum;
+        }
+        let edges = pads != [0, 0] && !mirror;
+        ensure!(
+            !edges || offset.iter().all(|&o| o == 0.0),
+            "an offset is added to what it pads with zeros: put the offset behind it"
+        );
+        if of.groups > 1 {
+            self.notes.push(format!(
+                "{}: its {} groups are written out with zeros, {} weights for {}",
+                node.label(),
+                of.groups,
+                filters * kernel * channels,
+                w.len()
+            ));
+        }
+        let alone = kernel == 1 && pads == [0, 0];
+        let layer = if alone && (streams || len == 1 && of.stride == 1) {
+            Layer::Dense(dense)
+        } else {
+            Layer::Conv(Conv { shape, dense })
+        };
+        let along = match streams {
+            true => (Role::Time, len),
+            false if positions == 1 => (Role::Batch, 1),
+            false => (Role::Positions, positions),
+        };
+        view.axes = vec![(first, many), (Role::Features, filters), along];
+        view.state_of = None;
+        view.stage = self.push(layer, node, view.roles());
+        Ok(view)
+    }
+
+    /// What still scales the channels that enter.
+    fn before_conv(&self, view: &mut View, channels: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        let Some((scale, offset)) = view.affine.take() else {
+            return Ok((vec![1.0; channels], vec![0.0; channels]));
+        };
+        if scale.len() == channels {
+            return Ok((scale, offset));
+        }
+        let alike = |all: &[f32]| all.iter().all(|x| *x == all[0]);
+        ensure!(
+            channels == 1 && !scale.is_empty() && alike(&scale) && alike(&offset),
+            "the numbers that it goes over are scaled one by one"
+        );
+        Ok((vec![scale[0]], vec![offset[0]]))
+    }
+}
+
+/// What a half is combined with.
+pub(super) enum Operand<'a> {
+    View(&'a View),
+    Number(f32),
+}
+
+fn narrow(what: &str, n: usize) -> Result<u16> {
+    u16::try_from(n)
+        .ok()
+        .filter(|&n| n < 1 << 15)
+        .with_context(|| format!("a {what} of {n} is more than the engine has"))
+}

@@ -245,10 +245,11 @@ mod reference {
                         Activation::Tanh => z.tanh(),
                         Activation::Sigmoid => sigmoid(z),
                         Activation::Softmax => z.exp() / sum,
+                        Activation::Magnitude => unreachable!("of a convolution only"),
                     };
                     z.into_iter().map(activate).collect()
                 }
-                Layer::Bidirectional(_) => unreachable!("no steps"),
+                Layer::Bidirectional(_) | Layer::Conv(_) => unreachable!("not stepped here"),
                 Layer::Recurrent(r) => {
                     let n = r.hidden;
                     let a = affine(&r.w_ih, &x, &r.b_ih);

@@ -16,7 +16,7 @@ use serde::de::{
 const PAGE: &str = include_str!("../../docs/src/task.md");
 
 /// Where the keys of a type are described, and a task that has a table of it at this place.
-const PLACES: [(&str, &str, &str, &[&str]); 27] = [
+const PLACES: [(&str, &str, &str, &[&str]); 28] = [
     ("Task", "the whole file", SERIES, &[]),
     ("CsvTask", "csv", SERIES, &["csv"]),
     ("Format", "csv.format", SERIES, &["csv", "format"]),

@@ -150,8 +150,10 @@ pub(crate) fn fold_inputs(
     let holds: Vec<bool> = holds.collect();
     let how = (format, &ranges.tails[..]);
     let (mut folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
-    if let Layer::Conv(c) = first {
-        share(&mut folds, c.shape.channels.into());
+    if let Layer::Conv(c) = first
+        && c.shape.rows > 1
+    {
+        signal(&mut folds, columns, c.shape.channels.into());
     }
     if folds.iter().all(|fold| *fold == SAME) {
         return None;
@@ -172,13 +174,20 @@ pub(crate) fn fold_inputs(
     Some(Folded { folds, tailed })
 }
 
-/// A channel has one scale in all rows of a sample.
-fn share(folds: &mut [Fold], channels: usize) {
+/// A channel of a signal has one scale in all rows of a sample: the largest power of two with which half of what integers hold
+/// is reached at the most. Signals are quiet most of the time, so their spread says little.
+fn signal(folds: &mut [Fold], columns: &[Column], channels: usize) {
+    const REACH: f64 = 4.0;
     for k in 0..channels {
-        let of_channel = folds.iter().skip(k).step_by(channels);
-        let scale = of_channel.map(|fold| fold.scale).fold(f64::MAX, f64::min);
-        let of_channel = folds.iter_mut().skip(k).step_by(channels);
-        of_channel.for_each(|fold| fold.scale = scale);
+        let rows = columns.iter().skip(k).step_by(channels);
+        let farthest = rows.map(Column::farthest).fold(0.0, f64::max);
+        let scale = match farthest > 0.0 {
+            true => power_below(REACH / farthest),
+            false => 1.0,
+        };
+        for fold in folds.iter_mut().skip(k).step_by(channels) {
+            *fold = Fold { offset: 0.0, scale };
+        }
     }
 }
 

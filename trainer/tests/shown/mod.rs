@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use kinglet_trainer::import::ImportOptions;
-use kinglet_trainer::net::{Activation, Layer, Network, Recurrent};
+use kinglet_trainer::net::{Activation, Dense, Layer, Network, Recurrent};
 
 #[derive(Parser)]
 struct Line {
@@ -38,20 +38,24 @@ pub fn structure(net: &Network) -> String {
             format!("embedding {}x{}", e.vocab, e.dim)
         }
         Layer::Recurrent(r) => recurrent(r),
-        Layer::Dense(d) => {
-            assert_eq!(
-                (d.weight.len(), d.bias.len()),
-                (d.outputs * d.inputs, d.outputs)
-            );
-            let activation = match d.activation {
-                Activation::Identity => "",
-                Activation::Relu => " relu",
-                Activation::Tanh => " tanh",
-                Activation::Sigmoid => " sigmoid",
-                Activation::Softmax => " softmax",
-            };
-            format!("dense {}>{}{activation}", d.inputs, d.outputs)
-        }
+        Layer::Conv(c) => format!("conv {} {}", c.shape.kernel, dense(&c.dense)),
+        Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")
+}
+
+fn dense(d: &Dense) -> String {
+    assert_eq!(
+        (d.weight.len(), d.bias.len()),
+        (d.outputs * d.inputs, d.outputs)
+    );
+    let activation = match d.activation {
+        Activation::Identity => "",
+        Activation::Relu => " relu",
+        Activation::Tanh => " tanh",
+        Activation::Sigmoid => " sigmoid",
+        Activation::Softmax => " softmax",
+        Activation::Magnitude => " magnitude",
+    };
+    format!("{}>{}{activation}", d.inputs, d.outputs)
 }

@@ -132,7 +132,7 @@ def once_killed(answer, mark):
 @pytest.fixture(scope="module")
 def spark():
     """A cluster of this machine."""
-    pytest.importorskip("pyspark")
+    pytest.importorskip("py4j")
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -144,16 +144,57 @@ def spark():
     session.stop()
 
 
-def test_a_cluster_has_it_though_a_worker_is_killed(model, fleet, digest, spark, tmp_path):
+@pytest.fixture(scope="module")
+def sail():
+    """The same without Java."""
+    pytest.importorskip("pysail")
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    yield session
+    session.stop()
+    server.stop()
+
+
+def cluster_has_it(model, fleet, digest, session, tmp_path, **options):
+    """By both functions. What else there is to be asked of the rows."""
     path = tmp_path / "fleet.parquet"
     pyarrow.parquet.write_table(fleet[1], path)
-    rows = spark.read.parquet(str(path))
+    rows = session.read.parquet(str(path))
     schema = spark_schema(model, rows, "device", "time")
     by_device = rows.repartition("device").sortWithinPartitions("device", "time")
-    answer = in_order(model, "device", "time")
-    assert digest_of(model, by_device.mapInArrow(answer, schema).toArrow()) == digest
+    answers = by_device.mapInArrow(in_order(model, "device", "time", **options), schema)
+    assert digest_of(model, answers.toArrow()) == digest
     grouped = rows.groupBy("device").applyInArrow(per_device(model, "device", "time"), schema)
     assert digest_of(model, grouped.toArrow()) == digest
-    killed = once_killed(answer, str(tmp_path / "killed"))
+    return by_device, schema
+
+
+def test_spark_has_it_though_a_worker_is_killed(model, fleet, digest, spark, tmp_path):
+    by_device, schema = cluster_has_it(model, fleet, digest, spark, tmp_path)
+    killed = once_killed(in_order(model, "device", "time"), str(tmp_path / "killed"))
     assert digest_of(model, by_device.mapInArrow(killed, schema).toArrow()) == digest
     assert (tmp_path / "killed").exists()
+
+
+def test_sail_has_it_and_its_missing_sort_is_told(model, fleet, digest, sail, tmp_path):
+    by_device, schema = cluster_has_it(model, fleet, digest, sail, tmp_path, sorted_by_device=False)
+    with pytest.raises(Exception, match="the rows are not sorted by 'device'"):
+        by_device.mapInArrow(in_order(model, "device", "time"), schema).toArrow()
+
+
+def test_rows_of_a_device_come_together_where_states_are_dropped(model, fleet, digest):
+    ordered = fleet[1].sort_by([("device", "ascending"), ("time", "ascending")])
+    scorer = Scorer(model, "device", "time", sorted_by_device=True)
+    answers = []
+    for batch in ordered.to_batches(max_chunksize=777):
+        answers.append(scorer.push(batch))
+        assert len(scorer) == 1
+    assert digest_of(model, pyarrow.Table.from_batches(answers)) == digest
+    for wrong in (ordered.slice(0, 5), fleet[1].slice(0, 2 * DEVICES)):
+        with pytest.raises(kinglet.Error, match="not sorted by 'device'"):
+            scorer.push(wrong)

@@ -1,6 +1,6 @@
 """Many devices, on one machine or on a cluster: a stream per device, whatever batches its rows arrive in.
 
-Spark, Ray and Flink hand out Arrow batches whose ends mean nothing. A function that starts anew with each of them answers
+Spark, Sail, Ray and Flink hand out Arrow batches whose ends mean nothing. A function that starts anew with each of them answers
 differently wherever they are cut; a `Scorer` carries the state of every device from one batch to the next. The recipes
 for Spark are functions for its own calls:
 
@@ -25,7 +25,7 @@ class Scorer:
     model: a `kinglet.Model` of numbers, whose inputs are columns of the batches as they are there. device: the column that says whose a
     row is. time: a column of times or numbers, in whose order the rows of a device are taken within a batch; those of the next batch must
     come later. Without it they are taken as they stand. sorted_by_device: all rows of a device come before those of the next one, so that
-    its state is dropped when that begins.
+    its state is dropped when that begins; rows that do not come so are refused.
     """
 
     def __init__(self, model, device="device", time=None, *, sorted_by_device=False):
@@ -33,7 +33,7 @@ class Scorer:
             raise Error("a Scorer is for models of numbers; this one takes tokens")
         self.model = model
         self._device, self._time, self._sorted = device, time, sorted_by_device
-        self._streams = {}
+        self._streams, self._over = {}, set()
         twice = {device, time} & set(model.output_names)
         if twice:
             raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
@@ -56,6 +56,8 @@ class Scorer:
         order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
         starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
         places = [order[a:b] for a, b in zip(starts, starts[1:])]
+        if self._sorted:
+            self._check_together(names, codes)
         if times is not None:
             for name, rows in zip(names, places):
                 self._check_times(name, times[rows])
@@ -73,6 +75,8 @@ class Scorer:
                 entry[2] = times[rows[-1]].item()
         if self._sorted and len(codes):
             last = names[codes[-1]]
+            # A hash each, as there may be millions of them.
+            self._over.update(hash(name) for name in self._streams if name != last)
             self._streams = {last: self._streams[last]}
         return self._answer(batch, answered, answers)
 
@@ -145,6 +149,18 @@ class Scorer:
             raise Error(f"column {self._time!r} is of type {column.type}; expected times or numbers")
         return column.to_numpy(zero_copy_only=False)
 
+    def _check_together(self, names, codes):
+        """No device comes again after another one."""
+        returns = np.count_nonzero(np.diff(codes)) + 1 > len(names) > 0
+        late = next((name for name in names if hash(name) in self._over), None)
+        first = next(iter(self._streams), None)
+        if first in names[1:] or late is not None or returns:
+            what = f"device {late!r} comes again after others" if late is not None else "devices take turns in a batch"
+            raise Error(
+                f"{what}: the rows are not sorted by {self._device!r}, or the engine has left the sorting out, as Sail does before "
+                "mapInArrow; sort them, or pass sorted_by_device=False, which keeps the state of every device"
+            )
+
     def _check_times(self, device, times):
         before = self._streams.get(device, (None, 0, None))[2]
         if before is not None and times[0] <= before or (np.diff(times) == 0).any():
@@ -190,15 +206,18 @@ def _bytes(model):
     return model.to_bytes() if isinstance(model, Model) else bytes(model)
 
 
-def in_order(model, device="device", time=None):
+def in_order(model, device="device", time=None, *, sorted_by_device=True):
     """For `mapInArrow`, of rows that are sorted by device and time within a partition, with all rows of a device in one:
 
     rows.repartition(device).sortWithinPartitions(device, time).mapInArrow(in_order(model, device, time), schema)
+
+    With sorted_by_device=False devices may take turns, and the state of all of them in a partition is kept: for rows that are in order of
+    time already, and for Sail, which leaves out a sorting before `mapInArrow`. Rows that are not in order are refused.
     """
     data = _bytes(model)
 
     def answer(batches):
-        scorer = Scorer(Model.from_bytes(data), device, time, sorted_by_device=True)
+        scorer = Scorer(Model.from_bytes(data), device, time, sorted_by_device=sorted_by_device)
         for batch in batches:
             yield scorer.push(batch)
 

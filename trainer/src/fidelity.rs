@@ -2,11 +2,11 @@
 
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
-use crate::train::Predictor;
 use crate::train::pair::answers_of_pair;
+use crate::train::{Metrics, Predictor};
 use anyhow::Result;
-use kinglet::Model;
 use kinglet::format::Output;
+use kinglet::{Model, argmax};
 
 /// Error in parts of the outputs' spread beyond which a model is not written unasked.
 pub const MOST: f64 = 0.05;
@@ -75,6 +75,8 @@ pub struct Fidelity {
     pub each: Vec<Difference>,
     /// Number of outputs compared.
     pub count: usize,
+    /// Answers whose likeliest class is another one; none where outputs are not classes.
+    pub other_classes: Option<usize>,
 }
 
 impl Fidelity {
@@ -89,6 +91,10 @@ impl Fidelity {
             all: Difference::of(pairs.clone()),
             each: each.collect(),
             count: answers.len(),
+            other_classes: matches!(float.header().output, Output::Classes { .. }).then(|| {
+                let pairs = answers.chunks(width).zip(others.chunks(width));
+                pairs.filter(|(a, b)| argmax(a) != argmax(b)).count()
+            }),
         }
     }
 
@@ -126,6 +132,18 @@ impl Fidelity {
     }
 }
 
+/// By how much a network that was trained through its integers errs more than the float one it began from, in parts of the
+/// float one's error; of classes, how many more of the answers are wrong.
+///
+/// Such a network gives answers of its own, so what counts is not whether they are the float ones but whether they are as right.
+pub fn excess(float: &Metrics, other: &Metrics) -> f64 {
+    let more = other.error() - float.error();
+    match float {
+        Metrics::Classes(_) => more,
+        Metrics::Values(_) | Metrics::Quantiles(_) | Metrics::Tokens(_) => more / float.error(),
+    }
+}
+
 fn answers(model: &Model<'_>, data: &Dataset, part: Part) -> Vec<f32> {
     let mut predictor = EnginePredictor::new(model);
     let mut y = vec![0.0; model.outputs()];
@@ -149,6 +167,7 @@ fn answers(model: &Model<'_>, data: &Dataset, part: Part) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::{ClassMetrics, TokenMetrics};
 
     #[test]
     fn a_share_is_of_the_spread_and_nothing_of_nothing() {
@@ -159,5 +178,27 @@ mod tests {
         assert_eq!(of([2.0; 4], [2.0; 4]).share(), 0.0);
         assert_eq!(of([2.0; 4], [2.5; 4]).share(), 0.25);
         assert_eq!(of([2.0; 4], [f32::NAN; 4]).share(), f64::INFINITY);
+    }
+
+    #[test]
+    fn what_a_network_errs_more_is_a_part_of_the_error_or_of_the_answers() {
+        let bits = |bits| {
+            Metrics::Tokens(TokenMetrics {
+                bits,
+                accuracy: 0.5,
+                count: 1,
+            })
+        };
+        assert_eq!(excess(&bits(2.0), &bits(2.5)), 0.25);
+        assert_eq!(excess(&bits(2.0), &bits(1.0)), -0.5);
+        let right = |accuracy| {
+            Metrics::Classes(ClassMetrics {
+                accuracy,
+                macro_f1: accuracy,
+                by_group: None,
+                confusion: Vec::new(),
+            })
+        };
+        assert!((excess(&right(0.9), &right(0.8)) - 0.1).abs() < 1e-12);
     }
 }

@@ -17,6 +17,7 @@ mod output;
 mod words;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -45,6 +46,14 @@ pub enum TaskError {
         file: String,
         /// Why not.
         source: std::io::Error,
+    },
+    /// It is another file, perhaps the data.
+    #[error(
+        "{file}: not a task file, which says what to learn from which data; if it is the data, `kinglet init {file}` writes one"
+    )]
+    NotATask {
+        /// Which file.
+        file: String,
     },
     /// It is not TOML, a key is unknown or missing, or a value has the wrong type.
     #[error("{file}{problem}")]
@@ -595,22 +604,41 @@ pub struct LabelsTask {
     pub time: Option<String>,
 }
 
+/// By its name.
+fn is_toml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "toml")
+}
+
+fn not_a_task(path: &Path) -> TaskError {
+    TaskError::NotATask {
+        file: path.display().to_string(),
+    }
+}
+
 impl Task {
     /// Reads and checks a task file.
     pub fn load(path: &Path) -> Result<Self, TaskError> {
-        let text = fs::read_to_string(path).map_err(|source| TaskError::Read {
-            file: path.display().to_string(),
-            source,
+        let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+            ErrorKind::InvalidData if !is_toml(path) => not_a_task(path),
+            _ => TaskError::Read {
+                file: path.display().to_string(),
+                source,
+            },
         })?;
         Self::parse(&text, path)
     }
 
     /// Checks the text of a task file that lies at `origin`.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TaskError> {
-        let mut task: Task = toml::from_str(text).map_err(|error| TaskError::Parse {
-            file: origin.display().to_string(),
-            problem: words::problem(&error, text),
-        })?;
+        let wrong = |error| match is_toml(origin) || text.parse::<toml::Table>().is_ok() {
+            true => TaskError::Parse {
+                file: origin.display().to_string(),
+                problem: words::problem(&error, text),
+            },
+            false => not_a_task(origin),
+        };
+        let mut task: Task = toml::from_str(text).map_err(wrong)?;
         task.origin = origin.to_path_buf();
         check::check(&mut task, text)?;
         Ok(task)

@@ -30,6 +30,7 @@ use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
 use crate::fidelity::{Fidelity, MOST};
 use crate::file::{Exported, TestInputs, export_for};
+use crate::model_file::format_name;
 use crate::net::{Activation, Network};
 use crate::package::{Output, Package};
 use crate::quant::mixed::{self, Probe};
@@ -255,7 +256,7 @@ impl Search<'_> {
                 &job.trial,
                 job.epochs,
                 ("", f64::NAN),
-                cost,
+                ("", cost),
             )));
         };
         let (exported, cost) = match self.precision.format() {
@@ -273,20 +274,21 @@ impl Search<'_> {
             &job.trial,
             job.epochs,
             (metric, value),
-            cost,
+            (format_name(&model), cost),
         )))
     }
 
-    /// Whether `kinglet train` would write it; formats with four bits are chosen by their error.
+    /// Whether `kinglet train` would write it. What it goes on to train through the integers is judged when that is done.
     fn answers_as_float(
         &self,
         package: &Package,
         model: &Model<'_>,
         data: &Dataset,
     ) -> Result<bool> {
-        match self.precision.format() {
-            None | Some(Format::F32 | Format::W4A8) => return Ok(true),
-            Some(Format::F16 | Format::W8A16 | Format::W8A8) => {}
+        let rounded = self.precision != Precision::One(Format::F32);
+        let trains_on = model.is_integer() && self.task.train.quantized.epochs > 0;
+        if !rounded || trains_on {
+            return Ok(true);
         }
         let (ranges, tests) = calibration(package, data, 1)?;
         let float = export_for(self.layout, package, Format::F32, Some(&ranges), &tests)?;

@@ -15,6 +15,7 @@ use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::{PROBED, Probe};
 use kinglet_trainer::quant::watch::watch;
 use kinglet_trainer::quant::{Ranges, Stream, cut_tails, kept_in};
+use kinglet_trainer::task::Precision;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -28,6 +29,8 @@ const STEPS: usize = 500_000;
 const MACS: usize = 8_000_000_000;
 /// But always so many steps.
 const FEWEST: usize = 1000;
+/// Outputs that are shown one by one; of more, the worst.
+const MOST_SHOWN: usize = 16;
 /// Pieces of a series that is too long to be taken whole.
 const PIECES: usize = 8;
 
@@ -411,9 +414,27 @@ impl<'m> Compared<'m> {
                 )?;
             }
         }
+        if let Some(other) = fidelity.other_classes {
+            let share = 100.0 * other as f64 / (fidelity.count / self.before.outputs()) as f64;
+            writeln!(
+                out,
+                "  the likeliest class is another one in {other} answers ({share:.2} %)"
+            )?;
+        }
         let labels = labels(self.before);
         if fidelity.each.len() > 1 || labels.iter().any(|label| label.ends_with(']')) {
-            for (label, one) in labels.iter().zip(&fidelity.each) {
+            // Of a layer that is an output by itself there are thousands.
+            let mut each: Vec<_> = labels.iter().zip(&fidelity.each).collect();
+            if each.len() > MOST_SHOWN {
+                each.sort_by(|a, b| b.1.share().total_cmp(&a.1.share()));
+                each.truncate(MOST_SHOWN);
+                let (shown, all) = (each.len(), labels.len());
+                writeln!(
+                    out,
+                    "  the worst {shown} of {all} outputs (--json has all):"
+                )?;
+            }
+            for (label, one) in each {
                 let share = 100.0 * one.share();
                 writeln!(
                     out,
@@ -446,6 +467,7 @@ impl<'m> Compared<'m> {
             "outputs_compared": self.fidelity.count,
             "difference": difference(&self.fidelity.all, self.fidelity.share()),
             "outputs": each.collect::<Vec<_>>(),
+            "other_classes": self.fidelity.other_classes,
             "warnings": self.doubts,
         })
     }
@@ -457,29 +479,29 @@ impl<'m> Compared<'m> {
 }
 
 /// Says what a format cannot hold of a network, and refuses a model that answers something else.
-///
-/// Four bits and a mix of formats are chosen by their error, so that alone is no reason.
 pub fn judge(model: &Model<'_>, share: f64, doubts: &[String], force: bool) -> Result<()> {
     let name = format_name(model);
     doubts
         .iter()
         .for_each(|doubt| say(&format!("warning: {doubt}")));
-    let chosen =
-        name != Format::W8A8.name() && name != Format::W8A16.name() && name != Format::F16.name();
-    if share <= MOST || force || (chosen && doubts.is_empty()) {
+    if share <= MOST || force {
         return Ok(());
     }
     let reason = doubts
         .first()
         .map_or(String::new(), |doubt| format!(" ({doubt})"));
     let instead = if name == Format::W8A8.name() {
-        "w8a16 or f32"
+        "--precision w8a16 or f32"
+    } else if name == Format::W4A8.name() {
+        "--precision w8a8, train it through its integers (`kinglet train --quantized-epochs 20`)"
+    } else if name == Precision::Mixed.name() {
+        "a larger --max-flash or --max-cycles"
     } else {
-        "f32"
+        "--precision f32"
     };
     bail!(
         "the outputs in {name} differ from those in f32 by {:.1} % of their spread, more than {:.0} %{reason}: \
-         try --precision {instead}, or write it all the same with --force",
+         try {instead}, or write it all the same with --force",
         100.0 * share,
         100.0 * MOST
     )

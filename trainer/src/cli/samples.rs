@@ -142,9 +142,13 @@ impl Samples {
         }
         let mut fields: Vec<String> = records.record().iter().map(String::from).collect();
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
-        // Rows without names, as those of training were.
-        let is_row = |given: &Vec<String>| {
-            given.len() == fields.len() && !fields.iter().any(|field| given.contains(field))
+        // Rows without names, as those of training were. A field may happen to be what a column is called, but not most of them.
+        let is_row = |given: &Vec<String>| match header {
+            Header::None => fields.len() == 1 || !counts_up(&fields),
+            _ => {
+                let named = fields.iter().filter(|field| given.contains(field));
+                given.len() == fields.len() && 2 * named.count() <= fields.len()
+            }
         };
         let given = options.names_of_rows(&header, fields.len()).filter(is_row);
         if let Some(given) = &given {
@@ -395,7 +399,9 @@ impl Samples {
             .reader()
             .ok_or_else(|| usage("--keep repeats columns of --csv; remove it"))?;
         let known = reader.names();
-        let named = names_in(wanted, known);
+        let mut named = names_in(wanted, known);
+        // The group stands before every answer anyway.
+        named.retain(|name| self.group.as_ref() != Some(name));
         let place = |name: &String| {
             let mut places = (0..known.len()).filter(|&at| known[at] == *name);
             let Some(place) = places.next() else {
@@ -491,8 +497,14 @@ impl Samples {
         if self.skipped > 0 {
             let (skipped, all) = (self.skipped, self.rows + self.skipped);
             let share = 100.0 * skipped as f64 / all as f64;
+            let joined = match self.source {
+                Source::Features { .. } | Source::Tokens(_) => {
+                    "; what looks back went on behind them as if they had not been there"
+                }
+                Source::Sequences { .. } | Source::Text { .. } | Source::Lines(_) => "",
+            };
             notes.push(format!(
-                "{skipped} of {all} rows were skipped ({share:.2} %)"
+                "{skipped} of {all} rows were skipped ({share:.2} %){joined}"
             ));
         }
         notes.iter().for_each(|note| say(&format!("note: {note}")));

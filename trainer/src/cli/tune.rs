@@ -11,6 +11,7 @@ use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::Dataset;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
+use kinglet_trainer::quant::kept_in;
 use kinglet_trainer::save::beside;
 use kinglet_trainer::task::moved;
 use kinglet_trainer::task::{Kind, Precision, Task};
@@ -178,7 +179,7 @@ pub fn run(args: &Args) -> Result<()> {
             journal_path.display()
         ));
     }
-    let watch = |outcome: &Outcome| say(&line(outcome));
+    let watch = |outcome: &Outcome| say(&line(outcome, precision));
     let Some(best) = search.run(&mut journal, &watch)? else {
         bail!(
             "stopped; the same command goes on with {}",
@@ -195,6 +196,12 @@ pub fn run(args: &Args) -> Result<()> {
             precision.name()
         );
     }
+    let taken = Precision::named(&first.format).and_then(Precision::format);
+    if let Some((asked, taken)) = format.zip(taken)
+        && asked != taken
+    {
+        say(&format!("note: {}", kept_in(asked, taken)));
+    }
     let name = format.map_or("mixed formats", Format::name);
     let best_task = found(args, &text, first, precision, &search.budget)?;
     save(&args.out, best_task.as_bytes())?;
@@ -207,7 +214,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "best by the validation part, in {name}:")?;
     for outcome in &best {
-        writeln!(out, "{}", line(outcome))?;
+        writeln!(out, "{}", line(outcome, precision))?;
     }
     let shape = Task::parse(&first.trial.apply(&text)?, &args.task)?.shape;
     let overlaps = shape.kind == Kind::ManyToOne && shape.hop.unwrap_or(1) < shape.window;
@@ -290,6 +297,7 @@ fn json(outcome: &Outcome) -> Value {
         "epochs": outcome.epochs,
         "metric": outcome.metric,
         "value": outcome.value,
+        "format": outcome.format,
         "network": outcome.trial.to_string(),
         "flash_bytes": cost.flash,
         "state_bytes": cost.ram,
@@ -297,10 +305,13 @@ fn json(outcome: &Outcome) -> Value {
     })
 }
 
-fn line(outcome: &Outcome) -> String {
+fn line(outcome: &Outcome, asked: Precision) -> String {
     let value = match outcome.value {
         value if value.is_nan() => {
             "no use, as it diverged or does not answer as in f32".to_string()
+        }
+        value if outcome.format != asked.name() => {
+            format!("{} {value:.5} in {}", outcome.metric, outcome.format)
         }
         value => format!("{} {value:.5}", outcome.metric),
     };

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub metric: String,
     /// On the validation part; NaN if training diverged, or the model does not answer as in f32.
     pub value: f64,
+    /// Number format that the model is in, which may err less than the one asked for; empty if training diverged.
+    pub format: String,
     /// What the model takes.
     pub cost: Cost,
 }
@@ -33,7 +35,7 @@ impl Outcome {
         trial: &Trial,
         epochs: usize,
         metric: (&str, f64),
-        cost: Cost,
+        (format, cost): (&str, Cost),
     ) -> Self {
         Outcome {
             number,
@@ -41,6 +43,7 @@ impl Outcome {
             epochs,
             metric: metric.0.into(),
             value: metric.1,
+            format: format.into(),
             cost,
         }
     }
@@ -71,6 +74,7 @@ struct Line {
     learning_rate: Option<f64>,
     metric: String,
     valid: f64,
+    format: String,
     flash: usize,
     ram: usize,
     cycles: Option<f64>,
@@ -113,7 +117,7 @@ impl Journal {
             .open(path)
             .with_context(context)?;
         if text.is_empty() {
-            let header = "trial,epochs,cell,hidden,layers,window,learning_rate,metric,valid,flash,ram,cycles\n";
+            let header = "trial,epochs,cell,hidden,layers,window,learning_rate,metric,valid,format,flash,ram,cycles\n";
             text = first + header;
             file.write_all(text.as_bytes()).with_context(context)?;
         }
@@ -171,6 +175,7 @@ impl From<&Outcome> for Line {
             learning_rate: trial.learning_rate,
             metric: outcome.metric.clone(),
             valid: outcome.value,
+            format: outcome.format.clone(),
             flash: cost.flash,
             ram: cost.ram,
             cycles: cost.cycles,
@@ -192,6 +197,7 @@ impl From<Line> for Outcome {
             epochs: line.epochs,
             metric: line.metric,
             value: line.valid,
+            format: line.format,
             cost: Cost {
                 flash: line.flash,
                 ram: line.ram,
@@ -211,7 +217,13 @@ mod tests {
             ram: 64,
             cycles: Some(6179.0),
         };
-        Outcome::new(number, &Trial::default(), 3, (metric, value), cost)
+        Outcome::new(
+            number,
+            &Trial::default(),
+            3,
+            (metric, value),
+            ("w8a8", cost),
+        )
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod open;
 pub mod order;
 mod parquet;
 mod resolution;
+pub mod sentinel;
 mod split;
 pub mod time;
 pub mod vocabulary;

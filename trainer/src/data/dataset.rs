@@ -70,6 +70,8 @@ pub struct Dataset {
     streams: [Vec<Stream>; 3],
     /// First rows of the groups, where the rows are grouped.
     groups: Vec<usize>,
+    /// First rows of the pieces of a series: no row before them is known.
+    pieces: Vec<usize>,
     /// What they are called.
     group_names: Vec<String>,
     /// The labelled window that the target of each row lies in, from 1; empty without labels.
@@ -270,10 +272,10 @@ impl Dataset {
         self.lengths.get(start).copied().unwrap_or(self.window)
     }
 
-    /// The raw sample so many rows before a row, of the same group.
+    /// The raw sample so many rows before a row, with no group's end and no row left out between them.
     pub fn earlier(&self, row: usize, back: usize) -> Option<&[f32]> {
-        let after = self.groups.partition_point(|&start| start <= row);
-        let start = after.checked_sub(1).map_or(0, |group| self.groups[group]);
+        let after = self.pieces.partition_point(|&start| start <= row);
+        let start = after.checked_sub(1).map_or(0, |piece| self.pieces[piece]);
         let row = row.checked_sub(back).filter(|&row| row >= start)?;
         self.raw.get(row * self.width..(row + 1) * self.width)
     }

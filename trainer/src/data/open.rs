@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{EUC_KR, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
@@ -157,10 +157,25 @@ pub fn encoding(name: &str) -> Option<&'static Encoding> {
 pub fn guess_encoding(bytes: &[u8]) -> Option<&'static str> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
-    match detector.guess(None, Utf8Detection::Deny).name() {
-        "EUC-KR" => Some("cp949"),
-        name => Some(name),
+    match detector.guess(None, Utf8Detection::Deny) {
+        guess if guess == EUC_KR || guess.is_single_byte() && is_hangul(bytes) => Some("cp949"),
+        guess => Some(guess.name()),
     }
+}
+
+/// Whether all that is not ASCII is syllables of KS X 1001. A header of two or three of them is too short for statistics, while in
+/// other alphabets there is soon a letter that is none.
+fn is_hangul(bytes: &[u8]) -> bool {
+    let mut left = bytes;
+    let mut syllables = 0;
+    while let Some(at) = left.iter().position(|byte| !byte.is_ascii()) {
+        match left[at..] {
+            [0xb0..=0xc8, 0xa1..=0xfe, ..] => left = &left[at + 2..],
+            _ => return false,
+        }
+        syllables += 1;
+    }
+    syllables > 1
 }
 
 /// Reads up to a limit, as a small packed file may hold more than any memory.
@@ -343,6 +358,11 @@ mod tests {
         let cp949 = [&[0xbf, 0xc2, 0xb5, 0xb5][..], b",x\n1,2\n"].concat();
         assert_eq!(of(&cp949, &named("cp949")).unwrap(), want);
         assert_eq!(of(b"\xb0C,x\n", &named("latin-1")).unwrap(), "°C,x\n");
+        // Two syllables are enough, and other alphabets are not taken for them.
+        assert_eq!(guess_encoding(&cp949), Some("cp949"));
+        let (windows_1251, _, _) = encoding_rs::WINDOWS_1251.encode("Температура,Давление\n");
+        assert_eq!(guess_encoding(&windows_1251), Some("windows-1251"));
+        assert_ne!(guess_encoding("Température\n".as_bytes()), Some("cp949"));
         let unmarked: Vec<u8> = "a,b\n1,2\n"
             .encode_utf16()
             .flat_map(u16::to_le_bytes)

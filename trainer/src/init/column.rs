@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::data::csv::is_missing;
+use crate::data::sentinel::sentinels;
 use crate::data::time::Time;
 
 /// So many different texts are categories; more are text.
@@ -131,28 +132,10 @@ impl<'t> Column<'t> {
 
     /// A number far outside the others that comes again and again, of those that loggers write for "no value".
     pub fn mark(&self) -> Option<f64> {
-        const MARKS: [f64; 4] = [-200.0, 65_535.0, 32_767.0, -32_768.0];
-        let nines = |x: f64| {
-            let digits = x.abs().to_string();
-            digits.len() > 1 && digits.bytes().all(|b| b == b'9' || b == b'.')
-        };
-        let there = || self.values.iter().copied().filter(|x| !x.is_nan());
-        let ends = [
-            there().fold(f64::INFINITY, f64::min),
-            there().fold(f64::NEG_INFINITY, f64::max),
-        ];
-        ends.into_iter()
-            .filter(|&x| MARKS.contains(&x) || nines(x))
-            .find(|&mark| {
-                let rest = || there().filter(|&x| x != mark);
-                let (lo, hi) = (
-                    rest().fold(f64::INFINITY, f64::min),
-                    rest().fold(f64::NEG_INFINITY, f64::max),
-                );
-                let far = (lo - mark).max(mark - hi) > 0.2 * (hi - lo);
-                let marks = there().count() - rest().count();
-                self.is_number() && far && lo < hi && marks >= 3 && marks < rest().count()
-            })
+        let there = self.values.iter().filter(|x| !x.is_nan()).count();
+        let found = sentinels(self.values.iter().copied()).into_iter();
+        let mut often = found.filter(|found| found.count >= 3 && 2 * found.count < there);
+        often.find(|_| self.is_number()).map(|found| found.value)
     }
 
     /// All numbers are whole.

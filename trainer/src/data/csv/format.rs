@@ -172,6 +172,12 @@ impl Format {
                 .all(|field| number(field) || read.is_missing(field))
     }
 
+    /// How a field is read that holds a finite number.
+    pub fn numbers(&self) -> impl Fn(&str) -> Option<f64> + use<> {
+        let fields = Fields::new(self);
+        move |text| fields.number(text).filter(|x: &f64| x.is_finite())
+    }
+
     /// What does not go together, as the key and the problem.
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
         let (decimal, thousands) = (self.decimal, self.thousands);

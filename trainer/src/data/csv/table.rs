@@ -35,7 +35,18 @@ pub struct Table {
     test_file: Option<String>,
     /// Rows that are broken are left out.
     skips: bool,
+    /// Where some were.
+    holes: Vec<Hole>,
     notes: Vec<String>,
+}
+
+/// Lines between which rows of a group are left out; of a row whose group is not known its own line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hole {
+    /// In the test file.
+    test: bool,
+    first: u64,
+    last: u64,
 }
 
 impl Table {
@@ -58,11 +69,23 @@ impl Table {
         let skips = format.on_error == OnError::Skip;
         let mut records = Vec::new();
         let mut broken = Broken::default();
+        let mut holes = Vec::new();
         loop {
             match reader.advance() {
                 Ok(true) => records.push(exactly(reader.records().record())),
                 Ok(false) => break,
-                Err(error) if skips && error.is_of_row() => broken.add(error),
+                Err(error) if skips && error.is_of_row() => {
+                    let line = reader.records().line();
+                    // Nothing was measured between two parts of a file that was put together.
+                    if !matches!(error, DataError::RepeatedHeader { .. }) {
+                        holes.push(Hole {
+                            test: false,
+                            first: line,
+                            last: line,
+                        });
+                    }
+                    broken.add(error);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -80,6 +103,7 @@ impl Table {
                 .chain(broken.note(file, records.len()))
                 .collect(),
             skips,
+            holes,
             names: reader.names,
             fields: reader.fields,
             groups: vec![Group {
@@ -305,12 +329,40 @@ impl Table {
             test: true,
         });
         self.test_file = Some(other.file.clone());
+        let holes = other.holes.iter();
+        self.holes
+            .extend(holes.map(|&hole| Hole { test: true, ..hole }));
         self.notes.extend(other.notes.iter().cloned());
     }
 
     /// The groups in order; one, of all rows, unless the table was grouped.
     pub fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// The rows of a group that follow each other with no row left out between them: nothing that looks from row to row
+    /// reaches from one such piece into the next.
+    pub fn pieces(&self, group: &Group) -> Vec<Range<usize>> {
+        let mut holes: Vec<Hole> = self.holes.clone();
+        holes.retain(|hole| hole.test == group.test);
+        holes.sort_unstable();
+        let is_hole = |row: usize| {
+            let [a, b] = [row - 1, row].map(|row| self.line(row));
+            let (low, high) = (a.min(b), a.max(b));
+            let from = holes.partition_point(|hole| hole.first < low);
+            let mut within = holes[from..].iter().take_while(|hole| hole.first <= high);
+            within.any(|hole| hole.last <= high)
+        };
+        let mut pieces = Vec::new();
+        let mut start = group.rows.start;
+        if !holes.is_empty() {
+            for row in group.rows.clone().skip(1).filter(|&row| is_hole(row)) {
+                pieces.push(start..row);
+                start = row;
+            }
+        }
+        pieces.push(start..group.rows.end);
+        pieces
     }
 
     /// These rows of each group, which may be fewer or repeat; a group without any is gone.
@@ -335,6 +387,7 @@ impl Table {
             groups,
             test_file: self.test_file.clone(),
             skips: self.skips,
+            holes: self.holes.clone(),
             notes: self.notes.clone(),
         }
     }
@@ -356,6 +409,7 @@ impl Table {
         let mut sample = vec![0.0; names.len()];
         let mut whole = vec![true; self.rows()];
         let mut broken = Broken::default();
+        let mut holes = Vec::new();
         for group in &self.groups {
             columns.forget();
             columns.file = self.file_of(group.rows.start).to_owned();
@@ -371,6 +425,19 @@ impl Table {
                     Err(error) => return Err(error),
                 }
             }
+            let mut before = None;
+            for row in group.rows.clone().filter(|&row| whole[row]) {
+                if let Some(before) = before.replace(row)
+                    && row > before + 1
+                {
+                    let [a, b] = [before, row].map(|row| self.line(row));
+                    holes.push(Hole {
+                        test: group.test,
+                        first: a.min(b),
+                        last: a.max(b),
+                    });
+                }
+            }
         }
         let left = whole.iter().filter(|whole| **whole).count();
         if left == self.rows() {
@@ -382,6 +449,7 @@ impl Table {
             _ => {
                 let mut table = self.select(|rows| rows.filter(|row| whole[*row]).collect());
                 table.notes.extend(note);
+                table.holes.extend(holes);
                 Ok(Some(table))
             }
         }
@@ -431,18 +499,19 @@ impl Table {
             if let Some(file) = self.test_file.as_ref().filter(|_| group.test) {
                 columns.file.clone_from(file);
             }
-            let group = group.rows.clone();
-            for row in group.clone() {
-                let (before, rest) = samples.split_at_mut(row * width);
-                let sample = &mut rest[..width];
-                let record = &self.records[row];
-                // Behind the last row there is nothing known: it stands in, in rows that predict nothing.
-                let later = |rows: usize| &self.records[(row + rows).min(group.end - 1)];
-                columns.parse(record, later, line_of(record), sample)?;
-                if hold && row > group.start {
-                    let before = &before[(row - 1) * width..];
-                    for (x, &before) in sample.iter_mut().zip(before) {
-                        *x = if x.is_nan() { before } else { *x };
+            for piece in self.pieces(group) {
+                for row in piece.clone() {
+                    let (before, rest) = samples.split_at_mut(row * width);
+                    let sample = &mut rest[..width];
+                    let record = &self.records[row];
+                    // Behind the last row there is nothing known: it stands in, in rows that predict nothing.
+                    let later = |rows: usize| &self.records[(row + rows).min(piece.end - 1)];
+                    columns.parse(record, later, line_of(record), sample)?;
+                    if hold && row > group.rows.start {
+                        let before = &before[(row - 1) * width..];
+                        for (x, &before) in sample.iter_mut().zip(before) {
+                            *x = if x.is_nan() { before } else { *x };
+                        }
                     }
                 }
             }

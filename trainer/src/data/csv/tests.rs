@@ -378,3 +378,24 @@ fn decimal_commas_thousands_and_sentinels_are_numbers_and_gaps() {
         "{error}"
     );
 }
+
+#[test]
+fn a_row_that_is_left_out_parts_those_of_its_group_or_of_all() {
+    let format = Format {
+        on_error: OnError::Skip,
+        ..Format::default()
+    };
+    let pieces = |text: &str| {
+        let mut table = table(text, &format).unwrap();
+        table.group_by("id").unwrap();
+        let table = table.without_broken(&["x"]).unwrap().unwrap_or(table);
+        let pieces = table.groups().iter().flat_map(|group| table.pieces(group));
+        pieces.collect::<Vec<_>>()
+    };
+    let text = "id,x\nA,1\nB,2\nA,3\nB,4\nA,5\nB,6\n";
+    assert_eq!(pieces(text), [0..3, 3..6]);
+    assert_eq!(pieces(&text.replace("A,3", "A,oops")), [0..1, 1..2, 2..5]);
+    // Whose row it was nobody knows.
+    assert_eq!(pieces(&text.replace("A,3", "A")), [0..1, 1..2, 2..3, 3..5]);
+    assert_eq!(pieces(&text.replace("A,3", "id,x\nA,3")), [0..3, 3..6]);
+}

@@ -91,6 +91,7 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         goals: truth.clone(),
         truth,
         groups: Vec::new(),
+        pieces: Vec::new(),
         events: Vec::new(),
         notes,
         window,

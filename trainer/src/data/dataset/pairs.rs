@@ -128,6 +128,7 @@ fn empty(task: &Task, input: Input, output: Output) -> Dataset {
         goals: Vec::new(),
         truth: Vec::new(),
         groups: Vec::new(),
+        pieces: Vec::new(),
         events: Vec::new(),
         notes: Vec::new(),
         window: task.shape.window,

@@ -139,6 +139,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),
+        pieces: Vec::new(),
         events: Vec::new(),
         notes: table.notes().to_vec(),
     })

@@ -9,6 +9,7 @@ use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform};
 use super::super::resolution::exact_steps;
+use super::super::sentinel::{Sentinel, sentinels};
 use super::super::split::{Part, Rows};
 use super::super::written::Written;
 use super::labels::events;
@@ -54,8 +55,17 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     };
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
-    // A group's first row has no row before it, so its difference says nothing about differences.
-    let inside = table.groups().iter().flat_map(|g| g.rows.clone().skip(1));
+    // A first row has no row before it, so its difference says nothing about differences.
+    let pieces = table.groups().iter().flat_map(|group| table.pieces(group));
+    let pieces: Vec<Range<usize>> = pieces.collect();
+    let holes = pieces.len() - table.groups().len();
+    if holes > 0 {
+        notes.push(format!(
+            "{}: rows are left out in {holes} places inside of it; windows, differences and predictions do not reach across these",
+            table.file()
+        ));
+    }
+    let inside = pieces.iter().flat_map(|piece| piece.clone().skip(1));
     let train: Vec<usize> = inside.filter(|&r| parts.contains(r, Part::Train)).collect();
     for (k, feature) in series.features.iter().enumerate() {
         let values = |part| {
@@ -71,18 +81,20 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let features = fit_features(series, table, &raw, &train)?;
     let (normal, after_reset) = normalise_rows(&features, &raw);
 
-    // The output at row r is about the rows r + horizon of its group, which all belong to one part.
+    // The output at row r is about the rows r + horizon of its piece, which all belong to one part.
     let mut places = Places::default();
     let mut train = Vec::new();
     for group in table.groups() {
-        let end = group.rows.end;
-        let belongs = |row: usize, part| {
-            let about = |horizon| row + horizon < end && parts.contains(row + horizon, part);
-            about(nearest) && about(farthest)
-        };
         let before = places.1[Part::Test as usize].len();
-        cut_group(task, group.rows.clone(), belongs, &mut places);
-        train.extend(group.rows.clone().filter(|&r| belongs(r, Part::Train)));
+        for piece in table.pieces(group) {
+            let belongs = |row: usize, part| {
+                let about =
+                    |horizon| row + horizon < piece.end && parts.contains(row + horizon, part);
+                about(nearest) && about(farthest)
+            };
+            cut_group(task, piece.clone(), belongs, &mut places);
+            train.extend(piece.clone().filter(|&r| belongs(r, Part::Train)));
+        }
         if series.test_last {
             let (windows, streams) = &mut places;
             let last = streams[Part::Test as usize].len().saturating_sub(1);
@@ -149,6 +161,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         windows: places.0,
         streams: places.1,
         groups: groups.map(|group| group.rows.start).collect(),
+        pieces: pieces.iter().map(|piece| piece.start).collect(),
         events,
         notes,
     })
@@ -176,30 +189,19 @@ fn horizons(task: &Task) -> Vec<usize> {
 
 /// What should be looked at in a column of numbers before it is believed.
 fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
-    /// What data loggers write where they have nothing.
-    const SENTINELS: [f32; 10] = [
-        -9999.0, -999.0, -200.0, -99.0, -32768.0, 999.0, 9999.0, 32767.0, 65535.0, 99999.0,
-    ];
     let mut notes = Vec::new();
     train.sort_by(f32::total_cmp);
     let (Some(&low), Some(&high)) = (train.first(), train.last()) else {
         return notes;
     };
-    let all = train.len();
-    for end in [low, high] {
-        let others: Vec<f32> = train.iter().copied().filter(|&x| x != end).collect();
-        let count = all - others.len();
-        let (Some(&a), Some(&b)) = (others.first(), others.last()) else {
-            continue;
-        };
-        let apart = if end == low { a - end } else { end - b };
-        if SENTINELS.contains(&end) && apart > b - a {
-            let share = share(count, all, "rows");
-            notes.push(format!(
-                "column {column:?} holds {end} in {share} and is from {a} to {b} elsewhere; if {end} means that nothing was \
-                 measured, set missing_values = [\"{end}\"] in the format (--missing-values={end})"
-            ));
-        }
+    for found in sentinels(train.iter().map(|&x| f64::from(x))) {
+        let Sentinel { value, count, .. } = found;
+        let [a, b] = [found.others.0, found.others.1].map(|x| x as f32);
+        let share = share(count, train.len(), "rows");
+        notes.push(format!(
+            "column {column:?} holds {value} in {share} and is from {a} to {b} elsewhere; if {value} means that nothing was \
+             measured, set missing_values = [\"{value}\"] in the format (--missing-values={value})"
+        ));
     }
     // Beyond ten times the range of training there is nothing that the network has learnt about.
     let range = high - low;

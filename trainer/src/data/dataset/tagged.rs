@@ -86,6 +86,7 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         goals: truth.clone(),
         truth,
         groups: Vec::new(),
+        pieces: Vec::new(),
         events: Vec::new(),
         notes,
         window,

@@ -534,3 +534,43 @@ fn runs_of_ones_in_a_column_are_labelled_windows() {
         );
     }
 }
+
+#[test]
+fn nothing_reaches_across_rows_that_were_left_out() {
+    let load = |csv: &str, shape: &str| {
+        let keys = "features = [\"a\"]\ntargets = [\"b\"]\nsplit = { rows = [12, 4, 3] }";
+        let task = Task::parse(&series(keys, shape), Path::new("t.toml")).unwrap();
+        let format = Format {
+            on_error: crate::data::csv::OnError::Skip,
+            ..Format::default()
+        };
+        let table = Table::from_reader(csv.as_bytes(), "pump.csv", &format).unwrap();
+        Dataset::from_table(&task, &table).unwrap()
+    };
+    let window = "kind = \"many-to-one\"\nwindow = 3";
+    // The tenth of twenty rows, torn or no number.
+    for broken in ["10", "oops,100"] {
+        let csv = squares(20).replace("10,100", broken);
+        let data = load(&csv, window);
+        // A window and the row behind it are of the nine rows before, or of the ten behind.
+        assert_eq!(data.windows(Part::Train), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(data.windows(Part::Valid), [9, 10, 11, 12]);
+        assert_eq!(data.windows(Part::Test), [13, 14, 15]);
+        assert!(data.earlier(8, 1).is_some() && data.earlier(9, 1).is_none());
+        let told = data
+            .notes()
+            .iter()
+            .any(|note| note.contains("left out in 1 places"));
+        assert!(told, "{:?}", data.notes());
+        let data = load(&csv, "kind = \"many-to-many\"\nwindow = 3");
+        let pieces = data
+            .sequences(Part::Train)
+            .map(|s| (s.raw(0)[0], s.steps()));
+        // Of the second piece the first two rows have their targets in the training part.
+        assert_eq!(pieces.collect::<Vec<_>>(), [(1.0, 8), (11.0, 2)]);
+    }
+    // Between two parts of a file that was put together nothing is missing.
+    let whole = load(&squares(19), window);
+    let again = load(&squares(19).replace("10,100", "a,b\n10,100"), window);
+    assert_eq!(again.windows(Part::Train), whole.windows(Part::Train));
+}

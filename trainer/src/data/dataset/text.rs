@@ -64,6 +64,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         windows: places.0,
         streams: places.1,
         groups: Vec::new(),
+        pieces: Vec::new(),
         events: Vec::new(),
         notes: Vec::new(),
     })

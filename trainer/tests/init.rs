@@ -413,3 +413,67 @@ fn what_cannot_be_learned_is_said_and_nothing_is_written() {
     let (ok, said) = run(folder.path(), &["init", "x.csv"]);
     assert!(!ok && said.contains("--force to replace it"), "{said}");
 }
+
+#[test]
+fn marks_between_thousands_many_classes_and_names_that_stand_twice() {
+    let folder = TempDir::new().unwrap();
+    let table = |header: &str, row: &dyn Fn(f64, f64) -> String| {
+        let rows = (0..200).map(|k| row(2.0 + 1.5 * wave(k, 24.0), wave(k, 17.0)));
+        format!("{header}\n{}", rows.collect::<String>())
+    };
+    // 3,502.25 and 502.25, at most one mark.
+    let english = |x: f64| {
+        let (thousands, rest) = ((x as u32), (x - x.floor()) * 1000.0);
+        match thousands {
+            0 => format!("{rest:.2}"),
+            _ => format!("{thousands},{rest:06.2}"),
+        }
+    };
+    let german = |x: f64| {
+        english(x)
+            .replace(',', "_")
+            .replace('.', ",")
+            .replace('_', ".")
+    };
+    let csv = table("flow;level", &|a, b| format!("{};{b:.2}\n", english(a)));
+    let (said, task) = init(&folder, "en.csv", &csv, &[]);
+    assert!(said.contains("; , between thousands"), "{said}");
+    assert!(said.contains("inputs    flow, level"), "{said}");
+    assert!(task.contains("thousands = \",\""), "{task}");
+    trains_and_predicts(&folder, &said, 201);
+    let csv = table("flow;level", &|a, b| {
+        format!("{};{}\n", german(a), format!("{b:.2}").replace('.', ","))
+    });
+    let (said, task) = init(&folder, "de.csv", &csv, &[]);
+    assert!(
+        said.contains("decimal commas; . between thousands"),
+        "{said}"
+    );
+    assert!(
+        task.contains("decimal = \",\"") && task.contains("thousands = \".\""),
+        "{task}"
+    );
+    trains_and_predicts(&folder, &said, 201);
+    // Between commas a comma in quotes is between thousands.
+    let csv = table("flow,level", &|a, b| format!("\"{}\",{b:.2}\n", english(a)));
+    let (said, _) = init(&folder, "quoted.csv", &csv, &[]);
+    assert!(said.contains("; , between thousands"), "{said}");
+    // More classes than are guessed, if they are asked for.
+    let rows: String = (0..400)
+        .map(|k| format!("{},part-{}\n", k % 40, k % 40))
+        .collect();
+    let (said, _) = init(
+        &folder,
+        "parts.csv",
+        &format!("code,part\n{rows}"),
+        &["--target", "part"],
+    );
+    assert!(said.contains("part (as asked for): 40 classes"), "{said}");
+    trains_and_predicts(&folder, &said, 401);
+    let csv = table("flow,level,flow", &|a, b| format!("{a:.2},{b:.2},{a:.1}\n"));
+    let (said, _) = init(&folder, "twice.csv", &csv, &[]);
+    assert!(
+        said.contains("left out, as more than one is called so: flow"),
+        "{said}"
+    );
+}

@@ -67,6 +67,9 @@ impl Draft {
         if format.decimal != usual.decimal {
             lines.push(format!("decimal = {}", quoted(&format.decimal.to_string())));
         }
+        if let Some(mark) = format.thousands {
+            lines.push(format!("thousands = {}", quoted(&mark.to_string())));
+        }
         if !format.missing_values.is_empty() {
             let values = list(format.missing_values.iter().map(String::as_str));
             lines.push(format!("missing_values = [{values}]"));

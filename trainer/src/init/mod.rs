@@ -21,7 +21,7 @@ use self::column::{Column, Holds};
 use self::draft::{Draft, count, quoted};
 use self::series::Rows;
 use self::written::{Written, written};
-use crate::data::csv::{Format, Header, Table};
+use crate::data::csv::{Format, Header, Table, is_missing};
 use crate::data::{DataError, Dataset};
 use crate::task::{Task, TaskError, from_folder_of};
 
@@ -181,18 +181,8 @@ fn table(
     let once = |name: &&String| !name.is_empty() && all.iter().filter(|n| n == name).count() == 1;
     let names: Vec<&String> = all.iter().filter(once).collect();
     let texts = |name: &str| table.text_column(name);
-    if format.delimiter != ',' && has_decimal_commas(&names, &texts)? {
-        format.decimal = ',';
-    }
-    let decimal = format.decimal;
-    let number = move |text: &str| -> Option<f64> {
-        let read = match decimal {
-            ',' if text.contains('.') => None,
-            ',' => text.replacen(',', ".", 1).parse().ok(),
-            _ => text.parse().ok(),
-        };
-        read.filter(|x: &f64| x.is_finite())
-    };
+    (format.decimal, format.thousands) = points(&names, &texts, &format)?;
+    let number = format.numbers();
     let columns = |marks: &[f64]| -> Result<Vec<Column<'_>>, DataError> {
         let of = |name: &&String| Ok(Column::new(name, texts(name)?, &number, marks));
         names.iter().map(of).collect()
@@ -229,27 +219,47 @@ fn table(
     Rows::new(columns, target).draft(draft, format, target, left_out)
 }
 
-/// Whether a column is of numbers such as `13,5`.
-fn has_decimal_commas<'t>(
+/// Rows that are looked at for how numbers are written.
+const LOOKED_AT: usize = 2000;
+
+/// What stands before fractions and between thousands: what makes most columns numbers, and of what does as well the simplest.
+fn points<'t>(
     names: &[&String],
     texts: &dyn Fn(&str) -> Result<Vec<&'t str>, DataError>,
-) -> Result<bool, DataError> {
-    let is_one = |text: &&&str| {
-        let parts = text.trim_start_matches('-').split_once(',');
-        parts.is_some_and(|(a, b)| {
-            [a, b]
-                .iter()
-                .all(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
-        })
-    };
+    format: &Format,
+) -> Result<(char, Option<char>), DataError> {
+    // "1,234" may be either. Who puts commas between fields seldom puts them before fractions.
+    let mut ways = [
+        ('.', None),
+        (',', None),
+        ('.', Some(',')),
+        (',', Some('.')),
+        ('.', Some(' ')),
+        (',', Some(' ')),
+        ('.', Some('\'')),
+    ];
+    if format.delimiter == ',' {
+        ways.swap(1, 2);
+    }
+    let mut numbers = [0; 7];
     for name in names {
         let texts = texts(name)?;
-        let there = texts.iter().filter(|text| !text.is_empty()).count();
-        if there > 0 && texts.iter().filter(is_one).count() * 2 > there {
-            return Ok(true);
+        let there = texts.iter().filter(|text| !is_missing(text));
+        let there: Vec<&str> = there.take(LOOKED_AT).copied().collect();
+        for (count, (decimal, thousands)) in numbers.iter_mut().zip(ways) {
+            let read = Format {
+                decimal,
+                thousands,
+                ..format.clone()
+            };
+            let read = read.numbers();
+            let are = there.iter().filter(|text| read(text).is_some()).count();
+            *count += usize::from(are > 0 && 100 * are >= 99 * there.len());
         }
     }
-    Ok(false)
+    let most = numbers.into_iter().max().unwrap_or(0);
+    let best = numbers.iter().position(|&count| count == most);
+    Ok(ways[best.unwrap_or(0)])
 }
 
 fn told_format(table: &Table, format: &Format) -> String {
@@ -260,7 +270,7 @@ fn told_format(table: &Table, format: &Format) -> String {
         '|' => "bars",
         _ => "blanks",
     };
-    let names = match &format.header {
+    let named = match &format.header {
         Header::FirstLine => "names in the first line",
         Header::None => "no names, so columns are called 1, 2, …",
         Header::Names(_) => "names in a comment",
@@ -269,17 +279,35 @@ fn told_format(table: &Table, format: &Format) -> String {
     if format.decimal != '.' {
         more += "; decimal commas";
     }
+    match format.thousands {
+        Some(' ') => more += "; blanks between thousands",
+        Some(mark) => more += &format!("; {mark} between thousands"),
+        None => {}
+    }
     if !format.missing_values.is_empty() {
         more += &format!(
             "; {} stands for no value",
             format.missing_values.join(" and ")
         );
     }
+    let names = table.names();
+    let mut twice: Vec<&str> = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        if names.iter().filter(|n| *n == name).count() > 1 && !twice.contains(&&name[..]) {
+            twice.push(name);
+        }
+    }
+    if !twice.is_empty() {
+        more += &format!(
+            "; left out, as more than one is called so: {}",
+            twice.join(", ")
+        );
+    }
     if let Some(encoding) = &format.encoding {
         more += &format!("; encoded as {encoding}");
     }
     format!(
-        "{} rows of {} columns, {between} between them, {names}{more}",
+        "{} rows of {} columns, {between} between them, {named}{more}",
         count(table.rows()),
         table.names().len()
     )

@@ -154,6 +154,7 @@ impl<'t> Rows<'t> {
                     column: name.into(),
                     problem: "holds times; predict a column of numbers or labels",
                 }),
+                _ if self.may_be_classes(column) => Ok((self.label(k), "as asked for")),
                 _ => Err(InitError::Unfit {
                     column: name.into(),
                     problem: "holds too many different texts for labels",
@@ -203,6 +204,13 @@ impl<'t> Rows<'t> {
             .ok_or(InitError::NothingToPredict)
     }
 
+    /// Whether texts that would be guessed to be no labels can be some, if that is asked for.
+    fn may_be_classes(&self, column: &Column<'_>) -> bool {
+        const MOST: usize = 250;
+        let classes = column.different(MOST).len();
+        column.missing == 0 && classes <= MOST && 4 * classes <= self.rows
+    }
+
     fn label(&self, k: usize) -> Goal {
         let mut classes: Vec<String> = self.columns[k]
             .different(usize::MAX - 1)
@@ -246,7 +254,9 @@ impl<'t> Rows<'t> {
             {
                 "a part of the date, which the time has".into()
             }
-            Holds::Numbers if !self.varies(column) => "the same in the whole training part".into(),
+            Holds::Numbers if !self.varies(column) => {
+                "the same in most of the training part".into()
+            }
             Holds::Numbers => return None,
         })
     }

@@ -39,6 +39,10 @@ pub(super) fn safetensors(bytes: &[u8]) -> Result<StateDict<'_>> {
     // The first bytes of another kind may also begin a header's length: so only if reading fails.
     let broken = |e| match filekind::of(bytes).filter(|_| bytes.get(8) != Some(&b'{')) {
         Some(kind) => anyhow!("this is {}; {}", kind.name, kind.as_model),
+        None if bytes.get(8).is_some_and(|&byte| byte != b'{') => anyhow!(
+            "no file of a network that is known; expected safetensors, PyTorch (.pt, .pth, .ckpt, .npz, .json), ONNX, Keras (.keras, .h5), \
+             TensorFlow Lite or .nam"
+        ),
         None => anyhow!("not a whole safetensors file ({} bytes): {e}", bytes.len()),
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;

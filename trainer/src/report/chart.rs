@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
 /// Space for tick labels and the axis' name.
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 80.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
@@ -449,7 +449,7 @@ impl Chart {
             svg,
             "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>\n\
              <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n\
-             <text transform=\"translate(13 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+             <text transform=\"translate(12 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             (LEFT + right) / 2.0,
             self.height - 6.0,
             text(&self.x.label),

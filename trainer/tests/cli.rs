@@ -2800,7 +2800,6 @@ fn data_in_place_of_a_task_leads_to_init() {
         "train pump.csv --out m.kgl",
         "train pump.bin --out m.kgl",
         "tune pump.csv --hidden 4..8 --out best.toml",
-        "report pump.csv --out r.html",
     ] {
         let file = line.split(' ').nth(1).unwrap();
         desk.fails(

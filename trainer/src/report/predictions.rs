@@ -22,6 +22,8 @@ const TARGETS: usize = 4;
 const CLASSES: usize = 48;
 /// With more classes the matrix is a dense one.
 const UPRIGHT: usize = 8;
+/// Bytes of what all classes begin with, from which on it takes the room of what tells them apart.
+const LONG: usize = 8;
 /// Pairs of classes in the list of mistakes.
 const MISTAKES: usize = 10;
 /// Tokens of the text.
@@ -266,6 +268,16 @@ fn quantile_of_magnitudes(values: &[f32], share: f64) -> f64 {
     sorted.get(at).or(sorted.last()).copied().unwrap_or(0.0)
 }
 
+/// What all names begin with.
+fn common_prefix(names: &[String]) -> &str {
+    let Some(first) = names.first() else {
+        return "";
+    };
+    let ends = first.char_indices().map(|(at, c)| at + c.len_utf8());
+    let in_all = |end: &usize| names.iter().all(|name| name.starts_with(&first[..*end]));
+    &first[..ends.take_while(in_all).last().unwrap_or(0)]
+}
+
 fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String {
     let mut body = paragraph(&format!(
         "{}: {}. A row per true class, a column per answer; the shade is the share of the row.",
@@ -275,7 +287,21 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
     if shown < classes.len() {
         body += &paragraph(&format!("The first {shown} of {} classes.", classes.len()));
     }
-    let names: Vec<String> = classes.iter().map(|class| text(&escape(class))).collect();
+    let prefix = common_prefix(classes);
+    let (start, cut) = match prefix.len() > LONG {
+        true => (prefix.len(), "…"),
+        false => (0, ""),
+    };
+    if start > 0 {
+        let prefix = escape(prefix);
+        body += &paragraph(&format!(
+            "… stands for {prefix}, with which all classes begin."
+        ));
+    }
+    let names = classes
+        .iter()
+        .map(|class| cut.to_owned() + &text(&escape(&class[start..])));
+    let names: Vec<String> = names.collect();
     // With many classes their names stand upright, and a column is as wide as its numbers.
     let dense = if shown > UPRIGHT { " dense" } else { "" };
     let _ = write!(
@@ -405,4 +431,21 @@ fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
     chart.line(Ink::Series(0), &run.name, points.into_iter());
     body += &figure(&chart.finish(), &format!("Mean of {bin} tokens a point."));
     section("predictions", "Predictions", &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_classes_begin_with_is_found_at_whole_characters() {
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+            common_prefix(&names).to_owned()
+        };
+        assert_eq!(of(&["state_run", "state_idle", "state_"]), "state_");
+        assert_eq!(of(&["온도", "온실"]), "온");
+        assert_eq!(of(&["a", "b"]), "");
+        assert_eq!(of(&[]), "");
+    }
 }

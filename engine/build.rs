@@ -52,7 +52,9 @@ fn main() {
 
     println!("cargo::rustc-check-cfg=cfg(conv)");
     let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none");
-    if !firmware || env::var_os("CARGO_FEATURE_CONV").is_some() {
+    // Headers that can be written are those of the desk.
+    let asked = ["CONV", "SERDE"].map(|name| env::var_os(format!("CARGO_FEATURE_{name}")));
+    if !firmware || asked.iter().any(Option::is_some) {
         println!("cargo::rustc-cfg=conv");
     }
 

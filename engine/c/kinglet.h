@@ -36,9 +36,9 @@
 #define KGL_ABI 1
 
 /**
- * Words of a kgl_model, each as wide as a pointer: about 2 KB of RAM on a 32-bit machine.
+ * Words of a kgl_model, each as wide as a pointer: 2.1 KB of RAM on a 32-bit machine.
  */
-#define KGL_MODEL_WORDS 496
+#define KGL_MODEL_WORDS 536
 
 /**
  * What a call came to; kgl_strerror() says it in words. More may be added.

@@ -25,8 +25,8 @@ use kinglet::{Model, Runner, TestFailure, WindowRunner};
 /// Version of this interface, for kgl_model_open(). It rises with every change that would break a compiled program.
 pub const KGL_ABI: u32 = 1;
 
-/// Words of a kgl_model, each as wide as a pointer: about 2 KB of RAM on a 32-bit machine.
-pub const KGL_MODEL_WORDS: usize = 496;
+/// Words of a kgl_model, each as wide as a pointer: 2.1 KB of RAM on a 32-bit machine.
+pub const KGL_MODEL_WORDS: usize = 536;
 
 /// An opened model. Its memory is the caller's, the contents are not; it may be copied, and needs no closing.
 #[repr(C)]

@@ -11,12 +11,6 @@ use crate::format::{Activation, ConvShape, LoadError, Tensors, attempt};
 use crate::kernel::{Kernels, LANES, Panel};
 use crate::num::magnitude_q;
 
-/// In firmware convolutions are linked only where the feature `conv` asks for them. Without it no value of [`Conv`] can
-/// exist, and the compiler leaves out all that is done with one.
-#[cfg(not(conv))]
-const LINKED: Result<core::convert::Infallible, LoadError> =
-    Err(LoadError::Feature { name: "conv" });
-
 /// A convolution.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conv<'a> {
@@ -26,9 +20,6 @@ pub(crate) struct Conv<'a> {
     columns: usize,
     filters: usize,
     magnitude: bool,
-    #[cfg(not(conv))]
-    #[expect(dead_code, reason = "no value of it can exist")]
-    linked: core::convert::Infallible,
 }
 
 /// What a step reads and writes.
@@ -50,11 +41,7 @@ impl<'a> Conv<'a> {
         shape: ConvShape,
         spec: DenseSpec,
     ) -> Result<Self, LoadError> {
-        #[cfg(not(conv))]
-        let linked = attempt!(LINKED);
         Ok(Conv {
-            #[cfg(not(conv))]
-            linked,
             shape,
             columns: spec.format.columns(spec.inputs),
             filters: spec.outputs,

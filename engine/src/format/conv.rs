@@ -68,6 +68,15 @@ impl ConvShape {
         }
     }
 
+    /// How its past is laid out.
+    pub(crate) const fn rows(&self) -> [usize; 3] {
+        [
+            self.channels as usize,
+            self.rows as usize,
+            self.before as usize,
+        ]
+    }
+
     /// Positions; 0 of a shape that has none.
     pub const fn positions(&self) -> usize {
         let all = self.before as usize + self.rows as usize + self.after as usize;

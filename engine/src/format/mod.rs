@@ -11,6 +11,7 @@
 //!
 //! A file is checked once, here: after that no offset, index or size in it can be wrong.
 
+#[cfg_attr(not(conv), path = "no_conv.rs")]
 mod conv;
 mod error;
 mod header;
@@ -30,7 +31,9 @@ mod read;
 mod tensors;
 
 pub use crate::cell::packed_rows;
-pub use conv::{ConvShape, Source};
+pub use conv::ConvShape;
+#[cfg(conv)]
+pub use conv::Source;
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,

@@ -4,9 +4,11 @@
 //! Postcard writes a number as a varint (seven bits a byte, the lowest first), the variant of an enum as such a number,
 //! a string or a list with its length before it, a single byte, a bool and a float as they are.
 
+#[cfg(conv)]
+use super::ConvShape;
 use super::{
-    Activation, Cell, ConvShape, Format, Header, Input, Layer, Layers, LoadError, Output, Shape,
-    Tail, TestVectors,
+    Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Shape, Tail,
+    TestVectors,
 };
 
 impl<'a> Header<'a> {
@@ -207,6 +209,9 @@ impl<'a> Bytes<'a> {
                 requant_shift: [attempt!(self.byte()), attempt!(self.byte())],
                 cell_shift: attempt!(self.byte()),
             }),
+            #[cfg(not(conv))]
+            4 => Err(LoadError::Feature { name: "conv" }),
+            #[cfg(conv)]
             4 => Ok(Layer::Conv {
                 format,
                 shape: attempt!(self.conv_shape()),
@@ -219,6 +224,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
+    #[cfg(conv)]
     const fn conv_shape(&mut self) -> Result<ConvShape, LoadError> {
         Ok(ConvShape {
             rows: attempt!(self.half()),

@@ -12,6 +12,7 @@ use crate::format::{
 use crate::kernel::LANES;
 
 /// Numbers of the past that a convolution remembers.
+#[cfg(conv)]
 const MAX_PAST: usize = 1 << 16;
 /// Samples of a bidirectional model's window: their rows must fit into 32-bit addresses.
 const MAX_WINDOW: usize = 1 << 14;
@@ -411,16 +412,25 @@ impl<'a> Model<'a> {
     }
 }
 
+/// There is none.
+#[cfg(not(conv))]
+const fn check_conv(
+    _: usize,
+    (shape, _): (ConvShape, u16),
+    _: Activation,
+    _: usize,
+) -> Result<usize, LoadError> {
+    match shape {}
+}
+
 /// The width of a convolution's output, if it is possible and fits what arrives.
+#[cfg(conv)]
 const fn check_conv(
     index: usize,
     (shape, filters): (ConvShape, u16),
     activation: Activation,
     width: usize,
 ) -> Result<usize, LoadError> {
-    if !cfg!(conv) {
-        return Err(LoadError::Feature { name: "conv" });
-    }
     attempt!(size(
         "rows of a convolution",
         shape.rows as usize,
@@ -495,18 +505,9 @@ const fn check_conv(
 /// A hash that knows one more convolution.
 const fn mark_conv(before: i32, layer: &Layer, at: usize) -> i32 {
     match *layer {
-        Layer::Conv { format, shape, .. } if shape.past => {
-            let rows = [shape.rows as usize, shape.before as usize];
-            hash(
-                before,
-                [
-                    format as usize,
-                    shape.channels as usize,
-                    rows[0],
-                    rows[1],
-                    at,
-                ],
-            )
+        Layer::Conv { format, shape, .. } if shape.remembered() > 0 => {
+            let [channels, rows, past] = shape.rows();
+            hash(before, [format as usize, channels, rows, past, at])
         }
         _ => before,
     }

@@ -273,7 +273,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                     cell_shift,
                     ..
                 } => Some((Some(cell), hidden as usize, format, cell_shift)),
-                Layer::Conv { format, shape, .. } if shape.past => {
+                Layer::Conv { format, shape, .. } if shape.remembered() > 0 => {
                     Some((None, shape.remembered(), format, 0))
                 }
                 _ => None,

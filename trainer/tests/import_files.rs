@@ -103,6 +103,27 @@ fn onnx_of_both_exporters_of_pytorch() {
 }
 
 #[test]
+fn convolutions_over_time_and_within_a_frame() {
+    let cases = cases("convolution.json");
+    for (file, net) in [
+        (
+            "onnx/causal_script.onnx",
+            "conv 3 9>6 tanh, conv 2 12>4 relu, gru 4>5, dense 5>2",
+        ),
+        (
+            "onnx/causal_dynamo.onnx",
+            "conv 3 9>6 tanh, conv 2 12>4 relu, gru 4>5, dense 5>2",
+        ),
+        (
+            "onnx/spectral_script.onnx",
+            "conv 8 8>10 magnitude, conv 3 15>6 relu, lstm 6>5, dense 5>1 sigmoid",
+        ),
+    ] {
+        agrees(&cases, (file, "", net));
+    }
+}
+
+#[test]
 fn a_coupled_gate_is_the_one_that_onnx_runtime_couples() {
     let cases = cases("coupled.json");
     agrees(&cases, ("onnx/coupled.onnx", "", "lstm-coupled 2>3"));

@@ -4,9 +4,7 @@
 //! both files keep beside them, and by their own or, in `.keras`, by their place.
 
 use super::archive::Archive;
-use super::graph::{
-    Binary, Convolution, Dim, Function, Graph, Input, Kind, Op, Tensor, ValueId, count,
-};
+use super::graph::{Binary, Dim, Function, Graph, Input, Kind, Op, Tensor, ValueId, count};
 use super::keras_weights::{Setting, activated, function, recurrent};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hdf5_pure::{File, Group};
@@ -463,7 +461,6 @@ fn add(
             )?
         }
         "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
-        "Conv1D" => convolution(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
@@ -529,7 +526,7 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, BatchNormalization and the \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, BatchNormalization and the \
              activations tanh, sigmoid, relu and softmax"
         ),
     })
@@ -553,77 +550,6 @@ fn dense(
         false => None,
     };
     let y = graph.dense(name, "Dense", kernel.clone(), bias, x)?;
-    activated(
-        graph,
-        function_name(config, "activation", "linear")?,
-        name,
-        y,
-    )
-}
-
-/// Over `[batch, time, channels]`; the operator has the channels before the time.
-fn convolution(
-    graph: &mut Graph,
-    config: &Value,
-    name: &str,
-    named: &Named,
-    x: ValueId,
-) -> Result<ValueId> {
-    let format = text(config, "data_format");
-    ensure!(
-        matches!(format, "" | "channels_last"),
-        "attribute `data_format`: {format}, expected channels_last"
-    );
-    let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
-    let &[width, channels, filters] = &kernel.shape[..] else {
-        bail!(
-            "a kernel of shape {:?}, expected [length, channels, filters]",
-            kernel.shape
-        )
-    };
-    let size = |key: &str| -> Result<usize> {
-        let value = config.get(key).unwrap_or(&Value::Null);
-        let value = value
-            .as_array()
-            .and_then(|list| list.first())
-            .unwrap_or(value);
-        match value {
-            Value::Null => Ok(1),
-            value => (value.as_u64().and_then(|n| usize::try_from(n).ok()))
-                .filter(|&n| n > 0)
-                .with_context(|| format!("attribute `{key}`: {value}")),
-        }
-    };
-    let (stride, dilation, groups) = (size("strides")?, size("dilation_rate")?, size("groups")?);
-    let around = width.saturating_sub(1).saturating_mul(dilation);
-    let pads = match text(config, "padding") {
-        "causal" => [around, 0],
-        "same" => [around / 2, around - around / 2],
-        _ => [0, 0],
-    };
-    let w = kernel.floats()?;
-    let at = |f: usize, c: usize, j: usize| w[(j * channels + c) * filters + f];
-    let turned = (0..filters)
-        .flat_map(|f| (0..channels).flat_map(move |c| (0..width).map(move |j| at(f, c, j))));
-    let turned = Tensor::f32(vec![filters, channels, width], turned.collect())?;
-    let weight_id = graph.constant(name, turned);
-    let mut inputs = vec![x, weight_id];
-    if flag(config, "use_bias", true) {
-        let bias = weight(named, "bias", 1).context("its bias is missing")?;
-        inputs.push(graph.constant(name, bias.clone()));
-    }
-    let turn = Op::Transpose {
-        perm: Some(vec![0, 2, 1]),
-    };
-    inputs[0] = graph.node(name, "Conv1D", turn.clone(), &[x]);
-    let conv = Op::Conv(Convolution {
-        stride,
-        dilation,
-        pads,
-        groups,
-    });
-    let y = graph.node(name, "Conv1D", conv, &inputs);
-    let y = graph.node(name, "Conv1D", turn, &[y]);
     activated(
         graph,
         function_name(config, "activation", "linear")?,

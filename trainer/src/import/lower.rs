@@ -570,7 +570,10 @@ impl<'g> Walk<'g> {
                     }
                     let half = match slice.step {
                         1 => (self.half(&view, slice.axis, slice.start, slice.len))
-                            .or_else(|| self.behind(&view, slice.axis, slice.start, slice.len)),
+                            .or_else(|| self.behind(&view, slice.axis, slice.start, slice.len))
+                            .or_else(|| {
+                                self.later(node, &view, slice.axis, slice.start, slice.len)
+                            }),
                         _ => None,
                     };
                     view = match half {

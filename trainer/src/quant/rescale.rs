@@ -15,6 +15,9 @@ const NARROW: f32 = 0.96;
 /// within, or of what another is.
 const WIDE: f32 = 0.75;
 
+/// A filter's outputs are held to be no smaller than the largest ones by more than this.
+const LEAST: f32 = 64.0;
+
 /// Rescales a network for integers of these formats, by ranges that were measured on it.
 pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats) {
     let last = net.layers.len() - 1;
@@ -111,6 +114,14 @@ fn share(reach: &mut [f32], [from, to]: [&Layer; 2]) {
         let largest = shared.copied().fold(0.0, f32::max);
         let shared = reach.iter_mut().skip(k).step_by(period);
         shared.for_each(|reach| *reach = largest);
+    }
+    if matches!(from, Layer::Conv(_)) {
+        // A filter that hardly ever gives anything would have rows so much larger than the others that the shift, which all
+        // rows share, left those without digits.
+        let least = reach.iter().copied().fold(0.0, f32::max) / LEAST;
+        for reach in reach.iter_mut().filter(|reach| **reach > 0.0) {
+            *reach = reach.max(least);
+        }
     }
 }
 

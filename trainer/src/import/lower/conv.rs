@@ -79,6 +79,32 @@ impl Walk<'_> {
         Some(view)
     }
 
+    /// A convolution without its first positions, if they see more padding than there is at the others.
+    pub(super) fn later(
+        &mut self,
+        node: &Node,
+        view: &View,
+        axis: usize,
+        start: i64,
+        len: usize,
+    ) -> Option<View> {
+        let (role, whole) = view.axes[axis];
+        let skipped = usize::try_from(start).ok()?;
+        let ends = role == Role::Positions && len > 0 && skipped + len == whole;
+        if !ends || view.affine.is_some() || self.at_end(view).is_err() {
+            return None;
+        }
+        let Some(Layer::Conv(conv)) = self.layers.last_mut() else {
+            return None;
+        };
+        let rows = skipped * usize::from(conv.shape.stride);
+        conv.shape.before = conv.shape.before.checked_sub(u16::try_from(rows).ok()?)?;
+        let mut view = view.clone();
+        view.axes[axis].1 = len;
+        view.stage = self.grown(node, view.roles());
+        Some(view)
+    }
+
     /// A half without its first positions.
     pub(super) fn behind(&self, view: &View, axis: usize, start: i64, len: usize) -> Option<View> {
         let Open::Half {

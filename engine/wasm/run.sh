@@ -12,9 +12,9 @@ most=153600 # bytes
 cargo=$(.ci/cargo-for $target)
 out=$PWD/engine/wasm/target
 
-# Not much is to be inlined or unrolled, as every byte is loaded before the first step.
-RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-threshold=25 -C llvm-args=-inlinehint-threshold=80 \
-  -C llvm-args=-unroll-threshold=10" \
+# Every byte is loaded before the first step: little is inlined or unrolled, and a panic, which is a trap without words, does not say where.
+RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-threshold=10 -C llvm-args=-inlinehint-threshold=40 \
+  -C llvm-args=-unroll-threshold=10 -Zlocation-detail=none -Zfmt-debug=none" \
   $cargo build -q --release --target $target --manifest-path engine/wasm/Cargo.toml --target-dir "$out"
 rm -rf target/npm && mkdir -p target/npm
 wasm-opt -Os --enable-simd --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \

@@ -6,6 +6,7 @@ pub mod csv;
 mod dataset;
 pub mod derived;
 mod error;
+mod made;
 pub mod normalise;
 pub mod open;
 pub mod order;

@@ -27,7 +27,7 @@ mod step;
 pub(crate) mod vectorise;
 mod window;
 
-pub use self::baseline::{Baseline, baselines, rule_wins};
+pub use self::baseline::{Baseline, baselines, nearest_text, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
 pub use self::continued::network_for;
 pub use self::error::FitError;

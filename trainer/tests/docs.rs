@@ -156,6 +156,7 @@ fn the_command_alone_prints_its_help_and_cargo_run_the_demo() {
     for page in [
         "start",
         "task",
+        "shapes",
         "streaming",
         "formats",
         "anywhere",

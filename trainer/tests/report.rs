@@ -430,6 +430,7 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
         [
             "learning",
             "predictions",
+            "sureness",
             "precisions",
             "weights",
             "activations",
@@ -473,6 +474,24 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
         assert_eq!(row[0], format.name());
         assert!((share - 100.0 * right).abs() < 0.05, "{row:?}: {right}");
     }
+    // The higher the threshold, the fewer answers; without one all that were said are given.
+    let sureness = rows("sureness");
+    let shares = |column: usize| -> Vec<f64> {
+        let cells = sureness[1..]
+            .iter()
+            .map(|row| row[column].trim_end_matches(" %"));
+        cells.map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()
+    };
+    let answered = shares(1);
+    assert_eq!(answered[0], 100.0);
+    assert!(
+        answered.windows(2).all(|pair| pair[0] >= pair[1]),
+        "{answered:?}"
+    );
+    assert!(answered.last() < answered.first(), "{answered:?}");
+    let w8a8 = precisions.iter().find(|row| row[0] == "w8a8").unwrap();
+    assert_eq!(sureness[1][2], w8a8[1]);
+
     let swapped = page_of_pair(&PairSubject {
         encoder: &pair.decoder,
         decoder: &pair.encoder,

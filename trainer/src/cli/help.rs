@@ -7,7 +7,7 @@ use kinglet_trainer::nearest::nearest;
 use std::io::{self, Write};
 
 /// The pages of `docs/`, by the word that asks for them.
-const PAGES: [(&str, &str, &str); 8] = [
+const PAGES: [(&str, &str, &str); 9] = [
     (
         "start",
         "From a CSV file to a microcontroller in ten minutes",
@@ -17,6 +17,11 @@ const PAGES: [(&str, &str, &str); 8] = [
         "task",
         "The task file: every key",
         include_str!(concat!(env!("KINGLET_GUIDE"), "/task.md")),
+    ),
+    (
+        "shapes",
+        "Five shapes of a task: what goes in, what comes out",
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/shapes.md")),
     ),
     (
         "streaming",
@@ -50,7 +55,7 @@ const PAGES: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// Explain a command, or print a page of the documentation: start, task, streaming, formats, anywhere, importing, reading-reports, errors
+/// Explain a command, or print a page of the documentation: start, task, shapes, streaming, formats, anywhere, importing, reading-reports, errors
 #[derive(Default, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -6,6 +6,7 @@
 mod backtest;
 mod budget;
 mod calibrate;
+mod chat;
 mod csv_options;
 mod demo;
 mod export;
@@ -79,6 +80,7 @@ enum Command {
     Predict(predict::Args),
     Generate(generate::Args),
     Translate(pair::Args),
+    Chat(chat::Args),
     Export(export::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -128,6 +130,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Translate(args)) => pair::run(&args),
+        Some(Command::Chat(args)) => chat::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),

@@ -6,16 +6,16 @@ use super::samples::Tokens;
 use super::texts::unknown_note;
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
-use kinglet::Model;
-use kinglet::format::{Format, Layout, Output};
+use kinglet::format::{Format, Input, Layout, Output};
+use kinglet::{Model, StateError};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::fidelity::{Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, save};
 use kinglet_trainer::model_file::{ModelFile, input_names};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::train::Fitted;
 use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};
+use kinglet_trainer::train::{Fitted, nearest_text};
 use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
@@ -46,6 +46,15 @@ pub fn finish(
         data,
         rows: Vec::new(),
     };
+    if let Some([valid, test]) = nearest_text(data) {
+        table.rows.push(Row {
+            name: "nearest text".to_owned(),
+            train: None,
+            valid,
+            test,
+            bytes: None,
+        });
+    }
     let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(
         out.to_owned(),
@@ -126,9 +135,17 @@ fn models_of(files: &[Exported; 2]) -> Result<[Model<'_>; 2]> {
 struct Row {
     name: String,
     /// Shares of the texts of every part that come out without a mistake.
-    train: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train: Option<f64>,
     valid: f64,
     test: f64,
+    /// Of encoder and decoder.
+    #[serde(flatten)]
+    bytes: Option<Sizes>,
+}
+
+#[derive(Serialize)]
+struct Sizes {
     encoder_bytes: usize,
     decoder_bytes: usize,
 }
@@ -151,11 +168,13 @@ impl Table<'_> {
         let [encoder_bytes, decoder_bytes] = [0, 1].map(|side: usize| files[side].bytes.len());
         self.rows.push(Row {
             name: format!("{}{how}", format.name()),
-            train,
+            train: Some(train),
             valid,
             test,
-            encoder_bytes,
-            decoder_bytes,
+            bytes: Some(Sizes {
+                encoder_bytes,
+                decoder_bytes,
+            }),
         });
         Ok(files)
     }
@@ -190,10 +209,20 @@ impl Table<'_> {
             fitted.package.name
         )?;
         for row in &self.rows {
+            let nothing = || "-".to_owned();
+            let train = row
+                .train
+                .map_or_else(nothing, |share| format!("{share:.5}"));
+            let bytes = row.bytes.as_ref();
+            let [encoder, decoder] = [
+                bytes.map(|sizes| sizes.encoder_bytes),
+                bytes.map(|sizes| sizes.decoder_bytes),
+            ]
+            .map(|bytes| bytes.map_or_else(nothing, |bytes| bytes.to_string()));
             writeln!(
                 out,
-                "{:<15}  {:>7.5}  {:>7.5}  {:>7.5}  {:>16}  {:>10}",
-                row.name, row.train, row.valid, row.test, row.encoder_bytes, row.decoder_bytes
+                "{:<15}  {train:>7}  {:>7.5}  {:>7.5}  {encoder:>16}  {decoder:>10}",
+                row.name, row.valid, row.test
             )?;
         }
         Ok(())
@@ -237,33 +266,74 @@ pub struct Args {
     kernels: Option<String>,
 }
 
+/// How texts become an encoder's tokens, and a decoder's tokens texts.
+pub struct Languages<'m> {
+    reads: Vocabulary,
+    unknown: Tokens,
+    said: Vec<&'m str>,
+    separator: &'static str,
+}
+
+impl<'m> Languages<'m> {
+    /// # Errors
+    /// If these are no encoder and decoder of tokens.
+    pub fn new(encoder: &Model<'_>, decoder: &'m Model<'_>) -> Result<Self> {
+        let tokens = |model: &Model<'_>| matches!(model.header().input, Input::Tokens { .. });
+        let gives = matches!(decoder.header().output, Output::NextToken { .. });
+        if !(tokens(encoder) && tokens(decoder) && gives) {
+            return Err(usage(
+                "expected an encoder and a decoder of tokens, as `kinglet train` makes them of a task with [pairs]",
+            ));
+        }
+        let said: Vec<&str> = input_names(decoder).iter().map(|n| n.0).collect();
+        let reads: Vec<&str> = input_names(encoder).iter().map(|n| n.0).collect();
+        Ok(Languages {
+            reads: Vocabulary::new(&reads),
+            unknown: Tokens::new(encoder, false),
+            separator: match Vocabulary::new(&said).unit() {
+                Unit::Characters => "",
+                Unit::Words => " ",
+            },
+            said,
+        })
+    }
+
+    /// The tokens of a text, and how many of them stand for what has none.
+    ///
+    /// # Errors
+    /// If the encoder has no token for something, and none for that.
+    pub fn tokens(&self, text: &str) -> Result<(Vec<usize>, u64)> {
+        let tokens = self.reads.tokens(text.trim());
+        let tokens = tokens.map_err(|unit| anyhow!("{}", self.unknown.unknown(&unit)))?;
+        let strange = tokens.iter().filter(|&&t| self.reads.is_unknown(t)).count();
+        Ok((tokens, strange as u64))
+    }
+
+    /// The text of an answer.
+    pub fn text(&self, tokens: &[usize]) -> String {
+        let said: Vec<&str> = tokens.iter().map(|&token| self.said[token]).collect();
+        said.join(self.separator)
+    }
+}
+
+/// That two models are no pair.
+pub fn no_pair(encoder: &Path, decoder: &Path, error: StateError) -> anyhow::Error {
+    let (encoder, decoder) = (encoder.display(), decoder.display());
+    anyhow!("{decoder} is not the decoder of {encoder}: {error}")
+}
+
 pub fn run(args: &Args) -> Result<()> {
     let files = [
         ModelFile::read(&args.encoder)?,
         ModelFile::read(&args.decoder)?,
     ];
     let (encoder, decoder) = (files[0].model()?, files[1].model()?);
-    let tokens =
-        |model: &Model<'_>| matches!(model.header().input, kinglet::format::Input::Tokens { .. });
-    let gives = matches!(decoder.header().output, Output::NextToken { .. });
-    if !(tokens(&encoder) && tokens(&decoder) && gives) {
-        return Err(usage(
-            "expected an encoder and a decoder of tokens, as `kinglet train` makes them of a task with [pairs]",
-        ));
-    }
+    let languages = Languages::new(&encoder, &decoder)?;
     let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
     let kernels = kernels(args.kernels.as_deref());
     let mut reader = encoder.bind_bytes(a)?.with_kernels(kernels);
     let mut speaker = decoder.bind_bytes(b)?.with_kernels(kernels);
-    let names: Vec<&str> = input_names(&decoder).iter().map(|n| n.0).collect();
-    let reads: Vec<&str> = input_names(&encoder).iter().map(|n| n.0).collect();
-    let vocabulary = Vocabulary::new(&reads);
-    let unknown = Tokens::new(&encoder, false);
-    let separator = match Vocabulary::new(&names).unit() {
-        Unit::Characters => "",
-        Unit::Words => " ",
-    };
     let file = args.lines.display();
     let input: Box<dyn BufRead> = if args.lines == Path::new("-") {
         Box::new(io::stdin().lock())
@@ -277,24 +347,13 @@ pub fn run(args: &Args) -> Result<()> {
     let (mut all, mut strange) = (0, 0);
     for (number, line) in input.lines().enumerate() {
         let line = line.with_context(|| format!("{file}: cannot be read"))?;
-        let read = vocabulary.tokens(line.trim());
-        let read =
-            read.map_err(|unit| anyhow!("{file}:{}: {}", number + 1, unknown.unknown(&unit)))?;
+        let read = languages.tokens(&line);
+        let (read, unknown) = read.with_context(|| format!("{file}:{}", number + 1))?;
         all += read.len() as u64;
-        strange += read
-            .iter()
-            .filter(|&&token| vocabulary.is_unknown(token))
-            .count() as u64;
-        let said = translate(&mut reader, &mut speaker, &read, args.length);
-        let said = said.map_err(|error| {
-            let decoder = args.decoder.display();
-            anyhow!(
-                "{decoder} is not the decoder of {}: {error}",
-                args.encoder.display()
-            )
-        })?;
-        let said: Vec<&str> = said.iter().map(|&token| names[token]).collect();
-        writeln!(out, "{}", said.join(separator))?;
+        strange += unknown;
+        let said = translate(&mut reader, &mut speaker, &read, args.length)
+            .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
+        writeln!(out, "{}", languages.text(&said.tokens))?;
         out.flush()?;
     }
     if let Some(note) = unknown_note(&file.to_string(), strange, all) {

@@ -48,6 +48,8 @@ struct Run {
     name: String,
     /// Token numbers, pair by pair.
     said: Vec<Vec<usize>>,
+    /// How sure it was of each.
+    probabilities: Vec<f64>,
     metrics: Metrics,
     /// Share of the texts without a mistake.
     right: f64,
@@ -86,6 +88,7 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
     let mut body = overview(name, data, part, &runs[device], [&encoder, &decoder], bytes);
     body += &learning(subject.history);
     body += &translations(data, &reads, &truths, &runs[device]);
+    body += &sureness(&truths, &runs[device]);
     body += &precisions(&runs, &reads, &truths, &made);
     let [of_encoder, of_decoder] = &pair.ranges;
     body += &inside::weights(&[
@@ -197,13 +200,16 @@ fn run(
     let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
     let (mut reader, mut speaker) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
-    let mut said = Vec::new();
+    let (mut said, mut probabilities) = (Vec::new(), Vec::new());
     for read in reads {
-        said.push(translate(&mut reader, &mut speaker, read, data.window())?);
+        let answer = translate(&mut reader, &mut speaker, read, data.window())?;
+        said.push(answer.tokens);
+        probabilities.push(answer.probability);
     }
     Ok(Run {
         name: name.to_owned(),
         said,
+        probabilities,
         metrics,
         right,
     })
@@ -328,6 +334,44 @@ fn translations(data: &Dataset, reads: &[Vec<usize>], truths: &[Vec<usize>], run
         }
     ));
     section("predictions", "Translations", &(body + &table.finish()))
+}
+
+/// What a threshold on the answer's probability does, which `kinglet chat` and a device may set.
+fn sureness(truths: &[Vec<usize>], run: &Run) -> String {
+    const THRESHOLDS: [f64; 7] = [0.0, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99];
+    let says_nothing = |k: &usize| truths[*k].len() == 1;
+    let (empty, full): (Vec<usize>, Vec<usize>) = (0..truths.len()).partition(says_nothing);
+    let mut head = vec!["threshold", "answered", "of these right"];
+    if !empty.is_empty() {
+        head.push("answered where nothing is to be said");
+    }
+    let mut table = Table::new(&head);
+    for threshold in THRESHOLDS {
+        let answers = |k: &&usize| !run.said[**k].is_empty() && run.probabilities[**k] >= threshold;
+        let share = |count: usize, of: usize| match of {
+            0 => "–".to_owned(),
+            _ => percent(count as f64 / of as f64),
+        };
+        let answered: Vec<&usize> = full.iter().filter(answers).collect();
+        let right = answered
+            .iter()
+            .filter(|&&&k| is_right(&run.said[k], &truths[k]));
+        let mut row = vec![
+            number(threshold),
+            share(answered.len(), full.len()),
+            share(right.count(), answered.len()),
+        ];
+        if !empty.is_empty() {
+            row.push(share(empty.iter().filter(answers).count(), empty.len()));
+        }
+        table.row(&row);
+    }
+    let body = paragraph(&format!(
+        "{}: how probable an answer is by the decoder's own account, the product over its tokens and the end. An answer below the \
+         threshold is better not given.",
+        run.name
+    ));
+    section("sureness", "How sure it is", &(body + &table.finish()))
 }
 
 fn precisions(

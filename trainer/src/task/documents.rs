@@ -131,6 +131,10 @@ pub enum Made {
     Reversal,
     /// `3 Nov 2026` or `November 3, 2026`, and `2026-11-03`.
     Dates,
+    /// Two facts and a question, such as `mary went to the garden`, `where is mary`; and the answer.
+    Stories,
+    /// Small talk and commands, turn by turn: `set the pump to 40 percent` and `set pump 40`. What means nothing has an empty answer.
+    Commands,
 }
 
 impl Made {
@@ -139,6 +143,7 @@ impl Made {
         match self {
             Made::Reversal => 20_000,
             Made::Dates => 50_000,
+            Made::Stories | Made::Commands => 100_000,
         }
     }
 }

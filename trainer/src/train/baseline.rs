@@ -6,15 +6,18 @@
 //! | numbers | ridge regression on the last samples |
 //! | a label per text | naive Bayes over its tokens |
 //! | an output per token | what this token had most often in training |
+//! | a text to say | what belongs to the training text with the most words in common |
 //! | other labels | the commonest |
 //!
 //! Where quantiles are predicted, a rule has those of its own errors on the training part around it.
 
+mod nearest;
 mod ridge;
 mod seasonal;
 
 use std::collections::BTreeMap;
 
+pub use self::nearest::nearest_text;
 use self::ridge::Ridge;
 use self::seasonal::{Seasonal, season};
 use super::evaluate::{LastValue, Majority, Metrics, Predictor};

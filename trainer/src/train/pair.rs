@@ -129,7 +129,17 @@ impl Pair {
     }
 }
 
-/// What a decoder says to what its encoder reads: `longest` tokens at the most, always the likeliest.
+/// What a decoder says, and how likely that is by its own account: the product of the probabilities of its tokens and of
+/// the end, which is 0 where it did not come to an end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Without the end.
+    pub tokens: Vec<usize>,
+    /// From 0 to 1.
+    pub probability: f64,
+}
+
+/// What a decoder says to what its encoder reads, which begins anew: `longest` tokens at the most, always the likeliest.
 ///
 /// # Errors
 /// If the two are no pair.
@@ -138,20 +148,48 @@ pub fn translate(
     decoder: &mut Runner<'_, '_>,
     tokens: &[usize],
     longest: usize,
-) -> Result<Vec<usize>, StateError> {
-    read(encoder, tokens);
+) -> Result<Answer, StateError> {
+    encoder.reset();
+    read_on(encoder, tokens);
+    answer(encoder, decoder, longest)
+}
+
+/// What a decoder says to all that its encoder has read since a reset: `longest` tokens at the most, always the likeliest.
+///
+/// # Errors
+/// If the two are no pair.
+pub fn answer(
+    encoder: &Runner<'_, '_>,
+    decoder: &mut Runner<'_, '_>,
+    longest: usize,
+) -> Result<Answer, StateError> {
     decoder.seed_from(encoder)?;
     let mut scores = vec![0.0; decoder.model().outputs()];
-    let (mut said, mut token) = (Vec::new(), END);
-    while said.len() < longest {
+    let mut answer = Answer {
+        tokens: Vec::new(),
+        probability: 1.0,
+    };
+    let mut token = END;
+    for _ in 0..=longest {
         decoder.step_token(token, &mut scores);
         token = argmax(&scores);
+        answer.probability *= f64::from(scores[token]);
         if token == END {
-            break;
+            return Ok(answer);
         }
-        said.push(token);
+        answer.tokens.push(token);
     }
-    Ok(said)
+    answer.tokens.truncate(longest);
+    answer.probability = 0.0;
+    Ok(answer)
+}
+
+/// Lets an encoder read on, from the state that it is in.
+pub fn read_on(encoder: &mut Runner<'_, '_>, tokens: &[usize]) {
+    let mut states = vec![0.0; encoder.model().outputs()];
+    for &token in tokens {
+        encoder.step_token(token, &mut states);
+    }
 }
 
 /// How good a pair of models is on a part: the decoder's next tokens after the right ones, and the share of texts that it
@@ -171,7 +209,7 @@ pub fn evaluate_pair(
         let truth = (0..target.steps()).map(|t| target.truth(t)[0] as usize);
         let said = translate(encoder, decoder, source, data.window())?;
         all += 1;
-        right += usize::from(truth.eq(said.into_iter().chain([END])));
+        right += usize::from(truth.eq(said.tokens.into_iter().chain([END])));
         decoder.seed_from(encoder)?;
         for t in 0..target.steps() {
             decoder.step_token(target.raw(t)[0] as usize, &mut scores);
@@ -198,7 +236,8 @@ pub(crate) fn answers_of_pair(
         if steps >= most {
             return Ok(());
         }
-        read(encoder, source);
+        encoder.reset();
+        read_on(encoder, source);
         decoder.seed_from(encoder)?;
         for t in 0..target.steps() {
             decoder.step_token(target.raw(t)[0] as usize, &mut scores);
@@ -233,13 +272,4 @@ fn each_pair(
         with(&mut encoder, &mut decoder, &tokens, &target)?;
     }
     Ok(())
-}
-
-/// Leaves an encoder in the state after a text.
-fn read(encoder: &mut Runner<'_, '_>, tokens: &[usize]) {
-    let mut states = vec![0.0; encoder.model().outputs()];
-    encoder.reset();
-    for &token in tokens {
-        encoder.step_token(token, &mut states);
-    }
 }

@@ -1,27 +1,23 @@
 //! Pairs of texts, for an encoder that reads the first and a decoder that gives the second. The decoder's data is a language
 //! model's: a sequence begins with the token for the end of a line, and every output is about the next token, the last one
 //! about the end. What the encoder reads lies beside it, sequence by sequence.
-//!
-//! Two kinds of pairs are made up, from a seed: words and their reversal, dates in English and in ISO 8601.
 
 use super::super::csv::Table;
 use super::super::error::DataError;
+use super::super::made::{self, Pair};
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
 use super::super::written::Written;
 use super::{Dataset, Places, Stream, need_windows, share};
 use crate::package::{Input, Output, Restore, Shape, Target};
-use crate::task::{Made, MadeTask, PairsTask, Task};
-use crate::train::init::Rng;
+use crate::task::{PairsTask, Task};
 
 /// Begins and ends what a decoder gives.
 pub const END: &str = "\n";
 
-type Pair = (String, String);
-
 pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
     let parts = match (&pairs.made, &pairs.files) {
-        (Some(made), _) => made_up(made),
+        (Some(made), _) => made::pairs(made),
         (None, Some(files)) => {
             let read = |part| {
                 let table = Table::read(&task.part_path(files, part), &pairs.format)?;
@@ -62,7 +58,11 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
             let too_long = read.len() > window;
             read.truncate(window);
             // What training never saw in an answer is left out of it.
-            let said = targets.tokens(said).unwrap_or_default();
+            let said = match said.trim() {
+                // Nothing is to be said, which no token stands for.
+                "" => Vec::new(),
+                said => targets.tokens(said).unwrap_or_default(),
+            };
             left_out += said.iter().filter(|&&token| token == 0).count();
             let said: Vec<usize> = said.into_iter().filter(|&token| token > 0).collect();
             cut += usize::from(too_long || said.len() >= window);
@@ -155,64 +155,4 @@ fn push(data: &mut Dataset, part: Part, tokens: &[f32], truth: &[f32]) {
         counted: rows.start,
         rows,
     });
-}
-
-/// Pairs without repetition, so that no test has been seen in training.
-fn made_up(made: &MadeTask) -> Vec<Vec<Pair>> {
-    let mut rng = Rng::new(made.seed);
-    let mut pairs: Vec<Pair> = Vec::new();
-    let count: usize = made.pairs.iter().sum();
-    while pairs.len() < count {
-        pairs.extend((pairs.len()..count).map(|_| match made.kind {
-            Made::Reversal => reversal(&mut rng),
-            Made::Dates => date(&mut rng),
-        }));
-        pairs.sort();
-        pairs.dedup();
-        rng.shuffle(&mut pairs);
-    }
-    let mut rest = pairs.into_iter();
-    let take = |&count: &usize| rest.by_ref().take(count).collect();
-    made.pairs.iter().map(take).collect()
-}
-
-fn below(rng: &mut Rng, n: u64) -> usize {
-    (rng.next_u64() % n) as usize
-}
-
-/// Three to six letters from a to f.
-fn reversal(rng: &mut Rng) -> Pair {
-    let length = 3 + below(rng, 4);
-    let word: String = (0..length)
-        .map(|_| char::from(b'a' + below(rng, 6) as u8))
-        .collect();
-    let reversed = word.chars().rev().collect();
-    (word, reversed)
-}
-
-/// As people write them, and in ISO 8601.
-fn date(rng: &mut Rng) -> Pair {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let (year, month, day) = (1970 + below(rng, 80), below(rng, 12), 1 + below(rng, 28));
-    let name = MONTHS[month];
-    let text = match below(rng, 4) {
-        0 => format!("{day} {} {year}", &name[..3]),
-        1 => format!("{day} {name} {year}"),
-        2 => format!("{name} {day}, {year}"),
-        _ => format!("{} {day}, {year}", &name[..3]),
-    };
-    (text, format!("{year}-{:02}-{day:02}", month + 1))
 }

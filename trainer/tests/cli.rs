@@ -2692,8 +2692,8 @@ fn integers_that_answer_something_else_are_refused_wherever_they_come_from() {
     desk.write("pump.csv", pump(600));
     desk.write("chaos.toml", CHAOS);
     let pairs = "name = \"chaos\"\npairs = { made = { kind = \"reversal\", pairs = [200, 50, 50] }, vocabulary = { unit = \"characters\" } }\n\
-        shape = { kind = \"next-token\", window = 8 }\nnetwork = { cell = \"gru\", hidden = [12, 12], embedding = 8 }\n\
-        train = { epochs = 2, learning_rate = 0.5, clip = 0.0 }\n";
+        shape = { kind = \"next-token\", window = 8 }\nnetwork = { cell = \"gru\", hidden = [16, 16], embedding = 8 }\n\
+        train = { epochs = 2, learning_rate = 1.0, clip = 0.0 }\n";
     desk.write("pairs.toml", pairs);
     for (train, written, left_out) in [
         ("chaos.toml", "m.f32.kgl", "m.kgl"),

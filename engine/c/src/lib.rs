@@ -175,6 +175,34 @@ impl<'a, X, Y> Stream<'a, X, Y> {
     }
 }
 
+impl<'a, X> Stream<'a, X, f32> {
+    /// A whole window from zero, at once or step by step; a step takes so many numbers.
+    fn window(
+        self,
+        width: usize,
+        run: impl FnOnce(&mut WindowRunner<'a, 'a>, &[X], &mut [f32]),
+        mut step: impl FnMut(&mut Runner<'a, 'a>, &[X], &mut [f32]),
+    ) -> Status {
+        let window = window(self.model);
+        if window == 0 {
+            return Err(kgl_status::KGL_WRONG_KIND);
+        }
+        self.lengths(window.saturating_mul(width))?;
+        if self.model.is_bidirectional() {
+            let mut net = self.model.bind_window_bytes(self.state)?;
+            net.reset();
+            run(&mut net, self.input, self.output);
+        } else {
+            let (mut net, input, output) = self.bind()?;
+            net.reset();
+            for input in input.chunks_exact(width) {
+                step(&mut net, input, output);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// For calls without input, or without output.
 const NOTHING: (*const u8, usize) = (core::ptr::dangling(), 0);
 const NOWHERE: (*mut u8, usize) = (core::ptr::dangling_mut(), 0);
@@ -463,25 +491,9 @@ pub unsafe extern "C" fn kgl_step_window(
     let step = || {
         // SAFETY: as the caller says.
         let stream = unsafe { Stream::new(model, state, (samples, numbers), (output, outputs))? };
-        let model = stream.model;
-        wants_samples(model)?;
-        let window = window(model);
-        if window == 0 {
-            return Err(kgl_status::KGL_WRONG_KIND);
-        }
-        stream.lengths(window.saturating_mul(model.inputs()))?;
-        if model.is_bidirectional() {
-            let mut net: WindowRunner<'_, '_> = model.bind_window_bytes(stream.state)?;
-            net.reset();
-            net.run(stream.input, stream.output);
-        } else {
-            let (mut net, samples, output) = stream.bind()?;
-            net.reset();
-            for sample in samples.chunks_exact(model.inputs()) {
-                net.step(sample, output);
-            }
-        }
-        Ok(())
+        wants_samples(stream.model)?;
+        let width = stream.model.inputs();
+        stream.window(width, WindowRunner::run, Runner::step)
     };
     status(step())
 }
@@ -506,25 +518,11 @@ pub unsafe extern "C" fn kgl_step_window_tokens(
     let step = || {
         // SAFETY: as the caller says.
         let stream = unsafe { Stream::new(model, state, (tokens, count), (output, outputs))? };
-        let model = stream.model;
-        wants_tokens(model)?;
-        let window = window(model);
-        if window == 0 {
-            return Err(kgl_status::KGL_WRONG_KIND);
-        }
-        stream.lengths(window)?;
-        if model.is_bidirectional() {
-            let mut net: WindowRunner<'_, '_> = model.bind_window_bytes(stream.state)?;
-            net.reset();
-            net.run_tokens(stream.input, stream.output);
-        } else {
-            let (mut net, tokens, output) = stream.bind()?;
-            net.reset();
-            for &token in tokens {
-                net.step_token(token, output);
-            }
-        }
-        Ok(())
+        wants_tokens(stream.model)?;
+        let step = |net: &mut Runner<'_, '_>, token: &[usize], output: &mut [f32]| {
+            net.step_token(token[0], output);
+        };
+        stream.window(1, WindowRunner::run_tokens, step)
     };
     status(step())
 }

@@ -104,6 +104,16 @@ impl Module {
     }
 }
 
+fn stream_of(streams: &mut [Option<Stream>], stream: usize) -> Result<&mut Stream, String> {
+    let found = streams.get_mut(stream).and_then(Option::as_mut);
+    found.ok_or_else(|| "the stream has been freed".to_owned())
+}
+
+/// Takes something from its number, if it is there.
+fn free<T>(all: &mut [Option<T>], place: usize) -> Option<T> {
+    all.get_mut(place).and_then(Option::take)
+}
+
 /// Keeps something under the first number that is free.
 fn keep<T>(all: &mut Vec<Option<T>>, one: T) -> i32 {
     let free = all.iter().position(Option::is_none);
@@ -189,13 +199,7 @@ pub extern "C" fn digest(model: usize) -> i32 {
 /// Frees a model. Its streams go on.
 #[unsafe(no_mangle)]
 pub extern "C" fn free_model(model: usize) {
-    let freed = MODULE
-        .0
-        .borrow_mut()
-        .models
-        .get_mut(model)
-        .and_then(Option::take);
-    drop(freed);
+    drop(free(&mut MODULE.0.borrow_mut().models, model));
 }
 
 /// A new stream of a model; gives its number.
@@ -214,8 +218,7 @@ pub extern "C" fn open_stream(model: usize) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn run_stream(stream: usize) -> i32 {
     with(|module| {
-        let found = module.streams.get_mut(stream).and_then(Option::as_mut);
-        let stream = found.ok_or("the stream has been freed")?;
+        let stream = stream_of(&mut module.streams, stream)?;
         let (words, _) = module.inbox.as_chunks::<4>();
         let samples: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
         module.outbox.clear();
@@ -235,22 +238,12 @@ pub extern "C" fn run_stream(stream: usize) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn reset_stream(stream: usize) -> i32 {
     with(|module| {
-        let found = module.streams.get_mut(stream).and_then(Option::as_mut);
-        found
-            .ok_or("the stream has been freed".to_owned())?
-            .reset()
-            .map(|()| 0)
+        stream_of(&mut module.streams, stream)?.reset().map(|()| 0)
     })
 }
 
 /// Frees a stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn free_stream(stream: usize) {
-    let freed = MODULE
-        .0
-        .borrow_mut()
-        .streams
-        .get_mut(stream)
-        .and_then(Option::take);
-    drop(freed);
+    drop(free(&mut MODULE.0.borrow_mut().streams, stream));
 }

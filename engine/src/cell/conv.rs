@@ -62,35 +62,30 @@ impl<'a> Conv<'a> {
 
     /// In f32.
     pub(crate) fn apply(&self, k: &Kernels, rows: Rows<'_, f32>) {
-        self.each(rows, |taps, sums| {
+        let product = |taps: &[f32], sums: &mut [f32]| {
             self.dense.apply(k, taps, sums.as_chunks_mut().0);
-            if self.magnitude {
-                let (re, im) = sums.split_at_mut(self.filters / 2);
-                for (re, im) in re.iter_mut().zip(im) {
-                    *re = libm::sqrtf(*re * *re + *im * *im);
-                }
-            }
-        });
+        };
+        self.each(rows, product, |re, im| libm::sqrtf(re * re + im * im));
     }
 
     /// In integers.
     #[inline(always)]
     pub(crate) fn apply_q(&self, k: &Kernels, rows: Rows<'_, i16>) {
-        self.each(rows, |taps, sums| {
+        let product = |taps: &[i16], sums: &mut [i16]| {
             let y: &mut [Panel<i16>] = sums.as_chunks_mut().0;
             self.dense.apply_q(k, taps, y);
-            if self.magnitude {
-                let (re, im) = sums.split_at_mut(self.filters / 2);
-                for (re, &mut im) in re.iter_mut().zip(im) {
-                    *re = magnitude_q(*re, im);
-                }
-            }
-        });
+        };
+        self.each(rows, product, magnitude_q);
     }
 
     /// Every position, then the sample becomes the past.
     #[inline(always)]
-    fn each<T: Copy + Default>(&self, rows: Rows<'_, T>, product: impl Fn(&[T], &mut [T])) {
+    fn each<T: Copy + Default>(
+        &self,
+        rows: Rows<'_, T>,
+        product: impl Fn(&[T], &mut [T]),
+        magnitude: impl Fn(T, T) -> T,
+    ) {
         let Rows { x, past, work, y } = rows;
         let x = &x[..self.shape.inputs()];
         let (taps, work) = work.split_at_mut(self.columns);
@@ -107,6 +102,12 @@ impl<'a> Conv<'a> {
         {
             self.shape.gather(position, x, past, taps);
             product(taps, sums);
+            if self.magnitude {
+                let (re, im) = sums.split_at_mut(outputs);
+                for (re, &mut im) in re.iter_mut().zip(im) {
+                    *re = magnitude(*re, im);
+                }
+            }
             y.copy_from_slice(&sums[..outputs]);
         }
         self.shape.remember(x, past);

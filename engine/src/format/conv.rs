@@ -68,8 +68,8 @@ impl ConvShape {
         }
     }
 
-    /// How its past is laid out.
-    pub(crate) const fn rows(&self) -> [usize; 3] {
+    /// What its past is made of: channels, rows of a sample, rows that are kept.
+    pub(crate) const fn layout_of_past(&self) -> [usize; 3] {
         [
             self.channels as usize,
             self.rows as usize,

@@ -1,4 +1,4 @@
-//! What stands in for [`conv`](super) in firmware without the feature of that name: no value of it can exist, so the compiler
+//! What stands in for `conv.rs` in firmware without the feature of that name: no value of it can exist, so the compiler
 //! leaves out all that is done with one, and a model takes no memory for it.
 
 /// What a convolution sees, where there is none: see the feature `conv`.
@@ -23,7 +23,7 @@ impl ConvShape {
         match *self {}
     }
 
-    pub(crate) const fn rows(&self) -> [usize; 3] {
+    pub(crate) const fn layout_of_past(&self) -> [usize; 3] {
         match *self {}
     }
 

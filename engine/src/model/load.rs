@@ -431,31 +431,19 @@ const fn check_conv(
     activation: Activation,
     width: usize,
 ) -> Result<usize, LoadError> {
-    attempt!(size(
-        "rows of a convolution",
-        shape.rows as usize,
-        MAX_WIDTH
-    ));
-    attempt!(size(
-        "channels of a convolution",
-        shape.channels as usize,
-        MAX_WIDTH
-    ));
-    attempt!(size(
-        "kernel of a convolution",
-        shape.kernel as usize,
-        MAX_WIDTH
-    ));
-    attempt!(size(
-        "stride of a convolution",
-        shape.stride as usize,
-        MAX_WIDTH
-    ));
-    attempt!(size(
-        "dilation of a convolution",
-        shape.dilation as usize,
-        MAX_WIDTH
-    ));
+    let sizes = [
+        ("rows of a convolution", shape.rows),
+        ("channels of a convolution", shape.channels),
+        ("kernel of a convolution", shape.kernel),
+        ("stride of a convolution", shape.stride),
+        ("dilation of a convolution", shape.dilation),
+    ];
+    let mut i = 0;
+    while i < sizes.len() {
+        let (what, found) = sizes[i];
+        attempt!(size(what, found as usize, MAX_WIDTH));
+        i += 1;
+    }
     attempt!(size("inputs at a position", shape.taps(), MAX_WIDTH));
     if shape.inputs() != width {
         return Err(mismatch(index, "input width", shape.inputs(), width));
@@ -506,7 +494,7 @@ const fn check_conv(
 const fn mark_conv(before: i32, layer: &Layer, at: usize) -> i32 {
     match *layer {
         Layer::Conv { format, shape, .. } if shape.remembered() > 0 => {
-            let [channels, rows, past] = shape.rows();
+            let [channels, rows, past] = shape.layout_of_past();
             hash(before, [format as usize, channels, rows, past, at])
         }
         _ => before,

@@ -5,10 +5,10 @@
 
 use anyhow::Context;
 use kinglet::format::{Format, Layout};
-use kinglet_benches::{CELLS, feature, samples, target};
+use kinglet_benches::{CELLS, samples};
 use kinglet_trainer::file::{TestInputs, export_for, save};
 use kinglet_trainer::net::{Cell, Embedding, Layer, Network};
-use kinglet_trainer::package::{Input, Output, Package, Shape};
+use kinglet_trainer::package::{Input, Package, Shape};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::path::Path;
@@ -131,7 +131,7 @@ fn model(
             }
         }
     }
-    let (input, stream) = if inputs >= EMBEDDED {
+    let (tokens, stream) = if inputs >= EMBEDDED {
         let table = samples(inputs, VOCAB);
         net = Network {
             layers: [Layer::Embedding(Embedding {
@@ -145,15 +145,11 @@ fn model(
         };
         let tokens = (0..VOCAB).map(|token| format!("t{token}"));
         (
-            Input::Tokens(tokens.collect()),
+            Some(tokens.collect()),
             Stream::Tokens((0..64).map(|i| i * 7 % VOCAB).collect()),
         )
     } else {
-        let features = (0..inputs).map(feature);
-        (
-            Input::Features(features.collect()),
-            Stream::Samples(samples(inputs, 64)),
-        )
+        (None, Stream::Samples(samples(inputs, 64)))
     };
     let shape = match net.is_bidirectional() {
         true => Shape::Window {
@@ -163,18 +159,15 @@ fn model(
         },
         false => Shape::EveryStep,
     };
-    let outputs = net.output_width();
     let ranges = Ranges::measure(&net, [&stream]);
     let tests = TestInputs::from_stream(&stream, net.input_width());
-    let package = Package {
-        name,
-        net,
-        input,
-        output: Output::Values((0..outputs).map(target).collect()),
+    let mut package = Package {
         shape,
-        alarm: None,
-        written: Default::default(),
+        ..Package::of_numbers(name, net)
     };
+    if let Some(tokens) = tokens {
+        package.input = Input::Tokens(tokens);
+    }
     let exported = export_for(layout, &package, format, Some(&ranges), &tests)?;
     anyhow::ensure!(
         exported.notes.is_empty(),

@@ -1,10 +1,10 @@
 //! Writes the models that `firmware-example/sizes/run.sh` measures images with: `size_models LAYOUT FOLDER`.
 
 use kinglet::format::{Format, Layout};
-use kinglet_benches::{feature, samples, target};
+use kinglet_benches::samples;
 use kinglet_trainer::file::{TestInputs, export_for, save};
 use kinglet_trainer::net::{Activation, Cell};
-use kinglet_trainer::package::{Input, Output, Package, Shape};
+use kinglet_trainer::package::{Input, Package};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::path::Path;
@@ -25,7 +25,6 @@ fn main() -> anyhow::Result<()> {
         other => anyhow::bail!("no layout {other}"),
     };
     let head = LayerPlan::Dense(1, Activation::Identity);
-    let features = || Input::Features((0..INPUTS).map(feature).collect());
     let measured = || Stream::Samples(samples(INPUTS, 64));
     for (name, plan) in [
         ("lstm", vec![LayerPlan::Recurrent(Cell::Lstm, HIDDEN)]),
@@ -42,7 +41,7 @@ fn main() -> anyhow::Result<()> {
             vec![LayerPlan::Recurrent(Cell::RnnTanh, HIDDEN), head],
         ),
     ] {
-        write(folder, layout, name, INPUTS, &plan, features(), measured())?;
+        write(folder, layout, name, (INPUTS, &plan), None, measured())?;
     }
     let tokens = (0..VOCAB).map(|token| format!("t{token}"));
     let plan = [
@@ -51,31 +50,25 @@ fn main() -> anyhow::Result<()> {
         head,
     ];
     let text = Stream::Tokens((0..64).map(|i| i * 7 % VOCAB).collect());
-    let input = Input::Tokens(tokens.collect());
-    write(folder, layout, "tokens", VOCAB, &plan, input, text)
+    let tokens = Some(tokens.collect());
+    write(folder, layout, "tokens", (VOCAB, &plan), tokens, text)
 }
 
 fn write(
     folder: &str,
     layout: Layout,
     name: &str,
-    width: usize,
-    plan: &[LayerPlan],
-    input: Input,
+    (width, plan): (usize, &[LayerPlan]),
+    tokens: Option<Vec<String>>,
     stream: Stream,
 ) -> anyhow::Result<()> {
     let net = network(width, plan, &mut Rng::new(1));
     let ranges = Ranges::measure(&net, [&stream]);
     let tests = TestInputs::from_stream(&stream, width);
-    let package = Package {
-        name: name.to_owned(),
-        input,
-        output: Output::Values((0..net.output_width()).map(target).collect()),
-        net,
-        shape: Shape::EveryStep,
-        alarm: None,
-        written: Default::default(),
-    };
+    let mut package = Package::of_numbers(name, net);
+    if let Some(tokens) = tokens {
+        package.input = Input::Tokens(tokens);
+    }
     let exported = export_for(layout, &package, Format::W8A8, Some(&ranges), &tests)?;
     anyhow::ensure!(exported.notes.is_empty(), "{name}: {:?}", exported.notes);
     let path = Path::new(folder).join(format!("{name}.kgl"));

@@ -5,9 +5,7 @@ pub mod roofline;
 use kinglet::format::Format;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::net::{Cell, Network};
-use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
-};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 
@@ -56,41 +54,9 @@ pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> Al
     let net = net(cell, (inputs, hidden));
     let stream = Stream::Samples(samples(inputs, 64));
     let ranges = Ranges::measure(&net, [&stream]);
-    let package = Package {
-        name: "bench".to_owned(),
-        net,
-        input: Input::Features((0..inputs).map(feature).collect()),
-        output: Output::Values((0..hidden).map(target).collect()),
-        shape: Shape::EveryStep,
-        alarm: None,
-        written: Default::default(),
-    };
+    let package = Package::of_numbers("bench", net);
     let tests = TestInputs::from_stream(&stream, inputs);
     export(&package, format, Some(&ranges), &tests)
         .expect("every shape here can be exported")
         .bytes
-}
-
-/// An input as it is.
-pub fn feature(number: usize) -> Feature {
-    Feature {
-        name: format!("x{number}"),
-        unit: String::new(),
-        hold: false,
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-    }
-}
-
-/// An output as it is.
-pub fn target(number: usize) -> Target {
-    Target {
-        name: format!("h{number}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    }
 }

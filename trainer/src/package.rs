@@ -23,6 +23,23 @@ pub struct Package {
     pub written: Written,
 }
 
+impl Package {
+    /// A network that takes numbers `x0`, `x1`, … as they are, and gives `y0`, `y1`, … at every step.
+    pub fn of_numbers(name: impl Into<String>, net: Network) -> Self {
+        let features = (0..net.input_width()).map(|k| Feature::plain(format!("x{k}")));
+        let targets = (0..net.output_width()).map(|k| Target::plain(format!("y{k}")));
+        Package {
+            name: name.into(),
+            input: Input::Features(features.collect()),
+            output: Output::Values(targets.collect()),
+            shape: Shape::EveryStep,
+            alarm: None,
+            written: Written::default(),
+            net,
+        }
+    }
+}
+
 /// When the smoothed absolute error of a model's predictions is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alarm {
@@ -56,6 +73,20 @@ pub struct Feature {
     pub offset: f32,
     /// Multiplied.
     pub scale: f32,
+}
+
+impl Feature {
+    /// A number that enters the network as it is.
+    pub fn plain(name: impl Into<String>) -> Self {
+        Feature {
+            name: name.into(),
+            unit: String::new(),
+            hold: false,
+            transform: Transform::None,
+            offset: 0.0,
+            scale: 1.0,
+        }
+    }
 }
 
 /// What happens to a raw value before it is scaled. The columns named here are indices into the
@@ -113,6 +144,18 @@ pub struct Target {
 }
 
 impl Target {
+    /// A number as the network gives it.
+    pub fn plain(name: impl Into<String>) -> Self {
+        Target {
+            name: name.into(),
+            unit: String::new(),
+            scale: 1.0,
+            offset: 0.0,
+            restore: Restore::None,
+            feeds: None,
+        }
+    }
+
     /// The name of a column so many rows ahead, where a model predicts it at several.
     pub fn at_horizon(column: &str, horizon: usize) -> String {
         format!("{column}+{horizon}")

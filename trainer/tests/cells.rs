@@ -8,9 +8,7 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
 use kinglet_trainer::net::{Activation, Cell, Dense, Layer, Network, Recurrent, extra};
-use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
-};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::FloatRunner;
 use safetensors::SafeTensors;
@@ -102,33 +100,8 @@ impl Golden {
             bias: vec![0.0; hidden],
             activation: Activation::Identity,
         };
-        let feature = |i| Feature {
-            name: format!("x{i}"),
-            unit: String::new(),
-            transform: Transform::None,
-            offset: 0.0,
-            scale: 1.0,
-            hold: false,
-        };
-        let target = |i| Target {
-            name: format!("y{i}"),
-            unit: String::new(),
-            scale: 1.0,
-            offset: 0.0,
-            restore: Restore::None,
-            feeds: None,
-        };
-        Package {
-            name: self.name.clone(),
-            net: Network {
-                layers: vec![Layer::Recurrent(self.layer.clone()), Layer::Dense(dense)],
-            },
-            input: Input::Features((0..self.layer.inputs).map(feature).collect()),
-            output: Output::Values((0..hidden).map(target).collect()),
-            shape: Shape::EveryStep,
-            alarm: None,
-            written: Default::default(),
-        }
+        let layers = vec![Layer::Recurrent(self.layer.clone()), Layer::Dense(dense)];
+        Package::of_numbers(&self.name[..], Network { layers })
     }
 
     fn export(&self, layout: Layout, format: Format) -> AlignedBytes {

@@ -8,9 +8,7 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
 use kinglet_trainer::net::{Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Recurrent};
-use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
-};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::FloatRunner;
 use safetensors::SafeTensors;
@@ -107,33 +105,8 @@ fn golden(name: &str, convs: [(ConvShape, Activation); 2]) -> Golden {
         "head.b",
         Activation::Identity,
     )));
-    let net = Network { layers };
-    let feature = |i| Feature {
-        name: format!("x{i}"),
-        unit: String::new(),
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-        hold: false,
-    };
-    let target = |i| Target {
-        name: format!("y{i}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    };
     Golden {
-        package: Package {
-            name: name.to_owned(),
-            input: Input::Features((0..net.input_width()).map(feature).collect()),
-            output: Output::Values((0..net.output_width()).map(target).collect()),
-            net,
-            shape: Shape::EveryStep,
-            alarm: None,
-            written: Default::default(),
-        },
+        package: Package::of_numbers(name, Network { layers }),
         x: floats("x"),
         y: floats("y"),
     }

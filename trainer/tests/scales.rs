@@ -7,9 +7,7 @@ use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{Exported, TestInputs, export};
 use kinglet_trainer::net::{Activation, Cell, Layer};
-use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
-};
+use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::Probe;
 use kinglet_trainer::quant::{Ranges, Stream, cut_tails};
 use kinglet_trainer::train::Predictor;
@@ -23,31 +21,7 @@ fn package(cell: Cell, inputs: usize) -> Package {
         LayerPlan::Recurrent(cell, 12),
         LayerPlan::Dense(2, Activation::Identity),
     ];
-    let feature = |k: usize| Feature {
-        name: format!("x{k}"),
-        unit: String::new(),
-        hold: false,
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-    };
-    let target = |k: usize| Target {
-        name: format!("y{k}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    };
-    Package {
-        name: "scales".into(),
-        net: network(inputs, &plan, &mut Rng::new(5)),
-        input: Input::Features((0..inputs).map(feature).collect()),
-        output: Output::Values((0..2).map(target).collect()),
-        shape: Shape::EveryStep,
-        alarm: None,
-        written: Default::default(),
-    }
+    Package::of_numbers("scales", network(inputs, &plan, &mut Rng::new(5)))
 }
 
 /// The same network for inputs that are `offset + scale` times as large: its weights say so, as in a state dict that

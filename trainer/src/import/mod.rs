@@ -408,14 +408,7 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
         _ => Predicts::Values,
     };
     let output = match options.predicts.unwrap_or(default) {
-        Predicts::Values => Output::Values(
-            (output_names.into_iter().enumerate())
-                .map(|(i, name)| Target {
-                    name,
-                    ..proof::target(i)
-                })
-                .collect(),
-        ),
+        Predicts::Values => Output::Values(output_names.into_iter().map(Target::plain).collect()),
         Predicts::Classes => Output::Classes(output_names),
         Predicts::NextToken => match &input {
             Input::Tokens(tokens) if tokens.len() == outputs => Output::NextToken,
@@ -505,13 +498,12 @@ fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
         std.iter().all(|&s| s > 0.0 && (1.0 / s).is_finite()),
         "--input-std: expected numbers above 0"
     );
-    let all = names.into_iter().zip(mean.into_iter().zip(std)).enumerate();
+    let all = names.into_iter().zip(mean.into_iter().zip(std));
     Ok(all
-        .map(|(i, (name, (offset, std)))| Feature {
-            name,
+        .map(|(name, (offset, std))| Feature {
             offset,
             scale: 1.0 / std,
-            ..proof::plain(i)
+            ..Feature::plain(name)
         })
         .collect())
 }

@@ -10,7 +10,7 @@ use super::lower::{self, Lowered, Role, Tap};
 use crate::engine::EnginePredictor;
 use crate::file::{TestInputs, export};
 use crate::net::{Layer, Network};
-use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
+use crate::package::{Input, Package, Shape};
 use crate::quant::Ranges;
 use crate::train::Predictor;
 use crate::train::init::Rng;
@@ -409,21 +409,13 @@ fn engine(
         layers: layers.to_vec(),
     };
     let outputs = net.output_width();
-    let cut = Package {
-        name: package.name.clone(),
-        input: match &package.input {
-            Input::Features(features) => Input::Features((0..features.len()).map(plain).collect()),
-            tokens => tokens.clone(),
-        },
-        output: Output::Values((0..outputs).map(target).collect()),
-        shape: match net.is_bidirectional() {
-            true => package.shape,
-            false => Shape::EveryStep,
-        },
-        alarm: None,
-        written: Default::default(),
-        net,
-    };
+    let mut cut = Package::of_numbers(&package.name[..], net);
+    if let tokens @ Input::Tokens(_) = &package.input {
+        cut.input = tokens.clone();
+    }
+    if cut.net.is_bidirectional() {
+        cut.shape = package.shape;
+    }
     let file = export(&cut, Format::F32, None, &TestInputs::synthetic(&cut))?;
     let model = Model::from_bytes(&file.bytes)?;
     // By the definition of all kernels, so that no rounding but a layer's own stands between the two, on any machine.
@@ -440,30 +432,6 @@ fn engine(
         }
     }
     Ok(found)
-}
-
-/// A network's input as it is.
-pub(super) fn plain(i: usize) -> Feature {
-    Feature {
-        name: format!("x{i}"),
-        unit: String::new(),
-        hold: false,
-        transform: Transform::None,
-        offset: 0.0,
-        scale: 1.0,
-    }
-}
-
-/// A network's output as it is.
-pub(super) fn target(i: usize) -> Target {
-    Target {
-        name: format!("y{i}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    }
 }
 
 fn compare(name: &str, found: &[Vec<f32>], expected: &[Vec<f32>]) -> Result<LayerProof> {

@@ -440,7 +440,7 @@ fn answers(model: &Model<'_>, probes: &[Probe]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::net::{Activation, Cell};
-    use crate::package::{Feature, Input, Restore, Shape, Target, Transform};
+    use crate::package::Target;
     use crate::quant::Stream;
     use crate::train::init::{LayerPlan, Rng, network};
 
@@ -450,29 +450,15 @@ mod tests {
         let plan: Vec<LayerPlan> = recurrent
             .chain([LayerPlan::Dense(1, Activation::Identity)])
             .collect();
-        let feature = |name: &str| Feature {
-            name: name.into(),
-            unit: String::new(),
-            hold: false,
-            transform: Transform::None,
-            offset: 0.0,
-            scale: 1.0,
+        let target = Target {
+            unit: "degC".into(),
+            scale: 10.0,
+            ..Target::plain("y")
         };
+        let net = network(2, &plan, &mut Rng::new(5));
         let package = Package {
-            name: "example".into(),
-            net: network(2, &plan, &mut Rng::new(5)),
-            input: Input::Features(vec![feature("a"), feature("b")]),
-            output: Output::Values(vec![Target {
-                name: "y".into(),
-                unit: "degC".into(),
-                scale: 10.0,
-                offset: 0.0,
-                restore: Restore::None,
-                feeds: None,
-            }]),
-            shape: Shape::EveryStep,
-            alarm: None,
-            written: Default::default(),
+            output: Output::Values(vec![target]),
+            ..Package::of_numbers("example", net)
         };
         let raw: Vec<f32> = (0..600)
             .map(|i| (i as f32 * 0.37).sin() + (i as f32 * 0.05).cos())

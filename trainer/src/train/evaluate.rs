@@ -506,19 +506,14 @@ impl Predictor for LastValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package::Restore;
 
     /// numpy: `np.mean`, and `sklearn.metrics.mean_pinball_loss`.
     #[test]
     fn intervals_are_measured_target_by_target() {
         let names = ["a_q10", "a_q50", "a_q90"];
         let target = |name: &&str| Target {
-            name: (*name).into(),
             unit: "W".into(),
-            scale: 1.0,
-            offset: 0.0,
-            restore: Restore::None,
-            feeds: None,
+            ..Target::plain(*name)
         };
         let targets: Vec<Target> = names.iter().map(target).collect();
         let mut score = Score {

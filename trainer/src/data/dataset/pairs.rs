@@ -9,7 +9,7 @@ use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
 use super::super::written::Written;
 use super::{Dataset, Places, Stream, need_windows, share};
-use crate::package::{Input, Output, Restore, Shape, Target};
+use crate::package::{Input, Output, Shape, Target};
 use crate::task::{PairsTask, Task};
 
 /// Begins and ends what a decoder gives.
@@ -102,14 +102,7 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
 
 /// Outputs of an encoder, which nobody asks for: what it has read is in its state.
 fn states(hidden: usize) -> Output {
-    let target = |k| Target {
-        name: format!("h{k}"),
-        unit: String::new(),
-        scale: 1.0,
-        offset: 0.0,
-        restore: Restore::None,
-        feeds: None,
-    };
+    let target = |k| Target::plain(format!("h{k}"));
     Output::Values((0..hidden).map(target).collect())
 }
 

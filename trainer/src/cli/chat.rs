@@ -1,10 +1,9 @@
 //! `kinglet chat`: an encoder that reads on from turn to turn, and what its decoder says to all of it.
 
-use super::pair::{Languages, no_pair};
-use super::{kernel_names, kernels, say};
+use super::pair::{Languages, no_pair, with_pair};
+use super::{kernel_names, say};
 use anyhow::{Context, Result};
-use kinglet_trainer::file::AlignedBytes;
-use kinglet_trainer::model_file::ModelFile;
+use kinglet::Runner;
 use kinglet_trainer::train::pair::{answer, read_on};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -55,19 +54,20 @@ fn probability(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let files = [
-        ModelFile::read(&args.encoder)?,
-        ModelFile::read(&args.decoder)?,
-    ];
-    let (encoder, decoder) = (files[0].model()?, files[1].model()?);
-    let languages = Languages::new(&encoder, &decoder)?;
-    let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
-    let [a, b] = &mut states;
-    let kernels = kernels(args.kernels.as_deref());
-    let mut reader = encoder.bind_bytes(a)?.with_kernels(kernels);
-    let mut speaker = decoder.bind_bytes(b)?.with_kernels(kernels);
-    let mut before = vec![0; encoder.saved_len()];
+    with_pair(
+        [&args.encoder, &args.decoder],
+        args.kernels.as_deref(),
+        |languages, reader, speaker| talk(args, languages, reader, speaker),
+    )
+}
 
+fn talk(
+    args: &Args,
+    languages: &Languages<'_>,
+    mut reader: Runner<'_, '_>,
+    mut speaker: Runner<'_, '_>,
+) -> Result<()> {
+    let mut before = vec![0; reader.model().saved_len()];
     let somebody = io::stdin().is_terminal();
     let mut out = io::stdout().lock();
     let mut lines = io::stdin().lock().lines();

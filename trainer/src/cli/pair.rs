@@ -7,7 +7,7 @@ use super::texts::unknown_note;
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Format, Input, Layout, Output};
-use kinglet::{Model, StateError};
+use kinglet::{Model, Runner, StateError};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::fidelity::{Fidelity, MOST};
@@ -322,18 +322,37 @@ pub fn no_pair(encoder: &Path, decoder: &Path, error: StateError) -> anyhow::Err
     anyhow!("{decoder} is not the decoder of {encoder}: {error}")
 }
 
-pub fn run(args: &Args) -> Result<()> {
-    let files = [
-        ModelFile::read(&args.encoder)?,
-        ModelFile::read(&args.decoder)?,
-    ];
+/// Opens an encoder and a decoder, and lets `work` read with the one and speak with the other.
+pub fn with_pair(
+    [encoder, decoder]: [&Path; 2],
+    table: Option<&str>,
+    work: impl FnOnce(&Languages<'_>, Runner<'_, '_>, Runner<'_, '_>) -> Result<()>,
+) -> Result<()> {
+    let files = [ModelFile::read(encoder)?, ModelFile::read(decoder)?];
     let (encoder, decoder) = (files[0].model()?, files[1].model()?);
     let languages = Languages::new(&encoder, &decoder)?;
     let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
-    let kernels = kernels(args.kernels.as_deref());
-    let mut reader = encoder.bind_bytes(a)?.with_kernels(kernels);
-    let mut speaker = decoder.bind_bytes(b)?.with_kernels(kernels);
+    let kernels = kernels(table);
+    let reader = encoder.bind_bytes(a)?.with_kernels(kernels);
+    let speaker = decoder.bind_bytes(b)?.with_kernels(kernels);
+    work(&languages, reader, speaker)
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    with_pair(
+        [&args.encoder, &args.decoder],
+        args.kernels.as_deref(),
+        |languages, reader, speaker| translate_lines(args, languages, reader, speaker),
+    )
+}
+
+fn translate_lines(
+    args: &Args,
+    languages: &Languages<'_>,
+    mut reader: Runner<'_, '_>,
+    mut speaker: Runner<'_, '_>,
+) -> Result<()> {
     let file = args.lines.display();
     let input: Box<dyn BufRead> = if args.lines == Path::new("-") {
         Box::new(io::stdin().lock())

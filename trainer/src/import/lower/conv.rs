@@ -97,8 +97,7 @@ impl Walk<'_> {
         let Some(Layer::Conv(conv)) = self.layers.last_mut() else {
             return None;
         };
-        let rows = skipped * usize::from(conv.shape.stride);
-        conv.shape.before = conv.shape.before.checked_sub(u16::try_from(rows).ok()?)?;
+        leave_out(&mut conv.shape, skipped)?;
         let mut view = view.clone();
         view.axes[axis].1 = len;
         view.stage = self.grown(node, view.roles());
@@ -190,11 +189,8 @@ impl Walk<'_> {
             _ => bail!("its parts are not those of a dense layer or a convolution"),
         };
         conv.dense.activation = Activation::Magnitude;
-        // The first position is as many rows further on.
-        let rows = skipped * usize::from(conv.shape.stride);
-        let before = usize::from(conv.shape.before).checked_sub(rows);
-        let before = before.context("it leaves out positions that see more than padding")?;
-        conv.shape.before = narrow("padding", before)?;
+        leave_out(&mut conv.shape, skipped)
+            .context("it leaves out positions that see more than padding")?;
         self.layers.push(Layer::Conv(conv));
         view.stage = self.grown(node, view.roles());
         Ok(view)
@@ -379,6 +375,13 @@ impl Walk<'_> {
         );
         Ok((vec![scale[0]], vec![offset[0]]))
     }
+}
+
+/// Leaves out so many of the first positions, if what they see more than the others is padding.
+fn leave_out(shape: &mut ConvShape, positions: usize) -> Option<()> {
+    let rows = positions.checked_mul(shape.stride.into())?;
+    shape.before = shape.before.checked_sub(u16::try_from(rows).ok()?)?;
+    Some(())
 }
 
 /// What a half is combined with.

@@ -268,9 +268,9 @@ struct Numbers {
     /// Rows of the batch that have been taken, and the place of its first.
     taken: usize,
     first: u64,
-    /// The batch's numbers, row by row.
+    /// The batch's numbers, row by row, and the groups of the rows if there are any.
     values: Vec<f32>,
-    key: String,
+    keys: Vec<String>,
 }
 
 impl Numbers {
@@ -302,20 +302,12 @@ impl Numbers {
                     self.columns.len(),
                 );
             }
+            if let Some(at) = self.group {
+                self.keys = keys(self.batch.column(at))?;
+            }
         }
         let row = self.taken;
         self.taken += 1;
-        if let Some(at) = self.group {
-            self.key.clear();
-            let options = FormatOptions::default()
-                .with_date_format(Some(DATE))
-                .with_datetime_format(Some(TIME))
-                .with_timestamp_format(Some(TIME))
-                .with_timestamp_tz_format(Some(TIME_OF_ZONE));
-            let printed = ArrayFormatter::try_new(self.batch.column(at), &options)?;
-            write!(self.key, "{}", printed.value(row))?;
-        }
-        let key = composed(self.key.trim());
         let text = |k: usize| {
             let printed = array_value_to_string(self.batch.column(self.columns[k]), row);
             printed.unwrap_or_default()
@@ -324,9 +316,27 @@ impl Numbers {
         let values = &self.values[row * width..][..width];
         let place = self.first + row as u64;
         // Line 1 are the names.
-        columns.take(self.group.map(|_| &*key), values, text, place + 2, sample)?;
+        let key = self.group.map(|_| &self.keys[row][..]);
+        columns.take(key, values, text, place + 2, sample)?;
         Ok(Some(self.rows.number(place)))
     }
+}
+
+/// What the fields of a column of groups would be as text.
+fn keys(column: &dyn Array) -> Result<Vec<String>> {
+    let options = FormatOptions::default()
+        .with_date_format(Some(DATE))
+        .with_datetime_format(Some(TIME))
+        .with_timestamp_format(Some(TIME))
+        .with_timestamp_tz_format(Some(TIME_OF_ZONE));
+    let printed = ArrayFormatter::try_new(column, &options)?;
+    let mut text = String::new();
+    let key = |row: usize| {
+        text.clear();
+        write!(text, "{}", printed.value(row))?;
+        Ok(composed(text.trim()).into_owned())
+    };
+    (0..column.len()).map(key).collect()
 }
 
 /// A column's numbers, as every `width`th from `first` on. Gaps stay as they are.
@@ -687,7 +697,7 @@ pub fn predict<'py>(
                 taken: 0,
                 first: 0,
                 values: Vec::new(),
-                key: String::new(),
+                keys: Vec::new(),
             }))
         };
         Ok(Prediction {

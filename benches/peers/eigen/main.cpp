@@ -72,14 +72,14 @@ template <typename Cell, int I, int H> struct Of final : Net {
     }
 };
 
-template <int I, int H> struct Lstm {
-    Matrix<4 * H, I + H + 1> w;
+// One product over the input, the state and the 1, with both biases in one.
+template <int Rows, int I, int H> struct Joined {
+    Matrix<Rows, I + H + 1> w;
     Vector<I + H + 1> joined;
-    Vector<4 * H> z;
-    Vector<H> c;
+    Vector<Rows> z;
 
-    Lstm(Layer &layer) {
-        Vector<4 * H> bias;
+    Joined(Layer &layer) {
+        Vector<Rows> bias;
         layer.take(w.template leftCols<I>());
         layer.take(w.template middleCols<H>(I));
         layer.take(w.template rightCols<1>());
@@ -90,12 +90,26 @@ template <int I, int H> struct Lstm {
     void reset() {
         joined.setZero();
         joined(I + H) = 1;
-        c.setZero();
     }
     auto h() const { return joined.template segment<H>(I); }
-    template <typename X> void step(const X &x) {
+    template <typename X> void product(const X &x) {
         joined.template head<I>() = x;
         z.noalias() = w * joined;
+    }
+};
+
+template <int I, int H> struct Lstm : Joined<4 * H, I, H> {
+    using Base = Joined<4 * H, I, H>;
+    using Base::joined, Base::z;
+    Vector<H> c;
+
+    Lstm(Layer &layer) : Base(layer) { c.setZero(); }
+    void reset() {
+        Base::reset();
+        c.setZero();
+    }
+    template <typename X> void step(const X &x) {
+        Base::product(x);
         auto i = z.template segment<H>(0).array().logistic(), f = z.template segment<H>(H).array().logistic();
         auto g = z.template segment<H>(2 * H).array().tanh();
         auto o = z.template segment<H>(3 * H).array().logistic();
@@ -135,28 +149,12 @@ template <int I, int H> struct Gru {
     }
 };
 
-template <int I, int H> struct Rnn {
-    Matrix<H, I + H + 1> w;
-    Vector<I + H + 1> joined;
-    Vector<H> z;
+template <int I, int H> struct Rnn : Joined<H, I, H> {
+    using Base = Joined<H, I, H>;
+    using Base::Base, Base::joined, Base::z;
 
-    Rnn(Layer &layer) {
-        Vector<H> bias;
-        layer.take(w.template leftCols<I>());
-        layer.take(w.template middleCols<H>(I));
-        layer.take(w.template rightCols<1>());
-        layer.take(bias);
-        w.template rightCols<1>() += bias;
-        reset();
-    }
-    void reset() {
-        joined.setZero();
-        joined(I + H) = 1;
-    }
-    auto h() const { return joined.template segment<H>(I); }
     template <typename X> void step(const X &x) {
-        joined.template head<I>() = x;
-        z.noalias() = w * joined;
+        Base::product(x);
         joined.template segment<H>(I) = z.array().tanh();
     }
 };

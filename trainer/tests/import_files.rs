@@ -226,11 +226,81 @@ fn both_files_of_keras() {
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));
     }
+    let conv = "conv 3 9>6 relu, dense 6>4, conv 2 8>4 tanh, lstm 4>4, dense 4>2";
+    for file in ["keras/conv.keras", "keras/conv.h5"] {
+        agrees(&cases, (file, "", conv));
+    }
+    refused(
+        "keras/valid.keras",
+        "",
+        &[
+            "(Conv1D)",
+            "padding \"valid\" gives no answer for the first 2 samples",
+            "padding=\"causal\" in Keras",
+        ],
+    );
     refused(
         "keras/skip.keras",
         "",
         &["layer `add` (Add)", "joins or skips"],
     );
+}
+
+/// Of how many convolutions, and which, is drawn too.
+#[test]
+fn random_networks_of_keras() {
+    let cases = cases("keras.json");
+    let drawn = cases.iter().filter(|(name, _)| name.starts_with("random"));
+    let mut count = 0;
+    for (name, case) in drawn {
+        let path = folder().join(format!("keras/{name}.keras"));
+        let imported = read(&path, &options("")).unwrap_or_else(|e| panic!("{e:#}"));
+        computes(&imported, case, name);
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn convolutions_of_a_state_dict_are_what_the_flags_say() {
+    let cases = cases("pytorch.json");
+    let net = "conv 3 9>6 relu, conv 2 12>4 relu, lstm 4>4, dense 4>2";
+    for place in ["before", "after"] {
+        let file = format!("pytorch/conv_norm_{place}.pt");
+        let flags = format!("--conv causal:2,causal --after-conv relu --batch-norm {place}");
+        agrees(&cases, (&file, &flags, net));
+    }
+    let file = "pytorch/conv_norm_before.pt";
+    let all = "`first` (Conv1d 3 → 6, kernel 3), `second` (Conv1d 3 → 4, kernel 2)";
+    for (flags, parts) in [
+        ("", &[all, "give --conv causal"][..]),
+        ("--conv causal", &["give --after-conv relu, tanh"]),
+        (
+            "--conv causal --after-conv relu",
+            &[
+                "`norm` (BatchNorm1d 6)",
+                "give --batch-norm before or after",
+            ],
+        ),
+        (
+            "--conv causal,causal,causal --after-conv relu",
+            &["--conv: 3 of them, expected one or 2"],
+        ),
+        (
+            "--conv valid:2 --after-conv relu --batch-norm before",
+            &["`first`", "first 4 samples", "nn.functional.pad(x, (4, 0))"],
+        ),
+        (
+            "--conv same --after-conv relu --batch-norm before",
+            &["`first`", "samples that are still to come"],
+        ),
+        (
+            "--conv causal:1:2 --after-conv relu --batch-norm before",
+            &["`first`", "a stride of 2", "a stride of 1"],
+        ),
+    ] {
+        refused(file, flags, parts);
+    }
 }
 
 #[test]

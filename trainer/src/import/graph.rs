@@ -6,6 +6,7 @@
 //! here they have PyTorch's (`i, f, g, o` and `r, z, n`). Every other weight is a constant value. What a format writes in
 //! several ways (attributes that became inputs, `Gemm`) its reader brings into one.
 
+use super::{ConvSight, Padding};
 use anyhow::{Result, bail, ensure};
 
 /// Numbers with a shape, row-major.
@@ -276,6 +277,15 @@ impl Function {
     }
 }
 
+/// What a normalisation over batches has learnt of each feature.
+#[derive(Debug, Clone)]
+pub(crate) struct Moments {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) variance: Vec<f32>,
+    pub(crate) gamma: Vec<f32>,
+    pub(crate) beta: Vec<f32>,
+}
+
 /// The recurrence of a [`Recurrent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -478,6 +488,54 @@ impl Graph {
         Ok(self.node(name, kind, Op::Binary(Binary::Add), &[sum, bias]))
     }
 
+    /// A convolution of samples `[T, 1, C]` along their time, as a stream can have it; weights and bias as [`Op::Conv`] takes them.
+    pub(crate) fn along_time(
+        &mut self,
+        (name, kind): (&str, &str),
+        (sight, groups): (ConvSight, usize),
+        weight: Tensor,
+        bias: Option<Tensor>,
+        x: ValueId,
+    ) -> Result<ValueId> {
+        let ConvSight {
+            padding,
+            dilation,
+            stride,
+        } = sight;
+        let kernel = weight.shape.last().map_or(0, |k| k.saturating_sub(1));
+        let before = kernel.saturating_mul(dilation);
+        ensure!(
+            stride == 1,
+            "a stride of {stride}: the layers behind it would step less often than samples come, which the engine cannot do; train with a \
+             stride of 1"
+        );
+        ensure!(
+            before == 0 || padding == Padding::Causal,
+            "{}; pad it causally, by {before} zeros on the left: padding=\"causal\" in Keras, nn.functional.pad(x, ({before}, 0)) in PyTorch",
+            match padding {
+                Padding::Same => "padding \"same\" sees samples that are still to come".to_owned(),
+                _ => format!(
+                    "padding \"valid\" gives no answer for the first {before} samples, and the engine answers at every sample"
+                ),
+            }
+        );
+        let of = Convolution {
+            stride,
+            dilation,
+            pads: [before, 0],
+            groups,
+        };
+        let turned = |perm: [usize; 3]| Op::Transpose {
+            perm: Some(perm.to_vec()),
+        };
+        let weight = self.constant(format!("{name} weight"), weight);
+        let bias = bias.map(|bias| self.constant(format!("{name} bias"), bias));
+        let x = self.node(name, kind, turned([1, 2, 0]), &[x]);
+        let inputs: Vec<ValueId> = [x, weight].into_iter().chain(bias).collect();
+        let y = self.node(name, kind, Op::Conv(of), &inputs);
+        Ok(self.node(name, kind, turned([2, 0, 1]), &[y]))
+    }
+
     /// The state after every sample, `[T, 1, D · H]`, from samples of that form; or only what the layer ends with,
     /// `[1, D · H]`: the forward direction's state after the last sample, the backward one's after the first.
     pub(crate) fn recurrent(
@@ -506,6 +564,36 @@ impl Graph {
         let y = self.node(name, kind, side_by_side, &[from]);
         let shape = self.constant(format!("{name} shape"), Tensor::list(shape));
         Ok(self.node(name, kind, Op::Reshape { zero: false }, &[y, shape]))
+    }
+
+    /// `(x − mean) / √(variance + ε) · γ + β` of every feature.
+    pub(crate) fn normalised(
+        &mut self,
+        name: &str,
+        kind: &str,
+        moments: &Moments,
+        epsilon: f32,
+        x: ValueId,
+    ) -> Result<ValueId> {
+        let Moments {
+            mean,
+            variance,
+            gamma,
+            beta,
+        } = moments;
+        let width = mean.len();
+        ensure!(
+            [variance.len(), gamma.len(), beta.len()] == [width; 3],
+            "its terms have several lengths"
+        );
+        let scale = gamma.iter().zip(variance);
+        let scale: Vec<f32> = scale.map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+        let offset = beta.iter().zip(mean).zip(&scale);
+        let offset = offset.map(|((b, m), s)| b - m * s).collect();
+        let scale = self.constant(format!("{name} scale"), Tensor::f32(vec![width], scale)?);
+        let offset = self.constant(format!("{name} offset"), Tensor::f32(vec![width], offset)?);
+        let y = self.node(name, kind, Op::Binary(Binary::Mul), &[x, scale]);
+        Ok(self.node(name, kind, Op::Binary(Binary::Add), &[y, offset]))
     }
 
     /// A function after a layer.

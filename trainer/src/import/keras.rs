@@ -4,8 +4,9 @@
 //! both files keep beside them, and by their own or, in `.keras`, by their place.
 
 use super::archive::Archive;
-use super::graph::{Binary, Dim, Function, Graph, Input, Kind, Op, Tensor, ValueId, count};
+use super::graph::{Dim, Function, Graph, Input, Kind, Moments, Op, Tensor, ValueId, count};
 use super::keras_weights::{Setting, activated, function, recurrent};
+use super::{ConvSight, Padding};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hdf5_pure::{File, Group};
 use serde_json::Value;
@@ -461,6 +462,7 @@ fn add(
             )?
         }
         "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
+        "Conv1D" => convolution(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
@@ -526,7 +528,7 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, BatchNormalization and the \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, BatchNormalization and the \
              activations tanh, sigmoid, relu and softmax"
         ),
     })
@@ -558,7 +560,72 @@ fn dense(
     )
 }
 
-/// `(x − mean) / √(variance + ε) · γ + β`.
+/// Along time. Samples come as `[time, batch, channels]`, and the operator takes `[batch, channels, time]`.
+fn convolution(
+    graph: &mut Graph,
+    config: &Value,
+    name: &str,
+    named: &Named,
+    x: ValueId,
+) -> Result<ValueId> {
+    let format = text(config, "data_format");
+    ensure!(
+        matches!(format, "" | "channels_last"),
+        "attribute `data_format`: {format}, expected channels_last"
+    );
+    let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
+    let &[width, channels, filters] = &kernel.shape[..] else {
+        bail!(
+            "a kernel of shape {:?}, expected [length, channels, filters]",
+            kernel.shape
+        )
+    };
+    let size = |key: &str| -> Result<usize> {
+        let value = config.get(key).unwrap_or(&Value::Null);
+        let value = value
+            .as_array()
+            .and_then(|list| list.first())
+            .unwrap_or(value);
+        match value {
+            Value::Null => Ok(1),
+            value => (value.as_u64().and_then(|n| usize::try_from(n).ok()))
+                .filter(|&n| n > 0)
+                .with_context(|| format!("attribute `{key}`: {value}, expected a number from 1")),
+        }
+    };
+    let sight = ConvSight {
+        padding: match text(config, "padding") {
+            "causal" => Padding::Causal,
+            "same" => Padding::Same,
+            "valid" | "" => Padding::Valid,
+            other => bail!("attribute `padding`: {other:?}, expected causal"),
+        },
+        dilation: size("dilation_rate")?,
+        stride: size("strides")?,
+    };
+    let w = kernel.floats()?;
+    let at = |f: usize, c: usize, j: usize| w[(j * channels + c) * filters + f];
+    let turned = (0..filters)
+        .flat_map(|f| (0..channels).flat_map(move |c| (0..width).map(move |j| at(f, c, j))));
+    let turned = Tensor::f32(vec![filters, channels, width], turned.collect())?;
+    let bias = match flag(config, "use_bias", true) {
+        true => Some(
+            weight(named, "bias", 1)
+                .context("its bias is missing")?
+                .clone(),
+        ),
+        false => None,
+    };
+    let sight = (sight, size("groups")?);
+    let y = graph.along_time((name, "Conv1D"), sight, turned, bias, x)?;
+    activated(
+        graph,
+        function_name(config, "activation", "linear")?,
+        name,
+        y,
+    )
+}
+
 fn normalised(
     graph: &mut Graph,
     config: &Value,
@@ -598,40 +665,17 @@ fn normalised(
     } else {
         vec![0.0; width]
     };
-    ensure!(
-        [variance.len(), gamma.len(), beta.len()] == [width; 3],
-        "its terms have several lengths"
-    );
     let epsilon = config
         .get("epsilon")
         .and_then(Value::as_f64)
         .unwrap_or(1e-3) as f32;
-    let scale: Vec<f32> = gamma
-        .iter()
-        .zip(&variance)
-        .map(|(g, v)| g / (v + epsilon).sqrt())
-        .collect();
-    let offset = beta
-        .iter()
-        .zip(&mean)
-        .zip(&scale)
-        .map(|((b, m), s)| b - m * s)
-        .collect();
-    let mut constant =
-        |values| -> Result<ValueId> { Ok(graph.constant(name, Tensor::f32(vec![width], values)?)) };
-    let (scale, offset) = (constant(scale)?, constant(offset)?);
-    let y = graph.node(
-        name,
-        "BatchNormalization",
-        Op::Binary(Binary::Mul),
-        &[x, scale],
-    );
-    Ok(graph.node(
-        name,
-        "BatchNormalization",
-        Op::Binary(Binary::Add),
-        &[y, offset],
-    ))
+    let moments = Moments {
+        mean,
+        variance,
+        gamma,
+        beta,
+    };
+    graph.normalised(name, "BatchNormalization", &moments, epsilon, x)
 }
 
 /// A cell by its configuration, in a layer by another (the same, where they are one).

@@ -27,6 +27,7 @@ mod tflite;
 use std::{
     fs,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -55,6 +56,23 @@ pub struct ImportOptions {
     /// Keras default) or before it (original paper) [default: after]
     #[arg(long, value_enum)]
     pub gru_reset: Option<GruReset>,
+
+    /// How each nn.Conv1d sees the samples, first to last, or all of them: its padding (causal, same or valid), then dilation and stride if
+    /// they are not 1, as causal:2; required if there is one
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "PADDING[:DILATION[:STRIDE]],..."
+    )]
+    pub conv: Vec<ConvSight>,
+
+    /// Activation behind every nn.Conv1d; required if there is one
+    #[arg(long, value_enum)]
+    pub after_conv: Option<AfterConv>,
+
+    /// Where nn.BatchNorm1d stands behind an nn.Conv1d: before its activation or after it; required if there are both
+    #[arg(long, value_enum)]
+    pub batch_norm: Option<NormPlace>,
 
     /// Activation between nn.Linear layers; required if there are several
     #[arg(long, value_enum)]
@@ -143,6 +161,80 @@ pub enum GruReset {
     Before,
 }
 
+/// Where an `nn.Conv1d` looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvSight {
+    /// What is put around the samples.
+    pub padding: Padding,
+    /// Samples from one that is seen to the next one seen.
+    pub dilation: usize,
+    /// Samples from one answer to the next.
+    pub stride: usize,
+}
+
+/// What is put around the samples before an `nn.Conv1d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Zeros in front, (kernel − 1) · dilation of them.
+    Causal,
+    /// Half of them in front and half behind.
+    Same,
+    /// None, PyTorch's default.
+    Valid,
+}
+
+impl FromStr for ConvSight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let padding = match parts.next() {
+            Some("causal") => Padding::Causal,
+            Some("same") => Padding::Same,
+            Some("valid") => Padding::Valid,
+            _ => {
+                return Err("expected causal, same or valid, then :DILATION and :STRIDE".to_owned());
+            }
+        };
+        let mut number = |what: &str| match parts.next().map(str::parse) {
+            None => Ok(1),
+            Some(Ok(n @ 1..=16384)) => Ok(n),
+            Some(_) => Err(format!("{what}: expected a number from 1 to 16384")),
+        };
+        let [dilation, stride] = [number("dilation")?, number("stride")?];
+        match parts.next() {
+            None => Ok(ConvSight {
+                padding,
+                dilation,
+                stride,
+            }),
+            Some(more) => Err(format!("`:{more}` behind padding, dilation and stride")),
+        }
+    }
+}
+
+/// What stands behind an `nn.Conv1d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AfterConv {
+    /// Nothing
+    None,
+    /// nn.ReLU
+    Relu,
+    /// nn.Tanh
+    Tanh,
+    /// nn.Sigmoid
+    Sigmoid,
+}
+
+/// Where an `nn.BatchNorm1d` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NormPlace {
+    /// Conv1d, BatchNorm1d, activation
+    Before,
+    /// Conv1d, activation, BatchNorm1d
+    After,
+}
+
 /// What stands between two `nn.Linear`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Between {
@@ -214,8 +306,8 @@ impl Imported {
 /// Reads a network.
 ///
 /// The file is an ONNX model, a model of Keras or of TensorFlow Lite, a state dict of PyTorch (safetensors, `torch.save`, npz or JSON),
-/// RTNeural's JSON or a Neural Amp Modeler's LSTM. Of a state dict: `nn.Embedding`, then `nn.RNN`, `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked or one after
-/// another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are named `x0`.. and outputs `y0`.., without
+/// RTNeural's JSON or a Neural Amp Modeler's LSTM. Of a state dict: `nn.Embedding`, or `nn.Conv1d` with `nn.BatchNorm1d`, then `nn.RNN`,
+/// `nn.LSTM`, `nn.GRU` (or their `Cell` forms), stacked or one after another, then `nn.Linear`, under any prefixes, in f64, f32, f16 or bf16. Inputs are named `x0`.. and outputs `y0`.., without
 /// normalisation.
 ///
 /// # Errors
@@ -364,6 +456,9 @@ impl ImportOptions {
         let given = [
             ("--nonlinearity", self.nonlinearity.is_some()),
             ("--gru-reset", self.gru_reset.is_some()),
+            ("--conv", !self.conv.is_empty()),
+            ("--after-conv", self.after_conv.is_some()),
+            ("--batch-norm", self.batch_norm.is_some()),
             ("--between", self.between.is_some()),
             ("--head", self.head.is_some()),
             ("--order", !self.order.is_empty()),

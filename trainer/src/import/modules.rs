@@ -3,13 +3,14 @@
 //! `nn.RNN`, `nn.LSTM` and `nn.GRU` name their parameters `weight_ih_l0`, `weight_hh_l0`,
 //! `bias_ih_l0`, `bias_hh_l0`, and so on for `_l1`; the `Cell` classes leave `_l0` out. `nn.Linear`
 //! and `nn.Embedding` both have a `weight`, `[out, in]` and `[vocab, dim]`; only `nn.Linear` may
-//! have a `bias`. What comes before the last dot is the module's name.
+//! have a `bias`. The `weight` of an `nn.Conv1d` has three dimensions, and an `nn.BatchNorm1d` is known by its `running_mean`.
+//! What comes before the last dot is the module's name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
-use super::graph::{Direction, Function, Kind, Recurrent};
+use super::graph::{Direction, Function, Kind, Moments, Recurrent};
 use super::{GruReset, ImportOptions, Nonlinearity, state_dict::StateDict};
 
 /// A module with its parameters.
@@ -28,6 +29,18 @@ pub(super) enum Weights {
     Cells { cells: Vec<Recurrent> },
     /// `nn.Linear` or `nn.Embedding`.
     Matrix(Matrix),
+    /// `nn.Conv1d`.
+    Conv(Filters),
+    /// `nn.BatchNorm1d`.
+    Norm(Moments),
+}
+
+#[derive(Debug)]
+pub(super) struct Filters {
+    /// `[filters, channels of a group, kernel]`.
+    pub(super) shape: [usize; 3],
+    pub(super) weight: Vec<f32>,
+    pub(super) bias: Option<Vec<f32>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -83,6 +96,11 @@ impl Module {
             }) => {
                 format!("`{name}` (Linear {cols} → {rows} or Embedding [{rows}, {cols}])")
             }
+            Weights::Conv(Filters {
+                shape: [filters, channels, kernel],
+                ..
+            }) => format!("`{name}` (Conv1d {channels} → {filters}, kernel {kernel})"),
+            Weights::Norm(moments) => format!("`{name}` (BatchNorm1d {})", moments.mean.len()),
         }
     }
 }
@@ -111,6 +129,8 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
     let mut recurrent: BTreeMap<&str, Layers> = BTreeMap::new();
     let mut bidirectional: BTreeSet<&str> = BTreeSet::new();
     let mut matrices: Vec<&str> = Vec::new();
+    let mut convs: Vec<&str> = Vec::new();
+    let mut norms: Vec<&str> = Vec::new();
     let mut unknown: Vec<String> = Vec::new();
 
     for name in dict.names() {
@@ -127,13 +147,17 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
             );
         } else if leaf == "weight" && dict.shape(name).len() == 2 {
             matrices.push(prefix);
-        } else if leaf != "bias" || !is_matrix(dict, prefix) {
+        } else if leaf == "weight" && dict.shape(name).len() == 3 {
+            convs.push(prefix);
+        } else if leaf == "running_mean" {
+            norms.push(prefix);
+        } else if !belongs(dict, prefix, leaf) {
             unknown.push(format!("`{name}` {:?}", dict.shape(name)));
         }
     }
     ensure!(
         unknown.is_empty(),
-        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding or nn.Linear: {}; if the outputs \
+        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d or nn.BatchNorm1d: {}; if the outputs \
          do not depend on {}, give --ignore PREFIX",
         if unknown.len() == 1 {
             "a tensor is"
@@ -183,11 +207,7 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
             rows > 0 && cols > 0,
             "tensor `{entry}`: shape [{rows}, {cols}], expected no empty dimension"
         );
-        let bias = tensor_name(name, "bias");
-        let bias = match dict.contains(&bias) {
-            true => Some(dict.read(&bias, &[rows], &format!("like the rows of `{entry}`"))?),
-            false => None,
-        };
+        let bias = optional(dict, &tensor_name(name, "bias"), rows, &entry)?;
         let weight = dict.read(&entry, &[rows, cols], "")?;
         modules.push(Module {
             name: name.to_owned(),
@@ -200,12 +220,76 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
             }),
         });
     }
+    for name in convs {
+        let entry = tensor_name(name, "weight");
+        let &[filters, channels, kernel] = dict.shape(&entry) else {
+            unreachable!("filters are 3-D")
+        };
+        let shape = [filters, channels, kernel];
+        ensure!(
+            shape.iter().all(|&n| n > 0),
+            "tensor `{entry}`: shape {shape:?}, expected no empty dimension"
+        );
+        modules.push(Module {
+            name: name.to_owned(),
+            weights: Weights::Conv(Filters {
+                shape,
+                weight: dict.read(&entry, &shape, "")?,
+                bias: optional(dict, &tensor_name(name, "bias"), filters, &entry)?,
+            }),
+            entry,
+        });
+    }
+    for name in norms {
+        let entry = tensor_name(name, "running_mean");
+        let &[width] = dict.shape(&entry) else {
+            bail!(
+                "tensor `{entry}`: shape {:?}, expected one dimension",
+                dict.shape(&entry)
+            )
+        };
+        ensure!(width > 0, "tensor `{entry}` is empty");
+        let variance = tensor_name(name, "running_var");
+        ensure!(
+            dict.contains(&variance),
+            "tensor `{variance}` is missing, though `{entry}` is there: the state dict is not whole"
+        );
+        let term = |leaf: &str, without: f32| -> Result<Vec<f32>> {
+            let found = optional(dict, &tensor_name(name, leaf), width, &entry)?;
+            Ok(found.unwrap_or_else(|| vec![without; width]))
+        };
+        modules.push(Module {
+            name: name.to_owned(),
+            weights: Weights::Norm(Moments {
+                mean: dict.read(&entry, &[width], "")?,
+                variance: dict.read(&variance, &[width], &format!("like `{entry}`"))?,
+                gamma: term("weight", 1.0)?,
+                beta: term("bias", 0.0)?,
+            }),
+            entry,
+        });
+    }
     Ok(modules)
 }
 
-fn is_matrix(dict: &StateDict<'_>, prefix: &str) -> bool {
+/// A tensor of one dimension, if it is there.
+fn optional(dict: &StateDict<'_>, name: &str, len: usize, like: &str) -> Result<Option<Vec<f32>>> {
+    let found = dict.contains(name);
+    found
+        .then(|| dict.read(name, &[len], &format!("like the rows of `{like}`")))
+        .transpose()
+}
+
+/// A tensor beside the one that its module is known by.
+fn belongs(dict: &StateDict<'_>, prefix: &str, leaf: &str) -> bool {
     let weight = tensor_name(prefix, "weight");
-    dict.contains(&weight) && dict.shape(&weight).len() == 2
+    let mapped = dict.contains(&weight) && matches!(dict.shape(&weight).len(), 2 | 3);
+    let normed = dict.contains(&tensor_name(prefix, "running_mean"));
+    match leaf {
+        "bias" => mapped || normed,
+        "weight" | "running_var" => normed,
+        _ => false,
+    }
 }
 
 /// What the tensors of a bidirectional module's other direction end with.

@@ -1,4 +1,4 @@
-//! The order of the modules: an embedding perhaps, then cells, then dense layers.
+//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers.
 //!
 //! A chain in which every module takes as many values as the one before it gives. All orders are
 //! tried; if exactly one fits, it is the network's. If several do, the user says which, because the
@@ -8,7 +8,7 @@
 use anyhow::{Result, bail, ensure};
 
 use super::graph::Recurrent;
-use super::modules::{Matrix, Module, Weights};
+use super::modules::{Filters, Matrix, Module, Weights};
 
 /// More modules than this are not tried in all orders.
 const MOST: usize = 10;
@@ -18,6 +18,9 @@ const MOST: usize = 10;
 enum Stage {
     Start,
     Embedded(usize),
+    Convolved(usize),
+    /// A normalisation stands behind a convolution.
+    Normed(usize),
     Stepped(usize),
     Mapped(usize),
 }
@@ -51,7 +54,13 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
     };
     match (stage, &module.weights) {
         (Stage::Start, Weights::Cells { cells }) => Ok(Stage::Stepped(state_width(cells))),
-        (Stage::Embedded(width) | Stage::Stepped(width), Weights::Cells { cells }) => {
+        (
+            Stage::Embedded(width)
+            | Stage::Convolved(width)
+            | Stage::Normed(width)
+            | Stage::Stepped(width),
+            Weights::Cells { cells },
+        ) => {
             let first = &cells[0];
             if first.inputs == width {
                 return Ok(Stage::Stepped(state_width(cells)));
@@ -72,8 +81,32 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             "{} has a bias, so it is an nn.Linear, and cannot stand before the first cell",
             module.label()
         )),
-        (Stage::Embedded(_), Weights::Matrix(_)) => Err(format!(
-            "{} cannot stand between an nn.Embedding and a cell",
+        (Stage::Embedded(_) | Stage::Convolved(_) | Stage::Normed(_), Weights::Matrix(_)) => {
+            Err(format!(
+                "{} cannot stand between an nn.Embedding or nn.Conv1d and a cell",
+                module.label()
+            ))
+        }
+        (Stage::Start, Weights::Conv(Filters { shape, .. })) => Ok(Stage::Convolved(shape[0])),
+        (
+            Stage::Embedded(width) | Stage::Convolved(width) | Stage::Normed(width),
+            Weights::Conv(Filters { shape, .. }),
+        ) => {
+            let [filters, channels, _] = *shape;
+            if width.is_multiple_of(channels) && filters.is_multiple_of(width / channels) {
+                return Ok(Stage::Convolved(filters));
+            }
+            Err(wrong_width(filters, channels, width))
+        }
+        (Stage::Convolved(width), Weights::Norm(moments)) if moments.mean.len() == width => {
+            Ok(Stage::Normed(width))
+        }
+        (_, Weights::Norm(_)) => Err(format!(
+            "{} does not stand behind an nn.Conv1d of its width, where it could be folded into the weights",
+            module.label()
+        )),
+        (Stage::Stepped(_) | Stage::Mapped(_), Weights::Conv(_)) => Err(format!(
+            "{} cannot follow a cell or an nn.Linear",
             module.label()
         )),
         (Stage::Stepped(width) | Stage::Mapped(width), Weights::Matrix(matrix)) => {
@@ -145,7 +178,7 @@ fn derived(modules: &[Module]) -> Result<Vec<usize>> {
     match &search.found[..] {
         [path] => Ok(path.clone()),
         [] => bail!(
-            "the modules do not fit together, expected [nn.Embedding], cells, [nn.Linear ...]: \
+            "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], cells, [nn.Linear ...]: \
              after {}, {}: leave out what does not belong with --ignore",
             match &search.deepest[..] {
                 [] => "the input".to_owned(),

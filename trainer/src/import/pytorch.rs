@@ -12,7 +12,7 @@ use super::archive::Archive;
 use super::graph::{Function, Graph, Op, Tensor};
 use super::modules::{self, Matrix, Module, Weights};
 use super::state_dict::{Float, Numbers, StateDict, Stored};
-use super::{Between, Head, ImportOptions, order};
+use super::{AfterConv, Between, ConvSight, Head, ImportOptions, NormPlace, order};
 use crate::filekind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pytorch_reader::{DType, PytorchReader};
@@ -250,6 +250,69 @@ pub(super) fn array(value: &Value) -> Result<(Vec<usize>, Vec<f32>)> {
     Ok((shape, values))
 }
 
+/// The variance that PyTorch adds, unless told otherwise.
+const EPSILON: f32 = 1e-5;
+
+/// What the flags say about the convolutions.
+struct Sights {
+    each: Vec<ConvSight>,
+    function: Function,
+    place: NormPlace,
+}
+
+impl Sights {
+    fn of(chain: &[Module], options: &ImportOptions) -> Result<Self> {
+        let convs = || {
+            chain
+                .iter()
+                .filter(|m| matches!(m.weights, Weights::Conv(_)))
+        };
+        let count = convs().count();
+        let shown = || convs().map(Module::label).collect::<Vec<_>>().join(", ");
+        let each = match &options.conv[..] {
+            _ if count == 0 => Vec::new(),
+            [] => bail!(
+                "there are {}, and a state dict says neither how they are padded nor their dilation and stride: give --conv causal, or \
+                 causal:2 for a dilation of 2, for all or one for each",
+                shown()
+            ),
+            [one] => vec![*one; count],
+            each if each.len() == count => each.to_vec(),
+            each => bail!(
+                "--conv: {} of them, expected one or {count}: {}",
+                each.len(),
+                shown()
+            ),
+        };
+        let function = match options.after_conv {
+            _ if count == 0 => Function::Identity,
+            Some(AfterConv::None) => Function::Identity,
+            Some(AfterConv::Relu) => Function::Relu,
+            Some(AfterConv::Tanh) => Function::Tanh,
+            Some(AfterConv::Sigmoid) => Function::Sigmoid,
+            None => bail!(
+                "there are {}, and a state dict does not say what stands behind them: give --after-conv relu, tanh, sigmoid or none",
+                shown()
+            ),
+        };
+        let normed = chain.iter().find(|m| matches!(m.weights, Weights::Norm(_)));
+        let place = match (options.batch_norm, normed) {
+            (Some(place), _) => place,
+            (None, Some(norm)) if function != Function::Identity => bail!(
+                "a state dict does not say whether {} stands before the activation of its convolution or after it: give --batch-norm \
+                 before or after",
+                norm.label()
+            ),
+            (None, _) => NormPlace::Before,
+        };
+        Ok(Sights {
+            each,
+            function,
+            place,
+        })
+    }
+}
+
 /// Gives the matrices their roles: before the cells an embedding, after them dense layers.
 fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     let first_cell = chain
@@ -291,8 +354,23 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     }
     let width = match &chain[0].weights {
         Weights::Cells { cells, .. } => Some(cells[0].inputs),
-        Weights::Matrix(_) => None,
+        Weights::Conv(filters) => Some(filters.shape[1]),
+        Weights::Matrix(_) | Weights::Norm(_) => None,
     };
+    if let Weights::Conv(filters) = &chain[0].weights {
+        graph.notes.push(format!(
+            "{} is taken to be of one group, with {} inputs: a state dict does not say",
+            chain[0].label(),
+            filters.shape[1]
+        ));
+    }
+    let sights = Sights::of(&chain, options)?;
+    let mut sight = sights.each.iter().copied();
+    let normed: Vec<bool> = (chain.iter())
+        .map(|m| matches!(m.weights, Weights::Norm(_)))
+        .collect();
+    // What a sample has by now.
+    let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
     let last = chain.len() - 1;
     for (place, module) in chain.into_iter().enumerate() {
@@ -318,9 +396,35 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     x = graph.recurrent(&name, modules::kind_name(cell.kind), cell, x, !ends)?;
                 }
             }
+            Weights::Conv(filters) => {
+                let sight = sight.next().context("a convolution too many")?;
+                let [count, seen, _] = filters.shape;
+                let weight = Tensor::f32(filters.shape.to_vec(), filters.weight)?;
+                let bias = filters.bias.map(|bias| Tensor::f32(vec![count], bias));
+                let sight = (sight, channels / seen);
+                x = graph
+                    .along_time((&name, "nn.Conv1d"), sight, weight, bias.transpose()?, x)
+                    .with_context(|| format!("`{name}` (nn.Conv1d)"))?;
+                channels = count;
+                let waits =
+                    normed.get(place + 1) == Some(&true) && sights.place == NormPlace::Before;
+                if !waits {
+                    x = graph.activation(&name, sights.function, x);
+                }
+            }
+            Weights::Norm(moments) => {
+                graph.notes.push(format!(
+                    "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
+                ));
+                x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
+                if sights.place == NormPlace::Before {
+                    x = graph.activation(&name, sights.function, x);
+                }
+            }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
             }) if place < first_cell => {
+                channels = cols;
                 if rows == cols {
                     graph.notes.push(format!(
                         "{name} is square and without a bias: taken for an nn.Embedding of {rows} tokens, not for an nn.Linear"

@@ -50,7 +50,7 @@ def keep(name, net, x, window=False):
     path = os.path.join(folder, name)
     net.save(path + ".keras")
     packed(path + ".keras")
-    if name in ["lstm", "both"]:
+    if name in ["lstm", "both", "conv"]:
         net.save(path + ".h5")
     steps = [len(x)] if window else range(1, len(x) + 1)
     y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
@@ -72,6 +72,22 @@ keep("functional", keras.Model(start, layers.Dense(2)(y)), x)
 start = layers.Input((None, 3))
 y = layers.LSTM(3, return_sequences=True)(start)
 keep("skip", keras.Model(start, layers.Dense(1)(layers.Add()([start, y]))), x)
+start = [layers.Input((None, 3)), layers.Conv1D(6, 3, padding="causal", dilation_rate=2, activation="relu"), layers.BatchNormalization()]
+keep("conv", keras.Sequential(start + [layers.Conv1D(4, 1, groups=2), layers.Conv1D(4, 2, padding="causal", use_bias=False), layers.BatchNormalization(), layers.Activation("tanh"), layers.LSTM(4, return_sequences=True), layers.Dense(2)]), x)
+keep("valid", keras.Sequential([layers.Input((None, 3)), layers.Conv1D(2, 3), layers.LSTM(2), layers.Dense(1)]), x, True)
+
+for number in range(3):
+    width = int(np.random.choice([1, 2, 4]))
+    x = np.random.normal(size=(9, width)).astype("float32")
+    stack = [layers.Input((None, width))]
+    for _ in range(np.random.randint(1, 4)):
+        groups = int(np.random.choice([g for g in [1, 2, 4] if width % g == 0]))
+        width = groups * np.random.randint(1, 4)
+        kernel, dilation = np.random.randint(1, 5), np.random.randint(1, 4)
+        activation = str(np.random.choice(["linear", "relu", "tanh", "sigmoid"]))
+        stack.append(layers.Conv1D(width, kernel, padding="causal", dilation_rate=dilation, groups=groups, activation=activation))
+    cell = [layers.SimpleRNN, layers.LSTM, layers.GRU][np.random.randint(3)]
+    keep(f"random_conv_{number}", keras.Sequential(stack + [cell(3, return_sequences=True), layers.Dense(2)]), x)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

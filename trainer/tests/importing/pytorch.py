@@ -90,6 +90,34 @@ with torch.no_grad():
     torch.save({**{f"cell.{k}": v for k, v in cell.state_dict().items()}, **{f"head.{k}": v for k, v in head.state_dict().items()}}, path("cell.pt"))
     keep("cell", x, torch.stack(found))
 
+    class Convolved(nn.Module):
+        """Padded on the left, with the normalisation before the activation or after it."""
+
+        def __init__(self, after):
+            super().__init__()
+            self.after = after
+            self.first, self.norm = nn.Conv1d(3, 6, 3, dilation=2), nn.BatchNorm1d(6)
+            self.second = nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 4, 2, groups=2))
+            self.rnn, self.head = nn.LSTM(4, 4), nn.Linear(4, 2)
+            for moment in [self.norm.running_mean, self.norm.weight, self.norm.bias]:
+                moment.uniform_(-0.5, 0.5)
+            self.norm.running_var.uniform_(0.5, 2)
+            # Behind the activation an offset would be missing in the zeros at the edge.
+            if after:
+                self.norm.running_mean.zero_()
+                self.norm.bias.zero_()
+
+        def forward(self, x):
+            x = self.first(nn.functional.pad(x.T[None], (4, 0)))
+            x = self.norm(x.relu()) if self.after else self.norm(x).relu()
+            x = self.second(nn.functional.pad(x, (1, 0))).relu()
+            return self.head(self.rnn(x[0].T)[0])
+
+    for name, after in [("conv_norm_before", False), ("conv_norm_after", True)]:
+        convolved = Convolved(after).eval()
+        torch.save(convolved.state_dict(), path(name + ".pt"))
+        keep(name, x, convolved(x))
+
 with open(os.path.join(here, "pytorch.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

@@ -29,6 +29,7 @@ mod texts;
 mod train;
 mod tune;
 mod verify;
+mod wav;
 
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};

@@ -5,7 +5,7 @@ use super::progress::cancel_on_signal;
 use super::samples::{Sample, Samples};
 use super::streams::{How, Stream, Streams};
 use super::texts::is_of_texts;
-use super::{kernel_names, kernels, say, usage, writable};
+use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
 use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
@@ -32,6 +32,7 @@ Examples:
   kinglet predict activity.kgl --csv trials.csv --group trial
   kinglet predict pump.kgl --csv test.csv --keep timestamp,machine --json
   kinglet predict sentiment.kgl --lines reviews.txt
+  kinglet predict amp.kgl --wav guitar.wav --out amped.wav
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
@@ -43,7 +44,7 @@ pub struct Args {
     model: PathBuf,
 
     /// Samples, a row each; - reads standard input
-    #[arg(long, value_name = "IN.csv", required_unless_present_any = ["text", "lines"])]
+    #[arg(long, value_name = "IN.csv", required_unless_present_any = ["text", "lines", "wav"])]
     csv: Option<PathBuf>,
 
     /// One text, cut into the model's characters or words
@@ -53,6 +54,15 @@ pub struct Args {
     /// Texts, a line each, every one from a reset on
     #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "text"])]
     lines: Option<PathBuf>,
+
+    /// A recording, a channel for every input, from full scale as 1; the answers become a file of the same kind
+    #[arg(long, value_name = "IN.wav", requires = "out",
+          conflicts_with_all = ["csv", "text", "lines", "raw", "every_step", "reset_every", "ahead", "state_in", "state_out", "keep", "json", "CsvOptions"])]
+    wav: Option<PathBuf>,
+
+    /// Where the answers to --wav go
+    #[arg(long, value_name = "OUT.wav", requires = "wav")]
+    out: Option<PathBuf>,
 
     /// Plain tensors in and out, an output per step: no normalisation, no windows
     #[arg(long)]
@@ -97,6 +107,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
+    if let (Some(wav), Some(out)) = (&args.wav, &args.out) {
+        return wav::run(&file, [wav, out], kernels(args.kernels.as_deref()));
+    }
     let model = file.model()?;
     let shape = shape(args, &model)?;
     let input = args
@@ -117,7 +130,7 @@ pub fn run(args: &Args) -> Result<()> {
         (Some(path), ..) => Samples::open(path, &model, &columns, args.raw)?,
         (_, Some(path), _) => Samples::text(path, &model, &columns)?,
         (_, _, Some(path)) => Samples::lines(path, &model, &columns)?,
-        (None, None, None) => return Err(usage("give --csv, --text or --lines")),
+        (None, None, None) => return Err(usage("give --csv, --text, --lines or --wav")),
     };
     let kept = match args.keep.is_empty() {
         true => Vec::new(),

@@ -2817,3 +2817,204 @@ fn data_in_place_of_a_task_leads_to_init() {
     desk.write("pump.task", TASK.replace("name", "nam"));
     desk.fails("train pump.task --out m.kgl", 1, &["unknown key \"nam\""]);
 }
+
+#[test]
+fn an_imported_convolution_is_trained_on_in_the_units_of_the_data() {
+    let desk = Desk::new();
+    let network =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/importing/onnx/causal_script.onnx");
+    desk.write("net.onnx", fs::read(network).unwrap());
+    desk.ok("import net.onnx --names a,b,c --out net.kgl");
+    let row = |t: usize| {
+        let t = t as f64;
+        format!(
+            "{:.4},{:.4},{:.4}\n",
+            0.8 + (t * 0.2).sin(),
+            (t * 0.31).cos(),
+            2.0 * (t * 0.17).sin() - 1.5
+        )
+    };
+    desk.write(
+        "data.csv",
+        format!("a,b,c\n{}", (0..300).map(row).collect::<String>()),
+    );
+    let task = |rate: f64| {
+        format!(
+            "name = \"abc\"\n[csv]\nfile = \"data.csv\"\n[series]\nfeatures = [\"a\", \"b\", \"c\"]\ntargets = [{{ column = \"a\" }}, {{ column = \"b\" }}]\n\
+             split = {{ rows = [200, 50, 50] }}\n[shape]\nkind = \"many-to-many\"\nwindow = 16\n[network]\ncell = \"gru\"\nhidden = [8]\n\
+             [train]\nlearning_rate = {rate}\nepochs = 3\n[output]\nprecision = \"w8a8\"\n"
+        )
+    };
+    // Steps that change nothing leave the network that came: behind what its first samples looked back to, its answers are the same.
+    desk.write("still.toml", task(1e-9));
+    let told = desk.run("train still.toml --from net.kgl --precision f32 --quiet --out same.kgl");
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert!(told.err.contains("looks back 4 samples"), "{}", told.err);
+    let answers = |model: &str| {
+        let out = desk.ok(&format!("predict {model} --csv data.csv"));
+        table(&out).to_owned_rows().1
+    };
+    let (came, same) = (answers("net.kgl"), answers("same.kgl"));
+    for (a, b) in came
+        .iter()
+        .zip(&same)
+        .skip(100)
+        .flat_map(|(a, b)| a.iter().zip(b))
+    {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+    desk.write("task.toml", task(0.01));
+    desk.ok("train task.toml --from net.kgl --quantized-epochs 4 --quiet --force --out on.kgl");
+    let seen = desk.ok("inspect on.kgl");
+    assert!(seen.contains("conv") && seen.contains("w8a8"), "{seen}");
+    let valid = losses(
+        &String::from_utf8(desk.read("on.history.csv")).unwrap(),
+        "valid_loss",
+    );
+    let least = valid.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(least < 0.95 * valid[0], "{valid:?}");
+
+    // A frame that is padded with zeros cannot have its mean taken away.
+    let spectral =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/importing/onnx/spectral_script.onnx");
+    desk.write("frames.onnx", fs::read(spectral).unwrap());
+    desk.ok("import frames.onnx --out frames.kgl");
+    let names: Vec<String> = (0..12).map(|k| format!("x{k}")).collect();
+    let frames: String = (0..300usize)
+        .map(|t| {
+            let at = |k: usize| format!("{:.4}", ((t * 12 + k) as f64 * 0.4).sin() + k as f64);
+            (0..12).map(at).collect::<Vec<_>>().join(",") + "\n"
+        })
+        .collect();
+    desk.write("frames.csv", format!("{}\n{frames}", names.join(",")));
+    let features = names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>();
+    let task = task(0.01)
+        .replace("data.csv", "frames.csv")
+        .replace("\"a\", \"b\", \"c\"", &features.join(", "))
+        .replace(
+            "{ column = \"a\" }, { column = \"b\" }",
+            "{ column = \"x0\" }",
+        );
+    desk.write("frames.toml", task);
+    desk.fails(
+        "train frames.toml --from frames.kgl --out out.kgl",
+        1,
+        &[
+            "convolution over the numbers of a sample",
+            "`normalise = \"none\"`",
+        ],
+    );
+}
+
+#[test]
+fn a_recording_goes_through_a_model_as_a_table_does() {
+    use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+    let desk = Desk::new();
+    desk.write(
+        "amp.json",
+        r#"{"rnn.weight_ih_l0": [[0.9]], "rnn.weight_hh_l0": [[0.4]], "rnn.bias_ih_l0": [0.1], "rnn.bias_hh_l0": [0.0],
+            "head.weight": [[1.4]], "head.bias": [0.05]}"#,
+    );
+    desk.ok("import amp.json --nonlinearity tanh --out amp.kgl");
+    let wave: Vec<f64> = (0..2000)
+        .map(|t| 0.9 * (f64::from(t) * 0.07).sin())
+        .collect();
+    let spec = |channels, bits, sample_format| WavSpec {
+        channels,
+        sample_rate: 44_100,
+        bits_per_sample: bits,
+        sample_format,
+    };
+    let record = |name: &str, spec: WavSpec| {
+        let mut writer = WavWriter::create(desk.0.path().join(name), spec).unwrap();
+        for x in wave.iter().flat_map(|x| vec![x; spec.channels.into()]) {
+            match spec.sample_format {
+                SampleFormat::Float => writer.write_sample(*x as f32).unwrap(),
+                SampleFormat::Int => {
+                    let full = 2f64.powi(i32::from(spec.bits_per_sample) - 1);
+                    writer.write_sample((x * full) as i32).unwrap();
+                }
+            }
+        }
+        writer.finalize().unwrap();
+    };
+    for (bits, format) in [
+        (8, SampleFormat::Int),
+        (16, SampleFormat::Int),
+        (24, SampleFormat::Int),
+        (32, SampleFormat::Int),
+        (32, SampleFormat::Float),
+    ] {
+        let spec = spec(1, bits, format);
+        record("in.wav", spec);
+        let full = 2f64.powi(i32::from(bits) - 1);
+        let read = |name: &str| -> Vec<f64> {
+            let mut reader = WavReader::open(desk.0.path().join(name)).unwrap();
+            assert_eq!(reader.spec(), spec);
+            match format {
+                SampleFormat::Float => reader.samples::<f32>().map(|x| x.unwrap().into()).collect(),
+                SampleFormat::Int => {
+                    let whole = reader.samples::<i32>();
+                    whole.map(|x| f64::from(x.unwrap()) / full).collect()
+                }
+            }
+        };
+        let told = desk.run("predict amp.kgl --wav in.wav --out out.wav");
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        let told = told.err;
+        assert!(told.contains("44100 samples a second"), "{told}");
+        let rows: String = read("in.wav").iter().map(|x| format!("{x}\n")).collect();
+        desk.write("in.csv", format!("x0\n{rows}"));
+        let (_, expected) = table(&desk.ok("predict amp.kgl --csv in.csv")).to_owned_rows();
+        let found = read("out.wav");
+        assert_eq!(found.len(), expected.len());
+        let half = match format {
+            SampleFormat::Float => 0.0,
+            SampleFormat::Int => 0.5 / full,
+        };
+        let beyond = expected.iter().filter(|y| y[0].abs() > 1.0).count();
+        assert!(beyond > 0, "the network is loud enough");
+        assert!(told.contains("lie beyond full scale"), "{told}");
+        for (found, expected) in found.iter().zip(&expected) {
+            let y = f64::from(expected[0]);
+            let expected = match format {
+                SampleFormat::Float => y,
+                SampleFormat::Int => y.clamp(-1.0, 1.0 - 1.0 / full),
+            };
+            assert!(
+                (found - expected).abs() <= half + 1e-6,
+                "{bits} bits: {found}, expected {expected}"
+            );
+        }
+    }
+    record("stereo.wav", spec(2, 16, SampleFormat::Int));
+    desk.fails(
+        "predict amp.kgl --wav stereo.wav --out out.wav",
+        1,
+        &["stereo.wav: 2 channels, and the model has 1 input", "remix"],
+    );
+    let whole = desk.read("in.wav");
+    desk.write("cut.wav", &whole[..whole.len() - 7]);
+    desk.fails_after_notes(
+        "predict amp.kgl --wav cut.wav --out new.wav",
+        1,
+        &["cut.wav: not a whole WAV file"],
+    );
+    assert!(!desk.0.path().join("new.wav").exists());
+    desk.fails("predict amp.kgl --wav in.wav", 2, &["--out"]);
+    desk.fails(
+        "predict amp.kgl --wav in.wav --out in.wav",
+        1,
+        &["which is read"],
+    );
+    desk.fails(
+        "predict amp.kgl --wav in.wav --out out.wav --columns a",
+        2,
+        &["--columns"],
+    );
+    desk.fails(
+        "predict amp.kgl --wav in.csv --out out.wav",
+        1,
+        &["in.csv: not a whole WAV"],
+    );
+}

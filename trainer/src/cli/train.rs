@@ -411,7 +411,9 @@ fn start(path: &Path, task: &Task, data: &Dataset) -> Result<Network> {
     let file = ModelFile::read(path)?;
     file.model()?;
     let network = package(&file.bytes).and_then(|model| network_for(&model, data));
-    network.with_context(|| format!("--from {}", path.display()))
+    let (network, notes) = network.with_context(|| format!("--from {}", path.display()))?;
+    say_notes(&notes);
+    Ok(network)
 }
 
 fn with_progress(

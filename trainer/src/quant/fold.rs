@@ -304,7 +304,7 @@ fn choose(
 
 /// The first layer of a network that computes the same from folded inputs.
 pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
-    let fold_rows = |weights: &mut [f32], biases: &mut [&mut [f32]]| {
+    let fold_rows = |folds: &[Fold], weights: &mut [f32], biases: &mut [&mut [f32]]| {
         for (number, row) in weights.chunks_exact_mut(folds.len()).enumerate() {
             let start = row
                 .iter()
@@ -321,8 +321,8 @@ pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
     };
     let recurrent = |r: &mut Recurrent| match r.cell {
         // Gate and candidate have one product and a bias each.
-        Cell::FastGrnn => fold_rows(&mut r.w_ih, &mut [&mut r.b_ih, &mut r.b_hh]),
-        _ => fold_rows(&mut r.w_ih, &mut [&mut r.b_ih]),
+        Cell::FastGrnn => fold_rows(folds, &mut r.w_ih, &mut [&mut r.b_ih, &mut r.b_hh]),
+        _ => fold_rows(folds, &mut r.w_ih, &mut [&mut r.b_ih]),
     };
     match net.layers.first_mut() {
         Some(Layer::Recurrent(r)) => recurrent(r),
@@ -330,14 +330,10 @@ pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
             recurrent(&mut b.forward);
             recurrent(&mut b.backward);
         }
-        Some(Layer::Dense(d)) => fold_rows(&mut d.weight, &mut [&mut d.bias]),
+        Some(Layer::Dense(d)) => fold_rows(folds, &mut d.weight, &mut [&mut d.bias]),
         Some(Layer::Conv(c)) => {
             let taps = taps(c, folds);
-            for row in c.dense.weight.chunks_exact_mut(c.dense.inputs) {
-                for (w, fold) in row.iter_mut().zip(&taps) {
-                    *w = (f64::from(*w) / fold.scale) as f32;
-                }
-            }
+            fold_rows(&taps, &mut c.dense.weight, &mut [&mut c.dense.bias]);
         }
         Some(Layer::Embedding(_)) | None => {}
     }

@@ -7,16 +7,17 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::data::Dataset;
-use crate::net::{Activation, Dense, Layer, Network};
+use crate::net::{Activation, ConvShape, Dense, Layer, Network};
 use crate::package::{Feature, Input, Output, Package, Shape, Target};
 use crate::quant::{Fold, fold_first};
 
-/// The network of a model, computing in the units of some data.
+/// The network of a model, computing in the units of some data, and what it computes otherwise all the same.
 ///
 /// # Errors
 /// If inputs, outputs, names or the kind of answer are not those of the task, with both.
-pub fn network_for(model: &Package, data: &Dataset) -> Result<Network> {
+pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
     let mut net = model.net.clone();
+    let mut notes = Vec::new();
     match (&model.input, data.input()) {
         (Input::Features(has), Input::Features(takes)) => {
             same_names(
@@ -26,7 +27,11 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<Network> {
                 "x",
             )?;
             let folds = has.iter().zip(takes).map(|(has, takes)| fold(has, takes));
-            fold_first(&mut net, &folds.collect::<Result<Vec<_>>>()?);
+            let folds = folds.collect::<Result<Vec<_>>>()?;
+            if let Some(Layer::Conv(first)) = net.layers.first() {
+                notes.extend(at_edges(&first.shape, &folds)?);
+            }
+            fold_first(&mut net, &folds);
         }
         (Input::Tokens(has), Input::Tokens(takes)) => {
             same_names("token", &names(has, |t| t), &names(takes, |t| t), "")?;
@@ -70,7 +75,34 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<Network> {
         !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
         "the model is bidirectional, which needs windows: give the task `kind = \"many-to-one\"`"
     );
-    Ok(net)
+    Ok((net, notes))
+}
+
+/// What a convolution sees beside the samples is zero in the model's units, and has no other weights than they have.
+fn at_edges(shape: &ConvShape, folds: &[Fold]) -> Result<Option<String>> {
+    let channels = usize::from(shape.channels).max(1);
+    ensure!(
+        (folds.iter().skip(channels))
+            .zip(folds)
+            .all(|(a, b)| a == b),
+        "the model's first layer is a convolution over the numbers of a sample, which the task scales one by one: give it `normalise = \"none\"`"
+    );
+    if folds.iter().all(|fold| fold.offset == 0.0) {
+        return Ok(None);
+    }
+    let zeros = shape.after > 0 || shape.before > 0 && !shape.past;
+    ensure!(
+        shape.mirror || !zeros,
+        "the model's first layer is a convolution that pads every sample with zeros, and the task subtracts a mean from it: give it \
+         `normalise = \"none\"`"
+    );
+    Ok((shape.past && shape.before > 0).then(|| {
+        format!(
+            "the first layer looks back {} samples: before the first one it saw zeros in the model's units, and now sees the means of the \
+             training part, so that it begins otherwise than the model did",
+            shape.before
+        )
+    }))
 }
 
 fn kind(input: &Input) -> String {

@@ -3,6 +3,18 @@
 
 use std::env;
 
+/// The features that are cells.
+const CELLS: &[&str] = &[
+    "rnn",
+    "lstm",
+    "gru",
+    "gru-reset-before",
+    "fastgrnn",
+    "lstm-coupled",
+    "lstm-peephole",
+    "mingru",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(cortex_m_dsp, cortex_m_helium)");
@@ -50,12 +62,27 @@ fn main() {
         println!("cargo::rustc-cfg=no_conditional_moves");
     }
 
-    println!("cargo::rustc-check-cfg=cfg(conv)");
-    let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none");
-    // Headers that can be written are those of the desk.
-    let asked = ["CONV", "SERDE"].map(|name| env::var_os(format!("CARGO_FEATURE_{name}")));
-    if !firmware || asked.iter().any(Option::is_some) {
-        println!("cargo::rustc-cfg=conv");
+    // What firmware may leave out. Headers that can be written are those of the desk.
+    let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none")
+        && env::var_os("CARGO_FEATURE_SERDE").is_none();
+    let there = |feature: &str| {
+        let name = feature.to_uppercase().replace('-', "_");
+        !firmware || env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
+    };
+    println!("cargo::rustc-check-cfg=cfg(conv, w8a16, long_memory)");
+    for feature in ["conv", "w8a16", "long-memory"] {
+        if there(feature) {
+            println!("cargo::rustc-cfg={}", feature.replace('-', "_"));
+        }
+    }
+    println!("cargo::rustc-check-cfg=cfg(cells_left_out)");
+    println!("cargo::rustc-check-cfg=cfg(cell, values(any()))");
+    for cell in CELLS {
+        if there(cell) {
+            println!("cargo::rustc-cfg=cell=\"{cell}\"");
+        } else {
+            println!("cargo::rustc-cfg=cells_left_out");
+        }
     }
 
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

@@ -130,7 +130,7 @@ impl<'a> Rows<'a> {
             columns: format.columns(hidden),
             tables: tables(format),
             cell_shift,
-            slow,
+            slow: cfg!(long_memory) && slow,
         }
     }
 }

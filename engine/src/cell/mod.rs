@@ -66,9 +66,9 @@ impl Spec {
     }
 }
 
-/// Activation tables of a format.
+/// Activation tables of an integer format.
 fn tables(format: Format) -> &'static Tables {
-    if format.is_a8() {
+    if cfg!(not(w8a16)) || format.is_a8() {
         &SEGMENTS_256
     } else {
         &SEGMENTS_512

@@ -12,20 +12,25 @@ use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
 use crate::kernel::{CellQ, GateOrder, GateRows, Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
+use core::convert::Infallible;
+use core::marker::PhantomData;
 use core::slice::from_mut;
 
 /// Largest cell shift of a slow layer: ±1,024.
 const MAX_SLOW_SHIFT: u8 = 7;
 
-/// Of each kind of cell its type, and of each cell in a file what its units have besides their gates.
+/// Of each kind of cell its type and the feature that it is, and of each cell in a file what its units have besides their
+/// gates. A cell that firmware leaves out is no variant, so the compiler leaves out all that is done with it.
 macro_rules! cells {
     (
         $tensors:ident, $spec:ident;
-        $($kind:ident($cell:ty) { $($name:ident => $own:expr,)+ })+
+        $($kind:ident($cell:ty) in $feature:literal { $($name:ident => $own:expr,)+ })+
     ) => {
         #[derive(Debug, Clone, Copy)]
         enum Kind<'a> {
-            $($kind($cell),)+
+            $(#[cfg(cell = $feature)] $kind($cell),)+
+            #[expect(dead_code, reason = "there may be no cells")]
+            None(Infallible, PhantomData<&'a ()>),
         }
 
         impl<'a> Kind<'a> {
@@ -33,9 +38,14 @@ macro_rules! cells {
                 $tensors: &mut Tensors<'a>,
                 $spec: Spec,
             ) -> Result<Self, LoadError> {
-                Ok(match $spec.cell {
-                    $($(format::Cell::$name => Kind::$kind($own),)+)+
-                })
+                match $spec.cell {
+                    $($(
+                        #[cfg(cell = $feature)]
+                        format::Cell::$name => Ok(Kind::$kind($own)),
+                        #[cfg(not(cell = $feature))]
+                        format::Cell::$name => Err(LoadError::Feature { name: $feature }),
+                    )+)+
+                }
             }
 
             /// Where the gates of a cell have their sums.
@@ -49,10 +59,14 @@ macro_rules! cells {
         macro_rules! each {
             ($recurrent:expr, $layer:ident => $do:expr) => {
                 match &$recurrent.kind {
-                    $(Kind::$kind(cell) => {
-                        let $layer = Layer { rows: &$recurrent.rows, cell };
-                        $do
-                    })+
+                    $(
+                        #[cfg(cell = $feature)]
+                        Kind::$kind(cell) => {
+                            let $layer = Layer { rows: &$recurrent.rows, cell };
+                            $do
+                        }
+                    )+
+                    Kind::None(never, _) => match *never {},
                 }
             };
         }
@@ -61,20 +75,22 @@ macro_rules! cells {
 
 cells! {
     t, spec;
-    Rnn(Rnn) {
+    Rnn(Rnn) in "rnn" {
         RnnTanh => Rnn { relu: false },
         RnnRelu => Rnn { relu: true },
     }
-    Lstm(Lstm) { Lstm => Lstm, }
-    Gru(Gru) { GruResetAfter => Gru, }
-    GruBefore(GruBefore<'a>) { GruResetBefore => attempt!(GruBefore::take(t, spec)), }
-    FastGrnn(FastGrnn<'a>) { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
-    Coupled(Coupled) { LstmCoupled => Coupled, }
-    MinGru(MinGru) {
+    Lstm(Lstm) in "lstm" { Lstm => Lstm, }
+    Gru(Gru) in "gru" { GruResetAfter => Gru, }
+    GruBefore(GruBefore<'a>) in "gru-reset-before" {
+        GruResetBefore => attempt!(GruBefore::take(t, spec)),
+    }
+    FastGrnn(FastGrnn<'a>) in "fastgrnn" { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
+    Coupled(Coupled) in "lstm-coupled" { LstmCoupled => Coupled, }
+    MinGru(MinGru) in "mingru" {
         MinGru => MinGru { tanh: false },
         MinGruTanh => MinGru { tanh: true },
     }
-    Peephole(Peephole<'a>) { LstmPeephole => attempt!(Peephole::take(t, spec)), }
+    Peephole(Peephole<'a>) in "lstm-peephole" { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 
 /// A recurrent layer, of whatever cell.
@@ -219,6 +235,7 @@ impl<'a> Recurrent<'a> {
         state: &mut LayerState<'_>,
         work: &mut [i32],
     ) {
+        #[cfg(cell = "gru-reset-before")]
         if let Kind::GruBefore(cell) = &self.kind {
             return cell.step_q(k, numbers, gates, x, state, work);
         }

@@ -109,7 +109,9 @@ impl LoadError {
             LoadError::Misaligned { .. } => panic!("the file lies askew: use `include_model!`"),
             LoadError::Header => panic!("the header does not decode"),
             LoadError::Feature { .. } => {
-                panic!("the model has layers that need a feature of kinglet, such as `conv`")
+                panic!(
+                    "the model has layers that need a feature of the crate kinglet: their cell, or `conv`"
+                )
             }
             LoadError::Size { what, .. }
             | LoadError::Mismatch { what, .. }

@@ -179,6 +179,9 @@ impl<'a> Bytes<'a> {
     const fn layer(&mut self) -> Result<Layer, LoadError> {
         let kind = attempt!(self.number());
         let format = attempt!(self.variant(Format::ALL));
+        if cfg!(not(w8a16)) && matches!(format, Format::W8A16) {
+            return Err(LoadError::Feature { name: "w8a16" });
+        }
         match kind {
             0 => Ok(Layer::Embedding {
                 format,

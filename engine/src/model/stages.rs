@@ -259,6 +259,11 @@ impl<'m, 'a> Walk<'m, 'a> {
                 index: 0,
             });
         }
+        if cfg!(not(long_memory)) && spec.slow {
+            return Err(LoadError::Feature {
+                name: "long-memory",
+            });
+        }
         let place = Place {
             at: self.at,
             units: panels(hidden),

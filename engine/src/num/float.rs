@@ -112,6 +112,7 @@ pub fn softmax_q15(z: &mut [i16], frac: i8) {
 }
 
 /// `2^16 · e^(-d · 2^-frac)` for `d` ≥ 0.
+#[cfg_attr(target_os = "none", inline(never))]
 fn exp_q16(d: i32, frac: i8) -> u32 {
     const LOG2_E_Q30: i64 = 1_549_082_005;
     // d < 2^16 and frac ≥ −16: the product stays below 2^63 and the shift between 0 and 46.

@@ -366,10 +366,10 @@ fn requant(z: &mut Panel<i16>, sums: &Panel<i32>, m: &Panel<i32>, (excess, shift
     }
 }
 
-/// There are two tables; the call is compiled for each.
+/// There are two tables, or one; the call is compiled for each.
 #[inline(always)]
 fn known(tables: &Tables, call: impl FnOnce(&Tables)) {
-    if tables.bits() == SEGMENTS_256.bits() {
+    if cfg!(not(w8a16)) || tables.bits() == SEGMENTS_256.bits() {
         call(&SEGMENTS_256)
     } else {
         call(&SEGMENTS_512)

@@ -25,7 +25,7 @@ const TEXT: Ink = Ink(RGBColor(0x1f, 0x23, 0x28), "#E6EDF3");
 const FAINT: Ink = Ink(RGBColor(0x65, 0x6d, 0x76), "#9198A1");
 const GRID: Ink = Ink(RGBColor(0xe1, 0xe4, 0xe8), "#2A313C");
 const OURS: Ink = Ink(RGBColor(0xc8, 0x4b, 0x0a), "#FF8F4A");
-const PEERS: [Ink; 7] = [
+const PEERS: [Ink; 9] = [
     Ink(RGBColor(0x1f, 0x6f, 0xb4), "#6CB6FF"),
     Ink(RGBColor(0x0b, 0x7a, 0x75), "#4FD1C5"),
     Ink(RGBColor(0x8a, 0x4f, 0xbf), "#C297FF"),
@@ -33,6 +33,8 @@ const PEERS: [Ink; 7] = [
     Ink(RGBColor(0xb0, 0x2a, 0x6b), "#FF8AC2"),
     Ink(RGBColor(0x8a, 0x6d, 0x0b), "#E3C250"),
     Ink(RGBColor(0x57, 0x60, 0x6a), "#AEB7C2"),
+    Ink(RGBColor(0xa4, 0x1e, 0x22), "#FF7B72"),
+    Ink(RGBColor(0x39, 0x3f, 0xa6), "#A5ADFF"),
 ];
 
 /// One line of the chart.

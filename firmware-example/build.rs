@@ -4,7 +4,7 @@
 //! FIRMWARE_MODEL and FIRMWARE_SAMPLES are other files than those in `model/`.
 
 use kinglet::Model;
-use kinglet::format::Input;
+use kinglet::format::{Input, Output};
 use std::fmt::Write;
 use std::path::{Path, PathBuf, absolute};
 use std::{env, fs, process};
@@ -96,10 +96,12 @@ fn samples(path: &Path) -> String {
         Input::Features { names, .. } => (names, false),
         Input::Tokens { names, .. } => (names, true),
     };
-    let names: Vec<&str> = names
-        .split('\0')
-        .map(|name| name.split('\u{1}').next().unwrap_or_default())
-        .collect();
+    let names = without_units(names);
+    let (answers, is_choice) = match model.header().output {
+        Output::Values { names, .. } => (without_units(names), false),
+        Output::Classes { names, .. } => (without_units(names), true),
+        Output::NextToken { .. } => (names.clone(), true),
+    };
     let samples = chosen("FIRMWARE_SAMPLES", "model/samples.csv");
     let shown = samples.display();
     let text = fs::read_to_string(&samples).unwrap_or_else(|e| fail(&format!("{shown}: {e}")));
@@ -130,13 +132,26 @@ fn samples(path: &Path) -> String {
         fail(&format!("{shown}: no rows below the header"));
     }
     let (inputs, outputs, width) = (model.inputs(), model.outputs(), columns.len());
+    let answers: Vec<String> = (0..outputs)
+        .map(|k| answers.get(k).copied().unwrap_or_default().to_owned())
+        .collect();
     format!(
         "/// Numbers in a sample, or tokens in the alphabet.\npub const INPUTS: usize = {inputs};\n\
          /// Numbers in a prediction.\npub const OUTPUTS: usize = {outputs};\n\
+         /// What each of them is called.\npub static NAMES: [&str; OUTPUTS] = {answers:?};\n\
+         /// They are the probabilities of classes or tokens.\npub const CHOICE: bool = {is_choice};\n\
          /// A sample is the number of a token.\npub const TOKENS: bool = {is_tokens};\n\
          /// Numbers in a row of samples.\npub const WIDTH: usize = {width};\n\
          /// Held-out raw samples; NaN where one is missing.\npub static SAMPLES: [[f32; WIDTH]; {count}] = [\n{rows}];\n"
     )
+}
+
+/// The names of a header, whose units stand behind them.
+fn without_units(names: &str) -> Vec<&str> {
+    names
+        .split('\0')
+        .map(|name| name.split('\u{1}').next().unwrap_or_default())
+        .collect()
 }
 
 /// Where a number of a sample comes from.

@@ -12,13 +12,13 @@ use kinglet::format::Shape;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Digest, LoadError, Model, Runner, State, TestFailure};
 
-/// `INPUTS`, `OUTPUTS`, `TOKENS`, `WIDTH` and `SAMPLES`, from the model and its samples.
+/// `INPUTS`, `OUTPUTS`, `NAMES`, `CHOICE`, `TOKENS`, `WIDTH` and `SAMPLES`, from the model and its samples.
 #[allow(clippy::approx_constant, reason = "measurements may look like 2.718")]
 mod samples {
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 }
 
-pub use samples::{INPUTS, OUTPUTS, SAMPLES, TOKENS, WIDTH};
+pub use samples::{CHOICE, INPUTS, NAMES, OUTPUTS, SAMPLES, TOKENS, WIDTH};
 
 /// The model file, aligned.
 pub static MODEL: &[u8] = kinglet::include_model!(env!("MODEL"));
@@ -153,12 +153,7 @@ pub fn run<M: Meter>(
             window => (step + 1) % window == 0,
         };
         if is_shown {
-            writeln!(
-                text,
-                "step {:3}  prediction {}",
-                step + 1,
-                Hundredths(prediction[0])
-            )?;
+            write_answer(step + 1, &prediction, text)?;
         }
 
         let cost = if TOKENS {
@@ -198,6 +193,32 @@ pub fn run<M: Meter>(
         least,
         most,
     })
+}
+
+/// The number that is predicted, all of several by their names, or of classes and tokens the likeliest.
+fn write_answer(step: usize, prediction: &[f32; OUTPUTS], text: &mut impl Write) -> fmt::Result {
+    if CHOICE {
+        let (mut best, mut most) = (0, prediction[0]);
+        for (k, &p) in prediction.iter().enumerate() {
+            if p > most {
+                (best, most) = (k, p);
+            }
+        }
+        let most = Hundredths(most);
+        writeln!(text, "step {step:3}  likeliest {} {most}", NAMES[best])
+    } else if OUTPUTS == 1 {
+        writeln!(
+            text,
+            "step {step:3}  prediction {}",
+            Hundredths(prediction[0])
+        )
+    } else {
+        write!(text, "step {step:3}")?;
+        for (name, &value) in NAMES.iter().zip(prediction) {
+            write!(text, "  {name} {}", Hundredths(value))?;
+        }
+        writeln!(text)
+    }
 }
 
 /// The number of the token that stands for a sample.

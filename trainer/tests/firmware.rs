@@ -32,8 +32,8 @@ fn firmware(folder: &Path, model: &str) -> (bool, String) {
     (ran.status.success(), String::from_utf8(text).unwrap())
 }
 
-/// Trains a task on samples and runs the model as firmware.
-fn runs(name: &str, samples: &str, task: &str) {
+/// Trains a task on samples and runs the model as firmware; what that printed.
+fn runs(name: &str, samples: &str, task: &str) -> String {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     fs::write(at.join("samples.csv"), samples).unwrap();
@@ -63,6 +63,7 @@ fn runs(name: &str, samples: &str, task: &str) {
             "{name}: {firmware} is not {verify}"
         );
     }
+    said
 }
 
 #[test]
@@ -92,7 +93,14 @@ fn the_firmware_example_takes_every_kind_of_model() {
         &rows,
         &shape("many-to-many"),
     );
-    runs("windows", &rows, &shape("many-to-one"));
+    let quantiles = shape("many-to-one").replace("targets", "quantiles = [0.1, 0.9]\ntargets");
+    let said = runs("windows and an interval", &rows, &quantiles);
+    let answer = said.lines().find(|line| line.starts_with("step  12  "));
+    let answer = answer.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        answer.contains("  x_q10 ") && answer.contains("  x_q90 "),
+        "{answer}"
+    );
     let hello = "[text]\ntext = \"hello\"\nsplit = \"none\"\n[shape]\nkind = \"next-token\"\nwindow = 4\n\
         [network]\nhidden = [8]\nembedding = 4\n";
     let letters: String = "hello"
@@ -100,7 +108,13 @@ fn the_firmware_example_takes_every_kind_of_model() {
         .chars()
         .map(|c| format!("{c}\n"))
         .collect();
-    runs("tokens", &format!("token\n{letters}"), hello);
+    let said = runs("tokens", &format!("token\n{letters}"), hello);
+    let likeliest = |line: &str| {
+        ["h", "e", "l", "o"]
+            .iter()
+            .any(|l| line.contains(&format!("  likeliest {l} ")))
+    };
+    assert!(said.lines().any(likeliest), "{said}");
 }
 
 #[test]

@@ -51,16 +51,23 @@ fetch() { # URL FILE
 for name in "$@"; do
   line=$(line_of "$name")
   if [ -z "$line" ]; then
-    echo "data.sh: no data is fetched for \"$name\"; without a name this prints what there is" >&2
+    home=$(printf '%s\n' "$made" | grep "^$name: " || true)
+    if [ -n "$home" ]; then
+      echo "data.sh: ${home#*: } is the home of \"$name\", but the file is made from it by hand: the head of $name.toml says what it holds" >&2
+    else
+      echo "data.sh: no data is fetched for \"$name\"; without a name this prints what there is" >&2
+    fi
     exit 2
   fi
   file=data/$(fields "$line" 2) url=$base/$(fields "$line" 3) sum=$(fields "$line" 4)
   matches() { printf '%s  %s\n' "$sum" "$1" | sha256sum --check --status; }
-  mkdir -p "$(dirname "$file")"
   if [ ! -e "$file" ] || ! matches "$file"; then
-    trap 'rm -f "$file.part"' EXIT
+    mkdir -p "$(dirname "$file")"
+    # Nor a folder without a file.
+    trap 'rm -f "$file.part"; rmdir "$(dirname "$file")" data 2>/dev/null || true' EXIT
     if ! fetch "$url" "$file.part"; then
-      echo "data.sh: cannot fetch $url: no network, or it is gone; nothing was written" >&2
+      echo "data.sh: cannot fetch $url: there is no network, or the file has moved; nothing was written. With a network elsewhere, save that URL" >&2
+      echo "as trainer/tasks/$file and run this again: it then checks the file and writes the task" >&2
       exit 1
     fi
     # Its home has the line ends of another system.

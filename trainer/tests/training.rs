@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kinglet::Model;
 use kinglet::format::Format as Numbers;
-use kinglet_trainer::data::csv::{Format, Table};
+use kinglet_trainer::data::csv::{Format, OnError, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::{AnyRunner, EnginePredictor};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
@@ -36,6 +36,13 @@ const CELLS: [&str; 10] = [
 
 /// A slow wave and a fast one; the second column is the first one's next change, noisily.
 fn waves(task: &str) -> (Task, Dataset) {
+    let task = Task::parse(task, Path::new("waves.toml")).unwrap();
+    let table = Table::from_reader(wave_rows().as_bytes(), "waves.csv", &Format::default());
+    let data = Dataset::from_table(&task, &table.unwrap()).unwrap();
+    (task, data)
+}
+
+fn wave_rows() -> String {
     let mut csv = String::from("a,b\n");
     for t in 0..600 {
         let t = t as f64;
@@ -48,10 +55,7 @@ fn waves(task: &str) -> (Task, Dataset) {
         )
         .unwrap();
     }
-    let task = Task::parse(task, Path::new("waves.toml")).unwrap();
-    let table = Table::from_reader(csv.as_bytes(), "waves.csv", &Format::default()).unwrap();
-    let data = Dataset::from_table(&task, &table).unwrap();
-    (task, data)
+    csv
 }
 
 fn wave_task(cell: &str, kind: &str, more: &str) -> String {
@@ -121,6 +125,36 @@ fn every_cell_learns_and_beats_the_last_value() {
             );
         }
     }
+}
+
+/// Rows that are left out cut the training part into pieces of many lengths.
+#[test]
+fn a_carried_state_learns_from_pieces() {
+    let (mut task, whole) = waves(&wave_task("gru", "many-to-many", "stateful = true"));
+    task.train.epochs = 40;
+    task.train.batch = 4;
+    let rows = wave_rows();
+    let torn = rows.lines().enumerate().map(|(k, line)| match k {
+        40 | 131 | 400 => "torn\n".into(),
+        _ => format!("{line}\n"),
+    });
+    let skip = Format {
+        on_error: OnError::Skip,
+        ..Format::default()
+    };
+    let torn = torn.collect::<String>();
+    let table = Table::from_reader(torn.as_bytes(), "torn.csv", &skip).unwrap();
+    let data = Dataset::from_table(&task, &table).unwrap();
+    assert_eq!(data.pieces(Part::Train).count(), 4);
+    let loss = |data: &Dataset| {
+        let fitted = train(&task, data, 2);
+        fitted.history[fitted.history.len() - 1].valid_loss
+    };
+    let (torn, whole) = (loss(&data), loss(&whole));
+    assert!(
+        torn < 1.5 * whole + 0.01,
+        "{torn} in pieces, {whole} in one"
+    );
 }
 
 #[test]

@@ -166,6 +166,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let data = Dataset::load(&task)?;
     say_notes(data.notes());
+    say_pieces(&task, &data);
     for coarse in coarse_columns(&data) {
         say(&format!("warning: {coarse}"));
     }
@@ -690,4 +691,21 @@ impl<'d> Table<'d> {
             "files": files,
         }))
     }
+}
+
+/// Where states that go on have to start anew.
+fn say_pieces(task: &Task, data: &Dataset) {
+    let (pieces, window) = (data.pieces(Part::Train), data.window());
+    let count = pieces.clone().count();
+    if !task.shape.stateful || count < 2 {
+        return;
+    }
+    let rows: usize = pieces.clone().map(|piece| piece.len()).sum();
+    let short = pieces.filter(|piece| piece.len() < window);
+    let short: usize = short.map(|piece| piece.len()).sum();
+    say(&format!(
+        "note: the training part is in {count} pieces, its groups and what lies between rows that were left out: the carried state starts anew \
+         with each; {short} of {rows} rows ({:.1} %) are in pieces shorter than the window of {window} and are not trained on",
+        100.0 * short as f64 / rows as f64
+    ));
 }

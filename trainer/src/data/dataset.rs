@@ -329,12 +329,10 @@ impl Dataset {
         streams.map(|stream| Sequence { data: self, stream })
     }
 
-    /// The contiguous rows of a part, where there is one piece of them.
-    pub fn run(&self, part: Part) -> Option<Range<usize>> {
-        match &self.streams[part as usize][..] {
-            [stream] => Some(stream.counted..stream.rows.end),
-            _ => None,
-        }
+    /// The rows of a part that follow each other: of each group, and from one row that was left out to the next.
+    pub fn pieces(&self, part: Part) -> impl Iterator<Item = Range<usize>> + Clone {
+        let streams = self.streams[part as usize].iter();
+        streams.map(|stream| stream.counted..stream.rows.end)
     }
 
     /// Columns of an input row: the features, or one token number.

@@ -316,7 +316,7 @@ impl<'a> Batches<'a> {
                     encoder.backward_from(shard, of_encoder, size_of(source, &source_starts));
                 }
             }
-            if plan.carried.is_some() {
+            if plan.is_carried() {
                 shard.carry(size);
             }
         });

@@ -16,14 +16,6 @@ pub enum FitError {
         /// Infinite or NaN.
         loss: f64,
     },
-    /// Carried state, but the rows of a part do not follow each other.
-    #[error(
-        "shape.stateful needs the {part} part in one piece; split by rows or fractions, and repair broken rows, as each that is left out ends a piece"
-    )]
-    Scattered {
-        /// "train" or "valid".
-        part: &'static str,
-    },
     /// Stopped before the first epoch ended.
     #[error("cancelled before the first epoch was complete")]
     Cancelled,

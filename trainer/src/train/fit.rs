@@ -83,7 +83,7 @@ pub fn fit_on(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Fitted, FitError> {
     let mut batches = Batches::new(&net, task, data);
-    let valid_loss = batches.loss(&Plan::new(task, data, Part::Valid)?)?;
+    let valid_loss = batches.loss(&Plan::new(task, data, Part::Valid))?;
     let course = Course {
         epochs: task.train.epochs,
         learning_rate: task.train.learning_rate,
@@ -168,7 +168,7 @@ fn train_on<const N: usize>(
     };
     let mut batches = Batches::new(&net, task, data);
     batches.quantize_with(quantizers.into())?;
-    let valid_plan = Plan::new(task, data, Part::Valid)?;
+    let valid_plan = Plan::new(task, data, Part::Valid);
     let valid_loss = batches.loss(&valid_plan)?;
     let quantized = task.train.quantized;
     let course = Course {
@@ -219,8 +219,8 @@ fn run(
         .num_threads(options.threads.unwrap_or(0))
         .build()?;
     let data = batches.data;
-    let mut epoch_plan = Plan::new(task, data, Part::Train)?;
-    let valid_plan = Plan::new(task, data, Part::Valid)?;
+    let mut epoch_plan = Plan::new(task, data, Part::Train);
+    let valid_plan = Plan::new(task, data, Part::Valid);
     let mut adam = Adam::new(&task.train, batches.params.len());
     let (epochs, per_epoch) = (course.epochs, epoch_plan.batches());
     let steps = per_epoch.div_ceil(task.train.accumulate);

@@ -1,10 +1,12 @@
 //! Which sequences make which batch: shuffled windows, or streams side by side.
 //!
+//! Streams are as long as the pieces that a part is in: its groups, and what lies between rows that were left out. Pieces of all
+//! lengths run side by side in rounds, and in the first batch of a round the states start from a reset.
+//!
 //! A batch is cut into shards of [`SHARD`] sequences, whatever the number of threads.
 
 use std::ops::Range;
 
-use super::error::FitError;
 use super::init::Rng;
 use crate::data::{Dataset, Part};
 use crate::task::Task;
@@ -20,32 +22,93 @@ pub(super) struct Plan {
     shards: Vec<Range<usize>>,
     /// Shards per batch.
     per_batch: usize,
-    /// Streams whose state is carried from batch to batch have so many windows. Without: windows that start at zero, in
-    /// any order.
-    pub(super) carried: Option<usize>,
+    /// Streams whose state is carried from batch to batch. Without: windows that start at zero, in any order.
+    rounds: Vec<Round>,
+}
+
+/// Streams side by side, from a reset on.
+struct Round {
+    shards: Range<usize>,
+    /// Of each stream.
+    windows: usize,
+}
+
+/// A stretch of rows whose windows follow each other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Lane {
+    start: usize,
+    windows: usize,
+}
+
+/// Pieces cut into about `batch` lanes by their length, and the lanes of similar length put together: those of a round, and how many
+/// windows each has in it.
+fn rounds(
+    pieces: impl Iterator<Item = Range<usize>> + Clone,
+    window: usize,
+    batch: usize,
+) -> Vec<(Vec<usize>, usize)> {
+    let all: usize = pieces.clone().map(|piece| piece.len() / window).sum();
+    let mut lanes = Vec::new();
+    for piece in pieces.filter(|piece| piece.len() >= window) {
+        let windows = piece.len() / window;
+        let cuts = (batch * windows / all).clamp(1, windows);
+        let each = windows / cuts;
+        lanes.extend((0..cuts).map(|k| Lane {
+            start: piece.start + k * each * window,
+            windows: each,
+        }));
+    }
+    let mut rounds = Vec::new();
+    while !lanes.is_empty() {
+        lanes.sort_by_key(|lane| std::cmp::Reverse(lane.windows));
+        // A short lane in a round of long ones would end it early, and their states with it.
+        let long = lanes[0].windows;
+        let similar = |lane: &&Lane| 2 * lane.windows >= long;
+        let count = lanes.iter().take(batch).take_while(similar).count();
+        let windows = lanes[count - 1].windows;
+        let rest = lanes.split_off(count);
+        rounds.push((lanes.iter().map(|lane| lane.start).collect(), windows));
+        lanes.retain_mut(|lane| {
+            lane.start += windows * window;
+            lane.windows -= windows;
+            lane.windows > 0
+        });
+        lanes.extend(rest);
+    }
+    rounds
 }
 
 impl Plan {
-    pub(super) fn new(task: &Task, data: &Dataset, part: Part) -> Result<Self, FitError> {
+    pub(super) fn new(task: &Task, data: &Dataset, part: Part) -> Self {
         let (batch, window) = (task.train.batch, data.window());
         let mut plan = Plan {
             starts: data.windows(part).to_vec(),
             shards: Vec::new(),
             per_batch: batch.div_ceil(SHARD),
-            carried: None,
+            rounds: Vec::new(),
         };
         if task.shape.stateful {
-            let run: Range<usize> = data
-                .run(part)
-                .ok_or(FitError::Scattered { part: part.name() })?;
-            let lanes = batch.min(run.len() / window).max(1);
-            let chunks = run.len() / window / lanes;
-            let first = |lane| run.start + lane * chunks * window;
-            plan.starts = (0..lanes).map(first).collect();
-            plan.carried = Some(chunks);
+            plan.starts.clear();
+            for (starts, windows) in rounds(data.pieces(part), window, batch) {
+                let (first, at) = (plan.shards.len(), plan.starts.len());
+                let ends = (0..starts.len()).step_by(SHARD);
+                let shard = |k: usize| at + k..at + (k + SHARD).min(starts.len());
+                plan.shards.extend(ends.map(shard));
+                plan.starts.extend(starts);
+                plan.rounds.push(Round {
+                    shards: first..plan.shards.len(),
+                    windows,
+                });
+            }
+        } else {
+            plan.shard(batch, data);
         }
-        plan.shard(batch, data);
-        Ok(plan)
+        plan
+    }
+
+    /// Whether states go on from batch to batch.
+    pub(super) fn is_carried(&self) -> bool {
+        !self.rounds.is_empty()
     }
 
     /// Puts sequences of one length together, in the order in which they stand.
@@ -63,7 +126,7 @@ impl Plan {
     }
 
     pub(super) fn shuffle(&mut self, batch: usize, data: &Dataset, rng: &mut Rng) {
-        if self.carried.is_some() {
+        if self.is_carried() {
             return;
         }
         rng.shuffle(&mut self.starts);
@@ -74,16 +137,56 @@ impl Plan {
     }
 
     pub(super) fn batches(&self) -> usize {
-        self.carried
-            .unwrap_or(self.shards.len().div_ceil(self.per_batch))
+        match self.is_carried() {
+            true => self.rounds.iter().map(|round| round.windows).sum(),
+            false => self.shards.len().div_ceil(self.per_batch),
+        }
     }
 
     /// The shards of a batch, how far their sequences have come, and whether they start from a reset.
     pub(super) fn batch(&self, k: usize, window: usize) -> (&[Range<usize>], usize, bool) {
-        if self.carried.is_some() {
-            return (&self.shards, k * window, k == 0);
+        let mut left = k;
+        for round in &self.rounds {
+            if left < round.windows {
+                return (&self.shards[round.shards.clone()], left * window, left == 0);
+            }
+            left -= round.windows;
         }
         let end = ((k + 1) * self.per_batch).min(self.shards.len());
         (&self.shards[k * self.per_batch..end], 0, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_piece_is_cut_into_lanes_of_one_length() {
+        let whole = 10..10 + 4 * 103;
+        assert_eq!(
+            rounds(std::iter::once(whole), 4, 5),
+            [(vec![10, 90, 170, 250, 330], 20)]
+        );
+        assert_eq!(rounds(std::iter::once(0..9), 4, 32), [(vec![0, 4], 1)]);
+    }
+
+    #[test]
+    fn pieces_of_all_lengths_are_covered_and_long_ones_keep_their_state() {
+        let pieces = [0..403, 410..2411, 2420..2423, 2430..2438, 3000..3100];
+        let rounds = rounds(pieces.iter().cloned(), 4, 8);
+        let mut seen = std::collections::HashSet::new();
+        for (starts, windows) in &rounds {
+            assert!(starts.len() <= 8, "{starts:?}");
+            for start in starts {
+                let rows = *start..start + 4 * windows;
+                let of = |piece: &&Range<usize>| piece.start <= rows.start && rows.end <= piece.end;
+                assert!(pieces.iter().any(|piece| of(&piece)), "{rows:?}");
+                rows.for_each(|row| assert!(seen.insert(row), "{row} twice"));
+            }
+        }
+        // But for what a lane leaves over: less than a window, and a window a lane.
+        assert!(seen.len() > 2450, "{}", seen.len());
+        assert!(rounds[0].1 >= 50 && rounds[0].0.len() > 6, "{rounds:?}");
     }
 }

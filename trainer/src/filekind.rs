@@ -112,6 +112,16 @@ pub fn of(start: &[u8]) -> Option<Kind> {
         )
     } else if begins(b"SQLite format 3\0") {
         kind("an SQLite database", "export the table as CSV", NO_MODEL)
+    } else if begins(b"version https://git-lfs.github.com/spec/") {
+        kind(
+            "what Git LFS puts in the place of a file",
+            "fetch the file itself: git lfs pull",
+            "fetch the file itself: git lfs pull",
+        )
+    } else if begins(b"MATLAB 5.0 MAT-file") {
+        kind("a MATLAB file", TO_CSV, NO_MODEL)
+    } else if begins(b"MDF     ") {
+        kind("a measurement file (MDF)", TO_CSV, NO_MODEL)
     } else if begins(b"%PDF-") {
         kind("a PDF document", "export the table as CSV", NO_MODEL)
     } else if at(4, b"TFL3") {

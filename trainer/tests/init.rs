@@ -477,3 +477,70 @@ fn marks_between_thousands_many_classes_and_names_that_stand_twice() {
         "{said}"
     );
 }
+
+#[test]
+fn marks_in_text_weeks_and_what_excel_writes_above_a_table() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("sep=;\nweek;level\n");
+    for k in 0..300 {
+        let level = match k {
+            _ if k % 29 == 3 => "#N/A".into(),
+            _ if k % 31 == 4 => "Error".into(),
+            _ => format!("{:.2}", 3.0 + wave(k, 26.0)).replace('-', "\u{2212}"),
+        };
+        let (year, week) = (2020 + k / 52, 1 + k % 52);
+        let _ = writeln!(csv, "{year}-W{week:02};{level}");
+    }
+    let (said, task) = init(&folder, "weekly.csv", &csv, &[]);
+    assert!(said.contains("#N/A, Error stand for no value"), "{said}");
+    assert!(said.contains("week, every 1 week"), "{said}");
+    assert!(
+        task.contains("missing_values = [\"#N/A\", \"Error\"]"),
+        "{task}"
+    );
+    trains_and_predicts(&folder, &said, 301);
+}
+
+#[test]
+fn what_is_no_table_of_numbers_is_said_with_what_it_is() {
+    let folder = TempDir::new().unwrap();
+    let rows = |row: &dyn Fn(usize) -> String| (0..60).map(|k| row(k) + "\n").collect::<String>();
+    let units = format!("t,x\n{}", rows(&|k| format!("{k},{} kW", k * 7 % 59)));
+    let below = format!(
+        "Station 12\n\nt,x\n{}",
+        rows(&|k| format!("{k},{}", k * 7 % 59))
+    );
+    let mut mixed = b"name,x\n".to_vec();
+    for k in 0..60 {
+        let name: &[u8] = if k < 30 { b"caf\xe9" } else { b"caf\xc3\xa9" };
+        mixed.extend([name, format!(",{}\n", k * 7 % 59).as_bytes()].concat());
+    }
+    for (name, content, expected) in [
+        (
+            "units.csv",
+            units.as_bytes(),
+            "x holds texts, such as \"0 kW\". Numbers stand alone",
+        ),
+        (
+            "below.csv",
+            below.as_bytes(),
+            "the table begins in line 3, and what stands above it is no part of it",
+        ),
+        (
+            "mixed.csv",
+            &mixed,
+            "mixed.csv:32: UTF-8, and not windows-1252",
+        ),
+        ("empty.csv", b"\n", "empty.csv: is empty"),
+        (
+            "pointer.csv",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+            "git lfs pull",
+        ),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+        let (ok, said) = run(folder.path(), &["init", name, "--out", "none.toml"]);
+        assert!(!ok && said.contains(expected), "{name}: {said}");
+        assert!(!folder.path().join("none.toml").exists(), "{name}");
+    }
+}

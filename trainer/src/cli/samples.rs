@@ -407,7 +407,12 @@ impl Samples {
             let Some(place) = places.next() else {
                 let meant = did_you_mean(name, known.iter().map(String::as_str));
                 return Err(usage(format!(
-                    "--keep: no column {name:?}{meant} The columns are {}",
+                    "--keep: no column {name:?}{meant}{} are {}",
+                    if meant.is_empty() {
+                        "; the columns"
+                    } else {
+                        " The columns"
+                    },
                     known.join(", ")
                 )));
             };

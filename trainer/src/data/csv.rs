@@ -12,7 +12,7 @@ pub use self::columns::{Columns, Memory};
 pub use self::field::composed;
 pub(crate) use self::field::is_missing;
 pub use self::format::{Format, Header, Missing, OnError, Size, Unseen};
-pub use self::records::{Reader, Records};
+pub use self::records::{Reader, Records, is_separator_line};
 pub use self::table::{Group, Table};
 
 #[cfg(test)]

@@ -33,6 +33,18 @@ pub enum DataError {
         /// What it may be.
         guess: Option<&'static str>,
     },
+    /// Lines in one encoding and lines in another.
+    #[error(
+        "{file}:{line}: {problem}: the file mixes encodings, so whichever is given, some texts are wrong; bring all lines into one"
+    )]
+    MixedEncodings {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Which line is in which.
+        problem: String,
+    },
     /// A quotation mark that opens or closes no field.
     #[error("{file}:{line}: {problem}")]
     Quote {
@@ -341,6 +353,7 @@ impl DataError {
             self,
             DataError::Ragged { .. }
                 | DataError::Encoding { .. }
+                | DataError::MixedEncodings { .. }
                 | DataError::Quote { .. }
                 | DataError::RepeatedHeader { .. }
                 | DataError::TooLong { .. }

@@ -1,7 +1,8 @@
 //! Times as data files write them.
 //!
 //! Without a format these are understood: `2026-11-03`, `2026/11/03`, `20261103T…`, `3.11.2026`, `3 Nov 2026`,
-//! `Nov 3, 2026` or `2026-11`, alone or followed by a time of day (`14:05`, `14:05:30.25`, `2:05 PM`) and an offset
+//! `Nov 3, 2026`, `2026-11` or a week (`2026-W45`, its Monday, and `2026-W45-2`), alone or followed by a time of day (`14:05`,
+//! `14:05:30.25`, `2:05 PM`, and `24:00` for the midnight at the end of a day) and an offset
 //! (`Z`, `+01:00`); dates without anything between their parts (`20161103`, `2016110314`, to `20161103140530`), from
 //! 1900 to 2100; and other numbers: seconds, milli-, micro- or nanoseconds since 1970, told apart by their size. A number
 //! that may as well be a spreadsheet's day, a year, or too early to be a date is refused and not guessed.
@@ -21,7 +22,7 @@ pub struct Time {
     pub instant: f64,
 }
 
-const DATES: [&str; 7] = [
+const DATES: [&str; 9] = [
     "%Y-%m-%d",
     "%Y/%m/%d",
     "%d.%m.%Y",
@@ -29,6 +30,8 @@ const DATES: [&str; 7] = [
     "%b %d, %Y",
     "%Y%m%dT",
     "%Y-%m",
+    "%G-W%V-%u",
+    "%G-W%V",
 ];
 const TIMES: [&str; 4] = ["%I:%M:%S %p", "%I:%M %p", "%H:%M:%S%.f", "%H:%M"];
 
@@ -132,6 +135,13 @@ impl Times {
     /// If it is none, may be several, or is unlike those before.
     pub fn read(&mut self, text: &str, wall: bool) -> Result<Time, NotATime> {
         let text = text.trim();
+        if let Some(start) = start_of_day(text) {
+            let time = self.read(&start, wall)?;
+            return Ok(Time {
+                local: time.local + DAY,
+                instant: time.instant + DAY,
+            });
+        }
         let mut parsed = Parsed::new();
         match self.format.as_deref() {
             Some("%s") => return number(text).ok_or(NotATime::Unknown),
@@ -195,6 +205,20 @@ impl Times {
         };
         Err(NotATime::Ambiguous(ambiguous))
     }
+}
+
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
+/// With 00:00 where there is 24:00, which is the same midnight of the day after.
+fn start_of_day(text: &str) -> Option<String> {
+    let at = [" 24:00", "T24:00"]
+        .iter()
+        .find_map(|midnight| text.find(midnight))?;
+    // 24:00:01 is none.
+    let behind = text[at + 6..].trim_start_matches([':', '0', '.']);
+    let digit = behind.starts_with(|c: char| c.is_ascii_digit());
+    (!digit).then(|| format!("{}00{}", &text[..=at], &text[at + 3..]))
 }
 
 /// `2016070100` and the like.
@@ -270,9 +294,13 @@ fn first_of<'t>(formats: &[&str], parsed: &mut Parsed, text: &'t str) -> Option<
     })
 }
 
-/// What is not said is the first: of the month, midnight.
+/// What is not said is the first: of the month or week, midnight.
 fn finish(mut parsed: Parsed) -> Option<Time> {
-    if parsed.day().is_none() && parsed.ordinal().is_none() {
+    if parsed.isoweek().is_some() {
+        if parsed.weekday().is_none() {
+            parsed.set_weekday(chrono::Weekday::Mon).ok()?;
+        }
+    } else if parsed.day().is_none() && parsed.ordinal().is_none() {
         let _ = parsed.set_day(1);
     }
     let date = parsed.to_naive_date().ok()?;
@@ -321,11 +349,20 @@ mod tests {
             assert_eq!(local(noon), Some(1_467_376_200.0), "{noon:?}");
         }
         assert_eq!(local("1749-01"), Some(-6_974_035_200.0));
+        // The Monday of the first week of 2026 is in 2025.
+        assert_eq!(local("2026-W01"), local("2025-12-29"));
+        assert_eq!(local("2026-W53-7 12:00"), local("2027-01-03 12:00"));
+        for midnight in ["2016-02-28 24:00", "2016-02-28T24:00:00", "28.2.2016 24:00"] {
+            assert_eq!(local(midnight), local("2016-02-29"), "{midnight:?}");
+        }
         for wrong in [
             "",
             "noon",
             "2016-13-01",
             "2016-07-01 25:00",
+            "2016-07-01 24:01",
+            "2016-07-01 24:00:01",
+            "2016-W54",
             "2016-07-01 12:30 ago",
             "3/11/2026",
             "2016-02-30",

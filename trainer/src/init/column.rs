@@ -11,7 +11,7 @@ const MOST_CATEGORIES: usize = 24;
 /// So many of the values must be of a kind; the others are torn.
 const MOST: f64 = 0.99;
 /// How people write times that are not understood without being told.
-const TIME_FORMATS: [&str; 12] = [
+const TIME_FORMATS: [&str; 24] = [
     "%d/%m/%Y %H:%M:%S",
     "%m/%d/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
@@ -22,6 +22,18 @@ const TIME_FORMATS: [&str; 12] = [
     "%d-%m-%Y %H:%M",
     "%d-%m-%Y",
     "%m/%d/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M:%S %p",
+    "%d.%m.%y %H:%M",
+    "%d-%b-%Y %H:%M:%S",
+    "%d-%b-%Y",
+    "%Y.%m.%d %H:%M:%S",
+    "%Y.%m.%d %H:%M",
+    "%Y.%m.%d",
+    "%Y년 %m월 %d일",
+    "%Y年%m月%d日",
+    "%d/%b/%Y:%H:%M:%S %z",
     "%d/%m/%y %H:%M",
     "%m/%d/%y %H:%M",
 ];
@@ -32,6 +44,25 @@ const COMPACT: [(usize, &str); 4] = [
     (12, "%Y%m%d%H%M"),
     (14, "%Y%m%d%H%M%S"),
 ];
+
+/// What stands for no value in a file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Marks {
+    pub numbers: Vec<f64>,
+    pub texts: Vec<String>,
+}
+
+impl Marks {
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.texts.is_empty()
+    }
+
+    /// As the key `missing_values` lists them.
+    pub fn list(&self) -> Vec<String> {
+        let numbers = self.numbers.iter().map(f64::to_string);
+        numbers.chain(self.texts.iter().cloned()).collect()
+    }
+}
 
 /// A column of a table.
 pub struct Column<'t> {
@@ -60,15 +91,19 @@ pub enum Holds {
 }
 
 impl<'t> Column<'t> {
-    /// Looks at every value. `number` reads a number as the file writes it; `stands_for_nothing` are numbers that mean that there is none.
+    /// Looks at every value. `number` reads a number as the file writes it; `marks` mean that there is none.
     pub fn new(
         name: &str,
         texts: Vec<&'t str>,
         number: &dyn Fn(&str) -> Option<f64>,
-        stands_for_nothing: &[f64],
+        marks: &Marks,
     ) -> Self {
-        let is_mark = |x: f64| stands_for_nothing.contains(&x);
-        let gap = |text: &str| is_missing(text) || number(text).is_some_and(is_mark);
+        let is_mark = |x: f64| marks.numbers.contains(&x);
+        let gap = |text: &str| {
+            is_missing(text)
+                || marks.texts.iter().any(|mark| mark == text)
+                || number(text).is_some_and(is_mark)
+        };
         let mut different: HashMap<&str, usize> = HashMap::new();
         let (mut missing, mut numbers) = (0, 0);
         let mut order = Vec::new();
@@ -136,6 +171,30 @@ impl<'t> Column<'t> {
         let found = sentinels(self.values.iter().copied()).into_iter();
         let mut often = found.filter(|found| found.count >= 3 && 2 * found.count < there);
         often.find(|_| self.is_number()).map(|found| found.value)
+    }
+
+    /// Texts among numbers that come again and again, as `-`, `#N/A` or `Error`.
+    pub fn text_marks(&self, number: &dyn Fn(&str) -> Option<f64>) -> Vec<&'t str> {
+        const MOST_MARKS: usize = 4;
+        // Floors 1, 2 and B are categories.
+        if !matches!(self.holds, Holds::Numbers | Holds::Text) {
+            return Vec::new();
+        }
+        let (mut numbers, mut others) = (0usize, HashMap::<&str, usize>::new());
+        for &text in self.texts.iter().filter(|text| !is_missing(text)) {
+            match number(text) {
+                Some(_) => numbers += 1,
+                None if others.len() <= MOST_MARKS => *others.entry(text).or_default() += 1,
+                None => {}
+            }
+        }
+        let again = others.values().all(|&times| times > 1);
+        if others.len() > MOST_MARKS || !again || numbers <= others.values().sum() {
+            return Vec::new();
+        }
+        let mut marks: Vec<&str> = others.into_keys().collect();
+        marks.sort_unstable();
+        marks
     }
 
     /// All numbers are whole.
@@ -215,8 +274,16 @@ fn time_format(
             values: vec![],
         };
         if !words.is_called(&[
+            "t",
+            "at",
             "time",
             "timestamp",
+            "zeit",
+            "datum",
+            "시간",
+            "날짜",
+            "일시",
+            "日時",
             "date",
             "datetime",
             "ts",
@@ -271,7 +338,7 @@ mod tests {
     use super::*;
 
     fn holds(name: &str, texts: &[&str]) -> Holds {
-        Column::new(name, texts.to_vec(), &|t| t.parse().ok(), &[]).holds
+        Column::new(name, texts.to_vec(), &|t| t.parse().ok(), &Marks::default()).holds
     }
 
     #[test]

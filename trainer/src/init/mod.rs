@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
-use self::column::{Column, Holds};
+use self::column::{Column, Holds, Marks};
 use self::draft::{Draft, count, quoted};
 use self::series::Rows;
 use self::written::{Written, written};
@@ -63,11 +63,29 @@ pub enum InitError {
         problem: &'static str,
     },
     /// No column has numbers or labels.
-    #[error("no column holds numbers that vary or a few labels, so there is nothing to predict")]
-    NothingToPredict,
+    #[error(
+        "no column holds numbers that vary or a few labels, so there is nothing to predict: {0}"
+    )]
+    NothingToPredict(String),
     /// No column is left as an input.
-    #[error("no column of numbers or categories is left to learn from")]
-    NothingToLearnFrom,
+    #[error("no column of numbers or categories is left to learn from: {0}")]
+    NothingToLearnFrom(String),
+    /// The table begins further down.
+    #[error(
+        "{file}: the table begins in line {line}, and what stands above it is no part of it; remove that: tail -n +{line} {file} > table.csv"
+    )]
+    Above {
+        /// Which file.
+        file: String,
+        /// The first line of the table, from 1.
+        line: usize,
+    },
+    /// There is nothing in it.
+    #[error("{file}: is empty")]
+    Empty {
+        /// Which file.
+        file: String,
+    },
     /// A text is too short.
     #[error(
         "not a table, and as a text its {characters} characters are too few to learn from; expected rows of one length with a comma, semicolon, tab or bar between the fields"
@@ -139,9 +157,17 @@ fn draft(
     ));
     draft.comment("Every key is explained by `kinglet help task`.");
     draft.line(&format!("name = {}", quoted(stem)));
+    let shown_file = file.clone();
     let file = shell_word(&data.display().to_string());
     let mut predict = format!("kinglet predict MODEL --csv {file}");
     match written(data).map_err(read)? {
+        Written::Nothing => return Err(InitError::Empty { file: shown_file }),
+        Written::Below(line) => {
+            return Err(InitError::Above {
+                file: shown_file,
+                line,
+            });
+        }
         Written::Text => {
             let prompt = texts::running(data, &shown, &mut draft)?;
             predict = format!("kinglet generate MODEL --prompt {}", shell_word(&prompt));
@@ -183,15 +209,27 @@ fn table(
     let texts = |name: &str| table.text_column(name);
     (format.decimal, format.thousands) = points(&names, &texts, &format)?;
     let number = format.numbers();
-    let columns = |marks: &[f64]| -> Result<Vec<Column<'_>>, DataError> {
+    let columns = |marks: &Marks| -> Result<Vec<Column<'_>>, DataError> {
         let of = |name: &&String| Ok(Column::new(name, texts(name)?, &number, marks));
         names.iter().map(of).collect()
     };
-    let mut marks: Vec<f64> = Vec::new();
-    let first = columns(&[])?;
+    let mut marks = Marks::default();
+    let first = columns(&marks)?;
+    for column in &first {
+        for text in column.text_marks(&number) {
+            if !marks.texts.iter().any(|mark| mark == text) {
+                marks.texts.push(text.into());
+            }
+        }
+    }
+    // A column of numbers shows only without the texts in it.
+    let first = match marks.texts.is_empty() {
+        true => first,
+        false => columns(&marks)?,
+    };
     for mark in first.iter().filter_map(Column::mark) {
-        if !marks.contains(&mark) {
-            marks.push(mark);
+        if !marks.numbers.contains(&mark) {
+            marks.numbers.push(mark);
         }
     }
     let columns = if marks.is_empty() {
@@ -199,7 +237,7 @@ fn table(
     } else {
         columns(&marks)?
     };
-    format.missing_values = marks.iter().map(f64::to_string).collect();
+    format.missing_values = marks.list();
     draft.tell("file", told_format(&table, &format));
     if let Some(found) = texts::find(&columns, target) {
         texts::documents(&columns, found, &format, data, shown, draft);
@@ -214,9 +252,41 @@ fn table(
         .iter()
         .all(|c| matches!(c.holds, Holds::Nothing | Holds::One(_)))
     {
-        return Err(InitError::NothingToPredict);
+        return Err(InitError::NothingToPredict(held(&columns)));
     }
     Rows::new(columns, target).draft(draft, format, target, left_out)
+}
+
+/// What the columns hold, where nothing can be learned from them.
+fn held(columns: &[Column<'_>]) -> String {
+    const SHOWN: usize = 8;
+    let mut digits = false;
+    let each = columns.iter().take(SHOWN).map(|column| {
+        let sample = || {
+            let text = column.texts.iter().find(|text| !is_missing(text));
+            let text: String = text.copied().unwrap_or_default().chars().take(24).collect();
+            text
+        };
+        let holds = match &column.holds {
+            Holds::Nothing => "nothing".into(),
+            Holds::One(text) => format!("always {text:?}"),
+            Holds::Numbers => {
+                "numbers that are too close to each other, or too large, for 32 bits".into()
+            }
+            Holds::Times(_) => "times".into(),
+            Holds::Categories(texts) => format!("{} texts, such as {:?}", texts.len(), sample()),
+            Holds::Text => {
+                digits |= sample().contains(|c: char| c.is_ascii_digit());
+                format!("texts, such as {:?}", sample())
+            }
+        };
+        format!("{} holds {holds}", column.name)
+    });
+    let mut held = each.collect::<Vec<_>>().join("; ");
+    if digits {
+        held += ". Numbers stand alone in their fields, without units and signs";
+    }
+    held
 }
 
 /// Rows that are looked at for how numbers are written.
@@ -285,9 +355,13 @@ fn told_format(table: &Table, format: &Format) -> String {
         None => {}
     }
     if !format.missing_values.is_empty() {
+        let stand = match format.missing_values.len() {
+            1 => "stands",
+            _ => "stand",
+        };
         more += &format!(
-            "; {} stands for no value",
-            format.missing_values.join(" and ")
+            "; {} {stand} for no value",
+            format.missing_values.join(", ")
         );
     }
     let names = table.names();

@@ -109,6 +109,27 @@ fn runs(texts: &[&str]) -> usize {
     1 + texts.windows(2).filter(|w| w[0] != w[1]).count()
 }
 
+/// Whether the rows of each time are of all keys, turn by turn or so many of one key after the other: a clock too coarse for the
+/// rows of several machines.
+fn alternates(keys: &[&str], times: &[&str], groups: usize) -> bool {
+    let (mut blocks, mut full, mut rows) = (0usize, 0usize, 0usize);
+    for block in times.chunk_by(|a, b| a == b) {
+        let keys = &keys[rows..rows + block.len()];
+        rows += block.len();
+        blocks += 1;
+        let mut of_key: HashMap<&str, usize> = HashMap::new();
+        keys.iter()
+            .for_each(|key| *of_key.entry(key).or_default() += 1);
+        let each = keys.len() / groups;
+        let runs = runs(keys);
+        // One row each is a matter of their order; many that stand together may be the parts of a day.
+        let turns = each == 2 || each > 2 && runs == keys.len();
+        let all = of_key.len() == groups && of_key.values().all(|&n| n == each);
+        full += usize::from(all && turns);
+    }
+    blocks > 4 && full * 10 >= blocks * 9
+}
+
 /// Goes by one number from row to row within each key, but for a few rows.
 fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
     let (_, between) = steps(keys, &column.values);
@@ -120,7 +141,12 @@ fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
 impl Order {
     /// Seconds between two rows, as a rule.
     pub fn step(&self) -> Option<f64> {
-        self.interval.filter(|_| !self.shared)
+        self.interval.filter(|_| !self.shared && !self.is_uneven())
+    }
+
+    /// No step is usual.
+    pub fn is_uneven(&self) -> bool {
+        self.uneven > 0.5
     }
 
     /// So many that stand together that each can belong to one part.
@@ -164,7 +190,9 @@ impl Order {
                 };
                 together && columns.iter().any(counter)
             };
+            let many = |t: usize| alternates(&column.texts, &columns[t].texts, groups);
             let wrong = match (&whole, time) {
+                (Some(_), Some(t)) if many(t) => Some(0),
                 (Some(whole), Some(t)) => {
                     let within = steps(Some(&column.texts), &columns[t].values).0.wrong();
                     let orders = whole.wrong() * 2 + 2 > groups
@@ -243,6 +271,7 @@ fn is_clock(column: &Column<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::column::Marks;
     use super::*;
 
     fn order(names: &[&str], rows: &[Vec<String>]) -> Order {
@@ -251,7 +280,7 @@ mod tests {
             .enumerate()
             .map(|(k, name)| {
                 let texts = rows.iter().map(|row| row[k].as_str()).collect();
-                Column::new(name, texts, &|t| t.parse().ok(), &[])
+                Column::new(name, texts, &|t| t.parse().ok(), &Marks::default())
             })
             .collect();
         Order::find(&columns, &[])
@@ -282,6 +311,24 @@ mod tests {
             (order.interval, order.uneven, order.unsorted),
             (Some(60.0), 0.0, 0.0)
         );
+    }
+
+    #[test]
+    fn machines_whose_clock_is_coarser_than_their_rows_are_groups() {
+        let of = |each: usize, key: &dyn Fn(usize) -> usize| {
+            let rows: Vec<_> = (0..20 * 3 * each)
+                .map(|k| {
+                    let time = format!("2026-01-01 00:{:02}", k / (3 * each));
+                    row(&[&time, &["a", "b", "c"][key(k)], &(k * 7 % 11)])
+                })
+                .collect();
+            order(&["t", "m", "x"], &rows).group
+        };
+        assert_eq!(of(2, &|k| k % 3), Some(1));
+        assert_eq!(of(2, &|k| k / 2 % 3), Some(1));
+        assert_eq!(of(10, &|k| k % 3), Some(1));
+        // Shifts of a day, not machines.
+        assert_eq!(of(8, &|k| k / 8 % 3), None);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A sequence per row: one number per step in a run of numbered columns, and a label.
 
-use super::InitError;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, names, quoted};
 use super::series::{is_split, split_line};
+use super::{InitError, held};
 use crate::data::csv::Format;
 
 /// So many numbered columns are the steps of a sequence and not columns of their own.
@@ -79,7 +79,7 @@ pub fn draft(
     let number = |text: &str| text.parse::<f64>().unwrap_or(f64::INFINITY);
     classes.sort_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
     if classes.len() < 2 {
-        return Err(InitError::NothingToPredict);
+        return Err(InitError::NothingToPredict(held(columns)));
     }
     draft.format("csv.format", format);
     draft.section("sequences");

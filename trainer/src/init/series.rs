@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::InitError;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order};
-use crate::data::csv::{Format, Missing};
+use super::{InitError, held};
+use crate::data::csv::{Format, Missing, is_missing};
+use crate::data::time::Time;
 
 const LABEL_NAMES: [&str; 16] = [
     "label",
@@ -201,7 +202,7 @@ impl<'t> Rows<'t> {
             .or_else(|| all().rfind(number));
         found
             .map(|k| (Goal::Number(k), "the last column of numbers that varies"))
-            .ok_or(InitError::NothingToPredict)
+            .ok_or_else(|| InitError::NothingToPredict(held(&self.columns)))
     }
 
     /// Whether texts that would be guessed to be no labels can be some, if that is asked for.
@@ -353,7 +354,7 @@ impl<'t> Rows<'t> {
             .filter(|name| !left_out.contains(name))
             .collect();
         if inputs.is_empty() {
-            return Err(InitError::NothingToLearnFrom);
+            return Err(InitError::NothingToLearnFrom(held(&self.columns)));
         }
         let column = |k: usize| &self.columns[k];
         let gaps: Vec<usize> = inputs
@@ -659,7 +660,13 @@ impl<'t> Rows<'t> {
                     _ => String::new(),
                 };
                 let turned = if order.newest_first { ", newest first" } else { "" };
-                format!("{}, every {}{uneven}, {} in all{turned}", self.columns[time].name, duration(interval), about(order.span))
+                let name = &self.columns[time].name;
+                let read = self.read_as(time);
+                let between = match order.is_uneven() {
+                    true => format!("at uneven times, half of the steps up to {}", duration(interval)),
+                    false => format!("every {}{uneven}", duration(interval)),
+                };
+                format!("{name}, {between}, {} in all{turned}{read}", about(order.span))
             }
             (Some(time), None) => format!("{}, which never moves on", self.columns[time].name),
             _ if spread.len() > 1 => format!(
@@ -690,6 +697,27 @@ impl<'t> Rows<'t> {
                     count(order.groups)
                 ),
             );
+        }
+    }
+
+    /// How times are read that could be read in another way, too.
+    fn read_as(&self, time: usize) -> String {
+        let Holds::Times(Some(format)) = &self.columns[time].holds else {
+            return String::new();
+        };
+        let other = match format.split_once("%d/%m") {
+            Some((before, after)) => format!("{before}%m/%d{after}"),
+            None => format.replace("%m/%d", "%d/%m"),
+        };
+        let texts = &self.columns[time].texts;
+        let there = texts.iter().filter(|text| !is_missing(text));
+        let either = other != *format
+            && there
+                .clone()
+                .all(|text| Time::parse(text, Some(&other)).is_some());
+        match either {
+            true => format!("; read as {format}, as that is more even than {other}: make sure"),
+            false => format!("; read as {format}"),
         }
     }
 

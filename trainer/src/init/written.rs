@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::data::csv::{Format, Header};
+use crate::data::csv::{Format, Header, is_separator_line};
 use crate::data::open::open;
 use crate::data::time::Time;
 
@@ -20,8 +20,12 @@ pub enum Written {
     Table(Format),
     /// A line per word with its tags between tabs, a blank line behind every sentence.
     Tagged,
+    /// A table from this line on, below others.
+    Below(usize),
     /// Text without columns.
     Text,
+    /// An empty file.
+    Nothing,
 }
 
 /// Looks at the beginning of a file.
@@ -31,9 +35,19 @@ pub fn written(path: &Path) -> io::Result<Written> {
     opened.text.take(HEAD).read_to_end(&mut head)?;
     let cut = head.len() as u64 == HEAD;
     let text = String::from_utf8_lossy(&head);
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim().is_empty() {
+        return Ok(Written::Nothing);
+    }
     let mut lines: Vec<&str> = text.lines().collect();
     if cut {
         lines.pop();
+    }
+    if lines
+        .first()
+        .is_some_and(|line| is_separator_line(line.as_bytes()))
+    {
+        lines.remove(0);
     }
     let comment = ['#', '%'].into_iter().find(|&c| {
         let first = lines
@@ -76,6 +90,10 @@ pub fn written(path: &Path) -> io::Result<Written> {
         comment,
         ..Format::default()
     };
+    if let Some(line) = begins_below(&body, delimiter) {
+        let above = lines[line].as_ptr() as usize - text.as_ptr() as usize;
+        return Ok(Written::Below(1 + text[..above].lines().count()));
+    }
     if !has_header(&body, delimiter) {
         let fields = mode(&lengths(&body, delimiter));
         let named = comments.last().map(|line| {
@@ -96,6 +114,24 @@ fn lengths(body: &str, delimiter: char) -> Vec<usize> {
     let mut reader = reader(body, delimiter);
     let records = reader.records().take(500);
     records.map_while(Result::ok).map(|r| r.len()).collect()
+}
+
+/// The line of `body` that the table begins with, where others stand above it that have fewer fields than its rows.
+fn begins_below(body: &str, delimiter: char) -> Option<usize> {
+    let usual = mode(&lengths(body, delimiter));
+    let mut reader = reader(body, delimiter);
+    for record in reader.records().take(100) {
+        let record = record.ok()?;
+        if record.len() == usual {
+            let line = record.position()?.line() as usize - 1;
+            return (line > 0).then_some(line);
+        }
+        // A header of one name less is one: rows begin with a number of their own.
+        if record.len() + 1 >= usual && usual > 2 {
+            return None;
+        }
+    }
+    None
 }
 
 fn reader(body: &str, delimiter: char) -> ::csv::Reader<&[u8]> {
@@ -185,8 +221,7 @@ mod tests {
     fn table(text: &str) -> Format {
         match of(text) {
             Written::Table(format) => format,
-            Written::Text => panic!("{text:?} is no text"),
-            Written::Tagged => panic!("{text:?} is not tagged"),
+            _ => panic!("{text:?} is a table"),
         }
     }
 
@@ -205,6 +240,18 @@ mod tests {
             of("It was a dark night.\nIt rained, and rained.\n"),
             Written::Text
         ));
+    }
+
+    #[test]
+    fn lines_above_a_table_are_no_part_of_it() {
+        let rows: String = (0..90).map(|k| format!("{k},{}\n", k * k)).collect();
+        let below = |above: &str| of(&format!("{above}k,x\n{rows}"));
+        assert!(matches!(
+            below("Station 12\nExported: today\n\n"),
+            Written::Below(4)
+        ));
+        assert!(matches!(below("sep=,\n"), Written::Table(_)));
+        assert!(matches!(of(" \n"), Written::Nothing));
     }
 
     #[test]

@@ -51,6 +51,10 @@ impl Fields {
 
     /// As the language writes numbers.
     fn plain<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
+        // The minus of typesetters, which some spreadsheets write.
+        if let Some(size) = text.strip_prefix('\u{2212}') {
+            return Some(format!("-{}", self.plain(size)?).into());
+        }
         if self.decimal == '.' && self.thousands.is_none() {
             return Some(text.into());
         }
@@ -71,6 +75,32 @@ impl Fields {
         Some(match fraction {
             Some(fraction) => format!("{whole}.{fraction}").into(),
             None => whole,
+        })
+    }
+
+    /// A number that has a unit, a sign of a currency or the like beside it.
+    fn beside(&self, text: &str) -> Option<String> {
+        let number = text.trim_matches(|c: char| !c.is_ascii_digit());
+        let at = text.find(number).filter(|_| !number.is_empty())?;
+        let before = text[..at].trim_end_matches(['-', '+', '\u{2212}', '.']);
+        let after = &text[at + number.len()..];
+        let is_number = self.number::<f64>(number).is_some()
+            || Fields::new(&Format {
+                thousands: Some(','),
+                ..Format::default()
+            })
+            .number::<f64>(number)
+            .is_some();
+        // A name or a date that ends in digits is none.
+        let short = |text: &str| text.trim().chars().count() <= 8;
+        let code =
+            |text: &str| text.trim().chars().count() == 3 && text.contains(char::is_uppercase);
+        let before = Some(before).filter(|b| !b.contains(char::is_alphabetic) || code(b))?;
+        let unit = [before, after].map(str::trim).join("");
+        (is_number && !unit.is_empty() && short(before) && short(after)).then(|| {
+            format!(
+                "if it is a number with {unit:?} beside it, take that out of the column (units are said in the task: unit = {unit:?})"
+            )
         })
     }
 
@@ -97,7 +127,10 @@ impl Fields {
             ('.', Some(' ')),
             ('.', Some('\'')),
         ];
-        let (decimal, thousands) = (readings.into_iter()).find(|&(d, t)| otherwise(d, t))?;
+        let Some((decimal, thousands)) = (readings.into_iter()).find(|&(d, t)| otherwise(d, t))
+        else {
+            return self.beside(text);
+        };
         let (mut keys, mut flags) = (Vec::new(), Vec::new());
         if decimal != self.decimal {
             keys.push(format!("decimal = \"{decimal}\""));
@@ -138,8 +171,10 @@ fn ungrouped(whole: &str, mark: char) -> Option<Cow<'_, str>> {
     let mut groups = whole.split(is_mark);
     let first = groups.next()?;
     let lead = first.trim_start_matches(['+', '-']);
+    // 0,123 is no number of thousands.
     let right = (1..=3).contains(&lead.len())
         && digits(lead)
+        && !lead.starts_with('0')
         && groups.all(|group| group.len() == 3 && digits(group));
     right.then(|| whole.replace(is_mark, "").into())
 }
@@ -169,6 +204,8 @@ mod tests {
         assert_eq!(number('.', Some(','), "12345"), Some(12_345.0));
         assert_eq!(number('.', Some(','), "1,23"), None);
         assert_eq!(number('.', Some(','), "1,2345"), None);
+        assert_eq!(number('.', Some(','), "-0,123"), None);
+        assert_eq!(number('.', None, "\u{2212}0.5"), Some(-0.5));
         assert_eq!(number('.', Some(' '), "1\u{a0}234"), Some(1234.0));
     }
 
@@ -189,5 +226,20 @@ mod tests {
         assert!(cure("1.234.567,5").contains("--thousands '.'"));
         assert!(cure("1'234.5").contains("--thousands '''"));
         assert_eq!(cure("oops"), "");
+        for (text, beside) in [
+            ("20.5 °C", "°C"),
+            ("50%", "%"),
+            ("$1,100.50", "$"),
+            ("-3 kW", "kW"),
+        ] {
+            assert!(
+                cure(text).starts_with(&format!("if it is a number with {beside:?} beside it")),
+                "{text:?}: {}",
+                cure(text)
+            );
+        }
+        for text in ["2026-11-03", "pump 7", "A7", "12:30"] {
+            assert_eq!(cure(text), "", "{text:?}");
+        }
     }
 }

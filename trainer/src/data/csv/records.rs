@@ -11,9 +11,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 
 use csv::StringRecord;
+use encoding_rs::Encoding;
 
 use super::super::error::DataError;
-use super::super::open::guess_encoding;
+use super::super::open::{encoding, guess_encoding};
 use super::columns::Columns;
 use super::field::{Fields, composed};
 use super::format::{Format, Header, Size};
@@ -126,6 +127,11 @@ fn quotes(line: &[u8], delimiter: u8, inside: bool) -> Quotes {
     }
 }
 
+/// `sep=;`, which Excel reads and writes above a table.
+pub fn is_separator_line(line: &[u8]) -> bool {
+    line.len() == 5 && line.starts_with(b"sep=")
+}
+
 /// The records of a CSV file, header included.
 pub struct Records<R> {
     lines: Lines<R>,
@@ -151,6 +157,10 @@ pub struct Records<R> {
     ends: Vec<usize>,
     /// Records of several lines, and where the first is.
     spanning: (u64, u64),
+    /// What the text was decoded from, where every byte was a character.
+    single_byte: Option<&'static Encoding>,
+    /// A line with more than ASCII, which was right.
+    beyond_ascii: Option<u64>,
 }
 
 impl<R: BufRead> Records<R> {
@@ -190,6 +200,9 @@ impl<R: BufRead> Records<R> {
             bytes: Vec::new(),
             ends: Vec::new(),
             spanning: (0, 0),
+            single_byte: (format.encoding.as_deref().and_then(encoding))
+                .filter(|encoding| encoding.is_single_byte()),
+            beyond_ascii: None,
         }
     }
 
@@ -243,6 +256,10 @@ impl<R: BufRead> Records<R> {
                 return Ok(false);
             }
             if self.comment.is_some_and(|c| self.raw.first() == Some(&c)) {
+                continue;
+            }
+            // Tells a spreadsheet what stands between fields, and is no row.
+            if self.line == 1 && is_separator_line(&self.raw) {
                 continue;
             }
             if self.is_blank() {
@@ -412,6 +429,13 @@ impl<R: BufRead> Records<R> {
             Err(error) => {
                 let before = &self.raw[..error.valid_up_to()];
                 let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+                if let Some(other) = self.beyond_ascii {
+                    return Err(DataError::MixedEncodings {
+                        file: self.file.clone(),
+                        line: self.line + lines,
+                        problem: format!("not UTF-8, as line {other} is"),
+                    });
+                }
                 return Err(DataError::Encoding {
                     file: self.file.clone(),
                     line: self.line + lines,
@@ -419,6 +443,21 @@ impl<R: BufRead> Records<R> {
                 });
             }
         };
+        if !text.is_ascii() {
+            // Letters of UTF-8 that were taken for one character a byte: no language puts such characters in such a row.
+            if let Some(encoding) = self.single_byte
+                && let (bytes, _, false) = encoding.encode(text)
+                && str::from_utf8(&bytes).is_ok()
+            {
+                let problem = format!("UTF-8, and not {} as was said or guessed", encoding.name());
+                return Err(DataError::MixedEncodings {
+                    file: self.file.clone(),
+                    line: self.line,
+                    problem,
+                });
+            }
+            self.beyond_ascii.get_or_insert(self.line);
+        }
         if let Cow::Owned(text) = composed(text) {
             self.raw = text.into_bytes();
         }

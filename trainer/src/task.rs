@@ -855,10 +855,15 @@ impl Task {
     /// The layers of an encoder: what it has read is in its state, so it has no head.
     pub fn encoder_plan(&self) -> Vec<LayerPlan> {
         let net = &self.network;
+        let measured = self.pairs.as_ref().filter(|pairs| pairs.has_samples());
         let embedding = net.embedding.map(LayerPlan::Embedding);
+        let dense = measured.into_iter().flat_map(|pairs| &pairs.dense);
+        let dense = dense.map(|d| LayerPlan::Dense(d.units, d.activation));
         let recurrent = |&h| LayerPlan::Recurrent(net.cell, h);
         embedding
+            .filter(|_| measured.is_none())
             .into_iter()
+            .chain(dense)
             .chain(net.hidden.iter().map(recurrent))
             .collect()
     }

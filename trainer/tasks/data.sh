@@ -38,7 +38,7 @@ if [ $# = 0 ]; then
   printf '%s' "$sets" | awk -F ' *[|] *' 'NF { split($3, home, "/"); printf "  %-16s github.com/%s/%s (%s)\n", $1, home[1], home[2], $5 }'
   echo "made from their homes by hand:"
   printf '%s\n' "$made" | sed 's/^/  /'
-  echo "made up by the command itself: pump and soft-sensor (kinglet demo), commands, dates, hello, melody, reversal, stories"
+  echo "made up by the command itself: pump and soft-sensor (kinglet demo), captions, commands, dates, hello, melody, reversal, stories, video"
   exit
 fi
 

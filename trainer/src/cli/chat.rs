@@ -4,7 +4,7 @@ use super::pair::{Languages, no_pair, with_pair};
 use super::{kernel_names, say};
 use anyhow::{Context, Result};
 use kinglet::Runner;
-use kinglet_trainer::train::pair::{answer, read_on};
+use kinglet_trainer::train::pair::{Read, answer, read_on};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -57,16 +57,12 @@ pub fn run(args: &Args) -> Result<()> {
     with_pair(
         [&args.encoder, &args.decoder],
         args.kernels.as_deref(),
-        |languages, reader, speaker| talk(args, languages, reader, speaker),
+        |_, reader, speaker| talk(args, reader, speaker),
     )
 }
 
-fn talk(
-    args: &Args,
-    languages: &Languages<'_>,
-    mut reader: Runner<'_, '_>,
-    mut speaker: Runner<'_, '_>,
-) -> Result<()> {
+fn talk(args: &Args, mut reader: Runner<'_, '_>, mut speaker: Runner<'_, '_>) -> Result<()> {
+    let languages = Languages::new(reader.model(), speaker.model())?;
     let mut before = vec![0; reader.model().saved_len()];
     let somebody = io::stdin().is_terminal();
     let mut out = io::stdout().lock();
@@ -87,7 +83,7 @@ fn talk(
         match languages.tokens(&line) {
             Ok((turn, _)) => {
                 reader.save(&mut before)?;
-                read_on(&mut reader, &turn);
+                read_on(&mut reader, Read::Tokens(&turn));
                 let answer = answer(&reader, &mut speaker, args.length)
                     .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
                 probability = answer.probability;

@@ -251,6 +251,11 @@ impl CsvOptions {
         Some(group)
     }
 
+    /// Rows of training belonged together.
+    pub fn was_grouped(&self) -> bool {
+        self.trained.group.is_some()
+    }
+
     /// The first and the last step of rows that are sequences, in training.
     pub fn steps(&self) -> Option<&[String; 2]> {
         self.trained

@@ -1,11 +1,12 @@
 //! `kinglet train` of a pair, and `kinglet translate`.
 
 use super::calibrate::judge;
+use super::csv_options::CsvOptions;
 use super::names::{float_of, history_of, pair_of};
-use super::samples::Tokens;
+use super::samples::{Sample, Samples, Tokens};
 use super::texts::unknown_note;
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use kinglet::format::{Format, Input, Layout, Output};
 use kinglet::{Model, Runner, StateError};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
@@ -14,10 +15,11 @@ use kinglet_trainer::fidelity::{Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, save};
 use kinglet_trainer::model_file::{ModelFile, input_names};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
-use kinglet_trainer::train::pair::{Pair, evaluate_pair, translate};
+use kinglet_trainer::train::pair::{Pair, Read, answer, evaluate_pair, read_on, translate};
 use kinglet_trainer::train::{Fitted, nearest_text};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -239,13 +241,15 @@ fn without_mistake(data: &Dataset, files: [&[u8]; 2]) -> Result<[f64; 3]> {
     Ok(shares)
 }
 
-/// Read texts with an encoder, and print what its decoder says to each
+/// Read texts or samples with an encoder, and print what its decoder says to each
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   kinglet train dates.toml --out dates.kgl
   kinglet translate dates.encoder.kgl dates.decoder.kgl --lines letters.txt
-  echo '3 Nov 2026' | kinglet translate dates.encoder.kgl dates.decoder.kgl --lines -")]
+  echo '3 Nov 2026' | kinglet translate dates.encoder.kgl dates.decoder.kgl --lines -
+  kinglet translate captions.encoder.kgl captions.decoder.kgl --csv scenes.csv
+  kinglet translate video.encoder.kgl video.decoder.kgl --csv frames.csv --group clip")]
 pub struct Args {
     #[arg(value_name = "ENCODER.kgl")]
     encoder: PathBuf,
@@ -254,8 +258,13 @@ pub struct Args {
     decoder: PathBuf,
 
     /// Texts, a line each; - reads standard input
-    #[arg(long, value_name = "FILE")]
-    lines: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "csv")]
+    lines: Option<PathBuf>,
+
+    /// Samples for an encoder of numbers, a row each; - reads standard input. There is an answer to every row, or to the rows
+    /// with the same text in the column of --group
+    #[arg(long, value_name = "IN.csv", conflicts_with = "lines")]
+    csv: Option<PathBuf>,
 
     /// Tokens that an answer has at the most
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -264,37 +273,40 @@ pub struct Args {
     /// Kernel table, for comparison; the fastest by default
     #[arg(long, value_name = "NAME", value_parser = kernel_names())]
     kernels: Option<String>,
+
+    #[command(flatten)]
+    columns: CsvOptions,
+}
+
+fn has_tokens(model: &Model<'_>) -> bool {
+    matches!(model.header().input, Input::Tokens { .. })
+}
+
+fn is_decoder(model: &Model<'_>) -> bool {
+    has_tokens(model) && matches!(model.header().output, Output::NextToken { .. })
 }
 
 /// How texts become an encoder's tokens, and a decoder's tokens texts.
 pub struct Languages<'m> {
     reads: Vocabulary,
     unknown: Tokens,
-    said: Vec<&'m str>,
-    separator: &'static str,
+    said: Said<'m>,
 }
 
 impl<'m> Languages<'m> {
     /// # Errors
-    /// If these are no encoder and decoder of tokens.
+    /// If these are no encoder of tokens and no decoder.
     pub fn new(encoder: &Model<'_>, decoder: &'m Model<'_>) -> Result<Self> {
-        let tokens = |model: &Model<'_>| matches!(model.header().input, Input::Tokens { .. });
-        let gives = matches!(decoder.header().output, Output::NextToken { .. });
-        if !(tokens(encoder) && tokens(decoder) && gives) {
+        if !(has_tokens(encoder) && is_decoder(decoder)) {
             return Err(usage(
                 "expected an encoder and a decoder of tokens, as `kinglet train` makes them of a task with [pairs]",
             ));
         }
-        let said: Vec<&str> = input_names(decoder).iter().map(|n| n.0).collect();
         let reads: Vec<&str> = input_names(encoder).iter().map(|n| n.0).collect();
         Ok(Languages {
             reads: Vocabulary::new(&reads),
             unknown: Tokens::new(encoder, false),
-            separator: match Vocabulary::new(&said).unit() {
-                Unit::Characters => "",
-                Unit::Words => " ",
-            },
-            said,
+            said: Said::new(decoder),
         })
     }
 
@@ -311,7 +323,28 @@ impl<'m> Languages<'m> {
 
     /// The text of an answer.
     pub fn text(&self, tokens: &[usize]) -> String {
-        let said: Vec<&str> = tokens.iter().map(|&token| self.said[token]).collect();
+        self.said.text(tokens)
+    }
+}
+
+/// How a decoder's tokens become texts.
+struct Said<'m> {
+    names: Vec<&'m str>,
+    separator: &'static str,
+}
+
+impl<'m> Said<'m> {
+    fn new(decoder: &'m Model<'_>) -> Self {
+        let names: Vec<&str> = input_names(decoder).iter().map(|n| n.0).collect();
+        let separator = match Vocabulary::new(&names).unit() {
+            Unit::Characters => "",
+            Unit::Words => " ",
+        };
+        Said { names, separator }
+    }
+
+    fn text(&self, tokens: &[usize]) -> String {
+        let said: Vec<&str> = tokens.iter().map(|&token| self.names[token]).collect();
         said.join(self.separator)
     }
 }
@@ -322,42 +355,48 @@ pub fn no_pair(encoder: &Path, decoder: &Path, error: StateError) -> anyhow::Err
     anyhow!("{decoder} is not the decoder of {encoder}: {error}")
 }
 
-/// Opens an encoder and a decoder, and lets `work` read with the one and speak with the other.
+/// Opens an encoder and a decoder, and lets `work` read with the one and speak with the other. It gets the encoder's file too.
 pub fn with_pair(
     [encoder, decoder]: [&Path; 2],
     table: Option<&str>,
-    work: impl FnOnce(&Languages<'_>, Runner<'_, '_>, Runner<'_, '_>) -> Result<()>,
+    work: impl FnOnce(&ModelFile, Runner<'_, '_>, Runner<'_, '_>) -> Result<()>,
 ) -> Result<()> {
     let files = [ModelFile::read(encoder)?, ModelFile::read(decoder)?];
     let (encoder, decoder) = (files[0].model()?, files[1].model()?);
-    let languages = Languages::new(&encoder, &decoder)?;
     let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
     let kernels = kernels(table);
     let reader = encoder.bind_bytes(a)?.with_kernels(kernels);
     let speaker = decoder.bind_bytes(b)?.with_kernels(kernels);
-    work(&languages, reader, speaker)
+    work(&files[0], reader, speaker)
 }
 
 pub fn run(args: &Args) -> Result<()> {
     with_pair(
         [&args.encoder, &args.decoder],
         args.kernels.as_deref(),
-        |languages, reader, speaker| translate_lines(args, languages, reader, speaker),
+        |encoder, reader, speaker| match (&args.lines, &args.csv) {
+            (Some(lines), _) => translate_lines(args, lines, reader, speaker),
+            (None, csv) => {
+                let csv = csv.as_deref().unwrap_or(Path::new("-"));
+                translate_samples(args, csv, encoder, reader, speaker)
+            }
+        },
     )
 }
 
 fn translate_lines(
     args: &Args,
-    languages: &Languages<'_>,
+    lines: &Path,
     mut reader: Runner<'_, '_>,
     mut speaker: Runner<'_, '_>,
 ) -> Result<()> {
-    let file = args.lines.display();
-    let input: Box<dyn BufRead> = if args.lines == Path::new("-") {
+    let languages = Languages::new(reader.model(), speaker.model())?;
+    let file = lines.display();
+    let input: Box<dyn BufRead> = if lines == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        let opened = File::open(&args.lines);
+        let opened = File::open(lines);
         Box::new(BufReader::new(
             opened.with_context(|| format!("{file}: cannot be read"))?,
         ))
@@ -370,7 +409,7 @@ fn translate_lines(
         let (read, unknown) = read.with_context(|| format!("{file}:{}", number + 1))?;
         all += read.len() as u64;
         strange += unknown;
-        let said = translate(&mut reader, &mut speaker, &read, args.length)
+        let said = translate(&mut reader, &mut speaker, Read::Tokens(&read), args.length)
             .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
         writeln!(out, "{}", languages.text(&said.tokens))?;
         out.flush()?;
@@ -378,5 +417,63 @@ fn translate_lines(
     if let Some(note) = unknown_note(&file.to_string(), strange, all) {
         say(&format!("note: {note}"));
     }
+    Ok(())
+}
+
+/// Every row of a file is a sequence, or every run of rows with the same text in a column, or all of them are one.
+fn translate_samples(
+    args: &Args,
+    csv: &Path,
+    file: &ModelFile,
+    mut encoder: Runner<'_, '_>,
+    mut decoder: Runner<'_, '_>,
+) -> Result<()> {
+    if has_tokens(encoder.model()) || !is_decoder(decoder.model()) {
+        return Err(usage(
+            "--csv: expected an encoder of numbers and a decoder of tokens; an encoder of texts takes --lines",
+        ));
+    }
+    let columns = args.columns.of_model(file);
+    let mut samples = Samples::open(csv, encoder.model(), &columns, false)?;
+    let said = Said::new(decoder.model());
+    let mut out = io::stdout().lock();
+    let mut tell = |encoder: &Runner<'_, '_>| -> Result<()> {
+        let answer = answer(encoder, &mut decoder, args.length)
+            .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
+        writeln!(out, "{}", said.text(&answer.tokens))?;
+        Ok(out.flush()?)
+    };
+    let alone = samples.group_column().is_none() && !columns.was_grouped();
+    let mut groups = HashSet::new();
+    let mut group: Option<String> = None;
+    while samples.next()? {
+        let now = samples.group().unwrap_or("");
+        if group.as_deref() != Some(now) {
+            if group.is_some() {
+                tell(&encoder)?;
+            }
+            encoder.reset();
+            group = Some(now.to_owned()).filter(|_| !alone);
+            if !alone && !groups.insert(now.to_owned()) {
+                bail!(
+                    "{}: row {}: {now:?} comes again in column {:?}, and what was read before is answered; put the rows of a group \
+                     together",
+                    csv.display(),
+                    samples.rows(),
+                    samples.group_column().unwrap_or("")
+                );
+            }
+        }
+        if let Sample::Features(sample) = samples.current() {
+            read_on(&mut encoder, Read::Samples(sample));
+        }
+        if alone {
+            tell(&encoder)?;
+        }
+    }
+    if group.is_some() {
+        tell(&encoder)?;
+    }
+    samples.tell();
     Ok(())
 }

@@ -100,6 +100,11 @@ impl<'a> Sequence<'a> {
         self.stream.rows.len()
     }
 
+    /// What a step takes.
+    pub fn input(&self) -> &'a Input {
+        &self.data.input
+    }
+
     /// The sample of step `t` in original units; a token is its number.
     pub fn raw(&self, t: usize) -> &'a [f32] {
         let at = (self.stream.rows.start + t) * self.data.width;

@@ -97,6 +97,18 @@ pub enum DataError {
         /// Rows looked at.
         rows: usize,
     },
+    /// Pairs that all have an empty target.
+    #[error(
+        "{file}: column {column:?} is empty in all {pairs} pairs, so there is nothing to learn to say; name another column (target in [pairs])"
+    )]
+    NoTarget {
+        /// Which file.
+        file: String,
+        /// Its name.
+        column: String,
+        /// Pairs of the training part.
+        pairs: usize,
+    },
     /// A row with too few or too many fields.
     #[error(
         "{file}:{line}: {have} fields where {need} were expected; check the delimiter, or repair or remove the row"

@@ -46,13 +46,19 @@ impl Written {
     /// As a task has it.
     pub fn of(task: &Task) -> Self {
         let series = task.series.as_ref();
-        let format = match (&task.csv, &task.documents, &task.pairs) {
+        // Of texts in pairs only the texts are read later, a line each.
+        let pairs = task.pairs.as_ref().filter(|pairs| pairs.has_samples());
+        let format = match (&task.csv, &task.documents, pairs) {
             (Some(csv), ..) => csv.format.clone(),
             (_, Some(documents), _) => documents.format.clone(),
+            (.., Some(pairs)) => pairs.format.clone(),
             _ => Format::default(),
         };
         Written {
-            group: series.and_then(|series| series.group.clone()),
+            group: match pairs {
+                Some(pairs) => pairs.group().map(str::to_owned),
+                None => series.and_then(|series| series.group.clone()),
+            },
             every: series.map_or(1, |series| series.every),
             text: task.documents.as_ref().map(|texts| texts.text.clone()),
             running: task.text.is_some(),

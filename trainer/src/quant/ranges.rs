@@ -80,6 +80,19 @@ impl Stream {
         Stream::some_of_dataset(data, usize::MAX)
     }
 
+    /// A whole sequence, as a network gets it.
+    pub(crate) fn of(sequence: &Sequence<'_>) -> Stream {
+        Stream::piece(sequence, 0..sequence.steps())
+    }
+
+    fn piece(sequence: &Sequence<'_>, steps: std::ops::Range<usize>) -> Stream {
+        let rows = steps.flat_map(|t| sequence.normalised(t).iter().copied());
+        match sequence.input() {
+            Input::Tokens(_) => Stream::Tokens(rows.map(|token| token as usize).collect()),
+            Input::Features(_) => Stream::Samples(rows.collect()),
+        }
+    }
+
     /// The first of [`Self::of_dataset`].
     pub fn first_of_dataset(data: &Dataset) -> Option<Stream> {
         Stream::some_of_dataset(data, 1).pop()
@@ -95,15 +108,9 @@ impl Stream {
             let starts = (0..sequence.steps()).step_by(longest);
             starts.map(move |start| (sequence, start))
         });
-        let tokens = matches!(data.input(), Input::Tokens(_));
         let stream = |(sequence, start): (&Sequence<'_>, usize)| {
             let end = sequence.steps().min(start.saturating_add(longest));
-            let rows = (start..end).flat_map(|t| sequence.normalised(t).iter().copied());
-            if tokens {
-                Stream::Tokens(rows.map(|token| token as usize).collect())
-            } else {
-                Stream::Samples(rows.collect())
-            }
+            Stream::piece(sequence, start..end)
         };
         pieces.step_by(every).take(most).map(stream).collect()
     }

@@ -5,6 +5,7 @@
 //! shows what a device computes. The page is one HTML file with inline SVG: no script, nothing to fetch.
 
 mod alarms;
+mod bleu;
 mod chart;
 pub mod cores;
 pub mod history;

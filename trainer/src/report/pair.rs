@@ -1,6 +1,7 @@
 //! The page of an encoder and a decoder: what they say to texts that they have not learnt from, in every number format,
 //! and for each of the two what the page of one network has.
 
+use super::bleu::bleu;
 use super::chart::{Axis, Chart, Ink};
 use super::cores::{Conditions, cores};
 use super::history::{Epoch, learning};
@@ -15,7 +16,7 @@ use crate::escape::escape;
 use crate::file::AlignedBytes;
 use crate::package::{Input, Package};
 use crate::train::Metrics;
-use crate::train::pair::{Pair, evaluate_pair, translate};
+use crate::train::pair::{Pair, Source, evaluate_pair, read_on, translate};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
@@ -68,7 +69,10 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
     let (made, notes) = in_every_format(pair, subject)?;
     let part = part(data);
     let truths = texts(data, part, |sequence, t| sequence.truth(t)[0]);
-    let reads = texts(source, part, |sequence, t| sequence.raw(t)[0]);
+    let reads: Vec<Source> = source
+        .sequences(part)
+        .map(|sequence| Source::of(&sequence, source.input()))
+        .collect();
     let runs: Vec<Run> = made[0]
         .iter()
         .zip(&made[1])
@@ -188,13 +192,7 @@ fn texts(
     tokens.collect()
 }
 
-fn run(
-    name: &str,
-    data: &Dataset,
-    part: Part,
-    files: [&[u8]; 2],
-    reads: &[Vec<usize>],
-) -> Result<Run> {
+fn run(name: &str, data: &Dataset, part: Part, files: [&[u8]; 2], reads: &[Source]) -> Result<Run> {
     let (encoder, decoder) = (Model::from_bytes(files[0])?, Model::from_bytes(files[1])?);
     let (metrics, right) = evaluate_pair(data, part, [&encoder, &decoder])?;
     let mut states = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
@@ -202,7 +200,7 @@ fn run(
     let (mut reader, mut speaker) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
     let (mut said, mut probabilities) = (Vec::new(), Vec::new());
     for read in reads {
-        let answer = translate(&mut reader, &mut speaker, read, data.window())?;
+        let answer = translate(&mut reader, &mut speaker, read.input(), data.window())?;
         said.push(answer.tokens);
         probabilities.push(answer.probability);
     }
@@ -228,9 +226,15 @@ fn overview(
         "<h1>{}</h1>\n<p class=\"quiet\">{}</p>\n",
         text(name),
         text(&format!(
-            "From a text of up to {} out of {} tokens: another, out of {}. {} texts of the {} part are measured.",
-            data.window(),
-            tokens(data.source()),
+            "From {}: a text, out of {} tokens. {} texts of the {} part are measured.",
+            match data.source().map(Dataset::input) {
+                Some(Input::Features(features)) => format!("samples of {} numbers", features.len()),
+                _ => format!(
+                    "a text of up to {} out of {} tokens",
+                    data.window(),
+                    tokens(data.source())
+                ),
+            },
             tokens(Some(data)),
             count(run.said.len()),
             part.name()
@@ -296,7 +300,26 @@ fn spelt(tokens: &[usize], input: &Input) -> String {
     tokens.join(separator)
 }
 
-fn translations(data: &Dataset, reads: &[Vec<usize>], truths: &[Vec<usize>], run: &Run) -> String {
+/// The numbers of a sequence of samples, the first of it where it is long.
+fn measured(samples: &[f32], width: usize) -> String {
+    const NUMBERS: usize = 16;
+    let rows = samples
+        .chunks(width.max(1))
+        .take(NUMBERS.div_ceil(width.max(1)));
+    let row = |row: &[f32]| {
+        let numbers: Vec<String> = row.iter().map(|&x| number(x.into())).collect();
+        numbers.join(" ")
+    };
+    let shown: Vec<String> = rows.map(row).collect();
+    let more = if shown.len() * width < samples.len() {
+        "; …"
+    } else {
+        ""
+    };
+    shown.join("; ") + more
+}
+
+fn translations(data: &Dataset, reads: &[Source], truths: &[Vec<usize>], run: &Run) -> String {
     let Some(source) = data.source() else {
         return String::new();
     };
@@ -316,7 +339,10 @@ fn translations(data: &Dataset, reads: &[Vec<usize>], truths: &[Vec<usize>], run
             false => "wrong",
         };
         table.row(&[
-            spelt(&reads[k], source.input()),
+            match &reads[k] {
+                Source::Tokens(tokens) => spelt(tokens, source.input()),
+                Source::Samples(samples) => measured(samples, source.inputs()),
+            },
             spelt(truth, data.input()),
             spelt(&run.said[k], data.input()),
             verdict.to_owned(),
@@ -376,13 +402,14 @@ fn sureness(truths: &[Vec<usize>], run: &Run) -> String {
 
 fn precisions(
     runs: &[Run],
-    reads: &[Vec<usize>],
+    reads: &[Source],
     truths: &[Vec<usize>],
     made: &[Vec<Made>; 2],
 ) -> String {
     let mut table = Table::new(&[
         "format",
         "texts without a mistake",
+        "BLEU",
         "next tokens right",
         "bits per token",
         "said as in f32",
@@ -398,6 +425,10 @@ fn precisions(
         table.row(&[
             run.name.clone(),
             percent(run.right),
+            number(bleu(run.said.iter().zip(truths).map(|(said, truth)| {
+                // Without the end.
+                (&said[..], &truth[..truth.len() - 1])
+            }))),
             percent(accuracy),
             number(bits),
             percent(same as f64 / run.said.len() as f64),
@@ -406,16 +437,24 @@ fn precisions(
     }
     let body = paragraph(
         "Every row was computed by the engine from the bytes of two model files, the decoder's state beginning as the encoder \
-         leaves its own, so it is what a device gives. Next tokens and bits are those after the right ones.",
+         leaves its own, so it is what a device gives. Next tokens and bits are those after the right ones. BLEU counts the \
+         runs of one to four tokens that are right (Papineni et al. 2002), from 0 to 1.",
     ) + &table.finish();
 
     let mut lengths: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (k, read) in reads.iter().enumerate() {
-        lengths.entry(read.len()).or_default().push(k);
+        let steps = match read {
+            Source::Tokens(tokens) => tokens.len(),
+            Source::Samples(samples) => samples.len(),
+        };
+        lengths.entry(steps).or_default().push(k);
     }
     let (Some(first), Some(last)) = (lengths.keys().next(), lengths.keys().last()) else {
         return section("precisions", "Precisions", &body);
     };
+    if first == last {
+        return section("precisions", "Precisions", &body);
+    }
     let x = Axis::whole("tokens read", *first, *last);
     let share = |run: &Run, texts: &[usize]| {
         let right = texts
@@ -448,7 +487,7 @@ fn activations(
     data: &Dataset,
     part: Part,
     bytes: [&AlignedBytes; 2],
-    reads: &[Vec<usize>],
+    reads: &[Source],
 ) -> Result<String> {
     let source = data.source().context("the task has no pairs")?;
     let of_encoder = Stepped {
@@ -467,12 +506,9 @@ fn activations(
     let encoder = Model::from_bytes(bytes[0])?;
     let mut state = AlignedBytes::zeroed(encoder.state_len());
     let mut reader = encoder.bind_bytes(&mut state)?;
-    let mut states = vec![0.0; encoder.outputs()];
     let of_decoder = of_decoder.activations(|k, decoder| {
         reader.reset();
-        for &token in &reads[k] {
-            reader.step_token(token, &mut states);
-        }
+        read_on(&mut reader, reads[k].input());
         Ok(decoder.seed_from(&reader)?)
     })?;
     Ok(inside::activations(vec![

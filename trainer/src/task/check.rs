@@ -2,6 +2,7 @@
 
 use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 
+use crate::data::csv::Missing;
 use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
@@ -320,6 +321,7 @@ fn data(task: &Task) -> Result<(), Problem> {
         }
         (None, None, (None, None, None, Some(pairs))) => {
             vocabulary(&pairs.vocabulary, "pairs")?;
+            samples_of(pairs)?;
             match (&pairs.files, &pairs.made) {
                 (Some(_), None) => Ok(()),
                 (None, Some(made)) if made.pairs.iter().sum::<usize>() <= made.kind.most() => {
@@ -338,6 +340,57 @@ fn data(task: &Task) -> Result<(), Problem> {
             "a task needs exactly one of [series], [sequences], [text], [documents], [tagged] and [pairs]",
         ),
     }
+}
+
+/// What goes with an encoder of samples only.
+fn samples_of(pairs: &super::PairsTask) -> Result<(), Problem> {
+    let made = pairs.made.as_ref();
+    let measured = made.is_some_and(|made| made.kind.is_measured());
+    if made.is_some() && !(pairs.features.is_empty() && pairs.group.is_none()) {
+        let key = if pairs.features.is_empty() {
+            "group"
+        } else {
+            "features"
+        };
+        return wrong(
+            "pairs",
+            key,
+            "names columns of files; what is made up has its own",
+        );
+    }
+    if pairs.group.is_none() && !pairs.features.is_empty() && pairs.format.missing == Missing::Hold
+    {
+        return wrong(
+            "pairs",
+            "format",
+            "every row is a sequence of its own, so no number of a row before can be held: remove missing = \"hold\", or \
+             name the column that says which rows belong together (group)",
+        );
+    }
+    if pairs.features.is_empty() && !measured {
+        if pairs.group.is_some() {
+            return wrong(
+                "pairs",
+                "group",
+                "texts are no sequences of rows: goes with features",
+            );
+        }
+        if !pairs.dense.is_empty() {
+            return wrong(
+                "pairs",
+                "dense",
+                "texts have an embedding: goes with features",
+            );
+        }
+    }
+    if pairs
+        .dense
+        .iter()
+        .any(|d| !(1..=MAX_WIDTH).contains(&d.units))
+    {
+        return wrong("pairs", "dense", format!("units are from 1 to {MAX_WIDTH}"));
+    }
+    Ok(())
 }
 
 fn vocabulary(vocabulary: &VocabularyTask, section: &'static str) -> Result<(), Problem> {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{LabelTask, Split};
+use super::{DenseTask, LabelTask, Split};
 use crate::data::Part;
 use crate::data::csv::Format;
+use crate::data::normalise::Normalise;
 use crate::data::vocabulary::VocabularyTask;
 
 /// Texts with a label each: a row per text.
@@ -76,7 +77,7 @@ fn upos() -> usize {
     4
 }
 
-/// Pairs of texts: an encoder reads the first, a decoder gives the second.
+/// Pairs: an encoder reads a text or samples, a decoder gives a text.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairsTask {
@@ -90,12 +91,41 @@ pub struct PairsTask {
     /// The column of what is read.
     #[serde(default = "source")]
     pub source: String,
+    /// Instead of `source`: columns of numbers, which are the encoder's samples. A row is a sequence of one sample, whose
+    /// state the decoder starts from, …
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// … unless a column says which rows belong together: those with the same text in it are one sequence, and what is given
+    /// stands in one of them or in all.
+    pub group: Option<String>,
+    /// How samples are scaled.
+    #[serde(default = "super::standard")]
+    pub normalise: Normalise,
+    /// Dense layers between the samples and the encoder's recurrent layers.
+    #[serde(default)]
+    pub dense: Vec<DenseTask>,
     /// The column of what is given.
     #[serde(default = "target")]
     pub target: String,
-    /// What both are cut into.
+    /// What texts are cut into.
     #[serde(default)]
     pub vocabulary: VocabularyTask,
+}
+
+impl PairsTask {
+    /// The encoder takes samples, not a text.
+    pub fn has_samples(&self) -> bool {
+        let made = self.made.as_ref();
+        !self.features.is_empty() || made.is_some_and(|made| made.kind.is_measured())
+    }
+
+    /// The column that says which rows belong together; of what is made up it is what a file of such rows would have.
+    pub fn group(&self) -> Option<&str> {
+        match &self.made {
+            Some(made) => (made.kind == Made::Clips).then_some("clip"),
+            None => self.group.as_deref(),
+        }
+    }
 }
 
 fn source() -> String {
@@ -135,15 +165,24 @@ pub enum Made {
     Stories,
     /// Small talk and commands, turn by turn: `set the pump to 40 percent` and `set pump 40`. What means nothing has an empty answer.
     Commands,
+    /// Measurements of two coloured shapes, and a sentence about them.
+    Scenes,
+    /// The same of one shape frame by frame, and how it moves.
+    Clips,
 }
 
 impl Made {
+    /// Its encoder takes samples, not a text.
+    pub fn is_measured(self) -> bool {
+        matches!(self, Made::Scenes | Made::Clips)
+    }
+
     /// So many different pairs there are at the least.
     pub fn most(self) -> usize {
         match self {
             Made::Reversal => 20_000,
             Made::Dates => 50_000,
-            Made::Stories | Made::Commands => 100_000,
+            Made::Stories | Made::Commands | Made::Scenes | Made::Clips => 100_000,
         }
     }
 }

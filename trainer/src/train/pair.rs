@@ -12,7 +12,7 @@ use super::runner::FloatRunner;
 use crate::data::{Dataset, Part, Sequence};
 use crate::file::{AlignedBytes, Exported, TestInputs, export_for};
 use crate::net::{Activation, Layer, Network};
-use crate::package::Package;
+use crate::package::{Input, Package};
 use crate::quant::{Ranges, Stream};
 use crate::train::Metrics;
 
@@ -81,8 +81,7 @@ impl Pair {
         );
         let [read, said]: [Vec<Stream>; 2] = [source, data].map(|data| {
             let sequences = data.sequences(Part::Train).take(PAIRS);
-            let tokens = sequences.map(|s| (0..s.steps()).map(|t| s.raw(t)[0] as usize).collect());
-            tokens.map(Stream::Tokens).collect()
+            sequences.map(|sequence| Stream::of(&sequence)).collect()
         });
         let of_encoder = Ranges::measure(&encoder.net, &read);
         let mut reader = FloatRunner::new(&encoder.net);
@@ -146,11 +145,11 @@ pub struct Answer {
 pub fn translate(
     encoder: &mut Runner<'_, '_>,
     decoder: &mut Runner<'_, '_>,
-    tokens: &[usize],
+    read: Read<'_>,
     longest: usize,
 ) -> Result<Answer, StateError> {
     encoder.reset();
-    read_on(encoder, tokens);
+    read_on(encoder, read);
     answer(encoder, decoder, longest)
 }
 
@@ -184,11 +183,52 @@ pub fn answer(
     Ok(answer)
 }
 
+/// What an encoder reads.
+#[derive(Debug, Clone, Copy)]
+pub enum Read<'a> {
+    /// Of a text.
+    Tokens(&'a [usize]),
+    /// In original units, one behind the other.
+    Samples(&'a [f32]),
+}
+
 /// Lets an encoder read on, from the state that it is in.
-pub fn read_on(encoder: &mut Runner<'_, '_>, tokens: &[usize]) {
+pub fn read_on(encoder: &mut Runner<'_, '_>, read: Read<'_>) {
     let mut states = vec![0.0; encoder.model().outputs()];
-    for &token in tokens {
-        encoder.step_token(token, &mut states);
+    match read {
+        Read::Tokens(tokens) => {
+            for &token in tokens {
+                encoder.step_token(token, &mut states);
+            }
+        }
+        Read::Samples(samples) => {
+            for sample in samples.chunks_exact(encoder.model().inputs()) {
+                encoder.step(sample, &mut states);
+            }
+        }
+    }
+}
+
+/// What an encoder reads, as a model takes it.
+pub(crate) enum Source {
+    Tokens(Vec<usize>),
+    Samples(Vec<f32>),
+}
+
+impl Source {
+    pub(crate) fn of(sequence: &Sequence<'_>, input: &Input) -> Self {
+        let raw = (0..sequence.steps()).flat_map(|t| sequence.raw(t).iter().copied());
+        match input {
+            Input::Tokens(_) => Source::Tokens(raw.map(|token| token as usize).collect()),
+            Input::Features(_) => Source::Samples(raw.collect()),
+        }
+    }
+
+    pub(crate) fn input(&self) -> Read<'_> {
+        match self {
+            Source::Tokens(tokens) => Read::Tokens(tokens),
+            Source::Samples(samples) => Read::Samples(samples),
+        }
     }
 }
 
@@ -257,7 +297,7 @@ fn each_pair(
     mut with: impl FnMut(
         &mut Runner<'_, '_>,
         &mut Runner<'_, '_>,
-        &[usize],
+        Read<'_>,
         &Sequence<'_>,
     ) -> Result<()>,
 ) -> Result<()> {
@@ -265,11 +305,12 @@ fn each_pair(
     let mut states = models.map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
     let (mut encoder, mut decoder) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
-    let sources = data.source().into_iter().flat_map(|s| s.sequences(part));
-    for (source, target) in sources.zip(data.sequences(part)) {
-        let tokens = (0..source.steps()).map(|t| source.raw(t)[0] as usize);
-        let tokens: Vec<usize> = tokens.collect();
-        with(&mut encoder, &mut decoder, &tokens, &target)?;
+    let Some(source) = data.source() else {
+        return Ok(());
+    };
+    for (read, target) in source.sequences(part).zip(data.sequences(part)) {
+        let read = Source::of(&read, source.input());
+        with(&mut encoder, &mut decoder, read.input(), &target)?;
     }
     Ok(())
 }

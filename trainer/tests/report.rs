@@ -631,6 +631,12 @@ fn a_group_and_a_stretch_of_time_are_drawn_and_what_is_not_there_is_refused() {
         "{words}"
     );
     assert!(words.contains("time, 2026-03-11 to 2026-03-13"), "{words}");
+    // Both machines, which ran at the same time.
+    let residuals = text(&document, "residuals");
+    assert!(
+        residuals.contains("time, 2026-03-11 to 2026-03-13"),
+        "{residuals}"
+    );
     let setup = text(&document, "setup");
     for word in [
         "machines.csv",

@@ -118,6 +118,11 @@ fn curve(
         wrong.iter().map(span)
     };
     let x = || axis.clone();
+    let groups =
+        match measured.groups.is_sorted() && measured.groups.first() == measured.groups.last() {
+            true => "",
+            false => ", one group behind the other",
+        };
     let mut figures = String::new();
     let fed = |targets: &[crate::package::Target]| targets.iter().position(|t| t.feeds.is_some());
     if let Output::Values(targets) = data.output()
@@ -151,7 +156,7 @@ fn curve(
         figures += &figure(
             &chart.finish(),
             &format!(
-                "The {} steps of the {} part.",
+                "The {} steps of the {} part{groups}.",
                 count(steps),
                 measured.part.name()
             ),

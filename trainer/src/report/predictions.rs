@@ -193,7 +193,8 @@ fn residuals(
     (run, baseline): (&Run, Option<&Run>),
 ) -> String {
     let all: Vec<usize> = (0..measured.groups.len()).collect();
-    let (axis, places) = measured.places(&all);
+    let moments = measured.moments(&all);
+    let (axis, places) = moments.unwrap_or_else(|| measured.places(&all));
     let width = targets.first().map_or(1, |target| target.width);
     let mut body = first_of_many(targets);
     for target in targets.iter().take(TARGETS) {
@@ -246,9 +247,10 @@ fn residuals(
         let every = finite.len().div_ceil(3 * DOTS).max(1);
         let y = Axis::new(&label, -reach, reach);
         let mut chart = Chart::new("Residuals over time", axis.clone(), y).height(200.0);
-        let ends = places.first().zip(places.last());
-        if let Some((&first, &last)) = ends {
-            chart.guide((first, 0.0), (last, 0.0));
+        let low = places.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = places.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if low <= high {
+            chart.guide((low, 0.0), (high, 0.0));
         }
         let dots = places.iter().copied().zip(finite).step_by(every);
         chart.dots(Ink::Series(0), "", dots);

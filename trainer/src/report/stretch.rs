@@ -170,17 +170,23 @@ fn span(measured: &Measured, steps: &[usize]) -> String {
 impl Measured {
     /// An axis for some steps, and the place of each of them: in time, where that is known and goes forward.
     pub(super) fn places(&self, steps: &[usize]) -> (Axis, Vec<f64>) {
-        let times: Option<Vec<f64>> = steps.iter().map(|&k| self.times[k]).collect();
-        match times {
-            Some(times)
-                if times.len() > 1 && times.is_sorted() && times[0] < times[times.len() - 1] =>
-            {
-                (Axis::time(times[0], times[times.len() - 1]), times)
-            }
+        match self.moments(steps) {
+            Some((axis, times)) if times.is_sorted() => (axis, times),
             _ => {
                 let places = (0..steps.len()).map(|k| k as f64);
                 (Axis::whole("step", 0, steps.len()), places.collect())
             }
         }
+    }
+
+    /// When steps were, in whatever order they stand: groups that ran at the same time are at the same place.
+    pub(super) fn moments(&self, steps: &[usize]) -> Option<(Axis, Vec<f64>)> {
+        let times: Option<Vec<f64>> = steps.iter().map(|&k| self.times[k]).collect();
+        let times = times?;
+        let (first, last) = (times.iter())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &t| {
+                (a.min(t), b.max(t))
+            });
+        (first < last).then(|| (Axis::time(first, last), times))
     }
 }

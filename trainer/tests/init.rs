@@ -295,7 +295,7 @@ fn labelled_texts_and_running_text() {
         "{said}"
     );
     assert!(
-        said.contains("generate task.kgl --prompt 'The wind was'\n"),
+        said.contains("generate task.kgl --prompt 'The wind was' --temperature 0.7\n"),
         "{said}"
     );
     let task = fs::read_to_string(folder.path().join("task.toml")).unwrap();

@@ -170,7 +170,9 @@ fn draft(
         }
         Written::Text => {
             let prompt = texts::running(data, &shown, &mut draft)?;
-            predict = format!("kinglet generate MODEL --prompt {}", shell_word(&prompt));
+            // The likeliest token alone soon goes round in circles.
+            let prompt = shell_word(&prompt);
+            predict = format!("kinglet generate MODEL --prompt {prompt} --temperature 0.7");
         }
         Written::Tagged => {
             texts::tagged(data, &shown, &mut draft)?;

@@ -49,11 +49,18 @@ impl<'m> Beyond<'m> {
         }
     }
 
+    /// Values of a raw sample that are cut.
+    pub fn count(&self, sample: &[f32]) -> u64 {
+        let pairs = sample.iter().zip(&self.limits);
+        let cut = pairs.filter(|(x, limits)| is_beyond(**x, **limits));
+        cut.count() as u64
+    }
+
     /// A raw sample.
     pub fn meet(&mut self, sample: &[f32]) {
         self.samples += 1;
         for ((x, limits), cut) in sample.iter().zip(&self.limits).zip(&mut self.cut) {
-            *cut += usize::from(*x < limits[0].min(limits[1]) || *x > limits[0].max(limits[1]));
+            *cut += usize::from(is_beyond(*x, *limits));
         }
         for ((x, step), coarse) in sample.iter().zip(&self.steps).zip(&mut self.coarse) {
             let unit = x.abs().next_up() - x.abs();
@@ -88,4 +95,8 @@ impl<'m> Beyond<'m> {
         }
         notes
     }
+}
+
+fn is_beyond(x: f32, [a, b]: [f32; 2]) -> bool {
+    x < a.min(b) || x > a.max(b)
 }

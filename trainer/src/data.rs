@@ -10,7 +10,7 @@ mod made;
 pub mod normalise;
 pub mod open;
 pub mod order;
-mod parquet;
+pub(crate) mod parquet;
 mod resolution;
 pub mod sentinel;
 mod split;

@@ -6,6 +6,7 @@ extern crate self as kinglet_trainer;
 
 pub mod anomaly;
 pub mod answer;
+pub mod backtest;
 pub mod beyond;
 pub mod budget;
 pub mod causes;

@@ -170,19 +170,29 @@ impl Target {
 
     /// The name without the quantile.
     pub fn of_quantile(&self) -> &str {
-        match self.name.rsplit_once("_q") {
-            Some((name, percent)) if percent.parse::<f64>().is_ok() => name,
-            _ => &self.name,
-        }
+        without_quantile(&self.name)
     }
 
     /// The column that is predicted, whatever the horizon and the quantile.
     pub fn column(&self) -> &str {
-        let name = self.of_quantile();
-        match name.rsplit_once('+') {
-            Some((column, horizon)) if horizon.parse::<usize>().is_ok() => column,
-            _ => name,
+        Self::parts(&self.name).0
+    }
+
+    /// Of an output's name the column that is predicted, and how many rows ahead where the name says it.
+    pub fn parts(name: &str) -> (&str, Option<usize>) {
+        let name = without_quantile(name);
+        let split = name.rsplit_once('+');
+        match split.and_then(|(column, horizon)| Some((column, horizon.parse().ok()?))) {
+            Some((column, horizon)) => (column, Some(horizon)),
+            None => (name, None),
         }
+    }
+}
+
+fn without_quantile(name: &str) -> &str {
+    match name.rsplit_once("_q") {
+        Some((name, percent)) if percent.parse::<f64>().is_ok() => name,
+        _ => name,
     }
 }
 

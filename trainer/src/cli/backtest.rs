@@ -1,142 +1,542 @@
-//! The back-test of `kinglet train`: the same training from every origin, each measured on what came next.
+//! `kinglet backtest`.
 
-use super::progress::{Shown, TrainingBar};
-use super::say;
-use anyhow::{Context, Result, bail};
+use super::csv_options::CsvOptions;
+use super::progress::cancel_on_signal;
+use super::{print_json, say, usage, writable};
+use anyhow::{Result, bail};
 use kinglet::Model;
-use kinglet::format::Format;
-use kinglet_trainer::data::{Dataset, Part};
-use kinglet_trainer::engine::EnginePredictor;
-use kinglet_trainer::file::{TestInputs, export};
-use kinglet_trainer::package::Package;
-use kinglet_trainer::quant::{Ranges, Stream};
-use kinglet_trainer::task::{Split, Task};
-use kinglet_trainer::train::{Options, baselines, evaluate, fit};
+use kinglet::format::{Input, Output};
+use kinglet_trainer::backtest::{
+    Counts, Measure, Met, Outcome, Pair, Truth, Wanted, ceiling, column_names, parquet,
+};
+use kinglet_trainer::file::save;
+use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
+use kinglet_trainer::package::Target;
+use kinglet_trainer::report::{FleetSubject, page_of_fleet};
 use serde_json::{Value, json};
-use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// What a fold's test part says about every rule and about the network in f32.
-pub struct Folds {
-    metric: &'static str,
-    /// By name, in the order of the first fold.
-    rows: Vec<(String, Vec<f64>)>,
+/// Run an old and a new model over the rows of a whole fleet, and tell what changes for every device
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  kinglet backtest old.kgl new.kgl --data 'fleet/*.parquet' --group device --time time
+  kinglet backtest old.kgl new.kgl --data 'fleet/*.parquet' --group device --out changes.parquet --report fleet.html
+  kinglet backtest old.kgl new.kgl --data 'pumps/*.csv'         (a file per device: its name is the device's)
+  kinglet backtest old.kgl new.kgl --data 'trials/*.csv' --truth activity
+  kinglet backtest old.kgl new.kgl --data 'fleet/*.parquet' --group device --on-error skip
+
+Files are read in the order of their names, and the rows of a device, which may stand in several, must be in order of time;
+with --time that is checked. All cores are used, and no more is in memory than the state of every device and some hundred
+thousand rows. Without --on-error skip a device ends at its first broken row, which is told, and the others go on.
+The files are CSV or Parquet; Parquet with plain numbers, text for the device and a timestamp or integer for the time is by far the faster.")]
+pub struct Args {
+    #[arg(value_name = "OLD.kgl")]
+    old: PathBuf,
+
+    #[arg(value_name = "NEW.kgl")]
+    new: PathBuf,
+
+    /// Files, or patterns such as 'fleet/*.parquet'
+    #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
+    data: Vec<String>,
+
+    /// Write a Parquet table with a row per device here
+    #[arg(long, value_name = "DEVICES.parquet")]
+    out: Option<PathBuf>,
+
+    /// Write a page with the figures here
+    #[arg(long, value_name = "PAGE.html")]
+    report: Option<PathBuf>,
+
+    /// Column of times; a row that is not later than the one before of its device is broken
+    #[arg(long, value_name = "NAME")]
+    time: Option<String>,
+
+    /// Column of what is right: the classes, or the number that is predicted [default: of a forecast of the next row its input]
+    #[arg(long, value_name = "NAME")]
+    truth: Option<String>,
+
+    /// How many rows later that is [default: 1 for a forecast of the next row, N for an output like load+N, else 0]
+    #[arg(long, value_name = "N", requires = "truth", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    horizon: Option<u32>,
+
+    /// Numbers that lie no farther apart do not differ
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    tolerance: f32,
+
+    /// Then measure for two seconds what the models' steps alone would take, and tell the share
+    #[arg(long)]
+    throughput: bool,
+
+    /// The figures as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    columns: CsvOptions,
 }
 
-impl Folds {
-    /// Trains and measures all folds but the last, which is the training of the model itself: [`Folds::add`] it.
-    pub fn run(task: &Task, folds: usize, shown: Shown, options: &Options<'_>) -> Result<Self> {
-        let mut measured = Folds {
-            metric: "",
-            rows: Vec::new(),
-        };
-        for fold in 1..folds {
-            let task = task.clone().with_split(Split::Fold { fold, of: folds })?;
-            let of_fold = || format!("fold {fold} of {folds}");
-            let data = Dataset::load(&task).with_context(of_fold)?;
-            if shown != Shown::None {
-                say(&of_fold());
-            }
-            let mut bar = TrainingBar::new(task.train.epochs, shown)?;
-            let fitted = fit(&task, &data, options, &mut |now| {
-                bar.show(now);
-                ControlFlow::Continue(())
-            });
-            bar.finish();
-            let fitted = fitted.with_context(of_fold)?;
-            if fitted.cancelled {
-                bail!("stopped in {}: nothing is written", of_fold());
-            }
-            measured.add(&task, &data, &fitted.package)?;
-        }
-        Ok(measured)
+pub fn run(args: &Args) -> Result<()> {
+    if !args.columns.columns.is_empty() {
+        return Err(usage(
+            "--columns: a back-test finds columns by the models' names; rename them in the files",
+        ));
     }
+    if args.tolerance.is_nan() || args.tolerance < 0.0 {
+        return Err(usage("--tolerance: expected a number from 0 on"));
+    }
+    let files = files(&args.data)?;
+    let mut inputs: Vec<&Path> = vec![&args.old, &args.new];
+    inputs.extend(files.iter().map(PathBuf::as_path));
+    for path in args.out.iter().chain(&args.report) {
+        writable(path, &inputs)?;
+    }
+    if args.out.is_some() && args.out == args.report {
+        return Err(usage("--out and --report are the same file; give two"));
+    }
+    let (old, new) = (ModelFile::read(&args.old)?, ModelFile::read(&args.new)?);
+    let models = [&old.model()?, &new.model()?];
+    alike(args, models)?;
+    let columns = args.columns.of_model(&new);
+    let (wanted, pair) = plan(args, &columns, &files[0], models)?;
+    let formats = |begin: &[u8]| columns.format(begin);
+    let outcome = pair.run(files.clone(), &wanted, &formats, cancel_on_signal())?;
+    if outcome.rows() == 0 {
+        let fault = outcome
+            .devices
+            .iter()
+            .find_map(|(met, _)| met.fault.as_deref());
+        let fault = fault.map(str::to_owned).or(outcome.notes.first().cloned());
+        bail!(
+            "no row of {} files could be stepped{}",
+            files.len(),
+            fault.map_or(String::new(), |fault| format!("; the first fault: {fault}"))
+        );
+    }
+    if outcome.stopped {
+        bail!(
+            "stopped by a signal after {} rows; nothing is written",
+            outcome.rows()
+        );
+    }
+    let ceiling = match args.throughput {
+        true => Some(ceiling(&pair, Duration::from_secs(2))?),
+        false => None,
+    };
+    let metric = |counts: &Counts| metric(&pair, counts);
+    if let Some(path) = &args.out {
+        save(path, &parquet(&outcome, metric)?)?;
+    }
+    let figures = figures(&pair, &outcome);
+    if let Some(path) = &args.report {
+        let html = page_of_fleet(&FleetSubject {
+            names: [&args.old, &args.new].map(|path| name_of(path)),
+            metric: figures.metric,
+            value: &metric,
+            outcome: &outcome,
+        });
+        save(path, html.as_bytes())?;
+    }
+    tell(&outcome, &files);
+    match args.json {
+        true => print_json(&figures.json(&outcome, ceiling))?,
+        false => figures.print(&outcome, ceiling),
+    }
+    for path in args.out.iter().chain(&args.report) {
+        say(&format!("{}: written", path.display()));
+    }
+    Ok(())
+}
 
-    /// The figures of one more fold.
-    pub fn add(&mut self, task: &Task, data: &Dataset, package: &Package) -> Result<()> {
-        let streams = Stream::of_dataset(data);
-        let ranges = Ranges::measure(&package.net, &streams);
-        let tests = TestInputs::synthetic(package);
-        let exported = export(package, Format::F32, Some(&ranges), &tests)?;
-        let model = Model::from_bytes(&exported.bytes)?;
-        let mut predictors = baselines(task, data);
-        predictors.push(("f32".to_owned(), Box::new(EnginePredictor::new(&model))));
-        for (name, predictor) in &mut predictors {
-            let metrics = evaluate(data, Part::Test, &mut **predictor);
-            let (metric, value) = metrics.headline();
-            self.metric = metric;
-            // Every fold finds a season of its own.
-            let name = match name.ends_with("rows ago") {
-                true => "last season",
-                false => name,
-            };
-            match self.rows.iter_mut().find(|row| row.0 == name) {
-                Some(row) => row.1.push(value),
-                None => self.rows.push((name.to_owned(), vec![value])),
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// All files that are named, those of a pattern by their names.
+fn files(named: &[String]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for named in named {
+        let path = Path::new(named);
+        if path.is_dir() {
+            return Err(usage(format!(
+                "--data: {named} is a folder; give its files, such as '{}'",
+                path.join("*.parquet").display()
+            )));
+        }
+        if path.exists() {
+            files.push(path.to_owned());
+            continue;
+        }
+        let found = glob::glob(named)
+            .map_err(|error| usage(format!("--data: {named:?} is no pattern of files: {error}")))?;
+        let before = files.len();
+        for path in found {
+            let path = path?;
+            if path.is_file() {
+                files.push(path);
             }
         }
-        Ok(())
+        if files.len() == before {
+            bail!("--data: there is no file {named}");
+        }
     }
+    Ok(files)
+}
 
-    /// The same as [`Folds::lines`] for programs.
-    pub fn json(&self) -> Value {
-        let folds = self.folds();
-        let row = |(name, values): &(String, Vec<f64>)| {
-            let [mean, spread] = mean_and_spread(values);
-            let whole = values.len() == folds;
-            json!({
-                "name": name,
-                "folds": values,
-                "mean": whole.then_some(mean),
-                "spread": whole.then_some(spread),
+/// Whether the answers of two models can be compared.
+fn alike(args: &Args, [old, new]: [&Model<'_>; 2]) -> Result<()> {
+    for (path, model) in [(&args.old, old), (&args.new, new)] {
+        if matches!(model.header().input, Input::Tokens { .. }) {
+            bail!(
+                "{}: takes tokens; a back-test is for models of numbers",
+                path.display()
+            );
+        }
+    }
+    let names = |model| -> Vec<String> {
+        let names: Vec<(&str, &str)> = output_names(model);
+        names.iter().map(|name| name.0.to_owned()).collect()
+    };
+    let is_classes = |model: &Model<'_>| matches!(model.header().output, Output::Classes { .. });
+    if names(old) != names(new) || is_classes(old) != is_classes(new) {
+        bail!(
+            "the answers cannot be compared: {} gives {}, and {} gives {}",
+            args.old.display(),
+            names(old).join(", "),
+            args.new.display(),
+            names(new).join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// What is read, and how the models are compared.
+fn plan<'a>(
+    args: &Args,
+    columns: &CsvOptions,
+    first: &Path,
+    models: [&'a Model<'a>; 2],
+) -> Result<(Wanted, Pair<'a>)> {
+    let mut names: Vec<String> = Vec::new();
+    let inputs = models.map(|model| {
+        let place = |(name, _): (&str, &str)| {
+            let found = names.iter().position(|known| known == name);
+            found.unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
             })
         };
-        json!({ "metric": self.metric, "rows": self.rows.iter().map(row).collect::<Vec<_>>() })
-    }
-
-    fn folds(&self) -> usize {
-        self.rows.iter().map(|row| row.1.len()).max().unwrap_or(0)
-    }
-
-    /// A line per rule and for the network: every fold, their mean and spread.
-    pub fn lines(&self) -> Vec<String> {
-        let width = self.rows.iter().map(|row| row.0.len()).max();
-        let width = width.unwrap_or(0).max(13);
-        let folds = self.folds();
-        let names = (1..=folds).map(|fold| format!("fold {fold}"));
-        let names = names.chain(["mean".to_owned(), "spread".to_owned()]);
-        let names: String = names.map(|name| format!("  {name:>9}")).collect();
-        let mut lines = vec![format!("back-test, {} of the test parts", self.metric)];
-        lines.push(format!("{:<width$}{names}", ""));
-        for (name, values) in &self.rows {
-            // A season that only some folds have a name for has no mean over all of them.
-            let numbers = match values.len() == folds {
-                true => [&values[..], &mean_and_spread(values)].concat(),
-                false => values.clone(),
-            };
-            let numbers: String = numbers.iter().map(|v| format!("  {v:>9.5}")).collect();
-            lines.push(format!("{name:<width$}{numbers}"));
+        input_names(model)
+            .into_iter()
+            .map(place)
+            .collect::<Vec<_>>()
+    });
+    let classes = matches!(models[0].header().output, Output::Classes { .. });
+    let (truth, measure) = measure(args, models[1], &names, classes)?;
+    let group = match columns.named_group() {
+        Some(group) => Some(group.to_owned()),
+        None => {
+            let known = column_names(first, &|begin| columns.format(begin))?;
+            let file = first.display().to_string();
+            columns.group_in(&known, &file).map(str::to_owned)
         }
-        lines
+    };
+    let wanted = Wanted {
+        stride: columns.stride(),
+        inputs: names,
+        truth,
+        group,
+        time: args.time.clone(),
+    };
+    let pair = Pair {
+        models,
+        inputs,
+        classes,
+        measure,
+        tolerance: args.tolerance,
+    };
+    Ok((wanted, pair))
+}
+
+/// What is compared with what.
+fn measure(
+    args: &Args,
+    model: &Model<'_>,
+    inputs: &[String],
+    classes: bool,
+) -> Result<(Option<Truth>, Option<Measure>)> {
+    let outputs = output_names(model);
+    let (output, horizon) = match (&args.truth, classes) {
+        (_, true) => (0, 0),
+        (Some(column), _) => {
+            let of = |name: &str| Target::parts(name).0 == column;
+            let output = outputs.iter().position(|(name, _)| of(name)).unwrap_or(0);
+            let feeds = model.targets()[output].feeds != u32::MAX;
+            let named = Target::parts(outputs[output].0).1;
+            (output, named.unwrap_or(usize::from(feeds)))
+        }
+        (None, _) => {
+            let fed = |target: &kinglet::format::Target| {
+                input_names(model).get(target.feeds as usize).is_some()
+            };
+            match model.targets().iter().position(fed) {
+                Some(output) => (output, 1),
+                None => (0, 0),
+            }
+        }
+    };
+    let column = match &args.truth {
+        Some(column) => column.clone(),
+        None => {
+            let feeds = model
+                .targets()
+                .get(output)
+                .map(|target| target.feeds as usize);
+            let input = feeds.and_then(|at| input_names(model).get(at).copied());
+            match input.filter(|_| !classes) {
+                Some((name, _)) => name.to_owned(),
+                None => {
+                    say(
+                        "note: no metric: what is right does not follow from the models; name its column: --truth NAME, \
+                         and for a forecast --horizon N",
+                    );
+                    return Ok((None, None));
+                }
+            }
+        }
+    };
+    let horizon = args.horizon.map_or(horizon, |horizon| horizon as usize);
+    let truth = match inputs.iter().position(|name| *name == column) {
+        _ if classes => {
+            let names = outputs.iter().map(|name| name.0.to_owned());
+            Truth::Class(column, names.collect())
+        }
+        Some(at) => {
+            if horizon == 0 {
+                return Err(usage(format!(
+                    "--truth {column}: an input, so a forecast of it is about a later row: add --horizon N"
+                )));
+            }
+            Truth::Input(at)
+        }
+        None => Truth::Number(column),
+    };
+    Ok((Some(truth), Some(Measure { output, horizon })))
+}
+
+/// The metric of a device: RMSE, or share of right classes.
+fn metric(pair: &Pair<'_>, counts: &Counts) -> Option<[f64; 2]> {
+    let measured = counts.measured as f64;
+    (counts.measured > 0).then(|| {
+        counts.errors.map(|sum| match pair.classes {
+            true => 1.0 - sum / measured,
+            false => (sum / measured).sqrt(),
+        })
+    })
+}
+
+/// What was left out, broken or guessed.
+fn tell(outcome: &Outcome, files: &[PathBuf]) {
+    const SHOWN: usize = 10;
+    let broken: Vec<&Met> = outcome.devices.iter().map(|(met, _)| met).collect();
+    let all = broken.len();
+    let broken: Vec<&Met> = broken.into_iter().filter(|met| met.broken > 0).collect();
+    for met in broken.iter().take(SHOWN) {
+        let fault = met.fault.as_deref().unwrap_or_default();
+        let rest = match met.left {
+            0 if met.broken == 1 => String::new(),
+            0 => format!("; {} rows are broken and left out", met.broken),
+            left => format!("; its {left} rows from there on are left out"),
+        };
+        say(&format!("device {:?}: {fault}{rest}", met.name));
+    }
+    if !broken.is_empty() {
+        let left: u64 = broken.iter().map(|met| met.broken + met.left).sum();
+        let share = 100.0 * left as f64 / (left + outcome.rows()) as f64;
+        let more = broken.len().saturating_sub(SHOWN);
+        let more = match more {
+            0 => String::new(),
+            more => format!("; {more} of them are not shown here"),
+        };
+        say(&format!(
+            "warning: {} of {all} devices have broken rows, and {left} rows ({share:.2} %) are left out{more}",
+            broken.len()
+        ));
+    }
+    if outcome.strays > 0 {
+        say(&format!(
+            "warning: {} broken rows are left out of which nobody knows the device",
+            outcome.strays
+        ));
+    }
+    if outcome.unreadable > 0 {
+        say(&format!(
+            "warning: {} of {} files could not be read to their end",
+            outcome.unreadable,
+            files.len()
+        ));
+    }
+    for note in outcome.notes.iter().take(SHOWN) {
+        say(&format!("note: {note}"));
+    }
+    if outcome.notes.len() > SHOWN {
+        let more = outcome.notes.len() - SHOWN;
+        say(&format!("note: {more} more notes like these are not shown"));
+    }
+    if outcome.printed > 0 {
+        say(&format!(
+            "note: {} of {} files are read as text, which takes several times as long as Parquet with plain numbers, text for the \
+             device and a timestamp or integer for the time",
+            outcome.printed,
+            files.len()
+        ));
     }
 }
 
-/// The mean, and the standard deviation of a sample.
-fn mean_and_spread(values: &[f64]) -> [f64; 2] {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    [mean, (squares / (count - 1.0)).sqrt()]
+/// Over all devices.
+struct Figures {
+    metric: Option<&'static str>,
+    all: Counts,
+    value: Option<[f64; 2]>,
+    better: usize,
+    worse: usize,
+    measured: usize,
+    differing: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `numpy.mean` and `numpy.std(ddof=1)`.
-    #[test]
-    fn the_spread_is_that_of_a_sample() {
-        let [mean, spread] = mean_and_spread(&[0.5, 0.7, 0.4, 0.9]);
-        assert!((mean - 0.625).abs() < 1e-12);
-        assert!((spread - 0.22173557826083453).abs() < 1e-12);
+fn figures(pair: &Pair<'_>, outcome: &Outcome) -> Figures {
+    let mut all = Counts::default();
+    let (mut better, mut worse, mut measured, mut differing) = (0, 0, 0, 0);
+    for (_, counts) in &outcome.devices {
+        all.add(counts);
+        differing += usize::from(counts.differing > 0);
+        if counts.measured > 0 {
+            measured += 1;
+            better += usize::from(counts.errors[1] < counts.errors[0]);
+            worse += usize::from(counts.errors[1] > counts.errors[0]);
+        }
     }
+    Figures {
+        metric: pair.measure.map(|_| match pair.classes {
+            true => "accuracy",
+            false => "RMSE",
+        }),
+        value: metric(pair, &all),
+        all,
+        better,
+        worse,
+        measured,
+        differing,
+    }
+}
+
+impl Figures {
+    fn print(&self, outcome: &Outcome, ceiling: Option<f64>) {
+        let Counts {
+            rows,
+            answers,
+            alarms,
+            gained,
+            lost,
+            cut,
+            differing,
+            largest,
+            ..
+        } = self.all;
+        println!("devices     {}", outcome.devices.len());
+        println!("rows        {rows}, of which both models answer {answers}");
+        if let (Some(metric), Some([old, new])) = (self.metric, self.value) {
+            println!(
+                "{metric:<12}{old:.6} old, {new:.6} new; better for {} and worse for {} of {} devices",
+                self.better, self.worse, self.measured
+            );
+        }
+        println!(
+            "alarms      {} old, {} new: {gained} gained, {lost} lost",
+            alarms[0], alarms[1]
+        );
+        println!(
+            "cut         {} values old, {} new, beyond what a model was quantized for",
+            cut[0], cut[1]
+        );
+        println!(
+            "differ      {differing} answers of {} devices, by {largest} at the most",
+            self.differing
+        );
+        for (met, counts) in worst(&outcome.devices).into_iter().take(10) {
+            let Some((row, time)) = &counts.first else {
+                continue;
+            };
+            let time = time
+                .as_ref()
+                .map_or(String::new(), |time| format!(" ({time})"));
+            println!(
+                "  {}: {} of {} answers from row {row}{time} on; {} alarms gained, {} lost",
+                kinglet_trainer::escape::escape(&met.name),
+                counts.differing,
+                counts.answers,
+                counts.gained,
+                counts.lost
+            );
+        }
+        println!("speed       {}", self.speed(outcome, ceiling));
+    }
+
+    fn speed(&self, outcome: &Outcome, ceiling: Option<f64>) -> String {
+        let cores = rayon::current_num_threads();
+        let speed = format!(
+            "{:.3} million steps a second on {cores} cores, {:.2} s in all, with reading",
+            outcome.steps_per_second() / 1e6,
+            outcome.elapsed.as_secs_f64()
+        );
+        match ceiling {
+            Some(most) => format!(
+                "{speed}; steps alone {:.3} million: {:.1} %",
+                most / 1e6,
+                100.0 * outcome.steps_per_second() / most
+            ),
+            None => speed,
+        }
+    }
+
+    fn json(&self, outcome: &Outcome, ceiling: Option<f64>) -> Value {
+        let broken = outcome.devices.iter().filter(|(met, _)| met.broken > 0);
+        let left = outcome.devices.iter().map(|(met, _)| met.broken + met.left);
+        let both = |[old, new]: [u64; 2]| json!({ "old": old, "new": new });
+        json!({
+            "devices": outcome.devices.len(),
+            "rows": self.all.rows,
+            "answers": self.all.answers,
+            "metric": self.metric,
+            "value": self.value.map(|[old, new]| json!({ "old": old, "new": new })),
+            "devices_better": self.better,
+            "devices_worse": self.worse,
+            "alarms": both(self.all.alarms),
+            "alarms_gained": self.all.gained,
+            "alarms_lost": self.all.lost,
+            "cut": both(self.all.cut),
+            "differing": self.all.differing,
+            "devices_differing": self.differing,
+            "largest_difference": self.all.largest,
+            "devices_broken": broken.count(),
+            "rows_left_out": left.sum::<u64>() + outcome.strays,
+            "files_unreadable": outcome.unreadable,
+            "seconds": outcome.elapsed.as_secs_f64(),
+            "steps_per_second": outcome.steps_per_second(),
+            "steps_alone_per_second": ceiling,
+            "cores": rayon::current_num_threads(),
+        })
+    }
+}
+
+/// Those with most changed first.
+fn worst(devices: &[(Met, Counts)]) -> Vec<&(Met, Counts)> {
+    let mut all: Vec<&(Met, Counts)> = devices.iter().collect();
+    all.sort_by_key(|(_, counts)| {
+        std::cmp::Reverse((counts.gained + counts.lost, counts.differing))
+    });
+    all
 }

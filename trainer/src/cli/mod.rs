@@ -10,6 +10,7 @@ mod chat;
 mod csv_options;
 mod demo;
 mod export;
+mod folds;
 mod generate;
 mod help;
 mod import;
@@ -79,6 +80,7 @@ enum Command {
     Quantize(quantize::Args),
     Report(report::Args),
     Predict(predict::Args),
+    Backtest(backtest::Args),
     Generate(generate::Args),
     Translate(pair::Args),
     Chat(chat::Args),
@@ -129,6 +131,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Quantize(args)) => quantize::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Backtest(args)) => backtest::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Translate(args)) => pair::run(&args),
         Some(Command::Chat(args)) => chat::run(&args),

@@ -30,7 +30,7 @@ use std::path::Path;
 /// Skipped rows that are told one by one; of the others, each that doubles their number.
 const TOLD: u64 = 20;
 
-type Bytes = Box<dyn BufRead>;
+type Bytes = Box<dyn BufRead + Send>;
 
 /// What one step takes.
 #[derive(Debug, Clone, Copy)]

@@ -35,16 +35,16 @@ pub fn unknown_note(file: &str, unknown: u64, tokens: u64) -> Option<String> {
 /// One text after the other.
 pub enum Texts {
     /// A line each.
-    Lines(Box<dyn BufRead>),
+    Lines(Box<dyn BufRead + Send>),
     /// Words with tags, a line each, and a blank line behind every sentence.
     Tagged {
-        input: Box<dyn BufRead>,
+        input: Box<dyn BufRead + Send>,
         /// The column of words, from 1.
         word: usize,
     },
     /// A row each.
     Column {
-        reader: Box<Reader<Box<dyn BufRead>>>,
+        reader: Box<Reader<Box<dyn BufRead + Send>>>,
         column: usize,
     },
 }
@@ -52,7 +52,7 @@ pub enum Texts {
 impl Texts {
     /// From the column that the options name; else `text`, or the only one.
     pub fn column(
-        input: Box<dyn BufRead>,
+        input: Box<dyn BufRead + Send>,
         file: &str,
         format: &Format,
         options: &CsvOptions,
@@ -160,7 +160,7 @@ pub struct Lines {
 
 impl Lines {
     /// Of rows, where the texts are fields.
-    pub fn reader(&self) -> Option<&Reader<Box<dyn BufRead>>> {
+    pub fn reader(&self) -> Option<&Reader<Box<dyn BufRead + Send>>> {
         match &self.texts {
             Texts::Lines(_) | Texts::Tagged { .. } => None,
             Texts::Column { reader, .. } => Some(reader),

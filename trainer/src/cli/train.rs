@@ -1,9 +1,9 @@
 //! `kinglet train`.
 
-use super::backtest::Folds;
 use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::{judge, say_instead};
 use super::csv_options::OnError;
+use super::folds::Folds;
 use super::names::{float_of, history_of};
 use super::progress::{Shown, TrainingBar, cancel_on_signal};
 use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, writable};

@@ -22,7 +22,7 @@ const PARQUET: &[u8] = b"PAR1";
 /// The text of a data file.
 pub struct Opened {
     /// In UTF-8, or what was taken for it.
-    pub text: Box<dyn BufRead>,
+    pub text: Box<dyn BufRead + Send>,
     /// What is left out of it.
     pub notes: Vec<String>,
     /// It was numbers, and is written as they print.
@@ -52,7 +52,7 @@ pub fn open(path: &Path, format: &Format) -> io::Result<Opened> {
 ///
 /// # Errors
 /// As [`open`]; Parquet has its directory at the end, so it cannot be read as it arrives.
-pub fn unpack(mut input: impl BufRead + 'static, format: &Format) -> io::Result<Opened> {
+pub fn unpack(mut input: impl BufRead + Send + 'static, format: &Format) -> io::Result<Opened> {
     let start = input.fill_buf()?;
     let limit = format.max_unpacked;
     let text = if start.starts_with(GZIP) {
@@ -69,14 +69,17 @@ pub fn unpack(mut input: impl BufRead + 'static, format: &Format) -> io::Result<
     })
 }
 
-fn decode(input: impl Read + 'static, format: &Format) -> io::Result<Box<dyn BufRead>> {
+fn decode(
+    input: impl Read + Send + 'static,
+    format: &Format,
+) -> io::Result<Box<dyn BufRead + Send>> {
     decode_buffered(BufReader::new(input), format)
 }
 
 fn decode_buffered(
-    mut input: impl BufRead + 'static,
+    mut input: impl BufRead + Send + 'static,
     format: &Format,
-) -> io::Result<Box<dyn BufRead>> {
+) -> io::Result<Box<dyn BufRead + Send>> {
     let start = input.fill_buf()?;
     if let Some(kind) = filekind::of(start) {
         return Err(io::Error::other(format!(

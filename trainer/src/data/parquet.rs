@@ -8,14 +8,19 @@
 //! The `parquet` crate unpacks zstd with a C library. Here it is told that such columns are not packed, and what it
 //! then gives as pages is unpacked in Rust.
 
+mod columns;
+
+pub use self::columns::{Column, Kind, ParquetColumns, Print};
+
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use chrono::{DateTime, FixedOffset, Utc};
 use chrono_tz::Tz;
 use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
@@ -23,7 +28,9 @@ use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as Parquet};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{
+    ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader,
+};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
@@ -76,8 +83,8 @@ fn guarded<T>(read: impl FnOnce() -> Parquet<T>) -> io::Result<T> {
 }
 
 /// Refuses columns that begin or end beyond the file.
-fn within(metadata: &ParquetMetaData, file: &File) -> io::Result<()> {
-    let len = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
+fn within(metadata: &ParquetMetaData, file: &Shared) -> io::Result<()> {
+    let len = i64::try_from(file.len()).unwrap_or(i64::MAX);
     for group in metadata.row_groups() {
         for column in group.columns() {
             let start = (column.dictionary_page_offset()).unwrap_or(column.data_page_offset());
@@ -96,11 +103,7 @@ fn within(metadata: &ParquetMetaData, file: &File) -> io::Result<()> {
 
 impl ParquetText {
     pub fn new(file: File, delimiter: char) -> io::Result<Self> {
-        let packed = Packed {
-            file: Arc::new(file.try_clone()?),
-            reader: guarded(|| SerializedFileReader::new(file))?,
-        };
-        within(packed.reader.metadata(), &packed.file)?;
+        let packed = Packed::open(file)?;
         let metadata = packed.reader.metadata().file_metadata();
         let (zones, schema) = (zones(&packed), metadata.schema_descr_ptr());
         let all = schema.root_schema().get_fields();
@@ -205,10 +208,7 @@ fn printed(field: &Field, how: Printed) -> String {
     if let Printed::Time(unit, zone) = how
         && let Field::Long(t) | Field::TimestampMillis(t) | Field::TimestampMicros(t) = field
     {
-        let nanos = i128::from(*t) * i128::from(unit);
-        let seconds = nanos.div_euclid(1_000_000_000) as i64;
-        let rest = nanos.rem_euclid(1_000_000_000) as u32;
-        return instant(DateTime::from_timestamp(seconds, rest), zone);
+        return printed_time(*t, unit, zone);
     }
     match field {
         Field::Null => String::new(),
@@ -224,6 +224,14 @@ fn printed(field: &Field, how: Printed) -> String {
         Field::TimestampMicros(t) => instant(DateTime::from_timestamp_micros(*t), Zone::Local),
         other => other.to_string(),
     }
+}
+
+/// A time in a unit of so many nanoseconds.
+fn printed_time(value: i64, unit: i64, zone: Zone) -> String {
+    let nanos = i128::from(value) * i128::from(unit);
+    let seconds = nanos.div_euclid(1_000_000_000) as i64;
+    let rest = nanos.rem_euclid(1_000_000_000) as u32;
+    instant(DateTime::from_timestamp(seconds, rest), zone)
 }
 
 fn instant(time: Option<DateTime<Utc>>, zone: Zone) -> String {
@@ -348,10 +356,81 @@ mod arrow {
     }
 }
 
+/// A file that several columns are read from at once, each from a place of its own: handles of a file share theirs.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<File>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, File> {
+        // Every use of it sets the place first.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Length for Shared {
+    fn len(&self) -> u64 {
+        self.lock().metadata().map_or(0, |found| found.len())
+    }
+}
+
+impl ChunkReader for Shared {
+    type T = BufReader<Place>;
+
+    fn get_read(&self, start: u64) -> Parquet<Self::T> {
+        Ok(BufReader::new(Place {
+            file: self.clone(),
+            at: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Parquet<Bytes> {
+        let mut bytes = Vec::new();
+        let mut file = self.lock();
+        file.seek(SeekFrom::Start(start))?;
+        // A damaged file may say any length.
+        file.by_ref().take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes from byte {start} on were expected, and there are {}",
+                bytes.len()
+            )));
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// A place in a shared file.
+struct Place {
+    file: Shared,
+    at: u64,
+}
+
+impl Read for Place {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file.lock();
+        file.seek(SeekFrom::Start(self.at))?;
+        let read = file.read(buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 /// A file whose zstd pages are unpacked here.
 struct Packed {
-    reader: SerializedFileReader<File>,
-    file: Arc<File>,
+    reader: SerializedFileReader<Shared>,
+    file: Arc<Shared>,
+}
+
+impl Packed {
+    fn open(file: File) -> io::Result<Self> {
+        let file = Shared(Arc::new(Mutex::new(file)));
+        let packed = Packed {
+            file: Arc::new(file.clone()),
+            reader: guarded(|| SerializedFileReader::new(file))?,
+        };
+        within(packed.reader.metadata(), &packed.file)?;
+        Ok(packed)
+    }
 }
 
 impl FileReader for Packed {
@@ -377,7 +456,7 @@ impl FileReader for Packed {
 
 struct PackedGroup<'f> {
     group: Box<dyn RowGroupReader + 'f>,
-    file: Arc<File>,
+    file: Arc<Shared>,
 }
 
 impl RowGroupReader for PackedGroup<'_> {
@@ -410,7 +489,7 @@ impl RowGroupReader for PackedGroup<'_> {
     }
 }
 
-struct ZstdPages(SerializedPageReader<File>);
+struct ZstdPages(SerializedPageReader<Shared>);
 
 /// What zstd packed, behind `plain` bytes that it did not.
 fn unpacked(bytes: &[u8], plain: usize) -> Parquet<Vec<u8>> {

@@ -8,6 +8,7 @@ mod alarms;
 mod bleu;
 mod chart;
 pub mod cores;
+mod fleet;
 pub mod history;
 mod html;
 mod inside;
@@ -22,6 +23,7 @@ mod stretch;
 mod times;
 
 use self::cores::{Conditions, cores};
+pub use self::fleet::{FleetSubject, page_of_fleet};
 use self::history::{Epoch, learning};
 use self::html::{count, number, paragraph, section, text};
 use self::inside::Stepped;

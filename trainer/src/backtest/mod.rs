@@ -1,0 +1,369 @@
+//! A fleet under an old model and a new one: every row of every device goes through both, and what changes is told per
+//! device.
+//!
+//! While a chunk of rows is stepped, the next one is read. Of a chunk the rows of several devices go through a model
+//! together, so that its weights are loaded once for all of them; every device has its own state, wherever its rows stand, and
+//! the answers are those of one stream at a time, bit for bit. What is in memory is the state of every device and two chunks,
+//! however long the files are.
+
+mod device;
+mod results;
+mod rows;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use kinglet::Model;
+use kinglet::format::{Input, Shape};
+use rayon::prelude::*;
+
+pub use self::device::Counts;
+use self::device::{Device, Seen};
+pub use self::results::parquet;
+use self::rows::{Chunk, Rows};
+pub use self::rows::{Formats, Met, Truth, Wanted, column_names};
+use crate::beyond::Beyond;
+use crate::file::AlignedBytes;
+
+/// Rows of a chunk: enough for many devices to step together where each has its rows in a row.
+const ROWS: usize = 1 << 19;
+/// Devices that step together, on a core: what their states take is in the first cache.
+const TOGETHER: usize = 64;
+
+/// Two models, and how they are compared.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    /// The old one and the new one.
+    pub models: [&'a Model<'a>; 2],
+    /// For each where its inputs are among those that are read.
+    pub inputs: [Vec<usize>; 2],
+    /// The outputs are classes.
+    pub classes: bool,
+    /// What is compared with the truth, if it is known.
+    pub measure: Option<Measure>,
+    /// Numbers that lie no farther apart do not differ.
+    pub tolerance: f32,
+}
+
+/// What is compared with the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// Which output.
+    pub output: usize,
+    /// It is about so many rows later.
+    pub horizon: usize,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A device each, in the order of their first rows.
+    pub devices: Vec<(Met, Counts)>,
+    /// What was guessed or left out.
+    pub notes: Vec<String>,
+    /// Broken rows of which nobody knows the device.
+    pub strays: u64,
+    /// Files that were read by way of text, which takes longer.
+    pub printed: usize,
+    /// Files that could not be read to their end.
+    pub unreadable: usize,
+    /// From the first row to the last.
+    pub elapsed: Duration,
+    /// A signal came before the last row.
+    pub stopped: bool,
+}
+
+impl Outcome {
+    /// Rows that were stepped, through each of the models.
+    pub fn rows(&self) -> u64 {
+        self.devices.iter().map(|(_, counts)| counts.rows).sum()
+    }
+
+    /// Steps of both models in a second, on all cores, with all reading.
+    pub fn steps_per_second(&self) -> f64 {
+        2.0 * self.rows() as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+impl<'a> Pair<'a> {
+    /// Whether a model answers every step, so that devices step together.
+    fn is_plain(&self, k: usize) -> bool {
+        let model = self.models[k];
+        model.header().shape == Shape::EveryStep && !model.is_bidirectional()
+    }
+
+    /// Runs over the files, in their order.
+    ///
+    /// # Errors
+    /// If a model takes tokens, or a file cannot be read and broken rows are not to be skipped.
+    pub fn run(
+        &self,
+        files: Vec<PathBuf>,
+        wanted: &Wanted,
+        formats: &Formats<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Outcome> {
+        for model in self.models {
+            if matches!(model.header().input, Input::Tokens { .. }) {
+                bail!("a back-test of a fleet is for models of numbers, and this one takes tokens");
+            }
+        }
+        let start = Instant::now();
+        let holds = self.models.iter().all(|model| model.holds());
+        let mut rows = Rows::new(files, wanted, holds, formats);
+        let beyond = self.models.map(Beyond::new);
+        let mut devices: Vec<Option<Box<Device<'a>>>> = Vec::new();
+        let mut chunk = rows.next(ROWS)?;
+        let mut stopped = false;
+        while let Some(now) = chunk {
+            if stop.load(Ordering::Relaxed) {
+                stopped = true;
+                break;
+            }
+            let known = rows.devices.met.len();
+            let (next, stepped) = rayon::join(
+                || rows.next(ROWS),
+                || self.step(&now, wanted, &beyond, (&mut devices, known)),
+            );
+            stepped?;
+            chunk = next?;
+        }
+        let mut counts = devices
+            .into_iter()
+            .map(|device| device.map(|d| d.seen.finish()));
+        let mut of = || counts.next().flatten().unwrap_or_default();
+        let met = std::mem::take(&mut rows.devices.met);
+        Ok(Outcome {
+            devices: met.into_iter().map(|met| (met, of())).collect(),
+            notes: rows.notes,
+            strays: rows.strays,
+            printed: rows.printed,
+            unreadable: rows.unreadable,
+            elapsed: start.elapsed(),
+            stopped,
+        })
+    }
+
+    /// Steps the rows of a chunk. `known` devices are there.
+    fn step(
+        &self,
+        chunk: &Chunk,
+        wanted: &Wanted,
+        beyond: &[Beyond<'_>; 2],
+        (devices, known): (&mut Vec<Option<Box<Device<'a>>>>, usize),
+    ) -> Result<()> {
+        devices.resize_with(known, || None);
+        let (order, mut active) = by_device(&chunk.device, known);
+        // Those with most rows first: as many as have a row left step together, and the others have gone.
+        active.sort_by_key(|of| std::cmp::Reverse(of.rows.len()));
+        let cores = rayon::current_num_threads();
+        let parts = active.len().div_ceil(TOGETHER).max(cores.min(active.len()));
+        let mut dealt: Vec<Vec<Turn<'a>>> = Vec::new();
+        dealt.resize_with(parts, Vec::new);
+        for (k, of) in active.into_iter().enumerate() {
+            let device = match devices[of.device].take() {
+                Some(device) => device,
+                None => Box::new(Device::new(self)?),
+            };
+            dealt[k % parts].push(Turn { device, of });
+        }
+        let whole = Whole {
+            chunk,
+            order: &order,
+            wanted,
+            beyond,
+        };
+        let stepped = dealt.par_iter_mut().map(|part| self.together(&whole, part));
+        stepped.collect::<Result<()>>()?;
+        for turn in dealt.into_iter().flatten() {
+            devices[turn.of.device] = Some(turn.device);
+        }
+        Ok(())
+    }
+
+    /// Steps the devices of a part, those with most rows first.
+    fn together(&self, whole: &Whole<'_, '_>, part: &mut [Turn<'a>]) -> Result<()> {
+        let Whole {
+            chunk,
+            order,
+            wanted,
+            beyond,
+        } = *whole;
+        let (width, truth_at) = (wanted.width(), wanted.truth_at());
+        let rows: Vec<&[u32]> = part
+            .iter()
+            .map(|turn| &order[turn.of.rows.clone()])
+            .collect();
+        let mut old: Vec<&mut AlignedBytes> = Vec::with_capacity(part.len());
+        let (mut new, mut seen) = (
+            Vec::with_capacity(part.len()),
+            Vec::with_capacity(part.len()),
+        );
+        for turn in part {
+            let Device {
+                states: [a, b],
+                seen: all,
+            } = &mut *turn.device;
+            old.push(a);
+            new.push(b);
+            seen.push(all);
+        }
+        let mut states = [old, new];
+        let mut x: [Vec<f32>; 2] = Default::default();
+        let mut y = [0, 1].map(|k| vec![0.0; seen.len() * self.models[k].outputs()]);
+        let mut alarms = vec![[false; 2]; seen.len()];
+        let mut round = 0;
+        for n in (1..=seen.len()).rev() {
+            // Until the last of these has no row left.
+            let until = rows[n - 1].len();
+            while round < until {
+                let row = |device: usize| rows[device][round] as usize;
+                let sample = |device: usize| &chunk.samples[row(device) * width..][..width];
+                for k in 0..2 {
+                    let (model, inputs) = (self.models[k], &self.inputs[k]);
+                    let x = &mut x[k];
+                    x.clear();
+                    for device in 0..n {
+                        let sample = sample(device);
+                        x.extend(inputs.iter().map(|&at| sample[at]));
+                    }
+                    let each = x.chunks_exact(inputs.len());
+                    for (device, x) in each.clone().enumerate() {
+                        alarms[device][k] = seen[device].meet(k, &beyond[k], x);
+                    }
+                    if self.is_plain(k) {
+                        let y = &mut y[k][..n * model.outputs()];
+                        let states = &mut states[k][..n];
+                        let mut states: Vec<Bytes<'_>> =
+                            states.iter_mut().map(|state| Bytes(state)).collect();
+                        model.bind_batch(&mut states)?.step_batch(x, y);
+                        let y = y.chunks_exact(model.outputs());
+                        seen.iter_mut()
+                            .zip(y)
+                            .for_each(|(seen, y)| seen.answer(k, y));
+                    } else {
+                        for (device, x) in each.enumerate() {
+                            seen[device].push(k, model, states[k][device], x)?;
+                        }
+                    }
+                }
+                for device in 0..n {
+                    let seen: &mut Seen<'_> = seen[device];
+                    seen.alarms(alarms[device]);
+                    let truth = truth_at.map_or(f32::NAN, |at| sample(device)[at]);
+                    seen.compare(self, truth, || chunk.time(row(device)));
+                }
+                round += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A state in a batch.
+struct Bytes<'s>(&'s mut AlignedBytes);
+
+impl AsMut<[u8]> for Bytes<'_> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.0
+    }
+}
+
+/// What all parts of a chunk share.
+#[derive(Clone, Copy)]
+struct Whole<'c, 'b> {
+    chunk: &'c Chunk,
+    order: &'c [u32],
+    wanted: &'c Wanted,
+    beyond: &'c [Beyond<'b>; 2],
+}
+
+/// A device with rows in a chunk.
+struct Turn<'a> {
+    device: Box<Device<'a>>,
+    of: OfDevice,
+}
+
+/// The rows of a device, by their places in the order.
+struct OfDevice {
+    device: usize,
+    rows: std::ops::Range<usize>,
+}
+
+/// The rows in order of their devices, those of a device in the order in which they are.
+fn by_device(device: &[u32], known: usize) -> (Vec<u32>, Vec<OfDevice>) {
+    let mut ends = vec![0u32; known];
+    device.iter().for_each(|&id| ends[id as usize] += 1);
+    let mut active = Vec::new();
+    let mut start = 0;
+    for (id, end) in ends.iter_mut().enumerate() {
+        let rows = *end as usize;
+        if rows > 0 {
+            active.push(OfDevice {
+                device: id,
+                rows: start..start + rows,
+            });
+        }
+        *end = start as u32;
+        start += rows;
+    }
+    let mut order = vec![0; device.len()];
+    for (row, &id) in device.iter().enumerate() {
+        let place = &mut ends[id as usize];
+        order[*place as usize] = row as u32;
+        *place += 1;
+    }
+    (order, active)
+}
+
+/// Steps of both models in a second by [`step_batch`](kinglet::Batch::step_batch) alone, on all cores, with samples that lie
+/// in memory: what a back-test could reach at most.
+///
+/// # Errors
+/// If a model takes tokens.
+pub fn ceiling(pair: &Pair<'_>, lasting: Duration) -> Result<f64> {
+    let start = Instant::now();
+    let steps = rayon::broadcast(|_| -> Result<u64> {
+        let mut steps = 0;
+        let states = |k: usize| {
+            let state = |_| AlignedBytes::zeroed(pair.models[k].state_len());
+            (0..TOGETHER).map(state).collect::<Vec<_>>()
+        };
+        let mut states = [states(0), states(1)];
+        let mut states = states
+            .each_mut()
+            .map(|all| all.iter_mut().map(Bytes).collect::<Vec<_>>());
+        let x = [0, 1].map(|k| samples(pair.models[k]));
+        let mut y = [0, 1].map(|k| vec![0.0; TOGETHER * pair.models[k].outputs()]);
+        while start.elapsed() < lasting {
+            for k in 0..2 {
+                let mut batch = pair.models[k].bind_batch(&mut states[k])?;
+                for _ in 0..64 {
+                    batch.step_batch(&x[k], &mut y[k]);
+                }
+            }
+            steps += 2 * 64 * TOGETHER as u64;
+        }
+        Ok(steps)
+    });
+    let mut all = 0;
+    for steps in steps {
+        all += steps?;
+    }
+    Ok(all as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Samples about where a model expects them.
+fn samples(model: &Model<'_>) -> Vec<f32> {
+    let features = model.features();
+    let sample = |stream: usize| {
+        let nth = move |(k, feature): (usize, &kinglet::format::Feature)| {
+            let unit = ((stream * 7 + k * 3) % 11) as f32 / 5.0 - 1.0;
+            feature.offset + unit / feature.scale
+        };
+        features.iter().enumerate().map(nth)
+    };
+    (0..TOGETHER).flat_map(sample).collect()
+}

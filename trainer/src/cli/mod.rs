@@ -61,7 +61,7 @@ Examples:
   kinglet init pump.csv
   kinglet train pump.toml --out pump.kgl
   kinglet tune pump.toml --hidden 8..64 --max-flash 8K --out small.toml
-  kinglet report pump.toml --model pump.kgl --out report.html
+  kinglet report pump.toml --model pump.f32.kgl --with pump.kgl --out report.html
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet quantize lstm.kgl --precision w8a8 --calibrate train.csv --out lstm-w8a8.kgl
   kinglet verify lstm-w8a8.kgl

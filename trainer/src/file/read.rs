@@ -20,7 +20,7 @@ pub fn package(bytes: &[u8]) -> Result<Package> {
     let model = Model::from_bytes(bytes)?;
     if model.is_integer() {
         bail!(
-            "the model is {} already; quantize the f32 model that it was made from",
+            "the model is {} already; quantize the f32 model that it was made from, which `kinglet train` writes beside it as NAME.f32.kgl",
             model.format().name()
         );
     }

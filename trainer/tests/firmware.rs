@@ -104,7 +104,7 @@ fn the_firmware_example_takes_every_kind_of_model() {
     let hello = "[text]\ntext = \"hello\"\nsplit = \"none\"\n[shape]\nkind = \"next-token\"\nwindow = 4\n\
         [network]\nhidden = [8]\nembedding = 4\n";
     let letters: String = "hello"
-        .repeat(8)
+        .repeat(12)
         .chars()
         .map(|c| format!("{c}\n"))
         .collect();

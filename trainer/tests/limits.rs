@@ -35,12 +35,18 @@ fn state_dict(folder: &Path, weight: f32) {
     let wave = |n: usize| (0..n).map(|k| (k as f32 * 1.3).sin() * 0.7);
     let mut w_hh: Vec<f32> = wave(16).collect();
     w_hh[3] = weight;
-    let tensors = [
-        ("weight_ih_l0", vec![8, 1], wave(8).collect()),
-        ("weight_hh_l0", vec![8, 2], w_hh),
-        ("bias_ih_l0", vec![8], wave(8).collect()),
-        ("bias_hh_l0", vec![8], vec![0.0; 8]),
-    ];
+    write(
+        folder,
+        [
+            ("weight_ih_l0", vec![8, 1], wave(8).collect()),
+            ("weight_hh_l0", vec![8, 2], w_hh),
+            ("bias_ih_l0", vec![8], wave(8).collect()),
+            ("bias_hh_l0", vec![8], vec![0.0; 8]),
+        ],
+    );
+}
+
+fn write(folder: &Path, tensors: [(&str, Vec<usize>, Vec<f32>); 4]) {
     let bytes = tensors.map(|(name, shape, values): (_, _, Vec<f32>)| {
         let bytes: Vec<u8> = values.iter().flat_map(|w| w.to_le_bytes()).collect();
         (name, shape, bytes)
@@ -95,6 +101,30 @@ fn weights_beyond_f16_are_refused_or_forced() {
     );
     let (out, _) = ok(folder, &format!("{with_data} --force"));
     assert!(out.contains("% of the spread"), "{out}");
+}
+
+#[test]
+fn a_candidate_whose_part_from_the_state_is_cut_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // A GRU whose reset gates let through a fiftieth of 12.
+    let wave = |n: usize| (0..n).map(|k| (k as f32 * 1.3).sin() * 0.7);
+    write(
+        folder,
+        [
+            ("weight_ih_l0", vec![6, 1], wave(6).collect()),
+            ("weight_hh_l0", vec![6, 2], wave(12).collect()),
+            ("bias_ih_l0", vec![6], vec![-4.0, -4.0, 0.0, 0.0, 0.0, 0.0]),
+            ("bias_hh_l0", vec![6], vec![0.0, 0.0, 0.0, 0.0, 12.0, 0.0]),
+        ],
+    );
+    samples(folder, "x.csv", 1.0);
+    let import = "import net.safetensors --precision w8a16 --calibrate x.csv --out m.kgl --force";
+    let (_, err) = ok(folder, import);
+    assert!(
+        err.contains("of the pre-activations of its gates lie beyond ±8"),
+        "{err}"
+    );
 }
 
 #[test]

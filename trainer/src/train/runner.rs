@@ -104,7 +104,8 @@ impl<'a> FloatRunner<'a> {
         &self.layers[k].y
     }
 
-    /// What went into the gates of layer `k` in the last step, one gate after the other; empty where it has none.
+    /// What went into the gates of layer `k` in the last step, one gate after the other; empty where it has none. Behind those of a GRU
+    /// with reset after the product, what input and state gave to its candidate.
     pub fn layer_gates(&self, k: usize) -> &[f32] {
         &self.layers[k].z
     }

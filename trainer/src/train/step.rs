@@ -140,6 +140,9 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 z[row] = from_x(row) + r_gate * from_h(row);
                 y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
             }
+            // Integers hold the two parts of a candidate apart.
+            let candidates = 2 * hidden..3 * hidden;
+            z.extend(candidates.clone().map(from_x).chain(candidates.map(from_h)));
         }
         Cell::MinGru | Cell::MinGruTanh => {
             for (j, &h_prev) in h.iter().enumerate() {

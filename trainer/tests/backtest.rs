@@ -238,6 +238,13 @@ fn files_and_formats_cut_a_fleet_anywhere() {
             .as_str(),
     );
     assert_eq!(desk.devices("devices.parquet"), tables[0]);
+    // Of one name, in another folder: another device.
+    fs::create_dir(desk.0.path().join("later")).unwrap();
+    desk.write("later/d0.csv", "x\n0.5\n");
+    let [out, _] =
+        desk.ok("backtest wave.f32.kgl wave.kgl --group= --data d0.csv later/d0.csv --json");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["devices"], 2, "{out}");
 }
 
 #[test]

@@ -359,8 +359,15 @@ impl<'a> Rows<'a> {
         let device = match self.wanted.group {
             Some(_) => None,
             None => {
-                let stem = path.file_stem().unwrap_or_default();
-                Some(self.devices.id(&stem.to_string_lossy()))
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                // Files of one name in several folders are several devices.
+                Some(
+                    self.devices
+                        .id(match self.devices.ids.contains_key(&*stem) {
+                            true => &file,
+                            false => &stem,
+                        }),
+                )
             }
         };
         Ok(Open {

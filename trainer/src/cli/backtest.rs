@@ -14,6 +14,7 @@ use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
 use kinglet_trainer::package::Target;
 use kinglet_trainer::report::{FleetSubject, page_of_fleet};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,7 +156,7 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// All files that are named, those of a pattern by their names.
+/// All files that are named, each once, those of a pattern by their names.
 fn files(named: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for named in named {
@@ -183,6 +184,8 @@ fn files(named: &[String]) -> Result<Vec<PathBuf>> {
             bail!("--data: there is no file {named}");
         }
     }
+    let mut seen = HashSet::new();
+    files.retain(|path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
     Ok(files)
 }
 

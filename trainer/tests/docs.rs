@@ -160,6 +160,7 @@ fn the_command_alone_prints_its_help_and_cargo_run_the_demo() {
         "streaming",
         "formats",
         "anywhere",
+        "fleet",
         "importing",
         "reading-reports",
         "errors",

@@ -7,7 +7,7 @@ use kinglet_trainer::nearest::nearest;
 use std::io::{self, Write};
 
 /// The pages of `docs/`, by the word that asks for them.
-const PAGES: [(&str, &str, &str); 9] = [
+const PAGES: [(&str, &str, &str); 10] = [
     (
         "start",
         "From a CSV file to a microcontroller in ten minutes",
@@ -39,6 +39,11 @@ const PAGES: [(&str, &str, &str); 9] = [
         include_str!(concat!(env!("KINGLET_GUIDE"), "/anywhere.md")),
     ),
     (
+        "fleet",
+        "A fleet: an old and a new model over what many devices recorded",
+        include_str!(concat!(env!("KINGLET_GUIDE"), "/fleet.md")),
+    ),
+    (
         "importing",
         "Models from PyTorch",
         include_str!(concat!(env!("KINGLET_GUIDE"), "/importing.md")),
@@ -55,7 +60,7 @@ const PAGES: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// Explain a command, or print a page of the documentation: start, task, shapes, streaming, formats, anywhere, importing, reading-reports, errors
+/// Explain a command, or print a page of the documentation: start, task, shapes, streaming, formats, anywhere, fleet, importing, reading-reports, errors
 #[derive(Default, clap::Args)]
 #[command(after_help = "\
 Examples:

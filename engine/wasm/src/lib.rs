@@ -237,9 +237,7 @@ pub extern "C" fn run_stream(stream: usize) -> i32 {
 /// Starts a stream anew.
 #[unsafe(no_mangle)]
 pub extern "C" fn reset_stream(stream: usize) -> i32 {
-    with(|module| {
-        stream_of(&mut module.streams, stream)?.reset().map(|()| 0)
-    })
+    with(|module| stream_of(&mut module.streams, stream)?.reset().map(|()| 0))
 }
 
 /// Frees a stream.

@@ -5,7 +5,9 @@ use kinglet_trainer::import::{ImportOptions, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let Some((kind, bytes)) = bytes.split_first() else {
+        return;
+    };
     let name = if kind % 2 == 0 { "net.onnx" } else { "net.bin" };
     let path = kinglet_trainer_fuzz::file(name, bytes);
     if let Ok(imported) = read(&path, &ImportOptions::default()) {

@@ -618,7 +618,7 @@ impl<'a> Rows<'a> {
                 Err(error) => return Err(error.into()),
             };
             // Where a row is no row, nobody knows whose it is.
-            let of_field = error.as_ref().is_none_or(is_of_field);
+            let of_field = error.as_ref().is_none_or(DataError::is_of_field);
             let device = match (open.device, columns.group()) {
                 (Some(device), _) => device,
                 (None, Some(group)) if of_field => self.devices.id(group),
@@ -698,17 +698,6 @@ impl When {
             _ => false,
         }
     }
-}
-
-/// It is about a field of a row whose other fields stand where they should.
-fn is_of_field(error: &DataError) -> bool {
-    matches!(
-        error,
-        DataError::NotANumber { .. }
-            | DataError::Missing { .. }
-            | DataError::NotATime { .. }
-            | DataError::UnknownLabel { .. }
-    )
 }
 
 /// The number of a class; NaN for what is none.

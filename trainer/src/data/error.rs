@@ -361,19 +361,27 @@ pub enum DataError {
 impl DataError {
     /// Whether it is about a single row, and the next one may be right.
     pub fn is_of_row(&self) -> bool {
+        self.is_of_field()
+            || matches!(
+                self,
+                DataError::Ragged { .. }
+                    | DataError::Encoding { .. }
+                    | DataError::MixedEncodings { .. }
+                    | DataError::Quote { .. }
+                    | DataError::RepeatedHeader { .. }
+                    | DataError::TooLong { .. }
+                    | DataError::Token { .. }
+            )
+    }
+
+    /// Whether it is about a field of a row whose other fields stand where they should.
+    pub fn is_of_field(&self) -> bool {
         matches!(
             self,
-            DataError::Ragged { .. }
-                | DataError::Encoding { .. }
-                | DataError::MixedEncodings { .. }
-                | DataError::Quote { .. }
-                | DataError::RepeatedHeader { .. }
-                | DataError::TooLong { .. }
-                | DataError::NotANumber { .. }
+            DataError::NotANumber { .. }
                 | DataError::Missing { .. }
                 | DataError::NotATime { .. }
                 | DataError::UnknownLabel { .. }
-                | DataError::Token { .. }
         )
     }
 }

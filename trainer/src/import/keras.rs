@@ -534,6 +534,13 @@ fn add(
     })
 }
 
+/// Of a layer that may do without.
+fn bias<'n>(config: &Value, named: &'n Named, place: usize) -> Result<Option<&'n Tensor>> {
+    (flag(config, "use_bias", true))
+        .then(|| weight(named, "bias", place).context("its bias is missing"))
+        .transpose()
+}
+
 fn dense(
     graph: &mut Graph,
     config: &Value,
@@ -542,16 +549,9 @@ fn dense(
     x: ValueId,
 ) -> Result<ValueId> {
     let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
-    let bias = match flag(config, "use_bias", true) {
-        true => Some(
-            weight(named, "bias", 1)
-                .context("its bias is missing")?
-                .floats()?
-                .to_vec(),
-        ),
-        false => None,
-    };
-    let y = graph.dense(name, "Dense", kernel.clone(), bias, x)?;
+    let bias = bias(config, named, 1)?;
+    let bias = bias.map(|bias| anyhow::Ok(bias.floats()?.to_vec()));
+    let y = graph.dense(name, "Dense", kernel.clone(), bias.transpose()?, x)?;
     activated(
         graph,
         function_name(config, "activation", "linear")?,
@@ -608,14 +608,7 @@ fn convolution(
     let turned = (0..filters)
         .flat_map(|f| (0..channels).flat_map(move |c| (0..width).map(move |j| at(f, c, j))));
     let turned = Tensor::f32(vec![filters, channels, width], turned.collect())?;
-    let bias = match flag(config, "use_bias", true) {
-        true => Some(
-            weight(named, "bias", 1)
-                .context("its bias is missing")?
-                .clone(),
-        ),
-        false => None,
-    };
+    let bias = bias(config, named, 1)?.cloned();
     let sight = (sight, size("groups")?);
     let y = graph.along_time((name, "Conv1D"), sight, turned, bias, x)?;
     activated(
@@ -718,11 +711,7 @@ fn recurrent_layer(
     };
     let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
     let hidden = weight(named, "recurrent_kernel", 1).context("its recurrent kernel is missing")?;
-    let bias = match flag(config, "use_bias", true) {
-        true => Some(weight(named, "bias", 2).context("its bias is missing")?),
-        false => None,
-    };
-    recurrent(setting, kernel, hidden, bias)
+    recurrent(setting, kernel, hidden, bias(config, named, 2)?)
 }
 
 #[cfg(test)]

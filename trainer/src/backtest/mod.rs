@@ -10,6 +10,7 @@ mod device;
 mod results;
 mod rows;
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -79,6 +80,26 @@ impl Outcome {
     /// Rows that were stepped, through each of the models.
     pub fn rows(&self) -> u64 {
         self.devices.iter().map(|(_, counts)| counts.rows).sum()
+    }
+
+    /// The figures of all devices together.
+    pub fn total(&self) -> Counts {
+        let mut all = Counts::default();
+        self.devices.iter().for_each(|(_, counts)| all.add(counts));
+        all
+    }
+
+    /// The devices, those with most changed first.
+    pub fn most_changed(&self) -> Vec<&(Met, Counts)> {
+        let mut all: Vec<_> = self.devices.iter().collect();
+        all.sort_by_key(|(_, counts)| Reverse((counts.gained + counts.lost, counts.differing)));
+        all
+    }
+
+    /// The devices that have broken rows.
+    pub fn broken(&self) -> Vec<&(Met, Counts)> {
+        let all = self.devices.iter();
+        all.filter(|(met, _)| met.broken > 0).collect()
     }
 
     /// Steps of both models in a second, on all cores, with all reading.
@@ -157,7 +178,7 @@ impl<'a> Pair<'a> {
         devices.resize_with(known, || None);
         let (order, mut active) = by_device(&chunk.device, known);
         // Those with most rows first: as many as have a row left step together, and the others have gone.
-        active.sort_by_key(|of| std::cmp::Reverse(of.rows.len()));
+        active.sort_by_key(|of| Reverse(of.rows.len()));
         let cores = rayon::current_num_threads();
         let parts = active.len().div_ceil(TOGETHER).max(cores.min(active.len()));
         let mut dealt: Vec<Vec<Turn<'a>>> = Vec::new();

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Input, Output};
 use kinglet_trainer::backtest::{
-    Counts, Measure, Met, Outcome, Pair, Truth, Wanted, ceiling, column_names, parquet,
+    Counts, Measure, Outcome, Pair, Truth, Wanted, ceiling, column_names, parquet,
 };
 use kinglet_trainer::file::save;
 use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
@@ -344,10 +344,8 @@ fn metric(pair: &Pair<'_>, counts: &Counts) -> Option<[f64; 2]> {
 /// What was left out, broken or guessed.
 fn tell(outcome: &Outcome, files: &[PathBuf]) {
     const SHOWN: usize = 10;
-    let broken: Vec<&Met> = outcome.devices.iter().map(|(met, _)| met).collect();
-    let all = broken.len();
-    let broken: Vec<&Met> = broken.into_iter().filter(|met| met.broken > 0).collect();
-    for met in broken.iter().take(SHOWN) {
+    let (all, broken) = (outcome.devices.len(), outcome.broken());
+    for (met, _) in broken.iter().take(SHOWN) {
         let fault = met.fault.as_deref().unwrap_or_default();
         let rest = match met.left {
             0 if met.broken == 1 => String::new(),
@@ -357,7 +355,7 @@ fn tell(outcome: &Outcome, files: &[PathBuf]) {
         say(&format!("device {:?}: {fault}{rest}", met.name));
     }
     if !broken.is_empty() {
-        let left: u64 = broken.iter().map(|met| met.broken + met.left).sum();
+        let left: u64 = broken.iter().map(|(met, _)| met.broken + met.left).sum();
         let share = 100.0 * left as f64 / (left + outcome.rows()) as f64;
         let more = broken.len().saturating_sub(SHOWN);
         let more = match more {
@@ -411,10 +409,9 @@ struct Figures {
 }
 
 fn figures(pair: &Pair<'_>, outcome: &Outcome) -> Figures {
-    let mut all = Counts::default();
+    let all = outcome.total();
     let (mut better, mut worse, mut measured, mut differing) = (0, 0, 0, 0);
     for (_, counts) in &outcome.devices {
-        all.add(counts);
         differing += usize::from(counts.differing > 0);
         if counts.measured > 0 {
             measured += 1;
@@ -469,7 +466,7 @@ impl Figures {
             "differ      {differing} answers of {} devices, by {largest} at the most",
             self.differing
         );
-        for (met, counts) in worst(&outcome.devices).into_iter().take(10) {
+        for (met, counts) in outcome.most_changed().into_iter().take(10) {
             let Some((row, time)) = &counts.first else {
                 continue;
             };
@@ -506,7 +503,6 @@ impl Figures {
     }
 
     fn json(&self, outcome: &Outcome, ceiling: Option<f64>) -> Value {
-        let broken = outcome.devices.iter().filter(|(met, _)| met.broken > 0);
         let left = outcome.devices.iter().map(|(met, _)| met.broken + met.left);
         let both = |[old, new]: [u64; 2]| json!({ "old": old, "new": new });
         json!({
@@ -524,7 +520,7 @@ impl Figures {
             "differing": self.all.differing,
             "devices_differing": self.differing,
             "largest_difference": self.all.largest,
-            "devices_broken": broken.count(),
+            "devices_broken": outcome.broken().len(),
             "rows_left_out": left.sum::<u64>() + outcome.strays,
             "files_unreadable": outcome.unreadable,
             "seconds": outcome.elapsed.as_secs_f64(),
@@ -533,13 +529,4 @@ impl Figures {
             "cores": rayon::current_num_threads(),
         })
     }
-}
-
-/// Those with most changed first.
-fn worst(devices: &[(Met, Counts)]) -> Vec<&(Met, Counts)> {
-    let mut all: Vec<&(Met, Counts)> = devices.iter().collect();
-    all.sort_by_key(|(_, counts)| {
-        std::cmp::Reverse((counts.gained + counts.lost, counts.differing))
-    });
-    all
 }

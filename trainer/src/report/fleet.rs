@@ -4,7 +4,6 @@ use super::chart::{Axis, Chart, Ink, histogram};
 use super::document;
 use super::html::{Table, count, figure, number, paragraph, percent, section, text};
 use crate::backtest::{Counts, Met, Outcome};
-use std::cmp::Reverse;
 
 /// Devices by name in a table.
 const SHOWN: usize = 20;
@@ -27,9 +26,8 @@ pub struct FleetSubject<'a> {
 pub fn page_of_fleet(subject: &FleetSubject<'_>) -> String {
     let [old, new] = &subject.names;
     let name = format!("{old} and {new}");
-    let mut all = Counts::default();
+    let all = subject.outcome.total();
     let devices = &subject.outcome.devices;
-    devices.iter().for_each(|(_, counts)| all.add(counts));
     let mut body = format!(
         "<h1>{}</h1>\n<p class=\"quiet\">{}</p>\n",
         text(&name),
@@ -42,7 +40,7 @@ pub fn page_of_fleet(subject: &FleetSubject<'_>) -> String {
     body += &overview(subject, &all);
     body += &metrics(subject);
     body += &changed(subject);
-    body += &broken(devices);
+    body += &broken(subject.outcome);
     document(&name, &body)
 }
 
@@ -150,9 +148,8 @@ fn metrics(subject: &FleetSubject<'_>) -> String {
 
 /// Devices whose alarms or answers change most.
 fn changed(subject: &FleetSubject<'_>) -> String {
-    let devices = subject.outcome.devices.iter();
-    let mut changed: Vec<_> = devices.filter(|(_, counts)| counts.differing > 0).collect();
-    changed.sort_by_key(|(_, counts)| Reverse((counts.gained + counts.lost, counts.differing)));
+    let mut changed = subject.outcome.most_changed();
+    changed.retain(|(_, counts)| counts.differing > 0);
     if changed.is_empty() {
         return section("changes", "What changes", &paragraph("No answer differs."));
     }
@@ -185,8 +182,8 @@ fn changed(subject: &FleetSubject<'_>) -> String {
     section("changes", "What changes", &body)
 }
 
-fn broken(devices: &[(Met, Counts)]) -> String {
-    let broken: Vec<_> = devices.iter().filter(|(met, _)| met.broken > 0).collect();
+fn broken(outcome: &Outcome) -> String {
+    let broken = outcome.broken();
     if broken.is_empty() {
         return String::new();
     }

@@ -24,7 +24,6 @@ pub struct Seen<'a> {
     windows: [Option<SlidingWindow<Vec<f32>>>; 2],
     /// The last answers, NaN before the first.
     y: [Vec<f32>; 2],
-    answered: [bool; 2],
     detectors: [Option<Detector<'a>>; 2],
     /// An alarm that goes on, and whether the other model has had one since it began.
     runs: [Option<bool>; 2],
@@ -96,7 +95,6 @@ impl<'a> Device<'a> {
             seen: Seen {
                 windows: [window(0)?, window(1)?],
                 y: [0, 1].map(|k| vec![f32::NAN; of(k).outputs()]),
-                answered: [false; 2],
                 detectors: [0, 1].map(|k| Detector::new(of(k))),
                 runs: [None; 2],
                 waiting: VecDeque::new(),
@@ -138,38 +136,51 @@ impl Seen<'_> {
         }
     }
 
-    /// Steps a model that answers windows.
+    /// Steps a model that answers windows. False where it has no answer yet.
     pub fn push(
         &mut self,
         k: usize,
         model: &Model<'_>,
         state: &mut [u8],
         sample: &[f32],
-    ) -> Result<()> {
-        let y = &mut self.y[k];
-        if let Some(windows) = &mut self.windows[k] {
-            self.answered[k] = match AnyRunner::bind(model, state)? {
-                AnyRunner::Steps(mut runner) => windows.push(&mut runner, sample, y),
-                AnyRunner::Windows(mut runner) => windows.push(&mut runner, sample, y),
-            };
+        answer: &mut [f32],
+    ) -> Result<bool> {
+        let Some(windows) = &mut self.windows[k] else {
+            return Ok(false);
+        };
+        let answered = match AnyRunner::bind(model, state)? {
+            AnyRunner::Steps(mut runner) => windows.push(&mut runner, sample, answer),
+            AnyRunner::Windows(mut runner) => windows.push(&mut runner, sample, answer),
+        };
+        if answered {
+            self.answer(k, answer);
         }
-        Ok(())
+        Ok(answered)
     }
 
-    /// The answer of a model that answers every step.
+    /// A model's answer, for its detector.
     pub fn answer(&mut self, k: usize, y: &[f32]) {
-        self.y[k].copy_from_slice(y);
-        self.answered[k] = true;
+        if self.detectors[k].is_some() {
+            self.y[k].copy_from_slice(y);
+        }
     }
 
     /// After both have stepped. `truth` is NaN where nothing is known.
-    pub fn compare(&mut self, pair: &Pair<'_>, truth: f32, time: impl FnOnce() -> Option<String>) {
+    pub fn compare(
+        &mut self,
+        pair: &Pair<'_>,
+        answers: [Option<&[f32]>; 2],
+        truth: f32,
+        time: impl FnOnce() -> Option<String>,
+    ) {
         let counts = &mut self.counts;
         counts.rows += 1;
-        let both = self.answered == [true; 2];
-        if both {
+        let both = match answers {
+            [Some(old), Some(new)] => Some([old, new]),
+            _ => None,
+        };
+        if let Some([old, new]) = both {
             counts.answers += 1;
-            let [old, new] = &self.y;
             let mut differs = false;
             for (&a, &b) in old.iter().zip(new) {
                 let gap = (a - b).abs();
@@ -192,9 +203,9 @@ impl Seen<'_> {
             return;
         };
         let now = match both {
-            true if pair.classes => [argmax(&self.y[0]) as f32, argmax(&self.y[1]) as f32],
-            true => [self.y[0][measure.output], self.y[1][measure.output]],
-            false => [f32::NAN; 2],
+            Some(both) if pair.classes => both.map(|y| argmax(y) as f32),
+            Some(both) => both.map(|y| y[measure.output]),
+            None => [f32::NAN; 2],
         };
         self.waiting.push_back(now);
         if self.waiting.len() <= measure.horizon {

@@ -9,6 +9,7 @@
 mod device;
 mod results;
 mod rows;
+mod together;
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -21,10 +22,11 @@ use kinglet::format::{Input, Shape};
 use rayon::prelude::*;
 
 pub use self::device::Counts;
-use self::device::{Device, Seen};
+use self::device::Device;
 pub use self::results::parquet;
 use self::rows::{Chunk, Rows};
 pub use self::rows::{Formats, Met, Truth, Wanted, column_names};
+use self::together::{Bytes, Turn, Whole};
 use crate::beyond::Beyond;
 use crate::file::AlignedBytes;
 
@@ -32,6 +34,10 @@ use crate::file::AlignedBytes;
 const ROWS: usize = 1 << 19;
 /// Devices that step together, on a core: what their states take is in the first cache.
 const TOGETHER: usize = 64;
+/// Devices that cost a batch what one less does.
+const GROUP: usize = 16;
+/// Parts for a core, where there are devices enough, so that none waits long for the last.
+const PARTS: usize = 4;
 
 /// Two models, and how they are compared.
 #[derive(Debug)]
@@ -180,15 +186,20 @@ impl<'a> Pair<'a> {
         // Those with most rows first: as many as have a row left step together, and the others have gone.
         active.sort_by_key(|of| Reverse(of.rows.len()));
         let cores = rayon::current_num_threads();
-        let parts = active.len().div_ceil(TOGETHER).max(cores.min(active.len()));
+        let share = active.len().div_ceil(PARTS * cores);
+        let together = share.next_multiple_of(GROUP).min(TOGETHER);
         let mut dealt: Vec<Vec<Turn<'a>>> = Vec::new();
-        dealt.resize_with(parts, Vec::new);
         for (k, of) in active.into_iter().enumerate() {
             let device = match devices[of.device].take() {
                 Some(device) => device,
                 None => Box::new(Device::new(self)?),
             };
-            dealt[k % parts].push(Turn { device, of });
+            if k % together == 0 {
+                dealt.push(Vec::with_capacity(together));
+            }
+            if let Some(part) = dealt.last_mut() {
+                part.push(Turn { device, of });
+            }
         }
         let whole = Whole {
             chunk,
@@ -203,108 +214,6 @@ impl<'a> Pair<'a> {
         }
         Ok(())
     }
-
-    /// Steps the devices of a part, those with most rows first.
-    fn together(&self, whole: &Whole<'_, '_>, part: &mut [Turn<'a>]) -> Result<()> {
-        let Whole {
-            chunk,
-            order,
-            wanted,
-            beyond,
-        } = *whole;
-        let (width, truth_at) = (wanted.width(), wanted.truth_at());
-        let rows: Vec<&[u32]> = part
-            .iter()
-            .map(|turn| &order[turn.of.rows.clone()])
-            .collect();
-        let mut old: Vec<&mut AlignedBytes> = Vec::with_capacity(part.len());
-        let (mut new, mut seen) = (
-            Vec::with_capacity(part.len()),
-            Vec::with_capacity(part.len()),
-        );
-        for turn in part {
-            let Device {
-                states: [a, b],
-                seen: all,
-            } = &mut *turn.device;
-            old.push(a);
-            new.push(b);
-            seen.push(all);
-        }
-        let mut states = [old, new];
-        let mut x: [Vec<f32>; 2] = Default::default();
-        let mut y = [0, 1].map(|k| vec![0.0; seen.len() * self.models[k].outputs()]);
-        let mut alarms = vec![[false; 2]; seen.len()];
-        let mut round = 0;
-        for n in (1..=seen.len()).rev() {
-            // Until the last of these has no row left.
-            let until = rows[n - 1].len();
-            while round < until {
-                let row = |device: usize| rows[device][round] as usize;
-                let sample = |device: usize| &chunk.samples[row(device) * width..][..width];
-                for k in 0..2 {
-                    let (model, inputs) = (self.models[k], &self.inputs[k]);
-                    let x = &mut x[k];
-                    x.clear();
-                    for device in 0..n {
-                        let sample = sample(device);
-                        x.extend(inputs.iter().map(|&at| sample[at]));
-                    }
-                    let each = x.chunks_exact(inputs.len());
-                    for (device, x) in each.clone().enumerate() {
-                        alarms[device][k] = seen[device].meet(k, &beyond[k], x);
-                    }
-                    if self.is_plain(k) {
-                        let y = &mut y[k][..n * model.outputs()];
-                        let states = &mut states[k][..n];
-                        let mut states: Vec<Bytes<'_>> =
-                            states.iter_mut().map(|state| Bytes(state)).collect();
-                        model.bind_batch(&mut states)?.step_batch(x, y);
-                        let y = y.chunks_exact(model.outputs());
-                        seen.iter_mut()
-                            .zip(y)
-                            .for_each(|(seen, y)| seen.answer(k, y));
-                    } else {
-                        for (device, x) in each.enumerate() {
-                            seen[device].push(k, model, states[k][device], x)?;
-                        }
-                    }
-                }
-                for device in 0..n {
-                    let seen: &mut Seen<'_> = seen[device];
-                    seen.alarms(alarms[device]);
-                    let truth = truth_at.map_or(f32::NAN, |at| sample(device)[at]);
-                    seen.compare(self, truth, || chunk.time(row(device)));
-                }
-                round += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A state in a batch.
-struct Bytes<'s>(&'s mut AlignedBytes);
-
-impl AsMut<[u8]> for Bytes<'_> {
-    fn as_mut(&mut self) -> &mut [u8] {
-        self.0
-    }
-}
-
-/// What all parts of a chunk share.
-#[derive(Clone, Copy)]
-struct Whole<'c, 'b> {
-    chunk: &'c Chunk,
-    order: &'c [u32],
-    wanted: &'c Wanted,
-    beyond: &'c [Beyond<'b>; 2],
-}
-
-/// A device with rows in a chunk.
-struct Turn<'a> {
-    device: Box<Device<'a>>,
-    of: OfDevice,
 }
 
 /// The rows of a device, by their places in the order.

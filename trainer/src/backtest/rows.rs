@@ -94,6 +94,8 @@ pub struct Devices {
     ids: HashMap<String, u32>,
     /// What is known of each.
     pub met: Vec<Met>,
+    /// Of the last row.
+    last: u32,
 }
 
 /// What the rows of a device were like.
@@ -111,12 +113,38 @@ pub struct Met {
     pub fault: Option<String>,
     /// Of the last row.
     time: i64,
+    /// The device whose row came next after the last one of this device, which is where the next is looked for first.
+    next: u32,
     stopped: bool,
 }
 
 impl Devices {
     /// The place of a device.
     fn id(&mut self, name: &str) -> u32 {
+        // Most tables have a device's rows in a row, or all devices in turn.
+        let last = self.met.get(self.last as usize);
+        for id in [Some(self.last), last.map(|met| met.next)]
+            .into_iter()
+            .flatten()
+        {
+            if self
+                .met
+                .get(id as usize)
+                .is_some_and(|met| met.name == name)
+            {
+                self.last = id;
+                return id;
+            }
+        }
+        let id = self.sought(name);
+        if let Some(last) = self.met.get_mut(self.last as usize) {
+            last.next = id;
+        }
+        self.last = id;
+        id
+    }
+
+    fn sought(&mut self, name: &str) -> u32 {
         if let Some(&id) = self.ids.get(name) {
             return id;
         }
@@ -129,6 +157,7 @@ impl Devices {
             left: 0,
             fault: None,
             time: i64::MIN,
+            next: id,
             stopped: false,
         });
         id
@@ -519,7 +548,6 @@ impl<'a> Rows<'a> {
         }
         chunk.device.reserve(length);
         chunk.samples.reserve(length * width);
-        let mut last: Option<(&[u8], u32)> = None;
         let mut place = vec![0f32; width];
         for row in 0..length {
             source.row += 1;
@@ -527,14 +555,7 @@ impl<'a> Rows<'a> {
                 (Some(device), _) => device,
                 (None, Some(Column::Bytes(names))) => {
                     let name = names[row].as_ref().map_or(&[][..], |name| name.data());
-                    match last {
-                        Some((before, id)) if before == name => id,
-                        _ => {
-                            let id = self.devices.id(String::from_utf8_lossy(name).trim());
-                            last = Some((name, id));
-                            id
-                        }
-                    }
+                    self.devices.id(String::from_utf8_lossy(name).trim())
                 }
                 (None, Some(column)) => self.devices.id(&column.text(row)),
                 (None, None) => continue,

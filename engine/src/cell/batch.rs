@@ -2,7 +2,7 @@
 //! once for several of them, then each stream's state. An integer layer is one primitive, as for a single stream.
 
 use super::{GATES, Gates, TILE, tiles};
-use crate::kernel::{Kernels, LANES, Panel, Panels, Streams};
+use crate::kernel::{Kernels, LANES, Panel, Streams};
 use core::ops::Range;
 use heapless::Vec;
 
@@ -36,22 +36,11 @@ impl Gates<'_> {
         let states = streams.iter().map(|stream| stream.h);
         let h: Vec<&[f32], GROUP> = states.map(|h| &h.as_flattened()[..hidden]).collect();
         let mut sums = [[0.0; LANES]; GROUP * GATES * TILE];
-        let [ih, hh, stride] = self.order.panels();
         for tile in tiles(units) {
-            let bias = &self.bias[stride * tile.start..stride * tile.end];
-            let pitch = bias.len();
+            let pitch = self.panels(&tile);
             let sums = &mut sums[..pitch * streams.len()];
-            for sums in sums.chunks_exact_mut(pitch) {
-                sums.copy_from_slice(bias);
-            }
             let (x, h) = (Streams::new(&x, pitch), Streams::new(&h, pitch));
-            self.w_ih
-                .multiply(k, sums, &tile, x, Panels::new(ih, stride));
-            if hh > 0 {
-                let after = &mut sums[stride - hh..];
-                self.w_hh
-                    .multiply(k, after, &tile, h, Panels::new(hh, stride));
-            }
+            self.streams(k, &tile, x, h, sums);
             for (stream, sums) in streams.iter_mut().zip(sums.chunks_exact_mut(pitch)) {
                 update(stream, tile.clone(), sums);
             }

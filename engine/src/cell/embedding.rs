@@ -52,8 +52,10 @@ impl<'a> Embedding<'a> {
         token * self.row..(token + 1) * self.row
     }
 
-    /// The vector in f32.
-    #[inline(always)]
+    /// The vector in f32. Where layers are known when the code is compiled, part of the walk over them; else a call, for which
+    /// layers of other kinds prepare nothing.
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline(never))]
     pub(crate) fn look_up(&self, token: Option<usize>, x: &mut [f32]) {
         let range = self.range(token);
         match self.table {

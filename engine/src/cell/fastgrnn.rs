@@ -97,7 +97,7 @@ impl Cell for FastGrnn<'_> {
         let [zeta, nu] = mix;
         let mut candidate = [[0.0; LANES]; TILE];
         let n = &mut candidate[..z.len()];
-        let biases = gates.bias[tile.clone()].iter().zip(&bias[tile.clone()]);
+        let biases = gates.bias()[tile.clone()].iter().zip(&bias[tile.clone()]);
         for ((n, z), (b_z, b_n)) in n.iter_mut().zip(&*z).zip(biases) {
             *n = core::array::from_fn(|u| z[u] + (b_n[u] - b_z[u]));
         }

@@ -11,10 +11,8 @@
 //! input's matrix fills the first three, the state's matrix the last three.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::{Gates, Stream};
-use crate::kernel::{CellQ, GateOrder, Kernels, Panel, StateF};
+use crate::kernel::{CellF, CellQ, GateOrder, Kernels, Panel};
 use crate::num::{mulhi_round, saturate16, slow};
-use core::ops::Range;
 
 /// A GRU that resets after the product.
 #[derive(Debug, Clone, Copy)]
@@ -28,15 +26,9 @@ impl Cell for Gru {
         Some(CellQ::Gru)
     }
 
-    fn update(
-        &self,
-        k: &Kernels,
-        _: &Gates<'_>,
-        stream: &mut Stream<'_>,
-        tile: Range<usize>,
-        z: &mut [Panel<f32>],
-    ) {
-        k.update_f(StateF::Gru(&stream.h[tile.clone()]), &mut stream.y[tile], z);
+    #[inline(always)]
+    fn primitive_f(&self) -> Option<CellF> {
+        Some(CellF::Gru)
     }
 
     /// Of a slow layer: the other is a primitive.

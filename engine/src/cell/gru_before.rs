@@ -15,7 +15,6 @@ use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend};
 use crate::num::{mulhi_round, narrow, shift_round, slow};
-use core::ops::Range;
 
 /// A GRU that resets before the product: `r, z` are its gates.
 #[derive(Debug, Clone, Copy)]
@@ -45,16 +44,6 @@ impl<'a> GruBefore<'a> {
 impl Cell for GruBefore<'_> {
     const ORDER: GateOrder = GateOrder::new(2, 2, 2);
     const TOGETHER: bool = false;
-
-    fn update(
-        &self,
-        _: &Kernels,
-        _: &Gates<'_>,
-        _: &mut Stream<'_>,
-        _: Range<usize>,
-        _: &mut [Panel<f32>],
-    ) {
-    }
 
     fn update_q(&self, _: &Kernels, _: Numbers, _: UnitsQ<'_>, _: &mut [Panel<i16>]) {}
 

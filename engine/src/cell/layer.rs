@@ -4,7 +4,7 @@
 use super::packed::Packed;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{CellQ, GateOrder, Kernels, LANES, Panel};
+use crate::kernel::{CellF, CellQ, FloatState, GateOrder, Kernels, LANES, Panel, update_tile};
 use crate::num::Tables;
 use core::fmt::Debug;
 use core::ops::Range;
@@ -25,15 +25,26 @@ pub(crate) trait Cell: Copy + Debug {
         None
     }
 
+    /// The kernels' own step of it in f32.
+    #[inline(always)]
+    fn primitive_f(&self) -> Option<CellF> {
+        None
+    }
+
     /// A tile of a stream's units in f32: their sums in, their new outputs, and cells, out.
+    #[inline(always)]
     fn update(
         &self,
         k: &Kernels,
-        gates: &Gates<'_>,
+        _gates: &Gates<'_>,
         stream: &mut Stream<'_>,
         tile: Range<usize>,
         z: &mut [Panel<f32>],
-    );
+    ) {
+        if let Some(cell) = self.primitive_f() {
+            update_tile(k, cell, tile, stream.c, stream.h, stream.y, z);
+        }
+    }
 
     /// A tile of units in integers, from their pre-activations (2^-12, if slow 2^-11), where that is no primitive.
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]);
@@ -142,13 +153,6 @@ pub(super) struct Layer<'l, 'a, C> {
     pub(super) cell: &'l C,
 }
 
-/// A float layer's state and where its outputs go. `c` is empty where a layer has no cell.
-pub(crate) struct FloatState<'s> {
-    pub(crate) c: &'s mut [Panel<f32>],
-    pub(crate) h: &'s mut [Panel<f32>],
-    pub(crate) y: &'s mut [Panel<f32>],
-}
-
 impl<C: Cell> Layer<'_, '_, C> {
     #[inline(always)]
     pub(super) fn has_cell(&self) -> bool {
@@ -156,11 +160,15 @@ impl<C: Cell> Layer<'_, '_, C> {
     }
 
     /// One step in f32.
-    pub(super) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
-        let FloatState { c, h, y } = state;
+    #[inline(always)]
+    pub(super) fn step(&self, k: &Kernels, x: &[f32], mut state: FloatState<'_>, work: &mut [i32]) {
         let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
             return;
         };
+        if let Some(cell) = self.cell.primitive_f() {
+            return k.step_f(cell, state, gates, x);
+        }
+        let [c, h, y] = state.parts();
         let stream = &mut Stream { x, h, c, y };
         self.cell.step(k, self.rows.hidden, gates, stream, work);
         h.copy_from_slice(y);

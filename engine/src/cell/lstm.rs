@@ -10,11 +10,9 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::{Gates, Stream};
-use crate::kernel::{CellQ, GateOrder, Kernels, LANES, Panel, StateF};
+use crate::kernel::{CellF, CellQ, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
-use core::ops::Range;
 
 /// An LSTM unit.
 #[derive(Debug, Clone, Copy)]
@@ -29,19 +27,9 @@ impl Cell for Lstm {
         Some(CellQ::Lstm { cell_shift })
     }
 
-    fn update(
-        &self,
-        k: &Kernels,
-        _: &Gates<'_>,
-        stream: &mut Stream<'_>,
-        tile: Range<usize>,
-        z: &mut [Panel<f32>],
-    ) {
-        k.update_f(
-            StateF::Lstm(&mut stream.c[tile.clone()]),
-            &mut stream.y[tile],
-            z,
-        );
+    #[inline(always)]
+    fn primitive_f(&self) -> Option<CellF> {
+        Some(CellF::Lstm)
     }
 
     /// Of a slow layer: the other is a primitive.

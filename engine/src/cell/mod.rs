@@ -25,17 +25,14 @@ pub(crate) use batch::{GROUP, Stream};
 pub(crate) use conv::{Conv, Rows};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
-pub(crate) use layer::FloatState;
 pub use packed::packed_rows;
 pub(crate) use recurrent::Recurrent;
 
 use crate::format::{Cell, Format, Layout, LoadError, Tensors, attempt};
 use crate::kernel::{
-    CellQ, FloatMatrix, GATES, GateOrder, GateRows, IntMatrix, Kernels, LANES, Panel, Panels,
-    Streams, TILE, tiles,
+    CellQ, FloatMatrix, GATES, GateOrder, GateRows, Gates, IntMatrix, LANES, TILE, tiles,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
-use core::ops::Range;
 
 /// Panels that hold `n` rows.
 pub(crate) const fn panels(n: usize) -> usize {
@@ -82,19 +79,6 @@ impl<'a> FloatMatrix<'a> {
             _ => FloatMatrix::F32(attempt!(t.take(len))),
         })
     }
-
-    /// `sums += W x` for the panels in `range`.
-    fn multiply(
-        self,
-        k: &Kernels,
-        sums: &mut [Panel<f32>],
-        range: &Range<usize>,
-        streams: Streams<'_>,
-        panels: Panels,
-    ) {
-        let rows = panels.weights(range, streams.columns());
-        k.float_product(sums, self.part(rows), streams, panels);
-    }
 }
 
 /// Which [`IntMatrix`] an integer matrix is.
@@ -139,65 +123,30 @@ const fn take_int<'a>(
     })
 }
 
-/// The gates of a float layer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gates<'a> {
+/// The gates of a float layer. Tensors: `w_ih`, `w_hh`, bias.
+const fn take_gates<'a>(
+    t: &mut Tensors<'a>,
     order: GateOrder,
-    w_ih: FloatMatrix<'a>,
-    w_hh: FloatMatrix<'a>,
-    bias: &'a [Panel<f32>],
-}
-
-impl<'a> Gates<'a> {
-    /// Tensors: `w_ih`, `w_hh`, bias.
-    const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
-        let Spec {
-            format,
-            inputs,
-            hidden,
-            ..
-        } = spec;
-        let units = panels(hidden);
-        let [ih, hh, stride] = order.panels();
-        Ok(Gates {
-            order,
-            w_ih: attempt!(FloatMatrix::take(t, format, units * ih * LANES * inputs)),
-            w_hh: attempt!(FloatMatrix::take(t, format, units * hh * LANES * hidden)),
-            bias: attempt!(t.take(units * stride)),
-        })
-    }
-
-    /// Pre-activations of a tile.
-    fn sums<'s>(
-        &self,
-        k: &Kernels,
-        tile: &Range<usize>,
-        x: &[f32],
-        h: &[f32],
-        sums: &'s mut [Panel<f32>; GATES * TILE],
-    ) -> &'s mut [Panel<f32>] {
-        let [ih, hh, stride] = self.order.panels();
-        let sums = &mut sums[..stride * tile.len()];
-        sums.copy_from_slice(&self.bias[stride * tile.start..stride * tile.end]);
-        self.w_ih.multiply(
-            k,
-            sums,
-            tile,
-            Streams::new(&[x], 0),
-            Panels::new(ih, stride),
-        );
-        if hh > 0 {
-            let sums = &mut sums[stride - hh..];
-            self.w_hh.multiply(
-                k,
-                sums,
-                tile,
-                Streams::new(&[h], 0),
-                Panels::new(hh, stride),
-            );
-        }
-        sums
-    }
+    spec: Spec,
+) -> Result<Gates<'a>, LoadError> {
+    let Spec {
+        format,
+        inputs,
+        hidden,
+        ..
+    } = spec;
+    let units = panels(hidden);
+    let [ih, hh, stride] = order.panels();
+    let w_ih = attempt!(FloatMatrix::take(t, format, units * ih * LANES * inputs));
+    let w_hh = attempt!(FloatMatrix::take(t, format, units * hh * LANES * hidden));
+    let bias = attempt!(t.take(units * stride));
+    Ok(Gates::new(
+        order,
+        units,
+        (w_ih, inputs),
+        (w_hh, hidden),
+        bias,
+    ))
 }
 
 /// The gates of an integer layer. Tensors: `w_ih`, `w_hh`, bias, row multipliers.
@@ -245,7 +194,7 @@ impl<'a> AnyGates<'a> {
     #[inline(never)]
     const fn take(t: &mut Tensors<'a>, order: GateOrder, spec: Spec) -> Result<Self, LoadError> {
         if !spec.format.is_integer() {
-            return Ok(AnyGates::Float(attempt!(Gates::take(t, order, spec))));
+            return Ok(AnyGates::Float(attempt!(take_gates(t, order, spec))));
         }
         Ok(AnyGates::Integer(attempt!(take_rows(t, order, spec))))
     }

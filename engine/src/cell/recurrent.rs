@@ -4,14 +4,16 @@ use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
 use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
-use super::layer::{Cell, FloatState, Layer, Numbers, Rows, UnitsQ, Weights};
+use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
-use crate::kernel::{CellQ, GateOrder, GateRows, Inputs, Kernels, LayerState, MAX_CELL_SHIFT};
+use crate::kernel::{
+    CellQ, FloatState, GateOrder, GateRows, Inputs, Kernels, LayerState, MAX_CELL_SHIFT,
+};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use core::slice::from_mut;

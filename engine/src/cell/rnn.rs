@@ -5,7 +5,7 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{CellQ, Curve, GateOrder, Kernels, Panel};
+use crate::kernel::{CellF, CellQ, GateOrder, Kernels, Panel, update_tile};
 use crate::num::saturate;
 use core::ops::Range;
 
@@ -23,6 +23,11 @@ impl Cell for Rnn {
         (!self.relu).then_some(CellQ::Rnn)
     }
 
+    #[inline(always)]
+    fn primitive_f(&self) -> Option<CellF> {
+        (!self.relu).then_some(CellF::Rnn)
+    }
+
     fn update(
         &self,
         k: &Kernels,
@@ -31,14 +36,16 @@ impl Cell for Rnn {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        if self.relu {
-            for z in z.as_flattened_mut() {
-                *z = z.max(0.0);
-            }
-        } else {
-            k.curve_f(Curve::Tanh, z);
+        if let Some(cell) = self.primitive_f() {
+            return update_tile(k, cell, tile, stream.c, stream.h, stream.y, z);
         }
-        stream.y[tile].copy_from_slice(z);
+        for (y, z) in stream.y[tile]
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(z.as_flattened())
+        {
+            *y = z.max(0.0);
+        }
     }
 
     /// Of a rectified layer: the other is a primitive.

@@ -28,11 +28,12 @@ use cpu::FIRMWARE;
 pub(crate) use definition::cells::blend;
 pub(crate) use definition::packed::{FOUR, Record};
 pub use definition::packed::{SHIFT_A8, SHIFT_A16};
+pub(crate) use definition::steps::update_tile;
 use table::Table;
 pub(crate) use tiles::{GATES, MAX_PANELS, TILE, tiles};
 pub use views::{
-    CellQ, Columns, Curve, FloatMatrix, GateOrder, GateRows, Hidden, Inputs, IntMatrix, LayerState,
-    Panels, StateF, Streams, Units,
+    CellF, CellQ, Columns, Curve, FloatMatrix, FloatState, GateOrder, GateRows, Gates, Hidden,
+    Inputs, IntMatrix, LayerState, Panels, StateF, Streams, Units,
 };
 
 use crate::num::Tables;

@@ -159,6 +159,15 @@ kernels! {
     /// `z = f(z)`.
     fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {}
 
+    /// A step of a layer in f32.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, or the gates are not those of the cell.
+    #[cfg_attr(not(one_table), inline)]
+    fn step_f[&Kernels](cell: CellF, state: FloatState<'_>, gates: &Gates<'_>, x: &[f32]) {
+        state.check(cell, gates, x);
+    }
+
     /// Update of a cell's state in f32 and its outputs `y`, gates as in [`Self::update_q`].
     ///
     /// # Panics

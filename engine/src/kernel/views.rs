@@ -93,7 +93,7 @@ pub enum FloatMatrix<'a> {
 impl<'a> FloatMatrix<'a> {
     /// Number of weights.
     #[inline(always)]
-    pub fn weights(self) -> usize {
+    pub const fn weights(self) -> usize {
         match self {
             FloatMatrix::F32(w) => w.len(),
             FloatMatrix::F16(w) => w.len(),
@@ -393,6 +393,146 @@ impl<'a> GateRows<'a> {
     #[inline(always)]
     pub(super) fn check(&self, x: Inputs<'_>, h: usize) {
         assert!(self.columns == [x.columns(), h], "columns of a layer");
+    }
+}
+
+/// Cells whose step in floats is a primitive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellF {
+    /// Long short-term memory.
+    Lstm,
+    /// Gated recurrent unit that resets after the product.
+    Gru,
+    /// tanh layer.
+    Rnn,
+}
+
+impl CellF {
+    /// Where its gates have their sums: as those of [`CellQ`].
+    #[inline(always)]
+    pub(crate) const fn order(self) -> GateOrder {
+        match self {
+            CellF::Lstm => CellQ::Lstm { cell_shift: 0 }.order(),
+            CellF::Gru => CellQ::Gru.order(),
+            CellF::Rnn => CellQ::Rnn.order(),
+        }
+    }
+}
+
+/// Gates of all units of a float layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Gates<'a> {
+    pub(super) order: GateOrder,
+    /// Panels of units.
+    pub(super) units: usize,
+    /// Columns of the input's matrix and of the state's.
+    pub(super) columns: [usize; 2],
+    pub(super) w_ih: FloatMatrix<'a>,
+    pub(super) w_hh: FloatMatrix<'a>,
+    pub(super) bias: &'a [Panel<f32>],
+}
+
+impl<'a> Gates<'a> {
+    /// Of `units` panels of units: each matrix with its columns, and what sums start at.
+    ///
+    /// # Panics
+    /// If lengths do not belong together, or weights are not stored alike.
+    #[inline(always)]
+    pub const fn new(
+        order: GateOrder,
+        units: usize,
+        (w_ih, x): (FloatMatrix<'a>, usize),
+        (w_hh, h): (FloatMatrix<'a>, usize),
+        bias: &'a [Panel<f32>],
+    ) -> Self {
+        let [ih, hh, stride] = order.panels();
+        // As of `GateRows::new`.
+        assert!(
+            units <= bias.len() && bias.len() == units * stride,
+            "gate rows"
+        );
+        assert!(
+            matches!(product(units * ih * LANES, x), Some(all) if all == w_ih.weights())
+                && matches!(product(units * hh * LANES, h), Some(all) if all == w_hh.weights()),
+            "gate weights"
+        );
+        assert!(
+            matches!(
+                (w_ih, w_hh),
+                (FloatMatrix::F32(_), FloatMatrix::F32(_))
+                    | (FloatMatrix::F16(_), FloatMatrix::F16(_))
+            ),
+            "weights of two kinds"
+        );
+        Gates {
+            order,
+            units,
+            columns: [x, h],
+            w_ih,
+            w_hh,
+            bias,
+        }
+    }
+
+    /// What sums start at.
+    #[inline(always)]
+    pub(crate) fn bias(&self) -> &'a [Panel<f32>] {
+        self.bias
+    }
+}
+
+/// The state of a float layer, and its outputs.
+#[derive(Debug)]
+pub struct FloatState<'s> {
+    pub(super) c: &'s mut [Panel<f32>],
+    pub(super) h: &'s mut [Panel<f32>],
+    pub(super) y: &'s mut [Panel<f32>],
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "caches that large are elsewhere")
+    )]
+    pub(super) back: bool,
+}
+
+impl<'s> FloatState<'s> {
+    /// The cells, none where a layer has no cell, the states, and the outputs. `back` if the units may as well be gone
+    /// through from the last to the first: results are the same, and if every other step does, it begins with the weights
+    /// that the step before has left in the caches.
+    ///
+    /// # Panics
+    /// If they are not of as many units.
+    #[inline(always)]
+    pub fn new(
+        c: &'s mut [Panel<f32>],
+        h: &'s mut [Panel<f32>],
+        y: &'s mut [Panel<f32>],
+        back: bool,
+    ) -> Self {
+        assert!(
+            y.len() == h.len() && (c.is_empty() || c.len() == h.len()),
+            "state of a layer"
+        );
+        FloatState { c, h, y, back }
+    }
+
+    /// Cells, states and outputs.
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> [&mut [Panel<f32>]; 3] {
+        [self.c, self.h, self.y]
+    }
+
+    /// Panics unless it is the state of a layer of such cells with these gates and inputs.
+    #[inline(always)]
+    pub(super) fn check(&self, cell: CellF, gates: &Gates<'_>, x: &[f32]) {
+        assert!(gates.order == cell.order(), "gates of a cell");
+        let [columns, state] = gates.columns;
+        assert!(
+            self.h.len() == gates.units
+                && state <= gates.units * LANES
+                && (cell != CellF::Lstm || self.c.len() == gates.units),
+            "state of a layer"
+        );
+        assert!(x.len() == columns, "columns of a layer");
     }
 }
 

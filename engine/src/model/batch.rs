@@ -215,6 +215,7 @@ fn runner<'m, 'a, S: AsMut<[u8]>>(
         model,
         state: bytemuck::cast_slice_mut(&mut state.as_mut()[..model.plan.bytes()]),
         kernels,
+        back: false,
     }
 }
 

@@ -571,7 +571,7 @@ fn step_half(
             (bytemuck::cast_slice_mut(row), bytemuck::cast_slice(b));
         row[half * hidden..][..hidden].copy_from_slice(&y[..hidden]);
     } else {
-        float_layer(k, (recurrent, place), parts);
+        float_layer(k, (recurrent, place), parts, false);
         row[half * hidden..][..hidden].copy_from_slice(&b[..hidden]);
     }
 }

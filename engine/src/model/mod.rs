@@ -235,6 +235,7 @@ impl<'a> Model<'a> {
             model: self,
             state: bytemuck::cast_slice_mut(&mut state[..need]),
             kernels: Kernels::detect(),
+            back: false,
         })
     }
 

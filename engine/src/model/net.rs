@@ -158,6 +158,7 @@ impl<M: Embedded> Net<M> {
             model: Self::model(),
             state: sealed::Memory::words(&mut self.state),
             kernels: Kernels::detect(),
+            back: false,
         }
     }
 
@@ -172,7 +173,7 @@ impl<M: Embedded> Net<M> {
                     if const { model_is_integer::<M>() } {
                         pass.layer_q::<false>(stage);
                     } else {
-                        pass.layer(stage);
+                        pass.layer(stage, false);
                     }
                 }
             )*};

@@ -2,8 +2,8 @@
 
 use super::stages::{ConvPlace, Place, Stage};
 use super::{Model, Plan};
-use crate::cell::{Conv, FloatState, Recurrent, Rows};
-use crate::kernel::{Hidden, Inputs, Kernels, LayerState, Panel};
+use crate::cell::{Conv, Recurrent, Rows};
+use crate::kernel::{FloatState, Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::num::narrow;
 
 /// The parts of a state during a step.
@@ -72,12 +72,13 @@ pub(super) fn layer<'s>(
     (x, state, work)
 }
 
-/// One step of a float layer, from the first buffer to the second.
+/// One step of a float layer, from the first buffer to the second; `back` as of [`FloatState::new`].
 #[inline(always)]
 pub(super) fn float_layer(
     k: &Kernels,
     (recurrent, place): (&Recurrent<'_>, &Place),
     parts: Parts<'_>,
+    back: bool,
 ) {
     let Parts {
         persistent,
@@ -97,11 +98,8 @@ pub(super) fn float_layer(
         bytemuck::cast_slice_mut(c),
         bytemuck::cast_slice_mut(&mut h[..place.master()]),
     );
-    let state = FloatState {
-        c: c.as_chunks_mut().0,
-        h: h.as_chunks_mut().0,
-        y: &mut y.as_chunks_mut().0[..place.units],
-    };
+    let y = &mut y.as_chunks_mut().0[..place.units];
+    let state = FloatState::new(c.as_chunks_mut().0, h.as_chunks_mut().0, y, back);
     recurrent.step(k, &x[..place.columns], state, work);
 }
 
@@ -179,15 +177,17 @@ impl<'s> Pass<'s> {
         }
     }
 
-    /// The next layer, in f32.
+    /// The next layer, in f32; `back` as of [`FloatState::new`].
     #[inline(always)]
-    pub(super) fn layer(&mut self, stage: &Stage<'s>) {
+    pub(super) fn layer(&mut self, stage: &Stage<'s>, back: bool) {
         let parts = self.parts.again();
         match stage {
             Stage::Embedding(embedding) => {
                 return embedding.look_up(self.token, bytemuck::cast_slice_mut(parts.a));
             }
-            Stage::Recurrent(recurrent, place) => float_layer(self.k, (recurrent, place), parts),
+            Stage::Recurrent(recurrent, place) => {
+                float_layer(self.k, (recurrent, place), parts, back);
+            }
             Stage::Dense(dense, panels) => {
                 let y: &mut [f32] = bytemuck::cast_slice_mut(parts.b);
                 let y: &mut [Panel<f32>] = y.as_chunks_mut().0;

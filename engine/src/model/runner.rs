@@ -21,6 +21,8 @@ pub struct Runner<'m, 'a> {
     pub(super) model: &'m Model<'a>,
     pub(super) state: &'m mut [i32],
     pub(super) kernels: &'static Kernels,
+    /// The next step in floats goes through its units from the last to the first, see [`FloatState::new`](crate::kernel::FloatState::new).
+    pub(super) back: bool,
 }
 
 /// What a step takes.
@@ -386,10 +388,7 @@ impl<'m, 'a> Runner<'m, 'a> {
 
     pub(super) fn load_normalised(&mut self, normalised: &[f32]) {
         let scratch = &mut self.state[self.model.plan.persistent..];
-        let mut buffer = InputBuffer::new(self.model, scratch);
-        for (i, &value) in normalised.iter().enumerate() {
-            buffer.store(i, if value.is_finite() { value } else { 0.0 });
-        }
+        InputBuffer::new(self.model, scratch).fill(normalised);
     }
 
     pub(super) fn load_network_input(&mut self, input: &[f32]) {
@@ -488,8 +487,9 @@ impl<'m, 'a> Runner<'m, 'a> {
     pub(super) fn run(&mut self, token: Option<usize>) {
         let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
         for stage in self.model.stages() {
-            pass.layer(stage);
+            pass.layer(stage, self.back);
         }
+        self.back = !self.back;
         pass.finish(self.model);
     }
 
@@ -587,6 +587,22 @@ impl<'s> InputBuffer<'s> {
             InputBuffer::Integer { x, frac, .. } => {
                 for (i, x) in x[..tokens].iter_mut().enumerate() {
                     *x = ((i == token) as i16) << *frac;
+                }
+            }
+        }
+    }
+
+    /// The first places, with what is finite of `values` and 0 for the rest.
+    #[inline(always)]
+    fn fill(self, values: &[f32]) {
+        let values = values
+            .iter()
+            .map(|&value| if value.is_finite() { value } else { 0.0 });
+        match self {
+            InputBuffer::Float(x) => x.iter_mut().zip(values).for_each(|(x, value)| *x = value),
+            InputBuffer::Integer { x, frac, low, high } => {
+                for (x, value) in x.iter_mut().zip(values) {
+                    *x = quantize(value, frac, low, high);
                 }
             }
         }

@@ -1,9 +1,13 @@
 //! Whole steps: layers of gate rows, for one stream and for several, and packed layers.
 
-use super::draw::draw;
+use super::draw::{Number, draw};
 use super::products::{STORED, Stored};
 use super::*;
-use crate::kernel::{CellQ, Columns, GateRows, Hidden, LayerState, Record, Units};
+use crate::kernel::{
+    CellF, CellQ, Columns, FloatMatrix, FloatState, GateRows, Gates, Hidden, LayerState, Record,
+    Units,
+};
+use half::f16;
 
 impl Run {
     /// A step of every cell, for one stream and for several.
@@ -79,6 +83,61 @@ impl Run {
         } else {
             self.third::<i8>(shape, "h")
         }
+    }
+
+    /// A step of every cell in floats, however its weights are stored, in either direction.
+    pub(in crate::kernel) fn step_f(&mut self, table: &Kernels) -> Found {
+        for cell in [CellF::Lstm, CellF::Gru, CellF::Rnn] {
+            // Pre-activations of some size, not all saturated.
+            self.step_f_of::<f32>(table, cell, |w| w / 64.0, |w| FloatMatrix::F32(w))?;
+            self.step_f_of::<f16>(table, cell, |w| w, |w| FloatMatrix::F16(w))?;
+        }
+        Ok(())
+    }
+
+    fn step_f_of<W: Number>(
+        &mut self,
+        table: &Kernels,
+        cell: CellF,
+        scale: fn(W) -> W,
+        matrix: fn(&[W]) -> FloatMatrix<'_>,
+    ) -> Found {
+        let (mut random, mut shape) = self.random();
+        let [ih, hh, stride] = cell.order().panels();
+        let units = shape.panels;
+        let fit = WEIGHTS / size_of::<W>() / (units * ih.max(hh) * LANES);
+        let columns = random.from(1, (units * LANES).min(FLOAT_COLUMNS).min(fit - 1));
+        let x = random.from(1, (fit - columns).min(FLOAT_COLUMNS));
+        shape.columns = columns;
+        let weights = units * LANES * (ih * x + hh * columns);
+        let w = self.input.numbers::<W>(&mut random, weights);
+        w.iter_mut().for_each(|w| *w = scale(*w));
+        let (w_ih, w_hh) = w.split_at(units * ih * LANES * x);
+        // Sums start at what also are inputs: a second large buffer would be for them alone.
+        let numbers: &[f32] = self.second_input.numbers(&mut random, FLOAT_COLUMNS);
+        let mut bias = [[0.0; LANES]; GROUP * PANELS];
+        for (bias, &number) in bias
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(numbers.iter().cycle())
+        {
+            *bias = number;
+        }
+        let (w_ih, w_hh) = ((matrix(w_ih), x), (matrix(w_hh), columns));
+        let gates = Gates::new(cell.order(), units, w_ih, w_hh, &bias[..units * stride]);
+        let cells = if cell == CellF::Lstm { units } else { 0 };
+        let back = random.below(2) == 0;
+        self.output.fill::<f32>(&mut random, units + cells);
+        self.second_output.fill::<f32>(&mut random, units);
+        let x = &numbers[..x];
+        let (c, h) = self.output.want().split_at_mut(cells);
+        let state = FloatState::new(c, h, self.second_output.want(), back);
+        Kernels::SCALAR.step_f(cell, state, &gates, x);
+        let (c, h) = self.output.got().split_at_mut(cells);
+        let state = FloatState::new(c, h, self.second_output.got(), back);
+        table.step_f(cell, state, &gates, x);
+        self.first::<f32>(shape, "state")?;
+        self.second::<f32>(shape, "y")
     }
 
     /// A layer of packed rows: whole words of any content, so also rows that no exporter would write.

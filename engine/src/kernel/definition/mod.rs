@@ -22,6 +22,7 @@ pub(super) const SCALAR: Table = Table {
     curve_q,
     update_q,
     step_q: steps::step_q,
+    step_f: steps::step_f,
     packed: packed::packed,
     curve_f,
     update_f,

@@ -1,7 +1,10 @@
 //! Floats with AVX2: fused multiply-add, and two sums a row, of even columns and of odd ones, so that an addition need not
 //! wait for the one before it.
 
-use crate::kernel::{Curve, FloatMatrix, LANES, Panel, Panels, StateF, Streams};
+use super::float_step::{Lanes, step};
+use crate::kernel::{
+    CellF, Curve, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel, Panels, StateF, Streams,
+};
 use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::x86_64::*;
 use half::f16;
@@ -117,7 +120,7 @@ pub(super) fn float_product(
 }
 
 /// Weights as they are stored.
-trait Stored: Copy {
+pub(super) trait Stored: Copy {
     /// A column of a panel.
     ///
     /// # Safety
@@ -143,7 +146,7 @@ impl Stored for f16 {
     }
 }
 
-struct Avx2;
+pub(super) struct Avx2;
 
 impl<W: Stored> Product<W> for Avx2 {
     #[inline]
@@ -157,32 +160,88 @@ impl<W: Stored> Product<W> for Avx2 {
     ) {
         for (stream, x) in streams.x.iter().enumerate() {
             let sums = &mut sums[stream * streams.pitch..];
-            let mut even = places.map(|place| load(&sums[place]));
-            let mut odd = [_mm256_setzero_ps(); N];
-            let (pairs, last) = x[..columns].as_chunks::<2>();
-            // SAFETY: a panel has a column of eight for every input.
-            unsafe {
-                for (pair, x) in pairs.iter().enumerate() {
-                    let at = 2 * LANES * pair;
-                    let [first, second] = x.map(|x| _mm256_set1_ps(x));
-                    for n in 0..N {
-                        let (w, next) = (w[n].add(at), w[n].add(at + LANES));
-                        even[n] = _mm256_fmadd_ps(W::column(w), first, even[n]);
-                        odd[n] = _mm256_fmadd_ps(W::column(next), second, odd[n]);
-                    }
-                }
-                if let &[x] = last {
-                    let (at, x) = (2 * LANES * pairs.len(), _mm256_set1_ps(x));
-                    for n in 0..N {
-                        even[n] = _mm256_fmadd_ps(W::column(w[n].add(at)), x, even[n]);
-                    }
-                }
-            }
-            for n in 0..N {
-                store(&mut sums[places[n]], _mm256_add_ps(even[n], odd[n]));
+            let totals = places.map(|place| load(&sums[place]));
+            // SAFETY: as the caller promises.
+            let totals = unsafe { accumulate(totals, w, x[..columns].as_ptr(), columns) };
+            for (total, place) in totals.into_iter().zip(places) {
+                store(&mut sums[place], total);
             }
         }
     }
+}
+
+/// `sums += W x` for `N` panels. A row has a sum of even columns and one of odd ones. Always inlined, so that sums stay in
+/// registers.
+///
+/// # Safety
+/// The panels have weights for `columns` columns, as many inputs there are, and the CPU has AVX2.
+#[inline(always)]
+pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
+    mut even: [__m256; N],
+    w: [*const W; N],
+    x: *const f32,
+    columns: usize,
+) -> [__m256; N] {
+    let mut at = 0;
+    // SAFETY: so many columns are left, in each place, of those that the caller promises, and it has the instructions.
+    unsafe {
+        let mut odd = [_mm256_setzero_ps(); N];
+        while columns - at >= 2 {
+            let (first, second) = (_mm256_set1_ps(*x.add(at)), _mm256_set1_ps(*x.add(at + 1)));
+            for n in 0..N {
+                let w = w[n].add(LANES * at);
+                even[n] = _mm256_fmadd_ps(W::column(w), first, even[n]);
+                odd[n] = _mm256_fmadd_ps(W::column(w.add(LANES)), second, odd[n]);
+            }
+            at += 2;
+        }
+        if at < columns {
+            let x = _mm256_set1_ps(*x.add(at));
+            for n in 0..N {
+                even[n] = _mm256_fmadd_ps(W::column(w[n].add(LANES * at)), x, even[n]);
+            }
+        }
+        for n in 0..N {
+            even[n] = _mm256_add_ps(even[n], odd[n]);
+        }
+    }
+    even
+}
+
+impl<W: Stored> Lanes<W> for Avx2 {
+    #[inline(always)]
+    unsafe fn add<const N: usize>(
+        sums: [__m256; N],
+        w: [*const W; N],
+        x: *const f32,
+        columns: usize,
+    ) -> [__m256; N] {
+        // SAFETY: as the caller promises.
+        unsafe { accumulate(sums, w, x, columns) }
+    }
+
+    #[inline(always)]
+    unsafe fn curve(curve: Curve, x: __m256) -> __m256 {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match curve {
+                Curve::Tanh => tanh(x),
+                Curve::Sigmoid => sigmoid(x),
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn step_f(
+    _: &Kernels,
+    cell: CellF,
+    state: FloatState<'_>,
+    gates: &Gates<'_>,
+    x: &[f32],
+) {
+    // SAFETY: the method that calls has checked lengths, and this function has the instructions.
+    unsafe { step::<Avx2>(cell, state, gates, x) }
 }
 
 #[inline]
@@ -199,10 +258,10 @@ pub(super) fn store(panel: &mut Panel<f32>, x: __m256) {
     unsafe { _mm256_storeu_ps(panel.as_mut_ptr(), x) }
 }
 
-/// [`crate::num::tanh`], but for rounding.
+/// Numerator and denominator of [`crate::num::tanh`], but for rounding.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn tanh(x: __m256) -> __m256 {
+pub(super) fn fraction(x: __m256) -> [__m256; 2] {
     let set = |a: f32| _mm256_set1_ps(a);
     // A minimum or maximum with a NaN is the second operand: the order lets it pass.
     let x = _mm256_min_ps(set(TANH_CLAMP), _mm256_max_ps(set(-TANH_CLAMP), x));
@@ -215,7 +274,14 @@ fn tanh(x: __m256) -> __m256 {
     let middle = _mm256_fmadd_ps(high, s2, _mm256_fmadd_ps(a7, s, a5));
     let p = _mm256_fmadd_ps(middle, s2, _mm256_fmadd_ps(a3, s, a1));
     let q = _mm256_fmadd_ps(_mm256_fmadd_ps(b6, s, b4), s2, _mm256_fmadd_ps(b2, s, b0));
-    _mm256_div_ps(_mm256_mul_ps(x, p), q)
+    [_mm256_mul_ps(x, p), q]
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn tanh(x: __m256) -> __m256 {
+    let [p, q] = fraction(x);
+    _mm256_div_ps(p, q)
 }
 
 /// [`crate::num::sigmoid`], but for rounding.

@@ -4,16 +4,21 @@
 //! lower half and the second in its upper one; the halves are added at the end. Every other pair of columns has a sum
 //! of its own, so that an addition need not wait for the one before it. That order is the same for any number of streams.
 
-use super::float256::{Product, load, multiply, store};
-use crate::kernel::{Curve, FloatMatrix, LANES, Panel, Panels, StateF, Streams};
+use super::float_step::{Lanes, step};
+use super::float256::{self, Avx2, Product, load, multiply, store};
+use crate::kernel::{
+    CellF, Curve, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel, Panels, StateF, Streams,
+};
 use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::x86_64::*;
 use half::f16;
 
 /// Streams that share a load of weights.
 const SHARE: usize = 2;
-/// Inputs in a register.
-const INPUTS: usize = 16;
+/// Columns from which two at a time are worth it: fewer go as with AVX2.
+const WIDE: usize = 48;
+/// Inputs that are loaded together: as many as a step stores together, since a wider load would have to wait for two stores.
+const INPUTS: usize = 8;
 
 /// Weights as they are stored.
 trait Stored: Copy {
@@ -71,65 +76,66 @@ fn lanes(pair: usize) -> __m512i {
 }
 
 /// `sums += W x` for `N` panels and `S` streams. A row has a sum of even pairs of columns and one of odd pairs, each in
-/// two halves.
+/// two halves. Always inlined, so that sums stay in registers.
 ///
 /// # Safety
 /// The panels have weights for `columns` columns, and the streams as many inputs; the CPU has AVX-512.
-#[inline]
-#[target_feature(enable = "avx512f,f16c")]
+#[inline(always)]
 unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
     sums: &mut [[[__m512; 2]; N]; S],
     w: [*const W; N],
     x: [*const f32; S],
     columns: usize,
 ) {
-    let pairs: [__m512i; INPUTS / 2] = core::array::from_fn(|pair| lanes(pair));
     let mut at = 0;
-    while columns - at >= INPUTS {
-        // SAFETY: so many columns are left of those the caller promises.
-        unsafe {
-            let inputs = x.map(|x| _mm512_loadu_ps(x.add(at)));
-            for (pair, &lanes) in pairs.iter().enumerate() {
-                let x = inputs.map(|x| _mm512_permutexvar_ps(lanes, x));
+    // SAFETY: so many columns are left, in each place, of those that the caller promises, and it has the instructions.
+    unsafe {
+        let mut inputs = [_mm512_setzero_ps(); S];
+        while columns - at >= INPUTS {
+            for s in 0..S {
+                inputs[s] = _mm512_zextps256_ps512(_mm256_loadu_ps(x[s].add(at)));
+            }
+            for pair in 0..INPUTS / 2 {
+                let mut two = [_mm512_setzero_ps(); S];
+                for s in 0..S {
+                    two[s] = _mm512_permutexvar_ps(lanes(pair), inputs[s]);
+                }
                 for n in 0..N {
                     let w = W::two(w[n].add(LANES * (at + 2 * pair)));
                     for s in 0..S {
                         let sum = &mut sums[s][n][pair % 2];
-                        *sum = _mm512_fmadd_ps(w, x[s], *sum);
+                        *sum = _mm512_fmadd_ps(w, two[s], *sum);
                     }
                 }
             }
+            at += INPUTS;
         }
-        at += INPUTS;
-    }
-    // What is left is short, and often what was stored last, by narrower stores, for which a wide load would have to wait.
-    while columns - at >= 2 {
-        // SAFETY: two columns are left.
-        unsafe {
-            let x = x.map(|x| {
-                let second = _mm512_set1_ps(*x.add(at + 1));
-                _mm512_mask_mov_ps(_mm512_set1_ps(*x.add(at)), 0xff00, second)
-            });
+        // What is left is short, and may have been stored one by one.
+        while columns - at >= 2 {
+            for s in 0..S {
+                let second = _mm512_set1_ps(*x[s].add(at + 1));
+                inputs[s] = _mm512_mask_mov_ps(_mm512_set1_ps(*x[s].add(at)), 0xff00, second);
+            }
             for n in 0..N {
                 let w = W::two(w[n].add(LANES * at));
                 for s in 0..S {
                     // Sums take turns.
                     let [even, odd] = sums[s][n];
-                    sums[s][n] = [odd, _mm512_fmadd_ps(w, x[s], even)];
+                    sums[s][n] = [odd, _mm512_fmadd_ps(w, inputs[s], even)];
                 }
             }
+            at += 2;
         }
-        at += 2;
-    }
-    if at < columns {
-        // SAFETY: a column is left. The upper half of its weights is zero, and so is that of the input: its product is no NaN.
-        unsafe {
-            let x = x.map(|x| _mm512_maskz_mov_ps(0x00ff, _mm512_set1_ps(*x.add(at))));
+        if at < columns {
+            // The upper half of its weights is zero, and so is that of the input: its product is no NaN.
+            for s in 0..S {
+                inputs[s] = _mm512_maskz_mov_ps(0x00ff, _mm512_set1_ps(*x[s].add(at)));
+            }
             for n in 0..N {
                 let w = W::one(w[n].add(LANES * at));
                 for s in 0..S {
                     let sum = &mut sums[s][n][0];
-                    *sum = _mm512_fmadd_ps(w, x[s], *sum);
+                    *sum = _mm512_fmadd_ps(w, inputs[s], *sum);
                 }
             }
         }
@@ -138,7 +144,7 @@ unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
 
 struct Avx512;
 
-impl<W: Stored> Product<W> for Avx512 {
+impl<W: Stored + float256::Stored> Product<W> for Avx512 {
     #[inline]
     #[target_feature(enable = "avx512f,f16c")]
     unsafe fn add<const N: usize>(
@@ -148,6 +154,10 @@ impl<W: Stored> Product<W> for Avx512 {
         streams: Streams<'_>,
         columns: usize,
     ) {
+        if columns < WIDE {
+            // SAFETY: as the caller promises.
+            return unsafe { <Avx2 as Product<W>>::add(sums, w, places, streams, columns) };
+        }
         let pitch = streams.pitch;
         let (shared, alone) = streams.x.as_chunks::<SHARE>();
         for (n, x) in shared.iter().enumerate() {
@@ -185,12 +195,8 @@ unsafe fn some_streams<W: Stored, const N: usize, const S: usize>(
     // SAFETY: as the caller promises.
     unsafe { accumulate(&mut totals, w, x, columns) };
     for (stream, totals) in totals.into_iter().enumerate() {
-        for ([even, odd], place) in totals.into_iter().zip(places) {
-            let [lower, upper] = halves(_mm512_add_ps(even, odd));
-            store(
-                &mut sums[stream * pitch + place],
-                _mm256_add_ps(lower, upper),
-            );
+        for (parts, place) in totals.into_iter().zip(places) {
+            store(&mut sums[stream * pitch + place], total(parts));
         }
     }
 }
@@ -204,6 +210,83 @@ pub(super) fn float_product(
 ) {
     // SAFETY: this function has the instructions.
     unsafe { multiply::<Avx512>(sums, w, streams, panels) }
+}
+
+impl<W: Stored + float256::Stored> Lanes<W> for Avx512 {
+    #[inline(always)]
+    unsafe fn add<const N: usize>(
+        sums: [__m256; N],
+        w: [*const W; N],
+        x: *const f32,
+        columns: usize,
+    ) -> [__m256; N] {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if columns < WIDE {
+                return float256::accumulate(sums, w, x, columns);
+            }
+            let mut totals = [[_mm512_setzero_ps(); 2]; N];
+            for n in 0..N {
+                totals[n][0] = _mm512_zextps256_ps512(sums[n]);
+            }
+            accumulate(core::array::from_mut(&mut totals), w, [x], columns);
+            let mut sums = sums;
+            for n in 0..N {
+                sums[n] = total(totals[n]);
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn curve(curve: Curve, x: __m256) -> __m256 {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match curve {
+                Curve::Tanh => narrow_tanh(x),
+                Curve::Sigmoid => narrow_sigmoid(x),
+            }
+        }
+    }
+}
+
+/// A panel's sums, from two registers of two halves.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn total([even, odd]: [__m512; 2]) -> __m256 {
+    let [lower, upper] = halves(_mm512_add_ps(even, odd));
+    _mm256_add_ps(lower, upper)
+}
+
+/// [`tanh`] of half a register.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,fma")]
+fn narrow_tanh(x: __m256) -> __m256 {
+    let [p, q] = float256::fraction(x);
+    let near = _mm256_rcp14_ps(q);
+    let one = _mm256_set1_ps(1.0);
+    let reciprocal = _mm256_fmadd_ps(near, _mm256_fnmadd_ps(q, near, one), near);
+    _mm256_mul_ps(p, reciprocal)
+}
+
+/// [`sigmoid`] of half a register.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,fma")]
+fn narrow_sigmoid(x: __m256) -> __m256 {
+    let half = _mm256_set1_ps(0.5);
+    _mm256_fmadd_ps(half, narrow_tanh(_mm256_mul_ps(half, x)), half)
+}
+
+#[target_feature(enable = "avx512f,avx512vl,f16c,fma")]
+pub(super) fn step_f(
+    _: &Kernels,
+    cell: CellF,
+    state: FloatState<'_>,
+    gates: &Gates<'_>,
+    x: &[f32],
+) {
+    // SAFETY: the method that calls has checked lengths, and this function has the instructions.
+    unsafe { step::<Avx512>(cell, state, gates, x) }
 }
 
 #[inline]
@@ -258,7 +341,7 @@ fn tanh(x: __m512) -> __m512 {
     _mm512_mul_ps(_mm512_mul_ps(x, p), reciprocal)
 }
 
-/// `scale · tanh(scale · x) + shift`: with a half and a half the logistic function, with 1 and 0 tanh.
+/// `scale · tanh(scale · x) + shift`: with a half and a half the logistic function, with 1 and −0 tanh.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn scaled(x: __m512, scale: __m512, shift: __m512) -> __m512 {
@@ -310,13 +393,13 @@ fn lstm(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
     let (gates, last) = z.as_chunks::<4>().0.as_chunks::<2>();
     for ((c, h), gates) in c.iter_mut().zip(h).zip(gates) {
         let ((first, o1), (second, o2)) =
-            (lstm_cell(&c[0], &gates[0]), lstm_cell(&c[1], &gates[1]));
+            (lstm_panel(&c[0], &gates[0]), lstm_panel(&c[1], &gates[1]));
         let cell = both(first, second);
         store_two(h, _mm512_mul_ps(both(o1, o2), tanh(cell)));
         store_two(c, cell);
     }
     if let ([c], [h], [gates]) = (last_c, last_h, last) {
-        let (cell, o) = lstm_cell(c, gates);
+        let (cell, o) = lstm_panel(c, gates);
         let t = _mm512_castps512_ps256(tanh(_mm512_zextps256_ps512(cell)));
         store(h, _mm256_mul_ps(o, t));
         store(c, cell);
@@ -326,13 +409,13 @@ fn lstm(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
 /// The new cells of a panel by `i, f, g, o`, and its output gates.
 #[inline]
 #[target_feature(enable = "avx512f,fma")]
-fn lstm_cell(c: &Panel<f32>, gates: &[Panel<f32>; 4]) -> (__m256, __m256) {
+fn lstm_panel(c: &Panel<f32>, gates: &[Panel<f32>; 4]) -> (__m256, __m256) {
     let [first, second]: &[[Panel<f32>; 2]; 2] = bytemuck::cast_ref(gates);
     let (half, one) = (_mm512_set1_ps(0.5), _mm512_set1_ps(1.0));
     let [i, f] = halves(scaled(load_two(first), half, half));
-    // g is a tanh, o a logistic function.
+    // g is a tanh, o a logistic function. Adding a negative zero changes nothing.
     let scale = _mm512_mask_mov_ps(one, 0xff00, half);
-    let shift = _mm512_maskz_mov_ps(0xff00, half);
+    let shift = _mm512_mask_mov_ps(_mm512_set1_ps(-0.0), 0xff00, half);
     let [g, o] = halves(scaled(load_two(second), scale, shift));
     let cell = _mm256_fmadd_ps(f, load(c), _mm256_mul_ps(i, g));
     (cell, o)

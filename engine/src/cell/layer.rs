@@ -160,14 +160,14 @@ impl<C: Cell> Layer<'_, '_, C> {
     }
 
     /// One step in f32.
-    #[inline(always)]
-    pub(super) fn step(&self, k: &Kernels, x: &[f32], mut state: FloatState<'_>, work: &mut [i32]) {
-        let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
-            return;
-        };
-        if let Some(cell) = self.cell.primitive_f() {
-            return k.step_f(cell, state, gates, x);
-        }
+    pub(super) fn step(
+        &self,
+        k: &Kernels,
+        gates: &Gates<'_>,
+        x: &[f32],
+        mut state: FloatState<'_>,
+        work: &mut [i32],
+    ) {
         let [c, h, y] = state.parts();
         let stream = &mut Stream { x, h, c, y };
         self.cell.step(k, self.rows.hidden, gates, stream, work);

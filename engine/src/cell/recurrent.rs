@@ -12,7 +12,7 @@ use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
 use crate::kernel::{
-    CellQ, FloatState, GateOrder, GateRows, Inputs, Kernels, LayerState, MAX_CELL_SHIFT,
+    CellQ, FloatState, GateOrder, GateRows, Gates, Inputs, Kernels, LayerState, MAX_CELL_SHIFT,
 };
 use core::convert::Infallible;
 use core::marker::PhantomData;
@@ -146,8 +146,28 @@ impl<'a> Recurrent<'a> {
     }
 
     /// One step in f32.
+    #[inline]
     pub(crate) fn step(&self, k: &Kernels, x: &[f32], state: FloatState<'_>, work: &mut [i32]) {
-        each!(self, layer => layer.step(k, x, state, work));
+        let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
+            return;
+        };
+        match each!(self, layer => layer.cell.primitive_f()) {
+            Some(cell) => k.step_f(cell, state, gates, x),
+            None => self.step_apart(k, gates, x, state, work),
+        }
+    }
+
+    /// One step in f32 of a cell for which the kernels have none.
+    #[cfg_attr(not(one_table), inline(never))]
+    fn step_apart(
+        &self,
+        k: &Kernels,
+        gates: &Gates<'_>,
+        x: &[f32],
+        state: FloatState<'_>,
+        work: &mut [i32],
+    ) {
+        each!(self, layer => layer.step(k, gates, x, state, work));
     }
 
     /// The kernels' own integer step of its cell.

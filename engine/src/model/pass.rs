@@ -180,20 +180,23 @@ impl<'s> Pass<'s> {
     /// The next layer, in f32; `back` as of [`FloatState::new`].
     #[inline(always)]
     pub(super) fn layer(&mut self, stage: &Stage<'s>, back: bool) {
-        let parts = self.parts.again();
         match stage {
             Stage::Embedding(embedding) => {
-                return embedding.look_up(self.token, bytemuck::cast_slice_mut(parts.a));
+                return embedding.look_up(self.token, bytemuck::cast_slice_mut(self.parts.a));
             }
             Stage::Recurrent(recurrent, place) => {
-                float_layer(self.k, (recurrent, place), parts, back);
+                float_layer(self.k, (recurrent, place), self.parts.again(), back);
             }
             Stage::Dense(dense, panels) => {
-                let y: &mut [f32] = bytemuck::cast_slice_mut(parts.b);
+                let y: &mut [f32] = bytemuck::cast_slice_mut(self.parts.b);
                 let y: &mut [Panel<f32>] = y.as_chunks_mut().0;
-                dense.apply(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
+                dense.apply(
+                    self.k,
+                    bytemuck::cast_slice(self.parts.a),
+                    &mut y[..*panels],
+                );
             }
-            Stage::Conv(layer, place) => conv(self.k, (layer, place), parts),
+            Stage::Conv(layer, place) => conv(self.k, (layer, place), self.parts.again()),
         }
         self.turn();
     }

@@ -107,9 +107,19 @@ impl<'m, 'a> Runner<'m, 'a> {
             "sample for a model of tokens"
         );
         assert!(sample.len() == self.model.inputs(), "length of the sample");
-        self.load_normalised(sample);
-        self.run_loaded(None);
-        self.copy_output(output);
+        if self.model.is_integer() {
+            self.load_normalised(sample);
+            self.run_q(None);
+            return self.copy_output_q(output);
+        }
+        let at = self.model.plan.persistent;
+        let buffer: &mut [f32] = bytemuck::cast_slice_mut(&mut self.state[at..]);
+        for (x, &value) in buffer.iter_mut().zip(sample) {
+            *x = finite(value);
+        }
+        self.run(None);
+        assert!(output.len() == self.model.outputs(), "length of the output");
+        output.copy_from_slice(self.network_output());
     }
 
     /// One step on integers with [`Model::input_frac`] and [`Model::output_frac`] fraction bits, without
@@ -432,14 +442,20 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// The network's output as floats.
     #[inline(always)]
     pub(super) fn copy_output(&self, output: &mut [f32]) {
-        assert!(output.len() == self.model.outputs(), "length of the output");
         if self.model.is_integer() {
-            let lsb = power_of_two(-self.model.output_frac());
-            for (output, &q) in output.iter_mut().zip(self.network_output_q()) {
-                *output = q as f32 * lsb;
-            }
+            self.copy_output_q(output);
         } else {
+            assert!(output.len() == self.model.outputs(), "length of the output");
             output.copy_from_slice(self.network_output());
+        }
+    }
+
+    #[inline(always)]
+    fn copy_output_q(&self, output: &mut [f32]) {
+        assert!(output.len() == self.model.outputs(), "length of the output");
+        let lsb = power_of_two(-self.model.output_frac());
+        for (output, &q) in output.iter_mut().zip(self.network_output_q()) {
+            *output = q as f32 * lsb;
         }
     }
 
@@ -523,6 +539,12 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
         pass.finish(self.model);
     }
+}
+
+/// The value, or 0 for one that is none.
+#[inline(always)]
+fn finite(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
 }
 
 /// The checksum of a saved state, of all but itself.

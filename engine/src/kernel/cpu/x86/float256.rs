@@ -186,7 +186,18 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
     // SAFETY: so many columns are left, in each place, of those that the caller promises, and it has the instructions.
     unsafe {
         let mut odd = [_mm256_setzero_ps(); N];
-        while columns - at >= 2 {
+        while columns - at >= 4 {
+            for at in [at, at + 2] {
+                let (first, second) = (_mm256_set1_ps(*x.add(at)), _mm256_set1_ps(*x.add(at + 1)));
+                for n in 0..N {
+                    let w = w[n].add(LANES * at);
+                    even[n] = _mm256_fmadd_ps(W::column(w), first, even[n]);
+                    odd[n] = _mm256_fmadd_ps(W::column(w.add(LANES)), second, odd[n]);
+                }
+            }
+            at += 4;
+        }
+        if columns - at >= 2 {
             let (first, second) = (_mm256_set1_ps(*x.add(at)), _mm256_set1_ps(*x.add(at + 1)));
             for n in 0..N {
                 let w = w[n].add(LANES * at);
@@ -212,12 +223,15 @@ impl<W: Stored> Lanes<W> for Avx2 {
     #[inline(always)]
     unsafe fn add<const N: usize>(
         sums: [__m256; N],
-        w: [*const W; N],
+        w: *const W,
         x: *const f32,
         columns: usize,
     ) -> [__m256; N] {
         // SAFETY: as the caller promises.
-        unsafe { accumulate(sums, w, x, columns) }
+        unsafe {
+            let w = core::array::from_fn(|n| w.add(n * LANES * columns));
+            accumulate(sums, w, x, columns)
+        }
     }
 
     #[inline(always)]

@@ -216,12 +216,13 @@ impl<W: Stored + float256::Stored> Lanes<W> for Avx512 {
     #[inline(always)]
     unsafe fn add<const N: usize>(
         sums: [__m256; N],
-        w: [*const W; N],
+        w: *const W,
         x: *const f32,
         columns: usize,
     ) -> [__m256; N] {
         // SAFETY: as the caller promises.
         unsafe {
+            let w = core::array::from_fn(|n| w.add(n * LANES * columns));
             if columns < WIDE {
                 return float256::accumulate(sums, w, x, columns);
             }

@@ -7,15 +7,18 @@ use crate::kernel::{CellF, FloatMatrix, FloatState, Gates, LANES, Panel};
 use core::arch::x86_64::*;
 use half::f16;
 
+/// States from which on the weights of a layer do not fit the first cache.
+const SMALL: usize = 48;
+
 /// What an instruction set does with panels whose weights are stored as `W`.
 pub(super) trait Lanes<W> {
-    /// `sums += W x` of `N` panels.
+    /// `sums += W x` of `N` panels from `w` on.
     ///
     /// # Safety
     /// The panels have weights for `columns` columns, as many inputs there are, and the CPU has the instructions.
     unsafe fn add<const N: usize>(
         sums: [__m256; N],
-        w: [*const W; N],
+        w: *const W,
         x: *const f32,
         columns: usize,
     ) -> [__m256; N];
@@ -53,14 +56,33 @@ pub(super) unsafe fn step<L: Lanes<f32> + Lanes<f16>>(
     }
 }
 
-/// `N` panels from `first` on.
+/// Where a panel starts.
 ///
 /// # Safety
-/// There are as many.
+/// There are so many.
 #[inline(always)]
-unsafe fn panels<W, const N: usize>(w: &[W], first: usize, columns: usize) -> [*const W; N] {
+unsafe fn panel<W>(w: &[W], number: usize, columns: usize) -> *const W {
     // SAFETY: as the caller promises.
-    core::array::from_fn(|n| unsafe { w.as_ptr().add((first + n) * LANES * columns) })
+    unsafe { w.as_ptr().add(number * LANES * columns) }
+}
+
+/// Loads the first weights of a unit that comes next: while this one's activations are computed, no other loads would go out.
+///
+/// # Safety
+/// There are `panels` panels of so many columns from `w` on.
+#[inline(always)]
+unsafe fn expect<W>(w: *const W, panels: usize, columns: usize) {
+    const LINE: usize = 64;
+    let line = LINE / size_of::<W>();
+    for panel in 0..panels {
+        for line in (0..4 * line).step_by(line) {
+            // SAFETY: a panel has more weights: `SMALL` columns of eight.
+            unsafe {
+                let at = w.add(panel * LANES * columns + line);
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            }
+        }
+    }
 }
 
 /// # Safety
@@ -79,6 +101,7 @@ unsafe fn each_unit<W, L: Lanes<W>>(
     // SAFETY: the caller promises AVX.
     let mut last = unsafe { _mm256_setzero_ps() };
     let place = |index: usize| if back { units - 1 - index } else { index };
+    let following = |unit: usize| if back { unit.wrapping_sub(1) } else { unit + 1 };
     // SAFETY: `Gates::new` has seen that there are so many panels of so many columns in each matrix, the check of the
     // call that there are as many inputs and states.
     unsafe {
@@ -92,10 +115,13 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                         load(&bias[2]),
                         load(&bias[3]),
                     ];
-                    let w = panels::<W, 4>(ih, 4 * unit, columns);
+                    let w = panel(ih, 4 * unit, columns);
                     let sums = L::add(sums, w, x.as_ptr(), columns);
-                    let w = panels::<W, 4>(hh, 4 * unit, state);
+                    let w = panel(hh, 4 * unit, state);
                     let [i, f, g, o] = L::add(sums, w, old, state);
+                    if state >= SMALL && following(unit) < units {
+                        expect(panel(hh, 4 * following(unit), state), 4, state);
+                    }
                     let new = _mm256_mul_ps(L::curve(Sigmoid, i), L::curve(Tanh, g));
                     let cell = _mm256_fmadd_ps(L::curve(Sigmoid, f), load(&c[unit]), new);
                     store(&mut c[unit], cell);
@@ -107,10 +133,13 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                 for unit in (0..units).map(place) {
                     let bias = &gates.bias.as_chunks::<4>().0[unit];
                     let sums = [load(&bias[0]), load(&bias[1]), load(&bias[2])];
-                    let w = panels::<W, 3>(ih, 3 * unit, columns);
+                    let w = panel(ih, 3 * unit, columns);
                     let [nx, r, z] = L::add(sums, w, x.as_ptr(), columns);
-                    let w = panels::<W, 3>(hh, 3 * unit, state);
+                    let w = panel(hh, 3 * unit, state);
                     let [r, z, nh] = L::add([r, z, load(&bias[3])], w, old, state);
+                    if state >= SMALL && following(unit) < units {
+                        expect(panel(hh, 3 * following(unit), state), 3, state);
+                    }
                     let candidate = _mm256_fmadd_ps(L::curve(Sigmoid, r), nh, nx);
                     let n = L::curve(Tanh, candidate);
                     let difference = _mm256_sub_ps(load(&h[unit]), n);
@@ -130,9 +159,9 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                         load(&bias[2]),
                         load(&bias[3]),
                     ];
-                    let w = panels::<W, 4>(ih, 4 * four, columns);
+                    let w = panel(ih, 4 * four, columns);
                     let sums = L::add(sums, w, x.as_ptr(), columns);
-                    let w = panels::<W, 4>(hh, 4 * four, state);
+                    let w = panel(hh, 4 * four, state);
                     let sums = L::add(sums, w, old, state);
                     for (y, sum) in fours[four].iter_mut().zip(sums) {
                         last = L::curve(Tanh, sum);
@@ -140,18 +169,18 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                     }
                 }
                 for (unit, (y, bias)) in (4 * count..).zip(rest.iter_mut().zip(of_rest)) {
-                    let w = panels::<W, 1>(ih, unit, columns);
+                    let w = panel(ih, unit, columns);
                     let sums = L::add([load(bias)], w, x.as_ptr(), columns);
-                    let [sum] = L::add(sums, panels::<W, 1>(hh, unit, state), old, state);
+                    let [sum] = L::add(sums, panel(hh, unit, state), old, state);
                     last = L::curve(Tanh, sum);
                     store(y, last);
                 }
             }
         }
-        publish(h, y);
-        // What came last is what the next step waits for: stored from its register, it is there sooner.
-        if let [only] = h {
-            store(only, last);
+        // What comes last is what the next step waits for: stored from its register, it is there sooner.
+        match h {
+            [only] => store(only, last),
+            h => publish(h, y),
         }
     }
 }

@@ -13,7 +13,7 @@ import kinglet
 pyarrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet  # noqa: E402
 
-from kinglet.fleet import Scorer, in_order, per_device, spark_schema  # noqa: E402
+from kinglet.fleet import Scorer, in_order, live, per_device, spark_schema  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 PUMP = ROOT / "firmware-example/model/pump.kgl"
@@ -138,6 +138,8 @@ def spark():
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[2, 3]").config("spark.ui.enabled", "false")
     builder = builder.config("spark.sql.shuffle.partitions", "3").config("spark.driver.host", "127.0.0.1")
+    store = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+    builder = builder.config("spark.sql.streaming.stateStore.providerClass", store)
     builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", "777").config("spark.driver.bindAddress", "127.0.0.1")
     session = builder.getOrCreate()
     yield session
@@ -179,6 +181,32 @@ def test_spark_has_it_though_a_worker_is_killed(model, fleet, digest, spark, tmp
     killed = once_killed(in_order(model, "device", "time"), str(tmp_path / "killed"))
     assert digest_of(model, by_device.mapInArrow(killed, schema).toArrow()) == digest
     assert (tmp_path / "killed").exists()
+
+
+def test_a_live_query_has_it_though_it_is_started_again(model, fleet, digest, spark, tmp_path):
+    """Half of the rows at first."""
+    (tmp_path / "rows").mkdir()
+    schema = spark.createDataFrame(fleet[1].slice(0, 1).to_pandas()).schema
+    minutes = STEPS // 4
+
+    def arrive(first, last):
+        for k in range(first, last):
+            rows = fleet[1].slice(k * minutes * DEVICES, minutes * DEVICES)
+            pyarrow.parquet.write_table(rows, tmp_path / "rows" / f"{k:04}.parquet")
+        stream = spark.readStream.schema(schema).option("maxFilesPerTrigger", 2).parquet(str(tmp_path / "rows"))
+        answers = stream.groupBy("device").transformWithStateInPandas(
+            live(model, "device", "time"), spark_schema(model, stream, "device", "time"), "Append", "None"
+        )
+        query = answers.writeStream.format("parquet").option("path", str(tmp_path / "answers"))
+        query = query.option("checkpointLocation", str(tmp_path / "checkpoint")).trigger(availableNow=True).start()
+        query.awaitTermination()
+
+    arrive(0, 2)
+    arrive(2, 4)
+    assert digest_of(model, spark.read.parquet(str(tmp_path / "answers")).toArrow()) == digest
+    pyarrow.parquet.write_table(fleet[1].slice(0, 5), tmp_path / "rows" / "late.parquet")
+    with pytest.raises(Exception, match="came twice, or late"):
+        arrive(0, 0)
 
 
 def test_sail_has_it_and_its_missing_sort_is_told(model, fleet, digest, sail, tmp_path):

@@ -7,7 +7,10 @@ for Spark are functions for its own calls:
     rows = spark.read.parquet("fleet/").repartition("device").sortWithinPartitions("device", "time")
     rows.mapInArrow(in_order(model, "device", "time"), spark_schema(model, rows, "device", "time"))
 
-A task that is repeated, as after a lost executor, gives what it would have given, as its state begins with its rows.
+A task that is repeated, as after a lost executor, gives what it would have given, as its state begins with its rows. Of rows that go on
+arriving Spark keeps the states itself:
+
+    rows.groupBy("device").transformWithStateInPandas(live(model, "device", "time"), schema, "Append", "None")
 """
 
 import numpy as np
@@ -16,7 +19,7 @@ import pyarrow.compute
 
 from ._kinglet import Error, Model
 
-__all__ = ["Scorer", "in_order", "per_device", "spark_schema"]
+__all__ = ["Scorer", "in_order", "live", "per_device", "spark_schema"]
 
 
 class Scorer:
@@ -233,6 +236,42 @@ def per_device(model, device="device", time=None):
         return pyarrow.Table.from_batches([Scorer(Model.from_bytes(data), device, time).push(rows)])
 
     return answer
+
+
+def live(model, device="device", time=None):
+    """For `transformWithStateInPandas`, of a stream of rows that goes on:
+
+    rows.groupBy(device).transformWithStateInPandas(live(model, device, time), schema, "Append", "None")
+
+    Spark keeps the state of every device with the query's checkpoint, so that a query that is started again goes on from there. The rows
+    that a trigger brings of a device are taken in order of time; one that is not later than those of earlier triggers ends the query with
+    an error, so drop repeated rows before, as with `dropDuplicatesWithinWatermark`. Spark wants the package protobuf for it (else its worker
+    "crashed"), and the session's state store must be RocksDB: "spark.sql.streaming.stateStore.providerClass" is
+    "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider".
+    """
+    from pyspark.sql.streaming import StatefulProcessor
+
+    data = _bytes(model)
+
+    class Live(StatefulProcessor):
+        def init(self, handle):
+            self.model = Model.from_bytes(data)
+            self.saved = handle.getValueState("kinglet", "state binary")
+
+        def handleInputRows(self, key, rows, timerValues):
+            scorer = Scorer(self.model, device, time)
+            if self.saved.exists():
+                scorer.load_state(bytes(self.saved.get()[0]))
+            # In as many pieces as Spark likes, whose order means nothing.
+            pieces = [pyarrow.Table.from_pandas(piece, preserve_index=False) for piece in rows]
+            answers = scorer.push(pyarrow.concat_tables(pieces))
+            self.saved.update((scorer.save_state(),))
+            yield answers.to_pandas()
+
+        def close(self):
+            pass
+
+    return Live()
 
 
 def spark_schema(model, rows, device="device", time=None):

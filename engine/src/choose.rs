@@ -30,20 +30,34 @@ impl Sampler {
 
     /// The next draw from unnormalised log-scores (logits).
     pub fn draw(&mut self, logits: &[f32]) -> usize {
-        if self.temperature <= 0.0 {
-            return argmax(logits);
-        }
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weight = |logit: f32| libm::expf((logit - max) / self.temperature);
-        let total: f32 = logits.iter().map(|&logit| weight(logit)).sum();
+        let temperature = self.temperature;
+        self.pick(logits, |logit| libm::expf((logit - max) / temperature))
+    }
+
+    /// The next draw from probabilities, such as those of a softmax, or from some of them: they need not sum to one.
+    pub fn draw_probable(&mut self, probabilities: &[f32]) -> usize {
+        let power = 1.0 / self.temperature;
+        self.pick(probabilities, |p| match power == 1.0 {
+            true => p,
+            false => libm::powf(p, power),
+        })
+    }
+
+    /// A place, as often as its weight says; that of the largest score where nothing is left to chance.
+    fn pick(&mut self, scores: &[f32], weight: impl Fn(f32) -> f32) -> usize {
+        if self.temperature <= 0.0 {
+            return argmax(scores);
+        }
+        let total: f32 = scores.iter().map(|&score| weight(score)).sum();
         let mut left = self.uniform() * total;
-        for (i, &logit) in logits.iter().enumerate() {
-            left -= libm::expf((logit - max) / self.temperature);
+        for (i, &score) in scores.iter().enumerate() {
+            left -= weight(score);
             if left < 0.0 {
                 return i;
             }
         }
-        argmax(logits)
+        argmax(scores)
     }
 
     /// In 0..1, 24 bits (xorshift32, Marsaglia 2003).
@@ -70,6 +84,19 @@ mod tests {
         assert!((7300..7700).contains(&counts[1]), "{counts:?}");
         assert_eq!(counts[2], 0);
         assert_eq!(Sampler::new(0.0, 7).draw(&logits), 1);
+    }
+
+    #[test]
+    fn draws_follow_the_probabilities_of_some_outcomes() {
+        // At temperature 0.5 their squares: 1 to 4.
+        let mut sampler = Sampler::new(0.5, 7);
+        let mut counts = [0; 3];
+        for _ in 0..10_000 {
+            counts[sampler.draw_probable(&[0.1, 0.2, 0.0])] += 1;
+        }
+        assert!((7800..8200).contains(&counts[1]), "{counts:?}");
+        assert_eq!(counts[2], 0);
+        assert_eq!(Sampler::new(0.0, 7).draw_probable(&[0.1, 0.2]), 1);
     }
 
     #[test]

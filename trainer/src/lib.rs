@@ -14,6 +14,7 @@ pub mod cli;
 pub mod cost;
 pub mod data;
 pub mod demo;
+pub mod draw;
 pub mod engine;
 pub mod escape;
 pub mod export;

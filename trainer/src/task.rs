@@ -171,6 +171,12 @@ pub struct SeriesTask {
     pub quantiles: Vec<f64>,
     /// Instead of `targets`: a column of class labels to predict.
     pub label: Option<LabelTask>,
+    /// Numbers become tokens, at most so many levels of each feature, and what is learned is the next one: for drawing new
+    /// rows, each of which begins with the class of the `label`, where there is one.
+    pub levels: Option<usize>,
+    /// Each group is a picture: the network is told which row of it is next, and the report draws it.
+    #[serde(default)]
+    pub picture: bool,
     /// A column that says what a row belongs to, such as a machine or a trial: all rows with the same text
     /// are a group, wherever they stand, and nothing reaches from one group into the next.
     pub group: Option<String>,
@@ -199,8 +205,9 @@ impl SeriesTask {
     /// The split that applies.
     pub fn split(&self) -> Split {
         let default = || match &self.group {
-            Some(_) => Split::PerGroup(PARTS),
-            None => Split::default(),
+            // What is drawn are whole groups.
+            Some(_) if self.levels.is_none() => Split::PerGroup(PARTS),
+            _ => Split::default(),
         };
         self.split.clone().unwrap_or_else(default)
     }
@@ -815,9 +822,15 @@ impl Task {
         files
     }
 
+    /// Levels of each feature of a series that is drawn.
+    pub fn levels(&self) -> Option<usize> {
+        self.series.as_ref().and_then(|series| series.levels)
+    }
+
     /// Whether a step takes a token.
     pub fn has_tokens(&self) -> bool {
-        self.text.is_some()
+        self.levels().is_some()
+            || self.text.is_some()
             || self.documents.is_some()
             || self.tagged.is_some()
             || self.pairs.is_some()

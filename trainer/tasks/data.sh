@@ -4,7 +4,8 @@
 #   trainer/tasks/data.sh            what there is, with source and licence
 #   trainer/tasks/data.sh NAME...    fetches into trainer/tasks/data/
 #
-# Needs curl or wget and a network, once. KINGLET_DATA names a mirror of raw.githubusercontent.com.
+# Needs curl or wget and a network, once, and for the digits python3 with pip. KINGLET_DATA names a mirror of
+# raw.githubusercontent.com.
 set -euo pipefail
 cd "$(dirname "$0")"
 base=${KINGLET_DATA:-https://raw.githubusercontent.com}
@@ -36,6 +37,10 @@ line_of() { printf '%s\n' "$sets" | awk -F ' *[|] *' -v name="$1" '$1 == name'; 
 if [ $# = 0 ]; then
   echo "fetched by name:"
   printf '%s' "$sets" | awk -F ' *[|] *' 'NF { split($3, home, "/"); printf "  %-16s github.com/%s/%s (%s)\n", $1, home[1], home[2], $5 }'
+  echo "made from a Python package:"
+  echo "  digits           scikit-learn (CC BY 4.0; Alpaydin and Kaynak 1998, UCI), for digits-drawn too"
+  echo "made here:"
+  echo "  dance            joints of a skeleton, as sines and noise"
   echo "made from their homes by hand:"
   printf '%s\n' "$made" | sed 's/^/  /'
   echo "made up by the command itself: pump and soft-sensor (kinglet demo), captions, commands, dates, hello, melody, reversal, stories, video"
@@ -48,7 +53,64 @@ fetch() { # URL FILE
   else echo "data.sh: neither curl nor wget is installed" >&2; return 1; fi
 }
 
+# Of every ten images the last two are for validation and test.
+digits() {
+  local at=data/digits sum=09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22
+  mkdir -p $at
+  trap 'rm -rf data/digits/wheel' EXIT
+  if ! python3 -m pip download -q --no-deps --only-binary :all: --python-version 3.12 -d $at/wheel scikit-learn; then
+    echo "data.sh: pip cannot fetch scikit-learn, which the digits come from: there is no network, or no python3 with pip; nothing was written" >&2
+    exit 1
+  fi
+  python3 - $at/wheel/*.whl $at/digits.csv $sum <<'END'
+import gzip, hashlib, os, sys, zipfile
+wheel, out, expected = sys.argv[1:]
+packed = zipfile.ZipFile(wheel).read("sklearn/datasets/data/digits.csv.gz")
+if hashlib.sha256(packed).hexdigest() != expected:
+    sys.exit("data.sh: the digits in scikit-learn are other ones than they were; nothing was written")
+with open(out + ".part", "w") as table:
+    print("image,digit,part," + ",".join(f"p{k}" for k in range(8)), file=table)
+    for image, line in enumerate(gzip.decompress(packed).decode().split()):
+        *points, digit = (str(int(float(field))) for field in line.split(","))
+        part = {8: "valid", 9: "test"}.get(image % 10, "train")
+        for row in range(8):
+            print(image, digit, part, *points[8 * row : 8 * row + 8], sep=",", file=table)
+os.replace(out + ".part", out)
+END
+  echo "$at/digits.csv: made and checked (CC BY 4.0); now: kinglet train trainer/tasks/digits.toml --out digits.kgl"
+}
+
+# Four joints of a skeleton in three dances, 20 times 10 s of each at 20 rows a second: sines whose tempo, swing and beginning differ
+# from take to take, and noise. The generator is that of Park and Miller (1988), so everybody has the same rows.
+dance() {
+  mkdir -p data/dance
+  awk '
+    function uniform() { seed = (seed * 16807) % 2147483647; return seed / 2147483647 }
+    function angle(mean, swing, harmonic, shift) {
+      return mean + swing * big * sin(6.283185307 * (harmonic * (tempo * t / 20 + begin) + shift)) + 3 * (uniform() + uniform() - 1)
+    }
+    BEGIN {
+      seed = 1; print "take,dance,hip,knee,shoulder,elbow"
+      split("walk wave squat", dances, " ")
+      for (take = 0; take < 60; take++) {
+        dance = dances[take % 3 + 1]; tempo = 0.9 + 0.2 * uniform(); begin = uniform(); big = 0.9 + 0.2 * uniform()
+        for (t = 0; t < 200; t++) {
+          if (dance == "walk") { hip = angle(0, 30, 1, 0); knee = angle(30, 25, 1, 0.3); shoulder = angle(0, 20, 1, 0.5); elbow = angle(20, 8, 1, 0.6) }
+          if (dance == "wave") { hip = angle(0, 4, 0.5, 0); knee = angle(5, 3, 0.5, 0); shoulder = angle(120, 20, 1, 0); elbow = angle(40, 35, 2, 0.2) }
+          if (dance == "squat") { hip = angle(45, 40, 0.5, 0); knee = angle(60, 55, 0.5, 0); shoulder = angle(70, 20, 0.5, 0.1); elbow = angle(10, 5, 0.5, 0) }
+          printf "%d,%s,%.1f,%.1f,%.1f,%.1f\n", take, dance, hip, knee, shoulder, elbow
+        }
+      }
+    }' >data/dance/dance.csv.part
+  mv data/dance/dance.csv.part data/dance/dance.csv
+  echo "data/dance/dance.csv: made; now: kinglet train trainer/tasks/dance.toml --out dance.kgl"
+}
+
 for name in "$@"; do
+  case $name in
+    digits | digits-drawn) digits; continue ;;
+    dance) dance; continue ;;
+  esac
   line=$(line_of "$name")
   if [ -z "$line" ]; then
     home=$(printf '%s\n' "$made" | grep "^$name: " || true)

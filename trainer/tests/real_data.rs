@@ -3,11 +3,12 @@
 //! The data sets lie beside the repository (`../shared/data`), not in it, so these tests run only when asked
 //! for: `cargo test --release -p kinglet-trainer --test real_data -- --ignored`.
 
-use kinglet::Model;
 use kinglet::format::{Format, Layout};
+use kinglet::{Model, Sampler, argmax};
 use kinglet_trainer::anomaly::{alarm, alarms};
 use kinglet_trainer::data::vocabulary::Vocabulary;
-use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::data::{Dataset, Part, Written};
+use kinglet_trainer::draw::{Drawing, Likeness};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::package::Input;
@@ -15,7 +16,7 @@ use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::task::Task;
 use kinglet_trainer::train::pair::{Pair, Read, evaluate_pair, translate};
 use kinglet_trainer::train::{
-    Fitted, FloatPredictor, Metrics, Options, Predictor, evaluate, fit, generate,
+    Fitted, FloatPredictor, Metrics, Options, Predictor, evaluate, fit, fit_quantized, generate,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -237,6 +238,99 @@ fn shakespeare_is_foreseen_as_well_as_by_pytorch() {
     println!("shakespeare: {bits:.4?}");
     assert!(bits[0] <= 2.594, "{bits:?}");
     assert!(bits.iter().all(|&b| b <= 1.02 * bits[0]), "{bits:?}");
+}
+
+/// A network that was trained on, in float and through integers.
+fn trained_on(name: &str) -> (Dataset, Vec<(Format, AlignedBytes)>) {
+    let (mut task, data) = load(name);
+    let float = train(&mut task, &data, 1).package;
+    let streams = Stream::of_dataset(&data);
+    let ranges = Ranges::measure(&float.net, &streams);
+    let tests = TestInputs::from_stream(&streams[0], data.inputs());
+    let mut files = vec![(
+        Format::F32,
+        export(&float, Format::F32, None, &tests).unwrap().bytes,
+    )];
+    for format in [Format::W8A8, Format::W4A8] {
+        let (options, how) = (Options::default(), (format, &ranges));
+        let mut go_on = |_: &_| ControlFlow::Continue(());
+        let (fitted, settled) =
+            fit_quantized(&float, how, &task, &data, &options, &mut go_on).unwrap();
+        let file = export(&fitted.package, format, Some(&settled), &tests).unwrap();
+        files.push((format, file.bytes));
+    }
+    (data, files)
+}
+
+/// `trainer/tasks/data.sh digits` makes the data.
+#[test]
+#[ignore = "reads data that trainer/tasks/data.sh makes"]
+fn digits_that_are_drawn_are_recognised() {
+    let (mut task, data) = load("digits");
+    let fitted = train(&mut task, &data, 1);
+    let tests = TestInputs::synthetic(&fitted.package);
+    let judge = export(&fitted.package, Format::F32, None, &tests)
+        .unwrap()
+        .bytes;
+    let judge = Model::from_bytes(&judge).unwrap();
+    let accuracy = evaluate(&data, Part::Test, &mut EnginePredictor::new(&judge))
+        .headline()
+        .1;
+    assert!(accuracy >= 0.95, "of the judge {accuracy}");
+    let mut state = AlignedBytes::zeroed(judge.state_len());
+    let mut judge = judge.bind_bytes(&mut state).unwrap();
+
+    let (_, files) = trained_on("digits-drawn");
+    let recognised = files.iter().map(|(_, file)| {
+        let model = Model::from_bytes(file).unwrap();
+        let drawing = Drawing::of(&model, &Written::in_model(file).unwrap()).unwrap();
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = model.bind_bytes(&mut state).unwrap();
+        let mut sampler = Sampler::new(0.7, 1);
+        let right = (0..2000).filter(|k| {
+            let drawn = drawing.sequence(&mut runner, &mut sampler, k % 10, 8);
+            let mut scores = [0.0; 10];
+            judge.reset();
+            drawn.chunks(8).for_each(|row| judge.step(row, &mut scores));
+            drawn.len() == 64 && argmax(&scores) == k % 10
+        });
+        right.count() as f64 / 2000.0
+    });
+    let recognised: Vec<f64> = recognised.collect();
+    println!("digits-drawn: recognised {recognised:.4?}");
+    assert!(recognised[0] >= 0.85, "{recognised:?}");
+    assert!(recognised[1] >= 0.98 * recognised[0], "{recognised:?}");
+    assert!(recognised[2] >= 0.96 * recognised[0], "{recognised:?}");
+}
+
+fn moves_as_real_ones(name: &str) {
+    let (data, files) = trained_on(name);
+    for (format, file) in &files {
+        let model = Model::from_bytes(file).unwrap();
+        let drawing = Drawing::of(&model, &Written::in_model(file).unwrap()).unwrap();
+        let mut state = AlignedBytes::zeroed(model.state_len());
+        let mut runner = model.bind_bytes(&mut state).unwrap();
+        let by = (&mut runner, &mut Sampler::new(1.0, 1));
+        let pairs = drawing.beside_real(&data, Part::Test, 1000, by);
+        for (k, column) in drawing.columns.iter().enumerate() {
+            let likeness = Likeness::of(&pairs, (k, drawing.columns.len()));
+            let gaps = [likeness.variance_gap(), likeness.spectrum_gap()];
+            println!("{name} {} {}: {gaps:.3?}", format.name(), column.name);
+            assert!(
+                gaps.iter().all(|&gap| gap <= 0.2),
+                "{} {}: {likeness:?}",
+                format.name(),
+                column.name
+            );
+        }
+    }
+}
+
+/// `trainer/tasks/data.sh dance` makes the data.
+#[test]
+#[ignore = "reads data that trainer/tasks/data.sh makes"]
+fn a_skeleton_dances_as_the_real_one() {
+    moves_as_real_ones("dance");
 }
 
 /// Made up from a seed, so it needs no files; but it takes its time.

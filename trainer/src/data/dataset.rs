@@ -11,6 +11,7 @@
 
 mod documents;
 mod labels;
+mod levels;
 mod pairs;
 mod sequences;
 mod series;
@@ -164,6 +165,52 @@ impl Dataset {
         }
     }
 
+    /// Without sequences yet.
+    fn empty(task: &Task, input: Input, output: Output) -> Self {
+        Dataset {
+            name: task.name.clone(),
+            written: Written::of(task),
+            input,
+            output,
+            shape: Shape::EveryStep,
+            width: 1,
+            raw: Vec::new(),
+            normal: Vec::new(),
+            after_reset: Vec::new(),
+            goal_width: 1,
+            goals: Vec::new(),
+            truth: Vec::new(),
+            groups: Vec::new(),
+            pieces: Vec::new(),
+            events: Vec::new(),
+            notes: Vec::new(),
+            window: task.shape.window,
+            lengths: Vec::new(),
+            hidden_as: Vec::new(),
+            quantiles: Vec::new(),
+            times: Vec::new(),
+            group_names: Vec::new(),
+            source: None,
+            windows: Default::default(),
+            streams: Default::default(),
+        }
+    }
+
+    /// A sequence: its tokens or samples, and for each what should be said.
+    fn push(&mut self, part: Part, read: &[f32], truth: &[f32]) {
+        let rows = self.goals.len()..self.goals.len() + truth.len();
+        self.raw.extend(read);
+        self.normal.extend(read);
+        self.goals.extend(truth);
+        self.truth.extend(truth);
+        self.lengths.resize(rows.end, truth.len());
+        self.windows[part as usize].push(rows.start);
+        self.streams[part as usize].push(Stream {
+            counted: rows.start,
+            rows,
+        });
+    }
+
     fn of_text(task: &Task) -> Result<Self, DataError> {
         match (&task.documents, &task.tagged, &task.pairs) {
             (Some(documents), ..) => documents::load(task, documents),
@@ -176,7 +223,10 @@ impl Dataset {
     /// The same from a table that is already in memory; a task over text ignores it.
     pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
         if let Some(series) = &task.series {
-            series::load(task, series, table)
+            match series.levels {
+                Some(levels) => levels::load(task, series, levels, table),
+                None => series::load(task, series, table),
+            }
         } else if let Some(sequences) = &task.sequences {
             sequences::load(task, sequences, table)
         } else {

@@ -24,6 +24,12 @@ pub struct Written {
     pub tagged: Option<usize>,
     /// A row is a sequence: its first and its last step.
     pub steps: Option<[String; 2]>,
+    /// Tokens are levels of these columns, one after the other.
+    pub levels: Vec<String>,
+    /// The column of classes that their rows begin with.
+    pub label: Option<String>,
+    /// Rows of a picture, each of which begins with a token of its own; 1: all rows begin alike.
+    pub rows: usize,
     /// How the file is written.
     pub format: Format,
 }
@@ -37,6 +43,9 @@ impl Default for Written {
             running: false,
             tagged: None,
             steps: None,
+            levels: Vec::new(),
+            label: None,
+            rows: 1,
             format: Format::default(),
         }
     }
@@ -46,6 +55,7 @@ impl Written {
     /// As a task has it.
     pub fn of(task: &Task) -> Self {
         let series = task.series.as_ref();
+        let drawn = series.filter(|series| series.levels.is_some());
         // Of texts in pairs only the texts are read later, a line each.
         let pairs = task.pairs.as_ref().filter(|pairs| pairs.has_samples());
         let format = match (&task.csv, &task.documents, pairs) {
@@ -64,6 +74,15 @@ impl Written {
             running: task.text.is_some(),
             tagged: task.tagged.as_ref().map(|tagged| tagged.word),
             steps: task.sequences.as_ref().map(|rows| rows.steps.clone()),
+            levels: drawn.map_or(Vec::new(), |series| {
+                let columns = series.features.iter();
+                columns.map(|feature| feature.column.clone()).collect()
+            }),
+            rows: match drawn {
+                Some(series) if series.picture => task.shape.window,
+                _ => 1,
+            },
+            label: drawn.and_then(|series| Some(series.label.as_ref()?.column.clone())),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
         }
@@ -114,6 +133,9 @@ mod tests {
             running: true,
             tagged: Some(2),
             steps: Some(["t0".into(), "t9".into()]),
+            levels: vec!["x".into(), "y".into()],
+            label: Some("kind".into()),
+            rows: 8,
             format: Format {
                 delimiter: ';',
                 decimal: ',',

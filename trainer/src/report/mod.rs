@@ -8,6 +8,7 @@ mod alarms;
 mod bleu;
 mod chart;
 pub mod cores;
+mod drawn;
 mod fleet;
 pub mod history;
 mod html;
@@ -37,6 +38,7 @@ use crate::anomaly;
 use crate::answer::Answer;
 use crate::budget::Budget;
 use crate::data::{Dataset, Part};
+use crate::draw::Drawing;
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
@@ -209,6 +211,11 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let run = &measured.runs[device];
     let old = baseline.map(|k| &measured.runs[k]);
     body += &predictions::predictions(&data, &measured, run, old, &shown);
+    if let Some(drawing) = Drawing::of(&models[device], &package.written) {
+        let model = (&made[device].name[..], &models[device]);
+        let of = (&*data, measured.part);
+        body += &drawn::drawn(subject.task, of, &drawing, model)?;
+    }
     if models.iter().any(|model| alarms::of_model(model).is_some()) {
         body += &alarms::alarms(&data, &measured, &made, &models, device);
     }

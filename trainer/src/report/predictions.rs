@@ -398,6 +398,11 @@ fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
         "{}: {}. The darker a token is marked, the less the network expected it.",
         run.name, run.metrics
     ));
+    // Words and levels stand apart.
+    let apart = match names.iter().all(|name| name.chars().count() == 1) {
+        true => "",
+        false => " ",
+    };
     body += "<p class=\"tokens\">";
     for (truth, p) in measured.truth.iter().zip(&run.kept).take(TOKENS) {
         let bits = -f64::from(p.max(1e-9)).log2();
@@ -408,7 +413,7 @@ fn tokens(data: &Dataset, measured: &Measured, run: &Run) -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             body,
-            "<span style=\"--share:{share:.3}\" title=\"{bits:.1} bits\">{}</span>",
+            "<span style=\"--share:{share:.3}\" title=\"{bits:.1} bits\">{}</span>{apart}",
             text(&name)
         );
         if name == "\\n" {

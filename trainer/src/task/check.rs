@@ -7,7 +7,8 @@ use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    ClassWeights, Kind, LabelTask, Loss, Precision, Schedule, Split, Task, TaskError, ThresholdTask,
+    ClassWeights, FeatureTask, FeatureTransform, Kind, LabelTask, Loss, Precision, Schedule, Split,
+    Task, TaskError, ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -51,6 +52,10 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
         series.features = features
             .flat_map(|feature| feature.expanded(horizons))
             .collect();
+    }
+    if task.levels().is_some() {
+        // What comes next is told by the tokens.
+        task.shape.horizon = 0;
     }
     if let Some(&farthest) = task.shape.horizons.last() {
         task.shape.horizon = farthest;
@@ -260,6 +265,16 @@ fn data(task: &Task) -> Result<(), Problem> {
                     "classes have none; they go with targets",
                 );
             }
+            if let Some(levels) = series.levels {
+                return drawn(series, levels, task.shape.window);
+            }
+            if series.picture {
+                return wrong(
+                    "series",
+                    "picture",
+                    "goes with levels, of which rows are drawn",
+                );
+            }
             match (&series.label, series.targets.is_empty()) {
                 (Some(label), true) => classes(label, "series"),
                 (None, false) => Ok(()),
@@ -340,6 +355,73 @@ fn data(task: &Task) -> Result<(), Problem> {
             "a task needs exactly one of [series], [sequences], [text], [documents], [tagged] and [pairs]",
         ),
     }
+}
+
+/// A series whose numbers become tokens.
+fn drawn(series: &super::SeriesTask, levels: usize, window: usize) -> Result<(), Problem> {
+    let plain = |feature: &FeatureTask| {
+        feature.transform == FeatureTransform::None
+            && feature.normalise.is_none()
+            && !feature.known
+            && feature.against.is_none()
+    };
+    let classes_named = series.label.iter().flat_map(|label| &label.classes);
+    // Of a picture every row begins with a token of its own.
+    let begins = match series.picture {
+        true => window.saturating_mul(classes_named.clone().count().max(1)),
+        false => classes_named.clone().count(),
+    };
+    let tokens = levels
+        .saturating_mul(series.features.len())
+        .saturating_add(begins + 1);
+    if !series.targets.is_empty() || !series.quantiles.is_empty() {
+        return wrong(
+            "series",
+            "targets",
+            "what is learned with levels is the next number of every feature; remove targets and quantiles",
+        );
+    }
+    if let Some(feature) = series.features.iter().find(|feature| !plain(feature)) {
+        return wrong(
+            "series",
+            "features",
+            format!(
+                "{:?}: levels are those of the column as it is; remove transform, normalise and known",
+                feature.column
+            ),
+        );
+    }
+    if series.pad.is_some() {
+        return wrong(
+            "series",
+            "pad",
+            "a group that is shorter than a window is drawn as it is; remove pad",
+        );
+    }
+    if levels < 2 || tokens > MAX_WIDTH {
+        return wrong(
+            "series",
+            "levels",
+            format!(
+                "{levels} levels of {} features: expected at least 2, and with what rows begin with at most {MAX_WIDTH} tokens",
+                series.features.len()
+            ),
+        );
+    }
+    if let Some(class) = classes_named.clone().find(|class| class.name.contains('=')) {
+        return wrong(
+            "series",
+            "label",
+            format!(
+                "class {:?}: beside levels, which are written x=1, a name has no =",
+                class.name
+            ),
+        );
+    }
+    series
+        .label
+        .as_ref()
+        .map_or(Ok(()), |label| classes(label, "series"))
 }
 
 /// What goes with an encoder of samples only.
@@ -510,11 +592,13 @@ fn split(task: &Task, split: &Split, section: &'static str) -> Result<(), Proble
 
 fn shape(task: &Task) -> Result<(), Problem> {
     let shape = &task.shape;
-    if (task.text.is_some() || task.pairs.is_some()) != (shape.kind == Kind::NextToken) {
+    let next = task.text.is_some() || task.pairs.is_some() || task.levels().is_some();
+    if next != (shape.kind == Kind::NextToken) {
         return wrong(
             "shape",
             "kind",
-            "\"next-token\" goes with [text] and [pairs], the other kinds with [series], [sequences], [documents] and [tagged]",
+            "\"next-token\" goes with [text], [pairs] and the levels of a [series], the other kinds with [series], [sequences], \
+             [documents] and [tagged]",
         );
     }
     if task.documents.is_some() && shape.kind != Kind::ManyToOne {
@@ -597,7 +681,8 @@ fn shape(task: &Task) -> Result<(), Problem> {
         && (shape.kind == Kind::ManyToOne
             || task.sequences.is_some()
             || task.tagged.is_some()
-            || task.pairs.is_some())
+            || task.pairs.is_some()
+            || task.levels().is_some())
     {
         return wrong(
             "shape",
@@ -687,7 +772,7 @@ fn network(task: &Task) -> Result<(), Problem> {
             return wrong(
                 "network",
                 "embedding",
-                "only text has tokens to embed; remove it",
+                "only text and levels are tokens to embed; remove it",
             );
         }
         Some(dim) if !(1..=MAX_WIDTH).contains(&dim) => {

@@ -7,9 +7,8 @@ use super::super::error::DataError;
 use super::super::made::{self, Source};
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
-use super::super::written::Written;
-use super::{Dataset, Places, Stream, need_windows, normalise_rows, share};
-use crate::package::{Feature, Input, Output, Shape, Target, Transform};
+use super::{Dataset, Places, need_windows, normalise_rows, share};
+use crate::package::{Feature, Input, Output, Target, Transform};
 use crate::task::{PairsTask, Task};
 use std::ops::Range;
 
@@ -68,9 +67,9 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
 
     let window = task.shape.window;
     let hidden = task.network.hidden.last().copied().unwrap_or(0);
-    let mut source = empty(task, input, states(hidden));
+    let mut source = Dataset::empty(task, input, states(hidden));
     source.width = columns.len().max(1);
-    let mut target = empty(task, Input::Tokens(names), Output::NextToken);
+    let mut target = Dataset::empty(task, Input::Tokens(names), Output::NextToken);
     let mut starts = Vec::new();
     for (part, pairs) in Part::ALL.iter().zip(&parts) {
         let (mut cut, mut left_out) = (0, 0);
@@ -97,9 +96,8 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
             let said: Vec<f32> = said.map(|token| token as f32).collect();
             let begins = source.goals.len();
             let steps = read.len() / source.width;
-            push(&mut source, *part, &read, &vec![0.0; steps]);
-            push(
-                &mut target,
+            source.push(*part, &read, &vec![0.0; steps]);
+            target.push(
                 *part,
                 &[&[0.0], &said[..]].concat(),
                 &[&said[..], &[0.0]].concat(),
@@ -218,49 +216,4 @@ fn features(
 fn states(hidden: usize) -> Output {
     let target = |k| Target::plain(format!("h{k}"));
     Output::Values((0..hidden).map(target).collect())
-}
-
-fn empty(task: &Task, input: Input, output: Output) -> Dataset {
-    Dataset {
-        name: task.name.clone(),
-        written: Written::of(task),
-        input,
-        output,
-        shape: Shape::EveryStep,
-        width: 1,
-        raw: Vec::new(),
-        normal: Vec::new(),
-        after_reset: Vec::new(),
-        goal_width: 1,
-        goals: Vec::new(),
-        truth: Vec::new(),
-        groups: Vec::new(),
-        pieces: Vec::new(),
-        events: Vec::new(),
-        notes: Vec::new(),
-        window: task.shape.window,
-        lengths: Vec::new(),
-        hidden_as: Vec::new(),
-        quantiles: Vec::new(),
-        times: Vec::new(),
-        group_names: Vec::new(),
-        source: None,
-        windows: Default::default(),
-        streams: Default::default(),
-    }
-}
-
-/// A sequence: its tokens or samples, and for each what should be said.
-fn push(data: &mut Dataset, part: Part, read: &[f32], truth: &[f32]) {
-    let rows = data.goals.len()..data.goals.len() + truth.len();
-    data.raw.extend(read);
-    data.normal.extend(read);
-    data.goals.extend(truth);
-    data.truth.extend(truth);
-    data.lengths.resize(rows.end, truth.len());
-    data.windows[part as usize].push(rows.start);
-    data.streams[part as usize].push(Stream {
-        counted: rows.start,
-        rows,
-    });
 }

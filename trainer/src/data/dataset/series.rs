@@ -43,16 +43,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             horizon: farthest,
         });
     }
-    let parts = match series.split() {
-        Split::Before(dates) => {
-            let column = time_column(series, table).ok_or_else(|| DataError::NoTimes {
-                file: table.file().into(),
-                known: table.names().to_vec(),
-            })?;
-            Rows::before(&dates, (&column, &times(table, &column)?), table)?
-        }
-        split => Rows::of_table(&split, table)?,
-    };
+    let parts = parts(series, table)?;
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
     // A first row has no row before it, so its difference says nothing about differences.
@@ -167,6 +158,18 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     })
 }
 
+/// Which part every row belongs to.
+pub(super) fn parts(series: &SeriesTask, table: &Table) -> Result<Rows, DataError> {
+    let Split::Before(dates) = series.split() else {
+        return Rows::of_table(&series.split(), table);
+    };
+    let column = time_column(series, table).ok_or_else(|| DataError::NoTimes {
+        file: table.file().into(),
+        known: table.names().to_vec(),
+    })?;
+    Rows::before(&dates, (&column, &times(table, &column)?), table)
+}
+
 /// Numbers that are predicted about a row.
 fn outputs_of(series: &SeriesTask, horizons: &[usize]) -> usize {
     series.targets.len() * horizons.len() * series.quantiles.len().max(1)
@@ -219,7 +222,7 @@ fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
 
 /// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window;
 /// and what is not used.
-fn prepared<'t>(
+pub(super) fn prepared<'t>(
     task: &Task,
     series: &SeriesTask,
     table: &'t Table,
@@ -288,7 +291,11 @@ fn prepared<'t>(
             }
         }
     }
-    let need = task.shape.window + horizons(task).last().copied().unwrap_or(0);
+    let need = match series.levels {
+        // A sequence may be shorter than a window.
+        Some(_) => 1,
+        None => task.shape.window + horizons(task).last().copied().unwrap_or(0),
+    };
     let is_short = |rows: &Range<usize>| rows.len() < need;
     if let Some(pad) = series.pad
         && table.groups().iter().any(|group| is_short(&group.rows))

@@ -9,7 +9,7 @@ use kinglet::{
 };
 
 /// A model with a state of its own, stepped by the engine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EnginePredictor<'m> {
     model: &'m Model<'m>,
     state: AlignedBytes,

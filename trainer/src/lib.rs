@@ -4,6 +4,7 @@
 // The command line speaks of the library as any other program does.
 extern crate self as kinglet_trainer;
 
+pub mod ahead;
 pub mod anomaly;
 pub mod answer;
 pub mod backtest;

@@ -168,6 +168,12 @@ impl Target {
         format!("{name}_q{percent}")
     }
 
+    /// Of a quantile's name the target, and the share below it.
+    pub fn quantile_of(name: &str) -> Option<(&str, f64)> {
+        let (target, percent) = name.rsplit_once("_q")?;
+        Some((target, percent.parse::<f64>().ok()? / 100.0))
+    }
+
     /// The name without the quantile.
     pub fn of_quantile(&self) -> &str {
         without_quantile(&self.name)
@@ -190,10 +196,7 @@ impl Target {
 }
 
 fn without_quantile(name: &str) -> &str {
-    match name.rsplit_once("_q") {
-        Some((name, percent)) if percent.parse::<f64>().is_ok() => name,
-        _ => name,
-    }
+    Target::quantile_of(name).map_or(name, |(target, _)| target)
 }
 
 /// Inverse of the target's transform, relative to the current raw sample.

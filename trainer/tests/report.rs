@@ -615,6 +615,7 @@ fn a_group_and_a_stretch_of_time_are_drawn_and_what_is_not_there_is_refused() {
                 group: text(group),
                 from: text(from),
                 to: text(to),
+                ..Stretch::default()
             },
             budget: None,
         })

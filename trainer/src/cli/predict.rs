@@ -3,16 +3,18 @@
 use super::csv_options::CsvOptions;
 use super::progress::cancel_on_signal;
 use super::samples::{Sample, Samples};
-use super::streams::{How, Stream, Streams};
+use super::streams::{How, SavedStream, Stream, Streams};
 use super::texts::is_of_texts;
 use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
 use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
+use kinglet_trainer::ahead::{Futures, Walk, quantile};
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
+use kinglet_trainer::package::Target;
 use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ Examples:
   kinglet predict pump.kgl --csv monday.csv --state-out s.bin
   kinglet predict pump.kgl --csv tuesday.csv --state-in s.bin
   kinglet predict ett.kgl --csv today.csv --ahead 24
+  kinglet predict ett.kgl --csv today.csv --ahead 24 --paths 500
   kinglet predict beats.kgl --csv beats.csv --reset-every 140
   kinglet predict activity.kgl --csv trials.csv --group trial
   kinglet predict pump.kgl --csv test.csv --keep timestamp,machine --json
@@ -57,7 +60,7 @@ pub struct Args {
 
     /// A recording, a channel for every input, from full scale as 1; the answers become a file of the same kind
     #[arg(long, value_name = "IN.wav", requires = "out",
-          conflicts_with_all = ["csv", "text", "lines", "raw", "every_step", "reset_every", "ahead", "state_in", "state_out", "keep", "json", "CsvOptions"])]
+          conflicts_with_all = ["csv", "text", "lines", "raw", "every_step", "reset_every", "ahead", "paths", "state_in", "state_out", "keep", "json", "CsvOptions"])]
     wav: Option<PathBuf>,
 
     /// Where the answers to --wav go
@@ -79,6 +82,20 @@ pub struct Args {
     /// After the last row predict N more, each from the predictions before it
     #[arg(long, value_name = "N", conflicts_with = "raw")]
     ahead: Option<u32>,
+
+    /// With --ahead: go so many paths of what may come, and give quantiles of them. On each path something is drawn and fed back, row by
+    /// row: of a model of quantiles from where these say, of a model of means the prediction and one of the errors that it has made
+    /// on the rows given
+    #[arg(long, value_name = "N", requires = "ahead", value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    paths: Option<u32>,
+
+    /// Shares below the quantiles that --paths gives for a model of means
+    #[arg(long, value_name = "Q,...", requires = "paths", value_delimiter = ',', default_values_t = [0.1, 0.5, 0.9], value_parser = share)]
+    quantiles: Vec<f64>,
+
+    /// Same seed, same paths
+    #[arg(long, value_name = "S", requires = "paths", default_value_t = 1)]
+    seed: u64,
 
     /// Go on from this saved state
     #[arg(long, value_name = "FILE")]
@@ -103,6 +120,13 @@ pub struct Args {
 
     #[command(flatten)]
     columns: CsvOptions,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected shares above 0 and below 1, such as 0.1,0.5,0.9".into()),
+    }
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -160,9 +184,13 @@ pub fn run(args: &Args) -> Result<()> {
     let live = input.is_some_and(|path| path == Path::new("-"));
     let watched = Detector::new(&model).is_some() && !args.raw;
     let group = samples.group_column().map(str::to_owned);
-    let mut table = Table::new(&model, args, (group, kept), live, watched);
+    let mut futures = args.paths.map(|_| Futures::new(&model, args.seed));
+    let fan = futures
+        .as_ref()
+        .map_or(Vec::new(), |futures| fan_names(args, futures));
+    let mut table = Table::new(&model, args, (group, kept), live, (watched, fan));
     let mut beyond = Beyond::new(&model);
-    let mut out = (&mut table, &mut beyond);
+    let mut out = (&mut table, &mut beyond, futures.as_mut());
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
     // Whatever ended it: what was answered stands, and the state is that of the last whole row.
     let flushed = table.flush();
@@ -199,7 +227,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     flushed?;
     if let Some(steps) = args.ahead {
-        ahead_of(steps, &mut streams, &mut table)?;
+        let futures = futures.as_mut().zip(args.paths);
+        ahead_of(steps, &mut streams, &mut table, futures, &args.quantiles)?;
     }
     table.flush()?;
     Ok(())
@@ -218,7 +247,7 @@ fn answer(
     model: &Model<'_>,
     samples: &mut Samples,
     streams: &mut Streams<'_, '_>,
-    (table, beyond): &mut (&mut Table<'_>, &mut Beyond<'_>),
+    (table, beyond, futures): &mut (&mut Table<'_>, &mut Beyond<'_>, Option<&mut Futures>),
 ) -> Result<End> {
     let stopped = cancel_on_signal();
     let at_the_end = is_of_texts(model) && !args.every_step && !model.is_bidirectional();
@@ -261,6 +290,9 @@ fn answer(
             && !args.raw
         {
             beyond.meet(x);
+            if let Some(futures) = futures.as_mut().filter(|_| stream.answered) {
+                futures.meet(&stream.y, x);
+            }
         }
         stream.answered = step(args, stream, sample) && !at_the_end;
         if stream.answered {
@@ -302,10 +334,61 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
     }
 }
 
+/// The columns of quantiles that answers get where a model has none of its own.
+fn fan_names(args: &Args, futures: &Futures) -> Vec<String> {
+    let means = futures.names().filter(|(_, outputs)| outputs.is_empty());
+    let of = |(name, _): (&str, _)| {
+        let levels = args.quantiles.iter();
+        let names = levels.map(|&level| Target::at_quantile(name, level));
+        names.collect::<Vec<_>>()
+    };
+    means.flat_map(of).collect()
+}
+
+/// A stream that goes on from where it was saved.
+struct Paths<'p, 's, 'a> {
+    stream: &'p mut Stream<'s, 'a>,
+    saved: SavedStream,
+}
+
+impl Walk for Paths<'_, '_, '_> {
+    fn back(&mut self) {
+        // It was saved from this very stream, so it fits.
+        let _ = self.stream.restore(&self.saved);
+    }
+
+    fn step(&mut self, sample: &[f32], y: &mut [f32]) {
+        self.stream.push(sample);
+        y.copy_from_slice(&self.stream.y);
+    }
+}
+
 /// Predicts on from the last row of every stream.
-fn ahead_of(steps: u32, streams: &mut Streams<'_, '_>, table: &mut Table<'_>) -> Result<()> {
+fn ahead_of(
+    steps: u32,
+    streams: &mut Streams<'_, '_>,
+    table: &mut Table<'_>,
+    mut futures: Option<(&mut Futures, u32)>,
+    levels: &[f64],
+) -> Result<()> {
     let grouped = streams.how.group.is_some();
     let (mut all, mut without) = (0, 0);
+    if let Some((futures, paths)) = &futures {
+        match futures.errors() {
+            None => say(&format!(
+                "note: quantiles --ahead are those of {paths} paths: on each what the model's own quantiles say of the next row is drawn and fed back"
+            )),
+            Some(0) => {
+                return Err(anyhow!(
+                    "--paths draws from the errors of the model on the rows before, and there are none: give more rows"
+                ));
+            }
+            Some(errors) => say(&format!(
+                "note: quantiles --ahead are those of {paths} paths: on each one of the model's last {errors} errors on these rows is drawn and fed back \
+                 with the prediction. They are as good as those errors are typical: rows that training has seen make them too narrow"
+            )),
+        }
+    }
     for (group, stream) in streams.all() {
         all += 1;
         if !stream.answered {
@@ -313,18 +396,34 @@ fn ahead_of(steps: u32, streams: &mut Streams<'_, '_>, table: &mut Table<'_>) ->
             continue;
         }
         let mut last = std::mem::take(&mut stream.sample);
+        let mut fan = Vec::new();
+        if let Some((futures, paths)) = &mut futures {
+            let saved = stream.saved()?;
+            let y = stream.y.clone();
+            let mut walk = Paths { stream, saved };
+            // The first step is what the last row's answer was about.
+            let reach = (steps as usize + 1, *paths as usize);
+            fan = futures.fan(&mut walk, (&y, &last), reach);
+        }
+        let mut fan = fan.into_iter().skip(1);
         for _ in 0..steps {
             if let AnyRunner::Steps(runner) = &stream.runner {
                 runner.feed_back(&stream.y, &mut last);
             }
             stream.push(&last);
+            let mut y = stream.y.clone();
+            if let (Some((futures, _)), Some(numbers)) = (&futures, fan.next()) {
+                for ((_, outputs), sorted) in futures.names().zip(&numbers) {
+                    match outputs.is_empty() {
+                        true => y.extend(levels.iter().map(|&level| quantile(sorted, level))),
+                        false => outputs.iter().for_each(|&(output, level)| {
+                            y[output] = quantile(sorted, level);
+                        }),
+                    }
+                }
+            }
             // What was predicted says nothing about what is odd.
-            table.line(
-                &stream.y,
-                None,
-                grouped.then_some(group),
-                std::iter::empty(),
-            )?;
+            table.line(&y, None, grouped.then_some(group), std::iter::empty())?;
         }
     }
     table.flush()?;
@@ -443,6 +542,8 @@ struct Table<'a> {
     live: bool,
     /// Lines end with a score and whether it is an alarm.
     watched: bool,
+    /// The numbers of an answer; behind those of a row, which are fewer, there are empty fields.
+    numbers: usize,
 }
 
 impl<'a> Table<'a> {
@@ -451,7 +552,7 @@ impl<'a> Table<'a> {
         args: &Args,
         (group, kept): (Option<String>, Vec<String>),
         live: bool,
-        watched: bool,
+        (watched, fan): (bool, Vec<String>),
     ) -> Self {
         let grouped = group.is_some();
         let outputs: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
@@ -463,9 +564,11 @@ impl<'a> Table<'a> {
         } else {
             &[]
         };
+        let numbers = outputs.len() + fan.len();
         let names = first
             .into_iter()
             .chain(outputs.iter().copied())
+            .chain(fan.iter().map(String::as_str))
             .chain(last.iter().copied());
         let names = names.map(|name| match own.iter().any(|own| own == name) {
             true => format!("predicted {name}"),
@@ -480,6 +583,7 @@ impl<'a> Table<'a> {
             json: args.json,
             live,
             watched,
+            numbers,
         }
     }
 
@@ -513,7 +617,11 @@ impl<'a> Table<'a> {
             let own = self.own.iter().map(|name| (name, Value::from(own.next())));
             let class = class.map(Value::from);
             let verdict = verdict.map(|v| [number(v.score), v.alarm.into()]);
-            let answer = class.into_iter().chain(y.iter().map(|&y| number(y)));
+            let missing = std::iter::repeat_n(Value::Null, self.numbers - y.len());
+            let answer = class
+                .into_iter()
+                .chain(y.iter().map(|&y| number(y)))
+                .chain(missing);
             let answer = answer.chain(verdict.into_iter().flatten());
             let object: Map<String, Value> = own
                 .chain(self.names.iter().zip(answer))
@@ -531,6 +639,9 @@ impl<'a> Table<'a> {
         }
         for (k, y) in y.iter().enumerate() {
             write!(self.out, "{}{y}", if k == 0 { "" } else { "," })?;
+        }
+        for _ in y.len()..self.numbers {
+            write!(self.out, ",")?;
         }
         match verdict {
             Some(Verdict { score, alarm }) => write!(self.out, ",{score},{}", u8::from(alarm))?,

@@ -23,6 +23,7 @@ Examples:
   kinglet report pump.toml --model pump.f32.kgl --out report.html
   kinglet report pump.toml --model pump.f32.kgl --with pump.kgl --clock 64MHz --power 20mW --out report.html
   kinglet report pump.toml --model pump.f32.kgl --group press-7 --from 2026-03-15 --to 2026-03-16 --out report.html
+  kinglet report ett.toml --model ett.f32.kgl --ahead 24 --out report.html
   kinglet report pump.toml --model pump.f32.kgl --core cortex-m4 --max-flash 6K --out report.html
 
 Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
@@ -79,6 +80,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
 
+    /// Draw what may come so many rows ahead, as a fan of paths beside what came; for models that predict the next value of an input
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    ahead: Option<u32>,
+
     #[command(flatten)]
     budget: BudgetOptions,
 
@@ -106,14 +111,16 @@ pub fn run(args: &Args) -> Result<()> {
         group: args.group.clone(),
         from: args.from.clone(),
         to: args.to.clone(),
+        ahead: args.ahead.unwrap_or(0) as usize,
     };
     let page = if task.pairs.is_some() {
         if [&args.group, &args.from, &args.to]
             .iter()
             .any(|asked| asked.is_some())
+            || args.ahead.is_some()
         {
             return Err(usage(
-                "--group, --from and --to are for predicted numbers, not for a pair",
+                "--group, --from, --to and --ahead are for predicted numbers, not for a pair",
             ));
         }
         if limited {

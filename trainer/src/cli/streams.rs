@@ -59,7 +59,8 @@ impl Stream<'_, '_> {
         }
     }
 
-    fn saved(&mut self) -> Result<SavedStream> {
+    /// What it goes on from.
+    pub fn saved(&mut self) -> Result<SavedStream> {
         let state = match &mut self.runner {
             AnyRunner::Steps(runner) => {
                 let mut bytes = vec![0; runner.model().saved_len()];
@@ -88,7 +89,8 @@ impl Stream<'_, '_> {
         })
     }
 
-    fn restore(&mut self, saved: &SavedStream) -> Result<()> {
+    /// Goes on from there.
+    pub fn restore(&mut self, saved: &SavedStream) -> Result<()> {
         match &mut self.runner {
             AnyRunner::Steps(runner) => runner.restore(&saved.state)?,
             AnyRunner::Windows(runner) => runner.restore(&saved.state)?,
@@ -126,8 +128,9 @@ struct Saved {
     streams: Vec<(String, SavedStream)>,
 }
 
+/// What a stream goes on from.
 #[derive(Serialize, Deserialize)]
-struct SavedStream {
+pub struct SavedStream {
     state: Vec<u8>,
     place: [u32; 3],
     kept: Vec<f32>,

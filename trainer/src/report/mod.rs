@@ -9,6 +9,7 @@ mod bleu;
 mod chart;
 pub mod cores;
 mod drawn;
+mod fan;
 mod fleet;
 pub mod history;
 mod html;
@@ -211,6 +212,10 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let run = &measured.runs[device];
     let old = baseline.map(|k| &measured.runs[k]);
     body += &predictions::predictions(&data, &measured, run, old, &shown);
+    if stretch.ahead > 0 {
+        let model = (&made[device].name[..], &models[device]);
+        body += &fan::fan((&*data, measured.part), model, stretch.ahead)?;
+    }
     if let Some(drawing) = Drawing::of(&models[device], &package.written) {
         let model = (&made[device].name[..], &models[device]);
         let of = (&*data, measured.part);

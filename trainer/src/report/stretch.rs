@@ -23,6 +23,8 @@ pub struct Stretch {
     pub from: Option<String>,
     /// Up to this time or step.
     pub to: Option<String>,
+    /// Rows ahead that paths of what may come are drawn; 0: none are.
+    pub ahead: usize,
 }
 
 /// The steps that are drawn.

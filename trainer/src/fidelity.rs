@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
-use crate::train::pair::answers_of_pair;
+use crate::train::pair::{Source, answers_of_pair, begun, pairs_of};
 use crate::train::{Metrics, Predictor};
 use anyhow::Result;
 use kinglet::format::Output;
@@ -114,7 +114,28 @@ impl Fidelity {
         data: &Dataset,
         part: Part,
     ) -> Result<Self> {
-        let answers = |models| answers_of_pair(data, part, models, STEPS);
+        Self::over_pairs(float, other, || pairs_of(data, part))
+    }
+
+    /// The same over texts that are read and said, as tokens without an end.
+    ///
+    /// # Errors
+    /// If an encoder and its decoder are no pair.
+    pub fn over_texts(
+        float: [&Model<'_>; 2],
+        other: [&Model<'_>; 2],
+        texts: &[[Vec<usize>; 2]],
+    ) -> Result<Self> {
+        let pair = |[read, said]: &[Vec<usize>; 2]| (Source::Tokens(read.clone()), begun(said));
+        Self::over_pairs(float, other, || texts.iter().map(pair))
+    }
+
+    fn over_pairs<P: Iterator<Item = (Source, Vec<usize>)>>(
+        float: [&Model<'_>; 2],
+        other: [&Model<'_>; 2],
+        pairs: impl Fn() -> P,
+    ) -> Result<Self> {
+        let answers = |models| answers_of_pair(models, pairs(), STEPS);
         Ok(Fidelity::between(
             float[1],
             &answers(float)?,

@@ -23,6 +23,7 @@ mod pair;
 mod predict;
 mod progress;
 mod quantize;
+mod quantize_pair;
 mod report;
 mod samples;
 mod streams;

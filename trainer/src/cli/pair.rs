@@ -290,6 +290,7 @@ fn is_decoder(model: &Model<'_>) -> bool {
 pub struct Languages<'m> {
     reads: Vocabulary,
     unknown: Tokens,
+    unsaid: Tokens,
     said: Said<'m>,
 }
 
@@ -306,6 +307,7 @@ impl<'m> Languages<'m> {
         Ok(Languages {
             reads: Vocabulary::new(&reads),
             unknown: Tokens::new(encoder, false),
+            unsaid: Tokens::new(decoder, false),
             said: Said::new(decoder),
         })
     }
@@ -319,6 +321,15 @@ impl<'m> Languages<'m> {
         let tokens = tokens.map_err(|unit| anyhow!("{}", self.unknown.unknown(&unit)))?;
         let strange = tokens.iter().filter(|&&t| self.reads.is_unknown(t)).count();
         Ok((tokens, strange as u64))
+    }
+
+    /// The tokens of what a decoder should say.
+    ///
+    /// # Errors
+    /// If the decoder has no token for something.
+    pub fn shown(&self, text: &str) -> Result<Vec<usize>> {
+        let tokens = Vocabulary::new(&self.said.names).tokens(text.trim());
+        tokens.map_err(|unit| anyhow!("{}", self.unsaid.unknown(&unit)))
     }
 
     /// The text of an answer.

@@ -3,7 +3,9 @@
 use super::budget::BudgetOptions;
 use super::calibrate::{Calibration, Compared};
 use super::csv_options::CsvOptions;
-use super::{calibrate, layout, mixed, precision, print_json, say, say_notes, usage, writable};
+use super::{
+    calibrate, layout, mixed, precision, print_json, quantize_pair, say, say_notes, usage, writable,
+};
 use anyhow::{Context, Result};
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::Budget;
@@ -21,6 +23,7 @@ Examples:
   kinglet quantize pump.kgl --precision w8a8 --calibrate train.csv --out pump-w8a8.kgl
   kinglet quantize pump.kgl --precision w8a8 --for cortex-m4 --calibrate train.csv --out pump-m4.kgl
   kinglet quantize pump.kgl --precision w8a16 --calibrate train.csv --delimiter ';' --out pump-w8a16.kgl
+  kinglet quantize dates.encoder.kgl --decoder dates.decoder.kgl --precision w8a8 --calibrate pairs.csv --out dates-w8a8.kgl
   kinglet quantize pump.kgl --precision mixed --max-flash 6K --calibrate train.csv --out pump-6k.kgl
   kinglet quantize pump.kgl --precision mixed --core cortex-m4 --max-cycles 9000 --curve curve.csv --calibrate train.csv --out pump-m4.kgl
 
@@ -33,11 +36,11 @@ error at once. Cycles are estimated from counted instructions, one a cycle.")]
 pub struct Args {
     /// A float model
     #[arg(value_name = "MODEL.kgl")]
-    model: PathBuf,
+    pub model: PathBuf,
 
     /// Number format to make
     #[arg(long, value_parser = precision(|all| all != Precision::One(Format::F32)))]
-    precision: Precision,
+    pub precision: Precision,
 
     /// CPU that the weights are laid out for
     #[arg(
@@ -46,11 +49,16 @@ pub struct Args {
         value_name = "CPU",
         default_value = "portable"
     )]
-    layout: Layout,
+    pub layout: Layout,
+
+    /// The model is an encoder of texts, and this the float model of its decoder: both are quantized together, on texts in columns
+    /// `source` and `target` of the data, and written as MODEL.encoder.kgl and MODEL.decoder.kgl
+    #[arg(long, value_name = "DECODER.kgl")]
+    decoder: Option<PathBuf>,
 
     /// Raw samples, from which the integer formats take their ranges
     #[arg(long, value_name = "DATA.csv")]
-    calibrate: PathBuf,
+    pub calibrate: PathBuf,
 
     /// With `mixed`
     #[command(flatten)]
@@ -62,24 +70,27 @@ pub struct Args {
 
     /// Where the model goes
     #[arg(long, value_name = "MODEL.kgl")]
-    out: PathBuf,
+    pub out: PathBuf,
 
     /// Write the model even where its outputs differ from those in f32 by more than 5 % of their spread
     #[arg(long)]
-    force: bool,
+    pub force: bool,
 
     /// The result as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 
     #[command(flatten)]
-    csv: CsvOptions,
+    pub csv: CsvOptions,
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    calibrate::tell_rounding();
+    if let Some(decoder) = &args.decoder {
+        return quantize_pair::run(args, decoder);
+    }
     let inputs: [&Path; 2] = [&args.model, &args.calibrate];
     writable(&args.out, &inputs)?;
-    calibrate::tell_rounding();
     let mixed = args.precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, Budget::default())?;
     if args.curve.is_some() && !mixed {

@@ -516,7 +516,8 @@ impl Samples {
     }
 }
 
-fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Format)> {
+/// A file of rows, what messages call it, and how it is written.
+pub fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Format)> {
     let format = options.format(&[])?;
     let (opened, file) = if path == Path::new("-") {
         let input = BufReader::new(Live::new(cancel_on_signal()));

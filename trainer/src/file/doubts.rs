@@ -9,6 +9,8 @@ use kinglet::kernel::MAX_CELL_SHIFT;
 
 /// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
 const FORGETS: f64 = 1.0 / 700.0;
+/// What candidates may move, in the root of the mean square, by a cut of their parts: half a unit of a state in eight bits.
+const MOVED: f64 = 1.0 / 256.0;
 /// Windows up to this length forget nothing that matters.
 const SHORT: usize = 500;
 
@@ -24,7 +26,8 @@ pub(super) fn is_slow(
     };
     let forgets = range.forgets.is_some_and(|share| share < FORGETS);
     let far = r.cell.has_cell() && range.cell * 1.25 >= 8.0 * f32::from(1u16 << MAX_CELL_SHIFT);
-    format.is_integer() && r.cell.may_be_slow() && (far || forgets && !short(package))
+    let wide = range.candidates > MOVED;
+    format.is_integer() && r.cell.may_be_slow() && (far || wide || forgets && !short(package))
 }
 
 /// Windows start anew before anything is forgotten.
@@ -93,7 +96,10 @@ pub(super) fn beyond_integers(
             let memory =
                 memory.map(|share| format!("it keeps what it knows for {:.0} steps", 1.0 / share));
             let reach = (range.cell > 100.0).then(|| format!("its cells reach {:.0}", range.cell));
-            let reasons: Vec<String> = memory.into_iter().chain(reach).collect();
+            let parts = (range.candidates > MOVED).then(|| {
+                "what input and state give to its candidates reaches beyond ±8".to_owned()
+            });
+            let reasons: Vec<String> = memory.into_iter().chain(reach).chain(parts).collect();
             notes.push(format!(
                 "layer {k} is slow: {}; so its gates go to ±16, and it runs in plain code",
                 reasons.join(" and ")

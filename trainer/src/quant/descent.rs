@@ -1,6 +1,6 @@
 //! Where the weights of a row go among the integers, many rows at a time.
 //!
-//! For one scale that is coordinate descent on `dᵀ C d` from the nearest integers on, with `C d` kept up to date: a weight
+//! For one scale that is coordinate descent on `dᵀ C d`, from what [`Planes`](super::planes::Planes) make of it on, with `C d` kept up to date: a weight
 //! that moves costs one row of `C`. A block of rows goes through the coordinates together, so a row of `C` is read from
 //! memory once for all of them, and blocks are shared among the threads. That is quadratic in the width for a row and a scale.
 //!
@@ -155,7 +155,7 @@ impl<'a> Block<'a> {
     }
 
     /// Rows with these scales. Where the inputs are known, weights are rounded to whichever side makes the row's error
-    /// least together with the others: coordinate descent, from the nearest integers on.
+    /// least together with the others.
     fn descend(&self, tries: impl IntoIterator<Item = (usize, f64)>) -> Vec<Rounded> {
         let limit = f64::from(self.limit);
         let nearest = |(row, scale): (usize, f64)| {
@@ -174,6 +174,11 @@ impl<'a> Block<'a> {
             return rows.into_iter().map(|row| row.rounded(false)).collect();
         };
         let width = inputs.mean.len();
+        if let Some(planes) = &inputs.planes {
+            let each = rows.iter_mut();
+            let each = each.map(|row| (row.weights, row.scale, &mut row.integers[..]));
+            planes.round(each, limit);
+        }
         let columns = || inputs.covariance.chunks_exact(width).enumerate();
         for (j, c) in columns() {
             for row in &mut rows {

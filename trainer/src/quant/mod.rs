@@ -9,6 +9,7 @@ mod descent;
 mod fold;
 pub mod mixed;
 mod moments;
+mod planes;
 mod ranges;
 mod rescale;
 mod rows;

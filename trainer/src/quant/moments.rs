@@ -6,6 +6,7 @@
 
 use super::descent::add_scaled;
 use super::fold::Fold;
+use super::planes::Planes;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -130,8 +131,10 @@ impl Moments {
             .clone()
             .flat_map(|i| inputs.clone().map(move |j| (i, j)));
         let covariance = pairs.map(|(i, j)| covariance(i, j) + if i == j { unseen } else { 0.0 });
+        let covariance: Vec<f64> = covariance.collect();
         Spread {
-            covariance: covariance.collect(),
+            planes: Planes::new(&covariance, inputs.len()),
+            covariance,
             mean,
         }
     }
@@ -143,6 +146,8 @@ pub(crate) struct Spread {
     pub mean: Vec<f64>,
     /// Row-major.
     pub covariance: Vec<f64>,
+    /// Where rounding begins; `None`: with the nearest integers.
+    pub planes: Option<Planes>,
 }
 
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -160,7 +165,9 @@ mod tests {
             moments.meet(&[a, b, a + b]);
         }
         moments.settle();
-        let Spread { mean, covariance } = moments.of(1..3);
+        let Spread {
+            mean, covariance, ..
+        } = moments.of(1..3);
         assert_eq!(mean, [4.0, 6.0]);
         let unseen = UNSEEN * (4.0 + 5.0) / 2.0;
         let want = [4.0 + unseen, 4.0, 4.0, 5.0 + unseen];

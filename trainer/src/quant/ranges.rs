@@ -39,6 +39,9 @@ pub struct LayerRange {
     pub forgets: Option<f64>,
     /// Of its gates' pre-activations.
     pub gates: Gates,
+    /// By how much candidates move, as the root of the mean square, if what input and state give to them is cut at ±8 before it is
+    /// added up. Only a GRU with reset after the product adds it up later.
+    pub candidates: f64,
 }
 
 /// How far the pre-activations of a layer's gates reach.
@@ -178,6 +181,7 @@ impl Ranges {
         let inputs = if samples { net.input_width() } else { 0 };
         let mut columns = [inputs, net.output_width()].map(|n| vec![Column::default(); n]);
         let mut forgotten: Vec<Vec<f64>> = vec![Vec::new(); net.layers.len()];
+        let mut cut = vec![0.0; net.layers.len()];
         let mut runner = FloatRunner::new(net);
         let mut step = 0;
         for (k, stream) in streams.into_iter().enumerate() {
@@ -260,6 +264,9 @@ impl Ranges {
                                 Cell::MinGru => &z[..r.hidden],
                                 _ => z,
                             });
+                            if r.cell == Cell::GruResetAfter {
+                                cut[k] += cut_candidates(r.hidden, z);
+                            }
                             forget(&mut forgotten[k], r, runner.layer_gates(k));
                         }
                     }
@@ -269,7 +276,8 @@ impl Ranges {
         let met = layers.iter_mut().flat_map(|layer| &mut layer.inputs);
         met.for_each(Moments::settle);
         let counted = steps.div_ceil(every).max(1) as f64;
-        for (layer, forgotten) in layers.iter_mut().zip(&forgotten) {
+        for ((layer, forgotten), cut) in layers.iter_mut().zip(&forgotten).zip(&cut) {
+            layer.candidates = (cut / counted / layer.outputs.len().max(1) as f64).sqrt();
             layer.forgets = forgotten
                 .iter()
                 .map(|sum| sum / counted)
@@ -381,6 +389,19 @@ fn forget(forgotten: &mut Vec<f64>, r: &Recurrent, z: &[f32]) {
     }
 }
 
+/// Sum of the squared differences that it makes to the candidates of a GRU with reset after the product if both their parts are cut.
+fn cut_candidates(hidden: usize, z: &[f32]) -> f64 {
+    let [r, n_x, n_h] = [0, 3, 4].map(|part| &z[part * hidden..][..hidden]);
+    let parts = r.iter().zip(n_x).zip(n_h);
+    let beyond = parts.filter(|((_, x), h)| x.abs() > 8.0 || h.abs() > 8.0);
+    let squares = beyond.map(|((&r, &x), &h)| {
+        let r = 1.0 / (1.0 + (-f64::from(r)).exp());
+        let candidate = |x: f32, h: f32| (f64::from(x) + r * f64::from(h)).tanh();
+        (candidate(x.clamp(-8.0, 8.0), h.clamp(-8.0, 8.0)) - candidate(x, h)).powi(2)
+    });
+    squares.sum()
+}
+
 impl Gates {
     fn meet(&mut self, z: &[f32]) {
         self.met += z.len();
@@ -395,6 +416,19 @@ fn largest(values: &[f32]) -> f32 {
 }
 
 impl LayerRange {
+    /// Two layers that hand their state over are to hold it alike, and both be slow if one is.
+    pub(crate) fn hold_with(&mut self, other: &mut LayerRange) {
+        let forgets = [self.forgets, other.forgets].into_iter().flatten();
+        let forgets = forgets.reduce(f64::min);
+        let (cell, candidates) = (
+            self.cell.max(other.cell),
+            self.candidates.max(other.candidates),
+        );
+        for range in [self, other] {
+            (range.cell, range.forgets, range.candidates) = (cell, forgets, candidates);
+        }
+    }
+
     /// Outputs, and the place of the first of them.
     fn meet(&mut self, outputs: &[f32], at: usize) {
         for (range, y) in self.outputs[at..].iter_mut().zip(outputs) {
@@ -487,4 +521,18 @@ fn scores(d: &Dense, x: &[f32]) -> Vec<f32> {
     let rows = d.weight.chunks_exact(d.inputs).zip(&d.bias);
     rows.map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>() + b)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_candidates_beyond_eight_count_by_what_their_cut_does() {
+        // Two units: r, z, n, then what input and state give. The first one's state gives 12, of which half is let through.
+        let z = [0.0, 5.0, 0.0, 0.0, 9.0, 9.0, -5.5, 1.0, 12.0, -7.0];
+        let want = (0.5f64.tanh() - (-1.5f64).tanh()).powi(2);
+        assert!((cut_candidates(2, &z) - want).abs() < 1e-9);
+        assert_eq!(cut_candidates(2, &[0.0; 10]), 0.0);
+    }
 }

@@ -66,6 +66,34 @@ impl Pair {
     /// If a network has another vocabulary than the data.
     pub fn join(encoder: Package, decoder: Package, data: &Dataset) -> Result<Self> {
         let source = data.source().context("the data has no pairs")?;
+        let [read, said]: [Vec<Stream>; 2] = [source, data].map(|data| {
+            let sequences = data.sequences(Part::Train).take(PAIRS);
+            sequences.map(|sequence| Stream::of(&sequence)).collect()
+        });
+        Self::calibrated(encoder, decoder, [&read, &said])
+    }
+
+    /// Of two networks by themselves and texts: what is read, and what should be said to it, both as tokens and without an end.
+    ///
+    /// # Errors
+    /// If a state of the encoder has no place in the decoder.
+    pub fn of_texts(encoder: Package, decoder: Package, texts: &[[Vec<usize>; 2]]) -> Result<Self> {
+        let every = texts.len().div_ceil(PAIRS).max(1);
+        let streams = |stream: fn(&[Vec<usize>; 2]) -> Vec<usize>| -> Vec<Stream> {
+            let texts = texts.iter().step_by(every).map(stream);
+            texts.map(Stream::Tokens).collect()
+        };
+        let read = streams(|[read, _]| read.clone());
+        let said = streams(|[_, said]| begun(said));
+        Self::calibrated(encoder, decoder, [&read, &said])
+    }
+
+    /// By what the encoder reads and the decoder is shown.
+    fn calibrated(
+        encoder: Package,
+        decoder: Package,
+        [read, said]: [&[Stream]; 2],
+    ) -> Result<Self> {
         let states = |net: &Network| -> Vec<_> {
             let layers = net.layers.iter().filter_map(|layer| match layer {
                 Layer::Recurrent(r) => Some((r.cell, r.hidden)),
@@ -79,13 +107,9 @@ impl Pair {
             encoder.name,
             decoder.name
         );
-        let [read, said]: [Vec<Stream>; 2] = [source, data].map(|data| {
-            let sequences = data.sequences(Part::Train).take(PAIRS);
-            sequences.map(|sequence| Stream::of(&sequence)).collect()
-        });
-        let of_encoder = Ranges::measure(&encoder.net, &read);
+        let of_encoder = Ranges::measure(&encoder.net, read);
         let mut reader = FloatRunner::new(&encoder.net);
-        let of_decoder = Ranges::measure_from(&decoder.net, &said, |k, runner| {
+        let of_decoder = Ranges::measure_from(&decoder.net, said, |k, runner| {
             reader.reset();
             for x in read[k].steps(&encoder.net) {
                 reader.step(&x);
@@ -95,17 +119,14 @@ impl Pair {
         let mut ranges = [of_encoder, of_decoder];
         // A state goes from one network into the other, so both must hold it in the same range, and be slow if one is.
         let [a, b] = &mut ranges;
-        for (a, b) in a.layers.iter_mut().zip(&mut b.layers) {
-            let cell = a.cell.max(b.cell);
-            (a.cell, b.cell) = (cell, cell);
-            let forgets = [a.forgets, b.forgets].into_iter().flatten();
-            let forgets = forgets.reduce(f64::min);
-            (a.forgets, b.forgets) = (forgets, forgets);
+        let recurrent = |(layer, range)| matches!(layer, &Layer::Recurrent(_)).then_some(range);
+        let a = encoder.net.layers.iter().zip(&mut a.layers);
+        let b = decoder.net.layers.iter().zip(&mut b.layers);
+        for (a, b) in a.filter_map(recurrent).zip(b.filter_map(recurrent)) {
+            a.hold_with(b);
         }
-        let tests = [(&read, source), (&said, data)].map(|(streams, data)| match streams.first() {
-            Some(stream) => TestInputs::from_stream(stream, data.inputs()),
-            None => TestInputs::Tokens(Vec::new()),
-        });
+        let tests = [(&encoder, read), (&decoder, said)];
+        let tests = tests.map(|(package, streams)| TestInputs::of(package, streams));
         Ok(Pair {
             encoder,
             decoder,
@@ -265,28 +286,61 @@ pub fn evaluate_pair(
 /// # Errors
 /// If the two are no pair.
 pub(crate) fn answers_of_pair(
-    data: &Dataset,
-    part: Part,
     models: [&Model<'_>; 2],
+    pairs: impl Iterator<Item = (Source, Vec<usize>)>,
     most: usize,
 ) -> Result<Vec<f32>> {
-    let mut scores = vec![0.0; data.outputs()];
+    let mut scores = vec![0.0; models[1].outputs()];
     let (mut all, mut steps) = (Vec::new(), 0);
-    each_pair(data, part, models, |encoder, decoder, source, target| {
-        if steps >= most {
-            return Ok(());
+    with_runners(models, |encoder, decoder| {
+        for (source, shown) in pairs {
+            if steps >= most {
+                break;
+            }
+            encoder.reset();
+            read_on(encoder, source.input());
+            decoder.seed_from(encoder)?;
+            for &token in &shown {
+                decoder.step_token(token, &mut scores);
+                all.extend_from_slice(&scores);
+            }
+            steps += shown.len();
         }
-        encoder.reset();
-        read_on(encoder, source);
-        decoder.seed_from(encoder)?;
-        for t in 0..target.steps() {
-            decoder.step_token(target.raw(t)[0] as usize, &mut scores);
-            all.extend_from_slice(&scores);
-        }
-        steps += target.steps();
-        Ok(())
-    })?;
-    Ok(all)
+        Ok(all)
+    })
+}
+
+/// What a part of a data set has encoders read, and what it then shows their decoders.
+pub(crate) fn pairs_of(data: &Dataset, part: Part) -> impl Iterator<Item = (Source, Vec<usize>)> {
+    let sources = data.source().into_iter();
+    sources.flat_map(move |source| {
+        let pairs = source.sequences(part).zip(data.sequences(part));
+        pairs.map(|(read, target)| {
+            let shown = (0..target.steps()).map(|t| target.raw(t)[0] as usize);
+            (Source::of(&read, source.input()), shown.collect())
+        })
+    })
+}
+
+/// What a pair says to each of these texts: so many tokens at the most.
+///
+/// # Errors
+/// If the two are no pair.
+pub fn translate_all<'t>(
+    models: [&Model<'_>; 2],
+    texts: impl Iterator<Item = &'t [usize]>,
+    longest: usize,
+) -> Result<Vec<Vec<usize>>> {
+    with_runners(models, |encoder, decoder| {
+        let said = |text| translate(encoder, decoder, Read::Tokens(text), longest);
+        let said = texts.map(said).map(|said| Ok(said?.tokens));
+        said.collect()
+    })
+}
+
+/// What a decoder is shown that should say this.
+pub(crate) fn begun(said: &[usize]) -> Vec<usize> {
+    [&[END], said].concat()
 }
 
 /// Both models, a text to read and what should be said, for every pair of texts.
@@ -301,16 +355,26 @@ fn each_pair(
         &Sequence<'_>,
     ) -> Result<()>,
 ) -> Result<()> {
+    let Some(source) = data.source() else {
+        return Ok(());
+    };
+    with_runners(models, |encoder, decoder| {
+        for (read, target) in source.sequences(part).zip(data.sequences(part)) {
+            let read = Source::of(&read, source.input());
+            with(encoder, decoder, read.input(), &target)?;
+        }
+        Ok(())
+    })
+}
+
+/// Encoder and decoder, to be run.
+fn with_runners<T>(
+    models: [&Model<'_>; 2],
+    work: impl FnOnce(&mut Runner<'_, '_>, &mut Runner<'_, '_>) -> Result<T>,
+) -> Result<T> {
     let [encoder, decoder] = models;
     let mut states = models.map(|model| AlignedBytes::zeroed(model.state_len()));
     let [a, b] = &mut states;
     let (mut encoder, mut decoder) = (encoder.bind_bytes(a)?, decoder.bind_bytes(b)?);
-    let Some(source) = data.source() else {
-        return Ok(());
-    };
-    for (read, target) in source.sequences(part).zip(data.sequences(part)) {
-        let read = Source::of(&read, source.input());
-        with(&mut encoder, &mut decoder, read.input(), &target)?;
-    }
-    Ok(())
+    work(&mut encoder, &mut decoder)
 }

@@ -325,6 +325,7 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
     match header.input {
         Input::Tokens { .. } => lines.push(format!("tokens    {}", listed(&inputs))),
         Input::Features { .. } => {
+            let mut formulas = Vec::new();
             for (name, f) in inputs.iter().zip(model.features()) {
                 let transform = feature_transform(f);
                 let column = inputs[f.column as usize].0;
@@ -337,17 +338,16 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
                 };
                 let held = if f.holds() { ", held over gaps" } else { "" };
                 let (offset, scale) = (f.offset, f.scale);
-                lines.push(format!(
-                    "input     {}: ({x} - {offset}) * {scale}{held}",
-                    with_unit(name)
-                ));
+                formulas.push((*name, format!("({x} - {offset}) * {scale}{held}")));
             }
+            lines.extend(in_short("input ", &formulas));
         }
     }
     match header.output {
         Output::Classes { .. } => lines.push(format!("classes   {}", listed(&outputs))),
         Output::NextToken { .. } => lines.push("output    a score per next token".into()),
         Output::Values { .. } => {
+            let mut formulas = Vec::new();
             for (name, t) in outputs.iter().zip(model.targets()) {
                 let column = inputs.get(t.column as usize).map_or("", |n| n.0);
                 let v = format!("y * {} + {}", t.scale, t.offset);
@@ -359,8 +359,9 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
                 };
                 let feeds = inputs.get(t.feeds as usize);
                 let feeds = feeds.map_or(String::new(), |n| format!(", a later {}", n.0));
-                lines.push(format!("output    {}: {value}{feeds}", with_unit(name)));
+                formulas.push((*name, format!("{value}{feeds}")));
             }
+            lines.extend(in_short("output", &formulas));
         }
     }
     // As the task had it.
@@ -369,6 +370,34 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
     let data = data.lines().filter(|line| !line.is_empty());
     lines.extend(data.map(|line| format!("data      {line}")));
     lines.join("\n") + "\n"
+}
+
+/// Names with units and what becomes of their numbers, a line each; of many in a row that differ by their names only, one for
+/// all, and of what is left the first ones.
+fn in_short(what: &str, formulas: &[((&str, &str), String)]) -> Vec<String> {
+    const FEW: usize = 8;
+    const SHOWN: usize = 32;
+    let alike = formulas.chunk_by(|a, b| a.0.1 == b.0.1 && a.1 == b.1);
+    let lines = alike.flat_map(|run| match run {
+        [(first, formula), .., (last, _)] if run.len() > FEW => {
+            let [first, last] = [first, last].map(with_unit);
+            let count = run.len();
+            vec![format!(
+                "{what}    {first} to {last}, {count} alike: {formula}"
+            )]
+        }
+        few => few
+            .iter()
+            .map(|(name, formula)| format!("{what}    {}: {formula}", with_unit(name)))
+            .collect(),
+    });
+    let mut lines: Vec<String> = lines.collect();
+    let more = lines.len().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.truncate(SHOWN);
+        lines.push(format!("{what}    and {more} more lines (--json has all)"));
+    }
+    lines
 }
 
 fn layer_line(layer: &Layer, part: &LayerPart) -> String {

@@ -363,7 +363,10 @@ impl<'m> Said<'m> {
 /// That two models are no pair.
 pub fn no_pair(encoder: &Path, decoder: &Path, error: StateError) -> anyhow::Error {
     let (encoder, decoder) = (encoder.display(), decoder.display());
-    anyhow!("{decoder} is not the decoder of {encoder}: {error}")
+    anyhow!(
+        "{decoder} is not the decoder of {encoder}: {error}; two that were quantized apart may hold their states otherwise: quantize \
+         them together with --decoder"
+    )
 }
 
 /// Opens an encoder and a decoder, and lets `work` read with the one and speak with the other. It gets the encoder's file too.

@@ -137,7 +137,11 @@ pub fn of(start: &[u8]) -> Option<Kind> {
             "make a model of it with `kinglet import`",
         )
     } else if begins(b"KINGLET\x1a") {
-        kind("a Kinglet model", NO_DATA, "")
+        kind(
+            "a Kinglet model",
+            NO_DATA,
+            "it needs no import: `kinglet predict` runs it, and `kinglet quantize` takes the f32 one",
+        )
     } else if begins(b"<!DOCTYPE html") || begins(b"<!doctype html") || begins(b"<html") {
         kind(
             "an HTML page",

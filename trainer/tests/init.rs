@@ -510,6 +510,30 @@ fn what_is_no_table_of_numbers_is_said_with_what_it_is() {
         "Station 12\n\nt,x\n{}",
         rows(&|k| format!("{k},{}", k * 7 % 59))
     );
+    let two_above = format!(
+        "Logger;v2\nSite;A\n\nt;x;y\n{}",
+        rows(&|k| format!("{k};{};{}", k * 7 % 59, k * 5 % 59))
+    );
+    let row_of_units = format!(
+        "x,y\nkW,°C\n{}",
+        rows(&|k| format!("{},{}", k * 7 % 59, k * 5 % 59))
+    );
+    let twice = format!(
+        "x,x\n{}",
+        rows(&|k| format!("{},{}", k * 7 % 59, k * 5 % 59))
+    );
+    let signs = format!(
+        "x,y\n{}",
+        rows(&|k| format!("{},{}.5 °C", k * 7 % 59, k * 5 % 59))
+    );
+    let zeros = format!(
+        "x,y\n{}",
+        rows(&|k| format!("{k},{}", if k == 7 { "\0\0" } else { "1" }))
+    );
+    let large = format!(
+        "x\n{}",
+        rows(&|k| format!("{}", 30_000_000_000u64 + k as u64 % 3))
+    );
     let mut mixed = b"name,x\n".to_vec();
     for k in 0..60 {
         let name: &[u8] = if k < 30 { b"caf\xe9" } else { b"caf\xc3\xa9" };
@@ -525,6 +549,31 @@ fn what_is_no_table_of_numbers_is_said_with_what_it_is() {
             "below.csv",
             below.as_bytes(),
             "the table begins in line 3, and what stands above it is no part of it",
+        ),
+        (
+            "two.csv",
+            two_above.as_bytes(),
+            "the table begins in line 4, and what stands above it is no part of it",
+        ),
+        (
+            "row.csv",
+            row_of_units.as_bytes(),
+            "row.csv:2: \"kW\", \"°C\" stand below the names and above the numbers, and are no row; remove that line: sed 2d row.csv",
+        ),
+        (
+            "twice.csv",
+            twice.as_bytes(),
+            "left out are columns of one name: x; rename all but one of each",
+        ),
+        (
+            "zeros.csv",
+            zeros.as_bytes(),
+            "there are zero bytes among the text, first in line 9, as a logger leaves them that lost its power; remove them: tr",
+        ),
+        (
+            "large.csv",
+            large.as_bytes(),
+            "as { column = \"x\", transform = \"difference\" } in a task file their changes are learned",
         ),
         (
             "mixed.csv",
@@ -543,4 +592,25 @@ fn what_is_no_table_of_numbers_is_said_with_what_it_is() {
         assert!(!ok && said.contains(expected), "{name}: {said}");
         assert!(!folder.path().join("none.toml").exists(), "{name}");
     }
+    // Where others can be learned from, the column is left out and called what it is.
+    let said = init(&folder, "signs.csv", &signs, &[]).0;
+    assert!(
+        said.contains("y (texts, such as \"0.5 °C\": numbers stand alone)"),
+        "{said}"
+    );
+    let (ok, said) = run(
+        folder.path(),
+        &["init", "signs.csv", "--target", "y", "--out", "none.toml"],
+    );
+    assert!(!ok && said.contains("remove units and signs"), "{said}");
+}
+
+#[test]
+fn a_header_that_counts_its_columns_is_that_of_training_for_predict_too() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..80)
+        .map(|k| format!("{:.3},{:.3},{}\n", wave(k, 13.0), wave(k, 29.0), k % 7))
+        .collect();
+    let said = init(&folder, "pandas.csv", &format!("0,1,2\n{rows}"), &[]).0;
+    trains_and_predicts(&folder, &said, 1 + 80);
 }

@@ -4,6 +4,7 @@ use super::{say, usage, writable};
 use anyhow::Result;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::{propose, shell_word};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Look at a data file and write a task file that trains on it
@@ -57,8 +58,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let proposal = propose(&args.data, args.target.as_deref(), &out)?;
     save(&out, proposal.toml.as_bytes())?;
+    let mut told = io::stdout().lock();
     for (what, text) in &proposal.told {
-        println!("{what:<9} {text}");
+        writeln!(told, "{what:<9} {text}")?;
     }
     let task = shell_word(&out.display().to_string());
     let model = shell_word(&out.with_extension("kgl").display().to_string());

@@ -104,6 +104,17 @@ fn decode_buffered(
                 "this looks like UTF-16 without a byte order mark; give encoding = \"{order}\" in the format (--encoding {order})"
             )));
         }
+        if let Some(at) = start
+            .iter()
+            .position(|&b| b == 0)
+            .filter(|_| is_text(start))
+        {
+            let line = 1 + start[..at].iter().filter(|&&b| b == b'\n').count();
+            return Err(io::Error::other(format!(
+                "there are zero bytes among the text, first in line {line}, as a logger leaves them that lost its power; remove them: \
+                 tr -d '\\000' < OLD > NEW"
+            )));
+        }
         if start.contains(&0) {
             return Err(io::Error::other(
                 "this is no text: there are zero bytes in it; expected CSV or Parquet",
@@ -119,6 +130,13 @@ fn decode_buffered(
             Ok(Box::new(BufReader::new(decoder.build(input))))
         }
     }
+}
+
+/// Whether it would be text but for zero bytes.
+fn is_text(start: &[u8]) -> bool {
+    let control = |&b: &u8| b < b' ' && !matches!(b, 0 | b'\t' | b'\n' | b'\r');
+    let zeros = start.iter().filter(|&&b| b == 0).count();
+    !start.iter().any(control) && zeros * 4 < start.len() && start.contains(&b'\n')
 }
 
 /// A whole text.

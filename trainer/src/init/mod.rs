@@ -80,6 +80,18 @@ pub enum InitError {
         /// The first line of the table, from 1.
         line: usize,
     },
+    /// Units stand below the names.
+    #[error(
+        "{file}:{line}: {texts} stand below the names and above the numbers, and are no row; remove that line: sed {line}d {file} > table.csv"
+    )]
+    Units {
+        /// Which file.
+        file: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is there.
+        texts: String,
+    },
     /// There is nothing in it.
     #[error("{file}: is empty")]
     Empty {
@@ -102,6 +114,27 @@ pub enum InitError {
         /// Which file.
         file: String,
     },
+}
+
+impl InitError {
+    /// With the names of columns that were left out because more than one is called so.
+    fn with(self, twice: &[&str]) -> Self {
+        if twice.is_empty() {
+            return self;
+        }
+        let also = format!(
+            "; left out are columns of one name: {}; rename all but one of each",
+            twice.join(", ")
+        );
+        match self {
+            InitError::NothingToPredict(held) => InitError::NothingToPredict(held + &also),
+            InitError::NothingToLearnFrom(held) => InitError::NothingToLearnFrom(held + &also),
+            InitError::NoColumn { column, .. } if twice.contains(&&column[..]) => {
+                InitError::NothingToPredict(format!("--target {column}{also}"))
+            }
+            other => other,
+        }
+    }
 }
 
 /// A task file and what to say about it.
@@ -240,6 +273,13 @@ fn table(
         columns(&marks)?
     };
     format.missing_values = marks.list();
+    if let Some(texts) = units(&columns, &number) {
+        return Err(InitError::Units {
+            file: data.display().to_string(),
+            line: table.line(0) as usize,
+            texts,
+        });
+    }
     draft.tell("file", told_format(&table, &format));
     if let Some(found) = texts::find(&columns, target) {
         texts::documents(&columns, found, &format, data, shown, draft);
@@ -254,9 +294,39 @@ fn table(
         .iter()
         .all(|c| matches!(c.holds, Holds::Nothing | Holds::One(_)))
     {
-        return Err(InitError::NothingToPredict(held(&columns)));
+        return Err(InitError::NothingToPredict(held(&columns)).with(&twice(&table)));
     }
-    Rows::new(columns, target).draft(draft, format, target, left_out)
+    let twice = twice(&table);
+    let drafted = Rows::new(columns, target).draft(draft, format, target, left_out);
+    drafted.map_err(|error| error.with(&twice))
+}
+
+/// Names that more than one column has.
+fn twice(table: &Table) -> Vec<&str> {
+    let names = table.names();
+    let mut twice: Vec<&str> = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        if names.iter().filter(|n| *n == name).count() > 1 && !twice.contains(&&name[..]) {
+            twice.push(name);
+        }
+    }
+    twice
+}
+
+/// What stands in the first row of all columns of numbers, and is none.
+fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option<String> {
+    let numbers = columns.iter().filter(|c| matches!(c.holds, Holds::Numbers));
+    let first = numbers.map(|column| column.texts.first().copied().unwrap_or_default());
+    let first: Vec<&str> = first.collect();
+    let is_unit = |text: &&str| number(text).is_none() && !is_missing(text);
+    let units: Vec<String> = first
+        .iter()
+        .filter(|t| is_unit(t))
+        .map(|t| format!("{t:?}"))
+        .collect();
+    // A unit is left out where there is none.
+    let all = first.iter().all(|text| number(text).is_none());
+    (all && !units.is_empty()).then(|| units.join(", "))
 }
 
 /// What the columns hold, where nothing can be learned from them.
@@ -273,7 +343,11 @@ fn held(columns: &[Column<'_>]) -> String {
             Holds::Nothing => "nothing".into(),
             Holds::One(text) => format!("always {text:?}"),
             Holds::Numbers => {
-                "numbers that are too close to each other, or too large, for 32 bits".into()
+                format!(
+                    "numbers that are too close to each other, or too large, for 32 bits; as {{ column = {:?}, transform = \
+                     \"difference\" }} in a task file their changes are learned",
+                    column.name
+                )
             }
             Holds::Times(_) => "times".into(),
             Holds::Categories(texts) => format!("{} texts, such as {:?}", texts.len(), sample()),
@@ -366,13 +440,7 @@ fn told_format(table: &Table, format: &Format) -> String {
             format.missing_values.join(", ")
         );
     }
-    let names = table.names();
-    let mut twice: Vec<&str> = Vec::new();
-    for name in names.iter().filter(|name| !name.is_empty()) {
-        if names.iter().filter(|n| *n == name).count() > 1 && !twice.contains(&&name[..]) {
-            twice.push(name);
-        }
-    }
+    let twice = twice(table);
     if !twice.is_empty() {
         more += &format!(
             "; left out, as more than one is called so: {}",

@@ -155,6 +155,10 @@ impl<'t> Rows<'t> {
                     column: name.into(),
                     problem: "holds times; predict a column of numbers or labels",
                 }),
+                Holds::Text if numbers_with_signs(column).is_some() => Err(InitError::Unfit {
+                    column: name.into(),
+                    problem: "holds texts that begin with a number; remove units and signs, as numbers stand alone in their fields",
+                }),
                 _ if self.may_be_classes(column) => Ok((self.label(k), "as asked for")),
                 _ => Err(InitError::Unfit {
                     column: name.into(),
@@ -236,7 +240,10 @@ impl<'t> Rows<'t> {
             Holds::Nothing => "empty".into(),
             Holds::One(_) => "always the same".into(),
             Holds::Times(_) => "a time".into(),
-            Holds::Text => "text".into(),
+            Holds::Text => match numbers_with_signs(column) {
+                Some(sample) => format!("texts, such as {sample:?}: numbers stand alone"),
+                None => "text".into(),
+            },
             _ if there < LEAST_THERE => format!("{:.0} % missing", 100.0 * (1.0 - there)),
             Holds::Categories(_) if column.missing > 0 => "texts with gaps".into(),
             Holds::Categories(texts) if texts.iter().any(|t| t.contains(['=', '('])) => {
@@ -811,4 +818,23 @@ pub fn is_split(column: &Column<'_>) -> bool {
         && of(is_train)
         && of(is_valid)
         && of(is_test)
+}
+
+/// The first text of a column whose texts are numbers with something behind them, as `40.9 °C` and `12%`.
+fn numbers_with_signs<'t>(column: &Column<'t>) -> Option<&'t str> {
+    let number = |text: &str| {
+        let digits = text.trim_start_matches(['-', '+', '−']);
+        let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
+        let sign = rest.trim_start();
+        digits.len() > rest.len()
+            && !sign.is_empty()
+            && !sign.contains(|c: char| c.is_ascii_digit())
+    };
+    let mut there = column
+        .texts
+        .iter()
+        .copied()
+        .filter(|text| !is_missing(text));
+    let first = there.next()?;
+    (number(first) && there.all(number)).then_some(first)
 }

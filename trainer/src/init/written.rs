@@ -120,16 +120,18 @@ fn lengths(body: &str, delimiter: char) -> Vec<usize> {
 fn begins_below(body: &str, delimiter: char) -> Option<usize> {
     let usual = mode(&lengths(body, delimiter));
     let mut reader = reader(body, delimiter);
+    let mut above: Option<usize> = None;
     for record in reader.records().take(100) {
         let record = record.ok()?;
-        if record.len() == usual {
-            let line = record.position()?.line() as usize - 1;
-            return (line > 0).then_some(line);
+        if record.len() < usual {
+            above = Some(record.len());
+            continue;
         }
-        // A header of one name less is one: rows begin with a number of their own.
-        if record.len() + 1 >= usual && usual > 2 {
-            return None;
-        }
+        let line = record.position()?.line() as usize - 1;
+        // A header of one name less is one, if rows come next: they begin with a number of their own.
+        let is_header = above.is_some_and(|names| names + 1 >= usual) && usual > 2;
+        let below = is_header && record.iter().any(is_value);
+        return (line > 0 && record.len() == usual && !below).then_some(line);
     }
     None
 }
@@ -153,6 +155,11 @@ fn mode(lengths: &[usize]) -> usize {
         .unwrap_or(0)
 }
 
+/// A number or a time, and no name.
+fn is_value(text: &str) -> bool {
+    is_number(text) || Time::parse(text, None).is_some()
+}
+
 fn is_number(text: &str) -> bool {
     text.trim().replacen(',', ".", 1).parse::<f64>().is_ok()
 }
@@ -164,7 +171,7 @@ fn has_header(body: &str, delimiter: char) -> bool {
     let Some(first) = records.next() else {
         return true;
     };
-    let value = |text: &str| is_number(text) || Time::parse(text, None).is_some();
+    let value = is_value;
     if !first.iter().any(value) {
         return true;
     }

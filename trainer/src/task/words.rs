@@ -30,18 +30,22 @@ fn reworded(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         if let [key, known @ ..] = &quoted(rest)[..] {
             let meant = did_you_mean(key, known.iter().map(String::as_str));
+            let known = match meant.is_empty() {
+                true => sentence("; the keys here are", known),
+                false => sentence(" The keys here are", known),
+            };
             return format!(
-                "unknown key {key:?}{meant} {} (`kinglet help task` explains them)",
-                sentence("The keys here are", known)
+                "unknown key {key:?}{meant}{known} (`kinglet help task` explains them)"
             );
         }
     } else if let Some(rest) = message.strip_prefix("unknown variant ") {
         if let [name, known @ ..] = &quoted(rest)[..] {
             let meant = did_you_mean(name, known.iter().map(String::as_str));
-            return format!(
-                "unknown choice {name:?}{meant} {}",
-                sentence("The choices are", known)
-            );
+            let known = match meant.is_empty() {
+                true => sentence("; the choices are", known),
+                false => sentence(" The choices are", known),
+            };
+            return format!("unknown choice {name:?}{meant}{known}");
         }
     } else if message.starts_with("missing field ") {
         if let [key] = &quoted(&message)[..] {
@@ -67,7 +71,7 @@ fn of<'m>(message: &'m str, start: &str) -> Option<(&'m str, &'m str)> {
 
 fn sentence(start: &str, names: &[String]) -> String {
     match names {
-        [] => "There is none to choose from".into(),
+        [] => "; there is none to choose from".into(),
         names => format!("{start} {}", names.join(", ")),
     }
 }
@@ -121,6 +125,10 @@ mod tests {
             (
                 "unknown variant `grue`, expected one of `gru`, `lstm`",
                 "unknown choice \"grue\"; did you mean \"gru\"? The choices are gru, lstm",
+            ),
+            (
+                "unknown variant `int8`, expected one of `w8a8`, `f32`",
+                "unknown choice \"int8\"; the choices are w8a8, f32",
             ),
             (
                 "missing field `hidden`",

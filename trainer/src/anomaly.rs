@@ -11,9 +11,11 @@ use crate::package::{Alarm, Output};
 use crate::task::{AnomalyTask, ThresholdTask};
 use crate::train::Predictor;
 
-/// The scores of a part, in order.
+/// The scores of a part, in order; every group is a stream of its own, and its score begins at zero.
 pub(crate) struct Watched {
     pub(crate) scores: Vec<f32>,
+    /// The number of each sample's group.
+    pub(crate) groups: Vec<Option<usize>>,
     /// Squares of the first watched output's errors.
     squares: Vec<f64>,
     /// The labelled window that a sample lies in, from 1; 0: none.
@@ -37,6 +39,10 @@ pub(crate) fn watch(
     let (mut y, mut score) = (vec![0.0; targets.len()], 0f32);
     for sequence in data.sequences(part) {
         predictor.reset();
+        let group = sequence.group();
+        if watched.groups.last().is_some_and(|last| *last != group) {
+            score = 0.0;
+        }
         for t in 0..sequence.steps() {
             predictor.step(sequence.raw(t), &mut y);
             let truth = sequence.truth(t);
@@ -48,6 +54,7 @@ pub(crate) fn watch(
             score += smoothing * (error - score);
             let first = f64::from(truth[fed[0]] - y[fed[0]]);
             watched.scores.push(score);
+            watched.groups.push(group);
             watched.squares.push(first * first);
             watched.events.push(sequence.event(t));
         }
@@ -59,6 +66,7 @@ impl Watched {
     fn empty() -> Self {
         Watched {
             scores: Vec::new(),
+            groups: Vec::new(),
             squares: Vec::new(),
             events: Vec::new(),
         }
@@ -72,6 +80,9 @@ impl Watched {
         let mut run: Option<bool> = None;
         for (k, &event) in self.events.iter().enumerate() {
             let alarmed = self.scores[k] > threshold;
+            if k > 0 && self.groups[k] != self.groups[k - 1] {
+                false_episodes += usize::from(run.take() == Some(false));
+            }
             if event > 0 {
                 *hit.entry(event).or_insert(false) |= alarmed;
             } else {

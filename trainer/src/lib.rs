@@ -14,6 +14,7 @@ pub mod causes;
 pub mod cli;
 pub mod cost;
 pub mod data;
+pub mod decimals;
 pub mod demo;
 pub mod draw;
 pub mod engine;

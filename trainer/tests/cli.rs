@@ -1678,6 +1678,26 @@ fn a_model_knows_how_its_data_was_written() {
     for word in ["Maschine", "decimal", "-999"] {
         assert!(shown.contains(word), "{shown}");
     }
+    // Before the first number of a column there is nothing to hold, in every stream, and that is told.
+    let mut gaps: Vec<String> = european(300).lines().map(str::to_owned).collect();
+    gaps[1] = "A;-999;".into();
+    gaps[3] = "C;50,0;".into();
+    gaps[4] = "A;50,0;40,0".into();
+    desk.write("gaps.csv", gaps.join("\n"));
+    let ran = desk.run("predict m.kgl --csv gaps.csv");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let rows: Vec<&str> = ran.out.lines().collect();
+    assert_eq!((rows[1], rows[3], rows.len()), ("A,NaN", "C,NaN", 301));
+    assert!(!rows[4].contains("NaN"), "{}", rows[4]);
+    for word in [
+        "of 300 rows, 3 numbers are missing",
+        "(Last: 1, Temperatur: 2)",
+        "2 of the answers are NaN",
+    ] {
+        assert!(ran.err.contains(word), "{}", ran.err);
+    }
+    let json = desk.run("predict m.kgl --csv gaps.csv --json");
+    assert_eq!((json.err, json.out.matches(":null}").count()), (ran.err, 2));
     // Without the column there is one stream, and that is told.
     let ungrouped: Vec<&str> = other
         .lines()
@@ -2270,6 +2290,24 @@ fn texts_are_judged_as_a_whole_and_line_by_line_as_in_training() {
         page.contains("naive Bayes") && page.contains("after a text of up to 8"),
         "{page}"
     );
+    // What says nothing about texts is not passed over.
+    for (arguments, words) in [
+        ("--lines lines.txt --group a", ["--group", "a line each"]),
+        (
+            "--lines lines.txt --delimiter ;",
+            ["--delimiter", "lines.txt"],
+        ),
+        (
+            "--csv test.tsv --delimiter \\t --every 2",
+            ["--every", "a column of texts"],
+        ),
+        (
+            "--csv test.tsv --delimiter \\t --missing hold",
+            ["--missing", "test.tsv"],
+        ),
+    ] {
+        desk.fails(&format!("predict reviews.kgl {arguments}"), 2, &words);
+    }
     desk.fails(
         "predict reviews.kgl --text lines.txt",
         2,
@@ -2330,6 +2368,11 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
         let said = desk.ok("translate words.encoder.kgl words.decoder.kgl --lines read.txt");
         let expected: Vec<&str> = words.iter().map(|w| w.1).collect();
         assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{cell}");
+        desk.fails(
+            "translate words.encoder.kgl words.decoder.kgl --lines read.txt --group x",
+            2,
+            &["--lines", "--group"],
+        );
         desk.fails(
             "translate words.decoder.kgl words.encoder.kgl --lines read.txt",
             2,
@@ -2439,7 +2482,10 @@ fn report_makes_one_page_of_a_task_and_its_models() {
     ));
     assert_eq!(
         (ran.code, ran.err.as_str()),
-        (Some(0), "page.html: written\n")
+        (
+            Some(0),
+            "page.html: written; the figures at its top are for pump.kgl, the first of --with\n"
+        )
     );
     let page = String::from_utf8(desk.read("page.html")).unwrap();
     for word in [
@@ -2451,12 +2497,17 @@ fn report_makes_one_page_of_a_task_and_its_models() {
     ] {
         assert!(page.contains(word), "{word}");
     }
+    desk.fails(
+        "train pump.toml --out q.kgl --precision f16 --quantized-epochs 2",
+        2,
+        &["--quantized-epochs", "f16 has none"],
+    );
     desk.ok("train pump.toml --out other.kgl --quiet --precision f32");
     fs::remove_file(desk.0.path().join("other.history.csv")).unwrap();
     let ran = desk.run("report pump.toml --model other.kgl --out page.html");
     assert_eq!(
         ran.err,
-        "note: no learning curves: there is no other.history.csv\npage.html: written\n"
+        "note: no learning curves: there is no other.history.csv\npage.html: written; the figures at its top are for w8a16, the task's precision\n"
     );
 
     desk.imported("lstm_1_5x17");
@@ -2505,6 +2556,11 @@ fn report_makes_one_page_of_a_task_and_its_models() {
             format!("{report} --data none.csv --out p.html"),
             1,
             &["none.csv: cannot read"],
+        ),
+        (
+            format!("{report} --core cortex-m4 --out p.html"),
+            2,
+            &["--core", "--max-cycles"],
         ),
         (
             format!("{report} --clock 64 --out p.html"),

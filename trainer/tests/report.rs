@@ -11,8 +11,8 @@ use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::{Phase, epochs};
-use kinglet_trainer::report::{PairSubject, Stretch, Subject, page, page_of_pair};
-use kinglet_trainer::task::Task;
+use kinglet_trainer::report::{Page, PairSubject, Stretch, Subject, page, page_of_pair};
+use kinglet_trainer::task::{Precision, Task};
 use kinglet_trainer::train::pair::{Pair, evaluate_pair};
 use kinglet_trainer::train::{Fitted, Options, evaluate, fit};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -411,11 +411,71 @@ fn a_task_that_watches_shows_score_threshold_and_alarms() {
 }
 
 #[test]
+fn groups_that_are_watched_have_a_score_and_a_chart_each() {
+    // Two machines at the same time; the first one's sensor stands still up to its last row.
+    let task = WATCHING
+        .replace("split = { rows = [500, 200, 200] }", "group = \"machine\"")
+        .replace(
+            "labels = { file = \"labels.json\", key = \"wave\", time = \"second\" }",
+            "labels = { column = \"wrong\" }",
+        );
+    let mut csv = String::from("time,machine,x,wrong\n");
+    for minute in 0..900i32 {
+        for (machine, offset) in [("press", 0), ("mill", 7)] {
+            let wrong = machine == "press" && minute >= 850;
+            let place = if wrong { 850 } else { minute } + offset;
+            let value = (f64::from(place) * 0.4).sin() + f64::from(place * 37 % 19) * 0.005;
+            let (hour, minute) = (minute / 60, minute % 60);
+            csv += &format!(
+                "2026-03-14 {hour:02}:{minute:02},{machine},{value:.4},{}\n",
+                u8::from(wrong)
+            );
+        }
+    }
+    let (task, data, fitted) = trained(&task, &csv);
+    let page = report(&task, &data, &fitted);
+    let document = parsed(&page);
+    let section = document
+        .descendants()
+        .find(|n| n.attribute("id") == Some("alarms"))
+        .unwrap();
+    let texts = |name: &'static str| -> Vec<String> {
+        let all = section.descendants().filter(move |n| n.has_tag_name(name));
+        let text = |n: Node<'_, '_>| -> String {
+            let texts = n.descendants().filter(Node::is_text);
+            texts.map(|n| n.text().unwrap()).collect()
+        };
+        all.map(text).collect()
+    };
+    assert_eq!(texts("h3"), ["Group press", "Group mill"]);
+    let charts = texts("svg");
+    assert_eq!(charts.len(), 4);
+    for chart in &charts {
+        assert!(
+            chart.contains("13:00") && chart.contains("14:00"),
+            "{chart}"
+        );
+    }
+    // The mill's score does not begin where the press's ends: it has no alarm, and the press has one.
+    let section = text(&document, "alarms");
+    let rows = section.split("1 of 1").count() - 1;
+    assert_eq!(rows, 5, "{section}");
+    // Four bits are too few for these forecasts.
+    for format in &texts("tr")[1..5] {
+        assert!(
+            format.contains("11 of 10"),
+            "an alarm, and no false one: {format}"
+        );
+    }
+}
+
+#[test]
 fn a_pair_shows_translations_and_both_of_its_networks() {
-    let (_, data, fitted) = trained(PAIRS, "");
+    let (task, data, fitted) = trained(PAIRS, "");
     let pair = Pair::new(&fitted.package, &data).unwrap();
     let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let page = page_of_pair(&PairSubject {
+        task: &task,
         encoder: &pair.encoder,
         decoder: &pair.decoder,
         data: &data,
@@ -493,6 +553,7 @@ fn a_pair_shows_translations_and_both_of_its_networks() {
     assert_eq!(sureness[1][2], w8a8[1]);
 
     let swapped = page_of_pair(&PairSubject {
+        task: &task,
         encoder: &pair.decoder,
         decoder: &pair.encoder,
         data: &data,
@@ -559,6 +620,87 @@ fn flash_above(row: &[&str], limit: usize) -> bool {
         .replace(',', "")
         .parse()
         .is_ok_and(|flash: usize| flash > limit)
+}
+
+#[test]
+fn the_figures_at_the_top_are_for_the_model_that_is_meant_for_the_device() {
+    let (mut task, data, fitted) = trained(VALUES, &temperatures());
+    let page = |task: &Task, others: &[&str], budget: Option<Budget>| {
+        let streams = Stream::of_dataset(&data);
+        let ranges = Ranges::measure(&fitted.package.net, &streams);
+        let tests = TestInputs::of(&fitted.package, &streams);
+        let file = || export(&fitted.package, Format::W4A8, Some(&ranges), &tests).unwrap();
+        page(&Subject {
+            task,
+            package: &fitted.package,
+            data: &data,
+            history: &[],
+            others: others
+                .iter()
+                .map(|&name| (name.to_owned(), file().bytes))
+                .collect(),
+            conditions: Conditions::default(),
+            stretch: Stretch::default(),
+            budget,
+        })
+        .unwrap()
+    };
+    // The tile's number is that of the figures, and the curve is of the same model.
+    let of = |page: &Page, name: &str, headline: &str| {
+        assert_eq!(page.headline, headline);
+        let html = page.html.replace("&#39;", "'");
+        assert!(html.contains(&format!("above are for {headline}; they")));
+        let figure = page.figures.iter().find(|figure| figure.name == name);
+        let value = four_digits(figure.unwrap().metrics.headline().1);
+        let document = parsed(&page.html);
+        let tiles = document
+            .descendants()
+            .find(|n| n.attribute("class") == Some("tiles"));
+        let tile = tiles
+            .unwrap()
+            .descendants()
+            .find(|n| n.has_tag_name("b"))
+            .unwrap();
+        assert_eq!(tile.text().unwrap().split(' ').next(), Some(&*value));
+        let drawn = text(&document, "predictions");
+        assert!(drawn.contains(name), "{drawn}");
+        let seen = text(&document, "activations");
+        seen.split(" in ")
+            .nth(1)
+            .unwrap()
+            .split(',')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let none = "w8a8, as the task names no precision and no model was given --with";
+    assert_eq!(of(&page(&task, &[], None), "w8a8", none), "w8a8");
+    let f16 = Precision::One(Format::F16);
+    for (precision, headline, seen) in [
+        (f16, "f16, the task's precision", "w8a8"),
+        (
+            Precision::One(Format::W8A16),
+            "w8a16, the task's precision",
+            "w8a16",
+        ),
+    ] {
+        task.output.precision = Some(precision);
+        assert_eq!(
+            of(&page(&task, &[], None), precision.name(), headline),
+            seen
+        );
+    }
+    let given = page(&task, &["b.kgl", "a.kgl"], None);
+    assert_eq!(of(&given, "b.kgl", "b.kgl, the first of --with"), "w8a8");
+    task.output.precision = Some(Precision::Mixed);
+    let budget = Budget {
+        flash: Some(4000),
+        ..Budget::default()
+    };
+    let searched = page(&task, &[], Some(budget));
+    of(&searched, "mixed", "mixed, the task's precision");
+    let mixed = searched.figures.iter().find(|f| f.name == "mixed").unwrap();
+    assert!(mixed.file_bytes.unwrap() <= 4000);
 }
 
 #[test]

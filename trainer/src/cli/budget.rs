@@ -42,6 +42,17 @@ impl BudgetOptions {
         Ok(budget)
     }
 
+    /// The same where a core is of no use without a limit.
+    pub fn limited(self, task: Budget) -> Result<Budget> {
+        let budget = self.over(task)?;
+        match self.core.is_some() && budget.flash.is_none() && budget.cycles.is_none() {
+            true => Err(usage(
+                "--core is the one that a budget is for: add --max-cycles N or --max-flash SIZE",
+            )),
+            false => Ok(budget),
+        }
+    }
+
     /// The same for a search of formats, which needs a limit; without one the options say nothing.
     pub fn of_mixed(self, mixed: bool, task: Budget) -> Result<Budget> {
         let budget = self.over(task)?;

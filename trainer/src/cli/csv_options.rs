@@ -8,6 +8,8 @@ use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Un
 use kinglet_trainer::data::open::encoding;
 use kinglet_trainer::data::time::is_format;
 use kinglet_trainer::model_file::ModelFile;
+use kinglet_trainer::task::Task;
+use std::path::Path;
 
 /// How a CSV file is written and which columns count. What is not said is as the model's training data had it.
 #[derive(Debug, Clone, clap::Args)]
@@ -129,6 +131,25 @@ pub enum OnError {
     Skip,
 }
 
+/// A task with what the command line says in place of it.
+pub fn overridden(task: Task, data: Option<&Path>, on_error: Option<OnError>) -> Result<Task> {
+    if on_error.is_some() && task.on_error().is_none() {
+        return Err(usage(
+            "--on-error is about the rows of a table, and the data of this task is none: remove it",
+        ));
+    }
+    let made = task
+        .pairs
+        .as_ref()
+        .is_some_and(|pairs| pairs.made.is_some());
+    if data.is_some() && made {
+        return Err(usage(
+            "--data takes the place of the task's files, and the pairs of this task are made: remove it",
+        ));
+    }
+    Ok(task.with_data(data).with_on_error(on_error.map(Into::into)))
+}
+
 fn time_format(text: &str) -> Result<String, String> {
     if is_format(text) {
         Ok(text.into())
@@ -169,7 +190,132 @@ impl From<OnError> for data::OnError {
     }
 }
 
+/// What a file may hold, of which an option says how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Rows of numbers.
+    Samples,
+    /// Rows whose columns are the steps of a sequence.
+    Sequences,
+    /// Rows with a token each.
+    Tokens,
+    /// Rows with a text each.
+    Texts,
+    /// A text in every line.
+    Lines,
+    /// One text.
+    Text,
+}
+
+impl Holds {
+    /// In a message.
+    fn words(self) -> &'static str {
+        match self {
+            Holds::Samples => "rows of numbers",
+            Holds::Sequences => "rows that are sequences",
+            Holds::Tokens => "rows with a token each",
+            Holds::Texts => "a column of texts",
+            Holds::Lines => "texts, a line each",
+            Holds::Text => "one text",
+        }
+    }
+
+    const ALL: &'static [Holds] = &[
+        Holds::Samples,
+        Holds::Sequences,
+        Holds::Tokens,
+        Holds::Texts,
+        Holds::Lines,
+        Holds::Text,
+    ];
+    const TABLES: &'static [Holds] = Holds::ALL.split_at(4).0;
+    const IN_LINES: &'static [Holds] = Holds::ALL.split_at(5).0;
+}
+
 impl CsvOptions {
+    /// The options that were given, with what they say something about.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Holds])> + use<> {
+        use Holds::{Samples, Sequences, Tokens};
+        // Every one has to be told here.
+        let CsvOptions {
+            columns,
+            group,
+            every,
+            delimiter,
+            header,
+            comment,
+            newest_first,
+            missing,
+            missing_values,
+            decimal,
+            thousands,
+            unseen,
+            time_format,
+            encoding,
+            multiline,
+            max_field,
+            max_unpacked,
+            on_error,
+            trained: _,
+        } = self;
+        let (all, rows, in_lines) = (Holds::ALL, Holds::TABLES, Holds::IN_LINES);
+        let given: [(_, _, &'static [Holds]); 18] = [
+            ("--columns", !columns.is_empty(), rows),
+            (
+                "--group",
+                group.as_ref().is_some_and(|name| !name.is_empty()),
+                &[Samples, Tokens],
+            ),
+            ("--every", every.is_some(), &[Samples]),
+            ("--delimiter", delimiter.is_some(), rows),
+            ("--header", header.is_some(), rows),
+            ("--comment", comment.is_some(), rows),
+            (
+                "--newest-first",
+                newest_first.is_some(),
+                &[Samples, Sequences],
+            ),
+            ("--missing", missing.is_some(), &[Samples, Sequences]),
+            (
+                "--missing-values",
+                !missing_values.is_empty(),
+                &[Samples, Sequences],
+            ),
+            ("--decimal", decimal.is_some(), &[Samples, Sequences]),
+            ("--thousands", thousands.is_some(), &[Samples, Sequences]),
+            ("--unseen", unseen.is_some(), &[Samples]),
+            ("--time-format", time_format.is_some(), &[Samples]),
+            ("--encoding", encoding.is_some(), all),
+            ("--multiline", *multiline, rows),
+            ("--max-field", max_field.is_some(), rows),
+            ("--max-unpacked", max_unpacked.is_some(), all),
+            ("--on-error", on_error.is_some(), in_lines),
+        ];
+        let given = given.into_iter().filter(|(_, given, _)| *given);
+        given.map(|(option, _, of)| (option, of))
+    }
+
+    /// Refuses what says nothing about a file that holds this.
+    pub fn fitting(&self, file: &str, holds: Holds) -> Result<()> {
+        match self.given().find(|(_, of)| !of.contains(&holds)) {
+            Some((option, _)) => Err(usage(format!(
+                "{option} says nothing about {file}, which is read as {}: remove it",
+                holds.words()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses all of them, where no file is read that they say something about.
+    pub fn without(&self, option: &str) -> Result<()> {
+        match self.given().next() {
+            Some((given, _)) => Err(usage(format!(
+                "{given} says how to read {option}, which is missing"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// For a model of this file, whose training data says what the options leave open.
     pub fn of_model(&self, file: &ModelFile) -> Self {
         let trained = Written::in_model(&file.bytes).unwrap_or_else(|| {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use kinglet::Model;
 use kinglet::format::Format;
 use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::decimals::decimals;
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::package::Package;
@@ -113,7 +114,10 @@ impl Folds {
                 true => [&values[..], &mean_and_spread(values)].concat(),
                 false => values.clone(),
             };
-            let numbers: String = numbers.iter().map(|v| format!("  {v:>9.5}")).collect();
+            let numbers: String = numbers
+                .iter()
+                .map(|&v| format!("  {:>9}", decimals(v, 5)))
+                .collect();
             lines.push(format!("{name:<width$}{numbers}"));
         }
         lines

@@ -2,7 +2,7 @@
 
 use super::calibrate::Compared;
 use super::csv_options::CsvOptions;
-use super::{calibrate, layout, precision, say, say_notes, usage, writable};
+use super::{calibrate, layout, precision, say, say_notes, writable};
 use anyhow::{Context, Result};
 use clap::builder::TypedValueParser;
 use kinglet::Model;
@@ -113,10 +113,8 @@ fn tell(proof: &Proof, which: &str) {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    if args.calibrate.is_none() && !args.csv.columns.is_empty() {
-        return Err(usage(
-            "--columns says how to read --calibrate, which is missing",
-        ));
+    if args.calibrate.is_none() {
+        args.csv.without("--calibrate")?;
     }
     let inputs: Vec<&Path> = [Some(&args.state), args.calibrate.as_ref()]
         .into_iter()

@@ -30,6 +30,7 @@ mod streams;
 mod texts;
 mod train;
 mod tune;
+mod unheld;
 mod verify;
 mod wav;
 

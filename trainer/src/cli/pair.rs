@@ -258,7 +258,12 @@ pub struct Args {
     decoder: PathBuf,
 
     /// Texts, a line each; - reads standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "csv")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "csv",
+        conflicts_with = "CsvOptions"
+    )]
     lines: Option<PathBuf>,
 
     /// Samples for an encoder of numbers, a row each; - reads standard input. There is an answer to every row, or to the rows

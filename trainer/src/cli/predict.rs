@@ -5,6 +5,7 @@ use super::progress::cancel_on_signal;
 use super::samples::{Sample, Samples};
 use super::streams::{How, SavedStream, Stream, Streams};
 use super::texts::is_of_texts;
+use super::unheld::Unheld;
 use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
 use kinglet::format::{Input, Output, Shape, crc32};
@@ -64,7 +65,8 @@ pub struct Args {
     wav: Option<PathBuf>,
 
     /// Where the answers to --wav go
-    #[arg(long, value_name = "OUT.wav", requires = "wav")]
+    // What conflicts with --wav would otherwise make up for it.
+    #[arg(long, value_name = "OUT.wav", requires = "wav", conflicts_with_all = ["csv", "text", "lines"])]
     out: Option<PathBuf>,
 
     /// Plain tensors in and out, an output per step: no normalisation, no windows
@@ -160,9 +162,6 @@ pub fn run(args: &Args) -> Result<()> {
         true => Vec::new(),
         false => samples.keep(&args.keep)?,
     };
-    if args.csv.is_none() && args.columns.named_group().is_some() {
-        return Err(usage("--group is a column of --csv"));
-    }
     let how = How {
         group: samples.group_column().map(str::to_owned),
         raw: args.raw,
@@ -190,7 +189,8 @@ pub fn run(args: &Args) -> Result<()> {
         .map_or(Vec::new(), |futures| fan_names(args, futures));
     let mut table = Table::new(&model, args, (group, kept), live, (watched, fan));
     let mut beyond = Beyond::new(&model);
-    let mut out = (&mut table, &mut beyond, futures.as_mut());
+    let mut unheld = Unheld::new(&model);
+    let mut out = (&mut table, &mut beyond, &mut unheld, futures.as_mut());
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
     // Whatever ended it: what was answered stands, and the state is that of the last whole row.
     let flushed = table.flush();
@@ -205,8 +205,15 @@ pub fn run(args: &Args) -> Result<()> {
             file.display()
         ));
     }
+    if let (Ok(End::Input), 1.., 0) = (&read, samples.rows(), table.lines)
+        && let Some(note) = no_answer(args, &model, samples.rows())
+    {
+        say(&format!("note: {note}"));
+    }
     let cut = beyond.notes();
     cut.iter().for_each(|note| say(&format!("warning: {note}")));
+    let unheld = unheld.note(samples.rows());
+    unheld.iter().for_each(|note| say(&format!("note: {note}")));
     streams
         .note()
         .iter()
@@ -234,6 +241,21 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Why rows have no answer, if they might have had one.
+fn no_answer(args: &Args, model: &Model<'_>, rows: u64) -> Option<String> {
+    let Shape::Window { window, .. } = model.header().shape else {
+        return None;
+    };
+    Some(match args.reset_every {
+        Some(every) if every < window.into() => format!(
+            "there is no answer: the model answers after {window} rows, and --reset-every {every} starts anew before"
+        ),
+        _ => {
+            format!("{rows} rows, and no answer: the model answers after {window} rows of a stream")
+        }
+    })
+}
+
 /// How a stream ended.
 enum End {
     Input,
@@ -247,7 +269,12 @@ fn answer(
     model: &Model<'_>,
     samples: &mut Samples,
     streams: &mut Streams<'_, '_>,
-    (table, beyond, futures): &mut (&mut Table<'_>, &mut Beyond<'_>, Option<&mut Futures>),
+    (table, beyond, unheld, futures): &mut (
+        &mut Table<'_>,
+        &mut Beyond<'_>,
+        &mut Unheld<'_>,
+        Option<&mut Futures>,
+    ),
 ) -> Result<End> {
     let stopped = cancel_on_signal();
     let at_the_end = is_of_texts(model) && !args.every_step && !model.is_bidirectional();
@@ -293,9 +320,13 @@ fn answer(
             if let Some(futures) = futures.as_mut().filter(|_| stream.answered) {
                 futures.meet(&stream.y, x);
             }
+            unheld.meet(x, &mut stream.known);
         }
         stream.answered = step(args, stream, sample) && !at_the_end;
         if stream.answered {
+            if !args.raw {
+                unheld.answer(&stream.y);
+            }
             table.line(&stream.y, stream.verdict, group, samples.kept())?;
         }
     }
@@ -544,6 +575,8 @@ struct Table<'a> {
     watched: bool,
     /// The numbers of an answer; behind those of a row, which are fewer, there are empty fields.
     numbers: usize,
+    /// Answers so far.
+    lines: u64,
 }
 
 impl<'a> Table<'a> {
@@ -584,6 +617,7 @@ impl<'a> Table<'a> {
             live,
             watched,
             numbers,
+            lines: 0,
         }
     }
 
@@ -610,6 +644,7 @@ impl<'a> Table<'a> {
         group: Option<&'k str>,
         kept: impl Iterator<Item = &'k str>,
     ) -> Result<()> {
+        self.lines += 1;
         let own = group.filter(|_| self.grouped).into_iter().chain(kept);
         let class = self.classes.as_ref().map(|classes| classes[argmax(y)]);
         if self.json {

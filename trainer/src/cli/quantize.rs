@@ -98,6 +98,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(curve) = &args.curve {
         writable(curve, &inputs)?;
+        if *curve == args.out {
+            return Err(usage("--curve and --out are one file: give another name"));
+        }
     }
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;

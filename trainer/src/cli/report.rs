@@ -1,7 +1,7 @@
 //! `kinglet report`.
 
 use super::budget::{BudgetOptions, budget_of};
-use super::csv_options::OnError;
+use super::csv_options::{OnError, overridden};
 use super::names::{history_of, pair_of};
 use super::{print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, ensure};
@@ -27,7 +27,7 @@ Examples:
   kinglet report pump.toml --model pump.f32.kgl --core cortex-m4 --max-flash 6K --out report.html
 
 Exports the float model in every precision, calibrated on the task's training part, and runs all of them over the test
-part with the engine. The page needs no network and no script. Learning curves come from the history that `kinglet
+part with the engine. The figures at the top are for the first model --with, else for the task's precision, else for w8a8. The page needs no network and no script. Learning curves come from the history that `kinglet
 train` writes beside the model, as MODEL.history.csv. Of a task with [pairs] a name stands for two models: --model dates.f32.kgl for
 dates.f32.encoder.kgl and dates.f32.decoder.kgl. With a budget, in the task or as an option, it shows what a format for every layer gives for
 what it takes.")]
@@ -93,9 +93,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let task = Task::load(&args.task)?
-        .with_data(args.data.as_deref())
-        .with_on_error(args.on_error.map(Into::into));
+    let task = overridden(Task::load(&args.task)?, args.data.as_deref(), args.on_error)?;
     let mut inputs = task.inputs();
     inputs.push(args.model.clone());
     inputs.extend(args.with.iter().chain(&args.history).cloned());
@@ -105,7 +103,7 @@ pub fn run(args: &Args) -> Result<()> {
         clock: args.clock,
         power: args.power,
     };
-    let budget = args.budget.over(budget_of(&task)?)?;
+    let budget = args.budget.limited(budget_of(&task)?)?;
     let limited = budget.flash.is_some() || budget.cycles.is_some();
     let stretch = Stretch {
         group: args.group.clone(),
@@ -133,6 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
         let data = Dataset::load(&task)?;
         say_notes(data.notes());
         page_of_pair(&PairSubject {
+            task: &task,
             encoder: &encoder,
             decoder: &decoder,
             data: &data,
@@ -164,9 +163,15 @@ pub fn run(args: &Args) -> Result<()> {
     let page = page?;
     save(&args.out, page.html.as_bytes())?;
     if args.json {
-        print_json(&json!({ "page": args.out, "part": page.part, "figures": page.figures }))?;
+        print_json(
+            &json!({ "page": args.out, "part": page.part, "headline": page.headline, "figures": page.figures }),
+        )?;
     }
-    say(&format!("{}: written", args.out.display()));
+    say(&format!(
+        "{}: written; the figures at its top are for {}",
+        args.out.display(),
+        page.headline
+    ));
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! numbers), or if the model's names are made up (`x0`, `x1`, …), and then the number of columns must fit.
 //! A first line of numbers that may as well be a header, as 0,1,2 is, is asked about.
 
-use super::csv_options::{CsvOptions, HeaderOption, MissingOption, names_in};
+use super::csv_options::{CsvOptions, HeaderOption, Holds, MissingOption, names_in};
 use super::live::Live;
 use super::progress::cancel_on_signal;
 use super::texts::{Lines, Texts, is_of_texts, unknown_note};
@@ -101,6 +101,7 @@ impl Samples {
             if options.named_group().is_some() {
                 return Err(usage("--group: every text starts anew; remove it"));
             }
+            options.fitting(&file, Holds::Texts)?;
             let texts = Texts::column(input, &file, &format, options)?;
             let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
             return Ok(Samples::new(lines, on_error));
@@ -119,13 +120,16 @@ impl Samples {
                     || Tokens::new(model, raw).find(first.trim_end()).is_some()
             };
             if let Some(word) = options.was_tagged().filter(|_| !is_table()) {
+                options.fitting(&file, Holds::Lines)?;
                 let texts = Texts::Tagged { input, word };
                 let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
                 return Ok(Samples::new(lines, on_error));
             }
             if options.was_running() && !is_table() {
+                options.fitting(&file, Holds::Text)?;
                 return Samples::of_text(input, &file, model);
             }
+            options.fitting(&file, Holds::Tokens)?;
             let rows = TokenRows::new(input, file, &format, model, options, raw)?;
             let group = rows.group.map(|at| rows.reader.names()[at].clone());
             let mut samples = Samples::new(Source::Tokens(Box::new(rows)), on_error);
@@ -155,7 +159,7 @@ impl Samples {
             fields.clone_from(given);
         }
         let named = options.named(&fields);
-        let has_header = given.is_none() && has_header(&fields, &format, options, &file)?;
+        let has_header = given.is_none() && has_header(&fields, &names, &format, options, &file)?;
         let known = has_header || given.is_some();
         if !has_header {
             format.header = Header::None;
@@ -188,6 +192,7 @@ impl Samples {
         let steps = options.steps().filter(|_| !raw);
         let steps = steps.and_then(|[first, last]| reader.names_between(first, last));
         if let Some(steps) = steps.filter(|_| model.inputs() == 1) {
+            options.fitting(&file, Holds::Sequences)?;
             let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
             let columns = Box::new(reader.columns(&steps)?);
             let (row, given) = (vec![0.0; steps.len()], usize::MAX);
@@ -240,6 +245,7 @@ impl Samples {
     /// From texts, a line each.
     pub fn lines(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
         let (input, file, format) = opened(path, options)?;
+        options.fitting(&file, Holds::Lines)?;
         let lines = Lines::new(Texts::Lines(input), file, model);
         Ok(Samples::new(
             Source::Lines(Box::new(lines)),
@@ -250,6 +256,7 @@ impl Samples {
     /// From one text.
     pub fn text(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
         let (input, file, _) = opened(path, options)?;
+        options.fitting(&file, Holds::Text)?;
         Samples::of_text(input, &file, model)
     }
 
@@ -552,6 +559,7 @@ fn reworded(error: DataError) -> anyhow::Error {
 /// Whether the first line has names. A row of numbers has none, unless it counts its columns.
 fn has_header(
     fields: &[String],
+    names: &[&str],
     format: &Format,
     options: &CsvOptions,
     file: &str,
@@ -560,6 +568,16 @@ fn has_header(
         return Ok(header == HeaderOption::FirstLine);
     }
     if !format.is_numeric(fields) {
+        return Ok(true);
+    }
+    // The names of the model, which a row of numbers would not be by chance.
+    let column = |name: &&str| {
+        Derived::parse(name)
+            .map_or(*name, |(_, column)| column)
+            .to_owned()
+    };
+    let named = |name: &&str| fields.contains(&column(name));
+    if format.header == Header::FirstLine && names.iter().all(named) {
         return Ok(true);
     }
     if counts_up(fields) {

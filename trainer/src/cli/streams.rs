@@ -36,6 +36,8 @@ pub struct Stream<'s, 'a> {
     pub rows: u64,
     /// The last row had an answer.
     pub answered: bool,
+    /// Columns that had a number since the last reset.
+    pub known: Vec<bool>,
 }
 
 impl Stream<'_, '_> {
@@ -48,6 +50,7 @@ impl Stream<'_, '_> {
         self.tokens.clear();
         self.detector.iter_mut().for_each(Detector::reset);
         self.y.fill(f32::NAN);
+        self.known.fill(false);
         self.rows = 0;
     }
 
@@ -107,6 +110,8 @@ impl Stream<'_, '_> {
         self.detector.iter_mut().for_each(|d| d.resume(saved.score));
         self.tokens = saved.tokens.iter().map(|&token| token as usize).collect();
         self.rows = saved.rows;
+        // What was missing up to here was told then.
+        self.known.fill(self.rows > 0);
         Ok(())
     }
 }
@@ -215,6 +220,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             sample: Vec::new(),
             rows: 0,
             answered: false,
+            known: vec![false; inputs],
         };
         match (self.asleep.remove(group), &mut self.fresh) {
             (Some(saved), _) => {

@@ -2,7 +2,7 @@
 
 use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::{judge, say_instead};
-use super::csv_options::OnError;
+use super::csv_options::{OnError, overridden};
 use super::folds::Folds;
 use super::names::{float_of, history_of};
 use super::progress::{Shown, TrainingBar, cancel_on_signal};
@@ -13,6 +13,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::anomaly::{Alarms, alarm, alarms};
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
+use kinglet_trainer::decimals::decimals;
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::{Fidelity, MOST, excess};
 use kinglet_trainer::file::{Exported, TestInputs, export_for, package, save};
@@ -143,9 +144,7 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut task = Task::load(&args.task)?
-        .with_data(args.data.as_deref())
-        .with_on_error(args.on_error.map(Into::into));
+    let mut task = overridden(Task::load(&args.task)?, args.data.as_deref(), args.on_error)?;
     let kept = Kept::new(&args.out);
     let inputs = task.inputs();
     let inputs: Vec<&Path> = (inputs.iter().chain(&args.from))
@@ -170,11 +169,26 @@ pub fn run(args: &Args) -> Result<()> {
     for coarse in coarse_columns(&data) {
         say(&format!("warning: {coarse}"));
     }
-    let precision = args.precision.unwrap_or(task.output.precision);
+    let precision = args.precision.or(task.output.precision).unwrap_or_default();
     let mixed = precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, budget_of(&task)?)?;
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;
+    }
+    if precision
+        .format()
+        .is_some_and(|format| !format.is_integer())
+        && task.train.quantized.epochs > 0
+    {
+        let name = precision.name();
+        if args.quantized_epochs.is_some() {
+            return Err(usage(format!(
+                "--quantized-epochs train on through the integers of a format, and {name} has none: give --precision w8a8 or another"
+            )));
+        }
+        say(&format!(
+            "note: the task's epochs through integers, train.quantized, are left out, as {name} has none"
+        ));
     }
     if mixed && task.pairs.is_some() {
         return Err(usage(
@@ -598,9 +612,10 @@ impl<'d> Table<'d> {
         let (metric, value) = metrics.headline();
         let own = self.network().map(|row| row.last().headline().1);
         if let Some(own) = own.filter(|_| value.is_finite()) {
+            let [value, own] = [value, own].map(|value| decimals(value, 5));
             self.windows.push(format!(
-                "streamed, a step per sample with the state running on, it gives other numbers: {metric} {value:.5} on the test \
-                 part, not {own:.5}; --streaming trains a model that streams"
+                "streamed, a step per sample with the state running on, it gives other numbers: {metric} {value} on the test \
+                 part, not {own}; --streaming trains a model that streams"
             ));
         }
         Ok(())
@@ -632,7 +647,7 @@ impl<'d> Table<'d> {
             write!(out, "{:<width$}", row.name)?;
             for value in [&row.train, &row.valid, &row.test].map(|part| part.headline().1) {
                 match value.is_finite() {
-                    true => write!(out, "  {value:>9.5}")?,
+                    true => write!(out, "  {:>9}", decimals(value, 5))?,
                     false => write!(out, "  {:>9}", "-")?,
                 }
             }
@@ -656,9 +671,10 @@ impl<'d> Table<'d> {
             let name = &rule.name;
             let (metric, rule) = rule.last().headline();
             let network = network.last().headline().1;
+            let [rule, network] = [rule, network].map(|value| decimals(value, 5));
             writeln!(
                 out,
-                "the rule {name:?} is as good as this network or better: {metric} {rule:.5} against {network:.5}; as it \
+                "the rule {name:?} is as good as this network or better: {metric} {rule} against {network}; as it \
                  is, the network is not worth its flash"
             )?;
         }

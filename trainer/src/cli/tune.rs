@@ -1,7 +1,7 @@
 //! `kinglet tune`.
 
 use super::budget::{BudgetOptions, budget_of, range};
-use super::csv_options::OnError;
+use super::csv_options::{OnError, overridden};
 use super::progress::cancel_on_signal;
 use super::{precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
 use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::Dataset;
+use kinglet_trainer::decimals::decimals;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
 use kinglet_trainer::quant::kept_in;
@@ -93,8 +94,8 @@ pub struct Args {
     max_ram: Option<usize>,
 
     /// Networks to train at the same time [default: one per core]
-    #[arg(long, value_name = "COUNT")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    jobs: Option<u32>,
 
     /// Take models too whose outputs differ from those in f32 by more than 5 % of their spread
     #[arg(long)]
@@ -128,14 +129,16 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let name = args.task.display();
     let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
-    let task = Task::parse(&text, &args.task)?
-        .with_data(args.data.as_deref())
-        .with_on_error(args.on_error.map(Into::into));
+    let task = Task::parse(&text, &args.task)?;
+    let task = overridden(task, args.data.as_deref(), args.on_error)?;
     let inputs = task.inputs();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     writable(&args.out, &inputs)?;
     writable(&journal_path, &inputs)?;
-    let precision = args.precision.unwrap_or(task.output.precision);
+    if journal_path == args.out {
+        return Err(usage("--journal and --out are one file: give another name"));
+    }
+    let precision = args.precision.or(task.output.precision).unwrap_or_default();
     let budget = Budget {
         ram: args.max_ram,
         ..if precision == Precision::Mixed {
@@ -167,6 +170,7 @@ pub fn run(args: &Args) -> Result<()> {
         seed: args.seed,
         threads: args
             .jobs
+            .map(|jobs| jobs as usize)
             .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
         cancel: Some(cancel_on_signal()),
     };
@@ -278,8 +282,9 @@ fn found(
     };
     let (metric, value) = (best.metric.as_str(), best.value);
     let head = format!(
-        "# Found by `kinglet tune` in {}{within}: {metric} {value:.5} on the validation part.\n",
-        precision.name()
+        "# Found by `kinglet tune` in {}{within}: {metric} {} on the validation part.\n",
+        precision.name(),
+        decimals(value, 5)
     );
     // Of the comments at the beginning, that of an earlier search goes.
     let rest = task
@@ -311,9 +316,14 @@ fn line(outcome: &Outcome, asked: Precision) -> String {
             "no use, as it diverged or does not answer as in f32".to_string()
         }
         value if outcome.format != asked.name() => {
-            format!("{} {value:.5} in {}", outcome.metric, outcome.format)
+            format!(
+                "{} {} in {}",
+                outcome.metric,
+                decimals(value, 5),
+                outcome.format
+            )
         }
-        value => format!("{} {value:.5}", outcome.metric),
+        value => format!("{} {}", outcome.metric, decimals(value, 5)),
     };
     let cost = outcome.cost;
     let cycles = cost

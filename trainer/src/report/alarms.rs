@@ -3,13 +3,14 @@
 
 use super::Made;
 use super::chart::{Axis, Chart, Ink, bounds};
-use super::html::{Table, count, figure, number, paragraph, percent, section, with_unit};
+use super::html::{Table, count, figure, heading, number, paragraph, percent, section, with_unit};
 use super::measure::Measured;
 use crate::anomaly::{Watched, watch};
 use crate::data::Dataset;
 use crate::engine::EnginePredictor;
-use crate::package::{Alarm, Output};
+use crate::package::{Alarm, Output, Target};
 use kinglet::Model;
+use std::ops::Range;
 
 /// Points of a curve: about as many as the chart has pixels.
 const POINTS: usize = 640;
@@ -22,13 +23,16 @@ pub(super) fn of_model(model: &Model<'_>) -> Option<Alarm> {
     })
 }
 
-/// A row for every model that watches; the curves are of the one at `device`.
+/// Groups that are drawn.
+const GROUPS: usize = 6;
+
+/// A row for every model that watches; the curves are of the one at `device`, of the group that was asked for or of all.
 pub(super) fn alarms(
     data: &Dataset,
     measured: &Measured,
     made: &[Made],
     models: &[Model<'_>],
-    device: usize,
+    (device, group): (usize, Option<&str>),
 ) -> String {
     let part = measured.part;
     let labelled = data.has_events();
@@ -37,7 +41,7 @@ pub(super) fn alarms(
         head.extend(["labelled windows hit", "false alarms", "RMSE outside"]);
     }
     let mut table = Table::new(&head);
-    let mut curves = String::new();
+    let mut drawn = String::new();
     for (k, (made, model)) in made.iter().zip(models).enumerate() {
         let Some(alarm) = of_model(model) else {
             continue;
@@ -63,7 +67,13 @@ pub(super) fn alarms(
         }
         table.row(&row);
         if k == device {
-            curves = curve(data, measured, (&made.name, alarm), &watched, &above);
+            let watching = Watching {
+                name: &made.name,
+                alarm,
+                watched: &watched,
+                above: &above,
+            };
+            drawn = curves(data, measured, &watching, group);
         }
     }
     let whose = match labelled {
@@ -77,122 +87,220 @@ pub(super) fn alarms(
         "The score of a sample is the exponential mean of the absolute errors up to it. The threshold is what the score \
          reaches on the validation part, in every format by its own forecasts; an alarm is a run of samples above it.{whose}"
     ));
-    section("alarms", "Alarms", &(body + &curves + &table.finish()))
+    section("alarms", "Alarms", &(body + &drawn + &table.finish()))
 }
 
-/// Unbroken runs of samples that are so.
+/// Unbroken runs of samples of a group that are so.
 fn runs(watched: &Watched, is: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for k in (0..watched.scores.len()).filter(|&k| is(k)) {
         match runs.last_mut() {
-            Some((_, end)) if *end == k => *end += 1,
+            Some((from, end)) if *end == k && watched.groups[*from] == watched.groups[k] => {
+                *end += 1
+            }
             _ => runs.push((k, k + 1)),
         }
     }
     runs
 }
 
-/// What was watched, and below it the score.
-fn curve(
+/// A model with its alarm, and what it gave.
+struct Watching<'a> {
+    name: &'a str,
+    alarm: Alarm,
+    watched: &'a Watched,
+    above: &'a [(usize, usize)],
+}
+
+/// The samples of each group, in the order of the data.
+fn groups(watched: &Watched) -> Vec<(Option<usize>, Range<usize>)> {
+    let mut groups: Vec<(Option<usize>, Range<usize>)> = Vec::new();
+    for (k, &group) in watched.groups.iter().enumerate() {
+        match groups.last_mut() {
+            Some((last, rows)) if *last == group => rows.end = k + 1,
+            _ => groups.push((group, k..k + 1)),
+        }
+    }
+    groups
+}
+
+/// Charts of every group: of the one that was asked for, or of those whose scores are highest.
+fn curves(
     data: &Dataset,
     measured: &Measured,
-    (name, alarm): (&str, Alarm),
-    watched: &Watched,
-    above: &[(usize, usize)],
+    watching: &Watching<'_>,
+    asked: Option<&str>,
 ) -> String {
-    let steps = watched.scores.len();
-    let bin = steps.div_ceil(POINTS).max(1);
-    let wrong = runs(watched, |k| watched.events[k] > 0);
-    let all: Vec<usize> = (0..steps).collect();
-    let (axis, places) = match measured.groups.len() == steps {
-        true => measured.places(&all),
-        false => (
-            Axis::whole("step", 0, steps),
-            all.iter().map(|&k| k as f64).collect(),
-        ),
+    let name = |group: Option<usize>| {
+        let name = group.and_then(|group| data.group_names().get(group));
+        name.map_or("", String::as_str)
     };
-    // A run ends before a step that may be none.
-    let place = |k: usize| places.get(k).or(places.last()).copied().unwrap_or(0.0);
-    let spans = || {
-        let span = |&(from, to): &(usize, usize)| (place(from), place(to));
-        wrong.iter().map(span)
+    let mut shown = groups(watching.watched);
+    let all = shown.len();
+    if let Some(asked) = asked {
+        shown.retain(|(group, _)| name(*group) == asked);
+    } else if all > GROUPS {
+        let highest = |rows: &Range<usize>| highest(&watching.watched.scores[rows.clone()]);
+        shown.sort_by(|a, b| highest(&b.1).total_cmp(&highest(&a.1)));
+        shown.truncate(GROUPS);
+        shown.sort_by_key(|(_, rows)| rows.start);
+    }
+    let mut body = match shown.len() < all {
+        true => paragraph(&match asked {
+            Some(asked) => format!(
+                "Drawn is the group {asked}; the table is of all {}.",
+                count(all)
+            ),
+            None => format!(
+                "Drawn are the {} of {} groups whose scores are highest; --group shows another.",
+                shown.len(),
+                count(all)
+            ),
+        }),
+        false => String::new(),
     };
-    let x = || axis.clone();
-    let groups =
-        match measured.groups.is_sorted() && measured.groups.first() == measured.groups.last() {
-            true => "",
-            false => ", one group behind the other",
+    // Groups that ran at the same time stand below one another in it.
+    let steps: Vec<usize> = shown.iter().flat_map(|(_, rows)| rows.clone()).collect();
+    let together = match measured.groups.len() == watching.watched.scores.len() {
+        true => measured.moments(&steps),
+        false => None,
+    };
+    let top = steps.iter().map(|&k| f64::from(watching.watched.scores[k]));
+    let top = top.fold(f64::from(watching.alarm.threshold), f64::max);
+    let mut behind = 0;
+    for (group, rows) in shown {
+        let steps: Vec<usize> = rows.clone().collect();
+        let times = (together.as_ref()).map(|(_, times)| &times[behind..behind + steps.len()]);
+        behind += steps.len();
+        let (axis, places) = match (&together, times) {
+            (Some((axis, _)), Some(times)) if times.is_sorted() => (axis.clone(), times.to_vec()),
+            _ => (
+                Axis::whole("step", 0, steps.len()),
+                (0..steps.len()).map(|k| k as f64).collect(),
+            ),
         };
-    let mut figures = String::new();
-    let fed = |targets: &[crate::package::Target]| targets.iter().position(|t| t.feeds.is_some());
-    if let Output::Values(targets) = data.output()
-        && let Some(first) = fed(targets)
-        && measured.truth.len() == steps * targets.len()
-    {
-        let values: Vec<f64> = measured.truth[first..]
-            .iter()
-            .step_by(targets.len())
-            .map(|&v| f64::from(v))
-            .collect();
-        // The lowest and the highest of a bin, so that no peak is lost.
-        let points: Vec<(f64, f64)> = values
-            .chunks(2 * bin)
+        if all > 1 {
+            body += &heading(&format!("Group {}", name(group)));
+        }
+        let drawn = Drawn {
+            rows,
+            axis,
+            places,
+            top,
+        };
+        body += &drawn.curves(data, measured, watching);
+    }
+    body
+}
+
+fn highest(scores: &[f32]) -> f32 {
+    scores.iter().fold(0f32, |max, &s| max.max(s))
+}
+
+/// The samples of a group, and where they stand.
+struct Drawn {
+    rows: Range<usize>,
+    axis: Axis,
+    places: Vec<f64>,
+    /// The highest score of all that is drawn, or the threshold.
+    top: f64,
+}
+
+impl Drawn {
+    /// Of a sample. A run ends before one that may be none.
+    fn place(&self, k: usize) -> f64 {
+        let place = self.places.get(k - self.rows.start);
+        place.or(self.places.last()).copied().unwrap_or(0.0)
+    }
+
+    /// What was watched, and below it the score.
+    fn curves(&self, data: &Dataset, measured: &Measured, watching: &Watching<'_>) -> String {
+        let Watching {
+            name,
+            alarm,
+            watched,
+            above,
+        } = watching;
+        let steps = self.rows.len();
+        let bin = steps.div_ceil(POINTS).max(1);
+        let ours = |(from, _): &(usize, usize)| self.rows.contains(from);
+        let wrong = runs(watched, |k| watched.events[k] > 0);
+        let wrong: Vec<_> = wrong.into_iter().filter(ours).collect();
+        let spans = || {
+            wrong
+                .iter()
+                .map(|&(from, to)| (self.place(from), self.place(to)))
+        };
+        let fed = |targets: &[Target]| targets.iter().position(|t| t.feeds.is_some());
+        let mut figures = String::new();
+        if let Output::Values(targets) = data.output()
+            && let Some(first) = fed(targets)
+            && measured.truth.len() == watched.scores.len() * targets.len()
+        {
+            let value = |k: usize| f64::from(measured.truth[k * targets.len() + first]);
+            let values: Vec<f64> = self.rows.clone().map(value).collect();
+            let points: Vec<(f64, f64)> = match bin {
+                1 => self.places.iter().copied().zip(values).collect(),
+                // The lowest and the highest of a bin, so that no peak is lost.
+                _ => {
+                    let bins = values.chunks(2 * bin).enumerate();
+                    bins.flat_map(|(n, values)| {
+                        let (low, high) = bounds(values.iter().copied());
+                        let at = self.rows.start + 2 * bin * n;
+                        [(self.place(at), low), (self.place(at + bin), high)]
+                    })
+                    .collect()
+                }
+            };
+            let label = with_unit(targets[first].column(), &targets[first].unit);
+            let y = Axis::around(&label, points.iter().map(|p| p.1));
+            let mut chart = Chart::new("What is watched", self.axis.clone(), y).height(190.0);
+            chart.shades("labelled window", spans());
+            chart.line(Ink::Truth, "what came", points.into_iter());
+            figures += &figure(
+                &chart.finish(),
+                &format!(
+                    "{} steps of the {} part.",
+                    count(steps),
+                    measured.part.name()
+                ),
+            );
+        }
+        let scores = &watched.scores[self.rows.clone()];
+        let points: Vec<(f64, f64)> = scores
+            .chunks(bin)
             .enumerate()
-            .flat_map(|(n, values)| {
-                let (low, high) = bounds(values.iter().copied());
-                let at = 2 * bin * n;
-                [(place(at), low), (place(at + bin), high)]
+            .map(|(n, scores)| {
+                (
+                    self.place(self.rows.start + n * bin),
+                    highest(scores).into(),
+                )
             })
             .collect();
-        let label = with_unit(targets[first].column(), &targets[first].unit);
-        let y = Axis::around(&label, points.iter().map(|p| p.1));
-        let mut chart = Chart::new("What is watched", x(), y).height(190.0);
+        let threshold = f64::from(alarm.threshold);
+        let y = Axis::new("score", 0.0, self.top * 1.1);
+        let mut chart = Chart::new("Score and threshold", self.axis.clone(), y);
         chart.shades("labelled window", spans());
-        let points = match bin {
-            1 => places.iter().copied().zip(values).collect(),
-            _ => points,
-        };
-        chart.line(Ink::Truth, "what came", points.into_iter());
-        figures += &figure(
-            &chart.finish(),
-            &format!(
-                "The {} steps of the {} part{groups}.",
-                count(steps),
-                measured.part.name()
-            ),
+        chart.line(
+            Ink::Series(1),
+            &format!("score, {name}"),
+            points.into_iter(),
         );
+        chart.level(threshold, &format!("threshold {}", number(threshold)));
+        let alarmed = above.iter().filter(|run| ours(run)).map(|&(from, to)| {
+            let peak = f64::from(highest(&watched.scores[from..to]));
+            let at = (from..to).find(|&k| f64::from(watched.scores[k]) >= peak);
+            (self.place(at.unwrap_or(from)), peak)
+        });
+        chart.peaks(Ink::Series(0), "alarm, at its height", alarmed);
+        let points = match bin {
+            1 => "every step".to_owned(),
+            _ => format!("the highest of {bin} steps a point"),
+        };
+        figures
+            + &figure(
+                &chart.finish(),
+                &format!("The score in {name}, {points}. Above the line it is an alarm."),
+            )
     }
-    let highest = |scores: &[f32]| scores.iter().fold(0f32, |max, &s| max.max(s));
-    let points: Vec<(f64, f64)> = watched
-        .scores
-        .chunks(bin)
-        .enumerate()
-        .map(|(n, scores)| (place(n * bin), f64::from(highest(scores))))
-        .collect();
-    let threshold = f64::from(alarm.threshold);
-    let top = f64::from(highest(&watched.scores)).max(threshold);
-    let y = Axis::new("score", 0.0, top * 1.1);
-    let mut chart = Chart::new("Score and threshold", x(), y);
-    chart.shades("labelled window", spans());
-    chart.line(
-        Ink::Series(1),
-        &format!("score, {name}"),
-        points.into_iter(),
-    );
-    chart.level(threshold, &format!("threshold {}", number(threshold)));
-    let alarmed = above.iter().map(|&(from, to)| {
-        let peak = f64::from(highest(&watched.scores[from..to]));
-        let at = (from..to).find(|&k| f64::from(watched.scores[k]) >= peak);
-        (place(at.unwrap_or(from)), peak)
-    });
-    chart.peaks(Ink::Series(0), "alarm, at its height", alarmed);
-    let points = match bin {
-        1 => "every step".to_owned(),
-        _ => format!("the highest of {bin} steps a point"),
-    };
-    figures
-        + &figure(
-            &chart.finish(),
-            &format!("The score in {name}, {points}. Above the line it is an alarm."),
-        )
 }

@@ -10,7 +10,7 @@ use super::predictions::smaller_is_better;
 use crate::budget::Budget;
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
-use crate::file::{TestInputs, export_for};
+use crate::file::{AlignedBytes, TestInputs, export_for};
 use crate::package::Package;
 use crate::quant::mixed::{Mixed, Probe, search};
 use crate::quant::{Formats, Ranges};
@@ -19,17 +19,44 @@ use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::Layout;
 
-/// The search over a float network with its measured ranges, and the models of one format to compare with.
+/// A float network with its measured ranges.
+type Measurable<'a> = (&'a Package, &'a Ranges, &'a TestInputs);
+
+fn layout(budget: &Budget) -> Layout {
+    budget.core.map_or(Layout::Portable, |core| core.layout())
+}
+
+/// The search over a network, and the file of what was chosen. `watches` gives the package with the alarm that follows
+/// from the forecasts of its file.
+pub(super) fn search_within(
+    budget: &Budget,
+    (package, ranges, tests): Measurable<'_>,
+    data: &Dataset,
+    watches: &impl Fn(&Package, &Model<'_>) -> Option<Package>,
+) -> Result<(Mixed, AlignedBytes)> {
+    let layout = layout(budget);
+    let probes = Probe::of_dataset(data, Part::Valid);
+    let found = search(package, ranges, layout, tests, &probes, budget)?;
+    let watching = watches(package, &Model::from_bytes(&found.exported.bytes)?);
+    let bytes = match watching {
+        Some(package) => {
+            let each = Formats::Each(found.curve[found.chosen].formats.clone());
+            export_for(layout, &package, each, Some(ranges), tests)?.bytes
+        }
+        None => found.exported.bytes.clone(),
+    };
+    Ok((found, bytes))
+}
+
+/// What a search found, and the models of one format to compare with.
 pub(super) fn mixed(
-    (package, ranges, tests): (&Package, &Ranges, &TestInputs),
+    (package, ranges, tests): Measurable<'_>,
     data: &Dataset,
     measured: &Measured,
     made: &[Made],
-    budget: &Budget,
+    (budget, found): (&Budget, &Mixed),
 ) -> Result<String> {
-    let layout = budget.core.map_or(Layout::Portable, |core| core.layout());
-    let probes = Probe::of_dataset(data, Part::Valid);
-    let found = search(package, ranges, layout, tests, &probes, budget)?;
+    let layout = layout(budget);
     let mut values = Vec::new();
     for point in &found.curve {
         let each = Formats::Each(point.formats.clone());
@@ -107,7 +134,7 @@ pub(super) fn mixed(
         let what = format!("instructions per step, {core}");
         body += &against(&what, &cycles, budget.cycles, false);
     }
-    body += &table(&found, &values, metric, core);
+    body += &table(found, &values, metric, core);
     Ok(section("mixed", "A format for every layer", &body))
 }
 

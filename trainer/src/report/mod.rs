@@ -11,6 +11,7 @@ pub mod cores;
 mod drawn;
 mod fan;
 mod fleet;
+mod headline;
 pub mod history;
 mod html;
 mod inside;
@@ -26,6 +27,7 @@ mod times;
 
 use self::cores::{Conditions, cores};
 pub use self::fleet::{FleetSubject, page_of_fleet};
+use self::headline::Headline;
 use self::history::{Epoch, learning};
 use self::html::{count, number, paragraph, section, text};
 use self::inside::Stepped;
@@ -46,7 +48,7 @@ use crate::file::{AlignedBytes, TestInputs, export};
 use crate::package::{Input, Output, Package, Shape};
 use crate::quant::mixed::Probe;
 use crate::quant::{Ranges, Stream, cut_tails, kept_in};
-use crate::task::Task;
+use crate::task::{Precision, Task};
 use crate::train::{Metrics, Predictor, baselines};
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
@@ -80,6 +82,8 @@ pub struct Subject<'a> {
 pub struct Page {
     /// HTML text, which is well-formed XML too.
     pub html: String,
+    /// The model that the figures at its top are for, and why it.
+    pub headline: String,
     /// The part of the data that was measured: `test`, or `valid` where there is none.
     pub part: &'static str,
     /// Every number format, the models given beside it, and rules that need no network.
@@ -136,7 +140,25 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     };
     let probes = Probe::of_dataset(&data, Part::Train);
     let calibrated = (&ranges, &tests, &probes[..]);
-    let (mut made, notes) = in_every_format(package, calibrated, watches)?;
+    let (mut made, notes) = in_every_format(package, calibrated, &watches)?;
+    let formats = made.len();
+    let searched = match &subject.budget {
+        Some(budget) => Some(mixed::search_within(
+            budget,
+            (package, &ranges, &tests),
+            &data,
+            &watches,
+        )?),
+        None => None,
+    };
+    let found = searched.map(|(found, bytes)| {
+        made.push(Made {
+            name: Precision::Mixed.name().to_owned(),
+            bytes,
+        });
+        found
+    });
+    let others = made.len();
     for (name, bytes) in &subject.others {
         let (name, bytes) = (name.clone(), bytes.clone());
         made.push(Made { name, bytes });
@@ -157,11 +179,8 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         );
     }
 
-    // What a device would run, where there are integers.
-    let device = made
-        .iter()
-        .position(|made| made.name == Format::W8A8.name())
-        .unwrap_or(0);
+    let headline = Headline::of(&made, others, subject.task.output.precision);
+    let device = headline.place;
     let mut predictors: Vec<(String, Box<dyn Predictor + '_>)> = Vec::new();
     for (made, model) in made.iter().zip(&models) {
         predictors.push((made.name.clone(), Box::new(EnginePredictor::new(model))));
@@ -203,7 +222,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         package,
         &data,
         &measured,
-        (device, baseline),
+        (&headline, baseline),
         &models[device],
         made[device].bytes.len(),
     );
@@ -222,24 +241,33 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         body += &drawn::drawn(subject.task, of, &drawing, model)?;
     }
     if models.iter().any(|model| alarms::of_model(model).is_some()) {
-        body += &alarms::alarms(&data, &measured, &made, &models, device);
+        body += &alarms::alarms(
+            &data,
+            &measured,
+            &made,
+            &models,
+            (device, stretch.group.as_deref()),
+        );
     }
     body += &precisions::precisions(&data, &measured, made.len());
-    if let Some(budget) = &subject.budget {
+    if let (Some(budget), Some(found)) = (&subject.budget, &found) {
         let network = (package, &ranges, &tests);
-        body += &mixed::mixed(network, &data, &measured, &made, budget)?;
+        body += &mixed::mixed(network, &data, &measured, &made[..formats], (budget, found))?;
     }
     body += &inside::weights(&[("", package, &ranges)]);
-    let seen = if models[device].is_integer() {
-        let stepped = Stepped {
-            package,
-            data: &data,
-            part: measured.part,
-            bytes: &made[device].bytes,
-        };
-        stepped.activations(|_, _| Ok(()))?
-    } else {
-        paragraph("The network has no integer format: see the notes.")
+    // Of this network: a model that was given may have other layers.
+    let integers = integers(&made[..others], device).find(|&k| models[k].is_integer());
+    let seen = match integers {
+        Some(k) => {
+            let stepped = Stepped {
+                package,
+                data: &data,
+                part: measured.part,
+                bytes: &made[k].bytes,
+            };
+            stepped.activations(|_, _| Ok(()))?
+        }
+        None => paragraph("The network has no integer format: see the notes."),
     };
     body += &inside::activations(vec![("", seen)]);
     body += &memory::memory(&[("", &package.net, &made)])?;
@@ -259,9 +287,19 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     };
     Ok(Page {
         html: document(&package.name, &(body + &notes_of(&notes))),
+        headline: headline.to_string(),
         part: measured.part.name(),
         figures: measured.runs.iter().enumerate().map(figure).collect(),
     })
+}
+
+/// Where what the layers give may be looked at: in the model at `device`, or in 8 bits.
+fn integers(made: &[Made], device: usize) -> impl Iterator<Item = usize> {
+    let usual = made
+        .iter()
+        .position(|made| made.name == Format::W8A8.name());
+    let device = Some(device).filter(|&k| k < made.len());
+    device.into_iter().chain(usual)
 }
 
 /// What should be known about the exported models, if anything.
@@ -285,7 +323,7 @@ fn document(name: &str, body: &str) -> String {
     )
 }
 
-/// The formats of the page; what is drawn is w8a8 where there are integers.
+/// The formats of the page.
 const FORMATS: [Format; 5] = [
     Format::F32,
     Format::F16,
@@ -299,7 +337,7 @@ const FORMATS: [Format; 5] = [
 fn in_every_format(
     package: &Package,
     (ranges, tests, probes): (&Ranges, &TestInputs, &[Probe]),
-    watches: impl Fn(&Package, &Model<'_>) -> Option<Package>,
+    watches: &impl Fn(&Package, &Model<'_>) -> Option<Package>,
 ) -> Result<(Vec<Made>, Vec<String>)> {
     let (mut made, mut notes) = (Vec::new(), Vec::new());
     for format in FORMATS {
@@ -367,7 +405,7 @@ fn overview(
     package: &Package,
     data: &Dataset,
     measured: &Measured,
-    (device, baseline): (usize, Option<usize>),
+    (headline, baseline): (&Headline, Option<usize>),
     model: &Model<'_>,
     bytes: usize,
 ) -> String {
@@ -377,7 +415,7 @@ fn overview(
         text(&package.name),
         text(&task(data, measured))
     );
-    let run = &measured.runs[device];
+    let run = &measured.runs[headline.place];
     let (metric, value) = run.metrics.headline();
     let metric = match data.output() {
         Output::Values(targets) if targets.len() > 1 => {
@@ -461,8 +499,8 @@ fn overview(
     }
     body += "</div>\n";
     body += &format!(
-        "<p class=\"quiet\">The figures above are for {}, computed as a device computes them.</p>\n",
-        text(&run.name)
+        "<p class=\"quiet\">The figures above are for {}; they are computed as a device computes them.</p>\n",
+        text(&headline.to_string())
     );
     body
 }

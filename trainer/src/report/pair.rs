@@ -4,17 +4,19 @@
 use super::bleu::bleu;
 use super::chart::{Axis, Chart, Ink};
 use super::cores::{Conditions, cores};
+use super::headline::Headline;
 use super::history::{Epoch, learning};
 use super::html::{Table, count, figure, number, paragraph, percent, section, text};
 use super::inside::{self, Stepped};
 use super::measure::part;
 use super::memory::{kib, memory};
-use super::{FORMATS, Figure, Made, Page, document, fits, notes_of};
+use super::{FORMATS, Figure, Made, Page, document, fits, integers, notes_of};
 use crate::data::vocabulary::{Unit, Vocabulary};
 use crate::data::{Dataset, Part};
 use crate::escape::escape;
 use crate::file::AlignedBytes;
 use crate::package::{Input, Package};
+use crate::task::Task;
 use crate::train::Metrics;
 use crate::train::pair::{Pair, Source, evaluate_pair, read_on, translate};
 use anyhow::{Context, Result, ensure};
@@ -30,6 +32,8 @@ const SIDES: [&str; 2] = ["Encoder", "Decoder"];
 /// What a page is about.
 #[derive(Debug)]
 pub struct PairSubject<'a> {
+    /// What was to be learnt.
+    pub task: &'a Task,
     /// Reads, in float.
     pub encoder: &'a Package,
     /// Answers, in float.
@@ -82,14 +86,21 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
                 .with_context(|| name.clone())
         })
         .collect::<Result<_>>()?;
-    // What a device would run, where there are integers.
-    let w8a8 = Format::W8A8.name();
-    let device = runs.iter().position(|run| run.name == w8a8).unwrap_or(0);
+    let others = made[0].len() - subject.others.len();
+    let headline = Headline::of(&made[0], others, subject.task.output.precision);
+    let device = headline.place;
     let bytes = [0, 1].map(|side: usize| &made[side][device].bytes);
     let (encoder, decoder) = (Model::from_bytes(bytes[0])?, Model::from_bytes(bytes[1])?);
 
     let name = pair.encoder.name.trim_end_matches("-encoder");
-    let mut body = overview(name, data, part, &runs[device], [&encoder, &decoder], bytes);
+    let mut body = overview(
+        name,
+        (data, part),
+        &runs[device],
+        &headline,
+        [&encoder, &decoder],
+        bytes,
+    );
     body += &learning(subject.history);
     body += &translations(data, &reads, &truths, &runs[device]);
     body += &sureness(&truths, &runs[device]);
@@ -99,11 +110,19 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
         (SIDES[0], &pair.encoder, of_encoder),
         (SIDES[1], &pair.decoder, of_decoder),
     ]);
-    body += &if encoder.is_integer() && decoder.is_integer() {
-        activations(pair, data, part, bytes, &reads)?
-    } else {
-        let none = paragraph("The networks have no integer format: see the notes.");
-        inside::activations(vec![("", none)])
+    let integers = integers(&made[0][..others], device)
+        .map(|k| [0, 1].map(|side: usize| &made[side][k].bytes));
+    let integers = integers.map(|bytes| {
+        let model = |side: usize| Model::from_bytes(bytes[side]);
+        Ok((model(0)?.is_integer() && model(1)?.is_integer()).then_some(bytes))
+    });
+    let integers: Vec<_> = integers.collect::<Result<_>>()?;
+    body += &match integers.into_iter().flatten().next() {
+        Some(bytes) => activations(pair, data, part, bytes, &reads)?,
+        None => {
+            let none = paragraph("The networks have no integer format: see the notes.");
+            inside::activations(vec![("", none)])
+        }
     };
     let nets = [&pair.encoder.net, &pair.decoder.net];
     body += &memory(&[(SIDES[0], nets[0], &made[0]), (SIDES[1], nets[1], &made[1])])?;
@@ -134,6 +153,7 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
     };
     Ok(Page {
         html: document(name, &(body + &notes_of(&notes))),
+        headline: headline.to_string(),
         part: part.name(),
         figures: runs.iter().enumerate().map(figure).collect::<Result<_>>()?,
     })
@@ -215,9 +235,9 @@ fn run(name: &str, data: &Dataset, part: Part, files: [&[u8]; 2], reads: &[Sourc
 
 fn overview(
     name: &str,
-    data: &Dataset,
-    part: Part,
+    (data, part): (&Dataset, Part),
     run: &Run,
+    headline: &Headline,
     models: [&Model<'_>; 2],
     bytes: [&AlignedBytes; 2],
 ) -> String {
@@ -274,8 +294,8 @@ fn overview(
     }
     body += "</div>\n";
     body += &format!(
-        "<p class=\"quiet\">The figures above are for {}, computed as a device computes them.</p>\n",
-        text(&run.name)
+        "<p class=\"quiet\">The figures above are for {}; they are computed as a device computes them.</p>\n",
+        text(&headline.to_string())
     );
     body
 }

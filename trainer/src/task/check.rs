@@ -8,6 +8,7 @@ use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
     ClassWeights, FeatureTask, FeatureTransform, Kind, LabelTask, Loss, Precision, Schedule, Split,
+    TargetTask, TargetTransform,
     Task, TaskError, ThresholdTask,
 };
 
@@ -98,7 +99,7 @@ fn problem(task: &Task) -> Result<(), Problem> {
 
 fn output(task: &Task) -> Result<(), Problem> {
     let output = &task.output;
-    if output.precision != Precision::Mixed {
+    if output.precision != Some(Precision::Mixed) {
         let given = [
             ("max_flash", output.max_flash.is_some()),
             ("max_cycles", output.max_cycles.is_some()),
@@ -673,6 +674,26 @@ fn shape(task: &Task) -> Result<(), Problem> {
     }
     if shape.horizon > MAX_COUNT || shape.horizons.iter().any(|&h| h > MAX_COUNT) {
         return wrong("shape", "horizon", format!("at most {MAX_COUNT} rows"));
+    }
+    let targets = task.series.iter().flat_map(|series| &series.targets);
+    let of_change = |target: &&TargetTask| {
+        let changes = [TargetTransform::Difference, TargetTransform::LogReturn];
+        let own = target
+            .against
+            .as_ref()
+            .is_none_or(|against| *against == target.column);
+        own && changes.contains(&target.transform)
+    };
+    let now = (shape.horizon == 0 && shape.horizons.is_empty()) || shape.horizons.contains(&0);
+    if let Some(target) = targets.filter(|_| now).find(of_change) {
+        let column = &target.column;
+        return wrong(
+            "shape",
+            "horizon",
+            format!(
+                "0 rows ahead the change of {column:?} is 0; set horizon = 1 or more, or remove the target's transform"
+            ),
+        );
     }
     if shape.hop == Some(0) {
         return wrong("shape", "hop", "must be at least 1");

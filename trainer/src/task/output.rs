@@ -8,11 +8,11 @@ use crate::budget::{Budget, bytes};
 use crate::cost::Core;
 
 /// What is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputTask {
-    /// Number format of the exported model.
-    pub precision: Precision,
+    /// Number format of the exported model; [`Precision::default`] where the task says none.
+    pub precision: Option<Precision>,
     /// Most bytes of a `mixed` model's file, as "16384", "16K" or "1M".
     pub max_flash: Option<String>,
     /// Most instructions that a step of a `mixed` model takes on `core`, by the estimate of
@@ -20,17 +20,6 @@ pub struct OutputTask {
     pub max_cycles: Option<usize>,
     /// The core that instructions are counted for, as "cortex-m4"; a `mixed` model has its layout.
     pub core: Option<String>,
-}
-
-impl Default for OutputTask {
-    fn default() -> Self {
-        OutputTask {
-            precision: Precision::One(Format::F32),
-            max_flash: None,
-            max_cycles: None,
-            core: None,
-        }
-    }
 }
 
 impl OutputTask {
@@ -57,6 +46,12 @@ pub enum Precision {
     One(Format),
     /// An integer format for every layer: what errs least within `max_flash` and `max_cycles`.
     Mixed,
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Precision::One(Format::F32)
+    }
 }
 
 impl Precision {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::loss::{LEAST, pinball};
 use crate::data::{Dataset, Part, Sequence};
+use crate::decimals::decimals;
 use crate::package::{Input, Output, Target};
 
 /// Something that steps over raw samples.
@@ -140,8 +141,10 @@ impl fmt::Display for Metrics {
                     };
                     write!(
                         f,
-                        "{separator}{}: RMSE {:.4}{unit}, MAE {:.4}{unit}",
-                        v.name, v.rmse, v.mae
+                        "{separator}{}: RMSE {}{unit}, MAE {}{unit}",
+                        v.name,
+                        decimals(v.rmse, 4),
+                        decimals(v.mae, 4)
                     )?;
                     if let Some(phm) = v.phm {
                         write!(f, ", PHM score {phm:.0}")?;
@@ -178,14 +181,15 @@ impl fmt::Display for QuantileMetrics {
             "" => String::new(),
             unit => format!(" {unit}"),
         };
-        write!(f, "{}: pinball loss {:.4}{unit}", self.name, self.pinball)?;
+        let pinball = decimals(self.pinball, 4);
+        write!(f, "{}: pinball loss {pinball}{unit}", self.name)?;
         if let [lowest, .., highest] = &self.below[..] {
             write!(
                 f,
-                ", {:.1} % inside an interval for {:.1} %, {:.4}{unit} wide, crossed in {:.2} %",
+                ", {:.1} % inside an interval for {:.1} %, {}{unit} wide, crossed in {:.2} %",
                 100.0 * self.inside,
                 100.0 * (highest.0 - lowest.0),
-                self.width,
+                decimals(self.width, 4),
                 100.0 * self.crossed
             )?;
         }

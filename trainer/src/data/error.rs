@@ -289,7 +289,7 @@ pub enum DataError {
     },
     /// A part of the split without a window.
     #[error(
-        "{file}: the {part} part has no window: {rows} rows, and a window of {window} with horizon {horizon} needs its target row there; change split or shape.window"
+        "{file}: the {part} part has no window: {rows} rows, and a window of {window} with horizon {horizon} needs its target rows there, following each other in one group; change split, or make shape.window smaller"
     )]
     EmptyPart {
         /// Which file.

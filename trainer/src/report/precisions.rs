@@ -67,11 +67,27 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, networks: usize) -
     let steps = measured.steps(data);
     let bin = steps.div_ceil(BINS).max(1);
     let all: Vec<usize> = (0..steps).collect();
-    let (x, places) = measured.places(&all);
+    // Groups that ran at the same time are taken together, in the order of time.
+    let (x, places, order) = match measured.moments(&all) {
+        Some((axis, times)) => {
+            let mut order = all;
+            order.sort_by(|&a, &b| times[a].total_cmp(&times[b]));
+            let places = order.iter().map(|&k| times[k]).collect();
+            (axis, places, order)
+        }
+        None => {
+            let (axis, places) = measured.places(&all);
+            (axis, places, all)
+        }
+    };
     let curves: Vec<(usize, Vec<(f64, f64)>)> = (1..networks)
         .map(|k| {
-            let bins = measured.runs[k].gap.chunks(bin).enumerate();
+            let gap: Vec<f32> = order
+                .iter()
+                .map(|&step| measured.runs[k].gap[step])
+                .collect();
             let middle = |n: usize, len: usize| places[n * bin + len / 2];
+            let bins = gap.chunks(bin).enumerate();
             let points = bins.map(|(n, gap)| (middle(n, gap.len()), 100.0 * rms(gap)));
             // None at all has no place on the axis.
             (

@@ -23,7 +23,7 @@ mod tests {
     fn small_and_large_numbers_keep_their_digits() {
         let shown = |value| decimals(value, 4);
         assert_eq!(shown(0.0), "0.0000");
-        assert_eq!(shown(0.001), "0.0010");
+        assert_eq!(shown(0.0015), "0.0015");
         assert_eq!(shown(0.000_98), "9.8000e-4");
         assert_eq!(shown(-123_456.789), "-123456.7890");
         assert_eq!(shown(2.5e30), "2.5000e30");

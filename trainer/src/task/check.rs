@@ -8,8 +8,7 @@ use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
     ClassWeights, FeatureTask, FeatureTransform, Kind, LabelTask, Loss, Precision, Schedule, Split,
-    TargetTask, TargetTransform,
-    Task, TaskError, ThresholdTask,
+    TargetTask, TargetTransform, Task, TaskError, ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.

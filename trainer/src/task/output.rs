@@ -11,7 +11,7 @@ use crate::cost::Core;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputTask {
-    /// Number format of the exported model; [`Precision::default`] where the task says none.
+    /// Number format of the exported model; f32 where the task says none.
     pub precision: Option<Precision>,
     /// Most bytes of a `mixed` model's file, as "16384", "16K" or "1M".
     pub max_flash: Option<String>,

@@ -15,6 +15,7 @@ use kinglet_trainer::package::Target;
 use kinglet_trainer::report::{FleetSubject, page_of_fleet};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -143,7 +144,7 @@ pub fn run(args: &Args) -> Result<()> {
     tell(&outcome, &files);
     match args.json {
         true => print_json(&figures.json(&outcome, ceiling))?,
-        false => figures.print(&outcome, ceiling),
+        false => figures.print(&outcome, ceiling)?,
     }
     for path in args.out.iter().chain(&args.report) {
         say(&format!("{}: written", path.display()));
@@ -434,7 +435,8 @@ fn figures(pair: &Pair<'_>, outcome: &Outcome) -> Figures {
 }
 
 impl Figures {
-    fn print(&self, outcome: &Outcome, ceiling: Option<f64>) {
+    fn print(&self, outcome: &Outcome, ceiling: Option<f64>) -> Result<()> {
+        let mut out = io::stdout().lock();
         let Counts {
             rows,
             answers,
@@ -446,26 +448,33 @@ impl Figures {
             largest,
             ..
         } = self.all;
-        println!("devices     {}", outcome.devices.len());
-        println!("rows        {rows}, of which both models answer {answers}");
+        writeln!(out, "devices     {}", outcome.devices.len())?;
+        writeln!(
+            out,
+            "rows        {rows}, of which both models answer {answers}"
+        )?;
         if let (Some(metric), Some([old, new])) = (self.metric, self.value) {
-            println!(
+            writeln!(
+                out,
                 "{metric:<12}{old:.6} old, {new:.6} new; better for {} and worse for {} of {} devices",
                 self.better, self.worse, self.measured
-            );
+            )?;
         }
-        println!(
+        writeln!(
+            out,
             "alarms      {} old, {} new: {gained} gained, {lost} lost",
             alarms[0], alarms[1]
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "cut         {} values old, {} new, beyond what a model was quantized for",
             cut[0], cut[1]
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "differ      {differing} answers of {} devices, by {largest} at the most",
             self.differing
-        );
+        )?;
         for (met, counts) in outcome.most_changed().into_iter().take(10) {
             let Some((row, time)) = &counts.first else {
                 continue;
@@ -473,16 +482,18 @@ impl Figures {
             let time = time
                 .as_ref()
                 .map_or(String::new(), |time| format!(" ({time})"));
-            println!(
+            writeln!(
+                out,
                 "  {}: {} of {} answers from row {row}{time} on; {} alarms gained, {} lost",
                 kinglet_trainer::escape::escape(&met.name),
                 counts.differing,
                 counts.answers,
                 counts.gained,
                 counts.lost
-            );
+            )?;
         }
-        println!("speed       {}", self.speed(outcome, ceiling));
+        writeln!(out, "speed       {}", self.speed(outcome, ceiling))?;
+        Ok(())
     }
 
     fn speed(&self, outcome: &Outcome, ceiling: Option<f64>) -> String {

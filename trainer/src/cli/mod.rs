@@ -3,6 +3,9 @@
 //! Results go to standard output, everything else to standard error. The exit code is 0, 1 for a failure,
 //! 2 for wrong use. Files appear whole or not at all.
 
+// It panics where a pipe is closed or a disk is full.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backtest;
 mod budget;
 mod calibrate;

@@ -15,6 +15,7 @@ use kinglet_trainer::file::{Exported, package, save};
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::train::pair::{Pair, translate_all};
 use serde_json::json;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Columns of a file of pairs, as in a task.
@@ -47,7 +48,7 @@ pub fn run(args: &quantize::Args, decoder: &Path) -> Result<()> {
     let sizes = [0, 1].map(|side: usize| files[side].bytes.len());
     match args.json {
         true => result.json(format, sizes, &exported)?,
-        false => result.print(format, sizes, &exported),
+        false => result.print(format, sizes, &exported)?,
     }
     let sides = ["encoder", "decoder"];
     let doubts = sides.iter().zip(&exported).flat_map(|(side, file)| {
@@ -139,22 +140,25 @@ impl Compared {
         })
     }
 
-    fn print(&self, format: Format, before: [usize; 2], after: &[Exported; 2]) {
-        println!("format  bytes of encoder  of decoder");
+    fn print(&self, format: Format, before: [usize; 2], after: &[Exported; 2]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "format  bytes of encoder  of decoder")?;
         let rows = [
             ("before", before),
             (format.name(), after.each_ref().map(|file| file.bytes.len())),
         ];
         for (name, [encoder, decoder]) in rows {
-            println!("{name:<6}  {encoder:>16}  {decoder:>10}");
+            writeln!(out, "{name:<6}  {encoder:>16}  {decoder:>10}")?;
         }
-        println!(
+        writeln!(
+            out,
             "{} of {} texts are answered as before ({:.1} %); after the right tokens the next one's probability differs by {:.2} % of its spread",
             self.same,
             self.all,
             100.0 * self.same as f64 / self.all as f64,
             100.0 * self.fidelity.share()
-        );
+        )?;
+        Ok(())
     }
 
     fn json(&self, format: Format, before: [usize; 2], after: &[Exported; 2]) -> Result<()> {

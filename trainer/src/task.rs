@@ -311,8 +311,8 @@ pub enum Split {
     },
     /// So many groups each, in order; the rest is unused.
     Groups([usize; 3]),
-    /// By a column.
-    Column(SplitColumn),
+    /// By a column, or what it is called.
+    Column(#[serde(deserialize_with = "features::name_or_column")] SplitColumn),
     /// Everything in every part: for learning by heart.
     None,
 }

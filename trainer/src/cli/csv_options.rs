@@ -421,6 +421,11 @@ impl CsvOptions {
         }
     }
 
+    /// The columns whose levels are the model's tokens, if they are.
+    pub fn was_levels(&self) -> &[String] {
+        &self.trained.levels
+    }
+
     /// The data of training was one text.
     pub fn was_running(&self) -> bool {
         self.trained.running && self.columns.is_empty()

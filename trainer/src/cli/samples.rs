@@ -780,9 +780,15 @@ impl TokenRows {
                 0
             }
             _ => {
-                return Err(
-                    anyhow::Error::new(missing(wanted)).context("choose one with --columns")
-                );
+                let way = match options.was_levels() {
+                    [] => "choose one with --columns".into(),
+                    columns => format!(
+                        "the model takes tokens, which are levels of {}: `kinglet generate` draws such rows; of a table it takes a \
+                         column of tokens, which --columns names",
+                        columns.join(", ")
+                    ),
+                };
+                return Err(anyhow::Error::new(missing(wanted)).context(way));
             }
         };
         Ok(TokenRows {

@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::ClassWeights;
+use super::{ClassWeights, SplitColumn};
 use crate::data::derived::Derived;
 use crate::data::normalise::Normalise;
 
@@ -232,6 +232,34 @@ pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D
     }
 
     input.deserialize_any(OneOrMore)
+}
+
+/// What a column is called whose parts are, or a table that says what they are called.
+pub fn name_or_column<'de, D: Deserializer<'de>>(input: D) -> Result<SplitColumn, D::Error> {
+    struct NameOrColumn;
+
+    impl<'de> Visitor<'de> for NameOrColumn {
+        type Value = SplitColumn;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the name of a column whose rows say \"train\", \"valid\" or \"test\", or a table { name, train, valid, test }")
+        }
+
+        fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(SplitColumn {
+                name: name.into(),
+                train: super::train_label(),
+                valid: super::valid_label(),
+                test: super::test_label(),
+            })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+            SplitColumn::deserialize(MapAccessDeserializer::new(table))
+        }
+    }
+
+    input.deserialize_any(NameOrColumn)
 }
 
 impl<'de> Deserialize<'de> for ClassWeights {

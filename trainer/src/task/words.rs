@@ -10,11 +10,19 @@ pub fn problem(error: &toml::de::Error, text: &str) -> String {
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
         format!(":{line}:{column}")
     });
-    format!(
-        "{}: {}",
-        place.unwrap_or_default(),
-        reworded(error.message())
-    )
+    let problem = match (
+        error.message(),
+        error.span().and_then(|span| text.get(span)),
+    ) {
+        ("duplicate key", Some(key)) => {
+            format!(
+                "the key {:?} stands here a second time; leave one out",
+                key.trim()
+            )
+        }
+        (message, _) => reworded(message),
+    };
+    format!("{}: {problem}", place.unwrap_or_default())
 }
 
 /// A message of serde's, reworded; others as they are.
@@ -157,5 +165,13 @@ mod tests {
         ] {
             assert_eq!(reworded(message), words);
         }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        let text = "[train]\nepochs = 1\nepochs = 2\n";
+        let error = toml::from_str::<toml::Table>(text).unwrap_err();
+        let words = ":3:1: the key \"epochs\" stands here a second time; leave one out";
+        assert_eq!(problem(&error, text), words);
     }
 }

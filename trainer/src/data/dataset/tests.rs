@@ -102,7 +102,7 @@ fn many_to_many_windows_cover_a_part_and_streams_lead_in() {
 fn rows_can_be_sequences() {
     let task = "name = \"t\"\n[csv]\nfile = \"\"\n[sequences]\nsteps = [\"t0\", \"t2\"]\nfeature = \"ecg\"\n\
                 label = { column = \"kind\", classes = [{ name = \"n\", labels = [\"1\"] }, { name = \"a\", labels = [\"2\", \"3\"] }] }\n\
-                split = { column = { name = \"part\" } }\n[shape]\nkind = \"many-to-one\"\n\
+                split = { column = \"part\" }\n[shape]\nkind = \"many-to-one\"\n\
                 [network]\ncell = \"rnn\"\nhidden = [2]\n";
     let csv = "part,kind,t0,t1,t2\ntrain,1,1,2,3\nvalid,3,4,5,6\ntest,2,7,8,9\ntrain,2,3,2,1\n";
     let data = load(csv, task).unwrap();

@@ -112,11 +112,8 @@ impl<'m, 'a> Runner<'m, 'a> {
             self.run_q(None);
             return self.copy_output_q(output);
         }
-        let at = self.model.plan.persistent;
-        let buffer: &mut [f32] = bytemuck::cast_slice_mut(&mut self.state[at..]);
-        for (x, &value) in buffer.iter_mut().zip(sample) {
-            *x = finite(value);
-        }
+        let scratch = &mut self.state[self.model.plan.persistent..];
+        InputBuffer::Float(bytemuck::cast_slice_mut(scratch)).fill(sample);
         self.run(None);
         assert!(output.len() == self.model.outputs(), "length of the output");
         output.copy_from_slice(self.network_output());
@@ -539,12 +536,6 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
         pass.finish(self.model);
     }
-}
-
-/// The value, or 0 for one that is none.
-#[inline(always)]
-fn finite(value: f32) -> f32 {
-    if value.is_finite() { value } else { 0.0 }
 }
 
 /// The checksum of a saved state, of all but itself.

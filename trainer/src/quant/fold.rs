@@ -237,9 +237,8 @@ fn choose(
     // Of the state as a matrix input.
     let state: f64 = match range.inputs.first() {
         Some(moments) if moments.width() > columns.len() => {
-            let spread = moments.of(columns.len()..moments.width());
-            let width = spread.mean.len();
-            (0..width).map(|k| spread.covariance[k * width + k]).sum()
+            let state = columns.len()..moments.width();
+            moments.variances(state).into_iter().sum()
         }
         _ => over_state.len() as f64 / 16.0,
     };

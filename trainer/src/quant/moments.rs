@@ -109,29 +109,46 @@ impl Moments {
         self.sums.len()
     }
 
-    /// Mean and covariance of some inputs.
+    fn mean(&self, i: usize) -> f64 {
+        self.sums[i] / self.count
+    }
+
+    fn covariance(&self, i: usize, j: usize) -> f64 {
+        let product = self.products[i.min(j) * self.width() + i.max(j)] / self.count;
+        product - self.mean(i) * self.mean(j)
+    }
+
+    /// Variances of some inputs, with that of what was not seen.
     ///
     /// # Panics
     /// If not all that was met has been settled.
-    pub(crate) fn of(&self, inputs: Range<usize>) -> Spread {
+    pub(super) fn variances(&self, inputs: Range<usize>) -> Vec<f64> {
         assert!(
             self.pending.is_empty(),
             "moments are read while they are met"
         );
-        let width = self.sums.len();
-        let mean = self.sums[inputs.clone()].iter();
-        let mean: Vec<f64> = mean.map(|sum| sum / self.count).collect();
-        let covariance = |i: usize, j: usize| {
-            let product = self.products[i.min(j) * width + i.max(j)] / self.count;
-            product - mean[i - inputs.start] * mean[j - inputs.start]
-        };
-        let variances: f64 = inputs.clone().map(|i| covariance(i, i)).sum();
-        let unseen = UNSEEN * variances / inputs.len().max(1) as f64 + f64::MIN_POSITIVE;
+        let variances = inputs.map(|i| self.covariance(i, i));
+        let variances: Vec<f64> = variances.collect();
+        let all: f64 = variances.iter().sum();
+        let unseen = UNSEEN * all / variances.len().max(1) as f64 + f64::MIN_POSITIVE;
+        variances.iter().map(|variance| variance + unseen).collect()
+    }
+
+    /// Mean and covariance of some inputs.
+    ///
+    /// # Panics
+    /// As [`Self::variances`].
+    pub(crate) fn of(&self, inputs: Range<usize>) -> Spread {
+        let variances = self.variances(inputs.clone());
         let pairs = inputs
             .clone()
             .flat_map(|i| inputs.clone().map(move |j| (i, j)));
-        let covariance = pairs.map(|(i, j)| covariance(i, j) + if i == j { unseen } else { 0.0 });
+        let covariance = pairs.map(|(i, j)| match i == j {
+            true => variances[i - inputs.start],
+            false => self.covariance(i, j),
+        });
         let covariance: Vec<f64> = covariance.collect();
+        let mean = inputs.clone().map(|i| self.mean(i)).collect();
         Spread {
             planes: Planes::new(&covariance, inputs.len()),
             covariance,

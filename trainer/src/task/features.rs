@@ -1,9 +1,10 @@
 //! Columns in a task file: a plain name, or a table where something is to be said about it.
 
 use std::fmt;
+use std::iter;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
@@ -246,12 +247,8 @@ pub fn name_or_column<'de, D: Deserializer<'de>>(input: D) -> Result<SplitColumn
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-            Ok(SplitColumn {
-                name: name.into(),
-                train: super::train_label(),
-                valid: super::valid_label(),
-                test: super::test_label(),
-            })
+            // As a table that says no more.
+            SplitColumn::deserialize(MapDeserializer::new(iter::once(("name", name))))
         }
 
         fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {

@@ -9,7 +9,6 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
-use super::super::written::Written;
 use super::series::{class_column, class_output};
 use super::{Dataset, Places, Stream, share};
 use crate::package::{Input, Shape};
@@ -74,35 +73,26 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
         .map(|token| vocabulary.instead_of(token) as f32)
         .collect();
     Ok(Dataset {
-        name: task.name.clone(),
-        written: Written::of(task),
-        input: Input::Tokens(vocabulary.names().to_vec()),
-        output: class_output(&documents.label),
         shape: Shape::Window {
             window,
             hop: window,
             exact: true,
         },
-        width: 1,
         raw: tokens.clone(),
         normal: tokens,
-        after_reset: Vec::new(),
-        goal_width: 1,
         goals: truth.clone(),
         truth,
-        groups: Vec::new(),
-        pieces: Vec::new(),
-        events: Vec::new(),
         notes,
         window,
         lengths,
         hidden_as,
-        quantiles: Vec::new(),
-        times: Vec::new(),
-        group_names: Vec::new(),
-        source: None,
         windows: places.0,
         streams: places.1,
+        ..Dataset::empty(
+            task,
+            Input::Tokens(vocabulary.names().to_vec()),
+            class_output(&documents.label),
+        )
     })
 }
 

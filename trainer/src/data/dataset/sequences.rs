@@ -105,14 +105,11 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .flat_map(|&class| std::iter::repeat_n(class as f32, window))
         .collect();
     Ok(Dataset {
-        name: task.name.clone(),
         written: Written {
             // Of a longer row only these are seen.
             steps: Some([names[0], names[window - 1]].map(str::to_owned)),
             ..Written::of(task)
         },
-        input: Input::Features(features),
-        output: class_output(&sequences.label),
         shape: match shape(task, window) {
             // A row is a sequence of its own: the next one starts behind it.
             Shape::Window { window, exact, .. } => Shape::Window {
@@ -122,25 +119,19 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
             },
             every_step => every_step,
         },
-        width: 1,
         raw,
         normal,
         after_reset,
-        goal_width: 1,
         goals: truth.clone(),
         truth,
         window,
-        lengths: Vec::new(),
-        hidden_as: Vec::new(),
-        quantiles: Vec::new(),
-        times: Vec::new(),
-        group_names: Vec::new(),
-        source: None,
         windows: places.0,
         streams: places.1,
-        groups: Vec::new(),
-        pieces: Vec::new(),
-        events: Vec::new(),
         notes: table.notes().to_vec(),
+        ..Dataset::empty(
+            task,
+            Input::Features(features),
+            class_output(&sequences.label),
+        )
     })
 }

@@ -8,9 +8,8 @@ use super::super::error::DataError;
 use super::super::open::{open, read_text};
 use super::super::split::Part;
 use super::super::vocabulary::Vocabulary;
-use super::super::written::Written;
 use super::{Dataset, Places, Stream, need_windows, share};
-use crate::package::{Input, Output, Shape};
+use crate::package::{Input, Output};
 use crate::task::{TaggedTask, Task};
 
 /// Word and tag.
@@ -73,31 +72,21 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
         .map(|token| vocabulary.instead_of(token) as f32)
         .collect();
     Ok(Dataset {
-        name: task.name.clone(),
-        written: Written::of(task),
-        input: Input::Tokens(vocabulary.names().to_vec()),
-        output: Output::Classes(tags),
-        shape: Shape::EveryStep,
-        width: 1,
         raw: tokens.clone(),
         normal: tokens,
-        after_reset: Vec::new(),
-        goal_width: 1,
         goals: truth.clone(),
         truth,
-        groups: Vec::new(),
-        pieces: Vec::new(),
-        events: Vec::new(),
         notes,
         window,
         lengths,
         hidden_as,
-        quantiles: Vec::new(),
-        times: Vec::new(),
-        group_names: Vec::new(),
-        source: None,
         windows: places.0,
         streams: places.1,
+        ..Dataset::empty(
+            task,
+            Input::Tokens(vocabulary.names().to_vec()),
+            Output::Classes(tags),
+        )
     })
 }
 

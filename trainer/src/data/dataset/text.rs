@@ -7,7 +7,6 @@ use super::super::error::DataError;
 use super::super::open::{open, read_text};
 use super::super::split::Rows;
 use super::super::vocabulary::{composed, units};
-use super::super::written::Written;
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
 use crate::task::Task;
@@ -42,31 +41,19 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
     need_windows(&places, task, &file, |part| parts.count(part))?;
     let goals = tokens[horizon..].to_vec();
     Ok(Dataset {
-        name: task.name.clone(),
-        written: Written::of(task),
-        input: Input::Tokens(alphabet.iter().map(|&token| token.into()).collect()),
-        output: Output::NextToken,
         shape: shape(task, window),
-        width: 1,
         raw: tokens.clone(),
         normal: tokens,
-        after_reset: Vec::new(),
-        goal_width: 1,
         truth: goals.clone(),
         goals,
         window,
-        lengths: Vec::new(),
-        hidden_as: Vec::new(),
-        quantiles: Vec::new(),
-        times: Vec::new(),
-        group_names: Vec::new(),
-        source: None,
         windows: places.0,
         streams: places.1,
-        groups: Vec::new(),
-        pieces: Vec::new(),
-        events: Vec::new(),
-        notes: Vec::new(),
+        ..Dataset::empty(
+            task,
+            Input::Tokens(alphabet.iter().map(|&token| token.into()).collect()),
+            Output::NextToken,
+        )
     })
 }
 

@@ -9,6 +9,7 @@
 //! then gives as pages is unpacked in Rust.
 
 mod columns;
+mod header;
 
 pub use self::columns::{Column, Kind, ParquetColumns, Print};
 
@@ -39,6 +40,9 @@ use ruzstd::decoding::StreamingDecoder;
 
 /// Rows that are text at a time.
 const ROWS: usize = 1024;
+
+/// Bytes of the mark at a file's end.
+const END: u64 = 8;
 
 /// A Parquet file as CSV.
 pub struct ParquetText {
@@ -361,6 +365,11 @@ mod arrow {
 struct Shared(Arc<Mutex<File>>);
 
 impl Shared {
+    fn from(&self, at: u64) -> BufReader<Place> {
+        let file = self.clone();
+        BufReader::new(Place { file, at })
+    }
+
     fn lock(&self) -> MutexGuard<'_, File> {
         // Every use of it sets the place first.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -376,11 +385,21 @@ impl Length for Shared {
 impl ChunkReader for Shared {
     type T = BufReader<Place>;
 
+    /// The end mark, which is `[length of the footer: u32, "PAR1"]`, or a page, whose header comes first.
     fn get_read(&self, start: u64) -> Parquet<Self::T> {
-        Ok(BufReader::new(Place {
-            file: self.clone(),
-            at: start,
-        }))
+        if start.checked_add(END) != Some(self.len()) {
+            header::check_page(self.from(start))?;
+        } else {
+            let mut mark = [0; END as usize];
+            self.from(start).read_exact(&mut mark)?;
+            let [a, b, c, d, name @ ..] = mark;
+            let footer = start.checked_sub(u32::from_le_bytes([a, b, c, d]).into());
+            // What else a mark may say is told by the crate.
+            if let (b"PAR1", Some(footer)) = (&name, footer) {
+                header::check_footer(self.from(footer))?;
+            }
+        }
+        Ok(self.from(start))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Parquet<Bytes> {
@@ -555,6 +574,7 @@ fn readable(error: ParquetError) -> io::Error {
         _ if text.contains("Disabled feature") => {
             format!("{text}; write it with zstd, snappy, gzip, brotli, lz4 or no compression")
         }
+        ParquetError::External(cause) => cause.to_string(),
         ParquetError::NYI(what) => {
             format!("Parquet: {what} is not read; write that column as numbers or text")
         }

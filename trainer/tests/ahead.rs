@@ -1,25 +1,9 @@
 //! Many steps ahead: the quantiles of paths, against those of a process that are known by hand.
 
+mod desk;
+
+use desk::{Desk, Ran};
 use std::fmt::Write;
-use std::path::Path;
-use std::process::Command;
-
-fn kinglet(folder: &Path, arguments: &str) -> (bool, String, String) {
-    let ran = Command::new(env!("CARGO_BIN_EXE_kinglet"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let [out, error] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
-    (ran.status.success(), out, error)
-}
-
-#[track_caller]
-fn ok(folder: &Path, arguments: &str) -> (String, String) {
-    let (right, out, error) = kinglet(folder, arguments);
-    assert!(right, "{arguments}: {error}");
-    (out, error)
-}
 
 /// `x ← 0.9 x + e`, where e has mean 0 and deviation 1.
 fn process(rows: usize) -> String {
@@ -71,9 +55,8 @@ fn columns(table: &str, names: [&str; 3], back: usize) -> [f64; 3] {
 
 #[test]
 fn paths_spread_as_the_process_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("ar.csv"), process(4000)).unwrap();
+    let desk = Desk::new();
+    desk.write("ar.csv", process(4000));
     let last: f64 = process(4000)
         .lines()
         .last()
@@ -91,13 +74,17 @@ fn paths_spread_as_the_process_does() {
             "" => TASK.to_owned(),
             keys => TASK.replace("[shape]", keys),
         };
-        std::fs::write(folder.join("ar.toml"), task).unwrap();
-        ok(folder, "train ar.toml --out ar.kgl --force --quiet");
+        desk.write("ar.toml", task);
+        desk.ok("train ar.toml --out ar.kgl --force --quiet");
         let ahead = "predict ar.kgl --csv ar.csv --ahead 12 --paths 4000";
-        let (table, notes) = ok(folder, ahead);
+        let Ran {
+            out: table,
+            err: notes,
+            ..
+        } = desk.succeeds(ahead);
         assert!(notes.contains(said), "{notes}");
         assert_eq!(table.lines().count(), 1 + 4000 + 12);
-        assert_eq!(ok(folder, ahead).0, table);
+        assert_eq!(desk.ok(ahead), table);
         for line in 1..=12 {
             // The answer to the last row is about one row ahead.
             let steps = f64::from(line) + 1.0;
@@ -118,16 +105,14 @@ fn paths_spread_as_the_process_does() {
         }
     }
     // Without paths the middle is fed back, and what is around it is that of one step.
-    let (table, _) = ok(folder, "predict ar.kgl --csv ar.csv --ahead 12");
+    let table = desk.ok("predict ar.kgl --csv ar.csv --ahead 12");
     let [low, _, high] = columns(&table, ["x_q10", "x_q50", "x_q90"], 0);
     assert!(high - low < 1.3 * 2.0 * 1.2816, "{low} {high}");
 
-    std::fs::write(folder.join("ar.toml"), TASK).unwrap();
-    ok(folder, "train ar.toml --out ar.kgl --force --quiet");
-    let (table, _) = ok(
-        folder,
-        "predict ar.kgl --csv ar.csv --ahead 2 --paths 100 --quantiles 0.25,0.75 --json",
-    );
+    desk.write("ar.toml", TASK);
+    desk.ok("train ar.toml --out ar.kgl --force --quiet");
+    let table =
+        desk.ok("predict ar.kgl --csv ar.csv --ahead 2 --paths 100 --quantiles 0.25,0.75 --json");
     let lines: Vec<serde_json::Value> = table
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -138,11 +123,8 @@ fn paths_spread_as_the_process_does() {
         lines[4001]
     );
     assert!(lines[4001]["x_q25"].as_f64() < lines[4001]["x_q75"].as_f64());
-    ok(
-        folder,
-        "report ar.toml --model ar.f32.kgl --ahead 8 --out ar.html",
-    );
-    let page = std::fs::read_to_string(folder.join("ar.html")).unwrap();
+    desk.ok("report ar.toml --model ar.f32.kgl --ahead 8 --out ar.html");
+    let page = desk.text("ar.html");
     assert!(page.contains("Fan of x") && page.contains("errors on the validation part"));
     // How much of what came lay within 80 % of the paths, one, four and eight rows ahead.
     let table = page.split("came within 80 % of the paths").nth(1).unwrap();
@@ -168,11 +150,10 @@ fn paths_spread_as_the_process_does() {
         ),
         ("--ahead 2 --quantiles 0.5", "--paths"),
     ] {
-        let (right, _, error) =
-            kinglet(folder, &format!("predict ar.kgl --csv ar.csv {arguments}"));
-        assert!(!right && error.contains(words), "{arguments}: {error}");
+        let predict = format!("predict ar.kgl --csv ar.csv {arguments}");
+        desk.fails_after_notes(&predict, 2, &[words]);
     }
-    std::fs::write(folder.join("one.csv"), "t,x\n0,1\n").unwrap();
-    let (right, _, error) = kinglet(folder, "predict ar.kgl --csv one.csv --ahead 2 --paths 100");
-    assert!(!right && error.contains("give more rows"), "{error}");
+    desk.write("one.csv", "t,x\n0,1\n");
+    let predict = "predict ar.kgl --csv one.csv --ahead 2 --paths 100";
+    desk.fails_after_notes(predict, 1, &["give more rows"]);
 }

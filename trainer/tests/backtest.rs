@@ -1,5 +1,8 @@
 //! `kinglet backtest`, as a user runs it: what it says of a device is what `kinglet predict` says of its rows.
 
+mod desk;
+
+use desk::{Desk, Ran};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -8,9 +11,7 @@ use parquet::record::RowAccessor;
 use parquet::schema::parser::parse_message_type;
 use std::fs;
 use std::fs::File;
-use std::process::{Command, Output};
 use std::sync::Arc;
-use tempfile::TempDir;
 
 const TASK: &str = "name = \"wave\"\n[csv]\nfile = \"wave.csv\"\n[series]\nfeatures = [\"x\"]\ntargets = [\"x\"]\ngroup = \"device\"\n\
     [shape]\nkind = \"many-to-many\"\nwindow = 16\n[network]\ncell = \"gru\"\nhidden = [4]\n[train]\nepochs = 3\n\
@@ -31,51 +32,22 @@ fn x(device: usize, t: usize) -> f64 {
 }
 
 /// A folder with a model in f32 and in w8a8.
-struct Desk(TempDir);
+fn trained() -> Desk {
+    let desk = Desk::new();
+    let mut rows = String::from("device,x\n");
+    for device in 0..DEVICES {
+        for t in 0..400 {
+            let x = if device == 1 { x(0, t) } else { x(device, t) };
+            rows += &format!("d{device},{x}\n");
+        }
+    }
+    desk.write("wave.csv", rows);
+    desk.write("wave.toml", TASK);
+    desk.ok("train wave.toml --out wave.kgl --quiet");
+    desk
+}
 
 impl Desk {
-    fn new() -> Self {
-        let desk = Desk(TempDir::new().unwrap());
-        let mut rows = String::from("device,x\n");
-        for device in 0..DEVICES {
-            for t in 0..400 {
-                let x = if device == 1 { x(0, t) } else { x(device, t) };
-                rows += &format!("d{device},{x}\n");
-            }
-        }
-        desk.write("wave.csv", rows);
-        desk.write("wave.toml", TASK);
-        desk.ok("train wave.toml --out wave.kgl --quiet");
-        desk
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.0.path().join(name), content).unwrap();
-    }
-
-    fn run(&self, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
-        command
-            .args(arguments.split_whitespace())
-            .current_dir(&self.0);
-        command.output().unwrap()
-    }
-
-    /// Standard output and error.
-    fn ok(&self, arguments: &str) -> [String; 2] {
-        let ran = self.run(arguments);
-        let [out, err] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert_eq!(ran.status.code(), Some(0), "{arguments}: {err}");
-        [out, err]
-    }
-
-    fn fails(&self, arguments: &str, words: &str) {
-        let ran = self.run(arguments);
-        let err = String::from_utf8(ran.stderr).unwrap();
-        assert_ne!(ran.status.code(), Some(0), "{arguments}");
-        assert!(err.contains(words), "{words:?} is not in {err}");
-    }
-
     /// Rows of all devices in turns, from `from` up to `to`.
     fn csv(&self, name: &str, from: usize, to: usize) {
         let mut rows = String::from("t,device,x\n");
@@ -89,7 +61,7 @@ impl Desk {
     fn parquet(&self, name: &str, from: usize, to: usize) {
         let schema = "message rows { required int64 t (TIMESTAMP(MILLIS, true)); required binary device (STRING); optional double x; }";
         let schema = Arc::new(parse_message_type(schema).unwrap());
-        let file = File::create(self.0.path().join(name)).unwrap();
+        let file = File::create(self.path(name)).unwrap();
         let properties = Arc::new(WriterProperties::builder().build());
         let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
         for start in (from..to).step_by(100) {
@@ -128,7 +100,7 @@ impl Desk {
 
     /// The table of devices, as text.
     fn devices(&self, name: &str) -> Vec<String> {
-        let file = File::open(self.0.path().join(name)).unwrap();
+        let file = File::open(self.path(name)).unwrap();
         let reader = SerializedFileReader::new(file).unwrap();
         reader
             .get_row_iter(None)
@@ -140,7 +112,7 @@ impl Desk {
 
 /// What `predict` says of a model: prediction, score and alarm of every row of a device.
 fn predicted(desk: &Desk, model: &str, device: usize) -> Vec<(f64, bool)> {
-    let [out, _] = desk.ok(&format!("predict {model} --csv fleet.csv"));
+    let out = desk.ok(&format!("predict {model} --csv fleet.csv"));
     let of = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
         let mine = fields[0] == format!("d{device}");
@@ -151,10 +123,10 @@ fn predicted(desk: &Desk, model: &str, device: usize) -> Vec<(f64, bool)> {
 
 #[test]
 fn a_device_has_the_figures_of_a_prediction() {
-    let desk = Desk::new();
+    let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);
     desk.ok("backtest wave.f32.kgl wave.kgl --data fleet.csv --time t --out devices.parquet --report page.html");
-    let file = File::open(desk.0.path().join("devices.parquet")).unwrap();
+    let file = File::open(desk.path("devices.parquet")).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
     let rows: Vec<_> = reader
         .get_row_iter(None)
@@ -187,7 +159,7 @@ fn a_device_has_the_figures_of_a_prediction() {
     }
     // The bump is an alarm for both models, which neither gains nor loses.
     assert!(rows[1].get_long(6).unwrap() > 0);
-    let page = fs::read_to_string(desk.0.path().join("page.html")).unwrap();
+    let page = desk.text("page.html");
     roxmltree::Document::parse_with_options(
         &page,
         roxmltree::ParsingOptions {
@@ -201,7 +173,7 @@ fn a_device_has_the_figures_of_a_prediction() {
 
 #[test]
 fn files_and_formats_cut_a_fleet_anywhere() {
-    let desk = Desk::new();
+    let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);
     for (from, to, n) in [(0, 70, 0), (70, 133, 1), (133, STEPS, 2)] {
         desk.csv(&format!("part-{n}.csv"), from, to);
@@ -213,7 +185,7 @@ fn files_and_formats_cut_a_fleet_anywhere() {
         ("part-*.csv", true),
         ("part-*.parquet", false),
     ] {
-        let [_, err] = desk.ok(&format!(
+        let Ran { err, .. } = desk.succeeds(&format!(
             "backtest wave.f32.kgl wave.kgl --data {data} --out devices.parquet"
         ));
         assert_eq!(err.contains("are read as text"), text, "{data}: {err}");
@@ -221,7 +193,7 @@ fn files_and_formats_cut_a_fleet_anywhere() {
     }
     assert_eq!(tables[0], tables[1]);
     assert_eq!(tables[0], tables[2]);
-    let [out, _] = desk.ok("backtest wave.kgl wave.kgl --data part-*.parquet --time t --json");
+    let out = desk.ok("backtest wave.kgl wave.kgl --data part-*.parquet --time t --json");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         (&json["rows"], &json["differing"]),
@@ -239,26 +211,25 @@ fn files_and_formats_cut_a_fleet_anywhere() {
     );
     assert_eq!(desk.devices("devices.parquet"), tables[0]);
     // Of one name, in another folder: another device.
-    fs::create_dir(desk.0.path().join("later")).unwrap();
+    fs::create_dir(desk.path("later")).unwrap();
     desk.write("later/d0.csv", "x\n0.5\n");
-    let [out, _] =
-        desk.ok("backtest wave.f32.kgl wave.kgl --group= --data d0.csv later/d0.csv --json");
+    let out = desk.ok("backtest wave.f32.kgl wave.kgl --group= --data d0.csv later/d0.csv --json");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["devices"], 2, "{out}");
 }
 
 #[test]
 fn a_broken_row_ends_its_device_alone_and_is_told() {
-    let desk = Desk::new();
+    let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);
-    let rows = fs::read_to_string(desk.0.path().join("fleet.csv")).unwrap();
+    let rows = desk.text("fleet.csv");
     let mut lines: Vec<String> = rows.lines().map(String::from).collect();
     lines[98] = "32,d2,oops".into();
     // Of an earlier time.
     lines[150] = "3,d0,0.5".into();
     desk.write("broken.csv", lines.join("\n") + "\n");
     let command = "backtest wave.f32.kgl wave.kgl --data broken.csv --time t --json";
-    let [out, err] = desk.ok(command);
+    let Ran { out, err, .. } = desk.succeeds(command);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(
         err.contains("device \"d2\": broken.csv:99: column \"x\": \"oops\""),
@@ -273,7 +244,7 @@ fn a_broken_row_ends_its_device_alone_and_is_told() {
     let left = json["rows_left_out"].as_u64().unwrap();
     assert_eq!(json["rows"].as_u64().unwrap() + left, 600);
     assert!(left > 300, "{left}");
-    let [out, _] = desk.ok(&format!("{command} --on-error skip"));
+    let out = desk.ok(&format!("{command} --on-error skip"));
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         (&json["rows"], &json["rows_left_out"]),
@@ -283,14 +254,14 @@ fn a_broken_row_ends_its_device_alone_and_is_told() {
 
 #[test]
 fn what_cannot_be_compared_is_refused() {
-    let desk = Desk::new();
+    let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);
     desk.write(
         "other.toml",
         TASK.replace("targets = [\"x\"]", "targets = [\"y\"]")
             .replace("[anomaly]\nsmoothing = 0.2\n", ""),
     );
-    let with_y = fs::read_to_string(desk.0.path().join("wave.csv")).unwrap();
+    let with_y = desk.text("wave.csv");
     let with_y = with_y.replace("device,x", "device,x,y");
     let with_y: Vec<String> = with_y
         .lines()
@@ -305,30 +276,36 @@ fn what_cannot_be_compared_is_refused() {
         .collect();
     desk.write("wave.csv", with_y.join("\n") + "\n");
     desk.ok("train other.toml --out other.kgl --quiet");
-    desk.fails(
+    desk.fails_after_notes(
         "backtest wave.kgl other.kgl --data fleet.csv",
-        "the answers cannot be compared",
+        1,
+        &["the answers cannot be compared"],
     );
-    desk.fails(
+    desk.fails_after_notes(
         "backtest wave.kgl wave.kgl --data none-*.csv",
-        "there is no file none-*.csv",
+        1,
+        &["there is no file none-*.csv"],
     );
-    desk.fails("backtest wave.kgl wave.kgl --data .", "is a folder");
-    desk.fails(
+    desk.fails_after_notes("backtest wave.kgl wave.kgl --data .", 2, &["is a folder"]);
+    desk.fails_after_notes(
         "backtest wave.kgl wave.kgl --data fleet.csv --time clock",
-        "clock",
+        1,
+        &["clock"],
     );
-    desk.fails(
+    desk.fails_after_notes(
         "backtest wave.kgl wave.kgl --data fleet.csv --out fleet.csv",
-        "which is read",
+        1,
+        &["which is read"],
     );
-    desk.fails(
+    desk.fails_after_notes(
         "backtest wave.kgl wave.kgl --data fleet.csv --truth x --horizon 0",
-        "add --horizon",
+        2,
+        &["add --horizon"],
     );
     desk.write("bad.parquet", "PAR1 and nothing else");
-    desk.fails(
+    desk.fails_after_notes(
         "backtest wave.kgl wave.kgl --data bad.parquet",
-        "bad.parquet",
+        1,
+        &["bad.parquet"],
     );
 }

@@ -1,7 +1,8 @@
 //! Pairs whose encoder takes numbers: a row, or the rows of a group, become a text.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod desk;
+
+use desk::Desk;
 
 const TASK: &str = r#"
 name = "valve"
@@ -25,40 +26,11 @@ epochs = 80
 precision = "w8a8"
 "#;
 
-fn kinglet(folder: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kinglet"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn ok(folder: &Path, arguments: &str) -> String {
-    let ran = kinglet(folder, arguments);
-    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{arguments}: {error}");
-    String::from_utf8(ran.stdout).unwrap()
-}
-
-#[track_caller]
-fn fails(folder: &Path, arguments: &str, code: i32, words: &str) {
-    let ran = kinglet(folder, arguments);
-    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(
-        ran.status.code() == Some(code) && error.contains(words),
-        "{arguments}: {error}"
-    );
-}
-
 /// A file of such a row of an answer's table, in which all three parts are right.
 #[track_caller]
 fn is_right(table: &str, format: &str) {
     let row = table.lines().find(|line| line.starts_with(format)).unwrap();
     assert_eq!(row.matches("1.00000").count(), 3, "{table}");
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
 }
 
 /// Of raw values that are far from those of a network.
@@ -86,49 +58,41 @@ fn rows() -> (String, Vec<String>) {
 
 #[test]
 fn a_row_of_numbers_becomes_a_text() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let desk = Desk::new();
     let (rows, said) = rows();
-    write(folder, "rows.csv", &rows);
+    desk.write("rows.csv", &rows);
     let pair = "valve.encoder.kgl valve.decoder.kgl";
     for cell in ["lstm", "gru"] {
-        write(folder, "valve.toml", &TASK.replace("gru", cell));
-        let trained = ok(
-            folder,
-            "train valve.toml --quantized-epochs 2 --out valve.kgl",
-        );
+        desk.write("valve.toml", TASK.replace("gru", cell));
+        let trained = desk.ok("train valve.toml --quantized-epochs 2 --out valve.kgl");
         for format in ["f32", "w8a8 rounded", "w8a8  "] {
             is_right(&trained, format);
         }
-        let told = ok(folder, &format!("translate {pair} --csv rows.csv"));
+        let told = desk.ok(&format!("translate {pair} --csv rows.csv"));
         assert_eq!(told.lines().collect::<Vec<_>>(), said, "{cell}");
     }
     for side in ["encoder", "decoder"] {
-        ok(folder, &format!("verify valve.{side}.kgl"));
+        desk.ok(&format!("verify valve.{side}.kgl"));
     }
-    ok(
-        folder,
-        "report valve.toml --model valve.f32.kgl --with valve.kgl --out valve.html",
-    );
-    let page = std::fs::read_to_string(folder.join("valve.html")).unwrap();
+    desk.ok("report valve.toml --model valve.f32.kgl --with valve.kgl --out valve.html");
+    let page = desk.text("valve.html");
     assert!(page.contains("samples of 2 numbers") && page.contains("BLEU"));
 
     let told = |arguments: &str| format!("translate {pair} {arguments}");
-    fails(folder, &told("--lines rows.csv"), 2, "tokens");
-    fails(folder, &format!("chat {pair}"), 2, "tokens");
-    fails(folder, &told(""), 2, "--lines");
-    write(folder, "other.csv", "flow,cold\n1,2\n");
-    fails(folder, &told("--csv other.csv"), 1, "heat");
-    write(folder, "other.csv", "flow,heat\n200,0.02\n201\n");
-    fails(folder, &told("--csv other.csv"), 1, "other.csv:3: 1 fields");
-    write(folder, "other.csv", "flow,heat\n200,warm\n");
-    fails(folder, &told("--csv other.csv"), 1, "other.csv:2: column");
+    desk.fails_after_notes(&told("--lines rows.csv"), 2, &["tokens"]);
+    desk.fails_after_notes(&format!("chat {pair}"), 2, &["tokens"]);
+    desk.fails_after_notes(&told(""), 2, &["--lines"]);
+    desk.write("other.csv", "flow,cold\n1,2\n");
+    desk.fails_after_notes(&told("--csv other.csv"), 1, &["heat"]);
+    desk.write("other.csv", "flow,heat\n200,0.02\n201\n");
+    desk.fails_after_notes(&told("--csv other.csv"), 1, &["other.csv:3: 1 fields"]);
+    desk.write("other.csv", "flow,heat\n200,warm\n");
+    desk.fails_after_notes(&told("--csv other.csv"), 1, &["other.csv:2: column"]);
 }
 
 #[test]
 fn the_rows_of_a_group_become_one_text() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let desk = Desk::new();
     let (mut rows, mut said) = ("clip;flow;heat;target\n".to_owned(), Vec::new());
     for k in 0..40 {
         // It rises or falls, and only the order of the rows tells.
@@ -141,47 +105,40 @@ fn the_rows_of_a_group_become_one_text() {
             rows += &format!("c{k};{flow};{};{target}\n", k / 2 % 2);
         }
     }
-    write(folder, "rows.csv", &rows);
+    desk.write("rows.csv", &rows);
     let task = TASK.replace(
         "[shape]",
         "group = \"clip\"\nformat = { delimiter = \";\" }\n[shape]",
     );
-    write(folder, "valve.toml", &task);
-    is_right(&ok(folder, "train valve.toml --out valve.kgl"), "w8a8");
+    desk.write("valve.toml", &task);
+    is_right(&desk.ok("train valve.toml --out valve.kgl"), "w8a8");
 
     // The model knows how a file is written, and how its rows belong together.
     let pair = "valve.encoder.kgl valve.decoder.kgl";
-    let told = ok(folder, &format!("translate {pair} --csv rows.csv"));
+    let told = desk.ok(&format!("translate {pair} --csv rows.csv"));
     assert_eq!(told.lines().collect::<Vec<_>>(), said);
-    write(folder, "alone.csv", "flow;heat\n3;0\n2;0\n1;0\n0;0\n");
-    let told = ok(folder, &format!("translate {pair} --csv alone.csv"));
+    desk.write("alone.csv", "flow;heat\n3;0\n2;0\n1;0\n0;0\n");
+    let told = desk.ok(&format!("translate {pair} --csv alone.csv"));
     assert_eq!(told, "closes\n");
-    write(folder, "apart.csv", "clip;flow;heat\na;0;0\nb;0;0\na;1;0\n");
-    fails(
-        folder,
+    desk.write("apart.csv", "clip;flow;heat\na;0;0\nb;0;0\na;1;0\n");
+    desk.fails_after_notes(
         &format!("translate {pair} --csv apart.csv"),
         1,
-        "row 3: \"a\" comes again",
+        &["row 3: \"a\" comes again"],
     );
 
     let two = rows.replace("c0;0;0;", "c0;0;0;closes");
-    write(folder, "rows.csv", &two);
-    fails(
-        folder,
-        "train valve.toml --out valve.kgl",
-        1,
-        "rows.csv:3: column \"target\": \"opens\", where line 2 of the same group has \"closes\"",
-    );
+    desk.write("rows.csv", &two);
+    desk.fails_after_notes("train valve.toml --out valve.kgl", 1, &["rows.csv:3: column \"target\": \"opens\", where line 2 of the same group has \"closes\""]);
 }
 
 #[test]
 fn what_cannot_be_learnt_is_told_with_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let desk = Desk::new();
     let train = |task: &str, rows: &str, words: &str| {
-        write(folder, "rows.csv", rows);
-        write(folder, "valve.toml", task);
-        fails(folder, "train valve.toml --out valve.kgl", 1, words);
+        desk.write("rows.csv", rows);
+        desk.write("valve.toml", task);
+        desk.fails_after_notes("train valve.toml --out valve.kgl", 1, &[words]);
     };
     let (rows, _) = rows();
     train(TASK, &rows.replace("heat", "cold"), "no column \"heat\"");

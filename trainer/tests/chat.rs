@@ -1,8 +1,8 @@
 //! `kinglet chat`: the state goes on from turn to turn, and what is not understood is forgotten.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod desk;
+
+use desk::Desk;
 
 const TASK: &str = r#"
 name = "turns"
@@ -37,29 +37,12 @@ pump,
 fan,
 ";
 
-fn kinglet(folder: &Path, arguments: &str, input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kinglet"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().unwrap()
-}
-
 #[test]
 fn a_conversation_is_remembered_until_an_empty_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("turns.toml"), TASK).unwrap();
-    std::fs::write(folder.join("pairs.csv"), PAIRS).unwrap();
-    let trained = kinglet(folder, "train turns.toml --out turns.kgl", "");
-    let text = String::from_utf8(trained.stdout).unwrap();
+    let desk = Desk::new();
+    desk.write("turns.toml", TASK);
+    desk.write("pairs.csv", PAIRS);
+    let text = desk.ok("train turns.toml --out turns.kgl");
     let row = text.lines().find(|line| line.starts_with("w8a8")).unwrap();
     assert_eq!(row.matches("1.00000").count(), 3, "{text}");
     let naive = text.lines().find(|line| line.starts_with("nearest text"));
@@ -67,11 +50,9 @@ fn a_conversation_is_remembered_until_an_empty_line() {
 
     let chat = "chat turns.encoder.kgl turns.decoder.kgl";
     let said = |arguments: &str, input: &str| -> Vec<String> {
-        let ran = kinglet(folder, &format!("{chat} {arguments}"), input);
-        let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(ran.status.success(), "{error}");
-        let out = String::from_utf8(ran.stdout).unwrap();
-        out.lines().map(str::to_owned).collect()
+        let ran = desk.run_on(&format!("{chat} {arguments}"), input);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out.lines().map(str::to_owned).collect()
     };
     assert_eq!(
         said("", "start pump\nstop\n\nstart fan\nstop\n"),
@@ -100,11 +81,7 @@ fn a_conversation_is_remembered_until_an_empty_line() {
             "is not the decoder of",
         ),
     ] {
-        let ran = kinglet(folder, arguments, "start fan\n");
-        let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(
-            ran.status.code() == Some(code) && error.contains(word),
-            "{error}"
-        );
+        let ran = desk.run_on(arguments, "start fan\n");
+        assert!(ran.code == Some(code) && ran.err.contains(word), "{ran:?}");
     }
 }

@@ -1,15 +1,16 @@
 //! The built binary, as a user runs it.
 
+mod desk;
 #[allow(dead_code, reason = "only the flags are needed here")]
 mod shown;
 
+use desk::{Desk, Ran};
 use kinglet::format::{PREAMBLE_LEN, file_crc};
 use safetensors::SafeTensors;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
+use std::process::{Command, Stdio};
 
 fn engine_tests(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -17,95 +18,7 @@ fn engine_tests(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// A folder of its own, in which the command runs.
-struct Desk(TempDir);
-
-/// What a run left.
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
 impl Desk {
-    fn new() -> Self {
-        Desk(TempDir::new().unwrap())
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
-        command
-            .args(arguments.split_whitespace())
-            .current_dir(&self.0);
-        command
-    }
-
-    fn run(&self, arguments: &str) -> Ran {
-        self.command(arguments).output().unwrap().into()
-    }
-
-    /// Standard output of a run that must succeed.
-    fn ok(&self, arguments: &str) -> String {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(0), "{arguments}: {}", ran.err);
-        ran.out
-    }
-
-    /// A run that must fail with this code and these words and say nothing else, and leave no file behind.
-    fn fails(&self, arguments: &str, code: i32, words: &[&str]) -> Ran {
-        let ran = self.fails_after_notes(arguments, code, words);
-        assert!(ran.err.starts_with("error: "), "{arguments}: {}", ran.err);
-        ran
-    }
-
-    /// The same of a run that has something to say before it comes to the error.
-    fn fails_after_notes(&self, arguments: &str, code: i32, words: &[&str]) -> Ran {
-        let before = self.files();
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(code), "{arguments}: {ran:?}");
-        let is_note = |line: &&str| line.starts_with("note: ") || line.starts_with("warning: ");
-        let first = ran.err.lines().find(|line| !is_note(line));
-        assert!(
-            first.is_some_and(|line| line.starts_with("error: ")),
-            "{arguments}: {}",
-            ran.err
-        );
-        for word in words {
-            assert!(ran.err.contains(word), "{word:?} is not in {}", ran.err);
-        }
-        assert!(!ran.err.contains("panicked"), "{}", ran.err);
-        assert_eq!(self.files(), before, "{arguments} left a file");
-        ran
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.0.path().join(name), content).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.0.path().join(name)).unwrap()
-    }
-
     /// Brings a golden network along as `NAME.safetensors` with `NAME.csv`.
     fn golden(&self, name: &str) -> Golden {
         let path = engine_tests("golden").join(format!("{name}.safetensors"));
@@ -231,7 +144,7 @@ fn mixed_precision_keeps_to_its_budget_and_shows_what_it_could_have() {
     let text = desk.ok(&format!(
         "{mixed} --core cortex-m4 --max-flash 1M --curve curve.csv"
     ));
-    let curve = fs::read_to_string(desk.0.path().join("curve.csv")).unwrap();
+    let curve = fs::read_to_string(desk.path("curve.csv")).unwrap();
     let rows: Vec<Vec<&str>> = curve.lines().map(|row| row.split(',').collect()).collect();
     assert_eq!(
         rows[0],
@@ -255,11 +168,11 @@ fn mixed_precision_keeps_to_its_budget_and_shows_what_it_could_have() {
 
     let budget = (smallest + numbers(0).fold(0.0, f64::max)) as usize / 2;
     desk.ok(&format!("{mixed} --max-flash {budget}"));
-    assert!(fs::metadata(desk.0.path().join("m.kgl")).unwrap().len() as usize <= budget);
+    assert!(fs::metadata(desk.path("m.kgl")).unwrap().len() as usize <= budget);
     assert!(desk.ok("inspect m.kgl").contains("format    mixed"));
     desk.ok("verify m.kgl");
 
-    fs::remove_file(desk.0.path().join("m.kgl")).unwrap();
+    fs::remove_file(desk.path("m.kgl")).unwrap();
     for (options, code, words) in [
         ("", 2, &["--max-flash SIZE", "--max-cycles N"][..]),
         (
@@ -2503,7 +2416,7 @@ fn report_makes_one_page_of_a_task_and_its_models() {
         &["--quantized-epochs", "f16 has none"],
     );
     desk.ok("train pump.toml --out other.kgl --quiet --precision f32");
-    fs::remove_file(desk.0.path().join("other.history.csv")).unwrap();
+    fs::remove_file(desk.path("other.history.csv")).unwrap();
     let ran = desk.run("report pump.toml --model other.kgl --out page.html");
     assert_eq!(
         ran.err,
@@ -2780,7 +2693,7 @@ fn integers_that_answer_something_else_are_refused_wherever_they_come_from() {
             "{line}"
         );
         for file in desk.files().iter().filter(|file| file.ends_with("kgl")) {
-            fs::remove_file(desk.0.path().join(file)).unwrap();
+            fs::remove_file(desk.path(file)).unwrap();
         }
     }
     // What was trained on through its integers gives answers of its own: they need only be as right as those in f32.
@@ -2984,7 +2897,7 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
         sample_format,
     };
     let record = |name: &str, spec: WavSpec| {
-        let mut writer = WavWriter::create(desk.0.path().join(name), spec).unwrap();
+        let mut writer = WavWriter::create(desk.path(name), spec).unwrap();
         for x in wave.iter().flat_map(|x| vec![x; spec.channels.into()]) {
             match spec.sample_format {
                 SampleFormat::Float => writer.write_sample(*x as f32).unwrap(),
@@ -3007,7 +2920,7 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
         record("in.wav", spec);
         let full = 2f64.powi(i32::from(bits) - 1);
         let read = |name: &str| -> Vec<f64> {
-            let mut reader = WavReader::open(desk.0.path().join(name)).unwrap();
+            let mut reader = WavReader::open(desk.path(name)).unwrap();
             assert_eq!(reader.spec(), spec);
             match format {
                 SampleFormat::Float => reader.samples::<f32>().map(|x| x.unwrap().into()).collect(),
@@ -3058,7 +2971,7 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
         1,
         &["cut.wav: not a whole WAV file"],
     );
-    assert!(!desk.0.path().join("new.wav").exists());
+    assert!(!desk.path("new.wav").exists());
     desk.fails("predict amp.kgl --wav in.wav", 2, &["--out"]);
     desk.fails(
         "predict amp.kgl --wav in.wav --out in.wav",

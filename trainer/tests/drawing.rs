@@ -1,39 +1,10 @@
 //! Rows that are drawn from a class and a seed: numbers as levels, pictures and motions.
 
+mod desk;
+
+use desk::Desk;
 use std::f64::consts::TAU;
 use std::fmt::Write;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn kinglet(folder: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kinglet"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-#[track_caller]
-fn ok(folder: &Path, arguments: &str) -> String {
-    let ran = kinglet(folder, arguments);
-    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{arguments}: {error}");
-    String::from_utf8(ran.stdout).unwrap()
-}
-
-#[track_caller]
-fn fails(folder: &Path, arguments: &str, words: &str) {
-    let ran = kinglet(folder, arguments);
-    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(
-        !ran.status.success() && error.contains(words),
-        "{arguments}: {error}"
-    );
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
-}
 
 const SIGNS: &str = r#"
 name = "signs"
@@ -98,23 +69,19 @@ fn drawn(table: &str) -> Vec<(String, Vec<Vec<f32>>)> {
 
 #[test]
 fn pictures_are_drawn_from_a_class_and_a_seed() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    write(folder, "signs.csv", &signs());
-    write(folder, "signs.toml", SIGNS);
-    let trained = ok(folder, "train signs.toml --out signs.kgl");
+    let desk = Desk::new();
+    desk.write("signs.csv", signs());
+    desk.write("signs.toml", SIGNS);
+    let trained = desk.ok("train signs.toml --out signs.kgl");
     assert!(trained.contains("bits per token"), "{trained}");
-    ok(folder, "verify signs.kgl");
-    let shown = ok(folder, "inspect signs.kgl");
+    desk.ok("verify signs.kgl");
+    let shown = desk.ok("inspect signs.kgl");
     assert!(
         shown.contains("a=1.5") && shown.contains("columns"),
         "{shown}"
     );
 
-    let table = ok(
-        folder,
-        "generate signs.kgl --count 60 --temperature 0.7 --seed 3",
-    );
+    let table = desk.ok("generate signs.kgl --count 60 --temperature 0.7 --seed 3");
     assert!(table.starts_with("n,sign,a,b,c\n0,rows,"), "{table}");
     let pictures = drawn(&table);
     assert_eq!(pictures.len(), 60);
@@ -130,42 +97,30 @@ fn pictures_are_drawn_from_a_class_and_a_seed() {
     let right = right.count();
     assert!(right >= 55, "{right} of 60:\n{table}");
 
-    let again = ok(
-        folder,
-        "generate signs.kgl --count 60 --temperature 0.7 --seed 3 --kernels scalar",
-    );
+    let again =
+        desk.ok("generate signs.kgl --count 60 --temperature 0.7 --seed 3 --kernels scalar");
     assert_eq!(again, table);
     assert_ne!(
-        ok(
-            folder,
-            "generate signs.kgl --count 60 --temperature 0.7 --seed 4"
-        ),
+        desk.ok("generate signs.kgl --count 60 --temperature 0.7 --seed 4"),
         table
     );
-    let one = drawn(&ok(
-        folder,
-        "generate signs.kgl --prompt columns --count 2 --length 2",
-    ));
+    let one = drawn(&desk.ok("generate signs.kgl --prompt columns --count 2 --length 2"));
     assert!(
         one.iter()
             .all(|(sign, rows)| sign == "columns" && rows.len() == 2),
         "{one:?}"
     );
-    fails(folder, "generate signs.kgl --prompt dots", "rows, columns");
+    desk.fails_after_notes("generate signs.kgl --prompt dots", 2, &["rows, columns"]);
 
-    ok(
-        folder,
-        "report signs.toml --model signs.f32.kgl --with signs.kgl --out signs.html",
-    );
-    let page = std::fs::read_to_string(folder.join("signs.html")).unwrap();
+    desk.ok("report signs.toml --model signs.f32.kgl --with signs.kgl --out signs.html");
+    let page = desk.text("signs.html");
     assert!(page.contains("id=\"drawn\"") && page.contains("A row per class"));
 }
 
 #[test]
 fn what_levels_do_not_go_with_is_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    write(folder, "signs.csv", &signs());
+    let desk = Desk::new();
+    desk.write("signs.csv", signs());
     for (from, to, words) in [
         ("levels = 4\n", "", "picture"),
         ("levels = 4", "levels = 1", "at least 2"),
@@ -187,8 +142,8 @@ fn what_levels_do_not_go_with_is_said() {
     ] {
         let task = SIGNS.replace(from, to);
         assert_ne!(task, SIGNS, "{from}");
-        write(folder, "signs.toml", &task);
-        fails(folder, "train signs.toml --out signs.kgl", words);
+        desk.write("signs.toml", task);
+        desk.fails_after_notes("train signs.toml --out signs.kgl", 1, &[words]);
     }
 }
 
@@ -239,20 +194,12 @@ precision = "w8a8"
 
 #[test]
 fn motions_are_drawn_with_the_variance_and_the_period_of_the_real_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    write(folder, "joints.csv", &joints());
-    write(folder, "joints.toml", JOINTS);
-    let ran = kinglet(folder, "train joints.toml --out joints.kgl");
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(
-        ran.status.success() && said.contains("become 16 levels"),
-        "{said}"
-    );
-    let table = ok(
-        folder,
-        "generate joints.kgl --count 40 --length 24 --seed 5",
-    );
+    let desk = Desk::new();
+    desk.write("joints.csv", joints());
+    desk.write("joints.toml", JOINTS);
+    let said = desk.succeeds("train joints.toml --out joints.kgl").err;
+    assert!(said.contains("become 16 levels"), "{said}");
+    let table = desk.ok("generate joints.kgl --count 40 --length 24 --seed 5");
     assert!(table.starts_with("take,hip,knee\n0,"), "{table}");
     for (column, harmonic) in [(1, 1), (2, 2)] {
         let values = table
@@ -280,15 +227,8 @@ fn motions_are_drawn_with_the_variance_and_the_period_of_the_real_ones() {
         let near: f64 = (own - 1..=own + 1).map(power).sum();
         assert!(near > 0.8 * 450.0, "{column}: {near} of {variance}");
     }
-    ok(
-        folder,
-        "report joints.toml --model joints.f32.kgl --out joints.html",
-    );
-    let page = std::fs::read_to_string(folder.join("joints.html")).unwrap();
+    desk.ok("report joints.toml --model joints.f32.kgl --out joints.html");
+    let page = desk.text("joints.html");
     assert!(page.contains("Spectrum of knee") && page.contains("variance, real"));
-    fails(
-        folder,
-        "generate joints.kgl --prompt walk",
-        "without classes",
-    );
+    desk.fails_after_notes("generate joints.kgl --prompt walk", 2, &["without classes"]);
 }

@@ -1,31 +1,21 @@
 //! The firmware example with models of every kind, on the host: it takes them, and its digest of the test steps is that of
 //! `kinglet verify`.
 
+mod desk;
+
+use desk::Desk;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
-
-fn kinglet(folder: &Path, line: &str) -> String {
-    let ran = Command::new(env!("CARGO_BIN_EXE_kinglet"))
-        .args(line.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let err = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{line}: {err}");
-    String::from_utf8(ran.stdout).unwrap()
-}
-
 /// Builds and runs the example for the host.
-fn firmware(folder: &Path, model: &str) -> (bool, String) {
+fn firmware(desk: &Desk, model: &str) -> (bool, String) {
     let ran = Command::new(env!("CARGO"))
         .args(["run", "-q", "-p", "firmware-example"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .env("FIRMWARE_MODEL", folder.join(model))
-        .env("FIRMWARE_SAMPLES", folder.join("samples.csv"))
+        .env("FIRMWARE_MODEL", desk.path(model))
+        .env("FIRMWARE_SAMPLES", desk.path("samples.csv"))
         .output()
         .unwrap();
     let text = [ran.stdout, ran.stderr].concat();
@@ -34,23 +24,18 @@ fn firmware(folder: &Path, model: &str) -> (bool, String) {
 
 /// Trains a task on samples and runs the model as firmware; what that printed.
 fn runs(name: &str, samples: &str, task: &str) -> String {
-    let folder = TempDir::new().unwrap();
-    let at = folder.path();
-    fs::write(at.join("samples.csv"), samples).unwrap();
+    let desk = Desk::new();
+    desk.write("samples.csv", samples);
     let rest = "[train]\nepochs = 1\n[output]\nprecision = \"w8a16\"\n";
-    fs::write(
-        at.join("t.toml"),
-        format!("name = \"{name}\"\n{task}{rest}"),
-    )
-    .unwrap();
-    kinglet(at, "train t.toml --quiet --out m.kgl");
-    let (ok, said) = firmware(at, "m.kgl");
+    desk.write("t.toml", format!("name = \"{name}\"\n{task}{rest}"));
+    desk.ok("train t.toml --quiet --out m.kgl");
+    let (ok, said) = firmware(&desk, "m.kgl");
     assert!(ok, "{name}: {said}");
     let of_firmware: Vec<&str> = said
         .lines()
         .filter_map(|l| l.strip_prefix("test    "))
         .collect();
-    let verified = kinglet(at, "verify m.kgl");
+    let verified = desk.ok("verify m.kgl");
     let of_verify: Vec<&str> = verified
         .lines()
         .filter_map(|l| l.strip_suffix("  ok"))
@@ -120,16 +105,16 @@ fn the_firmware_example_takes_every_kind_of_model() {
 #[test]
 #[ignore = "builds the firmware example once per model"]
 fn what_the_firmware_example_cannot_take_is_said_plainly() {
-    let folder = TempDir::new().unwrap();
+    let desk = Desk::new();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/model/pump.kgl");
-    fs::copy(model, folder.path().join("pump.kgl")).unwrap();
-    fs::write(folder.path().join("samples.csv"), "load\n1\n").unwrap();
-    let (ok, said) = firmware(folder.path(), "pump.kgl");
+    fs::copy(model, desk.path("pump.kgl")).unwrap();
+    desk.write("samples.csv", "load\n1\n");
+    let (ok, said) = firmware(&desk, "pump.kgl");
     assert!(
         !ok && said.contains("samples.csv: no column \"current\""),
         "{said}"
     );
     assert!(!said.contains("panicked"), "{said}");
-    let (ok, said) = firmware(folder.path(), "none.kgl");
+    let (ok, said) = firmware(&desk, "none.kgl");
     assert!(!ok && said.contains("none.kgl: No such file"), "{said}");
 }

@@ -7,8 +7,8 @@ use crate::file::{Sum, packed, stages, unpack, unpack_nibbles};
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use kinglet::format::{
-    Activation, Cell, Feature, Format, Input, Layer, Layout, LoadError, Output, SLOW, Target,
-    Tensors, packed_rows, pad,
+    Activation, Cell, ConvShape, Feature, Format, Input, Layer, Layout, LoadError, Output, SLOW,
+    Target, Tensors, packed_rows, pad,
 };
 use kinglet::kernel::{BLOCK, LANES};
 
@@ -83,6 +83,13 @@ pub(super) struct Dense {
     pub(super) m: Vec<i32>,
 }
 
+/// A convolution: a dense layer over what is seen at a position.
+#[derive(Debug, Clone)]
+pub(super) struct Conv {
+    pub(super) shape: ConvShape,
+    pub(super) dense: Dense,
+}
+
 /// An embedding: `[token][dim]`.
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
@@ -97,6 +104,7 @@ pub(super) enum PortableLayer {
     Embedding(Embedding),
     Recurrent(Recurrent),
     Dense(Dense),
+    Conv(Conv),
 }
 
 /// What is in the payload of a file.
@@ -215,27 +223,46 @@ impl<'a> Reader<'a> {
                 frac,
             } => {
                 let (inputs, outputs) = (inputs as usize, outputs as usize);
-                let w = self.weights([outputs, 1, inputs], Layout::Portable)?;
-                let bias = self.biases(outputs, 1)?;
-                let m = self.multipliers(outputs, 1)?;
-                PortableLayer::Dense(Dense {
-                    format,
-                    inputs,
-                    outputs,
-                    activation,
-                    shift: requant_shift,
-                    frac,
-                    w,
-                    bias,
-                    m,
-                })
+                let of = (format, activation);
+                PortableLayer::Dense(self.dense(of, [inputs, outputs], (requant_shift, frac))?)
             }
-            Layer::Conv { .. } => bail!(
-                "it has a convolution, which generated code does not compute; use `--to rust` or `--to header` with the engine"
-            ),
+            Layer::Conv {
+                format,
+                shape,
+                filters,
+                activation,
+                requant_shift,
+                frac,
+            } => PortableLayer::Conv(Conv {
+                shape,
+                dense: self.dense(
+                    (format, activation),
+                    [shape.taps(), filters.into()],
+                    (requant_shift, frac),
+                )?,
+            }),
             Layer::Bidirectional { .. } => bail!(
                 "it is bidirectional, and generated code takes samples one by one; use `--to rust` or `--to header` with the engine's `bind_window`"
             ),
+        })
+    }
+
+    fn dense(
+        &mut self,
+        (format, activation): (Format, Activation),
+        [inputs, outputs]: [usize; 2],
+        (shift, frac): (u8, i8),
+    ) -> Result<Dense> {
+        Ok(Dense {
+            format,
+            inputs,
+            outputs,
+            activation,
+            shift,
+            frac,
+            w: self.weights([outputs, 1, inputs], Layout::Portable)?,
+            bias: self.biases(outputs, 1)?,
+            m: self.multipliers(outputs, 1)?,
         })
     }
 

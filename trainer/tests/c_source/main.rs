@@ -253,6 +253,17 @@ fn packed_rows_give_the_engines_bytes() {
 }
 
 #[test]
+fn convolutions_give_the_engines_bytes() {
+    for (at, format) in FORMATS.into_iter().enumerate() {
+        for number in 0..8 {
+            let seed = (4000 + number * 100 + at) as u64;
+            let case = Case::convolution(format, &mut Random::seeded(seed));
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
 fn windows_of_every_kind_end_as_in_the_engine() {
     for (number, (window, hop, exact)) in [
         (5, 2, true),

@@ -1,8 +1,8 @@
 //! Random networks of every kind.
 
-use kinglet::format::{Cell, Format, Layout};
+use kinglet::format::{Cell, ConvShape, Format, Layout};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
-use kinglet_trainer::net::{Activation, Dense, Embedding, Layer, Network, Recurrent, extra};
+use kinglet_trainer::net::{Activation, Conv, Dense, Embedding, Layer, Network, Recurrent, extra};
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
 };
@@ -79,7 +79,7 @@ impl fmt::Display for Case {
             Layer::Embedding(e) => format!("embedding {} {}", e.vocab, e.dim),
             Layer::Recurrent(r) => format!("{} {} {}", r.cell.name(), r.inputs, r.hidden),
             Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
-            Layer::Conv(_) => "conv".to_owned(),
+            Layer::Conv(c) => format!("{:?} {}", c.shape, c.dense.activation.name()),
             Layer::Bidirectional(_) => "bidirectional".to_owned(),
         });
         let layers: Vec<String> = layers.collect();
@@ -278,6 +278,58 @@ impl Case {
         case.package.net = Network { layers };
         case.package.output = Output::Values((0..2).map(|i| target(random, i, inputs)).collect());
         case.package.shape = Shape::Window { window, hop, exact };
+        case.formats = Formats::All(format);
+        case
+    }
+
+    /// Convolutions over samples and over the rows of one, before a recurrent layer.
+    pub fn convolution(format: Format, random: &mut Random) -> Case {
+        let mut case = Case::of(Cell::Lstm, format, random);
+        let mut shape = ConvShape {
+            rows: 7,
+            stride: random.one_of(&[1, 2]),
+            dilation: random.one_of(&[1, 2]),
+            before: random.one_of(&[0, 2, 5]),
+            after: random.one_of(&[0, 1, 3]),
+            past: random.below(2) == 0,
+            mirror: random.below(2) == 0,
+            ..ConvShape::causal(random.one_of(&[1, 3]), 3, 1)
+        };
+        if random.below(3) == 0 {
+            shape = ConvShape::causal(5, random.one_of(&[1, 3, 4]), random.one_of(&[1, 3]));
+        }
+        let inputs = shape.inputs();
+        let mut layers = Vec::new();
+        let mut width = inputs;
+        for _ in 0..2 {
+            let activation = random.one_of(&[
+                Activation::Magnitude,
+                Activation::Magnitude,
+                Activation::Relu,
+                Activation::Tanh,
+                Activation::Identity,
+            ]);
+            let conv = Conv {
+                shape,
+                dense: dense(random, [shape.taps(), 6], activation),
+            };
+            width = conv.outputs();
+            layers.push(Layer::Conv(conv));
+            shape = ConvShape::causal(width as u16, 3, random.one_of(&[1, 2]));
+        }
+        layers.push(Layer::Recurrent(recurrent(random, Cell::Lstm, width, 5)));
+        if random.below(4) == 0 {
+            layers.truncate(1);
+        }
+        width = match &layers[..] {
+            [Layer::Conv(conv)] => conv.outputs(),
+            _ => 5,
+        };
+        case.package.net = Network { layers };
+        let features = (0..inputs).map(|i| feature(random, i, inputs, true));
+        case.package.input = Input::Features(features.collect());
+        let targets = (0..width).map(|i| target(random, i, inputs));
+        case.package.output = Output::Values(targets.collect());
         case.formats = Formats::All(format);
         case
     }

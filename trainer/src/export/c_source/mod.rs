@@ -9,11 +9,12 @@
 
 mod arrays;
 mod cells;
+mod conv;
 mod normalise;
 mod primitives;
 mod window;
 
-use super::portable::{Dense, Embedding, Numbers, Portable, PortableLayer, read};
+use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, read};
 use anyhow::{Result, bail, ensure};
 use arrays::Array;
 use kinglet::Model;
@@ -75,6 +76,8 @@ struct Member {
     comment: String,
     /// A layer's state, which enters the digest.
     of_layer: bool,
+    /// The engine has a multiple of so many, the last ones padding.
+    multiple: usize,
 }
 
 /// A file in the making.
@@ -100,14 +103,27 @@ impl Code<'_> {
         }
     }
 
-    /// A part of the state that outlasts a step.
+    /// A part of the state that outlasts a step, of units.
     fn keep(&mut self, element: Element, name: &str, len: usize, comment: &str) {
+        self.keep_in(kinglet::kernel::LANES, element, name, len, comment);
+    }
+
+    /// The same, of which the engine has a multiple of so many.
+    fn keep_in(
+        &mut self,
+        multiple: usize,
+        element: Element,
+        name: &str,
+        len: usize,
+        comment: &str,
+    ) {
         self.members.push(Member {
             element,
             name: name.to_owned(),
             len,
             comment: comment.to_owned(),
             of_layer: true,
+            multiple,
         });
     }
 
@@ -121,6 +137,7 @@ impl Code<'_> {
                 len,
                 comment: "during a step".to_owned(),
                 of_layer: false,
+                multiple: 1,
             }),
         }
     }
@@ -303,7 +320,9 @@ fn all_finite(portable: &Portable) -> Result<()> {
     for (index, layer) in portable.layers.iter().enumerate() {
         let numbers: Vec<&Numbers> = match layer {
             PortableLayer::Embedding(e) => vec![&e.table],
-            PortableLayer::Dense(d) => vec![&d.w, &d.bias],
+            PortableLayer::Dense(d) | PortableLayer::Conv(Conv { dense: d, .. }) => {
+                vec![&d.w, &d.bias]
+            }
             PortableLayer::Recurrent(r) => {
                 let rows = r
                     .stages
@@ -356,9 +375,10 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
                 ("s, ", r.hidden)
             }
             PortableLayer::Dense(d) => {
-                dense(code, d, number, index == last);
+                dense(code, d, &format!("layer{number}"), number, index == last);
                 ("", d.outputs)
             }
+            PortableLayer::Conv(c) => ("s, ", conv::convolution(code, c, number, index == last)),
         };
         first = false;
         let to = if index == last {
@@ -441,7 +461,7 @@ static const float *embed$n($model_state *s, uint32_t token)
     x
 }
 
-fn dense(code: &mut Code<'_>, d: &Dense, number: usize, last: bool) {
+fn dense(code: &mut Code<'_>, d: &Dense, function: &str, number: usize, last: bool) {
     let Dense {
         format,
         inputs,
@@ -465,7 +485,7 @@ fn dense(code: &mut Code<'_>, d: &Dense, number: usize, last: bool) {
     }
     let at_end = if last { 15 } else { 18 };
     let y = match (integer, activation) {
-        // A magnitude is a convolution's, and not generated.
+        // A magnitude is taken behind all sums.
         (_, Activation::Identity | Activation::Softmax | Activation::Magnitude) => "z".to_owned(),
         (true, Activation::Relu) => "(int16_t)clamp(z, 0, INT16_MAX)".to_owned(),
         (false, Activation::Relu) => "z > 0.0f ? z : 0.0f".to_owned(),
@@ -497,9 +517,13 @@ fn dense(code: &mut Code<'_>, d: &Dense, number: usize, last: bool) {
         _ => String::new(),
     };
     let element = if integer { Element::I16 } else { Element::F32 };
+    let shown = match activation {
+        Activation::Magnitude => Activation::Identity.name(),
+        other => other.name(),
+    };
     let template = "
-/* Layer $n: dense, $inputs inputs, $outputs outputs, $format: y = $activation(W x + b).$numbers */
-static void layer$n(const $type *x, $type *y)
+/* Layer $n: $kind, $inputs inputs, $outputs outputs, $format: y = $activation(W x + b).$numbers */
+static void $function(const $type *x, $type *y)
 {
     for (int u = 0; u < $outputs; u++) {
 @        y[u] = $y;
@@ -511,10 +535,20 @@ $softmax}
         &template,
         &[
             ("n", number.to_string()),
+            ("function", function.to_owned()),
+            (
+                "kind",
+                if function.starts_with("layer") {
+                    "dense"
+                } else {
+                    "the sums at a position"
+                }
+                .to_owned(),
+            ),
             ("inputs", inputs.to_string()),
             ("outputs", outputs.to_string()),
             ("format", format.name().to_owned()),
-            ("activation", activation.name().to_owned()),
+            ("activation", shown.to_owned()),
             ("numbers", numbers),
             ("type", element.c().to_owned()),
             ("y", y),
@@ -756,7 +790,7 @@ fn padding_after_tests(
     let mut found = Vec::new();
     for member in members.iter().filter(|member| member.of_layer) {
         let size = member.element.size();
-        let padded = member.len.next_multiple_of(kinglet::kernel::LANES);
+        let padded = member.len.next_multiple_of(member.multiple);
         let bytes = &state[at..at + padded * size];
         at += padded * size;
         let behind = &bytes[member.len * size..];

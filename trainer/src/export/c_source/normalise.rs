@@ -87,6 +87,7 @@ fn samples(code: &mut Code<'_>, model: &Model<'_>) -> String {
             len,
             comment: comment.to_owned(),
             of_layer: false,
+            multiple: 1,
         });
     };
     if holds(model) {
@@ -150,6 +151,7 @@ static void hold({name}_state *s, const float *in)
                 len,
                 comment: comment.to_owned(),
                 of_layer: false,
+                multiple: 1,
             });
         }
     }

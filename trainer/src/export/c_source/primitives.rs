@@ -316,6 +316,28 @@ static void softmax_q15(int16_t *z, int n, int frac)
 ",
     },
     Function {
+        name: "magnitude_q",
+        text: "
+/* The root of a a + b b, to the nearest and at most 32767: a bit of it at a time. */
+static int16_t magnitude_q(int16_t a, int16_t b)
+{
+    uint32_t rest = (uint32_t)((int32_t)a * a) + (uint32_t)((int32_t)b * b);
+    uint32_t root = 0;
+    for (uint32_t bit = UINT32_C(1) << 30; bit != 0; bit >>= 2) {
+        const uint32_t next = root + bit;
+        root >>= 1;
+        if (rest >= next) {
+            rest -= next;
+            root += bit;
+        }
+    }
+    /* What is left is above the root where half of the next number is exceeded. */
+    root += rest > root;
+    return (int16_t)(root < INT16_MAX ? root : INT16_MAX);
+}
+",
+    },
+    Function {
         name: "bits_of",
         text: "
 static uint32_t bits_of(float x)
@@ -340,6 +362,45 @@ static float from_bits(uint32_t bits)
     } both;
     both.bits = bits;
     return both.number;
+}
+",
+    },
+    Function {
+        name: "root_f32",
+        text: "
+/* The square root, to the nearest float: a bit of it at a time. Of no negative number. */
+static float root_f32(float x)
+{
+    int32_t exponent = (int32_t)(bits_of(x) >> 23);
+    uint32_t rest = bits_of(x) & UINT32_C(0x7fffff);
+    uint32_t root = 0;
+    uint32_t sum = 0;
+    if (exponent >= 255 || x == 0.0f) {
+        return x; /* infinite, no number, or zero */
+    }
+    if (exponent == 0) {
+        exponent = 1;
+        while (rest < UINT32_C(0x800000)) {
+            rest <<= 1;
+            exponent--;
+        }
+    }
+    rest |= UINT32_C(0x800000);
+    exponent -= 127;
+    rest <<= (exponent & 1) + 1;
+    exponent = (exponent - (exponent & 1)) / 2;
+    for (uint32_t bit = UINT32_C(1) << 24; bit != 0; bit >>= 1) {
+        const uint32_t next = sum + bit;
+        if (next <= rest) {
+            sum = next + bit;
+            rest -= next;
+            root += bit;
+        }
+        rest <<= 1;
+    }
+    /* The last bit is half of a float's; a root never lies right between two of them. */
+    root += root & 1;
+    return from_bits((root >> 1) + ((uint32_t)(exponent + 126) << 23));
 }
 ",
     },

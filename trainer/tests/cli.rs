@@ -1399,6 +1399,35 @@ fn wrong_use_is_exit_code_2() {
 }
 
 #[test]
+fn an_export_replaces_models_and_leaves_what_was_changed_by_hand() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    let export = |to: &str| format!("export gru_1_5x17.kgl --to {to} --name pump --out out");
+    desk.ok(&export("c"));
+    desk.write("out/main.c", b"int mine;");
+    desk.write(
+        "out/pump_model.h",
+        b"/* A kinglet model file of last year */",
+    );
+    let ran = desk.run(&export("c"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.err.contains("note: out/main.c was there") && !ran.err.contains("README"),
+        "{ran:?}"
+    );
+    assert_eq!(desk.read("out/main.c"), b"int mine;");
+    assert!(desk.read("out/pump_model.h").len() > 1000);
+    // A file of theirs that happens to be called as one of ours would be.
+    desk.write("out/pump_model.h", b"int mine;");
+    desk.fails(
+        &export("header"),
+        1,
+        &["out/pump_model.h is there and was not written by `kinglet export`"],
+    );
+    assert_eq!(desk.read("out/pump_model.h"), b"int mine;");
+}
+
+#[test]
 fn damaged_models_are_refused_by_every_command() {
     let desk = Desk::new();
     desk.imported("gru_1_5x17");

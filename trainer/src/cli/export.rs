@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     to: To,
 
-    /// Folder for the files; it is made if it does not exist
+    /// Folder for the files; it is made if it does not exist. What holds the model is written anew, manifests and examples only once
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 
@@ -114,16 +114,61 @@ pub fn run(args: &Args) -> Result<()> {
         To::C => c_library(&name, &model, &file.bytes)?,
     };
     make_folder(&args.out)?;
+    let files: Vec<(PathBuf, Vec<u8>)> = files
+        .into_iter()
+        .map(|(name, bytes)| (args.out.join(name), bytes))
+        .collect();
+    let kept = files
+        .iter()
+        .map(|(path, bytes)| stays(path, bytes))
+        .collect::<Result<Vec<bool>>>()?;
     let mut out = io::stdout().lock();
-    for (name, bytes) in files {
-        let path = args.out.join(name);
+    for ((path, bytes), kept) in files.iter().zip(kept) {
+        if kept {
+            let path = path.display();
+            say_notes(&[format!(
+                "{path} was there and stays as it is, other than what would be written; delete it to have it anew"
+            )]);
+            continue;
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
-        writable(&path, &[&args.model])?;
-        save(&path, &bytes)?;
+        writable(path, &[&args.model])?;
+        save(path, bytes)?;
         writeln!(out, "{}", path.display())?;
     }
     Ok(())
+}
+
+/// How the files begin that hold a model or the engine's header. They are written anew each time; manifests and examples are
+/// written once, as they are there to be changed.
+const GENERATED: [&[u8]; 4] = [
+    b"/* The network \"",
+    b"/* A kinglet model file",
+    b"/* The engine for quantized recurrent networks",
+    b"KINGLET\x1a",
+];
+
+/// Whether a file that is there stays as it is.
+///
+/// # Errors
+/// If one that is not ours has the name of a generated one.
+fn stays(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let shown = path.display();
+    let before = match fs::read(path) {
+        Ok(before) => before,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot look at {shown}, which is there"));
+        }
+    };
+    let generated = |bytes: &[u8]| GENERATED.iter().any(|mark| bytes.starts_with(mark));
+    if generated(bytes) && !generated(&before) {
+        bail!(
+            "{shown} is there and was not written by `kinglet export`; give another --name or --out"
+        );
+    }
+    Ok(before != bytes && !generated(bytes))
 }

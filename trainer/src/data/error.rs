@@ -155,6 +155,20 @@ pub enum DataError {
         /// What to do, where it looks like something else.
         cure: Option<String>,
     },
+    /// A line of words where rows of numbers begin.
+    #[error(
+        "{file}:{line}: {texts} stand where numbers belong, and no column of the line that was asked for holds one; units below the names \
+         are no row: leave them out with skip = 1 in the format (--on-error skip), or remove the line: sed {line}d {file} > table.csv; \
+         columns of a few texts need categories in the task"
+    )]
+    Units {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// What stands there.
+        texts: String,
+    },
     /// An empty field, `NA` or `NaN`.
     #[error("{file}:{line}: column {column:?}: a number is missing{}; {remedy}", if .text.is_empty() { String::new() } else { format!(" ({})", .text) })]
     Missing {
@@ -371,6 +385,7 @@ impl DataError {
                     | DataError::RepeatedHeader { .. }
                     | DataError::TooLong { .. }
                     | DataError::Token { .. }
+                    | DataError::Units { .. }
             )
     }
 
@@ -394,9 +409,15 @@ fn instead(column: &str, text: &str) -> String {
         );
     }
     let repair = "repair the field, or leave it empty and set missing = \"hold\" (--missing hold)";
+    if text.parse::<f64>().is_ok() {
+        return format!(
+            "{repair}; if it stands for no value, missing_values = [{text:?}] in the format (--missing-values {text}) says so"
+        );
+    }
     if text.chars().any(char::is_alphabetic) {
         return format!(
-            "{repair}; a column of a few texts is {{ column = {column:?}, categories = [{text:?}, \"…\"] }}"
+            "{repair}; a column of a few texts is {{ column = {column:?}, categories = [{text:?}, \"…\"] }}; what stands for no value \
+             is named in missing_values = [{text:?}] (--missing-values {text})"
         );
     }
     repair.into()

@@ -9,7 +9,7 @@
 //! `3/11/2026` is March in one country and November in another, so it needs a format, as `strftime` has them:
 //! `%d/%m/%Y %H:%M`.
 
-use chrono::format::{Parsed, StrftimeItems, parse, parse_and_remainder};
+use chrono::format::{ParseErrorKind, Parsed, StrftimeItems, parse, parse_and_remainder};
 use chrono::{NaiveDateTime, NaiveTime};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,8 @@ pub enum Form {
 pub enum NotATime {
     /// It does not look like one.
     Unknown,
+    /// It is written as one, and the calendar has no such day or the day no such time.
+    Impossible,
     /// It may be one of several things.
     Ambiguous(&'static str),
     /// The times before it were written in another way.
@@ -88,6 +90,7 @@ impl NotATime {
     pub fn problem(self) -> Option<&'static str> {
         match self {
             NotATime::Unknown => None,
+            NotATime::Impossible => Some("is a day or time that does not exist"),
             NotATime::Ambiguous(why) => Some(why),
             NotATime::OtherForm => Some("is written in another way than the times before it"),
         }
@@ -154,7 +157,7 @@ impl Times {
                 let (form, time) = match text.parse::<f64>() {
                     Ok(number) => self.of_number(text, number, wall)?,
                     Err(_) => {
-                        guess(&mut parsed, text).ok_or(NotATime::Unknown)?;
+                        guess(&mut parsed, text).ok_or_else(|| unlike(text))?;
                         (Form::Text, None)
                     }
                 };
@@ -166,7 +169,11 @@ impl Times {
                 }
             }
         }
-        finish(parsed).ok_or(NotATime::Unknown)
+        let why = match parsed.to_naive_date().map_err(|error| error.kind()) {
+            Err(ParseErrorKind::Impossible | ParseErrorKind::OutOfRange) => NotATime::Impossible,
+            _ => NotATime::Unknown,
+        };
+        finish(parsed).ok_or(why)
     }
 
     fn of_number(
@@ -285,6 +292,38 @@ fn guess(parsed: &mut Parsed, text: &str) -> Option<()> {
     }
 }
 
+/// Why a text that begins with year, month and day, or with day, month and year, could not be read.
+fn unlike(text: &str) -> NotATime {
+    let digits = |c: char| c.is_ascii_digit();
+    let end = text.find(|c: char| !digits(c) && !"-/.".contains(c));
+    let (date, rest) = text.split_at(end.unwrap_or(text.len()));
+    let parts = |mark: char| -> Option<[&str; 3]> {
+        let parts: Vec<&str> = date.split(mark).collect();
+        parts.try_into().ok()
+    };
+    let date = match (parts('-').or_else(|| parts('/')), parts('.')) {
+        (Some([year, month, day]), _) | (_, Some([day, month, year])) => [year, month, day],
+        _ => return NotATime::Unknown,
+    };
+    let short = |text: &str| (1..=2).contains(&text.len());
+    let [Ok(year), Ok(month), Ok(day)] = date.map(str::parse::<i32>) else {
+        return NotATime::Unknown;
+    };
+    if !(date[0].len() == 4 && short(date[1]) && short(date[2])) {
+        return NotATime::Unknown;
+    }
+    if chrono::NaiveDate::from_ymd_opt(year, month as u32, day as u32).is_none() {
+        return NotATime::Impossible;
+    }
+    // The day is right, so it is the time of day.
+    let mut parts = rest.trim_start_matches(['T', ' ']).split(':');
+    let two = |part: Option<&str>| part.and_then(|p| p.get(..2)?.parse::<u32>().ok());
+    match (two(parts.next()), two(parts.next())) {
+        (Some(hour), Some(minute)) if hour > 23 || minute > 59 => NotATime::Impossible,
+        _ => NotATime::Unknown,
+    }
+}
+
 fn first_of<'t>(formats: &[&str], parsed: &mut Parsed, text: &'t str) -> Option<&'t str> {
     formats.iter().find_map(|format| {
         let mut attempt = parsed.clone();
@@ -369,6 +408,32 @@ mod tests {
         ] {
             assert_eq!(local(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_the_calendar_does_not_have_is_told_from_what_is_no_time() {
+        let why = |text: &str, format| Times::new(format).read(text, true).unwrap_err();
+        for text in [
+            "2026-02-30",
+            "2026-13-01 12:00",
+            "31.04.2026",
+            "2026/11/31",
+            "2026-11-03 25:00",
+            "2026-11-03T12:60:00",
+        ] {
+            assert_eq!(why(text, None), NotATime::Impossible, "{text}");
+        }
+        assert_eq!(why("30/02/2026", Some("%d/%m/%Y")), NotATime::Impossible);
+        for text in [
+            "10.20.30.40",
+            "10.20.30",
+            "2026-11-03 noon",
+            "3/11/2026",
+            "a-b-c",
+        ] {
+            assert_eq!(why(text, None), NotATime::Unknown, "{text}");
+        }
+        assert_eq!(why("3/11", Some("%d/%m")), NotATime::Unknown);
     }
 
     #[test]

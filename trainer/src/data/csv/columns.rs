@@ -291,6 +291,45 @@ impl Columns {
         Ok(())
     }
 
+    /// What the first row is, where none of the numbers that were asked for is one: kW and °C, below the names of the columns.
+    fn units(&self, record: &::csv::StringRecord, line: u64) -> Option<DataError> {
+        const SHOWN: usize = 6;
+        let numbers = self.wanted.iter().filter(|column| {
+            matches!(
+                column.derived,
+                None | Some(Derived::Diff | Derived::Ahead(_))
+            )
+        });
+        let mut places: Vec<usize> = numbers.map(|column| column.at).collect();
+        places.dedup();
+        let columns = places.len();
+        // A unit is left out where there is none.
+        let there = places.into_iter().map(|at| &record[at]);
+        let texts: Vec<&str> = there.filter(|text| !self.fields.is_missing(text)).collect();
+        let is_unit = |text: &&str| {
+            let begins = text.trim_start_matches(['-', '+', '.']);
+            !begins.starts_with(|c: char| c.is_ascii_digit())
+                && self.fields.number::<f64>(text).is_none()
+        };
+        // One text alone may as well be a row that is torn, unless it can be nothing else.
+        let sure = |text: &str| {
+            record.len() > 1 && text.chars().count() <= 3
+                || text.contains(['°', '%', '/', '[', '(', '²', '³', 'µ'])
+        };
+        let number = |text: &str| self.fields.number::<f64>(text).is_some();
+        let units = !texts.is_empty() && texts.iter().all(is_unit) && !record.iter().any(number);
+        let more = match texts.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let shown: Vec<String> = texts.iter().take(SHOWN).map(|t| format!("{t:?}")).collect();
+        (units && (columns > 1 || sure(texts[0]))).then(|| DataError::Units {
+            file: self.file.clone(),
+            line,
+            texts: shown.join(", ") + &more,
+        })
+    }
+
     /// Rows of its group that must be there behind a row.
     pub fn ahead(&self) -> usize {
         self.wanted.iter().map(Column::ahead).max().unwrap_or(0)
@@ -310,18 +349,30 @@ impl Columns {
         // A row with a fault leaves nothing behind.
         self.next.clone_from(&self.past);
         let mut unseen = None;
+        let mut fault = None;
         for ((column, past), out) in self.wanted.iter_mut().zip(&mut self.next).zip(sample) {
             let text = match column.ahead() {
                 0 => &record[column.at],
                 rows => &later(rows)[column.at],
             };
-            *out = column.value(text, past, &self.fields, &self.file, line)?;
+            *out = match column.value(text, past, &self.fields, &self.file, line) {
+                Ok(value) => value,
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            };
             if !out.is_nan() {
                 past.last = Some(*out);
             }
             if column.is_unseen(text, &self.fields) {
                 unseen = unseen.or_else(|| Some(format!("{text:?} in line {line}")));
             }
+        }
+        if let Some(error) = fault {
+            let units = error.is_of_field() && self.rows == 0;
+            let units = units.then(|| self.units(record, line)).flatten();
+            return Err(units.unwrap_or(error));
         }
         for (column, (before, now)) in self.wanted.iter_mut().zip(self.past.iter().zip(&self.next))
         {

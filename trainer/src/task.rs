@@ -16,7 +16,6 @@ mod names;
 mod output;
 mod words;
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +29,7 @@ use crate::data::Part;
 pub use crate::data::csv::Format;
 use crate::data::csv::OnError;
 pub use crate::data::normalise::Normalise;
+use crate::data::open::read_words;
 use crate::data::vocabulary::Unit;
 use crate::net::{Activation, Cell};
 use crate::train::init::{ConvPlan, LayerPlan};
@@ -626,7 +626,7 @@ fn not_a_task(path: &Path) -> TaskError {
 impl Task {
     /// Reads and checks a task file.
     pub fn load(path: &Path) -> Result<Self, TaskError> {
-        let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+        let text = read_words(path).map_err(|source| match source.kind() {
             ErrorKind::InvalidData if !is_toml(path) => not_a_task(path),
             _ => TaskError::Read {
                 file: path.display().to_string(),

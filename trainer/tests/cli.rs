@@ -2313,7 +2313,7 @@ fn an_encoder_and_a_decoder_translate_what_they_were_trained_on() {
         desk.fails(
             "translate words.encoder.kgl words.decoder.kgl --lines read.txt --group x",
             2,
-            &["--lines", "--group"],
+            &["--group", "a line each"],
         );
         desk.fails(
             "translate words.decoder.kgl words.encoder.kgl --lines read.txt",

@@ -1,11 +1,15 @@
 //! `kinglet chat`: an encoder that reads on from turn to turn, and what its decoder says to all of it.
 
+use super::csv_options::encoding_name;
 use super::pair::{Languages, no_pair, with_pair};
+use super::texts::next_line;
 use super::{kernel_names, say};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kinglet::Runner;
+use kinglet_trainer::data::DataError;
+use kinglet_trainer::data::open::encoding;
 use kinglet_trainer::train::pair::{Read, answer, read_on};
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 /// What stands for an answer that is not given.
@@ -41,6 +45,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 100)]
     length: usize,
 
+    /// How what is typed is encoded, if not as UTF-8: windows-1252, cp949
+    #[arg(long, value_name = "NAME", value_parser = encoding_name)]
+    encoding: Option<String>,
+
     /// Kernel table, for comparison; the fastest by default
     #[arg(long, value_name = "NAME", value_parser = kernel_names())]
     kernels: Option<String>,
@@ -66,14 +74,23 @@ fn talk(args: &Args, mut reader: Runner<'_, '_>, mut speaker: Runner<'_, '_>) ->
     let mut before = vec![0; reader.model().saved_len()];
     let somebody = io::stdin().is_terminal();
     let mut out = io::stdout().lock();
-    let mut lines = io::stdin().lock().lines();
-    loop {
+    let mut input = io::stdin().lock();
+    let encoding = args.encoding.as_deref().and_then(encoding);
+    for number in 1.. {
         if somebody {
             write!(out, "> ")?;
             out.flush()?;
         }
-        let Some(line) = lines.next() else { break };
-        let line = line.context("standard input: cannot be read")?;
+        let line = match next_line(&mut input, "standard input", number, encoding) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            // Whoever writes so can be told: the conversation goes on.
+            Err(error @ DataError::Encoding { .. }) => {
+                say(&format!("note: {error}"));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if line.trim().is_empty() {
             reader.reset();
             continue;

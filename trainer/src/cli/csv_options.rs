@@ -158,7 +158,7 @@ fn time_format(text: &str) -> Result<String, String> {
     }
 }
 
-fn encoding_name(text: &str) -> Result<String, String> {
+pub fn encoding_name(text: &str) -> Result<String, String> {
     match encoding(text) {
         Some(_) => Ok(text.into()),
         None => {

@@ -1,10 +1,10 @@
 //! `kinglet train` of a pair, and `kinglet translate`.
 
 use super::calibrate::judge;
-use super::csv_options::CsvOptions;
+use super::csv_options::{CsvOptions, Holds};
 use super::names::{float_of, history_of, pair_of};
-use super::samples::{Sample, Samples, Tokens};
-use super::texts::unknown_note;
+use super::samples::{Sample, Samples, Tokens, opened};
+use super::texts::{next_line, unknown_note};
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use kinglet::format::{Format, Input, Layout, Output};
@@ -20,8 +20,7 @@ use kinglet_trainer::train::{Fitted, nearest_text};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Trains a pair on through the integers of a format.
@@ -258,12 +257,7 @@ pub struct Args {
     decoder: PathBuf,
 
     /// Texts, a line each; - reads standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "csv",
-        conflicts_with = "CsvOptions"
-    )]
+    #[arg(long, value_name = "FILE", required_unless_present = "csv")]
     lines: Option<PathBuf>,
 
     /// Samples for an encoder of numbers, a row each; - reads standard input. There is an answer to every row, or to the rows
@@ -411,21 +405,15 @@ fn translate_lines(
     mut speaker: Runner<'_, '_>,
 ) -> Result<()> {
     let languages = Languages::new(reader.model(), speaker.model())?;
-    let file = lines.display();
-    let input: Box<dyn BufRead> = if lines == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let opened = File::open(lines);
-        Box::new(BufReader::new(
-            opened.with_context(|| format!("{file}: cannot be read"))?,
-        ))
-    };
+    let (mut input, file, _) = opened(lines, &args.columns)?;
+    args.columns.fitting(&file, Holds::Lines)?;
     let mut out = io::stdout().lock();
     let (mut all, mut strange) = (0, 0);
-    for (number, line) in input.lines().enumerate() {
-        let line = line.with_context(|| format!("{file}: cannot be read"))?;
+    let mut number = 1;
+    while let Some(line) = next_line(&mut *input, &file, number, None)? {
         let read = languages.tokens(&line);
-        let (read, unknown) = read.with_context(|| format!("{file}:{}", number + 1))?;
+        let (read, unknown) = read.with_context(|| format!("{file}:{number}"))?;
+        number += 1;
         all += read.len() as u64;
         strange += unknown;
         let said = translate(&mut reader, &mut speaker, Read::Tokens(&read), args.length)
@@ -433,7 +421,7 @@ fn translate_lines(
         writeln!(out, "{}", languages.text(&said.tokens))?;
         out.flush()?;
     }
-    if let Some(note) = unknown_note(&file.to_string(), strange, all) {
+    if let Some(note) = unknown_note(&file, strange, all) {
         say(&format!("note: {note}"));
     }
     Ok(())

@@ -496,8 +496,10 @@ impl Samples {
                 notes.extend(columns.notes());
                 let (left, ahead) = (reader.left_waiting(), columns.ahead());
                 if left > 0 {
+                    let have = if left == 1 { "row has" } else { "rows have" };
+                    let rows = if ahead == 1 { "row" } else { "rows" };
                     notes.push(format!(
-                        "{left} rows have no answer, as what is known {ahead} rows ahead of them is not there"
+                        "{left} {have} no answer, as what is known {ahead} {rows} ahead is not there"
                     ));
                 }
             }

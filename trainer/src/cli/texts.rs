@@ -4,9 +4,10 @@ use super::csv_options::CsvOptions;
 use super::samples::{Sample, Tokens};
 use super::usage;
 use anyhow::{Result, bail};
+use encoding_rs::Encoding;
 use kinglet::Model;
 use kinglet_trainer::data::csv::{Format, Reader};
-use kinglet_trainer::data::open::guess_encoding;
+use kinglet_trainer::data::open::line_text;
 use kinglet_trainer::data::vocabulary::Vocabulary;
 use kinglet_trainer::data::{DataError, word_of};
 use kinglet_trainer::model_file::{input_names, text_length};
@@ -30,6 +31,27 @@ pub fn unknown_note(file: &str, unknown: u64, tokens: u64) -> Option<String> {
     Some(format!(
         "{file}: {share} words or characters have no token in the model"
     ))
+}
+
+/// The next line without its end, by its number from 1; nothing behind the last.
+pub fn next_line(
+    input: &mut dyn BufRead,
+    file: &str,
+    line: u64,
+    encoding: Option<&'static Encoding>,
+) -> Result<Option<String>, DataError> {
+    let mut bytes = Vec::new();
+    let read = input.read_until(b'\n', &mut bytes);
+    let read = read.map_err(|source| DataError::Read {
+        file: file.into(),
+        source,
+    })?;
+    let text = line_text(bytes, encoding).map_err(|guess| DataError::Encoding {
+        file: file.into(),
+        line,
+        guess,
+    })?;
+    Ok((read > 0).then_some(text))
 }
 
 /// One text after the other.
@@ -99,36 +121,20 @@ impl Texts {
     fn next(&mut self, before: u64, file: &str) -> Result<Option<(String, u64)>, DataError> {
         match self {
             Texts::Lines(input) => {
-                let mut bytes = Vec::new();
-                let read = input.read_until(b'\n', &mut bytes);
-                let read = read.map_err(|source| DataError::Read {
-                    file: file.into(),
-                    source,
-                })?;
                 let line = before + 1;
-                let text = String::from_utf8(bytes).map_err(|error| DataError::Encoding {
-                    file: file.into(),
-                    line,
-                    guess: guess_encoding(error.as_bytes()),
-                })?;
-                let text = text.trim_end_matches(['\n', '\r']);
-                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-                Ok((read > 0).then(|| (text.to_owned(), line)))
+                let text = next_line(input, file, line, None)?;
+                Ok(text.map(|text| (text, line)))
             }
             Texts::Tagged { input, word } => {
-                let (mut words, mut number, mut line) = (Vec::new(), before, String::new());
+                let (mut words, mut number) = (Vec::new(), before);
                 loop {
-                    line.clear();
-                    let read = input.read_line(&mut line);
-                    let read = read.map_err(|source| DataError::Read {
-                        file: file.into(),
-                        source,
-                    })?;
                     number += 1;
-                    if line.trim().is_empty() && (read == 0 || !words.is_empty()) {
+                    let line = next_line(input, file, number, None)?;
+                    let text = line.as_deref().unwrap_or("");
+                    if text.trim().is_empty() && (line.is_none() || !words.is_empty()) {
                         return Ok((!words.is_empty()).then(|| (words.join(" "), number)));
                     }
-                    words.extend(word_of(&line, *word).map(str::to_owned));
+                    words.extend(word_of(text, *word).map(str::to_owned));
                 }
             }
             Texts::Column { reader, column } => {

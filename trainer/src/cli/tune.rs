@@ -9,6 +9,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::budget::{Budget, bytes};
 use kinglet_trainer::cost::Core;
 use kinglet_trainer::data::Dataset;
+use kinglet_trainer::data::open::read_words;
 use kinglet_trainer::decimals::decimals;
 use kinglet_trainer::file::save;
 use kinglet_trainer::init::shell_word;
@@ -18,7 +19,6 @@ use kinglet_trainer::task::moved;
 use kinglet_trainer::task::{Kind, Precision, Task};
 use kinglet_trainer::tune::{Journal, Outcome, Search, Space, judged};
 use serde_json::{Value, json};
-use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> Result<()> {
         ));
     }
     let name = args.task.display();
-    let text = fs::read_to_string(&args.task).with_context(|| format!("{name}: cannot be read"))?;
+    let text = read_words(&args.task).with_context(|| format!("{name}: cannot be read"))?;
     let task = Task::parse(&text, &args.task)?;
     let task = overridden(task, args.data.as_deref(), args.on_error)?;
     let inputs = task.inputs();

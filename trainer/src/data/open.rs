@@ -1,7 +1,8 @@
 //! Opens a data file by what is in it: text in one encoding or another, packed or not, or Parquet. The first bytes
 //! decide, not the name, and a file of another kind is called by its name.
 
-use std::fs::File;
+use std::borrow::Cow;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
@@ -151,14 +152,56 @@ pub fn read_text(input: impl Read) -> io::Result<String> {
         let right = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..right]).count();
         let guess = guess_encoding(error.as_bytes()).unwrap_or("the one it has");
-        io::Error::other(format!(
+        let problem = format!(
             "line {line} is not UTF-8; it may be {guess}: convert it first: iconv -f {guess} -t utf-8"
-        ))
+        );
+        io::Error::new(io::ErrorKind::InvalidData, problem)
     })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(text) => text.to_owned(),
         None => text,
     })
+}
+
+/// The whole text of a file that says something about data: in UTF-8, or in UTF-16 with a byte order mark.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_words(path: &Path) -> io::Result<String> {
+    let bytes = fs::read(path)?;
+    match Encoding::for_bom(&bytes) {
+        Some((encoding, mark)) if encoding != UTF_8 => {
+            let (text, _, damaged) = encoding.decode(&bytes[mark..]);
+            match damaged {
+                false => Ok(text.into_owned()),
+                true => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("begins as {} and does not go on so", encoding.name()),
+                )),
+            }
+        }
+        _ => read_text(&bytes[..]),
+    }
+}
+
+/// The text of a line in an encoding, or in UTF-8.
+///
+/// # Errors
+/// If it is in another; with what that may be.
+pub fn line_text(
+    bytes: Vec<u8>,
+    encoding: Option<&'static Encoding>,
+) -> Result<String, Option<&'static str>> {
+    let text = match encoding {
+        Some(encoding) => {
+            let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes);
+            text.map(Cow::into_owned)
+                .ok_or_else(|| guess_encoding(&bytes))?
+        }
+        None => String::from_utf8(bytes).map_err(|error| guess_encoding(error.as_bytes()))?,
+    };
+    let text = text.trim_end_matches(['\n', '\r']);
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
 
 /// An encoding by one of its names.
@@ -391,6 +434,38 @@ mod tests {
         let error = of(&unmarked, &plain).unwrap_err().to_string();
         assert!(error.contains("--encoding utf-16le"), "{error}");
         assert!(encoding("klingon").is_none());
+    }
+
+    #[test]
+    fn words_beside_the_data_are_read_in_utf_16_and_else_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("words.txt");
+        let utf16: Vec<u8> = "\u{feff}온도\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        fs::write(&file, &utf16).unwrap();
+        assert_eq!(read_words(&file).unwrap(), "온도\n");
+        fs::write(&file, &utf16[..5]).unwrap();
+        assert!(
+            read_words(&file)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-16LE")
+        );
+        let cp949 = b"ok\n\xbf\xc2\xb5\xb5\n";
+        fs::write(&file, cp949).unwrap();
+        let error = read_words(&file).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2") && error.contains("cp949"),
+            "{error}"
+        );
+        assert_eq!(line_text(cp949[3..].to_vec(), None), Err(Some("cp949")));
+        assert_eq!(
+            line_text(cp949[3..].to_vec(), encoding("cp949")).unwrap(),
+            "온도"
+        );
+        assert_eq!(line_text(b"\xef\xbb\xbfa\r\n".to_vec(), None).unwrap(), "a");
     }
 
     #[test]

@@ -33,6 +33,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::data::open::read_words;
 use crate::escape::unescape;
 use crate::filekind;
 use crate::net::{Activation, Layer};
@@ -608,8 +609,7 @@ fn token_names(vocab: usize, options: &ImportOptions) -> Result<Vec<String>> {
         return Ok((0..vocab).map(|i| i.to_string()).collect());
     };
     let at = path.display();
-    let text =
-        fs::read_to_string(path).map_err(|e| anyhow!("--tokens {at}: cannot be read: {e}"))?;
+    let text = read_words(path).map_err(|e| anyhow!("--tokens {at}: cannot be read: {e}"))?;
     let mut names: Vec<String> = Vec::new();
     for (line, raw) in text.lines().enumerate() {
         let name = unescape(raw).with_context(|| {

@@ -1,12 +1,11 @@
 //! Labelled windows of time: runs of ones in a column, or as the Numenta Anomaly Benchmark writes them, a JSON object with an
 //! entry per data file, `{ "windows": [["start", "end"], …] }` or just the list.
 
-use std::fs;
-
 use serde_json::Value;
 
 use super::super::csv::Table;
 use super::super::error::DataError;
+use super::super::open::read_words;
 use super::super::time::Time;
 use super::times::times;
 use crate::task::{LabelsTask, Task};
@@ -20,7 +19,7 @@ pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usi
         _ => return Ok(vec![0; table.rows()]),
     };
     let file = path.display().to_string();
-    let text = fs::read_to_string(&path).map_err(|source| DataError::Read {
+    let text = read_words(&path).map_err(|source| DataError::Read {
         file: file.clone(),
         source,
     })?;

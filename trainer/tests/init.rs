@@ -388,6 +388,162 @@ fn what_tune_finds_trains_as_printed() {
 }
 
 #[test]
+fn labels_in_a_file_beside_the_data_are_joined() {
+    let folder = TempDir::new().unwrap();
+    let mut samples = String::from("trial,x,y,z\n");
+    let mut trials = String::from("trial,movement,who,split\n");
+    for trial in 0..30 {
+        let fast = trial % 2;
+        for k in 0..40 {
+            let x = wave(k + trial, [20.0, 5.0][fast]);
+            let _ = writeln!(samples, "{trial},{x:.3},{:.3},{:.3}", x * 0.5, wave(k, 9.0));
+        }
+        let part = ["train", "train", "train", "valid", "test"][trial / 6];
+        let _ = writeln!(
+            trials,
+            "{trial},{},p{},{part}",
+            ["slow", "fast"][fast],
+            trial % 3
+        );
+    }
+    fs::write(folder.path().join("trials.csv"), &trials).unwrap();
+    let (said, task) = init(&folder, "samples.csv", &samples, &["--target", "movement"]);
+    for words in [
+        "1,200 rows of 4 columns",
+        "trials.csv lies beside it and has movement for each trial: joined",
+        "movement (as asked for): 2 classes, fast, slow",
+        "as the column split says",
+        "who (one for each trial, from trials.csv)",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert!(
+        task.contains("join = { file = \"trials.csv\", on = \"trial\" }"),
+        "{task}"
+    );
+    trains_and_predicts(&folder, &said, 1 + 1200);
+    // By its name it is found without being asked for.
+    let named = trials.replace("movement", "activity");
+    fs::write(folder.path().join("trials.csv"), &named).unwrap();
+    let said = init(&folder, "samples.csv", &samples, &[]).0;
+    assert!(
+        said.contains("activity (from trials.csv): 2 classes"),
+        "{said}"
+    );
+    // A trial without a label is told, and not left out in silence.
+    let short: String = named
+        .lines()
+        .take(29)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(folder.path().join("trials.csv"), short).unwrap();
+    let (said, task) = init(&folder, "samples.csv", &samples, &[]);
+    assert!(
+        said.contains("has no row for 2 of the 30 values of trial"),
+        "{said}"
+    );
+    assert!(!task.contains("join"), "{task}");
+}
+
+#[test]
+fn dates_that_do_not_exist_and_a_target_by_its_place_are_told() {
+    let folder = TempDir::new().unwrap();
+    let rows = |second: &str| -> String {
+        let row = |k: usize| {
+            let day = if k.is_multiple_of(2) {
+                "2026-01-05"
+            } else {
+                second
+            };
+            format!("{day},{:.3},{:.3}\n", wave(k, 30.0), wave(k, 17.0))
+        };
+        (0..200).map(row).collect()
+    };
+    let csv = format!("day,flow,heat\n{}", rows("2026-02-30"));
+    let said = init(&folder, "days.csv", &csv, &[]).0;
+    for words in [
+        "day holds times, of which 100 of 200 (50.0 %) do not exist, such as \"2026-02-30\" (lines 3, 5, 7, 9, …)",
+        "day (times that do not exist)",
+        "heat (the last column of numbers that varies), one row ahead; none is called a target, so it may be another: --target flow",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    let task = folder.path().join("task.toml");
+    let text = fs::read_to_string(&task).unwrap();
+    fs::write(
+        &task,
+        text.replace("\"flow\",", "\"flow\", \"weekday_sin(day)\","),
+    )
+    .unwrap();
+    let (ok, said) = run(
+        folder.path(),
+        &["train", "task.toml", "--out", "m.kgl", "--quiet"],
+    );
+    assert!(
+        !ok && said.contains("days.csv:3: column \"weekday_sin(day)\": \"2026-02-30\" is a day or time that does not exist"),
+        "{said}"
+    );
+    let csv = csv
+        .replace("flow", "CO(GT)")
+        .replace("2026-02-30", "2026-01-06");
+    let said = init(&folder, "air.csv", &csv, &[]).0;
+    assert!(
+        said.contains("CO(GT) (by its name), one row ahead"),
+        "{said}"
+    );
+}
+
+#[test]
+fn units_below_the_names_are_no_row_for_any_command() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..300)
+        .map(|k| format!("{:.3},{:.3}\n", wave(k, 30.0), wave(k, 17.0)))
+        .collect();
+    let said = init(&folder, "flow.csv", &format!("flow,heat\n{rows}"), &[]).0;
+    trains_and_predicts(&folder, &said, 1 + 300);
+    let path = folder.path().join("flow.csv");
+    fs::write(&path, format!("flow,heat\nm3/h,°C\n{rows}")).unwrap();
+    for command in [
+        &["train", "task.toml", "--out", "m.kgl"][..],
+        &["predict", "task.kgl", "--csv", "flow.csv"],
+        &[
+            "quantize",
+            "task.f32.kgl",
+            "--precision",
+            "w8a8",
+            "--calibrate",
+            "flow.csv",
+            "--out",
+            "q.kgl",
+        ],
+    ] {
+        let (ok, said) = run(folder.path(), command);
+        assert!(
+            !ok && said.contains("flow.csv:2: \"m3/h\", \"°C\" stand where numbers belong")
+                && said.contains("skip = 1 in the format (--on-error skip)"),
+            "{command:?}: {said}"
+        );
+    }
+    let skips = [
+        "predict",
+        "task.kgl",
+        "--csv",
+        "flow.csv",
+        "--on-error",
+        "skip",
+    ];
+    let (ok, said) = run(folder.path(), &skips);
+    assert!(ok && said.contains("1 of 301 rows"), "{said}");
+    // A word among numbers is a field to repair.
+    fs::write(&path, format!("flow,heat\n1.5,oops\n{rows}")).unwrap();
+    let (ok, said) = run(folder.path(), &["predict", "task.kgl", "--csv", "flow.csv"]);
+    assert!(
+        !ok && said.contains("\"oops\" is not a finite number"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_and_nothing_is_written() {
     let folder = TempDir::new().unwrap();
     let cases = [
@@ -558,7 +714,7 @@ fn what_is_no_table_of_numbers_is_said_with_what_it_is() {
         (
             "row.csv",
             row_of_units.as_bytes(),
-            "row.csv:2: \"kW\", \"°C\" stand below the names and above the numbers, and are no row; remove that line: sed 2d row.csv",
+            "row.csv:2: \"kW\", \"°C\" stand below the names and above the numbers, and are no row; remove them: sed 2d row.csv",
         ),
         (
             "twice.csv",

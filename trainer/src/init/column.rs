@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::csv::is_missing;
 use crate::data::sentinel::sentinels;
-use crate::data::time::Time;
+use crate::data::time::{NotATime, Time, Times};
 
 /// So many different texts are categories; more are text.
 const MOST_CATEGORIES: usize = 24;
@@ -85,9 +85,38 @@ pub enum Holds {
     Numbers,
     /// Times, in this form if it is not a common one.
     Times(Option<String>),
+    /// Times, of which some do not exist, as the 30th of February.
+    NoTimes(Impossible),
     /// A few different texts, in the order in which they appear first.
     Categories(Vec<String>),
     Text,
+}
+
+/// Times that do not exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impossible {
+    pub count: usize,
+    /// Of how many.
+    pub all: usize,
+    /// The rows of the first few.
+    pub rows: Vec<usize>,
+    /// The first.
+    pub sample: String,
+}
+
+impl Impossible {
+    pub fn told(&self) -> String {
+        let share = 100.0 * self.count as f64 / self.all as f64;
+        let do_not = if self.count == 1 {
+            "does not"
+        } else {
+            "do not"
+        };
+        format!(
+            "times, of which {} of {} ({share:.1} %) {do_not} exist, such as {:?}",
+            self.count, self.all, self.sample
+        )
+    }
 }
 
 impl<'t> Column<'t> {
@@ -128,6 +157,8 @@ impl<'t> Column<'t> {
         let mut values = Vec::new();
         let holds = if there == 0 {
             Holds::Nothing
+        } else if let Some(impossible) = impossible(&texts, &gap) {
+            Holds::NoTimes(impossible)
         } else if let Some(format) = time_format(name, &order, &texts, &gap) {
             values = value(&|text| Time::parse(text, format.as_deref()).map(|t| t.instant));
             Holds::Times(format)
@@ -333,6 +364,49 @@ fn time_format(
     Some(Some(best.into()))
 }
 
+/// Whether a column holds times, in a common form or one of those above, of which some do not exist.
+fn impossible(texts: &[&str], gap: &dyn Fn(&str) -> bool) -> Option<Impossible> {
+    const SHOWN: usize = 4;
+    let there = || (0..texts.len()).filter(|&row| !gap(texts[row]));
+    let first = texts[there().next()?];
+    if first.parse::<f64>().is_ok() {
+        return None;
+    }
+    let formats = [None].into_iter().chain(TIME_FORMATS.map(Some));
+    let found = formats.filter_map(|format| {
+        let read = |text: &str| Times::new(format).read(text, true);
+        if read(first) == Err(NotATime::Unknown) {
+            return None;
+        }
+        let mut found = Impossible {
+            count: 0,
+            all: 0,
+            rows: Vec::new(),
+            sample: String::new(),
+        };
+        let mut times = 0;
+        for row in there() {
+            found.all += 1;
+            match read(texts[row]) {
+                Ok(_) => times += 1,
+                Err(NotATime::Impossible) => {
+                    found.count += 1;
+                    if found.rows.len() < SHOWN {
+                        found.rows.push(row);
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        let most = (times + found.count) as f64 >= MOST * found.all as f64;
+        (most && times > 0).then_some(found)
+    });
+    // In the form that leaves the fewest.
+    let mut found = found.min_by_key(|found| found.count)?;
+    found.sample = texts[*found.rows.first()?].into();
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,6 +450,16 @@ mod tests {
         assert_eq!(
             holds("ts", &["1467376200", "1467376260"]),
             Holds::Times(None)
+        );
+        let february: Vec<&str> = ["30/01/2026", "30/02/2026"].repeat(2);
+        assert_eq!(
+            holds("x", &february),
+            Holds::NoTimes(Impossible {
+                count: 2,
+                all: 4,
+                rows: vec![1, 3],
+                sample: "30/02/2026".into()
+            })
         );
         let winds: Vec<&str> = ["N", "S"].repeat(8);
         assert_eq!(

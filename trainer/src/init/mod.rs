@@ -5,6 +5,7 @@
 //! `sequences`, `texts`). It asks nothing, so every guess is told and stands in the task file with a comment. What was
 //! written has been read again and its data loaded, as `kinglet train` does it: it trains as it is.
 
+mod beside;
 mod column;
 mod draft;
 mod order;
@@ -82,13 +83,15 @@ pub enum InitError {
     },
     /// Units stand below the names.
     #[error(
-        "{file}:{line}: {texts} stand below the names and above the numbers, and are no row; remove that line: sed {line}d {file} > table.csv"
+        "{file}:{line}: {texts} stand below the names and above the numbers, and are no row; remove them: sed {lines}d {file} > table.csv"
     )]
     Units {
         /// Which file.
         file: String,
         /// Which line, from 1.
-        line: usize,
+        line: String,
+        /// That, or the first and last where there are several.
+        lines: String,
         /// What is there.
         texts: String,
     },
@@ -228,7 +231,7 @@ fn table(
     left_out: &HashSet<String>,
 ) -> Result<(), InitError> {
     let mut format = format;
-    let table = match Table::read(data, &format) {
+    let mut table = match Table::read(data, &format) {
         Err(DataError::Encoding {
             guess: Some(guess), ..
         }) => {
@@ -237,6 +240,12 @@ fn table(
         }
         read => read?,
     };
+    let width = table.names().len();
+    let beside = beside::find(data, &table, &format, target);
+    let joined = beside.as_ref().filter(|beside| beside.without == 0);
+    if let Some(beside) = joined {
+        table.join(&beside.table, &beside.on)?;
+    }
     // Spreadsheets leave columns without a name at the end, and some files have a name twice.
     let all = table.names();
     let once = |name: &&String| !name.is_empty() && all.iter().filter(|n| n == name).count() == 1;
@@ -273,20 +282,70 @@ fn table(
         columns(&marks)?
     };
     format.missing_values = marks.list();
-    if let Some(texts) = units(&columns, &number) {
+    if let Some((rows, texts)) = units(&columns, &number) {
+        let [first, last] = [0, rows - 1].map(|row| table.line(row).to_string());
+        let lines = match first == last {
+            true => first.clone(),
+            false => format!("{first},{last}"),
+        };
         return Err(InitError::Units {
             file: data.display().to_string(),
-            line: table.line(0) as usize,
+            line: first,
+            lines,
             texts,
         });
     }
-    draft.tell("file", told_format(&table, &format));
+    draft.tell("file", told_format(&table, width, &format));
+    for column in &columns {
+        if let Holds::NoTimes(found) = &column.holds {
+            let lines = found.rows.iter().map(|&row| table.line(row).to_string());
+            let lines: Vec<String> = lines.collect();
+            let (line, more) = match (lines.len(), found.count > lines.len()) {
+                (1, _) => ("line", ""),
+                (_, false) => ("lines", ""),
+                (_, true) => ("lines", ", …"),
+            };
+            draft.tell(
+                "dates",
+                format!(
+                    "{} holds {} ({line} {}{more}); repair them, and it gives order, hours and weekdays",
+                    column.name,
+                    found.told(),
+                    lines.join(", ")
+                ),
+            );
+        }
+    }
     if let Some(found) = texts::find(&columns, target) {
         texts::documents(&columns, found, &format, data, shown, draft);
         return Ok(());
     }
     draft.section("csv");
     draft.line(&format!("file = {}", quoted(&shown(data))));
+    if let Some(beside) = &beside {
+        let (file, on, label) = (beside.name(), &beside.on, &beside.label);
+        if joined.is_some() {
+            draft.comment(&format!("It has one row for each {on}."));
+            draft.line(&format!(
+                "join = {{ file = {}, on = {} }}",
+                quoted(&shown(&beside.file)),
+                quoted(on)
+            ));
+            draft.tell(
+                "labels",
+                format!("{file} lies beside it and has {label} for each {on}: joined"),
+            );
+        } else {
+            draft.tell(
+                "labels",
+                format!(
+                    "{file} lies beside it and may have them, in {label}, but has no row for {} of the {} values of {on}; with rows for all, \
+                     join = {{ file = {file:?}, on = {on:?} }} in [csv] takes them",
+                    beside.without, beside.keys
+                ),
+            );
+        }
+    }
     if let Some(found) = sequences::find(&columns, target) {
         return sequences::draft(&columns, found, &format, draft);
     }
@@ -297,7 +356,7 @@ fn table(
         return Err(InitError::NothingToPredict(held(&columns)).with(&twice(&table)));
     }
     let twice = twice(&table);
-    let drafted = Rows::new(columns, target).draft(draft, format, target, left_out);
+    let drafted = Rows::new(columns, target, joined).draft(draft, format, target, left_out);
     drafted.map_err(|error| error.with(&twice))
 }
 
@@ -313,10 +372,14 @@ fn twice(table: &Table) -> Vec<&str> {
     twice
 }
 
-/// What stands in the first row of all columns of numbers, and is none.
-fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option<String> {
-    let numbers = columns.iter().filter(|c| matches!(c.holds, Holds::Numbers));
-    let first = numbers.map(|column| column.texts.first().copied().unwrap_or_default());
+/// What stands in the first row of all columns of numbers, and is none; and how many rows there are without a number.
+fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option<(usize, String)> {
+    let numbers = || columns.iter().filter(|c| matches!(c.holds, Holds::Numbers));
+    let is_none = |row: usize| {
+        let mut texts = numbers().map(|column| column.texts.get(row).copied());
+        texts.all(|text| text.is_some_and(|text| number(text).is_none()))
+    };
+    let first = numbers().map(|column| column.texts.first().copied().unwrap_or_default());
     let first: Vec<&str> = first.collect();
     let is_unit = |text: &&str| number(text).is_none() && !is_missing(text);
     let units: Vec<String> = first
@@ -326,7 +389,9 @@ fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option
         .collect();
     // A unit is left out where there is none.
     let all = first.iter().all(|text| number(text).is_none());
-    (all && !units.is_empty()).then(|| units.join(", "))
+    let all_rows = numbers().map(|column| column.texts.len()).min()?;
+    let rows = (0..all_rows).take_while(|&row| is_none(row)).count();
+    (all && !units.is_empty()).then(|| (rows, units.join(", ")))
 }
 
 /// What the columns hold, where nothing can be learned from them.
@@ -350,6 +415,7 @@ fn held(columns: &[Column<'_>]) -> String {
                 )
             }
             Holds::Times(_) => "times".into(),
+            Holds::NoTimes(found) => found.told(),
             Holds::Categories(texts) => format!("{} texts, such as {:?}", texts.len(), sample()),
             Holds::Text => {
                 digits |= sample().contains(|c: char| c.is_ascii_digit());
@@ -408,7 +474,7 @@ fn points<'t>(
     Ok(ways[best.unwrap_or(0)])
 }
 
-fn told_format(table: &Table, format: &Format) -> String {
+fn told_format(table: &Table, width: usize, format: &Format) -> String {
     let between = match format.delimiter {
         ',' => "commas",
         ';' => "semicolons",
@@ -453,7 +519,7 @@ fn told_format(table: &Table, format: &Format) -> String {
     format!(
         "{} rows of {} columns, {between} between them, {named}{more}",
         count(table.rows()),
-        table.names().len()
+        width
     )
 }
 

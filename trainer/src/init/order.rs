@@ -69,9 +69,9 @@ pub struct Order {
 
 /// How often a sequence goes up, down and stays.
 #[derive(Default)]
-struct Steps {
-    up: usize,
-    down: usize,
+pub struct Steps {
+    pub up: usize,
+    pub down: usize,
     same: usize,
 }
 
@@ -92,8 +92,8 @@ impl Steps {
     }
 }
 
-/// Within each key.
-fn steps(keys: Option<&[&str]>, values: &[f64]) -> (Steps, Vec<f64>) {
+/// Within each key; and what lies between two values.
+pub fn steps(keys: Option<&[&str]>, values: &[f64]) -> (Steps, Vec<f64>) {
     let mut last: HashMap<&str, f64> = HashMap::new();
     let (mut steps, mut between) = (Steps::default(), Vec::new());
     for (row, &value) in values.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
@@ -154,8 +154,8 @@ impl Order {
         self.groups >= 10 && !self.interleaved
     }
 
-    /// `taken` columns have another role.
-    pub fn find(columns: &[Column<'_>], taken: &[usize]) -> Self {
+    /// `taken` columns have another role; `group` says what a row belongs to, if that is known.
+    pub fn find(columns: &[Column<'_>], taken: &[usize], group: Option<usize>) -> Self {
         let is_time = |c: &Column<'_>| matches!(c.holds, Holds::Times(_));
         let different = |k: usize| columns[k].texts.iter().collect::<HashSet<_>>().len();
         let rows = columns.first().map_or(0, |c| c.texts.len());
@@ -168,7 +168,11 @@ impl Order {
         };
         let whole = time.map(|t| steps(None, &columns[t].values).0);
         let mut best: Option<(usize, usize, usize)> = None;
-        for k in (0..columns.len()).filter(|k| !taken.contains(k)) {
+        if let Some(k) = group {
+            best = Some((0, different(k), k));
+        }
+        let others = (0..columns.len()).filter(|_| group.is_none());
+        for k in others.filter(|k| !taken.contains(k)) {
             let column = &columns[k];
             let may =
                 matches!(column.holds, Holds::Categories(_) | Holds::Text) || column.is_whole();
@@ -257,7 +261,7 @@ impl Order {
 }
 
 /// Times of day without a date.
-fn is_clock(column: &Column<'_>) -> bool {
+pub fn is_clock(column: &Column<'_>) -> bool {
     let clock = |text: &&str| {
         let parts: Vec<&str> = text.split([':', '.']).collect();
         (2..=4).contains(&parts.len())
@@ -283,7 +287,7 @@ mod tests {
                 Column::new(name, texts, &|t| t.parse().ok(), &Marks::default())
             })
             .collect();
-        Order::find(&columns, &[])
+        Order::find(&columns, &[], None)
     }
 
     fn row(fields: &[&dyn std::fmt::Display]) -> Vec<String> {

@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::beside::Beside;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, duration, list, names, quoted};
-use super::order::{DATE_PARTS, Order};
+use super::order::{DATE_PARTS, Order, is_clock, steps};
 use super::{InitError, held};
 use crate::data::csv::{Format, Missing, is_missing};
 use crate::data::time::Time;
 
-const LABEL_NAMES: [&str; 16] = [
+pub const LABEL_NAMES: [&str; 16] = [
     "label",
     "class",
     "target",
@@ -27,13 +28,35 @@ const LABEL_NAMES: [&str; 16] = [
     "species",
     "event",
 ];
-const TARGET_NAMES: [&str; 5] = ["target", "y", "output", "demand", "remaining"];
+const TARGET_NAMES: [&str; 17] = [
+    "target",
+    "y",
+    "output",
+    "demand",
+    "remaining",
+    // What instruments are compared with, as in CO(GT).
+    "gt",
+    "truth",
+    "reference",
+    "actual",
+    // What such tables are kept for.
+    "consumption",
+    "sales",
+    "price",
+    "close",
+    "aqi",
+    "pm2",
+    "pm25",
+    "pm10",
+];
 /// Whole numbers of so many values may be labels.
 const MOST_CLASSES: usize = 24;
 /// Most samples of a window; the state goes on from window to window on the device.
 const WINDOW: usize = 64;
 /// A column with fewer numbers than this share is left out.
 const LEAST_THERE: f64 = 0.5;
+/// Why a column is the target that nothing else says.
+const LAST: &str = "the last column of numbers that varies";
 /// The training part: its share of the rows.
 const TRAIN: f64 = 0.7;
 
@@ -54,16 +77,24 @@ pub struct Rows<'t> {
     /// A column that says which part a row belongs to.
     pub parts: Option<usize>,
     pub rows: usize,
+    /// A file beside the data, and the place of the labels that come from there.
+    pub beside: Option<(usize, &'t Beside)>,
     /// Where a row stands among the rows that the split counts, from 0 to 1: those of its group, or all.
     places: Vec<f64>,
 }
 
 impl<'t> Rows<'t> {
-    pub fn new(columns: Vec<Column<'t>>, target: Option<&str>) -> Self {
+    /// `beside` is a file whose columns are among them.
+    pub fn new(columns: Vec<Column<'t>>, target: Option<&str>, beside: Option<&'t Beside>) -> Self {
+        let place = |name: &str| columns.iter().position(|c| c.name == name);
         let parts = columns.iter().position(is_split);
         let mut taken: Vec<usize> = parts.into_iter().collect();
-        taken.extend(target.and_then(|name| columns.iter().position(|c| c.name == name)));
-        let order = Order::find(&columns, &taken);
+        let label = beside.map(|beside| &beside.label[..]);
+        taken.extend(target.or(label).and_then(place));
+        let others = beside.iter().flat_map(|beside| &beside.others);
+        taken.extend(others.filter_map(|name| place(name)));
+        let order = Order::find(&columns, &taken, beside.and_then(|b| place(&b.on)));
+        let beside = beside.and_then(|beside| Some((place(&beside.label)?, beside)));
         let rows = columns.first().map_or(0, |c| c.texts.len());
         let places = match order.group {
             Some(group) if !order.has_many_groups() => places(&columns[group].texts),
@@ -76,6 +107,7 @@ impl<'t> Rows<'t> {
             order,
             parts,
             rows,
+            beside,
             places,
         }
     }
@@ -117,7 +149,7 @@ impl<'t> Rows<'t> {
     }
 
     /// The column to predict: the one asked for, one that is called so, or the last that varies.
-    fn goal(&self, target: Option<&str>) -> Result<(Goal, &'static str), InitError> {
+    fn goal(&self, target: Option<&str>) -> Result<(Goal, String), InitError> {
         let place = |name: &str| self.columns.iter().position(|c| c.name == name);
         let label = |k: usize| {
             let column = &self.columns[k];
@@ -136,7 +168,7 @@ impl<'t> Rows<'t> {
                 .and_then(|n| n.strip_suffix(')'))
                 && let Some(k) = place(of)
             {
-                return Ok((Goal::Remaining(k), "as asked for"));
+                return Ok((Goal::Remaining(k), "as asked for".into()));
             }
             let known = || self.columns.iter().map(|c| c.name.clone()).collect();
             let k = place(name).ok_or_else(|| InitError::NoColumn {
@@ -145,13 +177,13 @@ impl<'t> Rows<'t> {
             })?;
             let column = &self.columns[k];
             return match column.holds {
-                _ if label(k) => Ok((self.label(k), "as asked for")),
-                Holds::Numbers => Ok((Goal::Number(k), "as asked for")),
+                _ if label(k) => Ok((self.label(k), "as asked for".into())),
+                Holds::Numbers => Ok((Goal::Number(k), "as asked for".into())),
                 Holds::Nothing | Holds::One(_) => Err(InitError::Unfit {
                     column: name.into(),
                     problem: "never changes, so there is nothing to learn",
                 }),
-                Holds::Times(_) => Err(InitError::Unfit {
+                Holds::Times(_) | Holds::NoTimes(_) => Err(InitError::Unfit {
                     column: name.into(),
                     problem: "holds times; predict a column of numbers or labels",
                 }),
@@ -159,12 +191,15 @@ impl<'t> Rows<'t> {
                     column: name.into(),
                     problem: "holds texts that begin with a number; remove units and signs, as numbers stand alone in their fields",
                 }),
-                _ if self.may_be_classes(column) => Ok((self.label(k), "as asked for")),
+                _ if self.may_be_classes(column) => Ok((self.label(k), "as asked for".into())),
                 _ => Err(InitError::Unfit {
                     column: name.into(),
                     problem: "holds too many different texts for labels",
                 }),
             };
+        }
+        if let Some((k, beside)) = self.beside {
+            return Ok((self.label(k), format!("from {}", beside.name())));
         }
         let free = |k: &usize| !self.is_role(*k);
         let all = || (0..self.columns.len()).filter(free);
@@ -179,20 +214,20 @@ impl<'t> Rows<'t> {
         let all = || all().filter(|&k| !is_axis(&self.columns[k].name));
         let called = |k: &usize| self.columns[*k].is_called(&LABEL_NAMES);
         if let Some(k) = all().filter(called).find(|&k| label(k)) {
-            return Ok((self.label(k), "by its name"));
+            return Ok((self.label(k), "by its name".into()));
         }
         let last = |k: usize| {
             matches!(self.columns[k].holds, Holds::Categories(_)) && k + 1 == self.columns.len()
         };
         if let Some(k) = all().find(|&k| last(k)) {
-            return Ok((self.label(k), "the last column, of a few texts"));
+            return Ok((self.label(k), "the last column, of a few texts".into()));
         }
         let number = |k: &usize| self.is_input(*k) && self.columns[*k].is_number();
         if let Some(k) = all()
             .filter(number)
             .find(|&k| self.columns[k].is_called(&TARGET_NAMES))
         {
-            return Ok((Goal::Number(k), "by its name"));
+            return Ok((Goal::Number(k), "by its name".into()));
         }
         // A column that rests at one value most of the time is seldom what somebody wants to know.
         let lively = |k: &usize| {
@@ -205,8 +240,25 @@ impl<'t> Rows<'t> {
             .rfind(lively)
             .or_else(|| all().rfind(number));
         found
-            .map(|k| (Goal::Number(k), "the last column of numbers that varies"))
+            .map(|k| (Goal::Number(k), LAST.into()))
             .ok_or_else(|| InitError::NothingToPredict(held(&self.columns)))
+    }
+
+    /// What else may have been meant by a target that was chosen by its place.
+    fn others(&self, k: usize) -> String {
+        const SHOWN: usize = 5;
+        let others = (0..self.columns.len())
+            .filter(|&other| other != k && !self.is_role(other))
+            .filter(|&other| self.is_input(other) && self.columns[other].is_number());
+        let others: Vec<&str> = others.map(|k| &self.columns[k].name[..]).collect();
+        let more = if others.len() > SHOWN { ", …" } else { "" };
+        match others.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; none is called a target, so it may be another: --target {}{more}",
+                others[..others.len().min(SHOWN)].join(", ")
+            ),
+        }
     }
 
     /// Whether texts that would be guessed to be no labels can be some, if that is asked for.
@@ -234,14 +286,23 @@ impl<'t> Rows<'t> {
 
     fn why_not(&self, k: usize) -> Option<String> {
         let column = &self.columns[k];
+        if let Some((_, beside)) = self.beside.filter(|(_, b)| b.others.contains(&column.name)) {
+            return Some(format!(
+                "one for each {}, from {}",
+                beside.on,
+                beside.name()
+            ));
+        }
         let there = 1.0 - column.missing as f64 / self.rows as f64;
         let time = self.order.time.is_some_and(|t| t != k);
         Some(match &column.holds {
             Holds::Nothing => "empty".into(),
             Holds::One(_) => "always the same".into(),
             Holds::Times(_) => "a time".into(),
+            Holds::NoTimes(_) => "times that do not exist".into(),
             Holds::Text => match numbers_with_signs(column) {
                 Some(sample) => format!("texts, such as {sample:?}: numbers stand alone"),
+                None if is_clock(column) => "a time of day without its date".into(),
                 None => "text".into(),
             },
             _ if there < LEAST_THERE => format!("{:.0} % missing", 100.0 * (1.0 - there)),
@@ -294,6 +355,23 @@ impl<'t> Rows<'t> {
             out += usize::from(x < lo || x > hi);
         }
         self.order.group.is_none() && out * 20 > later
+    }
+
+    /// A counter, as of energy or strokes, of which later values were never seen in training: within each group it goes up, but for
+    /// a few times that it starts anew. Where groups are short lives, it is their age.
+    fn climbs(&self, k: usize) -> bool {
+        let column = &self.columns[k];
+        if self.order.has_many_groups() || !column.is_number() {
+            return false;
+        }
+        let keys = self.order.group.map(|k| &self.columns[k].texts[..]);
+        let (steps, between) = steps(keys, &column.values);
+        let (up, down) = match self.newest_first() {
+            true => (steps.down, steps.up),
+            false => (steps.up, steps.down),
+        };
+        let all = between.len();
+        all > 50 && 2 * up > all && 200 * down <= all
     }
 
     /// The change from row to row is smaller than what there is to change.
@@ -400,6 +478,7 @@ impl<'t> Rows<'t> {
         draft.line("features = [");
         let mut features = 0;
         let mut drifting = Vec::new();
+        let mut climbing = Vec::new();
         for &k in &inputs {
             let name = quoted(&column(k).name);
             match &column(k).holds {
@@ -412,8 +491,14 @@ impl<'t> Rows<'t> {
                 }
                 _ => {
                     features += 1;
-                    if self.drifts(column(k)) && k != goal_at
-                        || matches!(goal, Goal::Number(_)) && k == goal_at && self.drifts(column(k))
+                    let predicted = k == goal_at;
+                    if !predicted && self.climbs(k) {
+                        climbing.push(column(k).name.as_str());
+                        draft.line("    # A counter: what came since the row before, taken before rounding.");
+                        let change = quoted(&format!("diff({})", column(k).name));
+                        draft.line(&format!("    {change},"));
+                    } else if self.drifts(column(k))
+                        && (!predicted || matches!(goal, Goal::Number(_)))
                     {
                         drifting.push(column(k).name.as_str());
                         draft.line(&format!(
@@ -443,6 +528,15 @@ impl<'t> Rows<'t> {
                 }
             ),
         );
+        if !climbing.is_empty() {
+            draft.tell(
+                "counters",
+                format!(
+                    "{}: go up and never down, so what came since the row before goes in",
+                    names(climbing.iter().copied())
+                ),
+            );
+        }
         if !drifting.is_empty() {
             draft.tell(
                 "drift",
@@ -519,9 +613,13 @@ impl<'t> Rows<'t> {
                     .order
                     .step()
                     .map_or(String::new(), |i| format!(", which is {}", duration(i)));
+                let others = match &why[..] {
+                    LAST => self.others(*k),
+                    _ => String::new(),
+                };
                 draft.tell(
                     "target",
-                    format!("{} ({why}), one row ahead{far}", column(*k).name),
+                    format!("{} ({why}), one row ahead{far}{others}", column(*k).name),
                 );
                 (1, 1)
             }

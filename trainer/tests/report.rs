@@ -159,6 +159,10 @@ fn trained_in(folder: &Path, task: &str, csv: &str) -> (Task, Dataset, Fitted) {
 }
 
 fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
+    drawing(task, data, fitted, Stretch::default())
+}
+
+fn drawing(task: &Task, data: &Dataset, fitted: &Fitted, stretch: Stretch) -> String {
     let history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     page(&Subject {
         task,
@@ -170,7 +174,7 @@ fn report(task: &Task, data: &Dataset, fitted: &Fitted) -> String {
             clock: 64e6,
             power: Some(0.02),
         },
-        stretch: Stretch::default(),
+        stretch,
         budget: None,
     })
     .unwrap()
@@ -460,6 +464,21 @@ fn groups_that_are_watched_have_a_score_and_a_chart_each() {
     let section = text(&document, "alarms");
     let rows = section.split("1 of 1").count() - 1;
     assert_eq!(rows, 5, "{section}");
+    // What lies between two times is drawn of every group, and the table stays that of all.
+    let stretch = Stretch {
+        from: Some("2026-03-14 14:00".into()),
+        to: Some("2026-03-14 14:30".into()),
+        ..Stretch::default()
+    };
+    let page = drawing(&task, &data, &fitted, stretch);
+    let cut = parsed(&page);
+    let cut = text(&cut, "alarms");
+    assert!(!cut.contains("13:00") && cut.contains("14:20"), "{cut}");
+    assert!(
+        cut.contains("Of the 360 watched samples 62 lie from --from to --to"),
+        "{cut}"
+    );
+    assert_eq!(cut.split("1 of 1").count() - 1, 5, "{cut}");
     // Four bits are too few for these forecasts.
     for format in &texts("tr")[1..5] {
         assert!(

@@ -5,10 +5,12 @@ use super::Made;
 use super::chart::{Axis, Chart, Ink, bounds};
 use super::html::{Table, count, figure, heading, number, paragraph, percent, section, with_unit};
 use super::measure::Measured;
+use super::stretch::Stretch;
 use crate::anomaly::{Watched, watch};
 use crate::data::Dataset;
 use crate::engine::EnginePredictor;
 use crate::package::{Alarm, Output, Target};
+use anyhow::Result;
 use kinglet::Model;
 use std::ops::Range;
 
@@ -26,14 +28,14 @@ pub(super) fn of_model(model: &Model<'_>) -> Option<Alarm> {
 /// Groups that are drawn.
 const GROUPS: usize = 6;
 
-/// A row for every model that watches; the curves are of the one at `device`, of the group that was asked for or of all.
+/// A row for every model that watches; the curves are of the one at `device`, of the stretch that was asked for or of all.
 pub(super) fn alarms(
     data: &Dataset,
     measured: &Measured,
     made: &[Made],
     models: &[Model<'_>],
-    (device, group): (usize, Option<&str>),
-) -> String {
+    (device, stretch): (usize, &Stretch),
+) -> Result<String> {
     let part = measured.part;
     let labelled = data.has_events();
     let mut head = vec!["format", "threshold", "samples above", "alarms"];
@@ -73,7 +75,7 @@ pub(super) fn alarms(
                 watched: &watched,
                 above: &above,
             };
-            drawn = curves(data, measured, &watching, group);
+            drawn = curves(data, measured, &watching, stretch)?;
         }
     }
     let whose = match labelled {
@@ -87,7 +89,8 @@ pub(super) fn alarms(
         "The score of a sample is the exponential mean of the absolute errors up to it. The threshold is what the score \
          reaches on the validation part, in every format by its own forecasts; an alarm is a run of samples above it.{whose}"
     ));
-    section("alarms", "Alarms", &(body + &drawn + &table.finish()))
+    let body = body + &drawn + &table.finish();
+    Ok(section("alarms", "Alarms", &body))
 }
 
 /// Unbroken runs of samples of a group that are so.
@@ -124,40 +127,70 @@ fn groups(watched: &Watched) -> Vec<(Option<usize>, Range<usize>)> {
     groups
 }
 
-/// Charts of every group: of the one that was asked for, or of those whose scores are highest.
+/// Charts of every group: of the one that was asked for, or of those whose scores are highest; from when to when was asked for.
 fn curves(
     data: &Dataset,
     measured: &Measured,
     watching: &Watching<'_>,
-    asked: Option<&str>,
-) -> String {
+    stretch: &Stretch,
+) -> Result<String> {
+    let asked = stretch.group.as_deref();
     let name = |group: Option<usize>| {
         let name = group.and_then(|group| data.group_names().get(group));
         name.map_or("", String::as_str)
     };
     let mut shown = groups(watching.watched);
     let all = shown.len();
+    let steps = watching.watched.scores.len();
+    if stretch.is_cut() {
+        let known = measured.groups.len() == steps;
+        for (_, rows) in &mut shown {
+            let times: Vec<Option<f64>> = match known {
+                true => rows.clone().map(|k| measured.times[k]).collect(),
+                false => vec![None; rows.len()],
+            };
+            let inside = stretch.inside(&times)?;
+            let first = inside.iter().position(|inside| *inside);
+            let last = inside.iter().rposition(|inside| *inside);
+            *rows = match (first, last) {
+                (Some(first), Some(last)) => rows.start + first..rows.start + last + 1,
+                _ => 0..0,
+            };
+        }
+        shown.retain(|(_, rows)| !rows.is_empty());
+    }
+    let uncut = shown.len();
     if let Some(asked) = asked {
         shown.retain(|(group, _)| name(*group) == asked);
-    } else if all > GROUPS {
+    } else if uncut > GROUPS {
         let highest = |rows: &Range<usize>| highest(&watching.watched.scores[rows.clone()]);
         shown.sort_by(|a, b| highest(&b.1).total_cmp(&highest(&a.1)));
         shown.truncate(GROUPS);
         shown.sort_by_key(|(_, rows)| rows.start);
     }
-    let mut body = match shown.len() < all {
-        true => paragraph(&match asked {
-            Some(asked) => format!(
-                "Drawn is the group {asked}; the table is of all {}.",
-                count(all)
-            ),
-            None => format!(
-                "Drawn are the {} of {} groups whose scores are highest; --group shows another.",
-                shown.len(),
-                count(all)
-            ),
-        }),
-        false => String::new(),
+    let drawn: usize = shown.iter().map(|(_, rows)| rows.len()).sum();
+    let mut words = match asked {
+        Some(asked) if all > 1 => format!(
+            "Drawn is the group {asked}; the table is of all {}.",
+            count(all)
+        ),
+        None if shown.len() < uncut => format!(
+            "Drawn are the {} of {} groups whose scores are highest; --group shows another.",
+            shown.len(),
+            count(uncut)
+        ),
+        _ => String::new(),
+    };
+    if stretch.is_cut() {
+        words += &format!(
+            " Of the {} watched samples {} lie from --from to --to and are drawn; the table is of all.",
+            count(steps),
+            count(drawn)
+        );
+    }
+    let mut body = match words.is_empty() {
+        true => words,
+        false => paragraph(words.trim_start()),
     };
     // Groups that ran at the same time stand below one another in it.
     let steps: Vec<usize> = shown.iter().flat_map(|(_, rows)| rows.clone()).collect();
@@ -190,7 +223,7 @@ fn curves(
         };
         body += &drawn.curves(data, measured, watching);
     }
-    body
+    Ok(body)
 }
 
 fn highest(scores: &[f32]) -> f32 {
@@ -223,9 +256,7 @@ impl Drawn {
         } = watching;
         let steps = self.rows.len();
         let bin = steps.div_ceil(POINTS).max(1);
-        let ours = |(from, _): &(usize, usize)| self.rows.contains(from);
-        let wrong = runs(watched, |k| watched.events[k] > 0);
-        let wrong: Vec<_> = wrong.into_iter().filter(ours).collect();
+        let wrong = runs(watched, |k| self.rows.contains(&k) && watched.events[k] > 0);
         let spans = || {
             wrong
                 .iter()
@@ -287,7 +318,11 @@ impl Drawn {
             points.into_iter(),
         );
         chart.level(threshold, &format!("threshold {}", number(threshold)));
-        let alarmed = above.iter().filter(|run| ours(run)).map(|&(from, to)| {
+        let cut = |&(from, to): &(usize, usize)| {
+            let cut = (from.max(self.rows.start), to.min(self.rows.end));
+            (cut.0 < cut.1).then_some(cut)
+        };
+        let alarmed = above.iter().filter_map(cut).map(|(from, to)| {
             let peak = f64::from(highest(&watched.scores[from..to]));
             let at = (from..to).find(|&k| f64::from(watched.scores[k]) >= peak);
             (self.place(at.unwrap_or(from)), peak)

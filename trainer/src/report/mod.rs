@@ -241,13 +241,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         body += &drawn::drawn(subject.task, of, &drawing, model)?;
     }
     if models.iter().any(|model| alarms::of_model(model).is_some()) {
-        body += &alarms::alarms(
-            &data,
-            &measured,
-            &made,
-            &models,
-            (device, stretch.group.as_deref()),
-        );
+        body += &alarms::alarms(&data, &measured, &made, &models, (device, stretch))?;
     }
     body += &precisions::precisions(&data, &measured, made.len());
     if let (Some(budget), Some(found)) = (&subject.budget, &found) {

@@ -54,31 +54,12 @@ impl Stretch {
             group.is_none() || of_step == group
         });
         let of_group: Vec<usize> = of_group.collect();
-        let timed = of_group.iter().all(|&k| measured.times[k].is_some());
-        let bound = |text: &Option<String>, option: &str| -> Result<Option<f64>> {
-            let Some(text) = text else { return Ok(None) };
-            let value = match timed {
-                true => Time::parse(text, None).map(|time| time.local),
-                false => text.parse().ok(),
-            };
-            let expected = match timed {
-                true => "a time, such as 2026-03-15 or \"2026-03-15 06:00\"",
-                false => "the number of a step: the data has no column of times that is known",
-            };
-            value
-                .map(Some)
-                .ok_or_else(|| anyhow!("{option} {text:?}: expected {expected}"))
-        };
-        let (from, to) = (bound(&self.from, "--from")?, bound(&self.to, "--to")?);
         let mut steps = of_group.clone();
-        if from.is_some() || to.is_some() {
-            let place = |n: usize, k: usize| measured.times[k].unwrap_or(n as f64);
-            let inside = |&(n, &k): &(usize, &usize)| {
-                let at = place(n, k);
-                from.is_none_or(|from| at >= from) && to.is_none_or(|to| at <= to)
-            };
-            let chosen = of_group.iter().enumerate().filter(inside);
-            steps = chosen.map(|(_, &k)| k).collect();
+        if self.is_cut() {
+            let times: Vec<_> = of_group.iter().map(|&k| measured.times[k]).collect();
+            let inside = self.inside(&times)?;
+            let chosen = of_group.iter().zip(inside).filter(|(_, inside)| *inside);
+            steps = chosen.map(|(&k, _)| k).collect();
             ensure!(
                 !steps.is_empty(),
                 "--from and --to: nothing of the {part} part lies between them{}",
@@ -92,7 +73,7 @@ impl Stretch {
         let steps: Vec<usize> = steps.into_iter().step_by(every).collect();
         let mut words = match () {
             () if chosen == all => format!("All {} steps", count(all)),
-            () if from.is_some() || to.is_some() => {
+            () if self.is_cut() => {
                 format!("{} of {} steps", count(chosen), count(all))
             }
             () => format!("The first {} of {} steps", count(chosen), count(all)),
@@ -117,6 +98,39 @@ impl Stretch {
         }
         words.push('.');
         Ok(Shown { steps, words })
+    }
+
+    /// Only what lies between two times or steps is drawn.
+    pub(super) fn is_cut(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+
+    /// Which steps of a group, that are at these times, lie there. Without all of the times their numbers count.
+    ///
+    /// # Errors
+    /// If what was asked for is no time, or no number of a step.
+    pub(super) fn inside(&self, times: &[Option<f64>]) -> Result<Vec<bool>> {
+        let timed = times.iter().all(Option::is_some);
+        let bound = |text: &Option<String>, option: &str| -> Result<Option<f64>> {
+            let Some(text) = text else { return Ok(None) };
+            let value = match timed {
+                true => Time::parse(text, None).map(|time| time.local),
+                false => text.parse().ok(),
+            };
+            let expected = match timed {
+                true => "a time, such as 2026-03-15 or \"2026-03-15 06:00\"",
+                false => "the number of a step: the data has no column of times that is known",
+            };
+            value
+                .map(Some)
+                .ok_or_else(|| anyhow!("{option} {text:?}: expected {expected}"))
+        };
+        let (from, to) = (bound(&self.from, "--from")?, bound(&self.to, "--to")?);
+        let inside = |(n, time): (usize, &Option<f64>)| {
+            let at = time.filter(|_| timed).unwrap_or(n as f64);
+            from.is_none_or(|from| at >= from) && to.is_none_or(|to| at <= to)
+        };
+        Ok(times.iter().enumerate().map(inside).collect())
     }
 
     /// The group that is drawn: the one asked for, or the first.

@@ -1,10 +1,12 @@
 //! `kinglet verify`.
 
+use super::print_json;
 use anyhow::{Result, bail};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::AlignedBytes;
 use kinglet_trainer::model_file::{ModelFile, format_name};
+use serde_json::json;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -20,6 +22,10 @@ from table to table, as some round a multiplication and an addition once; its ou
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
     model: PathBuf,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -32,23 +38,35 @@ pub fn run(args: &Args) -> Result<()> {
             args.model.display()
         );
     }
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{}: {} model, {steps} test steps",
-        args.model.display(),
-        format_name(&model)
-    )?;
     let mut failed = 0;
+    let mut tables = Vec::new();
     for kernels in Kernels::available() {
         let mut state = AlignedBytes::zeroed(model.state_len());
         let runner = AnyRunner::bind(&model, &mut state)?;
         let name = kernels.name();
         match runner.with_kernels(kernels).self_test() {
-            Ok(digest) => writeln!(out, "{name:<8}  {digest}  ok")?,
+            Ok(digest) => tables.push((name, Ok(digest.to_string()))),
             Err(failure) => {
                 failed += 1;
-                writeln!(out, "{name:<8}  FAILED    {failure}")?;
+                tables.push((name, Err(failure.to_string())));
+            }
+        }
+    }
+    let (path, format) = (args.model.display().to_string(), format_name(&model));
+    if args.json {
+        let table = |(name, result): (_, Result<String, String>)| match result {
+            Ok(digest) => json!({ "kernels": name, "digest": digest }),
+            Err(failure) => json!({ "kernels": name, "failure": failure }),
+        };
+        let tables: Vec<_> = tables.into_iter().map(table).collect();
+        print_json(&json!({ "model": path, "format": format, "steps": steps, "tables": tables }))?;
+    } else {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{path}: {format} model, {steps} test steps")?;
+        for (name, result) in tables {
+            match result {
+                Ok(digest) => writeln!(out, "{name:<8}  {digest}  ok")?,
+                Err(failure) => writeln!(out, "{name:<8}  FAILED    {failure}")?,
             }
         }
     }

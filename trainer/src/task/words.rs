@@ -38,12 +38,18 @@ fn reworded(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         if let [key, known @ ..] = &quoted(rest)[..] {
             let meant = did_you_mean(key, known.iter().map(String::as_str));
+            let tables = tables_with(key).filter(|_| meant.is_empty());
+            let tables: Vec<String> = tables.map(|table| format!("[{table}]")).collect();
+            let belongs = match tables.is_empty() {
+                true => String::new(),
+                false => format!(" here; it belongs to {}", tables.join(" or ")),
+            };
             let known = match meant.is_empty() {
                 true => sentence("; the keys here are", known),
                 false => sentence(" The keys here are", known),
             };
             return format!(
-                "unknown key {key:?}{meant}{known} (`kinglet help task` explains them)"
+                "unknown key {key:?}{belongs}{meant}{known} (`kinglet help task` explains them)"
             );
         }
     } else if let Some(rest) = message.strip_prefix("unknown variant ") {
@@ -97,6 +103,39 @@ fn value(found: &str) -> String {
     }
 }
 
+/// The tables of a task file that have this key, as the reference has them.
+fn tables_with(key: &str) -> impl Iterator<Item = &'static str> {
+    const REFERENCE: &str = include_str!(concat!(env!("KINGLET_GUIDE"), "/task.md"));
+    const TABLES: [&str; 19] = [
+        "csv",
+        "csv.format",
+        "csv.join",
+        "csv.test",
+        "series",
+        "sequences",
+        "text",
+        "documents",
+        "files",
+        "vocabulary",
+        "tagged",
+        "pairs",
+        "made",
+        "shape",
+        "network",
+        "train",
+        "train.quantized",
+        "anomaly",
+        "output",
+    ];
+    let row = format!("| `{key}` |");
+    let sections = REFERENCE.split("\n## ").skip(1);
+    sections.filter_map(move |section| {
+        let (table, rows) = section.split_once('\n')?;
+        let has = TABLES.contains(&table) && rows.lines().any(|line| line.starts_with(&row));
+        has.then_some(table)
+    })
+}
+
 /// What belongs there.
 fn kind(expected: &str) -> String {
     let expected = expected.trim();
@@ -129,6 +168,10 @@ mod tests {
             (
                 "unknown field `windows`, expected one of `window`, `hop`",
                 "unknown key \"windows\"; did you mean \"window\"? The keys here are window, hop (`kinglet help task` explains them)",
+            ),
+            (
+                "unknown field `quantiles`, expected one of `column`, `unit`",
+                "unknown key \"quantiles\" here; it belongs to [series]; the keys here are column, unit (`kinglet help task` explains them)",
             ),
             (
                 "unknown variant `grue`, expected one of `gru`, `lstm`",

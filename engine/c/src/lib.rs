@@ -610,7 +610,8 @@ pub unsafe extern "C" fn kgl_self_test(
     status(test())
 }
 
-/// What could panic is checked above; the compiler does not see that, and links this. Endless, as there is nobody to tell.
+/// What could panic is checked above; the compiler does not see that, and links this. Endless, as there is nobody to tell, and so no
+/// message is linked either.
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -31,7 +31,7 @@ def fleet(model):
     """Rows in order of time, those of a minute from all devices, as a gateway would have them."""
     numbers = np.random.default_rng(7)
     x = np.abs(numbers.normal(20, 8, (STEPS, DEVICES, model.inputs))).astype(np.float32)
-    device = np.tile([f"pump-{k:04}" for k in range(DEVICES)], STEPS)
+    device = pyarrow.array([f"pump-{k:04}" for k in range(DEVICES)]).take(np.tile(np.arange(DEVICES), STEPS))
     time = np.repeat(np.arange(STEPS, dtype="int64"), DEVICES)
     columns = {name: x[..., k].ravel() for k, name in enumerate(model.input_names)}
     return x, pyarrow.table({"time": time, "device": device, **columns})
@@ -45,11 +45,15 @@ def digest(model, fleet):
 
 
 def digest_of(model, answers):
-    """Of answers in any order."""
-    answers = answers.sort_by([("device", "ascending"), ("time", "ascending")])
+    """Of answers in any order, each of which has a place of its own."""
     assert answers.num_rows == DEVICES * STEPS
-    y = np.stack([answers[name].to_numpy() for name in model.output_names], axis=-1)
-    return zlib.crc32(y.astype(np.float32).tobytes())
+    devices = answers["device"].combine_chunks().dictionary_encode()
+    numbers = np.array([int(name.removeprefix("pump-")) for name in devices.dictionary.to_pylist()])
+    place = numbers[devices.indices.to_numpy()] * STEPS + answers["time"].to_numpy()
+    y = np.full((DEVICES * STEPS, model.outputs), np.nan, np.float32)
+    y[place] = np.stack([answers[name].to_numpy() for name in model.output_names], axis=-1)
+    assert not np.isnan(y).any()
+    return zlib.crc32(y.tobytes())
 
 
 def test_a_batch_of_streams_has_the_digest_of_one_at_a_time(model, fleet, digest):
@@ -162,25 +166,36 @@ def sail():
     server.stop()
 
 
-def cluster_has_it(model, fleet, digest, session, tmp_path, **options):
-    """By both functions. What else there is to be asked of the rows."""
+def by_device(fleet, session, tmp_path):
+    """The rows of a device in one partition, in order of time."""
     path = tmp_path / "fleet.parquet"
     pyarrow.parquet.write_table(fleet[1], path)
-    rows = session.read.parquet(str(path))
-    schema = spark_schema(model, rows, "device", "time")
-    by_device = rows.repartition("device").sortWithinPartitions("device", "time")
-    answers = by_device.mapInArrow(in_order(model, "device", "time", **options), schema)
+    return session.read.parquet(str(path)).repartition("device").sortWithinPartitions("device", "time")
+
+
+def test_spark_has_it(model, fleet, digest, spark, tmp_path):
+    rows = by_device(fleet, spark, tmp_path)
+    answers = rows.mapInArrow(in_order(model, "device", "time"), spark_schema(model, rows, "device", "time"))
     assert digest_of(model, answers.toArrow()) == digest
-    grouped = rows.groupBy("device").applyInArrow(per_device(model, "device", "time"), schema)
-    assert digest_of(model, grouped.toArrow()) == digest
-    return by_device, schema
 
 
 def test_spark_has_it_though_a_worker_is_killed(model, fleet, digest, spark, tmp_path):
-    by_device, schema = cluster_has_it(model, fleet, digest, spark, tmp_path)
+    rows = by_device(fleet, spark, tmp_path)
     killed = once_killed(in_order(model, "device", "time"), str(tmp_path / "killed"))
-    assert digest_of(model, by_device.mapInArrow(killed, schema).toArrow()) == digest
+    answers = rows.mapInArrow(killed, spark_schema(model, rows, "device", "time"))
+    assert digest_of(model, answers.toArrow()) == digest
     assert (tmp_path / "killed").exists()
+
+
+def test_spark_has_it_device_by_device(model, fleet, digest, spark, tmp_path):
+    grouped_has_it(model, fleet, digest, spark, tmp_path)
+
+
+def grouped_has_it(model, fleet, digest, session, tmp_path):
+    rows = by_device(fleet, session, tmp_path)
+    schema = spark_schema(model, rows, "device", "time")
+    grouped = rows.groupBy("device").applyInArrow(per_device(model, "device", "time"), schema)
+    assert digest_of(model, grouped.toArrow()) == digest
 
 
 def test_a_live_query_has_it_though_it_is_started_again(model, fleet, digest, spark, tmp_path):
@@ -209,10 +224,18 @@ def test_a_live_query_has_it_though_it_is_started_again(model, fleet, digest, sp
         arrive(0, 0)
 
 
-def test_sail_has_it_and_its_missing_sort_is_told(model, fleet, digest, sail, tmp_path):
-    by_device, schema = cluster_has_it(model, fleet, digest, sail, tmp_path, sorted_by_device=False)
+def test_sail_has_it(model, fleet, digest, sail, tmp_path):
+    rows = by_device(fleet, sail, tmp_path)
+    schema = spark_schema(model, rows, "device", "time")
+    answers = rows.mapInArrow(in_order(model, "device", "time", sorted_by_device=False), schema)
+    assert digest_of(model, answers.toArrow()) == digest
+
+
+def test_sail_has_it_device_by_device_and_its_missing_sort_is_told(model, fleet, digest, sail, tmp_path):
+    grouped_has_it(model, fleet, digest, sail, tmp_path)
+    rows = by_device(fleet, sail, tmp_path)
     with pytest.raises(Exception, match="the rows are not sorted by 'device'"):
-        by_device.mapInArrow(in_order(model, "device", "time"), schema).toArrow()
+        rows.mapInArrow(in_order(model, "device", "time"), spark_schema(model, rows, "device", "time")).toArrow()
 
 
 def test_rows_of_a_device_come_together_where_states_are_dropped(model, fleet, digest):

@@ -161,7 +161,7 @@ class Scorer:
             what = f"device {late!r} comes again after others" if late is not None else "devices take turns in a batch"
             raise Error(
                 f"{what}: the rows are not sorted by {self._device!r}, or the engine has left the sorting out, as Sail does before "
-                "mapInArrow; sort them, or pass sorted_by_device=False, which keeps the state of every device"
+                "mapInArrow; sort them, take per_device, or pass sorted_by_device=False, which keeps the state of every device"
             )
 
     def _check_times(self, device, times):
@@ -215,7 +215,8 @@ def in_order(model, device="device", time=None, *, sorted_by_device=True):
     rows.repartition(device).sortWithinPartitions(device, time).mapInArrow(in_order(model, device, time), schema)
 
     With sorted_by_device=False devices may take turns, and the state of all of them in a partition is kept: for rows that are in order of
-    time already, and for Sail, which leaves out a sorting before `mapInArrow`. Rows that are not in order are refused.
+    time already. Sail leaves out a sorting before `mapInArrow` and reads a long file in parts: take `per_device` there. Rows that are not in
+    order are refused.
     """
     data = _bytes(model)
 

@@ -56,7 +56,7 @@ pub fn open(path: &Path, format: &Format) -> io::Result<Opened> {
 pub fn unpack(mut input: impl BufRead + Send + 'static, format: &Format) -> io::Result<Opened> {
     let start = input.fill_buf()?;
     let limit = format.max_unpacked;
-    let text = if start.starts_with(GZIP) {
+    let (text, note) = if start.starts_with(GZIP) {
         decode(Limited::new(MultiGzDecoder::new(input), limit), format)?
     } else if start.starts_with(ZSTD) {
         decode(Limited::new(ZstdFrames::new(input), limit), format)?
@@ -65,22 +65,22 @@ pub fn unpack(mut input: impl BufRead + Send + 'static, format: &Format) -> io::
     };
     Ok(Opened {
         text,
-        notes: Vec::new(),
+        notes: note.into_iter().collect(),
         printed: false,
     })
 }
 
-fn decode(
-    input: impl Read + Send + 'static,
-    format: &Format,
-) -> io::Result<Box<dyn BufRead + Send>> {
+/// Text in UTF-8, and what there is to say about how it was written.
+type Decoded = (Box<dyn BufRead + Send>, Option<String>);
+
+fn decode(input: impl Read + Send + 'static, format: &Format) -> io::Result<Decoded> {
     decode_buffered(BufReader::new(input), format)
 }
 
 fn decode_buffered(
     mut input: impl BufRead + Send + 'static,
     format: &Format,
-) -> io::Result<Box<dyn BufRead + Send>> {
+) -> io::Result<Decoded> {
     let start = input.fill_buf()?;
     if let Some(kind) = filekind::of(start) {
         return Err(io::Error::other(format!(
@@ -123,14 +123,37 @@ fn decode_buffered(
         }
     }
     match marked.or(named) {
-        None => Ok(Box::new(input)),
-        Some(encoding) if encoding == UTF_8 => Ok(Box::new(input)),
+        None => Ok((Box::new(input), None)),
+        Some(encoding) if encoding == UTF_8 => Ok((Box::new(input), None)),
+        Some(encoding) if marked.is_none() && is_rather_utf8(start, encoding) => {
+            let note = format!(
+                "is read as UTF-8, which it is, and not as {}, as was said or the training data was",
+                format.encoding.as_deref().unwrap_or(encoding.name())
+            );
+            Ok((Box::new(input), Some(note)))
+        }
         Some(encoding) => {
             let mut decoder = DecodeReaderBytesBuilder::new();
             decoder.encoding(Some(encoding)).strip_bom(true);
-            Ok(Box::new(BufReader::new(decoder.build(input))))
+            Ok((Box::new(BufReader::new(decoder.build(input))), None))
         }
     }
+}
+
+/// Whether the beginning of a text that is to be in another encoding is UTF-8. A pair of bytes may be a syllable of that encoding as
+/// well; several, or three that belong together, are none by chance. Text of one byte a character has no such pairs.
+fn is_rather_utf8(start: &[u8], encoding: &'static Encoding) -> bool {
+    let text = match str::from_utf8(start) {
+        Ok(text) => text,
+        // The last character may be cut.
+        Err(error) if error.error_len().is_none() => {
+            str::from_utf8(&start[..error.valid_up_to()]).unwrap_or("")
+        }
+        Err(_) => return false,
+    };
+    let beyond = text.chars().filter(|c| !c.is_ascii()).count();
+    let long = text.chars().any(|c| c >= '\u{800}');
+    long || beyond >= 4 || beyond > 0 && encoding.is_single_byte()
 }
 
 /// Whether it would be text but for zero bytes.
@@ -422,6 +445,12 @@ mod tests {
         let cp949 = [&[0xbf, 0xc2, 0xb5, 0xb5][..], b",x\n1,2\n"].concat();
         assert_eq!(of(&cp949, &named("cp949")).unwrap(), want);
         assert_eq!(of(b"\xb0C,x\n", &named("latin-1")).unwrap(), "°C,x\n");
+        // A text in UTF-8 is read so, whatever was said, and that is told.
+        for name in ["cp949", "latin-1", "shift_jis"] {
+            let opened = unpack(io::Cursor::new(want), &named(name)).unwrap();
+            assert!(opened.notes[0].contains("is read as UTF-8"), "{name}");
+            assert_eq!(read_text(opened.text).unwrap(), want, "{name}");
+        }
         // Two syllables are enough, and other alphabets are not taken for them.
         assert_eq!(guess_encoding(&cp949), Some("cp949"));
         let (windows_1251, _, _) = encoding_rs::WINDOWS_1251.encode("Температура,Давление\n");

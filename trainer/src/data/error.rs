@@ -290,15 +290,13 @@ pub enum DataError {
         value: f32,
     },
     /// A column without information.
-    #[error(
-        "{file}: column {column:?} is constant ({value}) over the training part; remove it from the features, or set normalise = \"none\" for it"
-    )]
+    #[error("{file}: column {column:?} {}", unfit(*.value))]
     Constant {
         /// Which file.
         file: String,
         /// Column name.
         column: String,
-        /// Its only value.
+        /// Its only value; NaN where it varies by too little, infinite where there is none.
         value: f64,
     },
     /// A part of the split without a window.
@@ -399,6 +397,23 @@ impl DataError {
                 | DataError::UnknownLabel { .. }
         )
     }
+}
+
+/// Why a column cannot be scaled, by the only value that it has in the training part.
+fn unfit(value: f64) -> String {
+    if value.is_nan() {
+        return "varies by less than 1e-37 over the training part, which 32 bits cannot scale; remove it from the features, or write it in a \
+                smaller unit"
+            .into();
+    }
+    if value.is_infinite() {
+        return "has no number in the training part, where no row is left in a window: rows that are left out as broken end a piece, and no \
+                piece is as long as shape.window; repair them, or make the window shorter"
+            .into();
+    }
+    format!(
+        "is constant ({value}) over the training part; remove it from the features, or set normalise = \"none\" for it"
+    )
 }
 
 /// What to do about a text that is no number.

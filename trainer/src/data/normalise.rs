@@ -17,9 +17,12 @@ pub enum Normalise {
     None,
 }
 
+/// Its reciprocal is a number of 32 bits.
+const SMALLEST: f64 = 1e-37;
+
 impl Normalise {
     /// `(offset, spread)` so that `(x − offset) / spread` is normalised; `Err` with the value of a
-    /// constant column.
+    /// constant column: NaN where it varies by less than a scale of 32 bits can make up for, infinite where there are no values.
     pub fn fit(self, values: impl Iterator<Item = f32> + Clone) -> Result<(f64, f64), f64> {
         if self == Normalise::None {
             return Ok((0.0, 1.0));
@@ -33,6 +36,9 @@ impl Normalise {
         }
         if lo >= hi {
             return Err(lo);
+        }
+        if hi - lo < SMALLEST {
+            return Err(f64::NAN);
         }
         if self == Normalise::MinMax {
             return Ok((lo, hi - lo));
@@ -120,6 +126,9 @@ mod tests {
         assert_eq!(Normalise::MinMax.fit(values.into_iter()), Ok((1.0, 5.0)));
         assert_eq!(Normalise::Standard.fit([4.0, 4.0].into_iter()), Err(4.0));
         assert_eq!(Normalise::None.fit([4.0, 4.0].into_iter()), Ok((0.0, 1.0)));
+        // Its scale would be infinite.
+        let tiny = Normalise::Standard.fit([0.0, 1e-40].into_iter());
+        assert!(tiny.unwrap_err().is_nan());
     }
 
     #[test]

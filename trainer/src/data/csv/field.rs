@@ -116,7 +116,9 @@ impl Fields {
             number.is_some_and(f64::is_finite)
         };
         if otherwise(self.decimal, self.thousands) {
-            return Some("it lies beyond ±3.4e38, the largest number of 32 bits".into());
+            return Some(
+                "it lies beyond ±3.4e38, the largest number of 32 bits; write the column in a larger unit, or leave it out".into(),
+            );
         }
         let readings = [
             (',', None),

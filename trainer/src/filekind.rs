@@ -84,6 +84,8 @@ pub fn of(start: &[u8]) -> Option<Kind> {
         )
     } else if begins(b"\xfd7zXZ\0") {
         kind("packed with xz", "unpack it: unxz", "unpack it: unxz")
+    } else if begins(b"\x04\x22\x4d\x18") {
+        kind("packed with lz4", "unpack it: unlz4", "unpack it: unlz4")
     } else if begins(b"7z\xbc\xaf\x27\x1c") {
         kind("a 7z archive", UNPACK, UNPACK)
     } else if begins(b"Rar!\x1a\x07") {

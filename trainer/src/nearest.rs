@@ -10,8 +10,12 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     // One slip in a short word, three in a long one, none in a single letter; or one begins with the other.
     let begins = letters >= 3
         && (found.to_lowercase().starts_with(&small) || small.starts_with(&found.to_lowercase()));
-    (letters >= 2 && slips(found) <= (letters / 3).clamp(1, 3) || begins && !found.is_empty())
-        .then_some(found)
+    // The smallest number of slips is none: only the capitals differ.
+    let same = slips(found) == 0;
+    (same
+        || letters >= 2 && slips(found) <= (letters / 3).clamp(1, 3)
+        || begins && !found.is_empty())
+    .then_some(found)
 }
 
 /// `; did you mean "window"?`, or nothing.
@@ -33,6 +37,7 @@ mod tests {
         assert_eq!(nearest("batch", known), None);
         assert_eq!(nearest("x", []), None);
         assert_eq!(nearest("x", ["y"]), None);
+        assert_eq!(nearest("X", ["y", "x"]), Some("x"));
         assert_eq!(did_you_mean("hopp", known), "; did you mean \"hop\"?");
     }
 }

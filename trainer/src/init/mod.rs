@@ -517,9 +517,10 @@ fn told_format(table: &Table, width: usize, format: &Format) -> String {
         more += &format!("; encoded as {encoding}");
     }
     format!(
-        "{} rows of {} columns, {between} between them, {named}{more}",
+        "{} rows of {} column{}, {between} between them, {named}{more}",
         count(table.rows()),
-        width
+        width,
+        if width == 1 { "" } else { "s" }
     )
 }
 

@@ -1,4 +1,4 @@
-//! Picking a class or the next token from scores.
+//! Picking a class, the next token or the tokens of a transcript from scores.
 
 /// Place of the largest score, the first of equals. 0 for no scores.
 pub fn argmax<T: PartialOrd>(scores: &[T]) -> usize {
@@ -66,6 +66,37 @@ impl Sampler {
         self.state ^= self.state >> 17;
         self.state ^= self.state << 5;
         (self.state >> 8) as f32 / (1 << 24) as f32
+    }
+}
+
+/// What a network says that was trained on transcripts of which nobody said where in the stream their tokens are (connectionist
+/// temporal classification, Graves et al. 2006): class 0 is the blank, no token, and a token is said once for all steps that follow
+/// each other and have it as the likeliest class. So it is known with the first of them.
+///
+/// ```
+/// let mut greedy = kinglet::Greedy::new();
+/// let scores = [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.3, 0.7, 0.0], [0.8, 0.2, 0.0], [0.1, 0.9, 0.0], [0.1, 0.2, 0.7]];
+/// let heard = scores.map(|scores| greedy.push(&scores));
+/// assert_eq!(heard, [None, Some(1), None, None, Some(1), Some(2)]);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Greedy {
+    /// The likeliest class of the step before.
+    before: usize,
+}
+
+impl Greedy {
+    /// As after a reset of the network: nothing has been said.
+    pub const fn new() -> Self {
+        Greedy { before: 0 }
+    }
+
+    /// Takes a step's scores, one per class; gives the token that begins here.
+    pub fn push<T: PartialOrd>(&mut self, scores: &[T]) -> Option<usize> {
+        let class = argmax(scores);
+        let begins = class != 0 && class != self.before;
+        self.before = class;
+        begins.then_some(class)
     }
 }
 

@@ -68,7 +68,7 @@ pub mod num;
 mod window;
 
 pub use affine::Affine;
-pub use choose::{Sampler, argmax};
+pub use choose::{Greedy, Sampler, argmax};
 pub use counter::Counter;
 pub use detect::{Detector, Verdict};
 pub use digest::Digest;

@@ -154,13 +154,13 @@ impl Fidelity {
 }
 
 /// By how much a network that was trained through its integers errs more than the float one it began from, in parts of the
-/// float one's error; of classes, how many more of the answers are wrong.
+/// float one's error; of classes and tokens that are heard, how many more of them are wrong.
 ///
 /// Such a network gives answers of its own, so what counts is not whether they are the float ones but whether they are as right.
 pub fn excess(float: &Metrics, other: &Metrics) -> f64 {
     let more = other.error() - float.error();
     match float {
-        Metrics::Classes(_) => more,
+        Metrics::Classes(_) | Metrics::Transcripts(_) => more,
         Metrics::Values(_) | Metrics::Quantiles(_) | Metrics::Tokens(_) => more / float.error(),
     }
 }

@@ -34,4 +34,5 @@ pub mod report;
 pub mod save;
 pub mod task;
 pub mod train;
+pub mod transcript;
 pub mod tune;

@@ -2,6 +2,7 @@
 
 use crate::file::AlignedBytes;
 use crate::filekind::{self, Kind};
+use crate::transcript::BLANK;
 use anyhow::{Context, Result, anyhow};
 use kinglet::format::{Input, Output, Shape};
 use kinglet::{LoadError, Model};
@@ -91,4 +92,12 @@ fn split(names: &str) -> Vec<(&str, &str)> {
     names
         .map(|name| name.split_once('\u{1}').unwrap_or((name, "")))
         .collect()
+}
+
+/// Whether it says tokens somewhere along a stream, and nothing at other steps.
+pub fn is_of_transcripts(model: &Model<'_>) -> bool {
+    match model.header().output {
+        Output::Classes { names, .. } => names.split('\0').next() == Some(BLANK),
+        _ => false,
+    }
 }

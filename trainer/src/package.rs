@@ -122,6 +122,8 @@ pub enum Output {
     Values(Vec<Target>),
     /// One score per class.
     Classes(Vec<String>),
+    /// One score for no token, the [blank](crate::transcript::BLANK), and one per token of transcripts, whose places nobody knows.
+    Transcript(Vec<String>),
     /// One score per token of the input alphabet (a language model).
     NextToken,
 }

@@ -174,6 +174,8 @@ pub struct SeriesTask {
     /// Numbers become tokens, at most so many levels of each feature, and what is learned is the next one: for drawing new
     /// rows, each of which begins with the class of the `label`, where there is one.
     pub levels: Option<usize>,
+    /// Instead of `targets`: what is said in the rows of a group, nobody knows where.
+    pub transcript: Option<TranscriptTask>,
     /// Each group is a picture: the network is told which row of it is next, and the report draws it.
     #[serde(default)]
     pub picture: bool,
@@ -205,12 +207,27 @@ impl SeriesTask {
     /// The split that applies.
     pub fn split(&self) -> Split {
         let default = || match &self.group {
-            // What is drawn are whole groups.
-            Some(_) if self.levels.is_none() => Split::PerGroup(PARTS),
+            // What is drawn or heard are whole groups.
+            Some(_) if self.levels.is_none() && self.transcript.is_none() => Split::PerGroup(PARTS),
             _ => Split::default(),
         };
         self.split.clone().unwrap_or_else(default)
     }
+}
+
+/// A column of transcripts.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TranscriptTask {
+    /// The column, in which all rows of a group have the same text.
+    pub column: String,
+    /// What it is cut into: words at white space, or characters.
+    #[serde(default = "words")]
+    pub unit: Unit,
+}
+
+fn words() -> Unit {
+    Unit::Words
 }
 
 /// Which row a short group repeats.
@@ -827,6 +844,11 @@ impl Task {
         self.series.as_ref().and_then(|series| series.levels)
     }
 
+    /// What is said in a series, nobody knows where.
+    pub fn transcript(&self) -> Option<&TranscriptTask> {
+        self.series.as_ref()?.transcript.as_ref()
+    }
+
     /// Whether a step takes a token.
     pub fn has_tokens(&self) -> bool {
         self.levels().is_some()
@@ -887,7 +909,9 @@ impl Task {
             .series
             .as_ref()
             .is_some_and(|s| !s.quantiles.is_empty());
-        self.train.loss.unwrap_or(if self.is_classification() {
+        self.train.loss.unwrap_or(if self.transcript().is_some() {
+            Loss::Ctc
+        } else if self.is_classification() {
             Loss::CrossEntropy
         } else if has_quantiles {
             Loss::Pinball

@@ -8,6 +8,7 @@ mod baseline;
 mod batches;
 mod checkpoint;
 mod continued;
+pub mod ctc;
 mod error;
 mod evaluate;
 mod fit;
@@ -33,7 +34,7 @@ pub use self::continued::network_for;
 pub use self::error::FitError;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, QuantileMetrics, TokenMetrics,
-    ValueMetrics, evaluate,
+    TranscriptMetrics, ValueMetrics, evaluate,
 };
 pub(crate) use self::evaluate::{Score, known};
 pub use self::fit::{fit, fit_from, fit_on, fit_pair_quantized, fit_quantized};

@@ -10,7 +10,7 @@ use kinglet_trainer::backtest::{
     Counts, Measure, Outcome, Pair, Truth, Wanted, ceiling, column_names, parquet,
 };
 use kinglet_trainer::file::save;
-use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
+use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
 use kinglet_trainer::report::{FleetSubject, page_of_fleet};
 use serde_json::{Value, json};
@@ -196,6 +196,12 @@ fn alike(args: &Args, [old, new]: [&Model<'_>; 2]) -> Result<()> {
         if matches!(model.header().input, Input::Tokens { .. }) {
             bail!(
                 "{}: takes tokens; a back-test is for models of numbers",
+                path.display()
+            );
+        }
+        if is_of_transcripts(model) {
+            bail!(
+                "{}: says transcripts, and a back-test compares row by row; `kinglet report TASK.toml --model OLD.kgl --with NEW.kgl` compares what is said",
                 path.display()
             );
         }

@@ -10,7 +10,9 @@ use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
-use kinglet_trainer::model_file::{ModelFile, format_name, input_names, output_names};
+use kinglet_trainer::model_file::{
+    ModelFile, format_name, input_names, is_of_transcripts, output_names,
+};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -344,6 +346,10 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         }
     }
     match header.output {
+        Output::Classes { .. } if is_of_transcripts(model) => lines.push(format!(
+            "output    transcripts of {}",
+            listed(&outputs[1..])
+        )),
         Output::Classes { .. } => lines.push(format!("classes   {}", listed(&outputs))),
         Output::NextToken { .. } => lines.push("output    a score per next token".into()),
         Output::Values { .. } => {

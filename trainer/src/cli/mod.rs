@@ -28,6 +28,7 @@ mod progress;
 mod quantize;
 mod quantize_pair;
 mod report;
+mod said;
 mod samples;
 mod streams;
 mod texts;

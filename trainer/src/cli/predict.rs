@@ -14,8 +14,9 @@ use kinglet_trainer::ahead::{Futures, Walk, quantile};
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
-use kinglet_trainer::model_file::{ModelFile, input_names, output_names};
+use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
+use kinglet_trainer::transcript::written;
 use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
@@ -36,12 +37,14 @@ Examples:
   kinglet predict activity.kgl --csv trials.csv --group trial
   kinglet predict pump.kgl --csv test.csv --keep timestamp,machine --json
   kinglet predict sentiment.kgl --lines reviews.txt
+  kinglet predict letters.kgl --csv strokes.csv --group sheet --beam 8
   kinglet predict amp.kgl --wav guitar.wav --out amped.wav
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
 a score per class; a model that watches for anomalies adds the smoothed error of its predictions so far and 1 where
-that is an alarm; with --group a line begins with the group, and every group is a stream of its own, whose rows may stand anywhere; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
+that is an alarm; a model of transcripts gives what is said in all rows (of a group), and from `--csv -` every token with the number of the row at
+which it is known; with --group a line begins with the group, and every group is a stream of its own, whose rows may stand anywhere; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
 training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {
     #[arg(value_name = "MODEL.kgl")]
@@ -99,6 +102,11 @@ pub struct Args {
     #[arg(long, value_name = "S", requires = "paths", default_value_t = 1)]
     seed: u64,
 
+    /// Of a model of transcripts: follow so many beginnings of what may have been said, and give the likeliest in the end. Without it,
+    /// as on a device, what is likeliest at each step is said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with_all = ["raw", "wav"])]
+    beam: Option<u16>,
+
     /// Go on from this saved state
     #[arg(long, value_name = "FILE")]
     state_in: Option<PathBuf>,
@@ -151,6 +159,12 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.state_out {
         writable(path, &inputs)?;
     }
+    let live = input.is_some_and(|path| path == Path::new("-"));
+    if is_of_transcripts(&model) && !args.raw {
+        fits_transcripts(args, live)?;
+    } else if args.beam.is_some() {
+        return Err(usage("--beam is for models of transcripts"));
+    }
     let columns = args.columns.of_model(&file);
     let mut samples = match (&args.csv, &args.text, &args.lines) {
         (Some(path), ..) => Samples::open(path, &model, &columns, args.raw)?,
@@ -171,6 +185,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (states, crc) = (Arena::new(), crc32(&file.bytes));
     let kernels = kernels(args.kernels.as_deref());
     let mut streams = Streams::new(&model, &states, kernels, shape, how);
+    streams.beam = args.beam.map(usize::from);
     if let Some(path) = &args.state_in {
         let memory = streams.open(path, crc)?;
         if !samples.remember(memory) {
@@ -180,7 +195,6 @@ pub fn run(args: &Args) -> Result<()> {
             );
         }
     }
-    let live = input.is_some_and(|path| path == Path::new("-"));
     let watched = Detector::new(&model).is_some() && !args.raw;
     let group = samples.group_column().map(str::to_owned);
     let mut futures = args.paths.map(|_| Futures::new(&model, args.seed));
@@ -192,6 +206,11 @@ pub fn run(args: &Args) -> Result<()> {
     let mut unheld = Unheld::new(&model);
     let mut out = (&mut table, &mut beyond, &mut unheld, futures.as_mut());
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
+    if table.hears == Some(Hears::Whole) {
+        for (group, stream) in streams.all().filter(|(_, stream)| stream.rows > 0) {
+            table.whole(Some(group), stream)?;
+        }
+    }
     // Whatever ended it: what was answered stands, and the state is that of the last whole row.
     let flushed = table.flush();
     let saved = match &args.state_out {
@@ -309,6 +328,9 @@ fn answer(
                 .reset_every
                 .is_some_and(|n| stream.rows.is_multiple_of(n))
         {
+            if table.hears == Some(Hears::Whole) {
+                table.whole(group, stream)?;
+            }
             stream.reset();
         }
         rows += 1;
@@ -326,6 +348,14 @@ fn answer(
         if stream.answered {
             if !args.raw {
                 unheld.answer(&stream.y);
+            }
+            if let Some(hears) = table.hears {
+                let token = stream.said.push(&stream.y);
+                if let (Hears::Tokens, Some(token)) = (hears, token) {
+                    let cells = [stream.rows.into(), table.tokens[token].into()];
+                    table.said(group, samples.kept(), cells)?;
+                }
+                continue;
             }
             table.line(&stream.y, stream.verdict, group, samples.kept())?;
         }
@@ -534,6 +564,27 @@ fn shape(args: &Args, model: &Model<'_>) -> Result<Shape> {
     ahead(args, model).map(|()| shape)
 }
 
+/// Refuses what goes with answers for every row.
+fn fits_transcripts(args: &Args, live: bool) -> Result<()> {
+    if args.state_in.is_some() || args.state_out.is_some() {
+        return Err(usage(
+            "a token may be going on at the end of a file, and a saved state does not say so: give all rows at once, in place of --state-in \
+             and --state-out",
+        ));
+    }
+    if live && args.beam.is_some() {
+        return Err(usage(
+            "--beam knows its tokens at the end only, and rows of standard input are answered as they arrive; remove it, or give a file",
+        ));
+    }
+    if !live && !args.keep.is_empty() {
+        return Err(usage(
+            "a transcript is of all rows, and --keep of one; the rows of --csv - are answered one by one",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether predictions can be fed back.
 fn ahead(args: &Args, model: &Model<'_>) -> Result<()> {
     if args.ahead.is_none() {
@@ -577,6 +628,18 @@ struct Table<'a> {
     numbers: usize,
     /// Answers so far.
     lines: u64,
+    /// What is told of a model of transcripts, and its classes.
+    hears: Option<Hears>,
+    tokens: Vec<&'a str>,
+}
+
+/// What is told of transcripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hears {
+    /// All of one, at its end.
+    Whole,
+    /// Every token, when it is known.
+    Tokens,
 }
 
 impl<'a> Table<'a> {
@@ -589,6 +652,11 @@ impl<'a> Table<'a> {
     ) -> Self {
         let grouped = group.is_some();
         let outputs: Vec<&str> = output_names(model).iter().map(|n| n.0).collect();
+        let hears = match (is_of_transcripts(model) && !args.raw, live) {
+            (false, _) => None,
+            (true, true) => Some(Hears::Tokens),
+            (true, false) => Some(Hears::Whole),
+        };
         let classes = matches!(model.header().output, Output::Classes { .. }) && !args.raw;
         let own: Vec<String> = group.into_iter().chain(kept).collect();
         let first = classes.then_some("class");
@@ -603,15 +671,24 @@ impl<'a> Table<'a> {
             .chain(outputs.iter().copied())
             .chain(fan.iter().map(String::as_str))
             .chain(last.iter().copied());
-        let names = names.map(|name| match own.iter().any(|own| own == name) {
-            true => format!("predicted {name}"),
-            false => name.to_owned(),
-        });
+        let names: Vec<&str> = match hears {
+            None => names.collect(),
+            Some(Hears::Whole) => vec!["transcript"],
+            Some(Hears::Tokens) => vec!["row", "token"],
+        };
+        let names = names
+            .into_iter()
+            .map(|name| match own.iter().any(|own| own == name) {
+                true => format!("predicted {name}"),
+                false => name.to_owned(),
+            });
         Table {
             out: BufWriter::new(io::stdout().lock()),
             names: names.collect(),
             grouped,
             own,
+            hears,
+            tokens: outputs.clone(),
             classes: classes.then_some(outputs),
             json: args.json,
             live,
@@ -685,6 +762,36 @@ impl<'a> Table<'a> {
         }
         writeln!(self.out)?;
         self.end_line()
+    }
+
+    /// A line about what is said.
+    fn said<'k, const N: usize>(
+        &mut self,
+        group: Option<&'k str>,
+        kept: impl Iterator<Item = &'k str>,
+        cells: [Value; N],
+    ) -> Result<()> {
+        self.lines += 1;
+        let own = group.filter(|_| self.grouped).into_iter().chain(kept);
+        let cells = own.map(Value::from).chain(cells);
+        if self.json {
+            let names = self.own.iter().chain(&self.names).cloned();
+            let object: Map<String, Value> = names.zip(cells).collect();
+            writeln!(self.out, "{}", Value::Object(object))?;
+        } else {
+            let cells = cells.map(|cell| match cell {
+                Value::String(text) => field(&text),
+                other => other.to_string(),
+            });
+            writeln!(self.out, "{}", cells.collect::<Vec<_>>().join(","))?;
+        }
+        self.end_line()
+    }
+
+    /// All that a stream has said.
+    fn whole(&mut self, group: Option<&str>, stream: &Stream<'_, '_>) -> Result<()> {
+        let text = written(stream.said.tokens(), &self.tokens);
+        self.said(group, std::iter::empty(), [text.into()])
     }
 
     fn end_line(&mut self) -> Result<()> {

@@ -4,6 +4,7 @@
 //! back is in it: the states of the layers, the samples of windows that are not complete, what stands in for gaps, the
 //! last times, and the smoothed error of an alarm. So the rest of a table gives what the whole would have given.
 
+use super::said::Said;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kinglet::format::{Shape, crc32};
 use kinglet::kernel::Kernels;
@@ -38,6 +39,8 @@ pub struct Stream<'s, 'a> {
     pub answered: bool,
     /// Columns that had a number since the last reset.
     pub known: Vec<bool>,
+    /// What a model of transcripts has said since the last reset.
+    pub said: Said,
 }
 
 impl Stream<'_, '_> {
@@ -51,6 +54,7 @@ impl Stream<'_, '_> {
         self.detector.iter_mut().for_each(Detector::reset);
         self.y.fill(f32::NAN);
         self.known.fill(false);
+        self.said = Said::new(self.said.width());
         self.rows = 0;
     }
 
@@ -152,6 +156,8 @@ pub struct Streams<'s, 'a> {
     kernels: &'static Kernels,
     shape: Shape,
     pub how: How,
+    /// Beginnings of transcripts that are followed; without it what is likeliest at every step is said.
+    pub beam: Option<usize>,
     places: HashMap<String, usize>,
     /// In the order of their first rows.
     streams: Vec<(String, Stream<'s, 'a>)>,
@@ -176,6 +182,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             kernels,
             shape,
             how,
+            beam: None,
             places: HashMap::new(),
             streams: Vec::new(),
             asleep: HashMap::new(),
@@ -221,6 +228,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             rows: 0,
             answered: false,
             known: vec![false; inputs],
+            said: Said::new(self.beam),
         };
         match (self.asleep.remove(group), &mut self.fresh) {
             (Some(saved), _) => {

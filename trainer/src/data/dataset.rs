@@ -19,6 +19,7 @@ mod tagged;
 pub use self::tagged::word_of;
 mod text;
 mod times;
+mod transcripts;
 
 use std::ops::Range;
 use std::path::Path;
@@ -223,9 +224,10 @@ impl Dataset {
     /// The same from a table that is already in memory; a task over text ignores it.
     pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
         if let Some(series) = &task.series {
-            match series.levels {
-                Some(levels) => levels::load(task, series, levels, table),
-                None => series::load(task, series, table),
+            match (series.levels, &series.transcript) {
+                (Some(levels), _) => levels::load(task, series, levels, table),
+                (_, Some(transcript)) => transcripts::load(task, series, transcript, table),
+                (None, None) => series::load(task, series, table),
             }
         } else if let Some(sequences) = &task.sequences {
             sequences::load(task, sequences, table)
@@ -296,7 +298,7 @@ impl Dataset {
     pub fn outputs(&self) -> usize {
         match &self.output {
             Output::Values(targets) => targets.len(),
-            Output::Classes(classes) => classes.len(),
+            Output::Classes(classes) | Output::Transcript(classes) => classes.len(),
             Output::NextToken => self.inputs(),
         }
     }

@@ -275,6 +275,48 @@ pub enum DataError {
         /// The tag.
         tag: String,
     },
+    /// A group has two transcripts.
+    #[error(
+        "{file}:{line}: column {column:?}: {text:?}, where the rows of this group before have {before:?}; a group has one transcript, so \
+         repeat it in all of its rows"
+    )]
+    TwoTranscripts {
+        /// Which file.
+        file: String,
+        /// Where the second one is.
+        line: u64,
+        /// The column of transcripts.
+        column: String,
+        /// The second one.
+        text: String,
+        /// The first one.
+        before: String,
+    },
+    /// No group with a transcript is in a part.
+    #[error(
+        "{file}: the {part} part has no group that can be used, as a whole and with rows enough for its transcript; change split"
+    )]
+    NoGroups {
+        /// Which file.
+        file: String,
+        /// Which part.
+        part: &'static str,
+    },
+    /// A transcript has a token that is not learned.
+    #[error(
+        "{file}:{line}: column {column:?}: {token:?} is in no transcript of the training part, so it is never learned; choose the split \
+         anew, or take these rows out"
+    )]
+    NewToken {
+        /// Which file.
+        file: String,
+        /// Where its group begins.
+        line: u64,
+        /// The column of transcripts.
+        column: String,
+        /// The token.
+        token: String,
+    },
     /// The logarithm of something not positive.
     #[error(
         "{file}:{line}: column {column:?}: the logarithm of {value} is not defined; use a difference instead of a log, or remove the row"

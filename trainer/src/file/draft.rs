@@ -78,7 +78,7 @@ impl<'p> Draft<'p> {
                 payload.push(&targets.iter().map(target).collect::<Vec<_>>());
                 list(targets.iter().map(|t| listed(&t.name, Some(&t.unit))))?
             }
-            Output::Classes(classes) => {
+            Output::Classes(classes) | Output::Transcript(classes) => {
                 ensure!(
                     classes.len() == outputs,
                     "{} classes are described, the network gives {outputs}",
@@ -132,7 +132,9 @@ impl<'p> Draft<'p> {
                 let names = &self.output_names;
                 match &self.package.output {
                     Output::Values(_) => engine::Output::Values { count, names },
-                    Output::Classes(_) => engine::Output::Classes { count, names },
+                    Output::Classes(_) | Output::Transcript(_) => {
+                        engine::Output::Classes { count, names }
+                    }
                     Output::NextToken => engine::Output::NextToken { count },
                 }
             },

@@ -6,6 +6,7 @@ use crate::net::{
     Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Network, Recurrent, extra,
 };
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
+use crate::transcript::BLANK;
 use anyhow::{Context, Result, bail};
 use half::f16;
 use kinglet::Model;
@@ -75,7 +76,11 @@ impl Reader<'_> {
                 )
             }
             engine::Output::Classes { names, .. } => {
-                Output::Classes(names.split('\0').map(str::to_owned).collect())
+                let classes: Vec<String> = names.split('\0').map(str::to_owned).collect();
+                match classes.first().is_some_and(|first| first == BLANK) {
+                    true => Output::Transcript(classes),
+                    false => Output::Classes(classes),
+                }
             }
             engine::Output::NextToken { .. } => Output::NextToken,
         };

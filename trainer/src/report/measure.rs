@@ -4,12 +4,13 @@
 use crate::data::{Dataset, Part};
 use crate::package::Output;
 use crate::train::{Metrics, Predictor, Score};
+use kinglet::argmax;
 
 /// What a predictor did.
 pub(super) struct Run {
     pub name: String,
     pub metrics: Metrics,
-    /// Values: all outputs of every step. Otherwise: the probability that it gave to what was right.
+    /// Values: all outputs of every step. Transcripts: the likeliest class. Otherwise: the probability that it gave to what was right.
     pub kept: Vec<f32>,
     /// How far the outputs of every step are from those of the first predictor: values in units of the truth's spread
     /// (RMS over the targets), probabilities as the share that lies elsewhere.
@@ -56,7 +57,7 @@ impl Measured {
 fn truth_width(data: &Dataset) -> usize {
     match data.output() {
         Output::Values(targets) => targets.len(),
-        Output::Classes(_) | Output::NextToken => 1,
+        Output::Classes(_) | Output::Transcript(_) | Output::NextToken => 1,
     }
 }
 
@@ -104,7 +105,10 @@ pub(super) fn measure(
                     kept[k].extend_from_slice(out);
                     gaps[k].push(values_gap(out, &outputs[0], &spread));
                 } else {
-                    kept[k].push(out[truth[0] as usize]);
+                    kept[k].push(match data.output() {
+                        Output::Transcript(_) => argmax(out) as f32,
+                        _ => out[truth[0] as usize],
+                    });
                     gaps[k].push(probabilities_gap(out, &outputs[0]));
                 }
             }

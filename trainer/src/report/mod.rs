@@ -24,6 +24,7 @@ mod predictions;
 mod setup;
 mod stretch;
 mod times;
+mod transcripts;
 
 use self::cores::{Conditions, cores};
 pub use self::fleet::{FleetSubject, page_of_fleet};
@@ -371,7 +372,7 @@ fn fits(package: &Package, data: &Dataset) -> Result<()> {
     };
     let outputs = |output: &Output| match output {
         Output::Values(targets) => targets.iter().map(|t| t.name.clone()).collect(),
-        Output::Classes(classes) => classes.clone(),
+        Output::Classes(classes) | Output::Transcript(classes) => classes.clone(),
         Output::NextToken => vec!["the next token".to_owned()],
     };
     let listed = |names: Vec<String>| {
@@ -519,6 +520,7 @@ fn task(data: &Dataset, measured: &Measured) -> String {
             some(&names)
         }
         Output::Classes(classes) => format!("one of {}", some(classes)),
+        Output::Transcript(tokens) => format!("transcripts of {}", some(&tokens[1..])),
         Output::NextToken => "the next token".into(),
     };
     let when = match data.shape() {

@@ -47,7 +47,7 @@ pub(super) fn precisions(data: &Dataset, measured: &Measured, networks: usize) -
         Output::Values(_) => {
             "Differences are between outputs, relative to the spread of the true values."
         }
-        Output::Classes(_) | Output::NextToken => {
+        Output::Classes(_) | Output::Transcript(_) | Output::NextToken => {
             "Differences are the share of the probability that lies on another answer than in f32."
         }
     };

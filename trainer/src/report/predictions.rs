@@ -1,5 +1,5 @@
 //! What the network says and what is true: curves and residuals for values, a confusion matrix for classes, a
-//! piece of the text for tokens.
+//! piece of the text for tokens, transcripts in two columns.
 
 use super::chart::{Axis, Chart, Ink, bounds, histogram};
 use super::html::{
@@ -7,6 +7,7 @@ use super::html::{
 };
 use super::measure::{Measured, Run};
 use super::stretch::Shown;
+use super::transcripts::transcripts;
 use crate::data::Dataset;
 use crate::escape::escape;
 use crate::package::{Input, Output, Target};
@@ -50,6 +51,7 @@ pub(super) fn predictions(
         (Output::Classes(classes), Metrics::Classes(metrics)) => {
             confusion(classes, &metrics.confusion, run)
         }
+        (Output::Transcript(tokens), _) => transcripts(data, tokens, measured, run),
         _ => tokens(data, measured, run),
     }
 }

@@ -53,8 +53,8 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
             .flat_map(|feature| feature.expanded(horizons))
             .collect();
     }
-    if task.levels().is_some() {
-        // What comes next is told by the tokens.
+    if task.levels().is_some() || task.transcript().is_some() {
+        // What comes next is told by the tokens, and what is said is said now.
         task.shape.horizon = 0;
     }
     if let Some(&farthest) = task.shape.horizons.last() {
@@ -268,6 +268,9 @@ fn data(task: &Task) -> Result<(), Problem> {
             if let Some(levels) = series.levels {
                 return drawn(series, levels, task.shape.window);
             }
+            if let Some(transcript) = &series.transcript {
+                return heard(series, transcript);
+            }
             if series.picture {
                 return wrong(
                     "series",
@@ -422,6 +425,43 @@ fn drawn(series: &super::SeriesTask, levels: usize, window: usize) -> Result<(),
         .label
         .as_ref()
         .map_or(Ok(()), |label| classes(label, "series"))
+}
+
+/// A series in which something is said.
+fn heard(series: &super::SeriesTask, transcript: &super::TranscriptTask) -> Result<(), Problem> {
+    let beside = [
+        ("targets", !series.targets.is_empty()),
+        ("label", series.label.is_some()),
+        ("quantiles", !series.quantiles.is_empty()),
+        ("picture", series.picture),
+        ("pad", series.pad.is_some()),
+        ("test_last", series.test_last),
+    ];
+    if let Some((key, _)) = beside.iter().find(|(_, given)| *given) {
+        return wrong(
+            "series",
+            key,
+            "does not go with a transcript, which is all that is learned of a group; remove one of the two",
+        );
+    }
+    if series.group.is_none() {
+        return wrong(
+            "series",
+            "group",
+            format!(
+                "is missing: the column that says which rows belong together, for each of which {:?} has one transcript",
+                transcript.column
+            ),
+        );
+    }
+    if matches!(series.split, Some(Split::PerGroup(_))) {
+        return wrong(
+            "series",
+            "split",
+            "a group has one transcript, so it is in one part as a whole: expected groups = [60, 20, 20] or a column",
+        );
+    }
+    Ok(())
 }
 
 /// What goes with an encoder of samples only.
@@ -636,7 +676,15 @@ fn shape(task: &Task) -> Result<(), Problem> {
         }
         return Ok(());
     }
-    if shape.window == 0 && task.sequences.is_none() {
+    if task.transcript().is_some() && shape.kind != Kind::ManyToMany {
+        return wrong(
+            "shape",
+            "kind",
+            "a transcript is heard along the rows: expected \"many-to-many\"",
+        );
+    }
+    // Without one a transcript's rows are as many as there are.
+    if shape.window == 0 && task.sequences.is_none() && task.transcript().is_none() {
         return wrong(
             "shape",
             "window",
@@ -702,6 +750,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
             || task.sequences.is_some()
             || task.tagged.is_some()
             || task.pairs.is_some()
+            || task.transcript().is_some()
             || task.levels().is_some())
     {
         return wrong(
@@ -834,6 +883,13 @@ fn network(task: &Task) -> Result<(), Problem> {
 
 fn train(task: &Task) -> Result<(), Problem> {
     let train = &task.train;
+    if (task.loss() == Loss::Ctc) != task.transcript().is_some() {
+        return wrong(
+            "train",
+            "loss",
+            "ctc is the loss of transcripts, and the only one: a transcript in [series] goes without a loss",
+        );
+    }
     if (task.loss() == Loss::CrossEntropy) != task.is_classification() {
         return wrong(
             "train",

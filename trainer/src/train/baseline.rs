@@ -6,17 +6,20 @@
 //! | numbers | ridge regression on the last samples |
 //! | a label per text | naive Bayes over its tokens |
 //! | an output per token | what this token had most often in training |
+//! | a transcript | the commonest one |
 //! | a text to say | what belongs to the training text with the most words in common |
 //! | other labels | the commonest |
 //!
 //! Where quantiles are predicted, a rule has those of its own errors on the training part around it.
 
+mod commonest;
 mod nearest;
 mod ridge;
 mod seasonal;
 
 use std::collections::BTreeMap;
 
+use self::commonest::Commonest;
 pub use self::nearest::nearest_text;
 use self::ridge::Ridge;
 use self::seasonal::{Seasonal, season};
@@ -33,6 +36,9 @@ pub fn baselines<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
     let tokens = matches!(data.input(), Input::Tokens(_));
     let rule: Option<(&str, Box<dyn Predictor>)> = match (data.output(), data.shape()) {
         (Output::Values(_), _) => return of_values(task, data),
+        (Output::Transcript(_), _) => {
+            Some(("commonest transcript", Box::new(Commonest::new(data))))
+        }
         (_, Shape::EveryStep) if tokens => Some(("this token", Box::new(ThisToken::new(data)))),
         (_, Shape::Window { .. }) if tokens => {
             Some(("naive Bayes", Box::new(NaiveBayes::new(data))))

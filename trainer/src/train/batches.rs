@@ -8,6 +8,7 @@ use std::ops::Range;
 use kinglet::Model;
 use rayon::prelude::*;
 
+use super::ctc::BEYOND;
 use super::error::FitError;
 use super::evaluate::evaluate;
 use super::init::Rng;
@@ -172,6 +173,7 @@ impl<'a> Batches<'a> {
         self.params.resize(self.params.len() + learned, 0.0);
         self.grad.resize(self.params.len(), 0.0);
         self.quantizers = quantizers;
+        self.loss = self.loss.clone().of_integers();
         let quantized = self.quantized()?;
         let loaded = load(&quantized)?;
         let sides = [Some(self.data), self.data.source()];
@@ -235,10 +237,11 @@ impl<'a> Batches<'a> {
             .map_err(FitError::Quantize)
     }
 
-    /// Outputs of a shard that count.
+    /// Outputs of a shard that count; of a loss of whole sequences these.
     fn outputs(&self, plan: &Plan, shard: &Range<usize>) -> usize {
         let size = size_of(self.data, &plan.starts[shard.clone()]);
         match self.counted {
+            _ if self.loss.is_of_sequences() => size.lanes,
             Counted::Last => size.lanes,
             Counted::Every => size.lanes * size.steps,
         }
@@ -401,15 +404,16 @@ fn add(
     });
 }
 
-/// Of sequences that are equally long.
+/// Of sequences side by side.
 fn size_of(data: &Dataset, starts: &[usize]) -> Size {
+    let lengths = starts.iter().map(|&start| data.length(start));
     Size {
-        steps: starts.first().map_or(0, |&start| data.length(start)),
+        steps: lengths.max().unwrap_or(0),
         lanes: starts.len(),
     }
 }
 
-/// Copies sequences side by side into a shard.
+/// Copies sequences side by side into a shard. One that ends before the others stands still from there on, and has nothing to say.
 fn gather(
     data: &Dataset,
     starts: &[usize],
@@ -420,10 +424,11 @@ fn gather(
 ) {
     let (width, lanes) = (data.input_width(), starts.len());
     for (s, &start) in starts.iter().enumerate() {
+        let last = data.length(start).saturating_sub(1);
         let start = start + offset;
         for t in 0..steps {
             let row = if fresh {
-                data.input_row(start, t)
+                data.input_row(start, t.min(last))
             } else {
                 data.inner_row(start + t)
             };
@@ -431,7 +436,10 @@ fn gather(
             shard.input[at..at + width].copy_from_slice(row);
         }
         for t in 0..counted {
-            let goal = data.goal_row(start + steps - counted + t);
+            let goal = match steps - counted + t {
+                t if t > last => &[BEYOND],
+                t => data.goal_row(start + t),
+            };
             let at = (t * lanes + s) * goal.len();
             shard.goal[at..at + goal.len()].copy_from_slice(goal);
         }

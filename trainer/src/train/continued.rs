@@ -56,7 +56,8 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
             in_units_of(last, has, gives)?;
             (last.activation, Activation::Identity)
         }
-        (Output::Classes(has), Output::Classes(gives)) => {
+        (Output::Classes(has), Output::Classes(gives))
+        | (Output::Transcript(has), Output::Transcript(gives)) => {
             same_names("class", &names(has, |c| c), &names(gives, |c| c), "y")?;
             (last.activation, Activation::Softmax)
         }
@@ -116,6 +117,7 @@ fn answer(output: &Output) -> String {
     match output {
         Output::Values(values) => format!("{} values", values.len()),
         Output::Classes(classes) => format!("scores of {} classes", classes.len()),
+        Output::Transcript(tokens) => format!("transcripts of {} tokens", tokens.len() - 1),
         Output::NextToken => "the next token".to_owned(),
     }
 }

@@ -11,6 +11,8 @@ use super::loss::{LEAST, pinball};
 use crate::data::{Dataset, Part, Sequence};
 use crate::decimals::decimals;
 use crate::package::{Input, Output, Target};
+use crate::transcript::Mistakes;
+use kinglet::Greedy;
 
 /// Something that steps over raw samples.
 pub trait Predictor {
@@ -39,6 +41,8 @@ pub enum Metrics {
     Classes(ClassMetrics),
     /// Over all counted tokens.
     Tokens(TokenMetrics),
+    /// Over all sequences.
+    Transcripts(TranscriptMetrics),
 }
 
 /// Errors of one target.
@@ -105,8 +109,37 @@ pub struct TokenMetrics {
     pub count: usize,
 }
 
+/// How well transcripts are heard, as a device says them: [greedily](kinglet::Greedy).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TranscriptMetrics {
+    /// Mistakes, of all tokens that were said.
+    pub error_rate: f64,
+    /// Share of the sequences without a mistake.
+    pub exact: f64,
+    /// Other tokens in place of the right ones, tokens that nobody said, and tokens that are missing.
+    pub mistakes: [usize; 3],
+    /// Tokens that were said.
+    pub count: usize,
+    /// Sequences.
+    pub sequences: usize,
+}
+
+impl fmt::Display for TranscriptMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [wrong, added, missed] = self.mistakes;
+        write!(
+            f,
+            "token error rate {:.4} ({wrong} wrong, {added} added, {missed} missed of {}), {:.1} % of {} sequences without a mistake",
+            self.error_rate,
+            self.count,
+            100.0 * self.exact,
+            self.sequences
+        )
+    }
+}
+
 impl Metrics {
-    /// The one number to compare by, and its name: RMSE or pinball loss of the first target, accuracy, or bits.
+    /// The one number to compare by, and its name: RMSE or pinball loss of the first target, accuracy, bits, or token error rate.
     pub fn headline(&self) -> (&'static str, f64) {
         match self {
             Metrics::Values(values) => ("RMSE", values.first().map_or(f64::NAN, |v| v.rmse)),
@@ -116,6 +149,7 @@ impl Metrics {
             ),
             Metrics::Classes(classes) => ("accuracy", classes.accuracy),
             Metrics::Tokens(tokens) => ("bits per token", tokens.bits),
+            Metrics::Transcripts(heard) => ("token error rate", heard.error_rate),
         }
     }
 
@@ -123,7 +157,10 @@ impl Metrics {
     pub fn error(&self) -> f64 {
         match self {
             Metrics::Classes(classes) => 1.0 - classes.accuracy,
-            Metrics::Values(_) | Metrics::Quantiles(_) | Metrics::Tokens(_) => self.headline().1,
+            Metrics::Values(_)
+            | Metrics::Quantiles(_)
+            | Metrics::Tokens(_)
+            | Metrics::Transcripts(_) => self.headline().1,
         }
     }
 }
@@ -171,6 +208,7 @@ impl fmt::Display for Metrics {
                 "{:.4} bits per token, accuracy {:.4}",
                 t.bits, t.accuracy
             ),
+            Metrics::Transcripts(heard) => heard.fmt(f),
         }
     }
 }
@@ -235,6 +273,7 @@ pub(crate) struct Score {
     /// For every target: truths inside, widths, crossings.
     intervals: Vec<Interval>,
     groups: Option<Groups>,
+    heard: Option<Heard>,
     confusion: Vec<Vec<usize>>,
     bits: f64,
     count: usize,
@@ -296,6 +335,58 @@ impl Groups {
     }
 }
 
+/// What is heard, sequence by sequence.
+#[derive(Default)]
+struct Heard {
+    /// The sequence that is heard now, if any.
+    greedy: Option<Greedy>,
+    tokens: Vec<usize>,
+    said: Vec<usize>,
+    mistakes: [usize; 3],
+    exact: usize,
+    count: usize,
+    sequences: usize,
+}
+
+impl Heard {
+    fn add(&mut self, out: &[f32], truth: f32) {
+        let token = self.greedy.get_or_insert_default().push(out);
+        self.tokens.extend(token);
+        self.said.extend((truth >= 0.0).then_some(truth as usize));
+    }
+
+    /// Counts the current sequence, if there is one.
+    fn close(&mut self) {
+        if self.greedy.take().is_none() {
+            return;
+        }
+        let Mistakes {
+            wrong,
+            added,
+            missed,
+        } = Mistakes::between(&self.said, &self.tokens);
+        for (sum, mistakes) in self.mistakes.iter_mut().zip([wrong, added, missed]) {
+            *sum += mistakes;
+        }
+        self.exact += usize::from(self.said == self.tokens);
+        self.count += self.said.len();
+        self.sequences += 1;
+        self.tokens.clear();
+        self.said.clear();
+    }
+
+    fn metrics(mut self) -> TranscriptMetrics {
+        self.close();
+        TranscriptMetrics {
+            error_rate: self.mistakes.iter().sum::<usize>() as f64 / self.count as f64,
+            exact: self.exact as f64 / self.sequences as f64,
+            mistakes: self.mistakes,
+            count: self.count,
+            sequences: self.sequences,
+        }
+    }
+}
+
 /// A probability as far as it is known. The integer formats answer in Q15, where zero stands for anything below 2^-15,
 /// not for the impossible: taken at its word, one such answer in three thousand would cost 0.03 bits in the mean. So in
 /// every format the least is the middle of that range.
@@ -322,6 +413,7 @@ impl Score {
             below: vec![0; outputs],
             intervals: vec![Interval::default(); outputs / levels(data.quantiles())],
             groups: None,
+            heard: matches!(data.output(), Output::Transcript(_)).then(Heard::default),
             confusion: vec![vec![0; outputs]; outputs],
             bits: 0.0,
             count: 0,
@@ -330,14 +422,18 @@ impl Score {
 
     /// The outputs that come are of this sequence.
     pub(crate) fn start(&mut self, sequence: &Sequence<'_>) {
-        if let Some(group) = sequence.group() {
+        if let Some(heard) = &mut self.heard {
+            heard.close();
+        } else if let Some(group) = sequence.group() {
             self.groups.get_or_insert_default().start(group);
         }
     }
 
     pub(crate) fn add(&mut self, out: &[f32], truth: &[f32]) {
         self.count += 1;
-        if self.values {
+        if let Some(heard) = &mut self.heard {
+            heard.add(out, truth[0]);
+        } else if self.values {
             for (k, (&y, &truth)) in out.iter().zip(truth).enumerate() {
                 let error = f64::from(y) - f64::from(truth);
                 self.squares[k] += error * error;
@@ -421,6 +517,7 @@ impl Score {
                 by_group: self.groups.map(Groups::share),
                 confusion: self.confusion,
             }),
+            Output::Transcript(_) => Metrics::Transcripts(self.heard.unwrap_or_default().metrics()),
             Output::NextToken => Metrics::Tokens(TokenMetrics {
                 bits: self.bits / count,
                 accuracy,
@@ -530,6 +627,7 @@ mod tests {
             below: vec![0; 3],
             intervals: vec![Interval::default()],
             groups: None,
+            heard: None,
             confusion: Vec::new(),
             bits: 0.0,
             count: 0,

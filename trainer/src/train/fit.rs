@@ -37,7 +37,7 @@ pub fn fit(
     let mut rng = Rng::new(task.train.seed);
     let last = match data.output() {
         Output::Values(_) => Activation::Identity,
-        Output::Classes(_) | Output::NextToken => Activation::Softmax,
+        Output::Classes(_) | Output::Transcript(_) | Output::NextToken => Activation::Softmax,
     };
     let mut net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
     if let Some(source) = data.source() {

@@ -3,10 +3,12 @@
 //! Per output, with `e = y − goal`: MSE `e²`, MAE `|e|`, Huber `½ e²` up to `|e| = 1` and `|e| − ½`
 //! beyond; cross-entropy `−ln p[goal]` after a softmax, whose gradient at the sums is `p − onehot`, times the weight of
 //! the goal's class where classes are weighed; pinball `max((q − 1) (goal − y), q (goal − y))` for the quantile `q` that the
-//! output stands for, which is least in the mean where a share `q` of the goals lies below `y` (Koenker, Bassett 1978).
+//! output stands for, which is least in the mean where a share `q` of the goals lies below `y` (Koenker, Bassett 1978);
+//! and of transcripts [`super::ctc`].
 
 use serde::Deserialize;
 
+use super::ctc;
 use super::real::Real;
 
 /// Half of the smallest probability above zero that the engine's integer softmax gives.
@@ -26,6 +28,8 @@ pub enum Loss {
     CrossEntropy,
     /// For quantiles.
     Pinball,
+    /// For transcripts.
+    Ctc,
 }
 
 /// A loss, with what it knows about each output.
@@ -34,6 +38,8 @@ pub struct Objective {
     loss: Loss,
     /// Of cross-entropy the weight of each class, of pinball the quantile of each output; otherwise empty.
     per_output: Vec<f64>,
+    /// A probability is no smaller.
+    least: f64,
 }
 
 impl From<Loss> for Objective {
@@ -42,6 +48,8 @@ impl From<Loss> for Objective {
         Objective {
             loss,
             per_output: Vec::new(),
+            // Keeps one that underflowed from making a sum infinite.
+            least: 1e-30,
         }
     }
 }
@@ -50,23 +58,39 @@ impl Objective {
     /// Cross-entropy times a weight for the class that is right.
     pub fn weighed(weights: Vec<f64>) -> Self {
         Objective {
-            loss: Loss::CrossEntropy,
             per_output: weights,
+            ..Loss::CrossEntropy.into()
         }
     }
 
     /// The pinball loss, with the quantile that each output stands for.
     pub fn quantiles(quantiles: Vec<f64>) -> Self {
         Objective {
-            loss: Loss::Pinball,
             per_output: quantiles,
+            ..Loss::Pinball.into()
         }
+    }
+
+    /// Of a network in integers, of which a probability of zero says that it is small.
+    pub(super) fn of_integers(self) -> Self {
+        match self.loss {
+            Loss::Ctc => Objective {
+                least: LEAST.into(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// It is of whole sequences, not of each of their rows.
+    pub(super) fn is_of_sequences(&self) -> bool {
+        self.loss == Loss::Ctc
     }
 
     /// Goals per row of `width` outputs; also the terms that a row adds to the sum.
     pub fn goals(&self, width: usize) -> usize {
         match self.loss {
-            Loss::CrossEntropy => 1,
+            Loss::CrossEntropy | Loss::Ctc => 1,
             _ => width,
         }
     }
@@ -84,15 +108,17 @@ impl Objective {
         quantiles.iter().copied().cycle()
     }
 
-    /// Sum over all rows of `y: [rows, width]`.
-    pub fn value<T: Real>(&self, y: &[T], goal: &[T], width: usize) -> f64 {
+    /// Sum over all rows of `y: [rows, width]`, or over all sequences of `y: [steps, lanes, width]`.
+    pub fn value<T: Real>(&self, y: &[T], goal: &[T], (lanes, width): (usize, usize)) -> f64 {
+        if self.loss == Loss::Ctc {
+            return ctc::value(y, goal, (lanes, width), self.least);
+        }
         if self.loss == Loss::CrossEntropy {
             let rows = y.chunks_exact(width).zip(goal);
             return rows
                 .map(|(p, g)| {
                     let class = g.to_f64() as usize;
-                    // The floor keeps a probability that underflowed from making the sum infinite.
-                    -self.of_class(class) * p[class].to_f64().max(1e-30).ln()
+                    -self.of_class(class) * p[class].to_f64().max(self.least).ln()
                 })
                 .sum();
         }
@@ -104,7 +130,7 @@ impl Objective {
                 .zip(self.of_outputs())
                 .map(|(e, q)| pinball(e, q))
                 .sum(),
-            Loss::Huber | Loss::CrossEntropy => errors
+            Loss::Huber | Loss::CrossEntropy | Loss::Ctc => errors
                 .map(|e| {
                     if e.abs() < 1.0 {
                         0.5 * e * e
@@ -117,7 +143,16 @@ impl Objective {
     }
 
     /// Gradient of the sum times `scale`.
-    pub fn gradient<T: Real>(&self, y: &[T], goal: &[T], width: usize, scale: T, dy: &mut [T]) {
+    pub fn gradient<T: Real>(
+        &self,
+        (y, goal): (&[T], &[T]),
+        (lanes, width): (usize, usize),
+        scale: T,
+        dy: &mut [T],
+    ) {
+        if self.loss == Loss::Ctc {
+            return ctc::gradient((y, goal), (lanes, width), self.least, scale, dy);
+        }
         if self.loss == Loss::CrossEntropy {
             let rows = dy.chunks_exact_mut(width).zip(y.chunks_exact(width));
             for ((dy, p), g) in rows.zip(goal) {
@@ -176,7 +211,7 @@ mod tests {
         let listed = crate::task::ClassWeights::Each(vec![1.0, 4.0]).of_classes(&[2, 1]);
         assert_eq!(listed, [0.5, 2.0]);
         let p = [0.7, 0.3, 0.6, 0.4, 0.2, 0.8];
-        let loss = Objective::weighed(listed).value(&p, &[0.0, 0.0, 1.0], 2);
+        let loss = Objective::weighed(listed).value(&p, &[0.0, 0.0, 1.0], (1, 2));
         assert!((loss - 0.880037386480781).abs() < 1e-12, "{loss}");
     }
 
@@ -185,7 +220,7 @@ mod tests {
     fn quantiles_cost_what_scikit_learn_says() {
         let (truth, y) = ([1.0, 2.0, 3.0, -1.0], [1.5, 1.0, 3.0, 0.5]);
         for (quantile, expected) in [(0.1, 0.475), (0.5, 0.375), (0.9, 0.275)] {
-            let loss = Objective::quantiles(vec![quantile]).value(&y, &truth, 1) / 4.0;
+            let loss = Objective::quantiles(vec![quantile]).value(&y, &truth, (1, 1)) / 4.0;
             assert!((loss - expected).abs() < 1e-12, "{quantile}: {loss}");
         }
     }

@@ -246,7 +246,8 @@ impl<T: Real> Shard<T> {
 
     /// The loss over [`Shard::goal`], times `scale`.
     pub fn loss(&self, loss: &Objective, scale: f64, size: Size) -> f64 {
-        loss.value(self.output(size), &self.goal, self.output_width()) * scale
+        let shape = (size.lanes, self.output_width());
+        loss.value(self.output(size), &self.goal, shape) * scale
     }
 
     /// Numbers per row of [`Shard::input`].
@@ -264,9 +265,11 @@ impl<T: Real> Shard<T> {
         let width = self.output_width();
         let counted = self.size_of(last, size).rows() * width;
         loss.gradient(
-            self.layers[last].output(self.size_of(last, size)),
-            &self.goal,
-            width,
+            (
+                self.layers[last].output(self.size_of(last, size)),
+                &self.goal,
+            ),
+            (size.lanes, width),
             T::from_f64(scale),
             &mut self.dy[last][..counted],
         );

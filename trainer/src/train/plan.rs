@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::init::Rng;
 use crate::data::{Dataset, Part};
+use crate::package::Output;
 use crate::task::Task;
 
 /// Sequences that one thread takes at a time.
@@ -111,12 +112,14 @@ impl Plan {
         !self.rounds.is_empty()
     }
 
-    /// Puts sequences of one length together, in the order in which they stand.
+    /// Puts sequences of one length together, in the order in which they stand; of similar length, where what lies behind their ends
+    /// does not count.
     fn shard(&mut self, batch: usize, data: &Dataset) {
         self.starts.sort_by_key(|&start| data.lengths_at(start));
         self.shards.clear();
         let mut at = 0;
-        let alike = |a: &usize, b: &usize| data.lengths_at(*a) == data.lengths_at(*b);
+        let similar = matches!(data.output(), Output::Transcript(_));
+        let alike = |a: &usize, b: &usize| similar || data.lengths_at(*a) == data.lengths_at(*b);
         for sequences in self.starts.chunk_by(alike) {
             for shard in sequences.chunks(batch).flat_map(|b| b.chunks(SHARD)) {
                 self.shards.push(at..at + shard.len());

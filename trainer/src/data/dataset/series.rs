@@ -294,6 +294,7 @@ pub(super) fn prepared<'t>(
     let need = match series.levels {
         // A sequence may be shorter than a window.
         Some(_) => 1,
+        None if series.transcript.is_some() => 1,
         None => task.shape.window + horizons(task).last().copied().unwrap_or(0),
     };
     let is_short = |rows: &Range<usize>| rows.len() < need;
@@ -354,7 +355,8 @@ pub fn class_output(label: &LabelTask) -> Output {
     Output::Classes(label.classes.iter().map(|c| c.name.clone()).collect())
 }
 
-fn fit_features(
+/// The features of a series, normalised by these rows.
+pub(super) fn fit_features(
     series: &SeriesTask,
     table: &Table,
     raw: &[f32],

@@ -147,7 +147,7 @@ mod tests {
             cell: &[],
         };
         pass.follow(&[], &[], given, size);
-        let loss = Objective::from(Loss::CrossEntropy).value(pass.output(size), &[0.0], 2);
+        let loss = Objective::from(Loss::CrossEntropy).value(pass.output(size), &[0.0], (1, 2));
         assert_eq!(loss, 16.0 * std::f64::consts::LN_2);
     }
 }

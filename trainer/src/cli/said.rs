@@ -1,0 +1,46 @@
+//! What a model of transcripts has said so far.
+
+use kinglet::Greedy;
+use kinglet_trainer::transcript::Beam;
+
+/// A transcript that grows step by step.
+pub struct Said {
+    greedy: Greedy,
+    tokens: Vec<usize>,
+    beam: Option<(usize, Beam)>,
+}
+
+impl Said {
+    /// Nothing yet; with a beam of this width.
+    pub fn new(width: Option<usize>) -> Self {
+        Said {
+            greedy: Greedy::new(),
+            tokens: Vec::new(),
+            beam: width.map(|width| (width, Beam::new(width))),
+        }
+    }
+
+    /// The width of the beam.
+    pub fn width(&self) -> Option<usize> {
+        self.beam.as_ref().map(|(width, _)| *width)
+    }
+
+    /// Takes a step's probabilities; gives the token that is known with it.
+    pub fn push(&mut self, probabilities: &[f32]) -> Option<usize> {
+        if let Some((_, beam)) = &mut self.beam {
+            beam.push(probabilities);
+            return None;
+        }
+        let token = self.greedy.push(probabilities);
+        self.tokens.extend(token);
+        token
+    }
+
+    /// All of it.
+    pub fn tokens(&self) -> &[usize] {
+        match &self.beam {
+            Some((_, beam)) => beam.best(),
+            None => &self.tokens,
+        }
+    }
+}

@@ -189,7 +189,7 @@ impl<'t> Rows<'t> {
                 }),
                 Holds::Text if numbers_with_signs(column).is_some() => Err(InitError::Unfit {
                     column: name.into(),
-                    problem: "holds texts that begin with a number; remove units and signs, as numbers stand alone in their fields",
+                    problem: "holds numbers with units or signs; remove them, as numbers stand alone in their fields",
                 }),
                 _ if self.may_be_classes(column) => Ok((self.label(k), "as asked for".into())),
                 _ => Err(InitError::Unfit {
@@ -782,10 +782,10 @@ impl<'t> Rows<'t> {
             _ => "none: rows are taken to be in order, the oldest first (newest_first = true turns them round)".into(),
         };
         draft.tell("time", time);
-        if order.unsorted > 0.001 {
+        if order.unsorted > 0.0 {
             draft.tell(
                 "order",
-                format!("{:.1} % of the rows are not later than the row before; sort the file if that is a mistake", 100.0 * order.unsorted),
+                format!("{:.2} % of the rows are not later than the row before; sort the file if that is a mistake", 100.0 * order.unsorted),
             );
         }
         if let Some(group) = order.group {
@@ -918,21 +918,22 @@ pub fn is_split(column: &Column<'_>) -> bool {
         && of(is_test)
 }
 
-/// The first text of a column whose texts are numbers with something behind them, as `40.9 °C` and `12%`.
+/// The first with a sign, if all texts are numbers and some have one: a currency before, a unit or a percent sign
+/// behind, or brackets around what is owed.
 fn numbers_with_signs<'t>(column: &Column<'t>) -> Option<&'t str> {
+    let is_digit = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
     let number = |text: &str| {
-        let digits = text.trim_start_matches(['-', '+', '−']);
-        let rest = digits.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
-        let sign = rest.trim_start();
-        digits.len() > rest.len()
-            && !sign.is_empty()
-            && !sign.contains(|c: char| c.is_ascii_digit())
+        let digits = text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '.');
+        let sign = digits.trim_start_matches(is_digit);
+        digits.len() > sign.len() && !sign.contains(|c: char| c.is_ascii_digit())
     };
-    let mut there = column
-        .texts
-        .iter()
-        .copied()
-        .filter(|text| !is_missing(text));
-    let first = there.next()?;
-    (number(first) && there.all(number)).then_some(first)
+    let is_plain = |text: &str| {
+        text.trim_start_matches(['-', '+', '−'])
+            .chars()
+            .all(is_digit)
+    };
+    let there = (column.texts.iter().copied()).filter(|text| !is_missing(text));
+    let all = there.clone().all(number);
+    let mut signed = there.filter(|text| !is_plain(text));
+    signed.next().filter(|_| all)
 }

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The template of firmware as its users meet it: copied to where there is no workspace, pointed at the engine, and built for every chip.
+#
+#   firmware-example/template.sh [CHIP...]
+set -euo pipefail
+cd "$(dirname "$0")"
+engine=$PWD/../engine target=${CARGO_TARGET_DIR:-$PWD/../target}
+cmp model/pump.kgl template/model/pump.kgl
+chips=(rp2040 rp2350 stm32f4 stm32h7 nrf52840 esp32c3)
+[ $# -eq 0 ] || chips=("$@")
+targets=(thumbv6m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf riscv32imc-unknown-none-elf)
+read -ra cargo <<<"$(../.ci/cargo-for "${targets[@]}")"
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r template/. "$copy"
+cd "$copy"
+export CARGO_TARGET_DIR=$target/template
+cargo add -q kinglet --path "$engine"
+for chip in "${chips[@]}"; do
+  # What `cargo CHIP` does, but for the probe: the options of the alias, with `build` in place of `run`.
+  read -ra options <<<"$(sed -n "s/^$chip = \[\"run\", \(.*\), \"--config\".*/\1/p" .cargo/config.toml | tr -d '",')"
+  "${cargo[@]}" build -q "${options[@]}"
+  image=$CARGO_TARGET_DIR/${options[-1]}/release/pump-node
+  echo "$chip: $(size "$image" | awk 'NR == 2 { print $1 + $2 " bytes of flash, " $2 + $3 " of RAM" }')"
+done
+if "${cargo[@]}" build -q 2>"$copy/said"; then
+  echo "template.sh: built for no chip" >&2
+  exit 1
+fi
+grep -q 'take one chip' "$copy/said" || { cat "$copy/said" >&2; exit 1; }

@@ -4,7 +4,7 @@
 #   firmware-example/template.sh [CHIP...]
 set -euo pipefail
 cd "$(dirname "$0")"
-engine=$PWD/../engine target=${CARGO_TARGET_DIR:-$PWD/../target}
+engine=$(realpath ../engine) target=${CARGO_TARGET_DIR:-$PWD/../target}
 cmp model/pump.kgl template/model/pump.kgl
 chips=(rp2040 rp2350 stm32f4 stm32h7 nrf52840 esp32c3)
 [ $# -eq 0 ] || chips=("$@")
@@ -16,13 +16,15 @@ trap 'rm -rf "$copy"' EXIT
 cp -r template/. "$copy"
 cd "$copy"
 export CARGO_TARGET_DIR=$target/template
-cargo add -q kinglet --path "$engine"
+sed -i "s|../../engine|$engine|" Cargo.toml
 for chip in "${chips[@]}"; do
   # What `cargo CHIP` does, but for the probe: the options of the alias, with `build` in place of `run`.
   read -ra options <<<"$(sed -n "s/^$chip = \[\"run\", \(.*\), \"--config\".*/\1/p" .cargo/config.toml | tr -d '",')"
   "${cargo[@]}" build -q "${options[@]}"
   image=$CARGO_TARGET_DIR/${options[-1]}/release/pump-node
-  echo "$chip: $(size "$image" | awk 'NR == 2 { print $1 + $2 " bytes of flash, " $2 + $3 " of RAM" }')"
+  size -A "$image" | awk -v chip="$chip" '
+    $1 ~ /^\.(boot2|vector_table|text|rwtext|rodata|data)/ { flash += $2 }
+    END { print chip ": " flash " bytes of flash"; exit flash < 10000 }'
 done
 if "${cargo[@]}" build -q 2>"$copy/said"; then
   echo "template.sh: built for no chip" >&2

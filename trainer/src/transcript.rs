@@ -131,7 +131,9 @@ mod tests {
         };
         assert_eq!(of(&[1, 2, 3], &[1, 2, 3]), [0, 0, 0]);
         assert_eq!(of(&[1, 2, 3], &[1, 4, 3]), [1, 0, 0]);
-        assert_eq!(of(&[1, 2, 3], &[2, 3, 3]), [0, 1, 1]);
+        assert_eq!(of(&[1, 2, 3, 4], &[2, 3, 4, 4]), [0, 1, 1]);
+        // Of two ways that are as short, the tokens that are wrong.
+        assert_eq!(of(&[1, 2, 3], &[2, 3, 3]), [2, 0, 0]);
         assert_eq!(of(&[], &[5, 5]), [0, 2, 0]);
         assert_eq!(of(&[5, 5, 1], &[]), [0, 0, 3]);
     }

@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 19] = [
+static ALL: [&[u8]; 20] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -23,6 +23,7 @@ static ALL: [&[u8]; 19] = [
     include_model!("models/lstm_peephole_w8a8.kgl"),
     include_model!("models/mingru_w8a8.kgl"),
     include_model!("models/mingru_tanh_w8a8.kgl"),
+    include_model!("models/gru_relu_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];
 static LSTM: &[u8] = ALL[0];

@@ -167,6 +167,7 @@ fn every_cell_runs_from_both_ends() {
     for cell in [
         Cell::RnnRelu,
         Cell::GruResetBefore,
+        Cell::GruReluResetBefore,
         Cell::FastGrnn,
         Cell::LstmCoupled,
         Cell::LstmPeephole,

@@ -369,8 +369,9 @@ fn eight_layers_of_any_mix_run() {
         Cell::LstmCoupled,
         Cell::MinGru,
         Cell::MinGruTanh,
+        Cell::GruReluResetBefore,
     ];
-    let sizes = [9, 4, 12, 7, 8, 16, 3, 10, 9, 5];
+    let sizes = [9, 4, 12, 7, 8, 16, 3, 10, 9, 5, 6];
     let recurrent = cells
         .iter()
         .zip(sizes)

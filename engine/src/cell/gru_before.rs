@@ -3,24 +3,33 @@
 //! ```text
 //! r = σ(W_ir x + W_hr h + b_r)
 //! z = σ(W_iz x + W_hz h + b_z)
-//! n = tanh(W_in x + W_hn (r ⊙ h) + b_n)
+//! n = tanh(W_in x + W_hn (r ⊙ h) + b_n), or max(0, ·) of that
 //! h' = n + z ⊙ (h − n)
 //! ```
 //!
 //! `r` must be known for all units before `n` of any: a pass for `r, z`, another for `n`. So it is the one cell whose step is
 //! not a walk over tiles, and whose streams do not step together.
+//!
+//! With rectified candidates a state is a mean of numbers from 0 on. In integers it is held below 4; the exporter scales weights so
+//! that the values met in calibration stay inside.
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend};
-use crate::num::{mulhi_round, narrow, shift_round, slow};
+use crate::kernel::{
+    Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend, mix,
+};
+use crate::num::{mulhi_round, narrow, saturate, shift_round, slow};
 
 /// A GRU that resets before the product: `r, z` are its gates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GruBefore<'a> {
     candidate: AnyGates<'a>,
+    relu: bool,
 }
+
+/// Firmware can run rectified candidates.
+const RECTIFIED: bool = cfg!(gru_relu);
 
 /// Scratch, in words: per padded unit the update gate, and `r ⊙ h` as an output and as a matrix input.
 pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
@@ -34,10 +43,23 @@ pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
 impl<'a> GruBefore<'a> {
     /// Tensors: the candidate's rows.
     #[inline(always)]
-    pub(super) const fn take(t: &mut Tensors<'a>, spec: Spec) -> Result<Self, LoadError> {
+    pub(super) const fn take(
+        t: &mut Tensors<'a>,
+        spec: Spec,
+        relu: bool,
+    ) -> Result<Self, LoadError> {
+        if relu && !RECTIFIED {
+            return Err(LoadError::Feature { name: "gru-relu" });
+        }
         let order = GateOrder::new(1, 1, 1);
         let candidate = attempt!(AnyGates::take(t, order, spec));
-        Ok(GruBefore { candidate })
+        Ok(GruBefore { candidate, relu })
+    }
+
+    /// Where firmware leaves it out, nothing is asked.
+    #[inline(always)]
+    const fn is_rectified(&self) -> bool {
+        RECTIFIED && self.relu
     }
 }
 
@@ -77,7 +99,13 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let reset = &reset.as_flattened()[..hidden];
             let n = candidate.sums(k, &tile, x, reset, &mut sums);
-            k.curve_f(Curve::Tanh, n);
+            if self.is_rectified() {
+                n.as_flattened_mut()
+                    .iter_mut()
+                    .for_each(|n| *n = n.max(0.0));
+            } else {
+                k.curve_f(Curve::Tanh, n);
+            }
             for (panel, n) in tile.zip(n) {
                 let (z, h) = (&update[panel], &h[panel]);
                 y[panel] = core::array::from_fn(|u| n[u] + z[u] * (h[u] - n[u]));
@@ -144,16 +172,35 @@ impl GruBefore<'_> {
         candidate.each_tile(k, x, reset, |tile, n| {
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];
+            let candidate = &mut candidate[..n.len()];
             if slow {
                 n.as_flattened_mut()
                     .iter_mut()
                     .for_each(|n| *n = slow::double(*n));
             }
-            k.curve_q(Curve::Tanh, &mut candidate[..n.len()], n, tables);
+            if self.is_rectified() {
+                for (candidate, &n) in candidate
+                    .as_flattened_mut()
+                    .iter_mut()
+                    .zip(n.as_flattened())
+                {
+                    *candidate = saturate::<14>(n.max(0) as i32) << 17;
+                }
+            } else {
+                k.curve_q(Curve::Tanh, candidate, n, tables);
+            }
+            let rectified = self.is_rectified();
             if slow {
                 let units = master[tile.clone()].iter_mut().zip(candidate);
                 for ((h, n), z) in units.zip(&update[tile]) {
-                    *h = core::array::from_fn(|u| slow::approach(h[u], slow::gate(z[u])[1], n[u]));
+                    *h = core::array::from_fn(|u| {
+                        let go = if rectified {
+                            slow::go_to
+                        } else {
+                            slow::approach
+                        };
+                        go(h[u], slow::gate(z[u])[1], n[u])
+                    });
                 }
                 return;
             }
@@ -164,7 +211,8 @@ impl GruBefore<'_> {
                 tables,
             );
             for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
-                *h = core::array::from_fn(|u| blend(h[u], z[u], n[u]));
+                let mix = if rectified { mix } else { blend };
+                *h = core::array::from_fn(|u| mix(h[u], z[u], n[u]));
             }
         });
         state.publish_master();

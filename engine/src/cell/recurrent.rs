@@ -84,7 +84,8 @@ cells! {
     Lstm(Lstm) in "lstm" { Lstm => Lstm, }
     Gru(Gru) in "gru" { GruResetAfter => Gru, }
     GruBefore(GruBefore<'a>) in "gru-reset-before" {
-        GruResetBefore => attempt!(GruBefore::take(t, spec)),
+        GruResetBefore => attempt!(GruBefore::take(t, spec, false)),
+        GruReluResetBefore => attempt!(GruBefore::take(t, spec, true)),
     }
     FastGrnn(FastGrnn<'a>) in "fastgrnn" { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
     Coupled(Coupled) in "lstm-coupled" { LstmCoupled => Coupled, }
@@ -128,7 +129,9 @@ impl<'a> Recurrent<'a> {
     /// Words of scratch that an integer step needs.
     pub(crate) const fn work(spec: Spec, padded_hidden: usize) -> usize {
         match spec.cell {
-            format::Cell::GruResetBefore => gru_before::work(spec.format, padded_hidden),
+            format::Cell::GruResetBefore | format::Cell::GruReluResetBefore => {
+                gru_before::work(spec.format, padded_hidden)
+            }
             _ if spec.packed().is_some() => packed::work(spec.format, spec.inputs, spec.hidden),
             _ => 0,
         }

@@ -454,6 +454,8 @@ pub enum Cell {
     MinGru,
     /// The same with a tanh of the candidate.
     MinGruTanh,
+    /// [`Cell::GruResetBefore`] with `max(0, ·)` for its candidate's tanh.
+    GruReluResetBefore,
 }
 
 impl Cell {
@@ -469,6 +471,7 @@ impl Cell {
         Cell::LstmPeephole,
         Cell::MinGru,
         Cell::MinGruTanh,
+        Cell::GruReluResetBefore,
     ];
 
     /// What is said of a cell, once.
@@ -520,6 +523,12 @@ impl Cell {
                 ..MIN_GRU
             },
             Cell::MinGruTanh => MIN_GRU,
+            Cell::GruReluResetBefore => Facts {
+                name: "gru-relu-reset-before",
+                title: "rectified reset-before GRU",
+                reach: 4,
+                ..GRU
+            },
         }
     }
 

@@ -57,7 +57,7 @@ const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)
 pub(crate) fn stages(cell: Cell) -> Stages {
     match cell {
         Cell::GruResetAfter => GRU_RESET_AFTER,
-        Cell::GruResetBefore => GRU_RESET_BEFORE,
+        Cell::GruResetBefore | Cell::GruReluResetBefore => GRU_RESET_BEFORE,
         // One sum a gate.
         _ => match (cell.products(), cell.state_products()) {
             (1, _) => ONE,

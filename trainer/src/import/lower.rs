@@ -655,7 +655,7 @@ impl<'g> Walk<'g> {
         self.at_end(view)?;
         let low = match (self.layers.last(), &view.affine) {
             (Some(Layer::Recurrent(r)), None) => match r.cell {
-                Cell::RnnRelu => Some(0.0),
+                Cell::RnnRelu | Cell::GruReluResetBefore => Some(0.0),
                 Cell::Lstm
                 | Cell::LstmCoupled
                 | Cell::LstmPeephole
@@ -1235,7 +1235,9 @@ fn reset(layer: &Layer) -> Option<String> {
     };
     let how = match cell {
         Cell::GruResetAfter => "after the product with the hidden weights, as in PyTorch",
-        Cell::GruResetBefore => "before the product with the hidden weights, as in the first paper",
+        Cell::GruResetBefore | Cell::GruReluResetBefore => {
+            "before the product with the hidden weights, as in the first paper"
+        }
         _ => return None,
     };
     Some(format!(
@@ -1439,6 +1441,11 @@ fn cell(
     let same = direction.functions[..used] == usual[..used];
     let cell = match (recurrent.kind, &direction.peephole) {
         (Kind::Rnn, _) if direction.functions[0] == Function::Relu => Cell::RnnRelu,
+        (Kind::Gru { after: false }, _)
+            if direction.functions[..2] == [Function::Sigmoid, Function::Relu] =>
+        {
+            Cell::GruReluResetBefore
+        }
         _ if !same => bail!(
             "attribute `activations`: {:?}, expected {:?}: the engine's cells have no others; train with those",
             &direction.functions[..used],

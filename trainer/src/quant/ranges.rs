@@ -206,6 +206,10 @@ impl Ranges {
                             let candidates = candidates(b.halves()[seen.half], seen.x);
                             range.meet(&candidates, seen.half * seen.y.len());
                         }
+                        Layer::Bidirectional(b) if b.forward.cell == Cell::GruReluResetBefore => {
+                            let candidates = rectified(b.halves()[seen.half], seen.x, seen.state);
+                            range.meet(&candidates, seen.half * seen.y.len());
+                        }
                         _ => range.meet(seen.y, seen.half * seen.y.len()),
                     }
                     let dense = matches!(layer, Layer::Dense(_));
@@ -244,6 +248,11 @@ impl Ranges {
                         Layer::Recurrent(r) if r.cell == Cell::MinGru => {
                             range.meet(&candidates(r, below), 0);
                         }
+                        Layer::Recurrent(r) if r.cell == Cell::GruReluResetBefore => {
+                            let candidates = &runner.layer_gates(k)[2 * r.hidden..];
+                            let rectified = candidates.iter().map(|n| n.max(0.0));
+                            range.meet(&rectified.collect::<Vec<f32>>(), 0);
+                        }
                         _ => range.meet(runner.layer_output(k), 0),
                     }
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
@@ -262,6 +271,7 @@ impl Ranges {
                             range.gates.meet(match r.cell {
                                 Cell::RnnRelu => &[],
                                 Cell::MinGru => &z[..r.hidden],
+                                Cell::GruReluResetBefore => &z[..2 * r.hidden],
                                 _ => z,
                             });
                             if r.cell == Cell::GruResetAfter {
@@ -476,7 +486,7 @@ impl LayerRange {
 /// Products that follow one another in a step.
 fn stages(r: &Recurrent) -> usize {
     match r.cell {
-        Cell::GruResetBefore => 2,
+        Cell::GruResetBefore | Cell::GruReluResetBefore => 2,
         _ => 1,
     }
 }
@@ -515,6 +525,20 @@ fn candidates(r: &Recurrent, x: &[f32]) -> Vec<f32> {
     let rows = r.w_ih.chunks_exact(r.inputs).zip(&r.b_ih).skip(r.hidden);
     rows.map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>() + b)
         .collect()
+}
+
+/// Those of a GRU that resets before the product.
+fn rectified(r: &Recurrent, x: &[f32], h: &[f32]) -> Vec<f32> {
+    let dot = |w: &[f32], x: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
+    let sum = |row: usize, h: &[f32]| {
+        let of_input = dot(&r.w_ih[row * r.inputs..][..r.inputs], x);
+        let of_state = dot(&r.w_hh[row * r.hidden..][..r.hidden], h);
+        of_input + of_state + r.b_ih[row] + r.b_hh[row]
+    };
+    let reset = (0..r.hidden).map(|unit| h[unit] / (1.0 + (-sum(unit, h)).exp()));
+    let reset: Vec<f32> = reset.collect();
+    let candidates = 2 * r.hidden..3 * r.hidden;
+    candidates.map(|row| sum(row, &reset).max(0.0)).collect()
 }
 
 fn scores(d: &Dense, x: &[f32]) -> Vec<f32> {

@@ -3,8 +3,8 @@
 //! An embedding, a rectified or a linear layer may be divided by `s` if the next matrix is multiplied by
 //! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
-//! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU is linear in
-//! its candidate, whose rows are divided.
+//! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU, and of a GRU
+//! with rectified candidates, is linear in its candidate, whose rows are divided.
 
 use super::{Formats, Ranges};
 use crate::net::{Activation, Cell, Conv, Layer, Network, Recurrent};
@@ -157,6 +157,13 @@ fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
         Cell::MinGru => {
             divide_rows(&mut r.w_ih[r.hidden * r.inputs..], r.inputs, scales);
             divide_rows(&mut r.b_ih[r.hidden..], 1, scales);
+        }
+        Cell::GruReluResetBefore => {
+            let gates = 2 * r.hidden;
+            divide_rows(&mut r.w_ih[gates * r.inputs..], r.inputs, scales);
+            divide_rows(&mut r.w_hh[gates * r.hidden..], r.hidden, scales);
+            divide_rows(&mut r.b_ih[gates..], 1, scales);
+            divide_rows(&mut r.b_hh[gates..], 1, scales);
         }
         _ => {
             divide_rows(&mut r.w_ih, r.inputs, scales);

@@ -85,7 +85,7 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let of_x = product(&r.w_ih, x);
     // A GRU that resets before the product has other inputs for its candidate.
     let early = match r.cell {
-        Cell::GruResetBefore => 2 * hidden * hidden,
+        Cell::GruResetBefore | Cell::GruReluResetBefore => 2 * hidden * hidden,
         _ => r.w_hh.len(),
     };
     let of_h = product(&r.w_hh[..early], &h);
@@ -155,14 +155,16 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = (1.0 - gate) * h_prev + gate * n;
             }
         }
-        Cell::GruResetBefore => {
+        Cell::GruResetBefore | Cell::GruReluResetBefore => {
+            let relu = r.cell == Cell::GruReluResetBefore;
             let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(z[j]) * h[j]).collect();
             let of_reset = product(&r.w_hh[early..], &reset);
             for (j, &h_prev) in h.iter().enumerate() {
                 let update = sigmoid(z[hidden + j]);
                 let row = 2 * hidden + j;
                 z[row] += of_reset[j] + r.b_hh[row];
-                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
+                let n = if relu { z[row].max(0.0) } else { z[row].tanh() };
+                y[j] = (1.0 - update) * n + update * h_prev;
             }
         }
     }

@@ -13,7 +13,8 @@ writes the `.safetensors` files beside this script, all f32:
     cell     [H]     c after the last step, of an LSTM
 
 LSTMs are ONNX Runtime's `LSTM` operator (`input_forget=1`, or with the input `P`), in f32. ONNX couples the other way
-round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated.
+round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated. Rectified GRUs are its
+`GRU` with the activations Sigmoid and Relu.
 FastGRNN is the equations of Kusupati et al. 2018 in f64. minGRU is `mingru-keras` on Keras' NumPy backend, which has no steps: a
 parallel scan gives all of them. Its candidate is linear; with a tanh it is the same layer over another `Dense`.
 """
@@ -53,24 +54,25 @@ def uniform(rng, bound, *shape):
 
 
 def lstm(x, w, r, b, p, hidden, coupled):
-    """h after every step and the last c, by ONNX Runtime. Gates in ONNX's order: i, o, f, c."""
+    """h after every step and the last c. Gates in ONNX's order: i, o, f, c."""
     inputs = {"X": x[:, None, :], "W": w[None], "R": r[None], "B": b[None]}
     names = ["X", "W", "R", "B", "", "", ""]
     if p is not None:
         inputs["P"] = p[None]
         names.append("P")
     node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled))
+    y, c = run(node, inputs, ["Y", "Y_c"])
+    return y[:, 0, 0, :], c[0, 0]
+
+
+def run(node, inputs, outputs):
+    """By ONNX Runtime."""
     tensor = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    graph = helper.make_graph(
-        [node],
-        "lstm",
-        [tensor(name, value.shape) for name, value in inputs.items()],
-        [tensor("Y", None), tensor("Y_c", None)],
-    )
+    given = [tensor(name, value.shape) for name, value in inputs.items()]
+    graph = helper.make_graph([node], "cell", given, [tensor(name, None) for name in outputs])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    y, c = session.run(["Y", "Y_c"], inputs)
-    return y[:, 0, 0, :], c[0, 0]
+    return session.run(outputs, inputs)
 
 
 def write(name, layer, x, hidden, cell=None):
@@ -114,6 +116,20 @@ def coupled(name, inputs, hidden):
     write(name, layer, x, h, c)
 
 
+def gru_relu(name, inputs, hidden):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = 1 / hidden**0.5
+    gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "rzn"}
+    stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
+    x = samples(rng, STEPS, inputs)
+    b = np.concatenate([stack("zrn", 2), stack("zrn", 3)])[:, 0]
+    given = {"X": x[:, None, :], "W": stack("zrn", 0)[None], "R": stack("zrn", 1)[None], "B": b[None]}
+    node = helper.make_node("GRU", list(given), ["Y"], hidden_size=hidden, linear_before_reset=0, activations=["Sigmoid", "Relu"])
+    layer = {n: stack("rzn", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
+    layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
+    write(name, layer, x, run(node, given, ["Y"])[0][:, 0, 0, :])
+
+
 def fastgrnn(name, inputs, hidden, nu):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     bound = 3 / hidden**0.5
@@ -150,6 +166,7 @@ def mingru(name, inputs, hidden, activation, reach):
 for inputs, hidden in [(2, 3), (3, 8), (5, 17)]:
     peephole(f"lstm_peephole_{inputs}x{hidden}", inputs, hidden)
     coupled(f"lstm_coupled_{inputs}x{hidden}", inputs, hidden)
+    gru_relu(f"gru_relu_{inputs}x{hidden}", inputs, hidden)
     fastgrnn(f"fastgrnn_{inputs}x{hidden}", inputs, hidden, -4.0)
     mingru(f"mingru_{inputs}x{hidden}", inputs, hidden, None, 0.5)
     mingru(f"mingru_tanh_{inputs}x{hidden}", inputs, hidden, "tanh", 1.0)

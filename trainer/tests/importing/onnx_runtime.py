@@ -61,6 +61,8 @@ class Network:
                 attributes["input_forget"] = 1
         if kind == "GRU":
             attributes["linear_before_reset"] = some(0, 1)
+            if not attributes["linear_before_reset"] and some(True, False):
+                attributes["activations"] = ["Sigmoid", "Relu"]
         if kind == "RNN":
             attributes["activations"] = [some("Tanh", "Relu")]
         y = self.node(kind, *operands, **attributes)

@@ -101,7 +101,12 @@ pub(in crate::kernel) fn gru_unit(h: &mut i32, [nx, r, z, nh]: [i16; 4], tables:
 /// `n + z (h − n)`: gates `z`, `n` in Q31, state in Q29.
 #[inline(always)]
 pub(crate) fn blend(h: i32, z: i32, n: i32) -> i32 {
-    let n = n >> 2;
+    mix(h, z, n >> 2)
+}
+
+/// [`blend`] with `n` in Q29, no further than 4 from `h`.
+#[inline(always)]
+pub(crate) fn mix(h: i32, z: i32, n: i32) -> i32 {
     n.wrapping_add(mulhi_round(z, h.wrapping_sub(n)).wrapping_mul(2))
 }
 

@@ -128,6 +128,30 @@ All of r must be known before any n: one loop for r and z, another for n.",
 ",
 };
 
+const GRU_RELU_BEFORE: Text = Text {
+    name: "GRU, reset before the product, rectified",
+    equations: "r = sigmoid(W_ir x + W_hr h + b_r)
+z = sigmoid(W_iz x + W_hz h + b_z)
+n = max(0, W_in x + W_hn (r h) + b_n)
+h' = n + z (h - n)
+All of r must be known before any n: one loop for r and z, another for n.",
+    float: "
+        const float n = z[0] > 0.0f ? z[0] : 0.0f;
+        y[u] = n + s->update$n[u] * (s->h$n[u] - n);
+",
+    integer: "
+        /* Held below 4. The high half of a product with a gate is half the product. */
+        const int32_t n = clamp(z[0], 0, 16383) * (INT32_C(1) << 17);
+        s->fine$n[u] = n + 2 * mulhi($sigmoid(s->update$n[u]), s->fine$n[u] - n);
+",
+    slow: "
+        const int32_t share = rest_of(slow_sigmoid(s->update$n[u]));
+        const int32_t n = clamp(twice(z[0]), 0, 16383) * (INT32_C(1) << 17);
+        const int64_t way = (int64_t)share * ((int64_t)n - s->fine$n[u]);
+        s->fine$n[u] += (int32_t)((way + (INT64_C(1) << 30)) >> 31);
+",
+};
+
 const COUPLED: Text = Text {
     name: "LSTM with coupled gates",
     equations: "f = sigmoid(W_if x + W_hf h + b_f)      c' = f c + (1 - f) g
@@ -262,6 +286,7 @@ fn text(cell: Cell) -> &'static Text {
         Cell::Lstm => &LSTM,
         Cell::GruResetAfter => &GRU_AFTER,
         Cell::GruResetBefore => &GRU_BEFORE,
+        Cell::GruReluResetBefore => &GRU_RELU_BEFORE,
         Cell::FastGrnn => &FASTGRNN,
         Cell::LstmCoupled => &COUPLED,
         Cell::LstmPeephole => &PEEPHOLE,
@@ -350,7 +375,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
     let integer = format.is_integer();
     let text = text(cell);
     let h = code.matrix_input(format);
-    let before = cell == Cell::GruResetBefore;
+    let before = matches!(cell, Cell::GruResetBefore | Cell::GruReluResetBefore);
 
     let update = match (integer, slow) {
         (false, _) => text.float.to_owned(),

@@ -121,7 +121,8 @@ pub fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
         Cell::LstmCoupled => pass::<lstm_coupled::LstmCoupled, T>(r, max),
         Cell::FastGrnn => pass::<fastgrnn::FastGrnn, T>(r, max),
         Cell::GruResetAfter => pass::<gru_after::GruAfter, T>(r, max),
-        Cell::GruResetBefore => pass::<gru_before::GruBefore, T>(r, max),
+        Cell::GruResetBefore => pass::<gru_before::GruBefore<false>, T>(r, max),
+        Cell::GruReluResetBefore => pass::<gru_before::GruBefore<true>, T>(r, max),
         Cell::MinGru => pass::<mingru::MinGru<false>, T>(r, max),
         Cell::MinGruTanh => pass::<mingru::MinGru<true>, T>(r, max),
     }

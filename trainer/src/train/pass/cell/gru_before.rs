@@ -1,5 +1,5 @@
 //! GRU that resets before the product (Cho et al. 2014), gates stacked `r, z, n`:
-//! `r, z = σ(x-part + W_h h)`, `n = tanh(x-part + W_hn (r ⊙ h))`, `h' = (1 − z) ⊙ n + z ⊙ h`.
+//! `r, z = σ(x-part + W_h h)`, `n = tanh(x-part + W_hn (r ⊙ h))` or `max(0, ·)` of that, `h' = (1 − z) ⊙ n + z ⊙ h`.
 //!
 //! The candidate's product waits for `r`, so a step takes two products: `r, z` together, then `n`.
 //! Both biases of a gate are simply added.
@@ -7,9 +7,9 @@
 use super::{Gradients, Unit, UnitMath};
 use crate::train::real::Real;
 
-pub struct GruBefore;
+pub struct GruBefore<const RELU: bool>;
 
-impl<T: Real> UnitMath<T> for GruBefore {
+impl<const RELU: bool, T: Real> UnitMath<T> for GruBefore<RELU> {
     const SUMS: usize = 3;
     const KEEPS: bool = true;
     const RESETS: bool = true;
@@ -26,7 +26,11 @@ impl<T: Real> UnitMath<T> for GruBefore {
     #[inline(always)]
     fn output(unit: &mut Unit<T>) {
         let [_, z, n, _] = &mut unit.z;
-        *n = n.tanh();
+        *n = match RELU {
+            true if *n > T::ZERO => *n,
+            true => T::ZERO,
+            false => n.tanh(),
+        };
         unit.h = *n + *z * (unit.h_prev - *n);
     }
 
@@ -34,7 +38,12 @@ impl<T: Real> UnitMath<T> for GruBefore {
     fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
         let [_, z, n, _] = unit.z;
         unit.z[1] = d.h * (unit.h_prev - n) * z * (T::ONE - z);
-        unit.z[2] = d.h * (T::ONE - z) * (T::ONE - n * n);
+        let slope = match RELU {
+            true if n > T::ZERO => T::ONE,
+            true => T::ZERO,
+            false => T::ONE - n * n,
+        };
+        unit.z[2] = d.h * (T::ONE - z) * slope;
         d.h = d.h * z;
     }
 

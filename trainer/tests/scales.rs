@@ -125,6 +125,46 @@ fn heavy_tails_and_spikes_do_not_spoil_the_rest() {
     }
 }
 
+/// Large weights over inputs with a tail would leave few digits to the weights over the state.
+#[test]
+fn weights_over_heavy_tails_have_the_bits_that_they_need() {
+    let mut package = package(Cell::Lstm, 3);
+    let Layer::Recurrent(r) = &mut package.net.layers[0] else {
+        unreachable!()
+    };
+    r.w_ih.iter_mut().for_each(|w| *w *= 6.0);
+    let mut rng = Rng::new(3);
+    let lognormal = (0..STEPS * 3).map(|_| 0.1 * (1.5 * rng.normal()).exp());
+    let samples: Vec<f32> = lognormal.collect();
+    let stream = Stream::Samples(samples.clone());
+    let mut ranges = Ranges::measure(&package.net, [&stream]);
+    let tests = TestInputs::from_stream(&stream, 3);
+    let probe = Probe {
+        raw: samples.clone(),
+        counted: 0,
+    };
+    let how = (&Format::W8A16.into(), Layout::Portable);
+    let instead = cut_tails(&package, how, &mut ranges, &tests, &[probe]).unwrap();
+    assert!(instead.is_none() && ranges.fine);
+    let float = export(&package, Format::F32, Some(&ranges), &tests).unwrap();
+    let float = Model::from_bytes(&float.bytes).unwrap();
+    let truth = answers(&float, &samples);
+    let [fine, plain] = [true, false].map(|fine| {
+        let ranges = Ranges {
+            fine,
+            ..ranges.clone()
+        };
+        let file = export(&package, Format::W8A16, Some(&ranges), &tests).unwrap();
+        assert_eq!(
+            file.notes.iter().any(|note| note.contains("every input")),
+            fine
+        );
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        Fidelity::between(&float, &truth, &answers(&model, &samples)).share()
+    });
+    assert!(2.0 * fine < plain, "{fine} {plain}");
+}
+
 /// Inputs of eight bits reach ±16 and those of sixteen ±8, so of the heaviest tails eight bits may be taken where sixteen were
 /// asked for.
 #[test]

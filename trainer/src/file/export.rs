@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::test_steps::{TestInputs, run_tests};
 use crate::engine::AnyRunner;
 use crate::package::{Package, Shape};
-use crate::quant::{Formats, Ranges, fold, fold_f16, rescale};
+use crate::quant::{Formats, Ranges, fold, fold_f16, refine, rescale};
 use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
@@ -80,6 +80,16 @@ pub fn export_for(
     };
     if integer && !ranges.settled {
         rescale(&mut package.net, &mut ranges, &formats);
+        if ranges.fine && formats == Formats::All(Format::W8A16) {
+            let macs = package.net.macs();
+            refine(&mut package.net, &mut ranges);
+            notes.push(format!(
+                "eight bits are too few for the weights over the inputs, so they have more: layer 0 is a dense layer that gives every input \
+                 {} times, each with its part of the weights. A step has {} multiplications in place of {macs}",
+                package.net.layers[0].outputs() / package.net.input_width(),
+                package.net.macs()
+            ));
+        }
     }
     let doubts = match first {
         Format::F16 => beyond_f16(&package.net),

@@ -12,7 +12,7 @@
 //! the layer's units least, where a unit is a tanh of what it gets, so that a tail that saturates it may be cut.
 
 use super::column::Column;
-use super::{LayerRange, Ranges, input_frac, largest_weight};
+use super::{LayerRange, Ranges, fine, input_frac, largest_weight};
 use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::{Input, Output, Package};
 use kinglet::format::Format;
@@ -148,8 +148,7 @@ pub(crate) fn fold_inputs(
     let edges = matches!(first, Layer::Conv(_));
     let holds = features.iter().map(|feature| feature.hold || edges);
     let holds: Vec<bool> = holds.collect();
-    let how = (format, &ranges.tails[..]);
-    let (mut folds, tailed) = choose(first, &ranges.layers[0], columns, &holds, how);
+    let (mut folds, tailed) = choose(first, ranges, &holds, format);
     if let Layer::Conv(c) = first
         && c.shape.rows > 1
     {
@@ -207,13 +206,18 @@ fn first_moments<'r>(
 
 fn choose(
     layer: &Layer,
-    range: &LayerRange,
-    columns: &[Column],
+    ranges: &Ranges,
     holds: &[bool],
-    (format, tails): (Format, &[i8]),
+    format: Format,
 ) -> (Vec<Fold>, Vec<usize>) {
+    let columns = &ranges.columns[0][..];
     let mut tailed = Vec::new();
     let grid = Grid::of(layer, format);
+    if ranges.fine {
+        let each = columns.iter().zip(holds);
+        let whole = each.map(|(column, &holds)| fine::whole(column, holds, grid.limits[1]));
+        return (whole.collect(), tailed);
+    }
     let centred = columns.iter().zip(holds).map(|(column, &holds)| {
         let (centre, spread) = column.middle();
         let error = grid.error(column, SAME);
@@ -235,7 +239,7 @@ fn choose(
     let over_state = over_state(layer);
     let levels = f64::from(largest_weight(format));
     // Of the state as a matrix input.
-    let state: f64 = match range.inputs.first() {
+    let state: f64 = match ranges.layers[0].inputs.first() {
         Some(moments) if moments.width() > columns.len() => {
             let state = columns.len()..moments.width();
             moments.variances(state).into_iter().sum()
@@ -294,7 +298,7 @@ fn choose(
         }
         let most = folds[k].scale;
         folds[k] = best.1;
-        let power = tails.get(k).copied().unwrap_or(0);
+        let power = ranges.tails.get(k).copied().unwrap_or(0);
         folds[k].scale = (best.1.scale * 2f64.powi(power.into())).min(most);
         tailed.push(k);
     }

@@ -6,6 +6,7 @@
 
 mod column;
 mod descent;
+mod fine;
 mod fold;
 pub mod mixed;
 mod moments;
@@ -17,6 +18,7 @@ mod tails;
 pub mod watch;
 
 pub use column::Column;
+pub(crate) use fine::refine;
 pub(crate) use fold::{Fold, apply as fold_first, fold, fold_f16, fold_inputs};
 pub use moments::Moments;
 pub(crate) use moments::Spread;

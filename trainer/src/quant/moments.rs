@@ -104,6 +104,28 @@ impl Moments {
         }
     }
 
+    /// The first inputs come `copies` times, one after the other, and then divided by `parts`.
+    pub(super) fn repeated(&self, inputs: usize, copies: usize, parts: f64) -> Moments {
+        let width = self.width() + copies * inputs;
+        let from = |k: usize| match k {
+            k if k < copies * inputs => (k % inputs, 1.0),
+            k if k < (copies + 1) * inputs => (k % inputs, parts),
+            k => (k - copies * inputs, 1.0),
+        };
+        let product = |(i, a): (usize, f64), (j, b): (usize, f64)| {
+            self.products[i.min(j) * self.width() + i.max(j)] / (a * b)
+        };
+        let pairs = (0..width).flat_map(|i| (0..width).map(move |j| (i, j)));
+        Moments {
+            count: self.count,
+            sums: (0..width)
+                .map(|k| self.sums[from(k).0] / from(k).1)
+                .collect(),
+            products: pairs.map(|(i, j)| product(from(i), from(j))).collect(),
+            pending: Vec::new(),
+        }
+    }
+
     /// Number of inputs.
     pub(super) fn width(&self) -> usize {
         self.sums.len()
@@ -209,6 +231,20 @@ mod tests {
         for (a, b) in covariances[0].iter().zip(&covariances[1]) {
             assert!((a - b).abs() < 1e-9, "{covariances:?}");
         }
+    }
+
+    #[test]
+    fn inputs_that_come_several_times_have_the_moments_of_all() {
+        let (mut once, mut often) = (Moments::new(3), Moments::new(7));
+        for [a, b, h] in [[1.0, -2.0, 0.5], [0.25, 4.0, 8.0], [-3.0, 0.0, 1.0]] {
+            once.meet(&[a, b, h]);
+            often.meet(&[a, b, a, b, a / 4.0, b / 4.0, h]);
+        }
+        once.settle();
+        often.settle();
+        let [found, want] = [once.repeated(2, 2, 4.0), often].map(|moments| moments.of(0..7));
+        assert_eq!(found.mean, want.mean);
+        assert_eq!(found.covariance, want.covariance);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub struct Ranges {
     /// Inputs with heavy tails are scaled by these powers of two besides: upwards more of the tail is cut. Of an input without
     /// an entry it is 0.
     pub tails: Vec<i8>,
+    /// Weights over the inputs get more than eight bits, in a first layer with a state and in w8a16.
+    pub fine: bool,
     /// The network was trained with these ranges, so nothing is rescaled by them any more.
     pub settled: bool,
 }
@@ -74,7 +76,7 @@ const PIECE: usize = 10_000;
 /// Steps whose inputs enter the moments, at the most.
 const MET: usize = 20_000;
 /// Widest matrix whose inputs have moments: their number is its square.
-const WIDEST: usize = 2048;
+pub(super) const WIDEST: usize = 2048;
 
 impl Stream {
     /// The streams to calibrate with: the training part as it is measured too, window by window where the state starts
@@ -297,6 +299,7 @@ impl Ranges {
             layers,
             columns,
             tails: Vec::new(),
+            fine: false,
             settled: false,
         }
     }
@@ -360,6 +363,7 @@ impl Ranges {
             layers: layers.collect(),
             columns: [Vec::new(), Vec::new()],
             tails: Vec::new(),
+            fine: false,
             settled: false,
         }
     }

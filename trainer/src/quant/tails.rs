@@ -2,9 +2,10 @@
 //!
 //! The scale of an input with a heavy tail is an estimate at first, made layer by layer. Of a small network the answers decide: files
 //! with other scales are run beside the float model over raw samples, all such inputs together at first, then one after the other.
+//! They decide too whether [finer weights](super::fine) over the inputs are worth a layer more.
 
 use super::mixed::{Probe, Reference};
-use super::{Formats, Ranges, fold};
+use super::{Formats, Ranges, fine, fold};
 use crate::file::{TestInputs, export_for};
 use crate::package::Package;
 use anyhow::Result;
@@ -17,10 +18,12 @@ const SMALL: usize = 200_000;
 const MACS: usize = 4_000_000_000;
 /// Powers of two that all are tried with.
 const TOGETHER: [i8; 9] = [-5, -3, -2, -1, 1, 2, 3, 5, 8];
+/// Part of the error that finer weights leave at the most, where they are taken.
+const FINER: f64 = 0.5;
 /// Inputs that are looked at alone, at the most.
 const ALONE: usize = 8;
 
-/// Sets [`Ranges::tails`] for a format. Gives the format to take in place of that one, if there is such a format: inputs of w8a8
+/// Sets [`Ranges::tails`] and [`Ranges::fine`] for a format. Gives the format to take in place of that one, if there is such a format: inputs of w8a8
 /// reach ±16 and those of w8a16 ±8, so of the heaviest tails eight bits may keep more than sixteen.
 ///
 /// # Errors
@@ -38,7 +41,12 @@ pub fn cut_tails(
     ranges.tails = vec![0; package.net.input_width()];
     let macs = package.net.macs();
     let other = (*formats == Formats::All(Format::W8A16)).then_some(Format::W8A8);
-    if tailed(package, formats, ranges).is_empty() || macs > SMALL && other.is_none() {
+    let (_, tailed) = folded(package, formats, ranges);
+    let mut finer = ranges.clone();
+    finer.fine = true;
+    let may_be_fine =
+        other.is_some() && fine::copies(&folded(package, formats, &finer).0.net).is_some();
+    if !may_be_fine && (tailed.is_empty() || macs > SMALL && other.is_none()) {
         return Ok(None);
     }
     let probes = &first_steps(probes, package.net.input_width(), MACS / macs.max(1));
@@ -49,12 +57,19 @@ pub fn cut_tails(
         tests,
         reference: Reference::new(package, &Model::from_bytes(&float.bytes)?, probes),
     };
-    let least = search.settle(formats, ranges)?;
-    let Some(other) = other else {
+    let mut least = search.settle(formats, ranges)?;
+    if may_be_fine {
+        let error = search.settle(formats, &mut finer)?;
+        if error < FINER * least {
+            (least, *ranges) = (error, finer);
+        }
+    }
+    let Some(other) = other.filter(|_| !tailed.is_empty()) else {
         return Ok(None);
     };
     let mut of_other = ranges.clone();
     of_other.tails.fill(0);
+    of_other.fine = false;
     if search.settle(&other.into(), &mut of_other)? < least {
         *ranges = of_other;
         return Ok(Some(other));
@@ -70,11 +85,12 @@ pub fn kept_in(asked: Format, taken: Format) -> String {
     )
 }
 
-/// Inputs whose tails are cut or could be.
-fn tailed(package: &Package, formats: &Formats, ranges: &Ranges) -> Vec<usize> {
+/// A package with its inputs folded, and those whose tails are cut or could be.
+fn folded(package: &Package, formats: &Formats, ranges: &Ranges) -> (Package, Vec<usize>) {
     let ends = [0, package.net.layers.len() - 1].map(|layer| formats.of(layer));
-    let folded = fold(&mut package.clone(), &mut ranges.clone(), ends);
-    folded.map_or(Vec::new(), |folded| folded.tailed)
+    let mut package = package.clone();
+    let folded = fold(&mut package, &mut ranges.clone(), ends);
+    (package, folded.map_or(Vec::new(), |folded| folded.tailed))
 }
 
 /// Probes of so many steps together; the first one has at least an answer.
@@ -119,7 +135,8 @@ impl Search<'_> {
     /// Of a small network tries other scales, and leaves the best ones in the ranges. The error of what is left.
     fn settle(&self, formats: &Formats, ranges: &mut Ranges) -> Result<f64> {
         let mut least = self.error(formats, ranges)?;
-        if self.package.net.macs() > SMALL {
+        let (_, tailed) = folded(self.package, formats, ranges);
+        if self.package.net.macs() > SMALL || tailed.is_empty() {
             return Ok(least);
         }
         let mut attempt = |tails: Vec<i8>, ranges: &mut Ranges| -> Result<bool> {
@@ -136,7 +153,6 @@ impl Search<'_> {
         for power in TOGETHER {
             attempt(vec![power; ranges.tails.len()], ranges)?;
         }
-        let tailed = tailed(self.package, formats, ranges);
         if tailed.len() > 1 {
             for &input in tailed.iter().take(ALONE) {
                 for step in [-1, 1] {

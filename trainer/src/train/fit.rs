@@ -114,6 +114,8 @@ pub fn fit_quantized(
     let phase = formats.name();
     // Inputs that the integers would not hold well enter in other units from here on.
     let (mut package, mut ranges) = (package.clone(), ranges.clone());
+    // Weights learn to live with their eight bits.
+    ranges.fine = false;
     let folded = match ranges.settled {
         true => None,
         false => fold_inputs(&mut package, &mut ranges, formats.of(0)),

@@ -273,6 +273,7 @@ mod reference {
                             Cell::FastGrnn
                             | Cell::LstmCoupled
                             | Cell::LstmPeephole
+                            | Cell::GruReluResetBefore
                             | Cell::MinGru
                             | Cell::MinGruTanh => {
                                 unreachable!("PyTorch has none")

@@ -16,7 +16,7 @@ use serde::de::{
 const PAGE: &str = include_str!("../../docs/src/task.md");
 
 /// Where the keys of a type are described, and a task that has a table of it at this place.
-const PLACES: [(&str, &str, &str, &[&str]); 28] = [
+const PLACES: [(&str, &str, &str, &[&str]); 29] = [
     ("Task", "the whole file", SERIES, &[]),
     ("CsvTask", "csv", SERIES, &["csv"]),
     ("Format", "csv.format", SERIES, &["csv", "format"]),
@@ -36,6 +36,12 @@ const PLACES: [(&str, &str, &str, &[&str]); 28] = [
         "split.column",
         LABELLED,
         &["series", "split", "column"],
+    ),
+    (
+        "TranscriptTask",
+        "transcript",
+        TRANSCRIBED,
+        &["series", "transcript"],
     ),
     ("SequencesTask", "sequences", SEQUENCES, &["sequences"]),
     ("TextTask", "text", TEXT, &["text"]),
@@ -83,6 +89,13 @@ name = "t"
 csv = { file = "a.csv" }
 series = { features = ["x"], label = { column = "y", classes = [{ name = "a", labels = ["0"] }, { name = "b", labels = ["1"] }] }, split = { column = { name = "p" } } }
 shape = { kind = "many-to-many", window = 8 }
+network = { hidden = [4] }
+"#;
+const TRANSCRIBED: &str = r#"
+name = "t"
+csv = { file = "a.csv" }
+series = { features = ["x"], group = "g", transcript = { column = "y" } }
+shape = { kind = "many-to-many" }
 network = { hidden = [4] }
 "#;
 const SEQUENCES: &str = r#"

@@ -1,6 +1,7 @@
 //! NumPy arrays as samples of a model, where they lie if they are `float32` in C order.
 
 use engine::Model;
+use engine::format::Feature;
 use kinglet_trainer::model_file::input_names;
 use numpy::{
     PyArray1, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
@@ -67,7 +68,42 @@ fn features<'py>(
         [axes @ .., last] if *last == inputs => axes.to_vec(),
         _ => return Err(misshapen(model, x, axes)),
     };
-    Ok((Taken::Features(x32.readonly()), axes))
+    let x = x32.readonly();
+    answerable(model, x.as_slice()?, x32.shape())?;
+    Ok((Taken::Features(x), axes))
+}
+
+/// Refuses what no number of the model's can be: it would be answered all the same, and stay in the state.
+fn answerable(model: &Model<'_>, x: &[f32], shape: &[usize]) -> PyResult<()> {
+    let holds = |place: usize| {
+        let feature = model.features().get(place % model.inputs());
+        feature.is_some_and(Feature::holds)
+    };
+    let unfit = |(place, x): (usize, &f32)| !x.is_finite() && !(x.is_nan() && holds(place));
+    let Some(place) = x.iter().enumerate().position(unfit) else {
+        return Ok(());
+    };
+    let mut rest = place;
+    let mut axes: Vec<String> = (shape.iter().rev())
+        .map(|&long| {
+            let at = rest % long;
+            rest /= long;
+            at.to_string()
+        })
+        .collect();
+    axes.reverse();
+    let (axes, name) = (
+        axes.join(", "),
+        input_names(model)[place % model.inputs()].0,
+    );
+    let cure = match x[place].is_nan() {
+        true => "the model takes no gaps there: fill it in, or train one with missing = \"hold\"",
+        false => "numbers are finite",
+    };
+    Err(Error::new_err(format!(
+        "x[{axes}], which is {name}, is {}; {cure}",
+        x[place]
+    )))
 }
 
 fn tokens<'py>(model: &Model<'_>, x: &Bound<'py, PyAny>) -> PyResult<(Taken<'py>, Vec<usize>)> {

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -216,13 +217,19 @@ def test_errors_say_what_is_wrong(tmp_path):
         model.batch(3).step(np.zeros((2, 5)))
 
 
-def test_gaps_are_nan_as_an_empty_field_is(tmp_path):
-    model = kinglet.load(PUMP)
-    x = np.abs(samples(model, 40))
-    x[5, 0] = x[6, 0] = np.nan
-    first = model.predict(x)
-    stream = model.stream()
-    assert np.array_equal([stream.step(row) for row in x] if model.window is None else stream.run(x), first, equal_nan=True)
+def test_a_gap_is_refused_by_a_model_that_takes_none():
+    model = model_named("lstm_w8a8")
+    x = samples(model, 40)
+    for gap, cure in ((np.nan, "fill it in"), (np.inf, "numbers are finite")):
+        x[7, 2] = gap
+        name = re.escape(model.input_names[2])
+        with pytest.raises(kinglet.Error, match=rf"x\[7, 2\], which is {name}, is .*{cure}"):
+            model.predict(x)
+        with pytest.raises(kinglet.Error, match=r"x\[1, 7, 2\]"):
+            model.predict(np.stack([np.zeros_like(x), x]))
+        for step in (model.step, model.stream().step):
+            with pytest.raises(kinglet.Error, match=r"x\[2\]"):
+                step(x[7])
 
 
 def test_a_model_travels_by_pickle_and_as_bytes():

@@ -79,7 +79,7 @@ fn answerable(model: &Model<'_>, x: &[f32], shape: &[usize]) -> PyResult<()> {
         let feature = model.features().get(place % model.inputs());
         feature.is_some_and(Feature::holds)
     };
-    let unfit = |(place, x): (usize, &f32)| !x.is_finite() && !(x.is_nan() && holds(place));
+    let unfit = |(place, x): (usize, &f32)| !(x.is_finite() || x.is_nan() && holds(place));
     let Some(place) = x.iter().enumerate().position(unfit) else {
         return Ok(());
     };

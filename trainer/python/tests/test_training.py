@@ -135,7 +135,7 @@ def test_errors_are_those_of_the_command_and_name_no_temporary_folder():
 def test_a_model_that_holds_takes_nan_for_a_gap():
     task = {**TASK, "csv": {"file": "rows.csv", "format": {"missing": "hold"}}}
     model = quiet(task, frame())
-    x = frame()[["x", "z"]].to_numpy(np.float32)
+    x = frame()[["x", "z"]].to_numpy(np.float32, copy=True)
     held = x.copy()
     x[5, 0] = x[6, 0] = np.nan
     held[5:7, 0] = held[4, 0]

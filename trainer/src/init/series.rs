@@ -783,9 +783,13 @@ impl<'t> Rows<'t> {
         };
         draft.tell("time", time);
         if order.unsorted > 0.0 {
+            let share = match 100.0 * order.unsorted {
+                few if few < 0.1 => "less than 0.1".into(),
+                share => format!("{share:.1}"),
+            };
             draft.tell(
                 "order",
-                format!("{:.2} % of the rows are not later than the row before; sort the file if that is a mistake", 100.0 * order.unsorted),
+                format!("{share} % of the rows are not later than the row before; sort the file if that is a mistake"),
             );
         }
         if let Some(group) = order.group {

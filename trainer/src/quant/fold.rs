@@ -5,7 +5,7 @@
 //! a power of two, so weights change their exponents only; the new bias is summed in f64. Outputs of a linear last layer go
 //! the other way.
 //!
-//! An input stays as it is where its integers are within one per cent of its spread. Otherwise it is centred and
+//! An input stays as it is where its integers are within one per cent of its spread and its weights are of the size of others. Otherwise it is centred and
 //! its deviation becomes about 1. Where values then lie outside of what the integers hold, heavy tails, there is a choice: a
 //! coarser scale keeps the tail, but rounds all other values, and makes the input's weights the largest of their rows, for
 //! which all weights are rounded more. Of the scales between the two that one is taken that makes the estimated error of
@@ -21,6 +21,8 @@ use kinglet::format::Format;
 const AT_HOME: f64 = 0.01;
 /// Its largest value is at least this then, and its spread at most that: its weights are as large as those of the state.
 const SIZES: [f64; 2] = [0.25, 2.0];
+/// Below this spread they may be larger, and take digits from all others of their rows: see [`overweight`].
+const USUAL: f64 = 0.35;
 /// An output's step in parts of its spread, up to which the same is true.
 const FINE: f64 = 1.0 / 500.0;
 /// What is left of the variance of nearest rounding once weights are rounded together.
@@ -112,6 +114,28 @@ fn over_state(layer: &Layer) -> Vec<f64> {
         Layer::Dense(d) => vec![0.0; d.outputs],
         Layer::Embedding(_) | Layer::Conv(_) => Vec::new(),
     }
+}
+
+/// Which inputs are of a small spread and have, in a tenth of the rows, weights of more than twice those over the state and over
+/// the inputs of usual spread.
+fn overweight(rows: &[&[f32]], over_state: &[f64], columns: &[Column]) -> Vec<bool> {
+    let is_usual = |column: &Column| (USUAL..=SIZES[1]).contains(&column.deviation());
+    let usual = rows.iter().zip(over_state).map(|(row, &state)| {
+        let usual = row
+            .iter()
+            .zip(columns)
+            .filter(|(_, column)| is_usual(column));
+        usual.fold(state, |m, (w, _)| m.max(f64::from(w.abs())))
+    });
+    let usual: Vec<f64> = usual.collect();
+    let of = |(k, column): (usize, &Column)| {
+        let weights = rows.iter().map(|row| f64::from(row[k].abs()));
+        let larger = weights
+            .zip(&usual)
+            .filter(|&(w, &usual)| usual > 0.0 && w > 2.0 * usual);
+        column.deviation() < USUAL && 10 * larger.count() > rows.len()
+    };
+    columns.iter().enumerate().map(of).collect()
 }
 
 /// The largest power of two that is not above.
@@ -218,10 +242,14 @@ fn choose(
         let whole = each.map(|(column, &holds)| fine::whole(column, holds, grid.limits[1]));
         return (whole.collect(), tailed);
     }
-    let centred = columns.iter().zip(holds).map(|(column, &holds)| {
+    let rows = rows(layer);
+    let over_state = over_state(layer);
+    let overweight = overweight(&rows, &over_state, columns);
+    let each = columns.iter().zip(holds).zip(overweight);
+    let centred = each.map(|((column, &holds), overweight)| {
         let (centre, spread) = column.middle();
         let error = grid.error(column, SAME);
-        let sized = column.farthest() >= SIZES[0] && column.deviation() <= SIZES[1];
+        let sized = column.farthest() >= SIZES[0] && column.deviation() <= SIZES[1] && !overweight;
         if error <= (AT_HOME * column.deviation()).powi(2) && (sized || column.farthest() == 0.0) {
             return SAME;
         }
@@ -235,8 +263,6 @@ fn choose(
         Fold { offset, scale }
     });
     let mut folds: Vec<Fold> = centred.collect();
-    let rows = rows(layer);
-    let over_state = over_state(layer);
     let levels = f64::from(largest_weight(format));
     // Of the state as a matrix input.
     let state: f64 = match ranges.layers[0].inputs.first() {

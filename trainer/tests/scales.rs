@@ -109,6 +109,28 @@ fn inputs_of_any_scale_and_offset_are_held_as_well_as_those_about_one() {
 }
 
 #[test]
+fn one_input_of_a_small_scale_takes_no_digits_from_the_rest() {
+    let normal = package(Cell::Lstm, 3);
+    let samples = waves(3);
+    let [_, alike, _] = errors(&normal, &samples);
+    for scale in [0.3, 0.15, 0.05] {
+        let Layer::Recurrent(mut r) = normal.net.layers[0].clone() else {
+            unreachable!()
+        };
+        r.w_ih.iter_mut().step_by(3).for_each(|w| *w /= scale);
+        let mut package = normal.clone();
+        package.net.layers[0] = Layer::Recurrent(r);
+        let mut raw = samples.clone();
+        raw.iter_mut().step_by(3).for_each(|x| *x *= scale);
+        let [_, a16, a8] = errors(&package, &raw);
+        assert!(
+            a16 < 1.5 * alike && a16 <= a8,
+            "{scale}: {a16} {a8}, {alike}"
+        );
+    }
+}
+
+#[test]
 fn heavy_tails_and_spikes_do_not_spoil_the_rest() {
     let package = package(Cell::Lstm, 2);
     let mut rng = Rng::new(4);

@@ -93,7 +93,11 @@ impl Greedy {
 
     /// Takes a step's scores, one per class; gives the token that begins here.
     pub fn push<T: PartialOrd>(&mut self, scores: &[T]) -> Option<usize> {
-        let class = argmax(scores);
+        self.push_class(argmax(scores))
+    }
+
+    /// Takes a step's likeliest class; gives the token that begins here.
+    pub fn push_class(&mut self, class: usize) -> Option<usize> {
         let begins = class != 0 && class != self.before;
         self.before = class;
         begins.then_some(class)

@@ -84,6 +84,11 @@ impl Beam {
         }
     }
 
+    /// How many.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Takes a step's probabilities.
     pub fn push(&mut self, probabilities: &[f32]) {
         let mut next: BTreeMap<Vec<usize>, [f64; 2]> = BTreeMap::new();

@@ -352,7 +352,7 @@ fn answer(
             if let Some(hears) = table.hears {
                 let token = stream.said.push(&stream.y);
                 if let (Hears::Tokens, Some(token)) = (hears, token) {
-                    let cells = [stream.rows.into(), table.tokens[token].into()];
+                    let cells = [stream.rows.into(), table.classes()[token].into()];
                     table.said(group, samples.kept(), cells)?;
                 }
                 continue;
@@ -628,9 +628,8 @@ struct Table<'a> {
     numbers: usize,
     /// Answers so far.
     lines: u64,
-    /// What is told of a model of transcripts, and its classes.
+    /// What is told of a model of transcripts.
     hears: Option<Hears>,
-    tokens: Vec<&'a str>,
 }
 
 /// What is told of transcripts.
@@ -688,7 +687,6 @@ impl<'a> Table<'a> {
             grouped,
             own,
             hears,
-            tokens: outputs.clone(),
             classes: classes.then_some(outputs),
             json: args.json,
             live,
@@ -764,6 +762,11 @@ impl<'a> Table<'a> {
         self.end_line()
     }
 
+    /// The names of the classes.
+    fn classes(&self) -> &[&'a str] {
+        self.classes.as_deref().unwrap_or_default()
+    }
+
     /// A line about what is said.
     fn said<'k, const N: usize>(
         &mut self,
@@ -790,7 +793,7 @@ impl<'a> Table<'a> {
 
     /// All that a stream has said.
     fn whole(&mut self, group: Option<&str>, stream: &Stream<'_, '_>) -> Result<()> {
-        let text = written(stream.said.tokens(), &self.tokens);
+        let text = written(stream.said.tokens(), self.classes());
         self.said(group, std::iter::empty(), [text.into()])
     }
 

@@ -7,7 +7,7 @@ use kinglet_trainer::transcript::Beam;
 pub struct Said {
     greedy: Greedy,
     tokens: Vec<usize>,
-    beam: Option<(usize, Beam)>,
+    beam: Option<Beam>,
 }
 
 impl Said {
@@ -16,18 +16,18 @@ impl Said {
         Said {
             greedy: Greedy::new(),
             tokens: Vec::new(),
-            beam: width.map(|width| (width, Beam::new(width))),
+            beam: width.map(Beam::new),
         }
     }
 
-    /// The width of the beam.
-    pub fn width(&self) -> Option<usize> {
-        self.beam.as_ref().map(|(width, _)| *width)
+    /// Nothing again.
+    pub fn reset(&mut self) {
+        *self = Said::new(self.beam.as_ref().map(Beam::width));
     }
 
     /// Takes a step's probabilities; gives the token that is known with it.
     pub fn push(&mut self, probabilities: &[f32]) -> Option<usize> {
-        if let Some((_, beam)) = &mut self.beam {
+        if let Some(beam) = &mut self.beam {
             beam.push(probabilities);
             return None;
         }
@@ -39,7 +39,7 @@ impl Said {
     /// All of it.
     pub fn tokens(&self) -> &[usize] {
         match &self.beam {
-            Some((_, beam)) => beam.best(),
+            Some(beam) => beam.best(),
             None => &self.tokens,
         }
     }

@@ -54,7 +54,7 @@ impl Stream<'_, '_> {
         self.detector.iter_mut().for_each(Detector::reset);
         self.y.fill(f32::NAN);
         self.known.fill(false);
-        self.said = Said::new(self.said.width());
+        self.said.reset();
         self.rows = 0;
     }
 

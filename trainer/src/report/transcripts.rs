@@ -6,6 +6,7 @@ use crate::data::Dataset;
 use crate::escape::escape;
 use crate::train::Metrics;
 use crate::transcript::{Mistakes, written};
+use kinglet::Greedy;
 use std::cmp::Reverse;
 
 /// Sequences that are shown.
@@ -25,12 +26,9 @@ pub(super) fn transcripts(
         at = steps.end;
         let said = measured.truth[steps.clone()].iter();
         let said: Vec<usize> = said.filter(|t| **t >= 0.0).map(|&t| t as usize).collect();
-        let (mut heard, mut before) = (Vec::new(), 0);
-        for &class in &run.kept[steps] {
-            let class = class as usize;
-            heard.extend((class != 0 && class != before).then_some(class));
-            before = class;
-        }
+        let mut greedy = Greedy::new();
+        let classes = run.kept[steps].iter().map(|&class| class as usize);
+        let heard: Vec<usize> = classes.filter_map(|c| greedy.push_class(c)).collect();
         let group = sequence.group().and_then(|group| names.get(group));
         let mistakes = Mistakes::between(&said, &heard).all();
         all.push((group, said, heard, mistakes));

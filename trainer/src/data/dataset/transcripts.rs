@@ -11,7 +11,6 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::Part;
 use super::super::vocabulary::{composed, units};
-use super::super::written::Written;
 use super::series::{fit_features, parts, prepared};
 use super::{Dataset, Stream, normalise_rows, share};
 use crate::package::{Input, Output};
@@ -137,7 +136,6 @@ pub fn load(
     data.input = Input::Features(features);
     data.truth = data.goals.clone();
     data.raw = raw;
-    data.written = Written::of(task);
     let all = table.groups().len();
     let left_out = [
         (in_two, "lie in two parts".to_owned()),

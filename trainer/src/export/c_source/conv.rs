@@ -11,7 +11,8 @@ pub(super) fn convolution(code: &mut Code<'_>, c: &Conv, number: usize, last: bo
     let element = if integer { Element::I16 } else { Element::F32 };
     let magnitude = d.activation == Activation::Magnitude;
     let outputs = d.activation.outputs(d.outputs);
-    dense(code, d, &format!("filters{number}"), number, last);
+    let named = (&*format!("filters{number}"), "the sums at a position");
+    dense(code, d, named, number, last);
     code.lend(element, "seen", shape.taps());
     let sum = if magnitude {
         code.lend(element, "sums", d.outputs);

@@ -375,7 +375,8 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
                 ("s, ", r.hidden)
             }
             PortableLayer::Dense(d) => {
-                dense(code, d, &format!("layer{number}"), number, index == last);
+                let named = (&*format!("layer{number}"), "dense");
+                dense(code, d, named, number, index == last);
                 ("", d.outputs)
             }
             PortableLayer::Conv(c) => ("s, ", conv::convolution(code, c, number, index == last)),
@@ -461,7 +462,14 @@ static const float *embed$n($model_state *s, uint32_t token)
     x
 }
 
-fn dense(code: &mut Code<'_>, d: &Dense, function: &str, number: usize, last: bool) {
+/// A function of this name that applies a dense layer, which the comment calls so.
+fn dense(
+    code: &mut Code<'_>,
+    d: &Dense,
+    (function, kind): (&str, &str),
+    number: usize,
+    last: bool,
+) {
     let Dense {
         format,
         inputs,
@@ -536,15 +544,7 @@ $softmax}
         &[
             ("n", number.to_string()),
             ("function", function.to_owned()),
-            (
-                "kind",
-                if function.starts_with("layer") {
-                    "dense"
-                } else {
-                    "the sums at a position"
-                }
-                .to_owned(),
-            ),
+            ("kind", kind.to_owned()),
             ("inputs", inputs.to_string()),
             ("outputs", outputs.to_string()),
             ("format", format.name().to_owned()),

@@ -169,6 +169,7 @@ impl GruBefore<'_> {
         } else {
             Inputs::I16(&reset.as_flattened()[..columns])
         };
+        let rectified = self.is_rectified();
         candidate.each_tile(k, x, reset, |tile, n| {
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];
@@ -178,7 +179,7 @@ impl GruBefore<'_> {
                     .iter_mut()
                     .for_each(|n| *n = slow::double(*n));
             }
-            if self.is_rectified() {
+            if rectified {
                 for (candidate, &n) in candidate
                     .as_flattened_mut()
                     .iter_mut()
@@ -189,7 +190,6 @@ impl GruBefore<'_> {
             } else {
                 k.curve_q(Curve::Tanh, candidate, n, tables);
             }
-            let rectified = self.is_rectified();
             if slow {
                 let units = master[tile.clone()].iter_mut().zip(candidate);
                 for ((h, n), z) in units.zip(&update[tile]) {

@@ -18,7 +18,7 @@
 
 use super::column::Column;
 use super::fold::Fold;
-use super::ranges::WIDEST;
+use super::ranges::{WIDEST, largest};
 use super::rows::MIN_SCALE;
 use super::{LayerRange, Ranges};
 use crate::file::stages;
@@ -36,10 +36,6 @@ const SOME: f32 = 0.9;
 const LARGER: f32 = 3.0;
 /// The sum of a row's weights in its scale, below which it cannot overflow: 2^31 / 2^15, with room for the state and the bias.
 const SUM: f32 = 57_000.0;
-
-fn largest(row: &[f32]) -> f32 {
-    row.iter().fold(0.0, |m, w| m.max(w.abs()))
-}
 
 /// How much of its integers an input takes: all of it, from zero if it is not far from there.
 pub(super) fn whole(column: &Column, holds: bool, limit: f64) -> Fold {

@@ -12,6 +12,7 @@
 //! the layer's units least, where a unit is a tanh of what it gets, so that a tail that saturates it may be cut.
 
 use super::column::Column;
+use super::ranges::largest;
 use super::{LayerRange, Ranges, fine, input_frac, largest_weight};
 use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::{Input, Output, Package};
@@ -101,9 +102,9 @@ fn rows(layer: &Layer) -> Vec<&[f32]> {
 
 /// Largest weight over the state, for every row.
 fn over_state(layer: &Layer) -> Vec<f64> {
-    let largest = |row: &[f32]| row.iter().fold(0.0, |m: f64, w| m.max(f64::from(w.abs())));
     let of = |r: &Recurrent| -> Vec<f64> {
-        let rows = r.w_hh.chunks_exact(r.hidden).map(largest);
+        let rows = r.w_hh.chunks_exact(r.hidden);
+        let rows = rows.map(|row| f64::from(largest(row)));
         rows.chain(std::iter::repeat(0.0))
             .take(r.b_ih.len())
             .collect()

@@ -425,7 +425,8 @@ impl Gates {
     }
 }
 
-fn largest(values: &[f32]) -> f32 {
+/// The largest magnitude.
+pub(super) fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |max, v| max.max(v.abs()))
 }
 

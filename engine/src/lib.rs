@@ -36,6 +36,7 @@
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
 //! - [`Detector`] compares what comes with what was predicted and raises an alarm.
+//! - `audio::LogMel` (feature `audio`) is what comes before a network that listens: rows of log-mel energies from samples.
 //! - [`Net`] is the other door: the compiler loads the file, which is a constant. A step has no check left, firmware links only what
 //!   this network does, and a damaged file does not compile.
 //!
@@ -56,6 +57,8 @@
 extern crate std;
 
 mod affine;
+#[cfg(feature = "audio")]
+pub mod audio;
 mod cell;
 mod choose;
 mod counter;

@@ -1,6 +1,7 @@
 //! From files to sequences: what the file is ([`open`]), CSV by column name ([`csv`]), derived features ([`derived`], [`clock`]),
 //! normalisation ([`normalise`]), text to tokens ([`vocabulary`]), and the [`Dataset`] that training and evaluation read.
 
+pub mod audio;
 pub mod clock;
 pub mod csv;
 mod dataset;

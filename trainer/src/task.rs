@@ -26,6 +26,7 @@ pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransf
 pub use self::moved::{from_folder_of, moved};
 pub use self::output::{OutputTask, Precision};
 use crate::data::Part;
+pub use crate::data::audio::Audio;
 pub use crate::data::csv::Format;
 use crate::data::csv::OnError;
 pub use crate::data::normalise::Normalise;
@@ -132,6 +133,8 @@ pub struct CsvTask {
     pub join: Option<JoinTask>,
     /// A file of its own for the test part; the split is then of the first file only.
     pub test: Option<TestTask>,
+    /// Rows name recordings, and each frame of those becomes a row.
+    pub audio: Option<Audio>,
 }
 
 /// A table whose columns are added to each row that has the same key.

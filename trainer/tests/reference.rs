@@ -16,12 +16,13 @@ use serde::de::{
 const PAGE: &str = include_str!("../../docs/src/task.md");
 
 /// Where the keys of a type are described, and a task that has a table of it at this place.
-const PLACES: [(&str, &str, &str, &[&str]); 29] = [
+const PLACES: [(&str, &str, &str, &[&str]); 30] = [
     ("Task", "the whole file", SERIES, &[]),
     ("CsvTask", "csv", SERIES, &["csv"]),
     ("Format", "csv.format", SERIES, &["csv", "format"]),
     ("JoinTask", "csv.join", SERIES, &["csv", "join"]),
     ("TestTask", "csv.test", SERIES, &["csv", "test"]),
+    ("Audio", "csv.audio", SERIES, &["csv", "audio"]),
     ("SeriesTask", "series", SERIES, &["series"]),
     ("ColumnTable", "columns", SERIES, &["series", "features"]),
     ("LabelTask", "label", LABELLED, &["series", "label"]),
@@ -76,7 +77,7 @@ const PLACES: [(&str, &str, &str, &[&str]); 29] = [
 
 const SERIES: &str = r#"
 name = "t"
-csv = { file = "a.csv", format = {}, join = { file = "b.csv", on = "k" }, test = { file = "c.csv" } }
+csv = { file = "a.csv", format = {}, join = { file = "b.csv", on = "k" }, test = { file = "c.csv" }, audio = { column = "f" } }
 series = { features = [{ column = "x" }], targets = ["x"] }
 shape = { kind = "many-to-many", window = 8 }
 network = { hidden = [4], conv = [{ filters = 3, kernel = 2 }], dense = [{ units = 3 }] }

@@ -347,7 +347,7 @@ impl<'a> Rows<'a> {
         let Source::Text(text) = open.rows else {
             return;
         };
-        self.notes.extend(text.reader.records().notes());
+        self.notes.extend(text.reader.notes());
         self.notes.extend(text.columns.notes());
         let (left, ahead) = (text.reader.left_waiting(), text.columns.ahead());
         if left > 0 {
@@ -443,6 +443,9 @@ impl<'a> Rows<'a> {
         }
         input.rewind()?;
         let format = self.holding(format);
+        if format.audio.is_some() {
+            return Ok(None);
+        }
         let gaps = format.missing != Missing::Hold && format.missing_values.is_empty();
         let names = ParquetColumns::names(&input)?;
         let header = Format {

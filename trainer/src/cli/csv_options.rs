@@ -4,6 +4,7 @@ use super::{say, usage};
 use anyhow::Result;
 use clap::ValueEnum;
 use kinglet_trainer::data::Written;
+use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Unseen};
 use kinglet_trainer::data::open::encoding;
 use kinglet_trainer::data::time::is_format;
@@ -369,12 +370,18 @@ impl CsvOptions {
             max_field: self.max_field.unwrap_or(trained.max_field),
             max_unpacked: self.max_unpacked.unwrap_or(trained.max_unpacked),
             on_error: self.on_error.map_or(trained.on_error, Into::into),
+            audio: self.trained.audio.clone(),
             ..Format::default()
         };
         match format.fault() {
             Some((key, problem)) => Err(usage(format!("--{key}: {problem}"))),
             None => Ok(format),
         }
+    }
+
+    /// What front end the model listens through.
+    pub fn audio(&self) -> Option<&Audio> {
+        self.trained.audio.as_ref()
     }
 
     /// The column of groups that was asked for.

@@ -3,6 +3,7 @@
 use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use kinglet_trainer::data::Written;
 use kinglet_trainer::export::{
     CSource, File, Platform, c_library, c_name, c_source, header, package, rust,
 };
@@ -113,6 +114,13 @@ pub fn run(args: &Args) -> Result<()> {
         To::Header => header(&name, &model, &file.bytes),
         To::C => c_library(&name, &model, &file.bytes)?,
     };
+    let audio = Written::in_model(&file.bytes).and_then(|written| written.audio);
+    if audio.is_some() && !matches!(args.to, To::Rust) {
+        say(
+            "note: the C has the network and not the front end that it listens through: give it the rows of log-mel energies, as \
+             kinglet::audio::LogMel computes them",
+        );
+    }
     make_folder(&args.out)?;
     let files: Vec<(PathBuf, Vec<u8>)> = files
         .into_iter()

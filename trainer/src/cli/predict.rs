@@ -8,10 +8,12 @@ use super::texts::is_of_texts;
 use super::unheld::Unheld;
 use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
+use kinglet::audio::Settings;
 use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Detector, Model, Verdict, argmax};
 use kinglet_trainer::ahead::{Futures, Walk, quantile};
 use kinglet_trainer::beyond::Beyond;
+use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
@@ -38,6 +40,7 @@ Examples:
   kinglet predict pump.kgl --csv test.csv --keep timestamp,machine --json
   kinglet predict sentiment.kgl --lines reviews.txt
   kinglet predict letters.kgl --csv strokes.csv --group sheet --beam 8
+  kinglet predict digits.kgl --wav spoken.wav
   kinglet predict amp.kgl --wav guitar.wav --out amped.wav
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
@@ -62,14 +65,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "text"])]
     lines: Option<PathBuf>,
 
-    /// A recording, a channel for every input, from full scale as 1; the answers become a file of the same kind
-    #[arg(long, value_name = "IN.wav", requires = "out",
-          conflicts_with_all = ["csv", "text", "lines", "raw", "every_step", "reset_every", "ahead", "paths", "state_in", "state_out", "keep", "json", "CsvOptions"])]
+    /// A recording, for a model that listens through a front end ([csv.audio] in its task); - reads standard input. Or, with --out, for one
+    /// that answers every sample: a channel for every input, from full scale as 1
+    #[arg(long, value_name = "IN.wav", conflicts_with_all = ["csv", "text", "lines", "raw", "ahead", "paths", "keep", "CsvOptions"])]
     wav: Option<PathBuf>,
 
-    /// Where the answers to --wav go
+    /// Where the answers to all samples of --wav go: a file of the same kind
     // What conflicts with --wav would otherwise make up for it.
-    #[arg(long, value_name = "OUT.wav", requires = "wav", conflicts_with_all = ["csv", "text", "lines"])]
+    #[arg(long, value_name = "OUT.wav", requires = "wav",
+          conflicts_with_all = ["csv", "text", "lines", "every_step", "reset_every", "state_in", "state_out", "json", "beam"])]
     out: Option<PathBuf>,
 
     /// Plain tensors in and out, an output per step: no normalisation, no windows
@@ -104,7 +108,7 @@ pub struct Args {
 
     /// Of a model of transcripts: follow so many beginnings of what may have been said, and give the likeliest in the end. Without it,
     /// as on a device, what is likeliest at each step is said
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with_all = ["raw", "wav"])]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "raw")]
     beam: Option<u16>,
 
     /// Go on from this saved state
@@ -150,7 +154,8 @@ pub fn run(args: &Args) -> Result<()> {
         .csv
         .as_ref()
         .or(args.text.as_ref())
-        .or(args.lines.as_ref());
+        .or(args.lines.as_ref())
+        .or(args.wav.as_ref());
     let inputs: Vec<&Path> = [Some(&args.model), input]
         .into_iter()
         .flatten()
@@ -166,11 +171,21 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(usage("--beam is for models of transcripts"));
     }
     let columns = args.columns.of_model(&file);
-    let mut samples = match (&args.csv, &args.text, &args.lines) {
-        (Some(path), ..) => Samples::open(path, &model, &columns, args.raw)?,
-        (_, Some(path), _) => Samples::text(path, &model, &columns)?,
-        (_, _, Some(path)) => Samples::lines(path, &model, &columns)?,
-        (None, None, None) => return Err(usage("give --csv, --text, --lines or --wav")),
+    let audio = columns.audio().filter(|_| args.wav.is_some());
+    if let (Some(_), None) = (&args.wav, audio) {
+        return Err(usage(format!(
+            "--wav alone is for models that listen through a front end ([csv.audio] in their task), which {} has not: add --out OUT.wav for \
+             one that answers every sample",
+            args.model.display()
+        )));
+    }
+    let sound = args.wav.as_ref().zip(audio);
+    let mut samples = match (sound, &args.csv, &args.text, &args.lines) {
+        (Some((path, audio)), ..) => Samples::sound(path, &model, audio)?,
+        (_, Some(path), ..) => Samples::open(path, &model, &columns, args.raw)?,
+        (_, _, Some(path), _) => Samples::text(path, &model, &columns)?,
+        (.., Some(path)) => Samples::lines(path, &model, &columns)?,
+        (None, None, None, None) => return Err(usage("give --csv, --text, --lines or --wav")),
     };
     let kept = match args.keep.is_empty() {
         true => Vec::new(),
@@ -202,6 +217,9 @@ pub fn run(args: &Args) -> Result<()> {
         .as_ref()
         .map_or(Vec::new(), |futures| fan_names(args, futures));
     let mut table = Table::new(&model, args, (group, kept), live, (watched, fan));
+    if let (Some(audio), None) = (audio, args.beam) {
+        table.listens(audio);
+    }
     let mut beyond = Beyond::new(&model);
     let mut unheld = Unheld::new(&model);
     let mut out = (&mut table, &mut beyond, &mut unheld, futures.as_mut());
@@ -352,7 +370,11 @@ fn answer(
             if let Some(hears) = table.hears {
                 let token = stream.said.push(&stream.y);
                 if let (Hears::Tokens, Some(token)) = (hears, token) {
-                    let cells = [stream.rows.into(), table.classes()[token].into()];
+                    let when = match table.sound {
+                        Some(sound) => second(sound, samples.rows()).into(),
+                        None => stream.rows.into(),
+                    };
+                    let cells = [when, table.classes()[token].into()];
                     table.said(group, samples.kept(), cells)?;
                 }
                 continue;
@@ -360,6 +382,12 @@ fn answer(
             table.line(&stream.y, stream.verdict, group, samples.kept())?;
         }
     }
+}
+
+/// When the frame of a row ends, to the millisecond.
+fn second(sound: Settings, row: u64) -> f64 {
+    let samples = (row - 1) as f64 * sound.hop as f64 + sound.frame as f64;
+    (samples / f64::from(sound.rate) * 1000.0).round() / 1000.0
 }
 
 /// Runs a stream on a sample; true if there is an answer.
@@ -630,6 +658,8 @@ struct Table<'a> {
     lines: u64,
     /// What is told of a model of transcripts.
     hears: Option<Hears>,
+    /// Rows are frames of this, and tokens are told by the second.
+    sound: Option<Settings>,
 }
 
 /// What is told of transcripts.
@@ -693,6 +723,16 @@ impl<'a> Table<'a> {
             watched,
             numbers,
             lines: 0,
+            sound: None,
+        }
+    }
+
+    /// Tokens are told when they are heard in a recording.
+    fn listens(&mut self, audio: &Audio) {
+        if self.hears.is_some() {
+            self.hears = Some(Hears::Tokens);
+            self.names = vec!["second".into(), "token".into()];
+            self.sound = Some(audio.settings());
         }
     }
 

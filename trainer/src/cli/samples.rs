@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use kinglet::Model;
 use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
+use kinglet_trainer::data::audio::{Audio, Front, Recording};
 use kinglet_trainer::data::csv::{
     Columns, Format, Header, Memory, Missing, OnError, Reader, Records,
 };
@@ -24,7 +25,8 @@ use kinglet_trainer::escape::{escape, unescape};
 use kinglet_trainer::model_file::input_names;
 use kinglet_trainer::nearest::did_you_mean;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Skipped rows that are told one by one; of the others, each that doubles their number.
@@ -77,6 +79,83 @@ enum Source {
         token: usize,
     },
     Lines(Box<Lines>),
+    Sound(Box<Sound>),
+}
+
+/// What a front end hears in a recording.
+struct Sound {
+    recording: Recording<'static>,
+    front: Box<Front>,
+    /// What messages call it.
+    file: String,
+    /// Where in a row of the front end the model's inputs are.
+    places: Vec<usize>,
+    sample: Vec<f32>,
+}
+
+impl Sound {
+    fn open(path: &Path, model: &Model<'_>, audio: &Audio) -> Result<Self> {
+        let live = path == Path::new("-");
+        let (input, file): (Box<dyn Read>, _) = match live {
+            true => (
+                Box::new(Live::new(cancel_on_signal())),
+                "standard input".into(),
+            ),
+            false => {
+                let file = path.display().to_string();
+                let input = File::open(path).with_context(|| format!("{file}: cannot be read"))?;
+                (Box::new(input), file)
+            }
+        };
+        let heard = audio.names();
+        let place = |(name, _): &(&str, _)| {
+            let place = heard.iter().position(|heard| heard == name);
+            place.ok_or_else(|| {
+                usage(format!(
+                    "--wav: the model takes {name} beside what it hears: give --csv, a table with that column and the recordings in {}",
+                    audio.column
+                ))
+            })
+        };
+        let places: Vec<usize> = input_names(model)
+            .iter()
+            .map(place)
+            .collect::<Result<_>>()?;
+        let recording = Recording::new(BufReader::new(input), audio.rate, &file);
+        let recording = recording.map_err(|problem| anyhow!("{file}: {problem}"))?;
+        Ok(Sound {
+            recording: recording.live(live),
+            front: audio.front()?,
+            file,
+            sample: vec![0.0; places.len()],
+            places,
+        })
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            let sample = self.recording.next_sample();
+            let Some(sample) = sample.map_err(|problem| anyhow!("{}: {problem}", self.file))?
+            else {
+                return Ok(false);
+            };
+            if let Some(row) = self.front.push(sample) {
+                let inputs = self.sample.iter_mut().zip(&self.places);
+                inputs.for_each(|(x, &at)| *x = row[at]);
+                return Ok(true);
+            }
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        let channels = self.recording.channels;
+        (channels > 1).then(|| {
+            format!(
+                "{}: {channels} channels, of which the mean is taken",
+                self.file
+            )
+        })
+    }
 }
 
 impl Samples {
@@ -158,6 +237,7 @@ impl Samples {
         if let Some(given) = &given {
             fields.clone_from(given);
         }
+        fields.extend(format.audio.iter().flat_map(Audio::names));
         let named = options.named(&fields);
         let has_header = given.is_none() && has_header(&fields, &names, &format, options, &file)?;
         let known = has_header || given.is_some();
@@ -240,6 +320,12 @@ impl Samples {
             group,
             ..Samples::new(features, on_error)
         })
+    }
+
+    /// From a recording.
+    pub fn sound(path: &Path, model: &Model<'_>, audio: &Audio) -> Result<Self> {
+        let sound = Sound::open(path, model, audio)?;
+        Ok(Samples::new(Source::Sound(Box::new(sound)), OnError::Stop))
     }
 
     /// From texts, a line each.
@@ -346,6 +432,7 @@ impl Samples {
                 }
                 Source::Tokens(rows) => rows.advance(),
                 Source::Lines(lines) => lines.advance(),
+                Source::Sound(sound) => Ok(sound.advance()?),
                 Source::Text { tokens, token } => {
                     let next = tokens.next();
                     *token = next.unwrap_or(*token);
@@ -383,6 +470,7 @@ impl Samples {
             Source::Tokens(rows) => Sample::Token(rows.token),
             Source::Text { token, .. } => Sample::Token(*token),
             Source::Lines(lines) => lines.current(),
+            Source::Sound(sound) => Sample::Features(&sound.sample),
         }
     }
 
@@ -391,7 +479,10 @@ impl Samples {
         match &self.source {
             Source::Features { columns, .. } => columns.group(),
             Source::Tokens(rows) => rows.group.map(|at| &rows.reader.records().record()[at]),
-            Source::Text { .. } | Source::Lines(_) | Source::Sequences { .. } => None,
+            Source::Text { .. }
+            | Source::Lines(_)
+            | Source::Sequences { .. }
+            | Source::Sound(_) => None,
         }
     }
 
@@ -448,7 +539,7 @@ impl Samples {
             Source::Features { reader, .. } | Source::Sequences { reader, .. } => Some(reader),
             Source::Tokens(rows) => Some(&rows.reader),
             Source::Lines(lines) => lines.reader(),
-            Source::Text { .. } => None,
+            Source::Text { .. } | Source::Sound(_) => None,
         }
     }
 
@@ -460,7 +551,7 @@ impl Samples {
             }
             Source::Tokens(rows) => rows.reader.records().is_complete(),
             Source::Lines(lines) => lines.is_complete(),
-            Source::Text { .. } => true,
+            Source::Text { .. } | Source::Sound(_) => true,
         }
     }
 
@@ -492,7 +583,7 @@ impl Samples {
             Source::Features {
                 reader, columns, ..
             } => {
-                notes.extend(reader.records().notes());
+                notes.extend(reader.notes());
                 notes.extend(columns.notes());
                 let (left, ahead) = (reader.left_waiting(), columns.ahead());
                 if left > 0 {
@@ -507,6 +598,7 @@ impl Samples {
             Source::Tokens(rows) => notes.extend(rows.reader.records().notes()),
             Source::Lines(lines) => notes.extend(lines.notes()),
             Source::Text { .. } => {}
+            Source::Sound(sound) => notes.extend(sound.note()),
         }
         if self.skipped > 0 {
             let (skipped, all) = (self.skipped, self.rows + self.skipped);
@@ -515,7 +607,10 @@ impl Samples {
                 Source::Features { .. } | Source::Tokens(_) => {
                     "; what looks back went on behind them as if they had not been there"
                 }
-                Source::Sequences { .. } | Source::Text { .. } | Source::Lines(_) => "",
+                Source::Sequences { .. }
+                | Source::Text { .. }
+                | Source::Lines(_)
+                | Source::Sound(_) => "",
             };
             notes.push(format!(
                 "{skipped} of {all} rows were skipped ({share:.2} %){joined}"

@@ -9,6 +9,8 @@ use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use kinglet::format::{Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::beyond::Beyond;
+use kinglet_trainer::data::Written;
+use kinglet_trainer::data::audio::{full_scale, values};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::save;
@@ -23,6 +25,12 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     let steps = matches!(header.shape, Shape::EveryStep) && !model.is_bidirectional();
     let numbers = matches!(header.input, Input::Features { .. })
         && matches!(header.output, Output::Values { .. });
+    if Written::in_model(&file.bytes).is_some_and(|written| written.audio.is_some()) {
+        return Err(usage(format!(
+            "--out: {} hears frames of a recording, and its answers are no sound; remove it",
+            file.path.display()
+        )));
+    }
     if !steps || !numbers {
         return Err(usage(format!(
             "--wav is for models that give numbers for every sample of a recording; {} {}",
@@ -36,7 +44,7 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     writable(out, &[wav, &file.path])?;
     let shown = wav.display();
     let reads = |e: hound::Error| anyhow!("{shown}: not a whole WAV file that can be read: {e}");
-    let mut reader = WavReader::open(wav).map_err(reads)?;
+    let reader = WavReader::open(wav).map_err(reads)?;
     let spec = reader.spec();
     ensure!(
         usize::from(spec.channels) == inputs,
@@ -58,17 +66,11 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     ));
     let full = match spec.sample_format {
         SampleFormat::Float => 1.0,
-        SampleFormat::Int => 2f64.powi(i32::from(spec.bits_per_sample) - 1),
+        SampleFormat::Int => full_scale(spec.bits_per_sample),
     };
     let spec = WavSpec {
         channels: u16::try_from(outputs).context("more outputs than a WAV file has channels")?,
         ..spec
-    };
-    let all: Box<dyn Iterator<Item = hound::Result<f32>>> = match spec.sample_format {
-        SampleFormat::Float => Box::new(reader.samples::<f32>()),
-        SampleFormat::Int => {
-            Box::new((reader.samples::<i32>()).map(|x| Ok((f64::from(x?) / full) as f32)))
-        }
     };
     let mut written = Cursor::new(Vec::new());
     let writes = || format!("{}: the answers as a WAV file", out.display());
@@ -78,7 +80,7 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     let mut beyond = Beyond::new(&model);
     let (mut frames, mut cut) = (0u64, 0u64);
     let (mut x, mut y) = (Vec::with_capacity(inputs), vec![0.0; outputs]);
-    for sample in all {
+    for sample in values(reader) {
         let sample = sample.map_err(reads)?;
         ensure!(
             sample.is_finite(),

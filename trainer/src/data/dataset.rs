@@ -26,7 +26,7 @@ use std::path::Path;
 
 use kinglet::format::crc32_update;
 
-use super::csv::Table;
+use super::csv::{Format, Table};
 use super::error::DataError;
 use super::normalise::normalise;
 use super::split::Part;
@@ -423,7 +423,11 @@ fn read(task: &Task, csv: &CsvTask, path: &Path) -> Result<Table, DataError> {
     let joined = |file: &Path, join: &Option<JoinTask>| {
         let mut table = Table::read(file, &csv.format)?;
         if let Some(join) = join {
-            let other = Table::read(&task.path(&join.file), &csv.format)?;
+            let format = Format {
+                audio: None,
+                ..csv.format.clone()
+            };
+            let other = Table::read(&task.path(&join.file), &format)?;
             table.join(&other, &join.on)?;
         }
         Ok(table)

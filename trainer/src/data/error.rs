@@ -77,6 +77,18 @@ pub enum DataError {
         /// Bytes that it may have.
         limit: Size,
     },
+    /// A recording that cannot be heard.
+    #[error("{file}:{line}: {recording}: {problem}")]
+    Recording {
+        /// The table that names it.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// As it is named there.
+        recording: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A name that stands for several columns.
     #[error("{file}: column {column:?} stands there {} times (places {}); rename all but one", .places.len(), .places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     DuplicateColumn {
@@ -419,6 +431,7 @@ impl DataError {
             || matches!(
                 self,
                 DataError::Ragged { .. }
+                    | DataError::Recording { .. }
                     | DataError::Encoding { .. }
                     | DataError::MixedEncodings { .. }
                     | DataError::Quote { .. }

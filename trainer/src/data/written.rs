@@ -4,6 +4,7 @@
 use kinglet::format::{Header, Preamble};
 use serde::{Deserialize, Serialize};
 
+use super::audio::Audio;
 use super::csv::Format;
 use crate::task::Task;
 use toml::{Table, Value};
@@ -30,6 +31,8 @@ pub struct Written {
     pub label: Option<String>,
     /// Rows of a picture, each of which begins with a token of its own; 1: all rows begin alike.
     pub rows: usize,
+    /// A column names recordings, which are rows of what the front end hears in them.
+    pub audio: Option<Audio>,
     /// How the file is written.
     pub format: Format,
 }
@@ -46,6 +49,7 @@ impl Default for Written {
             levels: Vec::new(),
             label: None,
             rows: 1,
+            audio: None,
             format: Format::default(),
         }
     }
@@ -82,6 +86,7 @@ impl Written {
                 Some(series) if series.picture => task.shape.window,
                 _ => 1,
             },
+            audio: task.csv.as_ref().and_then(|csv| csv.audio.clone()),
             label: drawn.and_then(|series| Some(series.label.as_ref()?.column.clone())),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
@@ -136,6 +141,7 @@ mod tests {
             levels: vec!["x".into(), "y".into()],
             label: Some("kind".into()),
             rows: 8,
+            audio: Some(toml::from_str("column = \"file\"\nlow = 50.0").unwrap()),
             format: Format {
                 delimiter: ';',
                 decimal: ',',

@@ -2,8 +2,11 @@
 //! which is not there.
 
 use super::c_source::CSource;
+use crate::data::Written;
+use crate::data::audio::Audio;
 use anyhow::{Result, ensure};
 use kinglet::Model;
+use kinglet::audio::Settings;
 use kinglet::format::{FeatureTransform, Input, Layer, Shape};
 use std::fmt::Write;
 
@@ -153,9 +156,25 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         })
         .collect();
     let mut layers = model.header().layers.iter();
-    let engine = match layers.any(|layer| matches!(layer, Layer::Conv { .. })) {
-        true => format!("{{ version = \"{ENGINE}\", features = [\"conv\"] }}"),
-        false => format!("\"{ENGINE}\""),
+    let audio = Written::in_model(bytes).and_then(|written| written.audio);
+    let needs = [
+        ("\"audio\"", audio.is_some()),
+        (
+            "\"conv\"",
+            layers.any(|layer| matches!(layer, Layer::Conv { .. })),
+        ),
+    ];
+    let features: Vec<&str> = needs
+        .iter()
+        .filter(|need| need.1)
+        .map(|need| need.0)
+        .collect();
+    let engine = match &features[..] {
+        [] => format!("\"{ENGINE}\""),
+        features => format!(
+            "{{ version = \"{ENGINE}\", features = [{}] }}",
+            features.join(", ")
+        ),
     };
     let fill = |text: &str| {
         text.replace("$Model", &type_name)
@@ -166,9 +185,37 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     vec![
         ("Cargo.toml".to_owned(), fill(RUST_MANIFEST).into_bytes()),
         ("README.md".to_owned(), fill(RUST_README).into_bytes()),
-        ("src/lib.rs".to_owned(), fill(door).into_bytes()),
+        (
+            "src/lib.rs".to_owned(),
+            (fill(door) + &audio.map_or(String::new(), hears)).into_bytes(),
+        ),
         (format!("src/{name}.kgl"), bytes.to_vec()),
     ]
+}
+
+/// The settings of the front end that a model listens through, as code.
+fn hears(audio: Audio) -> String {
+    let Settings {
+        rate,
+        frame,
+        hop,
+        bands,
+        low,
+        high,
+    } = audio.settings();
+    format!(
+        "
+/// What the model listens through: `LogMel::<{{ HEARS.frame }}, {{ HEARS.bands }}>::new(HEARS)` makes its samples from those of a microphone.
+pub const HEARS: kinglet::audio::Settings = kinglet::audio::Settings {{
+    rate: {rate},
+    frame: {frame},
+    hop: {hop},
+    bands: {bands},
+    low: {low:?},
+    high: {high:?},
+}};
+"
+    )
 }
 
 /// What an example's functions are.

@@ -19,6 +19,14 @@ const MAX_FOLDS: usize = 100;
 /// Checks a task and fills in the defaults that depend on other keys.
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
     let file = task.origin.display().to_string();
+    if let Some(csv) = &mut task.csv {
+        csv.format.audio.clone_from(&csv.audio);
+    }
+    let audio = task.csv.as_ref().and_then(|csv| csv.audio.as_ref());
+    if let (Some(series), Some(audio)) = (&mut task.series, audio) {
+        let features = std::mem::take(&mut series.features).into_iter();
+        series.features = features.flat_map(|feature| feature.heard(audio)).collect();
+    }
     if let Some(series) = &mut task.series {
         let shape = &task.shape;
         let horizons = match shape.horizons.is_empty() {
@@ -194,6 +202,27 @@ fn data(task: &Task) -> Result<(), Problem> {
     for (section, format) in formats {
         if let Some((key, problem)) = format.and_then(|format| format.fault()) {
             return wrong(section, key, problem);
+        }
+    }
+    if let Some(csv) = &task.csv
+        && let Some(audio) = &csv.audio
+    {
+        if let Some((key, problem)) = audio.fault() {
+            return wrong("csv.audio", key, problem);
+        }
+        if task.series.is_none() {
+            return wrong(
+                "csv",
+                "audio",
+                "frames of recordings are the rows of a [series]; remove audio",
+            );
+        }
+        if csv.format.newest_first {
+            return wrong(
+                "csv.format",
+                "newest_first",
+                "frames of a recording are in order of time; remove it",
+            );
         }
     }
     let texts = (&task.text, &task.documents, &task.tagged, &task.pairs);

@@ -8,7 +8,7 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserial
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::{ClassWeights, SplitColumn};
+use super::{Audio, ClassWeights, SplitColumn};
 use crate::data::derived::Derived;
 use crate::data::normalise::Normalise;
 
@@ -33,6 +33,18 @@ pub struct FeatureTask {
 }
 
 impl FeatureTask {
+    /// This feature, or for `mel*` one for each band of recordings.
+    pub fn heard(self, audio: &Audio) -> Vec<FeatureTask> {
+        if self.column != "mel*" {
+            return vec![self];
+        }
+        let of = |column| FeatureTask {
+            column,
+            ..self.clone()
+        };
+        audio.names().into_iter().map(of).collect()
+    }
+
     /// This feature, or one for each of its categories, or of a known one what it is at each of these horizons.
     pub fn expanded(self, horizons: &[usize]) -> Vec<FeatureTask> {
         if self.known {

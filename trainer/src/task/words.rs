@@ -106,11 +106,12 @@ fn value(found: &str) -> String {
 /// The tables of a task file that have this key, as the reference has them.
 fn tables_with(key: &str) -> impl Iterator<Item = &'static str> {
     const REFERENCE: &str = include_str!(concat!(env!("KINGLET_GUIDE"), "/task.md"));
-    const TABLES: [&str; 19] = [
+    const TABLES: [&str; 20] = [
         "csv",
         "csv.format",
         "csv.join",
         "csv.test",
+        "csv.audio",
         "series",
         "sequences",
         "text",

@@ -46,13 +46,13 @@ impl Desk {
     }
 
     /// A run with this on standard input.
-    pub fn run_on(&self, arguments: &str, input: &str) -> Ran {
+    pub fn run_on(&self, arguments: &str, input: impl AsRef<[u8]>) -> Ran {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // One that has failed reads nothing.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let _ = child.stdin.take().unwrap().write_all(input.as_ref());
         child.wait_with_output().unwrap().into()
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::super::audio::Audio;
 use super::field::Fields;
 
 /// How the file is written.
@@ -44,6 +45,9 @@ pub struct Format {
     pub max_unpacked: Size,
     /// What to do about a row that is broken or not as expected.
     pub on_error: OnError,
+    /// Rows name recordings: a table `[csv.audio]` of its own.
+    #[serde(skip)]
+    pub audio: Option<Audio>,
 }
 
 /// Where the column names come from.
@@ -155,6 +159,7 @@ impl Default for Format {
             max_field: Size(16 << 20),
             max_unpacked: Size(4 << 30),
             on_error: OnError::Stop,
+            audio: None,
         }
     }
 }

@@ -13,9 +13,10 @@ use std::io::{self, BufRead};
 use csv::StringRecord;
 use encoding_rs::Encoding;
 
+use super::super::audio::Frames;
 use super::super::error::DataError;
 use super::super::open::{encoding, guess_encoding};
-use super::columns::Columns;
+use super::columns::{Columns, place};
 use super::field::{Fields, composed};
 use super::format::{Format, Header, Size};
 
@@ -512,6 +513,8 @@ pub struct Reader<R> {
     /// The row of the last sample, where it had to wait.
     row: Option<StringRecord>,
     turn: Turn,
+    /// Rows name recordings, and each frame of those is a row.
+    frames: Option<Box<Frames>>,
 }
 
 /// In which order rows are given.
@@ -549,8 +552,11 @@ impl<R: BufRead> Reader<R> {
                 Some(first.clone()),
             ),
         };
-        Reader {
-            names,
+        let frames = format.audio.as_ref();
+        let frames = frames.map(|audio| Box::new(Frames::new(audio, format.decimal)));
+        let reader = Reader {
+            names: Vec::new(),
+            frames,
             header,
             fields: Fields::new(format),
             pending: format.header == Header::None,
@@ -559,12 +565,16 @@ impl<R: BufRead> Reader<R> {
             row: None,
             turn: Turn::No,
             records,
-        }
+        };
+        reader.called(names)
     }
 
     /// Other names for the columns, as many.
     pub fn called(mut self, names: Vec<String>) -> Self {
         self.names = names;
+        if let Some(frames) = &self.frames {
+            self.names.extend(frames.audio().names());
+        }
         self
     }
 
@@ -599,6 +609,19 @@ impl<R: BufRead> Reader<R> {
     /// The records that it reads.
     pub fn records(&self) -> &Records<R> {
         &self.records
+    }
+
+    /// What there is to say about the rows so far.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.records.notes();
+        let frames = self.frames.as_ref();
+        notes.extend(frames.map_or(Vec::new(), |frames| frames.notes(&self.records.file)));
+        notes
+    }
+
+    /// Why there is no row, if that is as no recording was long enough.
+    pub(super) fn unheard(&self) -> Option<DataError> {
+        self.frames.as_ref()?.unheard(&self.records.file)
     }
 
     /// Finds columns, derived ones included, by name.
@@ -677,7 +700,14 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads the next row of the file.
     fn read(&mut self) -> Result<bool, DataError> {
+        let audio = self.frames.as_ref().map(|frames| frames.audio());
+        let width = self.names.len() - audio.map_or(0, |audio| audio.names().len());
         loop {
+            if let Some(frames) = &mut self.frames
+                && frames.next(&mut self.records.record)
+            {
+                return Ok(true);
+            }
             if !std::mem::take(&mut self.pending) && !self.records.advance()? {
                 return Ok(false);
             }
@@ -690,18 +720,30 @@ impl<R: BufRead> Reader<R> {
             {
                 return Err(DataError::RepeatedHeader { file: file(), line });
             }
-            if record.len() != self.names.len() {
+            if record.len() != width {
                 return Err(DataError::Ragged {
                     file: file(),
                     line,
                     have: record.len(),
-                    need: self.names.len(),
+                    need: width,
                 });
             }
-            if self.skip == 0 {
-                return Ok(true);
+            if self.skip > 0 {
+                self.skip -= 1;
+                continue;
             }
-            self.skip -= 1;
+            let Some(frames) = &mut self.frames else {
+                return Ok(true);
+            };
+            let names = &self.names[..width];
+            let column = &frames.audio().column;
+            let at = place(&self.records.file, names, column)?;
+            let at = at.ok_or_else(|| DataError::UnknownColumn {
+                file: file(),
+                column: column.clone(),
+                known: names.to_vec(),
+            })?;
+            frames.open(record, at, &self.records.file, line)?;
         }
     }
 }

@@ -90,16 +90,15 @@ impl Table {
             }
         }
         if records.is_empty() {
-            return Err(broken
-                .first
-                .unwrap_or(DataError::Empty { file: file.into() }));
+            let why = broken.first.or(reader.unheard());
+            return Err(why.unwrap_or(DataError::Empty { file: file.into() }));
         }
         if format.newest_first {
             records.reverse();
         }
         Ok(Table {
             file: file.into(),
-            notes: (reader.records().notes().into_iter())
+            notes: (reader.notes().into_iter())
                 .chain(broken.note(file, records.len()))
                 .collect(),
             skips,

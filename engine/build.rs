@@ -62,6 +62,14 @@ fn main() {
         println!("cargo::rustc-cfg=no_conditional_moves");
     }
 
+    println!("cargo::rustc-check-cfg=cfg(has_amx)");
+    // A process asks its system for the registers.
+    let is =
+        |name: &str, value| env::var(format!("CARGO_CFG_TARGET_{name}")).as_deref() == Ok(value);
+    if is("ARCH", "x86_64") && is("OS", "linux") && env::var_os("CARGO_FEATURE_STD").is_some() {
+        println!("cargo::rustc-cfg=has_amx");
+    }
+
     // What firmware may leave out. Headers that can be written are those of the desk.
     let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none")
         && env::var_os("CARGO_FEATURE_SERDE").is_none();

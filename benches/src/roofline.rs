@@ -25,7 +25,7 @@ pub fn stream(table: &str) -> Option<Stream> {
         // SAFETY: as above.
         "avxvnni" => return Some(|w| unsafe { x86::avxvnni(w) }),
         // SAFETY: as above.
-        "avx512vnni" | "avx512vbmi" => return Some(|w| unsafe { x86::avx512vnni(w) }),
+        "avx512vnni" | "avx512vbmi" | "amx-int8" => return Some(|w| unsafe { x86::avx512vnni(w) }),
         _ => {}
     }
     let _ = table;

@@ -97,6 +97,8 @@ pub(super) const TABLES: &[Candidate] = &[
     (Kernels::of(x86::AVX512VNNI), x86::has_avx512vnni),
     #[cfg(target_arch = "x86_64")]
     (Kernels::of(x86::AVX512VBMI), x86::has_avx512vbmi),
+    #[cfg(has_amx)]
+    (Kernels::of(x86::AMX), x86::has_amx),
     #[cfg(armv7_neon)]
     (Kernels::of(armv7::ARMV7_NEON), || true),
     #[cfg(cortex_m_dsp)]

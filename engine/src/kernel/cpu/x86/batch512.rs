@@ -11,6 +11,15 @@
 //! once for all streams. Inputs of 16 bits are multiplied byte by byte: the upper ones first, whose sums count 256-fold,
 //! then the lower ones, which are unsigned as they are. Weights of four bits become bytes on their way into a register.
 
+#[cfg_attr(
+    not(has_amx),
+    allow(
+        dead_code,
+        reason = "where nobody asks for the registers, no table has it"
+    )
+)]
+pub(super) mod amx;
+
 use super::avx512::{Halves, blended, cells, mulhi_round, round_words, tanh_words};
 use super::step512::{self, publish_all};
 use super::vbmi::{BYTES_256, BYTES_512, ByteLookups};
@@ -278,63 +287,75 @@ struct Layer<'a, const IH: usize, const HH: usize, const AT: usize, const STRIDE
     w_hh: *const u8,
     x: usize,
     h: usize,
+    /// Its products are those of [`amx`].
+    amx: bool,
 }
 
 /// Eight sum panels of a layer.
 struct Tile {
     w_x: [*const u8; TILE],
     w_h: [*const u8; TILE],
-    /// Bias, less what the offsets of the inputs add.
-    start: [__m512i; TILE],
+    bias: [__m512i; TILE],
     m: [__m512i; TILE],
 }
 
 impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
     Layer<'_, IH, HH, AT, STRIDE>
 {
-    /// The tile from sum panel `first` on, of which `N` panels are used. What is behind the last panel of units is a copy of the tile's first.
+    /// The tile from sum panel `first` on. What is behind the last panel of units is a copy of the tile's first.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    fn tile<W: Stored, X: Product, H: Product, const N: usize>(&self, first: usize) -> Tile {
+    #[target_feature(enable = "avx512f")]
+    fn tile<W: Stored>(&self, first: usize) -> Tile {
         let panels: [usize; TILE] = core::array::from_fn(|n| match first + n {
             panel if panel < self.rows.bias.len() => panel,
             _ => first + n % STRIDE,
         });
         // SAFETY: these panels are inside the matrices, whose lengths were checked.
-        let (w_x, w_h, from_x, from_h) = unsafe {
+        let (w_x, w_h) = unsafe {
             let place = |n: usize| Order::<0, IH, STRIDE>::place(n) * W::bytes(self.x);
             let w_x = panels.map(|n| self.w_ih.add(place(n)));
             let place = |n: usize| Order::<AT, HH, STRIDE>::place(n) * W::bytes(self.h);
-            let w_h = panels.map(|n| self.w_hh.add(place(n)));
-            (
-                w_x,
-                w_h,
-                Order::<0, IH, STRIDE>::offsets::<W, X, N>(w_x, self.x),
-                Order::<AT, HH, STRIDE>::offsets::<W, H, N>(w_h, self.h),
-            )
+            (w_x, panels.map(|n| self.w_hh.add(place(n))))
         };
         let twice = |panel: Panel<i32>| _mm512_broadcast_i64x4(bytemuck::cast::<_, __m256i>(panel));
         Tile {
             w_x,
             w_h,
-            start: core::array::from_fn(|n| {
-                let offset = _mm512_add_epi32(from_x[n], from_h[n]);
-                _mm512_sub_epi32(twice(self.rows.bias[panels[n]]), offset)
-            }),
+            bias: panels.map(|n| twice(self.rows.bias[n])),
             m: panels.map(|n| twice(self.rows.m[n])),
         }
     }
 
-    /// Pre-activations of a group. With half a tile (`N`), the other half is a copy.
+    /// What the sums of the first `N` panels begin with: bias, less what the offsets of the inputs add.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
-    fn words<W: Stored, X: Product, H: Product, const N: usize>(
+    fn start<W: Stored, X: Product, H: Product, const N: usize>(
         &self,
         tile: &Tile,
+    ) -> [__m512i; TILE] {
+        // SAFETY: `tile` stays inside the matrices.
+        let (from_x, from_h) = unsafe {
+            (
+                Order::<0, IH, STRIDE>::offsets::<W, X, N>(tile.w_x, self.x),
+                Order::<AT, HH, STRIDE>::offsets::<W, H, N>(tile.w_h, self.h),
+            )
+        };
+        core::array::from_fn(|n| {
+            _mm512_sub_epi32(tile.bias[n], _mm512_add_epi32(from_x[n], from_h[n]))
+        })
+    }
+
+    /// Sums of the first `N` panels of a tile for a group.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn sums<W: Stored, X: Product, H: Product, const N: usize>(
+        &self,
+        tile: &Tile,
+        start: &[__m512i; TILE],
         group: &Group,
-    ) -> Words {
+    ) -> Sums {
         let (x, h) = (group.map(|s| s.x.cast()), group.map(|s| s.h.cast()));
-        let mut sums: Sums = tile.start.map(|start| [start; PAIRS]);
+        let mut sums: Sums = start.map(|start| [start; PAIRS]);
         // SAFETY: `tile` stays inside the matrices; the columns of all streams were checked.
         unsafe {
             if X::WIDE || H::WIDE {
@@ -356,6 +377,22 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
             Order::<0, IH, STRIDE>::accumulate::<W, X, N, false>(&mut sums, tile.w_x, x, self.x);
             Order::<AT, HH, STRIDE>::accumulate::<W, H, N, false>(&mut sums, tile.w_h, h, self.h);
         }
+        sums
+    }
+
+    /// New states of a group in a tile's panels of units, from `first` on, by the sums. With half a tile (`N`), the other half
+    /// is a copy. `update` turns the words of a tile into the states of its panels of units `n` and `n + WORDS / STRIDE`, pair
+    /// by pair, and gives their outputs.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn update_tile<const N: usize>(
+        &self,
+        first: usize,
+        tile: &Tile,
+        sums: &Sums,
+        group: &Group,
+        update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+    ) {
         let shift = _mm_cvtsi32_si128(self.rows.shift as i32);
         let [a, b, c, d, e, f, g, h] = core::array::from_fn(|n| (sums[n], tile.m[n]));
         let seconds = if N > WORDS {
@@ -365,34 +402,35 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         };
         let [i, j, k, l] = seconds;
         // Not a loop over arrays: they would be in memory.
-        [
+        let words = [
             requant(a, i, shift),
             requant(b, j, shift),
             requant(c, k, shift),
             requant(d, l, shift),
-        ]
+        ];
+        let (units, apart) = (self.rows.units, WORDS / STRIDE);
+        for n in 0..apart.min(units - first) {
+            let (unit, other) = (first + n, first + n + apart);
+            let panels = [unit, if other < units { other } else { unit }];
+            // SAFETY: `check_batch` has seen that every stream has all panels of units.
+            unsafe { store(group, panels, update(&words, n, load(group, panels))) };
+        }
     }
 
-    /// A step of some groups for a tile's panels of units, from `first` on. `update` turns the words of a tile into the
-    /// states of its panels of units `n` and `n + WORDS / STRIDE`, pair by pair, and gives their outputs.
+    /// A step of some groups for a tile's panels of units, from `first` on.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     fn step_tile<W: Stored, X: Product, H: Product, const N: usize>(
         &self,
         first: usize,
         groups: &[Group],
-        update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+        update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
     ) {
-        let (units, apart) = (self.rows.units, WORDS / STRIDE);
-        let tile = self.tile::<W, X, H, N>(first * STRIDE);
+        let tile = self.tile::<W>(first * STRIDE);
+        let start = self.start::<W, X, H, N>(&tile);
         for group in groups {
-            let words = self.words::<W, X, H, N>(&tile, group);
-            for n in 0..apart.min(units - first) {
-                let (unit, other) = (first + n, first + n + apart);
-                let panels = [unit, if other < units { other } else { unit }];
-                // SAFETY: `check_batch` has seen that every stream has all panels of units.
-                unsafe { store(group, panels, update(&words, n, load(group, panels))) };
-            }
+            let sums = self.sums::<W, X, H, N>(&tile, &start, group);
+            self.update_tile::<N>(first, &tile, &sums, group, update);
         }
     }
 
@@ -406,15 +444,21 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
     ) {
         let units = self.rows.units;
-        for (states, x) in states.chunks_mut(MOST).zip(x.chunks(MOST)) {
-            let mut groups: Vec<Group, { MOST / SHARE }> = Vec::new();
+        let most = if self.amx { amx::MOST } else { MOST };
+        for (states, x) in states.chunks_mut(most).zip(x.chunks(most)) {
+            let mut groups: Vec<Group, { amx::MOST / SHARE }> = Vec::new();
             for (states, x) in states.chunks_mut(SHARE).zip(x.chunks(SHARE)) {
                 let _ = groups.push(group(self.h, states, x));
             }
-            for first in (0..units).step_by(TILE / STRIDE) {
-                match (units - first) * STRIDE <= WORDS {
-                    true => self.step_tile::<W, X, H, WORDS>(first, &groups, &update),
-                    false => self.step_tile::<W, X, H, TILE>(first, &groups, &update),
+            if self.amx {
+                // SAFETY: `steps` has seen that this layer fits, and its caller has the registers.
+                unsafe { self.step_rows::<W, X, H>(&groups, &update) };
+            } else {
+                for first in (0..units).step_by(TILE / STRIDE) {
+                    match (units - first) * STRIDE <= WORDS {
+                        true => self.step_tile::<W, X, H, WORDS>(first, &groups, &update),
+                        false => self.step_tile::<W, X, H, TILE>(first, &groups, &update),
+                    }
                 }
             }
             for state in states {
@@ -522,13 +566,13 @@ unsafe fn store(&[a, b, c, d]: &Group, panels: [usize; 2], (masters, outputs): U
 }
 
 /// A step of several streams of a cell, as [`Layer`] takes it. Gives whether it could: not for weights laid out for
-/// another CPU, for many of four bits, nor for formats that no model has. A stream alone in the last tile is left.
+/// another CPU, for more than there is room for with `amx` or many of four bits without, nor for formats that no model has.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
 fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>(
     states: &mut [LayerState<'_>],
     rows: &GateRows<'_>,
-    x: &[Inputs<'_>],
+    (x, amx): (&[Inputs<'_>], bool),
     update: impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
 ) -> bool {
     let (Some(first), Some(state)) = (x.first(), states.first()) else {
@@ -540,7 +584,11 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         w_hh,
         x: rows.columns[0],
         h: rows.columns[1],
+        amx,
     };
+    if amx && !amx::fits(rows.columns) {
+        return false;
+    }
     match (rows.w_ih, rows.w_hh, first, &state.h) {
         (IntMatrix::I8(w_ih), IntMatrix::I8(w_hh), first, h) => {
             let layer = layer(w_ih.as_ptr().cast(), w_hh.as_ptr().cast());
@@ -552,7 +600,7 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
             }
         }
         (IntMatrix::I4(w_ih), IntMatrix::I4(w_hh), first, Hidden::I8(_))
-            if rows.columns[1] <= MOST_W4 =>
+            if amx || rows.columns[1] <= MOST_W4 =>
         {
             let layer = layer(w_ih.as_ptr(), w_hh.as_ptr());
             match first {
@@ -588,7 +636,7 @@ fn by_cell<const N: usize>(
     cell: CellQ,
     states: &mut [LayerState<'_>],
     rows: &GateRows<'_>,
-    x: &[Inputs<'_>],
+    x: (&[Inputs<'_>], bool),
 ) -> bool {
     match cell {
         CellQ::Lstm { cell_shift } => steps::<4, 4, 0, 4>(states, rows, x, |z, _, c| {
@@ -603,6 +651,23 @@ fn by_cell<const N: usize>(
             // SAFETY: as above.
             rounded(unsafe { tanh_words(curves, z[n]) })
         }),
+    }
+}
+
+/// A step of several streams, if [`steps`] takes it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+fn by_tables(
+    cell: CellQ,
+    states: &mut [LayerState<'_>],
+    rows: &GateRows<'_>,
+    x: (&[Inputs<'_>], bool),
+    tables: &Tables,
+) -> bool {
+    if tables.bits() == 8 {
+        by_cell(&BYTES_256, cell, states, rows, x)
+    } else {
+        by_cell(&BYTES_512, cell, states, rows, x)
     }
 }
 
@@ -621,12 +686,7 @@ pub(super) fn step_q(
     }
     let (shared, alone) = states.split_at_mut(together);
     let (shared_x, alone_x) = x.split_at(together);
-    let done = if tables.bits() == 8 {
-        by_cell(&BYTES_256, cell, shared, rows, shared_x)
-    } else {
-        by_cell(&BYTES_512, cell, shared, rows, shared_x)
-    };
-    if !done {
+    if !by_tables(cell, shared, rows, (shared_x, false), tables) {
         step512::step_q(k, cell, shared, rows, shared_x, tables);
     }
     step512::step_q(k, cell, alone, rows, alone_x, tables);

@@ -64,6 +64,13 @@ pub(super) const AVX512VBMI: Table = Table {
     ..AVX512VNNI
 };
 
+#[cfg(has_amx)]
+pub(super) const AMX: Table = Table {
+    name: "amx-int8",
+    step_q: batch512::amx::step_q,
+    ..AVX512VBMI
+};
+
 /// This CPU runs [`AVX2`].
 pub(super) fn has_avx2() -> bool {
     #[cfg(feature = "std")]
@@ -126,6 +133,12 @@ pub(super) fn has_avx512vbmi() -> bool {
     {
         has_avx512vnni() && cfg!(target_feature = "avx512vbmi")
     }
+}
+
+/// This CPU runs [`AMX`].
+#[cfg(has_amx)]
+pub(super) fn has_amx() -> bool {
+    has_avx512vbmi() && batch512::amx::is_known()
 }
 
 #[target_feature(enable = "avx2")]

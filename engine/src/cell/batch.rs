@@ -6,13 +6,16 @@ use crate::kernel::{Kernels, LANES, Panel, Streams};
 use core::ops::Range;
 use heapless::Vec;
 
-/// Streams that go through a layer together: enough to load weights rarely, few enough that their sums stay in the
+/// Streams that go through a float layer together: enough to load weights rarely, few enough that their sums stay in the
 /// first-level cache and, on a small machine, on the stack.
 pub(crate) const GROUP: usize = if cfg!(target_pointer_width = "64") {
     16
 } else {
     4
 };
+
+/// Streams that go through a layer together at the most: as many as integer kernels share weights among.
+pub(crate) const MOST: usize = if cfg!(has_amx) { 64 } else { GROUP };
 
 /// A float layer's part of a stream. An LSTM has a cell besides the state; the new state goes to `y` only.
 pub(crate) struct Stream<'s> {

@@ -21,7 +21,7 @@ mod peephole;
 mod recurrent;
 mod rnn;
 
-pub(crate) use batch::{GROUP, Stream};
+pub(crate) use batch::{GROUP, MOST, Stream};
 pub(crate) use conv::{Conv, Rows};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;

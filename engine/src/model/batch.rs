@@ -8,7 +8,7 @@
 use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, parts};
 use super::stages::Stage;
 use super::{BindError, Model, Runner};
-use crate::cell::{Embedding, GROUP, Stream};
+use crate::cell::{Embedding, GROUP, MOST, Stream};
 use crate::format::Input;
 use crate::kernel::{Inputs, Kernels, LayerState, Panel};
 use heapless::Vec;
@@ -170,12 +170,13 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
         let results = model.outputs();
         assert!(samples.len() == streams * inputs, "length of the samples");
         assert!(outputs.len() == streams * results, "length of the outputs");
-        let states = self.states.chunks_mut(GROUP);
-        let samples = samples.chunks(GROUP * inputs);
-        let outputs = outputs.chunks_mut(GROUP * results);
+        let most = if model.is_integer() { MOST } else { GROUP };
+        let states = self.states.chunks_mut(most);
+        let samples = samples.chunks(most * inputs);
+        let outputs = outputs.chunks_mut(most * results);
         for ((states, samples), outputs) in states.zip(samples).zip(outputs) {
             let mut group: Group<'_, 'a> = Vec::new();
-            let mut tokens = [None; GROUP];
+            let mut tokens = [None; MOST];
             let streams = states.iter_mut().zip(samples.chunks_exact(inputs));
             for ((state, sample), token) in streams.zip(&mut tokens) {
                 let mut runner = runner(model, self.kernels, state);
@@ -203,7 +204,7 @@ impl<'a, S: AsMut<[u8]>> Batch<'_, 'a, S> {
     }
 }
 
-type Group<'m, 'a> = Vec<Runner<'m, 'a>, GROUP>;
+type Group<'m, 'a> = Vec<Runner<'m, 'a>, MOST>;
 
 #[inline(always)]
 fn runner<'m, 'a, S: AsMut<[u8]>>(
@@ -337,8 +338,8 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
             Stage::Recurrent(recurrent, place) => (recurrent, place),
         };
         let embedding = embedding.take();
-        let mut inputs: Vec<Inputs<'_>, GROUP> = Vec::new();
-        let mut states: Vec<LayerState<'_>, GROUP> = Vec::new();
+        let mut inputs: Vec<Inputs<'_>, MOST> = Vec::new();
+        let mut states: Vec<LayerState<'_>, MOST> = Vec::new();
         for (runner, token) in group.iter_mut().zip(tokens) {
             let row = embedding.map(|embedding: Embedding<'_>| embedding.row(*token));
             let parts = turned(runner.state, model, swapped);

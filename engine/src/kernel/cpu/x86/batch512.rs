@@ -292,6 +292,7 @@ struct Layer<'a, const IH: usize, const HH: usize, const AT: usize, const STRIDE
 }
 
 /// Eight sum panels of a layer.
+#[derive(Clone, Copy)]
 struct Tile {
     w_x: [*const u8; TILE],
     w_h: [*const u8; TILE],

@@ -8,7 +8,9 @@
 //! The instructions are written in assembler, as stable Rust has no others for them. Linux grants a process their registers when it
 //! asks ([`granted`]).
 
-use super::{BLOCK, Group, Layer, Order, PAIRS, Product, SHARE, Stored, TILE, Updated, Words};
+use super::{
+    BLOCK, Group, Layer, Order, PAIRS, Product, SHARE, Stored, TILE, Tile, Updated, Words,
+};
 use crate::kernel::cpu::x86::avx512::Halves;
 use crate::kernel::{CellQ, GateRows, Inputs, Kernels, LayerState};
 use crate::num::Tables;
@@ -157,8 +159,75 @@ impl<const N: usize> Lines<N> {
 type Rows = Lines<{ MOST / ROWS * MOST_BLOCKS * REGISTER }>;
 /// Weights of a tile, by blocks and by pairs of panels.
 type Weights = Lines<{ MOST_BLOCKS * PANEL_PAIRS * REGISTER }>;
-/// Sums, by pairs of panels and streams.
-type Products = Lines<{ PANEL_PAIRS * REGISTER }>;
+/// Sums of sixteen streams, by pairs of panels and streams: of the bytes of inputs or the lower ones, and of the upper ones.
+struct Products {
+    lower: Lines<{ PANEL_PAIRS * REGISTER }>,
+    upper: Lines<{ PANEL_PAIRS * REGISTER }>,
+}
+
+impl Products {
+    const fn new() -> Self {
+        Products {
+            lower: Lines::new(),
+            upper: Lines::new(),
+        }
+    }
+
+    /// Of these sixteen streams with a tile's weights, over so many blocks of the input and of the state.
+    ///
+    /// # Safety
+    /// They have been written, and are of such inputs.
+    #[inline]
+    unsafe fn multiply<X: Product, H: Product>(
+        &mut self,
+        configured: &Configured,
+        rows: &mut Gathered,
+        sixteen: usize,
+        weights: &mut Weights,
+        [x, h]: [usize; 2],
+    ) {
+        let (all, place) = (x + h, sixteen * MOST_BLOCKS * REGISTER);
+        // A state is never wider than its input.
+        let wide = match (X::WIDE, H::WIDE) {
+            (false, _) => 0,
+            (true, false) => x,
+            (true, true) => all,
+        };
+        let weights = weights.at(0);
+        // SAFETY: the caller's.
+        unsafe {
+            let lower = rows.lower.at(place);
+            multiply(
+                configured,
+                self.lower.at(0),
+                lower,
+                weights,
+                [wide, all - wide],
+            );
+            if X::WIDE {
+                let upper = rows.upper.at(place);
+                multiply(configured, self.upper.at(0), upper, weights, [0, wide]);
+            }
+        }
+    }
+
+    /// A panel's sums of a stream and the next one.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn two_rows(&mut self, upper: bool, panel: usize, stream: usize) -> __m512i {
+        let sums = if upper {
+            &mut self.upper
+        } else {
+            &mut self.lower
+        };
+        let place = panel / 2 * REGISTER + stream * ROW + panel % 2 * (ROW / 2);
+        let [first, second] = [0, ROW].map(|row| {
+            // SAFETY: half a row, which is there, as `at` has seen, and was stored with all the others.
+            unsafe { _mm256_load_si256(sums.at(place + row).cast()) }
+        });
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+    }
+}
 
 /// The inputs and states of streams: their bytes, or the lower ones, and the upper ones.
 struct Gathered {
@@ -341,73 +410,61 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
                 rows.row::<H>(n, x, stream.h, self.h);
             }
         }
-        let (mut weights, mut lower, mut upper) =
-            (Weights::new(), Products::new(), Products::new());
+        let mut weights = Weights::new();
+        let mut sums = [const { Products::new() }; 2];
+        let [mut done, mut next] = sums.each_mut();
+        // What is multiplied is rounded one turn later: the registers are at work meanwhile, and what they store has arrived.
+        let mut last: Option<(usize, Tile, &[Group])> = None;
         for first in (0..self.rows.units).step_by(TILE / STRIDE) {
             let tile = self.tile::<W>(first * STRIDE);
-            // SAFETY: `tile` stays inside the matrices; blocks and streams have room where they go.
+            // SAFETY: `tile` stays inside the matrices, whose blocks have room.
             unsafe {
                 weights.pack::<W, 0, IH, STRIDE>(tile.w_x, 0, self.x);
                 weights.pack::<W, AT, HH, STRIDE>(tile.w_h, x, self.h);
             }
             for (n, groups) in groups.chunks(ROWS / SHARE).enumerate() {
-                let place = n * MOST_BLOCKS * REGISTER;
-                let unsigned = match (X::WIDE, H::WIDE) {
-                    (false, _) => 0,
-                    (true, false) => x,
-                    (true, true) => x + h,
-                };
-                let wide = unsigned;
-                // SAFETY: as above.
+                // SAFETY: all blocks of these streams and of the weights have been written.
                 unsafe {
-                    let signed = x + h - unsigned;
-                    multiply(
-                        &configured,
-                        lower.at(0),
-                        rows.lower.at(place),
-                        weights.at(0),
-                        [unsigned, signed],
-                    );
-                    if wide > 0 {
-                        multiply(
-                            &configured,
-                            upper.at(0),
-                            rows.upper.at(place),
-                            weights.at(0),
-                            [0, wide],
-                        );
-                    }
+                    next.multiply::<X, H>(&configured, &mut rows, n, &mut weights, [x, h]);
                 }
-                for (n, group) in groups.iter().enumerate() {
-                    let sums = core::array::from_fn(|panel| {
-                        let at = panel / 2 * REGISTER + n * SHARE * ROW + panel % 2 * (ROW / 2);
-                        core::array::from_fn(|pair| {
-                            // SAFETY: two rows of sums.
-                            unsafe {
-                                let mut sum = two_rows(lower.at(at + pair * 2 * ROW));
-                                if wide > 0 {
-                                    let upper = two_rows(upper.at(at + pair * 2 * ROW));
-                                    sum = _mm512_add_epi32(sum, _mm512_slli_epi32::<8>(upper));
-                                }
-                                _mm512_add_epi32(sum, tile.bias[panel])
-                            }
-                        })
-                    });
-                    self.update_tile::<TILE>(first, &tile, &sums, group, update);
+                if let Some((first, tile, groups)) = last.replace((first, tile, groups)) {
+                    self.update_rows::<X>(first, &tile, groups, done, update);
                 }
+                core::mem::swap(&mut done, &mut next);
             }
         }
+        if let Some((first, tile, groups)) = last {
+            self.update_rows::<X>(first, &tile, groups, done, update);
+        }
     }
-}
 
-/// Half a row each of this stream and the next.
-///
-/// # Safety
-/// There are two; the CPU has AVX-512.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn two_rows(at: *const u8) -> __m512i {
-    // SAFETY: the caller's.
-    let [first, second] = unsafe { [at, at.add(ROW)].map(|row| _mm256_load_si256(row.cast())) };
-    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+    /// New states of sixteen streams in a tile's panels of units, from `first` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+    fn update_rows<X: Product>(
+        &self,
+        first: usize,
+        tile: &Tile,
+        groups: &[Group],
+        products: &mut Products,
+        update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+    ) {
+        for (n, group) in groups.iter().enumerate() {
+            let sums = core::array::from_fn(|panel| {
+                core::array::from_fn(|pair| {
+                    let stream = n * SHARE + 2 * pair;
+                    let sum = products.two_rows(false, panel, stream);
+                    let sum = match X::WIDE {
+                        true => {
+                            let upper = products.two_rows(true, panel, stream);
+                            _mm512_add_epi32(sum, _mm512_slli_epi32::<8>(upper))
+                        }
+                        false => sum,
+                    };
+                    _mm512_add_epi32(sum, tile.bias[panel])
+                })
+            });
+            self.update_tile::<TILE>(first, tile, &sums, group, update);
+        }
+    }
 }

@@ -17,6 +17,7 @@ use crate::num::Tables;
 use core::arch::asm;
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// Streams that a tile register has.
 const ROWS: usize = 16;
@@ -159,10 +160,34 @@ impl<const N: usize> Lines<N> {
 type Rows = Lines<{ MOST / ROWS * MOST_BLOCKS * REGISTER }>;
 /// Weights of a tile, by blocks and by pairs of panels.
 type Weights = Lines<{ MOST_BLOCKS * PANEL_PAIRS * REGISTER }>;
-/// Sums of sixteen streams, by pairs of panels and streams: of the bytes of inputs or the lower ones, and of the upper ones.
+/// Adds the products of a block of sixteen streams' inputs with the weights of four pairs of panels.
+macro_rules! multiply {
+    ($dot:literal, $rows:expr, $weights:expr) => {
+        asm!(
+            "tileloadd tmm4, [{rows} + {row}]",
+            "tileloadd tmm5, [{weights} + {row}]",
+            concat!($dot, " tmm0, tmm4, tmm5"),
+            "tileloadd tmm6, [{weights} + {row} + 1024]",
+            concat!($dot, " tmm1, tmm4, tmm6"),
+            "tileloadd tmm7, [{weights} + {row} + 2048]",
+            concat!($dot, " tmm2, tmm4, tmm7"),
+            "tileloadd tmm5, [{weights} + {row} + 3072]",
+            concat!($dot, " tmm3, tmm4, tmm5"),
+            rows = in(reg) $rows,
+            weights = in(reg) $weights,
+            row = in(reg) ROW,
+            options(nostack, readonly),
+        )
+    };
+}
+
+/// Sums of sixteen streams, by pairs of panels and streams.
+type Sums16 = Lines<{ PANEL_PAIRS * REGISTER }>;
+
+/// Sums of the bytes of inputs, or of the lower ones and of the upper ones.
 struct Products {
-    lower: Lines<{ PANEL_PAIRS * REGISTER }>,
-    upper: Lines<{ PANEL_PAIRS * REGISTER }>,
+    lower: Sums16,
+    upper: Sums16,
 }
 
 impl Products {
@@ -172,60 +197,68 @@ impl Products {
             upper: Lines::new(),
         }
     }
+}
 
-    /// Of these sixteen streams with a tile's weights, over so many blocks of the input and of the state.
-    ///
-    /// # Safety
-    /// They have been written, and are of such inputs.
-    #[inline]
-    unsafe fn multiply<X: Product, H: Product>(
-        &mut self,
-        configured: &Configured,
-        rows: &mut Gathered,
-        sixteen: usize,
-        weights: &mut Weights,
-        [x, h]: [usize; 2],
-    ) {
-        let (all, place) = (x + h, sixteen * MOST_BLOCKS * REGISTER);
-        // A state is never wider than its input.
-        let wide = match (X::WIDE, H::WIDE) {
-            (false, _) => 0,
-            (true, false) => x,
-            (true, true) => all,
-        };
-        let weights = weights.at(0);
-        // SAFETY: the caller's.
-        unsafe {
-            let lower = rows.lower.at(place);
-            multiply(
-                configured,
-                self.lower.at(0),
-                lower,
-                weights,
-                [wide, all - wide],
-            );
-            if X::WIDE {
-                let upper = rows.upper.at(place);
-                multiply(configured, self.upper.at(0), upper, weights, [0, wide]);
-            }
-        }
+/// Products that are on their way: of sixteen streams with a tile's weights.
+struct Multiplication {
+    rows: [*const u8; 2],
+    weights: *const u8,
+    sums: [*mut u8; 2],
+    /// Blocks of inputs that have upper bytes, which are the first ones, and of all.
+    wide: usize,
+    all: usize,
+}
+
+impl Multiplication {
+    /// How many [`steps`](Self::steps) it takes: the upper bytes and the lower ones.
+    const fn count(&self) -> usize {
+        self.wide + self.all
     }
 
-    /// A panel's sums of a stream and the next one.
+    /// Some of its steps, one for each block. Between them other instructions may be at work, which wait for none of these.
+    ///
+    /// # Safety
+    /// Those before have been taken, in this order; all blocks of both sides are there, and the registers are [`Configured`].
     #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn two_rows(&mut self, upper: bool, panel: usize, stream: usize) -> __m512i {
-        let sums = if upper {
-            &mut self.upper
-        } else {
-            &mut self.lower
-        };
-        let place = panel / 2 * REGISTER + stream * ROW + panel % 2 * (ROW / 2);
-        let [first, second] = [0, ROW].map(|row| {
-            // SAFETY: half a row, which is there, as `at` has seen, and was stored with all the others.
-            unsafe { _mm256_load_si256(sums.at(place + row).cast()) }
-        });
-        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+    unsafe fn steps(&self, steps: Range<usize>) {
+        for step in steps {
+            let (upper, block) = match step.checked_sub(self.wide) {
+                None => (true, step),
+                Some(block) => (false, block),
+            };
+            let plane = usize::from(upper);
+            // SAFETY: the caller's.
+            unsafe {
+                let rows = self.rows[plane].add(block * REGISTER);
+                let weights = self.weights.add(block * PANEL_PAIRS * REGISTER);
+                if block == 0 {
+                    asm!(
+                        "tilezero tmm0",
+                        "tilezero tmm1",
+                        "tilezero tmm2",
+                        "tilezero tmm3",
+                        options(nostack, nomem)
+                    );
+                }
+                if upper || block >= self.wide {
+                    multiply!("tdpbssd", rows, weights);
+                } else {
+                    multiply!("tdpbusd", rows, weights);
+                }
+                let last = if upper { self.wide } else { self.all };
+                if block + 1 == last {
+                    asm!(
+                        "tilestored [{sums} + {row}], tmm0",
+                        "tilestored [{sums} + {row} + 1024], tmm1",
+                        "tilestored [{sums} + {row} + 2048], tmm2",
+                        "tilestored [{sums} + {row} + 3072], tmm3",
+                        sums = in(reg) self.sums[plane],
+                        row = in(reg) ROW,
+                        options(nostack),
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -318,71 +351,6 @@ impl Weights {
     }
 }
 
-/// Sums of the products of so many blocks of sixteen streams' inputs, of which the first ones are unsigned.
-///
-/// # Safety
-/// Both sides have as many blocks, and the registers are [`Configured`].
-#[inline]
-unsafe fn multiply(
-    _: &Configured,
-    sums: *mut u8,
-    rows: *const u8,
-    weights: *const u8,
-    [unsigned, signed]: [usize; 2],
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        asm!(
-            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-            "test {unsigned}, {unsigned}",
-            "jz 3f",
-            "2:",
-            "tileloadd tmm4, [{rows} + {row}]",
-            "tileloadd tmm5, [{weights} + {row}]",
-            "tdpbusd tmm0, tmm4, tmm5",
-            "tileloadd tmm6, [{weights} + {row} + 1024]",
-            "tdpbusd tmm1, tmm4, tmm6",
-            "tileloadd tmm7, [{weights} + {row} + 2048]",
-            "tdpbusd tmm2, tmm4, tmm7",
-            "tileloadd tmm5, [{weights} + {row} + 3072]",
-            "tdpbusd tmm3, tmm4, tmm5",
-            "add {rows}, 1024",
-            "add {weights}, 4096",
-            "dec {unsigned}",
-            "jnz 2b",
-            "3:",
-            "test {signed}, {signed}",
-            "jz 5f",
-            "4:",
-            "tileloadd tmm4, [{rows} + {row}]",
-            "tileloadd tmm5, [{weights} + {row}]",
-            "tdpbssd tmm0, tmm4, tmm5",
-            "tileloadd tmm6, [{weights} + {row} + 1024]",
-            "tdpbssd tmm1, tmm4, tmm6",
-            "tileloadd tmm7, [{weights} + {row} + 2048]",
-            "tdpbssd tmm2, tmm4, tmm7",
-            "tileloadd tmm5, [{weights} + {row} + 3072]",
-            "tdpbssd tmm3, tmm4, tmm5",
-            "add {rows}, 1024",
-            "add {weights}, 4096",
-            "dec {signed}",
-            "jnz 4b",
-            "5:",
-            "tilestored [{sums} + {row}], tmm0",
-            "tilestored [{sums} + {row} + 1024], tmm1",
-            "tilestored [{sums} + {row} + 2048], tmm2",
-            "tilestored [{sums} + {row} + 3072], tmm3",
-            rows = inout(reg) rows => _,
-            weights = inout(reg) weights => _,
-            unsigned = inout(reg) unsigned => _,
-            signed = inout(reg) signed => _,
-            sums = in(reg) sums,
-            row = in(reg) ROW,
-            options(nostack),
-        );
-    }
-}
-
 impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
     Layer<'_, IH, HH, AT, STRIDE>
 {
@@ -397,7 +365,7 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
     ) {
         // SAFETY: the caller's.
-        let configured = unsafe { Configured::new() };
+        let _configured = unsafe { Configured::new() };
         let [x, h] = [blocks(self.x), blocks(self.h)];
         let mut rows = Gathered {
             lower: Rows::new(),
@@ -410,10 +378,12 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
                 rows.row::<H>(n, x, stream.h, self.h);
             }
         }
+        // An input is at least as wide as its state.
+        let wide = usize::from(X::WIDE) * x + usize::from(H::WIDE) * h;
         let mut weights = Weights::new();
-        let mut sums = [const { Products::new() }; 2];
-        let [mut done, mut next] = sums.each_mut();
-        // What is multiplied is rounded one turn later: the registers are at work meanwhile, and what they store has arrived.
+        let mut products = [const { Products::new() }; 2];
+        let [mut done, mut next] = products.each_mut();
+        // What is multiplied is rounded one turn later, while the registers are at work for the turn that follows.
         let mut last: Option<(usize, Tile, &[Group])> = None;
         for first in (0..self.rows.units).step_by(TILE / STRIDE) {
             let tile = self.tile::<W>(first * STRIDE);
@@ -423,22 +393,34 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
                 weights.pack::<W, AT, HH, STRIDE>(tile.w_h, x, self.h);
             }
             for (n, groups) in groups.chunks(ROWS / SHARE).enumerate() {
+                let place = n * MOST_BLOCKS * REGISTER;
+                let multiplication = Multiplication {
+                    rows: [rows.lower.at(place), rows.upper.at(place)],
+                    weights: weights.at(0),
+                    sums: [next.lower.at(0), next.upper.at(0)],
+                    wide,
+                    all: x + h,
+                };
                 // SAFETY: all blocks of these streams and of the weights have been written.
-                unsafe {
-                    next.multiply::<X, H>(&configured, &mut rows, n, &mut weights, [x, h]);
-                }
-                if let Some((first, tile, groups)) = last.replace((first, tile, groups)) {
-                    self.update_rows::<X>(first, &tile, groups, done, update);
+                let multiply = |steps| unsafe { multiplication.steps(steps) };
+                match last.replace((first, tile, groups)) {
+                    Some((first, tile, groups)) => {
+                        self.update_rows::<X>(first, &tile, groups, done, update, |n| {
+                            let until = |n| multiplication.count() * n / groups.len();
+                            multiply(until(n)..until(n + 1));
+                        });
+                    }
+                    None => multiply(0..multiplication.count()),
                 }
                 core::mem::swap(&mut done, &mut next);
             }
         }
         if let Some((first, tile, groups)) = last {
-            self.update_rows::<X>(first, &tile, groups, done, update);
+            self.update_rows::<X>(first, &tile, groups, done, update, |_| ());
         }
     }
 
-    /// New states of sixteen streams in a tile's panels of units, from `first` on.
+    /// New states of sixteen streams in a tile's panels of units, from `first` on; `meanwhile` comes before each group.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     fn update_rows<X: Product>(
@@ -448,23 +430,42 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         groups: &[Group],
         products: &mut Products,
         update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
+        meanwhile: impl Fn(usize),
     ) {
+        let (lower, upper) = (products.lower.at(0), products.upper.at(0));
         for (n, group) in groups.iter().enumerate() {
+            meanwhile(n);
             let sums = core::array::from_fn(|panel| {
                 core::array::from_fn(|pair| {
                     let stream = n * SHARE + 2 * pair;
-                    let sum = products.two_rows(false, panel, stream);
-                    let sum = match X::WIDE {
-                        true => {
-                            let upper = products.two_rows(true, panel, stream);
-                            _mm512_add_epi32(sum, _mm512_slli_epi32::<8>(upper))
-                        }
-                        false => sum,
-                    };
-                    _mm512_add_epi32(sum, tile.bias[panel])
+                    let place = panel / 2 * REGISTER + stream * ROW + panel % 2 * (ROW / 2);
+                    // SAFETY: sums of a panel, of this stream and the next, have been stored there.
+                    unsafe {
+                        let sum = two_rows(lower.add(place));
+                        let sum = match X::WIDE {
+                            true => _mm512_add_epi32(
+                                sum,
+                                _mm512_slli_epi32::<8>(two_rows(upper.add(place))),
+                            ),
+                            false => sum,
+                        };
+                        _mm512_add_epi32(sum, tile.bias[panel])
+                    }
                 })
             });
             self.update_tile::<TILE>(first, tile, &sums, group, update);
         }
     }
+}
+
+/// Half a row each of a stream and the next one.
+///
+/// # Safety
+/// They are there; the CPU has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn two_rows(sums: *const u8) -> __m512i {
+    // SAFETY: the caller's.
+    let [first, second] = unsafe { [sums, sums.add(ROW)].map(|row| _mm256_load_si256(row.cast())) };
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
 }

@@ -1,7 +1,11 @@
 //! Every table of this CPU against the definition.
 
 use kinglet::check::check;
-use kinglet::kernel::{Curve, FloatMatrix, Kernels, LANES, Panels, Streams};
+use kinglet::kernel::{
+    CellQ, Curve, FloatMatrix, GateOrder, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES,
+    LayerState, Panels, Streams,
+};
+use kinglet::num::{SEGMENTS_256, SEGMENTS_512};
 
 #[test]
 fn every_table_equals_scalar() {
@@ -64,6 +68,129 @@ fn floats_beyond_all_bounds_are_the_same_on_every_table() {
             assert!(all(0, f32::is_finite), "{name}, {columns} columns");
             assert!(all(1, f32::is_nan), "{name}, {columns} columns");
             assert!(all(2, f32::is_infinite), "{name}, {columns} columns");
+        }
+    }
+}
+
+/// Random bytes and numbers.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = (self.0)
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+
+    fn from(&mut self, first: usize, last: usize) -> usize {
+        first + self.next() as usize % (last - first + 1)
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next() as u8).collect()
+    }
+
+    fn panels(&mut self, count: usize, bits: u32) -> Vec<[i32; LANES]> {
+        let number = |_| self.next() as i32 >> (32 - bits);
+        (0..count * LANES)
+            .map(number)
+            .collect::<Vec<_>>()
+            .as_chunks()
+            .0
+            .to_vec()
+    }
+}
+
+/// Larger layers and more streams than the checker has, which must fit a small machine: some tables do those in another way.
+#[test]
+fn many_streams_of_large_layers_are_the_same_on_every_table() {
+    let cells = [
+        (CellQ::Lstm { cell_shift: 1 }, [4, 4, 4]),
+        (CellQ::Gru, [3, 3, 4]),
+        (CellQ::Rnn, [1, 1, 1]),
+    ];
+    let mut random = Random(7);
+    for ((cell, [ih, hh, stride]), kind) in cells
+        .into_iter()
+        .flat_map(|cell| (0..5).map(move |kind| (cell, kind)))
+    {
+        // Weights of four bits, and what has 16 bits: as models have them.
+        let (four, wide_x, wide_h) = [
+            (false, false, false),
+            (false, true, false),
+            (false, true, true),
+            (true, false, false),
+            (true, true, false),
+        ][kind];
+        for _ in 0..3 {
+            let (units, x, streams) = (
+                random.from(8, 22),
+                random.from(1, 20) * 8,
+                random.from(6, 70),
+            );
+            let h = units * LANES;
+            let bytes =
+                |panels: usize, columns: usize| panels * LANES * columns / if four { 2 } else { 1 };
+            let (w_ih, w_hh) = (
+                random.bytes(bytes(units * ih, x)),
+                random.bytes(bytes(units * hh, h)),
+            );
+            let matrix = |w| match four {
+                true => IntMatrix::I4(w),
+                false => IntMatrix::I8(bytemuck::cast_slice(w)),
+            };
+            let (bias, m) = (
+                random.panels(units * stride, 20),
+                random.panels(units * stride, 28),
+            );
+            let order = GateOrder::new(ih, hh, stride);
+            let gates = GateRows::new(
+                order,
+                units,
+                (matrix(&w_ih), x),
+                (matrix(&w_hh), h),
+                (&bias, &m),
+                3,
+            );
+            let inputs: Vec<Vec<i16>> = (0..streams)
+                .map(|_| (0..x).map(|_| random.next() as i16).collect())
+                .collect();
+            let inputs: Vec<Inputs<'_>> = (inputs.iter())
+                .map(|input| match wide_x {
+                    true => Inputs::I16(input),
+                    false => Inputs::I8(&bytemuck::cast_slice(input)[..x]),
+                })
+                .collect();
+            let master = random.panels(units * streams, 30);
+            let state: Vec<i16> = (0..h * streams).map(|_| random.next() as i16).collect();
+            let step = |table: &Kernels| {
+                let (mut master, mut state) = (master.clone(), state.clone());
+                let mut y = vec![[0; LANES]; units * streams];
+                let mut states: Vec<LayerState<'_>> = (master.chunks_mut(units))
+                    .zip(state.chunks_mut(h))
+                    .zip(y.chunks_mut(units))
+                    .map(|((master, h16), y)| {
+                        let hidden = match wide_h {
+                            true => Hidden::I16(h16),
+                            false => Hidden::I8(&mut bytemuck::cast_slice_mut(h16)[..h]),
+                        };
+                        LayerState::new(master, hidden, y)
+                    })
+                    .collect();
+                let tables = if wide_h { &SEGMENTS_512 } else { &SEGMENTS_256 };
+                table.step_q(cell, &mut states, &gates, &inputs, tables);
+                drop(states);
+                (master, state, y)
+            };
+            let want = step(&Kernels::SCALAR);
+            for table in Kernels::available() {
+                let name = table.name();
+                assert!(
+                    step(table) == want,
+                    "{name}: {cell:?}, kind {kind}, {units} panels, {x} inputs, {streams} streams"
+                );
+            }
         }
     }
 }

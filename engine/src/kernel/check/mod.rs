@@ -39,12 +39,10 @@ const GROUP: usize = 4;
 const INT_COLUMNS: usize = 17 * BLOCK;
 /// Most columns of a float matrix; fewer where the weights would not fit their buffer.
 const FLOAT_COLUMNS: usize = 70;
-/// Most streams of most batches.
-const FEW: usize = 6;
-/// Most streams of a batch: more than share weights, where many do.
-const STREAMS: usize = if cfg!(has_amx) { 70 } else { FEW };
+/// Most streams of a batch.
+const STREAMS: usize = 6;
 /// Most panels of the states of a batch.
-const BATCH: usize = 2 * STREAMS;
+const BATCH: usize = 2 * PANELS;
 /// Slices start up to this many elements behind a multiple of 64 bytes.
 const OFFSET: usize = 15;
 /// Bytes of the largest input: an integer matrix.
@@ -91,15 +89,9 @@ pub fn check(table: &Kernels, rounds: u32, seed: u32) -> Result<Checked, Mismatc
 
 const INPUT: usize = (WEIGHTS + OFFSET * 4).next_multiple_of(64);
 const SECOND_INPUT: usize = (FLOAT_COLUMNS * 4 + OFFSET * 4).next_multiple_of(64);
-const OUTPUT: usize =
-    (MARGIN + OFFSET * 4 + max(SUMS, BATCH * LANES * 4) + 32).next_multiple_of(64);
-const SECOND_OUTPUT: usize =
-    (MARGIN + OFFSET * 4 + max(PANELS * LANES * 4, BATCH * LANES * 2) + 32).next_multiple_of(64);
+const OUTPUT: usize = (MARGIN + OFFSET * 4 + SUMS + 32).next_multiple_of(64);
+const SECOND_OUTPUT: usize = (MARGIN + OFFSET * 4 + PANELS * LANES * 4 + 32).next_multiple_of(64);
 const THIRD_OUTPUT: usize = (MARGIN + OFFSET * 2 + BATCH * LANES * 2 + 32).next_multiple_of(64);
-
-const fn max(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
-}
 
 /// How far the sums of a fused table may be from the scalar table's.
 const SUM_ERROR: f32 = 1e-3;
@@ -123,7 +115,7 @@ pub(super) struct Run {
 }
 
 // The promise in the module's documentation.
-const _: () = assert!(STREAMS > FEW || size_of::<Run>() <= 7360);
+const _: () = assert!(size_of::<Run>() <= 7360);
 
 impl Run {
     fn new(table: &Kernels, seed: u32) -> Self {

@@ -54,7 +54,7 @@ impl Run {
 
     /// Every kind of weights, for one stream and for several.
     pub(in crate::kernel) fn float_product(&mut self, table: &Kernels) -> Found {
-        for streams in [1, FEW] {
+        for streams in [1, STREAMS] {
             self.float_product_of::<f32>(table, |w| FloatMatrix::F32(w), streams)?;
             self.float_product_of::<f16>(table, |w| FloatMatrix::F16(w), streams)?;
         }
@@ -78,7 +78,7 @@ impl Run {
         self.output.fill::<f32>(&mut random, streams * pitch);
         let w = matrix(self.input.numbers(&mut random, rows * columns));
         let inputs = self.second_input.numbers(&mut random, FLOAT_COLUMNS);
-        let mut x: [&[f32]; FEW] = [&[]; FEW];
+        let mut x: [&[f32]; STREAMS] = [&[]; STREAMS];
         for x in &mut x {
             *x = &inputs[random.from(0, FLOAT_COLUMNS - columns)..][..columns];
         }

@@ -14,12 +14,7 @@ impl Run {
     pub(in crate::kernel) fn step_q(&mut self, table: &Kernels) -> Found {
         for cell in self.cells() {
             self.step_of(table, cell, 1)?;
-            self.step_of(table, cell, FEW)?;
-        }
-        if STREAMS > FEW {
-            let cells = self.cells();
-            let of_round = self.seed as usize % cells.len();
-            self.step_of(table, cells[of_round], STREAMS)?;
+            self.step_of(table, cell, STREAMS)?;
         }
         Ok(())
     }

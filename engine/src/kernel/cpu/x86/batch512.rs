@@ -567,7 +567,7 @@ unsafe fn store(&[a, b, c, d]: &Group, panels: [usize; 2], (masters, outputs): U
 }
 
 /// A step of several streams of a cell, as [`Layer`] takes it. Gives whether it could: not for weights laid out for
-/// another CPU, for more than there is room for with `amx` or many of four bits without, nor for formats that no model has.
+/// another CPU, where `amx` does not pay, for many of four bits without, nor for formats that no model has.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
 fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>(
@@ -587,7 +587,8 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         h: rows.columns[1],
         amx,
     };
-    if amx && !amx::fits(rows.columns) {
+    let heavy = matches!(rows.w_ih, IntMatrix::I4(_)) || matches!(first, Inputs::I16(_));
+    if amx && !amx::pays(rows.columns, heavy) {
         return false;
     }
     match (rows.w_ih, rows.w_hh, first, &state.h) {

@@ -27,7 +27,7 @@ pub(super) const MOST: usize = 4 * ROWS;
 const ROW: usize = 64;
 /// Bytes of a tile register.
 const REGISTER: usize = ROWS * ROW;
-/// Tile registers of weights: pairs of the sum panels of a tile.
+/// Tile registers of weights: pairs of the sum panels of a tile, those of the same gate where it has several.
 const PANEL_PAIRS: usize = TILE / 2;
 /// Blocks of 64 inputs, of the input and of the state, at the most: what is packed lies on the stack.
 const MOST_BLOCKS: usize = 12;
@@ -37,9 +37,11 @@ const fn blocks(columns: usize) -> usize {
     columns.div_ceil(ROW)
 }
 
-/// Whether there is room for the weights and inputs of so many columns.
-pub(super) const fn fits([x, h]: [usize; 2]) -> bool {
-    blocks(x) + blocks(h) <= MOST_BLOCKS
+/// Whether there is room for so many columns of the input and of the state, and enough of the latter that sixteen streams are
+/// quicker than by AVX-512 (on a Xeon of Sapphire Rapids, where `heavy` are four-bit weights and inputs of 16 bits).
+pub(super) const fn pays([x, h]: [usize; 2], heavy: bool) -> bool {
+    let least = if heavy { 64 } else { 128 };
+    h >= least && blocks(x) + blocks(h) <= MOST_BLOCKS
 }
 
 /// A step of several streams: sixteen together, and half as many that are left over.
@@ -160,20 +162,12 @@ impl<const N: usize> Lines<N> {
 type Rows = Lines<{ MOST / ROWS * MOST_BLOCKS * REGISTER }>;
 /// Weights of a tile, by blocks and by pairs of panels.
 type Weights = Lines<{ MOST_BLOCKS * PANEL_PAIRS * REGISTER }>;
-/// Adds the products of a block of sixteen streams' inputs with the weights of four pairs of panels.
+/// Adds the products of the block of inputs in `tmm4` with a pair of panels.
 macro_rules! multiply {
-    ($dot:literal, $rows:expr, $weights:expr) => {
+    ($dot:literal, $sums:literal, $space:literal, $weights:expr) => {
         asm!(
-            "tileloadd tmm4, [{rows} + {row}]",
-            "tileloadd tmm5, [{weights} + {row}]",
-            concat!($dot, " tmm0, tmm4, tmm5"),
-            "tileloadd tmm6, [{weights} + {row} + 1024]",
-            concat!($dot, " tmm1, tmm4, tmm6"),
-            "tileloadd tmm7, [{weights} + {row} + 2048]",
-            concat!($dot, " tmm2, tmm4, tmm7"),
-            "tileloadd tmm5, [{weights} + {row} + 3072]",
-            concat!($dot, " tmm3, tmm4, tmm5"),
-            rows = in(reg) $rows,
+            concat!("tileloadd ", $space, ", [{weights} + {row}]"),
+            concat!($dot, " ", $sums, ", tmm4, ", $space),
             weights = in(reg) $weights,
             row = in(reg) ROW,
             options(nostack, readonly),
@@ -207,6 +201,10 @@ struct Multiplication {
     /// Blocks of inputs that have upper bytes, which are the first ones, and of all.
     wide: usize,
     all: usize,
+    /// Blocks of the input; those behind it are of the state.
+    of_input: usize,
+    /// Pairs of panels that have weights for the input, and for the state.
+    has: [[bool; PANEL_PAIRS]; 2],
 }
 
 impl Multiplication {
@@ -240,10 +238,23 @@ impl Multiplication {
                         options(nostack, nomem)
                     );
                 }
+                asm!("tileloadd tmm4, [{} + {}]", in(reg) rows, in(reg) ROW, options(nostack, readonly));
+                let has = self.has[usize::from(block >= self.of_input)];
+                macro_rules! each_pair {
+                    ($dot:literal) => {
+                        each_pair!($dot, 0 "tmm0" "tmm5", 1 "tmm1" "tmm6", 2 "tmm2" "tmm7", 3 "tmm3" "tmm5")
+                    };
+                    ($dot:literal, $($pair:literal $sums:literal $space:literal),*) => {
+                        $(if has[$pair] {
+                            multiply!($dot, $sums, $space, weights.add($pair * REGISTER));
+                        })*
+                    };
+                }
+                // Upper bytes have a sign.
                 if upper || block >= self.wide {
-                    multiply!("tdpbssd", rows, weights);
+                    each_pair!("tdpbssd");
                 } else {
-                    multiply!("tdpbusd", rows, weights);
+                    each_pair!("tdpbusd");
                 }
                 let last = if upper { self.wide } else { self.all };
                 if block + 1 == last {
@@ -337,11 +348,11 @@ impl Weights {
             false => _mm512_setzero_si512(),
         };
         for n in 0..blocks(columns) {
-            for pair in 0..PANEL_PAIRS {
+            for pair in (0..PANEL_PAIRS).filter(|pair| Order::<FROM, COUNT, STRIDE>::has(*pair)) {
                 let register = ((block + n) * PANEL_PAIRS + pair) * REGISTER;
                 for row in 0..ROWS {
                     let four = n * ROWS + row;
-                    let [first, second] = [0, 1].map(|half| panel(2 * pair + half, four));
+                    let [first, second] = [pair, pair + PANEL_PAIRS].map(|n| panel(n, four));
                     let both = _mm512_mask_blend_epi64(0xf0, first, second);
                     // SAFETY: a row of a register.
                     unsafe { _mm512_store_si512(self.at(register + row * ROW).cast(), both) };
@@ -357,7 +368,7 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
     /// A step of up to [`MOST`] streams, as [`Layer::step_tile`] takes it for its groups; the products are those of all at once.
     ///
     /// # Safety
-    /// The process was [`granted`] the registers, and the layer's columns [`fits`].
+    /// The process was [`granted`] the registers, and there is room for the layer's columns, as [`pays`] says.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     pub(super) unsafe fn step_rows<W: Stored, X: Product, H: Product>(
         &self,
@@ -400,6 +411,11 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
                     sums: [next.lower.at(0), next.upper.at(0)],
                     wide,
                     all: x + h,
+                    of_input: x,
+                    has: [
+                        core::array::from_fn(Order::<0, IH, STRIDE>::has),
+                        core::array::from_fn(Order::<AT, HH, STRIDE>::has),
+                    ],
                 };
                 // SAFETY: all blocks of these streams and of the weights have been written.
                 let multiply = |steps| unsafe { multiplication.steps(steps) };
@@ -438,7 +454,8 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
             let sums = core::array::from_fn(|panel| {
                 core::array::from_fn(|pair| {
                     let stream = n * SHARE + 2 * pair;
-                    let place = panel / 2 * REGISTER + stream * ROW + panel % 2 * (ROW / 2);
+                    let half = panel / PANEL_PAIRS * (ROW / 2);
+                    let place = panel % PANEL_PAIRS * REGISTER + stream * ROW + half;
                     // SAFETY: sums of a panel, of this stream and the next, have been stored there.
                     unsafe {
                         let sum = two_rows(lower.add(place));

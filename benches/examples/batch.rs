@@ -1,9 +1,10 @@
 //! Whole steps of 16 and 64 streams in one call beside single steps: `cargo run --release -p kinglet-benches --example
-//! batch [NAMES]`, where a name is like `lstm_w8a8`. Single steps and batches are timed in turn, in many short runs, and
+//! batch [NAMES] [TABLE]`, where a name is like `lstm_w8a8`, and a table one of this CPU's, the fastest unless it is named. Single steps and batches are timed in turn, in many short runs, and
 //! the best of each counts, so that neighbours on the machine disturb the ratio least. A cell of the table is the
 //! nanoseconds of a single step, then per stream and step of a batch with the ratio to that.
 
 use kinglet::Model;
+use kinglet::kernel::Kernels;
 use kinglet_benches::{CELLS, FORMATS, SHAPES, model, samples};
 use kinglet_trainer::file::AlignedBytes;
 use std::env;
@@ -16,7 +17,7 @@ const RUNS: usize = 40;
 const RUN: usize = 2_000_000;
 
 /// Nanoseconds per stream and step, for each number of streams.
-fn best(model: &Model<'_>) -> [f64; STREAMS.len()] {
+fn best(model: &Model<'_>, table: &'static Kernels) -> [f64; STREAMS.len()] {
     let (inputs, outputs) = (model.inputs(), model.outputs());
     let most = STREAMS[STREAMS.len() - 1];
     let x = samples(inputs, most);
@@ -33,6 +34,7 @@ fn best(model: &Model<'_>) -> [f64; STREAMS.len()] {
             let start = Instant::now();
             if streams == 1 {
                 let mut net = model.bind_bytes(states[0]).expect("a whole state");
+                net = net.with_kernels(table);
                 for _ in 0..steps {
                     match model.is_integer() {
                         true => net.step_q(black_box(&q[..samples]), &mut y_q[..results]),
@@ -42,6 +44,7 @@ fn best(model: &Model<'_>) -> [f64; STREAMS.len()] {
             } else {
                 let states = &mut states[..streams];
                 let mut batch = model.bind_batch(states).expect("whole states");
+                batch = batch.with_kernels(table);
                 for _ in 0..steps {
                     match model.is_integer() {
                         true => batch.step_batch_q(black_box(&q[..samples]), &mut y_q[..results]),
@@ -58,7 +61,10 @@ fn best(model: &Model<'_>) -> [f64; STREAMS.len()] {
 }
 
 fn main() {
-    let names: Vec<String> = env::args().skip(1).collect();
+    let mut names: Vec<String> = env::args().skip(1).collect();
+    let table = Kernels::available().find(|table| names.iter().any(|name| name == table.name()));
+    let table = table.unwrap_or(Kernels::detect());
+    names.retain(|name| name != table.name());
     let shapes = SHAPES.map(|(inputs, hidden)| format!("{inputs}x{hidden}"));
     println!(
         "| streams | {} |\n|---|{}",
@@ -73,7 +79,7 @@ fn main() {
             }
             let results = SHAPES.map(|shape| {
                 let file = model(kind, shape, format);
-                best(&Model::from_bytes(&file).expect("an exported file"))
+                best(&Model::from_bytes(&file).expect("an exported file"), table)
             });
             for (n, streams) in STREAMS.into_iter().enumerate() {
                 let cell = |best: &[f64; STREAMS.len()]| match n {

@@ -331,6 +331,8 @@ pub enum Split {
     },
     /// So many groups each, in order; the rest is unused.
     Groups([usize; 3]),
+    /// Groups in turn: so many for training, then so many for validation, then so many for test, and so on from the start.
+    Turns([usize; 3]),
     /// By a column, or what it is called.
     Column(#[serde(deserialize_with = "features::name_or_column")] SplitColumn),
     /// Everything in every part: for learning by heart.
@@ -861,6 +863,11 @@ impl Task {
             || self.pairs.is_some()
     }
 
+    /// Widths of the layer through which a decoder reads, where it has one: of a token, and of what stays beside every token.
+    fn joined(&self) -> Option<[usize; 2]> {
+        Some([self.network.embedding?, self.pairs.as_ref()?.joined?])
+    }
+
     /// The layers for a network with this many outputs.
     pub fn plan(&self, outputs: usize, last: Activation) -> Vec<LayerPlan> {
         let net = &self.network;
@@ -881,8 +888,12 @@ impl Task {
             .dense
             .iter()
             .map(|d| LayerPlan::Dense(d.units, d.activation));
+        let joined = self
+            .joined()
+            .map(|[follow, keep]| LayerPlan::Keep { follow, keep });
         embedding
             .into_iter()
+            .chain(joined)
             .chain(conv)
             .chain(recurrent)
             .chain(dense)
@@ -897,11 +908,17 @@ impl Task {
         let embedding = net.embedding.map(LayerPlan::Embedding);
         let dense = measured.into_iter().flat_map(|pairs| &pairs.dense);
         let dense = dense.map(|d| LayerPlan::Dense(d.units, d.activation));
+        // Of a vector that is to stay the encoder follows all.
+        let joined = self.joined().map(|[follow, keep]| LayerPlan::Keep {
+            follow: follow + keep,
+            keep: 0,
+        });
         let recurrent = |&h| LayerPlan::Recurrent(net.cell, h);
         embedding
             .filter(|_| measured.is_none())
             .into_iter()
             .chain(dense)
+            .chain(joined)
             .chain(net.hidden.iter().map(recurrent))
             .collect()
     }

@@ -25,6 +25,7 @@ shakespeare    | tinyshakespeare/input.txt | karpathy/char-rnn/HEAD/data/tinysha
 "
 # Cut, shuffled or joined from their homes, so there is no file to fetch; the head of each task says what it holds.
 made="activity: Human Motion Primitives, UCI; github.com/wchill/HMP_Dataset
+motion: Human Motion Primitives, UCI; github.com/wchill/HMP_Dataset
 ecg5000: UCR archive, ECG5000_TRAIN as CSV; github.com/sushantsk1/DL
 pos: Universal Dependencies English EWT, CC BY-SA 4.0; github.com/UniversalDependencies/UD_English-EWT
 sentiment-en: sentence polarity v1.0, Pang and Lee 2005; github.com/yoonkim/CNN_sentence

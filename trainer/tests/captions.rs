@@ -91,6 +91,40 @@ fn a_row_of_numbers_becomes_a_text() {
 }
 
 #[test]
+fn what_was_read_stands_beside_every_token() {
+    let desk = Desk::new();
+    let (rows, said) = rows();
+    desk.write("rows.csv", &rows);
+    let task = TASK.replace("[shape]", "joined = 10\n[shape]");
+    let pair = "valve.encoder.kgl valve.decoder.kgl";
+    for format in ["w8a8", "w4a8"] {
+        desk.write("valve.toml", task.replace("w8a8", format));
+        let trained = desk.ok("train valve.toml --quantized-epochs 4 --out valve.kgl");
+        is_right(&trained, "f32");
+        is_right(&trained, &format!("{format}  "));
+        for kernels in ["", "--kernels scalar"] {
+            let told = desk.ok(&format!("translate {pair} --csv rows.csv {kernels}"));
+            assert_eq!(told.lines().collect::<Vec<_>>(), said, "{format} {kernels}");
+        }
+        for side in ["encoder", "decoder"] {
+            desk.ok(&format!("verify valve.{side}.kgl"));
+            // 6 of a token, 10 of what was read.
+            let shown = desk.ok(&format!("inspect valve.{side}.kgl"));
+            assert!(
+                shown.contains("mingru-tanh") && shown.contains("16"),
+                "{shown}"
+            );
+        }
+    }
+    desk.write("valve.toml", task.replace("joined = 10", "joined = 0"));
+    desk.fails_after_notes(
+        "train valve.toml --out valve.kgl",
+        1,
+        &["joined", "at least 1"],
+    );
+}
+
+#[test]
 fn the_rows_of_a_group_become_one_text() {
     let desk = Desk::new();
     let (mut rows, mut said) = ("clip;flow;heat;target\n".to_owned(), Vec::new());

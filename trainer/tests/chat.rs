@@ -81,7 +81,8 @@ fn a_conversation_is_remembered_until_an_empty_line() {
             "is not the decoder of",
         ),
     ] {
-        let ran = desk.run_on(arguments, "start fan\n");
+        // Before anything is said.
+        let ran = desk.run_on(arguments, "");
         assert!(ran.code == Some(code) && ran.err.contains(word), "{ran:?}");
     }
 }

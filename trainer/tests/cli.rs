@@ -896,6 +896,18 @@ fn a_language_model_reads_names_numbers_and_text_and_generates() {
         2,
         &["\"x\"", "h, e, l, o"],
     );
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let mut command = desk.command("generate hello.kgl --prompt");
+        let ran = command.arg(std::ffi::OsStr::from_bytes(b"h\xe9")).output();
+        let (code, said) = ran.map(|ran| (ran.status.code(), ran.stderr)).unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            code == Some(2) && said.contains("\"h\\xE9\": not UTF-8"),
+            "{said}"
+        );
+    }
     desk.write("text.txt", "hello\nhe");
     desk.fails(
         "predict hello.kgl --text text.txt",

@@ -333,6 +333,12 @@ fn a_skeleton_dances_as_the_real_one() {
     moves_as_real_ones("dance");
 }
 
+#[test]
+#[ignore = "reads the data sets beside the repository"]
+fn a_wrist_moves_as_real_ones() {
+    moves_as_real_ones("motion");
+}
+
 /// Made up from a seed, so it needs no files; but it takes its time.
 #[test]
 #[ignore = "trains for some minutes"]

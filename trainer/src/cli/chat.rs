@@ -1,7 +1,7 @@
 //! `kinglet chat`: an encoder that reads on from turn to turn, and what its decoder says to all of it.
 
 use super::csv_options::encoding_name;
-use super::pair::{Languages, no_pair, with_pair};
+use super::pair::{Languages, are_pair, with_pair};
 use super::texts::next_line;
 use super::{kernel_names, say};
 use anyhow::Result;
@@ -71,6 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn talk(args: &Args, mut reader: Runner<'_, '_>, mut speaker: Runner<'_, '_>) -> Result<()> {
     let languages = Languages::new(reader.model(), speaker.model())?;
+    are_pair([&args.encoder, &args.decoder], &reader, &mut speaker)?;
     let mut before = vec![0; reader.model().saved_len()];
     let somebody = io::stdin().is_terminal();
     let mut out = io::stdout().lock();
@@ -101,8 +102,7 @@ fn talk(args: &Args, mut reader: Runner<'_, '_>, mut speaker: Runner<'_, '_>) ->
             Ok((turn, _)) => {
                 reader.save(&mut before)?;
                 read_on(&mut reader, Read::Tokens(&turn));
-                let answer = answer(&reader, &mut speaker, args.length)
-                    .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
+                let answer = answer(&reader, &mut speaker, args.length)?;
                 probability = answer.probability;
                 if answer.tokens.is_empty() || probability < args.threshold {
                     reader.restore(&before)?;

@@ -104,8 +104,19 @@ pub fn main() -> ExitCode {
 /// The same with these arguments, the first of which is what the program is called; gives the exit code. Standard output has
 /// been written out when it returns.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
+        // Its own message does not say which.
+        Err(shown) if shown.kind() == clap::error::ErrorKind::InvalidUtf8 => {
+            let strange = arguments.iter().filter(|text| text.to_str().is_none());
+            let strange: Vec<String> = strange.map(|text| format!("{text:?}")).collect();
+            say(&format!(
+                "error: {}: not UTF-8; on the command line only the names of files may be anything else",
+                strange.join(" or ")
+            ));
+            return shown.exit_code() as u8;
+        }
         Err(shown) => {
             // Help that nobody reads, as of `| head`.
             let _ = shown.print();

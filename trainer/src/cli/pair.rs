@@ -8,7 +8,7 @@ use super::texts::{next_line, unknown_note};
 use super::{kernel_names, kernels, print_json, say, say_notes, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use kinglet::format::{Format, Input, Layout, Output};
-use kinglet::{Model, Runner, StateError};
+use kinglet::{Model, Runner};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::fidelity::{Fidelity, MOST};
@@ -359,13 +359,17 @@ impl<'m> Said<'m> {
     }
 }
 
-/// That two models are no pair.
-pub fn no_pair(encoder: &Path, decoder: &Path, error: StateError) -> anyhow::Error {
-    let (encoder, decoder) = (encoder.display(), decoder.display());
-    anyhow!(
-        "{decoder} is not the decoder of {encoder}: {error}; two that were quantized apart may hold their states otherwise: quantize \
-         them together with --decoder"
-    )
+/// Tells before anything is read that two models are no pair.
+pub fn are_pair(
+    files: [&Path; 2],
+    encoder: &Runner<'_, '_>,
+    decoder: &mut Runner<'_, '_>,
+) -> Result<()> {
+    let [of_encoder, of_decoder] = files.map(Path::display);
+    decoder.seed_from(encoder).map_err(|error| anyhow!(
+        "{of_decoder} is not the decoder of {of_encoder}: {error}; two that were quantized apart may hold their states otherwise: \
+         quantize them together with --decoder"
+    ))
 }
 
 /// Opens an encoder and a decoder, and lets `work` read with the one and speak with the other. It gets the encoder's file too.
@@ -405,6 +409,7 @@ fn translate_lines(
     mut speaker: Runner<'_, '_>,
 ) -> Result<()> {
     let languages = Languages::new(reader.model(), speaker.model())?;
+    are_pair([&args.encoder, &args.decoder], &reader, &mut speaker)?;
     let (mut input, file, _) = opened(lines, &args.columns)?;
     args.columns.fitting(&file, Holds::Lines)?;
     let mut out = io::stdout().lock();
@@ -416,8 +421,7 @@ fn translate_lines(
         number += 1;
         all += read.len() as u64;
         strange += unknown;
-        let said = translate(&mut reader, &mut speaker, Read::Tokens(&read), args.length)
-            .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
+        let said = translate(&mut reader, &mut speaker, Read::Tokens(&read), args.length)?;
         writeln!(out, "{}", languages.text(&said.tokens))?;
         out.flush()?;
     }
@@ -440,13 +444,13 @@ fn translate_samples(
             "--csv: expected an encoder of numbers and a decoder of tokens; an encoder of texts takes --lines",
         ));
     }
+    are_pair([&args.encoder, &args.decoder], &encoder, &mut decoder)?;
     let columns = args.columns.of_model(file);
     let mut samples = Samples::open(csv, encoder.model(), &columns, false)?;
     let said = Said::new(decoder.model());
     let mut out = io::stdout().lock();
     let mut tell = |encoder: &Runner<'_, '_>| -> Result<()> {
-        let answer = answer(encoder, &mut decoder, args.length)
-            .map_err(|error| no_pair(&args.encoder, &args.decoder, error))?;
+        let answer = answer(encoder, &mut decoder, args.length)?;
         writeln!(out, "{}", said.text(&answer.tokens))?;
         Ok(out.flush()?)
     };

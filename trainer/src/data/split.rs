@@ -50,6 +50,15 @@ impl Rows {
             }
             Split::Folds(of) => rolling(rows, of, of),
             Split::Fold { fold, of } => rolling(rows, fold, of),
+            Split::Turns([a, b, c]) => {
+                let (turn, ends) = (a + b + c, [a, a + b, a + b + c]);
+                let part = |row: usize| ends.iter().position(|&end| row % turn < end);
+                return Ok(Rows(
+                    (0..rows)
+                        .map(|row| part(row).map_or(0, |p| 1 << p))
+                        .collect(),
+                ));
+            }
             Split::Groups(_) | Split::Column(_) | Split::Before(_) | Split::None => {
                 return Ok(Rows(vec![0b111; rows]));
             }
@@ -72,7 +81,8 @@ impl Rows {
     /// By whatever the task says. Rows of a test file belong to the test part.
     pub fn of_table(split: &Split, table: &Table) -> Result<Self, DataError> {
         let mut parts = match split {
-            Split::Groups(counts) => Self::by_groups(*counts, table)?,
+            Split::Groups(counts) => Self::by_groups(&Split::Rows(*counts), table)?,
+            Split::Turns(_) => Self::by_groups(split, table)?,
             Split::PerGroup(_) | Split::Folds(_) | Split::Fold { .. } => {
                 let mut parts = Vec::with_capacity(table.rows());
                 for group in own_groups(table) {
@@ -165,9 +175,10 @@ impl Rows {
         Ok(Rows(rows))
     }
 
-    fn by_groups(counts: [usize; 3], table: &Table) -> Result<Self, DataError> {
+    /// As if every group were a row.
+    fn by_groups(split: &Split, table: &Table) -> Result<Self, DataError> {
         let groups: Vec<_> = own_groups(table).collect();
-        let of_groups = Self::in_order(&Split::Rows(counts), groups.len(), table.file())?;
+        let of_groups = Self::in_order(split, groups.len(), table.file())?;
         let parts = groups.iter().zip(of_groups.0);
         Ok(Rows(
             parts

@@ -500,6 +500,14 @@ fn overview(
     body
 }
 
+/// What is counted where the answer is: to a transcript every sample adds, but is no answer by itself.
+fn counted(data: &Dataset) -> &'static str {
+    match data.output() {
+        Output::Transcript(_) => "samples",
+        _ => "outputs",
+    }
+}
+
 /// What goes in and what comes out, in a sentence.
 fn task(data: &Dataset, measured: &Measured) -> String {
     const NAMED: usize = 12;
@@ -531,8 +539,9 @@ fn task(data: &Dataset, measured: &Measured) -> String {
         Shape::Window { window, .. } => format!("after {window} samples"),
     };
     format!(
-        "From {input}: {output}, {when}. {} outputs of the {} part are measured.",
+        "From {input}: {output}, {when}. {} {} of the {} part are measured.",
         count(measured.steps(data)),
+        counted(data),
         measured.part.name()
     )
 }

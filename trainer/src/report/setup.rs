@@ -1,6 +1,7 @@
 //! What the network was trained with: the data file, the hyperparameters that the task gives, and what came of it on the
 //! parts that training has seen.
 
+use super::counted;
 use super::html::{Table, count, number, section};
 use crate::data::{Dataset, Part};
 use crate::task::{ClassWeights, Split, Task};
@@ -46,7 +47,7 @@ fn metrics(data: &Dataset, parts: &mut [(&str, &mut (dyn Predictor + '_))]) -> S
     }
     let counts = Part::ALL.map(|part| count(outputs(part)));
     let [train, valid, test] = &counts;
-    table.row(&["outputs", train, valid, test]);
+    table.row(&[counted(data), train, valid, test]);
     table.finish()
 }
 
@@ -178,6 +179,7 @@ fn split(split: &Split) -> String {
         Split::Before(dates) => format!("before {}", dates.join(" and ")),
         Split::Folds(of) => format!("the last of {of} folds"),
         Split::Fold { fold, of } => format!("fold {fold} of {of}"),
+        Split::Turns(groups) => format!("of the groups in turn {groups:?}"),
         Split::Groups(groups) => format!("groups {groups:?}"),
         Split::Column(column) => format!("by the column {}", column.name),
         Split::None => "none: everything in every part".into(),

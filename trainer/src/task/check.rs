@@ -237,7 +237,10 @@ fn data(task: &Task) -> Result<(), Problem> {
                 return wrong("series", "every", "must be at least 1");
             }
             if series.group.is_none()
-                && matches!(series.split, Some(Split::Groups(_) | Split::PerGroup(_)))
+                && matches!(
+                    series.split,
+                    Some(Split::Groups(_) | Split::Turns(_) | Split::PerGroup(_))
+                )
             {
                 return wrong(
                     "series",
@@ -613,6 +616,11 @@ fn split(task: &Task, split: &Split, section: &'static str) -> Result<(), Proble
                 ));
             }
         }
+        Split::Turns(counts) if counts.iter().any(|n| !(1..=MAX_COUNT).contains(n)) => {
+            return is_wrong(format!(
+                "turns {counts:?}: a turn has from 1 to {MAX_COUNT} groups of each part, such as [7, 1, 2]"
+            ));
+        }
         Split::Groups([0, ..]) => return is_wrong("the training part has no groups".into()),
         Split::Rows([0, ..]) => return is_wrong("the training part has no rows".into()),
         Split::Before(dates) => {
@@ -643,7 +651,7 @@ fn split(task: &Task, split: &Split, section: &'static str) -> Result<(), Proble
     }
     let has_test_file = task.csv.as_ref().is_some_and(|csv| csv.test.is_some());
     match split {
-        Split::Groups(_) | Split::PerGroup(_) if section != "series" => {
+        Split::Groups(_) | Split::Turns(_) | Split::PerGroup(_) if section != "series" => {
             is_wrong("only a [series] has groups".into())
         }
         Split::Before(_) if section != "series" => {
@@ -878,6 +886,15 @@ fn network(task: &Task) -> Result<(), Problem> {
         }
         _ => {}
     }
+    let joined = task.pairs.as_ref().and_then(|pairs| pairs.joined);
+    let token = net.embedding.unwrap_or(0);
+    if joined.is_some_and(|n| n == 0 || token + n > MAX_WIDTH) {
+        return wrong(
+            "pairs",
+            "joined",
+            format!("is at least 1, and with embedding = {token} at most {MAX_WIDTH}"),
+        );
+    }
     if net.bidirectional {
         let fault = if task.shape.kind != Kind::ManyToOne {
             "a layer that begins at the last sample needs the whole window: only for many-to-one"
@@ -897,7 +914,8 @@ fn network(task: &Task) -> Result<(), Problem> {
         + directions * net.hidden.len()
         + net.dense.len()
         + 1
-        + usize::from(net.embedding.is_some());
+        + usize::from(net.embedding.is_some())
+        + usize::from(joined.is_some());
     if layers > MAX_LAYERS {
         return wrong(
             "network",

@@ -104,6 +104,8 @@ pub struct PairsTask {
     /// Dense layers between the samples and the encoder's recurrent layers.
     #[serde(default)]
     pub dense: Vec<DenseTask>,
+    /// So many numbers of what was read stand beside every token that the decoder reads.
+    pub joined: Option<usize>,
     /// The column of what is given.
     #[serde(default = "target")]
     pub target: String,

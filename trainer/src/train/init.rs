@@ -68,6 +68,13 @@ pub enum LayerPlan {
     Dense(usize, Activation),
     /// A convolution over a sample and those before it.
     Conv(ConvPlan),
+    /// A cell of so many units that follow what is read, and so many more that keep the state that they start with.
+    Keep {
+        /// Units that follow.
+        follow: usize,
+        /// Units that keep.
+        keep: usize,
+    },
 }
 
 /// A streaming convolution to be made.
@@ -82,6 +89,9 @@ pub struct ConvPlan {
     /// Behind the sums.
     pub activation: Activation,
 }
+
+/// Before a logistic function: what leaves 1/400 of the state, or lets 1/400 of something else in.
+const SHUT: f32 = 6.0;
 
 /// A network with random parameters; `inputs` is the number of features, or of tokens.
 pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
@@ -100,6 +110,10 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
             LayerPlan::Recurrent(cell, hidden) => {
                 let inputs = std::mem::replace(&mut width, hidden);
                 Layer::Recurrent(recurrent(cell, inputs, hidden, rng))
+            }
+            LayerPlan::Keep { follow, keep } => {
+                let inputs = std::mem::replace(&mut width, follow + keep);
+                Layer::Recurrent(keeper(inputs, [follow, keep], rng))
             }
             LayerPlan::Bidirectional(cell, hidden) => {
                 let inputs = std::mem::replace(&mut width, 2 * hidden);
@@ -135,6 +149,17 @@ fn dense([inputs, outputs]: [usize; 2], activation: Activation, rng: &mut Rng) -
     }
 }
 
+/// `h ← (1 − z) h + z n` with a gate that, to begin with, is open in units that follow, closed in those that keep, and looks at
+/// nothing. Training may change that.
+fn keeper(inputs: usize, [follow, keep]: [usize; 2], rng: &mut Rng) -> Recurrent {
+    let mut cell = recurrent(Cell::MinGruTanh, inputs, follow + keep, rng);
+    let gates = follow + keep;
+    cell.w_ih[..gates * inputs].fill(0.0);
+    cell.b_ih[..follow].fill(SHUT);
+    cell.b_ih[follow..gates].fill(-SHUT);
+    cell
+}
+
 fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurrent {
     let [rows, state_rows] = [cell.products(), cell.state_products()].map(|n| n * hidden);
     // A cell without products with the state is a linear layer of its inputs.
@@ -155,4 +180,44 @@ fn recurrent(cell: Cell, inputs: usize, hidden: usize, rng: &mut Rng) -> Recurre
         recurrent.extra = vec![1.0, -4.0];
     }
     recurrent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::FloatRunner;
+
+    #[test]
+    fn what_an_encoder_leaves_stays_while_a_decoder_reads() {
+        let (follow, keep) = (3, 5);
+        let mut rng = Rng::new(1);
+        let all = LayerPlan::Keep {
+            follow: follow + keep,
+            keep: 0,
+        };
+        let encoder = network(2, &[all], &mut rng);
+        let token = LayerPlan::Embedding(follow);
+        let decoder = network(7, &[token, LayerPlan::Keep { follow, keep }], &mut rng);
+        let (mut reader, mut speaker) = (FloatRunner::new(&encoder), FloatRunner::new(&decoder));
+        let left = reader.step(&[2.0, -1.0]).to_vec();
+        assert!(left.iter().any(|x| x.abs() > 0.3), "{left:?}");
+        speaker.seed_from(&reader);
+        let mut heads = Vec::new();
+        for token in [0.0, 3.0, 5.0, 1.0, 6.0, 2.0, 4.0, 0.0] {
+            let (head, kept) = speaker.step(&[token]).split_at(follow);
+            heads.push(head.to_vec());
+            for (now, left) in kept.iter().zip(&left[follow..]) {
+                assert!((now - left).abs() < 0.03, "{kept:?} of {left:?}");
+            }
+        }
+        // A token is told apart, whatever came before it.
+        let far = |a: &[f32], b: &[f32]| {
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max)
+        };
+        assert!(far(&heads[0], &heads[7]) < 0.01, "{heads:?}");
+        assert!(far(&heads[0], &heads[1]) > 0.1, "{heads:?}");
+    }
 }

@@ -287,6 +287,19 @@ fn windows_stay_in_their_group_and_short_groups_repeat_a_row() {
 }
 
 #[test]
+fn groups_take_turns_and_begin_again() {
+    let csv: String = (0..7).map(|g| format!("g{g},{g}\n")).collect();
+    let keys = "features = [\"x\"]\ntargets = [\"x\"]\ngroup = \"g\"\nnormalise = \"none\"\nsplit = { turns = [2, 1, 1] }\n";
+    let task = series(keys, "kind = \"many-to-one\"\nwindow = 1\nhorizon = 0");
+    let data = load(&format!("g,x\n{csv}"), &task).unwrap();
+    let of = |part| -> Vec<f32> { sequences(&data, part).iter().map(|s| s.1).collect() };
+    assert_eq!(
+        Part::ALL.map(of),
+        [vec![0.0, 1.0, 4.0, 5.0], vec![2.0, 6.0], vec![3.0]]
+    );
+}
+
+#[test]
 fn several_horizons_are_several_outputs() {
     let keys = "targets = [\"x\"]\nsplit = { rows = [4, 2, 5] }\n";
     let shape = "kind = \"many-to-one\"\nwindow = 1\nhorizons = [1, 2]";

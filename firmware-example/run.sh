@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the firmware in QEMU for each target and compares its digest with the host's, for every table of the host.
+# Runs the firmware in QEMU for each target and compares its digest with the host's, for every table of the host; and what a pair of
+# networks tells there and another one draws with what they do on the host.
 #
 #   firmware-example/run.sh [TARGET...]      default: every target of .cargo/config.toml, cortex-m7, cortex-m33, cortex-m55
 #
@@ -34,6 +35,9 @@ echo "$simulated"
 digests=$(echo "$simulated" | sed -n 's/^digest *//p' | sort -u)
 [ "$(echo "$digests" | wc -w)" = 1 ] || { echo "run.sh: the host's tables disagree" >&2; exit 1; }
 
+told=$(cargo run -q --target "$host" --bin generates)
+echo "$told"
+
 mapfile -t triples < <(for name in "${targets[@]}"; do triple "$name"; done)
 cargo=$(../.ci/cargo-for "${triples[@]}")
 for name in "${targets[@]}"; do
@@ -55,6 +59,12 @@ for name in "${targets[@]}"; do
   echo "$found" | grep -v '^step '
   digest=$(echo "$found" | sed -n 's/^digest *//p')
   [ "$digest" = "$digests" ] || { echo "run.sh: $name: digest $digest, the host has $digests" >&2; exit 1; }
+  found=$(timeout 60 env "${setting[@]}" $cargo run -q --release --target "$target" --bin generates </dev/null) || {
+    echo "run.sh: $name: generates: $found" >&2
+    exit 1
+  }
+  diff <(echo "$told") <(echo "$found") || { echo "run.sh: $name: tells or draws otherwise than the host" >&2; exit 1; }
+  echo "told and drawn as on the host: ${found##*digest  }"
 done
 
 # The smallest firmware links only without a panic; what it has more than without the engine is the engine's.

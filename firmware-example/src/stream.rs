@@ -10,7 +10,9 @@
 use core::fmt::{self, Write};
 use kinglet::format::Shape;
 use kinglet::kernel::Kernels;
-use kinglet::{BindError, Digest, LoadError, Model, Runner, State, TestFailure};
+use kinglet::{BindError, Digest, LoadError, Model, Runner, State, StateError, TestFailure};
+
+pub mod generate;
 
 /// `INPUTS`, `OUTPUTS`, `NAMES`, `CHOICE`, `TOKENS`, `WIDTH` and `SAMPLES`, from the model and its samples.
 #[allow(clippy::approx_constant, reason = "measurements may look like 2.718")]
@@ -81,6 +83,8 @@ pub enum Failure {
     Bind(BindError),
     /// The file's test vectors give other results here.
     Test(TestFailure),
+    /// Encoder and decoder do not belong together.
+    Pair(StateError),
     /// The two streams ended in different states.
     Streams,
     /// The text could not be written.
@@ -92,6 +96,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Load(e) => e.fmt(f),
             Failure::Bind(e) => e.fmt(f),
+            Failure::Pair(e) => e.fmt(f),
             // Its own message may hold floats, whose formatting takes 20 KB.
             Failure::Test(_) => f.write_str("the file's test vectors give other results here"),
             Failure::Streams => f.write_str("step and step_q ended in different states"),

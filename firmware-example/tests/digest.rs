@@ -52,6 +52,37 @@ fn predictions_move() {
     assert!(high - low > 0.1, "{predictions:?}");
 }
 
+#[test]
+fn every_table_tells_and_draws_the_same() {
+    let made = |kernels| {
+        let mut text = String::new();
+        let digest = stream::generate::run(kernels, &mut text).unwrap();
+        (text, digest)
+    };
+    let (text, digest) = made(&Kernels::SCALAR);
+    for kernels in Kernels::available() {
+        assert_eq!(made(kernels), (text.clone(), digest), "{}", kernels.name());
+    }
+    let told: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("told    "))
+        .collect();
+    // As the guide's data has it: above 4 it flows, from 25 on it is hot.
+    assert_eq!(
+        told,
+        [
+            "stands",
+            "flows",
+            "stands hot",
+            "flows hot",
+            "stands",
+            "flows hot"
+        ]
+    );
+    let drawn = text.lines().filter(|line| line.starts_with("drawn   "));
+    assert!(drawn.count() > stream::generate::PICTURES, "{text}");
+}
+
 /// What `src/bin/smallest.rs` compares with: its digest, here from the portable file.
 #[test]
 fn smallest_has_the_digest_of_the_portable_file() {

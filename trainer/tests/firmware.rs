@@ -102,6 +102,36 @@ fn the_firmware_example_takes_every_kind_of_model() {
     assert!(said.lines().any(likeliest), "{said}");
 }
 
+/// A device tells and draws what the commands do with the same models.
+#[test]
+#[ignore = "builds the firmware example"]
+fn the_firmware_example_tells_and_draws_as_the_desk_does() {
+    let ran = Command::new(env!("CARGO"))
+        .args(["run", "-q", "-p", "firmware-example", "--bin", "generates"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let said = |by: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(by));
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    let desk = Desk::new();
+    for model in ["told.encoder.kgl", "told.decoder.kgl", "signs.kgl"] {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/model");
+        fs::copy(models.join(model), desk.path(model)).unwrap();
+    }
+    desk.write(
+        "measured.csv",
+        "flow,heat\n0,2\n10,1\n1,52\n11,54\n2.5,3.5\n8.5,49\n",
+    );
+    let told = desk.ok("translate told.encoder.kgl told.decoder.kgl --csv measured.csv");
+    assert_eq!(said("told "), told.lines().collect::<Vec<_>>());
+    let drawn = desk.ok("generate signs.kgl --count 20 --temperature 0.7 --seed 7");
+    assert_eq!(said("drawn "), drawn.lines().skip(1).collect::<Vec<_>>());
+}
+
 #[test]
 #[ignore = "builds the firmware example once per model"]
 fn what_the_firmware_example_cannot_take_is_said_plainly() {

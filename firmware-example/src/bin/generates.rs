@@ -1,0 +1,47 @@
+//! A pair that tells and a network that draws ([`stream::generate`]), on a board of QEMU and on the host: both print the same.
+
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+
+#[cfg(target_os = "none")]
+mod firmware {
+    use core::fmt;
+    #[cfg(target_arch = "arm")]
+    use cortex_m_rt::entry;
+    use kinglet::kernel::Kernels;
+    #[cfg(target_arch = "riscv32")]
+    use riscv_rt::entry;
+    use semihosting::io::{self, Stdout, Write};
+    use semihosting::process::ExitCode;
+    use stream::generate;
+
+    struct Console(Stdout);
+
+    impl fmt::Write for Console {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write_all(text.as_bytes()).map_err(|_| fmt::Error)
+        }
+    }
+
+    #[entry]
+    fn main() -> ! {
+        let done = io::stdout().is_ok_and(|stdout| {
+            let made = generate::run(Kernels::detect(), &mut Console(stdout));
+            made.inspect_err(|e| semihosting::eprintln!("error: {e}"))
+                .is_ok()
+        });
+        let code = match done {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+        code.exit_process()
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() -> Result<(), stream::Failure> {
+    let mut text = String::new();
+    let made = stream::generate::run(kinglet::kernel::Kernels::detect(), &mut text);
+    print!("{text}");
+    made.map(drop)
+}

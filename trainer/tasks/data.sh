@@ -42,6 +42,7 @@ if [ $# = 0 ]; then
   echo "  digits           scikit-learn (CC BY 4.0; Alpaydin and Kaynak 1998, UCI), for digits-drawn too"
   echo "made here:"
   echo "  dance            joints of a skeleton, as sines and noise"
+  echo "  speech           spoken digits, by espeak-ng and sox"
   echo "made from their homes by hand:"
   printf '%s\n' "$made" | sed 's/^/  /'
   echo "made up by the command itself: pump and soft-sensor (kinglet demo), captions, commands, dates, hello, melody, reversal, stories, video"
@@ -111,6 +112,7 @@ for name in "$@"; do
   case $name in
     digits | digits-drawn) digits; continue ;;
     dance) dance; continue ;;
+    speech) speech/make.sh; continue ;;
   esac
   line=$(line_of "$name")
   if [ -z "$line" ]; then

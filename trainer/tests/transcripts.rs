@@ -3,7 +3,9 @@
 mod desk;
 
 use desk::Desk;
+use kinglet_trainer::net::{Activation, Layer};
 use kinglet_trainer::train::ctc::{BEYOND, NOTHING};
+use kinglet_trainer::train::init::{LayerPlan, Rng, expect_blanks, network};
 use kinglet_trainer::train::loss::{Loss, Objective};
 use serde::Deserialize;
 use std::fmt::Write;
@@ -58,6 +60,25 @@ fn loss_and_gradient_are_those_of_pytorch() {
             let found = dy[k * case.every];
             assert!((found - expected).abs() < 1e-9, "{k}: {found} {expected}");
         }
+    }
+}
+
+#[test]
+fn a_fresh_network_expects_as_many_blanks_as_there_are() {
+    let plan = [LayerPlan::Dense(4, Activation::Softmax)];
+    let mut net = network(2, &plan, &mut Rng::new(1));
+    let Layer::Dense(last) = &mut net.layers[0] else {
+        unreachable!()
+    };
+    last.bias.fill(0.0);
+    expect_blanks(&mut net, 200, 30);
+    let Layer::Dense(last) = &net.layers[0] else {
+        unreachable!()
+    };
+    let all: f32 = last.bias.iter().map(|b| b.exp()).sum();
+    let p: Vec<f32> = last.bias.iter().map(|b| b.exp() / all).collect();
+    for (p, expected) in p.iter().zip([0.85, 0.05, 0.05, 0.05]) {
+        assert!((p - expected).abs() < 1e-6, "{p} {expected}");
     }
 }
 

@@ -11,7 +11,7 @@ use kinglet::format::{Format, crc32};
 use super::batches::Batches;
 use super::checkpoint::{Checkpoint, fingerprint};
 use super::error::FitError;
-use super::init::{Rng, network};
+use super::init::{Rng, expect_blanks, network};
 use super::optimiser::Adam;
 use super::pair::{Pair, split_pair};
 use super::params::unflatten;
@@ -40,6 +40,12 @@ pub fn fit(
         Output::Classes(_) | Output::Transcript(_) | Output::NextToken => Activation::Softmax,
     };
     let mut net = network(data.inputs(), &task.plan(data.outputs(), last), &mut rng);
+    if let Output::Transcript(_) = data.output() {
+        let rows = data.windows(Part::Train).iter();
+        let rows = rows.flat_map(|&start| start..start + data.length(start));
+        let tokens = rows.clone().filter(|&row| data.goal_row(row)[0] >= 0.0);
+        expect_blanks(&mut net, rows.clone().count(), tokens.count());
+    }
     if let Some(source) = data.source() {
         let encoder = network(source.inputs(), &task.encoder_plan(), &mut rng);
         net.layers.extend(encoder.layers);

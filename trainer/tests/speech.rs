@@ -1,0 +1,49 @@
+//! Speech recognition: spoken digits of voices that training has not heard, in every format.
+//!
+//! `trainer/tasks/speech/make.sh` makes the data with espeak-ng and sox, so this runs only when asked for:
+//! `cargo test --release -p kinglet-trainer --test speech -- --ignored`.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use kinglet::Model;
+use kinglet::format::Format;
+use kinglet_trainer::data::{Dataset, Part};
+use kinglet_trainer::engine::EnginePredictor;
+use kinglet_trainer::file::{TestInputs, export};
+use kinglet_trainer::package::Package;
+use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::task::Task;
+use kinglet_trainer::train::{Options, evaluate, fit, fit_quantized};
+
+/// Mistakes, of all digits that are said in the test part.
+fn error_rate(data: &Dataset, package: &Package, format: Format, ranges: &Ranges) -> f64 {
+    let tests = TestInputs::synthetic(package);
+    let file = export(package, format, Some(ranges), &tests).unwrap();
+    let model = Model::from_bytes(&file.bytes).unwrap();
+    let heard = evaluate(data, Part::Test, &mut EnginePredictor::new(&model));
+    println!("{}: {heard}", format.name());
+    heard.headline().1
+}
+
+#[test]
+#[ignore = "hears what trainer/tasks/speech/make.sh makes"]
+fn digits_of_unseen_voices_are_heard_in_every_format() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks/speech.toml");
+    let task = Task::load(&path).unwrap();
+    let data = Dataset::load(&task).unwrap_or_else(|e| panic!("{e}"));
+    let options = Options::default();
+    let mut go_on = |_: &_| ControlFlow::Continue(());
+    let float = fit(&task, &data, &options, &mut go_on).unwrap().package;
+    let ranges = Ranges::measure(&float.net, &Stream::of_dataset(&data));
+    let rate = error_rate(&data, &float, Format::F32, &ranges);
+    assert!(rate <= 0.05, "{rate}");
+    for (format, lost) in [(Format::W8A8, 0.02), (Format::W4A8, 0.04)] {
+        let how = (format, &ranges);
+        let (fitted, ranges) =
+            fit_quantized(&float, how, &task, &data, &options, &mut go_on).unwrap();
+        let rounded = error_rate(&data, &fitted.package, format, &ranges);
+        let kept = (1.0 - rounded) / (1.0 - rate);
+        assert!(kept >= 1.0 - lost, "{}: {rounded} of {rate}", format.name());
+    }
+}

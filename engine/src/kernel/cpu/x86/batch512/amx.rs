@@ -162,6 +162,7 @@ impl<const N: usize> Lines<N> {
 type Rows = Lines<{ MOST / ROWS * MOST_BLOCKS * REGISTER }>;
 /// Weights of a tile, by blocks and by pairs of panels.
 type Weights = Lines<{ MOST_BLOCKS * PANEL_PAIRS * REGISTER }>;
+
 /// Adds the products of the block of inputs in `tmm4` with a pair of panels.
 macro_rules! multiply {
     ($dot:literal, $sums:literal, $space:literal, $weights:expr) => {

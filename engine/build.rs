@@ -55,6 +55,13 @@ fn main() {
             );
     if dsp {
         println!("cargo::rustc-cfg=cortex_m_dsp");
+        // Assembler on its own is read for the target without its CPU, once a whole program is optimised together.
+        let cpu = match (main, helium) {
+            (true, true) => ".cpu cortex-m55",
+            (true, false) => ".cpu cortex-m33",
+            (false, _) => "",
+        };
+        println!("cargo::rustc-env=KINGLET_ASM_CPU={cpu}");
     }
     println!("cargo::rustc-check-cfg=cfg(no_conditional_moves)");
     let without = ["thumbv6m", "thumbv8m.base", "riscv"];

@@ -16,7 +16,11 @@ use crate::num::{SEGMENTS_256, SEGMENTS_512};
 use core::arch::{asm, global_asm};
 use core::ptr::null_mut;
 
-global_asm!(include_str!("cortex_m.s"), options(raw));
+global_asm!(
+    env!("KINGLET_ASM_CPU"),
+    include_str!("cortex_m.s"),
+    options(raw)
+);
 
 pub(super) const CORTEX_M_DSP: Table = Table {
     name: "cortex-m dsp",

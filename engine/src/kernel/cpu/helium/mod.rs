@@ -144,6 +144,7 @@ macro_rules! walk {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(walk: &mut Walk) {
             naked_asm!(
+                env!("KINGLET_ASM_CPU"),
                 "push {{r4-r11, lr}}",
                 "mov r11, r0",
                 "ldrd r7, r6, [r11, #36]",

@@ -22,7 +22,11 @@ pub(super) const NAME: &str = if cfg!(cortex_m_dsp) {
 };
 
 #[cfg(cortex_m_dsp)]
-global_asm!(include_str!("armv7em.s"), options(raw));
+global_asm!(
+    env!("KINGLET_ASM_CPU"),
+    include_str!("armv7em.s"),
+    options(raw)
+);
 #[cfg(not(cortex_m_dsp))]
 global_asm!(include_str!("armv7m.s"), options(raw));
 

@@ -67,6 +67,15 @@ for name in "${targets[@]}"; do
   echo "told and drawn as on the host: ${found##*digest  }"
 done
 
+# A second of sound: the firmware itself compares with the host's digest.
+for name in thumbv7em-none-eabihf thumbv6m-none-eabi; do
+  [[ " ${targets[*]} " = *" $name "* ]] || continue
+  echo "== listens, $name"
+  $cargo build -q --release --target $name --features listens --bin listens
+  timeout 60 $cargo run -q --release --target $name --features listens --bin listens </dev/null ||
+    { echo "run.sh: listens: another digest than the host's" >&2; exit 1; }
+done
+
 # The smallest firmware links only without a panic; what it has more than without the engine is the engine's.
 m4=thumbv7em-none-eabihf
 if [[ " ${targets[*]} " = *" $m4 "* ]]; then

@@ -71,6 +71,13 @@ fn room_to_spare_changes_no_bit() {
 }
 
 #[test]
+fn memory_is_two_frames_and_two_rows() {
+    let numbers = 2 * (256 + 24) + 2;
+    let places = 6 * size_of::<usize>();
+    assert_eq!(size_of::<LogMel<256, 24>>(), 4 * numbers + places);
+}
+
+#[test]
 fn rows_are_these_bytes_on_every_machine() {
     let mut digest = Digest::new();
     let rows = rows::<256, 24>(SPEECH);

@@ -14,6 +14,8 @@ use kinglet::{BindError, Digest, LoadError, Model, Runner, State, StateError, Te
 
 pub mod generate;
 
+pub mod listen;
+
 /// `INPUTS`, `OUTPUTS`, `NAMES`, `CHOICE`, `TOKENS`, `WIDTH` and `SAMPLES`, from the model and its samples.
 #[allow(clippy::approx_constant, reason = "measurements may look like 2.718")]
 mod samples {

@@ -37,6 +37,18 @@ fn every_table_gives_one_digest() {
 }
 
 #[test]
+fn a_second_of_sound_has_this_digest_on_every_machine() {
+    assert_eq!(
+        stream::listen::second(true, |hop| hop()),
+        stream::listen::DIGEST
+    );
+    assert_ne!(
+        stream::listen::second(false, |hop| hop()),
+        stream::listen::DIGEST
+    );
+}
+
+#[test]
 fn predictions_move() {
     let (_, text) = run(&Kernels::SCALAR);
     let predictions: Vec<f32> = text

@@ -264,6 +264,10 @@ fn a_model_that_listens_is_trained_and_asked() {
     desk.write("beeps.csv", &table);
     desk.write("beeps.toml", TASK);
     desk.ok("train beeps.toml --out beeps.kgl --precision w8a8 --quiet");
+    // The one that firmware-example listens with.
+    if let Some(kept) = std::env::var_os("KINGLET_BEEPS") {
+        std::fs::copy(desk.path("beeps.kgl"), kept).unwrap();
+    }
     let told = desk.ok("inspect beeps.kgl");
     assert!(
         told.contains("listens   to 8000 samples a second, frames of 256 every 160: 12 mel bands from 60 to 4000 Hz"),

@@ -587,8 +587,8 @@ fn steps<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         h: rows.columns[1],
         amx,
     };
-    let heavy = matches!(rows.w_ih, IntMatrix::I4(_)) || matches!(first, Inputs::I16(_));
-    if amx && !amx::pays(rows.columns, heavy) {
+    let heavy = matches!(rows.w_ih, IntMatrix::I4(_)) || matches!(state.h, Hidden::I16(_));
+    if amx && !amx::pays(rows.columns, x.len(), heavy) {
         return false;
     }
     match (rows.w_ih, rows.w_hh, first, &state.h) {

@@ -37,10 +37,11 @@ const fn blocks(columns: usize) -> usize {
     columns.div_ceil(ROW)
 }
 
-/// Whether there is room for so many columns of the input and of the state, and enough of the latter that sixteen streams are
-/// quicker than by AVX-512 (on a Xeon of Sapphire Rapids, where `heavy` are four-bit weights and inputs of 16 bits).
-pub(super) const fn pays([x, h]: [usize; 2], heavy: bool) -> bool {
-    let least = if heavy { 64 } else { 128 };
+/// Whether there is room for so many columns of the input and of the state, and enough of the latter that it is quicker than by
+/// AVX-512, on a Xeon of Sapphire Rapids. `HALF` of the streams or more, of four-bit weights or states of 16 bits (`heavy`), need fewer columns.
+pub(super) const fn pays([x, h]: [usize; 2], streams: usize, heavy: bool) -> bool {
+    const HALF: usize = MOST / 2;
+    let least = if heavy && streams >= HALF { 64 } else { 128 };
     h >= least && blocks(x) + blocks(h) <= MOST_BLOCKS
 }
 

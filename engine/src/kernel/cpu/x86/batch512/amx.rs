@@ -38,7 +38,7 @@ const fn blocks(columns: usize) -> usize {
 }
 
 /// Whether there is room for so many columns of the input and of the state, and enough of the latter that it is quicker than by
-/// AVX-512, on a Xeon of Sapphire Rapids. `HALF` of the streams or more, of four-bit weights or states of 16 bits (`heavy`), need fewer columns.
+/// AVX-512, on a Xeon of Emerald Rapids. `HALF` of the streams or more, of four-bit weights or states of 16 bits (`heavy`), need fewer columns.
 pub(super) const fn pays([x, h]: [usize; 2], streams: usize, heavy: bool) -> bool {
     const HALF: usize = MOST / 2;
     let least = if heavy && streams >= HALF { 64 } else { 128 };

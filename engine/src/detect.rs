@@ -32,10 +32,10 @@ pub struct Detector<'a> {
     score: f32,
 }
 
-/// What a detector says after a sample.
+/// What a [`Detector`] says after a sample, and a [`Spotter`](crate::Spotter) after an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
-    /// The smoothed absolute error, in the unit of the outputs.
+    /// The smoothed absolute error, in the unit of the outputs; or the smoothed probability of the word.
     pub score: f32,
     /// It is above the model's threshold.
     pub alarm: bool,

@@ -35,7 +35,7 @@
 //! - [`Model::bind_batch`] steps many streams in one call, with the results of single steps.
 //! - [`SlidingWindow`] answers once per window, [`Runner::forecast`] and [`Runner::generate`] feed outputs back,
 //!   [`Runner::seed_from`] starts a decoder from an encoder's state.
-//! - [`Detector`] compares what comes with what was predicted and raises an alarm.
+//! - [`Detector`] compares what comes with what was predicted and raises an alarm; [`Spotter`] raises one when a word is said.
 //! - `audio::LogMel` (feature `audio`) is what comes before a network that listens: rows of log-mel energies from samples.
 //! - [`Net`] is the other door: the compiler loads the file, which is a constant. A step has no check left, firmware links only what
 //!   this network does, and a damaged file does not compile.
@@ -68,6 +68,7 @@ pub mod format;
 pub mod kernel;
 mod model;
 pub mod num;
+mod spot;
 mod window;
 
 pub use affine::Affine;
@@ -82,6 +83,7 @@ pub use model::{
     Batch, BindError, Embedded, LayerStep, Model, Net, Runner, State, StateError, StepInput,
     TestFailure, WindowInput, WindowRunner, WindowStep,
 };
+pub use spot::Spotter;
 pub use window::{SlidingWindow, WindowPlace, Windowed, window_len};
 
 /// Includes a model file at compile time, aligned as [`Model::from_bytes`] wants it (which

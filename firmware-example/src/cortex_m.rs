@@ -1,26 +1,12 @@
-//! Cortex-M boards of QEMU. SysTick counts emulated time, and under `-icount shift=7` every instruction
-//! takes 2^7 ns of it, so that instructions are `ticks · tick / 128 ns`, rounded to the nearest.
+//! Cortex-M boards of QEMU: instructions as [`systick`] counts them, rounded to the nearest.
 
 use crate::firmware::{self, Image};
+use crate::systick::{self, INSTRUCTION, TICK};
 use core::arch::asm;
 use core::ptr;
 use cortex_m_rt::{ExceptionFrame, STACK_PAINT_VALUE, entry, exception};
 use semihosting::process::ExitCode;
 use stream::{Meter, States};
-
-/// Picoseconds of a tick, which the board decides.
-const TICK: u64 = match u64::from_str_radix(env!("TICK_PS"), 10) {
-    Ok(tick) => tick,
-    Err(_) => panic!("TICK_PS is a number"),
-};
-/// Picoseconds of an instruction. At two ticks or more it is counted exactly.
-const INSTRUCTION: u64 = 128_000;
-const MAX_TICKS: u32 = 0x00ff_ffff;
-
-/// Control, reload value and current value of SysTick, the same on every Cortex-M.
-const SYST_CSR: *mut u32 = 0xe000_e010 as *mut u32;
-const SYST_RVR: *mut u32 = 0xe000_e014 as *mut u32;
-const SYST_CVR: *mut u32 = 0xe000_e018 as *mut u32;
 
 /// SysTick as a counter of instructions.
 pub struct Counter {
@@ -30,23 +16,11 @@ pub struct Counter {
 
 impl Counter {
     pub fn start() -> Self {
-        // SAFETY: registers of the core, which nothing else here uses; no interrupt is enabled.
-        unsafe {
-            SYST_RVR.write_volatile(MAX_TICKS);
-            SYST_CVR.write_volatile(0);
-            // Enabled, by the core's clock.
-            SYST_CSR.write_volatile(0b101);
-        }
+        systick::start();
         let mut counter = Counter { empty: 0 };
         counter.empty = counter.cost(|| ());
         counter
     }
-}
-
-/// Counts down from [`MAX_TICKS`], again and again.
-fn ticks() -> u32 {
-    // SAFETY: reading this register has no effect.
-    unsafe { SYST_CVR.read_volatile() }
 }
 
 impl Meter for Counter {
@@ -54,9 +28,7 @@ impl Meter for Counter {
 
     #[inline(never)]
     fn cost(&mut self, work: impl FnOnce()) -> u32 {
-        let before = ticks();
-        work();
-        let ticks = before.wrapping_sub(ticks()) & MAX_TICKS;
+        let ticks = systick::ticks(work);
         let instructions = (ticks as u64 * TICK + INSTRUCTION / 2) / INSTRUCTION;
         (instructions as u32).saturating_sub(self.empty)
     }

@@ -1,21 +1,12 @@
 //! What every board does: check its meter, run the loop, exit with what QEMU passes on.
 
 use crate::board::{self, Counter};
-use core::fmt;
+use crate::console::Console;
 use kinglet::kernel::Kernels;
-use semihosting::io::{self, Stdout, Write};
+use semihosting::io;
 use semihosting::process::ExitCode;
 use semihosting::{eprintln, println};
 use stream::{MODEL, Meter, SAMPLES, States};
-
-/// Text through the debugger's connection.
-struct Console(Stdout);
-
-impl fmt::Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write_all(text.as_bytes()).map_err(|_| fmt::Error)
-    }
-}
 
 /// Runs the loop in the states given.
 pub fn main(states: &mut States) -> ExitCode {

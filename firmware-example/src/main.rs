@@ -11,9 +11,13 @@ mod board;
 #[path = "riscv.rs"]
 mod board;
 #[cfg(target_os = "none")]
+mod console;
+#[cfg(target_os = "none")]
 mod firmware;
 #[cfg(not(target_os = "none"))]
 mod simulator;
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+mod systick;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {

@@ -5,6 +5,7 @@
 extern crate self as kinglet_trainer;
 
 pub mod ahead;
+pub mod alarm;
 pub mod anomaly;
 pub mod answer;
 pub mod backtest;
@@ -32,6 +33,7 @@ pub mod package;
 pub mod quant;
 pub mod report;
 pub mod save;
+pub mod spotting;
 pub mod task;
 pub mod train;
 pub mod transcript;

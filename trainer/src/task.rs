@@ -109,6 +109,8 @@ pub struct Task {
     pub train: TrainTask,
     /// The model watches a stream: it predicts the next sample and says how odd the one that comes is.
     pub anomaly: Option<AnomalyTask>,
+    /// The model waits for a word: it says when that is said.
+    pub wake: Option<WakeTask>,
     /// What is written.
     #[serde(default)]
     pub output: OutputTask,
@@ -631,6 +633,28 @@ pub struct LabelsTask {
     pub key: Option<String>,
     /// The column of times that its windows are about.
     pub time: Option<String>,
+}
+
+/// When the probability of a word is an alarm.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WakeTask {
+    /// The class that is waited for.
+    pub word: String,
+    /// Weight of the newest probability in the exponential mean, above 0 and at most 1.
+    #[serde(default = "newest")]
+    pub smoothing: f32,
+    /// The most an hour over what in the validation part is not the word; the threshold is the lowest that keeps to it.
+    #[serde(default = "hourly")]
+    pub false_alarms: f64,
+}
+
+fn newest() -> f32 {
+    0.6
+}
+
+fn hourly() -> f64 {
+    1.0
 }
 
 /// By its name.

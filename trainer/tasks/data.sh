@@ -43,6 +43,7 @@ if [ $# = 0 ]; then
   echo "made here:"
   echo "  dance            joints of a skeleton, as sines and noise"
   echo "  speech           spoken digits, by espeak-ng and sox"
+  echo "  keyword          a word among others, likewise"
   echo "made from their homes by hand:"
   printf '%s\n' "$made" | sed 's/^/  /'
   echo "made up by the command itself: pump and soft-sensor (kinglet demo), captions, commands, dates, hello, melody, reversal, stories, video"
@@ -113,6 +114,7 @@ for name in "$@"; do
     digits | digits-drawn) digits; continue ;;
     dance) dance; continue ;;
     speech) speech/make.sh; continue ;;
+    keyword) speech/make.sh keyword; continue ;;
   esac
   line=$(line_of "$name")
   if [ -z "$line" ]; then

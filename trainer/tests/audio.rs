@@ -340,6 +340,103 @@ fn a_model_that_listens_is_trained_and_asked() {
     assert!(ran.err.contains("not the front end"), "{}", ran.err);
 }
 
+const WAKING: &str = "name = \"wakes\"\n[csv]\nfile = \"beeps.csv\"\naudio = { column = \"file\", bands = 12 }\n[series]\n\
+    features = [\"mel*\"]\ngroup = \"file\"\nsplit = { groups = [60, 20, 20] }\n[series.label]\ncolumn = \"beep\"\n\
+    classes = [{ name = \"none\", labels = [\"none\"] }, { name = \"low\", labels = [\"low\"] }, { name = \"high\", labels = [\"high\"] }]\n\
+    [shape]\nkind = \"many-to-one\"\nwindow = 24\nhorizon = 0\n[network]\ncell = \"gru\"\nhidden = [8]\n[train]\nepochs = 8\n\
+    learning_rate = 0.02\n[wake]\nword = \"high\"\n";
+
+#[test]
+fn a_word_that_is_waited_for_wakes() {
+    let desk = Desk::new();
+    let mut table = String::from("file,beep\n");
+    let samples = 256 + 23 * 160;
+    for file in 0..100u32 {
+        let pause = |seed| tone(0.0, samples - 1000, seed);
+        let (name, hz) = [("high", 1500), ("low", 300), ("none", 0)][file as usize % 3];
+        let beep = tone((hz + 3 * file) as f32 * f32::from(hz > 0), 1000, file);
+        let sound = [pause(file), beep, pause(file + 1)].concat();
+        desk.write(&format!("{file}.wav"), wav(&sound, 16, 1));
+        writeln!(table, "{file}.wav,{name}").unwrap();
+    }
+    desk.write("beeps.csv", &table);
+    desk.write("wakes.toml", WAKING);
+    let told = desk.ok("train wakes.toml --out wakes.kgl --precision w8a8 --quiet");
+    for format in ["f32", "w8a8"] {
+        let words = format!("test, {format}: found in 7 of 7 recordings (100.0 %), 0 false alarms");
+        assert!(told.contains(&words), "{told}");
+    }
+    let told = desk.ok("inspect wakes.kgl");
+    assert!(
+        told.contains("wakes     on \"high\", where its smoothed probability is above 0"),
+        "{told}"
+    );
+
+    // In a stream, once: behind the beep that begins at two seconds, while a window holds it.
+    let stream = [(0, 6000), (300, 1500), (0, 8500), (1600, 1000), (0, 8000)];
+    let stream = stream.map(|(hz, samples)| tone(hz as f32, samples, hz));
+    desk.write("stream.wav", wav(&stream.concat(), 16, 1));
+    let woken = desk.ok("predict wakes.kgl --wav stream.wav");
+    let lines: Vec<&str> = woken.lines().collect();
+    let [head, line] = lines[..] else {
+        panic!("{woken}")
+    };
+    assert_eq!(head, "second,word,score");
+    let (second, rest) = line.split_once(',').unwrap();
+    let second: f64 = second.parse().unwrap();
+    assert!(
+        (2.0..2.75).contains(&second) && rest.starts_with("high,0."),
+        "{woken}"
+    );
+    let json = desk.ok("predict wakes.kgl --wav stream.wav --json");
+    assert!(json.contains(&format!("\"second\":{second},")), "{json}");
+
+    // Of a table every answer, with its score.
+    let answers = desk.ok("predict wakes.kgl --csv beeps.csv");
+    let head = "file,class,none,low,high,score,alarm\n";
+    assert!(answers.starts_with(head), "{answers}");
+    let alarmed = answers.lines().filter(|line| line.ends_with(",1"));
+    assert!(alarmed.clone().all(|line| line.contains(",high,")) && alarmed.count() > 30);
+
+    desk.ok("report wakes.toml --model wakes.f32.kgl --with wakes.kgl --out page.html");
+    let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
+    assert!(page.contains("false alarms") && page.contains("at another threshold"));
+    desk.ok("export wakes.kgl --to rust --out crate");
+    let code = std::fs::read_to_string(desk.path("crate/src/lib.rs")).unwrap();
+    assert!(code.contains("pub const WAKES: &str = \"high\";"), "{code}");
+
+    for (old, new, words) in [
+        (
+            "\"high\"\n",
+            "\"hgh\"\n",
+            "wake.word: is one of several classes: \"none\", \"low\", \"high\"",
+        ),
+        (
+            "[wake]\n",
+            "[wake]\nsmoothing = 0.0\n",
+            "wake.smoothing: is above 0",
+        ),
+        (
+            "[wake]\n",
+            "[wake]\nfalse_alarms = -1.0\n",
+            "wake.false_alarms: is 0 or more",
+        ),
+        (
+            "group = \"file\"\n",
+            "group = \"beep\"\n",
+            "series.group: is the column of recordings",
+        ),
+    ] {
+        desk.write("wakes.toml", WAKING.replace(old, new));
+        let ran = desk.run("train wakes.toml --out no.kgl");
+        assert!(
+            ran.code != Some(0) && ran.err.contains(words),
+            "{words}: {}",
+            ran.err
+        );
+    }
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused_by_their_key() {
     let desk = Desk::new();

@@ -16,7 +16,7 @@ use serde::de::{
 const PAGE: &str = include_str!("../../docs/src/task.md");
 
 /// Where the keys of a type are described, and a task that has a table of it at this place.
-const PLACES: [(&str, &str, &str, &[&str]); 30] = [
+const PLACES: [(&str, &str, &str, &[&str]); 31] = [
     ("Task", "the whole file", SERIES, &[]),
     ("CsvTask", "csv", SERIES, &["csv"]),
     ("Format", "csv.format", SERIES, &["csv", "format"]),
@@ -70,6 +70,7 @@ const PLACES: [(&str, &str, &str, &[&str]); 30] = [
     ),
     ("AnomalyTask", "anomaly", SERIES, &["anomaly"]),
     ("LabelsTask", "labels", SERIES, &["anomaly", "labels"]),
+    ("WakeTask", "wake", WAKING, &["wake"]),
     ("OutputTask", "output", SERIES, &["output"]),
     // Its variants are choices of `schedule`, described there.
     ("Schedule", "train", SERIES, &["train"]),
@@ -91,6 +92,14 @@ csv = { file = "a.csv" }
 series = { features = ["x"], label = { column = "y", classes = [{ name = "a", labels = ["0"] }, { name = "b", labels = ["1"] }] }, split = { column = { name = "p" } } }
 shape = { kind = "many-to-many", window = 8 }
 network = { hidden = [4] }
+"#;
+const WAKING: &str = r#"
+name = "t"
+csv = { file = "a.csv", audio = { column = "f" } }
+series = { features = ["mel*"], group = "f", label = { column = "y", classes = [{ name = "a", labels = ["0"] }, { name = "kinglet", labels = ["1"] }] } }
+shape = { kind = "many-to-one", window = 8 }
+network = { hidden = [4] }
+wake = { word = "kinglet" }
 "#;
 const TRANSCRIBED: &str = r#"
 name = "t"
@@ -471,7 +480,9 @@ fn every_example_is_a_task_or_a_part_of_one() {
         let example: toml::Table = toml::from_str(block.split("```").next().unwrap()).unwrap();
         examples += 1;
         // What is lacking comes from a task that has the example's data section.
-        let bases = [SERIES, LABELLED, SEQUENCES, TEXT, DOCUMENTS, TAGGED, PAIRS];
+        let bases = [
+            SERIES, LABELLED, WAKING, SEQUENCES, TEXT, DOCUMENTS, TAGGED, PAIRS,
+        ];
         let fits = bases.iter().any(|base| {
             let mut whole: toml::Table = toml::from_str(base).unwrap();
             whole.remove("anomaly");

@@ -1,4 +1,4 @@
-//! Speech recognition: spoken digits of voices that training has not heard, in every format.
+//! Speech: digits, and a word that wakes, of voices that training has not heard, in every format.
 //!
 //! `trainer/tasks/speech/make.sh` makes the data with espeak-ng and sox, so this runs only when asked for:
 //! `cargo test --release -p kinglet-trainer --test speech -- --ignored`.
@@ -8,11 +8,13 @@ use std::path::Path;
 
 use kinglet::Model;
 use kinglet::format::Format;
+use kinglet_trainer::alarm::alarm;
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
+use kinglet_trainer::spotting::Wakes;
 use kinglet_trainer::task::Task;
 use kinglet_trainer::train::{Options, evaluate, fit, fit_quantized};
 
@@ -45,5 +47,42 @@ fn digits_of_unseen_voices_are_heard_in_every_format() {
         let rounded = error_rate(&data, &fitted.package, format, &ranges);
         let kept = (1.0 - rounded) / (1.0 - rate);
         assert!(kept >= 1.0 - lost, "{}: {rounded} of {rate}", format.name());
+    }
+}
+
+#[test]
+#[ignore = "hears what trainer/tasks/speech/make.sh makes"]
+fn a_word_of_unseen_voices_wakes_in_every_format() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks/keyword.toml");
+    let task = Task::load(&path).unwrap();
+    let data = Dataset::load(&task).unwrap_or_else(|e| panic!("{e}"));
+    let options = Options::default();
+    let mut go_on = |_: &_| ControlFlow::Continue(());
+    let float = fit(&task, &data, &options, &mut go_on).unwrap().package;
+    let ranges = Ranges::measure(&float.net, &Stream::of_dataset(&data));
+    let woken = |package: &Package, format, ranges: &Ranges| {
+        let tests = TestInputs::synthetic(package);
+        let file = export(package, format, Some(ranges), &tests).unwrap();
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        let mut engine = EnginePredictor::new(&model);
+        let alarm = alarm(&task, &data, &mut engine).unwrap();
+        let wakes = Wakes::over(&data, Part::Test, &mut engine, ("kinglet", alarm)).unwrap();
+        println!("{}: above {}: {wakes}", format.name(), alarm.threshold);
+        assert!(wakes.hours > 2.0 && wakes.hourly() <= 1.0, "{wakes}");
+        wakes.share()
+    };
+    let share = woken(&float, Format::F32, &ranges);
+    assert!(share >= 0.95, "{share}");
+    for (format, lost) in [(Format::W8A8, 0.02), (Format::W4A8, 0.04)] {
+        let how = (format, &ranges);
+        let (fitted, ranges) =
+            fit_quantized(&float, how, &task, &data, &options, &mut go_on).unwrap();
+        let found = woken(&fitted.package, format, &ranges);
+        let kept = found / share;
+        assert!(
+            found >= 0.95 && kept >= 1.0 - lost,
+            "{}: {found} of {share}",
+            format.name()
+        );
     }
 }

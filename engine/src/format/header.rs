@@ -24,7 +24,7 @@ pub struct Header<'a> {
     pub output: Output<'a>,
     /// When an output counts.
     pub shape: Shape,
-    /// Above this an output means an alarm.
+    /// More than this is an alarm: of smoothed errors, or of the smoothed probability of a word.
     pub threshold: Option<f32>,
     /// First to last.
     pub layers: Layers,
@@ -138,7 +138,7 @@ impl Serialize for Layers {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct Tail<'a> {
-    /// Weight of the newest error in the exponential mean that [`Header::threshold`] is about, above 0 and at most 1.
+    /// Weight of the newest error, or probability, in the exponential mean that [`Header::threshold`] is about, above 0 and at most 1.
     pub smoothing: Option<f32>,
     /// All that is behind: how the data was written that the model was trained on, in words of the trainer. The engine does
     /// not look at it.

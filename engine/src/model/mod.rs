@@ -244,7 +244,8 @@ impl<'a> Model<'a> {
         &self.header
     }
 
-    /// Weight of the newest error in an anomaly score; see [`Detector`](crate::Detector).
+    /// Weight of the newest error in an anomaly score, or of the newest probability of a word; see [`Detector`](crate::Detector) and
+    /// [`Spotter`](crate::Spotter).
     pub fn smoothing(&self) -> Option<f32> {
         self.smoothing
     }

@@ -4,24 +4,20 @@
 #![cfg_attr(target_os = "none", no_main)]
 
 #[cfg(target_os = "none")]
+#[path = "../console.rs"]
+mod console;
+
+#[cfg(target_os = "none")]
 mod firmware {
-    use core::fmt;
+    use crate::console::Console;
     #[cfg(target_arch = "arm")]
     use cortex_m_rt::entry;
     use kinglet::kernel::Kernels;
     #[cfg(target_arch = "riscv32")]
     use riscv_rt::entry;
-    use semihosting::io::{self, Stdout, Write};
+    use semihosting::io;
     use semihosting::process::ExitCode;
     use stream::generate;
-
-    struct Console(Stdout);
-
-    impl fmt::Write for Console {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.write_all(text.as_bytes()).map_err(|_| fmt::Error)
-        }
-    }
 
     #[entry]
     fn main() -> ! {

@@ -7,7 +7,12 @@
 #![cfg_attr(target_os = "none", no_main)]
 
 #[cfg(target_os = "none")]
+#[path = "../systick.rs"]
+mod systick;
+
+#[cfg(target_os = "none")]
 mod firmware {
+    use crate::systick::{self, INSTRUCTION, TICK};
     use core::arch::asm;
     use core::panic::PanicInfo;
     use cortex_m_rt::entry;
@@ -23,28 +28,11 @@ mod firmware {
         unsafe { a_panic_can_be_reached() }
     }
 
-    /// Picoseconds of a tick and of an instruction, as in `cortex_m.rs`.
-    const TICK: u64 = match u64::from_str_radix(env!("TICK_PS"), 10) {
-        Ok(tick) => tick,
-        Err(_) => panic!("TICK_PS is a number"),
-    };
-    const INSTRUCTION: u64 = 128_000;
-    const MAX_TICKS: u32 = 0x00ff_ffff;
-    /// Control, reload value and current value of SysTick.
-    const SYST: *mut u32 = 0xe000_e010 as *mut u32;
-
-    fn ticks() -> u32 {
-        // SAFETY: reading this register has no effect.
-        unsafe { SYST.add(2).read_volatile() }
-    }
-
     /// The digest of a second, and its instructions.
     fn measured(network: bool) -> (u32, u64) {
         let mut all = 0;
         let digest = second(network, |hop| {
-            let before = ticks();
-            hop();
-            all += u64::from(before.wrapping_sub(ticks()) & MAX_TICKS);
+            all += u64::from(systick::ticks(hop));
         });
         (digest, all * TICK / INSTRUCTION)
     }
@@ -75,12 +63,7 @@ mod firmware {
 
     #[entry]
     fn main() -> ! {
-        // SAFETY: registers of the core, which nothing else here uses; no interrupt is enabled.
-        unsafe {
-            SYST.add(1).write_volatile(MAX_TICKS);
-            SYST.add(2).write_volatile(0);
-            SYST.write_volatile(0b101);
-        }
+        systick::start();
         let (_, front) = measured(false);
         let (digest, all) = measured(true);
         tell(b"front end    ", front);

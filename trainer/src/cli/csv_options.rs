@@ -384,6 +384,11 @@ impl CsvOptions {
         self.trained.audio.as_ref()
     }
 
+    /// The class that the model waits for.
+    pub fn wake(&self) -> Option<&str> {
+        self.trained.wake.as_deref()
+    }
+
     /// The column of groups that was asked for.
     pub fn named_group(&self) -> Option<&str> {
         self.group.as_deref().filter(|group| !group.is_empty())

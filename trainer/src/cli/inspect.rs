@@ -317,14 +317,18 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
             model.output_frac()
         ));
     }
-    if let Some(audio) = Written::in_model(&file.bytes).and_then(|written| written.audio) {
+    let written = Written::in_model(&file.bytes).unwrap_or_default();
+    if let Some(audio) = written.audio {
         let hears = audio.settings();
         lines.push(format!(
             "listens   to {} samples a second, frames of {} every {}: {} mel bands from {} to {} Hz",
             hears.rate, hears.frame, hears.hop, hears.bands, hears.low, hears.high
         ));
     }
-    lines.extend(header.threshold.map(|t| format!("alarm     above {t}")));
+    lines.extend(header.threshold.map(|t| match written.wake {
+        Some(word) => format!("wakes     on {word:?}, where its smoothed probability is above {t}"),
+        None => format!("alarm     above {t}"),
+    }));
     lines.push(String::new());
     lines.push("layer                    in   out  format  parameters     flash      MACs  scale of a weight".into());
     for (layer, part) in header.layers.iter().zip(&parts.layers) {

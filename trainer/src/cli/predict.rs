@@ -2,18 +2,16 @@
 
 use super::csv_options::CsvOptions;
 use super::progress::cancel_on_signal;
-use super::samples::{Sample, Samples};
-use super::streams::{How, SavedStream, Stream, Streams};
+use super::samples::{SECOND, Sample, Samples};
+use super::streams::{How, SavedStream, Stream, Streams, Watch};
 use super::texts::is_of_texts;
 use super::unheld::Unheld;
 use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
-use kinglet::audio::Settings;
 use kinglet::format::{Input, Output, Shape, crc32};
-use kinglet::{Detector, Model, Verdict, argmax};
+use kinglet::{Model, Verdict, argmax};
 use kinglet_trainer::ahead::{Futures, Walk, quantile};
 use kinglet_trainer::beyond::Beyond;
-use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
@@ -187,9 +185,10 @@ pub fn run(args: &Args) -> Result<()> {
         (.., Some(path)) => Samples::lines(path, &model, &columns)?,
         (None, None, None, None) => return Err(usage("give --csv, --text, --lines or --wav")),
     };
-    let kept = match args.keep.is_empty() {
-        true => Vec::new(),
-        false => samples.keep(&args.keep)?,
+    let kept = match (args.keep.is_empty(), sound) {
+        (true, None) => Vec::new(),
+        (_, Some(_)) => vec![SECOND.to_owned()],
+        (false, None) => samples.keep(&args.keep)?,
     };
     let how = How {
         group: samples.group_column().map(str::to_owned),
@@ -199,7 +198,9 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let (states, crc) = (Arena::new(), crc32(&file.bytes));
     let kernels = kernels(args.kernels.as_deref());
-    let mut streams = Streams::new(&model, &states, kernels, shape, how);
+    let watch = Watch::new(&model, columns.wake()).filter(|_| !args.raw);
+    let watched = watch.is_some();
+    let mut streams = Streams::new(&model, &states, kernels, shape, how, watch);
     streams.beam = args.beam.map(usize::from);
     if let Some(path) = &args.state_in {
         let memory = streams.open(path, crc)?;
@@ -210,15 +211,14 @@ pub fn run(args: &Args) -> Result<()> {
             );
         }
     }
-    let watched = Detector::new(&model).is_some() && !args.raw;
     let group = samples.group_column().map(str::to_owned);
     let mut futures = args.paths.map(|_| Futures::new(&model, args.seed));
     let fan = futures
         .as_ref()
         .map_or(Vec::new(), |futures| fan_names(args, futures));
     let mut table = Table::new(&model, args, (group, kept), live, (watched, fan));
-    if let (Some(audio), None) = (audio, args.beam) {
-        table.listens(audio);
+    if sound.is_some() {
+        table.listens(args, columns.wake());
     }
     let mut beyond = Beyond::new(&model);
     let mut unheld = Unheld::new(&model);
@@ -362,32 +362,31 @@ fn answer(
             }
             unheld.meet(x, &mut stream.known);
         }
+        let woken = stream.verdict.is_some_and(|verdict| verdict.alarm);
         stream.answered = step(args, stream, sample) && !at_the_end;
         if stream.answered {
             if !args.raw {
                 unheld.answer(&stream.y);
             }
+            if let (Some(word), Some(verdict)) = (table.word, stream.verdict) {
+                if verdict.alarm && !woken {
+                    let cells = [word.into(), number(verdict.score)];
+                    table.said(group, samples.kept(), cells)?;
+                }
+                continue;
+            }
             if let Some(hears) = table.hears {
                 let token = stream.said.push(&stream.y);
                 if let (Hears::Tokens, Some(token)) = (hears, token) {
-                    let when = match table.sound {
-                        Some(sound) => second(sound, samples.rows()).into(),
-                        None => stream.rows.into(),
-                    };
-                    let cells = [when, table.classes()[token].into()];
-                    table.said(group, samples.kept(), cells)?;
+                    let row = (!table.timed).then(|| stream.rows.into());
+                    let token = table.classes()[token].into();
+                    table.said(group, samples.kept(), row.into_iter().chain([token]))?;
                 }
                 continue;
             }
             table.line(&stream.y, stream.verdict, group, samples.kept())?;
         }
     }
-}
-
-/// When the frame of a row ends, to the millisecond.
-fn second(sound: Settings, row: u64) -> f64 {
-    let samples = (row - 1) as f64 * sound.hop as f64 + sound.frame as f64;
-    (samples / f64::from(sound.rate) * 1000.0).round() / 1000.0
 }
 
 /// Runs a stream on a sample; true if there is an answer.
@@ -416,9 +415,14 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
                 stream.sample.clear();
                 stream.sample.extend_from_slice(x);
             }
-            let detector = stream.detector.as_mut();
-            stream.verdict = detector.map(|detector| detector.compare(&stream.y, x));
-            stream.push(x)
+            if let Some(Watch::Forecast(detector)) = &mut stream.watch {
+                stream.verdict = Some(detector.compare(&stream.y, x));
+            }
+            let answered = stream.push(x);
+            if let (true, Some(Watch::Word(spotter))) = (answered, &mut stream.watch) {
+                stream.verdict = Some(spotter.push(&stream.y));
+            }
+            answered
         }
     }
 }
@@ -658,8 +662,10 @@ struct Table<'a> {
     lines: u64,
     /// What is told of a model of transcripts.
     hears: Option<Hears>,
-    /// Rows are frames of this, and tokens are told by the second.
-    sound: Option<Settings>,
+    /// Rows are frames of a recording, and begin with the second of it.
+    timed: bool,
+    /// What alone is told of them.
+    word: Option<&'a str>,
 }
 
 /// What is told of transcripts.
@@ -723,16 +729,24 @@ impl<'a> Table<'a> {
             watched,
             numbers,
             lines: 0,
-            sound: None,
+            timed: false,
+            word: None,
         }
     }
 
-    /// Tokens are told when they are heard in a recording.
-    fn listens(&mut self, audio: &Audio) {
+    /// Of a recording tokens are told when they are heard, and of a model that waits for a word only when that is.
+    fn listens(&mut self, args: &Args, word: Option<&'a str>) {
+        if self.hears.is_some() && args.beam.is_some() {
+            self.own.clear();
+            return;
+        }
+        self.timed = true;
         if self.hears.is_some() {
             self.hears = Some(Hears::Tokens);
-            self.names = vec!["second".into(), "token".into()];
-            self.sound = Some(audio.settings());
+            self.names = vec!["token".into()];
+        } else if word.is_some() && !args.every_step {
+            self.word = word;
+            self.names = vec!["word".into(), "score".into()];
         }
     }
 
@@ -764,7 +778,10 @@ impl<'a> Table<'a> {
         let class = self.classes.as_ref().map(|classes| classes[argmax(y)]);
         if self.json {
             let mut own = own.fuse();
-            let own = self.own.iter().map(|name| (name, Value::from(own.next())));
+            let own = self
+                .own
+                .iter()
+                .map(|name| (name, self.own_value(own.next())));
             let class = class.map(Value::from);
             let verdict = verdict.map(|v| [number(v.score), v.alarm.into()]);
             let missing = std::iter::repeat_n(Value::Null, self.numbers - y.len());
@@ -802,21 +819,30 @@ impl<'a> Table<'a> {
         self.end_line()
     }
 
+    /// What stands before an answer; the second of a recording is a number.
+    fn own_value(&self, text: Option<&str>) -> Value {
+        match text.and_then(|text| text.parse::<f64>().ok()) {
+            Some(second) if self.timed => second.into(),
+            _ => text.into(),
+        }
+    }
+
     /// The names of the classes.
     fn classes(&self) -> &[&'a str] {
         self.classes.as_deref().unwrap_or_default()
     }
 
     /// A line about what is said.
-    fn said<'k, const N: usize>(
+    fn said<'k>(
         &mut self,
         group: Option<&'k str>,
         kept: impl Iterator<Item = &'k str>,
-        cells: [Value; N],
+        cells: impl IntoIterator<Item = Value>,
     ) -> Result<()> {
         self.lines += 1;
         let own = group.filter(|_| self.grouped).into_iter().chain(kept);
-        let cells = own.map(Value::from).chain(cells);
+        let own: Vec<Value> = own.map(|own| self.own_value(Some(own))).collect();
+        let cells = own.into_iter().chain(cells);
         if self.json {
             let names = self.own.iter().chain(&self.names).cloned();
             let object: Map<String, Value> = names.zip(cells).collect();

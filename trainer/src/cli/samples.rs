@@ -82,6 +82,9 @@ enum Source {
     Sound(Box<Sound>),
 }
 
+/// What rows of a recording have beside what is heard: when their frame ends.
+pub const SECOND: &str = "second";
+
 /// What a front end hears in a recording.
 struct Sound {
     recording: Recording<'static>,
@@ -91,6 +94,11 @@ struct Sound {
     /// Where in a row of the front end the model's inputs are.
     places: Vec<usize>,
     sample: Vec<f32>,
+    /// Samples a second.
+    rate: f64,
+    /// Samples that were heard, and to the millisecond when the last frame ended.
+    heard: u64,
+    second: String,
 }
 
 impl Sound {
@@ -129,6 +137,9 @@ impl Sound {
             file,
             sample: vec![0.0; places.len()],
             places,
+            rate: audio.rate.into(),
+            heard: 0,
+            second: String::new(),
         })
     }
 
@@ -139,7 +150,10 @@ impl Sound {
             else {
                 return Ok(false);
             };
+            self.heard += 1;
             if let Some(row) = self.front.push(sample) {
+                let second = self.heard as f64 / self.rate;
+                self.second = ((second * 1000.0).round() / 1000.0).to_string();
                 let inputs = self.sample.iter_mut().zip(&self.places);
                 inputs.for_each(|(x, &at)| *x = row[at]);
                 return Ok(true);
@@ -525,12 +539,17 @@ impl Samples {
         Ok(named)
     }
 
-    /// What stands in the columns to keep, in the current row.
+    /// What stands in the columns to keep, in the current row; of a recording, its [`SECOND`].
     pub fn kept(&self) -> impl Iterator<Item = &str> {
         let record = self.reader().map(Reader::row);
+        let second = match &self.source {
+            Source::Sound(sound) => Some(&sound.second[..]),
+            _ => None,
+        };
         self.kept
             .iter()
             .map(move |&at| record.map_or("", |record| &record[at]))
+            .chain(second)
     }
 
     /// Of rows, if there are any.

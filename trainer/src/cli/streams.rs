@@ -2,13 +2,13 @@
 //!
 //! The file is `magic, version, CRC-32 of the model, contents (postcard), CRC-32 of all before it`. Everything that looks
 //! back is in it: the states of the layers, the samples of windows that are not complete, what stands in for gaps, the
-//! last times, and the smoothed error of an alarm. So the rest of a table gives what the whole would have given.
+//! last times, and the smoothed error or probability of an alarm. So the rest of a table gives what the whole would have given.
 
 use super::said::Said;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kinglet::format::{Shape, crc32};
 use kinglet::kernel::Kernels;
-use kinglet::{Detector, Model, SlidingWindow, Verdict, WindowPlace};
+use kinglet::{Detector, Model, SlidingWindow, Spotter, Verdict, WindowPlace};
 use kinglet_trainer::data::csv::Memory;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, save};
@@ -25,7 +25,7 @@ const HEADER: usize = 16;
 pub struct Stream<'s, 'a> {
     pub runner: AnyRunner<'s, 'a>,
     pub windows: SlidingWindow<Vec<f32>>,
-    pub detector: Option<Detector<'a>>,
+    pub watch: Option<Watch<'a>>,
     /// The last prediction; NaN before the first.
     pub y: Vec<f32>,
     pub verdict: Option<Verdict>,
@@ -43,6 +43,39 @@ pub struct Stream<'s, 'a> {
     pub said: Said,
 }
 
+/// What says whether there is an alarm.
+#[derive(Clone)]
+pub enum Watch<'a> {
+    /// By how far a sample is from its prediction.
+    Forecast(Detector<'a>),
+    /// By how probable an answer says the word is.
+    Word(Spotter),
+}
+
+impl<'a> Watch<'a> {
+    /// None if the model has no alarm.
+    pub fn new(model: &Model<'a>, word: Option<&str>) -> Option<Self> {
+        match word {
+            Some(word) => Spotter::new(model, word).map(Watch::Word),
+            None => Detector::new(model).map(Watch::Forecast),
+        }
+    }
+
+    fn score(&self) -> f32 {
+        match self {
+            Watch::Forecast(detector) => detector.score(),
+            Watch::Word(spotter) => spotter.score(),
+        }
+    }
+
+    fn resume(&mut self, score: f32) {
+        match self {
+            Watch::Forecast(detector) => detector.resume(score),
+            Watch::Word(spotter) => spotter.resume(score),
+        }
+    }
+}
+
 impl Stream<'_, '_> {
     /// Starts anew.
     pub fn reset(&mut self) {
@@ -51,7 +84,8 @@ impl Stream<'_, '_> {
             AnyRunner::Windows(runner) => self.windows.reset(runner),
         }
         self.tokens.clear();
-        self.detector.iter_mut().for_each(Detector::reset);
+        self.watch.iter_mut().for_each(|watch| watch.resume(0.0));
+        self.verdict = None;
         self.y.fill(f32::NAN);
         self.known.fill(false);
         self.said.reset();
@@ -89,7 +123,7 @@ impl Stream<'_, '_> {
             state,
             place: [oldest, seen, until],
             kept: self.windows.kept().to_vec(),
-            score: self.detector.as_ref().map_or(0.0, Detector::score),
+            score: self.watch.as_ref().map_or(0.0, Watch::score),
             y: self.y.clone(),
             tokens: self.tokens.iter().map(|&token| token as u32).collect(),
             rows: self.rows,
@@ -111,7 +145,7 @@ impl Stream<'_, '_> {
         let fits = self.windows.restore(place, &saved.kept) && saved.y.len() == self.y.len();
         ensure!(fits, "it is of other windows");
         self.y.copy_from_slice(&saved.y);
-        self.detector.iter_mut().for_each(|d| d.resume(saved.score));
+        self.watch.iter_mut().for_each(|w| w.resume(saved.score));
         self.tokens = saved.tokens.iter().map(|&token| token as usize).collect();
         self.rows = saved.rows;
         // What was missing up to here was told then.
@@ -156,6 +190,8 @@ pub struct Streams<'s, 'a> {
     kernels: &'static Kernels,
     shape: Shape,
     pub how: How,
+    /// Of every stream, at its beginning.
+    watch: Option<Watch<'a>>,
     /// Beginnings of transcripts that are followed; without it what is likeliest at every step is said.
     pub beam: Option<usize>,
     places: HashMap<String, usize>,
@@ -175,6 +211,7 @@ impl<'s, 'a> Streams<'s, 'a> {
         kernels: &'static Kernels,
         shape: Shape,
         how: How,
+        watch: Option<Watch<'a>>,
     ) -> Self {
         Streams {
             model,
@@ -182,6 +219,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             kernels,
             shape,
             how,
+            watch,
             beam: None,
             places: HashMap::new(),
             streams: Vec::new(),
@@ -220,7 +258,7 @@ impl<'s, 'a> Streams<'s, 'a> {
         let mut stream = Stream {
             runner: AnyRunner::bind(self.model, state)?.with_kernels(self.kernels),
             windows: SlidingWindow::new(self.shape, inputs, kept)?,
-            detector: Detector::new(self.model).filter(|_| !self.how.raw),
+            watch: self.watch.clone(),
             y: vec![f32::NAN; self.model.outputs()],
             verdict: None,
             tokens: Vec::new(),

@@ -10,7 +10,8 @@ use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, w
 use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
-use kinglet_trainer::anomaly::{Alarms, alarm, alarms};
+use kinglet_trainer::alarm::alarm;
+use kinglet_trainer::anomaly::{Alarms, alarms};
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::decimals::decimals;
@@ -23,6 +24,7 @@ use kinglet_trainer::package::{Alarm, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream, cut_tails};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
+use kinglet_trainer::spotting::Wakes;
 use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
@@ -277,11 +279,9 @@ pub fn run(args: &Args) -> Result<()> {
         let write =
             |package: &Package| export_for(layout, package, formats.clone(), Some(ranges), &tests);
         let mut exported = write(package)?;
-        if let Some(anomaly) = &task.anomaly {
-            // The threshold is of the numbers that a device computes.
-            let draft = exported;
-            let model = Model::from_bytes(&draft.bytes)?;
-            let alarm = alarm(anomaly, &data, &mut EnginePredictor::new(&model));
+        // The threshold is of the numbers that a device computes.
+        let draft = Model::from_bytes(&exported.bytes)?;
+        if let Some(alarm) = alarm(&task, &data, &mut EnginePredictor::new(&draft)) {
             exported = write(&Package {
                 alarm: Some(alarm),
                 ..package.clone()
@@ -493,6 +493,7 @@ struct Row {
     file_bytes: Option<usize>,
     state_bytes: Option<usize>,
     alarms: Option<Alarms>,
+    wakes: Option<Wakes>,
 }
 
 impl Row {
@@ -541,6 +542,7 @@ impl<'d> Table<'d> {
             file_bytes: sizes.map(|sizes| sizes.0),
             state_bytes: sizes.map(|sizes| sizes.1),
             alarms: None,
+            wakes: None,
         });
         let last = self.rows.len() - 1;
         &mut self.rows[last]
@@ -560,6 +562,9 @@ impl<'d> Table<'d> {
                 threshold,
             };
             row.alarms = alarms(alarm, data, Part::Test, &mut engine);
+            if let Some(word) = &data.written().wake {
+                row.wakes = Wakes::over(data, Part::Test, &mut engine, (word, alarm));
+            }
         }
         Ok(())
     }
@@ -659,6 +664,9 @@ impl<'d> Table<'d> {
             writeln!(out, "test, {}: {}", row.name, row.test)?;
             if let Some(alarms) = &row.alarms {
                 writeln!(out, "test, {}: {alarms}", row.name)?;
+            }
+            if let Some(wakes) = &row.wakes {
+                writeln!(out, "test, {}: {wakes}", row.name)?;
             }
         }
         for line in &self.windows {

@@ -10,7 +10,7 @@ use kinglet::format::{Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::data::Written;
-use kinglet_trainer::data::audio::{full_scale, values};
+use kinglet_trainer::data::audio::{full_scale, unreadable, values};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::save;
@@ -43,7 +43,7 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     }
     writable(out, &[wav, &file.path])?;
     let shown = wav.display();
-    let reads = |e: hound::Error| anyhow!("{shown}: not a whole WAV file that can be read: {e}");
+    let reads = |e: hound::Error| anyhow!("{shown}: {}", unreadable(&e));
     let reader = WavReader::open(wav).map_err(reads)?;
     let spec = reader.spec();
     ensure!(

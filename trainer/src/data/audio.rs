@@ -202,7 +202,8 @@ impl<'r> Recording<'r> {
     }
 }
 
-fn unreadable(error: &hound::Error) -> String {
+/// What is said of a file that is none.
+pub fn unreadable(error: &hound::Error) -> String {
     format!("not a whole WAV file that can be read: {error}")
 }
 

@@ -256,6 +256,11 @@ impl Dataset {
         self.shape
     }
 
+    /// How it was written.
+    pub fn written(&self) -> &Written {
+        &self.written
+    }
+
     /// The same rows as a network gets them whose normalisation was fitted on other data.
     pub fn normalised_as(mut self, input: &Input) -> Self {
         if let Input::Features(features) = input {

@@ -33,6 +33,8 @@ pub struct Written {
     pub rows: usize,
     /// A column names recordings, which are rows of what the front end hears in them.
     pub audio: Option<Audio>,
+    /// The class that is waited for.
+    pub wake: Option<String>,
     /// How the file is written.
     pub format: Format,
 }
@@ -50,6 +52,7 @@ impl Default for Written {
             label: None,
             rows: 1,
             audio: None,
+            wake: None,
             format: Format::default(),
         }
     }
@@ -87,6 +90,7 @@ impl Written {
                 _ => 1,
             },
             audio: task.csv.as_ref().and_then(|csv| csv.audio.clone()),
+            wake: task.wake.as_ref().map(|wake| wake.word.clone()),
             label: drawn.and_then(|series| Some(series.label.as_ref()?.column.clone())),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
@@ -142,6 +146,7 @@ mod tests {
             label: Some("kind".into()),
             rows: 8,
             audio: Some(toml::from_str("column = \"file\"\nlow = 50.0").unwrap()),
+            wake: Some("kinglet".into()),
             format: Format {
                 delimiter: ';',
                 decimal: ',',

@@ -6,7 +6,6 @@ use crate::data::Written;
 use crate::data::audio::Audio;
 use anyhow::{Result, ensure};
 use kinglet::Model;
-use kinglet::audio::Settings;
 use kinglet::format::{FeatureTransform, Input, Layer, Shape};
 use std::fmt::Write;
 
@@ -156,7 +155,7 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         })
         .collect();
     let mut layers = model.header().layers.iter();
-    let audio = Written::in_model(bytes).and_then(|written| written.audio);
+    let Written { audio, wake, .. } = Written::in_model(bytes).unwrap_or_default();
     let needs = [
         ("\"audio\"", audio.is_some()),
         (
@@ -187,34 +186,31 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ("README.md".to_owned(), fill(RUST_README).into_bytes()),
         (
             "src/lib.rs".to_owned(),
-            (fill(door) + &audio.map_or(String::new(), hears)).into_bytes(),
+            (fill(door) + &audio.map_or(String::new(), hears) + &wake.map_or(String::new(), wakes))
+                .into_bytes(),
         ),
         (format!("src/{name}.kgl"), bytes.to_vec()),
     ]
 }
 
-/// The settings of the front end that a model listens through, as code.
+/// The word that a model waits for, as code.
+fn wakes(word: String) -> String {
+    format!(
+        "
+/// The word that the model waits for: `kinglet::Spotter::new(&model, WAKES)` says when its answers are an alarm.
+pub const WAKES: &str = {word:?};
+"
+    )
+}
+
+/// The settings of the front end that a model listens through, as code, which is how they print.
 fn hears(audio: Audio) -> String {
-    let Settings {
-        rate,
-        frame,
-        hop,
-        bands,
-        low,
-        high,
-    } = audio.settings();
     format!(
         "
 /// What the model listens through: `LogMel::<{{ HEARS.frame }}, {{ HEARS.bands }}>::new(HEARS)` makes its samples from those of a microphone.
-pub const HEARS: kinglet::audio::Settings = kinglet::audio::Settings {{
-    rate: {rate},
-    frame: {frame},
-    hop: {hop},
-    bands: {bands},
-    low: {low:?},
-    high: {high:?},
-}};
-"
+pub const HEARS: kinglet::audio::Settings = kinglet::audio::{:#?};
+",
+        audio.settings()
     )
 }
 

@@ -25,6 +25,7 @@ mod setup;
 mod stretch;
 mod times;
 mod transcripts;
+mod wakes;
 
 use self::cores::{Conditions, cores};
 pub use self::fleet::{FleetSubject, page_of_fleet};
@@ -38,7 +39,7 @@ pub use self::pair::{PairSubject, page_of_pair};
 use self::predictions::smaller_is_better;
 use self::stretch::Shown;
 pub use self::stretch::Stretch;
-use crate::anomaly;
+use crate::alarm::alarm;
 use crate::answer::Answer;
 use crate::budget::Budget;
 use crate::data::{Dataset, Part};
@@ -132,8 +133,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let ranges = Ranges::measure(&package.net, &streams);
     let tests = TestInputs::of(package, &streams);
     let watches = |package: &Package, model: &Model<'_>| {
-        let rule = subject.task.anomaly.as_ref()?;
-        let alarm = anomaly::alarm(rule, &data, &mut EnginePredictor::new(model));
+        let alarm = alarm(subject.task, &data, &mut EnginePredictor::new(model))?;
         Some(Package {
             alarm: Some(alarm),
             ..package.clone()
@@ -241,7 +241,10 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         let of = (&*data, measured.part);
         body += &drawn::drawn(subject.task, of, &drawing, model)?;
     }
-    if models.iter().any(|model| alarms::of_model(model).is_some()) {
+    if let Some(wake) = &subject.task.wake {
+        let of = (&*data, measured.part);
+        body += &wakes::wakes(&wake.word, of, &made, &models, device);
+    } else if models.iter().any(|model| alarms::of_model(model).is_some()) {
         body += &alarms::alarms(&data, &measured, &made, &models, (device, stretch))?;
     }
     body += &precisions::precisions(&data, &measured, made.len());

@@ -100,6 +100,7 @@ fn problem(task: &Task) -> Result<(), Problem> {
     shape(task)?;
     network(task)?;
     anomaly(task)?;
+    wake(task)?;
     output(task)?;
     train(task)
 }
@@ -188,6 +189,59 @@ fn anomaly(task: &Task) -> Result<(), Problem> {
             "smoothing",
             "compares the next sample with its prediction: a target of a [series] must be one of its \
              features, with horizon 1",
+        );
+    }
+    Ok(())
+}
+
+fn wake(task: &Task) -> Result<(), Problem> {
+    let Some(wake) = &task.wake else {
+        return Ok(());
+    };
+    if !(wake.smoothing > 0.0 && wake.smoothing <= 1.0) {
+        return wrong("wake", "smoothing", "is above 0 and at most 1, such as 0.3");
+    }
+    if !(wake.false_alarms >= 0.0 && wake.false_alarms.is_finite()) {
+        return wrong("wake", "false_alarms", "is 0 or more an hour, such as 1.0");
+    }
+    if task.anomaly.is_some() {
+        return wrong(
+            "wake",
+            "word",
+            "a model watches for one thing: leave out [anomaly], or [wake]",
+        );
+    }
+    if task.csv.as_ref().is_none_or(|csv| csv.audio.is_none()) {
+        return wrong(
+            "wake",
+            "word",
+            "is one of recordings, whose hours are known: needs [csv.audio]",
+        );
+    }
+    let audio = task.csv.as_ref().and_then(|csv| csv.audio.as_ref());
+    let series = task.series.as_ref();
+    let group = series.and_then(|series| series.group.as_ref());
+    if group != audio.map(|audio| &audio.column) {
+        return wrong(
+            "series",
+            "group",
+            "is the column of recordings where a [wake] is about them, as they are heard one by one",
+        );
+    }
+    let label = series.and_then(|series| series.label.as_ref());
+    let classes = label.map_or(&[][..], |label| &label.classes);
+    if classes.iter().all(|class| class.name != wake.word) || classes.len() < 2 {
+        let names: Vec<_> = classes
+            .iter()
+            .map(|class| format!("{:?}", class.name))
+            .collect();
+        return wrong(
+            "wake",
+            "word",
+            match names.is_empty() {
+                true => "is one of the classes of a [series.label], and there is none".to_owned(),
+                false => format!("is one of several classes: {}", names.join(", ")),
+            },
         );
     }
     Ok(())

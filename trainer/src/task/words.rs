@@ -106,7 +106,7 @@ fn value(found: &str) -> String {
 /// The tables of a task file that have this key, as the reference has them.
 fn tables_with(key: &str) -> impl Iterator<Item = &'static str> {
     const REFERENCE: &str = include_str!(concat!(env!("KINGLET_GUIDE"), "/task.md"));
-    const TABLES: [&str; 20] = [
+    const TABLES: [&str; 21] = [
         "csv",
         "csv.format",
         "csv.join",
@@ -126,6 +126,7 @@ fn tables_with(key: &str) -> impl Iterator<Item = &'static str> {
         "train",
         "train.quantized",
         "anomaly",
+        "wake",
         "output",
     ];
     let row = format!("| `{key}` |");

@@ -515,6 +515,8 @@ pub struct Reader<R> {
     turn: Turn,
     /// Rows name recordings, and each frame of those is a row.
     frames: Option<Box<Frames>>,
+    /// Columns of the file: all but those of frames.
+    width: usize,
 }
 
 /// In which order rows are given.
@@ -556,6 +558,7 @@ impl<R: BufRead> Reader<R> {
         let frames = frames.map(|audio| Box::new(Frames::new(audio, format.decimal)));
         let reader = Reader {
             names: Vec::new(),
+            width: 0,
             frames,
             header,
             fields: Fields::new(format),
@@ -571,6 +574,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Other names for the columns, as many.
     pub fn called(mut self, names: Vec<String>) -> Self {
+        self.width = names.len();
         self.names = names;
         if let Some(frames) = &self.frames {
             self.names.extend(frames.audio().names());
@@ -700,8 +704,6 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads the next row of the file.
     fn read(&mut self) -> Result<bool, DataError> {
-        let audio = self.frames.as_ref().map(|frames| frames.audio());
-        let width = self.names.len() - audio.map_or(0, |audio| audio.names().len());
         loop {
             if let Some(frames) = &mut self.frames
                 && frames.next(&mut self.records.record)
@@ -720,12 +722,12 @@ impl<R: BufRead> Reader<R> {
             {
                 return Err(DataError::RepeatedHeader { file: file(), line });
             }
-            if record.len() != width {
+            if record.len() != self.width {
                 return Err(DataError::Ragged {
                     file: file(),
                     line,
                     have: record.len(),
-                    need: width,
+                    need: self.width,
                 });
             }
             if self.skip > 0 {
@@ -735,7 +737,7 @@ impl<R: BufRead> Reader<R> {
             let Some(frames) = &mut self.frames else {
                 return Ok(true);
             };
-            let names = &self.names[..width];
+            let names = &self.names[..self.width];
             let column = &frames.audio().column;
             let at = place(&self.records.file, names, column)?;
             let at = at.ok_or_else(|| DataError::UnknownColumn {

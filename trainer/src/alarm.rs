@@ -1,0 +1,17 @@
+//! The alarm of a task: that of its [anomalies](crate::anomaly), or of [its word](crate::spotting).
+
+use crate::anomaly;
+use crate::data::Dataset;
+use crate::package::Alarm;
+use crate::spotting;
+use crate::task::Task;
+use crate::train::Predictor;
+
+/// From what a model predicts over the validation part. None for a task that wants none.
+pub fn alarm(task: &Task, data: &Dataset, predictor: &mut dyn Predictor) -> Option<Alarm> {
+    match (&task.anomaly, &task.wake) {
+        (Some(anomaly), _) => Some(anomaly::alarm(anomaly, data, predictor)),
+        (_, Some(wake)) => Some(spotting::alarm(wake, data, predictor)),
+        (None, None) => None,
+    }
+}

@@ -9,7 +9,7 @@ use crate::detect::Verdict;
 use crate::format::Output;
 use crate::model::Model;
 
-/// Waits for one word in one stream.
+/// Waits for one word in one stream. Of a [`Net`](crate::Net) it may be a constant: `Spotter::new(Net::<M>::model(), "kinglet")`.
 ///
 /// ```no_run
 /// # use kinglet::{Model, Runner, SlidingWindow, Spotter};
@@ -39,16 +39,23 @@ pub struct Spotter {
 
 impl Spotter {
     /// For the class of that name. None if the model has no such class, or no threshold.
-    pub fn new(model: &Model<'_>, word: &str) -> Option<Self> {
-        let Output::Classes { names, .. } = model.header().output else {
+    pub const fn new(model: &Model<'_>, word: &str) -> Option<Self> {
+        let (Output::Classes { names, .. }, Some(threshold), Some(smoothing)) = (
+            model.header().output,
+            model.header().threshold,
+            model.smoothing(),
+        ) else {
             return None;
         };
-        Some(Spotter {
-            class: names.split('\0').position(|name| name == word)?,
-            smoothing: model.smoothing()?,
-            threshold: model.header().threshold?,
-            score: 0.0,
-        })
+        match place(names.as_bytes(), word.as_bytes()) {
+            Some(class) => Some(Spotter {
+                class,
+                smoothing,
+                threshold,
+                score: 0.0,
+            }),
+            None => None,
+        }
     }
 
     /// Takes an answer of the model, a probability per class. One that is none (NaN) leaves the score as it is.
@@ -76,5 +83,74 @@ impl Spotter {
     /// Starts anew: nothing was said.
     pub fn reset(&mut self) {
         self.score = 0.0;
+    }
+}
+
+/// The number of a name in a list of names with zeros between them.
+const fn place(names: &[u8], name: &[u8]) -> Option<usize> {
+    let (mut number, mut start, mut at) = (0, 0, 0);
+    while at <= names.len() {
+        if at == names.len() || names[at] == 0 {
+            if same(names, start, at, name) {
+                return Some(number);
+            }
+            (number, start) = (number + 1, at + 1);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Whether a part of the names is this one.
+const fn same(names: &[u8], from: usize, to: usize, name: &[u8]) -> bool {
+    if to - from != name.len() {
+        return false;
+    }
+    let mut k = 0;
+    while k < name.len() {
+        if names[from + k] != name[k] {
+            return false;
+        }
+        k += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_whole() {
+        let names = b"silence\0unknown\0kin\0kinglet";
+        let places = [&b"silence"[..], b"unknown", b"kin", b"kinglet"];
+        for (number, name) in places.into_iter().enumerate() {
+            assert_eq!(place(names, name), Some(number));
+        }
+        for name in [&b""[..], b"king", b"kinglets", b"unknown\0kin"] {
+            assert_eq!(place(names, name), None);
+        }
+        assert_eq!(place(b"", b"a"), None);
+    }
+
+    #[test]
+    fn a_score_rises_and_falls_and_is_never_lost() {
+        let mut spotter = Spotter {
+            class: 1,
+            smoothing: 0.5,
+            threshold: 0.7,
+            score: 0.0,
+        };
+        let mut push = |p: f32| spotter.push(&[1.0 - p, p]);
+        let rising = [1.0, 1.0, f32::NAN, 1.0].map(|p| push(p).score);
+        assert_eq!(rising, [0.5, 0.75, 0.75, 0.875]);
+        let falling = [0.0, 1.0].map(|p| push(p).alarm);
+        assert_eq!(falling, [false, true]);
+        // Too few scores are none.
+        assert_eq!(spotter.push(&[0.0]).score, spotter.score());
+        spotter.reset();
+        assert_eq!(spotter.push(&[]).score, 0.0);
+        spotter.resume(0.9);
+        assert!(spotter.push(&[0.0, 0.9]).alarm);
     }
 }

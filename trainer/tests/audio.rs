@@ -362,6 +362,10 @@ fn a_word_that_is_waited_for_wakes() {
     desk.write("beeps.csv", &table);
     desk.write("wakes.toml", WAKING);
     let told = desk.ok("train wakes.toml --out wakes.kgl --precision w8a8 --quiet");
+    // The one that firmware-example waits with.
+    if let Some(kept) = std::env::var_os("KINGLET_WAKES") {
+        std::fs::copy(desk.path("wakes.kgl"), kept).unwrap();
+    }
     for format in ["f32", "w8a8"] {
         let words = format!("test, {format}: found in 7 of 7 recordings (100.0 %), 0 false alarms");
         assert!(told.contains(&words), "{told}");

@@ -240,13 +240,13 @@ impl<'a> Model<'a> {
     }
 
     /// What the file says about itself.
-    pub fn header(&self) -> &Header<'a> {
+    pub const fn header(&self) -> &Header<'a> {
         &self.header
     }
 
     /// Weight of the newest error in an anomaly score, or of the newest probability of a word; see [`Detector`](crate::Detector) and
     /// [`Spotter`](crate::Spotter).
-    pub fn smoothing(&self) -> Option<f32> {
+    pub const fn smoothing(&self) -> Option<f32> {
         self.smoothing
     }
 

@@ -4,7 +4,7 @@
 #
 #   trainer/tasks/speech/make.sh [digits [FOLDER [SEED]]]   strings of one to seven digits: trainer/tasks/data/speech and 1 without; some
 #                                                           30 s on two cores, 90 MB
-#   trainer/tasks/speech/make.sh keyword [FOLDER [SEED]]    "kinglet" among other words and alone, three hours and a half of other words (some of
+#   trainer/tasks/speech/make.sh keyword [FOLDER [SEED]]    "kinglet" among other words and alone, four hours of other words (some of
 #                                                           which sound alike, a third are none), and noise: trainer/tasks/data/keyword; 90 s, 260 MB
 #
 # The voices are those of espeak-ng: its variants, which are speakers, with the accents of English; speed, pitch, pauses, loudness
@@ -94,7 +94,7 @@ awk -v seed="$seed" -v kind="$kind" '
     state = 1 + (seed * 48271) % 2147483646; for (k = 0; k < 10; k++) draw(1)
     train = "m1 m2 m4 m7 m8 f1 f3 f5"; valid = "m5 f4"; test = "m3 m6 f2"
     if (kind == "digits") { digits("train", 1600, train); digits("valid", 200, valid); digits("test", 400, test) }
-    else { keyword("train", 1200, 30, train); keyword("valid", 200, 60, valid); keyword("test", 400, 120, test) }
+    else { keyword("train", 1200, 60, train); keyword("valid", 200, 60, valid); keyword("test", 400, 120, test) }
   }' >plan
 
 voiced() { # FILE TEXT EFFECT...: in the voice of the plan

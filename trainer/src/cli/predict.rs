@@ -39,12 +39,14 @@ Examples:
   kinglet predict sentiment.kgl --lines reviews.txt
   kinglet predict letters.kgl --csv strokes.csv --group sheet --beam 8
   kinglet predict digits.kgl --wav spoken.wav
+  arecord -q -r 8000 -f S16_LE -t wav | kinglet predict keyword.kgl --wav -
   kinglet predict amp.kgl --wav guitar.wav --out amped.wav
   kinglet predict sentiment.kgl --csv reviews.tsv --delimiter '\\t' --columns text
 
 Columns are found by the model's names (`kinglet inspect` shows them). A classifier gives the best class, then
 a score per class; a model that watches for anomalies adds the smoothed error of its predictions so far and 1 where
-that is an alarm; a model of transcripts gives what is said in all rows (of a group), and from `--csv -` every token with the number of the row at
+that is an alarm; one that waits for a word adds the smoothed probability of that likewise, and of a recording gives a line whenever it is said; a
+model of transcripts gives what is said in all rows (of a group), and from `--csv -` every token with the number of the row at
 which it is known; with --group a line begins with the group, and every group is a stream of its own, whose rows may stand anywhere; a language model takes a column `token` (or --text) and gives a score per next token. Text is cut into tokens as in
 training: in lower case if the model's tokens are, with `<unk>` or an ending for a word that has no token.")]
 pub struct Args {

@@ -912,9 +912,13 @@ extern \"C\" {{
         );
     }
     if let (Some(threshold), Some(smoothing)) = (header.threshold, model.smoothing()) {
+        let what = match header.output {
+            Output::Classes { .. } => "the probability e of the word's class",
+            _ => "the mean e of |sample - prediction| over the outputs that are an input's next value",
+        };
         let _ = writeln!(
             text,
-            "/* An alarm: with the mean e of |sample - prediction| over the outputs that are an input's next value,
+            "/* An alarm: with {what},
  * score += SMOOTHING (e - score), and score > THRESHOLD. */
 #define {upper}_SMOOTHING {}
 #define {upper}_THRESHOLD {}",

@@ -914,7 +914,9 @@ extern \"C\" {{
     if let (Some(threshold), Some(smoothing)) = (header.threshold, model.smoothing()) {
         let what = match header.output {
             Output::Classes { .. } => "the probability e of the word's class",
-            _ => "the mean e of |sample - prediction| over the outputs that are an input's next value",
+            _ => {
+                "the mean e of |sample - prediction| over the outputs that are an input's next value"
+            }
         };
         let _ = writeln!(
             text,

@@ -74,6 +74,8 @@ for name in thumbv7em-none-eabihf thumbv6m-none-eabi; do
   $cargo build -q --release --target $name --features listens --bin listens
   timeout 60 $cargo run -q --release --target $name --features listens --bin listens </dev/null ||
     { echo "run.sh: listens: another digest than the host's" >&2; exit 1; }
+  timeout 60 $cargo run -q --release --target $name --features waits --bin waits </dev/null ||
+    { echo "run.sh: waits: another digest than the host's" >&2; exit 1; }
 done
 
 # The smallest firmware links only without a panic; what it has more than without the engine is the engine's.

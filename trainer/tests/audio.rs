@@ -395,6 +395,11 @@ fn a_word_that_is_waited_for_wakes() {
     let json = desk.ok("predict wakes.kgl --wav stream.wav --json");
     assert!(json.contains(&format!("\"second\":{second},")), "{json}");
 
+    desk.write("low.wav", wav(&tone(300.0, 8000, 1), 16, 1));
+    let quiet = desk.run("predict wakes.kgl --wav low.wav");
+    assert_eq!(quiet.out, "second,word,score\n");
+    assert!(quiet.err.contains("\"high\" was not said"), "{}", quiet.err);
+
     // Of a table every answer, with its score.
     let answers = desk.ok("predict wakes.kgl --csv beeps.csv");
     let head = "file,class,none,low,high,score,alarm\n";

@@ -245,7 +245,7 @@ pub fn run(args: &Args) -> Result<()> {
         ));
     }
     if let (Ok(End::Input), 1.., 0) = (&read, samples.rows(), table.lines)
-        && let Some(note) = no_answer(args, &model, samples.rows())
+        && let Some(note) = no_answer(args, &model, samples.rows(), table.word)
     {
         say(&format!("note: {note}"));
     }
@@ -281,12 +281,13 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Why rows have no answer, if they might have had one.
-fn no_answer(args: &Args, model: &Model<'_>, rows: u64) -> Option<String> {
+fn no_answer(args: &Args, model: &Model<'_>, rows: u64, word: Option<&str>) -> Option<String> {
     let Shape::Window { window, .. } = model.header().shape else {
         return None;
     };
-    Some(match args.reset_every {
-        Some(every) if every < window.into() => format!(
+    Some(match (word, args.reset_every) {
+        (Some(word), _) if rows >= window.into() => format!("{word:?} was not said"),
+        (_, Some(every)) if every < window.into() => format!(
             "there is no answer: the model answers after {window} rows, and --reset-every {every} starts anew before"
         ),
         _ => {

@@ -90,7 +90,7 @@ fn every_command_runs() {
     assert!(commands > 20, "{commands}");
 }
 
-/// Builds in release mode; `.ci/run` has the time.
+/// Builds in release mode; `.ci/run --long` has the time.
 #[test]
 #[ignore = "builds the command in release mode"]
 fn every_command_in_the_repository_runs() {

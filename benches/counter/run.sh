@@ -10,6 +10,7 @@ if [ "${1:-}" = --bless ]; then bless=(--bless); shift; fi
 # The tables are of whole builds: an incremental one cuts the crates otherwise.
 export CARGO_INCREMENTAL=0
 folder=${CARGO_TARGET_DIR:-$PWD/target}
+cargo build -q --workspace --example counter_models --example counts
 
 for board in "$@"; do
   layout=portable tables=scalar flags=
@@ -35,11 +36,11 @@ for board in "$@"; do
   models=$folder/counter-models/$layout
   rm -rf "$models"
   mkdir -p "$models"
-  cargo run -q -p kinglet-benches --example counter_models -- $layout "$models"
+  "$folder/debug/examples/counter_models" $layout "$models"
   KINGLET_MODELS=$models RUSTFLAGS=$flags $(.ci/cargo-for "$target") build -q --release -p kinglet-counter --target "$target"
   # shellcheck disable=SC2086
   # A hung image must end; on a busy machine the slowest board needs many minutes.
   timeout 2400 qemu-system-$machine -nographic -semihosting-config enable=on,target=native -icount shift=7 \
     -kernel "$folder/$target/release/kinglet-counter" </dev/null |
-    cargo run -q -p kinglet-benches --example counts -- ${bless[@]+"${bless[@]}"} benches/results/$board.md "$tables"
+    "$folder/debug/examples/counts" ${bless[@]+"${bless[@]}"} benches/results/$board.md "$tables"
 done

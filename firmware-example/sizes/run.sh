@@ -29,7 +29,8 @@ for name in "$@"; do
   esac
   SIZES_MODELS=$target/size-models/$layout
   mkdir -p "$SIZES_MODELS"
-  (cd ../.. && cargo run -q -p kinglet-benches --example size_models -- $layout "$SIZES_MODELS")
+  (cd ../.. && cargo build -q --workspace --example size_models)
+  "$target/debug/examples/size_models" $layout "$SIZES_MODELS"
   for profile in release small; do
     for image in lstm lstm-dense gru-dense rnn-dense doors model model-of-lstm; do
       binary=$image features=--features=panic-free

@@ -11,7 +11,7 @@ target=${CARGO_TARGET_DIR:-$here/../../target}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd ../.. && cargo build -q -p kinglet-trainer)
+(cd ../.. && cargo build -q --workspace --bin kinglet)
 export CARGO_TARGET_DIR=$target/c
 cargo fmt --check
 cargo clippy -q --all-targets -- -D warnings

@@ -90,7 +90,7 @@ impl Heard {
         }
     }
 
-    /// The lowest threshold with so many false alarms an hour at the most.
+    /// The lowest threshold from 0.5 on with so many false alarms an hour at the most.
     fn threshold(&self, hourly: f64) -> f32 {
         let mut peaks: Vec<f32> = self.others().flat_map(Recording::peaks).collect();
         peaks.sort_by(|a, b| b.total_cmp(a));
@@ -101,7 +101,7 @@ impl Heard {
             alarms as f64 <= hourly * self.hours
         };
         let lowest = peaks.into_iter().take_while(keeps).last();
-        lowest.unwrap_or(1.0)
+        lowest.unwrap_or(1.0).max(0.5)
     }
 }
 

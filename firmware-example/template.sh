@@ -15,7 +15,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cp -r template/. "$copy"
 cd "$copy"
-# Without the places of log lines, which take half the time of a build.
+# Without the places of log lines, which nothing here reads.
 export CARGO_TARGET_DIR=$target/template CARGO_PROFILE_RELEASE_DEBUG=false
 sed -i "s|../../engine|$engine|" Cargo.toml
 # In place of the debug probe: says which image it is to flash.

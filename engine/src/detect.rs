@@ -27,9 +27,40 @@ use crate::model::Model;
 #[derive(Debug, Clone)]
 pub struct Detector<'a> {
     targets: &'a [Target],
-    smoothing: f32,
-    threshold: f32,
-    score: f32,
+    score: Score,
+}
+
+/// An exponential mean, and where it is an alarm.
+#[derive(Debug, Clone)]
+pub(crate) struct Score {
+    pub(crate) smoothing: f32,
+    pub(crate) threshold: f32,
+    pub(crate) mean: f32,
+}
+
+impl Score {
+    /// As the file has it. None if it has no threshold.
+    pub(crate) const fn new(model: &Model<'_>) -> Option<Self> {
+        match (model.smoothing(), model.header().threshold) {
+            (Some(smoothing), Some(threshold)) => Some(Score {
+                smoothing,
+                threshold,
+                mean: 0.0,
+            }),
+            _ => None,
+        }
+    }
+
+    /// With the newest value; without one the mean stays.
+    pub(crate) fn add(&mut self, value: Option<f32>) -> Verdict {
+        if let Some(value) = value {
+            self.mean += self.smoothing * (value - self.mean);
+        }
+        Verdict {
+            score: self.mean,
+            alarm: self.mean > self.threshold,
+        }
+    }
 }
 
 /// What a [`Detector`] says after a sample, and a [`Spotter`](crate::Spotter) after an answer.
@@ -45,16 +76,11 @@ impl<'a> Detector<'a> {
     /// For the outputs that are an input's next value. None if the model has no threshold, or no such output.
     pub fn new(model: &Model<'a>) -> Option<Self> {
         let targets = model.targets();
-        let threshold = model.header().threshold?;
-        let smoothing = model.smoothing()?;
+        let score = Score::new(model)?;
         let inputs = model.inputs();
         let feeds = |target: &Target| (target.feeds as usize) < inputs;
-        targets.iter().any(feeds).then_some(Detector {
-            targets,
-            smoothing,
-            threshold,
-            score: 0.0,
-        })
+        let watches = targets.iter().any(feeds);
+        watches.then_some(Detector { targets, score })
     }
 
     /// Takes a raw sample and what was predicted for it in the step before. Where either is missing (NaN) the error
@@ -69,27 +95,21 @@ impl<'a> Detector<'a> {
                 count += 1.0;
             }
         }
-        if count > 0.0 {
-            self.score += self.smoothing * (sum / count - self.score);
-        }
-        Verdict {
-            score: self.score,
-            alarm: self.score > self.threshold,
-        }
+        self.score.add((count > 0.0).then_some(sum / count))
     }
 
     /// The smoothed error so far, to go on from later with [`Self::resume`].
     pub fn score(&self) -> f32 {
-        self.score
+        self.score.mean
     }
 
     /// Goes on from a score.
     pub fn resume(&mut self, score: f32) {
-        self.score = score;
+        self.score.mean = score;
     }
 
     /// Starts anew, calm.
     pub fn reset(&mut self) {
-        self.score = 0.0;
+        self.score.mean = 0.0;
     }
 }

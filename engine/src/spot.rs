@@ -5,7 +5,7 @@
 //! Parada, Heigold (*Small-footprint keyword spotting using deep neural networks*, 2014) by an exponential mean: one odd
 //! answer wakes nobody. α and the threshold are in the model file, where the trainer puts them.
 
-use crate::detect::Verdict;
+use crate::detect::{Score, Verdict};
 use crate::format::Output;
 use crate::model::Model;
 
@@ -32,57 +32,40 @@ use crate::model::Model;
 #[derive(Debug, Clone)]
 pub struct Spotter {
     class: usize,
-    smoothing: f32,
-    threshold: f32,
-    score: f32,
+    score: Score,
 }
 
 impl Spotter {
     /// For the class of that name. None if the model has no such class, or no threshold.
     pub const fn new(model: &Model<'_>, word: &str) -> Option<Self> {
-        let (Output::Classes { names, .. }, Some(threshold), Some(smoothing)) = (
-            model.header().output,
-            model.header().threshold,
-            model.smoothing(),
-        ) else {
+        let Output::Classes { names, .. } = model.header().output else {
             return None;
         };
-        match place(names.as_bytes(), word.as_bytes()) {
-            Some(class) => Some(Spotter {
-                class,
-                smoothing,
-                threshold,
-                score: 0.0,
-            }),
-            None => None,
+        match (place(names.as_bytes(), word.as_bytes()), Score::new(model)) {
+            (Some(class), Some(score)) => Some(Spotter { class, score }),
+            _ => None,
         }
     }
 
     /// Takes an answer of the model, a probability per class. One that is none (NaN) leaves the score as it is.
     pub fn push(&mut self, scores: &[f32]) -> Verdict {
         let probability = scores.get(self.class).copied();
-        if let Some(probability) = probability.filter(|p| p.is_finite()) {
-            self.score += self.smoothing * (probability - self.score);
-        }
-        Verdict {
-            score: self.score,
-            alarm: self.score > self.threshold,
-        }
+        self.score.add(probability.filter(|p| p.is_finite()))
     }
 
     /// The smoothed probability so far, to go on from later with [`Self::resume`].
     pub fn score(&self) -> f32 {
-        self.score
+        self.score.mean
     }
 
     /// Goes on from a score.
     pub fn resume(&mut self, score: f32) {
-        self.score = score;
+        self.score.mean = score;
     }
 
     /// Starts anew: nothing was said.
     pub fn reset(&mut self) {
-        self.score = 0.0;
+        self.score.mean = 0.0;
     }
 }
 
@@ -137,9 +120,11 @@ mod tests {
     fn a_score_rises_and_falls_and_is_never_lost() {
         let mut spotter = Spotter {
             class: 1,
-            smoothing: 0.5,
-            threshold: 0.7,
-            score: 0.0,
+            score: Score {
+                smoothing: 0.5,
+                threshold: 0.7,
+                mean: 0.0,
+            },
         };
         let mut push = |p: f32| spotter.push(&[1.0 - p, p]);
         let rising = [1.0, 1.0, f32::NAN, 1.0].map(|p| push(p).score);

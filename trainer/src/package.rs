@@ -49,6 +49,16 @@ pub struct Alarm {
     pub threshold: f32,
 }
 
+impl Alarm {
+    /// The one in a model file.
+    pub fn of_model(model: &kinglet::Model<'_>) -> Option<Self> {
+        Some(Alarm {
+            smoothing: model.smoothing()?,
+            threshold: model.header().threshold?,
+        })
+    }
+}
+
 /// What one step takes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {

@@ -187,10 +187,12 @@ pub fn run(args: &Args) -> Result<()> {
         (.., Some(path)) => Samples::lines(path, &model, &columns)?,
         (None, None, None, None) => return Err(usage("give --csv, --text, --lines or --wav")),
     };
-    let kept = match (args.keep.is_empty(), sound) {
-        (true, None) => Vec::new(),
-        (_, Some(_)) => vec![SECOND.to_owned()],
-        (false, None) => samples.keep(&args.keep)?,
+    // What --beam gives is about all of a recording.
+    let timed = sound.is_some() && args.beam.is_none();
+    let kept = match (timed, args.keep.is_empty()) {
+        (true, _) => vec![SECOND.to_owned()],
+        (false, true) => Vec::new(),
+        (false, false) => samples.keep(&args.keep)?,
     };
     let how = How {
         group: samples.group_column().map(str::to_owned),
@@ -219,7 +221,7 @@ pub fn run(args: &Args) -> Result<()> {
         .as_ref()
         .map_or(Vec::new(), |futures| fan_names(args, futures));
     let mut table = Table::new(&model, args, (group, kept), live, (watched, fan));
-    if sound.is_some() {
+    if timed {
         table.listens(args, columns.wake());
     }
     let mut beyond = Beyond::new(&model);
@@ -739,10 +741,6 @@ impl<'a> Table<'a> {
 
     /// Of a recording tokens are told when they are heard, and of a model that waits for a word only when that is.
     fn listens(&mut self, args: &Args, word: Option<&'a str>) {
-        if self.hears.is_some() && args.beam.is_some() {
-            self.own.clear();
-            return;
-        }
         self.timed = true;
         if self.hears.is_some() {
             self.hears = Some(Hears::Tokens);

@@ -556,11 +556,7 @@ impl<'d> Table<'d> {
         let mut engine = EnginePredictor::new(&model);
         let data = self.data;
         let row = self.row(name, &mut engine, Some(sizes));
-        if let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) {
-            let alarm = Alarm {
-                smoothing,
-                threshold,
-            };
+        if let Some(alarm) = Alarm::of_model(&model) {
             row.alarms = alarms(alarm, data, Part::Test, &mut engine);
             if let Some(word) = &data.written().wake {
                 row.wakes = Wakes::over(data, Part::Test, &mut engine, (word, alarm));

@@ -93,13 +93,7 @@ impl Reader<'_> {
             },
             input,
             output,
-            alarm: header.threshold.and_then(|threshold| {
-                let smoothing = model.smoothing()?;
-                Some(Alarm {
-                    smoothing,
-                    threshold,
-                })
-            }),
+            alarm: Alarm::of_model(model),
             shape: match header.shape {
                 engine::Shape::EveryStep => Shape::EveryStep,
                 engine::Shape::Window { window, hop, exact } => Shape::Window {

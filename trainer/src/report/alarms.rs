@@ -17,14 +17,6 @@ use std::ops::Range;
 /// Points of a curve: about as many as the chart has pixels.
 const POINTS: usize = 640;
 
-/// The alarm in a model file.
-pub(super) fn of_model(model: &Model<'_>) -> Option<Alarm> {
-    Some(Alarm {
-        smoothing: model.smoothing()?,
-        threshold: model.header().threshold?,
-    })
-}
-
 /// Groups that are drawn.
 const GROUPS: usize = 6;
 
@@ -45,7 +37,7 @@ pub(super) fn alarms(
     let mut table = Table::new(&head);
     let mut drawn = String::new();
     for (k, (made, model)) in made.iter().zip(models).enumerate() {
-        let Some(alarm) = of_model(model) else {
+        let Some(alarm) = Alarm::of_model(model) else {
             continue;
         };
         let mut engine = EnginePredictor::new(model);

@@ -47,7 +47,7 @@ use crate::draw::Drawing;
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
-use crate::package::{Input, Output, Package, Shape};
+use crate::package::{Alarm, Input, Output, Package, Shape};
 use crate::quant::mixed::Probe;
 use crate::quant::{Ranges, Stream, cut_tails, kept_in};
 use crate::task::{Precision, Task};
@@ -244,7 +244,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     if let Some(wake) = &subject.task.wake {
         let of = (&*data, measured.part);
         body += &wakes::wakes(&wake.word, of, &made, &models, device);
-    } else if models.iter().any(|model| alarms::of_model(model).is_some()) {
+    } else if models.iter().any(|model| Alarm::of_model(model).is_some()) {
         body += &alarms::alarms(&data, &measured, &made, &models, (device, stretch))?;
     }
     body += &precisions::precisions(&data, &measured, made.len());

@@ -2,10 +2,10 @@
 //! thresholds.
 
 use super::Made;
-use super::alarms::of_model;
 use super::html::{Table, count, number, paragraph, percent, section};
 use crate::data::{Dataset, Part};
 use crate::engine::EnginePredictor;
+use crate::package::Alarm;
 use crate::spotting::{Wakes, hear};
 use kinglet::Model;
 
@@ -23,7 +23,7 @@ pub(super) fn wakes(
     let mut table = new_table("format");
     let mut others = new_table("at another threshold");
     for (k, (made, model)) in made.iter().zip(models).enumerate() {
-        let Some(alarm) = of_model(model) else {
+        let Some(alarm) = Alarm::of_model(model) else {
             continue;
         };
         let mut engine = EnginePredictor::new(model);

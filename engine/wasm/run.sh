@@ -30,8 +30,7 @@ echo "target/npm: kinglet.wasm has $bytes bytes; target/kinglet.html: the page"
 desk=target/npm-desk
 rm -rf $desk && mkdir -p $desk
 cp firmware-example/model/{pump.kgl,samples.csv} $desk
-cargo build -q --workspace --bin kinglet
-kinglet=target/debug/kinglet
+kinglet=$(.ci/kinglet)
 for model in $desk/pump.kgl engine/tests/models/*.kgl; do
   printf '%s\t%s\n' "$model" "$($kinglet verify "$model" | awk '$1 == "wide" { print $2 }')"
 done >$desk/digests

@@ -11,13 +11,13 @@ target=${CARGO_TARGET_DIR:-$here/../../target}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd ../.. && cargo build -q --workspace --bin kinglet)
+kinglet=$(../../.ci/kinglet)
 export CARGO_TARGET_DIR=$target/c
 cargo fmt --check
 cargo clippy -q --all-targets -- -D warnings
 cargo test -q
 for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8 sentence:sentence_w8a8; do
-  "$target/debug/kinglet" export "../tests/models/${pair#*:}.kgl" --to c --name "${pair%:*}" --out "$work/${pair%:*}" >/dev/null
+  "$kinglet" export "../tests/models/${pair#*:}.kgl" --to c --name "${pair%:*}" --out "$work/${pair%:*}" >/dev/null
   cp "$work/${pair%:*}/${pair%:*}_model.h" "$work"
 done
 digest=$(sed -n 's/#define LSTM_DIGEST 0x\(.*\)u/digest \1/p' "$work/lstm_model.h")

@@ -9,8 +9,7 @@ cd "$(dirname "$0")/../../../.."
 here=$PWD/trainer/tests/c_source/bare
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo build -q --workspace --bin kinglet
-kinglet=${CARGO_TARGET_DIR:-$PWD/target}/debug/kinglet
+kinglet=$(.ci/kinglet)
 
 # MODEL BOARD: compiles, runs, prints a line.
 run() {

@@ -32,9 +32,9 @@ rm -rf $desk && mkdir -p $desk
 cp firmware-example/model/{pump.kgl,samples.csv} $desk
 kinglet=$(.ci/kinglet)
 for model in $desk/pump.kgl engine/tests/models/*.kgl; do
-  printf '%s\t%s\n' "$model" "$($kinglet verify "$model" | awk '$1 == "wide" { print $2 }')"
+  printf '%s\t%s\n' "$model" "$("$kinglet" verify "$model" | awk '$1 == "wide" { print $2 }')"
 done >$desk/digests
-$kinglet predict $desk/pump.kgl --csv $desk/samples.csv >$desk/predictions.csv
+"$kinglet" predict $desk/pump.kgl --csv $desk/samples.csv >$desk/predictions.csv
 
 node engine/wasm/tests/module.mjs target/npm $desk
 (cd target/npm && npm pack --dry-run --silent >/dev/null)

@@ -4,7 +4,7 @@
 //! FIRMWARE_MODEL and FIRMWARE_SAMPLES are other files than those in `model/`.
 
 use kinglet::Model;
-use kinglet::format::{Input, Output};
+use kinglet::format::{Header, Input, Output, PREAMBLE_LEN, Preamble};
 use std::fmt::Write;
 use std::path::{Path, PathBuf, absolute};
 use std::{env, fs, process};
@@ -102,6 +102,7 @@ fn samples(path: &Path) -> String {
         Output::Classes { names, .. } => (without_units(names), true),
         Output::NextToken { .. } => (names.clone(), true),
     };
+    let gaps = gaps(bytes);
     let samples = chosen("FIRMWARE_SAMPLES", "model/samples.csv");
     let shown = samples.display();
     let text = fs::read_to_string(&samples).unwrap_or_else(|e| fail(&format!("{shown}: {e}")));
@@ -112,6 +113,12 @@ fn samples(path: &Path) -> String {
         .split(',')
         .map(str::trim)
         .collect();
+    if header.len() == 1 && header[0].contains([';', '\t', '|']) {
+        fail(&format!(
+            "{shown}: this example reads commas between fields, and there are others in {:?}",
+            header[0]
+        ));
+    }
     let columns: Vec<Source<'_>> = if is_tokens {
         vec![Source::of_tokens(&header, &names).unwrap_or_else(|e| fail(&format!("{shown}: {e}")))]
     } else {
@@ -122,7 +129,7 @@ fn samples(path: &Path) -> String {
     let (mut rows, mut count) = (String::new(), 0);
     for (line, row) in lines.enumerate() {
         let fields: Vec<&str> = row.split(',').map(str::trim).collect();
-        let values = columns.iter().map(|column| column.value(&fields));
+        let values = columns.iter().map(|column| column.value(&fields, &gaps));
         let values: Result<Vec<String>, String> = values.collect();
         let values = values.unwrap_or_else(|e| fail(&format!("{shown}:{}: {e}", line + 2)));
         writeln!(rows, "    [{}],", values.join(", ")).expect("a string takes all");
@@ -152,6 +159,23 @@ fn without_units(names: &str) -> Vec<&str> {
         .split('\0')
         .map(|name| name.split('\u{1}').next().unwrap_or_default())
         .collect()
+}
+
+/// What stands for no value in the data that the model was trained on: behind the header a model file has what `kinglet train` was
+/// told of it, in TOML.
+fn gaps(model: &[u8]) -> Vec<String> {
+    let header = || {
+        let length = Preamble::read(model).ok()?.header_len;
+        let (_, tail) = Header::read(model.get(PREAMBLE_LEN..)?.get(..length)?).ok()?;
+        std::str::from_utf8(tail.data).ok()
+    };
+    let words = header().unwrap_or_default();
+    let list = words
+        .lines()
+        .find_map(|line| line.strip_prefix("missing_values = "));
+    // Every second piece stands between quotes.
+    let pieces = list.unwrap_or_default().split('"');
+    pieces.skip(1).step_by(2).map(String::from).collect()
 }
 
 /// Where a number of a sample comes from.
@@ -194,7 +218,7 @@ impl<'a> Source<'a> {
     }
 
     /// As Rust writes the number.
-    fn value(&self, fields: &[&str]) -> Result<String, String> {
+    fn value(&self, fields: &[&str], gaps: &[String]) -> Result<String, String> {
         let field = |at: usize| {
             let lacking = || format!("there is no column {}", at + 1);
             fields.get(at).copied().ok_or_else(lacking)
@@ -202,13 +226,11 @@ impl<'a> Source<'a> {
         match self {
             Source::Number(at) => {
                 let text = field(*at)?;
-                if text.is_empty()
-                    || text.eq_ignore_ascii_case("na")
-                    || text.eq_ignore_ascii_case("nan")
-                {
+                let number: Result<f32, _> = text.parse();
+                let is_gap = |gap: &String| gap == text || number.is_ok() && gap.parse() == number;
+                if gaps.iter().any(is_gap) || ["", "na", "nan"].contains(&&*text.to_lowercase()) {
                     return Ok("f32::NAN".into());
                 }
-                let number: Result<f32, _> = text.parse();
                 let number =
                     number.map_err(|_| format!("{text:?} in column {} is no number", at + 1))?;
                 Ok(format!("{number:?}"))

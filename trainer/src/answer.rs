@@ -14,6 +14,8 @@ pub struct Answer {
     pub steps: usize,
     /// Bytes of the samples that a [`SlidingWindow`] keeps, beside the state.
     pub buffer: usize,
+    /// The state starts at zero for every window.
+    pub anew: bool,
 }
 
 impl Answer {
@@ -28,6 +30,7 @@ impl Answer {
                 _ => 1,
             },
             buffer: 4 * floats,
+            anew: matches!(shape, Shape::Window { exact: true, .. }),
         }
     }
 

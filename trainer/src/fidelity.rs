@@ -50,10 +50,14 @@ impl Difference {
         }
     }
 
+    /// The output never changes but by the last bit of its 32.
+    pub fn is_constant(&self) -> bool {
+        self.spread <= f64::from(f32::EPSILON) * self.mean.abs()
+    }
+
     /// In parts of the spread, or of the size where the output never changes.
     pub fn share(&self) -> f64 {
-        let constant = self.spread <= 1e-6 * self.mean.abs();
-        let whole = if constant {
+        let whole = if self.is_constant() {
             self.mean.abs().max(1e-3)
         } else {
             self.spread
@@ -198,6 +202,9 @@ mod tests {
         assert_eq!(known.share(), 0.5);
         assert_eq!(of([2.0; 4], [2.0; 4]).share(), 0.0);
         assert_eq!(of([2.0; 4], [2.5; 4]).share(), 0.25);
+        // A small spread far from zero is one.
+        let far = of([1000.0, 1000.0, 1000.5, 1000.5], [1000.25; 4]);
+        assert!(!far.is_constant() && far.share() == 1.0, "{far:?}");
         assert_eq!(of([2.0; 4], [f32::NAN; 4]).share(), f64::INFINITY);
     }
 

@@ -109,7 +109,7 @@ pub fn of(start: &[u8]) -> Option<Kind> {
     } else if begins(b"PAR1") {
         kind(
             "a Parquet file",
-            "name the file, as it cannot be read from a pipe",
+            "name the file itself: it cannot be read from a pipe, nor where it is packed once more",
             NO_MODEL,
         )
     } else if begins(b"SQLite format 3\0") {

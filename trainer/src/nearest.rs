@@ -6,7 +6,9 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     let letters = small.chars().count();
     let slips = |other: &str| strsim::damerau_levenshtein(&small, &other.to_lowercase());
     let others = known.into_iter().filter(|other| *other != name);
-    let found = others.min_by_key(|other| slips(other))?;
+    // What begins so is nearer than what has as few letters.
+    let longer = |other: &str| letters >= 3 && other.to_lowercase().starts_with(&small);
+    let found = others.min_by_key(|other| if longer(other) { 0 } else { slips(other) })?;
     // One slip in a short word, three in a long one, none in a single letter; or one begins with the other.
     let begins = letters >= 3
         && (found.to_lowercase().starts_with(&small) || small.starts_with(&found.to_lowercase()));
@@ -34,6 +36,10 @@ mod tests {
         assert_eq!(nearest("horzion", known), Some("horizon"));
         assert_eq!(nearest("Window", known), Some("window"));
         assert_eq!(nearest("state", known), Some("stateful"));
+        assert_eq!(
+            nearest("diff", ["none", "log", "difference"]),
+            Some("difference")
+        );
         assert_eq!(nearest("batch", known), None);
         assert_eq!(nearest("x", []), None);
         assert_eq!(nearest("x", ["y"]), None);

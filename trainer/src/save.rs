@@ -31,6 +31,16 @@ pub fn writable(path: &Path, inputs: &[&Path]) -> Result<()> {
             input.display()
         );
     }
+    let streams = [
+        ("/dev/stdin", "is read as the standard input"),
+        ("/dev/stdout", "takes the standard output"),
+    ];
+    let stream = streams
+        .iter()
+        .find(|(stream, _)| is_same(&target, Path::new(stream)));
+    if let Some((_, what)) = stream {
+        bail!("cannot write {shown}: it {what}; give another name");
+    }
     Ok(())
 }
 
@@ -79,6 +89,14 @@ fn folder(path: &Path) -> &Path {
 /// Where links lead, if that is or can become a file.
 fn target(path: &Path) -> Result<PathBuf> {
     let shown = path.display();
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        bail!(
+            "cannot write {shown}: it is a device or pipe, which cannot be replaced; give the name of a file"
+        );
+    }
+    if path.to_string_lossy().ends_with(std::path::is_separator) {
+        bail!("cannot write {shown}: it is a folder; give the name of a file");
+    }
     let mut target = path.to_owned();
     for _ in 0..LINKS {
         match fs::read_link(&target) {
@@ -86,12 +104,7 @@ fn target(path: &Path) -> Result<PathBuf> {
             Err(_) => {
                 return match fs::metadata(&target) {
                     Ok(found) if found.is_file() => Ok(target),
-                    Ok(found) if found.is_dir() => {
-                        bail!("cannot write {shown}: it is a folder; give the name of a file")
-                    }
-                    Ok(_) => bail!(
-                        "cannot write {shown}: it is a device or pipe, which cannot be replaced; give the name of a file"
-                    ),
+                    Ok(_) => bail!("cannot write {shown}: it is a folder; give the name of a file"),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
                     Err(error) => Err(error).with_context(|| format!("cannot write {shown}")),
                 };
@@ -189,6 +202,7 @@ mod tests {
         }
         assert!(refused(folder.path()).contains("it is a folder"));
         assert!(refused(Path::new("/dev/null")).contains("device or pipe"));
+        assert!(refused(&at("new/")).contains("it is a folder"));
         assert!(refused(&at("a")).contains("circle"));
         assert!(refused(&at("no/where")).contains("there is no folder"));
         assert!(writable(&at("m.kgl"), &[&data, &at("missing")]).is_ok());

@@ -20,6 +20,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
 
 pub use self::documents::{DocumentsTask, FilesTask, Made, MadeTask, PairsTask, TaggedTask};
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
@@ -28,7 +29,7 @@ pub use self::output::{OutputTask, Precision};
 use crate::data::Part;
 pub use crate::data::audio::Audio;
 pub use crate::data::csv::Format;
-use crate::data::csv::OnError;
+use crate::data::csv::{OnError, composed};
 pub use crate::data::normalise::Normalise;
 use crate::data::open::read_words;
 use crate::data::vocabulary::Unit;
@@ -691,6 +692,8 @@ impl Task {
             },
             false => not_a_task(origin),
         };
+        // As the fields of the data are.
+        let text = &composed(text);
         let mut task: Task = toml::from_str(text).map_err(wrong)?;
         task.origin = origin.to_path_buf();
         check::check(&mut task, text)?;
@@ -826,7 +829,16 @@ impl Task {
 
     /// A path of the task file, which starts from its folder.
     pub fn path(&self, file: &Path) -> PathBuf {
-        self.origin.parent().unwrap_or(Path::new("")).join(file)
+        let folder = self.origin.parent().unwrap_or(Path::new(""));
+        let composed = folder.join(file);
+        // The file's name may be written otherwise than the task's words, which are composed.
+        let apart = || folder.join(file.to_string_lossy().nfd().collect::<String>());
+        match composed.exists() {
+            true => composed,
+            false => Some(apart())
+                .filter(|path| path.exists())
+                .unwrap_or(composed),
+        }
     }
 
     /// Where a part's file is: in the override, or relative to the task file.

@@ -361,6 +361,17 @@ fn a_stream_in_two_parts_is_the_whole_stream() {
     let (_, b) = b.split_once('\n').unwrap();
     assert_eq!(format!("{a}{b}"), whole);
     assert_eq!(desk.read("whole.bin"), desk.read("end.bin"));
+    // 17 rows, of which every second is left out, so the first of the rest is, too.
+    let whole = desk.ok("predict q.kgl --csv gru_2_7x13.csv --every 2");
+    let a = desk.ok("predict q.kgl --csv a.csv --every 2 --state-out every.bin");
+    let b = desk.ok("predict q.kgl --csv b.csv --every 2 --state-in every.bin");
+    let (_, b) = b.split_once('\n').unwrap();
+    assert_eq!(format!("{a}{b}"), whole);
+    desk.fails(
+        "predict q.kgl --csv b.csv --every 3 --state-in every.bin",
+        1,
+        &["saved with --every 2, now there is --every 3"],
+    );
 
     // Worn flash: a bit in the middle of the state.
     let mut worn = desk.read("half.bin");
@@ -1005,7 +1016,18 @@ fn a_first_line_that_may_be_a_header_is_asked_about() {
     assert_eq!(desk.ok(&format!("{predict} --header first-line")), want);
     let all = desk.ok(&format!("{predict} --header none"));
     assert_eq!(all.lines().count(), want.lines().count() + 1);
-    // A row that begins with a gap is a row.
+    for numbers in [
+        "100,200,300,400,500",
+        "0.0,1.0,2.0,3.0,4.0",
+        "2026,2025,2024,2023,2022",
+    ] {
+        desk.write("pandas.csv", format!("{numbers}\n{rows}"));
+        desk.fails(predict, 2, &[numbers, "--header first-line"]);
+    }
+    // A row of nothing but gaps is a row, and so is one that begins with a gap.
+    desk.write("pandas.csv", format!("NA,?,null,,NaN\n{rows}"));
+    let held = format!("{predict} --missing hold");
+    desk.fails(&held, 1, &["pandas.csv:1", "no earlier row has one to hold"]);
     desk.write("pandas.csv", ",1,NA,4.5,5\n1,2,3,4,5\n");
     desk.fails(predict, 1, &["pandas.csv:1", "missing"]);
 }
@@ -1235,12 +1257,13 @@ fn nothing_is_written_over_what_is_read_or_no_file() {
     desk.imported("lstm_1_5x17");
     desk.write("pump.csv", pump(300));
     desk.write("pump.toml", TASK);
-    for out in ["pump.csv", "pump.toml", "/dev/null"] {
-        let words = if out == "/dev/null" {
-            "device or pipe"
-        } else {
-            "which is read"
-        };
+    for (out, words) in [
+        ("pump.csv", "which is read"),
+        ("pump.toml", "which is read"),
+        ("/dev/null", "device or pipe"),
+        ("/dev/stdout", "device or pipe"),
+        ("new/", "it is a folder"),
+    ] {
         desk.fails(&format!("train pump.toml --out {out}"), 1, &[out, words]);
     }
     for (command, out) in [

@@ -805,3 +805,54 @@ fn a_header_that_counts_its_columns_is_that_of_training_for_predict_too() {
     let said = init(&folder, "pandas.csv", &format!("0,1,2\n{rows}"), &[]).0;
     trains_and_predicts(&folder, &said, 1 + 80);
 }
+
+#[test]
+fn what_rises_evenly_by_a_fraction_is_no_input() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("t,x,y\n");
+    for k in 0..500 {
+        let _ = writeln!(
+            csv,
+            "{:.3},{:.4},{:.4}",
+            0.01 * k as f64,
+            wave(k, 40.0),
+            wave(k + 3, 40.0)
+        );
+    }
+    let (said, task) = init(&folder, "scope.csv", &csv, &[]);
+    assert!(said.contains("left out  t (counts rows)"), "{said}");
+    assert!(!task.contains("\"t\""), "{task}");
+    trains_and_predicts(&folder, &said, 501);
+}
+
+#[test]
+fn broken_rows_are_left_out_and_told() {
+    let folder = TempDir::new().unwrap();
+    let mut csv = String::from("x,y\n");
+    for k in 0..500 {
+        let _ = writeln!(csv, "{:.4},{:.4}", wave(k, 40.0), wave(k + 3, 40.0));
+        csv += if k == 200 { "x,y\n" } else { "" };
+    }
+    let (said, task) = init(&folder, "again.csv", &csv, &[]);
+    assert!(
+        said.contains("1 of 501 rows are broken and left out (0.20 %)"),
+        "{said}"
+    );
+    assert!(task.contains("on_error = \"skip\""), "{task}");
+    trains_and_predicts(&folder, &said, 501);
+}
+
+#[test]
+fn columns_that_blanks_align_are_no_prose() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..99)
+        .map(|k| format!("{:9.3} {k:5}\n", wave(k, 9.0)))
+        .collect();
+    fs::write(
+        folder.path().join("aligned.csv"),
+        format!("    x     y\n{rows}"),
+    )
+    .unwrap();
+    let (ok, said) = run(folder.path(), &["init", "aligned.csv"]);
+    assert!(!ok && said.contains("tr -s ' '"), "{said}");
+}

@@ -408,10 +408,11 @@ impl<'m> Compared<'m> {
                 )?;
             } else {
                 let share = 100.0 * fidelity.share();
-                writeln!(
-                    out,
-                    "RMS {rms:.6} ({share:.2} % of the spread), max {max:.6}"
-                )?;
+                let whole = match fidelity.all.is_constant() {
+                    true => "the size of outputs that never change",
+                    false => "the spread",
+                };
+                writeln!(out, "RMS {rms:.6} ({share:.2} % of {whole}), max {max:.6}")?;
             }
         }
         if let Some(other) = fidelity.other_classes {

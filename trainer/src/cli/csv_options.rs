@@ -155,7 +155,10 @@ fn time_format(text: &str) -> Result<String, String> {
     if is_format(text) {
         Ok(text.into())
     } else {
-        Err("expected a format as of strftime, like %d/%m/%Y %H:%M, or excel".into())
+        Err(
+            "expected a format as of strftime with a date in it, like %d/%m/%Y %H:%M, or excel"
+                .into(),
+        )
     }
 }
 

@@ -19,8 +19,9 @@ use std::ops::ControlFlow;
 /// What a fold's test part says about every rule and about the network in f32.
 pub struct Folds {
     metric: &'static str,
-    /// By name, in the order of the first fold.
-    rows: Vec<(String, Vec<f64>)>,
+    /// By name, in the order of the first fold; of every fold, if it has a row of that name.
+    rows: Vec<(String, Vec<Option<f64>>)>,
+    folds: usize,
 }
 
 impl Folds {
@@ -29,6 +30,7 @@ impl Folds {
         let mut measured = Folds {
             metric: "",
             rows: Vec::new(),
+            folds: 0,
         };
         for fold in 1..folds {
             let task = task.clone().with_split(Split::Fold { fold, of: folds })?;
@@ -61,6 +63,7 @@ impl Folds {
         let model = Model::from_bytes(&exported.bytes)?;
         let mut predictors = baselines(task, data);
         predictors.push(("f32".to_owned(), Box::new(EnginePredictor::new(&model))));
+        self.folds += 1;
         for (name, predictor) in &mut predictors {
             let metrics = evaluate(data, Part::Test, &mut **predictor);
             let (metric, value) = metrics.headline();
@@ -70,53 +73,65 @@ impl Folds {
                 true => "last season",
                 false => name,
             };
-            match self.rows.iter_mut().find(|row| row.0 == name) {
-                Some(row) => row.1.push(value),
-                None => self.rows.push((name.to_owned(), vec![value])),
-            }
+            let row = match self.rows.iter().position(|row| row.0 == name) {
+                Some(row) => &mut self.rows[row].1,
+                None => {
+                    self.rows.push((name.to_owned(), Vec::new()));
+                    &mut self.rows.last_mut().context("a row was added")?.1
+                }
+            };
+            row.resize(self.folds - 1, None);
+            row.push(Some(value));
         }
         Ok(())
     }
 
     /// The same as [`Folds::lines`] for programs.
     pub fn json(&self) -> Value {
-        let folds = self.folds();
-        let row = |(name, values): &(String, Vec<f64>)| {
-            let [mean, spread] = mean_and_spread(values);
-            let whole = values.len() == folds;
+        let row = |(name, values): &(String, Vec<Option<f64>>)| {
+            let values = self.of_all(values);
+            let whole: Option<Vec<f64>> = values.iter().copied().collect();
+            let about = whole.map(|values| mean_and_spread(&values));
             json!({
                 "name": name,
                 "folds": values,
-                "mean": whole.then_some(mean),
-                "spread": whole.then_some(spread),
+                "mean": about.map(|[mean, _]| mean),
+                "spread": about.map(|[_, spread]| spread),
             })
         };
         json!({ "metric": self.metric, "rows": self.rows.iter().map(row).collect::<Vec<_>>() })
     }
 
-    fn folds(&self) -> usize {
-        self.rows.iter().map(|row| row.1.len()).max().unwrap_or(0)
+    /// A row up to the last fold, which may have none of that name.
+    fn of_all(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
+        let mut values = values.to_vec();
+        values.resize(self.folds, None);
+        values
     }
 
     /// A line per rule and for the network: every fold, their mean and spread.
     pub fn lines(&self) -> Vec<String> {
         let width = self.rows.iter().map(|row| row.0.len()).max();
         let width = width.unwrap_or(0).max(13);
-        let folds = self.folds();
-        let names = (1..=folds).map(|fold| format!("fold {fold}"));
+        let names = (1..=self.folds).map(|fold| format!("fold {fold}"));
         let names = names.chain(["mean".to_owned(), "spread".to_owned()]);
         let names: String = names.map(|name| format!("  {name:>9}")).collect();
         let mut lines = vec![format!("back-test, {} of the test parts", self.metric)];
         lines.push(format!("{:<width$}{names}", ""));
         for (name, values) in &self.rows {
-            // A season that only some folds have a name for has no mean over all of them.
-            let numbers = match values.len() == folds {
-                true => [&values[..], &mean_and_spread(values)].concat(),
-                false => values.clone(),
-            };
+            let mut numbers = self.of_all(values);
+            // What only some folds have a row for has no mean over all of them.
+            let whole: Option<Vec<f64>> = numbers.iter().copied().collect();
+            numbers.extend(
+                whole
+                    .iter()
+                    .flat_map(|values| mean_and_spread(values))
+                    .map(Some),
+            );
+            let shown = |v: &Option<f64>| v.map_or("-".to_owned(), |v| decimals(v, 5));
             let numbers: String = numbers
                 .iter()
-                .map(|&v| format!("  {:>9}", decimals(v, 5)))
+                .map(|v| format!("  {:>9}", shown(v)))
                 .collect();
             lines.push(format!("{name:<width$}{numbers}"));
         }
@@ -135,6 +150,27 @@ fn mean_and_spread(values: &[f64]) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_that_a_fold_does_not_have_leaves_its_place_empty() {
+        let row = |name: &str, values: &[Option<f64>]| (name.to_owned(), values.to_vec());
+        let folds = Folds {
+            metric: "RMSE",
+            rows: vec![
+                row("f32", &[Some(1.0), Some(2.0), Some(3.0)]),
+                row("last season", &[None, Some(4.0)]),
+            ],
+            folds: 3,
+        };
+        let lines = folds.lines();
+        let words: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(words, ["last", "season", "-", "4.00000", "-"]);
+        assert!(
+            lines[2].contains("2.00000    3.00000    2.00000    1.00000"),
+            "{}",
+            lines[2]
+        );
+    }
 
     /// `numpy.mean` and `numpy.std(ddof=1)`.
     #[test]

@@ -116,11 +116,12 @@ pub fn run(args: &Args) -> Result<()> {
     if args.calibrate.is_none() {
         args.csv.without("--calibrate")?;
     }
-    let inputs: Vec<&Path> = [Some(&args.state), args.calibrate.as_ref()]
-        .into_iter()
-        .flatten()
-        .map(PathBuf::as_path)
-        .collect();
+    let inputs = [
+        Some(&args.state),
+        args.calibrate.as_ref(),
+        args.options.tokens.as_ref(),
+    ];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
     writable(&args.out, &inputs)?;
     calibrate::tell_rounding();
     let imported = read(&args.state, &args.options)?;

@@ -303,6 +303,12 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
             header.test.steps, header.test.digest
         ),
     ];
+    if answer.anew && !answer.repeats() && !model.is_bidirectional() {
+        lines.push(
+            "streamed  reset the state before every window, as it was trained from a zero state: one that runs on gives other numbers"
+                .into(),
+        );
+    }
     if answer.repeats() && !model.is_bidirectional() {
         lines.push(format!(
             "streamed  {} MACs per sample and no window, but other numbers: it was trained from a zero state; `kinglet train \

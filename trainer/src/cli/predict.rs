@@ -196,6 +196,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let how = How {
         group: samples.group_column().map(str::to_owned),
+        every: samples.stride(),
         raw: args.raw,
         every_step: args.every_step,
         reset_every: args.reset_every,

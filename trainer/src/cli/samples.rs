@@ -16,7 +16,7 @@ use kinglet::format::Input;
 use kinglet_trainer::data::DataError;
 use kinglet_trainer::data::audio::{Audio, Front, Recording};
 use kinglet_trainer::data::csv::{
-    Columns, Format, Header, Memory, Missing, OnError, Reader, Records,
+    Columns, Format, Header, Memory, Missing, OnError, Reader, Records, are_numbered,
 };
 use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
@@ -24,7 +24,8 @@ use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
 use kinglet_trainer::escape::{escape, unescape};
 use kinglet_trainer::model_file::input_names;
 use kinglet_trainer::nearest::did_you_mean;
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -239,9 +240,25 @@ impl Samples {
         }
         let mut fields: Vec<String> = records.record().iter().map(String::from).collect();
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
+        // Whoever joins a stream while a line is written gets its end.
+        let columns = || {
+            let of = |name: &&str| Derived::parse(name).map_or(*name, |(_, of)| of).to_owned();
+            names.iter().map(of).collect::<HashSet<String>>().len()
+        };
+        let is_torn = path == Path::new("-")
+            && on_error == OnError::Skip
+            && format.is_numeric(&fields)
+            && fields.len() < columns();
+        if is_torn {
+            say(&format!("{file}:1: the end of a line; skipped"));
+            if !records.advance().map_err(reworded)? {
+                return Err(DataError::Empty { file }.into());
+            }
+            fields = records.record().iter().map(String::from).collect();
+        }
         // Rows without names, as those of training were. A field may happen to be what a column is called, but not most of them.
         let is_row = |given: &Vec<String>| match header {
-            Header::None => fields.len() == 1 || !counts_up(&fields),
+            Header::None => fields.len() == 1 || !are_numbered(&fields),
             _ => {
                 let named = fields.iter().filter(|field| given.contains(field));
                 given.len() == fields.len() && 2 * named.count() <= fields.len()
@@ -332,6 +349,7 @@ impl Samples {
         Ok(Samples {
             stride,
             group,
+            skipped: u64::from(is_torn),
             ..Samples::new(features, on_error)
         })
     }
@@ -575,19 +593,34 @@ impl Samples {
     }
 
     /// What features look back on.
-    pub fn memory(&self) -> Memory {
-        match &self.source {
+    pub fn memory(&self) -> Remembered {
+        let columns = match &self.source {
             Source::Features { columns, .. } => columns.memory(),
             _ => Memory::default(),
+        };
+        let met = self.met.iter().map(|(group, &met)| (group.clone(), met));
+        Remembered {
+            columns,
+            met: met.collect(),
         }
     }
 
     /// Goes on from there; false if it is of other columns.
-    pub fn remember(&mut self, memory: Memory) -> bool {
+    pub fn remember(&mut self, remembered: Remembered) -> bool {
+        let Remembered {
+            columns: memory,
+            met,
+        } = remembered;
+        self.met = met.into_iter().collect();
         match &mut self.source {
             Source::Features { columns, .. } => columns.remember(memory),
             _ => memory == Memory::default(),
         }
+    }
+
+    /// Of so many rows one is answered.
+    pub fn stride(&self) -> u64 {
+        self.stride
     }
 
     /// How many there have been.
@@ -696,7 +729,7 @@ fn has_header(
     if format.header == Header::FirstLine && names.iter().all(named) {
         return Ok(true);
     }
-    if counts_up(fields) {
+    if are_numbered(fields) {
         return Err(usage(format!(
             "{file}: the first line, {}, may be a row or the names of the columns, as pandas writes them; say which: \
              --header first-line or --header none",
@@ -706,15 +739,12 @@ fn has_header(
     Ok(false)
 }
 
-/// `0,1,2` or `,0,1,2` as pandas writes them, or years: one more in every column.
-fn counts_up(fields: &[String]) -> bool {
-    let index = usize::from(fields[0].is_empty() && fields.len() > 1);
-    let numbers: Option<Vec<i64>> = fields[index..].iter().map(|f| f.parse().ok()).collect();
-    let Some(numbers) = numbers else { return false };
-    let up = numbers
-        .windows(2)
-        .all(|pair| pair[1] == pair[0].wrapping_add(1));
-    up && (numbers.len() > 2 || numbers[0] == 0 || numbers.len() == 2 && numbers[0] == 1)
+/// What a saved state keeps of the rows before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    columns: Memory,
+    /// Rows of every group, where most are left out.
+    met: BTreeMap<String, u64>,
 }
 
 /// How columns are found.

@@ -5,11 +5,11 @@
 //! last times, and the smoothed error or probability of an alarm. So the rest of a table gives what the whole would have given.
 
 use super::said::Said;
+use super::samples::Remembered;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kinglet::format::{Shape, crc32};
 use kinglet::kernel::Kernels;
 use kinglet::{Detector, Model, SlidingWindow, Spotter, Verdict, WindowPlace};
-use kinglet_trainer::data::csv::Memory;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, save};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use std::path::Path;
 use typed_arena::Arena;
 
 const MAGIC: [u8; 8] = *b"KGSTREAM";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 16;
 
 /// What one stream is about.
@@ -159,6 +159,8 @@ impl Stream<'_, '_> {
 pub struct How {
     /// The column of groups.
     pub group: Option<String>,
+    /// Of so many rows one is answered.
+    pub every: u64,
     pub raw: bool,
     pub every_step: bool,
     pub reset_every: Option<u64>,
@@ -167,7 +169,7 @@ pub struct How {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     how: How,
-    memory: Memory,
+    memory: Remembered,
     streams: Vec<(String, SavedStream)>,
 }
 
@@ -229,7 +231,7 @@ impl<'s, 'a> Streams<'s, 'a> {
     }
 
     /// Goes on from a saved state; gives what features look back on.
-    pub fn open(&mut self, path: &Path, model_crc: u32) -> Result<Memory> {
+    pub fn open(&mut self, path: &Path, model_crc: u32) -> Result<Remembered> {
         let file = path.display();
         let bytes = std::fs::read(path).with_context(|| format!("{file}: cannot be read"))?;
         let saved = parse(&bytes, model_crc).map_err(|error| {
@@ -308,7 +310,7 @@ impl<'s, 'a> Streams<'s, 'a> {
     }
 
     /// Writes all streams, also those of a saved state that had no row.
-    pub fn save(&mut self, path: &Path, model_crc: u32, memory: Memory) -> Result<()> {
+    pub fn save(&mut self, path: &Path, model_crc: u32, memory: Remembered) -> Result<()> {
         let mut streams = Vec::new();
         for (group, stream) in &mut self.streams {
             streams.push((group.clone(), stream.saved()?));
@@ -373,6 +375,7 @@ fn difference(saved: &How, now: &How) -> String {
     }
     let options = |how: &How| {
         let mut options = Vec::new();
+        options.extend((how.every > 1).then(|| format!("--every {}", how.every)));
         options.extend(how.raw.then(|| "--raw".to_owned()));
         options.extend(how.every_step.then(|| "--every-step".to_owned()));
         options.extend(how.reset_every.map(|n| format!("--reset-every {n}")));

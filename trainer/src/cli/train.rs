@@ -601,7 +601,7 @@ impl<'d> Table<'d> {
                 steps * macs
             ));
         }
-        if !answer.repeats() || model.is_bidirectional() {
+        if !answer.anew || model.is_bidirectional() {
             return Ok(());
         }
         // Not every task can be streamed, and then there is nothing to say.

@@ -178,8 +178,12 @@ pub fn run(args: &Args) -> Result<()> {
     drop(data);
     let resumed = journal.outcomes().len();
     if resumed > 0 {
+        let are = match resumed {
+            1 => "training is",
+            _ => "trainings are",
+        };
         say(&format!(
-            "going on with {}: {resumed} trainings are in it",
+            "going on with {}: {resumed} {are} in it",
             journal_path.display()
         ));
     }

@@ -61,8 +61,12 @@ impl<'m> Unheld<'m> {
                 "; {count} of the answers are NaN, as they are changes of a number that is not known"
             ),
         };
+        let are = match all {
+            1 => "number is",
+            _ => "numbers are",
+        };
         Some(format!(
-            "of {rows} rows, {all} numbers are missing before the first one of their column ({}), so there is nothing to hold, and \
+            "of {rows} rows, {all} {are} missing before the first one of their column ({}), so there is nothing to hold, and \
              the model takes the middle of the column, as on a device{answers}",
             named.join(", ")
         ))

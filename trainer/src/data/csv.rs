@@ -11,9 +11,9 @@ mod table;
 pub use self::columns::{Columns, Memory};
 pub use self::field::composed;
 pub(crate) use self::field::is_missing;
-pub use self::format::{Format, Header, Missing, OnError, Size, Unseen};
+pub use self::format::{Format, Header, Missing, OnError, Size, Unseen, are_numbered};
 pub use self::records::{Reader, Records, is_separator_line};
-pub use self::table::{Group, Table};
+pub use self::table::{Group, LEFT_OUT, Table};
 
 #[cfg(test)]
 mod tests;

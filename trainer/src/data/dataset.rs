@@ -227,7 +227,10 @@ impl Dataset {
             match (series.levels, &series.transcript) {
                 (Some(levels), _) => levels::load(task, series, levels, table),
                 (_, Some(transcript)) => transcripts::load(task, series, transcript, table),
-                (None, None) => series::load(task, series, table),
+                (None, None) => {
+                    let targets = series.targets.iter().map(|target| &*target.column);
+                    series::load(task, series, table).map_err(|error| error.of_targets(targets))
+                }
             }
         } else if let Some(sequences) = &task.sequences {
             sequences::load(task, sequences, table)

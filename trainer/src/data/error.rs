@@ -55,6 +55,17 @@ pub enum DataError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// The header once more, and its columns stand otherwise from there on.
+    #[error(
+        "{file}:{line}: the header line again, with its columns in another order, so the rows below it are not those of the rows above; \
+         make two files of it"
+    )]
+    OtherHeader {
+        /// Which file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+    },
     /// The header once more, where a row belongs.
     #[error(
         "{file}:{line}: the header line again; remove it, or skip such lines (on_error = \"skip\" in the format, --on-error skip)"
@@ -451,6 +462,29 @@ impl DataError {
                 | DataError::NotATime { .. }
                 | DataError::UnknownLabel { .. }
         )
+    }
+}
+
+impl DataError {
+    /// Says of a text where numbers are predicted what can be predicted of it.
+    pub(crate) fn of_targets<'t>(mut self, mut targets: impl Iterator<Item = &'t str>) -> Self {
+        if let DataError::NotANumber {
+            column, text, cure, ..
+        } = &mut self
+            && targets.any(|target| target == column)
+            && text.parse::<f64>().is_err()
+            && cure.is_none()
+        {
+            *cure = Some(match Time::parse(text, None) {
+                Some(_) => "it is a time, and what is predicted is a number: name another column in targets".into(),
+                None => format!(
+                    "what is predicted is a number; if the column holds a few texts, they are classes: in place of targets, label = {{ \
+                     column = {column:?}, classes = [{{ name = {text:?}, labels = [{text:?}] }}, …] }}; otherwise repair the field, or \
+                     leave it empty and set missing = \"hold\" (--missing hold)"
+                ),
+            });
+        }
+        self
     }
 }
 

@@ -19,6 +19,26 @@ pub enum Normalise {
 
 /// Its reciprocal is a number of 32 bits.
 const SMALLEST: f64 = 1e-37;
+/// So many steps of a number of 32 bits, from lowest to highest, may come of rounding alone.
+const NOISE: f64 = 2.5;
+
+/// By which numbers of 32 bits go around this one.
+pub fn unit_of(x: f32) -> f64 {
+    f64::from(x.abs().next_up() - x.abs())
+}
+
+/// `Err` with a value if all that varies may be rounding, where numbers go by `unit`.
+pub fn varies_beyond(unit: f64, values: impl Iterator<Item = f32>) -> Result<(), f64> {
+    let ends = values
+        .map(f64::from)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| {
+            (lo.min(x), hi.max(x))
+        });
+    match ends.1 - ends.0 < NOISE * unit {
+        true => Err(ends.0),
+        false => Ok(()),
+    }
+}
 
 impl Normalise {
     /// `(offset, spread)` so that `(x − offset) / spread` is normalised; `Err` with the value of a
@@ -40,6 +60,7 @@ impl Normalise {
         if hi - lo < SMALLEST {
             return Err(f64::NAN);
         }
+        varies_beyond(unit_of(lo.abs().max(hi.abs()) as f32), values.clone())?;
         if self == Normalise::MinMax {
             return Ok((lo, hi - lo));
         }

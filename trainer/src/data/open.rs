@@ -12,7 +12,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-use super::csv::{Format, Size};
+use super::csv::{Format, OnError, Size};
 use super::parquet::ParquetText;
 use crate::filekind;
 
@@ -42,7 +42,7 @@ pub fn open(path: &Path, format: &Format) -> io::Result<Opened> {
         let table = ParquetText::new(file, format.delimiter)?;
         return Ok(Opened {
             notes: table.notes(),
-            text: Box::new(BufReader::new(table)),
+            text: Box::new(BufReader::new(Limited::new(table, format.max_unpacked))),
             printed: true,
         });
     }
@@ -88,6 +88,11 @@ fn decode_buffered(
             kind.name, kind.as_data
         )));
     }
+    if let [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] = start {
+        return Err(io::Error::other(
+            "this is UTF-32; write it in UTF-8: iconv -f UTF-32 -t UTF-8 < OLD > NEW",
+        ));
+    }
     let marked = match start {
         [0xff, 0xfe, ..] => Some(UTF_16LE),
         [0xfe, 0xff, ..] => Some(UTF_16BE),
@@ -108,7 +113,7 @@ fn decode_buffered(
         if let Some(at) = start
             .iter()
             .position(|&b| b == 0)
-            .filter(|_| is_text(start))
+            .filter(|_| is_text(start) && format.on_error == OnError::Stop)
         {
             let line = 1 + start[..at].iter().filter(|&&b| b == b'\n').count();
             return Err(io::Error::other(format!(
@@ -116,7 +121,7 @@ fn decode_buffered(
                  tr -d '\\000' < OLD > NEW"
             )));
         }
-        if start.contains(&0) {
+        if start.contains(&0) && !is_text(start) {
             return Err(io::Error::other(
                 "this is no text: there are zero bytes in it; expected CSV or Parquet",
             ));

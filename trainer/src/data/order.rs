@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Order {
     rows: u64,
+    on: u64,
     back: u64,
     again: u64,
     /// The first line that goes back, else the first that repeats.
@@ -16,6 +17,7 @@ impl Order {
     pub fn see(&mut self, before: Option<f64>, now: f64, line: u64) {
         self.rows += 1;
         let Some(before) = before else { return };
+        self.on += u64::from(now > before);
         if now < before {
             self.back += 1;
             self.first_back = if self.back == 1 {
@@ -51,7 +53,8 @@ impl Order {
         };
         let mut parts = Vec::new();
         if back > 0 {
-            let cure = if 2 * back > rows {
+            // Rows in no order go back in half of them.
+            let cure = if back > 4 * self.on {
                 "the newest row seems to come first: set newest_first = true"
             } else {
                 "sort the file, or name the column that tells series apart as group"

@@ -13,7 +13,7 @@ mod header;
 
 pub use self::columns::{Column, Kind, ParquetColumns, Print};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +51,8 @@ pub struct ParquetText {
     columns: Vec<Printed>,
     /// Columns that are no plain ones.
     nested: Vec<String>,
+    /// About time zones.
+    unknown: Vec<String>,
     text: Cursor<Vec<u8>>,
 }
 
@@ -109,7 +111,7 @@ impl ParquetText {
     pub fn new(file: File, delimiter: char) -> io::Result<Self> {
         let packed = Packed::open(file)?;
         let metadata = packed.reader.metadata().file_metadata();
-        let (zones, schema) = (zones(&packed), metadata.schema_descr_ptr());
+        let ((zones, unknown), schema) = (zones(&packed), metadata.schema_descr_ptr());
         let all = schema.root_schema().get_fields();
         let (plain, nested): (Vec<TypePtr>, Vec<TypePtr>) =
             all.iter().cloned().partition(|column| is_plain(column));
@@ -131,6 +133,7 @@ impl ParquetText {
             rows,
             columns,
             nested,
+            unknown,
             delimiter: delimiter as u8,
             text: text(writer)?,
         })
@@ -139,7 +142,8 @@ impl ParquetText {
     /// What is left out.
     pub fn notes(&self) -> Vec<String> {
         let note = |name| format!("column {name:?} holds lists or structures and is left out");
-        self.nested.iter().map(note).collect()
+        let nested = self.nested.iter().map(note);
+        nested.chain(self.unknown.iter().cloned()).collect()
     }
 }
 
@@ -248,10 +252,10 @@ fn instant(time: Option<DateTime<Utc>>, zone: Zone) -> String {
     })
 }
 
-/// The time zones of columns, from what Arrow and pandas write beside the schema.
-fn zones(packed: &Packed) -> HashMap<String, Zone> {
+/// The time zones of columns, from what Arrow and pandas write beside the schema, and what there is to say about them.
+fn zones(packed: &Packed) -> (HashMap<String, Zone>, Vec<String>) {
     let metadata = packed.reader.metadata().file_metadata();
-    let mut found = HashMap::new();
+    let (mut found, mut unknown) = (HashMap::new(), BTreeSet::new());
     for pair in metadata.key_value_metadata().into_iter().flatten() {
         let Some(value) = &pair.value else { continue };
         let named = match &pair.key[..] {
@@ -262,13 +266,23 @@ fn zones(packed: &Packed) -> HashMap<String, Zone> {
             "pandas" => pandas(value),
             _ => None,
         };
-        for (column, zone) in named.into_iter().flatten() {
-            let offset = zone.parse().map(Zone::Offset);
-            let zone = zone.parse().map(Zone::Named).ok().or(offset.ok());
-            zone.map(|zone| found.entry(column).or_insert(zone));
+        for (column, name) in named.into_iter().flatten() {
+            let offset = name.parse().map(Zone::Offset);
+            let zone = name.parse().map(Zone::Named).ok().or(offset.ok());
+            match zone {
+                Some(zone) => drop(found.entry(column).or_insert(zone)),
+                None => drop(unknown.insert((column, name))),
+            }
         }
     }
-    found
+    let unknown = unknown
+        .into_iter()
+        .filter(|(column, _)| !found.contains_key(column));
+    let notes = unknown.map(|(column, name)| {
+        format!("column {column:?} is in the time zone {name:?}, which is not known here: its times are read as UTC")
+    });
+    let notes = notes.collect();
+    (found, notes)
 }
 
 fn pandas(text: &str) -> Option<Vec<(String, String)>> {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::csv::Table;
 use super::error::DataError;
 use super::{Dataset, Part};
-use crate::package::{Input, Transform};
+use crate::package::{Feature, Input, Output, Target, Transform};
 use crate::task::{FeatureTransform, SeriesTask, TargetTransform};
 
 /// What is lost of a difference, in parts of its size, that is worth a word; and of a column that enters as it is.
@@ -83,42 +83,85 @@ fn is_coarse(column: &str, table: &Table) -> Result<bool, DataError> {
     Ok(step > 0.0 && unit > LOST[0] * step)
 }
 
-/// Says of every such feature how coarse it is, and what to do.
+/// A column, as it is gone through.
+#[derive(Clone, Default)]
+struct Seen {
+    largest: f32,
+    squares: f64,
+    steps: usize,
+}
+
+impl Seen {
+    fn step(&mut self, before: f32, now: f32) {
+        self.largest = self.largest.max(now.abs());
+        let step = f64::from(now) - f64::from(before);
+        if step.is_finite() {
+            self.squares += step * step;
+            self.steps += 1;
+        }
+    }
+
+    /// What is lost, where that is more than a part of the steps.
+    fn lost(&self, part: f64) -> Option<String> {
+        let step = (self.squares / self.steps.max(1) as f64).sqrt();
+        let unit = f64::from(self.largest.next_up() - self.largest);
+        (step > 0.0 && unit > part * step).then(|| {
+            format!(
+                "its values reach {:.3e}, where 32 bits count by {unit}, and its steps are of about {step:.3}: they are rounded away",
+                self.largest
+            )
+        })
+    }
+}
+
+/// Says of every such feature and target how coarse it is, and what to do.
 pub fn coarse_columns(data: &Dataset) -> Vec<String> {
     let Input::Features(features) = data.input() else {
         return Vec::new();
     };
-    let mut largest = vec![0f32; features.len()];
-    // Squared steps, and how many.
-    let mut steps = vec![(0.0, 0usize); features.len()];
+    let targets: &[Target] = match data.output() {
+        Output::Values(targets) => targets,
+        _ => &[],
+    };
+    let mut inputs = vec![Seen::default(); features.len()];
+    let mut outputs = vec![Seen::default(); targets.len()];
     for sequence in data.sequences(Part::Train) {
         for t in 1..sequence.steps() {
-            let (before, now) = (sequence.raw(t - 1), sequence.raw(t));
-            for k in 0..features.len() {
-                largest[k] = largest[k].max(now[k].abs());
-                let step = f64::from(now[k]) - f64::from(before[k]);
-                if step.is_finite() {
-                    steps[k] = (steps[k].0 + step * step, steps[k].1 + 1);
-                }
+            let pairs = sequence.raw(t - 1).iter().zip(sequence.raw(t));
+            for (seen, (&before, &now)) in inputs.iter_mut().zip(pairs) {
+                seen.step(before, now);
+            }
+            let pairs = sequence.truth(t - 1).iter().zip(sequence.truth(t));
+            for (seen, (&before, &now)) in outputs.iter_mut().zip(pairs) {
+                seen.step(before, now);
             }
         }
     }
-    let of = |k: usize| {
-        let feature = &features[k];
-        let lost = match feature.transform {
-            Transform::Difference { column } if column == k => LOST[0],
-            Transform::None => LOST[1],
-            _ => return None,
+    let input = |(feature, seen): (&Feature, &Seen)| {
+        let part = match feature.transform {
+            Transform::None | Transform::Log => LOST[1],
+            Transform::Difference { .. } | Transform::LogRatio { .. } => LOST[0],
+            Transform::Missing { .. } => return None,
         };
-        let step = (steps[k].0 / steps[k].1.max(1) as f64).sqrt();
-        let unit = f64::from(largest[k].next_up() - largest[k]);
-        (step > 0.0 && unit > lost * step).then(|| {
+        let name = &feature.name;
+        seen.lost(part).map(|lost| {
             format!(
-                "{}: its values reach {:.3e}, where 32 bits count by {unit}, and its steps are of about {step:.3}: they are rounded \
-                 away; take them as the column diff({}), which is computed in 64 bits",
-                feature.name, largest[k], feature.name
+                "{name}: {lost}; take them as the column diff({name}), which is computed in 64 bits"
             )
         })
     };
-    (0..features.len()).filter_map(of).collect()
+    let output = |(target, seen): (&Target, &Seen)| {
+        // The change of an exact column may be small.
+        let column = target.name.split('+').next().unwrap_or_default();
+        let lost = seen.lost(LOST[1]).filter(|_| !column.starts_with("diff("));
+        lost.map(|lost| {
+            format!(
+                "what is predicted, {}: {lost}; predict its change as the target diff({column}), which is computed in 64 bits",
+                target.name
+            )
+        })
+    };
+    let inputs = features.iter().zip(&inputs).filter_map(input);
+    let outputs = targets.iter().zip(&outputs).filter_map(output);
+    inputs.chain(outputs).collect()
 }

@@ -43,7 +43,8 @@ pub fn sentinels(values: impl Iterator<Item = f64> + Clone) -> Vec<Sentinel> {
 /// Loggers write nines, or the ends of 16 bits.
 fn is_usual(x: f64) -> bool {
     const OTHERS: [f64; 4] = [-200.0, 65_535.0, 32_767.0, -32_768.0];
-    let digits = x.abs().to_string();
+    // The shortest digits of columns in 32 bits too.
+    let digits = (x as f32).abs().to_string();
     let nines = digits.len() > 1 && digits.bytes().all(|b| b == b'9' || b == b'.');
     nines || OTHERS.contains(&x)
 }

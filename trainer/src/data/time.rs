@@ -5,7 +5,8 @@
 //! `14:05:30.25`, `2:05 PM`, and `24:00` for the midnight at the end of a day) and an offset
 //! (`Z`, `+01:00`); dates without anything between their parts (`20161103`, `2016110314`, to `20161103140530`), from
 //! 1900 to 2100; and other numbers: seconds, milli-, micro- or nanoseconds since 1970, told apart by their size. A number
-//! that may as well be a spreadsheet's day, a year, or too early to be a date is refused and not guessed.
+//! that may as well be a spreadsheet's day, a year, a date of other digits (`2603041000`), or too early to be a date is refused
+//! and not guessed, and so is a year of two digits (`04/03/26`).
 //! `3/11/2026` is March in one country and November in another, so it needs a format, as `strftime` has them:
 //! `%d/%m/%Y %H:%M`.
 
@@ -47,10 +48,16 @@ const SERIAL: &str = "excel";
 /// 1970-01-01 as such a day.
 const SERIAL_1970: f64 = 25_569.0;
 
-/// Whether `format` is one that a time can be read by.
+/// Whether `format` is one that a time can be read by: strftime's, and it has a date.
 pub fn is_format(format: &str) -> bool {
     let broken = |item| matches!(item, chrono::format::Item::Error);
-    format == SERIAL || !StrftimeItems::new(format).any(broken)
+    let has_date = || {
+        let noon = chrono::DateTime::UNIX_EPOCH.fixed_offset();
+        let noon = noon + chrono::TimeDelta::hours(12);
+        let written = noon.format_with_items(StrftimeItems::new(format));
+        Time::parse(&written.to_string(), Some(format)).is_some()
+    };
+    format == SERIAL || !StrftimeItems::new(format).any(broken) && has_date()
 }
 
 /// Reads the times of a column. Without a format the first one settles what numbers are, and another kind of number
@@ -152,6 +159,11 @@ impl Times {
             Some(format) => {
                 let right = parse(&mut parsed, text, StrftimeItems::new(format));
                 right.map_err(|_| NotATime::Unknown)?;
+                if is_short(&parsed) {
+                    return Err(NotATime::Ambiguous(
+                        "has a year of two digits, which is %y and not %Y",
+                    ));
+                }
             }
             None => {
                 let (form, time) = match text.parse::<f64>() {
@@ -182,7 +194,14 @@ impl Times {
         value: f64,
         wall: bool,
     ) -> Result<(Form, Option<Time>), NotATime> {
-        let compact = compact(text).map(|time| (Form::Compact(text.len() as u8), Some(time)));
+        // As pandas writes integers beside gaps.
+        let digits =
+            text.split_once('.')
+                .map_or(text, |(whole, rest)| match rest.trim_end_matches('0') {
+                    "" => whole,
+                    _ => text,
+                });
+        let compact = compact(digits).map(|time| (Form::Compact(digits.len() as u8), Some(time)));
         let seconds = number(text).map(|time| (Form::Number, Some(time)));
         let seconds = seconds.ok_or(NotATime::Unknown)?;
         match (self.form, compact) {
@@ -205,6 +224,8 @@ impl Times {
                 && (1.0..=12.0).contains(&(value - 100.0 * month))
         {
             "is a time in more than one way: it may be a year or month (time = \"%Y\", \"%Y%m\") or seconds (time = \"%s\")"
+        } else if is_other_date(digits) && !USUAL.contains(&seconds.1.map_or(0.0, |t| t.instant)) {
+            "is a time in more than one way: it may be a date, whose format says where the year is (time = \"%y%m%d%H%M\", \"%d%m%Y%H%M\"), or seconds (time = \"%s\")"
         } else if wall && value.abs() < 1e8 {
             "is no certain time: as seconds since 1970 it would be before 1974; time = \"%s\" says that it is"
         } else {
@@ -245,8 +266,38 @@ fn compact(text: &str) -> Option<Time> {
     finish(parsed)
 }
 
+/// Seconds since 1970 of what is measured nowadays, September 2001 to 2039.
+pub(crate) const USUAL: std::ops::Range<f64> = 1e9..2.2e9;
+
+/// Digits that are a date and time if the year has two of them, or comes last.
+fn is_other_date(digits: &str) -> bool {
+    let formats: &[&str] = match digits.len() {
+        8 => &["%y%m%d%H", "%d%m%Y"],
+        10 => &["%y%m%d%H%M", "%d%m%Y%H"],
+        12 => &["%y%m%d%H%M%S", "%d%m%Y%H%M"],
+        14 => &["%d%m%Y%H%M%S"],
+        _ => return false,
+    };
+    let is_date = |format: &&str| {
+        let mut parsed = Parsed::new();
+        let read = parse(&mut parsed, digits, StrftimeItems::new(format)).is_ok();
+        let usual = parsed.year().is_none_or(|y| (1900..=2100).contains(&y));
+        read && usual && finish(parsed).is_some()
+    };
+    // What is counted has no zero in front, and is seldom as long as these.
+    (digits.len() > 8 || digits.starts_with('0')) && formats.iter().any(is_date)
+}
+
+/// The year is said, and has two digits.
+fn is_short(parsed: &Parsed) -> bool {
+    parsed.year().is_some_and(|year| (0..100).contains(&year))
+}
+
 fn serial(text: &str) -> Option<Time> {
-    let days: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
+    let days: f64 = text.replacen(',', ".", 1).parse().ok()?;
+    if !days.is_finite() {
+        return None;
+    }
     let seconds = (days - SERIAL_1970) * 86_400.0;
     // Six digits of a day are a tenth of a second: what is so close to a whole second is one.
     let whole = seconds.round();
@@ -279,7 +330,7 @@ fn number(text: &str) -> Option<Time> {
 
 /// Date, then time of day, then offset, each by the first form that fits.
 fn guess(parsed: &mut Parsed, text: &str) -> Option<()> {
-    let rest = first_of(&DATES, parsed, text)?;
+    let rest = first_of(&DATES, parsed, text).filter(|_| !is_short(parsed))?;
     let rest = rest.strip_prefix('T').unwrap_or(rest).trim_start();
     if rest.is_empty() {
         return Some(());
@@ -309,6 +360,23 @@ fn unlike(text: &str) -> NotATime {
     let [Ok(year), Ok(month), Ok(day)] = date.map(str::parse::<i32>) else {
         return NotATime::Unknown;
     };
+    let is_day =
+        |month, day| chrono::NaiveDate::from_ymd_opt(2000, month as u32, day as u32).is_some();
+    if date.into_iter().all(short) {
+        // Nobody writes the month first with dots.
+        let orders = [(month, day), (month, year), (year, month)];
+        let orders = if parts('.').is_some() {
+            &orders[..1]
+        } else {
+            &orders[..]
+        };
+        return match orders.iter().any(|&(month, day)| is_day(month, day)) {
+            true => {
+                NotATime::Ambiguous("has a year of two digits, and may be read in several orders")
+            }
+            false => NotATime::Unknown,
+        };
+    }
     if !(date[0].len() == 4 && short(date[1]) && short(date[2])) {
         return NotATime::Unknown;
     }
@@ -396,6 +464,9 @@ mod tests {
         }
         for wrong in [
             "",
+            "26/03/04",
+            "04/03/26 12:30",
+            "04.03.26",
             "noon",
             "2016-13-01",
             "2016-07-01 25:00",
@@ -453,14 +524,42 @@ mod tests {
             local("2026-11-03 17:00")
         );
         assert!(!is_format("%Q") && is_format("excel"));
+        assert!(!is_format("%H:%M") && is_format("%d/%m/%y %H:%M %z"));
+        for short in ["04/03/26", "04.03.26", "26-03-04 10:00"] {
+            let why = Times::new(None).read(short, false);
+            assert!(
+                matches!(why, Err(NotATime::Ambiguous(_))),
+                "{short}: {why:?}"
+            );
+        }
+        let why = Times::new(Some("%d/%m/%Y")).read("04/03/26", false);
+        assert!(matches!(why, Err(NotATime::Ambiguous(_))), "{why:?}");
     }
 
     #[test]
     fn compact_dates_are_dates() {
         let midnight = local("2016-07-01");
-        for text in ["20160701", "2016070100", "201607010000", "20160701000000"] {
+        for text in [
+            "20160701",
+            "2016070100",
+            "2016070100.0",
+            "201607010000",
+            "20160701000000",
+        ] {
             assert_eq!(local(text), midnight, "{text}");
         }
+        // Read as seconds they would be of 2052, 1978, 1982 and 3247.
+        for text in ["2603041000", "260304100000", "0403202610", "040320261000"] {
+            let why = Times::new(None).read(text, false);
+            assert!(
+                matches!(why, Err(NotATime::Ambiguous(_))),
+                "{text}: {why:?}"
+            );
+        }
+        assert!(
+            local("1712012345").is_some(),
+            "of April 2024, though a date by its digits"
+        );
         // No such hour, month or century: seconds.
         for text in ["2016070125", "1467331200"] {
             assert_eq!(local(text), text.parse().ok(), "{text}");
@@ -493,8 +592,10 @@ mod tests {
             times.read("42552.5", false).map(|t| t.instant),
             Ok(42_552.5)
         );
-        let hour = Time::parse("42552.041667", Some("excel")).map(|t| t.local);
-        assert_eq!(hour, local("2016-07-01 01:00"));
+        for text in ["42552.041667", "42552,041667"] {
+            let hour = Time::parse(text, Some("excel")).map(|t| t.local);
+            assert_eq!(hour, local("2016-07-01 01:00"));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::csv::composed;
 use serde::Deserialize;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfd};
@@ -207,15 +208,6 @@ impl Vocabulary {
 /// A mark, or a part of a Hangul syllable.
 fn is_part(c: char) -> bool {
     canonical_combining_class(c) != 0 || ('\u{1100}'..='\u{11ff}').contains(&c)
-}
-
-/// Letters with their marks as single characters (NFC).
-pub(super) fn composed(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || is_nfc(text) {
-        text.into()
-    } else {
-        text.nfc().collect::<String>().into()
-    }
 }
 
 /// A text, cut.

@@ -33,6 +33,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::data::csv::composed;
 use crate::data::open::read_words;
 use crate::escape::unescape;
 use crate::filekind;
@@ -114,11 +115,11 @@ pub struct ImportOptions {
     pub window: Option<u16>,
 
     /// Names of the inputs, by which a CSV file has them [default: x0, x1, ...]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    #[arg(long, value_name = "NAME,...")]
     pub names: Vec<String>,
 
     /// Names of the outputs, or of the classes [default: y0, y1, ...]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    #[arg(long, value_name = "NAME,...")]
     pub output_names: Vec<String>,
 
     /// What training subtracted from each input: one number, or one for each; the model then takes raw values
@@ -553,8 +554,21 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
     })
 }
 
+/// A single text with names and commas between them, as a line of CSV is: names with commas stand in quotes.
+fn split_names(text: &str) -> Option<Vec<String>> {
+    let mut line = csv::ReaderBuilder::new();
+    line.has_headers(false).trim(csv::Trim::All);
+    let first = line.from_reader(text.as_bytes()).into_records().next();
+    Some(first?.ok()?.iter().map(String::from).collect())
+}
+
 /// Given names, or a letter with numbers.
 fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec<String>> {
+    let split = match given {
+        [text] => split_names(text),
+        _ => None,
+    };
+    let given = split.as_deref().unwrap_or(given);
     if given.is_empty() {
         return Ok((0..count).map(|i| format!("{letter}{i}")).collect());
     }
@@ -572,6 +586,9 @@ fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec
     }
     Ok(given.to_vec())
 }
+
+/// What rounding may take of an input's spread.
+const ROUNDED: f32 = 0.01;
 
 /// Inputs with their names and what training did to them.
 fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
@@ -594,6 +611,17 @@ fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
         std.iter().all(|&s| s > 0.0 && (1.0 / s).is_finite()),
         "--input-std: expected numbers above 0"
     );
+    for (name, (mean, std)) in names.iter().zip(mean.iter().zip(&std)) {
+        // The error of rounding, of numbers near the mean.
+        let unit = mean.abs().next_up() - mean.abs();
+        let rounded = unit / 12f32.sqrt() / std;
+        ensure!(
+            rounded <= ROUNDED,
+            "--input-mean {mean} with --input-std {std}: near {mean} numbers of 32 bits go by {unit}, so {name} would be off by {:.0} % of its \
+             spread; subtract the mean before, where it is known exactly, and leave it out here",
+            100.0 * rounded
+        );
+    }
     let all = names.into_iter().zip(mean.into_iter().zip(std));
     Ok(all
         .map(|(name, (offset, std))| Feature {
@@ -612,7 +640,8 @@ fn token_names(vocab: usize, options: &ImportOptions) -> Result<Vec<String>> {
     let text = read_words(path).map_err(|e| anyhow!("--tokens {at}: cannot be read: {e}"))?;
     let mut names: Vec<String> = Vec::new();
     for (line, raw) in text.lines().enumerate() {
-        let name = unescape(raw).with_context(|| {
+        // As texts are, of which they are cut.
+        let name = unescape(&composed(raw)).with_context(|| {
             format!(
                 "--tokens {at}: line {}: expected \\n, \\r, \\t or \\\\ after a backslash",
                 line + 1

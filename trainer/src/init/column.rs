@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::csv::is_missing;
 use crate::data::sentinel::sentinels;
-use crate::data::time::{NotATime, Time, Times};
+use crate::data::time::{NotATime, Time, Times, USUAL};
 
 /// So many different texts are categories; more are text.
 const MOST_CATEGORIES: usize = 24;
 /// So many of the values must be of a kind; the others are torn.
 const MOST: f64 = 0.99;
 /// How people write times that are not understood without being told.
-const TIME_FORMATS: [&str; 24] = [
+const TIME_FORMATS: [&str; 36] = [
     "%d/%m/%Y %H:%M:%S",
     "%m/%d/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
@@ -36,6 +36,18 @@ const TIME_FORMATS: [&str; 24] = [
     "%d/%b/%Y:%H:%M:%S %z",
     "%d/%m/%y %H:%M",
     "%m/%d/%y %H:%M",
+    "%d/%m/%y %H:%M:%S",
+    "%m/%d/%y %H:%M:%S",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%y/%m/%d %H:%M:%S",
+    "%y/%m/%d %H:%M",
+    "%y/%m/%d",
+    "%d.%m.%y %H:%M:%S",
+    "%d.%m.%y",
+    "%y-%m-%d %H:%M:%S",
+    "%y-%m-%d %H:%M",
+    "%y-%m-%d",
 ];
 /// Dates without anything between their parts, by their number of digits.
 const COMPACT: [(usize, &str); 4] = [
@@ -43,6 +55,17 @@ const COMPACT: [(usize, &str); 4] = [
     (10, "%Y%m%d%H"),
     (12, "%Y%m%d%H%M"),
     (14, "%Y%m%d%H%M%S"),
+];
+/// And those whose year has two digits or comes last, where the number of seconds would be of another age.
+const COMPACT_OTHERWISE: [(usize, &str); 8] = [
+    (6, "%y%m%d"),
+    (8, "%d%m%Y"),
+    (8, "%y%m%d%H"),
+    (10, "%y%m%d%H%M"),
+    (10, "%d%m%Y%H"),
+    (12, "%y%m%d%H%M%S"),
+    (12, "%d%m%Y%H%M"),
+    (14, "%d%m%Y%H%M%S"),
 ];
 
 /// What stands for no value in a file.
@@ -319,6 +342,7 @@ fn time_format(
             "datetime",
             "ts",
             "epoch",
+            "when",
             "unixtime",
             "day",
             "utc",
@@ -331,6 +355,17 @@ fn time_format(
             && let Some((_, format)) = COMPACT.iter().find(|(n, _)| *n == digits)
             && ["19", "20"].iter().any(|c| first[0].starts_with(c))
             && fits(Some(format))
+        {
+            return Some(Some((*format).into()));
+        }
+        let seconds = |text: &&str| Time::parse(text, Some("%s")).map_or(0.0, |t| t.instant);
+        let usual = |text: &&str| USUAL.contains(&seconds(text));
+        if first.iter().all(whole)
+            && first.iter().all(|text| text.len() == digits)
+            && !first.iter().all(usual)
+            && let Some((_, format)) = COMPACT_OTHERWISE
+                .iter()
+                .find(|(n, format)| *n == digits && fits(Some(format)))
         {
             return Some(Some((*format).into()));
         }
@@ -353,12 +388,13 @@ fn time_format(
         return Some(None);
     }
     let fitting: Vec<&str> = TIME_FORMATS.into_iter().filter(|f| fits(Some(f))).collect();
-    // Where day and month could be either, the one in which times run most evenly.
+    // Where day and month could be either, the one in which times run most evenly, and of those the densest.
     let uneven = |format: &&str| {
         let times = texts.iter().filter_map(|t| Time::parse(t, Some(format)));
         let times: Vec<f64> = times.map(|t| t.instant).collect();
         let steps: HashSet<u64> = times.windows(2).map(|w| (w[1] - w[0]).to_bits()).collect();
-        steps.len()
+        let ends = |fold: fn(f64, f64) -> f64| times.iter().copied().reduce(fold).unwrap_or(0.0);
+        (steps.len(), (ends(f64::max) - ends(f64::min)).to_bits())
     };
     let best = fitting.into_iter().min_by_key(uneven)?;
     Some(Some(best.into()))
@@ -441,6 +477,19 @@ mod tests {
         assert_eq!(
             holds("date", &["2016070100", "2016070101"]),
             format("%Y%m%d%H")
+        );
+        for (texts, otherwise) in [
+            (["2603041000", "2603041010"], "%y%m%d%H%M"),
+            (["040320261000", "040320261010"], "%d%m%Y%H%M"),
+            (["04/03/26", "05/03/26"], "%d/%m/%y"),
+            (["26/03/04", "26/03/05"], "%y/%m/%d"),
+            (["30.03.26", "31.03.26"], "%d.%m.%y"),
+        ] {
+            assert_eq!(holds("time", &texts), format(otherwise), "{texts:?}");
+        }
+        assert_eq!(
+            holds("date", &["2016070100.0", "2016070101.0"]),
+            Holds::Times(None)
         );
         assert_eq!(holds("date", &["45000", "45000.5"]), format("excel"));
         assert_eq!(

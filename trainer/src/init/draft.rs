@@ -1,6 +1,6 @@
 //! A task file as it grows, with a comment on every choice, and what the user is told about it.
 
-use crate::data::csv::{Format, Header, Missing};
+use crate::data::csv::{Format, Header, Missing, OnError};
 
 /// Multiplications a second, and the rest of a step in seconds, of a training on two common cores.
 const SPEED: f64 = 1e10;
@@ -79,6 +79,9 @@ impl Draft {
         }
         if format.newest_first {
             lines.push("newest_first = true".into());
+        }
+        if format.on_error == OnError::Skip {
+            lines.push("# Broken rows are left out, and counted.\non_error = \"skip\"".into());
         }
         if format.missing == Missing::Hold {
             lines.push(

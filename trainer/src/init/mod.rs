@@ -20,10 +20,13 @@ use std::path::Path;
 
 use self::column::{Column, Holds, Marks};
 use self::draft::{Draft, count, quoted};
+use self::order::counts;
 use self::series::Rows;
 use self::written::{Written, written};
-use crate::data::csv::{Format, Header, Table, is_missing};
+use crate::data::csv::{Format, Header, LEFT_OUT, OnError, Table, are_numbered, is_missing};
+use crate::data::derived::Derived;
 use crate::data::{DataError, Dataset};
+use crate::nearest::did_you_mean;
 use crate::task::{Task, TaskError, from_folder_of};
 
 /// Columns that cannot be learned from in the end are left out one by one; more than this is no table of numbers.
@@ -48,7 +51,7 @@ pub enum InitError {
     #[error(transparent)]
     Task(#[from] TaskError),
     /// There is no such column.
-    #[error("no column {column:?}; the columns are {}", .known.join(", "))]
+    #[error("no column {column:?}{}; the columns are {}", did_you_mean(.column, .known.iter().map(String::as_str)).trim_end_matches('?'), .known.join(", "))]
     NoColumn {
         /// The name asked for.
         column: String,
@@ -71,6 +74,14 @@ pub enum InitError {
     /// No column is left as an input.
     #[error("no column of numbers or categories is left to learn from: {0}")]
     NothingToLearnFrom(String),
+    /// Blanks stand between the fields so that columns lie below each other.
+    #[error(
+        "{file}: its columns are aligned by blanks, of which there must be one between two fields: sed 's/^ *//' {file} | tr -s ' ' > table.csv"
+    )]
+    Aligned {
+        /// Which file.
+        file: String,
+    },
     /// The table begins further down.
     #[error(
         "{file}: the table begins in line {line}, and what stands above it is no part of it; remove that: tail -n +{line} {file} > table.csv"
@@ -156,24 +167,52 @@ pub struct Proposal {
 /// # Errors
 /// If the file cannot be read, or nothing in it can be learned.
 pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal, InitError> {
-    let mut left_out = HashSet::new();
+    let (mut without, mut broken) = (Without::default(), None);
     loop {
-        let proposal = draft(data, target, out, &left_out)?;
-        let task = Task::parse(&proposal.toml, out)?;
-        match Dataset::load(&task) {
-            Ok(_) => return Ok(proposal),
-            Err(DataError::Constant { column, .. })
-                if left_out.len() < MOST_LEFT_OUT && left_out.insert(column.clone()) => {}
-            Err(error) => return Err(error.into()),
+        let drafted = draft(data, target, out, &without).and_then(|proposal| {
+            let task = Task::parse(&proposal.toml, out)?;
+            let notes = Dataset::load(&task)?.notes().to_vec();
+            Ok((proposal, notes))
+        });
+        match drafted {
+            Ok((mut proposal, notes)) => {
+                let left_out = notes.into_iter().filter(|note| note.contains(LEFT_OUT));
+                proposal.told.extend(left_out.map(|note| ("broken", note)));
+                return Ok(proposal);
+            }
+            Err(InitError::Data(DataError::Constant { column, .. }))
+                if without.columns.len() < MOST_LEFT_OUT
+                    && without.columns.insert(of_column(&column)) => {}
+            Err(InitError::Data(error)) if can_be_left_out(&error) && broken.is_none() => {
+                without.broken_rows = true;
+                broken = Some(error);
+            }
+            Err(error) => return Err(broken.map_or(error, InitError::Data)),
         }
     }
+}
+
+/// Whether it is about a row that others do without. A letter in another encoding is seldom the only one.
+fn can_be_left_out(error: &DataError) -> bool {
+    let row = matches!(
+        error,
+        DataError::Ragged { .. } | DataError::RepeatedHeader { .. }
+    );
+    row || error.is_of_field()
+}
+
+/// What turns out not to be learned from.
+#[derive(Default)]
+struct Without {
+    columns: HashSet<String>,
+    broken_rows: bool,
 }
 
 fn draft(
     data: &Path,
     target: Option<&str>,
     out: &Path,
-    left_out: &HashSet<String>,
+    without: &Without,
 ) -> Result<Proposal, InitError> {
     let file = data.display().to_string();
     let read = |source| InitError::Read {
@@ -204,6 +243,7 @@ fn draft(
                 line,
             });
         }
+        Written::Aligned => return Err(InitError::Aligned { file: shown_file }),
         Written::Text => {
             let prompt = texts::running(data, &shown, &mut draft)?;
             // The likeliest token alone soon goes round in circles.
@@ -213,7 +253,7 @@ fn draft(
         Written::Tagged => {
             texts::tagged(data, &shown, &mut draft)?;
         }
-        Written::Table(format) => table(data, format, target, &shown, &mut draft, left_out)?,
+        Written::Table(format) => table(data, format, target, &shown, &mut draft, without)?,
     }
     Ok(Proposal {
         toml: draft.toml,
@@ -228,9 +268,12 @@ fn table(
     target: Option<&str>,
     shown: &dyn Fn(&Path) -> String,
     draft: &mut Draft,
-    left_out: &HashSet<String>,
+    without: &Without,
 ) -> Result<(), InitError> {
     let mut format = format;
+    if without.broken_rows {
+        format.on_error = OnError::Skip;
+    }
     let mut table = match Table::read(data, &format) {
         Err(DataError::Encoding {
             guess: Some(guess), ..
@@ -356,7 +399,7 @@ fn table(
         return Err(InitError::NothingToPredict(held(&columns)).with(&twice(&table)));
     }
     let twice = twice(&table);
-    let drafted = Rows::new(columns, target, joined).draft(draft, format, target, left_out);
+    let drafted = Rows::new(columns, target, joined).draft(draft, format, target, &without.columns);
     drafted.map_err(|error| error.with(&twice))
 }
 
@@ -394,6 +437,22 @@ fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option
     (all && !units.is_empty()).then(|| (rows, units.join(", ")))
 }
 
+/// What a column is computed from, or itself.
+fn of_column(name: &str) -> String {
+    Derived::parse(name)
+        .map_or(name, |(_, column)| column)
+        .to_owned()
+}
+
+/// Whether a column varies by less than 32 bits tell well.
+fn is_coarse(values: &[f64]) -> bool {
+    let there = values.iter().filter(|x| !x.is_nan());
+    let (low, high) = there.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| {
+        (low.min(x), high.max(x))
+    });
+    !((low - high).abs() > 1e-5 * low.abs().max(high.abs()) && high.abs().max(low.abs()) < 3e38)
+}
+
 /// What the columns hold, where nothing can be learned from them.
 fn held(columns: &[Column<'_>]) -> String {
     const SHOWN: usize = 8;
@@ -407,6 +466,10 @@ fn held(columns: &[Column<'_>]) -> String {
         let holds = match &column.holds {
             Holds::Nothing => "nothing".into(),
             Holds::One(text) => format!("always {text:?}"),
+            Holds::Numbers if counts(None, column) => {
+                "numbers that go up or down by as much in every row".into()
+            }
+            Holds::Numbers if !is_coarse(&column.values) => "numbers".into(),
             Holds::Numbers => {
                 format!(
                     "numbers that are too close to each other, or too large, for 32 bits; as {{ column = {:?}, transform = \
@@ -483,6 +546,9 @@ fn told_format(table: &Table, width: usize, format: &Format) -> String {
         _ => "blanks",
     };
     let named = match &format.header {
+        Header::FirstLine if are_numbered(table.names()) => {
+            "names in the first line, which are numbers (header = \"none\" if that is a row)"
+        }
         Header::FirstLine => "names in the first line",
         Header::None => "no names, so columns are called 1, 2, …",
         Header::Names(_) => "names in a comment",

@@ -131,10 +131,16 @@ fn alternates(keys: &[&str], times: &[&str], groups: usize) -> bool {
 }
 
 /// Goes by one number from row to row within each key, but for a few rows.
-fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
+pub fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
     let (_, between) = steps(keys, &column.values);
     let usual = between.first().copied().unwrap_or(0.0);
-    let same = between.iter().filter(|&&b| b == usual).count();
+    let largest = column
+        .values
+        .iter()
+        .fold(0.0, |most: f64, x| most.max(x.abs()));
+    // Decimal fractions are not exact.
+    let is_usual = |b: &&f64| (**b - usual).abs() <= 1e-6 * usual.abs() + 1e-12 * largest;
+    let same = between.iter().filter(is_usual).count();
     usual != 0.0 && between.len() > 8 && same as f64 >= 0.99 * between.len() as f64
 }
 
@@ -195,8 +201,11 @@ impl Order {
                 together && columns.iter().any(counter)
             };
             let many = |t: usize| alternates(&column.texts, &columns[t].texts, groups);
+            // Machines that take turns, each with a time of its own.
+            let mixed = named && runs(&column.texts) * 2 > rows;
             let wrong = match (&whole, time) {
                 (Some(_), Some(t)) if many(t) => Some(0),
+                _ if mixed => Some(1),
                 (Some(whole), Some(t)) => {
                     let within = steps(Some(&column.texts), &columns[t].values).0.wrong();
                     let orders = whole.wrong() * 2 + 2 > groups
@@ -222,15 +231,15 @@ impl Order {
             let column = &columns[k];
             let named = column.is_called(&INDEX_NAMES) || column.name.is_empty();
             let rises = || steps(None, &column.values).0.wrong() == 0;
-            if column.is_whole()
-                && (counts(keys, column) || counts(None, column) || named && rises())
-            {
+            let even = || counts(keys, column) || counts(None, column);
+            if column.is_number() && even() || column.is_whole() && named && rises() {
                 order.counters.push(k);
             }
         }
         if let Some(t) = time {
             let (steps, between) = steps(keys, &columns[t].values);
-            order.newest_first = steps.down > steps.up;
+            // Rows in no order go up as often as down.
+            order.newest_first = steps.down > 4 * steps.up;
             order.shared = steps.same * 2 > between.len();
             let wrong = if order.shared {
                 steps.wrong() - steps.same
@@ -333,6 +342,19 @@ mod tests {
         assert_eq!(of(10, &|k| k % 3), Some(1));
         // Shifts of a day, not machines.
         assert_eq!(of(8, &|k| k / 8 % 3), None);
+    }
+
+    #[test]
+    fn machines_that_take_turns_are_groups() {
+        let time = |k: usize| format!("2026-01-01 00:{:02}:{:02}", k / 60, k % 60);
+        let rows: Vec<_> = (0..60)
+            .map(|k| row(&[&time(k), &format!("press-{}", k % 3), &(k * 7 % 11)]))
+            .collect();
+        let order = order(&["time", "machine", "x"], &rows);
+        assert_eq!(
+            (order.group, order.groups, order.interleaved),
+            (Some(1), 3, true)
+        );
     }
 
     #[test]

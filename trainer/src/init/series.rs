@@ -6,7 +6,7 @@ use super::beside::Beside;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order, is_clock, steps};
-use super::{InitError, held};
+use super::{InitError, held, shell_word};
 use crate::data::csv::{Format, Missing, is_missing};
 use crate::data::time::Time;
 
@@ -250,7 +250,7 @@ impl<'t> Rows<'t> {
         let others = (0..self.columns.len())
             .filter(|&other| other != k && !self.is_role(other))
             .filter(|&other| self.is_input(other) && self.columns[other].is_number());
-        let others: Vec<&str> = others.map(|k| &self.columns[k].name[..]).collect();
+        let others: Vec<String> = others.map(|k| shell_word(&self.columns[k].name)).collect();
         let more = if others.len() > SHOWN { ", …" } else { "" };
         match others.is_empty() {
             true => String::new(),

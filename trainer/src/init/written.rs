@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::data::csv::{Format, Header, is_separator_line};
+use crate::data::csv::{Format, Header, are_numbered, is_separator_line};
 use crate::data::open::open;
 use crate::data::time::Time;
 
@@ -22,6 +22,8 @@ pub enum Written {
     Tagged,
     /// A table from this line on, below others.
     Below(usize),
+    /// Columns that blanks bring below each other.
+    Aligned,
     /// Text without columns.
     Text,
     /// An empty file.
@@ -83,7 +85,10 @@ pub fn written(path: &Path) -> io::Result<Written> {
         // One column of numbers has no delimiter.
         (numbers > 0 && numbers as f64 >= 0.5 * (lines.len() - 1) as f64).then_some(',')
     }) else {
-        return Ok(Written::Text);
+        return Ok(match is_aligned(&lines) {
+            true => Written::Aligned,
+            false => Written::Text,
+        });
     };
     let mut format = Format {
         delimiter,
@@ -114,6 +119,23 @@ fn lengths(body: &str, delimiter: char) -> Vec<usize> {
     let mut reader = reader(body, delimiter);
     let records = reader.records().take(500);
     records.map_while(Result::ok).map(|r| r.len()).collect()
+}
+
+/// Runs of blanks between as many words in every line, most of them numbers.
+fn is_aligned(lines: &[&str]) -> bool {
+    let rows: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    let counts: Vec<usize> = rows.iter().map(Vec::len).collect();
+    let usual = mode(&counts);
+    let same = counts.iter().filter(|&&n| n == usual).count();
+    let fields = || rows.iter().skip(1).flatten();
+    let numbers = fields().filter(|field| is_number(field)).count();
+    usual > 1
+        && rows.len() > 2
+        && same as f64 >= REGULAR * rows.len() as f64
+        && 2 * numbers > fields().count()
 }
 
 /// The line of `body` that the table begins with, where others stand above it that have fewer fields than its rows.
@@ -175,12 +197,12 @@ fn has_header(body: &str, delimiter: char) -> bool {
     if !first.iter().any(value) {
         return true;
     }
-    // Columns that somebody numbered, from 0 or 1; a row of data hardly counts so far.
-    let counts = |from: usize| {
-        let numbered = |(k, text): (usize, &str)| text.parse() == Ok(k + from);
-        first.len() > 2 && first.iter().enumerate().all(numbered)
-    };
-    if counts(0) || counts(1) {
+    // Columns that somebody numbered, or called by years; a row of data hardly counts so far.
+    let below: Vec<_> = records.take(20).collect();
+    let fields: Vec<String> = first.iter().map(String::from).collect();
+    let is_fraction = |text: &str| is_number(text) && text.contains(['.', ',']);
+    let fractions = || below.iter().any(|row| row.iter().any(is_fraction));
+    if are_numbered(&fields) && (first.len() > 2 || fractions()) {
         return true;
     }
     // A year among names: as long as most are none.
@@ -188,7 +210,6 @@ fn has_header(body: &str, delimiter: char) -> bool {
         .iter()
         .filter(|text| !text.is_empty() && !value(text))
         .count();
-    let below: Vec<_> = records.take(20).collect();
     let rows_with_names = below.iter().filter(|row| {
         let texts = row
             .iter()
@@ -258,13 +279,27 @@ mod tests {
             Written::Below(4)
         ));
         assert!(matches!(below("sep=,\n"), Written::Table(_)));
+        assert!(matches!(
+            of("  a    b\n 1.5   2\n 10    3\n"),
+            Written::Aligned
+        ));
         assert!(matches!(of(" \n"), Written::Nothing));
     }
 
     #[test]
     fn names_are_in_the_first_line_in_a_comment_or_nowhere() {
         assert_eq!(table("a,b\n1,2\n").header, Header::FirstLine);
-        assert_eq!(table("0,1,2\n5.5,7,9\n").header, Header::FirstLine);
+        for (numbered, row) in [
+            ("0,1,2", "5,7,9"),
+            ("100,200,300", "5,7,9"),
+            (",0,1", "0,7,9"),
+            ("0,1", "0.5,1.5"),
+            ("2022,2021", "0.5,1.5"),
+        ] {
+            let header = table(&format!("{numbered}\n{row}\n{row}\n")).header;
+            assert_eq!(header, Header::FirstLine, "{numbered}");
+        }
+        assert_eq!(table("0,1\n1,0\n").header, Header::None);
         assert_eq!(table("5.5,7\n5,7\n").header, Header::None);
         assert_eq!(table("2026-11-03,7\n2026-11-04,7\n").header, Header::None);
         let format = table("# made by hand\n# x, y\n1,2\n3,4\n");

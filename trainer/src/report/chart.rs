@@ -3,6 +3,7 @@
 
 use super::html::text;
 use super::times;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
@@ -453,10 +454,23 @@ impl Chart {
             (LEFT + right) / 2.0,
             self.height - 6.0,
             text(&self.x.label),
-            text(&self.y.label)
+            text(&fitting(&self.y.label, bottom - TOP))
         );
         svg.push_str("</svg>\n");
         svg
+    }
+}
+
+/// As much of a label as so many pixels have room for.
+fn fitting(label: &str, pixels: f64) -> Cow<'_, str> {
+    const LETTER: f64 = 7.0;
+    let room = (pixels / LETTER) as usize;
+    match label.chars().count() > room {
+        true => {
+            let start: String = label.chars().take(room.saturating_sub(1)).collect();
+            format!("{}…", start.trim_end()).into()
+        }
+        false => label.into(),
     }
 }
 

@@ -38,6 +38,7 @@ fn of_network(net: &Network, made: &[Made]) -> Result<String> {
     let answer = match made.first() {
         Some(made) => Answer::of(&Model::from_bytes(&made.bytes)?),
         None => Answer {
+            anew: false,
             steps: 1,
             buffer: 0,
         },

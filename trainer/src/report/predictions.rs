@@ -12,6 +12,7 @@ use crate::data::Dataset;
 use crate::escape::escape;
 use crate::package::{Input, Output, Target};
 use crate::train::{Metrics, known};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt::Write;
 
@@ -282,6 +283,27 @@ fn common_prefix(names: &[String]) -> &str {
     &first[..ends.take_while(in_all).last().unwrap_or(0)]
 }
 
+/// A name as it is where there is little room: of several that begin alike, their beginning and their end.
+fn told_apart<'n>(name: &'n str, classes: &[String], start: usize) -> Cow<'n, str> {
+    const SHOWN: usize = 16;
+    const BEGINNING: usize = 4;
+    let place = |at: usize| name.char_indices().nth(at).map(|(byte, _)| byte);
+    let alike = place(SHOWN).map_or(0, |end| {
+        let begins = |class: &&String| class[start..].starts_with(&name[..end]);
+        classes.iter().filter(begins).count()
+    });
+    let length = name.chars().count();
+    match (
+        place(BEGINNING),
+        place(length.saturating_sub(SHOWN - BEGINNING)),
+    ) {
+        (Some(beginning), Some(end)) if alike > 1 => {
+            format!("{}…{}", &name[..beginning], &name[end..]).into()
+        }
+        _ => name.into(),
+    }
+}
+
 fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String {
     let mut body = paragraph(&format!(
         "{}: {}. A row per true class, a column per answer; the shade is the share of the row.",
@@ -304,8 +326,9 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
     }
     let names = classes
         .iter()
-        .map(|class| cut.to_owned() + &text(&escape(&class[start..])));
+        .map(|class| cut.to_owned() + &text(&escape(&told_apart(&class[start..], classes, start))));
     let names: Vec<String> = names.collect();
+    let whole: Vec<String> = classes.iter().map(|class| text(&escape(class))).collect();
     // With many classes their names stand upright, and a column is as wide as its numbers.
     let dense = if shown > UPRIGHT { " dense" } else { "" };
     let _ = write!(
@@ -334,8 +357,8 @@ fn confusion(classes: &[String], confusion: &[Vec<usize>], run: &Run) -> String 
             let _ = write!(
                 body,
                 "<td class=\"{ink}\" style=\"--share:{share:.3}\" title=\"{} as {}: {}\">{number}</td>",
-                names[truth],
-                names[answer],
+                whole[truth],
+                whole[answer],
                 count(cell)
             );
         }

@@ -4,7 +4,7 @@
 use super::counted;
 use super::html::{Table, count, number, section};
 use crate::data::{Dataset, Part};
-use crate::task::{ClassWeights, Split, Task};
+use crate::task::{ClassWeights, FeatureTransform, Split, TargetTransform, Task};
 use crate::train::{Predictor, evaluate};
 
 /// `parts`: predictors by name, to be measured on every part.
@@ -69,7 +69,31 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
                 format!("by {group}: {}", count(data.group_names().len())),
             );
         }
+        if series.every > 1 {
+            key("rows", format!("the first of every {}", series.every));
+        }
         key("scaling", word(format!("{:?}", series.normalise)));
+        let how = |transform: String| hyphened(&transform).replace('-', " ");
+        let inputs = series
+            .features
+            .iter()
+            .filter(|f| f.transform != FeatureTransform::None);
+        let inputs: Vec<String> = inputs
+            .map(|f| format!("{}: {}", f.column, how(format!("{:?}", f.transform))))
+            .collect();
+        if !inputs.is_empty() {
+            key("inputs", inputs.join(", "));
+        }
+        let targets = series
+            .targets
+            .iter()
+            .filter(|t| t.transform != TargetTransform::None);
+        let targets: Vec<String> = targets
+            .map(|t| format!("{}: {}", t.column, how(format!("{:?}", t.transform))))
+            .collect();
+        if !targets.is_empty() {
+            key("targets", targets.join(", "));
+        }
         if !series.quantiles.is_empty() {
             key("quantiles", format!("{:?}", series.quantiles));
         }
@@ -79,7 +103,11 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
         false => hyphened(&format!("{:?}", shape.kind)),
     };
     key("shape", kind);
-    key("window", format!("{} samples", count(data.window())));
+    let hop = match shape.hop {
+        Some(hop) => format!(", a new one every {}", count(hop)),
+        None => String::new(),
+    };
+    key("window", format!("{} samples{hop}", count(data.window())));
     key(
         "horizon",
         match shape.horizons.is_empty() {
@@ -154,7 +182,11 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
         0 => String::new(),
         epochs => format!(", then {epochs} through integers"),
     };
-    key("epochs", format!("{}{quantized}", train.epochs));
+    let patience = match train.patience {
+        0 => String::new(),
+        epochs => format!(", fewer if {epochs} bring nothing better"),
+    };
+    key("epochs", format!("{}{patience}{quantized}", train.epochs));
     key("seed", train.seed.to_string());
     keys
 }

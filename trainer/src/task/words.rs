@@ -20,7 +20,27 @@ pub fn problem(error: &toml::de::Error, text: &str) -> String {
                 key.trim()
             )
         }
-        (message, _) => reworded(message),
+        // TOML has dates of its own.
+        (message, Some(date))
+            if message.starts_with("invalid type: map, expected ")
+                && message.contains(" a text") | message.contains("string")
+                && date.trim().starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            let date = date.trim();
+            format!("{date} stands without quotes where a text is expected; write \"{date}\"")
+        }
+        (message, _) => {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..start].rsplit('\n').next().unwrap_or_default();
+            let key = line.rsplit(['{', ',', '[']).next().unwrap_or_default();
+            let problem = reworded(message);
+            let table = problem.ends_with("a table is expected")
+                || problem.ends_with("a table is expected here");
+            match example(key.trim_end_matches([' ', '=']).trim()).filter(|_| table) {
+                Some(example) => format!("{problem}, such as {example}"),
+                None => problem,
+            }
+        }
     };
     format!("{}: {problem}", place.unwrap_or_default())
 }
@@ -28,6 +48,9 @@ pub fn problem(error: &toml::de::Error, text: &str) -> String {
 /// A message of serde's, reworded; others as they are.
 fn reworded(message: &str) -> String {
     let message = message.trim().replace('\n', "; ");
+    if message == "wanted string or table" {
+        return "a name or a table is expected here".into();
+    }
     let quoted = |text: &str| -> Vec<String> {
         text.split('`')
             .skip(1)
@@ -92,7 +115,13 @@ fn sentence(start: &str, names: &[String]) -> String {
 
 /// What stands in the file.
 fn value(found: &str) -> String {
-    let plain = |text: &str| text.trim_matches('`').to_owned();
+    let plain = |text: &str| {
+        // Serde tells integers beyond 64 bits so.
+        let text = text
+            .trim_end_matches(" as i128")
+            .trim_end_matches(" as u128");
+        text.trim_matches('`').to_owned()
+    };
     match found.split_once(' ') {
         Some(("string", text)) => format!("the text {text}"),
         Some(("integer" | "boolean" | "float" | "character", text)) => plain(text),
@@ -138,6 +167,21 @@ fn tables_with(key: &str) -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// How a key is given that is often taken for something simpler.
+fn example(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "split" => "split = { fractions = [0.7, 0.1, 0.2] }",
+        "csv" => "csv = { file = \"data.csv\" }",
+        "label" => {
+            "label = { column = \"fault\", classes = [{ name = \"ok\", labels = [\"0\"] }, { name = \"broken\", labels = [\"1\"] }] }"
+        }
+        "classes" => {
+            "classes = [{ name = \"ok\", labels = [\"0\"] }, { name = \"broken\", labels = [\"1\"] }]"
+        }
+        _ => return None,
+    })
+}
+
 /// What belongs there.
 fn kind(expected: &str) -> String {
     let expected = expected.trim();
@@ -150,7 +194,7 @@ fn kind(expected: &str) -> String {
         "a character" | "char" => "one character".into(),
         "a sequence" => "a list".into(),
         "a map" | "map" => "a table".into(),
-        "string or map" | "map or string" => "a name or a table".into(),
+        "string or map" | "map or string" | "string or table" => "a name or a table".into(),
         _ if expected.starts_with("struct ") => "a table".into(),
         _ if expected.starts_with("enum ") => "a name or a table".into(),
         _ => match expected.strip_prefix("an array of length ") {
@@ -200,6 +244,10 @@ mod tests {
                 "-1 stands where a whole number, not below 0, is expected",
             ),
             (
+                "invalid type: integer `99999999999999999999` as i128, expected usize",
+                "99999999999999999999 stands where a whole number, not below 0, is expected",
+            ),
+            (
                 "invalid length 2, expected an array of length 3",
                 "2 values stand where a list of 3 values is expected",
             ),
@@ -210,6 +258,19 @@ mod tests {
         ] {
             assert_eq!(reworded(message), words);
         }
+    }
+
+    #[test]
+    fn a_date_without_quotes_is_told_so() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Split {
+            #[expect(dead_code, reason = "it is never read")]
+            before: String,
+        }
+        let text = "before = 2026-03-15\n";
+        let error = toml::from_str::<Split>(text).unwrap_err();
+        let words = ":1:10: 2026-03-15 stands without quotes where a text is expected; write \"2026-03-15\"";
+        assert_eq!(problem(&error, text), words);
     }
 
     #[test]

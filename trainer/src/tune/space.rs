@@ -62,8 +62,11 @@ impl Space {
         );
         let rounded = |hidden: usize| {
             let near = (hidden + UNITS / 2) / UNITS * UNITS;
-            let range = self.hidden.as_ref().filter(|range| range.contains(&near));
-            range.map_or(hidden, |_| near)
+            // Of a short range all numbers count.
+            let wide = |range: &&RangeInclusive<usize>| {
+                range.end() - range.start() >= 2 * UNITS && range.contains(&near)
+            };
+            self.hidden.as_ref().filter(wide).map_or(hidden, |_| near)
         };
         let learning_rate = self.learning_rate.as_ref().map(|range| {
             let rate = by_logarithm(*range.start(), *range.end(), place());

@@ -164,17 +164,36 @@ impl Default for Format {
     }
 }
 
+/// Whether fields count columns as pandas writes them (`0,1,2`, `,0,1,2`) or are what columns stand for, as 2020,2021 or 100,200,300:
+/// whole numbers, each as much beyond the one before. A row is so seldom.
+pub fn are_numbered(fields: &[String]) -> bool {
+    let index = usize::from(fields.len() > 1 && fields[0].is_empty());
+    let whole = |field: &String| field.parse().ok().filter(|x: &f64| x.fract() == 0.0);
+    let Some(numbers) = fields[index..]
+        .iter()
+        .map(whole)
+        .collect::<Option<Vec<f64>>>()
+    else {
+        return false;
+    };
+    let is_year = |x: &f64| (1900.0..=2100.0).contains(x);
+    match numbers[..] {
+        [] => false,
+        [x] => x == 0.0,
+        [a, b] => {
+            (a == 0.0 || a == 1.0) && b == a + 1.0
+                || is_year(&a) && is_year(&b) && (b - a).abs() == 1.0
+        }
+        [a, b, ..] => a != b && numbers.windows(2).all(|pair| pair[1] - pair[0] == b - a),
+    }
+}
+
 impl Format {
     /// Whether these fields are numbers and gaps, as those of a row and not of a header.
     pub fn is_numeric(&self, fields: &[String]) -> bool {
         let read = Fields::new(self);
-        let number = |field: &String| read.number::<f64>(field).is_some();
-        fields
-            .iter()
-            .any(|field| number(field) && !read.is_missing(field))
-            && fields
-                .iter()
-                .all(|field| number(field) || read.is_missing(field))
+        let in_row = |field: &String| read.number::<f64>(field).is_some() || read.is_missing(field);
+        fields.iter().all(in_row)
     }
 
     /// How a field is read that holds a finite number.
@@ -204,7 +223,7 @@ impl Format {
         } else if (self.time.as_deref()).is_some_and(|f| !super::super::time::is_format(f)) {
             Some((
                 "time",
-                "expected a format as of strftime, such as \"%d/%m/%Y %H:%M\", or \"excel\"",
+                "expected a format as of strftime with a date in it, such as \"%d/%m/%Y %H:%M\", or \"excel\"",
             ))
         } else if (self.encoding.as_deref())
             .is_some_and(|e| super::super::open::encoding(e).is_none())

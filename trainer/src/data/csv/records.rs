@@ -7,7 +7,7 @@
 //! After an error about a row ([`DataError::is_of_row`]) the next call goes on with the line behind it.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, BufRead};
 
 use csv::StringRecord;
@@ -721,6 +721,15 @@ impl<R: BufRead> Reader<R> {
                 .is_some_and(|header| *header == *record)
             {
                 return Err(DataError::RepeatedHeader { file: file(), line });
+            }
+            let is_other = |header: &StringRecord| {
+                header.len() > 1 && header.len() == record.len() && {
+                    let names: BTreeSet<&str> = header.iter().collect();
+                    names.len() == record.len() && names == record.iter().collect()
+                }
+            };
+            if self.header.as_ref().is_some_and(is_other) {
+                return Err(DataError::OtherHeader { file: file(), line });
             }
             if record.len() != self.width {
                 return Err(DataError::Ragged {

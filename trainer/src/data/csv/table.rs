@@ -549,6 +549,9 @@ impl Table {
     }
 }
 
+/// How a note about them begins.
+pub const LEFT_OUT: &str = "are broken and left out";
+
 /// Rows that are left out.
 #[derive(Default)]
 struct Broken {
@@ -568,7 +571,7 @@ impl Broken {
         let (count, all) = (self.count, self.count + left);
         let share = 100.0 * count as f64 / all as f64;
         Some(format!(
-            "{file}: {count} of {all} rows are broken and left out ({share:.2} %), the first: {first}"
+            "{file}: {count} of {all} rows {LEFT_OUT} ({share:.2} %), the first: {first}"
         ))
     }
 }

@@ -236,6 +236,16 @@ fn a_header_again_a_name_twice_and_a_line_without_end_are_errors() {
         again.starts_with("pump.csv:3: the header line again"),
         "{again}"
     );
+    let otherwise = Format {
+        on_error: OnError::Skip,
+        ..Format::default()
+    };
+    let otherwise = error("a,b\n1,2\nb,a\n4,3\n", &otherwise);
+    assert!(
+        otherwise
+            .starts_with("pump.csv:3: the header line again, with its columns in another order"),
+        "{otherwise}"
+    );
     let twice = error("a,b,a\n1,2,3\n", &Format::default());
     assert!(
         twice.contains("column \"a\" stands there 2 times (places 1, 3)"),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::csv::Table;
 use super::super::derived::Derived;
 use super::super::error::DataError;
-use super::super::normalise::{Normalise, goal, transform};
+use super::super::normalise::{Normalise, goal, transform, unit_of, varies_beyond};
 use super::super::resolution::exact_steps;
 use super::super::sentinel::{Sentinel, sentinels};
 use super::super::split::{Part, Rows};
@@ -193,13 +193,14 @@ fn horizons(task: &Task) -> Vec<usize> {
 /// What should be looked at in a column of numbers before it is believed.
 fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
     let mut notes = Vec::new();
+    notes.extend(stuck(column, &train));
     train.sort_by(f32::total_cmp);
     let (Some(&low), Some(&high)) = (train.first(), train.last()) else {
         return notes;
     };
     for found in sentinels(train.iter().map(|&x| f64::from(x))) {
         let Sentinel { value, count, .. } = found;
-        let [a, b] = [found.others.0, found.others.1].map(|x| x as f32);
+        let [value, a, b] = [value, found.others.0, found.others.1].map(|x| x as f32);
         let share = share(count, train.len(), "rows");
         notes.push(format!(
             "column {column:?} holds {value} in {share} and is from {a} to {b} elsewhere; if {value} means that nothing was \
@@ -218,6 +219,30 @@ fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// A column that stands still for half of the training part or longer, and elsewhere is more than a switch.
+fn stuck(column: &str, train: &[f32]) -> Option<String> {
+    const STATES: usize = 4;
+    let mut from = 0;
+    let runs = train.chunk_by(|a, b| a == b).map(|run| {
+        from += run.len();
+        (run.len(), from - run.len())
+    });
+    let (length, from) = runs.max_by_key(|&(length, _)| length)?;
+    let value = train[from];
+    let mut others: Vec<f32> = Vec::new();
+    for &x in train {
+        if x != value && !others.contains(&x) && others.len() < STATES {
+            others.push(x);
+        }
+    }
+    let still = share(length, train.len(), "rows");
+    (2 * length >= train.len() && others.len() == STATES).then(|| {
+        format!(
+            "column {column:?} is {value} without a break in {still} of the training part; a sensor may have been stuck"
+        )
+    })
 }
 
 /// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window;
@@ -401,6 +426,16 @@ pub(super) fn fit_features(
         let values = train
             .iter()
             .map(|&r| transform(how, k, sample(r), sample(r - 1)));
+        if let Transform::Difference { column } = how
+            && normalise != Normalise::None
+        {
+            let levels = train
+                .iter()
+                .flat_map(|&r| [sample(r)[k], sample(r - 1)[column]]);
+            let unit = levels.map(unit_of).fold(0.0, f64::max);
+            varies_beyond(unit, values.clone())
+                .map_err(|value| constant(table, &feature.column, value))?;
+        }
         let (offset, spread) = fit(normalise, values, table, &feature.column)?;
         features.push(Feature {
             name: feature.column.clone(),
@@ -420,11 +455,17 @@ fn fit(
     table: &Table,
     column: &str,
 ) -> Result<(f64, f64), DataError> {
-    normalise.fit(values).map_err(|value| DataError::Constant {
+    normalise
+        .fit(values)
+        .map_err(|value| constant(table, column, value))
+}
+
+fn constant(table: &Table, column: &str, value: f64) -> DataError {
+    DataError::Constant {
         file: table.file().into(),
         column: column.into(),
         value,
-    })
+    }
 }
 
 fn all_positive<'a>(

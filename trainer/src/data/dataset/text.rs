@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::super::csv::Format;
+use super::super::csv::composed;
 use super::super::error::DataError;
 use super::super::open::{open, read_text};
 use super::super::split::Rows;
-use super::super::vocabulary::{composed, units};
+use super::super::vocabulary::units;
 use super::{Dataset, cut, need_windows, shape};
 use crate::package::{Input, Output};
 use crate::task::Task;

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::super::csv::Table;
+use super::super::csv::composed;
 use super::super::error::DataError;
 use super::super::split::Part;
-use super::super::vocabulary::{composed, units};
+use super::super::vocabulary::units;
 use super::series::{fit_features, parts, prepared};
 use super::{Dataset, Stream, normalise_rows, share};
 use crate::package::{Input, Output};

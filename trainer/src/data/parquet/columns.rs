@@ -135,7 +135,7 @@ impl ParquetColumns {
     pub fn open(file: File, wanted: &[(&str, Kind)]) -> io::Result<Option<Self>> {
         let packed = Packed::open(file)?;
         let schema = packed.reader.metadata().file_metadata().schema_descr_ptr();
-        let zones = zones(&packed);
+        let (zones, _) = zones(&packed);
         let find = |&(name, kind): &(&str, Kind)| {
             let columns = schema.columns().iter().enumerate();
             let mut named = columns.filter(|(_, column)| column.path().parts() == [name]);

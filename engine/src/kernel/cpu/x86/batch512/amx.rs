@@ -71,7 +71,8 @@ pub(in super::super) fn step_q(
     super::step_q(k, cell, alone, rows, alone_x, tables);
 }
 
-/// This CPU has the registers, and its system knows of them.
+/// This CPU has the registers, and its system knows of them. Looked up once: under a hypervisor `cpuid` takes tens of microseconds, and
+/// every [`bind`](crate::Model::bind) asks.
 #[cfg(has_amx)]
 pub(in super::super) fn is_known() -> bool {
     #[target_feature(enable = "xsave")]
@@ -81,10 +82,13 @@ pub(in super::super) fn is_known() -> bool {
     }
     const AMX_TILE_AND_INT8: u32 = 0b11 << 24;
     const TILE_CONFIG_AND_DATA: u64 = 0b11 << 17;
-    // SAFETY: asked only where the system has enabled the instruction.
-    std::arch::is_x86_feature_detected!("xsave")
-        && __cpuid_count(7, 0).edx & AMX_TILE_AND_INT8 == AMX_TILE_AND_INT8
-        && unsafe { enabled() } & TILE_CONFIG_AND_DATA == TILE_CONFIG_AND_DATA
+    static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        // SAFETY: asked only where the system has enabled the instruction.
+        std::arch::is_x86_feature_detected!("xsave")
+            && __cpuid_count(7, 0).edx & AMX_TILE_AND_INT8 == AMX_TILE_AND_INT8
+            && unsafe { enabled() } & TILE_CONFIG_AND_DATA == TILE_CONFIG_AND_DATA
+    })
 }
 
 /// Asks Linux for the registers, as a process has to before it uses them. Only once there is something to multiply: signals need

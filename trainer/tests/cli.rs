@@ -1027,7 +1027,11 @@ fn a_first_line_that_may_be_a_header_is_asked_about() {
     // A row of nothing but gaps is a row, and so is one that begins with a gap.
     desk.write("pandas.csv", format!("NA,?,null,,NaN\n{rows}"));
     let held = format!("{predict} --missing hold");
-    desk.fails(&held, 1, &["pandas.csv:1", "no earlier row has one to hold"]);
+    desk.fails(
+        &held,
+        1,
+        &["pandas.csv:1", "no earlier row has one to hold"],
+    );
     desk.write("pandas.csv", ",1,NA,4.5,5\n1,2,3,4,5\n");
     desk.fails(predict, 1, &["pandas.csv:1", "missing"]);
 }

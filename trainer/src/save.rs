@@ -18,6 +18,11 @@ const LINKS: usize = 40;
 /// With the reason and what to do.
 pub fn writable(path: &Path, inputs: &[&Path]) -> Result<()> {
     let shown = path.display();
+    if path == Path::new("-") {
+        bail!(
+            "cannot write to the standard output; give the name of a file (./- if it is called so)"
+        );
+    }
     let target = target(path)?;
     let folder = folder(&target);
     folder.read_dir().with_context(|| {
@@ -203,6 +208,7 @@ mod tests {
         assert!(refused(folder.path()).contains("it is a folder"));
         assert!(refused(Path::new("/dev/null")).contains("device or pipe"));
         assert!(refused(&at("new/")).contains("it is a folder"));
+        assert!(refused(Path::new("-")).contains("standard output"));
         assert!(refused(&at("a")).contains("circle"));
         assert!(refused(&at("no/where")).contains("there is no folder"));
         assert!(writable(&at("m.kgl"), &[&data, &at("missing")]).is_ok());

@@ -129,7 +129,15 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         // Whoever read our output has seen enough (`| head`).
         Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
-            say(&format!("error: {}", InOneLine(&error)));
+            // Files are named where they are written.
+            let full = |e: &io::Error| e.kind() == ErrorKind::StorageFull;
+            let alone = error.chain().count() == 1 && error.downcast_ref().is_some_and(full);
+            let place = if alone {
+                "the standard output cannot be written: "
+            } else {
+                ""
+            };
+            say(&format!("error: {place}{}", InOneLine(&error)));
             match error.chain().any(|cause| cause.is::<Usage>()) {
                 true => 2,
                 false => 1,

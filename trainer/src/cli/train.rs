@@ -339,7 +339,13 @@ pub fn run(args: &Args) -> Result<()> {
         .map(|(path, exported)| (path.as_path(), &exported.bytes[..]))
         .collect();
     files.push((&history_path, &history));
-    write_all(&files)?;
+    write_all(&files).map_err(|error| match kept.float.exists() {
+        true => error.context(format!(
+            "what was learned stays in {}, and the same command with --resume goes on from it",
+            kept.float.display()
+        )),
+        false => error,
+    })?;
     if !cancelled {
         kept.remove();
     }

@@ -93,8 +93,10 @@ pub(super) fn beyond_integers(
         let slow = is_slow(package, layer, range, formats.of(k));
         if slow {
             let memory = range.forgets.filter(|share| *share < FORGETS);
-            let memory =
-                memory.map(|share| format!("it keeps what it knows for {:.0} steps", 1.0 / share));
+            let memory = memory.map(|share| match share > 0.0 {
+                true => format!("it keeps what it knows for {:.0} steps", 1.0 / share),
+                false => "it never forgets".to_owned(),
+            });
             let reach = (range.cell > 100.0).then(|| format!("its cells reach {:.0}", range.cell));
             let parts = (range.candidates > MOVED).then(|| {
                 "what input and state give to its candidates reaches beyond ±8".to_owned()

@@ -317,6 +317,11 @@ impl Imported {
 /// If the file cannot be read, holds anything else, or leaves open what a flag has to say. The
 /// message begins with the path and says what was found, what was expected and what to do.
 pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
+    ensure!(
+        !path.is_dir(),
+        "{}: is a folder; give the file of the network in it. A SavedModel of TensorFlow becomes one by tf.lite.TFLiteConverter or tf2onnx",
+        path.display()
+    );
     let bytes = fs::read(path).map_err(|e| anyhow!("{}: cannot be read: {e}", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     imported(name.into_owned(), path, &bytes, options)

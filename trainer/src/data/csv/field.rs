@@ -113,9 +113,9 @@ impl Fields {
                 ..self.clone()
             };
             let number: Option<f64> = fields.number(text);
-            number.is_some_and(f64::is_finite)
+            number.filter(|number| number.is_finite())
         };
-        if otherwise(self.decimal, self.thousands) {
+        if otherwise(self.decimal, self.thousands).is_some() {
             return Some(
                 "it lies beyond ±3.4e38, the largest number of 32 bits; write the column in a larger unit, or leave it out".into(),
             );
@@ -129,21 +129,36 @@ impl Fields {
             ('.', Some(' ')),
             ('.', Some('\'')),
         ];
-        let Some((decimal, thousands)) = (readings.into_iter()).find(|&(d, t)| otherwise(d, t))
-        else {
-            return self.beside(text);
-        };
-        let (mut keys, mut flags) = (Vec::new(), Vec::new());
-        if decimal != self.decimal {
-            keys.push(format!("decimal = \"{decimal}\""));
-            flags.push(format!("--decimal '{decimal}'"));
+        // "1,234" is one number to some and another one to others.
+        let mut found: Vec<(f64, String)> = Vec::new();
+        for (decimal, thousands) in readings {
+            let Some(number) = otherwise(decimal, thousands) else {
+                continue;
+            };
+            let (mut keys, mut flags) = (Vec::new(), Vec::new());
+            if decimal != self.decimal {
+                keys.push(format!("decimal = \"{decimal}\""));
+                flags.push(format!("--decimal '{decimal}'"));
+            }
+            if let Some(mark) = thousands.filter(|_| thousands != self.thousands) {
+                keys.push(format!("thousands = \"{mark}\""));
+                flags.push(format!("--thousands '{mark}'"));
+            }
+            if !keys.is_empty() && found.iter().all(|(other, _)| *other != number) {
+                let (keys, flags) = (keys.join(", "), flags.join(" "));
+                found.push((number, format!("set {keys} in the format ({flags})")));
+            }
         }
-        if let Some(mark) = thousands.filter(|_| thousands != self.thousands) {
-            keys.push(format!("thousands = \"{mark}\""));
-            flags.push(format!("--thousands '{mark}'"));
+        match &found[..] {
+            [] => self.beside(text),
+            [(_, how)] => Some(format!("if it is one, {how}")),
+            several => {
+                let each = several
+                    .iter()
+                    .map(|(number, how)| format!("if it is {number}, {how}"));
+                Some(each.collect::<Vec<_>>().join("; "))
+            }
         }
-        let (keys, flags) = (keys.join(", "), flags.join(" "));
-        (!keys.is_empty()).then(|| format!("if it is one, set {keys} in the format ({flags})"))
     }
 }
 
@@ -225,6 +240,9 @@ mod tests {
     fn a_number_of_another_country_names_the_option() {
         let cure = |text| fields('.', None).cure(text).unwrap_or_default();
         assert!(cure("2,5").contains("decimal = \",\""), "{}", cure("2,5"));
+        let either = "if it is 1.234, set decimal = \",\" in the format (--decimal ','); if it is 1234, set thousands = \",\" in the format \
+                      (--thousands ',')";
+        assert_eq!(cure("1,234"), either);
         assert!(cure("1.234.567,5").contains("--thousands '.'"));
         assert!(cure("1'234.5").contains("--thousands '''"));
         assert_eq!(cure("oops"), "");

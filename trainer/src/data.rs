@@ -6,7 +6,7 @@ pub mod clock;
 pub mod csv;
 mod dataset;
 pub mod derived;
-mod error;
+pub(crate) mod error;
 mod made;
 pub mod normalise;
 pub mod open;

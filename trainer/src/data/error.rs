@@ -528,7 +528,7 @@ fn instead(column: &str, text: &str) -> String {
 }
 
 /// What may have been meant by a column that is not there: another name, or another function of a column.
-fn meant(column: &str, known: &[String]) -> String {
+pub(crate) fn meant(column: &str, known: &[String]) -> String {
     const SHOWN: usize = 30;
     let names = || known.iter().map(String::as_str);
     let call = column

@@ -25,12 +25,17 @@ use self::series::Rows;
 use self::written::{Written, written};
 use crate::data::csv::{Format, Header, LEFT_OUT, OnError, Table, are_numbered, is_missing};
 use crate::data::derived::Derived;
+use crate::data::error::meant;
 use crate::data::{DataError, Dataset};
-use crate::nearest::did_you_mean;
 use crate::task::{Task, TaskError, from_folder_of};
 
 /// Columns that cannot be learned from in the end are left out one by one; more than this is no table of numbers.
 const MOST_LEFT_OUT: usize = 64;
+
+/// From 64 rows to 4.
+const MOST_HALVINGS: u32 = 4;
+/// So few rows that nothing can be learned from them.
+const LEAST_ROWS: usize = 10;
 
 /// Why there is no task for a file.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +56,7 @@ pub enum InitError {
     #[error(transparent)]
     Task(#[from] TaskError),
     /// There is no such column.
-    #[error("no column {column:?}{}; the columns are {}", did_you_mean(.column, .known.iter().map(String::as_str)).trim_end_matches('?'), .known.join(", "))]
+    #[error("no column {column:?}{}", meant(.column, .known))]
     NoColumn {
         /// The name asked for.
         column: String,
@@ -183,6 +188,11 @@ pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal
             Err(InitError::Data(DataError::Constant { column, .. }))
                 if without.columns.len() < MOST_LEFT_OUT
                     && without.columns.insert(of_column(&column)) => {}
+            Err(InitError::Data(DataError::EmptyPart { .. }))
+                if without.halvings < MOST_HALVINGS =>
+            {
+                without.halvings += 1;
+            }
             Err(InitError::Data(error)) if can_be_left_out(&error) && broken.is_none() => {
                 without.broken_rows = true;
                 broken = Some(error);
@@ -206,6 +216,8 @@ fn can_be_left_out(error: &DataError) -> bool {
 struct Without {
     columns: HashSet<String>,
     broken_rows: bool,
+    /// Of the window that is usual for so many rows, where too few of them are left in a part.
+    halvings: u32,
 }
 
 fn draft(
@@ -399,7 +411,7 @@ fn table(
         return Err(InitError::NothingToPredict(held(&columns)).with(&twice(&table)));
     }
     let twice = twice(&table);
-    let drafted = Rows::new(columns, target, joined).draft(draft, format, target, &without.columns);
+    let drafted = Rows::new(columns, target, joined).draft(draft, format, target, without);
     drafted.map_err(|error| error.with(&twice))
 }
 
@@ -466,6 +478,9 @@ fn held(columns: &[Column<'_>]) -> String {
         let holds = match &column.holds {
             Holds::Nothing => "nothing".into(),
             Holds::One(text) => format!("always {text:?}"),
+            Holds::Numbers if column.values.len() < LEAST_ROWS => {
+                format!("numbers in {} rows, which are too few", column.values.len())
+            }
             Holds::Numbers if counts(None, column) => {
                 "numbers that go up or down by as much in every row".into()
             }

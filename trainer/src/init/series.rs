@@ -1,12 +1,12 @@
 //! Rows in order of time: which columns go in, which is predicted, and how.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::beside::Beside;
 use super::column::{Column, Holds};
 use super::draft::{Draft, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order, is_clock, steps};
-use super::{InitError, held, shell_word};
+use super::{InitError, Without, held, shell_word};
 use crate::data::csv::{Format, Missing, is_missing};
 use crate::data::time::Time;
 
@@ -419,8 +419,9 @@ impl<'t> Rows<'t> {
         draft: &mut Draft,
         mut format: Format,
         target: Option<&str>,
-        left_out: &HashSet<String>,
+        without: &Without,
     ) -> Result<(), InitError> {
+        let left_out = &without.columns;
         let (goal, why) = self.goal(target)?;
         let goal_at = match &goal {
             Goal::Number(k) | Goal::Remaining(k) | Goal::Label(k, _) => *k,
@@ -658,7 +659,8 @@ impl<'t> Rows<'t> {
         let longest = per_group / if cut { 10 } else { 4 };
         let window = WINDOW
             .min((train / 8).min(longest).max(4))
-            .min(self.longest_run());
+            .min(self.longest_run())
+            .div_ceil(1 << without.halvings);
         let hop = if train < 50_000 {
             (window / 4).max(1)
         } else {

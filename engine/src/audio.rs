@@ -265,6 +265,29 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         }
     }
 
+    /// The last samples, the oldest first, as many as a frame has, and how many are left to the end of the next frame: what
+    /// [`Self::resume`] goes on from.
+    pub fn heard(&self) -> (impl Iterator<Item = f32> + '_, usize) {
+        let (frame, oldest) = (self.frame, self.oldest);
+        let place = move |at: usize| (oldest + at) & (frame - 1);
+        let heard = (0..frame).map(move |at| self.heard.get(place(at)).copied().unwrap_or(0.0));
+        (heard, self.until)
+    }
+
+    /// Goes on from there. False, and nothing has changed, if that was with frames of another length or further apart.
+    pub fn resume(&mut self, heard: &[f32], until: usize) -> bool {
+        let far = self.frame.max(self.hop);
+        let place = self.heard.get_mut(..self.frame);
+        let Some(place) =
+            place.filter(|place| place.len() == heard.len() && (1..=far).contains(&until))
+        else {
+            return false;
+        };
+        place.copy_from_slice(heard);
+        (self.oldest, self.until) = (0, until);
+        true
+    }
+
     /// Begins anew, in silence.
     pub fn reset(&mut self) {
         self.heard = [0.0; FRAME];

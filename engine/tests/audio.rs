@@ -30,6 +30,30 @@ fn rows<const FRAME: usize, const BANDS: usize>(settings: Settings) -> Vec<Vec<f
 }
 
 #[test]
+fn it_goes_on_from_what_another_one_heard() {
+    let sound = sound(SPEECH.frame + 5 * SPEECH.hop);
+    let whole = rows::<256, 24>(SPEECH);
+    for cut in [0, 1, 100, 255, 256, 257, 416, 700] {
+        let mut front = LogMel::<256, 24>::new(SPEECH).unwrap();
+        let mut rows = Vec::new();
+        front.push_all(&sound[..cut], |row| rows.push(row.to_vec()));
+        let (heard, until) = front.heard();
+        let heard: Vec<f32> = heard.collect();
+        let mut other = LogMel::<2048, 128>::new(SPEECH).unwrap();
+        assert!(
+            !other.resume(&heard[1..], until)
+                && !other.resume(&heard, 0)
+                && !other.resume(&heard, 257)
+        );
+        assert!(other.resume(&heard, until));
+        other.push_all(&sound[cut..SPEECH.frame + 3 * SPEECH.hop], |row| {
+            rows.push(row.to_vec())
+        });
+        assert_eq!(rows, whole, "{cut}");
+    }
+}
+
+#[test]
 fn rows_are_those_of_librosa() {
     let mut lines = GOLDEN.lines();
     let mut worst = 0f32;

@@ -379,19 +379,32 @@ fn a_word_that_is_waited_for_wakes() {
     // In a stream, once: behind the beep that begins at two seconds, while a window holds it.
     let stream = [(0, 6000), (300, 1500), (0, 8500), (1600, 1000), (0, 8000)];
     let stream = stream.map(|(hz, samples)| tone(hz as f32, samples, hz));
-    desk.write("stream.wav", wav(&stream.concat(), 16, 1));
+    let stream = stream.concat();
+    desk.write("stream.wav", wav(&stream, 16, 1));
     let woken = desk.ok("predict wakes.kgl --wav stream.wav");
     let lines: Vec<&str> = woken.lines().collect();
     let [head, line] = lines[..] else {
         panic!("{woken}")
     };
     assert_eq!(head, "second,word,score");
-    let (second, rest) = line.split_once(',').unwrap();
+    let (second, said) = line.split_once(',').unwrap();
     let second: f64 = second.parse().unwrap();
     assert!(
-        (2.0..2.75).contains(&second) && rest.starts_with("high,0."),
+        (2.0..2.75).contains(&second) && said.starts_with("high,0."),
         "{woken}"
     );
+    // In two pieces, cut within a frame and while the word is being told.
+    for cut in [16_100, (second * 8000.0) as usize + 50] {
+        let (first, rest) = stream.split_at(cut);
+        desk.write("first.wav", wav(first, 16, 1));
+        desk.write("rest.wav", wav(rest, 16, 1));
+        let first = desk.ok("predict wakes.kgl --wav first.wav --state-out s.bin");
+        let rest = desk.ok("predict wakes.kgl --wav rest.wav --state-in s.bin");
+        let told = [first, rest].concat();
+        let told: Vec<&str> = told.lines().filter(|line| *line != head).collect();
+        let [line] = told[..] else { panic!("{told:?}") };
+        assert!(line.ends_with(said), "{line}");
+    }
     let json = desk.ok("predict wakes.kgl --wav stream.wav --json");
     assert!(json.contains(&format!("\"second\":{second},")), "{json}");
 

@@ -211,7 +211,7 @@ pub fn run(args: &Args) -> Result<()> {
         let memory = streams.open(path, crc)?;
         if !samples.remember(memory) {
             bail!(
-                "{}: the state was saved with other --columns",
+                "{}: the state was saved with other --columns, or not of a recording",
                 path.display()
             );
         }

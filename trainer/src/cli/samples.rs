@@ -598,9 +598,17 @@ impl Samples {
             Source::Features { columns, .. } => columns.memory(),
             _ => Memory::default(),
         };
+        let heard = match &self.source {
+            Source::Sound(sound) => {
+                let (heard, until) = sound.front.heard();
+                Some((heard.collect(), until))
+            }
+            _ => None,
+        };
         let met = self.met.iter().map(|(group, &met)| (group.clone(), met));
         Remembered {
             columns,
+            heard,
             met: met.collect(),
         }
     }
@@ -609,11 +617,15 @@ impl Samples {
     pub fn remember(&mut self, remembered: Remembered) -> bool {
         let Remembered {
             columns: memory,
+            heard,
             met,
         } = remembered;
         self.met = met.into_iter().collect();
         match &mut self.source {
             Source::Features { columns, .. } => columns.remember(memory),
+            Source::Sound(sound) => {
+                heard.is_some_and(|(heard, until)| sound.front.resume(&heard, until))
+            }
             _ => memory == Memory::default(),
         }
     }
@@ -743,6 +755,8 @@ fn has_header(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
     columns: Memory,
+    /// Of a recording the last samples, and how many are left to the end of the next frame.
+    heard: Option<(Vec<f32>, usize)>,
     /// Rows of every group, where most are left out.
     met: BTreeMap<String, u64>,
 }

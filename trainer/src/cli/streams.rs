@@ -124,6 +124,7 @@ impl Stream<'_, '_> {
             place: [oldest, seen, until],
             kept: self.windows.kept().to_vec(),
             score: self.watch.as_ref().map_or(0.0, Watch::score),
+            alarm: self.verdict.is_some_and(|verdict| verdict.alarm),
             y: self.y.clone(),
             tokens: self.tokens.iter().map(|&token| token as u32).collect(),
             rows: self.rows,
@@ -146,6 +147,13 @@ impl Stream<'_, '_> {
         ensure!(fits, "it is of other windows");
         self.y.copy_from_slice(&saved.y);
         self.watch.iter_mut().for_each(|w| w.resume(saved.score));
+        // A word that is being said has been told.
+        if let Some(Watch::Word(_)) = self.watch {
+            self.verdict = Some(Verdict {
+                score: saved.score,
+                alarm: saved.alarm,
+            });
+        }
         self.tokens = saved.tokens.iter().map(|&token| token as usize).collect();
         self.rows = saved.rows;
         // What was missing up to here was told then.
@@ -180,6 +188,7 @@ pub struct SavedStream {
     place: [u32; 3],
     kept: Vec<f32>,
     score: f32,
+    alarm: bool,
     y: Vec<f32>,
     tokens: Vec<u32>,
     rows: u64,

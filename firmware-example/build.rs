@@ -204,7 +204,7 @@ impl<'a> Source<'a> {
         {
             return Ok(Source::Category(at, text));
         }
-        let computed = match name.contains('(') {
+        let computed = match name.contains(['(', '+']) {
             true => " with its computed values",
             false => "",
         };

@@ -181,7 +181,7 @@ pub enum DataError {
     /// A line of words where rows of numbers begin.
     #[error(
         "{file}:{line}: {texts} stand where numbers belong, and no column of the line that was asked for holds one; units below the names \
-         are no row: leave them out with skip = 1 in the format (--on-error skip), or remove the line: sed {line}d {file} > table.csv; \
+         are no row: leave them out with skip = 1 in the format, or as broken (--on-error skip), or remove the line: sed {line}d; \
          columns of a few texts need categories in the task"
     )]
     Units {

@@ -685,6 +685,8 @@ impl Task {
 
     /// Checks the text of a task file that lies at `origin`.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TaskError> {
+        // As the fields of the data are.
+        let text = &*composed(text);
         let wrong = |error| match is_toml(origin) || text.parse::<toml::Table>().is_ok() {
             true => TaskError::Parse {
                 file: origin.display().to_string(),
@@ -692,8 +694,6 @@ impl Task {
             },
             false => not_a_task(origin),
         };
-        // As the fields of the data are.
-        let text = &composed(text);
         let mut task: Task = toml::from_str(text).map_err(wrong)?;
         task.origin = origin.to_path_buf();
         check::check(&mut task, text)?;

@@ -171,3 +171,23 @@ fn toml_errors_carry_line_and_column_and_say_what_belongs_there() {
         }
     }
 }
+
+#[test]
+fn decomposed_letters_are_composed_and_errors_stand_where_they_do() {
+    let text = GOOD.replacen("[\"a\", {", "[\"caf\u{65}\u{301}\", {", 1);
+    let task = parse(&text).unwrap();
+    let series = task.series.unwrap();
+    assert_eq!(series.features[0].column, "caf\u{e9}");
+    // Behind letters that become shorter, in a line of its own and in the same one.
+    for (from, to, expected) in [
+        ("batch = 8", "batch = -8", ":15:9: -8 stands"),
+        (
+            "{ column = ",
+            "{ col\u{65}\u{301} = ",
+            "unknown key \"col\u{e9}\"",
+        ),
+    ] {
+        let error = parse(&text.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

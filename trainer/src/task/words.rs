@@ -5,7 +5,7 @@ use crate::nearest::did_you_mean;
 /// Line, column and the problem.
 pub fn problem(error: &toml::de::Error, text: &str) -> String {
     let place = error.span().map(|span| {
-        let before = &text[..span.start.min(text.len())];
+        let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
         format!(":{line}:{column}")
@@ -30,8 +30,11 @@ pub fn problem(error: &toml::de::Error, text: &str) -> String {
             format!("{date} stands without quotes where a text is expected; write \"{date}\"")
         }
         (message, _) => {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text[..start].rsplit('\n').next().unwrap_or_default();
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text
+                .get(..start)
+                .and_then(|before| before.rsplit('\n').next());
+            let line = line.unwrap_or_default();
             let key = line.rsplit(['{', ',', '[']).next().unwrap_or_default();
             let problem = reworded(message);
             let table = problem.ends_with("a table is expected")

@@ -94,13 +94,15 @@ fn folder(path: &Path) -> &Path {
 /// Where links lead, if that is or can become a file.
 fn target(path: &Path) -> Result<PathBuf> {
     let shown = path.display();
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    let found = fs::metadata(path).ok();
+    let is_folder = found.as_ref().is_some_and(Metadata::is_dir);
+    if is_folder || path.to_string_lossy().ends_with(std::path::is_separator) {
+        bail!("cannot write {shown}: it is a folder; give the name of a file");
+    }
+    if found.is_some_and(|found| !found.is_file()) {
         bail!(
             "cannot write {shown}: it is a device or pipe, which cannot be replaced; give the name of a file"
         );
-    }
-    if path.to_string_lossy().ends_with(std::path::is_separator) {
-        bail!("cannot write {shown}: it is a folder; give the name of a file");
     }
     let mut target = path.to_owned();
     for _ in 0..LINKS {
@@ -108,8 +110,7 @@ fn target(path: &Path) -> Result<PathBuf> {
             Ok(next) => target = folder(&target).join(next),
             Err(_) => {
                 return match fs::metadata(&target) {
-                    Ok(found) if found.is_file() => Ok(target),
-                    Ok(_) => bail!("cannot write {shown}: it is a folder; give the name of a file"),
+                    Ok(_) => Ok(target),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
                     Err(error) => Err(error).with_context(|| format!("cannot write {shown}")),
                 };

@@ -242,8 +242,8 @@ impl Samples {
         let names: Vec<&str> = input_names(model).iter().map(|n| n.0).collect();
         // Whoever joins a stream while a line is written gets its end.
         let columns = || {
-            let of = |name: &&str| Derived::parse(name).map_or(*name, |(_, of)| of).to_owned();
-            names.iter().map(of).collect::<HashSet<String>>().len()
+            let of = names.iter().map(|name| Derived::column_of(name));
+            of.collect::<HashSet<&str>>().len()
         };
         let is_torn = path == Path::new("-")
             && on_error == OnError::Skip
@@ -732,12 +732,7 @@ fn has_header(
         return Ok(true);
     }
     // The names of the model, which a row of numbers would not be by chance.
-    let column = |name: &&str| {
-        Derived::parse(name)
-            .map_or(*name, |(_, column)| column)
-            .to_owned()
-    };
-    let named = |name: &&str| fields.contains(&column(name));
+    let named = |name: &&str| fields.iter().any(|field| field == Derived::column_of(name));
     if format.header == Header::FirstLine && names.iter().all(named) {
         return Ok(true);
     }

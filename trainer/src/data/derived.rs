@@ -76,6 +76,11 @@ impl Derived {
         Some((Derived::Is(category.into()), column))
     }
 
+    /// The column that a feature is computed from, or is.
+    pub fn column_of(name: &str) -> &str {
+        Self::parse(name).map_or(name, |(_, column)| column)
+    }
+
     /// The name of the feature that holds `column` so many rows later.
     pub fn ahead(column: &str, rows: usize) -> String {
         format!("{column}+{rows}")

@@ -27,23 +27,15 @@ pub fn unit_of(x: f32) -> f64 {
     f64::from(x.abs().next_up() - x.abs())
 }
 
-/// `Err` with a value if all that varies may be rounding, where numbers go by `unit`.
-pub fn varies_beyond(unit: f64, values: impl Iterator<Item = f32>) -> Result<(), f64> {
-    let ends = values
-        .map(f64::from)
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| {
-            (lo.min(x), hi.max(x))
-        });
-    match ends.1 - ends.0 < NOISE * unit {
-        true => Err(ends.0),
-        false => Ok(()),
-    }
-}
-
 impl Normalise {
     /// `(offset, spread)` so that `(x − offset) / spread` is normalised; `Err` with the value of a
     /// constant column: NaN where it varies by less than a scale of 32 bits can make up for, infinite where there are no values.
-    pub fn fit(self, values: impl Iterator<Item = f32> + Clone) -> Result<(f64, f64), f64> {
+    /// Numbers that go by `unit` are what the values were computed of; 0 where they are as they were read.
+    pub fn fit(
+        self,
+        values: impl Iterator<Item = f32> + Clone,
+        unit: f64,
+    ) -> Result<(f64, f64), f64> {
         if self == Normalise::None {
             return Ok((0.0, 1.0));
         }
@@ -60,7 +52,10 @@ impl Normalise {
         if hi - lo < SMALLEST {
             return Err(f64::NAN);
         }
-        varies_beyond(unit_of(lo.abs().max(hi.abs()) as f32), values.clone())?;
+        // All of it may be rounding.
+        if hi - lo < NOISE * unit.max(unit_of(lo.abs().max(hi.abs()) as f32)) {
+            return Err(lo);
+        }
         if self == Normalise::MinMax {
             return Ok((lo, hi - lo));
         }
@@ -142,13 +137,22 @@ mod tests {
     #[test]
     fn fits_are_mean_and_deviation_or_range() {
         let values = [1.0f32, 2.0, 3.0, 6.0];
-        let (mean, deviation) = Normalise::Standard.fit(values.into_iter()).unwrap();
+        let (mean, deviation) = Normalise::Standard.fit(values.into_iter(), 0.0).unwrap();
         assert_eq!((mean, deviation), (3.0, 3.5f64.sqrt()));
-        assert_eq!(Normalise::MinMax.fit(values.into_iter()), Ok((1.0, 5.0)));
-        assert_eq!(Normalise::Standard.fit([4.0, 4.0].into_iter()), Err(4.0));
-        assert_eq!(Normalise::None.fit([4.0, 4.0].into_iter()), Ok((0.0, 1.0)));
+        assert_eq!(
+            Normalise::MinMax.fit(values.into_iter(), 0.0),
+            Ok((1.0, 5.0))
+        );
+        assert_eq!(
+            Normalise::Standard.fit([4.0, 4.0].into_iter(), 0.0),
+            Err(4.0)
+        );
+        assert_eq!(
+            Normalise::None.fit([4.0, 4.0].into_iter(), 0.0),
+            Ok((0.0, 1.0))
+        );
         // Its scale would be infinite.
-        let tiny = Normalise::Standard.fit([0.0, 1e-40].into_iter());
+        let tiny = Normalise::Standard.fit([0.0, 1e-40].into_iter(), 0.0);
         assert!(tiny.unwrap_err().is_nan());
     }
 

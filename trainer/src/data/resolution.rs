@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::csv::Table;
 use super::error::DataError;
+use super::normalise::unit_of;
 use super::{Dataset, Part};
 use crate::package::{Feature, Input, Output, Target, Transform};
 use crate::task::{FeatureTransform, SeriesTask, TargetTransform};
@@ -79,7 +80,7 @@ fn is_coarse(column: &str, table: &Table) -> Result<bool, DataError> {
         }
     }
     let step = (squares / steps.max(1) as f64).sqrt();
-    let unit = f64::from(largest.next_up() - largest);
+    let unit = unit_of(largest);
     Ok(step > 0.0 && unit > LOST[0] * step)
 }
 
@@ -104,7 +105,7 @@ impl Seen {
     /// What is lost, where that is more than a part of the steps.
     fn lost(&self, part: f64) -> Option<String> {
         let step = (self.squares / self.steps.max(1) as f64).sqrt();
-        let unit = f64::from(self.largest.next_up() - self.largest);
+        let unit = unit_of(self.largest);
         (step > 0.0 && unit > part * step).then(|| {
             format!(
                 "its values reach {:.3e}, where 32 bits count by {unit}, and its steps are of about {step:.3}: they are rounded away",
@@ -137,11 +138,13 @@ pub fn coarse_columns(data: &Dataset) -> Vec<String> {
             }
         }
     }
-    let input = |(feature, seen): (&Feature, &Seen)| {
+    let input = |(k, (feature, seen)): (usize, (&Feature, &Seen))| {
         let part = match feature.transform {
             Transform::None | Transform::Log => LOST[1],
-            Transform::Difference { .. } | Transform::LogRatio { .. } => LOST[0],
-            Transform::Missing { .. } => return None,
+            Transform::Difference { column } | Transform::LogRatio { column } if column == k => {
+                LOST[0]
+            }
+            _ => return None,
         };
         let name = &feature.name;
         seen.lost(part).map(|lost| {
@@ -161,7 +164,7 @@ pub fn coarse_columns(data: &Dataset) -> Vec<String> {
             )
         })
     };
-    let inputs = features.iter().zip(&inputs).filter_map(input);
+    let inputs = features.iter().zip(&inputs).enumerate().filter_map(input);
     let outputs = targets.iter().zip(&outputs).filter_map(output);
     inputs.chain(outputs).collect()
 }

@@ -249,15 +249,28 @@ fn start_of_day(text: &str) -> Option<String> {
     (!digit).then(|| format!("{}00{}", &text[..=at], &text[at + 3..]))
 }
 
+/// Dates without anything between their parts, by their number of digits.
+pub(crate) const COMPACT: [(usize, &str); 4] = [
+    (8, "%Y%m%d"),
+    (10, "%Y%m%d%H"),
+    (12, "%Y%m%d%H%M"),
+    (14, "%Y%m%d%H%M%S"),
+];
+/// And those whose year has two digits or comes last, where the number of seconds would be of another age.
+pub(crate) const OTHER_COMPACT: [(usize, &str); 8] = [
+    (6, "%y%m%d"),
+    (8, "%d%m%Y"),
+    (8, "%y%m%d%H"),
+    (10, "%y%m%d%H%M"),
+    (10, "%d%m%Y%H"),
+    (12, "%y%m%d%H%M%S"),
+    (12, "%d%m%Y%H%M"),
+    (14, "%d%m%Y%H%M%S"),
+];
+
 /// `2016070100` and the like.
 fn compact(text: &str) -> Option<Time> {
-    let format = match text.len() {
-        8 => "%Y%m%d",
-        10 => "%Y%m%d%H",
-        12 => "%Y%m%d%H%M",
-        14 => "%Y%m%d%H%M%S",
-        _ => return None,
-    };
+    let (_, format) = COMPACT.iter().find(|(digits, _)| *digits == text.len())?;
     if !text.bytes().all(|b| b.is_ascii_digit()) || !("1900".."2101").contains(&&text[..4]) {
         return None;
     }
@@ -271,21 +284,21 @@ pub(crate) const USUAL: std::ops::Range<f64> = 1e9..2.2e9;
 
 /// Digits that are a date and time if the year has two of them, or comes last.
 fn is_other_date(digits: &str) -> bool {
-    let formats: &[&str] = match digits.len() {
-        8 => &["%y%m%d%H", "%d%m%Y"],
-        10 => &["%y%m%d%H%M", "%d%m%Y%H"],
-        12 => &["%y%m%d%H%M%S", "%d%m%Y%H%M"],
-        14 => &["%d%m%Y%H%M%S"],
-        _ => return false,
-    };
-    let is_date = |format: &&str| {
+    // What is counted has no zero in front, and is seldom as long as these.
+    let is_long = digits.len() > 8 || digits.len() == 8 && digits.starts_with('0');
+    let formats = OTHER_COMPACT
+        .iter()
+        .filter(|(count, _)| *count == digits.len());
+    let is_date = |format: &str| {
         let mut parsed = Parsed::new();
         let read = parse(&mut parsed, digits, StrftimeItems::new(format)).is_ok();
         let usual = parsed.year().is_none_or(|y| (1900..=2100).contains(&y));
         read && usual && finish(parsed).is_some()
     };
-    // What is counted has no zero in front, and is seldom as long as these.
-    (digits.len() > 8 || digits.starts_with('0')) && formats.iter().any(is_date)
+    is_long
+        && formats
+            .map(|(_, format)| format)
+            .any(|format| is_date(format))
 }
 
 /// The year is said, and has two digits.

@@ -34,6 +34,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::data::csv::composed;
+use crate::data::normalise::unit_of;
 use crate::data::open::read_words;
 use crate::escape::unescape;
 use crate::filekind;
@@ -593,7 +594,7 @@ fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec
 }
 
 /// What rounding may take of an input's spread.
-const ROUNDED: f32 = 0.01;
+const ROUNDED: f64 = 0.01;
 
 /// Inputs with their names and what training did to them.
 fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
@@ -618,8 +619,8 @@ fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
     );
     for (name, (mean, std)) in names.iter().zip(mean.iter().zip(&std)) {
         // The error of rounding, of numbers near the mean.
-        let unit = mean.abs().next_up() - mean.abs();
-        let rounded = unit / 12f32.sqrt() / std;
+        let unit = unit_of(*mean);
+        let rounded = unit / 12f64.sqrt() / f64::from(*std);
         ensure!(
             rounded <= ROUNDED,
             "--input-mean {mean} with --input-std {std}: near {mean} numbers of 32 bits go by {unit}, so {name} would be off by {:.0} % of its \

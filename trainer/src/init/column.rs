@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::csv::is_missing;
 use crate::data::sentinel::sentinels;
-use crate::data::time::{NotATime, Time, Times, USUAL};
+use crate::data::time::{COMPACT, NotATime, OTHER_COMPACT, Time, Times, USUAL};
 
 /// So many different texts are categories; more are text.
 const MOST_CATEGORIES: usize = 24;
@@ -49,25 +49,6 @@ const TIME_FORMATS: [&str; 36] = [
     "%y-%m-%d %H:%M",
     "%y-%m-%d",
 ];
-/// Dates without anything between their parts, by their number of digits.
-const COMPACT: [(usize, &str); 4] = [
-    (8, "%Y%m%d"),
-    (10, "%Y%m%d%H"),
-    (12, "%Y%m%d%H%M"),
-    (14, "%Y%m%d%H%M%S"),
-];
-/// And those whose year has two digits or comes last, where the number of seconds would be of another age.
-const COMPACT_OTHERWISE: [(usize, &str); 8] = [
-    (6, "%y%m%d"),
-    (8, "%d%m%Y"),
-    (8, "%y%m%d%H"),
-    (10, "%y%m%d%H%M"),
-    (10, "%d%m%Y%H"),
-    (12, "%y%m%d%H%M%S"),
-    (12, "%d%m%Y%H%M"),
-    (14, "%d%m%Y%H%M%S"),
-];
-
 /// What stands for no value in a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Marks {
@@ -350,8 +331,8 @@ fn time_format(
             return None;
         }
         let digits = first[0].len();
-        if first.iter().all(whole)
-            && first.iter().all(|text| text.len() == digits)
+        let alike = first.iter().all(whole) && first.iter().all(|text| text.len() == digits);
+        if alike
             && let Some((_, format)) = COMPACT.iter().find(|(n, _)| *n == digits)
             && ["19", "20"].iter().any(|c| first[0].starts_with(c))
             && fits(Some(format))
@@ -360,10 +341,9 @@ fn time_format(
         }
         let seconds = |text: &&str| Time::parse(text, Some("%s")).map_or(0.0, |t| t.instant);
         let usual = |text: &&str| USUAL.contains(&seconds(text));
-        if first.iter().all(whole)
-            && first.iter().all(|text| text.len() == digits)
+        if alike
             && !first.iter().all(usual)
-            && let Some((_, format)) = COMPACT_OTHERWISE
+            && let Some((_, format)) = OTHER_COMPACT
                 .iter()
                 .find(|(n, format)| *n == digits && fits(Some(format)))
         {

@@ -187,7 +187,9 @@ pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal
             }
             Err(InitError::Data(DataError::Constant { column, .. }))
                 if without.columns.len() < MOST_LEFT_OUT
-                    && without.columns.insert(of_column(&column)) => {}
+                    && without
+                        .columns
+                        .insert(Derived::column_of(&column).to_owned()) => {}
             Err(InitError::Data(DataError::EmptyPart { .. }))
                 if without.halvings < MOST_HALVINGS =>
             {
@@ -447,13 +449,6 @@ fn units(columns: &[Column<'_>], number: &dyn Fn(&str) -> Option<f64>) -> Option
     let all_rows = numbers().map(|column| column.texts.len()).min()?;
     let rows = (0..all_rows).take_while(|&row| is_none(row)).count();
     (all && !units.is_empty()).then(|| (rows, units.join(", ")))
-}
-
-/// What a column is computed from, or itself.
-fn of_column(name: &str) -> String {
-    Derived::parse(name)
-        .map_or(name, |(_, column)| column)
-        .to_owned()
 }
 
 /// Whether a column varies by less than 32 bits tell well.

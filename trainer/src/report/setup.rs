@@ -4,8 +4,9 @@
 use super::counted;
 use super::html::{Table, count, number, section};
 use crate::data::{Dataset, Part};
-use crate::task::{ClassWeights, FeatureTransform, Split, TargetTransform, Task};
+use crate::task::{ClassWeights, Split, Task};
 use crate::train::{Predictor, evaluate};
+use std::fmt::Debug;
 
 /// `parts`: predictors by name, to be measured on every part.
 pub(super) fn setup(
@@ -73,26 +74,14 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
             key("rows", format!("the first of every {}", series.every));
         }
         key("scaling", word(format!("{:?}", series.normalise)));
-        let how = |transform: String| hyphened(&transform).replace('-', " ");
-        let inputs = series
-            .features
-            .iter()
-            .filter(|f| f.transform != FeatureTransform::None);
-        let inputs: Vec<String> = inputs
-            .map(|f| format!("{}: {}", f.column, how(format!("{:?}", f.transform))))
-            .collect();
-        if !inputs.is_empty() {
-            key("inputs", inputs.join(", "));
-        }
-        let targets = series
-            .targets
-            .iter()
-            .filter(|t| t.transform != TargetTransform::None);
-        let targets: Vec<String> = targets
-            .map(|t| format!("{}: {}", t.column, how(format!("{:?}", t.transform))))
-            .collect();
-        if !targets.is_empty() {
-            key("targets", targets.join(", "));
+        let inputs = series.features.iter().map(|f| (&f.column, f.transform));
+        let targets = series.targets.iter().map(|t| (&t.column, t.transform));
+        let transforms = [
+            ("inputs", transformed(inputs)),
+            ("targets", transformed(targets)),
+        ];
+        for (name, columns) in transforms.into_iter().filter(|(_, c)| !c.is_empty()) {
+            key(name, columns);
         }
         if !series.quantiles.is_empty() {
             key("quantiles", format!("{:?}", series.quantiles));
@@ -189,6 +178,18 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
     key("epochs", format!("{}{patience}{quantized}", train.epochs));
     key("seed", train.seed.to_string());
     keys
+}
+
+/// The columns that are not taken as they are, each with its transform.
+fn transformed<'c, T: Debug + Default + PartialEq>(
+    columns: impl Iterator<Item = (&'c String, T)>,
+) -> String {
+    let columns = columns.filter(|(_, transform)| *transform != T::default());
+    let told = |(column, transform): (&String, T)| {
+        let transform = hyphened(&format!("{transform:?}")).replace('-', " ");
+        format!("{column}: {transform}")
+    };
+    columns.map(told).collect::<Vec<_>>().join(", ")
 }
 
 /// `ManyToOne` as task files write it: `many-to-one`.

@@ -23,7 +23,9 @@ pub fn problem(error: &toml::de::Error, text: &str) -> String {
         // TOML has dates of its own.
         (message, Some(date))
             if message.starts_with("invalid type: map, expected ")
-                && message.contains(" a text") | message.contains("string")
+                && [" a text", " a string"]
+                    .iter()
+                    .any(|kind| message.contains(kind))
                 && date.trim().starts_with(|c: char| c.is_ascii_digit()) =>
         {
             let date = date.trim();
@@ -197,7 +199,7 @@ fn kind(expected: &str) -> String {
         "a character" | "char" => "one character".into(),
         "a sequence" => "a list".into(),
         "a map" | "map" => "a table".into(),
-        "string or map" | "map or string" | "string or table" => "a name or a table".into(),
+        "string or map" | "map or string" => "a name or a table".into(),
         _ if expected.starts_with("struct ") => "a table".into(),
         _ if expected.starts_with("enum ") => "a name or a table".into(),
         _ => match expected.strip_prefix("an array of length ") {

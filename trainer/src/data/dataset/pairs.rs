@@ -194,7 +194,7 @@ fn features(
             values.copied().collect()
         };
         let values: Vec<f32> = samples.iter().flat_map(of_column).collect();
-        let fitted = pairs.normalise.fit(values.into_iter());
+        let fitted = pairs.normalise.fit(values.into_iter(), 0.0);
         let (offset, spread) = fitted.map_err(|value| DataError::Constant {
             file: task.origin.display().to_string(),
             column: name.clone(),

@@ -86,11 +86,13 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .flat_map(inside)
         .map(|r| transform(how, 0, &raw[r..=r], &raw[r - 1..r]));
     let normalise = sequences.feature.normalise.unwrap_or(sequences.normalise);
-    let (offset, spread) = normalise.fit(values).map_err(|value| DataError::Constant {
-        file: table.file().into(),
-        column: sequences.feature.column.clone(),
-        value,
-    })?;
+    let (offset, spread) = normalise
+        .fit(values, 0.0)
+        .map_err(|value| DataError::Constant {
+            file: table.file().into(),
+            column: sequences.feature.column.clone(),
+            value,
+        })?;
     let features = vec![Feature {
         name: sequences.feature.column.clone(),
         unit: sequences.feature.unit.clone(),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::csv::Table;
 use super::super::derived::Derived;
 use super::super::error::DataError;
-use super::super::normalise::{Normalise, goal, transform, unit_of, varies_beyond};
+use super::super::normalise::{Normalise, goal, transform, unit_of};
 use super::super::resolution::exact_steps;
 use super::super::sentinel::{Sentinel, sentinels};
 use super::super::split::{Part, Rows};
@@ -426,17 +426,16 @@ pub(super) fn fit_features(
         let values = train
             .iter()
             .map(|&r| transform(how, k, sample(r), sample(r - 1)));
-        if let Transform::Difference { column } = how
-            && normalise != Normalise::None
-        {
-            let levels = train
-                .iter()
-                .flat_map(|&r| [sample(r)[k], sample(r - 1)[column]]);
-            let unit = levels.map(unit_of).fold(0.0, f64::max);
-            varies_beyond(unit, values.clone())
-                .map_err(|value| constant(table, &feature.column, value))?;
-        }
-        let (offset, spread) = fit(normalise, values, table, &feature.column)?;
+        let unit = match how {
+            Transform::Difference { column } => {
+                let levels = train
+                    .iter()
+                    .flat_map(|&r| [sample(r)[k], sample(r - 1)[column]]);
+                levels.map(unit_of).fold(0.0, f64::max)
+            }
+            _ => 0.0,
+        };
+        let (offset, spread) = fit(normalise, (values, unit), table, &feature.column)?;
         features.push(Feature {
             name: feature.column.clone(),
             unit: feature.unit.clone(),
@@ -451,21 +450,17 @@ pub(super) fn fit_features(
 
 fn fit(
     normalise: Normalise,
-    values: impl Iterator<Item = f32> + Clone,
+    (values, unit): (impl Iterator<Item = f32> + Clone, f64),
     table: &Table,
     column: &str,
 ) -> Result<(f64, f64), DataError> {
     normalise
-        .fit(values)
-        .map_err(|value| constant(table, column, value))
-}
-
-fn constant(table: &Table, column: &str, value: f64) -> DataError {
-    DataError::Constant {
-        file: table.file().into(),
-        column: column.into(),
-        value,
-    }
+        .fit(values, unit)
+        .map_err(|value| DataError::Constant {
+            file: table.file().into(),
+            column: column.into(),
+            value,
+        })
 }
 
 fn all_positive<'a>(
@@ -614,7 +609,7 @@ fn fit_targets(
         let normalise = target.normalise.unwrap_or(series.normalise);
         let (offset, spread) = fit(
             normalise,
-            train.iter().map(|&r| wanted(r)),
+            (train.iter().map(|&r| wanted(r)), 0.0),
             table,
             &target.column,
         )?;

@@ -41,6 +41,8 @@ mod stepped {
         fn step(&mut self, sample: &[f32], output: &mut [f32]);
         /// A sample without gaps.
         fn step_held(&mut self, sample: &[f32], output: &mut [f32]);
+        /// The last step had an answer of its own.
+        fn answered(&self) -> bool;
     }
 }
 
@@ -67,6 +69,10 @@ impl Stepped for Runner<'_, '_> {
 
     fn step_held(&mut self, sample: &[f32], output: &mut [f32]) {
         self.step_held(sample, output);
+    }
+
+    fn answered(&self) -> bool {
+        self.answered()
     }
 }
 
@@ -216,7 +222,8 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
             self.seen -= self.hop.min(self.seen);
             self.window = self.seen + self.hop;
         }
-        complete
+        // Where every sample would have an answer, those that a pool leaves out have none.
+        complete && (self.exact || self.hop > 1 || runner.answered())
     }
 
     fn push_overlapping(

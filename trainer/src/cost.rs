@@ -224,13 +224,21 @@ impl Core {
         Some(more[0] + more[1] * hidden as f64)
     }
 
-    /// Instructions of a step; none where the cell or the format is not counted.
+    /// Instructions of a step, where not every sample has an answer of a step on average; none where the cell or the format is not counted.
     pub fn instructions(&self, net: &Network, formats: impl Into<Formats>) -> Option<f64> {
         let formats = formats.into();
         let mut sum = 0.0;
+        // Of steps, how many a layer takes part in.
+        let mut share = 1.0;
         for (k, layer) in net.layers.iter().enumerate() {
             let format = formats.of(k);
-            sum += match layer {
+            let every = share;
+            if let Layer::Conv(c) = layer
+                && let Some(pool) = c.shape.pool
+            {
+                share /= f64::from(pool.every);
+            }
+            let here = match layer {
                 // A copy of a row, which the counts of embedded inputs contain.
                 Layer::Embedding(_) => 0.0,
                 Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
@@ -257,6 +265,8 @@ impl Core {
                     unit * padded as f64 + mac * (padded * d.inputs) as f64
                 }
             };
+            let pooled = matches!(layer, Layer::Conv(c) if c.shape.pool.is_some_and(|pool| pool.kernel == 1));
+            sum += here * if pooled { share } else { every };
         }
         Some(sum)
     }

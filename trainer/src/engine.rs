@@ -46,6 +46,11 @@ impl<'m> EnginePredictor<'m> {
             .bind_bytes(&mut self.state)?
             .with_kernels(self.kernels))
     }
+
+    /// The last step had an answer of its own; a window has one.
+    pub fn answered(&mut self) -> bool {
+        self.runner().map_or(true, |runner| runner.answered())
+    }
 }
 
 impl Predictor for EnginePredictor<'_> {

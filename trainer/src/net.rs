@@ -4,7 +4,7 @@
 //! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
 //! `b_hn` apart from `b_in`, and a FastGRNN has two biases for one sum; for the other cells only their sum matters.
 
-pub use kinglet::format::{Activation, Cell, ConvShape};
+pub use kinglet::format::{Activation, Cell, ConvShape, Pool, PoolKind};
 
 /// A stack of layers, first to last.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +158,15 @@ impl Network {
     pub fn is_bidirectional(&self) -> bool {
         let mut layers = self.layers.iter();
         layers.any(|layer| matches!(layer, Layer::Bidirectional(_)))
+    }
+
+    /// Samples before the first answer, and from one to the next, as of [`kinglet::Model::answers`].
+    pub fn answers(&self) -> [usize; 2] {
+        let layers = self.layers.iter().rev();
+        layers.fold([0, 1], |behind, layer| match layer {
+            Layer::Conv(c) => c.shape.answers(behind),
+            _ => behind,
+        })
     }
 
     /// Width of the last layer's output.

@@ -7,7 +7,9 @@ use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
-use kinglet_trainer::net::{Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Recurrent};
+use kinglet_trainer::net::{
+    Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Pool, PoolKind, Recurrent,
+};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::FloatRunner;
@@ -121,10 +123,11 @@ impl Golden {
         exported.unwrap().bytes
     }
 
+    /// Of the last outputs.
     fn error(&self, outputs: &[f32]) -> f32 {
-        assert_eq!(outputs.len(), self.y.len());
+        let wanted = &self.y[self.y.len() - outputs.len()..];
         let largest = self.y.iter().fold(0f32, |max, y| max.max(y.abs()));
-        let pairs = outputs.iter().zip(&self.y);
+        let pairs = outputs.iter().zip(wanted);
         pairs.fold(0f32, |max, (a, b)| max.max((a - b).abs())) / largest
     }
 }
@@ -216,5 +219,110 @@ fn a_file_gives_its_network_back_and_its_parts_sum_up() {
             let sum = parts.head + parts.normalisation + layers + parts.tests;
             assert_eq!(sum, bytes.len(), "{}", format.name());
         }
+    }
+}
+
+/// The causal network with what a stride, a pool and a missing padding leave of its answers.
+fn pooled() -> Vec<Golden> {
+    let pool = |kind, kernel, first, every| Pool {
+        kind,
+        kernel,
+        first,
+        every,
+    };
+    let pools = [
+        [Some(Pool::stride(8, 1)), Some(pool(PoolKind::Max, 3, 2, 2))],
+        [Some(pool(PoolKind::Mean, 4, 3, 3)), None],
+        [
+            Some(Pool::stride(0, 2)),
+            Some(pool(PoolKind::Mean, 2, 4, 1)),
+        ],
+        [None, Some(pool(PoolKind::Max, 5, 6, 7))],
+    ];
+    let with = |pools: [Option<Pool>; 2]| {
+        let [mut golden, _] = both();
+        for (layer, pool) in golden.package.net.layers.iter_mut().zip(pools) {
+            if let Layer::Conv(conv) = layer {
+                conv.shape.pool = pool;
+            }
+        }
+        // What the float network gives, by plain loops; that Keras gives the same is what the importing tests show.
+        let mut runner = FloatRunner::new(&golden.package.net);
+        let steps = golden.x.chunks_exact(golden.package.net.input_width());
+        golden.y = steps.flat_map(|x| runner.step(x).to_vec()).collect();
+        golden
+    };
+    pools.into_iter().map(with).collect()
+}
+
+#[test]
+fn pooled_answers_are_those_of_the_float_network_in_every_format_and_table() {
+    for golden in pooled() {
+        let width = golden.package.net.output_width();
+        let [first, every] = golden.package.net.answers();
+        for (format, bound) in FORMATS {
+            let bytes = golden.export(Layout::Portable, format);
+            let found = run_every_table(&bytes, &golden.x);
+            let error = golden.error(&found[first * width..]);
+            println!("{} from {first} every {every}: {error:.6}", format.name());
+            assert!(error < bound, "{}: {error}", format.name());
+            let model = Model::from_bytes(&bytes).unwrap();
+            assert_eq!(model.answers(), [first, every]);
+            assert_eq!(package(&bytes).unwrap().net.answers(), [first, every]);
+            let mut state = AlignedBytes::zeroed(model.state_len());
+            let mut runner = model.bind_bytes(&mut state).unwrap();
+            let mut last = vec![0.0; width];
+            for (t, x) in golden.x.chunks_exact(model.inputs()).enumerate() {
+                let mut y = vec![0.0; width];
+                runner.step(x, &mut y);
+                let due = t >= first && (t - first).is_multiple_of(every);
+                assert_eq!(runner.answered(), due, "sample {t}");
+                assert!(due || y == last, "sample {t}");
+                last = y;
+            }
+        }
+    }
+}
+
+#[test]
+fn pools_that_cannot_be_are_refused() {
+    let [mut golden, _] = both();
+    let Layer::Conv(conv) = &mut golden.package.net.layers[0] else {
+        panic!()
+    };
+    for (pool, part) in [
+        (
+            Pool {
+                kernel: 0,
+                ..Pool::stride(0, 1)
+            },
+            "answers of a pool",
+        ),
+        (
+            Pool {
+                kernel: 3,
+                ..Pool::stride(1, 1)
+            },
+            "first answer",
+        ),
+        (Pool::stride(0, 0), "from one answer"),
+        (Pool::stride(u16::MAX, 1), "first answer"),
+    ] {
+        conv.shape.pool = Some(pool);
+        let package = Package::of_numbers(
+            "pooled",
+            Network {
+                layers: vec![Layer::Conv(conv.clone())],
+            },
+        );
+        let refused = export_for(
+            Layout::Portable,
+            &package,
+            Format::F32,
+            None,
+            &TestInputs::synthetic(&package),
+        );
+        let message = format!("{:#}", refused.unwrap_err());
+        assert!(message.contains(part), "{message}");
     }
 }

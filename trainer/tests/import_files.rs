@@ -230,15 +230,23 @@ fn both_files_of_keras() {
     for file in ["keras/conv.keras", "keras/conv.h5"] {
         agrees(&cases, (file, "", conv));
     }
-    refused(
-        "keras/valid.keras",
-        "",
-        &[
-            "(Conv1D)",
-            "padding \"valid\" gives no answer for the first 2 samples",
-            "padding=\"causal\" in Keras",
-        ],
-    );
+    for (file, net) in [
+        (
+            "valid",
+            "conv 3 9>2 max 1 from 2 every 1, lstm 2>2, dense 2>1",
+        ),
+        (
+            "pooled",
+            "conv 3 9>6 relu max 2 from 3 every 2, conv 2 12>4 max 1 from 1 every 2, conv 1 4>4 mean 2 from 1 every 1, \
+             lstm 4>4, dense 4>2",
+        ),
+        (
+            "pooled_stream",
+            "conv 1 3>3 mean 2 from 1 every 2, conv 2 6>4 tanh max 3 from 3 every 2, gru 4>4, dense 4>2",
+        ),
+    ] {
+        agrees(&cases, (&format!("keras/{file}.keras"), "", net));
+    }
     refused(
         "keras/skip.keras",
         "",
@@ -287,16 +295,8 @@ fn convolutions_of_a_state_dict_are_what_the_flags_say() {
             &["--conv: 3 of them, expected one or 2"],
         ),
         (
-            "--conv valid:2 --after-conv relu --batch-norm before",
-            &["`first`", "first 4 samples", "nn.functional.pad(x, (4, 0))"],
-        ),
-        (
             "--conv same --after-conv relu --batch-norm before",
             &["`first`", "samples that are still to come"],
-        ),
-        (
-            "--conv causal:1:2 --after-conv relu --batch-norm before",
-            &["`first`", "a stride of 2", "a stride of 1"],
         ),
     ] {
         refused(file, flags, parts);

@@ -3,11 +3,12 @@
 //! So it is a dense layer applied at several places, and that is what it is made of: the rows of a position are
 //! gathered into the scratch, edges and all, where they are contiguous and aligned, and no kernel has to know of any of this. To
 //! copy them costs one load and store for as many multiplications as there are filters. Rows of the past lie in the state,
-//! as integers if the layer is one, the oldest first; they move on once a step.
+//! as integers if the layer is one, the oldest first; they move on once a step. So do the answers of a streaming convolution that are
+//! pooled over time; where there is no answer the layers behind it do not step.
 
 use super::dense::{Dense, DenseSpec};
 use super::panels;
-use crate::format::{Activation, ConvShape, LoadError, Tensors, attempt};
+use crate::format::{Activation, ConvShape, LoadError, Pool, PoolKind, Tensors, attempt};
 use crate::kernel::{Kernels, LANES, Panel};
 use crate::num::magnitude_q;
 
@@ -28,10 +29,47 @@ pub(crate) struct Rows<'s, T> {
     pub(crate) x: &'s [T],
     /// Rows of the samples before.
     pub(crate) past: &'s mut [T],
+    /// Answers that the next one may be made of.
+    pub(crate) answers: &'s mut [T],
+    /// Of [`Pool::due`](crate::format::Pool::due).
+    pub(crate) count: &'s mut i32,
     /// [`Conv::work`] elements, or more.
     pub(crate) work: &'s mut [T],
     /// The outputs.
     pub(crate) y: &'s mut [T],
+}
+
+/// What a convolution does with numbers besides products.
+trait Number: Copy + Default + PartialOrd {
+    fn magnitude(re: Self, im: Self) -> Self;
+
+    /// Of so many numbers.
+    fn mean(numbers: impl Iterator<Item = Self>, count: u16) -> Self;
+}
+
+impl Number for f32 {
+    fn magnitude(re: f32, im: f32) -> f32 {
+        libm::sqrtf(re * re + im * im)
+    }
+
+    fn mean(numbers: impl Iterator<Item = f32>, count: u16) -> f32 {
+        numbers.fold(0.0, |sum, x| sum + x) / count as f32
+    }
+}
+
+impl Number for i16 {
+    #[inline(always)]
+    fn magnitude(re: i16, im: i16) -> i16 {
+        magnitude_q(re, im)
+    }
+
+    fn mean(numbers: impl Iterator<Item = i16>, count: u16) -> i16 {
+        // Counted from the lowest, so that the division rounds down.
+        const LOWEST: i32 = i16::MIN as i32;
+        let sum = numbers.fold(0u32, |sum, x| sum.wrapping_add((x as i32 - LOWEST) as u32));
+        let nearest = sum.wrapping_add(count as u32 / 2).checked_div(count as u32);
+        (nearest.unwrap_or(0) as i32 + LOWEST) as i16
+    }
 }
 
 impl<'a> Conv<'a> {
@@ -60,56 +98,103 @@ impl<'a> Conv<'a> {
         self.shape.remembered()
     }
 
-    /// In f32.
-    pub(crate) fn apply(&self, k: &Kernels, rows: Rows<'_, f32>) {
-        let product = |taps: &[f32], sums: &mut [f32]| {
-            self.dense.apply(k, taps, sums.as_chunks_mut().0);
-        };
-        self.each(rows, product, |re, im| libm::sqrtf(re * re + im * im));
+    /// Elements of answers that the next one may be made of.
+    pub(crate) const fn answers(&self) -> usize {
+        match self.shape.pool() {
+            Some(pool) => pool.remembered(self.outputs()),
+            None => 0,
+        }
     }
 
-    /// In integers.
-    #[inline(always)]
-    pub(crate) fn apply_q(&self, k: &Kernels, rows: Rows<'_, i16>) {
-        let product = |taps: &[i16], sums: &mut [i16]| {
-            let y: &mut [Panel<i16>] = sums.as_chunks_mut().0;
-            self.dense.apply_q(k, taps, y);
-        };
-        self.each(rows, product, magnitude_q);
+    /// There is not an answer at every sample.
+    pub(crate) const fn is_pooled(&self) -> bool {
+        self.shape.pool().is_some()
     }
 
-    /// Every position, then the sample becomes the past.
-    #[inline(always)]
-    fn each<T: Copy + Default>(
-        &self,
-        rows: Rows<'_, T>,
-        product: impl Fn(&[T], &mut [T]),
-        magnitude: impl Fn(T, T) -> T,
-    ) {
-        let Rows { x, past, work, y } = rows;
-        let x = &x[..self.shape.inputs()];
-        let (taps, work) = work.split_at_mut(self.columns);
-        let sums = &mut work[..panels(self.filters) * LANES];
-        let outputs = if self.magnitude {
+    /// Numbers at a position.
+    const fn outputs(&self) -> usize {
+        if self.magnitude {
             self.filters / 2
         } else {
             self.filters
+        }
+    }
+
+    /// In f32; whether there is an answer.
+    pub(crate) fn apply(&self, k: &Kernels, rows: Rows<'_, f32>) -> bool {
+        self.each(rows, |taps, sums| {
+            self.dense.apply(k, taps, sums.as_chunks_mut().0);
+        })
+    }
+
+    /// In integers; whether there is an answer.
+    #[inline(always)]
+    pub(crate) fn apply_q(&self, k: &Kernels, rows: Rows<'_, i16>) -> bool {
+        self.each(rows, |taps, sums| {
+            let y: &mut [Panel<i16>] = sums.as_chunks_mut().0;
+            self.dense.apply_q(k, taps, y);
+        })
+    }
+
+    /// Every position, then the sample becomes the past; then what several answers give.
+    #[inline(always)]
+    fn each<T: Number>(&self, rows: Rows<'_, T>, product: impl Fn(&[T], &mut [T])) -> bool {
+        let Rows {
+            x,
+            past,
+            answers,
+            count,
+            work,
+            y,
+        } = rows;
+        let x = &x[..self.shape.inputs()];
+        let (taps, work) = work.split_at_mut(self.columns);
+        let sums = &mut work[..panels(self.filters) * LANES];
+        let outputs = self.outputs();
+        let pool = self.shape.pool();
+        let due = pool.is_none_or(|pool| pool.due(count));
+        // What nobody asks for is not computed.
+        let positions = if due || !answers.is_empty() {
+            self.shape.positions()
+        } else {
+            0
         };
-        for (position, y) in y
-            .chunks_exact_mut(outputs)
-            .take(self.shape.positions())
-            .enumerate()
-        {
+        for (position, y) in y.chunks_exact_mut(outputs).take(positions).enumerate() {
             self.shape.gather(position, x, past, taps);
             product(taps, sums);
             if self.magnitude {
                 let (re, im) = sums.split_at_mut(outputs);
                 for (re, &mut im) in re.iter_mut().zip(im) {
-                    *re = magnitude(*re, im);
+                    *re = T::magnitude(*re, im);
                 }
             }
             y.copy_from_slice(&sums[..outputs]);
         }
         self.shape.remember(x, past);
+        if let Some(pool) = pool
+            && !answers.is_empty()
+        {
+            let y = &mut y[..outputs];
+            let kept = answers.len() - outputs;
+            answers.copy_within(outputs.., 0);
+            answers[kept..].copy_from_slice(y);
+            if due {
+                take(pool, answers, y);
+            }
+        }
+        due
+    }
+}
+
+/// Of answers one after the other, what becomes of them.
+#[inline(always)]
+fn take<T: Number>(pool: Pool, answers: &[T], y: &mut [T]) {
+    let outputs = y.len();
+    for (unit, y) in y.iter_mut().enumerate() {
+        let numbers = answers.iter().copied().skip(unit).step_by(outputs);
+        *y = match pool.kind {
+            PoolKind::Max => numbers.fold(*y, |most, x| if x > most { x } else { most }),
+            PoolKind::Mean => T::mean(numbers, pool.kernel),
+        };
     }
 }

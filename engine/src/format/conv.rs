@@ -1,7 +1,8 @@
-//! Where a convolution looks, as the file says it.
+//! Where a convolution looks, as the file says it, and which of its answers go on.
 
+use super::Pool;
 #[cfg(feature = "serde")]
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// What a convolution sees of a sample, which is `rows` rows of `channels` numbers, one row after the other. In front of them
 /// are `before` rows more and behind them `after`; at position `p` the layer sees the rows `p · stride + j · dilation`,
@@ -10,7 +11,6 @@ use serde::Serialize;
 /// A streaming convolution over samples has one row, `before` = `(kernel − 1) · dilation` and [`past`](Self::past): each
 /// sample gives one answer, from itself and the samples before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct ConvShape {
     /// Rows of a sample.
     pub rows: u16,
@@ -31,6 +31,31 @@ pub struct ConvShape {
     /// The rows behind, and those in front unless they are of the past, are the sample's own, mirrored at its last and first row;
     /// otherwise they are zero.
     pub mirror: bool,
+    /// What becomes of the answers of a streaming convolution, which has one row; where there is none each goes on to the next layer.
+    pub pool: Option<Pool>,
+}
+
+/// A pool came after the first files: what is behind `past` says whether there is one, and is then followed by it.
+#[cfg(feature = "serde")]
+impl Serialize for ConvShape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields =
+            serializer.serialize_struct("ConvShape", 9 + self.pool.is_some() as usize)?;
+        fields.serialize_field("rows", &self.rows)?;
+        fields.serialize_field("channels", &self.channels)?;
+        fields.serialize_field("kernel", &self.kernel)?;
+        fields.serialize_field("stride", &self.stride)?;
+        fields.serialize_field("dilation", &self.dilation)?;
+        fields.serialize_field("before", &self.before)?;
+        fields.serialize_field("after", &self.after)?;
+        fields.serialize_field("past", &self.past)?;
+        let flags = self.mirror as u8 | (self.pool.is_some() as u8) << 1;
+        fields.serialize_field("flags", &flags)?;
+        if let Some(pool) = &self.pool {
+            fields.serialize_field("pool", pool)?;
+        }
+        fields.end()
+    }
 }
 
 impl ConvShape {
@@ -46,7 +71,13 @@ impl ConvShape {
             after: 0,
             past: true,
             mirror: false,
+            pool: None,
         }
+    }
+
+    /// What becomes of its answers.
+    pub const fn pool(&self) -> Option<Pool> {
+        self.pool
     }
 
     /// Numbers in a sample.
@@ -65,6 +96,20 @@ impl ConvShape {
             self.before as usize * self.channels as usize
         } else {
             0
+        }
+    }
+
+    /// Samples before the first answer of the layers from here on, and from one to the next, where those behind it have such numbers.
+    pub const fn answers(&self, [first, every]: [usize; 2]) -> [usize; 2] {
+        match self.pool {
+            Some(pool) => {
+                let (before, each) = (pool.first as usize, pool.every as usize);
+                [
+                    before.saturating_add(each.saturating_mul(first)),
+                    each.saturating_mul(every),
+                ]
+            }
+            None => [first, every],
         }
     }
 

@@ -26,6 +26,7 @@ macro_rules! attempt {
 }
 pub(crate) use attempt;
 
+mod pool;
 mod preamble;
 mod read;
 mod tensors;
@@ -39,6 +40,7 @@ pub use header::{
     Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,
     Shape, Tail, TestVectors,
 };
+pub use pool::{Pool, PoolKind};
 pub use preamble::{
     Layout, PREAMBLE_LEN, Preamble, VERSION, crc32, crc32_update, file_crc, state_len,
 };

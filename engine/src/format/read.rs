@@ -4,12 +4,12 @@
 //! Postcard writes a number as a varint (seven bits a byte, the lowest first), the variant of an enum as such a number,
 //! a string or a list with its length before it, a single byte, a bool and a float as they are.
 
-#[cfg(conv)]
-use super::ConvShape;
 use super::{
     Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Shape, Tail,
     TestVectors,
 };
+#[cfg(conv)]
+use super::{ConvShape, Pool, PoolKind};
 
 impl<'a> Header<'a> {
     /// A header from its bytes, and what is behind it.
@@ -229,7 +229,7 @@ impl<'a> Bytes<'a> {
 
     #[cfg(conv)]
     const fn conv_shape(&mut self) -> Result<ConvShape, LoadError> {
-        Ok(ConvShape {
+        let mut shape = ConvShape {
             rows: attempt!(self.half()),
             channels: attempt!(self.half()),
             kernel: attempt!(self.half()),
@@ -238,8 +238,23 @@ impl<'a> Bytes<'a> {
             before: attempt!(self.half()),
             after: attempt!(self.half()),
             past: attempt!(self.bool()),
-            mirror: attempt!(self.bool()),
-        })
+            mirror: false,
+            pool: None,
+        };
+        let flags = attempt!(self.byte());
+        if flags > 3 {
+            return Err(LoadError::Header);
+        }
+        shape.mirror = flags & 1 != 0;
+        if flags & 2 != 0 {
+            shape.pool = Some(Pool {
+                kind: attempt!(self.variant(PoolKind::ALL)),
+                kernel: attempt!(self.half()),
+                first: attempt!(self.half()),
+                every: attempt!(self.half()),
+            });
+        }
+        Ok(shape)
     }
 }
 
@@ -312,6 +327,12 @@ mod tests {
                             after: 64,
                             past: i == 0,
                             mirror: i == 1,
+                            pool: (i == 0).then_some(Pool {
+                                kind: PoolKind::ALL[turn % 2],
+                                kernel: 300,
+                                first: 299,
+                                every: 65535,
+                            }),
                             ..ConvShape::causal(300, 1 << i, 65535)
                         },
                         filters: 258,

@@ -224,7 +224,9 @@ impl Model<'_> {
     /// Whether all layers can go over several streams at once.
     fn in_batch(&self) -> bool {
         self.stages().all(|stage| match stage {
-            Stage::Embedding(_) | Stage::Dense(..) | Stage::Conv(..) => true,
+            Stage::Embedding(_) | Stage::Dense(..) => true,
+            // Streams need not have their answers at the same samples.
+            Stage::Conv(layer, _) => !layer.is_pooled(),
             Stage::Recurrent(layer, _) => layer.in_batch(),
         })
     }

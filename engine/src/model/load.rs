@@ -2,7 +2,7 @@
 //! in a file is found here, so that a step has nothing to check. All of it is `const fn`: the compiler loads a file that is a
 //! constant.
 
-use super::stages::{Place, Stage, Walk};
+use super::stages::{Place, Stage, Walk, words};
 use super::{Model, Plan, Tests};
 use crate::format::{
     Activation, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
@@ -197,7 +197,7 @@ impl<'a> Model<'a> {
         let mut walk = Walk::new(layers, self.preamble.layout, *tensors, self.plan.previous);
         // Layers whose outputs go to the other buffer; behind a window the first of them reads the first one.
         let mut turns = 0;
-        let (mut stages, mut index, mut dense) = (0, 0, false);
+        let (mut stages, mut index, mut dense, mut pooled) = (0, 0, false, false);
         while index < layers.len() {
             let layer = &layers[index];
             width = attempt!(self.check_layer(index, width));
@@ -240,7 +240,8 @@ impl<'a> Model<'a> {
                     Some(Stage::Dense(..)) => turns += 1,
                     Some(Stage::Conv(_, place)) => {
                         self.plan.mark = mark_conv(self.plan.mark, layer, place.at);
-                        self.plan.persistent += place.past;
+                        self.plan.persistent += place.kept();
+                        pooled |= place.count > 0;
                         self.plan.work = larger(self.plan.work, place.work);
                         turns += 1;
                     }
@@ -257,6 +258,16 @@ impl<'a> Model<'a> {
                 found: width,
                 need: self.header.output.count(),
             });
+        }
+        self.plan.answer = self.plan.persistent;
+        if pooled {
+            let [first, _] = self.answers();
+            if let Shape::Window { window, .. } = self.header.shape
+                && window as usize <= first
+            {
+                return Err(wrong("samples of a window before the first answer:", first));
+            }
+            self.plan.persistent += 1 + words(layers[0].format(), width);
         }
         self.plan.buffer = if integer { widest / 2 } else { widest };
         if bidirectional {
@@ -486,16 +497,55 @@ const fn check_conv(
         }
         _ => {}
     }
-    let outputs = shape.positions() * activation.outputs(filters);
-    size("outputs of a convolution", outputs, MAX_WIDTH)
+    let width = activation.outputs(filters);
+    if let Some(pool) = shape.pool {
+        attempt!(size("answers of a pool", pool.kernel as usize, MAX_WIDTH));
+        attempt!(size(
+            "samples from one answer of a pool to the next",
+            pool.every as usize,
+            MAX_WIDTH
+        ));
+        let found = pool.remembered(width);
+        if found > MAX_PAST {
+            return Err(LoadError::Size {
+                what: "answers that a pool remembers",
+                found,
+                max: MAX_PAST,
+            });
+        }
+        let first = pool.first as usize;
+        if first + 1 < pool.kernel as usize || first > MAX_PAST / 2 {
+            return Err(wrong("first answer of the pool in layer", index));
+        }
+        if !shape.past || shape.rows != 1 || shape.positions() != 1 {
+            return Err(wrong("pool of what is no stream in layer", index));
+        }
+    }
+    size(
+        "outputs of a convolution",
+        shape.positions() * width,
+        MAX_WIDTH,
+    )
 }
 
 /// A hash that knows one more convolution.
 const fn mark_conv(before: i32, layer: &Layer, at: usize) -> i32 {
     match *layer {
-        Layer::Conv { format, shape, .. } if shape.remembered() > 0 => {
-            let [channels, rows, past] = shape.layout_of_past();
-            hash(before, [format as usize, channels, rows, past, at])
+        Layer::Conv { format, shape, .. } => {
+            let mut mark = before;
+            if shape.remembered() > 0 {
+                let [channels, rows, past] = shape.layout_of_past();
+                mark = hash(mark, [format as usize, channels, rows, past, at]);
+            }
+            if let Some(pool) = shape.pool() {
+                let [kernel, first, every] = [
+                    pool.kernel as usize,
+                    pool.first as usize,
+                    pool.every as usize,
+                ];
+                mark = hash(mark, [pool.kind as usize, kernel, first, every, at]);
+            }
+            mark
         }
         _ => before,
     }

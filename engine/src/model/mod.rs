@@ -57,6 +57,9 @@ struct Plan {
     held: usize,
     /// End of the previous raw sample, which comes next, behind a word that says whether there is one; empty if no transform looks back.
     previous: usize,
+    /// End of the layers' states, which come next. Behind them, where not every sample has an answer, a word that says whether the
+    /// last one had, and the last answer.
+    answer: usize,
     /// End of what outlasts a step.
     persistent: usize,
     /// Length of either activation buffer.
@@ -80,6 +83,7 @@ impl Plan {
     const NOTHING: Plan = Plan {
         held: 0,
         previous: 0,
+        answer: 0,
         persistent: 0,
         buffer: 0,
         work: 0,
@@ -352,9 +356,23 @@ impl<'a> Model<'a> {
         input_limits(self.input_frac())
     }
 
-    /// Multiplications of weights in one step.
+    /// Multiplications of weights in one step; in one that has an answer, where not every sample [has one](Self::answers).
     pub fn macs(&self) -> usize {
         self.header.layers.iter().map(Layer::macs).sum()
+    }
+
+    /// Samples before the one that the first answer comes with, from a reset on, and samples from one answer to the next: 0 and 1, but for
+    /// convolutions whose answers are [pooled](crate::format::ConvShape::pool).
+    pub const fn answers(&self) -> [usize; 2] {
+        let mut answers = [0, 1];
+        let mut layers = self.header.layers.as_slice();
+        while let Some((layer, before)) = layers.split_last() {
+            if let Layer::Conv { shape, .. } = layer {
+                answers = shape.answers(answers);
+            }
+            layers = before;
+        }
+        answers
     }
 
     /// The number of a token.

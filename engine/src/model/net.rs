@@ -238,6 +238,13 @@ impl<M: Embedded> Net<M> {
         output.copy_from_slice(runner.network_output_q());
     }
 
+    /// As [`Runner::answered`].
+    pub fn answered(&self) -> bool {
+        let plan = const { &Facts::<M>::MODEL.plan };
+        let answer = &sealed::Memory::as_words(&self.state)[plan.answer..plan.persistent];
+        answer.first().is_none_or(|&new| new != 0)
+    }
+
     /// Starts anew: every state zero, no previous sample.
     #[inline(always)]
     pub fn reset(&mut self) {
@@ -303,6 +310,10 @@ impl<M: Embedded> Stepped for Net<M> {
         Self::run(&mut runner, None);
         runner.copy_output(output);
         runner.restore_units(sample, output);
+    }
+
+    fn answered(&self) -> bool {
+        self.answered()
     }
 }
 

@@ -103,36 +103,45 @@ pub(super) fn float_layer(
     recurrent.step(k, &x[..place.columns], state, work);
 }
 
-/// One step of a float convolution, from the first buffer to the second.
-pub(super) fn conv(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
-    let past = &mut parts.persistent[place.at..][..place.past];
-    let rows = Rows {
+/// One step of a float convolution, from the first buffer to the second; whether there is an answer.
+pub(super) fn conv(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) -> bool {
+    conv.apply(k, rows((conv, place), parts, &mut 0))
+}
+
+/// What a convolution reads and writes; where it counts nothing, `no_count` is not looked at.
+#[inline(always)]
+fn rows<'s, T: bytemuck::Pod>(
+    (conv, place): (&Conv<'_>, &ConvPlace),
+    parts: Parts<'s>,
+    no_count: &'s mut i32,
+) -> Rows<'s, T> {
+    let kept = &mut parts.persistent[place.at..][..place.kept()];
+    let (past, kept) = kept.split_at_mut(place.past);
+    let (answers, count) = kept.split_at_mut(place.answers);
+    let (past, answers): (&mut [T], &mut [T]) = (
+        bytemuck::cast_slice_mut(past),
+        bytemuck::cast_slice_mut(answers),
+    );
+    Rows {
         x: bytemuck::cast_slice(parts.a),
-        past: bytemuck::cast_slice_mut(past),
+        past: &mut past[..conv.remembered()],
+        answers: &mut answers[..conv.answers()],
+        count: count.first_mut().unwrap_or(no_count),
         work: bytemuck::cast_slice_mut(parts.work),
         y: bytemuck::cast_slice_mut(parts.b),
-    };
-    conv.apply(k, rows);
+    }
 }
 
 /// As [`conv_q`], of a layer that is not known before it is loaded: once in an image.
 #[inline(never)]
-pub(super) fn conv_q_apart(k: &Kernels, layer: (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
-    conv_q(k, layer, parts);
+pub(super) fn conv_q_apart(k: &Kernels, layer: (&Conv<'_>, &ConvPlace), parts: Parts<'_>) -> bool {
+    conv_q(k, layer, parts)
 }
 
-/// One step of an integer convolution.
+/// One step of an integer convolution; whether there is an answer.
 #[inline(always)]
-fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) {
-    let past = &mut parts.persistent[place.at..][..place.past];
-    let past: &mut [i16] = bytemuck::cast_slice_mut(past);
-    let rows = Rows {
-        x: bytemuck::cast_slice(parts.a),
-        past: &mut past[..conv.remembered()],
-        work: bytemuck::cast_slice_mut(parts.work),
-        y: bytemuck::cast_slice_mut(parts.b),
-    };
-    conv.apply_q(k, rows);
+fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>) -> bool {
+    conv.apply_q(k, rows((conv, place), parts, &mut 0))
 }
 
 /// Master and matrix-input part of a layer's state.
@@ -158,6 +167,8 @@ pub(super) struct Pass<'s> {
     token: Option<usize>,
     /// The token's vector, until a layer takes it.
     embedded: Option<Inputs<'s>>,
+    /// A convolution has no answer at this sample: the layers behind it do not step.
+    pub(super) waits: bool,
 }
 
 impl<'s> Pass<'s> {
@@ -174,12 +185,16 @@ impl<'s> Pass<'s> {
             parts: parts(state, plan),
             token,
             embedded: None,
+            waits: false,
         }
     }
 
     /// The next layer, in f32; `back` as of [`FloatState::new`].
     #[inline(always)]
     pub(super) fn layer(&mut self, stage: &Stage<'s>, back: bool) {
+        if self.waits {
+            return self.turn();
+        }
         match stage {
             Stage::Embedding(embedding) => {
                 return embedding.look_up(self.token, bytemuck::cast_slice_mut(self.parts.a));
@@ -196,7 +211,9 @@ impl<'s> Pass<'s> {
                     &mut y[..*panels],
                 );
             }
-            Stage::Conv(layer, place) => conv(self.k, (layer, place), self.parts.again()),
+            Stage::Conv(layer, place) => {
+                self.waits = !conv(self.k, (layer, place), self.parts.again());
+            }
         }
         self.turn();
     }
@@ -204,6 +221,9 @@ impl<'s> Pass<'s> {
     /// The next layer, in integers; `APART` if it is not known before it is loaded.
     #[inline(always)]
     pub(super) fn layer_q<const APART: bool>(&mut self, stage: &Stage<'s>) {
+        if self.waits {
+            return self.turn();
+        }
         let embedded = self.embedded.take();
         let parts = self.parts.again();
         match stage {
@@ -224,8 +244,10 @@ impl<'s> Pass<'s> {
                 let y: &mut [Panel<i16>] = y.as_chunks_mut().0;
                 dense.apply_q(self.k, bytemuck::cast_slice(parts.a), &mut y[..*panels]);
             }
-            Stage::Conv(layer, place) if APART => conv_q_apart(self.k, (layer, place), parts),
-            Stage::Conv(layer, place) => conv_q(self.k, (layer, place), parts),
+            Stage::Conv(layer, place) if APART => {
+                self.waits = !conv_q_apart(self.k, (layer, place), parts);
+            }
+            Stage::Conv(layer, place) => self.waits = !conv_q(self.k, (layer, place), parts),
         }
         self.turn();
     }
@@ -233,7 +255,25 @@ impl<'s> Pass<'s> {
     /// After the last layer.
     #[inline(always)]
     pub(super) fn finish(self, model: &Model<'_>) {
-        leave_mark(model, self.parts.b);
+        let Parts {
+            persistent, a, b, ..
+        } = self.parts;
+        leave_mark(model, b);
+        if let [new, answer @ ..] = &mut persistent[model.plan.answer..] {
+            *new = !self.waits as i32;
+            // Only the outputs: what is behind them in a buffer is left from anything.
+            let halves = model.outputs() << !model.is_integer() as u32;
+            let (answer, a): (&mut [i16], &mut [i16]) = (
+                bytemuck::cast_slice_mut(answer),
+                bytemuck::cast_slice_mut(a),
+            );
+            let (answer, a) = (&mut answer[..halves], &mut a[..halves]);
+            if self.waits {
+                a.copy_from_slice(answer);
+            } else {
+                answer.copy_from_slice(a);
+            }
+        }
     }
 
     /// What was written is read next.

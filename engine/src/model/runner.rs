@@ -195,6 +195,14 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
     }
 
+    /// The last step had an answer of its own. Where [not every sample has one](Model::answers) it gives the last one again, and before the
+    /// first one what an answer of zeros stands for.
+    pub fn answered(&self) -> bool {
+        let plan = &self.model.plan;
+        let answer = &self.state[plan.answer..plan.persistent];
+        answer.first().is_none_or(|&new| new != 0)
+    }
+
     /// Starts anew: every state zero, no previous sample.
     #[inline(always)]
     pub fn reset(&mut self) {
@@ -281,9 +289,11 @@ impl<'m, 'a> Runner<'m, 'a> {
                     format,
                     cell_shift,
                     ..
-                } => Some((Some(cell), hidden as usize, format, cell_shift)),
-                Layer::Conv { format, shape, .. } if shape.remembered() > 0 => {
-                    Some((None, shape.remembered(), format, 0))
+                } => Some((Some(cell), hidden as usize, format, cell_shift, None)),
+                Layer::Conv { format, shape, .. }
+                    if shape.remembered() > 0 || shape.pool().is_some() =>
+                {
+                    Some((None, shape.remembered(), format, 0, shape.pool()))
                 }
                 _ => None,
             });
@@ -302,8 +312,8 @@ impl<'m, 'a> Runner<'m, 'a> {
         let plan = &self.model.plan;
         let theirs = &encoder.model.plan;
         self.state[..plan.persistent].fill(0);
-        self.state[plan.previous..plan.persistent]
-            .copy_from_slice(&encoder.state[theirs.previous..theirs.persistent]);
+        self.state[plan.previous..plan.answer]
+            .copy_from_slice(&encoder.state[theirs.previous..theirs.answer]);
         Ok(())
     }
 
@@ -525,6 +535,9 @@ impl<'m, 'a> Runner<'m, 'a> {
         let mut pass = Pass::new(self.kernels, self.state, &self.model.plan, token);
         for (number, stage) in self.model.stages().enumerate() {
             pass.layer_q::<true>(stage);
+            if pass.waits {
+                continue;
+            }
             let (panels, place) = match stage {
                 Stage::Embedding(_) => continue,
                 Stage::Recurrent(_, place) => (place.units, Some(place)),

@@ -21,10 +21,21 @@ pub(super) struct ConvPlace {
     pub(super) at: usize,
     /// Words of the past.
     pub(super) past: usize,
+    /// Words behind it of answers that the next one may be made of.
+    pub(super) answers: usize,
+    /// Words behind those of the count, if there is not an answer at every sample.
+    pub(super) count: usize,
     /// Words of scratch.
     pub(super) work: usize,
     /// Numbers that it gives.
     pub(super) outputs: usize,
+}
+
+impl ConvPlace {
+    /// Words that outlast a step.
+    pub(super) const fn kept(&self) -> usize {
+        self.past + self.answers + self.count
+    }
 }
 
 /// Where a recurrent layer's state lies, and what it takes.
@@ -76,8 +87,8 @@ impl Place {
     }
 }
 
-/// Words of so many inputs of a convolution.
-const fn words(format: Format, elements: usize) -> usize {
+/// Words of so many numbers between layers.
+pub(super) const fn words(format: Format, elements: usize) -> usize {
     if format.is_integer() {
         elements.div_ceil(2)
     } else {
@@ -229,10 +240,12 @@ impl<'m, 'a> Walk<'m, 'a> {
                 let place = ConvPlace {
                     at: self.at,
                     past: words(format, conv.remembered()),
+                    answers: words(format, conv.answers()),
+                    count: conv.is_pooled() as usize,
                     work: words(format, conv.work()),
                     outputs: shape.positions() * activation.outputs(filters),
                 };
-                self.at += place.past;
+                self.at += place.kept();
                 Stage::Conv(conv, place)
             }
         };

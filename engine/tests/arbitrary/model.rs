@@ -5,8 +5,8 @@
 use super::{Choices, File};
 use kinglet::format::{
     Activation, Cell, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError,
-    MAX_LAYERS, Output, PREAMBLE_LEN, Preamble, SLOW, Shape, Tail, Target, TestVectors,
-    packed_rows, pad,
+    MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, SLOW, Shape, Tail, Target,
+    TestVectors, packed_rows, pad,
 };
 
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
@@ -132,6 +132,14 @@ fn conv(any: &mut Choices<'_>, format: Format, inputs: u16, last: bool) -> Optio
                 shape.before = shape.before.min(most);
             }
         }
+    } else if any.bool() {
+        let kernel = 1 + any.below(4) as u16;
+        shape.pool = Some(Pool {
+            kind: any.one_of(PoolKind::ALL),
+            kernel,
+            first: kernel - 1 + any.below(4) as u16,
+            every: 1 + any.below(4) as u16,
+        });
     }
     let activation = any.one_of(&[
         Activation::Identity,
@@ -255,6 +263,15 @@ impl Spec {
         };
         let window = 1 + any.below(5) as u32;
         let hop = 1 + any.below(7) as u32;
+        // In a window there is an answer.
+        let [first, _] = layers
+            .iter()
+            .rev()
+            .fold([0, 1], |behind, layer| match layer {
+                Layer::Conv { shape, .. } => shape.answers(behind),
+                _ => behind,
+            });
+        let window = window.max(first as u32 + 1);
         let shape = if bidirectional {
             let exact = true;
             Shape::Window { window, hop, exact }

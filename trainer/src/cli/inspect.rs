@@ -4,7 +4,7 @@ use super::print_json;
 use anyhow::Result;
 use kinglet::Model;
 use kinglet::format::{
-    Feature, FeatureTransform, Input, Layer, Output, Shape, TargetRestore, VERSION,
+    Feature, FeatureTransform, Input, Layer, Output, Pool, Shape, TargetRestore, VERSION,
 };
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::Written;
@@ -79,7 +79,26 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
                 1 => String::new(),
                 n => format!(" dilation {n}"),
             };
-            let kind = format!("conv {}{dilation} {}", shape.kernel, activation.name());
+            let pool = match shape.pool {
+                None => String::new(),
+                Some(Pool {
+                    kind,
+                    kernel,
+                    first,
+                    every,
+                }) => {
+                    let of = match kernel {
+                        1 => String::new(),
+                        n => format!(" {} of {n}", kind.name()),
+                    };
+                    format!("{of} every {every} from {first}")
+                }
+            };
+            let kind = format!(
+                "conv {}{dilation} {}{pool}",
+                shape.kernel,
+                activation.name()
+            );
             (kind, shape.inputs() as u16, outputs as u16)
         }
     }
@@ -189,6 +208,10 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
                     value["conv"] = json!({ "rows": shape.rows, "channels": shape.channels, "kernel": shape.kernel,
                         "stride": shape.stride, "dilation": shape.dilation, "before": shape.before, "after": shape.after,
                         "past": shape.past, "mirror": shape.mirror, "filters": filters, "positions": shape.positions() });
+                    if let Some(pool) = shape.pool {
+                        value["conv"]["pool"] = json!({ "kind": pool.kind.name(), "kernel": pool.kernel, "first": pool.first,
+                            "every": pool.every });
+                    }
                     if model.is_integer() {
                         value["requant_shift"] = json!(requant_shift);
                         value["output_frac"] = json!(frac);

@@ -401,7 +401,7 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
         (Sample::EndOfText, _) => false,
         (Sample::Token(token), AnyRunner::Steps(runner)) => {
             runner.step_token(token, &mut stream.y);
-            true
+            runner.answered()
         }
         (Sample::Token(token), AnyRunner::Windows(runner)) => {
             stream.tokens.push(token);
@@ -414,7 +414,7 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
         }
         (Sample::Features(x), AnyRunner::Steps(runner)) if args.raw => {
             runner.step_raw(x, &mut stream.y);
-            true
+            runner.answered()
         }
         (Sample::Features(x), _) => {
             if args.ahead.is_some() {

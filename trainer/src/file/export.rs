@@ -6,7 +6,7 @@
 use super::AlignedBytes;
 use super::doubts::{beyond_f16, beyond_integers};
 use super::draft::Draft;
-use super::test_steps::{TestInputs, run_tests};
+use super::test_steps::{MOST_TESTS, TestInputs, run_tests};
 use crate::engine::AnyRunner;
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, Ranges, fold, fold_f16, refine, rescale};
@@ -108,7 +108,10 @@ pub fn export_for(
         Shape::Window { window, .. } if package.net.is_bidirectional() => window,
         _ => 1,
     };
-    let tests = &tests.windows(window, inputs);
+    let [first, every] = package.net.answers();
+    // Of answers that are rare there are some, too.
+    let least = window.max((first + 8 * (every - 1)).min(MOST_TESTS));
+    let tests = &tests.windows(window, least, inputs);
     let answers = tests.steps(inputs) / window;
     let outputs = package.net.output_width();
     let blank = vec![0u8; answers * outputs * if integer { 2 } else { 4 }];

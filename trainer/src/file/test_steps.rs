@@ -8,6 +8,9 @@ use bytemuck::cast_slice;
 use kinglet::kernel::Kernels;
 use kinglet::{Model, num};
 
+/// Most steps that a file carries for the sake of rare answers.
+pub(super) const MOST_TESTS: usize = 4096;
+
 /// Steps whose results go into the file.
 #[derive(Debug, Clone)]
 pub enum TestInputs {
@@ -59,13 +62,13 @@ impl TestInputs {
         }
     }
 
-    /// Whole windows of so many steps: the first ones, or these steps again and again.
-    pub(super) fn windows(&self, window: usize, inputs: usize) -> Self {
+    /// Whole windows of so many steps, and as many steps at least: the first ones, or these steps again and again.
+    pub(super) fn windows(&self, window: usize, least: usize, inputs: usize) -> Self {
         let steps = self.steps(inputs);
         let whole = if steps == 0 {
             0
         } else {
-            steps.max(window) / window * window
+            steps.max(least) / window * window
         };
         match self {
             TestInputs::Samples(x) => {

@@ -7,6 +7,7 @@
 //! several ways (attributes that became inputs, `Gemm`) its reader brings into one.
 
 use super::{ConvSight, Padding};
+use crate::net::PoolKind;
 use anyhow::{Result, bail, ensure};
 
 /// Numbers with a shape, row-major.
@@ -146,6 +147,8 @@ pub(crate) enum Op {
     },
     /// `x [B, C, L], weights [F, C / groups, K], bias [F]? → [B, F, P]`.
     Conv(Convolution),
+    /// `x [B, C, L] → [B, C, P]`.
+    Pool(Pooling),
     /// `data, pads, value?, axes?`: zeros around it, or itself mirrored at its ends without them.
     Pad {
         mirror: bool,
@@ -224,6 +227,14 @@ pub(crate) enum Function {
     Softsign,
     Softplus,
     Sqrt,
+}
+
+/// Several numbers along the last axis become one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pooling {
+    pub(crate) kind: PoolKind,
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
 }
 
 /// Where a convolution along one axis looks.
@@ -505,24 +516,21 @@ impl Graph {
         let kernel = weight.shape.last().map_or(0, |k| k.saturating_sub(1));
         let before = kernel.saturating_mul(dilation);
         ensure!(
-            stride == 1,
-            "a stride of {stride}: the layers behind it would step less often than samples come, which the engine cannot do; train with a \
-             stride of 1"
-        );
-        ensure!(
-            before == 0 || padding == Padding::Causal,
-            "{}; pad it causally, by {before} zeros on the left: padding=\"causal\" in Keras, nn.functional.pad(x, ({before}, 0)) in PyTorch",
-            match padding {
-                Padding::Same => "padding \"same\" sees samples that are still to come".to_owned(),
-                _ => format!(
-                    "padding \"valid\" gives no answer for the first {before} samples, and the engine answers at every sample"
-                ),
-            }
+            before == 0 || padding != Padding::Same,
+            "padding \"same\" sees samples that are still to come; pad it causally, by {before} zeros on the left: padding=\"causal\" in Keras, \
+             nn.functional.pad(x, ({before}, 0)) in PyTorch, or not at all (\"valid\")"
         );
         let of = Convolution {
             stride,
             dilation,
-            pads: [before, 0],
+            pads: [
+                if padding == Padding::Causal {
+                    before
+                } else {
+                    0
+                },
+                0,
+            ],
             groups,
         };
         let turned = |perm: [usize; 3]| Op::Transpose {
@@ -534,6 +542,21 @@ impl Graph {
         let inputs: Vec<ValueId> = [x, weight].into_iter().chain(bias).collect();
         let y = self.node(name, kind, Op::Conv(of), &inputs);
         Ok(self.node(name, kind, turned([2, 0, 1]), &[y]))
+    }
+
+    /// Pools samples that come as `[time, batch, channels]`.
+    pub(crate) fn pooled(
+        &mut self,
+        (name, kind): (&str, &str),
+        of: Pooling,
+        x: ValueId,
+    ) -> ValueId {
+        let turned = |perm: [usize; 3]| Op::Transpose {
+            perm: Some(perm.to_vec()),
+        };
+        let x = self.node(name, kind, turned([1, 2, 0]), &[x]);
+        let y = self.node(name, kind, Op::Pool(of), &[x]);
+        self.node(name, kind, turned([2, 0, 1]), &[y])
     }
 
     /// The state after every sample, `[T, 1, D · H]`, from samples of that form; or only what the layer ends with,

@@ -63,6 +63,7 @@ fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
             one(Tensor::f32(x.shape.clone(), values))
         }
         Op::Conv(of) => one(conv::convolve(of, operand(0)?, operand(1)?, optional(2))),
+        Op::Pool(of) => one(conv::pool(*of, operand(0)?)),
         Op::Pad { mirror } => {
             let x = operand(0)?;
             let zero = |v: &Tensor| v.floats().is_ok_and(|v| v.iter().all(|&x| x == 0.0));

@@ -4,9 +4,12 @@
 //! both files keep beside them, and by their own or, in `.keras`, by their place.
 
 use super::archive::Archive;
-use super::graph::{Dim, Function, Graph, Input, Kind, Moments, Op, Tensor, ValueId, count};
+use super::graph::{
+    Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, count,
+};
 use super::keras_weights::{Setting, activated, function, recurrent};
 use super::{ConvSight, Padding};
+use crate::net::PoolKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hdf5_pure::{File, Group};
 use serde_json::Value;
@@ -463,6 +466,7 @@ fn add(
         }
         "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
         "Conv1D" => convolution(graph, config, name, &weights.of(name)?, x)?,
+        "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
@@ -528,7 +532,7 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, BatchNormalization and the \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, MaxPooling1D, AveragePooling1D, BatchNormalization and the \
              activations tanh, sigmoid, relu and softmax"
         ),
     })
@@ -560,6 +564,50 @@ fn dense(
     )
 }
 
+/// A size along one axis, which may be a list of one.
+fn size(config: &Value, key: &str, default: usize) -> Result<usize> {
+    let value = config.get(key).unwrap_or(&Value::Null);
+    let value = value
+        .as_array()
+        .and_then(|list| list.first())
+        .unwrap_or(value);
+    match value {
+        Value::Null => Ok(default),
+        value => (value.as_u64().and_then(|n| usize::try_from(n).ok()))
+            .filter(|&n| n > 0)
+            .with_context(|| format!("attribute `{key}`: {value}, expected a number from 1")),
+    }
+}
+
+/// Samples along time, as of a [`convolution`].
+fn pooled(
+    graph: &mut Graph,
+    config: &Value,
+    (name, class): (&str, &str),
+    x: ValueId,
+) -> Result<ValueId> {
+    let format = text(config, "data_format");
+    ensure!(
+        matches!(format, "" | "channels_last"),
+        "attribute `data_format`: {format}, expected channels_last"
+    );
+    let padding = text(config, "padding");
+    let kernel = size(config, "pool_size", 2)?;
+    ensure!(
+        kernel == 1 || matches!(padding, "" | "valid"),
+        "attribute `padding`: {padding:?}: it may see samples that are still to come; train with \"valid\""
+    );
+    let of = Pooling {
+        kind: match class {
+            "MaxPooling1D" => PoolKind::Max,
+            _ => PoolKind::Mean,
+        },
+        kernel,
+        stride: size(config, "strides", kernel)?,
+    };
+    Ok(graph.pooled((name, class), of, x))
+}
+
 /// Along time. Samples come as `[time, batch, channels]`, and the operator takes `[batch, channels, time]`.
 fn convolution(
     graph: &mut Graph,
@@ -580,19 +628,7 @@ fn convolution(
             kernel.shape
         )
     };
-    let size = |key: &str| -> Result<usize> {
-        let value = config.get(key).unwrap_or(&Value::Null);
-        let value = value
-            .as_array()
-            .and_then(|list| list.first())
-            .unwrap_or(value);
-        match value {
-            Value::Null => Ok(1),
-            value => (value.as_u64().and_then(|n| usize::try_from(n).ok()))
-                .filter(|&n| n > 0)
-                .with_context(|| format!("attribute `{key}`: {value}, expected a number from 1")),
-        }
-    };
+    let size = |key: &str| size(config, key, 1);
     let sight = ConvSight {
         padding: match text(config, "padding") {
             "causal" => Padding::Causal,

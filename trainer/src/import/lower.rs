@@ -19,8 +19,8 @@ use crate::net::{self, Activation, Bidirectional, Cell, Dense, Embedding, Layer,
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::BTreeSet;
 
-/// Samples in a sequence whose length the caller decides: a number that no width is mistaken for.
-const OPEN_STEPS: usize = 17;
+/// Samples in a sequence whose length the caller decides: a number that no width is mistaken for, and that is left when some are pooled.
+const OPEN_STEPS: usize = 1021;
 
 /// Numbers of a flattened sequence that a layer remembers: its weights are the square of it.
 const REMEMBERED: usize = 1024;
@@ -323,6 +323,7 @@ impl<'g> Walk<'g> {
                 | Op::Softmax { .. }
                 | Op::Channels { .. }
                 | Op::Conv(_)
+                | Op::Pool(_)
         ) && !matches!(node.op, Op::Gather { .. } if self.constant(node, 0).is_some())
     }
 
@@ -587,6 +588,7 @@ impl<'g> Walk<'g> {
                 let weight = operand(1).context("the weights are missing")?;
                 one(self.conv(node, view, of, (weight, operand(2)))?)
             }
+            Op::Pool(of) => one(self.pool(node, view, *of)?),
             Op::Pad { mirror } => one(self.padded(view, *mirror, [1, 2, 3].map(operand))?),
             Op::Unary(Function::Sqrt) if matches!(view.open, Open::Power { .. }) => {
                 one(self.magnitude(node, view)?)
@@ -893,14 +895,15 @@ impl<'g> Walk<'g> {
 
     fn activated(&mut self, node: &Node, view: View, activation: Activation) -> Result<View> {
         self.at_end(&view)?;
-        let bare = self.bare().is_some();
+        // What grows with its argument may as well come before the largest of several as behind it.
+        let bare = self.rising().is_some();
         let mut view = if bare && view.affine.is_none() {
             view
         } else {
             self.settled(node, view)?
         };
         let roles = view.roles();
-        if let Some(dense) = self.bare() {
+        if let Some(dense) = self.rising() {
             dense.activation = activation;
         }
         ensure!(
@@ -1196,6 +1199,7 @@ impl<'g> Walk<'g> {
             };
             view = self.settled(&node, view)?;
         }
+        self.note_answers();
         let bidirectional = self
             .layers
             .iter()

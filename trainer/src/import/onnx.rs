@@ -5,10 +5,11 @@
 //! here. Weights may lie in a file beside this one, but nowhere else.
 
 use super::graph::{
-    Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Recurrent, Tensor,
-    ValueId, Values, count,
+    Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Pooling,
+    Recurrent, Tensor, ValueId, Values, count,
 };
 use super::interpret;
+use crate::net::PoolKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rten_onnx::onnx::{
     AttributeProto, DataLocation, DataType, ModelProto, NodeProto, TensorProto, ValueInfoProto,
@@ -543,6 +544,8 @@ impl Reader {
             "Pow" => one(Op::Binary(Binary::Pow))?,
             "Sqrt" => unary(Function::Sqrt)?,
             "Conv" => one(Op::Conv(convolution(&attributes)?))?,
+            "MaxPool" => one(Op::Pool(pooling(&attributes, PoolKind::Max)?))?,
+            "AveragePool" => one(Op::Pool(pooling(&attributes, PoolKind::Mean)?))?,
             "Pad" => {
                 let mirror = match attributes.text("mode")?.as_deref() {
                     None | Some("constant") => false,
@@ -906,7 +909,36 @@ impl Reader {
     }
 }
 
-/// A node's attributes by name.
+/// Of a `MaxPool` or `AveragePool` along one axis.
+fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
+    let kernel = attributes.ints("kernel_shape").unwrap_or(&[]);
+    let &[kernel] = kernel else {
+        bail!("attribute `kernel_shape`: {kernel:?}: the engine pools along one axis")
+    };
+    let of = convolution(attributes)?;
+    let kernel = usize::try_from(kernel).ok().filter(|&n| n > 0);
+    let kernel = kernel.context("attribute `kernel_shape`: it is below 1")?;
+    ensure!(
+        of.pads == [0, 0],
+        "attribute `pads`: {:?}: it pools what is padded; train without padding",
+        of.pads
+    );
+    ensure!(
+        of.dilation == 1,
+        "attribute `dilations`: {}: the engine pools neighbours",
+        of.dilation
+    );
+    ensure!(
+        attributes.int("ceil_mode", 0) == 0,
+        "attribute `ceil_mode`: 1: its last answer is of fewer samples; train without"
+    );
+    Ok(Pooling {
+        kind,
+        kernel,
+        stride: of.stride,
+    })
+}
+
 /// Of a `Conv` along one axis.
 fn convolution(attributes: &Attributes<'_>) -> Result<Convolution> {
     let auto = attributes.text("auto_pad")?;
@@ -940,6 +972,7 @@ fn convolution(attributes: &Attributes<'_>) -> Result<Convolution> {
     })
 }
 
+/// A node's attributes by name.
 struct Attributes<'a>(&'a [AttributeProto]);
 
 impl Attributes<'_> {

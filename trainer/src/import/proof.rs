@@ -222,6 +222,8 @@ struct Plan {
     last: bool,
     /// One output for a window.
     whole: bool,
+    /// Samples before the first answer, and from one to the next.
+    answers: [usize; 2],
 }
 
 impl Plan {
@@ -242,6 +244,7 @@ impl Plan {
             window,
             last: lowered.last,
             whole,
+            answers: package.net.answers(),
         }
     }
 
@@ -261,13 +264,15 @@ impl Plan {
                 None => all.push(sequence),
             }
         }
-        all.retain(|sequence| !sequence.is_empty());
+        // What is shorter has no answer.
+        all.retain(|sequence| sequence.len() > self.answers[0]);
         all
     }
 
     fn random(&self, net: &Network) -> Samples {
         let mut rng = Rng::new(0x6b69_6e67_6c65_7421);
         let affordable = MACS / net.macs().max(1);
+        let [first, every] = self.answers;
         let lengths = match self.window {
             Some(n) => vec![n; (affordable / n.max(1)).clamp(1, 8)],
             None if self.chunk < usize::MAX => {
@@ -275,8 +280,8 @@ impl Plan {
                 vec![self.chunk * chunks.min(64 / self.chunk + 2)]
             }
             // An answer after the last sample only is asked for after one sample, two, three ...
-            None if self.last => (1..=affordable.clamp(3, 24)).collect(),
-            None => vec![affordable.clamp(4, 48); 2],
+            None if self.last => (1 + first..=first + affordable.clamp(3, 24) + every).collect(),
+            None => vec![first + affordable.clamp(4, 48) + 8 * (every - 1); 2],
         };
         let mut sample = || match net.layers.first() {
             Some(Layer::Embedding(e)) => vec![(rng.next_u64() % e.vocab as u64) as f32],
@@ -426,7 +431,11 @@ fn engine(
         predictor.reset();
         for (t, sample) in sequence.iter().enumerate() {
             predictor.step(sample, &mut y);
-            if (t + 1) % chunk == 0 || t + 1 == sequence.len() {
+            let counts = match chunk {
+                1 => predictor.answered(),
+                _ => (t + 1) % chunk == 0 || t + 1 == sequence.len(),
+            };
+            if counts {
                 found.push(y.clone());
             }
         }

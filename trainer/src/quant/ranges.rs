@@ -184,6 +184,7 @@ impl Ranges {
         let mut columns = [inputs, net.output_width()].map(|n| vec![Column::default(); n]);
         let mut forgotten: Vec<Vec<f64>> = vec![Vec::new(); net.layers.len()];
         let mut cut = vec![0.0; net.layers.len()];
+        let mut meetings = vec![0; net.layers.len()];
         let mut runner = FloatRunner::new(net);
         let mut step = 0;
         for (k, stream) in streams.into_iter().enumerate() {
@@ -225,7 +226,7 @@ impl Ranges {
             runner.reset();
             begin(k, &mut runner);
             for x in stream.steps(net) {
-                let met = step % every == 0;
+                let met = is_met(step, every, net.answers());
                 step += 1;
                 let states: Vec<Vec<f32>> = if met {
                     (0..net.layers.len())
@@ -236,8 +237,12 @@ impl Ranges {
                 };
                 let y = runner.step(&x);
                 Column::meet_all(&mut columns[0], &x, met);
-                Column::meet_all(&mut columns[1], y, met);
-                for (k, (layer, range)) in net.layers.iter().zip(&mut layers).enumerate() {
+                let y = y.to_vec();
+                if runner.through() == net.layers.len() {
+                    Column::meet_all(&mut columns[1], &y, met);
+                }
+                let layers = net.layers.iter().zip(&mut layers).take(runner.computed());
+                for (k, (layer, range)) in layers.enumerate() {
                     let below = match k.checked_sub(1) {
                         Some(below) => runner.layer_output(below),
                         None => &x,
@@ -255,11 +260,12 @@ impl Ranges {
                             let rectified = candidates.iter().map(|n| n.max(0.0));
                             range.meet(&rectified.collect::<Vec<f32>>(), 0);
                         }
-                        _ => range.meet(runner.layer_output(k), 0),
+                        _ => range.meet(runner.layer_bare(k), 0),
                     }
                     let cells = runner.layer_cell(k).unwrap_or(&[]);
                     range.cell = range.cell.max(largest(cells));
                     if met {
+                        meetings[k] += 1;
                         match layer {
                             Layer::Conv(c) => {
                                 let seen = runner.layer_seen(k).chunks_exact(c.dense.inputs);
@@ -287,8 +293,13 @@ impl Ranges {
         }
         let met = layers.iter_mut().flat_map(|layer| &mut layer.inputs);
         met.for_each(Moments::settle);
-        let counted = steps.div_ceil(every).max(1) as f64;
-        for ((layer, forgotten), cut) in layers.iter_mut().zip(&forgotten).zip(&cut) {
+        let told = forgotten.iter().zip(&cut).zip(&meetings);
+        for (layer, ((forgotten, cut), &met)) in layers.iter_mut().zip(told) {
+            if met == 0 && !net.is_bidirectional() {
+                // Samples that were too few for an answer tell nothing about what is behind it.
+                layer.inputs.clear();
+            }
+            let counted = f64::from(met.max(1));
             layer.candidates = (cut / counted / layer.outputs.len().max(1) as f64).sqrt();
             layer.forgets = forgotten
                 .iter()
@@ -493,6 +504,18 @@ fn stages(r: &Recurrent) -> usize {
     match r.cell {
         Cell::GruResetBefore | Cell::GruReluResetBefore => 2,
         _ => 1,
+    }
+}
+
+/// Whether a step is one of those whose inputs enter the moments. Where answers are rare it is all steps up to one, and not at even distances: windows
+/// could have none among them.
+fn is_met(step: usize, every: usize, [first, period]: [usize; 2]) -> bool {
+    match (first, period) {
+        (0, 1) => step.is_multiple_of(every),
+        _ => {
+            let scattered = (step / period).wrapping_mul(0x9e37_79b9) >> 8;
+            scattered.is_multiple_of(every)
+        }
     }
 }
 

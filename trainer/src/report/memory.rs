@@ -104,8 +104,18 @@ pub(super) fn layer(layer: &Layer) -> String {
                 1 => String::new(),
                 n => format!(" at {n} positions"),
             };
+            let pool = match shape.pool {
+                None => String::new(),
+                Some(pool) if pool.kernel > 1 => format!(
+                    ", {} of {} every {}",
+                    pool.kind.name(),
+                    pool.kernel,
+                    pool.every
+                ),
+                Some(pool) => format!(", every {}", pool.every),
+            };
             format!(
-                "convolution of {kernel}, {inputs} → {} {activation}{positions}",
+                "convolution of {kernel}, {inputs} → {} {activation}{positions}{pool}",
                 c.width()
             )
         }

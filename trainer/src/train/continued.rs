@@ -18,6 +18,13 @@ use crate::quant::{Fold, fold_first};
 pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
     let mut net = model.net.clone();
     let mut notes = Vec::new();
+    let pools = |layer: &Layer| matches!(layer, Layer::Conv(c) if c.shape.pool.is_some());
+    if let Some(layer) = net.layers.iter().position(pools) {
+        bail!(
+            "layer {layer} of the model, a convolution, has a stride, a pool or no padding, so not every sample has an answer: training does not go \
+             on from such a network; train it where it was made, and import it again"
+        );
+    }
     match (&model.input, data.input()) {
         (Input::Features(has), Input::Features(takes)) => {
             same_names(

@@ -13,6 +13,8 @@ use crate::package::{Input, Output, Package, Shape};
 pub struct FloatRunner<'a> {
     net: &'a Network,
     layers: Vec<LayerState>,
+    /// Layers that the last step got through.
+    through: usize,
     /// Samples of a bidirectional network's window; otherwise 0.
     window: usize,
     /// Those of them that are here.
@@ -30,6 +32,7 @@ impl<'a> FloatRunner<'a> {
         FloatRunner {
             net,
             layers: layers.collect(),
+            through: 0,
             window: 0,
             rows: Vec::new(),
         }
@@ -65,7 +68,7 @@ impl<'a> FloatRunner<'a> {
     }
 
     /// One step: the normalised sample in (or one token's number), the output of the last layer out. A bidirectional
-    /// network gives a new output when its window is complete.
+    /// network gives a new output when its window is complete, one with a pool when there is one, see [`Self::through`].
     ///
     /// # Panics
     /// If the sample is shorter than the first layer's input, or a token outside its table.
@@ -80,6 +83,7 @@ impl<'a> FloatRunner<'a> {
             }
             return self.layers.last().map_or(&[], |layer| &layer.y);
         }
+        self.through = self.net.layers.len();
         for (k, layer) in self.net.layers.iter().enumerate() {
             let (below, rest) = self.layers.split_at_mut(k);
             let x = below.last().map_or(x, |l| l.y.as_slice());
@@ -91,12 +95,37 @@ impl<'a> FloatRunner<'a> {
                 }
                 Layer::Recurrent(r) => step_recurrent(r, x, state),
                 Layer::Dense(d) => step_dense(d, x, &mut state.y),
-                Layer::Conv(c) => step_conv(c, x, state),
+                Layer::Conv(c) => {
+                    if !step_conv(c, x, state) {
+                        self.through = k;
+                        break;
+                    }
+                }
                 // Without a window there is nothing to step over.
                 Layer::Bidirectional(_) => {}
             }
         }
         self.layers.last().map_or(&[], |l| &l.y)
+    }
+
+    /// Layers that gave something new in the last step: all of them, or those before a convolution whose pool had no answer.
+    pub fn through(&self) -> usize {
+        self.through
+    }
+
+    /// Layers that computed something in the last step: with those that got through, a convolution whose pool waits for more of it.
+    pub fn computed(&self) -> usize {
+        let waits = self.layers.get(self.through);
+        self.through + usize::from(waits.is_some_and(|layer| !layer.answers.is_empty()))
+    }
+
+    /// What a convolution gave before it was pooled; of another layer its output.
+    pub fn layer_bare(&self, k: usize) -> &[f32] {
+        let layer = &self.layers[k];
+        match layer.answers.len().checked_sub(layer.y.len()) {
+            Some(newest) => &layer.answers[newest..],
+            None => &layer.y,
+        }
     }
 
     /// The output of layer `k` (a recurrent layer's state) after the last step.

@@ -1,6 +1,6 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
-use crate::net::{Activation, Cell, Conv, Dense, Recurrent};
+use crate::net::{Activation, Cell, Conv, Dense, PoolKind, Recurrent};
 
 /// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,9 @@ pub(super) struct LayerState {
     past: Vec<f32>,
     /// What it saw, position after position.
     pub(super) seen: Vec<f32>,
+    /// What it gave before, as far as a pool looks, and now.
+    pub(super) answers: Vec<f32>,
+    count: i32,
 }
 
 impl LayerState {
@@ -38,6 +41,7 @@ impl LayerState {
             y: vec![0.0; c.outputs()],
             past: vec![0.0; c.shape.remembered()],
             seen: vec![0.0; c.shape.positions() * c.shape.taps()],
+            answers: vec![0.0; c.shape.pool.map_or(0, |pool| pool.remembered(c.width()))],
             ..LayerState::default()
         }
     }
@@ -47,6 +51,8 @@ impl LayerState {
         self.y.fill(0.0);
         self.c.fill(0.0);
         self.past.fill(0.0);
+        self.answers.fill(0.0);
+        self.count = 0;
     }
 }
 
@@ -189,8 +195,15 @@ pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
     }
 }
 
-pub(super) fn step_conv(c: &Conv, x: &[f32], state: &mut LayerState) {
+/// Whether there is an answer.
+pub(super) fn step_conv(c: &Conv, x: &[f32], state: &mut LayerState) -> bool {
     let x = &x[..c.shape.inputs()];
+    let due = c.shape.pool.is_none_or(|pool| pool.due(&mut state.count));
+    if !due && state.answers.is_empty() {
+        c.shape.remember(x, &mut state.past);
+        return false;
+    }
+    let held = if due { Vec::new() } else { state.y.clone() };
     let seen = state.seen.chunks_exact_mut(c.shape.taps());
     let mut sums = vec![0.0; c.dense.outputs];
     for (position, (seen, y)) in seen.zip(state.y.chunks_exact_mut(c.width())).enumerate() {
@@ -206,4 +219,23 @@ pub(super) fn step_conv(c: &Conv, x: &[f32], state: &mut LayerState) {
         }
     }
     c.shape.remember(x, &mut state.past);
+    if let Some(pool) = c.shape.pool
+        && !state.answers.is_empty()
+    {
+        let width = c.width();
+        state.answers.copy_within(width.., 0);
+        let newest = state.answers.len() - width;
+        state.answers[newest..].copy_from_slice(&state.y);
+        for (unit, y) in state.y.iter_mut().enumerate() {
+            let numbers = state.answers.iter().skip(unit).step_by(width);
+            *y = match pool.kind {
+                PoolKind::Max => numbers.copied().fold(f32::NEG_INFINITY, f32::max),
+                PoolKind::Mean => numbers.sum::<f32>() / f32::from(pool.kernel),
+            };
+        }
+    }
+    if !due {
+        state.y = held;
+    }
+    due
 }

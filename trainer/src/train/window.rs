@@ -83,11 +83,8 @@ pub fn run_window(
             // No network that the engine runs has one of these beside a bidirectional layer.
             Layer::Conv(c) => {
                 let mut state = LayerState::of_conv(c);
-                let mut row = |x: &Vec<f32>| {
-                    step_conv(c, x, &mut state);
-                    state.y.clone()
-                };
-                rows.iter().map(&mut row).collect()
+                let mut row = |x: &Vec<f32>| step_conv(c, x, &mut state).then(|| state.y.clone());
+                rows.iter().filter_map(&mut row).collect()
             }
             Layer::Dense(d) => {
                 let mut row = |x: &Vec<f32>| {

@@ -2,7 +2,9 @@
 
 use kinglet::format::{Cell, ConvShape, Format, Layout};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
-use kinglet_trainer::net::{Activation, Conv, Dense, Embedding, Layer, Network, Recurrent, extra};
+use kinglet_trainer::net::{
+    Activation, Conv, Dense, Embedding, Layer, Network, Pool, PoolKind, Recurrent, extra,
+};
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
 };
@@ -309,6 +311,15 @@ impl Case {
                 Activation::Tanh,
                 Activation::Identity,
             ]);
+            if shape.rows == 1 && random.below(2) == 0 {
+                let kernel = random.one_of(&[1, 2, 3]);
+                shape.pool = Some(Pool {
+                    kind: random.one_of(&[PoolKind::Max, PoolKind::Mean]),
+                    kernel,
+                    first: kernel - 1 + random.below(3) as u16,
+                    every: random.one_of(&[1, 2, 3]),
+                });
+            }
             let conv = Conv {
                 shape,
                 dense: dense(random, [shape.taps(), 6], activation),

@@ -45,14 +45,14 @@ def packed(path):
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
-def keep(name, net, x, window=False):
+def keep(name, net, x, window=False, first=0):
     spread(net)
     path = os.path.join(folder, name)
     net.save(path + ".keras")
     packed(path + ".keras")
     if name in ["lstm", "both", "conv"]:
         net.save(path + ".h5")
-    steps = [len(x)] if window else range(1, len(x) + 1)
+    steps = [len(x)] if window else range(1 + first, len(x) + 1)
     y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
     cases[name] = {"x": rows(x if x.ndim == 2 else x[:, None]), "y": rows(y)}
 
@@ -88,6 +88,12 @@ for number in range(3):
         stack.append(layers.Conv1D(width, kernel, padding="causal", dilation_rate=dilation, groups=groups, activation=activation))
     cell = [layers.SimpleRNN, layers.LSTM, layers.GRU][np.random.randint(3)]
     keep(f"random_conv_{number}", keras.Sequential(stack + [cell(3, return_sequences=True), layers.Dense(2)]), x)
+
+x = np.random.normal(size=(24, 3)).astype("float32")
+start = [layers.Input((24, 3)), layers.Conv1D(6, 3, activation="relu"), layers.MaxPooling1D(2), layers.Conv1D(4, 2, strides=2)]
+keep("pooled", keras.Sequential(start + [layers.BatchNormalization(), layers.AveragePooling1D(2, 1), layers.LSTM(4), layers.Dense(2)]), x, True)
+start = [layers.Input((None, 3)), layers.AveragePooling1D(2), layers.Conv1D(4, 2), layers.BatchNormalization()]
+keep("pooled_stream", keras.Sequential(start + [layers.MaxPooling1D(3, 2), layers.Activation("tanh"), layers.GRU(4, return_sequences=True), layers.Dense(2)]), x, first=7)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

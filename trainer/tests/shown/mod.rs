@@ -38,7 +38,18 @@ pub fn structure(net: &Network) -> String {
             format!("embedding {}x{}", e.vocab, e.dim)
         }
         Layer::Recurrent(r) => recurrent(r),
-        Layer::Conv(c) => format!("conv {} {}", c.shape.kernel, dense(&c.dense)),
+        Layer::Conv(c) => {
+            let pool = c.shape.pool.map(|pool| {
+                let (kind, kernel) = (pool.kind.name(), pool.kernel);
+                format!(" {kind} {kernel} from {} every {}", pool.first, pool.every)
+            });
+            let dense = dense(&c.dense);
+            format!(
+                "conv {} {dense}{}",
+                c.shape.kernel,
+                pool.unwrap_or_default()
+            )
+        }
         Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")

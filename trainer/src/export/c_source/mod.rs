@@ -350,7 +350,8 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
     let y = if integer { Element::I16 } else { Element::F32 };
     let last = portable.layers.len() - 1;
     let (mut from, mut x) = ("x".to_owned(), y);
-    let (mut first, mut turn) = (true, 0);
+    let (mut first, mut turn, mut pooled) = (true, 0, false);
+    let mut given = None;
     for (index, layer) in portable.layers.iter().enumerate() {
         let number = index + 1;
         let (state, outputs) = match layer {
@@ -390,10 +391,48 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
             code.lend(y, buffer, outputs);
             format!("s->{buffer}")
         };
-        code.calls
-            .push(format!("layer{number}({state}{from}, {to});"));
+        let call = format!("layer{number}({state}{from}, {to})");
+        code.calls.push(match layer {
+            PortableLayer::Conv(c) if c.shape.pool.is_some() => {
+                pooled = true;
+                format!("if (!{call}) {{\n        again(s, y);\n        return;\n    }}")
+            }
+            _ => format!("{call};"),
+        });
         (from, x) = (to, y);
+        given = Some(outputs);
     }
+    if let Some(outputs) = given.filter(|_| pooled) {
+        again(code, y, outputs);
+    }
+}
+
+/// Where not every sample has an answer, the last one is given until the next.
+fn again(code: &mut Code<'_>, y: Element, outputs: usize) {
+    let (name, upper) = (code.name, code.name.to_uppercase());
+    let own = "1 if the last step had an answer of its own";
+    code.keep_in(1, Element::I32, "answered", 1, own);
+    let multiple = if y == Element::I16 { 2 } else { 1 };
+    code.keep_in(multiple, y, "answer", outputs, "the last answer");
+    code.functions.push(format!(
+        "
+/* No answer at this sample: the last one again. */
+static void again({name}_state *s, {} *y)
+{{
+    s->answered[0] = 0;
+    for (int i = 0; i < {upper}_OUTPUTS; i++) {{
+        y[i] = s->answer[i];
+    }}
+}}
+",
+        y.c()
+    ));
+    code.calls.push(format!(
+        "s->answered[0] = 1;
+    for (int i = 0; i < {upper}_OUTPUTS; i++) {{
+        s->answer[i] = y[i];
+    }}"
+    ));
 }
 
 /// An embedding's table and look-up; gives the type of its vectors.
@@ -964,13 +1003,21 @@ void {name}_reset({name}_state *s);
             let _ = write!(
                 text,
                 "
-/* A raw sample in, the prediction in its unit out. A missing value is NaN{}. */
+/* A raw sample in, the prediction in its unit out. A missing value is NaN{}.{} */
 void {name}_step({name}_state *s, const float in[{upper}_INPUTS], float out[{upper}_OUTPUTS]);
 ",
                 if model.holds() {
                     ": the last one stands in where the model was trained so"
                 } else {
                     ", which enters as the middle of its column"
+                },
+                match model.answers() {
+                    [0, 1] => String::new(),
+                    [first, every] => format!(
+                        "
+ * The first answer comes with sample {}, one of its own with every {every}: answered[0] is 1 then. Else the last one is given again.",
+                        first + 1
+                    ),
                 }
             );
             if integer {

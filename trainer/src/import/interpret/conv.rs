@@ -1,7 +1,8 @@
 //! Convolutions along one axis, and what is put around their input.
 
 use super::{MOST, axis, count, dimensions, select};
-use crate::import::graph::{Convolution, Tensor};
+use crate::import::graph::{Convolution, Pooling, Tensor};
+use crate::net::PoolKind;
 use anyhow::{Context, Result, bail, ensure};
 
 /// `x [B, C, L] → [B, F, P]`.
@@ -57,6 +58,38 @@ pub(super) fn convolve(
         }
     }
     Tensor::f32(shape, values)
+}
+
+/// `x [B, C, L] → [B, C, P]`.
+pub(super) fn pool(of: Pooling, x: &Tensor) -> Result<Tensor> {
+    let &[batch, channels, len] = &x.shape[..] else {
+        bail!(
+            "an input of shape {:?}, expected [batch, channels, length]",
+            x.shape
+        )
+    };
+    let Pooling {
+        kind,
+        kernel,
+        stride,
+    } = of;
+    ensure!(
+        kernel > 0 && stride > 0 && kernel <= len,
+        "it pools {kernel} of {len} numbers"
+    );
+    let positions = (len - kernel) / stride + 1;
+    let starts = || (0..positions).map(|p| p * stride);
+    let mut values = Vec::with_capacity(batch * channels * positions);
+    for row in x.floats()?.chunks_exact(len) {
+        values.extend(starts().map(|start| {
+            let numbers = row[start..start + kernel].iter().copied();
+            match kind {
+                PoolKind::Max => numbers.fold(f32::NEG_INFINITY, f32::max),
+                PoolKind::Mean => numbers.sum::<f32>() / kernel as f32,
+            }
+        }));
+    }
+    Tensor::f32(vec![batch, channels, positions], values)
 }
 
 /// Numbers in front of and behind each axis.

@@ -1,21 +1,112 @@
 //! Convolutions, magnitudes, and the padding before them.
 
 use super::{Open, Role, View, Walk};
-use crate::import::graph::{Binary, Convolution, Node, Tensor};
+use crate::import::graph::{Binary, Convolution, Node, Pooling, Tensor};
 use crate::import::interpret;
-use crate::net::{Activation, Conv, ConvShape, Dense, Layer};
+use crate::net::{Activation, Conv, ConvShape, Dense, Layer, Network, Pool, PoolKind};
 use anyhow::{Context, Result, bail, ensure};
 
 impl Walk<'_> {
-    /// A dense layer or a convolution at the end of the chain that has no activation yet.
+    /// A dense layer or a convolution at the end of the chain that has no activation yet, and whose answers are not pooled.
     pub(super) fn bare(&mut self) -> Option<&mut Dense> {
-        match self.layers.last_mut() {
-            Some(Layer::Dense(dense) | Layer::Conv(Conv { dense, .. }))
-                if dense.activation == Activation::Identity =>
-            {
-                Some(dense)
-            }
+        self.without_activation(|pool| pool.kernel == 1)
+    }
+
+    /// The same, or one of whose answers the largest are taken: to that a function that rises may be applied before.
+    pub(super) fn rising(&mut self) -> Option<&mut Dense> {
+        self.without_activation(|pool| pool.kernel == 1 || pool.kind == PoolKind::Max)
+    }
+
+    fn without_activation(&mut self, fits: impl Fn(Pool) -> bool) -> Option<&mut Dense> {
+        let dense = match self.layers.last_mut() {
+            Some(Layer::Dense(dense)) => dense,
+            Some(Layer::Conv(Conv { dense, shape })) if shape.pool.is_none_or(fits) => dense,
+            _ => return None,
+        };
+        (dense.activation == Activation::Identity).then_some(dense)
+    }
+
+    /// Several samples become one: the last convolution pools its answers, or one that changes nothing.
+    pub(super) fn pool(&mut self, node: &Node, mut view: View, of: Pooling) -> Result<View> {
+        self.at_end(&view)?;
+        ensure!(!view.tokens, "tokens enter it as numbers");
+        let &[(first, many), (kind, channels), (along, len)] = &view.axes[..] else {
+            bail!(
+                "its input has the axes {:?}, expected samples, channels, length",
+                view.roles()
+            )
+        };
+        ensure!(
+            along == Role::Time && kind == Role::Features && first == Role::Batch && many == 1,
+            "its input has the axes {:?}: the engine pools samples along time, and not positions within one",
+            view.roles()
+        );
+        let [kernel, every] = [narrow("kernel", of.kernel)?, narrow("stride", of.stride)?];
+        ensure!(of.kernel <= len, "it pools {} of {len} samples", of.kernel);
+        let rises = |(scale, _): &(Vec<f32>, Vec<f32>)| scale.iter().all(|&s| s > 0.0);
+        let stays = of.kind == PoolKind::Mean || view.affine.as_ref().is_none_or(rises);
+        let before = match self.layers.last() {
+            Some(Layer::Conv(conv)) if stays => conv.shape.pool.map_or(Some(0), |pool| {
+                (pool.kernel == 1 && pool.every == 1).then_some(pool.first)
+            }),
             _ => None,
+        };
+        let streams = |conv: &Conv| conv.shape.past && conv.shape.rows == 1;
+        let own = match self.layers.last() {
+            Some(Layer::Conv(conv)) if streams(conv) => before,
+            _ => None,
+        };
+        if own.is_none() {
+            let mut dense = Dense {
+                inputs: channels,
+                outputs: channels,
+                weight: vec![0.0; channels * channels],
+                bias: vec![0.0; channels],
+                activation: Activation::Identity,
+            };
+            let (scale, offset) = self.before_conv(&mut view, channels)?;
+            for (c, scale) in scale.into_iter().enumerate() {
+                dense.weight[c * channels + c] = scale;
+            }
+            dense.bias.copy_from_slice(&offset);
+            let shape = ConvShape::causal(narrow("number of channels", channels)?, 1, 1);
+            self.notes.push(format!(
+                "{}: before it the engine needs a convolution, {channels} × {channels}",
+                node.label()
+            ));
+            self.push(Layer::Conv(Conv { shape, dense }), node, view.roles());
+        }
+        if let Some(Layer::Conv(conv)) = self.layers.last_mut() {
+            conv.shape.pool = Some(Pool {
+                kind: of.kind,
+                kernel,
+                first: narrow("kernel", usize::from(own.unwrap_or(0)) + of.kernel - 1)?,
+                every,
+            });
+        }
+        view.axes[2].1 = (len - of.kernel) / of.stride + 1;
+        view.state_of = None;
+        view.stage = self.grown(node, view.roles());
+        Ok(view)
+    }
+
+    /// Tells where not every sample has an answer.
+    pub(super) fn note_answers(&mut self) {
+        let net = Network {
+            layers: std::mem::take(&mut self.layers),
+        };
+        let [first, every] = net.answers();
+        self.layers = net.layers;
+        if first > 0 {
+            self.notes.push(format!(
+                "the first answer comes with sample {}, when every kernel is full",
+                first + 1
+            ));
+        }
+        if every > 1 {
+            self.notes.push(format!(
+                "there is an answer at every {every} samples: what is behind a stride or a pool steps only then"
+            ));
         }
     }
 
@@ -270,23 +361,18 @@ impl Walk<'_> {
         if streams {
             let needed = (kernel - 1) * of.dilation;
             ensure!(
-                of.stride == 1,
-                "attribute `strides`: {}: the layers behind it would step less often than the samples come, which the engine cannot do yet; \
-                 take every sample, or frames of {} as its samples",
-                of.stride,
-                of.stride
-            );
-            ensure!(
                 pads[1] == 0,
                 "attribute `pads`: it sees {} samples that are still to come; pad it on the left only, with {needed} zeros (causal)",
                 pads[1]
             );
             ensure!(
-                pads[0] == needed,
-                "attribute `pads`: {} on the left, where a stream needs {needed}: without them there is no answer for the first {needed} samples; pad \
-                 it with {needed} zeros on the left (causal)",
+                pads[0] <= needed,
+                "attribute `pads`: {} on the left, more than the {needed} samples that are seen before one: it would answer before a stream begins",
                 pads[0]
             );
+            if pads[0] < needed || of.stride > 1 {
+                shape.pool = Some(Pool::stride(narrow("kernel", needed - pads[0])?, stride));
+            }
         } else {
             shape.rows = narrow("length", len)?;
             shape.stride = stride;
@@ -295,7 +381,10 @@ impl Walk<'_> {
             shape.past = false;
             shape.mirror = mirror;
         }
-        let positions = shape.positions();
+        let positions = match streams {
+            true => Convolution { pads, ..*of }.positions(len, kernel)?,
+            false => shape.positions(),
+        };
         ensure!(positions > 0, "its kernel is longer than its input");
         let w = weight.floats()?;
         let groups = filters / of.groups;
@@ -343,14 +432,14 @@ impl Walk<'_> {
                 w.len()
             ));
         }
-        let alone = kernel == 1 && pads == [0, 0];
+        let alone = kernel == 1 && pads == [0, 0] && shape.pool.is_none();
         let layer = if alone && (streams || len == 1 && of.stride == 1) {
             Layer::Dense(dense)
         } else {
             Layer::Conv(Conv { shape, dense })
         };
         let along = match streams {
-            true => (Role::Time, len),
+            true => (Role::Time, positions),
             false if positions == 1 => (Role::Batch, 1),
             false => (Role::Positions, positions),
         };

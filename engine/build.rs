@@ -12,6 +12,7 @@ const CELLS: &[&str] = &[
     "fastgrnn",
     "lstm-coupled",
     "lstm-peephole",
+    "lstm-relu",
     "mingru",
 ];
 

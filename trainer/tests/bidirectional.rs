@@ -171,6 +171,7 @@ fn every_cell_runs_from_both_ends() {
         Cell::FastGrnn,
         Cell::LstmCoupled,
         Cell::LstmPeephole,
+        Cell::LstmRelu,
         Cell::MinGru,
         Cell::MinGruTanh,
     ] {

@@ -64,6 +64,7 @@ impl Golden {
         let cell = match &name {
             name if name.starts_with("fastgrnn") => Cell::FastGrnn,
             name if name.starts_with("lstm_coupled") => Cell::LstmCoupled,
+            name if name.starts_with("lstm_relu") => Cell::LstmRelu,
             name if name.starts_with("gru_relu") => Cell::GruReluResetBefore,
             name if name.starts_with("mingru_tanh") => Cell::MinGruTanh,
             name if name.starts_with("mingru") => Cell::MinGru,

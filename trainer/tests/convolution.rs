@@ -268,7 +268,9 @@ fn pooled_answers_are_those_of_the_float_network_in_every_format_and_table() {
             assert!(error < bound, "{}: {error}", format.name());
             let model = Model::from_bytes(&bytes).unwrap();
             assert_eq!(model.answers(), [first, every]);
-            assert_eq!(package(&bytes).unwrap().net.answers(), [first, every]);
+            if format == Format::F32 {
+                assert_eq!(package(&bytes).unwrap().net.answers(), [first, every]);
+            }
             let mut state = AlignedBytes::zeroed(model.state_len());
             let mut runner = model.bind_bytes(&mut state).unwrap();
             let mut last = vec![0.0; width];

@@ -15,6 +15,7 @@ mod gru;
 mod gru_before;
 mod layer;
 mod lstm;
+mod lstm_relu;
 mod mingru;
 mod packed;
 mod peephole;

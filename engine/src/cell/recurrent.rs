@@ -6,6 +6,7 @@ use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
 use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
+use super::lstm_relu::LstmRelu;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
@@ -93,6 +94,7 @@ cells! {
         MinGru => MinGru { tanh: false },
         MinGruTanh => MinGru { tanh: true },
     }
+    LstmRelu(LstmRelu) in "lstm-relu" { LstmRelu => LstmRelu, }
     Peephole(Peephole<'a>) in "lstm-peephole" { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 

@@ -456,6 +456,8 @@ pub enum Cell {
     MinGruTanh,
     /// [`Cell::GruResetBefore`] with `max(0, ·)` for its candidate's tanh.
     GruReluResetBefore,
+    /// [`Cell::Lstm`] with `max(0, ·)` for both its tanhs.
+    LstmRelu,
 }
 
 impl Cell {
@@ -472,6 +474,7 @@ impl Cell {
         Cell::MinGru,
         Cell::MinGruTanh,
         Cell::GruReluResetBefore,
+        Cell::LstmRelu,
     ];
 
     /// What is said of a cell, once.
@@ -528,6 +531,13 @@ impl Cell {
                 title: "rectified reset-before GRU",
                 reach: 4,
                 ..GRU
+            },
+            Cell::LstmRelu => Facts {
+                name: "lstm-relu",
+                title: "rectified LSTM",
+                may_be_slow: false,
+                reach: 4,
+                ..LSTM
             },
         }
     }

@@ -104,6 +104,13 @@ impl Plan {
         4 * self.words()
     }
 
+    /// The last step had an answer of its own, by the words of a state.
+    #[inline(always)]
+    fn answered(&self, words: &[i32]) -> bool {
+        let everywhere = cfg!(not(conv)) || self.answer == self.persistent;
+        everywhere || words.get(self.answer).is_none_or(|&new| new != 0)
+    }
+
     /// Where in the scratch the mark is: the first word of the buffer that has no output.
     #[inline]
     const fn mark_at(&self) -> usize {

@@ -241,8 +241,7 @@ impl<M: Embedded> Net<M> {
     /// As [`Runner::answered`].
     pub fn answered(&self) -> bool {
         let plan = const { &Facts::<M>::MODEL.plan };
-        let answer = &sealed::Memory::as_words(&self.state)[plan.answer..plan.persistent];
-        answer.first().is_none_or(|&new| new != 0)
+        plan.answered(sealed::Memory::as_words(&self.state))
     }
 
     /// Starts anew: every state zero, no previous sample.

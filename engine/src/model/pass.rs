@@ -259,7 +259,9 @@ impl<'s> Pass<'s> {
             persistent, a, b, ..
         } = self.parts;
         leave_mark(model, b);
-        if let [new, answer @ ..] = &mut persistent[model.plan.answer..] {
+        if cfg!(conv)
+            && let Some([new, answer @ ..]) = persistent.get_mut(model.plan.answer..)
+        {
             *new = !self.waits as i32;
             // Only the outputs: what is behind them in a buffer is left from anything.
             let halves = model.outputs() << !model.is_integer() as u32;

@@ -198,9 +198,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     /// The last step had an answer of its own. Where [not every sample has one](Model::answers) it gives the last one again, and before the
     /// first one what an answer of zeros stands for.
     pub fn answered(&self) -> bool {
-        let plan = &self.model.plan;
-        let answer = &self.state[plan.answer..plan.persistent];
-        answer.first().is_none_or(|&new| new != 0)
+        self.model.plan.answered(self.state)
     }
 
     /// Starts anew: every state zero, no previous sample.

@@ -110,7 +110,8 @@ pub fn export_for(
     };
     let [first, every] = package.net.answers();
     // Of answers that are rare there are some, too.
-    let least = window.max((first + 8 * (every - 1)).min(MOST_TESTS));
+    let rare = first.saturating_add(every.saturating_sub(1).saturating_mul(8));
+    let least = window.max(rare.min(MOST_TESTS));
     let tests = &tests.windows(window, least, inputs);
     let answers = tests.steps(inputs) / window;
     let outputs = package.net.output_width();

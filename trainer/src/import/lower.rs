@@ -657,7 +657,7 @@ impl<'g> Walk<'g> {
         self.at_end(view)?;
         let low = match (self.layers.last(), &view.affine) {
             (Some(Layer::Recurrent(r)), None) => match r.cell {
-                Cell::RnnRelu | Cell::GruReluResetBefore => Some(0.0),
+                Cell::RnnRelu | Cell::GruReluResetBefore | Cell::LstmRelu => Some(0.0),
                 Cell::Lstm
                 | Cell::LstmCoupled
                 | Cell::LstmPeephole
@@ -1174,7 +1174,7 @@ impl<'g> Walk<'g> {
         if !entering.is_empty() {
             for (index, layer) in self.layers.iter().enumerate() {
                 let Layer::Recurrent(r) = layer else { continue };
-                let lstm = matches!(r.cell, Cell::Lstm | Cell::LstmCoupled | Cell::LstmPeephole);
+                let lstm = r.cell.has_cell();
                 let all = entering.contains(&(index, false))
                     && (!lstm || entering.contains(&(index, true)));
                 ensure!(
@@ -1445,6 +1445,11 @@ fn cell(
     let same = direction.functions[..used] == usual[..used];
     let cell = match (recurrent.kind, &direction.peephole) {
         (Kind::Rnn, _) if direction.functions[0] == Function::Relu => Cell::RnnRelu,
+        (Kind::Lstm, None)
+            if direction.functions == [Function::Sigmoid, Function::Relu, Function::Relu] =>
+        {
+            Cell::LstmRelu
+        }
         (Kind::Gru { after: false }, _)
             if direction.functions[..2] == [Function::Sigmoid, Function::Relu] =>
         {

@@ -209,6 +209,12 @@ impl Ranges {
                             let candidates = candidates(b.halves()[seen.half], seen.x);
                             range.meet(&candidates, seen.half * seen.y.len());
                         }
+                        Layer::Bidirectional(b) if b.forward.cell == Cell::LstmRelu => {
+                            let r = b.halves()[seen.half];
+                            let candidates = sums(r, 2, seen.x, seen.state);
+                            let reached = with_inner(seen.y, &candidates, seen.cell);
+                            range.meet(&reached, seen.half * seen.y.len());
+                        }
                         Layer::Bidirectional(b) if b.forward.cell == Cell::GruReluResetBefore => {
                             let candidates = rectified(b.halves()[seen.half], seen.x, seen.state);
                             range.meet(&candidates, seen.half * seen.y.len());
@@ -255,6 +261,12 @@ impl Ranges {
                         Layer::Recurrent(r) if r.cell == Cell::MinGru => {
                             range.meet(&candidates(r, below), 0);
                         }
+                        Layer::Recurrent(r) if r.cell == Cell::LstmRelu => {
+                            let candidates = &runner.layer_gates(k)[2 * r.hidden..3 * r.hidden];
+                            let y = runner.layer_output(k);
+                            let cells = runner.layer_cell(k).unwrap_or(&[]);
+                            range.meet(&with_inner(y, candidates, cells), 0);
+                        }
                         Layer::Recurrent(r) if r.cell == Cell::GruReluResetBefore => {
                             let candidates = &runner.layer_gates(k)[2 * r.hidden..];
                             let rectified = candidates.iter().map(|n| n.max(0.0));
@@ -279,7 +291,7 @@ impl Ranges {
                             range.gates.meet(match r.cell {
                                 Cell::RnnRelu => &[],
                                 Cell::MinGru => &z[..r.hidden],
-                                Cell::GruReluResetBefore => &z[..2 * r.hidden],
+                                Cell::GruReluResetBefore | Cell::LstmRelu => &z[..2 * r.hidden],
                                 _ => z,
                             });
                             if r.cell == Cell::GruResetAfter {
@@ -507,6 +519,22 @@ fn stages(r: &Recurrent) -> usize {
     }
 }
 
+/// Cells of a rectified LSTM whose state reaches 1, at most; integers hold 128 where a state is held within 4.
+pub(super) const CELLS_OF_RECTIFIED: f32 = 32.0;
+/// And candidates: integers hold 8.
+const CANDIDATES_OF_RECTIFIED: f32 = 2.5;
+
+/// What a rectified LSTM's unit reaches, as its outputs count it: they have one scale with its candidates and cells.
+fn with_inner(y: &[f32], candidates: &[f32], cells: &[f32]) -> Vec<f32> {
+    let units = y.iter().zip(candidates).zip(cells);
+    units
+        .map(|((y, g), c)| {
+            y.max(g / CANDIDATES_OF_RECTIFIED)
+                .max(c / CELLS_OF_RECTIFIED)
+        })
+        .collect()
+}
+
 /// Whether a step is one of those whose inputs enter the moments. Where answers are rare it is all steps up to one, and not at even distances: windows
 /// could have none among them.
 fn is_met(step: usize, every: usize, [first, period]: [usize; 2]) -> bool {
@@ -557,16 +585,22 @@ fn candidates(r: &Recurrent, x: &[f32]) -> Vec<f32> {
 
 /// Those of a GRU that resets before the product.
 fn rectified(r: &Recurrent, x: &[f32], h: &[f32]) -> Vec<f32> {
+    let gates = sums(r, 0, x, h);
+    let reset = h.iter().zip(gates).map(|(h, z)| h / (1.0 + (-z).exp()));
+    let reset: Vec<f32> = reset.collect();
+    let candidates = sums(r, 2, x, &reset);
+    candidates.into_iter().map(|n| n.max(0.0)).collect()
+}
+
+/// What goes into one gate of all units.
+fn sums(r: &Recurrent, gate: usize, x: &[f32], h: &[f32]) -> Vec<f32> {
     let dot = |w: &[f32], x: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
-    let sum = |row: usize, h: &[f32]| {
+    let sum = |row: usize| {
         let of_input = dot(&r.w_ih[row * r.inputs..][..r.inputs], x);
         let of_state = dot(&r.w_hh[row * r.hidden..][..r.hidden], h);
         of_input + of_state + r.b_ih[row] + r.b_hh[row]
     };
-    let reset = (0..r.hidden).map(|unit| h[unit] / (1.0 + (-sum(unit, h)).exp()));
-    let reset: Vec<f32> = reset.collect();
-    let candidates = 2 * r.hidden..3 * r.hidden;
-    candidates.map(|row| sum(row, &reset).max(0.0)).collect()
+    (gate * r.hidden..(gate + 1) * r.hidden).map(sum).collect()
 }
 
 fn scores(d: &Dense, x: &[f32]) -> Vec<f32> {

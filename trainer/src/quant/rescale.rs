@@ -4,8 +4,9 @@
 //! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
 //! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU, and of a GRU
-//! with rectified candidates, is linear in its candidate, whose rows are divided.
+//! with rectified candidates, is linear in its candidate, whose rows are divided; so is that of a rectified LSTM, and its cell.
 
+use super::ranges::CELLS_OF_RECTIFIED;
 use super::{Formats, Ranges};
 use crate::net::{Activation, Cell, Conv, Layer, Network, Recurrent};
 
@@ -72,6 +73,9 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             *output /= scale;
         }
         range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+        if own == Some(Cell::LstmRelu) {
+            range.cell = range.cell.min(CELLS_OF_RECTIFIED * aim);
+        }
         let own = &mut ranges.layers[at].inputs;
         match &net.layers[at] {
             Layer::Recurrent(r) => own.iter_mut().for_each(|m| m.divide(r.inputs, &scales)),
@@ -157,6 +161,14 @@ fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
         Cell::MinGru => {
             divide_rows(&mut r.w_ih[r.hidden * r.inputs..], r.inputs, scales);
             divide_rows(&mut r.b_ih[r.hidden..], 1, scales);
+        }
+        Cell::LstmRelu => {
+            let candidate = 2 * r.hidden..3 * r.hidden;
+            let of = |columns: usize| candidate.start * columns..candidate.end * columns;
+            divide_rows(&mut r.w_ih[of(r.inputs)], r.inputs, scales);
+            divide_rows(&mut r.w_hh[of(r.hidden)], r.hidden, scales);
+            divide_rows(&mut r.b_ih[of(1)], 1, scales);
+            divide_rows(&mut r.b_hh[of(1)], 1, scales);
         }
         Cell::GruReluResetBefore => {
             let gates = 2 * r.hidden;

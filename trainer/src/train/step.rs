@@ -130,6 +130,13 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = sigmoid(z[3 * hidden + j]) * c[j].tanh();
             }
         }
+        Cell::LstmRelu => {
+            for j in 0..hidden {
+                let g = z[2 * hidden + j].max(0.0);
+                c[j] = sigmoid(z[hidden + j]) * c[j] + sigmoid(z[j]) * g;
+                y[j] = sigmoid(z[3 * hidden + j]) * c[j].max(0.0);
+            }
+        }
         Cell::FastGrnn => {
             let [zeta, nu] = r.mix();
             for (j, &h_prev) in h.iter().enumerate() {

@@ -14,7 +14,7 @@ writes the `.safetensors` files beside this script, all f32:
 
 LSTMs are ONNX Runtime's `LSTM` operator (`input_forget=1`, or with the input `P`), in f32. ONNX couples the other way
 round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated. Rectified GRUs are its
-`GRU` with the activations Sigmoid and Relu.
+`GRU` with the activations Sigmoid and Relu, rectified LSTMs its `LSTM` with Sigmoid, Relu and Relu.
 FastGRNN is the equations of Kusupati et al. 2018 in f64. minGRU is `mingru-keras` on Keras' NumPy backend, which has no steps: a
 parallel scan gives all of them. Its candidate is linear; with a tanh it is the same layer over another `Dense`.
 """
@@ -53,14 +53,14 @@ def uniform(rng, bound, *shape):
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
-def lstm(x, w, r, b, p, hidden, coupled):
+def lstm(x, w, r, b, p, hidden, coupled, activations=None):
     """h after every step and the last c. Gates in ONNX's order: i, o, f, c."""
     inputs = {"X": x[:, None, :], "W": w[None], "R": r[None], "B": b[None]}
     names = ["X", "W", "R", "B", "", "", ""]
     if p is not None:
         inputs["P"] = p[None]
         names.append("P")
-    node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled))
+    node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled), activations=activations)
     y, c = run(node, inputs, ["Y", "Y_c"])
     return y[:, 0, 0, :], c[0, 0]
 
@@ -116,6 +116,21 @@ def coupled(name, inputs, hidden):
     write(name, layer, x, h, c)
 
 
+def lstm_relu(name, inputs, hidden):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = 1 / hidden**0.5
+    gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "ifgo"}
+    # Not all units are to be still.
+    gates["g"][2] += np.float32(1)
+    stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
+    x = samples(rng, STEPS, inputs)
+    b = np.concatenate([stack("iofg", 2), stack("iofg", 3)])[:, 0]
+    h, c = lstm(x, stack("iofg", 0), stack("iofg", 1), b, None, hidden, False, ["Sigmoid", "Relu", "Relu"])
+    layer = {n: stack("ifgo", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
+    layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
+    write(name, layer, x, h, c)
+
+
 def gru_relu(name, inputs, hidden):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     bound = 1 / hidden**0.5
@@ -167,6 +182,7 @@ for inputs, hidden in [(2, 3), (3, 8), (5, 17)]:
     peephole(f"lstm_peephole_{inputs}x{hidden}", inputs, hidden)
     coupled(f"lstm_coupled_{inputs}x{hidden}", inputs, hidden)
     gru_relu(f"gru_relu_{inputs}x{hidden}", inputs, hidden)
+    lstm_relu(f"lstm_relu_{inputs}x{hidden}", inputs, hidden)
     fastgrnn(f"fastgrnn_{inputs}x{hidden}", inputs, hidden, -4.0)
     mingru(f"mingru_{inputs}x{hidden}", inputs, hidden, None, 0.5)
     mingru(f"mingru_tanh_{inputs}x{hidden}", inputs, hidden, "tanh", 1.0)

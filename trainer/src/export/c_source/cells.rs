@@ -83,6 +83,31 @@ o = sigmoid(W_io x + W_ho h + b_o)",
 ",
 };
 
+const LSTM_RELU: Text = Text {
+    name: "LSTM, rectified",
+    equations: "i = sigmoid(W_ii x + W_hi h + b_i)      c' = f c + i g
+f = sigmoid(W_if x + W_hf h + b_f)      h' = o max(0, c')
+g = max(0, W_ig x + W_hg h + b_g)
+o = sigmoid(W_io x + W_ho h + b_o)",
+    float: "
+        /* c' = f c + i g, h' = o max(0, c') */
+        const float kept = sigmoid_f32(z[1]) * s->c$n[u];
+        s->c$n[u] = kept + sigmoid_f32(z[0]) * (z[2] > 0.0f ? z[2] : 0.0f);
+        y[u] = sigmoid_f32(z[3]) * (s->c$n[u] > 0.0f ? s->c$n[u] : 0.0f);
+",
+    integer: "
+        const int32_t i = $sigmoid(z[0]);
+        const int32_t f = $sigmoid(z[1]);
+        const int32_t g = clamp(z[2], 0, INT16_MAX) * (INT32_C(1) << 16);
+        const int32_t o = $sigmoid(z[3]);
+        /* c' = f c + i g, h' = o max(0, c'), held below 4. The high half of a product with a gate is half the product. */
+        const int32_t kept = 2 * mulhi(f, s->c$n[u]);
+        s->c$n[u] = clamp_cell(kept + (mulhi(i, g) >> $narrower));
+        y[u] = (int16_t)clamp(shift_round(mulhi(o, s->c$n[u] > 0 ? s->c$n[u] : 0), $to_y), 0, 16383);
+",
+    slow: "",
+};
+
 const GRU_AFTER: Text = Text {
     name: "GRU, reset after the product",
     equations: "r = sigmoid(W_ir x + W_hr h + b_r)
@@ -289,6 +314,7 @@ fn text(cell: Cell) -> &'static Text {
         Cell::GruReluResetBefore => &GRU_RELU_BEFORE,
         Cell::FastGrnn => &FASTGRNN,
         Cell::LstmCoupled => &COUPLED,
+        Cell::LstmRelu => &LSTM_RELU,
         Cell::LstmPeephole => &PEEPHOLE,
         Cell::MinGru => &MIN_GRU,
         Cell::MinGruTanh => &MIN_GRU_TANH,
@@ -381,7 +407,9 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
         (false, _) => text.float.to_owned(),
         (true, slow) => {
             let update = if slow { text.slow } else { text.integer };
-            let output = if cell.has_cell() {
+            let output = if cell == Cell::LstmRelu {
+                ""
+            } else if cell.has_cell() {
                 OUTPUT_OF_CELL
             } else {
                 OUTPUT_OF_STATE
@@ -467,6 +495,8 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
             ("sigmoid", format!("sigmoid_{bits}")),
             ("to_z", to_z.to_string()),
             ("new", (3 + cell_shift).to_string()),
+            ("narrower", cell_shift.to_string()),
+            ("to_y", 14u8.saturating_sub(cell_shift).to_string()),
             ("new_slow", (4 + cell_shift).to_string()),
             ("zeta", zeta),
             ("nu", nu),

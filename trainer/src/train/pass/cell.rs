@@ -10,6 +10,7 @@ mod gru_after;
 mod gru_before;
 mod lstm;
 mod lstm_coupled;
+mod lstm_relu;
 mod mingru;
 mod rnn;
 
@@ -118,6 +119,7 @@ pub fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
         Cell::RnnRelu => pass::<rnn::Rnn<true>, T>(r, max),
         Cell::Lstm => pass::<lstm::Lstm<false>, T>(r, max),
         Cell::LstmPeephole => pass::<lstm::Lstm<true>, T>(r, max),
+        Cell::LstmRelu => pass::<lstm_relu::LstmRelu, T>(r, max),
         Cell::LstmCoupled => pass::<lstm_coupled::LstmCoupled, T>(r, max),
         Cell::FastGrnn => pass::<fastgrnn::FastGrnn, T>(r, max),
         Cell::GruResetAfter => pass::<gru_after::GruAfter, T>(r, max),

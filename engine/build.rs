@@ -13,6 +13,7 @@ const CELLS: &[&str] = &[
     "lstm-coupled",
     "lstm-peephole",
     "lstm-relu",
+    "gru-relu",
     "mingru",
 ];
 

@@ -172,6 +172,7 @@ fn every_cell_runs_from_both_ends() {
         Cell::LstmCoupled,
         Cell::LstmPeephole,
         Cell::LstmRelu,
+        Cell::GruReluResetAfter,
         Cell::MinGru,
         Cell::MinGruTanh,
     ] {

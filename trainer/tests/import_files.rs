@@ -223,6 +223,8 @@ fn both_files_of_keras() {
         ("both.keras", "both lstm 3>4, dense 8>2"),
         ("both.h5", "both lstm 3>4, dense 8>2"),
         ("functional.keras", "lstm 3>4, dense 4>2"),
+        ("lstm_relu.keras", "lstm-relu 3>5, lstm-relu 5>4, dense 4>2"),
+        ("gru_relu.keras", "gru-relu 3>5, gru-relu 5>4, dense 4>2"),
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));
     }

@@ -10,9 +10,15 @@
 //! The input's and the state's part of `n` need sums of their own: a panel of units has four sums, `n_x, r, z, n_h`; the
 //! input's matrix fills the first three, the state's matrix the last three.
 
+//!
+//! With `max(0, ·)` in place of the hyperbolic tangent, as Keras' `activation="relu"` has it, a state is a mean of numbers from 0 on. In
+//! integers it is held below 4; the exporter scales weights so that the values met in calibration stay inside.
+
 use super::layer::{Cell, Numbers, UnitsQ};
-use crate::kernel::{CellF, CellQ, GateOrder, Kernels, Panel};
-use crate::num::{mulhi_round, saturate16, slow};
+use super::{Gates, Stream};
+use crate::kernel::{CellF, CellQ, Curve, GateOrder, Kernels, LANES, Panel, mix};
+use crate::num::{mulhi_round, saturate, saturate16, shift_round, slow};
+use core::ops::Range;
 
 /// A GRU that resets after the product.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +47,46 @@ impl Cell for Gru {
                 let reset = mulhi_round(r, (n_h[u] as i32) << 2);
                 let n = tables.tanh(saturate16(((n_x[u] as i32) << 1) + reset));
                 slow::approach(master[u], slow::gate(z[u])[1], n)
+            });
+        }
+    }
+}
+
+/// One with rectified candidates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GruRelu;
+
+impl Cell for GruRelu {
+    const ORDER: GateOrder = Gru::ORDER;
+
+    fn update(
+        &self,
+        k: &Kernels,
+        _: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    ) {
+        for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
+            k.curve_f(Curve::Sigmoid, &mut z[1..3]);
+            let [n_x, r, z, n_h] = z;
+            let h = &stream.h[panel];
+            stream.y[panel] = core::array::from_fn(|u| {
+                let n = (n_x[u] + r[u] * n_h[u]).max(0.0);
+                n + z[u] * (h[u] - n)
+            });
+        }
+    }
+
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+        for (master, z) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
+            let mut gates = [[0; LANES]; 2];
+            k.curve_q(Curve::Sigmoid, &mut gates, &z[1..3], numbers.tables);
+            let ([n_x, _, _, n_h], [r, keep]) = (z, &gates);
+            *master = core::array::from_fn(|u| {
+                let reset = shift_round((r[u] >> 16) * n_h[u] as i32, 15);
+                let n = saturate16(n_x[u] as i32 + reset).max(0) as i32;
+                mix(master[u], keep[u], saturate::<14>(n) << 17)
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
-use super::gru::Gru;
+use super::gru::{Gru, GruRelu};
 use super::gru_before::{self, GruBefore};
 use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
@@ -94,6 +94,7 @@ cells! {
         MinGru => MinGru { tanh: false },
         MinGruTanh => MinGru { tanh: true },
     }
+    GruRelu(GruRelu) in "gru-relu" { GruReluResetAfter => GruRelu, }
     LstmRelu(LstmRelu) in "lstm-relu" { LstmRelu => LstmRelu, }
     Peephole(Peephole<'a>) in "lstm-peephole" { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }

@@ -458,6 +458,8 @@ pub enum Cell {
     GruReluResetBefore,
     /// [`Cell::Lstm`] with `max(0, ·)` for both its tanhs.
     LstmRelu,
+    /// [`Cell::GruResetAfter`] with `max(0, ·)` for its candidate's tanh.
+    GruReluResetAfter,
 }
 
 impl Cell {
@@ -475,6 +477,7 @@ impl Cell {
         Cell::MinGruTanh,
         Cell::GruReluResetBefore,
         Cell::LstmRelu,
+        Cell::GruReluResetAfter,
     ];
 
     /// What is said of a cell, once.
@@ -529,6 +532,13 @@ impl Cell {
             Cell::GruReluResetBefore => Facts {
                 name: "gru-relu-reset-before",
                 title: "rectified reset-before GRU",
+                reach: 4,
+                ..GRU
+            },
+            Cell::GruReluResetAfter => Facts {
+                name: "gru-relu",
+                title: "rectified GRU",
+                may_be_slow: false,
                 reach: 4,
                 ..GRU
             },

@@ -657,7 +657,10 @@ impl<'g> Walk<'g> {
         self.at_end(view)?;
         let low = match (self.layers.last(), &view.affine) {
             (Some(Layer::Recurrent(r)), None) => match r.cell {
-                Cell::RnnRelu | Cell::GruReluResetBefore | Cell::LstmRelu => Some(0.0),
+                Cell::RnnRelu
+                | Cell::GruReluResetBefore
+                | Cell::GruReluResetAfter
+                | Cell::LstmRelu => Some(0.0),
                 Cell::Lstm
                 | Cell::LstmCoupled
                 | Cell::LstmPeephole
@@ -1238,7 +1241,9 @@ fn reset(layer: &Layer) -> Option<String> {
         _ => return None,
     };
     let how = match cell {
-        Cell::GruResetAfter => "after the product with the hidden weights, as in PyTorch",
+        Cell::GruResetAfter | Cell::GruReluResetAfter => {
+            "after the product with the hidden weights, as in PyTorch"
+        }
         Cell::GruResetBefore | Cell::GruReluResetBefore => {
             "before the product with the hidden weights, as in the first paper"
         }
@@ -1450,10 +1455,14 @@ fn cell(
         {
             Cell::LstmRelu
         }
-        (Kind::Gru { after: false }, _)
+        (Kind::Gru { after }, _)
             if direction.functions[..2] == [Function::Sigmoid, Function::Relu] =>
         {
-            Cell::GruReluResetBefore
+            if after {
+                Cell::GruReluResetAfter
+            } else {
+                Cell::GruReluResetBefore
+            }
         }
         _ if !same => bail!(
             "attribute `activations`: {:?}, expected {:?}: the engine's cells have no others; train with those",

@@ -215,6 +215,16 @@ impl Ranges {
                             let reached = with_inner(seen.y, &candidates, seen.cell);
                             range.meet(&reached, seen.half * seen.y.len());
                         }
+                        Layer::Bidirectional(b) if b.forward.cell == Cell::GruReluResetAfter => {
+                            let r = b.halves()[seen.half];
+                            let parts = parts_of_sums(r, 2, seen.x, seen.state);
+                            let open = sums(r, 0, seen.x, seen.state);
+                            let (of_input, of_state) = parts.split_at(r.hidden);
+                            let pairs = open.iter().zip(of_input.iter().zip(of_state));
+                            let n = pairs.map(|(z, (x, h))| x + h / (1.0 + (-z).exp()));
+                            let n: Vec<f32> = n.collect();
+                            range.meet(&with_parts(&n, &parts), seen.half * seen.y.len());
+                        }
                         Layer::Bidirectional(b) if b.forward.cell == Cell::GruReluResetBefore => {
                             let candidates = rectified(b.halves()[seen.half], seen.x, seen.state);
                             range.meet(&candidates, seen.half * seen.y.len());
@@ -261,6 +271,12 @@ impl Ranges {
                         Layer::Recurrent(r) if r.cell == Cell::MinGru => {
                             range.meet(&candidates(r, below), 0);
                         }
+                        Layer::Recurrent(r) if r.cell == Cell::GruReluResetAfter => {
+                            let [n, parts] =
+                                [2 * r.hidden..3 * r.hidden, 3 * r.hidden..5 * r.hidden];
+                            let z = runner.layer_gates(k);
+                            range.meet(&with_parts(&z[n], &z[parts]), 0);
+                        }
                         Layer::Recurrent(r) if r.cell == Cell::LstmRelu => {
                             let candidates = &runner.layer_gates(k)[2 * r.hidden..3 * r.hidden];
                             let y = runner.layer_output(k);
@@ -291,7 +307,9 @@ impl Ranges {
                             range.gates.meet(match r.cell {
                                 Cell::RnnRelu => &[],
                                 Cell::MinGru => &z[..r.hidden],
-                                Cell::GruReluResetBefore | Cell::LstmRelu => &z[..2 * r.hidden],
+                                Cell::GruReluResetBefore
+                                | Cell::GruReluResetAfter
+                                | Cell::LstmRelu => &z[..2 * r.hidden],
                                 _ => z,
                             });
                             if r.cell == Cell::GruResetAfter {
@@ -521,7 +539,7 @@ fn stages(r: &Recurrent) -> usize {
 
 /// Cells of a rectified LSTM whose state reaches 1, at most; integers hold 128 where a state is held within 4.
 pub(super) const CELLS_OF_RECTIFIED: f32 = 32.0;
-/// And candidates: integers hold 8.
+/// And candidates, and their parts: integers hold 8.
 const CANDIDATES_OF_RECTIFIED: f32 = 2.5;
 
 /// What a rectified LSTM's unit reaches, as its outputs count it: they have one scale with its candidates and cells.
@@ -532,6 +550,15 @@ fn with_inner(y: &[f32], candidates: &[f32], cells: &[f32]) -> Vec<f32> {
             y.max(g / CANDIDATES_OF_RECTIFIED)
                 .max(c / CELLS_OF_RECTIFIED)
         })
+        .collect()
+}
+
+/// What a rectified GRU's unit reaches that resets after the product, from its candidate and what input and state give to it.
+fn with_parts(n: &[f32], parts: &[f32]) -> Vec<f32> {
+    let (of_input, of_state) = parts.split_at(n.len());
+    let units = n.iter().zip(of_input.iter().zip(of_state));
+    units
+        .map(|(n, (x, h))| n.max(x.abs().max(h.abs()) / CANDIDATES_OF_RECTIFIED))
         .collect()
 }
 
@@ -594,13 +621,26 @@ fn rectified(r: &Recurrent, x: &[f32], h: &[f32]) -> Vec<f32> {
 
 /// What goes into one gate of all units.
 fn sums(r: &Recurrent, gate: usize, x: &[f32], h: &[f32]) -> Vec<f32> {
-    let dot = |w: &[f32], x: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
-    let sum = |row: usize| {
-        let of_input = dot(&r.w_ih[row * r.inputs..][..r.inputs], x);
-        let of_state = dot(&r.w_hh[row * r.hidden..][..r.hidden], h);
-        of_input + of_state + r.b_ih[row] + r.b_hh[row]
+    let parts = parts_of_sums(r, gate, x, h);
+    let (of_input, of_state) = parts.split_at(r.hidden);
+    of_input.iter().zip(of_state).map(|(x, h)| x + h).collect()
+}
+
+/// What the input gives to a gate of all units, then what the state does.
+fn parts_of_sums(r: &Recurrent, gate: usize, x: &[f32], h: &[f32]) -> Vec<f32> {
+    let rows = gate * r.hidden..(gate + 1) * r.hidden;
+    let of = |w: &[f32], b: &[f32], x: &[f32]| -> Vec<f32> {
+        let sum = |row: usize| {
+            let weights = w[row * x.len()..][..x.len()].iter();
+            weights.zip(x).map(|(w, x)| w * x).sum::<f32>() + b[row]
+        };
+        rows.clone().map(sum).collect()
     };
-    (gate * r.hidden..(gate + 1) * r.hidden).map(sum).collect()
+    [
+        of(&r.w_ih, &r.b_ih, &x[..r.inputs]),
+        of(&r.w_hh, &r.b_hh, &h[..r.hidden]),
+    ]
+    .concat()
 }
 
 fn scores(d: &Dense, x: &[f32]) -> Vec<f32> {

@@ -170,7 +170,7 @@ fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
             divide_rows(&mut r.b_ih[of(1)], 1, scales);
             divide_rows(&mut r.b_hh[of(1)], 1, scales);
         }
-        Cell::GruReluResetBefore => {
+        Cell::GruReluResetBefore | Cell::GruReluResetAfter => {
             let gates = 2 * r.hidden;
             divide_rows(&mut r.w_ih[gates * r.inputs..], r.inputs, scales);
             divide_rows(&mut r.w_hh[gates * r.hidden..], r.hidden, scales);

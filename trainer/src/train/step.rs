@@ -146,12 +146,14 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = (zeta * (1.0 - gate) + nu) * n + gate * h_prev;
             }
         }
-        Cell::GruResetAfter => {
+        Cell::GruResetAfter | Cell::GruReluResetAfter => {
+            let relu = r.cell == Cell::GruReluResetAfter;
             for (j, &h_prev) in h.iter().enumerate() {
                 let (r_gate, update) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
                 let row = 2 * hidden + j;
                 z[row] = from_x(row) + r_gate * from_h(row);
-                y[j] = (1.0 - update) * z[row].tanh() + update * h_prev;
+                let n = if relu { z[row].max(0.0) } else { z[row].tanh() };
+                y[j] = (1.0 - update) * n + update * h_prev;
             }
             // Integers hold the two parts of a candidate apart.
             let candidates = 2 * hidden..3 * hidden;

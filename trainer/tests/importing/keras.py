@@ -94,6 +94,8 @@ start = [layers.Input((24, 3)), layers.Conv1D(6, 3, activation="relu"), layers.M
 keep("pooled", keras.Sequential(start + [layers.BatchNormalization(), layers.AveragePooling1D(2, 1), layers.LSTM(4), layers.Dense(2)]), x, True)
 start = [layers.Input((None, 3)), layers.AveragePooling1D(2), layers.Conv1D(4, 2), layers.BatchNormalization()]
 keep("pooled_stream", keras.Sequential(start + [layers.MaxPooling1D(3, 2), layers.Activation("tanh"), layers.GRU(4, return_sequences=True), layers.Dense(2)]), x, first=7)
+for name, cell in [("lstm_relu", layers.LSTM), ("gru_relu", layers.GRU)]:
+    keep(name, keras.Sequential([layers.Input((None, 3)), cell(5, activation="relu", return_sequences=True), cell(4, activation="relu"), layers.Dense(2)]), x[:8])
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -133,6 +133,27 @@ The pre-activations are n over x, r, z, n over h.",
 ",
 };
 
+const GRU_RELU_AFTER: Text = Text {
+    name: "GRU, reset after the product, rectified",
+    equations: "r = sigmoid(W_ir x + W_hr h + b_r)
+z = sigmoid(W_iz x + W_hz h + b_z)
+n = max(0, W_in x + b_in + r (W_hn h + b_hn))
+h' = n + z (h - n)
+The pre-activations are n over x, r, z, n over h.",
+    float: "
+        const float sum = z[0] + sigmoid_f32(z[1]) * z[3];
+        const float n = sum > 0.0f ? sum : 0.0f;
+        y[u] = n + sigmoid_f32(z[2]) * (s->h$n[u] - n);
+",
+    integer: "
+        const int32_t r = $sigmoid(z[1]) >> 16;
+        /* Held below 4. The high half of a product with a gate is half the product. */
+        const int32_t n = clamp(z[0] + shift_round(r * z[3], 15), 0, 16383) * (INT32_C(1) << 17);
+        s->fine$n[u] = n + 2 * mulhi($sigmoid(z[2]), s->fine$n[u] - n);
+",
+    slow: "",
+};
+
 const GRU_BEFORE: Text = Text {
     name: "GRU, reset before the product",
     equations: "r = sigmoid(W_ir x + W_hr h + b_r)
@@ -310,6 +331,7 @@ fn text(cell: Cell) -> &'static Text {
         Cell::RnnRelu => &RNN_RELU,
         Cell::Lstm => &LSTM,
         Cell::GruResetAfter => &GRU_AFTER,
+        Cell::GruReluResetAfter => &GRU_RELU_AFTER,
         Cell::GruResetBefore => &GRU_BEFORE,
         Cell::GruReluResetBefore => &GRU_RELU_BEFORE,
         Cell::FastGrnn => &FASTGRNN,

@@ -1,5 +1,5 @@
 //! GRU that resets after the product, gates stacked `r, z, n`; with `u = W_hh h + b_hh`:
-//! `r, z = σ(x-part + u)`, `n = tanh(x-part + r ⊙ u_n)`, `h' = (1 − z) ⊙ n + z ⊙ h`.
+//! `r, z = σ(x-part + u)`, `n = tanh(x-part + r ⊙ u_n)` or `max(0, ·)` of that, `h' = (1 − z) ⊙ n + z ⊙ h`.
 //!
 //! The n rows of the x-part and of `u` have different gradients (`dn` and `r ⊙ dn`), so both sums
 //! are kept, where the other cells need one.
@@ -7,9 +7,9 @@
 use super::{Gradients, Unit, UnitMath};
 use crate::train::real::Real;
 
-pub struct GruAfter;
+pub struct GruAfter<const RELU: bool>;
 
-impl<T: Real> UnitMath<T> for GruAfter {
+impl<const RELU: bool, T: Real> UnitMath<T> for GruAfter<RELU> {
     const SUMS: usize = 3;
     const APART: bool = true;
     const DIRECT: bool = true;
@@ -19,14 +19,24 @@ impl<T: Real> UnitMath<T> for GruAfter {
         let ([r, z, n, _], [u_r, u_z, u_n]) = (&mut unit.z, unit.u);
         *r = (*r + u_r).sigmoid();
         *z = (*z + u_z).sigmoid();
-        *n = (*n + *r * u_n).tanh();
+        *n += *r * u_n;
+        *n = match RELU {
+            true if *n > T::ZERO => *n,
+            true => T::ZERO,
+            false => n.tanh(),
+        };
         unit.h = *n + *z * (unit.h_prev - *n);
     }
 
     #[inline(always)]
     fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
         let [r, z, n, _] = unit.z;
-        let dn = d.h * (T::ONE - z) * (T::ONE - n * n);
+        let slope = match RELU {
+            true if n > T::ZERO => T::ONE,
+            true => T::ZERO,
+            false => T::ONE - n * n,
+        };
+        let dn = d.h * (T::ONE - z) * slope;
         let dz = d.h * (unit.h_prev - n) * z * (T::ONE - z);
         let dr = dn * unit.u[2] * r * (T::ONE - r);
         unit.z = [dr, dz, dn, T::ZERO];

@@ -16,6 +16,7 @@ mod gru_before;
 mod layer;
 mod lstm;
 mod mingru;
+mod norm;
 mod packed;
 mod peephole;
 mod recurrent;
@@ -25,6 +26,7 @@ pub(crate) use batch::{GROUP, MOST, Stream};
 pub(crate) use conv::{Conv, Rows};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
+pub(crate) use norm::Norm;
 pub use packed::packed_rows;
 pub(crate) use recurrent::Recurrent;
 

@@ -1,4 +1,4 @@
-//! Where a convolution looks, as the file says it.
+//! Where a convolution looks, as the file says it; and what else firmware has with the feature `conv` only.
 
 #[cfg(feature = "serde")]
 use serde::Serialize;
@@ -141,6 +141,18 @@ impl ConvShape {
         past.copy_within(past.len() - kept.., 0);
         let newest = &mut past[kept..];
         newest.copy_from_slice(&x[x.len() - newest.len()..]);
+    }
+}
+
+/// Numbers of a sample that a normalisation goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub struct Width(pub u16);
+
+impl Width {
+    /// How many.
+    pub const fn get(&self) -> usize {
+        self.0 as usize
     }
 }
 

@@ -4,12 +4,12 @@
 //! Postcard writes a number as a varint (seven bits a byte, the lowest first), the variant of an enum as such a number,
 //! a string or a list with its length before it, a single byte, a bool and a float as they are.
 
-#[cfg(conv)]
-use super::ConvShape;
 use super::{
     Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Shape, Tail,
     TestVectors,
 };
+#[cfg(conv)]
+use super::{ConvShape, Width};
 
 impl<'a> Header<'a> {
     /// A header from its bytes, and what is behind it.
@@ -213,7 +213,7 @@ impl<'a> Bytes<'a> {
                 cell_shift: attempt!(self.byte()),
             }),
             #[cfg(not(conv))]
-            4 => Err(LoadError::Feature { name: "conv" }),
+            4..=5 => Err(LoadError::Feature { name: "conv" }),
             #[cfg(conv)]
             4 => Ok(Layer::Conv {
                 format,
@@ -222,6 +222,11 @@ impl<'a> Bytes<'a> {
                 activation: attempt!(self.variant(Activation::ALL)),
                 requant_shift: attempt!(self.byte()),
                 frac: attempt!(self.byte()) as i8,
+            }),
+            #[cfg(conv)]
+            5 => Ok(Layer::Norm {
+                format,
+                width: Width(attempt!(self.half())),
             }),
             _ => Err(LoadError::Header),
         }
@@ -318,6 +323,10 @@ mod tests {
                         activation,
                         requant_shift: 255,
                         frac: -16,
+                    },
+                    Layer::Norm {
+                        format,
+                        width: Width(4096 >> i),
                     },
                 ];
                 layers = layers.into_iter().copied().chain(all).collect();

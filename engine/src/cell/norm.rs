@@ -93,9 +93,9 @@ impl<'a> Norm<'a> {
             return;
         };
         let n = self.width() as f32;
-        let mean = x.iter().sum::<f32>() / n;
+        let mean = sum(x.iter().copied()) / n;
         let squares = x.iter().map(|x| (x - mean) * (x - mean));
-        let scale = 1.0 / libm::sqrtf(squares.sum::<f32>() / n + epsilon);
+        let scale = 1.0 / libm::sqrtf(sum(squares) / n + epsilon);
         let terms = gamma.iter().zip(beta);
         for ((y, x), (gamma, beta)) in y.iter_mut().zip(x).zip(terms) {
             *y = (x - mean) * scale * gamma + beta;
@@ -132,6 +132,11 @@ impl<'a> Norm<'a> {
             *y = saturate16(shift_round(scaled, 3));
         }
     }
+}
+
+/// From +0 on, as generated code adds up.
+fn sum(numbers: impl Iterator<Item = f32>) -> f32 {
+    numbers.fold(0.0, |sum, x| sum + x)
 }
 
 const fn wrong() -> LoadError {

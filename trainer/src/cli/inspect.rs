@@ -82,6 +82,7 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             let kind = format!("conv {}{dilation} {}", shape.kernel, activation.name());
             (kind, shape.inputs() as u16, outputs as u16)
         }
+        Layer::Norm { width, .. } => ("norm".to_owned(), width.0, width.0),
     }
 }
 

@@ -2,7 +2,7 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
-use super::step::{LayerState, step_conv, step_dense, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_norm, step_recurrent};
 use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
 use crate::net::{Layer, Network};
@@ -92,6 +92,7 @@ impl<'a> FloatRunner<'a> {
                 Layer::Recurrent(r) => step_recurrent(r, x, state),
                 Layer::Dense(d) => step_dense(d, x, &mut state.y),
                 Layer::Conv(c) => step_conv(c, x, state),
+                Layer::Norm(n) => step_norm(n, x, &mut state.y),
                 // Without a window there is nothing to step over.
                 Layer::Bidirectional(_) => {}
             }

@@ -39,6 +39,7 @@ pub fn structure(net: &Network) -> String {
         }
         Layer::Recurrent(r) => recurrent(r),
         Layer::Conv(c) => format!("conv {} {}", c.shape.kernel, dense(&c.dense)),
+        Layer::Norm(n) => format!("norm {}", n.width()),
         Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")

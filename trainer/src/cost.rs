@@ -256,6 +256,12 @@ impl Core {
                     };
                     c.shape.positions() as f64 * self.instructions(&dense, format)?
                 }
+                // What becomes of a number takes about as long as what becomes of a unit.
+                Layer::Norm(n) => {
+                    let Cost([_, unit, ..]) =
+                        self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
+                    unit * n.width() as f64
+                }
                 Layer::Dense(d) => {
                     // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
                     let Cost([_, unit, ..]) =

@@ -26,6 +26,26 @@ pub enum Layer {
     Bidirectional(Bidirectional),
     /// A dense layer over neighbouring rows of a sample or of a stream.
     Conv(Conv),
+    /// The numbers of a sample, with a mean of 0 and a deviation of 1.
+    Norm(Norm),
+}
+
+/// `(x − mean) / √(variance + ε) · γ + β` of the numbers of a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Norm {
+    /// γ, one for each number.
+    pub gamma: Vec<f32>,
+    /// β, as many.
+    pub beta: Vec<f32>,
+    /// ε, above 0; it is not trained.
+    pub epsilon: f32,
+}
+
+impl Norm {
+    /// Numbers that it takes and gives.
+    pub fn width(&self) -> usize {
+        self.gamma.len()
+    }
 }
 
 /// A dense layer that is applied at every position of a shape; the outputs of one position lie behind those of the one before.
@@ -151,6 +171,7 @@ impl Network {
             Layer::Dense(d) => d.inputs,
             Layer::Bidirectional(b) => b.forward.inputs,
             Layer::Conv(c) => c.shape.inputs(),
+            Layer::Norm(n) => n.width(),
         })
     }
 
@@ -183,6 +204,7 @@ impl Network {
             Layer::Bidirectional(b) => b.halves().into_iter().map(cell).sum(),
             Layer::Dense(d) => d.weight.len(),
             Layer::Conv(c) => c.shape.positions() * c.dense.weight.len(),
+            Layer::Norm(n) => n.width(),
         };
         self.layers.iter().map(layer).sum()
     }
@@ -197,6 +219,7 @@ impl Layer {
             Layer::Dense(d) => d.outputs,
             Layer::Bidirectional(b) => 2 * b.forward.hidden,
             Layer::Conv(c) => c.outputs(),
+            Layer::Norm(n) => n.width(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Convolutions against PyTorch (`convolution/make.py`): the float network, and the engine in every format, layout and kernel
-//! table, step by step.
+//! Convolutions against PyTorch (`convolution/make.py`), and a network with normalisations: the float network, and the engine in
+//! every format, layout and kernel table, step by step.
 
 mod tables;
 
@@ -8,11 +8,12 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
 use kinglet_trainer::net::{
-    Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Pool, PoolKind, Recurrent,
+    Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Norm, Pool, PoolKind, Recurrent,
 };
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::FloatRunner;
+use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;
@@ -39,7 +40,7 @@ struct Golden {
     y: Vec<f32>,
 }
 
-fn both() -> [Golden; 2] {
+fn all() -> [Golden; 3] {
     let causal = [
         (ConvShape::causal(3, 5, 2), Activation::Tanh),
         (ConvShape::causal(8, 3, 1), Activation::Relu),
@@ -64,7 +65,37 @@ fn both() -> [Golden; 2] {
         ..ConvShape::causal(5, 3, 1)
     };
     let spectral = [(frame, Activation::Magnitude), (behind, Activation::Relu)];
-    [golden("causal", causal), golden("spectral", spectral)]
+    let convolved = [golden("causal", causal), golden("spectral", spectral)];
+    let [causal, spectral] = convolved;
+    [causal, spectral, normalised()]
+}
+
+/// Drawn, with the float network's own answers, which importers compare with those of others (`import_files.rs`).
+fn normalised() -> Golden {
+    let plan = [
+        LayerPlan::Dense(9, Activation::Identity),
+        LayerPlan::Recurrent(Cell::Lstm, 7),
+        LayerPlan::Dense(2, Activation::Identity),
+    ];
+    let mut rng = Rng::new(8);
+    let mut net = network(6, &plan, &mut rng);
+    for (at, width) in [(2, 7), (1, 9), (0, 6)] {
+        let norm = Norm {
+            gamma: (0..width).map(|_| 1.0 + 0.3 * rng.normal()).collect(),
+            beta: (0..width).map(|_| 0.3 * rng.normal()).collect(),
+            epsilon: 1e-4,
+        };
+        net.layers.insert(at, Layer::Norm(norm));
+    }
+    let x: Vec<f32> = (0..60 * 6).map(|_| 20.0 * rng.normal()).collect();
+    let mut runner = FloatRunner::new(&net);
+    let steps = x.chunks_exact(6);
+    let y = steps.flat_map(|x| runner.step(x).to_vec()).collect();
+    Golden {
+        package: Package::of_numbers("normalised", net),
+        x,
+        y,
+    }
 }
 
 fn golden(name: &str, convs: [(ConvShape, Activation); 2]) -> Golden {
@@ -178,7 +209,7 @@ fn run_every_table(bytes: &[u8], samples: &[f32]) -> Vec<f32> {
 
 #[test]
 fn the_float_network_matches_at_every_step() {
-    for golden in both() {
+    for golden in all() {
         let mut runner = FloatRunner::new(&golden.package.net);
         let steps = golden.x.chunks_exact(golden.package.net.input_width());
         let outputs: Vec<f32> = steps.flat_map(|x| runner.step(x).to_vec()).collect();
@@ -188,8 +219,8 @@ fn the_float_network_matches_at_every_step() {
 }
 
 #[test]
-fn every_format_and_layout_stays_near_pytorch() {
-    for golden in both() {
+fn every_format_and_layout_stays_near_the_original() {
+    for golden in all() {
         for (format, bound) in FORMATS {
             let name = format!("{} {}", golden.package.name, format.name());
             let want = run_every_table(&golden.export(Layout::Portable, format), &golden.x);
@@ -206,7 +237,7 @@ fn every_format_and_layout_stays_near_pytorch() {
 
 #[test]
 fn a_file_gives_its_network_back_and_its_parts_sum_up() {
-    for golden in both() {
+    for golden in all() {
         let bytes = golden.export(Layout::Portable, Format::F32);
         let read = package(&bytes).unwrap();
         assert_eq!(read.net.layers[..2], golden.package.net.layers[..2]);

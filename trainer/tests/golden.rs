@@ -249,7 +249,9 @@ mod reference {
                     };
                     z.into_iter().map(activate).collect()
                 }
-                Layer::Bidirectional(_) | Layer::Conv(_) => unreachable!("not stepped here"),
+                Layer::Bidirectional(_) | Layer::Conv(_) | Layer::Norm(_) => {
+                    unreachable!("not stepped here")
+                }
                 Layer::Recurrent(r) => {
                     let n = r.hidden;
                     let a = affine(&r.w_ih, &x, &r.b_ih);

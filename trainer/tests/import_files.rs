@@ -124,6 +124,45 @@ fn convolutions_over_time_and_within_a_frame() {
 }
 
 #[test]
+fn layer_normalisations_however_they_are_written() {
+    let cases = cases("norm.json");
+    let written_out = "dense 3>8, norm 8, lstm 8>5, norm 5, dense 5>2";
+    for (file, net) in [
+        ("onnx/norm.onnx", "norm 5, lstm 5>6, norm 6, dense 6>2"),
+        ("onnx/norm_torch.onnx", written_out),
+        ("onnx/norm_square.onnx", written_out),
+        ("onnx/norm_inverse.onnx", written_out),
+        (
+            "keras/layer_norm.keras",
+            "dense 3>4, norm 4, gru 4>5, norm 5, dense 5>2",
+        ),
+        (
+            "keras/layer_norm_plain.keras",
+            "dense 3>4, norm 4, gru 4>5, norm 5, dense 5>2",
+        ),
+        ("pytorch/norm_dict.npz", "lstm 3>6, norm 6, dense 6>2"),
+    ] {
+        agrees(&cases, (file, "", net));
+    }
+    for (file, parts) in [
+        (
+            "onnx/norm_time.onnx",
+            &["(ReduceMean)", "only over the features of a sample"][..],
+        ),
+        (
+            "onnx/norm_rms.onnx",
+            &["(Mul)", "both depend on the samples"],
+        ),
+        (
+            "keras/layer_norm_rms.keras",
+            &["(LayerNormalization)", "attribute `rms_scaling`"],
+        ),
+    ] {
+        refused(file, "", parts);
+    }
+}
+
+#[test]
 fn a_coupled_gate_is_the_one_that_onnx_runtime_couples() {
     let cases = cases("coupled.json");
     agrees(&cases, ("onnx/coupled.onnx", "", "lstm-coupled 2>3"));

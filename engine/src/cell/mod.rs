@@ -17,6 +17,7 @@ mod layer;
 mod lstm;
 mod lstm_relu;
 mod mingru;
+mod norm;
 mod packed;
 mod peephole;
 mod recurrent;
@@ -26,6 +27,7 @@ pub(crate) use batch::{GROUP, MOST, Stream};
 pub(crate) use conv::{Conv, Rows};
 pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
+pub(crate) use norm::Norm;
 pub use packed::packed_rows;
 pub(crate) use recurrent::Recurrent;
 

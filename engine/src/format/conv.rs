@@ -1,4 +1,4 @@
-//! Where a convolution looks, as the file says it, and which of its answers go on.
+//! Where a convolution looks, as the file says it, and which of its answers go on; and what else firmware has with the feature `conv` only.
 
 use super::Pool;
 #[cfg(feature = "serde")]
@@ -186,6 +186,18 @@ impl ConvShape {
         past.copy_within(past.len() - kept.., 0);
         let newest = &mut past[kept..];
         newest.copy_from_slice(&x[x.len() - newest.len()..]);
+    }
+}
+
+/// Numbers of a sample that a normalisation goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub struct Width(pub u16);
+
+impl Width {
+    /// How many.
+    pub const fn get(&self) -> usize {
+        self.0 as usize
     }
 }
 

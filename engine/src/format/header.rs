@@ -1,4 +1,4 @@
-use super::{ConvShape, pad};
+use super::{ConvShape, Width, pad};
 use crate::kernel::BLOCK;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -370,6 +370,13 @@ pub enum Layer {
         /// As of a dense layer.
         frac: i8,
     },
+    /// `(x − mean) / √(variance + ε) · γ + β` of the numbers of a sample, with a γ and a β for each of them.
+    Norm {
+        /// Number format.
+        format: Format,
+        /// Numbers that it takes, and gives.
+        width: Width,
+    },
 }
 
 impl Layer {
@@ -380,7 +387,8 @@ impl Layer {
             | Layer::Recurrent { format, .. }
             | Layer::Dense { format, .. }
             | Layer::Bidirectional { format, .. }
-            | Layer::Conv { format, .. } => format,
+            | Layer::Conv { format, .. }
+            | Layer::Norm { format, .. } => format,
         }
     }
 
@@ -424,6 +432,7 @@ impl Layer {
             Layer::Conv { shape, filters, .. } => {
                 return shape.positions() * shape.taps() * filters as usize;
             }
+            Layer::Norm { width, .. } => return width.get(),
         };
         let of_unit = cell.products() * inputs + cell.state_products() * hidden + cell.peepholes();
         cells * hidden * of_unit

@@ -32,9 +32,9 @@ mod read;
 mod tensors;
 
 pub use crate::cell::packed_rows;
-pub use conv::ConvShape;
 #[cfg(conv)]
 pub use conv::Source;
+pub use conv::{ConvShape, Width};
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,

@@ -1,4 +1,4 @@
-//! What stands in for `conv.rs` in firmware without the feature of that name: no value of it can exist, so the compiler
+//! What stands in for `conv.rs` in firmware without the feature of that name: no value of its types can exist, so the compiler
 //! leaves out all that is done with one, and a model takes no memory for it.
 
 /// What a convolution sees, where there is none: see the feature `conv`.
@@ -40,6 +40,17 @@ impl ConvShape {
     }
 
     pub fn remember<T>(&self, _: &[T], _: &mut [T]) {
+        match *self {}
+    }
+}
+
+/// Numbers of a normalisation, where there is none: see the feature `conv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {}
+
+#[allow(missing_docs, reason = "as where there are normalisations")]
+impl Width {
+    pub const fn get(&self) -> usize {
         match *self {}
     }
 }

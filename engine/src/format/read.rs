@@ -9,7 +9,7 @@ use super::{
     TestVectors,
 };
 #[cfg(conv)]
-use super::{ConvShape, Pool, PoolKind};
+use super::{ConvShape, Pool, PoolKind, Width};
 
 impl<'a> Header<'a> {
     /// A header from its bytes, and what is behind it.
@@ -213,7 +213,7 @@ impl<'a> Bytes<'a> {
                 cell_shift: attempt!(self.byte()),
             }),
             #[cfg(not(conv))]
-            4 => Err(LoadError::Feature { name: "conv" }),
+            4..=5 => Err(LoadError::Feature { name: "conv" }),
             #[cfg(conv)]
             4 => Ok(Layer::Conv {
                 format,
@@ -222,6 +222,11 @@ impl<'a> Bytes<'a> {
                 activation: attempt!(self.variant(Activation::ALL)),
                 requant_shift: attempt!(self.byte()),
                 frac: attempt!(self.byte()) as i8,
+            }),
+            #[cfg(conv)]
+            5 => Ok(Layer::Norm {
+                format,
+                width: Width(attempt!(self.half())),
             }),
             _ => Err(LoadError::Header),
         }
@@ -339,6 +344,10 @@ mod tests {
                         activation,
                         requant_shift: 255,
                         frac: -16,
+                    },
+                    Layer::Norm {
+                        format,
+                        width: Width(4096 >> i),
                     },
                 ];
                 layers = layers.into_iter().copied().chain(all).collect();

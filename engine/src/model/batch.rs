@@ -5,7 +5,7 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, parts};
+use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, norm, parts};
 use super::stages::Stage;
 use super::{BindError, Model, Runner};
 use crate::cell::{Embedding, GROUP, MOST, Stream};
@@ -224,7 +224,7 @@ impl Model<'_> {
     /// Whether all layers can go over several streams at once.
     fn in_batch(&self) -> bool {
         self.stages().all(|stage| match stage {
-            Stage::Embedding(_) | Stage::Dense(..) => true,
+            Stage::Embedding(_) | Stage::Dense(..) | Stage::Norm(_) => true,
             // Streams need not have their answers at the same samples.
             Stage::Conv(layer, _) => !layer.is_pooled(),
             Stage::Recurrent(layer, _) => layer.in_batch(),
@@ -267,6 +267,13 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
             Stage::Conv(layer, place) => {
                 for runner in group.iter_mut() {
                     conv(k, (layer, place), turned(runner.state, model, swapped));
+                }
+                swapped = !swapped;
+                continue;
+            }
+            Stage::Norm(layer) => {
+                for runner in group.iter_mut() {
+                    norm::<false>(layer, turned(runner.state, model, swapped));
                 }
                 swapped = !swapped;
                 continue;
@@ -333,6 +340,13 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
             Stage::Conv(layer, place) => {
                 for runner in group.iter_mut() {
                     conv_q_apart(k, (layer, place), turned(runner.state, model, swapped));
+                }
+                swapped = !swapped;
+                continue;
+            }
+            Stage::Norm(layer) => {
+                for runner in group.iter_mut() {
+                    norm::<true>(layer, turned(runner.state, model, swapped));
                 }
                 swapped = !swapped;
                 continue;

@@ -410,7 +410,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     continue;
                 }
                 Stage::Recurrent(recurrent, place) => (recurrent, place),
-                Stage::Dense(..) | Stage::Conv(..) => break,
+                Stage::Dense(..) | Stage::Conv(..) | Stage::Norm(_) => break,
             };
             if half == 0 {
                 left -= 1;

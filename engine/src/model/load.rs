@@ -212,6 +212,9 @@ impl<'a> Model<'a> {
                 Layer::Conv { .. } if bidirectional => {
                     return Err(wrong("convolution beside bidirectional layers:", index));
                 }
+                Layer::Norm { .. } if bidirectional => {
+                    return Err(wrong("normalisation beside bidirectional layers:", index));
+                }
                 _ => {}
             }
             // An integer model looks its embedding up where it lies.
@@ -237,7 +240,7 @@ impl<'a> Model<'a> {
                         self.plan.work = larger(self.plan.work, place.narrowed() + place.work);
                         turns += !bidirectional as usize;
                     }
-                    Some(Stage::Dense(..)) => turns += 1,
+                    Some(Stage::Dense(..) | Stage::Norm(_)) => turns += 1,
                     Some(Stage::Conv(_, place)) => {
                         self.plan.mark = mark_conv(self.plan.mark, layer, place.at);
                         self.plan.persistent += place.kept();
@@ -343,6 +346,13 @@ impl<'a> Model<'a> {
                 activation,
                 ..
             } => check_conv(index, (shape, filters), activation, width),
+            Layer::Norm { width: takes, .. } => {
+                let takes = attempt!(size("width of a normalisation", takes.get(), MAX_WIDTH));
+                if takes != width {
+                    return Err(mismatch(index, "input width", takes, width));
+                }
+                Ok(width)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::stages::{ConvPlace, Place, Stage};
 use super::{Model, Plan};
-use crate::cell::{Conv, Recurrent, Rows};
+use crate::cell::{Conv, Norm, Recurrent, Rows};
 use crate::kernel::{FloatState, Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::num::narrow;
 
@@ -144,6 +144,17 @@ fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>)
     conv.apply_q(k, rows((conv, place), parts, &mut 0))
 }
 
+/// A normalisation, from the first buffer to the second, in f32 or in integers.
+#[inline(never)]
+pub(super) fn norm<const INTEGER: bool>(norm: &Norm<'_>, parts: Parts<'_>) {
+    let Parts { a, b, .. } = parts;
+    if INTEGER {
+        norm.apply_q(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+    } else {
+        norm.apply(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+    }
+}
+
 /// Master and matrix-input part of a layer's state.
 #[inline(always)]
 pub(super) fn layer_parts<'s>(
@@ -214,6 +225,7 @@ impl<'s> Pass<'s> {
             Stage::Conv(layer, place) => {
                 self.waits = !conv(self.k, (layer, place), self.parts.again());
             }
+            Stage::Norm(layer) => norm::<false>(layer, self.parts.again()),
         }
         self.turn();
     }
@@ -248,6 +260,7 @@ impl<'s> Pass<'s> {
                 self.waits = !conv_q_apart(self.k, (layer, place), parts);
             }
             Stage::Conv(layer, place) => self.waits = !conv_q(self.k, (layer, place), parts),
+            Stage::Norm(layer) => norm::<true>(layer, parts),
         }
         self.turn();
     }

@@ -541,6 +541,7 @@ impl<'m, 'a> Runner<'m, 'a> {
                 Stage::Recurrent(_, place) => (place.units, Some(place)),
                 Stage::Dense(_, panels) => (*panels, None),
                 Stage::Conv(_, place) => (place.outputs.div_ceil(LANES), None),
+                Stage::Norm(layer) => (layer.width().div_ceil(LANES), None),
             };
             let y: &[i16] = bytemuck::cast_slice(pass.parts.a);
             watch(number, &y[..panels * LANES], pass.parts.persistent, place);

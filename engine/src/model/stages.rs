@@ -1,6 +1,6 @@
 //! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
 
-use crate::cell::{Conv, Dense, DenseSpec, Embedding, Recurrent, Spec, panels};
+use crate::cell::{Conv, Dense, DenseSpec, Embedding, Norm, Recurrent, Spec, panels};
 use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
 use crate::kernel::LANES;
 
@@ -12,6 +12,7 @@ pub(super) enum Stage<'a> {
     /// And the panels of its outputs.
     Dense(Dense<'a>, usize),
     Conv(Conv<'a>, ConvPlace),
+    Norm(Norm<'a>),
 }
 
 /// Where a convolution's past lies, what it needs, and what it gives.
@@ -247,6 +248,9 @@ impl<'m, 'a> Walk<'m, 'a> {
                 };
                 self.at += place.kept();
                 Stage::Conv(conv, place)
+            }
+            Layer::Norm { format, width } => {
+                Stage::Norm(attempt!(Norm::take(&mut self.tensors, format, width)))
             }
         };
         self.first = false;

@@ -6,7 +6,7 @@ use super::{Choices, File};
 use kinglet::format::{
     Activation, Cell, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError,
     MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, SLOW, Shape, Tail, Target,
-    TestVectors, packed_rows, pad,
+    TestVectors, Width, packed_rows, pad,
 };
 
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
@@ -182,6 +182,7 @@ fn widths(layer: Layer) -> [u16; 2] {
             let outputs = shape.positions() * activation.outputs(filters.into());
             [shape.inputs() as u16, outputs as u16]
         }
+        Layer::Norm { width, .. } => [width.get() as u16; 2],
     }
 }
 
@@ -229,9 +230,15 @@ impl Spec {
             let last = number + 1 == count;
             let recurs = like.is_some() || bidirectional || !any.once_in(4);
             let format = like.take().unwrap_or_else(|| format(any));
+            let norms = !recurs && any.once_in(4);
             let convolves = !recurs && any.bool();
             let convolved = convolves.then(|| conv(any, format, now, last)).flatten();
-            let layer = if let Some(conv) = convolved {
+            let layer = if norms {
+                Layer::Norm {
+                    format,
+                    width: Width(now),
+                }
+            } else if let Some(conv) = convolved {
                 conv
             } else if recurs {
                 recurrent(any, layout, (format, now), bidirectional)
@@ -361,6 +368,17 @@ impl Spec {
                         let half = 0x3f00_0000 | any.below(1 << 20) as u32;
                         number.copy_from_slice(&half.to_le_bytes());
                     }
+                }
+                Err(LoadError::Value {
+                    what: "epsilon of a normalisation:",
+                    ..
+                }) => {
+                    let integer = self.header.layers[0].format().is_integer();
+                    let at = payload.len() - if integer { 8 } else { 4 };
+                    let small = [any.below(1 << 20) as u32 + 1, 0];
+                    let float = [0x3a00_0000 | any.below(1 << 20) as u32];
+                    let number = if integer { &small[..] } else { &float };
+                    payload[at..].copy_from_slice(bytemuck::cast_slice(number));
                 }
                 Err(LoadError::Value {
                     what: "token of test step",

@@ -101,6 +101,7 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             );
             (kind, shape.inputs() as u16, outputs as u16)
         }
+        Layer::Norm { width, .. } => ("norm".to_owned(), width.0, width.0),
     }
 }
 

@@ -160,7 +160,7 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ("\"audio\"", audio.is_some()),
         (
             "\"conv\"",
-            layers.any(|layer| matches!(layer, Layer::Conv { .. })),
+            layers.any(|layer| matches!(layer, Layer::Conv { .. } | Layer::Norm { .. })),
         ),
     ];
     let features: Vec<&str> = needs

@@ -90,6 +90,23 @@ pub(super) struct Conv {
     pub(super) dense: Dense,
 }
 
+/// A normalisation of so many numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Norm {
+    pub(super) format: Format,
+    pub(super) width: usize,
+    pub(super) gamma: Numbers,
+    pub(super) beta: Numbers,
+    pub(super) epsilon: Epsilon,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Epsilon {
+    Float(f32),
+    /// As the engine adds it to the square of all that it divides.
+    Integer(u64),
+}
+
 /// An embedding: `[token][dim]`.
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
@@ -105,6 +122,7 @@ pub(super) enum PortableLayer {
     Recurrent(Recurrent),
     Dense(Dense),
     Conv(Conv),
+    Norm(Norm),
 }
 
 /// What is in the payload of a file.
@@ -241,6 +259,26 @@ impl<'a> Reader<'a> {
                     (requant_shift, frac),
                 )?,
             }),
+            Layer::Norm { format, width } => {
+                let width = width.get();
+                let mut terms = || -> Result<Numbers, LoadError> {
+                    Ok(match format.is_integer() {
+                        true => Numbers::I32(self.take(width)?.to_vec()),
+                        false => Numbers::F32(self.take(width)?.to_vec()),
+                    })
+                };
+                let (gamma, beta) = (terms()?, terms()?);
+                PortableLayer::Norm(Norm {
+                    format,
+                    width,
+                    gamma,
+                    beta,
+                    epsilon: match format.is_integer() {
+                        true => Epsilon::Integer(self.take(1)?[0]),
+                        false => Epsilon::Float(self.take(1)?[0]),
+                    },
+                })
+            }
             Layer::Bidirectional { .. } => bail!(
                 "it is bidirectional, and generated code takes samples one by one; use `--to rust` or `--to header` with the engine's `bind_window`"
             ),

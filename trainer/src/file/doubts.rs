@@ -52,6 +52,8 @@ pub(super) fn beyond_f16(net: &Network) -> Vec<String> {
                 let halves = b.halves().map(|r| [&r.w_ih[..], &r.w_hh].concat());
                 halves.concat()
             }
+            // They stay f32.
+            Layer::Norm(_) => continue,
         };
         let all = weights.len();
         let large = weights.iter().filter(|w| w.abs() > LARGEST_F16);

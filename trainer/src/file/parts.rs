@@ -217,6 +217,17 @@ impl<'a> Walk<'a> {
                 frac,
                 ..
             } => self.dense((format, shape.taps(), filters), requant_shift, frac)?,
+            Layer::Norm { width, .. } => {
+                // γ and β are words in all formats.
+                self.take::<u32>(width.get())?;
+                self.take::<u32>(width.get())?;
+                if format.is_integer() {
+                    self.take::<u64>(1)?;
+                } else {
+                    self.take::<f32>(1)?;
+                }
+                2 * width.get()
+            }
         })
     }
 }

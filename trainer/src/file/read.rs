@@ -3,7 +3,7 @@
 use super::layout::{Sum, stages, unpack};
 use crate::data::Written;
 use crate::net::{
-    Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Network, Recurrent, extra,
+    Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Network, Norm, Recurrent, extra,
 };
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::transcript::BLANK;
@@ -154,6 +154,11 @@ impl Reader<'_> {
             } => Layer::Conv(Conv {
                 shape,
                 dense: self.dense([shape.taps(), filters.into()], activation)?,
+            }),
+            engine::Layer::Norm { width, .. } => Layer::Norm(Norm {
+                gamma: self.tensors.take::<f32>(width.get())?.to_vec(),
+                beta: self.tensors.take::<f32>(width.get())?.to_vec(),
+                epsilon: self.tensors.take::<f32>(1)?[0],
             }),
         })
     }

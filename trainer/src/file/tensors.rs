@@ -4,7 +4,7 @@ use super::doubts::is_slow;
 use super::draft::{Draft, width};
 use super::layout::{Sum, pack, pack_numbers, stages};
 use super::packed;
-use crate::net::{Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Recurrent};
+use crate::net::{Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Norm, Recurrent};
 use crate::quant::{
     LayerRange, Limits, Ranges, Row, Rows, Spread, input_frac, largest_weight, watch,
 };
@@ -29,6 +29,7 @@ impl Draft<'_> {
                 }
                 Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
                 Layer::Conv(c) => self.conv(c, at + 1 == layers.len(), &ranges.layers[at]),
+                Layer::Norm(n) => self.norm(n),
                 Layer::Bidirectional(b) => {
                     let limits = self.limits(&b.forward, first, behind_embedding);
                     self.bidirectional(b, limits, &ranges.layers[at])
@@ -394,6 +395,42 @@ impl Draft<'_> {
         })
     }
 
+    fn norm(&mut self, n: &Norm) -> Result<engine::Layer> {
+        let format = self.format;
+        let numbers = width("the width of a normalisation", n.width(), engine::MAX_WIDTH)?;
+        if format.is_integer() {
+            // Either saturates: γ at ±64, β where no output can be.
+            let gamma = n.gamma.iter().map(|&x| fixed(x, 25, i32::MAX));
+            let gamma: Vec<i32> = gamma.collect();
+            let beta = n.beta.iter().map(|&x| 4 * fixed(x, 15, (1 << 29) - 1));
+            let beta: Vec<i32> = beta.collect();
+            let squared = (n.width() as f64).powi(2);
+            let epsilon = f64::from(n.epsilon) * squared * 2f64.powi(24);
+            let real = |numbers: &[i32], frac: i32| {
+                let numbers = numbers.iter();
+                numbers.map(|&x| x as f32 * 2f32.powi(-frac)).collect()
+            };
+            let layer = Layer::Norm(Norm {
+                gamma: real(&gamma, 25),
+                beta: real(&beta, 17),
+                ..*n
+            });
+            self.dequantized.push((layer, Vec::new()));
+            self.payload.push(&gamma);
+            self.payload.push(&beta);
+            self.payload
+                .push(&[epsilon.round().clamp(1.0, 2f64.powi(54)) as u64]);
+        } else {
+            self.payload.push(&n.gamma);
+            self.payload.push(&n.beta);
+            self.payload.push(&[n.epsilon]);
+        }
+        Ok(engine::Layer::Norm {
+            format,
+            width: engine::Width(numbers),
+        })
+    }
+
     fn dense(&mut self, d: &Dense, last: bool, range: &LayerRange) -> Result<engine::Layer> {
         let format = self.format;
         let inputs = width("the input width", d.inputs, engine::MAX_WIDTH)?;
@@ -458,6 +495,12 @@ impl Draft<'_> {
             frac,
         })
     }
+}
+
+/// The nearest integer at 2^-`frac` within ± `most`.
+fn fixed(x: f32, frac: i32, most: i32) -> i32 {
+    let most = f64::from(most);
+    (f64::from(x) * 2f64.powi(frac)).round().clamp(-most, most) as i32
 }
 
 /// A layer with the values of its rows, which lie sum by sum.

@@ -158,6 +158,16 @@ pub(crate) enum Op {
         scale: Vec<f32>,
         offset: Vec<f32>,
     },
+    /// `data, γ?, β?`: over the axes from this one on, a mean of 0 and a deviation of 1.
+    Norm {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// `data, axes?`.
+    Mean {
+        /// They stay, 1 long.
+        keep: bool,
+    },
     /// `data, indices`.
     Gather {
         axis: i64,
@@ -227,6 +237,7 @@ pub(crate) enum Function {
     Softsign,
     Softplus,
     Sqrt,
+    Reciprocal,
 }
 
 /// Several numbers along the last axis become one.
@@ -283,6 +294,7 @@ impl Function {
             Function::Elu(_) => x,
             Function::Softsign => x / (1.0 + x.abs()),
             Function::Sqrt => x.sqrt(),
+            Function::Reciprocal => 1.0 / x,
             Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         }
     }
@@ -617,6 +629,31 @@ impl Graph {
         let offset = self.constant(format!("{name} offset"), Tensor::f32(vec![width], offset)?);
         let y = self.node(name, kind, Op::Binary(Binary::Mul), &[x, scale]);
         Ok(self.node(name, kind, Op::Binary(Binary::Add), &[y, offset]))
+    }
+
+    /// A layer normalisation over the features.
+    pub(crate) fn layer_norm(
+        &mut self,
+        name: &str,
+        kind: &str,
+        terms: (Option<Vec<f32>>, Option<Vec<f32>>),
+        epsilon: f32,
+        x: ValueId,
+    ) -> Result<ValueId> {
+        let op = Op::Norm { axis: -1, epsilon };
+        let y = self.node(name, kind, op, &[x]);
+        let terms = [("scale", terms.0), ("offset", terms.1)].map(|(what, term)| {
+            let tensor = term.map(|term| Tensor::f32(vec![term.len()], term));
+            let id = |tensor| self.constant(format!("{name} {what}"), tensor);
+            tensor.map(|tensor| tensor.map(id)).transpose()
+        });
+        for term in terms {
+            let term = term?;
+            if let Some(node) = self.nodes.last_mut() {
+                node.inputs.push(term);
+            }
+        }
+        Ok(y)
     }
 
     /// A function after a layer.

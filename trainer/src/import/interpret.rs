@@ -5,8 +5,10 @@
 //! operator is here once. A shape that does not fit is an error, never a panic: graphs come from files.
 
 mod conv;
+mod norm;
 
 pub(crate) use conv::pads;
+pub(crate) use norm::axes;
 
 use super::graph::{
     Binary, Direction, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values, count,
@@ -93,6 +95,18 @@ fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
             };
             let values = x.floats()?.iter().enumerate().map(value).collect();
             one(Tensor::f32(x.shape.clone(), values))
+        }
+        Op::Norm {
+            axis: first,
+            epsilon,
+        } => {
+            let x = operand(0)?;
+            let first = axis(*first, x.shape.len())?;
+            one(norm::normalise(x, first, *epsilon, [1, 2].map(optional)))
+        }
+        Op::Mean { keep } => {
+            let x = operand(0)?;
+            one(norm::mean(x, &axes(x.shape.len(), optional(1))?, *keep))
         }
         Op::Gather { axis } => one(gather(operand(0)?, operand(1)?, *axis)),
         Op::Concat { axis } => {

@@ -467,6 +467,7 @@ fn add(
         "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
         "Conv1D" => convolution(graph, config, name, &weights.of(name)?, x)?,
         "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
+        "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
@@ -532,7 +533,8 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, MaxPooling1D, AveragePooling1D, BatchNormalization and the \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, MaxPooling1D, AveragePooling1D, BatchNormalization, \
+             LayerNormalization and the \
              activations tanh, sigmoid, relu and softmax"
         ),
     })
@@ -705,6 +707,40 @@ fn normalised(
         beta,
     };
     graph.normalised(name, "BatchNormalization", &moments, epsilon, x)
+}
+
+fn layer_norm(
+    graph: &mut Graph,
+    config: &Value,
+    name: &str,
+    named: &Named,
+    x: ValueId,
+) -> Result<ValueId> {
+    let axis = config.get("axis").unwrap_or(&Value::Null);
+    let only = match axis {
+        Value::Array(list) if list.len() == 1 => &list[0],
+        axis => axis,
+    };
+    ensure!(
+        only.is_null() || matches!(only.as_i64(), Some(-1 | 2)),
+        "attribute `axis`: {axis}, expected the features, -1"
+    );
+    ensure!(
+        !flag(config, "rms_scaling", false),
+        "attribute `rms_scaling`: true: it divides by the root of the mean square and leaves the mean, which the engine has no layer for"
+    );
+    let (scaled, centred) = (flag(config, "scale", true), flag(config, "center", true));
+    let term = |there: bool, key: &str, place: usize| -> Result<Option<Vec<f32>>> {
+        let found = || weight(named, key, place).with_context(|| format!("its `{key}` is missing"));
+        there.then(|| Ok(found()?.floats()?.to_vec())).transpose()
+    };
+    let gamma = term(scaled, "gamma", 0)?;
+    let beta = term(centred, "beta", scaled.into())?;
+    let epsilon = config
+        .get("epsilon")
+        .and_then(Value::as_f64)
+        .unwrap_or(1e-3) as f32;
+    graph.layer_norm(name, "LayerNormalization", (gamma, beta), epsilon, x)
 }
 
 /// A cell by its configuration, in a layer by another (the same, where they are one).

@@ -10,6 +10,7 @@
 //! recurrent layers, so every choice is tried. That the reading was right is shown by [`super::proof`].
 
 mod conv;
+mod norm;
 
 use super::graph::{
     Binary, Dim, Direction, Function, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values,
@@ -157,7 +158,7 @@ struct View {
 }
 
 /// What was begun with a value, which only what belongs to it may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Open {
     Nothing,
     /// There is something around an axis of this kind.
@@ -176,6 +177,8 @@ enum Open {
     Power {
         skipped: usize,
     },
+    /// On the way to a normalisation.
+    Moment(norm::Moment),
 }
 
 impl View {
@@ -324,6 +327,8 @@ impl<'g> Walk<'g> {
                 | Op::Channels { .. }
                 | Op::Conv(_)
                 | Op::Pool(_)
+                | Op::Norm { .. }
+                | Op::Mean { .. }
         ) && !matches!(node.op, Op::Gather { .. } if self.constant(node, 0).is_some())
     }
 
@@ -433,6 +438,10 @@ impl<'g> Walk<'g> {
             Open::Padded { .. } => {
                 bail!("it takes what is padded: the engine pads only what a convolution sees")
             }
+            Open::Moment(_) => bail!(
+                "it takes a mean, a variance or what is left without them: the engine has these only within a layer normalisation, (x − mean) / \
+                 √(variance + ε)"
+            ),
             Open::Half { .. } | Open::Power { .. } => {
                 bail!(
                     "it takes a part of what a layer gave: the engine does so only for a magnitude, √(re² + im²)"
@@ -593,11 +602,23 @@ impl<'g> Walk<'g> {
             Op::Unary(Function::Sqrt) if matches!(view.open, Open::Power { .. }) => {
                 one(self.magnitude(node, view)?)
             }
+            Op::Norm { axis, epsilon } => {
+                let first = interpret::axis(*axis, view.axes.len())?;
+                let terms = [1, 2].map(operand);
+                one(self.whole_norm(node, view, first, *epsilon, terms)?)
+            }
+            Op::Mean { keep } => {
+                let over = norm::axes(&view, operand(1))?;
+                one(self.mean(view, &over, *keep)?)
+            }
             Op::MatMul => {
                 let weight = operand(1).context("the weights are missing")?;
                 one(self.dense(node, view, weight)?)
             }
             Op::Unary(function) => {
+                if let Some(view) = norm::rooted(&view, *function) {
+                    return one(view);
+                }
                 let activation = match function {
                     Function::Identity => return one(view),
                     Function::Affine(a, b) => {
@@ -796,18 +817,13 @@ impl<'g> Walk<'g> {
     }
 
     fn binary(&mut self, node: &Node, binary: Binary, operands: &[Option<Known>]) -> Result<View> {
-        if let [Some(Known::View(a)), Some(b)] = operands {
-            let b = match b {
-                Known::View(b) => Some(conv::Operand::View(b)),
-                Known::Constant(c) => match &c.values {
-                    Values::F32(v) if v.len() == 1 => Some(conv::Operand::Number(v[0])),
-                    _ => None,
-                },
-                _ => None,
-            };
-            if let Some(view) = b.and_then(|b| self.power(binary, a, b)) {
-                return Ok(view);
-            }
+        if let [Some(Known::View(a)), Some(b)] = operands
+            && let Some(view) = norm::operand(b).and_then(|b| self.power(binary, a, b))
+        {
+            return Ok(view);
+        }
+        if let Some(view) = self.moment(node, binary, operands)? {
+            return Ok(view);
         }
         let (view, constant, reversed) = match operands {
             [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
@@ -861,6 +877,10 @@ impl<'g> Walk<'g> {
         view.state_of = None;
         let roles = view.roles();
         let whole = view.affine.is_none();
+        if whole && self.into_norm(&scale, &offset) {
+            view.stage = self.grown(node, roles);
+            return Ok(view);
+        }
         if let Some(dense) = self.bare().filter(|_| whole) {
             for (row, scale) in dense.weight.chunks_mut(dense.inputs).zip(&scale) {
                 row.iter_mut().for_each(|w| *w *= scale);
@@ -1207,6 +1227,10 @@ impl<'g> Walk<'g> {
             .layers
             .iter()
             .any(|l| matches!(l, Layer::Bidirectional(_)));
+        ensure!(
+            !bidirectional || !self.layers.iter().any(|l| matches!(l, Layer::Norm(_))),
+            "a layer normalisation beside bidirectional layers, which the engine does not have: train without it, or one direction only"
+        );
         ensure!(
             !bidirectional || !self.layers.iter().any(|l| matches!(l, Layer::Recurrent(_))),
             "some modules are bidirectional and some are not, which is not supported: train all of them alike"

@@ -3,7 +3,8 @@
 //! `nn.RNN`, `nn.LSTM` and `nn.GRU` name their parameters `weight_ih_l0`, `weight_hh_l0`,
 //! `bias_ih_l0`, `bias_hh_l0`, and so on for `_l1`; the `Cell` classes leave `_l0` out. `nn.Linear`
 //! and `nn.Embedding` both have a `weight`, `[out, in]` and `[vocab, dim]`; only `nn.Linear` may
-//! have a `bias`. The `weight` of an `nn.Conv1d` has three dimensions, and an `nn.BatchNorm1d` is known by its `running_mean`.
+//! have a `bias`. The `weight` of an `nn.Conv1d` has three dimensions, an `nn.BatchNorm1d` is known by its `running_mean`, and an `nn.LayerNorm`
+//! has a `weight` and a `bias` of one dimension.
 //! What comes before the last dot is the module's name.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,8 @@ pub(super) enum Weights {
     Conv(Filters),
     /// `nn.BatchNorm1d`.
     Norm(Moments),
+    /// `nn.LayerNorm`: γ and β.
+    LayerNorm([Vec<f32>; 2]),
 }
 
 #[derive(Debug)]
@@ -101,6 +104,7 @@ impl Module {
                 ..
             }) => format!("`{name}` (Conv1d {channels} → {filters}, kernel {kernel})"),
             Weights::Norm(moments) => format!("`{name}` (BatchNorm1d {})", moments.mean.len()),
+            Weights::LayerNorm([gamma, _]) => format!("`{name}` (LayerNorm {})", gamma.len()),
         }
     }
 }
@@ -131,6 +135,7 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
     let mut matrices: Vec<&str> = Vec::new();
     let mut convs: Vec<&str> = Vec::new();
     let mut norms: Vec<&str> = Vec::new();
+    let mut layer_norms: Vec<&str> = Vec::new();
     let mut unknown: Vec<String> = Vec::new();
 
     for name in dict.names() {
@@ -151,13 +156,15 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
             convs.push(prefix);
         } else if leaf == "running_mean" {
             norms.push(prefix);
+        } else if leaf == "weight" && is_layer_norm(dict, prefix) {
+            layer_norms.push(prefix);
         } else if !belongs(dict, prefix, leaf) {
             unknown.push(format!("`{name}` {:?}", dict.shape(name)));
         }
     }
     ensure!(
         unknown.is_empty(),
-        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d or nn.BatchNorm1d: {}; if the outputs \
+        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d, nn.BatchNorm1d or nn.LayerNorm: {}; if the outputs \
          do not depend on {}, give --ignore PREFIX",
         if unknown.len() == 1 {
             "a tensor is"
@@ -269,7 +276,31 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
             entry,
         });
     }
+    for name in layer_norms {
+        let entry = tensor_name(name, "weight");
+        let width = dict.shape(&entry).iter().product();
+        ensure!(width > 0, "tensor `{entry}` is empty");
+        let beta = dict.read(
+            &tensor_name(name, "bias"),
+            &[width],
+            &format!("like `{entry}`"),
+        )?;
+        modules.push(Module {
+            name: name.to_owned(),
+            weights: Weights::LayerNorm([dict.read(&entry, &[width], "")?, beta]),
+            entry,
+        });
+    }
     Ok(modules)
+}
+
+/// A weight and a bias of one dimension, and nothing that was learnt of batches.
+fn is_layer_norm(dict: &StateDict<'_>, prefix: &str) -> bool {
+    let one = |leaf: &str| {
+        let name = tensor_name(prefix, leaf);
+        dict.contains(&name) && dict.shape(&name).len() == 1
+    };
+    one("weight") && one("bias") && !dict.contains(&tensor_name(prefix, "running_mean"))
 }
 
 /// A tensor of one dimension, if it is there.
@@ -286,7 +317,7 @@ fn belongs(dict: &StateDict<'_>, prefix: &str, leaf: &str) -> bool {
     let mapped = dict.contains(&weight) && matches!(dict.shape(&weight).len(), 2 | 3);
     let normed = dict.contains(&tensor_name(prefix, "running_mean"));
     match leaf {
-        "bias" => mapped || normed,
+        "bias" => mapped || normed || is_layer_norm(dict, prefix),
         "weight" | "running_var" => normed,
         _ => false,
     }

@@ -543,6 +543,30 @@ impl Reader {
             "Div" => one(Op::Binary(Binary::Div))?,
             "Pow" => one(Op::Binary(Binary::Pow))?,
             "Sqrt" => unary(Function::Sqrt)?,
+            "Reciprocal" => unary(Function::Reciprocal)?,
+            "LayerNormalization" => {
+                ensure!(
+                    proto.output.iter().skip(1).all(String::is_empty),
+                    "more outputs than the normalised values: the engine has no layer for a mean or a deviation alone"
+                );
+                outputs = 1;
+                one(Op::Norm {
+                    axis: attributes.int("axis", -1),
+                    epsilon: attributes.float("epsilon", 1e-5),
+                })?
+            }
+            "ReduceMean" => {
+                let axes = match attributes.ints("axes") {
+                    Some(axes) => self.list(name, axes.to_vec()),
+                    None => input(1),
+                };
+                if axes.is_none() && attributes.int("noop_with_empty_axes", 0) != 0 {
+                    (Op::Identity, vec![Some(need(0)?)])
+                } else {
+                    let keep = attributes.int("keepdims", 1) != 0;
+                    (Op::Mean { keep }, vec![Some(need(0)?), axes])
+                }
+            }
             "Conv" => one(Op::Conv(convolution(&attributes)?))?,
             "MaxPool" => one(Op::Pool(pooling(&attributes, PoolKind::Max)?))?,
             "AveragePool" => one(Op::Pool(pooling(&attributes, PoolKind::Mean)?))?,

@@ -1,4 +1,4 @@
-//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers.
+//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers; layer normalisations among them.
 //!
 //! A chain in which every module takes as many values as the one before it gives. All orders are
 //! tried; if exactly one fits, it is the network's. If several do, the user says which, because the
@@ -19,7 +19,7 @@ enum Stage {
     Start,
     Embedded(usize),
     Convolved(usize),
-    /// A normalisation stands behind a convolution.
+    /// A normalisation stands behind a convolution, or first.
     Normed(usize),
     Stepped(usize),
     Mapped(usize),
@@ -101,6 +101,29 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
         (Stage::Convolved(width), Weights::Norm(moments)) if moments.mean.len() == width => {
             Ok(Stage::Normed(width))
         }
+        (stage, Weights::LayerNorm([gamma, _])) => {
+            let width = match stage {
+                Stage::Start => return Ok(Stage::Normed(gamma.len())),
+                Stage::Convolved(_) => {
+                    return Err(format!(
+                        "{} behind an nn.Conv1d: a state dict does not say on which side of the activation it stands; export to ONNX",
+                        module.label()
+                    ));
+                }
+                Stage::Embedded(width)
+                | Stage::Normed(width)
+                | Stage::Stepped(width)
+                | Stage::Mapped(width) => width,
+            };
+            match gamma.len() == width {
+                true => Ok(stage),
+                false => Err(format!(
+                    "tensor `{}`: {} numbers, expected {width}, as the module before it gives",
+                    module.entry,
+                    gamma.len()
+                )),
+            }
+        }
         (_, Weights::Norm(_)) => Err(format!(
             "{} does not stand behind an nn.Conv1d of its width, where it could be folded into the weights",
             module.label()
@@ -178,7 +201,7 @@ fn derived(modules: &[Module]) -> Result<Vec<usize>> {
     match &search.found[..] {
         [path] => Ok(path.clone()),
         [] => bail!(
-            "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], cells, [nn.Linear ...]: \
+            "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], cells, [nn.Linear ...], with nn.LayerNorm among them: \
              after {}, {}: leave out what does not belong with --ignore",
             match &search.deepest[..] {
                 [] => "the input".to_owned(),

@@ -323,7 +323,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     let dense: Vec<String> = chain
         .iter()
         .skip(first_cell)
-        .filter(|m| !m.is_recurrent())
+        .filter(|m| matches!(m.weights, Weights::Matrix(_)))
         .map(|m| m.label())
         .collect();
     let between = match options.between {
@@ -355,6 +355,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     let width = match &chain[0].weights {
         Weights::Cells { cells, .. } => Some(cells[0].inputs),
         Weights::Conv(filters) => Some(filters.shape[1]),
+        Weights::LayerNorm([gamma, _]) => Some(gamma.len()),
         Weights::Matrix(_) | Weights::Norm(_) => None,
     };
     if let Weights::Conv(filters) = &chain[0].weights {
@@ -372,7 +373,10 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
     // What a sample has by now.
     let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
-    let last = chain.len() - 1;
+    // Of the dense layers.
+    let last = chain
+        .iter()
+        .rposition(|m| matches!(m.weights, Weights::Matrix(_)));
     for (place, module) in chain.into_iter().enumerate() {
         let name = module.flag_name().to_owned();
         match module.weights {
@@ -421,6 +425,13 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     x = graph.activation(&name, sights.function, x);
                 }
             }
+            Weights::LayerNorm([gamma, beta]) => {
+                graph.notes.push(format!(
+                    "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
+                ));
+                let terms = (Some(gamma), Some(beta));
+                x = graph.layer_norm(&name, "nn.LayerNorm", terms, EPSILON, x)?;
+            }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
             }) if place < first_cell => {
@@ -453,7 +464,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     x,
                 )?;
                 x = match head {
-                    _ if place != last => graph.activation(&name, between, x),
+                    _ if Some(place) != last => graph.activation(&name, between, x),
                     Head::Identity => x,
                     Head::Relu => graph.activation(&name, Function::Relu, x),
                     Head::Sigmoid => graph.activation(&name, Function::Sigmoid, x),

@@ -58,7 +58,8 @@ struct Grid {
 
 impl Grid {
     fn of(layer: &Layer, format: Format) -> Grid {
-        let narrow = format.is_a8() && !matches!(layer, Layer::Dense(_) | Layer::Conv(_));
+        let narrow =
+            format.is_a8() && !matches!(layer, Layer::Dense(_) | Layer::Conv(_) | Layer::Norm(_));
         let frac = if narrow { input_frac(format) } else { 12 };
         let lsb = 2f64.powi(-frac);
         let (low, high) = kinglet::num::input_limits(frac as i8);
@@ -96,7 +97,7 @@ fn rows(layer: &Layer) -> Vec<&[f32]> {
         }
         Layer::Dense(d) => d.weight.chunks_exact(d.inputs).collect(),
         // Of a convolution an input is in several places of a row.
-        Layer::Embedding(_) | Layer::Conv(_) => Vec::new(),
+        Layer::Embedding(_) | Layer::Conv(_) | Layer::Norm(_) => Vec::new(),
     }
 }
 
@@ -113,7 +114,7 @@ fn over_state(layer: &Layer) -> Vec<f64> {
         Layer::Recurrent(r) => of(r),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(of).collect(),
         Layer::Dense(d) => vec![0.0; d.outputs],
-        Layer::Embedding(_) | Layer::Conv(_) => Vec::new(),
+        Layer::Embedding(_) | Layer::Conv(_) | Layer::Norm(_) => Vec::new(),
     }
 }
 
@@ -174,10 +175,13 @@ pub(crate) fn fold_inputs(
     let holds = features.iter().map(|feature| feature.hold || edges);
     let holds: Vec<bool> = holds.collect();
     let (mut folds, tailed) = choose(first, ranges, &holds, format);
-    if let Layer::Conv(c) = first
-        && c.shape.rows > 1
-    {
-        signal(&mut folds, columns, c.shape.channels.into());
+    match first {
+        Layer::Conv(c) if c.shape.rows > 1 => {
+            signal(&mut folds, columns, c.shape.channels.into());
+        }
+        // What it takes may have another scale, all together.
+        Layer::Norm(_) => signal(&mut folds, columns, 1),
+        _ => {}
     }
     if folds.iter().all(|fold| *fold == SAME) {
         return None;
@@ -365,6 +369,8 @@ pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
             let taps = taps(c, folds);
             fold_rows(&taps, &mut c.dense.weight, &mut [&mut c.dense.bias]);
         }
+        // All have one offset and one scale.
+        Some(Layer::Norm(n)) => n.epsilon *= (folds[0].scale as f32).powi(2),
         Some(Layer::Embedding(_)) | None => {}
     }
 }
@@ -459,6 +465,9 @@ pub(crate) fn fold_f16(package: &mut Package, ranges: &Ranges) -> Option<Folded>
         return None;
     };
     let first = &package.net.layers[0];
+    if matches!(first, Layer::Norm(_)) {
+        return None;
+    }
     let rows = match first {
         Layer::Conv(c) => {
             let taps = c.dense.weight.chunks_exact(c.shape.channels.into());

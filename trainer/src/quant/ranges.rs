@@ -350,7 +350,7 @@ impl Ranges {
         let known = self.layers.iter().zip(layers);
         let known = known.filter(|(range, _)| !range.inputs.is_empty());
         let work = |layer: &Layer| match layer {
-            Layer::Embedding(_) => 0,
+            Layer::Embedding(_) | Layer::Norm(_) => 0,
             Layer::Recurrent(r) => r.b_ih.len() * (r.inputs + r.hidden).pow(2),
             Layer::Bidirectional(b) => {
                 2 * b.forward.b_ih.len() * (b.forward.inputs + b.forward.hidden).pow(2)
@@ -371,6 +371,11 @@ impl Ranges {
                 Layer::Bidirectional(b) => {
                     let halves = b.halves().map(|r| state_bound(r, width));
                     halves[0].max(halves[1])
+                }
+                // One number, where all others are the same.
+                Layer::Norm(n) => {
+                    let farthest = (n.width() as f32 - 1.0).sqrt();
+                    largest(&n.gamma) * farthest + largest(&n.beta)
                 }
                 Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
                     let reach = linear_bound((&d.weight, &d.bias), width);
@@ -577,7 +582,7 @@ fn is_met(step: usize, every: usize, [first, period]: [usize; 2]) -> bool {
 /// Nothing met yet by any stage of a layer.
 fn moments(layer: &Layer) -> Vec<Moments> {
     let (stages, width) = match layer {
-        Layer::Embedding(_) => (0, 0),
+        Layer::Embedding(_) | Layer::Norm(_) => (0, 0),
         Layer::Recurrent(r) => (stages(r), r.inputs + r.hidden),
         Layer::Bidirectional(b) => (2 * stages(&b.forward), b.forward.inputs + b.forward.hidden),
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => (1, d.inputs),

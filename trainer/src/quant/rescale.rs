@@ -4,7 +4,8 @@
 //! it: `relu(a / s) = relu(a) / s`. For a rectified recurrent layer the state's own matrix is divided and
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
 //! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU, and of a GRU
-//! with rectified candidates, is linear in its candidate, whose rows are divided; so is that of a rectified LSTM, and its cell.
+//! with rectified candidates, is linear in its candidate, whose rows are divided; so is that of a rectified LSTM, and its cell. A normalisation
+//! takes what all units are divided by together: its mean and deviation are so much smaller, and its ε the square of it.
 
 use super::ranges::CELLS_OF_RECTIFIED;
 use super::{Formats, Ranges};
@@ -68,6 +69,10 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
                     .fold(0f32, |m, v| m.max(v.abs()));
                 *scale = if largest > 0.0 { largest / aim } else { 1.0 };
             }
+        }
+        if matches!(net.layers[at + 1], Layer::Norm(_)) {
+            let largest = scales.iter().copied().fold(0.0, f32::max);
+            scales.fill(largest);
         }
         for (output, scale) in range.outputs.iter_mut().zip(&scales) {
             *output /= scale;
@@ -145,7 +150,7 @@ fn cell(layer: &Layer) -> Option<Cell> {
     match layer {
         Layer::Recurrent(r) => Some(r.cell),
         Layer::Bidirectional(b) => Some(b.forward.cell),
-        Layer::Embedding(_) | Layer::Dense(_) | Layer::Conv(_) => None,
+        Layer::Embedding(_) | Layer::Dense(_) | Layer::Conv(_) | Layer::Norm(_) => None,
     }
 }
 
@@ -213,6 +218,10 @@ fn divide(layer: &mut Layer, scales: &[f32]) {
             divide_rows(&mut c.dense.weight, c.dense.inputs, &scales);
             divide_rows(&mut c.dense.bias, 1, &scales);
         }
+        Layer::Norm(n) => {
+            divide_rows(&mut n.gamma, 1, scales);
+            divide_rows(&mut n.beta, 1, scales);
+        }
     }
 }
 
@@ -233,5 +242,7 @@ fn multiply(layer: &mut Layer, scales: &[f32]) {
             columns(&mut b.backward.w_ih, scales);
         }
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => columns(&mut d.weight, scales),
+        // All are the same.
+        Layer::Norm(n) => n.epsilon /= scales[0].powi(2),
     }
 }

@@ -40,6 +40,7 @@ fn rows(layer: &Layer) -> Vec<Vec<f32>> {
             .chunks(d.inputs.max(1))
             .map(<[f32]>::to_vec)
             .collect(),
+        Layer::Norm(n) => vec![n.gamma.clone()],
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) fn layer(layer: &Layer) -> String {
                 c.width()
             )
         }
+        Layer::Norm(n) => format!("normalisation of {}", n.width()),
         Layer::Dense(d) => {
             let activation = format!("{:?}", d.activation).to_lowercase();
             format!("dense {} → {} {activation}", d.inputs, d.outputs)

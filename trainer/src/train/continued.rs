@@ -38,6 +38,11 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
             if let Some(Layer::Conv(first)) = net.layers.first() {
                 notes.extend(at_edges(&first.shape, &folds)?);
             }
+            ensure!(
+                !matches!(net.layers.first(), Some(Layer::Norm(_)))
+                    || folds.windows(2).all(|w| w[0] == w[1]),
+                "the model's first layer normalises the numbers of a sample together, which the task scales one by one: give it `normalise = \"none\"`"
+            );
             fold_first(&mut net, &folds);
         }
         (Input::Tokens(has), Input::Tokens(takes)) => {

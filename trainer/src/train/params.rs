@@ -2,7 +2,7 @@
 //! gradients one sum.
 //!
 //! Order: layer by layer; embedding table; recurrent `w_ih, w_hh, b_ih, b_hh, extra`, of a bidirectional
-//! layer both directions'; dense and convolution `weight, bias`.
+//! layer both directions'; dense and convolution `weight, bias`; normalisation `gamma, beta`.
 
 use std::ops::Range;
 
@@ -105,6 +105,7 @@ fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
         Layer::Embedding(e) => vec![&e.table],
         Layer::Recurrent(r) => recurrent(r).into(),
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => vec![&d.weight, &d.bias],
+        Layer::Norm(n) => vec![&n.gamma, &n.beta],
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent).collect(),
     }
 }
@@ -116,6 +117,7 @@ fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
             vec![&mut d.weight, &mut d.bias]
         }
+        Layer::Norm(n) => vec![&mut n.gamma, &mut n.beta],
         Layer::Bidirectional(b) => {
             let halves = [&mut b.forward, &mut b.backward];
             halves.into_iter().flat_map(recurrent_mut).collect()
@@ -160,7 +162,7 @@ pub(crate) fn row_places(net: &Network) -> Vec<Vec<RowPlaces>> {
     };
     let layers = net.layers.iter().zip(ranges(net));
     let places = layers.map(|(layer, Range { start, .. })| match layer {
-        Layer::Embedding(_) => Vec::new(),
+        Layer::Embedding(_) | Layer::Norm(_) => Vec::new(),
         Layer::Recurrent(r) => recurrent(r, start),
         Layer::Bidirectional(b) => {
             let [forward, backward] = b.halves();

@@ -14,6 +14,7 @@ mod cell;
 mod conv;
 mod dense;
 mod embedding;
+mod norm;
 
 use std::ops::Range;
 
@@ -119,6 +120,7 @@ fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
         Layer::Dense(d) => Box::new(dense::DensePass::new(d, max)),
         Layer::Recurrent(r) => cell::recurrent(r, max),
         Layer::Conv(c) => Box::new(conv::ConvPass::new(c, max)),
+        Layer::Norm(n) => Box::new(norm::NormPass::new(n, max)),
         Layer::Bidirectional(b) => {
             let mut above = net.layers[k + 1..].iter();
             let inner = above.any(|layer| matches!(layer, Layer::Bidirectional(_)));
@@ -133,7 +135,7 @@ fn remembers(layer: &Layer) -> bool {
     match layer {
         Layer::Recurrent(_) | Layer::Bidirectional(_) => true,
         Layer::Conv(c) => c.shape.past,
-        Layer::Embedding(_) | Layer::Dense(_) => false,
+        Layer::Embedding(_) | Layer::Dense(_) | Layer::Norm(_) => false,
     }
 }
 
@@ -165,6 +167,7 @@ impl<T: Real> Shard<T> {
             Layer::Dense(d) => d.inputs,
             Layer::Bidirectional(b) => b.forward.inputs,
             Layer::Conv(c) => c.shape.inputs(),
+            Layer::Norm(n) => n.width(),
         };
         let layers = (0..net.layers.len()).map(|k| pass(net, k, max)).collect();
         let widths: Vec<usize> = net.layers.iter().map(Layer::outputs).collect();

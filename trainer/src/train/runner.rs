@@ -2,7 +2,7 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
-use super::step::{LayerState, step_conv, step_dense, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_norm, step_recurrent};
 use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
 use crate::net::{Layer, Network};
@@ -101,6 +101,7 @@ impl<'a> FloatRunner<'a> {
                         break;
                     }
                 }
+                Layer::Norm(n) => step_norm(n, x, &mut state.y),
                 // Without a window there is nothing to step over.
                 Layer::Bidirectional(_) => {}
             }

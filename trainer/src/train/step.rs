@@ -1,6 +1,6 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
-use crate::net::{Activation, Cell, Conv, Dense, PoolKind, Recurrent};
+use crate::net::{Activation, Cell, Conv, Dense, Norm, PoolKind, Recurrent};
 
 /// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
@@ -247,4 +247,15 @@ pub(super) fn step_conv(c: &Conv, x: &[f32], state: &mut LayerState) -> bool {
         state.y = held;
     }
     due
+}
+
+pub(super) fn step_norm(norm: &Norm, x: &[f32], y: &mut [f32]) {
+    let n = norm.width() as f32;
+    let mean = x.iter().sum::<f32>() / n;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / n;
+    let deviation = (variance + norm.epsilon).sqrt();
+    let terms = norm.gamma.iter().zip(&norm.beta);
+    for ((y, x), (gamma, beta)) in y.iter_mut().zip(x).zip(terms) {
+        *y = (x - mean) / deviation * gamma + beta;
+    }
 }

@@ -1,6 +1,6 @@
 //! The float network over a whole window, layer by layer: what a bidirectional network needs in place of steps.
 
-use super::step::{LayerState, step_conv, step_dense, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_norm, step_recurrent};
 use crate::net::{Layer, Network, Recurrent};
 
 /// What a layer took and gave at a sample of the window.
@@ -85,6 +85,14 @@ pub fn run_window(
                 let mut state = LayerState::of_conv(c);
                 let mut row = |x: &Vec<f32>| step_conv(c, x, &mut state).then(|| state.y.clone());
                 rows.iter().filter_map(&mut row).collect()
+            }
+            Layer::Norm(n) => {
+                let row = |x: &Vec<f32>| {
+                    let mut y = vec![0.0; n.width()];
+                    step_norm(n, x, &mut y);
+                    y
+                };
+                rows.iter().map(row).collect()
             }
             Layer::Dense(d) => {
                 let mut row = |x: &Vec<f32>| {

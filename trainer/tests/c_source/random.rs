@@ -3,7 +3,7 @@
 use kinglet::format::{Cell, ConvShape, Format, Layout};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
 use kinglet_trainer::net::{
-    Activation, Conv, Dense, Embedding, Layer, Network, Pool, PoolKind, Recurrent, extra,
+    Activation, Conv, Dense, Embedding, Layer, Network, Norm, Pool, PoolKind, Recurrent, extra,
 };
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
@@ -81,6 +81,7 @@ impl fmt::Display for Case {
             Layer::Embedding(e) => format!("embedding {} {}", e.vocab, e.dim),
             Layer::Recurrent(r) => format!("{} {} {}", r.cell.name(), r.inputs, r.hidden),
             Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
+            Layer::Norm(n) => format!("norm {}", n.width()),
             Layer::Conv(c) => format!("{:?} {}", c.shape, c.dense.activation.name()),
             Layer::Bidirectional(_) => "bidirectional".to_owned(),
         });
@@ -91,6 +92,14 @@ impl fmt::Display for Case {
             self.formats.name(),
             self.layout.name()
         )
+    }
+}
+
+fn norm(random: &mut Random, width: usize) -> Norm {
+    Norm {
+        gamma: random.numbers(width, 2.0),
+        beta: random.numbers(width, 1.0),
+        epsilon: random.one_of(&[1e-5, 1e-3, 1e-12]),
     }
 }
 
@@ -284,7 +293,7 @@ impl Case {
         case
     }
 
-    /// Convolutions over samples and over the rows of one, before a recurrent layer.
+    /// Convolutions over samples and over the rows of one, and normalisations, before a recurrent layer.
     pub fn convolution(format: Format, random: &mut Random) -> Case {
         let mut case = Case::of(Cell::Lstm, format, random);
         let mut shape = ConvShape {
@@ -328,14 +337,19 @@ impl Case {
             layers.push(Layer::Conv(conv));
             shape = ConvShape::causal(width as u16, 3, random.one_of(&[1, 2]));
         }
-        layers.push(Layer::Recurrent(recurrent(random, Cell::Lstm, width, 5)));
-        if random.below(4) == 0 {
-            layers.truncate(1);
+        if random.below(2) == 0 {
+            layers.push(Layer::Norm(norm(random, width)));
         }
-        width = match &layers[..] {
-            [Layer::Conv(conv)] => conv.outputs(),
-            _ => 5,
-        };
+        layers.push(Layer::Recurrent(recurrent(random, Cell::Lstm, width, 5)));
+        match random.below(4) {
+            0 => layers.truncate(1),
+            1 => layers.push(Layer::Norm(norm(random, 5))),
+            _ => {}
+        }
+        if random.below(4) == 0 {
+            layers.insert(0, Layer::Norm(norm(random, inputs)));
+        }
+        width = layers.last().map_or(0, Layer::outputs);
         case.package.net = Network { layers };
         let features = (0..inputs).map(|i| feature(random, i, inputs, true));
         case.package.input = Input::Features(features.collect());

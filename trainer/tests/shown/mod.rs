@@ -50,6 +50,7 @@ pub fn structure(net: &Network) -> String {
                 pool.unwrap_or_default()
             )
         }
+        Layer::Norm(n) => format!("norm {}", n.width()),
         Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")

@@ -10,6 +10,7 @@
 mod arrays;
 mod cells;
 mod conv;
+mod norm;
 mod normalise;
 mod primitives;
 mod window;
@@ -323,6 +324,7 @@ fn all_finite(portable: &Portable) -> Result<()> {
             PortableLayer::Dense(d) | PortableLayer::Conv(Conv { dense: d, .. }) => {
                 vec![&d.w, &d.bias]
             }
+            PortableLayer::Norm(n) => vec![&n.gamma, &n.beta],
             PortableLayer::Recurrent(r) => {
                 let rows = r
                     .stages
@@ -381,6 +383,10 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
                 ("", d.outputs)
             }
             PortableLayer::Conv(c) => ("s, ", conv::convolution(code, c, number, index == last)),
+            PortableLayer::Norm(n) => {
+                norm::normalisation(code, n, number);
+                ("", n.width)
+            }
         };
         first = false;
         let to = if index == last {
@@ -1097,6 +1103,7 @@ fn summary(header: &Header<'_>, model: &Model<'_>) -> String {
             Layer::Conv { shape, filters, .. } => {
                 format!("conv({} to {filters})", shape.channels)
             }
+            Layer::Norm { width, .. } => format!("norm({})", width.get()),
         }
     });
     let layers: Vec<String> = layers.collect();

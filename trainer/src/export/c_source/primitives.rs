@@ -338,6 +338,39 @@ static int16_t magnitude_q(int16_t a, int16_t b)
 ",
     },
     Function {
+        name: "inverse_root_of",
+        text: "
+/* 1 / sqrt(w): bits to shift a number by, to the left, then to the right, and a factor at 2^-29. */
+typedef struct {
+    int left;
+    int right;
+    int32_t mantissa;
+} inverse_root;
+
+/* Of a number from 1 to 2^56: by Newton's iteration, y (3 - w y y) / 2. */
+static void inverse_root_of(inverse_root *root, uint64_t w)
+{
+    int half = 0;
+    for (int shift = 32; shift > 1; shift /= 2) {
+        if (w >> (64 - shift) == 0) {
+            w <<= shift;
+            half += shift / 2;
+        }
+    }
+    const uint32_t part = (uint32_t)(w >> 32);
+    uint32_t y = UINT32_C(2362232012) - (part / 4 + part / 16);
+    for (int turn = 0; turn < 4; turn++) {
+        const uint32_t square = (uint32_t)(((uint64_t)y * y) >> 32);
+        const uint32_t one = (uint32_t)(((uint64_t)square * part) >> 32);
+        y = (uint32_t)(((uint64_t)y * ((UINT32_C(3) << 28) - one)) >> 29);
+    }
+    root->left = half > 7 ? half - 7 : 0;
+    root->right = half < 7 ? 7 - half : 0;
+    root->mantissa = (int32_t)(y >> 1);
+}
+",
+    },
+    Function {
         name: "bits_of",
         text: "
 static uint32_t bits_of(float x)

@@ -4,7 +4,7 @@
 //! larger of the value and 1e-2 (below which the difference's own rounding shows).
 
 use super::*;
-use crate::net::{Activation, Cell, Conv, ConvShape, Dense};
+use crate::net::{Activation, Cell, Conv, ConvShape, Dense, Norm};
 use crate::train::init::{ConvPlan, LayerPlan, Rng, network};
 use crate::train::loss::Loss;
 use crate::train::params::flatten;
@@ -225,6 +225,31 @@ fn convolutions_over_the_rows_of_a_sample_match_finite_differences() {
         layers.extend(network(width, &[HEAD], &mut Rng::new(2)).layers);
         let net = Network { layers };
         check_net(&net, &Loss::Mse.into(), Counted::Every, Rng::new(7));
+    }
+}
+
+fn norm(rng: &mut Rng, width: usize) -> Layer {
+    Layer::Norm(Norm {
+        gamma: (0..width).map(|_| rng.normal()).collect(),
+        beta: (0..width).map(|_| rng.normal()).collect(),
+        epsilon: 1e-3,
+    })
+}
+
+#[test]
+fn normalisations_match_finite_differences() {
+    let plan = [
+        LayerPlan::Dense(4, Activation::Identity),
+        LayerPlan::Recurrent(Cell::Lstm, 5),
+        HEAD,
+    ];
+    for counted in [Counted::Last, Counted::Every] {
+        let mut rng = Rng::new(4);
+        let mut net = network(3, &plan, &mut rng);
+        net.layers.insert(2, norm(&mut rng, 5));
+        net.layers.insert(1, norm(&mut rng, 4));
+        net.layers.insert(0, norm(&mut rng, 3));
+        check_net(&net, &Loss::Mse.into(), counted, rng);
     }
 }
 

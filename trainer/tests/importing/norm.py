@@ -1,0 +1,142 @@
+"""Writes onnx/norm*.onnx, keras/layer_norm*.keras, pytorch/norm_dict.npz and norm.json: layer normalisations before, between and behind
+recurrent layers, as one operator and written out as exporters write them, with inputs and the outputs that ONNX Runtime and Keras give.
+
+    pip install onnx onnxruntime keras jax numpy
+    KERAS_BACKEND=jax python norm.py
+"""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+here = os.path.dirname(os.path.abspath(__file__))
+# Files beside this one are called as packages are.
+sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+from keras import layers
+from onnx import TensorProto, helper, numpy_helper
+
+rng = np.random.default_rng(5)
+cases = {}
+
+
+def rows(a):
+    return [[float(f"{v:.7g}") for v in row] for row in np.asarray(a, dtype=np.float64)]
+
+
+def numbers(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+class Net:
+    """Nodes and weights of an ONNX graph."""
+
+    def __init__(self):
+        self.nodes, self.weights = [], []
+
+    def weight(self, value):
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def add(self, kind, *inputs, outputs=1, **attributes):
+        names = [f"{kind}{len(self.nodes)}_{k}" for k in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def lstm(self, x, inputs, hidden):
+        w, r, b = numbers(1, 4 * hidden, inputs), numbers(1, 4 * hidden, hidden), numbers(1, 8 * hidden)
+        terms = [self.weight(0.4 * v) for v in (w, r, b)]
+        y = self.add("LSTM", x, *terms, outputs=3, hidden_size=hidden)[0]
+        return self.add("Squeeze", y, self.weight(np.array([1])))
+
+    def dense(self, x, inputs, outputs):
+        y = self.add("MatMul", x, self.weight(numbers(inputs, outputs)))
+        return self.add("Add", y, self.weight(numbers(outputs)))
+
+    def save(self, name, y, outputs, inputs, opset):
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["time", 1, inputs])
+        y = helper.make_tensor_value_info(y, TensorProto.FLOAT, ["time", 1, outputs])
+        graph = helper.make_graph(self.nodes, name, [x], [y], self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        onnx.checker.check_model(model)
+        onnx.save(model, os.path.join(here, "onnx", name + ".onnx"))
+        samples = numbers(12, 1, inputs)
+        found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": samples})[0]
+        cases[name] = {"x": rows(samples[:, 0]), "y": rows(found[:, 0])}
+
+
+def written_out(net, x, width, form):
+    """The operators that PyTorch (opset 16 and before), DTLN and others write."""
+    mean = net.add("ReduceMean", x, axes=[-1])
+    centred = net.add("Sub", x, mean)
+    if form == "torch":
+        squares = net.add("Pow", centred, net.weight(np.float32(2)))
+    else:
+        squares = net.add("Mul", net.add("Sub", x, mean), centred)
+    variance = net.add("ReduceMean", squares, axes=[-1], keepdims=1)
+    root = net.add("Sqrt", net.add("Add", variance, net.weight(np.float32(1e-3))))
+    if form == "inverse":
+        y = net.add("Mul", net.add("Reciprocal", root), centred)
+    else:
+        y = net.add("Div", centred, root)
+    y = net.add("Mul", y, net.weight(numbers(width)))
+    return net.add("Add", y, net.weight(numbers(width)))
+
+
+net = Net()
+x = net.add("LayerNormalization", "x", net.weight(numbers(5)), net.weight(numbers(5)), axis=2)
+x = net.add("LayerNormalization", net.lstm(x, 5, 6), net.weight(numbers(6)), epsilon=1e-2)
+net.save("norm", net.dense(x, 6, 2), 2, 5, 17)
+for form in ["torch", "square", "inverse"]:
+    net = Net()
+    x = net.lstm(written_out(net, net.dense("x", 3, 8), 8, form), 8, 5)
+    net.save("norm_" + form, net.dense(written_out(net, x, 5, form), 5, 2), 2, 3, 13)
+# Over the samples of time, and without the mean.
+net = Net()
+net.save("norm_time", net.lstm(net.add("Sub", "x", net.add("ReduceMean", "x", axes=[0])), 3, 4), 4, 3, 13)
+net = Net()
+root = net.add("Sqrt", net.add("ReduceMean", net.add("Mul", "x", "x"), axes=[-1]))
+net.save("norm_rms", net.lstm(net.add("Div", "x", root), 3, 4), 4, 3, 13)
+
+for name, options in [("layer_norm", {}), ("layer_norm_plain", {"center": False, "scale": False, "epsilon": 0.1}), ("layer_norm_rms", {"rms_scaling": True})]:
+    model = keras.Sequential([keras.Input((None, 3)), layers.Dense(4)])
+    model.add(layers.LayerNormalization(**options))
+    model.add(layers.GRU(5, return_sequences=True))
+    model.add(layers.LayerNormalization(**options))
+    model.add(layers.Dense(2))
+    for w in model.weights:
+        w.assign(0.5 * rng.normal(size=w.shape) + (1 if w.name == "gamma" else 0))
+    model.save(os.path.join(here, "keras", name + ".keras"))
+    samples = numbers(12, 3)
+    cases[name] = {"x": rows(samples), "y": rows(model.predict(samples[None], verbose=0)[0])}
+
+# A state dict, of which the same graph of ONNX gives the answers; its gates are i, o, f, g and PyTorch's i, f, g, o.
+net = Net()
+hidden = net.lstm("x", 3, 6)
+x = net.add("LayerNormalization", hidden, net.weight(1 + 0.3 * numbers(6)), net.weight(numbers(6)))
+net.save("norm_dict", net.dense(x, 6, 2), 2, 3, 17)
+os.remove(os.path.join(here, "onnx", "norm_dict.onnx"))
+w, r, b, _, gamma, beta, head, bias = [numpy_helper.to_array(w) for w in net.weights]
+i, o, f, g = np.split(np.arange(24), 4)
+order = np.concatenate([i, f, g, o])
+np.savez(
+    os.path.join(here, "pytorch", "norm_dict.npz"),
+    **{
+        "rnn.weight_ih_l0": w[0][order],
+        "rnn.weight_hh_l0": r[0][order],
+        "rnn.bias_ih_l0": b[0][:24][order],
+        "rnn.bias_hh_l0": b[0][24:][order],
+        "norm.weight": gamma,
+        "norm.bias": beta,
+        "head.weight": head.T.copy(),
+        "head.bias": bias,
+    },
+)
+with open(os.path.join(here, "norm.json"), "w") as file:
+    json.dump(cases, file, separators=(",", ":"))
+    file.write("\n")

@@ -100,16 +100,10 @@ impl ConvShape {
     }
 
     /// Samples before the first answer of the layers from here on, and from one to the next, where those behind it have such numbers.
-    pub const fn answers(&self, [first, every]: [usize; 2]) -> [usize; 2] {
+    pub const fn answers(&self, behind: [usize; 2]) -> [usize; 2] {
         match self.pool {
-            Some(pool) => {
-                let (before, each) = (pool.first as usize, pool.every as usize);
-                [
-                    before.saturating_add(each.saturating_mul(first)),
-                    each.saturating_mul(every),
-                ]
-            }
-            None => [first, every],
+            Some(pool) => pool.answers(behind),
+            None => behind,
         }
     }
 

@@ -64,6 +64,15 @@ impl Pool {
         }
     }
 
+    /// Samples before the first answer of what is behind, and from one to the next, where that has such numbers.
+    pub const fn answers(&self, [first, every]: [usize; 2]) -> [usize; 2] {
+        let (before, each) = (self.first as usize, self.every as usize);
+        [
+            before.saturating_add(each.saturating_mul(first)),
+            each.saturating_mul(every),
+        ]
+    }
+
     /// Whether there is an answer at the next sample. `count` is 0 at the start of a stream.
     #[inline(always)]
     pub fn due(&self, count: &mut i32) -> bool {

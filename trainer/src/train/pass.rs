@@ -7,7 +7,8 @@
 //! gradients. All memory is allocated when the shard is made.
 //!
 //! Layers behind the last recurrent one see only the last step when only that one counts
-//! ([`Counted::Last`]): a window of 64 steps costs one head, not 64.
+//! ([`Counted::Last`]): a window of 64 steps costs one head, not 64. Layers behind a convolution with a pool see as many steps
+//! as there are answers.
 
 mod bidirectional;
 mod cell;
@@ -15,7 +16,9 @@ mod conv;
 mod dense;
 mod embedding;
 mod norm;
+mod pool;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::gemm::{Matrix, MatrixMut, Panels};
@@ -23,7 +26,7 @@ use super::loss::Objective;
 use super::params::{RecurrentSize, ranges};
 use super::real::Real;
 use super::vectorise::vectorised;
-use crate::net::{Layer, Network};
+use crate::net::{Layer, Network, Pool};
 
 /// How many steps and sequences a pass runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +122,13 @@ fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
         Layer::Embedding(e) => Box::new(embedding::EmbeddingPass::new(e, max)),
         Layer::Dense(d) => Box::new(dense::DensePass::new(d, max)),
         Layer::Recurrent(r) => cell::recurrent(r, max),
-        Layer::Conv(c) => Box::new(conv::ConvPass::new(c, max)),
+        Layer::Conv(c) => {
+            let conv = Box::new(conv::ConvPass::new(c, max));
+            match c.shape.pool {
+                Some(pool) => Box::new(pool::PoolPass::new(conv, pool, c.outputs(), max)),
+                None => conv,
+            }
+        }
         Layer::Norm(n) => Box::new(norm::NormPass::new(n, max)),
         Layer::Bidirectional(b) => {
             let mut above = net.layers[k + 1..].iter();
@@ -146,6 +155,8 @@ pub struct Shard<T> {
     widths: Vec<usize>,
     /// Gradient of each layer's output.
     dy: Vec<Vec<T>>,
+    /// What leaves out steps behind a layer.
+    pools: Vec<Option<Pool>>,
     /// Layers from here on see the counted steps only.
     head: usize,
     counted: Counted,
@@ -177,7 +188,12 @@ impl<T: Real> Shard<T> {
             .iter()
             .rposition(remembers)
             .map_or(0, |last| last + 1);
+        let pools = net.layers.iter().map(|layer| match layer {
+            Layer::Conv(c) => c.shape.pool,
+            _ => None,
+        });
         Shard {
+            pools: pools.collect(),
             dy: widths
                 .iter()
                 .map(|w| vec![T::ZERO; w * max.rows()])
@@ -198,16 +214,15 @@ impl<T: Real> Shard<T> {
     fn size_of(&self, k: usize, size: Size) -> Size {
         match self.counted {
             Counted::Last if k >= self.head => Size { steps: 1, ..size },
-            _ => size,
+            _ => answered(&self.pools[..k], size),
         }
     }
 
     /// The size of what layer `k` reads.
     fn size_under(&self, k: usize, size: Size) -> Size {
-        if k == 0 {
-            size
-        } else {
-            self.size_of(k - 1, size)
+        match k.checked_sub(1) {
+            Some(below) => answered(&self.pools[below..k], self.size_of(below, size)),
+            None => size,
         }
     }
 
@@ -216,8 +231,9 @@ impl<T: Real> Shard<T> {
         for k in 0..self.layers.len() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
+            let fed = self.size_of(k.saturating_sub(1), size);
             let (below, rest) = self.layers.split_at_mut(k);
-            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
             rest[0].forward(&params[self.ranges[k].clone()], x, here);
         }
@@ -229,15 +245,22 @@ impl<T: Real> Shard<T> {
         for k in 0..self.layers.len() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
+            let fed = self.size_of(k.saturating_sub(1), size);
             let (below, rest) = self.layers.split_at_mut(k);
-            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
+            let behind = answered(&self.pools[k..=k], here);
+            let answers = answers(&self.pools[..=k]);
             let [output, cell] = [&trace.outputs[k], &trace.cells[k]].map(|values: &Vec<T>| {
                 let values = &values[..values.len() / trace.rows * size.rows()];
-                last_rows(values, here, size)
+                given(values, answers, (behind, size))
             });
             let params = &params[self.ranges[k].clone()];
-            rest[0].follow(params, x, Given { output, cell }, here);
+            let given = Given {
+                output: &output,
+                cell: &cell,
+            };
+            rest[0].follow(params, x, given, here);
         }
     }
 
@@ -299,8 +322,9 @@ impl<T: Real> Shard<T> {
         for k in (0..self.layers.len()).rev() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
+            let fed = self.size_of(k.saturating_sub(1), size);
             let (below, rest) = self.layers.split_at_mut(k);
-            let x = input_of(&self.input[..self.inputs * size.rows()], below, under);
+            let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
             let (dy_below, dy) = self.dy.split_at_mut(k);
             let dx = dy_below.last_mut().map(|dx| {
@@ -313,7 +337,7 @@ impl<T: Real> Shard<T> {
             rest[0].backward(
                 &params[self.ranges[k].clone()],
                 x,
-                &dy[0][..self.widths[k] * here.rows()],
+                &dy[0][..self.widths[k] * answered(&self.pools[k..=k], here).rows()],
                 &mut self.grad[self.ranges[k].clone()],
                 dx,
                 here,
@@ -379,9 +403,36 @@ impl<T: Real> Trace<T> {
     }
 }
 
-/// What the layer above `below` reads: the network's input, or the output of the last of them.
-fn input_of<'a, T>(input: &'a [T], below: &'a [Box<dyn Pass<T>>], under: Size) -> &'a [T] {
-    below.last().map_or(input, |layer| layer.output(under))
+/// What pools leave of a size.
+fn answered(pools: &[Option<Pool>], size: Size) -> Size {
+    let pools = pools.iter().flatten();
+    Size {
+        steps: pools.fold(size.steps, |steps, &pool| pool::left(pool, steps)),
+        ..size
+    }
+}
+
+/// Steps before the first that pools leave, and from one to the next.
+fn answers(pools: &[Option<Pool>]) -> [usize; 2] {
+    let pools = pools.iter().rev().flatten();
+    pools.fold([0, 1], |behind, pool| pool.answers(behind))
+}
+
+/// Of rows of every step of `all`, the last ones that answers leave of them.
+fn given<T: Copy>(rows: &[T], [first, every]: [usize; 2], (here, all): (Size, Size)) -> Cow<'_, [T]> {
+    if [first, every] == [0, 1] {
+        return Cow::Borrowed(last_rows(rows, here, all));
+    }
+    let row = rows.len() / all.steps.max(1);
+    let steps = (first..all.steps).step_by(every);
+    let left = steps.len().saturating_sub(here.steps);
+    let rows = steps.skip(left).flat_map(|step| &rows[step * row..][..row]);
+    Cow::Owned(rows.copied().collect())
+}
+
+/// What the layer above `below` reads: the network's input, or the output of the last of them, which was fed so much.
+fn input_of<'a, T>(input: &'a [T], below: &'a [Box<dyn Pass<T>>], fed: Size) -> &'a [T] {
+    below.last().map_or(input, |layer| layer.output(fed))
 }
 
 /// The rows of the last `here.steps` steps.

@@ -4,7 +4,7 @@
 //! larger of the value and 1e-2 (below which the difference's own rounding shows).
 
 use super::*;
-use crate::net::{Activation, Cell, Conv, ConvShape, Dense, Norm};
+use crate::net::{Activation, Cell, Conv, ConvShape, Dense, Norm, PoolKind};
 use crate::train::init::{ConvPlan, LayerPlan, Rng, network};
 use crate::train::loss::Loss;
 use crate::train::params::flatten;
@@ -250,6 +250,38 @@ fn normalisations_match_finite_differences() {
         net.layers.insert(1, norm(&mut rng, 4));
         net.layers.insert(0, norm(&mut rng, 3));
         check_net(&net, &Loss::Mse.into(), counted, rng);
+    }
+}
+
+#[test]
+fn pools_over_time_match_finite_differences() {
+    let pool = |kind, kernel, first, every| {
+        Some(Pool {
+            kind,
+            kernel,
+            first,
+            every,
+        })
+    };
+    for pools in [
+        [pool(PoolKind::Max, 2, 1, 2), None],
+        [pool(PoolKind::Mean, 3, 2, 1), pool(PoolKind::Max, 1, 0, 2)],
+        [pool(PoolKind::Max, 1, 1, 1), pool(PoolKind::Mean, 2, 1, 2)],
+        [None, pool(PoolKind::Max, 3, 2, 2)],
+    ] {
+        let plan = [
+            conv(4, 2, 1, Activation::Tanh),
+            conv(3, 2, 1, Activation::Identity),
+            LayerPlan::Recurrent(Cell::Lstm, 4),
+            HEAD,
+        ];
+        let mut net = network(2, &plan, &mut Rng::new(5));
+        for (layer, pool) in net.layers.iter_mut().zip(pools) {
+            if let Layer::Conv(conv) = layer {
+                conv.shape.pool = pool;
+            }
+        }
+        check_net(&net, &Loss::Mse.into(), Counted::Last, Rng::new(7));
     }
 }
 

@@ -2,8 +2,11 @@
 #![cfg(unix)]
 
 use kinglet::Model;
+use kinglet::format::{Cell, Format, Layout};
 use kinglet_trainer::export::{File, Platform, c_library, c_source, header, package, rust};
-use kinglet_trainer::file::AlignedBytes;
+use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
+use kinglet_trainer::package::{Input, Output, Package, Shape};
+use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +19,9 @@ fn folder_of(platform: Platform, model: &str) -> tempfile::TempDir {
 }
 
 fn model_file(name: &str) -> AlignedBytes {
+    if name == WINDOWS_OF_TOKENS {
+        return windows_of_tokens();
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/models");
     AlignedBytes::read(&folder.join(name)).unwrap()
 }
@@ -54,8 +60,38 @@ fn has(folder: &Path, files: &[&str]) {
     assert!((5..=12).contains(&readme.lines().count()), "{readme}");
 }
 
-/// Models of samples, of tokens, and of windows.
-const MODELS: [&str; 3] = ["lstm_w8a8.kgl", "tokens_w8a8.kgl", "window_f32.kgl"];
+/// Models of samples, of tokens, and of windows, the last two from both ends.
+const MODELS: [&str; 5] = [
+    "lstm_w8a8.kgl",
+    "tokens_w8a8.kgl",
+    "window_f32.kgl",
+    "bidirectional_w8a8.kgl",
+    WINDOWS_OF_TOKENS,
+];
+
+/// Is made here.
+const WINDOWS_OF_TOKENS: &str = "windows of tokens";
+
+fn windows_of_tokens() -> AlignedBytes {
+    let names = |n| (0..n).map(|i| format!("t{i}")).collect();
+    let layers = [LayerPlan::Bidirectional(Cell::GruResetAfter, 4)];
+    let package = Package {
+        name: "any".to_owned(),
+        net: network(5, &layers, &mut Rng::new(1)),
+        input: Input::Tokens(names(5)),
+        output: Output::Classes(names(8)),
+        shape: Shape::Window {
+            window: 6,
+            hop: 6,
+            exact: true,
+        },
+        alarm: None,
+        written: Default::default(),
+    };
+    let tests = TestInputs::synthetic(&package);
+    let exported = export_for(Layout::Portable, &package, Format::F16, None, &tests);
+    exported.unwrap().bytes
+}
 
 /// The rules of `arduino-lint` that a library must keep: required fields, and sources in `src`.
 #[test]
@@ -204,7 +240,7 @@ fn a_platformio_library_runs() {
 /// That it runs, and is C++ too, is tested where the library is built, `engine/c/tests/run.sh`.
 #[test]
 fn an_example_for_the_c_library_compiles() {
-    for model in [MODELS[0], MODELS[1], MODELS[2], "bidirectional_w8a8.kgl"] {
+    for model in MODELS {
         let bytes = model_file(model);
         let files = c_library("net", &Model::from_bytes(&bytes).unwrap(), &bytes).unwrap();
         let folder = written(files);
@@ -243,7 +279,7 @@ fn a_rust_crate_compiles() {
         .join("../engine")
         .canonicalize()
         .unwrap();
-    for name in [MODELS[0], "bidirectional_w8a8.kgl"] {
+    for name in [MODELS[0], MODELS[3]] {
         let bytes = model_file(name);
         let folder = written(rust("net_two", &Model::from_bytes(&bytes).unwrap(), &bytes));
         let config = format!(

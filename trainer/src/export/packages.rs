@@ -234,21 +234,42 @@ fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
     };
     if let Input::Tokens { .. } = model.header().input {
         let token = format!("7 * step++ % {upper}_TOKENS");
+        // A window of them, and what takes it.
+        let whole = |element: &str, call: &str| {
+            let tokens = format!("static {element} window[{upper}_WINDOW];");
+            let step = format!(
+                "const uint32_t place = step % {upper}_WINDOW;
+    window[place] = {token};
+    {call}"
+            );
+            (tokens, step)
+        };
         let (state, step) = match (door, model.header().shape) {
+            (Door::Source, _) if model.is_bidirectional() => {
+                let (tokens, step) = whole(
+                    "uint32_t",
+                    &format!(
+                        "if (place < {upper}_WINDOW - 1) {{
+        return 0;
+    }}
+    {name}_step_window_tokens(&stream, window, output);
+    return 1;"
+                    ),
+                );
+                (format!("static {name}_state stream;\n{tokens}"), step)
+            }
             (Door::Source, _) => (
                 format!("static {name}_state stream;"),
                 format!("{name}_step_token(&stream, {token}, output);\n    return 1;"),
             ),
-            (Door::Library, Shape::Window { exact: true, .. }) => (
-                format!("{library_state}\nstatic size_t window[{upper}_WINDOW];"),
-                format!(
-                    "const uint32_t place = step % {upper}_WINDOW;
-    window[place] = {token};
-    return place == {upper}_WINDOW - 1
-        && {};",
-                    call("step_window_tokens", &format!("window, {upper}_WINDOW"))
-                ),
-            ),
+            (Door::Library, Shape::Window { exact: true, .. }) => {
+                let call = call("step_window_tokens", &format!("window, {upper}_WINDOW"));
+                let (tokens, step) = whole(
+                    "size_t",
+                    &format!("return place == {upper}_WINDOW - 1\n        && {call};"),
+                );
+                (format!("{library_state}\n{tokens}"), step)
+            }
             (Door::Library, _) => (
                 library_state,
                 format!("return {};", call("step_token", &token)),

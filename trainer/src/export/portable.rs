@@ -69,6 +69,15 @@ pub(super) struct Recurrent {
     pub(super) mix: Option<Numbers>,
 }
 
+impl Recurrent {
+    /// All tensors but multipliers.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &Numbers> {
+        let rows = self.stages.iter();
+        let rows = rows.flat_map(|rows| [&rows.x, &rows.h, &rows.bias]);
+        rows.chain(&self.extra).chain(&self.mix)
+    }
+}
+
 /// A dense layer.
 #[derive(Debug, Clone)]
 pub(super) struct Dense {
@@ -120,6 +129,8 @@ pub(super) struct Embedding {
 pub(super) enum PortableLayer {
     Embedding(Embedding),
     Recurrent(Recurrent),
+    /// From the first sample of a window on, and from the last.
+    Bidirectional([Recurrent; 2]),
     Dense(Dense),
     Conv(Conv),
     Norm(Norm),
@@ -216,22 +227,10 @@ impl<'a> Reader<'a> {
                 hidden,
                 requant_shift,
                 cell_shift,
-            } => {
-                let mut layer = Recurrent {
-                    format,
-                    cell,
-                    inputs: inputs.into(),
-                    hidden: hidden.into(),
-                    shift: requant_shift,
-                    cell_shift: cell_shift & !SLOW,
-                    slow: cell_shift & SLOW != 0,
-                    stages: Vec::new(),
-                    extra: None,
-                    mix: None,
-                };
-                self.recurrent(&mut layer)?;
-                PortableLayer::Recurrent(layer)
-            }
+            } => PortableLayer::Recurrent(self.recurrent(
+                (format, cell, [inputs, hidden]),
+                (requant_shift, cell_shift),
+            )?),
             Layer::Dense {
                 format,
                 inputs,
@@ -279,9 +278,20 @@ impl<'a> Reader<'a> {
                     },
                 })
             }
-            Layer::Bidirectional { .. } => bail!(
-                "it is bidirectional, and generated code takes samples one by one; use `--to rust` or `--to header` with the engine's `bind_window`"
-            ),
+            Layer::Bidirectional {
+                format,
+                cell,
+                inputs,
+                hidden,
+                requant_shift: [forward, backward],
+                cell_shift,
+            } => {
+                let spec = (format, cell, [inputs, hidden]);
+                PortableLayer::Bidirectional([
+                    self.recurrent(spec, (forward, cell_shift))?,
+                    self.recurrent(spec, (backward, cell_shift))?,
+                ])
+            }
         })
     }
 
@@ -304,21 +314,31 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn recurrent(&mut self, layer: &mut Recurrent) -> Result<()> {
-        let Recurrent {
+    fn recurrent(
+        &mut self,
+        (format, cell, [inputs, hidden]): (Format, Cell, [u16; 2]),
+        (shift, cell_shift): (u8, u8),
+    ) -> Result<Recurrent> {
+        let (inputs, hidden) = (inputs.into(), hidden.into());
+        let slow = cell_shift & SLOW != 0;
+        let mut layer = Recurrent {
             format,
             cell,
             inputs,
             hidden,
+            shift,
+            cell_shift: cell_shift & !SLOW,
             slow,
-            ..
-        } = *layer;
+            stages: Vec::new(),
+            extra: None,
+            mix: None,
+        };
         let words = packed_rows(cell, format, inputs, hidden)
             .filter(|_| self.layout == Layout::CortexM4 && !slow);
         for &sums in stages(cell) {
             let [x, h, all] = counts(sums);
             layer.stages.push(match words {
-                Some(words) => self.packed(layer, sums, words)?,
+                Some(words) => self.packed(&layer, sums, words)?,
                 None => Rows {
                     sums,
                     x: self.weights([hidden, x, inputs], self.layout)?,
@@ -351,7 +371,7 @@ impl<'a> Reader<'a> {
             Cell::LstmPeephole => layer.extra = Some(self.biases(hidden, 3)?),
             _ => {}
         }
-        Ok(())
+        Ok(layer)
     }
 
     /// Rows in panels, `[units, sums, columns]`, of which `within` are the columns and those of a block in the file.

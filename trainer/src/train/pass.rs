@@ -419,7 +419,11 @@ fn answers(pools: &[Option<Pool>]) -> [usize; 2] {
 }
 
 /// Of rows of every step of `all`, the last ones that answers leave of them.
-fn given<T: Copy>(rows: &[T], [first, every]: [usize; 2], (here, all): (Size, Size)) -> Cow<'_, [T]> {
+fn given<T: Copy>(
+    rows: &[T],
+    [first, every]: [usize; 2],
+    (here, all): (Size, Size),
+) -> Cow<'_, [T]> {
     if [first, every] == [0, 1] {
         return Cow::Borrowed(last_rows(rows, here, all));
     }

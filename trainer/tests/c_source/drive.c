@@ -2,6 +2,17 @@
 #include "net.h"
 #include <stdio.h>
 
+/* Samples or tokens of a command, and the function for them. */
+#ifdef WHOLE
+#define AT_ONCE NET_WINDOW
+#define STEP net_step_window
+#define STEP_Q net_step_window_q
+#else
+#define AT_ONCE 1
+#define STEP net_step
+#define STEP_Q net_step_q
+#endif
+
 typedef char state_is_as_large_as_told[sizeof(net_state) == STATE_BYTES ? 1 : -1];
 
 static net_state state;
@@ -42,12 +53,14 @@ int main(void)
 {
     float out[NET_OUTPUTS];
 #ifdef SAMPLES
-    float in[NET_INPUTS];
+    float in[AT_ONCE * NET_INPUTS];
+#else
+    uint32_t tokens[AT_ONCE];
 #endif
 #ifdef INTEGER
     int16_t out_q[NET_OUTPUTS];
 #ifdef SAMPLES
-    int16_t in_q[NET_INPUTS];
+    int16_t in_q[AT_ONCE * NET_INPUTS];
 #endif
 #endif
     char command;
@@ -61,10 +74,10 @@ int main(void)
             break;
 #ifdef SAMPLES
         case 's':
-            for (int i = 0; i < NET_INPUTS; i++) {
+            for (int i = 0; i < AT_ONCE * NET_INPUTS; i++) {
                 in[i] = number();
             }
-            net_step(&state, in, out);
+            STEP(&state, in, out);
             for (int i = 0; i < NET_OUTPUTS; i++) {
                 put(out[i]);
             }
@@ -73,7 +86,14 @@ int main(void)
 #endif
 #ifdef TOKENS
         case 't':
-            net_step_token(&state, word(), out);
+            for (int i = 0; i < AT_ONCE; i++) {
+                tokens[i] = word();
+            }
+#ifdef WHOLE
+            net_step_window_tokens(&state, tokens, out);
+#else
+            net_step_token(&state, tokens[0], out);
+#endif
             for (int i = 0; i < NET_OUTPUTS; i++) {
                 put(out[i]);
             }
@@ -83,13 +103,20 @@ int main(void)
 #ifdef INTEGER
 #ifdef SAMPLES
         case 'q':
-            for (int i = 0; i < NET_INPUTS; i++) {
+            for (int i = 0; i < AT_ONCE * NET_INPUTS; i++) {
                 in_q[i] = (int16_t)word();
             }
-            net_step_q(&state, in_q, out_q);
+            STEP_Q(&state, in_q, out_q);
 #else
         case 'u':
-            net_step_token_q(&state, word(), out_q);
+            for (int i = 0; i < AT_ONCE; i++) {
+                tokens[i] = word();
+            }
+#ifdef WHOLE
+            net_step_window_tokens_q(&state, tokens, out_q);
+#else
+            net_step_token_q(&state, tokens[0], out_q);
+#endif
 #endif
             for (int i = 0; i < NET_OUTPUTS; i++) {
                 printf(" %08x", (unsigned)(int)out_q[i]);

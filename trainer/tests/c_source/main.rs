@@ -6,9 +6,9 @@
 mod random;
 
 use kinglet::Model;
-use kinglet::SlidingWindow;
 use kinglet::format::{Cell, Format, Input};
 use kinglet::kernel::Kernels;
+use kinglet::{SlidingWindow, Windowed};
 use kinglet_trainer::export::c_source;
 use kinglet_trainer::file::AlignedBytes;
 use random::{Case, Random};
@@ -55,6 +55,9 @@ fn compile(folder: &Path, bytes: &[u8], model: &Model<'_>) -> Vec<PathBuf> {
     }
     if model.is_integer() {
         doors.push("-DINTEGER");
+    }
+    if model.is_bidirectional() {
+        doors.push("-DWHOLE");
     }
     if code.header.contains("net_push") {
         doors.push("-DWINDOWS");
@@ -166,14 +169,67 @@ fn drive(model: &Model<'_>, random: &mut Random) -> (String, String) {
     (commands, answers)
 }
 
+/// The same with whole windows, of a bidirectional model.
+fn drive_windows(model: &Model<'_>, random: &mut Random) -> (String, String) {
+    let mut room = AlignedBytes::zeroed(model.state_len());
+    let runner = model.bind_window_bytes(&mut room).unwrap();
+    let mut runner = runner.with_kernels(&Kernels::SCALAR);
+    let (inputs, window) = (model.inputs(), runner.window());
+    let digest = runner.self_test().unwrap();
+    let (mut commands, mut answers) = ("d\n".to_owned(), format!(" {digest}\n"));
+    let (mut y, mut q) = (vec![0.0; model.outputs()], vec![0; model.outputs()]);
+    for _ in 0..8 {
+        let in_integers = model.is_integer() && random.below(2) == 0;
+        if let Input::Tokens { .. } = model.header().input {
+            let tokens: Vec<usize> = (0..window).map(|_| random.below(inputs + 2)).collect();
+            commands.push(if in_integers { 'u' } else { 't' });
+            for token in &tokens {
+                let _ = write!(commands, " {token:x}");
+            }
+            commands.push('\n');
+            if in_integers {
+                runner.run_tokens_q(&tokens, &mut q);
+            } else {
+                runner.run_tokens(&tokens, &mut y);
+            }
+        } else if in_integers {
+            let x: Vec<i16> = (0..window * inputs).map(|_| random.integer()).collect();
+            commands.push('q');
+            integers(&mut commands, &x);
+            runner.run_q(&x, &mut q);
+        } else {
+            let x: Vec<f32> = (0..window * inputs).map(|_| random.reading()).collect();
+            commands.push('s');
+            floats(&mut commands, &x);
+            runner.run(&x, &mut y);
+        }
+        if in_integers {
+            integers(&mut answers, &q);
+        } else {
+            floats(&mut answers, &y);
+        }
+    }
+    (commands, answers)
+}
+
 /// Commands that push samples into windows, and what the engine answers.
 fn push(model: &Model<'_>, random: &mut Random) -> (String, String) {
-    let (shape, inputs) = (model.header().shape, model.inputs());
     let mut room = AlignedBytes::zeroed(model.state_len());
-    let mut runner = model
-        .bind_bytes(&mut room)
-        .unwrap()
-        .with_kernels(&Kernels::SCALAR);
+    if model.is_bidirectional() {
+        let runner = model.bind_window_bytes(&mut room).unwrap();
+        push_into(runner.with_kernels(&Kernels::SCALAR), model, random)
+    } else {
+        let runner = model.bind_bytes(&mut room).unwrap();
+        push_into(runner.with_kernels(&Kernels::SCALAR), model, random)
+    }
+}
+
+fn push_into(
+    mut runner: impl Windowed,
+    model: &Model<'_>,
+    random: &mut Random,
+) -> (String, String) {
+    let (shape, inputs) = (model.header().shape, model.inputs());
     let kept = vec![0.0; SlidingWindow::needed(shape, inputs)];
     let mut windows = SlidingWindow::new(shape, inputs, kept).unwrap();
     let (mut commands, mut answers) = ("w\n".to_owned(), String::new());
@@ -201,8 +257,12 @@ fn check(case: &Case, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     let programs = compile(folder.path(), &bytes, &model);
     let random = &mut Random::seeded(seed);
-    let (mut commands, mut want) = drive(&model, random);
-    if case.is_windowed() {
+    let (mut commands, mut want) = if model.is_bidirectional() {
+        drive_windows(&model, random)
+    } else {
+        drive(&model, random)
+    };
+    if case.is_windowed() && matches!(model.header().input, Input::Features { .. }) {
         let (more, answers) = push(&model, random);
         commands += &more;
         want += &answers;
@@ -247,7 +307,8 @@ fn packed_rows_give_the_engines_bytes() {
     {
         for (at, format) in [Format::W8A8, Format::W8A16].into_iter().enumerate() {
             let seed = (2000 + number * 100 + at) as u64;
-            check(&Case::packed(cell, format, &mut Random::seeded(seed)), seed);
+            let case = Case::of(cell, format, &mut Random::seeded(seed));
+            check(&case.packed(format), seed);
         }
     }
 }
@@ -284,12 +345,34 @@ fn windows_of_every_kind_end_as_in_the_engine() {
     }
 }
 
+/// Windows that overlap, that do not, and that leave gaps between them; some of one sample.
+const BOTH_ENDS: [(usize, usize); 5] = [(5, 2), (4, 4), (3, 7), (1, 1), (9, 1)];
+
 #[test]
-fn what_generated_code_does_not_do_is_refused_by_name() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/models/bidirectional_w8a8.kgl");
-    let bytes = AlignedBytes::read(&path).unwrap();
-    let model = Model::from_bytes(&bytes).unwrap();
-    let error = c_source(&bytes, &model, "net").err().unwrap().to_string();
-    assert!(error.contains("bidirectional"), "{error}");
+fn bidirectional_layers_of_every_cell_in_every_format_give_the_engines_bytes() {
+    for (number, &cell) in Cell::ALL.iter().enumerate() {
+        for (at, format) in FORMATS.into_iter().enumerate() {
+            let seed = (5000 + number * 100 + at) as u64;
+            let windows = BOTH_ENDS[(number + at) % BOTH_ENDS.len()];
+            let case = Case::bidirectional(cell, format, windows, &mut Random::seeded(seed));
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
+fn slow_and_packed_bidirectional_layers_give_the_engines_bytes() {
+    for (number, cell) in [Cell::RnnTanh, Cell::Lstm, Cell::GruResetAfter]
+        .into_iter()
+        .enumerate()
+    {
+        for (at, format) in [Format::W8A8, Format::W8A16].into_iter().enumerate() {
+            let seed = (7000 + number * 100 + at) as u64;
+            let of = |seed| Case::bidirectional(cell, format, (6, 3), &mut Random::seeded(seed));
+            check(&of(seed).packed(format), seed);
+            if cell.may_be_slow() {
+                check(&of(seed + 50).slow(), seed + 50);
+            }
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use kinglet::format::{Cell, ConvShape, Format, Layout};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
 use kinglet_trainer::net::{
-    Activation, Conv, Dense, Embedding, Layer, Network, Norm, Pool, PoolKind, Recurrent, extra,
+    Activation, Bidirectional, Conv, Dense, Embedding, Layer, Network, Norm, Pool, PoolKind,
+    Recurrent, extra,
 };
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
@@ -83,7 +84,10 @@ impl fmt::Display for Case {
             Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
             Layer::Norm(n) => format!("norm {}", n.width()),
             Layer::Conv(c) => format!("{:?} {}", c.shape, c.dense.activation.name()),
-            Layer::Bidirectional(_) => "bidirectional".to_owned(),
+            Layer::Bidirectional(b) => {
+                let r = &b.forward;
+                format!("bidirectional {} {} {}", r.cell.name(), r.inputs, r.hidden)
+            }
         });
         let layers: Vec<String> = layers.collect();
         write!(
@@ -176,6 +180,22 @@ fn target(random: &mut Random, i: usize, inputs: usize) -> Target {
 impl Case {
     /// A cell in a format, and whatever may be around it.
     pub fn of(cell: Cell, format: Format, random: &mut Random) -> Case {
+        Case::around(cell, format, Shape::EveryStep, random)
+    }
+
+    /// The same over windows from both ends.
+    pub fn bidirectional(
+        cell: Cell,
+        format: Format,
+        (window, hop): (usize, usize),
+        random: &mut Random,
+    ) -> Case {
+        let exact = true;
+        Case::around(cell, format, Shape::Window { window, hop, exact }, random)
+    }
+
+    fn around(cell: Cell, format: Format, shape: Shape, random: &mut Random) -> Case {
+        let both = matches!(shape, Shape::Window { .. });
         let sizes = [1, 3, 5, 8, 11, 16, 19];
         let tokens = random.below(3) == 0;
         let inputs = random.one_of(&sizes);
@@ -191,10 +211,19 @@ impl Case {
                 table,
             }));
         }
-        for _ in 0..1 + random.below(2) {
+        for _ in 0..1 + random.below(if both { 3 } else { 2 }) {
             let hidden = random.one_of(&sizes);
-            layers.push(Layer::Recurrent(recurrent(random, cell, width, hidden)));
-            width = hidden;
+            let forward = recurrent(random, cell, width, hidden);
+            layers.push(if both {
+                let mut backward = recurrent(random, cell, width, hidden);
+                if cell == Cell::FastGrnn {
+                    backward.set_mix([0.7, 0.2]);
+                }
+                Layer::Bidirectional(Bidirectional { forward, backward })
+            } else {
+                Layer::Recurrent(forward)
+            });
+            width = layers[layers.len() - 1].outputs();
         }
         for last in [false, true] {
             if random.below(3) > 0 {
@@ -247,7 +276,7 @@ impl Case {
                 net: Network { layers },
                 input,
                 output,
-                shape: Shape::EveryStep,
+                shape,
                 alarm: None,
                 written: Default::default(),
             },
@@ -258,18 +287,22 @@ impl Case {
     }
 
     /// In a layout for Cortex-M4.
-    pub fn packed(cell: Cell, format: Format, random: &mut Random) -> Case {
-        let mut case = Case::of(cell, format, random);
-        case.formats = Formats::All(format);
-        case.layout = Layout::CortexM4;
-        for layer in &mut case.package.net.layers {
-            if let Layer::Recurrent(r) = layer {
+    pub fn packed(mut self, format: Format) -> Case {
+        self.formats = Formats::All(format);
+        self.layout = Layout::CortexM4;
+        for layer in &mut self.package.net.layers {
+            let cells = match layer {
+                Layer::Recurrent(r) => vec![r],
+                Layer::Bidirectional(b) => vec![&mut b.forward, &mut b.backward],
+                _ => vec![],
+            };
+            for r in cells {
                 // Rows that fit.
                 let all = [&mut r.w_ih, &mut r.w_hh, &mut r.b_ih, &mut r.b_hh];
                 all.into_iter().flatten().for_each(|w| *w *= 0.3);
             }
         }
-        case
+        self
     }
 
     pub fn windowed(

@@ -228,7 +228,7 @@ f = sigmoid(W_if x + W_hf h + b_f + p_f c)      h' = o tanh(c')
 g = tanh(W_ig x + W_hg h + b_g)
 o = sigmoid(W_io x + W_ho h + b_o + p_o c')",
     float: "
-        const float *p = peepholes$n[u];
+        const float *p = peepholes$n$half[u];
         const float i = sigmoid_f32(z[0] + p[0] * s->c$n[u]);
         const float f = sigmoid_f32(z[1] + p[1] * s->c$n[u]);
         const float g = tanh_f32(z[2]);
@@ -237,7 +237,7 @@ o = sigmoid(W_io x + W_ho h + b_o + p_o c')",
         y[u] = sigmoid_f32(z[3] + p[2] * s->c$n[u]) * tanh_f32(s->c$n[u]);
 ",
     integer: "
-        const int32_t *p = peepholes$n[u];
+        const int32_t *p = peepholes$n$half[u];
         const int32_t i = $sigmoid(saturate16(z[0] + mulhi(p[0], s->c$n[u])));
         const int32_t f = $sigmoid(saturate16(z[1] + mulhi(p[1], s->c$n[u])));
         const int32_t g = $tanh(z[2]);
@@ -248,7 +248,7 @@ o = sigmoid(W_io x + W_ho h + b_o + p_o c')",
         const int32_t o = $sigmoid(saturate16(z[3] + mulhi(p[2], s->c$n[u])));
 ",
     slow: "
-        const int32_t *p = peepholes$n[u];
+        const int32_t *p = peepholes$n$half[u];
         const int32_t i = slow_sigmoid(saturate16(z[0] + mulhi(p[0], s->c$n[u])));
         const int32_t f = slow_sigmoid(saturate16(z[1] + mulhi(p[1], s->c$n[u])));
         const int32_t g = $tanh(twice(z[2]));
@@ -266,12 +266,12 @@ z = sigmoid(a + b_z)      h' = (zeta (1 - z) + nu) n + z h
 n = tanh(a + b_n)",
     float: "
         const float gate = sigmoid_f32(z[0]);
-        const float n = tanh_f32(z[0] + apart$n[u]);
+        const float n = tanh_f32(z[0] + apart$n$half[u]);
         y[u] = ($zeta * (1.0f - gate) + $nu) * n + gate * s->h$n[u];
 ",
     integer: "
         const int32_t gate = $sigmoid(z[0]);
-        const int32_t n = $tanh(saturate16((int32_t)z[0] + apart$n[u]));
+        const int32_t n = $tanh(saturate16((int32_t)z[0] + apart$n$half[u]));
         /* zeta is Q31, nu Q30. */
         const int32_t share = mulhi($zeta, INT32_MAX - gate) + $nu;
         const int32_t kept = 2 * mulhi(gate, s->fine$n[u]);
@@ -279,7 +279,7 @@ n = tanh(a + b_n)",
 ",
     slow: "
         const int32_t gate = slow_sigmoid(z[0]);
-        const int32_t n = $tanh(saturate16(((int32_t)z[0] + apart$n[u]) * 2));
+        const int32_t n = $tanh(saturate16(((int32_t)z[0] + apart$n$half[u]) * 2));
         /* Rounded once: zeta is Q31, nu Q30. */
         const int64_t share = (((int64_t)$zeta * rest_of(gate)) >> 31) + 2 * (int64_t)$nu;
         const int64_t sum = share * (n >> 2) + (int64_t)gate * s->fine$n[u];
@@ -344,11 +344,11 @@ fn text(cell: Cell) -> &'static Text {
 }
 
 const LAYER: &str = "
-/* Layer $n: $cell, $inputs inputs, $units units, $format.
+/* Layer $n$direction: $cell, $inputs inputs, $units units, $format.
  *
 $equations
 $numbers */
-static void layer$n($model_state *s, const $x_type *x, $y_type *y)
+static void layer$n$half($model_state *s, const $x_type *x, $y_type *y)
 {
 $first
     for (int u = 0; u < $units; u++) {
@@ -408,8 +408,17 @@ const GATES_APART: &str = "        $type z[$all];
         }
 ";
 
+/// Which layer, and what is behind its number in the names of a direction's function and arrays. Both directions have one
+/// state, as each begins anew.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) number: usize,
+    pub(super) half: &'static str,
+}
+
 /// A layer's function, arrays and part of the state.
-pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x: Element) {
+pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x: Element) {
+    let Place { number, half } = place;
     let Recurrent {
         format,
         cell,
@@ -479,7 +488,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
     let mut first = String::new();
     let rows = &layer.stages[0];
     let own = (if before { "_gates" } else { "" }, "h");
-    let mut gates = stage(code, layer, (rows, number), (x, h), own);
+    let mut gates = stage(code, layer, (rows, place), (x, h), own);
     if before {
         let reset = if integer { RESET_INTEGER } else { RESET_FLOAT };
         let r = if slow { "twice(z[0])" } else { "z[0]" };
@@ -487,7 +496,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
             .replace("$gates", &gates)
             .replace("$r)", &format!("{r})"));
         let own = ("_candidate", "reset");
-        gates = stage(code, layer, (&layer.stages[1], number), (x, h), own);
+        gates = stage(code, layer, (&layer.stages[1], place), (x, h), own);
     }
     let body = LAYER
         .replace("$first\n", &first)
@@ -498,6 +507,8 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
         &body,
         &[
             ("n", number.to_string()),
+            ("half", half.to_owned()),
+            ("direction", half.replace('_', ", ")),
             ("cell", text.name.to_owned()),
             ("inputs", inputs.to_string()),
             ("units", hidden.to_string()),
@@ -535,7 +546,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
             &[hidden]
         };
         code.arrays.push(Array::new(
-            &format!("{name}{number}"),
+            &format!("{name}{number}{half}"),
             shape,
             extra,
             comment,
@@ -570,7 +581,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, number: usize, x
 fn stage(
     code: &mut Code<'_>,
     layer: &Recurrent,
-    (rows, number): (&Rows, usize),
+    (rows, Place { number, half }): (&Rows, Place),
     (x, h): (Element, Element),
     (suffix, state): (&str, &str),
 ) -> String {
@@ -582,7 +593,7 @@ fn stage(
         ..
     } = *layer;
     let [of_x, of_h, all] = rows.counts();
-    let array = |name: &str| format!("{name}{number}{suffix}");
+    let array = |name: &str| format!("{name}{number}{half}{suffix}");
     let names = [array("w_x"), array("w_h"), array("bias"), array("m")];
     let [wx, wh, bias, m] = &names;
     let mut add = |name: &str, shape: &[usize], numbers, comment| {

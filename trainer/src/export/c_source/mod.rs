@@ -8,6 +8,7 @@
 //! the compiler and the file asks of it.
 
 mod arrays;
+mod bidirectional;
 mod cells;
 mod conv;
 mod norm;
@@ -15,11 +16,13 @@ mod normalise;
 mod primitives;
 mod window;
 
-use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, read};
+use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, Recurrent, read};
 use anyhow::{Result, bail, ensure};
 use arrays::Array;
+use bidirectional::{Reader, Rows};
+use cells::Place;
 use kinglet::Model;
-use kinglet::format::{Activation, Format, Header, Input, Output};
+use kinglet::format::{Activation, Format, Header, Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use std::fmt::Write;
 
@@ -92,6 +95,8 @@ struct Code<'n> {
     lent: Vec<Member>,
     /// Calls of the layers, in order.
     calls: Vec<String>,
+    /// Samples of a bidirectional model's window; 0 where samples are taken one by one.
+    window: usize,
 }
 
 impl Code<'_> {
@@ -118,12 +123,16 @@ impl Code<'_> {
         len: usize,
         comment: &str,
     ) {
+        // Both directions of a layer have one state, which nothing outlasts: the digest is of outputs alone.
+        if self.window > 0 && self.members.iter().any(|member| member.name == name) {
+            return;
+        }
         self.members.push(Member {
             element,
             name: name.to_owned(),
             len,
             comment: comment.to_owned(),
-            of_layer: true,
+            of_layer: self.window == 0,
             multiple,
         });
     }
@@ -136,7 +145,10 @@ impl Code<'_> {
                 element,
                 name: name.to_owned(),
                 len,
-                comment: "during a step".to_owned(),
+                comment: match self.window {
+                    0 => "during a step".to_owned(),
+                    _ => "of a window".to_owned(),
+                },
                 of_layer: false,
                 multiple: 1,
             }),
@@ -196,11 +208,6 @@ fn comment(text: &str) -> String {
 /// # Errors
 /// What generated code does not do, by name.
 pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> {
-    if model.is_bidirectional() {
-        bail!(
-            "the model is bidirectional: it takes whole windows, and generated C takes samples one by one; use `--to rust` and the engine's `bind_window`"
-        );
-    }
     let header = model.header();
     ensure!(
         header.test.steps > 0,
@@ -215,6 +222,10 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
         members: Vec::new(),
         lent: Vec::new(),
         calls: Vec::new(),
+        window: match header.shape {
+            Shape::Window { window, .. } if model.is_bidirectional() => window as usize,
+            _ => 0,
+        },
     };
     let integer = model.is_integer();
     let y = if integer { Element::I16 } else { Element::F32 };
@@ -224,13 +235,16 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     // A step's input and output as the network has them.
     let embeds = matches!(portable.layers.first(), Some(PortableLayer::Embedding(_)));
     if !embeds {
-        code.lend(y, "x", model.inputs());
+        code.lend(y, "x", model.inputs() * code.window.max(1));
     }
     if integer {
         code.lend(y, "y", model.outputs());
     }
+    let upper = name.to_uppercase();
+    let keys = [("model", name.to_owned()), ("MODEL", upper.clone())];
     let mut public = String::new();
     run(&mut public, &code, (tokens, embeds), model);
+    public = fill(&public, &keys);
     let normalise = normalise::functions(&mut code, model);
     public.push_str(&normalise);
     let windows = window::function(name, model);
@@ -238,8 +252,6 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     let self_test = self_test(&mut code, model, &portable.tests)?;
 
     let state_bytes = state_bytes(&code);
-    let upper = name.to_uppercase();
-    let keys = [("model", name.to_owned()), ("MODEL", upper.clone())];
     let body: String = code
         .functions
         .iter()
@@ -325,12 +337,9 @@ fn all_finite(portable: &Portable) -> Result<()> {
                 vec![&d.w, &d.bias]
             }
             PortableLayer::Norm(n) => vec![&n.gamma, &n.beta],
-            PortableLayer::Recurrent(r) => {
-                let rows = r
-                    .stages
-                    .iter()
-                    .flat_map(|rows| [&rows.x, &rows.h, &rows.bias]);
-                rows.chain(&r.extra).chain(&r.mix).collect()
+            PortableLayer::Recurrent(r) => r.numbers().collect(),
+            PortableLayer::Bidirectional(halves) => {
+                halves.iter().flat_map(Recurrent::numbers).collect()
             }
         };
         for numbers in numbers {
@@ -354,14 +363,15 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
     let (mut from, mut x) = ("x".to_owned(), y);
     let (mut first, mut turn, mut pooled) = (true, 0, false);
     let mut given = None;
+    let token = if code.window > 0 { "x[t]" } else { "token" };
     for (index, layer) in portable.layers.iter().enumerate() {
         let number = index + 1;
         let (state, outputs) = match layer {
             PortableLayer::Embedding(embedding) => {
                 x = code_of(code, embedding, number);
-                from = format!("embed{number}(token)");
+                from = format!("embed{number}({token})");
                 if embedding.format == Format::F16 {
-                    from = format!("embed{number}(s, token)");
+                    from = format!("embed{number}(s, {token})");
                 }
                 continue;
             }
@@ -374,8 +384,39 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
                     ));
                     (from, x) = ("s->narrowed".to_owned(), Element::I8);
                 }
-                cells::recurrent(code, r, number, x);
+                let place = Place { number, half: "" };
+                cells::recurrent(code, r, place, x);
                 ("s, ", r.hidden)
+            }
+            PortableLayer::Bidirectional(halves) => {
+                let [one, _] = halves;
+                let rows = match first && index > 0 {
+                    true => Rows {
+                        from: "tokens".to_owned(),
+                        element: None,
+                        at: from,
+                    },
+                    false => Rows {
+                        from,
+                        element: Some(x),
+                        at: "x + t * $inputs".to_owned(),
+                    },
+                };
+                let reader = Reader::of(portable.layers.get(number));
+                x = bidirectional::layer(code, halves, number, (&rows, x, &reader));
+                from = rows.from;
+                if let Reader::Window(_) = reader {
+                    first = false;
+                    turn = 1 - turn;
+                    let kind = if x == y { "window" } else { "narrowed" };
+                    let buffer = format!("{kind}_{}", if turn == 1 { "a" } else { "b" });
+                    code.lend(x, &buffer, code.window * 2 * one.hidden);
+                    code.calls
+                        .push(format!("layer{number}(s, {from}, s->{buffer});"));
+                    from = format!("s->{buffer}");
+                    continue;
+                }
+                ("s, ", 2 * one.hidden)
             }
             PortableLayer::Dense(d) => {
                 let named = (&*format!("layer{number}"), "dense");
@@ -616,11 +657,13 @@ fn activation_frac(activation: Activation, frac: i8, last: bool) -> i8 {
 fn run(text: &mut String, code: &Code<'_>, (tokens, embeds): (bool, bool), model: &Model<'_>) {
     let integer = model.is_integer();
     let y = if integer { "int16_t" } else { "float" };
-    let input = if embeds {
-        "uint32_t token".to_owned()
-    } else {
-        format!("const {y} *x")
+    let windows = code.window > 0;
+    let input = match (embeds, windows) {
+        (true, false) => "uint32_t token".to_owned(),
+        (true, true) => "const uint32_t *tokens".to_owned(),
+        _ => format!("const {y} *x"),
     };
+    let what = if windows { "a window" } else { "an input" };
     let calls: String = code
         .calls
         .iter()
@@ -636,7 +679,7 @@ fn run(text: &mut String, code: &Code<'_>, (tokens, embeds): (bool, bool), model
     let _ = write!(
         text,
         "
-/* All layers, on an input as the network sees it. */
+/* All layers, on {what} as the network sees it. */
 static void run({name}_state *s, {input}, {y} *y)
 {{
 {unused}{calls}}}
@@ -650,12 +693,11 @@ void {name}_reset({name}_state *s)
 }}
 "
     );
+    if windows {
+        return bidirectional::doors(text, (tokens, embeds), model);
+    }
     if tokens && !embeds {
-        let one = if integer {
-            format!("(int16_t)(INT32_C(1) << {})", model.input_frac())
-        } else {
-            "1.0f".to_owned()
-        };
+        let (_, one) = one_hot(model);
         let _ = write!(
             text,
             "
@@ -718,6 +760,16 @@ void {name}_step_q({name}_state *s, const int16_t in[{upper}_INPUTS], int16_t ou
     }
 }
 
+/// The type of a network's inputs, and how a 1 is written in it.
+fn one_hot(model: &Model<'_>) -> (&'static str, String) {
+    if model.is_integer() {
+        let one = format!("(int16_t)(INT32_C(1) << {})", model.input_frac());
+        ("int16_t", one)
+    } else {
+        ("float", "1.0f".to_owned())
+    }
+}
+
 /// The self-test: the file's own test steps, and a digest of their outputs and the state behind them.
 fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<String> {
     let (name, upper) = (code.name, code.name.to_uppercase());
@@ -729,12 +781,20 @@ fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<
             .iter()
             .any(|function| function.contains(" *embed1("))
     };
-    let shape: &[usize] = if tokens {
-        &[steps]
+    let (per, windows) = (code.window.max(1), code.window > 0);
+    let [tests_of, each] = if windows {
+        ["windows", "window"]
     } else {
-        &[steps, model.inputs()]
+        ["steps", "step"]
     };
-    let array = Array::new("test_inputs", shape, tests, "inputs of the test steps");
+    let count = steps / per;
+    let shape: &[usize] = match (tokens, windows) {
+        (true, false) => &[count],
+        (true, true) => &[count, per],
+        (false, _) => &[count, per * model.inputs()],
+    };
+    let comment = format!("inputs of the test {tests_of}");
+    let array = Array::new("test_inputs", shape, tests, &comment);
     let mut text = array.text;
     let y = if integer { "s->y" } else { "y" };
     let own = if integer {
@@ -742,11 +802,17 @@ fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<
     } else {
         format!("    float y[{upper}_OUTPUTS];\n")
     };
-    let call = match (tokens, embeds) {
-        (true, true) => format!("run(s, (uint32_t)test_inputs[step], {y});"),
-        (true, false) => format!("run_token(s, (uint32_t)test_inputs[step], {y});"),
-        (false, _) => format!("run(s, test_inputs[step], {y});"),
+    let run = match (tokens && !embeds, windows) {
+        (false, _) => "run",
+        (true, false) => "run_token",
+        (true, true) => "run_tokens",
     };
+    let cast = match (tokens, windows) {
+        (false, _) => "",
+        (true, false) => "(uint32_t)",
+        (true, true) => "(const uint32_t *)",
+    };
+    let call = format!("{run}(s, {cast}test_inputs[{each}], {y});");
     let of = |element: Element, value: &str| match element {
         Element::F32 => format!("crc_add(crc, bits_of({value}), 4)"),
         Element::I32 => format!("crc_add(crc, (uint32_t){value}, 4)"),
@@ -755,7 +821,11 @@ fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<
     };
     let element = if integer { Element::I16 } else { Element::F32 };
     let mut states = String::new();
-    let padding = padding_after_tests(model, &code.members, tests)?;
+    let padding = if windows {
+        Vec::new()
+    } else {
+        padding_after_tests(model, &code.members, tests)?
+    };
     for (member, padding) in code
         .members
         .iter()
@@ -783,16 +853,21 @@ fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<
     } else {
         ""
     };
+    let and_states = if windows {
+        ""
+    } else {
+        " and of the states behind them"
+    };
     let add = of(element, &format!("{y}[i]"));
     let _ = write!(
         text,
         "
-/* A CRC-32 of all outputs of the test steps and of the states behind them, least bytes first.{why} */
+/* A CRC-32 of all outputs of the test {tests_of}{and_states}, least bytes first.{why} */
 uint32_t {name}_self_test({name}_state *s)
 {{
     uint32_t crc = UINT32_C(0xffffffff);
 {own}    {name}_reset(s);
-    for (int step = 0; step < {steps}; step++) {{
+    for (int {each} = 0; {each} < {count}; {each}++) {{
         {call}
         for (int i = 0; i < {upper}_OUTPUTS; i++) {{
             crc = {add};
@@ -887,13 +962,18 @@ fn header_file(
     let (name, upper) = (code.name, code.name.to_uppercase());
     let header = model.header();
     let integer = model.is_integer();
+    let (each, what, door) = if code.window > 0 {
+        ("sample of a window", "A window", "step_window")
+    } else {
+        ("step", "A step", "step")
+    };
     let mut text = String::new();
     let _ = write!(
         text,
-        "/* The network \"{}\", by `kinglet export`: {}, {} multiplications a step.
+        "/* The network \"{}\", by `kinglet export`: {}, {} multiplications a {each}.
  *
  * {state_bytes} bytes of RAM for each stream, {weight_bytes} bytes of weights in flash, besides code and tables.
- * A step cannot fail, allocates nothing, and keeps all it knows in the state. */
+ * {what} cannot fail, allocates nothing, and keeps all it knows in the state. */
 #ifndef {upper}_H
 #define {upper}_H
 
@@ -919,7 +999,7 @@ extern \"C\" {{
             if integer {
                 let _ = writeln!(
                     text,
-                    "/* Fraction bits of a sample of {name}_step_q. */\n#define {upper}_INPUT_FRAC {}",
+                    "/* Fraction bits of a sample of {name}_{door}_q. */\n#define {upper}_INPUT_FRAC {}",
                     model.input_frac()
                 );
             }
@@ -947,11 +1027,11 @@ extern \"C\" {{
     if integer {
         let _ = writeln!(
             text,
-            "/* Fraction bits of an output of {name}_step{}_q. */\n#define {upper}_OUTPUT_FRAC ({})",
-            if matches!(header.input, Input::Tokens { .. }) {
-                "_token"
-            } else {
-                ""
+            "/* Fraction bits of an output of {name}_{door}{}_q. */\n#define {upper}_OUTPUT_FRAC ({})",
+            match (&header.input, code.window) {
+                (Input::Features { .. }, _) => "",
+                (Input::Tokens { .. }, 0) => "_token",
+                _ => "_tokens",
             },
             model.output_frac()
         );
@@ -1005,6 +1085,8 @@ void {name}_reset({name}_state *s);
 "
     );
     match header.input {
+        // Whole windows are told of behind their size.
+        _ if code.window > 0 => {}
         Input::Features { .. } => {
             let _ = write!(
                 text,
@@ -1012,11 +1094,7 @@ void {name}_reset({name}_state *s);
 /* A raw sample in, the prediction in its unit out. A missing value is NaN{}.{} */
 void {name}_step({name}_state *s, const float in[{upper}_INPUTS], float out[{upper}_OUTPUTS]);
 ",
-                if model.holds() {
-                    ": the last one stands in where the model was trained so"
-                } else {
-                    ", which enters as the middle of its column"
-                },
+                gaps(model),
                 match model.answers() {
                     [0, 1] => String::new(),
                     [first, every] => format!(
@@ -1057,6 +1135,10 @@ void {name}_step_token_q({name}_state *s, uint32_t token, int16_t out[{upper}_OU
         }
     }
     text.push_str(&windows.header);
+    if code.window > 0 {
+        let keys = [("model", name.to_owned()), ("MODEL", upper.clone())];
+        text += &fill(&bidirectional::declarations(model, gaps(model)), &keys);
+    }
     let _ = write!(
         text,
         "
@@ -1073,6 +1155,15 @@ uint32_t {name}_self_test({name}_state *s);
 "
     );
     text
+}
+
+/// What is said of missing values.
+fn gaps(model: &Model<'_>) -> &'static str {
+    if model.holds() {
+        ": the last one stands in where the model was trained so"
+    } else {
+        ", which enters as the middle of its column"
+    }
 }
 
 /// Layers in a word each.

@@ -3,7 +3,7 @@
 
 use super::super::portable::Numbers;
 use super::arrays::{Array, float};
-use super::{Code, Element, Member, comment, fill, input_names, output_names};
+use super::{Code, Element, Member, bidirectional, comment, fill, input_names, output_names};
 use kinglet::format::{FeatureTransform, Input, TargetRestore};
 use kinglet::{Model, num};
 use std::fmt::Write;
@@ -222,6 +222,19 @@ static float transformed(const {name}_state *s, const float *in, int i)
     } else {
         Default::default()
     };
+    let place = if code.window > 0 {
+        code.members.push(Member {
+            element: Element::I32,
+            name: "taken".to_owned(),
+            len: 1,
+            comment: "samples of the window so far".to_owned(),
+            of_layer: false,
+            multiple: 1,
+        });
+        format!("s->taken[0] * {upper}_INPUTS + i")
+    } else {
+        "i".to_owned()
+    };
     let _ = write!(
         text,
         "
@@ -231,7 +244,7 @@ static void normalise({name}_state *s, const float *in)
 {first}    for (int i = 0; i < {upper}_INPUTS; i++) {{
         const float value = ({transformed} - in_offset[i]) * in_scale[i];
         const float x = value - value == 0.0f ? value : 0.0f;
-        s->x[i] = {stored};
+        s->x[{place}] = {stored};
     }}
 {last}}}
 "
@@ -322,6 +335,15 @@ fn step(code: &Code<'_>, model: &Model<'_>) -> String {
     } else {
         "    to_units(s, in, out);\n"
     };
+    let call = if holds(model) {
+        "    hold(s, in);\n    step_held(s, s->held, out);\n"
+    } else {
+        "    step_held(s, in, out);\n"
+    };
+    if code.window > 0 {
+        let keys = [("model", name.to_owned()), ("MODEL", upper)];
+        return fill(&bidirectional::samples(model, units, call), &keys);
+    }
     let held = format!(
         "
 /* A step on a sample without gaps. */
@@ -332,11 +354,6 @@ static void step_held({name}_state *s, const float *in, float *out)
 {units}}}
 "
     );
-    let call = if holds(model) {
-        "    hold(s, in);\n    step_held(s, s->held, out);\n"
-    } else {
-        "    step_held(s, in, out);\n"
-    };
     format!(
         "{held}
 void {name}_step({name}_state *s, const float in[{upper}_INPUTS], float out[{upper}_OUTPUTS])

@@ -16,10 +16,13 @@ pub(super) fn function(name: &str, model: &Model<'_>) -> Window {
     };
     let upper = name.to_uppercase();
     if let Input::Tokens { .. } = model.header().input {
+        let what = if model.is_bidirectional() {
+            "Tokens of a window."
+        } else {
+            "Most tokens of a text. The output counts after the last token of a text, from a reset on."
+        };
         return Window {
-            header: format!(
-                "\n/* Most tokens of a text. The output counts after the last token of a text, from a reset on. */\n#define {upper}_WINDOW {window}\n"
-            ),
+            header: format!("\n/* {what} */\n#define {upper}_WINDOW {window}\n"),
             source: String::new(),
         };
     }
@@ -125,13 +128,18 @@ static void restart({name}_state *s)
             ""
         };
         let most = window.max(hop);
+        let step = if model.is_bidirectional() {
+            "step".to_owned()
+        } else {
+            format!("{name}_step")
+        };
         format!(
             "    const uint32_t seen = ++w->seen;
     if (seen == 1) {{
         restart(&w->net);
     }}
     if (seen <= {upper}_WINDOW) {{
-        {name}_step(&w->net, in, out);
+        {step}(&w->net, in, out);
     }}{gap}
     if (seen == {most}) {{
         w->seen = 0;

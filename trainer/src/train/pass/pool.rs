@@ -107,7 +107,11 @@ impl<T: Real> Pass<T> for PoolPass<T> {
                 PoolKind::Max => {
                     let largest = (1..kernel).fold(place, |most, k| {
                         let at = place + k * apart;
-                        if answers[at] > answers[most] { at } else { most }
+                        if answers[at] > answers[most] {
+                            at
+                        } else {
+                            most
+                        }
                     });
                     to[largest] += d;
                 }

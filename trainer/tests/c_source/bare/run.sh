@@ -55,7 +55,7 @@ size_of() { "$2-size" "$1" | awk 'NR == 2 { print $1 + $2 }'; }
 
 models=(firmware-example/model/pump.kgl)
 for cell in lstm_w8a16 lstm_w4a8 lstm_peephole_w8a8 lstm_coupled_w8a8 gru_w8a8 gru_before_w4a8 rnn_relu_w8a8 fastgrnn_w8a8 \
-  tokens_w8a8 lstm_each mixed_f32 mixed_f16; do
+  tokens_w8a8 bidirectional_w8a8 lstm_each mixed_f32 mixed_f16; do
   models+=("engine/tests/models/$cell.kgl")
 done
 for model in "${models[@]}"; do

@@ -271,7 +271,7 @@ fn pooled() -> Vec<Golden> {
         [None, Some(pool(PoolKind::Max, 5, 6, 7))],
     ];
     let with = |pools: [Option<Pool>; 2]| {
-        let [mut golden, _] = both();
+        let [mut golden, ..] = all();
         for (layer, pool) in golden.package.net.layers.iter_mut().zip(pools) {
             if let Layer::Conv(conv) = layer {
                 conv.shape.pool = pool;
@@ -319,7 +319,7 @@ fn pooled_answers_are_those_of_the_float_network_in_every_format_and_table() {
 
 #[test]
 fn pools_that_cannot_be_are_refused() {
-    let [mut golden, _] = both();
+    let [mut golden, ..] = all();
     let Layer::Conv(conv) = &mut golden.package.net.layers[0] else {
         panic!()
     };

@@ -2,7 +2,10 @@
 
 use super::Pool;
 #[cfg(feature = "serde")]
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::{
+    Serialize,
+    ser::{SerializeStruct, Serializer},
+};
 
 /// What a convolution sees of a sample, which is `rows` rows of `channels` numbers, one row after the other. In front of them
 /// are `before` rows more and behind them `after`; at position `p` the layer sees the rows `p · stride + j · dilation`,

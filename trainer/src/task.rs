@@ -33,7 +33,7 @@ use crate::data::csv::{OnError, composed};
 pub use crate::data::normalise::Normalise;
 use crate::data::open::read_words;
 use crate::data::vocabulary::Unit;
-use crate::net::{Activation, Cell};
+use crate::net::{Activation, Cell, Pool, PoolKind};
 use crate::train::init::{ConvPlan, LayerPlan};
 pub use crate::train::loss::Loss;
 
@@ -462,9 +462,38 @@ pub struct ConvTask {
     /// Samples from one that is seen to the next one seen.
     #[serde(default = "one")]
     pub dilation: usize,
+    /// Samples from one answer to the next.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// Answers of neighbouring samples that become one; what is behind steps only then.
+    #[serde(default = "one")]
+    pub pool: usize,
+    /// What becomes of them.
+    #[serde(
+        default = "largest",
+        deserialize_with = "names::pool_kind::deserialize"
+    )]
+    pub pool_kind: PoolKind,
     /// What follows the sum.
     #[serde(default = "relu", deserialize_with = "names::activation::deserialize")]
     pub activation: Activation,
+}
+
+impl ConvTask {
+    /// What becomes of its answers. The last sample of as many as there are from one answer to the next has one.
+    pub fn pool(&self) -> Option<Pool> {
+        let (kernel, every) = (self.pool as u16, (self.pool * self.stride) as u16);
+        (every > 1).then_some(Pool {
+            kind: self.pool_kind,
+            kernel,
+            first: every - 1,
+            every,
+        })
+    }
+}
+
+fn largest() -> PoolKind {
+    PoolKind::Max
 }
 
 /// A hidden dense layer.
@@ -913,6 +942,7 @@ impl Task {
                 filters: c.filters,
                 kernel: c.kernel,
                 dilation: c.dilation,
+                pool: c.pool(),
                 activation: c.activation,
             })
         });

@@ -894,10 +894,18 @@ fn network(task: &Task) -> Result<(), Problem> {
         } else if net.bidirectional {
             "no convolution goes before bidirectional layers yet; remove one of the two".to_owned()
         } else if net.conv.iter().any(|c| {
-            let sizes = [c.filters, c.kernel, c.dilation];
+            let sizes = [c.filters, c.kernel, c.dilation, c.stride, c.pool];
             sizes.iter().any(|n| !(1..=longest).contains(n)) || c.kernel * c.dilation > longest
         }) {
-            format!("filters, kernel, dilation, and kernel times dilation are from 1 to {longest}")
+            format!(
+                "filters, kernel, dilation, stride, pool, and kernel times dilation are from 1 to {longest}"
+            )
+        } else if net.conv.iter().any(|c| c.stride > 1 && c.pool > 1) {
+            "a stride and a pool in one convolution: give the pool to the next one".to_owned()
+        } else if task.shape.kind != Kind::ManyToOne && net.conv.iter().any(|c| c.pool().is_some())
+        {
+            "with a stride or a pool not every sample has an answer: only for many-to-one"
+                .to_owned()
         } else {
             // What the first one sees depends on the data; the exporter says if that is too wide.
             let wide = net.conv.windows(2);

@@ -1,6 +1,6 @@
 //! Names that a task file has for what the file format enumerates.
 
-use kinglet::format::{Activation, Cell};
+use kinglet::format::{Activation, Cell, PoolKind};
 use serde::Deserializer;
 use serde::de::{EnumAccess, Error, VariantAccess, Visitor};
 use std::fmt;
@@ -62,6 +62,14 @@ pub(super) mod cell {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Cell, D::Error> {
         choice(from, "cell", &NAMES).map(|k| Cell::ALL[k])
+    }
+}
+
+names! {
+    /// `network.conv.pool_kind`
+    pool_kind: PoolKind {
+        "max" => PoolKind::Max,
+        "mean" => PoolKind::Mean,
     }
 }
 

@@ -18,18 +18,6 @@ use crate::quant::{Fold, fold_first};
 pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
     let mut net = model.net.clone();
     let mut notes = Vec::new();
-    let answers @ [first, _] = net.answers();
-    match data.shape() {
-        Shape::Window { window, .. } if window <= first => bail!(
-            "the task's windows have {window} samples, and the model's first answer comes with sample {}: take longer ones",
-            first + 1
-        ),
-        Shape::EveryStep if answers != [0, 1] => bail!(
-            "not every sample has an answer of the model, as a convolution of it has a stride, a pool or no padding: training goes on from such a \
-             network in windows only, `kind = \"many-to-one\"`"
-        ),
-        _ => {}
-    }
     match (&model.input, data.input()) {
         (Input::Features(has), Input::Features(takes)) => {
             same_names(

@@ -16,6 +16,22 @@ pub enum FitError {
         /// Infinite or NaN.
         loss: f64,
     },
+    /// A stride or a pool, and an answer asked for at every sample.
+    #[error(
+        "not every sample has an answer of the network, as a convolution of it has a stride, a pool or no padding: it is trained in windows \
+         only, kind = \"many-to-one\""
+    )]
+    Rare,
+    /// Strides and pools that leave nothing.
+    #[error(
+        "the windows have {steps} samples, and the network's first answer comes with sample {first}: take longer windows, or smaller strides and pools"
+    )]
+    NoAnswer {
+        /// Samples of one.
+        steps: usize,
+        /// From 1.
+        first: usize,
+    },
     /// Stopped before the first epoch ended.
     #[error("cancelled before the first epoch was complete")]
     Cancelled,

@@ -20,7 +20,7 @@ use super::progress::{Fitted, Options, Progress};
 use super::quantized::Quantizer;
 use crate::data::{Dataset, Part};
 use crate::net::{Activation, Network};
-use crate::package::{Output, Package};
+use crate::package::{Output, Package, Shape};
 use crate::quant::{Formats, Ranges, fold_inputs};
 use crate::task::Task;
 
@@ -66,6 +66,7 @@ pub fn fit_from(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     rng: &mut Rng,
 ) -> Result<Fitted, FitError> {
+    has_answers(&net, data)?;
     let mut batches = Batches::new(&net, task, data);
     let course = Course {
         epochs: task.train.epochs,
@@ -88,6 +89,7 @@ pub fn fit_on(
     options: &Options<'_>,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Fitted, FitError> {
+    has_answers(&net, data)?;
     let mut batches = Batches::new(&net, task, data);
     let valid_loss = batches.loss(&Plan::new(task, data, Part::Valid))?;
     let course = Course {
@@ -174,6 +176,7 @@ fn train_on<const N: usize>(
     let net = Network {
         layers: layers.cloned().collect(),
     };
+    has_answers(&net, data)?;
     let mut batches = Batches::new(&net, task, data);
     batches.quantize_with(quantizers.into())?;
     let valid_plan = Plan::new(task, data, Part::Valid);
@@ -210,6 +213,22 @@ impl Course {
             Some(place) => history[place].valid_loss,
             None => self.start.unwrap_or(f64::INFINITY),
         }
+    }
+}
+
+/// An error unless there is an answer in every window of some data.
+fn has_answers(net: &Network, data: &Dataset) -> Result<(), FitError> {
+    let answers @ [first, _] = net.answers();
+    if answers == [0, 1] {
+        return Ok(());
+    }
+    match data.shape() {
+        Shape::EveryStep => Err(FitError::Rare),
+        Shape::Window { window: steps, .. } if steps <= first => Err(FitError::NoAnswer {
+            steps,
+            first: first + 1,
+        }),
+        Shape::Window { .. } => Ok(()),
     }
 }
 

@@ -6,8 +6,8 @@
 //! The generator is SplitMix64: eight lines, the same numbers on every machine and in every version.
 
 use crate::net::{
-    Activation, Bidirectional, Cell, Conv, ConvShape, Dense, Embedding, Layer, Network, Recurrent,
-    extra,
+    Activation, Bidirectional, Cell, Conv, ConvShape, Dense, Embedding, Layer, Network, Pool,
+    Recurrent, extra,
 };
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -86,6 +86,8 @@ pub struct ConvPlan {
     pub kernel: usize,
     /// Samples from one that is seen to the next one seen.
     pub dilation: usize,
+    /// What becomes of its answers.
+    pub pool: Option<Pool>,
     /// Behind the sums.
     pub activation: Activation,
 }
@@ -130,7 +132,10 @@ pub fn network(inputs: usize, plan: &[LayerPlan], rng: &mut Rng) -> Network {
                 let channels = std::mem::replace(&mut width, plan.filters);
                 let [channels, kernel, dilation] =
                     [channels, plan.kernel, plan.dilation].map(|n| n as u16);
-                let shape = ConvShape::causal(channels, kernel, dilation);
+                let shape = ConvShape {
+                    pool: plan.pool,
+                    ..ConvShape::causal(channels, kernel, dilation)
+                };
                 let dense = dense([shape.taps(), plan.filters], plan.activation, rng);
                 Layer::Conv(Conv { shape, dense })
             }

@@ -163,6 +163,7 @@ fn conv(filters: usize, kernel: usize, dilation: usize, activation: Activation) 
         filters,
         kernel,
         dilation,
+        pool: None,
         activation,
     })
 }

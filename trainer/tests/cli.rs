@@ -2946,6 +2946,69 @@ fn an_imported_convolution_is_trained_on_in_the_units_of_the_data() {
 }
 
 #[test]
+fn convolutions_with_strides_and_pools_are_trained_and_trained_on() {
+    let desk = Desk::new();
+    let row = |t: usize| {
+        let t = t as f64;
+        let [a, b] = [(t * 0.2).sin(), (t * 0.31).cos()];
+        format!("{a:.4},{b:.4},{:.4}\n", a * b)
+    };
+    desk.write(
+        "data.csv",
+        format!("a,b,c\n{}", (0..400).map(row).collect::<String>()),
+    );
+    let task = |window: usize, conv: &str, rate: f64| {
+        format!(
+            "name = \"abc\"\n[csv]\nfile = \"data.csv\"\n[series]\nfeatures = [\"a\", \"b\", \"c\"]\ntargets = [{{ column = \"a\" }}, {{ column = \"b\" }}]\n\
+             split = {{ rows = [280, 60, 60] }}\n[shape]\nkind = \"many-to-one\"\nwindow = {window}\n[network]\nconv = [{conv}]\nhidden = [8]\n\
+             [train]\nlearning_rate = {rate}\nepochs = 4\n[output]\nprecision = \"w8a8\"\n"
+        )
+    };
+    let conv = "{ filters = 6, kernel = 3, pool = 2 }, { filters = 6, kernel = 2, stride = 2 }, { filters = 4, kernel = 2, pool = 2, pool_kind = \"mean\" }";
+    desk.write("task.toml", task(24, conv, 0.01));
+    desk.ok("train task.toml --quantized-epochs 3 --quiet --force --out rare.kgl");
+    let seen = desk.ok("inspect rare.kgl");
+    assert!(
+        seen.contains("max of 2 every 2 from 1") && seen.contains("mean of 2 every 2 from 1"),
+        "{seen}"
+    );
+    let history = String::from_utf8(desk.read("rare.history.csv")).unwrap();
+    let valid = losses(&history, "valid_loss");
+    let least = valid.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(least < 0.8 * valid[0], "{valid:?}");
+    let answers = desk.ok("predict rare.kgl --csv data.csv");
+    assert_eq!(answers.lines().count(), 1 + 400 - 23, "{answers}");
+
+    // Steps that change nothing leave an imported network as it came, but for what its convolutions see before the windows.
+    let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/importing/keras/pooled.keras");
+    desk.write("net.keras", fs::read(network).unwrap());
+    desk.ok("import net.keras --names a,b,c --out net.kgl");
+    desk.write("still.toml", task(24, "", 1e-9));
+    desk.ok("train still.toml --from net.kgl --precision f32 --quiet --force --out same.kgl");
+    let table_of = |model: &str| {
+        let out = desk.ok(&format!("predict {model} --csv data.csv"));
+        table(&out).to_owned_rows().1
+    };
+    let (came, same) = (table_of("net.kgl"), table_of("same.kgl"));
+    assert_eq!(came.len(), 400 - 23);
+    for (a, b) in came.iter().flatten().zip(same.iter().flatten()) {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+
+    let both = "{ filters = 6, kernel = 3, pool = 2, stride = 2 }";
+    for (window, conv, part) in [
+        (7, conv, "first answer comes with sample 8"),
+        (24, both, "a stride and a pool in one convolution"),
+    ] {
+        desk.write("bad.toml", task(window, conv, 0.01));
+        desk.fails("train bad.toml --out bad.kgl", 1, &[part]);
+    }
+    let every = task(24, conv, 0.01).replace("many-to-one", "many-to-many");
+    desk.write("bad.toml", every);
+    desk.fails("train bad.toml --out bad.kgl", 1, &["only for many-to-one"]);
+}
+
+#[test]
 fn a_recording_goes_through_a_model_as_a_table_does() {
     use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
     let desk = Desk::new();

@@ -21,7 +21,7 @@ use kinglet_trainer::train::{
     fit_quantized, generate,
 };
 
-const CELLS: [&str; 10] = [
+const CELLS: [&str; 12] = [
     "rnn",
     "rnn-relu",
     "lstm",
@@ -30,6 +30,8 @@ const CELLS: [&str; 10] = [
     "fastgrnn",
     "lstm-coupled",
     "lstm-peephole",
+    "lstm-relu",
+    "gru-relu",
     "mingru",
     "mingru-tanh",
 ];

@@ -24,6 +24,8 @@ static ALL: [&[u8]; 20] = [
     include_model!("models/mingru_w8a8.kgl"),
     include_model!("models/mingru_tanh_w8a8.kgl"),
     include_model!("models/gru_relu_w8a8.kgl"),
+    include_model!("models/lstm_relu_w8a8.kgl"),
+    include_model!("models/pooled_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];
 static LSTM: &[u8] = ALL[0];

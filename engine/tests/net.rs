@@ -30,6 +30,8 @@ models! {
     GruBefore "models/gru_before_w8a8.kgl";
     GruBeforeW4 "models/gru_before_w4a8.kgl";
     GruRelu "models/gru_relu_w8a8.kgl";
+    LstmRelu "models/lstm_relu_w8a8.kgl";
+    Pooled "models/pooled_w8a8.kgl";
     FastGrnn "models/fastgrnn_w8a8.kgl";
     MinGru "models/mingru_w8a8.kgl";
     MinGruTanh "models/mingru_tanh_w8a8.kgl";
@@ -138,6 +140,8 @@ fn every_cell_and_layout_in_integers() {
     step_q::<GruBefore, 7, 3>();
     step_q::<GruBeforeW4, 5, 2>();
     step_q::<GruRelu, 3, 8>();
+    step_q::<LstmRelu, 3, 8>();
+    step_q::<Pooled, 7, 3>();
     step_q::<FastGrnn, 3, 8>();
     step_q::<MinGru, 3, 8>();
     step_q::<MinGruTanh, 3, 8>();

@@ -32,7 +32,8 @@ impl<'m> Beyond<'m> {
             }
             // Half a step farther is still rounded to the last one.
             let ends = [f32::from(low) - 0.5, f32::from(high) + 0.5];
-            ends.map(|end| end * lsb / feature.scale + feature.offset)
+            let [a, b] = ends.map(|end| end * lsb / feature.scale + feature.offset);
+            [a.min(b), a.max(b)]
         });
         let limits: Vec<[f32; 2]> = limits.collect();
         let steps = model.features().iter().map(|feature| {
@@ -97,6 +98,7 @@ impl<'m> Beyond<'m> {
     }
 }
 
-fn is_beyond(x: f32, [a, b]: [f32; 2]) -> bool {
-    x < a.min(b) || x > a.max(b)
+fn is_beyond(x: f32, [least, largest]: [f32; 2]) -> bool {
+    // Both are looked at: a branch would cost more.
+    (x < least) | (x > largest)
 }

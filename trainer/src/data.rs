@@ -12,6 +12,7 @@ pub mod normalise;
 pub mod open;
 pub mod order;
 pub(crate) mod parquet;
+pub(crate) mod places;
 mod resolution;
 pub mod sentinel;
 mod split;

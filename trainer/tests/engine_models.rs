@@ -10,7 +10,7 @@ mod shown;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::{TestInputs, export_for};
 use kinglet_trainer::import::read;
-use kinglet_trainer::net::{Embedding, Layer};
+use kinglet_trainer::net::{Activation, Conv, ConvShape, Dense, Embedding, Layer, Pool, PoolKind};
 use kinglet_trainer::package::{Input, Output, Package, Restore, Shape, Transform};
 use kinglet_trainer::quant::{Formats, Ranges, Stream};
 use safetensors::SafeTensors;
@@ -83,6 +83,33 @@ fn check_for(
     );
 }
 
+/// With two convolutions in front, of whose answers a third goes on.
+fn pooled(package: &mut Package) {
+    let pools = [(PoolKind::Max, 2, 2, 1), (PoolKind::Mean, 3, 4, 3)];
+    for (kind, kernel, first, every) in pools {
+        let pool = Pool {
+            kind,
+            kernel,
+            first,
+            every,
+        };
+        let shape = ConvShape {
+            pool: Some(pool),
+            ..ConvShape::causal(7, 2, 1)
+        };
+        let weight = |at: usize| (at * 5 % 11) as f32 / 16.0 - 0.3;
+        let dense = Dense {
+            inputs: shape.taps(),
+            outputs: 7,
+            weight: (0..shape.taps() * 7).map(weight).collect(),
+            bias: vec![0.1; 7],
+            activation: Activation::Tanh,
+        };
+        let conv = Layer::Conv(Conv { shape, dense });
+        package.net.layers.insert(0, conv);
+    }
+}
+
 #[test]
 fn engine_test_models_are_current() {
     let as_it_is = |_: &mut Package| {};
@@ -118,6 +145,7 @@ fn engine_test_models_are_current() {
         Format::W8A8,
         as_it_is,
     );
+    check("pooled_w8a8", "gru_2_7x13", Format::W8A8, pooled);
     check("rnn_relu_w8a8", "rnn_relu_2_7x13", Format::W8A8, as_it_is);
     check("mixed_f32", "mixed_cells", Format::F32, as_it_is);
     check("mixed_f16", "mixed_cells", Format::F16, as_it_is);

@@ -279,16 +279,30 @@ fn a_rust_crate_compiles() {
         .join("../engine")
         .canonicalize()
         .unwrap();
-    for name in [MODELS[0], MODELS[3]] {
+    let built = tempfile::tempdir().unwrap();
+    for name in MODELS {
         let bytes = model_file(name);
         let folder = written(rust("net_two", &Model::from_bytes(&bytes).unwrap(), &bytes));
+        // What the README says runs.
+        let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
+        let (_, code) = readme.split_once("```rust\n").unwrap();
+        let (code, _) = code.split_once("```").unwrap();
+        let program = format!(
+            "fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{code}\nassert!(output.iter().all(|y: &f32| y.is_finite()));\nOk(())\n}}\n"
+        );
+        let examples = folder.path().join("examples");
+        fs::create_dir_all(&examples).unwrap();
+        fs::write(examples.join("readme.rs"), program).unwrap();
         let config = format!(
             "patch.crates-io.kinglet.path={:?}",
             engine.display().to_string()
         );
         run(
             folder.path(),
-            &format!("cargo build -q --config '{config}'"),
+            &format!(
+                "CARGO_TARGET_DIR=\"{}\" cargo run -q --example readme --config '{config}'",
+                built.path().display()
+            ),
         );
     }
 }

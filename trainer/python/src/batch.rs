@@ -26,6 +26,7 @@ pub struct Batch {
 
 impl Batch {
     pub fn new(loaded: Arc<Loaded>, streams: usize, how: How) -> anyhow::Result<Self> {
+        how.suits(loaded.model())?;
         let session = |_| Session::new(loaded.clone(), how);
         Ok(Batch {
             sessions: (0..streams).map(session).collect::<anyhow::Result<_>>()?,

@@ -223,7 +223,7 @@ impl Model {
         Ok(Stream::new(self.session(How { raw, every_step })?))
     }
 
-    /// So many new streams that are stepped together over all cores. raw and every_step are as in `predict`.
+    /// So many new streams, which may be none, that are stepped together over all cores. raw and every_step are as in `predict`.
     #[pyo3(signature = (streams, *, raw=false, every_step=false))]
     fn batch(&self, streams: usize, raw: bool, every_step: bool) -> PyResult<Batch> {
         let batch = Batch::new(self.loaded.clone(), streams, How { raw, every_step });

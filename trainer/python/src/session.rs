@@ -22,6 +22,21 @@ pub struct How {
     pub every_step: bool,
 }
 
+impl How {
+    /// What a model cannot do is an error, however many streams there are.
+    pub fn suits(self, model: &Model<'_>) -> Result<()> {
+        ensure!(
+            !model.is_bidirectional() || !(self.raw || self.every_step),
+            "the model is bidirectional: it answers whole windows, so raw and every_step are not for it"
+        );
+        ensure!(
+            !takes_tokens(model) || !self.raw,
+            "raw is for models of numbers; this one takes tokens"
+        );
+        Ok(())
+    }
+}
+
 /// Samples, one after the other.
 #[derive(Debug, Clone, Copy)]
 pub enum Samples<'x> {
@@ -141,14 +156,7 @@ impl Session {
     /// From a reset on.
     pub fn new(loaded: Arc<Loaded>, how: How) -> Result<Self> {
         let model = loaded.model();
-        ensure!(
-            !model.is_bidirectional() || !(how.raw || how.every_step),
-            "the model is bidirectional: it answers whole windows, so raw and every_step are not for it"
-        );
-        ensure!(
-            !takes_tokens(model) || !how.raw,
-            "raw is for models of numbers; this one takes tokens"
-        );
+        how.suits(model)?;
         let shape = shape(model, how);
         let kept = vec![0.0; SlidingWindow::needed(shape, model.inputs())];
         Ok(Session {

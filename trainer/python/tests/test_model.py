@@ -150,6 +150,25 @@ def test_a_batch_gives_what_its_streams_give_alone(name):
         batch.save(300)
 
 
+def test_a_batch_of_no_streams_answers_none():
+    for name, none in (("lstm_w8a8", np.zeros((0, 5))), ("window_f32", np.zeros((0, 1))), ("tokens_w8a8", np.zeros(0, int))):
+        model = model_named(name)
+        batch = model.batch(0)
+        assert len(batch) == 0 and batch.state_bytes == 0
+        answers = batch.step(none)
+        assert answers.shape == (0, model.outputs) and answers.dtype == np.float32
+        batch.reset()
+        for refused in (batch.save, batch.reset):
+            with pytest.raises(IndexError, match="no stream 0: there are 0"):
+                refused(0)
+    with pytest.raises(kinglet.Error, match="1 streams; the batch has 0"):
+        model_named("lstm_w8a8").batch(0).step(np.zeros((1, 5)))
+    with pytest.raises(kinglet.Error, match="bidirectional"):
+        model_named("bidirectional_w8a8").batch(0, raw=True)
+    with pytest.raises(OverflowError):
+        model_named("lstm_w8a8").batch(-1)
+
+
 def test_arrays_of_other_kinds_are_numbers_too():
     model = model_named("lstm_w8a8")
     x = samples(model, 20)

@@ -105,12 +105,24 @@ impl<'a> Device<'a> {
 }
 
 impl Seen<'_> {
-    /// Before a model steps: what it foretold is compared with what came.
-    pub fn meet(&mut self, k: usize, beyond: &Beyond<'_>, sample: &[f32]) -> bool {
+    /// What a model was given and made of it, if it answered: what it foretold before is compared with what came. True if that is
+    /// an alarm.
+    pub fn meet(
+        &mut self,
+        k: usize,
+        beyond: &Beyond<'_>,
+        (sample, answer): (&[f32], Option<&[f32]>),
+    ) -> bool {
         self.counts.cut[k] += beyond.count(sample);
-        let y = &self.y[k];
-        let detector = self.detectors[k].as_mut();
-        detector.is_some_and(|detector| detector.compare(y, sample).alarm)
+        let Some(detector) = &mut self.detectors[k] else {
+            return false;
+        };
+        let y = &mut self.y[k];
+        let alarm = detector.compare(y, sample).alarm;
+        if let Some(answer) = answer {
+            y.copy_from_slice(answer);
+        }
+        alarm
     }
 
     /// Whether both models have an alarm in this row.
@@ -148,21 +160,10 @@ impl Seen<'_> {
         let Some(windows) = &mut self.windows[k] else {
             return Ok(false);
         };
-        let answered = match AnyRunner::bind(model, state)? {
+        Ok(match AnyRunner::bind(model, state)? {
             AnyRunner::Steps(mut runner) => windows.push(&mut runner, sample, answer),
             AnyRunner::Windows(mut runner) => windows.push(&mut runner, sample, answer),
-        };
-        if answered {
-            self.answer(k, answer);
-        }
-        Ok(answered)
-    }
-
-    /// A model's answer, for its detector.
-    pub fn answer(&mut self, k: usize, y: &[f32]) {
-        if self.detectors[k].is_some() {
-            self.y[k].copy_from_slice(y);
-        }
+        })
     }
 
     /// After both have stepped. `truth` is NaN where nothing is known.

@@ -3,7 +3,7 @@
 //! Parquet whose columns are plain is read as numbers, and everything else (CSV, derived columns, times that are text) as
 //! a prediction reads it. What is wrong with a row concerns its device alone; the others go on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use crate::data::DataError;
 use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader};
 use crate::data::derived::Derived;
 use crate::data::open::open;
-use crate::data::parquet::{Column, Kind, ParquetColumns, Print};
+use crate::data::parquet::{Column, Kind, NO_NAME, ParquetColumns, Print};
+use crate::data::places::Places;
 use crate::data::time::Times;
 
 /// What is read of every row.
@@ -48,6 +49,11 @@ impl Wanted {
     pub fn width(&self) -> usize {
         let apart = matches!(self.truth, Some(Truth::Number(_) | Truth::Class(..)));
         self.inputs.len() + usize::from(apart)
+    }
+
+    /// Whether the numbers of a row are the inputs at these places and no others, in order.
+    pub fn is_for(&self, inputs: &[usize]) -> bool {
+        inputs.iter().copied().eq(0..self.width())
     }
 
     /// Where in a row the truth is.
@@ -91,11 +97,9 @@ impl Chunk {
 /// The devices that were met, in the order of their first rows.
 #[derive(Debug, Default)]
 pub struct Devices {
-    ids: HashMap<String, u32>,
+    places: Places,
     /// What is known of each.
     pub met: Vec<Met>,
-    /// Of the last row.
-    last: u32,
 }
 
 /// What the rows of a device were like.
@@ -113,53 +117,24 @@ pub struct Met {
     pub fault: Option<String>,
     /// Of the last row.
     time: i64,
-    /// The device whose row came next after the last one of this device, which is where the next is looked for first.
-    next: u32,
     stopped: bool,
 }
 
 impl Devices {
     /// The place of a device.
     fn id(&mut self, name: &str) -> u32 {
-        // Most tables have a device's rows in a row, or all devices in turn.
-        let last = self.met.get(self.last as usize);
-        for id in [Some(self.last), last.map(|met| met.next)]
-            .into_iter()
-            .flatten()
-        {
-            if self
-                .met
-                .get(id as usize)
-                .is_some_and(|met| met.name == name)
-            {
-                self.last = id;
-                return id;
-            }
+        let id = self.places.of(name.as_bytes());
+        if id as usize == self.met.len() {
+            self.met.push(Met {
+                name: name.to_owned(),
+                rows: 0,
+                broken: 0,
+                left: 0,
+                fault: None,
+                time: i64::MIN,
+                stopped: false,
+            });
         }
-        let id = self.sought(name);
-        if let Some(last) = self.met.get_mut(self.last as usize) {
-            last.next = id;
-        }
-        self.last = id;
-        id
-    }
-
-    fn sought(&mut self, name: &str) -> u32 {
-        if let Some(&id) = self.ids.get(name) {
-            return id;
-        }
-        let id = self.met.len() as u32;
-        self.ids.insert(name.to_owned(), id);
-        self.met.push(Met {
-            name: name.to_owned(),
-            rows: 0,
-            broken: 0,
-            left: 0,
-            fault: None,
-            time: i64::MIN,
-            next: id,
-            stopped: false,
-        });
         id
     }
 }
@@ -392,7 +367,7 @@ impl<'a> Rows<'a> {
                 // Files of one name in several folders are several devices.
                 Some(
                     self.devices
-                        .id(match self.devices.ids.contains_key(&*stem) {
+                        .id(match self.devices.places.has(stem.as_bytes()) {
                             true => &file,
                             false => &stem,
                         }),
@@ -552,14 +527,20 @@ impl<'a> Rows<'a> {
         chunk.device.reserve(length);
         chunk.samples.reserve(length * width);
         let mut place = vec![0f32; width];
+        // Devices are numbered by their first rows.
+        let mut ids: Vec<Option<u32>> = match group {
+            Some(Column::Names(names, _)) => vec![None; names.len()],
+            _ => Vec::new(),
+        };
         for row in 0..length {
             source.row += 1;
             let device = match (open.device, group) {
                 (Some(device), _) => device,
-                (None, Some(Column::Bytes(names))) => {
-                    let name = names[row].as_ref().map_or(&[][..], |name| name.data());
-                    self.devices.id(String::from_utf8_lossy(name).trim())
-                }
+                (None, Some(Column::Names(names, places))) => match places[row] {
+                    NO_NAME => self.devices.id(""),
+                    place => *ids[place as usize]
+                        .get_or_insert_with(|| self.devices.id(names[place as usize].trim())),
+                },
                 (None, Some(column)) => self.devices.id(&column.text(row)),
                 (None, None) => continue,
             };

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use kinglet::{Batch, Model};
+use kinglet::Batch;
 
 use super::device::{Device, Seen};
 use super::rows::{Chunk, Wanted};
@@ -47,13 +47,6 @@ enum Streams<'s, 'b, 'a> {
     Apart(&'s mut [Bytes<'b>]),
 }
 
-/// What one model made of a row.
-#[derive(Debug, Clone, Copy, Default)]
-struct Made {
-    alarm: bool,
-    answered: bool,
-}
-
 impl<'a> Pair<'a> {
     fn streams<'s, 'b>(
         &'s self,
@@ -80,15 +73,18 @@ impl<'a> Pair<'a> {
             both.for_each(|(all, state)| all.push(Bytes(state)));
             seen.push(&mut device.seen);
         }
+        let most = ROUNDS * rows.len();
         let mut block = Block {
             pair: self,
             whole,
             rows: &rows,
-            x: Vec::new(),
-            y: self
-                .models
-                .map(|model| vec![0.0; ROUNDS * rows.len() * model.outputs()]),
-            made: [(); 2].map(|()| vec![Made::default(); ROUNDS * rows.len()]),
+            read: vec![0.0; most * whole.wanted.width()],
+            x: [0, 1].map(|k| match whole.wanted.is_for(&self.inputs[k]) {
+                true => Vec::new(),
+                false => vec![0.0; most * self.inputs[k].len()],
+            }),
+            y: self.models.map(|model| vec![0.0; most * model.outputs()]),
+            answered: [(); 2].map(|()| vec![true; most]),
         };
         let mut round = 0;
         for n in (1..=rows.len()).rev() {
@@ -103,8 +99,9 @@ impl<'a> Pair<'a> {
             while round < until {
                 let rounds = round..until.min(round + ROUNDS);
                 round = rounds.end;
-                block.step(0, &mut old, &mut seen[..n], rounds.clone())?;
-                block.step(1, &mut new, &mut seen[..n], rounds.clone())?;
+                block.gather(n, rounds.clone());
+                block.step(0, &mut old, &mut seen[..n], rounds.len())?;
+                block.step(1, &mut new, &mut seen[..n], rounds.len())?;
                 block.compare(&mut seen[..n], rounds);
             }
         }
@@ -112,27 +109,49 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Some rounds of several devices.
+/// Some rounds of several devices. What is of a row lies round by round, device by device.
 struct Block<'p, 'a, 'c, 'b> {
     pair: &'p Pair<'a>,
     whole: &'p Whole<'c, 'b>,
     /// Of each device.
     rows: &'p [&'c [u32]],
-    /// Samples of a round.
-    x: Vec<f32>,
-    /// Answers of each model, and what else it made of the rows: round by round, device by device.
+    /// The rows as they were read: from all over the chunk, so they are fetched but once.
+    read: Vec<f32>,
+    /// What of them is for either model; empty where that is all, in its order.
+    x: [Vec<f32>; 2],
+    /// Answers of each model, and whether it gave one.
     y: [Vec<f32>; 2],
-    made: [Vec<Made>; 2],
+    answered: [Vec<bool>; 2],
 }
 
 impl Block<'_, '_, '_, '_> {
-    fn row(&self, round: usize, device: usize) -> usize {
-        self.rows[device][round] as usize
+    /// Fetches the rows of some rounds.
+    fn gather(&mut self, devices: usize, rounds: Range<usize>) {
+        let width = self.whole.wanted.width();
+        let samples = &self.whole.chunk.samples;
+        for (device, rows) in self.rows[..devices].iter().enumerate() {
+            for (at, &row) in rows[rounds.clone()].iter().enumerate() {
+                let place = (at * devices + device) * width;
+                let row = &samples[row as usize * width..][..width];
+                self.read[place..place + width].copy_from_slice(row);
+            }
+        }
+        for (x, inputs) in self.x.iter_mut().zip(&self.pair.inputs) {
+            let rows = self.read.chunks_exact(width);
+            for (x, row) in x.chunks_exact_mut(inputs.len()).zip(rows) {
+                for (x, &at) in x.iter_mut().zip(inputs) {
+                    *x = row[at];
+                }
+            }
+        }
     }
 
-    fn sample(&self, row: usize) -> &[f32] {
-        let width = self.whole.wanted.width();
-        &self.whole.chunk.samples[row * width..][..width]
+    /// What a model takes of all rows.
+    fn samples(&self, k: usize) -> &[f32] {
+        match self.x[k].is_empty() {
+            true => &self.read,
+            false => &self.x[k],
+        }
     }
 
     /// Steps one model.
@@ -141,71 +160,56 @@ impl Block<'_, '_, '_, '_> {
         k: usize,
         streams: &mut Streams<'_, '_, '_>,
         seen: &mut [&mut Seen<'_>],
-        rounds: Range<usize>,
+        rounds: usize,
     ) -> Result<()> {
-        let (model, inputs, beyond) = (
-            self.pair.models[k],
-            &self.pair.inputs[k],
-            &self.whole.beyond[k],
-        );
-        let outputs = model.outputs();
-        let mut x = std::mem::take(&mut self.x);
-        let (mut answers, mut made) = (
-            std::mem::take(&mut self.y[k]),
-            std::mem::take(&mut self.made[k]),
-        );
-        let all = answers
-            .chunks_exact_mut(seen.len() * outputs)
-            .zip(made.chunks_exact_mut(seen.len()));
-        for (round, (y, made)) in rounds.zip(all) {
-            x.clear();
-            for device in 0..seen.len() {
-                let sample = self.sample(self.row(round, device));
-                x.extend(inputs.iter().map(|&at| sample[at]));
-            }
-            let each = x.chunks_exact(inputs.len());
-            for ((seen, x), made) in seen.iter_mut().zip(each.clone()).zip(&mut *made) {
-                made.alarm = seen.meet(k, beyond, x);
-                made.answered = true;
-            }
+        let (model, n) = (self.pair.models[k], seen.len());
+        let (inputs, outputs) = (model.inputs(), model.outputs());
+        let mut answers = std::mem::take(&mut self.y[k]);
+        let mut answered = std::mem::take(&mut self.answered[k]);
+        let each = self.samples(k).chunks_exact(n * inputs);
+        let each = each.zip(answers.chunks_exact_mut(n * outputs));
+        for (round, (x, y)) in each.take(rounds).enumerate() {
             match streams {
-                Streams::Together(batch) => {
-                    batch.step_batch(&x, y);
-                    let answers = seen.iter_mut().zip(y.chunks_exact(outputs));
-                    answers.for_each(|(seen, y)| seen.answer(k, y));
-                }
+                Streams::Together(batch) => batch.step_batch(x, y),
                 Streams::Apart(states) => {
-                    let answers = y.chunks_exact_mut(outputs).zip(made);
-                    for (device, ((x, state), (y, made))) in
-                        each.zip(&mut **states).zip(answers).enumerate()
-                    {
-                        made.answered = seen[device].push(k, model, state.0, x, y)?;
+                    let samples = x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs));
+                    let each = seen.iter_mut().zip(&mut **states).zip(samples);
+                    let answered = &mut answered[round * n..][..n];
+                    for (((seen, state), (x, y)), answered) in each.zip(answered) {
+                        *answered = seen.push(k, model, state.0, x, y)?;
                     }
                 }
             }
         }
-        (self.x, self.y[k], self.made[k]) = (x, answers, made);
+        (self.y[k], self.answered[k]) = (answers, answered);
         Ok(())
     }
 
-    /// After both models.
+    /// After both models, device by device.
     fn compare(&self, seen: &mut [&mut Seen<'_>], rounds: Range<usize>) {
-        let Whole { chunk, wanted, .. } = self.whole;
-        let outputs = self.pair.models.map(Model::outputs);
-        let truth_at = wanted.truth_at();
-        let n = seen.len();
-        for (at, round) in rounds.enumerate() {
-            for (device, seen) in seen.iter_mut().enumerate() {
+        let Whole {
+            chunk,
+            wanted,
+            beyond,
+            ..
+        } = self.whole;
+        let models = self.pair.models;
+        let (truth_at, width, n) = (wanted.truth_at(), wanted.width(), seen.len());
+        for (device, seen) in seen.iter_mut().enumerate() {
+            for (at, &row) in self.rows[device][rounds.clone()].iter().enumerate() {
                 let place = at * n + device;
-                let made = [0, 1].map(|k| self.made[k][place]);
-                let answers = [0, 1].map(|k| {
-                    let y = &self.y[k][place * outputs[k]..][..outputs[k]];
-                    made[k].answered.then_some(y)
-                });
-                let row = self.row(round, device);
-                seen.alarms(made.map(|made| made.alarm));
-                let truth = truth_at.map_or(f32::NAN, |at| self.sample(row)[at]);
-                seen.compare(self.pair, answers, truth, || chunk.time(row));
+                let of = |k: usize| {
+                    let (inputs, outputs) = (models[k].inputs(), models[k].outputs());
+                    let x = &self.samples(k)[place * inputs..][..inputs];
+                    let y = &self.y[k][place * outputs..][..outputs];
+                    (x, self.answered[k][place].then_some(y))
+                };
+                let made = [of(0), of(1)];
+                let alarms = [0, 1].map(|k| seen.meet(k, &beyond[k], made[k]));
+                seen.alarms(alarms);
+                let truth = truth_at.map_or(f32::NAN, |at| self.read[place * width + at]);
+                let answers = made.map(|(_, y)| y);
+                seen.compare(self.pair, answers, truth, || chunk.time(row as usize));
             }
         }
     }

@@ -11,7 +11,7 @@
 mod columns;
 mod header;
 
-pub use self::columns::{Column, Kind, ParquetColumns, Print};
+pub use self::columns::{Column, Kind, NO_NAME, ParquetColumns, Print};
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;

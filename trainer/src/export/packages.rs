@@ -175,8 +175,19 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
             features.join(", ")
         ),
     };
+    let usage = usage(model);
+    let what = match model.is_bidirectional() {
+        true => {
+            "A network that takes whole windows: its file is checked once, and a window cannot fail."
+        }
+        false => {
+            "A network that the compiler loads: a damaged file does not compile, and a step cannot fail."
+        }
+    };
     let fill = |text: &str| {
-        text.replace("$Model", &type_name)
+        text.replace("$WHAT", what)
+            .replace("$USAGE", &usage)
+            .replace("$Model", &type_name)
             .replace("$model", name)
             .replace("$VERSION", VERSION)
             .replace("$ENGINE", &engine)
@@ -191,6 +202,47 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ),
         (format!("src/{name}.kgl"), bytes.to_vec()),
     ]
+}
+
+/// How the crate of a model is used.
+fn usage(model: &Model<'_>) -> String {
+    let (inputs, outputs) = (model.inputs(), model.outputs());
+    let tokens = matches!(model.header().input, Input::Tokens { .. });
+    let answer = format!("let mut output = [0.0; {outputs}];");
+    match model.header().shape {
+        Shape::Window { window, .. } if model.is_bidirectional() => {
+            let run = match tokens {
+                true => format!("run_tokens(&[0; {window}], &mut output)"),
+                false => format!("run(&[0.0; {window} * {inputs}], &mut output)"),
+            };
+            format!(
+                "let model = $model::model()?;
+let mut memory = $model::Memory::new();
+let mut net = model.bind_window(&mut memory)?;
+{answer}
+net.{run}; // a whole window"
+            )
+        }
+        Shape::Window { .. } if !tokens => format!(
+            "use kinglet::{{Embedded, Net, SlidingWindow, window_len}};
+use $model::$Model;
+
+let mut net = $Model::net();
+let (shape, inputs) = (Net::<$Model>::model().header().shape, {inputs});
+let mut windows = SlidingWindow::new(shape, inputs, [0f32; window_len($Model::FILE)])?;
+{answer}
+if windows.push(&mut net, &[0.0; {inputs}], &mut output) {{
+    // A window ended with this sample.
+}}"
+        ),
+        _ => {
+            let step = match tokens {
+                true => "step_token(0, &mut output)".to_owned(),
+                false => format!("step(&[0.0; {inputs}], &mut output)"),
+            };
+            format!("let mut net = $model::$Model::net();\n{answer}\nnet.{step};")
+        }
+    }
 }
 
 /// The word that a model waits for, as code.
@@ -697,11 +749,10 @@ kinglet = $ENGINE
 
 const RUST_README: &str = "# $model
 
-A network that the compiler loads: a damaged file does not compile, and a step cannot fail.
+$WHAT
 
 ```rust
-let mut net = $model::$Model::net();
-net.step(&sample, &mut output);
+$USAGE
 ```
 
 `no_std`, no allocation. The model file is `src/$model.kgl`; put another one there and build again.

@@ -4,6 +4,7 @@
 //! Only what a number or a key can be is taken, flat columns of integers, floats and, for keys, text; whatever else a table
 //! has is left to the way by text, so that nothing is read in two ways. A number is what its print would be read as.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 
@@ -14,6 +15,8 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::schema::types::ColumnDescriptor;
 use rayon::prelude::*;
+
+use crate::data::places::Places;
 
 use super::{Packed, PackedGroup, Parquet, Printed, guarded, printed_as, printed_time, zones};
 
@@ -35,9 +38,12 @@ pub enum Column {
     Whole(Vec<Option<i64>>),
     /// Keys that are floats.
     Real(Vec<Option<f64>>),
-    /// Keys that are text.
-    Bytes(Vec<Option<ByteArray>>),
+    /// Keys that are text: each once, and its place among them for every row, [`NO_NAME`] for none.
+    Names(Vec<String>, Vec<u32>),
 }
+
+/// Of a row without a name.
+pub const NO_NAME: u32 = u32::MAX;
 
 impl Column {
     /// Rows.
@@ -46,7 +52,7 @@ impl Column {
             Column::Numbers(all) => all.len(),
             Column::Whole(all) => all.len(),
             Column::Real(all) => all.len(),
-            Column::Bytes(all) => all.len(),
+            Column::Names(_, all) => all.len(),
         }
     }
 
@@ -72,9 +78,9 @@ impl Column {
             Column::Numbers(all) => all[row].to_string(),
             Column::Whole(all) => all[row].map_or_else(String::new, |x| x.to_string()),
             Column::Real(all) => all[row].map_or_else(String::new, |x| x.to_string()),
-            Column::Bytes(all) => {
-                let bytes = all[row].as_ref().map_or(&[][..], |bytes| bytes.data());
-                String::from_utf8_lossy(bytes).into_owned()
+            Column::Names(names, all) => {
+                let name = names.get(all[row] as usize);
+                name.cloned().unwrap_or_default()
             }
         }
     }
@@ -277,18 +283,26 @@ fn column(reader: &mut ColumnReader, wanted: Wanted, rows: usize) -> Parquet<Col
         ColumnReader::Int64ColumnReader(reader) => Column::Whole(values(reader, many, None, Some)?),
         ColumnReader::DoubleColumnReader(reader) => Column::Real(values(reader, many, None, Some)?),
         ColumnReader::ByteArrayColumnReader(reader) => {
-            Column::Bytes(values(reader, many, None, Some)?)
+            let mut names = Places::default();
+            let places = values(reader, many, NO_NAME, |name: ByteArray| {
+                names.of(name.data())
+            })?;
+            let names = names.names().map(String::from_utf8_lossy);
+            Column::Names(names.map(Cow::into_owned).collect(), places)
         }
         _ => Column::Numbers(Vec::new()),
     })
 }
+
+/// Rows that are taken from a column at a time: they stay in the second cache until they are what is wanted of them.
+const PIECE: usize = 1 << 12;
 
 /// The rows of a column, of which nulls have no value of their own.
 fn values<T: DataType, V: Clone>(
     reader: &mut ColumnReaderImpl<T>,
     (rows, optional): (usize, bool),
     null: V,
-    of: impl Fn(T::T) -> V,
+    mut of: impl FnMut(T::T) -> V,
 ) -> Parquet<Vec<V>> {
     let (mut found, mut levels) = (Vec::with_capacity(rows), Vec::new());
     let (mut records, mut values) = (0, Vec::new());
@@ -296,7 +310,8 @@ fn values<T: DataType, V: Clone>(
         values.clear();
         levels.clear();
         let into = optional.then_some(&mut levels);
-        let (read, _, _) = reader.read_records(rows - records, into, None, &mut values)?;
+        let (read, _, _) =
+            reader.read_records(PIECE.min(rows - records), into, None, &mut values)?;
         if read == 0 {
             return Err(ParquetError::General(
                 "a column is shorter than its row group".into(),
@@ -307,9 +322,9 @@ fn values<T: DataType, V: Clone>(
         match optional {
             true => found.extend(levels.iter().map(|&level| match level {
                 0 => null.clone(),
-                _ => values.next().map_or_else(|| null.clone(), &of),
+                _ => values.next().map_or_else(|| null.clone(), &mut of),
             })),
-            false => found.extend(values.map(&of)),
+            false => found.extend(values.map(&mut of)),
         }
     }
     Ok(found)

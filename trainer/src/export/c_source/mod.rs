@@ -147,7 +147,7 @@ impl Code<'_> {
                 len,
                 comment: match self.window {
                     0 => "during a step".to_owned(),
-                    _ => "of a window".to_owned(),
+                    _ => "while a window is run".to_owned(),
                 },
                 of_layer: false,
                 multiple: 1,
@@ -236,6 +236,11 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     let embeds = matches!(portable.layers.first(), Some(PortableLayer::Embedding(_)));
     if !embeds {
         code.lend(y, "x", model.inputs() * code.window.max(1));
+        if code.window > 0
+            && let Some(x) = code.lent.last_mut()
+        {
+            x.comment = "the window, as the network sees it".to_owned();
+        }
     }
     if integer {
         code.lend(y, "y", model.outputs());
@@ -963,7 +968,7 @@ fn header_file(
     let header = model.header();
     let integer = model.is_integer();
     let (each, what, door) = if code.window > 0 {
-        ("sample of a window", "A window", "step_window")
+        ("sample of a window", "Running a window", "step_window")
     } else {
         ("step", "A step", "step")
     };

@@ -16,29 +16,74 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream};
-use crate::kernel::{CellF, CellQ, Curve, GateOrder, Kernels, LANES, Panel, mix};
+use crate::format::LoadError;
+use crate::kernel::{CellF, CellQ, Curve, GateOrder, Kernels, LANES, Panel, mix, update_tile};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round, slow};
 use core::ops::Range;
 
 /// A GRU that resets after the product.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gru;
+pub(crate) struct Gru {
+    relu: bool,
+}
+
+impl Gru {
+    /// With tanh.
+    pub(super) const TANH: Gru = Gru { relu: false };
+
+    /// With `max(0, ·)`.
+    pub(super) const fn rectified() -> Result<Self, LoadError> {
+        if RECTIFIED {
+            Ok(Gru { relu: true })
+        } else {
+            Err(LoadError::Feature { name: "gru-relu" })
+        }
+    }
+
+    /// Where firmware leaves it out, nothing is asked.
+    #[inline(always)]
+    const fn is_rectified(&self) -> bool {
+        RECTIFIED && self.relu
+    }
+}
+
+/// Firmware can run rectified ones.
+const RECTIFIED: bool = cfg!(gru_relu);
 
 impl Cell for Gru {
     const ORDER: GateOrder = CellQ::Gru.order();
 
     #[inline(always)]
     fn primitive(&self, _: u8) -> Option<CellQ> {
-        Some(CellQ::Gru)
+        (!self.is_rectified()).then_some(CellQ::Gru)
     }
 
     #[inline(always)]
     fn primitive_f(&self) -> Option<CellF> {
-        Some(CellF::Gru)
+        (!self.is_rectified()).then_some(CellF::Gru)
     }
 
-    /// Of a slow layer: the other is a primitive.
-    fn update_q(&self, _: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+    #[inline(always)]
+    fn update(
+        &self,
+        k: &Kernels,
+        _: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    ) {
+        if self.is_rectified() {
+            rectified(k, stream, tile, z);
+        } else {
+            update_tile(k, CellF::Gru, tile, stream.c, stream.h, stream.y, z);
+        }
+    }
+
+    /// Of a slow layer, or a rectified one: the other is a primitive.
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+        if self.is_rectified() {
+            return rectified_q(k, numbers, units, z);
+        }
         let tables = numbers.tables;
         for (master, [n_x, r, z, n_h]) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
             *master = core::array::from_fn(|u| {
@@ -52,42 +97,29 @@ impl Cell for Gru {
     }
 }
 
-/// One with rectified candidates.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GruRelu;
-
-impl Cell for GruRelu {
-    const ORDER: GateOrder = Gru::ORDER;
-
-    fn update(
-        &self,
-        k: &Kernels,
-        _: &Gates<'_>,
-        stream: &mut Stream<'_>,
-        tile: Range<usize>,
-        z: &mut [Panel<f32>],
-    ) {
-        for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
-            k.curve_f(Curve::Sigmoid, &mut z[1..3]);
-            let [n_x, r, z, n_h] = z;
-            let h = &stream.h[panel];
-            stream.y[panel] = core::array::from_fn(|u| {
-                let n = (n_x[u] + r[u] * n_h[u]).max(0.0);
-                n + z[u] * (h[u] - n)
-            });
-        }
+/// A tile of rectified units in f32.
+fn rectified(k: &Kernels, stream: &mut Stream<'_>, tile: Range<usize>, z: &mut [Panel<f32>]) {
+    for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
+        k.curve_f(Curve::Sigmoid, &mut z[1..3]);
+        let [n_x, r, z, n_h] = z;
+        let h = &stream.h[panel];
+        stream.y[panel] = core::array::from_fn(|u| {
+            let n = (n_x[u] + r[u] * n_h[u]).max(0.0);
+            n + z[u] * (h[u] - n)
+        });
     }
+}
 
-    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        for (master, z) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
-            let mut gates = [[0; LANES]; 2];
-            k.curve_q(Curve::Sigmoid, &mut gates, &z[1..3], numbers.tables);
-            let ([n_x, _, _, n_h], [r, keep]) = (z, &gates);
-            *master = core::array::from_fn(|u| {
-                let reset = shift_round((r[u] >> 16) * n_h[u] as i32, 15);
-                let n = saturate16(n_x[u] as i32 + reset).max(0) as i32;
-                mix(master[u], keep[u], saturate::<14>(n) << 17)
-            });
-        }
+/// A tile of rectified units in integers.
+fn rectified_q(k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &[Panel<i16>]) {
+    for (master, z) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
+        let mut gates = [[0; LANES]; 2];
+        k.curve_q(Curve::Sigmoid, &mut gates, &z[1..3], numbers.tables);
+        let ([n_x, _, _, n_h], [r, keep]) = (z, &gates);
+        *master = core::array::from_fn(|u| {
+            let reset = shift_round((r[u] >> 16) * n_h[u] as i32, 15);
+            let n = saturate16(n_x[u] as i32 + reset).max(0) as i32;
+            mix(master[u], keep[u], saturate::<14>(n) << 17)
+        });
     }
 }

@@ -10,13 +10,41 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use crate::kernel::{CellF, CellQ, GateOrder, Kernels, LANES, Panel};
+use super::{Gates, Stream, lstm_relu};
+use crate::format::LoadError;
+use crate::kernel::{CellF, CellQ, GateOrder, Kernels, LANES, Panel, update_tile};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
+use core::ops::Range;
 
 /// An LSTM unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lstm;
+pub(crate) struct Lstm {
+    relu: bool,
+}
+
+impl Lstm {
+    /// With tanh.
+    pub(super) const TANH: Lstm = Lstm { relu: false };
+
+    /// With `max(0, ·)`.
+    pub(super) const fn rectified() -> Result<Self, LoadError> {
+        if RECTIFIED {
+            Ok(Lstm { relu: true })
+        } else {
+            Err(LoadError::Feature { name: "lstm-relu" })
+        }
+    }
+
+    /// Where firmware leaves it out, nothing is asked.
+    #[inline(always)]
+    const fn is_rectified(&self) -> bool {
+        RECTIFIED && self.relu
+    }
+}
+
+/// Firmware can run rectified ones.
+const RECTIFIED: bool = cfg!(lstm_relu);
 
 impl Cell for Lstm {
     const ORDER: GateOrder = CellQ::Lstm { cell_shift: 0 }.order();
@@ -24,16 +52,35 @@ impl Cell for Lstm {
 
     #[inline(always)]
     fn primitive(&self, cell_shift: u8) -> Option<CellQ> {
-        Some(CellQ::Lstm { cell_shift })
+        (!self.is_rectified()).then_some(CellQ::Lstm { cell_shift })
     }
 
     #[inline(always)]
     fn primitive_f(&self) -> Option<CellF> {
-        Some(CellF::Lstm)
+        (!self.is_rectified()).then_some(CellF::Lstm)
     }
 
-    /// Of a slow layer: the other is a primitive.
-    fn update_q(&self, _: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+    #[inline(always)]
+    fn update(
+        &self,
+        k: &Kernels,
+        _: &Gates<'_>,
+        stream: &mut Stream<'_>,
+        tile: Range<usize>,
+        z: &mut [Panel<f32>],
+    ) {
+        if self.is_rectified() {
+            lstm_relu::update(k, stream, tile, z);
+        } else {
+            update_tile(k, CellF::Lstm, tile, stream.c, stream.h, stream.y, z);
+        }
+    }
+
+    /// Of a slow layer, or a rectified one: the other is a primitive.
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
+        if self.is_rectified() {
+            return lstm_relu::update_q(k, numbers, units, z);
+        }
         let Numbers {
             tables, cell_shift, ..
         } = numbers;

@@ -10,61 +10,54 @@
 //! The gates of a panel of units lie side by side, `i, f, g, o`. Nothing bounds cells and states but the weights. In integers a state
 //! is held below 4 and a candidate below 8; the exporter scales weights so that the values met in calibration stay inside.
 
-use super::layer::{Cell, Numbers, UnitsQ};
-use super::lstm::Lstm;
-use super::{Gates, Stream};
-use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
+//!
+//! It is a variant of [`Lstm`](super::lstm::Lstm), so that all but its units is there once.
+
+use super::Stream;
+use super::layer::{Numbers, UnitsQ};
+use crate::kernel::{Curve, Kernels, LANES, Panel};
 use crate::num::{mulhi_round, saturate, shift_round};
 use core::ops::Range;
 
-/// A rectified LSTM unit.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LstmRelu;
-
-impl Cell for LstmRelu {
-    const ORDER: GateOrder = Lstm::ORDER;
-    const CELL: bool = true;
-
-    fn update(
-        &self,
-        k: &Kernels,
-        _: &Gates<'_>,
-        stream: &mut Stream<'_>,
-        tile: Range<usize>,
-        z: &mut [Panel<f32>],
-    ) {
-        for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
-            let [i, f, g, o] = z;
-            for gate in [&mut *i, &mut *f, &mut *o] {
-                k.curve_f(Curve::Sigmoid, core::slice::from_mut(gate));
-            }
-            let c = &mut stream.c[panel];
-            *c = core::array::from_fn(|u| f[u] * c[u] + i[u] * g[u].max(0.0));
-            stream.y[panel] = core::array::from_fn(|u| o[u] * c[u].max(0.0));
+/// A tile of units in f32.
+pub(super) fn update(
+    k: &Kernels,
+    stream: &mut Stream<'_>,
+    tile: Range<usize>,
+    z: &mut [Panel<f32>],
+) {
+    for (panel, z) in tile.zip(z.as_chunks_mut::<4>().0) {
+        let [i, f, g, o] = z;
+        for gate in [&mut *i, &mut *f, &mut *o] {
+            k.curve_f(Curve::Sigmoid, core::slice::from_mut(gate));
         }
+        let c = &mut stream.c[panel];
+        *c = core::array::from_fn(|u| f[u] * c[u] + i[u] * g[u].max(0.0));
+        stream.y[panel] = core::array::from_fn(|u| o[u] * c[u].max(0.0));
     }
+}
 
-    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        let Numbers {
-            tables, cell_shift, ..
-        } = numbers;
-        let units = units.master.iter_mut().zip(units.y);
-        for ((c, y), z) in units.zip(z.as_chunks::<4>().0) {
-            let mut gates = [[0; LANES]; 3];
-            let (both, last) = gates.split_at_mut(2);
-            k.curve_q(Curve::Sigmoid, both, &z[..2], tables);
-            k.curve_q(Curve::Sigmoid, last, &z[3..], tables);
-            let [i, f, o] = &gates;
-            *c = core::array::from_fn(|u| {
-                // 2^-28, so that its product with a gate has the unit of the smallest cells.
-                let g = (z[2][u].max(0) as i32) << 16;
-                let kept = mulhi_round(f[u], c[u]).wrapping_mul(2);
-                saturate::<30>(kept.wrapping_add(mulhi_round(i[u], g) >> cell_shift))
-            });
-            *y = core::array::from_fn(|u| {
-                let open = mulhi_round(o[u], c[u].max(0));
-                saturate::<14>(shift_round(open, 14 - cell_shift as u32)) as i16
-            });
-        }
+/// A tile of units in integers.
+pub(super) fn update_q(k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &[Panel<i16>]) {
+    let Numbers {
+        tables, cell_shift, ..
+    } = numbers;
+    let units = units.master.iter_mut().zip(units.y);
+    for ((c, y), z) in units.zip(z.as_chunks::<4>().0) {
+        let mut gates = [[0; LANES]; 3];
+        let (both, last) = gates.split_at_mut(2);
+        k.curve_q(Curve::Sigmoid, both, &z[..2], tables);
+        k.curve_q(Curve::Sigmoid, last, &z[3..], tables);
+        let [i, f, o] = &gates;
+        *c = core::array::from_fn(|u| {
+            // 2^-28, so that its product with a gate has the unit of the smallest cells.
+            let g = (z[2][u].max(0) as i32) << 16;
+            let kept = mulhi_round(f[u], c[u]).wrapping_mul(2);
+            saturate::<30>(kept.wrapping_add(mulhi_round(i[u], g) >> cell_shift))
+        });
+        *y = core::array::from_fn(|u| {
+            let open = mulhi_round(o[u], c[u].max(0));
+            saturate::<14>(shift_round(open, 14 - cell_shift as u32)) as i16
+        });
     }
 }

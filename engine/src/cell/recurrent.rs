@@ -2,11 +2,10 @@
 
 use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
-use super::gru::{Gru, GruRelu};
+use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
 use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
-use super::lstm_relu::LstmRelu;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
 use super::rnn::Rnn;
@@ -82,8 +81,14 @@ cells! {
         RnnTanh => Rnn { relu: false },
         RnnRelu => Rnn { relu: true },
     }
-    Lstm(Lstm) in "lstm" { Lstm => Lstm, }
-    Gru(Gru) in "gru" { GruResetAfter => Gru, }
+    Lstm(Lstm) in "lstm" {
+        Lstm => Lstm::TANH,
+        LstmRelu => attempt!(Lstm::rectified()),
+    }
+    Gru(Gru) in "gru" {
+        GruResetAfter => Gru::TANH,
+        GruReluResetAfter => attempt!(Gru::rectified()),
+    }
     GruBefore(GruBefore<'a>) in "gru-reset-before" {
         GruResetBefore => attempt!(GruBefore::take(t, spec, false)),
         GruReluResetBefore => attempt!(GruBefore::take(t, spec, true)),
@@ -94,8 +99,6 @@ cells! {
         MinGru => MinGru { tanh: false },
         MinGruTanh => MinGru { tanh: true },
     }
-    GruRelu(GruRelu) in "gru-relu" { GruReluResetAfter => GruRelu, }
-    LstmRelu(LstmRelu) in "lstm-relu" { LstmRelu => LstmRelu, }
     Peephole(Peephole<'a>) in "lstm-peephole" { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
 

@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 20] = [
+static ALL: [&[u8]; 22] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),

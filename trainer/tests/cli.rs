@@ -2961,11 +2961,11 @@ fn convolutions_with_strides_and_pools_are_trained_and_trained_on() {
         format!(
             "name = \"abc\"\n[csv]\nfile = \"data.csv\"\n[series]\nfeatures = [\"a\", \"b\", \"c\"]\ntargets = [{{ column = \"a\" }}, {{ column = \"b\" }}]\n\
              split = {{ rows = [280, 60, 60] }}\n[shape]\nkind = \"many-to-one\"\nwindow = {window}\n[network]\nconv = [{conv}]\nhidden = [8]\n\
-             [train]\nlearning_rate = {rate}\nepochs = 4\n[output]\nprecision = \"w8a8\"\n"
+             [train]\nlearning_rate = {rate}\nepochs = 12\nbatch = 16\n[output]\nprecision = \"w8a8\"\n"
         )
     };
     let conv = "{ filters = 6, kernel = 3, pool = 2 }, { filters = 6, kernel = 2, stride = 2 }, { filters = 4, kernel = 2, pool = 2, pool_kind = \"mean\" }";
-    desk.write("task.toml", task(24, conv, 0.01));
+    desk.write("task.toml", task(24, conv, 0.03));
     desk.ok("train task.toml --quantized-epochs 3 --quiet --force --out rare.kgl");
     let seen = desk.ok("inspect rare.kgl");
     assert!(

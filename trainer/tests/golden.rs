@@ -276,6 +276,8 @@ mod reference {
                             | Cell::LstmCoupled
                             | Cell::LstmPeephole
                             | Cell::GruReluResetBefore
+                            | Cell::GruReluResetAfter
+                            | Cell::LstmRelu
                             | Cell::MinGru
                             | Cell::MinGruTanh => {
                                 unreachable!("PyTorch has none")

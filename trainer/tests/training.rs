@@ -21,7 +21,7 @@ use kinglet_trainer::train::{
     fit_quantized, generate,
 };
 
-const CELLS: [&str; 12] = [
+const CELLS: [&str; 11] = [
     "rnn",
     "rnn-relu",
     "lstm",
@@ -30,7 +30,6 @@ const CELLS: [&str; 12] = [
     "fastgrnn",
     "lstm-coupled",
     "lstm-peephole",
-    "lstm-relu",
     "gru-relu",
     "mingru",
     "mingru-tanh",

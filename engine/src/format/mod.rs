@@ -36,8 +36,8 @@ pub use conv::Source;
 pub use conv::{ConvShape, Width};
 pub use error::LoadError;
 pub use header::{
-    Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,
-    Shape, Tail, TestVectors,
+    Activation, Cell, Combine, Format, Header, Input, Layer, Layers, MAX_KEEPS, MAX_LAYERS, Memory,
+    Output, SLOW, Shape, Tail, TestVectors,
 };
 pub use preamble::{
     Layout, PREAMBLE_LEN, Preamble, VERSION, crc32, crc32_update, file_crc, state_len,

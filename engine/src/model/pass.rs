@@ -2,7 +2,7 @@
 
 use super::stages::{ConvPlace, Place, Stage};
 use super::{Model, Plan};
-use crate::cell::{Conv, Norm, Recurrent, Rows};
+use crate::cell::{Conv, Recurrent, Rows};
 use crate::kernel::{FloatState, Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::num::narrow;
 
@@ -135,15 +135,26 @@ fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>)
     conv.apply_q(k, rows);
 }
 
-/// A normalisation, from the first buffer to the second, in f32 or in integers.
+/// A normalisation or a part of a skip, from the first buffer to the second; true if what it gives is there. Once in an image.
 #[inline(never)]
-pub(super) fn norm<const INTEGER: bool>(norm: &Norm<'_>, parts: Parts<'_>) {
-    let Parts { a, b, .. } = parts;
-    if INTEGER {
-        norm.apply_q(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
-    } else {
-        norm.apply(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+pub(super) fn plain<const INTEGER: bool>(stage: &Stage<'_>, parts: Parts<'_>) -> bool {
+    let Parts { a, b, work, .. } = parts;
+    match (stage, INTEGER) {
+        (Stage::Norm(norm), true) => {
+            norm.apply_q(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+        }
+        (Stage::Norm(norm), false) => {
+            norm.apply(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+        }
+        (Stage::Join(join), true) => join.apply_q(a, work, b),
+        (Stage::Join(join), false) => join.apply(a, work, b),
+        (Stage::Keep(keep), _) => {
+            keep.keep(a, work);
+            return false;
+        }
+        _ => {}
     }
+    true
 }
 
 /// Master and matrix-input part of a layer's state.
@@ -208,7 +219,11 @@ impl<'s> Pass<'s> {
                 );
             }
             Stage::Conv(layer, place) => conv(self.k, (layer, place), self.parts.again()),
-            Stage::Norm(layer) => norm::<false>(layer, self.parts.again()),
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                if !plain::<false>(stage, self.parts.again()) {
+                    return;
+                }
+            }
         }
         self.turn();
     }
@@ -238,7 +253,11 @@ impl<'s> Pass<'s> {
             }
             Stage::Conv(layer, place) if APART => conv_q_apart(self.k, (layer, place), parts),
             Stage::Conv(layer, place) => conv_q(self.k, (layer, place), parts),
-            Stage::Norm(layer) => norm::<true>(layer, parts),
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                if !plain::<true>(stage, parts) {
+                    return;
+                }
+            }
         }
         self.turn();
     }

@@ -89,6 +89,7 @@ pub fn run_window(
                 };
                 rows.iter().map(&mut row).collect()
             }
+            Layer::Keep(_) | Layer::Join(_) => rows,
             Layer::Norm(n) => {
                 let row = |x: &Vec<f32>| {
                     let mut y = vec![0.0; n.width()];

@@ -40,6 +40,8 @@ pub fn structure(net: &Network) -> String {
         Layer::Recurrent(r) => recurrent(r),
         Layer::Conv(c) => format!("conv {} {}", c.shape.kernel, dense(&c.dense)),
         Layer::Norm(n) => format!("norm {}", n.width()),
+        Layer::Keep(width) => format!("keep {width}"),
+        Layer::Join(j) => format!("{} {}", j.how.name(), j.with),
         Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")

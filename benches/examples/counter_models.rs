@@ -117,7 +117,7 @@ fn model(
         let recurrent = match layer {
             Layer::Recurrent(r) => vec![r],
             Layer::Bidirectional(b) => vec![&mut b.forward, &mut b.backward],
-            Layer::Embedding(_) | Layer::Dense(_) | Layer::Conv(_) | Layer::Norm(_) => Vec::new(),
+            _ => Vec::new(),
         };
         for r in recurrent {
             let largest = r

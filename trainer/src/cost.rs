@@ -262,6 +262,9 @@ impl Core {
                         self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
                     unit * n.width() as f64
                 }
+                // A copy, or a few instructions for each number.
+                Layer::Keep(width) => *width as f64,
+                Layer::Join(j) => 8.0 * j.outputs() as f64,
                 Layer::Dense(d) => {
                     // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
                     let Cost([_, unit, ..]) =

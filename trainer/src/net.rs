@@ -4,7 +4,7 @@
 //! `r, z, n`. Both bias vectors are kept, because a GRU that resets after the product needs
 //! `b_hn` apart from `b_in`, and a FastGRNN has two biases for one sum; for the other cells only their sum matters.
 
-pub use kinglet::format::{Activation, Cell, ConvShape, Pool, PoolKind};
+pub use kinglet::format::{Activation, Cell, Combine, ConvShape, Pool, PoolKind};
 
 /// A stack of layers, first to last.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,37 @@ pub enum Layer {
     Conv(Conv),
     /// The numbers of a sample, with a mean of 0 and a deviation of 1.
     Norm(Norm),
+    /// So many numbers go on as they are, and are kept until the end of the step.
+    Keep(usize),
+    /// What arrives, with what was kept.
+    Join(Join),
+}
+
+/// What arrives, joined with what an earlier [`Layer::Keep`] has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join {
+    /// Numbers that arrive.
+    pub width: usize,
+    /// Numbers that were kept.
+    pub kept: usize,
+    /// Which layer keeps them, counted from 0 among those that keep.
+    pub with: usize,
+    /// What becomes of both.
+    pub how: Combine,
+}
+
+impl Join {
+    /// Numbers that it gives.
+    pub fn outputs(&self) -> usize {
+        self.how.outputs(self.width, self.kept)
+    }
+}
+
+/// The place of the layer that keeps as the `number`-th of those that do.
+pub fn keeper(layers: &[Layer], number: usize) -> Option<usize> {
+    let keeps = layers.iter().enumerate();
+    let mut keeps = keeps.filter(|(_, layer)| matches!(layer, Layer::Keep(_)));
+    keeps.nth(number).map(|(at, _)| at)
 }
 
 /// `(x − mean) / √(variance + ε) · γ + β` of the numbers of a sample.
@@ -172,6 +203,8 @@ impl Network {
             Layer::Bidirectional(b) => b.forward.inputs,
             Layer::Conv(c) => c.shape.inputs(),
             Layer::Norm(n) => n.width(),
+            Layer::Keep(width) => *width,
+            Layer::Join(j) => j.width,
         })
     }
 
@@ -205,6 +238,7 @@ impl Network {
             Layer::Dense(d) => d.weight.len(),
             Layer::Conv(c) => c.shape.positions() * c.dense.weight.len(),
             Layer::Norm(n) => n.width(),
+            Layer::Keep(_) | Layer::Join(_) => 0,
         };
         self.layers.iter().map(layer).sum()
     }
@@ -220,6 +254,8 @@ impl Layer {
             Layer::Bidirectional(b) => 2 * b.forward.hidden,
             Layer::Conv(c) => c.outputs(),
             Layer::Norm(n) => n.width(),
+            Layer::Keep(width) => *width,
+            Layer::Join(j) => j.outputs(),
         }
     }
 }

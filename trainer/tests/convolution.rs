@@ -1,4 +1,4 @@
-//! Convolutions against PyTorch (`convolution/make.py`), and a network with normalisations: the float network, and the engine in
+//! Convolutions against PyTorch (`convolution/make.py`), and a network with normalisations and joins: the float network, and the engine in
 //! every format, layout and kernel table, step by step.
 
 mod tables;
@@ -8,7 +8,8 @@ use kinglet::format::{Format, Layout};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for, package, parts};
 use kinglet_trainer::net::{
-    Activation, Cell, Conv, ConvShape, Dense, Layer, Network, Norm, Pool, PoolKind, Recurrent,
+    Activation, Cell, Combine, Conv, ConvShape, Dense, Join, Layer, Network, Norm, Pool, PoolKind,
+    Recurrent,
 };
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
@@ -79,6 +80,10 @@ fn normalised() -> Golden {
     ];
     let mut rng = Rng::new(8);
     let mut net = network(6, &plan, &mut rng);
+    let last = network(9, &plan[2..], &mut rng);
+    net.layers.truncate(2);
+    let mask = LayerPlan::Dense(9, Activation::Sigmoid);
+    net.layers.extend(network(13, &[mask], &mut rng).layers);
     for (at, width) in [(2, 7), (1, 9), (0, 6)] {
         let norm = Norm {
             gamma: (0..width).map(|_| 1.0 + 0.3 * rng.normal()).collect(),
@@ -87,6 +92,20 @@ fn normalised() -> Golden {
         };
         net.layers.insert(at, Layer::Norm(norm));
     }
+    let join = |width, kept, with, how| {
+        Layer::Join(Join {
+            width,
+            kept,
+            with,
+            how,
+        })
+    };
+    // From the end to the beginning: the mask's product with the dense layer's outputs, what is normalised first beside the state.
+    net.layers.push(join(9, 9, 1, Combine::Multiply));
+    net.layers.insert(5, join(7, 6, 0, Combine::Append));
+    net.layers.insert(2, Layer::Keep(9));
+    net.layers.insert(1, Layer::Keep(6));
+    net.layers.extend(last.layers);
     let x: Vec<f32> = (0..60 * 6).map(|_| 20.0 * rng.normal()).collect();
     let mut runner = FloatRunner::new(&net);
     let steps = x.chunks_exact(6);

@@ -249,7 +249,11 @@ mod reference {
                     };
                     z.into_iter().map(activate).collect()
                 }
-                Layer::Bidirectional(_) | Layer::Conv(_) | Layer::Norm(_) => {
+                Layer::Bidirectional(_)
+                | Layer::Conv(_)
+                | Layer::Norm(_)
+                | Layer::Keep(_)
+                | Layer::Join(_) => {
                     unreachable!("not stepped here")
                 }
                 Layer::Recurrent(r) => {

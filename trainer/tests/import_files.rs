@@ -151,7 +151,7 @@ fn layer_normalisations_however_they_are_written() {
         ),
         (
             "onnx/norm_rms.onnx",
-            &["(Mul)", "both depend on the samples"],
+            &["(Sqrt)", "only within a layer normalisation"],
         ),
         (
             "keras/layer_norm_rms.keras",
@@ -160,6 +160,33 @@ fn layer_normalisations_however_they_are_written() {
     ] {
         refused(file, "", parts);
     }
+}
+
+#[test]
+fn what_earlier_layers_gave_is_joined() {
+    let cases = cases("norm.json");
+    for (file, net) in [
+        (
+            "onnx/join_mask.onnx",
+            "dense 3>6, keep 6, norm 6, lstm 6>5, dense 5>6 sigmoid, multiply 0, dense 6>2",
+        ),
+        (
+            "onnx/join_sides.onnx",
+            "keep 3, lstm 3>4, keep 4, lstm 4>4, add 1, prepend 0, append 1, dense 11>3, add 0",
+        ),
+        (
+            "keras/joined.keras",
+            "keep 3, gru 3>4, keep 4, dense 4>4 sigmoid, multiply 1, prepend 0, append 1, dense 11>2",
+        ),
+    ] {
+        agrees(&cases, (file, "", net));
+    }
+    agrees(&cases, ("onnx/unrolled.onnx", "", "lstm 3>4, dense 4>2"));
+    refused(
+        "onnx/join_branches.onnx",
+        "",
+        &["another branch went on", "no second chain"],
+    );
 }
 
 #[test]
@@ -264,6 +291,7 @@ fn both_files_of_keras() {
         ("functional.keras", "lstm 3>4, dense 4>2"),
         ("lstm_relu.keras", "lstm-relu 3>5, lstm-relu 5>4, dense 4>2"),
         ("gru_relu.keras", "gru-relu 3>5, gru-relu 5>4, dense 4>2"),
+        ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));
     }
@@ -288,11 +316,6 @@ fn both_files_of_keras() {
     ] {
         agrees(&cases, (&format!("keras/{file}.keras"), "", net));
     }
-    refused(
-        "keras/skip.keras",
-        "",
-        &["layer `add` (Add)", "joins or skips"],
-    );
 }
 
 /// Of how many convolutions, and which, is drawn too.
@@ -480,10 +503,18 @@ fn layers_of_rtneural_and_its_skips() {
         y.push(vec![(2.0 * h - 1.0).tanh()]);
     }
     let x = vec![vec![0.5], vec![-0.25]];
-    computes(&imported, &Case { x, y }, "rtneural.json");
+    let case = Case {
+        x: x.clone(),
+        y: y.clone(),
+    };
+    computes(&imported, &case, "rtneural.json");
     fs::write(&path, file(r#""in_skip": 1,"#)).unwrap();
+    let skipping = read(&path, &options("")).unwrap();
+    let y = y.iter().zip(&x).map(|(y, x)| vec![y[0] + x[0]]).collect();
+    computes(&skipping, &Case { x, y }, "rtneural.json with in_skip");
+    fs::write(&path, file(r#""in_skip": 0.5,"#)).unwrap();
     let message = read(&path, &options("")).unwrap_err().to_string();
-    assert!(message.contains("`in_skip`: 1"), "{message}");
+    assert!(message.contains("`in_skip`: expected 0, or 1"), "{message}");
 }
 
 #[test]

@@ -18,60 +18,43 @@ const MOST: u64 = 1 << 54;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Norm<'a> {
     width: Width,
-    terms: Terms<'a>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Terms<'a> {
-    Float {
-        gamma: &'a [f32],
-        beta: &'a [f32],
-        epsilon: f32,
-    },
-    Integer {
-        /// At 2^-25.
-        gamma: &'a [i32],
-        /// At 2^-17, so that any number fits a sum; the last two bits are not used.
-        beta: &'a [i32],
-        /// `n² ε` at 2^-24.
-        epsilon: u64,
-    },
+    /// γ, β and ε, of which the last two words are: in floats `f32`, and a zero; in integers γ at 2^-25, β at 2^-17, so that any number fits
+    /// a sum (the last two bits are not used), and `n² ε` at 2^-24, the lower half first.
+    words: &'a [u32],
 }
 
 impl<'a> Norm<'a> {
-    /// Tensors: γ, β and ε, `f32` in both float formats.
+    /// One tensor.
     pub(crate) const fn take(
         t: &mut Tensors<'a>,
         format: Format,
         width: Width,
     ) -> Result<Self, LoadError> {
-        let n = width.get();
-        let terms = if format.is_integer() {
-            let (gamma, beta) = (attempt!(t.take(n)), attempt!(t.take(n)));
-            let epsilon: &[u64] = attempt!(t.take(1));
-            let epsilon = epsilon[0];
-            if epsilon == 0 || epsilon > MOST {
-                return Err(wrong());
-            }
-            Terms::Integer {
-                gamma,
-                beta,
-                epsilon,
-            }
-        } else {
-            let (gamma, beta) = (attempt!(t.take(n)), attempt!(t.take(n)));
-            let epsilon: &[f32] = attempt!(t.take(1));
-            let epsilon = epsilon[0];
-            if !(epsilon > 0.0 && epsilon.is_finite()) {
-                return Err(wrong());
-            }
-            Terms::Float {
-                gamma,
-                beta,
-                epsilon,
-            }
+        let words: &[u32] = attempt!(t.take(2 * width.get() + 2));
+        let Some((_, &[low, high])) = words.split_last_chunk() else {
+            return Err(LoadError::Header);
         };
-        Ok(Norm { width, terms })
+        let epsilon = f32::from_bits(low);
+        let valid = if format.is_integer() {
+            (low | high) != 0 && (high as u64) < (MOST >> 32)
+        } else {
+            epsilon > 0.0 && epsilon.is_finite()
+        };
+        if !valid {
+            return Err(LoadError::Value {
+                what: "epsilon of a normalisation:",
+                index: 0,
+            });
+        }
+        Ok(Norm { width, words })
+    }
+
+    /// γ, β and ε.
+    #[inline(always)]
+    fn terms(&self) -> [&'a [u32]; 3] {
+        let (gamma, rest) = self.words.split_at(self.width().min(self.words.len()));
+        let (beta, epsilon) = rest.split_at(self.width().min(rest.len()));
+        [gamma, beta, epsilon]
     }
 
     /// Numbers that it takes and gives.
@@ -81,40 +64,26 @@ impl<'a> Norm<'a> {
 
     /// In f32.
     pub(crate) fn apply(&self, x: &[f32], y: &mut [f32]) {
-        let Terms::Float {
-            gamma,
-            beta,
-            epsilon,
-        } = self.terms
-        else {
+        let ([gamma, beta, epsilon], Some(x)) = (self.terms(), x.get(..self.width())) else {
             return;
         };
-        let Some(x) = x.get(..self.width()) else {
-            return;
-        };
+        let epsilon = epsilon.first().map_or(0.0, |&bits| f32::from_bits(bits));
         let n = self.width() as f32;
         let mean = sum(x.iter().copied()) / n;
         let squares = x.iter().map(|x| (x - mean) * (x - mean));
         let scale = 1.0 / libm::sqrtf(sum(squares) / n + epsilon);
-        let terms = gamma.iter().zip(beta);
-        for ((y, x), (gamma, beta)) in y.iter_mut().zip(x).zip(terms) {
-            *y = (x - mean) * scale * gamma + beta;
+        for ((y, x), (&gamma, &beta)) in y.iter_mut().zip(x).zip(gamma.iter().zip(beta)) {
+            *y = scaled((x - mean) * scale, gamma, beta);
         }
     }
 
     /// In integers.
     pub(crate) fn apply_q(&self, x: &[i16], y: &mut [i16]) {
-        let Terms::Integer {
-            gamma,
-            beta,
-            epsilon,
-        } = self.terms
+        let ([gamma, beta, &[low, high, ..]], Some(x)) = (self.terms(), x.get(..self.width()))
         else {
             return;
         };
-        let Some(x) = x.get(..self.width()) else {
-            return;
-        };
+        let epsilon = u64::from(high) << 32 | u64::from(low);
         let n = self.width() as i32;
         let (mut sum, mut squares) = (0i32, 0u64);
         for &x in x {
@@ -124,26 +93,32 @@ impl<'a> Norm<'a> {
         }
         let variance = n as u64 * squares - (i64::from(sum) * i64::from(sum)) as u64;
         let root = InverseRoot::of(variance + epsilon);
-        let terms = gamma.iter().zip(beta);
-        for ((y, &x), (&gamma, &beta)) in y.iter_mut().zip(x).zip(terms) {
-            let normalised = root.times(n * i32::from(x) - sum);
-            // From 2^-22 and 2^-25 to 2^-15; neither part exceeds 2^29.
-            let scaled = mulhi_round(normalised, gamma) + (beta >> 2);
-            *y = saturate16(shift_round(scaled, 3));
+        for ((y, &x), (&gamma, &beta)) in y.iter_mut().zip(x).zip(gamma.iter().zip(beta)) {
+            *y = scaled_q(
+                root.times(n * i32::from(x) - sum),
+                gamma as i32,
+                beta as i32,
+            );
         }
     }
+}
+
+// Where every byte is loaded before the first step these are calls: what LLVM makes of the loops otherwise is several times as long.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn scaled(x: f32, gamma: u32, beta: u32) -> f32 {
+    x * f32::from_bits(gamma) + f32::from_bits(beta)
+}
+
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn scaled_q(x: i32, gamma: i32, beta: i32) -> i16 {
+    // From 2^-22 and 2^-25 to 2^-15; neither part exceeds 2^29.
+    let sum = mulhi_round(x, gamma) + (beta >> 2);
+    saturate16(shift_round(sum, 3))
 }
 
 /// From +0 on, as generated code adds up.
 fn sum(numbers: impl Iterator<Item = f32>) -> f32 {
     numbers.fold(0.0, |sum, x| sum + x)
-}
-
-const fn wrong() -> LoadError {
-    LoadError::Value {
-        what: "epsilon of a normalisation:",
-        index: 0,
-    }
 }
 
 #[cfg(test)]
@@ -187,13 +162,11 @@ mod tests {
                 .collect();
             let beta: Vec<i32> = (0..n).map(|_| number(3, draw()) & !3).collect();
             let epsilon = [1, 168 * (n * n) as u64, 1 << 40][turn % 3];
+            let mut words: Vec<u32> = gamma.iter().chain(&beta).map(|&x| x as u32).collect();
+            words.extend([epsilon as u32, (epsilon >> 32) as u32]);
             let norm = Norm {
                 width: Width(n as u16),
-                terms: Terms::Integer {
-                    gamma: &gamma,
-                    beta: &beta,
-                    epsilon,
-                },
+                words: &words,
             };
             let mut y = std::vec![0; n];
             norm.apply_q(&x, &mut y);

@@ -186,7 +186,7 @@ impl ConvShape {
     }
 }
 
-/// Numbers of a sample that a normalisation goes over.
+/// Numbers of a sample that a normalisation goes over, or that are kept or joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct Width(pub u16);

@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 /// Most layers of a model: eight recurrent ones, an embedding before and three dense ones behind.
 pub const MAX_LAYERS: usize = 12;
 
+/// Most values that are kept in a step.
+pub const MAX_KEEPS: usize = 4;
+
 /// What the file says about itself, in the encoding of [postcard](https://docs.rs/postcard): with the feature `serde` these
 /// types can be written by it, and [`Header::read`] reads them.
 ///
@@ -377,6 +380,24 @@ pub enum Layer {
         /// Numbers that it takes, and gives.
         width: Width,
     },
+    /// What arrives goes on as it is, and is kept until the end of the step. Not the last layer.
+    Keep {
+        /// Number format.
+        format: Format,
+        /// Numbers that it takes, and gives.
+        width: Width,
+    },
+    /// What arrives, with what an earlier [`Layer::Keep`] has kept.
+    Join {
+        /// Number format.
+        format: Format,
+        /// Numbers that arrive.
+        width: Width,
+        /// The number of the `Keep`, counted from 0 among them.
+        with: u8,
+        /// What becomes of both.
+        how: Combine,
+    },
 }
 
 impl Layer {
@@ -388,7 +409,9 @@ impl Layer {
             | Layer::Dense { format, .. }
             | Layer::Bidirectional { format, .. }
             | Layer::Conv { format, .. }
-            | Layer::Norm { format, .. } => format,
+            | Layer::Norm { format, .. }
+            | Layer::Keep { format, .. }
+            | Layer::Join { format, .. } => format,
         }
     }
 
@@ -433,9 +456,52 @@ impl Layer {
                 return shape.positions() * shape.taps() * filters as usize;
             }
             Layer::Norm { width, .. } => return width.get(),
+            Layer::Keep { .. } | Layer::Join { .. } => return 0,
         };
         let of_unit = cell.products() * inputs + cell.state_products() * hidden + cell.peepholes();
         cells * hidden * of_unit
+    }
+}
+
+/// What a [`Layer::Join`] makes of what arrives, `x`, and what was kept, `k`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub enum Combine {
+    /// `x + k`, of one width.
+    Add,
+    /// `x · k`, each number with its own, of one width.
+    Multiply,
+    /// The numbers of `x`, then those of `k`.
+    Append,
+    /// The numbers of `k`, then those of `x`.
+    Prepend,
+}
+
+impl Combine {
+    /// All of them, in the order of their numbers in a file.
+    pub const ALL: &'static [Combine] = &[
+        Combine::Add,
+        Combine::Multiply,
+        Combine::Append,
+        Combine::Prepend,
+    ];
+
+    /// As listings write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Combine::Add => "add",
+            Combine::Multiply => "multiply",
+            Combine::Append => "append",
+            Combine::Prepend => "prepend",
+        }
+    }
+
+    /// Numbers that so many and so many kept become.
+    pub const fn outputs(self, arrive: usize, kept: usize) -> usize {
+        match self {
+            Combine::Add | Combine::Multiply => arrive,
+            Combine::Append | Combine::Prepend => arrive + kept,
+        }
     }
 }
 

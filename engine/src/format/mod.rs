@@ -37,8 +37,8 @@ pub use conv::Source;
 pub use conv::{ConvShape, Width};
 pub use error::LoadError;
 pub use header::{
-    Activation, Cell, Format, Header, Input, Layer, Layers, MAX_LAYERS, Memory, Output, SLOW,
-    Shape, Tail, TestVectors,
+    Activation, Cell, Combine, Format, Header, Input, Layer, Layers, MAX_KEEPS, MAX_LAYERS, Memory,
+    Output, SLOW, Shape, Tail, TestVectors,
 };
 pub use pool::{Pool, PoolKind};
 pub use preamble::{

@@ -44,11 +44,11 @@ impl ConvShape {
     }
 }
 
-/// Numbers of a normalisation, where there is none: see the feature `conv`.
+/// Numbers of a normalisation or a join, where there is none: see the feature `conv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {}
 
-#[allow(missing_docs, reason = "as where there are normalisations")]
+#[allow(missing_docs, reason = "as where there are some")]
 impl Width {
     pub const fn get(&self) -> usize {
         match *self {}

@@ -9,7 +9,7 @@ use super::{
     TestVectors,
 };
 #[cfg(conv)]
-use super::{ConvShape, Pool, PoolKind, Width};
+use super::{Combine, ConvShape, Pool, PoolKind, Width};
 
 impl<'a> Header<'a> {
     /// A header from its bytes, and what is behind it.
@@ -213,7 +213,7 @@ impl<'a> Bytes<'a> {
                 cell_shift: attempt!(self.byte()),
             }),
             #[cfg(not(conv))]
-            4..=5 => Err(LoadError::Feature { name: "conv" }),
+            4..=7 => Err(LoadError::Feature { name: "conv" }),
             #[cfg(conv)]
             4 => Ok(Layer::Conv {
                 format,
@@ -224,10 +224,19 @@ impl<'a> Bytes<'a> {
                 frac: attempt!(self.byte()) as i8,
             }),
             #[cfg(conv)]
-            5 => Ok(Layer::Norm {
-                format,
-                width: Width(attempt!(self.half())),
-            }),
+            5..=7 => {
+                let width = Width(attempt!(self.half()));
+                Ok(match kind {
+                    5 => Layer::Norm { format, width },
+                    6 => Layer::Keep { format, width },
+                    _ => Layer::Join {
+                        format,
+                        width,
+                        with: attempt!(self.byte()),
+                        how: attempt!(self.variant(Combine::ALL)),
+                    },
+                })
+            }
             _ => Err(LoadError::Header),
         }
     }
@@ -298,6 +307,21 @@ mod tests {
                     dim: 127,
                 })
                 .unwrap();
+            let joins = Combine::ALL
+                .iter()
+                .enumerate()
+                .map(|(k, &how)| Layer::Join {
+                    format,
+                    width: Width(300),
+                    with: 255 - k as u8,
+                    how,
+                });
+            let keep = Layer::Keep {
+                format,
+                width: Width(1),
+            };
+            let few = joins.chain([keep]).cycle().skip(turn).take(1);
+            layers = layers.into_iter().copied().chain(few).collect();
             for i in 0..2 {
                 let (&cell, &activation) = pairs.next().unwrap();
                 let all = [

@@ -5,7 +5,7 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, norm, parts};
+use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, parts, plain};
 use super::stages::Stage;
 use super::{BindError, Model, Runner};
 use crate::cell::{Embedding, GROUP, MOST, Stream};
@@ -224,10 +224,10 @@ impl Model<'_> {
     /// Whether all layers can go over several streams at once.
     fn in_batch(&self) -> bool {
         self.stages().all(|stage| match stage {
-            Stage::Embedding(_) | Stage::Dense(..) | Stage::Norm(_) => true,
             // Streams need not have their answers at the same samples.
             Stage::Conv(layer, _) => !layer.is_pooled(),
             Stage::Recurrent(layer, _) => layer.in_batch(),
+            _ => true,
         })
     }
 }
@@ -271,11 +271,12 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
                 swapped = !swapped;
                 continue;
             }
-            Stage::Norm(layer) => {
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                let mut turns = false;
                 for runner in group.iter_mut() {
-                    norm::<false>(layer, turned(runner.state, model, swapped));
+                    turns = plain::<false>(stage, turned(runner.state, model, swapped));
                 }
-                swapped = !swapped;
+                swapped ^= turns;
                 continue;
             }
             Stage::Recurrent(recurrent, place) => (recurrent, place),
@@ -344,11 +345,12 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
                 swapped = !swapped;
                 continue;
             }
-            Stage::Norm(layer) => {
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                let mut turns = false;
                 for runner in group.iter_mut() {
-                    norm::<true>(layer, turned(runner.state, model, swapped));
+                    turns = plain::<true>(stage, turned(runner.state, model, swapped));
                 }
-                swapped = !swapped;
+                swapped ^= turns;
                 continue;
             }
             Stage::Recurrent(recurrent, place) => (recurrent, place),

@@ -107,7 +107,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
     /// If the model takes tokens, or the lengths are not a window of [`Model::inputs`] and [`Model::outputs`].
     pub fn run(&mut self, samples: &[f32], output: &mut [f32]) {
         let last = self.each(samples, |runner, sample| runner.prepare(sample));
-        self.layers::<usize>(None);
+        self.layers(None);
         self.runner.finish(last, output);
     }
 
@@ -117,7 +117,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
     /// As [`Self::run`].
     pub fn run_raw(&mut self, samples: &[f32], output: &mut [f32]) {
         self.each(samples, |runner, sample| runner.load_normalised(sample));
-        self.layers::<usize>(None);
+        self.layers(None);
         self.runner.copy_output(output);
     }
 
@@ -131,7 +131,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         self.each(samples, |runner, sample| {
             runner.load_network_input_q(sample)
         });
-        self.layers::<usize>(None);
+        self.layers(None);
         output.copy_from_slice(self.runner.network_output_q());
     }
 
@@ -156,7 +156,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
 
     fn token_window<T: Copy + Into<usize>>(&mut self, tokens: &[T]) {
         self.load_tokens(tokens);
-        self.layers(Some(tokens));
+        self.layers(Some(&|t| tokens[t].into()));
     }
 
     fn load_tokens<T: Copy + Into<usize>>(&mut self, tokens: &[T]) {
@@ -194,11 +194,11 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         match inputs {
             WindowInput::Samples(samples) => {
                 self.each(samples, |runner, sample| runner.load_normalised(sample));
-                self.layers_watched::<usize>(None, watch);
+                self.layers_watched(None, watch);
             }
             WindowInput::Tokens(tokens) => {
                 self.load_tokens(tokens);
-                self.layers_watched(Some(tokens), watch);
+                self.layers_watched(Some(&|t| tokens[t]), watch);
             }
         }
     }
@@ -280,7 +280,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     outputs: want,
                 } => {
                     self.each(&inputs[samples], |runner, x| runner.load_network_input(x));
-                    self.layers::<usize>(None);
+                    self.layers(None);
                     self.runner.first_difference(want, result)
                 }
                 Tests::Integer {
@@ -288,7 +288,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     outputs: want,
                 } => {
                     self.each(&inputs[samples], |runner, x| runner.load_network_input_q(x));
-                    self.layers::<usize>(None);
+                    self.layers(None);
                     first_difference(self.runner.network_output_q(), &want[result], i16::eq)
                 }
                 Tests::FloatTokens {
@@ -366,7 +366,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         let complete = self.taken == self.window();
         if complete {
             self.taken = 0;
-            self.layers::<usize>(None);
+            self.layers(None);
         }
         complete
     }
@@ -380,15 +380,16 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         row.copy_from_slice(&state[plan.persistent..][..len]);
     }
 
-    /// All layers, over the rows or over tokens.
-    fn layers<T: Copy + Into<usize>>(&mut self, tokens: Option<&[T]>) {
+    /// All layers, over the rows or over tokens. Once in an image, whatever tokens are.
+    #[inline(never)]
+    fn layers(&mut self, tokens: Option<&dyn Fn(usize) -> usize>) {
         self.layers_watched(tokens, |_, _, _| ());
     }
 
     /// `watch` gets where a step was, its outputs in the second buffer, and what is persistent with the layer's place in it.
-    fn layers_watched<T: Copy + Into<usize>>(
+    fn layers_watched(
         &mut self,
-        tokens: Option<&[T]>,
+        tokens: Option<&dyn Fn(usize) -> usize>,
         mut watch: impl FnMut(At, &[i32], (&mut [i32], Option<&Place>)),
     ) {
         let (model, k) = (self.runner.model, self.runner.kernels);
@@ -410,7 +411,7 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                     continue;
                 }
                 Stage::Recurrent(recurrent, place) => (recurrent, place),
-                Stage::Dense(..) | Stage::Conv(..) | Stage::Norm(_) => break,
+                _ => break,
             };
             if half == 0 {
                 left -= 1;
@@ -426,11 +427,11 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
                 let mut embedded = None;
                 match (embedding, tokens) {
                     (Some(embedding), Some(tokens)) if model.is_integer() => {
-                        embedded = Some(embedding.row(Some(tokens[t].into())));
+                        embedded = Some(embedding.row(Some(tokens(t))));
                     }
                     (Some(embedding), Some(tokens)) => {
                         let x: &mut [f32] = bytemuck::cast_slice_mut(parts.a);
-                        embedding.look_up(Some(tokens[t].into()), x);
+                        embedding.look_up(Some(tokens(t)), x);
                     }
                     _ => {
                         let len = plan.row.min(parts.a.len());

@@ -2,12 +2,12 @@
 //! in a file is found here, so that a step has nothing to check. All of it is `const fn`: the compiler loads a file that is a
 //! constant.
 
-use super::stages::{Place, Stage, Walk, words};
+use super::stages::{Place, Stage, Walk, keep, keeps, words};
 use super::{Model, Plan, Tests};
 use crate::format::{
-    Activation, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError, MAX_LAYERS,
-    MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Tail, Target, TargetRestore, Tensors, attempt,
-    pad,
+    Activation, Combine, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError,
+    MAX_KEEPS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Tail, Target,
+    TargetRestore, Tensors, attempt, pad,
 };
 use crate::kernel::LANES;
 
@@ -197,7 +197,8 @@ impl<'a> Model<'a> {
         let mut walk = Walk::new(layers, self.preamble.layout, *tensors, self.plan.previous);
         // Layers whose outputs go to the other buffer; behind a window the first of them reads the first one.
         let mut turns = 0;
-        let (mut stages, mut index, mut dense, mut pooled) = (0, 0, false, false);
+        let (mut stages, mut index, mut dense) = (0, 0, false);
+        let (mut pooled, mut kept) = (false, 0);
         while index < layers.len() {
             let layer = &layers[index];
             width = attempt!(self.check_layer(index, width));
@@ -209,11 +210,13 @@ impl<'a> Model<'a> {
                     return Err(wrong("dense layer before bidirectional layer", index));
                 }
                 Layer::Dense { .. } => dense = true,
-                Layer::Conv { .. } if bidirectional => {
-                    return Err(wrong("convolution beside bidirectional layers:", index));
-                }
-                Layer::Norm { .. } if bidirectional => {
-                    return Err(wrong("normalisation beside bidirectional layers:", index));
+                Layer::Conv { .. }
+                | Layer::Norm { .. }
+                | Layer::Keep { .. }
+                | Layer::Join { .. }
+                    if bidirectional =>
+                {
+                    return Err(wrong("kind beside bidirectional layers: layer", index));
                 }
                 _ => {}
             }
@@ -240,7 +243,8 @@ impl<'a> Model<'a> {
                         self.plan.work = larger(self.plan.work, place.narrowed() + place.work);
                         turns += !bidirectional as usize;
                     }
-                    Some(Stage::Dense(..) | Stage::Norm(_)) => turns += 1,
+                    Some(Stage::Dense(..) | Stage::Norm(_) | Stage::Join(_)) => turns += 1,
+                    Some(Stage::Keep(keep)) => kept = keep.back(),
                     Some(Stage::Conv(_, place)) => {
                         self.plan.mark = mark_conv(self.plan.mark, layer, place.at);
                         self.plan.persistent += place.kept();
@@ -273,6 +277,7 @@ impl<'a> Model<'a> {
             self.plan.persistent += 1 + words(layers[0].format(), width);
         }
         self.plan.buffer = if integer { widest / 2 } else { widest };
+        self.plan.work += kept;
         if bidirectional {
             attempt!(self.plan_window(integer));
         }
@@ -346,12 +351,12 @@ impl<'a> Model<'a> {
                 activation,
                 ..
             } => check_conv(index, (shape, filters), activation, width),
-            Layer::Norm { width: takes, .. } => {
-                let takes = attempt!(size("width of a normalisation", takes.get(), MAX_WIDTH));
-                if takes != width {
-                    return Err(mismatch(index, "input width", takes, width));
-                }
-                Ok(width)
+            Layer::Norm { width: takes, .. }
+            | Layer::Keep { width: takes, .. }
+            | Layer::Join { width: takes, .. } => {
+                attempt!(size("layer input", takes.get(), MAX_WIDTH));
+                attempt!(arrives(index, takes.get() as u16, width));
+                check_skip(layers, index, width)
             }
         }
     }
@@ -430,6 +435,30 @@ impl<'a> Model<'a> {
             };
         }
         Ok(())
+    }
+}
+
+/// The width of a layer's output that takes so many numbers, if it keeps them or joins them with what is kept.
+const fn check_skip(layers: &[Layer], index: usize, width: usize) -> Result<usize, LoadError> {
+    let (before, from) = layers.split_at(index);
+    match from {
+        [Layer::Keep { .. }] => Err(wrong("nothing behind what is kept by layer", index)),
+        [Layer::Keep { .. }, ..] if keeps(before) == MAX_KEEPS => Err(LoadError::Size {
+            what: "number of layers that keep",
+            found: MAX_KEEPS + 1,
+            max: MAX_KEEPS,
+        }),
+        [Layer::Join { with, how, .. }, ..] => {
+            let kept = match keep(before, *with as usize) {
+                Some(keep) => keep.width(),
+                None => return Err(wrong("what is joined by layer", index)),
+            };
+            if matches!(how, Combine::Add | Combine::Multiply) && kept != width {
+                return Err(mismatch(index, "width of what is joined", kept, width));
+            }
+            size("layer output", how.outputs(width, kept), MAX_WIDTH)
+        }
+        _ => Ok(width),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::stages::{ConvPlace, Place, Stage};
 use super::{Model, Plan};
-use crate::cell::{Conv, Norm, Recurrent, Rows};
+use crate::cell::{Conv, Recurrent, Rows};
 use crate::kernel::{FloatState, Hidden, Inputs, Kernels, LayerState, Panel};
 use crate::num::narrow;
 
@@ -144,15 +144,26 @@ fn conv_q(k: &Kernels, (conv, place): (&Conv<'_>, &ConvPlace), parts: Parts<'_>)
     conv.apply_q(k, rows((conv, place), parts, &mut 0))
 }
 
-/// A normalisation, from the first buffer to the second, in f32 or in integers.
+/// A normalisation or a part of a skip, from the first buffer to the second; true if what it gives is there. Once in an image.
 #[inline(never)]
-pub(super) fn norm<const INTEGER: bool>(norm: &Norm<'_>, parts: Parts<'_>) {
-    let Parts { a, b, .. } = parts;
-    if INTEGER {
-        norm.apply_q(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
-    } else {
-        norm.apply(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+pub(super) fn plain<const INTEGER: bool>(stage: &Stage<'_>, parts: Parts<'_>) -> bool {
+    let Parts { a, b, work, .. } = parts;
+    match (stage, INTEGER) {
+        (Stage::Norm(norm), true) => {
+            norm.apply_q(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+        }
+        (Stage::Norm(norm), false) => {
+            norm.apply(bytemuck::cast_slice(a), bytemuck::cast_slice_mut(b));
+        }
+        (Stage::Join(join), true) => join.apply_q(a, work, b),
+        (Stage::Join(join), false) => join.apply(a, work, b),
+        (Stage::Keep(keep), _) => {
+            keep.keep(a, work);
+            return false;
+        }
+        _ => {}
     }
+    true
 }
 
 /// Master and matrix-input part of a layer's state.
@@ -204,7 +215,7 @@ impl<'s> Pass<'s> {
     #[inline(always)]
     pub(super) fn layer(&mut self, stage: &Stage<'s>, back: bool) {
         if self.waits {
-            return self.turn();
+            return self.leave_out(stage);
         }
         match stage {
             Stage::Embedding(embedding) => {
@@ -225,7 +236,11 @@ impl<'s> Pass<'s> {
             Stage::Conv(layer, place) => {
                 self.waits = !conv(self.k, (layer, place), self.parts.again());
             }
-            Stage::Norm(layer) => norm::<false>(layer, self.parts.again()),
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                if !plain::<false>(stage, self.parts.again()) {
+                    return;
+                }
+            }
         }
         self.turn();
     }
@@ -234,7 +249,7 @@ impl<'s> Pass<'s> {
     #[inline(always)]
     pub(super) fn layer_q<const APART: bool>(&mut self, stage: &Stage<'s>) {
         if self.waits {
-            return self.turn();
+            return self.leave_out(stage);
         }
         let embedded = self.embedded.take();
         let parts = self.parts.again();
@@ -260,9 +275,21 @@ impl<'s> Pass<'s> {
                 self.waits = !conv_q_apart(self.k, (layer, place), parts);
             }
             Stage::Conv(layer, place) => self.waits = !conv_q(self.k, (layer, place), parts),
-            Stage::Norm(layer) => norm::<true>(layer, parts),
+            Stage::Norm(_) | Stage::Keep(_) | Stage::Join(_) => {
+                if !plain::<true>(stage, parts) {
+                    return;
+                }
+            }
         }
         self.turn();
+    }
+
+    /// A layer that does not step; its buffers change places all the same.
+    #[inline(always)]
+    fn leave_out(&mut self, stage: &Stage<'_>) {
+        if !matches!(stage, Stage::Embedding(_) | Stage::Keep(_)) {
+            self.turn();
+        }
     }
 
     /// After the last layer.

@@ -368,7 +368,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Normalises a raw sample into the network's input.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn prepare(&mut self, sample: &[f32]) {
         let model = self.model;
         let (persistent, scratch) = self.state.split_at_mut(model.plan.persistent);
@@ -386,7 +386,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// The network's output as predictions in their units, relative to the sample of [`Self::prepare`].
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn finish(&self, sample: &[f32], output: &mut [f32]) {
         self.copy_output(output);
         self.restore_units(self.held(sample), output);
@@ -426,7 +426,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// A one-hot vector into the first buffer, where no embedding looks the token up.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn load_token(&mut self, token: usize) {
         let model = self.model;
         if !matches!(model.header.layers.first(), Some(Layer::Embedding { .. })) {
@@ -445,7 +445,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// The network's output as floats.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn copy_output(&self, output: &mut [f32]) {
         if self.model.is_integer() {
             self.copy_output_q(output);
@@ -455,7 +455,7 @@ impl<'m, 'a> Runner<'m, 'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn copy_output_q(&self, output: &mut [f32]) {
         assert!(output.len() == self.model.outputs(), "length of the output");
         let lsb = power_of_two(-self.model.output_frac());
@@ -465,7 +465,7 @@ impl<'m, 'a> Runner<'m, 'a> {
     }
 
     /// Network outputs to predictions in their units, relative to the current raw sample.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn restore_units(&self, sample: &[f32], output: &mut [f32]) {
         restore_units(self.model, sample, output);
     }
@@ -542,6 +542,8 @@ impl<'m, 'a> Runner<'m, 'a> {
                 Stage::Dense(_, panels) => (*panels, None),
                 Stage::Conv(_, place) => (place.outputs.div_ceil(LANES), None),
                 Stage::Norm(layer) => (layer.width().div_ceil(LANES), None),
+                Stage::Keep(keep) => (keep.width().div_ceil(LANES), None),
+                Stage::Join(join) => (join.outputs().div_ceil(LANES), None),
             };
             let y: &[i16] = bytemuck::cast_slice(pass.parts.a);
             watch(number, &y[..panels * LANES], pass.parts.persistent, place);

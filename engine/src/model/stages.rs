@@ -1,7 +1,7 @@
 //! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
 
-use crate::cell::{Conv, Dense, DenseSpec, Embedding, Norm, Recurrent, Spec, panels};
-use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt};
+use crate::cell::{Conv, Dense, DenseSpec, Embedding, Join, Keep, Norm, Recurrent, Spec, panels};
+use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt, pad};
 use crate::kernel::LANES;
 
 /// A layer, or one direction of it.
@@ -13,6 +13,8 @@ pub(super) enum Stage<'a> {
     Dense(Dense<'a>, usize),
     Conv(Conv<'a>, ConvPlace),
     Norm(Norm<'a>),
+    Keep(Keep),
+    Join(Join),
 }
 
 /// Where a convolution's past lies, what it needs, and what it gives.
@@ -97,9 +99,36 @@ pub(super) const fn words(format: Format, elements: usize) -> usize {
     }
 }
 
+/// How many of these layers keep what arrives.
+pub(super) const fn keeps(layers: &[Layer]) -> usize {
+    let mut keeps = 0;
+    while keep(layers, keeps).is_some() {
+        keeps += 1;
+    }
+    keeps
+}
+
+/// Of all that is kept, the one of this number.
+#[inline(never)]
+pub(super) const fn keep(mut layers: &[Layer], number: usize) -> Option<Keep> {
+    let (mut back, mut before) = (0, 0);
+    while let Some((layer, rest)) = layers.split_first() {
+        if let Layer::Keep { format, width } = *layer {
+            let keep = Keep::new(width, words(format, pad(width.get(), LANES)), back);
+            if before == number {
+                return Some(keep);
+            }
+            (back, before) = (keep.back(), before + 1);
+        }
+        layers = rest;
+    }
+    None
+}
+
 /// The layers that are left, and their tensors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk<'m, 'a> {
+    all: &'m [Layer],
     layers: &'m [Layer],
     layout: Layout,
     pub(super) tensors: Tensors<'a>,
@@ -120,6 +149,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         at: usize,
     ) -> Self {
         Walk {
+            all: layers,
             layers,
             layout,
             tensors,
@@ -252,6 +282,17 @@ impl<'m, 'a> Walk<'m, 'a> {
             Layer::Norm { format, width } => {
                 Stage::Norm(attempt!(Norm::take(&mut self.tensors, format, width)))
             }
+            // The one behind those that were before.
+            Layer::Keep { .. } => match keep(self.all, keeps(self.all) - keeps(self.layers)) {
+                Some(keep) => Stage::Keep(keep),
+                None => return Err(LoadError::Header),
+            },
+            Layer::Join {
+                width, with, how, ..
+            } => match keep(self.all, with as usize) {
+                Some(keep) => Stage::Join(Join { width, keep, how }),
+                None => return Err(LoadError::Header),
+            },
         };
         self.first = false;
         Ok(stage)

@@ -16,14 +16,15 @@ impl InverseRoot {
     /// Of a number from 1 to 2^56. Newton's iteration `y (3 − w y²) / 2` doubles the digits each time; four of them come from a
     /// straight line to within 2^-27.
     pub(crate) fn of(w: u64) -> Self {
-        let (mut w, mut half) = (w, 0);
-        for shift in [32, 16, 8, 4, 2] {
+        let (mut w, mut half, mut shift) = (w, 0, 32);
+        while shift > 1 {
             // All ones where the upper bits are not empty; they stay then.
             let top = (w >> (64 - shift)) as u32;
             let stays = sign_mask((top | top.wrapping_neg()) as i32);
             let stays_wide = i64::from(stays) as u64;
             w = (w & stays_wide) | ((w << shift) & !stays_wide);
-            half += shift as i32 / 2 & !stays;
+            shift /= 2;
+            half += shift & !stays;
         }
         // From 1/4 to 1.
         let w = (w >> 32) as u32;

@@ -4,9 +4,9 @@
 
 use super::{Choices, File};
 use kinglet::format::{
-    Activation, Cell, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout, LoadError,
-    MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, SLOW, Shape, Tail, Target,
-    TestVectors, Width, packed_rows, pad,
+    Activation, Cell, Combine, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout,
+    LoadError, MAX_KEEPS, MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, SLOW, Shape,
+    Tail, Target, TestVectors, Width, packed_rows, pad,
 };
 
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
@@ -182,7 +182,8 @@ fn widths(layer: Layer) -> [u16; 2] {
             let outputs = shape.positions() * activation.outputs(filters.into());
             [shape.inputs() as u16, outputs as u16]
         }
-        Layer::Norm { width, .. } => [width.get() as u16; 2],
+        Layer::Norm { width, .. } | Layer::Keep { width, .. } => [width.get() as u16; 2],
+        Layer::Join { .. } => unreachable!("what was kept says how wide it is"),
     }
 }
 
@@ -226,10 +227,40 @@ impl Spec {
         } else {
             count
         };
+        let mut kept: Vec<u16> = Vec::new();
         for number in 0..count {
             let last = number + 1 == count;
+            let plain = like.is_none() && !bidirectional;
             let recurs = like.is_some() || bidirectional || !any.once_in(4);
             let format = like.take().unwrap_or_else(|| format(any));
+            if plain && !last && kept.len() < MAX_KEEPS && any.once_in(3) {
+                let width = Width(now);
+                layers.push(Layer::Keep { format, width }).unwrap();
+                kept.push(now);
+                continue;
+            }
+            if plain && !kept.is_empty() && any.bool() {
+                let with = any.below(kept.len());
+                let same = kept[with] == now;
+                let how = any.one_of(if same {
+                    Combine::ALL
+                } else {
+                    &Combine::ALL[2..]
+                });
+                let joined = how.outputs(now.into(), kept[with].into());
+                if joined <= 1000 {
+                    layers
+                        .push(Layer::Join {
+                            format,
+                            width: Width(now),
+                            with: with as u8,
+                            how,
+                        })
+                        .unwrap();
+                    now = joined as u16;
+                    continue;
+                }
+            }
             let norms = !recurs && any.once_in(4);
             let convolves = !recurs && any.bool();
             let convolved = convolves.then(|| conv(any, format, now, last)).flatten();
@@ -373,12 +404,10 @@ impl Spec {
                     what: "epsilon of a normalisation:",
                     ..
                 }) => {
-                    let integer = self.header.layers[0].format().is_integer();
-                    let at = payload.len() - if integer { 8 } else { 4 };
-                    let small = [any.below(1 << 20) as u32 + 1, 0];
-                    let float = [0x3a00_0000 | any.below(1 << 20) as u32];
-                    let number = if integer { &small[..] } else { &float };
-                    payload[at..].copy_from_slice(bytemuck::cast_slice(number));
+                    // A small float, as an integer too.
+                    let at = payload.len() - 8;
+                    let number = [0x3a00_0000 | any.below(1 << 20) as u32, 0];
+                    payload[at..].copy_from_slice(bytemuck::cast_slice(&number));
                 }
                 Err(LoadError::Value {
                     what: "token of test step",

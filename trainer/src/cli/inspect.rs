@@ -43,8 +43,17 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Kind and widths of a layer.
-fn kind(layer: &Layer) -> (String, u16, u16) {
+/// Numbers that layers keep, the first ones first.
+fn keeps(layers: &[Layer]) -> Vec<usize> {
+    let width = |layer: &Layer| match layer {
+        Layer::Keep { width, .. } => Some(width.get()),
+        _ => None,
+    };
+    layers.iter().filter_map(width).collect()
+}
+
+/// Kind and widths of a layer, with what all layers keep.
+fn kind(layer: &Layer, keeps: &[usize]) -> (String, u16, u16) {
     match *layer {
         Layer::Embedding { vocab, dim, .. } => ("embedding".into(), vocab, dim),
         Layer::Recurrent {
@@ -102,6 +111,18 @@ fn kind(layer: &Layer) -> (String, u16, u16) {
             (kind, shape.inputs() as u16, outputs as u16)
         }
         Layer::Norm { width, .. } => ("norm".to_owned(), width.0, width.0),
+        Layer::Keep { width, .. } => ("keep".to_owned(), width.0, width.0),
+        Layer::Join {
+            width, with, how, ..
+        } => {
+            let kept = keeps.get(usize::from(with)).copied().unwrap_or(0);
+            let outputs = how.outputs(width.get(), kept);
+            (
+                format!("{} kept {with}", how.name()),
+                width.0,
+                outputs as u16,
+            )
+        }
     }
 }
 
@@ -174,12 +195,13 @@ fn json(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> Value {
         }
         Output::NextToken { .. } => json!("next-token"),
     };
+    let keeps = keeps(&header.layers);
     let layers = header
         .layers
         .iter()
         .zip(&parts.layers)
         .map(|(layer, part)| {
-            let (kind, inputs, outputs) = kind(layer);
+            let (kind, inputs, outputs) = kind(layer, &keeps);
             let mut value = json!({ "kind": kind, "format": layer.format().name(), "inputs": inputs,
             "outputs": outputs, "parameters": part.parameters, "flash_bytes": part.bytes,
             "macs": layer.macs() });
@@ -361,8 +383,9 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
     }));
     lines.push(String::new());
     lines.push("layer                    in   out  format  parameters     flash      MACs  scale of a weight".into());
+    let keeps = keeps(&header.layers);
     for (layer, part) in header.layers.iter().zip(&parts.layers) {
-        lines.push(layer_line(layer, part));
+        lines.push(layer_line(layer, part, &keeps));
     }
     lines.push(String::new());
     match header.input {
@@ -447,8 +470,8 @@ fn in_short(what: &str, formulas: &[((&str, &str), String)]) -> Vec<String> {
     lines
 }
 
-fn layer_line(layer: &Layer, part: &LayerPart) -> String {
-    let (kind, inputs, outputs) = kind(layer);
+fn layer_line(layer: &Layer, part: &LayerPart, keeps: &[usize]) -> String {
+    let (kind, inputs, outputs) = kind(layer, keeps);
     let scale = match part.weight_scale {
         Some((low, high)) => format!("{low:.2e} to {high:.2e}"),
         None => "-".into(),

@@ -160,7 +160,10 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ("\"audio\"", audio.is_some()),
         (
             "\"conv\"",
-            layers.any(|layer| matches!(layer, Layer::Conv { .. } | Layer::Norm { .. })),
+            layers.any(|layer| {
+                use Layer::{Conv, Join, Keep, Norm};
+                matches!(layer, Conv { .. } | Norm { .. } | Keep { .. } | Join { .. })
+            }),
         ),
     ];
     let features: Vec<&str> = needs

@@ -7,8 +7,8 @@ use crate::file::{Sum, packed, stages, unpack, unpack_nibbles};
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use kinglet::format::{
-    Activation, Cell, ConvShape, Feature, Format, Input, Layer, Layout, LoadError, Output, SLOW,
-    Target, Tensors, packed_rows, pad,
+    Activation, Cell, Combine, ConvShape, Feature, Format, Input, Layer, Layout, LoadError, Output,
+    SLOW, Target, Tensors, packed_rows, pad,
 };
 use kinglet::kernel::{BLOCK, LANES};
 
@@ -109,6 +109,22 @@ pub(super) struct Norm {
     pub(super) epsilon: Epsilon,
 }
 
+/// What arrives, with what the layer that is the `with`-th of its kind has kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Join {
+    pub(super) format: Format,
+    pub(super) width: usize,
+    pub(super) kept: usize,
+    pub(super) with: usize,
+    pub(super) how: Combine,
+}
+
+impl Join {
+    pub(super) fn outputs(&self) -> usize {
+        self.how.outputs(self.width, self.kept)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Epsilon {
     Float(f32),
@@ -134,6 +150,9 @@ pub(super) enum PortableLayer {
     Dense(Dense),
     Conv(Conv),
     Norm(Norm),
+    /// So many numbers.
+    Keep(usize),
+    Join(Join),
 }
 
 /// What is in the payload of a file.
@@ -155,6 +174,7 @@ pub(super) fn read(bytes: &[u8], model: &Model<'_>) -> Result<Portable> {
         layout: model.preamble().layout,
         format: model.format(),
         padding: false,
+        keeps: Vec::new(),
     };
     if let Input::Features { count, .. } = header.input {
         reader.take::<Feature>(count.into())?;
@@ -194,6 +214,8 @@ struct Reader<'a> {
     format: Format,
     /// A weight or a bias of padding is not zero.
     padding: bool,
+    /// Widths that are kept so far.
+    keeps: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -260,24 +282,40 @@ impl<'a> Reader<'a> {
             }),
             Layer::Norm { format, width } => {
                 let width = width.get();
-                let mut terms = || -> Result<Numbers, LoadError> {
-                    Ok(match format.is_integer() {
-                        true => Numbers::I32(self.take(width)?.to_vec()),
-                        false => Numbers::F32(self.take(width)?.to_vec()),
-                    })
+                let words: &[u32] = self.take(2 * width + 2)?;
+                let integer = format.is_integer();
+                let numbers = |words: &[u32]| match integer {
+                    true => Numbers::I32(words.iter().map(|&x| x as i32).collect()),
+                    false => Numbers::F32(words.iter().map(|&x| f32::from_bits(x)).collect()),
                 };
-                let (gamma, beta) = (terms()?, terms()?);
+                let [low, high] = [words[2 * width], words[2 * width + 1]];
                 PortableLayer::Norm(Norm {
                     format,
                     width,
-                    gamma,
-                    beta,
-                    epsilon: match format.is_integer() {
-                        true => Epsilon::Integer(self.take(1)?[0]),
-                        false => Epsilon::Float(self.take(1)?[0]),
+                    gamma: numbers(&words[..width]),
+                    beta: numbers(&words[width..2 * width]),
+                    epsilon: match integer {
+                        true => Epsilon::Integer(u64::from(high) << 32 | u64::from(low)),
+                        false => Epsilon::Float(f32::from_bits(low)),
                     },
                 })
             }
+            Layer::Keep { width, .. } => {
+                self.keeps.push(width.get());
+                PortableLayer::Keep(width.get())
+            }
+            Layer::Join {
+                format,
+                width,
+                with,
+                how,
+            } => PortableLayer::Join(Join {
+                format,
+                width: width.get(),
+                kept: self.keeps.get(usize::from(with)).copied().unwrap_or(0),
+                with: with.into(),
+                how,
+            }),
             Layer::Bidirectional {
                 format,
                 cell,

@@ -53,7 +53,7 @@ pub(super) fn beyond_f16(net: &Network) -> Vec<String> {
                 halves.concat()
             }
             // They stay f32.
-            Layer::Norm(_) => continue,
+            Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_) => continue,
         };
         let all = weights.len();
         let large = weights.iter().filter(|w| w.abs() > LARGEST_F16);
@@ -118,6 +118,13 @@ pub(super) fn beyond_integers(
             doubts.push(format!(
                 "layer {k}: {} of the pre-activations of its gates lie beyond ±{limit} and are cut there",
                 share(beyond, range.gates.met)
+            ));
+        }
+        // What is kept or joined is not brought to another scale.
+        if matches!(layer, Layer::Keep(_) | Layer::Join(_)) && range.output >= 8.0 {
+            doubts.push(format!(
+                "layer {k}: what is kept or joined reaches {:.1}, and is cut at ±8",
+                range.output
             ));
         }
         if range.cell > MOST_CELL {

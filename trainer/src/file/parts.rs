@@ -218,16 +218,11 @@ impl<'a> Walk<'a> {
                 ..
             } => self.dense((format, shape.taps(), filters), requant_shift, frac)?,
             Layer::Norm { width, .. } => {
-                // γ and β are words in all formats.
-                self.take::<u32>(width.get())?;
-                self.take::<u32>(width.get())?;
-                if format.is_integer() {
-                    self.take::<u64>(1)?;
-                } else {
-                    self.take::<f32>(1)?;
-                }
+                // γ, β and ε are words in all formats.
+                self.take::<u32>(2 * width.get() + 2)?;
                 2 * width.get()
             }
+            Layer::Keep { .. } | Layer::Join { .. } => 0,
         })
     }
 }

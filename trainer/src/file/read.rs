@@ -3,7 +3,8 @@
 use super::layout::{Sum, stages, unpack};
 use crate::data::Written;
 use crate::net::{
-    Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Network, Norm, Recurrent, extra,
+    Activation, Bidirectional, Cell, Conv, Dense, Embedding, Join, Layer, Network, Norm, Recurrent,
+    extra,
 };
 use crate::package::{Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::transcript::BLANK;
@@ -29,6 +30,7 @@ pub fn package(bytes: &[u8]) -> Result<Package> {
     let mut reader = Reader {
         tensors: Tensors::new(&bytes[offset.max(PREAMBLE_LEN)..]),
         format: model.format(),
+        keeps: Vec::new(),
     };
     let mut package = reader.package(&model).context("the model's tensors")?;
     package.written = Written::in_model(bytes).unwrap_or_default();
@@ -38,6 +40,8 @@ pub fn package(bytes: &[u8]) -> Result<Package> {
 struct Reader<'a> {
     tensors: Tensors<'a>,
     format: Format,
+    /// Widths that are kept so far.
+    keeps: Vec<usize>,
 }
 
 /// Names and units of a list in a header.
@@ -155,10 +159,26 @@ impl Reader<'_> {
                 shape,
                 dense: self.dense([shape.taps(), filters.into()], activation)?,
             }),
-            engine::Layer::Norm { width, .. } => Layer::Norm(Norm {
-                gamma: self.tensors.take::<f32>(width.get())?.to_vec(),
-                beta: self.tensors.take::<f32>(width.get())?.to_vec(),
-                epsilon: self.tensors.take::<f32>(1)?[0],
+            engine::Layer::Norm { width, .. } => {
+                let n = width.get();
+                let terms = self.tensors.take::<f32>(2 * n + 2)?;
+                Layer::Norm(Norm {
+                    gamma: terms[..n].to_vec(),
+                    beta: terms[n..2 * n].to_vec(),
+                    epsilon: terms[2 * n],
+                })
+            }
+            engine::Layer::Keep { width, .. } => {
+                self.keeps.push(width.get());
+                Layer::Keep(width.get())
+            }
+            engine::Layer::Join {
+                width, with, how, ..
+            } => Layer::Join(Join {
+                width: width.get(),
+                kept: self.keeps.get(usize::from(with)).copied().unwrap_or(0),
+                with: with.into(),
+                how,
             }),
         })
     }

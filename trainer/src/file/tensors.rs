@@ -30,6 +30,7 @@ impl Draft<'_> {
                 Layer::Dense(d) => self.dense(d, at + 1 == layers.len(), &ranges.layers[at]),
                 Layer::Conv(c) => self.conv(c, at + 1 == layers.len(), &ranges.layers[at]),
                 Layer::Norm(n) => self.norm(n),
+                Layer::Keep(_) | Layer::Join(_) => self.skip(layer),
                 Layer::Bidirectional(b) => {
                     let limits = self.limits(&b.forward, first, behind_embedding);
                     self.bidirectional(b, limits, &ranges.layers[at])
@@ -395,6 +396,28 @@ impl Draft<'_> {
         })
     }
 
+    /// A layer without numbers of its own.
+    fn skip(&mut self, layer: &Layer) -> Result<engine::Layer> {
+        let format = self.format;
+        if format.is_integer() {
+            self.dequantized.push((layer.clone(), Vec::new()));
+        }
+        let numbers =
+            |n: usize| width("the width of a skip", n, engine::MAX_WIDTH).map(engine::Width);
+        Ok(match layer {
+            Layer::Join(j) => engine::Layer::Join {
+                format,
+                width: numbers(j.width)?,
+                with: j.with as u8,
+                how: j.how,
+            },
+            layer => engine::Layer::Keep {
+                format,
+                width: numbers(layer.outputs())?,
+            },
+        })
+    }
+
     fn norm(&mut self, n: &Norm) -> Result<engine::Layer> {
         let format = self.format;
         let numbers = width("the width of a normalisation", n.width(), engine::MAX_WIDTH)?;
@@ -416,14 +439,12 @@ impl Draft<'_> {
                 ..*n
             });
             self.dequantized.push((layer, Vec::new()));
-            self.payload.push(&gamma);
-            self.payload.push(&beta);
-            self.payload
-                .push(&[epsilon.round().clamp(1.0, 2f64.powi(54)) as u64]);
+            let epsilon = epsilon.round().clamp(1.0, 2f64.powi(54) - 1.0) as u64;
+            let ends = [epsilon as i32, (epsilon >> 32) as i32];
+            self.payload.push(&[&gamma[..], &beta, &ends].concat());
         } else {
-            self.payload.push(&n.gamma);
-            self.payload.push(&n.beta);
-            self.payload.push(&[n.epsilon]);
+            let ends = [n.epsilon, 0.0];
+            self.payload.push(&[&n.gamma[..], &n.beta, &ends].concat());
         }
         Ok(engine::Layer::Norm {
             format,

@@ -1,11 +1,11 @@
 //! Keras: `.keras` (a ZIP archive of a configuration and weights in HDF5) and the older `.h5` with both in one.
 //!
-//! Layers follow one another, in a Sequential or a functional model that is one chain. Weights are found by the layer's name, which
+//! Layers follow one another, in a Sequential, or take what others gave, in a functional model. Weights are found by the layer's name, which
 //! both files keep beside them, and by their own or, in `.keras`, by their place.
 
 use super::archive::Archive;
 use super::graph::{
-    Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, count,
+    Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, count,
 };
 use super::keras_weights::{Setting, activated, function, recurrent};
 use super::{ConvSight, Padding};
@@ -218,7 +218,8 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
 }
 
 fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
-    let class = text(model, "class_name");
+    let model_class = text(model, "class_name");
+    let class = model_class;
     ensure!(
         matches!(class, "Sequential" | "Functional" | "Model"),
         "a model of the class `{class}`, expected Sequential or Functional: its layers are Python code, which is not in the file"
@@ -230,9 +231,6 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
         .unwrap_or(config)
         .as_array()
         .context("there are no layers in its configuration")?;
-    if class != "Sequential" {
-        chain(layers)?;
-    }
     let outputs = config.get("output_layers").and_then(Value::as_array);
     let several = outputs.is_some_and(|list| list.len() > 1 && list.iter().all(Value::is_array));
     ensure!(
@@ -241,6 +239,8 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     );
     let mut graph = Graph::default();
     let mut x = None;
+    // What every layer gave.
+    let mut given: Vec<(String, ValueId)> = Vec::new();
     for layer in layers {
         let class = text(layer, "class_name");
         let config = layer.get("config").unwrap_or(&Value::Null);
@@ -252,46 +252,92 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
                 let input = input(&mut graph, config, layers)?;
                 if class == "InputLayer" {
                     x = Some(input);
+                    given.push((name.to_owned(), input));
                     continue;
                 }
                 input
             }
         };
-        x = Some(
-            add(&mut graph, class, config, name, weights, input)
-                .with_context(|| format!("layer `{name}` ({class})"))?,
-        );
+        let label = || format!("layer `{name}` ({class})");
+        let inputs = match model_class {
+            "Sequential" => vec![input],
+            _ => sources(layer, &given).with_context(label)?,
+        };
+        let y = match (joins(class), &inputs[..]) {
+            (Some(op), all) => joined(&mut graph, class, op, config, name, all),
+            (None, [input]) => add(&mut graph, class, config, name, weights, *input),
+            (None, all) => Err(anyhow!(
+                "it takes {} values, expected one: it is called several times, or has several inputs",
+                all.len()
+            )),
+        };
+        let y = y.with_context(label)?;
+        given.push((called_by_others(layer).to_owned(), y));
+        x = Some(y);
     }
-    graph.outputs = x.into_iter().collect();
+    let named = outputs.and_then(|list| match &list[..] {
+        [Value::Array(one)] => one.first(),
+        list => list.first(),
+    });
+    let named = named.and_then(Value::as_str);
+    let output = named.and_then(|name| given.iter().find(|(given, _)| given == name));
+    graph.outputs = output.map(|(_, id)| *id).or(x).into_iter().collect();
     Ok(graph)
 }
 
-/// Every layer of a functional model takes what the one before it in the list gives.
-fn chain(layers: &[Value]) -> Result<()> {
-    for pair in layers.windows(2) {
-        let name = |layer: &Value| match text(layer, "name") {
-            "" => text(layer.get("config").unwrap_or(&Value::Null), "name").to_owned(),
-            name => name.to_owned(),
-        };
-        let inbound = pair[1].get("inbound_nodes").unwrap_or(&Value::Null);
-        let mut sources = Vec::new();
-        origins(inbound, &mut sources, 0).with_context(|| {
-            format!(
-                "layer `{}` ({})",
-                name(&pair[1]),
-                text(&pair[1], "class_name")
-            )
-        })?;
-        ensure!(
-            sources == [name(&pair[0])],
-            "layer `{}` ({}): it takes what {sources:?} give, expected the layer before it, `{}`: the engine's layers are a chain, and \
-             there is no layer yet that joins or skips",
-            name(&pair[1]),
-            text(&pair[1], "class_name"),
-            name(&pair[0])
-        );
+/// The name by which other layers take what it gives.
+fn called_by_others(layer: &Value) -> &str {
+    match text(layer, "name") {
+        "" => text(layer.get("config").unwrap_or(&Value::Null), "name"),
+        name => name,
     }
-    Ok(())
+}
+
+/// What a layer of a functional model takes.
+fn sources(layer: &Value, given: &[(String, ValueId)]) -> Result<Vec<ValueId>> {
+    let mut names = Vec::new();
+    let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
+    origins(inbound, &mut names, 0)?;
+    let source = |name: &String| {
+        let found = given.iter().find(|(given, _)| given == name);
+        let found = found.map(|(_, id)| *id);
+        found.with_context(|| format!("it takes what `{name}` gives, which is no layer before it"))
+    };
+    names.iter().map(source).collect()
+}
+
+/// The operator of a layer that joins others.
+fn joins(class: &str) -> Option<Op> {
+    Some(match class {
+        "Add" => Op::Binary(Binary::Add),
+        "Multiply" => Op::Binary(Binary::Mul),
+        "Concatenate" => Op::Concat { axis: -1 },
+        _ => return None,
+    })
+}
+
+fn joined(
+    graph: &mut Graph,
+    class: &str,
+    op: Op,
+    config: &Value,
+    name: &str,
+    inputs: &[ValueId],
+) -> Result<ValueId> {
+    ensure!(inputs.len() > 1, "it joins {} values", inputs.len());
+    if let Op::Concat { .. } = op {
+        let axis = config.get("axis").and_then(Value::as_i64).unwrap_or(-1);
+        ensure!(
+            matches!(axis, -1 | 2),
+            "attribute `axis`: {axis}, expected the features, -1"
+        );
+        return Ok(graph.node(name, class, op, inputs));
+    }
+    let mut sum = inputs[0];
+    for &input in &inputs[1..] {
+        sum = graph.node(name, class, op.clone(), &[sum, input]);
+    }
+    Ok(sum)
 }
 
 /// The layers named in an entry of `inbound_nodes`, of both versions of Keras.

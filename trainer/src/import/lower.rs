@@ -10,6 +10,7 @@
 //! recurrent layers, so every choice is tried. That the reading was right is shown by [`super::proof`].
 
 mod conv;
+mod join;
 mod norm;
 
 use super::graph::{
@@ -44,6 +45,18 @@ pub(crate) struct Lowered {
     pub(crate) states: Vec<(usize, usize)>,
     /// The output is that after the last sample.
     pub(crate) last: bool,
+}
+
+impl Lowered {
+    /// Its taps are values of the file again, in place of those of operators that stand for several of it: each of one sample.
+    pub(crate) fn in_file(&mut self, values: &[(ValueId, ValueId)]) {
+        for tap in &mut self.taps {
+            if let Some((_, of_file)) = values.iter().find(|(value, _)| *value == tap.value) {
+                tap.value = *of_file;
+                tap.roles = vec![Role::Batch, Role::Features];
+            }
+        }
+    }
 }
 
 /// A value with a layer's output in it.
@@ -214,10 +227,16 @@ struct Walk<'g> {
     time: Option<usize>,
     steps: Option<usize>,
     layers: Vec<Layer>,
+    /// Of every layer the stage that it came with, and that of its last change.
+    marks: Vec<[usize; 2]>,
+    /// After how many layers something is kept, to be joined later.
+    keeps: Vec<usize>,
     taps: Vec<Tap>,
     notes: Vec<String>,
     /// Changes of the chain so far.
     stage: usize,
+    /// The answer is known, and no more layers come.
+    closed: bool,
     /// Nodes so far.
     done: usize,
     /// Layers that take a state: which input, which part.
@@ -276,9 +295,12 @@ impl<'g> Walk<'g> {
             time,
             steps: if time.is_none() { Some(1) } else { steps },
             layers: Vec::new(),
+            marks: Vec::new(),
+            keeps: Vec::new(),
             taps: Vec::new(),
             notes: Vec::new(),
             stage: 0,
+            closed: false,
             done: 0,
             taken: Vec::new(),
         })
@@ -300,6 +322,7 @@ impl<'g> Walk<'g> {
             self.done += 1;
         }
         let (stage, layers) = (self.stage, self.layers.len());
+        self.closed = true;
         for (k, node) in graph.nodes.iter().enumerate() {
             // What no answer needs may be beyond the engine, but it changes nothing.
             if rest[k] && !first[k] && self.plumbing(node) {
@@ -377,6 +400,12 @@ impl<'g> Walk<'g> {
         if let Op::Recurrent(recurrent) = &node.op {
             return self.recurrent(node, recurrent, &operands);
         }
+        if let Op::Concat { axis } = node.op
+            && let Some(view) = self.side_by_side(node, &operands, axis)?
+        {
+            self.set(node, vec![Known::View(view)]);
+            return Ok(());
+        }
         if let Op::Concat { axis } = node.op {
             let joined = self.concat(node, &operands, axis)?;
             self.set(node, vec![joined]);
@@ -450,8 +479,8 @@ impl<'g> Walk<'g> {
         }
         ensure!(
             view.stage == self.stage,
-            "it takes a value from which another branch went on: the engine's layers are a chain, and there is no layer yet \
-             that joins or skips"
+            "it takes a value from which another branch went on: the engine's layers are a chain, which may add, multiply or put beside \
+             it what it had before, but has no second chain"
         );
         ensure!(
             view.direction.is_none(),
@@ -476,6 +505,7 @@ impl<'g> Walk<'g> {
             name: node.name.clone(),
         });
         self.stage += 1;
+        self.marks.push([self.stage; 2]);
         self.stage
     }
 
@@ -486,6 +516,9 @@ impl<'g> Walk<'g> {
             tap.roles = roles;
         }
         self.stage += 1;
+        if let Some(mark) = self.marks.last_mut() {
+            mark[1] = self.stage;
+        }
         self.stage
     }
 
@@ -619,6 +652,9 @@ impl<'g> Walk<'g> {
                 if let Some(view) = norm::rooted(&view, *function) {
                     return one(view);
                 }
+                if matches!(view.open, Open::Moment(_)) {
+                    self.at_end(&view)?;
+                }
                 let activation = match function {
                     Function::Identity => return one(view),
                     Function::Affine(a, b) => {
@@ -727,6 +763,7 @@ impl<'g> Walk<'g> {
             extra: Vec::new(),
         }));
         self.stage += 1;
+        self.marks.push([self.stage; 2]);
         self.notes.push(format!(
             "{}: it joins all {n} samples of a sequence; the engine remembers them in a layer of {units} units, {} weights: a network that takes \
              the output after the last sample (return_sequences=False) needs none of it",
@@ -828,9 +865,11 @@ impl<'g> Walk<'g> {
         let (view, constant, reversed) = match operands {
             [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
             [Some(Known::Constant(c)), Some(Known::View(view))] => (view, c, true),
+            [Some(Known::View(a)), Some(Known::View(b))] => {
+                return self.joined(node, binary, [a, b]);
+            }
             _ => bail!(
-                "it joins two values that both depend on the samples: the engine's layers are a chain, and there is no layer \
-                 yet that adds or skips"
+                "it computes with states of layers: the engine keeps its states to itself, and joins only what its layers give"
             ),
         };
         let width = view.width();
@@ -975,7 +1014,7 @@ impl<'g> Walk<'g> {
         }
         ensure!(
             axis == 0 && parts.iter().all(|k| state(k)),
-            "it joins values of several layers: the engine's layers are a chain, and there is no layer yet that joins or skips"
+            "it joins values of several layers along another axis than the features, or with states or constants"
         );
         let pieces = parts.into_iter().flat_map(|k| match k {
             Known::Stack(pieces) => pieces.clone(),
@@ -1228,8 +1267,10 @@ impl<'g> Walk<'g> {
             .iter()
             .any(|l| matches!(l, Layer::Bidirectional(_)));
         ensure!(
-            !bidirectional || !self.layers.iter().any(|l| matches!(l, Layer::Norm(_))),
-            "a layer normalisation beside bidirectional layers, which the engine does not have: train without it, or one direction only"
+            !bidirectional
+                || !(self.layers.iter()).any(|l| matches!(l, Layer::Norm(_) | Layer::Join(_))),
+            "a layer normalisation or a join beside bidirectional layers, which the engine does not have: train without it, or one \
+             direction only"
         );
         ensure!(
             !bidirectional || !self.layers.iter().any(|l| matches!(l, Layer::Recurrent(_))),
@@ -1242,6 +1283,10 @@ impl<'g> Walk<'g> {
         );
         let networks: Vec<String> = self.layers.iter().filter_map(reset).collect();
         self.notes.extend(networks);
+        let places = self.put_in_keeps();
+        for tap in &mut self.taps {
+            tap.layer = places[tap.layer];
+        }
         Ok(Lowered {
             network: Network {
                 layers: self.layers,
@@ -1338,8 +1383,8 @@ fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<V
     );
     ensure!(
         moves,
-        "it computes with states of layers, or with several layers joined: the engine keeps its states to itself, its layers are a chain, and \
-         there is no layer yet that joins"
+        "it computes with states of layers, or with several layers joined: the engine keeps its states to itself, and joins only what its \
+         layers give"
     );
     interpret::apply(node, &instead(shape, constants))
 }

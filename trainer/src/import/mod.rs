@@ -23,6 +23,7 @@ mod pytorch;
 mod rtneural;
 mod state_dict;
 mod tflite;
+mod unrolled;
 
 use std::{
     fs,
@@ -335,7 +336,14 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
         None => None,
         Some(name) => Some(output(&graph, name)?),
     };
-    let lowered = lower::lower(&graph, answer)?;
+    let lowered = match unrolled::roll(&graph) {
+        None => lower::lower(&graph, answer)?,
+        Some(rolled) => {
+            let mut lowered = lower::lower(&rolled.graph, answer)?;
+            lowered.in_file(&rolled.states);
+            lowered
+        }
+    };
     let package = package(name, &lowered, options)?;
     let mut notes: Vec<String> = graph.notes.iter().chain(&lowered.notes).cloned().collect();
     if let (Some(steps), true, Shape::EveryStep) =

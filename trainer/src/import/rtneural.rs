@@ -1,6 +1,6 @@
 //! RTNeural's JSON: layers one after another, with weights as Keras has them.
 
-use super::graph::{Graph, Kind, Tensor};
+use super::graph::{Binary, Graph, Kind, Op, Tensor};
 use super::keras_weights::{Setting, activated, recurrent};
 use super::pytorch::array;
 use anyhow::{Context, Result, bail, ensure};
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 /// The graph of such a file.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Graph> {
-    if let Some(skip) = object.get("in_skip").filter(|v| v.as_f64() != Some(0.0)) {
-        bail!(
-            "attribute `in_skip`: {skip}: the input is added to the output, and the engine has no layer yet that adds; add it where the \
-             model is called, or train without the skip"
-        );
-    }
+    // The input is added to the output.
+    let skip = match object.get("in_skip").map(Value::as_f64) {
+        None | Some(Some(0.0)) => false,
+        Some(Some(1.0)) => true,
+        _ => bail!("attribute `in_skip`: expected 0, or 1 where the input is added to the output"),
+    };
     for gain in ["in_gain", "out_gain"] {
         if let Some(db) = object.get(gain).filter(|v| v.as_f64() != Some(0.0)) {
             bail!(
@@ -31,10 +31,14 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Graph> {
         .context("`layers`: expected a list")?;
     let mut graph = Graph::default();
     let mut x = graph.samples(Some(inputs as usize));
+    let input = x;
     for (at, layer) in layers.iter().enumerate() {
         let kind = layer.get("type").and_then(Value::as_str).unwrap_or("");
         let name = format!("layer {at}");
         x = add(&mut graph, layer, kind, &name, x).with_context(|| format!("{name} ({kind})"))?;
+    }
+    if skip {
+        x = graph.node("in_skip", "add", Op::Binary(Binary::Add), &[input, x]);
     }
     graph.outputs = vec![x];
     Ok(graph)

@@ -59,7 +59,7 @@ struct Grid {
 impl Grid {
     fn of(layer: &Layer, format: Format) -> Grid {
         let narrow =
-            format.is_a8() && !matches!(layer, Layer::Dense(_) | Layer::Conv(_) | Layer::Norm(_));
+            format.is_a8() && matches!(layer, Layer::Recurrent(_) | Layer::Bidirectional(_));
         let frac = if narrow { input_frac(format) } else { 12 };
         let lsb = 2f64.powi(-frac);
         let (low, high) = kinglet::num::input_limits(frac as i8);
@@ -97,7 +97,7 @@ fn rows(layer: &Layer) -> Vec<&[f32]> {
         }
         Layer::Dense(d) => d.weight.chunks_exact(d.inputs).collect(),
         // Of a convolution an input is in several places of a row.
-        Layer::Embedding(_) | Layer::Conv(_) | Layer::Norm(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -114,7 +114,7 @@ fn over_state(layer: &Layer) -> Vec<f64> {
         Layer::Recurrent(r) => of(r),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(of).collect(),
         Layer::Dense(d) => vec![0.0; d.outputs],
-        Layer::Embedding(_) | Layer::Conv(_) | Layer::Norm(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -170,6 +170,10 @@ pub(crate) fn fold_inputs(
         return None;
     }
     let first = &package.net.layers[0];
+    // What is kept is joined as it is.
+    if matches!(first, Layer::Keep(_) | Layer::Join(_)) {
+        return None;
+    }
     // The zeros at a convolution's edges are no samples: they stay zero.
     let edges = matches!(first, Layer::Conv(_));
     let holds = features.iter().map(|feature| feature.hold || edges);
@@ -371,7 +375,7 @@ pub(crate) fn apply(net: &mut Network, folds: &[Fold]) {
         }
         // All have one offset and one scale.
         Some(Layer::Norm(n)) => n.epsilon *= (folds[0].scale as f32).powi(2),
-        Some(Layer::Embedding(_)) | None => {}
+        _ => {}
     }
 }
 
@@ -465,7 +469,7 @@ pub(crate) fn fold_f16(package: &mut Package, ranges: &Ranges) -> Option<Folded>
         return None;
     };
     let first = &package.net.layers[0];
-    if matches!(first, Layer::Norm(_)) {
+    if matches!(first, Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_)) {
         return None;
     }
     let rows = match first {

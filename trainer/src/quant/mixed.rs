@@ -212,8 +212,8 @@ fn choices(net: &Network) -> Vec<&'static [Format]> {
             &[Format::W4A8, Format::W8A8, Format::W8A16][..]
         }
         Layer::Dense(_) | Layer::Conv(_) => &[Format::W4A8, Format::W8A8][..],
-        // It is the same in all.
-        Layer::Norm(_) => &[Format::W8A8][..],
+        // They are the same in all.
+        Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_) => &[Format::W8A8][..],
     });
     choices.collect()
 }

@@ -7,7 +7,7 @@
 use super::Moments;
 use super::column::Column;
 use crate::data::{Dataset, Part, Sequence};
-use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
+use crate::net::{Activation, Cell, Combine, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
 use crate::train::{FloatRunner, run_window};
 use kinglet::format::Memory;
@@ -350,7 +350,7 @@ impl Ranges {
         let known = self.layers.iter().zip(layers);
         let known = known.filter(|(range, _)| !range.inputs.is_empty());
         let work = |layer: &Layer| match layer {
-            Layer::Embedding(_) | Layer::Norm(_) => 0,
+            Layer::Embedding(_) | Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_) => 0,
             Layer::Recurrent(r) => r.b_ih.len() * (r.inputs + r.hidden).pow(2),
             Layer::Bidirectional(b) => {
                 2 * b.forward.b_ih.len() * (b.forward.inputs + b.forward.hidden).pow(2)
@@ -362,7 +362,7 @@ impl Ranges {
 
     /// Without data: what the weights allow at the most, for states within ±1.
     pub fn bound(net: &Network) -> Ranges {
-        let mut width = 1f32;
+        let (mut width, mut kept) = (1f32, Vec::new());
         let layers = net.layers.iter().map(|layer| {
             let range = match layer {
                 Layer::Embedding(e) => largest(&e.table),
@@ -371,6 +371,18 @@ impl Ranges {
                 Layer::Bidirectional(b) => {
                     let halves = b.halves().map(|r| state_bound(r, width));
                     halves[0].max(halves[1])
+                }
+                Layer::Keep(_) => {
+                    kept.push(width);
+                    width
+                }
+                Layer::Join(j) => {
+                    let kept = kept.get(j.with).copied().unwrap_or(0.0);
+                    match j.how {
+                        Combine::Add => width + kept,
+                        Combine::Multiply => width * kept,
+                        Combine::Append | Combine::Prepend => width.max(kept),
+                    }
                 }
                 // One number, where all others are the same.
                 Layer::Norm(n) => {
@@ -582,7 +594,7 @@ fn is_met(step: usize, every: usize, [first, period]: [usize; 2]) -> bool {
 /// Nothing met yet by any stage of a layer.
 fn moments(layer: &Layer) -> Vec<Moments> {
     let (stages, width) = match layer {
-        Layer::Embedding(_) | Layer::Norm(_) => (0, 0),
+        Layer::Embedding(_) | Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_) => (0, 0),
         Layer::Recurrent(r) => (stages(r), r.inputs + r.hidden),
         Layer::Bidirectional(b) => (2 * stages(&b.forward), b.forward.inputs + b.forward.hidden),
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => (1, d.inputs),

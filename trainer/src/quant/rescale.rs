@@ -5,11 +5,12 @@
 //! multiplied at once, and only input matrix and bias remain to be divided. Each unit has its own `s`. A FastGRNN's state is
 //! linear in ζ and ν: these are divided and the state's own matrix is multiplied, all units by one `s`. That of a minGRU, and of a GRU
 //! with rectified candidates, is linear in its candidate, whose rows are divided; so is that of a rectified LSTM, and its cell. A normalisation
-//! takes what all units are divided by together: its mean and deviation are so much smaller, and its ε the square of it.
+//! takes what all units are divided by together: its mean and deviation are so much smaller, and its ε the square of it. What is kept is divided
+//! too where every layer behind a join with it takes it so: behind a product, or beside other numbers; not in a sum.
 
 use super::ranges::CELLS_OF_RECTIFIED;
 use super::{Formats, Ranges};
-use crate::net::{Activation, Cell, Conv, Layer, Network, Recurrent};
+use crate::net::{Activation, Cell, Combine, Conv, Layer, Network, Recurrent};
 
 /// Largest value aimed at where the consumer takes i8 (2^-7, below 1).
 const NARROW: f32 = 0.96;
@@ -24,6 +25,9 @@ const LEAST: f32 = 64.0;
 pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats) {
     let last = net.layers.len() - 1;
     for at in 0..last {
+        let Some(takers) = takers(&net.layers, at) else {
+            continue;
+        };
         let own = cell(&net.layers[at]);
         let unbounded = match (&net.layers[at], own) {
             (_, Some(cell)) => cell.reach() > 1,
@@ -36,11 +40,12 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
         if !unbounded {
             continue;
         }
-        let into_cell = cell(&net.layers[at + 1]).is_some();
+        let narrows = |taker: &Taker| {
+            cell(&net.layers[taker.layer]).is_some() && formats.of(taker.layer).is_a8()
+        };
         // Its state is an input of its own matrix.
         let into_itself = own.is_some_and(|cell| cell.state_products() > 0);
-        let narrow =
-            (into_cell && formats.of(at + 1).is_a8()) || (into_itself && formats.of(at).is_a8());
+        let narrow = takers.iter().any(narrows) || (into_itself && formats.of(at).is_a8());
         let shared = own == Some(Cell::FastGrnn);
         let aim = if narrow {
             NARROW
@@ -49,7 +54,7 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
         };
         let range = &mut ranges.layers[at];
         let mut reach = range.outputs.clone();
-        share(&mut reach, [&net.layers[at], &net.layers[at + 1]]);
+        share(&mut reach, [&net.layers[at], &net.layers[takers[0].layer]]);
         let mut scales: Vec<f32> = reach
             .iter()
             .map(|max| if *max > 0.0 { max / aim } else { 1.0 })
@@ -70,9 +75,10 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
                 *scale = if largest > 0.0 { largest / aim } else { 1.0 };
             }
         }
-        if matches!(net.layers[at + 1], Layer::Norm(_)) {
-            let largest = scales.iter().copied().fold(0.0, f32::max);
-            scales.fill(largest);
+        let normalises = |taker: &Taker| matches!(net.layers[taker.layer], Layer::Norm(_));
+        if takers.iter().any(normalises) && !shared {
+            let whole = range.output.max(f32::MIN_POSITIVE) / aim;
+            scales.fill(whole);
         }
         for (output, scale) in range.outputs.iter_mut().zip(&scales) {
             *output /= scale;
@@ -94,12 +100,68 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             }
             _ => {}
         }
-        let taken = taken(&net.layers[at + 1], &scales);
-        let above = ranges.layers[at + 1].inputs.iter_mut();
-        above.for_each(|moments| moments.divide(0, &taken));
+        for Taker { layer, first } in takers {
+            let taken = taken(&net.layers[layer], &scales);
+            let above = ranges.layers[layer].inputs.iter_mut();
+            above.for_each(|moments| moments.divide(first, &taken));
+            multiply(&mut net.layers[layer], first, &taken);
+            // What is kept, and what joins give.
+            if layer > at + 1 {
+                let given = &mut ranges.layers[layer - 1];
+                for (output, scale) in given.outputs.iter_mut().skip(first).zip(&scales) {
+                    *output /= scale;
+                }
+                given.output = given.outputs.iter().copied().fold(0.0, f32::max);
+            }
+        }
         divide(&mut net.layers[at], &scales);
-        multiply(&mut net.layers[at + 1], &taken);
     }
+}
+
+/// A layer that takes what another gives.
+struct Taker {
+    layer: usize,
+    /// The place of the first of it among its inputs.
+    first: usize,
+}
+
+/// The layers that take what layer `at` gives: the next one, or where it is kept the one behind that and those behind joins. None
+/// where one of them cannot take it in another scale: in a sum all have one, and so has what is kept or joined again.
+fn takers(layers: &[Layer], at: usize) -> Option<Vec<Taker>> {
+    let skips = |layer: &Layer| matches!(layer, Layer::Keep(_) | Layer::Join(_));
+    let kept = matches!(layers[at + 1], Layer::Keep(_));
+    let next = at + 1 + usize::from(kept);
+    let mut takers = vec![Taker {
+        layer: next,
+        first: 0,
+    }];
+    if kept {
+        let number = layers[..at + 1]
+            .iter()
+            .filter(|l| matches!(l, Layer::Keep(_)));
+        let number = number.count();
+        for (place, layer) in layers.iter().enumerate() {
+            let Layer::Join(join) = layer else { continue };
+            let first = match join.how {
+                _ if join.with != number => continue,
+                Combine::Add => return None,
+                Combine::Multiply | Combine::Prepend => 0,
+                Combine::Append => join.width,
+            };
+            let behind = layers.get(place + 1)?;
+            let whole = matches!(behind, Layer::Norm(_)) && join.how == Combine::Multiply;
+            let columns = matches!(behind, Layer::Dense(_) | Layer::Recurrent(_));
+            takers.push(Taker {
+                layer: (whole || columns).then_some(place + 1)?,
+                first,
+            });
+        }
+        // Places of a sample share their weights.
+        if matches!(layers[next], Layer::Conv(_)) {
+            return None;
+        }
+    }
+    (!skips(&layers[at]) && !skips(layers.get(next)?)).then_some(takers)
 }
 
 /// Outputs that have one scale together reach equally far: those of a filter at every position, and of a channel in every row. Where the two do
@@ -150,7 +212,7 @@ fn cell(layer: &Layer) -> Option<Cell> {
     match layer {
         Layer::Recurrent(r) => Some(r.cell),
         Layer::Bidirectional(b) => Some(b.forward.cell),
-        Layer::Embedding(_) | Layer::Dense(_) | Layer::Conv(_) | Layer::Norm(_) => None,
+        _ => None,
     }
 }
 
@@ -222,26 +284,37 @@ fn divide(layer: &mut Layer, scales: &[f32]) {
             divide_rows(&mut n.gamma, 1, scales);
             divide_rows(&mut n.beta, 1, scales);
         }
+        Layer::Keep(_) | Layer::Join(_) => {}
     }
 }
 
-fn columns(matrix: &mut [f32], scales: &[f32]) {
-    for row in matrix.chunks_exact_mut(scales.len()) {
-        row.iter_mut()
+/// The columns of rows from `first` on, as many as there are scales.
+fn some_columns(matrix: &mut [f32], width: usize, first: usize, scales: &[f32]) {
+    for row in matrix.chunks_exact_mut(width) {
+        row[first..]
+            .iter_mut()
             .zip(scales)
             .for_each(|(w, scale)| *w *= scale);
     }
 }
 
-fn multiply(layer: &mut Layer, scales: &[f32]) {
+fn columns(matrix: &mut [f32], scales: &[f32]) {
+    some_columns(matrix, scales.len(), 0, scales);
+}
+
+/// What a layer takes from its input `first` on comes divided by these scales.
+fn multiply(layer: &mut Layer, first: usize, scales: &[f32]) {
+    let recurrent = |r: &mut Recurrent| some_columns(&mut r.w_ih, r.inputs, first, scales);
     match layer {
-        Layer::Embedding(_) => {}
-        Layer::Recurrent(r) => columns(&mut r.w_ih, scales),
+        Layer::Embedding(_) | Layer::Keep(_) | Layer::Join(_) => {}
+        Layer::Recurrent(r) => recurrent(r),
         Layer::Bidirectional(b) => {
-            columns(&mut b.forward.w_ih, scales);
-            columns(&mut b.backward.w_ih, scales);
+            recurrent(&mut b.forward);
+            recurrent(&mut b.backward);
         }
-        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => columns(&mut d.weight, scales),
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => {
+            some_columns(&mut d.weight, d.inputs, first, scales);
+        }
         // All are the same.
         Layer::Norm(n) => n.epsilon /= scales[0].powi(2),
     }

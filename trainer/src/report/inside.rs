@@ -41,6 +41,7 @@ fn rows(layer: &Layer) -> Vec<Vec<f32>> {
             .map(<[f32]>::to_vec)
             .collect(),
         Layer::Norm(n) => vec![n.gamma.clone()],
+        Layer::Keep(_) | Layer::Join(_) => Vec::new(),
     }
 }
 

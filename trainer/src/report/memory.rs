@@ -120,6 +120,8 @@ pub(super) fn layer(layer: &Layer) -> String {
             )
         }
         Layer::Norm(n) => format!("normalisation of {}", n.width()),
+        Layer::Keep(width) => format!("{width} kept"),
+        Layer::Join(j) => format!("join of {} and {} kept, {}", j.width, j.kept, j.how.name()),
         Layer::Dense(d) => {
             let activation = format!("{:?}", d.activation).to_lowercase();
             format!("dense {} → {} {activation}", d.inputs, d.outputs)

@@ -31,10 +31,15 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
             if let Some(Layer::Conv(first)) = net.layers.first() {
                 notes.extend(at_edges(&first.shape, &folds)?);
             }
+            let alike = match net.layers.first() {
+                Some(Layer::Norm(_)) => folds.windows(2).all(|pair| pair[0] == pair[1]),
+                Some(Layer::Keep(_)) => (folds.iter()).all(|f| f.offset == 0.0 && f.scale == 1.0),
+                _ => true,
+            };
             ensure!(
-                !matches!(net.layers.first(), Some(Layer::Norm(_)))
-                    || folds.windows(2).all(|w| w[0] == w[1]),
-                "the model's first layer normalises the numbers of a sample together, which the task scales one by one: give it `normalise = \"none\"`"
+                alike,
+                "the model's first layer takes the numbers of a sample together, or keeps them as they are, and the task scales them one by one: \
+                 give it `normalise = \"none\"`"
             );
             fold_first(&mut net, &folds);
         }

@@ -106,6 +106,7 @@ fn tensors(layer: &Layer) -> Vec<&Vec<f32>> {
         Layer::Recurrent(r) => recurrent(r).into(),
         Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => vec![&d.weight, &d.bias],
         Layer::Norm(n) => vec![&n.gamma, &n.beta],
+        Layer::Keep(_) | Layer::Join(_) => Vec::new(),
         Layer::Bidirectional(b) => b.halves().into_iter().flat_map(recurrent).collect(),
     }
 }
@@ -118,6 +119,7 @@ fn tensors_mut(layer: &mut Layer) -> Vec<&mut Vec<f32>> {
             vec![&mut d.weight, &mut d.bias]
         }
         Layer::Norm(n) => vec![&mut n.gamma, &mut n.beta],
+        Layer::Keep(_) | Layer::Join(_) => Vec::new(),
         Layer::Bidirectional(b) => {
             let halves = [&mut b.forward, &mut b.backward];
             halves.into_iter().flat_map(recurrent_mut).collect()
@@ -162,7 +164,7 @@ pub(crate) fn row_places(net: &Network) -> Vec<Vec<RowPlaces>> {
     };
     let layers = net.layers.iter().zip(ranges(net));
     let places = layers.map(|(layer, Range { start, .. })| match layer {
-        Layer::Embedding(_) | Layer::Norm(_) => Vec::new(),
+        Layer::Embedding(_) | Layer::Norm(_) | Layer::Keep(_) | Layer::Join(_) => Vec::new(),
         Layer::Recurrent(r) => recurrent(r, start),
         Layer::Bidirectional(b) => {
             let [forward, backward] = b.halves();

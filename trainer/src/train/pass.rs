@@ -15,6 +15,7 @@ mod cell;
 mod conv;
 mod dense;
 mod embedding;
+mod join;
 mod norm;
 mod pool;
 
@@ -26,7 +27,7 @@ use super::loss::Objective;
 use super::params::{RecurrentSize, ranges};
 use super::real::Real;
 use super::vectorise::vectorised;
-use crate::net::{Layer, Network, Pool};
+use crate::net::{Layer, Network, Pool, keeper};
 
 /// How many steps and sequences a pass runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,19 @@ trait Pass<T>: Send + Sync {
         size: Size,
     );
 
+    /// The layer whose output it takes besides.
+    fn keep(&self) -> Option<usize> {
+        None
+    }
+
+    /// That output, before a pass.
+    fn take_kept(&mut self, _kept: &[T]) {}
+
+    /// Its gradient, after a backward pass.
+    fn kept_gradient(&self, _size: Size) -> &[T] {
+        &[]
+    }
+
     /// The state starts at zero.
     fn reset(&mut self) {}
 
@@ -130,6 +144,11 @@ fn pass<T: Real>(net: &Network, k: usize, max: Size) -> Box<dyn Pass<T>> {
             }
         }
         Layer::Norm(n) => Box::new(norm::NormPass::new(n, max)),
+        Layer::Keep(width) => Box::new(join::KeepPass::new(*width, max)),
+        Layer::Join(j) => {
+            let keep = keeper(&net.layers[..k], j.with).unwrap_or_default();
+            Box::new(join::JoinPass::new(j, keep, max))
+        }
         Layer::Bidirectional(b) => {
             let mut above = net.layers[k + 1..].iter();
             let inner = above.any(|layer| matches!(layer, Layer::Bidirectional(_)));
@@ -144,7 +163,11 @@ fn remembers(layer: &Layer) -> bool {
     match layer {
         Layer::Recurrent(_) | Layer::Bidirectional(_) => true,
         Layer::Conv(c) => c.shape.past,
-        Layer::Embedding(_) | Layer::Dense(_) | Layer::Norm(_) => false,
+        Layer::Embedding(_)
+        | Layer::Dense(_)
+        | Layer::Norm(_)
+        | Layer::Keep(_)
+        | Layer::Join(_) => false,
     }
 }
 
@@ -174,11 +197,7 @@ impl<T: Real> Shard<T> {
     pub fn new(net: &Network, counted: Counted, max: Size) -> Self {
         let inputs = match &net.layers[0] {
             Layer::Embedding(_) => 1,
-            Layer::Recurrent(r) => r.inputs,
-            Layer::Dense(d) => d.inputs,
-            Layer::Bidirectional(b) => b.forward.inputs,
-            Layer::Conv(c) => c.shape.inputs(),
-            Layer::Norm(n) => n.width(),
+            _ => net.input_width(),
         };
         let layers = (0..net.layers.len()).map(|k| pass(net, k, max)).collect();
         let widths: Vec<usize> = net.layers.iter().map(Layer::outputs).collect();
@@ -226,8 +245,20 @@ impl<T: Real> Shard<T> {
         }
     }
 
+    /// Of every layer that joins, the layer that keeps what it takes.
+    fn kept(&self) -> Vec<Option<usize>> {
+        self.layers.iter().map(|layer| layer.keep()).collect()
+    }
+
+    /// And the size that that one sees.
+    fn sizes_of_kept(&self, size: Size) -> Vec<Option<(usize, Size)>> {
+        let with_size = |keep: usize| (keep, self.size_of(keep, size));
+        (self.kept().into_iter().map(|keep| keep.map(with_size))).collect()
+    }
+
     /// Runs the forward pass over [`Shard::input`].
     pub fn forward(&mut self, params: &[T], size: Size) {
+        let kept = self.sizes_of_kept(size);
         for k in 0..self.layers.len() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
@@ -235,6 +266,7 @@ impl<T: Real> Shard<T> {
             let (below, rest) = self.layers.split_at_mut(k);
             let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
+            give_kept(&mut rest[0], below, kept[k], here);
             rest[0].forward(&params[self.ranges[k].clone()], x, here);
         }
     }
@@ -242,6 +274,7 @@ impl<T: Real> Shard<T> {
     /// In place of [`Shard::forward`]: the outputs and cells of every layer are the engine's. `params` are the
     /// parameters after quantization.
     pub fn follow(&mut self, params: &[T], trace: &Trace<T>, size: Size) {
+        let kept = self.sizes_of_kept(size);
         for k in 0..self.layers.len() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
@@ -249,6 +282,7 @@ impl<T: Real> Shard<T> {
             let (below, rest) = self.layers.split_at_mut(k);
             let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
+            give_kept(&mut rest[0], below, kept[k], here);
             let behind = answered(&self.pools[k..=k], here);
             let answers = answers(&self.pools[..=k]);
             let [output, cell] = [&trace.outputs[k], &trace.cells[k]].map(|values: &Vec<T>| {
@@ -319,6 +353,8 @@ impl<T: Real> Shard<T> {
     }
 
     fn backward_layers(&mut self, params: &[T], size: Size) {
+        let kept = self.kept();
+        let sizes: Vec<Size> = (0..kept.len()).map(|k| self.size_of(k, size)).collect();
         for k in (0..self.layers.len()).rev() {
             let here = self.size_of(k, size);
             let under = self.size_under(k, size);
@@ -327,6 +363,18 @@ impl<T: Real> Shard<T> {
             let x = input_of(&self.input[..self.inputs * size.rows()], below, fed);
             let x = last_rows(x, here, under);
             let (dy_below, dy) = self.dy.split_at_mut(k);
+            // What joins found, of the last steps only where they have only these.
+            for (join, _) in kept
+                .iter()
+                .enumerate()
+                .filter(|(_, keep)| **keep == Some(k))
+            {
+                let there = sizes[join];
+                let own = &mut dy[0][..self.widths[k] * here.rows()];
+                let from = own.len() - self.widths[k] * there.rows();
+                let found = rest[join - k].kept_gradient(there);
+                (own[from..].iter_mut().zip(found)).for_each(|(dy, &found)| *dy += found);
+            }
             let dx = dy_below.last_mut().map(|dx| {
                 let dx = &mut dx[..self.widths[k - 1] * under.rows()];
                 let skipped = dx.len() - self.widths[k - 1] * here.rows();
@@ -437,6 +485,18 @@ fn given<T: Copy>(
 /// What the layer above `below` reads: the network's input, or the output of the last of them, which was fed so much.
 fn input_of<'a, T>(input: &'a [T], below: &'a [Box<dyn Pass<T>>], fed: Size) -> &'a [T] {
     below.last().map_or(input, |layer| layer.output(fed))
+}
+
+/// What a layer joins, from the layer that keeps it.
+fn give_kept<T>(
+    layer: &mut Box<dyn Pass<T>>,
+    below: &[Box<dyn Pass<T>>],
+    kept: Option<(usize, Size)>,
+    here: Size,
+) {
+    if let Some((keep, there)) = kept {
+        layer.take_kept(last_rows(below[keep].output(there), here, there));
+    }
 }
 
 /// The rows of the last `here.steps` steps.

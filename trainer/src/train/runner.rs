@@ -2,10 +2,10 @@
 //! and where calibration looks at the values inside.
 
 use super::evaluate::Predictor;
-use super::step::{LayerState, step_conv, step_dense, step_norm, step_recurrent};
+use super::step::{LayerState, step_conv, step_dense, step_join, step_norm, step_recurrent};
 use super::window::run_window;
 use crate::data::normalise::{hold, normalise, restore};
-use crate::net::{Layer, Network};
+use crate::net::{Layer, Network, keeper};
 use crate::package::{Input, Output, Package, Shape};
 
 /// Steps a float network.
@@ -102,6 +102,11 @@ impl<'a> FloatRunner<'a> {
                     }
                 }
                 Layer::Norm(n) => step_norm(n, x, &mut state.y),
+                Layer::Keep(_) => state.y.copy_from_slice(x),
+                Layer::Join(j) => {
+                    let kept = keeper(&self.net.layers[..k], j.with).map(|keep| &*below[keep].y);
+                    step_join(j, x, kept.unwrap_or(&[]), &mut state.y);
+                }
                 // Without a window there is nothing to step over.
                 Layer::Bidirectional(_) => {}
             }

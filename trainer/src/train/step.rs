@@ -1,6 +1,6 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
-use crate::net::{Activation, Cell, Conv, Dense, Norm, PoolKind, Recurrent};
+use crate::net::{Activation, Cell, Combine, Conv, Dense, Join, Norm, PoolKind, Recurrent};
 
 /// A layer's output, and its cell.
 #[derive(Debug, Clone, Default)]
@@ -257,5 +257,15 @@ pub(super) fn step_norm(norm: &Norm, x: &[f32], y: &mut [f32]) {
     let terms = norm.gamma.iter().zip(&norm.beta);
     for ((y, x), (gamma, beta)) in y.iter_mut().zip(x).zip(terms) {
         *y = (x - mean) / deviation * gamma + beta;
+    }
+}
+
+pub(super) fn step_join(join: &Join, x: &[f32], kept: &[f32], y: &mut [f32]) {
+    let pairs = x.iter().zip(kept);
+    match join.how {
+        Combine::Add => y.iter_mut().zip(pairs).for_each(|(y, (x, k))| *y = x + k),
+        Combine::Multiply => y.iter_mut().zip(pairs).for_each(|(y, (x, k))| *y = x * k),
+        Combine::Append => (y.iter_mut().zip(x.iter().chain(kept))).for_each(|(y, x)| *y = *x),
+        Combine::Prepend => (y.iter_mut().zip(kept.iter().chain(x))).for_each(|(y, x)| *y = *x),
     }
 }

@@ -86,6 +86,7 @@ pub fn run_window(
                 let mut row = |x: &Vec<f32>| step_conv(c, x, &mut state).then(|| state.y.clone());
                 rows.iter().filter_map(&mut row).collect()
             }
+            Layer::Keep(_) | Layer::Join(_) => rows,
             Layer::Norm(n) => {
                 let row = |x: &Vec<f32>| {
                     let mut y = vec![0.0; n.width()];

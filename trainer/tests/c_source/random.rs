@@ -3,8 +3,8 @@
 use kinglet::format::{Cell, ConvShape, Format, Layout};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
 use kinglet_trainer::net::{
-    Activation, Bidirectional, Conv, Dense, Embedding, Layer, Network, Norm, Pool, PoolKind,
-    Recurrent, extra,
+    Activation, Bidirectional, Combine, Conv, Dense, Embedding, Join, Layer, Network, Norm, Pool,
+    PoolKind, Recurrent, extra,
 };
 use kinglet_trainer::package::{
     Feature, Input, Output, Package, Restore, Shape, Target, Transform,
@@ -83,6 +83,8 @@ impl fmt::Display for Case {
             Layer::Recurrent(r) => format!("{} {} {}", r.cell.name(), r.inputs, r.hidden),
             Layer::Dense(d) => format!("dense {} {} {}", d.inputs, d.outputs, d.activation.name()),
             Layer::Norm(n) => format!("norm {}", n.width()),
+            Layer::Keep(width) => format!("keep {width}"),
+            Layer::Join(j) => format!("{} {}", j.how.name(), j.with),
             Layer::Conv(c) => format!("{:?} {}", c.shape, c.dense.activation.name()),
             Layer::Bidirectional(b) => {
                 let r = &b.forward;
@@ -97,6 +99,26 @@ impl fmt::Display for Case {
             self.layout.name()
         )
     }
+}
+
+/// Keeps what some layer takes, behind all that is kept already, and joins it at the end.
+fn skip(random: &mut Random, layers: &mut Vec<Layer>, with: usize, inputs: usize) {
+    let kept = |layer: &Layer| matches!(layer, Layer::Keep(_));
+    let first = layers.iter().rposition(kept).map_or(0, |last| last + 1);
+    let at = first + random.below(layers.len() - first);
+    let kept = at.checked_sub(1).map_or(inputs, |k| layers[k].outputs());
+    let width = layers.last().map_or(0, Layer::outputs);
+    layers.insert(at, Layer::Keep(kept));
+    let mut how = vec![Combine::Append, Combine::Prepend];
+    if kept == width {
+        how = Combine::ALL.to_vec();
+    }
+    layers.push(Layer::Join(Join {
+        width,
+        kept,
+        with,
+        how: random.one_of(&how),
+    }));
 }
 
 fn norm(random: &mut Random, width: usize) -> Norm {
@@ -326,7 +348,7 @@ impl Case {
         case
     }
 
-    /// Convolutions over samples and over the rows of one, and normalisations, before a recurrent layer.
+    /// Convolutions over samples and over the rows of one, normalisations and skips, around a recurrent layer.
     pub fn convolution(format: Format, random: &mut Random) -> Case {
         let mut case = Case::of(Cell::Lstm, format, random);
         let mut shape = ConvShape {
@@ -381,6 +403,9 @@ impl Case {
         }
         if random.below(4) == 0 {
             layers.insert(0, Layer::Norm(norm(random, inputs)));
+        }
+        for with in 0..random.below(3) {
+            skip(random, &mut layers, with, inputs);
         }
         width = layers.last().map_or(0, Layer::outputs);
         case.package.net = Network { layers };

@@ -1,5 +1,6 @@
-"""Writes onnx/norm*.onnx, keras/layer_norm*.keras, pytorch/norm_dict.npz and norm.json: layer normalisations before, between and behind
-recurrent layers, as one operator and written out as exporters write them, with inputs and the outputs that ONNX Runtime and Keras give.
+"""Writes onnx/norm*.onnx, onnx/join*.onnx, onnx/unrolled.onnx, keras/layer_norm*.keras, keras/joined.keras, pytorch/norm_dict.npz and norm.json: layer
+normalisations before, between and behind recurrent layers, as one operator and written out as exporters write them, and layers that take
+up what earlier ones gave, with inputs and the outputs that ONNX Runtime and Keras give.
 
     pip install onnx onnxruntime keras jax numpy
     KERAS_BACKEND=jax python norm.py
@@ -114,6 +115,47 @@ for name, options in [("layer_norm", {}), ("layer_norm_plain", {"center": False,
     model.save(os.path.join(here, "keras", name + ".keras"))
     samples = numbers(12, 3)
     cases[name] = {"x": rows(samples), "y": rows(model.predict(samples[None], verbose=0)[0])}
+
+# What a mask leaves of an earlier value; sums; values side by side, earlier ones on both sides.
+net = Net()
+encoded = net.dense("x", 3, 6)
+mask = net.add("Sigmoid", net.dense(net.lstm(written_out(net, encoded, 6, "square"), 6, 5), 5, 6))
+net.save("join_mask", net.dense(net.add("Mul", encoded, mask), 6, 2), 2, 3, 13)
+net = Net()
+first = net.lstm("x", 3, 4)
+second = net.add("Add", net.lstm(first, 4, 4), first)
+both = net.add("Concat", "x", second, first, axis=-1)
+net.save("join_sides", net.add("Add", net.dense(both, 11, 3), "x"), 3, 3, 13)
+net = Net()
+gates = net.add("Mul", net.add("Tanh", net.dense("x", 3, 4)), net.add("Sigmoid", net.dense("x", 3, 4)))
+net.save("join_branches", net.lstm(gates, 4, 4), 4, 3, 13)
+# A cell written out for one sample, as keras2onnx did, with its gates in Keras' order i, f, g, o and its states in one tensor.
+net = Net()
+z = net.add("Add", net.add("MatMul", "x", net.weight(numbers(3, 16))), net.add("MatMul", "h", net.weight(numbers(4, 16))))
+gates = net.add("Split", net.add("Add", z, net.weight(numbers(16))), outputs=4, axis=1)
+i, f, o = [net.add("Sigmoid", gates[k]) for k in (0, 1, 3)]
+c = net.add("Add", net.add("Mul", f, "c"), net.add("Mul", i, net.add("Tanh", gates[2])))
+h = net.add("Mul", o, net.add("Tanh", c))
+y = net.add("Add", net.add("MatMul", h, net.weight(numbers(4, 2))), net.weight(numbers(2)))
+info = [(name, helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n])) for name, n in [("x", 3), ("h", 4), ("c", 4), (y, 2), (h, 4), (c, 4)]]
+graph = helper.make_graph(net.nodes, "unrolled", [i for _, i in info[:3]], [i for _, i in info[3:]], net.weights)
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+onnx.checker.check_model(model)
+onnx.save(model, os.path.join(here, "onnx", "unrolled.onnx"))
+session, samples, answers = onnxruntime.InferenceSession(model.SerializeToString()), numbers(12, 3), []
+states = {"h": np.zeros((1, 4), "float32"), "c": np.zeros((1, 4), "float32")}
+for sample in samples:
+    answer, states["h"], states["c"] = session.run(None, {"x": sample[None], **states})
+    answers.append(answer[0])
+cases["unrolled"] = {"x": rows(samples), "y": rows(answers)}
+start = layers.Input((None, 3))
+gru = layers.GRU(4, return_sequences=True)(start)
+x = layers.Multiply()([layers.Dense(4, activation="sigmoid")(gru), gru])
+x = layers.Concatenate()([start, x, gru])
+model = keras.Model(start, layers.Dense(2)(x))
+model.save(os.path.join(here, "keras", "joined.keras"))
+samples = numbers(12, 3)
+cases["joined"] = {"x": rows(samples), "y": rows(model.predict(samples[None], verbose=0)[0])}
 
 # A state dict, of which the same graph of ONNX gives the answers; its gates are i, o, f, g and PyTorch's i, f, g, o.
 net = Net()

@@ -51,6 +51,8 @@ pub fn structure(net: &Network) -> String {
             )
         }
         Layer::Norm(n) => format!("norm {}", n.width()),
+        Layer::Keep(width) => format!("keep {width}"),
+        Layer::Join(j) => format!("{} {}", j.how.name(), j.with),
         Layer::Dense(d) => format!("dense {}", dense(d)),
     };
     net.layers.iter().map(layer).collect::<Vec<_>>().join(", ")

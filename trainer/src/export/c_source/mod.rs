@@ -11,6 +11,7 @@ mod arrays;
 mod bidirectional;
 mod cells;
 mod conv;
+mod join;
 mod norm;
 mod normalise;
 mod primitives;
@@ -342,6 +343,7 @@ fn all_finite(portable: &Portable) -> Result<()> {
                 vec![&d.w, &d.bias]
             }
             PortableLayer::Norm(n) => vec![&n.gamma, &n.beta],
+            PortableLayer::Keep(_) | PortableLayer::Join(_) => Vec::new(),
             PortableLayer::Recurrent(r) => r.numbers().collect(),
             PortableLayer::Bidirectional(halves) => {
                 halves.iter().flat_map(Recurrent::numbers).collect()
@@ -366,7 +368,7 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
     let y = if integer { Element::I16 } else { Element::F32 };
     let last = portable.layers.len() - 1;
     let (mut from, mut x) = ("x".to_owned(), y);
-    let (mut first, mut turn, mut pooled) = (true, 0, false);
+    let (mut first, mut turn, mut keeps, mut pooled) = (true, 0, 0, false);
     let mut given = None;
     let token = if code.window > 0 { "x[t]" } else { "token" };
     for (index, layer) in portable.layers.iter().enumerate() {
@@ -432,6 +434,16 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
             PortableLayer::Norm(n) => {
                 norm::normalisation(code, n, number);
                 ("", n.width)
+            }
+            PortableLayer::Keep(width) => {
+                join::keep(code, y, *width, keeps, &from);
+                (keeps, first) = (keeps + 1, false);
+                continue;
+            }
+            PortableLayer::Join(j) => {
+                join::join(code, j, number);
+                from = format!("{from}, s->kept{}", j.with);
+                ("", j.outputs())
             }
         };
         first = false;
@@ -1200,6 +1212,8 @@ fn summary(header: &Header<'_>, model: &Model<'_>) -> String {
                 format!("conv({} to {filters})", shape.channels)
             }
             Layer::Norm { width, .. } => format!("norm({})", width.get()),
+            Layer::Keep { width, .. } => format!("keep({})", width.get()),
+            Layer::Join { with, how, .. } => format!("{}(kept {with})", how.name()),
         }
     });
     let layers: Vec<String> = layers.collect();

@@ -163,6 +163,7 @@ impl Walk<'_> {
         self.at_end(&view)?;
         if view.affine.is_some() {
             view = self.settled(node, view)?;
+            self.taps.pop();
         }
         let [gamma, beta] = terms;
         let term = |term: Option<&Tensor>, without: f32| match term {

@@ -4,7 +4,7 @@
 //! larger of the value and 1e-2 (below which the difference's own rounding shows).
 
 use super::*;
-use crate::net::{Activation, Cell, Conv, ConvShape, Dense, Norm, PoolKind};
+use crate::net::{Activation, Cell, Combine, Conv, ConvShape, Dense, Join, Norm, PoolKind};
 use crate::train::init::{ConvPlan, LayerPlan, Rng, network};
 use crate::train::loss::Loss;
 use crate::train::params::flatten;
@@ -283,6 +283,48 @@ fn pools_over_time_match_finite_differences() {
             }
         }
         check_net(&net, &Loss::Mse.into(), Counted::Last, Rng::new(7));
+    }
+}
+
+#[test]
+fn joins_match_finite_differences() {
+    let plan = [
+        LayerPlan::Dense(4, Activation::Tanh),
+        LayerPlan::Recurrent(Cell::Lstm, 4),
+        LayerPlan::Dense(4, Activation::Sigmoid),
+        HEAD,
+    ];
+    for (how, counted) in Combine::ALL
+        .iter()
+        .flat_map(|how| [Counted::Last, Counted::Every].map(|counted| (*how, counted)))
+    {
+        let mut rng = Rng::new(11);
+        let mut net = network(3, &plan, &mut rng);
+        let join = |width, kept, with, how| {
+            Layer::Join(Join {
+                width,
+                kept,
+                with,
+                how,
+            })
+        };
+        // Input, first layer and cell are kept; the second is joined twice.
+        let wide = how.outputs(4, 4);
+        let skips = [
+            (3, join(wide + 4, 3, 0, Combine::Append)),
+            (3, join(wide, 4, 1, Combine::Prepend)),
+            (3, join(4, 4, 1, how)),
+            (2, Layer::Keep(4)),
+            (1, Layer::Keep(4)),
+            (0, Layer::Keep(3)),
+        ];
+        net.layers.truncate(3);
+        for (at, layer) in skips {
+            net.layers.insert(at, layer);
+        }
+        let width = net.output_width();
+        net.layers.extend(network(width, &[HEAD], &mut rng).layers);
+        check_net(&net, &Loss::Mse.into(), counted, rng);
     }
 }
 

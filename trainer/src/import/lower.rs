@@ -916,7 +916,7 @@ impl<'g> Walk<'g> {
         view.state_of = None;
         let roles = view.roles();
         let whole = view.affine.is_none();
-        if whole && self.into_norm(&scale, &offset) {
+        if whole && self.fold_into_norm(&scale, &offset) {
             view.stage = self.grown(node, roles);
             return Ok(view);
         }

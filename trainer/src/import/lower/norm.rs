@@ -50,7 +50,7 @@ impl Walk<'_> {
         let wide = |&axis: &usize| view.axes[axis].1 > 1;
         let features = |&axis: &usize| view.axes[axis].0 == Role::Features;
         ensure!(
-            over.iter().filter(|a| wide(a)).all(|a| features(a)) && over.iter().any(features),
+            over.iter().all(|a| features(a) || !wide(a)) && over.iter().any(features),
             "a mean over the axes {over:?} of {:?}: the engine has one only over the features of a sample, within a layer normalisation",
             view.shape()
         );
@@ -220,7 +220,7 @@ impl Walk<'_> {
     }
 
     /// Scales and offsets behind a normalisation are its own.
-    pub(super) fn into_norm(&mut self, scale: &[f32], offset: &[f32]) -> bool {
+    pub(super) fn fold_into_norm(&mut self, scale: &[f32], offset: &[f32]) -> bool {
         let Some(Layer::Norm(norm)) = self.layers.last_mut() else {
             return false;
         };

@@ -439,8 +439,8 @@ fn json(text: &[u8], options: &ImportOptions) -> Result<Graph> {
     let skip = object.get("model_data").and_then(|data| data.get("skip"));
     if let Some(skip) = skip.filter(|skip| skip.as_f64() != Some(0.0)) {
         bail!(
-            "`model_data` `skip`: {skip}: the input is added to the output, and the engine has no layer yet that adds; add it where the \
-             model is called, or train without the skip"
+            "`model_data` `skip`: {skip}: the input is added to the output, which is read from RTNeural's layers (`in_skip`), ONNX and Keras only; export \
+             it as one of these, or add it where the model is called"
         );
     }
     let dict = object

@@ -494,24 +494,24 @@ fn a_state_dict_with_holes_is_refused() {
 fn unknown_tensors_are_refused_unless_ignored() {
     let dict = Dict::default()
         .cell("rnn.", "_l0", 4, 3, 5)
-        .and("norm.weight", &[5])
-        .and("norm.bias", &[5])
+        .and("scaler.gain", &[5])
+        .and("scaler.shift", &[5])
         .and("tied.bias", &[5])
         .and("rnn.weight_ih_l00", &[20, 3]);
     says(
         &dict.error(""),
         &[
-            "`norm.weight` [5], ",
-            "`norm.bias` [5]",
+            "`scaler.gain` [5], ",
+            "`scaler.shift` [5]",
             "`tied.bias` [5]",
             "`rnn.weight_ih_l00` [20, 3]",
         ],
     );
     says(
-        &dict.error("--ignore norm. --ignore rnn.weight_ih_l00"),
+        &dict.error("--ignore scaler. --ignore rnn.weight_ih_l00"),
         &["`tied.bias` [5]; if"],
     );
-    let flags = "--ignore norm --ignore tied --ignore rnn.weight_ih_l00";
+    let flags = "--ignore scaler --ignore tied --ignore rnn.weight_ih_l00";
     assert_eq!(dict.structure(flags), "lstm 3>5");
 
     // One half of an encoder and decoder.

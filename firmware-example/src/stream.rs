@@ -74,6 +74,8 @@ pub struct Report {
     pub least: u32,
     /// Cost of the dearest step; the same number where instructions are counted.
     pub most: u32,
+    /// Not every sample has an answer: steps with one cost more than those without.
+    pub rare: bool,
 }
 
 /// Why a run ended early.
@@ -199,6 +201,7 @@ pub fn run<M: Meter>(
         digest: digest.value(),
         least,
         most,
+        rare: model.answers() != [0, 1],
     })
 }
 

@@ -9,58 +9,32 @@
 //!
 //! The input's and the state's part of `n` need sums of their own: a panel of units has four sums, `n_x, r, z, n_h`; the
 //! input's matrix fills the first three, the state's matrix the last three.
-
 //!
 //! With `max(0, ·)` in place of the hyperbolic tangent, as Keras' `activation="relu"` has it, a state is a mean of numbers from 0 on. In
 //! integers it is held below 4; the exporter scales weights so that the values met in calibration stay inside.
 
 use super::layer::{Cell, Numbers, UnitsQ};
+use super::rectified::Rectified;
 use super::{Gates, Stream};
-use crate::format::LoadError;
 use crate::kernel::{CellF, CellQ, Curve, GateOrder, Kernels, LANES, Panel, mix, update_tile};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round, slow};
 use core::ops::Range;
 
 /// A GRU that resets after the product.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gru {
-    relu: bool,
-}
-
-impl Gru {
-    /// With tanh.
-    pub(super) const TANH: Gru = Gru { relu: false };
-
-    /// With `max(0, ·)`.
-    pub(super) const fn rectified() -> Result<Self, LoadError> {
-        if RECTIFIED {
-            Ok(Gru { relu: true })
-        } else {
-            Err(LoadError::Feature { name: "gru-relu" })
-        }
-    }
-
-    /// Where firmware leaves it out, nothing is asked.
-    #[inline(always)]
-    const fn is_rectified(&self) -> bool {
-        RECTIFIED && self.relu
-    }
-}
-
-/// Firmware can run rectified ones.
-const RECTIFIED: bool = cfg!(gru_relu);
+pub(crate) struct Gru(pub(super) Rectified<{ cfg!(gru_relu) }>);
 
 impl Cell for Gru {
     const ORDER: GateOrder = CellQ::Gru.order();
 
     #[inline(always)]
     fn primitive(&self, _: u8) -> Option<CellQ> {
-        (!self.is_rectified()).then_some(CellQ::Gru)
+        (!self.0.get()).then_some(CellQ::Gru)
     }
 
     #[inline(always)]
     fn primitive_f(&self) -> Option<CellF> {
-        (!self.is_rectified()).then_some(CellF::Gru)
+        (!self.0.get()).then_some(CellF::Gru)
     }
 
     #[inline(always)]
@@ -72,7 +46,7 @@ impl Cell for Gru {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        if self.is_rectified() {
+        if self.0.get() {
             rectified(k, stream, tile, z);
         } else {
             update_tile(k, CellF::Gru, tile, stream.c, stream.h, stream.y, z);
@@ -81,7 +55,7 @@ impl Cell for Gru {
 
     /// Of a slow layer, or a rectified one: the other is a primitive.
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        if self.is_rectified() {
+        if self.0.get() {
             return rectified_q(k, numbers, units, z);
         }
         let tables = numbers.tables;

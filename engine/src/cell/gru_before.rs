@@ -14,6 +14,7 @@
 //! that the values met in calibration stay inside.
 
 use super::layer::{Cell, Numbers, UnitsQ};
+use super::rectified::Rectified;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{
@@ -25,11 +26,8 @@ use crate::num::{mulhi_round, narrow, saturate, shift_round, slow};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GruBefore<'a> {
     candidate: AnyGates<'a>,
-    relu: bool,
+    rectified: Rectified<{ cfg!(gru_relu) }>,
 }
-
-/// Firmware can run rectified candidates.
-const RECTIFIED: bool = cfg!(gru_relu);
 
 /// Scratch, in words: per padded unit the update gate, and `r ⊙ h` as an output and as a matrix input.
 pub(crate) const fn work(format: Format, padded_hidden: usize) -> usize {
@@ -46,20 +44,14 @@ impl<'a> GruBefore<'a> {
     pub(super) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
-        relu: bool,
+        rectified: Rectified<{ cfg!(gru_relu) }>,
     ) -> Result<Self, LoadError> {
-        if relu && !RECTIFIED {
-            return Err(LoadError::Feature { name: "gru-relu" });
-        }
         let order = GateOrder::new(1, 1, 1);
         let candidate = attempt!(AnyGates::take(t, order, spec));
-        Ok(GruBefore { candidate, relu })
-    }
-
-    /// Where firmware leaves it out, nothing is asked.
-    #[inline(always)]
-    const fn is_rectified(&self) -> bool {
-        RECTIFIED && self.relu
+        Ok(GruBefore {
+            candidate,
+            rectified,
+        })
     }
 }
 
@@ -99,7 +91,7 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let reset = &reset.as_flattened()[..hidden];
             let n = candidate.sums(k, &tile, x, reset, &mut sums);
-            if self.is_rectified() {
+            if self.rectified.get() {
                 n.as_flattened_mut()
                     .iter_mut()
                     .for_each(|n| *n = n.max(0.0));
@@ -169,7 +161,7 @@ impl GruBefore<'_> {
         } else {
             Inputs::I16(&reset.as_flattened()[..columns])
         };
-        let rectified = self.is_rectified();
+        let rectified = self.rectified.get();
         candidate.each_tile(k, x, reset, |tile, n| {
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];

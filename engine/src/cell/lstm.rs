@@ -10,8 +10,8 @@
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
 use super::layer::{Cell, Numbers, UnitsQ};
+use super::rectified::Rectified;
 use super::{Gates, Stream, lstm_relu};
-use crate::format::LoadError;
 use crate::kernel::{CellF, CellQ, GateOrder, Kernels, LANES, Panel, update_tile};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
@@ -19,32 +19,7 @@ use core::ops::Range;
 
 /// An LSTM unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lstm {
-    relu: bool,
-}
-
-impl Lstm {
-    /// With tanh.
-    pub(super) const TANH: Lstm = Lstm { relu: false };
-
-    /// With `max(0, ·)`.
-    pub(super) const fn rectified() -> Result<Self, LoadError> {
-        if RECTIFIED {
-            Ok(Lstm { relu: true })
-        } else {
-            Err(LoadError::Feature { name: "lstm-relu" })
-        }
-    }
-
-    /// Where firmware leaves it out, nothing is asked.
-    #[inline(always)]
-    const fn is_rectified(&self) -> bool {
-        RECTIFIED && self.relu
-    }
-}
-
-/// Firmware can run rectified ones.
-const RECTIFIED: bool = cfg!(lstm_relu);
+pub(crate) struct Lstm(pub(super) Rectified<{ cfg!(lstm_relu) }>);
 
 impl Cell for Lstm {
     const ORDER: GateOrder = CellQ::Lstm { cell_shift: 0 }.order();
@@ -52,12 +27,12 @@ impl Cell for Lstm {
 
     #[inline(always)]
     fn primitive(&self, cell_shift: u8) -> Option<CellQ> {
-        (!self.is_rectified()).then_some(CellQ::Lstm { cell_shift })
+        (!self.0.get()).then_some(CellQ::Lstm { cell_shift })
     }
 
     #[inline(always)]
     fn primitive_f(&self) -> Option<CellF> {
-        (!self.is_rectified()).then_some(CellF::Lstm)
+        (!self.0.get()).then_some(CellF::Lstm)
     }
 
     #[inline(always)]
@@ -69,7 +44,7 @@ impl Cell for Lstm {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        if self.is_rectified() {
+        if self.0.get() {
             lstm_relu::update(k, stream, tile, z);
         } else {
             update_tile(k, CellF::Lstm, tile, stream.c, stream.h, stream.y, z);
@@ -78,7 +53,7 @@ impl Cell for Lstm {
 
     /// Of a slow layer, or a rectified one: the other is a primitive.
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        if self.is_rectified() {
+        if self.0.get() {
             return lstm_relu::update_q(k, numbers, units, z);
         }
         let Numbers {

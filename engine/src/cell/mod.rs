@@ -21,6 +21,7 @@ mod mingru;
 mod norm;
 mod packed;
 mod peephole;
+mod rectified;
 mod recurrent;
 mod rnn;
 

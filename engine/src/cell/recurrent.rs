@@ -8,6 +8,7 @@ use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
+use super::rectified::Rectified;
 use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
@@ -82,16 +83,19 @@ cells! {
         RnnRelu => Rnn { relu: true },
     }
     Lstm(Lstm) in "lstm" {
-        Lstm => Lstm::TANH,
-        LstmRelu => attempt!(Lstm::rectified()),
+        Lstm => Lstm(Rectified::NO),
+        LstmRelu => Lstm(attempt!(Rectified::by("lstm-relu"))),
     }
     Gru(Gru) in "gru" {
-        GruResetAfter => Gru::TANH,
-        GruReluResetAfter => attempt!(Gru::rectified()),
+        GruResetAfter => Gru(Rectified::NO),
+        GruReluResetAfter => Gru(attempt!(Rectified::by("gru-relu"))),
     }
     GruBefore(GruBefore<'a>) in "gru-reset-before" {
-        GruResetBefore => attempt!(GruBefore::take(t, spec, false)),
-        GruReluResetBefore => attempt!(GruBefore::take(t, spec, true)),
+        GruResetBefore => attempt!(GruBefore::take(t, spec, Rectified::NO)),
+        GruReluResetBefore => {
+            let rectified = attempt!(Rectified::by("gru-relu"));
+            attempt!(GruBefore::take(t, spec, rectified))
+        },
     }
     FastGrnn(FastGrnn<'a>) in "fastgrnn" { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
     Coupled(Coupled) in "lstm-coupled" { LstmCoupled => Coupled, }

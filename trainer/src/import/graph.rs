@@ -535,25 +535,16 @@ impl Graph {
         let of = Convolution {
             stride,
             dilation,
-            pads: [
-                if padding == Padding::Causal {
-                    before
-                } else {
-                    0
-                },
-                0,
-            ],
+            pads: match padding {
+                Padding::Causal => [before, 0],
+                _ => [0, 0],
+            },
             groups,
-        };
-        let turned = |perm: [usize; 3]| Op::Transpose {
-            perm: Some(perm.to_vec()),
         };
         let weight = self.constant(format!("{name} weight"), weight);
         let bias = bias.map(|bias| self.constant(format!("{name} bias"), bias));
-        let x = self.node(name, kind, turned([1, 2, 0]), &[x]);
-        let inputs: Vec<ValueId> = [x, weight].into_iter().chain(bias).collect();
-        let y = self.node(name, kind, Op::Conv(of), &inputs);
-        Ok(self.node(name, kind, turned([2, 0, 1]), &[y]))
+        let terms: Vec<ValueId> = [weight].into_iter().chain(bias).collect();
+        Ok(self.time_last((name, kind), Op::Conv(of), x, &terms))
     }
 
     /// Pools samples that come as `[time, batch, channels]`.
@@ -563,11 +554,22 @@ impl Graph {
         of: Pooling,
         x: ValueId,
     ) -> ValueId {
+        self.time_last((name, kind), Op::Pool(of), x, &[])
+    }
+
+    /// An operator along the last axis of `[batch, channels, time]` on samples that come as `[time, batch, channels]`.
+    fn time_last(
+        &mut self,
+        (name, kind): (&str, &str),
+        op: Op,
+        x: ValueId,
+        terms: &[ValueId],
+    ) -> ValueId {
         let turned = |perm: [usize; 3]| Op::Transpose {
             perm: Some(perm.to_vec()),
         };
         let x = self.node(name, kind, turned([1, 2, 0]), &[x]);
-        let y = self.node(name, kind, Op::Pool(of), &[x]);
+        let y = self.node(name, kind, op, &[&[x], terms].concat());
         self.node(name, kind, turned([2, 0, 1]), &[y])
     }
 

@@ -219,10 +219,9 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
 
 fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     let model_class = text(model, "class_name");
-    let class = model_class;
     ensure!(
-        matches!(class, "Sequential" | "Functional" | "Model"),
-        "a model of the class `{class}`, expected Sequential or Functional: its layers are Python code, which is not in the file"
+        matches!(model_class, "Sequential" | "Functional" | "Model"),
+        "a model of the class `{model_class}`, expected Sequential or Functional: its layers are Python code, which is not in the file"
     );
     let config = model.get("config").unwrap_or(&Value::Null);
     // The oldest files have the list itself.
@@ -627,6 +626,16 @@ fn size(config: &Value, key: &str, default: usize) -> Result<usize> {
     }
 }
 
+/// An error unless channels are the last axis.
+fn channels_last(config: &Value) -> Result<()> {
+    let format = text(config, "data_format");
+    ensure!(
+        matches!(format, "" | "channels_last"),
+        "attribute `data_format`: {format}, expected channels_last"
+    );
+    Ok(())
+}
+
 /// Samples along time, as of a [`convolution`].
 fn pooled(
     graph: &mut Graph,
@@ -634,11 +643,7 @@ fn pooled(
     (name, class): (&str, &str),
     x: ValueId,
 ) -> Result<ValueId> {
-    let format = text(config, "data_format");
-    ensure!(
-        matches!(format, "" | "channels_last"),
-        "attribute `data_format`: {format}, expected channels_last"
-    );
+    channels_last(config)?;
     let padding = text(config, "padding");
     let kernel = size(config, "pool_size", 2)?;
     ensure!(
@@ -664,11 +669,7 @@ fn convolution(
     named: &Named,
     x: ValueId,
 ) -> Result<ValueId> {
-    let format = text(config, "data_format");
-    ensure!(
-        matches!(format, "" | "channels_last"),
-        "attribute `data_format`: {format}, expected channels_last"
-    );
+    channels_last(config)?;
     let kernel = weight(named, "kernel", 0).context("its kernel is missing")?;
     let &[width, channels, filters] = &kernel.shape[..] else {
         bail!(

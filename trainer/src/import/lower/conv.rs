@@ -3,7 +3,7 @@
 use super::{Open, Role, View, Walk};
 use crate::import::graph::{Binary, Convolution, Node, Pooling, Tensor};
 use crate::import::interpret;
-use crate::net::{Activation, Conv, ConvShape, Dense, Layer, Network, Pool, PoolKind};
+use crate::net::{Activation, Conv, ConvShape, Dense, Layer, Pool, PoolKind, answers};
 use anyhow::{Context, Result, bail, ensure};
 
 impl Walk<'_> {
@@ -45,15 +45,14 @@ impl Walk<'_> {
         ensure!(of.kernel <= len, "it pools {} of {len} samples", of.kernel);
         let rises = |(scale, _): &(Vec<f32>, Vec<f32>)| scale.iter().all(|&s| s > 0.0);
         let stays = of.kind == PoolKind::Mean || view.affine.as_ref().is_none_or(rises);
-        let before = match self.layers.last() {
-            Some(Layer::Conv(conv)) if stays => conv.shape.pool.map_or(Some(0), |pool| {
-                (pool.kernel == 1 && pool.every == 1).then_some(pool.first)
-            }),
-            _ => None,
-        };
-        let streams = |conv: &Conv| conv.shape.past && conv.shape.rows == 1;
+        // Samples before the first answer of the convolution that can pool them itself.
         let own = match self.layers.last() {
-            Some(Layer::Conv(conv)) if streams(conv) => before,
+            Some(Layer::Conv(Conv { shape, .. })) if stays && shape.past && shape.rows == 1 => {
+                match shape.pool {
+                    None => Some(0),
+                    Some(pool) => (pool.kernel == 1 && pool.every == 1).then_some(pool.first),
+                }
+            }
             _ => None,
         };
         if own.is_none() {
@@ -92,11 +91,7 @@ impl Walk<'_> {
 
     /// Tells where not every sample has an answer.
     pub(super) fn note_answers(&mut self) {
-        let net = Network {
-            layers: std::mem::take(&mut self.layers),
-        };
-        let [first, every] = net.answers();
-        self.layers = net.layers;
+        let [first, every] = answers(self.layers.iter().map(Layer::pool));
         if first > 0 {
             self.notes.push(format!(
                 "the first answer comes with sample {}, when every kernel is full",

@@ -232,50 +232,50 @@ impl Core {
         let mut share = 1.0;
         for (k, layer) in net.layers.iter().enumerate() {
             let format = formats.of(k);
-            let every = share;
-            if let Layer::Conv(c) = layer
-                && let Some(pool) = c.shape.pool
-            {
+            let mut own = share;
+            if let Some(pool) = layer.pool() {
                 share /= f64::from(pool.every);
+                if pool.kernel == 1 {
+                    own = share;
+                }
             }
-            let here = match layer {
-                // A copy of a row, which the counts of embedded inputs contain.
-                Layer::Embedding(_) => 0.0,
-                Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
-                // Both directions at one sample of the window.
-                Layer::Bidirectional(b) => {
-                    let [forward, backward] = b.halves();
-                    self.recurrent(forward, format, k == 0)?
-                        + self.recurrent(backward, format, k == 0)?
-                        + 2.0 * self.direction(forward.hidden)?
-                }
-                // Its products, once for each position.
-                Layer::Conv(c) => {
-                    let dense = Network {
-                        layers: vec![Layer::Dense(c.dense.clone())],
-                    };
-                    c.shape.positions() as f64 * self.instructions(&dense, format)?
-                }
-                // What becomes of a number takes about as long as what becomes of a unit.
-                Layer::Norm(n) => {
-                    let Cost([_, unit, ..]) =
-                        self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
-                    unit * n.width() as f64
-                }
-                // A copy, or a few instructions for each number.
-                Layer::Keep(width) => *width as f64,
-                Layer::Join(j) => 8.0 * j.outputs() as f64,
-                Layer::Dense(d) => {
-                    // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
-                    let Cost([_, unit, ..]) =
-                        self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
-                    let Cost([_, _, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
-                    let padded = d.outputs.next_multiple_of(LANES);
-                    unit * padded as f64 + mac * (padded * d.inputs) as f64
-                }
-            };
-            let pooled = matches!(layer, Layer::Conv(c) if c.shape.pool.is_some_and(|pool| pool.kernel == 1));
-            sum += here * if pooled { share } else { every };
+            sum += own
+                * match layer {
+                    // A copy of a row, which the counts of embedded inputs contain.
+                    Layer::Embedding(_) => 0.0,
+                    Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
+                    // Both directions at one sample of the window.
+                    Layer::Bidirectional(b) => {
+                        let [forward, backward] = b.halves();
+                        self.recurrent(forward, format, k == 0)?
+                            + self.recurrent(backward, format, k == 0)?
+                            + 2.0 * self.direction(forward.hidden)?
+                    }
+                    // Its products, once for each position.
+                    Layer::Conv(c) => {
+                        let dense = Network {
+                            layers: vec![Layer::Dense(c.dense.clone())],
+                        };
+                        c.shape.positions() as f64 * self.instructions(&dense, format)?
+                    }
+                    // What becomes of a number takes about as long as what becomes of a unit.
+                    Layer::Norm(n) => {
+                        let Cost([_, unit, ..]) =
+                            self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
+                        unit * n.width() as f64
+                    }
+                    // A copy, or a few instructions for each number.
+                    Layer::Keep(width) => *width as f64,
+                    Layer::Join(j) => 8.0 * j.outputs() as f64,
+                    Layer::Dense(d) => {
+                        // Its rows are plain products; what becomes of a unit takes as long as in the core's own layout.
+                        let Cost([_, unit, ..]) =
+                            self.cost(Cell::RnnTanh, Format::W8A8, self.layout)?;
+                        let Cost([_, _, mac, _]) = self.cost(Cell::RnnTanh, format, "portable")?;
+                        let padded = d.outputs.next_multiple_of(LANES);
+                        unit * padded as f64 + mac * (padded * d.inputs) as f64
+                    }
+                };
         }
         Some(sum)
     }

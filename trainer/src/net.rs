@@ -216,11 +216,7 @@ impl Network {
 
     /// Samples before the first answer, and from one to the next, as of [`kinglet::Model::answers`].
     pub fn answers(&self) -> [usize; 2] {
-        let layers = self.layers.iter().rev();
-        layers.fold([0, 1], |behind, layer| match layer {
-            Layer::Conv(c) => c.shape.answers(behind),
-            _ => behind,
-        })
+        answers(self.layers.iter().map(Layer::pool))
     }
 
     /// Width of the last layer's output.
@@ -244,7 +240,21 @@ impl Network {
     }
 }
 
+/// Steps before the first that these pools, one behind the other, leave, and from one to the next.
+pub(crate) fn answers(pools: impl DoubleEndedIterator<Item = Option<Pool>>) -> [usize; 2] {
+    let pools = pools.rev().flatten();
+    pools.fold([0, 1], |behind, pool| pool.answers(behind))
+}
+
 impl Layer {
+    /// What becomes of its answers, where that is not to go on one by one.
+    pub(crate) fn pool(&self) -> Option<Pool> {
+        match self {
+            Layer::Conv(c) => c.shape.pool,
+            _ => None,
+        }
+    }
+
     /// Width of the output.
     pub fn outputs(&self) -> usize {
         match self {

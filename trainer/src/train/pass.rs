@@ -27,7 +27,7 @@ use super::loss::Objective;
 use super::params::{RecurrentSize, ranges};
 use super::real::Real;
 use super::vectorise::vectorised;
-use crate::net::{Layer, Network, Pool, keeper};
+use crate::net::{Layer, Network, Pool, answers, keeper};
 
 /// How many steps and sequences a pass runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,12 +207,8 @@ impl<T: Real> Shard<T> {
             .iter()
             .rposition(remembers)
             .map_or(0, |last| last + 1);
-        let pools = net.layers.iter().map(|layer| match layer {
-            Layer::Conv(c) => c.shape.pool,
-            _ => None,
-        });
         Shard {
-            pools: pools.collect(),
+            pools: net.layers.iter().map(Layer::pool).collect(),
             dy: widths
                 .iter()
                 .map(|w| vec![T::ZERO; w * max.rows()])
@@ -284,7 +280,7 @@ impl<T: Real> Shard<T> {
             let x = last_rows(x, here, under);
             give_kept(&mut rest[0], below, kept[k], here);
             let behind = answered(&self.pools[k..=k], here);
-            let answers = answers(&self.pools[..=k]);
+            let answers = answers(self.pools[..=k].iter().copied());
             let [output, cell] = [&trace.outputs[k], &trace.cells[k]].map(|values: &Vec<T>| {
                 let values = &values[..values.len() / trace.rows * size.rows()];
                 given(values, answers, (behind, size))
@@ -458,12 +454,6 @@ fn answered(pools: &[Option<Pool>], size: Size) -> Size {
         steps: pools.fold(size.steps, |steps, &pool| pool::left(pool, steps)),
         ..size
     }
-}
-
-/// Steps before the first that pools leave, and from one to the next.
-fn answers(pools: &[Option<Pool>]) -> [usize; 2] {
-    let pools = pools.iter().rev().flatten();
-    pools.fold([0, 1], |behind, pool| pool.answers(behind))
 }
 
 /// Of rows of every step of `all`, the last ones that answers leave of them.

@@ -1466,6 +1466,26 @@ fn an_export_replaces_models_and_leaves_what_was_changed_by_hand() {
     assert_eq!(desk.read("out/pump_model.h"), b"int mine;");
 }
 
+/// That libraries are built is tested in `engine/c/tests/run.sh`.
+#[test]
+fn libraries_are_for_targets_and_for_the_c_interface_alone() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    desk.fails(
+        "export gru_1_5x17.kgl --to c-source --out source --target host",
+        1,
+        &["--target is for `--to c`"],
+    );
+    assert!(!desk.path("source").exists());
+    for target in ["../x", "a/b", ".."] {
+        desk.fails(
+            &format!("export gru_1_5x17.kgl --to c --out c --target {target}"),
+            1,
+            &["no target of Rust's", target],
+        );
+    }
+}
+
 #[test]
 fn damaged_models_are_refused_by_every_command() {
     let desk = Desk::new();

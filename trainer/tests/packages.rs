@@ -244,12 +244,41 @@ fn an_example_for_the_c_library_compiles() {
         let bytes = model_file(model);
         let files = c_library("net", &Model::from_bytes(&bytes).unwrap(), &bytes).unwrap();
         let folder = written(files);
-        has(folder.path(), &["kinglet.h", "net_model.h", "main.c"]);
+        has(
+            folder.path(),
+            &[
+                "kinglet.h",
+                "net_model.h",
+                "main.c",
+                "library/src/lib.rs",
+                "library/src/status.rs",
+            ],
+        );
         run(
             folder.path(),
             "cc -std=c99 -Wall -Wextra -Wconversion -Werror -c main.c -o main.o",
         );
     }
+}
+
+/// The sources beside the example are those of `engine/c`, but for where the engine comes from.
+#[test]
+fn the_c_library_is_built_from_crates_io() {
+    let bytes = model_file(MODELS[0]);
+    let files = c_library("net", &Model::from_bytes(&bytes).unwrap(), &bytes).unwrap();
+    let (_, manifest) = files
+        .iter()
+        .find(|(path, _)| path == "library/Cargo.toml")
+        .unwrap();
+    let here: toml::Table = str::from_utf8(manifest).unwrap().parse().unwrap();
+    let there = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/c/Cargo.toml");
+    let mut there: toml::Table = fs::read_to_string(there).unwrap().parse().unwrap();
+    assert!(there.remove("dev-dependencies").is_some());
+    let mut expected = there.to_string();
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert_eq!(expected.matches("path = \"..\"").count(), 2);
+    expected = expected.replace("path = \"..\"", &version);
+    assert_eq!(here, expected.parse().unwrap());
 }
 
 #[test]

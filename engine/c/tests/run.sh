@@ -16,14 +16,27 @@ export CARGO_TARGET_DIR=$target/c
 cargo fmt --check
 cargo clippy -q --all-targets -- -D warnings
 cargo test -q
+# The libraries that the command builds from the sources in the folder.
+boards=(
+  "cortex-m0 thumbv6m-none-eabi" "cortex-m4 thumbv7em-none-eabihf" "cortex-m33 thumbv8m.main-none-eabihf"
+  "rv32imac riscv32imac-unknown-none-elf"
+)
+targets=("${boards[@]#* }")
+export_c() { # OPTIONS...: of the LSTM
+  "$kinglet" export ../tests/models/lstm_w8a8.kgl --to c --name lstm --out "$work/lstm" "$@"
+}
+export_c --target host
+case $("$here/../../.ci/cargo-for" "${targets[@]}") in
+  *+*) RUSTUP_TOOLCHAIN=cross export_c "${targets[@]/#/--target=}" ;;
+  *) export_c "${targets[@]/#/--target=}" ;;
+esac
 for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8 sentence:sentence_w8a8; do
   "$kinglet" export "../tests/models/${pair#*:}.kgl" --to c --name "${pair%:*}" --out "$work/${pair%:*}" >/dev/null
   cp "$work/${pair%:*}/${pair%:*}_model.h" "$work"
 done
 digest=$(sed -n 's/#define LSTM_DIGEST 0x\(.*\)u/digest \1/p' "$work/lstm_model.h")
 
-cargo build -q --release
-library=$CARGO_TARGET_DIR/release/libkinglet_c.a
+library=$work/lstm/lib/host/libkinglet_c.a
 strict="-Wall -Wextra -Wpedantic -Wconversion -Werror"
 build() { # COMPILER AND OPTIONS... : $work/host
   # shellcheck disable=SC2086
@@ -45,14 +58,8 @@ for name in lstm tokens bidirectional sentence; do # the folders that are export
   done
 done
 
-boards=(
-  "cortex-m0 thumbv6m-none-eabi" "cortex-m4 thumbv7em-none-eabihf" "cortex-m33 thumbv8m.main-none-eabihf"
-  "rv32imac riscv32imac-unknown-none-elf"
-)
-targets=("${boards[@]#* }")
-$("$here/../../.ci/cargo-for" "${targets[@]}") build -q --profile small "${targets[@]/#/--target=}"
 for pair in "${boards[@]}"; do
-  board=${pair% *} library=$CARGO_TARGET_DIR/${pair#* }/small/libkinglet_c.a flash=0 ram=0x20000000 tick=40000
+  board=${pair% *} library=$work/lstm/lib/${pair#* }/libkinglet_c.a flash=0 ram=0x20000000 tick=40000
   case $board in
     cortex-m0) compile="arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb" machine="arm -machine mps2-an385" ;;
     cortex-m4)

@@ -10,7 +10,7 @@
 //! so in integers it is Q29 as a GRU's state, and blended as that one.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::{Gates, Stream};
+use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel, blend};
 use crate::num::slow::{approach, double, gate};
 use crate::num::{mulhi_round, shift_round};
@@ -61,18 +61,18 @@ impl Cell for Coupled {
             }
             k.curve_q(Curve::Tanh, core::slice::from_mut(g), &z[1..2], tables);
             k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[2..], tables);
-            *c = core::array::from_fn(|u| {
+            each_unit(c, |u, c| {
                 if numbers.slow {
-                    approach(c[u], gate(z[0][u])[1], g[u])
+                    approach(c, gate(z[0][u])[1], g[u])
                 } else {
-                    blend(c[u], f[u], g[u])
+                    blend(c, f[u], g[u])
                 }
             });
             // Q29 to 2^-12.
             z[0] = c.map(|c| (c >> 17) as i16);
             let mut t = [[0; LANES]];
             k.curve_q(Curve::Tanh, &mut t, &z[..1], tables);
-            *y = core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[0][u]), 18) as i16);
+            each_unit(y, |u, _| shift_round(mulhi_round(o[u], t[0][u]), 18) as i16);
         }
     }
 }

@@ -15,7 +15,7 @@
 //! biases are no more than 4 apart. Where the layer is slow both are 2^-11 and end at ±16, and the state is rounded once.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::{Gates, Spec, Stream, TILE, panels};
+use super::{Gates, Spec, Stream, TILE, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::{Tables, mulhi_round, saturate, saturate16, slow};
@@ -122,11 +122,11 @@ impl Cell for FastGrnn<'_> {
         let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
         k.curve_q(Curve::Sigmoid, z, a, tables);
         for (a, bias) in a.iter_mut().zip(&bias[units.tile]) {
-            *a = core::array::from_fn(|u| saturate16(a[u] as i32 + bias[u] as i32));
+            each_unit(a, |u, a| saturate16(a as i32 + bias[u] as i32));
         }
         k.curve_q(Curve::Tanh, n, a, tables);
         for ((h, z), n) in units.master.iter_mut().zip(z).zip(n) {
-            *h = core::array::from_fn(|u| update(h[u], z[u], n[u], *mix));
+            each_unit(h, |u, h| update(h, z[u], n[u], *mix));
         }
     }
 }
@@ -153,7 +153,7 @@ fn update_panels_slow(
         let mut n = [[0; LANES]];
         k.curve_q(Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
         let [n] = n;
-        *h = core::array::from_fn(|u| update_slow(h[u], slow::gate(a[u]), n[u], mix));
+        each_unit(h, |u, h| update_slow(h, slow::gate(a[u]), n[u], mix));
     }
 }
 

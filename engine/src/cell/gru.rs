@@ -15,7 +15,7 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::rectified::Rectified;
-use super::{Gates, Stream};
+use super::{Gates, Stream, each_unit};
 use crate::kernel::{CellF, CellQ, Curve, GateOrder, Kernels, LANES, Panel, mix, update_tile};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round, slow};
 use core::ops::Range;
@@ -60,12 +60,12 @@ impl Cell for Gru {
         }
         let tables = numbers.tables;
         for (master, [n_x, r, z, n_h]) in units.master.iter_mut().zip(z.as_chunks::<4>().0) {
-            *master = core::array::from_fn(|u| {
+            each_unit(master, |u, h| {
                 let r = tables.sigmoid(slow::double(r[u]));
                 // The high product of a Q31 gate is half the product: a pre-activation of 2^-12.
                 let reset = mulhi_round(r, (n_h[u] as i32) << 2);
                 let n = tables.tanh(saturate16(((n_x[u] as i32) << 1) + reset));
-                slow::approach(master[u], slow::gate(z[u])[1], n)
+                slow::approach(h, slow::gate(z[u])[1], n)
             });
         }
     }
@@ -90,10 +90,10 @@ fn rectified_q(k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &[Panel<i16>
         let mut gates = [[0; LANES]; 2];
         k.curve_q(Curve::Sigmoid, &mut gates, &z[1..3], numbers.tables);
         let ([n_x, _, _, n_h], [r, keep]) = (z, &gates);
-        *master = core::array::from_fn(|u| {
+        each_unit(master, |u, h| {
             let reset = shift_round((r[u] >> 16) * n_h[u] as i32, 15);
             let n = saturate16(n_x[u] as i32 + reset).max(0) as i32;
-            mix(master[u], keep[u], saturate::<14>(n) << 17)
+            mix(h, keep[u], saturate::<14>(n) << 17)
         });
     }
 }

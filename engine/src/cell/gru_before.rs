@@ -15,7 +15,7 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::rectified::Rectified;
-use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tiles};
+use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, each_unit, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{
     Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend, mix,
@@ -147,7 +147,7 @@ impl GruBefore<'_> {
                     core::slice::from_ref(r),
                     tables,
                 );
-                reset[panel] = core::array::from_fn(|u| {
+                each_unit(&mut reset[panel], |u, _| {
                     shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
                 });
             }
@@ -185,13 +185,13 @@ impl GruBefore<'_> {
             if slow {
                 let units = master[tile.clone()].iter_mut().zip(candidate);
                 for ((h, n), z) in units.zip(&update[tile]) {
-                    *h = core::array::from_fn(|u| {
+                    each_unit(h, |u, h| {
                         let go = if rectified {
                             slow::go_to
                         } else {
                             slow::approach
                         };
-                        go(h[u], slow::gate(z[u])[1], n[u])
+                        go(h, slow::gate(z[u])[1], n[u])
                     });
                 }
                 return;
@@ -204,7 +204,7 @@ impl GruBefore<'_> {
             );
             for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
                 let mix = if rectified { mix } else { blend };
-                *h = core::array::from_fn(|u| mix(h[u], z[u], n[u]));
+                each_unit(h, |u, h| mix(h, z[u], n[u]));
             }
         });
         state.publish_master();

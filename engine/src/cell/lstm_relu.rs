@@ -13,8 +13,8 @@
 //!
 //! It is a variant of [`Lstm`](super::lstm::Lstm), so that all but its units is there once.
 
-use super::Stream;
 use super::layer::{Numbers, UnitsQ};
+use super::{Stream, each_unit};
 use crate::kernel::{Curve, Kernels, LANES, Panel};
 use crate::num::{mulhi_round, saturate, shift_round};
 use core::ops::Range;
@@ -49,13 +49,13 @@ pub(super) fn update_q(k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &[Pa
         k.curve_q(Curve::Sigmoid, both, &z[..2], tables);
         k.curve_q(Curve::Sigmoid, last, &z[3..], tables);
         let [i, f, o] = &gates;
-        *c = core::array::from_fn(|u| {
+        each_unit(c, |u, c| {
             // 2^-28, so that its product with a gate has the unit of the smallest cells.
             let g = (z[2][u].max(0) as i32) << 16;
-            let kept = mulhi_round(f[u], c[u]).wrapping_mul(2);
+            let kept = mulhi_round(f[u], c).wrapping_mul(2);
             saturate::<30>(kept.wrapping_add(mulhi_round(i[u], g) >> cell_shift))
         });
-        *y = core::array::from_fn(|u| {
+        each_unit(y, |u, _| {
             let open = mulhi_round(o[u], c[u].max(0));
             saturate::<14>(shift_round(open, 14 - cell_shift as u32)) as i16
         });

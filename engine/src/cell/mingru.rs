@@ -11,7 +11,7 @@
 //! (Q29); where candidates are linear the exporter scales them so that the values met in calibration stay inside.
 
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::{Gates, Stream};
+use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{double, gate, go_to};
 use crate::num::{mulhi_round, saturate};
@@ -60,14 +60,16 @@ impl Cell for MinGru {
             }
             let [n] = to;
             if slow {
-                *h = core::array::from_fn(|u| go_to(h[u], gate(z[u])[0], n[u]));
+                each_unit(h, |u, h| go_to(h, gate(z[u])[0], n[u]));
                 continue;
             }
             let mut share = [[0; LANES]];
             k.curve_q(Curve::Sigmoid, &mut share, core::slice::from_ref(z), tables);
             // Both lie within ±2: their difference is a number of Q29 too.
-            let way = |u: usize| mulhi_round(share[0][u], n[u].wrapping_sub(h[u])).wrapping_mul(2);
-            *h = core::array::from_fn(|u| h[u].wrapping_add(way(u)));
+            each_unit(h, |u, h| {
+                let way = mulhi_round(share[0][u], n[u].wrapping_sub(h));
+                h.wrapping_add(way.wrapping_mul(2))
+            });
         }
     }
 }

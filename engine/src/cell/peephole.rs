@@ -12,7 +12,7 @@
 
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::lstm::Lstm;
-use super::{Gates, Spec, Stream, panels};
+use super::{Gates, Spec, Stream, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{accumulate, double, gate};
@@ -90,7 +90,7 @@ impl Cell for Peephole<'_> {
         let units = units.master.iter_mut().zip(units.y).zip(peepholes);
         for (((c, y), [p_i, p_f, p_o]), z) in units.zip(z.as_chunks_mut::<4>().0) {
             let see = |z: &mut Panel<i16>, c: &Panel<i32>, p: &Panel<i32>| {
-                *z = core::array::from_fn(|u| saturate16(z[u] as i32 + mulhi_round(p[u], c[u])));
+                each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
             };
             see(&mut z[0], c, p_i);
             see(&mut z[1], c, p_f);
@@ -103,12 +103,12 @@ impl Cell for Peephole<'_> {
             }
             k.curve_q(Curve::Tanh, &mut rest[..1], &z[2..3], tables);
             let [i, f, g, _] = &gates;
-            *c = core::array::from_fn(|u| {
+            each_unit(c, |u, c| {
                 if numbers.slow {
                     let [[i, _], [f, _]] = [gate(z[0][u]), gate(z[1][u])];
-                    return accumulate(c[u], f, i, g[u], cell_shift);
+                    return accumulate(c, f, i, g[u], cell_shift);
                 }
-                let kept = mulhi_round(f[u], c[u]).wrapping_mul(2);
+                let kept = mulhi_round(f[u], c).wrapping_mul(2);
                 let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
                 saturate::<30>(kept.wrapping_add(new))
             });
@@ -120,7 +120,7 @@ impl Cell for Peephole<'_> {
             let [t, o, ..] = &mut gates;
             k.curve_q(Curve::Tanh, core::slice::from_mut(t), &z[2..3], tables);
             k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[3..], tables);
-            *y = core::array::from_fn(|u| shift_round(mulhi_round(o[u], t[u]), 18) as i16);
+            each_unit(y, |u, _| shift_round(mulhi_round(o[u], t[u]), 18) as i16);
         }
     }
 }

@@ -556,6 +556,7 @@ impl Cell {
     ];
 
     /// What is said of a cell, once.
+    #[inline(always)]
     const fn facts(self) -> Facts {
         match self {
             Cell::RnnTanh => Facts {

@@ -30,7 +30,8 @@ pub const fn slow_tail() -> &'static [i32; SEGMENTS + 1] {
 }
 
 /// `σ(z)` and `1 − σ(z)` of a Q4.11 number, in Q31: their sum is 2^31.
-#[inline(always)]
+#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(not(one_table), inline(always))]
 pub(crate) fn gate(z: i16) -> [i32; 2] {
     // A negative number is taken half a unit nearer to zero, which leaves no -2^15.
     let magnitude = (z ^ (z >> 15)) as usize & 0x7fff;

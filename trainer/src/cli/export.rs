@@ -5,7 +5,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::export::{
-    CSource, File, Platform, c_library, c_name, c_source, header, package, rust,
+    CSource, File, HOST, Platform, build_library, c_library, c_name, c_source, header, package,
+    rust,
 };
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 Examples:
   kinglet export pump.kgl --to c-source --out pump          (pump.c and pump.h, which need no library)
   kinglet export pump.kgl --to c-source --out src --name flow
-  kinglet export pump.kgl --to c --out pump                 (for the engine's own kernels, as a static library)
+  kinglet export pump.kgl --to c --out pump --target thumbv7em-none-eabihf --target host
+                                                            (the engine's own kernels, as a static library for each target)
   kinglet export pump.kgl --to arduino --out pump           (a library with an example that reads simulated sensors)
 
 The C computes the bytes that the engine computes: NAME_self_test() runs the test steps of the model file and must return
@@ -39,6 +41,11 @@ pub struct Args {
     /// What all names begin with, in place of the model's own name
     #[arg(long)]
     name: Option<String>,
+
+    /// Of `--to c`: a target of Rust's that the library is built for by cargo, into FOLDER/lib/TARGET; `host` is this machine. May be
+    /// given several times
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -84,6 +91,11 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if !args.target.is_empty() && !matches!(args.to, To::C) {
+        bail!(
+            "--target is for `--to c`, whose library is built; what this writes is source code for every target"
+        );
+    }
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let shown = || args.model.display().to_string();
@@ -130,7 +142,15 @@ pub fn run(args: &Args) -> Result<()> {
         .iter()
         .map(|(path, bytes)| stays(path, bytes))
         .collect::<Result<Vec<bool>>>()?;
-    let mut out = io::stdout().lock();
+    let write = |path: &Path, bytes: &[u8]| -> Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        writable(path, &[&args.model])?;
+        save(path, bytes)?;
+        Ok(writeln!(io::stdout(), "{}", path.display())?)
+    };
     for ((path, bytes), kept) in files.iter().zip(kept) {
         if kept {
             let path = path.display();
@@ -139,23 +159,29 @@ pub fn run(args: &Args) -> Result<()> {
             )]);
             continue;
         }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        }
-        writable(path, &[&args.model])?;
-        save(path, bytes)?;
-        writeln!(out, "{}", path.display())?;
+        write(path, bytes)?;
+    }
+    for target in &args.target {
+        say(&format!("building the library for {target}"));
+        let (name, bytes) = build_library(&args.out, target, &model)?;
+        write(&args.out.join(name), &bytes)?;
+    }
+    if matches!(args.to, To::C) && args.target.is_empty() {
+        say_notes(&[format!(
+            "the library is not built; `--target {HOST}` builds it for this machine, `--target thumbv7em-none-eabihf` for a Cortex-M4F"
+        )]);
     }
     Ok(())
 }
 
-/// How the files begin that hold a model or the engine's header. They are written anew each time; manifests and examples are
+/// How the files begin that hold a model, or the engine's header and the sources of its C library. They are written anew each time; manifests and examples are
 /// written once, as they are there to be changed.
-const GENERATED: [&[u8]; 4] = [
+const GENERATED: [&[u8]; 6] = [
     b"/* The network \"",
     b"/* A kinglet model file",
     b"/* The engine for quantized recurrent networks",
+    b"//! The engine from C: `kinglet.h`",
+    b"//! What a call came to.\n\nuse core::ffi",
     b"KINGLET\x1a",
 ];
 

@@ -1,10 +1,12 @@
 //! A model taken elsewhere: what `kinglet export` writes. Model files themselves are written by [`crate::file`].
 
+mod c_library;
 mod c_source;
 mod names;
 mod packages;
 mod portable;
 
+pub use c_library::{HOST, build_library, c_library};
 pub use c_source::{CSource, c_source};
 pub use names::c_name;
-pub use packages::{File, Platform, c_library, header, package, rust};
+pub use packages::{File, Platform, header, package, rust};

@@ -4,9 +4,8 @@
 use super::c_source::CSource;
 use crate::data::Written;
 use crate::data::audio::Audio;
-use anyhow::{Result, ensure};
 use kinglet::Model;
-use kinglet::format::{FeatureTransform, Input, Layer, Shape};
+use kinglet::format::{Cell, FeatureTransform, Input, Layer, Shape};
 use std::fmt::Write;
 
 /// A file to be written, with its path in the folder.
@@ -62,30 +61,6 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
             (path.replace("$model", name), text.into_bytes())
         })
         .collect()
-}
-
-/// The C ABI of the engine with a model: header, the model file as an array, an example.
-///
-/// # Errors
-/// If this program was built without the header.
-pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File>> {
-    ensure!(
-        KINGLET_H.contains("kgl_model_open"),
-        "this kinglet was built where links in the source tree were files, so it has no kinglet.h; take engine/c/kinglet.h and `--to header`"
-    );
-    let sensor = sensor(name, model, Door::Library);
-    let fill = |text: &str| {
-        text.replace("$SENSOR", &sensor)
-            .replace("$STATE", &model.state_len().to_string())
-            .replace("$MODEL", &name.to_uppercase())
-            .replace("$model", name)
-            .into_bytes()
-    };
-    let mut files = header(name, model, bytes);
-    files.push(("kinglet.h".to_owned(), KINGLET_H.as_bytes().to_vec()));
-    files.push(("main.c".to_owned(), fill(C_MAIN)));
-    files.push(("README.md".to_owned(), fill(C_README)));
-    Ok(files)
 }
 
 /// The model file as an array in C, aligned as the engine wants it.
@@ -154,23 +129,10 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
             [first.to_uppercase(), rest.to_owned()]
         })
         .collect();
-    let mut layers = model.header().layers.iter();
     let Written { audio, wake, .. } = Written::in_model(bytes).unwrap_or_default();
-    let needs = [
-        ("\"audio\"", audio.is_some()),
-        (
-            "\"conv\"",
-            layers.any(|layer| {
-                use Layer::{Conv, Join, Keep, Norm};
-                matches!(layer, Conv { .. } | Norm { .. } | Keep { .. } | Join { .. })
-            }),
-        ),
-    ];
-    let features: Vec<&str> = needs
-        .iter()
-        .filter(|need| need.1)
-        .map(|need| need.0)
-        .collect();
+    let mut features = firmware_features(model);
+    features.extend(audio.is_some().then_some("audio"));
+    let features: Vec<String> = features.iter().map(|name| format!("{name:?}")).collect();
     let engine = match &features[..] {
         [] => format!("\"{ENGINE}\""),
         features => format!(
@@ -205,6 +167,29 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ),
         (format!("src/{name}.kgl"), bytes.to_vec()),
     ]
+}
+
+/// Features of the engine that are not there by default, without which firmware refuses the model.
+pub(super) fn firmware_features(model: &Model<'_>) -> Vec<&'static str> {
+    let mut features: Vec<&str> = model
+        .header()
+        .layers
+        .iter()
+        .filter_map(|layer| match layer {
+            Layer::Conv { .. } | Layer::Norm { .. } | Layer::Keep { .. } | Layer::Join { .. } => {
+                Some("conv")
+            }
+            Layer::Recurrent { cell, .. } | Layer::Bidirectional { cell, .. } => match cell {
+                Cell::LstmRelu => Some("lstm-relu"),
+                Cell::GruReluResetAfter | Cell::GruReluResetBefore => Some("gru-relu"),
+                _ => None,
+            },
+            Layer::Embedding { .. } | Layer::Dense { .. } => None,
+        })
+        .collect();
+    features.sort_unstable();
+    features.dedup();
+    features
 }
 
 /// How the crate of a model is used.
@@ -271,7 +256,7 @@ pub const HEARS: kinglet::audio::Settings = kinglet::audio::{:#?};
 
 /// What an example's functions are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
+pub(super) enum Door {
     /// Those of the generated C.
     Source,
     /// Those of the engine's library.
@@ -279,7 +264,7 @@ enum Door {
 }
 
 /// `next_output`, which feeds the network with what a sensor might give.
-fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
+pub(super) fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
     let upper = name.to_uppercase();
     let library_state = format!("KGL_ALIGNED static uint8_t stream[{upper}_STATE_SIZE];");
     let call = |function: &str, input: &str| {
@@ -691,55 +676,6 @@ $ABOUT
 ",
     ),
 ];
-
-/// As cbindgen makes it of `engine/c`.
-const KINGLET_H: &str = include_str!("kinglet.h");
-
-const C_MAIN: &str = "#include \"kinglet.h\"
-#include \"$model_model.h\"
-#include <stdio.h>
-
-static kgl_model model;
-$SENSOR
-int main(void)
-{
-    uint32_t digest = 0;
-    kgl_status status = kgl_model_open(&model, KGL_ABI, $model_model, $MODEL_MODEL_SIZE);
-    if (status == KGL_OK) {
-        status = kgl_reset(&model, stream, sizeof stream);
-    }
-    if (status == KGL_OK) {
-        status = kgl_self_test(&model, stream, sizeof stream, &digest);
-    }
-    if (status != KGL_OK) {
-        printf(\"%s\\n\", kgl_strerror(status));
-        return 1;
-    }
-    printf(\"digest %08lx\\n\", (unsigned long)digest);
-    for (int step = 0; step < 100; step++) {
-        float output[$MODEL_OUTPUTS];
-        if (next_output(output)) {
-            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                printf(\"%.3f \", (double)output[i]);
-            }
-            puts(\"\");
-        }
-    }
-    return 0;
-}
-";
-
-const C_README: &str = "# $model with the engine's C library
-
-`$model_model.h` is the model, a constant array; `kinglet.h` explains every function. A stream takes $STATE bytes of RAM, an opened model one `kgl_model`.
-The library is built from the sources of kinglet, in their folder `engine/c`:
-
-    cargo build --release                                          # for this machine: target/release/libkinglet_c.a
-    cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
-
-Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
-The example on this machine: `cc -O2 main.c libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
-";
 
 const RUST_MANIFEST: &str = "[package]
 name = \"$model\"

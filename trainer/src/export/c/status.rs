@@ -1,0 +1,1 @@
+../../../../engine/c/src/status.rs

@@ -1,0 +1,177 @@
+//! The engine's C interface around a model: its sources as a crate, and the static libraries that Cargo makes of it.
+
+use super::packages::{Door, File, firmware_features, header, sensor};
+use anyhow::{Context, Result, bail, ensure};
+use kinglet::Model;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A target that is this machine.
+pub const HOST: &str = "host";
+
+/// Header, sources of the library, the model file as an array, an example.
+///
+/// # Errors
+/// If this program was built without the sources.
+pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File>> {
+    ensure!(
+        KINGLET_H.contains("kgl_model_open"),
+        "this kinglet was built where links in the source tree were files, so it has no sources of the C library; take the folder engine/c \
+         and `--to header`"
+    );
+    let sensor = sensor(name, model, Door::Library);
+    let fill = |text: &str| {
+        text.replace("$SENSOR", &sensor)
+            .replace("$STATE", &model.state_len().to_string())
+            .replace("$MODEL", &name.to_uppercase())
+            .replace("$model", name)
+            .into_bytes()
+    };
+    let mut files = header(name, model, bytes);
+    let texts = [
+        ("kinglet.h", KINGLET_H.as_bytes().to_vec()),
+        ("main.c", fill(MAIN)),
+        ("README.md", fill(README)),
+        ("library/Cargo.toml", manifest().into_bytes()),
+        ("library/src/lib.rs", LIB.as_bytes().to_vec()),
+        ("library/src/status.rs", STATUS.as_bytes().to_vec()),
+    ];
+    files.extend(texts.map(|(path, text)| (path.to_owned(), text)));
+    Ok(files)
+}
+
+/// The library's manifest where the engine is a crate of crates.io. What tests the library in its own place is left out.
+fn manifest() -> String {
+    let (before, rest) = MANIFEST
+        .split_once("[dev-dependencies]")
+        .unwrap_or((MANIFEST, ""));
+    let behind = rest.split_once("\n[").map_or("", |(_, behind)| behind);
+    let version = concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"");
+    format!("{before}[{behind}").replace("path = \"..\"", version)
+}
+
+/// Builds the library of an exported folder for a target of Rust's, or for [`HOST`], with what the model needs; gives its name in the
+/// folder and its bytes.
+///
+/// # Errors
+/// If Cargo is not there, or cannot build it, for which it has said why.
+pub fn build_library(folder: &Path, target: &str, model: &Model<'_>) -> Result<File> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    ensure!(
+        !target.is_empty() && !target.starts_with(['-', '.']) && target.chars().all(plain),
+        "no target of Rust's: {target:?}; for example thumbv7em-none-eabihf, or {HOST} for this machine"
+    );
+    let built = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(&cargo);
+    command.args(["build", "--quiet", "--manifest-path"]);
+    command.arg(folder.join("library").join("Cargo.toml"));
+    command.arg("--target-dir").arg(built.path());
+    let mut made = built.path().to_owned();
+    if target != HOST {
+        command.args(["--target", target]);
+        made.push(target);
+    }
+    let profile = if target.contains("-none-") {
+        "small"
+    } else {
+        "release"
+    };
+    command.args(["--profile", profile]);
+    made.push(profile);
+    for feature in firmware_features(model) {
+        command.args(["--features", feature]);
+    }
+    if let Some(engine) = engine_beside() {
+        let patch = format!(
+            "patch.crates-io.kinglet.path={:?}",
+            engine.display().to_string()
+        );
+        command.args(["--config", &patch]);
+    }
+    let shown = cargo.display();
+    let status = command.status().with_context(|| {
+        format!("cannot run {shown}, which builds the library; https://rustup.rs has it")
+    })?;
+    if !status.success() {
+        let part = match target {
+            HOST => String::new(),
+            target => format!(
+                " Is Rust's part for that target there? `rustup target add {target}` gets it."
+            ),
+        };
+        bail!("{shown} did not build the library for {target}; what it said stands above.{part}");
+    }
+    for name in ["libkinglet_c.a", "kinglet_c.lib"] {
+        let path = made.join(name);
+        if path.is_file() {
+            let bytes =
+                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            return Ok((format!("lib/{target}/{name}"), bytes));
+        }
+    }
+    bail!("{shown} left no library for {target}")
+}
+
+/// The engine in the source tree that this program was built in, if it is still there: it is the one that belongs to the sources.
+fn engine_beside() -> Option<PathBuf> {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine");
+    let engine = engine.canonicalize().ok()?;
+    engine.join("Cargo.toml").is_file().then_some(engine)
+}
+
+/// As cbindgen makes it of `engine/c`.
+const KINGLET_H: &str = include_str!("c/kinglet.h");
+const LIB: &str = include_str!("c/lib.rs");
+const STATUS: &str = include_str!("c/status.rs");
+// Under another name: a folder with a `Cargo.toml` would be left out of the published crate.
+const MANIFEST: &str = include_str!("c/manifest.toml");
+
+const MAIN: &str = "#include \"kinglet.h\"
+#include \"$model_model.h\"
+#include <stdio.h>
+
+static kgl_model model;
+$SENSOR
+int main(void)
+{
+    uint32_t digest = 0;
+    kgl_status status = kgl_model_open(&model, KGL_ABI, $model_model, $MODEL_MODEL_SIZE);
+    if (status == KGL_OK) {
+        status = kgl_reset(&model, stream, sizeof stream);
+    }
+    if (status == KGL_OK) {
+        status = kgl_self_test(&model, stream, sizeof stream, &digest);
+    }
+    if (status != KGL_OK) {
+        printf(\"%s\\n\", kgl_strerror(status));
+        return 1;
+    }
+    printf(\"digest %08lx\\n\", (unsigned long)digest);
+    for (int step = 0; step < 100; step++) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                printf(\"%.3f \", (double)output[i]);
+            }
+            puts(\"\");
+        }
+    }
+    return 0;
+}
+";
+
+const README: &str = "# $model with the engine's C library
+
+`$model_model.h` is the model, a constant array; `kinglet.h` explains every function. A stream takes $STATE bytes of RAM, an opened model one `kgl_model`.
+`library` has the sources of the static library; `kinglet export … --to c --target T` builds it into `lib/T`, or in that folder:
+
+    cargo build --release                                          # for this machine: target/release/libkinglet_c.a
+    cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
+
+Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
+The example on this machine: `cc -O2 main.c lib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
+";

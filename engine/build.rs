@@ -84,8 +84,17 @@ fn main() {
         let name = feature.to_uppercase().replace('-', "_");
         !firmware || env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
     };
-    println!("cargo::rustc-check-cfg=cfg(conv, gru_relu, lstm_relu, w8a16, long_memory)");
-    for feature in ["conv", "gru-relu", "lstm-relu", "w8a16", "long-memory"] {
+    println!(
+        "cargo::rustc-check-cfg=cfg(conv, gru_relu, lstm_relu, hard_gates, w8a16, long_memory)"
+    );
+    for feature in [
+        "conv",
+        "gru-relu",
+        "lstm-relu",
+        "hard-gates",
+        "w8a16",
+        "long-memory",
+    ] {
         if there(feature) {
             println!("cargo::rustc-cfg={}", feature.replace('-', "_"));
         }

@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 22] = [
+static ALL: [&[u8]; 26] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -25,6 +25,10 @@ static ALL: [&[u8]; 22] = [
     include_model!("models/mingru_tanh_w8a8.kgl"),
     include_model!("models/gru_relu_w8a8.kgl"),
     include_model!("models/lstm_relu_w8a8.kgl"),
+    include_model!("models/lstm_hard_w8a8.kgl"),
+    include_model!("models/gru_hard_w8a8.kgl"),
+    include_model!("models/gru_hard_before_w8a8.kgl"),
+    include_model!("models/mingru_hard_w8a8.kgl"),
     include_model!("models/pooled_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];

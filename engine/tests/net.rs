@@ -31,6 +31,10 @@ models! {
     GruBeforeW4 "models/gru_before_w4a8.kgl";
     GruRelu "models/gru_relu_w8a8.kgl";
     LstmRelu "models/lstm_relu_w8a8.kgl";
+    LstmHard "models/lstm_hard_w8a8.kgl";
+    GruHard "models/gru_hard_w8a8.kgl";
+    GruHardBefore "models/gru_hard_before_w8a8.kgl";
+    MinGruHard "models/mingru_hard_w8a8.kgl";
     Pooled "models/pooled_w8a8.kgl";
     FastGrnn "models/fastgrnn_w8a8.kgl";
     MinGru "models/mingru_w8a8.kgl";
@@ -141,6 +145,10 @@ fn every_cell_and_layout_in_integers() {
     step_q::<GruBeforeW4, 5, 2>();
     step_q::<GruRelu, 3, 8>();
     step_q::<LstmRelu, 3, 8>();
+    step_q::<LstmHard, 3, 8>();
+    step_q::<GruHard, 3, 8>();
+    step_q::<GruHardBefore, 3, 8>();
+    step_q::<MinGruHard, 3, 8>();
     step_q::<Pooled, 7, 3>();
     step_q::<FastGrnn, 3, 8>();
     step_q::<MinGru, 3, 8>();

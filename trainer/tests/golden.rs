@@ -282,6 +282,10 @@ mod reference {
                             | Cell::GruReluResetBefore
                             | Cell::GruReluResetAfter
                             | Cell::LstmRelu
+                            | Cell::LstmHard
+                            | Cell::GruHardResetAfter
+                            | Cell::GruHardResetBefore
+                            | Cell::MinGruHard
                             | Cell::MinGru
                             | Cell::MinGruTanh => {
                                 unreachable!("PyTorch has none")

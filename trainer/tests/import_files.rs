@@ -291,6 +291,12 @@ fn both_files_of_keras() {
         ("functional.keras", "lstm 3>4, dense 4>2"),
         ("lstm_relu.keras", "lstm-relu 3>5, lstm-relu 5>4, dense 4>2"),
         ("gru_relu.keras", "gru-relu 3>5, gru-relu 5>4, dense 4>2"),
+        ("lstm_hard.keras", "lstm-hard 3>5, lstm-hard 5>4, dense 4>2"),
+        (
+            "gru_hard.keras",
+            "gru-hard 3>5, gru-hard-reset-before 5>4, dense 4>2",
+        ),
+        ("keras_2.keras", "lstm-hard 3>5, gru-hard 5>4, dense 4>2"),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));

@@ -11,22 +11,23 @@
 //! not a walk over tiles, and whose streams do not step together.
 //!
 //! With rectified candidates a state is a mean of numbers from 0 on. In integers it is held below 4; the exporter scales weights so
-//! that the values met in calibration stay inside.
+//! that the values met in calibration stay inside. Gates may be hard.
 
+use super::gru::OfGru;
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::rectified::Rectified;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, each_unit, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{
     Curve, GateOrder, GateRows, Inputs, Kernels, LANES, LayerState, Panel, blend, mix,
 };
 use crate::num::{mulhi_round, narrow, saturate, shift_round, slow};
+use core::slice::{from_mut, from_ref};
 
 /// A GRU that resets before the product: `r, z` are its gates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GruBefore<'a> {
     candidate: AnyGates<'a>,
-    rectified: Rectified<{ cfg!(gru_relu) }>,
+    functions: OfGru,
 }
 
 /// Scratch, in words: per padded unit the update gate, and `r ⊙ h` as an output and as a matrix input.
@@ -44,13 +45,13 @@ impl<'a> GruBefore<'a> {
     pub(super) const fn take(
         t: &mut Tensors<'a>,
         spec: Spec,
-        rectified: Rectified<{ cfg!(gru_relu) }>,
+        functions: OfGru,
     ) -> Result<Self, LoadError> {
         let order = GateOrder::new(1, 1, 1);
         let candidate = attempt!(AnyGates::take(t, order, spec));
         Ok(GruBefore {
             candidate,
-            rectified,
+            functions,
         })
     }
 }
@@ -81,7 +82,7 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let old = &h.as_flattened()[..hidden];
             let z = gates.sums(k, &tile, x, old, &mut sums);
-            k.curve_f(Curve::Sigmoid, z);
+            self.functions.gates(k, z);
             for (panel, z) in tile.zip(z.as_chunks().0) {
                 let [r, z] = z;
                 update[panel] = *z;
@@ -91,13 +92,7 @@ impl Cell for GruBefore<'_> {
         for tile in tiles(h.len()) {
             let reset = &reset.as_flattened()[..hidden];
             let n = candidate.sums(k, &tile, x, reset, &mut sums);
-            if self.rectified.get() {
-                n.as_flattened_mut()
-                    .iter_mut()
-                    .for_each(|n| *n = n.max(0.0));
-            } else {
-                k.curve_f(Curve::Tanh, n);
-            }
+            self.functions.candidates(k, n);
             for (panel, n) in tile.zip(n) {
                 let (z, h) = (&update[panel], &h[panel]);
                 y[panel] = core::array::from_fn(|u| n[u] + z[u] * (h[u] - n[u]));
@@ -128,6 +123,7 @@ impl GruBefore<'_> {
             slow,
             ..
         } = numbers;
+        let functions = self.functions;
         let (master, old, _) = state.parts(columns);
         let units = master.len() * LANES;
         let (of_gates, narrowed) = work.split_at_mut(units);
@@ -141,12 +137,7 @@ impl GruBefore<'_> {
                 update[panel] = *z;
                 let gate = &mut gate[panel - start];
                 let r = if slow { &r.map(slow::double) } else { r };
-                k.curve_q(
-                    Curve::Sigmoid,
-                    core::slice::from_mut(gate),
-                    core::slice::from_ref(r),
-                    tables,
-                );
+                functions.gates_q(k, from_mut(gate), from_ref(r), tables);
                 each_unit(&mut reset[panel], |u, _| {
                     shift_round(mulhi_round(gate[u], master[panel][u]), 16) as i16
                 });
@@ -161,7 +152,7 @@ impl GruBefore<'_> {
         } else {
             Inputs::I16(&reset.as_flattened()[..columns])
         };
-        let rectified = self.rectified.get();
+        let rectified = functions.is_relu();
         candidate.each_tile(k, x, reset, |tile, n| {
             let mut candidate = [[0; LANES]; TILE];
             let mut gate = [[0; LANES]; TILE];
@@ -196,12 +187,7 @@ impl GruBefore<'_> {
                 }
                 return;
             }
-            k.curve_q(
-                Curve::Sigmoid,
-                &mut gate[..n.len()],
-                &update[tile.clone()],
-                tables,
-            );
+            functions.gates_q(k, &mut gate[..n.len()], &update[tile.clone()], tables);
             for ((h, n), z) in master[tile].iter_mut().zip(candidate).zip(gate) {
                 let mix = if rectified { mix } else { blend };
                 each_unit(h, |u, h| mix(h, z[u], n[u]));

@@ -9,9 +9,9 @@
 //!
 //! The four gates of a panel of units lie side by side: `i, f, g, o`.
 
+use super::functions::Functions;
 use super::layer::{Cell, Numbers, UnitsQ};
-use super::rectified::Rectified;
-use super::{Gates, Stream, lstm_relu};
+use super::{Gates, Stream, lstm_other};
 use crate::kernel::{CellF, CellQ, GateOrder, Kernels, LANES, Panel, update_tile};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate16, shift_round};
@@ -19,7 +19,7 @@ use core::ops::Range;
 
 /// An LSTM unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lstm(pub(super) Rectified<{ cfg!(lstm_relu) }>);
+pub(crate) struct Lstm(pub(super) Functions<{ cfg!(lstm_relu) }, { cfg!(hard_gates) }>);
 
 impl Cell for Lstm {
     const ORDER: GateOrder = CellQ::Lstm { cell_shift: 0 }.order();
@@ -27,12 +27,12 @@ impl Cell for Lstm {
 
     #[inline(always)]
     fn primitive(&self, cell_shift: u8) -> Option<CellQ> {
-        (!self.0.get()).then_some(CellQ::Lstm { cell_shift })
+        self.0.are_usual().then_some(CellQ::Lstm { cell_shift })
     }
 
     #[inline(always)]
     fn primitive_f(&self) -> Option<CellF> {
-        (!self.0.get()).then_some(CellF::Lstm)
+        self.0.are_usual().then_some(CellF::Lstm)
     }
 
     #[inline(always)]
@@ -44,17 +44,17 @@ impl Cell for Lstm {
         tile: Range<usize>,
         z: &mut [Panel<f32>],
     ) {
-        if self.0.get() {
-            lstm_relu::update(k, stream, tile, z);
-        } else {
+        if self.0.are_usual() {
             update_tile(k, CellF::Lstm, tile, stream.c, stream.h, stream.y, z);
+        } else {
+            lstm_other::update(k, self.0, stream, tile, z);
         }
     }
 
-    /// Of a slow layer, or a rectified one: the other is a primitive.
+    /// Of a slow layer, or one with other functions: the usual one is a primitive.
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        if self.0.get() {
-            return lstm_relu::update_q(k, numbers, units, z);
+        if !self.0.are_usual() {
+            return lstm_other::update_q(k, self.0, numbers, units, z);
         }
         let Numbers {
             tables, cell_shift, ..

@@ -10,6 +10,7 @@
 //! The sums of a panel of units lie side by side: `z, n`. A state is a mean of candidates. In integers it is held within ±2
 //! (Q29); where candidates are linear the exporter scales them so that the values met in calibration stay inside.
 
+use super::functions::Functions;
 use super::layer::{Cell, Numbers, UnitsQ};
 use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
@@ -22,6 +23,7 @@ use core::ops::Range;
 pub(crate) struct MinGru {
     /// The candidate is a tanh.
     pub(super) tanh: bool,
+    pub(super) functions: Functions<false, { cfg!(hard_gates) }>,
 }
 
 impl Cell for MinGru {
@@ -36,7 +38,7 @@ impl Cell for MinGru {
         z: &mut [Panel<f32>],
     ) {
         for (panel, [z, n]) in tile.zip(z.as_chunks_mut::<2>().0) {
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(z));
+            self.functions.gates(k, core::slice::from_mut(z));
             if self.tanh {
                 k.curve_f(Curve::Tanh, core::slice::from_mut(n));
             }
@@ -64,7 +66,8 @@ impl Cell for MinGru {
                 continue;
             }
             let mut share = [[0; LANES]];
-            k.curve_q(Curve::Sigmoid, &mut share, core::slice::from_ref(z), tables);
+            let z = core::slice::from_ref(z);
+            self.functions.gates_q(k, &mut share, z, tables);
             // Both lie within ±2: their difference is a number of Q29 too.
             each_unit(h, |u, h| {
                 let way = mulhi_round(share[0][u], n[u].wrapping_sub(h));

@@ -2,13 +2,13 @@
 
 use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
+use super::functions::Functions;
 use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
 use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
-use super::rectified::Rectified;
 use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
@@ -83,25 +83,32 @@ cells! {
         RnnRelu => Rnn { relu: true },
     }
     Lstm(Lstm) in "lstm" {
-        Lstm => Lstm(Rectified::NO),
-        LstmRelu => Lstm(attempt!(Rectified::by("lstm-relu"))),
+        Lstm => Lstm(Functions::USUAL),
+        LstmRelu => Lstm(attempt!(Functions::relu("lstm-relu"))),
+        LstmHard => Lstm(attempt!(Functions::hard())),
     }
     Gru(Gru) in "gru" {
-        GruResetAfter => Gru(Rectified::NO),
-        GruReluResetAfter => Gru(attempt!(Rectified::by("gru-relu"))),
+        GruResetAfter => Gru(Functions::USUAL),
+        GruReluResetAfter => Gru(attempt!(Functions::relu("gru-relu"))),
+        GruHardResetAfter => Gru(attempt!(Functions::hard())),
     }
     GruBefore(GruBefore<'a>) in "gru-reset-before" {
-        GruResetBefore => attempt!(GruBefore::take(t, spec, Rectified::NO)),
+        GruResetBefore => attempt!(GruBefore::take(t, spec, Functions::USUAL)),
         GruReluResetBefore => {
-            let rectified = attempt!(Rectified::by("gru-relu"));
-            attempt!(GruBefore::take(t, spec, rectified))
+            let functions = attempt!(Functions::relu("gru-relu"));
+            attempt!(GruBefore::take(t, spec, functions))
+        },
+        GruHardResetBefore => {
+            let functions = attempt!(Functions::hard());
+            attempt!(GruBefore::take(t, spec, functions))
         },
     }
     FastGrnn(FastGrnn<'a>) in "fastgrnn" { FastGrnn => attempt!(FastGrnn::take(t, spec)), }
     Coupled(Coupled) in "lstm-coupled" { LstmCoupled => Coupled, }
     MinGru(MinGru) in "mingru" {
-        MinGru => MinGru { tanh: false },
-        MinGruTanh => MinGru { tanh: true },
+        MinGru => MinGru { tanh: false, functions: Functions::USUAL },
+        MinGruTanh => MinGru { tanh: true, functions: Functions::USUAL },
+        MinGruHard => MinGru { tanh: false, functions: attempt!(Functions::hard()) },
     }
     Peephole(Peephole<'a>) in "lstm-peephole" { LstmPeephole => attempt!(Peephole::take(t, spec)), }
 }
@@ -139,9 +146,9 @@ impl<'a> Recurrent<'a> {
     /// Words of scratch that an integer step needs.
     pub(crate) const fn work(spec: Spec, padded_hidden: usize) -> usize {
         match spec.cell {
-            format::Cell::GruResetBefore | format::Cell::GruReluResetBefore => {
-                gru_before::work(spec.format, padded_hidden)
-            }
+            format::Cell::GruResetBefore
+            | format::Cell::GruReluResetBefore
+            | format::Cell::GruHardResetBefore => gru_before::work(spec.format, padded_hidden),
             _ if spec.packed().is_some() => packed::work(spec.format, spec.inputs, spec.hidden),
             _ => 0,
         }

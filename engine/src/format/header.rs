@@ -535,6 +535,14 @@ pub enum Cell {
     LstmRelu,
     /// [`Cell::GruResetAfter`] with `max(0, ·)` for its candidate's tanh.
     GruReluResetAfter,
+    /// [`Cell::Lstm`] with hard gates: `min(1, max(0, z/4 + 1/2))` in place of the logistic function.
+    LstmHard,
+    /// [`Cell::GruResetAfter`] with such gates.
+    GruHardResetAfter,
+    /// [`Cell::GruResetBefore`] with such gates.
+    GruHardResetBefore,
+    /// [`Cell::MinGru`] with such gates.
+    MinGruHard,
 }
 
 impl Cell {
@@ -553,6 +561,10 @@ impl Cell {
         Cell::GruReluResetBefore,
         Cell::LstmRelu,
         Cell::GruReluResetAfter,
+        Cell::LstmHard,
+        Cell::GruHardResetAfter,
+        Cell::GruHardResetBefore,
+        Cell::MinGruHard,
     ];
 
     /// What is said of a cell, once.
@@ -625,6 +637,35 @@ impl Cell {
                 reach: 4,
                 ..LSTM
             },
+            Cell::LstmHard => Facts {
+                name: "lstm-hard",
+                title: "LSTM with hard gates",
+                may_be_slow: false,
+                hard_gates: true,
+                ..LSTM
+            },
+            Cell::GruHardResetAfter => Facts {
+                name: "gru-hard",
+                title: "GRU with hard gates",
+                may_be_slow: false,
+                hard_gates: true,
+                ..GRU
+            },
+            Cell::GruHardResetBefore => Facts {
+                name: "gru-hard-reset-before",
+                title: "reset-before GRU with hard gates",
+                may_be_slow: false,
+                hard_gates: true,
+                ..GRU
+            },
+            Cell::MinGruHard => Facts {
+                name: "mingru-hard",
+                title: "minGRU with hard gates",
+                may_be_slow: false,
+                hard_gates: true,
+                reach: 2,
+                ..MIN_GRU
+            },
         }
     }
 
@@ -661,6 +702,11 @@ impl Cell {
     /// Its gates may be [`SLOW`].
     pub const fn may_be_slow(self) -> bool {
         self.facts().may_be_slow
+    }
+
+    /// Its gates are `min(1, max(0, z/4 + 1/2))`.
+    pub const fn hard_gates(self) -> bool {
+        self.facts().hard_gates
     }
 
     /// How long it remembers.
@@ -700,6 +746,7 @@ struct Facts {
     peepholes: usize,
     has_cell: bool,
     may_be_slow: bool,
+    hard_gates: bool,
     memory: Memory,
     reach: usize,
 }
@@ -711,6 +758,7 @@ const PLAIN: Facts = Facts {
     peepholes: 0,
     has_cell: false,
     may_be_slow: false,
+    hard_gates: false,
     memory: Memory::Mixed,
     reach: 1,
 };

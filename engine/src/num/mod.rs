@@ -21,6 +21,7 @@
 
 mod activation;
 pub(crate) mod float;
+mod hard;
 mod inverse_root;
 mod magnitude;
 mod saturate;
@@ -29,6 +30,7 @@ pub(crate) mod slow;
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
 pub(crate) use float::power_of_two;
 pub use float::{input_limits, quantize, sigmoid, softmax, softmax_q15, tanh};
+pub use hard::{hard_gate, hard_gate_q};
 pub(crate) use inverse_root::InverseRoot;
 pub(crate) use magnitude::magnitude_q;
 pub(crate) use saturate::saturate;

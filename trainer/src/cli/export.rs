@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::export::{
-    CSource, File, HOST, Platform, build_library, c_library, c_name, c_source, header, package,
-    rust,
+    CSource, File, HOST, Platform, build_library, c_library, c_name, c_source, check_target,
+    header, package, rust,
 };
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
@@ -96,6 +96,9 @@ pub fn run(args: &Args) -> Result<()> {
             "--target is for `--to c`, whose library is built; what this writes is source code for every target"
         );
     }
+    args.target
+        .iter()
+        .try_for_each(|target| check_target(target))?;
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let shown = || args.model.display().to_string();

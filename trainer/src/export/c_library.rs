@@ -53,17 +53,26 @@ fn manifest() -> String {
     format!("{before}[{behind}").replace("path = \"..\"", version)
 }
 
+/// That a name may be one of a target of Rust's, or [`HOST`].
+///
+/// # Errors
+/// If it is none.
+pub fn check_target(target: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    ensure!(
+        !target.is_empty() && !target.starts_with(['-', '.']) && target.chars().all(plain),
+        "no target of Rust's: {target:?}; for example thumbv7em-none-eabihf, or {HOST} for this machine"
+    );
+    Ok(())
+}
+
 /// Builds the library of an exported folder for a target of Rust's, or for [`HOST`], with what the model needs; gives its name in the
 /// folder and its bytes.
 ///
 /// # Errors
 /// If Cargo is not there, or cannot build it, for which it has said why.
 pub fn build_library(folder: &Path, target: &str, model: &Model<'_>) -> Result<File> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    ensure!(
-        !target.is_empty() && !target.starts_with(['-', '.']) && target.chars().all(plain),
-        "no target of Rust's: {target:?}; for example thumbv7em-none-eabihf, or {HOST} for this machine"
-    );
+    check_target(target)?;
     let built = tempfile::tempdir().context("cannot make a temporary folder")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(&cargo);

@@ -6,7 +6,7 @@ mod names;
 mod packages;
 mod portable;
 
-pub use c_library::{HOST, build_library, c_library};
+pub use c_library::{HOST, build_library, c_library, check_target};
 pub use c_source::{CSource, c_source};
 pub use names::c_name;
 pub use packages::{File, Platform, header, package, rust};

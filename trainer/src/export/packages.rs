@@ -181,6 +181,7 @@ pub(super) fn firmware_features(model: &Model<'_>) -> Vec<&'static str> {
             }
             Layer::Recurrent { cell, .. } | Layer::Bidirectional { cell, .. } => match cell {
                 Cell::LstmRelu => Some("lstm-relu"),
+                cell if cell.hard_gates() => Some("hard-gates"),
                 Cell::GruReluResetAfter | Cell::GruReluResetBefore => Some("gru-relu"),
                 _ => None,
             },

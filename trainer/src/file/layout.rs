@@ -56,8 +56,10 @@ const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)
 /// The stages of a cell, with their sums in the engine's order.
 pub(crate) fn stages(cell: Cell) -> Stages {
     match cell {
-        Cell::GruResetAfter | Cell::GruReluResetAfter => GRU_RESET_AFTER,
-        Cell::GruResetBefore | Cell::GruReluResetBefore => GRU_RESET_BEFORE,
+        Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => GRU_RESET_AFTER,
+        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
+            GRU_RESET_BEFORE
+        }
         // One sum a gate.
         _ => match (cell.products(), cell.state_products()) {
             (1, _) => ONE,

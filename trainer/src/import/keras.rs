@@ -18,6 +18,11 @@ use serde_json::Value;
 pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
     let config = archive.read("config.json")?;
     let weights = archive.read("model.weights.h5")?;
+    let metadata = archive.read("metadata.json").ok();
+    let metadata: Option<Value> = metadata.and_then(|json| serde_json::from_slice(&json).ok());
+    let version = metadata
+        .as_ref()
+        .map(|metadata| text(metadata, "keras_version"));
     let config = serde_json::from_slice(&config)
         .map_err(|e| anyhow!("config.json in it is damaged: {e}"))?;
     let len = weights.len();
@@ -29,6 +34,7 @@ pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
             root: file.root(),
             limit: len,
             flat: false,
+            hard: hard_sigmoid(version),
         },
     )
 }
@@ -43,6 +49,9 @@ pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
     let config = attributes
         .get("model_config")
         .and_then(|value| value.as_str().map(str::to_owned));
+    let version = attributes
+        .get("keras_version")
+        .and_then(|value| value.as_str().map(str::to_owned));
     let config = config.context("there is no `model_config` in it, only weights: save the whole model, model.save(\"model.keras\")")?;
     let config =
         serde_json::from_str(&config).map_err(|e| anyhow!("its `model_config` is damaged: {e}"))?;
@@ -53,6 +62,8 @@ pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
             root,
             limit: bytes.len(),
             flat: true,
+            // The oldest did not write it.
+            hard: hard_sigmoid(Some(version.as_deref().unwrap_or("1"))),
         },
     )
 }
@@ -64,6 +75,17 @@ struct Weights {
     limit: usize,
     /// In the older file, groups by the layers' names and weights by their own.
     flat: bool,
+    /// The hard sigmoid of the Keras that wrote the file, if it says which.
+    hard: Option<Function>,
+}
+
+/// `max(0, min(1, 0.2 x + 0.5))` before Keras 3, from then on `relu6(x + 3) / 6`.
+fn hard_sigmoid(version: Option<&str>) -> Option<Function> {
+    let major: u32 = version?.split('.').next()?.parse().ok()?;
+    Some(match major {
+        0..=2 => Function::HardSigmoid(0.2, 0.5),
+        _ => Function::HardSigmoid(1.0 / 6.0, 0.5),
+    })
 }
 
 /// A layer's weights with the paths below its group.
@@ -515,7 +537,7 @@ fn add(
         "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
-            let layer = recurrent_layer(class, config, config, &weights.of(name)?)?;
+            let layer = recurrent_layer(class, config, config, &weights.of(name)?, weights.hard)?;
             graph.recurrent(
                 name,
                 class,
@@ -532,6 +554,7 @@ fn add(
                 cell.get("config").unwrap_or(&Value::Null),
                 config,
                 &weights.of(name)?,
+                weights.hard,
             )?;
             graph.recurrent(
                 name,
@@ -556,10 +579,16 @@ fn add(
             let (forward, backward): (Named, Named) = named
                 .into_iter()
                 .partition(|(path, _)| path.contains("forward_"));
-            let mut layer = recurrent_layer(class, inner, inner, &forward)?;
+            let mut layer = recurrent_layer(class, inner, inner, &forward, weights.hard)?;
             // A layer of its own may run backward, and that is its direction here.
             let other = config.get("backward_layer").and_then(|l| l.get("config"));
-            let backward = recurrent_layer(class, other.unwrap_or(inner), inner, &backward)?;
+            let backward = recurrent_layer(
+                class,
+                other.unwrap_or(inner),
+                inner,
+                &backward,
+                weights.hard,
+            )?;
             ensure!(
                 backward.hidden == layer.hidden && backward.inputs == layer.inputs,
                 "its two directions have several widths"
@@ -796,6 +825,7 @@ fn recurrent_layer(
     config: &Value,
     layer: &Value,
     named: &Named,
+    hard: Option<Function>,
 ) -> Result<super::graph::Recurrent> {
     ensure!(
         !flag(layer, "go_backwards", false),
@@ -807,7 +837,9 @@ fn recurrent_layer(
     );
     let activation = function(function_name(config, "activation", "tanh")?)?;
     let gate = match function_name(config, "recurrent_activation", "sigmoid")? {
-        "hard_sigmoid" => Function::HardSigmoid(0.2, 0.5),
+        "hard_sigmoid" => hard.context(
+            "attribute `recurrent_activation`: hard_sigmoid, which Keras 3 made another function, and the file does not say which Keras wrote it",
+        )?,
         other => function(other)?,
     };
     let kind = match class {

@@ -719,10 +719,13 @@ impl<'g> Walk<'g> {
                 | Cell::GruReluResetAfter
                 | Cell::LstmRelu => Some(0.0),
                 Cell::Lstm
+                | Cell::LstmHard
                 | Cell::LstmCoupled
                 | Cell::LstmPeephole
                 | Cell::GruResetAfter
+                | Cell::GruHardResetAfter
                 | Cell::GruResetBefore
+                | Cell::GruHardResetBefore
                 | Cell::RnnTanh => Some(1.0),
                 _ => None,
             },
@@ -1310,10 +1313,10 @@ fn reset(layer: &Layer) -> Option<String> {
         _ => return None,
     };
     let how = match cell {
-        Cell::GruResetAfter | Cell::GruReluResetAfter => {
+        Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => {
             "after the product with the hidden weights, as in PyTorch"
         }
-        Cell::GruResetBefore | Cell::GruReluResetBefore => {
+        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
             "before the product with the hidden weights, as in the first paper"
         }
         _ => return None,
@@ -1517,6 +1520,10 @@ fn cell(
         used
     };
     let same = direction.functions[..used] == usual[..used];
+    let hard = match direction.functions[0] {
+        Function::HardSigmoid(slope, middle) => Some((slope, middle)),
+        _ => None,
+    };
     let cell = match (recurrent.kind, &direction.peephole) {
         (Kind::Rnn, _) if direction.functions[0] == Function::Relu => Cell::RnnRelu,
         (Kind::Lstm, None)
@@ -1531,6 +1538,18 @@ fn cell(
                 Cell::GruReluResetAfter
             } else {
                 Cell::GruReluResetBefore
+            }
+        }
+        (Kind::Lstm, None)
+            if hard.is_some() && direction.functions[1..] == [Function::Tanh, Function::Tanh] =>
+        {
+            Cell::LstmHard
+        }
+        (Kind::Gru { after }, _) if hard.is_some() && direction.functions[1] == Function::Tanh => {
+            if after {
+                Cell::GruHardResetAfter
+            } else {
+                Cell::GruHardResetBefore
             }
         }
         _ if !same => bail!(
@@ -1574,7 +1593,7 @@ fn cell(
                 .collect()
         }
     };
-    Ok(net::Recurrent {
+    let mut cell = net::Recurrent {
         cell,
         inputs,
         hidden: n,
@@ -1583,5 +1602,28 @@ fn cell(
         b_ih,
         b_hh: direction.b_hh.clone(),
         extra: direction.peephole.clone().unwrap_or_default(),
-    })
+    };
+    if let (Some((slope, middle)), true) = (hard, cell.cell.hard_gates()) {
+        scale_hard_gates(&mut cell, slope, middle);
+    }
+    Ok(cell)
+}
+
+/// Gates `slope · z + middle`, held within 0 and 1, become the engine's, `z / 4 + 1 / 2`.
+fn scale_hard_gates(r: &mut net::Recurrent, slope: f32, middle: f32) {
+    let n = r.hidden;
+    let gates: &[usize] = match r.cell {
+        Cell::LstmHard => &[0, 1, 3],
+        _ => &[0, 1],
+    };
+    for gate in gates {
+        let rows = gate * n..(gate + 1) * n;
+        let of = |width: usize| rows.start * width..rows.end * width;
+        let scaled = |x: &mut f32| *x *= 4.0 * slope;
+        r.w_ih[of(r.inputs)].iter_mut().for_each(scaled);
+        r.w_hh[of(n)].iter_mut().for_each(scaled);
+        r.b_hh[of(1)].iter_mut().for_each(scaled);
+        let middle = |b: &mut f32| *b = *b * 4.0 * slope + (4.0 * middle - 2.0);
+        r.b_ih[of(1)].iter_mut().for_each(middle);
+    }
 }

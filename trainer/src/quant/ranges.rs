@@ -205,7 +205,7 @@ impl Ranges {
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
                             range.meet(&scores(d, seen.x), 0);
                         }
-                        Layer::Bidirectional(b) if b.forward.cell == Cell::MinGru => {
+                        Layer::Bidirectional(b) if is_linear(b.forward.cell) => {
                             let candidates = candidates(b.halves()[seen.half], seen.x);
                             range.meet(&candidates, seen.half * seen.y.len());
                         }
@@ -268,7 +268,7 @@ impl Ranges {
                         Layer::Dense(d) if d.activation == Activation::Softmax => {
                             range.meet(&scores(d, below), 0);
                         }
-                        Layer::Recurrent(r) if r.cell == Cell::MinGru => {
+                        Layer::Recurrent(r) if is_linear(r.cell) => {
                             range.meet(&candidates(r, below), 0);
                         }
                         Layer::Recurrent(r) if r.cell == Cell::GruReluResetAfter => {
@@ -307,6 +307,11 @@ impl Ranges {
                             range.gates.meet(match r.cell {
                                 Cell::RnnRelu => &[],
                                 Cell::MinGru => &z[..r.hidden],
+                                // What saturates a hard gate saturates in integers too.
+                                Cell::MinGruHard => &[],
+                                Cell::LstmHard
+                                | Cell::GruHardResetAfter
+                                | Cell::GruHardResetBefore => &z[2 * r.hidden..3 * r.hidden],
                                 Cell::GruReluResetBefore
                                 | Cell::GruReluResetAfter
                                 | Cell::LstmRelu => &z[..2 * r.hidden],
@@ -435,11 +440,16 @@ fn linear_bound((weight, bias): (&[f32], &[f32]), width: f32) -> f32 {
     reach.fold(0.0, f32::max)
 }
 
+/// Candidates are sums as they are.
+fn is_linear(cell: Cell) -> bool {
+    matches!(cell, Cell::MinGru | Cell::MinGruHard)
+}
+
 /// The same of a state.
 fn state_bound(r: &Recurrent, width: f32) -> f32 {
     match r.cell {
         // A mean of linear candidates.
-        Cell::MinGru => {
+        cell if is_linear(cell) => {
             let (w, b) = (&r.w_ih[r.hidden * r.inputs..], &r.b_ih[r.hidden..]);
             linear_bound((w, b), width)
         }
@@ -549,7 +559,7 @@ impl LayerRange {
 /// Products that follow one another in a step.
 fn stages(r: &Recurrent) -> usize {
     match r.cell {
-        Cell::GruResetBefore | Cell::GruReluResetBefore => 2,
+        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => 2,
         _ => 1,
     }
 }

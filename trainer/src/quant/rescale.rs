@@ -225,7 +225,7 @@ fn divide_rows(matrix: &mut [f32], columns: usize, scales: &[f32]) {
 fn divide_recurrent(r: &mut Recurrent, scales: &[f32]) {
     match r.cell {
         Cell::FastGrnn => r.set_mix(r.mix().map(|x| x / scales[0])),
-        Cell::MinGru => {
+        Cell::MinGru | Cell::MinGruHard => {
             divide_rows(&mut r.w_ih[r.hidden * r.inputs..], r.inputs, scales);
             divide_rows(&mut r.b_ih[r.hidden..], 1, scales);
         }

@@ -276,7 +276,10 @@ fn watch(
         else {
             return;
         };
-        if matches!(cell, engine::Cell::Lstm | engine::Cell::LstmPeephole) {
+        if matches!(
+            cell,
+            engine::Cell::Lstm | engine::Cell::LstmHard | engine::Cell::LstmPeephole
+        ) {
             // ±8 · 2^cell_shift in units of 2^-(27 - cell_shift).
             let at_clamp = step.master[..units]
                 .iter()

@@ -1,5 +1,7 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
+use kinglet::num::hard_gate;
+
 use crate::net::{Activation, Cell, Combine, Conv, Dense, Join, Norm, PoolKind, Recurrent};
 
 /// A layer's output, and its cell.
@@ -91,7 +93,9 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let of_x = product(&r.w_ih, x);
     // A GRU that resets before the product has other inputs for its candidate.
     let early = match r.cell {
-        Cell::GruResetBefore | Cell::GruReluResetBefore => 2 * hidden * hidden,
+        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
+            2 * hidden * hidden
+        }
         _ => r.w_hh.len(),
     };
     let of_h = product(&r.w_hh[..early], &h);
@@ -101,10 +105,14 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let sum = |row: usize| from_x(row) + if row < of_h.len() { from_h(row) } else { 0.0 };
     let mut z: Vec<f32> = (0..of_x.len()).map(sum).collect();
     let (y, c) = (&mut state.y, &mut state.c);
+    let sigmoid = |x: f32| match r.cell.hard_gates() {
+        true => hard_gate(x),
+        false => sigmoid(x),
+    };
     match r.cell {
         Cell::RnnTanh => (0..hidden).for_each(|j| y[j] = z[j].tanh()),
         Cell::RnnRelu => (0..hidden).for_each(|j| y[j] = z[j].max(0.0)),
-        Cell::Lstm => {
+        Cell::Lstm | Cell::LstmHard => {
             for j in 0..hidden {
                 let (i, f) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
                 let (g, o) = (z[2 * hidden + j].tanh(), sigmoid(z[3 * hidden + j]));
@@ -146,7 +154,7 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = (zeta * (1.0 - gate) + nu) * n + gate * h_prev;
             }
         }
-        Cell::GruResetAfter | Cell::GruReluResetAfter => {
+        Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => {
             let relu = r.cell == Cell::GruReluResetAfter;
             for (j, &h_prev) in h.iter().enumerate() {
                 let (r_gate, update) = (sigmoid(z[j]), sigmoid(z[hidden + j]));
@@ -159,7 +167,7 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
             let candidates = 2 * hidden..3 * hidden;
             z.extend(candidates.clone().map(from_x).chain(candidates.map(from_h)));
         }
-        Cell::MinGru | Cell::MinGruTanh => {
+        Cell::MinGru | Cell::MinGruTanh | Cell::MinGruHard => {
             for (j, &h_prev) in h.iter().enumerate() {
                 let (gate, n) = (sigmoid(z[j]), z[hidden + j]);
                 let n = if r.cell == Cell::MinGruTanh {
@@ -170,7 +178,7 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
                 y[j] = (1.0 - gate) * h_prev + gate * n;
             }
         }
-        Cell::GruResetBefore | Cell::GruReluResetBefore => {
+        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
             let relu = r.cell == Cell::GruReluResetBefore;
             let reset: Vec<f32> = (0..hidden).map(|j| sigmoid(z[j]) * h[j]).collect();
             let of_reset = product(&r.w_hh[early..], &reset);

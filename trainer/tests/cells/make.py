@@ -16,7 +16,8 @@ LSTMs are ONNX Runtime's `LSTM` operator (`input_forget=1`, or with the input `P
 round, f = 1 - i with i from the weights; as 1 - sigmoid(z) = sigmoid(-z), the forget gate's rows are those of i, negated. Rectified GRUs are its
 `GRU` with the activations Sigmoid and Relu, rectified LSTMs its `LSTM` with Sigmoid, Relu and Relu.
 FastGRNN is the equations of Kusupati et al. 2018 in f64. minGRU is `mingru-keras` on Keras' NumPy backend, which has no steps: a
-parallel scan gives all of them. Its candidate is linear; with a tanh it is the same layer over another `Dense`.
+parallel scan gives all of them. Its candidate is linear; with a tanh, or with hard gates, it is the same layer over another `Dense`. Hard gates
+of LSTMs and GRUs are ONNX Runtime's HardSigmoid with a slope of 1/4 and 1/2 in the middle.
 """
 
 import os
@@ -53,14 +54,18 @@ def uniform(rng, bound, *shape):
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
-def lstm(x, w, r, b, p, hidden, coupled, activations=None):
+# Of hard gates: z / 4 + 1 / 2.
+SLOPE = {"activation_alpha": [0.25], "activation_beta": [0.5]}
+
+
+def lstm(x, w, r, b, p, hidden, coupled, activations=None, **attributes):
     """h after every step and the last c. Gates in ONNX's order: i, o, f, c."""
     inputs = {"X": x[:, None, :], "W": w[None], "R": r[None], "B": b[None]}
     names = ["X", "W", "R", "B", "", "", ""]
     if p is not None:
         inputs["P"] = p[None]
         names.append("P")
-    node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled), activations=activations)
+    node = helper.make_node("LSTM", names, ["Y", "Y_h", "Y_c"], hidden_size=hidden, input_forget=int(coupled), activations=activations, **attributes)
     y, c = run(node, inputs, ["Y", "Y_c"])
     return y[:, 0, 0, :], c[0, 0]
 
@@ -131,15 +136,28 @@ def lstm_relu(name, inputs, hidden):
     write(name, layer, x, h, c)
 
 
-def gru_relu(name, inputs, hidden):
+def lstm_hard(name, inputs, hidden):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    bound = 1 / hidden**0.5
+    bound = 3 / hidden**0.5
+    gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "ifgo"}
+    stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
+    x = samples(rng, STEPS, inputs)
+    b = np.concatenate([stack("iofg", 2), stack("iofg", 3)])[:, 0]
+    h, c = lstm(x, stack("iofg", 0), stack("iofg", 1), b, None, hidden, False, ["HardSigmoid", "Tanh", "Tanh"], **SLOPE)
+    layer = {n: stack("ifgo", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
+    layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
+    write(name, layer, x, h, c)
+
+
+def gru(name, inputs, hidden, activations, bound, after=0, **attributes):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    bound = bound / hidden**0.5
     gates = {g: [uniform(rng, bound, hidden, n) for n in (inputs, hidden, 1, 1)] for g in "rzn"}
     stack = lambda order, at: np.concatenate([gates[g][at] for g in order])
     x = samples(rng, STEPS, inputs)
     b = np.concatenate([stack("zrn", 2), stack("zrn", 3)])[:, 0]
     given = {"X": x[:, None, :], "W": stack("zrn", 0)[None], "R": stack("zrn", 1)[None], "B": b[None]}
-    node = helper.make_node("GRU", list(given), ["Y"], hidden_size=hidden, linear_before_reset=0, activations=["Sigmoid", "Relu"])
+    node = helper.make_node("GRU", list(given), ["Y"], hidden_size=hidden, linear_before_reset=after, activations=activations, **attributes)
     layer = {n: stack("rzn", at) for at, n in enumerate(["w_ih", "w_hh", "b_ih", "b_hh"])}
     layer = {n: v[:, 0] if n.startswith("b") else v for n, v in layer.items()}
     write(name, layer, x, run(node, given, ["Y"])[0][:, 0, 0, :])
@@ -163,7 +181,7 @@ def fastgrnn(name, inputs, hidden, nu):
     write(name, layer, x, np.array(steps))
 
 
-def mingru(name, inputs, hidden, activation, reach):
+def mingru(name, inputs, hidden, activation, reach, hard=False):
     """A linear candidate reaches as far as its weights let it."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     gate = [uniform(rng, 1, inputs, hidden), uniform(rng, 1, hidden)]
@@ -171,6 +189,8 @@ def mingru(name, inputs, hidden, activation, reach):
     x = samples(rng, STEPS, inputs)
     layer = MinGRU(hidden)
     layer.candidate = keras.layers.Dense(hidden, activation=activation)
+    if hard:
+        layer.gate = keras.layers.Dense(hidden, activation=lambda z: keras.ops.clip(z / 4 + 0.5, 0, 1))
     layer.build((1, STEPS, inputs))
     layer.gate.set_weights(gate)
     layer.candidate.set_weights(candidate)
@@ -181,10 +201,14 @@ def mingru(name, inputs, hidden, activation, reach):
 for inputs, hidden in [(2, 3), (3, 8), (5, 17)]:
     peephole(f"lstm_peephole_{inputs}x{hidden}", inputs, hidden)
     coupled(f"lstm_coupled_{inputs}x{hidden}", inputs, hidden)
-    gru_relu(f"gru_relu_{inputs}x{hidden}", inputs, hidden)
+    gru(f"gru_relu_{inputs}x{hidden}", inputs, hidden, ["Sigmoid", "Relu"], 1)
+    gru(f"gru_hard_{inputs}x{hidden}", inputs, hidden, ["HardSigmoid", "Tanh"], 3, 1, **SLOPE)
+    gru(f"gru_hard_before_{inputs}x{hidden}", inputs, hidden, ["HardSigmoid", "Tanh"], 3, **SLOPE)
+    lstm_hard(f"lstm_hard_{inputs}x{hidden}", inputs, hidden)
     lstm_relu(f"lstm_relu_{inputs}x{hidden}", inputs, hidden)
     fastgrnn(f"fastgrnn_{inputs}x{hidden}", inputs, hidden, -4.0)
     mingru(f"mingru_{inputs}x{hidden}", inputs, hidden, None, 0.5)
+    mingru(f"mingru_hard_{inputs}x{hidden}", inputs, hidden, None, 0.5, True)
     mingru(f"mingru_tanh_{inputs}x{hidden}", inputs, hidden, "tanh", 1.0)
 # What is added in every step carries the state beyond 1.
 fastgrnn("fastgrnn_wide_5x17", 5, 17, -1.0)

@@ -96,6 +96,26 @@ start = [layers.Input((None, 3)), layers.AveragePooling1D(2), layers.Conv1D(4, 2
 keep("pooled_stream", keras.Sequential(start + [layers.MaxPooling1D(3, 2), layers.Activation("tanh"), layers.GRU(4, return_sequences=True), layers.Dense(2)]), x, first=7)
 for name, cell in [("lstm_relu", layers.LSTM), ("gru_relu", layers.GRU)]:
     keep(name, keras.Sequential([layers.Input((None, 3)), cell(5, activation="relu", return_sequences=True), cell(4, activation="relu"), layers.Dense(2)]), x[:8])
+hard = {"recurrent_activation": "hard_sigmoid", "return_sequences": True}
+head = [layers.Input((None, 3))]
+keep("lstm_hard", keras.Sequential(head + [layers.LSTM(5, **hard), layers.LSTM(4, **hard), layers.Dense(2)]), x[:8])
+keep("gru_hard", keras.Sequential(head + [layers.GRU(5, **hard), layers.GRU(4, reset_after=False, **hard), layers.Dense(2)]), x[:8])
+# Before version 3 a hard sigmoid was another function, and all the rest of these layers in these files as it is now.
+hard["recurrent_activation"] = lambda z: keras.ops.clip(0.2 * z + 0.5, 0, 1)
+keep("keras_2", keras.Sequential(head + [layers.LSTM(5, **hard), layers.GRU(4, **hard), layers.Dense(2)]), x[:8])
+path = os.path.join(folder, "keras_2.keras")
+with zipfile.ZipFile(path) as archive:
+    files = {name: archive.read(name) for name in archive.namelist()}
+config = json.loads(files["config.json"])
+for layer in config["config"]["layers"]:
+    if "recurrent_activation" in layer["config"]:
+        layer["config"]["recurrent_activation"] = "hard_sigmoid"
+files["config.json"] = json.dumps(config).encode()
+files["metadata.json"] = json.dumps(json.loads(files["metadata.json"]) | {"keras_version": "2.15.0"}).encode()
+with zipfile.ZipFile(path, "w") as archive:
+    for name, data in files.items():
+        archive.writestr(name, data)
+packed(path)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -59,10 +59,14 @@ class Network:
                 operands += ["", "", "", self.weight(1, 3 * hidden)]
             if how == "coupled":
                 attributes["input_forget"] = 1
+            if how == "plain" and some(True, False):
+                attributes["activations"] = ["HardSigmoid", "Tanh", "Tanh"]
         if kind == "GRU":
             attributes["linear_before_reset"] = some(0, 1)
             if not attributes["linear_before_reset"] and some(True, False):
                 attributes["activations"] = ["Sigmoid", "Relu"]
+            elif some(True, False):
+                attributes |= {"activations": ["HardSigmoid", "Tanh"], "activation_alpha": [0.3], "activation_beta": [0.4]}
         if kind == "RNN":
             attributes["activations"] = [some("Tanh", "Relu")]
         y = self.node(kind, *operands, **attributes)

@@ -246,6 +246,17 @@ static int32_t slow_sigmoid(int16_t z)
 ",
     },
     Function {
+        name: "hard",
+        text: "
+/* z / 4 + 1 / 2 of z (2^-12), held within 0 and 1, in Q31. */
+static int32_t hard(int16_t z)
+{
+    const int32_t gate = clamp((int32_t)z + 8192, 0, 16384);
+    return gate == 16384 ? INT32_MAX : gate * (INT32_C(1) << 17);
+}
+",
+    },
+    Function {
         name: "rest_of",
         text: "
 /* 1 - gate */
@@ -500,6 +511,17 @@ static float tanh_f32(float x)
 static float sigmoid_f32(float x)
 {
     return 0.5f * tanh_f32(0.5f * x) + 0.5f;
+}
+",
+    },
+    Function {
+        name: "hard_f32",
+        text: "
+/* z / 4 + 1 / 2, held within 0 and 1. */
+static float hard_f32(float z)
+{
+    z = z * 0.25f + 0.5f;
+    return z < 0.0f ? 0.0f : z > 1.0f ? 1.0f : z;
 }
 ",
     },

@@ -109,6 +109,27 @@ trait UnitMath<T: Real>: Send + Sync + 'static {
     }
 }
 
+/// A gate: the logistic function, or where gates are hard three straight lines.
+#[inline(always)]
+fn gate<const HARD: bool, T: Real>(z: T) -> T {
+    if !HARD {
+        return z.sigmoid();
+    }
+    let line = T::from_f64(0.25) * z + T::from_f64(0.5);
+    let line = if line > T::ONE { T::ONE } else { line };
+    if line < T::ZERO { T::ZERO } else { line }
+}
+
+/// The derivative of [`gate`], from the gate.
+#[inline(always)]
+fn gate_slope<const HARD: bool, T: Real>(gate: T) -> T {
+    if !HARD {
+        return gate * (T::ONE - gate);
+    }
+    let inside = gate > T::ZERO && gate < T::ONE;
+    if inside { T::from_f64(0.25) } else { T::ZERO }
+}
+
 /// The pass of a layer.
 pub fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
     fn pass<C: UnitMath<T>, T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
@@ -117,17 +138,21 @@ pub fn recurrent<T: Real>(r: &Recurrent, max: Size) -> Box<dyn Pass<T>> {
     match r.cell {
         Cell::RnnTanh => pass::<rnn::Rnn<false>, T>(r, max),
         Cell::RnnRelu => pass::<rnn::Rnn<true>, T>(r, max),
-        Cell::Lstm => pass::<lstm::Lstm<false>, T>(r, max),
-        Cell::LstmPeephole => pass::<lstm::Lstm<true>, T>(r, max),
+        Cell::Lstm => pass::<lstm::Lstm<false, false>, T>(r, max),
+        Cell::LstmHard => pass::<lstm::Lstm<false, true>, T>(r, max),
+        Cell::LstmPeephole => pass::<lstm::Lstm<true, false>, T>(r, max),
         Cell::LstmRelu => pass::<lstm_relu::LstmRelu, T>(r, max),
         Cell::LstmCoupled => pass::<lstm_coupled::LstmCoupled, T>(r, max),
         Cell::FastGrnn => pass::<fastgrnn::FastGrnn, T>(r, max),
-        Cell::GruResetAfter => pass::<gru_after::GruAfter<false>, T>(r, max),
-        Cell::GruReluResetAfter => pass::<gru_after::GruAfter<true>, T>(r, max),
-        Cell::GruResetBefore => pass::<gru_before::GruBefore<false>, T>(r, max),
-        Cell::GruReluResetBefore => pass::<gru_before::GruBefore<true>, T>(r, max),
-        Cell::MinGru => pass::<mingru::MinGru<false>, T>(r, max),
-        Cell::MinGruTanh => pass::<mingru::MinGru<true>, T>(r, max),
+        Cell::GruResetAfter => pass::<gru_after::GruAfter<false, false>, T>(r, max),
+        Cell::GruReluResetAfter => pass::<gru_after::GruAfter<true, false>, T>(r, max),
+        Cell::GruHardResetAfter => pass::<gru_after::GruAfter<false, true>, T>(r, max),
+        Cell::GruResetBefore => pass::<gru_before::GruBefore<false, false>, T>(r, max),
+        Cell::GruReluResetBefore => pass::<gru_before::GruBefore<true, false>, T>(r, max),
+        Cell::GruHardResetBefore => pass::<gru_before::GruBefore<false, true>, T>(r, max),
+        Cell::MinGru => pass::<mingru::MinGru<false, false>, T>(r, max),
+        Cell::MinGruTanh => pass::<mingru::MinGru<true, false>, T>(r, max),
+        Cell::MinGruHard => pass::<mingru::MinGru<false, true>, T>(r, max),
     }
 }
 

@@ -4,12 +4,12 @@
 //! The n rows of the x-part and of `u` have different gradients (`dn` and `r ⊙ dn`), so both sums
 //! are kept, where the other cells need one.
 
-use super::{Gradients, Unit, UnitMath};
+use super::{Gradients, Unit, UnitMath, gate, gate_slope};
 use crate::train::real::Real;
 
-pub struct GruAfter<const RELU: bool>;
+pub struct GruAfter<const RELU: bool, const HARD: bool>;
 
-impl<const RELU: bool, T: Real> UnitMath<T> for GruAfter<RELU> {
+impl<const RELU: bool, const HARD: bool, T: Real> UnitMath<T> for GruAfter<RELU, HARD> {
     const SUMS: usize = 3;
     const APART: bool = true;
     const DIRECT: bool = true;
@@ -17,8 +17,8 @@ impl<const RELU: bool, T: Real> UnitMath<T> for GruAfter<RELU> {
     #[inline(always)]
     fn output(unit: &mut Unit<T>) {
         let ([r, z, n, _], [u_r, u_z, u_n]) = (&mut unit.z, unit.u);
-        *r = (*r + u_r).sigmoid();
-        *z = (*z + u_z).sigmoid();
+        *r = gate::<HARD, T>(*r + u_r);
+        *z = gate::<HARD, T>(*z + u_z);
         *n += *r * u_n;
         *n = match RELU {
             true if *n > T::ZERO => *n,
@@ -37,8 +37,8 @@ impl<const RELU: bool, T: Real> UnitMath<T> for GruAfter<RELU> {
             false => T::ONE - n * n,
         };
         let dn = d.h * (T::ONE - z) * slope;
-        let dz = d.h * (unit.h_prev - n) * z * (T::ONE - z);
-        let dr = dn * unit.u[2] * r * (T::ONE - r);
+        let dz = d.h * (unit.h_prev - n) * gate_slope::<HARD, T>(z);
+        let dr = dn * unit.u[2] * gate_slope::<HARD, T>(r);
         unit.z = [dr, dz, dn, T::ZERO];
         unit.u = [dr, dz, dn * r];
         d.h = d.h * z;

@@ -4,12 +4,12 @@
 //! The candidate's product waits for `r`, so a step takes two products: `r, z` together, then `n`.
 //! Both biases of a gate are simply added.
 
-use super::{Gradients, Unit, UnitMath};
+use super::{Gradients, Unit, UnitMath, gate, gate_slope};
 use crate::train::real::Real;
 
-pub struct GruBefore<const RELU: bool>;
+pub struct GruBefore<const RELU: bool, const HARD: bool>;
 
-impl<const RELU: bool, T: Real> UnitMath<T> for GruBefore<RELU> {
+impl<const RELU: bool, const HARD: bool, T: Real> UnitMath<T> for GruBefore<RELU, HARD> {
     const SUMS: usize = 3;
     const KEEPS: bool = true;
     const RESETS: bool = true;
@@ -18,8 +18,8 @@ impl<const RELU: bool, T: Real> UnitMath<T> for GruBefore<RELU> {
     #[inline(always)]
     fn reset(unit: &mut Unit<T>) {
         let [r, z, ..] = &mut unit.z;
-        *r = r.sigmoid();
-        *z = z.sigmoid();
+        *r = gate::<HARD, T>(*r);
+        *z = gate::<HARD, T>(*z);
         unit.kept = *r * unit.h_prev;
     }
 
@@ -37,7 +37,7 @@ impl<const RELU: bool, T: Real> UnitMath<T> for GruBefore<RELU> {
     #[inline(always)]
     fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
         let [_, z, n, _] = unit.z;
-        unit.z[1] = d.h * (unit.h_prev - n) * z * (T::ONE - z);
+        unit.z[1] = d.h * (unit.h_prev - n) * gate_slope::<HARD, T>(z);
         let slope = match RELU {
             true if n > T::ZERO => T::ONE,
             true => T::ZERO,
@@ -51,6 +51,6 @@ impl<const RELU: bool, T: Real> UnitMath<T> for GruBefore<RELU> {
     fn reset_backward(unit: &mut Unit<T>, d_kept: T, d: &mut Gradients<T>) {
         let r = unit.z[0];
         d.h += d_kept * r;
-        unit.z[0] = d_kept * unit.h_prev * r * (T::ONE - r);
+        unit.z[0] = d_kept * unit.h_prev * gate_slope::<HARD, T>(r);
     }
 }

@@ -7,12 +7,12 @@
 //! each times the derivative of its own nonlinearity; `dc_prev = dc ⊙ f`, `dh_prev = dz W_hh`. Through peepholes
 //! `dc += do ⊙ p_o` and `dc_prev += di ⊙ p_i + df ⊙ p_f`.
 
-use super::{Gradients, Unit, UnitMath};
+use super::{Gradients, Unit, UnitMath, gate, gate_slope};
 use crate::train::real::Real;
 
-pub struct Lstm<const PEEPHOLES: bool>;
+pub struct Lstm<const PEEPHOLES: bool, const HARD: bool>;
 
-impl<const PEEPHOLES: bool, T: Real> UnitMath<T> for Lstm<PEEPHOLES> {
+impl<const PEEPHOLES: bool, const HARD: bool, T: Real> UnitMath<T> for Lstm<PEEPHOLES, HARD> {
     const SUMS: usize = 4;
     const CELL: bool = true;
     const KEEPS: bool = true;
@@ -26,8 +26,8 @@ impl<const PEEPHOLES: bool, T: Real> UnitMath<T> for Lstm<PEEPHOLES> {
             *i += p_i * unit.c_prev;
             *f += p_f * unit.c_prev;
         }
-        *i = i.sigmoid();
-        *f = f.sigmoid();
+        *i = gate::<HARD, T>(*i);
+        *f = gate::<HARD, T>(*f);
         *g = g.tanh();
         unit.c = *f * unit.c_prev + *i * *g;
     }
@@ -38,7 +38,7 @@ impl<const PEEPHOLES: bool, T: Real> UnitMath<T> for Lstm<PEEPHOLES> {
         if PEEPHOLES {
             *o += unit.p[2] * unit.c;
         }
-        *o = o.sigmoid();
+        *o = gate::<HARD, T>(*o);
         unit.kept = unit.c.tanh();
         unit.h = *o * unit.kept;
     }
@@ -46,13 +46,13 @@ impl<const PEEPHOLES: bool, T: Real> UnitMath<T> for Lstm<PEEPHOLES> {
     #[inline(always)]
     fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
         let ([i, f, g, o], [p_i, p_f, p_o], tanh_c) = (unit.z, unit.p, unit.kept);
-        let d_o = d.h * tanh_c * o * (T::ONE - o);
+        let d_o = d.h * tanh_c * gate_slope::<HARD, T>(o);
         let mut dc = d.c + d.h * o * (T::ONE - tanh_c * tanh_c);
         if PEEPHOLES {
             dc += d_o * p_o;
         }
-        let d_f = dc * unit.c_prev * f * (T::ONE - f);
-        let d_i = dc * g * i * (T::ONE - i);
+        let d_f = dc * unit.c_prev * gate_slope::<HARD, T>(f);
+        let d_i = dc * g * gate_slope::<HARD, T>(i);
         d.c = dc * f;
         if PEEPHOLES {
             d.c = d.c + d_i * p_i + d_f * p_f;

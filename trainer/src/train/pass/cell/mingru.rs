@@ -4,12 +4,12 @@
 //! Backward, with `d` from above and from the next step: `dz = d ⊙ (n − h)` and `dn = d ⊙ z`, each times the derivative of its
 //! own nonlinearity; `dh_prev = d ⊙ (1 − z)`, and nothing else, as no sum is over the state.
 
-use super::{Gradients, Unit, UnitMath};
+use super::{Gradients, Unit, UnitMath, gate, gate_slope};
 use crate::train::real::Real;
 
-pub struct MinGru<const TANH: bool>;
+pub struct MinGru<const TANH: bool, const HARD: bool>;
 
-impl<const TANH: bool, T: Real> UnitMath<T> for MinGru<TANH> {
+impl<const TANH: bool, const HARD: bool, T: Real> UnitMath<T> for MinGru<TANH, HARD> {
     const SUMS: usize = 2;
     const RECURS: bool = false;
     const DIRECT: bool = true;
@@ -17,7 +17,7 @@ impl<const TANH: bool, T: Real> UnitMath<T> for MinGru<TANH> {
     #[inline(always)]
     fn output(unit: &mut Unit<T>) {
         let [z, n, ..] = &mut unit.z;
-        *z = z.sigmoid();
+        *z = gate::<HARD, T>(*z);
         if TANH {
             *n = n.tanh();
         }
@@ -28,7 +28,7 @@ impl<const TANH: bool, T: Real> UnitMath<T> for MinGru<TANH> {
     fn backward(unit: &mut Unit<T>, d: &mut Gradients<T>) {
         let [z, n, ..] = unit.z;
         let slope = if TANH { T::ONE - n * n } else { T::ONE };
-        unit.z[0] = d.h * (n - unit.h_prev) * z * (T::ONE - z);
+        unit.z[0] = d.h * (n - unit.h_prev) * gate_slope::<HARD, T>(z);
         unit.z[1] = d.h * z * slope;
         d.h = d.h * (T::ONE - z);
     }

@@ -338,10 +338,10 @@ o = hard(W_io x + W_ho h + b_o)      hard(z) = z / 4 + 1 / 2, held within 0 and 
         y[u] = hard_f32(z[3]) * tanh_f32(s->c$n[u]);
 ",
     integer: "
-        const int32_t i = hard(z[0]);
-        const int32_t f = hard(z[1]);
+        const int32_t i = hard_gate(z[0]);
+        const int32_t f = hard_gate(z[1]);
         const int32_t g = $tanh(z[2]);
-        const int32_t o = hard(z[3]);
+        const int32_t o = hard_gate(z[3]);
         /* c' = f c + i g. The high half of a product with a gate is half the product. */
         const int32_t kept = 2 * mulhi(f, s->c$n[u]);
         s->c$n[u] = clamp_cell(kept + (mulhi(i, g) >> $new));
@@ -361,9 +361,9 @@ The pre-activations are n over x, r, z, n over h.",
         y[u] = n + hard_f32(z[2]) * (s->h$n[u] - n);
 ",
     integer: "
-        const int32_t r = hard(z[1]) >> 16;
+        const int32_t r = hard_gate(z[1]) >> 16;
         const int32_t n = $tanh(saturate16(z[0] + shift_round(r * z[3], 15)));
-        s->fine$n[u] = blend(s->fine$n[u], hard(z[2]), n);
+        s->fine$n[u] = blend(s->fine$n[u], hard_gate(z[2]), n);
 ",
     slow: "",
 };
@@ -380,7 +380,7 @@ All of r must be known before any n: one loop for r and z, another for n.",
         y[u] = n + s->update$n[u] * (s->h$n[u] - n);
 ",
     integer: "
-        s->fine$n[u] = blend(s->fine$n[u], hard(s->update$n[u]), $tanh(z[0]));
+        s->fine$n[u] = blend(s->fine$n[u], hard_gate(s->update$n[u]), $tanh(z[0]));
 ",
     slow: "",
 };
@@ -396,7 +396,7 @@ h' = h + z (n - h)",
     integer: "
         /* Held within 2. The high half of a product with a gate is half the product. */
         const int32_t n = clamp(z[1], -8192, 8191) * (INT32_C(1) << 17);
-        s->fine$n[u] += 2 * mulhi(hard(z[0]), n - s->fine$n[u]);
+        s->fine$n[u] += 2 * mulhi(hard_gate(z[0]), n - s->fine$n[u]);
 ",
     slow: "",
 };
@@ -580,7 +580,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x:
             .replace("$r)", &format!("{r})"));
         if cell.hard_gates() {
             first = first.replace("sigmoid_f32(", "hard_f32(");
-            first = first.replace("$sigmoid(", "hard(");
+            first = first.replace("$sigmoid(", "hard_gate(");
         }
         let own = ("_candidate", "reset");
         gates = stage(code, layer, (&layer.stages[1], place), (x, h), own);

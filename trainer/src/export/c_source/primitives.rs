@@ -246,10 +246,10 @@ static int32_t slow_sigmoid(int16_t z)
 ",
     },
     Function {
-        name: "hard",
+        name: "hard_gate",
         text: "
 /* z / 4 + 1 / 2 of z (2^-12), held within 0 and 1, in Q31. */
-static int32_t hard(int16_t z)
+static int32_t hard_gate(int16_t z)
 {
     const int32_t gate = clamp((int32_t)z + 8192, 0, 16384);
     return gate == 16384 ? INT32_MAX : gate * (INT32_C(1) << 17);

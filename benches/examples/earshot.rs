@@ -323,7 +323,6 @@ fn main() -> Result<()> {
             detector.predict_i16(frame)
         })
         .collect();
-    drop(ears);
     let heard = heard.into_inner();
     ensure!(
         !heard.is_empty(),

@@ -16,7 +16,7 @@ mkdir -p "$folder"
 "$venv/bin/pip" download -q --no-deps --dest "$folder" faster-whisper==1.2.1
 (cd "$folder" && "$venv/bin/python" -m zipfile -e faster_whisper-*.whl .)
 network=$folder/faster_whisper/assets/silero_vad_v6.onnx
-kinglet=$(CARGO_TARGET_DIR=$target/desk ../../.ci/kinglet)
+kinglet=$(unset CARGO_TARGET_DIR RUSTFLAGS; ../../.ci/kinglet)
 "$venv/bin/python" -P ../../trainer/tests/importing/silero.py "$kinglet" "$network" "$folder/vad"
 cargo build --release --locked -p peer-silero
 ORT_DYLIB_PATH=$(echo "$venv"/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*)

@@ -25,8 +25,12 @@ const TURNS: usize = 80;
 /// Some frame after another; a turn goes through all of them.
 type Turn<'a> = Box<dyn FnMut() + 'a>;
 
-fn onnx_runtime(environment: &Environment, file: &str, frames: &[Vec<f32>]) -> Result<Turn<'static>> {
-    let session = Session::builder(environment)?
+fn onnx_runtime(
+    environment: &Environment,
+    file: &str,
+    frames: &[Vec<f32>],
+) -> Result<Turn<'static>> {
+    let mut session = Session::builder(environment)?
         .with_intra_threads(1)
         .and_then(|b| b.with_inter_threads(1))
         .map_err(|e| anyhow::anyhow!("{e}"))?
@@ -43,7 +47,11 @@ fn onnx_runtime(environment: &Environment, file: &str, frames: &[Vec<f32>]) -> R
         let mut binding = session.create_binding()?;
         binding.bind_input("input", &x)?;
         let [even, odd] = &mut states;
-        let (before, after) = if number % 2 == 0 { (even, odd) } else { (odd, even) };
+        let (before, after) = if number % 2 == 0 {
+            (even, odd)
+        } else {
+            (odd, even)
+        };
         for (k, (name, next)) in [("h", "hn"), ("c", "cn")].into_iter().enumerate() {
             binding.bind_input(name, &before[k])?;
             binding.bind_output(next, &mut after[k])?;
@@ -68,7 +76,8 @@ fn rustvani(frames: &[Vec<f32>]) -> Result<Turn<'static>> {
         .iter()
         .map(|frame| {
             let new = frame[SEEN - NEW..].iter();
-            new.flat_map(|x| ((x * 32767.0) as i16).to_le_bytes()).collect()
+            new.flat_map(|x| ((x * 32767.0) as i16).to_le_bytes())
+                .collect()
         })
         .collect();
     Ok(Box::new(move || {
@@ -78,9 +87,17 @@ fn rustvani(frames: &[Vec<f32>]) -> Result<Turn<'static>> {
     }))
 }
 
-fn kinglet<'a>(model: &'a Model<'a>, state: &'a mut [u8], frames: &'a [Vec<f32>]) -> Result<Turn<'a>> {
-    ensure!(model.inputs() == SEEN, "a model of {} inputs, expected {SEEN}", model.inputs());
-    let mut runner: Runner<'_, '_> = model.bind(state)?;
+fn kinglet<'a>(
+    model: &'a Model<'a>,
+    state: &'a mut [u8],
+    frames: &'a [Vec<f32>],
+) -> Result<Turn<'a>> {
+    ensure!(
+        model.inputs() == SEEN,
+        "a model of {} inputs, expected {SEEN}",
+        model.inputs()
+    );
+    let mut runner: Runner<'_, '_> = model.bind_bytes(state)?;
     Ok(Box::new(move || {
         let mut answer = [0.0];
         for frame in frames {
@@ -110,7 +127,9 @@ fn main() -> Result<()> {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (seed >> 8) as f32 / (1 << 24) as f32 * 0.2 - 0.1
     };
-    let frames: Vec<Vec<f32>> = (0..FRAMES).map(|_| (0..SEEN).map(|_| noise()).collect()).collect();
+    let frames: Vec<Vec<f32>> = (0..FRAMES)
+        .map(|_| (0..SEEN).map(|_| noise()).collect())
+        .collect();
     let environment = ort::init().build().context("ONNX Runtime")?;
 
     let mut files = Vec::new();
@@ -124,15 +143,24 @@ fn main() -> Result<()> {
         .iter_mut()
         .map(|(words, len)| Model::from_bytes(bytes_of(words, *len)))
         .collect::<Result<_, _>>()?;
-    let mut states: Vec<Vec<u128>> = loaded.iter().map(|model| aligned(model.state_len())).collect();
+    let mut states: Vec<Vec<u128>> = loaded
+        .iter()
+        .map(|model| aligned(model.state_len()))
+        .collect();
     let mut turns: Vec<(String, Turn<'_>)> = vec![
-        ("ONNX Runtime f32".to_owned(), onnx_runtime(&environment, network, &frames)?),
+        (
+            "ONNX Runtime f32".to_owned(),
+            onnx_runtime(&environment, network, &frames)?,
+        ),
         ("rustvani-vad f32".to_owned(), rustvani(&frames)?),
     ];
     for (model, state) in loaded.iter().zip(&mut states) {
         let format = model.header().layers[model.header().layers.len() - 1].format();
         let state = bytes_of(state, model.state_len());
-        turns.push((format!("Kinglet {}", format.name()), kinglet(model, state, &frames)?));
+        turns.push((
+            format!("Kinglet {}", format.name()),
+            kinglet(model, state, &frames)?,
+        ));
     }
     let mut times = vec![Vec::new(); turns.len()];
     for _ in 0..TURNS {
@@ -145,7 +173,11 @@ fn main() -> Result<()> {
     println!("| Silero VAD, µs a frame | least | median |\n|---|---|---|");
     for ((name, _), mut times) in turns.into_iter().zip(times) {
         times.sort_by(f64::total_cmp);
-        println!("| {name} | {:.1} | {:.1} |", times[0], times[times.len() / 2]);
+        println!(
+            "| {name} | {:.1} | {:.1} |",
+            times[0],
+            times[times.len() / 2]
+        );
     }
     Ok(())
 }

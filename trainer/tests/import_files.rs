@@ -296,6 +296,10 @@ fn both_files_of_keras() {
             "gru_hard.keras",
             "gru-hard 3>5, gru-hard-reset-before 5>4, dense 4>2",
         ),
+        (
+            "bent.keras",
+            "conv 3 9>12 relu, dense 12>6, lstm 6>4, dense 4>8 relu, dense 8>4, dense 4>10 relu, dense 10>5, dense 5>2",
+        ),
         ("keras_2.keras", "lstm-hard 3>5, gru-hard 5>4, dense 4>2"),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
     ] {

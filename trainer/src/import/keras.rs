@@ -473,16 +473,20 @@ fn add(
             name,
             x,
         )?,
-        "ReLU" => {
-            let plain = ["negative_slope", "threshold"]
-                .iter()
-                .all(|k| config.get(*k).and_then(Value::as_f64).unwrap_or(0.0) == 0.0);
-            let limit = config.get("max_value").is_some_and(|v| !v.is_null());
+        "ReLU" | "LeakyReLU" => {
+            let number = |key: &str| config.get(key).and_then(Value::as_f64);
             ensure!(
-                plain && !limit,
-                "a ReLU with a slope, a threshold or a limit: the engine has the plain one"
+                number("threshold").unwrap_or(0.0) == 0.0 && number("max_value").is_none(),
+                "a ReLU with a threshold or a limit: the engine has the plain one, and one with a slope below 0"
             );
-            graph.activation(name, Function::Relu, x)
+            // As Keras 3 calls it, and as those before did.
+            let slope = number("negative_slope").or_else(|| number("alpha"));
+            let slope = slope.unwrap_or(if class == "ReLU" { 0.0 } else { 0.3 });
+            let function = match slope {
+                0.0 => Function::Relu,
+                slope => Function::LeakyRelu(slope as f32),
+            };
+            graph.activation(name, function, x)
         }
         "Softmax" => {
             let axis = config.get("axis").unwrap_or(&Value::Null);

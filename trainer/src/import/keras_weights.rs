@@ -105,6 +105,7 @@ pub(super) fn function(name: &str) -> Result<Function> {
         "tanh" => Function::Tanh,
         "sigmoid" => Function::Sigmoid,
         "relu" => Function::Relu,
+        "leaky_relu" => Function::LeakyRelu(0.2),
         "elu" => Function::Elu(1.0),
         "softplus" => Function::Softplus,
         "softsign" => Function::Softsign,

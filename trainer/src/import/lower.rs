@@ -9,6 +9,7 @@
 //! Which input is the samples and which of its axes is time is not written in a file; it follows from what reaches the
 //! recurrent layers, so every choice is tried. That the reading was right is shown by [`super::proof`].
 
+mod bent;
 mod conv;
 mod join;
 mod norm;
@@ -664,8 +665,12 @@ impl<'g> Walk<'g> {
                     Function::Tanh => Activation::Tanh,
                     Function::Sigmoid => Activation::Sigmoid,
                     Function::Relu => Activation::Relu,
+                    Function::LeakyRelu(slope) => return one(self.leaky(node, view, *slope)?),
+                    Function::HardSigmoid(slope, middle) => {
+                        return one(self.hard(node, view, [*slope, *middle])?);
+                    }
                     other => bail!(
-                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax; train with one of them"
+                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax, and what straight lines can be made of; train with one of them"
                     ),
                 };
                 one(self.activated(node, view, activation)?)

@@ -96,6 +96,8 @@ start = [layers.Input((None, 3)), layers.AveragePooling1D(2), layers.Conv1D(4, 2
 keep("pooled_stream", keras.Sequential(start + [layers.MaxPooling1D(3, 2), layers.Activation("tanh"), layers.GRU(4, return_sequences=True), layers.Dense(2)]), x, first=7)
 for name, cell in [("lstm_relu", layers.LSTM), ("gru_relu", layers.GRU)]:
     keep(name, keras.Sequential([layers.Input((None, 3)), cell(5, activation="relu", return_sequences=True), cell(4, activation="relu"), layers.Dense(2)]), x[:8])
+bent = [layers.Conv1D(6, 3, padding="causal", activation="leaky_relu"), layers.LSTM(4, return_sequences=True), layers.LeakyReLU(0.1)]
+keep("bent", keras.Sequential([layers.Input((None, 3)), *bent, layers.Dense(5), layers.ReLU(negative_slope=0.4), layers.Dense(2)]), x[:8])
 hard = {"recurrent_activation": "hard_sigmoid", "return_sequences": True}
 head = [layers.Input((None, 3))]
 keep("lstm_hard", keras.Sequential(head + [layers.LSTM(5, **hard), layers.LSTM(4, **hard), layers.Dense(2)]), x[:8])

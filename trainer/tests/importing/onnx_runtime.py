@@ -78,7 +78,7 @@ class Network:
             y = self.node("Add", y, self.weight(outputs))
         if some(True, False):
             y = self.node("Mul", self.weight(outputs), y)
-        function = some("", "Tanh", "Sigmoid", "Relu")
+        function = some("", "Tanh", "Sigmoid", "Relu", "LeakyRelu", "HardSigmoid")
         return self.node(function, y) if function else y
 
 

@@ -14,6 +14,7 @@ mod evaluate;
 mod fit;
 pub mod gemm;
 pub mod init;
+pub(crate) mod least_squares;
 pub mod loss;
 pub mod optimiser;
 pub mod pair;

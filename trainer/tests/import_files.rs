@@ -399,23 +399,26 @@ fn a_tensor_is_renamed_by_a_flag() {
 #[test]
 fn inputs_have_the_names_and_the_normalisation_of_flags() {
     let file = folder().join("pytorch/zip.pt");
-    let flags = "--names a,b,c --input-mean 1,-2,3 --input-std 2,4,0.5 --output-names up,down";
+    let flags = "--names a,b,c --units V,,°C --input-mean 1,-2,3 --input-std 2,4,0.5 --output-names up,down --output-units m/s";
     let imported = read(&file, &options(flags)).unwrap();
     let Input::Features(features) = &imported.package.input else {
         panic!()
     };
     let found: Vec<_> = features
         .iter()
-        .map(|f| (f.name.as_str(), f.offset, f.scale))
+        .map(|f| (f.name.as_str(), f.unit.as_str(), f.offset, f.scale))
         .collect();
-    assert_eq!(found, [("a", 1.0, 0.5), ("b", -2.0, 0.25), ("c", 3.0, 2.0)]);
+    let want = [
+        ("a", "V", 1.0, 0.5),
+        ("b", "", -2.0, 0.25),
+        ("c", "°C", 3.0, 2.0),
+    ];
+    assert_eq!(found, want);
     let Output::Values(targets) = &imported.package.output else {
         panic!()
     };
-    assert_eq!(
-        targets.iter().map(|t| &t.name[..]).collect::<Vec<_>>(),
-        ["up", "down"]
-    );
+    let found = targets.iter().map(|t| (&t.name[..], &t.unit[..]));
+    assert_eq!(found.collect::<Vec<_>>(), [("up", "m/s"), ("down", "m/s")]);
     // In raw units the model gives what PyTorch gave for normalised ones.
     let mut case = cases("pytorch.json").remove("zip").unwrap();
     for x in &mut case.x {
@@ -426,6 +429,11 @@ fn inputs_have_the_names_and_the_normalisation_of_flags() {
         ("--names a,b", "2 names, expected 3"),
         ("--names a,b,a", "\"a\" is there twice"),
         ("--input-mean 1,2", "2 numbers, expected one or 3"),
+        ("--units V,A", "--units: 2 units, expected one or 3"),
+        (
+            "--predicts classes --output-units V",
+            "--output-units is for values",
+        ),
         ("--input-std 0", "above 0"),
     ] {
         refused("pytorch/zip.pt", flags, &[part]);

@@ -130,6 +130,44 @@ fn one_input_of_a_small_scale_takes_no_digits_from_the_rest() {
     }
 }
 
+/// A frame of a signal, which a dense layer encodes: a few samples reach farther than the others, and all are louder elsewhere.
+#[test]
+fn a_frame_of_a_signal_keeps_its_digits_and_has_room_above_what_was_met() {
+    const FRAME: usize = 24;
+    let plan = [
+        LayerPlan::Dense(16, Activation::Identity),
+        LayerPlan::Recurrent(Cell::Lstm, 12),
+        LayerPlan::Dense(2, Activation::Identity),
+    ];
+    let mut net = network(FRAME, &plan, &mut Rng::new(5));
+    let Layer::Dense(encoder) = &mut net.layers[0] else {
+        unreachable!()
+    };
+    encoder.weight.iter_mut().for_each(|w| *w *= 30.0);
+    let package = Package::of_numbers("frames", net);
+    let quiet: Vec<f32> = waves(FRAME).iter().map(|x| 0.04 * x).collect();
+    let mut samples = quiet.clone();
+    for step in (0..STEPS).step_by(400) {
+        samples[step * FRAME + step / 400 % 3] = 0.26;
+    }
+    let float = exported(&package, &samples, Format::F32);
+    let float = Model::from_bytes(&float.bytes).unwrap();
+    // In eight bits what the encoder gives has no such room.
+    for (format, loud, frames) in [
+        (Format::W8A16, 1.0, &samples),
+        (Format::W8A16, 1.9, &samples),
+        (Format::W8A8, 1.0, &samples),
+        (Format::W8A8, 1.0, &quiet),
+    ] {
+        let file = exported(&package, &samples, format);
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        let frames: Vec<f32> = frames.iter().map(|x| loud * x).collect();
+        let truth = answers(&float, &frames);
+        let share = Fidelity::between(&float, &truth, &answers(&model, &frames)).share();
+        assert!(share < 0.015, "{}, {loud}: {share}", format.name());
+    }
+}
+
 #[test]
 fn heavy_tails_and_spikes_do_not_spoil_the_rest() {
     let package = package(Cell::Lstm, 2);

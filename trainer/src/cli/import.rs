@@ -23,7 +23,7 @@ differences are printed; a model that differs is not written.
 Examples:
   kinglet import net.onnx --out net.kgl
   kinglet import net.keras --precision w8a8 --calibrate train.csv --out net.kgl
-  kinglet import net.onnx --names temp,load --input-mean 21.5,0.4 --input-std 3.2,0.25 --out net.kgl
+  kinglet import net.onnx --names temp,load --units °C,kN --input-mean 21.5,0.4 --input-std 3.2,0.25 --out net.kgl
   kinglet import lstm.safetensors --out lstm.kgl
   kinglet import rnn.pt --nonlinearity tanh --out rnn.kgl
   kinglet import chars.safetensors --tokens alphabet.txt --predicts next-token --out chars.kgl

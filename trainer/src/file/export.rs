@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::test_steps::{MOST_TESTS, TestInputs, run_tests};
 use crate::engine::AnyRunner;
 use crate::package::{Package, Shape};
-use crate::quant::{Formats, Ranges, fold, fold_f16, refine, rescale};
+use crate::quant::{Formats, Ranges, fold, fold_f16, refine, rescale, take_back};
 use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
@@ -80,6 +80,7 @@ pub fn export_for(
     };
     if integer && !ranges.settled {
         rescale(&mut package.net, &mut ranges, &formats);
+        take_back(&mut package.net, &ranges, &formats);
         if ranges.fine && formats == Formats::All(Format::W8A16) {
             let macs = package.net.macs();
             refine(&mut package.net, &mut ranges);

@@ -6,7 +6,7 @@ use super::layout::{Sum, pack, pack_numbers, stages};
 use super::packed;
 use crate::net::{Activation, Bidirectional, Cell, Conv, Dense, Embedding, Layer, Norm, Recurrent};
 use crate::quant::{
-    LayerRange, Limits, Ranges, Row, Rows, Spread, input_frac, largest_weight, watch,
+    LayerRange, Limits, Ranges, Row, Rows, Spread, input_frac, largest_weight, token_integer, watch,
 };
 use anyhow::{Context, Result, bail};
 use kinglet::format::{self as engine, Format, Layout, MAX_LAYERS};
@@ -81,29 +81,20 @@ impl Draft<'_> {
         {
             place[..e.dim].copy_from_slice(row);
         }
-        let round = |w: f32, frac: i32| (w * 2f32.powi(frac)).round();
+        let integers = table.iter().map(|&w| token_integer(w, format));
         match format {
             Format::W8A8 | Format::W4A8 => {
                 self.payload
-                    .push(&table.iter().map(|&w| round(w, 7) as i8).collect::<Vec<_>>());
+                    .push(&integers.map(|w| w as i8).collect::<Vec<_>>());
             }
             Format::W8A16 => {
-                self.payload.push(
-                    &table
-                        .iter()
-                        .map(|&w| round(w, 12) as i16)
-                        .collect::<Vec<_>>(),
-                );
+                self.payload
+                    .push(&integers.map(|w| w as i16).collect::<Vec<_>>());
             }
             _ => self.payload.push_float(format, &table),
         }
-        let frac = input_frac(format);
-        let (low, high) = if frac == 7 {
-            (-128.0, 127.0)
-        } else {
-            (-32768.0, 32767.0)
-        };
-        let value = |&w: &f32| round(w, frac).clamp(low, high) * 2f32.powi(-frac);
+        let lsb = 2f32.powi(-input_frac(format));
+        let value = |&w: &f32| token_integer(w, format) * lsb;
         let layer = Layer::Embedding(Embedding {
             table: e.table.iter().map(value).collect(),
             ..*e

@@ -120,9 +120,17 @@ pub struct ImportOptions {
     #[arg(long, value_name = "NAME,...")]
     pub names: Vec<String>,
 
+    /// Units of the inputs: one, or one for each, of which some may be empty
+    #[arg(long, value_name = "UNIT,...")]
+    pub units: Vec<String>,
+
     /// Names of the outputs, or of the classes [default: y0, y1, ...]
     #[arg(long, value_name = "NAME,...")]
     pub output_names: Vec<String>,
+
+    /// Units of the outputs that are values: one, or one for each, of which some may be empty
+    #[arg(long, value_name = "UNIT,...")]
+    pub output_units: Vec<String>,
 
     /// What training subtracted from each input: one number, or one for each; the model then takes raw values
     #[arg(
@@ -507,9 +515,10 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
     if matches!(input, Input::Tokens(_)) {
         ensure!(
             options.names.is_empty()
+                && options.units.is_empty()
                 && options.input_mean.is_empty()
                 && options.input_std.is_empty(),
-            "--names, --input-mean and --input-std are for measurements, and this network takes tokens: give --tokens"
+            "--names, --units, --input-mean and --input-std are for measurements, and this network takes tokens: give --tokens"
         );
     }
     let outputs = net.output_width();
@@ -518,8 +527,20 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
         Some(Layer::Dense(dense)) if dense.activation == Activation::Softmax => Predicts::Classes,
         _ => Predicts::Values,
     };
-    let output = match options.predicts.unwrap_or(default) {
-        Predicts::Values => Output::Values(output_names.into_iter().map(Target::plain).collect()),
+    let predicts = options.predicts.unwrap_or(default);
+    ensure!(
+        options.output_units.is_empty() || predicts == Predicts::Values,
+        "--output-units is for values, and the outputs are scores"
+    );
+    let output = match predicts {
+        Predicts::Values => {
+            let units = units(&options.output_units, "--output-units", outputs)?;
+            let target = |(name, unit): (String, String)| Target {
+                unit,
+                ..Target::plain(name)
+            };
+            Output::Values(output_names.into_iter().zip(units).map(target).collect())
+        }
         Predicts::Classes => Output::Classes(output_names),
         Predicts::NextToken => match &input {
             Input::Tokens(tokens) if tokens.len() == outputs => Output::NextToken,
@@ -576,13 +597,18 @@ fn split_names(text: &str) -> Option<Vec<String>> {
     Some(first?.ok()?.iter().map(String::from).collect())
 }
 
-/// Given names, or a letter with numbers.
-fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec<String>> {
+/// Names that were given one by one, or in a single text.
+fn split(given: &[String]) -> Vec<String> {
     let split = match given {
         [text] => split_names(text),
         _ => None,
     };
-    let given = split.as_deref().unwrap_or(given);
+    split.unwrap_or_else(|| given.to_vec())
+}
+
+/// Given names, or a letter with numbers.
+fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec<String>> {
+    let given = split(given);
     if given.is_empty() {
         return Ok((0..count).map(|i| format!("{letter}{i}")).collect());
     }
@@ -598,7 +624,27 @@ fn names(given: &[String], flag: &str, count: usize, letter: &str) -> Result<Vec
             "{flag}: {name:?} is there twice"
         );
     }
-    Ok(given.to_vec())
+    Ok(given)
+}
+
+/// Given units, or none.
+fn units(given: &[String], flag: &str, count: usize) -> Result<Vec<String>> {
+    each(&split(given), flag, "units", (count, String::new()))
+}
+
+/// A number or text for each of so many: one for all, or what stands for none.
+fn each<T: Clone>(
+    given: &[T],
+    flag: &str,
+    what: &str,
+    (count, default): (usize, T),
+) -> Result<Vec<T>> {
+    match given {
+        [] => Ok(vec![default; count]),
+        [all] => Ok(vec![all.clone(); count]),
+        each if each.len() == count => Ok(each.to_vec()),
+        each => bail!("{flag}: {} {what}, expected one or {count}", each.len()),
+    }
 }
 
 /// What rounding may take of an input's spread.
@@ -606,21 +652,17 @@ const ROUNDED: f64 = 0.01;
 
 /// Inputs with their names and what training did to them.
 fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
-    let each = |given: &[f32], flag: &str, default: f32| -> Result<Vec<f32>> {
+    let numbers = |given: &[f32], flag: &str, default: f32| -> Result<Vec<f32>> {
         ensure!(
             given.iter().all(|x| x.is_finite()),
             "{flag}: expected finite numbers"
         );
-        match given {
-            [] => Ok(vec![default; count]),
-            [all] => Ok(vec![*all; count]),
-            each if each.len() == count => Ok(each.to_vec()),
-            each => bail!("{flag}: {} numbers, expected one or {count}", each.len()),
-        }
+        each(given, flag, "numbers", (count, default))
     };
     let names = names(&options.names, "--names", count, "x")?;
-    let mean = each(&options.input_mean, "--input-mean", 0.0)?;
-    let std = each(&options.input_std, "--input-std", 1.0)?;
+    let units = units(&options.units, "--units", count)?;
+    let mean = numbers(&options.input_mean, "--input-mean", 0.0)?;
+    let std = numbers(&options.input_std, "--input-std", 1.0)?;
     ensure!(
         std.iter().all(|&s| s > 0.0 && (1.0 / s).is_finite()),
         "--input-std: expected numbers above 0"
@@ -636,9 +678,11 @@ fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {
             100.0 * rounded
         );
     }
-    let all = names.into_iter().zip(mean.into_iter().zip(std));
+    let named = names.into_iter().zip(units);
+    let all = named.zip(mean.into_iter().zip(std));
     Ok(all
-        .map(|(name, (offset, std))| Feature {
+        .map(|((name, unit), (offset, std))| Feature {
+            unit,
             offset,
             scale: 1.0 / std,
             ..Feature::plain(name)

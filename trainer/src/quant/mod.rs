@@ -10,11 +10,13 @@ mod fine;
 mod fold;
 pub mod mixed;
 mod moments;
+mod narrow;
 mod planes;
 mod ranges;
 mod rescale;
 mod rows;
 mod tails;
+mod tokens;
 pub mod watch;
 
 pub use column::Column;
@@ -26,6 +28,7 @@ pub use ranges::{Gates, LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
 pub use tails::{cut_tails, kept_in};
+pub(crate) use tokens::{take_back, token_integer};
 
 use kinglet::format::Format;
 

@@ -6,6 +6,7 @@
 
 use super::Moments;
 use super::column::Column;
+use super::narrow::Narrowed;
 use crate::data::{Dataset, Part, Sequence};
 use crate::net::{Activation, Cell, Combine, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
@@ -33,6 +34,8 @@ pub struct LayerRange {
     /// Of the inputs of its matrices, one for every stage of the cell, of both cells where there are two; empty where rows are
     /// rounded without.
     pub inputs: Vec<Moments>,
+    /// What becomes of its states in eight bits, unit by unit, where they stay within ±1.
+    pub(super) narrowed: Vec<Narrowed>,
     /// What the steps of a layer's rows stand for, in their order in the file, where training has settled them.
     pub scales: Vec<f64>,
     /// The least that a unit forgets of its state in a step, in the mean; where gates decide it and it is known.
@@ -302,6 +305,12 @@ impl Ranges {
                             _ => range.meet_inputs(layer, 0, below, &states[k]),
                         }
                         if let Layer::Recurrent(r) = layer {
+                            if r.cell.reach() == 1 {
+                                range.narrowed.resize(r.hidden, Narrowed::default());
+                                let states = runner.layer_output(k).iter();
+                                let units = range.narrowed.iter_mut().zip(states);
+                                units.for_each(|(unit, &h)| unit.meet(h));
+                            }
                             // What is linear or rectified has a scale of its own.
                             let z = runner.layer_gates(k);
                             range.gates.meet(match r.cell {

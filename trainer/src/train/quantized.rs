@@ -16,7 +16,7 @@ use crate::engine::AnyRunner;
 use crate::file::{AlignedBytes, Quantized, quantized};
 use crate::net::Layer;
 use crate::package::{Input, Package};
-use crate::quant::{Formats, Ranges, largest_weight, rescale};
+use crate::quant::{Formats, Ranges, largest_weight, rescale, take_back};
 use anyhow::Result;
 use kinglet::format as engine;
 use kinglet::{LayerStep, Model, StepInput, WindowInput};
@@ -42,6 +42,7 @@ impl Quantizer {
         let (mut package, mut ranges) = (package.clone(), ranges.clone());
         if !ranges.settled {
             rescale(&mut package.net, &mut ranges, &formats);
+            take_back(&mut package.net, &ranges, &formats);
             let start = quantized(&package, &formats, &ranges)?;
             package.net = start.within_reach(&package.net);
             ranges.settle(start.scales);

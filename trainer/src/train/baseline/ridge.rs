@@ -7,6 +7,7 @@ use crate::data::normalise::{hold, normalise, restore};
 use crate::data::{Dataset, Part};
 use crate::package::{Feature, Input, Output, Target};
 use crate::train::evaluate::Predictor;
+use crate::train::least_squares::solve;
 
 /// Most coefficients of an output: with more the solution takes longer than the network.
 const COEFFICIENTS: usize = 256;
@@ -79,7 +80,7 @@ impl Ridge {
         let valid = Rows::of(data, Part::Valid, inputs);
         let moments = Moments::of(&train);
         let fits = LAMBDAS.iter().filter_map(|&lambda| {
-            let weights = moments.solve(lambda)?;
+            let weights = solve(&moments.square, lambda, &moments.cross)?;
             let mut ridge = Ridge {
                 features: features.clone(),
                 targets: targets.clone(),
@@ -194,37 +195,6 @@ impl Moments {
         }
     }
 
-    /// By Cholesky's factors; none where the sums overflowed.
-    fn solve(&self, lambda: f64) -> Option<Vec<Vec<f64>>> {
-        let n = self.of_inputs.len();
-        let mut l = self.square.clone();
-        for i in 0..n {
-            l[i * n + i] += lambda;
-            for j in 0..=i {
-                let dot: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
-                let rest = l[i * n + j] - dot;
-                l[i * n + j] = match i == j {
-                    true if rest > 0.0 => rest.sqrt(),
-                    true => return None,
-                    false => rest / l[j * n + j],
-                };
-            }
-        }
-        let solve = |cross: &Vec<f64>| {
-            let mut w = cross.clone();
-            for i in 0..n {
-                let dot: f64 = (0..i).map(|k| l[i * n + k] * w[k]).sum();
-                w[i] = (w[i] - dot) / l[i * n + i];
-            }
-            for i in (0..n).rev() {
-                let dot: f64 = (i + 1..n).map(|k| l[k * n + i] * w[k]).sum();
-                w[i] = (w[i] - dot) / l[i * n + i];
-            }
-            w
-        };
-        Some(self.cross.iter().map(solve).collect())
-    }
-
     fn intercepts(&self, weights: &[Vec<f64>]) -> Vec<f64> {
         let of = |(weights, mean): (&Vec<f64>, &f64)| {
             let terms = weights.iter().zip(&self.of_inputs);
@@ -271,7 +241,7 @@ mod tests {
         };
         let moments = Moments::of(&rows);
         for (lambda, expected, intercepts) in GOLDEN {
-            let weights = moments.solve(lambda).unwrap();
+            let weights = solve(&moments.square, lambda, &moments.cross).unwrap();
             for (k, expected) in expected.iter().enumerate() {
                 for (weight, expected) in weights[k].iter().zip(expected) {
                     assert!(

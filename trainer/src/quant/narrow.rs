@@ -77,12 +77,14 @@ pub(super) fn take_back_states(net: &mut Network, ranges: &Ranges, formats: &For
 fn rows_over_state(r: &Recurrent) -> Option<usize> {
     match r.cell {
         // The candidate sees what the reset gate leaves.
-        Cell::GruResetBefore => Some(2 * r.hidden),
+        Cell::GruResetBefore | Cell::GruHardResetBefore => Some(2 * r.hidden),
         Cell::RnnTanh
         | Cell::Lstm
         | Cell::LstmCoupled
         | Cell::LstmPeephole
-        | Cell::GruResetAfter => Some(r.b_hh.len()),
+        | Cell::LstmHard
+        | Cell::GruResetAfter
+        | Cell::GruHardResetAfter => Some(r.b_hh.len()),
         _ => None,
     }
 }

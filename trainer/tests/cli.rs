@@ -3109,6 +3109,15 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
             );
         }
     }
+    desk.ok("import amp.json --nonlinearity tanh --sample-rate 48000 --out fast.kgl");
+    desk.fails(
+        "predict fast.kgl --wav in.wav --out out.wav",
+        1,
+        &[
+            "in.wav: 44100 samples a second, and the network was trained on 48000",
+            "sox IN.wav -r 48000 OUT.wav",
+        ],
+    );
     record("stereo.wav", spec(2, 16, SampleFormat::Int));
     desk.fails(
         "predict amp.kgl --wav stereo.wav --out out.wav",

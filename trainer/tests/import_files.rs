@@ -397,6 +397,44 @@ fn a_tensor_is_renamed_by_a_flag() {
 }
 
 #[test]
+fn a_file_beside_the_network_says_what_flags_would() {
+    let folder_of_tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder_of_tests.join("beside.pt");
+    let beside = folder_of_tests.join("beside.pt.toml");
+    fs::copy(folder().join("pytorch/zip.pt"), &path).unwrap();
+    let text = "names = [\"a\", \"b\", \"c\"]\nunits = [\"V\"]\ninput_mean = [1, -2, 3]\nsample_rate = 16000\n";
+    fs::write(&beside, text).unwrap();
+    let imported = read(&path, &options("--input-std 2,4,0.5")).unwrap();
+    assert!(imported.notes[0].ends_with("says: names, units, input-mean, sample-rate"));
+    assert_eq!(imported.package.written.rate, Some(16_000));
+    let Input::Features(features) = &imported.package.input else {
+        panic!()
+    };
+    let found: Vec<_> = features
+        .iter()
+        .map(|f| (f.name.as_str(), f.unit.as_str(), f.offset, f.scale))
+        .collect();
+    let wanted = [
+        ("a", "V", 1.0, 0.5),
+        ("b", "V", -2.0, 0.25),
+        ("c", "V", 3.0, 2.0),
+    ];
+    assert_eq!(found, wanted);
+    let refused = |text: &str, flags: &str| {
+        fs::write(&beside, text).unwrap();
+        format!("{:#}", read(&path, &options(flags)).err().unwrap())
+    };
+    let message = refused(text, "--sample-rate 8000");
+    assert!(
+        message.contains("beside.pt.toml says what --sample-rate says"),
+        "{message}"
+    );
+    let message = refused("name = \"a\"\n", "");
+    assert!(message.contains("unknown field `name`"), "{message}");
+    fs::remove_file(&beside).unwrap();
+}
+
+#[test]
 fn inputs_have_the_names_and_the_normalisation_of_flags() {
     let file = folder().join("pytorch/zip.pt");
     let flags = "--names a,b,c --units V,,°C --input-mean 1,-2,3 --input-std 2,4,0.5 --output-names up,down --output-units m/s";

@@ -25,7 +25,8 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     let steps = matches!(header.shape, Shape::EveryStep) && !model.is_bidirectional();
     let numbers = matches!(header.input, Input::Features { .. })
         && matches!(header.output, Output::Values { .. });
-    if Written::in_model(&file.bytes).is_some_and(|written| written.audio.is_some()) {
+    let written = Written::in_model(&file.bytes).unwrap_or_default();
+    if written.audio.is_some() {
         return Err(usage(format!(
             "--out: {} hears frames of a recording, and its answers are no sound; remove it",
             file.path.display()
@@ -53,17 +54,25 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
         spec.channels,
         if inputs == 1 { "" } else { "s" },
     );
-    say(&format!(
-        "note: {shown}: {} samples a second of {} bits{}; a model file does not say for which rate its network was trained, and at another one its \
-         answers are others",
-        spec.sample_rate,
-        spec.bits_per_sample,
-        if spec.sample_format == SampleFormat::Float {
-            ", floats"
-        } else {
-            ""
-        },
-    ));
+    match written.rate {
+        Some(rate) => ensure!(
+            rate == spec.sample_rate,
+            "{shown}: {} samples a second, and the network was trained on {rate}: at another rate it sounds different; \
+             `sox IN.wav -r {rate} OUT.wav` makes a file of it",
+            spec.sample_rate
+        ),
+        None => say(&format!(
+            "note: {shown}: {} samples a second of {} bits{}; the model does not say for which rate its network was trained (`import --sample-rate` \
+             puts it there), and at another one its answers are others",
+            spec.sample_rate,
+            spec.bits_per_sample,
+            if spec.sample_format == SampleFormat::Float {
+                ", floats"
+            } else {
+                ""
+            },
+        )),
+    }
     let full = match spec.sample_format {
         SampleFormat::Float => 1.0,
         SampleFormat::Int => full_scale(spec.bits_per_sample),

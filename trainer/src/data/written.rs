@@ -35,6 +35,8 @@ pub struct Written {
     pub audio: Option<Audio>,
     /// The class that is waited for.
     pub wake: Option<String>,
+    /// Samples a second of the recordings whose samples it takes.
+    pub rate: Option<u32>,
     /// How the file is written.
     pub format: Format,
 }
@@ -53,6 +55,7 @@ impl Default for Written {
             rows: 1,
             audio: None,
             wake: None,
+            rate: None,
             format: Format::default(),
         }
     }
@@ -91,6 +94,7 @@ impl Written {
             },
             audio: task.csv.as_ref().and_then(|csv| csv.audio.clone()),
             wake: task.wake.as_ref().map(|wake| wake.word.clone()),
+            rate: None,
             label: drawn.and_then(|series| Some(series.label.as_ref()?.column.clone())),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
@@ -147,6 +151,7 @@ mod tests {
             rows: 8,
             audio: Some(toml::from_str("column = \"file\"\nlow = 50.0").unwrap()),
             wake: Some("kinglet".into()),
+            rate: Some(48_000),
             format: Format {
                 delimiter: ';',
                 decimal: ',',

@@ -92,6 +92,8 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     /// What its reader left out or folded.
     pub(crate) notes: Vec<String>,
+    /// Samples a second, where the file says it.
+    pub(crate) rate: Option<u32>,
 }
 
 #[derive(Debug, Clone)]

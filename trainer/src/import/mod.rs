@@ -8,6 +8,7 @@
 //! network that runs and predicts nonsense.
 
 mod archive;
+mod beside;
 mod flatbuffer;
 mod graph;
 mod interpret;
@@ -45,6 +46,9 @@ use archive::Archive;
 use graph::Graph;
 use lower::Lowered;
 pub use proof::{LayerProof, MOST, Proof};
+
+/// Highest sample rate, of whatever is recorded.
+const MOST_RATE: u32 = 100_000_000;
 
 /// What a state dict does not say.
 ///
@@ -144,6 +148,10 @@ pub struct ImportOptions {
     /// By what training divided each input after that: one number, or one for each
     #[arg(long, value_delimiter = ',', value_name = "STD,...")]
     pub input_std: Vec<f32>,
+
+    /// Samples a second of what the network was trained on; `predict --wav` takes recordings of no other
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_RATE)))]
+    pub sample_rate: Option<u32>,
 
     /// The output that is the model's, of a file with several; states aside
     #[arg(long, value_name = "NAME")]
@@ -326,6 +334,8 @@ impl Imported {
 ///
 /// If the file cannot be read, holds anything else, or leaves open what a flag has to say. The
 /// message begins with the path and says what was found, what was expected and what to do.
+///
+/// `net.onnx.toml` beside `net.onnx` may say what flags say about inputs, outputs and the sample rate.
 pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     ensure!(
         !path.is_dir(),
@@ -334,8 +344,11 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     );
     let bytes = fs::read(path).map_err(|e| anyhow!("{}: cannot be read: {e}", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    imported(name.into_owned(), path, &bytes, options)
-        .map_err(|e| anyhow!("{}: {e:#}", path.display()))
+    let (options, said) = beside::with_beside(path, options)?;
+    let mut imported = imported(name.into_owned(), path, &bytes, &options)
+        .map_err(|e| anyhow!("{}: {e:#}", path.display()))?;
+    imported.notes.splice(..0, said);
+    Ok(imported)
 }
 
 fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
@@ -352,7 +365,13 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
             lowered
         }
     };
-    let package = package(name, &lowered, options)?;
+    let mut package = package(name, &lowered, options)?;
+    package.written.rate = match (graph.rate, options.sample_rate) {
+        (Some(of_file), Some(given)) if of_file != given => {
+            bail!("--sample-rate {given}: the file says {of_file}")
+        }
+        (of_file, given) => of_file.or(given),
+    };
     let mut notes: Vec<String> = graph.notes.iter().chain(&lowered.notes).cloned().collect();
     if let (Some(steps), true, Shape::EveryStep) =
         (lowered.steps, lowered.states.is_empty(), package.shape)

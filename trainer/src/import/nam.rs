@@ -1,9 +1,9 @@
 //! Neural Amp Modeler's LSTMs: one flat list of weights, layer by layer `[W | U]` in rows of gates `i, f, g, o`, the bias, the
 //! state and the cell that it starts with; then the head.
 
-use super::ImportOptions;
 use super::graph::{Direction, Graph, Kind, Recurrent, Tensor};
 use super::pytorch::array;
+use super::{ImportOptions, MOST_RATE};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 
@@ -62,7 +62,13 @@ pub(super) fn read(object: &Map<String, Value>, options: &ImportOptions) -> Resu
         rest = back;
         front.to_vec()
     };
-    let mut graph = Graph::default();
+    let rate = object.get("sample_rate").and_then(Value::as_f64);
+    let rate =
+        rate.filter(|rate| (1.0..=f64::from(MOST_RATE)).contains(rate) && rate.fract() == 0.0);
+    let mut graph = Graph {
+        rate: rate.map(|rate| rate as u32),
+        ..Graph::default()
+    };
     let mut x = graph.samples(Some(inputs));
     let mut start = 0f32;
     for at in 0..layers {

@@ -45,12 +45,12 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
 
 /// The library's manifest where the engine is a crate of crates.io. What tests the library in its own place is left out.
 fn manifest() -> String {
-    let (before, rest) = MANIFEST
+    let (before, tests) = MANIFEST
         .split_once("[dev-dependencies]")
         .unwrap_or((MANIFEST, ""));
-    let behind = rest.split_once("\n[").map_or("", |(_, behind)| behind);
+    let behind = tests.find("\n[").map_or("", |at| &tests[at + 1..]);
     let version = concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"");
-    format!("{before}[{behind}").replace("path = \"..\"", version)
+    format!("{before}{behind}").replace("path = \"..\"", version)
 }
 
 /// That a name may be one of a target of Rust's, or [`HOST`].

@@ -145,10 +145,8 @@ impl<'a> Recurrent<'a> {
 
     /// Words of scratch that an integer step needs.
     pub(crate) const fn work(spec: Spec, padded_hidden: usize) -> usize {
-        match spec.cell {
-            format::Cell::GruResetBefore
-            | format::Cell::GruReluResetBefore
-            | format::Cell::GruHardResetBefore => gru_before::work(spec.format, padded_hidden),
+        match spec.cell.resets() {
+            Some(format::Reset::Before) => gru_before::work(spec.format, padded_hidden),
             _ if spec.packed().is_some() => packed::work(spec.format, spec.inputs, spec.hidden),
             _ => 0,
         }

@@ -709,6 +709,19 @@ impl Cell {
         self.facts().hard_gates
     }
 
+    /// Of a GRU where it resets.
+    pub const fn resets(self) -> Option<Reset> {
+        match self {
+            Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => {
+                Some(Reset::After)
+            }
+            Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
+                Some(Reset::Before)
+            }
+            _ => None,
+        }
+    }
+
     /// How long it remembers.
     pub const fn memory(self) -> Memory {
         self.facts().memory
@@ -718,6 +731,15 @@ impl Cell {
     pub const fn reach(self) -> usize {
         self.facts().reach
     }
+}
+
+/// Where a GRU's reset gate is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// To the product with the state.
+    After,
+    /// To the state, before the product.
+    Before,
 }
 
 /// What decides how much of its memory a unit keeps in a step: of its cell, or of its state where it has none.

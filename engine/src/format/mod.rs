@@ -38,7 +38,7 @@ pub use conv::{ConvShape, Width};
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Combine, Format, Header, Input, Layer, Layers, MAX_KEEPS, MAX_LAYERS, Memory,
-    Output, SLOW, Shape, Tail, TestVectors,
+    Output, Reset, SLOW, Shape, Tail, TestVectors,
 };
 pub use pool::{Pool, PoolKind};
 pub use preamble::{

@@ -4,6 +4,7 @@
 //! input, the state or both. A panel holds one sum of eight units.
 
 use crate::net::{Cell, Recurrent};
+use kinglet::format::Reset;
 use kinglet::kernel::{BLOCK, LANES};
 
 /// One sum of a unit: which of PyTorch's gates its weights come from, and what it runs over.
@@ -55,13 +56,11 @@ const GRU_RESET_BEFORE: Stages = &[&[Sum::both(0), Sum::both(1)], &[Sum::both(2)
 
 /// The stages of a cell, with their sums in the engine's order.
 pub(crate) fn stages(cell: Cell) -> Stages {
-    match cell {
-        Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => GRU_RESET_AFTER,
-        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
-            GRU_RESET_BEFORE
-        }
+    match cell.resets() {
+        Some(Reset::After) => GRU_RESET_AFTER,
+        Some(Reset::Before) => GRU_RESET_BEFORE,
         // One sum a gate.
-        _ => match (cell.products(), cell.state_products()) {
+        None => match (cell.products(), cell.state_products()) {
             (1, _) => ONE,
             (2, _) => TWO_OF_INPUT,
             (3, _) => THREE,

@@ -39,39 +39,46 @@ pub(super) fn with_beside(
     };
     let beside: Beside = toml::from_str(&text)
         .map_err(|error| anyhow!("{shown}, which says what flags would, {error}"))?;
-    let mut said = Vec::new();
-    let mut take = |flag: &'static str, given: bool, is_flag: bool| -> Result<bool> {
-        ensure!(
-            !(given && is_flag),
-            "{shown} says what --{flag} says: leave one of them out"
-        );
-        said.extend(given.then_some(flag));
-        Ok(given)
+    let mut said = Said {
+        file: shown.to_string(),
+        flags: Vec::new(),
     };
-    let lists = [
-        ("names", beside.names, &mut all.names),
-        ("units", beside.units, &mut all.units),
-        ("output-names", beside.output_names, &mut all.output_names),
-        ("output-units", beside.output_units, &mut all.output_units),
-    ];
-    for (flag, list, option) in lists {
-        if take(flag, !list.is_empty(), !option.is_empty())? {
-            *option = list;
+    said.put("names", beside.names, &mut all.names)?;
+    said.put("units", beside.units, &mut all.units)?;
+    said.put("output-names", beside.output_names, &mut all.output_names)?;
+    said.put("output-units", beside.output_units, &mut all.output_units)?;
+    said.put("input-mean", beside.input_mean, &mut all.input_mean)?;
+    said.put("input-std", beside.input_std, &mut all.input_std)?;
+    said.put("sample-rate", beside.sample_rate, &mut all.sample_rate)?;
+    let note = format!("{} says: {}", said.file, said.flags.join(", "));
+    Ok((all, Some(note)))
+}
+
+/// What a file says.
+struct Said {
+    file: String,
+    flags: Vec<&'static str>,
+}
+
+impl Said {
+    /// Something that is there goes where a flag would have put it.
+    fn put<T: Default + PartialEq>(
+        &mut self,
+        flag: &'static str,
+        found: T,
+        option: &mut T,
+    ) -> Result<()> {
+        let nothing = T::default();
+        if found == nothing {
+            return Ok(());
         }
+        ensure!(
+            *option == nothing,
+            "{} says what --{flag} says: leave one of them out",
+            self.file
+        );
+        self.flags.push(flag);
+        *option = found;
+        Ok(())
     }
-    let numbers = [
-        ("input-mean", beside.input_mean, &mut all.input_mean),
-        ("input-std", beside.input_std, &mut all.input_std),
-    ];
-    for (flag, list, option) in numbers {
-        if take(flag, !list.is_empty(), !option.is_empty())? {
-            *option = list;
-        }
-    }
-    let (rate, flag) = (beside.sample_rate, all.sample_rate);
-    if take("sample-rate", rate.is_some(), flag.is_some())? {
-        all.sample_rate = rate;
-    }
-    let said = said.join(", ");
-    Ok((all, Some(format!("{shown} says: {said}"))))
 }

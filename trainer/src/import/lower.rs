@@ -20,6 +20,7 @@ use super::graph::{
 use super::interpret;
 use crate::net::{self, Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use kinglet::format::Reset;
 use std::collections::BTreeSet;
 
 /// Samples in a sequence whose length the caller decides: a number that no width is mistaken for, and that is left when some are pooled.
@@ -1317,14 +1318,9 @@ fn reset(layer: &Layer) -> Option<String> {
         Layer::Bidirectional(b) => (b.forward.cell, b.forward.inputs, b.forward.hidden),
         _ => return None,
     };
-    let how = match cell {
-        Cell::GruResetAfter | Cell::GruReluResetAfter | Cell::GruHardResetAfter => {
-            "after the product with the hidden weights, as in PyTorch"
-        }
-        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
-            "before the product with the hidden weights, as in the first paper"
-        }
-        _ => return None,
+    let how = match cell.resets()? {
+        Reset::After => "after the product with the hidden weights, as in PyTorch",
+        Reset::Before => "before the product with the hidden weights, as in the first paper",
     };
     Some(format!(
         "GRU {inputs} → {hidden} applies its reset gate {how}"

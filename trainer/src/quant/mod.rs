@@ -28,9 +28,16 @@ pub use ranges::{Gates, LayerRange, Ranges, Stream};
 pub(crate) use rescale::rescale;
 pub(crate) use rows::{Row, Rows};
 pub use tails::{cut_tails, kept_in};
-pub(crate) use tokens::{take_back, token_integer};
+pub(crate) use tokens::token_integer;
 
+use crate::net::Network;
 use kinglet::format::Format;
+
+/// Weights make up for what eight bits do to the numbers that they see, as far as it is known beforehand.
+pub(crate) fn take_back(net: &mut Network, ranges: &Ranges, formats: &Formats) {
+    tokens::take_back_tokens(net, formats);
+    narrow::take_back_states(net, ranges, formats);
+}
 
 /// The number format of every layer.
 #[derive(Debug, Clone, PartialEq, Eq)]

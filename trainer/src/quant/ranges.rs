@@ -11,7 +11,7 @@ use crate::data::{Dataset, Part, Sequence};
 use crate::net::{Activation, Cell, Combine, Conv, Dense, Layer, Network, Recurrent};
 use crate::package::Input;
 use crate::train::{FloatRunner, run_window};
-use kinglet::format::Memory;
+use kinglet::format::{Memory, Reset};
 
 /// One stream of network inputs, which starts at a state of zero.
 #[derive(Debug, Clone)]
@@ -567,8 +567,8 @@ impl LayerRange {
 
 /// Products that follow one another in a step.
 fn stages(r: &Recurrent) -> usize {
-    match r.cell {
-        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => 2,
+    match r.cell.resets() {
+        Some(Reset::Before) => 2,
         _ => 1,
     }
 }

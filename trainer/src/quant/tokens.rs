@@ -7,8 +7,7 @@
 //! Of the pair of g2p-en (29 and 74 tokens, 256 numbers each) the weights change by 0.4 % and the sums of tokens are those of f32 to 2e-5. Vectors in
 //! eight bits by themselves would make 54 of 4,000 words others, and after it none.
 
-use super::narrow::take_back_states;
-use super::{Formats, Ranges, input_frac};
+use super::{Formats, input_frac};
 use crate::net::{Embedding, Layer, Network};
 use crate::train::least_squares::solve;
 use kinglet::format::Format;
@@ -25,14 +24,8 @@ pub(crate) fn token_integer(w: f32, format: Format) -> f32 {
     (w * 2f32.powi(frac)).round().clamp(-limit, limit - 1.0)
 }
 
-/// Weights make up for what eight bits do to the numbers that they see, as far as it is known beforehand.
-pub(crate) fn take_back(net: &mut Network, ranges: &Ranges, formats: &Formats) {
-    take_back_tokens(net, formats);
-    take_back_states(net, ranges, formats);
-}
-
 /// Weights over the vectors of tokens make up for the rounding of these, where they have eight bits.
-fn take_back_tokens(net: &mut Network, formats: &Formats) {
+pub(super) fn take_back_tokens(net: &mut Network, formats: &Formats) {
     let format = formats.of(0);
     let [Layer::Embedding(embedding), behind, ..] = &mut net.layers[..] else {
         return;

@@ -1,5 +1,6 @@
 //! A step of a layer in float: plain loops over the equations in [`crate::net`], with the exact tanh. Slow and readable.
 
+use kinglet::format::Reset;
 use kinglet::num::hard_gate;
 
 use crate::net::{Activation, Cell, Combine, Conv, Dense, Join, Norm, PoolKind, Recurrent};
@@ -92,10 +93,8 @@ pub(super) fn step_recurrent(r: &Recurrent, x: &[f32], state: &mut LayerState) {
     let h = state.y.clone();
     let of_x = product(&r.w_ih, x);
     // A GRU that resets before the product has other inputs for its candidate.
-    let early = match r.cell {
-        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore => {
-            2 * hidden * hidden
-        }
+    let early = match r.cell.resets() {
+        Some(Reset::Before) => 2 * hidden * hidden,
         _ => r.w_hh.len(),
     };
     let of_h = product(&r.w_hh[..early], &h);

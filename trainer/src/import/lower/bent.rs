@@ -10,15 +10,13 @@
 use super::super::graph::Node;
 use super::{View, Walk};
 use crate::net::{Activation, Conv, ConvShape, Dense, Layer};
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 impl Walk<'_> {
     /// `z`, and below 0 `slope · z`.
     pub(super) fn leaky(&mut self, node: &Node, view: View, slope: f32) -> Result<View> {
         let mut view = self.linear(node, view)?;
-        let Some(dense) = self.bare() else {
-            return Ok(view);
-        };
+        let dense = self.bare().context("no layer gives it as a sum")?;
         let n = dense.outputs;
         dense.weight.extend_from_within(..);
         dense.bias.extend_from_within(..);
@@ -49,9 +47,7 @@ impl Walk<'_> {
         [slope, middle]: [f32; 2],
     ) -> Result<View> {
         let mut view = self.linear(node, view)?;
-        let Some(dense) = self.bare() else {
-            return Ok(view);
-        };
+        let dense = self.bare().context("no layer gives it as a sum")?;
         let n = dense.outputs;
         dense.weight.iter_mut().for_each(|w| *w *= slope);
         dense.bias.iter_mut().for_each(|b| *b = *b * slope + middle);

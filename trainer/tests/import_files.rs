@@ -396,6 +396,17 @@ fn a_tensor_is_renamed_by_a_flag() {
     assert_eq!(structure(&package.net), "gru 3>4, dense 4>2");
 }
 
+/// Names, units, what is subtracted and by what is multiplied.
+fn features(imported: &Imported) -> Vec<(&str, &str, f32, f32)> {
+    let Input::Features(features) = &imported.package.input else {
+        panic!()
+    };
+    features
+        .iter()
+        .map(|f| (f.name.as_str(), f.unit.as_str(), f.offset, f.scale))
+        .collect()
+}
+
 #[test]
 fn a_file_beside_the_network_says_what_flags_would() {
     let folder_of_tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -407,19 +418,12 @@ fn a_file_beside_the_network_says_what_flags_would() {
     let imported = read(&path, &options("--input-std 2,4,0.5")).unwrap();
     assert!(imported.notes[0].ends_with("says: names, units, input-mean, sample-rate"));
     assert_eq!(imported.package.written.rate, Some(16_000));
-    let Input::Features(features) = &imported.package.input else {
-        panic!()
-    };
-    let found: Vec<_> = features
-        .iter()
-        .map(|f| (f.name.as_str(), f.unit.as_str(), f.offset, f.scale))
-        .collect();
     let wanted = [
         ("a", "V", 1.0, 0.5),
         ("b", "V", -2.0, 0.25),
         ("c", "V", 3.0, 2.0),
     ];
-    assert_eq!(found, wanted);
+    assert_eq!(features(&imported), wanted);
     let refused = |text: &str, flags: &str| {
         fs::write(&beside, text).unwrap();
         format!("{:#}", read(&path, &options(flags)).err().unwrap())
@@ -439,19 +443,12 @@ fn inputs_have_the_names_and_the_normalisation_of_flags() {
     let file = folder().join("pytorch/zip.pt");
     let flags = "--names a,b,c --units V,,°C --input-mean 1,-2,3 --input-std 2,4,0.5 --output-names up,down --output-units m/s";
     let imported = read(&file, &options(flags)).unwrap();
-    let Input::Features(features) = &imported.package.input else {
-        panic!()
-    };
-    let found: Vec<_> = features
-        .iter()
-        .map(|f| (f.name.as_str(), f.unit.as_str(), f.offset, f.scale))
-        .collect();
     let want = [
         ("a", "V", 1.0, 0.5),
         ("b", "", -2.0, 0.25),
         ("c", "°C", 3.0, 2.0),
     ];
-    assert_eq!(found, want);
+    assert_eq!(features(&imported), want);
     let Output::Values(targets) = &imported.package.output else {
         panic!()
     };

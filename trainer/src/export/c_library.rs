@@ -1,6 +1,6 @@
 //! The engine's C interface around a model: its sources as a crate, and the static libraries that Cargo makes of it.
 
-use super::packages::{Door, File, firmware_features, header, sensor};
+use super::packages::{Door, File, STREAM, firmware_features, header, sensor};
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use std::env;
@@ -24,7 +24,8 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
     );
     let sensor = sensor(name, model, Door::Library);
     let fill = |text: &str| {
-        text.replace("$SENSOR", &sensor)
+        text.replace("$STREAM", STREAM)
+            .replace("$SENSOR", &sensor)
             .replace("$STATE", &model.state_len().to_string())
             .replace("$MODEL", &name.to_uppercase())
             .replace("$model", name)
@@ -160,16 +161,7 @@ int main(void)
         return 1;
     }
     printf(\"digest %08lx\\n\", (unsigned long)digest);
-    for (int step = 0; step < 100; step++) {
-        float output[$MODEL_OUTPUTS];
-        if (next_output(output)) {
-            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                printf(\"%.3f \", (double)output[i]);
-            }
-            puts(\"\");
-        }
-    }
-    return 0;
+$STREAM    return 0;
 }
 ";
 

@@ -51,6 +51,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
                 HEADER => code.header.clone(),
                 SOURCE => code.source.clone(),
                 text => text
+                    .replace("$STREAM", STREAM)
                     .replace("$SENSOR", &sensor)
                     .replace("$ABOUT", &about)
                     .replace("$VERSION", VERSION)
@@ -254,6 +255,18 @@ pub const HEARS: kinglet::audio::Settings = kinglet::audio::{:#?};
         audio.settings()
     )
 }
+
+/// Steps of an example on the desk, which prints the outputs.
+pub(super) const STREAM: &str = "    for (int step = 0; step < 100; step++) {
+        float output[$MODEL_OUTPUTS];
+        if (next_output(output)) {
+            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
+                printf(\"%.3f \", (double)output[i]);
+            }
+            puts(\"\");
+        }
+    }
+";
 
 /// What an example's functions are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -652,16 +665,7 @@ int main(void)
         return 1;
     }
     puts(\"self-test passed\");
-    for (int step = 0; step < 100; step++) {
-        float output[$MODEL_OUTPUTS];
-        if (next_output(output)) {
-            for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                printf(\"%.3f \", (double)output[i]);
-            }
-            puts(\"\");
-        }
-    }
-    return 0;
+$STREAM    return 0;
 }
 ",
     ),

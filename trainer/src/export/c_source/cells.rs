@@ -6,7 +6,7 @@
 use super::super::portable::{Recurrent, Rows};
 use super::arrays::Array;
 use super::{Code, Element, fill, product};
-use kinglet::format::{Cell, Format};
+use kinglet::format::{Cell, Format, Reset};
 
 /// A cell as generated code has it: the equations, and how a unit is updated from its pre-activations `z`.
 struct Text {
@@ -325,100 +325,21 @@ h' = h + z (n - h)",
 ",
 };
 
-const LSTM_HARD: Text = Text {
-    name: "LSTM with hard gates",
-    equations: "i = hard(W_ii x + W_hi h + b_i)      c' = f c + i g
-f = hard(W_if x + W_hf h + b_f)      h' = o tanh(c')
-g = tanh(W_ig x + W_hg h + b_g)
-o = hard(W_io x + W_ho h + b_o)      hard(z) = z / 4 + 1 / 2, held within 0 and 1",
-    float: "
-        /* c' = f c + i g, h' = o tanh(c') */
-        const float kept = hard_f32(z[1]) * s->c$n[u];
-        s->c$n[u] = kept + hard_f32(z[0]) * tanh_f32(z[2]);
-        y[u] = hard_f32(z[3]) * tanh_f32(s->c$n[u]);
-",
-    integer: "
-        const int32_t i = hard_gate(z[0]);
-        const int32_t f = hard_gate(z[1]);
-        const int32_t g = $tanh(z[2]);
-        const int32_t o = hard_gate(z[3]);
-        /* c' = f c + i g. The high half of a product with a gate is half the product. */
-        const int32_t kept = 2 * mulhi(f, s->c$n[u]);
-        s->c$n[u] = clamp_cell(kept + (mulhi(i, g) >> $new));
-",
-    slow: "",
-};
-
-const GRU_HARD_AFTER: Text = Text {
-    name: "GRU with hard gates, reset after the product",
-    equations: "r = hard(W_ir x + W_hr h + b_r)
-z = hard(W_iz x + W_hz h + b_z)
-n = tanh(W_in x + b_in + r (W_hn h + b_hn))
-h' = n + z (h - n)                   hard(z) = z / 4 + 1 / 2, held within 0 and 1
-The pre-activations are n over x, r, z, n over h.",
-    float: "
-        const float n = tanh_f32(z[0] + hard_f32(z[1]) * z[3]);
-        y[u] = n + hard_f32(z[2]) * (s->h$n[u] - n);
-",
-    integer: "
-        const int32_t r = hard_gate(z[1]) >> 16;
-        const int32_t n = $tanh(saturate16(z[0] + shift_round(r * z[3], 15)));
-        s->fine$n[u] = blend(s->fine$n[u], hard_gate(z[2]), n);
-",
-    slow: "",
-};
-
-const GRU_HARD_BEFORE: Text = Text {
-    name: "GRU with hard gates, reset before the product",
-    equations: "r = hard(W_ir x + W_hr h + b_r)
-z = hard(W_iz x + W_hz h + b_z)
-n = tanh(W_in x + W_hn (r h) + b_n)
-h' = n + z (h - n)                   hard(z) = z / 4 + 1 / 2, held within 0 and 1
-All of r must be known before any n: one loop for r and z, another for n.",
-    float: "
-        const float n = tanh_f32(z[0]);
-        y[u] = n + s->update$n[u] * (s->h$n[u] - n);
-",
-    integer: "
-        s->fine$n[u] = blend(s->fine$n[u], hard_gate(s->update$n[u]), $tanh(z[0]));
-",
-    slow: "",
-};
-
-const MIN_GRU_HARD: Text = Text {
-    name: "minGRU with hard gates",
-    equations: "z = hard(W_z x + b_z)       hard(z) = z / 4 + 1 / 2, held within 0 and 1
-n = W_n x + b_n
-h' = h + z (n - h)",
-    float: "
-        y[u] = s->h$n[u] + hard_f32(z[0]) * (z[1] - s->h$n[u]);
-",
-    integer: "
-        /* Held within 2. The high half of a product with a gate is half the product. */
-        const int32_t n = clamp(z[1], -8192, 8191) * (INT32_C(1) << 17);
-        s->fine$n[u] += 2 * mulhi(hard_gate(z[0]), n - s->fine$n[u]);
-",
-    slow: "",
-};
-
+/// Of a cell with hard gates that of the one with the usual gates, in which other functions stand.
 fn text(cell: Cell) -> &'static Text {
     match cell {
         Cell::RnnTanh => &RNN_TANH,
         Cell::RnnRelu => &RNN_RELU,
-        Cell::Lstm => &LSTM,
-        Cell::GruResetAfter => &GRU_AFTER,
+        Cell::Lstm | Cell::LstmHard => &LSTM,
+        Cell::GruResetAfter | Cell::GruHardResetAfter => &GRU_AFTER,
         Cell::GruReluResetAfter => &GRU_RELU_AFTER,
-        Cell::GruResetBefore => &GRU_BEFORE,
+        Cell::GruResetBefore | Cell::GruHardResetBefore => &GRU_BEFORE,
         Cell::GruReluResetBefore => &GRU_RELU_BEFORE,
         Cell::FastGrnn => &FASTGRNN,
         Cell::LstmCoupled => &COUPLED,
         Cell::LstmRelu => &LSTM_RELU,
-        Cell::LstmHard => &LSTM_HARD,
-        Cell::GruHardResetAfter => &GRU_HARD_AFTER,
-        Cell::GruHardResetBefore => &GRU_HARD_BEFORE,
-        Cell::MinGruHard => &MIN_GRU_HARD,
         Cell::LstmPeephole => &PEEPHOLE,
-        Cell::MinGru => &MIN_GRU,
+        Cell::MinGru | Cell::MinGruHard => &MIN_GRU,
         Cell::MinGruTanh => &MIN_GRU_TANH,
     }
 }
@@ -512,10 +433,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x:
     let integer = format.is_integer();
     let text = text(cell);
     let h = code.matrix_input(format);
-    let before = matches!(
-        cell,
-        Cell::GruResetBefore | Cell::GruReluResetBefore | Cell::GruHardResetBefore
-    );
+    let before = cell.resets() == Some(Reset::Before);
 
     let update = match (integer, slow) {
         (false, _) => text.float.to_owned(),
@@ -552,8 +470,13 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x:
             )
         }
     };
-    let equations: Vec<String> = text
-        .equations
+    let (mut name, mut equations) = (text.name.to_owned(), text.equations.to_owned());
+    if cell.hard_gates() {
+        name.push_str(", hard gates");
+        equations = equations.replace("sigmoid(", "hard(");
+        equations.push_str("\nhard(z) = z / 4 + 1 / 2, held within 0 and 1");
+    }
+    let equations: Vec<String> = equations
         .lines()
         .map(|line| format!(" *     {line}"))
         .collect();
@@ -578,17 +501,18 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x:
         first = reset
             .replace("$gates", &gates)
             .replace("$r)", &format!("{r})"));
-        if cell.hard_gates() {
-            first = first.replace("sigmoid_f32(", "hard_f32(");
-            first = first.replace("$sigmoid(", "hard_gate(");
-        }
         let own = ("_candidate", "reset");
         gates = stage(code, layer, (&layer.stages[1], place), (x, h), own);
     }
-    let body = LAYER
+    let mut body = LAYER
         .replace("$first\n", &first)
         .replace("$gates", &gates)
         .replace("$update", &update);
+    if cell.hard_gates() {
+        body = body
+            .replace("sigmoid_f32(", "hard_f32(")
+            .replace("$sigmoid(", "hard_gate(");
+    }
     let bits = if format.is_a8() { 256 } else { 512 };
     code.functions.push(fill(
         &body,
@@ -596,7 +520,7 @@ pub(super) fn recurrent(code: &mut Code<'_>, layer: &Recurrent, place: Place, x:
             ("n", number.to_string()),
             ("half", half.to_owned()),
             ("direction", half.replace('_', ", ")),
-            ("cell", text.name.to_owned()),
+            ("cell", name),
             ("inputs", inputs.to_string()),
             ("units", hidden.to_string()),
             ("format", format.name().to_owned()),

@@ -19,11 +19,11 @@ use anyhow::{Context, Result, ensure};
 use earshot::{DefaultPredictor, Detector, Predictor};
 use kinglet::Model;
 use kinglet::format::{Activation, Cell, Combine, ConvShape, Format};
+use kinglet_benches::part;
 use kinglet_trainer::engine::EnginePredictor;
-use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::file::AlignedBytes;
 use kinglet_trainer::net::{Conv, Dense, Join, Layer, Network, Recurrent};
 use kinglet_trainer::package::Package;
-use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::Predictor as _;
 use std::cell::RefCell;
 
@@ -330,9 +330,7 @@ fn main() -> Result<()> {
         sound_len = sound.len()
     );
     let (models, between) = packages.split_at(2);
-    let float = |package: &Package| {
-        anyhow::Ok(export(package, Format::F32, None, &TestInputs::Samples(Vec::new()))?.bytes)
-    };
+    let float = |package| part(package, Format::F32, None);
     let (sums, _) = run(&[float(&models[0])?, float(&between[0])?], &heard)?;
     let width = between[0].net.output_width();
     let sums: Vec<Vec<f32>> = sums.chunks_exact(width).map(<[f32]>::to_vec).collect();
@@ -347,16 +345,9 @@ fn main() -> Result<()> {
 
     let mut given: Option<[Vec<f32>; 2]> = None;
     for format in [Format::F32, Format::W8A16, Format::W8A8] {
-        let files = models.iter().enumerate().map(|(part, package)| {
-            let stream = given
-                .as_ref()
-                .map(|given| Stream::Samples(given[part].clone()));
-            let ranges = stream.as_ref().map(|s| Ranges::measure(&package.net, [s]));
-            let tests = match &stream {
-                Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
-                None => TestInputs::Samples(Vec::new()),
-            };
-            anyhow::Ok(export(package, format, ranges.as_ref(), &tests)?.bytes)
+        let files = models.iter().enumerate().map(|(at, package)| {
+            let given = given.as_ref().map(|given| &given[at][..]);
+            part(package, format, given)
         });
         let files: Vec<AlignedBytes> = files.collect::<Result<_>>()?;
         let (voices, seen) = run(&files, &heard)?;

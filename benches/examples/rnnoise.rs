@@ -20,11 +20,11 @@
 use anyhow::{Context, Result, ensure};
 use kinglet::Model;
 use kinglet::format::{Activation, Cell, Format};
+use kinglet_benches::part;
 use kinglet_trainer::engine::EnginePredictor;
-use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
+use kinglet_trainer::file::AlignedBytes;
 use kinglet_trainer::net::{Dense, Layer, Network, Recurrent};
 use kinglet_trainer::package::Package;
-use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::Predictor;
 use nnnoiseless::{DenoiseFeatures, DenoiseState, EBAND_5MS, FRAME_SIZE, NB_BANDS, RnnModel};
 use std::f32::consts::PI;
@@ -232,16 +232,9 @@ fn main() -> Result<()> {
     let packages = parts(&weights)?;
     let mut given: Option<Given> = None;
     for format in [Format::F32, Format::W8A16, Format::W8A8] {
-        let files = packages.iter().enumerate().map(|(part, package)| {
-            let stream = given
-                .as_ref()
-                .map(|given| Stream::Samples(given[part].clone()));
-            let ranges = stream.as_ref().map(|s| Ranges::measure(&package.net, [s]));
-            let tests = match &stream {
-                Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
-                None => TestInputs::Samples(Vec::new()),
-            };
-            anyhow::Ok(export(package, format, ranges.as_ref(), &tests)?.bytes)
+        let files = packages.iter().enumerate().map(|(at, package)| {
+            let given = given.as_ref().map(|given| &given[at][..]);
+            part(package, format, given)
         });
         let files: Vec<AlignedBytes> = files.collect::<Result<_>>()?;
         let (answers, seen) = run(&files, &frames)?;

@@ -2,6 +2,7 @@
 
 pub mod roofline;
 
+use anyhow::Result;
 use kinglet::format::Format;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export};
 use kinglet_trainer::net::{Cell, Network};
@@ -59,4 +60,18 @@ pub fn model(cell: Cell, (inputs, hidden): (usize, usize), format: Format) -> Al
     export(&package, format, Some(&ranges), &tests)
         .expect("every shape here can be exported")
         .bytes
+}
+
+/// The file of a part of some network, from what the part was given, sample after sample; in f32 nothing need be known of that.
+///
+/// # Errors
+/// If it cannot be written in that format.
+pub fn part(package: &Package, format: Format, given: Option<&[f32]>) -> Result<AlignedBytes> {
+    let stream = given.map(|given| Stream::Samples(given.to_vec()));
+    let ranges = stream.as_ref().map(|s| Ranges::measure(&package.net, [s]));
+    let tests = match &stream {
+        Some(stream) => TestInputs::from_stream(stream, package.net.input_width()),
+        None => TestInputs::Samples(Vec::new()),
+    };
+    Ok(export(package, format, ranges.as_ref(), &tests)?.bytes)
 }

@@ -18,6 +18,9 @@ use crate::data::parquet::{Column, Kind, NO_NAME, ParquetColumns, Print};
 use crate::data::places::Places;
 use crate::data::time::Times;
 
+/// Rows whose numbers go from columns into rows together: both are in the first cache then.
+const TILE: usize = 64;
+
 /// What is read of every row.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -526,7 +529,8 @@ impl<'a> Rows<'a> {
         }
         chunk.device.reserve(length);
         chunk.samples.reserve(length * width);
-        let mut place = vec![0f32; width];
+        let mut tile = vec![0f32; TILE * width];
+        let mut finite = true;
         // Devices are numbered by their first rows.
         let mut ids: Vec<Option<u32>> = match group {
             Some(Column::Names(names, _)) => vec![None; names.len()],
@@ -534,6 +538,11 @@ impl<'a> Rows<'a> {
         };
         for row in 0..length {
             source.row += 1;
+            let of_tile = row % TILE;
+            if of_tile == 0 {
+                finite = turned(&numbers, row, &mut tile, (inputs, width));
+            }
+            let place = &mut tile[of_tile * width..][..width];
             let device = match (open.device, group) {
                 (Some(device), _) => device,
                 (None, Some(Column::Names(names, places))) => match places[row] {
@@ -549,22 +558,15 @@ impl<'a> Rows<'a> {
                 met.left += 1;
                 continue;
             }
-            let mut all_finite = true;
-            for (x, column) in place.iter_mut().zip(&numbers) {
-                *x = column[row];
-            }
-            for x in &place[..inputs] {
-                all_finite &= x.is_finite();
-            }
             // The header is line 1 of the print.
             let line = source.row + 1;
-            if !all_finite {
-                let raw = place.clone();
+            if !finite && !place[..inputs].iter().all(|x| x.is_finite()) {
+                let raw = place.to_vec();
                 let text = |k: usize| match raw[k].is_nan() {
                     true => String::new(),
                     false => raw[k].to_string(),
                 };
-                let checked = source.checks.take(None, &raw, text, line, &mut place);
+                let checked = source.checks.take(None, &raw, text, line, place);
                 if let Err(error) = checked {
                     met.broke(|| error.to_string(), open.skips);
                     continue;
@@ -591,7 +593,7 @@ impl<'a> Rows<'a> {
                 all.push(time);
             }
             chunk.device.push(device);
-            chunk.samples.extend_from_slice(&place);
+            chunk.samples.extend_from_slice(place);
         }
         Ok(true)
     }
@@ -703,6 +705,25 @@ impl When {
             _ => false,
         }
     }
+}
+
+/// The numbers of some rows from `first` on, side by side in place of column by column. False if one of their inputs, the first columns, is no
+/// number.
+fn turned(
+    columns: &[&[f32]],
+    first: usize,
+    rows: &mut [f32],
+    (inputs, width): (usize, usize),
+) -> bool {
+    let mut finite = true;
+    for (at, column) in columns.iter().enumerate() {
+        let values = column[first..].iter().take(TILE);
+        for (row, &x) in rows.chunks_exact_mut(width).zip(values.clone()) {
+            row[at] = x;
+        }
+        finite &= at >= inputs || values.fold(true, |all, x| all & x.is_finite());
+    }
+    finite
 }
 
 /// The number of a class; NaN for what is none.

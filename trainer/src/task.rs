@@ -14,6 +14,7 @@ mod features;
 mod moved;
 mod names;
 mod output;
+mod sections;
 mod words;
 
 use std::io::ErrorKind;
@@ -26,6 +27,7 @@ pub use self::documents::{DocumentsTask, FilesTask, Made, MadeTask, PairsTask, T
 pub use self::features::{FeatureTask, FeatureTransform, TargetTask, TargetTransform};
 pub use self::moved::{from_folder_of, moved};
 pub use self::output::{OutputTask, Precision};
+pub use self::sections::Sections;
 use crate::data::Part;
 pub use crate::data::audio::Audio;
 pub use crate::data::csv::Format;
@@ -82,45 +84,47 @@ pub enum TaskError {
 }
 
 /// A whole task file.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Short name of the model.
     pub name: String,
     /// Where the CSV is and how it is written.
     pub csv: Option<CsvTask>,
-    /// Rows in order of time.
-    pub series: Option<SeriesTask>,
-    /// One sequence per row.
-    pub sequences: Option<SequencesTask>,
-    /// Characters.
-    pub text: Option<TextTask>,
-    /// Texts with a label each.
-    pub documents: Option<DocumentsTask>,
-    /// Sentences with a tag per word.
-    pub tagged: Option<TaggedTask>,
-    /// Texts and what becomes of them.
-    pub pairs: Option<PairsTask>,
+    /// What is learned from.
+    pub data: Data,
     /// What goes in and what comes out.
     pub shape: ShapeTask,
     /// The network.
     pub network: NetworkTask,
     /// How it is trained.
-    #[serde(default)]
     pub train: TrainTask,
     /// The model watches a stream: it predicts the next sample and says how odd the one that comes is.
     pub anomaly: Option<AnomalyTask>,
     /// The model waits for a word: it says when that is said.
     pub wake: Option<WakeTask>,
     /// What is written.
-    #[serde(default)]
     pub output: OutputTask,
     /// What errors call the task file; data paths start from its folder.
-    #[serde(skip)]
     pub origin: PathBuf,
     /// Used in place of the data path in the file.
-    #[serde(skip)]
     pub data_override: Option<PathBuf>,
+}
+
+/// What is learned from: the section of a task file that says so.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// Rows in order of time.
+    Series(SeriesTask),
+    /// One sequence per row.
+    Sequences(SequencesTask),
+    /// Characters.
+    Text(TextTask),
+    /// Texts with a label each.
+    Documents(DocumentsTask),
+    /// Sentences with a tag per word.
+    Tagged(TaggedTask),
+    /// Texts and what becomes of them.
+    Pairs(PairsTask),
 }
 
 /// Where the CSV is and how it is written: the path and the keys of [`Format`].
@@ -207,6 +211,17 @@ pub struct SeriesTask {
     pub season: Option<usize>,
     /// Training, validation and test part: in time within each group unless said otherwise.
     pub split: Option<Split>,
+}
+
+impl Data {
+    /// How the files are written, where it is the section of the data that says so.
+    pub(crate) fn format(&self) -> Option<&Format> {
+        match self {
+            Data::Documents(documents) => Some(&documents.format),
+            Data::Pairs(pairs) => Some(&pairs.format),
+            Data::Series(_) | Data::Sequences(_) | Data::Text(_) | Data::Tagged(_) => None,
+        }
+    }
 }
 
 impl SeriesTask {
@@ -723,8 +738,9 @@ impl Task {
             },
             false => not_a_task(origin),
         };
-        let mut task: Task = toml::from_str(text).map_err(wrong)?;
-        task.origin = origin.to_path_buf();
+        let sections: Sections = toml::from_str(text).map_err(wrong)?;
+        let task = sections.task(origin.to_path_buf());
+        let mut task = task.map_err(|problem| check::invalid(problem, origin, text))?;
         check::check(&mut task, text)?;
         Ok(task)
     }
@@ -738,9 +754,12 @@ impl Task {
     /// Does this about broken rows, in place of what the task says.
     pub fn with_on_error(mut self, on_error: Option<OnError>) -> Self {
         let of_csv = self.csv.as_mut().map(|csv| &mut csv.format);
-        let of_texts = self.documents.as_mut().map(|texts| &mut texts.format);
-        let of_pairs = self.pairs.as_mut().map(|pairs| &mut pairs.format);
-        for format in [of_csv, of_texts, of_pairs].into_iter().flatten() {
+        let of_data = match &mut self.data {
+            Data::Documents(documents) => Some(&mut documents.format),
+            Data::Pairs(pairs) => Some(&mut pairs.format),
+            _ => None,
+        };
+        for format in of_csv.into_iter().chain(of_data) {
             format.on_error = on_error.unwrap_or(format.on_error);
         }
         self
@@ -749,9 +768,7 @@ impl Task {
     /// What is done about broken rows, of a task whose data has rows.
     pub fn on_error(&self) -> Option<OnError> {
         let of_csv = self.csv.as_ref().map(|csv| &csv.format);
-        let of_texts = self.documents.as_ref().map(|texts| &texts.format);
-        let of_pairs = self.pairs.as_ref().map(|pairs| &pairs.format);
-        let format = of_csv.or(of_texts).or(of_pairs)?;
+        let format = of_csv.or(self.data.format())?;
         Some(format.on_error)
     }
 
@@ -761,7 +778,7 @@ impl Task {
     /// # Errors
     /// As of a task file; only a `[series]` whose layers go forward streams.
     pub fn streamed(mut self) -> Result<Self, TaskError> {
-        let scattered = self.series.as_ref().is_none_or(|series| {
+        let scattered = self.series().is_none_or(|series| {
             let in_order = matches!(
                 series.split(),
                 Split::Rows(_)
@@ -772,7 +789,7 @@ impl Task {
             );
             series.group.is_some() || !in_order
         });
-        if self.series.is_none() || self.shape.window < 2 {
+        if self.series().is_none() || self.shape.window < 2 {
             return Err(TaskError::Invalid {
                 file: self.origin.display().to_string(),
                 line: None,
@@ -804,12 +821,12 @@ impl Task {
 
     /// How many folds a back-test goes through; none where the split is another.
     pub fn folds(&self) -> Option<usize> {
-        let split = match (&self.series, &self.sequences, &self.text, &self.documents) {
-            (Some(series), ..) => series.split.as_ref(),
-            (_, Some(sequences), ..) => Some(&sequences.split),
-            (_, _, Some(text), _) => Some(&text.split),
-            (.., Some(documents)) => Some(&documents.split),
-            _ => None,
+        let split = match &self.data {
+            Data::Series(series) => series.split.as_ref(),
+            Data::Sequences(sequences) => Some(&sequences.split),
+            Data::Text(text) => Some(&text.split),
+            Data::Documents(documents) => Some(&documents.split),
+            Data::Tagged(_) | Data::Pairs(_) => None,
         };
         match split {
             Some(&Split::Folds(folds)) => Some(folds),
@@ -822,18 +839,12 @@ impl Task {
     /// # Errors
     /// As of a task file; data with files of their own for every part has no split.
     pub fn with_split(mut self, split: Split) -> Result<Self, TaskError> {
-        let in_files = |documents: &DocumentsTask| documents.files.is_some();
-        match (
-            &mut self.series,
-            &mut self.sequences,
-            &mut self.text,
-            &mut self.documents,
-        ) {
-            (Some(series), ..) => series.split = Some(split),
-            (_, Some(sequences), ..) => sequences.split = split,
-            (_, _, Some(text), _) => text.split = split,
-            (.., Some(documents)) if !in_files(documents) => documents.split = split,
-            _ => {
+        match &mut self.data {
+            Data::Series(series) => series.split = Some(split),
+            Data::Sequences(sequences) => sequences.split = split,
+            Data::Text(text) => text.split = split,
+            Data::Documents(documents) if documents.files.is_none() => documents.split = split,
+            Data::Documents(_) | Data::Tagged(_) | Data::Pairs(_) => {
                 return Err(TaskError::Invalid {
                     file: self.origin.display().to_string(),
                     line: None,
@@ -850,9 +861,12 @@ impl Task {
     /// Where the data is: the override, or the task's path relative to the task file.
     pub fn data_path(&self) -> Option<PathBuf> {
         let named = self.csv.as_ref().map(|c| &c.file);
-        let named = named.or(self.text.as_ref().and_then(|t| t.file.as_ref()));
-        let named = named.or(self.documents.as_ref().and_then(|d| d.file.as_ref()));
-        let own = || named.map(|file| self.path(file));
+        let of_data = match &self.data {
+            Data::Text(text) => text.file.as_ref(),
+            Data::Documents(documents) => documents.file.as_ref(),
+            _ => None,
+        };
+        let own = || named.or(of_data).map(|file| self.path(file));
         self.data_override.clone().or_else(own)
     }
 
@@ -896,41 +910,88 @@ impl Task {
             .and_then(|anomaly| anomaly.labels.as_ref());
         let labels = labels.and_then(|labels| labels.file.as_ref());
         files.extend(labels.map(|file| self.path(file)));
-        let of_parts = [
-            self.documents
-                .as_ref()
-                .and_then(|documents| documents.files.as_ref()),
-            self.tagged.as_ref().map(|tagged| &tagged.files),
-            self.pairs.as_ref().and_then(|pairs| pairs.files.as_ref()),
-        ];
-        for parts in of_parts.into_iter().flatten() {
+        let of_parts = match &self.data {
+            Data::Documents(documents) => documents.files.as_ref(),
+            Data::Tagged(tagged) => Some(&tagged.files),
+            Data::Pairs(pairs) => pairs.files.as_ref(),
+            Data::Series(_) | Data::Sequences(_) | Data::Text(_) => None,
+        };
+        if let Some(parts) = of_parts {
             files.extend(Part::ALL.map(|part| self.part_path(parts, part)));
         }
         files
     }
 
+    /// The section of a series, where that is what is learned from.
+    pub fn series(&self) -> Option<&SeriesTask> {
+        match &self.data {
+            Data::Series(series) => Some(series),
+            _ => None,
+        }
+    }
+
+    /// The section of sequences, where that is what is learned from.
+    pub fn sequences(&self) -> Option<&SequencesTask> {
+        match &self.data {
+            Data::Sequences(sequences) => Some(sequences),
+            _ => None,
+        }
+    }
+
+    /// The section of a text, where that is what is learned from.
+    pub fn text(&self) -> Option<&TextTask> {
+        match &self.data {
+            Data::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The section of documents, where that is what is learned from.
+    pub fn documents(&self) -> Option<&DocumentsTask> {
+        match &self.data {
+            Data::Documents(documents) => Some(documents),
+            _ => None,
+        }
+    }
+
+    /// The section of tagged sentences, where that is what is learned from.
+    pub fn tagged(&self) -> Option<&TaggedTask> {
+        match &self.data {
+            Data::Tagged(tagged) => Some(tagged),
+            _ => None,
+        }
+    }
+
+    /// The section of pairs, where that is what is learned from.
+    pub fn pairs(&self) -> Option<&PairsTask> {
+        match &self.data {
+            Data::Pairs(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
     /// Levels of each feature of a series that is drawn.
     pub fn levels(&self) -> Option<usize> {
-        self.series.as_ref().and_then(|series| series.levels)
+        self.series().and_then(|series| series.levels)
     }
 
     /// What is said in a series, nobody knows where.
     pub fn transcript(&self) -> Option<&TranscriptTask> {
-        self.series.as_ref()?.transcript.as_ref()
+        self.series()?.transcript.as_ref()
     }
 
     /// Whether a step takes a token.
     pub fn has_tokens(&self) -> bool {
-        self.levels().is_some()
-            || self.text.is_some()
-            || self.documents.is_some()
-            || self.tagged.is_some()
-            || self.pairs.is_some()
+        match &self.data {
+            Data::Series(series) => series.levels.is_some(),
+            Data::Sequences(_) => false,
+            Data::Text(_) | Data::Documents(_) | Data::Tagged(_) | Data::Pairs(_) => true,
+        }
     }
 
     /// Widths of the layer through which a decoder reads, where it has one: of a token, and of what stays beside every token.
     fn joined(&self) -> Option<[usize; 2]> {
-        Some([self.network.embedding?, self.pairs.as_ref()?.joined?])
+        Some([self.network.embedding?, self.pairs()?.joined?])
     }
 
     /// The layers for a network with this many outputs.
@@ -970,7 +1031,7 @@ impl Task {
     /// The layers of an encoder: what it has read is in its state, so it has no head.
     pub fn encoder_plan(&self) -> Vec<LayerPlan> {
         let net = &self.network;
-        let measured = self.pairs.as_ref().filter(|pairs| pairs.has_samples());
+        let measured = self.pairs().filter(|pairs| pairs.has_samples());
         let embedding = net.embedding.map(LayerPlan::Embedding);
         let dense = measured.into_iter().flat_map(|pairs| &pairs.dense);
         let dense = dense.map(|d| LayerPlan::Dense(d.units, d.activation));
@@ -991,10 +1052,7 @@ impl Task {
 
     /// The loss that applies.
     pub fn loss(&self) -> Loss {
-        let has_quantiles = self
-            .series
-            .as_ref()
-            .is_some_and(|s| !s.quantiles.is_empty());
+        let has_quantiles = self.series().is_some_and(|s| !s.quantiles.is_empty());
         self.train.loss.unwrap_or(if self.transcript().is_some() {
             Loss::Ctc
         } else if self.is_classification() {
@@ -1007,9 +1065,10 @@ impl Task {
     }
 
     fn is_classification(&self) -> bool {
-        self.has_tokens()
-            || self.sequences.is_some()
-            || self.series.as_ref().is_some_and(|s| s.label.is_some())
+        match &self.data {
+            Data::Series(series) => series.levels.is_some() || series.label.is_some(),
+            _ => true,
+        }
     }
 }
 

@@ -425,7 +425,7 @@ fn nothing_is_said_to_strangers(data: &Dataset, models: [&Model<'_>; 2]) {
 /// What the network says from the first token on, in every format: what it was to learn by heart.
 fn is_known_by_heart(name: &str, separator: &str) {
     let (mut task, data) = load(name);
-    let text = task.text.as_ref().and_then(|t| t.text.clone()).unwrap();
+    let text = task.text().and_then(|t| t.text.clone()).unwrap();
     let text: Vec<&str> = match separator {
         "" => text.split("").filter(|c| !c.is_empty()).collect(),
         _ => text.split_whitespace().collect(),

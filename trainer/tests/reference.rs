@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use kinglet_trainer::task::{FeatureTask, TargetTask, Task};
+use kinglet_trainer::task::{FeatureTask, Sections, TargetTask, Task};
 use serde::Deserialize;
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{
@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/src/task.md");
 
 /// Where the keys of a type are described, and a task that has a table of it at this place.
 const PLACES: [(&str, &str, &str, &[&str]); 31] = [
-    ("Task", "the whole file", SERIES, &[]),
+    ("Sections", "the whole file", SERIES, &[]),
     ("CsvTask", "csv", SERIES, &["csv"]),
     ("Format", "csv.format", SERIES, &["csv", "format"]),
     ("JoinTask", "csv.join", SERIES, &["csv", "join"]),
@@ -372,7 +372,7 @@ fn asked() -> Asked {
     // More turns than any choice has variants.
     for turn in 0..16 {
         asked.borrow_mut().turn = turn;
-        let read = Task::deserialize(Trace(&asked));
+        let read = Sections::deserialize(Trace(&asked));
         // A character, a name and a size are all read from "1": nothing asks for what is not there.
         assert!(read.is_ok(), "{read:?}");
     }

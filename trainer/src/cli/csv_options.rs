@@ -139,10 +139,7 @@ pub fn overridden(task: Task, data: Option<&Path>, on_error: Option<OnError>) ->
             "--on-error is about the rows of a table, and the data of this task is none: remove it",
         ));
     }
-    let made = task
-        .pairs
-        .as_ref()
-        .is_some_and(|pairs| pairs.made.is_some());
+    let made = task.pairs().is_some_and(|pairs| pairs.made.is_some());
     if data.is_some() && made {
         return Err(usage(
             "--data takes the place of the task's files, and the pairs of this task are made: remove it",

@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
         to: args.to.clone(),
         ahead: args.ahead.unwrap_or(0) as usize,
     };
-    let page = if task.pairs.is_some() {
+    let page = if task.pairs().is_some() {
         if [&args.group, &args.from, &args.to]
             .iter()
             .any(|asked| asked.is_some())

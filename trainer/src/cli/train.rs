@@ -192,7 +192,7 @@ pub fn run(args: &Args) -> Result<()> {
             "note: the task's epochs through integers, train.quantized, are left out, as {name} has none"
         ));
     }
-    if mixed && task.pairs.is_some() {
+    if mixed && task.pairs().is_some() {
         return Err(usage(
             "a pair has one format in all layers: give another --precision",
         ));
@@ -424,7 +424,7 @@ fn shown<T>(
 
 /// The network of --from, in the units of the task.
 fn start(path: &Path, task: &Task, data: &Dataset) -> Result<Network> {
-    if task.pairs.is_some() || task.folds().is_some() {
+    if task.pairs().is_some() || task.folds().is_some() {
         return Err(usage(
             "--from goes on from one network in one training: leave out [pairs] and folds",
         ));

@@ -33,7 +33,7 @@ use super::split::Part;
 use super::written::Written;
 use crate::net::Network;
 use crate::package::{Feature, Input, Output, Package, Shape};
-use crate::task::{CsvTask, JoinTask, Kind, Task};
+use crate::task::{CsvTask, Data, JoinTask, Kind, Task};
 
 /// What a network is trained on and measured with.
 #[derive(Debug, Clone)]
@@ -212,30 +212,30 @@ impl Dataset {
         });
     }
 
-    fn of_text(task: &Task) -> Result<Self, DataError> {
-        match (&task.documents, &task.tagged, &task.pairs) {
-            (Some(documents), ..) => documents::load(task, documents),
-            (_, Some(tagged), _) => tagged::load(task, tagged),
-            (.., Some(pairs)) => pairs::load(task, pairs),
-            (None, None, None) => text::load(task),
-        }
-    }
-
     /// The same from a table that is already in memory; a task over text ignores it.
     pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
-        if let Some(series) = &task.series {
-            match (series.levels, &series.transcript) {
+        match &task.data {
+            Data::Series(series) => match (series.levels, &series.transcript) {
                 (Some(levels), _) => levels::load(task, series, levels, table),
                 (_, Some(transcript)) => transcripts::load(task, series, transcript, table),
                 (None, None) => {
                     let targets = series.targets.iter().map(|target| &*target.column);
                     series::load(task, series, table).map_err(|error| error.of_targets(targets))
                 }
+            },
+            Data::Sequences(sequences) => sequences::load(task, sequences, table),
+            Data::Text(_) | Data::Documents(_) | Data::Tagged(_) | Data::Pairs(_) => {
+                Self::of_text(task)
             }
-        } else if let Some(sequences) = &task.sequences {
-            sequences::load(task, sequences, table)
-        } else {
-            Self::of_text(task)
+        }
+    }
+
+    fn of_text(task: &Task) -> Result<Self, DataError> {
+        match &task.data {
+            Data::Documents(documents) => documents::load(task, documents),
+            Data::Tagged(tagged) => tagged::load(task, tagged),
+            Data::Pairs(pairs) => pairs::load(task, pairs),
+            _ => text::load(task),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audio::Audio;
 use super::csv::Format;
-use crate::task::Task;
+use crate::task::{Data, Task};
 use toml::{Table, Value};
 
 /// What a task says about its tables that predicting has to know too. In a model file it is TOML, of what is not as usual.
@@ -64,13 +64,13 @@ impl Default for Written {
 impl Written {
     /// As a task has it.
     pub fn of(task: &Task) -> Self {
-        let series = task.series.as_ref();
+        let series = task.series();
         let drawn = series.filter(|series| series.levels.is_some());
         // Of texts in pairs only the texts are read later, a line each.
-        let pairs = task.pairs.as_ref().filter(|pairs| pairs.has_samples());
-        let format = match (&task.csv, &task.documents, pairs) {
+        let pairs = task.pairs().filter(|pairs| pairs.has_samples());
+        let format = match (&task.csv, &task.data, pairs) {
             (Some(csv), ..) => csv.format.clone(),
-            (_, Some(documents), _) => documents.format.clone(),
+            (_, Data::Documents(documents), _) => documents.format.clone(),
             (.., Some(pairs)) => pairs.format.clone(),
             _ => Format::default(),
         };
@@ -80,10 +80,10 @@ impl Written {
                 None => series.and_then(|series| series.group.clone()),
             },
             every: series.map_or(1, |series| series.every),
-            text: task.documents.as_ref().map(|texts| texts.text.clone()),
-            running: task.text.is_some(),
-            tagged: task.tagged.as_ref().map(|tagged| tagged.word),
-            steps: task.sequences.as_ref().map(|rows| rows.steps.clone()),
+            text: task.documents().map(|texts| texts.text.clone()),
+            running: task.text().is_some(),
+            tagged: task.tagged().map(|tagged| tagged.word),
+            steps: task.sequences().map(|rows| rows.steps.clone()),
             levels: drawn.map_or(Vec::new(), |series| {
                 let columns = series.features.iter();
                 columns.map(|feature| feature.column.clone()).collect()

@@ -32,7 +32,7 @@ pub(super) fn drawn(
 ) -> Result<String> {
     let mut state = AlignedBytes::zeroed(model.state_len());
     let mut runner = model.bind_bytes(&mut state)?;
-    let picture = task.series.as_ref().is_some_and(|series| series.picture);
+    let picture = task.series().is_some_and(|series| series.picture);
     let temperature = if picture { TEMPERATURE } else { 1.0 };
     let mut sampler = Sampler::new(temperature, SEED);
     let pairs = drawing.beside_real(data, part, SEQUENCES, (&mut runner, &mut sampler));

@@ -62,7 +62,7 @@ fn keys(task: &Task, data: &Dataset) -> Vec<(&'static str, String)> {
     if let Some(path) = path {
         key("data file", path);
     }
-    if let Some(series) = &task.series {
+    if let Some(series) = task.series() {
         key("split", split(&series.split()));
         if let Some(group) = &series.group {
             key(

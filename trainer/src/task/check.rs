@@ -1,5 +1,7 @@
 //! What only makes sense together. Each message says what to change.
 
+use std::path::Path;
+
 use kinglet::format::{MAX_LAYERS, MAX_VOCAB, MAX_WIDTH};
 
 use crate::data::csv::Missing;
@@ -7,8 +9,8 @@ use crate::data::time::Time;
 use crate::data::vocabulary::{Unit, VocabularyTask};
 
 use super::{
-    ClassWeights, FeatureTask, FeatureTransform, Kind, LabelTask, Loss, Precision, Schedule, Split,
-    TargetTask, TargetTransform, Task, TaskError, ThresholdTask,
+    ClassWeights, Data, FeatureTask, FeatureTransform, Kind, LabelTask, Loss, Precision, Schedule,
+    Split, TargetTask, TargetTransform, Task, TaskError, ThresholdTask,
 };
 
 /// Beyond this a number is a slip of the keyboard, and its buffers would not fit in memory.
@@ -23,11 +25,11 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
         csv.format.audio.clone_from(&csv.audio);
     }
     let audio = task.csv.as_ref().and_then(|csv| csv.audio.as_ref());
-    if let (Some(series), Some(audio)) = (&mut task.series, audio) {
+    if let (Data::Series(series), Some(audio)) = (&mut task.data, audio) {
         let features = std::mem::take(&mut series.features).into_iter();
         series.features = features.flat_map(|feature| feature.heard(audio)).collect();
     }
-    if let Some(series) = &mut task.series {
+    if let Data::Series(series) = &mut task.data {
         let shape = &task.shape;
         let horizons = match shape.horizons.is_empty() {
             true => std::slice::from_ref(&shape.horizon),
@@ -68,13 +70,7 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
     if let Some(&farthest) = task.shape.horizons.last() {
         task.shape.horizon = farthest;
     }
-    problem(task).map_err(|(section, key, problem)| TaskError::Invalid {
-        line: line_of(text, section, key),
-        file,
-        section,
-        key,
-        problem,
-    })?;
+    problem(task).map_err(|problem| invalid(problem, &task.origin, text))?;
     if task.shape.kind == Kind::OneToOne {
         let shape = &mut task.shape;
         (shape.kind, shape.window, shape.horizon) = (Kind::ManyToOne, 1, 0);
@@ -85,9 +81,21 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
     Ok(())
 }
 
-type Problem = (&'static str, &'static str, String);
+/// Section and key, and what is wrong there.
+pub(super) type Problem = (&'static str, &'static str, String);
 
-fn wrong<T>(
+/// Where in the text of a task file a problem lies.
+pub(super) fn invalid((section, key, problem): Problem, origin: &Path, text: &str) -> TaskError {
+    TaskError::Invalid {
+        file: origin.display().to_string(),
+        line: line_of(text, section, key),
+        section,
+        key,
+        problem,
+    }
+}
+
+pub(super) fn wrong<T>(
     section: &'static str,
     key: &'static str,
     problem: impl Into<String>,
@@ -118,7 +126,7 @@ fn output(task: &Task) -> Result<(), Problem> {
             None => Ok(()),
         };
     }
-    if task.pairs.is_some() {
+    if task.pairs().is_some() {
         return wrong(
             "output",
             "precision",
@@ -179,7 +187,7 @@ fn anomaly(task: &Task) -> Result<(), Problem> {
             );
         }
     }
-    let next = task.series.as_ref().is_some_and(|series| {
+    let next = task.series().is_some_and(|series| {
         let feature = |column: &str| series.features.iter().any(|f| f.column == column);
         series.targets.iter().any(|target| feature(&target.column))
     });
@@ -219,7 +227,7 @@ fn wake(task: &Task) -> Result<(), Problem> {
         );
     }
     let audio = task.csv.as_ref().and_then(|csv| csv.audio.as_ref());
-    let series = task.series.as_ref();
+    let series = task.series();
     let group = series.and_then(|series| series.group.as_ref());
     if group != audio.map(|audio| &audio.column) {
         return wrong(
@@ -250,8 +258,8 @@ fn wake(task: &Task) -> Result<(), Problem> {
 fn data(task: &Task) -> Result<(), Problem> {
     let formats = [
         ("csv", task.csv.as_ref().map(|c| &c.format)),
-        ("documents", task.documents.as_ref().map(|d| &d.format)),
-        ("pairs", task.pairs.as_ref().map(|p| &p.format)),
+        ("documents", task.documents().map(|d| &d.format)),
+        ("pairs", task.pairs().map(|p| &p.format)),
     ];
     for (section, format) in formats {
         if let Some((key, problem)) = format.and_then(|format| format.fault()) {
@@ -264,7 +272,7 @@ fn data(task: &Task) -> Result<(), Problem> {
         if let Some((key, problem)) = audio.fault() {
             return wrong("csv.audio", key, problem);
         }
-        if task.series.is_none() {
+        if task.series().is_none() {
             return wrong(
                 "csv",
                 "audio",
@@ -279,9 +287,8 @@ fn data(task: &Task) -> Result<(), Problem> {
             );
         }
     }
-    let texts = (&task.text, &task.documents, &task.tagged, &task.pairs);
-    match (&task.series, &task.sequences, texts) {
-        (Some(series), None, (None, None, None, None)) => {
+    match &task.data {
+        Data::Series(series) => {
             need_csv(task, "series")?;
             split(task, &series.split(), "series")?;
             if series.season == Some(0) {
@@ -379,12 +386,12 @@ fn data(task: &Task) -> Result<(), Problem> {
                 ),
             }
         }
-        (None, Some(sequences), (None, None, None, None)) => {
+        Data::Sequences(sequences) => {
             need_csv(task, "sequences")?;
             split(task, &sequences.split, "sequences")?;
             classes(&sequences.label, "sequences")
         }
-        (None, None, (Some(t), None, None, None)) => {
+        Data::Text(t) => {
             split(task, &t.split, "text")?;
             match (&t.text, &t.file) {
                 (Some(_), Some(_)) => wrong("text", "text", "give either text or file"),
@@ -396,7 +403,7 @@ fn data(task: &Task) -> Result<(), Problem> {
                 _ => Ok(()),
             }
         }
-        (None, None, (None, Some(documents), None, None)) => {
+        Data::Documents(documents) => {
             if documents.files.is_some() == documents.file.is_some() {
                 return wrong(
                     "documents",
@@ -408,7 +415,7 @@ fn data(task: &Task) -> Result<(), Problem> {
             vocabulary(&documents.vocabulary, "documents")?;
             classes(&documents.label, "documents")
         }
-        (None, None, (None, None, Some(tagged), None)) => {
+        Data::Tagged(tagged) => {
             vocabulary(&tagged.vocabulary, "tagged")?;
             if tagged.vocabulary.unit != Unit::Words {
                 return wrong(
@@ -423,7 +430,7 @@ fn data(task: &Task) -> Result<(), Problem> {
             }
             Ok(())
         }
-        (None, None, (None, None, None, Some(pairs))) => {
+        Data::Pairs(pairs) => {
             vocabulary(&pairs.vocabulary, "pairs")?;
             samples_of(pairs)?;
             match (&pairs.files, &pairs.made) {
@@ -438,11 +445,6 @@ fn data(task: &Task) -> Result<(), Problem> {
                 _ => wrong("pairs", "files", "give either files or made"),
             }
         }
-        _ => wrong(
-            "task",
-            "series",
-            "a task needs exactly one of [series], [sequences], [text], [documents], [tagged] and [pairs]",
-        ),
     }
 }
 
@@ -723,7 +725,7 @@ fn split(task: &Task, split: &Split, section: &'static str) -> Result<(), Proble
 
 fn shape(task: &Task) -> Result<(), Problem> {
     let shape = &task.shape;
-    let next = task.text.is_some() || task.pairs.is_some() || task.levels().is_some();
+    let next = task.text().is_some() || task.pairs().is_some() || task.levels().is_some();
     if next != (shape.kind == Kind::NextToken) {
         return wrong(
             "shape",
@@ -732,21 +734,21 @@ fn shape(task: &Task) -> Result<(), Problem> {
              [documents] and [tagged]",
         );
     }
-    if task.documents.is_some() && shape.kind != Kind::ManyToOne {
+    if task.documents().is_some() && shape.kind != Kind::ManyToOne {
         return wrong(
             "shape",
             "kind",
             "a text has one label: expected \"many-to-one\"",
         );
     }
-    if task.pairs.is_some() && shape.window < 2 {
+    if task.pairs().is_some() && shape.window < 2 {
         return wrong(
             "shape",
             "window",
             "a text and its end are at least 2 tokens",
         );
     }
-    if task.tagged.is_some() && shape.kind != Kind::ManyToMany {
+    if task.tagged().is_some() && shape.kind != Kind::ManyToMany {
         return wrong(
             "shape",
             "kind",
@@ -762,7 +764,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
                 "one-to-one looks at one row; remove window, hop, horizon and stateful",
             );
         }
-        if task.series.is_none() {
+        if task.series().is_none() {
             return wrong("shape", "kind", "\"one-to-one\" goes with [series]");
         }
         return Ok(());
@@ -775,7 +777,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
         );
     }
     // Without one a transcript's rows are as many as there are.
-    if shape.window == 0 && task.sequences.is_none() && task.transcript().is_none() {
+    if shape.window == 0 && task.sequences().is_none() && task.transcript().is_none() {
         return wrong(
             "shape",
             "window",
@@ -785,7 +787,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
     if shape.window > MAX_COUNT {
         return wrong("shape", "window", format!("at most {MAX_COUNT} samples"));
     }
-    let test_last = task.series.as_ref().is_some_and(|s| s.test_last);
+    let test_last = task.series().is_some_and(|s| s.test_last);
     if test_last && shape.kind != Kind::ManyToOne {
         return wrong(
             "series",
@@ -794,7 +796,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
         );
     }
     if !shape.horizons.is_empty() {
-        let several = task.series.as_ref().is_some_and(|s| !s.targets.is_empty());
+        let several = task.series().is_some_and(|s| !s.targets.is_empty());
         if !several {
             return wrong(
                 "shape",
@@ -813,7 +815,7 @@ fn shape(task: &Task) -> Result<(), Problem> {
     if shape.horizon > MAX_COUNT || shape.horizons.iter().any(|&h| h > MAX_COUNT) {
         return wrong("shape", "horizon", format!("at most {MAX_COUNT} rows"));
     }
-    let targets = task.series.iter().flat_map(|series| &series.targets);
+    let targets = task.series().into_iter().flat_map(|series| &series.targets);
     let of_change = |target: &&TargetTask| {
         let changes = [TargetTransform::Difference, TargetTransform::LogReturn];
         let own = target
@@ -838,9 +840,9 @@ fn shape(task: &Task) -> Result<(), Problem> {
     }
     if shape.stateful
         && (shape.kind == Kind::ManyToOne
-            || task.sequences.is_some()
-            || task.tagged.is_some()
-            || task.pairs.is_some()
+            || task.sequences().is_some()
+            || task.tagged().is_some()
+            || task.pairs().is_some()
             || task.transcript().is_some()
             || task.levels().is_some())
     {
@@ -921,7 +923,7 @@ fn network(task: &Task) -> Result<(), Problem> {
             return wrong("network", "conv", fault);
         }
     }
-    if task.pairs.is_some() && net.cell.reach() > 1 {
+    if task.pairs().is_some() && net.cell.reach() > 1 {
         return wrong(
             "network",
             "cell",
@@ -948,7 +950,7 @@ fn network(task: &Task) -> Result<(), Problem> {
         }
         _ => {}
     }
-    let joined = task.pairs.as_ref().and_then(|pairs| pairs.joined);
+    let joined = task.pairs().and_then(|pairs| pairs.joined);
     let token = net.embedding.unwrap_or(0);
     if joined.is_some_and(|n| n == 0 || token + n > MAX_WIDTH) {
         return wrong(
@@ -960,7 +962,7 @@ fn network(task: &Task) -> Result<(), Problem> {
     if net.bidirectional {
         let fault = if task.shape.kind != Kind::ManyToOne {
             "a layer that begins at the last sample needs the whole window: only for many-to-one"
-        } else if task.series.is_none() && task.sequences.is_none() {
+        } else if task.series().is_none() && task.sequences().is_none() {
             "windows have one length: only for [series] and [sequences]"
         } else if net.hidden.iter().any(|h| 2 * h > MAX_WIDTH) {
             "both directions together are wider than a layer may be; make hidden smaller"
@@ -1007,12 +1009,12 @@ fn train(task: &Task) -> Result<(), Problem> {
         );
     }
     if let Some(weights) = &train.class_weights {
-        let labels = task.series.as_ref().and_then(|s| s.label.as_ref());
-        let labels = labels.or(task.sequences.as_ref().map(|s| &s.label));
-        let labels = labels.or(task.documents.as_ref().map(|d| &d.label));
+        let labels = task.series().and_then(|s| s.label.as_ref());
+        let labels = labels.or(task.sequences().map(|s| &s.label));
+        let labels = labels.or(task.documents().map(|d| &d.label));
         let classes = labels.map(|label| label.classes.len());
         let problem = match (weights, classes) {
-            (_, None) if task.tagged.is_none() => {
+            (_, None) if task.tagged().is_none() => {
                 "goes with the classes of a label or of [tagged]".to_owned()
             }
             (ClassWeights::Each(list), Some(classes)) if list.len() != classes => {
@@ -1035,10 +1037,7 @@ fn train(task: &Task) -> Result<(), Problem> {
             return wrong("train", "class_weights", problem);
         }
     }
-    let has_quantiles = task
-        .series
-        .as_ref()
-        .is_some_and(|s| !s.quantiles.is_empty());
+    let has_quantiles = task.series().is_some_and(|s| !s.quantiles.is_empty());
     if (task.loss() == Loss::Pinball) != has_quantiles {
         return wrong(
             "train",
@@ -1076,7 +1075,7 @@ fn train(task: &Task) -> Result<(), Problem> {
             "is a share from 0 to less than 1, such as 0.1",
         );
     }
-    if train.word_dropout > 0.0 && task.documents.is_none() && task.tagged.is_none() {
+    if train.word_dropout > 0.0 && task.documents().is_none() && task.tagged().is_none() {
         return wrong(
             "train",
             "word_dropout",

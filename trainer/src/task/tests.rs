@@ -27,7 +27,7 @@ fn defaults_are_filled_in() {
     assert_eq!(task.loss(), Loss::Mse);
     assert_eq!(task.shape.horizon, 1);
     assert_eq!(
-        task.series.as_ref().unwrap().split(),
+        task.series().unwrap().split(),
         Split::Fractions([0.7, 0.1, 0.2])
     );
     assert_eq!(task.data_path(), Some(PathBuf::from("tasks/pump.csv")));
@@ -176,7 +176,7 @@ fn toml_errors_carry_line_and_column_and_say_what_belongs_there() {
 fn decomposed_letters_are_composed_and_errors_stand_where_they_do() {
     let text = GOOD.replacen("[\"a\", {", "[\"caf\u{65}\u{301}\", {", 1);
     let task = parse(&text).unwrap();
-    let series = task.series.unwrap();
+    let series = task.series().unwrap();
     assert_eq!(series.features[0].column, "caf\u{e9}");
     // Behind letters that become shorter, in a line of its own and in the same one.
     for (from, to, expected) in [

@@ -53,7 +53,7 @@ pub fn baselines<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
 fn of_values<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
     let mut rules: Vec<Baseline<'d>> = Vec::new();
     if let Some(last) = LastValue::new(data) {
-        let given = task.series.as_ref().and_then(|series| series.season);
+        let given = task.series().and_then(|series| series.season);
         let found = || season(data, *last.columns().first()?);
         rules.push(("last value".to_owned(), Box::new(last.clone())));
         if let Some(season) = given.or_else(found) {

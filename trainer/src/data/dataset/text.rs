@@ -15,7 +15,7 @@ use crate::task::Task;
 pub fn load(task: &Task) -> Result<Dataset, DataError> {
     let (file, text) = read(task)?;
     let text = composed(&text);
-    let unit = task.text.as_ref().map(|t| t.unit).unwrap_or_default();
+    let unit = task.text().map(|t| t.unit).unwrap_or_default();
     // Sorted, so that the same tokens always get the same numbers.
     let alphabet: BTreeSet<&str> = units(unit, &text).collect();
     let alphabet: Vec<&str> = alphabet.into_iter().collect();
@@ -31,11 +31,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
             horizon,
         });
     }
-    let split = task
-        .text
-        .as_ref()
-        .map(|t| t.split.clone())
-        .unwrap_or_default();
+    let split = task.text().map(|t| t.split.clone()).unwrap_or_default();
     let parts = Rows::in_order(&split, rows, &file)?;
     let belongs = |row, part| row + horizon < rows && parts.contains(row + horizon, part);
     let places = cut(task, rows, belongs);
@@ -59,7 +55,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
 }
 
 fn read(task: &Task) -> Result<(String, String), DataError> {
-    let inline = task.text.as_ref().and_then(|t| t.text.clone());
+    let inline = task.text().and_then(|t| t.text.clone());
     match (task.data_path(), inline) {
         (Some(path), _) => {
             let file = path.display().to_string();

@@ -13,19 +13,20 @@
 //! cargo run -p kinglet-benches --example earshot -- weights.bin sound.raw
 //! ```
 //!
-//! with the crate's file `src/weights.bin` and 16-bit samples at 16 kHz.
+//! with the crate's file `src/weights.bin` and 16-bit samples at 16 kHz. With `--release` it tells how long a frame takes, and the crate's network.
 
 use anyhow::{Context, Result, ensure};
 use earshot::{DefaultPredictor, Detector, Predictor};
 use kinglet::Model;
 use kinglet::format::{Activation, Cell, Combine, ConvShape, Format};
-use kinglet_benches::part;
+use kinglet_benches::{ROUNDS, microseconds, part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::AlignedBytes;
 use kinglet_trainer::net::{Conv, Dense, Join, Layer, Network, Recurrent};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::train::Predictor as _;
-use std::cell::RefCell;
+use std::cell::{self, RefCell};
+use std::time::{Duration, Instant};
 
 /// Samples of a frame.
 const FRAME: usize = 256;
@@ -214,6 +215,47 @@ impl Predictor for Ears<'_> {
     }
 }
 
+/// The crate's network, and how long it takes.
+struct Timed<'t> {
+    network: DefaultPredictor,
+    elapsed: &'t cell::Cell<Duration>,
+}
+
+impl Predictor for Timed<'_> {
+    fn reset(&mut self) {
+        self.network.reset();
+    }
+
+    fn normalize(&self, features: &mut [f32]) {
+        self.network.normalize(features);
+    }
+
+    fn predict(&mut self, features: &[f32], buffer: &mut [f32]) -> f32 {
+        let start = Instant::now();
+        let voice = self.network.predict(features, buffer);
+        self.elapsed.set(self.elapsed.get() + start.elapsed());
+        voice
+    }
+}
+
+/// Microseconds that the crate's network takes for a frame, in the quickest of some rounds.
+fn microseconds_of_crate(samples: &[i16]) -> f64 {
+    let round = |_| {
+        let elapsed = cell::Cell::new(Duration::ZERO);
+        let mut detector = Detector::new(Timed {
+            network: DefaultPredictor::new(),
+            elapsed: &elapsed,
+        });
+        let frames = samples.chunks_exact(FRAME);
+        let count = frames.len() as f64;
+        frames.for_each(|frame| {
+            detector.predict_i16(frame);
+        });
+        1e6 * elapsed.get().as_secs_f64() / count
+    };
+    (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
+}
+
 /// The crate's minGRUs and what is behind them, with its integers or without, from what the convolutions give: 2^-24 is 1 in a sum.
 fn original(weights: &[u8], given: &[Vec<f32>], rounded: bool) -> Result<Vec<f32>> {
     let words = weights
@@ -342,6 +384,12 @@ fn main() -> Result<()> {
         apart(&exact, &expected)
     );
     ensure!(most <= 1e-4, "these are not its equations");
+    if !cfg!(debug_assertions) {
+        println!(
+            "the crate's network: {:.2} µs a frame",
+            microseconds_of_crate(&samples)
+        );
+    }
 
     let mut given: Option<[Vec<f32>; 2]> = None;
     for format in [Format::F32, Format::W8A16, Format::W8A8] {
@@ -368,6 +416,12 @@ fn main() -> Result<()> {
             "further from the equations than 1e-4"
         );
         ensure!(same >= 0.99, "other decisions than the crate's");
+        if !cfg!(debug_assertions) {
+            let mut answered = Ok(());
+            let time = microseconds(heard.len(), || answered = run(&files, &heard).map(drop));
+            answered?;
+            println!("{}: {time:.2} µs a frame", format.name());
+        }
     }
     Ok(())
 }

@@ -9,6 +9,10 @@ use kinglet_trainer::net::{Cell, Network};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
+use std::time::Instant;
+
+/// Rounds of [`microseconds`].
+pub const ROUNDS: usize = 25;
 
 /// (inputs, hidden) of every layer that is measured.
 pub const SHAPES: [(usize, usize); 8] = [
@@ -74,4 +78,15 @@ pub fn part(package: &Package, format: Format, given: Option<&[f32]>) -> Result<
         None => TestInputs::Samples(Vec::new()),
     };
     Ok(export(package, format, ranges.as_ref(), &tests)?.bytes)
+}
+
+/// Microseconds that one of `count` things takes which `round` does, in the quickest of some rounds.
+pub fn microseconds(count: usize, mut round: impl FnMut()) -> f64 {
+    let once = |_| {
+        let start = Instant::now();
+        round();
+        start.elapsed().as_secs_f64()
+    };
+    let least = (0..ROUNDS).map(once).fold(f64::INFINITY, f64::min);
+    1e6 * least / count as f64
 }

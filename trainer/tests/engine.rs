@@ -157,10 +157,10 @@ impl Golden {
 
     /// A decoder starts from its encoder's final states.
     fn seed(&self, decoder: &mut Runner<'_, '_>, format: Format) {
-        if self.name != "seq2seq_decoder" {
+        if self.name != "pair_decoder" {
             return;
         }
-        let encoder = Golden::read(&folder().join("seq2seq_encoder.safetensors"));
+        let encoder = Golden::read(&folder().join("pair_encoder.safetensors"));
         let bytes = encoder.export(format);
         let model = Model::from_bytes(&bytes).unwrap();
         let mut state = AlignedBytes::zeroed(model.state_len());
@@ -221,7 +221,7 @@ fn layers_of_different_formats_compute_the_same_bytes_everywhere() {
     let mut mixed = 0;
     for golden in Golden::all() {
         // A decoder takes the state of an encoder in the same formats.
-        if golden.name == "seq2seq_decoder" {
+        if golden.name == "pair_decoder" {
             continue;
         }
         let layers = golden.package.net.layers.len();

@@ -155,8 +155,8 @@ fn engine_test_models_are_current() {
         Format::W8A8,
         as_it_is,
     );
-    check("encoder_w8a16", "seq2seq_encoder", Format::W8A16, as_it_is);
-    check("decoder_w8a16", "seq2seq_decoder", Format::W8A16, as_it_is);
+    check("encoder_w8a16", "pair_encoder", Format::W8A16, as_it_is);
+    check("decoder_w8a16", "pair_decoder", Format::W8A16, as_it_is);
     check(
         "bidirectional_w8a8",
         "../../../trainer/tests/bidirectional/lstm",

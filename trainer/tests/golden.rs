@@ -81,8 +81,8 @@ fn import_reads_every_golden_file() {
         ("no_bias_lstm", "lstm 3>5, lstm 5>5, dense 5>2"),
         ("no_bias_rnn", "rnn 3>5, rnn 5>5, dense 5>2"),
         ("same_size_order", "lstm 5>5, lstm 5>5, dense 5>1"),
-        ("seq2seq_decoder", "lstm 2>6, lstm 6>6, dense 6>2"),
-        ("seq2seq_encoder", "lstm 3>6, lstm 6>6"),
+        ("pair_decoder", "lstm 2>6, lstm 6>6, dense 6>2"),
+        ("pair_encoder", "lstm 3>6, lstm 6>6"),
     ]
     .map(|(name, layers)| (name.to_owned(), layers.to_owned()))
     .into();
@@ -178,7 +178,7 @@ fn import_names_inputs_and_outputs() {
     assert_eq!(g.package.output, Output::Classes(classes.into()));
 
     // Without a head the hidden state is the output.
-    let g = golden(&golden_dir().join("seq2seq_encoder.safetensors"));
+    let g = golden(&golden_dir().join("pair_encoder.safetensors"));
     assert!(matches!(&g.package.output, Output::Values(y) if y.len() == 6));
 }
 
@@ -316,8 +316,8 @@ fn imported_networks_compute_what_pytorch_did() {
         let (shape, input) = &g.tensors["__input__"];
         let width = shape.get(1).copied().unwrap_or(1);
         let mut state = reference::zero(net);
-        if g.name == "seq2seq_decoder" {
-            let encoder = golden(&golden_dir().join("seq2seq_encoder.safetensors"));
+        if g.name == "pair_decoder" {
+            let encoder = golden(&golden_dir().join("pair_encoder.safetensors"));
             let part = |name: &str| {
                 encoder.tensors[name]
                     .1

@@ -236,9 +236,9 @@ def main():
 
     # Encoder and decoder: the encoder's final h and c are where the decoder starts.
     encoder = Chain(("encoder", nn.LSTM(3, 6, 2)))
-    final = golden("seq2seq_encoder", "", encoder, 3, 50, keep_state=True)
+    final = golden("pair_encoder", "", encoder, 3, 50, keep_state=True)
     decoder = Chain(("decoder", nn.LSTM(2, 6, 2)), ("head", nn.Linear(6, 2)))
-    golden("seq2seq_decoder", "", decoder, 2, 40, state=final)
+    golden("pair_decoder", "", decoder, 2, 40, state=final)
 
 
 if __name__ == "__main__":

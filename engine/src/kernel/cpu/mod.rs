@@ -55,6 +55,8 @@ mod cortex_m;
 #[cfg(cortex_m_helium)]
 mod helium;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod i8mm;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
 #[cfg(any(no_simd, cortex_m_dsp))]
 mod plain;
@@ -109,6 +111,8 @@ pub(super) const TABLES: &[Candidate] = &[
     (Kernels::of(neon::NEON), || true),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     (Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    (Kernels::of(i8mm::NEON_I8MM), i8mm::has_i8mm),
 ];
 
 /// The table that firmware uses.

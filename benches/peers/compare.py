@@ -29,6 +29,8 @@ ROWS = [
     ("burn", "f32", ["f32"], ""),
     ("Eigen g++", "f32", ["f32"], ""),
     ("Eigen clang++", "f32", ["f32"], ""),
+    ("ncnn", "f32", ["f32"], ", 64 samples a call"),
+    ("ncnn", "dynamic int8", ["dynamic-int8"], ", 64 samples a call"),
     ("embedded-nn", "s8", ["s8"], ""),
 ]
 BASE, BASE_F32 = ROWS[1], ROWS[4]
@@ -141,6 +143,8 @@ def versions(here, python, torch_python, peers):
     found = {name: lock[crate] for name, crate in crates.items()}
     package = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
     found["ONNX Runtime"] = text(python, "-c", package, "onnxruntime")
+    if "ncnn" in peers:
+        found["ncnn"] = text(python, "-c", package, "ncnn")
     try:
         found["PyTorch"] = text(torch_python, "-c", package, "torch")
     except subprocess.CalledProcessError:
@@ -166,6 +170,7 @@ def main():
     text(sys.executable, here / "onnx_models.py", options.layers)
     commands = {name: [options.bin / f"peer-{name.lower().replace(' ', '')}"] for name, *_ in ROWS}
     commands["PyTorch"] = [options.torch_python, here / "pytorch.py"]
+    commands["ncnn"] = [sys.executable, here / "ncnn_peer.py"]
     peers, missing = {}, [line for line in options.missing.splitlines() if line]
     for name, command in commands.items():
         try:
@@ -190,7 +195,7 @@ def main():
         f"{options.rounds} rounds counts. Samples are in the implementation's own type beforehand. ONNX Runtime is called "
         "through its C API with bound inputs and outputs; tract runs the same ONNX files; PyTorch is the fastest of a cell "
         "called from Python, a TorchScript loop over the cell and a module on a sequence of one; candle, burn and embedded-nn "
-        "are called by their own cells. Eigen is `eigen/main.cpp`: the equations on matrices whose sizes the compiler knows, "
+        "are called by their own cells. ncnn takes sequences, so a call has 64 samples. Eigen is `eigen/main.cpp`: the equations on matrices whose sizes the compiler knows, "
         "as RTNeural's compile-time models are, with `-O3 -march=native -ffast-math`. A dash: no such cell. Ratios are to Kinglet w8a8 with floats in and out.",
     ]
     lines += ["", "Missing:", ""] + [f"- {line}" for line in missing] if missing else []

@@ -15,7 +15,7 @@ name=$(cpu_name "$@")
 export RAYON_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 missing=
-venv_with onnx onnxruntime numpy
+venv_with onnx onnxruntime numpy ncnn
 python_with_torch numpy 2>"$target/torch.log" || missing+="PyTorch: $(tail -1 "$target/torch.log")"$'\n'
 ORT_DYLIB_PATH=$(echo "$venv"/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*)
 export ORT_DYLIB_PATH

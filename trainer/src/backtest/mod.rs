@@ -142,7 +142,8 @@ impl<'a> Pair<'a> {
         let mut rows = Rows::new(files, wanted, holds, formats);
         let beyond = self.models.map(Beyond::new);
         let mut devices: Vec<Option<Box<Device<'a>>>> = Vec::new();
-        let mut chunk = rows.next(ROWS)?;
+        let mut chunk = rows.next(ROWS, Chunk::default())?;
+        let mut done = Chunk::default();
         let mut stopped = false;
         while let Some(now) = chunk {
             if stop.load(Ordering::Relaxed) {
@@ -151,11 +152,12 @@ impl<'a> Pair<'a> {
             }
             let known = rows.devices.met.len();
             let (next, stepped) = rayon::join(
-                || rows.next(ROWS),
+                || rows.next(ROWS, done),
                 || self.step(&now, wanted, &beyond, (&mut devices, known)),
             );
             stepped?;
             chunk = next?;
+            done = now;
         }
         let mut counts = devices
             .into_iter()

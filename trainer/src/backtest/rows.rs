@@ -259,12 +259,13 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The next rows, about so many; none at the end.
+    /// The next rows, about so many, in the memory of a chunk that is done with; none at the end.
     ///
     /// # Errors
     /// If a file cannot be read or lacks a column, and broken rows are not to be skipped.
-    pub fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
-        let mut chunk = Chunk::default();
+    pub fn next(&mut self, rows: usize, mut chunk: Chunk) -> Result<Option<Chunk>> {
+        chunk.device.clear();
+        chunk.samples.clear();
         while chunk.device.len() < rows {
             let mut open = match self.open.take() {
                 Some(open) => open,

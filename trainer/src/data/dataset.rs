@@ -162,7 +162,16 @@ impl Dataset {
                 let path = task.data_path().unwrap_or_default();
                 Self::from_table(task, &read(task, csv, &path)?)
             }
-            None => Self::of_text(task),
+            None => Self::of_text(task, None),
+        }
+    }
+
+    /// The same for an encoder and a decoder that are there already: texts are read with the tokens that these have, in place of those that the training part
+    /// shows. A task without `[pairs]` ignores them.
+    pub fn load_for_pair(task: &Task, models: [&Package; 2]) -> Result<Self, DataError> {
+        match &task.csv {
+            Some(_) => Self::load(task),
+            None => Self::of_text(task, Some(models)),
         }
     }
 
@@ -212,11 +221,11 @@ impl Dataset {
         });
     }
 
-    fn of_text(task: &Task) -> Result<Self, DataError> {
+    fn of_text(task: &Task, pair: Option<[&Package; 2]>) -> Result<Self, DataError> {
         match (&task.documents, &task.tagged, &task.pairs) {
             (Some(documents), ..) => documents::load(task, documents),
             (_, Some(tagged), _) => tagged::load(task, tagged),
-            (.., Some(pairs)) => pairs::load(task, pairs),
+            (.., Some(pairs)) => pairs::load(task, pairs, pair),
             (None, None, None) => text::load(task),
         }
     }
@@ -235,7 +244,7 @@ impl Dataset {
         } else if let Some(sequences) = &task.sequences {
             sequences::load(task, sequences, table)
         } else {
-            Self::of_text(task)
+            Self::of_text(task, None)
         }
     }
 

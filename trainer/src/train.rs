@@ -31,7 +31,7 @@ mod window;
 
 pub use self::baseline::{Baseline, baselines, nearest_text, rule_wins};
 pub use self::checkpoint::{CheckpointError, is_checkpoint};
-pub use self::continued::network_for;
+pub use self::continued::{network_for, pair_for};
 pub use self::error::FitError;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, QuantileMetrics, TokenMetrics,

@@ -20,8 +20,8 @@ use kinglet_trainer::data::csv::{
 };
 use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
-use kinglet_trainer::data::vocabulary::{Unit, Vocabulary};
-use kinglet_trainer::escape::{escape, unescape};
+use kinglet_trainer::data::vocabulary::{Unit, Vocabulary, no_token};
+use kinglet_trainer::escape::unescape;
 use kinglet_trainer::model_file::input_names;
 use kinglet_trainer::nearest::did_you_mean;
 use serde::{Deserialize, Serialize};
@@ -866,17 +866,7 @@ impl Tokens {
 
     /// What a message says about text that is no token.
     pub fn unknown(&self, text: &str) -> String {
-        const SHOWN: usize = 40;
-        let known: Vec<String> = self.names.iter().take(SHOWN).map(|n| escape(n)).collect();
-        let more = if self.names.len() > SHOWN {
-            ", …"
-        } else {
-            ""
-        };
-        format!(
-            "{text:?} is no token of the model; expected one of {}{more}",
-            known.join(", ")
-        )
+        no_token(text, "model", &self.names)
     }
 }
 

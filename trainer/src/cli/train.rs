@@ -4,7 +4,7 @@ use super::budget::{BudgetOptions, budget_of};
 use super::calibrate::{judge, say_instead};
 use super::csv_options::{OnError, overridden};
 use super::folds::Folds;
-use super::names::{float_of, history_of};
+use super::names::{float_of, history_of, pair_of};
 use super::progress::{Shown, TrainingBar, cancel_on_signal};
 use super::{layout, mixed, pair, precision, print_json, say, say_notes, usage, writable};
 use anyhow::{Context, Result};
@@ -29,7 +29,7 @@ use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
     FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit, fit_on,
-    fit_pair_quantized, fit_quantized, network_for, rule_wins,
+    fit_pair_quantized, fit_quantized, network_for, pair_for, rule_wins,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ Examples:
   kinglet train pump.toml --out pump.kgl --resume
   kinglet train pump.toml --folds 5 --out pump.kgl
   kinglet train pump.toml --from imported.kgl --precision w8a8 --quantized-epochs 20 --out pump.kgl
+  kinglet train words.toml --from enc.kgl --decoder dec.kgl --precision w8a8 --quantized-epochs 4 --out words.kgl
   kinglet train ett.toml --streaming --out ett.kgl
 
 Calibrates the integer formats on the training part; with quantized epochs it then trains on with the engine's own
@@ -58,7 +59,7 @@ as MODEL.f32.kgl, and the losses of every epoch as MODEL.history.csv.
 
 Ctrl-C ends the training and exports the best epoch so far; MODEL.kgl.checkpoint stays then, and after a crash, and with --resume the same command goes on from it
 to the model that an undisturbed training gives. Of a task with [pairs] there are two models, MODEL.encoder.kgl and MODEL.decoder.kgl, which `kinglet translate` runs;
-they are trained on together.
+they are trained on together, from --from ENCODER.kgl --decoder DECODER.kgl in the tokens that these have.
 With --folds 5 (or split = { folds = 5 } in the task) the training is back-tested from rolling origins first: of six equal blocks of rows, within each
 group, the last five are the test part one after the other, with everything before as training part. The model that is
 written is that of the last fold.
@@ -73,9 +74,13 @@ pub struct Args {
     out: PathBuf,
 
     /// Go on from the network of an f32 model, imported or trained, in place of the task's network: with inputs and outputs as the
-    /// task has them, in any units
+    /// task has them, in any units; of a task with [pairs] from this encoder
     #[arg(long, value_name = "MODEL.kgl")]
     from: Option<PathBuf>,
+
+    /// The decoder of --from: the texts of the pairs are read in the tokens of these two models, whatever `vocabulary` says
+    #[arg(long, value_name = "DECODER.kgl", requires = "from")]
+    decoder: Option<PathBuf>,
 
     /// Read this data file in place of the one that the task names; of a task with files for every part, their folder
     #[arg(long, value_name = "PATH")]
@@ -149,10 +154,14 @@ pub fn run(args: &Args) -> Result<()> {
     let mut task = overridden(Task::load(&args.task)?, args.data.as_deref(), args.on_error)?;
     let kept = Kept::new(&args.out);
     let inputs = task.inputs();
-    let inputs: Vec<&Path> = (inputs.iter().chain(&args.from))
+    let models = args.from.iter().chain(&args.decoder);
+    let inputs: Vec<&Path> = (inputs.iter().chain(models))
         .map(PathBuf::as_path)
         .collect();
-    let others = [float_of(&args.out), history_of(&args.out)];
+    let mut others = vec![float_of(&args.out), history_of(&args.out)];
+    if task.pairs().is_some() {
+        others.extend([&args.out, &others[0]].map(|out| pair_of(out)).concat());
+    }
     for path in [&args.out, &kept.float, &kept.quantized]
         .into_iter()
         .chain(&others)
@@ -165,7 +174,11 @@ pub fn run(args: &Args) -> Result<()> {
     if args.streaming {
         task = task.streamed()?;
     }
-    let data = Dataset::load(&task)?;
+    let models = models_of(args, &task)?;
+    let data = match &models[..] {
+        [encoder, decoder] => Dataset::load_for_pair(&task, [encoder, decoder])?,
+        _ => Dataset::load(&task)?,
+    };
     say_notes(data.notes());
     say_pieces(&task, &data);
     for coarse in coarse_columns(&data) {
@@ -203,10 +216,10 @@ pub fn run(args: &Args) -> Result<()> {
             "note: there is no {file} to resume from: training starts anew"
         ));
     }
-    let start = match &args.from {
-        Some(path) => Some(start(path, &task, &data)?),
-        None => None,
-    };
+    let start = start(&models, &data).with_context(|| {
+        let flags = flags(args).map(|(flag, path)| format!("{flag} {}", path.display()));
+        flags.collect::<Vec<_>>().join(" ")
+    })?;
     let folds = task.folds().map(|folds| {
         let options = Options {
             cancel: Some(cancel_on_signal()),
@@ -422,19 +435,50 @@ fn shown<T>(
     Ok(fitted?)
 }
 
-/// The network of --from, in the units of the task.
-fn start(path: &Path, task: &Task, data: &Dataset) -> Result<Network> {
-    if task.pairs().is_some() || task.folds().is_some() {
+/// What is gone on from, with the flag that names it.
+fn flags(args: &Args) -> impl Iterator<Item = (&'static str, &Path)> {
+    let flags = [("--from", &args.from), ("--decoder", &args.decoder)];
+    let flags = flags.into_iter();
+    flags.filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
+}
+
+/// The model of --from, or encoder and decoder.
+fn models_of(args: &Args, task: &Task) -> Result<Vec<Package>> {
+    if args.from.is_some() && task.folds().is_some() {
         return Err(usage(
-            "--from goes on from one network in one training: leave out [pairs] and folds",
+            "--from goes on from a network in one training: leave out folds",
         ));
     }
-    let file = ModelFile::read(path)?;
-    file.model()?;
-    let network = package(&file.bytes).and_then(|model| network_for(&model, data));
-    let (network, notes) = network.with_context(|| format!("--from {}", path.display()))?;
+    match (&args.from, &args.decoder, task.pairs()) {
+        (Some(_), None, Some(_)) => {
+            return Err(usage(
+                "--from of a task with [pairs] is the encoder: give its decoder too, --decoder DECODER.kgl",
+            ));
+        }
+        (_, Some(_), None) => {
+            return Err(usage(
+                "--decoder is for a task with [pairs], and this one has a single network: leave it out",
+            ));
+        }
+        _ => {}
+    }
+    let model = |(flag, path): (&str, &Path)| {
+        let file = ModelFile::read(path)?;
+        file.model()?;
+        package(&file.bytes).with_context(|| format!("{flag} {}", path.display()))
+    };
+    flags(args).map(model).collect()
+}
+
+/// The network of --from, or of a pair both, in the units of the task.
+fn start(models: &[Package], data: &Dataset) -> Result<Option<Network>> {
+    let (network, notes) = match models {
+        [] => return Ok(None),
+        [model] => network_for(model, data)?,
+        [encoder, decoder, ..] => pair_for([encoder, decoder], data)?,
+    };
     say_notes(&notes);
-    Ok(network)
+    Ok(Some(network))
 }
 
 fn with_progress(

@@ -162,7 +162,16 @@ impl Dataset {
                 let path = task.data_path().unwrap_or_default();
                 Self::from_table(task, &read(task, csv, &path)?)
             }
-            None => Self::of_text(task),
+            None => Self::of_text(task, None),
+        }
+    }
+
+    /// The same for an encoder and a decoder that are there already: texts are read with the tokens that these have, in place of those that the training part
+    /// shows. A task without `[pairs]` ignores them.
+    pub fn load_for_pair(task: &Task, models: [&Package; 2]) -> Result<Self, DataError> {
+        match &task.csv {
+            Some(_) => Self::load(task),
+            None => Self::of_text(task, Some(models)),
         }
     }
 
@@ -225,16 +234,16 @@ impl Dataset {
             },
             Data::Sequences(sequences) => sequences::load(task, sequences, table),
             Data::Text(_) | Data::Documents(_) | Data::Tagged(_) | Data::Pairs(_) => {
-                Self::of_text(task)
+                Self::of_text(task, None)
             }
         }
     }
 
-    fn of_text(task: &Task) -> Result<Self, DataError> {
+    fn of_text(task: &Task, pair: Option<[&Package; 2]>) -> Result<Self, DataError> {
         match &task.data {
             Data::Documents(documents) => documents::load(task, documents),
             Data::Tagged(tagged) => tagged::load(task, tagged),
-            Data::Pairs(pairs) => pairs::load(task, pairs),
+            Data::Pairs(pairs) => pairs::load(task, pairs, pair),
             _ => text::load(task),
         }
     }

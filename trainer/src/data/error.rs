@@ -272,6 +272,16 @@ pub enum DataError {
         /// What stands there and what was expected.
         problem: String,
     },
+    /// A text of a pair that a network which is there already cannot read or say.
+    #[error("{place}: column {column:?}: {problem}")]
+    PairText {
+        /// File and line, or the task that made it up.
+        place: String,
+        /// The column of the text.
+        column: String,
+        /// What stands there, what was expected, and what to do.
+        problem: String,
+    },
     /// Two files that do not fit together.
     #[error("{file}:{line}: column {column:?}: {text:?} {problem}; repair one of the files")]
     Key {

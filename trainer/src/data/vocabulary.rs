@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::csv::composed;
+use crate::escape::escape;
 use serde::Deserialize;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfd};
@@ -203,6 +204,17 @@ impl Vocabulary {
         };
         ending.copied().or(self.unknown).unwrap_or(token)
     }
+}
+
+/// What a message says about text that is none of a network's tokens.
+pub fn no_token(text: &str, network: &str, names: &[String]) -> String {
+    const SHOWN: usize = 40;
+    let known: Vec<String> = names.iter().take(SHOWN).map(|n| escape(n)).collect();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!(
+        "{text:?} is no token of the {network}; expected one of {}{more}",
+        known.join(", ")
+    )
 }
 
 /// A mark, or a part of a Hangul syllable.

@@ -612,9 +612,6 @@ fn train(task: &Task) -> Result<(), Problem> {
             "needs a token for what is unknown, which [documents] and [tagged] have",
         );
     }
-    if train.epochs == 0 {
-        return wrong("train", "epochs", "must be at least 1");
-    }
     if let Schedule::Step { every, factor } = train.schedule
         && (every == 0 || !(factor > 0.0 && factor.is_finite()))
     {

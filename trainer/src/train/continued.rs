@@ -1,21 +1,103 @@
 //! Training that goes on from a network which is there already: one of a model file, trained here or imported.
 //!
+//! Of a pair it is both networks, in the one list of layers that they are while they are trained.
+//!
 //! The model has units of its own: what it subtracts from a raw value, by what it multiplies, and what an output means.
 //! The data of a task has its own too, fitted on its training part. First and last layer are changed so that the network computes in
 //! the data's units what it computed in the model's.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::Dataset;
 use crate::net::{Activation, ConvShape, Dense, Layer, Network};
 use crate::package::{Feature, Input, Output, Package, Shape, Target};
 use crate::quant::{Fold, fold_first};
+use crate::train::pair::have_the_same_states;
 
 /// The network of a model, computing in the units of some data, and what it computes otherwise all the same.
 ///
 /// # Errors
 /// If inputs, outputs, names or the kind of answer are not those of the task, with both.
 pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
+    let (mut net, notes) = with_inputs_of(model, data)?;
+    let Some(Layer::Dense(last)) = net.layers.last_mut() else {
+        bail!("the model ends with a recurrent layer, and training takes a dense layer behind it");
+    };
+    let (activation, wanted) = match (&model.output, data.output()) {
+        (Output::Values(has), Output::Values(gives)) => {
+            same_names(
+                "output",
+                &names(has, |t| &t.name),
+                &names(gives, |t| &t.name),
+                "y",
+            )?;
+            in_units_of(last, has, gives)?;
+            (last.activation, Activation::Identity)
+        }
+        (Output::Classes(has), Output::Classes(gives))
+        | (Output::Transcript(has), Output::Transcript(gives)) => {
+            same_names("class", &names(has, |c| c), &names(gives, |c| c), "y")?;
+            (last.activation, Activation::Softmax)
+        }
+        (Output::NextToken, Output::NextToken) => (last.activation, Activation::Softmax),
+        (has, gives) => bail!(
+            "the model gives {}, and the task {}",
+            answer(has),
+            answer(gives)
+        ),
+    };
+    ensure!(
+        activation == wanted,
+        "the last layer of the model ends with {activation:?}, and training such outputs takes {wanted:?}"
+    );
+    ensure!(
+        !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
+        "the model is bidirectional, which needs windows: give the task `kind = \"many-to-one\"`"
+    );
+    Ok((net, notes))
+}
+
+/// Decoder and encoder of these two models as one list of layers, as [`network_for`]; the data has been
+/// [loaded](Dataset::load_for_pair) for them.
+///
+/// # Errors
+/// As there; and if the two are no pair, or none that training takes.
+pub fn pair_for(
+    [encoder, decoder]: [&Package; 2],
+    data: &Dataset,
+) -> Result<(Network, Vec<String>)> {
+    let source = data.source().context("the data has no pairs")?;
+    for (side, model) in [("encoder", encoder), ("decoder", decoder)] {
+        for layer in &model.net.layers {
+            let fault = match layer {
+                Layer::Bidirectional(_) => {
+                    "is bidirectional, and a state at its end is of one direction"
+                }
+                Layer::Conv(_) => "has a convolution",
+                Layer::Recurrent(r) if r.cell.reach() > 1 => "has a cell without a bounded state",
+                _ => continue,
+            };
+            bail!(
+                "the {side} {fault}: training takes pairs of embeddings, dense layers and cells such as gru or lstm"
+            );
+        }
+    }
+    have_the_same_states(encoder, decoder)?;
+    let (mut net, mut notes) = network_for(decoder, data).context("the decoder")?;
+    let softmax =
+        |layer: &Layer| matches!(layer, Layer::Dense(d) if d.activation == Activation::Softmax);
+    ensure!(
+        net.layers.iter().filter(|layer| softmax(layer)).count() == 1,
+        "the decoder has a softmax before its last layer, which training does not take"
+    );
+    let (reader, of_encoder) = with_inputs_of(encoder, source).context("the encoder")?;
+    net.layers.extend(reader.layers);
+    notes.extend(of_encoder);
+    Ok((net, notes))
+}
+
+/// The network of a model, with inputs in the units of some data.
+fn with_inputs_of(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
     let mut net = model.net.clone();
     let mut notes = Vec::new();
     match (&model.input, data.input()) {
@@ -52,40 +134,6 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
             kind(takes)
         ),
     }
-    let Some(Layer::Dense(last)) = net.layers.last_mut() else {
-        bail!("the model ends with a recurrent layer, and training takes a dense layer behind it");
-    };
-    let (activation, wanted) = match (&model.output, data.output()) {
-        (Output::Values(has), Output::Values(gives)) => {
-            same_names(
-                "output",
-                &names(has, |t| &t.name),
-                &names(gives, |t| &t.name),
-                "y",
-            )?;
-            in_units_of(last, has, gives)?;
-            (last.activation, Activation::Identity)
-        }
-        (Output::Classes(has), Output::Classes(gives))
-        | (Output::Transcript(has), Output::Transcript(gives)) => {
-            same_names("class", &names(has, |c| c), &names(gives, |c| c), "y")?;
-            (last.activation, Activation::Softmax)
-        }
-        (Output::NextToken, Output::NextToken) => (last.activation, Activation::Softmax),
-        (has, gives) => bail!(
-            "the model gives {}, and the task {}",
-            answer(has),
-            answer(gives)
-        ),
-    };
-    ensure!(
-        activation == wanted,
-        "the last layer of the model ends with {activation:?}, and training such outputs takes {wanted:?}"
-    );
-    ensure!(
-        !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
-        "the model is bidirectional, which needs windows: give the task `kind = \"many-to-one\"`"
-    );
     Ok((net, notes))
 }
 

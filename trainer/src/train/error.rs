@@ -32,6 +32,11 @@ pub enum FitError {
         /// From 1.
         first: usize,
     },
+    /// A new network is to be trained for nothing.
+    #[error(
+        "train.epochs = 0 leaves a new network as it is: give it epochs, or a model to go on from (--from)"
+    )]
+    NoEpochs,
     /// Stopped before the first epoch ended.
     #[error("cancelled before the first epoch was complete")]
     Cancelled,

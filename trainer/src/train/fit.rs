@@ -66,6 +66,9 @@ pub fn fit_from(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     rng: &mut Rng,
 ) -> Result<Fitted, FitError> {
+    if task.train.epochs == 0 {
+        return Err(FitError::NoEpochs);
+    }
     has_answers(&net, data)?;
     let mut batches = Batches::new(&net, task, data);
     let course = Course {
@@ -77,8 +80,8 @@ pub fn fit_from(
     run(&mut batches, net, course, task, options, progress, rng)
 }
 
-/// Trains a network on that is there already, of [`network_for`](super::network_for). Epoch 0 is the network as it came, so the
-/// result has no larger a loss on the validation part.
+/// Trains a network on that is there already, of [`network_for`](super::network_for), or a pair of [`pair_for`](super::pair_for).
+/// Epoch 0 is the network as it came, so the result has no larger a loss on the validation part; without epochs it is the result.
 ///
 /// # Panics
 /// As [`fit_from`].
@@ -270,6 +273,25 @@ fn run(
         }
         batches.step = (history.len() * per_epoch) as u64;
     }
+    let save = |batches: &Batches<'_>, adam: &mut Adam, best: &Option<_>, history: &[Progress]| {
+        match options.checkpoint {
+            Some(path) => {
+                let checkpoint = Checkpoint {
+                    fingerprint,
+                    params: batches.params.clone(),
+                    optimiser: adam.moments().clone(),
+                    best: Option::clone(best),
+                    history: history.to_vec(),
+                };
+                checkpoint.write(path)
+            }
+            None => Ok(()),
+        }
+    };
+    if epochs == 0 {
+        // What follows goes on from this network and from no other.
+        save(batches, &mut adam, &best, &history)?;
+    }
     let before = history.last().map_or(0.0, |p| p.seconds);
     let (start, mut saved) = (Instant::now(), Instant::now());
     let enough = |epoch: usize, best: usize| {
@@ -326,17 +348,8 @@ fn run(
         };
         history.push(now);
         stopped = progress(&now).is_break();
-        if let Some(path) = options.checkpoint
-            && (stopped || cancelled() || epoch == epochs || saved.elapsed() >= SAVE_EVERY)
-        {
-            let checkpoint = Checkpoint {
-                fingerprint,
-                params: batches.params.clone(),
-                optimiser: adam.moments().clone(),
-                best: best.clone(),
-                history: history.clone(),
-            };
-            checkpoint.write(path)?;
+        if stopped || cancelled() || epoch == epochs || saved.elapsed() >= SAVE_EVERY {
+            save(batches, &mut adam, &best, &history)?;
             saved = Instant::now();
         }
         if stopped {

@@ -32,6 +32,24 @@ pub(super) fn split_pair(net: &Network) -> [Network; 2] {
     })
 }
 
+/// An error unless a decoder can start from the state that an encoder is left in.
+pub(super) fn have_the_same_states(encoder: &Package, decoder: &Package) -> Result<()> {
+    let states = |net: &Network| -> Vec<_> {
+        let layers = net.layers.iter().filter_map(|layer| match layer {
+            Layer::Recurrent(r) => Some((r.cell, r.hidden)),
+            _ => None,
+        });
+        layers.collect()
+    };
+    ensure!(
+        states(&encoder.net) == states(&decoder.net),
+        "{} and {} are no pair: their recurrent layers differ in number, cell or width",
+        encoder.name,
+        decoder.name
+    );
+    Ok(())
+}
+
 /// A trained pair with what belongs to it.
 #[derive(Debug, Clone)]
 pub struct Pair {
@@ -94,19 +112,7 @@ impl Pair {
         decoder: Package,
         [read, said]: [&[Stream]; 2],
     ) -> Result<Self> {
-        let states = |net: &Network| -> Vec<_> {
-            let layers = net.layers.iter().filter_map(|layer| match layer {
-                Layer::Recurrent(r) => Some((r.cell, r.hidden)),
-                _ => None,
-            });
-            layers.collect()
-        };
-        ensure!(
-            states(&encoder.net) == states(&decoder.net),
-            "{} and {} are no pair: their recurrent layers differ in number, cell or width",
-            encoder.name,
-            decoder.name
-        );
+        have_the_same_states(&encoder, &decoder)?;
         let of_encoder = Ranges::measure(&encoder.net, read);
         let mut reader = FloatRunner::new(&encoder.net);
         let of_decoder = Ranges::measure_from(&decoder.net, said, |k, runner| {

@@ -6,22 +6,45 @@ use super::super::csv::{Group, Table};
 use super::super::error::DataError;
 use super::super::made::{self, Source};
 use super::super::split::Part;
-use super::super::vocabulary::Vocabulary;
+use super::super::vocabulary::{UNKNOWN, Vocabulary, no_token};
 use super::{Dataset, Places, need_windows, normalise_rows, share};
-use crate::package::{Feature, Input, Output, Target, Transform};
+use crate::package::{Feature, Input, Output, Package, Target, Transform};
 use crate::task::{PairsTask, Task};
 use std::ops::Range;
 
 /// Begins and ends what a decoder gives.
 pub const END: &str = "\n";
 
-type Pair = (Source, String);
+/// What is read, what is said to it, and where that stands.
+struct Pair {
+    read: Source,
+    said: String,
+    /// 0 where it is made up.
+    line: u64,
+}
 
-pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
+/// With the tokens of these models, or with tokens made of the training part.
+pub fn load(
+    task: &Task,
+    pairs: &PairsTask,
+    models: Option<[&Package; 2]>,
+) -> Result<Dataset, DataError> {
     let mut notes = Vec::new();
     let mut holds = false;
     let (columns, parts) = match (&pairs.made, &pairs.files) {
-        (Some(made), _) => (made::columns(made.kind), made::pairs(made)),
+        (Some(made), _) => {
+            let of_part = |part: Vec<_>| -> Vec<Pair> {
+                let pairs = part.into_iter();
+                let pair = |(read, said)| Pair {
+                    read,
+                    said,
+                    line: 0,
+                };
+                pairs.map(pair).collect()
+            };
+            let parts = made::pairs(made).into_iter().map(of_part);
+            (made::columns(made.kind), parts.collect())
+        }
         (None, Some(files)) => {
             let read = |part| {
                 let table = Table::read(&task.part_path(files, part), &pairs.format)?;
@@ -29,14 +52,14 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
                 of_table(table, pairs, &mut notes)
             };
             let parts = Part::ALL.into_iter().map(read);
-            let parts = parts.collect::<Result<_, DataError>>()?;
+            let parts = parts.collect::<Result<Vec<_>, DataError>>()?;
             (pairs.features.clone(), parts)
         }
         (None, None) => Default::default(),
     };
     let of_training = || parts.iter().take(1).flatten();
     if let Some(files) = &pairs.files
-        && of_training().all(|(_, said): &Pair| said.trim().is_empty())
+        && of_training().all(|pair: &Pair| pair.said.trim().is_empty())
     {
         return Err(DataError::NoTarget {
             file: task.part_path(files, Part::Train).display().to_string(),
@@ -44,19 +67,40 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
             pairs: of_training().count(),
         });
     }
-    let texts = of_training().filter_map(|(read, _)| match read {
+    let [of_encoder, of_decoder] = [0, 1].map(|side: usize| match models?[side].input {
+        Input::Tokens(ref names) => Some(names),
+        Input::Features(_) => None,
+    });
+    let texts = of_training().filter_map(|pair| match &pair.read {
         Source::Text(text) => Some(&text[..]),
         Source::Samples(_) => None,
     });
-    let sources = Vocabulary::fit(&pairs.vocabulary, texts);
-    let targets = Vocabulary::fit(&pairs.vocabulary, of_training().map(|p| &p.1[..]));
+    let sources = match of_encoder {
+        Some(names) => Vocabulary::new(names),
+        None => Vocabulary::fit(&pairs.vocabulary, texts),
+    };
     // What is unknown cannot be said: its place is the end's.
-    let mut names = targets.names().to_vec();
-    names[0] = END.into();
+    let (targets, names) = match of_decoder {
+        Some(names) => {
+            let unknown = |name: &String| match name == END {
+                true => UNKNOWN.to_owned(),
+                false => name.clone(),
+            };
+            let own: Vec<String> = names.iter().map(unknown).collect();
+            (Vocabulary::new(&own), names.clone())
+        }
+        None => {
+            let said = of_training().map(|pair| &pair.said[..]);
+            let targets = Vocabulary::fit(&pairs.vocabulary, said);
+            let mut names = targets.names().to_vec();
+            names[0] = END.into();
+            (targets, names)
+        }
+    };
     let input = match columns.is_empty() {
         true => Input::Tokens(sources.names().to_vec()),
         false => {
-            let samples = of_training().filter_map(|(read, _)| match read {
+            let samples = of_training().filter_map(|pair| match &pair.read {
                 Source::Samples(samples) => Some(&samples[..]),
                 Source::Text(_) => None,
             });
@@ -67,27 +111,52 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
 
     let window = task.shape.window;
     let hidden = task.network.hidden.last().copied().unwrap_or(0);
-    let mut source = Dataset::empty(task, input, states(hidden));
+    let output = models.map_or_else(|| states(hidden), |[encoder, _]| encoder.output.clone());
+    let mut source = Dataset::empty(task, input, output);
     source.width = columns.len().max(1);
-    let mut target = Dataset::empty(task, Input::Tokens(names), Output::NextToken);
+    let mut target = Dataset::empty(task, Input::Tokens(names.clone()), Output::NextToken);
     let mut starts = Vec::new();
-    for (part, pairs) in Part::ALL.iter().zip(&parts) {
+    for (part, all) in Part::ALL.iter().zip(&parts) {
         let (mut cut, mut left_out) = (0, 0);
-        for (read, said) in pairs {
+        for Pair { read, said, line } in all {
+            let wrong = |side: usize, problem| DataError::PairText {
+                place: match &pairs.files {
+                    Some(files) => format!("{}:{line}", task.part_path(files, *part).display()),
+                    None => task.origin.display().to_string(),
+                },
+                column: [&pairs.source, &pairs.target][side].clone(),
+                problem,
+            };
+            let strange = |side: usize, text: &str, unit: &str| {
+                let names = [sources.names(), &names][side];
+                let problem = no_token(unit, ["encoder", "decoder"][side], names);
+                wrong(
+                    side,
+                    format!("{problem}; write {text:?} in these, or take the pair out"),
+                )
+            };
             let mut read: Vec<f32> = match read {
                 Source::Text(text) => {
-                    let tokens = sources.tokens(text).unwrap_or_default();
+                    let tokens = sources.tokens(text);
+                    let tokens = tokens.map_err(|unit| strange(0, text, &unit))?;
+                    if tokens.is_empty() {
+                        let problem = "there is nothing to read; take the pair out";
+                        return Err(wrong(0, problem.into()));
+                    }
                     tokens.into_iter().map(|token| token as f32).collect()
                 }
                 Source::Samples(samples) => samples.clone(),
             };
             let too_long = read.len() > window * source.width;
             read.truncate(window * source.width);
-            // What training never saw in an answer is left out of it.
+            // What has no token in an answer is left out of it, where the decoder was trained so.
             let said = match said.trim() {
                 // Nothing is to be said, which no token stands for.
                 "" => Vec::new(),
-                said => targets.tokens(said).unwrap_or_default(),
+                said => {
+                    let tokens = targets.tokens(said);
+                    tokens.map_err(|unit| strange(1, said, &unit))?
+                }
             };
             left_out += said.iter().filter(|&&token| token == 0).count();
             let said: Vec<usize> = said.into_iter().filter(|&token| token > 0).collect();
@@ -105,16 +174,22 @@ pub fn load(task: &Task, pairs: &PairsTask) -> Result<Dataset, DataError> {
             starts.resize(target.raw.len(), begins);
         }
         if cut > 0 {
-            let cut = share(cut, pairs.len(), "pairs");
+            let cut = share(cut, all.len(), "pairs");
             notes.push(format!(
                 "{} part: {cut} are longer than the window and are cut off there",
                 part.name()
             ));
         }
         if left_out > 0 {
-            let part = part.name();
+            let (part, why) = (
+                part.name(),
+                match of_decoder {
+                    Some(_) => "that the decoder cannot say",
+                    None => "that training never saw",
+                },
+            );
             notes.push(format!(
-                "{part} part: {left_out} words or characters that training never saw are left out of answers"
+                "{part} part: {left_out} words or characters {why} are left out of answers"
             ));
         }
     }
@@ -138,8 +213,12 @@ fn of_table(
         notes.extend(table.notes().iter().cloned());
         let sources = table.text_column(&pairs.source)?.into_iter();
         let targets = table.text_column(&pairs.target)?;
-        let text = |(read, said): (&str, &str)| (Source::Text(read.into()), said.into());
-        return Ok(sources.zip(targets).map(text).collect());
+        let text = |(row, (read, said)): (usize, (&str, &str))| Pair {
+            read: Source::Text(read.into()),
+            said: said.into(),
+            line: table.line(row),
+        };
+        return Ok(sources.zip(targets).enumerate().map(text).collect());
     }
     if let Some(column) = &pairs.group {
         table.group_by(column)?;
@@ -151,19 +230,21 @@ fn of_table(
     notes.extend(table.notes().iter().cloned());
     let samples = table.columns_named(&names)?;
     let targets = table.text_column(&pairs.target)?;
-    let samples_of = |rows: Range<usize>| {
-        Source::Samples(samples[rows.start * names.len()..rows.end * names.len()].into())
+    let pair_of = |rows: Range<usize>, said: &str| Pair {
+        line: table.line(rows.start),
+        read: Source::Samples(samples[rows.start * names.len()..rows.end * names.len()].into()),
+        said: said.into(),
     };
     if pairs.group.is_none() {
         let rows = targets.iter().enumerate();
-        let pair = |(row, said): (usize, &&str)| (samples_of(row..row + 1), (*said).into());
+        let pair = |(row, said): (usize, &&str)| pair_of(row..row + 1, said);
         return Ok(rows.map(pair).collect());
     }
     let of_group = |group: &Group| {
         let mut said = group.rows.clone().filter(|&row| !targets[row].is_empty());
         let first = said.next().unwrap_or(group.rows.start);
         match said.find(|&row| targets[row] != targets[first]) {
-            None => Ok((samples_of(group.rows.clone()), targets[first].into())),
+            None => Ok(pair_of(group.rows.clone(), targets[first])),
             Some(row) => Err(DataError::Token {
                 file: table.file().into(),
                 line: table.line(row),

@@ -3149,3 +3149,49 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
         &["in.csv: not a whole WAV"],
     );
 }
+
+#[test]
+fn a_text_too_short_for_a_network_from_both_ends_is_told() {
+    let desk = Desk::new();
+    let matrix = |rows: usize, columns: usize| {
+        let number = |k: usize| format!("{:.1}", ((k * 7 + rows) % 11) as f32 / 10.0 - 0.5);
+        let row = |r: usize| {
+            let numbers = (0..columns).map(|c| number(r * columns + c));
+            format!("[{}]", numbers.collect::<Vec<_>>().join(","))
+        };
+        format!("[{}]", (0..rows).map(row).collect::<Vec<_>>().join(","))
+    };
+    let vector = |n: usize| matrix(1, n).replace("[[", "[").replace("]]", "]");
+    let mut tensors = vec![
+        format!("\"embed.weight\": {}", matrix(11, 2)),
+        format!("\"fc.weight\": {}", matrix(1, 4)),
+        format!("\"fc.bias\": {}", vector(1)),
+    ];
+    for end in ["", "_reverse"] {
+        tensors.push(format!("\"rnn.weight_ih_l0{end}\": {}", matrix(8, 2)));
+        tensors.push(format!("\"rnn.weight_hh_l0{end}\": {}", matrix(8, 2)));
+        tensors.push(format!("\"rnn.bias_ih_l0{end}\": {}", vector(8)));
+        tensors.push(format!("\"rnn.bias_hh_l0{end}\": {}", vector(8)));
+    }
+    desk.write("both.json", format!("{{{}}}", tensors.join(",")));
+    let ran = desk.succeeds("import both.json --window 3 --ignore fc.bias --out both.kgl");
+    let left_out = "--ignore leaves out `fc.bias`: the model is a network without what is left out";
+    assert!(ran.err.contains(left_out), "{}", ran.err);
+    desk.succeeds("import both.json --window 3 --out both.kgl");
+    desk.write("short.csv", "text\n0 1 2\n3 4\n4 3 2 1\n");
+    let short = [
+        "short.csv:3",
+        "a text of 2 words",
+        "reads 3 at once",
+        "--on-error skip",
+    ];
+    let quantize = "quantize both.kgl --precision w8a8 --calibrate short.csv --force --out q.kgl";
+    desk.fails(quantize, 1, &short);
+    desk.succeeds(&format!("{quantize} --on-error skip"));
+    let said = desk.succeeds("predict both.kgl --csv short.csv --on-error skip");
+    assert_eq!(said.out.lines().count(), 1 + 2, "{}", said.out);
+    // Tokens one a row are no texts.
+    desk.write("tokens.csv", "token\n0\n1\n2\n3\n");
+    let alone = ["its only column is called \"token\"", "--columns token"];
+    desk.fails("predict both.kgl --csv tokens.csv", 1, &alone);
+}

@@ -301,6 +301,8 @@ fn both_files_of_keras() {
             "conv 3 9>12 relu, dense 12>6, lstm 6>4, dense 4>8 relu, dense 8>4, dense 4>10 relu, dense 10>5, dense 5>2",
         ),
         ("keras_2.keras", "lstm-hard 3>5, gru-hard 5>4, dense 4>2"),
+        ("adapted.keras", "gru 3>5, dense 5>2"),
+        ("given.keras", "lstm 3>4, dense 4>1"),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));

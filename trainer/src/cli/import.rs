@@ -53,7 +53,7 @@ pub struct Args {
     layout: Layout,
 
     /// Samples in the units of the model's inputs, from which the integer formats take their ranges:
-    /// columns by the inputs' names or all by position; for an embedding a column `token`
+    /// columns by the inputs' names or all by position; for an embedding a column `token`, or a text a row if the model answers whole texts
     #[arg(long, value_name = "DATA.csv")]
     calibrate: Option<PathBuf>,
 

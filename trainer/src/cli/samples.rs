@@ -8,7 +8,7 @@
 use super::csv_options::{CsvOptions, HeaderOption, Holds, MissingOption, names_in};
 use super::live::Live;
 use super::progress::cancel_on_signal;
-use super::texts::{Lines, Texts, is_of_texts, unknown_note};
+use super::texts::{Lines, Texts, unknown_note};
 use super::{say, usage};
 use anyhow::{Context, Result, anyhow, bail};
 use kinglet::Model;
@@ -22,7 +22,7 @@ use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary, no_token};
 use kinglet_trainer::escape::unescape;
-use kinglet_trainer::model_file::input_names;
+use kinglet_trainer::model_file::{input_names, text_length};
 use kinglet_trainer::nearest::did_you_mean;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -191,12 +191,12 @@ impl Samples {
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
         let (mut input, file, mut format) = opened(path, options)?;
         let on_error = format.on_error;
-        if is_of_texts(model) {
+        if let Some(longest) = text_length(model) {
             if options.named_group().is_some() {
                 return Err(usage("--group: every text starts anew; remove it"));
             }
             options.fitting(&file, Holds::Texts)?;
-            let texts = Texts::column(input, &file, &format, options)?;
+            let texts = Texts::column(input, &file, &format, options, longest)?;
             let lines = Source::Lines(Box::new(Lines::new(texts, file, model)));
             return Ok(Samples::new(lines, on_error));
         }

@@ -78,6 +78,7 @@ impl Texts {
         file: &str,
         format: &Format,
         options: &CsvOptions,
+        longest: usize,
     ) -> Result<Self> {
         let reader = Reader::new(input, file, format)?;
         let names = reader.names();
@@ -95,6 +96,10 @@ impl Texts {
         let places: Vec<usize> = (0..names.len()).filter(|&k| names[k] == wanted).collect();
         let column = match places[..] {
             [column] => column,
+            [] if named.is_empty() && names.len() == 1 && names[0] == "token" => bail!(
+                "{file}: its only column is called \"token\", and a row of it is a whole text to this model, of up to {longest} words or characters. \
+                 Put a text into a row; of rows that are texts say so with --columns token"
+            ),
             [] if names.len() == 1 && named.is_empty() => 0,
             [] => bail!(
                 "{file}: no column {wanted:?}; the columns are {}; choose one with --columns",
@@ -154,6 +159,8 @@ pub struct Lines {
     vocabulary: Vocabulary,
     names: Tokens,
     longest: usize,
+    /// So many tokens have to be there: from both ends a text is read at once.
+    exact: bool,
     /// Of the current text.
     tokens: std::vec::IntoIter<usize>,
     current: Option<usize>,
@@ -182,6 +189,7 @@ impl Lines {
             vocabulary: Vocabulary::new(&names),
             names: Tokens::new(model, false),
             longest: text_length(model).unwrap_or(usize::MAX),
+            exact: model.is_bidirectional(),
             tokens: Vec::new().into_iter(),
             current: None,
             inside: false,
@@ -212,6 +220,18 @@ impl Lines {
                 problem: self.names.unknown(&unit),
             })?;
             self.seen[0] += 1;
+            if self.exact && tokens.len() < self.longest {
+                return Err(DataError::Token {
+                    file: self.file.clone(),
+                    line,
+                    problem: format!(
+                        "a text of {} words or characters, and the model reads {} at once, from both ends: bring longer texts, or leave it out \
+                         with --on-error skip",
+                        tokens.len(),
+                        self.longest
+                    ),
+                });
+            }
             self.cut += u64::from(tokens.len() > self.longest);
             tokens.truncate(self.longest);
             self.seen[1] += tokens.len() as u64;

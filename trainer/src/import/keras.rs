@@ -287,6 +287,9 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
         let y = match (joins(class), &inputs[..]) {
             (Some(op), all) => joined(&mut graph, class, op, config, name, all),
             (None, [input]) => add(&mut graph, class, config, name, weights, *input),
+            (None, []) => Err(anyhow!(
+                "a second input: the engine takes one, so the network has to be cut into two, of which each is imported"
+            )),
             (None, all) => Err(anyhow!(
                 "it takes {} values, expected one: it is called several times, or has several inputs",
                 all.len()
@@ -540,6 +543,7 @@ fn add(
         "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
         "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
+        "Normalization" => standardised(graph, config, name, weights, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?, weights.hard)?;
             graph.recurrent(
@@ -611,9 +615,9 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, Conv1D, MaxPooling1D, AveragePooling1D, BatchNormalization, \
-             LayerNormalization and the \
-             activations tanh, sigmoid, relu and softmax"
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, MaxPooling1D, AveragePooling1D, \
+             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Multiply, Concatenate, LeakyReLU and the activations tanh, sigmoid, relu, \
+             softmax and hard_sigmoid"
         ),
     })
 }
@@ -787,6 +791,70 @@ fn normalised(
         beta,
     };
     graph.normalised(name, "BatchNormalization", &moments, epsilon, x)
+}
+
+/// `(x − mean) / √variance`, adapted to data or given.
+fn standardised(
+    graph: &mut Graph,
+    config: &Value,
+    name: &str,
+    weights: &Weights,
+    x: ValueId,
+) -> Result<ValueId> {
+    ensure!(
+        !flag(config, "invert", false),
+        "attribute `invert`: true: it multiplies by a deviation and adds a mean, which is for outputs; leave it out, and give --output-units"
+    );
+    let axis = config.get("axis").unwrap_or(&Value::Null);
+    let axis = axis
+        .as_array()
+        .and_then(|list| list.first())
+        .unwrap_or(axis);
+    ensure!(
+        matches!(axis.as_i64(), Some(-1 | 2)),
+        "attribute `axis`: {axis}, expected the features, -1"
+    );
+    let given = |key: &str| -> Result<Option<Vec<f32>>> {
+        let mut value = config.get(key).unwrap_or(&Value::Null);
+        // A mean of [1, 1, features] is one of the features.
+        while let Some([Value::Array(_)]) = value.as_array().map(Vec::as_slice) {
+            value = &value[0];
+        }
+        let number = |value: &Value| {
+            let number = value.as_f64().with_context(|| {
+                format!("attribute `{key}`: {value}, expected a number for every feature")
+            })?;
+            Ok(number as f32)
+        };
+        match value {
+            Value::Null => Ok(None),
+            Value::Array(list) => Ok(Some(list.iter().map(number).collect::<Result<_>>()?)),
+            one => Ok(Some(vec![number(one)?])),
+        }
+    };
+    let [mean, variance] = match [given("mean")?, given("variance")?] {
+        [Some(mean), Some(variance)] => [mean, variance],
+        _ => {
+            let named = weights.of(name)?;
+            let need = |key: &str, place: usize| -> Result<Vec<f32>> {
+                let tensor = weight(&named, key, place).with_context(|| {
+                    format!("its `{key}` is missing: it was not adapted to data")
+                })?;
+                Ok(tensor.floats()?.to_vec())
+            };
+            [need("mean", 0)?, need("variance", 1)?]
+        }
+    };
+    let width = mean.len();
+    // As Keras has it: a deviation is at least 1e-7.
+    let variance = variance.iter().map(|v| v.max(1e-14)).collect();
+    let moments = Moments {
+        mean,
+        variance,
+        gamma: vec![1.0; width],
+        beta: vec![0.0; width],
+    };
+    graph.normalised(name, "Normalization", &moments, 0.0, x)
 }
 
 fn layer_norm(

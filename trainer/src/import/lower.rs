@@ -583,7 +583,7 @@ impl<'g> Walk<'g> {
                 }
                 ensure!(
                     lengths.len() == 1,
-                    "it splits what a layer gave: the engine has no such layer"
+                    "it splits what a layer gave: the engine has no such layer. Of a cell that is written out import the state dict, or export a module such as nn.LSTM"
                 );
                 one(view)
             }
@@ -1055,7 +1055,8 @@ impl<'g> Walk<'g> {
         ] = &view.axes[..]
         else {
             bail!(
-                "its input has the axes {:?}, expected time, batch, features",
+                "its input has the axes {:?}, expected time, batch, features: what goes into the network has to be [batch, time, features] (or time first), with \
+                 the features last; transpose or unsqueeze before it, and not in it",
                 view.roles()
             )
         };

@@ -358,13 +358,21 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
         Some(name) => Some(output(&graph, name)?),
     };
     let lowered = match unrolled::roll(&graph) {
-        None => lower::lower(&graph, answer)?,
-        Some(rolled) => {
-            let mut lowered = lower::lower(&rolled.graph, answer)?;
+        None => lower::lower(&graph, answer),
+        Some(rolled) => lower::lower(&rolled.graph, answer).map(|mut lowered| {
             lowered.in_file(&rolled.states);
             lowered
-        }
+        }),
     };
+    let lowered = match (&options.output, graph.outputs.len()) {
+        (None, 2..) => lowered.with_context(|| {
+            format!(
+                "the file has the outputs {}, of which --output NAME takes one; of all together",
+                output_names(&graph)
+            )
+        }),
+        _ => lowered,
+    }?;
     let mut package = package(name, &lowered, options)?;
     package.written.rate = match (graph.rate, options.sample_rate) {
         (Some(of_file), Some(given)) if of_file != given => {
@@ -380,6 +388,16 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
         notes.push(format!(
             "the file's network begins anew every {steps} samples and answers at each of them; the model goes on without end, and \
              gives other answers after the first {steps} unless its state is reset"
+        ));
+    }
+    if let (Some(steps), Shape::Window { window, .. }) = (lowered.steps, package.shape)
+        && steps > 1
+        && options.window.is_none()
+        && !package.net.is_bidirectional()
+    {
+        notes.push(format!(
+            "the file's sequences have a length, so the model answers windows of {window} samples, each from a state of zero; with an open length it would \
+             be a stream"
         ));
     }
     Ok(Imported {
@@ -482,15 +500,17 @@ fn output(graph: &Graph, name: &str) -> Result<graph::ValueId> {
     let named = |id: &&graph::ValueId| graph.values[id.0].name == name;
     let found = graph.outputs.iter().find(named).copied();
     found.with_context(|| {
-        let names = graph
-            .outputs
-            .iter()
-            .map(|id| format!("`{}`", graph.values[id.0].name));
         format!(
             "--output: there is no output `{name}`, expected one of {}",
-            names.collect::<Vec<_>>().join(", ")
+            output_names(graph)
         )
     })
+}
+
+fn output_names(graph: &Graph) -> String {
+    let outputs = graph.outputs.iter();
+    let names = outputs.map(|id| format!("`{}`", graph.values[id.0].name));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 impl ImportOptions {

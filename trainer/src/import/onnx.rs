@@ -672,8 +672,11 @@ impl Reader {
                 "a loop written out: export it with the LSTM, GRU or RNN operator (tf2onnx of a Keras layer with \
                  unroll=False and the default activations; of PyTorch torch.onnx.export)"
             ),
+            "SplitToSequence" | "ConcatFromSequence" | "SequenceAt" => bail!(
+                "a recurrence written out step by step: export it with torch.onnx.export(..., dynamo=False), or import the state dict"
+            ),
             _ => bail!(
-                "this operator is not read: the engine has no layer for it; `kinglet help import` lists those that are"
+                "this operator is not read: the engine has no layer for it; `kinglet help importing` lists those that are"
             ),
         };
         let ids = self.add(name, kind, op, operands, outputs)?;

@@ -125,7 +125,7 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             }
         }
         (_, Weights::Norm(_)) => Err(format!(
-            "{} does not stand behind an nn.Conv1d of its width, where it could be folded into the weights",
+            "{} does not stand behind an nn.Conv1d of its width, the only place where a state dict says enough of it",
             module.label()
         )),
         (Stage::Stepped(_) | Stage::Mapped(_), Weights::Conv(_)) => Err(format!(
@@ -202,7 +202,8 @@ fn derived(modules: &[Module]) -> Result<Vec<usize>> {
         [path] => Ok(path.clone()),
         [] => bail!(
             "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], cells, [nn.Linear ...], with nn.LayerNorm among them: \
-             after {}, {}: leave out what does not belong with --ignore",
+             after {}, {}. Export the network to ONNX, which says how its modules are connected; --ignore PREFIX leaves out a module, and is right only where the \
+             outputs do not depend on it",
             match &search.deepest[..] {
                 [] => "the input".to_owned(),
                 deepest => labels(deepest).join(", "),

@@ -138,12 +138,18 @@ pub(super) fn prove(
     ensure!(
         judged.share() <= allowed,
         "the network was not understood: engine and interpreter differ by {:.2e} of the outputs' spread, more than {MOST:.0e} \
-         (by layer: {}); this is a fault of the import, and no model is written",
+         (by layer: {}); {}, and no model is written",
         judged.share(),
         (layers.iter())
             .map(|l| format!("`{}` {:.2e}", l.name, l.share()))
             .collect::<Vec<_>>()
-            .join(", ")
+            .join(", "),
+        match package.net.is_bidirectional() {
+            true =>
+                "of a bidirectional layer the output at the last sample is not what it ends with, as one direction has only begun there: let the \
+                 network go on from the last states of both, torch.cat([h[-2], h[-1]], 1) in PyTorch. If it does, this is a fault of the import",
+            false => "this is a fault of the import",
+        }
     );
     Ok(Proof {
         samples: samples.iter().map(Vec::len).sum(),

@@ -87,7 +87,17 @@ impl<'a> StateDict<'a> {
                 .iter()
                 .any(|prefix| name.starts_with(prefix.as_str()))
         };
+        let left_out: Vec<String> = (self.tensors.keys())
+            .filter(|name| ignored(name))
+            .map(|name| format!("`{name}`"))
+            .collect();
         self.tensors.retain(|name, _| !ignored(name));
+        if !left_out.is_empty() {
+            self.notes.push(format!(
+                "--ignore leaves out {}: the model is a network without what is left out, and the proof is of that one",
+                left_out.join(", ")
+            ));
+        }
         match &options.part {
             Some(part) => {
                 let prefix = format!("{part}.");

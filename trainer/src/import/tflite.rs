@@ -431,6 +431,10 @@ impl Reader<'_> {
     fn operator(&mut self, operator: &Operator, name: &str) -> Result<()> {
         let kind = operator.kind.as_str();
         self.charge(operator.inputs.len())?;
+        ensure!(
+            kind != "WHILE",
+            "a loop, as newer converters write a recurrent layer out: import the .keras or .h5 file that it was converted from"
+        );
         let &[output] = &operator.outputs[..] else {
             bail!("{} outputs, expected one", operator.outputs.len())
         };

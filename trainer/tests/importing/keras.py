@@ -47,6 +47,9 @@ def packed(path):
 
 def keep(name, net, x, window=False, first=0):
     spread(net)
+    for layer in net.layers:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()
     path = os.path.join(folder, name)
     net.save(path + ".keras")
     packed(path + ".keras")
@@ -118,6 +121,11 @@ with zipfile.ZipFile(path, "w") as archive:
     for name, data in files.items():
         archive.writestr(name, data)
 packed(path)
+adapted = layers.Normalization()
+adapted.adapt(np.random.normal(3, [1, 10, 0.1], size=(50, 3)).astype("float32"))
+keep("adapted", keras.Sequential([layers.Input((None, 3)), adapted, layers.GRU(5, return_sequences=True), layers.Dense(2)]), x)
+given = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 1.0, 0.25])
+keep("given", keras.Sequential([layers.Input((None, 3)), given, layers.LSTM(4), layers.Dense(1)]), x)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -343,7 +343,8 @@ impl Walk<'_> {
         };
         ensure!(
             fits && (streams || first == Role::Time || batch(first, many)),
-            "its input has the axes {:?}: expected the channels of samples along time, or positions within a sample",
+            "its input has the axes {:?}: expected the channels of samples along time, or positions within a sample. What goes into the network \
+             has to be [batch, time, features]: where nn.Conv1d is to have [batch, channels, time], transpose in the network, x.transpose(1, 2)",
             view.roles()
         );
         let [channels_u, kernel_u, stride, dilation] = [

@@ -1454,7 +1454,10 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
         }
         Role::Directions => view.direction = Some(index),
         Role::Features | Role::Positions => {
-            bail!("it takes one of {whole} values: the engine has no such layer")
+            bail!(
+                "it takes one of {whole} values: the engine has no such layer. What cuts off the end of a convolution pads before it instead, \
+                 nn.functional.pad(x, (before, 0))"
+            )
         }
         Role::Batch => {}
     }

@@ -165,7 +165,7 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
     ensure!(
         unknown.is_empty(),
         "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d, nn.BatchNorm1d or nn.LayerNorm: {}; if the outputs \
-         do not depend on {}, give --ignore PREFIX",
+         do not depend on {}, give --ignore PREFIX; what is taken from the inputs and divided by goes in as --input-mean and --input-std",
         if unknown.len() == 1 {
             "a tensor is"
         } else {

@@ -352,7 +352,10 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
             dense[0]
         ));
     }
-    let cells: Vec<_> = chain.iter().filter(|module| module.is_recurrent()).collect();
+    let cells: Vec<_> = chain
+        .iter()
+        .filter(|module| module.is_recurrent())
+        .collect();
     if let [first, .., last] = cells[..] {
         graph.notes.push(format!(
             "from {} to {} each sees what the one before gives at every sample: a state dict does not say, and of an encoder and its decoder, where only the last \

@@ -4,11 +4,9 @@ Its layers take sequences, and its calls cost more than a small step, so 64 samp
 them; a call begins with a state of zero.
 """
 
-import itertools
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import ncnn
 import numpy as np
@@ -37,6 +35,7 @@ class Net:
         bias = b_ih + b_hh
         if cell == "gru":
             bias = np.concatenate([bias[:2], b_ih[2:], b_hh[2:]])
+        # Of numbers that it does not copy.
         self.xs = xs.reshape(SAMPLES, inputs)
         self.samples = ncnn.Mat(self.xs)
         self.nets = {}

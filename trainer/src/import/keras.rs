@@ -492,15 +492,7 @@ fn add(
             graph.activation(name, function, x)
         }
         "Softmax" => {
-            let axis = config.get("axis").unwrap_or(&Value::Null);
-            let axis = axis
-                .as_array()
-                .and_then(|list| list.first())
-                .unwrap_or(axis);
-            ensure!(
-                matches!(axis.as_i64(), Some(-1 | 2)) || axis.is_null(),
-                "attribute `axis`: {axis}, expected the features, -1"
-            );
+            over_features(config)?;
             activated(graph, "softmax", name, x)?
         }
         "Rescaling" => {
@@ -741,6 +733,20 @@ fn convolution(
     )
 }
 
+/// A layer whose axis is the last one, by itself, which it is where none is given.
+fn over_features(config: &Value) -> Result<()> {
+    let axis = config.get("axis").unwrap_or(&Value::Null);
+    let only = match axis {
+        Value::Array(list) if list.len() == 1 => &list[0],
+        axis => axis,
+    };
+    ensure!(
+        only.is_null() || matches!(only.as_i64(), Some(-1 | 2)),
+        "attribute `axis`: {axis}, expected the features, -1"
+    );
+    Ok(())
+}
+
 fn normalised(
     graph: &mut Graph,
     config: &Value,
@@ -748,16 +754,7 @@ fn normalised(
     named: &Named,
     x: ValueId,
 ) -> Result<ValueId> {
-    let axis = config.get("axis").map(|axis| {
-        axis.as_array()
-            .and_then(|list| list.first())
-            .unwrap_or(axis)
-    });
-    let axis = axis.and_then(Value::as_i64).unwrap_or(-1);
-    ensure!(
-        matches!(axis, -1 | 2),
-        "attribute `axis`: {axis}, expected the features, -1"
-    );
+    over_features(config)?;
     let (scaled, centred) = (flag(config, "scale", true), flag(config, "center", true));
     let first = usize::from(scaled) + usize::from(centred);
     let need = |key: &str, place: usize| -> Result<Vec<f32>> {
@@ -805,14 +802,11 @@ fn standardised(
         !flag(config, "invert", false),
         "attribute `invert`: true: it multiplies by a deviation and adds a mean, which is for outputs; leave it out, and give --output-units"
     );
-    let axis = config.get("axis").unwrap_or(&Value::Null);
-    let axis = axis
-        .as_array()
-        .and_then(|list| list.first())
-        .unwrap_or(axis);
+    over_features(config)?;
+    // Keras takes one mean of all numbers then.
     ensure!(
-        matches!(axis.as_i64(), Some(-1 | 2)),
-        "attribute `axis`: {axis}, expected the features, -1"
+        !config.get("axis").is_some_and(Value::is_null),
+        "attribute `axis`: null, expected the features, -1"
     );
     let given = |key: &str| -> Result<Option<Vec<f32>>> {
         let mut value = config.get(key).unwrap_or(&Value::Null);
@@ -864,15 +858,7 @@ fn layer_norm(
     named: &Named,
     x: ValueId,
 ) -> Result<ValueId> {
-    let axis = config.get("axis").unwrap_or(&Value::Null);
-    let only = match axis {
-        Value::Array(list) if list.len() == 1 => &list[0],
-        axis => axis,
-    };
-    ensure!(
-        only.is_null() || matches!(only.as_i64(), Some(-1 | 2)),
-        "attribute `axis`: {axis}, expected the features, -1"
-    );
+    over_features(config)?;
     ensure!(
         !flag(config, "rms_scaling", false),
         "attribute `rms_scaling`: true: it divides by the root of the mean square and leaves the mean, which the engine has no layer for"

@@ -18,7 +18,6 @@ const MAX_FOLDS: usize = 100;
 
 /// Checks a task and fills in the defaults that depend on other keys.
 pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
-    let file = task.origin.display().to_string();
     if let Some(csv) = &mut task.csv {
         csv.format.audio.clone_from(&csv.audio);
     }
@@ -48,13 +47,8 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
                 ),
                 false => format!("{column:?} is predicted, so it is not known ahead; remove known"),
             };
-            return Err(TaskError::Invalid {
-                line: line_of(text, "series", "features"),
-                file,
-                section: "series",
-                key: "features",
-                problem,
-            });
+            let problem = ("series", "features", problem);
+            return Err(invalid(problem, &task.origin, text));
         }
         let features = std::mem::take(&mut series.features).into_iter();
         series.features = features

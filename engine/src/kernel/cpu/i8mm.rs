@@ -120,8 +120,8 @@ fn product(
         for (two, w) in w.chunks(2 * panel).enumerate() {
             let first = first + 2 * two;
             match w.len() / panel {
-                2 => add_panels::<2>(sums, first, Weights::new(w, panel), x),
-                _ => add_panels::<1>(sums, first, Weights::new(w, panel), x),
+                2 => add_panels::<2>(sums, first, w, x),
+                _ => add_panels::<1>(sums, first, w, x),
             }
         }
     }
@@ -130,19 +130,15 @@ fn product(
 /// Adds the rows of some panels by every stream to the sums from `first` on.
 #[inline]
 #[target_feature(enable = "neon,dotprod,i8mm")]
-fn add_panels<const N: usize>(
-    sums: &mut Sums,
-    first: usize,
-    w: Weights<'_, i8, N>,
-    x: [&[i8]; SHARE],
-) {
+fn add_panels<const N: usize>(sums: &mut Sums, first: usize, w: &[i8], x: [&[i8]; SHARE]) {
+    let w = Weights::<_, N>::new(w, LANES * x[0].len());
     let mut total = [[[vdupq_n_s32(0); SHARE / 2]; LANES / 2]; N];
     let [a, b, c, d] = x.map(|x| x.as_chunks::<COLUMNS>());
     let columns = a.0.iter().zip(b.0).zip(c.0.iter().zip(d.0));
     for (at, ((&a, &b), (&c, &d))) in columns.enumerate() {
         let x = bytemuck::cast([[a, b], [c, d]]);
         for (n, total) in total.iter_mut().enumerate() {
-            // SAFETY: a panel has a column of eight for every input, so two blocks for every eight.
+            // SAFETY: `Weights::new` has seen eight weights for every input, so two blocks for every eight inputs.
             let w: [i8; LANES * COLUMNS] = unsafe { w.read(n, at) };
             add_products(total, bytemuck::cast(w), x);
         }

@@ -6,6 +6,7 @@
 //! the answers are those of one stream at a time, bit for bit. What is in memory is the state of every device and two chunks,
 //! however long the files are.
 
+mod alone;
 mod device;
 mod results;
 mod rows;
@@ -14,30 +15,32 @@ mod together;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Input, Shape};
 use rayon::prelude::*;
 
+use self::alone::{Alone, Clock};
 pub use self::device::Counts;
 use self::device::Device;
 pub use self::results::parquet;
 use self::rows::{Chunk, Rows};
 pub use self::rows::{Formats, Met, Truth, Wanted, column_names};
-use self::together::{Bytes, Turn, Whole};
+use self::together::{Turn, Whole};
 use crate::beyond::Beyond;
-use crate::file::AlignedBytes;
 
 /// Rows of a chunk: enough for many devices to step together where each has its rows in a row.
 const ROWS: usize = 1 << 19;
+/// Rows of the first chunk, for which all cores wait.
+const FIRST_ROWS: usize = 1 << 16;
 /// Devices that step together, on a core: what their states take is in the first cache.
 const TOGETHER: usize = 64;
 /// Devices that cost a batch what one less does.
 const GROUP: usize = 16;
 /// Parts for a core, where there are devices enough, so that none waits long for the last.
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 
 /// Two models, and how they are compared.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub struct Pair<'a> {
     pub measure: Option<Measure>,
     /// Numbers that lie no farther apart do not differ.
     pub tolerance: f32,
+    /// Between the chunks it is measured what the models' steps alone take.
+    pub throughput: bool,
 }
 
 /// What is compared with the truth.
@@ -78,6 +83,8 @@ pub struct Outcome {
     pub unreadable: usize,
     /// From the first row to the last.
     pub elapsed: Duration,
+    /// Steps of both models in a second without all else, if that was measured.
+    pub alone: Option<f64>,
     /// A signal came before the last row.
     pub stopped: bool,
 }
@@ -137,28 +144,38 @@ impl<'a> Pair<'a> {
                 bail!("a back-test of a fleet is for models of numbers, and this one takes tokens");
             }
         }
-        let start = Instant::now();
         let holds = self.models.iter().all(|model| model.holds());
         let mut rows = Rows::new(files, wanted, holds, formats);
         let beyond = self.models.map(Beyond::new);
         let mut devices: Vec<Option<Box<Device<'a>>>> = Vec::new();
-        let mut chunk = rows.next(ROWS, Chunk::default())?;
-        let mut done = Chunk::default();
+        let mut read = |most: usize, done: Ordered| -> Result<Option<Ordered>> {
+            let chunk = rows.next(most, done.chunk)?;
+            Ok(chunk.map(|chunk| Ordered::of(chunk, rows.devices.met.len())))
+        };
+        let mut alone = Alone::new(self);
+        let mut clock = Clock::start();
+        let mut chunk = read(FIRST_ROWS, Ordered::default())?;
+        let mut done = Ordered::default();
         let mut stopped = false;
-        while let Some(now) = chunk {
+        while let Some(mut now) = chunk {
             if stop.load(Ordering::Relaxed) {
                 stopped = true;
                 break;
             }
-            let known = rows.devices.met.len();
             let (next, stepped) = rayon::join(
-                || rows.next(ROWS, done),
-                || self.step(&now, wanted, &beyond, (&mut devices, known)),
+                || read(ROWS, done),
+                || self.step(&mut now, wanted, &beyond, &mut devices),
             );
             stepped?;
             chunk = next?;
             done = now;
+            if self.throughput {
+                clock.pause();
+                alone.measure()?;
+                clock.go_on();
+            }
         }
+        clock.pause();
         let mut counts = devices
             .into_iter()
             .map(|device| device.map(|d| d.seen.finish()));
@@ -170,23 +187,23 @@ impl<'a> Pair<'a> {
             strays: rows.strays,
             printed: rows.printed,
             unreadable: rows.unreadable,
-            elapsed: start.elapsed(),
+            elapsed: clock.elapsed,
+            alone: self.throughput.then(|| alone.steps_per_second()),
             stopped,
         })
     }
 
-    /// Steps the rows of a chunk. `known` devices are there.
+    /// Steps the rows of a chunk.
     fn step(
         &self,
-        chunk: &Chunk,
+        now: &mut Ordered,
         wanted: &Wanted,
         beyond: &[Beyond<'_>; 2],
-        (devices, known): (&mut Vec<Option<Box<Device<'a>>>>, usize),
+        devices: &mut Vec<Option<Box<Device<'a>>>>,
     ) -> Result<()> {
-        devices.resize_with(known, || None);
-        let (order, mut active) = by_device(&chunk.device, known);
-        // Those with most rows first: as many as have a row left step together, and the others have gone.
-        active.sort_by_key(|of| Reverse(of.rows.len()));
+        let active = std::mem::take(&mut now.active);
+        let known = active.iter().map(|of| of.device + 1).max();
+        devices.resize_with(devices.len().max(known.unwrap_or(0)), || None);
         let cores = rayon::current_num_threads();
         let share = active.len().div_ceil(PARTS * cores);
         let together = share.next_multiple_of(GROUP).min(TOGETHER);
@@ -204,12 +221,14 @@ impl<'a> Pair<'a> {
             }
         }
         let whole = Whole {
-            chunk,
-            order: &order,
+            chunk: &now.chunk,
+            order: &now.order,
             wanted,
             beyond,
         };
-        let stepped = dealt.par_iter_mut().map(|part| self.together(&whole, part));
+        // A part each for whoever is free, not half of them each for two.
+        let parts = dealt.par_iter_mut().with_max_len(1);
+        let stepped = parts.map(|part| self.together(&whole, part));
         stepped.collect::<Result<()>>()?;
         for turn in dealt.into_iter().flatten() {
             devices[turn.of.device] = Some(turn.device);
@@ -224,78 +243,45 @@ struct OfDevice {
     rows: std::ops::Range<usize>,
 }
 
-/// The rows in order of their devices, those of a device in the order in which they are.
-fn by_device(device: &[u32], known: usize) -> (Vec<u32>, Vec<OfDevice>) {
-    let mut ends = vec![0u32; known];
-    device.iter().for_each(|&id| ends[id as usize] += 1);
-    let mut active = Vec::new();
-    let mut start = 0;
-    for (id, end) in ends.iter_mut().enumerate() {
-        let rows = *end as usize;
-        if rows > 0 {
-            active.push(OfDevice {
-                device: id,
-                rows: start..start + rows,
-            });
-        }
-        *end = start as u32;
-        start += rows;
-    }
-    let mut order = vec![0; device.len()];
-    for (row, &id) in device.iter().enumerate() {
-        let place = &mut ends[id as usize];
-        order[*place as usize] = row as u32;
-        *place += 1;
-    }
-    (order, active)
+/// A chunk, and its rows in order of their devices, those of a device in the order in which they are.
+#[derive(Default)]
+struct Ordered {
+    chunk: Chunk,
+    order: Vec<u32>,
+    /// Those with most rows first: as many as have a row left step together, and the others have gone.
+    active: Vec<OfDevice>,
 }
 
-/// Steps of both models in a second by [`step_batch`](kinglet::Batch::step_batch) alone, on all cores, with samples that lie
-/// in memory: what a back-test could reach at most.
-///
-/// # Errors
-/// If a model takes tokens.
-pub fn ceiling(pair: &Pair<'_>, lasting: Duration) -> Result<f64> {
-    let start = Instant::now();
-    let steps = rayon::broadcast(|_| -> Result<u64> {
-        let mut steps = 0;
-        let states = |k: usize| {
-            let state = |_| AlignedBytes::zeroed(pair.models[k].state_len());
-            (0..TOGETHER).map(state).collect::<Vec<_>>()
-        };
-        let mut states = [states(0), states(1)];
-        let mut states = states
-            .each_mut()
-            .map(|all| all.iter_mut().map(Bytes).collect::<Vec<_>>());
-        let x = [0, 1].map(|k| samples(pair.models[k]));
-        let mut y = [0, 1].map(|k| vec![0.0; TOGETHER * pair.models[k].outputs()]);
-        while start.elapsed() < lasting {
-            for k in 0..2 {
-                let mut batch = pair.models[k].bind_batch(&mut states[k])?;
-                for _ in 0..64 {
-                    batch.step_batch(&x[k], &mut y[k]);
-                }
+impl Ordered {
+    /// Where this many devices are known.
+    fn of(chunk: Chunk, known: usize) -> Self {
+        let mut ends = vec![0u32; known];
+        let device = &chunk.device;
+        device.iter().for_each(|&id| ends[id as usize] += 1);
+        let mut active = Vec::new();
+        let mut start = 0;
+        for (id, end) in ends.iter_mut().enumerate() {
+            let rows = *end as usize;
+            if rows > 0 {
+                active.push(OfDevice {
+                    device: id,
+                    rows: start..start + rows,
+                });
             }
-            steps += 2 * 64 * TOGETHER as u64;
+            *end = start as u32;
+            start += rows;
         }
-        Ok(steps)
-    });
-    let mut all = 0;
-    for steps in steps {
-        all += steps?;
+        let mut order = vec![0; device.len()];
+        for (row, &id) in device.iter().enumerate() {
+            let place = &mut ends[id as usize];
+            order[*place as usize] = row as u32;
+            *place += 1;
+        }
+        active.sort_by_key(|of| Reverse(of.rows.len()));
+        Ordered {
+            chunk,
+            order,
+            active,
+        }
     }
-    Ok(all as f64 / start.elapsed().as_secs_f64())
-}
-
-/// Samples about where a model expects them.
-fn samples(model: &Model<'_>) -> Vec<f32> {
-    let features = model.features();
-    let sample = |stream: usize| {
-        let nth = move |(k, feature): (usize, &kinglet::format::Feature)| {
-            let unit = ((stream * 7 + k * 3) % 11) as f32 / 5.0 - 1.0;
-            feature.offset + unit / feature.scale
-        };
-        features.iter().enumerate().map(nth)
-    };
-    (0..TOGETHER).flat_map(sample).collect()
 }

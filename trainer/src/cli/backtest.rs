@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Input, Output};
 use kinglet_trainer::backtest::{
-    Counts, Measure, Outcome, Pair, Truth, Wanted, ceiling, column_names, parquet,
+    Counts, Measure, Outcome, Pair, Truth, Wanted, column_names, parquet,
 };
 use kinglet_trainer::file::save;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Run an old and a new model over the rows of a whole fleet, and tell what changes for every device
 #[derive(clap::Args)]
@@ -68,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     tolerance: f32,
 
-    /// Then measure for two seconds what the models' steps alone would take, and tell the share
+    /// Measure meanwhile what the models' steps alone would take, and tell the share
     #[arg(long)]
     throughput: bool,
 
@@ -123,10 +122,6 @@ pub fn run(args: &Args) -> Result<()> {
             outcome.rows()
         );
     }
-    let ceiling = match args.throughput {
-        true => Some(ceiling(&pair, Duration::from_secs(2))?),
-        false => None,
-    };
     let metric = |counts: &Counts| metric(&pair, counts);
     if let Some(path) = &args.out {
         save(path, &parquet(&outcome, metric)?)?;
@@ -143,8 +138,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     tell(&outcome, &files);
     match args.json {
-        true => print_json(&figures.json(&outcome, ceiling))?,
-        false => figures.print(&outcome, ceiling)?,
+        true => print_json(&figures.json(&outcome))?,
+        false => figures.print(&outcome)?,
     }
     for path in args.out.iter().chain(&args.report) {
         say(&format!("{}: written", path.display()));
@@ -267,6 +262,7 @@ fn plan<'a>(
         classes,
         measure,
         tolerance: args.tolerance,
+        throughput: args.throughput,
     };
     Ok((wanted, pair))
 }
@@ -441,7 +437,7 @@ fn figures(pair: &Pair<'_>, outcome: &Outcome) -> Figures {
 }
 
 impl Figures {
-    fn print(&self, outcome: &Outcome, ceiling: Option<f64>) -> Result<()> {
+    fn print(&self, outcome: &Outcome) -> Result<()> {
         let mut out = io::stdout().lock();
         let Counts {
             rows,
@@ -498,18 +494,18 @@ impl Figures {
                 counts.lost
             )?;
         }
-        writeln!(out, "speed       {}", self.speed(outcome, ceiling))?;
+        writeln!(out, "speed       {}", self.speed(outcome))?;
         Ok(())
     }
 
-    fn speed(&self, outcome: &Outcome, ceiling: Option<f64>) -> String {
+    fn speed(&self, outcome: &Outcome) -> String {
         let cores = rayon::current_num_threads();
         let speed = format!(
             "{:.3} million steps a second on {cores} cores, {:.2} s in all, with reading",
             outcome.steps_per_second() / 1e6,
             outcome.elapsed.as_secs_f64()
         );
-        match ceiling {
+        match outcome.alone {
             Some(most) => format!(
                 "{speed}; steps alone {:.3} million: {:.1} %",
                 most / 1e6,
@@ -519,7 +515,7 @@ impl Figures {
         }
     }
 
-    fn json(&self, outcome: &Outcome, ceiling: Option<f64>) -> Value {
+    fn json(&self, outcome: &Outcome) -> Value {
         let left = outcome.devices.iter().map(|(met, _)| met.broken + met.left);
         let both = |[old, new]: [u64; 2]| json!({ "old": old, "new": new });
         json!({
@@ -542,7 +538,7 @@ impl Figures {
             "files_unreadable": outcome.unreadable,
             "seconds": outcome.elapsed.as_secs_f64(),
             "steps_per_second": outcome.steps_per_second(),
-            "steps_alone_per_second": ceiling,
+            "steps_alone_per_second": outcome.alone,
             "cores": rayon::current_num_threads(),
         })
     }

@@ -108,7 +108,7 @@ impl fmt::Display for SettingsError {
 impl core::error::Error for SettingsError {}
 
 /// Turns samples into rows of log-mel energies, with room for frames of `FRAME` samples and rows of `BANDS` numbers: 8 bytes of
-/// RAM for each of the former and for each of the latter (256 and 24: 2,272 in all), and 4 bytes of flash for each of the former. A
+/// RAM for each of the former and for each of the latter (256 and 24: 2,272 in all), and 2 bytes of flash for each of the former. A
 /// second of sound (8,000 samples, 50 rows of 12) takes a Cortex-M4 1.44 million instructions and a Cortex-M0, which has no floats, 46 million
 /// (`firmware-example/run.sh`).
 ///
@@ -153,14 +153,14 @@ pub struct LogMel<const FRAME: usize, const BANDS: usize> {
 }
 
 impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
-    /// `cos` and `sin` of half a turn, `FRAME / 2` steps.
-    const TURN: &[[f32; 2]] = match FRAME {
-        64 => &half_turn::<32>(),
-        128 => &half_turn::<64>(),
-        256 => &half_turn::<128>(),
-        512 => &half_turn::<256>(),
-        1024 => &half_turn::<512>(),
-        2048 => &half_turn::<1024>(),
+    /// `cos` and `sin` of a quarter of a turn, `FRAME / 4` steps. A quarter further they are `-sin` and `cos`.
+    const QUARTER: &[[f32; 2]] = match FRAME {
+        64 => &quarter::<16>(),
+        128 => &quarter::<32>(),
+        256 => &quarter::<64>(),
+        512 => &quarter::<128>(),
+        1024 => &quarter::<256>(),
+        2048 => &quarter::<512>(),
         _ => panic!("FRAME of a LogMel must be a power of two from 64 to 2048"),
     };
 
@@ -177,7 +177,7 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
             low,
             high,
         } = settings;
-        if !frame.is_power_of_two() || frame < FRAMES[0] || frame > Self::TURN.len() * 2 {
+        if !frame.is_power_of_two() || frame < FRAMES[0] || frame > Self::QUARTER.len() * 4 {
             return Err(SettingsError::Frame {
                 found: frame,
                 max: FRAME,
@@ -303,10 +303,14 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         };
         let (heard, oldest, last) = (&self.heard, self.oldest, self.frame - 1);
         let windowed = |at: usize| {
-            let cos = |at: usize| Self::TURN.get(at * stride).map_or(0.0, |turn| turn[0]);
-            let cos = match at.checked_sub(half) {
-                None => cos(at),
-                Some(at) => -cos(at),
+            let place = at * stride;
+            let turn = |place: usize| Self::QUARTER.get(place).copied().unwrap_or_default();
+            let [cos, sin] = turn(place & (FRAME / 4 - 1));
+            let cos = match place / (FRAME / 4) {
+                0 => cos,
+                1 => -sin,
+                2 => -cos,
+                _ => sin,
             };
             let sample = heard.get((oldest + at) & last).copied().unwrap_or(0.0);
             sample * (0.5 - 0.5 * cos)
@@ -325,11 +329,15 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
                 let Some((low, high)) = block.split_at_mut_checked(size) else {
                     return;
                 };
-                let turns = Self::TURN.iter().step_by(step.max(1));
-                for ((a, b), [cos, sin]) in low.iter_mut().zip(high).zip(turns) {
-                    let turned = [b[0] * cos + b[1] * sin, b[1] * cos - b[0] * sin];
-                    *b = [a[0] - turned[0], a[1] - turned[1]];
-                    *a = [a[0] + turned[0], a[1] + turned[1]];
+                let mut both = low.iter_mut().zip(high);
+                // Of blocks of two there is but the first quarter.
+                let first = both.by_ref().take(size.div_ceil(2));
+                let turns = Self::QUARTER.iter().step_by(step.max(1));
+                for ((a, b), &turn) in first.zip(turns.clone()) {
+                    butterfly(a, b, turn);
+                }
+                for ((a, b), [cos, sin]) in both.zip(turns) {
+                    butterfly(a, b, [-sin, *cos]);
                 }
             }
             (size, step) = (size * 2, step / 2);
@@ -355,7 +363,7 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
             }
             _ => return,
         };
-        let mut turns = Self::TURN.iter().step_by(self.stride.max(1));
+        let mut turns = Self::QUARTER.iter().step_by(self.stride.max(1));
         // `skip` would divide, and keep the panic of a division by 0.
         turns.next();
         for ((p, q), [cos, sin]) in below.iter_mut().zip(above.iter_mut().rev()).zip(turns) {
@@ -408,18 +416,24 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
     }
 }
 
-/// `cos` and `sin` of half a turn in `N` steps.
-const fn half_turn<const N: usize>() -> [[f32; 2]; N] {
+/// `b` turned back, and its sum with `a` and difference from it in their places.
+#[inline(always)]
+fn butterfly(a: &mut [f32; 2], b: &mut [f32; 2], [cos, sin]: [f32; 2]) {
+    let turned = [b[0] * cos + b[1] * sin, b[1] * cos - b[0] * sin];
+    *b = [a[0] - turned[0], a[1] - turned[1]];
+    *a = [a[0] + turned[0], a[1] + turned[1]];
+}
+
+/// `cos` and `sin` of a quarter of a turn in `N` steps.
+const fn quarter<const N: usize>() -> [[f32; 2]; N] {
     let mut turn = [[0.0; 2]; N];
     let mut at = 0;
     while at < N {
-        // The second quarter repeats the first one, turned.
-        let angle = PI * (at % (N / 2)) as f64 / N as f64;
-        let (cos, sin) = (series(1.0, 1.0, angle), series(angle, 2.0, angle));
-        turn[at] = match at < N / 2 {
-            true => [cos as f32, sin as f32],
-            false => [-sin as f32, cos as f32],
-        };
+        let angle = PI * at as f64 / (2 * N) as f64;
+        turn[at] = [
+            series(1.0, 1.0, angle) as f32,
+            series(angle, 2.0, angle) as f32,
+        ];
         at += 1;
     }
     turn

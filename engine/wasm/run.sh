@@ -13,7 +13,7 @@ cargo=$(.ci/cargo-for $target)
 out=$PWD/engine/wasm/target
 
 # Every byte is loaded before the first step: little is inlined or unrolled, and a panic, which is a trap without words, does not say where.
-RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-threshold=10 -C llvm-args=-inlinehint-threshold=40 \
+RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-threshold=5 -C llvm-args=-inlinehint-threshold=20 \
   -C llvm-args=-unroll-threshold=10 -Zlocation-detail=none -Zfmt-debug=none" \
   $cargo build -q --release --target $target --manifest-path engine/wasm/Cargo.toml --target-dir "$out"
 rm -rf target/npm && mkdir -p target/npm

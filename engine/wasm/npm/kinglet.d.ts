@@ -11,7 +11,8 @@ export interface Answer {
   readonly row: number;
   /** The outputs, in the units of `Model.outputs`, or a score per class or token. */
   readonly values: Float32Array;
-  /** Of a model that watches for anomalies: the smoothed error of its predictions; else NaN. */
+  /** Of a model that watches for anomalies the smoothed error of its predictions, of one that waits for a word its smoothed probability;
+   * else NaN. */
   readonly score: number;
   /** The score is above the model's threshold. */
   readonly alarm: boolean;
@@ -32,6 +33,33 @@ export class Stream {
   free(): void;
 }
 
+/** What a model hears sound through. */
+export interface Listens {
+  /** Samples of sound a second. */
+  readonly rate: number;
+  /** Samples of a frame. */
+  readonly frame: number;
+  /** Samples from one frame to the next. */
+  readonly hop: number;
+  /** Numbers of a row. */
+  readonly bands: number;
+  /** Where the lowest band begins, in Hz. */
+  readonly low: number;
+  /** Where the highest one ends, in Hz. */
+  readonly high: number;
+}
+
+/** The front end of a model that listens: rows of log-mel energies from sound, the bytes of the device. */
+export class LogMel {
+  /** Takes sound at `Listens.rate`, whose full scale is 1; gives the rows of the frames that end in it, one after the other, as
+   * `Stream.run` takes them. */
+  push(sound: ArrayLike<number>): Float32Array;
+  /** Starts anew, in silence. */
+  reset(): void;
+  /** Gives the memory back. */
+  free(): void;
+}
+
 /** A model file. */
 export class Model {
   readonly name: string;
@@ -43,7 +71,7 @@ export class Model {
   readonly answers: "values" | "classes" | "tokens";
   /** A sample is a token, the place of a name in `inputs`. */
   readonly takesTokens: boolean;
-  /** It watches for anomalies. */
+  /** It watches for anomalies, or waits for a word. */
   readonly watches: boolean;
   /** A gap (NaN) repeats the number before it; other models answer NaN from there on. */
   readonly holds: boolean;
@@ -51,6 +79,12 @@ export class Model {
   readonly window: number | null;
   /** Samples from one answer to the next. */
   readonly hop: number;
+  /** What it hears sound through; null if a sample is something else. */
+  readonly listens: Listens | null;
+  /** The word that it waits for, one of its classes. */
+  readonly wakes: string | null;
+  /** Samples a second, of a model whose samples are those of sound themselves. */
+  readonly rate: number | null;
   readonly stateBytes: number;
   readonly flashBytes: number;
   /** Multiplications in a step. */
@@ -61,6 +95,8 @@ export class Model {
   readonly kernels: string;
   /** Digest of the test steps in the file, run here, as `kinglet verify` prints it. */
   digest(): string;
+  /** A new front end. Throws if the model `listens` to nothing. */
+  logMel(): LogMel;
   /** A new stream, from a reset on. */
   stream(): Stream;
   /** Gives the memory back; streams go on. */

@@ -5,6 +5,9 @@ export class KingletError extends Error {
 }
 
 const text = new TextDecoder();
+const utf8 = new TextEncoder();
+
+const floats = (numbers) => (numbers instanceof Float32Array ? numbers : Float32Array.from(numbers));
 
 class Calls {
   #exports;
@@ -60,7 +63,7 @@ export class Stream {
   }
 
   run(samples) {
-    this.#calls.pass(samples instanceof Float32Array ? samples : Float32Array.from(samples));
+    this.#calls.pass(floats(samples));
     const answers = this.#calls.call("run_stream", this.#stream);
     const [bytes, outputs] = [this.#calls.bytes(), this.#model.outputs.length];
     const [whole, real] = [new Uint32Array(bytes), new Float32Array(bytes)];
@@ -85,6 +88,52 @@ export class Stream {
   }
 }
 
+/** What a model file says in TOML about the data that it was trained on: the trainer writes a key and its value a line, and of texts only
+ * those in single quotation marks are not as in JSON. What is more than a line is left out. */
+function parse(toml) {
+  const root = {};
+  let table = root;
+  for (const line of toml.split("\n")) {
+    const [, name] = line.match(/^\[(\w+)\]$/) ?? [];
+    const [, key, value] = line.match(/^(\w+) = (.*)$/) ?? [];
+    if (name) table = root[name] = {};
+    if (!key) continue;
+    const literal = value.match(/^'([^']*)'$/);
+    try {
+      table[key] = literal ? literal[1] : JSON.parse(value);
+    } catch {
+      // Nothing that this interface tells.
+    }
+  }
+  return root;
+}
+
+export class LogMel {
+  #calls;
+  #front;
+
+  constructor(calls, { rate, frame, hop, bands, low, high }) {
+    this.#calls = calls;
+    calls.pass(Float32Array.of(rate, frame, hop, bands, low, high));
+    this.#front = calls.call("open_front");
+  }
+
+  push(sound) {
+    this.#calls.pass(floats(sound));
+    this.#calls.call("hear", this.#front);
+    return new Float32Array(this.#calls.bytes());
+  }
+
+  reset() {
+    this.#calls.call("reset_front", this.#front);
+  }
+
+  free() {
+    this.#calls.call("free_front", this.#front);
+    this.#front = -1;
+  }
+}
+
 export class Model {
   #calls;
   #model;
@@ -93,7 +142,11 @@ export class Model {
     this.#calls = calls;
     this.#model = model;
     calls.call("about_model", model);
-    Object.assign(this, JSON.parse(calls.text()));
+    const { written, ...about } = JSON.parse(calls.text());
+    const { audio, wake = null, rate = null } = parse(written);
+    const listens = audio ? { high: audio.rate / 2, ...audio } : null;
+    Object.assign(this, about, { listens, wakes: wake, rate });
+    this.watches ||= this.wakes !== null;
   }
 
   digest() {
@@ -101,7 +154,13 @@ export class Model {
     return this.#calls.text();
   }
 
+  logMel() {
+    if (!this.listens) throw new KingletError("the model has no front end: its samples are no rows of log-mel energies");
+    return new LogMel(this.#calls, this.listens);
+  }
+
   stream() {
+    this.#calls.pass(utf8.encode(this.wakes ?? ""));
     return new Stream(this.#calls, this.#calls.call("open_stream", this.#model), this);
   }
 

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::stream::takes_tokens;
-use kinglet::format::{Input, Output, Shape};
+use kinglet::format::{Header, Input, Output, PREAMBLE_LEN, Preamble, Shape};
 use kinglet::kernel::Kernels;
 use kinglet::{Detector, Model};
 
@@ -34,7 +34,16 @@ fn columns(names: &str) -> String {
     format!("[{}]", all.join(","))
 }
 
-pub fn json(model: &Model<'_>, flash: usize) -> String {
+/// How the data was written that the model was trained on, in TOML; `kinglet.js` reads it.
+fn written(file: &[u8]) -> Option<&str> {
+    let preamble = Preamble::read(file).ok()?;
+    let header = file.get(PREAMBLE_LEN..)?.get(..preamble.header_len)?;
+    let (_, tail) = Header::read(header).ok()?;
+    str::from_utf8(tail.data).ok()
+}
+
+/// What the model in a file is.
+pub fn json(model: &Model<'_>, file: &[u8]) -> String {
     let header = model.header();
     let (Input::Features { names: inputs, .. } | Input::Tokens { names: inputs, .. }) =
         header.input;
@@ -63,8 +72,9 @@ pub fn json(model: &Model<'_>, flash: usize) -> String {
         ("holds", model.holds().to_string()),
         ("window", window),
         ("hop", hop.to_string()),
+        ("written", quoted(written(file).unwrap_or(""))),
         ("stateBytes", model.state_len().to_string()),
-        ("flashBytes", flash.to_string()),
+        ("flashBytes", file.len().to_string()),
         ("macs", model.macs().to_string()),
         ("crc", format!("\"{:08x}\"", model.preamble().crc)),
         ("kernels", quoted(Kernels::detect().name())),

@@ -12,6 +12,8 @@ mod about;
 mod stream;
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -20,6 +22,7 @@ use core::cell::RefCell;
 use core::fmt::Display;
 
 use kinglet::Model;
+use kinglet::audio::{LogMel, Settings};
 use self_cell::self_cell;
 use stream::{AnyRunner, Stream};
 
@@ -58,7 +61,11 @@ struct Module {
     outbox: Vec<u8>,
     models: Vec<Option<Rc<Loaded>>>,
     streams: Vec<Option<Stream>>,
+    fronts: Vec<Option<Box<Front>>>,
 }
+
+/// A front end with room for all that there is.
+type Front = LogMel<2048, 128>;
 
 /// What there is one of.
 struct OneThread(RefCell<Module>);
@@ -74,6 +81,7 @@ static MODULE: OneThread = OneThread(RefCell::new(Module {
     outbox: Vec::new(),
     models: Vec::new(),
     streams: Vec::new(),
+    fronts: Vec::new(),
 }));
 
 #[global_allocator]
@@ -104,9 +112,10 @@ impl Module {
     }
 }
 
-fn stream_of(streams: &mut [Option<Stream>], stream: usize) -> Result<&mut Stream, String> {
-    let found = streams.get_mut(stream).and_then(Option::as_mut);
-    found.ok_or_else(|| "the stream has been freed".to_owned())
+/// One of many by its number.
+fn of<'a, T>(all: &'a mut [Option<T>], number: usize, kind: &str) -> Result<&'a mut T, String> {
+    let found = all.get_mut(number).and_then(Option::as_mut);
+    found.ok_or_else(|| format!("the {kind} has been freed"))
 }
 
 /// Takes something from its number, if it is there.
@@ -123,6 +132,12 @@ fn keep<T>(all: &mut Vec<Option<T>>, one: T) -> i32 {
         None => all.push(Some(one)),
     }
     place as i32
+}
+
+/// The numbers of 32 bits in the inbox.
+fn numbers(inbox: &[u8]) -> Vec<f32> {
+    let (words, _) = inbox.as_chunks::<4>();
+    words.iter().map(|&word| f32::from_le_bytes(word)).collect()
 }
 
 /// Where so many bytes are to be written.
@@ -166,8 +181,7 @@ pub extern "C" fn open_model() -> i32 {
 pub extern "C" fn about_model(model: usize) -> i32 {
     with(|module| {
         let loaded = module.model(model)?;
-        let flash = loaded.borrow_owner().len;
-        let text = about::json(loaded.borrow_dependent(), flash);
+        let text = about::json(loaded.borrow_dependent(), loaded.borrow_owner().bytes());
         module.outbox = text.into_bytes();
         Ok::<_, &str>(0)
     })
@@ -202,25 +216,25 @@ pub extern "C" fn free_model(model: usize) {
     drop(free(&mut MODULE.0.borrow_mut().models, model));
 }
 
-/// A new stream of a model; gives its number.
+/// A new stream of a model, which waits for the word in the inbox, if there is one; gives its number.
 #[unsafe(no_mangle)]
 pub extern "C" fn open_stream(model: usize) -> i32 {
     with(|module| {
         let loaded = module.model(model)?.clone();
-        let stream = Stream::new(loaded).map_err(|error| error.to_string())?;
+        let word = str::from_utf8(&module.inbox).unwrap_or("");
+        let stream = Stream::new(loaded, word).map_err(|error| error.to_string())?;
         Ok::<_, String>(keep(&mut module.streams, stream))
     })
 }
 
 /// Takes the samples in the inbox, which are `f32`, or tokens as numbers. A record of words of four bytes is left for every answer: which
-/// sample it came with, from 0; the outputs as `f32`; the score of a model that watches for anomalies, else NaN; and whether it is an
-/// alarm. Gives how many there are.
+/// sample it came with, from 0; the outputs as `f32`; the score of a model that watches for anomalies or waits for a word, else NaN; and
+/// whether it is an alarm. Gives how many there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn run_stream(stream: usize) -> i32 {
     with(|module| {
-        let stream = stream_of(&mut module.streams, stream)?;
-        let (words, _) = module.inbox.as_chunks::<4>();
-        let samples: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let stream = of(&mut module.streams, stream, "stream")?;
+        let samples = numbers(&module.inbox);
         module.outbox.clear();
         let outbox = &mut module.outbox;
         let answers = stream.run(&samples, |row, y, verdict| {
@@ -237,11 +251,70 @@ pub extern "C" fn run_stream(stream: usize) -> i32 {
 /// Starts a stream anew.
 #[unsafe(no_mangle)]
 pub extern "C" fn reset_stream(stream: usize) -> i32 {
-    with(|module| stream_of(&mut module.streams, stream)?.reset().map(|()| 0))
+    with(|module| {
+        of(&mut module.streams, stream, "stream")?
+            .reset()
+            .map(|()| 0)
+    })
 }
 
 /// Frees a stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn free_stream(stream: usize) {
     drop(free(&mut MODULE.0.borrow_mut().streams, stream));
+}
+
+/// A new front end with the settings in the inbox, six `f32`: samples a second, samples of a frame and from one to the next, bands, and
+/// the ends of the lowest and the highest one in Hz. Gives its number.
+#[unsafe(no_mangle)]
+pub extern "C" fn open_front() -> i32 {
+    with(|module| {
+        let &[rate, frame, hop, bands, low, high] = &numbers(&module.inbox)[..] else {
+            return Err("a front end has six settings");
+        };
+        let settings = Settings {
+            rate: rate as u32,
+            frame: frame as usize,
+            hop: hop as usize,
+            bands: bands as usize,
+            low,
+            high,
+        };
+        // The error's own message holds floats, whose formatting takes 20 KB.
+        let front = Front::new(settings).map_err(|_| "there is no front end of these settings")?;
+        Ok(keep(&mut module.fronts, Box::new(front)))
+    })
+}
+
+/// Takes the samples in the inbox, `f32` whose full scale is 1, and leaves the rows of the frames that end among them. Gives how many
+/// there are.
+#[unsafe(no_mangle)]
+pub extern "C" fn hear(front: usize) -> i32 {
+    with(|module| {
+        let samples = numbers(&module.inbox);
+        let front = of(&mut module.fronts, front, "front end")?;
+        module.outbox.clear();
+        let mut rows = 0;
+        front.push_all(&samples, |row| {
+            let bytes = row.iter().flat_map(|energy| energy.to_le_bytes());
+            module.outbox.extend(bytes);
+            rows += 1;
+        });
+        Ok::<_, String>(rows)
+    })
+}
+
+/// Starts a front end anew.
+#[unsafe(no_mangle)]
+pub extern "C" fn reset_front(front: usize) -> i32 {
+    with(|module| {
+        of(&mut module.fronts, front, "front end")?.reset();
+        Ok::<_, String>(0)
+    })
+}
+
+/// Frees a front end.
+#[unsafe(no_mangle)]
+pub extern "C" fn free_front(front: usize) {
+    drop(free(&mut MODULE.0.borrow_mut().fronts, front));
 }

@@ -1,4 +1,4 @@
-//! One stream of a model: its state, the samples of a window that is not complete, and the detector of a model that watches.
+//! One stream of a model: its state, the samples of a window that is not complete, and what raises the alarm of a model that watches.
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::{Block, Loaded, blocks};
 use kinglet::format::{Input, Shape};
-use kinglet::{BindError, Detector, Model, Runner, SlidingWindow, Verdict, WindowRunner};
+use kinglet::{BindError, Detector, Model, Runner, SlidingWindow, Spotter, Verdict, WindowRunner};
 
 /// Of a model that steps, or of one that takes windows as a whole.
 pub enum AnyRunner<'m, 'a> {
@@ -36,12 +36,15 @@ pub struct Stream {
     /// Of a bidirectional model's window so far.
     tokens: Vec<usize>,
     y: Vec<f32>,
-    /// Of the detector.
+    /// Of a model that waits for a word.
+    spotter: Option<Spotter>,
+    /// Of the detector of any other.
     score: f32,
 }
 
 impl Stream {
-    pub fn new(loaded: Rc<Loaded>) -> Result<Self, BindError> {
+    /// `word` is what the model waits for, if anything.
+    pub fn new(loaded: Rc<Loaded>, word: &str) -> Result<Self, BindError> {
         let model = loaded.borrow_dependent();
         let shape = match takes_tokens(model) {
             true => Shape::EveryStep,
@@ -53,6 +56,7 @@ impl Stream {
             windows: SlidingWindow::new(shape, model.inputs(), kept)?,
             tokens: Vec::new(),
             y: vec![f32::NAN; model.outputs()],
+            spotter: Spotter::new(model, word),
             score: 0.0,
             loaded,
         })
@@ -89,7 +93,7 @@ impl Stream {
         let mut runner = AnyRunner::bind(model, state).map_err(|error| error.to_string())?;
         let mut answers = 0;
         for (row, x) in samples.chunks_exact(width).enumerate() {
-            let verdict = detector.as_mut().map(|d| d.compare(&self.y, x));
+            let mut verdict = detector.as_mut().map(|d| d.compare(&self.y, x));
             let y = &mut self.y;
             let answered = match &mut runner {
                 AnyRunner::Steps(runner) if tokens => {
@@ -109,6 +113,9 @@ impl Stream {
                 AnyRunner::Windows(runner) => self.windows.push(runner, x, y),
             };
             if answered {
+                if let Some(spotter) = &mut self.spotter {
+                    verdict = Some(spotter.push(y));
+                }
                 answer(row, y, verdict);
                 answers += 1;
             }
@@ -122,6 +129,7 @@ impl Stream {
         self.tokens.clear();
         self.y.fill(f32::NAN);
         self.score = 0.0;
+        self.spotter.iter_mut().for_each(Spotter::reset);
         let state = bytemuck::cast_slice_mut(&mut self.state);
         let runner = AnyRunner::bind(self.loaded.borrow_dependent(), state);
         match runner.map_err(|error| error.to_string())? {

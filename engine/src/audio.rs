@@ -304,13 +304,14 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         let (heard, oldest, last) = (&self.heard, self.oldest, self.frame - 1);
         let windowed = |at: usize| {
             let place = at * stride;
-            let turn = |place: usize| Self::QUARTER.get(place).copied().unwrap_or_default();
-            let [cos, sin] = turn(place & (FRAME / 4 - 1));
-            let cos = match place / (FRAME / 4) {
-                0 => cos,
-                1 => -sin,
-                2 => -cos,
-                _ => sin,
+            let quadrant = place / (FRAME / 4);
+            let of_pair = 2 * (place & (FRAME / 4 - 1)) + (quadrant & 1);
+            let found = Self::QUARTER.as_flattened().get(of_pair);
+            let found = found.copied().unwrap_or_default();
+            // `cos`, `-sin`, `-cos`, `sin`.
+            let cos = match (quadrant + 1) & 2 {
+                0 => found,
+                _ => -found,
             };
             let sample = heard.get((oldest + at) & last).copied().unwrap_or(0.0);
             sample * (0.5 - 0.5 * cos)
@@ -321,26 +322,34 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
             let number = place.reverse_bits() >> shift;
             *pair = [windowed(2 * number), windowed(2 * number + 1)];
         }
-        // Half a turn is so many points; a full one is `FRAME` steps of the table.
-        let (mut size, mut step) = (1, FRAME / 2);
-        while size < half {
+        // Blocks of two points are not turned.
+        for [a, b] in pairs.as_chunks_mut::<2>().0 {
+            butterfly(a, b, [1.0, 0.0]);
+        }
+        // A quarter of a turn is so many points; it is a quarter of the table's full turn of `FRAME` steps.
+        let (mut quarter, mut step) = (1, FRAME / 4);
+        while 2 * quarter < half {
             // That neither is 0 is plain here and not to the compiler, which would keep a panic.
-            for block in pairs.chunks_exact_mut((2 * size).max(1)) {
-                let Some((low, high)) = block.split_at_mut_checked(size) else {
+            for block in pairs.chunks_exact_mut((4 * quarter).max(1)) {
+                let Some((low, high)) = block.split_at_mut_checked(2 * quarter) else {
                     return;
                 };
-                let mut both = low.iter_mut().zip(high);
-                // Of blocks of two there is but the first quarter.
-                let first = both.by_ref().take(size.div_ceil(2));
+                let halves = (
+                    low.split_at_mut_checked(quarter),
+                    high.split_at_mut_checked(quarter),
+                );
+                let (Some((a, c)), Some((b, d))) = halves else {
+                    return;
+                };
                 let turns = Self::QUARTER.iter().step_by(step.max(1));
-                for ((a, b), &turn) in first.zip(turns.clone()) {
-                    butterfly(a, b, turn);
-                }
-                for ((a, b), [cos, sin]) in both.zip(turns) {
-                    butterfly(a, b, [-sin, *cos]);
+                for (((a, b), (c, d)), &[cos, sin]) in
+                    a.iter_mut().zip(b).zip(c.iter_mut().zip(d)).zip(turns)
+                {
+                    butterfly(a, b, [cos, sin]);
+                    butterfly(c, d, [-sin, cos]);
                 }
             }
-            (size, step) = (size * 2, step / 2);
+            (quarter, step) = (quarter * 2, step / 2);
         }
         self.energies();
     }

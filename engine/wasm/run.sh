@@ -35,6 +35,11 @@ for model in $desk/pump.kgl engine/tests/models/*.kgl; do
   printf '%s\t%s\n' "$model" "$("$kinglet" verify "$model" | awk '$1 == "wide" { print $2 }')"
 done >$desk/digests
 "$kinglet" predict $desk/pump.kgl --csv $desk/samples.csv >$desk/predictions.csv
+cp firmware-example/model/wakes.kgl $desk
+node engine/wasm/tests/beep.mjs $desk/beep.wav
+printf 'file\nbeep.wav\n' >$desk/beep.csv
+"$kinglet" predict $desk/wakes.kgl --csv $desk/beep.csv 2>/dev/null >$desk/heard.csv
+printf '%s\t%s\n' docs/browser/keyword.kgl "$("$kinglet" verify docs/browser/keyword.kgl | awk '$1 == "wide" { print $2 }')" >>$desk/digests
 
 node engine/wasm/tests/module.mjs target/npm $desk
 (cd target/npm && npm pack --dry-run --silent >/dev/null)

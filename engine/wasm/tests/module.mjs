@@ -36,6 +36,25 @@ x.forEach((sample, t) => {
 one.reset();
 assert.deepEqual(Array.from(one.step(x[0])), want[0]);
 
+// A model that hears: the scores and alarms of the desk, whatever pieces the sound comes in.
+const wakes = kinglet.open(readFileSync(`${desk}/wakes.kgl`));
+assert.deepEqual({ ...wakes.listens }, { ...wakes.listens, rate: 8000, frame: 256, hop: 160, bands: 12, low: 60, high: 4000 });
+assert.equal(wakes.wakes, "high");
+assert.equal(model.listens, null);
+assert.throws(() => model.logMel(), /no front end/);
+const [front, ear] = [wakes.logMel(), wakes.stream()];
+const wave = readFileSync(`${desk}/beep.wav`).subarray(44);
+const sound = Float32Array.from({ length: wave.length / 2 }, (_, k) => wave.readInt16LE(2 * k) / 32768);
+const heard = [];
+for (let at = 0; at < sound.length; at += 131) heard.push(...ear.run(front.push(sound.subarray(at, at + 131))));
+const scored = table("heard.csv").slice(1).map((row) => row.slice(2).map(Number).map(Math.fround));
+assert.deepEqual(heard.map(({ values, score, alarm }) => [...values, score, Number(alarm)]), scored);
+assert.ok(heard.some((answer) => answer.alarm) && !heard.every((answer) => answer.alarm));
+front.free();
+assert.throws(() => front.push([0]), /has been freed/);
+wakes.free();
+ear.free();
+
 // What is wrong is said, and changes nothing.
 assert.throws(() => kinglet.open(new Uint8Array(100)), KingletError);
 assert.throws(() => kinglet.open(new ArrayBuffer(0)), KingletError);

@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [page, desk, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(`${process.cwd()}/`)("playwright-core");
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+// The microphone hears a file, over and over.
+const microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${resolve(desk, "beep.wav")}`];
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", ...microphone] });
 try {
   const context = await browser.newContext({ offline: true, viewport: { width: 900, height: 1000 }, acceptDownloads: true });
   const tab = await context.newPage();
@@ -39,7 +42,27 @@ try {
   assert.deepEqual(got, numbers(`${desk}/predictions.csv`));
   await tab.screenshot({ path: `${desk}/files.png` });
 
+  // A recording, with the scores of the desk; then the microphone.
+  await choose("wakes.kgl", "beep.wav");
+  await tab.waitForFunction(() => document.getElementById("heard").textContent === "high");
+  const [saved] = await Promise.all([tab.waitForEvent("download"), tab.click("#save")]);
+  const scores = (path, from) => readFileSync(path, "utf8").trim().split("\n").slice(1).map((line) => line.split(",").slice(from).map((x) => Math.fround(x)));
+  assert.deepEqual(scores(await saved.path(), 1), scores(`${desk}/heard.csv`, 2));
+  await tab.click("#listen");
+  await tab.waitForFunction(() => document.getElementById("heard").textContent.startsWith("high"), null, { timeout: 60000 });
+  await tab.screenshot({ path: `${desk}/heard.png` });
+  await tab.click("#listen");
+  assert.equal(await text("listen"), "Listen");
+
+  // The word, live.
+  await tab.click("#voice");
+  await tab.waitForFunction(() => Number(document.getElementById("rows").textContent.split(",")[0]) >= 100, null, { timeout: 60000 });
+  assert.equal(await text("digest"), digests.get("docs/browser/keyword.kgl"));
+  await tab.screenshot({ path: `${desk}/voice.png` });
+  await tab.click("#listen");
+
   // What is wrong is said on the page.
+  await choose("pump.kgl");
   const said = async (name, content, words) => {
     writeFileSync(`${desk}/${name}`, content);
     await choose(name);
@@ -51,6 +74,14 @@ try {
   await said("word.csv", [csv[0], csv[1], csv[2].replace(/^[^,]*/, "much")].join("\n"), 'line 3: column "load" holds "much"');
   await said("short.csv", [csv[0], "1,2"].join("\n"), "line 2: 2 fields where the first line has 6");
   await said("no.kgl", "no model", "no.kgl: ");
+  await said("short.wav", "RIFF", "short.wav: pump does not hear");
+  await choose("wakes.kgl");
+  await said("no.wav", "no sound", "no.wav: not a WAV file");
+  await said("cut.wav", readFileSync(`${desk}/beep.wav`).subarray(0, 5000), "cut.wav: is cut");
+  const fast = Buffer.from(readFileSync(`${desk}/beep.wav`));
+  fast.writeUInt32LE(16000, 24);
+  await said("fast.wav", fast, "fast.wav: 16000 samples a second, and 8000 are listened to");
+  await choose("pump.kgl");
   await tab.screenshot({ path: `${desk}/error.png` });
 
   // On a phone.

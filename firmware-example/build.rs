@@ -4,7 +4,7 @@
 //! FIRMWARE_MODEL and FIRMWARE_SAMPLES are other files than those in `model/`.
 
 use kinglet::Model;
-use kinglet::format::{Header, Input, Output, PREAMBLE_LEN, Preamble};
+use kinglet::format::{Header, Input, Output};
 use std::fmt::Write;
 use std::path::{Path, PathBuf, absolute};
 use std::{env, fs, process};
@@ -165,8 +165,7 @@ fn without_units(names: &str) -> Vec<&str> {
 /// told of it, in TOML.
 fn gaps(model: &[u8]) -> Vec<String> {
     let header = || {
-        let length = Preamble::read(model).ok()?.header_len;
-        let (_, tail) = Header::read(model.get(PREAMBLE_LEN..)?.get(..length)?).ok()?;
+        let (_, tail) = Header::in_file(model).ok()?;
         std::str::from_utf8(tail.data).ok()
     };
     let words = header().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Lists the models to measure, and lays out the memory of the emulated board.
 
-use kinglet::format::{Cell, Format, Header, Layer, Layout, PREAMBLE_LEN, Preamble};
+use kinglet::format::{Cell, Format, Header, Layer, Layout, Preamble};
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -9,8 +9,7 @@ use std::{env, fs};
 fn small_layer(path: &Path) -> Option<(u16, u16)> {
     let file = fs::read(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     let preamble = Preamble::read(&file).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let header = &file[PREAMBLE_LEN..][..preamble.header_len];
-    let (header, _) = Header::read(header).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    let (header, _) = Header::in_file(&file).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     match (preamble.layout, &header.layers[..]) {
         (
             Layout::CortexM0 | Layout::CortexM4,

@@ -109,7 +109,7 @@ impl core::error::Error for SettingsError {}
 
 /// Turns samples into rows of log-mel energies, with room for frames of `FRAME` samples and rows of `BANDS` numbers: 8 bytes of
 /// RAM for each of the former and for each of the latter (256 and 24: 2,272 in all), and 2 bytes of flash for each of the former. A
-/// second of sound (8,000 samples, 50 rows of 12) takes a Cortex-M4 1.44 million instructions and a Cortex-M0, which has no floats, 46 million
+/// second of sound (8,000 samples, 50 rows of 12) takes a Cortex-M4 1.44 million instructions and a Cortex-M0, which has no floats, 45 million
 /// (`firmware-example/run.sh`).
 ///
 /// ```
@@ -326,7 +326,7 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         for [a, b] in pairs.as_chunks_mut::<2>().0 {
             butterfly(a, b, [1.0, 0.0]);
         }
-        // A quarter of a turn is so many points; it is a quarter of the table's full turn of `FRAME` steps.
+        // Half a block is half a turn: two quarters of so many points, each of which is so many steps of the table.
         let (mut quarter, mut step) = (1, FRAME / 4);
         while 2 * quarter < half {
             // That neither is 0 is plain here and not to the compiler, which would keep a panic.

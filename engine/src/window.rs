@@ -13,7 +13,7 @@
 //! A bidirectional model, whose [`WindowRunner`] only takes whole windows, keeps the samples in its state as they arrive,
 //! normalised, and is run with the last one.
 
-use crate::format::{Header, Preamble, Shape};
+use crate::format::{Header, Shape};
 use crate::model::{BindError, Embedded, Net, Runner, WindowRunner};
 
 /// What runs over windows: a [`Runner`] or, for a bidirectional model, a [`WindowRunner`].
@@ -144,11 +144,7 @@ pub struct WindowPlace {
 /// # Panics
 /// If the bytes are no model; in a constant that is a compile error.
 pub const fn window_len(model: &[u8]) -> usize {
-    let header = match Preamble::split(model) {
-        Ok((_, header, _)) => Header::read(header),
-        Err(error) => error.stop(),
-    };
-    match header {
+    match Header::in_file(model) {
         Ok((header, _)) => SlidingWindow::needed(header.shape, header.input.count()),
         Err(error) => error.stop(),
     }

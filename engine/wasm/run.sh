@@ -31,15 +31,15 @@ desk=target/npm-desk
 rm -rf $desk && mkdir -p $desk
 cp firmware-example/model/{pump.kgl,samples.csv} $desk
 kinglet=$(.ci/kinglet)
-for model in $desk/pump.kgl engine/tests/models/*.kgl; do
+for model in $desk/pump.kgl docs/browser/keyword.kgl engine/tests/models/*.kgl; do
   printf '%s\t%s\n' "$model" "$("$kinglet" verify "$model" | awk '$1 == "wide" { print $2 }')"
 done >$desk/digests
 "$kinglet" predict $desk/pump.kgl --csv $desk/samples.csv >$desk/predictions.csv
-cp firmware-example/model/wakes.kgl $desk
+cp firmware-example/model/{wakes,beeps}.kgl $desk
 node engine/wasm/tests/beep.mjs $desk/beep.wav
 printf 'file\nbeep.wav\n' >$desk/beep.csv
-"$kinglet" predict $desk/wakes.kgl --csv $desk/beep.csv 2>/dev/null >$desk/heard.csv
-printf '%s\t%s\n' docs/browser/keyword.kgl "$("$kinglet" verify docs/browser/keyword.kgl | awk '$1 == "wide" { print $2 }')" >>$desk/digests
+"$kinglet" predict $desk/wakes.kgl --csv $desk/beep.csv >$desk/heard.csv
+"$kinglet" predict $desk/beeps.kgl --wav $desk/beep.wav >$desk/said.csv
 
 node engine/wasm/tests/module.mjs target/npm $desk
 (cd target/npm && npm pack --dry-run --silent >/dev/null)

@@ -5,13 +5,22 @@
 //! a string or a list with its length before it, a single byte, a bool and a float as they are.
 
 use super::{
-    Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Shape, Tail,
-    TestVectors,
+    Activation, Cell, Format, Header, Input, Layer, Layers, LoadError, Output, Preamble, Shape,
+    Tail, TestVectors,
 };
 #[cfg(conv)]
 use super::{Combine, ConvShape, Pool, PoolKind, Width};
 
 impl<'a> Header<'a> {
+    /// The header of a whole model file, and what is behind it. The checksum is not computed.
+    ///
+    /// # Errors
+    /// A [`LoadError`] if there is none.
+    pub const fn in_file(bytes: &'a [u8]) -> Result<(Header<'a>, Tail<'a>), LoadError> {
+        let (_, header, _) = attempt!(Preamble::split(bytes));
+        Header::read(header)
+    }
+
     /// A header from its bytes, and what is behind it.
     ///
     /// # Errors

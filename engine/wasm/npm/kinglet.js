@@ -108,6 +108,9 @@ function parse(toml) {
   return root;
 }
 
+/** Of a front end; without an upper end that is half the rate. */
+const settings = ({ rate, frame, hop, bands, low, high = rate / 2 }) => ({ rate, frame, hop, bands, low, high });
+
 export class LogMel {
   #calls;
   #front;
@@ -144,8 +147,7 @@ export class Model {
     calls.call("about_model", model);
     const { written, ...about } = JSON.parse(calls.text());
     const { audio, wake = null, rate = null } = parse(written);
-    const listens = audio ? { high: audio.rate / 2, ...audio } : null;
-    Object.assign(this, about, { listens, wakes: wake, rate });
+    Object.assign(this, about, { listens: audio ? settings(audio) : null, wakes: wake, rate });
     this.watches ||= this.wakes !== null;
   }
 

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::stream::takes_tokens;
-use kinglet::format::{Header, Input, Output, PREAMBLE_LEN, Preamble, Shape};
+use kinglet::format::{Header, Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use kinglet::{Detector, Model};
 
@@ -36,9 +36,7 @@ fn columns(names: &str) -> String {
 
 /// How the data was written that the model was trained on, in TOML; `kinglet.js` reads it.
 fn written(file: &[u8]) -> Option<&str> {
-    let preamble = Preamble::read(file).ok()?;
-    let header = file.get(PREAMBLE_LEN..)?.get(..preamble.header_len)?;
-    let (_, tail) = Header::read(header).ok()?;
+    let (_, tail) = Header::in_file(file).ok()?;
     str::from_utf8(tail.data).ok()
 }
 

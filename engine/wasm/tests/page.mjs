@@ -48,6 +48,11 @@ try {
   const [saved] = await Promise.all([tab.waitForEvent("download"), tab.click("#save")]);
   const scores = (path, from) => readFileSync(path, "utf8").trim().split("\n").slice(1).map((line) => line.split(",").slice(from).map((x) => Math.fround(x)));
   assert.deepEqual(scores(await saved.path(), 1), scores(`${desk}/heard.csv`, 2));
+  await choose("beeps.kgl", "beep.wav");
+  const tokens = readFileSync(`${desk}/said.csv`, "utf8").trim().split("\n").slice(1).map((line) => line.split(",")[1]);
+  assert.ok(tokens.length > 0);
+  await tab.waitForFunction((tokens) => document.getElementById("heard").textContent === tokens, tokens.join(" "));
+  await choose("wakes.kgl");
   await tab.click("#listen");
   await tab.waitForFunction(() => document.getElementById("heard").textContent.startsWith("high"), null, { timeout: 60000 });
   await tab.screenshot({ path: `${desk}/heard.png` });

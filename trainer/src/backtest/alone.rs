@@ -18,7 +18,8 @@ const LASTING: Duration = Duration::from_millis(100);
 pub struct Alone<'p, 'a> {
     pair: &'p Pair<'a>,
     steps: u64,
-    elapsed: Duration,
+    /// All the time that was measured.
+    pub elapsed: Duration,
 }
 
 impl<'p, 'a> Alone<'p, 'a> {
@@ -85,29 +86,4 @@ fn samples(model: &Model<'_>) -> Vec<f32> {
         features.iter().enumerate().map(nth)
     };
     (0..TOGETHER).flat_map(sample).collect()
-}
-
-/// A clock that can stand still.
-pub struct Clock {
-    since: Instant,
-    /// Up to its last pause.
-    pub elapsed: Duration,
-}
-
-impl Clock {
-    /// At zero.
-    pub fn start() -> Self {
-        Clock {
-            since: Instant::now(),
-            elapsed: Duration::ZERO,
-        }
-    }
-
-    pub fn pause(&mut self) {
-        self.elapsed += self.since.elapsed();
-    }
-
-    pub fn go_on(&mut self) {
-        self.since = Instant::now();
-    }
 }

@@ -15,14 +15,14 @@ mod together;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use kinglet::Model;
 use kinglet::format::{Input, Shape};
 use rayon::prelude::*;
 
-use self::alone::{Alone, Clock};
+use self::alone::Alone;
 pub use self::device::Counts;
 use self::device::Device;
 pub use self::results::parquet;
@@ -148,34 +148,31 @@ impl<'a> Pair<'a> {
         let mut rows = Rows::new(files, wanted, holds, formats);
         let beyond = self.models.map(Beyond::new);
         let mut devices: Vec<Option<Box<Device<'a>>>> = Vec::new();
-        let mut read = |most: usize, done: Ordered| -> Result<Option<Ordered>> {
-            let chunk = rows.next(most, done.chunk)?;
+        let mut read = |most: usize, done: Chunk| -> Result<Option<Ordered>> {
+            let chunk = rows.next(most, done)?;
             Ok(chunk.map(|chunk| Ordered::of(chunk, rows.devices.met.len())))
         };
         let mut alone = Alone::new(self);
-        let mut clock = Clock::start();
-        let mut chunk = read(FIRST_ROWS, Ordered::default())?;
-        let mut done = Ordered::default();
+        let start = Instant::now();
+        let mut chunk = read(FIRST_ROWS, Chunk::default())?;
+        let mut done = Chunk::default();
         let mut stopped = false;
-        while let Some(mut now) = chunk {
+        while let Some(now) = chunk {
             if stop.load(Ordering::Relaxed) {
                 stopped = true;
                 break;
             }
             let (next, stepped) = rayon::join(
                 || read(ROWS, done),
-                || self.step(&mut now, wanted, &beyond, &mut devices),
+                || self.step(now, wanted, &beyond, &mut devices),
             );
-            stepped?;
+            done = stepped?;
             chunk = next?;
-            done = now;
             if self.throughput {
-                clock.pause();
                 alone.measure()?;
-                clock.go_on();
             }
         }
-        clock.pause();
+        let elapsed = start.elapsed() - alone.elapsed;
         let mut counts = devices
             .into_iter()
             .map(|device| device.map(|d| d.seen.finish()));
@@ -187,21 +184,25 @@ impl<'a> Pair<'a> {
             strays: rows.strays,
             printed: rows.printed,
             unreadable: rows.unreadable,
-            elapsed: clock.elapsed,
+            elapsed,
             alone: self.throughput.then(|| alone.steps_per_second()),
             stopped,
         })
     }
 
-    /// Steps the rows of a chunk.
+    /// Steps the rows of a chunk, which is done with then.
     fn step(
         &self,
-        now: &mut Ordered,
+        now: Ordered,
         wanted: &Wanted,
         beyond: &[Beyond<'_>; 2],
         devices: &mut Vec<Option<Box<Device<'a>>>>,
-    ) -> Result<()> {
-        let active = std::mem::take(&mut now.active);
+    ) -> Result<Chunk> {
+        let Ordered {
+            chunk,
+            order,
+            active,
+        } = now;
         let known = active.iter().map(|of| of.device + 1).max();
         devices.resize_with(devices.len().max(known.unwrap_or(0)), || None);
         let cores = rayon::current_num_threads();
@@ -221,8 +222,8 @@ impl<'a> Pair<'a> {
             }
         }
         let whole = Whole {
-            chunk: &now.chunk,
-            order: &now.order,
+            chunk: &chunk,
+            order: &order,
             wanted,
             beyond,
         };
@@ -233,7 +234,7 @@ impl<'a> Pair<'a> {
         for turn in dealt.into_iter().flatten() {
             devices[turn.of.device] = Some(turn.device);
         }
-        Ok(())
+        Ok(chunk)
     }
 }
 
@@ -244,7 +245,6 @@ struct OfDevice {
 }
 
 /// A chunk, and its rows in order of their devices, those of a device in the order in which they are.
-#[derive(Default)]
 struct Ordered {
     chunk: Chunk,
     order: Vec<u32>,

@@ -1,7 +1,7 @@
 //! How the data was written that a model was trained on: a part of its file, so that what it predicts later is read in the same
 //! way without being told again.
 
-use kinglet::format::{Header, Preamble};
+use kinglet::format::Header;
 use serde::{Deserialize, Serialize};
 
 use super::audio::Audio;
@@ -112,9 +112,7 @@ impl Written {
 
     /// From the bytes of a model. None, where a later version has words in it that this one does not know.
     pub fn in_model(bytes: &[u8]) -> Option<Self> {
-        let preamble = Preamble::read(bytes).ok()?;
-        let header = bytes.get(kinglet::format::PREAMBLE_LEN..)?;
-        let (_, tail) = Header::read(header.get(..preamble.header_len)?).ok()?;
+        let (_, tail) = Header::in_file(bytes).ok()?;
         toml::from_str(str::from_utf8(tail.data).ok()?).ok()
     }
 }

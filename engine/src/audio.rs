@@ -294,6 +294,11 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         (self.oldest, self.until) = (0, self.frame);
     }
 
+    /// `cos` and `sin` of a quarter of a turn in `frame / 4` steps, which the transform and its window are computed with.
+    pub fn turns(&self) -> impl Iterator<Item = [f32; 2]> + '_ {
+        Self::QUARTER.iter().step_by(self.stride.max(1)).copied()
+    }
+
     /// The frame's transform: `frame / 2` complex numbers, of the samples with even numbers plus `i` times those with odd ones.
     fn transform(&mut self) {
         let (half, stride) = (self.frame / 2, self.stride);
@@ -389,8 +394,9 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         }
     }
 
-    /// Corners of the bands: each begins at one, peaks at the next, and ends at the one behind that.
-    fn corner(&self, number: usize) -> f32 {
+    /// Corners of the bands, in steps of the transform's frequencies: band `b` begins at corner `b`, peaks at the next, and ends at the one
+    /// behind that.
+    pub fn corner(&self, number: usize) -> f32 {
         match number.checked_sub(1) {
             None => self.low,
             Some(band) if band < self.bands => self.peaks.get(band).copied().unwrap_or(self.high),

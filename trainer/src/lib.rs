@@ -38,3 +38,4 @@ pub mod task;
 pub mod train;
 pub mod transcript;
 pub mod tune;
+pub mod watch;

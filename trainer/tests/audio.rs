@@ -336,8 +336,11 @@ fn a_model_that_listens_is_trained_and_asked() {
         code.contains("    bands: 12,\n    low: 60.0,\n    high: 4000.0,\n"),
         "{code}"
     );
-    let ran = desk.run("export beeps.kgl --to c-source --out c");
-    assert!(ran.err.contains("not the front end"), "{}", ran.err);
+    desk.ok("export beeps.kgl --to c-source --out c");
+    let code = std::fs::read_to_string(desk.path("c/beeps.h")).unwrap();
+    assert!(code.contains("int beeps_hear("), "{code}");
+    let ran = desk.run("export beeps.kgl --to c --out library");
+    assert!(ran.err.contains("has no front end"), "{}", ran.err);
 }
 
 const WAKING: &str = "name = \"wakes\"\n[csv]\nfile = \"beeps.csv\"\naudio = { column = \"file\", bands = 12 }\n[series]\n\
@@ -419,6 +422,32 @@ fn a_word_that_is_waited_for_wakes() {
     assert!(answers.starts_with(head), "{answers}");
     let alarmed = answers.lines().filter(|line| line.ends_with(",1"));
     assert!(alarmed.clone().all(|line| line.contains(",high,")) && alarmed.count() > 30);
+
+    // A back-test counts where alarms begin, in every recording.
+    let begun = |answers: &str| {
+        let (mut begun, mut before) = (0, ("", false));
+        for line in answers.lines().skip(1) {
+            let (file, _) = line.split_once(',').unwrap();
+            let alarm = line.ends_with(",1");
+            begun += u64::from(alarm && before != (file, true));
+            before = (file, alarm);
+        }
+        begun
+    };
+    let of_float = desk.ok("predict wakes.f32.kgl --csv beeps.csv");
+    let told = desk.ok("backtest wakes.f32.kgl wakes.kgl --data beeps.csv --json");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let both = serde_json::json!({"old": begun(&of_float), "new": begun(&answers)});
+    assert_eq!(told["alarms"], both, "{told}");
+    assert!(begun(&answers) > 30);
+    desk.write(
+        "lows.toml",
+        WAKING.replace("word = \"high\"", "word = \"low\""),
+    );
+    desk.ok("train lows.toml --out lows.kgl --quiet");
+    let ran = desk.run("backtest wakes.kgl lows.kgl --data beeps.csv");
+    let words = "wakes.kgl waits for \"high\", and lows.kgl for \"low\"";
+    assert!(ran.err.contains(words), "{}", ran.err);
 
     desk.ok("report wakes.toml --model wakes.f32.kgl --with wakes.kgl --out page.html");
     let page = std::fs::read_to_string(desk.path("page.html")).unwrap();

@@ -60,13 +60,14 @@ fn has(folder: &Path, files: &[&str]) {
     assert!((5..=12).contains(&readme.lines().count()), "{readme}");
 }
 
-/// Models of samples, of tokens, and of windows, the last two from both ends.
-const MODELS: [&str; 5] = [
+/// Models of samples, of tokens, of windows, the last two from both ends, and of sound.
+const MODELS: [&str; 6] = [
     "lstm_w8a8.kgl",
     "tokens_w8a8.kgl",
     "window_f32.kgl",
     "bidirectional_w8a8.kgl",
     WINDOWS_OF_TOKENS,
+    "../../../docs/browser/keyword.kgl",
 ];
 
 /// Is made here.

@@ -131,7 +131,7 @@ fn tokens<'py>(model: &Model<'_>, x: &Bound<'py, PyAny>) -> PyResult<(Taken<'py>
 }
 
 /// As an array whose type is of one of these kinds.
-fn numbers<'py>(
+pub fn numbers<'py>(
     x: &Bound<'py, PyAny>,
     kinds: &str,
     what: &str,

@@ -6,6 +6,7 @@
 mod arrays;
 mod batch;
 mod command;
+mod listen;
 mod loaded;
 mod model;
 mod session;
@@ -31,6 +32,8 @@ mod python {
     use crate::batch::Batch;
     #[pymodule_export]
     use crate::command::{command, task_text, write_csv};
+    #[pymodule_export]
+    use crate::listen::{Greedy, LogMel, Spotter};
     #[pymodule_export]
     use crate::model::{Model, load};
     #[pymodule_export]

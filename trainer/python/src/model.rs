@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::arrays::array;
 use crate::batch::Batch;
+use crate::listen::{Greedy, LogMel, Spotter, settings, written};
 use crate::loaded::Loaded;
 use crate::session::{How, Samples, Session, slice, takes_tokens, width};
 use crate::stream::Stream;
@@ -148,7 +149,7 @@ impl Model {
     /// every value a stream of its own; by default as the model was trained, "" for none. time: the column of times in whose order the
     /// rows come, wherever they stand; by default they come as they stand. Returns a table of pandas with the index
     /// of the rows, or one of polars or pyarrow with their numbers as `row`: the group, a classifier's class, the outputs, and `score`
-    /// and `alarm` of a model that watches for anomalies. What there is to note is a warning.
+    /// and `alarm` of a model that watches for anomalies or waits for a word. What there is to note is a warning.
     #[pyo3(signature = (x, /, *, group=None, time=None, raw=false, every_step=false))]
     fn predict<'py>(
         &self,
@@ -228,6 +229,46 @@ impl Model {
     fn batch(&self, streams: usize, raw: bool, every_step: bool) -> PyResult<Batch> {
         let batch = Batch::new(self.loaded.clone(), streams, How { raw, every_step });
         batch.map_err(|error| told(&error))
+    }
+
+    /// A new front end of a model that listens, in silence.
+    ///
+    /// Raises kinglet.Error if the model `listens` to nothing.
+    fn log_mel(&self) -> PyResult<LogMel> {
+        LogMel::new(&self.loaded)
+    }
+
+    /// A new watch for the word that the model waits for.
+    ///
+    /// Raises kinglet.Error if it waits for none.
+    fn spotter(&self) -> PyResult<Spotter> {
+        Spotter::new(&self.loaded)
+    }
+
+    /// A new reader of what a model of transcripts says.
+    ///
+    /// Raises kinglet.Error if it is none.
+    fn greedy(&self) -> PyResult<Greedy> {
+        Greedy::new(self.model())
+    }
+
+    /// What the model hears sound through: its "rate" in samples a second, samples of a "frame" and from one to the next, its "hop", and its
+    /// "bands" from "low" to "high", in Hz. None if a sample is something else.
+    #[getter]
+    fn listens<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        settings(py, &self.loaded)
+    }
+
+    /// The word that the model waits for, one of its classes.
+    #[getter]
+    fn wakes(&self) -> Option<String> {
+        written(&self.loaded).wake
+    }
+
+    /// Samples a second, of a model whose samples are those of sound themselves.
+    #[getter]
+    fn rate(&self) -> Option<u32> {
+        written(&self.loaded).rate
     }
 
     /// Digest of the test steps that are in the file, run on this machine, as `kinglet verify` prints it. That of an integer

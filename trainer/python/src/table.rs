@@ -16,11 +16,11 @@ use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
-use engine::Detector;
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, OnError, Reader, composed};
 use kinglet_trainer::data::{DataError, Written};
 use kinglet_trainer::model_file::{input_names, output_names};
+use kinglet_trainer::watch::Watch;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
@@ -425,7 +425,7 @@ impl Source {
 struct Group<'m> {
     name: String,
     session: Session,
-    detector: Option<Detector<'m>>,
+    watch: Option<Watch<'m>>,
 }
 
 /// The samples of a table, and what was answered.
@@ -445,7 +445,7 @@ struct Prediction<'m> {
     waiting: Vec<f32>,
     rows: Vec<i64>,
     beyond: Beyond<'m>,
-    watched: bool,
+    watch: Option<Watch<'m>>,
     skipped: u64,
     taken: u64,
     answers: Answers,
@@ -524,7 +524,7 @@ impl<'m> Prediction<'m> {
         self.groups.push(Group {
             name,
             session: Session::new(self.loaded.clone(), self.how)?,
-            detector: Detector::new(self.loaded.model()),
+            watch: self.watch.clone(),
         });
         Ok(place)
     }
@@ -540,9 +540,12 @@ impl<'m> Prediction<'m> {
         group.session.each(samples, |n, moment| match moment {
             Moment::Before(last) => {
                 let sample = &self.waiting[n * width..][..width];
-                verdict = group.detector.as_mut().map(|d| d.compare(last, sample));
+                let watch = group.watch.as_mut();
+                verdict = watch.and_then(|watch| watch.sample(last, sample));
             }
             Moment::Answered(y) => {
+                let watch = group.watch.as_mut();
+                let verdict = verdict.or(watch.and_then(|watch| watch.answer(y)));
                 answers.y.extend_from_slice(y);
                 answers.rows.push(self.rows[n]);
                 answers.groups.push(self.current);
@@ -714,7 +717,7 @@ pub fn predict<'py>(
             waiting: Vec::new(),
             rows: Vec::new(),
             beyond: Beyond::new(model),
-            watched: Detector::new(model).is_some(),
+            watch: Watch::new(model, trained.wake.as_deref()),
             skipped: 0,
             taken: 0,
             answers: Answers::default(),
@@ -778,7 +781,7 @@ fn table<'py>(x: &Bound<'py, PyAny>, prediction: &Prediction<'_>) -> PyResult<Bo
         let column = answers.y.iter().skip(place).step_by(outputs);
         columns.set_item(name, PyArray1::from_iter(py, column.copied()))?;
     }
-    if prediction.watched {
+    if prediction.watch.is_some() {
         columns.set_item("score", PyArray1::from_slice(py, &answers.scores))?;
         columns.set_item("alarm", PyArray1::from_slice(py, &answers.alarms))?;
     }

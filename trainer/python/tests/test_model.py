@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import threading
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +296,74 @@ def test_a_million_calls_leak_nothing():
     for _ in range(10_000):
         model.stream().save()
     assert resident() - before < 4 << 20
+
+
+KEYWORD = ROOT / "docs/browser/keyword.kgl"
+
+
+def recorded(path, sound, channels=1, rate=8000):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat(sound.astype("<i2"), channels).tobytes())
+    return path
+
+
+def test_a_model_that_listens_hears_and_wakes_as_the_command_does(tmp_path):
+    model = kinglet.load(KEYWORD)
+    assert model.wakes == "kinglet" and model.rate is None
+    rate, frame, hop = (model.listens[key] for key in ("rate", "frame", "hop"))
+    noise = np.random.default_rng(3).normal(0, 3000, 3 * rate)
+    sound = (noise * np.sin(np.arange(3 * rate) / 900)).astype(np.int16)
+    ear = model.log_mel()
+    rows = ear.read(recorded(tmp_path / "noise.wav", sound))
+    assert rows.shape == (1 + (len(sound) - frame) // hop, model.inputs) and rows.dtype == np.float32
+    # In pieces, as int16 and as floats.
+    pieces = [ear.push(piece) for piece in np.array_split(sound, 17)]
+    assert np.concatenate(pieces).tobytes() == rows.tobytes()
+    ear.reset()
+    assert ear.push(sound / np.float32(32768)).tobytes() == rows.tobytes()
+
+    answers, spotter = model.predict(rows), model.spotter()
+    halves = [spotter.push(half) for half in np.array_split(answers, 2)]
+    scores, alarms = (np.concatenate(parts) for parts in zip(*halves))
+    assert spotter.score == scores[-1] and len(np.unique(scores)) > 10
+    csv = tmp_path / "rows.csv"
+    lines = [",".join(model.input_names), *(",".join(map(repr, map(float, row))) for row in rows)]
+    csv.write_text("\n".join(lines) + "\n")
+    if COMMAND is None:
+        pytest.skip("KINGLET_COMMAND does not name the command")
+    run = subprocess.run([COMMAND, "predict", KEYWORD, "--csv", csv], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    printed = [line.split(",") for line in run.stdout.splitlines()]
+    assert printed[0][-2:] == ["score", "alarm"]
+    assert np.float32([line[-2] for line in printed[1:]]).tobytes() == scores.tobytes()
+    assert [line[-1] == "1" for line in printed[1:]] == list(alarms)
+
+
+def test_what_cannot_be_heard_is_said(tmp_path):
+    model = kinglet.load(KEYWORD)
+    ear = model.log_mel()
+    short = recorded(tmp_path / "short.wav", np.zeros(9))
+    fast = recorded(tmp_path / "fast.wav", np.zeros(9000), rate=44100)
+    for sound, words in [
+        ([0.0, np.nan], r"sound\[1\] is NaN"),
+        (np.zeros((4, 2)), "of one channel"),
+        (np.zeros(4, np.int32), "int16"),
+        (["a"], "floats whose full scale is 1"),
+    ]:
+        with pytest.raises(kinglet.Error, match=words):
+            ear.push(sound)
+    for path, words in [(short, "shorter than a frame of 256"), (fast, "44100 samples a second"), (tmp_path / "no.wav", "no.wav")]:
+        with pytest.raises(kinglet.Error, match=words):
+            ear.read(path)
+    with pytest.warns(UserWarning, match="of 2 channels the mean is taken"):
+        ear.read(recorded(tmp_path / "both.wav", np.zeros(900), channels=2))
+    with pytest.raises(kinglet.Error, match="answers of shape"):
+        model.spotter().push(np.zeros((3, 9)))
+    deaf = kinglet.load(PUMP)
+    assert deaf.listens is None and deaf.wakes is None
+    for door, words in [(deaf.log_mel, "does not listen"), (deaf.spotter, "waits for no word"), (deaf.greedy, "no transcripts")]:
+        with pytest.raises(kinglet.Error, match=words):
+            door()

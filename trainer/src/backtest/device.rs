@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use kinglet::format::Shape;
-use kinglet::{Detector, Model, SlidingWindow, argmax};
+use kinglet::{Model, SlidingWindow, argmax};
 
 use super::Pair;
 use crate::beyond::Beyond;
 use crate::engine::AnyRunner;
 use crate::file::AlignedBytes;
+use crate::watch::Watch;
 
 /// A device.
 pub struct Device<'a> {
@@ -24,7 +25,9 @@ pub struct Seen<'a> {
     windows: [Option<SlidingWindow<Vec<f32>>>; 2],
     /// The last answers, NaN before the first.
     y: [Vec<f32>; 2],
-    detectors: [Option<Detector<'a>>; 2],
+    watches: [Option<Watch<'a>>; 2],
+    /// Whether either has an alarm.
+    alarm: [bool; 2],
     /// An alarm that goes on, and whether the other model has had one since it began.
     runs: [Option<bool>; 2],
     /// Predictions of what is not there yet.
@@ -95,7 +98,8 @@ impl<'a> Device<'a> {
             seen: Seen {
                 windows: [window(0)?, window(1)?],
                 y: [0, 1].map(|k| vec![f32::NAN; of(k).outputs()]),
-                detectors: [0, 1].map(|k| Detector::new(of(k))),
+                watches: [0, 1].map(|k| Watch::new(of(k), pair.words[k].as_deref())),
+                alarm: [false; 2],
                 runs: [None; 2],
                 waiting: VecDeque::new(),
                 counts: Counts::default(),
@@ -105,8 +109,8 @@ impl<'a> Device<'a> {
 }
 
 impl Seen<'_> {
-    /// What a model was given and made of it, if it answered: what it foretold before is compared with what came. True if that is
-    /// an alarm.
+    /// What a model was given and made of it, if it answered: what it foretold before is compared with what came, or its answer with
+    /// the word that it waits for. True if there is an alarm.
     pub fn meet(
         &mut self,
         k: usize,
@@ -114,15 +118,19 @@ impl Seen<'_> {
         (sample, answer): (&[f32], Option<&[f32]>),
     ) -> bool {
         self.counts.cut[k] += beyond.count(sample);
-        let Some(detector) = &mut self.detectors[k] else {
+        let Some(watch) = &mut self.watches[k] else {
             return false;
         };
         let y = &mut self.y[k];
-        let alarm = detector.compare(y, sample).alarm;
+        let mut verdict = watch.sample(y, sample);
         if let Some(answer) = answer {
+            verdict = verdict.or(watch.answer(answer));
             y.copy_from_slice(answer);
         }
-        alarm
+        if let Some(verdict) = verdict {
+            self.alarm[k] = verdict.alarm;
+        }
+        self.alarm[k]
     }
 
     /// Whether both models have an alarm in this row.

@@ -47,6 +47,8 @@ const PARTS: usize = 8;
 pub struct Pair<'a> {
     /// The old one and the new one.
     pub models: [&'a Model<'a>; 2],
+    /// The word that each waits for, if it does.
+    pub words: [Option<String>; 2],
     /// For each where its inputs are among those that are read.
     pub inputs: [Vec<usize>; 2],
     /// The outputs are classes.

@@ -9,6 +9,7 @@ use kinglet::format::{Input, Output};
 use kinglet_trainer::backtest::{
     Counts, Measure, Outcome, Pair, Truth, Wanted, column_names, parquet,
 };
+use kinglet_trainer::data::Written;
 use kinglet_trainer::file::save;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
@@ -99,9 +100,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (old, new) = (ModelFile::read(&args.old)?, ModelFile::read(&args.new)?);
     let models = [&old.model()?, &new.model()?];
-    alike(args, models)?;
+    let word = |file: &ModelFile| Written::in_model(&file.bytes).and_then(|written| written.wake);
+    let words = [word(&old), word(&new)];
+    alike(args, models, &words)?;
     let columns = args.columns.of_model(&new);
-    let (wanted, pair) = plan(args, &columns, &files[0], models)?;
+    let (wanted, pair) = plan(args, &columns, &files[0], (models, words))?;
     let formats = |begin: &[u8]| columns.format(begin);
     let outcome = pair.run(files.clone(), &wanted, &formats, cancel_on_signal())?;
     if outcome.rows() == 0 {
@@ -186,7 +189,7 @@ fn files(named: &[String]) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether the answers of two models can be compared.
-fn alike(args: &Args, [old, new]: [&Model<'_>; 2]) -> Result<()> {
+fn alike(args: &Args, [old, new]: [&Model<'_>; 2], words: &[Option<String>; 2]) -> Result<()> {
     for (path, model) in [(&args.old, old), (&args.new, new)] {
         if matches!(model.header().input, Input::Tokens { .. }) {
             bail!(
@@ -215,6 +218,15 @@ fn alike(args: &Args, [old, new]: [&Model<'_>; 2]) -> Result<()> {
             names(new).join(", ")
         );
     }
+    if let [Some(of_old), Some(of_new)] = words
+        && of_old != of_new
+    {
+        bail!(
+            "the alarms cannot be compared: {} waits for {of_old:?}, and {} for {of_new:?}",
+            args.old.display(),
+            args.new.display()
+        );
+    }
     Ok(())
 }
 
@@ -223,7 +235,7 @@ fn plan<'a>(
     args: &Args,
     columns: &CsvOptions,
     first: &Path,
-    models: [&'a Model<'a>; 2],
+    (models, words): ([&'a Model<'a>; 2], [Option<String>; 2]),
 ) -> Result<(Wanted, Pair<'a>)> {
     let mut names: Vec<String> = Vec::new();
     let inputs = models.map(|model| {
@@ -258,6 +270,7 @@ fn plan<'a>(
     };
     let pair = Pair {
         models,
+        words,
         inputs,
         classes,
         measure,

@@ -130,10 +130,10 @@ pub fn run(args: &Args) -> Result<()> {
         To::C => c_library(&name, &model, &file.bytes)?,
     };
     let audio = Written::in_model(&file.bytes).and_then(|written| written.audio);
-    if audio.is_some() && !matches!(args.to, To::Rust) {
+    if audio.is_some() && matches!(args.to, To::C | To::Header) {
         say(
-            "note: the C has the network and not the front end that it listens through: give it the rows of log-mel energies, as \
-             kinglet::audio::LogMel computes them",
+            "note: the engine's library in C has no front end, through which this model listens: `--to c-source` writes C that has one, whose rows \
+             of log-mel energies either takes",
         );
     }
     make_folder(&args.out)?;

@@ -3,7 +3,7 @@
 use super::csv_options::CsvOptions;
 use super::progress::cancel_on_signal;
 use super::samples::{SECOND, Sample, Samples};
-use super::streams::{How, SavedStream, Stream, Streams, Watch};
+use super::streams::{How, SavedStream, Stream, Streams};
 use super::texts::is_of_texts;
 use super::unheld::Unheld;
 use super::{kernel_names, kernels, say, usage, wav, writable};
@@ -17,6 +17,7 @@ use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
 use kinglet_trainer::transcript::written;
+use kinglet_trainer::watch::Watch;
 use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
@@ -421,13 +422,12 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
                 stream.sample.clear();
                 stream.sample.extend_from_slice(x);
             }
-            if let Some(Watch::Forecast(detector)) = &mut stream.watch {
-                stream.verdict = Some(detector.compare(&stream.y, x));
-            }
+            let watch = stream.watch.as_mut();
+            let verdict = watch.and_then(|watch| watch.sample(&stream.y, x));
             let answered = stream.push(x);
-            if let (true, Some(Watch::Word(spotter))) = (answered, &mut stream.watch) {
-                stream.verdict = Some(spotter.push(&stream.y));
-            }
+            let watch = stream.watch.as_mut().filter(|_| answered);
+            let verdict = verdict.or(watch.and_then(|watch| watch.answer(&stream.y)));
+            stream.verdict = verdict.or(stream.verdict);
             answered
         }
     }

@@ -9,9 +9,10 @@ use super::samples::Remembered;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kinglet::format::{Shape, crc32};
 use kinglet::kernel::Kernels;
-use kinglet::{Detector, Model, SlidingWindow, Spotter, Verdict, WindowPlace};
+use kinglet::{Model, SlidingWindow, Verdict, WindowPlace};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::{AlignedBytes, save};
+use kinglet_trainer::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -41,39 +42,6 @@ pub struct Stream<'s, 'a> {
     pub known: Vec<bool>,
     /// What a model of transcripts has said since the last reset.
     pub said: Said,
-}
-
-/// What says whether there is an alarm.
-#[derive(Clone)]
-pub enum Watch<'a> {
-    /// By how far a sample is from its prediction.
-    Forecast(Detector<'a>),
-    /// By how probable an answer says the word is.
-    Word(Spotter),
-}
-
-impl<'a> Watch<'a> {
-    /// None if the model has no alarm.
-    pub fn new(model: &Model<'a>, word: Option<&str>) -> Option<Self> {
-        match word {
-            Some(word) => Spotter::new(model, word).map(Watch::Word),
-            None => Detector::new(model).map(Watch::Forecast),
-        }
-    }
-
-    fn score(&self) -> f32 {
-        match self {
-            Watch::Forecast(detector) => detector.score(),
-            Watch::Word(spotter) => spotter.score(),
-        }
-    }
-
-    fn resume(&mut self, score: f32) {
-        match self {
-            Watch::Forecast(detector) => detector.resume(score),
-            Watch::Word(spotter) => spotter.resume(score),
-        }
-    }
 }
 
 impl Stream<'_, '_> {

@@ -39,7 +39,10 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         Platform::EspIdf => ESP_IDF,
         Platform::PlatformIo => PLATFORMIO,
     };
-    let sensor = sensor(name, model, Door::Source);
+    let sensor = match code.listens {
+        true => microphone(name, model),
+        false => sensor(name, model, Door::Source),
+    };
     let about = format!(
         "The recurrent network {name}: {} bytes of weights, {} bytes of RAM for each stream.",
         code.weight_bytes, code.state_bytes
@@ -400,6 +403,39 @@ static int next_output(float output[{upper}_OUTPUTS])
 ",
         middle.join(", "),
         spread.join(", ")
+    )
+}
+
+/// `next_output` of a model that listens.
+fn microphone(name: &str, model: &Model<'_>) -> String {
+    let upper = name.to_uppercase();
+    let (stream, step) = match model.header().shape {
+        Shape::Window { .. } => (
+            format!("{name}_windows"),
+            format!("return {name}_push(&stream, row, output);"),
+        ),
+        Shape::EveryStep => (
+            format!("{name}_state"),
+            format!("{name}_step(&stream, row, output);\n    return 1;"),
+        ),
+    };
+    format!(
+        "static {stream} stream;
+static {name}_ear ear;
+
+/* A microphone that is not there, which hears a tone of 440 Hz; put yours here. 1 if there is an output. */
+static int next_output(float output[{upper}_OUTPUTS])
+{{
+    static uint32_t phase;
+    float row[{upper}_INPUTS];
+    float sound;
+    do {{
+        phase = (phase + 440) % {upper}_RATE;
+        sound = (float)phase / (float){upper}_RATE - 0.5f;
+    }} while (!{name}_hear(&ear, sound, row));
+    {step}
+}}
+"
     )
 }
 

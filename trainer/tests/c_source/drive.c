@@ -19,6 +19,15 @@ static net_state state;
 #ifdef WINDOWS
 static net_windows windows;
 #endif
+#ifdef HEARS
+static net_ear ear;
+#endif
+#ifdef ALARM
+static float score;
+#endif
+#ifdef TOKEN
+static uint32_t last;
+#endif
 
 static uint32_t word(void)
 {
@@ -140,6 +149,48 @@ int main(void)
                 put(out[i]);
             }
             puts("");
+            break;
+#endif
+#ifdef HEARS
+        case 'e':
+            net_ear_reset(&ear);
+            break;
+        case 'h':
+            if (!net_hear(&ear, number(), in)) {
+                puts(" -");
+                break;
+            }
+            for (int i = 0; i < NET_INPUTS; i++) {
+                put(in[i]);
+            }
+            puts("");
+            break;
+#endif
+#ifdef ALARM
+        case 'a': {
+            int is_alarm;
+            for (int i = 0; i < NET_OUTPUTS; i++) {
+                out[i] = number();
+            }
+#ifdef HEARS
+            is_alarm = net_alarm(&score, out);
+#else
+            for (int i = 0; i < NET_INPUTS; i++) {
+                in[i] = number();
+            }
+            is_alarm = net_alarm(&score, out, in);
+#endif
+            put(score);
+            printf(" %08x\n", (unsigned)is_alarm);
+            break;
+        }
+#endif
+#ifdef TOKEN
+        case 'l':
+            for (int i = 0; i < NET_OUTPUTS; i++) {
+                out[i] = number();
+            }
+            printf(" %08x\n", (unsigned)net_token(&last, out));
             break;
 #endif
         default:

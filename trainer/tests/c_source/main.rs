@@ -8,7 +8,8 @@ mod random;
 use kinglet::Model;
 use kinglet::format::{Cell, Format, Input};
 use kinglet::kernel::Kernels;
-use kinglet::{SlidingWindow, Windowed};
+use kinglet::{Detector, Greedy, SlidingWindow, Spotter, Verdict, Windowed};
+use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::export::c_source;
 use kinglet_trainer::file::AlignedBytes;
 use random::{Case, Random};
@@ -61,6 +62,15 @@ fn compile(folder: &Path, bytes: &[u8], model: &Model<'_>) -> Vec<PathBuf> {
     }
     if code.header.contains("net_push") {
         doors.push("-DWINDOWS");
+    }
+    for (function, door) in [
+        ("net_hear(", "-DHEARS"),
+        ("net_alarm(", "-DALARM"),
+        ("net_token(", "-DTOKEN"),
+    ] {
+        if code.header.contains(function) {
+            doors.push(door);
+        }
     }
     let programs = compilers()
         .into_iter()
@@ -251,7 +261,82 @@ fn push_into(
     (commands, answers)
 }
 
+/// Commands that give sound to a front end, and the rows of the engine's.
+fn listen(audio: &Audio, random: &mut Random) -> (String, String) {
+    let (mut commands, mut answers) = (String::new(), String::new());
+    let mut front = audio.front().unwrap();
+    let most = audio.frame + 4 * audio.hop + 7;
+    for sample in 0..2 * most {
+        if sample == most {
+            commands.push_str("e\n");
+            front.reset();
+        }
+        let wave = (sample as f32 * 0.3).sin() * 0.5 + random.around_zero(0.2);
+        // Silence at the start, and what no microphone gives at the end.
+        let x = match sample {
+            0..100 => 0.0,
+            _ if sample + 3 > 2 * most => 1e30,
+            _ => wave,
+        };
+        commands.push('h');
+        floats(&mut commands, &[x]);
+        match front.push(x) {
+            Some(row) => floats(&mut answers, row),
+            None => answers.push_str(" -\n"),
+        }
+    }
+    (commands, answers)
+}
+
+/// Commands that look for alarms, and what the engine says.
+fn alarms(model: &Model<'_>, random: &mut Random) -> (String, String) {
+    let (mut commands, mut answers) = (String::new(), String::new());
+    let mut spotter = Spotter::new(model, "wake */ up");
+    let mut detector = Detector::new(model);
+    for _ in 0..40 {
+        let y: Vec<f32> = (0..model.outputs()).map(|_| random.reading()).collect();
+        let x: Vec<f32> = (0..model.inputs()).map(|_| random.reading()).collect();
+        commands.push('a');
+        let verdict = match (&mut spotter, &mut detector) {
+            (Some(spotter), _) => {
+                floats(&mut commands, &y);
+                spotter.push(&y)
+            }
+            (None, Some(detector)) => {
+                floats(&mut commands, &[y.clone(), x.clone()].concat());
+                detector.compare(&y, &x)
+            }
+            (None, None) => panic!("a model without an alarm"),
+        };
+        let Verdict { score, alarm } = verdict;
+        floats(&mut answers, &[score, f32::from_bits(alarm.into())]);
+    }
+    (commands, answers)
+}
+
+/// Commands that ask what was said, and what the engine heard.
+fn transcript(model: &Model<'_>, random: &mut Random) -> (String, String) {
+    let (mut commands, mut answers) = (String::new(), String::new());
+    let mut greedy = Greedy::new();
+    for _ in 0..60 {
+        let y: Vec<f32> = (0..model.outputs()).map(|_| random.reading()).collect();
+        commands.push('l');
+        floats(&mut commands, &y);
+        let _ = writeln!(answers, " {:08x}", greedy.push(&y).unwrap_or(0));
+    }
+    (commands, answers)
+}
+
 fn check(case: &Case, seed: u64) {
+    check_with(case, seed, |_, _| (String::new(), String::new()));
+}
+
+/// With further commands and answers.
+fn check_with(
+    case: &Case,
+    seed: u64,
+    further: impl Fn(&Model<'_>, &mut Random) -> (String, String),
+) {
     let bytes = case.export();
     let model = Model::from_bytes(&bytes).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -267,6 +352,9 @@ fn check(case: &Case, seed: u64) {
         commands += &more;
         want += &answers;
     }
+    let (more, answers) = further(&model, random);
+    commands += &more;
+    want += &answers;
     for program in programs {
         let found = run(&program, &commands);
         for (number, (found, want)) in found.lines().zip(want.lines()).enumerate() {
@@ -343,6 +431,44 @@ fn windows_of_every_kind_end_as_in_the_engine() {
             check(&case, seed);
         }
     }
+}
+
+#[test]
+fn a_model_that_listens_hears_what_the_engine_hears() {
+    for (number, settings) in [
+        "frame = 64\nhop = 20\nbands = 8",
+        "bands = 12",
+        "frame = 512\nhop = 700\nbands = 24\nrate = 16000\nhigh = 7000.5",
+        "frame = 2048\nhop = 512\nbands = 40\nrate = 44100",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let audio: Audio = toml::from_str(&format!("column = \"file\"\n{settings}")).unwrap();
+        let format = FORMATS[number];
+        let seed = 8000 + number as u64;
+        let case = Case::listening(format, audio.clone(), &mut Random::seeded(seed));
+        check_with(&case, seed, |model, random| {
+            let (heard, rows) = listen(&audio, random);
+            let (told, verdicts) = alarms(model, random);
+            (heard + &told, rows + &verdicts)
+        });
+    }
+}
+
+#[test]
+fn a_model_that_watches_has_the_engines_alarms() {
+    for (number, format) in FORMATS.into_iter().enumerate() {
+        let seed = 9000 + number as u64;
+        let case = Case::watching(format, &mut Random::seeded(seed));
+        check_with(&case, seed, alarms);
+    }
+}
+
+#[test]
+fn a_model_of_transcripts_says_the_engines_tokens() {
+    let case = Case::saying(Format::W8A8, &mut Random::seeded(9100));
+    check_with(&case, 9100, transcript);
 }
 
 /// Windows that overlap, that do not, and that leave gaps between them; some of one sample.

@@ -1,15 +1,18 @@
 //! Random networks of every kind.
 
 use kinglet::format::{Cell, ConvShape, Format, Layout};
+use kinglet_trainer::data::Written;
+use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
 use kinglet_trainer::net::{
     Activation, Bidirectional, Combine, Conv, Dense, Embedding, Join, Layer, Network, Norm, Pool,
     PoolKind, Recurrent, extra,
 };
 use kinglet_trainer::package::{
-    Feature, Input, Output, Package, Restore, Shape, Target, Transform,
+    Alarm, Feature, Input, Output, Package, Restore, Shape, Target, Transform,
 };
 use kinglet_trainer::quant::{Formats, Ranges};
+use kinglet_trainer::transcript::BLANK;
 use std::fmt;
 
 pub struct Random(u64);
@@ -36,7 +39,7 @@ impl Random {
         of[self.below(of.len())]
     }
 
-    fn around_zero(&mut self, reach: f32) -> f32 {
+    pub fn around_zero(&mut self, reach: f32) -> f32 {
         (self.word() as f32 / u32::MAX as f32 * 2.0 - 1.0) * reach
     }
 
@@ -415,6 +418,68 @@ impl Case {
         case.package.output = Output::Values(targets.collect());
         case.formats = Formats::All(format);
         case
+    }
+
+    /// One that listens through such a front end, and waits for a word.
+    pub fn listening(format: Format, audio: Audio, random: &mut Random) -> Case {
+        let mut case = Case::of(Cell::GruResetAfter, format, random);
+        let names = audio.names();
+        case.package.net = Network {
+            layers: vec![
+                Layer::Recurrent(recurrent(random, Cell::GruResetAfter, names.len(), 5)),
+                Layer::Dense(dense(random, [5, 3], Activation::Softmax)),
+            ],
+        };
+        let features = names.into_iter().map(|name| Feature {
+            name,
+            ..feature(random, 0, 1, true)
+        });
+        case.package.input = Input::Features(features.collect());
+        let classes = ["none", "wake */ up", "other"].map(str::to_owned);
+        case.package.written = Written {
+            audio: Some(audio),
+            wake: Some(classes[1].clone()),
+            ..Written::default()
+        };
+        case.package.output = Output::Classes(classes.to_vec());
+        case.formats = Formats::All(format);
+        case.with_alarm(random)
+    }
+
+    /// One that watches what it foretells.
+    pub fn watching(format: Format, random: &mut Random) -> Case {
+        let mut case = Case::of(Cell::Lstm, format, random);
+        let inputs = 4;
+        case.package.net = Network {
+            layers: vec![Layer::Recurrent(recurrent(random, Cell::Lstm, inputs, 3))],
+        };
+        let features = (0..inputs).map(|i| feature(random, i, inputs, false));
+        case.package.input = Input::Features(features.collect());
+        let feeds = [Some(2), None, Some(0)].into_iter().enumerate();
+        let targets = feeds.map(|(i, feeds)| Target {
+            feeds,
+            ..target(random, i, inputs)
+        });
+        case.package.output = Output::Values(targets.collect());
+        case.formats = Formats::All(format);
+        case.with_alarm(random)
+    }
+
+    /// One that says tokens, if any.
+    pub fn saying(format: Format, random: &mut Random) -> Case {
+        let mut case = Case::watching(format, random);
+        let names = [BLANK, "a", "b"].map(str::to_owned);
+        case.package.output = Output::Classes(names.to_vec());
+        case.package.alarm = None;
+        case
+    }
+
+    fn with_alarm(mut self, random: &mut Random) -> Case {
+        self.package.alarm = Some(Alarm {
+            smoothing: random.one_of(&[0.1, 0.3, 1.0]),
+            threshold: 0.4,
+        });
+        self
     }
 
     /// With gates that reach ±16.

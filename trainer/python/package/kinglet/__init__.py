@@ -8,14 +8,17 @@
 """
 
 from ._importing import from_keras, from_onnx, from_torch
-from ._kinglet import Batch, Error, Model, Stream, __version__, load
+from ._kinglet import Batch, Error, Greedy, LogMel, Model, Spotter, Stream, __version__, load
 from ._training import Report, Trained, train
 
 __all__ = [
     "Batch",
     "Error",
+    "Greedy",
+    "LogMel",
     "Model",
     "Report",
+    "Spotter",
     "Stream",
     "Trained",
     "__version__",

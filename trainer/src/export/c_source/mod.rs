@@ -12,9 +12,11 @@ mod bidirectional;
 mod cells;
 mod conv;
 mod join;
+mod listen;
 mod norm;
 mod normalise;
 mod primitives;
+mod verdict;
 mod window;
 
 use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, Recurrent, read};
@@ -27,6 +29,7 @@ use kinglet::format::{Activation, Format, Header, Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use std::fmt::Write;
 
+use crate::data::Written;
 use crate::file::{AlignedBytes, names};
 
 /// The two files of a model, and what a reader wants to know of them.
@@ -41,6 +44,8 @@ pub struct CSource {
     pub weight_bytes: usize,
     /// Bytes of a state.
     pub state_bytes: usize,
+    /// A sample is a row that its front end makes of sound.
+    pub listens: bool,
     /// What the code leaves to the caller.
     pub notes: Vec<String>,
 }
@@ -255,6 +260,11 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     public.push_str(&normalise);
     let windows = window::function(name, model);
     public.push_str(&windows.source);
+    let written = Written::in_model(bytes).unwrap_or_default();
+    let listen = listen::functions(name, model, &written);
+    public.push_str(&listen.source);
+    let verdict = verdict::function(name, model, &written);
+    public.push_str(&verdict.source);
     let self_test = self_test(&mut code, model, &portable.tests)?;
 
     let state_bytes = state_bytes(&code);
@@ -273,7 +283,7 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     let (tests_only, used) = split_tests(&used, &body);
     source.push_str(&used);
     source.push('\n');
-    for array in &code.arrays {
+    for array in code.arrays.iter().chain(&listen.arrays) {
         source.push_str(&array.text);
         source.push('\n');
     }
@@ -282,19 +292,19 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
         source,
         "\n#ifndef {upper}_NO_SELF_TEST\n{tests_only}{self_test}#endif\n"
     );
-    let mut notes = Vec::new();
-    if header.threshold.is_some() && model.smoothing().is_some() {
-        notes.push(format!(
-            "the alarm is left to you: {upper}_THRESHOLD and {upper}_SMOOTHING are in {name}.h, with the equation"
-        ));
-    }
     Ok(CSource {
         name: name.to_owned(),
-        header: header_file(&code, model, state_bytes, weight_bytes, &windows),
+        header: header_file(
+            &code,
+            model,
+            [state_bytes, weight_bytes],
+            &[&windows.header, &listen.header, &verdict.header],
+        ),
         source,
         weight_bytes,
         state_bytes,
-        notes,
+        listens: !listen.source.is_empty(),
+        notes: listen.notes,
     })
 }
 
@@ -972,9 +982,8 @@ fn state_bytes(code: &Code<'_>) -> usize {
 fn header_file(
     code: &Code<'_>,
     model: &Model<'_>,
-    state_bytes: usize,
-    weight_bytes: usize,
-    windows: &window::Window,
+    [state_bytes, weight_bytes]: [usize; 2],
+    around: &[&str],
 ) -> String {
     let (name, upper) = (code.name, code.name.to_uppercase());
     let header = model.header();
@@ -1051,23 +1060,6 @@ extern \"C\" {{
                 _ => "_tokens",
             },
             model.output_frac()
-        );
-    }
-    if let (Some(threshold), Some(smoothing)) = (header.threshold, model.smoothing()) {
-        let what = match header.output {
-            Output::Classes { .. } => "the probability e of the word's class",
-            _ => {
-                "the mean e of |sample - prediction| over the outputs that are an input's next value"
-            }
-        };
-        let _ = writeln!(
-            text,
-            "/* An alarm: with {what},
- * score += SMOOTHING (e - score), and score > THRESHOLD. */
-#define {upper}_SMOOTHING {}
-#define {upper}_THRESHOLD {}",
-            arrays::float(smoothing),
-            arrays::float(threshold)
         );
     }
     let _ = write!(
@@ -1151,7 +1143,7 @@ void {name}_step_token_q({name}_state *s, uint32_t token, int16_t out[{upper}_OU
             }
         }
     }
-    text.push_str(&windows.header);
+    around.iter().for_each(|part| text.push_str(part));
     if code.window > 0 {
         let keys = [("model", name.to_owned()), ("MODEL", upper.clone())];
         text += &fill(&bidirectional::declarations(model, gaps(model)), &keys);

@@ -2,6 +2,7 @@
  * a step, and ends with 0 if the digest is right.
  *
  * NAME_H is the network's header; SELF_TEST, STEP, STATE, DIGEST, IN and OUT are its names, INTEGER if it is one.
+ * HEAR, EAR and INPUTS are those of one that listens: it hears noise, and the checksum of what it heard is printed.
  * FPU is defined where code has float registers. PS_PER_TICK are the picoseconds of a SysTick tick, on ARM. */
 #include NAME_H
 
@@ -118,6 +119,27 @@ void start(void)
     const uint32_t after = ticks();
     print(" instructions ");
     print_number(instructions(before, after), 10, 1);
+#endif
+#ifdef HEAR
+    static EAR ear;
+    float row[INPUTS];
+    uint32_t noise = 1, sum = 2166136261u, frame = 0;
+    for (int rows = 0; rows < 8;) {
+        noise = noise * 1664525u + 1013904223u;
+        const uint32_t begin = ticks();
+        const int ended = HEAR(&ear, (float)(int16_t)(noise >> 16) / 32768.0f, row);
+        frame = instructions(begin, ticks());
+        if (ended) {
+            rows++;
+            for (unsigned i = 0; i < sizeof row; i++) {
+                sum = (sum ^ ((const unsigned char *)row)[i]) * 16777619u;
+            }
+        }
+    }
+    print(" sound ");
+    print_number(sum, 16, 8);
+    print(" instructions of a frame ");
+    print_number(frame, 10, 1);
 #endif
     print("\n");
     leave(digest == DIGEST);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generated C on microcontrollers in QEMU: the digest must be the model file's. Then what code and tables take without weights,
-# at most 4 KB for an LSTM with a dense layer, and the instructions of a
-# step, compiled with -O2.
+# at most 4 KB for an LSTM with a dense layer, and the instructions of a step, compiled with -O2. What a model hears that listens must
+# be the same on every board, with and without floats in hardware.
 #
 #   trainer/tests/c_source/bare/run.sh
 set -euo pipefail
@@ -19,6 +19,10 @@ run() {
   case $board in
     cortex-m0) compile="arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb" machine="arm -machine mps2-an385" ;;
     cortex-m4) compile="arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" machine="arm -cpu cortex-m4 -machine mps2-an386" ;;
+    cortex-m4f)
+      compile="arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -DFPU"
+      machine="arm -cpu cortex-m4 -machine mps2-an386"
+      ;;
     cortex-m33)
       compile="arm-none-eabi-gcc -mcpu=cortex-m33+nofp -mthumb" machine="arm -machine mps2-an505"
       flash=0x10000000 ram=0x38000000 tick=50000
@@ -29,6 +33,7 @@ run() {
       ;;
   esac
   if grep -q "${name}_step_q" "$work/$name/$name.h"; then step=(-DSTEP="${name}_step_q" -DIN="${upper}_INPUTS"); else step=(); fi
+  if grep -q "${name}_hear" "$work/$name/$name.h"; then step+=(-DHEAR="${name}_hear" -DEAR="${name}_ear" -DINPUTS="${upper}_INPUTS"); fi
   # shellcheck disable=SC2086
   $compile -O2 -std=gnu99 -ffreestanding -fno-builtin -nostdlib -Wl,-T,"$here/memory.ld" \
     -Wl,--defsym=flash=$flash -Wl,--defsym=ram=$ram -Wl,--gc-sections -Wl,--no-warn-rwx-segments \
@@ -51,6 +56,16 @@ run() {
   esac
 }
 
+# What a model heard must be what it heard on the boards before.
+heard=
+hears() {
+  local found
+  found=$(run "$1" "$2") || exit 1
+  echo "$found"
+  found=$(sed -n 's/.* sound \([0-9a-f]*\) .*/\1/p' <<<"$found")
+  [ -n "$found" ] && [ "$found" = "${heard:=$found}" ] || { echo "run.sh: $1 on $2 hears something else than $heard" >&2; exit 1; }
+}
+
 size_of() { "$2-size" "$1" | awk 'NR == 2 { print $1 + $2 }'; }
 
 models=(firmware-example/model/pump.kgl)
@@ -63,3 +78,6 @@ for model in "${models[@]}"; do
   "$kinglet" export "$model" --to c-source --out "$work/$name" --name "$name" >/dev/null 2>&1
   for board in cortex-m0 cortex-m4 cortex-m33 rv32imac; do run "$name" "$board"; done
 done
+
+"$kinglet" export docs/browser/keyword.kgl --to c-source --out "$work/keyword" --name keyword >/dev/null
+for board in cortex-m0 cortex-m4 cortex-m4f cortex-m33 rv32imac; do hears keyword "$board"; done

@@ -65,6 +65,10 @@ fn audio() -> Audio {
     toml::from_str("column = \"file\"").unwrap()
 }
 
+fn audio_of(bands: usize) -> Audio {
+    Audio { bands, ..audio() }
+}
+
 fn format() -> Format {
     Format {
         audio: Some(audio()),
@@ -328,6 +332,21 @@ fn a_model_that_listens_is_trained_and_asked() {
 
     // Wherever tables are read.
     desk.ok("report beeps.toml --model beeps.f32.kgl --with beeps.kgl --out page.html");
+    // Rows that were heard elsewhere are taken as they are, and what is neither is told.
+    let names = audio_of(12).names().join(",");
+    let row = vec!["-3.5"; 12].join(",");
+    desk.write("rows.csv", format!("{names}\n{row}\n{row}\n"));
+    let told = desk.ok("predict beeps.kgl --csv rows.csv");
+    assert!(
+        told.starts_with("transcript\n") && told.lines().count() == 2,
+        "{told}"
+    );
+    desk.write(
+        "odd.csv",
+        format!("{}\n{row}\n", names.replace("mel03", "mel")),
+    );
+    let ran = desk.run("predict beeps.kgl --csv odd.csv");
+    assert!(ran.err.contains("no column \"file\""), "{}", ran.err);
     desk.ok("quantize beeps.f32.kgl --calibrate beeps.csv --precision w8a16 --out wide.kgl");
     let exported = desk.ok("export beeps.kgl --to rust --out crate");
     assert!(exported.contains("lib.rs"));

@@ -576,8 +576,17 @@ impl<R: BufRead> Reader<R> {
     pub fn called(mut self, names: Vec<String>) -> Self {
         self.width = names.len();
         self.names = names;
-        if let Some(frames) = &self.frames {
-            self.names.extend(frames.audio().names());
+        let Some(audio) = self.frames.as_ref().map(|frames| frames.audio()) else {
+            return self;
+        };
+        let mut bands = audio.names();
+        if !self.names.contains(&audio.column) {
+            bands.retain(|band| !self.names.contains(band));
+        }
+        // A table that names no recordings and has all their bands is of what was heard elsewhere.
+        match bands.is_empty() {
+            true => self.frames = None,
+            false => self.names.extend(bands),
         }
         self
     }

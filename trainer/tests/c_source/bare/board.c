@@ -93,13 +93,9 @@ void *memcpy(void *to, const void *from, __SIZE_TYPE__ n)
 
 static STATE state;
 
-void start(void)
+__attribute__((noinline)) static void run(void)
 {
 #if defined(__arm__)
-#ifdef FPU
-    *(volatile uint32_t *)0xe000ed88 |= 0xf00000;
-    __asm__ volatile("dsb\n isb");
-#endif
     *(volatile uint32_t *)0xe000e014 = 0xffffff;
     *(volatile uint32_t *)0xe000e018 = 0;
     *(volatile uint32_t *)0xe000e010 = 5;
@@ -143,6 +139,16 @@ void start(void)
 #endif
     print("\n");
     leave(digest == DIGEST);
+}
+
+/* Apart, since a function that uses float registers saves them before its first line. */
+void start(void)
+{
+#ifdef FPU
+    *(volatile uint32_t *)0xe000ed88 |= 0xf00000;
+    __asm__ volatile("dsb\n isb");
+#endif
+    run();
 }
 
 #if defined(__arm__)

@@ -334,7 +334,7 @@ fn a_model_that_listens_is_trained_and_asked() {
     desk.ok("report beeps.toml --model beeps.f32.kgl --with beeps.kgl --out page.html");
     // Rows that were heard elsewhere are taken as they are, and what is neither is told.
     let names = audio_of(12).names().join(",");
-    let row = vec!["-3.5"; 12].join(",");
+    let row = ["-3.5"; 12].join(",");
     desk.write("rows.csv", format!("{names}\n{row}\n{row}\n"));
     let told = desk.ok("predict beeps.kgl --csv rows.csv");
     assert!(

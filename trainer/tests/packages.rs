@@ -257,7 +257,7 @@ fn an_example_for_the_c_library_compiles() {
         );
         run(
             folder.path(),
-            "cc -std=c99 -Wall -Wextra -Wconversion -Werror -c main.c -o main.o",
+            "for file in *.c; do cc -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -c $file; done",
         );
     }
 }

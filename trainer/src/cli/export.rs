@@ -3,7 +3,6 @@
 use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use kinglet_trainer::data::Written;
 use kinglet_trainer::export::{
     CSource, File, HOST, Platform, build_library, c_library, c_name, c_source, check_target,
     header, package, rust,
@@ -129,13 +128,6 @@ pub fn run(args: &Args) -> Result<()> {
         To::Header => header(&name, &model, &file.bytes),
         To::C => c_library(&name, &model, &file.bytes)?,
     };
-    let audio = Written::in_model(&file.bytes).and_then(|written| written.audio);
-    if audio.is_some() && matches!(args.to, To::C | To::Header) {
-        say(
-            "note: the engine's library in C has no front end, through which this model listens: `--to c-source` writes C that has one, whose rows \
-             of log-mel energies either takes",
-        );
-    }
     make_folder(&args.out)?;
     let files: Vec<(PathBuf, Vec<u8>)> = files
         .into_iter()

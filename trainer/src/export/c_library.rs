@@ -1,6 +1,7 @@
 //! The engine's C interface around a model: its sources as a crate, and the static libraries that Cargo makes of it.
 
-use super::packages::{Door, File, STREAM, firmware_features, header, sensor};
+use super::c_source::around;
+use super::packages::{Door, File, STREAM, firmware_features, header, microphone, sensor};
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use std::env;
@@ -12,7 +13,7 @@ use std::process::Command;
 /// A target that is this machine.
 pub const HOST: &str = "host";
 
-/// Header, sources of the library, the model file as an array, an example.
+/// Header, sources of the library, the model file as an array, an example, and what the network is between.
 ///
 /// # Errors
 /// If this program was built without the sources.
@@ -22,9 +23,19 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
         "this kinglet was built where links in the source tree were files, so it has no sources of the C library; take the folder engine/c \
          and `--to header`"
     );
-    let sensor = sensor(name, model, Door::Library);
+    let around = around(bytes, model, name);
+    let listens = around.as_ref().is_some_and(|around| around.listens);
+    let (sensor, include) = match listens {
+        true => (
+            microphone(name, model, Door::Library),
+            format!("#include \"{name}_around.h\"\n"),
+        ),
+        false => (sensor(name, model, Door::Library), String::new()),
+    };
     let fill = |text: &str| {
         text.replace("$STREAM", STREAM)
+            .replace("$AROUND_H", &include)
+            .replace("$AROUND_C", if listens { "$model_around.c " } else { "" })
             .replace("$SENSOR", &sensor)
             .replace("$STATE", &model.state_len().to_string())
             .replace("$MODEL", &name.to_uppercase())
@@ -41,6 +52,10 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
         ("library/src/status.rs", STATUS.as_bytes().to_vec()),
     ];
     files.extend(texts.map(|(path, text)| (path.to_owned(), text)));
+    if let Some(around) = around {
+        files.push((format!("{name}_around.h"), around.header.into_bytes()));
+        files.push((format!("{name}_around.c"), around.source.into_bytes()));
+    }
     Ok(files)
 }
 
@@ -142,7 +157,7 @@ const MANIFEST: &str = include_str!("c/manifest.toml");
 
 const MAIN: &str = "#include \"kinglet.h\"
 #include \"$model_model.h\"
-#include <stdio.h>
+$AROUND_H#include <stdio.h>
 
 static kgl_model model;
 $SENSOR
@@ -174,5 +189,5 @@ const README: &str = "# $model with the engine's C library
     cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
 
 Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
-The example on this machine: `cc -O2 main.c lib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
+The example on this machine: `cc -O2 main.c $AROUND_Clib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
 ";

@@ -40,7 +40,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         Platform::PlatformIo => PLATFORMIO,
     };
     let sensor = match code.listens {
-        true => microphone(name, model),
+        true => microphone(name, model, Door::Source),
         false => sensor(name, model, Door::Source),
     };
     let about = format!(
@@ -283,12 +283,8 @@ pub(super) enum Door {
 /// `next_output`, which feeds the network with what a sensor might give.
 pub(super) fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
     let upper = name.to_uppercase();
-    let library_state = format!("KGL_ALIGNED static uint8_t stream[{upper}_STATE_SIZE];");
-    let call = |function: &str, input: &str| {
-        format!(
-            "kgl_{function}(&model, stream, sizeof stream, {input}, output, {upper}_OUTPUTS) == KGL_OK"
-        )
-    };
+    let library_state = library_state(&upper);
+    let call = |function: &str, input: &str| library_call(&upper, function, input);
     if let Input::Tokens { .. } = model.header().input {
         let token = format!("7 * step++ % {upper}_TOKENS");
         // A window of them, and what takes it.
@@ -355,33 +351,7 @@ static int next_output(float output[{upper}_OUTPUTS])
         middle.push(format!("{m:?}f"));
         spread.push(format!("{s:?}f"));
     }
-    let sample = format!("sample, {upper}_INPUTS");
-    let (state, step) = match (door, model.header().shape) {
-        (Door::Source, Shape::Window { .. }) => (
-            format!("static {name}_windows stream;"),
-            format!("return {name}_push(&stream, sample, output);"),
-        ),
-        (Door::Source, Shape::EveryStep) => (
-            format!("static {name}_state stream;"),
-            format!("{name}_step(&stream, sample, output);\n    return 1;"),
-        ),
-        (Door::Library, Shape::Window { exact: true, .. }) => (
-            format!("{library_state}\nstatic float window[{upper}_WINDOW * {upper}_INPUTS];"),
-            format!(
-                "const uint32_t place = (step - 1) % {upper}_WINDOW;
-    for (int i = 0; i < {upper}_INPUTS; i++) {{
-        window[place * {upper}_INPUTS + (uint32_t)i] = sample[i];
-    }}
-    return place == {upper}_WINDOW - 1
-        && {};",
-                call(
-                    "step_window",
-                    &format!("window, {upper}_WINDOW * {upper}_INPUTS")
-                )
-            ),
-        ),
-        (Door::Library, _) => (library_state, format!("return {};", call("step", &sample))),
-    };
+    let (state, step) = taken(name, model, door);
     format!(
         "{state}
 
@@ -407,35 +377,76 @@ static int next_output(float output[{upper}_OUTPUTS])
 }
 
 /// `next_output` of a model that listens.
-fn microphone(name: &str, model: &Model<'_>) -> String {
+pub(super) fn microphone(name: &str, model: &Model<'_>, door: Door) -> String {
     let upper = name.to_uppercase();
-    let (stream, step) = match model.header().shape {
-        Shape::Window { .. } => (
-            format!("{name}_windows"),
-            format!("return {name}_push(&stream, row, output);"),
-        ),
-        Shape::EveryStep => (
-            format!("{name}_state"),
-            format!("{name}_step(&stream, row, output);\n    return 1;"),
-        ),
-    };
+    let (state, step) = taken(name, model, door);
     format!(
-        "static {stream} stream;
+        "{state}
 static {name}_ear ear;
 
 /* A microphone that is not there, which hears a tone of 440 Hz; put yours here. 1 if there is an output. */
 static int next_output(float output[{upper}_OUTPUTS])
 {{
     static uint32_t phase;
-    float row[{upper}_INPUTS];
+    float sample[{upper}_INPUTS];
     float sound;
     do {{
         phase = (phase + 440) % {upper}_RATE;
         sound = (float)phase / (float){upper}_RATE - 0.5f;
-    }} while (!{name}_hear(&ear, sound, row));
+    }} while (!{name}_hear(&ear, sound, sample));
     {step}
 }}
 "
+    )
+}
+
+/// What a stream of numbers is kept in, and what takes a `sample` of it.
+fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
+    let upper = name.to_uppercase();
+    let sample = format!("sample, {upper}_INPUTS");
+    match (door, model.header().shape) {
+        (Door::Source, Shape::Window { .. }) => (
+            format!("static {name}_windows stream;"),
+            format!("return {name}_push(&stream, sample, output);"),
+        ),
+        (Door::Source, Shape::EveryStep) => (
+            format!("static {name}_state stream;"),
+            format!("{name}_step(&stream, sample, output);\n    return 1;"),
+        ),
+        (Door::Library, Shape::Window { exact: true, .. }) => (
+            format!(
+                "{}\nstatic float window[{upper}_WINDOW * {upper}_INPUTS];",
+                library_state(&upper)
+            ),
+            format!(
+                "static uint32_t place;
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        window[place * {upper}_INPUTS + (uint32_t)i] = sample[i];
+    }}
+    place = (place + 1) % {upper}_WINDOW;
+    return place == 0
+        && {};",
+                library_call(
+                    &upper,
+                    "step_window",
+                    &format!("window, {upper}_WINDOW * {upper}_INPUTS")
+                )
+            ),
+        ),
+        (Door::Library, _) => (
+            library_state(&upper),
+            format!("return {};", library_call(&upper, "step", &sample)),
+        ),
+    };
+}
+
+fn library_state(upper: &str) -> String {
+    format!("KGL_ALIGNED static uint8_t stream[{upper}_STATE_SIZE];")
+}
+
+fn library_call(upper: &str, function: &str, input: &str) -> String {
+    format!(
+        "kgl_{function}(&model, stream, sizeof stream, {input}, output, {upper}_OUTPUTS) == KGL_OK"
     )
 }
 

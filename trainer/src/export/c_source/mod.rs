@@ -7,6 +7,7 @@
 //! Sums are unsigned, since they may wrap. Shifts to the right of negative numbers are arithmetic, which C leaves to
 //! the compiler and the file asks of it.
 
+mod around;
 mod arrays;
 mod bidirectional;
 mod cells;
@@ -21,6 +22,7 @@ mod window;
 
 use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, Recurrent, read};
 use anyhow::{Result, bail, ensure};
+pub use around::{Around, around};
 use arrays::Array;
 use bidirectional::{Reader, Rows};
 use cells::Place;

@@ -298,6 +298,27 @@ fn what_a_state_dict_leaves_open_is_asked_for() {
     };
     assert_eq!(r.w_ih[0], 0.0, "`first` was made first");
 
+    // All at once.
+    let open = Dict::default()
+        .cell("first.", "_l0", 1, 5, 5)
+        .cell("after.", "_l0", 1, 5, 5)
+        .linear("a", 5, 6)
+        .linear("b", 6, 2);
+    says(
+        &open.error(""),
+        &[
+            "4 things are open",
+            "\n  1. tensor `after.weight_hh_l0`",
+            "\n  2. tensor `first.weight_hh_l0`",
+            "\n  3. the modules fit together in several orders",
+            "\n  4. 2 nn.Linear follow one another",
+        ],
+    );
+    assert_eq!(
+        open.structure("--nonlinearity tanh --order first,after,a,b --between relu"),
+        "rnn 5>5, rnn 5>5, dense 5>6 relu, dense 6>2"
+    );
+
     // An embedding or a linear layer without bias: the sizes fit both.
     let table = Dict::default()
         .and("embed.weight", &[7, 5])

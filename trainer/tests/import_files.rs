@@ -259,9 +259,22 @@ fn state_dicts_in_every_container_and_form() {
         ("projected.pt", "", "lstm 3>5, dense 5>4, dense 4>2"),
         ("weight_norm_old.pt", "", "lstm 3>4, dense 4>2"),
         ("weight_norm_new.pt", "", "lstm 3>4, dense 4>2"),
+        (
+            "norm_behind_cells.pt",
+            "--order first,inner,second,outer,head",
+            "gru 3>4, lstm 4>5, dense 5>2",
+        ),
     ] {
         agrees(&cases, (&format!("pytorch/{file}"), flags, net));
     }
+    let behind = read(&folder().join("pytorch/norm_behind_cells.pt"), &options(""));
+    let notes = behind.unwrap().notes.join("; ");
+    assert!(
+        notes.contains("`num_batches_tracked` (2 tensors)")
+            && notes.contains("`log_sigma` is a number alone")
+            && notes.contains("outer (nn.BatchNorm1d) is taken to stand right behind the cells"),
+        "{notes}"
+    );
     refused(
         "pytorch/copies.pt",
         "",
@@ -357,7 +370,17 @@ fn convolutions_of_a_state_dict_are_what_the_flags_say() {
     let file = "pytorch/conv_norm_before.pt";
     let all = "`first` (Conv1d 3 → 6, kernel 3), `second` (Conv1d 3 → 4, kernel 2)";
     for (flags, parts) in [
-        ("", &[all, "give --conv causal"][..]),
+        (
+            "",
+            &[
+                "3 things are open",
+                all,
+                "1. there are",
+                "give --conv causal",
+                "give --after-conv relu, tanh",
+                "3. a state dict does not say whether `norm`",
+            ][..],
+        ),
         ("--conv causal", &["give --after-conv relu, tanh"]),
         (
             "--conv causal --after-conv relu",

@@ -21,6 +21,7 @@ mod onnx;
 mod order;
 mod proof;
 mod pytorch;
+mod questions;
 mod rtneural;
 mod state_dict;
 mod tflite;
@@ -46,6 +47,9 @@ use archive::Archive;
 use graph::Graph;
 use lower::Lowered;
 pub use proof::{LayerProof, MOST, Proof};
+
+/// What is asked of a bidirectional network.
+const WINDOW: &str = "a bidirectional module needs the whole window before its output: give --window N, the number of samples";
 
 /// Highest sample rate, of whatever is recorded.
 const MOST_RATE: u32 = 100_000_000;
@@ -612,10 +616,7 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
         None => Shape::EveryStep,
     };
     if net.is_bidirectional() {
-        ensure!(
-            shape != Shape::EveryStep,
-            "a bidirectional module needs the whole window before its output: give --window N, the number of samples"
-        );
+        ensure!(shape != Shape::EveryStep, "{WINDOW}");
     }
     Ok(Package {
         name,

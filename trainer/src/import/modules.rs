@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 
 use super::graph::{Direction, Function, Kind, Moments, Recurrent};
-use super::{GruReset, ImportOptions, Nonlinearity, state_dict::StateDict};
+use super::{GruReset, ImportOptions, Nonlinearity, questions::Questions, state_dict::StateDict};
 
 /// A module with its parameters.
 #[derive(Debug)]
@@ -129,7 +129,11 @@ fn tensor_name(module: &str, leaf: &str) -> String {
 type Layers = BTreeMap<usize, &'static str>;
 
 /// Groups every tensor, or says which ones do not belong.
-pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec<Module>> {
+pub(super) fn group(
+    dict: &StateDict<'_>,
+    options: &ImportOptions,
+    questions: &mut Questions,
+) -> Result<Vec<Module>> {
     let mut recurrent: BTreeMap<&str, Layers> = BTreeMap::new();
     let mut bidirectional: BTreeSet<&str> = BTreeSet::new();
     let mut matrices: Vec<&str> = Vec::new();
@@ -187,10 +191,11 @@ pub(super) fn group(dict: &StateDict<'_>, options: &ImportOptions) -> Result<Vec
     for (name, layers) in recurrent {
         let both = bidirectional.contains(name);
         let reverse = match both {
-            true => cells(dict, name, &layers, options, Some(REVERSE))?,
+            true => cells(dict, name, &layers, (options, questions), Some(REVERSE))?,
             false => Vec::new(),
         };
-        let mut cells = cells(dict, name, &layers, options, both.then_some(""))?;
+        let direction = both.then_some("");
+        let mut cells = cells(dict, name, &layers, (options, questions), direction)?;
         for (cell, reverse) in cells.iter_mut().zip(reverse) {
             cell.directions.extend(reverse.directions);
         }
@@ -349,7 +354,7 @@ fn cells(
     dict: &StateDict<'_>,
     module: &str,
     layers: &Layers,
-    options: &ImportOptions,
+    (options, questions): (&ImportOptions, &mut Questions),
     direction: Option<&str>,
 ) -> Result<Vec<Recurrent>> {
     let directions = 1 + usize::from(direction.is_some());
@@ -407,10 +412,13 @@ fn cells(
                 activation = match options.nonlinearity {
                     Some(Nonlinearity::Tanh) => Function::Tanh,
                     Some(Nonlinearity::Relu) => Function::Relu,
-                    None => bail!(
-                        "tensor `{w_hh}`: shape [{rows}, {hidden}] is an nn.RNN, and a state dict does \
-                         not say whether it used tanh or ReLU: give --nonlinearity tanh or relu"
-                    ),
+                    None => {
+                        questions.ask(format!(
+                            "tensor `{w_hh}`: shape [{rows}, {hidden}] is an nn.RNN, and a state dict does \
+                             not say whether it used tanh or ReLU: give --nonlinearity tanh or relu"
+                        ));
+                        Function::Tanh
+                    }
                 };
                 Kind::Rnn
             }

@@ -1,4 +1,4 @@
-//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers; layer normalisations among them.
+//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers; normalisations among them.
 //!
 //! A chain in which every module takes as many values as the one before it gives. All orders are
 //! tried; if exactly one fits, it is the network's. If several do, the user says which, because the
@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::graph::Recurrent;
 use super::modules::{Filters, Matrix, Module, Weights};
+use super::questions::Questions;
 
 /// More modules than this are not tried in all orders.
 const MOST: usize = 10;
@@ -26,9 +27,13 @@ enum Stage {
 }
 
 /// Puts the modules in order.
-pub(super) fn chain(modules: Vec<Module>, order: &[String]) -> Result<Vec<Module>> {
+pub(super) fn chain(
+    modules: Vec<Module>,
+    order: &[String],
+    questions: &mut Questions,
+) -> Result<Vec<Module>> {
     let path = if order.is_empty() {
-        derived(&modules)?
+        derived(&modules, questions)?
     } else {
         stated(&modules, order)?
     };
@@ -101,6 +106,7 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
         (Stage::Convolved(width), Weights::Norm(moments)) if moments.mean.len() == width => {
             Ok(Stage::Normed(width))
         }
+        (Stage::Stepped(width), Weights::Norm(moments)) if moments.mean.len() == width => Ok(stage),
         (stage, Weights::LayerNorm([gamma, _])) => {
             let width = match stage {
                 Stage::Start => return Ok(Stage::Normed(gamma.len())),
@@ -125,7 +131,7 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             }
         }
         (_, Weights::Norm(_)) => Err(format!(
-            "{} does not stand behind an nn.Conv1d of its width, the only place where a state dict says enough of it",
+            "{} does not stand behind an nn.Conv1d or a cell of its width, the only places where a state dict says enough of it",
             module.label()
         )),
         (Stage::Stepped(_) | Stage::Mapped(_), Weights::Conv(_)) => Err(format!(
@@ -176,8 +182,8 @@ fn stated(modules: &[Module], order: &[String]) -> Result<Vec<usize>> {
     Ok(path)
 }
 
-/// The only order that fits.
-fn derived(modules: &[Module]) -> Result<Vec<usize>> {
+/// The only order that fits, or one of several, about which is asked.
+fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> {
     let labels = |path: &[usize]| path.iter().map(|&i| modules[i].label()).collect::<Vec<_>>();
     let flag = |path: &[usize]| {
         let names: Vec<_> = path.iter().map(|&i| modules[i].flag_name()).collect();
@@ -210,12 +216,15 @@ fn derived(modules: &[Module]) -> Result<Vec<usize>> {
             },
             search.stopped.join("; ")
         ),
-        [one, other, ..] => bail!(
-            "the modules fit together in several orders, and a state dict does not say which it \
-             was: give {} or {} or another",
-            flag(one),
-            flag(other)
-        ),
+        [one, other, ..] => {
+            questions.ask(format!(
+                "the modules fit together in several orders, and a state dict does not say which it \
+                 was: give {} or {} or another",
+                flag(one),
+                flag(other)
+            ));
+            Ok(one.clone())
+        }
     }
 }
 

@@ -11,8 +11,11 @@
 use super::archive::Archive;
 use super::graph::{Function, Graph, Op, Tensor};
 use super::modules::{self, Matrix, Module, Weights};
+use super::questions::Questions;
 use super::state_dict::{Float, Numbers, StateDict, Stored};
-use super::{AfterConv, Between, ConvSight, Head, ImportOptions, NormPlace, order};
+use super::{
+    AfterConv, Between, ConvSight, Head, ImportOptions, NormPlace, Padding, WINDOW, order,
+};
 use crate::filekind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pytorch_reader::{DType, PytorchReader};
@@ -24,8 +27,10 @@ use std::collections::BTreeMap;
 /// The graph of a state dict.
 pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Graph> {
     let dict = dict.cleaned(options)?;
-    let modules = modules::group(&dict, options)?;
-    let mut graph = graph(order::chain(modules, &options.order)?, options)?;
+    let mut questions = Questions::default();
+    let modules = modules::group(&dict, options, &mut questions)?;
+    let chain = order::chain(modules, &options.order, &mut questions)?;
+    let mut graph = graph(chain, options, &mut questions)?;
     graph.notes.splice(0..0, dict.notes);
     Ok(graph)
 }
@@ -261,7 +266,7 @@ struct Sights {
 }
 
 impl Sights {
-    fn of(chain: &[Module], options: &ImportOptions) -> Result<Self> {
+    fn of(chain: &[Module], options: &ImportOptions, questions: &mut Questions) -> Result<Self> {
         let convs = || {
             chain
                 .iter()
@@ -271,11 +276,19 @@ impl Sights {
         let shown = || convs().map(Module::label).collect::<Vec<_>>().join(", ");
         let each = match &options.conv[..] {
             _ if count == 0 => Vec::new(),
-            [] => bail!(
-                "there are {}, and a state dict says neither how they are padded nor their dilation and stride: give --conv causal, or \
-                 causal:2 for a dilation of 2, for all or one for each",
-                shown()
-            ),
+            [] => {
+                questions.ask(format!(
+                    "there are {}, and a state dict says neither how they are padded nor their dilation and stride: give --conv causal, or \
+                     causal:2 for a dilation of 2, for all or one for each",
+                    shown()
+                ));
+                let sight = ConvSight {
+                    padding: Padding::Causal,
+                    dilation: 1,
+                    stride: 1,
+                };
+                vec![sight; count]
+            }
             [one] => vec![*one; count],
             each if each.len() == count => each.to_vec(),
             each => bail!(
@@ -290,19 +303,28 @@ impl Sights {
             Some(AfterConv::Relu) => Function::Relu,
             Some(AfterConv::Tanh) => Function::Tanh,
             Some(AfterConv::Sigmoid) => Function::Sigmoid,
-            None => bail!(
-                "there are {}, and a state dict does not say what stands behind them: give --after-conv relu, tanh, sigmoid or none",
-                shown()
-            ),
+            None => {
+                questions.ask(format!(
+                    "there are {}, and a state dict does not say what stands behind them: give --after-conv relu, tanh, sigmoid or none",
+                    shown()
+                ));
+                Function::Relu
+            }
         };
-        let normed = chain.iter().find(|m| matches!(m.weights, Weights::Norm(_)));
+        let normed = chain
+            .windows(2)
+            .find(|pair| is_normed_conv(pair))
+            .map(|pair| &pair[1]);
         let place = match (options.batch_norm, normed) {
             (Some(place), _) => place,
-            (None, Some(norm)) if function != Function::Identity => bail!(
-                "a state dict does not say whether {} stands before the activation of its convolution or after it: give --batch-norm \
-                 before or after",
-                norm.label()
-            ),
+            (None, Some(norm)) if function != Function::Identity => {
+                questions.ask(format!(
+                    "a state dict does not say whether {} stands before the activation of its convolution or after it: give --batch-norm \
+                     before or after",
+                    norm.label()
+                ));
+                NormPlace::Before
+            }
             (None, _) => NormPlace::Before,
         };
         Ok(Sights {
@@ -313,8 +335,14 @@ impl Sights {
     }
 }
 
+/// The second of two modules normalises what the first one, a convolution, gives.
+fn is_normed_conv(pair: &[Module]) -> bool {
+    let kinds = (&pair[0].weights, &pair[1].weights);
+    matches!(kinds, (Weights::Conv(_), Weights::Norm(_)))
+}
+
 /// Gives the matrices their roles: before the cells an embedding, after them dense layers.
-fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
+fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions) -> Result<Graph> {
     let first_cell = chain
         .iter()
         .position(|m| m.is_recurrent())
@@ -331,13 +359,25 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
         Some(Between::None) => Function::Identity,
         Some(Between::Relu) => Function::Relu,
         Some(Between::Tanh) => Function::Tanh,
-        None => bail!(
-            "{} nn.Linear follow one another ({}), and a state dict does not say what stands \
-             between them: give --between relu, tanh or none",
-            dense.len(),
-            dense.join(", ")
-        ),
+        None => {
+            questions.ask(format!(
+                "{} nn.Linear follow one another ({}), and a state dict does not say what stands \
+                 between them: give --between relu, tanh or none",
+                dense.len(),
+                dense.join(", ")
+            ));
+            Function::Identity
+        }
     };
+    let sights = Sights::of(&chain, options, questions)?;
+    let both = |module: &Module| match &module.weights {
+        Weights::Cells { cells } => cells.iter().any(|cell| cell.directions.len() > 1),
+        _ => false,
+    };
+    if chain.iter().any(both) && options.window.is_none() {
+        questions.ask(WINDOW.to_owned());
+    }
+    questions.none()?;
     let head = options.head.unwrap_or_default();
     ensure!(
         !dense.is_empty() || head == Head::Identity,
@@ -377,11 +417,9 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
             filters.shape[1]
         ));
     }
-    let sights = Sights::of(&chain, options)?;
     let mut sight = sights.each.iter().copied();
-    let normed: Vec<bool> = (chain.iter())
-        .map(|m| matches!(m.weights, Weights::Norm(_)))
-        .collect();
+    // Convolutions with a normalisation behind them.
+    let normed: Vec<bool> = chain.windows(2).map(is_normed_conv).collect();
     // What a sample has by now.
     let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
@@ -422,8 +460,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     .along_time((&name, "nn.Conv1d"), sight, weight, bias.transpose()?, x)
                     .with_context(|| format!("`{name}` (nn.Conv1d)"))?;
                 channels = count;
-                let waits =
-                    normed.get(place + 1) == Some(&true) && sights.place == NormPlace::Before;
+                let waits = normed.get(place) == Some(&true) && sights.place == NormPlace::Before;
                 if !waits {
                     x = graph.activation(&name, sights.function, x);
                 }
@@ -433,7 +470,14 @@ fn graph(chain: Vec<Module>, options: &ImportOptions) -> Result<Graph> {
                     "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
                 ));
                 x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
-                if sights.place == NormPlace::Before {
+                let behind_conv = place > 0 && normed[place - 1];
+                if !behind_conv {
+                    graph.notes.push(format!(
+                        "{name} (nn.BatchNorm1d) is taken to stand right behind the cells before it, whose width it has: a state dict does not say; where it \
+                         normalises other numbers, export the network to ONNX"
+                    ));
+                }
+                if behind_conv && sights.place == NormPlace::Before {
                     x = graph.activation(&name, sights.function, x);
                 }
             }

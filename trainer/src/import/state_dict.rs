@@ -118,6 +118,7 @@ impl<'a> StateDict<'a> {
             "there is no tensor in it (that is not ignored)"
         );
         self.fold_norms()?;
+        self.leave_out_numbers();
         Ok(self)
     }
 
@@ -219,6 +220,18 @@ impl<'a> StateDict<'a> {
                 .push(format!("the weight_norm of `{weight}` is folded into it"));
         }
         Ok(())
+    }
+
+    /// Leaves out numbers alone, which no module has.
+    fn leave_out_numbers(&mut self) {
+        let alone = self.tensors.iter().filter(|(_, t)| t.shape.is_empty());
+        let names: Vec<String> = alone.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.tensors.remove(&name);
+            self.notes.push(format!(
+                "`{name}` is a number alone, of no module that is read, and left out: where the outputs depend on it (a factor, a temperature), export the network to ONNX"
+            ));
+        }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

@@ -1,18 +1,19 @@
 """Writes pytorch/*: state dicts in every container and form that is read, and pytorch.json with what their networks give.
 
     pip install torch numpy
-    python pytorch.py
+    python pytorch.py [FOLDER]
 """
 
 import json
 import os
+import sys
 
 import numpy as np
 import torch
 from torch import nn
 
 torch.manual_seed(7)
-here = os.path.dirname(os.path.abspath(__file__))
+here = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
 folder = os.path.join(here, "pytorch")
 os.makedirs(folder, exist_ok=True)
 cases = {}
@@ -117,6 +118,26 @@ with torch.no_grad():
         convolved = Convolved(after).eval()
         torch.save(convolved.state_dict(), path(name + ".pt"))
         keep(name, x, convolved(x))
+
+    class Normed(nn.Module):
+        """A normalisation over batches between the cells and behind them, and a number that only training has."""
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.GRU(3, 4), nn.LSTM(4, 5)
+            self.inner, self.outer, self.head = nn.BatchNorm1d(4), nn.BatchNorm1d(5), nn.Linear(5, 2)
+            self.log_sigma = nn.Parameter(torch.tensor(0.5))
+            for norm in [self.inner, self.outer]:
+                for moment in [norm.running_mean, norm.weight, norm.bias]:
+                    moment.uniform_(-0.5, 0.5)
+                norm.running_var.uniform_(0.5, 2)
+
+        def forward(self, x):
+            return self.head(self.outer(self.second(self.inner(self.first(x)[0]))[0]))
+
+    normed = Normed().eval()
+    torch.save(normed.state_dict(), path("norm_behind_cells.pt"))
+    keep("norm_behind_cells", x, normed(x))
 
 with open(os.path.join(here, "pytorch.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -126,10 +126,17 @@ fn is_same(target: &Path, input: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
         return (a.dev(), a.ino()) == (b.dev(), b.ino());
     }
-    match (target.canonicalize(), input.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
+    if let (Ok(a), Ok(b)) = (target.canonicalize(), input.canonicalize()) {
+        return a == b;
     }
+    // What is not there yet, but is looked for under this name.
+    let place = |path: &Path| {
+        Some((
+            folder(path).canonicalize().ok()?,
+            path.file_name()?.to_owned(),
+        ))
+    };
+    place(target).is_some_and(|at| place(input) == Some(at))
 }
 
 #[cfg(unix)]
@@ -213,6 +220,8 @@ mod tests {
         assert!(refused(&at("a")).contains("circle"));
         assert!(refused(&at("no/where")).contains("there is no folder"));
         assert!(writable(&at("m.kgl"), &[&data, &at("missing")]).is_ok());
+        let missing = writable(&at("missing"), &[&at("missing")]);
+        assert!(missing.unwrap_err().to_string().contains("which is read"));
         assert!(save(Path::new("/dev/null"), b"x").is_err());
     }
 }

@@ -1261,6 +1261,10 @@ fn nothing_is_written_over_what_is_read_or_no_file() {
     desk.imported("lstm_1_5x17");
     desk.write("pump.csv", pump(300));
     desk.write("pump.toml", TASK);
+    for name in ["outside.onnx", "outside.data"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/importing/onnx");
+        desk.write(name, fs::read(path.join(name)).unwrap());
+    }
     for (out, words) in [
         ("pump.csv", "which is read"),
         ("pump.toml", "which is read"),
@@ -1272,6 +1276,16 @@ fn nothing_is_written_over_what_is_read_or_no_file() {
     }
     for (command, out) in [
         ("import lstm_1_5x17.safetensors", "lstm_1_5x17.safetensors"),
+        // What says beside a network what flags would, whether it is there yet or not.
+        (
+            "import lstm_1_5x17.safetensors",
+            "lstm_1_5x17.safetensors.toml",
+        ),
+        (
+            "import lstm_1_5x17.safetensors",
+            "./lstm_1_5x17.safetensors.toml",
+        ),
+        ("import outside.onnx", "outside.data"),
         (
             "quantize lstm_1_5x17.kgl --precision w8a8 --calibrate lstm_1_5x17.csv",
             "lstm_1_5x17.csv",
@@ -1298,6 +1312,31 @@ fn nothing_is_written_over_what_is_read_or_no_file() {
     let files = desk.files();
     let there = |name: &str| files.iter().any(|file| file.ends_with(name));
     assert!(there("m.v1.history.csv") && there("m.v2.history.csv"));
+}
+
+#[test]
+fn what_is_joined_beyond_its_range_is_told_by_layer() {
+    let desk = Desk::new();
+    let file = "tests/importing/onnx/head_minus_end.onnx";
+    let network = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    desk.write("net.onnx", network);
+    // Rare and far beyond the spread.
+    let row = |k: usize| match k % 100 {
+        99 => "30,-30,30\n".to_owned(),
+        _ => format!("{:.2},{:.2},0.1\n", (k as f32).sin(), (k as f32).cos()),
+    };
+    let rows: String = (0..400).map(row).collect();
+    desk.write("rare.csv", format!("x0,x1,x2\n{rows}"));
+    let ran =
+        desk.run("import net.onnx --precision w8a8 --calibrate rare.csv --force --out net.kgl");
+    for part in [
+        "warning: layer 0 (it keeps what goes in): what is kept or joined reaches",
+        "(it adds what layer 0 keeps): what is kept or joined reaches",
+        "is cut at ±8, in w8a16 as in w8a8: take --precision f32 or f16",
+        "1 is `/rnn/GRU`",
+    ] {
+        assert!(ran.err.contains(part), "no {part:?} in: {}", ran.err);
+    }
 }
 
 #[test]

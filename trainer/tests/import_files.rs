@@ -182,11 +182,175 @@ fn what_earlier_layers_gave_is_joined() {
         agrees(&cases, (file, "", net));
     }
     agrees(&cases, ("onnx/unrolled.onnx", "", "lstm 3>4, dense 4>2"));
-    refused(
-        "onnx/join_branches.onnx",
-        "",
-        &["another branch went on", "no second chain"],
+    agrees(
+        &cases,
+        (
+            "onnx/join_branches.onnx",
+            "",
+            "keep 3, dense 3>4 tanh, keep 4, append 0, dense 7>4 sigmoid, multiply 1, lstm 4>4",
+        ),
     );
+}
+
+#[test]
+fn last_states_side_by_side() {
+    let cases = cases("heads.json");
+    let two = "lstm 3>4, keep 4, lstm 4>4, prepend 0, dense 8>2";
+    let both = "both lstm 3>2, both lstm 4>2, dense 4>2";
+    let again = "gru 3>4, keep 4, append 0, dense 8>2";
+    for (file, net) in [
+        ("two", two),
+        ("two_dynamo", two),
+        ("both_two", both),
+        ("both_two_dynamo", both),
+        ("both_turned", "both gru 3>4, dense 8>2"),
+        ("output_and_state", again),
+        ("output_and_state_dynamo", again),
+        ("states_alone", "gru 3>4, keep 4, gru 4>4, prepend 0"),
+    ] {
+        agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
+    }
+    for (file, parts) in [
+        (
+            "both_all",
+            ["`/Concat` (Concat)", "only the two of the last layer"],
+        ),
+        (
+            "memory",
+            ["`/Concat` (Concat)", "the cells of an LSTM (c_n)"],
+        ),
+        (
+            "stacked",
+            [
+                "`/Transpose` (Transpose)",
+                "torch.cat([h_n[-2], h_n[-1]], 1)",
+            ],
+        ),
+    ] {
+        refused(&format!("onnx/head_{file}.onnx"), "", &parts);
+    }
+}
+
+#[test]
+fn shapes_that_change_nothing() {
+    let cases = cases("heads.json");
+    let one = "gru 3>4, dense 4>1";
+    let two = "gru 3>4, dense 4>2";
+    let rows = "dense 3>3, gru 3>4, dense 4>1";
+    for (file, net) in [
+        ("head_rows", rows),
+        ("head_rows_dynamo", rows),
+        ("head_squeezed", one),
+        ("head_flat", one),
+        ("head_flat_window", one),
+        ("head_list", "gru 3>4, dense 4>1 sigmoid"),
+        ("head_there_and_back", one),
+        ("head_last_flat", "gru 3>4, dense 4>2 softmax"),
+        ("head_last_step", two),
+    ] {
+        agrees(&cases, (&format!("onnx/{file}.onnx"), "", net));
+    }
+    refused(
+        "onnx/head_fixed.onnx",
+        "",
+        &["`/Reshape` (Reshape)", "[1, 7, 2]", "write -1 for it"],
+    );
+}
+
+#[test]
+fn activations_that_end_are_relus() {
+    let cases = cases("heads.json");
+    let two = "dense 3>5 relu, dense 5>5 relu, dense 5>5, gru 5>4, dense 4>2 relu, dense 2>2 relu, dense 2>2";
+    let one = "dense 3>5 relu, dense 5>5, gru 5>4, dense 4>2 relu, dense 2>2";
+    for (file, net) in [
+        ("relu6", two),
+        ("hardtanh", two),
+        (
+            "swish",
+            "dense 3>5, keep 5, dense 5>5 sigmoid, multiply 0, gru 5>4, dense 4>2",
+        ),
+        (
+            "shared",
+            "dense 3>2, keep 2, dense 2>2 relu, dense 2>2 relu, dense 2>2, append 0, gru 4>4, dense 4>2",
+        ),
+        ("least", one),
+        ("most", one),
+    ] {
+        agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
+    }
+    refused(
+        "onnx/head_elu.onnx",
+        "",
+        &[
+            "`/Elu` (Elu)",
+            "LeakyRelu in place",
+            "by way of TensorFlow",
+            "model.save(\"net.keras\")",
+        ],
+    );
+}
+
+#[test]
+fn differences_and_branches() {
+    let cases = cases("heads.json");
+    for (file, net) in [
+        ("minus", "keep 3, gru 3>3, dense 3>3, add 0, dense 3>3"),
+        ("from", "keep 3, gru 3>3, dense 3>3, add 0, dense 3>3"),
+        ("minus_end", "keep 3, gru 3>3, dense 3>3, add 0, dense 3>3"),
+        (
+            "beside_last",
+            "keep 3, gru 3>4, keep 4, append 0, dense 7>3, lstm 3>5, prepend 1, dense 9>2",
+        ),
+        (
+            "sum",
+            "keep 3, gru 3>4, keep 4, append 0, dense 7>3, gru 3>4, add 1, dense 4>2",
+        ),
+        (
+            "gate",
+            "gru 3>4, keep 4, dense 4>5 tanh, keep 5, append 0, dense 9>5 sigmoid, multiply 1, dense 5>2",
+        ),
+        (
+            "conv_beside",
+            "keep 3, gru 3>4, keep 4, append 0, dense 7>3, conv 2 6>4 relu, prepend 1, dense 8>2",
+        ),
+    ] {
+        agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
+    }
+    for (file, parts) in [
+        ("rates", &["`/b/GRU` (GRU)", "has fewer answers"][..]),
+        (
+            "both_beside",
+            &["`/b/GRU` (GRU)", "beside a bidirectional layer"],
+        ),
+        ("several", &["`a`, `b`", "--output NAME takes one"]),
+        (
+            "same",
+            &[
+                "`/layer/Conv` (Conv)",
+                "1 samples that are still to come",
+                "nn.functional.pad(x, (2, 0))",
+            ],
+        ),
+        (
+            "padded_pool",
+            &["`/layer/MaxPool` (MaxPool)", "[1, 1]", "padding=0"],
+        ),
+    ] {
+        refused(&format!("onnx/head_{file}.onnx"), "", parts);
+    }
+    agrees(
+        &cases,
+        ("onnx/head_several.onnx", "--output a", "gru 3>4, dense 4>2"),
+    );
+}
+
+/// What another file holds of the weights is named, so that it is not written over.
+#[test]
+fn weights_beside_the_network_are_read_and_named() {
+    let path = folder().join("onnx/outside.onnx");
+    let imported = read(&path, &options("")).unwrap();
+    assert_eq!(imported.weight_files, [folder().join("onnx/outside.data")]);
+    computes(&imported, &cases("heads.json")["head_squeezed"], "outside");
 }
 
 #[test]

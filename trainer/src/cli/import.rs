@@ -8,7 +8,7 @@ use clap::builder::TypedValueParser;
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::file::save;
-use kinglet_trainer::import::{ImportOptions, MOST, Proof, read};
+use kinglet_trainer::import::{ImportOptions, MOST, Proof, read, side_file};
 use kinglet_trainer::quant::Stream;
 use kinglet_trainer::task::Precision;
 use std::path::{Path, PathBuf};
@@ -116,8 +116,10 @@ pub fn run(args: &Args) -> Result<()> {
     if args.calibrate.is_none() {
         args.csv.without("--calibrate")?;
     }
+    let beside = side_file(&args.state);
     let inputs = [
         Some(&args.state),
+        Some(&beside),
         args.calibrate.as_ref(),
         args.options.tokens.as_ref(),
     ];
@@ -125,6 +127,8 @@ pub fn run(args: &Args) -> Result<()> {
     writable(&args.out, &inputs)?;
     calibrate::tell_rounding();
     let imported = read(&args.state, &args.options)?;
+    let weights: Vec<&Path> = imported.weight_files.iter().map(PathBuf::as_path).collect();
+    writable(&args.out, &weights)?;
     imported
         .notes
         .iter()
@@ -150,6 +154,11 @@ pub fn run(args: &Args) -> Result<()> {
         None => calibrate::calibrated(package, args.precision, layout, &[])?,
     };
     say_notes(&exported.notes);
+    if !exported.doubts.is_empty() {
+        let names = imported.layer_names();
+        let names: Vec<String> = names.map(|(k, name)| format!("{k} is `{name}`")).collect();
+        say_notes(&[format!("layers by their numbers: {}", names.join(", "))]);
+    }
     match &calibration {
         Some(calibration) if args.precision != Format::F32 => {
             let sizes = [float.bytes.len(), exported.bytes.len()];

@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Conv, Layer, Network};
+use crate::net::{Combine, Conv, Layer, Network, keeper};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges};
 use half::f16;
@@ -123,7 +123,9 @@ pub(super) fn beyond_integers(
         // What is kept or joined is not brought to another scale.
         if matches!(layer, Layer::Keep(_) | Layer::Join(_)) && range.output >= 8.0 {
             doubts.push(format!(
-                "layer {k}: what is kept or joined reaches {:.1}, and is cut at ±8",
+                "layer {k} ({}): what is kept or joined reaches {:.1}, and is cut at ±8, in w8a16 as in w8a8: take --precision f32 or f16, or train with a \
+                 normalisation or smaller weights before it",
+                joining(package, layer),
                 range.output
             ));
         }
@@ -135,6 +137,20 @@ pub(super) fn beyond_integers(
         }
     }
     doubts
+}
+
+/// What a layer that keeps or joins does.
+fn joining(package: &Package, layer: &Layer) -> String {
+    let Layer::Join(join) = layer else {
+        return "it keeps what goes in".to_owned();
+    };
+    let keeper = keeper(&package.net.layers, join.with).unwrap_or_default();
+    let how = match join.how {
+        Combine::Add => "adds",
+        Combine::Multiply => "multiplies by",
+        Combine::Append | Combine::Prepend => "puts beside it",
+    };
+    format!("it {how} what layer {keeper} keeps")
 }
 
 /// Largest finite number of an f16.

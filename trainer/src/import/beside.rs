@@ -1,6 +1,6 @@
 //! `net.onnx.toml` beside `net.onnx`: what flags would say at every import of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
@@ -20,6 +20,13 @@ struct Beside {
     sample_rate: Option<u32>,
 }
 
+/// Where that file lies, whether it is there or not.
+pub fn side_file(network: &Path) -> PathBuf {
+    let mut name = network.as_os_str().to_owned();
+    name.push(".toml");
+    name.into()
+}
+
 /// The options, and what the file beside the network adds to them, which is told.
 ///
 /// # Errors
@@ -28,9 +35,8 @@ pub(super) fn with_beside(
     path: &Path,
     options: &ImportOptions,
 ) -> Result<(ImportOptions, Option<String>)> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".toml");
-    let shown = Path::new(&name).display();
+    let name = side_file(path);
+    let shown = name.display();
     let mut all = options.clone();
     let text = match std::fs::read_to_string(&name) {
         Ok(text) => text,

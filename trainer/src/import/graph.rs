@@ -8,7 +8,8 @@
 
 use super::{ConvSight, Padding};
 use crate::net::PoolKind;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
+use std::path::PathBuf;
 
 /// Numbers with a shape, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,8 +93,20 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     /// What its reader left out or folded.
     pub(crate) notes: Vec<String>,
+    /// Files beside this one that its weights were read from.
+    pub(crate) files: Vec<PathBuf>,
+    /// Another way, where the file's form is not what its network is best read from.
+    pub(crate) advice: Option<&'static str>,
     /// Samples a second, where the file says it.
     pub(crate) rate: Option<u32>,
+}
+
+/// An error with another way to go.
+pub(crate) fn advised<T>(result: Result<T>, advice: Option<&str>) -> Result<T> {
+    result.map_err(|error| match advice {
+        Some(advice) => anyhow!("{error:#}; {advice}"),
+        None => error,
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -211,6 +224,25 @@ pub(crate) enum Op {
     Identity,
 }
 
+impl Op {
+    /// It gives numbers of its first operand as they are, in another shape or fewer of them.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(
+            self,
+            Op::Identity
+                | Op::Gather { .. }
+                | Op::Split { .. }
+                | Op::Slice
+                | Op::Squeeze
+                | Op::Unsqueeze
+                | Op::Transpose { .. }
+                | Op::Reshape { .. }
+                | Op::Flatten { .. }
+                | Op::Expand
+        )
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {
     Add,
@@ -235,6 +267,8 @@ pub(crate) enum Function {
     ScaledTanh(f32, f32),
     /// `clamp(a·x + b, 0, 1)`.
     HardSigmoid(f32, f32),
+    /// Held within two ends, of which either may be infinite.
+    Clip(f32, f32),
     Elu(f32),
     Softsign,
     Softplus,
@@ -292,6 +326,7 @@ impl Function {
             Function::ThresholdedRelu(_) => x,
             Function::ScaledTanh(a, b) => a * (b * x).tanh(),
             Function::HardSigmoid(a, b) => (a * x + b).clamp(0.0, 1.0),
+            Function::Clip(low, high) => x.max(low).min(high),
             Function::Elu(a) if x < 0.0 => a * x.exp_m1(),
             Function::Elu(_) => x,
             Function::Softsign => x / (1.0 + x.abs()),

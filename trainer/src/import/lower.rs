@@ -20,7 +20,7 @@ use super::graph::{
 use super::interpret;
 use crate::net::{self, Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use kinglet::format::Reset;
+use kinglet::format::{MAX_LAYERS, Reset};
 use std::collections::BTreeSet;
 
 /// Samples in a sequence whose length the caller decides: a number that no width is mistaken for, and that is left when some are pooled.
@@ -86,21 +86,26 @@ pub(crate) enum Role {
 /// Lowers a graph whose answer is this output, or the only one that can be.
 pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
     ensure!(!graph.inputs.is_empty(), "there is no input in it");
-    let mut furthest: Option<(usize, anyhow::Error)> = None;
+    // Whether time had an open length, which it has where there is one, and how far that reading came.
+    let mut furthest: Option<((bool, usize), anyhow::Error)> = None;
     for samples in 0..graph.inputs.len() {
-        for time in times(&graph.inputs[samples].dims, graph.inputs[samples].whole) {
+        let dims = &graph.inputs[samples].dims;
+        for time in times(dims, graph.inputs[samples].whole) {
+            let open = time.is_some_and(|axis| dims[axis] == Dim::Open);
             let mut walk = match Walk::new(graph, samples, time) {
                 Ok(walk) => walk,
                 Err(e) => {
-                    furthest.get_or_insert((0, e));
+                    furthest.get_or_insert(((open, 0), e));
                     continue;
                 }
             };
+            let better = |done: usize| furthest.as_ref().is_none_or(|(far, _)| (open, done) > *far);
             match walk.run(answer) {
-                Ok(()) => return walk.finish(answer),
-                Err(e) if furthest.as_ref().is_none_or(|(done, _)| walk.done > *done) => {
-                    furthest = Some((walk.done, e));
-                }
+                Ok(()) => match walk.finish(answer) {
+                    Err(_) if !better(usize::MAX) => {}
+                    lowered => return lowered,
+                },
+                Err(e) if better(walk.done) => furthest = Some(((open, walk.done), e)),
                 Err(_) => {}
             }
         }
@@ -243,6 +248,11 @@ struct Walk<'g> {
     done: usize,
     /// Layers that take a state: which input, which part.
     taken: Vec<(usize, Part)>,
+    /// The outputs that are asked for, and the nodes that they depend on.
+    wanted: Vec<ValueId>,
+    needed: Vec<bool>,
+    /// A value was brought back, for a branch of its own.
+    branched: bool,
 }
 
 impl<'g> Walk<'g> {
@@ -305,14 +315,18 @@ impl<'g> Walk<'g> {
             closed: false,
             done: 0,
             taken: Vec::new(),
+            wanted: Vec::new(),
+            needed: Vec::new(),
+            branched: false,
         })
     }
 
     /// Walks what the answer depends on, then what other outputs do.
     fn run(&mut self, answer: Option<ValueId>) -> Result<()> {
         let graph = self.graph;
-        let wanted: Vec<ValueId> = answer.map_or_else(|| graph.outputs.clone(), |a| vec![a]);
-        let first = needed(graph, &wanted);
+        self.wanted = answer.map_or_else(|| graph.outputs.clone(), |a| vec![a]);
+        let first = needed(graph, &self.wanted);
+        self.needed.clone_from(&first);
         let rest = needed(graph, &graph.outputs);
         for (node, _) in graph
             .nodes
@@ -464,6 +478,28 @@ impl<'g> Walk<'g> {
 
     /// What takes a view must find the chain as the view left it.
     fn at_end(&self, view: &View) -> Result<()> {
+        self.whole(view)?;
+        ensure!(
+            view.stage == self.stage,
+            "it takes a value from which another branch went on: the engine's layers are a chain, which may add, multiply or put beside \
+             it what it had before, but has no second chain"
+        );
+        self.goes_on()
+    }
+
+    /// Another layer may follow.
+    fn goes_on(&self) -> Result<()> {
+        if let Some(Layer::Dense(dense)) = self.layers.last() {
+            ensure!(
+                dense.activation != Activation::Softmax,
+                "it follows a softmax, which the engine has behind the last layer only"
+            );
+        }
+        Ok(())
+    }
+
+    /// All that a layer gave, with nothing begun.
+    fn whole(&self, view: &View) -> Result<()> {
         match view.open {
             Open::Nothing => {}
             Open::Padded { .. } => {
@@ -480,21 +516,64 @@ impl<'g> Walk<'g> {
             }
         }
         ensure!(
-            view.stage == self.stage,
-            "it takes a value from which another branch went on: the engine's layers are a chain, which may add, multiply or put beside \
-             it what it had before, but has no second chain"
-        );
-        ensure!(
             view.direction.is_none(),
             "it takes one direction of a bidirectional layer alone"
         );
-        if let Some(Layer::Dense(dense)) = self.layers.last() {
-            ensure!(
-                dense.activation != Activation::Softmax,
-                "it follows a softmax, which the engine has behind the last layer only"
-            );
-        }
         Ok(())
+    }
+
+    /// What is done with a value, in whatever shape it is taken: the operators that take it there, with the place at which they do, and
+    /// the values that it is handed on as. Operators that pass it on are no takers.
+    fn takers(
+        &self,
+        id: ValueId,
+        passes: impl Fn(&Op) -> bool,
+    ) -> (Vec<(&'g Node, usize)>, Vec<ValueId>) {
+        let (mut takers, mut values) = (Vec::new(), vec![id]);
+        let needed = self.graph.nodes.iter().zip(&self.needed);
+        for (node, _) in needed.filter(|(_, needed)| **needed) {
+            let Some(place) = (node.inputs.iter().flatten()).position(|id| values.contains(id))
+            else {
+                continue;
+            };
+            if passes(&node.op) {
+                values.extend(&node.outputs);
+            } else {
+                takers.push((node, place));
+            }
+        }
+        (takers, values)
+    }
+
+    /// What the chain ends with is taken by other operators than this one, so nothing may be folded into it for this one.
+    fn is_shared(&self, node: &Node) -> bool {
+        let end = |id: &ValueId| matches!(&self.known[id.0], Some(Known::View(view)) if view.stage == self.stage);
+        let mut ends = node.inputs.iter().flatten().copied().filter(end);
+        ends.any(|id| {
+            let (takers, _) = self.takers(id, Op::moves);
+            let takers = takers
+                .iter()
+                .filter(|(taker, _)| !matches!(taker.op, Op::Shape { .. }));
+            takers.count() > 1
+        })
+    }
+
+    /// A product with weights takes this value, or what is made of each of its numbers.
+    fn is_multiplied(&self, id: ValueId) -> bool {
+        let alone = |op: &Op| op.moves() || matches!(op, Op::Unary(_) | Op::Binary(_));
+        let (takers, _) = self.takers(id, alone);
+        takers.iter().any(|(node, _)| matches!(node.op, Op::MatMul))
+    }
+
+    /// States side by side are more than the state that a layer begins with next: a layer takes them, or they are the answer.
+    fn is_computed_with(&self, id: ValueId) -> bool {
+        let (takers, values) = self.takers(id, |op| op.moves() || matches!(op, Op::Concat { .. }));
+        let as_state = |(node, place): &(&Node, usize)| {
+            matches!(node.op, Op::Shape { .. }) || matches!(node.op, Op::Recurrent(_)) && *place > 0
+        };
+        let answer = self.graph.inputs.len() == 1
+            && matches!(self.wanted[..], [only] if values.contains(&only));
+        answer || !takers.iter().all(as_state)
     }
 
     /// Adds a layer, which the value of this node is the output of.
@@ -517,6 +596,11 @@ impl<'g> Walk<'g> {
             tap.value = node.outputs[0];
             tap.roles = roles;
         }
+        self.changed()
+    }
+
+    /// The last layer gives something else now.
+    fn changed(&mut self) -> usize {
         self.stage += 1;
         if let Some(mark) = self.marks.last_mut() {
             mark[1] = self.stage;
@@ -561,14 +645,24 @@ impl<'g> Walk<'g> {
                 one(View { axes, ..view })
             }
             op @ (Op::Squeeze | Op::Unsqueeze | Op::Reshape { .. } | Op::Flatten { .. }) => {
-                let shape = interpret::reshaped(op, &view.shape(), operand(1))?;
+                let shape = interpret::reshaped(op, &view.shape(), operand(1));
+                let shape = shape.map_err(|e| match self.steps {
+                    None => anyhow!(
+                        "{e}, where {OPEN_STEPS} stands for a length that is open: it is a number here, so write -1 for it \
+                         (x.reshape(x.shape[0], -1, n) in PyTorch), or export with a fixed length"
+                    ),
+                    Some(_) => e,
+                })?;
                 if let Some(view) = self.remembered(node, &view, &shape)? {
                     return one(view);
                 }
-                one(View {
-                    axes: regroup(&view.axes, &shape)?,
-                    ..view
-                })
+                let mut axes = regroup(&view.axes, &shape)?;
+                // Features of 1 that were squeezed away come back as the last axis.
+                let gone = !view.tokens && view.axes.iter().all(|a| a.0 != Role::Features);
+                if let Some(last) = axes.last_mut().filter(|a| gone && a.1 == 1) {
+                    last.0 = Role::Features;
+                }
+                one(View { axes, ..view })
             }
             Op::Split { axis } => {
                 let axis = interpret::axis(*axis, view.axes.len())?;
@@ -668,10 +762,14 @@ impl<'g> Walk<'g> {
                     Function::Relu => Activation::Relu,
                     Function::LeakyRelu(slope) => return one(self.leaky(node, view, *slope)?),
                     Function::HardSigmoid(slope, middle) => {
-                        return one(self.hard(node, view, [*slope, *middle])?);
+                        return one(self.held(node, view, [*slope, *middle], [0.0, 1.0])?);
+                    }
+                    Function::Clip(low, high) => {
+                        return one(self.held(node, view, [1.0, 0.0], [*low, *high])?);
                     }
                     other => bail!(
-                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax, and what straight lines can be made of; train with one of them"
+                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax, and what straight lines can be made of (LeakyRelu, HardSigmoid, Clip); train with one \
+                         of them, LeakyRelu in place of what is bent below 0"
                     ),
                 };
                 one(self.activated(node, view, activation)?)
@@ -709,6 +807,10 @@ impl<'g> Walk<'g> {
             .iter()
             .all(|a| a.1 == 1 || matches!(a.0, Role::Time | Role::Features));
         let joined = n.checked_mul(width);
+        // One number a sample stays that, unless all of them are multiplied at once.
+        if width == 1 && !self.is_multiplied(node.outputs[0]) {
+            return Ok(None);
+        }
         let flat = shape.last().copied() == joined && shape.iter().rev().skip(1).all(|&d| d == 1);
         let (Some(units), true) = (joined, alone && flat && n > 1 && time < features) else {
             return Ok(None);
@@ -826,9 +928,14 @@ impl<'g> Walk<'g> {
         })
     }
 
-    fn dense(&mut self, node: &Node, mut view: View, weight: &Tensor) -> Result<View> {
-        self.at_end(&view)?;
+    fn dense(&mut self, node: &Node, view: View, weight: &Tensor) -> Result<View> {
         ensure!(!view.tokens, "tokens are multiplied as numbers");
+        let before = self.layers.len();
+        let mut view = self.brought(node, view)?;
+        // What brought it back is a dense layer too, and one does what both do.
+        let pick = (self.layers.len() > before)
+            .then(|| self.unpicked())
+            .flatten();
         let inputs = view.features_last()?;
         let &[rows, outputs] = &weight.shape[..] else {
             bail!("weights of shape {:?}, expected a matrix", weight.shape)
@@ -844,7 +951,7 @@ impl<'g> Walk<'g> {
             .take()
             .unwrap_or((vec![1.0; inputs], vec![0.0; inputs]));
         let sum = |o: usize| (0..inputs).map(|k| offset[k] * w[k * outputs + o]).sum();
-        let layer = Layer::Dense(Dense {
+        let dense = Dense {
             inputs,
             outputs,
             weight: (0..outputs)
@@ -853,6 +960,10 @@ impl<'g> Walk<'g> {
                 .collect(),
             bias: (0..outputs).map(sum).collect(),
             activation: Activation::Identity,
+        };
+        let layer = Layer::Dense(match pick {
+            Some(pick) => join::behind(&pick, &dense),
+            None => dense,
         });
         if let Some(last) = view.axes.last_mut() {
             last.1 = outputs;
@@ -917,14 +1028,14 @@ impl<'g> Walk<'g> {
     fn scaled(
         &mut self,
         node: &Node,
-        mut view: View,
+        view: View,
         (scale, offset): (Vec<f32>, Vec<f32>),
     ) -> Result<View> {
-        self.at_end(&view)?;
         ensure!(!view.tokens, "tokens are scaled as numbers");
+        let mut view = self.brought(node, view)?;
         view.state_of = None;
         let roles = view.roles();
-        let whole = view.affine.is_none();
+        let whole = view.affine.is_none() && !self.is_shared(node);
         if whole && self.fold_into_norm(&scale, &offset) {
             view.stage = self.grown(node, roles);
             return Ok(view);
@@ -965,9 +1076,9 @@ impl<'g> Walk<'g> {
     }
 
     fn activated(&mut self, node: &Node, view: View, activation: Activation) -> Result<View> {
-        self.at_end(&view)?;
+        let view = self.brought(node, view)?;
         // What grows with its argument may as well come before the largest of several as behind it.
-        let bare = self.rising().is_some();
+        let bare = self.rising().is_some() && !self.is_shared(node);
         let mut view = if bare && view.affine.is_none() {
             view
         } else {
@@ -1010,6 +1121,19 @@ impl<'g> Walk<'g> {
             Known::Constant(_) => false,
         };
         if axis != 0 && parts.iter().all(|k| state(k)) {
+            let both = |k: &&Known| matches!(k, Known::View(view) if view.direction.is_some());
+            ensure!(
+                !self.is_computed_with(node.outputs[0]) || self.closed,
+                "{}",
+                match parts.iter().any(both) {
+                    true =>
+                        "it puts last states of bidirectional layers side by side, of which the engine gives only the two of the last layer, forward first: \
+                         torch.cat([h_n[-2], h_n[-1]], 1)",
+                    false =>
+                        "it puts the cells of an LSTM (c_n) or joined states beside others, which the engine keeps to itself: take its hidden states one by one, \
+                         torch.cat([h_n[-2], h_n[-1]], 1)",
+                }
+            );
             let shape = |known: &&Known| match known {
                 Known::View(view) => zeros(&view.shape()),
                 Known::StateOut(_, shape) | Known::StateIn(_, shape) => Ok(shape.clone()),
@@ -1041,8 +1165,8 @@ impl<'g> Walk<'g> {
         let Some(Some(Known::View(view))) = operands.first() else {
             bail!("its input is not the samples or what a layer made of them")
         };
-        self.at_end(view)?;
         ensure!(!view.tokens, "tokens enter it as numbers");
+        let view = &self.brought(node, view.clone())?;
         ensure!(
             !view.last,
             "it goes over what a layer ended with: the engine has no layer that repeats a value"
@@ -1203,6 +1327,15 @@ impl<'g> Walk<'g> {
         };
         let mut states = Vec::new();
         let parts = |id: ValueId| self.known[id.0].as_ref().map(parts_of).unwrap_or_default();
+        let others = || {
+            outputs
+                .iter()
+                .filter(|id| **id != found && parts(**id).is_empty())
+        };
+        ensure!(
+            !self.branched || answer.is_some() || others().count() == 0,
+            "its outputs are made by branches of their own, of which the engine's chain has one answer"
+        );
         for (input, _) in self
             .graph
             .inputs
@@ -1294,6 +1427,12 @@ impl<'g> Walk<'g> {
         let networks: Vec<String> = self.layers.iter().filter_map(reset).collect();
         self.notes.extend(networks);
         let places = self.put_in_keeps();
+        ensure!(
+            self.layers.len() <= MAX_LAYERS,
+            "it becomes {} layers, and the engine has {MAX_LAYERS}: every value that is kept, every join, every branch and every function made of relus takes one or \
+             more of its own",
+            self.layers.len()
+        );
         for tap in &mut self.taps {
             tap.layer = places[tap.layer];
         }
@@ -1373,23 +1512,10 @@ fn instead<'t>(first: &'t Tensor, constants: &[Option<&'t Tensor>]) -> Vec<Optio
 
 /// A state through an operator that moves it.
 fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-    let moves = matches!(
-        node.op,
-        Op::Identity
-            | Op::Gather { .. }
-            | Op::Split { .. }
-            | Op::Slice
-            | Op::Squeeze
-            | Op::Unsqueeze
-            | Op::Transpose { .. }
-            | Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Expand
-    );
     ensure!(
-        moves,
-        "it computes with states of layers, or with several layers joined: the engine keeps its states to itself, and joins only what its \
-         layers give"
+        node.op.moves(),
+        "it computes with states that the engine keeps to itself, the cells of an LSTM (c_n) or states of several layers at once: take what layers give, \
+         the outputs or hidden states one by one (h_n[-1])"
     );
     interpret::apply(node, &instead(shape, constants))
 }
@@ -1411,7 +1537,7 @@ fn unstack(node: &Node, pieces: &[Known], constants: &[Option<&Tensor>]) -> Resu
     }
     ensure!(
         matches!(node.op, Op::Gather { axis: 0 } | Op::Slice),
-        "it changes the joined states of several layers"
+        "it changes the joined states of several layers: take them one by one, torch.cat([h_n[-2], h_n[-1]], 1) in PyTorch"
     );
     let picked = interpret::apply(node, &instead(&numbers, constants))?;
     let picked = picked.first().context("nothing is taken")?;

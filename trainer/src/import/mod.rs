@@ -44,6 +44,7 @@ use crate::filekind;
 use crate::net::{Activation, Layer};
 use crate::package::{Feature, Input, Output, Package, Shape, Target};
 use archive::Archive;
+pub use beside::side_file;
 use graph::Graph;
 use lower::Lowered;
 pub use proof::{LayerProof, MOST, Proof};
@@ -304,11 +305,19 @@ pub struct Imported {
     pub package: Package,
     /// What was brought into another form, or left out.
     pub notes: Vec<String>,
+    /// Files with weights that the network's own file names, and that were read.
+    pub weight_files: Vec<PathBuf>,
     graph: Graph,
     lowered: Lowered,
 }
 
 impl Imported {
+    /// Layers of the model by their numbers, as the file calls what they are.
+    pub fn layer_names(&self) -> impl Iterator<Item = (usize, &str)> {
+        let taps = self.lowered.taps.iter();
+        taps.map(|tap| (tap.layer, tap.name.as_str()))
+    }
+
     /// Runs the file's network in an interpreter beside the engine, on seeded random samples, and compares what every layer
     /// gives.
     ///
@@ -376,7 +385,8 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
             )
         }),
         _ => lowered,
-    }?;
+    };
+    let lowered = graph::advised(lowered, graph.advice)?;
     let mut package = package(name, &lowered, options)?;
     package.written.rate = match (graph.rate, options.sample_rate) {
         (Some(of_file), Some(given)) if of_file != given => {
@@ -407,6 +417,7 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
     Ok(Imported {
         package,
         notes,
+        weight_files: graph.files.clone(),
         graph,
         lowered,
     })

@@ -5,14 +5,15 @@
 //! here. Weights may lie in a file beside this one, but nowhere else.
 
 use super::graph::{
-    Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Pooling,
+    self, Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Pooling,
     Recurrent, Tensor, ValueId, Values, count,
 };
 use super::interpret;
 use crate::net::PoolKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rten_onnx::onnx::{
-    AttributeProto, DataLocation, DataType, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    AttributeProto, DataLocation, DataType, GraphProto, ModelProto, NodeProto, TensorProto,
+    ValueInfoProto,
 };
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,6 +28,7 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
     let proto = model
         .graph
         .ok_or_else(|| damaged("there is no graph in it"))?;
+    let advice = advice(model.producer_name.as_deref().unwrap_or_default(), &proto);
     let opset = (model.opset_import.iter())
         .find(|set| matches!(set.domain.as_deref(), None | Some("" | "ai.onnx")))
         .and_then(|set| set.version)
@@ -36,7 +38,10 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
         "operators of version {opset}, expected 7 or later: export it again with opset_version=17"
     );
     let mut reader = Reader {
-        graph: Graph::default(),
+        graph: Graph {
+            advice,
+            ..Graph::default()
+        },
         names: HashMap::new(),
         opset,
     };
@@ -46,15 +51,21 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
             tensor(initializer, Some(folder)).with_context(|| format!("tensor `{name}`"))?;
         let id = reader.graph.constant(&name, tensor);
         reader.define(&name, id)?;
+        if let Some(location) = outside(initializer) {
+            let file = folder.join(location);
+            if !reader.graph.files.contains(&file) {
+                reader.graph.files.push(file);
+            }
+        }
     }
     for input in &proto.input {
         reader.input(input)?;
     }
     for node in &proto.node {
         let (name, kind) = reader.title(node);
-        reader
-            .node(node, &name, &kind)
-            .with_context(|| format!("node `{name}` ({kind})"))?;
+        let read = reader.node(node, &name, &kind);
+        let read = read.with_context(|| format!("node `{name}` ({kind})"));
+        graph::advised(read, advice)?;
     }
     for output in &proto.output {
         let name = output.name.clone().unwrap_or_default();
@@ -65,6 +76,22 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
         reader.graph.outputs.push(*id);
     }
     Ok(reader.graph)
+}
+
+/// Another way than a file in which layers are written out.
+fn advice(producer: &str, graph: &GraphProto) -> Option<&'static str> {
+    let of_tensorflow = ["tf2onnx", "keras"].iter().any(|p| producer.contains(p));
+    let cell = |node: &NodeProto| matches!(node.op_type.as_deref(), Some("LSTM" | "GRU" | "RNN"));
+    match (of_tensorflow, graph.node.iter().any(cell)) {
+        (true, _) => Some(
+            "the file was written by way of TensorFlow, which writes layers of Keras out in pieces: import the Keras model itself, model.save(\"net.keras\")",
+        ),
+        (false, false) => Some(
+            "there is no LSTM, GRU or RNN operator in the file: where cells were written out in pieces, as Keras does in model.export, import what it was made \
+             of, Keras' model.save(\"net.keras\") or PyTorch's state dict",
+        ),
+        (false, true) => None,
+    }
 }
 
 /// Graphs lie within attributes of nodes of graphs; a real file's go a few deep, and each is a call.
@@ -186,7 +213,7 @@ fn tensor(proto: &TensorProto, folder: Option<&Path>) -> Result<Tensor> {
             "numbers of the type {other}, expected FLOAT, DOUBLE, FLOAT16, BFLOAT16 or whole ones"
         ),
     };
-    let raw = if proto.data_location == Some(DataLocation::EXTERNAL) {
+    let raw = if is_outside(proto) {
         let need = len.checked_mul(size).context("it is too large")?;
         Some(external(
             proto,
@@ -251,15 +278,28 @@ fn numbers(kind: DataType, raw: &[u8]) -> Values {
     }
 }
 
+/// A tensor's numbers lie in another file.
+fn is_outside(proto: &TensorProto) -> bool {
+    proto.data_location == Some(DataLocation::EXTERNAL)
+}
+
+/// The file that they lie in then.
+fn outside(proto: &TensorProto) -> Option<&str> {
+    is_outside(proto)
+        .then(|| entry(proto, "location"))
+        .flatten()
+}
+
+/// What is said about numbers in another file.
+fn entry<'p>(proto: &'p TensorProto, key: &str) -> Option<&'p str> {
+    let mut entries = proto.external_data.iter();
+    let found = entries.find(|e| e.key.as_deref() == Some(key))?;
+    found.value.as_deref()
+}
+
 /// Bytes of a file beside the model.
 fn external(proto: &TensorProto, folder: &Path, need: usize) -> Result<Vec<u8>> {
-    let entry = |key: &str| {
-        let mut entries = proto.external_data.iter();
-        entries
-            .find(|e| e.key.as_deref() == Some(key))
-            .and_then(|e| e.value.as_deref())
-    };
-    let location = entry("location").context("it lies in another file, which is not named")?;
+    let location = outside(proto).context("it lies in another file, which is not named")?;
     // A model must not read what its user would not have given it.
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     let inside = Path::new(location).components().all(plain)
@@ -286,7 +326,7 @@ fn external(proto: &TensorProto, folder: &Path, need: usize) -> Result<Vec<u8>> 
         real.starts_with(&home),
         "its data lie in {at}, which leads out of the model's folder: such a file is not opened"
     );
-    let number = |key: &str| match entry(key) {
+    let number = |key: &str| match entry(proto, key) {
         None => Ok(None),
         Some(text) => text
             .parse::<u64>()
@@ -567,7 +607,11 @@ impl Reader {
                     (Op::Mean { keep }, vec![Some(need(0)?), axes])
                 }
             }
-            "Conv" => one(Op::Conv(convolution(&attributes)?))?,
+            "Conv" => {
+                let weights = self.constant(input(1)).and_then(|w| w.shape.last());
+                let kernel = weights.and_then(|&n| i64::try_from(n).ok());
+                one(Op::Conv(convolution(&attributes, kernel)?))?
+            }
             "MaxPool" => one(Op::Pool(pooling(&attributes, PoolKind::Max)?))?,
             "AveragePool" => one(Op::Pool(pooling(&attributes, PoolKind::Mean)?))?,
             "Pad" => {
@@ -598,6 +642,31 @@ impl Reader {
                 attributes.float("alpha", 0.2),
                 attributes.float("beta", 0.5),
             ))?,
+            "Clip" => {
+                let end = |k: usize, name: &str, without: f32| {
+                    let constant = input(k).map(|id| {
+                        let end = self.constant(Some(id)).and_then(|t| t.floats().ok()?.first());
+                        end.copied().with_context(|| {
+                            format!("input `{name}` is computed while it runs, expected a number of the file")
+                        })
+                    });
+                    constant.unwrap_or_else(|| Ok(attributes.float(name, without)))
+                };
+                let (low, high) = (
+                    end(1, "min", f32::NEG_INFINITY)?,
+                    end(2, "max", f32::INFINITY)?,
+                );
+                ensure!(low < high, "it holds values within {low} and {high}");
+                let ends = [low, high].map(|end| end.abs() < f32::MAX);
+                let function = match (low, ends) {
+                    (_, [false, false]) => Function::Identity,
+                    (0.0, [true, false]) => Function::Relu,
+                    (_, [true, false]) => Function::Clip(low, f32::INFINITY),
+                    (_, [false, true]) => Function::Clip(f32::NEG_INFINITY, high),
+                    (_, [true, true]) => Function::Clip(low, high),
+                };
+                (Op::Unary(function), vec![Some(need(0)?)])
+            }
             "Softplus" => unary(Function::Softplus)?,
             "Softsign" => unary(Function::Softsign)?,
             "Softmax" if self.opset < 13 => {
@@ -942,12 +1011,12 @@ fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
     let &[kernel] = kernel else {
         bail!("attribute `kernel_shape`: {kernel:?}: the engine pools along one axis")
     };
-    let of = convolution(attributes)?;
+    let of = convolution(attributes, Some(kernel))?;
     let kernel = usize::try_from(kernel).ok().filter(|&n| n > 0);
     let kernel = kernel.context("attribute `kernel_shape`: it is below 1")?;
     ensure!(
         of.pads == [0, 0],
-        "attribute `pads`: {:?}: it pools what is padded; train without padding",
+        "attribute `pads`: {:?}: it pools what is padded, and sees samples that are still to come; train with padding=0 (padding=\"valid\" in Keras)",
         of.pads
     );
     ensure!(
@@ -957,7 +1026,7 @@ fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
     );
     ensure!(
         attributes.int("ceil_mode", 0) == 0,
-        "attribute `ceil_mode`: 1: its last answer is of fewer samples; train without"
+        "attribute `ceil_mode`: 1: its last answer is of fewer samples; train with ceil_mode=False"
     );
     Ok(Pooling {
         kind,
@@ -966,14 +1035,8 @@ fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
     })
 }
 
-/// Of a `Conv` along one axis.
-fn convolution(attributes: &Attributes<'_>) -> Result<Convolution> {
-    let auto = attributes.text("auto_pad")?;
-    ensure!(
-        matches!(auto.as_deref(), None | Some("NOTSET" | "VALID")),
-        "attribute `auto_pad`: {}: export it with explicit `pads`",
-        auto.unwrap_or_default()
-    );
+/// Of a `Conv` along one axis, with a kernel so long where that is known.
+fn convolution(attributes: &Attributes<'_>, kernel: Option<i64>) -> Result<Convolution> {
     let list = |name: &str, default: &[i64]| {
         let list = attributes.ints(name).unwrap_or(default);
         ensure!(
@@ -985,7 +1048,21 @@ fn convolution(attributes: &Attributes<'_>) -> Result<Convolution> {
         sizes.with_context(|| format!("attribute `{name}`: {list:?}"))
     };
     let (stride, dilation) = (list("strides", &[1])?, list("dilations", &[1])?);
-    let pads = list("pads", &[0, 0])?;
+    let mut pads = list("pads", &[0, 0])?;
+    let auto = attributes.text("auto_pad")?;
+    let kernel = kernel.and_then(|n| usize::try_from(n).ok());
+    // With a stride the zeros depend on the length too.
+    let around = kernel
+        .and_then(|n| n.checked_sub(1)?.checked_mul(dilation[0]))
+        .filter(|_| stride[0] == 1);
+    match (auto.as_deref(), around) {
+        (None | Some("NOTSET" | "VALID"), _) => {}
+        (Some("SAME_UPPER"), Some(n)) => pads = vec![n / 2, n - n / 2],
+        (Some("SAME_LOWER"), Some(n)) => pads = vec![n - n / 2, n / 2],
+        (Some(other), _) => bail!(
+            "attribute `auto_pad`: {other}: export it with explicit `pads`; over time they have to be on the left alone, (kernel − 1) · dilation of them or none"
+        ),
+    }
     let groups = usize::try_from(attributes.int("group", 1)).unwrap_or(0);
     ensure!(
         stride[0] > 0 && dilation[0] > 0 && groups > 0,

@@ -259,18 +259,7 @@ impl<'g> Made<'g> {
     fn root(&self, id: ValueId) -> Option<ValueId> {
         let mut id = id;
         while let Some(node) = self.by[id.0] {
-            let moves = matches!(
-                node.op,
-                Op::Identity
-                    | Op::Slice
-                    | Op::Gather { .. }
-                    | Op::Split { .. }
-                    | Op::Squeeze
-                    | Op::Unsqueeze
-                    | Op::Transpose { .. }
-                    | Op::Reshape { .. }
-                    | Op::Flatten { .. }
-            );
+            let moves = node.op.moves();
             id = node.inputs.first().copied().flatten().filter(|_| moves)?;
         }
         let inputs = self.graph.inputs.iter().map(|input| input.value);

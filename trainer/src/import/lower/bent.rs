@@ -2,15 +2,20 @@
 //!
 //! ```text
 //! z below 0 times a slope a      max(0, z) − a max(0, −z)
-//! z held within 0 and 1          1 − max(0, 1 − max(0, z))
+//! z held within a and b          b − max(0, b − a − max(0, z − a))
+//! z not below a                  a + max(0, z − a)
+//! z not above b                  b − max(0, b − z)
 //! ```
 //!
-//! The second one holds in integers too, where a layer's outputs end at 8: from there on it is 1.
+//! The second one holds in integers too, where a layer's outputs end at 8, if b − a is not more: from there on it is b.
 
 use super::super::graph::Node;
 use super::{View, Walk};
 use crate::net::{Activation, Conv, ConvShape, Dense, Layer};
 use anyhow::{Context, Result};
+
+/// Where a layer's outputs end in integers.
+const MOST_IN_INTEGERS: f32 = 8.0;
 
 impl Walk<'_> {
     /// `z`, and below 0 `slope · z`.
@@ -39,33 +44,57 @@ impl Walk<'_> {
         Ok(view)
     }
 
-    /// `slope · z + middle`, held within 0 and 1.
-    pub(super) fn hard(
+    /// `slope · z + middle`, held within two ends, of which one may be infinite.
+    pub(super) fn held(
         &mut self,
         node: &Node,
         view: View,
         [slope, middle]: [f32; 2],
+        [low, high]: [f32; 2],
     ) -> Result<View> {
         let mut view = self.linear(node, view)?;
         let dense = self.bare().context("no layer gives it as a sum")?;
         let n = dense.outputs;
-        dense.weight.iter_mut().for_each(|w| *w *= slope);
-        dense.bias.iter_mut().for_each(|b| *b = *b * slope + middle);
+        // The relu ends at the lower of the two, or at the only one.
+        let (sign, end) = match low.is_finite() {
+            true => (1.0, low),
+            false => (-1.0, high),
+        };
+        dense.weight.iter_mut().for_each(|w| *w *= sign * slope);
+        let moved = |b: &mut f32| *b = sign * (*b * slope + middle - end);
+        dense.bias.iter_mut().for_each(moved);
         dense.activation = Activation::Relu;
-        let mirrored = |row: usize, column: usize| if row == column { -1.0 } else { 0.0 };
+        let diagonal =
+            |factor: f32| move |row: usize, column: usize| if row == column { factor } else { 0.0 };
+        let two = low.is_finite() && high.is_finite();
+        let (what, layers) = match two {
+            true => (format!("within {low} and {high}"), "two more layers"),
+            false if low.is_finite() => (format!("from {low} on"), "one more layer"),
+            false => (format!("up to {high}"), "one more layer"),
+        };
+        let cut = match two && high - low > MOST_IN_INTEGERS {
+            true => ", and in integers it is cut, as layers end at 8 there",
+            false => "",
+        };
         self.notes.push(format!(
-            "{}: what is held within 0 and 1 becomes relus and two more layers, {n} × {n}",
+            "{}: what is held {what} becomes relus and {layers}, {n} × {n}{cut}",
             node.label()
         ));
-        self.mix(node, &view, (n, n), mirrored, 1.0, Activation::Relu);
-        view.stage = self.mix(node, &view, (n, n), mirrored, 1.0, Activation::Identity);
+        let mut last = (diagonal(sign), end);
+        if two {
+            let (weight, span) = (diagonal(-1.0), high - low);
+            self.mix(node, &view, (n, n), weight, span, Activation::Relu);
+            last = (diagonal(-1.0), high);
+        }
+        view.stage = self.mix(node, &view, (n, n), last.0, last.1, Activation::Identity);
         Ok(view)
     }
 
     /// A value that a layer gives as a sum.
     fn linear(&mut self, node: &Node, view: View) -> Result<View> {
-        self.at_end(&view)?;
-        if self.bare().is_some() && view.affine.is_none() {
+        let mut view = self.brought(node, view)?;
+        if self.bare().is_some() && view.affine.is_none() && !self.is_shared(node) {
+            view.stage = self.changed();
             Ok(view)
         } else {
             self.settled(node, view)

@@ -27,8 +27,8 @@ impl Walk<'_> {
     }
 
     /// Several samples become one: the last convolution pools its answers, or one that changes nothing.
-    pub(super) fn pool(&mut self, node: &Node, mut view: View, of: Pooling) -> Result<View> {
-        self.at_end(&view)?;
+    pub(super) fn pool(&mut self, node: &Node, view: View, of: Pooling) -> Result<View> {
+        let mut view = self.brought(node, view)?;
         ensure!(!view.tokens, "tokens enter it as numbers");
         let &[(first, many), (kind, channels), (along, len)] = &view.axes[..] else {
             bail!(
@@ -121,7 +121,7 @@ impl Walk<'_> {
             return Ok(view);
         };
         ensure!(wide.next().is_none(), "it pads several axes");
-        self.at_end(&view)?;
+        self.whole(&view)?;
         let (role, len) = view.axes[axis];
         ensure!(
             !mirror || role != Role::Time,
@@ -292,8 +292,8 @@ impl Walk<'_> {
         let mut pads = of.pads;
         let mut mirror = false;
         let around = std::mem::replace(&mut view.open, Open::Nothing);
-        self.at_end(&view)?;
         ensure!(!view.tokens, "tokens enter it as numbers");
+        let mut view = self.brought(node, view)?;
         let &[filters, seen, kernel] = &weight.shape[..] else {
             bail!(
                 "weights of shape {:?}, expected [filters, channels, kernel]: the engine convolves along one axis",
@@ -358,7 +358,8 @@ impl Walk<'_> {
             let needed = (kernel - 1) * of.dilation;
             ensure!(
                 pads[1] == 0,
-                "attribute `pads`: it sees {} samples that are still to come; pad it on the left only, with {needed} zeros (causal)",
+                "attribute `pads`: it sees {} samples that are still to come (padding \"same\"); train it with {needed} zeros on the left only, \
+                 nn.functional.pad(x, ({needed}, 0)) in PyTorch or padding=\"causal\" in Keras, or without padding",
                 pads[1]
             );
             ensure!(

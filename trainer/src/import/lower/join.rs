@@ -1,11 +1,33 @@
-//! Skips: a value of an earlier place of the chain, joined with what the chain gives now.
+//! Skips: a value of an earlier place of the chain, joined with what the chain gives now; and branches, which go on from such a value. Of those
+//! one runs after the other: the chain goes through the first, brings the value back, and goes through the second.
 
-use super::{Known, Open, Role, View, Walk};
-use crate::import::graph::{Binary, Node};
+use super::{Known, Open, Role, Tap, View, Walk};
+use crate::import::graph::{Binary, Node, ValueId};
 use crate::import::interpret;
-use crate::net::{Combine, Join, Layer, Network};
+use crate::net::{Activation, Combine, Dense, Join, Layer, Network, answers};
 use anyhow::{Result, bail, ensure};
 use kinglet::format::MAX_KEEPS;
+
+/// One dense layer in place of two, of which the first has no activation.
+pub(super) fn behind(first: &Dense, second: &Dense) -> Dense {
+    let rows = second.weight.chunks(second.inputs).zip(&second.bias);
+    let mut both = Dense {
+        inputs: first.inputs,
+        weight: Vec::with_capacity(second.outputs * first.inputs),
+        bias: Vec::with_capacity(second.outputs),
+        ..*second
+    };
+    for (row, bias) in rows {
+        let column = |k: usize| {
+            let column = first.weight.iter().skip(k).step_by(first.inputs);
+            row.iter().zip(column).map(|(a, b)| a * b).sum::<f32>()
+        };
+        both.weight.extend((0..first.inputs).map(column));
+        let offset: f32 = row.iter().zip(&first.bias).map(|(a, b)| a * b).sum();
+        both.bias.push(bias + offset);
+    }
+    both
+}
 
 impl Walk<'_> {
     /// Two values that both depend on the samples, added or multiplied.
@@ -18,15 +40,40 @@ impl Walk<'_> {
         let how = match binary {
             Binary::Add => Combine::Add,
             Binary::Mul => Combine::Multiply,
-            _ => bail!(
-                "two values that both depend on the samples, where the engine has layers that add and multiply such: write it with these"
+            Binary::Sub => return self.difference(node, a, b),
+            Binary::Div | Binary::Pow => bail!(
+                "two values that both depend on the samples, where the engine has layers that add, subtract and multiply such: write it with these"
             ),
         };
-        let (old, new) = match b.stage == self.stage {
+        let (old, new) = match b.stage >= a.stage {
             true => (a, b),
             false => (b, a),
         };
         self.join(node, how, old, new.clone())
+    }
+
+    /// `a − b` as `a + (−b)`, or as `−(b + (−a))` where it is `a` that comes last.
+    fn difference(&mut self, node: &Node, a: &View, b: &View) -> Result<View> {
+        let new_is_b = b.stage >= a.stage;
+        let (old, new) = if new_is_b { (a, b) } else { (b, a) };
+        let negated = |walk: &mut Self, view: View| {
+            let n = view.width();
+            let negated = walk.scaled(node, view, (vec![-1.0; n], vec![0.0; n]))?;
+            // What is negated is no value of the file.
+            if negated.affine.is_none() {
+                walk.taps.pop();
+            }
+            anyhow::Ok(negated)
+        };
+        let new = self.brought(node, new.clone())?;
+        let new = negated(self, new)?;
+        let joined = self.join(node, Combine::Add, old, new)?;
+        if new_is_b {
+            return Ok(joined);
+        }
+        self.taps.pop();
+        let n = joined.width();
+        self.scaled(node, joined, (vec![-1.0; n], vec![0.0; n]))
     }
 
     /// Values side by side along the features; none if it is something else that is joined: states, or the directions of a
@@ -54,18 +101,18 @@ impl Walk<'_> {
         // What layers end with are states, unless it is there for every sample.
         let states = views
             .iter()
-            .all(|view| view.state_of.is_some() && !long(view));
+            .all(|view| view.state_of.is_some() && !long(view))
+            && !self.is_computed_with(node.outputs[0]);
         if views.len() < 2 || !features || directions || states || self.closed {
             return Ok(None);
         }
-        let Some(now) = views.iter().position(|view| view.stage == self.stage) else {
-            bail!("{BRANCHES}");
-        };
-        let (before, rest) = views.split_at(now);
+        let latest = views.iter().map(|view| view.stage).max();
+        let now = views.iter().position(|view| Some(view.stage) == latest);
+        let (before, rest) = views.split_at(now.unwrap_or_default());
         let Some((now, behind)) = rest.split_first() else {
             return Ok(None);
         };
-        let mut joined = now.clone();
+        let mut joined = self.brought(node, now.clone())?;
         let before = before.iter().rev().map(|view| (Combine::Prepend, view));
         let behind = behind.iter().map(|view| (Combine::Append, view));
         for (number, (how, view)) in before.chain(behind).enumerate() {
@@ -78,25 +125,35 @@ impl Walk<'_> {
         Ok(Some(joined))
     }
 
-    fn join(&mut self, node: &Node, how: Combine, old: &View, mut new: View) -> Result<View> {
-        ensure!(new.stage == self.stage, "{BRANCHES}");
-        self.at_end(&new)?;
+    fn join(&mut self, node: &Node, how: Combine, old: &View, new: View) -> Result<View> {
         ensure!(!new.tokens && !old.tokens, "tokens are joined as numbers");
+        let mut new = self.brought(node, new)?;
         if new.affine.is_some() {
             new = self.settled(node, new)?;
             self.taps.pop();
         }
         let open = old.open != Open::Nothing || old.direction.is_some();
         ensure!(
-            !open && old.affine.is_none(),
-            "it takes a part of what an earlier layer gave, or what is scaled on the way: the engine keeps what a layer gives as it is"
+            !open,
+            "it takes a part of what an earlier layer gave: the engine keeps what a layer gives as it is"
         );
-        let Some(place) = self.place_of(old) else {
-            bail!(
-                "it takes what an earlier layer gave before something was folded into it (a bias, an activation): the engine keeps what a whole \
-                 layer gives"
-            )
-        };
+        if old.affine.is_some() {
+            // Kept is what was not scaled yet, so it is the other one that is kept.
+            let scaled = match old.stage == self.stage {
+                true => {
+                    let settled = self.settled(node, old.clone())?;
+                    self.taps.pop();
+                    settled
+                }
+                false => self.back(node, old.clone())?,
+            };
+            let how = match how {
+                Combine::Append => Combine::Prepend,
+                Combine::Prepend => Combine::Append,
+                either => either,
+            };
+            return self.join(node, how, &new, scaled);
+        }
         let same = |(a, b): (&(Role, usize), &(Role, usize))| {
             let side = matches!(how, Combine::Append | Combine::Prepend);
             let features = a.0 == Role::Features && b.0 == Role::Features;
@@ -121,21 +178,10 @@ impl Walk<'_> {
                 .filter(|a| matches!(a.0, Role::Features | Role::Positions));
             wide.map(|a| a.1).product::<usize>()
         };
-        let with = match self.keeps.iter().position(|kept| *kept == place) {
-            Some(known) => known,
-            None => {
-                self.keeps.push(place);
-                self.keeps.len() - 1
-            }
-        };
-        ensure!(
-            self.keeps.len() <= MAX_KEEPS,
-            "it joins more than {MAX_KEEPS} earlier values, which is all that the engine keeps"
-        );
         let join = Join {
             width: many(&new),
             kept: many(old),
-            with,
+            with: self.kept(old)?,
             how,
         };
         if let Some(features) = new.axes.iter_mut().find(|a| a.0 == Role::Features)
@@ -146,6 +192,118 @@ impl Walk<'_> {
         new.state_of = None;
         new.stage = self.push(Layer::Join(join), node, new.roles());
         Ok(new)
+    }
+
+    /// Which of the values that are kept this is.
+    fn kept(&mut self, view: &View) -> Result<usize> {
+        let Some(place) = self.place_of(view) else {
+            bail!(
+                "it takes what an earlier layer gave before something was folded into it (a bias, an activation): the engine keeps what a whole \
+                 layer gives"
+            )
+        };
+        ensure!(
+            !(self.layers.iter()).any(|layer| matches!(layer, Layer::Bidirectional(_))),
+            "it joins values, or goes on from an earlier one, beside a bidirectional layer, which the engine does not have: train without it, or one direction only"
+        );
+        // After the last sample all have an answer; how many went before is the same only without a kernel that has to be filled.
+        let [first, every] = answers(self.layers[place..].iter().map(Layer::pool));
+        ensure!(
+            every == 1 && (first == 0 || view.last),
+            "it goes on from an earlier value, or joins one, behind a convolution or a pool that has fewer answers: the engine keeps a value for one sample only; \
+             train with padding=\"causal\" and without a stride or a pool in one of two branches"
+        );
+        if let Some(known) = self.keeps.iter().position(|kept| *kept == place) {
+            return Ok(known);
+        }
+        self.keeps.push(place);
+        ensure!(
+            self.keeps.len() <= MAX_KEEPS,
+            "it joins more than {MAX_KEEPS} earlier values, which is all that the engine keeps"
+        );
+        Ok(self.keeps.len() - 1)
+    }
+
+    /// A value that is at the end of the chain, if need be again.
+    pub(super) fn brought(&mut self, node: &Node, view: View) -> Result<View> {
+        self.whole(&view)?;
+        self.goes_on()?;
+        match view.stage == self.stage {
+            true => Ok(view),
+            false => self.back(node, view),
+        }
+    }
+
+    /// An earlier value, for a branch of its own: it is kept, put beside what the chain gives now, and picked from that by a dense layer.
+    fn back(&mut self, node: &Node, mut view: View) -> Result<View> {
+        self.whole(&view)?;
+        self.goes_on()?;
+        ensure!(
+            !view.tokens,
+            "tokens go into two branches: give them one embedding"
+        );
+        ensure!(
+            view.axes.iter().all(|a| a.0 != Role::Positions || a.1 == 1),
+            "a second branch goes on from channels at each of several positions, which the engine cannot bring back"
+        );
+        let n = view.width();
+        let with = self.kept(&view)?;
+        let width = self.layers.last().map_or(0, Layer::outputs);
+        let (scale, bias) = view.affine.take().unwrap_or((vec![1.0; n], vec![0.0; n]));
+        let join = Join {
+            width,
+            kept: n,
+            with,
+            how: Combine::Append,
+        };
+        let mut pick = Dense {
+            inputs: width + n,
+            outputs: n,
+            weight: vec![0.0; (width + n) * n],
+            bias,
+            activation: Activation::Identity,
+        };
+        for (k, scale) in scale.into_iter().enumerate() {
+            pick.weight[k * (width + n) + width + k] = scale;
+        }
+        self.notes.push(format!(
+            "{}: a second branch goes on from an earlier value; the engine keeps that, and brings it back by {} weights",
+            node.label(),
+            (width + n) * n
+        ));
+        // The value of the file that the layer gives, unless something was put around it.
+        let known = |id: &&ValueId| match &self.known[id.0] {
+            Some(Known::View(known)) => {
+                known.open == Open::Nothing
+                    && (known.stage, &known.axes) == (view.stage, &view.axes)
+            }
+            _ => false,
+        };
+        let value = node.inputs.iter().flatten().find(known).copied();
+        for layer in [Layer::Join(join), Layer::Dense(pick)] {
+            self.layers.push(layer);
+            self.stage += 1;
+            self.marks.push([self.stage; 2]);
+        }
+        self.taps.extend(value.map(|value| Tap {
+            layer: self.layers.len() - 1,
+            value,
+            roles: view.roles(),
+            name: node.name.clone(),
+        }));
+        self.branched = true;
+        view.stage = self.stage;
+        Ok(view)
+    }
+
+    /// Takes away the dense layer that has just brought a value back, for another one to do what it does.
+    pub(super) fn unpicked(&mut self) -> Option<Dense> {
+        self.taps.pop_if(|tap| tap.layer + 1 == self.layers.len());
+        self.marks.pop();
+        match self.layers.pop() {
+            Some(Layer::Dense(pick)) => Some(pick),
+            _ => None,
+        }
     }
 
     /// The layers that had given this value, if nothing was changed in the last of them since.
@@ -185,6 +343,3 @@ impl Walk<'_> {
         places
     }
 }
-
-const BRANCHES: &str = "it joins two branches that both went on from an earlier value: the engine's layers are a chain, which may take up \
-                        what it had before, but has no second chain beside it";

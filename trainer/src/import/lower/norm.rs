@@ -146,7 +146,7 @@ impl Walk<'_> {
     pub(super) fn whole_norm(
         &mut self,
         node: &Node,
-        mut view: View,
+        view: View,
         first: usize,
         epsilon: f32,
         terms: [Option<&Tensor>; 2],
@@ -160,7 +160,7 @@ impl Walk<'_> {
             "it normalises over the axes from {first} on of {:?}: the engine normalises over the features of a sample alone (axis -1)",
             view.shape()
         );
-        self.at_end(&view)?;
+        let mut view = self.brought(node, view)?;
         if view.affine.is_some() {
             view = self.settled(node, view)?;
             self.taps.pop();

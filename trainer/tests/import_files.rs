@@ -481,8 +481,39 @@ fn both_files_of_keras() {
         ("adapted.keras", "gru 3>5, dense 5>2"),
         ("given.keras", "lstm 3>4, dense 4>1"),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
+        (
+            "get_item.keras",
+            "lstm 3>4, keep 4, gru 4>3, prepend 0, dense 7>2",
+        ),
+        (
+            "nested.keras",
+            "dense 3>3 tanh, lstm 3>4, gru 4>3, dense 3>2",
+        ),
+        ("nested.h5", "dense 3>3 tanh, lstm 3>4, gru 4>3, dense 3>2"),
+        (
+            "silu.keras",
+            "dense 3>3, keep 3, dense 3>3 sigmoid, multiply 0, lstm 3>4, dense 4>2",
+        ),
+        ("same_shape.keras", "lstm 3>4, dense 4>2"),
+        ("flattened.keras", "lstm 3>2, rnn-relu 2>14, dense 14>2"),
+        (
+            "ends.keras",
+            "dense 3>4 relu, dense 4>4 relu, dense 4>4, lstm 4>4, dense 4>3 relu, dense 3>3 relu, dense 3>3 relu, dense 3>3 relu, dense 3>3, \
+             dense 3>2 relu, dense 2>2 relu, dense 2>2",
+        ),
+        (
+            "branches.keras",
+            "keep 3, gru 3>4, keep 4, append 0, dense 7>3, lstm 3>4, dense 4>4, add 1, dense 4>2",
+        ),
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));
+    }
+    for (name, what) in [("elu", "Elu(1.0)"), ("gelu", "activation `gelu`")] {
+        refused(
+            &format!("keras/{name}.keras"),
+            "",
+            &[what, "train with one"],
+        );
     }
     let conv = "conv 3 9>6 relu, dense 6>4, conv 2 8>4 tanh, lstm 4>4, dense 4>2";
     for file in ["keras/conv.keras", "keras/conv.h5"] {

@@ -5,7 +5,7 @@
 
 use super::archive::Archive;
 use super::graph::{
-    Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, count,
+    Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, Values, count,
 };
 use super::keras_weights::{Setting, activated, function, recurrent};
 use super::{ConvSight, Padding};
@@ -88,14 +88,40 @@ fn hard_sigmoid(version: Option<&str>) -> Option<Function> {
     })
 }
 
+/// What cannot be read of a layer's weights.
+fn damaged(e: hdf5_pure::Error) -> anyhow::Error {
+    anyhow!("its weights cannot be read: {e}")
+}
+
 /// A layer's weights with the paths below its group.
 type Named = Vec<(String, Tensor)>;
 
 impl Weights {
-    fn of(&self, layer: &str) -> Result<Named> {
-        let damaged = |e: hdf5_pure::Error| anyhow!("its weights cannot be read: {e}");
-        let group = if self.flat {
-            self.root.group(layer).map_err(damaged)?
+    /// Those of a model among the layers.
+    fn inside(&self, model: &str) -> Result<Weights> {
+        let root = match self.group(model) {
+            // In the older file layers may lie there without a group of their model.
+            Err(_) if self.flat => self.root.clone(),
+            group => group?,
+        };
+        Ok(Weights { root, ..*self })
+    }
+
+    /// Where a layer's weights lie.
+    fn group(&self, layer: &str) -> Result<Group> {
+        Ok(if self.flat {
+            match self.root.group(layer) {
+                Ok(group) => group,
+                // Layers of a model lie in its group below the names of what they were built in.
+                Err(error) => {
+                    let mut all = below(&self.root, layer, 0)?;
+                    ensure!(
+                        all.len() < 2,
+                        "there are weights of several layers of this name: save the model as .keras"
+                    );
+                    all.pop().ok_or_else(|| damaged(error))?
+                }
+            }
         } else {
             let layers = self.root.group("layers").map_err(damaged)?;
             let names = layers.groups().map_err(damaged)?;
@@ -122,7 +148,11 @@ impl Weights {
                 format!("there are no weights of it in the file, `layers` has {names:?}")
             })?;
             layers.group(found).map_err(damaged)?
-        };
+        })
+    }
+
+    fn of(&self, layer: &str) -> Result<Named> {
+        let group = self.group(layer)?;
         let mut named = Vec::new();
         self.collect(&group, "", 0, &mut named)?;
         named.sort_by(|a, b| a.0.cmp(&b.0));
@@ -130,7 +160,6 @@ impl Weights {
     }
 
     fn collect(&self, group: &Group, path: &str, depth: usize, named: &mut Named) -> Result<()> {
-        let damaged = |e: hdf5_pure::Error| anyhow!("its weights cannot be read: {e}");
         ensure!(
             depth < 16,
             "groups in its weights are nested without an end"
@@ -162,6 +191,23 @@ impl Weights {
         }
         Ok(())
     }
+}
+
+/// The groups of this name within another, not within each other.
+fn below(group: &Group, name: &str, depth: usize) -> Result<Vec<Group>> {
+    ensure!(
+        depth < 16,
+        "groups in its weights are nested without an end"
+    );
+    let mut all = Vec::new();
+    for inner in group.groups().map_err(damaged)? {
+        let found = group.group(&inner).map_err(damaged)?;
+        match inner == name {
+            true => all.push(found),
+            false => all.extend(below(&found, name, depth + 1)?),
+        }
+    }
+    Ok(all)
 }
 
 /// The weight that is called so, or stands at this place.
@@ -220,6 +266,15 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
         "a layer of the user's own ({}), whose code is not in the file",
         text(layer, "registered_name")
     );
+    let function = config.get("function").and_then(Value::as_str);
+    ensure!(
+        !matches!(
+            text(layer, "class_name"),
+            "Lambda" | "TFOpLambda" | "SlicingOpLambda"
+        ),
+        "a function between layers ({}), which is not read: take layers in its place, return_sequences=False for x[:, -1, :], or save the model with Keras 3",
+        function.unwrap_or("Python")
+    );
     let quantized = config
         .get("quantization_config")
         .is_some_and(|v| !v.is_null())
@@ -240,28 +295,53 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
 }
 
 fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
+    let mut graph = Graph::default();
+    let output = layers(&mut graph, model, weights, None)?;
+    graph.outputs = vec![output.value];
+    Ok(graph)
+}
+
+/// What a layer gives.
+#[derive(Clone, Copy)]
+struct Flow {
+    /// `[time, batch, features]`, or `[batch, features]`.
+    value: ValueId,
+    /// It is there for every sample of a sequence.
+    sequence: bool,
+}
+
+impl Flow {
+    fn of(self, value: ValueId) -> Flow {
+        Flow { value, ..self }
+    }
+}
+
+/// Models within models.
+const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
+
+/// The layers of a model, whose input is the file's or what a layer before it gives.
+fn layers(
+    graph: &mut Graph,
+    model: &Value,
+    weights: &Weights,
+    entering: Option<Flow>,
+) -> Result<Flow> {
     let model_class = text(model, "class_name");
     ensure!(
-        matches!(model_class, "Sequential" | "Functional" | "Model"),
+        MODELS.contains(&model_class),
         "a model of the class `{model_class}`, expected Sequential or Functional: its layers are Python code, which is not in the file"
     );
     let config = model.get("config").unwrap_or(&Value::Null);
-    // The oldest files have the list itself.
-    let layers = config
-        .get("layers")
-        .unwrap_or(config)
-        .as_array()
-        .context("there are no layers in its configuration")?;
+    let layers = listed(config).context("there are no layers in its configuration")?;
     let outputs = config.get("output_layers").and_then(Value::as_array);
     let several = outputs.is_some_and(|list| list.len() > 1 && list.iter().all(Value::is_array));
     ensure!(
         !several,
         "a model of several outputs: save one of each, keras.Model(model.input, model.outputs[k])"
     );
-    let mut graph = Graph::default();
     let mut x = None;
     // What every layer gave.
-    let mut given: Vec<(String, ValueId)> = Vec::new();
+    let mut given: Vec<(String, Flow)> = Vec::new();
     for layer in layers {
         let class = text(layer, "class_name");
         let config = layer.get("config").unwrap_or(&Value::Null);
@@ -270,7 +350,10 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
         let input = match x {
             Some(x) => x,
             None => {
-                let input = input(&mut graph, config, layers)?;
+                let input = match entering {
+                    Some(entering) => entering,
+                    None => input(graph, config, layers)?,
+                };
                 if class == "InputLayer" {
                     x = Some(input);
                     given.push((name.to_owned(), input));
@@ -285,8 +368,12 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
             _ => sources(layer, &given).with_context(label)?,
         };
         let y = match (joins(class), &inputs[..]) {
-            (Some(op), all) => joined(&mut graph, class, op, config, name, all),
-            (None, [input]) => add(&mut graph, class, config, name, weights, *input),
+            (Some(op), all) => joined(graph, (class, op), config, name, all),
+            (None, [input]) if MODELS.contains(&class) => weights
+                .inside(name)
+                .and_then(|weights| self::layers(graph, layer, &weights, Some(*input))),
+            (None, [input]) if class == "GetItem" => taken(graph, layer, name, *input),
+            (None, [input]) => add(graph, class, config, name, weights, *input),
             (None, []) => Err(anyhow!(
                 "a second input: the engine takes one, so the network has to be cut into two, of which each is imported"
             )),
@@ -305,8 +392,30 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     });
     let named = named.and_then(Value::as_str);
     let output = named.and_then(|name| given.iter().find(|(given, _)| given == name));
-    graph.outputs = output.map(|(_, id)| *id).or(x).into_iter().collect();
-    Ok(graph)
+    let output = output.map(|(_, flow)| *flow).or(x);
+    output.context("there is no layer in it")
+}
+
+/// The list in a model's configuration; the oldest files have the list itself.
+fn listed(config: &Value) -> Option<&[Value]> {
+    Some(config.get("layers").unwrap_or(config).as_array()?)
+}
+
+/// All layers in their order, with those of models among them in place of these.
+fn flat(layers: &[Value]) -> Vec<&Value> {
+    let mut all = Vec::new();
+    for layer in layers {
+        match MODELS.contains(&text(layer, "class_name")) {
+            true => all.extend(
+                layer
+                    .get("config")
+                    .and_then(listed)
+                    .map_or(Vec::new(), flat),
+            ),
+            false => all.push(layer),
+        }
+    }
+    all
 }
 
 /// The name by which other layers take what it gives.
@@ -318,13 +427,13 @@ fn called_by_others(layer: &Value) -> &str {
 }
 
 /// What a layer of a functional model takes.
-fn sources(layer: &Value, given: &[(String, ValueId)]) -> Result<Vec<ValueId>> {
+fn sources(layer: &Value, given: &[(String, Flow)]) -> Result<Vec<Flow>> {
     let mut names = Vec::new();
     let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
     origins(inbound, &mut names, 0)?;
     let source = |name: &String| {
         let found = given.iter().find(|(given, _)| given == name);
-        let found = found.map(|(_, id)| *id);
+        let found = found.map(|(_, flow)| *flow);
         found.with_context(|| format!("it takes what `{name}` gives, which is no layer before it"))
     };
     names.iter().map(source).collect()
@@ -334,6 +443,7 @@ fn sources(layer: &Value, given: &[(String, ValueId)]) -> Result<Vec<ValueId>> {
 fn joins(class: &str) -> Option<Op> {
     Some(match class {
         "Add" => Op::Binary(Binary::Add),
+        "Subtract" => Op::Binary(Binary::Sub),
         "Multiply" => Op::Binary(Binary::Mul),
         "Concatenate" => Op::Concat { axis: -1 },
         _ => return None,
@@ -342,26 +452,28 @@ fn joins(class: &str) -> Option<Op> {
 
 fn joined(
     graph: &mut Graph,
-    class: &str,
-    op: Op,
+    (class, op): (&str, Op),
     config: &Value,
     name: &str,
-    inputs: &[ValueId],
-) -> Result<ValueId> {
+    inputs: &[Flow],
+) -> Result<Flow> {
     ensure!(inputs.len() > 1, "it joins {} values", inputs.len());
+    let values: Vec<ValueId> = inputs.iter().map(|input| input.value).collect();
+    let first = inputs[0];
     if let Op::Concat { .. } = op {
         let axis = config.get("axis").and_then(Value::as_i64).unwrap_or(-1);
+        let last = 1 + i64::from(first.sequence);
         ensure!(
-            matches!(axis, -1 | 2),
+            axis == -1 || axis == last,
             "attribute `axis`: {axis}, expected the features, -1"
         );
-        return Ok(graph.node(name, class, op, inputs));
+        return Ok(first.of(graph.node(name, class, op, &values)));
     }
-    let mut sum = inputs[0];
-    for &input in &inputs[1..] {
-        sum = graph.node(name, class, op.clone(), &[sum, input]);
+    let mut sum = first.value;
+    for &value in &values[1..] {
+        sum = graph.node(name, class, op.clone(), &[sum, value]);
     }
-    Ok(sum)
+    Ok(first.of(sum))
 }
 
 /// The layers named in an entry of `inbound_nodes`, of both versions of Keras.
@@ -409,7 +521,8 @@ fn called(arguments: &Value) -> Result<()> {
 }
 
 /// The samples, as the first layer's configuration has them.
-fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<ValueId> {
+fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
+    let layers = flat(layers);
     let shape = ["batch_shape", "batch_input_shape"]
         .iter()
         .find_map(|key| config.get(*key)?.as_array());
@@ -452,7 +565,114 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<ValueId>
         dims,
         whole: embedded,
     });
-    Ok(value)
+    Ok(Flow {
+        value,
+        sequence: true,
+    })
+}
+
+/// `[batch, time, features]` as the graph has it, or back.
+fn turned(graph: &mut Graph, name: &str, class: &str, x: ValueId) -> ValueId {
+    let perm = Some(vec![1, 0, 2]);
+    graph.node(name, class, Op::Transpose { perm }, &[x])
+}
+
+/// `x[:, -1, :]`, whose indices are arguments of its call.
+fn taken(graph: &mut Graph, layer: &Value, name: &str, x: Flow) -> Result<Flow> {
+    let class = "GetItem";
+    let call = layer.get("inbound_nodes").and_then(|calls| calls.get(0));
+    let key = call.and_then(|call| call.get("args")?.get(1));
+    let key = key.context("its indices are missing")?;
+    let mut keys: Vec<Option<&Value>> = match key {
+        Value::Array(keys) => keys.iter().map(Some).collect(),
+        one => vec![Some(one)],
+    };
+    let rank = if x.sequence { 3 } else { 2 };
+    let is_rest =
+        |key: &Option<&Value>| key.is_some_and(|key| text(key, "class_name").contains("ellipsis"));
+    let rest = keys.iter().position(is_rest);
+    if let Some(at) = rest {
+        keys.remove(at);
+    }
+    ensure!(keys.len() <= rank, "{} indices of {rank} axes", keys.len());
+    // Axes that are not named are taken whole.
+    let (at, left) = (rest.unwrap_or(keys.len()), rank - keys.len());
+    keys.splice(at..at, vec![None; left]);
+    // Time comes first here.
+    let axes: &[i64] = if x.sequence { &[1, 0, 2] } else { &[0, 1] };
+    let (mut value, mut sequence) = (x.value, x.sequence);
+    // The last axis of ours first: those before it keep their places when it is gone.
+    let mut all: Vec<(i64, Option<&Value>)> = axes.iter().copied().zip(keys).collect();
+    all.sort_by_key(|(axis, _)| -axis);
+    for (axis, key) in all {
+        let Some(key) = key else { continue };
+        let bound = |which: &str| key.get("config").and_then(|slice| slice.get(which));
+        let bound = |which: &str| bound(which).filter(|bound| !bound.is_null());
+        if let Some(index) = key.as_i64() {
+            let time = x.sequence && axis == 0;
+            ensure!(
+                time,
+                "it takes place {index} of an axis that is not time: the engine goes on from all features of a sample, x[:, -1, :]"
+            );
+            let index = Tensor::new(Vec::new(), Values::I64(vec![index]))?;
+            let index = graph.constant(format!("{name} index"), index);
+            value = graph.node(name, class, Op::Gather { axis }, &[value, index]);
+            sequence = false;
+        } else if text(key, "class_name").contains("slice") {
+            let number = |which: &str, without: i64| match bound(which) {
+                None => Ok(without),
+                Some(bound) => bound
+                    .as_i64()
+                    .with_context(|| format!("`{which}` of a slice: {bound}, expected a number")),
+            };
+            let [start, stop, step] = [
+                number("start", 0)?,
+                number("stop", i64::MAX)?,
+                number("step", 1)?,
+            ];
+            if (start, stop, step) == (0, i64::MAX, 1) {
+                continue;
+            }
+            let list = [start, stop, axis, step].map(|n| Tensor::list(vec![n]));
+            let list = list.map(|list| graph.constant(format!("{name} slice"), list));
+            value = graph.node(name, class, Op::Slice, &[&[value], &list[..]].concat());
+        } else {
+            bail!("an index {key}, expected numbers and slices, as in x[:, -1, :]");
+        }
+    }
+    Ok(Flow { value, sequence })
+}
+
+/// All that a sequence or a sample holds, in another shape; an error if a dimension is no number.
+fn reshaped(graph: &mut Graph, config: &Value, name: &str, x: Flow) -> Result<Flow> {
+    let class = "Reshape";
+    let shape = config.get("target_shape").and_then(Value::as_array);
+    let shape = shape.context("attribute `target_shape` is missing")?;
+    // The batch stays.
+    let mut dims = vec![0];
+    for d in shape {
+        // An open dimension is the rest.
+        let d = if d.is_null() { Some(-1) } else { d.as_i64() };
+        dims.push(d.with_context(|| format!("attribute `target_shape`: {shape:?}"))?);
+    }
+    let sequence = match shape.len() {
+        1 => false,
+        2 => true,
+        n => bail!(
+            "attribute `target_shape`: {n} dimensions, expected [time, features] or [features]"
+        ),
+    };
+    let whole = match x.sequence {
+        true => turned(graph, name, class, x.value),
+        false => x.value,
+    };
+    let dims = graph.constant(format!("{name} shape"), Tensor::list(dims));
+    let y = graph.node(name, class, Op::Reshape { zero: false }, &[whole, dims]);
+    let value = match sequence {
+        true => turned(graph, name, class, y),
+        false => y,
+    };
+    Ok(Flow { value, sequence })
 }
 
 fn add(
@@ -461,33 +681,47 @@ fn add(
     config: &Value,
     name: &str,
     weights: &Weights,
-    x: ValueId,
-) -> Result<ValueId> {
-    Ok(match class {
+    flow: Flow,
+) -> Result<Flow> {
+    let x = flow.value;
+    let recurrent = |graph: &mut Graph, class: &str, layer, config: &Value| {
+        let sequence = flag(config, "return_sequences", false);
+        let value = graph.recurrent(name, class, layer, x, sequence)?;
+        anyhow::Ok(Flow { value, sequence })
+    };
+    let value = match class {
+        "Flatten" if flow.sequence => {
+            channels_last(config)?;
+            let whole = turned(graph, name, class, x);
+            let value = graph.node(name, class, Op::Flatten { axis: 1 }, &[whole]);
+            let sequence = false;
+            return Ok(Flow { value, sequence });
+        }
+        "Flatten" => x,
+        "Reshape" => return reshaped(graph, config, name, flow),
         "Dropout"
         | "SpatialDropout1D"
         | "GaussianDropout"
         | "GaussianNoise"
         | "AlphaDropout"
         | "ActivityRegularization" => x,
-        "Activation" => activated(
-            graph,
-            function_name(config, "activation", "linear")?,
-            name,
-            x,
-        )?,
+        "Activation" => activation(graph, config, (name, weights.hard), x)?,
         "ReLU" | "LeakyReLU" => {
             let number = |key: &str| config.get(key).and_then(Value::as_f64);
             ensure!(
-                number("threshold").unwrap_or(0.0) == 0.0 && number("max_value").is_none(),
-                "a ReLU with a threshold or a limit: the engine has the plain one, and one with a slope below 0"
+                number("threshold").unwrap_or(0.0) == 0.0,
+                "a ReLU with a threshold: the engine has the plain one, one with a slope below 0 and one that ends"
             );
             // As Keras 3 calls it, and as those before did.
             let slope = number("negative_slope").or_else(|| number("alpha"));
             let slope = slope.unwrap_or(if class == "ReLU" { 0.0 } else { 0.3 });
-            let function = match slope {
-                0.0 => Function::Relu,
-                slope => Function::LeakyRelu(slope as f32),
+            let function = match (slope, number("max_value")) {
+                (0.0, None) => Function::Relu,
+                (slope, None) => Function::LeakyRelu(slope as f32),
+                (0.0, Some(most)) => Function::Clip(0.0, most as f32),
+                _ => bail!(
+                    "a ReLU that ends and has a slope below 0: the engine has one or the other"
+                ),
             };
             graph.activation(name, function, x)
         }
@@ -525,26 +759,20 @@ fn add(
             dense(
                 graph,
                 inner.get("config").unwrap_or(&Value::Null),
-                name,
+                (name, weights.hard),
                 &weights.of(name)?,
                 x,
             )?
         }
-        "Dense" => dense(graph, config, name, &weights.of(name)?, x)?,
-        "Conv1D" => convolution(graph, config, name, &weights.of(name)?, x)?,
+        "Dense" => dense(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
+        "Conv1D" => convolution(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
         "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
         "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "Normalization" => standardised(graph, config, name, weights, x)?,
         "SimpleRNN" | "LSTM" | "GRU" | "CuDNNLSTM" | "CuDNNGRU" => {
             let layer = recurrent_layer(class, config, config, &weights.of(name)?, weights.hard)?;
-            graph.recurrent(
-                name,
-                class,
-                layer,
-                x,
-                flag(config, "return_sequences", false),
-            )?
+            return recurrent(graph, class, layer, config);
         }
         "RNN" => {
             let cell = config.get("cell").unwrap_or(&Value::Null);
@@ -556,13 +784,7 @@ fn add(
                 &weights.of(name)?,
                 weights.hard,
             )?;
-            graph.recurrent(
-                name,
-                class,
-                layer,
-                x,
-                flag(config, "return_sequences", false),
-            )?
+            return recurrent(graph, class, layer, config);
         }
         "Bidirectional" => {
             let mode = text(config, "merge_mode");
@@ -597,20 +819,36 @@ fn add(
             layer
                 .directions
                 .extend(back.map(|d| super::graph::Direction { reverse: true, ..d }));
-            graph.recurrent(
-                name,
-                class,
-                layer,
-                x,
-                flag(inner, "return_sequences", false),
-            )?
+            return recurrent(graph, class, layer, inner);
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
             "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, MaxPooling1D, AveragePooling1D, \
-             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Multiply, Concatenate, LeakyReLU and the activations tanh, sigmoid, relu, \
-             softmax and hard_sigmoid"
+             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Concatenate, Flatten, Reshape, LeakyReLU and the activations tanh, \
+             sigmoid, relu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
         ),
+    };
+    Ok(flow.of(value))
+}
+
+/// A layer's own activation.
+fn activation(
+    graph: &mut Graph,
+    config: &Value,
+    (name, hard): (&str, Option<Function>),
+    x: ValueId,
+) -> Result<ValueId> {
+    let key = "activation";
+    match function_name(config, key, "linear")? {
+        "hard_sigmoid" => Ok(graph.activation(name, which_hard(hard, key)?, x)),
+        other => activated(graph, other, name, x),
+    }
+}
+
+/// A hard sigmoid as the Keras that wrote the file has it.
+fn which_hard(hard: Option<Function>, key: &str) -> Result<Function> {
+    hard.with_context(|| {
+        format!("attribute `{key}`: hard_sigmoid, which Keras 3 made another function, and the file does not say which Keras wrote it")
     })
 }
 
@@ -624,7 +862,7 @@ fn bias<'n>(config: &Value, named: &'n Named, place: usize) -> Result<Option<&'n
 fn dense(
     graph: &mut Graph,
     config: &Value,
-    name: &str,
+    (name, hard): (&str, Option<Function>),
     named: &Named,
     x: ValueId,
 ) -> Result<ValueId> {
@@ -632,12 +870,7 @@ fn dense(
     let bias = bias(config, named, 1)?;
     let bias = bias.map(|bias| anyhow::Ok(bias.floats()?.to_vec()));
     let y = graph.dense(name, "Dense", kernel.clone(), bias.transpose()?, x)?;
-    activated(
-        graph,
-        function_name(config, "activation", "linear")?,
-        name,
-        y,
-    )
+    activation(graph, config, (name, hard), y)
 }
 
 /// A size along one axis, which may be a list of one.
@@ -694,7 +927,7 @@ fn pooled(
 fn convolution(
     graph: &mut Graph,
     config: &Value,
-    name: &str,
+    (name, hard): (&str, Option<Function>),
     named: &Named,
     x: ValueId,
 ) -> Result<ValueId> {
@@ -725,12 +958,7 @@ fn convolution(
     let bias = bias(config, named, 1)?.cloned();
     let sight = (sight, size("groups")?);
     let y = graph.along_time((name, "Conv1D"), sight, turned, bias, x)?;
-    activated(
-        graph,
-        function_name(config, "activation", "linear")?,
-        name,
-        y,
-    )
+    activation(graph, config, (name, hard), y)
 }
 
 /// A layer whose axis is the last one, by itself, which it is where none is given.
@@ -895,9 +1123,7 @@ fn recurrent_layer(
     );
     let activation = function(function_name(config, "activation", "tanh")?)?;
     let gate = match function_name(config, "recurrent_activation", "sigmoid")? {
-        "hard_sigmoid" => hard.context(
-            "attribute `recurrent_activation`: hard_sigmoid, which Keras 3 made another function, and the file does not say which Keras wrote it",
-        )?,
+        "hard_sigmoid" => which_hard(hard, "recurrent_activation")?,
         other => function(other)?,
     };
     let kind = match class {
@@ -987,6 +1213,11 @@ mod tests {
             ),
             (json!({"registered_name": "mine>LSTM"}), json!({})),
             (json!({"module": "my.layers"}), json!({})),
+            (json!({"class_name": "Lambda"}), json!({"function": {}})),
+            (
+                json!({"class_name": "SlicingOpLambda"}),
+                json!({"function": "__operators__.getitem"}),
+            ),
             (json!({}), json!({"time_major": true})),
         ] {
             assert!(known(&layer, &config).is_err(), "{layer} {config}");

@@ -3,7 +3,7 @@
 //! Kernels are `[inputs, gates · units]`; the gates of an LSTM stand as ours, `i, f, c, o`, those of a GRU as `z, r, h`. A GRU with
 //! `reset_after` has a bias of two rows, one for each product.
 
-use super::graph::{Direction, Function, Graph, Kind, Op, Recurrent, Tensor, ValueId};
+use super::graph::{Binary, Direction, Function, Graph, Kind, Op, Recurrent, Tensor, ValueId};
 use anyhow::{Result, bail, ensure};
 
 /// What a recurrent layer's configuration says.
@@ -94,6 +94,11 @@ pub(super) fn activated(
 ) -> Result<ValueId> {
     Ok(match activation {
         "softmax" => graph.node(name, "softmax", Op::Softmax { axis: -1 }, &[x]),
+        // x σ(x).
+        "silu" | "swish" => {
+            let gate = graph.activation(name, Function::Sigmoid, x);
+            graph.node(name, activation, Op::Binary(Binary::Mul), &[x, gate])
+        }
         other => graph.activation(name, function(other)?, x),
     })
 }
@@ -106,11 +111,14 @@ pub(super) fn function(name: &str) -> Result<Function> {
         "sigmoid" => Function::Sigmoid,
         "relu" => Function::Relu,
         "leaky_relu" => Function::LeakyRelu(0.2),
+        "relu6" => Function::Clip(0.0, 6.0),
+        "hard_tanh" => Function::Clip(-1.0, 1.0),
         "elu" => Function::Elu(1.0),
         "softplus" => Function::Softplus,
         "softsign" => Function::Softsign,
         other => bail!(
-            "activation `{other}`: the engine has tanh, sigmoid, relu, softmax and none; train with one of them"
+            "activation `{other}`: the engine has tanh, sigmoid, relu, softmax and none, of straight lines leaky_relu, relu6, hard_tanh and \
+             hard_sigmoid, and silu; train with one of them"
         ),
     })
 }

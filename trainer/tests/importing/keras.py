@@ -53,7 +53,7 @@ def keep(name, net, x, window=False, first=0):
     path = os.path.join(folder, name)
     net.save(path + ".keras")
     packed(path + ".keras")
-    if name in ["lstm", "both", "conv"]:
+    if name in ["lstm", "both", "conv", "nested"]:
         net.save(path + ".h5")
     steps = [len(x)] if window else range(1 + first, len(x) + 1)
     y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
@@ -126,6 +126,25 @@ adapted.adapt(np.random.normal(3, [1, 10, 0.1], size=(50, 3)).astype("float32"))
 keep("adapted", keras.Sequential([layers.Input((None, 3)), adapted, layers.GRU(5, return_sequences=True), layers.Dense(2)]), x)
 given = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 1.0, 0.25])
 keep("given", keras.Sequential([layers.Input((None, 3)), given, layers.LSTM(4), layers.Dense(1)]), x)
+
+x = x[:7]
+start = layers.Input((None, 3))
+y = layers.LSTM(4, return_sequences=True)(start)
+keep("get_item", keras.Model(start, layers.Dense(2)(layers.Concatenate()([y[:, -1, :], layers.GRU(3)(y)]))), x)
+body = keras.Sequential([layers.Input((None, 3)), layers.Dense(3, "tanh"), layers.LSTM(4, return_sequences=True)], name="body")
+start = layers.Input((None, 4))
+tail = keras.Model(start, layers.GRU(3, return_sequences=True)(start), name="tail")
+keep("nested", keras.Sequential([layers.Input((None, 3)), keras.Sequential([layers.Input((None, 3)), body, tail]), layers.Dense(2)]), x)
+same = [layers.Reshape((-1, 3)), layers.LSTM(4), layers.Flatten(), layers.Reshape((4,)), layers.Dense(2)]
+keep("same_shape", keras.Sequential(head + same), x)
+keep("flattened", keras.Sequential([layers.Input((7, 3)), layers.LSTM(2, return_sequences=True), layers.Flatten(), layers.Dense(2)]), x, True)
+ends = [layers.Dense(4, "relu6"), layers.LSTM(4, return_sequences=True), layers.Dense(3, "hard_tanh"), layers.ReLU(max_value=0.5)]
+keep("ends", keras.Sequential(head + ends + [layers.Dense(2, "hard_sigmoid")]), x)
+start = layers.Input((None, 3))
+branches = [layers.GRU(4, return_sequences=True)(start), layers.LSTM(4, return_sequences=True)(start)]
+keep("branches", keras.Model(start, layers.Dense(2)(layers.Subtract()(branches))), x)
+for activation in ["silu", "elu", "gelu"]:
+    keep(activation, keras.Sequential(head + [layers.Dense(3, activation), layers.LSTM(4), layers.Dense(2)]), x)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -207,6 +207,7 @@ fn last_states_side_by_side() {
         ("output_and_state", again),
         ("output_and_state_dynamo", again),
         ("states_alone", "gru 3>4, keep 4, gru 4>4, prepend 0"),
+        ("stacked", "gru 3>4, keep 4, gru 4>4, prepend 0, dense 8>2"),
     ] {
         agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
     }
@@ -220,11 +221,8 @@ fn last_states_side_by_side() {
             ["`/Concat` (Concat)", "the cells of an LSTM (c_n)"],
         ),
         (
-            "stacked",
-            [
-                "`/Transpose` (Transpose)",
-                "torch.cat([h_n[-2], h_n[-1]], 1)",
-            ],
+            "both_stacked",
+            ["`/Reshape` (Reshape)", "torch.cat([h_n[-2], h_n[-1]], 1)"],
         ),
     ] {
         refused(&format!("onnx/head_{file}.onnx"), "", &parts);

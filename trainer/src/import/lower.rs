@@ -86,26 +86,26 @@ pub(crate) enum Role {
 /// Lowers a graph whose answer is this output, or the only one that can be.
 pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
     ensure!(!graph.inputs.is_empty(), "there is no input in it");
-    // Whether time had an open length, which it has where there is one, and how far that reading came.
+    // Whether time was an axis that can be one, and how far that reading came.
     let mut furthest: Option<((bool, usize), anyhow::Error)> = None;
     for samples in 0..graph.inputs.len() {
         let dims = &graph.inputs[samples].dims;
         for time in times(dims, graph.inputs[samples].whole) {
-            let open = time.is_some_and(|axis| dims[axis] == Dim::Open);
+            let long = time.is_some_and(|axis| dims[axis] != Dim::Fixed(1));
             let mut walk = match Walk::new(graph, samples, time) {
                 Ok(walk) => walk,
                 Err(e) => {
-                    furthest.get_or_insert(((open, 0), e));
+                    furthest.get_or_insert(((long, 0), e));
                     continue;
                 }
             };
-            let better = |done: usize| furthest.as_ref().is_none_or(|(far, _)| (open, done) > *far);
+            let better = |done: usize| furthest.as_ref().is_none_or(|(far, _)| (long, done) > *far);
             match walk.run(answer) {
                 Ok(()) => match walk.finish(answer) {
                     Err(_) if !better(usize::MAX) => {}
                     lowered => return lowered,
                 },
-                Err(e) if better(walk.done) => furthest = Some(((open, walk.done), e)),
+                Err(e) if better(walk.done) => furthest = Some(((long, walk.done), e)),
                 Err(_) => {}
             }
         }
@@ -154,6 +154,8 @@ enum Known {
     StateOut(BTreeSet<Part>, Tensor),
     /// States joined along their first axis.
     Stack(Vec<Known>),
+    /// The same with the sequences of a batch first, as who puts states side by side turns them.
+    Turned(Vec<Known>),
 }
 
 /// A layer's hidden state, or its cell.
@@ -469,7 +471,15 @@ impl<'g> Walk<'g> {
                     .map(|t| Known::StateOut(parts.clone(), t))
                     .collect()
             }
-            Some(Some(Known::Stack(pieces))) => vec![unstack(node, pieces, constants)?],
+            Some(Some(Known::Stack(pieces))) => match &node.op {
+                Op::Transpose { perm } if perm.as_deref() == Some(&[1, 0, 2]) => {
+                    vec![Known::Turned(pieces.clone())]
+                }
+                _ => vec![unstack(node, pieces, constants)?],
+            },
+            Some(Some(Known::Turned(pieces))) => {
+                vec![self.flattened(node, pieces, constants)?]
+            }
             _ => bail!("a form of it that is not known here"),
         };
         self.set(node, results);
@@ -1117,7 +1127,7 @@ impl<'g> Walk<'g> {
         }
         let state = |k: &Known| match k {
             Known::View(view) => view.state_of.is_some(),
-            Known::StateOut(..) | Known::StateIn(..) | Known::Stack(_) => true,
+            Known::StateOut(..) | Known::StateIn(..) | Known::Stack(_) | Known::Turned(_) => true,
             Known::Constant(_) => false,
         };
         if axis != 0 && parts.iter().all(|k| state(k)) {
@@ -1499,7 +1509,7 @@ fn parts_of(known: &Known) -> BTreeSet<Part> {
             .into_iter()
             .collect(),
         Known::StateOut(parts, _) => parts.clone(),
-        Known::Stack(pieces) => pieces.iter().flat_map(parts_of).collect(),
+        Known::Stack(pieces) | Known::Turned(pieces) => pieces.iter().flat_map(parts_of).collect(),
         Known::Constant(_) | Known::StateIn(..) => BTreeSet::new(),
     }
 }

@@ -176,6 +176,9 @@ keep("swish", Net(lambda n, x: n.head(n.rnn(nn.functional.silu(n.first(x)))[0]),
 ends = {"first": nn.Linear(3, 2), "rnn": nn.GRU(4, 4, batch_first=True), "head": nn.Linear(4, 2)}
 keep("shared", Net(lambda n, x: (lambda z: n.head(n.rnn(torch_cat(z.clamp(-0.5, 0.5), z))[0]))(n.first(x)), **ends), x)
 
+both = {"rnn": nn.LSTM(3, 2, 2, batch_first=True, bidirectional=True), "head": nn.Linear(8, 2)}
+export("both_stacked", Net(lambda n, x: n.head(states(n, x).transpose(0, 1).reshape(1, -1)), **both), x, True)
+
 # Weights in a file of their own.
 model = onnx.load(os.path.join(folder, "head_squeezed.onnx"))
 path = os.path.join(folder, "outside.onnx")

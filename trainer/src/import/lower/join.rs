@@ -2,7 +2,7 @@
 //! one runs after the other: the chain goes through the first, brings the value back, and goes through the second.
 
 use super::{Known, Open, Role, Tap, View, Walk};
-use crate::import::graph::{Binary, Node, ValueId};
+use crate::import::graph::{Binary, Node, Tensor, ValueId};
 use crate::import::interpret;
 use crate::net::{Activation, Combine, Dense, Join, Layer, Network, answers};
 use anyhow::{Result, bail, ensure};
@@ -123,6 +123,42 @@ impl Walk<'_> {
             joined = self.join(node, how, view, joined)?;
         }
         Ok(Some(joined))
+    }
+
+    /// Last states of several layers, one behind the other for each sequence.
+    pub(super) fn flattened(
+        &mut self,
+        node: &Node,
+        states: &[Known],
+        constants: &[Option<&Tensor>],
+    ) -> Result<Known> {
+        let one = |state: &Known| match state {
+            // Of one layer: `[1, batch, features]`.
+            Known::View(view) if view.axes.len() == 3 && view.axes[0].1 == 1 => {
+                let mut view = view.clone();
+                view.axes.remove(0);
+                Some(view)
+            }
+            _ => None,
+        };
+        let views: Option<Vec<View>> = states.iter().map(one).collect();
+        let first = views.as_ref().and_then(|views| views.first());
+        if let (Some(views), Some(&[(_, batch), (_, width)])) =
+            (&views, first.map(|view| &view.axes[..]))
+        {
+            let whole = [batch, views.len(), width];
+            let shape = interpret::reshaped(&node.op, &whole, constants.get(1).copied().flatten())?;
+            let operands: Vec<Option<Known>> =
+                (views.iter().cloned().map(|view| Some(Known::View(view)))).collect();
+            if shape == [batch, views.len() * width]
+                && let Some(joined) = self.side_by_side(node, &operands, -1)?
+            {
+                return Ok(Known::View(joined));
+            }
+        }
+        bail!(
+            "it changes the joined states of several layers: take them one by one, torch.cat([h_n[-2], h_n[-1]], 1) in PyTorch"
+        )
     }
 
     fn join(&mut self, node: &Node, how: Combine, old: &View, new: View) -> Result<View> {

@@ -51,7 +51,8 @@ impl Walk<'_> {
         let features = |&axis: &usize| view.axes[axis].0 == Role::Features;
         ensure!(
             over.iter().all(|a| features(a) || !wide(a)) && over.iter().any(features),
-            "a mean over the axes {over:?} of {:?}: the engine has one only over the features of a sample, within a layer normalisation",
+            "a mean over the axes {over:?} of {:?}: the engine has one only over the features of a sample, within a layer normalisation; in place of a mean \
+             over time take the output after the last sample",
             view.shape()
         );
         whole_samples(&view)?;

@@ -437,7 +437,7 @@ fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
             library_state(&upper),
             format!("return {};", library_call(&upper, "step", &sample)),
         ),
-    };
+    }
 }
 
 fn library_state(upper: &str) -> String {

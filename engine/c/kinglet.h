@@ -296,6 +296,16 @@ kgl_status kgl_step_window_tokens(const struct kgl_model *model,
                                   size_t outputs);
 
 /**
+ * Whether the last step had an answer of its own. A model whose convolutions have a stride, or which pools over time, has one for some
+ * samples only: kgl_step() gives the last one again in between, and before the first what an answer of zeros stands for.
+ *
+ * @return  1 or 0; 0 too where kgl_step() would be an error.
+ */
+uint32_t kgl_answered(const struct kgl_model *model,
+                      void *state,
+                      size_t state_size);
+
+/**
  * Writes what outlasts a step, to go on later, after a power failure for example.
  *
  * @param saved    kgl_saved_size() bytes or more, anywhere. The same bytes on every machine.

@@ -253,6 +253,33 @@ fn a_broken_row_ends_its_device_alone_and_is_told() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_may_be_left_out_wherever_it_stands() {
+    let desk = trained();
+    desk.csv("fleet.csv", 0, STEPS);
+    desk.write("a-empty.csv", "");
+    desk.write("b-other.csv", "device,z\nd0,1\n");
+    desk.write("c-cut.parquet", "PAR1cut");
+    for file in ["a-empty.csv", "b-other.csv", "c-cut.parquet"] {
+        for files in [format!("{file} fleet.csv"), format!("fleet.csv {file}")] {
+            let command = format!("backtest wave.f32.kgl wave.kgl --data {files} --json");
+            let ran = desk.run(&command);
+            assert!(
+                ran.code == Some(1)
+                    && ran.err.contains(file)
+                    && ran.err.contains("--on-error skip goes on"),
+                "{files}: {}",
+                ran.err
+            );
+            let Ran { out, err, .. } = desk.succeeds(&format!("{command} --on-error skip"));
+            let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+            let found = (&json["devices"], &json["files_unreadable"]);
+            assert_eq!(found, (&DEVICES.into(), &1.into()), "{files}: {err}");
+            assert!(err.contains("1 of 2 files could not be read"), "{err}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused() {
     let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);

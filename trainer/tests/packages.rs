@@ -60,13 +60,14 @@ fn has(folder: &Path, files: &[&str]) {
     assert!((5..=12).contains(&readme.lines().count()), "{readme}");
 }
 
-/// Models of samples, of tokens, of windows, the last two from both ends, and of sound.
-const MODELS: [&str; 6] = [
+/// Models of samples, of tokens, of windows, the last two from both ends, of which some samples are answered, and of sound.
+const MODELS: [&str; 7] = [
     "lstm_w8a8.kgl",
     "tokens_w8a8.kgl",
     "window_f32.kgl",
     "bidirectional_w8a8.kgl",
     WINDOWS_OF_TOKENS,
+    "pooled_w8a8.kgl",
     "../../../docs/browser/keyword.kgl",
 ];
 

@@ -527,6 +527,25 @@ pub unsafe extern "C" fn kgl_step_window_tokens(
     status(step())
 }
 
+/// Whether the last step had an answer of its own. A model whose convolutions have a stride, or which pools over time, has one for some
+/// samples only: kgl_step() gives the last one again in between, and before the first what an answer of zeros stands for.
+///
+/// @return  1 or 0; 0 too where kgl_step() would be an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kgl_answered(
+    model: *const kgl_model,
+    state: *mut c_void,
+    state_size: usize,
+) -> u32 {
+    let state = (state.cast(), state_size);
+    // SAFETY: as the caller says.
+    let stream = unsafe { Stream::new(model, state, NOTHING, NOWHERE) };
+    stream
+        .and_then(Stream::bind)
+        .is_ok_and(|(net, ..)| net.answered())
+        .into()
+}
+
 /// Writes what outlasts a step, to go on later, after a power failure for example.
 ///
 /// @param saved    kgl_saved_size() bytes or more, anywhere. The same bytes on every machine.

@@ -59,6 +59,8 @@ static int samples(uint32_t *digest)
     CLAIM(kgl_step(&model, stream, sizeof stream, in, LSTM_INPUTS, out, LSTM_OUTPUTS) == KGL_OTHER_STATE);
     CLAIM(kgl_reset(&model, stream, LSTM_STATE_SIZE) == KGL_OK);
     CLAIM(kgl_self_test(&model, stream, LSTM_STATE_SIZE, digest) == KGL_OK && *digest == LSTM_DIGEST);
+    CLAIM(kgl_answered(&model, stream, sizeof stream) == 1 && kgl_answered(&model, NULL, sizeof stream) == 0);
+    CLAIM(kgl_answered(none, stream, sizeof stream) == 0);
     CLAIM(stream[LSTM_STATE_SIZE] == 0xa5);
 
     CLAIM(kgl_step(&model, stream, sizeof stream, NULL, LSTM_INPUTS, out, LSTM_OUTPUTS) == KGL_NULL);

@@ -137,6 +137,15 @@ pub fn numbers<'py>(
     what: &str,
 ) -> PyResult<Bound<'py, PyUntypedArray>> {
     let numpy = x.py().import("numpy")?;
+    if numpy
+        .getattr("ma")?
+        .call_method1("is_masked", (x,))?
+        .is_truthy()?
+    {
+        return Err(Error::new_err(
+            "a masked array, whose gaps would be taken for numbers: pass x.filled(numpy.nan)",
+        ));
+    }
     let x = numpy.call_method1("asarray", (x,))?;
     let x = x.cast_into::<PyUntypedArray>()?;
     let kind = x.dtype().kind();

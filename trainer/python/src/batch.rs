@@ -1,5 +1,6 @@
 //! `kinglet.Batch`.
 
+use anyhow::Context;
 use engine::Model;
 use numpy::PyArrayDyn;
 use pyo3::exceptions::PyIndexError;
@@ -27,6 +28,13 @@ pub struct Batch {
 impl Batch {
     pub fn new(loaded: Arc<Loaded>, streams: usize, how: How) -> anyhow::Result<Self> {
         how.suits(loaded.model())?;
+        let bytes = streams.saturating_mul(loaded.model().state_len() + size_of::<Session>());
+        Vec::<u8>::new().try_reserve_exact(bytes).with_context(|| {
+            format!(
+                "{streams} streams take {:.1} GB, which is more than there is",
+                bytes as f64 / 1e9
+            )
+        })?;
         let session = |_| Session::new(loaded.clone(), how);
         Ok(Batch {
             sessions: (0..streams).map(session).collect::<anyhow::Result<_>>()?,

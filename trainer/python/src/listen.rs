@@ -16,6 +16,12 @@ use crate::loaded::Loaded;
 use crate::model::shaped;
 use crate::{Error, warn};
 
+/// Samples that are heard between two looks for a signal.
+const SLICE: usize = 1 << 20;
+
+/// More than any sound has, however far it is over full scale: numbers of 16 bits have more.
+const LOUDEST: f32 = 16.0;
+
 /// What the model's file says about its data.
 pub fn written(loaded: &Loaded) -> Written {
     Written::in_model(&loaded.file().bytes).unwrap_or_default()
@@ -75,19 +81,32 @@ impl LogMel {
         let sound = sound.cast_into::<PyArray1<f32>>()?;
         let samples = sound.readonly();
         let samples = samples.as_slice()?;
-        if let Some(at) = samples.iter().position(|x| !x.is_finite()) {
+        let unfit = |x: &f32| !x.is_finite() || (x * scale).abs() > LOUDEST;
+        if let Some(at) = samples.iter().position(unfit) {
+            let cure = match samples[at].is_finite() {
+                true => {
+                    "whose full scale is 1: divide what came from int16 by 32768, or pass it as int16"
+                }
+                false => "expected a finite number",
+            };
             return Err(Error::new_err(format!(
-                "sound[{at}] is {}, expected a finite number",
+                "sound[{at}] is {}, {cure}",
                 samples[at]
             )));
         }
-        let mut rows = Vec::new();
-        for sample in samples {
-            if let Some(row) = self.front.push(sample * scale) {
-                rows.extend_from_slice(row);
-            }
+        let (py, mut rows) = (sound.py(), Vec::new());
+        for slice in samples.chunks(SLICE) {
+            let front = &mut self.front;
+            py.detach(|| {
+                for sample in slice {
+                    if let Some(row) = front.push(sample * scale) {
+                        rows.extend_from_slice(row);
+                    }
+                }
+            });
+            py.check_signals()?;
         }
-        self.rows(sound.py(), rows)
+        self.rows(py, rows)
     }
 
     /// The rows of a whole WAV file, from silence on; what `push` has heard is left alone.
@@ -111,7 +130,10 @@ impl LogMel {
         }
         if recording.channels > 1 {
             let channels = recording.channels;
-            warn(py, &format!("{shown}: of {channels} channels the mean is taken"))?;
+            warn(
+                py,
+                &format!("{shown}: of {channels} channels the mean is taken"),
+            )?;
         }
         if rows.is_empty() {
             let frame = self.audio.frame;
@@ -167,8 +189,8 @@ impl Spotter {
         let model = loaded.model();
         let word = written(loaded).wake;
         let spotter = word.and_then(|word| EngineSpotter::new(model, &word));
-        let spotter =
-            spotter.ok_or_else(|| Error::new_err("the model waits for no word: Model.wakes is None"))?;
+        let spotter = spotter
+            .ok_or_else(|| Error::new_err("the model waits for no word: Model.wakes is None"))?;
         Ok(Spotter {
             outputs: model.outputs(),
             spotter,
@@ -193,8 +215,7 @@ impl Spotter {
         let (all, py) = (y.readonly(), y.py());
         let each = all.as_slice()?.chunks_exact(self.outputs);
         let verdicts = each.map(|y| self.spotter.push(y));
-        let (scores, alarms): (Vec<f32>, Vec<bool>) =
-            verdicts.map(|v| (v.score, v.alarm)).unzip();
+        let (scores, alarms): (Vec<f32>, Vec<bool>) = verdicts.map(|v| (v.score, v.alarm)).unzip();
         Ok((
             PyArray1::from_vec(py, scores),
             PyArray1::from_vec(py, alarms),
@@ -208,8 +229,14 @@ impl Spotter {
     }
 
     #[setter]
-    fn set_score(&mut self, score: f32) {
+    fn set_score(&mut self, score: f32) -> PyResult<()> {
+        if !(0.0..=1.0).contains(&score) {
+            return Err(Error::new_err(format!(
+                "a score of {score}, expected 0 to 1"
+            )));
+        }
         self.spotter.resume(score);
+        Ok(())
     }
 
     /// Starts anew: nothing was said.

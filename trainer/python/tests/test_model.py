@@ -298,6 +298,17 @@ def test_a_million_calls_leak_nothing():
     assert resident() - before < 4 << 20
 
 
+def test_what_would_be_taken_for_something_else_is_refused():
+    model = kinglet.load(PUMP)
+    gaps = np.ma.masked_array(np.ones((3, model.inputs)), mask=np.eye(3, model.inputs))
+    with pytest.raises(kinglet.Error, match=r"x\.filled\(numpy\.nan\)"):
+        model.predict(gaps)
+    whole = np.ma.masked_array(np.ones((3, model.inputs)))
+    assert np.array_equal(model.predict(whole), model.predict(np.ones((3, model.inputs))))
+    with pytest.raises(kinglet.Error, match="1000000000000 streams take .* more than there is"):
+        model.batch(10**12)
+
+
 KEYWORD = ROOT / "docs/browser/keyword.kgl"
 
 
@@ -349,6 +360,7 @@ def test_what_cannot_be_heard_is_said(tmp_path):
     fast = recorded(tmp_path / "fast.wav", np.zeros(9000), rate=44100)
     for sound, words in [
         ([0.0, np.nan], r"sound\[1\] is NaN"),
+        ([0.5, 3000.0], r"sound\[1\] is 3000, whose full scale is 1"),
         (np.zeros((4, 2)), "of one channel"),
         (np.zeros(4, np.int32), "int16"),
         (["a"], "floats whose full scale is 1"),
@@ -362,6 +374,8 @@ def test_what_cannot_be_heard_is_said(tmp_path):
         ear.read(recorded(tmp_path / "both.wav", np.zeros(900), channels=2))
     with pytest.raises(kinglet.Error, match="answers of shape"):
         model.spotter().push(np.zeros((3, 9)))
+    with pytest.raises(kinglet.Error, match="a score of NaN"):
+        model.spotter().score = float("nan")
     deaf = kinglet.load(PUMP)
     assert deaf.listens is None and deaf.wakes is None
     for door, words in [(deaf.log_mel, "does not listen"), (deaf.spotter, "waits for no word"), (deaf.greedy, "no transcripts")]:

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use crate::causes::InOneLine;
 use crate::data::DataError;
 use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader};
 use crate::data::derived::Derived;
@@ -306,8 +307,12 @@ impl<'a> Rows<'a> {
     /// A file that cannot be opened.
     fn unread(&mut self, path: &Path, error: anyhow::Error) -> Result<()> {
         let skips = (self.formats)(&[]).is_ok_and(|format| format.on_error == OnError::Skip);
+        let others = !self.files.is_empty() || !self.devices.met.is_empty();
         if !skips {
-            return Err(error);
+            return Err(match others {
+                true => anyhow!("{}; --on-error skip goes on without it", InOneLine(&error)),
+                false => error,
+            });
         }
         self.leave(&path.display().to_string(), &error);
         Ok(())
@@ -315,7 +320,7 @@ impl<'a> Rows<'a> {
 
     fn leave(&mut self, file: &str, error: &anyhow::Error) {
         self.unreadable += 1;
-        let error = crate::causes::InOneLine(error).to_string();
+        let error = InOneLine(error).to_string();
         self.notes.push(match error.contains(file) {
             true => format!("{error}; the rest of the file is left out"),
             false => format!("{file}: {error}; the rest of the file is left out"),

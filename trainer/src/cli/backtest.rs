@@ -29,7 +29,7 @@ Examples:
   kinglet backtest old.kgl new.kgl --data 'trials/*.csv' --truth activity
   kinglet backtest old.kgl new.kgl --data 'fleet/*.parquet' --group device --on-error skip
 
-Files are read in the order of their names, and the rows of a device, which may stand in several, must be in order of time;
+Files are read as they are given, those of a pattern in the order of their names, and the rows of a device, which may stand in several, must be in order of time;
 with --time that is checked. All cores are used, and no more is in memory than the state of every device and some hundred
 thousand rows. Without --on-error skip a device ends at its first broken row, which is told, and the others go on.
 The files are CSV or Parquet; Parquet with plain numbers, text for the device and a timestamp or integer for the time is by far the faster.")]
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
     let words = [word(&old), word(&new)];
     alike(args, models, &words)?;
     let columns = args.columns.of_model(&new);
-    let (wanted, pair) = plan(args, &columns, &files[0], (models, words))?;
+    let (wanted, pair) = plan(args, &columns, &files, (models, words))?;
     let formats = |begin: &[u8]| columns.format(begin);
     let outcome = pair.run(files.clone(), &wanted, &formats, cancel_on_signal())?;
     if outcome.rows() == 0 {
@@ -234,7 +234,7 @@ fn alike(args: &Args, [old, new]: [&Model<'_>; 2], words: &[Option<String>; 2]) 
 fn plan<'a>(
     args: &Args,
     columns: &CsvOptions,
-    first: &Path,
+    files: &[PathBuf],
     (models, words): ([&'a Model<'a>; 2], [Option<String>; 2]),
 ) -> Result<(Wanted, Pair<'a>)> {
     let mut names: Vec<String> = Vec::new();
@@ -256,8 +256,12 @@ fn plan<'a>(
     let group = match columns.named_group() {
         Some(group) => Some(group.to_owned()),
         None => {
-            let known = column_names(first, &|begin| columns.format(begin))?;
-            let file = first.display().to_string();
+            // Of a file that cannot be read it is told when its turn comes.
+            let named = |file: &PathBuf| {
+                let names = column_names(file, &|begin| columns.format(begin)).ok()?;
+                Some((file.display().to_string(), names))
+            };
+            let (file, known) = files.iter().find_map(named).unwrap_or_default();
             columns.group_in(&known, &file).map(str::to_owned)
         }
     };

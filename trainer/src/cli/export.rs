@@ -106,8 +106,8 @@ pub fn run(args: &Args) -> Result<()> {
         let code = c_source(&file.bytes, &model, &name).with_context(shown)?;
         say_notes(&code.notes);
         say(&format!(
-            "{} bytes of weights, {} bytes of RAM for each stream",
-            code.weight_bytes, code.state_bytes
+            "{} bytes of weights, {}",
+            code.weight_bytes, code.ram
         ));
         Ok(code)
     };

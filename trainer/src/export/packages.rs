@@ -44,16 +44,30 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         false => sensor(name, model, Door::Source),
     };
     let about = format!(
-        "The recurrent network {name}: {} bytes of weights, {} bytes of RAM for each stream.",
-        code.weight_bytes, code.state_bytes
+        "The recurrent network {name}: {} bytes of weights, {}.",
+        code.weight_bytes, code.ram
     );
+    let put = match code.listens {
+        true => format!("Put your microphone into `next_output`: {upper}_RATE samples a second, full scale 1."),
+        false => "Put your sensors into `next_output`; values are in the units that the network was trained on.".to_owned(),
+    };
+    // Sound does not wait.
+    let without = |text: &str, pauses: &[&str]| {
+        let mut text = text.to_owned();
+        for pause in pauses {
+            text = text.replace(pause, "");
+        }
+        text
+    };
+    let pauses = if code.listens { PAUSES } else { &[] };
     texts
         .iter()
         .map(|(path, text)| {
             let text = match *text {
                 HEADER => code.header.clone(),
                 SOURCE => code.source.clone(),
-                text => text
+                text => without(text, pauses)
+                    .replace("$PUT", &put)
                     .replace("$STREAM", STREAM)
                     .replace("$SENSOR", &sensor)
                     .replace("$ABOUT", &about)
@@ -404,6 +418,8 @@ static int next_output(float output[{upper}_OUTPUTS])
 fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
     let upper = name.to_uppercase();
     let sample = format!("sample, {upper}_INPUTS");
+    // Else an output may be the last answer again.
+    let every = model.answers() == [0, 1];
     match (door, model.header().shape) {
         (Door::Source, Shape::Window { .. }) => (
             format!("static {name}_windows stream;"),
@@ -411,21 +427,38 @@ fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
         ),
         (Door::Source, Shape::EveryStep) => (
             format!("static {name}_state stream;"),
-            format!("{name}_step(&stream, sample, output);\n    return 1;"),
+            format!(
+                "{name}_step(&stream, sample, output);\n    return {};",
+                if every { "1" } else { "stream.answered[0]" }
+            ),
         ),
-        (Door::Library, Shape::Window { exact: true, .. }) => (
+        (
+            Door::Library,
+            Shape::Window {
+                exact: true,
+                hop,
+                window,
+            },
+        ) => (
             format!(
                 "{}\nstatic float window[{upper}_WINDOW * {upper}_INPUTS];",
                 library_state(&upper)
             ),
             format!(
-                "static uint32_t place;
+                "{}static uint32_t place;
     for (int i = 0; i < {upper}_INPUTS; i++) {{
         window[place * {upper}_INPUTS + (uint32_t)i] = sample[i];
     }}
     place = (place + 1) % {upper}_WINDOW;
     return place == 0
         && {};",
+                if hop < window {
+                    format!(
+                        "/* Whole windows, one behind the other. The model has an answer every {hop}, from windows that overlap: keep their samples. */\n    "
+                    )
+                } else {
+                    String::new()
+                },
                 library_call(
                     &upper,
                     "step_window",
@@ -435,7 +468,15 @@ fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
         ),
         (Door::Library, _) => (
             library_state(&upper),
-            format!("return {};", library_call(&upper, "step", &sample)),
+            format!(
+                "return {}{};",
+                library_call(&upper, "step", &sample),
+                if every {
+                    ""
+                } else {
+                    "\n        && kgl_answered(&model, stream, sizeof stream)"
+                }
+            ),
         ),
     }
 }
@@ -453,6 +494,13 @@ fn library_call(upper: &str, function: &str, input: &str) -> String {
 /// The two files of the C itself.
 const HEADER: &str = "$HEADER_OF_THE_MODEL";
 const SOURCE: &str = "$SOURCE_OF_THE_MODEL";
+
+/// Between two samples of sensors, in the examples below.
+const PAUSES: &[&str] = &[
+    "    delay(1000);\n",
+    "        k_msleep(1000);\n",
+    "        vTaskDelay(pdMS_TO_TICKS(1000));\n",
+];
 
 const ARDUINO: &[(&str, &str)] = &[
     ("src/$model.h", HEADER),
@@ -508,7 +556,7 @@ $ABOUT
 
 1. Copy this folder into `libraries/` of your sketchbook, or: `arduino-cli lib install --zip-path $model.zip`.
 2. Open the example: File, Examples, $model, $model_stream.
-3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+3. $PUT
 
 Weights are constants: in flash on 32-bit boards, in RAM on AVR.
 ",
@@ -601,7 +649,7 @@ $ABOUT
 
 1. Build the sample: `west build -b qemu_cortex_m3 samples/stream -t run`.
 2. In your application, add this folder to `ZEPHYR_EXTRA_MODULES` (or to `west.yml`) and `CONFIG_KINGLET_$MODEL=y` to `prj.conf`.
-3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+3. $PUT
 ",
     ),
 ];
@@ -668,7 +716,7 @@ $ABOUT
 
 1. Build the example: `cd examples/stream && idf.py set-target esp32c3 && idf.py flash monitor`.
 2. In your project, put this folder into `components/`.
-3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+3. $PUT
 ",
     ),
 ];
@@ -724,7 +772,7 @@ $ABOUT
 
 1. Run the example on this machine: `cd examples/stream && pio run -t exec`; another `platform` in `platformio.ini` is another board.
 2. In your project: `lib_deps = symlink://PATH/OF/THIS/FOLDER`.
-3. Put your sensors into `next_output`; values are in the units that the network was trained on.
+3. $PUT
 ",
     ),
 ];

@@ -465,6 +465,32 @@ fn a_model_that_watches_has_the_engines_alarms() {
     }
 }
 
+/// The default mode of GCC, on a CPU with floats of 16 bits too; and what would change results without a word.
+#[test]
+fn floats_of_another_kind_do_not_compile() {
+    let case = Case::watching(Format::W8A8, &mut Random::seeded(9200));
+    let bytes = case.export();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), &bytes, &model);
+    for (options, compiles) in [
+        (&["-std=gnu11"][..], true),
+        (&["-std=gnu11", "-march=native"], true),
+        (&["-ffast-math"], false),
+        (&["-ffinite-math-only"], false),
+    ] {
+        let compiled = Command::new("cc")
+            .args(options)
+            .args(["-c", "net.c"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&compiled.stderr);
+        assert_eq!(compiled.status.success(), compiles, "{options:?}: {said}");
+        assert!(compiles || said.contains("compile this file"), "{said}");
+    }
+}
+
 #[test]
 fn a_model_of_transcripts_says_the_engines_tokens() {
     let case = Case::saying(Format::W8A8, &mut Random::seeded(9100));

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -98,7 +100,7 @@ def run(arguments, folder, *, progress=False, keeps=False):
     printed = tempfile.TemporaryFile()
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.PIPE, start_new_session=True)
     try:
-        for line in child.stderr:
+        for line in _lines(child.stderr):
             line = line.decode("utf-8", "replace").rstrip("\r\n").replace(hidden, "")
             if line.startswith("epoch ") or line.startswith("fold "):
                 if progress:
@@ -128,6 +130,28 @@ def run(arguments, folder, *, progress=False, keeps=False):
         printed.seek(0)
         text = printed.read().decode("utf-8")
     return json.loads(text) if text.lstrip().startswith("{") else text
+
+
+def _lines(pipe):
+    """The lines of a pipe. A thread reads it: a read that a signal does not end (some libraries have it started again) would keep the
+    interpreter from its handlers, and a wait that ends by itself does not."""
+    lines = queue.SimpleQueue()
+
+    def read():
+        with contextlib.suppress(ValueError):  # It was closed.
+            for line in pipe:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        yield line
 
 
 def _why(said, code):

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 from ._command import data_file, options_of, run, workplace
 from ._kinglet import Error, Model
@@ -20,7 +21,7 @@ def _imported(source, folder, calibrate, options):
     return Model.from_bytes(out.read_bytes())
 
 
-def from_onnx(network, /, *, calibrate=None, **options):
+def from_onnx(network: Any, /, *, calibrate: Any = None, **options: Any) -> Model:
     """A model of an ONNX network: its path, its bytes or an `onnx.ModelProto`.
 
     The network runs in an interpreter beside the engine, and kinglet.Error is raised where a layer of the two differs. calibrate: a
@@ -38,7 +39,7 @@ def from_onnx(network, /, *, calibrate=None, **options):
         return _imported(file, folder, calibrate, options)
 
 
-def from_keras(network, /, *, calibrate=None, **options):
+def from_keras(network: Any, /, *, calibrate: Any = None, **options: Any) -> Model:
     """A model of a Keras network, or of the path of a .keras or .h5 file. As `from_onnx`."""
     with workplace() as folder:
         if isinstance(network, (str, os.PathLike)):
@@ -50,7 +51,7 @@ def from_keras(network, /, *, calibrate=None, **options):
         return _imported(file, folder, calibrate, options)
 
 
-def from_torch(module, sample, /, *, calibrate=None, **options):
+def from_torch(module: Any, sample: Any, /, *, calibrate: Any = None, **options: Any) -> Model:
     """A model of a `torch.nn.Module`, by way of ONNX.
 
     sample: what the module takes, such as a float32 tensor (batch, time, inputs). The module is exported in evaluation mode by

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Sequence
-from typing import Any, Dict, List, Optional, Tuple, overload
+from typing import Any, List, Optional, Tuple, TypedDict, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +52,7 @@ class Model:
     def spotter(self) -> Spotter: ...
     def greedy(self) -> Greedy: ...
     @property
-    def listens(self) -> Optional[Dict[str, float]]: ...
+    def listens(self) -> Optional[Listens]: ...
     @property
     def wakes(self) -> Optional[str]: ...
     @property
@@ -102,6 +102,14 @@ class Stream:
     def restore(self, state: bytes, /) -> None: ...
     @property
     def state_bytes(self) -> int: ...
+
+class Listens(TypedDict):
+    rate: int
+    frame: int
+    hop: int
+    bands: int
+    low: float
+    high: float
 
 class LogMel:
     def push(self, sound: ArrayLike, /) -> NDArray[np.float32]: ...

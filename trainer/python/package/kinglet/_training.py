@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any, Dict, List, Union
 
 from ._command import data_file, options_of, run, workplace
 from ._kinglet import Error, Model, load, task_text
@@ -13,22 +14,22 @@ from ._kinglet import Error, Model, load, task_text
 class Report:
     """A page of HTML about a training: shown by a notebook, and written by `save`."""
 
-    def __init__(self, html, figures):
+    def __init__(self, html: str, figures: Dict[str, Any]) -> None:
         #: The page.
         self.html = html
         #: The numbers of the page.
         self.figures = figures
 
-    def save(self, path, /):
+    def save(self, path: "Union[str, os.PathLike[str]]", /) -> None:
         """Writes the page."""
         Path(path).write_text(self.html, encoding="utf-8")
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from html import escape
 
         return f'<iframe srcdoc="{escape(self.html)}" style="width: 100%; height: 60em; border: 0"></iframe>'
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<kinglet.Report: {len(self.html)} bytes of HTML>"
 
 
@@ -38,11 +39,11 @@ class Trained(Model):
     #: The same model in f32, from which others are quantized.
     float_model: Model
     #: What `kinglet train --json` prints: the metrics of every part, beside those of rules that need no network.
-    result: dict
+    result: Dict[str, Any]
     #: Losses, a dict per epoch.
-    history: list
+    history: List[Dict[str, Any]]
 
-    def quantize(self, precision, frame=None, /, **options):
+    def quantize(self, precision: str, frame: Any = None, /, **options: Any) -> Model:
         """Another precision of the float model, calibrated on the data of the training unless there is a frame. As `Model.quantize`."""
         if frame is None:
             frame = self._data
@@ -50,7 +51,7 @@ class Trained(Model):
             raise Error("quantize takes the rows to calibrate on, as the data of the training was named by the task: pass a frame")
         return self.float_model.quantize(precision, frame, **options)
 
-    def report(self, **options):
+    def report(self, **options: Any) -> Report:
         """The page of `kinglet report`: learning, predictions, errors of every precision, sizes and speed.
 
         Options are those of the command, with `_` for `-`: clock="64MHz", power="20mW", group="press-7"."""
@@ -106,7 +107,15 @@ def _plain(value):
     raise Error(f"a task holds texts, numbers, lists and dicts; {value!r} is none of them")
 
 
-def train(task, data=None, /, *, out=None, progress=True, **options):
+def train(
+    task: "Union[str, os.PathLike[str], Dict[str, Any]]",
+    data: Any = None,
+    /,
+    *,
+    out: "Union[str, os.PathLike[str], None]" = None,
+    progress: bool = True,
+    **options: Any,
+) -> Trained:
     """Trains the network of a task, as `kinglet train` does, and measures it with the engine.
 
     task: the path of a task file, or a dict of the same keys; paths in a dict start from the working directory. data: a table of pandas,

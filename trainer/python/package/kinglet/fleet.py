@@ -13,6 +13,8 @@ arriving Spark keeps the states itself:
     rows.groupBy("device").transformWithStateInPandas(live(model, "device", "time"), schema, "Append", "None")
 """
 
+from typing import Any, Callable, Iterable, Iterator, Optional, Union
+
 import numpy as np
 import pyarrow
 import pyarrow.compute
@@ -31,7 +33,9 @@ class Scorer:
     its state is dropped when that begins; rows that do not come so are refused.
     """
 
-    def __init__(self, model, device="device", time=None, *, sorted_by_device=False):
+    def __init__(
+        self, model: Model, device: str = "device", time: Optional[str] = None, *, sorted_by_device: bool = False
+    ) -> None:
         if model.takes_tokens:
             raise Error("a Scorer is for models of numbers; this one takes tokens")
         self.model = model
@@ -41,7 +45,7 @@ class Scorer:
         if twice:
             raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
 
-    def push(self, batch, /):
+    def push(self, batch: Any, /) -> pyarrow.RecordBatch:
         """Takes a pyarrow.RecordBatch, or a table or what else has Arrow's PyCapsule interface.
 
         Returns a pyarrow.RecordBatch, in the order of the rows: the device, the time where there is one, and the outputs as float32. A row
@@ -83,11 +87,11 @@ class Scorer:
             self._streams = {last: self._streams[last]}
         return self._answer(batch, answered, answers)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Devices that have a state."""
         return len(self._streams)
 
-    def save_state(self):
+    def save_state(self) -> bytes:
         """The state of all devices, as bytes of an Arrow stream."""
         devices = list(self._streams)
         entries = [self._streams[name] for name in devices]
@@ -104,7 +108,7 @@ class Scorer:
             writer.write_table(table)
         return sink.getvalue().to_pybytes()
 
-    def load_state(self, state, /):
+    def load_state(self, state: bytes, /) -> None:
         """Goes on from what `save_state` gave for this very model. An error leaves all devices as they were."""
         try:
             table = pyarrow.ipc.open_stream(state).read_all()
@@ -209,7 +213,9 @@ def _bytes(model):
     return model.to_bytes() if isinstance(model, Model) else bytes(model)
 
 
-def in_order(model, device="device", time=None, *, sorted_by_device=True):
+def in_order(
+    model: Union[Model, bytes], device: str = "device", time: Optional[str] = None, *, sorted_by_device: bool = True
+) -> Callable[[Iterable[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
     """For `mapInArrow`, of rows that are sorted by device and time within a partition, with all rows of a device in one:
 
     rows.repartition(device).sortWithinPartitions(device, time).mapInArrow(in_order(model, device, time), schema)
@@ -228,7 +234,9 @@ def in_order(model, device="device", time=None, *, sorted_by_device=True):
     return answer
 
 
-def per_device(model, device="device", time=None):
+def per_device(
+    model: Union[Model, bytes], device: str = "device", time: Optional[str] = None
+) -> Callable[[pyarrow.Table], pyarrow.Table]:
     """For `applyInArrow`: rows.groupBy(device).applyInArrow(per_device(model, device, time), schema). A device's rows must fit into
     memory, and need no order where there is a time."""
     data = _bytes(model)
@@ -239,7 +247,7 @@ def per_device(model, device="device", time=None):
     return answer
 
 
-def live(model, device="device", time=None):
+def live(model: Union[Model, bytes], device: str = "device", time: Optional[str] = None) -> Any:
     """For `transformWithStateInPandas`, of a stream of rows that goes on:
 
     rows.groupBy(device).transformWithStateInPandas(live(model, device, time), schema, "Append", "None")
@@ -275,7 +283,7 @@ def live(model, device="device", time=None):
     return Live()
 
 
-def spark_schema(model, rows, device="device", time=None):
+def spark_schema(model: Model, rows: Any, device: str = "device", time: Optional[str] = None) -> Any:
     """The schema of the answers, for a DataFrame of Spark."""
     from pyspark.sql.types import FloatType, StructField, StructType
 

@@ -5,7 +5,10 @@ row on, and other rows before a row may give it another answer; of scikit-learn'
 hold, and `expected_failed_checks` names them.
 """
 
+from typing import Any, Dict, Sequence, Union
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -14,7 +17,7 @@ from ._kinglet import Model
 from ._training import train
 
 #: What a predictor of series cannot hold, and why: for `sklearn.utils.estimator_checks.check_estimator(…, expected_failed_checks=…)`.
-expected_failed_checks = {
+expected_failed_checks: Dict[str, str] = {
     "check_methods_subset_invariance": "an answer depends on the rows before it",
     "check_methods_sample_order_invariance": "the rows are a series, in order of time",
 }
@@ -25,18 +28,18 @@ class _Series(BaseEstimator):
 
     def __init__(
         self,
-        cell="gru",
-        hidden=(16,),
+        cell: str = "gru",
+        hidden: Union[int, Sequence[int]] = (16,),
         *,
-        window=32,
-        precision="f32",
-        epochs=60,
-        learning_rate=0.02,
-        batch=8,
-        valid=0.2,
-        random_state=0,
-        progress=False,
-    ):
+        window: int = 32,
+        precision: str = "f32",
+        epochs: int = 60,
+        learning_rate: float = 0.02,
+        batch: int = 8,
+        valid: float = 0.2,
+        random_state: Any = 0,
+        progress: bool = False,
+    ) -> None:
         self.cell = cell
         self.hidden = hidden
         self.window = window
@@ -111,7 +114,7 @@ class KingletForecaster(RegressorMixin, _Series):
     model_ is the `kinglet.Trained`: its `to_bytes()` is what a device runs. It takes columns called x0, x1, …
     """
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "KingletForecaster":
         """Trains it. Returns self."""
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=4)
         self._flat = y.ndim == 1
@@ -119,7 +122,7 @@ class KingletForecaster(RegressorMixin, _Series):
         names = [f"y{k}" for k in range(y.shape[1])]
         return self._train(X, dict(zip(names, y.T)), {"targets": names})
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """(rows,) or (rows, outputs), as y was, from the first row on."""
         answers = self._answers(X).astype(np.float64)
         return answers[:, 0] if self._flat else answers
@@ -134,7 +137,7 @@ class KingletForecaster(RegressorMixin, _Series):
 class KingletClassifier(ClassifierMixin, _Series):
     """A recurrent network from the rows of a series to classes, one per row. As `KingletForecaster`; classes_ are those of y."""
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "KingletClassifier":
         """Trains it. Returns self."""
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=4)
         check_classification_targets(y)
@@ -146,12 +149,12 @@ class KingletClassifier(ClassifierMixin, _Series):
         y = [names[place] for place in places]
         return self._train(X, {"y": y}, {"label": {"column": "y", "classes": classes}})
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """(rows, classes), from the first row on."""
         scores = self._answers(X).astype(np.float64)
         return scores / scores.sum(axis=1, keepdims=True)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """(rows,) classes, from the first row on."""
         best = np.argmax(self._answers(X), axis=1)
         return self.classes_[best]

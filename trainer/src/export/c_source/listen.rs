@@ -15,6 +15,8 @@ pub(super) struct Listen {
     pub(super) header: String,
     pub(super) arrays: Vec<Array>,
     pub(super) source: String,
+    /// Of RAM for what has been heard.
+    pub(super) bytes: usize,
     pub(super) notes: Vec<String>,
 }
 
@@ -42,13 +44,15 @@ pub(super) fn functions(name: &str, model: &Model<'_>, written: &Written) -> Lis
         };
     };
     let settings = audio.settings();
+    // Two frames, and two words.
+    let bytes = settings.frame * 8 + 8;
     let values = [
         ("RATE", settings.rate.to_string()),
         ("FRAME", settings.frame.to_string()),
         ("HOP", settings.hop.to_string()),
         ("LOW", settings.low.to_string()),
         ("HIGH", settings.high.to_string()),
-        ("BYTES", (settings.frame * 8 + 8).to_string()),
+        ("BYTES", bytes.to_string()),
     ];
     let values = [&keys[..], &values].concat();
     let corners: Vec<f32> = (0..settings.bands + 2).map(|k| front.corner(k)).collect();
@@ -71,6 +75,7 @@ pub(super) fn functions(name: &str, model: &Model<'_>, written: &Written) -> Lis
         header: fill(HEADER, &values),
         arrays,
         source: fill(SOURCE, &values),
+        bytes,
         notes: Vec::new(),
     }
 }

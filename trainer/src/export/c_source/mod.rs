@@ -46,6 +46,8 @@ pub struct CSource {
     pub weight_bytes: usize,
     /// Bytes of a state.
     pub state_bytes: usize,
+    /// What a stream takes of RAM, in words.
+    pub ram: String,
     /// A sample is a row that its front end makes of sound.
     pub listens: bool,
     /// What the code leaves to the caller.
@@ -270,6 +272,13 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     let self_test = self_test(&mut code, model, &portable.tests)?;
 
     let state_bytes = state_bytes(&code);
+    let mut ram = format!("{state_bytes} bytes of RAM for each stream");
+    if windows.bytes > 0 {
+        let _ = write!(ram, ", {} with its window", state_bytes + windows.bytes);
+    }
+    if listen.bytes > 0 {
+        let _ = write!(ram, ", and {} for what it hears", listen.bytes);
+    }
     let body: String = code
         .functions
         .iter()
@@ -299,12 +308,13 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
         header: header_file(
             &code,
             model,
-            [state_bytes, weight_bytes],
+            (state_bytes, &ram, weight_bytes),
             &[&windows.header, &listen.header, &verdict.header],
         ),
         source,
         weight_bytes,
         state_bytes,
+        ram,
         listens: !listen.source.is_empty(),
         notes: listen.notes,
     })
@@ -334,11 +344,15 @@ typedef char $model_needs_arithmetic_shifts[(-1 >> 1) == -1 ? 1 : -1];
 const FLOATS: &str = "
 /* Float numbers are what IEEE 754 says, rounded after every operation. */
 #include <float.h>
-#if defined(__FAST_MATH__)
-#error \"compile $model.c without -ffast-math: results would be others\"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
+#error \"compile this file without -ffast-math and its parts: results would be others\"
 #endif
-#if FLT_EVAL_METHOD != 0
-#error \"compile $model.c for float arithmetic of 32 bits (x86: -msse2 -mfpmath=sse): results would be others\"
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error \"compile this file without -ffinite-math-only: a gap is NaN\"
+#endif
+/* 16: numbers of 16 bits are widened, and those of 32 are not. */
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error \"compile this file for float arithmetic of 32 bits (x86: -msse2 -mfpmath=sse): results would be others\"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -984,7 +998,7 @@ fn state_bytes(code: &Code<'_>) -> usize {
 fn header_file(
     code: &Code<'_>,
     model: &Model<'_>,
-    [state_bytes, weight_bytes]: [usize; 2],
+    (state_bytes, ram, weight_bytes): (usize, &str, usize),
     around: &[&str],
 ) -> String {
     let (name, upper) = (code.name, code.name.to_uppercase());
@@ -1000,7 +1014,7 @@ fn header_file(
         text,
         "/* The network \"{}\", by `kinglet export`: {}, {} multiplications a {each}.
  *
- * {state_bytes} bytes of RAM for each stream, {weight_bytes} bytes of weights in flash, besides code and tables.
+ * {ram}, {weight_bytes} bytes of weights in flash, besides code and tables.
  * {what} cannot fail, allocates nothing, and keeps all it knows in the state. */
 #ifndef {upper}_H
 #define {upper}_H

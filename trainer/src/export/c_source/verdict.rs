@@ -116,7 +116,8 @@ int $model_alarm(float *score, const float out[$MODEL_OUTPUTS])
 const FORECAST_HEADER: &str = "
 /* A raw sample and the output before it, which foretold it, in; 1 while it is an alarm. The smoothed error stays in score, which is 0 at
  * first: with the mean e of |sample - output| over the outputs that are an input's next value, of those that are there,
- * score += SMOOTHING (e - score), and 1 while score > THRESHOLD. Before the first output pass NaN. */
+ * score += SMOOTHING (e - score), and 1 while score > THRESHOLD. Call it with every sample: where windows answer some only, with the last
+ * output, and before the first one with NaN. */
 int $model_alarm(float *score, const float foretold[$MODEL_OUTPUTS], const float in[$MODEL_INPUTS]);
 ";
 

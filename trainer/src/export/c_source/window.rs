@@ -8,6 +8,8 @@ use kinglet::format::{Input, Shape};
 pub(super) struct Window {
     pub(super) header: String,
     pub(super) source: String,
+    /// Of RAM beside the network's state.
+    pub(super) bytes: usize,
 }
 
 pub(super) fn function(name: &str, model: &Model<'_>) -> Window {
@@ -23,7 +25,7 @@ pub(super) fn function(name: &str, model: &Model<'_>) -> Window {
         };
         return Window {
             header: format!("\n/* {what} */\n#define {upper}_WINDOW {window}\n"),
-            source: String::new(),
+            ..Window::default()
         };
     }
     let overlaps = exact && hop < window;
@@ -177,5 +179,14 @@ int {name}_push({name}_windows *w, const float in[{upper}_INPUTS], float out[{up
 {body}}}
 "
     );
-    Window { header, source }
+    let kept = if overlaps {
+        window as usize * model.inputs() * 4 + 4
+    } else {
+        0
+    };
+    Window {
+        header,
+        source,
+        bytes: kept + if exact { 4 } else { 8 },
+    }
 }

@@ -185,6 +185,30 @@ except KeyboardInterrupt:
     assert kinglet.load(out).name == "echo"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_ends_a_training_where_a_library_has_reads_started_again():
+    program = f"""
+import signal, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import kinglet
+from test_training import TASK, frame
+# As the handlers of some libraries, such as Polars', leave it.
+signal.siginterrupt(signal.SIGINT, False)
+print("begun", flush=True)
+try:
+    kinglet.train({{**TASK, "train": {{"epochs": 1000000}}}}, frame(3000), progress=False)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "begun\n"
+        time.sleep(2)
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=60)[0] == "stopped\n"
+    finally:
+        child.kill()
+
+
 def test_the_wheel_brings_the_command(trained, tmp_path):
     path = tmp_path / "echo.kgl"
     path.write_bytes(trained.to_bytes())

@@ -253,6 +253,20 @@ fn a_broken_row_ends_its_device_alone_and_is_told() {
 }
 
 #[test]
+fn rows_without_a_device_are_told() {
+    let desk = trained();
+    desk.csv("fleet.csv", 0, STEPS);
+    let rows = desk.text("fleet.csv").replace(",d1,", ",,");
+    desk.write("fleet.csv", rows);
+    let ran = desk.succeeds("backtest wave.f32.kgl wave.kgl --data fleet.csv --time t");
+    let words = format!(
+        "{STEPS} of {} rows (33.33 %) name no device",
+        STEPS * DEVICES
+    );
+    assert!(ran.err.contains(&words), "{}", ran.err);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_may_be_left_out_wherever_it_stands() {
     let desk = trained();
     desk.csv("fleet.csv", 0, STEPS);

@@ -387,6 +387,14 @@ fn tell(outcome: &Outcome, files: &[PathBuf]) {
             broken.len()
         ));
     }
+    let nameless = outcome.devices.iter().find(|(met, _)| met.name.is_empty());
+    if let Some((met, _)) = nameless {
+        let (rows, all) = (met.rows, outcome.rows());
+        let share = 100.0 * rows as f64 / all as f64;
+        say(&format!(
+            "warning: {rows} of {all} rows ({share:.2} %) name no device, and are taken for those of one whose name is empty"
+        ));
+    }
     if outcome.strays > 0 {
         say(&format!(
             "warning: {} broken rows are left out of which nobody knows the device",

@@ -46,6 +46,13 @@ static float number(void)
     return both.number;
 }
 
+static void numbers(float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        x[i] = number();
+    }
+}
+
 #endif
 
 static void put(float x)
@@ -56,6 +63,14 @@ static void put(float x)
     } both;
     both.number = x;
     printf(" %08x", x != x ? 0x7fc00000u : (unsigned)both.bits);
+}
+
+static void put_all(const float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        put(x[i]);
+    }
+    puts("");
 }
 
 int main(void)
@@ -83,14 +98,9 @@ int main(void)
             break;
 #ifdef SAMPLES
         case 's':
-            for (int i = 0; i < AT_ONCE * NET_INPUTS; i++) {
-                in[i] = number();
-            }
+            numbers(in, AT_ONCE * NET_INPUTS);
             STEP(&state, in, out);
-            for (int i = 0; i < NET_OUTPUTS; i++) {
-                put(out[i]);
-            }
-            puts("");
+            put_all(out, NET_OUTPUTS);
             break;
 #endif
 #ifdef TOKENS
@@ -103,10 +113,7 @@ int main(void)
 #else
             net_step_token(&state, tokens[0], out);
 #endif
-            for (int i = 0; i < NET_OUTPUTS; i++) {
-                put(out[i]);
-            }
-            puts("");
+            put_all(out, NET_OUTPUTS);
             break;
 #endif
 #ifdef INTEGER
@@ -138,17 +145,12 @@ int main(void)
             net_windows_reset(&windows);
             break;
         case 'p':
-            for (int i = 0; i < NET_INPUTS; i++) {
-                in[i] = number();
-            }
+            numbers(in, NET_INPUTS);
             if (!net_push(&windows, in, out)) {
                 puts(" -");
                 break;
             }
-            for (int i = 0; i < NET_OUTPUTS; i++) {
-                put(out[i]);
-            }
-            puts("");
+            put_all(out, NET_OUTPUTS);
             break;
 #endif
 #ifdef HEARS
@@ -160,24 +162,17 @@ int main(void)
                 puts(" -");
                 break;
             }
-            for (int i = 0; i < NET_INPUTS; i++) {
-                put(in[i]);
-            }
-            puts("");
+            put_all(in, NET_INPUTS);
             break;
 #endif
 #ifdef ALARM
         case 'a': {
             int is_alarm;
-            for (int i = 0; i < NET_OUTPUTS; i++) {
-                out[i] = number();
-            }
+            numbers(out, NET_OUTPUTS);
 #ifdef HEARS
             is_alarm = net_alarm(&score, out);
 #else
-            for (int i = 0; i < NET_INPUTS; i++) {
-                in[i] = number();
-            }
+            numbers(in, NET_INPUTS);
             is_alarm = net_alarm(&score, out, in);
 #endif
             put(score);
@@ -187,9 +182,7 @@ int main(void)
 #endif
 #ifdef TOKEN
         case 'l':
-            for (int i = 0; i < NET_OUTPUTS; i++) {
-                out[i] = number();
-            }
+            numbers(out, NET_OUTPUTS);
             printf(" %08x\n", (unsigned)net_token(&last, out));
             break;
 #endif

@@ -13,19 +13,15 @@ import warnings
 here = os.path.dirname(os.path.abspath(__file__))
 # Files beside this one are called as packages are.
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
-import numpy as np
-import onnx
+sys.path.append(os.path.join(here, "shared"))
 import torch
+from goldens import rows, slim
 from torch import nn
 from torch.nn.functional import pad
 
 warnings.filterwarnings("ignore")
 torch.manual_seed(6)
 cases = {}
-
-
-def rows(a):
-    return [[float(f"{v:.7g}") for v in row] for row in np.asarray(a, dtype=np.float64)]
 
 
 class Causal(nn.Module):
@@ -63,16 +59,7 @@ def export(name, net, x, time, dynamo):
         torch.onnx.export(net, (x,), path, dynamo=True, external_data=False, dynamic_shapes=({time: "time"},), **options)
     else:
         torch.onnx.export(net, (x,), path, dynamo=False, dynamic_axes={"x": {time: "time"}}, **options)
-    model = onnx.load(path)
-    for node in model.graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]
-    del model.graph.value_info[:]
-    del model.metadata_props[:]
-    for entry in list(model.graph.input) + list(model.graph.output):
-        entry.doc_string = ""
-        del entry.metadata_props[:]
-    onnx.save(model, path)
+    slim(path)
     with torch.no_grad():
         y = net(x)
     cases[name] = {"x": rows(x.reshape(-1, x.shape[-1])), "y": rows(y.reshape(-1, y.shape[-1]))}

@@ -13,9 +13,10 @@ import warnings
 here = os.path.dirname(os.path.abspath(__file__))
 # Files beside this one are called as packages are.
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
-import numpy as np
+sys.path.append(os.path.join(here, "shared"))
 import onnx
 import torch
+from goldens import rows, slim
 from torch import nn
 
 warnings.filterwarnings("ignore")
@@ -24,24 +25,6 @@ here = sys.argv[1] if len(sys.argv) > 1 else here
 folder = os.path.join(here, "onnx")
 os.makedirs(folder, exist_ok=True)
 cases = {}
-
-
-def rows(a):
-    return [[float(f"{v:.7g}") for v in row] for row in np.asarray(a, dtype=np.float64)]
-
-
-def slim(path):
-    """Without the names of source lines, which are longer than the network."""
-    model = onnx.load(path)
-    for node in model.graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]
-    del model.graph.value_info[:]
-    del model.metadata_props[:]
-    for entry in list(model.graph.input) + list(model.graph.output):
-        entry.doc_string = ""
-        del entry.metadata_props[:]
-    onnx.save(model, path)
 
 
 class Net(nn.Module):

@@ -189,3 +189,20 @@ fn misshapen(model: &Model<'_>, x: &Bound<'_, PyAny>, [least, most]: [usize; 2])
         expected.join(" or ")
     ))
 }
+
+/// Answers of a model, one after the other: (answers, outputs), or one of (outputs,).
+pub fn answers<'py>(
+    x: &Bound<'py, PyAny>,
+    outputs: usize,
+) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+    let numbers = numbers(x, "f", "floats, the answers of the model")?;
+    match numbers.shape() {
+        [last] | [_, last] if *last == outputs => {
+            let x = numbers.call_method1("astype", ("float32", "C"))?;
+            Ok(x.cast_into::<PyArrayDyn<f32>>()?)
+        }
+        shape => Err(Error::new_err(format!(
+            "answers of shape {shape:?}; expected ({outputs},) or (answers, {outputs})"
+        ))),
+    }
+}

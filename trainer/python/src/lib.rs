@@ -12,6 +12,7 @@ mod model;
 mod session;
 mod stream;
 mod table;
+mod watch;
 
 use pyo3::create_exception;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
@@ -33,11 +34,13 @@ mod python {
     #[pymodule_export]
     use crate::command::{command, task_text, write_csv};
     #[pymodule_export]
-    use crate::listen::{Greedy, LogMel, Spotter};
+    use crate::listen::{Greedy, LogMel};
     #[pymodule_export]
     use crate::model::{Model, load};
     #[pymodule_export]
     use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::watch::{Detector, Spotter};
 
     use pyo3::prelude::*;
 

@@ -1,6 +1,6 @@
-//! What a model hears sound through, and what it says of it: `kinglet.LogMel`, `kinglet.Spotter` and `kinglet.Greedy`.
+//! What a model hears sound through, and the transcript that it says: `kinglet.LogMel` and `kinglet.Greedy`.
 
-use engine::{Model, Spotter as EngineSpotter};
+use engine::Model;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::data::audio::{Audio, Front, Recording};
 use kinglet_trainer::model_file::{is_of_transcripts, output_names};
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use crate::arrays::numbers;
+use crate::arrays::{answers, numbers};
 use crate::loaded::Loaded;
 use crate::model::shaped;
 use crate::{Error, warn};
@@ -161,88 +161,6 @@ pub fn settings<'py>(py: Python<'py>, loaded: &Loaded) -> PyResult<Option<Bound<
     dict.set_item("low", all.low)?;
     dict.set_item("high", all.high)?;
     Ok(Some(dict))
-}
-
-/// Answers of a model, one after the other: (answers, outputs), or one of (outputs,).
-fn answers<'py>(x: &Bound<'py, PyAny>, outputs: usize) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-    let numbers = numbers(x, "f", "floats, the answers of the model")?;
-    match numbers.shape() {
-        [last] | [_, last] if *last == outputs => {
-            let x = numbers.call_method1("astype", ("float32", "C"))?;
-            Ok(x.cast_into::<PyArrayDyn<f32>>()?)
-        }
-        shape => Err(Error::new_err(format!(
-            "answers of shape {shape:?}; expected ({outputs},) or (answers, {outputs})"
-        ))),
-    }
-}
-
-/// Says when the word was said that a model waits for. Made by `Model.spotter()`.
-#[pyclass(module = "kinglet")]
-pub struct Spotter {
-    outputs: usize,
-    spotter: EngineSpotter,
-}
-
-impl Spotter {
-    pub fn new(loaded: &Loaded) -> PyResult<Self> {
-        let model = loaded.model();
-        let word = written(loaded).wake;
-        let spotter = word.and_then(|word| EngineSpotter::new(model, &word));
-        let spotter = spotter
-            .ok_or_else(|| Error::new_err("the model waits for no word: Model.wakes is None"))?;
-        Ok(Spotter {
-            outputs: model.outputs(),
-            spotter,
-        })
-    }
-}
-
-#[pymethods]
-impl Spotter {
-    /// Takes answers of the model, and goes on where the last left off.
-    ///
-    /// y: (answers, outputs), or one of (outputs,).
-    ///
-    /// Returns (answers,) float32, the word's smoothed probability, and (answers,) bool, whether that is an alarm: above the model's threshold.
-    #[pyo3(signature = (y, /))]
-    #[allow(clippy::type_complexity)] // Two arrays.
-    fn push<'py>(
-        &mut self,
-        y: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<bool>>)> {
-        let y = answers(y, self.outputs)?;
-        let (all, py) = (y.readonly(), y.py());
-        let each = all.as_slice()?.chunks_exact(self.outputs);
-        let verdicts = each.map(|y| self.spotter.push(y));
-        let (scores, alarms): (Vec<f32>, Vec<bool>) = verdicts.map(|v| (v.score, v.alarm)).unzip();
-        Ok((
-            PyArray1::from_vec(py, scores),
-            PyArray1::from_vec(py, alarms),
-        ))
-    }
-
-    /// The word's smoothed probability so far; may be set, to go on from it.
-    #[getter]
-    fn score(&self) -> f32 {
-        self.spotter.score()
-    }
-
-    #[setter]
-    fn set_score(&mut self, score: f32) -> PyResult<()> {
-        if !(0.0..=1.0).contains(&score) {
-            return Err(Error::new_err(format!(
-                "a score of {score}, expected 0 to 1"
-            )));
-        }
-        self.spotter.resume(score);
-        Ok(())
-    }
-
-    /// Starts anew: nothing was said.
-    fn reset(&mut self) {
-        self.spotter.reset();
-    }
 }
 
 /// Says the tokens of a transcript, each once. Made by `Model.greedy()`.

@@ -1,6 +1,6 @@
 //! `kinglet.Model`.
 
-use engine::format::Shape;
+use engine::format::{Output, Shape};
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::file::AlignedBytes;
@@ -15,11 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::arrays::array;
 use crate::batch::Batch;
-use crate::listen::{Greedy, LogMel, Spotter, settings, written};
+use crate::listen::{Greedy, LogMel, settings, written};
 use crate::loaded::Loaded;
 use crate::session::{How, Samples, Session, slice, takes_tokens, width};
 use crate::stream::Stream;
 use crate::table::Grouping;
+use crate::watch::{Detector, Spotter};
 use crate::{Error, table, told, warn};
 
 /// A model file.
@@ -245,6 +246,13 @@ impl Model {
         Spotter::new(&self.loaded)
     }
 
+    /// A new watch for what the model did not foretell.
+    ///
+    /// Raises kinglet.Error if it has no alarm: `alarms` is False.
+    fn detector(&self) -> PyResult<Detector> {
+        Detector::new(&self.loaded)
+    }
+
     /// A new reader of what a model of transcripts says.
     ///
     /// Raises kinglet.Error if it is none.
@@ -257,6 +265,18 @@ impl Model {
     #[getter]
     fn listens<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         settings(py, &self.loaded)
+    }
+
+    /// Whether the file has a threshold for how far samples may be from what the model foretold, so that there is a `detector`.
+    #[getter]
+    fn alarms(&self) -> bool {
+        engine::Detector::new(self.model()).is_some()
+    }
+
+    /// Whether the outputs are probabilities of classes, whose names are `output_names`.
+    #[getter]
+    fn classifies(&self) -> bool {
+        matches!(self.model().header().output, Output::Classes { .. })
     }
 
     /// The word that the model waits for, one of its classes.

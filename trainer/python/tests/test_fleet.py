@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 import zlib
 from pathlib import Path
 
@@ -97,6 +98,68 @@ def test_windows_are_answered_in_the_rows_that_complete_them():
         of = answers.filter(pyarrow.compute.equal(answers["device"], device))
         assert np.array_equal(of[model.output_names[0]].to_numpy(), model.predict(x[k][:, None])[:, 0])
         assert of["at"].to_pylist() == list(range(3, 25, 2))
+
+
+def same_as_a_table(model, rows, names):
+    """A Scorer's answers are those of `predict`, wherever batches end and its state is saved."""
+    scorer, answers = Scorer(model, "device", "at"), []
+    for batch in rows.to_batches(max_chunksize=37):
+        answers.append(scorer.push(batch))
+        state = scorer.save_state()
+        scorer = Scorer(model, "device", "at")
+        scorer.load_state(state)
+    answers = pyarrow.Table.from_batches(answers)
+    assert answers.column_names == ["device", "at", *names]
+    at_once = model.predict(rows, group="device", time="at")
+    assert answers.sort_by("at").drop_columns(["at"]).equals(at_once.drop_columns(["row"]))
+    return at_once
+
+
+@pytest.mark.parametrize("kind", ["many-to-many", "many-to-one"])
+def test_alarms_of_a_scorer_are_those_of_a_table(kind):
+    pandas = pytest.importorskip("pandas")
+    x = np.sin(np.arange(900) / 5) + np.random.default_rng(4).normal(0, 0.05, 900)
+    task = {
+        "csv": {"file": "rows.csv"},
+        "series": {"features": ["x"], "targets": ["x"]},
+        "shape": {"kind": kind, "window": 8},
+        "network": {"cell": "gru", "hidden": [6]},
+        "train": {"epochs": 3, "learning_rate": 0.03},
+        "anomaly": {"smoothing": 0.3},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kinglet.train(task, pandas.DataFrame({"x": x}), precision="w8a8", progress=False)
+        calm, wild = x[:200], np.where(np.arange(200) > 120, -x[:200], x[:200])
+        both = np.stack([calm, wild], axis=1).ravel().astype(np.float32)
+        rows = pyarrow.table({"device": ["calm", "wild"] * 200, "at": np.arange(400), "x": both})
+        table = same_as_a_table(model, rows, [*model.output_names, "score", "alarm"])
+    assert model.alarms and not model.classifies and table.num_rows > 200
+    alarms = [table.filter(pyarrow.compute.equal(table["device"], name))["alarm"].to_numpy() for name in ("calm", "wild")]
+    assert alarms[0].mean() < 0.05 and alarms[1][-60:].mean() > 0.5
+
+    # The same by hand.
+    if model.window is None:
+        stream, detector = model.stream(), model.detector()
+        scores, alarm = zip(*(detector.push(part, stream.run(part)) for part in np.array_split(both[1::2, None], 3)))
+        assert np.array_equal(np.concatenate(alarm), alarms[1])
+        assert detector.score == np.concatenate(scores)[-1] and detector.last.shape == (1,)
+        detector.reset()
+        assert detector.score == 0 and np.isnan(detector.last).all()
+        for words, y in [("10 samples, 9 answers", np.zeros((9, 1))), ("expected \\(1,\\)", np.zeros((10, 2)))]:
+            with pytest.raises(kinglet.Error, match=words):
+                detector.push(both[:10, None], y)
+
+
+def test_a_word_that_wakes_is_scored_for_every_device():
+    model = kinglet.load(ROOT / "docs/browser/keyword.kgl")
+    x = np.random.default_rng(2).normal(size=(300, model.inputs)).astype(np.float32)
+    columns = {name: x[:, k] for k, name in enumerate(model.input_names)}
+    rows = pyarrow.table({"device": ["a", "b", "c"] * 100, "at": np.arange(300), **columns})
+    assert model.classifies and not model.alarms
+    same_as_a_table(model, rows, ["class", *model.output_names, "score", "alarm"])
+    with pytest.raises(kinglet.Error, match="has no alarm"):
+        model.detector()
 
 
 def test_what_is_wrong_is_said_and_changes_nothing(model, fleet):

@@ -8,11 +8,12 @@
 """
 
 from ._importing import from_keras, from_onnx, from_torch
-from ._kinglet import Batch, Error, Greedy, LogMel, Model, Spotter, Stream, __version__, load
+from ._kinglet import Batch, Detector, Error, Greedy, LogMel, Model, Spotter, Stream, __version__, load
 from ._training import Report, Trained, train
 
 __all__ = [
     "Batch",
+    "Detector",
     "Error",
     "Greedy",
     "LogMel",

@@ -41,15 +41,16 @@ class Scorer:
         self.model = model
         self._device, self._time, self._sorted = device, time, sorted_by_device
         self._streams, self._over = {}, set()
-        twice = {device, time} & set(model.output_names)
+        twice = {device, time} & {name for name, _ in _answer_columns(model)}
         if twice:
             raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
 
     def push(self, batch: Any, /) -> pyarrow.RecordBatch:
         """Takes a pyarrow.RecordBatch, or a table or what else has Arrow's PyCapsule interface.
 
-        Returns a pyarrow.RecordBatch, in the order of the rows: the device, the time where there is one, and the outputs as float32. A row
-        has no answer while its device's window is not complete. An error leaves all devices as they were.
+        Returns a pyarrow.RecordBatch, in the order of the rows: the device, the time where there is one, of classes the likeliest, the
+        outputs as float32, and of a model that has an alarm its score and whether it is one. A row has no answer while its device's window is
+        not complete. An error leaves all devices as they were.
         """
         batch = _batch(batch)
         keys = self._column(batch, self._device)
@@ -69,14 +70,20 @@ class Scorer:
             for name, rows in zip(names, places):
                 self._check_times(name, times[rows])
         fresh = [name for name in names if name not in self._streams]
-        self._streams.update((name, [self.model.stream(), 0, None]) for name in fresh)
+        self._streams.update((name, [self.model.stream(), 0, None, self._watch()]) for name in fresh)
         answered = np.zeros(len(codes), bool)
         answers = np.full((len(codes), self.model.outputs), np.nan, np.float32)
+        scores, alarms = np.zeros(len(codes), np.float32), np.zeros(len(codes), bool)
         for name, rows in zip(names, places):
             entry = self._streams[name]
             y = entry[0].run(samples[rows])
-            at = rows[self._answered(entry[1], len(rows))]
+            complete = self._answered(entry[1], len(rows))
+            at = rows[complete]
             answered[at], answers[at] = True, y
+            if self.model.wakes is not None:
+                scores[at], alarms[at] = entry[3].push(y)
+            elif entry[3] is not None:
+                scores[rows], alarms[rows] = entry[3].push(samples[rows], y, complete)
             entry[1] += len(rows)
             if times is not None:
                 entry[2] = times[rows[-1]].item()
@@ -85,7 +92,7 @@ class Scorer:
             # A hash each, as there may be millions of them.
             self._over.update(hash(name) for name in self._streams if name != last)
             self._streams = {last: self._streams[last]}
-        return self._answer(batch, answered, answers)
+        return self._answer(batch, answered, answers, scores, alarms)
 
     def __len__(self) -> int:
         """Devices that have a state."""
@@ -95,14 +102,15 @@ class Scorer:
         """The state of all devices, as bytes of an Arrow stream."""
         devices = list(self._streams)
         entries = [self._streams[name] for name in devices]
-        table = pyarrow.table(
-            {
-                "device": pyarrow.array(devices),
-                "rows": pyarrow.array([entry[1] for entry in entries], pyarrow.int64()),
-                "time": pyarrow.array([entry[2] for entry in entries]),
-                "state": pyarrow.array([entry[0].save() for entry in entries], pyarrow.binary()),
-            }
-        ).replace_schema_metadata({"kinglet": self.model.crc})
+        columns = {
+            "device": pyarrow.array(devices),
+            "rows": pyarrow.array([entry[1] for entry in entries], pyarrow.int64()),
+            "time": pyarrow.array([entry[2] for entry in entries]),
+            "state": pyarrow.array([entry[0].save() for entry in entries], pyarrow.binary()),
+        }
+        for name, kind in self._watched():
+            columns[name] = pyarrow.array([getattr(entry[3], name) for entry in entries], kind)
+        table = pyarrow.table(columns).replace_schema_metadata({"kinglet": self.model.crc})
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -113,22 +121,38 @@ class Scorer:
         try:
             table = pyarrow.ipc.open_stream(state).read_all()
             columns = [table[name].to_pylist() for name in ("device", "rows", "time", "state")]
+            watched = {name: table[name].to_pylist() for name, _ in self._watched()}
         except (pyarrow.ArrowException, KeyError, OSError, ValueError) as error:
             raise Error(f"the saved state is damaged: {error}") from error
         if (table.schema.metadata or {}).get(b"kinglet") != self.model.crc.encode():
             raise Error("the saved state is of another model")
         streams = {}
-        for device, rows, time, saved in zip(*columns):
-            stream = self.model.stream()
+        for n, (device, rows, time, saved) in enumerate(zip(*columns)):
+            stream, watch = self.model.stream(), self._watch()
             stream.restore(saved)
-            streams[device] = [stream, rows, time]
+            for name, values in watched.items():
+                setattr(watch, name, values[n])
+            streams[device] = [stream, rows, time, watch]
         self._streams = streams
+
+    def _watch(self):
+        """What says whether there is an alarm, if the model has one."""
+        if self.model.wakes is not None:
+            return self.model.spotter()
+        return self.model.detector() if self.model.alarms else None
+
+    def _watched(self):
+        """What of that is saved."""
+        score = [("score", pyarrow.float32())]
+        if self.model.wakes is not None:
+            return score
+        return [*score, ("last", pyarrow.list_(pyarrow.float32()))] if self.model.alarms else []
 
     def _answered(self, seen, rows):
         """Which of the rows after so many complete a window."""
         window = self.model.window
         if window is None:
-            return slice(None)
+            return np.ones(rows, bool)
         past = np.arange(seen + 1, seen + rows + 1) - window
         return (past >= 0) & (past % self.model.hop == 0)
 
@@ -185,14 +209,29 @@ class Scorer:
         derived = "; derived columns are to be computed before" if "(" in name else ""
         raise Error(f"no column {name!r}; there are {', '.join(batch.schema.names)}{derived}")
 
-    def _answer(self, batch, answered, answers):
+    def _answer(self, batch, answered, answers, scores, alarms):
         kept = [self._device] if self._time is None else [self._device, self._time]
         mask = pyarrow.array(answered)
         columns = [self._column(batch, name).filter(mask) for name in kept]
-        columns += [pyarrow.array(column) for column in answers[answered].T]
+        answers = answers[answered]
+        if self.model.classifies:
+            names = np.array(self.model.output_names)
+            columns.append(pyarrow.array(names[answers.argmax(axis=1)], pyarrow.string()))
+        columns += [pyarrow.array(column) for column in answers.T]
+        if self._watched():
+            columns += [pyarrow.array(scores[answered]), pyarrow.array(alarms[answered])]
         fields = [batch.schema.field(name) for name in kept]
-        fields += [pyarrow.field(name, pyarrow.float32()) for name in self.model.output_names]
+        fields += [pyarrow.field(name, kind) for name, kind in _answer_columns(self.model)]
         return pyarrow.record_batch(columns, schema=pyarrow.schema(fields))
+
+
+def _answer_columns(model):
+    """Names and types of what a row is answered with."""
+    columns = [("class", pyarrow.string())] if model.classifies else []
+    columns += [(name, pyarrow.float32()) for name in model.output_names]
+    if model.wakes is not None or model.alarms:
+        columns += [("score", pyarrow.float32()), ("alarm", pyarrow.bool_())]
+    return columns
 
 
 def _batch(rows):
@@ -285,7 +324,9 @@ def live(model: Union[Model, bytes], device: str = "device", time: Optional[str]
 
 def spark_schema(model: Model, rows: Any, device: str = "device", time: Optional[str] = None) -> Any:
     """The schema of the answers, for a DataFrame of Spark."""
-    from pyspark.sql.types import FloatType, StructField, StructType
+    from pyspark.sql.types import BooleanType, FloatType, StringType, StructField, StructType
 
+    of = {pyarrow.string(): StringType, pyarrow.float32(): FloatType, pyarrow.bool_(): BooleanType}
     kept = [device] if time is None else [device, time]
-    return StructType([rows.schema[name] for name in kept] + [StructField(name, FloatType()) for name in model.output_names])
+    answers = [StructField(name, of[kind]()) for name, kind in _answer_columns(model)]
+    return StructType([rows.schema[name] for name in kept] + answers)

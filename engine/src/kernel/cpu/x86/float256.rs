@@ -1,23 +1,23 @@
 //! Floats with AVX2: fused multiply-add, and two sums a row, of even columns and of odd ones, so that an addition need not
 //! wait for the one before it.
 
-use super::float_step::{Lanes, step};
-use crate::kernel::{
-    CellF, Curve, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel, Panels, StateF, Streams,
-};
+use crate::kernel::{Curve, FloatMatrix, LANES, Panel, Panels, StateF, Streams};
 use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::x86_64::*;
 use half::f16;
 
-/// A product of `N` panels whose weights are stored as `W`, by some instruction set.
+/// A product of `N` panels one behind the other, whose weights are stored as `W`, by some instruction set.
 pub(super) trait Product<W> {
+    /// Whether it has registers for the sums of eight panels.
+    const EIGHT: bool;
+
     /// Adds it to each stream's sums, which are `pitch` panels apart.
     ///
     /// # Safety
     /// Each panel has weights for `columns` columns, the streams have as many inputs, and the CPU has the instructions.
     unsafe fn add<const N: usize>(
         sums: &mut [Panel<f32>],
-        w: [*const W; N],
+        w: *const W,
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
@@ -69,7 +69,7 @@ pub(super) unsafe fn multiply<P: Product<f32> + Product<f16>>(
     }
 }
 
-/// All panels, four at a time while there are four.
+/// All panels, as many at a time as there are registers for.
 ///
 /// # Safety
 /// As of [`multiply`].
@@ -92,18 +92,22 @@ unsafe fn each_panel<W, P: Product<W>>(
     };
     // SAFETY: what is split off is so many panels of these columns, and `Streams::new` has seen that all streams have as many inputs.
     unsafe {
+        while P::EIGHT
+            && let Some((eight, rest)) = w.split_at_checked(8 * panel)
+        {
+            P::add::<8>(sums, eight.as_ptr(), places.take(), streams, columns);
+            w = rest;
+        }
         while let Some((four, rest)) = w.split_at_checked(4 * panel) {
-            let four = core::array::from_fn(|n| four.as_ptr().add(n * panel));
-            P::add::<4>(sums, four, places.take(), streams, columns);
+            P::add::<4>(sums, four.as_ptr(), places.take(), streams, columns);
             w = rest;
         }
         if let Some((two, rest)) = w.split_at_checked(2 * panel) {
-            let two = core::array::from_fn(|n| two.as_ptr().add(n * panel));
-            P::add::<2>(sums, two, places.take(), streams, columns);
+            P::add::<2>(sums, two.as_ptr(), places.take(), streams, columns);
             w = rest;
         }
         if let Some((one, _)) = w.split_at_checked(panel) {
-            P::add::<1>(sums, [one.as_ptr()], places.take(), streams, columns);
+            P::add::<1>(sums, one.as_ptr(), places.take(), streams, columns);
         }
     }
 }
@@ -146,14 +150,16 @@ impl Stored for f16 {
     }
 }
 
-pub(super) struct Avx2;
+struct Avx2;
 
 impl<W: Stored> Product<W> for Avx2 {
+    const EIGHT: bool = false;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn add<const N: usize>(
         sums: &mut [Panel<f32>],
-        w: [*const W; N],
+        w: *const W,
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
@@ -162,7 +168,10 @@ impl<W: Stored> Product<W> for Avx2 {
             let sums = &mut sums[stream * streams.pitch..];
             let totals = places.map(|place| load(&sums[place]));
             // SAFETY: as the caller promises.
-            let totals = unsafe { accumulate(totals, w, x[..columns].as_ptr(), columns) };
+            let totals = unsafe {
+                let w = core::array::from_fn(|n| w.add(n * LANES * columns));
+                accumulate(totals, w, x[..columns].as_ptr(), columns)
+            };
             for (total, place) in totals.into_iter().zip(places) {
                 store(&mut sums[place], total);
             }
@@ -219,45 +228,6 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
     even
 }
 
-impl<W: Stored> Lanes<W> for Avx2 {
-    #[inline(always)]
-    unsafe fn add<const N: usize>(
-        sums: [__m256; N],
-        w: *const W,
-        x: *const f32,
-        columns: usize,
-    ) -> [__m256; N] {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let w = core::array::from_fn(|n| w.add(n * LANES * columns));
-            accumulate(sums, w, x, columns)
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn curve(curve: Curve, x: __m256) -> __m256 {
-        // SAFETY: as the caller promises.
-        unsafe {
-            match curve {
-                Curve::Tanh => tanh(x),
-                Curve::Sigmoid => sigmoid(x),
-            }
-        }
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn step_f(
-    _: &Kernels,
-    cell: CellF,
-    state: FloatState<'_>,
-    gates: &Gates<'_>,
-    x: &[f32],
-) {
-    // SAFETY: the method that calls has checked lengths, and this function has the instructions.
-    unsafe { step::<Avx2>(cell, state, gates, x) }
-}
-
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn load(panel: &Panel<f32>) -> __m256 {
@@ -275,7 +245,7 @@ pub(super) fn store(panel: &mut Panel<f32>, x: __m256) {
 /// Numerator and denominator of [`crate::num::tanh`], but for rounding.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn fraction(x: __m256) -> [__m256; 2] {
+fn fraction(x: __m256) -> [__m256; 2] {
     let set = |a: f32| _mm256_set1_ps(a);
     // A minimum or maximum with a NaN is the second operand: the order lets it pass.
     let x = _mm256_min_ps(set(TANH_CLAMP), _mm256_max_ps(set(-TANH_CLAMP), x));
@@ -293,7 +263,7 @@ pub(super) fn fraction(x: __m256) -> [__m256; 2] {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn tanh(x: __m256) -> __m256 {
+pub(super) fn tanh(x: __m256) -> __m256 {
     let [p, q] = fraction(x);
     _mm256_div_ps(p, q)
 }
@@ -301,7 +271,7 @@ fn tanh(x: __m256) -> __m256 {
 /// [`crate::num::sigmoid`], but for rounding.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sigmoid(x: __m256) -> __m256 {
+pub(super) fn sigmoid(x: __m256) -> __m256 {
     let half = _mm256_set1_ps(0.5);
     _mm256_fmadd_ps(half, tanh(_mm256_mul_ps(half, x)), half)
 }

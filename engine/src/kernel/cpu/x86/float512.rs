@@ -1,27 +1,22 @@
 //! Floats with AVX-512, for one stream or several.
 //!
 //! A register of weights is two columns of a panel, as they lie in the file, and one of inputs has the first of two in its
-//! lower half and the second in its upper one; the halves are added at the end. Every other pair of columns has a sum
-//! of its own, so that an addition need not wait for the one before it. That order is the same for any number of streams.
+//! lower half and the second in its upper one; the halves are added at the end. That order is the same for any number of
+//! streams, and of panels that are gone through together.
 
-use super::float_step::{Lanes, step};
-use super::float256::{self, Avx2, Product, load, multiply, store};
-use crate::kernel::{
-    CellF, Curve, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel, Panels, StateF, Streams,
-};
+use super::float256::{Product, load, multiply, store};
+use crate::kernel::{Curve, FloatMatrix, LANES, Panel, Panels, StateF, Streams};
 use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::x86_64::*;
 use half::f16;
 
 /// Streams that share a load of weights.
 const SHARE: usize = 2;
-/// Columns from which two at a time are worth it: fewer go as with AVX2.
-const WIDE: usize = 48;
 /// Inputs that are loaded together: as many as a step stores together, since a wider load would have to wait for two stores.
 const INPUTS: usize = 8;
 
 /// Weights as they are stored.
-trait Stored: Copy {
+pub(super) trait Stored: Copy {
     /// Two columns.
     ///
     /// # Safety
@@ -75,25 +70,27 @@ fn lanes(pair: usize) -> __m512i {
     _mm512_mask_mov_epi32(_mm512_set1_epi32(first), 0xff00, _mm512_set1_epi32(second))
 }
 
-/// `sums += W x` for `N` panels and `S` streams. A row has a sum of even pairs of columns and one of odd pairs, each in
-/// two halves. Always inlined, so that sums stay in registers.
+/// `sums += W x` for `N` panels, one behind the other, and `S` streams. A row has its sum in two halves, of even columns and of odd
+/// ones: an addition has to wait for the one before it, so it takes eight rows' to keep the CPU busy. Always inlined, so that sums
+/// stay in registers.
 ///
 /// # Safety
 /// The panels have weights for `columns` columns, and the streams as many inputs; the CPU has AVX-512.
 #[inline(always)]
-unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
-    sums: &mut [[[__m512; 2]; N]; S],
-    w: [*const W; N],
-    x: [*const f32; S],
+pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
+    sums: &mut [[__m512; N]; S],
+    mut w: *const W,
+    mut x: [*const f32; S],
     columns: usize,
 ) {
-    let mut at = 0;
+    let mut left = columns;
     // SAFETY: so many columns are left, in each place, of those that the caller promises, and it has the instructions.
     unsafe {
         let mut inputs = [_mm512_setzero_ps(); S];
-        while columns - at >= INPUTS {
+        while left >= INPUTS {
             for s in 0..S {
-                inputs[s] = _mm512_zextps256_ps512(_mm256_loadu_ps(x[s].add(at)));
+                inputs[s] = _mm512_zextps256_ps512(_mm256_loadu_ps(x[s]));
+                x[s] = x[s].add(INPUTS);
             }
             for pair in 0..INPUTS / 2 {
                 let mut two = [_mm512_setzero_ps(); S];
@@ -101,41 +98,40 @@ unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
                     two[s] = _mm512_permutexvar_ps(lanes(pair), inputs[s]);
                 }
                 for n in 0..N {
-                    let w = W::two(w[n].add(LANES * (at + 2 * pair)));
+                    let w = W::two(w.add(LANES * (n * columns + 2 * pair)));
                     for s in 0..S {
-                        let sum = &mut sums[s][n][pair % 2];
-                        *sum = _mm512_fmadd_ps(w, two[s], *sum);
+                        sums[s][n] = _mm512_fmadd_ps(w, two[s], sums[s][n]);
                     }
                 }
             }
-            at += INPUTS;
+            w = w.add(LANES * INPUTS);
+            left -= INPUTS;
         }
         // What is left is short, and may have been stored one by one.
-        while columns - at >= 2 {
+        while left >= 2 {
             for s in 0..S {
-                let second = _mm512_set1_ps(*x[s].add(at + 1));
-                inputs[s] = _mm512_mask_mov_ps(_mm512_set1_ps(*x[s].add(at)), 0xff00, second);
+                let second = _mm512_set1_ps(*x[s].add(1));
+                inputs[s] = _mm512_mask_mov_ps(_mm512_set1_ps(*x[s]), 0xff00, second);
+                x[s] = x[s].add(2);
             }
             for n in 0..N {
-                let w = W::two(w[n].add(LANES * at));
+                let w = W::two(w.add(LANES * n * columns));
                 for s in 0..S {
-                    // Sums take turns.
-                    let [even, odd] = sums[s][n];
-                    sums[s][n] = [odd, _mm512_fmadd_ps(w, inputs[s], even)];
+                    sums[s][n] = _mm512_fmadd_ps(w, inputs[s], sums[s][n]);
                 }
             }
-            at += 2;
+            w = w.add(LANES * 2);
+            left -= 2;
         }
-        if at < columns {
+        if left == 1 {
             // The upper half of its weights is zero, and so is that of the input: its product is no NaN.
             for s in 0..S {
-                inputs[s] = _mm512_maskz_mov_ps(0x00ff, _mm512_set1_ps(*x[s].add(at)));
+                inputs[s] = _mm512_maskz_mov_ps(0x00ff, _mm512_set1_ps(*x[s]));
             }
             for n in 0..N {
-                let w = W::one(w[n].add(LANES * at));
+                let w = W::one(w.add(LANES * n * columns));
                 for s in 0..S {
-                    let sum = &mut sums[s][n][0];
-                    *sum = _mm512_fmadd_ps(w, inputs[s], *sum);
+                    sums[s][n] = _mm512_fmadd_ps(w, inputs[s], sums[s][n]);
                 }
             }
         }
@@ -144,20 +140,18 @@ unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
 
 struct Avx512;
 
-impl<W: Stored + float256::Stored> Product<W> for Avx512 {
+impl<W: Stored> Product<W> for Avx512 {
+    const EIGHT: bool = true;
+
     #[inline]
     #[target_feature(enable = "avx512f,f16c")]
     unsafe fn add<const N: usize>(
         sums: &mut [Panel<f32>],
-        w: [*const W; N],
+        w: *const W,
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
     ) {
-        if columns < WIDE {
-            // SAFETY: as the caller promises.
-            return unsafe { <Avx2 as Product<W>>::add(sums, w, places, streams, columns) };
-        }
         let pitch = streams.pitch;
         let (shared, alone) = streams.x.as_chunks::<SHARE>();
         for (n, x) in shared.iter().enumerate() {
@@ -180,23 +174,20 @@ impl<W: Stored + float256::Stored> Product<W> for Avx512 {
 unsafe fn some_streams<W: Stored, const N: usize, const S: usize>(
     sums: &mut [Panel<f32>],
     pitch: usize,
-    w: [*const W; N],
+    w: *const W,
     places: [usize; N],
     x: &[&[f32]; S],
     columns: usize,
 ) {
-    let mut totals: [[[__m512; 2]; N]; S] = core::array::from_fn(|stream| {
-        places.map(|place| {
-            let sum = load(&sums[stream * pitch + place]);
-            [_mm512_zextps256_ps512(sum), _mm512_setzero_ps()]
-        })
+    let mut totals: [[__m512; N]; S] = core::array::from_fn(|stream| {
+        places.map(|place| first_half(load(&sums[stream * pitch + place])))
     });
     let x = x.map(|x| x[..columns].as_ptr());
     // SAFETY: as the caller promises.
     unsafe { accumulate(&mut totals, w, x, columns) };
     for (stream, totals) in totals.into_iter().enumerate() {
-        for (parts, place) in totals.into_iter().zip(places) {
-            store(&mut sums[stream * pitch + place], total(parts));
+        for (halves, place) in totals.into_iter().zip(places) {
+            store(&mut sums[stream * pitch + place], total(halves));
         }
     }
 }
@@ -212,94 +203,40 @@ pub(super) fn float_product(
     unsafe { multiply::<Avx512>(sums, w, streams, panels) }
 }
 
-impl<W: Stored + float256::Stored> Lanes<W> for Avx512 {
-    #[inline(always)]
-    unsafe fn add<const N: usize>(
-        sums: [__m256; N],
-        w: *const W,
-        x: *const f32,
-        columns: usize,
-    ) -> [__m256; N] {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let w = core::array::from_fn(|n| w.add(n * LANES * columns));
-            if columns < WIDE {
-                return float256::accumulate(sums, w, x, columns);
-            }
-            let mut totals = [[_mm512_setzero_ps(); 2]; N];
-            for n in 0..N {
-                totals[n][0] = _mm512_zextps256_ps512(sums[n]);
-            }
-            accumulate(core::array::from_mut(&mut totals), w, [x], columns);
-            let mut sums = sums;
-            for n in 0..N {
-                sums[n] = total(totals[n]);
-            }
-            sums
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn curve(curve: Curve, x: __m256) -> __m256 {
-        // SAFETY: as the caller promises.
-        unsafe {
-            match curve {
-                Curve::Tanh => narrow_tanh(x),
-                Curve::Sigmoid => narrow_sigmoid(x),
-            }
-        }
-    }
-}
-
-/// A panel's sums, from two registers of two halves.
+/// What a sum starts at.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn total([even, odd]: [__m512; 2]) -> __m256 {
-    let [lower, upper] = halves(_mm512_add_ps(even, odd));
+pub(super) fn first_half(sum: __m256) -> __m512 {
+    _mm512_zextps256_ps512(sum)
+}
+
+/// A panel's sums, from their halves.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn total(sums: __m512) -> __m256 {
+    let [lower, upper] = halves(sums);
     _mm256_add_ps(lower, upper)
 }
 
-/// [`tanh`] of half a register.
+/// The sums of two panels beside each other, from the halves of both.
 #[inline]
-#[target_feature(enable = "avx512f,avx512vl,fma")]
-fn narrow_tanh(x: __m256) -> __m256 {
-    let [p, q] = float256::fraction(x);
-    let near = _mm256_rcp14_ps(q);
-    let one = _mm256_set1_ps(1.0);
-    let reciprocal = _mm256_fmadd_ps(near, _mm256_fnmadd_ps(q, near, one), near);
-    _mm256_mul_ps(p, reciprocal)
-}
-
-/// [`sigmoid`] of half a register.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,fma")]
-fn narrow_sigmoid(x: __m256) -> __m256 {
-    let half = _mm256_set1_ps(0.5);
-    _mm256_fmadd_ps(half, narrow_tanh(_mm256_mul_ps(half, x)), half)
-}
-
-#[target_feature(enable = "avx512f,avx512vl,f16c,fma")]
-pub(super) fn step_f(
-    _: &Kernels,
-    cell: CellF,
-    state: FloatState<'_>,
-    gates: &Gates<'_>,
-    x: &[f32],
-) {
-    // SAFETY: the method that calls has checked lengths, and this function has the instructions.
-    unsafe { step::<Avx512>(cell, state, gates, x) }
+#[target_feature(enable = "avx512f")]
+pub(super) fn totals(one: __m512, other: __m512) -> __m512 {
+    let lower = _mm512_shuffle_f32x4::<0b01_00_01_00>(one, other);
+    let upper = _mm512_shuffle_f32x4::<0b11_10_11_10>(one, other);
+    _mm512_add_ps(lower, upper)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_two(panels: &[Panel<f32>; 2]) -> __m512 {
+pub(super) fn load_two(panels: &[Panel<f32>; 2]) -> __m512 {
     // SAFETY: two panels have 16 numbers.
     unsafe { _mm512_loadu_ps(panels.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_two(panels: &mut [Panel<f32>; 2], x: __m512) {
+pub(super) fn store_two(panels: &mut [Panel<f32>; 2], x: __m512) {
     // SAFETY: two panels have 16 numbers.
     unsafe { _mm512_storeu_ps(panels.as_mut_ptr().cast(), x) }
 }
@@ -307,7 +244,7 @@ fn store_two(panels: &mut [Panel<f32>; 2], x: __m512) {
 /// Two panels of a register.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn halves(x: __m512) -> [__m256; 2] {
+pub(super) fn halves(x: __m512) -> [__m256; 2] {
     let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x));
     [_mm512_castps512_ps256(x), _mm256_castpd_ps(upper)]
 }
@@ -315,46 +252,133 @@ fn halves(x: __m512) -> [__m256; 2] {
 /// A register of two panels.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn both(lower: __m256, upper: __m256) -> __m512 {
+pub(super) fn both(lower: __m256, upper: __m256) -> __m512 {
     let lower = _mm512_castpd256_pd512(_mm256_castps_pd(lower));
     _mm512_castpd_ps(_mm512_insertf64x4::<1>(lower, _mm256_castps_pd(upper)))
+}
+
+/// `x P(x²) / Q(x²) + shift`, where `x²` is at most `limit` and `x` at most its root.
+#[derive(Clone, Copy)]
+pub(super) struct Rational {
+    numerator: [f32; 7],
+    denominator: [f32; 4],
+    clamp: f32,
+    shift: f32,
+}
+
+/// Of the hyperbolic tangent. Adding a negative zero changes nothing.
+const TANH: Rational = Rational {
+    numerator: TANH_NUMERATOR,
+    denominator: TANH_DENOMINATOR,
+    clamp: TANH_CLAMP,
+    shift: -0.0,
+};
+
+/// Of the logistic function, `½ tanh(½ x) + ½`: the halves are in the coefficients, which they leave exact.
+const SIGMOID: Rational = {
+    let (mut numerator, mut denominator) = (TANH_NUMERATOR, TANH_DENOMINATOR);
+    let mut quarter = 1.0;
+    let mut power = 0;
+    while power < 7 {
+        numerator[power] *= 0.25 * quarter;
+        if power < 4 {
+            denominator[power] *= quarter;
+        }
+        quarter *= 0.25;
+        power += 1;
+    }
+    Rational {
+        numerator,
+        denominator,
+        clamp: 2.0 * TANH_CLAMP,
+        shift: 0.5,
+    }
+};
+
+/// One curve in the lower half of a register and another in the upper one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn set_two(lower: f32, upper: f32) -> __m512 {
+    _mm512_mask_mov_ps(_mm512_set1_ps(lower), 0xff00, _mm512_set1_ps(upper))
+}
+
+/// `lower` of the first eight numbers and `upper` of the others, but for rounding the curves of [`crate::num`].
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn curves(x: __m512, lower: Rational, upper: Rational) -> __m512 {
+    let limit = |k: Rational| k.clamp * k.clamp;
+    let (clamp, low) = (
+        set_two(lower.clamp, upper.clamp),
+        set_two(-lower.clamp, -upper.clamp),
+    );
+    // A minimum or maximum with a NaN is the second operand: the order lets it pass. All that follows waits for the square,
+    // which therefore has a limit of its own.
+    let s = _mm512_min_ps(set_two(limit(lower), limit(upper)), _mm512_mul_ps(x, x));
+    let x = _mm512_min_ps(clamp, _mm512_max_ps(low, x));
+    let s2 = _mm512_mul_ps(s, s);
+    let [b0, b2, b4, b6] =
+        core::array::from_fn(|n| set_two(lower.denominator[n], upper.denominator[n]));
+    let [a1, a3, a5, a7, a9, a11, a13] =
+        core::array::from_fn(|n| set_two(lower.numerator[n], upper.numerator[n]));
+    let q = _mm512_fmadd_ps(_mm512_fmadd_ps(b6, s, b4), s2, _mm512_fmadd_ps(b2, s, b0));
+    // 1 / q within 2^-14, and a step of Newton's: sooner there than a division.
+    let near = _mm512_rcp14_ps(q);
+    let error = _mm512_fnmadd_ps(q, near, _mm512_set1_ps(1.0));
+    // Pairs of terms beside each other rather than one after another.
+    let high = _mm512_fmadd_ps(a13, s2, _mm512_fmadd_ps(a11, s, a9));
+    let middle = _mm512_fmadd_ps(high, s2, _mm512_fmadd_ps(a7, s, a5));
+    let p = _mm512_fmadd_ps(middle, s2, _mm512_fmadd_ps(a3, s, a1));
+    let y = _mm512_mul_ps(_mm512_mul_ps(x, p), near);
+    let shifted = _mm512_add_ps(y, set_two(lower.shift, upper.shift));
+    _mm512_fmadd_ps(y, error, shifted)
+}
+
+/// [`curves`] of half a register.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,fma")]
+fn narrow(x: __m256, k: Rational) -> __m256 {
+    let set = |a: f32| _mm256_set1_ps(a);
+    let s = _mm256_min_ps(set(k.clamp * k.clamp), _mm256_mul_ps(x, x));
+    let x = _mm256_min_ps(set(k.clamp), _mm256_max_ps(set(-k.clamp), x));
+    let s2 = _mm256_mul_ps(s, s);
+    let [b0, b2, b4, b6] = k.denominator.map(set);
+    let [a1, a3, a5, a7, a9, a11, a13] = k.numerator.map(set);
+    let q = _mm256_fmadd_ps(_mm256_fmadd_ps(b6, s, b4), s2, _mm256_fmadd_ps(b2, s, b0));
+    let near = _mm256_rcp14_ps(q);
+    let error = _mm256_fnmadd_ps(q, near, set(1.0));
+    let high = _mm256_fmadd_ps(a13, s2, _mm256_fmadd_ps(a11, s, a9));
+    let middle = _mm256_fmadd_ps(high, s2, _mm256_fmadd_ps(a7, s, a5));
+    let p = _mm256_fmadd_ps(middle, s2, _mm256_fmadd_ps(a3, s, a1));
+    let y = _mm256_mul_ps(_mm256_mul_ps(x, p), near);
+    _mm256_fmadd_ps(y, error, _mm256_add_ps(y, set(k.shift)))
 }
 
 /// [`crate::num::tanh`], but for rounding.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn tanh(x: __m512) -> __m512 {
-    let set = |a: f32| _mm512_set1_ps(a);
-    // A minimum or maximum with a NaN is the second operand: the order lets it pass.
-    let x = _mm512_min_ps(set(TANH_CLAMP), _mm512_max_ps(set(-TANH_CLAMP), x));
-    let s = _mm512_mul_ps(x, x);
-    let s2 = _mm512_mul_ps(s, s);
-    let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR.map(set);
-    let [b0, b2, b4, b6] = TANH_DENOMINATOR.map(set);
-    let q = _mm512_fmadd_ps(_mm512_fmadd_ps(b6, s, b4), s2, _mm512_fmadd_ps(b2, s, b0));
-    // 1 / q within 2^-14, and a step of Newton's: sooner there than a division.
-    let near = _mm512_rcp14_ps(q);
-    let reciprocal = _mm512_fmadd_ps(near, _mm512_fnmadd_ps(q, near, set(1.0)), near);
-    // Pairs of terms beside each other rather than one after another.
-    let high = _mm512_fmadd_ps(a13, s2, _mm512_fmadd_ps(a11, s, a9));
-    let middle = _mm512_fmadd_ps(high, s2, _mm512_fmadd_ps(a7, s, a5));
-    let p = _mm512_fmadd_ps(middle, s2, _mm512_fmadd_ps(a3, s, a1));
-    _mm512_mul_ps(_mm512_mul_ps(x, p), reciprocal)
-}
-
-/// `scale · tanh(scale · x) + shift`: with a half and a half the logistic function, with 1 and −0 tanh.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn scaled(x: __m512, scale: __m512, shift: __m512) -> __m512 {
-    _mm512_fmadd_ps(scale, tanh(_mm512_mul_ps(scale, x)), shift)
+pub(super) fn tanh(x: __m512) -> __m512 {
+    curves(x, TANH, TANH)
 }
 
 /// [`crate::num::sigmoid`], but for rounding.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sigmoid(x: __m512) -> __m512 {
-    let half = _mm512_set1_ps(0.5);
-    scaled(x, half, half)
+pub(super) fn sigmoid(x: __m512) -> __m512 {
+    curves(x, SIGMOID, SIGMOID)
+}
+
+/// [`tanh`] of the lower half, [`sigmoid`] of the upper one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn tanh_sigmoid(x: __m512) -> __m512 {
+    curves(x, TANH, SIGMOID)
+}
+
+/// [`tanh`] of half a register.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,fma")]
+pub(super) fn narrow_tanh(x: __m256) -> __m256 {
+    narrow(x, TANH)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -412,12 +436,8 @@ fn lstm(c: &mut [Panel<f32>], h: &mut [Panel<f32>], z: &[Panel<f32>]) {
 #[target_feature(enable = "avx512f,fma")]
 fn lstm_panel(c: &Panel<f32>, gates: &[Panel<f32>; 4]) -> (__m256, __m256) {
     let [first, second]: &[[Panel<f32>; 2]; 2] = bytemuck::cast_ref(gates);
-    let (half, one) = (_mm512_set1_ps(0.5), _mm512_set1_ps(1.0));
-    let [i, f] = halves(scaled(load_two(first), half, half));
-    // g is a tanh, o a logistic function. Adding a negative zero changes nothing.
-    let scale = _mm512_mask_mov_ps(one, 0xff00, half);
-    let shift = _mm512_mask_mov_ps(_mm512_set1_ps(-0.0), 0xff00, half);
-    let [g, o] = halves(scaled(load_two(second), scale, shift));
+    let [i, f] = halves(sigmoid(load_two(first)));
+    let [g, o] = halves(tanh_sigmoid(load_two(second)));
     let cell = _mm256_fmadd_ps(f, load(c), _mm256_mul_ps(i, g));
     (cell, o)
 }

@@ -8,7 +8,8 @@ mod avx512;
 mod batch512;
 mod float256;
 mod float512;
-mod float_step;
+mod float_step256;
+mod float_step512;
 mod step256;
 mod step512;
 mod vbmi;
@@ -32,7 +33,7 @@ pub(super) const AVX2: Table = Table {
     step_q: step256::avx2::step_q,
     curve_f: float256::curve_f,
     update_f: float256::update_f,
-    step_f: float256::step_f,
+    step_f: float_step256::step_f,
     fused: true,
     ..SCALAR
 };
@@ -54,7 +55,7 @@ pub(super) const AVX512VNNI: Table = Table {
     float_product: float512::float_product,
     curve_f: float512::curve_f,
     update_f: float512::update_f,
-    step_f: float512::step_f,
+    step_f: float_step512::step_f,
     ..AVX2
 };
 

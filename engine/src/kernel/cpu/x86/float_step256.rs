@@ -1,58 +1,47 @@
-//! A whole step of a float layer in one call: sums stay in registers from the bias to the new state. Bit for bit what the
+//! A whole step of a float layer with AVX2 in one call: sums stay in registers from the bias to the new state. Bit for bit what the
 //! other primitives of the same table give, as several streams together use them.
 
-use super::float256::{load, store};
-use crate::kernel::Curve::{self, Sigmoid, Tanh};
-use crate::kernel::{CellF, FloatMatrix, FloatState, Gates, LANES, Panel};
+use super::float256::{Stored, accumulate, load, sigmoid, store, tanh};
+use crate::kernel::{CellF, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel};
 use core::arch::x86_64::*;
-use half::f16;
 
 /// States from which on the weights of a layer do not fit the first cache.
-const SMALL: usize = 48;
+pub(super) const SMALL: usize = 48;
 
-/// What an instruction set does with panels whose weights are stored as `W`.
-pub(super) trait Lanes<W> {
-    /// `sums += W x` of `N` panels from `w` on.
-    ///
-    /// # Safety
-    /// The panels have weights for `columns` columns, as many inputs there are, and the CPU has the instructions.
-    unsafe fn add<const N: usize>(
-        sums: [__m256; N],
-        w: *const W,
-        x: *const f32,
-        columns: usize,
-    ) -> [__m256; N];
-
-    /// [`crate::num::tanh`] and [`crate::num::sigmoid`], but for rounding.
-    ///
-    /// # Safety
-    /// The CPU has the instructions.
-    unsafe fn curve(curve: Curve, x: __m256) -> __m256;
-}
-
-/// A step, however the weights are stored.
-///
-/// # Safety
-/// State, gates and inputs belong together, as `FloatState::check` sees, and the CPU has the instructions.
-#[inline(always)]
-pub(super) unsafe fn step<L: Lanes<f32> + Lanes<f16>>(
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn step_f(
+    _: &Kernels,
     cell: CellF,
     state: FloatState<'_>,
     gates: &Gates<'_>,
     x: &[f32],
 ) {
-    // SAFETY: as the caller promises.
+    // SAFETY: the method that calls has checked lengths, and this function has the instructions.
     unsafe {
         match (gates.w_ih, gates.w_hh) {
-            (FloatMatrix::F32(ih), FloatMatrix::F32(hh)) => {
-                each_unit::<_, L>(cell, state, gates, [ih, hh], x);
-            }
-            (FloatMatrix::F16(ih), FloatMatrix::F16(hh)) => {
-                each_unit::<_, L>(cell, state, gates, [ih, hh], x);
-            }
+            (FloatMatrix::F32(ih), FloatMatrix::F32(hh)) => step(cell, state, gates, [ih, hh], x),
+            (FloatMatrix::F16(ih), FloatMatrix::F16(hh)) => step(cell, state, gates, [ih, hh], x),
             // `Gates::new` has seen that they are of one kind.
             _ => {}
         }
+    }
+}
+
+/// `sums += W x` of `N` panels from `w` on.
+///
+/// # Safety
+/// The panels have weights for `columns` columns, as many inputs there are, and the CPU has AVX2.
+#[inline(always)]
+unsafe fn add<W: Stored, const N: usize>(
+    sums: [__m256; N],
+    w: *const W,
+    x: *const f32,
+    columns: usize,
+) -> [__m256; N] {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let w = core::array::from_fn(|n| w.add(n * LANES * columns));
+        accumulate(sums, w, x, columns)
     }
 }
 
@@ -61,7 +50,7 @@ pub(super) unsafe fn step<L: Lanes<f32> + Lanes<f16>>(
 /// # Safety
 /// There are so many.
 #[inline(always)]
-unsafe fn panel<W>(w: &[W], number: usize, columns: usize) -> *const W {
+pub(super) unsafe fn panel<W>(w: &[W], number: usize, columns: usize) -> *const W {
     // SAFETY: as the caller promises.
     unsafe { w.as_ptr().add(number * LANES * columns) }
 }
@@ -71,7 +60,7 @@ unsafe fn panel<W>(w: &[W], number: usize, columns: usize) -> *const W {
 /// # Safety
 /// There are `panels` panels of so many columns from `w` on.
 #[inline(always)]
-unsafe fn expect<W>(w: *const W, panels: usize, columns: usize) {
+pub(super) unsafe fn expect<W>(w: *const W, panels: usize, columns: usize) {
     const LINE: usize = 64;
     let line = LINE / size_of::<W>();
     for panel in 0..panels {
@@ -86,9 +75,9 @@ unsafe fn expect<W>(w: *const W, panels: usize, columns: usize) {
 }
 
 /// # Safety
-/// As of [`step`], and these are the weights of the gates.
+/// State, gates and inputs belong together, as `FloatState::check` sees, these are the weights of the gates, and the CPU has AVX2.
 #[inline(always)]
-unsafe fn each_unit<W, L: Lanes<W>>(
+unsafe fn step<W: Stored>(
     cell: CellF,
     state: FloatState<'_>,
     gates: &Gates<'_>,
@@ -116,16 +105,16 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                         load(&bias[3]),
                     ];
                     let w = panel(ih, 4 * unit, columns);
-                    let sums = L::add(sums, w, x.as_ptr(), columns);
+                    let sums = add(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 4 * unit, state);
-                    let [i, f, g, o] = L::add(sums, w, old, state);
+                    let [i, f, g, o] = add(sums, w, old, state);
                     if state >= SMALL && following(unit) < units {
                         expect(panel(hh, 4 * following(unit), state), 4, state);
                     }
-                    let new = _mm256_mul_ps(L::curve(Sigmoid, i), L::curve(Tanh, g));
-                    let cell = _mm256_fmadd_ps(L::curve(Sigmoid, f), load(&c[unit]), new);
+                    let new = _mm256_mul_ps(sigmoid(i), tanh(g));
+                    let cell = _mm256_fmadd_ps(sigmoid(f), load(&c[unit]), new);
                     store(&mut c[unit], cell);
-                    last = _mm256_mul_ps(L::curve(Sigmoid, o), L::curve(Tanh, cell));
+                    last = _mm256_mul_ps(sigmoid(o), tanh(cell));
                     store(&mut y[unit], last);
                 }
             }
@@ -134,16 +123,16 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                     let bias = &gates.bias.as_chunks::<4>().0[unit];
                     let sums = [load(&bias[0]), load(&bias[1]), load(&bias[2])];
                     let w = panel(ih, 3 * unit, columns);
-                    let [nx, r, z] = L::add(sums, w, x.as_ptr(), columns);
+                    let [nx, r, z] = add(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 3 * unit, state);
-                    let [r, z, nh] = L::add([r, z, load(&bias[3])], w, old, state);
+                    let [r, z, nh] = add([r, z, load(&bias[3])], w, old, state);
                     if state >= SMALL && following(unit) < units {
                         expect(panel(hh, 3 * following(unit), state), 3, state);
                     }
-                    let candidate = _mm256_fmadd_ps(L::curve(Sigmoid, r), nh, nx);
-                    let n = L::curve(Tanh, candidate);
+                    let candidate = _mm256_fmadd_ps(sigmoid(r), nh, nx);
+                    let n = tanh(candidate);
                     let difference = _mm256_sub_ps(load(&h[unit]), n);
-                    last = _mm256_fmadd_ps(L::curve(Sigmoid, z), difference, n);
+                    last = _mm256_fmadd_ps(sigmoid(z), difference, n);
                     store(&mut y[unit], last);
                 }
             }
@@ -160,19 +149,19 @@ unsafe fn each_unit<W, L: Lanes<W>>(
                         load(&bias[3]),
                     ];
                     let w = panel(ih, 4 * four, columns);
-                    let sums = L::add(sums, w, x.as_ptr(), columns);
+                    let sums = add(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 4 * four, state);
-                    let sums = L::add(sums, w, old, state);
+                    let sums = add(sums, w, old, state);
                     for (y, sum) in fours[four].iter_mut().zip(sums) {
-                        last = L::curve(Tanh, sum);
+                        last = tanh(sum);
                         store(y, last);
                     }
                 }
                 for (unit, (y, bias)) in (4 * count..).zip(rest.iter_mut().zip(of_rest)) {
                     let w = panel(ih, unit, columns);
-                    let sums = L::add([load(bias)], w, x.as_ptr(), columns);
-                    let [sum] = L::add(sums, panel(hh, unit, state), old, state);
-                    last = L::curve(Tanh, sum);
+                    let sums = add([load(bias)], w, x.as_ptr(), columns);
+                    let [sum] = add(sums, panel(hh, unit, state), old, state);
+                    last = tanh(sum);
                     store(y, last);
                 }
             }

@@ -300,6 +300,19 @@ impl<'a> Recurrent<'a> {
         each!(self, layer => layer.in_batch())
     }
 
+    /// Whether streams are sooner done one after the other: the kernels have the whole step, in which sums stay in registers, and all
+    /// weights stay in a cache that is near enough. Measured on x86-64 (AVX-512, `benches` example `batch`): LSTM (16, 64) with 80 KB
+    /// takes 0.9 of the time, (64, 128) with 384 KB 1.4 times.
+    pub(crate) fn is_quicker_alone(&self) -> bool {
+        const NEAR: usize = 32 << 10;
+        let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
+            return false;
+        };
+        cfg!(target_arch = "x86_64")
+            && gates.weights() <= NEAR
+            && each!(self, layer => layer.cell.primitive_f()).is_some()
+    }
+
     /// One step of several streams in f32, but for the state as a matrix input.
     pub(crate) fn step_batch(&self, k: &Kernels, streams: &mut [Stream<'_>]) {
         each!(self, layer => layer.step_batch(k, streams));

@@ -474,6 +474,11 @@ impl<'a> Gates<'a> {
         }
     }
 
+    /// Number of weights.
+    pub(crate) fn weights(&self) -> usize {
+        self.w_ih.weights() + self.w_hh.weights()
+    }
+
     /// What sums start at.
     #[inline(always)]
     pub(crate) fn bias(&self) -> &'a [Panel<f32>] {

@@ -5,7 +5,7 @@
 //! may be stepped together and alone in turn. Layers in which a stream cannot wait for the others, packed ones and the GRU that
 //! resets before the product, are stepped stream by stream.
 
-use super::pass::{Parts, conv, conv_q_apart, layer, leave_mark, parts, plain};
+use super::pass::{Parts, conv, conv_q_apart, float_layer, layer, leave_mark, parts, plain};
 use super::stages::Stage;
 use super::{BindError, Model, Runner};
 use crate::cell::{Embedding, GROUP, MOST, Stream};
@@ -277,6 +277,15 @@ fn run(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Opti
                     turns = plain::<false>(stage, turned(runner.state, model, swapped));
                 }
                 swapped ^= turns;
+                continue;
+            }
+            Stage::Recurrent(recurrent, place) if recurrent.is_quicker_alone() => {
+                for (number, runner) in group.iter_mut().enumerate() {
+                    // Each begins with the weights that the one before has left in the first cache.
+                    let parts = turned(runner.state, model, swapped);
+                    float_layer(k, (recurrent, place), parts, number % 2 == 1);
+                }
+                swapped = !swapped;
                 continue;
             }
             Stage::Recurrent(recurrent, place) => (recurrent, place),

@@ -247,9 +247,10 @@ pub(super) fn store(panel: &mut Panel<f32>, x: __m256) {
 #[target_feature(enable = "avx2,fma")]
 fn fraction(x: __m256) -> [__m256; 2] {
     let set = |a: f32| _mm256_set1_ps(a);
-    // A minimum or maximum with a NaN is the second operand: the order lets it pass.
+    // A minimum or maximum with a NaN is the second operand: the order lets it pass. All that follows waits for the square, which
+    // therefore has a limit of its own.
+    let s = _mm256_min_ps(set(TANH_CLAMP * TANH_CLAMP), _mm256_mul_ps(x, x));
     let x = _mm256_min_ps(set(TANH_CLAMP), _mm256_max_ps(set(-TANH_CLAMP), x));
-    let s = _mm256_mul_ps(x, x);
     let s2 = _mm256_mul_ps(s, s);
     let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR.map(set);
     let [b0, b2, b4, b6] = TANH_DENOMINATOR.map(set);

@@ -304,12 +304,11 @@ impl<'a> Recurrent<'a> {
     /// weights stay in a cache that is near enough. Measured on x86-64 (AVX-512, `benches` example `batch`): LSTM (16, 64) with 80 KB
     /// takes 0.9 of the time, (64, 128) with 384 KB 1.4 times.
     pub(crate) fn is_quicker_alone(&self) -> bool {
-        const NEAR: usize = 32 << 10;
         let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
             return false;
         };
         cfg!(target_arch = "x86_64")
-            && gates.weights() <= NEAR
+            && gates.are_near()
             && each!(self, layer => layer.cell.primitive_f()).is_some()
     }
 

@@ -1,5 +1,6 @@
 //! Tiles: the panels of units that a step computes together, so that few calls go out on a large machine and little stack
-//! is taken on the others. Results do not depend on the size of a tile.
+//! is taken on the others. Results do not depend on the size of a tile, but for the last bits of floats on AVX-512, where a row of many has
+//! one sum and a row of few two.
 
 #[cfg(not(one_walk))]
 use super::LANES;

@@ -474,9 +474,10 @@ impl<'a> Gates<'a> {
         }
     }
 
-    /// Number of weights.
-    pub(crate) fn weights(&self) -> usize {
-        self.w_ih.weights() + self.w_hh.weights()
+    /// Whether all weights stay in a cache that is near enough for several streams to be sooner done one after the other.
+    pub(crate) fn are_near(&self) -> bool {
+        const NEAR: usize = 32 << 10;
+        self.w_ih.weights() + self.w_hh.weights() <= NEAR
     }
 
     /// What sums start at.

@@ -34,6 +34,12 @@ const BLOCK: usize = 256;
 /// Rows at multiples of this distance would share the same few places of a cache.
 const ALIASED: usize = 1024;
 
+/// From this distance on elements along `k` have lines, and soon pages, of their own.
+const FAR: usize = 64;
+
+/// Elements along `k` that are asked for before they are copied.
+const AHEAD: usize = 16;
+
 /// Distance of two rows where these were copied apart: a line more than a block.
 const APART: usize = BLOCK + 16;
 
@@ -76,21 +82,24 @@ pub unsafe fn product(p: &Product) -> bool {
     true
 }
 
-/// A tile of `c`: where its `a`, `b` and `c` begin, and the distances of rows; of `a` along `k` as well.
-struct Tile {
+/// A tile of `c`: where its `a`, each vector of its `b` and its `c` begin, and the distances of rows; of `a` along `k` as well.
+struct Tile<const VECTORS: usize> {
     a: *const f32,
     a_strides: (usize, usize),
-    b: *const f32,
-    b_stride: usize,
+    b: [*const f32; VECTORS],
+    b_stride: [usize; VECTORS],
     k: usize,
     beta: f32,
     c: *mut f32,
     c_stride: usize,
+    /// Columns that are there.
+    columns: usize,
 }
 
-/// The loops, around a vector's operations.
+/// The loops, around a vector's operations. A tile has `$rows` rows and `$vectors` vectors of columns: as many sums as there are
+/// registers for, since a row of `b` is loaded for all of the tile's rows and an element of `a` for all of its columns.
 macro_rules! tiles {
-    ($features:literal, $lanes:literal, $rows:literal) => {
+    ($features:literal, $lanes:literal, $rows:literal, $vectors:literal) => {
         /// The whole product.
         ///
         /// # Safety
@@ -100,8 +109,8 @@ macro_rules! tiles {
             for start in (0..p.k).step_by(BLOCK) {
                 let k = start..p.k.min(start + BLOCK);
                 // SAFETY: the caller's promise.
-                let done = unsafe { aliased(p, k.clone()) };
-                for column in (0..p.n).step_by($lanes) {
+                let done = unsafe { copied(p, k.clone()) };
+                for column in (0..p.n).step_by($lanes * $vectors) {
                     let mut row = done;
                     while row < p.m {
                         let rows = match p.m - row {
@@ -109,16 +118,14 @@ macro_rules! tiles {
                             left if left >= 4 => 4,
                             _ => 1,
                         };
-                        // SAFETY: the row, the column and `k` lie inside the shapes; so do the tile's rows, and the
-                        // mask has the columns that are left.
+                        // SAFETY: the row, the column and `k` lie inside the shapes, and so do the tile's rows.
                         unsafe {
                             let a = p.a.add(row * p.a_strides.0 + start * p.a_strides.1);
-                            let tile = part(p, (a, p.a_strides), (row, column), k.clone());
-                            let mask = mask(p.n - column);
+                            let a = (a, p.a_strides);
                             match rows {
-                                $rows => multiply::<$rows>(&tile, mask),
-                                4 => multiply::<4>(&tile, mask),
-                                _ => multiply::<1>(&tile, mask),
+                                $rows => tile::<$rows>(p, a, (row, column), k.clone()),
+                                4 => tile::<4>(p, a, (row, column), k.clone()),
+                                _ => tile::<1>(p, a, (row, column), k.clone()),
                             }
                         }
                         row += rows;
@@ -127,61 +134,96 @@ macro_rules! tiles {
             }
         }
 
-        /// The tile of `c` at a row and a column.
+        /// The tile of `c` at a row and a column, of as many vectors as there are columns for.
         ///
         /// # Safety
-        /// They lie inside the shape, and so does `k`.
+        /// They lie inside the shape, and so do `ROWS` rows and `k`.
         #[inline]
-        unsafe fn part(
+        #[target_feature(enable = $features)]
+        unsafe fn tile<const ROWS: usize>(
+            p: &Product,
+            a: (*const f32, (usize, usize)),
+            at: (usize, usize),
+            k: Range<usize>,
+        ) {
+            // SAFETY: the caller's promise; with fewer vectors the columns end in the last.
+            unsafe {
+                match (p.n - at.1).div_ceil($lanes) {
+                    1 => multiply::<ROWS, 1>(&part(p, a, at, k)),
+                    2 if $vectors > 2 => multiply::<ROWS, 2>(&part(p, a, at, k)),
+                    _ => multiply::<ROWS, $vectors>(&part(p, a, at, k)),
+                }
+            }
+        }
+
+        /// # Safety
+        /// As of [`tile`]; there are columns in every vector.
+        #[inline]
+        unsafe fn part<const VECTORS: usize>(
             p: &Product,
             (a, a_strides): (*const f32, (usize, usize)),
             (row, column): (usize, usize),
             k: Range<usize>,
-        ) -> Tile {
-            // SAFETY: the caller's promise.
-            let (b, b_stride) = unsafe { p.column_of_b(column) };
+        ) -> Tile<VECTORS> {
+            let columns: [(*const f32, usize); VECTORS] = core::array::from_fn(|v| {
+                // SAFETY: the caller's promise.
+                unsafe { p.column_of_b(column + v * $lanes) }
+            });
             Tile {
                 a,
                 a_strides,
                 // SAFETY: as above.
-                b: unsafe { b.add(k.start * b_stride) },
-                b_stride,
+                b: columns.map(|(b, stride)| unsafe { b.add(k.start * stride) }),
+                b_stride: columns.map(|(_, stride)| stride),
                 k: k.len(),
                 beta: if k.start == 0 { p.beta } else { 1.0 },
                 // SAFETY: as above.
                 c: unsafe { p.c.add(row * p.c_stride + column) },
                 c_stride: p.c_stride,
+                columns: p.n - column,
             }
         }
 
-        /// Tile by tile, with a copy of the tile's rows of `a` for all its columns, where rows at a power of two would
-        /// push each other out of the cache; returns how many rows.
+        /// Tile by tile, with a copy of the tile's rows of `a` for all its columns, where `k` is far apart or rows at a power of
+        /// two would push each other out of the cache; returns how many rows.
         ///
         /// # Safety
         /// As of [`super::product`]; `k` is a block of its `k`.
         #[target_feature(enable = $features)]
-        unsafe fn aliased(p: &Product, k: Range<usize>) -> usize {
+        unsafe fn copied(p: &Product, k: Range<usize>) -> usize {
             let (down, along) = p.a_strides;
-            if along != 1 || down % ALIASED != 0 || p.n <= 4 * $lanes {
+            let aliased = along == 1 && down % ALIASED == 0;
+            let turned = down == 1 && along >= FAR;
+            if !(aliased || turned) || p.n <= 4 * $lanes {
                 return 0;
             }
             let mut rows = [const { MaybeUninit::<f32>::uninit() }; APART * $rows];
             let rows = rows.as_mut_ptr().cast::<f32>();
+            let strides = if turned { (1, $rows) } else { (APART, 1) };
             let whole = p.m / $rows * $rows;
             for row in (0..whole).step_by($rows) {
-                for i in 0..$rows {
-                    // SAFETY: the tile's rows lie inside `a`; `rows` has room for a block of each.
-                    unsafe {
-                        let from = p.a.add((row + i) * down + k.start);
-                        rows.add(i * APART).copy_from_nonoverlapping(from, k.len());
+                // SAFETY: the tile's rows lie inside `a`; `rows` has room for a block of each.
+                unsafe {
+                    let from = p.a.add(row * down + k.start * along);
+                    if turned {
+                        for k in 0..k.len() {
+                            // So far apart that the CPU does not see what comes next.
+                            _mm_prefetch::<_MM_HINT_T0>(
+                                from.wrapping_add((k + AHEAD) * along).cast(),
+                            );
+                            let to = rows.add(k * $rows);
+                            to.copy_from_nonoverlapping(from.add(k * along), $rows);
+                        }
+                    } else {
+                        for i in 0..$rows {
+                            let to = rows.add(i * APART);
+                            to.copy_from_nonoverlapping(from.add(i * down), k.len());
+                        }
                     }
                 }
-                for column in (0..p.n).step_by($lanes) {
-                    // SAFETY: the tile's rows were copied, and the mask has the columns that are left.
-                    unsafe {
-                        let tile = part(p, (rows, (APART, 1)), (row, column), k.clone());
-                        multiply::<$rows>(&tile, mask(p.n - column));
-                    }
+                for column in (0..p.n).step_by($lanes * $vectors) {
+                    // SAFETY: the tile's rows were copied.
+                    unsafe { tile::<$rows>(p, (rows, strides), (row, column), k.clone()) };
                 }
             }
             whole
@@ -190,30 +232,38 @@ macro_rules! tiles {
         /// A tile of `ROWS` rows.
         ///
         /// # Safety
-        /// Its elements of `a` and `b` are readable, of `c` writable, where the mask shows the column.
+        /// Its elements of `a` and `b` are readable, of `c` writable, as many columns as there are.
         #[target_feature(enable = $features)]
-        unsafe fn multiply<const ROWS: usize>(tile: &Tile, mask: Mask) {
+        unsafe fn multiply<const ROWS: usize, const VECTORS: usize>(tile: &Tile<VECTORS>) {
             let (down, along) = tile.a_strides;
-            let mut sums = [zero(); ROWS];
+            let masks: [Mask; VECTORS] = core::array::from_fn(|v| mask(tile.columns - v * $lanes));
+            let mut sums = [[zero(); VECTORS]; ROWS];
             for k in 0..tile.k {
-                // SAFETY: the caller's promise; the mask hides columns that are not there.
-                let b = unsafe { load(tile.b.add(k * tile.b_stride), mask) };
-                for (i, sum) in sums.iter_mut().enumerate() {
+                let mut b = [zero(); VECTORS];
+                for v in 0..VECTORS {
+                    // SAFETY: the caller's promise; the mask hides columns that are not there.
+                    b[v] = unsafe { load(tile.b[v].add(k * tile.b_stride[v]), masks[v]) };
+                }
+                for (i, sums) in sums.iter_mut().enumerate() {
                     // SAFETY: as above.
-                    let a = unsafe { *tile.a.add(i * down + k * along) };
-                    *sum = fused(broadcast(a), b, *sum);
+                    let a = broadcast(unsafe { *tile.a.add(i * down + k * along) });
+                    for (sum, b) in sums.iter_mut().zip(b) {
+                        *sum = fused(a, b, *sum);
+                    }
                 }
             }
-            for (i, sum) in sums.into_iter().enumerate() {
-                // SAFETY: as above, and `c` is writable.
-                unsafe {
-                    let c = tile.c.add(i * tile.c_stride);
-                    // What is overwritten may be NaN.
-                    let sum = match tile.beta {
-                        0.0 => sum,
-                        beta => fused(broadcast(beta), load(c, mask), sum),
-                    };
-                    store(c, mask, sum);
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    // SAFETY: as above, and `c` is writable.
+                    unsafe {
+                        let c = tile.c.add(i * tile.c_stride + v * $lanes);
+                        // What is overwritten may be NaN.
+                        let sum = match tile.beta {
+                            0.0 => sum,
+                            beta => fused(broadcast(beta), load(c, masks[v]), sum),
+                        };
+                        store(c, masks[v], sum);
+                    }
                 }
             }
         }
@@ -247,8 +297,8 @@ mod avx512 {
         unsafe { _mm512_mask_storeu_ps(at, mask, values) }
     }
 
-    // A step has 16 sequences; 16 sums hide the latency of the products.
-    tiles!("avx512f", 16, 16);
+    // A step has 16 sequences. 32 registers: 24 sums, a row of `b`, an element of `a`.
+    tiles!("avx512f", 16, 12, 2);
 }
 
 mod avx2 {
@@ -280,6 +330,6 @@ mod avx2 {
         unsafe { _mm256_maskstore_ps(at, mask, values) }
     }
 
-    // 16 registers: 8 sums, a row of `b`, an element of `a`.
-    tiles!("avx2,fma", 8, 8);
+    // 16 registers: 12 sums, a row of `b`, an element of `a`.
+    tiles!("avx2,fma", 8, 6, 2);
 }

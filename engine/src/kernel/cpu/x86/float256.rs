@@ -11,7 +11,7 @@ pub(super) trait Product<W> {
     /// Whether it has registers for the sums of eight panels.
     const EIGHT: bool;
 
-    /// Adds it to each stream's sums, which are `pitch` panels apart.
+    /// Adds it to each stream's sums, which are `pitch` panels apart; `gaps` if the matrix leaves some of them out.
     ///
     /// # Safety
     /// Each panel has weights for `columns` columns, the streams have as many inputs, and the CPU has the instructions.
@@ -21,6 +21,7 @@ pub(super) trait Product<W> {
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
+        gaps: bool,
     );
 }
 
@@ -85,6 +86,7 @@ unsafe fn each_panel<W, P: Product<W>>(
         return;
     }
     let panel = LANES * columns;
+    let gaps = panels.group < panels.stride;
     let mut places = Places {
         panels,
         next: 0,
@@ -95,19 +97,19 @@ unsafe fn each_panel<W, P: Product<W>>(
         while P::EIGHT
             && let Some((eight, rest)) = w.split_at_checked(8 * panel)
         {
-            P::add::<8>(sums, eight.as_ptr(), places.take(), streams, columns);
+            P::add::<8>(sums, eight.as_ptr(), places.take(), streams, columns, gaps);
             w = rest;
         }
         while let Some((four, rest)) = w.split_at_checked(4 * panel) {
-            P::add::<4>(sums, four.as_ptr(), places.take(), streams, columns);
+            P::add::<4>(sums, four.as_ptr(), places.take(), streams, columns, gaps);
             w = rest;
         }
         if let Some((two, rest)) = w.split_at_checked(2 * panel) {
-            P::add::<2>(sums, two.as_ptr(), places.take(), streams, columns);
+            P::add::<2>(sums, two.as_ptr(), places.take(), streams, columns, gaps);
             w = rest;
         }
         if let Some((one, _)) = w.split_at_checked(panel) {
-            P::add::<1>(sums, one.as_ptr(), places.take(), streams, columns);
+            P::add::<1>(sums, one.as_ptr(), places.take(), streams, columns, gaps);
         }
     }
 }
@@ -163,6 +165,7 @@ impl<W: Stored> Product<W> for Avx2 {
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
+        _: bool,
     ) {
         for (stream, x) in streams.x.iter().enumerate() {
             let sums = &mut sums[stream * streams.pitch..];

@@ -12,6 +12,8 @@ use half::f16;
 
 /// Streams that share a load of weights.
 const SHARE: usize = 2;
+/// Panels of a matrix that have fewer rows than keep the CPU busy: a row has two sums then.
+pub(super) const FEW: usize = 4;
 /// Inputs that are loaded together: as many as a step stores together, since a wider load would have to wait for two stores.
 const INPUTS: usize = 8;
 
@@ -70,15 +72,19 @@ fn lanes(pair: usize) -> __m512i {
     _mm512_mask_mov_epi32(_mm512_set1_epi32(first), 0xff00, _mm512_set1_epi32(second))
 }
 
-/// `sums += W x` for `N` panels, one behind the other, and `S` streams. A row has its sum in two halves, of even columns and of odd
-/// ones: an addition has to wait for the one before it, so it takes eight rows' to keep the CPU busy. Always inlined, so that sums
-/// stay in registers.
+/// `sums += W x` for `N` panels, one behind the other, and `S` streams. A row has `K` sums, of every `K`th pair of columns, each in two
+/// halves, of even columns and of odd ones. An addition has to wait for the one before it, so it takes eight sums to keep the CPU busy.
+/// Always inlined, so that sums stay in registers.
 ///
 /// # Safety
 /// The panels have weights for `columns` columns, and the streams as many inputs; the CPU has AVX-512.
 #[inline(always)]
-pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
-    sums: &mut [[__m512; N]; S],
+#[expect(
+    clippy::needless_range_loop,
+    reason = "a row's number is that of its weights too"
+)]
+pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize, const K: usize>(
+    sums: &mut [[[__m512; N]; S]; K],
     mut w: *const W,
     mut x: [*const f32; S],
     columns: usize,
@@ -100,7 +106,8 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
                 for n in 0..N {
                     let w = W::two(w.add(LANES * (n * columns + 2 * pair)));
                     for s in 0..S {
-                        sums[s][n] = _mm512_fmadd_ps(w, two[s], sums[s][n]);
+                        let sum = &mut sums[pair % K][s][n];
+                        *sum = _mm512_fmadd_ps(w, two[s], *sum);
                     }
                 }
             }
@@ -117,7 +124,12 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
             for n in 0..N {
                 let w = W::two(w.add(LANES * n * columns));
                 for s in 0..S {
-                    sums[s][n] = _mm512_fmadd_ps(w, inputs[s], sums[s][n]);
+                    let sum = _mm512_fmadd_ps(w, inputs[s], sums[0][s][n]);
+                    // Sums take turns.
+                    for k in 1..K {
+                        sums[k - 1][s][n] = sums[k][s][n];
+                    }
+                    sums[K - 1][s][n] = sum;
                 }
             }
             w = w.add(LANES * 2);
@@ -131,8 +143,18 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize, const S: usize>(
             for n in 0..N {
                 let w = W::one(w.add(LANES * n * columns));
                 for s in 0..S {
-                    sums[s][n] = _mm512_fmadd_ps(w, inputs[s], sums[s][n]);
+                    let sum = &mut sums[0][s][n];
+                    *sum = _mm512_fmadd_ps(w, inputs[s], *sum);
                 }
+            }
+        }
+        let [first, others @ ..] = &mut sums[..] else {
+            return;
+        };
+        let first = first.as_flattened_mut();
+        for other in others {
+            for (sum, &other) in first.iter_mut().zip(other.as_flattened()) {
+                *sum = _mm512_add_ps(*sum, other);
             }
         }
     }
@@ -151,18 +173,15 @@ impl<W: Stored> Product<W> for Avx512 {
         places: [usize; N],
         streams: Streams<'_>,
         columns: usize,
+        gaps: bool,
     ) {
-        let pitch = streams.pitch;
-        let (shared, alone) = streams.x.as_chunks::<SHARE>();
-        for (n, x) in shared.iter().enumerate() {
-            let sums = &mut sums[n * SHARE * pitch..];
-            // SAFETY: as the caller promises.
-            unsafe { some_streams(sums, pitch, w, places, x, columns) };
-        }
-        if let [x] = alone {
-            let sums = &mut sums[shared.len() * SHARE * pitch..];
-            // SAFETY: as the caller promises.
-            unsafe { some_streams(sums, pitch, w, places, &[*x], columns) };
+        // Rows have the sums that they have in a whole step, where those of a GRU, whose sums have gaps, come in threes.
+        // SAFETY: as the caller promises.
+        unsafe {
+            match N <= FEW && !gaps {
+                true => all_streams::<W, N, 2>(sums, w, places, streams, columns),
+                false => all_streams::<W, N, 1>(sums, w, places, streams, columns),
+            }
         }
     }
 }
@@ -171,7 +190,33 @@ impl<W: Stored> Product<W> for Avx512 {
 /// As of [`accumulate`].
 #[inline]
 #[target_feature(enable = "avx512f,f16c")]
-unsafe fn some_streams<W: Stored, const N: usize, const S: usize>(
+unsafe fn all_streams<W: Stored, const N: usize, const K: usize>(
+    sums: &mut [Panel<f32>],
+    w: *const W,
+    places: [usize; N],
+    streams: Streams<'_>,
+    columns: usize,
+) {
+    let pitch = streams.pitch;
+    let (shared, alone) = streams.x.as_chunks::<SHARE>();
+    // SAFETY: as the caller promises.
+    unsafe {
+        for (n, x) in shared.iter().enumerate() {
+            let sums = &mut sums[n * SHARE * pitch..];
+            some_streams::<W, N, SHARE, K>(sums, pitch, w, places, x, columns);
+        }
+        if let [x] = alone {
+            let sums = &mut sums[shared.len() * SHARE * pitch..];
+            some_streams::<W, N, 1, K>(sums, pitch, w, places, &[*x], columns);
+        }
+    }
+}
+
+/// # Safety
+/// As of [`accumulate`].
+#[inline]
+#[target_feature(enable = "avx512f,f16c")]
+unsafe fn some_streams<W: Stored, const N: usize, const S: usize, const K: usize>(
     sums: &mut [Panel<f32>],
     pitch: usize,
     w: *const W,
@@ -179,14 +224,17 @@ unsafe fn some_streams<W: Stored, const N: usize, const S: usize>(
     x: &[&[f32]; S],
     columns: usize,
 ) {
-    let mut totals: [[__m512; N]; S] = core::array::from_fn(|stream| {
-        places.map(|place| first_half(load(&sums[stream * pitch + place])))
-    });
+    let mut totals = [[[_mm512_setzero_ps(); N]; S]; K];
+    for (stream, totals) in totals[0].iter_mut().enumerate() {
+        for (total, place) in totals.iter_mut().zip(places) {
+            *total = first_half(load(&sums[stream * pitch + place]));
+        }
+    }
     let x = x.map(|x| x[..columns].as_ptr());
     // SAFETY: as the caller promises.
     unsafe { accumulate(&mut totals, w, x, columns) };
-    for (stream, totals) in totals.into_iter().enumerate() {
-        for (halves, place) in totals.into_iter().zip(places) {
+    for (stream, totals) in totals[0].iter().enumerate() {
+        for (&halves, place) in totals.iter().zip(places) {
             store(&mut sums[stream * pitch + place], total(halves));
         }
     }

@@ -78,12 +78,13 @@ unsafe fn step<W: Stored>(
                 }
             }
             CellF::Rnn => {
-                for group in layer.groups(8) {
+                // Several streams of a layer that is not near are gone through four panels at a time.
+                for group in layer.groups(if gates.are_near() { 8 } else { 4 }) {
                     match group.units {
-                        8 => layer.rnn::<8>(group),
-                        4 => layer.rnn::<4>(group),
-                        2 => layer.rnn::<2>(group),
-                        _ => layer.rnn::<1>(group),
+                        8 => layer.rnn::<8, 1>(group),
+                        4 => layer.rnn::<4, 2>(group),
+                        2 => layer.rnn::<2, 2>(group),
+                        _ => layer.rnn::<1, 2>(group),
                     }
                 }
             }
@@ -168,18 +169,22 @@ impl<W: Stored> Layer<'_, '_, W> {
         }
     }
 
-    /// Adds the inputs' part to the sums of `N` panels, from number `at` on.
+    /// Adds the inputs' part to the sums of `N` panels, from number `at` on, `K` sums a row as `float_product` has them.
     ///
     /// # Safety
     /// There are so many.
     #[inline(always)]
-    unsafe fn of_inputs<const N: usize>(&self, sums: [__m256; N], at: usize) -> [__m512; N] {
+    unsafe fn of_inputs<const N: usize, const K: usize>(
+        &self,
+        sums: [__m256; N],
+        at: usize,
+    ) -> [__m512; N] {
         let columns = self.columns[0];
         // SAFETY: as the caller promises.
         unsafe {
-            let mut sums = [first_halves(sums)];
+            let mut sums = first_halves::<N, K>(sums);
             accumulate(&mut sums, panel(self.ih, at, columns), [self.x], columns);
-            sums[0]
+            sums[0][0]
         }
     }
 
@@ -188,7 +193,7 @@ impl<W: Stored> Layer<'_, '_, W> {
     /// # Safety
     /// There are so many.
     #[inline(always)]
-    unsafe fn of_states<const N: usize>(
+    unsafe fn of_states<const N: usize, const K: usize>(
         &self,
         sums: [__m256; N],
         at: usize,
@@ -197,7 +202,7 @@ impl<W: Stored> Layer<'_, '_, W> {
         let columns = self.columns[1];
         // SAFETY: as the caller promises, and the other panels are those of the next groups.
         unsafe {
-            let mut sums = [first_halves(sums)];
+            let mut sums = first_halves::<N, K>(sums);
             accumulate(&mut sums, panel(self.hh, at, columns), [self.old], columns);
             if columns >= SMALL && !group.last {
                 let left = match self.state.back {
@@ -211,7 +216,7 @@ impl<W: Stored> Layer<'_, '_, W> {
                 };
                 expect(panel(self.hh, next, columns), N.min(left), columns);
             }
-            sums[0]
+            sums[0][0]
         }
     }
 
@@ -296,8 +301,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         let at = 4 * group.first;
         // SAFETY: as the caller promises.
         unsafe {
-            let sums = all_totals(self.of_inputs::<8>(self.biases(at), at));
-            let [i, f, g, o, i2, f2, g2, o2] = self.of_states(sums, at, group);
+            let sums = all_totals(self.of_inputs::<8, 1>(self.biases(at), at));
+            let [i, f, g, o, i2, f2, g2, o2] = self.of_states::<8, 1>(sums, at, group);
             let c = two_mut(self.state.c, group.first);
             let new = _mm512_mul_ps(sigmoid(totals(i, i2)), tanh(totals(g, g2)));
             let cell = _mm512_fmadd_ps(sigmoid(totals(f, f2)), load_two(c), new);
@@ -314,8 +319,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         let at = 4 * group.first;
         // SAFETY: as the caller promises.
         unsafe {
-            let sums = all_totals(self.of_inputs::<4>(self.biases(at), at));
-            let [i, f, g, o] = self.of_states(sums, at, group);
+            let sums = all_totals(self.of_inputs::<4, 2>(self.biases(at), at));
+            let [i, f, g, o] = self.of_states::<4, 2>(sums, at, group);
             let [i, f] = halves(sigmoid(totals(i, f)));
             let [g, o] = halves(tanh_sigmoid(totals(g, o)));
             let c = self.state.c.get_unchecked_mut(group.first);
@@ -338,7 +343,7 @@ impl<W: Stored> Layer<'_, '_, W> {
             for n in 0..12 {
                 sums[n] = bias[n / 3 * 4 + n % 3];
             }
-            let x = self.of_inputs(sums, at);
+            let x = self.of_inputs::<12, 1>(sums, at);
             for n in 0..12 {
                 sums[n] = match n % 3 {
                     2 => bias[n / 3 * 4 + 3],
@@ -346,7 +351,8 @@ impl<W: Stored> Layer<'_, '_, W> {
                 };
             }
             // No loop, which would have all of them in memory.
-            let [r, z, nh, r2, z2, nh2, r3, z3, nh3, r4, z4, nh4] = self.of_states(sums, at, group);
+            let [r, z, nh, r2, z2, nh2, r3, z3, nh3, r4, z4, nh4] =
+                self.of_states::<12, 1>(sums, at, group);
             let first = [r, z, nh, r2, z2, nh2];
             self.gru_update([x[0], x[3]], first, unit, false);
             let second = [r3, z3, nh3, r4, z4, nh4];
@@ -362,9 +368,9 @@ impl<W: Stored> Layer<'_, '_, W> {
         // SAFETY: as the caller promises.
         unsafe {
             let [nx, r, z, nh, nx2, r2, z2, nh2] = self.biases(4 * group.first);
-            let [nx, r, z, nx2, r2, z2] = self.of_inputs([nx, r, z, nx2, r2, z2], at);
+            let [nx, r, z, nx2, r2, z2] = self.of_inputs::<6, 1>([nx, r, z, nx2, r2, z2], at);
             let sums = [total(r), total(z), nh, total(r2), total(z2), nh2];
-            let sums = self.of_states(sums, at, group);
+            let sums = self.of_states::<6, 1>(sums, at, group);
             self.gru_update([nx, nx2], sums, group.first, group.last);
         }
     }
@@ -399,8 +405,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         // SAFETY: as the caller promises.
         unsafe {
             let [nx, r, z, nh] = self.biases(4 * group.first);
-            let [nx, r, z] = self.of_inputs([nx, r, z], at);
-            let [r, z, nh] = self.of_states([total(r), total(z), nh], at, group);
+            let [nx, r, z] = self.of_inputs::<3, 1>([nx, r, z], at);
+            let [r, z, nh] = self.of_states::<3, 1>([total(r), total(z), nh], at, group);
             let [r, z] = halves(sigmoid(totals(r, z)));
             let n = narrow_tanh(_mm256_fmadd_ps(r, total(nh), total(nx)));
             let h = self.state.h.get_unchecked(group.first);
@@ -414,12 +420,12 @@ impl<W: Stored> Layer<'_, '_, W> {
     /// # Safety
     /// As of the layer.
     #[inline(always)]
-    unsafe fn rnn<const N: usize>(&mut self, group: Group) {
+    unsafe fn rnn<const N: usize, const K: usize>(&mut self, group: Group) {
         let unit = group.first;
         // SAFETY: as the caller promises.
         unsafe {
-            let sums = all_totals(self.of_inputs::<N>(self.biases(unit), unit));
-            let sums = self.of_states(sums, unit, group);
+            let sums = all_totals(self.of_inputs::<N, K>(self.biases(unit), unit));
+            let sums = self.of_states::<N, K>(sums, unit, group);
             if N == 1 {
                 return self.keep(unit, narrow_tanh(total(sums[0])), group.last);
             }
@@ -444,12 +450,12 @@ unsafe fn two_mut(panels: &mut [Panel<f32>], unit: usize) -> &mut [Panel<f32>; 2
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn first_halves<const N: usize>(sums: [__m256; N]) -> [__m512; N] {
+unsafe fn first_halves<const N: usize, const K: usize>(sums: [__m256; N]) -> [[[__m512; N]; 1]; K] {
     // SAFETY: as the caller promises.
     unsafe {
-        let mut halves = [_mm512_setzero_ps(); N];
+        let mut halves = [[[_mm512_setzero_ps(); N]]; K];
         for n in 0..N {
-            halves[n] = first_half(sums[n]);
+            halves[0][0][n] = first_half(sums[n]);
         }
         halves
     }

@@ -120,6 +120,7 @@ def test_alarms_of_a_scorer_are_those_of_a_table(kind):
     pandas = pytest.importorskip("pandas")
     x = np.sin(np.arange(900) / 5) + np.random.default_rng(4).normal(0, 0.05, 900)
     task = {
+        "name": "wave",
         "csv": {"file": "rows.csv"},
         "series": {"features": ["x"], "targets": ["x"]},
         "shape": {"kind": kind, "window": 8},
@@ -130,7 +131,7 @@ def test_alarms_of_a_scorer_are_those_of_a_table(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = kinglet.train(task, pandas.DataFrame({"x": x}), precision="w8a8", progress=False)
-        calm, wild = x[:200], np.where(np.arange(200) > 120, -x[:200], x[:200])
+        calm, wild = x[:200], np.where(np.arange(200) > 120, 2 * np.cos(1.7 * np.arange(200) ** 2), x[:200])
         both = np.stack([calm, wild], axis=1).ravel().astype(np.float32)
         rows = pyarrow.table({"device": ["calm", "wild"] * 200, "at": np.arange(400), "x": both})
         table = same_as_a_table(model, rows, [*model.output_names, "score", "alarm"])

@@ -96,6 +96,15 @@ pub(super) struct Q31 {
 
 impl Q31 {
     #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn zero() -> Self {
+        Q31 {
+            low: _mm512_setzero_si512(),
+            high: _mm512_setzero_si512(),
+        }
+    }
+
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn halves(self) -> Halves {
         [
@@ -120,13 +129,13 @@ impl<const N: usize, const P: usize> Curves<P> for Lookups<N> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     unsafe fn tanh(&self, z: [__m512i; P]) -> [Q31; P] {
-        z.map(|z| lookup(&self.tanh, self.bits, z))
+        array!([Q31::zero(); P], |n| lookup(&self.tanh, self.bits, z[n]))
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     unsafe fn sigmoid(&self, z: [__m512i; P]) -> [Q31; P] {
-        z.map(|z| lookup(&self.sigmoid, self.bits, z))
+        array!([Q31::zero(); P], |n| lookup(&self.sigmoid, self.bits, z[n]))
     }
 }
 
@@ -378,7 +387,8 @@ fn lstm<const N: usize>(
             let panel = |n: usize| z.get(4 * n + gate).copied().unwrap_or_default();
             interleave(core::array::from_fn(panel))
         };
-        let outputs = update(lookups, [0, 1, 2, 3].map(gate), c, cell_shift);
+        let gates = [gate(0), gate(1), gate(2), gate(3)];
+        let outputs = update(lookups, gates, c, cell_shift);
         store_words(y.as_flattened_mut(), outputs);
     }
 }
@@ -388,11 +398,11 @@ fn lstm<const N: usize>(
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn update<const N: usize>(
     lookups: &Lookups<N>,
-    gates: [__m512i; 4],
+    [i, f, g, o]: [__m512i; 4],
     c: &mut [Panel<i32>],
     cell_shift: u8,
 ) -> __m512i {
-    let gates = gates.map(|z| [z]);
+    let gates = [[i], [f], [g], [o]];
     // SAFETY: this function's CPU is enough.
     let ([cells], [outputs]) = unsafe { cells(lookups, gates, [load_states(c)], cell_shift) };
     store_states(c, cells);
@@ -412,14 +422,26 @@ pub(super) unsafe fn cells<const P: usize>(
     cell_shift: u8,
 ) -> ([Halves; P], [__m512i; P]) {
     // SAFETY: the caller's.
-    let ([i, f, o], g) = unsafe { ([i, f, o].map(|z| curves.sigmoid(z)), curves.tanh(g)) };
-    let cells: [Halves; P] = core::array::from_fn(|n| {
+    let (i, f, o, g) = unsafe {
+        (
+            curves.sigmoid(i),
+            curves.sigmoid(f),
+            curves.sigmoid(o),
+            curves.tanh(g),
+        )
+    };
+    let zero = _mm512_setzero_si512();
+    let cells = array!([[zero; 2]; P], |n| {
         let (i, f, g) = (i[n].halves(), f[n].halves(), g[n].halves());
-        [0, 1].map(|half| cell(i[half], f[half], g[half], old[n][half], cell_shift))
+        [
+            cell(i[0], f[0], g[0], old[n][0], cell_shift),
+            cell(i[1], f[1], g[1], old[n][1], cell_shift),
+        ]
     });
+    let depths = array!([zero; P], |n| depth(cells[n], cell_shift));
     // SAFETY: the caller's.
-    let t = unsafe { curves.tanh(cells.map(|cells| depth(cells, cell_shift))) };
-    let outputs = core::array::from_fn(|n| {
+    let t = unsafe { curves.tanh(depths) };
+    let outputs = array!([zero; P], |n| {
         let (o, t) = (o[n].halves(), t[n].halves());
         _mm512_packs_epi32(output(o[0], t[0]), output(o[1], t[1]))
     });
@@ -466,10 +488,12 @@ fn cell(i: __m512i, f: __m512i, g: __m512i, c: __m512i, cell_shift: u8) -> __m51
 /// Cells as arguments of tanh.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn depth(cells: Halves, cell_shift: u8) -> __m512i {
+fn depth([lower, upper]: Halves, cell_shift: u8) -> __m512i {
     let shift = _mm_cvtsi32_si128(15 - cell_shift as i32);
-    let [lower, upper] = cells.map(|cell| _mm512_sra_epi32(cell, shift));
-    _mm512_packs_epi32(lower, upper)
+    _mm512_packs_epi32(
+        _mm512_sra_epi32(lower, shift),
+        _mm512_sra_epi32(upper, shift),
+    )
 }
 
 /// `o t` (2^-12)
@@ -488,7 +512,7 @@ fn gru<const N: usize>(lookups: &Lookups<N>, h: &mut [Panel<i32>], z: &[Panel<i1
             let panel = |n: usize| z.get(4 * n + gate).copied().unwrap_or_default();
             interleave(core::array::from_fn(panel))
         };
-        blend(lookups, [0, 1, 2, 3].map(gate), h);
+        blend(lookups, [gate(0), gate(1), gate(2), gate(3)], h);
     }
 }
 
@@ -498,10 +522,10 @@ fn gru<const N: usize>(lookups: &Lookups<N>, h: &mut [Panel<i32>], z: &[Panel<i1
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn blend<const N: usize>(
     lookups: &Lookups<N>,
-    gates: [__m512i; 4],
+    [nx, r, z, nh]: [__m512i; 4],
     h: &mut [Panel<i32>],
 ) -> Halves {
-    let gates = gates.map(|z| [z]);
+    let gates = [[nx], [r], [z], [nh]];
     // SAFETY: this function's CPU is enough.
     let [states] = unsafe { blended(lookups, gates, [load_states(h)]) };
     store_states(h, states);
@@ -522,13 +546,16 @@ pub(super) unsafe fn blended<const P: usize>(
     // SAFETY: the caller's.
     let (r, z) = unsafe { (curves.sigmoid(r), curves.sigmoid(z)) };
     // (a b + 2^14) >> 15; a gate is not negative, so MIN · MIN cannot occur.
-    let candidates =
-        core::array::from_fn(|n| _mm512_adds_epi16(nx[n], _mm512_mulhrs_epi16(r[n].high, nh[n])));
+    let zero = _mm512_setzero_si512();
+    let candidates = array!([zero; P], |n| _mm512_adds_epi16(
+        nx[n],
+        _mm512_mulhrs_epi16(r[n].high, nh[n])
+    ));
     // SAFETY: the caller's.
     let candidates = unsafe { curves.tanh(candidates) };
-    core::array::from_fn(|n| {
+    array!([[zero; 2]; P], |n| {
         let (candidate, z) = (candidates[n].halves(), z[n].halves());
-        [0, 1].map(|half| {
+        array!([zero; 2], |half| {
             let candidate = _mm512_srai_epi32::<2>(candidate[half]);
             let kept = mulhi_round(z[half], _mm512_sub_epi32(old[n][half], candidate));
             _mm512_add_epi32(candidate, _mm512_slli_epi32::<1>(kept))
@@ -562,7 +589,10 @@ pub(super) unsafe fn tanh_words<const P: usize>(
 ) -> [Halves; P] {
     // SAFETY: the caller's.
     let states = unsafe { curves.tanh(z) };
-    states.map(|y| y.halves().map(|y| _mm512_srai_epi32::<2>(y)))
+    array!([[_mm512_setzero_si512(); 2]; P], |n| {
+        let [lower, upper] = states[n].halves();
+        [_mm512_srai_epi32::<2>(lower), _mm512_srai_epi32::<2>(upper)]
+    })
 }
 
 /// States (Q29) as outputs (2^-12).
@@ -575,10 +605,12 @@ pub(super) fn round_states(states: Halves) -> __m512i {
 /// The same in the order of this module.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn round_words(states: Halves) -> __m512i {
+pub(super) fn round_words([lower, upper]: Halves) -> __m512i {
     let half = _mm512_set1_epi32(1 << 16);
-    let [lower, upper] = states.map(|h| _mm512_srai_epi32::<17>(_mm512_add_epi32(h, half)));
-    _mm512_packs_epi32(lower, upper)
+    _mm512_packs_epi32(
+        _mm512_srai_epi32::<17>(_mm512_add_epi32(lower, half)),
+        _mm512_srai_epi32::<17>(_mm512_add_epi32(upper, half)),
+    )
 }
 
 #[cfg(test)]

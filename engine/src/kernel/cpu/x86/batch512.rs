@@ -203,10 +203,15 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
         for first in (0..chunked).step_by(per_chunk) {
             // SAFETY: these blocks are among those the caller promises.
             unsafe {
-                let [a, b, c, d] = x.map(|x| _mm_loadu_si128(x.add(BLOCK * first).cast()));
+                let [a, b, c, d] = array!([_mm_setzero_si128(); SHARE], |n| _mm_loadu_si128(
+                    x[n].add(BLOCK * first).cast()
+                ));
                 let chunks = [chunk([a, b]), chunk([c, d])];
                 for block in 0..per_chunk {
-                    let x = chunks.map(|chunk| P::bytes::<UPPER>(chunk, block));
+                    let x = [
+                        P::bytes::<UPPER>(chunks[0], block),
+                        P::bytes::<UPPER>(chunks[1], block),
+                    ];
                     Self::add_block::<W, N>(sums, w, x, first + block);
                 }
             }
@@ -214,9 +219,14 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
         for block in chunked..blocks {
             // SAFETY: this block is one of those the caller promises.
             unsafe {
-                let [a, b, c, d] = x.map(|x| P::block(x.add(BLOCK * block)));
-                let x = [chunk([a, b]), chunk([c, d])];
-                Self::add_block::<W, N>(sums, w, x.map(|x| P::bytes::<UPPER>(x, 0)), block);
+                let [a, b, c, d] = array!([_mm_setzero_si128(); SHARE], |n| P::block(
+                    x[n].add(BLOCK * block)
+                ));
+                let x = [
+                    P::bytes::<UPPER>(chunk([a, b]), 0),
+                    P::bytes::<UPPER>(chunk([c, d]), 0),
+                ];
+                Self::add_block::<W, N>(sums, w, x, block);
             }
         }
     }
@@ -266,7 +276,9 @@ impl<const FROM: usize, const COUNT: usize, const STRIDE: usize> Order<FROM, COU
             }
         }
         match P::WIDE {
-            true => sums.map(|sum| _mm512_slli_epi32::<8>(sum)),
+            true => array!([_mm512_setzero_si512(); TILE], |n| _mm512_slli_epi32::<8>(
+                sums[n]
+            )),
             false => sums,
         }
     }
@@ -322,8 +334,12 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         Tile {
             w_x,
             w_h,
-            bias: panels.map(|n| twice(self.rows.bias[n])),
-            m: panels.map(|n| twice(self.rows.m[n])),
+            bias: array!([_mm512_setzero_si512(); TILE], |n| twice(
+                self.rows.bias[panels[n]]
+            )),
+            m: array!([_mm512_setzero_si512(); TILE], |n| twice(
+                self.rows.m[panels[n]]
+            )),
         }
     }
 
@@ -341,9 +357,10 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
                 Order::<AT, HH, STRIDE>::offsets::<W, H, N>(tile.w_h, self.h),
             )
         };
-        core::array::from_fn(|n| {
-            _mm512_sub_epi32(tile.bias[n], _mm512_add_epi32(from_x[n], from_h[n]))
-        })
+        array!([_mm512_setzero_si512(); TILE], |n| _mm512_sub_epi32(
+            tile.bias[n],
+            _mm512_add_epi32(from_x[n], from_h[n])
+        ))
     }
 
     /// Sums of the first `N` panels of a tile for a group.
@@ -356,7 +373,7 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         group: &Group,
     ) -> Sums {
         let (x, h) = (group.map(|s| s.x.cast()), group.map(|s| s.h.cast()));
-        let mut sums: Sums = start.map(|start| [start; PAIRS]);
+        let mut sums: Sums = array!([[start[0]; PAIRS]; TILE], |n| [start[n]; PAIRS]);
         // SAFETY: `tile` stays inside the matrices; the columns of all streams were checked.
         unsafe {
             if X::WIDE || H::WIDE {
@@ -395,7 +412,8 @@ impl<const IH: usize, const HH: usize, const AT: usize, const STRIDE: usize>
         update: &impl Fn(&Words, usize, [Halves; PAIRS]) -> Updated,
     ) {
         let shift = _mm_cvtsi32_si128(self.rows.shift as i32);
-        let [a, b, c, d, e, f, g, h] = core::array::from_fn(|n| (sums[n], tile.m[n]));
+        let [a, b, c, d, e, f, g, h] =
+            array!([(sums[0], tile.m[0]); TILE], |n| (sums[n], tile.m[n]));
         let seconds = if N > WORDS {
             [e, f, g, h]
         } else {
@@ -478,8 +496,10 @@ fn requant(
     shift: __m128i,
 ) -> [__m512i; PAIRS] {
     let scale = |sum, m| mulhi_round(_mm512_sll_epi32(sum, shift), m);
-    [0, 1]
-        .map(|pair| _mm512_packs_epi32(scale(first[pair], first_m), scale(second[pair], second_m)))
+    array!([first_m; PAIRS], |pair| _mm512_packs_epi32(
+        scale(first[pair], first_m),
+        scale(second[pair], second_m)
+    ))
 }
 
 /// Streams whose places are looked up together.
@@ -520,13 +540,16 @@ fn group(columns: usize, states: &mut [LayerState<'_>], x: &[Inputs<'_>]) -> Gro
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn load(&[a, b, c, d]: &Group, panels: [usize; 2]) -> [Halves; PAIRS] {
-    [[a, b], [c, d]].map(|pair| {
-        panels.map(|panel| {
-            // SAFETY: the caller's.
-            let [first, second] =
-                pair.map(|stream| unsafe { _mm256_loadu_si256(stream.master.add(panel).cast()) });
-            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
-        })
+    // SAFETY: the caller's.
+    let panel =
+        |stream: Stream, panel| unsafe { _mm256_loadu_si256(stream.master.add(panel).cast()) };
+    let pairs = [[a, b], [c, d]];
+    array!([[_mm512_setzero_si512(); 2]; PAIRS], |pair| {
+        let [first, second] = pairs[pair];
+        array!([_mm512_setzero_si512(); 2], |n| _mm512_inserti64x4::<1>(
+            _mm512_castsi256_si512(panel(first, panels[n])),
+            panel(second, panels[n])
+        ))
     })
 }
 
@@ -543,8 +566,10 @@ unsafe fn store(&[a, b, c, d]: &Group, panels: [usize; 2], (masters, outputs): U
     {
         // From half a panel of each in turn.
         let outputs = _mm512_permutex_epi64::<0b11_01_10_00>(outputs);
-        let masters =
-            masters.map(|m| [_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64::<1>(m)]);
+        let masters = array!([[_mm256_setzero_si256(); 2]; 2], |n| [
+            _mm512_castsi512_si256(masters[n]),
+            _mm512_extracti64x4_epi64::<1>(masters[n])
+        ]);
         let outputs = [
             _mm512_castsi512_si256(outputs),
             _mm512_extracti64x4_epi64::<1>(outputs),
@@ -628,7 +653,10 @@ const fn together(streams: usize) -> usize {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn rounded(states: [Halves; PAIRS]) -> Updated {
-    (states, states.map(|states| round_words(states)))
+    (
+        states,
+        array!([_mm512_setzero_si512(); PAIRS], |n| round_words(states[n])),
+    )
 }
 
 #[inline]

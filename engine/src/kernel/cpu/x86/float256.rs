@@ -169,7 +169,7 @@ impl<W: Stored> Product<W> for Avx2 {
     ) {
         for (stream, x) in streams.x.iter().enumerate() {
             let sums = &mut sums[stream * streams.pitch..];
-            let totals = places.map(|place| load(&sums[place]));
+            let totals = array!([_mm256_setzero_ps(); N], |n| load(&sums[places[n]]));
             // SAFETY: as the caller promises.
             let totals = unsafe {
                 let w = core::array::from_fn(|n| w.add(n * LANES * columns));
@@ -255,8 +255,8 @@ fn fraction(x: __m256) -> [__m256; 2] {
     let s = _mm256_min_ps(set(TANH_CLAMP * TANH_CLAMP), _mm256_mul_ps(x, x));
     let x = _mm256_min_ps(set(TANH_CLAMP), _mm256_max_ps(set(-TANH_CLAMP), x));
     let s2 = _mm256_mul_ps(s, s);
-    let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR.map(set);
-    let [b0, b2, b4, b6] = TANH_DENOMINATOR.map(set);
+    let [a1, a3, a5, a7, a9, a11, a13] = array!([x; 7], |n| set(TANH_NUMERATOR[n]));
+    let [b0, b2, b4, b6] = array!([x; 4], |n| set(TANH_DENOMINATOR[n]));
     // Pairs of terms beside each other rather than one after another.
     let high = _mm256_fmadd_ps(a13, s2, _mm256_fmadd_ps(a11, s, a9));
     let middle = _mm256_fmadd_ps(high, s2, _mm256_fmadd_ps(a7, s, a5));

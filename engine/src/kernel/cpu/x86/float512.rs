@@ -364,10 +364,14 @@ fn curves(x: __m512, lower: Rational, upper: Rational) -> __m512 {
     let s = _mm512_min_ps(set_two(limit(lower), limit(upper)), _mm512_mul_ps(x, x));
     let x = _mm512_min_ps(clamp, _mm512_max_ps(low, x));
     let s2 = _mm512_mul_ps(s, s);
-    let [b0, b2, b4, b6] =
-        core::array::from_fn(|n| set_two(lower.denominator[n], upper.denominator[n]));
-    let [a1, a3, a5, a7, a9, a11, a13] =
-        core::array::from_fn(|n| set_two(lower.numerator[n], upper.numerator[n]));
+    let [b0, b2, b4, b6] = array!([clamp; 4], |n| set_two(
+        lower.denominator[n],
+        upper.denominator[n]
+    ));
+    let [a1, a3, a5, a7, a9, a11, a13] = array!([clamp; 7], |n| set_two(
+        lower.numerator[n],
+        upper.numerator[n]
+    ));
     let q = _mm512_fmadd_ps(_mm512_fmadd_ps(b6, s, b4), s2, _mm512_fmadd_ps(b2, s, b0));
     // 1 / q within 2^-14, and a step of Newton's: sooner there than a division.
     let near = _mm512_rcp14_ps(q);
@@ -389,8 +393,8 @@ fn narrow(x: __m256, k: Rational) -> __m256 {
     let s = _mm256_min_ps(set(k.clamp * k.clamp), _mm256_mul_ps(x, x));
     let x = _mm256_min_ps(set(k.clamp), _mm256_max_ps(set(-k.clamp), x));
     let s2 = _mm256_mul_ps(s, s);
-    let [b0, b2, b4, b6] = k.denominator.map(set);
-    let [a1, a3, a5, a7, a9, a11, a13] = k.numerator.map(set);
+    let [b0, b2, b4, b6] = array!([x; 4], |n| set(k.denominator[n]));
+    let [a1, a3, a5, a7, a9, a11, a13] = array!([x; 7], |n| set(k.numerator[n]));
     let q = _mm256_fmadd_ps(_mm256_fmadd_ps(b6, s, b4), s2, _mm256_fmadd_ps(b2, s, b0));
     let near = _mm256_rcp14_ps(q);
     let error = _mm256_fnmadd_ps(q, near, set(1.0));

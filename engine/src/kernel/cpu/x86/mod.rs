@@ -4,6 +4,20 @@
 //! of four bits are the exception: with them it cannot.
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
+/// An array of so many values, of which the `n`th is made of `n`. Not by `array::from_fn` or `map`: these are compiled for any CPU, so that
+/// they call what only some CPUs can do, and registers go there and back through memory.
+macro_rules! array {
+    ([$zero:expr; $count:expr], |$n:ident| $value:expr) => {{
+        let mut all = [$zero; $count];
+        let mut $n = 0;
+        while $n < $count {
+            all[$n] = $value;
+            $n += 1;
+        }
+        all
+    }};
+}
+
 mod avx512;
 mod batch512;
 mod float256;
@@ -372,7 +386,8 @@ fn gemv_a8_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
-    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    let mut offset = _mm512_setzero_si512();
+    let mut parts = array!([offset; N], |n| vnni::start(sums[n]));
     vnni::dot_a8(&mut parts, &mut offset, w, x);
     *sums = vnni::finish(parts, offset);
 }
@@ -385,7 +400,8 @@ fn gemv_a16_vnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i16]) {
-    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    let mut offset = _mm512_setzero_si512();
+    let mut parts = array!([offset; N], |n| vnni::start(sums[n]));
     vnni::dot_a16(&mut parts, &mut offset, w, x);
     *sums = vnni::finish(parts, offset);
 }
@@ -398,7 +414,8 @@ fn gemv_w4a8_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_w4a8_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i8]) {
-    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    let mut offset = _mm512_setzero_si512();
+    let mut parts = array!([offset; N], |n| vnni::start(sums[n]));
     vnni::dot_w4a8(&mut parts, &mut offset, w, x);
     *sums = vnni::finish(parts, offset);
 }
@@ -411,7 +428,8 @@ fn gemv_w4a16_vnni(sums: &mut [Panel<i32>], w: &[u8], x: &[i16], panels: Panels)
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn panels_w4a16_vnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, u8, N>, x: &[i16]) {
-    let (mut parts, mut offset) = (sums.map(|sum| vnni::start(sum)), _mm512_setzero_si512());
+    let mut offset = _mm512_setzero_si512();
+    let mut parts = array!([offset; N], |n| vnni::start(sums[n]));
     vnni::dot_w4a16(&mut parts, &mut offset, w, x);
     *sums = vnni::finish(parts, offset);
 }

@@ -46,7 +46,7 @@ macro_rules! steps {
                 shift: u8,
             ) -> [Panel<i16>; N] {
                 let shift = _mm_cvtsi32_si128(shift as i32);
-                core::array::from_fn(|n| {
+                array!([[0; LANES]; N], |n| {
                     let sum = _mm256_sll_epi32(bytemuck::cast(sums[n]), shift);
                     saturate16(mulhi_round(sum, bytemuck::cast(m[n])))
                 })
@@ -174,8 +174,9 @@ macro_rules! steps {
                     let mut sums: [_; N] = bias;
                     add(&mut sums, w.0, first, x);
                     add(&mut sums, w.1, first, h);
-                    *master = requant(sums, m, gates.shift).map(|z| {
-                        let y = lookup(tables.tanh_entries(), tables.bits(), z);
+                    let z = requant(sums, m, gates.shift);
+                    *master = array!([[0; LANES]; N], |n| {
+                        let y = lookup(tables.tanh_entries(), tables.bits(), z[n]);
                         bytemuck::cast(_mm256_srai_epi32::<2>(y))
                     });
                 }

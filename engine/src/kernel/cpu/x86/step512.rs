@@ -127,24 +127,25 @@ fn sums<const N: usize, const P: usize>(
 ) -> ([__m512i; N], [__m512i; 4]) {
     let [ih, _, stride] = gates.order.panels();
     let bias = &gates.bias[unit * stride..][..N];
-    let mut sums: [__m512i; N] = core::array::from_fn(|n| start(bias[n]));
+    let mut sums: [__m512i; N] = array!([_mm512_setzero_si512(); N], |n| start(bias[n]));
     let mut offsets = [_mm512_setzero_si512(); 2];
     let (gaps, first) = (N > P, unit * ih);
     let place = |p| if gaps { p + p / 3 } else { p };
-    let mut part: [__m512i; P] = core::array::from_fn(|p| sums[place(p)]);
+    let mut part = array!([_mm512_setzero_si512(); P], |p| sums[place(p)]);
     // SAFETY: this function needs the same features.
     unsafe { x.add(&mut part, &mut offsets[0], first) };
     for (p, part) in part.into_iter().enumerate() {
         sums[place(p)] = part;
     }
     let place = |p| place(p) + usize::from(gaps);
-    let mut part: [__m512i; P] = core::array::from_fn(|p| sums[place(p)]);
+    let mut part = array!([_mm512_setzero_si512(); P], |p| sums[place(p)]);
     // SAFETY: this function needs the same features.
     unsafe { h.add(&mut part, &mut offsets[1], first) };
     for (p, part) in part.into_iter().enumerate() {
         sums[place(p)] = part;
     }
-    let [x, h] = offsets.map(|offset| halves(offset, offset));
+    let [x, h] = offsets;
+    let (x, h) = (halves(x, x), halves(h, h));
     let both = _mm512_add_epi32(x, h);
     let offsets = if gaps { [x, both, both, h] } else { [both; 4] };
     (sums, offsets)
@@ -169,22 +170,12 @@ fn panels<const N: usize>(
     let (sums, [offset, ..]) = sums::<N, N>(gates, unit, products);
     let [_, _, stride] = gates.order.panels();
     let m = load_states(&gates.m[unit * stride..][..N]);
-    let sum = |n| {
-        if n < N {
-            sums[n]
-        } else {
-            _mm512_setzero_si512()
-        }
-    };
-    let [lower, upper] = [0, 1].map(|half| {
-        requant(
-            sum(2 * half),
-            sum(2 * half + 1),
-            offset,
-            m[half],
-            gates.shift,
-        )
+    let [a, b, c, d] = array!([_mm512_setzero_si512(); 4], |n| match n < N {
+        true => sums[n % N],
+        false => _mm512_setzero_si512(),
     });
+    let lower = requant(a, b, offset, m[0], gates.shift);
+    let upper = requant(c, d, offset, m[1], gates.shift);
     _mm512_packs_epi32(lower, upper)
 }
 
@@ -199,7 +190,7 @@ fn pair<const N: usize, const P: usize>(
     let (sums, offsets) = sums::<N, P>(gates, unit, products);
     let [_, _, stride] = gates.order.panels();
     let m = &gates.m[unit * stride..][..N];
-    core::array::from_fn(|gate| {
+    array!([_mm512_setzero_si512(); 4], |gate| {
         let (second, second_m) = match sums.get(4 + gate) {
             Some(&sum) => (sum, m[4 + gate]),
             None => (_mm512_setzero_si512(), [0; LANES]),
@@ -214,7 +205,10 @@ fn pair<const N: usize, const P: usize>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn pack([lower, upper]: [[__m512i; 4]; 2]) -> [__m512i; 4] {
-    core::array::from_fn(|gate| _mm512_packs_epi32(lower[gate], upper[gate]))
+    array!([_mm512_setzero_si512(); 4], |gate| _mm512_packs_epi32(
+        lower[gate],
+        upper[gate]
+    ))
 }
 
 /// Runs a cell with the tables of the number of segments, and the kind of its products.

@@ -110,20 +110,27 @@ fn lookup<const N: usize>(bytes: &Bytes<N>, bits: u32, z: [__m512i; 2]) -> [Q31;
             masks: [_mm512_movepi8_mask(upper), 0],
         }
     } else {
-        let low = gather(LOWER, z.map(|z| _mm512_srli_epi16::<7>(z)));
+        let low = gather(
+            LOWER,
+            [_mm512_srli_epi16::<7>(z[0]), _mm512_srli_epi16::<7>(z[1])],
+        );
         Index {
             low,
             masks: [_mm512_movepi8_mask(low), _mm512_movepi8_mask(upper)],
         }
     };
-    let [values, deltas] = [&bytes.values, &bytes.deltas].map(|[low, high]| {
+    let picked = |[low, high]: &[Plane<N>; 2]| {
         let (low, high) = (pick(low, &index), pick(high, &index));
         [
             _mm512_unpacklo_epi8(low, high),
             _mm512_unpackhi_epi8(low, high),
         ]
-    });
-    [0, 1].map(|n| interpolate(values[n], deltas[n], bits, z[n]))
+    };
+    let (values, deltas) = (picked(&bytes.values), picked(&bytes.deltas));
+    [
+        interpolate(values[0], deltas[0], bits, z[0]),
+        interpolate(values[1], deltas[1], bits, z[1]),
+    ]
 }
 
 impl<const N: usize> Curves<2> for ByteLookups<N> {

@@ -10,7 +10,7 @@
 //! puts a panel into one, [`halves`] and [`finish`] add the two up and take off what offsets have added.
 
 use crate::kernel::cpu::quads::Weights;
-use crate::kernel::{BLOCK, Panel};
+use crate::kernel::{BLOCK, LANES, Panel};
 use core::arch::x86_64::*;
 
 /// Partial sums of a panel that start at these.
@@ -32,8 +32,8 @@ pub(super) fn halves(a: __m512i, b: __m512i) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn finish<const N: usize>(sums: [__m512i; N], offset: __m512i) -> [Panel<i32>; N] {
-    sums.map(|sum| {
-        let sum = _mm512_sub_epi32(sum, offset);
+    array!([[0; LANES]; N], |n| {
+        let sum = _mm512_sub_epi32(sums[n], offset);
         let upper = _mm512_extracti64x4_epi64::<1>(sum);
         bytemuck::cast(_mm256_add_epi32(_mm512_castsi512_si256(sum), upper))
     })
@@ -122,16 +122,17 @@ pub(super) fn dot_a16<const N: usize>(
             upper_sums[n] = _mm512_dpbusd_epi32(upper_sums[n], _mm512_xor_si512(w, signs), high);
         }
     };
+    let zero = _mm512_setzero_si512();
     let (pairs, odd_block) = x.as_chunks::<PAIR>();
     for (pair, &x) in pairs.iter().enumerate() {
-        let weights = core::array::from_fn(|n| {
+        let weights = array!([zero; N], |n| {
             // SAFETY: a panel has a block for every four inputs, so two for every eight.
             bytemuck::cast(unsafe { w.read::<64>(n, pair) })
         });
         add(bytemuck::cast(x), weights);
     }
     if let &[a, b, c, d] = odd_block {
-        let weights = core::array::from_fn(|n| {
+        let weights = array!([zero; N], |n| {
             // SAFETY: the odd block behind the pairs.
             let w = bytemuck::cast(unsafe { w.read::<32>(n, 2 * pairs.len()) });
             _mm512_zextsi256_si512(w)
@@ -172,23 +173,27 @@ pub(super) fn dot_w4a8<const N: usize>(
         _mm512_set_epi32(2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0),
         _mm512_set_epi32(3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1),
     ];
+    let zero = _mm512_setzero_si512();
     for (four, &x) in fours.iter().enumerate() {
         let x = _mm512_broadcast_i32x4(bytemuck::cast(x));
         // SAFETY: a panel has 32 bytes for every eight inputs, so 64 for every 16.
-        let weights = core::array::from_fn(|n| bytemuck::cast(unsafe { w.read::<64>(n, four) }));
-        add(weights, blocks.map(|of| _mm512_permutexvar_epi32(of, x)));
+        let weights = array!([zero; N], |n| bytemuck::cast(unsafe {
+            w.read::<64>(n, four)
+        }));
+        let x = array!([zero; 2], |n| _mm512_permutexvar_epi32(blocks[n], x));
+        add(weights, x);
     }
     if let Some(&x) = rest.first_chunk::<TWO>() {
         let x: [i32; 2] = bytemuck::cast(x);
-        let weights = core::array::from_fn(|n| {
+        let weights = array!([zero; N], |n| {
             // SAFETY: the two blocks behind the fours.
             let w = bytemuck::cast(unsafe { w.read::<32>(n, 2 * fours.len()) });
             _mm512_zextsi256_si512(w)
         });
-        add(
-            weights,
-            x.map(|x| _mm512_zextsi256_si512(_mm256_set1_epi32(x))),
-        );
+        let x = array!([zero; 2], |n| _mm512_zextsi256_si512(_mm256_set1_epi32(
+            x[n]
+        )));
+        add(weights, x);
     }
     *offset = _mm512_add_epi32(*offset, odd_offset);
     for n in 0..N {

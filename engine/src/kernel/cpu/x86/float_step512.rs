@@ -41,7 +41,6 @@ unsafe fn step<W: Stored>(
     x: &[f32],
 ) {
     let mut layer = Layer {
-        old: state.h.as_flattened().as_ptr(),
         state,
         bias: gates.bias,
         ih,
@@ -145,9 +144,8 @@ impl Iterator for Groups {
 
 /// A layer in a step. Its methods are for a CPU with AVX-512, and for units that there are.
 struct Layer<'s, 'g, W> {
+    /// `h` is the state before the step, which stays until all groups have used it.
     state: FloatState<'s>,
-    /// The state before the step, which stays until all groups have used it.
-    old: *const f32,
     bias: &'g [Panel<f32>],
     ih: &'g [W],
     hh: &'g [W],
@@ -203,7 +201,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         // SAFETY: as the caller promises, and the other panels are those of the next groups.
         unsafe {
             let mut sums = first_halves::<N, K>(sums);
-            accumulate(&mut sums, panel(self.hh, at, columns), [self.old], columns);
+            let old = self.state.h.as_flattened().as_ptr();
+            accumulate(&mut sums, panel(self.hh, at, columns), [old], columns);
             if columns >= SMALL && !group.last {
                 let left = match self.state.back {
                     true => at,
@@ -391,7 +390,7 @@ impl<W: Stored> Layer<'_, '_, W> {
         unsafe {
             let r = sigmoid(totals(r, r2));
             let n = tanh(_mm512_fmadd_ps(r, totals(nh, nh2), totals(nx, nx2)));
-            let difference = _mm512_sub_ps(load_two(two_mut(self.state.h, unit)), n);
+            let difference = _mm512_sub_ps(load_two(two(self.state.h, unit)), n);
             let y = _mm512_fmadd_ps(sigmoid(totals(z, z2)), difference, n);
             self.keep_two(unit, y, last);
         }
@@ -435,6 +434,14 @@ impl<W: Stored> Layer<'_, '_, W> {
             }
         }
     }
+}
+
+/// # Safety
+/// There are two from `unit` on.
+#[inline(always)]
+unsafe fn two(panels: &[Panel<f32>], unit: usize) -> &[Panel<f32>; 2] {
+    // SAFETY: as the caller promises; an array of panels is laid out as they are in a slice.
+    unsafe { &*panels.as_ptr().add(unit).cast() }
 }
 
 /// # Safety

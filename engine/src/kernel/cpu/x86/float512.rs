@@ -1,8 +1,8 @@
 //! Floats with AVX-512, for one stream or several.
 //!
 //! A register of weights is two columns of a panel, as they lie in the file, and one of inputs has the first of two in its
-//! lower half and the second in its upper one; the halves are added at the end. That order is the same for any number of
-//! streams, and of panels that are gone through together.
+//! lower half and the second in its upper one; the halves are added at the end. Where few panels are gone through together, every
+//! other pair of columns has a sum of its own. That order is the same for any number of streams.
 
 use super::float256::{Product, load, multiply, store};
 use crate::kernel::{Curve, FloatMatrix, LANES, Panel, Panels, StateF, Streams};
@@ -12,8 +12,8 @@ use half::f16;
 
 /// Streams that share a load of weights.
 const SHARE: usize = 2;
-/// Panels of a matrix that have fewer rows than keep the CPU busy: a row has two sums then.
-pub(super) const FEW: usize = 4;
+/// Panels that have too few rows to keep the CPU busy, where they are gone through by themselves: a row has two sums then.
+const FEW: usize = 4;
 /// Inputs that are loaded together: as many as a step stores together, since a wider load would have to wait for two stores.
 const INPUTS: usize = 8;
 
@@ -300,14 +300,14 @@ pub(super) fn halves(x: __m512) -> [__m256; 2] {
 /// A register of two panels.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn both(lower: __m256, upper: __m256) -> __m512 {
+fn both(lower: __m256, upper: __m256) -> __m512 {
     let lower = _mm512_castpd256_pd512(_mm256_castps_pd(lower));
     _mm512_castpd_ps(_mm512_insertf64x4::<1>(lower, _mm256_castps_pd(upper)))
 }
 
-/// `x P(x²) / Q(x²) + shift`, where `x²` is at most `limit` and `x` at most its root.
+/// `x P(x²) / Q(x²) + shift`, where `x` is at most `clamp`.
 #[derive(Clone, Copy)]
-pub(super) struct Rational {
+struct Rational {
     numerator: [f32; 7],
     denominator: [f32; 4],
     clamp: f32,

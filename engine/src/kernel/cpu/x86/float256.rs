@@ -171,10 +171,7 @@ impl<W: Stored> Product<W> for Avx2 {
             let sums = &mut sums[stream * streams.pitch..];
             let totals = array!([_mm256_setzero_ps(); N], |n| load(&sums[places[n]]));
             // SAFETY: as the caller promises.
-            let totals = unsafe {
-                let w = core::array::from_fn(|n| w.add(n * LANES * columns));
-                accumulate(totals, w, x[..columns].as_ptr(), columns)
-            };
+            let totals = unsafe { accumulate(totals, w, x[..columns].as_ptr(), columns) };
             for (total, place) in totals.into_iter().zip(places) {
                 store(&mut sums[place], total);
             }
@@ -182,15 +179,19 @@ impl<W: Stored> Product<W> for Avx2 {
     }
 }
 
-/// `sums += W x` for `N` panels. A row has a sum of even columns and one of odd ones. Always inlined, so that sums stay in
+/// `sums += W x` for `N` panels, one behind the other. A row has a sum of even columns and one of odd ones. Always inlined, so that sums stay in
 /// registers.
 ///
 /// # Safety
 /// The panels have weights for `columns` columns, as many inputs there are, and the CPU has AVX2.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "a row's number is that of its weights too"
+)]
 pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
     mut even: [__m256; N],
-    w: [*const W; N],
+    w: *const W,
     x: *const f32,
     columns: usize,
 ) -> [__m256; N] {
@@ -202,7 +203,7 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
             for at in [at, at + 2] {
                 let (first, second) = (_mm256_set1_ps(*x.add(at)), _mm256_set1_ps(*x.add(at + 1)));
                 for n in 0..N {
-                    let w = w[n].add(LANES * at);
+                    let w = w.add(LANES * (n * columns + at));
                     even[n] = _mm256_fmadd_ps(W::column(w), first, even[n]);
                     odd[n] = _mm256_fmadd_ps(W::column(w.add(LANES)), second, odd[n]);
                 }
@@ -212,7 +213,7 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
         if columns - at >= 2 {
             let (first, second) = (_mm256_set1_ps(*x.add(at)), _mm256_set1_ps(*x.add(at + 1)));
             for n in 0..N {
-                let w = w[n].add(LANES * at);
+                let w = w.add(LANES * (n * columns + at));
                 even[n] = _mm256_fmadd_ps(W::column(w), first, even[n]);
                 odd[n] = _mm256_fmadd_ps(W::column(w.add(LANES)), second, odd[n]);
             }
@@ -221,7 +222,7 @@ pub(super) unsafe fn accumulate<W: Stored, const N: usize>(
         if at < columns {
             let x = _mm256_set1_ps(*x.add(at));
             for n in 0..N {
-                even[n] = _mm256_fmadd_ps(W::column(w[n].add(LANES * at)), x, even[n]);
+                even[n] = _mm256_fmadd_ps(W::column(w.add(LANES * (n * columns + at))), x, even[n]);
             }
         }
         for n in 0..N {

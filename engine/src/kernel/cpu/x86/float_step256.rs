@@ -2,11 +2,31 @@
 //! other primitives of the same table give, as several streams together use them.
 
 use super::float256::{Stored, accumulate, load, sigmoid, store, tanh};
-use crate::kernel::{CellF, FloatMatrix, FloatState, Gates, Kernels, LANES, Panel};
+use crate::kernel::{CellF, FloatState, Gates, Kernels, LANES, Panel};
 use core::arch::x86_64::*;
 
 /// States from which on the weights of a layer do not fit the first cache.
 pub(super) const SMALL: usize = 48;
+
+/// Does what is asked with both matrices, however the weights are stored.
+macro_rules! by_weights {
+    ($gates:ident, $w:ident => $step:expr) => {{
+        use $crate::kernel::FloatMatrix::{F16, F32};
+        match ($gates.w_ih, $gates.w_hh) {
+            (F32(ih), F32(hh)) => {
+                let $w = [ih, hh];
+                $step
+            }
+            (F16(ih), F16(hh)) => {
+                let $w = [ih, hh];
+                $step
+            }
+            // `Gates::new` has seen that they are of one kind.
+            _ => {}
+        }
+    }};
+}
+pub(super) use by_weights;
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn step_f(
@@ -17,32 +37,7 @@ pub(super) fn step_f(
     x: &[f32],
 ) {
     // SAFETY: the method that calls has checked lengths, and this function has the instructions.
-    unsafe {
-        match (gates.w_ih, gates.w_hh) {
-            (FloatMatrix::F32(ih), FloatMatrix::F32(hh)) => step(cell, state, gates, [ih, hh], x),
-            (FloatMatrix::F16(ih), FloatMatrix::F16(hh)) => step(cell, state, gates, [ih, hh], x),
-            // `Gates::new` has seen that they are of one kind.
-            _ => {}
-        }
-    }
-}
-
-/// `sums += W x` of `N` panels from `w` on.
-///
-/// # Safety
-/// The panels have weights for `columns` columns, as many inputs there are, and the CPU has AVX2.
-#[inline(always)]
-unsafe fn add<W: Stored, const N: usize>(
-    sums: [__m256; N],
-    w: *const W,
-    x: *const f32,
-    columns: usize,
-) -> [__m256; N] {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let w = core::array::from_fn(|n| w.add(n * LANES * columns));
-        accumulate(sums, w, x, columns)
-    }
+    unsafe { by_weights!(gates, w => step(cell, state, gates, w, x)) }
 }
 
 /// Where a panel starts.
@@ -105,9 +100,9 @@ unsafe fn step<W: Stored>(
                         load(&bias[3]),
                     ];
                     let w = panel(ih, 4 * unit, columns);
-                    let sums = add(sums, w, x.as_ptr(), columns);
+                    let sums = accumulate(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 4 * unit, state);
-                    let [i, f, g, o] = add(sums, w, old, state);
+                    let [i, f, g, o] = accumulate(sums, w, old, state);
                     if state >= SMALL && following(unit) < units {
                         expect(panel(hh, 4 * following(unit), state), 4, state);
                     }
@@ -123,9 +118,9 @@ unsafe fn step<W: Stored>(
                     let bias = &gates.bias.as_chunks::<4>().0[unit];
                     let sums = [load(&bias[0]), load(&bias[1]), load(&bias[2])];
                     let w = panel(ih, 3 * unit, columns);
-                    let [nx, r, z] = add(sums, w, x.as_ptr(), columns);
+                    let [nx, r, z] = accumulate(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 3 * unit, state);
-                    let [r, z, nh] = add([r, z, load(&bias[3])], w, old, state);
+                    let [r, z, nh] = accumulate([r, z, load(&bias[3])], w, old, state);
                     if state >= SMALL && following(unit) < units {
                         expect(panel(hh, 3 * following(unit), state), 3, state);
                     }
@@ -149,9 +144,9 @@ unsafe fn step<W: Stored>(
                         load(&bias[3]),
                     ];
                     let w = panel(ih, 4 * four, columns);
-                    let sums = add(sums, w, x.as_ptr(), columns);
+                    let sums = accumulate(sums, w, x.as_ptr(), columns);
                     let w = panel(hh, 4 * four, state);
-                    let sums = add(sums, w, old, state);
+                    let sums = accumulate(sums, w, old, state);
                     for (y, sum) in fours[four].iter_mut().zip(sums) {
                         last = tanh(sum);
                         store(y, last);
@@ -159,8 +154,8 @@ unsafe fn step<W: Stored>(
                 }
                 for (unit, (y, bias)) in (4 * count..).zip(rest.iter_mut().zip(of_rest)) {
                     let w = panel(ih, unit, columns);
-                    let sums = add([load(bias)], w, x.as_ptr(), columns);
-                    let [sum] = add(sums, panel(hh, unit, state), old, state);
+                    let sums = accumulate([load(bias)], w, x.as_ptr(), columns);
+                    let [sum] = accumulate(sums, panel(hh, unit, state), old, state);
                     last = tanh(sum);
                     store(y, last);
                 }

@@ -2,13 +2,13 @@
 //! gate of two panels in a register. Bit for bit what the other primitives of the same table give, as several streams together
 //! use them.
 
-use super::float_step256::{SMALL, expect, panel};
+use super::float_step256::{SMALL, by_weights, expect, panel};
 use super::float256::{load, store};
 use super::float512::{
     Stored, accumulate, first_half, halves, load_two, narrow_tanh, sigmoid, store_two, tanh,
     tanh_sigmoid, total, totals,
 };
-use crate::kernel::{CellF, FloatMatrix, FloatState, Gates, Kernels, Panel};
+use crate::kernel::{CellF, FloatState, Gates, Kernels, Panel};
 use core::arch::x86_64::*;
 
 #[target_feature(enable = "avx512f,avx512vl,f16c,fma")]
@@ -20,14 +20,7 @@ pub(super) fn step_f(
     x: &[f32],
 ) {
     // SAFETY: the method that calls has checked lengths, and this function has the instructions.
-    unsafe {
-        match (gates.w_ih, gates.w_hh) {
-            (FloatMatrix::F32(ih), FloatMatrix::F32(hh)) => step(cell, state, gates, [ih, hh], x),
-            (FloatMatrix::F16(ih), FloatMatrix::F16(hh)) => step(cell, state, gates, [ih, hh], x),
-            // `Gates::new` has seen that they are of one kind.
-            _ => {}
-        }
-    }
+    unsafe { by_weights!(gates, w => step(cell, state, gates, w, x)) }
 }
 
 /// # Safety
@@ -48,11 +41,7 @@ unsafe fn step<W: Stored>(
         x: x.as_ptr(),
         columns: gates.columns,
         units: gates.units,
-        panels: match cell {
-            CellF::Lstm => 4 * gates.units,
-            CellF::Gru => 3 * gates.units,
-            CellF::Rnn => gates.units,
-        },
+        panels: gates.order.panels()[1] * gates.units,
     };
     // SAFETY: `Gates::new` has seen that there are as many panels of weights and biases as such units have, of so many columns, and
     // the check of the call that there are as many inputs and states. `Groups` goes through the units that there are.
@@ -153,7 +142,7 @@ struct Layer<'s, 'g, W> {
     /// Of inputs and of states.
     columns: [usize; 2],
     units: usize,
-    /// Of each matrix.
+    /// Of the states' matrix.
     panels: usize,
 }
 
@@ -204,16 +193,11 @@ impl<W: Stored> Layer<'_, '_, W> {
             let old = self.state.h.as_flattened().as_ptr();
             accumulate(&mut sums, panel(self.hh, at, columns), [old], columns);
             if columns >= SMALL && !group.last {
-                let left = match self.state.back {
-                    true => at,
-                    false => self.panels - at - N,
+                let (next, count) = match self.state.back {
+                    true => (at.saturating_sub(N), N.min(at)),
+                    false => (at + N, N.min(self.panels - at - N)),
                 };
-                let next = if self.state.back {
-                    at - N.min(left)
-                } else {
-                    at + N
-                };
-                expect(panel(self.hh, next, columns), N.min(left), columns);
+                expect(panel(self.hh, next, columns), count, columns);
             }
             sums[0][0]
         }
@@ -227,11 +211,9 @@ impl<W: Stored> Layer<'_, '_, W> {
     unsafe fn biases<const N: usize>(&self, at: usize) -> [__m256; N] {
         // SAFETY: as the caller promises.
         unsafe {
-            let mut biases = [_mm256_setzero_ps(); N];
-            for (n, bias) in biases.iter_mut().enumerate() {
-                *bias = load(self.bias.get_unchecked(at + n));
-            }
-            biases
+            array!([_mm256_setzero_ps(); N], |n| load(
+                self.bias.get_unchecked(at + n)
+            ))
         }
     }
 
@@ -338,17 +320,12 @@ impl<W: Stored> Layer<'_, '_, W> {
         // SAFETY: as the caller promises.
         unsafe {
             let bias = self.biases::<16>(4 * group.first);
-            let mut sums = [_mm256_setzero_ps(); 12];
-            for n in 0..12 {
-                sums[n] = bias[n / 3 * 4 + n % 3];
-            }
+            let sums = array!([bias[0]; 12], |n| bias[n / 3 * 4 + n % 3]);
             let x = self.of_inputs::<12, 1>(sums, at);
-            for n in 0..12 {
-                sums[n] = match n % 3 {
-                    2 => bias[n / 3 * 4 + 3],
-                    _ => total(x[n + 1]),
-                };
-            }
+            let sums = array!([bias[0]; 12], |n| match n % 3 {
+                2 => bias[n / 3 * 4 + 3],
+                _ => total(x[n + 1]),
+            });
             // No loop, which would have all of them in memory.
             let [r, z, nh, r2, z2, nh2, r3, z3, nh3, r4, z4, nh4] =
                 self.of_states::<12, 1>(sums, at, group);
@@ -452,7 +429,7 @@ unsafe fn two_mut(panels: &mut [Panel<f32>], unit: usize) -> &mut [Panel<f32>; 2
     unsafe { &mut *panels.as_mut_ptr().add(unit).cast() }
 }
 
-/// What sums start at. No `map`, here and below, which would have large arrays in memory, half by half.
+/// What sums start at.
 ///
 /// # Safety
 /// The CPU has AVX-512.
@@ -461,9 +438,7 @@ unsafe fn first_halves<const N: usize, const K: usize>(sums: [__m256; N]) -> [[[
     // SAFETY: as the caller promises.
     unsafe {
         let mut halves = [[[_mm512_setzero_ps(); N]]; K];
-        for n in 0..N {
-            halves[0][0][n] = first_half(sums[n]);
-        }
+        halves[0][0] = array!([_mm512_setzero_ps(); N], |n| first_half(sums[n]));
         halves
     }
 }
@@ -475,11 +450,5 @@ unsafe fn first_halves<const N: usize, const K: usize>(sums: [__m256; N]) -> [[[
 #[inline(always)]
 unsafe fn all_totals<const N: usize>(sums: [__m512; N]) -> [__m256; N] {
     // SAFETY: as the caller promises.
-    unsafe {
-        let mut totals = [_mm256_setzero_ps(); N];
-        for n in 0..N {
-            totals[n] = total(sums[n]);
-        }
-        totals
-    }
+    unsafe { array!([_mm256_setzero_ps(); N], |n| total(sums[n])) }
 }

@@ -28,6 +28,9 @@ pub struct Product {
     pub c_stride: usize,
 }
 
+/// Vectors of columns in a tile.
+const WIDE: usize = 2;
+
 /// Elements of `k` before a tile goes back to memory.
 const BLOCK: usize = 256;
 
@@ -96,10 +99,10 @@ struct Tile<const VECTORS: usize> {
     columns: usize,
 }
 
-/// The loops, around a vector's operations. A tile has `$rows` rows and `$vectors` vectors of columns: as many sums as there are
+/// The loops, around a vector's operations. A tile has `$rows` rows and two vectors of columns: as many sums as there are
 /// registers for, since a row of `b` is loaded for all of the tile's rows and an element of `a` for all of its columns.
 macro_rules! tiles {
-    ($features:literal, $lanes:literal, $rows:literal, $vectors:literal) => {
+    ($features:literal, $lanes:literal, $rows:literal) => {
         /// The whole product.
         ///
         /// # Safety
@@ -110,7 +113,7 @@ macro_rules! tiles {
                 let k = start..p.k.min(start + BLOCK);
                 // SAFETY: the caller's promise.
                 let done = unsafe { copied(p, k.clone()) };
-                for column in (0..p.n).step_by($lanes * $vectors) {
+                for column in (0..p.n).step_by($lanes * WIDE) {
                     let mut row = done;
                     while row < p.m {
                         let rows = match p.m - row {
@@ -134,7 +137,7 @@ macro_rules! tiles {
             }
         }
 
-        /// The tile of `c` at a row and a column, of as many vectors as there are columns for.
+        /// The tile of `c` at a row and a column; the last may have columns for one vector only.
         ///
         /// # Safety
         /// They lie inside the shape, and so do `ROWS` rows and `k`.
@@ -150,8 +153,7 @@ macro_rules! tiles {
             unsafe {
                 match (p.n - at.1).div_ceil($lanes) {
                     1 => multiply::<ROWS, 1>(&part(p, a, at, k)),
-                    2 if $vectors > 2 => multiply::<ROWS, 2>(&part(p, a, at, k)),
-                    _ => multiply::<ROWS, $vectors>(&part(p, a, at, k)),
+                    _ => multiply::<ROWS, WIDE>(&part(p, a, at, k)),
                 }
             }
         }
@@ -221,7 +223,7 @@ macro_rules! tiles {
                         }
                     }
                 }
-                for column in (0..p.n).step_by($lanes * $vectors) {
+                for column in (0..p.n).step_by($lanes * WIDE) {
                     // SAFETY: the tile's rows were copied.
                     unsafe { tile::<$rows>(p, (rows, strides), (row, column), k.clone()) };
                 }
@@ -298,7 +300,7 @@ mod avx512 {
     }
 
     // A step has 16 sequences. 32 registers: 24 sums, a row of `b`, an element of `a`.
-    tiles!("avx512f", 16, 12, 2);
+    tiles!("avx512f", 16, 12);
 }
 
 mod avx2 {
@@ -331,5 +333,5 @@ mod avx2 {
     }
 
     // 16 registers: 12 sums, a row of `b`, an element of `a`.
-    tiles!("avx2,fma", 8, 6, 2);
+    tiles!("avx2,fma", 8, 6);
 }

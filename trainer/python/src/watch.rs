@@ -92,19 +92,23 @@ pub struct Detector {
 
 impl Detector {
     pub fn new(loaded: &Arc<Loaded>) -> PyResult<Self> {
-        let model = loaded.model();
-        if EngineDetector::new(model).is_none() {
-            return Err(Error::new_err(
-                "the model has no alarm: no threshold is in its file, or none of its outputs is an input's next value; [anomaly] in its \
-                 task has it trained with one",
-            ));
-        }
+        of_engine(loaded)?;
         Ok(Detector {
             loaded: loaded.clone(),
             score: 0.0,
-            last: vec![f32::NAN; model.outputs()],
+            last: vec![f32::NAN; loaded.model().outputs()],
         })
     }
+}
+
+/// Calm.
+fn of_engine(loaded: &Loaded) -> PyResult<EngineDetector<'_>> {
+    EngineDetector::new(loaded.model()).ok_or_else(|| {
+        Error::new_err(
+            "the model has no alarm: no threshold is in its file, or none of its outputs is an input's next value; [anomaly] in its \
+             task has it trained with one",
+        )
+    })
 }
 
 #[pymethods]
@@ -150,9 +154,7 @@ impl Detector {
                 answered.len()
             )));
         }
-        let Some(mut detector) = EngineDetector::new(model) else {
-            return Err(Error::new_err("the model has no alarm"));
-        };
+        let mut detector = of_engine(&loaded)?;
         detector.resume(self.score);
         let mut y = y.chunks_exact(outputs);
         let last = &mut self.last;

@@ -41,7 +41,9 @@ class Scorer:
         self.model = model
         self._device, self._time, self._sorted = device, time, sorted_by_device
         self._streams, self._over = {}, set()
-        twice = {device, time} & {name for name, _ in _answer_columns(model)}
+        # What a model says of its file is read from it each time.
+        self._wakes, self._alarms, self._columns = model.wakes is not None, model.alarms, _answer_columns(model)
+        twice = {device, time} & {name for name, _ in self._columns}
         if twice:
             raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
 
@@ -80,7 +82,7 @@ class Scorer:
             complete = self._answered(entry[1], len(rows))
             at = rows[complete]
             answered[at], answers[at] = True, y
-            if self.model.wakes is not None:
+            if self._wakes:
                 scores[at], alarms[at] = entry[3].push(y)
             elif entry[3] is not None:
                 scores[rows], alarms[rows] = entry[3].push(samples[rows], y, complete)
@@ -137,16 +139,16 @@ class Scorer:
 
     def _watch(self):
         """What says whether there is an alarm, if the model has one."""
-        if self.model.wakes is not None:
+        if self._wakes:
             return self.model.spotter()
-        return self.model.detector() if self.model.alarms else None
+        return self.model.detector() if self._alarms else None
 
     def _watched(self):
         """What of that is saved."""
-        score = [("score", pyarrow.float32())]
-        if self.model.wakes is not None:
-            return score
-        return [*score, ("last", pyarrow.list_(pyarrow.float32()))] if self.model.alarms else []
+        score, last = ("score", pyarrow.float32()), ("last", pyarrow.list_(pyarrow.float32()))
+        if self._wakes:
+            return [score]
+        return [score, last] if self._alarms else []
 
     def _answered(self, seen, rows):
         """Which of the rows after so many complete a window."""
@@ -218,10 +220,10 @@ class Scorer:
             names = np.array(self.model.output_names)
             columns.append(pyarrow.array(names[answers.argmax(axis=1)], pyarrow.string()))
         columns += [pyarrow.array(column) for column in answers.T]
-        if self._watched():
+        if self._wakes or self._alarms:
             columns += [pyarrow.array(scores[answered]), pyarrow.array(alarms[answered])]
         fields = [batch.schema.field(name) for name in kept]
-        fields += [pyarrow.field(name, kind) for name, kind in _answer_columns(self.model)]
+        fields += [pyarrow.field(name, kind) for name, kind in self._columns]
         return pyarrow.record_batch(columns, schema=pyarrow.schema(fields))
 
 

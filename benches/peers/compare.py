@@ -34,6 +34,12 @@ ROWS = [
     ("embedded-nn", "s8", ["s8"], ""),
 ]
 BASE, BASE_F32 = ROWS[1], ROWS[4]
+# How the peers are called that race where all may use whatever the CPU has.
+NATIVE = (
+    "ONNX Runtime is called through its C API with bound inputs and outputs; tract runs the same ONNX files; PyTorch is the fastest of a cell "
+    "called from Python, a TorchScript loop over the cell and a module on a sequence of one; candle, burn and embedded-nn "
+    "are called by their own cells. ncnn takes sequences, so a call has 64 samples. "
+)
 # Nanoseconds of one timed loop, roughly.
 LOOP = 2e6
 SAMPLES = 64
@@ -140,15 +146,14 @@ def cpu():
 def versions(here, python, torch_python, peers):
     lock = dict(re.findall(r'name = "(.+)"\nversion = "(.+)"', (here / "Cargo.lock").read_text()))
     crates = {"tract": "tract-onnx", "candle": "candle-nn", "burn": "burn", "embedded-nn": "embedded-nn", "ort": "ort"}
-    found = {name: lock[crate] for name, crate in crates.items()}
+    found = {name: lock[crate] for name, crate in crates.items() if name in peers or (name == "ort" and "ONNX Runtime" in peers)}
     package = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
-    found["ONNX Runtime"] = text(python, "-c", package, "onnxruntime")
+    if "ONNX Runtime" in peers:
+        found["ONNX Runtime"] = text(python, "-c", package, "onnxruntime")
     if "ncnn" in peers:
         found["ncnn"] = text(python, "-c", package, "ncnn")
-    try:
+    if "PyTorch" in peers:
         found["PyTorch"] = text(torch_python, "-c", package, "torch")
-    except subprocess.CalledProcessError:
-        pass
     for name in [name for name in peers if name.startswith("Eigen")]:
         found[name] = " ".join(peers[name].ask("version"))
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items(), key=lambda f: f[0].lower()))
@@ -158,6 +163,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of the peers' programs")
     parser.add_argument("--layers", type=pathlib.Path, required=True, help="folder to write the layers to")
+    parser.add_argument("--cpu", default="native", help="what all was built for; if not native, Kinglet races Eigen only")
     parser.add_argument("--torch-python", required=True)
     parser.add_argument("--rounds", type=int, default=150)
     parser.add_argument("--command", required=True, help="as it is written into the results")
@@ -167,10 +173,14 @@ def main():
     here = pathlib.Path(__file__).parent
 
     kernels = text(options.bin / "peer-kinglet", options.layers, "write")
-    text(sys.executable, here / "onnx_models.py", options.layers)
+    if options.cpu == "native":
+        text(sys.executable, here / "onnx_models.py", options.layers)
     commands = {name: [options.bin / f"peer-{name.lower().replace(' ', '')}"] for name, *_ in ROWS}
-    commands["PyTorch"] = [options.torch_python, here / "pytorch.py"]
-    commands["ncnn"] = [sys.executable, here / "ncnn_peer.py"]
+    if options.cpu != "native":
+        commands = {name: command for name, command in commands.items() if name == KINGLET or name.startswith("Eigen")}
+    else:
+        commands["PyTorch"] = [options.torch_python, here / "pytorch.py"]
+        commands["ncnn"] = [sys.executable, here / "ncnn_peer.py"]
     peers, missing = {}, [line for line in options.missing.splitlines() if line]
     for name, command in commands.items():
         try:
@@ -183,7 +193,7 @@ def main():
     lines = [
         f"# Kinglet and its peers on {cpu()}",
         "",
-        f"{text('rustc', '-V')}, `-C target-cpu=native` for all; Kinglet's table is `{kernels}`. "
+        f"{text('rustc', '-V')}, `-C target-cpu={options.cpu}` for all; Kinglet's table is `{kernels}`. "
         f"{versions(here, sys.executable, options.torch_python, peers)}.",
         "",
         "```sh",
@@ -192,11 +202,9 @@ def main():
         "",
         "One layer with the same weights everywhere, batch 1, one step per call, state carried, one thread each. Every "
         "implementation times loops of about 2 ms in its own process; they take turns, and the least of "
-        f"{options.rounds} rounds counts. Samples are in the implementation's own type beforehand. ONNX Runtime is called "
-        "through its C API with bound inputs and outputs; tract runs the same ONNX files; PyTorch is the fastest of a cell "
-        "called from Python, a TorchScript loop over the cell and a module on a sequence of one; candle, burn and embedded-nn "
-        "are called by their own cells. ncnn takes sequences, so a call has 64 samples. Eigen is `eigen/main.cpp`: the equations on matrices whose sizes the compiler knows, "
-        "as RTNeural's compile-time models are, with `-O3 -march=native -ffast-math`. A dash: no such cell. Ratios are to Kinglet w8a8 with floats in and out.",
+        f"{options.rounds} rounds counts. Samples are in the implementation's own type beforehand. "
+        f"{NATIVE if options.cpu == 'native' else ''}Eigen is `eigen/main.cpp`: the equations on matrices whose sizes the compiler knows, "
+        f"as RTNeural's compile-time models are, with `-O3 -march={options.cpu} -ffast-math`. A dash: no such cell. Ratios are to Kinglet w8a8 with floats in and out.",
     ]
     lines += ["", "Missing:", ""] + [f"- {line}" for line in missing] if missing else []
     for cell, title in CELLS.items():

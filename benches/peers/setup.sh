@@ -4,9 +4,15 @@ target=${CARGO_TARGET_DIR:-../../target}/peers
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
 venv=$target/venv
-export CARGO_TARGET_DIR=$target RUSTFLAGS="-C target-cpu=native"
+# What the compilers may use: all that the CPU has, or what one of Kinglet's tables needs.
+case "${TABLE:-}" in
+  "") cpu=native ;;
+  avx2) cpu=x86-64-v3 ;;
+  *) echo "TABLE=$TABLE: expected avx2, or nothing for all that the CPU has" >&2; exit 2 ;;
+esac
+export CARGO_TARGET_DIR=$target RUSTFLAGS="-C target-cpu=$cpu"
 settings=
-for setting in ROUNDS EPOCHS; do
+for setting in TABLE ROUNDS EPOCHS; do
   [ -z "${!setting:-}" ] || settings+="$setting=${!setting} "
 done
 
@@ -21,7 +27,7 @@ cpu_name() {
 # An environment with these packages.
 venv_with() {
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-  "$venv/bin/pip" install -q "$@"
+  [ $# = 0 ] || "$venv/bin/pip" install -q "$@"
 }
 
 # Sets PYTHON unless it is set; what it needs beside PyTorch are the arguments.

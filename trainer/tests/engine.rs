@@ -126,7 +126,13 @@ impl Golden {
         let ranges = Ranges::measure(&self.package.net, [&self.stream()]);
         let tests = TestInputs::from_stream(&self.stream(), self.package.net.input_width());
         let exported = export_for(layout, &self.package, format, Some(&ranges), &tests).unwrap();
-        assert_eq!(exported.notes, Vec::<String>::new(), "{}", self.name);
+        let bridged = self.name == "linear_first_elu" && format.is_a8();
+        assert_eq!(
+            exported.notes.len(),
+            usize::from(bridged),
+            "{:?}",
+            exported.notes
+        );
         exported.bytes
     }
 
@@ -232,7 +238,11 @@ fn layers_of_different_formats_compute_the_same_bytes_everywhere() {
             mixed += formats.iter().any(|format| *format != formats[0]) as usize;
             let bytes = golden.export(Formats::Each(formats.clone()));
             let model = Model::from_bytes(&bytes).unwrap();
-            let found: Vec<Format> = model.header().layers.iter().map(|l| l.format()).collect();
+            let mut found: Vec<Format> = model.header().layers.iter().map(|l| l.format()).collect();
+            // Cells in eight bits behind an ELU have a linear layer of their format before them.
+            if golden.name == "linear_first_elu" && formats[1].is_a8() {
+                assert_eq!(found.remove(1), formats[1]);
+            }
             assert_eq!(found, formats, "{}", golden.name);
             let outputs = golden.run_every_table(&bytes);
             let error = golden.largest_error(&outputs) / golden.output_scale();

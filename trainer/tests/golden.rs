@@ -71,6 +71,10 @@ fn import_reads_every_golden_file() {
         ("head_sigmoid", "lstm 2>6, dense 6>3 sigmoid"),
         ("head_softmax", "gru 5>9, dense 9>6 softmax"),
         ("head_tanh", "rnn 4>6, dense 6>3 tanh"),
+        (
+            "linear_first_elu",
+            "dense 4>7 elu, lstm 7>6, dense 6>5 elu, dense 5>2",
+        ),
         ("mixed_cells", "lstm 3>6, gru 6>4, rnn 4>7, dense 7>2"),
         ("mlp_relu", "lstm 3>5, dense 5>8 relu, dense 8>2"),
         (
@@ -244,6 +248,8 @@ mod reference {
                         Activation::Relu => z.max(0.0),
                         Activation::Tanh => z.tanh(),
                         Activation::Sigmoid => sigmoid(z),
+                        Activation::Elu if z > 0.0 => z,
+                        Activation::Elu => z.exp_m1(),
                         Activation::Softmax => z.exp() / sum,
                         Activation::Magnitude => unreachable!("of a convolution only"),
                     };

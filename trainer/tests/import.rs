@@ -63,6 +63,15 @@ impl Dict {
             .and(&format!("{prefix}.bias"), &[outputs])
     }
 
+    /// An nn.BatchNorm1d: mean, variance, weight and bias.
+    fn norm(self, prefix: &str, width: usize) -> Self {
+        ["running_mean", "running_var", "weight", "bias"]
+            .iter()
+            .fold(self, |dict, part| {
+                dict.and(&format!("{prefix}.{part}"), &[width])
+            })
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
             (
@@ -275,8 +284,8 @@ fn what_a_state_dict_leaves_open_is_asked_for() {
     says(
         &mlp.error(""),
         &[
-            "`a` (Linear 5 → 6), `b` (Linear 6 → 2)",
-            "--between relu, tanh or none",
+            "what stands behind `a` (Linear 5 → 6), which other layers follow",
+            "--between relu, elu, tanh or none",
         ],
     );
 
@@ -311,7 +320,7 @@ fn what_a_state_dict_leaves_open_is_asked_for() {
             "\n  1. tensor `after.weight_hh_l0`",
             "\n  2. tensor `first.weight_hh_l0`",
             "\n  3. the modules fit together in several orders",
-            "\n  4. 2 nn.Linear follow one another",
+            "\n  4. a state dict does not say what stands behind `a`",
         ],
     );
     assert_eq!(
@@ -368,11 +377,11 @@ fn a_wrong_order_is_explained() {
         ),
         (
             "fc,embed,a,b",
-            ["`fc` (Linear 4 → 2) has a bias", "before the first cell"],
+            ["tensor `embed.weight`: shape [7, 3]", "expected [7, 2]"],
         ),
         (
             "embed,fc,a,b",
-            ["`fc` (Linear 4 → 2) cannot stand between", "nn.Embedding"],
+            ["tensor `fc.weight`: shape [2, 4]", "expected [2, 3]"],
         ),
         ("embed", ["`a` (LSTM 3 → 5) is not in it", "--ignore"]),
     ] {
@@ -395,11 +404,97 @@ fn modules_that_do_not_fit_are_named_with_both_shapes() {
             "tensor `fc.weight`: shape [2, 7], expected [2, 5]",
         ],
     );
-    let dict = Dict::default()
+}
+
+#[test]
+fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
+    let first = Dict::default()
         .linear("in", 3, 4)
         .cell("rnn.", "_l0", 4, 4, 5)
         .linear("out", 5, 2);
-    says(&dict.error(""), &["`in.weight`: shape [4, 3]", "--ignore"]);
+    says(
+        &first.error(""),
+        &["what stands behind `in` (Linear 3 → 4)", "--between relu"],
+    );
+    assert_eq!(
+        first.structure("--between elu --head sigmoid"),
+        "dense 3>4 elu, lstm 4>5, dense 5>2 sigmoid"
+    );
+    let path = scratch("safetensors", &first.bytes());
+    let notes = read(&path, &options("--between tanh")).unwrap().notes;
+    says(
+        &notes.join("; "),
+        &["`in` (Linear 3 → 4) stands before a cell"],
+    );
+    // Both orders fit, and the usual one is taken, as most networks have one input and one output.
+    let one = Dict::default()
+        .cell("rnn.", "_l0", 4, 1, 8)
+        .linear("out", 8, 1);
+    assert_eq!(one.structure(""), "lstm 1>8, dense 8>1");
+    assert_eq!(
+        one.structure("--order out,rnn --between none"),
+        "dense 8>1, lstm 1>8"
+    );
+    // Between two cells, and behind an embedding.
+    let between = Dict::default()
+        .and("embed.weight", &[9, 3])
+        .linear("in", 3, 6)
+        .cell("a.", "_l0", 3, 6, 5)
+        .linear("middle", 5, 7)
+        .cell("b.", "_l0", 3, 7, 4);
+    assert_eq!(
+        between.structure("--between relu"),
+        "embedding 9x3, dense 3>6 relu, gru 6>5, dense 5>7 relu, gru 7>4"
+    );
+    says(
+        &between.error("--between relu --head tanh"),
+        &["--head needs an nn.Linear behind the cells"],
+    );
+}
+
+#[test]
+fn a_batch_norm_stands_first_or_behind_a_linear_layer() {
+    let dict = || {
+        Dict::default()
+            .norm("norm", 3)
+            .cell("rnn.", "_l0", 3, 3, 5)
+            .linear("a", 5, 6)
+            .linear("b", 6, 2)
+    };
+    let first = dict();
+    assert_eq!(
+        first.structure("--between tanh"),
+        "gru 3>5, dense 5>6 tanh, dense 6>2"
+    );
+    // Before the activation it is part of the layer, behind it of the next one.
+    let both = dict().norm("inner", 6);
+    says(
+        &both.error("--between tanh"),
+        &[
+            "whether `inner` (BatchNorm1d 6) stands before the activation behind `a` (Linear 5 → 6) or after it",
+            "--batch-norm before or after",
+        ],
+    );
+    let [before, after] = ["before", "after"].map(|place| {
+        let package = both.import(&format!("--between tanh --batch-norm {place}"));
+        package.unwrap().net.layers
+    });
+    let [_, Layer::Dense(a), Layer::Dense(b)] = &before[..] else {
+        panic!("{before:?}")
+    };
+    let [_, Layer::Dense(other_a), Layer::Dense(other_b)] = &after[..] else {
+        panic!("{after:?}")
+    };
+    assert!(a != other_a && b != other_b);
+    // Where the cells take as many numbers as they give, a state dict does not say.
+    let open = Dict::default()
+        .norm("norm", 5)
+        .cell("rnn.", "_l0", 3, 5, 5)
+        .linear("out", 5, 2);
+    says(
+        &open.error(""),
+        &["--order norm,rnn,out", "--order rnn,norm,out"],
+    );
 }
 
 #[test]

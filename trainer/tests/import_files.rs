@@ -273,15 +273,15 @@ fn activations_that_end_are_relus() {
         ),
         ("least", one),
         ("most", one),
+        ("elu", "dense 3>5 elu, gru 5>4, dense 4>2 elu"),
     ] {
         agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
     }
     refused(
-        "onnx/head_elu.onnx",
+        "onnx/head_selu.onnx",
         "",
         &[
-            "`/Elu` (Elu)",
-            "LeakyRelu in place",
+            "`/Selu` (Selu)",
             "by way of TensorFlow",
             "model.save(\"net.keras\")",
         ],
@@ -499,6 +499,7 @@ fn both_files_of_keras() {
             "dense 3>4 relu, dense 4>4 relu, dense 4>4, lstm 4>4, dense 4>3 relu, dense 3>3 relu, dense 3>3 relu, dense 3>3 relu, dense 3>3, \
              dense 3>2 relu, dense 2>2 relu, dense 2>2",
         ),
+        ("elu.keras", "dense 3>3 elu, lstm 3>4, dense 4>2"),
         (
             "branches.keras",
             "keep 3, gru 3>4, keep 4, append 0, dense 7>3, lstm 3>4, dense 4>4, add 1, dense 4>2",
@@ -506,13 +507,11 @@ fn both_files_of_keras() {
     ] {
         agrees(&cases, (&format!("keras/{file}"), "", net));
     }
-    for (name, what) in [("elu", "Elu(1.0)"), ("gelu", "activation `gelu`")] {
-        refused(
-            &format!("keras/{name}.keras"),
-            "",
-            &[what, "train with one"],
-        );
-    }
+    refused(
+        "keras/gelu.keras",
+        "",
+        &["activation `gelu`", "train with one"],
+    );
     let conv = "conv 3 9>6 relu, dense 6>4, conv 2 8>4 tanh, lstm 4>4, dense 4>2";
     for file in ["keras/conv.keras", "keras/conv.h5"] {
         agrees(&cases, (file, "", conv));
@@ -570,11 +569,11 @@ fn convolutions_of_a_state_dict_are_what_the_flags_say() {
                 all,
                 "1. there are",
                 "give --conv causal",
-                "give --after-conv relu, tanh",
+                "give --after-conv relu, elu, tanh",
                 "3. a state dict does not say whether `norm`",
             ][..],
         ),
-        ("--conv causal", &["give --after-conv relu, tanh"]),
+        ("--conv causal", &["give --after-conv relu, elu, tanh"]),
         (
             "--conv causal --after-conv relu",
             &[

@@ -7,7 +7,7 @@
 use super::{FloatMatrix, IntForm, TILE, panels, take_int, tiles};
 use crate::format::{Activation, Format, LoadError, Tensors, attempt};
 use crate::kernel::{Curve, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, Streams};
-use crate::num::{SEGMENTS_512, saturate16, shift_round, softmax, softmax_q15};
+use crate::num::{SEGMENTS_512, elu, elu_q, saturate16, shift_round, softmax, softmax_q15};
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -120,13 +120,11 @@ impl<'a> Dense<'a> {
             match self.activation {
                 // A magnitude is its convolution's business.
                 Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
-                Activation::Relu => {
-                    for y in y.as_flattened_mut() {
-                        *y = y.max(0.0);
-                    }
-                }
+                Activation::Relu => each(y, |y| y.max(0.0)),
                 Activation::Tanh => k.curve_f(Curve::Tanh, y),
                 Activation::Sigmoid => k.curve_f(Curve::Sigmoid, y),
+                Activation::Elu if cfg!(conv) => each(y, elu),
+                Activation::Elu => {}
             }
         }
         if self.activation == Activation::Softmax {
@@ -152,13 +150,11 @@ impl<'a> Dense<'a> {
             match self.activation {
                 // A magnitude is its convolution's business.
                 Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
-                Activation::Relu => {
-                    for y in y.as_flattened_mut() {
-                        *y = (*y).max(0);
-                    }
-                }
+                Activation::Relu => each(y, |y| y.max(0)),
                 Activation::Tanh => k.curve_q(Curve::Tanh, sums, y, &SEGMENTS_512),
                 Activation::Sigmoid => k.curve_q(Curve::Sigmoid, sums, y, &SEGMENTS_512),
+                Activation::Elu if cfg!(conv) => each(y, elu_q),
+                Activation::Elu => {}
             }
             if matches!(self.activation, Activation::Tanh | Activation::Sigmoid) {
                 // Q31 to Q15 at the end of the network, to 2^-12 inside it.
@@ -171,5 +167,13 @@ impl<'a> Dense<'a> {
         if self.activation == Activation::Softmax {
             softmax_q15(&mut y.as_flattened_mut()[..self.outputs], self.frac);
         }
+    }
+}
+
+/// A function of every number.
+#[inline(always)]
+fn each<T: Copy>(y: &mut [Panel<T>], function: impl Fn(T) -> T) {
+    for y in y.as_flattened_mut() {
+        *y = function(*y);
     }
 }

@@ -825,6 +825,8 @@ pub enum Activation {
     Softmax,
     /// `√(z_i² + z_{i+n}²)`, of `2 n` sums: half as many outputs; of a convolution only.
     Magnitude,
+    /// `z` from 0 on, below it `e^z − 1`.
+    Elu,
 }
 
 impl Activation {
@@ -836,6 +838,7 @@ impl Activation {
         Activation::Sigmoid,
         Activation::Softmax,
         Activation::Magnitude,
+        Activation::Elu,
     ];
 
     /// As errors write it.
@@ -847,6 +850,7 @@ impl Activation {
             Activation::Sigmoid => "sigmoid",
             Activation::Softmax => "softmax",
             Activation::Magnitude => "magnitude",
+            Activation::Elu => "elu",
         }
     }
 }
@@ -863,7 +867,9 @@ impl Activation {
     /// Fraction bits of a dense layer's outputs in integers, if its sums are scaled to `frac`.
     pub(crate) const fn output_frac(self, frac: i8, last: bool) -> i8 {
         match self {
-            Activation::Identity | Activation::Relu | Activation::Magnitude => frac,
+            Activation::Identity | Activation::Relu | Activation::Magnitude | Activation::Elu => {
+                frac
+            }
             _ if !last => 12,
             Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 15,
         }

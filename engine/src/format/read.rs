@@ -185,6 +185,14 @@ impl<'a> Bytes<'a> {
         }
     }
 
+    /// Firmware that has no convolutions has no exponentials in its dense layers either.
+    const fn activation(&mut self) -> Result<Activation, LoadError> {
+        match attempt!(self.variant(Activation::ALL)) {
+            Activation::Elu if cfg!(not(conv)) => Err(LoadError::Feature { name: "conv" }),
+            activation => Ok(activation),
+        }
+    }
+
     const fn layer(&mut self) -> Result<Layer, LoadError> {
         let kind = attempt!(self.number());
         let format = attempt!(self.variant(Format::ALL));
@@ -209,7 +217,7 @@ impl<'a> Bytes<'a> {
                 format,
                 inputs: attempt!(self.half()),
                 outputs: attempt!(self.half()),
-                activation: attempt!(self.variant(Activation::ALL)),
+                activation: attempt!(self.activation()),
                 requant_shift: attempt!(self.byte()),
                 frac: attempt!(self.byte()) as i8,
             }),
@@ -228,7 +236,7 @@ impl<'a> Bytes<'a> {
                 format,
                 shape: attempt!(self.conv_shape()),
                 filters: attempt!(self.half()),
-                activation: attempt!(self.variant(Activation::ALL)),
+                activation: attempt!(self.activation()),
                 requant_shift: attempt!(self.byte()),
                 frac: attempt!(self.byte()) as i8,
             }),

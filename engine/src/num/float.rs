@@ -2,6 +2,7 @@
 //! divisions in a fixed order, never fused.
 
 use super::saturate::{greater, saturate16, sign_mask};
+use super::shift_round;
 use half::f16;
 
 /// Beyond this the rational function is 1 to within a rounding.
@@ -79,6 +80,19 @@ pub fn quantize(x: f32, frac: i8, low: i16, high: i16) -> i16 {
 /// 2^n for −126 ≤ n ≤ 127.
 pub(crate) fn power_of_two(n: i8) -> f32 {
     f32::from_bits(((127 + n as i32) as u32) << 23)
+}
+
+/// `z` from 0 on, below it `e^z − 1`.
+pub(crate) fn elu(z: f32) -> f32 {
+    if z > 0.0 { z } else { libm::expf(z) - 1.0 }
+}
+
+/// [`elu`] of `z` (2^-12), within 1.3 of its units. Its instruction count does not depend on `z`.
+#[inline(always)]
+pub(crate) fn elu_q(z: i16) -> i16 {
+    let positive = greater(z as i32, 0);
+    let below = shift_round(exp_q16(positive - z as i32, 12) as i32, 4) - (1 << 12);
+    (positive + below) as i16
 }
 
 /// Replaces scores by `exp(z_i) / Σ exp(z_j)`.
@@ -185,6 +199,21 @@ mod tests {
         ] {
             assert_eq!(quantize(x, 7, -2048, 2047), want, "{x}");
         }
+    }
+
+    #[test]
+    fn elu_stays_within_its_stated_error() {
+        let (mut worst, mut worst_q) = (0f64, 0f64);
+        for q in i16::MIN..=i16::MAX {
+            let z = f64::from(q) / 4096.0;
+            let exact = if z > 0.0 { z } else { z.exp_m1() };
+            worst = worst.max((f64::from(elu(z as f32)) - exact).abs());
+            worst_q = worst_q.max((f64::from(elu_q(q)) - exact * 4096.0).abs());
+        }
+        assert!(worst < 2e-7, "{worst}");
+        assert!(worst_q < 1.3, "{worst_q}");
+        assert_eq!([elu_q(0), elu_q(i16::MAX)], [0, i16::MAX]);
+        assert!(elu(f32::NAN).is_nan());
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod saturate;
 pub(crate) mod slow;
 
 pub use activation::{SEGMENTS_256, SEGMENTS_512, Tables};
-pub(crate) use float::power_of_two;
+pub(crate) use float::{elu, elu_q, power_of_two};
 pub use float::{input_limits, quantize, sigmoid, softmax, softmax_q15, tanh};
 pub use hard::{hard_gate, hard_gate_q};
 pub(crate) use inverse_root::InverseRoot;

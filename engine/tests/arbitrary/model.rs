@@ -17,11 +17,12 @@ const LAYOUTS: [Layout; 4] = [
     Layout::CortexM55,
     Layout::CortexM0,
 ];
-const ACTIVATIONS: [Activation; 5] = [
+const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,
     Activation::Relu,
     Activation::Tanh,
     Activation::Sigmoid,
+    Activation::Elu,
     Activation::Softmax,
 ];
 
@@ -97,7 +98,7 @@ fn dense(
     (inputs, outputs): (u16, u16),
     last: bool,
 ) -> Layer {
-    let activations = if last { 5 } else { 4 };
+    let activations = if last { 6 } else { 5 };
     let activation = any.one_of(&ACTIVATIONS[..activations]);
     let free = last && matches!(activation, Activation::Identity | Activation::Softmax);
     Layer::Dense {
@@ -147,6 +148,7 @@ fn conv(any: &mut Choices<'_>, format: Format, inputs: u16, last: bool) -> Optio
         Activation::Tanh,
         Activation::Sigmoid,
         Activation::Magnitude,
+        Activation::Elu,
     ]);
     let mut filters = width(any);
     if activation == Activation::Magnitude {

@@ -214,6 +214,17 @@ def main():
     )
     golden("mlp_tanh_sigmoid", "--between tanh --head sigmoid", net, 3, 40)
 
+    # A linear layer before the cells, and an ELU behind it and between those behind.
+    net = Chain(
+        ("first", nn.Linear(4, 7)),
+        ("act", nn.functional.elu),
+        ("rnn", nn.LSTM(7, 6)),
+        ("head.0", nn.Linear(6, 5)),
+        ("head.1", nn.functional.elu),
+        ("head.2", nn.Linear(5, 2)),
+    )
+    golden("linear_first_elu", "--between elu", net, 4, 40)
+
     # Heads.
     net = Chain(("rnn", nn.GRU(5, 9)), ("head", nn.Linear(9, 6)), ("", softmax))
     golden("head_softmax", "--head softmax", net, 5, 40)

@@ -2,7 +2,7 @@
 
 use crate::net::{Combine, Conv, Layer, Network, keeper};
 use crate::package::{Package, Shape};
-use crate::quant::{Formats, LayerRange, Ranges};
+use crate::quant::{Formats, LayerRange, Ranges, is_cut};
 use half::f16;
 use kinglet::format::Format;
 use kinglet::kernel::MAX_CELL_SHIFT;
@@ -127,6 +127,12 @@ pub(super) fn beyond_integers(
                  normalisation or smaller weights before it",
                 joining(package, layer),
                 range.output
+            ));
+        }
+        if k > 0 && is_cut(&package.net, ranges, formats, k) {
+            doubts.push(format!(
+                "layer {k}: its cells read what lies within ±1 in eight bits, and what they are given reaches {:.1} and is cut: take --precision w8a16, or mixed",
+                ranges.layers[k - 1].output
             ));
         }
         if range.cell > MOST_CELL {

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::test_steps::{MOST_TESTS, TestInputs, run_tests};
 use crate::engine::AnyRunner;
 use crate::package::{Package, Shape};
-use crate::quant::{Formats, Ranges, fold, fold_f16, refine, rescale, take_back};
+use crate::quant::{Formats, Ranges, bridge, fold, fold_f16, refine, rescale, take_back};
 use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
@@ -54,7 +54,7 @@ pub fn export_for(
     ranges: Option<&Ranges>,
     tests: &TestInputs,
 ) -> Result<Exported> {
-    let formats = formats.into();
+    let mut formats = formats.into();
     let integer = formats.is_integer();
     let mut notes = Vec::new();
     let mut package = package.clone();
@@ -79,6 +79,14 @@ pub fn export_for(
         None => tests.clone(),
     };
     if integer && !ranges.settled {
+        for layer in bridge(&mut package.net, &mut ranges, &mut formats) {
+            notes.push(format!(
+                "cells in eight bits read what lies within ±1, and what they are given reaches {:.1}: layer {layer} is a linear layer that divides it, {} \
+                 multiplications more",
+                ranges.layers[layer].output,
+                package.net.layers[layer].outputs().pow(2)
+            ));
+        }
         rescale(&mut package.net, &mut ranges, &formats);
         take_back(&mut package.net, &ranges, &formats);
         if ranges.fine && formats == Formats::All(Format::W8A16) {

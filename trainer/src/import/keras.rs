@@ -245,7 +245,7 @@ fn function_name<'v>(config: &'v Value, key: &str, default: &'v str) -> Result<&
         Some(other) => {
             let class = text(other, "class_name");
             bail!(
-                "attribute `{key}`: {}, expected the name of a function: the engine has tanh, sigmoid, relu, softmax and none; train with one of them",
+                "attribute `{key}`: {}, expected the name of a function: the engine has tanh, sigmoid, relu, elu, softmax and none; train with one of them",
                 if class.is_empty() {
                     other.to_string()
                 } else {
@@ -725,6 +725,10 @@ fn add(
             };
             graph.activation(name, function, x)
         }
+        "ELU" => {
+            let alpha = config.get("alpha").and_then(Value::as_f64);
+            graph.activation(name, Function::Elu(alpha.unwrap_or(1.0) as f32), x)
+        }
         "Softmax" => {
             over_features(config)?;
             activated(graph, "softmax", name, x)?
@@ -824,8 +828,8 @@ fn add(
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
             "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, MaxPooling1D, AveragePooling1D, \
-             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Concatenate, Flatten, Reshape, LeakyReLU and the activations tanh, \
-             sigmoid, relu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
+             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Concatenate, Flatten, Reshape, ELU, LeakyReLU and the activations tanh, \
+             sigmoid, relu, elu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
         ),
     };
     Ok(flow.of(value))

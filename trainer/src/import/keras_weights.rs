@@ -117,7 +117,7 @@ pub(super) fn function(name: &str) -> Result<Function> {
         "softplus" => Function::Softplus,
         "softsign" => Function::Softsign,
         other => bail!(
-            "activation `{other}`: the engine has tanh, sigmoid, relu, softmax and none, of straight lines leaky_relu, relu6, hard_tanh and \
+            "activation `{other}`: the engine has tanh, sigmoid, relu, elu, softmax and none, of straight lines leaky_relu, relu6, hard_tanh and \
              hard_sigmoid, and silu; train with one of them"
         ),
     })

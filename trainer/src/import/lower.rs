@@ -770,6 +770,7 @@ impl<'g> Walk<'g> {
                     Function::Tanh => Activation::Tanh,
                     Function::Sigmoid => Activation::Sigmoid,
                     Function::Relu => Activation::Relu,
+                    Function::Elu(1.0) => Activation::Elu,
                     Function::LeakyRelu(slope) => return one(self.leaky(node, view, *slope)?),
                     Function::HardSigmoid(slope, middle) => {
                         return one(self.held(node, view, [*slope, *middle], [0.0, 1.0])?);
@@ -778,8 +779,8 @@ impl<'g> Walk<'g> {
                         return one(self.held(node, view, [1.0, 0.0], [*low, *high])?);
                     }
                     other => bail!(
-                        "the function {other:?}: the engine has tanh, sigmoid, relu and softmax, and what straight lines can be made of (LeakyRelu, HardSigmoid, Clip); train with one \
-                         of them, LeakyRelu in place of what is bent below 0"
+                        "the function {other:?}: the engine has tanh, sigmoid, relu, Elu(1.0) and softmax, and what straight lines can be made of (LeakyRelu, HardSigmoid, Clip); train with one \
+                         of them, Elu(1.0) or LeakyRelu in place of what is bent below 0"
                     ),
                 };
                 one(self.activated(node, view, activation)?)
@@ -848,7 +849,7 @@ impl<'g> Walk<'g> {
                 _ => None,
             },
             (Some(Layer::Dense(d)), None) => match d.activation {
-                Activation::Tanh => Some(1.0),
+                Activation::Tanh | Activation::Elu => Some(1.0),
                 Activation::Sigmoid | Activation::Relu => Some(0.0),
                 _ => None,
             },

@@ -245,6 +245,8 @@ pub enum AfterConv {
     None,
     /// nn.ReLU
     Relu,
+    /// nn.ELU
+    Elu,
     /// nn.Tanh
     Tanh,
     /// nn.Sigmoid
@@ -265,6 +267,8 @@ pub enum NormPlace {
 pub enum Between {
     /// nn.ReLU
     Relu,
+    /// nn.ELU
+    Elu,
     /// nn.Tanh
     Tanh,
     /// Nothing
@@ -285,6 +289,8 @@ pub enum Head {
     Tanh,
     /// nn.ReLU
     Relu,
+    /// nn.ELU
+    Elu,
 }
 
 /// What the outputs are.

@@ -1,4 +1,5 @@
-//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers; normalisations among them.
+//! The order of the modules: an embedding perhaps, or convolutions, then cells, then dense layers; normalisations among them. Where
+//! that fits in no way, dense layers may stand before cells too.
 //!
 //! A chain in which every module takes as many values as the one before it gives. All orders are
 //! tried; if exactly one fits, it is the network's. If several do, the user says which, because the
@@ -20,7 +21,9 @@ enum Stage {
     Start,
     Embedded(usize),
     Convolved(usize),
-    /// A normalisation stands behind a convolution, or first.
+    /// A normalisation of samples.
+    NormedSamples(usize),
+    /// A normalisation stands behind a convolution, or one of a sample's numbers first.
     Normed(usize),
     Stepped(usize),
     Mapped(usize),
@@ -48,8 +51,8 @@ fn state_width(cells: &[Recurrent]) -> usize {
         .map_or(0, |cell| cell.directions.len() * cell.width())
 }
 
-/// The stage after `module`, or what keeps it from standing here.
-fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
+/// The stage after `module`, or what keeps it from standing here. `early`: an nn.Linear may stand before a cell.
+fn follow(stage: Stage, module: &Module, early: bool) -> Result<Stage, String> {
     let wrong_width = |rows: usize, found: usize, width: usize| {
         format!(
             "tensor `{}`: shape [{rows}, {found}], expected [{rows}, {width}], as the module before \
@@ -59,10 +62,15 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
     };
     match (stage, &module.weights) {
         (Stage::Start, Weights::Cells { cells }) => Ok(Stage::Stepped(state_width(cells))),
+        (Stage::Mapped(_), Weights::Cells { .. }) if !early => {
+            Err(format!("{} cannot follow an nn.Linear", module.label()))
+        }
         (
-            Stage::Embedded(width)
+            Stage::NormedSamples(width)
+            | Stage::Embedded(width)
             | Stage::Convolved(width)
             | Stage::Normed(width)
+            | Stage::Mapped(width)
             | Stage::Stepped(width),
             Weights::Cells { cells },
         ) => {
@@ -73,32 +81,41 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             let rows = first.kind.gates() * first.hidden;
             Err(wrong_width(rows, first.inputs, width))
         }
-        (Stage::Mapped(_), Weights::Cells { .. }) => {
-            Err(format!("{} cannot follow an nn.Linear", module.label()))
-        }
         (
             Stage::Start,
             Weights::Matrix(Matrix {
                 cols, bias: None, ..
             }),
         ) => Ok(Stage::Embedded(*cols)),
-        (Stage::Start, Weights::Matrix(Matrix { bias: Some(_), .. })) => Err(format!(
-            "{} has a bias, so it is an nn.Linear, and cannot stand before the first cell",
+        (Stage::Start, Weights::Matrix(matrix)) => match early {
+            true => Ok(Stage::Mapped(matrix.rows)),
+            false => Err(format!(
+                "{} has a bias, so it is an nn.Linear, and stands before a cell only where nothing else fits",
+                module.label()
+            )),
+        },
+        (
+            Stage::NormedSamples(_) | Stage::Embedded(_) | Stage::Convolved(_) | Stage::Normed(_),
+            Weights::Matrix(Matrix { bias, .. }),
+        ) if !early || bias.is_none() => Err(format!(
+            "{} cannot stand between an nn.Embedding or nn.Conv1d and a cell",
             module.label()
         )),
-        (Stage::Embedded(_) | Stage::Convolved(_) | Stage::Normed(_), Weights::Matrix(_)) => {
-            Err(format!(
-                "{} cannot stand between an nn.Embedding or nn.Conv1d and a cell",
-                module.label()
-            ))
-        }
         (Stage::Start, Weights::Conv(Filters { shape, .. })) => Ok(Stage::Convolved(shape[0])),
         (
-            Stage::Embedded(width) | Stage::Convolved(width) | Stage::Normed(width),
+            Stage::NormedSamples(width)
+            | Stage::Embedded(width)
+            | Stage::Convolved(width)
+            | Stage::Normed(width),
             Weights::Conv(Filters { shape, .. }),
         ) => {
             let [filters, channels, _] = *shape;
-            if width.is_multiple_of(channels) && filters.is_multiple_of(width / channels) {
+            // Samples are not taken for those of several groups.
+            let grouped = matches!(stage, Stage::NormedSamples(_)) && channels != width;
+            if !grouped
+                && width.is_multiple_of(channels)
+                && filters.is_multiple_of(width / channels)
+            {
                 return Ok(Stage::Convolved(filters));
             }
             Err(wrong_width(filters, channels, width))
@@ -106,7 +123,12 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
         (Stage::Convolved(width), Weights::Norm(moments)) if moments.mean.len() == width => {
             Ok(Stage::Normed(width))
         }
-        (Stage::Stepped(width), Weights::Norm(moments)) if moments.mean.len() == width => Ok(stage),
+        (Stage::Stepped(width) | Stage::Mapped(width), Weights::Norm(moments))
+            if moments.mean.len() == width =>
+        {
+            Ok(stage)
+        }
+        (Stage::Start, Weights::Norm(moments)) => Ok(Stage::NormedSamples(moments.mean.len())),
         (stage, Weights::LayerNorm([gamma, _])) => {
             let width = match stage {
                 Stage::Start => return Ok(Stage::Normed(gamma.len())),
@@ -116,7 +138,8 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
                         module.label()
                     ));
                 }
-                Stage::Embedded(width)
+                Stage::NormedSamples(width)
+                | Stage::Embedded(width)
                 | Stage::Normed(width)
                 | Stage::Stepped(width)
                 | Stage::Mapped(width) => width,
@@ -131,14 +154,22 @@ fn follow(stage: Stage, module: &Module) -> Result<Stage, String> {
             }
         }
         (_, Weights::Norm(_)) => Err(format!(
-            "{} does not stand behind an nn.Conv1d or a cell of its width, the only places where a state dict says enough of it",
+            "{} stands neither first nor behind an nn.Conv1d, a cell or an nn.Linear of its width",
             module.label()
         )),
         (Stage::Stepped(_) | Stage::Mapped(_), Weights::Conv(_)) => Err(format!(
             "{} cannot follow a cell or an nn.Linear",
             module.label()
         )),
-        (Stage::Stepped(width) | Stage::Mapped(width), Weights::Matrix(matrix)) => {
+        (
+            Stage::NormedSamples(width)
+            | Stage::Embedded(width)
+            | Stage::Convolved(width)
+            | Stage::Normed(width)
+            | Stage::Stepped(width)
+            | Stage::Mapped(width),
+            Weights::Matrix(matrix),
+        ) => {
             if matrix.cols == width {
                 return Ok(Stage::Mapped(matrix.rows));
             }
@@ -169,7 +200,7 @@ fn stated(modules: &[Module], order: &[String]) -> Result<Vec<usize>> {
             !path.contains(&i),
             "--order: `{name}` is there twice, expected each module once"
         );
-        stage = follow(stage, &modules[i])
+        stage = follow(stage, &modules[i], true)
             .or_else(|reason| bail!("--order: at `{name}`: {reason}: give another order"))?;
         path.push(i);
     }
@@ -197,24 +228,32 @@ fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> 
         labels(&(0..modules.len()).collect::<Vec<_>>()).join(", ")
     );
 
-    let mut search = Search {
-        modules,
-        found: Vec::new(),
-        deepest: Vec::new(),
-        stopped: Vec::new(),
+    let search = |early: bool| {
+        let mut search = Search {
+            modules,
+            early,
+            found: Vec::new(),
+            deepest: Vec::new(),
+            stopped: Vec::new(),
+        };
+        search.extend(&mut Vec::new(), Stage::Start);
+        search
     };
-    search.extend(&mut Vec::new(), Stage::Start);
-    match &search.found[..] {
+    let mut orders = search(false);
+    if orders.found.is_empty() {
+        orders = search(true);
+    }
+    match &orders.found[..] {
         [path] => Ok(path.clone()),
         [] => bail!(
-            "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], cells, [nn.Linear ...], with nn.LayerNorm among them: \
+            "the modules do not fit together, expected [nn.Embedding], [nn.Conv1d ...], [nn.Linear ...], cells, [nn.Linear ...], with nn.LayerNorm and nn.BatchNorm1d among them: \
              after {}, {}. Export the network to ONNX, which says how its modules are connected; --ignore PREFIX leaves out a module, and is right only where the \
              outputs do not depend on it",
-            match &search.deepest[..] {
+            match &orders.deepest[..] {
                 [] => "the input".to_owned(),
                 deepest => labels(deepest).join(", "),
             },
-            search.stopped.join("; ")
+            orders.stopped.join("; ")
         ),
         [one, other, ..] => {
             questions.ask(format!(
@@ -235,6 +274,8 @@ fn alike(a: &Module, b: &Module) -> bool {
 
 struct Search<'a> {
     modules: &'a [Module],
+    /// Dense layers may stand before cells.
+    early: bool,
     /// Complete orders; two are enough to know that there is a choice.
     found: Vec<Vec<usize>>,
     /// The longest incomplete order, and what kept each remaining module from following it.
@@ -258,7 +299,7 @@ impl Search<'_> {
             if path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module)) {
                 continue;
             }
-            match follow(stage, module) {
+            match follow(stage, module, self.early) {
                 Ok(next) => {
                     tried.push(i);
                     path.push(i);

@@ -9,7 +9,7 @@
 //! cleaned), `modules` (tensors to modules), `order` (modules to a chain) and, here, the containers and the chain as a graph.
 
 use super::archive::Archive;
-use super::graph::{Function, Graph, Op, Tensor};
+use super::graph::{Function, Graph, Op, Tensor, ValueId};
 use super::modules::{self, Matrix, Module, Weights};
 use super::questions::Questions;
 use super::state_dict::{Float, Numbers, StateDict, Stored};
@@ -262,7 +262,6 @@ const EPSILON: f32 = 1e-5;
 struct Sights {
     each: Vec<ConvSight>,
     function: Function,
-    place: NormPlace,
 }
 
 impl Sights {
@@ -301,70 +300,105 @@ impl Sights {
             _ if count == 0 => Function::Identity,
             Some(AfterConv::None) => Function::Identity,
             Some(AfterConv::Relu) => Function::Relu,
+            Some(AfterConv::Elu) => Function::Elu(1.0),
             Some(AfterConv::Tanh) => Function::Tanh,
             Some(AfterConv::Sigmoid) => Function::Sigmoid,
             None => {
                 questions.ask(format!(
-                    "there are {}, and a state dict does not say what stands behind them: give --after-conv relu, tanh, sigmoid or none",
+                    "there are {}, and a state dict does not say what stands behind them: give --after-conv relu, elu, tanh, sigmoid or none",
                     shown()
                 ));
                 Function::Relu
             }
         };
-        let normed = chain
-            .windows(2)
-            .find(|pair| is_normed_conv(pair))
-            .map(|pair| &pair[1]);
-        let place = match (options.batch_norm, normed) {
-            (Some(place), _) => place,
-            (None, Some(norm)) if function != Function::Identity => {
-                questions.ask(format!(
-                    "a state dict does not say whether {} stands before the activation of its convolution or after it: give --batch-norm \
-                     before or after",
-                    norm.label()
-                ));
-                NormPlace::Before
-            }
-            (None, _) => NormPlace::Before,
-        };
-        Ok(Sights {
-            each,
-            function,
-            place,
-        })
+        Ok(Sights { each, function })
     }
 }
 
-/// The second of two modules normalises what the first one, a convolution, gives.
-fn is_normed_conv(pair: &[Module]) -> bool {
-    let kinds = (&pair[0].weights, &pair[1].weights);
-    matches!(kinds, (Weights::Conv(_), Weights::Norm(_)))
+/// What stands behind a convolution or a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Behind {
+    Function(Function),
+    Softmax,
 }
 
-/// Gives the matrices their roles: before the cells an embedding, after them dense layers.
+impl Behind {
+    const NOTHING: Behind = Behind::Function(Function::Identity);
+
+    fn of_head(head: Head) -> Behind {
+        Behind::Function(match head {
+            Head::Identity => Function::Identity,
+            Head::Relu => Function::Relu,
+            Head::Elu => Function::Elu(1.0),
+            Head::Sigmoid => Function::Sigmoid,
+            Head::Tanh => Function::Tanh,
+            Head::Softmax => return Behind::Softmax,
+        })
+    }
+
+    fn add(self, graph: &mut Graph, name: &str, x: ValueId) -> ValueId {
+        match self {
+            Behind::Function(Function::Identity) => x,
+            Behind::Function(function) => graph.activation(name, function, x),
+            Behind::Softmax => graph.node(name, "softmax", Op::Softmax { axis: -1 }, &[x]),
+        }
+    }
+}
+
+/// Whether a normalisation stands before the activation of the layer that it is behind: asked where there are both.
+fn norm_place(
+    chain: &[Module],
+    behind: impl Fn(usize) -> Behind,
+    options: &ImportOptions,
+    questions: &mut Questions,
+) -> NormPlace {
+    let normed = chain.windows(2).enumerate().find(|(place, pair)| {
+        matches!(pair[1].weights, Weights::Norm(_)) && behind(*place) != Behind::NOTHING
+    });
+    match (options.batch_norm, normed) {
+        (Some(place), _) => place,
+        (None, Some((_, pair))) => {
+            questions.ask(format!(
+                "a state dict does not say whether {} stands before the activation behind {} or after it: give --batch-norm before or after",
+                pair[1].label(),
+                pair[0].label()
+            ));
+            NormPlace::Before
+        }
+        (None, None) => NormPlace::Before,
+    }
+}
+
+/// Gives the matrices their roles: one without a bias before the cells is an embedding, others are dense layers.
 fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions) -> Result<Graph> {
     let first_cell = chain
         .iter()
         .position(|m| m.is_recurrent())
         .context("order without a cell")?;
     let last_cell = chain.iter().rposition(|m| m.is_recurrent());
-    let dense: Vec<String> = chain
+    let last_cell = last_cell.unwrap_or(first_cell);
+    let is_dense = |place: usize| match &chain[place].weights {
+        Weights::Matrix(matrix) => place > first_cell || matrix.bias.is_some(),
+        _ => false,
+    };
+    let dense: Vec<usize> = (0..chain.len()).filter(|&place| is_dense(place)).collect();
+    // What `--head` stands behind.
+    let last = dense.last().copied().filter(|&place| place > last_cell);
+    let inner: Vec<String> = dense
         .iter()
-        .skip(first_cell)
-        .filter(|m| matches!(m.weights, Weights::Matrix(_)))
-        .map(|m| m.label())
+        .filter(|&&place| Some(place) != last)
+        .map(|&place| chain[place].label())
         .collect();
     let between = match options.between {
-        _ if dense.len() < 2 => Function::Identity,
+        _ if inner.is_empty() => Function::Identity,
         Some(Between::None) => Function::Identity,
         Some(Between::Relu) => Function::Relu,
+        Some(Between::Elu) => Function::Elu(1.0),
         Some(Between::Tanh) => Function::Tanh,
         None => {
             questions.ask(format!(
-                "{} nn.Linear follow one another ({}), and a state dict does not say what stands \
-                 between them: give --between relu, tanh or none",
-                dense.len(),
-                dense.join(", ")
+                "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none",
+                inner.join(", ")
             ));
             Function::Identity
         }
@@ -377,19 +411,35 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     if chain.iter().any(both) && options.window.is_none() {
         questions.ask(WINDOW.to_owned());
     }
-    questions.none()?;
     let head = options.head.unwrap_or_default();
+    let behind: Vec<Behind> = (0..chain.len())
+        .map(|place| match chain[place].weights {
+            Weights::Conv(_) => Behind::Function(sights.function),
+            _ if Some(place) == last => Behind::of_head(head),
+            _ if dense.contains(&place) => Behind::Function(between),
+            _ => Behind::NOTHING,
+        })
+        .collect();
+    let norm_place = norm_place(&chain, |place| behind[place], options, questions);
+    questions.none()?;
     ensure!(
-        !dense.is_empty() || head == Head::Identity,
-        "--head needs an nn.Linear to follow, and there is none"
+        last.is_some() || head == Head::Identity,
+        "--head needs an nn.Linear behind the cells to follow, and there is none"
     );
 
     let mut graph = Graph::default();
-    if !dense.is_empty() && options.head.is_none() {
+    let head_begins = dense.iter().find(|&&place| place > last_cell);
+    if let (Some(&place), None) = (head_begins, options.head) {
         graph.notes.push(format!(
             "nothing is taken to stand behind the last layer, nor between the cells and {}: a state dict does not say; --head NAME gives an \
              activation at the end",
-            dense[0]
+            chain[place].label()
+        ));
+    }
+    if let Some(place) = dense.iter().position(|&place| place < last_cell) {
+        graph.notes.push(format!(
+            "{} stands before a cell: nothing else fits",
+            chain[dense[place]].label()
         ));
     }
     let cells: Vec<_> = chain
@@ -408,7 +458,11 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         Weights::Cells { cells, .. } => Some(cells[0].inputs),
         Weights::Conv(filters) => Some(filters.shape[1]),
         Weights::LayerNorm([gamma, _]) => Some(gamma.len()),
-        Weights::Matrix(_) | Weights::Norm(_) => None,
+        Weights::Norm(moments) => Some(moments.mean.len()),
+        Weights::Matrix(matrix) => dense
+            .first()
+            .filter(|&&place| place == 0)
+            .map(|_| matrix.cols),
     };
     if let Weights::Conv(filters) = &chain[0].weights {
         graph.notes.push(format!(
@@ -418,15 +472,14 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         ));
     }
     let mut sight = sights.each.iter().copied();
-    // Convolutions with a normalisation behind them.
-    let normed: Vec<bool> = chain.windows(2).map(is_normed_conv).collect();
     // What a sample has by now.
     let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
-    // Of the dense layers.
-    let last = chain
-        .iter()
-        .rposition(|m| matches!(m.weights, Weights::Matrix(_)));
+    // Norms directly behind a layer whose activation is still to come.
+    let is_norm = |module: &Module| matches!(module.weights, Weights::Norm(_));
+    let norms: Vec<bool> = chain.iter().map(is_norm).collect();
+    let waits =
+        |place: usize| norms.get(place + 1) == Some(&true) && norm_place == NormPlace::Before;
     for (place, module) in chain.into_iter().enumerate() {
         let name = module.flag_name().to_owned();
         match module.weights {
@@ -440,7 +493,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     };
                     // Behind the last bidirectional layer there is what both directions end with.
                     let ends =
-                        cell.directions.len() > 1 && Some(place) == last_cell && layer + 1 == count;
+                        cell.directions.len() > 1 && place == last_cell && layer + 1 == count;
                     if ends {
                         graph.notes.push(format!(
                             "behind {name} there is what both directions end with (h_n), which a state dict does not say: not the last \
@@ -460,9 +513,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     .along_time((&name, "nn.Conv1d"), sight, weight, bias.transpose()?, x)
                     .with_context(|| format!("`{name}` (nn.Conv1d)"))?;
                 channels = count;
-                let waits = normed.get(place) == Some(&true) && sights.place == NormPlace::Before;
-                if !waits {
-                    x = graph.activation(&name, sights.function, x);
+                if !waits(place) {
+                    x = behind[place].add(&mut graph, &name, x);
                 }
             }
             Weights::Norm(moments) => {
@@ -470,15 +522,15 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
                 ));
                 x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
-                let behind_conv = place > 0 && normed[place - 1];
-                if !behind_conv {
+                let before = place.checked_sub(1);
+                if before.is_some_and(|before| first_cell <= before && !dense.contains(&before)) {
                     graph.notes.push(format!(
                         "{name} (nn.BatchNorm1d) is taken to stand right behind the cells before it, whose width it has: a state dict does not say; where it \
                          normalises other numbers, export the network to ONNX"
                     ));
                 }
-                if behind_conv && sights.place == NormPlace::Before {
-                    x = graph.activation(&name, sights.function, x);
+                if let Some(before) = before.filter(|&before| waits(before)) {
+                    x = behind[before].add(&mut graph, &name, x);
                 }
             }
             Weights::LayerNorm([gamma, beta]) => {
@@ -490,7 +542,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
-            }) if place < first_cell => {
+            }) if !dense.contains(&place) => {
                 channels = cols;
                 if rows == cols {
                     graph.notes.push(format!(
@@ -519,14 +571,10 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     bias,
                     x,
                 )?;
-                x = match head {
-                    _ if Some(place) != last => graph.activation(&name, between, x),
-                    Head::Identity => x,
-                    Head::Relu => graph.activation(&name, Function::Relu, x),
-                    Head::Sigmoid => graph.activation(&name, Function::Sigmoid, x),
-                    Head::Tanh => graph.activation(&name, Function::Tanh, x),
-                    Head::Softmax => graph.node(&name, "softmax", Op::Softmax { axis: -1 }, &[x]),
-                };
+                channels = rows;
+                if !waits(place) {
+                    x = behind[place].add(&mut graph, &name, x);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 //! scale, so one accumulator and one requantization serve both. `Rows` proves for each row, from its own
 //! weights, that the accumulator cannot overflow for any input; a row for which that fails is scaled down.
 
+mod bridge;
 mod column;
 mod descent;
 mod fine;
@@ -19,6 +20,7 @@ mod tails;
 mod tokens;
 pub mod watch;
 
+pub(crate) use bridge::{bridge, is_cut};
 pub use column::Column;
 pub(crate) use fine::refine;
 pub(crate) use fold::{Fold, apply as fold_first, fold, fold_f16, fold_inputs};

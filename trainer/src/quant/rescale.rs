@@ -25,21 +25,10 @@ const LEAST: f32 = 64.0;
 pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats) {
     let last = net.layers.len() - 1;
     for at in 0..last {
-        let Some(takers) = takers(&net.layers, at) else {
+        let Some(takers) = takers_in_scale(&net.layers, at) else {
             continue;
         };
         let own = cell(&net.layers[at]);
-        let unbounded = match (&net.layers[at], own) {
-            (_, Some(cell)) => cell.reach() > 1,
-            (Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }), _) => matches!(
-                d.activation,
-                Activation::Relu | Activation::Identity | Activation::Magnitude
-            ),
-            _ => true,
-        };
-        if !unbounded {
-            continue;
-        }
         let narrows = |taker: &Taker| {
             cell(&net.layers[taker.layer]).is_some() && formats.of(taker.layer).is_a8()
         };
@@ -118,8 +107,20 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
     }
 }
 
+/// The layers that take what layer `at` gives, where it may give that in another scale.
+pub(super) fn takers_in_scale(layers: &[Layer], at: usize) -> Option<Vec<Taker>> {
+    let unbounded = match &layers[at] {
+        Layer::Dense(d) | Layer::Conv(Conv { dense: d, .. }) => matches!(
+            d.activation,
+            Activation::Relu | Activation::Identity | Activation::Magnitude
+        ),
+        layer => cell(layer).is_none_or(|cell| cell.reach() > 1),
+    };
+    takers(layers, at).filter(|_| unbounded)
+}
+
 /// A layer that takes what another gives.
-struct Taker {
+pub(super) struct Taker {
     layer: usize,
     /// The place of the first of it among its inputs.
     first: usize,

@@ -80,5 +80,6 @@ names! {
         "relu" => Activation::Relu,
         "tanh" => Activation::Tanh,
         "sigmoid" => Activation::Sigmoid,
+        "elu" => Activation::Elu,
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::AnyRunner;
 use crate::file::{AlignedBytes, Quantized, quantized};
 use crate::net::Layer;
 use crate::package::{Input, Package};
-use crate::quant::{Formats, Ranges, largest_weight, rescale, take_back};
+use crate::quant::{Formats, Ranges, bridge, largest_weight, rescale, take_back};
 use anyhow::Result;
 use kinglet::format as engine;
 use kinglet::{LayerStep, Model, StepInput, WindowInput};
@@ -38,9 +38,13 @@ impl Quantizer {
     ///
     /// # Errors
     /// If weights cannot be represented.
-    pub(super) fn new(package: &Package, formats: Formats, ranges: &Ranges) -> Result<Self> {
+    pub(super) fn new(package: &Package, mut formats: Formats, ranges: &Ranges) -> Result<Self> {
         let (mut package, mut ranges) = (package.clone(), ranges.clone());
         if !ranges.settled {
+            // Whoever has chosen a format for every layer has none for one more.
+            if matches!(formats, Formats::All(_)) {
+                bridge(&mut package.net, &mut ranges, &mut formats);
+            }
             rescale(&mut package.net, &mut ranges, &formats);
             take_back(&mut package.net, &ranges, &formats);
             let start = quantized(&package, &formats, &ranges)?;

@@ -201,6 +201,8 @@ pub(super) fn step_dense(d: &Dense, x: &[f32], y: &mut [f32]) {
             Activation::Relu => z.max(0.0),
             Activation::Tanh => z.tanh(),
             Activation::Sigmoid => sigmoid(z),
+            Activation::Elu if z > 0.0 => z,
+            Activation::Elu => z.exp_m1(),
         };
     }
     if d.activation == Activation::Softmax {

@@ -257,9 +257,10 @@ impl Case {
                     Activation::Relu,
                     Activation::Tanh,
                     Activation::Sigmoid,
+                    Activation::Elu,
                     Activation::Softmax,
                 ];
-                let activation = random.one_of(&activations[..if last { 5 } else { 4 }]);
+                let activation = random.one_of(&activations[..if last { 6 } else { 5 }]);
                 let outputs = random.one_of(&sizes);
                 layers.push(Layer::Dense(dense(random, [width, outputs], activation)));
                 width = outputs;
@@ -376,6 +377,7 @@ impl Case {
                 Activation::Magnitude,
                 Activation::Relu,
                 Activation::Tanh,
+                Activation::Elu,
                 Activation::Identity,
             ]);
             if shape.rows == 1 && random.below(2) == 0 {

@@ -111,11 +111,13 @@ for name, function in [
     ("most", lambda z: z.clamp(max=0.25)),
 ]:
     keep(name, Net(lambda n, x, function=function: function(n.head(n.rnn(function(n.first(x)))[0])), **wide), x)
-export("elu", Net(lambda n, x: n.head(n.rnn(nn.functional.elu(n.first(x)))[0]), **wide), x)
+for name, function in [("elu", nn.functional.elu), ("selu", nn.functional.selu)]:
+    net = Net(lambda n, x, function=function: function(n.head(n.rnn(function(n.first(x)))[0])), **wide)
+    (keep if name == "elu" else export)(name, net, x)
 
-model = onnx.load(os.path.join(folder, "head_elu.onnx"))
+model = onnx.load(os.path.join(folder, "head_selu.onnx"))
 model.producer_name = "tf2onnx"
-onnx.save(model, os.path.join(folder, "head_elu.onnx"))
+onnx.save(model, os.path.join(folder, "head_selu.onnx"))
 
 # Differences of an earlier and a later value, both ways.
 same = {"rnn": nn.GRU(3, 3, batch_first=True), "head": nn.Linear(3, 3)}

@@ -70,6 +70,7 @@ fn dense(d: &Dense) -> String {
         Activation::Sigmoid => " sigmoid",
         Activation::Softmax => " softmax",
         Activation::Magnitude => " magnitude",
+        Activation::Elu => " elu",
     };
     format!("{}>{}{activation}", d.inputs, d.outputs)
 }

@@ -1,4 +1,4 @@
-//! Kinglet on its best table. `peer-kinglet FOLDER write` makes the layers that all peers run, and prints the table's name.
+//! Kinglet on its best table, or on the one that the variable `TABLE` names. `peer-kinglet FOLDER write` makes the layers that all peers run, and prints the table's name.
 //!
 //! Each integer format is timed twice: with integers in and out, and with floats, as the peers take them.
 
@@ -58,10 +58,24 @@ impl Net for Integers {
     }
 }
 
+fn kernels() -> Result<&'static Kernels> {
+    let Ok(name) = env::var("TABLE") else {
+        return Ok(Kernels::detect());
+    };
+    let mut all = Kernels::available();
+    let Some(found) = all.find(|kernels| kernels.name() == name) else {
+        bail!("TABLE={name}: this CPU has no such table");
+    };
+    Ok(found)
+}
+
 fn runner(model: &'static Model<'static>) -> Result<Runner<'static, 'static>> {
     // A few models live as long as the process.
     let state = Box::leak(Box::new(AlignedBytes::zeroed(model.state_len())));
-    model.bind_bytes(state).map_err(|e| anyhow::anyhow!("{e}"))
+    let runner = model.bind_bytes(state);
+    Ok(runner
+        .map_err(|e| anyhow::anyhow!("{e}"))?
+        .with_kernels(kernels()?))
 }
 
 fn open(layer: &Layer, _: &Path) -> Result<Variants> {
@@ -126,7 +140,7 @@ fn write(folder: &Path) -> Result<()> {
             layer.save(folder)?;
         }
     }
-    println!("{}", Kernels::detect().name());
+    println!("{}", kernels()?.name());
     Ok(())
 }
 

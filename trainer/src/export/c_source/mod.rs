@@ -632,6 +632,8 @@ fn dense(
         }
         (false, Activation::Tanh) => "tanh_f32(z)".to_owned(),
         (false, Activation::Sigmoid) => "sigmoid_f32(z)".to_owned(),
+        (true, Activation::Elu) => "elu_q(z)".to_owned(),
+        (false, Activation::Elu) => "z > 0.0f ? z : exponential(z) - 1.0f".to_owned(),
     };
     let numbers = if integer {
         let y = activation_frac(activation, frac, last);
@@ -690,7 +692,7 @@ $softmax}
 
 fn activation_frac(activation: Activation, frac: i8, last: bool) -> i8 {
     match activation {
-        Activation::Identity | Activation::Relu => frac,
+        Activation::Identity | Activation::Relu | Activation::Elu => frac,
         _ if last => 15,
         _ => 12,
     }

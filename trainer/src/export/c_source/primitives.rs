@@ -306,6 +306,16 @@ static uint32_t exp_q16(int32_t d, int frac)
 ",
     },
     Function {
+        name: "elu_q",
+        text: "
+/* z from 0 on, below it e^z - 1, both multiples of 2^-12. */
+static int16_t elu_q(int16_t z)
+{
+    return z > 0 ? z : (int16_t)(shift_round((int32_t)exp_q16(-z, 12), 4) - 4096);
+}
+",
+    },
+    Function {
         name: "softmax_q15",
         text: "
 /* e^z / sum of e^z, in Q15. */

@@ -66,6 +66,7 @@ impl<T: Real> Pass<T> for DensePass<T> {
             }),
             Activation::Tanh => y.iter_mut().for_each(|y| *y = y.tanh()),
             Activation::Sigmoid => y.iter_mut().for_each(|y| *y = y.sigmoid()),
+            Activation::Elu => y.iter_mut().for_each(|y| *y = elu(*y)),
             Activation::Softmax => y.chunks_exact_mut(self.outputs).for_each(softmax),
         }
     }
@@ -106,6 +107,8 @@ impl<T: Real> Pass<T> for DensePass<T> {
                 Activation::Relu => T::ZERO,
                 Activation::Tanh => dy * (T::ONE - y * y),
                 Activation::Sigmoid => dy * y * (T::ONE - y),
+                Activation::Elu if y > T::ZERO => dy,
+                Activation::Elu => dy * (y + T::ONE),
             };
         }
         T::gemm(
@@ -124,6 +127,15 @@ impl<T: Real> Pass<T> for DensePass<T> {
             );
         }
     }
+}
+
+/// `e^z − 1` is `2 t / (1 − t)` for `t = tanh(z / 2)`, without a difference of near numbers.
+fn elu<T: Real>(z: T) -> T {
+    if z > T::ZERO {
+        return z;
+    }
+    let t = (z * T::from_f64(0.5)).tanh();
+    (t + t) / (T::ONE - t)
 }
 
 #[cfg(test)]

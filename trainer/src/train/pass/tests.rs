@@ -145,6 +145,7 @@ fn every_dense_activation_and_loss_matches_finite_differences() {
         Activation::Relu,
         Activation::Tanh,
         Activation::Sigmoid,
+        Activation::Elu,
     ] {
         let plan = [
             LayerPlan::Dense(3, Activation::Tanh),

@@ -1,7 +1,7 @@
 //! AVX2, AVX-VNNI and AVX-512 tables for x86-64, detected at run time under feature `std`.
 //!
-//! Weights are widened to i16 and multiplied in pairs (`vpmaddwd`): exact, where `vpmaddubsw` would saturate. Weights
-//! of four bits are the exception: with them it cannot.
+//! With inputs of sixteen bits weights are widened to i16 and multiplied in pairs (`vpmaddwd`). `vpmaddubsw` saturates, so inputs of eight bits go
+//! through it as magnitudes, see [`panels_a8_avx2`]; with weights of four bits it cannot.
 //! Four panels (the gates of an LSTM's units) share each widened input and hide each other's latency.
 
 /// An array of so many values, of which the `n`th is made of `n`. Not by `array::from_fn` or `map`: these are compiled for any CPU, so that
@@ -169,16 +169,42 @@ fn product_avx2(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels
 
 #[target_feature(enable = "avx2")]
 fn gemv_a8_avx2(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    by_four!(panels_a8_avx2, sums, w, x, panels);
+    let inputs = (x, beyond_avx2(x));
+    by_four!(panels_a8_avx2, sums, w, inputs, panels, LANES * x.len());
 }
 
+/// By how much the products of [`panels_a8_avx2`] go beyond every sum: the magnitudes of what is negative, less than nothing.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn panels_a8_avx2<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
-    let inputs = x.as_chunks::<BLOCK>().0.iter();
-    let inputs = inputs
-        .map(|&x| _mm256_cvtepi8_epi16(_mm_set1_epi32(i32::from_ne_bytes(x.map(|x| x as u8)))));
-    pairs_avx2(sums, w, inputs);
+fn beyond_avx2(x: &[i8]) -> i32 {
+    x.iter().map(|&x| i32::from(x.min(0))).sum()
+}
+
+/// `vpmaddubsw` wants one unsigned side, and sums of two within 16 bits: magnitudes `|x|` are at most 128, and where `x` is negative
+/// `|x| · !w = x w − |x|`, so that no sum leaves −2^15 to 2^15 − 1 whatever the weights are. What is `beyond` is one number for all rows.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn panels_a8_avx2<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, i8, N>,
+    (x, beyond): (&[i8], i32),
+) {
+    let (zero, ones) = (_mm256_setzero_si256(), _mm256_set1_epi16(1));
+    let mut total = array!([zero; N], |n| bytemuck::cast(sums[n]));
+    for (block, &x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let x = _mm256_set1_epi32(bytemuck::cast(x));
+        let (negative, magnitude) = (_mm256_cmpgt_epi8(zero, x), _mm256_abs_epi8(x));
+        for (n, total) in total.iter_mut().enumerate() {
+            // SAFETY: a panel has a block for every four inputs.
+            let w = bytemuck::cast(unsafe { w.read::<32>(n, block) });
+            let pairs = _mm256_maddubs_epi16(magnitude, _mm256_xor_si256(w, negative));
+            *total = _mm256_add_epi32(*total, _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    let beyond = _mm256_set1_epi32(beyond);
+    for n in 0..N {
+        sums[n] = bytemuck::cast(_mm256_sub_epi32(total[n], beyond));
+    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -307,21 +333,32 @@ fn product_avxvnni(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, pan
 
 #[target_feature(enable = "avx2,avxvnni")]
 fn gemv_a8_avxvnni(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
-    by_four!(panels_a8_avxvnni, sums, w, x, panels);
+    let inputs = (x, beyond_avxvnni(x));
+    by_four!(panels_a8_avxvnni, sums, w, inputs, panels, LANES * x.len());
+}
+
+/// By how much the products of [`panels_a8_avxvnni`] go beyond every sum.
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+fn beyond_avxvnni(x: &[i8]) -> i32 {
+    x.iter().map(|&x| i32::from(x) << 7).sum()
 }
 
 /// `vpdpbusd` wants one unsigned side: see [`vnni`].
 #[inline]
 #[target_feature(enable = "avx2,avxvnni")]
-fn panels_a8_avxvnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, i8, N>, x: &[i8]) {
+fn panels_a8_avxvnni<const N: usize>(
+    sums: &mut [Panel<i32>; N],
+    w: Weights<'_, i8, N>,
+    (x, beyond): (&[i8], i32),
+) {
     let signs = _mm256_set1_epi8(-128);
-    let mut total: [__m256i; N] = sums.map(bytemuck::cast);
+    let zero = _mm256_setzero_si256();
+    let mut total = array!([zero; N], |n| bytemuck::cast(sums[n]));
     // Every other block has sums of its own, so that a product need not wait for the one before.
-    let mut others = [_mm256_setzero_si256(); N];
-    let mut offset = _mm256_setzero_si256();
-    let mut add = |total: &mut [__m256i; N], block: usize, x: [i8; BLOCK]| {
+    let mut others = [zero; N];
+    let add = |total: &mut [__m256i; N], block: usize, x: [i8; BLOCK]| {
         let x = _mm256_set1_epi32(bytemuck::cast(x));
-        offset = _mm256_dpbusd_avx_epi32(offset, signs, x);
         for (n, total) in total.iter_mut().enumerate() {
             // SAFETY: a panel has a block for every four inputs.
             let w = bytemuck::cast(unsafe { w.read::<32>(n, block) });
@@ -336,9 +373,10 @@ fn panels_a8_avxvnni<const N: usize>(sums: &mut [Panel<i32>; N], w: Weights<'_, 
     if let &[x] = odd {
         add(&mut total, 2 * twos.len(), x);
     }
+    let beyond = _mm256_set1_epi32(beyond);
     for n in 0..N {
         let sum = _mm256_add_epi32(total[n], others[n]);
-        sums[n] = bytemuck::cast(_mm256_sub_epi32(sum, offset));
+        sums[n] = bytemuck::cast(_mm256_sub_epi32(sum, beyond));
     }
 }
 

@@ -7,11 +7,12 @@
 //! gathers.
 
 macro_rules! steps {
-    ($table:ident, $features:literal, $panels_a8:ident, $panels_a16:ident) => {
+    ($table:ident, $features:literal, $panels_a8:ident, $beyond:ident, $panels_a16:ident) => {
         pub(super) mod $table {
             use crate::kernel::cpu::quads::Weights;
             use crate::kernel::cpu::x86::{
-                gru_panel, lookup, lstm_panel, mulhi_round, saturate16, $panels_a8, $panels_a16,
+                gru_panel, lookup, lstm_panel, mulhi_round, saturate16, $beyond, $panels_a8,
+                $panels_a16,
             };
             use crate::kernel::definition::steps;
             use crate::kernel::{
@@ -20,6 +21,23 @@ macro_rules! steps {
             use crate::num::Tables;
             use core::arch::x86_64::*;
 
+            /// What is multiplied, and what products go beyond their sums by where it has eight bits.
+            #[derive(Clone, Copy)]
+            struct Multiplied<'a> {
+                x: Inputs<'a>,
+                beyond: i32,
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            fn multiplied(x: Inputs<'_>) -> Multiplied<'_> {
+                let beyond = match x {
+                    Inputs::I8(x) => $beyond(x),
+                    Inputs::I16(_) => 0,
+                };
+                Multiplied { x, beyond }
+            }
+
             /// Adds the product with the `N` panels from `first` on.
             #[inline]
             #[target_feature(enable = $features)]
@@ -27,12 +45,12 @@ macro_rules! steps {
                 sums: &mut [Panel<i32>; N],
                 w: &[i8],
                 first: usize,
-                x: Inputs<'_>,
+                Multiplied { x, beyond }: Multiplied<'_>,
             ) {
                 let panel = LANES * x.columns();
                 let w = Weights::new(&w[first * panel..(first + N) * panel], panel);
                 match x {
-                    Inputs::I8(x) => $panels_a8(sums, w, x),
+                    Inputs::I8(x) => $panels_a8(sums, w, (x, beyond)),
                     Inputs::I16(x) => $panels_a16(sums, w, x),
                 }
             }
@@ -86,7 +104,7 @@ macro_rules! steps {
                 tables: &Tables,
                 cell_shift: u8,
             ) {
-                let h = state.h.inputs(gates.columns[1]);
+                let (x, h) = (multiplied(x), multiplied(state.h.inputs(gates.columns[1])));
                 let rows = gates
                     .bias
                     .as_chunks::<4>()
@@ -111,7 +129,7 @@ macro_rules! steps {
                 x: Inputs<'_>,
                 tables: &Tables,
             ) {
-                let h = state.h.inputs(gates.columns[1]);
+                let (x, h) = (multiplied(x), multiplied(state.h.inputs(gates.columns[1])));
                 let rows = gates
                     .bias
                     .as_chunks::<4>()
@@ -139,7 +157,7 @@ macro_rules! steps {
                 x: Inputs<'_>,
                 tables: &Tables,
             ) {
-                let h = state.h.inputs(gates.columns[1]);
+                let (x, h) = (multiplied(x), multiplied(state.h.inputs(gates.columns[1])));
                 let (quads, rest) = state.master.as_chunks_mut::<4>();
                 for (quad, master) in quads.iter_mut().enumerate() {
                     tanh_panels(master, gates, (w_ih, w_hh), 4 * quad, (x, h), tables);
@@ -166,7 +184,7 @@ macro_rules! steps {
                 gates: &GateRows<'_>,
                 w: (&[i8], &[i8]),
                 first: usize,
-                (x, h): (Inputs<'_>, Inputs<'_>),
+                (x, h): (Multiplied<'_>, Multiplied<'_>),
                 tables: &Tables,
             ) {
                 let (bias, m) = (&gates.bias[first..], &gates.m[first..]);
@@ -185,10 +203,11 @@ macro_rules! steps {
     };
 }
 
-steps!(avx2, "avx2", panels_a8_avx2, panels_a16_avx2);
+steps!(avx2, "avx2", panels_a8_avx2, beyond_avx2, panels_a16_avx2);
 steps!(
     avxvnni,
     "avx2,avxvnni",
     panels_a8_avxvnni,
+    beyond_avxvnni,
     panels_a16_avxvnni
 );

@@ -162,7 +162,7 @@ uint32_t kgl_abi(void);
 
 /**
  * Checks a whole model file, once, and opens it. Nothing is copied: the file must stay where it is.
- * This takes 10.6 KB of stack on a Cortex-M, more than any other call.
+ * This takes 2 KB of stack on a Cortex-M, more than any other call.
  *
  * @param model   Memory for it.
  * @param abi     KGL_ABI: what the program was compiled for.

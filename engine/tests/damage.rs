@@ -476,3 +476,18 @@ fn a_mutated_file_with_a_right_checksum_is_refused_or_runs() {
         "{refused} refused, {ran} ran"
     );
 }
+
+#[test]
+fn a_model_in_memory_of_the_callers_is_the_same() {
+    use std::mem::MaybeUninit;
+    let mut place = MaybeUninit::uninit();
+    for file in MODELS {
+        // A file that ends too early leaves the place for the next one.
+        let short = &file[..file.len() - 16];
+        let error = Model::from_bytes(short).unwrap_err();
+        assert_eq!(Model::from_bytes_in(short, &mut place).unwrap_err(), error);
+        let model = Model::from_bytes_in(file, &mut place).unwrap();
+        let moved = Model::from_bytes(file).unwrap();
+        assert_eq!(format!("{model:?}"), format!("{moved:?}"));
+    }
+}

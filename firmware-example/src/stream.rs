@@ -8,6 +8,7 @@
 #![no_std]
 
 use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
 use kinglet::format::Shape;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Digest, LoadError, Model, Runner, State, StateError, TestFailure};
@@ -127,7 +128,8 @@ pub fn run<M: Meter>(
     meter: &mut M,
     text: &mut impl Write,
 ) -> Result<Report, Failure> {
-    let model = Model::from_bytes(MODEL).map_err(Failure::Load)?;
+    let mut place = MaybeUninit::uninit();
+    let model = Model::from_bytes_in(MODEL, &mut place).map_err(Failure::Load)?;
     let mut raw = model.bind(&mut states.raw).map_err(Failure::Bind)?;
     let quantized = model.bind(&mut states.quantized).map_err(Failure::Bind)?;
     let mut quantized = quantized.with_kernels(kernels);

@@ -78,6 +78,16 @@ pub struct Preamble {
 }
 
 impl Preamble {
+    /// Of no file.
+    pub(crate) const BLANK: Preamble = Preamble {
+        layout: Layout::Portable,
+        header_len: 0,
+        payload_offset: 0,
+        payload_len: 0,
+        state_len: 0,
+        crc: 0,
+    };
+
     /// Reads and checks the fixed part against the length of the file. The checksum is not computed.
     #[inline]
     pub const fn read(bytes: &[u8]) -> Result<Preamble, LoadError> {

@@ -26,21 +26,44 @@ impl<'a> Header<'a> {
     /// # Errors
     /// [`LoadError::Header`] if the bytes are none.
     pub const fn read(bytes: &'a [u8]) -> Result<(Header<'a>, Tail<'a>), LoadError> {
+        let mut header = Header::BLANK;
+        let tail = attempt!(header.fill(bytes));
+        Ok((header, tail))
+    }
+
+    /// Of nothing.
+    pub(crate) const BLANK: Header<'a> = Header {
+        name: "",
+        input: Input::Features {
+            count: 0,
+            names: "",
+        },
+        output: Output::NextToken { count: 0 },
+        shape: Shape::EveryStep,
+        threshold: None,
+        layers: Layers::new(),
+        test: TestVectors {
+            steps: 0,
+            digest: 0,
+        },
+    };
+
+    /// As [`Self::read`], into a blank one.
+    pub(crate) const fn fill(&mut self, bytes: &'a [u8]) -> Result<Tail<'a>, LoadError> {
         let mut bytes = Bytes(bytes);
-        let name = attempt!(bytes.text());
-        let input = attempt!(bytes.input());
-        let output = attempt!(bytes.output());
-        let shape = attempt!(bytes.shape());
-        let threshold = attempt!(bytes.optional_float());
-        let mut layers = Layers::new();
+        self.name = attempt!(bytes.text());
+        self.input = attempt!(bytes.input());
+        self.output = attempt!(bytes.output());
+        self.shape = attempt!(bytes.shape());
+        self.threshold = attempt!(bytes.optional_float());
         let mut left = attempt!(bytes.number());
         while left > 0 {
-            if layers.push(attempt!(bytes.layer())).is_err() {
+            if self.layers.push(attempt!(bytes.layer())).is_err() {
                 return Err(LoadError::Header);
             }
             left -= 1;
         }
-        let test = TestVectors {
+        self.test = TestVectors {
             steps: attempt!(bytes.half()),
             digest: attempt!(bytes.number()),
         };
@@ -49,17 +72,8 @@ impl<'a> Header<'a> {
         } else {
             attempt!(bytes.optional_float())
         };
-        let header = Header {
-            name,
-            input,
-            output,
-            shape,
-            threshold,
-            layers,
-            test,
-        };
         let data = bytes.0;
-        Ok((header, Tail { smoothing, data }))
+        Ok(Tail { smoothing, data })
     }
 }
 

@@ -6,8 +6,8 @@ use super::stages::{Place, Stage, Walk, keep, keeps, words};
 use super::{Model, Plan, Tests};
 use crate::format::{
     Activation, Combine, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError,
-    MAX_KEEPS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Tail, Target,
-    TargetRestore, Tensors, attempt, pad,
+    MAX_KEEPS, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Output, Preamble, Shape, Target, TargetRestore,
+    Tensors, attempt, pad,
 };
 use crate::kernel::LANES;
 
@@ -45,31 +45,37 @@ const fn names(what: &'static str, names: &str, count: usize) -> Result<(), Load
 }
 
 impl<'a> Model<'a> {
-    /// A model from the parts of its file; `tensors` are all of the payload.
+    /// Of no file.
+    pub(super) const BLANK: Model<'a> = Model {
+        header: Header::BLANK,
+        smoothing: None,
+        preamble: Preamble::BLANK,
+        features: &[],
+        targets: &[],
+        logs: false,
+        exponentials: false,
+        stages: [None; MAX_LAYERS],
+        plan: Plan::NOTHING,
+        tests: Tests::Float {
+            inputs: &[],
+            outputs: &[],
+        },
+    };
+
+    /// Fills a blank model from the parts of its file, where it is: no part of it goes over the stack. `tensors` are all of the payload.
     pub(super) const fn load(
+        &mut self,
         preamble: Preamble,
-        (header, tail): (Header<'a>, Tail<'a>),
+        header: &'a [u8],
         mut tensors: Tensors<'a>,
-    ) -> Result<Self, LoadError> {
-        let none: &[f32] = &[];
-        let mut model = Model {
-            header,
-            smoothing: tail.smoothing,
-            preamble,
-            features: &[],
-            targets: &[],
-            logs: false,
-            exponentials: false,
-            stages: [None; MAX_LAYERS],
-            plan: Plan::NOTHING,
-            tests: Tests::Float {
-                inputs: none,
-                outputs: none,
-            },
-        };
+    ) -> Result<(), LoadError> {
+        let model = self;
+        model.preamble = preamble;
+        let tail = attempt!(model.header.fill(header));
+        model.smoothing = tail.smoothing;
         attempt!(size(
             "number of layers",
-            header.layers.as_slice().len(),
+            model.header.layers.as_slice().len(),
             MAX_LAYERS
         ));
         if let Some(a) = tail.smoothing
@@ -77,7 +83,7 @@ impl<'a> Model<'a> {
         {
             return Err(wrong("smoothing", 0));
         }
-        if let Shape::Window { window, hop, .. } = header.shape {
+        if let Shape::Window { window, hop, .. } = model.header.shape {
             attempt!(size("window", window as usize, 1 << 24));
             attempt!(size("hop", hop as usize, 1 << 24));
         }
@@ -90,7 +96,7 @@ impl<'a> Model<'a> {
         if stored != need {
             return Err(LoadError::StateSize { stored, need });
         }
-        Ok(model)
+        Ok(())
     }
 
     const fn load_features(&mut self, tensors: &mut Tensors<'a>) -> Result<(), LoadError> {
@@ -181,27 +187,33 @@ impl<'a> Model<'a> {
 
     /// Checks the layers and plans the state.
     const fn load_layers(&mut self, tensors: &mut Tensors<'a>) -> Result<(), LoadError> {
-        let layers = self.header.layers;
-        let layers = layers.as_slice();
+        let bidirectional = self.has_bidirectional_layers();
+        let Model {
+            header,
+            preamble,
+            stages: all,
+            plan,
+            ..
+        } = self;
+        let layers = header.layers.as_slice();
         let integer = layers[0].format().is_integer();
         let embeds = matches!(layers[0], Layer::Embedding { .. });
-        let bidirectional = self.has_bidirectional_layers();
         // Width of what arrives at the next layer.
-        let mut width = self.header.input.count();
-        self.plan.persistent = self.plan.previous;
-        if !embeds && matches!(self.header.input, Input::Tokens { .. }) {
+        let mut width = header.input.count();
+        plan.persistent = plan.previous;
+        if !embeds && matches!(header.input, Input::Tokens { .. }) {
             let what = "number of tokens without an embedding";
             attempt!(size(what, width, MAX_WIDTH));
         }
         let mut widest = if embeds { 0 } else { pad(width, LANES) };
-        let mut walk = Walk::new(layers, self.preamble.layout, *tensors, self.plan.previous);
+        let mut walk = Walk::new(layers, preamble.layout, *tensors, plan.previous);
         // Layers whose outputs go to the other buffer; behind a window the first of them reads the first one.
         let mut turns = 0;
         let (mut stages, mut index, mut dense) = (0, 0, false);
         let (mut pooled, mut kept) = (false, 0);
         while index < layers.len() {
             let layer = &layers[index];
-            width = attempt!(self.check_layer(index, width));
+            width = attempt!(Model::check_layer(header, index, width));
             match layer {
                 Layer::Recurrent { .. } if bidirectional => {
                     return Err(wrong("one direction only in layer", index));
@@ -234,22 +246,22 @@ impl<'a> Model<'a> {
                 });
             }
             while left > 0 {
-                let stage = attempt!(walk.next());
-                self.stages[stages - left] = stage;
+                let stage = &mut all[stages - left];
+                attempt!(walk.next(stage));
                 match stage {
                     Some(Stage::Recurrent(_, place)) => {
-                        self.plan.mark = mark(self.plan.mark, layer, &place);
-                        self.plan.persistent = larger(self.plan.persistent, place.end());
-                        self.plan.work = larger(self.plan.work, place.narrowed() + place.work);
+                        plan.mark = mark(plan.mark, layer, place);
+                        plan.persistent = larger(plan.persistent, place.end());
+                        plan.work = larger(plan.work, place.narrowed() + place.work);
                         turns += !bidirectional as usize;
                     }
                     Some(Stage::Dense(..) | Stage::Norm(_) | Stage::Join(_)) => turns += 1,
                     Some(Stage::Keep(keep)) => kept = keep.back(),
                     Some(Stage::Conv(_, place)) => {
-                        self.plan.mark = mark_conv(self.plan.mark, layer, place.at);
-                        self.plan.persistent += place.kept();
+                        plan.mark = mark_conv(plan.mark, layer, place.at);
+                        plan.persistent += place.kept();
                         pooled |= place.count > 0;
-                        self.plan.work = larger(self.plan.work, place.work);
+                        plan.work = larger(plan.work, place.work);
                         turns += 1;
                     }
                     Some(Stage::Embedding(_)) | None => {}
@@ -258,44 +270,48 @@ impl<'a> Model<'a> {
             }
             index += 1;
         }
-        if width != self.header.output.count() {
+        if width != header.output.count() {
             return Err(LoadError::Mismatch {
                 layer: layers.len() - 1,
                 what: "output width",
                 found: width,
-                need: self.header.output.count(),
+                need: header.output.count(),
             });
         }
-        self.plan.answer = self.plan.persistent;
+        plan.answer = plan.persistent;
         if pooled {
-            let [first, _] = self.answers();
-            if let Shape::Window { window, .. } = self.header.shape
+            let [first, _] = answers(layers);
+            if let Shape::Window { window, .. } = header.shape
                 && window as usize <= first
             {
                 return Err(wrong("samples of a window before the first answer:", first));
             }
-            self.plan.persistent += 1 + words(layers[0].format(), width);
+            plan.persistent += 1 + words(layers[0].format(), width);
         }
-        self.plan.buffer = if integer { widest / 2 } else { widest };
-        self.plan.work += kept;
+        plan.buffer = if integer { widest / 2 } else { widest };
+        plan.work += kept;
         if bidirectional {
-            attempt!(self.plan_window(integer));
+            attempt!(plan.plan_window(header, integer));
         }
-        self.plan.output = self.plan.persistent + self.plan.buffer * (turns % 2);
+        plan.output = plan.persistent + plan.buffer * (turns % 2);
         *tensors = walk.tensors;
         Ok(())
     }
 
     /// The width of a layer's output, if its sizes are possible and fit what arrives.
-    const fn check_layer(&self, index: usize, width: usize) -> Result<usize, LoadError> {
-        let layers = self.header.layers.as_slice();
+    const fn check_layer(
+        header: &Header<'_>,
+        index: usize,
+        width: usize,
+    ) -> Result<usize, LoadError> {
+        let layers = header.layers.as_slice();
         let integer = layers[0].format().is_integer();
         if layers[index].format().is_integer() != integer {
             return Err(wrong("number format of layer", index));
         }
         match layers[index] {
             Layer::Embedding { format, vocab, dim } => {
-                if index != 0 || !matches!(self.header.input, Input::Tokens { .. }) {
+                if index != 0 || !matches!(header.input, Input::Tokens { .. }) {
                     return Err(mismatch(index, "place of an embedding", index, 0));
                 }
                 let follows = match layers.split_first_chunk::<2>() {
@@ -361,38 +377,6 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Rows for a bidirectional model's window.
-    const fn plan_window(&mut self, integer: bool) -> Result<(), LoadError> {
-        let Shape::Window {
-            window,
-            exact: true,
-            ..
-        } = self.header.shape
-        else {
-            return Err(wrong("shape of a bidirectional model:", 0));
-        };
-        self.plan.window = attempt!(size(
-            "window of a bidirectional model",
-            window as usize,
-            MAX_WINDOW,
-        ));
-        let (mut widest, mut bidirectional, mut index) = (0, 0, 0);
-        let layers = self.header.layers.as_slice();
-        while index < layers.len() {
-            if let Layer::Bidirectional { inputs, hidden, .. } = layers[index] {
-                widest = larger(widest, larger(inputs as usize, 2 * hidden as usize));
-                bidirectional += 1;
-            }
-            index += 1;
-        }
-        let widest = pad(widest, LANES);
-        let plan = &mut self.plan;
-        plan.row = if integer { widest / 2 } else { widest };
-        // A last layer keeps one row only.
-        plan.rows = plan.window + if bidirectional > 1 { plan.window } else { 1 };
-        Ok(())
-    }
-
     const fn load_tests(&mut self, tensors: &mut Tensors<'a>) -> Result<(), LoadError> {
         let steps = self.header.test.steps as usize;
         let integer = self.is_integer();
@@ -434,6 +418,39 @@ impl<'a> Model<'a> {
                 outputs: attempt!(tensors.take(results)),
             };
         }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Rows for a bidirectional model's window.
+    const fn plan_window(&mut self, header: &Header<'_>, integer: bool) -> Result<(), LoadError> {
+        let Shape::Window {
+            window,
+            exact: true,
+            ..
+        } = header.shape
+        else {
+            return Err(wrong("shape of a bidirectional model:", 0));
+        };
+        self.window = attempt!(size(
+            "window of a bidirectional model",
+            window as usize,
+            MAX_WINDOW,
+        ));
+        let (mut widest, mut bidirectional, mut index) = (0, 0, 0);
+        let layers = header.layers.as_slice();
+        while index < layers.len() {
+            if let Layer::Bidirectional { inputs, hidden, .. } = layers[index] {
+                widest = larger(widest, larger(inputs as usize, 2 * hidden as usize));
+                bidirectional += 1;
+            }
+            index += 1;
+        }
+        let widest = pad(widest, LANES);
+        self.row = if integer { widest / 2 } else { widest };
+        // A last layer keeps one row only.
+        self.rows = self.window + if bidirectional > 1 { self.window } else { 1 };
         Ok(())
     }
 }
@@ -627,6 +644,18 @@ const fn hash(before: i32, numbers: [usize; 5]) -> i32 {
         i += 1;
     }
     mark | 1
+}
+
+/// Samples before the first answer of some layers, and from one answer to the next.
+pub(super) const fn answers(mut layers: &[Layer]) -> [usize; 2] {
+    let mut answers = [0, 1];
+    while let Some((layer, before)) = layers.split_last() {
+        if let Layer::Conv { shape, .. } = layer {
+            answers = shape.answers(answers);
+        }
+        layers = before;
+    }
+    answers
 }
 
 const fn larger(a: usize, b: usize) -> usize {

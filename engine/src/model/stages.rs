@@ -159,29 +159,34 @@ impl<'m, 'a> Walk<'m, 'a> {
         }
     }
 
-    /// The next layer; of a bidirectional one the next direction.
+    /// The next layer, of a bidirectional one the next direction, into its place.
     ///
     /// # Errors
     /// If its tensors are not those of a model.
-    pub(super) const fn next(&mut self) -> Result<Option<Stage<'a>>, LoadError> {
-        let Some((layer, rest)) = self.layers.split_first() else {
-            return Ok(None);
-        };
-        let stage = attempt!(self.take(layer, rest.is_empty()));
-        if !self.half {
-            self.layers = rest;
+    pub(super) const fn next(&mut self, stage: &mut Option<Stage<'a>>) -> Result<(), LoadError> {
+        if let Some((layer, rest)) = self.layers.split_first() {
+            attempt!(self.take(layer, rest.is_empty(), stage));
+            if !self.half {
+                self.layers = rest;
+            }
         }
-        Ok(Some(stage))
+        Ok(())
     }
 
     /// The tensors of a layer, and where its state is.
-    const fn take(&mut self, layer: &Layer, last: bool) -> Result<Stage<'a>, LoadError> {
-        let stage = match *layer {
+    const fn take(
+        &mut self,
+        layer: &Layer,
+        last: bool,
+        stage: &mut Option<Stage<'a>>,
+    ) -> Result<(), LoadError> {
+        *stage = Some(match *layer {
             Layer::Embedding { format, vocab, dim } => {
                 let (vocab, dim) = (vocab as usize, dim as usize);
                 let t = &mut self.tensors;
                 let embedding = attempt!(Embedding::take(t, format, vocab, dim));
-                return Ok(Stage::Embedding(embedding));
+                *stage = Some(Stage::Embedding(embedding));
+                return Ok(());
             }
             Layer::Recurrent {
                 format,
@@ -224,9 +229,6 @@ impl<'m, 'a> Walk<'m, 'a> {
                 // Both directions, and all layers, have their states in one place: each begins anew.
                 let (recurrent, place) = attempt!(self.recurrent(spec, cell_shift));
                 self.half = !self.half;
-                if self.half {
-                    return Ok(Stage::Recurrent(recurrent, place));
-                }
                 Stage::Recurrent(recurrent, place)
             }
             Layer::Dense {
@@ -293,9 +295,11 @@ impl<'m, 'a> Walk<'m, 'a> {
                 Some(keep) => Stage::Join(Join { width, keep, how }),
                 None => return Err(LoadError::Header),
             },
-        };
-        self.first = false;
-        Ok(stage)
+        });
+        if !self.half {
+            self.first = false;
+        }
+        Ok(())
     }
 
     /// A recurrent layer with these sizes.

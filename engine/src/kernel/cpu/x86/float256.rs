@@ -70,6 +70,14 @@ pub(super) unsafe fn multiply<P: Product<f32> + Product<f16>>(
     }
 }
 
+/// Panels of so many columns begin at the same place of pages, and where eight of them are read at once their lines are too many for that place
+/// in a first cache of eight ways: an LSTM (64, 128) took 13 % longer on a Zen 4 then, a tanh RNN 22 %.
+#[inline(always)]
+pub(super) const fn is_crowded<W>(columns: usize) -> bool {
+    const PAGE: usize = 4096;
+    (LANES * columns * size_of::<W>()).is_multiple_of(PAGE)
+}
+
 /// All panels, as many at a time as there are registers for.
 ///
 /// # Safety
@@ -95,6 +103,7 @@ unsafe fn each_panel<W, P: Product<W>>(
     // SAFETY: what is split off is so many panels of these columns, and `Streams::new` has seen that all streams have as many inputs.
     unsafe {
         while P::EIGHT
+            && !is_crowded::<W>(columns)
             && let Some((eight, rest)) = w.split_at_checked(8 * panel)
         {
             P::add::<8>(sums, eight.as_ptr(), places.take(), streams, columns, gaps);

@@ -2,8 +2,8 @@
 //! gate of two panels in a register. Bit for bit what the other primitives of the same table give, as several streams together
 //! use them.
 
-use super::float_step256::{SMALL, by_weights, expect, panel};
-use super::float256::{load, store};
+use super::float_step256::{self, SMALL, by_weights, expect, panel};
+use super::float256::{is_crowded, load, store};
 use super::float512::{
     Stored, accumulate, first_half, halves, load_two, narrow_tanh, sigmoid, store_two, tanh,
     tanh_sigmoid, total, totals,
@@ -13,12 +13,22 @@ use core::arch::x86_64::*;
 
 #[target_feature(enable = "avx512f,avx512vl,f16c,fma")]
 pub(super) fn step_f(
-    _: &Kernels,
+    k: &Kernels,
     cell: CellF,
     state: FloatState<'_>,
     gates: &Gates<'_>,
     x: &[f32],
 ) {
+    match gates.units {
+        // All waits for one chain of operations, which are sooner done in narrow registers.
+        1 => float_step256::step_f(k, cell, state, gates, x),
+        _ => some_units(cell, state, gates, x),
+    }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,f16c,fma")]
+fn some_units(cell: CellF, state: FloatState<'_>, gates: &Gates<'_>, x: &[f32]) {
     // SAFETY: the method that calls has checked lengths, and this function has the instructions.
     unsafe { by_weights!(gates, w => step(cell, state, gates, w, x)) }
 }
@@ -43,21 +53,32 @@ unsafe fn step<W: Stored>(
         units: gates.units,
         panels: gates.order.panels()[1] * gates.units,
     };
+    let crowded = is_crowded::<W>(layer.columns[1]);
     // SAFETY: `Gates::new` has seen that there are as many panels of weights and biases as such units have, of so many columns, and
     // the check of the call that there are as many inputs and states. `Groups` goes through the units that there are.
     unsafe {
         match cell {
             CellF::Lstm => {
-                for group in layer.groups(2) {
+                for group in layer.groups(if crowded { 1 } else { 2 }) {
+                    // Rows have the sums that they have in a batch, where those of two units go together.
+                    let in_pair = group.first | 1 < layer.units;
                     match group.units {
                         2 => layer.lstm_two(group),
-                        _ => layer.lstm_one(group),
+                        _ if in_pair && !is_crowded::<W>(layer.columns[0]) => {
+                            layer.lstm_one::<1>(group);
+                        }
+                        _ => layer.lstm_one::<2>(group),
                     }
                 }
             }
             CellF::Gru => {
                 // Twelve rows at once are faster while their weights lie in the first cache.
-                for group in layer.groups(if layer.units <= 8 { 4 } else { 2 }) {
+                let most = match layer.units {
+                    _ if crowded => 1,
+                    ..=4 => 4,
+                    _ => 2,
+                };
+                for group in layer.groups(most) {
                     match group.units {
                         4 => layer.gru_four(group),
                         2 => layer.gru_two(group),
@@ -67,7 +88,7 @@ unsafe fn step<W: Stored>(
             }
             CellF::Rnn => {
                 // Several streams of a layer that is not near are gone through four panels at a time.
-                for group in layer.groups(if gates.are_near() { 8 } else { 4 }) {
+                for group in layer.groups(if gates.are_near() && !crowded { 8 } else { 4 }) {
                     match group.units {
                         8 => layer.rnn::<8, 1>(group),
                         4 => layer.rnn::<4, 2>(group),
@@ -189,8 +210,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         let columns = self.columns[1];
         // SAFETY: as the caller promises, and the other panels are those of the next groups.
         unsafe {
-            let mut sums = first_halves::<N, K>(sums);
             let old = self.state.h.as_flattened().as_ptr();
+            let mut sums = first_halves::<N, K>(sums);
             accumulate(&mut sums, panel(self.hh, at, columns), [old], columns);
             if columns >= SMALL && !group.last {
                 let (next, count) = match self.state.back {
@@ -296,11 +317,11 @@ impl<W: Stored> Layer<'_, '_, W> {
     /// # Safety
     /// As of the layer.
     #[inline(always)]
-    unsafe fn lstm_one(&mut self, group: Group) {
+    unsafe fn lstm_one<const K: usize>(&mut self, group: Group) {
         let at = 4 * group.first;
         // SAFETY: as the caller promises.
         unsafe {
-            let sums = all_totals(self.of_inputs::<4, 2>(self.biases(at), at));
+            let sums = all_totals(self.of_inputs::<4, K>(self.biases(at), at));
             let [i, f, g, o] = self.of_states::<4, 2>(sums, at, group);
             let [i, f] = halves(sigmoid(totals(i, f)));
             let [g, o] = halves(tanh_sigmoid(totals(g, o)));

@@ -26,27 +26,30 @@ impl<'a> Header<'a> {
     /// # Errors
     /// [`LoadError::Header`] if the bytes are none.
     pub const fn read(bytes: &'a [u8]) -> Result<(Header<'a>, Tail<'a>), LoadError> {
-        let mut header = Header::BLANK;
+        let mut header = Header::blank();
         let tail = attempt!(header.fill(bytes));
         Ok((header, tail))
     }
 
     /// Of nothing.
-    pub(crate) const BLANK: Header<'a> = Header {
-        name: "",
-        input: Input::Features {
-            count: 0,
-            names: "",
-        },
-        output: Output::NextToken { count: 0 },
-        shape: Shape::EveryStep,
-        threshold: None,
-        layers: Layers::new(),
-        test: TestVectors {
-            steps: 0,
-            digest: 0,
-        },
-    };
+    #[inline(always)]
+    pub(crate) const fn blank() -> Self {
+        Header {
+            name: "",
+            input: Input::Features {
+                count: 0,
+                names: "",
+            },
+            output: Output::NextToken { count: 0 },
+            shape: Shape::EveryStep,
+            threshold: None,
+            layers: Layers::new(),
+            test: TestVectors {
+                steps: 0,
+                digest: 0,
+            },
+        }
+    }
 
     /// As [`Self::read`], into a blank one.
     pub(crate) const fn fill(&mut self, bytes: &'a [u8]) -> Result<Tail<'a>, LoadError> {

@@ -45,22 +45,25 @@ const fn names(what: &'static str, names: &str, count: usize) -> Result<(), Load
 }
 
 impl<'a> Model<'a> {
-    /// Of no file.
-    pub(super) const BLANK: Model<'a> = Model {
-        header: Header::BLANK,
-        smoothing: None,
-        preamble: Preamble::BLANK,
-        features: &[],
-        targets: &[],
-        logs: false,
-        exponentials: false,
-        stages: [None; MAX_LAYERS],
-        plan: Plan::NOTHING,
-        tests: Tests::Float {
-            inputs: &[],
-            outputs: &[],
-        },
-    };
+    /// Of no file. No constant, which would lie in flash to be copied.
+    #[inline(always)]
+    pub(super) const fn blank() -> Self {
+        Model {
+            header: Header::blank(),
+            smoothing: None,
+            preamble: Preamble::BLANK,
+            features: &[],
+            targets: &[],
+            logs: false,
+            exponentials: false,
+            stages: [None; MAX_LAYERS],
+            plan: Plan::NOTHING,
+            tests: Tests::Float {
+                inputs: &[],
+                outputs: &[],
+            },
+        }
+    }
 
     /// Fills a blank model from the parts of its file, where it is: no part of it goes over the stack. `tensors` are all of the payload.
     pub(super) const fn load(

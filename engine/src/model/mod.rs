@@ -147,7 +147,7 @@ impl<'a> Model<'a> {
     /// # Errors
     /// A [`LoadError`] that names what is wrong, with the numbers.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let mut model = Model::BLANK;
+        let mut model = Model::blank();
         model.open(bytes)?;
         Ok(model)
     }
@@ -171,7 +171,7 @@ impl<'a> Model<'a> {
         bytes: &'a [u8],
         place: &'p mut MaybeUninit<Self>,
     ) -> Result<&'p Self, LoadError> {
-        let model = place.write(Model::BLANK);
+        let model = place.write(Model::blank());
         model.open(bytes)?;
         Ok(model)
     }
@@ -206,7 +206,7 @@ impl<'a> Model<'a> {
         let Block(_) = unsafe { bytes.as_ptr().cast::<Block>().read() };
         // SAFETY: the file starts at a multiple of `ALIGN`, and so does its payload in it.
         let tensors = unsafe { Tensors::aligned(payload) };
-        let mut model = Model::BLANK;
+        let mut model = Model::blank();
         attempt!(model.load(preamble, header, tensors));
         Ok(model)
     }

@@ -426,7 +426,28 @@ fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
         &notes.join("; "),
         &["`in` (Linear 3 → 4) stands before a cell"],
     );
-    // Both orders fit, and the usual one is taken, as most networks have one input and one output.
+    // Where both orders take as many inputs nobody knows, else the usual one is it.
+    let square = Dict::default()
+        .cell("rnn.", "_l0", 4, 6, 6)
+        .linear("in", 6, 6)
+        .linear("out", 6, 1);
+    says(
+        &square.error("--between relu"),
+        &["--order rnn,in,out", "--order in,rnn,out"],
+    );
+    assert_eq!(
+        square.structure("--order in,rnn,out --between relu"),
+        "dense 6>6 relu, lstm 6>6, dense 6>1"
+    );
+    // Without a bias, as before a normalisation.
+    let plain = Dict::default()
+        .and("in.weight", &[6, 3])
+        .norm("norm", 6)
+        .cell("rnn.", "_l0", 3, 6, 5);
+    assert_eq!(
+        plain.structure("--between relu --batch-norm before"),
+        "dense 3>6 relu, gru 6>5"
+    );
     let one = Dict::default()
         .cell("rnn.", "_l0", 4, 1, 8)
         .linear("out", 8, 1);
@@ -486,6 +507,35 @@ fn a_batch_norm_stands_first_or_behind_a_linear_layer() {
         panic!("{after:?}")
     };
     assert!(a != other_a && b != other_b);
+    // So it is with a layer norm, and each layer may have its own.
+    let layer_norms = Dict::default()
+        .cell("rnn.", "_l0", 3, 3, 5)
+        .linear("a", 5, 6)
+        .and("a_norm.weight", &[6])
+        .and("a_norm.bias", &[6])
+        .linear("b", 6, 7)
+        .and("b_norm.weight", &[7])
+        .and("b_norm.bias", &[7])
+        .linear("c", 7, 2);
+    says(
+        &layer_norms.error("--between tanh,relu"),
+        &[
+            "`a_norm` (LayerNorm 6)",
+            "`b_norm` (LayerNorm 7)",
+            "for all or one for each",
+        ],
+    );
+    says(
+        &layer_norms.error("--between tanh,relu,relu --batch-norm before"),
+        &[
+            "3 of them, expected one or 2",
+            "`a` (Linear 5 → 6), `b` (Linear 6 → 7)",
+        ],
+    );
+    assert_eq!(
+        layer_norms.structure("--between tanh,none --batch-norm after"),
+        "gru 3>5, dense 5>6 tanh, norm 6, dense 6>7, norm 7, dense 7>2"
+    );
     // Where the cells take as many numbers as they give, a state dict does not say.
     let open = Dict::default()
         .norm("norm", 5)

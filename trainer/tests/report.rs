@@ -8,6 +8,7 @@ use kinglet_trainer::data::csv::{Format as CsvFormat, Table};
 use kinglet_trainer::data::{Dataset, Part};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
+use kinglet_trainer::net::Layer;
 use kinglet_trainer::quant::{Ranges, Stream};
 use kinglet_trainer::report::cores::Conditions;
 use kinglet_trainer::report::history::{Phase, epochs};
@@ -842,6 +843,26 @@ fn a_group_and_a_stretch_of_time_are_drawn_and_what_is_not_there_is_refused() {
         let error = drawn(group, from, None).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
+}
+
+#[test]
+fn layers_that_quantizing_puts_in_are_no_layers_of_the_network() {
+    let task = VALUES.replace(
+        "[network]",
+        "[network]\nconv = [{ filters = 5, kernel = 3, activation = \"elu\" }]",
+    );
+    let (task, data, mut fitted) = trained(&task, &temperatures());
+    let Layer::Conv(conv) = &mut fitted.package.net.layers[0] else {
+        panic!("no convolution first")
+    };
+    // Far enough beyond ±1 that the cells in eight bits do not see all of it.
+    conv.dense.weight.iter_mut().for_each(|w| *w *= 8.0);
+    let page = report(&task, &data, &fitted);
+    let document = parsed(&page);
+    assert_eq!(
+        text(&document, "activations").matches("GRU 5 → 8").count() > 0,
+        true
+    );
 }
 
 #[test]

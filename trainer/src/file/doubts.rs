@@ -1,6 +1,6 @@
 //! What a number format cannot hold of a network, and what is done for it.
 
-use crate::net::{Combine, Conv, Layer, Network, keeper};
+use crate::net::{Activation, Combine, Conv, Layer, Network, keeper};
 use crate::package::{Package, Shape};
 use crate::quant::{Formats, LayerRange, Ranges, is_cut};
 use half::f16;
@@ -85,14 +85,16 @@ pub(super) fn beyond_f16(net: &Network) -> Vec<String> {
 /// What integers cannot hold of the values that were met; and notes about what was done for it.
 pub(super) fn beyond_integers(
     package: &Package,
-    ranges: &Ranges,
-    formats: &Formats,
+    (ranges, formats): (&Ranges, &Formats),
+    bridges: &[usize],
     notes: &mut Vec<String>,
 ) -> Vec<String> {
     let mut doubts = Vec::new();
     let layers = package.net.layers.iter().zip(&ranges.layers).enumerate();
-    for (k, (layer, range)) in layers {
-        let slow = is_slow(package, layer, range, formats.of(k));
+    for (at, (layer, range)) in layers {
+        // As the network had it before linear layers were put in.
+        let k = at - bridges.iter().filter(|&&bridge| bridge <= at).count();
+        let slow = is_slow(package, layer, range, formats.of(at));
         if slow {
             let memory = range.forgets.filter(|share| *share < FORGETS);
             let memory = memory.map(|share| match share > 0.0 {
@@ -129,10 +131,20 @@ pub(super) fn beyond_integers(
                 range.output
             ));
         }
-        if k > 0 && is_cut(&package.net, ranges, formats, k) {
+        if at > 0 && is_cut(&package.net, ranges, formats, at) {
             doubts.push(format!(
                 "layer {k}: its cells read what lies within ±1 in eight bits, and what they are given reaches {:.1} and is cut: take --precision w8a16, or mixed",
-                ranges.layers[k - 1].output
+                ranges.layers[at - 1].output
+            ));
+        }
+        if let Layer::Dense(dense) | Layer::Conv(Conv { dense, .. }) = layer
+            && dense.activation == Activation::Elu
+            && range.output >= 8.0
+        {
+            doubts.push(format!(
+                "layer {k}: its ELU reaches {:.1}, and is cut at ±8, in w8a16 as in w8a8: take --precision f32 or f16, or train with relu, which is brought to \
+                 another scale",
+                range.output
             ));
         }
         if range.cell > MOST_CELL {

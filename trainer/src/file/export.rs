@@ -78,11 +78,14 @@ pub fn export_for(
         Some(folded) => tests.folded(&folded.folds),
         None => tests.clone(),
     };
+    let mut bridges = Vec::new();
     if integer && !ranges.settled {
-        for layer in bridge(&mut package.net, &mut ranges, &mut formats) {
+        bridges = bridge(&mut package.net, &mut ranges, &mut formats);
+        for (before, &layer) in bridges.iter().enumerate() {
             notes.push(format!(
-                "cells in eight bits read what lies within ±1, and what they are given reaches {:.1}: layer {layer} is a linear layer that divides it, {} \
+                "layer {}: cells in eight bits read what lies within ±1, and what these are given reaches {:.1}; a linear layer before them divides it, {} \
                  multiplications more",
+                layer - before,
                 ranges.layers[layer].output,
                 package.net.layers[layer].outputs().pow(2)
             ));
@@ -102,7 +105,7 @@ pub fn export_for(
     }
     let doubts = match first {
         Format::F16 => beyond_f16(&package.net),
-        _ if integer => beyond_integers(&package, &ranges, &formats, &mut notes),
+        _ if integer => beyond_integers(&package, (&ranges, &formats), &bridges, &mut notes),
         _ => Vec::new(),
     };
     let mut draft = Draft::new(layout, &package, &formats)?;

@@ -1246,6 +1246,15 @@ impl<'g> Walk<'g> {
                     found == directions,
                     "its directions are not forward, then backward"
                 );
+                let first = self
+                    .layers
+                    .iter()
+                    .all(|layer| matches!(layer, Layer::Embedding(_) | Layer::Bidirectional(_)));
+                ensure!(
+                    first,
+                    "other layers stand before it: the engine has bidirectional layers first, or behind an embedding or one another; give the cells the samples \
+                     themselves, or train it in one direction"
+                );
                 let pair = Layer::Bidirectional(Bidirectional { forward, backward });
                 self.push(pair, node, Vec::new());
             }

@@ -83,13 +83,15 @@ pub struct ImportOptions {
     #[arg(long, value_enum)]
     pub after_conv: Option<AfterConv>,
 
-    /// Where nn.BatchNorm1d stands behind an nn.Conv1d: before its activation or after it; required if there are both
-    #[arg(long, value_enum)]
-    pub batch_norm: Option<NormPlace>,
+    /// Where an nn.BatchNorm1d or nn.LayerNorm stands behind an nn.Conv1d or nn.Linear with an activation: before that or after it; one for all, or one
+    /// for each, first to last; required if there are both
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PLACE,...")]
+    pub batch_norm: Vec<NormPlace>,
 
-    /// Activation between nn.Linear layers; required if there are several
-    #[arg(long, value_enum)]
-    pub between: Option<Between>,
+    /// Activation behind every nn.Linear that other layers follow, cells or nn.Linear; one for all, or one for each, first to last; required if there
+    /// are such
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "ACTIVATION,...")]
+    pub between: Vec<Between>,
 
     /// Activation after the last nn.Linear [default: identity]
     #[arg(long, value_enum)]
@@ -542,8 +544,8 @@ impl ImportOptions {
             ("--gru-reset", self.gru_reset.is_some()),
             ("--conv", !self.conv.is_empty()),
             ("--after-conv", self.after_conv.is_some()),
-            ("--batch-norm", self.batch_norm.is_some()),
-            ("--between", self.between.is_some()),
+            ("--batch-norm", !self.batch_norm.is_empty()),
+            ("--between", !self.between.is_empty()),
             ("--head", self.head.is_some()),
             ("--order", !self.order.is_empty()),
             ("--ignore", !self.ignore.is_empty()),

@@ -56,6 +56,17 @@ pub(super) struct Matrix {
 }
 
 impl Module {
+    /// Numbers of a sample that it takes; none of an embedding, nor of a convolution, whose groups are not known.
+    pub(super) fn inputs(&self) -> Option<usize> {
+        match &self.weights {
+            Weights::Cells { cells } => cells.first().map(|cell| cell.inputs),
+            Weights::Matrix(matrix) => matrix.bias.as_ref().map(|_| matrix.cols),
+            Weights::Norm(moments) => Some(moments.mean.len()),
+            Weights::LayerNorm([gamma, _]) => Some(gamma.len()),
+            Weights::Conv(_) => None,
+        }
+    }
+
     pub(super) fn is_recurrent(&self) -> bool {
         matches!(self.weights, Weights::Cells { .. })
     }

@@ -19,6 +19,8 @@ const MOST: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stage {
     Start,
+    /// A matrix without a bias came first: an embedding, or a linear layer. So many rows and columns.
+    Table(usize, usize),
     Embedded(usize),
     Convolved(usize),
     /// A normalisation of samples.
@@ -61,6 +63,15 @@ fn follow(stage: Stage, module: &Module, early: bool) -> Result<Stage, String> {
         )
     };
     match (stage, &module.weights) {
+        (Stage::Table(rows, cols), _) => {
+            let embedded = follow(Stage::Embedded(cols), module, early);
+            match early {
+                true => embedded.or_else(|reason| {
+                    follow(Stage::Mapped(rows), module, early).map_err(|_| reason)
+                }),
+                false => embedded,
+            }
+        }
         (Stage::Start, Weights::Cells { cells }) => Ok(Stage::Stepped(state_width(cells))),
         (Stage::Mapped(_), Weights::Cells { .. }) if !early => {
             Err(format!("{} cannot follow an nn.Linear", module.label()))
@@ -84,9 +95,12 @@ fn follow(stage: Stage, module: &Module, early: bool) -> Result<Stage, String> {
         (
             Stage::Start,
             Weights::Matrix(Matrix {
-                cols, bias: None, ..
+                rows,
+                cols,
+                bias: None,
+                ..
             }),
-        ) => Ok(Stage::Embedded(*cols)),
+        ) => Ok(Stage::Table(*rows, *cols)),
         (Stage::Start, Weights::Matrix(matrix)) => match early {
             true => Ok(Stage::Mapped(matrix.rows)),
             false => Err(format!(
@@ -96,8 +110,8 @@ fn follow(stage: Stage, module: &Module, early: bool) -> Result<Stage, String> {
         },
         (
             Stage::NormedSamples(_) | Stage::Embedded(_) | Stage::Convolved(_) | Stage::Normed(_),
-            Weights::Matrix(Matrix { bias, .. }),
-        ) if !early || bias.is_none() => Err(format!(
+            Weights::Matrix(_),
+        ) if !early => Err(format!(
             "{} cannot stand between an nn.Embedding or nn.Conv1d and a cell",
             module.label()
         )),
@@ -138,7 +152,8 @@ fn follow(stage: Stage, module: &Module, early: bool) -> Result<Stage, String> {
                         module.label()
                     ));
                 }
-                Stage::NormedSamples(width)
+                Stage::Table(_, width)
+                | Stage::NormedSamples(width)
                 | Stage::Embedded(width)
                 | Stage::Normed(width)
                 | Stage::Stepped(width)
@@ -228,10 +243,11 @@ fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> 
         labels(&(0..modules.len()).collect::<Vec<_>>()).join(", ")
     );
 
-    let search = |early: bool| {
+    let search = |early: bool, like: Option<usize>| {
         let mut search = Search {
             modules,
             early,
+            like,
             found: Vec::new(),
             deepest: Vec::new(),
             stopped: Vec::new(),
@@ -239,9 +255,17 @@ fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> 
         search.extend(&mut Vec::new(), Stage::Start);
         search
     };
-    let mut orders = search(false);
-    if orders.found.is_empty() {
-        orders = search(true);
+    let mut orders = search(false, None);
+    match &orders.found[..] {
+        [] => orders = search(true, None),
+        // Where linear layers could stand before cells too, with as many inputs, nobody knows.
+        [path] => {
+            let others = search(true, path.first().copied());
+            if others.found.len() > 1 {
+                orders = others;
+            }
+        }
+        _ => {}
     }
     match &orders.found[..] {
         [path] => Ok(path.clone()),
@@ -276,6 +300,8 @@ struct Search<'a> {
     modules: &'a [Module],
     /// Dense layers may stand before cells.
     early: bool,
+    /// The first of them takes what this one takes.
+    like: Option<usize>,
     /// Complete orders; two are enough to know that there is a choice.
     found: Vec<Vec<usize>>,
     /// The longest incomplete order, and what kept each remaining module from following it.
@@ -296,7 +322,13 @@ impl Search<'_> {
         let mut tried: Vec<usize> = Vec::new();
         let mut stopped = Vec::new();
         for (i, module) in self.modules.iter().enumerate() {
-            if path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module)) {
+            let like = |k: usize| {
+                let inputs = module.inputs();
+                k == i || inputs.is_some() && inputs == self.modules[k].inputs()
+            };
+            let unlike = stage == Stage::Start && !self.like.is_none_or(like);
+            if unlike || path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module))
+            {
                 continue;
             }
             match follow(stage, module, self.early) {

@@ -345,28 +345,63 @@ impl Behind {
     }
 }
 
-/// Whether a normalisation stands before the activation of the layer that it is behind: asked where there are both.
-fn norm_place(
+/// For each module whether the normalisation behind it stands before its activation: asked where there are both.
+fn norm_places(
     chain: &[Module],
-    behind: impl Fn(usize) -> Behind,
+    behind: &[Behind],
     options: &ImportOptions,
     questions: &mut Questions,
-) -> NormPlace {
-    let normed = chain.windows(2).enumerate().find(|(place, pair)| {
-        matches!(pair[1].weights, Weights::Norm(_)) && behind(*place) != Behind::NOTHING
-    });
-    match (options.batch_norm, normed) {
-        (Some(place), _) => place,
-        (None, Some((_, pair))) => {
-            questions.ask(format!(
-                "a state dict does not say whether {} stands before the activation behind {} or after it: give --batch-norm before or after",
-                pair[1].label(),
-                pair[0].label()
-            ));
-            NormPlace::Before
+) -> Result<Vec<bool>> {
+    // Behind a convolution and behind a dense layer; a cell has its own activations.
+    let normed = |place: &usize| {
+        let norm = matches!(
+            chain.get(place + 1).map(|module| &module.weights),
+            Some(Weights::Norm(_) | Weights::LayerNorm(_))
+        );
+        norm && behind[*place] != Behind::NOTHING
+    };
+    let normed: Vec<usize> = (0..chain.len()).filter(normed).collect();
+    let shown = || {
+        let pair = |&place: &usize| {
+            let [layer, norm] = [0, 1].map(|k| chain[place + k].label());
+            format!("{norm} stands before the activation behind {layer}")
+        };
+        normed.iter().map(pair).collect::<Vec<_>>()
+    };
+    let mut before = vec![false; chain.len()];
+    let places = one_for_each(&options.batch_norm, normed.len(), || {
+        format!("--batch-norm: where {}", shown().join(", and whether "))
+    })?;
+    if let Some(places) = places {
+        for (&at, place) in normed.iter().zip(places) {
+            before[at] = place == NormPlace::Before;
         }
-        (None, None) => NormPlace::Before,
+    } else {
+        questions.ask(format!(
+            "a state dict does not say whether {} or after it: give --batch-norm before or after, for all or one for each",
+            shown().join(", and whether ")
+        ));
     }
+    Ok(before)
+}
+
+/// As many as there are places for, from one for all or one for each; none if nothing is given and something is asked for.
+fn one_for_each<T: Copy>(
+    given: &[T],
+    count: usize,
+    what: impl Fn() -> String,
+) -> Result<Option<Vec<T>>> {
+    Ok(match given {
+        _ if count == 0 => Some(Vec::new()),
+        [] => None,
+        [one] => Some(vec![*one; count]),
+        each if each.len() == count => Some(each.to_vec()),
+        each => bail!(
+            "{} of them, expected one or {count}: {}",
+            each.len(),
+            what()
+        ),
+    })
 }
 
 /// Gives the matrices their roles: one without a bias before the cells is an embedding, others are dense layers.
@@ -378,31 +413,38 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     let last_cell = chain.iter().rposition(|m| m.is_recurrent());
     let last_cell = last_cell.unwrap_or(first_cell);
     let is_dense = |place: usize| match &chain[place].weights {
-        Weights::Matrix(matrix) => place > first_cell || matrix.bias.is_some(),
+        Weights::Matrix(matrix) => {
+            let embeds = place == 0
+                && matrix.bias.is_none()
+                && !chain.get(1).is_some_and(|next| {
+                    next.inputs() == Some(matrix.rows) && matrix.rows != matrix.cols
+                });
+            !embeds
+        }
         _ => false,
     };
     let dense: Vec<usize> = (0..chain.len()).filter(|&place| is_dense(place)).collect();
     // What `--head` stands behind.
     let last = dense.last().copied().filter(|&place| place > last_cell);
-    let inner: Vec<String> = dense
+    let inner: Vec<usize> = dense
         .iter()
-        .filter(|&&place| Some(place) != last)
-        .map(|&place| chain[place].label())
+        .copied()
+        .filter(|&place| Some(place) != last)
         .collect();
-    let between = match options.between {
-        _ if inner.is_empty() => Function::Identity,
-        Some(Between::None) => Function::Identity,
-        Some(Between::Relu) => Function::Relu,
-        Some(Between::Elu) => Function::Elu(1.0),
-        Some(Between::Tanh) => Function::Tanh,
-        None => {
-            questions.ask(format!(
-                "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none",
-                inner.join(", ")
-            ));
-            Function::Identity
-        }
+    let labels = || {
+        let labels = inner.iter().map(|&place| chain[place].label());
+        labels.collect::<Vec<_>>().join(", ")
     };
+    let between = one_for_each(&options.between, inner.len(), || {
+        format!("--between: what stands behind {}", labels())
+    })?;
+    if between.is_none() {
+        questions.ask(format!(
+            "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none, for all or one for each",
+            labels()
+        ));
+    }
+    let between = between.unwrap_or_else(|| vec![Between::None; inner.len()]);
     let sights = Sights::of(&chain, options, questions)?;
     let both = |module: &Module| match &module.weights {
         Weights::Cells { cells } => cells.iter().any(|cell| cell.directions.len() > 1),
@@ -416,11 +458,18 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         .map(|place| match chain[place].weights {
             Weights::Conv(_) => Behind::Function(sights.function),
             _ if Some(place) == last => Behind::of_head(head),
-            _ if dense.contains(&place) => Behind::Function(between),
-            _ => Behind::NOTHING,
+            _ => match inner.iter().position(|&inner| inner == place) {
+                Some(k) => Behind::Function(match between[k] {
+                    Between::None => Function::Identity,
+                    Between::Relu => Function::Relu,
+                    Between::Elu => Function::Elu(1.0),
+                    Between::Tanh => Function::Tanh,
+                }),
+                None => Behind::NOTHING,
+            },
         })
         .collect();
-    let norm_place = norm_place(&chain, |place| behind[place], options, questions);
+    let waits = norm_places(&chain, &behind, options, questions)?;
     questions.none()?;
     ensure!(
         last.is_some() || head == Head::Identity,
@@ -436,10 +485,14 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             chain[place].label()
         ));
     }
-    if let Some(place) = dense.iter().position(|&place| place < last_cell) {
+    for &place in dense.iter().filter(|&&place| place < last_cell) {
         graph.notes.push(format!(
-            "{} stands before a cell: nothing else fits",
-            chain[dense[place]].label()
+            "{} stands before a cell{}",
+            chain[place].label(),
+            match behind[place] {
+                Behind::Function(Function::Identity) | Behind::Softmax => String::new(),
+                Behind::Function(function) => format!(", and behind it {function:?} (--between)"),
+            }
         ));
     }
     let cells: Vec<_> = chain
@@ -475,11 +528,6 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     // What a sample has by now.
     let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
-    // Norms directly behind a layer whose activation is still to come.
-    let is_norm = |module: &Module| matches!(module.weights, Weights::Norm(_));
-    let norms: Vec<bool> = chain.iter().map(is_norm).collect();
-    let waits =
-        |place: usize| norms.get(place + 1) == Some(&true) && norm_place == NormPlace::Before;
     for (place, module) in chain.into_iter().enumerate() {
         let name = module.flag_name().to_owned();
         match module.weights {
@@ -513,7 +561,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     .along_time((&name, "nn.Conv1d"), sight, weight, bias.transpose()?, x)
                     .with_context(|| format!("`{name}` (nn.Conv1d)"))?;
                 channels = count;
-                if !waits(place) {
+                if !waits[place] {
                     x = behind[place].add(&mut graph, &name, x);
                 }
             }
@@ -529,7 +577,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                          normalises other numbers, export the network to ONNX"
                     ));
                 }
-                if let Some(before) = before.filter(|&before| waits(before)) {
+                if let Some(before) = before.filter(|&before| waits[before]) {
                     x = behind[before].add(&mut graph, &name, x);
                 }
             }
@@ -539,6 +587,9 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                 ));
                 let terms = (Some(gamma), Some(beta));
                 x = graph.layer_norm(&name, "nn.LayerNorm", terms, EPSILON, x)?;
+                if let Some(before) = place.checked_sub(1).filter(|&before| waits[before]) {
+                    x = behind[before].add(&mut graph, &name, x);
+                }
             }
             Weights::Matrix(Matrix {
                 rows, cols, weight, ..
@@ -572,7 +623,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     x,
                 )?;
                 channels = rows;
-                if !waits(place) {
+                if !waits[place] {
                     x = behind[place].add(&mut graph, &name, x);
                 }
             }

@@ -235,6 +235,18 @@ fn as_seen<'d>(data: &'d Dataset, model: &Model<'_>) -> Cow<'d, Dataset> {
     Cow::Owned(data.clone().normalised_as(&Input::Features(theirs)))
 }
 
+/// For each layer of a model which one of the network it is; none of those that quantizing has put in front of cells.
+fn own_layers(model: &Model<'_>, layers: &[Layer]) -> Vec<Option<usize>> {
+    let mut at = 0;
+    let own = model.header().layers.iter().map(|layer| {
+        let put_in = matches!(layer, engine::Layer::Dense { .. })
+            && !matches!(layers.get(at), Some(Layer::Dense(_)));
+        at += usize::from(!put_in);
+        (!put_in).then(|| at - 1)
+    });
+    own.collect()
+}
+
 fn watch(
     model: &Model<'_>,
     stepped: &Stepped<'_>,
@@ -249,6 +261,7 @@ fn watch(
     let data = &*as_seen(data, model);
     let tokens = matches!(package.input, Input::Tokens(_));
     let layers = &package.net.layers;
+    let own = own_layers(model, layers);
     let mut seen = vec![Seen::default(); layers.len()];
     let mut state = AlignedBytes::zeroed(model.state_len());
     let mut runner = AnyRunner::bind(model, &mut state)?;
@@ -256,17 +269,20 @@ fn watch(
     let (mut steps, mut cut) = (0, 0);
     let mut integers = vec![0; model.inputs()];
     let mut take = |half: usize, step: LayerStep<'_>| {
-        let frac = if step.layer + 1 == layers.len() {
+        let Some(at) = own[step.layer] else {
+            return;
+        };
+        let frac = if at + 1 == layers.len() {
             model.output_frac().into()
         } else {
             12
         };
-        let (end, units) = match &layers[step.layer] {
+        let (end, units) = match &layers[at] {
             Layer::Recurrent(r) => (RECURRENT_END, r.hidden),
             Layer::Bidirectional(b) => (RECURRENT_END, b.halves()[half].hidden),
             layer => (i16::MAX, layer.outputs()),
         };
-        let seen = &mut seen[step.layer];
+        let seen = &mut seen[at];
         for &y in &step.output[..units] {
             seen.outputs.push(f32::from(y) * 2f32.powi(-frac));
             seen.at_ends += usize::from(y.unsigned_abs() >= end.unsigned_abs());

@@ -3076,7 +3076,7 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
         r#"{"rnn.weight_ih_l0": [[0.9]], "rnn.weight_hh_l0": [[0.4]], "rnn.bias_ih_l0": [0.1], "rnn.bias_hh_l0": [0.0],
             "head.weight": [[1.4]], "head.bias": [0.05]}"#,
     );
-    desk.ok("import amp.json --nonlinearity tanh --out amp.kgl");
+    desk.ok("import amp.json --nonlinearity tanh --order rnn,head --out amp.kgl");
     let wave: Vec<f64> = (0..2000)
         .map(|t| 0.9 * (f64::from(t) * 0.07).sin())
         .collect();
@@ -3148,7 +3148,7 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
             );
         }
     }
-    desk.ok("import amp.json --nonlinearity tanh --sample-rate 48000 --out fast.kgl");
+    desk.ok("import amp.json --nonlinearity tanh --order rnn,head --sample-rate 48000 --out fast.kgl");
     desk.fails(
         "predict fast.kgl --wav in.wav --out out.wav",
         1,

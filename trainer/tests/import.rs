@@ -474,6 +474,24 @@ fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
 }
 
 #[test]
+fn what_a_convolution_pads_with_zeros_may_have_an_offset() {
+    let dict = Dict::default()
+        .norm("norm", 3)
+        .and("conv.weight", &[6, 3, 2])
+        .and("conv.bias", &[6])
+        .cell("rnn.", "_l0", 3, 6, 5);
+    assert_eq!(
+        dict.structure("--conv causal --after-conv relu"),
+        "dense 3>3, conv 2 6>6 relu, gru 6>5"
+    );
+    // Nothing is padded.
+    assert_eq!(
+        dict.structure("--conv valid --after-conv relu"),
+        "conv 2 6>6 relu max 1 from 1 every 1, gru 6>5"
+    );
+}
+
+#[test]
 fn a_batch_norm_stands_first_or_behind_a_linear_layer() {
     let dict = || {
         Dict::default()

@@ -738,7 +738,7 @@ fn a_network_that_a_naive_rule_beats_is_called_so() {
         "{good}"
     );
     // Whatever it sees, it says the class that is rare.
-    if let Some(kinglet_trainer::net::Layer::Dense(head)) = fitted.package.net.layers.last_mut() {
+    if let Some(Layer::Dense(head)) = fitted.package.net.layers.last_mut() {
         head.bias = vec![5.0, -5.0];
     }
     let page = report(&task, &data, &fitted);

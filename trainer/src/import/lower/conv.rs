@@ -404,6 +404,21 @@ impl Walk<'_> {
             "a bias of {} numbers for {filters} filters",
             dense.bias.len()
         );
+        // Zeros that a stream begins with stand for what is normalised already.
+        let offsets = |affine: &(Vec<f32>, Vec<f32>)| affine.1.iter().any(|&o| o != 0.0);
+        if streams && pads[0] > 0 && view.affine.as_ref().is_some_and(offsets) {
+            view.open = Open::Nothing;
+            view.axes.swap(1, 2);
+            view = self.settled(node, view)?;
+            view.axes.swap(1, 2);
+            // It is no value of this node.
+            self.taps.pop();
+            self.notes.pop();
+            self.notes.push(format!(
+                "{}: what it pads with zeros has an offset added before, so a dense layer stands before it, {channels} × {channels}",
+                node.label()
+            ));
+        }
         let (scale, offset) = self.before_conv(&mut view, channels)?;
         for f in 0..filters {
             let mut sum = 0.0;
@@ -418,7 +433,8 @@ impl Walk<'_> {
         let edges = pads != [0, 0] && !mirror;
         ensure!(
             !edges || offset.iter().all(|&o| o == 0.0),
-            "an offset is added to what it pads with zeros: put the offset behind it"
+            "what it pads with zeros has an offset added before (a normalisation, or a difference from a constant): leave that out and give its numbers \
+             as --input-mean and --input-std, where it is the network's input, or put it behind the convolution"
         );
         if of.groups > 1 {
             self.notes.push(format!(

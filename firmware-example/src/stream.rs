@@ -171,7 +171,7 @@ pub fn run<M: Meter>(
             let token = token(sample);
             meter.cost(|| quantized.step_token_q(token, &mut output))
         } else {
-            let sample = quantize(&model, &mut quantized, sample);
+            let sample = quantize(model, &mut quantized, sample);
             meter.cost(|| quantized.step_q(&sample, &mut output))
         };
         (least, most) = (least.min(cost), most.max(cost));

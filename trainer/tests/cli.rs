@@ -3148,7 +3148,9 @@ fn a_recording_goes_through_a_model_as_a_table_does() {
             );
         }
     }
-    desk.ok("import amp.json --nonlinearity tanh --order rnn,head --sample-rate 48000 --out fast.kgl");
+    desk.ok(
+        "import amp.json --nonlinearity tanh --order rnn,head --sample-rate 48000 --out fast.kgl",
+    );
     desk.fails(
         "predict fast.kgl --wav in.wav --out out.wav",
         1,

@@ -448,6 +448,14 @@ fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
         plain.structure("--between relu --batch-norm before"),
         "dense 3>6 relu, gru 6>5"
     );
+    let two = Dict::default()
+        .and("in.weight", &[6, 3])
+        .and("on.weight", &[7, 6])
+        .cell("rnn.", "_l0", 3, 7, 5);
+    assert_eq!(
+        two.structure("--between none"),
+        "dense 3>6, dense 6>7, gru 7>5"
+    );
     let one = Dict::default()
         .cell("rnn.", "_l0", 4, 1, 8)
         .linear("out", 8, 1);

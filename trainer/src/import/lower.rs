@@ -1077,12 +1077,18 @@ impl<'g> Walk<'g> {
     /// A dense layer that only scales, for what no layer took into its weights.
     fn settled(&mut self, node: &Node, view: View) -> Result<View> {
         let n = view.features_last()?;
-        let mut identity = vec![0.0; n * n];
-        (0..n).for_each(|k| identity[k * n + k] = 1.0);
         self.notes.push(format!(
             "{}: behind it the engine needs a dense layer, {n} × {n}",
             node.label()
         ));
+        self.as_it_is(node, view)
+    }
+
+    /// The same, which others tell of.
+    fn as_it_is(&mut self, node: &Node, view: View) -> Result<View> {
+        let n = view.features_last()?;
+        let mut identity = vec![0.0; n * n];
+        (0..n).for_each(|k| identity[k * n + k] = 1.0);
         self.dense(node, view, &Tensor::f32(vec![n, n], identity)?)
     }
 

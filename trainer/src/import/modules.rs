@@ -56,14 +56,22 @@ pub(super) struct Matrix {
 }
 
 impl Module {
-    /// Numbers of a sample that it takes; none of an embedding, nor of a convolution, whose groups are not known.
-    pub(super) fn inputs(&self) -> Option<usize> {
+    /// Numbers that it takes, as a layer; not known of a convolution, which may have groups.
+    pub(super) fn takes(&self) -> Option<usize> {
         match &self.weights {
             Weights::Cells { cells } => cells.first().map(|cell| cell.inputs),
-            Weights::Matrix(matrix) => matrix.bias.as_ref().map(|_| matrix.cols),
+            Weights::Matrix(matrix) => Some(matrix.cols),
             Weights::Norm(moments) => Some(moments.mean.len()),
             Weights::LayerNorm([gamma, _]) => Some(gamma.len()),
             Weights::Conv(_) => None,
+        }
+    }
+
+    /// The same where it stands first; none of what may be an embedding, which takes tokens.
+    pub(super) fn inputs(&self) -> Option<usize> {
+        match &self.weights {
+            Weights::Matrix(Matrix { bias: None, .. }) => None,
+            _ => self.takes(),
         }
     }
 

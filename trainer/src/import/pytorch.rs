@@ -273,9 +273,10 @@ impl Sights {
         };
         let count = convs().count();
         let shown = || convs().map(Module::label).collect::<Vec<_>>().join(", ");
-        let each = match &options.conv[..] {
-            _ if count == 0 => Vec::new(),
-            [] => {
+        let each = one_for_each("--conv", &options.conv, count, shown)?;
+        let each = match each {
+            Some(each) => each,
+            None => {
                 questions.ask(format!(
                     "there are {}, and a state dict says neither how they are padded nor their dilation and stride: give --conv causal, or \
                      causal:2 for a dilation of 2, for all or one for each",
@@ -288,13 +289,6 @@ impl Sights {
                 };
                 vec![sight; count]
             }
-            [one] => vec![*one; count],
-            each if each.len() == count => each.to_vec(),
-            each => bail!(
-                "--conv: {} of them, expected one or {count}: {}",
-                each.len(),
-                shown()
-            ),
         };
         let function = match options.after_conv {
             _ if count == 0 => Function::Identity,
@@ -366,12 +360,14 @@ fn norm_places(
             let [layer, norm] = [0, 1].map(|k| chain[place + k].label());
             format!("{norm} stands before the activation behind {layer}")
         };
-        normed.iter().map(pair).collect::<Vec<_>>()
+        normed
+            .iter()
+            .map(pair)
+            .collect::<Vec<_>>()
+            .join(", and whether ")
     };
     let mut before = vec![false; chain.len()];
-    let places = one_for_each(&options.batch_norm, normed.len(), || {
-        format!("--batch-norm: where {}", shown().join(", and whether "))
-    })?;
+    let places = one_for_each("--batch-norm", &options.batch_norm, normed.len(), shown)?;
     if let Some(places) = places {
         for (&at, place) in normed.iter().zip(places) {
             before[at] = place == NormPlace::Before;
@@ -379,27 +375,29 @@ fn norm_places(
     } else {
         questions.ask(format!(
             "a state dict does not say whether {} or after it: give --batch-norm before or after, for all or one for each",
-            shown().join(", and whether ")
+            shown()
         ));
     }
     Ok(before)
 }
 
-/// As many as there are places for, from one for all or one for each; none if nothing is given and something is asked for.
-fn one_for_each<T: Copy>(
+/// As many as there are places for, from one for all or one for each; none if nothing is given and something is asked for. `flag` has them, and
+/// `places` tells what they are for.
+fn one_for_each<T: Clone>(
+    flag: &str,
     given: &[T],
     count: usize,
-    what: impl Fn() -> String,
+    places: impl Fn() -> String,
 ) -> Result<Option<Vec<T>>> {
     Ok(match given {
         _ if count == 0 => Some(Vec::new()),
         [] => None,
-        [one] => Some(vec![*one; count]),
+        [one] => Some(vec![one.clone(); count]),
         each if each.len() == count => Some(each.to_vec()),
         each => bail!(
-            "{} of them, expected one or {count}: {}",
+            "{flag}: {} of them, expected one or {count}: {}",
             each.len(),
-            what()
+            places()
         ),
     })
 }
@@ -417,7 +415,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             let embeds = place == 0
                 && matrix.bias.is_none()
                 && !chain.get(1).is_some_and(|next| {
-                    next.inputs() == Some(matrix.rows) && matrix.rows != matrix.cols
+                    next.takes() == Some(matrix.rows) && matrix.rows != matrix.cols
                 });
             !embeds
         }
@@ -435,9 +433,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         let labels = inner.iter().map(|&place| chain[place].label());
         labels.collect::<Vec<_>>().join(", ")
     };
-    let between = one_for_each(&options.between, inner.len(), || {
-        format!("--between: what stands behind {}", labels())
-    })?;
+    let between = one_for_each("--between", &options.between, inner.len(), labels)?;
     if between.is_none() {
         questions.ask(format!(
             "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none, for all or one for each",
@@ -508,14 +504,10 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         ));
     }
     let width = match &chain[0].weights {
-        Weights::Cells { cells, .. } => Some(cells[0].inputs),
         Weights::Conv(filters) => Some(filters.shape[1]),
-        Weights::LayerNorm([gamma, _]) => Some(gamma.len()),
-        Weights::Norm(moments) => Some(moments.mean.len()),
-        Weights::Matrix(matrix) => dense
-            .first()
-            .filter(|&&place| place == 0)
-            .map(|_| matrix.cols),
+        // Tokens.
+        Weights::Matrix(_) if !dense.contains(&0) => None,
+        _ => chain[0].takes(),
     };
     if let Weights::Conv(filters) = &chain[0].weights {
         graph.notes.push(format!(

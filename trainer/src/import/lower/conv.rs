@@ -409,11 +409,10 @@ impl Walk<'_> {
         if streams && pads[0] > 0 && view.affine.as_ref().is_some_and(offsets) {
             view.open = Open::Nothing;
             view.axes.swap(1, 2);
-            view = self.settled(node, view)?;
+            view = self.as_it_is(node, view)?;
             view.axes.swap(1, 2);
             // It is no value of this node.
             self.taps.pop();
-            self.notes.pop();
             self.notes.push(format!(
                 "{}: what it pads with zeros has an offset added before, so a dense layer stands before it, {channels} × {channels}",
                 node.label()

@@ -210,8 +210,8 @@ impl<W: Stored> Layer<'_, '_, W> {
         let columns = self.columns[1];
         // SAFETY: as the caller promises, and the other panels are those of the next groups.
         unsafe {
-            let old = self.state.h.as_flattened().as_ptr();
             let mut sums = first_halves::<N, K>(sums);
+            let old = self.state.h.as_flattened().as_ptr();
             accumulate(&mut sums, panel(self.hh, at, columns), [old], columns);
             if columns >= SMALL && !group.last {
                 let (next, count) = match self.state.back {

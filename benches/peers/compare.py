@@ -173,12 +173,11 @@ def main():
     here = pathlib.Path(__file__).parent
 
     kernels = text(options.bin / "peer-kinglet", options.layers, "write")
-    if options.cpu == "native":
-        text(sys.executable, here / "onnx_models.py", options.layers)
     commands = {name: [options.bin / f"peer-{name.lower().replace(' ', '')}"] for name, *_ in ROWS}
     if options.cpu != "native":
         commands = {name: command for name, command in commands.items() if name == KINGLET or name.startswith("Eigen")}
     else:
+        text(sys.executable, here / "onnx_models.py", options.layers)
         commands["PyTorch"] = [options.torch_python, here / "pytorch.py"]
         commands["ncnn"] = [sys.executable, here / "ncnn_peer.py"]
     peers, missing = {}, [line for line in options.missing.splitlines() if line]

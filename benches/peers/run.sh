@@ -10,6 +10,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./setup.sh
+# What the compilers may use: all that the CPU has, or what one of Kinglet's tables needs.
+case "${TABLE:-}" in
+  "") cpu=native ;;
+  avx2) cpu=x86-64-v3 settings="TABLE=$TABLE $settings" ;;
+  *) echo "TABLE=$TABLE: expected avx2, or nothing for all that the CPU has" >&2; exit 2 ;;
+esac
+export RUSTFLAGS="-C target-cpu=$cpu"
 command=$(written benches/peers/run.sh "$@")
 name=$(cpu_name "$@")
 # One thread each.

@@ -4,15 +4,9 @@ target=${CARGO_TARGET_DIR:-../../target}/peers
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
 venv=$target/venv
-# What the compilers may use: all that the CPU has, or what one of Kinglet's tables needs.
-case "${TABLE:-}" in
-  "") cpu=native ;;
-  avx2) cpu=x86-64-v3 ;;
-  *) echo "TABLE=$TABLE: expected avx2, or nothing for all that the CPU has" >&2; exit 2 ;;
-esac
-export CARGO_TARGET_DIR=$target RUSTFLAGS="-C target-cpu=$cpu"
+export CARGO_TARGET_DIR=$target RUSTFLAGS="-C target-cpu=native"
 settings=
-for setting in TABLE ROUNDS EPOCHS; do
+for setting in ROUNDS EPOCHS; do
   [ -z "${!setting:-}" ] || settings+="$setting=${!setting} "
 done
 

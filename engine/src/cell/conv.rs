@@ -1,15 +1,15 @@
 //! Convolution: `y_p = f(W x_p + b)` at each position `p`, where `x_p` are the rows that are seen there, one after the other.
 //!
-//! So it is a dense layer applied at several places, and that is what it is made of: the rows of a position are
+//! So it is a dense layer applied at several places, and that is what it is made of: the rows of a few positions are
 //! gathered into the scratch, edges and all, where they are contiguous and aligned, and no kernel has to know of any of this. To
-//! copy them costs one load and store for as many multiplications as there are filters. Rows of the past lie in the state,
+//! copy them costs one load and store for as many multiplications as there are filters, and a weight is loaded once for all of them. Rows of the past lie in the state,
 //! as integers if the layer is one, the oldest first; they move on once a step. So do the answers of a streaming convolution that are
 //! pooled over time; where there is no answer the layers behind it do not step.
 
-use super::dense::{Dense, DenseSpec};
+use super::dense::{Dense, DenseSpec, TOGETHER};
 use super::panels;
 use crate::format::{Activation, ConvShape, LoadError, Pool, PoolKind, Tensors, attempt};
-use crate::kernel::{Kernels, LANES, Panel};
+use crate::kernel::{Kernels, LANES};
 use crate::num::magnitude_q;
 
 /// A convolution.
@@ -17,8 +17,6 @@ use crate::num::magnitude_q;
 pub(crate) struct Conv<'a> {
     shape: ConvShape,
     dense: Dense<'a>,
-    /// Elements of scratch for what is seen at a position.
-    columns: usize,
     filters: usize,
     magnitude: bool,
 }
@@ -81,16 +79,15 @@ impl<'a> Conv<'a> {
     ) -> Result<Self, LoadError> {
         Ok(Conv {
             shape,
-            columns: spec.format.columns(spec.inputs),
             filters: spec.outputs,
             magnitude: matches!(spec.activation, Activation::Magnitude),
             dense: attempt!(Dense::take(t, spec)),
         })
     }
 
-    /// Elements of scratch.
+    /// Elements of scratch, as files count them: what is seen at a position, and once more as many numbers as there are filters.
     pub(crate) const fn work(&self) -> usize {
-        self.columns + panels(self.filters) * LANES
+        self.dense.columns() + panels(self.filters) * LANES
     }
 
     /// Elements of the past.
@@ -122,23 +119,25 @@ impl<'a> Conv<'a> {
 
     /// In f32; whether there is an answer.
     pub(crate) fn apply(&self, k: &Kernels, rows: Rows<'_, f32>) -> bool {
-        self.each(rows, |taps, sums| {
-            self.dense.apply(k, taps, sums.as_chunks_mut().0);
-        })
+        self.positions(rows, |taps, _, give| self.dense.each(k, taps, give))
     }
 
     /// In integers; whether there is an answer.
     #[inline(always)]
     pub(crate) fn apply_q(&self, k: &Kernels, rows: Rows<'_, i16>) -> bool {
-        self.each(rows, |taps, sums| {
-            let y: &mut [Panel<i16>] = sums.as_chunks_mut().0;
-            self.dense.apply_q(k, taps, y);
+        self.positions(rows, |taps, count, give| {
+            self.dense.each_q(k, taps, count, give)
         })
     }
 
-    /// Every position, then the sample becomes the past; then what several answers give.
+    /// Every position, then the sample becomes the past; then what several answers give. The product is of what is seen at so many
+    /// positions, as that of a dense layer of as many inputs.
     #[inline(always)]
-    fn each<T: Number>(&self, rows: Rows<'_, T>, product: impl Fn(&[T], &mut [T])) -> bool {
+    fn positions<T: Number>(
+        &self,
+        rows: Rows<'_, T>,
+        product: impl Fn(&[T], usize, &mut dyn FnMut(usize, usize, &[T])),
+    ) -> bool {
         let Rows {
             x,
             past,
@@ -148,8 +147,6 @@ impl<'a> Conv<'a> {
             y,
         } = rows;
         let x = &x[..self.shape.inputs()];
-        let (taps, work) = work.split_at_mut(self.columns);
-        let sums = &mut work[..panels(self.filters) * LANES];
         let outputs = self.outputs();
         let pool = self.shape.pool();
         let due = pool.is_none_or(|pool| pool.due(count));
@@ -159,16 +156,22 @@ impl<'a> Conv<'a> {
         } else {
             0
         };
-        for (position, y) in y.chunks_exact_mut(outputs).take(positions).enumerate() {
-            self.shape.gather(position, x, past, taps);
-            product(taps, sums);
-            if self.magnitude {
-                let (re, im) = sums.split_at_mut(outputs);
-                for (re, &mut im) in re.iter_mut().zip(im) {
-                    *re = T::magnitude(*re, im);
-                }
+        let columns = self.dense.columns();
+        // As many positions as there is room for.
+        let most = (work.len() / columns.max(1)).clamp(1, TOGETHER);
+        for (part, y) in y[..positions * outputs]
+            .chunks_mut(most * outputs)
+            .enumerate()
+        {
+            let together = y.len() / outputs;
+            let taps = &mut work[..together * columns];
+            for (at, taps) in taps.chunks_exact_mut(columns).enumerate() {
+                self.shape.gather(part * most + at, x, past, taps);
             }
-            y.copy_from_slice(&sums[..outputs]);
+            product(taps, together, &mut |at, first, numbers| {
+                let y = &mut y[at * outputs..][..outputs];
+                self.put(y, first, numbers);
+            });
         }
         self.shape.remember(x, past);
         if let Some(pool) = pool
@@ -179,16 +182,33 @@ impl<'a> Conv<'a> {
             answers.copy_within(outputs.., 0);
             answers[kept..].copy_from_slice(y);
             if due {
-                take(pool, answers, y);
+                pooled(pool, answers, y);
             }
         }
         due
+    }
+
+    /// Outputs of the filters from one on, of a magnitude all real parts before the imaginary ones; what is behind the last filter fills a panel.
+    #[inline(always)]
+    fn put<T: Number>(&self, y: &mut [T], first: usize, numbers: &[T]) {
+        let outputs = y.len();
+        let real = outputs.saturating_sub(first).min(numbers.len());
+        let (numbers, others) = numbers.split_at(real);
+        if real > 0 {
+            y[first..][..real].copy_from_slice(numbers);
+        }
+        if self.magnitude {
+            let parts = y[(first + real).saturating_sub(outputs)..]
+                .iter_mut()
+                .zip(others);
+            parts.for_each(|(re, &im)| *re = T::magnitude(*re, im));
+        }
     }
 }
 
 /// Of answers one after the other, what becomes of them.
 #[inline(always)]
-fn take<T: Number>(pool: Pool, answers: &[T], y: &mut [T]) {
+fn pooled<T: Number>(pool: Pool, answers: &[T], y: &mut [T]) {
     let outputs = y.len();
     for (unit, y) in y.iter_mut().enumerate() {
         let numbers = answers.iter().copied().skip(unit).step_by(outputs);

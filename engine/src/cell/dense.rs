@@ -8,6 +8,12 @@ use super::{FloatMatrix, IntForm, TILE, panels, take_int, tiles};
 use crate::format::{Activation, Format, LoadError, Tensors, attempt};
 use crate::kernel::{Curve, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, Streams};
 use crate::num::{SEGMENTS_512, elu, elu_q, saturate16, shift_round, softmax, softmax_q15};
+use core::ops::Range;
+
+/// Inputs that are multiplied together at the most, so that a weight is loaded once for them.
+pub(crate) const TOGETHER: usize = 2;
+/// Panels of each that are computed together.
+const SPAN: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -107,28 +113,61 @@ impl<'a> Dense<'a> {
         })
     }
 
+    /// Columns that the inputs take in the matrix.
+    pub(crate) const fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// In f32.
     pub(crate) fn apply(&self, k: &Kernels, x: &[f32], y: &mut [Panel<f32>]) {
-        let Weights::Float { w, bias } = &self.weights else {
-            return;
-        };
         let x = [&x[..self.inputs]];
         for tile in tiles(y.len()) {
-            let y = &mut y[tile.clone()];
-            y.copy_from_slice(&bias[tile.clone()]);
-            w.multiply(k, y, &tile, Streams::new(&x, 0), Panels::DENSE);
-            match self.activation {
-                // A magnitude is its convolution's business.
-                Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
-                Activation::Relu => each(y, |y| y.max(0.0)),
-                Activation::Tanh => k.curve_f(Curve::Tanh, y),
-                Activation::Sigmoid => k.curve_f(Curve::Sigmoid, y),
-                Activation::Elu if cfg!(conv) => each(y, elu),
-                Activation::Elu => {}
-            }
+            self.tile(k, Streams::new(&x, 0), &tile, &mut y[tile.clone()]);
         }
         if self.activation == Activation::Softmax {
             softmax(&mut y.as_flattened_mut()[..self.outputs]);
+        }
+    }
+
+    /// As [`Self::each_q`].
+    pub(crate) fn each(&self, k: &Kernels, x: &[f32], mut give: impl FnMut(usize, usize, &[f32])) {
+        let Weights::Float { bias, .. } = &self.weights else {
+            return;
+        };
+        let mut inputs: [&[f32]; TOGETHER] = [&[]; TOGETHER];
+        let mut count = 0;
+        for (input, x) in inputs.iter_mut().zip(x.chunks_exact(self.columns)) {
+            *input = &x[..self.inputs];
+            count += 1;
+        }
+        let mut y = [[0.0; LANES]; TOGETHER * SPAN];
+        for tile in spans(bias.len()) {
+            let y = &mut y[..count * tile.len()];
+            let streams = Streams::new(&inputs[..count], tile.len());
+            self.tile(k, streams, &tile, y);
+            for (at, y) in y.chunks_exact(tile.len()).enumerate() {
+                give(at, tile.start * LANES, y.as_flattened());
+            }
+        }
+    }
+
+    /// Some panels of each of the streams, one behind the other.
+    fn tile(&self, k: &Kernels, x: Streams<'_>, tile: &Range<usize>, y: &mut [Panel<f32>]) {
+        let Weights::Float { w, bias } = &self.weights else {
+            return;
+        };
+        for y in y.chunks_exact_mut(tile.len()) {
+            y.copy_from_slice(&bias[tile.clone()]);
+        }
+        w.multiply(k, y, tile, x, Panels::DENSE);
+        match self.activation {
+            // A magnitude is its convolution's business.
+            Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
+            Activation::Relu => each(y, |y| y.max(0.0)),
+            Activation::Tanh => k.curve_f(Curve::Tanh, y),
+            Activation::Sigmoid => k.curve_f(Curve::Sigmoid, y),
+            Activation::Elu if cfg!(conv) => each(y, elu),
+            Activation::Elu => {}
         }
     }
 
@@ -145,29 +184,70 @@ impl<'a> Dense<'a> {
             sums.copy_from_slice(&bias[tile.clone()]);
             let w = w.part(Panels::DENSE.weights(&tile, x.len()));
             k.product(sums, w, Inputs::I16(x), Panels::DENSE);
-            let y = &mut y[tile.clone()];
-            k.requant(y, sums, &m[tile], self.requant_shift);
-            match self.activation {
-                // A magnitude is its convolution's business.
-                Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
-                Activation::Relu => each(y, |y| y.max(0)),
-                Activation::Tanh => k.curve_q(Curve::Tanh, sums, y, &SEGMENTS_512),
-                Activation::Sigmoid => k.curve_q(Curve::Sigmoid, sums, y, &SEGMENTS_512),
-                Activation::Elu if cfg!(conv) => each(y, elu_q),
-                Activation::Elu => {}
-            }
-            if matches!(self.activation, Activation::Tanh | Activation::Sigmoid) {
-                // Q31 to Q15 at the end of the network, to 2^-12 inside it.
-                let shift = if self.last { 16 } else { 19 };
-                for (y, &gate) in y.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                    *y = saturate16(shift_round(gate >> 1, shift - 1));
-                }
-            }
+            self.finish(k, sums, &m[tile.clone()], &mut y[tile]);
         }
         if self.activation == Activation::Softmax {
             softmax_q15(&mut y.as_flattened_mut()[..self.outputs], self.frac);
         }
     }
+
+    /// In integers, of up to [`TOGETHER`] inputs of so many [`columns`](Self::columns), one behind the other: gives, part by part, which of
+    /// them, the first of these outputs, and the outputs, of which the last ones fill a panel. Without a softmax.
+    #[inline(always)]
+    pub(crate) fn each_q(
+        &self,
+        k: &Kernels,
+        x: &[i16],
+        count: usize,
+        mut give: impl FnMut(usize, usize, &[i16]),
+    ) {
+        let Weights::Integer { w, bias, m } = &self.weights else {
+            return;
+        };
+        let mut sums = [[0; LANES]; TOGETHER * SPAN];
+        let mut y = [[0; LANES]; SPAN];
+        for tile in spans(bias.len()) {
+            let sums = &mut sums[..count * tile.len()];
+            for sums in sums.chunks_exact_mut(tile.len()) {
+                sums.copy_from_slice(&bias[tile.clone()]);
+            }
+            let w = w.part(Panels::DENSE.weights(&tile, self.columns));
+            k.products(sums, w, Inputs::I16(x), count);
+            let y = &mut y[..tile.len()];
+            for (at, sums) in sums.chunks_exact_mut(tile.len()).enumerate() {
+                self.finish(k, sums, &m[tile.clone()], y);
+                give(at, tile.start * LANES, y.as_flattened());
+            }
+        }
+    }
+
+    /// From sums to outputs, without a softmax.
+    #[inline(always)]
+    fn finish(&self, k: &Kernels, sums: &mut [Panel<i32>], m: &[Panel<i32>], y: &mut [Panel<i16>]) {
+        k.requant(y, sums, m, self.requant_shift);
+        match self.activation {
+            // A magnitude is its convolution's business.
+            Activation::Identity | Activation::Softmax | Activation::Magnitude => {}
+            Activation::Relu => each(y, |y| y.max(0)),
+            Activation::Tanh => k.curve_q(Curve::Tanh, sums, y, &SEGMENTS_512),
+            Activation::Sigmoid => k.curve_q(Curve::Sigmoid, sums, y, &SEGMENTS_512),
+            Activation::Elu if cfg!(conv) => each(y, elu_q),
+            Activation::Elu => {}
+        }
+        if matches!(self.activation, Activation::Tanh | Activation::Sigmoid) {
+            // Q31 to Q15 at the end of the network, to 2^-12 inside it.
+            let shift = if self.last { 16 } else { 19 };
+            for (y, &gate) in y.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                *y = saturate16(shift_round(gate >> 1, shift - 1));
+            }
+        }
+    }
+}
+
+/// Ranges of panels.
+fn spans(panels: usize) -> impl Iterator<Item = Range<usize>> {
+    let starts = (0..panels).step_by(SPAN);
+    starts.map(move |start| start..(start + SPAN).min(panels))
 }
 
 /// A function of every number.

@@ -159,20 +159,29 @@ impl ConvShape {
     #[inline(always)]
     pub fn gather<T: Copy + Default>(&self, position: usize, x: &[T], past: &[T], taps: &mut [T]) {
         let channels = self.channels as usize;
-        for (tap, place) in taps
-            .chunks_exact_mut(channels)
-            .take(self.kernel as usize)
-            .enumerate()
-        {
-            let (from, row) = match self.source(position, tap) {
-                Source::Past(row) => (past, row),
-                Source::Sample(row) => (x, row),
-                Source::Zero => {
-                    place.fill(T::default());
-                    continue;
-                }
-            };
-            place.copy_from_slice(&from[row * channels..][..channels]);
+        let (mut tap, kernel) = (0, self.kernel as usize);
+        while tap < kernel {
+            let run = self.run(position, tap).min(kernel - tap);
+            let place = &mut taps[tap * channels..][..run * channels];
+            match self.source(position, tap) {
+                Source::Past(row) => place.copy_from_slice(&past[row * channels..][..place.len()]),
+                Source::Sample(row) => place.copy_from_slice(&x[row * channels..][..place.len()]),
+                Source::Zero => place.fill(T::default()),
+            }
+            tap += run;
+        }
+    }
+
+    /// How many rows from the `tap`-th on, or more than are seen, lie one after the other.
+    #[inline(always)]
+    fn run(&self, position: usize, tap: usize) -> usize {
+        let [rows, before] = [self.rows as usize, self.before as usize];
+        let at = position * self.stride as usize + tap;
+        match (self.dilation, at.checked_sub(before)) {
+            (1, None) if self.past || !self.mirror => before - at,
+            (1, Some(row)) if row < rows => rows - row,
+            (1, Some(_)) if !self.mirror => usize::MAX,
+            _ => 1,
         }
     }
 

@@ -90,6 +90,19 @@ kernels! {
         w.check_columns(x.columns());
     }
 
+    /// `sums += W x` in wrapping i32 for so many inputs of one length, one behind the other, as their sums are.
+    ///
+    /// # Panics
+    /// If inputs and sums cannot be divided so, or as [`Self::product`].
+    #[cfg_attr(not(one_table), inline)]
+    fn products[&Kernels](sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, count: usize) {
+        let whole = count > 0 && sums.len().is_multiple_of(count) && x.columns().is_multiple_of(count);
+        assert!(whole, "inputs are not of one length");
+        let columns = x.columns() / count;
+        Panels::DENSE.check(sums.len() / count, w.weights(), columns);
+        w.check_columns(columns);
+    }
+
     /// Pre-activations of a recurrent layer's gates: `z = requant(bias + W_ih x + W_hh h)`.
     ///
     /// # Panics

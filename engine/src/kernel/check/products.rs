@@ -52,6 +52,49 @@ impl Run {
         self.first::<i32>(shape, "sums")
     }
 
+    /// Every kind of weights by every kind of inputs, some of each.
+    pub(in crate::kernel) fn products(&mut self, table: &Kernels) -> Found {
+        for (stored, count) in STORED
+            .into_iter()
+            .flat_map(|stored| [(stored, 1), (stored, 2), (stored, STREAMS)])
+        {
+            self.products_of::<i8>(table, stored, |x| Inputs::I8(x), count)?;
+            self.products_of::<i16>(table, stored, |x| Inputs::I16(x), count)?;
+        }
+        Ok(())
+    }
+
+    fn products_of<X: Number>(
+        &mut self,
+        table: &Kernels,
+        stored: Stored,
+        inputs: fn(&[X]) -> Inputs<'_>,
+        count: usize,
+    ) -> Found {
+        let (mut random, mut shape) = self.random();
+        let Stored {
+            block,
+            in_a_byte,
+            matrix,
+        } = stored;
+        shape.panels = random.from(1, PANELS / count);
+        let rows = shape.panels * LANES;
+        let fit = (INT_COLUMNS * in_a_byte).min(WEIGHTS * in_a_byte / rows);
+        let fit = fit.min(FLOAT_COLUMNS * 4 / size_of::<X>() / count);
+        shape.columns = random.from(1, fit / block) * block;
+        self.output.fill::<i32>(&mut random, count * shape.panels);
+        let w = self
+            .input
+            .numbers(&mut random, rows * shape.columns / in_a_byte);
+        let x = self
+            .second_input
+            .numbers(&mut random, count * shape.columns);
+        let (w, x) = (matrix(w), inputs(x));
+        Kernels::SCALAR.products(self.output.want(), w, x, count);
+        table.products(self.output.got(), w, x, count);
+        self.first::<i32>(shape, "sums")
+    }
+
     /// Every kind of weights, for one stream and for several.
     pub(in crate::kernel) fn float_product(&mut self, table: &Kernels) -> Found {
         for streams in [1, STREAMS] {

@@ -17,6 +17,7 @@ pub(super) const SCALAR: Table = Table {
     fused: false,
     float_product,
     product,
+    products,
     gates_q: steps::gates,
     requant,
     curve_q,

@@ -3,7 +3,9 @@
 //! Streams are multiplied one after the other, so that the sums of one do not depend on its neighbours. A table may load a
 //! weight once for several instead.
 
-use crate::kernel::{BLOCK, FloatMatrix, Inputs, IntMatrix, LANES, Panel, Panels, Streams};
+use crate::kernel::{
+    BLOCK, FloatMatrix, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, Streams,
+};
 use crate::num::float::widen;
 
 pub(in crate::kernel) fn float_product(
@@ -48,6 +50,26 @@ pub(in crate::kernel) fn product(
     match x {
         Inputs::I8(x) => product_of(sums, w, x, panels),
         Inputs::I16(x) => product_of(sums, w, x, panels),
+    }
+}
+
+pub(in crate::kernel) fn products(
+    k: &Kernels,
+    sums: &mut [Panel<i32>],
+    w: IntMatrix<'_>,
+    x: Inputs<'_>,
+    count: usize,
+) {
+    let (panels, columns) = (sums.len() / count, x.columns() / count);
+    let sums = sums.chunks_exact_mut(panels.max(1));
+    let product = |(sums, x): (&mut [_], _)| k.product(sums, w, x, Panels::DENSE);
+    match x {
+        Inputs::I8(x) => sums
+            .zip(x.chunks_exact(columns).map(Inputs::I8))
+            .for_each(product),
+        Inputs::I16(x) => sums
+            .zip(x.chunks_exact(columns).map(Inputs::I16))
+            .for_each(product),
     }
 }
 

@@ -25,6 +25,8 @@ use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use crate::num::{mulhi_round, saturate16};
 use core::slice;
 
+#[cfg(cortex_m_dsp)]
+mod paired;
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 #[cfg_attr(armv6m, path = "armv6m.rs")]
 #[cfg_attr(not(any(target_arch = "riscv32", armv6m)), path = "armv7.rs")]
@@ -33,6 +35,8 @@ mod panel;
 pub(super) const PLAIN: Table = Table {
     name: panel::NAME,
     product,
+    #[cfg(cortex_m_dsp)]
+    products: paired::products,
     gates_q,
     curve_q,
     update_q,

@@ -152,6 +152,24 @@ fn any_prefix_will_do() {
 }
 
 #[test]
+fn flags_that_say_nothing_are_told() {
+    let dict = Dict::default()
+        .cell("rnn.", "_l0", 3, 3, 5)
+        .linear("out", 5, 2);
+    let path = scratch("safetensors", &dict.bytes());
+    let flags = "--conv causal --after-conv tanh --between relu --batch-norm after --nonlinearity relu --zero-state";
+    let notes = read(&path, &options(flags)).unwrap().notes.join("\n");
+    for flag in flags.split(' ').filter(|word| word.starts_with("--")) {
+        says(&notes, &[&format!("{flag} says nothing here")]);
+    }
+    fs::remove_file(&path).unwrap();
+    says(
+        &dict.error("--ignore foo"),
+        &["--ignore foo: no tensor's name begins so"],
+    );
+}
+
+#[test]
 fn cell_classes_are_read_like_layers() {
     let dict = Dict::default()
         .cell("a.", "", 4, 3, 5)
@@ -488,9 +506,10 @@ fn what_a_convolution_pads_with_zeros_may_have_an_offset() {
         .and("conv.weight", &[6, 3, 2])
         .and("conv.bias", &[6])
         .cell("rnn.", "_l0", 3, 6, 5);
+    // The model's own normalisation does it to samples.
     assert_eq!(
         dict.structure("--conv causal --after-conv relu"),
-        "dense 3>3, conv 2 6>6 relu, gru 6>5"
+        "conv 2 6>6 relu, gru 6>5"
     );
     // Nothing is padded.
     assert_eq!(

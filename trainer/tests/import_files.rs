@@ -71,6 +71,37 @@ fn agrees(cases: &BTreeMap<String, Case>, (file, flags, net): (&str, &str, &str)
     computes(&imported, &cases[name], file);
 }
 
+#[test]
+fn a_normalisation_that_comes_first_is_the_models_own() {
+    let cases = cases("keras.json");
+    let imported = read(&folder().join("keras/far.keras"), &options("")).unwrap();
+    let Input::Features(features) = &imported.package.input else {
+        panic!("features expected");
+    };
+    let found: Vec<_> = features.iter().map(|f| (f.offset, f.scale)).collect();
+    assert_eq!(found, [(101_325.0, 0.2), (20.0, 1.0 / 3.0), (0.5, 10.0)]);
+    // So it is exact in f16 too.
+    let package = &imported.package;
+    let file = export(package, Format::F16, None, &TestInputs::synthetic(package)).unwrap();
+    let model = Model::from_bytes(&file.bytes).unwrap();
+    let mut predictor = EnginePredictor::new(&model);
+    let mut y = vec![0.0; model.outputs()];
+    let Case { x, y: expected } = &cases["far"];
+    for (x, expected) in x.iter().zip(expected) {
+        predictor.step(x, &mut y);
+        for (y, expected) in y.iter().zip(expected) {
+            assert!((y - expected).abs() < 5e-3, "{y}, expected {expected}");
+        }
+    }
+    // What was given besides comes before it.
+    let flags = "--input-mean 5,0,0 --input-std 2,1,1";
+    let imported = read(&folder().join("keras/far.keras"), &options(flags)).unwrap();
+    let Input::Features(features) = &imported.package.input else {
+        panic!("features expected");
+    };
+    assert_eq!((features[0].offset, features[0].scale), (202_655.0, 0.1));
+}
+
 #[track_caller]
 fn refused(file: &str, flags: &str, parts: &[&str]) {
     let message = read(&folder().join(file), &options(flags))
@@ -478,6 +509,15 @@ fn both_files_of_keras() {
         ("keras_2.keras", "lstm-hard 3>5, gru-hard 5>4, dense 4>2"),
         ("adapted.keras", "gru 3>5, dense 5>2"),
         ("given.keras", "lstm 3>4, dense 4>1"),
+        (
+            "channels.keras",
+            "conv 3 9>6 relu, conv 2 12>6, dense 6>4 tanh, gru 4>4, dense 4>2",
+        ),
+        ("far.keras", "keep 3, gru 3>4, append 0, dense 7>2"),
+        (
+            "rescaled.keras",
+            "keep 3, gru 3>3, keep 3, append 0, dense 6>3, lstm 3>3, add 1, dense 3>2",
+        ),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
         (
             "get_item.keras",

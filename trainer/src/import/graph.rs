@@ -662,12 +662,32 @@ impl Graph {
         );
         let scale = gamma.iter().zip(variance);
         let scale: Vec<f32> = scale.map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-        let offset = beta.iter().zip(mean).zip(&scale);
-        let offset = offset.map(|((b, m), s)| b - m * s).collect();
-        let scale = self.constant(format!("{name} scale"), Tensor::f32(vec![width], scale)?);
-        let offset = self.constant(format!("{name} offset"), Tensor::f32(vec![width], offset)?);
-        let y = self.node(name, kind, Op::Binary(Binary::Mul), &[x, scale]);
-        Ok(self.node(name, kind, Op::Binary(Binary::Add), &[y, offset]))
+        // One after the other: of a large mean and a small deviation, one offset for both would be rounded away.
+        let terms = [
+            ("mean", Binary::Sub, mean.clone(), 0.0),
+            ("scale", Binary::Mul, scale, 1.0),
+            ("beta", Binary::Add, beta.clone(), 0.0),
+        ];
+        let mut y = x;
+        for (what, binary, numbers, none) in terms {
+            if numbers.iter().any(|&x| x != none) {
+                y = self.by_each((name, kind), (what, binary), numbers, y)?;
+            }
+        }
+        Ok(y)
+    }
+
+    /// Computes with a number for each feature, or with one for all.
+    pub(crate) fn by_each(
+        &mut self,
+        (name, kind): (&str, &str),
+        (what, binary): (&str, Binary),
+        numbers: Vec<f32>,
+        x: ValueId,
+    ) -> Result<ValueId> {
+        let tensor = Tensor::f32(vec![numbers.len()], numbers)?;
+        let numbers = self.constant(format!("{name} {what}"), tensor);
+        Ok(self.node(name, kind, Op::Binary(binary), &[x, numbers]))
     }
 
     /// A layer normalisation over the features.

@@ -374,8 +374,12 @@ fn layers(
                 .and_then(|weights| self::layers(graph, layer, &weights, Some(*input))),
             (None, [input]) if class == "GetItem" => taken(graph, layer, name, *input),
             (None, [input]) => add(graph, class, config, name, weights, *input),
+            _ if class.contains("Attention") => Err(anyhow!(
+                "attention over the samples of a sequence: the engine has none, as a stream does not know what comes; take a recurrent layer's last \
+                 output in its place"
+            )),
             (None, []) => Err(anyhow!(
-                "a second input: the engine takes one, so the network has to be cut into two, of which each is imported"
+                "a second input: the engine takes one; give the network one input with all columns side by side, and take its parts from that"
             )),
             (None, all) => Err(anyhow!(
                 "it takes {} values, expected one: it is called several times, or has several inputs",
@@ -445,6 +449,7 @@ fn joins(class: &str) -> Option<Op> {
         "Add" => Op::Binary(Binary::Add),
         "Subtract" => Op::Binary(Binary::Sub),
         "Multiply" => Op::Binary(Binary::Mul),
+        "Average" => Op::Binary(Binary::Add),
         "Concatenate" => Op::Concat { axis: -1 },
         _ => return None,
     })
@@ -457,7 +462,11 @@ fn joined(
     name: &str,
     inputs: &[Flow],
 ) -> Result<Flow> {
-    ensure!(inputs.len() > 1, "it joins {} values", inputs.len());
+    ensure!(
+        inputs.len() > 1,
+        "it joins {} values, expected two or more: of a number, such as 2 * x + 1, make a Rescaling layer",
+        inputs.len()
+    );
     let values: Vec<ValueId> = inputs.iter().map(|input| input.value).collect();
     let first = inputs[0];
     if let Op::Concat { .. } = op {
@@ -472,6 +481,10 @@ fn joined(
     let mut sum = first.value;
     for &value in &values[1..] {
         sum = graph.node(name, class, op.clone(), &[sum, value]);
+    }
+    if class == "Average" {
+        let mean = Function::Affine(1.0 / values.len() as f32, 0.0);
+        sum = graph.node(name, class, Op::Unary(mean), &[sum]);
     }
     Ok(first.of(sum))
 }
@@ -734,15 +747,18 @@ fn add(
             activated(graph, "softmax", name, x)?
         }
         "Rescaling" => {
-            let number = |key: &str, default: f64| match config.get(key) {
-                None => Ok(default),
-                Some(value) => value
-                    .as_f64()
-                    .with_context(|| format!("`{key}`: {value}, expected one number")),
-            };
-            let function =
-                Function::Affine(number("scale", 1.0)? as f32, number("offset", 0.0)? as f32);
-            graph.node(name, class, Op::Unary(function), &[x])
+            let scale = numbers(config, "scale")?.unwrap_or(vec![1.0]);
+            let offset = numbers(config, "offset")?.unwrap_or(vec![0.0]);
+            match (&scale[..], &offset[..]) {
+                (&[scale], &[offset]) => {
+                    let function = Function::Affine(scale, offset);
+                    graph.node(name, class, Op::Unary(function), &[x])
+                }
+                _ => {
+                    let y = graph.by_each((name, class), ("scale", Binary::Mul), scale, x)?;
+                    graph.by_each((name, class), ("offset", Binary::Add), offset, y)?
+                }
+            }
         }
         "Embedding" => {
             ensure!(
@@ -756,20 +772,36 @@ fn add(
         "TimeDistributed" => {
             let inner = config.get("layer").unwrap_or(&Value::Null);
             let class = text(inner, "class_name");
-            ensure!(
-                class == "Dense",
-                "it applies a {class} to every sample, expected Dense"
-            );
-            dense(
-                graph,
-                inner.get("config").unwrap_or(&Value::Null),
-                (name, weights.hard),
-                &weights.of(name)?,
-                x,
-            )?
+            let config = inner.get("config").unwrap_or(&Value::Null);
+            match class {
+                "Dense" => dense(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
+                "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
+                "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
+                "Activation" => activation(graph, config, (name, weights.hard), x)?,
+                "Dropout" => x,
+                _ => bail!(
+                    "it applies a {class} to every sample, expected Dense, BatchNormalization, LayerNormalization, Activation or Dropout"
+                ),
+            }
         }
         "Dense" => dense(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
         "Conv1D" => convolution(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
+        "ZeroPadding1D" => {
+            let pads = match config.get("padding") {
+                Some(Value::Array(list)) => list.iter().map(Value::as_i64).collect(),
+                one => Some(vec![one.and_then(Value::as_i64).unwrap_or(1); 2]),
+            };
+            let Some(&[before, after]) = pads.as_deref() else {
+                bail!("attribute `padding`: expected two whole numbers");
+            };
+            let pads = Tensor::list(vec![before, 0, 0, after, 0, 0]);
+            let pads = graph.constant(format!("{name} padding"), pads);
+            graph.node(name, class, Op::Pad { mirror: false }, &[x, pads])
+        }
+        "DepthwiseConv1D" | "SeparableConv1D" => {
+            let named = weights.of(name)?;
+            depthwise(graph, (class, config), (name, weights.hard), &named, x)?
+        }
         "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
         "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
@@ -827,8 +859,8 @@ fn add(
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, MaxPooling1D, AveragePooling1D, \
-             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Concatenate, Flatten, Reshape, ELU, LeakyReLU and the activations tanh, \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, DepthwiseConv1D, SeparableConv1D, ZeroPadding1D, MaxPooling1D, AveragePooling1D, \
+             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Average, Concatenate, Flatten, Reshape, ELU, LeakyReLU and the activations tanh, \
              sigmoid, relu, elu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
         ),
     };
@@ -943,26 +975,95 @@ fn convolution(
             kernel.shape
         )
     };
-    let size = |key: &str| size(config, key, 1);
-    let sight = ConvSight {
-        padding: match text(config, "padding") {
-            "causal" => Padding::Causal,
-            "same" => Padding::Same,
-            "valid" | "" => Padding::Valid,
-            other => bail!("attribute `padding`: {other:?}, expected causal"),
-        },
-        dilation: size("dilation_rate")?,
-        stride: size("strides")?,
-    };
     let w = kernel.floats()?;
     let at = |f: usize, c: usize, j: usize| w[(j * channels + c) * filters + f];
     let turned = (0..filters)
         .flat_map(|f| (0..channels).flat_map(move |c| (0..width).map(move |j| at(f, c, j))));
     let turned = Tensor::f32(vec![filters, channels, width], turned.collect())?;
     let bias = bias(config, named, 1)?.cloned();
-    let sight = (sight, size("groups")?);
+    let sight = (sight(config)?, size(config, "groups", 1)?);
     let y = graph.along_time((name, "Conv1D"), sight, turned, bias, x)?;
     activation(graph, config, (name, hard), y)
+}
+
+/// Where a convolution over time looks.
+fn sight(config: &Value) -> Result<ConvSight> {
+    Ok(ConvSight {
+        padding: match text(config, "padding") {
+            "causal" => Padding::Causal,
+            "same" => Padding::Same,
+            "valid" | "" => Padding::Valid,
+            other => bail!("attribute `padding`: {other:?}, expected causal"),
+        },
+        dilation: size(config, "dilation_rate", 1)?,
+        stride: size(config, "strides", 1)?,
+    })
+}
+
+/// A convolution of every channel by itself, and of a separable one the product that mixes what these give.
+fn depthwise(
+    graph: &mut Graph,
+    (class, config): (&str, &Value),
+    (name, hard): (&str, Option<Function>),
+    named: &Named,
+    x: ValueId,
+) -> Result<ValueId> {
+    let mixed = match class {
+        "SeparableConv1D" => {
+            Some(weight(named, "pointwise_kernel", 1).context("its pointwise kernel is missing")?)
+        }
+        _ => None,
+    };
+    let kernel = ["depthwise_kernel", "kernel"]
+        .iter()
+        .find_map(|key| weight(named, key, 0))
+        .context("its kernel is missing")?;
+    let &[width, channels, each] = &kernel.shape[..] else {
+        bail!(
+            "a kernel of shape {:?}, expected [length, channels, filters of each]",
+            kernel.shape
+        )
+    };
+    let w = kernel.floats()?;
+    let at = |f: usize, j: usize| w[(j * channels + f / each) * each + f % each];
+    let filters = channels * each;
+    let turned = (0..filters).flat_map(|f| (0..width).map(move |j| at(f, j)));
+    let turned = Tensor::f32(vec![filters, 1, width], turned.collect())?;
+    let sight = (sight(config)?, channels);
+    let bias = bias(config, named, if mixed.is_some() { 2 } else { 1 })?.cloned();
+    let y = match mixed {
+        None => graph.along_time((name, class), sight, turned, bias, x)?,
+        Some(mixed) => {
+            let y = graph.along_time((name, class), sight, turned, None, x)?;
+            let &[1, inputs, outputs] = &mixed.shape[..] else {
+                bail!("a pointwise kernel of shape {:?}", mixed.shape)
+            };
+            let product = Tensor::f32(vec![inputs, outputs], mixed.floats()?.to_vec())?;
+            let bias = bias.map(|bias| bias.floats().map(<[f32]>::to_vec));
+            graph.dense(name, class, product, bias.transpose()?, y)?
+        }
+    };
+    activation(graph, config, (name, hard), y)
+}
+
+/// What an attribute says, a number or one for each feature; none if it says nothing.
+fn numbers(config: &Value, key: &str) -> Result<Option<Vec<f32>>> {
+    let mut value = config.get(key).unwrap_or(&Value::Null);
+    // A mean of [1, 1, features] is one of the features.
+    while let Some([Value::Array(_)]) = value.as_array().map(Vec::as_slice) {
+        value = &value[0];
+    }
+    let number = |value: &Value| {
+        let number = value.as_f64().with_context(|| {
+            format!("attribute `{key}`: {value}, expected a number for every feature")
+        })?;
+        Ok(number as f32)
+    };
+    match value {
+        Value::Null => Ok(None),
+        Value::Array(list) => Ok(Some(list.iter().map(number).collect::<Result<_>>()?)),
+        one => Ok(Some(vec![number(one)?])),
+    }
 }
 
 /// A layer whose axis is the last one, by itself, which it is where none is given.
@@ -1030,35 +1131,12 @@ fn standardised(
     weights: &Weights,
     x: ValueId,
 ) -> Result<ValueId> {
-    ensure!(
-        !flag(config, "invert", false),
-        "attribute `invert`: true: it multiplies by a deviation and adds a mean, which is for outputs; leave it out, and give --output-units"
-    );
-    over_features(config)?;
-    // Keras takes one mean of all numbers then.
-    ensure!(
-        !config.get("axis").is_some_and(Value::is_null),
-        "attribute `axis`: null, expected the features, -1"
-    );
-    let given = |key: &str| -> Result<Option<Vec<f32>>> {
-        let mut value = config.get(key).unwrap_or(&Value::Null);
-        // A mean of [1, 1, features] is one of the features.
-        while let Some([Value::Array(_)]) = value.as_array().map(Vec::as_slice) {
-            value = &value[0];
-        }
-        let number = |value: &Value| {
-            let number = value.as_f64().with_context(|| {
-                format!("attribute `{key}`: {value}, expected a number for every feature")
-            })?;
-            Ok(number as f32)
-        };
-        match value {
-            Value::Null => Ok(None),
-            Value::Array(list) => Ok(Some(list.iter().map(number).collect::<Result<_>>()?)),
-            one => Ok(Some(vec![number(one)?])),
-        }
-    };
-    let [mean, variance] = match [given("mean")?, given("variance")?] {
+    // Without an axis there is one mean of all numbers.
+    let axis = config.get("axis").unwrap_or(&Value::Null);
+    if !matches!(axis.as_array().map(Vec::as_slice), Some([])) {
+        over_features(config)?;
+    }
+    let [mean, variance] = match [numbers(config, "mean")?, numbers(config, "variance")?] {
         [Some(mean), Some(variance)] => [mean, variance],
         _ => {
             let named = weights.of(name)?;
@@ -1073,12 +1151,22 @@ fn standardised(
     };
     let width = mean.len();
     // As Keras has it: a deviation is at least 1e-7.
-    let variance = variance.iter().map(|v| v.max(1e-14)).collect();
-    let moments = Moments {
-        mean,
-        variance,
-        gamma: vec![1.0; width],
-        beta: vec![0.0; width],
+    let variance: Vec<f32> = variance.iter().map(|v| v.max(1e-14)).collect();
+    let [zeros, ones] = [vec![0.0; width], vec![1.0; width]];
+    let moments = match flag(config, "invert", false) {
+        false => Moments {
+            mean,
+            variance,
+            gamma: ones,
+            beta: zeros,
+        },
+        // The other way round: times the deviation, plus the mean.
+        true => Moments {
+            mean: zeros,
+            variance: ones,
+            gamma: variance.iter().map(|v| v.sqrt()).collect(),
+            beta: mean,
+        },
     };
     graph.normalised(name, "Normalization", &moments, 0.0, x)
 }

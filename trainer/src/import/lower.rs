@@ -47,9 +47,17 @@ pub(crate) struct Lowered {
     pub(crate) states: Vec<(usize, usize)>,
     /// The output is that after the last sample.
     pub(crate) last: bool,
+    /// What a sample becomes before the network: a factor and an offset for each of its numbers.
+    pub(crate) front: Option<(Vec<f64>, Vec<f64>)>,
 }
 
 impl Lowered {
+    /// What is taken off each number of a sample, and what the rest is multiplied with.
+    pub(crate) fn normalisation(&self) -> impl Iterator<Item = (f64, f64)> {
+        let front = self.front.iter();
+        front.flat_map(|(scale, offset)| scale.iter().zip(offset).map(|(s, o)| (-o / s, *s)))
+    }
+
     /// Its taps are values of the file again, in place of those of operators that stand for several of it: each of one sample.
     pub(crate) fn in_file(&mut self, values: &[(ValueId, ValueId)]) {
         for tap in &mut self.taps {
@@ -92,21 +100,31 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
         let dims = &graph.inputs[samples].dims;
         for time in times(dims, graph.inputs[samples].whole) {
             let long = time.is_some_and(|axis| dims[axis] != Dim::Fixed(1));
-            let mut walk = match Walk::new(graph, samples, time) {
-                Ok(walk) => walk,
-                Err(e) => {
-                    furthest.get_or_insert(((long, 0), e));
-                    continue;
+            for front in [Front::Unknown, Front::None] {
+                let mut walk = match Walk::new(graph, samples, time) {
+                    Ok(walk) => walk,
+                    Err(e) => {
+                        furthest.get_or_insert(((long, 0), e));
+                        break;
+                    }
+                };
+                walk.front = front;
+                let ran = walk.run(answer);
+                // What fails with a normalisation of its own may not without.
+                let again = matches!(walk.front, Front::Found(_));
+                let better =
+                    |done: usize| furthest.as_ref().is_none_or(|(far, _)| (long, done) > *far);
+                match ran {
+                    Ok(()) => match walk.finish(answer) {
+                        Err(_) if again || !better(usize::MAX) => {}
+                        lowered => return lowered,
+                    },
+                    Err(e) if better(walk.done) => furthest = Some(((long, walk.done), e)),
+                    Err(_) => {}
                 }
-            };
-            let better = |done: usize| furthest.as_ref().is_none_or(|(far, _)| (long, done) > *far);
-            match walk.run(answer) {
-                Ok(()) => match walk.finish(answer) {
-                    Err(_) if !better(usize::MAX) => {}
-                    lowered => return lowered,
-                },
-                Err(e) if better(walk.done) => furthest = Some(((long, walk.done), e)),
-                Err(_) => {}
+                if !again {
+                    break;
+                }
             }
         }
     }
@@ -115,7 +133,9 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
 
 /// The axes that could be time, those of open length first.
 fn times(dims: &[Dim], whole: bool) -> Vec<Option<usize>> {
-    let rank = dims.len() - usize::from(!whole && !dims.is_empty());
+    // The last one is what a sample is made of, unless that is of open length: then a sample is a number.
+    let single = dims.last() == Some(&Dim::Open);
+    let rank = dims.len() - usize::from(!whole && !single && !dims.is_empty());
     let mut axes: Vec<usize> = (0..rank).collect();
     axes.sort_by_key(|&i| match dims[i] {
         Dim::Open => 0,
@@ -158,8 +178,39 @@ enum Known {
     Turned(Vec<Known>),
 }
 
+/// It changes nothing, but for factors and offsets.
+fn passes(node: &Node, operands: &[Option<Known>]) -> bool {
+    let constant = |operand: &Option<Known>| matches!(operand, Some(Known::Constant(_)));
+    match node.op {
+        Op::Binary(Binary::Add | Binary::Sub | Binary::Mul) => operands.iter().any(constant),
+        Op::Binary(Binary::Div) => operands.get(1).is_some_and(constant),
+        Op::Unary(Function::Identity | Function::Affine(..)) => true,
+        Op::Cast { .. } | Op::Shape { .. } | Op::Channels { .. } => true,
+        ref op => op.moves(),
+    }
+}
+
+fn is_uniform((scale, offset): &Affine) -> bool {
+    [scale, offset]
+        .iter()
+        .all(|all| all.iter().all(|x| *x == all[0]))
+        && !scale.is_empty()
+}
+
+/// Whether there is a normalisation of a model that does the same.
+fn invertible((scale, offset): &Affine) -> bool {
+    let fits = |(scale, offset): (&f64, &f64)| {
+        let above = *scale > 0.0 && (*scale as f32).is_normal();
+        above && ((-offset / scale) as f32).is_finite()
+    };
+    scale.iter().zip(offset).all(fits)
+}
+
 /// A layer's hidden state, or its cell.
 type Part = (usize, bool);
+
+/// A factor and an offset for each of some numbers.
+type Affine = (Vec<f64>, Vec<f64>);
 
 /// What the chain of layers gave, seen with these axes.
 #[derive(Debug, Clone)]
@@ -172,7 +223,9 @@ struct View {
     /// One direction of a bidirectional layer.
     direction: Option<usize>,
     /// Still to be applied: `x · scale + offset`.
-    affine: Option<(Vec<f32>, Vec<f32>)>,
+    affine: Option<Affine>,
+    /// Of samples: what is to be applied goes on from what the model's normalisation gives.
+    normalised: bool,
     tokens: bool,
     /// It is this layer's hidden state and no more.
     state_of: Option<usize>,
@@ -255,6 +308,18 @@ struct Walk<'g> {
     needed: Vec<bool>,
     /// A value was brought back, for a branch of its own.
     branched: bool,
+    /// What becomes of samples before all else, which the model's normalisation does; of one for all, one of each.
+    front: Front,
+}
+
+/// The normalisation that a network begins with.
+#[derive(Debug, Clone, PartialEq)]
+enum Front {
+    /// It may still be found.
+    Unknown,
+    /// Samples are taken as they are.
+    None,
+    Found(Affine),
 }
 
 impl<'g> Walk<'g> {
@@ -274,7 +339,8 @@ impl<'g> Walk<'g> {
         for (k, (input, shape)) in graph.inputs.iter().zip(&shapes).enumerate() {
             let known_as = zeros(shape)?;
             known[input.value.0] = Some(if k == samples {
-                let last = shape.len().checked_sub(1).filter(|_| !input.whole);
+                let last = shape.len().checked_sub(1);
+                let last = last.filter(|last| !input.whole && time != Some(*last));
                 let role = |i| match i {
                     _ if Some(i) == time => Role::Time,
                     _ if Some(i) == last => Role::Features,
@@ -290,6 +356,7 @@ impl<'g> Walk<'g> {
                     last: false,
                     direction: None,
                     affine: None,
+                    normalised: false,
                     tokens: input.whole,
                     state_of: None,
                     open: Open::Nothing,
@@ -320,6 +387,7 @@ impl<'g> Walk<'g> {
             wanted: Vec::new(),
             needed: Vec::new(),
             branched: false,
+            front: Front::Unknown,
         })
     }
 
@@ -399,9 +467,16 @@ impl<'g> Walk<'g> {
                 "value `{name}` is used before it is there"
             );
         }
-        let operands: Vec<Option<Known>> = (0..node.inputs.len())
+        let mut operands: Vec<Option<Known>> = (0..node.inputs.len())
             .map(|k| self.operand(node, k).cloned())
             .collect();
+        if !passes(node, &operands) {
+            for operand in operands.iter_mut().flatten() {
+                if let Known::View(view) = operand {
+                    self.normalise(view)?;
+                }
+            }
+        }
         // Of constants alone, and of shapes, the value itself is known.
         let known = |o: &Option<Known>| matches!(o, None | Some(Known::Constant(_)));
         if operands.iter().all(known) && !matches!(node.op, Op::Recurrent(_)) {
@@ -483,6 +558,47 @@ impl<'g> Walk<'g> {
             _ => bail!("a form of it that is not known here"),
         };
         self.set(node, results);
+        Ok(())
+    }
+
+    /// Samples, seen from what the model's normalisation gives: the first factors and offsets that all of them are given become that.
+    fn normalise(&mut self, view: &mut View) -> Result<()> {
+        if view.stage > 0 || view.tokens || view.normalised {
+            return Ok(());
+        }
+        let whole = view.open == Open::Nothing && view.direction.is_none();
+        if self.front == Front::Unknown {
+            self.front = match view.affine.take_if(|affine| whole && invertible(affine)) {
+                Some(affine) if is_uniform(&affine) => {
+                    Front::Found((vec![affine.0[0]], vec![affine.1[0]]))
+                }
+                Some(affine) => Front::Found(affine),
+                None => Front::None,
+            };
+            view.normalised = self.front != Front::None;
+            return Ok(());
+        }
+        let Front::Found((scale, offset)) = &self.front else {
+            return Ok(());
+        };
+        let n = view.width();
+        ensure!(
+            whole && [1, n].contains(&scale.len()),
+            "it takes a part of samples that are normalised elsewhere"
+        );
+        let (a, b) = view.affine.take().unwrap_or((vec![1.0; n], vec![0.0; n]));
+        let of = |k: usize| (scale[k % scale.len()], offset[k % offset.len()]);
+        let mut same = true;
+        let (factors, offsets) = (a.iter().zip(&b).enumerate())
+            .map(|(k, (a, b))| {
+                let (scale, offset) = of(k);
+                let (factor, rest) = (a / scale, b - a * offset / scale);
+                same &= (factor - 1.0).abs() < 1e-9 && rest.abs() <= 1e-9 * (1.0 + offset.abs());
+                (factor, rest)
+            })
+            .unzip();
+        view.affine = (!same).then_some((factors, offsets));
+        view.normalised = true;
         Ok(())
     }
 
@@ -695,7 +811,10 @@ impl<'g> Walk<'g> {
                 let axis = interpret::axis(*axis, view.axes.len())?;
                 let indices = operand(1).context("the index is missing")?;
                 let &[index] = indices.ints()? else {
-                    bail!("it takes several places of an axis: the engine has no such layer")
+                    bail!(
+                        "it takes several places of an axis: the engine has no such layer; of features write it as a product with a matrix of zeros and \
+                         ones (x @ P)"
+                    )
                 };
                 let mut view = taken(view, axis, index, 1)?;
                 match indices.shape.len() {
@@ -765,7 +884,8 @@ impl<'g> Walk<'g> {
                     Function::Identity => return one(view),
                     Function::Affine(a, b) => {
                         let n = view.width();
-                        return one(self.scaled(node, view, (vec![*a; n], vec![*b; n]))?);
+                        let [a, b] = [*a, *b].map(|x| vec![f64::from(x); n]);
+                        return one(self.scaled(node, view, (a, b))?);
                     }
                     Function::Tanh => Activation::Tanh,
                     Function::Sigmoid => Activation::Sigmoid,
@@ -790,7 +910,9 @@ impl<'g> Walk<'g> {
                     view.axes.get(1) == Some(&(Role::Features, scale.len())),
                     "it normalises an axis that is not the features of a sample"
                 );
-                one(self.scaled(node, view, (scale.clone(), offset.clone()))?)
+                let [scale, offset] =
+                    [scale, offset].map(|all| all.iter().map(|&x| f64::from(x)).collect());
+                one(self.scaled(node, view, (scale, offset))?)
             }
             Op::Softmax { axis } => {
                 let axis = interpret::axis(*axis, view.axes.len())?;
@@ -827,7 +949,13 @@ impl<'g> Walk<'g> {
             return Ok(None);
         };
         ensure!(
-            self.steps == Some(n),
+            self.steps.is_none() || self.steps == Some(n),
+            "it joins the {n} samples that a convolution or a pool left of a sequence of {}: the engine remembers whole sequences only; train with \
+             padding=\"causal\" and without strides and pools, or take the output after the last sample",
+            self.steps.unwrap_or_default()
+        );
+        ensure!(
+            self.steps.is_some(),
             "it joins all samples of a sequence of open length: give the input a fixed length, or take the output after the last sample"
         );
         self.at_end(view)?;
@@ -900,7 +1028,7 @@ impl<'g> Walk<'g> {
             axes,
             stage: self.stage,
             last: true,
-            affine: Some((vec![1.0; units], vec![-low; units])),
+            affine: Some((vec![1.0; units], vec![-f64::from(low); units])),
             state_of: None,
             ..view.clone()
         }))
@@ -961,13 +1089,14 @@ impl<'g> Walk<'g> {
             .affine
             .take()
             .unwrap_or((vec![1.0; inputs], vec![0.0; inputs]));
-        let sum = |o: usize| (0..inputs).map(|k| offset[k] * w[k * outputs + o]).sum();
+        let at = |k: usize, o: usize| f64::from(w[k * outputs + o]);
+        let sum = |o: usize| (0..inputs).map(|k| offset[k] * at(k, o)).sum::<f64>() as f32;
         let dense = Dense {
             inputs,
             outputs,
             weight: (0..outputs)
                 .flat_map(|o| (0..inputs).map(move |k| (o, k)))
-                .map(|(o, k)| scale[k] * w[k * outputs + o])
+                .map(|(o, k)| (scale[k] * at(k, o)) as f32)
                 .collect(),
             bias: (0..outputs).map(sum).collect(),
             activation: Activation::Identity,
@@ -1017,10 +1146,10 @@ impl<'g> Walk<'g> {
             "a constant of shape {:?}, expected one number for each of {width} values",
             constant.shape
         );
-        let c: Vec<f32> = (0..width)
-            .map(|k| c[if c.len() == 1 { 0 } else { k }])
+        let c: Vec<f64> = (0..width)
+            .map(|k| f64::from(c[if c.len() == 1 { 0 } else { k }]))
             .collect();
-        let all = |x: f32| vec![x; width];
+        let all = |x: f64| vec![x; width];
         let affine = match (binary, reversed) {
             (Binary::Add, _) => (all(1.0), c),
             (Binary::Sub, false) => (all(1.0), c.iter().map(|c| -c).collect()),
@@ -1036,12 +1165,7 @@ impl<'g> Walk<'g> {
     }
 
     /// Scales and offsets go into a dense layer that just ended, or wait for what comes.
-    fn scaled(
-        &mut self,
-        node: &Node,
-        view: View,
-        (scale, offset): (Vec<f32>, Vec<f32>),
-    ) -> Result<View> {
+    fn scaled(&mut self, node: &Node, view: View, (scale, offset): Affine) -> Result<View> {
         ensure!(!view.tokens, "tokens are scaled as numbers");
         let mut view = self.brought(node, view)?;
         view.state_of = None;
@@ -1053,10 +1177,11 @@ impl<'g> Walk<'g> {
         }
         if let Some(dense) = self.bare().filter(|_| whole) {
             for (row, scale) in dense.weight.chunks_mut(dense.inputs).zip(&scale) {
-                row.iter_mut().for_each(|w| *w *= scale);
+                row.iter_mut()
+                    .for_each(|w| *w = (f64::from(*w) * scale) as f32);
             }
             for ((b, scale), offset) in dense.bias.iter_mut().zip(&scale).zip(&offset) {
-                *b = *b * scale + offset;
+                *b = (f64::from(*b) * scale + offset) as f32;
             }
             view.stage = self.grown(node, roles);
             return Ok(view);
@@ -1311,6 +1436,7 @@ impl<'g> Walk<'g> {
             last: false,
             direction: None,
             affine: None,
+            normalised: false,
             tokens: false,
             state_of: Some(index),
             open: Open::Nothing,
@@ -1462,10 +1588,27 @@ impl<'g> Walk<'g> {
         for tap in &mut self.taps {
             tap.layer = places[tap.layer];
         }
+        let network = Network {
+            layers: self.layers,
+        };
+        let front = match self.front {
+            Front::Found((scale, offset)) => {
+                let n = network.input_width();
+                ensure!(
+                    [1, n].contains(&scale.len()),
+                    "it normalises {} numbers of the {n} of a sample",
+                    scale.len()
+                );
+                self.notes.push(
+                    "the scales and offsets that it gives its samples first are the model's normalisation".to_owned(),
+                );
+                let each = |all: Vec<f64>| (0..n).map(|k| all[k % all.len()]).collect();
+                Some((each(scale), each(offset)))
+            }
+            Front::Unknown | Front::None => None,
+        };
         Ok(Lowered {
-            network: Network {
-                layers: self.layers,
-            },
+            network,
             taps: self.taps,
             notes: self.notes,
             samples: self.samples,
@@ -1473,6 +1616,7 @@ impl<'g> Walk<'g> {
             steps: self.steps,
             states,
             last: view.last,
+            front,
         })
     }
 }
@@ -1588,9 +1732,16 @@ fn unstack(node: &Node, pieces: &[Known], constants: &[Option<&Tensor>]) -> Resu
 fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
     let (role, whole) = view.axes[axis];
     let index = interpret::axis(index, whole).map_err(|_| anyhow!("place {index} of {whole}"))?;
+    const PICK: &str =
+        "write it as a product with a matrix of zeros and ones, x @ P, which is a layer";
+    ensure!(
+        len <= 1 || role != Role::Time,
+        "it takes {len} of {whole} samples of a sequence: the engine takes them all. What cuts off the end of a convolution, so that it sees nothing to \
+         come, pads before it instead with the same weights, nn.functional.pad(x, (before, 0))"
+    );
     ensure!(
         len <= 1,
-        "it takes several places of an axis: the engine has no such layer"
+        "it takes {len} of {whole} values: the engine has no such layer; {PICK}"
     );
     ensure!(len == 1, "it takes nothing");
     if whole == 1 {
@@ -1600,16 +1751,13 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
         Role::Time => {
             ensure!(
                 index + 1 == whole,
-                "it takes sample {index} of a sequence: the engine answers after the last"
+                "it takes one sample of a sequence, and not the last: the engine answers after that"
             );
             view.last = true;
         }
         Role::Directions => view.direction = Some(index),
         Role::Features | Role::Positions => {
-            bail!(
-                "it takes one of {whole} values: the engine has no such layer. What cuts off the end of a convolution pads before it instead, \
-                 nn.functional.pad(x, (before, 0))"
-            )
+            bail!("it takes one of {whole} values: the engine has no such layer; {PICK}")
         }
         Role::Batch => {}
     }
@@ -1661,7 +1809,7 @@ fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>
 fn cell(
     recurrent: &Recurrent,
     direction: &Direction,
-    affine: Option<&(Vec<f32>, Vec<f32>)>,
+    affine: Option<&Affine>,
 ) -> Result<net::Recurrent> {
     let (n, inputs, width) = (recurrent.hidden, recurrent.inputs, recurrent.width());
     ensure!(
@@ -1728,8 +1876,10 @@ fn cell(
     let (mut w_ih, mut b_ih) = (direction.w_ih.clone(), direction.b_ih.clone());
     if let Some((scale, offset)) = affine {
         for (row, b) in w_ih.chunks_mut(inputs).zip(&mut b_ih) {
-            *b += row.iter().zip(offset).map(|(w, o)| w * o).sum::<f32>();
-            row.iter_mut().zip(scale).for_each(|(w, s)| *w *= s);
+            let sum: f64 = row.iter().zip(offset).map(|(w, o)| f64::from(*w) * o).sum();
+            *b = (f64::from(*b) + sum) as f32;
+            let scaled = row.iter_mut().zip(scale);
+            scaled.for_each(|(w, s)| *w = (f64::from(*w) * s) as f32);
         }
     }
     let w_hh = match &direction.projection {

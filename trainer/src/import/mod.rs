@@ -57,8 +57,8 @@ const MOST_RATE: u32 = 100_000_000;
 
 /// What a state dict does not say.
 ///
-/// A flag about something that the network does not have is not an error: `--between` beside a
-/// single `nn.Linear` states nothing.
+/// A flag about something that the network does not have is not an error, as `--between` beside a
+/// single `nn.Linear`, but it is told.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ImportOptions {
     /// Activation inside nn.RNN; required if there is one
@@ -153,7 +153,12 @@ pub struct ImportOptions {
     pub input_mean: Vec<f32>,
 
     /// By what training divided each input after that: one number, or one for each
-    #[arg(long, value_delimiter = ',', value_name = "STD,...")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "STD,...",
+        allow_hyphen_values = true
+    )]
     pub input_std: Vec<f32>,
 
     /// Samples a second of what the network was trained on; `predict --wav` takes recordings of no other
@@ -335,11 +340,18 @@ impl Imported {
         proof::prove(&self.graph, &self.lowered, &self.package, None)
     }
 
-    /// The same on sequences of samples as the network takes them.
+    /// The same on sequences of samples, normalised as the model does it.
     ///
     /// # Errors
     /// As [`Self::prove`].
     pub fn prove_on(&self, sequences: Vec<Vec<Vec<f32>>>) -> Result<Proof> {
+        let mut sequences = sequences;
+        let normalisation: Vec<(f64, f64)> = self.lowered.normalisation().collect();
+        for sample in sequences.iter_mut().flatten() {
+            for (x, (mean, scale)) in sample.iter_mut().zip(&normalisation) {
+                *x = (f64::from(*x) / scale + mean) as f32;
+            }
+        }
         proof::prove(&self.graph, &self.lowered, &self.package, Some(sequences))
     }
 }
@@ -403,6 +415,11 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
         (of_file, given) => of_file.or(given),
     };
     let mut notes: Vec<String> = graph.notes.iter().chain(&lowered.notes).cloned().collect();
+    if options.zero_state && !notes.iter().any(|note| note.starts_with("--zero-state")) {
+        notes.push(
+            "--zero-state says nothing here: no state of the file starts elsewhere".to_owned(),
+        );
+    }
     if let (Some(steps), true, Shape::EveryStep) =
         (lowered.steps, lowered.states.is_empty(), package.shape)
         && steps > 1
@@ -421,6 +438,9 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
             "the file's sequences have a length, so the model answers windows of {window} samples, each from a state of zero; with an open length it would \
              be a stream"
         ));
+    }
+    if let (Some(_), Input::Features(features)) = (&lowered.front, &package.input) {
+        notes.extend(features.iter().filter_map(coarse));
     }
     Ok(Imported {
         package,
@@ -571,7 +591,14 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
                 options.tokens.is_none(),
                 "--tokens names the rows of an nn.Embedding, and there is none"
             );
-            Input::Features(features(net.input_width(), options)?)
+            let mut features = features(net.input_width(), options)?;
+            // A sample is normalised by what was given, and then by the network's own.
+            for (feature, (mean, scale)) in features.iter_mut().zip(lowered.normalisation()) {
+                let given = f64::from(feature.scale);
+                feature.offset = (f64::from(feature.offset) + mean / given) as f32;
+                feature.scale = (given * scale) as f32;
+            }
+            Input::Features(features)
         }
     };
     if matches!(input, Input::Tokens(_)) {
@@ -708,6 +735,20 @@ fn each<T: Clone>(
 
 /// What rounding may take of an input's spread.
 const ROUNDED: f64 = 0.01;
+
+/// What rounding takes of an input whose normalisation is the file's own, if that is much.
+fn coarse(feature: &Feature) -> Option<String> {
+    let unit = unit_of(feature.offset);
+    let rounded = unit / 12f64.sqrt() * f64::from(feature.scale.abs());
+    (rounded > ROUNDED).then(|| {
+        format!(
+            "{}: near {}, which the network takes off first, numbers of 32 bits go by {unit}: rounding alone is {:.1} % of what it takes for a spread",
+            feature.name,
+            feature.offset,
+            100.0 * rounded
+        )
+    })
+}
 
 /// Inputs with their names and what training did to them.
 fn features(count: usize, options: &ImportOptions) -> Result<Vec<Feature>> {

@@ -584,6 +584,7 @@ impl Reader {
             "Pow" => one(Op::Binary(Binary::Pow))?,
             "Sqrt" => unary(Function::Sqrt)?,
             "Reciprocal" => unary(Function::Reciprocal)?,
+            "Neg" => unary(Function::Affine(-1.0, 0.0))?,
             "LayerNormalization" => {
                 ensure!(
                     proto.output.iter().skip(1).all(String::is_empty),
@@ -743,6 +744,19 @@ impl Reader {
             ),
             "SplitToSequence" | "ConcatFromSequence" | "SequenceAt" => bail!(
                 "a recurrence written out step by step: export it with torch.onnx.export(..., dynamo=False), or import the state dict"
+            ),
+            "Erf" => bail!(
+                "a Gelu written out, or another use of Erf: the engine has no such activation; train with ELU() in its place"
+            ),
+            "LogSoftmax" | "ArgMax" | "Log" => bail!(
+                "the engine has no layer for it: export the network without it, and do it with the answers, where the order of classes is the same"
+            ),
+            "ReduceMax" | "GlobalAveragePool" | "GlobalMaxPool" | "TopK" | "NonZero" => bail!(
+                "it looks at all samples of a sequence together, which a stream does not know; take the output after the last sample (x[:, -1]), and \
+                 export without packed sequences"
+            ),
+            "Attention" | "MultiHeadAttention" | "Einsum" | "Trilu" | "Mod" | "ScatterND" => bail!(
+                "the engine has no layer for it, nor attention, of which it is often a part; it has recurrent layers, dense ones and convolutions"
             ),
             _ => bail!(
                 "this operator is not read: the engine has no layer for it; `kinglet help importing` lists those that are"

@@ -95,9 +95,10 @@ pub(super) fn prove(
     given: Option<Samples>,
 ) -> Result<Proof> {
     let plan = Plan::new(lowered, package);
+    let front: Vec<(f64, f64)> = lowered.normalisation().collect();
     let samples = match given {
         Some(given) => plan.cut(given, &package.net),
-        None => plan.random(&package.net),
+        None => plan.random(&package.net, &front),
     };
     ensure!(
         !samples.is_empty(),
@@ -118,7 +119,7 @@ pub(super) fn prove(
         }
         let every = tap.roles.contains(&Role::Time) && !plan.whole;
         let chunk = if every { 1 } else { plan.chunk };
-        let found = engine(package, cut, chunk, &samples)
+        let found = engine((package, &front), cut, chunk, &samples)
             .with_context(|| format!("layer `{}` in the engine", tap.name))?;
         let layer = compare(&tap.name, &found, expected)?;
         if judged.is_none() || !layer.is_flat() || layer.difference > layer.rounding() {
@@ -275,7 +276,8 @@ impl Plan {
         all
     }
 
-    fn random(&self, net: &Network) -> Samples {
+    /// About as many as the network takes for usual where it normalises them.
+    fn random(&self, net: &Network, front: &[(f64, f64)]) -> Samples {
         let mut rng = Rng::new(0x6b69_6e67_6c65_7421);
         let affordable = MACS / net.macs().max(1);
         let [first, every] = self.answers;
@@ -291,7 +293,11 @@ impl Plan {
         };
         let mut sample = || match net.layers.first() {
             Some(Layer::Embedding(e)) => vec![(rng.next_u64() % e.vocab as u64) as f32],
-            _ => (0..net.input_width()).map(|_| rng.normal()).collect(),
+            _ => {
+                let each = (0..net.input_width()).map(|k| front.get(k).unwrap_or(&(0.0, 1.0)));
+                let around = |(mean, scale): &(f64, f64)| f64::from(rng.normal()) / scale + mean;
+                each.map(around).map(|x| x as f32).collect()
+            }
         };
         let sequence = |n: usize| (0..n).map(|_| sample()).collect();
         lengths.into_iter().map(sequence).collect()
@@ -344,7 +350,8 @@ fn samples(
 ) -> Result<Tensor> {
     let width = chunk.first().map_or(0, Vec::len);
     let whole = graph.inputs[lowered.samples].whole;
-    let features = shape.len().checked_sub(1).filter(|_| !whole);
+    let last = shape.len().checked_sub(1);
+    let features = last.filter(|last| !whole && lowered.time != Some(*last));
     let strides = shape.iter().rev().scan(1, |n, &d| {
         let stride = *n;
         *n *= d;
@@ -411,7 +418,7 @@ fn tap_rows(tap: &Tap, tensor: &Tensor, whole: bool) -> Result<Vec<Vec<f32>>> {
 
 /// The engine's outputs of the network cut behind a layer, after so many samples each.
 fn engine(
-    package: &Package,
+    (package, front): (&Package, &[(f64, f64)]),
     layers: &[Layer],
     chunk: usize,
     samples: &Samples,
@@ -421,8 +428,14 @@ fn engine(
     };
     let outputs = net.output_width();
     let mut cut = Package::of_numbers(&package.name[..], net);
-    if let tokens @ Input::Tokens(_) = &package.input {
-        cut.input = tokens.clone();
+    match &mut cut.input {
+        _ if matches!(package.input, Input::Tokens(_)) => cut.input = package.input.clone(),
+        Input::Features(features) => {
+            for (feature, (mean, scale)) in features.iter_mut().zip(front) {
+                (feature.offset, feature.scale) = (*mean as f32, *scale as f32);
+            }
+        }
+        Input::Tokens(_) => {}
     }
     if cut.net.is_bidirectional() {
         cut.shape = package.shape;

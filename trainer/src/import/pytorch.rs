@@ -9,7 +9,7 @@
 //! cleaned), `modules` (tensors to modules), `order` (modules to a chain) and, here, the containers and the chain as a graph.
 
 use super::archive::Archive;
-use super::graph::{Function, Graph, Op, Tensor, ValueId};
+use super::graph::{Function, Graph, Kind, Op, Tensor, ValueId};
 use super::modules::{self, Matrix, Module, Weights};
 use super::questions::Questions;
 use super::state_dict::{Float, Numbers, StateDict, Stored};
@@ -402,6 +402,50 @@ fn one_for_each<T: Clone>(
     })
 }
 
+/// Flags about what the network does not have, so that they say nothing.
+fn idle(chain: &[Module], inner: usize, options: &ImportOptions) -> Vec<String> {
+    let any = |is: &dyn Fn(&Weights) -> bool| chain.iter().any(|module| is(&module.weights));
+    let cells = |is: &dyn Fn(Kind) -> bool| {
+        any(&|weights| match weights {
+            Weights::Cells { cells } => cells.iter().any(|cell| is(cell.kind)),
+            _ => false,
+        })
+    };
+    let conv = any(&|weights| matches!(weights, Weights::Conv(_)));
+    let norm = any(&|weights| matches!(weights, Weights::Norm(_) | Weights::LayerNorm(_)));
+    let rnn = cells(&|kind| kind == Kind::Rnn);
+    let gru = cells(&|kind| matches!(kind, Kind::Gru { .. }));
+    let there = "no nn.Linear that another layer follows";
+    [
+        ("--conv", options.conv.is_empty() || conv, "no nn.Conv1d"),
+        (
+            "--after-conv",
+            options.after_conv.is_none() || conv,
+            "no nn.Conv1d",
+        ),
+        (
+            "--batch-norm",
+            options.batch_norm.is_empty() || norm,
+            "no nn.BatchNorm1d or nn.LayerNorm",
+        ),
+        ("--between", options.between.is_empty() || inner > 0, there),
+        (
+            "--nonlinearity",
+            options.nonlinearity.is_none() || rnn,
+            "no nn.RNN",
+        ),
+        (
+            "--gru-reset",
+            options.gru_reset.is_none() || gru,
+            "no nn.GRU",
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, fits, _)| !fits)
+    .map(|(flag, _, none)| format!("{flag} says nothing here: there is {none}"))
+    .collect()
+}
+
 /// Gives the matrices their roles: one without a bias before the cells is an embedding, others are dense layers.
 fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions) -> Result<Graph> {
     let first_cell = chain
@@ -473,6 +517,7 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     );
 
     let mut graph = Graph::default();
+    graph.notes.extend(idle(&chain, inner.len(), options));
     let head_begins = dense.iter().find(|&&place| place > last_cell);
     if let (Some(&place), None) = (head_begins, options.head) {
         graph.notes.push(format!(
@@ -511,7 +556,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     };
     if let Weights::Conv(filters) = &chain[0].weights {
         graph.notes.push(format!(
-            "{} is taken to be of one group, with {} inputs: a state dict does not say",
+            "{} is taken for an nn.Conv1d of one group, with {} inputs: a state dict does not say, and an nn.ConvTranspose1d or a depthwise one would give \
+             other answers; export ONNX if it is one",
             chain[0].label(),
             filters.shape[1]
         ));
@@ -559,7 +605,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             }
             Weights::Norm(moments) => {
                 graph.notes.push(format!(
-                    "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
+                    "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm or nn.InstanceNorm1d would give \
+                     other answers; export ONNX if it is one"
                 ));
                 x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
                 let before = place.checked_sub(1);

@@ -87,6 +87,14 @@ impl<'a> StateDict<'a> {
                 .iter()
                 .any(|prefix| name.starts_with(prefix.as_str()))
         };
+        for prefix in &options.ignore {
+            ensure!(
+                self.tensors
+                    .keys()
+                    .any(|name| name.starts_with(prefix.as_str())),
+                "--ignore {prefix}: no tensor's name begins so"
+            );
+        }
         let left_out: Vec<String> = (self.tensors.keys())
             .filter(|name| ignored(name))
             .map(|name| format!("`{name}`"))

@@ -145,6 +145,24 @@ branches = [layers.GRU(4, return_sequences=True)(start), layers.LSTM(4, return_s
 keep("branches", keras.Model(start, layers.Dense(2)(layers.Subtract()(branches))), x)
 for activation in ["silu", "elu", "gelu"]:
     keep(activation, keras.Sequential(head + [layers.Dense(3, activation), layers.LSTM(4), layers.Dense(2)]), x)
+# Channels by themselves, and zeros in front of samples as a layer of their own.
+apart = [layers.ZeroPadding1D((2, 0)), layers.DepthwiseConv1D(3, depth_multiplier=2, activation="relu")]
+apart += [layers.ZeroPadding1D((1, 0)), layers.SeparableConv1D(4, 2, activation="tanh")]
+mean = [layers.GRU(4, return_sequences=True), layers.TimeDistributed(layers.BatchNormalization()), layers.Dense(2)]
+keep("channels", keras.Sequential(head + apart + mean), x)
+# Numbers far from zero, normalised in the network, and answers in their own units.
+far = np.round(np.random.normal([101325, 20, 0.5], [5, 3, 0.1], size=(8, 3)), 1).astype("float32")
+given = layers.Normalization(mean=[101325.0, 20.0, 0.5], variance=[25.0, 9.0, 0.01])
+back = layers.Normalization(mean=[7.0, -3.0], variance=[4.0, 0.25], invert=True)
+start = layers.Input((None, 3))
+y = given(start)
+y = layers.Concatenate()([layers.GRU(4, return_sequences=True)(y), y])
+keep("far", keras.Model(start, back(layers.Dense(2)(y))), far)
+stretched = layers.Rescaling(scale=[2.0, 3.0, 0.5], offset=[1.0, 0.0, -2.0])
+start = layers.Input((None, 3))
+y = stretched(start)
+y = layers.Average()([layers.GRU(3, return_sequences=True)(y), layers.LSTM(3, return_sequences=True)(y)])
+keep("rescaled", keras.Model(start, layers.Dense(2)(y)), x)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -1,6 +1,6 @@
 //! Convolutions, magnitudes, and the padding before them.
 
-use super::{Open, Role, View, Walk};
+use super::{Affine, Open, Role, View, Walk, is_uniform};
 use crate::import::graph::{Binary, Convolution, Node, Pooling, Tensor};
 use crate::import::interpret;
 use crate::net::{Activation, Conv, ConvShape, Dense, Layer, Pool, PoolKind, answers};
@@ -43,7 +43,7 @@ impl Walk<'_> {
         );
         let [kernel, every] = [narrow("kernel", of.kernel)?, narrow("stride", of.stride)?];
         ensure!(of.kernel <= len, "it pools {} of {len} samples", of.kernel);
-        let rises = |(scale, _): &(Vec<f32>, Vec<f32>)| scale.iter().all(|&s| s > 0.0);
+        let rises = |(scale, _): &Affine| scale.iter().all(|&s| s > 0.0);
         let stays = of.kind == PoolKind::Mean || view.affine.as_ref().is_none_or(rises);
         // Samples before the first answer of the convolution that can pool them itself.
         let own = match self.layers.last() {
@@ -405,7 +405,7 @@ impl Walk<'_> {
             dense.bias.len()
         );
         // Zeros that a stream begins with stand for what is normalised already.
-        let offsets = |affine: &(Vec<f32>, Vec<f32>)| affine.1.iter().any(|&o| o != 0.0);
+        let offsets = |affine: &Affine| affine.1.iter().any(|&o| o != 0.0);
         if streams && pads[0] > 0 && view.affine.as_ref().is_some_and(offsets) {
             view.open = Open::Nothing;
             view.axes.swap(1, 2);
@@ -467,14 +467,14 @@ impl Walk<'_> {
             return Ok((vec![1.0; channels], vec![0.0; channels]));
         };
         if scale.len() == channels {
-            return Ok((scale, offset));
+            let narrow = |all: Vec<f64>| all.into_iter().map(|x| x as f32).collect();
+            return Ok((narrow(scale), narrow(offset)));
         }
-        let alike = |all: &[f32]| all.iter().all(|x| *x == all[0]);
         ensure!(
-            channels == 1 && !scale.is_empty() && alike(&scale) && alike(&offset),
+            channels == 1 && is_uniform(&(scale.clone(), offset.clone())),
             "the numbers that it goes over are scaled one by one"
         );
-        Ok((vec![scale[0]], vec![offset[0]]))
+        Ok((vec![scale[0] as f32], vec![offset[0] as f32]))
     }
 }
 

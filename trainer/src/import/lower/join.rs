@@ -272,6 +272,7 @@ impl Walk<'_> {
 
     /// An earlier value, for a branch of its own: it is kept, put beside what the chain gives now, and picked from that by a dense layer.
     fn back(&mut self, node: &Node, mut view: View) -> Result<View> {
+        self.normalise(&mut view)?;
         self.whole(&view)?;
         self.goes_on()?;
         ensure!(
@@ -285,7 +286,9 @@ impl Walk<'_> {
         let n = view.width();
         let with = self.kept(&view)?;
         let width = self.layers.last().map_or(0, Layer::outputs);
-        let (scale, bias) = view.affine.take().unwrap_or((vec![1.0; n], vec![0.0; n]));
+        let affine = view.affine.take();
+        let (scale, bias) = affine.unwrap_or((vec![1.0; n], vec![0.0; n]));
+        let bias = bias.into_iter().map(|b| b as f32).collect();
         let join = Join {
             width,
             kept: n,
@@ -300,7 +303,7 @@ impl Walk<'_> {
             activation: Activation::Identity,
         };
         for (k, scale) in scale.into_iter().enumerate() {
-            pick.weight[k * (width + n) + width + k] = scale;
+            pick.weight[k * (width + n) + width + k] = scale as f32;
         }
         self.notes.push(format!(
             "{}: a second branch goes on from an earlier value; the engine keeps that, and brings it back by {} weights",

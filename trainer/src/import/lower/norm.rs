@@ -221,14 +221,14 @@ impl Walk<'_> {
     }
 
     /// Scales and offsets behind a normalisation are its own.
-    pub(super) fn fold_into_norm(&mut self, scale: &[f32], offset: &[f32]) -> bool {
+    pub(super) fn fold_into_norm(&mut self, scale: &[f64], offset: &[f64]) -> bool {
         let Some(Layer::Norm(norm)) = self.layers.last_mut() else {
             return false;
         };
         let terms = norm.gamma.iter_mut().zip(&mut norm.beta);
         for ((gamma, beta), (scale, offset)) in terms.zip(scale.iter().zip(offset)) {
-            *gamma *= scale;
-            *beta = *beta * scale + offset;
+            *gamma = (f64::from(*gamma) * scale) as f32;
+            *beta = (f64::from(*beta) * scale + offset) as f32;
         }
         true
     }

@@ -38,4 +38,5 @@ pub mod task;
 pub mod train;
 pub mod transcript;
 pub mod tune;
+pub mod unheld;
 pub mod watch;

@@ -4,7 +4,7 @@ use crate::file::AlignedBytes;
 use crate::filekind::{self, Kind};
 use crate::transcript::BLANK;
 use anyhow::{Context, Result, anyhow};
-use kinglet::format::{Input, Output, Shape};
+use kinglet::format::{Activation, Input, Layer, Output, Shape, TargetRestore};
 use kinglet::{LoadError, Model};
 use std::path::{Path, PathBuf};
 
@@ -92,6 +92,29 @@ fn split(names: &str) -> Vec<(&str, &str)> {
     names
         .map(|name| name.split_once('\u{1}').unwrap_or((name, "")))
         .collect()
+}
+
+/// The least and the largest number of each output that an integer model has, where that is a sum, which is cut there. None where it is something
+/// else, or goes on from the sample.
+pub fn output_ends(model: &Model<'_>) -> Vec<Option<[f32; 2]>> {
+    let sums = match model.header().layers.last() {
+        Some(Layer::Dense { activation, .. }) => *activation == Activation::Identity,
+        _ => false,
+    };
+    let lsb = 2f32.powi(-i32::from(model.output_frac()));
+    let ends = |restore: u32, scale: f32, offset: f32| {
+        let plain = restore == TargetRestore::None as u32;
+        let ends = [i16::MIN, i16::MAX].map(|q| f32::from(q) * lsb * scale + offset);
+        let sorted = [ends[0].min(ends[1]), ends[0].max(ends[1])];
+        (sums && plain && model.is_integer()).then_some(sorted)
+    };
+    let targets = model.targets();
+    match targets.len() == model.outputs() {
+        true => (targets.iter())
+            .map(|target| ends(target.restore, target.scale, target.offset))
+            .collect(),
+        false => vec![ends(0, 1.0, 0.0); model.outputs()],
+    }
 }
 
 /// Whether it says tokens somewhere along a stream, and nothing at other steps.

@@ -20,7 +20,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes a sample and the answer before it, which foretold it. None where it is answers that are watched.
+    /// Takes a sample and the answer to the one before it, which foretold it; NaN where that had none. None where it is answers that are watched.
     pub fn sample(&mut self, foretold: &[f32], sample: &[f32]) -> Option<Verdict> {
         match self {
             Watch::Forecast(detector) => Some(detector.compare(foretold, sample)),

@@ -5,8 +5,9 @@ use super::samples::{Sample, Samples};
 use super::say;
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use kinglet::format::{Format, Layer, Layout, Shape};
+use kinglet::format::{Feature, FeatureTransform, Format, Layer, Layout, Shape};
 use kinglet::{Model, num};
+use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
@@ -96,6 +97,13 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         }
     }
     samples.tell();
+    let mut beyond = Beyond::new(float);
+    for (raw, _) in &groups {
+        let rows = raw.chunks_exact(width);
+        rows.for_each(|row| beyond.meet(row));
+    }
+    let notes = beyond.notes();
+    notes.iter().for_each(|note| say(&format!("note: {note}")));
     let mut begins = Vec::new();
     for (of_raw, of_tokens) in groups {
         begins.push(rows(&raw, &tokens));
@@ -317,6 +325,30 @@ impl Calibration {
         Ok(all)
     }
 
+    /// The input whose values lie the farthest from where the model's normalisation has its middle, if that is far, and how many times its
+    /// spread: half of them do at least.
+    fn far(&self, model: &Model<'_>) -> Option<(usize, f64)> {
+        const FAR: f64 = 20.0;
+        let plain = |feature: &Feature| feature.tag() == FeatureTransform::None as u32;
+        let width = model.inputs();
+        let streams = self.streams.iter().filter_map(|stream| match stream {
+            Stream::Samples(x) => Some(x),
+            Stream::Tokens(_) => None,
+        });
+        let all: Vec<&[f32]> = streams.flat_map(|x| x.chunks_exact(width)).collect();
+        let features = model.features().iter().enumerate();
+        let median = |k: usize| {
+            let mut sizes: Vec<f32> = all.iter().map(|x| x[k].abs()).collect();
+            let middle = sizes.len() / 2;
+            let (_, median, _) = (!sizes.is_empty())
+                .then(|| sizes.select_nth_unstable_by(middle, f32::total_cmp))?;
+            Some((k, f64::from(*median)))
+        };
+        let far = features.filter(|(_, feature)| plain(feature));
+        let far = far.filter_map(|(k, _)| median(k)).filter(|(_, x)| *x > FAR);
+        far.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// For every feature the share of its values that an integer model cuts.
     fn cut(&self, model: &Model<'_>) -> Result<Vec<(usize, usize)>> {
         let width = model.inputs();
@@ -353,6 +385,8 @@ pub struct Compared<'m> {
     /// Bytes of the files.
     sizes: [usize; 2],
     fidelity: Fidelity,
+    /// Magnitude of the largest output before.
+    largest: f64,
     doubts: Vec<String>,
 }
 
@@ -365,7 +399,9 @@ impl<'m> Compared<'m> {
     ) -> Result<Self> {
         let after = Model::from_bytes(&exported.bytes)?;
         let [a, b] = [before, &after].map(|model| calibration.answers(model));
-        let fidelity = Fidelity::between(before, &a?, &b?);
+        let a = a?;
+        let largest = a.iter().fold(0f64, |most, y| most.max(f64::from(y.abs())));
+        let fidelity = Fidelity::between(before, &a, &b?);
         let mut doubts = exported.doubts.clone();
         let cut = calibration.cut(&after)?;
         let names = input_names(before);
@@ -382,6 +418,7 @@ impl<'m> Compared<'m> {
             after,
             sizes,
             fidelity,
+            largest,
             doubts,
         })
     }
@@ -473,14 +510,85 @@ impl<'m> Compared<'m> {
         })
     }
 
-    /// Says what the format cannot hold, and refuses a model whose answers are others, unless it is forced through.
-    pub fn judge(&self, force: bool) -> Result<()> {
-        judge(&self.after, self.fidelity.share(), &self.doubts, force)
+    /// Says what the format cannot hold, and refuses a model whose answers are others, unless it is forced through. What is advised
+    /// instead of eight bits has been tried, if this is how.
+    pub fn judge(
+        &self,
+        force: bool,
+        calibration: &Calibration,
+        wider: impl FnOnce() -> Result<Exported>,
+    ) -> Result<()> {
+        let share = self.fidelity.share();
+        let name = format_name(&self.after);
+        let tried = || -> Result<String> {
+            let exported = wider()?;
+            let model = Model::from_bytes(&exported.bytes)?;
+            let [a, b] = [self.before, &model].map(|model| calibration.answers(model));
+            let wider = Fidelity::between(self.before, &a?, &b?).share();
+            Ok(match wider <= MOST {
+                true => format!(
+                    "--precision w8a16, whose outputs differ by {:.2} %,",
+                    100.0 * wider
+                ),
+                false => format!(
+                    "--precision f32 (in w8a16 they differ by {:.1} %)",
+                    100.0 * wider
+                ),
+            })
+        };
+        let refused = share > MOST && !force && name == Format::W8A8.name();
+        let instead = refused.then(tried).transpose()?;
+        if share > MOST {
+            self.tell_data(calibration)?;
+        }
+        judged(&self.after, share, &self.doubts, force, instead)
+    }
+
+    /// Where it may be the data that is not what the network was made for.
+    fn tell_data(&self, calibration: &Calibration) -> Result<()> {
+        let all = &self.fidelity.all;
+        let far = calibration.far(self.before);
+        let names = input_names(self.before);
+        let as_it_is = |k: usize| {
+            let feature = &self.before.features()[k];
+            (feature.offset, feature.scale) == (0.0, 1.0)
+        };
+        if let Some((k, middle)) = far.filter(|(k, _)| as_it_is(*k)) {
+            say(&format!(
+                "note: the values of {} have a size of {middle:.0} in the middle, and enter the model as they are: if it was trained with a normalisation, \
+                 it needs that too (import --input-mean --input-std)",
+                names[k].0
+            ));
+        } else if let Some((k, mean)) = far {
+            say(&format!(
+                "note: the calibration data may not be in the units that the model takes: {} lies {mean:.0} times its spread from the middle that the \
+                 model was normalised with",
+                names[k].0
+            ));
+        } else if all.spread > 0.0 && all.spread * 100.0 < self.largest {
+            say(&format!(
+                "note: over the calibration data the outputs hardly change: they spread by {}, around values of {}; what they are to tell apart may \
+                 not be in it, or its numbers are not in the units that the model takes",
+                short(all.spread),
+                short(self.largest)
+            ));
+        }
+        Ok(())
     }
 }
 
 /// Says what a format cannot hold of a network, and refuses a model that answers something else.
 pub fn judge(model: &Model<'_>, share: f64, doubts: &[String], force: bool) -> Result<()> {
+    judged(model, share, doubts, force, None)
+}
+
+fn judged(
+    model: &Model<'_>,
+    share: f64,
+    doubts: &[String],
+    force: bool,
+    instead: Option<String>,
+) -> Result<()> {
     let name = format_name(model);
     doubts
         .iter()
@@ -488,10 +596,12 @@ pub fn judge(model: &Model<'_>, share: f64, doubts: &[String], force: bool) -> R
     if share <= MOST || force {
         return Ok(());
     }
-    let reason = doubts
-        .first()
-        .map_or(String::new(), |doubt| format!(" ({doubt})"));
-    let instead = if name == Format::W8A8.name() {
+    let reason = match doubts {
+        [] => String::new(),
+        [doubt] => format!(" ({doubt})"),
+        _ => ", maybe for what the warnings say".to_owned(),
+    };
+    let usual = if name == Format::W8A8.name() {
         "--precision w8a16 or f32"
     } else if name == Format::W4A8.name() {
         "--precision w8a8, train it through its integers (`kinglet train --quantized-epochs 20`)"
@@ -500,6 +610,7 @@ pub fn judge(model: &Model<'_>, share: f64, doubts: &[String], force: bool) -> R
     } else {
         "--precision f32"
     };
+    let instead = instead.unwrap_or_else(|| usual.to_owned());
     bail!(
         "the outputs in {name} differ from those in f32 by {:.1} % of their spread, more than {:.0} %{reason}: \
          try {instead}, or write it all the same with --force",

@@ -164,7 +164,9 @@ pub fn run(args: &Args) -> Result<()> {
             let sizes = [float.bytes.len(), exported.bytes.len()];
             let compared = Compared::new(&model, sizes, &exported, calibration)?;
             compared.print()?;
-            compared.judge(args.force)?;
+            compared.judge(args.force, calibration, || {
+                calibrate::fitted(package, (Format::W8A16, layout), calibration)
+            })?;
         }
         Some(_) => {}
         None => calibrate::judge_unmeasured(args.precision, &exported, args.force)?,

@@ -11,7 +11,7 @@ use kinglet_trainer::data::Written;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::file::{LayerPart, Parts, parts};
 use kinglet_trainer::model_file::{
-    ModelFile, format_name, input_names, is_of_transcripts, output_names,
+    ModelFile, format_name, input_names, is_of_transcripts, output_ends, output_names,
 };
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -418,7 +418,8 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
         Output::NextToken { .. } => lines.push("output    a score per next token".into()),
         Output::Values { .. } => {
             let mut formulas = Vec::new();
-            for (name, t) in outputs.iter().zip(model.targets()) {
+            let ends = output_ends(model);
+            for ((name, t), ends) in outputs.iter().zip(model.targets()).zip(ends) {
                 let column = inputs.get(t.column as usize).map_or("", |n| n.0);
                 let v = format!("y * {} + {}", t.scale, t.offset);
                 let value = match target_restore(t.restore) {
@@ -429,7 +430,10 @@ fn text(file: &ModelFile, model: &Model<'_>, parts: &Parts) -> String {
                 };
                 let feeds = inputs.get(t.feeds as usize);
                 let feeds = feeds.map_or(String::new(), |n| format!(", a later {}", n.0));
-                formulas.push((*name, format!("{value}{feeds}")));
+                let ends = ends.map_or(String::new(), |[least, most]| {
+                    format!(", cut at {least} and {most}")
+                });
+                formulas.push((*name, format!("{value}{feeds}{ends}")));
             }
             lines.extend(in_short("output", &formulas));
         }

@@ -34,7 +34,6 @@ mod streams;
 mod texts;
 mod train;
 mod tune;
-mod unheld;
 mod verify;
 mod wav;
 

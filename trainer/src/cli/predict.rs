@@ -5,7 +5,6 @@ use super::progress::cancel_on_signal;
 use super::samples::{SECOND, Sample, Samples};
 use super::streams::{How, SavedStream, Stream, Streams};
 use super::texts::is_of_texts;
-use super::unheld::Unheld;
 use super::{kernel_names, kernels, say, usage, wav, writable};
 use anyhow::{Result, anyhow, bail};
 use kinglet::format::{Input, Output, Shape, crc32};
@@ -17,6 +16,7 @@ use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
 use kinglet_trainer::transcript::written;
+use kinglet_trainer::unheld::Unheld;
 use kinglet_trainer::watch::Watch;
 use serde_json::{Map, Value};
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -374,6 +374,7 @@ fn answer(
         if stream.answered {
             if !args.raw {
                 unheld.answer(&stream.y);
+                beyond.answer(&stream.y);
             }
             if let (Some(word), Some(verdict)) = (table.word, stream.verdict) {
                 if verdict.alarm && !woken {
@@ -423,8 +424,12 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
                 stream.sample.extend_from_slice(x);
             }
             let watch = stream.watch.as_mut();
-            let verdict = watch.and_then(|watch| watch.sample(&stream.y, x));
+            let verdict = watch.and_then(|watch| watch.sample(&stream.foretold, x));
             let answered = stream.push(x);
+            match answered {
+                true => stream.foretold.copy_from_slice(&stream.y),
+                false => stream.foretold.fill(f32::NAN),
+            }
             let watch = stream.watch.as_mut().filter(|_| answered);
             let verdict = verdict.or(watch.and_then(|watch| watch.answer(&stream.y)));
             stream.verdict = verdict.or(stream.verdict);

@@ -140,7 +140,9 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         compared.print()?;
     }
-    compared.judge(args.force)?;
+    compared.judge(args.force, &calibration, || {
+        calibrate::fitted(&package, (Format::W8A16, layout), &calibration)
+    })?;
     save(&args.out, &exported.bytes)?;
     say(&format!("{}: written", args.out.display()));
     if let Some(path) = &args.curve {

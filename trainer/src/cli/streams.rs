@@ -27,8 +27,10 @@ pub struct Stream<'s, 'a> {
     pub runner: AnyRunner<'s, 'a>,
     pub windows: SlidingWindow<Vec<f32>>,
     pub watch: Option<Watch<'a>>,
-    /// The last prediction; NaN before the first.
+    /// The last prediction; NaN before the first, and anything within a window.
     pub y: Vec<f32>,
+    /// What the last row said of the next one; NaN where it had no answer.
+    pub foretold: Vec<f32>,
     pub verdict: Option<Verdict>,
     /// Of a window that is not complete.
     pub tokens: Vec<usize>,
@@ -55,6 +57,7 @@ impl Stream<'_, '_> {
         self.watch.iter_mut().for_each(|watch| watch.resume(0.0));
         self.verdict = None;
         self.y.fill(f32::NAN);
+        self.foretold.fill(f32::NAN);
         self.known.fill(false);
         self.said.reset();
         self.rows = 0;
@@ -93,7 +96,7 @@ impl Stream<'_, '_> {
             kept: self.windows.kept().to_vec(),
             score: self.watch.as_ref().map_or(0.0, Watch::score),
             alarm: self.verdict.is_some_and(|verdict| verdict.alarm),
-            y: self.y.clone(),
+            foretold: self.foretold.clone(),
             tokens: self.tokens.iter().map(|&token| token as u32).collect(),
             rows: self.rows,
         })
@@ -111,9 +114,10 @@ impl Stream<'_, '_> {
             seen,
             until,
         };
-        let fits = self.windows.restore(place, &saved.kept) && saved.y.len() == self.y.len();
+        let fits = self.windows.restore(place, &saved.kept) && saved.foretold.len() == self.y.len();
         ensure!(fits, "it is of other windows");
-        self.y.copy_from_slice(&saved.y);
+        self.y.copy_from_slice(&saved.foretold);
+        self.foretold.copy_from_slice(&saved.foretold);
         self.watch.iter_mut().for_each(|w| w.resume(saved.score));
         // A word that is being said has been told.
         if let Some(Watch::Word(_)) = self.watch {
@@ -157,7 +161,7 @@ pub struct SavedStream {
     kept: Vec<f32>,
     score: f32,
     alarm: bool,
-    y: Vec<f32>,
+    foretold: Vec<f32>,
     tokens: Vec<u32>,
     rows: u64,
 }
@@ -239,6 +243,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             windows: SlidingWindow::new(self.shape, inputs, kept)?,
             watch: self.watch.clone(),
             y: vec![f32::NAN; self.model.outputs()],
+            foretold: vec![f32::NAN; self.model.outputs()],
             verdict: None,
             tokens: Vec::new(),
             sample: Vec::new(),

@@ -20,7 +20,7 @@ use kinglet_trainer::fidelity::{Fidelity, MOST, excess};
 use kinglet_trainer::file::{Exported, TestInputs, export_for, package, save};
 use kinglet_trainer::model_file::{ModelFile, format_name};
 use kinglet_trainer::net::Network;
-use kinglet_trainer::package::{Alarm, Package};
+use kinglet_trainer::package::{Alarm, Feature, Input, Package};
 use kinglet_trainer::quant::mixed::{Probe, search};
 use kinglet_trainer::quant::{Formats, Ranges, Stream, cut_tails};
 use kinglet_trainer::report::history::{Phase, epochs, to_csv};
@@ -175,7 +175,7 @@ pub fn run(args: &Args) -> Result<()> {
         task = task.streamed()?;
     }
     let models = models_of(args, &task)?;
-    let data = match &models[..] {
+    let mut data = match &models[..] {
         [encoder, decoder] => Dataset::load_for_pair(&task, [encoder, decoder])?,
         _ => Dataset::load(&task)?,
     };
@@ -216,7 +216,7 @@ pub fn run(args: &Args) -> Result<()> {
             "note: there is no {file} to resume from: training starts anew"
         ));
     }
-    let start = start(&models, &data).with_context(|| {
+    let start = start(&models, &mut data).with_context(|| {
         let flags = flags(args).map(|(flag, path)| format!("{flag} {}", path.display()));
         flags.collect::<Vec<_>>().join(" ")
     })?;
@@ -470,11 +470,42 @@ fn models_of(args: &Args, task: &Task) -> Result<Vec<Package>> {
     flags(args).map(model).collect()
 }
 
+/// The inputs of some data with the normalisation of a model, if it has one for such inputs.
+fn own_inputs(model: &Package, data: &Dataset) -> Option<Input> {
+    let (Input::Features(own), Input::Features(inputs)) = (&model.input, data.input()) else {
+        return None;
+    };
+    let alike = own.len() == inputs.len()
+        && (own.iter().zip(inputs)).all(|(own, input)| own.transform == input.transform);
+    let normalises = |f: &Feature| (f.offset, f.scale) != (0.0, 1.0);
+    (alike && own.iter().any(normalises)).then(|| {
+        let as_own = |(own, input): (&Feature, &Feature)| Feature {
+            offset: own.offset,
+            scale: own.scale,
+            ..input.clone()
+        };
+        Input::Features(own.iter().zip(inputs).map(as_own).collect())
+    })
+}
+
 /// The network of --from, or of a pair both, in the units of the task.
-fn start(models: &[Package], data: &Dataset) -> Result<Option<Network>> {
+fn start(models: &[Package], data: &mut Dataset) -> Result<Option<Network>> {
     let (network, notes) = match models {
         [] => return Ok(None),
-        [model] => network_for(model, data)?,
+        [model] => match (network_for(model, data), own_inputs(model, data)) {
+            (Ok(found), _) => found,
+            (Err(error), None) => return Err(error),
+            (Err(_), Some(input)) => {
+                let normalised = data.clone().normalised_as(&input);
+                let found = network_for(model, &normalised)?;
+                *data = normalised;
+                say_notes(&[
+                    "the inputs are normalised as the model's are, and not by the training part: its first layer takes those of a sample together, \
+                     keeps them, or pads them with zeros".to_owned(),
+                ]);
+                found
+            }
+        },
         [encoder, decoder, ..] => pair_for([encoder, decoder], data)?,
     };
     say_notes(&notes);

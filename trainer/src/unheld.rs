@@ -2,14 +2,15 @@
 //! takes the middle of the column, here as on a device, and what is predicted as a change of such a number is none. The
 //! user is told.
 
+use crate::escape::escape;
+use crate::model_file::input_names;
 use kinglet::Model;
-use kinglet_trainer::escape::escape;
-use kinglet_trainer::model_file::input_names;
 
 /// Names in the note.
 const NAMED: usize = 5;
 
 /// Counts over all streams.
+#[derive(Debug)]
 pub struct Unheld<'m> {
     names: Vec<&'m str>,
     missing: Vec<u64>,

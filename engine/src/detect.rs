@@ -83,7 +83,7 @@ impl<'a> Detector<'a> {
         watches.then_some(Detector { targets, score })
     }
 
-    /// Takes a raw sample and what was predicted for it in the step before. Where either is missing (NaN) the error
+    /// Takes a raw sample and what was predicted for it in the step before; NaN, or nothing, where that step had no answer, as within a window. Where either is missing the error
     /// of that output is left out; where all are, the score stays.
     pub fn compare(&mut self, prediction: &[f32], sample: &[f32]) -> Verdict {
         let (mut sum, mut count) = (0.0, 0.0);

@@ -33,6 +33,8 @@ mod stepped {
         fn reset(&mut self);
         /// A new window of the same stream.
         fn restart(&mut self);
+        /// So many samples of the window have been taken, maybe by another runner on this state.
+        fn resume(&mut self, _taken: usize) {}
         /// Remembers a sample for gaps, without a step.
         fn hold(&mut self, sample: &[f32]);
         /// The sample that was remembered last, without gaps.
@@ -203,6 +205,7 @@ impl<B: AsRef<[f32]> + AsMut<[f32]>> SlidingWindow<B> {
             runner.restart();
         }
         if self.seen <= self.window {
+            runner.resume(self.seen - 1);
             runner.step(sample, output);
         } else {
             // Between exact windows that leave gaps.

@@ -59,8 +59,15 @@ impl Desk {
 
     /// The same as Parquet, in row groups of 100 steps.
     fn parquet(&self, name: &str, from: usize, to: usize) {
-        let schema = "message rows { required int64 t (TIMESTAMP(MILLIS, true)); required binary device (STRING); optional double x; }";
-        let schema = Arc::new(parse_message_type(schema).unwrap());
+        self.parquet_in(name, from, to, ("MILLIS", 1));
+    }
+
+    /// The same with times in another unit, so many to a millisecond.
+    fn parquet_in(&self, name: &str, from: usize, to: usize, (unit, many): (&str, i64)) {
+        let schema = format!(
+            "message rows {{ required int64 t (TIMESTAMP({unit}, true)); required binary device (STRING); optional double x; }}"
+        );
+        let schema = Arc::new(parse_message_type(&schema).unwrap());
         let file = File::create(self.path(name)).unwrap();
         let properties = Arc::new(WriterProperties::builder().build());
         let mut writer = SerializedFileWriter::new(file, schema, properties).unwrap();
@@ -68,7 +75,7 @@ impl Desk {
             let rows = (start..to.min(start + 100)).flat_map(|t| (0..DEVICES).map(move |d| (t, d)));
             let rows: Vec<(usize, usize)> = rows.collect();
             let mut group = writer.next_row_group().unwrap();
-            let times: Vec<i64> = rows.iter().map(|row| row.0 as i64).collect();
+            let times: Vec<i64> = rows.iter().map(|row| row.0 as i64 * many).collect();
             let names: Vec<ByteArray> = rows
                 .iter()
                 .map(|row| format!("d{}", row.1).as_str().into())
@@ -250,6 +257,76 @@ fn a_broken_row_ends_its_device_alone_and_is_told() {
         (&json["rows"], &json["rows_left_out"]),
         (&598.into(), &2.into())
     );
+}
+
+#[test]
+fn times_in_several_units_are_compared() {
+    let desk = trained();
+    desk.parquet("part-0.parquet", 0, 70);
+    desk.parquet_in("part-1.parquet", 70, 133, ("NANOS", 1_000_000));
+    desk.parquet_in("part-2.parquet", 133, STEPS, ("MICROS", 1000));
+    let command = "backtest wave.f32.kgl wave.kgl --data part-*.parquet --time t --json";
+    let json: serde_json::Value = serde_json::from_str(&desk.ok(command)).unwrap();
+    assert_eq!(
+        (&json["rows"], &json["rows_left_out"]),
+        (&600.into(), &0.into())
+    );
+    // The last rows once more.
+    desk.parquet_in("part-3.parquet", STEPS - 10, STEPS, ("NANOS", 1_000_000));
+    let ran = desk.succeeds(command);
+    assert!(
+        ran.err.contains("is not later") && ran.err.contains("and 30 rows"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn what_is_right_and_no_number_is_told() {
+    let desk = trained();
+    desk.csv("fleet.csv", 0, STEPS);
+    let ran =
+        desk.succeeds("backtest wave.f32.kgl wave.kgl --data fleet.csv --truth device --horizon 1");
+    let words = "no metric: column \"device\" has no number for any of the 597 answers";
+    assert!(ran.err.contains(words), "{}", ran.err);
+}
+
+#[test]
+fn a_sample_that_no_answer_foretold_leaves_the_score_as_it_is() {
+    let desk = trained();
+    let windows = TASK.replace(
+        "\"many-to-many\"\nwindow = 16",
+        "\"many-to-one\"\nwindow = 6\nhop = 6",
+    );
+    desk.write("windows.toml", windows);
+    desk.ok("train windows.toml --out windows.kgl --quiet");
+    // No row behind the last window.
+    desk.csv("fleet.csv", 0, STEPS / 6 * 6);
+    let out = desk.ok("predict windows.kgl --csv fleet.csv");
+    let of_one: Vec<Vec<f64>> = (out.lines().filter_map(|line| line.strip_prefix("d1,")))
+        .map(|line| line.split(',').map(|x| x.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(of_one.len(), STEPS / 6);
+    let mut score = 0.0;
+    for (k, said) in of_one.iter().enumerate() {
+        assert!(
+            (said[1] - score).abs() < 1e-4,
+            "{k}: {} for {score}",
+            said[1]
+        );
+        score += 0.2 * ((x(1, 6 * (k + 1)) - said[0]).abs() - score);
+    }
+    let alarms: u64 = (0..DEVICES)
+        .map(|device| predicted(&desk, "windows.kgl", device))
+        .map(|said| {
+            (0..said.len())
+                .filter(|&k| said[k].1 && (k == 0 || !said[k - 1].1))
+                .count() as u64
+        })
+        .sum();
+    let out = desk.ok("backtest windows.kgl windows.kgl --data fleet.csv --json");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["alarms"]["old"], alarms, "{out}");
 }
 
 #[test]

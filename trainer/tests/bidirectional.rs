@@ -252,13 +252,14 @@ fn sliding_windows_give_what_whole_windows_give() {
             assert!(matches!(shape, Windows::Window { exact: true, .. }));
             let mut states = [0, 1].map(|_| AlignedBytes::zeroed(model.state_len()));
             let [a, b] = &mut states;
-            let mut sliding = model.bind_window_bytes(a).unwrap();
             let mut whole = model.bind_window_bytes(b).unwrap();
             let kept = vec![0.0; SlidingWindow::needed(shape, inputs)];
             let mut windows = SlidingWindow::new(shape, inputs, kept).unwrap();
             let (mut y, mut want) = (vec![0.0; model.outputs()], vec![0.0; model.outputs()]);
             let mut answers = 0;
             for (t, sample) in golden.input.chunks_exact(inputs).enumerate() {
+                // A runner may be made for every sample, as where many streams share a model.
+                let mut sliding = model.bind_window_bytes(a).unwrap();
                 let complete = windows.push(&mut sliding, sample, &mut y);
                 let end = t + 1;
                 let due = end >= golden.window && (end - golden.window).is_multiple_of(hop);

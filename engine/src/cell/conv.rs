@@ -157,7 +157,8 @@ impl<'a> Conv<'a> {
             0
         };
         let columns = self.dense.columns();
-        // As many positions as there is room for.
+        // As many positions as there is room for; behind it may be what others keep.
+        let work = &mut work[..self.work()];
         let most = (work.len() / columns.max(1)).clamp(1, TOGETHER);
         for (part, y) in y[..positions * outputs]
             .chunks_mut(most * outputs)

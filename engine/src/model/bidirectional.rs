@@ -520,6 +520,11 @@ impl Stepped for WindowRunner<'_, '_> {
         self.runner.restart();
     }
 
+    fn resume(&mut self, taken: usize) {
+        // Windows of another model may be longer.
+        self.taken = taken % self.window();
+    }
+
     fn hold(&mut self, sample: &[f32]) {
         self.runner.hold(sample);
     }

@@ -54,6 +54,7 @@ fn features<'py>(
     x: &Bound<'py, PyAny>,
     axes: [usize; 2],
 ) -> PyResult<(Taken<'py>, Vec<usize>)> {
+    named(model, x)?;
     let lies_right = |x: &Bound<'_, PyArrayDyn<f32>>| x.is_c_contiguous() && x.is_aligned();
     let x32 = match x.cast::<PyArrayDyn<f32>>() {
         Ok(x) if lies_right(x) => x.clone(),
@@ -71,6 +72,30 @@ fn features<'py>(
     let x = x32.readonly();
     answerable(model, x.as_slice()?, x32.shape())?;
     Ok((Taken::Features(x), axes))
+}
+
+/// Refuses columns with names that are not the inputs' own in order: they would be taken by their places.
+fn named(model: &Model<'_>, x: &Bound<'_, PyAny>) -> PyResult<()> {
+    let attribute = ["column_names", "columns"];
+    let names = attribute.iter().find_map(|name| x.getattr(*name).ok());
+    let names = names.and_then(|names| names.try_iter().ok());
+    let names = names.map(|names| {
+        let text = |name: PyResult<Bound<'_, PyAny>>| name.ok()?.extract::<String>().ok();
+        names.map(text).collect::<Option<Vec<String>>>()
+    });
+    let Some(Some(names)) = names else {
+        return Ok(());
+    };
+    let inputs: Vec<&str> = input_names(model).iter().map(|name| name.0).collect();
+    if names == inputs {
+        return Ok(());
+    }
+    Err(Error::new_err(format!(
+        "the columns of the table are {}, and what is taken by its place here is {}; pass table[model.input_names], or to model.predict the table, \
+         which goes by names",
+        names.join(", "),
+        inputs.join(", ")
+    )))
 }
 
 /// Refuses what no number of the model's can be: it would be answered all the same, and stay in the state.
@@ -98,7 +123,9 @@ fn answerable(model: &Model<'_>, x: &[f32], shape: &[usize]) -> PyResult<()> {
     );
     let cure = match x[place].is_nan() {
         true => "the model takes no gaps there: fill it in, or train one with missing = \"hold\"",
-        false => "numbers are finite",
+        false => {
+            "numbers are finite: pass NaN where nothing was measured, if the model holds gaps, or leave the sample out"
+        }
     };
     Err(Error::new_err(format!(
         "x[{axes}], which is {name}, is {}; {cure}",

@@ -199,7 +199,11 @@ impl Model {
             && !raw
         {
             let mut beyond = Beyond::new(model);
-            py.detach(|| x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x)));
+            py.detach(|| {
+                x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x));
+                let answers = answers.iter().flat_map(|of| of.chunks_exact(outputs));
+                answers.for_each(|y| beyond.answer(y));
+            });
             beyond.notes().iter().try_for_each(|note| warn(py, note))?;
         }
         if of_text.is_some() {
@@ -217,6 +221,17 @@ impl Model {
             _ => &[streams, each, outputs],
         };
         Ok(shaped(py, shape, answers)?.into_any())
+    }
+
+    /// What is to be said of samples, (rows, inputs): values beyond what the model holds.
+    fn _notes(&self, x: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+        let model = self.model();
+        let x = array(model, x, [1, 1])?;
+        let mut beyond = Beyond::new(model);
+        if let Samples::Features(x) = x.samples()? {
+            x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x));
+        }
+        Ok(beyond.notes())
     }
 
     /// A new stream, from a reset on. raw and every_step are as in `predict`.

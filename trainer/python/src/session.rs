@@ -64,7 +64,7 @@ impl<'x> Samples<'x> {
 
 /// Around a step.
 pub enum Moment<'y> {
-    /// With the last answer; NaN before the first.
+    /// With what the last sample said of this one; NaN where it had no answer.
     Before(&'y [f32]),
     Answered(&'y [f32]),
 }
@@ -74,8 +74,10 @@ pub struct Session {
     how: How,
     state: AlignedBytes,
     windows: SlidingWindow<Vec<f32>>,
-    /// The last answer.
+    /// The last answer, and anything within a window.
     y: Vec<f32>,
+    /// What the last sample said of the next one; NaN where it had no answer.
+    foretold: Vec<f32>,
     /// Of a bidirectional model's window so far.
     tokens: Vec<usize>,
 }
@@ -163,6 +165,7 @@ impl Session {
             state: AlignedBytes::zeroed(model.state_len()),
             windows: SlidingWindow::new(shape, model.inputs(), kept)?,
             y: vec![f32::NAN; model.outputs()],
+            foretold: vec![f32::NAN; model.outputs()],
             tokens: Vec::new(),
             how,
             loaded,
@@ -224,7 +227,7 @@ impl Session {
         let width = width(model);
         for n in 0..samples.len() / width {
             let sample = samples.part(n * width..(n + 1) * width);
-            seen(n, Moment::Before(&self.y));
+            seen(n, Moment::Before(&self.foretold));
             if take(
                 &mut runner,
                 self.how,
@@ -233,7 +236,10 @@ impl Session {
                 sample,
                 &mut self.y,
             ) {
+                self.foretold.copy_from_slice(&self.y);
                 seen(n, Moment::Answered(&self.y));
+            } else {
+                self.foretold.fill(f32::NAN);
             }
         }
         Ok(())
@@ -258,6 +264,7 @@ impl Session {
     pub fn reset(&mut self) -> Result<()> {
         self.tokens.clear();
         self.y.fill(f32::NAN);
+        self.foretold.fill(f32::NAN);
         match AnyRunner::bind(self.loaded.model(), &mut self.state)? {
             AnyRunner::Steps(mut runner) => self.windows.reset(&mut runner),
             AnyRunner::Windows(mut runner) => self.windows.reset(&mut runner),

@@ -20,6 +20,7 @@ use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::data::csv::{Columns, Format, Header, Missing, OnError, Reader, composed};
 use kinglet_trainer::data::{DataError, Written};
 use kinglet_trainer::model_file::{input_names, output_names};
+use kinglet_trainer::unheld::Unheld;
 use kinglet_trainer::watch::Watch;
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -426,6 +427,8 @@ struct Group<'m> {
     name: String,
     session: Session,
     watch: Option<Watch<'m>>,
+    /// Columns that had a number.
+    known: Vec<bool>,
 }
 
 /// The samples of a table, and what was answered.
@@ -445,6 +448,7 @@ struct Prediction<'m> {
     waiting: Vec<f32>,
     rows: Vec<i64>,
     beyond: Beyond<'m>,
+    unheld: Unheld<'m>,
     watch: Option<Watch<'m>>,
     skipped: u64,
     taken: u64,
@@ -511,6 +515,9 @@ impl<'m> Prediction<'m> {
                 };
             }
             self.beyond.meet(&self.sample);
+            if let Some(group) = self.groups.get_mut(self.current) {
+                self.unheld.meet(&self.sample, &mut group.known);
+            }
             self.waiting.extend_from_slice(&self.sample);
             self.rows.push(row as i64);
         }
@@ -525,6 +532,7 @@ impl<'m> Prediction<'m> {
             name,
             session: Session::new(self.loaded.clone(), self.how)?,
             watch: self.watch.clone(),
+            known: vec![false; self.sample.len()],
         });
         Ok(place)
     }
@@ -535,6 +543,7 @@ impl<'m> Prediction<'m> {
             return Ok(());
         };
         let (answers, width) = (&mut self.answers, self.sample.len());
+        let (beyond, unheld) = (&mut self.beyond, &mut self.unheld);
         let samples = Samples::Features(&self.waiting);
         let mut verdict = None;
         group.session.each(samples, |n, moment| match moment {
@@ -546,6 +555,8 @@ impl<'m> Prediction<'m> {
             Moment::Answered(y) => {
                 let watch = group.watch.as_mut();
                 let verdict = verdict.or(watch.and_then(|watch| watch.answer(y)));
+                beyond.answer(y);
+                unheld.answer(y);
                 answers.y.extend_from_slice(y);
                 answers.rows.push(self.rows[n]);
                 answers.groups.push(self.current);
@@ -564,6 +575,17 @@ impl<'m> Prediction<'m> {
         // What the records note is about text, and this one nobody wrote.
         let mut notes = self.columns.notes();
         notes.extend(self.beyond.notes());
+        notes.extend(self.unheld.note(self.taken));
+        if let (engine::format::Shape::Window { window, .. }, 1.., true) = (
+            self.loaded.model().header().shape,
+            self.taken,
+            self.answers.rows.is_empty() && !self.how.every_step,
+        ) {
+            notes.push(format!(
+                "{} rows, and no answer: the model answers after {window} rows of a group",
+                self.taken
+            ));
+        }
         let (left, ahead) = (self.source.left_waiting(), self.columns.ahead());
         if left > 0 {
             notes.push(format!(
@@ -717,6 +739,7 @@ pub fn predict<'py>(
             waiting: Vec::new(),
             rows: Vec::new(),
             beyond: Beyond::new(model),
+            unheld: Unheld::new(model),
             watch: Watch::new(model, trained.wake.as_deref()),
             skipped: 0,
             taken: 0,

@@ -160,8 +160,9 @@ impl Detector {
         let last = &mut self.last;
         let verdicts = x.chunks_exact(inputs).zip(answered).map(|(x, answered)| {
             let verdict = detector.compare(last, x);
-            if let Some(y) = answered.then(|| y.next()).flatten() {
-                last.copy_from_slice(y);
+            match answered.then(|| y.next()).flatten() {
+                Some(y) => last.copy_from_slice(y),
+                None => last.fill(f32::NAN),
             }
             verdict
         });
@@ -187,7 +188,7 @@ impl Detector {
         Ok(())
     }
 
-    /// The newest answer, (outputs,) float32, NaN before the first; may be set, to go on from it.
+    /// The answer to the newest row, (outputs,) float32, NaN where it had none; may be set, to go on from it.
     #[getter]
     fn last<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         PyArray1::from_slice(py, &self.last)

@@ -23,7 +23,7 @@ pub struct Device<'a> {
 pub struct Seen<'a> {
     /// Where a model answers windows.
     windows: [Option<SlidingWindow<Vec<f32>>>; 2],
-    /// The last answers, NaN before the first.
+    /// What the last row said of the next one; NaN where it had no answer.
     y: [Vec<f32>; 2],
     watches: [Option<Watch<'a>>; 2],
     /// Whether either has an alarm.
@@ -44,6 +44,8 @@ pub struct Counts {
     pub answers: u64,
     /// Answers that could be compared with what was right.
     pub measured: u64,
+    /// Answers of both models for which the table does not say what was right.
+    pub untold: u64,
     /// Sums of the squared errors, or wrong classes.
     pub errors: [f64; 2],
     /// Alarms: unbroken runs of rows above the threshold.
@@ -68,6 +70,7 @@ impl Counts {
         self.rows += other.rows;
         self.answers += other.answers;
         self.measured += other.measured;
+        self.untold += other.untold;
         for k in 0..2 {
             self.errors[k] += other.errors[k];
             self.alarms[k] += other.alarms[k];
@@ -123,9 +126,12 @@ impl Seen<'_> {
         };
         let y = &mut self.y[k];
         let mut verdict = watch.sample(y, sample);
-        if let Some(answer) = answer {
-            verdict = verdict.or(watch.answer(answer));
-            y.copy_from_slice(answer);
+        match answer {
+            Some(answer) => {
+                verdict = verdict.or(watch.answer(answer));
+                y.copy_from_slice(answer);
+            }
+            None => y.fill(f32::NAN),
         }
         if let Some(verdict) = verdict {
             self.alarm[k] = verdict.alarm;
@@ -223,8 +229,12 @@ impl Seen<'_> {
         let Some(said) = self.waiting.pop_front() else {
             return;
         };
-        let known = truth.is_finite() && said.iter().all(|y| y.is_finite());
-        if known {
+        if !said.iter().all(|y| y.is_finite()) {
+            return;
+        }
+        if !truth.is_finite() {
+            self.counts.untold += 1;
+        } else {
             self.counts.measured += 1;
             for (error, y) in self.counts.errors.iter_mut().zip(said) {
                 let gap = f64::from(y) - f64::from(truth);

@@ -19,6 +19,9 @@ use crate::data::parquet::{Column, Kind, NO_NAME, ParquetColumns, Print};
 use crate::data::places::Places;
 use crate::data::time::Times;
 
+/// Parts of a second that times are compared in: a nanosecond is enough for those of a calendar, and plain numbers may be smaller.
+const SECOND: i128 = 1_000_000_000_000_000;
+
 /// Rows whose numbers go from columns into rows together: both are in the first cache then.
 const TILE: usize = 64;
 
@@ -119,8 +122,8 @@ pub struct Met {
     pub left: u64,
     /// What was wrong with the first broken row.
     pub fault: Option<String>,
-    /// Of the last row.
-    time: i64,
+    /// Of the last row, in parts of [`SECOND`].
+    time: i128,
     stopped: bool,
 }
 
@@ -135,7 +138,7 @@ impl Devices {
                 broken: 0,
                 left: 0,
                 fault: None,
-                time: i64::MIN,
+                time: i128::MIN,
                 stopped: false,
             });
         }
@@ -145,7 +148,7 @@ impl Devices {
 
 impl Met {
     /// Whether a row is taken, of this time, if times count.
-    fn takes(&mut self, time: Option<i64>, stride: u64) -> Result<bool, &'static str> {
+    fn takes(&mut self, time: Option<i128>, stride: u64) -> Result<bool, &'static str> {
         if let Some(time) = time {
             // A device's first time may be any.
             if time <= self.time && self.rows > 0 {
@@ -530,6 +533,9 @@ impl<'a> Rows<'a> {
         let group = key(wanted.group.as_ref().map(|_| width));
         let time_at = wanted.time.as_ref().map(|_| read.len() - 1);
         let times = key(time_at).and_then(Column::whole);
+        // In files of other units, or as text, times are compared all the same.
+        let unit = time_at.map_or(0, |at| source.table.print_of(at).nanoseconds());
+        let unit = i128::from(unit) * (SECOND / 1_000_000_000);
         if let (When::Unknown, Some(at)) = (&chunk.times, time_at) {
             chunk.times = When::Whole(Vec::with_capacity(length), source.table.print_of(at));
         }
@@ -584,7 +590,8 @@ impl<'a> Rows<'a> {
                 met.broke(fault, open.skips);
                 continue;
             }
-            match met.takes(time.flatten(), wanted.stride) {
+            let at = time.flatten().map(|time| i128::from(time) * unit);
+            match met.takes(at, wanted.stride) {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(problem) => {
@@ -638,7 +645,9 @@ impl<'a> Rows<'a> {
                 _ => {
                     let Some(error) = error else { continue };
                     if !open.skips {
-                        return Err(error.into());
+                        return Err(anyhow!(
+                            "{error}; nobody knows whose row that is: mend it, or --on-error skip leaves it out"
+                        ));
                     }
                     self.strays += 1;
                     if self.strays == 1 {
@@ -662,7 +671,7 @@ impl<'a> Rows<'a> {
             let mut at = None;
             if let Some((place, times)) = time {
                 match times.read(&row[*place], false) {
-                    Ok(time) => at = Some(ordered(time.instant)),
+                    Ok(time) => at = Some(in_parts(time.instant)),
                     Err(problem) => {
                         let why = problem.problem().unwrap_or("is not a time");
                         let text = &row[*place];
@@ -738,10 +747,9 @@ fn class_of(name: &str, classes: &[String]) -> f32 {
     place.map_or(f32::NAN, |place| place as f32)
 }
 
-/// A number whose order is that of the times.
-fn ordered(time: f64) -> i64 {
-    let bits = time.to_bits() as i64;
-    bits ^ (((bits >> 63) as u64) >> 1) as i64
+/// A time of so many seconds, or a plain number.
+fn in_parts(time: f64) -> i128 {
+    (time * SECOND as f64) as i128
 }
 
 #[cfg(test)]
@@ -751,6 +759,6 @@ mod tests {
     #[test]
     fn times_keep_their_order_as_whole_numbers() {
         let times = [f64::NEG_INFINITY, -2.5, -1e-9, 0.0, 1e-9, 3.0, 1.7e18];
-        assert!(times.map(ordered).is_sorted_by(|a, b| a < b));
+        assert!(times.map(in_parts).is_sorted_by(|a, b| a < b));
     }
 }

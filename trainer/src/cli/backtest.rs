@@ -140,6 +140,9 @@ pub fn run(args: &Args) -> Result<()> {
         save(path, html.as_bytes())?;
     }
     tell(&outcome, &files);
+    if let (Some(truth), Some(_)) = (&wanted.truth, pair.measure) {
+        tell_untold(&wanted, truth, &figures.all);
+    }
     match args.json {
         true => print_json(&figures.json(&outcome))?,
         false => figures.print(&outcome)?,
@@ -166,9 +169,14 @@ fn files(named: &[String]) -> Result<Vec<PathBuf>> {
                 path.join("*.parquet").display()
             )));
         }
-        if path.exists() {
+        if path.is_file() {
             files.push(path.to_owned());
             continue;
+        }
+        if path.exists() {
+            return Err(usage(format!(
+                "--data: {named} is no file, and rows are looked at more than once; save them in one"
+            )));
         }
         let found = glob::glob(named)
             .map_err(|error| usage(format!("--data: {named:?} is no pattern of files: {error}")))?;
@@ -261,8 +269,8 @@ fn plan<'a>(
                 let names = column_names(file, &|begin| columns.format(begin)).ok()?;
                 Some((file.display().to_string(), names))
             };
-            let (file, known) = files.iter().find_map(named).unwrap_or_default();
-            columns.group_in(&known, &file).map(str::to_owned)
+            let found = files.iter().find_map(named);
+            found.and_then(|(file, known)| columns.group_in(&known, &file).map(str::to_owned))
         }
     };
     let wanted = Wanted {
@@ -340,7 +348,7 @@ fn measure(
         Some(at) => {
             if horizon == 0 {
                 return Err(usage(format!(
-                    "--truth {column}: an input, so a forecast of it is about a later row: add --horizon N"
+                    "--truth {column}: an input, so a forecast of it is about a later row: add --horizon N, from 1 on"
                 )));
             }
             Truth::Input(at)
@@ -421,6 +429,30 @@ fn tell(outcome: &Outcome, files: &[PathBuf]) {
              device and a timestamp or integer for the time",
             outcome.printed,
             files.len()
+        ));
+    }
+}
+
+/// What could not be measured, as the table does not say what was right.
+fn tell_untold(wanted: &Wanted, truth: &Truth, all: &Counts) {
+    let (column, what) = match truth {
+        Truth::Input(at) => (&wanted.inputs[*at], "no number".to_owned()),
+        Truth::Number(column) => (column, "no number".to_owned()),
+        Truth::Class(column, classes) => (
+            column,
+            format!("none of the classes {}", classes.join(", ")),
+        ),
+    };
+    let share = 100.0 * all.untold as f64 / (all.untold + all.measured).max(1) as f64;
+    if all.measured == 0 {
+        say(&format!(
+            "warning: no metric: column {column:?} has {what} for any of the {} answers",
+            all.untold
+        ));
+    } else if all.untold > 0 {
+        say(&format!(
+            "warning: {} answers ({share:.2} %) are not measured, as column {column:?} has {what} there",
+            all.untold
         ));
     }
 }

@@ -4,8 +4,8 @@ use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use kinglet_trainer::export::{
-    CSource, File, HOST, Platform, build_library, c_library, c_name, c_source, check_target,
-    header, package, rust,
+    CSource, File, HOST, LONGEST, Platform, build_library, c_library, c_name, c_source,
+    check_target, header, package, rust,
 };
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
@@ -101,7 +101,19 @@ pub fn run(args: &Args) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let shown = || args.model.display().to_string();
-    let name = c_name(args.name.as_deref().unwrap_or(model.header().name)).with_context(shown)?;
+    let wanted = args.name.as_deref().unwrap_or(model.header().name);
+    let name = c_name(wanted).with_context(shown)?;
+    let long = wanted.chars().count();
+    if long > LONGEST && args.name.is_some() {
+        bail!(
+            "--name {wanted}: {long} characters, and C tells apart what is made of the first {LONGEST}: give a shorter one"
+        );
+    }
+    if long > LONGEST {
+        say(&format!(
+            "note: the model's name, {wanted:?}, is cut to {name}, as C tells apart what is made of the first {LONGEST} characters; --name gives another"
+        ));
+    }
     let code = || -> Result<CSource> {
         let code = c_source(&file.bytes, &model, &name).with_context(shown)?;
         say_notes(&code.notes);

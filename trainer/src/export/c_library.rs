@@ -1,7 +1,10 @@
 //! The engine's C interface around a model: its sources as a crate, and the static libraries that Cargo makes of it.
 
+use super::c_source::Meaning;
 use super::c_source::around;
-use super::packages::{Door, File, STREAM, firmware_features, header, microphone, sensor};
+use super::packages::{
+    Door, File, STREAM, firmware_features, header, microphone, of_samples, say_on_the_desk, sensor,
+};
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use std::env;
@@ -25,18 +28,30 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
     );
     let around = around(bytes, model, name);
     let listens = around.as_ref().is_some_and(|around| around.listens);
-    let (sensor, include) = match listens {
-        true => (
-            microphone(name, model, Door::Library),
-            format!("#include \"{name}_around.h\"\n"),
-        ),
-        false => (sensor(name, model, Door::Library), String::new()),
+    let meaning = around
+        .as_ref()
+        .map_or(Meaning::Plain, |around| of_samples(model, around.meaning));
+    let sensor = match listens {
+        true => microphone(name, model, (Door::Library, meaning)),
+        false => sensor(name, model, (Door::Library, meaning)),
+    };
+    let include = match around {
+        Some(_) => format!("#include \"{name}_around.h\"\n"),
+        None => String::new(),
     };
     let fill = |text: &str| {
         text.replace("$STREAM", STREAM)
             .replace("$AROUND_H", &include)
-            .replace("$AROUND_C", if listens { "$model_around.c " } else { "" })
+            .replace(
+                "$AROUND_C",
+                if around.is_some() {
+                    "$model_around.c "
+                } else {
+                    ""
+                },
+            )
             .replace("$SENSOR", &sensor)
+            .replace("$SAY", say_on_the_desk(meaning))
             .replace("$STATE", &model.state_len().to_string())
             .replace("$MODEL", &name.to_uppercase())
             .replace("$model", name)

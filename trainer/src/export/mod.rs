@@ -8,5 +8,5 @@ mod portable;
 
 pub use c_library::{HOST, build_library, c_library, check_target};
 pub use c_source::{Around, CSource, around, c_source};
-pub use names::c_name;
+pub use names::{LONGEST, c_name};
 pub use packages::{File, Platform, header, package, rust};

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 /// Longest name: what is made of it stays within the 63 characters that C99 tells apart.
-const LONGEST: usize = 32;
+pub const LONGEST: usize = 32;
 
 /// Names that a name alone may not be, in order: words of C, C++ and Rust, headers of C (`NAME.h` would hide them), crates of Rust, and
 /// what stands beside a name in the code that is written.

@@ -1,7 +1,7 @@
 //! What a build system wants around the C of a model: folders, manifests, a README, and an example that reads a sensor
 //! which is not there.
 
-use super::c_source::CSource;
+use super::c_source::{CSource, Meaning};
 use crate::data::Written;
 use crate::data::audio::Audio;
 use kinglet::Model;
@@ -39,9 +39,10 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         Platform::EspIdf => ESP_IDF,
         Platform::PlatformIo => PLATFORMIO,
     };
+    let meaning = of_samples(model, code.meaning);
     let sensor = match code.listens {
-        true => microphone(name, model, Door::Source),
-        false => sensor(name, model, Door::Source),
+        true => microphone(name, model, (Door::Source, meaning)),
+        false => sensor(name, model, (Door::Source, meaning)),
     };
     let about = format!(
         "The recurrent network {name}: {} bytes of weights, {}.",
@@ -70,6 +71,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
                     .replace("$PUT", &put)
                     .replace("$STREAM", STREAM)
                     .replace("$SENSOR", &sensor)
+                    .replace("$SAY", say(platform, meaning))
                     .replace("$ABOUT", &about)
                     .replace("$VERSION", VERSION)
                     .replace("$URL", URL)
@@ -281,9 +283,47 @@ pub(super) const STREAM: &str = "    for (int step = 0; step < 100; step++) {
                 printf(\"%.3f \", (double)output[i]);
             }
             puts(\"\");
-        }
+$SAY        }
     }
 ";
+
+/// What an example is to say of the outputs: of a model of tokens nothing.
+pub(super) fn of_samples(model: &Model<'_>, meaning: Meaning) -> Meaning {
+    match model.header().input {
+        Input::Tokens { .. } => Meaning::Plain,
+        Input::Features { .. } => meaning,
+    }
+}
+
+/// What an example says of an answer besides its numbers, in its block.
+fn say(platform: Platform, meaning: Meaning) -> &'static str {
+    match (meaning, platform) {
+        (Meaning::Plain, _) => "",
+        (Meaning::Transcript, Platform::Arduino) => {
+            "        if (said > 0) {\n            Serial.print(\"token \");\n            Serial.println((unsigned long)said);\n        }\n"
+        }
+        (Meaning::Transcript, Platform::Zephyr) => {
+            "            if (said > 0) {\n                printk(\"token %u\\n\", (unsigned)said);\n            }\n"
+        }
+        (Meaning::Transcript, _) => SAY_TOKEN,
+        (_, Platform::Arduino) => {
+            "        if (alarm_now) {\n            Serial.println(\"ALARM\");\n        }\n"
+        }
+        (_, Platform::Zephyr) => {
+            "            if (alarm_now) {\n                printk(\"ALARM\\n\");\n            }\n"
+        }
+        _ => SAY_ALARM,
+    }
+}
+
+const SAY_TOKEN: &str = "            if (said > 0) {\n                printf(\"token %u\\n\", (unsigned)said);\n            }\n";
+const SAY_ALARM: &str =
+    "            if (alarm_now) {\n                puts(\"ALARM\");\n            }\n";
+
+/// The same on the desk.
+pub(super) fn say_on_the_desk(meaning: Meaning) -> &'static str {
+    say(Platform::PlatformIo, meaning)
+}
 
 /// What an example's functions are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -295,7 +335,7 @@ pub(super) enum Door {
 }
 
 /// `next_output`, which feeds the network with what a sensor might give.
-pub(super) fn sensor(name: &str, model: &Model<'_>, door: Door) -> String {
+pub(super) fn sensor(name: &str, model: &Model<'_>, (door, meaning): (Door, Meaning)) -> String {
     let upper = name.to_uppercase();
     let library_state = library_state(&upper);
     let call = |function: &str, input: &str| library_call(&upper, function, input);
@@ -365,7 +405,7 @@ static int next_output(float output[{upper}_OUTPUTS])
         middle.push(format!("{m:?}f"));
         spread.push(format!("{s:?}f"));
     }
-    let (state, step) = taken(name, model, door);
+    let (state, step) = told(name, &upper, meaning, taken(name, model, door));
     format!(
         "{state}
 
@@ -391,9 +431,13 @@ static int next_output(float output[{upper}_OUTPUTS])
 }
 
 /// `next_output` of a model that listens.
-pub(super) fn microphone(name: &str, model: &Model<'_>, door: Door) -> String {
+pub(super) fn microphone(
+    name: &str,
+    model: &Model<'_>,
+    (door, meaning): (Door, Meaning),
+) -> String {
     let upper = name.to_uppercase();
-    let (state, step) = taken(name, model, door);
+    let (state, step) = told(name, &upper, meaning, taken(name, model, door));
     format!(
         "{state}
 static {name}_ear ear;
@@ -412,6 +456,66 @@ static int next_output(float output[{upper}_OUTPUTS])
 }}
 "
     )
+}
+
+/// The same with what an output means: `alarm_now`, or the token that was `said`.
+fn told(
+    name: &str,
+    upper: &str,
+    meaning: Meaning,
+    (state, step): (String, String),
+) -> (String, String) {
+    let (kept, after) = match meaning {
+        Meaning::Plain => return (state, step),
+        Meaning::Forecast => (
+            format!(
+                "static float score;\nstatic int alarm_now;\nstatic float foretold[{upper}_OUTPUTS];"
+            ),
+            format!(
+                "/* The answer to the sample before, if it had one, foretold this one. */
+    static int is_foretold;
+    if (is_foretold) {{
+        alarm_now = {name}_alarm(&score, foretold, sample);
+    }}
+    is_foretold = answered(sample, output);
+    for (int i = 0; i < {upper}_OUTPUTS; i++) {{
+        foretold[i] = output[i];
+    }}
+    return is_foretold;"
+            ),
+        ),
+        Meaning::Word => (
+            "static float score;\nstatic int alarm_now;".to_owned(),
+            format!(
+                "if (!answered(sample, output)) {{
+        return 0;
+    }}
+    alarm_now = {name}_alarm(&score, output);
+    return 1;"
+            ),
+        ),
+        Meaning::Transcript => (
+            "static uint32_t last;\nstatic uint32_t said;".to_owned(),
+            format!(
+                "if (!answered(sample, output)) {{
+        return 0;
+    }}
+    said = {name}_token(&last, output);
+    return 1;"
+            ),
+        ),
+    };
+    let state = format!(
+        "{state}
+{kept}
+
+/* Takes a sample; 1 if there is an output. */
+static int answered(const float sample[{upper}_INPUTS], float output[{upper}_OUTPUTS])
+{{
+    {step}
+}}"
+    );
+    (state, after)
 }
 
 /// What a stream of numbers is kept in, and what takes a `sample` of it.
@@ -543,7 +647,7 @@ void loop()
             Serial.print(' ');
         }
         Serial.println();
-    }
+$SAY    }
     delay(1000);
 }
 ",
@@ -634,7 +738,7 @@ int main(void)
                 printk(\"%d \", (int)(output[i] * 1000.0f));
             }
             printk(\"\\n\");
-        }
+$SAY        }
         k_msleep(1000);
     }
     return 0;
@@ -702,7 +806,7 @@ void app_main(void)
                 printf(\"%.3f \", (double)output[i]);
             }
             puts(\"\");
-        }
+$SAY        }
         vTaskDelay(pdMS_TO_TICKS(1000));
     }
 }

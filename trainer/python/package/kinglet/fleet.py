@@ -13,6 +13,7 @@ arriving Spark keeps the states itself:
     rows.groupBy("device").transformWithStateInPandas(live(model, "device", "time"), schema, "Append", "None")
 """
 
+import warnings
 from typing import Any, Callable, Iterable, Iterator, Optional, Union
 
 import numpy as np
@@ -41,6 +42,10 @@ class Scorer:
         self.model = model
         self._device, self._time, self._sorted = device, time, sorted_by_device
         self._streams, self._over = {}, set()
+        # What devices and times are, which a later batch may not change: the same device or time would be another one.
+        self._kinds = {}
+        # Columns whose values were said to lie beyond what the model holds.
+        self._told = set()
         # What a model says of its file is read from it each time.
         self._wakes, self._alarms, self._columns = model.wakes is not None, model.alarms, _answer_columns(model)
         twice = {device, time} & {name for name, _ in self._columns}
@@ -58,6 +63,13 @@ class Scorer:
         keys = self._column(batch, self._device)
         if keys.null_count:
             raise Error(f"{keys.null_count} rows have no {self._device!r}")
+        kinds = {self._device: _kind(keys.type)}
+        if self._time is not None:
+            kinds[self._time] = _kind(self._column(batch, self._time).type)
+        for name, kind in kinds.items():
+            before = self._kinds.get(name, kind)
+            if kind != before and batch.num_rows:
+                raise Error(f"column {name!r} holds {kind}, and held {before} in the batches before: cast it to what it was")
         samples = self._samples(batch)
         coded = keys.dictionary_encode()
         codes = coded.indices.to_numpy(zero_copy_only=False)
@@ -71,6 +83,8 @@ class Scorer:
         if times is not None:
             for name, rows in zip(names, places):
                 self._check_times(name, times[rows])
+        if batch.num_rows:
+            self._kinds.update(kinds)
         fresh = [name for name in names if name not in self._streams]
         self._streams.update((name, [self.model.stream(), 0, None, self._watch()]) for name in fresh)
         answered = np.zeros(len(codes), bool)
@@ -112,7 +126,9 @@ class Scorer:
         }
         for name, kind in self._watched():
             columns[name] = pyarrow.array([getattr(entry[3], name) for entry in entries], kind)
-        table = pyarrow.table(columns).replace_schema_metadata({"kinglet": self.model.crc})
+        about = {"kinglet": self.model.crc, "device": self._device, "time": self._time or ""}
+        about.update({f"kind of {what}": self._kinds.get(name, "") for what, name in self._keys()})
+        table = pyarrow.table(columns).replace_schema_metadata(about)
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -126,8 +142,12 @@ class Scorer:
             watched = {name: table[name].to_pylist() for name, _ in self._watched()}
         except (pyarrow.ArrowException, KeyError, OSError, ValueError) as error:
             raise Error(f"the saved state is damaged: {error}") from error
-        if (table.schema.metadata or {}).get(b"kinglet") != self.model.crc.encode():
+        about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if about.get("kinglet") != self.model.crc:
             raise Error("the saved state is of another model")
+        for what, name in [("device", self._device), ("time", self._time or "")]:
+            if about.get(what) != name:
+                raise Error(f"the saved state has its {what} in column {about.get(what, '')!r}, and this Scorer in {name!r}")
         streams = {}
         for n, (device, rows, time, saved) in enumerate(zip(*columns)):
             stream, watch = self.model.stream(), self._watch()
@@ -136,6 +156,12 @@ class Scorer:
                 setattr(watch, name, values[n])
             streams[device] = [stream, rows, time, watch]
         self._streams = streams
+        kinds = {name: about.get(f"kind of {what}", "") for what, name in self._keys()}
+        self._kinds = {name: kind for name, kind in kinds.items() if kind}
+
+    def _keys(self):
+        """The columns of devices and times, by what they are."""
+        return [("device", self._device)] + ([("time", self._time)] if self._time is not None else [])
 
     def _watch(self):
         """What says whether there is an alarm, if the model has one."""
@@ -169,18 +195,36 @@ class Scorer:
             row, k = np.argwhere(~np.isfinite(samples))[0]
             name = self.model.input_names[k]
             raise Error(f"row {row} of the batch has {samples[row, k]} in column {name!r}; fill it in or leave the row out")
+        for note in self.model._notes(samples):
+            column = note.partition(":")[0]
+            if column not in self._told:
+                warnings.warn(f"{note} (in this batch; of others it is not told again)", stacklevel=3)
+                self._told.add(column)
         return samples
 
     def _times(self, batch):
         column = self._column(batch, self._time)
         if column.null_count:
             raise Error(f"{column.null_count} rows have no {self._time!r}")
-        if pyarrow.types.is_temporal(column.type):
-            wide = pyarrow.types.is_date32(column.type) or pyarrow.types.is_time32(column.type)
-            return column.cast(pyarrow.int32()).to_numpy() if wide else column.cast(pyarrow.int64()).to_numpy()
-        if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
-            raise Error(f"column {self._time!r} is of type {column.type}; expected times or numbers")
-        return column.to_numpy(zero_copy_only=False)
+        kind = column.type
+        if pyarrow.types.is_temporal(kind):
+            # In one unit, whatever a batch has: the same time is the same number then.
+            if pyarrow.types.is_date(kind):
+                column = column.cast(pyarrow.timestamp("ms"))
+            elif pyarrow.types.is_time32(kind):
+                column = column.cast(pyarrow.time64("ns"))
+            unit = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[column.type.unit]
+            times = column.cast(pyarrow.int64()).to_numpy(zero_copy_only=False)
+            most = np.iinfo(np.int64).max // unit
+            if len(times) and not -most <= times.min() <= times.max() <= most:
+                raise Error(f"column {self._time!r} has times that a count of nanoseconds does not reach; expected 1678 to 2262")
+            return times * unit
+        if not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+            raise Error(f"column {self._time!r} is of type {kind}; expected times or numbers")
+        times = column.to_numpy(zero_copy_only=False)
+        if not np.isfinite(times).all():
+            raise Error(f"row {np.flatnonzero(~np.isfinite(times))[0]} of the batch has no number in column {self._time!r}")
+        return times
 
     def _check_together(self, names, codes):
         """No device comes again after another one."""
@@ -236,8 +280,29 @@ def _answer_columns(model):
     return columns
 
 
+def _kind(of):
+    """What a column of devices or times holds, whatever its width or unit is."""
+    if pyarrow.types.is_dictionary(of):
+        return _kind(of.value_type)
+    if pyarrow.types.is_string(of) or pyarrow.types.is_large_string(of):
+        return "text"
+    if pyarrow.types.is_integer(of) or pyarrow.types.is_floating(of):
+        return "numbers"
+    if pyarrow.types.is_timestamp(of) or pyarrow.types.is_date(of):
+        return "times"
+    return str(of)
+
+
 def _batch(rows):
-    """Whatever is Arrow, in one batch."""
+    """Whatever is Arrow, in one batch, of types that its functions know."""
+    batch = _as_batch(rows)
+    views = [k for k, field in enumerate(batch.schema) if pyarrow.types.is_string_view(field.type)]
+    for k in views:
+        batch = batch.set_column(k, batch.schema.field(k).name, batch.column(k).cast(pyarrow.string()))
+    return batch
+
+
+def _as_batch(rows):
     if isinstance(rows, pyarrow.RecordBatch):
         return rows
     if hasattr(rows, "__arrow_c_array__"):

@@ -98,6 +98,14 @@ impl Print {
             Printed::AsItIs => value.to_string(),
         }
     }
+
+    /// How many nanoseconds a unit of a time is; of a plain number, as if it were of seconds.
+    pub fn nanoseconds(self) -> i64 {
+        match self.0 {
+            Printed::Time(unit, _) => unit,
+            Printed::AsItIs => 1_000_000_000,
+        }
+    }
 }
 
 /// A Parquet file by columns.

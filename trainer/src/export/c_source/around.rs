@@ -3,7 +3,7 @@
 use kinglet::Model;
 use std::fmt::Write;
 
-use super::{FLOATS, comment, fill, listen, primitives, verdict};
+use super::{FLOATS, Meaning, comment, fill, listen, primitives, verdict};
 use crate::data::Written;
 
 /// `NAME_around.h` and `NAME_around.c`.
@@ -14,6 +14,8 @@ pub struct Around {
     pub source: String,
     /// It has the front end that the model listens through.
     pub listens: bool,
+    /// What says what an output means.
+    pub meaning: Meaning,
 }
 
 /// The front end, the alarm and the tokens of a model, as [`c_source`](super::c_source) has them beside the network. None if it has none of
@@ -45,6 +47,7 @@ pub fn around(bytes: &[u8], model: &Model<'_>, name: &str) -> Option<Around> {
         header: fill(HEADER, &keys),
         source: source + &body,
         listens: !listen.source.is_empty(),
+        meaning: verdict.meaning,
     })
 }
 

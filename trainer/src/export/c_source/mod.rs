@@ -30,6 +30,7 @@ use kinglet::Model;
 use kinglet::format::{Activation, Format, Header, Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use std::fmt::Write;
+pub use verdict::Meaning;
 
 use crate::data::Written;
 use crate::file::{AlignedBytes, names};
@@ -50,6 +51,8 @@ pub struct CSource {
     pub ram: String,
     /// A sample is a row that its front end makes of sound.
     pub listens: bool,
+    /// What says what an output means.
+    pub meaning: Meaning,
     /// What the code leaves to the caller.
     pub notes: Vec<String>,
 }
@@ -316,6 +319,7 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
         state_bytes,
         ram,
         listens: !listen.source.is_empty(),
+        meaning: verdict.meaning,
         notes: listen.notes,
     })
 }

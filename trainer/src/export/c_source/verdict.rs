@@ -9,9 +9,24 @@ use super::{arrays, comment, fill};
 use crate::data::Written;
 use crate::model_file::{is_of_transcripts, output_names};
 
+/// What says what an output means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Meaning {
+    /// It speaks for itself.
+    #[default]
+    Plain,
+    /// `NAME_alarm`, from a sample and what was foretold of it.
+    Forecast,
+    /// `NAME_alarm`, from an output.
+    Word,
+    /// `NAME_token`, from an output.
+    Transcript,
+}
+
 /// The function and its declaration; empty for a model whose outputs speak for themselves.
 #[derive(Default)]
 pub(super) struct Verdict {
+    pub(super) meaning: Meaning,
     pub(super) header: String,
     pub(super) source: String,
 }
@@ -20,6 +35,7 @@ pub(super) fn function(name: &str, model: &Model<'_>, written: &Written) -> Verd
     let keys = [("model", name.to_owned()), ("MODEL", name.to_uppercase())];
     if is_of_transcripts(model) {
         return Verdict {
+            meaning: Meaning::Transcript,
             header: fill(TOKEN_HEADER, &keys),
             source: fill(TOKEN, &keys),
         };
@@ -27,7 +43,7 @@ pub(super) fn function(name: &str, model: &Model<'_>, written: &Written) -> Verd
     let (Some(threshold), Some(smoothing)) = (model.header().threshold, model.smoothing()) else {
         return Verdict::default();
     };
-    let (header, source) = match model.header().output {
+    let (meaning, header, source) = match model.header().output {
         Output::Classes { .. } => {
             let word = written.wake.as_deref().unwrap_or_default();
             let names = output_names(model);
@@ -35,6 +51,7 @@ pub(super) fn function(name: &str, model: &Model<'_>, written: &Written) -> Verd
                 return Verdict::default();
             };
             (
+                Meaning::Word,
                 fill(WORD_HEADER, &[("WORD", comment(word))]),
                 fill(WORD, &[("CLASS", class.to_string())]),
             )
@@ -54,6 +71,7 @@ pub(super) fn function(name: &str, model: &Model<'_>, written: &Written) -> Verd
                 return Verdict::default();
             }
             (
+                Meaning::Forecast,
                 FORECAST_HEADER.to_owned(),
                 fill(FORECAST, &[("TERMS", terms)]),
             )
@@ -65,6 +83,7 @@ pub(super) fn function(name: &str, model: &Model<'_>, written: &Written) -> Verd
     ];
     let keys = [&keys[..], &numbers].concat();
     Verdict {
+        meaning,
         header: fill(&(CONSTANTS.to_owned() + &header), &keys),
         source: fill(&source, &keys),
     }
@@ -114,10 +133,10 @@ int $model_alarm(float *score, const float out[$MODEL_OUTPUTS])
 ";
 
 const FORECAST_HEADER: &str = "
-/* A raw sample and the output before it, which foretold it, in; 1 while it is an alarm. The smoothed error stays in score, which is 0 at
- * first: with the mean e of |sample - output| over the outputs that are an input's next value, of those that are there,
- * score += SMOOTHING (e - score), and 1 while score > THRESHOLD. Call it with every sample: where windows answer some only, with the last
- * output, and before the first one with NaN. */
+/* A raw sample and the output of the step before it, which foretold it, in; 1 while it is an alarm. The smoothed error stays in score, which
+ * is 0 at first: with the mean e of |sample - output| over the outputs that are an input's next value, of those that are there,
+ * score += SMOOTHING (e - score), and 1 while score > THRESHOLD. Call it with every sample that an output foretold: where windows answer
+ * some only, none is of the others, and NaN in place of it leaves the score as it is. */
 int $model_alarm(float *score, const float foretold[$MODEL_OUTPUTS], const float in[$MODEL_INPUTS]);
 ";
 

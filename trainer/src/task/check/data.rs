@@ -399,7 +399,9 @@ fn known(series: &SeriesTask, key: &'static str, against: &Option<String>) -> Re
     wrong(
         "series",
         key,
-        format!("against = {name:?} is not a feature; add it to features"),
+        format!(
+            "against = {name:?} is not a feature that is measured (without known = true); add it to features"
+        ),
     )
 }
 

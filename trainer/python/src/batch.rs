@@ -54,6 +54,13 @@ impl Batch {
 
 #[pymethods]
 impl Batch {
+    /// What goes to other processes is the model, and what its methods save.
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(Error::new_err(
+            "a Batch goes on where it is, and is not pickled: save(row) gives the state of one as bytes, which restore(row, state) of another batch takes",
+        ))
+    }
+
     /// Takes one sample of every stream, without the interpreter's lock.
     ///
     /// x: (streams, inputs), or (streams,) tokens.

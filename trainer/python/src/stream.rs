@@ -7,7 +7,7 @@ use pyo3::types::PyBytes;
 use crate::arrays::array;
 use crate::model::{run, shaped};
 use crate::session::Session;
-use crate::{model, told};
+use crate::{Error, model, told};
 
 /// One stream of a model, with a state of its own. Made by `Model.stream()`.
 ///
@@ -25,6 +25,13 @@ impl Stream {
 
 #[pymethods]
 impl Stream {
+    /// What goes to other processes is the model, and what its methods save.
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(Error::new_err(
+            "a Stream goes on where it is, and is not pickled: save() gives its state as bytes, which restore() of another stream takes",
+        ))
+    }
+
     /// Takes one sample.
     ///
     /// x: (inputs,) numbers in the units of `Model.input_units`, NaN where one is missing; of a model of tokens one whole number.

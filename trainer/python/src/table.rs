@@ -63,9 +63,11 @@ pub fn stream(x: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatchStreamReader>>
     // behind, so that the capsule's destructor has nothing left to do.
     let taken = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr().cast()) };
     let reader = RecordBatchStreamReader::try_new(taken);
-    reader
-        .map(Some)
-        .map_err(|error| Error::new_err(error.to_string()))
+    reader.map(Some).map_err(|error| {
+        Error::new_err(format!(
+            "not a table of columns ({error}); pass a DataFrame or a table, series.to_frame() of a series"
+        ))
+    })
 }
 
 /// The rows of a table, without columns that are lists or structures, some at a time.

@@ -45,6 +45,13 @@ impl Spotter {
 
 #[pymethods]
 impl Spotter {
+    /// What goes to other processes is the model, and what its methods save.
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(Error::new_err(
+            "a Spotter goes on where it is, and is not pickled: its score is all that it keeps, and may be set",
+        ))
+    }
+
     /// Takes answers of the model, and goes on where the last left off.
     ///
     /// y: (answers, outputs), or one of (outputs,).
@@ -113,6 +120,13 @@ fn of_engine(loaded: &Loaded) -> PyResult<EngineDetector<'_>> {
 
 #[pymethods]
 impl Detector {
+    /// What goes to other processes is the model, and what its methods save.
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(Error::new_err(
+            "a Detector goes on where it is, and is not pickled: its score and last are all that it keeps, and may be set",
+        ))
+    }
+
     /// Takes samples and the model's answers to them, and goes on where the last left off.
     ///
     /// x: (rows, inputs), as `Stream.run` took them.
@@ -149,7 +163,7 @@ impl Detector {
         let expected = answered.iter().filter(|&&is| is).count();
         if answered.len() != rows || expected * outputs != y.len() {
             return Err(Error::new_err(format!(
-                "{rows} samples, {} answers, and {expected} of {} rows that are answered",
+                "{rows} samples, {} answers, and {expected} of {} rows that are answered: where windows answer some rows only, answered= says which",
                 y.len() / outputs,
                 answered.len()
             )));

@@ -100,6 +100,46 @@ def test_windows_are_answered_in_the_rows_that_complete_them():
         assert of["at"].to_pylist() == list(range(3, 25, 2))
 
 
+def test_windows_from_both_ends_go_on_from_batch_to_batch():
+    model = kinglet.load(MODELS / "bidirectional_w8a8.kgl")
+    x = np.random.default_rng(3).normal(size=(60, model.inputs)).astype(np.float32)
+    rows = pyarrow.table({"device": np.zeros(60, int), **dict(zip(model.input_names, x.T))})
+    scorer = Scorer(model)
+    answers = pyarrow.Table.from_batches([scorer.push(batch) for batch in rows.to_batches(max_chunksize=7)])
+    expected = model.predict(x)
+    assert np.isfinite(expected).all() and len(expected) > 2
+    assert np.array_equal(np.stack([answers[name].to_numpy() for name in model.output_names], 1), expected)
+
+
+def test_times_and_devices_mean_the_same_in_every_batch(model):
+    def rows(times, device="a"):
+        numbers = dict(zip(model.input_names, np.full((model.inputs, len(times)), 20.0, np.float32)))
+        return pyarrow.table({"device": pyarrow.array([device] * len(times)), "at": times, **numbers})
+
+    stamps = pyarrow.array([1000, 2000], pyarrow.timestamp("ms"))
+    scorer = Scorer(model, time="at")
+    scorer.push(rows(stamps))
+    # The same in another unit, and later ones in a coarser.
+    with pytest.raises(kinglet.Error, match="came twice"):
+        scorer.push(rows(stamps.cast(pyarrow.timestamp("ns"))))
+    assert scorer.push(rows(pyarrow.array([3, 4], pyarrow.timestamp("s")))).num_rows == 2
+    with pytest.raises(kinglet.Error, match="'at' holds numbers, and held times"):
+        scorer.push(rows(pyarrow.array([9000, 9001])))
+    with pytest.raises(kinglet.Error, match="'device' holds numbers, and held text"):
+        scorer.push(rows(pyarrow.array([5, 6], pyarrow.timestamp("s")), 1))
+    state = scorer.save_state()
+    with pytest.raises(kinglet.Error, match="in column 'device'"):
+        Scorer(model, device="machine", time="at").load_state(state)
+    later = Scorer(model, time="at")
+    later.load_state(state)
+    with pytest.raises(kinglet.Error, match="held times"):
+        later.push(rows(pyarrow.array([9000, 9001])))
+    with pytest.raises(kinglet.Error, match="no number"):
+        Scorer(model, time="at").push(rows(pyarrow.array([1.0, float("nan")])))
+    views = rows(stamps).set_column(0, "device", pyarrow.array(["a", "a"]).cast(pyarrow.string_view()))
+    assert Scorer(model, time="at").push(views)["device"].to_pylist() == ["a", "a"]
+
+
 def same_as_a_table(model, rows, names):
     """A Scorer's answers are those of `predict`, wherever batches end and its state is saved."""
     scorer, answers = Scorer(model, "device", "at"), []

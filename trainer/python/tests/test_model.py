@@ -252,6 +252,26 @@ def test_a_gap_is_refused_by_a_model_that_takes_none():
                 step(x[7])
 
 
+def test_what_goes_on_where_it_is_says_how_it_is_saved():
+    model = model_named("lstm_w8a8")
+    scorer = pytest.importorskip("kinglet.fleet").Scorer(model)
+    for what, word in [(model.stream(), "save"), (model.batch(2), "save"), (scorer, "save_state")]:
+        with pytest.raises(kinglet.Error, match=word):
+            pickle.dumps(what)
+
+
+def test_columns_that_are_not_in_order_are_refused_where_places_count():
+    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    model = model_named("lstm_w8a8")
+    names = model.input_names
+    rows = pandas.DataFrame(np.ones((4, len(names))), columns=names)
+    answers = model.stream().run(rows)
+    assert np.array_equal(answers, model.stream().run(rows.to_numpy()))
+    for turned in (rows[names[::-1]], pyarrow.Table.from_pandas(rows[names[::-1]]), polars.from_pandas(rows[names[::-1]])):
+        with pytest.raises(kinglet.Error, match="predict the table"):
+            model.stream().run(turned)
+
+
 def test_a_model_travels_by_pickle_and_as_bytes():
     model = model_named("lstm_w8a8")
     x = samples(model, 10)

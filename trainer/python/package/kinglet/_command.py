@@ -124,9 +124,9 @@ def run(arguments, folder, *, progress=False, keeps=False):
         kind, _, text = line.partition(": ")
         if kind in ("note", "warning"):
             warnings.warn(text, UserWarning, stacklevel=3)
-    if child.returncode != 0:
-        raise Error(_why(said, child.returncode))
     with printed:
+        if child.returncode != 0:
+            raise Error(_why(said, child.returncode))
         printed.seek(0)
         text = printed.read().decode("utf-8")
     return json.loads(text) if text.lstrip().startswith("{") else text
@@ -160,6 +160,11 @@ def _why(said, code):
         if line.startswith("error: "):
             rest = said[at + 1 :]
             until = next((k for k, more in enumerate(rest) if more.startswith(("Usage:", "For more"))), len(rest))
+            # An option that is not known may well be a key of the task.
             more = [more.strip() for more in rest[:until] if more.strip()]
+            more = [
+                "options are those of the command; what is in a task is given there, as task[\"train\"][\"epochs\"]" if "as a value" in more else more
+                for more in more
+            ]
             return "\n".join([line[len("error: ") :], *more])
     return " ".join(said) or f"the command ended with code {code}"

@@ -153,6 +153,8 @@ def train(
 
 def _numbers(row):
     def number(text):
+        if text in ("true", "false"):
+            return text == "true"
         try:
             return int(text) if text.isdigit() else float(text)
         except ValueError:

@@ -110,6 +110,9 @@ class Scorer:
             self._streams = {last: self._streams[last]}
         return self._answer(batch, answered, answers, scores, alarms)
 
+    def __reduce__(self) -> Any:
+        raise Error("a Scorer goes on where it is, and is not pickled: save_state() gives bytes, which load_state() of another takes")
+
     def __len__(self) -> int:
         """Devices that have a state."""
         return len(self._streams)

@@ -190,7 +190,7 @@ impl<'a> Conv<'a> {
     }
 
     /// Outputs of the filters from one on, of a magnitude all real parts before the imaginary ones; what is behind the last filter fills a panel.
-    #[inline(always)]
+    #[inline(never)]
     fn put<T: Number>(&self, y: &mut [T], first: usize, numbers: &[T]) {
         let outputs = y.len();
         let real = outputs.saturating_sub(first).min(numbers.len());

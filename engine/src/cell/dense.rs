@@ -134,16 +134,14 @@ impl<'a> Dense<'a> {
         let Weights::Float { bias, .. } = &self.weights else {
             return;
         };
-        let mut inputs: [&[f32]; TOGETHER] = [&[]; TOGETHER];
-        let mut count = 0;
-        for (input, x) in inputs.iter_mut().zip(x.chunks_exact(self.columns)) {
-            *input = &x[..self.inputs];
-            count += 1;
-        }
+        let (first, second) = x.split_at(self.columns);
+        let both = [first, second];
+        let inputs = &both[..TOGETHER - second.is_empty() as usize];
+        let count = inputs.len();
         let mut y = [[0.0; LANES]; TOGETHER * SPAN];
         for tile in spans(bias.len()) {
             let y = &mut y[..count * tile.len()];
-            let streams = Streams::new(&inputs[..count], tile.len());
+            let streams = Streams::new(inputs, tile.len());
             self.tile(k, streams, &tile, y);
             for (at, y) in y.chunks_exact(tile.len()).enumerate() {
                 give(at, tile.start * LANES, y.as_flattened());
@@ -222,7 +220,8 @@ impl<'a> Dense<'a> {
     }
 
     /// From sums to outputs, without a softmax.
-    #[inline(always)]
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline(never))]
     fn finish(&self, k: &Kernels, sums: &mut [Panel<i32>], m: &[Panel<i32>], y: &mut [Panel<i16>]) {
         k.requant(y, sums, m, self.requant_shift);
         match self.activation {

@@ -36,8 +36,8 @@ pub struct Stream {
     /// Of a bidirectional model's window so far.
     tokens: Vec<usize>,
     y: Vec<f32>,
-    /// What the last sample said of the next one; NaN where it had no answer.
-    foretold: Vec<f32>,
+    /// The last sample had an answer, which foretold the next one.
+    foretells: bool,
     /// Of a model that waits for a word.
     spotter: Option<Spotter>,
     /// Of the detector of any other.
@@ -58,7 +58,7 @@ impl Stream {
             windows: SlidingWindow::new(shape, model.inputs(), kept)?,
             tokens: Vec::new(),
             y: vec![f32::NAN; model.outputs()],
-            foretold: vec![f32::NAN; model.outputs()],
+            foretells: false,
             spotter: Spotter::new(model, word),
             score: 0.0,
             loaded,
@@ -96,7 +96,8 @@ impl Stream {
         let mut runner = AnyRunner::bind(model, state).map_err(|error| error.to_string())?;
         let mut answers = 0;
         for (row, x) in samples.chunks_exact(width).enumerate() {
-            let mut verdict = detector.as_mut().map(|d| d.compare(&self.foretold, x));
+            let foretold = if self.foretells { &self.y[..] } else { &[] };
+            let mut verdict = detector.as_mut().map(|d| d.compare(foretold, x));
             let y = &mut self.y;
             let answered = match &mut runner {
                 AnyRunner::Steps(runner) if tokens => {
@@ -115,10 +116,7 @@ impl Stream {
                 AnyRunner::Steps(runner) => self.windows.push(runner, x, y),
                 AnyRunner::Windows(runner) => self.windows.push(runner, x, y),
             };
-            match answered {
-                true => self.foretold.copy_from_slice(y),
-                false => self.foretold.fill(f32::NAN),
-            }
+            self.foretells = answered;
             if answered {
                 if let Some(spotter) = &mut self.spotter {
                     verdict = Some(spotter.push(y));
@@ -135,7 +133,7 @@ impl Stream {
     pub fn reset(&mut self) -> Result<(), String> {
         self.tokens.clear();
         self.y.fill(f32::NAN);
-        self.foretold.fill(f32::NAN);
+        self.foretells = false;
         self.score = 0.0;
         self.spotter.iter_mut().for_each(Spotter::reset);
         let state = bytemuck::cast_slice_mut(&mut self.state);

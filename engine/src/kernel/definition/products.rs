@@ -61,15 +61,13 @@ pub(in crate::kernel) fn products(
     count: usize,
 ) {
     let (panels, columns) = (sums.len() / count, x.columns() / count);
-    let sums = sums.chunks_exact_mut(panels.max(1));
-    let product = |(sums, x): (&mut [_], _)| k.product(sums, w, x, Panels::DENSE);
-    match x {
-        Inputs::I8(x) => sums
-            .zip(x.chunks_exact(columns).map(Inputs::I8))
-            .for_each(product),
-        Inputs::I16(x) => sums
-            .zip(x.chunks_exact(columns).map(Inputs::I16))
-            .for_each(product),
+    for (n, sums) in sums.chunks_exact_mut(panels.max(1)).enumerate() {
+        let columns = n * columns..(n + 1) * columns;
+        let x = match x {
+            Inputs::I8(x) => Inputs::I8(&x[columns]),
+            Inputs::I16(x) => Inputs::I16(&x[columns]),
+        };
+        k.product(sums, w, x, Panels::DENSE);
     }
 }
 

@@ -8,7 +8,7 @@ use kinglet::format::Format;
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::file::{TestInputs, export};
 use kinglet_trainer::import::{Imported, read};
-use kinglet_trainer::package::{Input, Output};
+use kinglet_trainer::package::{Input, Output, Restore};
 use kinglet_trainer::train::Predictor;
 use serde::Deserialize;
 use shown::{options, structure};
@@ -69,6 +69,23 @@ fn agrees(cases: &BTreeMap<String, Case>, (file, flags, net): (&str, &str, &str)
     assert_eq!(structure(&imported.package.net), net, "{file}");
     let name = path.file_stem().unwrap().to_str().unwrap();
     computes(&imported, &cases[name], file);
+}
+
+#[test]
+fn samples_are_added_to_answers_after_the_network() {
+    let path = folder().join("onnx/join_sides.onnx");
+    let restores = |flags: &str| -> Vec<Restore> {
+        let imported = read(&path, &options(flags)).unwrap();
+        imported.prove().unwrap();
+        let Output::Values(targets) = imported.package.output else {
+            panic!("values expected");
+        };
+        targets.into_iter().map(|target| target.restore).collect()
+    };
+    let added = [0, 1, 2].map(|column| Restore::AddTo { column });
+    assert_eq!(restores(""), added);
+    // Samples in other units are not those that the network adds.
+    assert_eq!(restores("--input-mean 5"), [Restore::None; 3]);
 }
 
 #[test]
@@ -203,7 +220,7 @@ fn what_earlier_layers_gave_is_joined() {
         ),
         (
             "onnx/join_sides.onnx",
-            "keep 3, lstm 3>4, keep 4, lstm 4>4, add 1, prepend 0, append 1, dense 11>3, add 0",
+            "keep 3, lstm 3>4, keep 4, lstm 4>4, add 1, prepend 0, append 1, dense 11>3",
         ),
         (
             "keras/joined.keras",

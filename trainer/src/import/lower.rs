@@ -49,6 +49,8 @@ pub(crate) struct Lowered {
     pub(crate) last: bool,
     /// What a sample becomes before the network: a factor and an offset for each of its numbers.
     pub(crate) front: Option<(Vec<f64>, Vec<f64>)>,
+    /// The answer is what the network gives and the sample, added up.
+    pub(crate) adds: bool,
 }
 
 impl Lowered {
@@ -77,6 +79,8 @@ pub(crate) struct Tap {
     pub(crate) roles: Vec<Role>,
     /// What the file calls the layer.
     pub(crate) name: String,
+    /// The sample has been added to what the layer gives.
+    pub(crate) adds: bool,
 }
 
 /// What an axis is.
@@ -91,8 +95,9 @@ pub(crate) enum Role {
     Positions,
 }
 
-/// Lowers a graph whose answer is this output, or the only one that can be.
-pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
+/// Lowers a graph whose answer is this output, or the only one that can be. Where a sample may be added to an answer after the network, as the
+/// samples are those of the model, it is.
+pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Result<Lowered> {
     ensure!(!graph.inputs.is_empty(), "there is no input in it");
     // Whether time was an axis that can be one, and how far that reading came.
     let mut furthest: Option<((bool, usize), anyhow::Error)> = None;
@@ -109,6 +114,7 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>) -> Result<Lowered> {
                     }
                 };
                 walk.front = front;
+                walk.may_add = may_add;
                 let ran = walk.run(answer);
                 // What fails with a normalisation of its own may not without.
                 let again = matches!(walk.front, Front::Found(_));
@@ -310,6 +316,9 @@ struct Walk<'g> {
     branched: bool,
     /// What becomes of samples before all else, which the model's normalisation does; of one for all, one of each.
     front: Front,
+    /// Samples may be added to the answer after the network, and are.
+    may_add: bool,
+    adds: bool,
 }
 
 /// The normalisation that a network begins with.
@@ -388,6 +397,8 @@ impl<'g> Walk<'g> {
             needed: Vec::new(),
             branched: false,
             front: Front::Unknown,
+            may_add: false,
+            adds: false,
         })
     }
 
@@ -710,6 +721,7 @@ impl<'g> Walk<'g> {
             value: node.outputs[0],
             roles,
             name: node.name.clone(),
+            adds: false,
         });
         self.stage += 1;
         self.marks.push([self.stage; 2]);
@@ -1126,6 +1138,11 @@ impl<'g> Walk<'g> {
             [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
             [Some(Known::Constant(c)), Some(Known::View(view))] => (view, c, true),
             [Some(Known::View(a)), Some(Known::View(b))] => {
+                if binary == Binary::Add
+                    && let Some(view) = self.added(node, [a, b])?
+                {
+                    return Ok(view);
+                }
                 return self.joined(node, binary, [a, b]);
             }
             _ => bail!(
@@ -1617,6 +1634,7 @@ impl<'g> Walk<'g> {
             states,
             last: view.last,
             front,
+            adds: self.adds,
         })
     }
 }

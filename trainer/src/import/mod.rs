@@ -42,7 +42,7 @@ use crate::data::open::read_words;
 use crate::escape::unescape;
 use crate::filekind;
 use crate::net::{Activation, Layer};
-use crate::package::{Feature, Input, Output, Package, Shape, Target};
+use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target};
 use archive::Archive;
 pub use beside::side_file;
 use graph::Graph;
@@ -390,9 +390,12 @@ fn imported(name: String, path: &Path, bytes: &[u8], options: &ImportOptions) ->
         None => None,
         Some(name) => Some(output(&graph, name)?),
     };
+    // What is given besides comes before the network's own samples.
+    let own = options.input_mean.is_empty() && options.input_std.is_empty();
+    let own = own && matches!(options.predicts, None | Some(Predicts::Values));
     let lowered = match unrolled::roll(&graph) {
-        None => lower::lower(&graph, answer),
-        Some(rolled) => lower::lower(&rolled.graph, answer).map(|mut lowered| {
+        None => lower::lower(&graph, answer, own),
+        Some(rolled) => lower::lower(&rolled.graph, answer, own).map(|mut lowered| {
             lowered.in_file(&rolled.states);
             lowered
         }),
@@ -613,6 +616,7 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
     let outputs = net.output_width();
     let output_names = names(&options.output_names, "--output-names", outputs, "y")?;
     let default = match net.layers.last() {
+        _ if lowered.adds => Predicts::Values,
         Some(Layer::Dense(dense)) if dense.activation == Activation::Softmax => Predicts::Classes,
         _ => Predicts::Values,
     };
@@ -624,11 +628,16 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
     let output = match predicts {
         Predicts::Values => {
             let units = units(&options.output_units, "--output-units", outputs)?;
-            let target = |(name, unit): (String, String)| Target {
+            let target = |(column, (name, unit)): (usize, (String, String))| Target {
                 unit,
+                restore: match lowered.adds {
+                    true => Restore::AddTo { column },
+                    false => Restore::None,
+                },
                 ..Target::plain(name)
             };
-            Output::Values(output_names.into_iter().zip(units).map(target).collect())
+            let named = output_names.into_iter().zip(units);
+            Output::Values(named.enumerate().map(target).collect())
         }
         Predicts::Classes => Output::Classes(output_names),
         Predicts::NextToken => match &input {

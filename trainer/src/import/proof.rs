@@ -119,7 +119,7 @@ pub(super) fn prove(
         }
         let every = tap.roles.contains(&Role::Time) && !plan.whole;
         let chunk = if every { 1 } else { plan.chunk };
-        let found = engine((package, &front), cut, chunk, &samples)
+        let found = engine((package, &front, tap.adds), cut, chunk, &samples)
             .with_context(|| format!("layer `{}` in the engine", tap.name))?;
         let layer = compare(&tap.name, &found, expected)?;
         if judged.is_none() || !layer.is_flat() || layer.difference > layer.rounding() {
@@ -418,7 +418,7 @@ fn tap_rows(tap: &Tap, tensor: &Tensor, whole: bool) -> Result<Vec<Vec<f32>>> {
 
 /// The engine's outputs of the network cut behind a layer, after so many samples each.
 fn engine(
-    (package, front): (&Package, &[(f64, f64)]),
+    (package, front, adds): (&Package, &[(f64, f64)], bool),
     layers: &[Layer],
     chunk: usize,
     samples: &Samples,
@@ -436,6 +436,9 @@ fn engine(
             }
         }
         Input::Tokens(_) => {}
+    }
+    if adds {
+        cut.output = package.output.clone();
     }
     if cut.net.is_bidirectional() {
         cut.shape = package.shape;

@@ -15,9 +15,10 @@
 
 use super::column::Column;
 use super::ranges::largest;
+use super::rescale::multiply;
 use super::{LayerRange, Ranges, fine, input_frac, largest_weight};
-use crate::net::{Activation, Cell, Conv, Dense, Layer, Network, Recurrent};
-use crate::package::{Input, Output, Package};
+use crate::net::{Activation, Cell, Combine, Conv, Dense, Layer, Network, Recurrent};
+use crate::package::{Input, Output, Package, Restore};
 use kinglet::format::Format;
 
 /// Error of an input's integers, in parts of its spread, up to which it stays as it is.
@@ -203,9 +204,8 @@ pub(crate) fn fold_inputs(
         return None;
     }
     let first = &package.net.layers[0];
-    // What is kept is joined as it is.
-    if matches!(first, Layer::Keep(_) | Layer::Join(_)) {
-        return None;
+    if matches!(first, Layer::Keep(_)) {
+        return fold_kept(package, ranges);
     }
     // The zeros at a convolution's edges are no samples: they stay zero.
     let edges = matches!(first, Layer::Conv(_));
@@ -237,6 +237,75 @@ pub(crate) fn fold_inputs(
         moments.shift(&seen);
     }
     Some(Folded { folds, tailed })
+}
+
+/// Inputs that are kept, for later layers to join: each is divided by a power of two where integers do not reach as far, and whoever takes it
+/// can take it so, as rows of weights do and outputs of the network. A sum cannot.
+fn fold_kept(package: &mut Package, ranges: &mut Ranges) -> Option<Folded> {
+    const REACH: f64 = 7.5;
+    let divisor = |column: &Column| (1.0 / power_below(REACH / column.farthest())).max(1.0) as f32;
+    let divisors: Vec<f32> = ranges.columns[0].iter().map(divisor).collect();
+    if divisors.iter().all(|&divisor| divisor == 1.0) {
+        return None;
+    }
+    let layers = &package.net.layers;
+    let has_rows = |layer: &Layer| matches!(layer, Layer::Dense(_) | Layer::Recurrent(_));
+    // Layers, and the places of the inputs among theirs; and among the outputs.
+    let (mut takers, mut given) = (vec![(1, 0)], None);
+    for (place, layer) in layers.iter().enumerate() {
+        let Layer::Join(join) = layer else { continue };
+        let first = match join.how {
+            _ if join.with != 0 => continue,
+            Combine::Add => return None,
+            Combine::Multiply | Combine::Prepend => 0,
+            Combine::Append => join.width,
+        };
+        match layers.get(place + 1) {
+            Some(_) => takers.push((place + 1, first)),
+            None => given = Some(first),
+        }
+    }
+    if !takers.iter().all(|(layer, _)| has_rows(&layers[*layer])) {
+        return None;
+    }
+    if let Some(first) = given {
+        let Output::Values(targets) = &mut package.output else {
+            return None;
+        };
+        let targets = &mut targets[first..][..divisors.len()];
+        if targets.iter().any(|t| t.restore != Restore::None) {
+            return None;
+        }
+        for (target, divisor) in targets.iter_mut().zip(&divisors) {
+            target.scale *= divisor;
+        }
+    }
+    let Input::Features(features) = &mut package.input else {
+        return None;
+    };
+    for (feature, divisor) in features.iter_mut().zip(&divisors) {
+        feature.scale /= divisor;
+    }
+    let joined = given.map(|first| (package.net.layers.len(), first));
+    for &(layer, first) in takers.iter().chain(&joined) {
+        let range = &mut ranges.layers[layer - 1];
+        let outputs = range.outputs.iter_mut().skip(first).zip(&divisors);
+        outputs.for_each(|(output, divisor)| *output /= divisor);
+        range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+    }
+    for (layer, first) in takers {
+        let moments = ranges.layers[layer].inputs.iter_mut();
+        moments.for_each(|moments| moments.divide(first, &divisors));
+        multiply(&mut package.net.layers[layer], first, &divisors);
+    }
+    let fold = |divisor: &f32| Fold {
+        offset: 0.0,
+        scale: 1.0 / f64::from(*divisor),
+    };
+    Some(Folded {
+        folds: divisors.iter().map(fold).collect(),
+        tailed: Vec::new(),
+    })
 }
 
 /// A channel of a signal has one scale in all rows of a sample: the largest power of two with which half of what integers hold

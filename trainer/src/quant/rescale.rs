@@ -304,7 +304,7 @@ fn columns(matrix: &mut [f32], scales: &[f32]) {
 }
 
 /// What a layer takes from its input `first` on comes divided by these scales.
-fn multiply(layer: &mut Layer, first: usize, scales: &[f32]) {
+pub(super) fn multiply(layer: &mut Layer, first: usize, scales: &[f32]) {
     let recurrent = |r: &mut Recurrent| some_columns(&mut r.w_ih, r.inputs, first, scales);
     match layer {
         Layer::Embedding(_) | Layer::Keep(_) | Layer::Join(_) => {}

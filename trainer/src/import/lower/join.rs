@@ -2,7 +2,7 @@
 //! one runs after the other: the chain goes through the first, brings the value back, and goes through the second.
 
 use super::{Known, Open, Role, Tap, View, Walk};
-use crate::import::graph::{Binary, Node, Tensor, ValueId};
+use crate::import::graph::{Binary, Dim, Node, Tensor, ValueId};
 use crate::import::interpret;
 use crate::net::{Activation, Combine, Dense, Join, Layer, Network, answers};
 use anyhow::{Result, bail, ensure};
@@ -260,6 +260,59 @@ impl Walk<'_> {
         Ok(self.keeps.len() - 1)
     }
 
+    /// The answer as what a layer gives and the sample, which are added up after the network, in the samples' own units and range.
+    pub(super) fn added(&mut self, node: &Node, operands: [&View; 2]) -> Result<Option<View>> {
+        let graph = self.graph;
+        let answers = graph.outputs.contains(&node.outputs[0])
+            && self.takers(node.outputs[0], |_| false).0.is_empty();
+        let is_sample = |id: &ValueId| match &self.known[id.0] {
+            Some(Known::View(view)) => {
+                let plain = view.stage == 0 && view.affine.is_none() && !view.tokens;
+                plain && !view.normalised && view.open == Open::Nothing
+            }
+            _ => false,
+        };
+        let samples: Vec<bool> = node.inputs.iter().flatten().map(is_sample).collect();
+        let (sample, new) = match samples[..] {
+            [true, false] => (operands[0], operands[1]),
+            [false, true] => (operands[1], operands[0]),
+            _ => return Ok(None),
+        };
+        let width = self.graph.inputs[self.samples].dims.last();
+        let whole = width == Some(&Dim::Fixed(sample.width())) && new.features_last().is_ok();
+        let alike = sample.axes == new.axes && sample.last == new.last;
+        if !self.may_add
+            || !answers
+            || !whole
+            || !alike
+            || new.stage != self.stage
+            || self.stage == 0
+        {
+            return Ok(None);
+        }
+        let mut view = self.brought(node, new.clone())?;
+        if view.affine.is_some() {
+            view = self.settled(node, view)?;
+            self.taps.pop();
+        }
+        self.adds = true;
+        self.notes.push(format!(
+            "{}: the samples are added to the outputs after the network, as they came",
+            node.label()
+        ));
+        let layer = self.layers.len() - 1;
+        self.taps.push(Tap {
+            layer,
+            value: node.outputs[0],
+            roles: view.roles(),
+            name: node.name.clone(),
+            adds: true,
+        });
+        view.state_of = None;
+        view.stage = self.changed();
+        Ok(Some(view))
+    }
+
     /// A value that is at the end of the chain, if need be again.
     pub(super) fn brought(&mut self, node: &Node, view: View) -> Result<View> {
         self.whole(&view)?;
@@ -329,6 +382,7 @@ impl Walk<'_> {
             value,
             roles: view.roles(),
             name: node.name.clone(),
+            adds: false,
         }));
         self.branched = true;
         view.stage = self.stage;

@@ -6,7 +6,7 @@ use kinglet::format::{Format, Layout};
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::fidelity::Fidelity;
 use kinglet_trainer::file::{Exported, TestInputs, export};
-use kinglet_trainer::net::{Activation, Cell, Layer};
+use kinglet_trainer::net::{Activation, Cell, Combine, Dense, Join, Layer};
 use kinglet_trainer::package::Package;
 use kinglet_trainer::quant::mixed::Probe;
 use kinglet_trainer::quant::{Ranges, Stream, cut_tails};
@@ -104,6 +104,52 @@ fn inputs_of_any_scale_and_offset_are_held_as_well_as_those_about_one() {
             let case = format!("{cell:?}, {offset} + {scale} x: {f16} {a16} {a8}");
             assert!(a16 < 0.015 && a8 < 0.03 && f16 < 0.01, "{case}");
             assert!(a16 <= a8, "{case}");
+        }
+    }
+}
+
+/// A mask over the samples, and a dense layer of an answer beside them.
+#[test]
+fn samples_that_are_kept_may_reach_far() {
+    let masked = |how: Combine, scale: f32| {
+        let mut package = for_raw(&package(Cell::GruResetBefore, 2), scale, 0.0);
+        let layers = &mut package.net.layers;
+        let Some(Layer::Dense(dense)) = layers.last_mut() else {
+            unreachable!()
+        };
+        dense.activation = Activation::Sigmoid;
+        layers.insert(0, Layer::Keep(2));
+        layers.push(Layer::Join(Join {
+            width: 2,
+            kept: 2,
+            with: 0,
+            how,
+        }));
+        if how == Combine::Append {
+            layers.push(Layer::Dense(Dense {
+                inputs: 4,
+                outputs: 2,
+                weight: vec![
+                    1.0,
+                    -0.5,
+                    0.6 / scale,
+                    0.4 / scale,
+                    0.7,
+                    1.0,
+                    -0.8 / scale,
+                    0.5 / scale,
+                ],
+                bias: vec![0.5, -0.5],
+                activation: Activation::Identity,
+            }));
+        }
+        package
+    };
+    for how in [Combine::Multiply, Combine::Append] {
+        for scale in [1.0, 40.0] {
+            let samples: Vec<f32> = waves(2).iter().map(|x| scale * x).collect();
+            let [_, a16, a8] = errors(&masked(how, scale), &samples);
+            assert!(a16 < 0.01 && a8 < 0.04, "{how:?} {scale}: {a16} {a8}");
         }
     }
 }

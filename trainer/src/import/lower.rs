@@ -49,8 +49,8 @@ pub(crate) struct Lowered {
     pub(crate) last: bool,
     /// What a sample becomes before the network: a factor and an offset for each of its numbers.
     pub(crate) front: Option<(Vec<f64>, Vec<f64>)>,
-    /// The answer is what the network gives and the sample, added up.
-    pub(crate) adds: bool,
+    /// The answer is what the network gives and the sample, of which these numbers are added to it.
+    pub(crate) adds: Option<Vec<usize>>,
 }
 
 impl Lowered {
@@ -184,6 +184,53 @@ enum Known {
     Turned(Vec<Known>),
 }
 
+/// Some of the features, to be picked by whoever takes them.
+fn part(mut view: View, axis: usize, columns: Vec<usize>) -> Result<View> {
+    let (role, whole) = view.axes[axis];
+    let places = view.axes.iter().any(|a| a.0 == Role::Positions && a.1 > 1);
+    let plain = view.open == Open::Nothing && view.direction.is_none() && !view.tokens;
+    ensure!(
+        role == Role::Features && plain && !places && !columns.is_empty(),
+        "it takes {} of {whole} values: the engine has no such layer; of the features of a sample they are picked by a dense one",
+        columns.len()
+    );
+    view.axes[axis].1 = columns.len();
+    view.affine = view.affine.map(|(scale, offset)| {
+        let [scale, offset] = [scale, offset].map(|all| columns.iter().map(|&k| all[k]).collect());
+        (scale, offset)
+    });
+    view.part = Some(match view.part {
+        None => (columns, whole),
+        Some((of, whole)) => (columns.iter().map(|&k| of[k]).collect(), whole),
+    });
+    view.state_of = None;
+    Ok(view)
+}
+
+/// A half that is no part of a magnitude is some of the features.
+fn unhalve(view: &mut View) {
+    if let Open::Half {
+        second,
+        squared: false,
+        skipped: 0,
+    } = view.open
+    {
+        let n = view.width();
+        let first = if second { n } else { 0 };
+        view.open = Open::Nothing;
+        view.part = Some(((first..first + n).collect(), 2 * n));
+    }
+}
+
+/// Whether it may be a part of a magnitude: a square, or the sum of two.
+fn squares(node: &Node, operands: &[Option<Known>]) -> bool {
+    match (&node.op, operands) {
+        (Op::Binary(Binary::Pow), _) => true,
+        (Op::Binary(_), [Some(Known::View(a)), Some(Known::View(b))]) => a.open == b.open,
+        _ => false,
+    }
+}
+
 /// It changes nothing, but for factors and offsets.
 fn passes(node: &Node, operands: &[Option<Known>]) -> bool {
     let constant = |operand: &Option<Known>| matches!(operand, Some(Known::Constant(_)));
@@ -232,6 +279,8 @@ struct View {
     affine: Option<Affine>,
     /// Of samples: what is to be applied goes on from what the model's normalisation gives.
     normalised: bool,
+    /// It is some of this many features, which are still to be picked from them.
+    part: Option<(Vec<usize>, usize)>,
     tokens: bool,
     /// It is this layer's hidden state and no more.
     state_of: Option<usize>,
@@ -316,9 +365,11 @@ struct Walk<'g> {
     branched: bool,
     /// What becomes of samples before all else, which the model's normalisation does; of one for all, one of each.
     front: Front,
+    /// Layers that pick some features for a node, and give what that does unless others follow.
+    picks: Vec<usize>,
     /// Samples may be added to the answer after the network, and are.
     may_add: bool,
-    adds: bool,
+    adds: Option<Vec<usize>>,
 }
 
 /// The normalisation that a network begins with.
@@ -366,6 +417,7 @@ impl<'g> Walk<'g> {
                     direction: None,
                     affine: None,
                     normalised: false,
+                    part: None,
                     tokens: input.whole,
                     state_of: None,
                     open: Open::Nothing,
@@ -397,8 +449,9 @@ impl<'g> Walk<'g> {
             needed: Vec::new(),
             branched: false,
             front: Front::Unknown,
+            picks: Vec::new(),
             may_add: false,
-            adds: false,
+            adds: None,
         })
     }
 
@@ -471,6 +524,14 @@ impl<'g> Walk<'g> {
     }
 
     fn node(&mut self, node: &Node) -> Result<()> {
+        self.operator(node)?;
+        let (picks, layers) = (std::mem::take(&mut self.picks), self.layers.len());
+        self.taps
+            .retain(|tap| tap.layer + 1 == layers || !picks.contains(&tap.layer));
+        Ok(())
+    }
+
+    fn operator(&mut self, node: &Node) -> Result<()> {
         for id in node.inputs.iter().flatten() {
             let name = &self.graph.values[id.0].name;
             ensure!(
@@ -481,10 +542,23 @@ impl<'g> Walk<'g> {
         let mut operands: Vec<Option<Known>> = (0..node.inputs.len())
             .map(|k| self.operand(node, k).cloned())
             .collect();
-        if !passes(node, &operands) {
+        if !passes(node, &operands) && !self.closed {
+            if let (Op::Binary(Binary::Add), [Some(Known::View(a)), Some(Known::View(b))]) =
+                (&node.op, &operands[..])
+                && let Some(view) = self.added(node, [a, b])?
+            {
+                self.set(node, vec![Known::View(view)]);
+                return Ok(());
+            }
+            let squares = squares(node, &operands);
             for operand in operands.iter_mut().flatten() {
-                if let Known::View(view) = operand {
-                    self.normalise(view)?;
+                let Known::View(view) = operand else { continue };
+                if !squares {
+                    unhalve(view);
+                }
+                match view.part {
+                    Some(_) => *view = self.picked(node, view.clone(), false)?,
+                    None => self.normalise(view)?,
                 }
             }
         }
@@ -611,6 +685,36 @@ impl<'g> Walk<'g> {
         view.affine = (!same).then_some((factors, offsets));
         view.normalised = true;
         Ok(())
+    }
+
+    /// Some features by a dense layer, which gives what the node does if it is there for that.
+    fn picked(&mut self, node: &Node, mut view: View, for_itself: bool) -> Result<View> {
+        let Some((columns, whole)) = view.part.take() else {
+            return Ok(view);
+        };
+        let affine = view.affine.take();
+        let n = view.features_last()?;
+        let mut all = view;
+        if let Some(last) = all.axes.last_mut() {
+            last.1 = whole;
+        }
+        self.normalise(&mut all)?;
+        let mut weight = vec![0.0; whole * n];
+        for (k, column) in columns.iter().enumerate() {
+            weight[column * n + k] = 1.0;
+        }
+        let mut picked = self.dense(node, all, &Tensor::f32(vec![whole, n], weight)?)?;
+        picked.affine = affine;
+        match for_itself {
+            true if picked.affine.is_some() => drop(self.taps.pop()),
+            true => {}
+            false => self.picks.push(self.layers.len() - 1),
+        }
+        self.notes.push(format!(
+            "{}: {n} of {whole} values are picked by a dense layer, {whole} × {n}",
+            node.label()
+        ));
+        Ok(picked)
     }
 
     /// What takes a view must find the chain as the view left it.
@@ -813,22 +917,33 @@ impl<'g> Walk<'g> {
                         return Ok(vec![Known::View(a), Known::View(b)]);
                     }
                 }
-                ensure!(
-                    lengths.len() == 1,
-                    "it splits what a layer gave: the engine has no such layer. Of a cell that is written out import the state dict, or export a module such as nn.LSTM"
-                );
-                one(view)
+                if lengths.len() == 1 {
+                    return one(view);
+                }
+                let ends = lengths.iter().scan(0, |end, &len| {
+                    *end += len;
+                    Some((*end - len)..*end)
+                });
+                let part = |columns: std::ops::Range<usize>| {
+                    let part = part(view.clone(), axis, columns.collect())?;
+                    Ok(Known::View(part))
+                };
+                ends.map(part).collect()
             }
             Op::Gather { axis } => {
                 let axis = interpret::axis(*axis, view.axes.len())?;
                 let indices = operand(1).context("the index is missing")?;
-                let &[index] = indices.ints()? else {
-                    bail!(
-                        "it takes several places of an axis: the engine has no such layer; of features write it as a product with a matrix of zeros and \
-                         ones (x @ P)"
-                    )
+                let features =
+                    view.axes[axis] != (Role::Features, 1) && view.axes[axis].0 == Role::Features;
+                let mut view = match (indices.ints()?, features) {
+                    (all, true) => {
+                        let width = view.axes[axis].1;
+                        let columns = all.iter().map(|&index| interpret::axis(index, width));
+                        part(view, axis, columns.collect::<Result<_>>()?)?
+                    }
+                    (&[index], false) => taken(view, axis, index, 1)?,
+                    _ => bail!("it takes several places of an axis: the engine has no such layer"),
                 };
-                let mut view = taken(view, axis, index, 1)?;
                 match indices.shape.len() {
                     0 => drop(view.axes.remove(axis)),
                     1 => {}
@@ -858,6 +973,12 @@ impl<'g> Walk<'g> {
                     };
                     view = match half {
                         Some(half) => half,
+                        None if view.axes[slice.axis].0 == Role::Features => {
+                            let place = |k: usize| slice.start + k as i64 * slice.step;
+                            let columns = (0..slice.len).map(|k| usize::try_from(place(k)));
+                            let columns = columns.collect::<Result<_, _>>()?;
+                            part(view, slice.axis, columns)?
+                        }
                         None => taken(view, slice.axis, slice.start, slice.len)?,
                     };
                 }
@@ -1138,11 +1259,6 @@ impl<'g> Walk<'g> {
             [Some(Known::View(view)), Some(Known::Constant(c))] => (view, c, false),
             [Some(Known::Constant(c)), Some(Known::View(view))] => (view, c, true),
             [Some(Known::View(a)), Some(Known::View(b))] => {
-                if binary == Binary::Add
-                    && let Some(view) = self.added(node, [a, b])?
-                {
-                    return Ok(view);
-                }
                 return self.joined(node, binary, [a, b]);
             }
             _ => bail!(
@@ -1184,10 +1300,13 @@ impl<'g> Walk<'g> {
     /// Scales and offsets go into a dense layer that just ended, or wait for what comes.
     fn scaled(&mut self, node: &Node, view: View, (scale, offset): Affine) -> Result<View> {
         ensure!(!view.tokens, "tokens are scaled as numbers");
-        let mut view = self.brought(node, view)?;
+        let mut view = match view.part {
+            Some(_) => view,
+            None => self.brought(node, view)?,
+        };
         view.state_of = None;
         let roles = view.roles();
-        let whole = view.affine.is_none() && !self.is_shared(node);
+        let whole = view.affine.is_none() && view.part.is_none() && !self.is_shared(node);
         if whole && self.fold_into_norm(&scale, &offset) {
             view.stage = self.grown(node, roles);
             return Ok(view);
@@ -1454,6 +1573,7 @@ impl<'g> Walk<'g> {
             direction: None,
             affine: None,
             normalised: false,
+            part: None,
             tokens: false,
             state_of: Some(index),
             open: Open::Nothing,
@@ -1563,7 +1683,7 @@ impl<'g> Walk<'g> {
             "it takes one sample at a time and has no states as inputs, so it forgets everything after each: export it with a \
              length of the sequence that is open, or with the states as inputs and outputs"
         );
-        if view.affine.is_some() {
+        if view.affine.is_some() || view.part.is_some() {
             let node = Node {
                 name: name(found).clone(),
                 kind: "output".to_owned(),
@@ -1571,7 +1691,10 @@ impl<'g> Walk<'g> {
                 inputs: Vec::new(),
                 outputs: vec![found],
             };
-            view = self.settled(&node, view)?;
+            view = self.picked(&node, view, true)?;
+            if view.affine.is_some() {
+                view = self.settled(&node, view)?;
+            }
         }
         self.note_answers();
         let bidirectional = self

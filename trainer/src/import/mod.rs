@@ -616,7 +616,7 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
     let outputs = net.output_width();
     let output_names = names(&options.output_names, "--output-names", outputs, "y")?;
     let default = match net.layers.last() {
-        _ if lowered.adds => Predicts::Values,
+        _ if lowered.adds.is_some() => Predicts::Values,
         Some(Layer::Dense(dense)) if dense.activation == Activation::Softmax => Predicts::Classes,
         _ => Predicts::Values,
     };
@@ -630,9 +630,11 @@ fn package(name: String, lowered: &Lowered, options: &ImportOptions) -> Result<P
             let units = units(&options.output_units, "--output-units", outputs)?;
             let target = |(column, (name, unit)): (usize, (String, String))| Target {
                 unit,
-                restore: match lowered.adds {
-                    true => Restore::AddTo { column },
-                    false => Restore::None,
+                restore: match &lowered.adds {
+                    Some(columns) => Restore::AddTo {
+                        column: columns[column],
+                    },
+                    None => Restore::None,
                 },
                 ..Target::plain(name)
             };

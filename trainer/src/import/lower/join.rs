@@ -279,7 +279,11 @@ impl Walk<'_> {
             _ => return Ok(None),
         };
         let width = self.graph.inputs[self.samples].dims.last();
-        let whole = width == Some(&Dim::Fixed(sample.width())) && new.features_last().is_ok();
+        let width = match &sample.part {
+            Some(_) => true,
+            None => width == Some(&Dim::Fixed(sample.width())),
+        };
+        let whole = width && new.features_last().is_ok() && new.part.is_none();
         let alike = sample.axes == new.axes && sample.last == new.last;
         if !self.may_add
             || !answers
@@ -295,7 +299,13 @@ impl Walk<'_> {
             view = self.settled(node, view)?;
             self.taps.pop();
         }
-        self.adds = true;
+        let each = || (0..sample.width()).collect();
+        self.adds = Some(
+            sample
+                .part
+                .as_ref()
+                .map_or_else(each, |part| part.0.clone()),
+        );
         self.notes.push(format!(
             "{}: the samples are added to the outputs after the network, as they came",
             node.label()
@@ -318,6 +328,7 @@ impl Walk<'_> {
         self.whole(&view)?;
         self.goes_on()?;
         match view.stage == self.stage {
+            true if view.part.is_some() => self.picked(node, view, false),
             true => Ok(view),
             false => self.back(node, view),
         }
@@ -325,6 +336,9 @@ impl Walk<'_> {
 
     /// An earlier value, for a branch of its own: it is kept, put beside what the chain gives now, and picked from that by a dense layer.
     fn back(&mut self, node: &Node, mut view: View) -> Result<View> {
+        if view.part.is_some() {
+            return self.picked(node, view, false);
+        }
         self.normalise(&mut view)?;
         self.whole(&view)?;
         self.goes_on()?;

@@ -148,6 +148,20 @@ fn onnx_of_both_exporters_of_pytorch() {
         &cases,
         ("onnx/rnn_script.onnx", "", "rnn-relu 3>4, dense 4>1"),
     );
+    for (file, net) in [
+        ("single", "gru 1>4, dense 4>2"),
+        ("part_added", "gru 3>4, dense 4>2"),
+        (
+            "part_gated",
+            "gru 3>4, dense 4>4, keep 4, dense 4>2 sigmoid, keep 2, append 0, dense 6>2, multiply 1",
+        ),
+        (
+            "part_beside",
+            "gru 3>4, dense 4>3, keep 3, dense 3>1 sigmoid, keep 1, append 0, dense 4>2, prepend 1",
+        ),
+    ] {
+        agrees(&cases, (&format!("onnx/{file}.onnx"), "", net));
+    }
 }
 
 #[test]

@@ -124,6 +124,42 @@ for dynamo in [False, True]:
 # The older exporter writes the tanh RNN as an operator, the newer one unrolls it.
 sequence("rnn_script", Sequence(nn.RNN(3, 4, batch_first=True, nonlinearity="relu"), linear(4, 1)), torch.randn(1, 6, 3), False)
 
+
+class Picked(Sequence):
+    """Some of the features: added to the answer, gated by others, kept as they are, or taken by a cell of their own."""
+
+    def forward(self, x):
+        y, _ = self.rnn((x - 100.0) / 20.0 if self.last == "added" else x)
+        y = self.head(y)
+        if self.last == "added":
+            return x[..., 1:3] + y
+        if self.last == "gated":
+            a, b = y.chunk(2, -1)
+            return a * torch.sigmoid(b)
+        return torch.cat([torch.sigmoid(y[..., :1]), y[..., 1:]], -1)
+
+
+for how, outputs in [("added", 2), ("gated", 4), ("beside", 3)]:
+    net = Picked(nn.GRU(3, 4, batch_first=True), linear(4, outputs), how)
+    x = torch.randn(1, 6, 3)
+    x = (100 + 20 * x).round() if how == "added" else x
+    export(f"part_{how}", net, (x,), False)
+    with torch.no_grad():
+        keep(f"part_{how}", x[0], net(x)[0])
+
+
+# A number a sample, in a sequence without an axis for it.
+class Single(Sequence):
+    def forward(self, x):
+        return super().forward(x.unsqueeze(-1))
+
+
+net = Single(nn.GRU(1, 4, batch_first=True), linear(4, 2))
+x = torch.randn(1, 6)
+export("single", net, (x,), False)
+with torch.no_grad():
+    keep("single", x[0, :, None], net(x)[0])
+
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

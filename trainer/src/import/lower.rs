@@ -184,6 +184,16 @@ enum Known {
     Turned(Vec<Known>),
 }
 
+/// A layer that only moves or scales numbers is not to be larger than networks are.
+fn affordable(inputs: usize, outputs: usize) -> Result<()> {
+    const MOST: usize = 1 << 22;
+    ensure!(
+        inputs.saturating_mul(outputs) <= MOST,
+        "it needs a dense layer of {inputs} × {outputs} weights that only moves or scales values: do that before the network, or take fewer"
+    );
+    Ok(())
+}
+
 /// Some of the features, to be picked by whoever takes them.
 fn part(mut view: View, axis: usize, columns: Vec<usize>) -> Result<View> {
     let (role, whole) = view.axes[axis];
@@ -699,6 +709,7 @@ impl<'g> Walk<'g> {
             last.1 = whole;
         }
         self.normalise(&mut all)?;
+        affordable(whole, n)?;
         let mut weight = vec![0.0; whole * n];
         for (k, column) in columns.iter().enumerate() {
             weight[column * n + k] = 1.0;
@@ -1348,6 +1359,7 @@ impl<'g> Walk<'g> {
     /// The same, which others tell of.
     fn as_it_is(&mut self, node: &Node, view: View) -> Result<View> {
         let n = view.features_last()?;
+        affordable(n, n)?;
         let mut identity = vec![0.0; n * n];
         (0..n).for_each(|k| identity[k * n + k] = 1.0);
         self.dense(node, view, &Tensor::f32(vec![n, n], identity)?)

@@ -93,13 +93,16 @@ kernels! {
     /// `sums += W x` in wrapping i32 for so many inputs of one length, one behind the other, as their sums are.
     ///
     /// # Panics
-    /// If inputs and sums cannot be divided so, or as [`Self::product`].
+    /// If inputs and sums cannot be divided so, the weights are not as many panels over these columns as an input has sums, or as
+    /// [`Self::product`].
     #[cfg_attr(not(one_table), inline)]
     fn products[&Kernels](sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, count: usize) {
         let whole = count > 0 && sums.len().is_multiple_of(count) && x.columns().is_multiple_of(count);
         assert!(whole, "inputs are not of one length");
-        let columns = x.columns() / count;
-        Panels::DENSE.check(sums.len() / count, w.weights(), columns);
+        let (panels, columns) = (sums.len() / count, x.columns() / count);
+        // A table may go from sum to sum, and read weights for each.
+        let rows = Panels::DENSE.check(panels, w.weights(), columns);
+        assert!(rows == panels, "not as many panels as sums");
         w.check_columns(columns);
     }
 

@@ -860,6 +860,24 @@ mod tests {
         }));
     }
 
+    /// A table may go from sum to sum.
+    #[test]
+    fn products_have_weights_for_every_sum_and_no_others() {
+        let (w, x) = ([1i8; 2 * LANES * 4], [1i16; 8]);
+        let products = |sums: usize, weights: usize, count: usize| {
+            let (w, x) = (IntMatrix::I8(&w[..weights]), Inputs::I16(&x[..4 * count]));
+            let mut sums = [[0; LANES]; 6][..sums].to_vec();
+            refuses(|| crate::kernel::Kernels::SCALAR.products(&mut sums, w, x, count))
+        };
+        assert!(!products(2, 2 * LANES * 4, 1) && !products(4, 2 * LANES * 4, 2));
+        assert!(!products(0, 0, 1) && !products(0, 0, 2));
+        for sums in [0, 1, 3] {
+            assert!(products(sums, 2 * LANES * 4, 1), "{sums}");
+        }
+        assert!(products(6, 2 * LANES * 4, 2) && products(2, 0, 1) && products(3, LANES * 4, 2));
+        assert!(products(2, 2 * LANES * 4, 0));
+    }
+
     #[test]
     fn a_view_whose_parts_differ_is_refused() {
         let word = &mut [0];

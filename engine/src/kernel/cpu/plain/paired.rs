@@ -37,10 +37,11 @@ pub(super) unsafe fn products(
         return products::products(k, sums, IntMatrix::I8(w), Inputs::I16(x), count);
     }
     let (panels, columns) = (sums.len() / count, x.len() / count);
-    let inputs = x.chunks(2 * columns).zip(sums.chunks_mut(2 * panels));
-    for (x, sums) in inputs {
-        // SAFETY: the weights lie at a word, and the table's method has checked that they are so many whole panels over so many columns, which are whole
-        // blocks, one at least, and that there is a sum for each panel and input.
+    // Of no weights there are no sums.
+    let each = sums.chunks_mut((2 * panels).max(1));
+    for (x, sums) in x.chunks(2 * columns).zip(each) {
+        // SAFETY: the weights lie at a word, and the table's method (`Kernels::products`) has checked that they are as many whole panels over
+        // so many columns as an input has sums, no more and no fewer, and that columns are whole blocks, one at least.
         unsafe {
             if x.len() > columns {
                 two(sums, w, x, (panels, columns));

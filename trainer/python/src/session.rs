@@ -64,7 +64,7 @@ impl<'x> Samples<'x> {
 
 /// Around a step.
 pub enum Moment<'y> {
-    /// With what the last sample said of this one; NaN where it had no answer.
+    /// With what the last sample said of this one; nothing where it had no answer.
     Before(&'y [f32]),
     Answered(&'y [f32]),
 }
@@ -76,8 +76,8 @@ pub struct Session {
     windows: SlidingWindow<Vec<f32>>,
     /// The last answer, and anything within a window.
     y: Vec<f32>,
-    /// What the last sample said of the next one; NaN where it had no answer.
-    foretold: Vec<f32>,
+    /// The last sample had an answer, which foretold the next one.
+    foretells: bool,
     /// Of a bidirectional model's window so far.
     tokens: Vec<usize>,
 }
@@ -165,7 +165,7 @@ impl Session {
             state: AlignedBytes::zeroed(model.state_len()),
             windows: SlidingWindow::new(shape, model.inputs(), kept)?,
             y: vec![f32::NAN; model.outputs()],
-            foretold: vec![f32::NAN; model.outputs()],
+            foretells: false,
             tokens: Vec::new(),
             how,
             loaded,
@@ -227,7 +227,8 @@ impl Session {
         let width = width(model);
         for n in 0..samples.len() / width {
             let sample = samples.part(n * width..(n + 1) * width);
-            seen(n, Moment::Before(&self.foretold));
+            let foretold = if self.foretells { &self.y[..] } else { &[] };
+            seen(n, Moment::Before(foretold));
             if take(
                 &mut runner,
                 self.how,
@@ -236,10 +237,10 @@ impl Session {
                 sample,
                 &mut self.y,
             ) {
-                self.foretold.copy_from_slice(&self.y);
+                self.foretells = true;
                 seen(n, Moment::Answered(&self.y));
             } else {
-                self.foretold.fill(f32::NAN);
+                self.foretells = false;
             }
         }
         Ok(())
@@ -264,7 +265,7 @@ impl Session {
     pub fn reset(&mut self) -> Result<()> {
         self.tokens.clear();
         self.y.fill(f32::NAN);
-        self.foretold.fill(f32::NAN);
+        self.foretells = false;
         match AnyRunner::bind(self.loaded.model(), &mut self.state)? {
             AnyRunner::Steps(mut runner) => self.windows.reset(&mut runner),
             AnyRunner::Windows(mut runner) => self.windows.reset(&mut runner),

@@ -385,8 +385,8 @@ pub struct Compared<'m> {
     /// Bytes of the files.
     sizes: [usize; 2],
     fidelity: Fidelity,
-    /// Magnitude of the largest output before.
-    largest: f64,
+    /// What the model before answers.
+    answers: Vec<f32>,
     doubts: Vec<String>,
 }
 
@@ -399,9 +399,8 @@ impl<'m> Compared<'m> {
     ) -> Result<Self> {
         let after = Model::from_bytes(&exported.bytes)?;
         let [a, b] = [before, &after].map(|model| calibration.answers(model));
-        let a = a?;
-        let largest = a.iter().fold(0f64, |most, y| most.max(f64::from(y.abs())));
-        let fidelity = Fidelity::between(before, &a, &b?);
+        let answers = a?;
+        let fidelity = Fidelity::between(before, &answers, &b?);
         let mut doubts = exported.doubts.clone();
         let cut = calibration.cut(&after)?;
         let names = input_names(before);
@@ -418,7 +417,7 @@ impl<'m> Compared<'m> {
             after,
             sizes,
             fidelity,
-            largest,
+            answers,
             doubts,
         })
     }
@@ -523,8 +522,8 @@ impl<'m> Compared<'m> {
         let tried = || -> Result<String> {
             let exported = wider()?;
             let model = Model::from_bytes(&exported.bytes)?;
-            let [a, b] = [self.before, &model].map(|model| calibration.answers(model));
-            let wider = Fidelity::between(self.before, &a?, &b?).share();
+            let found = calibration.answers(&model)?;
+            let wider = Fidelity::between(self.before, &self.answers, &found).share();
             Ok(match wider <= MOST {
                 true => format!(
                     "--precision w8a16, whose outputs differ by {:.2} %,",
@@ -549,6 +548,7 @@ impl<'m> Compared<'m> {
         let all = &self.fidelity.all;
         let far = calibration.far(self.before);
         let names = input_names(self.before);
+        let largest = self.answers.iter().fold(0f32, |most, y| most.max(y.abs()));
         let as_it_is = |k: usize| {
             let feature = &self.before.features()[k];
             (feature.offset, feature.scale) == (0.0, 1.0)
@@ -565,12 +565,12 @@ impl<'m> Compared<'m> {
                  model was normalised with",
                 names[k].0
             ));
-        } else if all.spread > 0.0 && all.spread * 100.0 < self.largest {
+        } else if all.spread > 0.0 && all.spread * 100.0 < f64::from(largest) {
             say(&format!(
                 "note: over the calibration data the outputs hardly change: they spread by {}, around values of {}; what they are to tell apart may \
                  not be in it, or its numbers are not in the units that the model takes",
                 short(all.spread),
-                short(self.largest)
+                short(largest.into())
             ));
         }
         Ok(())

@@ -424,12 +424,10 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
                 stream.sample.extend_from_slice(x);
             }
             let watch = stream.watch.as_mut();
-            let verdict = watch.and_then(|watch| watch.sample(&stream.foretold, x));
+            let foretold = if stream.foretells { &stream.y[..] } else { &[] };
+            let verdict = watch.and_then(|watch| watch.sample(foretold, x));
             let answered = stream.push(x);
-            match answered {
-                true => stream.foretold.copy_from_slice(&stream.y),
-                false => stream.foretold.fill(f32::NAN),
-            }
+            stream.foretells = answered;
             let watch = stream.watch.as_mut().filter(|_| answered);
             let verdict = verdict.or(watch.and_then(|watch| watch.answer(&stream.y)));
             stream.verdict = verdict.or(stream.verdict);

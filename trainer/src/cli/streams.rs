@@ -29,8 +29,8 @@ pub struct Stream<'s, 'a> {
     pub watch: Option<Watch<'a>>,
     /// The last prediction; NaN before the first, and anything within a window.
     pub y: Vec<f32>,
-    /// What the last row said of the next one; NaN where it had no answer.
-    pub foretold: Vec<f32>,
+    /// The last row had an answer, which foretold the next one.
+    pub foretells: bool,
     pub verdict: Option<Verdict>,
     /// Of a window that is not complete.
     pub tokens: Vec<usize>,
@@ -57,7 +57,7 @@ impl Stream<'_, '_> {
         self.watch.iter_mut().for_each(|watch| watch.resume(0.0));
         self.verdict = None;
         self.y.fill(f32::NAN);
-        self.foretold.fill(f32::NAN);
+        self.foretells = false;
         self.known.fill(false);
         self.said.reset();
         self.rows = 0;
@@ -96,7 +96,10 @@ impl Stream<'_, '_> {
             kept: self.windows.kept().to_vec(),
             score: self.watch.as_ref().map_or(0.0, Watch::score),
             alarm: self.verdict.is_some_and(|verdict| verdict.alarm),
-            foretold: self.foretold.clone(),
+            foretold: match self.foretells {
+                true => self.y.clone(),
+                false => vec![f32::NAN; self.y.len()],
+            },
             tokens: self.tokens.iter().map(|&token| token as u32).collect(),
             rows: self.rows,
         })
@@ -117,7 +120,8 @@ impl Stream<'_, '_> {
         let fits = self.windows.restore(place, &saved.kept) && saved.foretold.len() == self.y.len();
         ensure!(fits, "it is of other windows");
         self.y.copy_from_slice(&saved.foretold);
-        self.foretold.copy_from_slice(&saved.foretold);
+        // Numbers that are none foretell nothing.
+        self.foretells = true;
         self.watch.iter_mut().for_each(|w| w.resume(saved.score));
         // A word that is being said has been told.
         if let Some(Watch::Word(_)) = self.watch {
@@ -243,7 +247,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             windows: SlidingWindow::new(self.shape, inputs, kept)?,
             watch: self.watch.clone(),
             y: vec![f32::NAN; self.model.outputs()],
-            foretold: vec![f32::NAN; self.model.outputs()],
+            foretells: false,
             verdict: None,
             tokens: Vec::new(),
             sample: Vec::new(),

@@ -944,11 +944,10 @@ impl<'g> Walk<'g> {
             Op::Gather { axis } => {
                 let axis = interpret::axis(*axis, view.axes.len())?;
                 let indices = operand(1).context("the index is missing")?;
-                let features =
-                    view.axes[axis] != (Role::Features, 1) && view.axes[axis].0 == Role::Features;
+                let (role, width) = view.axes[axis];
+                let features = role == Role::Features && width > 1;
                 let mut view = match (indices.ints()?, features) {
                     (all, true) => {
-                        let width = view.axes[axis].1;
                         let columns = all.iter().map(|&index| interpret::axis(index, width));
                         part(view, axis, columns.collect::<Result<_>>()?)?
                     }
@@ -1885,8 +1884,6 @@ fn unstack(node: &Node, pieces: &[Known], constants: &[Option<&Tensor>]) -> Resu
 fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
     let (role, whole) = view.axes[axis];
     let index = interpret::axis(index, whole).map_err(|_| anyhow!("place {index} of {whole}"))?;
-    const PICK: &str =
-        "write it as a product with a matrix of zeros and ones, x @ P, which is a layer";
     ensure!(
         len <= 1 || role != Role::Time,
         "it takes {len} of {whole} samples of a sequence: the engine takes them all. What cuts off the end of a convolution, so that it sees nothing to \
@@ -1894,7 +1891,7 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
     );
     ensure!(
         len <= 1,
-        "it takes {len} of {whole} values: the engine has no such layer; {PICK}"
+        "it takes {len} of {whole} values: the engine has no such layer"
     );
     ensure!(len == 1, "it takes nothing");
     if whole == 1 {
@@ -1910,7 +1907,7 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
         }
         Role::Directions => view.direction = Some(index),
         Role::Features | Role::Positions => {
-            bail!("it takes one of {whole} values: the engine has no such layer; {PICK}")
+            bail!("it takes one of {whole} values: the engine has no such layer")
         }
         Role::Batch => {}
     }

@@ -288,10 +288,7 @@ fn fold_kept(package: &mut Package, ranges: &mut Ranges) -> Option<Folded> {
     }
     let joined = given.map(|first| (package.net.layers.len(), first));
     for &(layer, first) in takers.iter().chain(&joined) {
-        let range = &mut ranges.layers[layer - 1];
-        let outputs = range.outputs.iter_mut().skip(first).zip(&divisors);
-        outputs.for_each(|(output, divisor)| *output /= divisor);
-        range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+        ranges.layers[layer - 1].divide_outputs(first, &divisors);
     }
     for (layer, first) in takers {
         let moments = ranges.layers[layer].inputs.iter_mut();

@@ -508,6 +508,14 @@ pub(super) fn largest(values: &[f32]) -> f32 {
 }
 
 impl LayerRange {
+    /// The outputs from one on are divided by these scales.
+    pub(super) fn divide_outputs(&mut self, first: usize, scales: &[f32]) {
+        for (output, scale) in self.outputs.iter_mut().skip(first).zip(scales) {
+            *output /= scale;
+        }
+        self.output = self.outputs.iter().copied().fold(0.0, f32::max);
+    }
+
     /// Two layers that hand their state over are to hold it alike, and both be slow if one is.
     pub(crate) fn hold_with(&mut self, other: &mut LayerRange) {
         let forgets = [self.forgets, other.forgets].into_iter().flatten();

@@ -69,10 +69,7 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             let whole = range.output.max(f32::MIN_POSITIVE) / aim;
             scales.fill(whole);
         }
-        for (output, scale) in range.outputs.iter_mut().zip(&scales) {
-            *output /= scale;
-        }
-        range.output = range.outputs.iter().copied().fold(0.0, f32::max);
+        range.divide_outputs(0, &scales);
         if own == Some(Cell::LstmRelu) {
             range.cell = range.cell.min(CELLS_OF_RECTIFIED * aim);
         }
@@ -96,11 +93,7 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             multiply(&mut net.layers[layer], first, &taken);
             // What is kept, and what joins give.
             if layer > at + 1 {
-                let given = &mut ranges.layers[layer - 1];
-                for (output, scale) in given.outputs.iter_mut().skip(first).zip(&scales) {
-                    *output /= scale;
-                }
-                given.output = given.outputs.iter().copied().fold(0.0, f32::max);
+                ranges.layers[layer - 1].divide_outputs(first, &scales);
             }
         }
         divide(&mut net.layers[at], &scales);

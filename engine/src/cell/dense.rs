@@ -4,7 +4,9 @@
 //! state rounded to 2^-7 would put its rounding straight into the prediction. Sums become `i16` with
 //! `frac` fraction bits (12 before a table); the outputs of tanh, sigmoid and softmax at the end are Q15.
 
-use super::{FloatMatrix, IntForm, TILE, panels, take_int, tiles};
+use super::{FloatMatrix, IntForm, panels, take_int, tiles};
+#[cfg(not(cortex_m_dsp))]
+use super::{TILE as ONE, tiles as parts};
 use crate::format::{Activation, Format, LoadError, Tensors, attempt};
 use crate::kernel::{Curve, Inputs, IntMatrix, Kernels, LANES, Panel, Panels, Streams};
 use crate::num::{SEGMENTS_512, elu, elu_q, saturate16, shift_round, softmax, softmax_q15};
@@ -14,6 +16,11 @@ use core::ops::Range;
 pub(crate) const TOGETHER: usize = 2;
 /// Panels of each that are computed together.
 const SPAN: usize = 8;
+/// Panels of one input that are: more, where it is brought into another form for them.
+#[cfg(cortex_m_dsp)]
+const ONE: usize = SPAN;
+#[cfg(cortex_m_dsp)]
+use spans as parts;
 
 #[derive(Debug, Clone, Copy)]
 enum Weights<'a> {
@@ -176,8 +183,8 @@ impl<'a> Dense<'a> {
             return;
         };
         let x = &x[..self.columns];
-        let mut sums = [[0; LANES]; TILE];
-        for tile in tiles(y.len()) {
+        let mut sums = [[0; LANES]; ONE];
+        for tile in parts(y.len()) {
             let sums = &mut sums[..tile.len()];
             sums.copy_from_slice(&bias[tile.clone()]);
             let w = w.part(Panels::DENSE.weights(&tile, x.len()));
@@ -244,6 +251,7 @@ impl<'a> Dense<'a> {
 }
 
 /// Ranges of panels.
+#[cfg_attr(cortex_m_dsp, inline(always))]
 fn spans(panels: usize) -> impl Iterator<Item = Range<usize>> {
     let starts = (0..panels).step_by(SPAN);
     starts.map(move |start| start..(start + SPAN).min(panels))

@@ -174,13 +174,32 @@ pub enum Inputs<'a> {
     I16(&'a [i16]),
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
     /// Number of columns.
     #[inline(always)]
     pub fn columns(&self) -> usize {
         match self {
             Inputs::I8(x) => x.len(),
             Inputs::I16(x) => x.len(),
+        }
+    }
+
+    /// The first so many, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[cfg(cortex_m_dsp)]
+    #[inline(always)]
+    pub(super) fn split_at(self, columns: usize) -> (Self, Self) {
+        match self {
+            Inputs::I8(x) => {
+                let (first, rest) = x.split_at(columns);
+                (Inputs::I8(first), Inputs::I8(rest))
+            }
+            Inputs::I16(x) => {
+                let (first, rest) = x.split_at(columns);
+                (Inputs::I16(first), Inputs::I16(rest))
+            }
         }
     }
 

@@ -55,9 +55,14 @@ macro_rules! panel {
     };
 }
 
+// Elsewhere these are `paired`.
+#[cfg(not(cortex_m_dsp))]
 panel! {
     i8_a8 = kinglet_i8_a8(i8);
     i8_a16 = kinglet_i8_a16(i16);
+}
+
+panel! {
     u8_a8 = kinglet_u8_a8(i8);
     u8_a16 = kinglet_u8_a16(i16);
     i4_a8 = kinglet_i4_a8(i8);

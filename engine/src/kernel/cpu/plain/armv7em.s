@@ -85,8 +85,6 @@ kinglet_\name:
     .popsection
 .endm
 
-panel i8_a8, 1, sxtb16
-panel i8_a16, 2, sxtb16
 panel u8_a8, 1, uxtb16
 panel u8_a16, 2, uxtb16
 panel i4_a8, 1

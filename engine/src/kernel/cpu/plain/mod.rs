@@ -2,7 +2,7 @@
 //!
 //! A panel's eight rows are summed together, so that an input is loaded once for eight weights; the product is written
 //! in assembly, because compilers move loads ahead of sums until these no longer fit the registers. Per
-//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM, 1.6 on Armv7E-M, in two halves of a panel.
+//! multiplication of the product: 2.2 instructions on Armv7-M, 3.2 on RV32IM; on Armv7E-M 1.2, in two halves of a panel (`paired`).
 //! Armv6-M takes 4.4, because it loads signed bytes only with an offset in a register, and 3.3 where they are stored
 //! as `w + 128`.
 //!
@@ -27,6 +27,12 @@ use core::slice;
 
 #[cfg(cortex_m_dsp)]
 mod paired;
+#[cfg(cortex_m_dsp)]
+use paired::{Operand, Room};
+#[cfg(not(cortex_m_dsp))]
+mod unpaired;
+#[cfg(not(cortex_m_dsp))]
+use unpaired::{Operand, Room};
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 #[cfg_attr(armv6m, path = "armv6m.rs")]
 #[cfg_attr(not(any(target_arch = "riscv32", armv6m)), path = "armv7.rs")]
@@ -49,8 +55,7 @@ unsafe fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, pane
     // SAFETY: the table's method has checked what these ask for.
     unsafe {
         match (w, x) {
-            (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8(sums, w, x, panels),
-            (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16(sums, w, x, panels),
+            (IntMatrix::I8(w), x) => gemv_i8(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16(sums, w, x, panels),
             (w, x) => products::product(sums, w, x, panels),
@@ -58,19 +63,16 @@ unsafe fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, pane
     }
 }
 
-unsafe fn gemv_a8(sums: &mut [Panel<i32>], w: &[i8], x: &[i8], panels: Panels) {
+unsafe fn gemv_i8(sums: &mut [Panel<i32>], w: &[i8], x: Inputs<'_>, panels: Panels) {
+    let mut room = Room::new();
+    let x = Operand::new(IntMatrix::I8(w), x, &mut room.rest());
     // SAFETY: there are whole panels over whole blocks of columns, and a place for each.
-    unsafe { gemv(sums, w, panels, |sums, w| panel::i8_a8(sums, w, x)) };
-}
-
-unsafe fn gemv_a16(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], panels: Panels) {
-    // SAFETY: as `gemv_a8`.
-    unsafe { gemv(sums, w, panels, |sums, w| panel::i8_a16(sums, w, x)) };
+    unsafe { gemv(sums, w, panels, |sums, w| x.add(sums, w)) };
 }
 
 unsafe fn gemv_w4a8(sums: &mut [Panel<i32>], w: &[u8], x: &[i8], panels: Panels) {
     let excess = excess_i4(Inputs::I8(x));
-    // SAFETY: as `gemv_a8`, of double blocks.
+    // SAFETY: as `gemv_i8`, of double blocks.
     unsafe {
         gemv(sums, w, panels, |sums, w| {
             *sums = sums.map(|sum| sum.wrapping_sub(excess));
@@ -128,7 +130,7 @@ enum Bytes {
 
 /// One of a layer's matrices, from some panel on.
 struct Matrix<'a> {
-    x: Inputs<'a>,
+    x: Operand<'a>,
     w: *const u8,
     bytes: Bytes,
     /// What every sum has too much because of what is added to weights: so many times the sum of the inputs.
@@ -137,7 +139,8 @@ struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     #[inline(always)]
-    fn new(w: IntMatrix<'_>, x: Inputs<'a>) -> Self {
+    fn new(w: IntMatrix<'_>, operand: Operand<'a>) -> Self {
+        let x = operand.other();
         let (w, bytes, excess) = match w {
             IntMatrix::I8(w) => (w.as_ptr().cast(), Bytes::I8, 0),
             IntMatrix::U8(w) => (w.as_ptr(), Bytes::U8, total(x).wrapping_mul(128)),
@@ -145,7 +148,7 @@ impl<'a> Matrix<'a> {
             IntMatrix::Rows(w) => (w.as_ptr().cast(), Bytes::Rows, 0),
         };
         Matrix {
-            x,
+            x: operand,
             w,
             bytes,
             excess,
@@ -160,11 +163,10 @@ impl<'a> Matrix<'a> {
     unsafe fn add(&mut self, sums: &mut Panel<i32>) -> i32 {
         // SAFETY: the panel has as many columns; they are whole blocks, or double ones of four bits, one at least.
         self.w = unsafe {
-            match (self.x, self.bytes) {
-                (Inputs::I8(x), Bytes::I8) => panel::i8_a8(sums, self.w, x),
+            match (self.x.other(), self.bytes) {
+                (_, Bytes::I8) => self.x.add(sums, self.w),
                 (Inputs::I8(x), Bytes::U8) => panel::u8_a8(sums, self.w, x),
                 (Inputs::I8(x), Bytes::I4) => panel::i4_a8(sums, self.w, x),
-                (Inputs::I16(x), Bytes::I8) => panel::i8_a16(sums, self.w, x),
                 (Inputs::I16(x), Bytes::U8) => panel::u8_a16(sums, self.w, x),
                 (Inputs::I16(x), Bytes::I4) => panel::i4_a16(sums, self.w, x),
                 (Inputs::I8(x), Bytes::Rows) => along_rows(sums, self.w, x),
@@ -213,11 +215,12 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     #[inline(always)]
-    fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>) -> Self {
+    fn new(gates: &'a GateRows<'a>, x: Inputs<'a>, h: Inputs<'a>, room: &'a mut Room) -> Self {
+        let mut room = room.rest();
         Walk {
             gates,
-            input: Matrix::new(gates.w_ih, x),
-            state: Matrix::new(gates.w_hh, h),
+            input: Matrix::new(gates.w_ih, Operand::new(gates.w_ih, x, &mut room)),
+            state: Matrix::new(gates.w_hh, Operand::new(gates.w_hh, h, &mut room)),
             bias: gates.bias.iter(),
             m: gates.m.iter(),
         }
@@ -266,7 +269,8 @@ pub(in crate::kernel) fn walk(
     update: &mut dyn FnMut(usize, &mut [Panel<i16>]),
 ) {
     gates.check(x, h.columns());
-    let mut walk = Walk::new(gates, x, h);
+    let mut room = Room::new();
+    let mut walk = Walk::new(gates, x, h, &mut room);
     let [_, _, stride] = gates.order.panels();
     let mut z = [[0; LANES]; GATES];
     let z = &mut z[..stride];
@@ -284,7 +288,8 @@ unsafe fn gates_q(
     x: Inputs<'_>,
     h: Inputs<'_>,
 ) {
-    let mut walk = Walk::new(&gates, x, h);
+    let mut room = Room::new();
+    let mut walk = Walk::new(&gates, x, h, &mut room);
     let [_, _, stride] = gates.order.panels();
     let mut left = z;
     while !left.is_empty() {
@@ -348,7 +353,8 @@ unsafe fn step<const N: usize>(
     x: Inputs<'_>,
     update: impl Fn(&mut Panel<i32>, &mut Panel<i16>, &[Panel<i16>]),
 ) {
-    let mut walk = Walk::new(gates, x, state.h.inputs(gates.columns[1]));
+    let mut room = Room::new();
+    let mut walk = Walk::new(gates, x, state.h.inputs(gates.columns[1]), &mut room);
     let mut z = [[0; LANES]; N];
     for (master, y) in state.master.iter_mut().zip(&mut *state.y) {
         // SAFETY: the caller's.

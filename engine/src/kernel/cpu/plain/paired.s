@@ -32,18 +32,18 @@ kinglet_\name:
     push {r4-r11, lr}
 .endm
 
-@ Where so many words of inputs enter a round of four blocks, of so many words each, at label 2: into r4, by r5.
-.macro enter words
-    .if \words == 2
+@ Where so many bytes of inputs enter a round of four blocks, of so many bytes each, at label 2: into r4, by r6.
+.macro enter bytes
+    .if \bytes == 8
     lsr r4, r4, #3
     .else
     lsr r4, r4, #4
     .endif
     rsb r4, r4, #0
     and r4, r4, #3
-    adr.w r5, 8f
-    ldrsh r4, [r5, r4, lsl #1]
-    add r4, r4, r5
+    adr.w r6, 8f
+    ldrsh r4, [r6, r4, lsl #1]
+    add r4, r4, r6
 .endm
 
 @ To the list of where rounds without none to three blocks begin, which is behind the function.
@@ -57,14 +57,16 @@ kinglet_\name:
 .endm
 
     begin paired_one
-    mov lr, r1
-    mov r12, r2
-    mov r11, r3
+    ldrd r5, r7, [sp, #36]
     sub r4, r3, r2
-    enter 2
-    push {r0-r2, r4}
+    mov r11, r3
+    mov r12, r2
+    mov lr, r1
+    enter 8
+    mov r6, #16
+    push {r0-r2, r4-r7}
     ldm r0, {r0-r3}
-    ldr.w pc, [sp, #12]
+    bx r4
     .balign 4
 2:
     .rept 4
@@ -79,25 +81,28 @@ kinglet_\name:
 3:
     cmp r12, r11
     bne.w 2b
-    ldm sp, {r4-r6}
+    @ r4 sums, r5 weights, r6 inputs, r7 the entry, r8 the end of sums; r9 to the next four rows, r10 to the next panel.
+    ldm sp, {r4-r10}
     stm r4!, {r0-r3}
-    @ The other four rows come second; then zero.
-    cbz r5, 4f
-    add lr, r5, #16
-    mov r12, r6
-    movs r5, #0
+    add r5, r5, r9
+    sub r9, r10, r9
     strd r4, r5, [sp]
+    str r9, [sp, #20]
+    mov r12, r6
+    mov lr, r5
+    cmp r4, r8
+    beq 4f
     ldm r4, {r0-r3}
-    ldr.w pc, [sp, #12]
+    bx r7
 4:
-    add sp, #16
+    add sp, #28
     pop {r4-r11, pc}
     done paired_one
 
     begin paired_two
     ldr r11, [sp, #36]
     sub r4, r11, r3
-    enter 4
+    enter 16
     add r5, r0, #32
     push {r0-r5}
 1:

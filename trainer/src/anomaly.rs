@@ -18,6 +18,8 @@ pub(crate) struct Watched {
     pub(crate) groups: Vec<Option<usize>>,
     /// Squares of the first watched output's errors.
     squares: Vec<f64>,
+    /// The outputs that are watched, and the sum of the absolute errors of each.
+    sums: Vec<(String, f64)>,
     /// The labelled window that a sample lies in, from 1; 0: none.
     pub(crate) events: Vec<usize>,
 }
@@ -36,6 +38,8 @@ pub(crate) fn watch(
         .filter(|&k| targets[k].feeds.is_some())
         .collect();
     let mut watched = Watched::empty();
+    let names = fed.iter().map(|&k| targets[k].name.clone());
+    watched.sums = names.map(|name| (name, 0.0)).collect();
     let (mut y, mut score) = (vec![0.0; targets.len()], 0f32);
     for sequence in data.sequences(part) {
         predictor.reset();
@@ -50,6 +54,9 @@ pub(crate) fn watch(
                 continue;
             }
             let errors = fed.iter().map(|&k| (truth[k] - y[k]).abs());
+            for (error, (_, sum)) in errors.clone().zip(&mut watched.sums) {
+                *sum += f64::from(error);
+            }
             let error = errors.sum::<f32>() / fed.len() as f32;
             score += smoothing * (error - score);
             let first = f64::from(truth[fed[0]] - y[fed[0]]);
@@ -68,6 +75,7 @@ impl Watched {
             scores: Vec::new(),
             groups: Vec::new(),
             squares: Vec::new(),
+            sums: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -123,6 +131,31 @@ pub fn alarm(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) 
         smoothing: task.smoothing,
         threshold: threshold.copied().unwrap_or(f32::MAX),
     }
+}
+
+/// So little of its even share of the score is as good as nothing: not even ten times the usual error is seen.
+const UNSEEN: f64 = 0.1;
+
+/// Outputs of whose errors next to nothing is in the score, which adds them in their units.
+pub fn unseen(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) -> Option<String> {
+    let sums = watch(data, Part::Valid, predictor, task.smoothing).sums;
+    let all: f64 = sums.iter().map(|(_, sum)| sum).sum();
+    let share = |sum: f64| 100.0 * sum / all;
+    let least = UNSEEN * all / sums.len() as f64;
+    let (unseen, seen): (Vec<_>, Vec<_>) = sums.iter().partition(|(_, sum)| *sum < least);
+    let list = |sums: Vec<&(String, f64)>| {
+        let each = sums.into_iter();
+        let each = each.map(|(name, sum)| format!("{name} {:.1} %", share(*sum)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    (!unseen.is_empty()).then(|| {
+        format!(
+            "the score of an anomaly adds errors in their units, and of it is {}, but {}: what goes wrong there alone is hardly seen; watch it with a \
+             model of its own, or bring the columns to like units",
+            list(seen),
+            list(unseen)
+        )
+    })
 }
 
 /// What alarms were worth, over a part with labelled windows.

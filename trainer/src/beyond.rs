@@ -1,7 +1,10 @@
 //! Samples beyond what a model holds: an integer one goes on with the nearest number that it has, of large numbers a
 //! 32-bit float rounds the differences away, and what is not above 0 has no logarithm. The user is told.
 
+use crate::data::Written;
 use crate::model_file::{input_names, output_ends, output_names};
+use crate::net::{Layer, Network};
+use crate::package::{Input, Package, Transform};
 use kinglet::format::{Feature, FeatureTransform};
 use kinglet::{Model, num};
 
@@ -14,6 +17,9 @@ pub struct Beyond<'m> {
     /// Its logarithm is taken.
     logarithms: Vec<bool>,
     cut: Vec<usize>,
+    /// What integers inside were fitted to, and a margin; where the file says that.
+    seen: Vec<[f32; 2]>,
+    unseen: Vec<usize>,
     /// Usual size of the differences that are taken of an input.
     steps: Vec<Option<f32>>,
     coarse: Vec<usize>,
@@ -23,6 +29,51 @@ pub struct Beyond<'m> {
     ends: Vec<Option<[f32; 2]>>,
     ended: Vec<usize>,
     answers: usize,
+}
+
+/// So much farther than calibration went, in parts of its range, is not worth a word.
+const MARGIN: f32 = 0.1;
+/// Inputs of which each has its own range in a file.
+const EACH: usize = 32;
+
+/// The range of each input of an integer model over samples that it is fitted to, for [`Written::seen`]: where a network begins with a layer
+/// whose numbers can be any, what lies beyond the samples' is cut inside.
+pub fn seen<'r>(package: &Package, rows: impl Iterator<Item = &'r [f32]>) -> Vec<[f64; 2]> {
+    let Input::Features(features) = &package.input else {
+        return Vec::new();
+    };
+    if !is_open(&package.net) {
+        return Vec::new();
+    }
+    let none = [f32::INFINITY, f32::NEG_INFINITY];
+    let mut seen = vec![none; features.len()];
+    for row in rows {
+        for (seen, &x) in seen.iter_mut().zip(row) {
+            *seen = [seen[0].min(x), seen[1].max(x)];
+        }
+    }
+    for (seen, feature) in seen.iter_mut().zip(features) {
+        if feature.transform != Transform::None || seen[0] > seen[1] {
+            *seen = [f32::NEG_INFINITY, f32::INFINITY];
+        }
+    }
+    if seen.len() > EACH {
+        let all = |all: [f32; 2], one: [f32; 2]| [all[0].min(one[0]), all[1].max(one[1])];
+        seen = vec![seen.into_iter().fold(none, all)];
+    }
+    seen.into_iter().map(|ends| ends.map(short)).collect()
+}
+
+/// Four digits.
+fn short(x: f32) -> f64 {
+    format!("{x:.3e}").parse().unwrap_or(f64::from(x))
+}
+
+/// What the first layer gives can be any number.
+fn is_open(net: &Network) -> bool {
+    let mut layers = net.layers.iter();
+    let first = layers.find(|layer| !matches!(layer, Layer::Keep(_)));
+    matches!(first, Some(Layer::Dense(_) | Layer::Conv(_)))
 }
 
 /// What is lost of a difference, in parts of its usual size, that is worth a word.
@@ -53,6 +104,8 @@ impl<'m> Beyond<'m> {
         Beyond {
             names: input_names(model).into_iter().map(|name| name.0).collect(),
             cut: vec![0; limits.len()],
+            seen: Vec::new(),
+            unseen: vec![0; limits.len()],
             coarse: vec![0; limits.len()],
             steps: steps.collect(),
             logarithms: model.features().iter().map(takes_logarithm).collect(),
@@ -63,6 +116,23 @@ impl<'m> Beyond<'m> {
             ends: output_ends(model),
             answers: 0,
         }
+    }
+
+    /// With what the model's file says of samples that it was fitted to.
+    pub fn fitted_to(mut self, written: &Written) -> Self {
+        let widened = |ends: [f64; 2]| {
+            let [low, high] = ends.map(|end| end as f32);
+            let margin = MARGIN * (high - low) + f32::EPSILON * high.abs().max(low.abs());
+            match margin.is_finite() {
+                true => [low - margin, high + margin],
+                false => [low, high],
+            }
+        };
+        self.seen = match written.seen[..] {
+            [all] => vec![widened(all); self.cut.len()],
+            ref each => each.iter().copied().map(widened).collect(),
+        };
+        self
     }
 
     /// Values of a raw sample that are cut.
@@ -78,6 +148,9 @@ impl<'m> Beyond<'m> {
         self.samples += 1;
         for ((x, limits), cut) in sample.iter().zip(&self.limits).zip(&mut self.cut) {
             *cut += usize::from(is_beyond(*x, *limits));
+        }
+        for ((x, seen), unseen) in sample.iter().zip(&self.seen).zip(&mut self.unseen) {
+            *unseen += usize::from(is_beyond(*x, *seen));
         }
         for ((x, step), coarse) in sample.iter().zip(&self.steps).zip(&mut self.coarse) {
             let unit = x.abs().next_up() - x.abs();
@@ -113,6 +186,17 @@ impl<'m> Beyond<'m> {
                 "{name}: {cut} of {} values ({share:.2} %) lie beyond what the model was quantized for, {low} to {high}, \
                  and were cut there",
                 self.samples
+            ));
+        }
+        let fitted = self.names.iter().zip(&self.unseen).zip(&self.seen);
+        for ((name, &unseen), [low, high]) in fitted.filter(|((_, unseen), _)| **unseen > 0) {
+            let share = 100.0 * unseen as f64 / self.samples as f64;
+            notes.push(format!(
+                "{name}: {unseen} of {} values ({share:.2} %) lie well beyond what the integers were fitted to, {} to {} with a margin, and what \
+                 becomes of them inside may have been cut; calibrate with data in which {name} goes as far",
+                self.samples,
+                short(*low),
+                short(*high)
             ));
         }
         for (name, &coarse) in self
@@ -180,5 +264,45 @@ mod tests {
             beyond.meet(&[x]);
         }
         assert!(beyond.notes()[0].contains("2 of 4 values (50.00 %) are not above 0"));
+    }
+
+    #[test]
+    fn what_lies_beyond_what_integers_were_fitted_to_is_told() {
+        let bytes = include_bytes!("../../engine/tests/models/lstm_w8a8.kgl");
+        let file = crate::file::AlignedBytes::from(&bytes[..]);
+        let model = Model::from_bytes(&file).unwrap();
+        let rows = [[1.0, 20.0, 5.0], [3.0, 10.00049, 5.0]];
+        let dense = |inputs| Network {
+            layers: vec![Layer::Dense(crate::net::Dense {
+                inputs,
+                outputs: 1,
+                activation: crate::net::Activation::Identity,
+                weight: vec![0.0; inputs],
+                bias: vec![0.0],
+            })],
+        };
+        let package = Package::of_numbers("t", dense(3));
+        let of_rows = seen(&package, rows.iter().map(|row| &row[..]));
+        assert_eq!(of_rows, [[1.0, 3.0], [10.0, 20.0], [5.0, 5.0]]);
+        let many = Package::of_numbers("t", dense(EACH + 1));
+        let row: Vec<f32> = (0..EACH + 1).map(|x| x as f32).collect();
+        assert_eq!(seen(&many, [&row[..]].into_iter()), [[0.0, EACH as f64]]);
+
+        let written = Written {
+            seen: vec![[-1.0, 1.0]],
+            ..Written::default()
+        };
+        let mut beyond = Beyond::new(&model).fitted_to(&written);
+        let mut x = vec![0.0; model.inputs()];
+        for value in [1.1, -1.0, 1.3] {
+            x[0] = value;
+            beyond.meet(&x);
+        }
+        let told = beyond.notes();
+        assert!(
+            told[0].contains(
+                "1 of 3 values (33.33 %) lie well beyond what the integers were fitted to"
+            )
+        );
     }
 }

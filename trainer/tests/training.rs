@@ -283,6 +283,22 @@ fn a_stopped_training_goes_on_to_the_same_bits() {
     let again = fit(&task, &data, &options, &mut |_| panic!("no epoch is left")).unwrap();
     assert_eq!(again.package.net, whole.package.net);
 
+    // In the middle of an epoch too: it is trained anew.
+    std::fs::remove_file(&path).unwrap();
+    let cancel = AtomicBool::new(false);
+    let stoppable = Options {
+        cancel: Some(&cancel),
+        ..options
+    };
+    let stopped = fit(&task, &data, &stoppable, &mut |now| {
+        // Told between two epochs, it is seen in the next one.
+        cancel.store(now.epoch == 3, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(stopped.unwrap().history.len(), 3);
+    let resumed = until(usize::MAX).unwrap();
+    assert_eq!(resumed.package.net, whole.package.net);
+
     let (other, _) = waves(&wave_task("gru", "many-to-many", "hop = 5"));
     let error = fit(&other, &data, &options, &mut |_| ControlFlow::Continue(()));
     let error = error.unwrap_err().to_string();

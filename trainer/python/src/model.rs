@@ -198,7 +198,7 @@ impl Model {
         if let Samples::Features(x) = samples
             && !raw
         {
-            let mut beyond = Beyond::new(model);
+            let mut beyond = Beyond::new(model).fitted_to(&written(&self.loaded));
             py.detach(|| {
                 x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x));
                 let answers = answers.iter().flat_map(|of| of.chunks_exact(outputs));
@@ -227,7 +227,7 @@ impl Model {
     fn _notes(&self, x: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         let model = self.model();
         let x = array(model, x, [1, 1])?;
-        let mut beyond = Beyond::new(model);
+        let mut beyond = Beyond::new(model).fitted_to(&written(&self.loaded));
         if let Samples::Features(x) = x.samples()? {
             x.chunks_exact(model.inputs()).for_each(|x| beyond.meet(x));
         }

@@ -740,7 +740,7 @@ pub fn predict<'py>(
             current: 0,
             waiting: Vec::new(),
             rows: Vec::new(),
-            beyond: Beyond::new(model),
+            beyond: Beyond::new(model).fitted_to(&trained),
             unheld: Unheld::new(model),
             watch: Watch::new(model, trained.wake.as_deref()),
             skipped: 0,

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use kinglet::format::{Feature, FeatureTransform, Format, Layer, Layout, Shape};
 use kinglet::{Model, num};
-use kinglet_trainer::beyond::Beyond;
+use kinglet_trainer::beyond::{Beyond, seen};
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::fidelity::{Difference, Fidelity, MOST};
 use kinglet_trainer::file::{AlignedBytes, Exported, TestInputs, export_for};
@@ -28,6 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const STEPS: usize = 500_000;
 /// And multiplications: seconds, of a network as wide as thousands of units too.
 const MACS: usize = 8_000_000_000;
+/// Fewer steps show little.
+const FEW: usize = 40;
 /// But always so many steps.
 const FEWEST: usize = 1000;
 /// Outputs that are shown one by one; of more, the worst.
@@ -171,6 +173,13 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
     let every = windows.len().div_ceil((most / length).max(1));
     let windows: Vec<Range<usize>> = windows.into_iter().step_by(every).collect();
     let taken: usize = windows.iter().map(Range::len).sum();
+    if taken < FEW {
+        say(&format!(
+            "warning: {}: {taken} samples are few to calibrate with: what goes beyond what these show is cut later, and how far the integers differ is \
+             measured over them too; give some hundred of what the model meets in use",
+            path.display()
+        ));
+    }
     if taken < all {
         say(&format!(
             "note: {taken} of {all} steps of {} are calibrated with, taken evenly",
@@ -259,6 +268,14 @@ pub fn fitted(
     (format, layout): (Format, Layout),
     calibration: &Calibration,
 ) -> Result<Exported> {
+    let package = &mut package.clone();
+    package.written.seen = match format.is_integer() {
+        true => seen(
+            package,
+            calibration.raw.chunks_exact(package.net.input_width()),
+        ),
+        false => Vec::new(),
+    };
     let mut ranges = Ranges::measure(&package.net, &calibration.streams);
     let tests = TestInputs::of(package, &calibration.streams);
     let how = (&format.into(), layout);
@@ -473,12 +490,15 @@ impl<'m> Compared<'m> {
             }
             for (label, one) in each {
                 let share = 100.0 * one.share();
+                let of = match one.spread > 0.0 {
+                    true => format!("{share:.2} % of its spread of {}", short(one.spread)),
+                    false => "it does not change here".into(),
+                };
                 writeln!(
                     out,
-                    "  {label}: RMS {}, max {} ({share:.2} % of its spread of {})",
+                    "  {label}: RMS {}, max {} ({of})",
                     short(one.rms),
-                    short(one.max),
-                    short(one.spread)
+                    short(one.max)
                 )?;
             }
         }

@@ -410,7 +410,7 @@ fn translate_lines(
 ) -> Result<()> {
     let languages = Languages::new(reader.model(), speaker.model())?;
     are_pair([&args.encoder, &args.decoder], &reader, &mut speaker)?;
-    let (mut input, file, _) = opened(lines, &args.columns)?;
+    let (mut input, file, ..) = opened(lines, &args.columns)?;
     args.columns.fitting(&file, Holds::Lines)?;
     let mut out = io::stdout().lock();
     let (mut all, mut strange) = (0, 0);

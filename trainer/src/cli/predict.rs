@@ -11,6 +11,7 @@ use kinglet::format::{Input, Output, Shape, crc32};
 use kinglet::{Model, Verdict, argmax};
 use kinglet_trainer::ahead::{Futures, Walk, quantile};
 use kinglet_trainer::beyond::Beyond;
+use kinglet_trainer::data::Written;
 use kinglet_trainer::engine::AnyRunner;
 use kinglet_trainer::escape::escape;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
@@ -226,7 +227,8 @@ pub fn run(args: &Args) -> Result<()> {
     if timed {
         table.listens(args, columns.wake());
     }
-    let mut beyond = Beyond::new(&model);
+    let written = Written::in_model(&file.bytes).unwrap_or_default();
+    let mut beyond = Beyond::new(&model).fitted_to(&written);
     let mut unheld = Unheld::new(&model);
     let mut out = (&mut table, &mut beyond, &mut unheld, futures.as_mut());
     let read = answer(args, &model, &mut samples, &mut streams, &mut out);
@@ -252,6 +254,20 @@ pub fn run(args: &Args) -> Result<()> {
         && let Some(note) = no_answer(args, &model, samples.rows(), table.word)
     {
         say(&format!("note: {note}"));
+    }
+    if table.short > 0 {
+        say(&format!(
+            "warning: {} of {} texts are too short for an answer, and have NaN",
+            table.short, table.lines
+        ));
+    }
+    let silent = (streams.all()).filter(|(_, stream)| stream.rows > 0 && !stream.spoke[1]);
+    let silent = silent.count();
+    if silent > 0 && table.lines > 0 && streams.how.group.is_some() {
+        let all = streams.all().count();
+        say(&format!(
+            "note: {silent} of {all} groups have no answer: their rows are fewer than the model needs for its first one"
+        ));
     }
     let cut = beyond.notes();
     cut.iter().for_each(|note| say(&format!("warning: {note}")));
@@ -343,6 +359,11 @@ fn answer(
         let stream = streams.of(group.unwrap_or(""))?;
         if matches!(sample, Sample::EndOfText) {
             if at_the_end {
+                if !stream.spoke[0] {
+                    // What lies there is no answer.
+                    stream.y.fill(f32::NAN);
+                    table.short += 1;
+                }
                 table.line(&stream.y, None, None, samples.kept())?;
             }
             stream.reset();
@@ -370,7 +391,9 @@ fn answer(
             unheld.meet(x, &mut stream.known);
         }
         let woken = stream.verdict.is_some_and(|verdict| verdict.alarm);
-        stream.answered = step(args, stream, sample) && !at_the_end;
+        let answered = step(args, stream, sample);
+        stream.spoke = stream.spoke.map(|spoke| spoke | answered);
+        stream.answered = answered && !at_the_end;
         if stream.answered {
             if !args.raw {
                 unheld.answer(&stream.y);
@@ -669,6 +692,8 @@ struct Table<'a> {
     numbers: usize,
     /// Answers so far.
     lines: u64,
+    /// Of texts that are too short for an answer.
+    short: u64,
     /// What is told of a model of transcripts.
     hears: Option<Hears>,
     /// Rows are frames of a recording, and begin with the second of it.
@@ -738,6 +763,7 @@ impl<'a> Table<'a> {
             watched,
             numbers,
             lines: 0,
+            short: 0,
             timed: false,
             word: None,
         }

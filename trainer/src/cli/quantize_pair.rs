@@ -77,7 +77,7 @@ fn read(
     [encoder, decoder]: [&Model<'_>; 2],
 ) -> Result<Vec<[Vec<usize>; 2]>> {
     let languages = Languages::new(encoder, decoder)?;
-    let (input, file, format) = opened(path, &args.csv)?;
+    let (input, file, format, _) = opened(path, &args.csv)?;
     let mut reader = Reader::new(input, &file, &format)?;
     let names = reader.names();
     let place = |column: &str| {

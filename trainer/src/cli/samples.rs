@@ -189,7 +189,7 @@ impl Samples {
 
     /// From a CSV file, or standard input for `-`. Plain tensors (`raw`) have no names of their own.
     pub fn open(path: &Path, model: &Model<'_>, options: &CsvOptions, raw: bool) -> Result<Self> {
-        let (mut input, file, mut format) = opened(path, options)?;
+        let (mut input, file, mut format, printed) = opened(path, options)?;
         let on_error = format.on_error;
         if let Some(longest) = text_length(model) {
             if options.named_group().is_some() {
@@ -270,7 +270,9 @@ impl Samples {
         }
         fields.extend(format.audio.iter().flat_map(Audio::names));
         let named = options.named(&fields);
-        let has_header = given.is_none() && has_header(&fields, &names, &format, options, &file)?;
+        // Columns of Parquet have names, which may be numbers.
+        let has_header =
+            given.is_none() && (printed || has_header(&fields, &names, &format, options, &file)?);
         let known = has_header || given.is_some();
         if !has_header {
             format.header = Header::None;
@@ -362,7 +364,7 @@ impl Samples {
 
     /// From texts, a line each.
     pub fn lines(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
-        let (input, file, format) = opened(path, options)?;
+        let (input, file, format, _) = opened(path, options)?;
         options.fitting(&file, Holds::Lines)?;
         let lines = Lines::new(Texts::Lines(input), file, model);
         Ok(Samples::new(
@@ -373,7 +375,7 @@ impl Samples {
 
     /// From one text.
     pub fn text(path: &Path, model: &Model<'_>, options: &CsvOptions) -> Result<Self> {
-        let (input, file, _) = opened(path, options)?;
+        let (input, file, ..) = opened(path, options)?;
         options.fitting(&file, Holds::Text)?;
         Samples::of_text(input, &file, model)
     }
@@ -685,7 +687,7 @@ impl Samples {
 }
 
 /// A file of rows, what messages call it, and how it is written.
-pub fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Format)> {
+pub fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Format, bool)> {
     let format = options.format(&[])?;
     let (opened, file) = if path == Path::new("-") {
         let input = BufReader::new(Live::new(cancel_on_signal()));
@@ -704,7 +706,7 @@ pub fn opened(path: &Path, options: &CsvOptions) -> Result<(Bytes, String, Forma
     }
     let left_out = opened.notes.iter();
     left_out.for_each(|note| say(&format!("note: {file}: {note}")));
-    Ok((opened.text, file, format))
+    Ok((opened.text, file, format, opened.printed))
 }
 
 /// The words of a task file do not fit here.

@@ -40,6 +40,8 @@ pub struct Stream<'s, 'a> {
     pub rows: u64,
     /// The last row had an answer.
     pub answered: bool,
+    /// A row since the last reset had one; and any row at all.
+    pub spoke: [bool; 2],
     /// Columns that had a number since the last reset.
     pub known: Vec<bool>,
     /// What a model of transcripts has said since the last reset.
@@ -58,6 +60,7 @@ impl Stream<'_, '_> {
         self.verdict = None;
         self.y.fill(f32::NAN);
         self.foretells = false;
+        self.spoke[0] = false;
         self.known.fill(false);
         self.said.reset();
         self.rows = 0;
@@ -253,6 +256,7 @@ impl<'s, 'a> Streams<'s, 'a> {
             sample: Vec::new(),
             rows: 0,
             answered: false,
+            spoke: [false; 2],
             known: vec![false; inputs],
             said: Said::new(self.beam),
         };

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::alarm::alarm;
-use kinglet_trainer::anomaly::{Alarms, alarms};
+use kinglet_trainer::anomaly::{Alarms, alarms, unseen};
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::decimals::decimals;
@@ -304,6 +304,13 @@ pub fn run(args: &Args) -> Result<()> {
         anyhow::Ok(exported)
     };
     let float = export(&Format::F32.into(), &fitted.package, &ranges, None)?;
+    if let Some(watched) = &task.anomaly {
+        let model = Model::from_bytes(&float.bytes)?;
+        let unseen = unseen(watched, &data, &mut EnginePredictor::new(&model));
+        unseen
+            .iter()
+            .for_each(|note| say(&format!("warning: {note}")));
+    }
     let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(args.out.clone(), float)];
     let mut refused = None;
@@ -706,6 +713,7 @@ impl<'d> Table<'d> {
     fn print(&self, fitted: &Fitted, folds: Option<&Folds>) -> Result<()> {
         let mut out = io::stdout().lock();
         let last = fitted.history.last();
+        let targets = self.rows.last().map_or(Vec::new(), |row| row.test.names());
         writeln!(
             out,
             "{}: epoch {} of {} was the best, validation loss {:.5}, {:.1} s",
@@ -737,6 +745,16 @@ impl<'d> Table<'d> {
             let sizes = [row.file_bytes, row.state_bytes].map(size);
             writeln!(out, "  {:>10}  {:>11}", sizes[0], sizes[1])?;
         }
+        if let [first, others @ ..] = &*targets
+            && !others.is_empty()
+        {
+            writeln!(
+                out,
+                "these are of {first}, the first of {} outputs; the others stand below: {}",
+                targets.len(),
+                others.join(", ")
+            )?;
+        }
         for row in self.rows.iter().filter(|row| row.test.error().is_finite()) {
             writeln!(out, "test, {}: {}", row.name, row.test)?;
             if let Some(alarms) = &row.alarms {
@@ -762,6 +780,23 @@ impl<'d> Table<'d> {
                 "the rule {name:?} is as good as this network or better: {metric} {rule} against {network}; as it \
                  is, the network is not worth its flash"
             )?;
+        }
+        for target in 1..targets.len() {
+            let of = |row: &Row| row.last().error_of(target);
+            let rules = self.rows.iter().filter(|row| row.file_bytes.is_none());
+            let best = rules.min_by(|a, b| of(a).total_cmp(&of(b)));
+            if let (Some(rule), Some(network)) = (best, self.network())
+                && of(rule) <= of(network)
+            {
+                let [at_best, own] = [rule, network].map(|row| decimals(of(row), 5));
+                writeln!(
+                    out,
+                    "the rule {:?} is as good as this network or better at {}: {} {at_best} against {own}",
+                    rule.name,
+                    targets[target],
+                    self.metric()
+                )?;
+            }
         }
         Ok(())
     }

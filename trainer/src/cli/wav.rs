@@ -81,12 +81,12 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
         channels: u16::try_from(outputs).context("more outputs than a WAV file has channels")?,
         ..spec
     };
+    let mut beyond = Beyond::new(&model).fitted_to(&written);
     let mut written = Cursor::new(Vec::new());
     let writes = || format!("{}: the answers as a WAV file", out.display());
     let mut writer = WavWriter::new(&mut written, spec).with_context(writes)?;
     let mut predictor = EnginePredictor::new(&model).with_kernels(kernels);
     let mut runner = predictor.runner()?;
-    let mut beyond = Beyond::new(&model);
     let (mut frames, mut cut) = (0u64, 0u64);
     let (mut x, mut y) = (Vec::with_capacity(inputs), vec![0.0; outputs]);
     for sample in values(reader) {

@@ -51,7 +51,7 @@ pub struct Dataset {
     after_reset: Vec<f32>,
     /// Columns of `goals` and `truth`.
     goal_width: usize,
-    /// In network units; a class or token is its number.
+    /// In network units; a class or token is its number, and NaN is what nobody knows.
     goals: Vec<f32>,
     /// In original units, likewise.
     truth: Vec<f32>,
@@ -142,12 +142,13 @@ impl<'a> Sequence<'a> {
         event.copied().unwrap_or(0)
     }
 
-    /// Whether the output of step `t` counts.
+    /// Whether the output of step `t` counts: it is one of the part's, and all of what it should be is known.
     pub fn counts(&self, t: usize) -> bool {
         self.stream.rows.start + t >= self.stream.counted
+            && self.truth(t).iter().all(|x| !x.is_nan())
     }
 
-    /// What the output of step `t` should be, in original units; a class or token is its number.
+    /// What the output of step `t` should be, in original units; a class or token is its number, and NaN is what nobody knows.
     pub fn truth(&self, t: usize) -> &'a [f32] {
         let at = (self.stream.rows.start + t) * self.data.goal_width;
         &self.data.truth[at..at + self.data.goal_width]
@@ -162,8 +163,21 @@ impl Dataset {
                 let path = task.data_path().unwrap_or_default();
                 Self::from_table(task, &read(task, csv, &path)?)
             }
-            None => Self::of_text(task, None),
+            None => Self::of_text(task, None).map(Self::with_untaught),
         }
+    }
+
+    /// Notes the classes that training never sees.
+    fn with_untaught(mut self) -> Self {
+        if let Output::Classes(classes) = &self.output {
+            let counts = self.class_counts(Part::Train);
+            let untaught = classes.iter().zip(counts).filter(|(_, count)| *count == 0);
+            let notes = untaught.map(|(class, _)| {
+                format!("class {class:?} has nothing in the training part, so the network cannot learn it: look at its labels and at the split")
+            });
+            self.notes.extend(notes.collect::<Vec<_>>());
+        }
+        self
     }
 
     /// The same for an encoder and a decoder that are there already: texts are read with the tokens that these have, in place of those that the training part
@@ -223,6 +237,10 @@ impl Dataset {
 
     /// The same from a table that is already in memory; a task over text ignores it.
     pub fn from_table(task: &Task, table: &Table) -> Result<Self, DataError> {
+        Self::of_table(task, table).map(Self::with_untaught)
+    }
+
+    fn of_table(task: &Task, table: &Table) -> Result<Self, DataError> {
         match &task.data {
             Data::Series(series) => match (series.levels, &series.transcript) {
                 (Some(levels), _) => levels::load(task, series, levels, table),
@@ -429,7 +447,7 @@ impl Dataset {
         &self.normal[row * self.width..][..self.width]
     }
 
-    /// What the network should give at a row, in its own units.
+    /// What the network should give at a row, in its own units; NaN is what nobody knows.
     pub fn goal_row(&self, row: usize) -> &[f32] {
         &self.goals[row * self.goal_width..][..self.goal_width]
     }

@@ -91,6 +91,11 @@ impl Derived {
         format!("{column}={category}")
     }
 
+    /// The name of the feature that says where `column` has no number.
+    pub fn missing(column: &str) -> String {
+        format!("missing({column})")
+    }
+
     /// About other rows as well: which there are makes a difference.
     pub fn spans_rows(&self) -> bool {
         matches!(self, Derived::Elapsed | Derived::Diff | Derived::Ahead(_))

@@ -104,24 +104,33 @@ impl Rows {
         (column, times): (&str, &[Time]),
         table: &Table,
     ) -> Result<Self, DataError> {
+        // A date with an offset is an instant, one without is by the clock on the wall.
         let date = |text: &String| {
             let time = Time::parse(text, table.time()).or_else(|| Time::parse(text, None));
-            time.map_or(f64::NAN, |time| time.local)
+            let time = time.map_or([f64::NAN; 2], |time| [time.local, time.instant]);
+            (time, text.ends_with('Z') || time[0] != time[1])
         };
-        let dates: Vec<f64> = dates.iter().map(date).collect();
+        let dates: Vec<([f64; 2], bool)> = dates.iter().map(date).collect();
+        let is_before = |time: &Time, &([local, instant], is_instant): &([f64; 2], bool)| {
+            if is_instant {
+                time.instant < instant
+            } else {
+                time.local < local
+            }
+        };
         let times = &times[..own_rows(table)];
         let mut parts = vec![0; times.len()];
         for group in own_groups(table) {
             let early = group
                 .rows
                 .clone()
-                .filter(|&row| times[row].local < dates[0]);
+                .filter(|&row| is_before(&times[row], &dates[0]));
             let early = early.count();
             let train = early - early.div_ceil(VALID);
             let mut seen = 0;
             for row in group.rows.clone() {
-                let time = times[row].local;
-                let after = dates.iter().filter(|&&date| time >= date).count();
+                let before = |date: &&_| is_before(&times[row], date);
+                let after = dates.len() - dates.iter().filter(before).count();
                 seen += usize::from(after == 0);
                 let part = match (dates.len(), after) {
                     (1, 0) if seen > train => Part::Valid,

@@ -37,6 +37,9 @@ pub struct Written {
     pub wake: Option<String>,
     /// Samples a second of the recordings whose samples it takes.
     pub rate: Option<u32>,
+    /// Least and largest value of each input, or of all of them, over the samples that the integers inside were fitted to; of a network that bounds what
+    /// is inside by itself, nothing.
+    pub seen: Vec<[f64; 2]>,
     /// How the file is written.
     pub format: Format,
 }
@@ -56,6 +59,7 @@ impl Default for Written {
             audio: None,
             wake: None,
             rate: None,
+            seen: Vec::new(),
             format: Format::default(),
         }
     }
@@ -95,6 +99,7 @@ impl Written {
             audio: task.csv.as_ref().and_then(|csv| csv.audio.clone()),
             wake: task.wake.as_ref().map(|wake| wake.word.clone()),
             rate: None,
+            seen: Vec::new(),
             label: drawn.and_then(|series| Some(series.label.as_ref()?.column.clone())),
             // Rows at the beginning were left out of that file, not of others.
             format: Format { skip: 0, ..format },
@@ -150,6 +155,7 @@ mod tests {
             audio: Some(toml::from_str("column = \"file\"\nlow = 50.0").unwrap()),
             wake: Some("kinglet".into()),
             rate: Some(48_000),
+            seen: vec![[-1.5, 20.25], [0.0, f64::INFINITY]],
             format: Format {
                 delimiter: ';',
                 decimal: ',',

@@ -126,7 +126,82 @@ pub(super) fn checkpoint(bytes: &[u8]) -> Result<StateDict<'static>> {
             },
         );
     }
+    let beside = beside_tensors(bytes, &dict);
+    if !beside.is_empty() {
+        dict.notes.push(format!(
+            "the file also has {}, which are no tensors and are not taken: if inputs are normalised by them before they reach the network, give \
+             --input-mean and --input-std",
+            beside.join(", ")
+        ));
+    }
     Ok(dict)
+}
+
+/// Words in the names of what inputs are normalised by.
+const NORMALISING: [&str; 10] = [
+    "mean",
+    "means",
+    "std",
+    "stds",
+    "stddev",
+    "scaler",
+    "normalizer",
+    "normaliser",
+    "normalization",
+    "standardizer",
+];
+
+/// Names beside the tensors under which such numbers may stand: lists, numbers and NumPy's arrays.
+fn beside_tensors(bytes: &[u8], dict: &StateDict<'_>) -> Vec<String> {
+    let Ok(mut archive) = Archive::open(bytes) else {
+        return Vec::new();
+    };
+    let mut names = archive.names().into_iter();
+    let pickle = names.find(|name| name.ends_with("/data.pkl"));
+    let Some(Ok(pickle)) = pickle.map(|name| archive.read(&name)) else {
+        return Vec::new();
+    };
+    let is_of_tensor = |text: &str| {
+        let mut tensors = dict.tensors.keys();
+        tensors.any(|name| name == text || name.split('.').any(|part| part == text))
+    };
+    let mut found = Vec::new();
+    for text in texts(&pickle) {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let normalises = words
+            .map(str::to_ascii_lowercase)
+            .any(|word| NORMALISING.contains(&&*word));
+        let shown = format!("`{text}`");
+        if normalises
+            && !text.contains(['/', ' '])
+            && !is_of_tensor(text)
+            && !found.contains(&shown)
+        {
+            found.push(shown);
+        }
+    }
+    found
+}
+
+/// The texts in a pickle: an opcode, a length, and so many bytes.
+fn texts(pickle: &[u8]) -> impl Iterator<Item = &str> {
+    (0..pickle.len()).filter_map(|at| {
+        let (&opcode, rest) = pickle[at..].split_first()?;
+        let (len, rest) = match opcode {
+            b'X' => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u32::from_le_bytes(*len) as usize, rest)
+            }
+            0x8c => {
+                let (&len, rest) = rest.split_first()?;
+                (usize::from(len), rest)
+            }
+            _ => return None,
+        };
+        let text = std::str::from_utf8(rest.get(..len)?).ok()?;
+        let is_name = len > 0 && len < 80 && text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        is_name.then_some(text)
+    })
 }
 
 /// An archive of NumPy's arrays.
@@ -480,7 +555,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     let between = one_for_each("--between", &options.between, inner.len(), labels)?;
     if between.is_none() {
         questions.ask(format!(
-            "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none, for all or one for each",
+            "a state dict does not say what stands behind {}, which other layers follow: give --between relu, elu, tanh or none, for all or one for each; \
+             where they are heads side by side, and not one behind the other, leave out all but one: --ignore PREFIX",
             labels()
         ));
     }
@@ -534,6 +610,16 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                 Behind::Function(Function::Identity) | Behind::Softmax => String::new(),
                 Behind::Function(function) => format!(", and behind it {function:?} (--between)"),
             }
+        ));
+    }
+    let heads: Vec<String> = (dense.iter().filter(|&&place| place > last_cell))
+        .map(|&place| chain[place].label())
+        .collect();
+    if heads.len() > 1 {
+        graph.notes.push(format!(
+            "behind the cells each of {} reads what the one before gives: a state dict does not say; of heads side by side leave out all but one, --ignore \
+             PREFIX",
+            heads.join(", ")
         ));
     }
     let cells: Vec<_> = chain
@@ -605,8 +691,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             }
             Weights::Norm(moments) => {
                 graph.notes.push(format!(
-                    "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm or nn.InstanceNorm1d would give \
-                     other answers; export ONNX if it is one"
+                    "{name} is folded with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.InstanceNorm1d that tracks its statistics \
+                     would give other answers; export ONNX if it is one"
                 ));
                 x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
                 let before = place.checked_sub(1);
@@ -622,7 +708,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             }
             Weights::LayerNorm([gamma, beta]) => {
                 graph.notes.push(format!(
-                    "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say"
+                    "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm or \
+                     nn.InstanceNorm1d, whose tensors are the same, would give other answers; export ONNX if it is one"
                 ));
                 let terms = (Some(gamma), Some(beta));
                 x = graph.layer_norm(&name, "nn.LayerNorm", terms, EPSILON, x)?;
@@ -670,4 +757,16 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     }
     graph.outputs = vec![x];
     Ok(graph)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_a_pickle_are_found() {
+        let pickle = b"\x80\x02}q\x00X\x0b\x00\x00\x00scaler_meanq\x01\x8c\x03stdX\xff\xff\xff\xffX\x02\x00\x00\x00\xff\xfe.";
+        let found: Vec<&str> = texts(pickle).collect();
+        assert_eq!(found, ["scaler_mean", "std"]);
+    }
 }

@@ -153,7 +153,25 @@ impl Metrics {
         }
     }
 
-    /// The same number where less is better: of accuracy the share that is wrong.
+    /// What is predicted, where that is numbers.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Metrics::Values(values) => values.iter().map(|v| v.name.clone()).collect(),
+            Metrics::Quantiles(targets) => targets.iter().map(|t| t.name.clone()).collect(),
+            Metrics::Classes(_) | Metrics::Tokens(_) | Metrics::Transcripts(_) => Vec::new(),
+        }
+    }
+
+    /// [`Self::error`] of one of [`Self::names`]; NaN where there is none.
+    pub fn error_of(&self, target: usize) -> f64 {
+        match self {
+            Metrics::Values(values) => values.get(target).map_or(f64::NAN, |v| v.rmse),
+            Metrics::Quantiles(targets) => targets.get(target).map_or(f64::NAN, |t| t.pinball),
+            Metrics::Classes(_) | Metrics::Tokens(_) | Metrics::Transcripts(_) => f64::NAN,
+        }
+    }
+
+    /// [`Self::headline`] where less is better: of accuracy the share that is wrong.
     pub fn error(&self) -> f64 {
         match self {
             Metrics::Classes(classes) => 1.0 - classes.accuracy,

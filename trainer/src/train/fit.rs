@@ -12,7 +12,7 @@ use super::batches::Batches;
 use super::checkpoint::{Checkpoint, fingerprint};
 use super::error::FitError;
 use super::init::{Rng, expect_blanks, network};
-use super::optimiser::Adam;
+use super::optimiser::{Adam, Moments};
 use super::pair::{Pair, split_pair};
 use super::params::unflatten;
 use super::plan::Plan;
@@ -273,24 +273,27 @@ fn run(
         }
         batches.step = (history.len() * per_epoch) as u64;
     }
-    let save = |batches: &Batches<'_>, adam: &mut Adam, best: &Option<_>, history: &[Progress]| {
-        match options.checkpoint {
-            Some(path) => {
-                let checkpoint = Checkpoint {
-                    fingerprint,
-                    params: batches.params.clone(),
-                    optimiser: adam.moments().clone(),
-                    best: Option::clone(best),
-                    history: history.to_vec(),
-                };
-                checkpoint.write(path)
+    // After the last whole epoch.
+    let mut stands = (batches.params.clone(), adam.moments().clone());
+    let save =
+        |(params, optimiser): &(Vec<f32>, Moments), best: &Option<_>, history: &[Progress]| {
+            match options.checkpoint {
+                Some(path) => {
+                    let checkpoint = Checkpoint {
+                        fingerprint,
+                        params: params.clone(),
+                        optimiser: optimiser.clone(),
+                        best: Option::clone(best),
+                        history: history.to_vec(),
+                    };
+                    checkpoint.write(path)
+                }
+                None => Ok(()),
             }
-            None => Ok(()),
-        }
-    };
+        };
     if epochs == 0 {
         // What follows goes on from this network and from no other.
-        save(batches, &mut adam, &best, &history)?;
+        save(&stands, &best, &history)?;
     }
     let before = history.last().map_or(0.0, |p| p.seconds);
     let (start, mut saved) = (Instant::now(), Instant::now());
@@ -319,6 +322,9 @@ fn run(
             }
         }
         if stopped {
+            if !history.is_empty() {
+                save(&stands, &best, &history)?;
+            }
             break;
         }
         let train_loss = sum / per_epoch as f64;
@@ -347,9 +353,13 @@ fn run(
             seconds: before + start.elapsed().as_secs_f64(),
         };
         history.push(now);
+        if options.checkpoint.is_some() {
+            stands.0.clone_from(&batches.params);
+            stands.1.clone_from(adam.moments());
+        }
         stopped = progress(&now).is_break();
         if stopped || cancelled() || epoch == epochs || saved.elapsed() >= SAVE_EVERY {
-            save(batches, &mut adam, &best, &history)?;
+            save(&stands, &best, &history)?;
             saved = Instant::now();
         }
         if stopped {

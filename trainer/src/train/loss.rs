@@ -4,7 +4,7 @@
 //! beyond; cross-entropy `−ln p[goal]` after a softmax, whose gradient at the sums is `p − onehot`, times the weight of
 //! the goal's class where classes are weighed; pinball `max((q − 1) (goal − y), q (goal − y))` for the quantile `q` that the
 //! output stands for, which is least in the mean where a share `q` of the goals lies below `y` (Koenker, Bassett 1978);
-//! and of transcripts [`super::ctc`].
+//! and of transcripts [`super::ctc`]. A goal that is NaN is not known, and an output with such a one costs nothing.
 
 use serde::Deserialize;
 
@@ -122,7 +122,7 @@ impl Objective {
                 })
                 .sum();
         }
-        let errors = y.iter().zip(goal).map(|(&y, &g)| (y - g).to_f64());
+        let errors = y.iter().zip(goal).map(|(&y, &g)| error(y, g).to_f64());
         match self.loss {
             Loss::Mse => errors.map(|e| e * e).sum(),
             Loss::Mae => errors.map(f64::abs).sum(),
@@ -170,7 +170,7 @@ impl Objective {
         }
         let outputs = dy.iter_mut().zip(y).zip(goal).zip(self.of_outputs());
         for (((d, &y), &g), quantile) in outputs {
-            let e = y - g;
+            let e = error(y, g);
             let sign = if e > T::ZERO {
                 T::ONE
             } else if e < T::ZERO {
@@ -189,6 +189,14 @@ impl Objective {
                 };
         }
     }
+}
+
+/// None where the goal is not known.
+#[inline(always)]
+fn error<T: Real>(y: T, goal: T) -> T {
+    // Only NaN differs from itself.
+    #[expect(clippy::eq_op, reason = "Real has no other way to ask")]
+    if goal == goal { y - goal } else { T::ZERO }
 }
 
 /// The pinball loss of an error, prediction minus truth, at a quantile.

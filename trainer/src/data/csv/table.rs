@@ -5,6 +5,7 @@ use std::io::{BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
+use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::open::open;
 use super::super::order::Order;
@@ -33,6 +34,8 @@ pub struct Table {
     groups: Vec<Group>,
     /// What errors call the test file.
     test_file: Option<String>,
+    /// The columns of each file, where a test part has one of its own.
+    own_names: [Vec<String>; 2],
     /// Rows that are broken are left out.
     skips: bool,
     /// Where some were.
@@ -110,6 +113,7 @@ impl Table {
                 test: false,
             }],
             test_file: None,
+            own_names: Default::default(),
             records,
         })
     }
@@ -310,10 +314,12 @@ impl Table {
             .filter(|name| !self.names.contains(name))
             .cloned()
             .collect();
+        let before = self.names.len();
         for record in &mut self.records {
             fresh.iter().for_each(|_| record.push_field(""));
         }
         self.names.extend(fresh);
+        let fresh = self.names.len() - before;
         let place = |name: &String| other.names.iter().position(|n| n == name);
         let places: Vec<Option<usize>> = self.names.iter().map(place).collect();
         let start = self.rows();
@@ -328,10 +334,43 @@ impl Table {
             test: true,
         });
         self.test_file = Some(other.file.clone());
+        let own = &self.names[..self.names.len() - fresh];
+        self.own_names = [own.to_vec(), other.names.clone()];
         let holes = other.holes.iter();
         self.holes
             .extend(holes.map(|&hole| Hole { test: true, ..hole }));
         self.notes.extend(other.notes.iter().cloned());
+    }
+
+    /// An error where the test part has a file of its own and one of the two lacks one of these columns: it would be empty there.
+    pub fn has_in_each_file(&self, names: &[&str]) -> Result<(), DataError> {
+        let Some(test_file) = &self.test_file else {
+            return Ok(());
+        };
+        for (file, own) in [&self.file, test_file].into_iter().zip(&self.own_names) {
+            let there = |name: &&str| {
+                let is = |column: &str| own.iter().any(|own| own == column);
+                is(name) || is(Derived::column_of(name))
+            };
+            if let Some(name) = names.iter().find(|name| !there(name)) {
+                return Err(DataError::UnknownColumn {
+                    file: file.clone(),
+                    column: Derived::column_of(name).into(),
+                    known: own.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that are for the test part by the split, where that has a file of its own too, and those of that file.
+    pub fn own_test_rows(&self, is_test: impl Fn(usize) -> bool) -> Option<(usize, usize, &str)> {
+        let file = self.test_file.as_ref()?;
+        let groups = |test| self.groups.iter().filter(move |group| group.test == test);
+        let own = groups(false).flat_map(|group| group.rows.clone());
+        let own = own.filter(|&row| is_test(row)).count();
+        let theirs = groups(true).map(|group| group.rows.len()).sum();
+        Some((own, theirs, file))
     }
 
     /// The groups in order; one, of all rows, unless the table was grouped.
@@ -385,6 +424,7 @@ impl Table {
             records,
             groups,
             test_file: self.test_file.clone(),
+            own_names: self.own_names.clone(),
             skips: self.skips,
             holes: self.holes.clone(),
             notes: self.notes.clone(),

@@ -15,7 +15,7 @@ use super::super::written::Written;
 use super::labels::events;
 use super::times::{time_column, times};
 use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape, share};
-use crate::package::{Feature, Input, Output, Restore, Target, Transform};
+use crate::package::{Feature, Input, Output, Restore, Shape, Target, Transform};
 use crate::task::{
     FeatureTransform, LabelTask, Pad, SeriesTask, Split, TargetTask, TargetTransform, Task,
 };
@@ -44,6 +44,14 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         });
     }
     let parts = parts(series, table)?;
+    if let Some((own @ 1.., theirs, file)) =
+        table.own_test_rows(|row| parts.contains(row, Part::Test))
+    {
+        notes.push(format!(
+            "the test part is {own} rows of {}, by its split, and {theirs} of {file}: a split without a test part measures the latter alone",
+            table.file()
+        ));
+    }
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
     // A first row has no row before it, so its difference says nothing about differences.
@@ -72,16 +80,33 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let features = fit_features(series, table, &raw, &train)?;
     let (normal, after_reset) = normalise_rows(&features, &raw);
 
+    let columns = target_columns(series, table)?;
+    notes.extend(untold(series, table, &columns));
+    // Of none of these rows is a target known that an output at row r is about.
+    let nothing_known = |row: usize| {
+        let width = series.targets.len();
+        let about = |horizon: &usize| &columns[(row + horizon) * width..][..width];
+        width > 0
+            && horizons
+                .iter()
+                .all(|horizon| about(horizon).iter().all(|x| x.is_nan()))
+    };
     // The output at row r is about the rows r + horizon of its piece, which all belong to one part.
     let mut places = Places::default();
     let mut train = Vec::new();
-    for group in table.groups() {
+    let answers_last = matches!(shape(task, window), Shape::Window { .. });
+    let need = needed(task, series);
+    for group in table
+        .groups()
+        .iter()
+        .filter(|group| group.rows.len() >= need)
+    {
         let before = places.1[Part::Test as usize].len();
         for piece in table.pieces(group) {
             let belongs = |row: usize, part| {
                 let about =
                     |horizon| row + horizon < piece.end && parts.contains(row + horizon, part);
-                about(nearest) && about(farthest)
+                about(nearest) && about(farthest) && !(answers_last && nothing_known(row))
             };
             cut_group(task, piece.clone(), belongs, &mut places);
             train.extend(piece.clone().filter(|&r| belongs(r, Part::Train)));
@@ -101,7 +126,13 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             let truth: Vec<f32> = classes[farthest..].iter().map(|&c| c as f32).collect();
             (class_output(label), truth.clone(), truth)
         }
-        None => fit_targets((series, &counters), table, &raw, &horizons, &train)?,
+        None => fit_targets(
+            (series, &counters),
+            (table, &columns),
+            &raw,
+            &horizons,
+            &train,
+        )?,
     };
     let labels = task.anomaly.as_ref().and_then(|a| a.labels.as_ref());
     let events = match labels {
@@ -245,6 +276,16 @@ fn stuck(column: &str, train: &[f32]) -> Option<String> {
     })
 }
 
+/// Rows that a group must have to be used.
+fn needed(task: &Task, series: &SeriesTask) -> usize {
+    match series.levels {
+        // A sequence may be shorter than a window.
+        Some(_) => 1,
+        None if series.transcript.is_some() => 1,
+        None => task.shape.window + horizons(task).last().copied().unwrap_or(0),
+    }
+}
+
 /// The rows that are used, in groups: every so many, from the first on that has all numbers, and enough for a window;
 /// and what is not used.
 pub(super) fn prepared<'t>(
@@ -269,6 +310,7 @@ pub(super) fn prepared<'t>(
     let targets = targets.map(|t| t.column.as_str());
     let features = series.features.iter().map(|f| f.column.as_str());
     let names: Vec<&str> = features.chain(targets).collect();
+    table.has_in_each_file(&names)?;
     if let Some(whole) = table.without_broken(&names)? {
         table = Cow::Owned(whole);
     }
@@ -316,12 +358,7 @@ pub(super) fn prepared<'t>(
             }
         }
     }
-    let need = match series.levels {
-        // A sequence may be shorter than a window.
-        Some(_) => 1,
-        None if series.transcript.is_some() => 1,
-        None => task.shape.window + horizons(task).last().copied().unwrap_or(0),
-    };
+    let need = needed(task, series);
     let is_short = |rows: &Range<usize>| rows.len() < need;
     if let Some(pad) = series.pad
         && table.groups().iter().any(|group| is_short(&group.rows))
@@ -509,11 +546,15 @@ fn remaining(target: &TargetTask, column: &str, table: &Table) -> Result<Vec<f32
     Ok(remaining)
 }
 
-/// `[rows, targets]`.
+/// `[rows, targets]`: NaN where gaps repeat the row before, for nobody measured that.
 fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataError> {
     let count = series.targets.len();
     let mut columns = vec![0.0; table.rows() * count];
     for (k, target) in series.targets.iter().enumerate() {
+        let gaps = match table.holds() && table.names().contains(&target.column) {
+            true => table.columns_named(&[&Derived::missing(&target.column)])?,
+            false => Vec::new(),
+        };
         let values = match target.remaining() {
             Some(column) if !table.names().contains(&target.column) => {
                 remaining(target, column, table)?
@@ -522,10 +563,35 @@ fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataEr
         };
         let cap = target.cap.unwrap_or(f32::INFINITY);
         for (row, value) in values.into_iter().enumerate() {
-            columns[row * count + k] = value.min(cap);
+            let is_gap = gaps.get(row).is_some_and(|&gap| gap != 0.0);
+            columns[row * count + k] = if is_gap { f32::NAN } else { value.min(cap) };
         }
     }
     Ok(columns)
+}
+
+/// What is not known of the targets.
+fn untold(series: &SeriesTask, table: &Table, columns: &[f32]) -> Vec<String> {
+    let count = series.targets.len();
+    let each = series.targets.iter().enumerate();
+    each.filter_map(|(k, target)| {
+        let gaps = columns.iter().skip(k).step_by(count.max(1));
+        let gaps = gaps.filter(|x| x.is_nan()).count();
+        (gaps > 0).then(|| {
+            format!(
+                "{}: {} have no {:?}; where it is predicted nothing is learnt from them, and no answer about them is measured",
+                table.file(),
+                share(gaps, table.rows(), "rows"),
+                target.column
+            )
+        })
+    })
+    .collect()
+}
+
+/// But for gaps.
+fn known(values: impl Iterator<Item = f32> + Clone) -> impl Iterator<Item = f32> + Clone {
+    values.filter(|x| !x.is_nan())
 }
 
 /// The counter whose change is predicted.
@@ -538,7 +604,7 @@ fn counter_of<'c>(target: &TargetTask, counters: &'c [String]) -> Option<&'c Str
 /// there once for each of its quantiles. Of a counter the target is the sum of its steps to the horizon.
 fn fit_targets(
     (series, counters): (&SeriesTask, &[String]),
-    table: &Table,
+    (table, columns): (&Table, &[f32]),
     raw: &[f32],
     horizons: &[usize],
     train: &[usize],
@@ -548,7 +614,6 @@ fn fit_targets(
         true => vec![None],
         false => series.quantiles.iter().copied().map(Some).collect(),
     };
-    let columns = target_columns(series, table)?;
     let farthest = horizons.last().copied().unwrap_or(0);
     let outputs = table.rows() - farthest;
     let mut truth = Vec::with_capacity(outputs * count);
@@ -609,7 +674,7 @@ fn fit_targets(
         let normalise = target.normalise.unwrap_or(series.normalise);
         let (offset, spread) = fit(
             normalise,
-            (train.iter().map(|&r| wanted(r)), 0.0),
+            (known(train.iter().map(|&r| wanted(r))), 0.0),
             table,
             &target.column,
         )?;

@@ -230,6 +230,46 @@ fn gaps_are_held_masked_and_timed() {
 }
 
 #[test]
+fn what_nobody_measured_is_not_learnt_and_not_counted() {
+    let csv = "x\n1\n\n3\n\n\n6\n7\n8\n";
+    let data = load_gaps(csv, &gaps("[\"x\"]", "{ rows = [5, 2, 1] }")).unwrap();
+    // The output at a row is about the next one, of which the third and sixth are known here.
+    assert_eq!(data.windows(Part::Train), [1]);
+    assert_eq!(data.windows(Part::Valid), [4, 5]);
+    assert_eq!(sequences(&data, Part::Train), [(vec![1.0], 3.0)]);
+    assert!(
+        data.notes()
+            .iter()
+            .any(|note| note.contains("3 of 8 rows (37.5 %) have no \"x\"")),
+        "{:?}",
+        data.notes()
+    );
+    // Where every step answers the rows stay, for the state, and these answers do not count.
+    let task = gaps("[\"x\"]", "{ rows = [5, 2, 1] }").replace("to-one", "to-many");
+    let data = load_gaps(csv, &task).unwrap();
+    let [stream] = &data.sequences(Part::Train).collect::<Vec<_>>()[..] else {
+        panic!("one stream expected");
+    };
+    let counted: Vec<usize> = (0..stream.steps()).filter(|&t| stream.counts(t)).collect();
+    assert_eq!((stream.steps(), counted), (4, vec![1]));
+    let loss = crate::train::loss::Objective::from(crate::train::loss::Loss::Mse);
+    let goals: Vec<f32> = (0..4).map(|row| data.goal_row(row)[0]).collect();
+    assert_eq!(loss.value(&[0.0; 4], &goals, (1, 1)), 9.0);
+}
+
+#[test]
+fn a_class_that_training_never_sees_is_told() {
+    let task = "name = \"t\"\n[csv]\nfile = \"\"\n[series]\nfeatures = [\"x\"]\nnormalise = \"none\"\nsplit = { rows = [3, 2, 2] }\n\
+                label = { column = \"state\", classes = [{ name = \"good\", labels = [\"g\"] }, { name = \"bad\", labels = [\"b\"] }] }\n\
+                [shape]\nkind = \"many-to-one\"\nwindow = 1\n[network]\ncell = \"rnn\"\nhidden = [2]\n";
+    let data = load_gaps("x,state\n1,g\n2,g\n3,g\n4,b\n5,g\n6,b\n7,g\n", task).unwrap();
+    let [note] = data.notes() else {
+        panic!("{:?}", data.notes());
+    };
+    assert!(note.starts_with("class \"bad\" has nothing in the training part"));
+}
+
+#[test]
 fn a_part_may_be_several_texts_of_a_column() {
     let csv = "year,x\n2010,1\n2011,2\n2012,3\n2013,4\n2014,5\n";
     let split = "{ column = { name = \"year\", train = [\"2010\", \"2011\", \"2012\"], valid = \"2013\", test = \"2014\" } }";
@@ -255,6 +295,15 @@ fn sequences(data: &Dataset, part: Part) -> Vec<(Vec<f32>, f32)> {
         ((0..=last).map(|t| s.raw(t)[0]).collect(), s.truth(last)[0])
     };
     data.sequences(part).map(sequence).collect()
+}
+
+#[test]
+fn short_groups_are_in_no_part() {
+    // Every step answers, and of C's two rows no window can be made.
+    let keys = "targets = [\"x\"]\nsplit = { groups = [1, 1, 1] }\n";
+    let data = machines(keys, "kind = \"many-to-many\"\nwindow = 2\nhorizon = 1");
+    assert_eq!(data.sequences(Part::Test).count(), 0);
+    assert!(data.notes()[0].contains("1 of 3 groups (33.3 %) have fewer"));
 }
 
 #[test]
@@ -347,6 +396,24 @@ fn a_test_file_and_joined_columns_make_one_table() {
         [(vec![40.0, 41.0], 7.0), (vec![51.0, 52.0], 9.0)]
     );
     assert_eq!(sequences(&data, Part::Valid).len(), 3);
+    let other = "m,cycle,X\n1,1,40\n1,2,41\n";
+    let whole = std::fs::read_to_string(folder.path().join("test.csv")).unwrap();
+    write("test.csv", other);
+    let error = load(task).unwrap_err().to_string();
+    assert!(
+        error.contains("test.csv: no column \"x\"; did you mean \"X\"?"),
+        "{error}"
+    );
+    write("test.csv", &whole);
+    let both = task.replace("groups = [1, 2, 0]", "groups = [1, 1, 1]");
+    let data = load(&both).unwrap();
+    assert!(
+        data.notes()
+            .iter()
+            .any(|note| note.contains("the test part is 2 rows of") && note.contains("and 5 of")),
+        "{:?}",
+        data.notes()
+    );
     write("left.csv", "m,rul\n1,7\n");
     let error = load(task).unwrap_err().to_string();
     assert!(
@@ -460,6 +527,20 @@ fn a_date_splits_the_rows_of_every_group() {
     assert_eq!(test, [9.0, 10.0, 9.0, 10.0]);
     let [train, valid, test] = days("{ before = \"2026-03-09\" }");
     assert_eq!((train.len(), valid, test.len()), (14, vec![8.0, 8.0], 4));
+    // A date with an offset is an instant: these rows are an hour ahead of UTC.
+    csv = csv.replace(" 12:00", " 12:00+01:00");
+    for (before, tested) in [
+        ("12:00+01:00", 4),
+        ("12:30+01:00", 2),
+        ("11:00Z", 4),
+        ("11:30Z", 2),
+        ("12:00", 4),
+    ] {
+        let split = format!("{{ before = \"2026-03-09T{before}\" }}");
+        let data = load(&csv, &keys(&split)).unwrap();
+        assert_eq!(sequences(&data, Part::Test).len(), tested, "{before}");
+    }
+    csv = csv.replace("+01:00", "");
     let error = |text: &str| load(&csv, text).unwrap_err().to_string();
     assert_eq!(
         error(&keys("{ before = \"2027-01-01\" }")),

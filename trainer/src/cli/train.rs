@@ -781,7 +781,7 @@ impl<'d> Table<'d> {
                  is, the network is not worth its flash"
             )?;
         }
-        for target in 1..targets.len() {
+        for (target, name) in targets.iter().enumerate().skip(1) {
             let of = |row: &Row| row.last().error_of(target);
             let rules = self.rows.iter().filter(|row| row.file_bytes.is_none());
             let best = rules.min_by(|a, b| of(a).total_cmp(&of(b)));
@@ -793,7 +793,7 @@ impl<'d> Table<'d> {
                     out,
                     "the rule {:?} is as good as this network or better at {}: {} {at_best} against {own}",
                     rule.name,
-                    targets[target],
+                    name,
                     self.metric()
                 )?;
             }

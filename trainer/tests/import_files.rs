@@ -549,6 +549,10 @@ fn both_files_of_keras() {
             "rescaled.keras",
             "keep 3, gru 3>3, keep 3, append 0, dense 6>3, lstm 3>3, add 1, dense 3>2",
         ),
+        (
+            "places.keras",
+            "lstm 3>4, lstm 4>4, dense 4>4 tanh, dense 4>4, dense 4>4 relu, dense 4>2",
+        ),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
         (
             "get_item.keras",

@@ -34,6 +34,7 @@ pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
             root: file.root(),
             limit: len,
             flat: false,
+            places: places(&config),
             hard: hard_sigmoid(version),
         },
     )
@@ -62,6 +63,7 @@ pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
             root,
             limit: bytes.len(),
             flat: true,
+            places: Vec::new(),
             // The oldest did not write it.
             hard: hard_sigmoid(Some(version.as_deref().unwrap_or("1"))),
         },
@@ -75,6 +77,8 @@ struct Weights {
     limit: usize,
     /// In the older file, groups by the layers' names and weights by their own.
     flat: bool,
+    /// Of every layer its name, what groups of its class are called, and how many of the class come before it.
+    places: Vec<(String, String, usize)>,
     /// The hard sigmoid of the Keras that wrote the file, if it says which.
     hard: Option<Function>,
 }
@@ -88,6 +92,34 @@ fn hard_sigmoid(version: Option<&str>) -> Option<Function> {
     })
 }
 
+/// The places of a model's layers among those of their classes.
+fn places(model: &Value) -> Vec<(String, String, usize)> {
+    let layers = model.get("config").and_then(listed).unwrap_or_default();
+    let mut places: Vec<(String, String, usize)> = Vec::new();
+    for layer in layers {
+        let name = text(layer.get("config").unwrap_or(&Value::Null), "name");
+        let class = snake_case(text(layer, "class_name"));
+        let before = places.iter().filter(|(_, of, _)| *of == class).count();
+        places.push((name.to_owned(), class, before));
+    }
+    places
+}
+
+/// What Keras calls a group of a class: `simple_rnn` of SimpleRNN, `conv1d` of Conv1D, `lstm` of LSTM.
+fn snake_case(class: &str) -> String {
+    let letters: Vec<char> = class.chars().collect();
+    let mut name = String::new();
+    for (k, letter) in letters.iter().enumerate() {
+        let lower = |at: Option<&char>| at.is_some_and(char::is_ascii_lowercase);
+        let begins = k > 0 && letter.is_ascii_uppercase();
+        if begins && (lower(letters.get(k + 1)) || lower(letters.get(k - 1))) {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
 /// What cannot be read of a layer's weights.
 fn damaged(e: hdf5_pure::Error) -> anyhow::Error {
     anyhow!("its weights cannot be read: {e}")
@@ -98,13 +130,17 @@ type Named = Vec<(String, Tensor)>;
 
 impl Weights {
     /// Those of a model among the layers.
-    fn inside(&self, model: &str) -> Result<Weights> {
-        let root = match self.group(model) {
+    fn inside(&self, model: &Value, name: &str) -> Result<Weights> {
+        let root = match self.group(name) {
             // In the older file layers may lie there without a group of their model.
             Err(_) if self.flat => self.root.clone(),
             group => group?,
         };
-        Ok(Weights { root, ..*self })
+        Ok(Weights {
+            root,
+            places: places(model),
+            ..*self
+        })
     }
 
     /// Where a layer's weights lie.
@@ -133,22 +169,33 @@ impl Weights {
                     .and_then(|g| g.attrs());
                 attributes.is_ok_and(|a| a.get("name").and_then(|v| v.as_str()) == Some(layer))
             };
-            // Without it the groups of one class are numbered in the order of the layers, whatever these are called.
-            let class = |name: &str| {
-                name.trim_end_matches(|c: char| c.is_ascii_digit())
-                    .trim_end_matches('_')
-                    .to_owned()
-            };
-            let alone = |name: &str| names.iter().filter(|n| class(n) == class(name)).count() == 1;
             let found = names
                 .iter()
                 .find(called)
-                .or_else(|| names.iter().find(|name| *name == layer && alone(name)));
+                .or_else(|| self.by_place(&names, layer));
             let found = found.with_context(|| {
                 format!("there are no weights of it in the file, `layers` has {names:?}")
             })?;
             layers.group(found).map_err(damaged)?
         })
+    }
+
+    /// The group of a layer where groups do not say whose they are, as before Keras 3.6: those of one class are numbered in the order of the
+    /// layers, whatever these are called.
+    fn by_place<'n>(&self, names: &'n [String], layer: &str) -> Option<&'n String> {
+        let (_, class, before) = self.places.iter().find(|(name, ..)| name == layer)?;
+        let number = |name: &str| match name.strip_prefix(class.as_str())? {
+            "" => Some(0),
+            rest => rest.strip_prefix('_')?.parse::<usize>().ok(),
+        };
+        let mut of_class: Vec<_> = (names.iter())
+            .filter_map(|name| Some((number(name)?, name)))
+            .collect();
+        of_class.sort();
+        let count = self.places.iter().filter(|(_, of, _)| of == class).count();
+        // Were it more or fewer, places would say nothing.
+        let all = of_class.len() == count;
+        of_class.get(*before).filter(|_| all).map(|(_, name)| *name)
     }
 
     fn of(&self, layer: &str) -> Result<Named> {
@@ -370,7 +417,7 @@ fn layers(
         let y = match (joins(class), &inputs[..]) {
             (Some(op), all) => joined(graph, (class, op), config, name, all),
             (None, [input]) if MODELS.contains(&class) => weights
-                .inside(name)
+                .inside(layer, name)
                 .and_then(|weights| self::layers(graph, layer, &weights, Some(*input))),
             (None, [input]) if class == "GetItem" => taken(graph, layer, name, *input),
             (None, [input]) => add(graph, class, config, name, weights, *input),

@@ -4,6 +4,7 @@
     python keras.py [FOLDER [SEED]]
 """
 
+import io
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 here = os.path.dirname(os.path.abspath(__file__))
 # This file and its neighbour are called as packages are.
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+import h5py
 import keras
 import numpy as np
 from keras import layers
@@ -163,6 +165,24 @@ start = layers.Input((None, 3))
 y = stretched(start)
 y = layers.Average()([layers.GRU(3, return_sequences=True)(y), layers.LSTM(3, return_sequences=True)(y)])
 keep("rescaled", keras.Model(start, layers.Dense(2)(y)), x)
+
+# Before version 3.6 nothing in a file said which layer weights are of, but the places of layers.
+named = [layers.LSTM(4, return_sequences=True, name="lstm_1"), layers.LSTM(4, return_sequences=True, name="lstm")]
+body = keras.Sequential([layers.Input((None, 4)), layers.Dense(4, "tanh", name="b"), layers.Dense(4, name="a")], name="own")
+keep("places", keras.Sequential(head + named + [body, layers.Dense(4, "relu", name="c"), layers.Dense(2)]), x)
+path = os.path.join(folder, "places.keras")
+with zipfile.ZipFile(path) as archive:
+    files = {name: archive.read(name) for name in archive.namelist()}
+weights = io.BytesIO(files["model.weights.h5"])
+with h5py.File(weights, "r+") as file:
+    file.attrs.pop("name", None)
+    file.visititems(lambda _, entry: entry.attrs.pop("name", None) and None)
+files["model.weights.h5"] = weights.getvalue()
+files["metadata.json"] = json.dumps(json.loads(files["metadata.json"]) | {"keras_version": "3.5.0"}).encode()
+with zipfile.ZipFile(path, "w") as archive:
+    for name, data in files.items():
+        archive.writestr(name, data)
+packed(path)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -782,6 +782,10 @@ fn fused_operators_of_tensorflow_lite() {
         ("rnn", "rnn 3>4, dense 4>3 relu, dense 3>2"),
         ("rnn_relu", "rnn-relu 3>4, dense 4>3 relu, dense 3>2"),
         ("rounded", "embedding 7x3, lstm 3>4, dense 4>3"),
+        (
+            "float_tokens",
+            "embedding 7x3, lstm 3>4, dense 4>5 relu, dense 5>5 relu, dense 5>5, dense 5>4 relu, dense 4>4 relu, dense 4>4, dense 4>2",
+        ),
     ] {
         agrees(&cases, (&format!("tflite/{file}.tflite"), "", net));
     }
@@ -798,6 +802,15 @@ fn fused_operators_of_tensorflow_lite() {
         "",
         &["`conv_2d 0` (CONV_2D)", "the engine has no layer for it"],
     );
+    for (file, parts) in [
+        ("unpacked", ["(UNPACK)", "import the .keras or .h5 file"]),
+        (
+            "reversed",
+            ["(REVERSE_V2)", "import the .keras or .h5 file"],
+        ),
+    ] {
+        refused(&format!("tflite/{file}.tflite"), "", &parts);
+    }
     refused(
         "tflite/last.tflite",
         "--head relu",

@@ -75,6 +75,7 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
             .with_context(|| format!("output `{name}` is made by no node"))?;
         reader.graph.outputs.push(*id);
     }
+    reader.graph.find_tokens();
     Ok(reader.graph)
 }
 

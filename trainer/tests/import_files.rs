@@ -351,6 +351,46 @@ fn activations_that_end_are_relus() {
 }
 
 #[test]
+fn slopes_and_kernels_of_one_axis() {
+    let cases = cases("heads.json");
+    for (file, net) in [
+        (
+            "slopes",
+            "conv 2 6>10 relu, dense 10>5, gru 5>4, dense 4>8 relu, dense 8>4, dense 4>2",
+        ),
+        ("one_axis", "conv 2 6>5, gru 5>4, dense 4>2"),
+    ] {
+        agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
+    }
+    for (file, parts) in [
+        ("two_axes", ["(Conv)", "a kernel over two axes, 3 × 3"]),
+        ("several_rows", ["(Conv)", "along an axis of several"]),
+    ] {
+        refused(&format!("onnx/head_{file}.onnx"), "", &parts);
+    }
+}
+
+#[test]
+fn what_tf2onnx_makes_of_keras() {
+    let cases = cases("keras_to_onnx.json");
+    for (file, net) in [
+        ("both", "both lstm 3>4, dense 8>2"),
+        (
+            "conv",
+            "conv 3 9>4 relu max 2 from 3 every 2, lstm 4>5, dense 5>2 elu",
+        ),
+        (
+            "causal",
+            "conv 3 9>4 relu, gru 4>5, dense 5>2 relu, dense 2>2 relu, dense 2>2",
+        ),
+        ("hard", "lstm-hard 3>5, dense 5>2 relu, dense 2>2 relu"),
+        ("tokens", "embedding 7x4, lstm 4>5, dense 5>1 sigmoid"),
+    ] {
+        agrees(&cases, (&format!("onnx/of_keras_{file}.onnx"), "", net));
+    }
+}
+
+#[test]
 fn differences_and_branches() {
     let cases = cases("heads.json");
     for (file, net) in [

@@ -157,6 +157,8 @@ pub(crate) enum Op {
     MatMul,
     Binary(Binary),
     Unary(Function),
+    /// `data, slopes`: below 0 times a slope.
+    Leaky,
     Softmax {
         axis: i64,
     },

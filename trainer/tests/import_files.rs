@@ -590,6 +590,15 @@ fn both_files_of_keras() {
             "keep 3, gru 3>3, keep 3, append 0, dense 6>3, lstm 3>3, add 1, dense 3>2",
         ),
         (
+            "functions.keras",
+            "lstm 3>4, dense 4>8 relu, dense 8>4, dense 4>6 relu, dense 6>3, dense 3>2",
+        ),
+        (
+            "slopes.keras",
+            "dense 3>8 relu, dense 8>4, gru 4>4, dense 4>2",
+        ),
+        ("one_by_one.keras", "gru 1>3, dense 3>2"),
+        (
             "places.keras",
             "lstm 3>4, lstm 4>4, dense 4>4 tanh, dense 4>4, dense 4>4 relu, dense 4>2",
         ),
@@ -626,6 +635,19 @@ fn both_files_of_keras() {
         "keras/gelu.keras",
         "",
         &["activation `gelu`", "train with one"],
+    );
+    for (file, parts) in [
+        ("shared", ["(Dense)", "it is called 2 times"]),
+        ("state", ["(Dense)", "a state that `lstm"]),
+        ("turned", ["(GetItem)", "it turns the samples"]),
+    ] {
+        refused(&format!("keras/{file}.keras"), "", &parts);
+    }
+    let mixed = read(&folder().join("keras/mixed.keras"), &options("")).unwrap();
+    let notes = mixed.notes.join("; ");
+    assert!(
+        notes.contains("Keras computes it in mixed_bfloat16"),
+        "{notes}"
     );
     let conv = "conv 3 9>6 relu, dense 6>4, conv 2 8>4 tanh, lstm 4>4, dense 4>2";
     for file in ["keras/conv.keras", "keras/conv.h5"] {

@@ -58,7 +58,7 @@ def keep(name, net, x, window=False, first=0):
     if name in ["lstm", "both", "conv", "nested"]:
         net.save(path + ".h5")
     steps = [len(x)] if window else range(1 + first, len(x) + 1)
-    y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
+    y = [np.asarray(net(x[None, :t])).reshape(-1, net.output_shape[-1])[-1] for t in steps]
     cases[name] = {"x": rows(x if x.ndim == 2 else x[:, None]), "y": rows(y)}
 
 
@@ -165,6 +165,29 @@ start = layers.Input((None, 3))
 y = stretched(start)
 y = layers.Average()([layers.GRU(3, return_sequences=True)(y), layers.LSTM(3, return_sequences=True)(y)])
 keep("rescaled", keras.Model(start, layers.Dense(2)(y)), x)
+
+# Numbers, layers as functions, models for every sample, and states that nobody takes.
+start = layers.Input((None, 3))
+y, _, _ = layers.LSTM(4, return_sequences=True, return_state=True)(start)
+each = keras.Sequential([layers.Input((4,)), layers.Dense(4, activation=layers.LeakyReLU(0.3)), layers.Dense(3)])
+y = layers.TimeDistributed(layers.LeakyReLU(0.1))(layers.TimeDistributed(each)(y))
+keep("functions", keras.Model(start, 1.5 - (layers.Dense(2)(y) * 2.0 - 1.0) / 4.0), x)
+bent = layers.PReLU(alpha_initializer=keras.initializers.RandomUniform(-0.5, 1.5), shared_axes=[1])
+keep("slopes", keras.Sequential(head + [layers.Dense(4), bent, layers.GRU(4), layers.Dense(2)]), x)
+keep("one_by_one", keras.Sequential([layers.Input((7,)), layers.Reshape((7, 1)), layers.GRU(3), layers.Dense(2)]), x[:, 0], True)
+start = layers.Input((None, 3))
+shared = layers.Dense(3, "tanh")
+state = layers.LSTM(3, return_state=True)(start)[2]
+others = {
+    "shared": shared(layers.LSTM(3, return_sequences=True)(shared(start))),
+    "state": layers.Dense(2)(state),
+    "turned": layers.GRU(2)(layers.Dense(3)(start)[:, ::-1]),
+    "mixed": layers.GRU(2, dtype="mixed_bfloat16")(start),
+}
+for name, y in others.items():
+    path = os.path.join(folder, name + ".keras")
+    keras.Model(start, y).save(path)
+    packed(path)
 
 # Before version 3.6 nothing in a file said which layer weights are of, but the places of layers.
 named = [layers.LSTM(4, return_sequences=True, name="lstm_1"), layers.LSTM(4, return_sequences=True, name="lstm")]

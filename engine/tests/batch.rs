@@ -4,7 +4,7 @@ use kinglet::format::Input;
 use kinglet::kernel::Kernels;
 use kinglet::{BindError, Model, State, include_model};
 
-static ALL: [&[u8]; 26] = [
+static ALL: [&[u8]; 27] = [
     include_model!("models/lstm_w8a8.kgl"),
     include_model!("models/lstm_w8a16.kgl"),
     include_model!("models/gru_w8a8.kgl"),
@@ -30,6 +30,7 @@ static ALL: [&[u8]; 26] = [
     include_model!("models/gru_hard_before_w8a8.kgl"),
     include_model!("models/mingru_hard_w8a8.kgl"),
     include_model!("models/pooled_w8a8.kgl"),
+    include_model!("models/words_w8a8.kgl"),
     include_model!("../../firmware-example/model/pump.kgl"),
 ];
 static LSTM: &[u8] = ALL[0];

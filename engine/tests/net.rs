@@ -47,6 +47,7 @@ models! {
     WindowF32 "models/window_f32.kgl";
     Tokens "models/tokens_w8a8.kgl";
     TokensW4 "models/tokens_w4a8.kgl";
+    Words "models/words_w8a8.kgl";
     Pump "../../firmware-example/model/pump.kgl";
     PumpM4 "../../firmware-example/model/pump-cortex-m4.kgl";
     PumpM55 "../../firmware-example/model/pump-cortex-m55.kgl";
@@ -175,6 +176,7 @@ fn raw_samples_with_gaps() {
 fn tokens() {
     step_token::<Tokens, 4>();
     step_token::<TokensW4, 4>();
+    step_token::<Words, 4>();
 }
 
 #[test]

@@ -241,8 +241,11 @@ impl Core {
             }
             sum += own
                 * match layer {
-                    // A copy of a row, which the counts of embedded inputs contain.
-                    Layer::Embedding(_) => 0.0,
+                    // A copy of a row, which the counts of embedded inputs contain where a cell takes them.
+                    Layer::Embedding(e) => match net.layers.get(k + 1) {
+                        Some(Layer::Recurrent(_) | Layer::Bidirectional(_)) => 0.0,
+                        _ => e.dim as f64,
+                    },
                     Layer::Recurrent(r) => self.recurrent(r, format, k == 0)?,
                     // Both directions at one sample of the window.
                     Layer::Bidirectional(b) => {

@@ -110,6 +110,22 @@ fn pooled(package: &mut Package) {
     }
 }
 
+/// With a convolution behind the embedding.
+fn convolved(package: &mut Package) {
+    let width = package.net.layers[0].outputs();
+    let shape = ConvShape::causal(width as u16, 2, 1);
+    let weight = |at: usize| (at * 5 % 11) as f32 / 8.0 - 0.6;
+    let dense = Dense {
+        inputs: shape.taps(),
+        outputs: width,
+        weight: (0..shape.taps() * width).map(weight).collect(),
+        bias: vec![0.1; width],
+        activation: Activation::Relu,
+    };
+    let conv = Layer::Conv(Conv { shape, dense });
+    package.net.layers.insert(1, conv);
+}
+
 #[test]
 fn engine_test_models_are_current() {
     let as_it_is = |_: &mut Package| {};
@@ -154,6 +170,12 @@ fn engine_test_models_are_current() {
         "embedding_lstm_softmax",
         Format::W8A8,
         as_it_is,
+    );
+    check(
+        "words_w8a8",
+        "embedding_lstm_softmax",
+        Format::W8A8,
+        convolved,
     );
     check("encoder_w8a16", "pair_encoder", Format::W8A16, as_it_is);
     check("decoder_w8a16", "pair_decoder", Format::W8A16, as_it_is);

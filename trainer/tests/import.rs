@@ -803,16 +803,13 @@ fn other_files_are_refused() {
         &import_bytes(b"PK\x03\x04 and so on", "").unwrap_err(),
         &["not a whole ZIP archive"],
     );
-    says(
-        &import_bytes(b"", "").unwrap_err(),
-        &["not a whole safetensors file (0 bytes)"],
-    );
+    says(&import_bytes(b"", "").unwrap_err(), &["the file is empty"]);
     says(
         &import_bytes(b"x0,x1\n1.0,2.0\n", "").unwrap_err(),
         &["no file of a network that is known; expected safetensors"],
     );
     let whole = Dict::default().cell("rnn.", "_l0", 3, 3, 6).bytes();
-    for length in 0..whole.len() {
+    for length in 1..whole.len() {
         says(
             &import_bytes(&whole[..length], "").unwrap_err(),
             &["not a whole safetensors file"],

@@ -351,6 +351,46 @@ fn activations_that_end_are_relus() {
 }
 
 #[test]
+fn slopes_and_kernels_of_one_axis() {
+    let cases = cases("heads.json");
+    for (file, net) in [
+        (
+            "slopes",
+            "conv 2 6>10 relu, dense 10>5, gru 5>4, dense 4>8 relu, dense 8>4, dense 4>2",
+        ),
+        ("one_axis", "conv 2 6>5, gru 5>4, dense 4>2"),
+    ] {
+        agrees(&cases, (&format!("onnx/head_{file}.onnx"), "", net));
+    }
+    for (file, parts) in [
+        ("two_axes", ["(Conv)", "a kernel over two axes, 3 × 3"]),
+        ("several_rows", ["(Conv)", "along an axis of several"]),
+    ] {
+        refused(&format!("onnx/head_{file}.onnx"), "", &parts);
+    }
+}
+
+#[test]
+fn what_tf2onnx_makes_of_keras() {
+    let cases = cases("keras_to_onnx.json");
+    for (file, net) in [
+        ("both", "both lstm 3>4, dense 8>2"),
+        (
+            "conv",
+            "conv 3 9>4 relu max 2 from 3 every 2, lstm 4>5, dense 5>2 elu",
+        ),
+        (
+            "causal",
+            "conv 3 9>4 relu, gru 4>5, dense 5>2 relu, dense 2>2 relu, dense 2>2",
+        ),
+        ("hard", "lstm-hard 3>5, dense 5>2 relu, dense 2>2 relu"),
+        ("tokens", "embedding 7x4, lstm 4>5, dense 5>1 sigmoid"),
+    ] {
+        agrees(&cases, (&format!("onnx/of_keras_{file}.onnx"), "", net));
+    }
+}
+
+#[test]
 fn differences_and_branches() {
     let cases = cases("heads.json");
     for (file, net) in [
@@ -549,6 +589,19 @@ fn both_files_of_keras() {
             "rescaled.keras",
             "keep 3, gru 3>3, keep 3, append 0, dense 6>3, lstm 3>3, add 1, dense 3>2",
         ),
+        (
+            "functions.keras",
+            "lstm 3>4, dense 4>8 relu, dense 8>4, dense 4>6 relu, dense 6>3, dense 3>2",
+        ),
+        (
+            "slopes.keras",
+            "dense 3>8 relu, dense 8>4, gru 4>4, dense 4>2",
+        ),
+        ("one_by_one.keras", "gru 1>3, dense 3>2"),
+        (
+            "places.keras",
+            "lstm 3>4, lstm 4>4, dense 4>4 tanh, dense 4>4, dense 4>4 relu, dense 4>2",
+        ),
         ("skip.keras", "keep 3, lstm 3>3, add 0, dense 3>1"),
         (
             "get_item.keras",
@@ -582,6 +635,19 @@ fn both_files_of_keras() {
         "keras/gelu.keras",
         "",
         &["activation `gelu`", "train with one"],
+    );
+    for (file, parts) in [
+        ("shared", ["(Dense)", "it is called 2 times"]),
+        ("state", ["(Dense)", "a state that `lstm"]),
+        ("turned", ["(GetItem)", "it turns the samples"]),
+    ] {
+        refused(&format!("keras/{file}.keras"), "", &parts);
+    }
+    let mixed = read(&folder().join("keras/mixed.keras"), &options("")).unwrap();
+    let notes = mixed.notes.join("; ");
+    assert!(
+        notes.contains("Keras computes it in mixed_bfloat16"),
+        "{notes}"
     );
     let conv = "conv 3 9>6 relu, dense 6>4, conv 2 8>4 tanh, lstm 4>4, dense 4>2";
     for file in ["keras/conv.keras", "keras/conv.h5"] {
@@ -778,6 +844,10 @@ fn fused_operators_of_tensorflow_lite() {
         ("rnn", "rnn 3>4, dense 4>3 relu, dense 3>2"),
         ("rnn_relu", "rnn-relu 3>4, dense 4>3 relu, dense 3>2"),
         ("rounded", "embedding 7x3, lstm 3>4, dense 4>3"),
+        (
+            "float_tokens",
+            "embedding 7x3, lstm 3>4, dense 4>5 relu, dense 5>5 relu, dense 5>5, dense 5>4 relu, dense 4>4 relu, dense 4>4, dense 4>2",
+        ),
     ] {
         agrees(&cases, (&format!("tflite/{file}.tflite"), "", net));
     }
@@ -794,6 +864,15 @@ fn fused_operators_of_tensorflow_lite() {
         "",
         &["`conv_2d 0` (CONV_2D)", "the engine has no layer for it"],
     );
+    for (file, parts) in [
+        ("unpacked", ["(UNPACK)", "import the .keras or .h5 file"]),
+        (
+            "reversed",
+            ["(REVERSE_V2)", "import the .keras or .h5 file"],
+        ),
+    ] {
+        refused(&format!("tflite/{file}.tflite"), "", &parts);
+    }
     refused(
         "tflite/last.tflite",
         "--head relu",

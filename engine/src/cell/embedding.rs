@@ -1,5 +1,5 @@
-//! Embedding: a token's row of a table. Integer rows are matrix inputs as they lie in the file, so a
-//! look-up copies nothing.
+//! Embedding: a token's row of a table. Integer rows are a recurrent layer's inputs as they lie in the file, so a
+//! look-up copies nothing; other layers read a buffer, into which the row is widened.
 
 use super::FloatMatrix;
 use crate::format::{Format, LoadError, Tensors, attempt};
@@ -20,6 +20,8 @@ pub(crate) struct Embedding<'a> {
     dim: usize,
     row: usize,
     table: Table<'a>,
+    /// An integer row goes into a buffer.
+    widens: bool,
 }
 
 impl<'a> Embedding<'a> {
@@ -29,6 +31,7 @@ impl<'a> Embedding<'a> {
         format: Format,
         vocab: usize,
         dim: usize,
+        widens: bool,
     ) -> Result<Self, LoadError> {
         let row = format.columns(dim);
         let len = (vocab + 1) * row;
@@ -42,7 +45,34 @@ impl<'a> Embedding<'a> {
             dim,
             row,
             table,
+            widens,
         })
+    }
+
+    /// Whether an integer row goes into a buffer, as activations.
+    #[inline(always)]
+    pub(crate) fn widens(&self) -> bool {
+        self.widens
+    }
+
+    /// The vector as activations, of 2^-12.
+    #[cfg_attr(one_table, inline(always))]
+    #[cfg_attr(not(one_table), inline(never))]
+    pub(crate) fn widen(&self, token: Option<usize>, x: &mut [i16]) {
+        let range = self.range(token);
+        match self.table {
+            Table::I8(table) => {
+                for (x, &w) in x.iter_mut().zip(&table[range]) {
+                    *x = i16::from(w) << 5;
+                }
+            }
+            Table::I16(table) => {
+                for (x, &w) in x.iter_mut().zip(&table[range]) {
+                    *x = w;
+                }
+            }
+            Table::Float(_) => {}
+        }
     }
 
     /// The table's row of a token; the last row, of zeros, for a number that is no token.

@@ -2,7 +2,7 @@
 //! in a file is found here, so that a step has nothing to check. All of it is `const fn`: the compiler loads a file that is a
 //! constant.
 
-use super::stages::{Place, Stage, Walk, keep, keeps, words};
+use super::stages::{Place, Stage, Walk, keep, keeps, widens, words};
 use super::{Model, Plan, Tests};
 use crate::format::{
     Activation, Combine, ConvShape, Feature, FeatureTransform, Header, Input, Layer, LoadError,
@@ -235,8 +235,8 @@ impl<'a> Model<'a> {
                 }
                 _ => {}
             }
-            // An integer model looks its embedding up where it lies.
-            if !(integer && matches!(layer, Layer::Embedding { .. })) {
+            // A recurrent layer reads an embedding of integers where it lies.
+            if !(integer && matches!(layer, Layer::Embedding { .. }) && !widens(layers)) {
                 widest = larger(widest, pad(width, LANES));
             }
             let mut left = layer.stages();
@@ -322,7 +322,9 @@ impl<'a> Model<'a> {
                     | Some(([_, Layer::Bidirectional { format: next, .. }], _)) => {
                         *next as u8 == format as u8
                     }
-                    _ => false,
+                    // Other layers read activations, which are the same in all formats.
+                    Some(_) => true,
+                    None => false,
                 };
                 if integer && !follows {
                     return Err(wrong("layer behind the embedding", 1));

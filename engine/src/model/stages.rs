@@ -99,6 +99,14 @@ pub(super) const fn words(format: Format, elements: usize) -> usize {
     }
 }
 
+/// Whether the first layer's integers go into a buffer: only a recurrent layer reads an embedding where it lies.
+pub(super) const fn widens(layers: &[Layer]) -> bool {
+    !matches!(
+        layers,
+        [_, Layer::Recurrent { .. } | Layer::Bidirectional { .. }, ..]
+    )
+}
+
 /// How many of these layers keep what arrives.
 pub(super) const fn keeps(layers: &[Layer]) -> usize {
     let mut keeps = 0;
@@ -184,7 +192,8 @@ impl<'m, 'a> Walk<'m, 'a> {
             Layer::Embedding { format, vocab, dim } => {
                 let (vocab, dim) = (vocab as usize, dim as usize);
                 let t = &mut self.tensors;
-                let embedding = attempt!(Embedding::take(t, format, vocab, dim));
+                let widens = widens(self.layers);
+                let embedding = attempt!(Embedding::take(t, format, vocab, dim, widens));
                 *stage = Some(Stage::Embedding(embedding));
                 return Ok(());
             }

@@ -700,8 +700,9 @@ impl<'d> Table<'d> {
         let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
         let (metric, value) = metrics.headline();
         let own = self.network().map(|row| row.last().headline().1);
-        if let Some(own) = own.filter(|_| value.is_finite()) {
-            let [value, own] = [value, own].map(|value| decimals(value, 5));
+        let shown = own.filter(|_| value.is_finite());
+        let shown = shown.map(|own| [value, own].map(|value| decimals(value, 5)));
+        if let Some([value, own]) = shown.filter(|[value, own]| value != own) {
             self.windows.push(format!(
                 "streamed, a step per sample with the state running on, it gives other numbers: {metric} {value} on the test \
                  part, not {own}; --streaming trains a model that streams"

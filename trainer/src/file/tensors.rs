@@ -21,7 +21,14 @@ impl Draft<'_> {
             let first = at == 0;
             let behind_embedding = at == 1 && matches!(layers[0], Layer::Embedding(_));
             let spec = match layer {
-                Layer::Embedding(e) => self.embedding(e),
+                Layer::Embedding(e) => {
+                    let kept = matches!(layers.get(1), Some(Layer::Keep(_)));
+                    if kept && self.format.is_a8() {
+                        // What is kept may have to stay in its scale, and eight bits hold no more than 1.
+                        self.format = Format::W8A16;
+                    }
+                    self.embedding(e)
+                }
                 Layer::Recurrent(r) => {
                     let limits = self.limits(r, first, behind_embedding);
                     let slow = is_slow(self.package, layer, &ranges.layers[at], self.format);

@@ -157,6 +157,8 @@ pub(crate) enum Op {
     MatMul,
     Binary(Binary),
     Unary(Function),
+    /// `data, slopes`: below 0 times a slope.
+    Leaky,
     Softmax {
         axis: i64,
     },
@@ -504,6 +506,19 @@ impl Graph {
             whole: width.is_none(),
         });
         value
+    }
+
+    /// Floats that become whole numbers before all else are tokens.
+    pub(crate) fn find_tokens(&mut self) {
+        for input in self.inputs.iter_mut().filter(|input| !input.whole) {
+            let takes = |node: &&Node| node.inputs.contains(&Some(input.value));
+            let mut takers = self.nodes.iter().filter(takes).peekable();
+            let taken = takers.peek().is_some();
+            // Shapes are the same.
+            let whole =
+                |node: &Node| matches!(node.op, Op::Cast { whole: true } | Op::Shape { .. });
+            input.whole = taken && takers.all(whole);
+        }
     }
 
     /// A node of one output.

@@ -64,6 +64,19 @@ fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
             let values = x.floats()?.iter().map(|&x| function.of(x)).collect();
             one(Tensor::f32(x.shape.clone(), values))
         }
+        Op::Leaky => {
+            let x = operand(0)?;
+            let scaled = pairwise(Binary::Mul, x, operand(1)?)?;
+            ensure!(
+                scaled.shape == x.shape,
+                "slopes of the shape {:?} for values of the shape {:?}",
+                operand(1)?.shape,
+                x.shape
+            );
+            let pairs = x.floats()?.iter().zip(scaled.floats()?);
+            let values = pairs.map(|(&x, &y)| if x < 0.0 { y } else { x });
+            one(Tensor::f32(x.shape.clone(), values.collect()))
+        }
         Op::Conv(of) => one(conv::convolve(of, operand(0)?, operand(1)?, optional(2))),
         Op::Pool(of) => one(conv::pool(*of, operand(0)?)),
         Op::Pad { mirror } => {

@@ -34,6 +34,7 @@ pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
             root: file.root(),
             limit: len,
             flat: false,
+            places: places(&config),
             hard: hard_sigmoid(version),
         },
     )
@@ -62,6 +63,7 @@ pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
             root,
             limit: bytes.len(),
             flat: true,
+            places: Vec::new(),
             // The oldest did not write it.
             hard: hard_sigmoid(Some(version.as_deref().unwrap_or("1"))),
         },
@@ -75,6 +77,8 @@ struct Weights {
     limit: usize,
     /// In the older file, groups by the layers' names and weights by their own.
     flat: bool,
+    /// Of every layer its name, what groups of its class are called, and how many of the class come before it.
+    places: Vec<(String, String, usize)>,
     /// The hard sigmoid of the Keras that wrote the file, if it says which.
     hard: Option<Function>,
 }
@@ -88,6 +92,34 @@ fn hard_sigmoid(version: Option<&str>) -> Option<Function> {
     })
 }
 
+/// The places of a model's layers among those of their classes.
+fn places(model: &Value) -> Vec<(String, String, usize)> {
+    let layers = model.get("config").and_then(listed).unwrap_or_default();
+    let mut places: Vec<(String, String, usize)> = Vec::new();
+    for layer in layers {
+        let name = text(layer.get("config").unwrap_or(&Value::Null), "name");
+        let class = snake_case(text(layer, "class_name"));
+        let before = places.iter().filter(|(_, of, _)| *of == class).count();
+        places.push((name.to_owned(), class, before));
+    }
+    places
+}
+
+/// What Keras calls a group of a class: `simple_rnn` of SimpleRNN, `conv1d` of Conv1D, `lstm` of LSTM.
+fn snake_case(class: &str) -> String {
+    let letters: Vec<char> = class.chars().collect();
+    let mut name = String::new();
+    for (k, letter) in letters.iter().enumerate() {
+        let lower = |at: Option<&char>| at.is_some_and(char::is_ascii_lowercase);
+        let begins = k > 0 && letter.is_ascii_uppercase();
+        if begins && (lower(letters.get(k + 1)) || lower(letters.get(k - 1))) {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
 /// What cannot be read of a layer's weights.
 fn damaged(e: hdf5_pure::Error) -> anyhow::Error {
     anyhow!("its weights cannot be read: {e}")
@@ -98,13 +130,22 @@ type Named = Vec<(String, Tensor)>;
 
 impl Weights {
     /// Those of a model among the layers.
-    fn inside(&self, model: &str) -> Result<Weights> {
-        let root = match self.group(model) {
+    fn inside(&self, model: &Value, name: &str) -> Result<Weights> {
+        let root = match self.group(name) {
             // In the older file layers may lie there without a group of their model.
             Err(_) if self.flat => self.root.clone(),
             group => group?,
         };
-        Ok(Weights { root, ..*self })
+        // That of a model which TimeDistributed applies lies in its group.
+        let root = match root.group("layer") {
+            Ok(applied) if !self.flat => applied,
+            _ => root,
+        };
+        Ok(Weights {
+            root,
+            places: places(model),
+            ..*self
+        })
     }
 
     /// Where a layer's weights lie.
@@ -133,22 +174,33 @@ impl Weights {
                     .and_then(|g| g.attrs());
                 attributes.is_ok_and(|a| a.get("name").and_then(|v| v.as_str()) == Some(layer))
             };
-            // Without it the groups of one class are numbered in the order of the layers, whatever these are called.
-            let class = |name: &str| {
-                name.trim_end_matches(|c: char| c.is_ascii_digit())
-                    .trim_end_matches('_')
-                    .to_owned()
-            };
-            let alone = |name: &str| names.iter().filter(|n| class(n) == class(name)).count() == 1;
             let found = names
                 .iter()
                 .find(called)
-                .or_else(|| names.iter().find(|name| *name == layer && alone(name)));
+                .or_else(|| self.by_place(&names, layer));
             let found = found.with_context(|| {
                 format!("there are no weights of it in the file, `layers` has {names:?}")
             })?;
             layers.group(found).map_err(damaged)?
         })
+    }
+
+    /// The group of a layer where groups do not say whose they are, as before Keras 3.6: those of one class are numbered in the order of the
+    /// layers, whatever these are called.
+    fn by_place<'n>(&self, names: &'n [String], layer: &str) -> Option<&'n String> {
+        let (_, class, before) = self.places.iter().find(|(name, ..)| name == layer)?;
+        let number = |name: &str| match name.strip_prefix(class.as_str())? {
+            "" => Some(0),
+            rest => rest.strip_prefix('_')?.parse::<usize>().ok(),
+        };
+        let mut of_class: Vec<_> = (names.iter())
+            .filter_map(|name| Some((number(name)?, name)))
+            .collect();
+        of_class.sort();
+        let count = self.places.iter().filter(|(_, of, _)| of == class).count();
+        // Were it more or fewer, places would say nothing.
+        let all = of_class.len() == count;
+        of_class.get(*before).filter(|_| all).map(|(_, name)| *name)
     }
 
     fn of(&self, layer: &str) -> Result<Named> {
@@ -298,7 +350,26 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
     let mut graph = Graph::default();
     let output = layers(&mut graph, model, weights, None)?;
     graph.outputs = vec![output.value];
+    let all = model
+        .get("config")
+        .and_then(listed)
+        .map_or(Vec::new(), flat);
+    let mut policies = all.iter().filter_map(|layer| policy(layer.get("config")?));
+    if let Some(policy) = policies.find(|policy| policy.ends_with("float16")) {
+        graph.notes.push(format!(
+            "Keras computes it in {policy}, the engine and the proof in f32: what Keras answers is rounded to about {} digits",
+            if policy.ends_with("bfloat16") { 2 } else { 3 }
+        ));
+    }
     Ok(graph)
+}
+
+/// The name of the policy of numbers that a layer has.
+fn policy(config: &Value) -> Option<&str> {
+    let dtype = config.get("dtype")?;
+    dtype
+        .as_str()
+        .or_else(|| dtype.get("config")?.get("name")?.as_str())
 }
 
 /// What a layer gives.
@@ -315,6 +386,26 @@ impl Flow {
         Flow { value, ..self }
     }
 }
+
+/// Layers that do the same with every sample, whatever is around it.
+const OF_A_SAMPLE: [&str; 16] = [
+    "InputLayer",
+    "Dense",
+    "BatchNormalization",
+    "LayerNormalization",
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "PReLU",
+    "ELU",
+    "Softmax",
+    "Rescaling",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "AlphaDropout",
+    "ActivityRegularization",
+];
 
 /// Models within models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
@@ -367,10 +458,15 @@ fn layers(
             "Sequential" => vec![input],
             _ => sources(layer, &given).with_context(label)?,
         };
+        let number = match inputs[..] {
+            [input] => with_number(graph, layer, (class, name), input),
+            _ => None,
+        };
         let y = match (joins(class), &inputs[..]) {
+            _ if number.is_some() => number.context("no number"),
             (Some(op), all) => joined(graph, (class, op), config, name, all),
             (None, [input]) if MODELS.contains(&class) => weights
-                .inside(name)
+                .inside(layer, name)
                 .and_then(|weights| self::layers(graph, layer, &weights, Some(*input))),
             (None, [input]) if class == "GetItem" => taken(graph, layer, name, *input),
             (None, [input]) => add(graph, class, config, name, weights, *input),
@@ -381,20 +477,20 @@ fn layers(
             (None, []) => Err(anyhow!(
                 "a second input: the engine takes one; give the network one input with all columns side by side, and take its parts from that"
             )),
-            (None, all) => Err(anyhow!(
-                "it takes {} values, expected one: it is called several times, or has several inputs",
-                all.len()
-            )),
+            (None, all) => Err(anyhow!("it takes {} values, expected one", all.len())),
         };
         let y = y.with_context(label)?;
         given.push((called_by_others(layer).to_owned(), y));
         x = Some(y);
     }
-    let named = outputs.and_then(|list| match &list[..] {
-        [Value::Array(one)] => one.first(),
-        list => list.first(),
+    let answer = outputs.map(|list| match &list[..] {
+        [Value::Array(one)] => one,
+        _ => list,
     });
-    let named = named.and_then(Value::as_str);
+    let named = answer.and_then(|answer| answer.first()?.as_str());
+    if let (Some(name), Some(place)) = (named, answer.and_then(|answer| answer.get(2))) {
+        first_output(name, place.as_u64())?;
+    }
     let output = named.and_then(|name| given.iter().find(|(given, _)| given == name));
     let output = output.map(|(_, flow)| *flow).or(x);
     output.context("there is no layer in it")
@@ -434,6 +530,11 @@ fn called_by_others(layer: &Value) -> &str {
 fn sources(layer: &Value, given: &[(String, Flow)]) -> Result<Vec<Flow>> {
     let mut names = Vec::new();
     let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
+    let calls = inbound.as_array().map_or(1, Vec::len);
+    ensure!(
+        calls < 2,
+        "it is called {calls} times: it is shared, and the engine's layers have one place and one state each; make a layer for each call, with the same weights"
+    );
     origins(inbound, &mut names, 0)?;
     let source = |name: &String| {
         let found = given.iter().find(|(given, _)| given == name);
@@ -453,6 +554,34 @@ fn joins(class: &str) -> Option<Op> {
         "Concatenate" => Op::Concat { axis: -1 },
         _ => return None,
     })
+}
+
+/// A value and a number, as in `2 * x + 1`; none if that is not it.
+fn with_number(
+    graph: &mut Graph,
+    layer: &Value,
+    (class, name): (&str, &str),
+    x: Flow,
+) -> Option<Flow> {
+    let call = layer.get("inbound_nodes")?.get(0)?;
+    let [a, b] = &call.get("args")?.as_array()?[..] else {
+        return None;
+    };
+    let (number, first) = match (a.as_f64(), b.as_f64()) {
+        (None, Some(number)) => (number as f32, false),
+        (Some(number), None) => (number as f32, true),
+        _ => return None,
+    };
+    let (scale, offset) = match (class, first) {
+        ("Add", _) => (1.0, number),
+        ("Subtract", false) => (1.0, -number),
+        ("Subtract", true) => (-1.0, number),
+        ("Multiply", _) => (number, 0.0),
+        ("Divide" | "TrueDivide", false) => (1.0 / number, 0.0),
+        _ => return None,
+    };
+    let function = Function::Affine(scale, offset);
+    Some(x.of(graph.node(name, class, Op::Unary(function), &[x.value])))
 }
 
 fn joined(
@@ -497,9 +626,10 @@ fn origins(value: &Value, found: &mut Vec<String>, depth: usize) -> Result<()> {
             [
                 Value::String(name),
                 Value::Number(_),
-                Value::Number(_),
+                Value::Number(place),
                 rest @ ..,
             ] => {
+                first_output(name, place.as_u64())?;
                 found.push(name.clone());
                 rest.iter().try_for_each(called)
             }
@@ -511,6 +641,16 @@ fn origins(value: &Value, found: &mut Vec<String>, depth: usize) -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// What a layer gives first are its outputs; states come behind.
+fn first_output(layer: &str, place: Option<u64>) -> Result<()> {
+    ensure!(
+        place == Some(0),
+        "it takes a state that `{layer}` gives beside its outputs (return_state=True), which the engine keeps to itself: take its outputs, of which the \
+         last is the hidden state"
+    );
+    Ok(())
 }
 
 /// Arguments of a call beside the samples: none may change what it gives.
@@ -539,10 +679,14 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
     let shape = ["batch_shape", "batch_input_shape"]
         .iter()
         .find_map(|key| config.get(*key)?.as_array());
-    let embedded = layers
+    let first = layers
         .iter()
-        .find(|l| text(l, "class_name") != "InputLayer")
-        .is_some_and(|l| text(l, "class_name") == "Embedding");
+        .find(|l| text(l, "class_name") != "InputLayer");
+    let embedded = first.is_some_and(|l| text(l, "class_name") == "Embedding");
+    // A list of numbers that is made a sequence of them.
+    let single = first
+        .and_then(|l| l.get("config")?.get("target_shape")?.as_array())
+        .is_some_and(|target| target.len() == 2 && target[1].as_i64() == Some(1));
     let shape = match shape {
         Some(shape) => &shape[..],
         None if embedded => &[Value::Null, Value::Null],
@@ -564,9 +708,15 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
     let (time, width) = match (&dims[..], embedded) {
         (&[time], true) => (time, None),
         (&[time, Dim::Fixed(width)], false) => (time, Some(width)),
-        _ => bail!(
-            "an input of the shape {shape:?}, expected [batch, time, features], or [batch, time] before an Embedding"
-        ),
+        (&[time], false) if single => (time, Some(1)),
+        _ => {
+            let shown = |d: &Value| d.as_u64().map_or("any".to_owned(), |n| n.to_string());
+            let shown: Vec<String> = shape.iter().skip(1).map(shown).collect();
+            bail!(
+                "an input of the shape [batch, {}], expected [batch, time, features], or [batch, time] before an Embedding or a Reshape((-1, 1))",
+                shown.join(", ")
+            )
+        }
     };
     // A layer with a state of its own goes on where it was, however long its pieces are.
     let time = if stateful { Dim::Open } else { time };
@@ -638,11 +788,12 @@ fn taken(graph: &mut Graph, layer: &Value, name: &str, x: Flow) -> Result<Flow> 
                     .as_i64()
                     .with_context(|| format!("`{which}` of a slice: {bound}, expected a number")),
             };
-            let [start, stop, step] = [
-                number("start", 0)?,
-                number("stop", i64::MAX)?,
-                number("step", 1)?,
-            ];
+            let step = number("step", 1)?;
+            let [from, to] = match step {
+                1.. => [0, i64::MAX],
+                _ => [i64::MAX, i64::MIN],
+            };
+            let (start, stop) = (number("start", from)?, number("stop", to)?);
             if (start, stop, step) == (0, i64::MAX, 1) {
                 continue;
             }
@@ -697,6 +848,9 @@ fn add(
     flow: Flow,
 ) -> Result<Flow> {
     let x = flow.value;
+    if let Some(value) = function_layer(graph, class, config, (name, weights.hard), x)? {
+        return Ok(flow.of(value));
+    }
     let recurrent = |graph: &mut Graph, class: &str, layer, config: &Value| {
         let sequence = flag(config, "return_sequences", false);
         let value = graph.recurrent(name, class, layer, x, sequence)?;
@@ -718,34 +872,6 @@ fn add(
         | "GaussianNoise"
         | "AlphaDropout"
         | "ActivityRegularization" => x,
-        "Activation" => activation(graph, config, (name, weights.hard), x)?,
-        "ReLU" | "LeakyReLU" => {
-            let number = |key: &str| config.get(key).and_then(Value::as_f64);
-            ensure!(
-                number("threshold").unwrap_or(0.0) == 0.0,
-                "a ReLU with a threshold: the engine has the plain one, one with a slope below 0 and one that ends"
-            );
-            // As Keras 3 calls it, and as those before did.
-            let slope = number("negative_slope").or_else(|| number("alpha"));
-            let slope = slope.unwrap_or(if class == "ReLU" { 0.0 } else { 0.3 });
-            let function = match (slope, number("max_value")) {
-                (0.0, None) => Function::Relu,
-                (slope, None) => Function::LeakyRelu(slope as f32),
-                (0.0, Some(most)) => Function::Clip(0.0, most as f32),
-                _ => bail!(
-                    "a ReLU that ends and has a slope below 0: the engine has one or the other"
-                ),
-            };
-            graph.activation(name, function, x)
-        }
-        "ELU" => {
-            let alpha = config.get("alpha").and_then(Value::as_f64);
-            graph.activation(name, Function::Elu(alpha.unwrap_or(1.0) as f32), x)
-        }
-        "Softmax" => {
-            over_features(config)?;
-            activated(graph, "softmax", name, x)?
-        }
         "Rescaling" => {
             let scale = numbers(config, "scale")?.unwrap_or(vec![1.0]);
             let offset = numbers(config, "offset")?.unwrap_or(vec![0.0]);
@@ -760,6 +886,19 @@ fn add(
                 }
             }
         }
+        "PReLU" => {
+            let named = weights.of(name)?;
+            let slopes = weight(&named, "alpha", 0).context("its slopes are missing")?;
+            let width = slopes.shape.last().copied().unwrap_or(1);
+            ensure!(
+                slopes.len() == width,
+                "slopes of the shape {:?}: expected one for each feature, and not for each sample of a sequence; train with shared_axes=[1]",
+                slopes.shape
+            );
+            let slopes = Tensor::f32(vec![width], slopes.floats()?.to_vec())?;
+            let slopes = graph.constant(format!("{name} slopes"), slopes);
+            graph.node(name, class, Op::Leaky, &[x, slopes])
+        }
         "Embedding" => {
             ensure!(
                 !flag(config, "mask_zero", false),
@@ -773,16 +912,21 @@ fn add(
             let inner = config.get("layer").unwrap_or(&Value::Null);
             let class = text(inner, "class_name");
             let config = inner.get("config").unwrap_or(&Value::Null);
-            match class {
-                "Dense" => dense(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
-                "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
-                "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
-                "Activation" => activation(graph, config, (name, weights.hard), x)?,
-                "Dropout" => x,
-                _ => bail!(
-                    "it applies a {class} to every sample, expected Dense, BatchNormalization, LayerNormalization, Activation or Dropout"
-                ),
+            let model = MODELS.contains(&class);
+            let applied = match model {
+                true => listed(config).map_or(Vec::new(), flat),
+                false => vec![inner],
+            };
+            let mut classes = applied.iter().map(|layer| text(layer, "class_name"));
+            if let Some(other) = classes.find(|class| !OF_A_SAMPLE.contains(class)) {
+                bail!(
+                    "it applies a {other} to every sample, expected Dense, BatchNormalization, LayerNormalization, an activation, Rescaling or Dropout"
+                );
             }
+            return match model {
+                true => layers(graph, inner, &weights.inside(inner, name)?, Some(flow)),
+                false => add(graph, class, config, name, weights, flow),
+            };
         }
         "Dense" => dense(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
         "Conv1D" => convolution(graph, config, (name, weights.hard), &weights.of(name)?, x)?,
@@ -860,14 +1004,55 @@ fn add(
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
             "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, DepthwiseConv1D, SeparableConv1D, ZeroPadding1D, MaxPooling1D, AveragePooling1D, \
-             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Average, Concatenate, Flatten, Reshape, ELU, LeakyReLU and the activations tanh, \
+             BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Average, Concatenate, Flatten, Reshape, ELU, LeakyReLU, PReLU and the activations tanh, \
              sigmoid, relu, elu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
         ),
     };
     Ok(flow.of(value))
 }
 
-/// A layer's own activation.
+/// A layer that is a function of each number, or of those of a sample; none if it is another.
+fn function_layer(
+    graph: &mut Graph,
+    class: &str,
+    config: &Value,
+    (name, hard): (&str, Option<Function>),
+    x: ValueId,
+) -> Result<Option<ValueId>> {
+    Ok(Some(match class {
+        "Activation" => activation(graph, config, (name, hard), x)?,
+        "ReLU" | "LeakyReLU" => {
+            let number = |key: &str| config.get(key).and_then(Value::as_f64);
+            ensure!(
+                number("threshold").unwrap_or(0.0) == 0.0,
+                "a ReLU with a threshold: the engine has the plain one, one with a slope below 0 and one that ends"
+            );
+            // As Keras 3 calls it, and as those before did.
+            let slope = number("negative_slope").or_else(|| number("alpha"));
+            let slope = slope.unwrap_or(if class == "ReLU" { 0.0 } else { 0.3 });
+            let function = match (slope, number("max_value")) {
+                (0.0, None) => Function::Relu,
+                (slope, None) => Function::LeakyRelu(slope as f32),
+                (0.0, Some(most)) => Function::Clip(0.0, most as f32),
+                _ => bail!(
+                    "a ReLU that ends and has a slope below 0: the engine has one or the other"
+                ),
+            };
+            graph.activation(name, function, x)
+        }
+        "ELU" => {
+            let alpha = config.get("alpha").and_then(Value::as_f64);
+            graph.activation(name, Function::Elu(alpha.unwrap_or(1.0) as f32), x)
+        }
+        "Softmax" => {
+            over_features(config)?;
+            activated(graph, "softmax", name, x)?
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// A layer's own activation: the name of a function, or a layer that is one.
 fn activation(
     graph: &mut Graph,
     config: &Value,
@@ -875,6 +1060,13 @@ fn activation(
     x: ValueId,
 ) -> Result<ValueId> {
     let key = "activation";
+    if let Some(layer) = config.get(key).filter(|layer| layer.is_object()) {
+        let own = layer.get("config").unwrap_or(&Value::Null);
+        let class = text(layer, "class_name");
+        if let Some(y) = function_layer(graph, class, own, (name, hard), x)? {
+            return Ok(y);
+        }
+    }
     match function_name(config, key, "linear")? {
         "hard_sigmoid" => Ok(graph.activation(name, which_hard(hard, key)?, x)),
         other => activated(graph, other, name, x),
@@ -1208,10 +1400,6 @@ fn recurrent_layer(
     ensure!(
         !flag(layer, "go_backwards", false),
         "attribute `go_backwards`: true: the engine runs backward only beside a forward direction; reverse the samples"
-    );
-    ensure!(
-        !flag(layer, "return_state", false),
-        "attribute `return_state`: true: save the model without it"
     );
     let activation = function(function_name(config, "activation", "tanh")?)?;
     let gate = match function_name(config, "recurrent_activation", "sigmoid")? {

@@ -194,6 +194,28 @@ fn affordable(inputs: usize, outputs: usize) -> Result<()> {
     Ok(())
 }
 
+/// A constant's number for each feature.
+fn for_each_feature(view: &View, constant: &Tensor) -> Result<Vec<f32>> {
+    let width = view.width();
+    let c = constant.floats()?;
+    let missing = view.axes.len().checked_sub(constant.shape.len());
+    let along_features = |missing: usize| {
+        let axes = view.axes.iter().skip(missing).zip(&constant.shape);
+        c.len() == 1
+            || axes
+                .into_iter()
+                .all(|(&(role, n), &d)| d == 1 || role == Role::Features && d == n)
+    };
+    ensure!(
+        missing.is_some_and(along_features),
+        "a constant of shape {:?}, expected one number for each of {width} values",
+        constant.shape
+    );
+    Ok((0..width)
+        .map(|k| c[if c.len() == 1 { 0 } else { k }])
+        .collect())
+}
+
 /// Some of the features, to be picked by whoever takes them.
 fn part(mut view: View, axis: usize, columns: Vec<usize>) -> Result<View> {
     let (role, whole) = view.axes[axis];
@@ -506,6 +528,7 @@ impl<'g> Walk<'g> {
                 | Op::MatMul
                 | Op::Binary(_)
                 | Op::Unary(_)
+                | Op::Leaky
                 | Op::Softmax { .. }
                 | Op::Channels { .. }
                 | Op::Conv(_)
@@ -899,7 +922,12 @@ impl<'g> Walk<'g> {
             }
             op @ (Op::Squeeze | Op::Unsqueeze | Op::Reshape { .. } | Op::Flatten { .. }) => {
                 let shape = interpret::reshaped(op, &view.shape(), operand(1));
+                // Only what reads a file over one axis leaves another out by this name.
+                let of_kernel = matches!(node.kind.as_str(), "Conv" | "MaxPool" | "AveragePool");
                 let shape = shape.map_err(|e| match self.steps {
+                    _ if of_kernel => anyhow!(
+                        "a kernel that is 1 along an axis of several (Conv2d): the engine goes along one axis, time or the rows of a sample; train with Conv1d"
+                    ),
                     None => anyhow!(
                         "{e}, where {OPEN_STEPS} stands for a length that is open: it is a number here, so write -1 for it \
                          (x.reshape(x.shape[0], -1, n) in PyTorch), or export with a fixed length"
@@ -989,7 +1017,14 @@ impl<'g> Walk<'g> {
                             let columns = columns.collect::<Result<_, _>>()?;
                             part(view, slice.axis, columns)?
                         }
-                        None => taken(view, slice.axis, slice.start, slice.len)?,
+                        None => {
+                            ensure!(
+                                slice.step > 0 || view.axes[slice.axis].0 != Role::Time,
+                                "it turns the samples of a sequence around: the engine goes over them forward, and backward only beside that; reverse the samples \
+                                 before they enter"
+                            );
+                            taken(view, slice.axis, slice.start, slice.len)?
+                        }
                     };
                 }
                 one(view)
@@ -1034,7 +1069,10 @@ impl<'g> Walk<'g> {
                     Function::Sigmoid => Activation::Sigmoid,
                     Function::Relu => Activation::Relu,
                     Function::Elu(1.0) => Activation::Elu,
-                    Function::LeakyRelu(slope) => return one(self.leaky(node, view, *slope)?),
+                    Function::LeakyRelu(slope) => {
+                        let slopes = vec![*slope; view.width()];
+                        return one(self.leaky(node, view, &slopes)?);
+                    }
                     Function::HardSigmoid(slope, middle) => {
                         return one(self.held(node, view, [*slope, *middle], [0.0, 1.0])?);
                     }
@@ -1047,6 +1085,11 @@ impl<'g> Walk<'g> {
                     ),
                 };
                 one(self.activated(node, view, activation)?)
+            }
+            Op::Leaky => {
+                let slopes = operand(1).context("its slopes are missing")?;
+                let slopes = for_each_feature(&view, slopes)?;
+                one(self.leaky(node, view, &slopes)?)
             }
             Op::Channels { scale, offset } => {
                 ensure!(
@@ -1275,24 +1318,10 @@ impl<'g> Walk<'g> {
                 "it computes with states of layers: the engine keeps its states to itself, and joins only what its layers give"
             ),
         };
-        let width = view.width();
-        let c = constant.floats()?;
-        let along_features = match constant.shape.split_last() {
-            _ if c.len() == 1 => true,
-            Some((&last, front)) => {
-                last == width && front.iter().all(|&d| d == 1) && view.features_last().is_ok()
-            }
-            None => true,
-        };
-        ensure!(
-            along_features && constant.shape.len() <= view.axes.len(),
-            "a constant of shape {:?}, expected one number for each of {width} values",
-            constant.shape
-        );
-        let c: Vec<f64> = (0..width)
-            .map(|k| f64::from(c[if c.len() == 1 { 0 } else { k }]))
-            .collect();
-        let all = |x: f64| vec![x; width];
+        let c = for_each_feature(view, constant)?;
+        let c: Vec<f64> = c.into_iter().map(f64::from).collect();
+        let n = c.len();
+        let all = |x: f64| vec![x; n];
         let affine = match (binary, reversed) {
             (Binary::Add, _) => (all(1.0), c),
             (Binary::Sub, false) => (all(1.0), c.iter().map(|c| -c).collect()),
@@ -1880,6 +1909,10 @@ fn unstack(node: &Node, pieces: &[Known], constants: &[Option<&Tensor>]) -> Resu
     Ok(Known::View(view))
 }
 
+/// Why the last sample of a bidirectional layer is none that is taken.
+const ONE_SAMPLE_ONLY: &str = "it takes the outputs of a bidirectional layer at the last sample, where the backward direction has seen one sample \
+                               only: the engine gives what both directions end with; take the layer's last state (h_n)";
+
 /// A place of an axis.
 fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
     let (role, whole) = view.axes[axis];
@@ -1898,6 +1931,11 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
         return Ok(view);
     }
     match role {
+        // The backward direction ends with the first sample.
+        Role::Time if view.direction == Some(1) => {
+            ensure!(index == 0, ONE_SAMPLE_ONLY);
+            view.last = true;
+        }
         Role::Time => {
             ensure!(
                 index + 1 == whole,
@@ -1912,11 +1950,7 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
         Role::Batch => {}
     }
     let backward = view.axes.iter().any(|a| a.0 == Role::Directions);
-    ensure!(
-        role != Role::Time || !backward,
-        "it takes the outputs of a bidirectional layer at the last sample, where the backward direction has seen one sample \
-         only: the engine gives what both directions end with; take the layer's last state (h_n)"
-    );
+    ensure!(role != Role::Time || !backward, ONE_SAMPLE_ONLY);
     view.axes[axis].1 = 1;
     if role == Role::Directions {
         view.axes[axis].0 = Role::Batch;

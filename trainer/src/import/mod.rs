@@ -459,6 +459,10 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
     let ending = path
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase());
+    ensure!(
+        !bytes.is_empty(),
+        "the file is empty: save it again, or copy it again"
+    );
     let onnx = filekind::of(bytes).is_some_and(|kind| kind.name == filekind::ONNX);
     if onnx && bytes.get(8) != Some(&b'{') || ending.as_deref() == Some("onnx") {
         options.only_of_state_dicts()?;
@@ -511,7 +515,13 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
     if text.first() == Some(&b'{') {
         return json(text, options);
     }
-    pytorch::network(pytorch::safetensors(bytes)?, options)
+    let kind = match ending.as_deref() {
+        Some("keras") => "a Keras model, which is a ZIP archive",
+        Some("h5" | "hdf5") => "an HDF5 file",
+        Some("tflite") => "a TensorFlow Lite model",
+        _ => return pytorch::network(pytorch::safetensors(bytes)?, options),
+    };
+    bail!("not {kind}, as its name says: save it again, or copy it again")
 }
 
 /// JSON is RTNeural's, Neural Amp Modeler's, or a state dict.

@@ -75,6 +75,7 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
             .with_context(|| format!("output `{name}` is made by no node"))?;
         reader.graph.outputs.push(*id);
     }
+    reader.graph.find_tokens();
     Ok(reader.graph)
 }
 
@@ -608,13 +609,19 @@ impl Reader {
                     (Op::Mean { keep }, vec![Some(need(0)?), axes])
                 }
             }
-            "Conv" => {
-                let weights = self.constant(input(1)).and_then(|w| w.shape.last());
-                let kernel = weights.and_then(|&n| i64::try_from(n).ok());
-                one(Op::Conv(convolution(&attributes, kernel)?))?
+            "Conv" | "MaxPool" | "AveragePool" => {
+                let of_weights = self.constant(input(1)).filter(|_| kind == "Conv");
+                let of_weights = of_weights.and_then(|w| {
+                    let sizes = w.shape.get(2..)?.iter();
+                    sizes.map(|&n| i64::try_from(n).ok()).collect()
+                });
+                let stated = attributes.ints("kernel_shape").map(<[i64]>::to_vec);
+                let kernel: Vec<i64> = of_weights.or(stated).unwrap_or_default();
+                if let &[high, wide] = &kernel[..] {
+                    return self.along_one(proto, (name, kind), &attributes, &inputs, [high, wide]);
+                }
+                one(seeing(kind, &attributes, kernel.last().copied(), None)?)?
             }
-            "MaxPool" => one(Op::Pool(pooling(&attributes, PoolKind::Max)?))?,
-            "AveragePool" => one(Op::Pool(pooling(&attributes, PoolKind::Mean)?))?,
             "Pad" => {
                 let mirror = match attributes.text("mode")?.as_deref() {
                     None | Some("constant") => false,
@@ -667,6 +674,35 @@ impl Reader {
                     (_, [true, true]) => Function::Clip(low, high),
                 };
                 (Op::Unary(function), vec![Some(need(0)?)])
+            }
+            "Min" | "Max" => {
+                let number = |k: usize| {
+                    let tensor = self.constant(input(k)).filter(|t| t.len() == 1)?;
+                    tensor.floats().ok()?.first().copied()
+                };
+                let (x, end) = match (inputs.len(), number(0), number(1)) {
+                    (2, None, Some(end)) => (need(0)?, end),
+                    (2, Some(end), None) => (need(1)?, end),
+                    _ => bail!(
+                        "the engine has no layer that takes the larger or the smaller of two values; of a value and a number of the file it has"
+                    ),
+                };
+                let function = match kind {
+                    "Max" if end == 0.0 => Function::Relu,
+                    "Max" => Function::Clip(end, f32::INFINITY),
+                    _ => Function::Clip(f32::NEG_INFINITY, end),
+                };
+                (Op::Unary(function), vec![Some(x)])
+            }
+            // Below 0 it has the slope −1.
+            "Abs" => unary(Function::LeakyRelu(-1.0))?,
+            "PRelu" => {
+                let slopes = self.constant(input(1));
+                let slopes = slopes.context("its slopes are not in the file")?.floats()?;
+                match slopes {
+                    &[slope] => (Op::Unary(Function::LeakyRelu(slope)), vec![Some(need(0)?)]),
+                    _ => one(Op::Leaky)?,
+                }
             }
             "Softplus" => unary(Function::Softplus)?,
             "Softsign" => unary(Function::Softsign)?,
@@ -772,6 +808,45 @@ impl Reader {
             self.define(output, id)?;
         }
         Ok(())
+    }
+
+    /// A convolution or a pool over two axes that leaves one of them as it is, 1 long, as TensorFlow has those over time.
+    fn along_one(
+        &mut self,
+        proto: &NodeProto,
+        (name, kind): (&str, &str),
+        attributes: &Attributes<'_>,
+        inputs: &[Option<ValueId>],
+        kernel: [i64; 2],
+    ) -> Result<()> {
+        let at = |name: &str, place: usize, without: i64| {
+            let list = attributes.ints(name);
+            list.and_then(|list| list.get(place).copied())
+                .unwrap_or(without)
+        };
+        let plain = |axis: &usize| {
+            let pads = [at("pads", *axis, 0), at("pads", axis + 2, 0)];
+            (kernel[*axis], at("strides", *axis, 1), pads) == (1, 1, [0, 0])
+        };
+        let left = (0..2).find(plain).with_context(|| {
+            format!(
+                "a kernel over two axes, {} × {} (Conv2d, MaxPool2d): the engine goes along one, time or the rows of a sample; train with Conv1d, or with a \
+                 kernel of 1 × n over an axis that is 1 long",
+                kernel[0], kernel[1]
+            )
+        })?;
+        let axes = self.list(name, vec![2 + left as i64]);
+        let along = 1 - left;
+        let op = seeing(kind, attributes, Some(kernel[along]), Some(along))?;
+        let mut operands = inputs.to_vec();
+        let squeezed = if kind == "Conv" { 2 } else { 1 };
+        for operand in operands.iter_mut().take(squeezed) {
+            let inputs = vec![*operand, axes];
+            *operand = Some(self.add(name, kind, Op::Squeeze, inputs, 1)?[0]);
+        }
+        let y = self.add(name, kind, op, operands, 1)?[0];
+        let y = self.add(name, kind, Op::Unsqueeze, vec![Some(y), axes], 1)?[0];
+        self.define(proto.output.first().map_or("", |s| s), y)
     }
 
     /// `alpha · A' B' + beta · C`.
@@ -1019,15 +1094,23 @@ impl Reader {
     }
 }
 
-/// Of a `MaxPool` or `AveragePool` along one axis.
-fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
-    let kernel = attributes.ints("kernel_shape").unwrap_or(&[]);
-    let &[kernel] = kernel else {
-        bail!("attribute `kernel_shape`: {kernel:?}: the engine pools along one axis")
+/// What a `Conv`, a `MaxPool` or an `AveragePool` with a kernel so long does along one axis: the only one, or that of two.
+fn seeing(
+    kind: &str,
+    attributes: &Attributes<'_>,
+    kernel: Option<i64>,
+    along: Option<usize>,
+) -> Result<Op> {
+    let of = convolution(attributes, kernel, along)?;
+    let kind = match kind {
+        "MaxPool" => PoolKind::Max,
+        "AveragePool" => PoolKind::Mean,
+        _ => return Ok(Op::Conv(of)),
     };
-    let of = convolution(attributes, Some(kernel))?;
-    let kernel = usize::try_from(kernel).ok().filter(|&n| n > 0);
-    let kernel = kernel.context("attribute `kernel_shape`: it is below 1")?;
+    let kernel = kernel
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|&n| n > 0);
+    let kernel = kernel.context("attribute `kernel_shape`: it is missing, or below 1")?;
     ensure!(
         of.pads == [0, 0],
         "attribute `pads`: {:?}: it pools what is padded, and sees samples that are still to come; train with padding=0 (padding=\"valid\" in Keras)",
@@ -1042,17 +1125,26 @@ fn pooling(attributes: &Attributes<'_>, kind: PoolKind) -> Result<Pooling> {
         attributes.int("ceil_mode", 0) == 0,
         "attribute `ceil_mode`: 1: its last answer is of fewer samples; train with ceil_mode=False"
     );
-    Ok(Pooling {
+    Ok(Op::Pool(Pooling {
         kind,
         kernel,
         stride: of.stride,
-    })
+    }))
 }
 
-/// Of a `Conv` along one axis, with a kernel so long where that is known.
-fn convolution(attributes: &Attributes<'_>, kernel: Option<i64>) -> Result<Convolution> {
+/// Where a kernel looks along one axis, if it is known how long it is.
+fn convolution(
+    attributes: &Attributes<'_>,
+    kernel: Option<i64>,
+    along: Option<usize>,
+) -> Result<Convolution> {
     let list = |name: &str, default: &[i64]| {
-        let list = attributes.ints(name).unwrap_or(default);
+        let list: Vec<i64> = match (attributes.ints(name), along) {
+            (None, _) => default.to_vec(),
+            (Some(list), None) => list.to_vec(),
+            // Those of both axes stand in turns.
+            (Some(list), Some(axis)) => list.iter().skip(axis).step_by(2).copied().collect(),
+        };
         ensure!(
             list.len() == default.len(),
             "attribute `{name}`: {list:?}: the engine convolves along one axis"

@@ -73,6 +73,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Graph> {
     }
     reader.graph.outputs.append(&mut reader.states);
     reader.told();
+    reader.graph.find_tokens();
     Ok(reader.graph)
 }
 
@@ -152,6 +153,8 @@ fn function(name: &str) -> Result<Function> {
         "NONE" => Function::Identity,
         "RELU" => Function::Relu,
         "TANH" => Function::Tanh,
+        "RELU6" => Function::Clip(0.0, 6.0),
+        "RELU_N1_TO_1" => Function::Clip(-1.0, 1.0),
         other => bail!(
             "attribute `fused_activation_function`: {other}: the engine has tanh and relu; train with one of them"
         ),
@@ -431,9 +434,17 @@ impl Reader<'_> {
     fn operator(&mut self, operator: &Operator, name: &str) -> Result<()> {
         let kind = operator.kind.as_str();
         self.charge(operator.inputs.len())?;
+        let written_out = match kind {
+            "WHILE" => "a loop, as newer converters write a recurrent layer out",
+            "UNPACK" => {
+                "single samples, as converters write a recurrent layer with unroll=True out"
+            }
+            "REVERSE_V2" => "samples turned around, as converters write a bidirectional layer out",
+            _ => "",
+        };
         ensure!(
-            kind != "WHILE",
-            "a loop, as newer converters write a recurrent layer out: import the .keras or .h5 file that it was converted from"
+            written_out.is_empty(),
+            "{written_out}: import the .keras or .h5 file that it was converted from"
         );
         let &[output] = &operator.outputs[..] else {
             bail!("{} outputs, expected one", operator.outputs.len())
@@ -445,13 +456,12 @@ impl Reader<'_> {
             "STRIDED_SLICE" => self.strided_slice(operator, name)?,
             // Weights of half floats and of integers have been made real.
             "QUANTIZE" | "DEQUANTIZE" => self.value(operator.input(0)?)?,
-            "LOGISTIC" | "TANH" | "RELU" | "ELU" | "LEAKY_RELU" => {
+            "LOGISTIC" | "TANH" | "RELU" | "RELU6" | "RELU_N1_TO_1" | "ELU" | "LEAKY_RELU" => {
                 let function = match kind {
                     "LOGISTIC" => Function::Sigmoid,
-                    "TANH" => Function::Tanh,
-                    "RELU" => Function::Relu,
                     "ELU" => Function::Elu(1.0),
-                    _ => Function::LeakyRelu(operator.float(0)?),
+                    "LEAKY_RELU" => Function::LeakyRelu(operator.float(0)?),
+                    fused => function(fused)?,
                 };
                 self.unary(operator, name, Op::Unary(function))?
             }
@@ -562,9 +572,8 @@ impl Reader<'_> {
                 let y = self.graph.node(name, kind, Op::Binary(binary), &[a, b]);
                 self.fused(operator, 0, name, y)?
             }
-            "WHILE" | "IF" => bail!(
-                "a branch or a loop: the converter wrote the recurrent layer as single steps; import the network from Keras (.keras) or \
-                 as ONNX, or convert an LSTM with `unroll=False` and without `recurrent_dropout`, which becomes one operator"
+            "IF" => bail!(
+                "a branch: import the .keras or .h5 file that it was converted from, or convert an LSTM without `recurrent_dropout`"
             ),
             _ => bail!(
                 "the engine has no layer for it; read are UNIDIRECTIONAL_SEQUENCE_LSTM and _RNN, FULLY_CONNECTED, embeddings (GATHER), \

@@ -32,9 +32,10 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
         let narrows = |taker: &Taker| {
             cell(&net.layers[taker.layer]).is_some() && formats.of(taker.layer).is_a8()
         };
-        // Its state is an input of its own matrix.
-        let into_itself = own.is_some_and(|cell| cell.state_products() > 0);
-        let narrow = takers.iter().any(narrows) || (into_itself && formats.of(at).is_a8());
+        // Its state is an input of its own matrix; vectors of tokens lie in the file as such.
+        let is_input = matches!(net.layers[at], Layer::Embedding(_))
+            || own.is_some_and(|cell| cell.state_products() > 0);
+        let narrow = takers.iter().any(narrows) || (is_input && formats.of(at).is_a8());
         let shared = own == Some(Cell::FastGrnn);
         let aim = if narrow {
             NARROW
@@ -42,7 +43,11 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             WIDE * own.map_or(4, Cell::reach) as f32
         };
         let range = &mut ranges.layers[at];
-        let mut reach = range.outputs.clone();
+        let mut reach = match &net.layers[at] {
+            // All rows are in the file, whether data met them or not.
+            Layer::Embedding(e) => reach_of_rows(&e.table, e.dim),
+            _ => range.outputs.clone(),
+        };
         share(&mut reach, [&net.layers[at], &net.layers[takers[0].layer]]);
         let mut scales: Vec<f32> = reach
             .iter()
@@ -52,21 +57,10 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
             // ζ and ν stay below 1.
             scales.fill((range.output / aim).max(1.0));
         }
-        if let Layer::Embedding(e) = &net.layers[at] {
-            // All rows are in the file, whether data met them or not.
-            for (d, scale) in scales.iter_mut().enumerate() {
-                let largest = e
-                    .table
-                    .iter()
-                    .skip(d)
-                    .step_by(e.dim)
-                    .fold(0f32, |m, v| m.max(v.abs()));
-                *scale = if largest > 0.0 { largest / aim } else { 1.0 };
-            }
-        }
         let normalises = |taker: &Taker| matches!(net.layers[taker.layer], Layer::Norm(_));
         if takers.iter().any(normalises) && !shared {
-            let whole = range.output.max(f32::MIN_POSITIVE) / aim;
+            let farthest = reach.iter().copied().fold(range.output, f32::max);
+            let whole = farthest.max(f32::MIN_POSITIVE) / aim;
             scales.fill(whole);
         }
         range.divide_outputs(0, &scales);
@@ -98,6 +92,14 @@ pub(crate) fn rescale(net: &mut Network, ranges: &mut Ranges, formats: &Formats)
         }
         divide(&mut net.layers[at], &scales);
     }
+}
+
+/// How far each column of a table reaches.
+fn reach_of_rows(table: &[f32], width: usize) -> Vec<f32> {
+    let column = |k: usize| table.iter().skip(k).step_by(width);
+    (0..width)
+        .map(|k| column(k).fold(0f32, |most, w| most.max(w.abs())))
+        .collect()
 }
 
 /// The layers that take what layer `at` gives, where it may give that in another scale.

@@ -155,7 +155,11 @@ fn at_edges(shape: &ConvShape, folds: &[Fold]) -> Result<Option<String>> {
         "the model's first layer is a convolution that pads every sample with zeros, and the task subtracts a mean from it: give it \
          `normalise = \"none\"`"
     );
-    Ok((shape.past && shape.before > 0).then(|| {
+    // Where no zeros are put before the samples, answers come only when what is seen is full.
+    let first = shape.pool.map_or(0, |pool| {
+        pool.first.saturating_sub(pool.kernel.saturating_sub(1))
+    });
+    Ok((shape.past && shape.before > first).then(|| {
         format!(
             "the first layer looks back {} samples: before the first one it saw zeros in the model's units, and now sees the means of the \
              training part, so that it begins otherwise than the model did",
@@ -249,4 +253,29 @@ fn in_units_of(last: &mut Dense, model: &[Target], task: &[Target]) -> Result<()
         *bias = (f64::from(*bias) * scale + (a.0 - b.0) / b.1) as f32;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Pool;
+
+    #[test]
+    fn zeros_before_the_samples_are_told_where_an_answer_sees_them() {
+        let fold = Fold {
+            offset: 1.0,
+            scale: 1.0,
+        };
+        let told = |pool: Option<Pool>| {
+            let shape = ConvShape {
+                pool,
+                ..ConvShape::causal(1, 3, 1)
+            };
+            at_edges(&shape, &[fold; 3]).unwrap().is_some()
+        };
+        assert!(told(None));
+        // Without padding the first answer comes when the kernel is full.
+        assert!(!told(Some(Pool::stride(2, 1))));
+        assert!(told(Some(Pool::stride(1, 1))));
+    }
 }

@@ -413,6 +413,17 @@ fn convolutions_give_the_engines_bytes() {
 }
 
 #[test]
+fn embeddings_before_layers_of_every_kind_give_the_engines_bytes() {
+    for (at, format) in FORMATS.into_iter().enumerate() {
+        for number in 0..8 {
+            let seed = (8000 + number * 100 + at) as u64;
+            let case = Case::embedding(format, &mut Random::seeded(seed));
+            check(&case, seed);
+        }
+    }
+}
+
+#[test]
 fn windows_of_every_kind_end_as_in_the_engine() {
     for (number, (window, hop, exact)) in [
         (5, 2, true),

@@ -422,6 +422,45 @@ impl Case {
         case
     }
 
+    /// An embedding before layers that are not recurrent.
+    pub fn embedding(format: Format, random: &mut Random) -> Case {
+        let mut case = Case::of(Cell::Lstm, format, random);
+        let (vocab, dim) = (5, random.one_of(&[1, 3, 8, 11]));
+        let table = random.numbers(vocab * dim, 3.0);
+        let mut layers = vec![Layer::Embedding(Embedding { vocab, dim, table })];
+        let relu = |dense| Conv {
+            shape: ConvShape::causal(dim as u16, 3, 1),
+            dense,
+        };
+        match random.below(4) {
+            0 => layers.push(Layer::Dense(dense(random, [dim, 6], Activation::Relu))),
+            1 => layers.push(Layer::Norm(norm(random, dim))),
+            2 => layers.push(Layer::Keep(dim)),
+            _ => {
+                let dense = dense(random, [3 * dim, 6], Activation::Relu);
+                layers.push(Layer::Conv(relu(dense)));
+            }
+        }
+        if matches!(layers[1], Layer::Keep(_)) {
+            let dense = dense(random, [3 * dim, dim], Activation::Relu);
+            layers.push(Layer::Conv(relu(dense)));
+            layers.push(Layer::Join(Join {
+                width: dim,
+                kept: dim,
+                with: 0,
+                how: random.one_of(Combine::ALL),
+            }));
+        }
+        let width = layers.last().map_or(0, Layer::outputs);
+        let cell = recurrent(random, Cell::GruResetAfter, width, 5);
+        layers.push(Layer::Recurrent(cell));
+        case.package.net = Network { layers };
+        case.package.input = Input::Tokens((0..vocab).map(|i| format!("t{i}")).collect());
+        case.package.output = Output::Classes((0..5).map(|i| format!("class {i}")).collect());
+        case.formats = Formats::All(format);
+        case
+    }
+
     /// One that listens through such a front end, and waits for a word.
     pub fn listening(format: Format, audio: Audio, random: &mut Random) -> Case {
         let mut case = Case::of(Cell::GruResetAfter, format, random);

@@ -164,6 +164,20 @@ keep("shared", Net(lambda n, x: (lambda z: n.head(n.rnn(torch_cat(z.clamp(-0.5, 
 both = {"rnn": nn.LSTM(3, 2, 2, batch_first=True, bidirectional=True), "head": nn.Linear(8, 2)}
 export("both_stacked", Net(lambda n, x: n.head(states(n, x).transpose(0, 1).reshape(1, -1)), **both), x, True)
 
+# Slopes below 0, a size, and convolutions over two axes.
+slopes = {"conv": nn.Conv1d(3, 5, 2), "slopes": nn.PReLU(5), "rnn": nn.GRU(5, 4, batch_first=True), "head": nn.Linear(4, 2)}
+bent = Net(lambda n, x: n.head(n.rnn(n.slopes(n.conv(nn.functional.pad(x.transpose(1, 2), (1, 0)))).transpose(1, 2))[0].abs()), **slopes)
+with torch.no_grad():
+    bent.slopes.weight.copy_(torch.tensor([-0.5, 0.0, 0.25, 1.0, 1.5]))
+keep("slopes", bent, x)
+flat = {"conv": nn.Conv2d(3, 5, (1, 2), dilation=(1, 2)), "rnn": nn.GRU(5, 4, batch_first=True), "head": nn.Linear(4, 2)}
+over = lambda n, x: n.conv(nn.functional.pad(x.transpose(1, 2).unsqueeze(2), (2, 0)))[:, :, 0].transpose(1, 2)
+keep("one_axis", Net(lambda n, x: n.head(n.rnn(over(n, x))[0]), **flat), x)
+picture = {"conv": nn.Conv2d(1, 1, 3, padding=1), "rnn": nn.GRU(3, 4, batch_first=True)}
+export("two_axes", Net(lambda n, x: n.rnn(n.conv(x.unsqueeze(1)).squeeze(1))[0], **picture), x)
+several = {"conv": nn.Conv2d(1, 1, (1, 3)), "rnn": nn.GRU(1, 4, batch_first=True)}
+export("several_rows", Net(lambda n, x: n.rnn(n.conv(x.unsqueeze(1)).squeeze(1))[0], **several), x)
+
 # Weights in a file of their own.
 model = onnx.load(os.path.join(folder, "head_squeezed.onnx"))
 path = os.path.join(folder, "outside.onnx")

@@ -4,6 +4,7 @@
     python keras.py [FOLDER [SEED]]
 """
 
+import io
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 here = os.path.dirname(os.path.abspath(__file__))
 # This file and its neighbour are called as packages are.
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+import h5py
 import keras
 import numpy as np
 from keras import layers
@@ -56,7 +58,7 @@ def keep(name, net, x, window=False, first=0):
     if name in ["lstm", "both", "conv", "nested"]:
         net.save(path + ".h5")
     steps = [len(x)] if window else range(1 + first, len(x) + 1)
-    y = [np.asarray(net.predict(x[None, :t], verbose=0)).reshape(-1, net.output_shape[-1])[-1] for t in steps]
+    y = [np.asarray(net(x[None, :t])).reshape(-1, net.output_shape[-1])[-1] for t in steps]
     cases[name] = {"x": rows(x if x.ndim == 2 else x[:, None]), "y": rows(y)}
 
 
@@ -163,6 +165,47 @@ start = layers.Input((None, 3))
 y = stretched(start)
 y = layers.Average()([layers.GRU(3, return_sequences=True)(y), layers.LSTM(3, return_sequences=True)(y)])
 keep("rescaled", keras.Model(start, layers.Dense(2)(y)), x)
+
+# Numbers, layers as functions, models for every sample, and states that nobody takes.
+start = layers.Input((None, 3))
+y, _, _ = layers.LSTM(4, return_sequences=True, return_state=True)(start)
+each = keras.Sequential([layers.Input((4,)), layers.Dense(4, activation=layers.LeakyReLU(0.3)), layers.Dense(3)])
+y = layers.TimeDistributed(layers.LeakyReLU(0.1))(layers.TimeDistributed(each)(y))
+keep("functions", keras.Model(start, 1.5 - (layers.Dense(2)(y) * 2.0 - 1.0) / 4.0), x)
+bent = layers.PReLU(alpha_initializer=keras.initializers.RandomUniform(-0.5, 1.5), shared_axes=[1])
+keep("slopes", keras.Sequential(head + [layers.Dense(4), bent, layers.GRU(4), layers.Dense(2)]), x)
+keep("one_by_one", keras.Sequential([layers.Input((7,)), layers.Reshape((7, 1)), layers.GRU(3), layers.Dense(2)]), x[:, 0], True)
+start = layers.Input((None, 3))
+shared = layers.Dense(3, "tanh")
+state = layers.LSTM(3, return_state=True)(start)[2]
+others = {
+    "shared": shared(layers.LSTM(3, return_sequences=True)(shared(start))),
+    "state": layers.Dense(2)(state),
+    "turned": layers.GRU(2)(layers.Dense(3)(start)[:, ::-1]),
+    "mixed": layers.GRU(2, dtype="mixed_bfloat16")(start),
+}
+for name, y in others.items():
+    path = os.path.join(folder, name + ".keras")
+    keras.Model(start, y).save(path)
+    packed(path)
+
+# Before version 3.6 nothing in a file said which layer weights are of, but the places of layers.
+named = [layers.LSTM(4, return_sequences=True, name="lstm_1"), layers.LSTM(4, return_sequences=True, name="lstm")]
+body = keras.Sequential([layers.Input((None, 4)), layers.Dense(4, "tanh", name="b"), layers.Dense(4, name="a")], name="own")
+keep("places", keras.Sequential(head + named + [body, layers.Dense(4, "relu", name="c"), layers.Dense(2)]), x)
+path = os.path.join(folder, "places.keras")
+with zipfile.ZipFile(path) as archive:
+    files = {name: archive.read(name) for name in archive.namelist()}
+weights = io.BytesIO(files["model.weights.h5"])
+with h5py.File(weights, "r+") as file:
+    file.attrs.pop("name", None)
+    file.visititems(lambda _, entry: entry.attrs.pop("name", None) and None)
+files["model.weights.h5"] = weights.getvalue()
+files["metadata.json"] = json.dumps(json.loads(files["metadata.json"]) | {"keras_version": "3.5.0"}).encode()
+with zipfile.ZipFile(path, "w") as archive:
+    for name, data in files.items():
+        archive.writestr(name, data)
+packed(path)
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -123,7 +123,7 @@ class File:
             net.invoke()
             y = net.get_tensor(net.get_output_details()[0]["index"])
             outputs.extend(y.reshape(-1, y.shape[-1]).tolist())
-        cases[name] = {"x": x.reshape(-1, x.shape[-1] if x.dtype == np.float32 else 1).tolist(), "y": outputs}
+        cases[name] = {"x": x.reshape(-1, x.shape[-1] if x.ndim == 3 else 1).tolist(), "y": outputs}
 
 
 def samples(steps, width):
@@ -180,6 +180,19 @@ f = File()
 f.keep("norm", f.lstm(f.input([1, 6, 3]), 3, 4, [1, 6, 4], norm=True), None)
 f = File()
 f.keep("conv", f.node("CONV_2D", [f.input([1, 6, 3, 1]), f.constant("w", weights(1, 1, 1, 1))], [1, 6, 3, 1], "Conv2DOptions"), None)
+
+# Tokens that come as floats, as Keras 2 takes them, and relus that end.
+f = File()
+x = f.node("CAST", [f.input([1, 6])], [1, 6], "CastOptions", output="int32", outDataType=2)
+x = f.node("GATHER", [f.constant("table", weights(7, 3)), x], [1, 6, 3], "GatherOptions")
+y = f.dense(f.lstm(x, 3, 4, [1, 6, 4]), 4, 5, [1, 6, 5], activation=2, keep=True)
+y = f.dense(y, 5, 4, [1, 6, 4], activation=3, keep=True)
+f.keep("float_tokens", f.dense(y, 4, 2, [1, 6, 2], keep=True), random.integers(0, 7, (1, 6)).astype("float32"))
+# Layers in pieces.
+f = File()
+f.keep("unpacked", f.node("UNPACK", [f.input([1, 6, 3])], [1, 3], "UnpackOptions", num=6, axis=1), None)
+f = File()
+f.keep("reversed", f.node("REVERSE_V2", [f.input([1, 6, 3]), f.constant("axis", np.array([1], dtype="int32"))], [1, 6, 3], "ReverseV2Options"), None)
 
 with open(os.path.join(here, "tflite.json"), "w") as f:
     rounded = lambda rows: [[float(f"{v:.8g}") for v in row] for row in rows]

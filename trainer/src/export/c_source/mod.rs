@@ -405,9 +405,10 @@ fn layers(code: &mut Code<'_>, portable: &Portable, integer: bool) {
         let number = index + 1;
         let (state, outputs) = match layer {
             PortableLayer::Embedding(embedding) => {
-                x = code_of(code, embedding, number);
+                let widens = widens(embedding, portable.layers.get(number));
+                x = code_of(code, embedding, number, widens);
                 from = format!("embed{number}({token})");
-                if embedding.format == Format::F16 {
+                if widens {
                     from = format!("embed{number}(s, {token})");
                 }
                 continue;
@@ -529,8 +530,17 @@ static void again({name}_state *s, {} *y)
     ));
 }
 
+/// Whether a vector of tokens is widened for the layer behind it: halves of floats are, and eight bits where no recurrent layer reads them as they are.
+fn widens(e: &Embedding, behind: Option<&PortableLayer>) -> bool {
+    let as_it_is = matches!(
+        behind,
+        Some(PortableLayer::Recurrent(_) | PortableLayer::Bidirectional(_))
+    );
+    e.format == Format::F16 || (e.format.is_a8() && !as_it_is)
+}
+
 /// An embedding's table and look-up; gives the type of its vectors.
-fn code_of(code: &mut Code<'_>, e: &Embedding, number: usize) -> Element {
+fn code_of(code: &mut Code<'_>, e: &Embedding, number: usize, widens: bool) -> Element {
     let Embedding {
         format, vocab, dim, ..
     } = *e;
@@ -558,27 +568,38 @@ fn code_of(code: &mut Code<'_>, e: &Embedding, number: usize) -> Element {
     let comment = "a vector per token, then zeros for what is none";
     code.arrays
         .push(Array::new(&name, &[vocab + 1, dim], &with_zeros, comment));
-    let x = code.matrix_input(format);
+    let x = match widens {
+        true if format.is_integer() => Element::I16,
+        _ => code.matrix_input(format),
+    };
     let intro = format!(
         "\n/* Layer {number}: embedding, {vocab} tokens, vectors of {dim}, {}. */\n",
         format.name()
     );
     let row = format!("tokens{number}[token < {vocab} ? token : {vocab}]");
-    let function = if format == Format::F16 {
-        code.lend(Element::F32, "x", dim);
+    let function = if widens {
+        code.lend(x, "x", dim);
+        // Activations are in parts of 2^12, eight bits in parts of 2^7.
+        let (element, wide) = match format {
+            Format::F16 => ("uint16_t", "widen(row[k])"),
+            _ => ("int8_t", "(int16_t)(row[k] * 32)"),
+        };
         fill(
             "$intro\
-static const float *embed$n($model_state *s, uint32_t token)
+static const $x *embed$n($model_state *s, uint32_t token)
 {
-    const uint16_t *row = $row;
+    const $element *row = $row;
     for (int k = 0; k < $dim; k++) {
-        s->x[k] = widen(row[k]);
+        s->x[k] = $wide;
     }
     return s->x;
 }
 ",
             &[
                 ("intro", intro),
+                ("x", x.c().to_owned()),
+                ("element", element.to_owned()),
+                ("wide", wide.to_owned()),
                 ("n", number.to_string()),
                 ("model", code.name.to_owned()),
                 ("row", row),

@@ -12,17 +12,18 @@
 use super::super::graph::Node;
 use super::{View, Walk};
 use crate::net::{Activation, Conv, ConvShape, Dense, Layer};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Where a layer's outputs end in integers.
 const MOST_IN_INTEGERS: f32 = 8.0;
 
 impl Walk<'_> {
-    /// `z`, and below 0 `slope · z`.
-    pub(super) fn leaky(&mut self, node: &Node, view: View, slope: f32) -> Result<View> {
+    /// `z`, and below 0 `slope · z`, with a slope for each.
+    pub(super) fn leaky(&mut self, node: &Node, view: View, slopes: &[f32]) -> Result<View> {
         let mut view = self.linear(node, view)?;
         let dense = self.bare().context("no layer gives it as a sum")?;
         let n = dense.outputs;
+        ensure!(n == slopes.len(), "{} slopes for {n} values", slopes.len());
         dense.weight.extend_from_within(..);
         dense.bias.extend_from_within(..);
         let negated = dense.weight[n * dense.inputs..].iter_mut();
@@ -31,11 +32,15 @@ impl Walk<'_> {
         dense.activation = Activation::Relu;
         let both = |row: usize, column: usize| match column.checked_sub(n) {
             None if row == column => 1.0,
-            Some(column) if row == column => -slope,
+            Some(column) if row == column => -slopes[row],
             _ => 0.0,
         };
+        let slope = match slopes.iter().all(|slope| *slope == slopes[0]) {
+            true => format!("the slope {}", slopes[0]),
+            false => "slopes of its own".to_owned(),
+        };
         self.notes.push(format!(
-            "{}: below 0 it has the slope {slope}: {} relus, and behind them a layer {} × {n}",
+            "{}: below 0 it has {slope}: {} relus, and behind them a layer {} × {n}",
             node.label(),
             2 * n,
             2 * n

@@ -91,7 +91,7 @@ impl<'a> Operand<'a> {
         // SAFETY: the caller's; weights lie at a word where `each` has found them there.
         unsafe {
             match *self {
-                Operand::Paired(words) => one(slice::from_mut(sums), w, words, columns),
+                Operand::Paired(words) => one(sums, w, words),
                 Operand::Parts(x) => in_parts(slice::from_mut(sums), w, x),
                 Operand::Other(x) => apart(sums, w, x),
             }
@@ -151,23 +151,19 @@ pub(super) unsafe fn products(
 }
 
 /// # Safety
-/// Weights are a panel over so many columns for each of the sums, of which there is one at least; words are those of these columns, or of
-/// some whole blocks of them, one at least, of which the weights are the first ones.
+/// A panel's weights for these words of inputs, of one block at least, lie at `w`.
 #[inline(always)]
-unsafe fn one(sums: &mut [Panel<i32>], w: *const u8, words: &[u32], columns: usize) {
-    let (sums, x) = (
-        sums.as_flattened_mut().as_mut_ptr_range(),
-        words.as_ptr_range(),
-    );
+unsafe fn one(sums: &mut Panel<i32>, w: *const u8, words: &[u32]) {
+    let x = words.as_ptr_range();
     // SAFETY: the caller's.
-    unsafe { kinglet_paired_one(sums.start, w, x.start, x.end, sums.end, columns * LANES) };
+    unsafe { kinglet_paired_one(sums.as_mut_ptr(), w, x.start, x.end) };
 }
 
 /// # Safety
-/// As of [`one`], of all columns.
+/// A panel over all columns, which are whole blocks, lies at `w` for each of the sums.
 #[inline(never)]
 unsafe fn in_parts(sums: &mut [Panel<i32>], mut w: *const u8, mut x: Inputs<'_>) {
-    let columns = x.columns();
+    let pitch = x.columns() * LANES;
     let mut words: Words<{ COLUMNS / BLOCK * WORDS }> = [const { MaybeUninit::uninit() }; _];
     while x.columns() > 0 {
         let part = x.columns().min(COLUMNS);
@@ -176,8 +172,12 @@ unsafe fn in_parts(sums: &mut [Panel<i32>], mut w: *const u8, mut x: Inputs<'_>)
         let Some(words) = paired(first, &mut &mut words[..]) else {
             return;
         };
-        // SAFETY: the caller's; the part's weights come first.
-        unsafe { one(sums, w, words, columns) };
+        let mut panel = w;
+        for sums in &mut *sums {
+            // SAFETY: the caller's; the part's weights come first.
+            unsafe { one(sums, panel, words) };
+            panel = panel.wrapping_add(pitch);
+        }
         w = w.wrapping_add(part * LANES);
     }
 }
@@ -260,14 +260,7 @@ fn sxtb16(word: u32) -> u32 {
 }
 
 unsafe extern "C" {
-    fn kinglet_paired_one(
-        sums: *mut i32,
-        w: *const u8,
-        x: *const u32,
-        end: *const u32,
-        sums_end: *mut i32,
-        pitch: usize,
-    );
+    fn kinglet_paired_one(sums: *mut i32, w: *const u8, x: *const u32, end: *const u32);
     fn kinglet_paired_two(
         sums: *mut i32,
         pitch: usize,

@@ -57,16 +57,14 @@ kinglet_\name:
 .endm
 
     begin paired_one
-    ldrd r5, r7, [sp, #36]
-    sub r4, r3, r2
-    mov r11, r3
-    mov r12, r2
     mov lr, r1
+    mov r12, r2
+    mov r11, r3
+    sub r4, r3, r2
     enter 8
-    mov r6, #16
-    push {r0-r2, r4-r7}
+    push {r0-r2, r4}
     ldm r0, {r0-r3}
-    bx r4
+    ldr.w pc, [sp, #12]
     .balign 4
 2:
     .rept 4
@@ -81,21 +79,18 @@ kinglet_\name:
 3:
     cmp r12, r11
     bne.w 2b
-    @ r4 sums, r5 weights, r6 inputs, r7 the entry, r8 the end of sums; r9 to the next four rows, r10 to the next panel.
-    ldm sp, {r4-r10}
+    ldm sp, {r4-r6}
     stm r4!, {r0-r3}
-    add r5, r5, r9
-    sub r9, r10, r9
-    strd r4, r5, [sp]
-    str r9, [sp, #20]
+    @ The other four rows come second; then zero.
+    cbz r5, 4f
+    add lr, r5, #16
     mov r12, r6
-    mov lr, r5
-    cmp r4, r8
-    beq 4f
+    movs r5, #0
+    strd r4, r5, [sp]
     ldm r4, {r0-r3}
-    bx r7
+    ldr.w pc, [sp, #12]
 4:
-    add sp, #28
+    add sp, #16
     pop {r4-r11, pc}
     done paired_one
 

@@ -49,30 +49,21 @@ impl<'a> Embedding<'a> {
         })
     }
 
-    /// Whether an integer row goes into a buffer, as activations.
-    #[inline(always)]
-    pub(crate) fn widens(&self) -> bool {
-        self.widens
-    }
-
-    /// The vector as activations, of 2^-12.
+    /// Puts the vector into a buffer as activations, of 2^-12; false if it is read where it lies.
     #[cfg_attr(one_table, inline(always))]
     #[cfg_attr(not(one_table), inline(never))]
-    pub(crate) fn widen(&self, token: Option<usize>, x: &mut [i16]) {
-        let range = self.range(token);
-        match self.table {
-            Table::I8(table) => {
-                for (x, &w) in x.iter_mut().zip(&table[range]) {
-                    *x = i16::from(w) << 5;
+    pub(crate) fn widen(&self, token: Option<usize>, x: &mut [i16]) -> bool {
+        if self.widens {
+            match self.row(token) {
+                Inputs::I8(row) => {
+                    for (x, &w) in x.iter_mut().zip(row) {
+                        *x = i16::from(w) << 5;
+                    }
                 }
+                Inputs::I16(row) => x[..row.len()].copy_from_slice(row),
             }
-            Table::I16(table) => {
-                for (x, &w) in x.iter_mut().zip(&table[range]) {
-                    *x = w;
-                }
-            }
-            Table::Float(_) => {}
         }
+        self.widens
     }
 
     /// The table's row of a token; the last row, of zeros, for a number that is no token.

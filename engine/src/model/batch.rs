@@ -333,15 +333,13 @@ fn run_q(model: &Model<'_>, k: &Kernels, group: &mut Group<'_, '_>, tokens: &[Op
     let mut embedding = None;
     for stage in model.stages() {
         let (recurrent, place) = match stage {
-            Stage::Embedding(layer) if layer.widens() => {
+            Stage::Embedding(layer) => {
+                let mut widens = false;
                 for (runner, token) in group.iter_mut().zip(tokens) {
                     let Parts { a, .. } = turned(runner.state, model, swapped);
-                    layer.widen(*token, bytemuck::cast_slice_mut(a));
+                    widens = layer.widen(*token, bytemuck::cast_slice_mut(a));
                 }
-                continue;
-            }
-            Stage::Embedding(layer) => {
-                embedding = Some(*layer);
+                embedding = (!widens).then_some(*layer);
                 continue;
             }
             Stage::Dense(layer, rows) => {

@@ -254,11 +254,10 @@ impl<'s> Pass<'s> {
         let embedded = self.embedded.take();
         let parts = self.parts.again();
         match stage {
-            Stage::Embedding(embedding) if embedding.widens() => {
-                return embedding.widen(self.token, bytemuck::cast_slice_mut(parts.a));
-            }
             Stage::Embedding(embedding) => {
-                self.embedded = Some(embedding.row(self.token));
+                if !embedding.widen(self.token, bytemuck::cast_slice_mut(parts.a)) {
+                    self.embedded = Some(embedding.row(self.token));
+                }
                 return;
             }
             Stage::Recurrent(recurrent, place) => {

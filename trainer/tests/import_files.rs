@@ -152,6 +152,10 @@ fn onnx_of_both_exporters_of_pytorch() {
         ("single", "gru 1>4, dense 4>2"),
         ("part_added", "gru 3>4, dense 4>2"),
         (
+            "part_half",
+            "keep 4, gru 4>4, dense 4>2, keep 2, append 0, dense 6>2, dense 2>2, add 1",
+        ),
+        (
             "part_gated",
             "gru 3>4, dense 4>4, keep 4, dense 4>2 sigmoid, keep 2, append 0, dense 6>2, multiply 1",
         ),

@@ -546,7 +546,7 @@ impl<'m> Compared<'m> {
             let wider = Fidelity::between(self.before, &self.answers, &found).share();
             Ok(match wider <= MOST {
                 true => format!(
-                    "--precision w8a16, whose outputs differ by {:.2} %,",
+                    "--precision w8a16 (its outputs differ by {:.2} %)",
                     100.0 * wider
                 ),
                 false => format!(

@@ -364,7 +364,9 @@ impl View {
     fn features_last(&self) -> Result<usize> {
         match self.axes.last() {
             Some(&(Role::Features, width)) => Ok(width),
-            _ => bail!("its last axis is not the features of a sample, as a layer takes them"),
+            _ => bail!(
+                "its last axis is not the features of a sample, as a layer takes them; one of them alone keeps its axis: y[..., :1] in place of y[..., 0]"
+            ),
         }
     }
 }
@@ -1465,7 +1467,8 @@ impl<'g> Walk<'g> {
         }
         ensure!(
             axis == 0 && parts.iter().all(|k| state(k)),
-            "it joins values of several layers along another axis than the features, or with states or constants"
+            "it joins what the engine keeps apart: several inputs of the file (join them before the network, as columns of one), values along \
+             another axis than the features, or values with states or constants"
         );
         let pieces = parts.into_iter().flat_map(|k| match k {
             Known::Stack(pieces) => pieces.clone(),
@@ -1865,8 +1868,9 @@ fn instead<'t>(first: &'t Tensor, constants: &[Option<&'t Tensor>]) -> Vec<Optio
 fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     ensure!(
         node.op.moves(),
-        "it computes with states that the engine keeps to itself, the cells of an LSTM (c_n) or states of several layers at once: take what layers give, \
-         the outputs or hidden states one by one (h_n[-1])"
+        "it computes with states that the engine keeps to itself: of a cell that is written out (nn.GRUCell, nn.RNNCell) import the state dict in place of \
+         ONNX; in place of the cells of an LSTM (c_n), or of states of several layers at once, take what layers give, the outputs or hidden states one by \
+         one (h_n[-1])"
     );
     interpret::apply(node, &instead(shape, constants))
 }
@@ -1973,7 +1977,8 @@ fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>
                 ..,
             ] if n * width == dim => (Role::Features, 2),
             _ => bail!(
-                "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample",
+                "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample, those of one position side by side \
+                 (y.transpose(1, 2).flatten(1) behind an nn.Conv1d within a sample)",
                 axes.iter().map(|a| a.1).collect::<Vec<_>>()
             ),
         };

@@ -149,7 +149,8 @@ pub(super) fn prove(
             true =>
                 "of a bidirectional layer the output at the last sample is not what it ends with, as one direction has only begun there: let the \
                  network go on from the last states of both, torch.cat([h[-2], h[-1]], 1) in PyTorch. If it does, this is a fault of the import",
-            false => "this is a fault of the import",
+            false =>
+                "this is a fault of the import, unless states are inputs and outputs of the file and come out in another order than they go in",
         }
     );
     Ok(Proof {

@@ -1,7 +1,7 @@
 //! Named tensors, whatever container they lay in.
 //!
 //! Names are cleaned here: what training wrote beside the network is left out and told, copies of the network (moving averages)
-//! are chosen by a flag, weight norms are folded.
+//! are chosen by a flag; weight norms, spectral norms and pruning are folded.
 
 use super::ImportOptions;
 use anyhow::{Result, bail, ensure};
@@ -126,6 +126,7 @@ impl<'a> StateDict<'a> {
             "there is no tensor in it (that is not ignored)"
         );
         self.fold_norms()?;
+        self.fold_masks()?;
         self.leave_out_numbers();
         Ok(self)
     }
@@ -230,6 +231,73 @@ impl<'a> StateDict<'a> {
         Ok(())
     }
 
+    /// Folds pruning (`weight_orig` times `weight_mask`) and spectral norms: weights by their largest singular value, `uᵀ W v` of the
+    /// vectors that training has left (`weight_u` and `weight_v`; `parametrizations.weight.0._u` and `._v` in new files).
+    fn fold_masks(&mut self) -> Result<()> {
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        for original in names {
+            let (weight, mask, vectors) = if let Some(base) = original.strip_suffix("_orig") {
+                let vectors = ["u", "v"].map(|vector| format!("{base}_{vector}"));
+                (base.to_owned(), format!("{base}_mask"), vectors)
+            } else if let Some(base) = original.strip_suffix(".original")
+                && let Some((module, weight)) = base.rsplit_once("parametrizations.")
+            {
+                let vectors = ["u", "v"].map(|vector| format!("{base}.0._{vector}"));
+                (format!("{module}{weight}"), String::new(), vectors)
+            } else {
+                continue;
+            };
+            let shape = self.tensors[&original].shape.clone();
+            let what = if self.contains(&mask) {
+                let mask = self.read(&mask, &shape, "")?;
+                let mut w = self.read(&original, &shape, "")?;
+                w.iter_mut().zip(mask).for_each(|(w, mask)| *w *= mask);
+                self.replace(&weight, shape, w)?;
+                "pruning"
+            } else if vectors.iter().all(|vector| self.contains(vector)) {
+                let rows = shape.first().copied().unwrap_or(0);
+                let mut w = self.read(&original, &shape, "")?;
+                let width = w.len() / rows.max(1);
+                let u = self.read(&vectors[0], &[rows], "")?;
+                let v = self.read(&vectors[1], &[width], "")?;
+                let dot = |a: &[f32], b: &[f32]| -> f64 {
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                        .sum()
+                };
+                let along = w.chunks(width.max(1)).zip(&u);
+                let largest: f64 = along.map(|(row, u)| f64::from(*u) * dot(row, &v)).sum();
+                w.iter_mut()
+                    .for_each(|w| *w = (f64::from(*w) / largest) as f32);
+                self.replace(&weight, shape, w)?;
+                "spectral_norm"
+            } else {
+                continue;
+            };
+            self.tensors.remove(&original);
+            self.tensors.remove(&mask);
+            vectors
+                .iter()
+                .for_each(|vector| drop(self.tensors.remove(vector)));
+            self.notes
+                .push(format!("the {what} of `{weight}` is folded into it"));
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, weight: &str, shape: Vec<usize>, w: Vec<f32>) -> Result<()> {
+        let numbers = Numbers::F32(w);
+        let before = self
+            .tensors
+            .insert(weight.to_owned(), Stored { shape, numbers });
+        ensure!(
+            before.is_none(),
+            "tensor `{weight}` is there beside what it is made of"
+        );
+        Ok(())
+    }
+
     /// Leaves out numbers alone, which no module has.
     fn leave_out_numbers(&mut self) {
         let alone = self.tensors.iter().filter(|(_, t)| t.shape.is_empty());
@@ -292,5 +360,52 @@ fn floats(float: Float, bytes: &[u8]) -> Vec<f32> {
         Float::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
         Float::F16 => each(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
         Float::Bf16 => each(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruning_and_spectral_norms_are_folded() {
+        let tensors = [
+            ("a.weight_orig", vec![2, 2], vec![3.0, 1.0, 2.0, 4.0]),
+            ("a.weight_mask", vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]),
+            ("b.weight_orig", vec![2, 2], vec![3.0, 0.0, 0.0, 6.0]),
+            ("b.weight_u", vec![2], vec![0.0, 1.0]),
+            ("b.weight_v", vec![2], vec![0.0, 1.0]),
+            (
+                "c.parametrizations.weight.original",
+                vec![1, 2],
+                vec![8.0, 6.0],
+            ),
+            ("c.parametrizations.weight.0._u", vec![1], vec![1.0]),
+            ("c.parametrizations.weight.0._v", vec![2], vec![0.8, 0.6]),
+        ];
+        let tensors = tensors.map(|(name, shape, values)| {
+            let numbers = Numbers::F32(values);
+            (name.to_owned(), Stored { shape, numbers })
+        });
+        let mut dict = StateDict {
+            tensors: tensors.into(),
+            notes: Vec::new(),
+        };
+        dict.fold_masks().unwrap();
+        let names: Vec<&str> = dict.names().collect();
+        assert_eq!(names, ["a.weight", "b.weight", "c.weight"]);
+        assert_eq!(
+            dict.read("a.weight", &[2, 2], "").unwrap(),
+            [3.0, 0.0, 0.0, 4.0]
+        );
+        assert_eq!(
+            dict.read("b.weight", &[2, 2], "").unwrap(),
+            [0.5, 0.0, 0.0, 1.0]
+        );
+        let c = dict.read("c.weight", &[1, 2], "").unwrap();
+        assert!(
+            (c[0] - 0.8).abs() < 1e-6 && (c[1] - 0.6).abs() < 1e-6,
+            "{c:?}"
+        );
     }
 }

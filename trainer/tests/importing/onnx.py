@@ -133,6 +133,8 @@ class Picked(Sequence):
         y = self.head(y)
         if self.last == "added":
             return x[..., 1:3] + y
+        if self.last == "half":
+            return y + 0.5 * x[..., :2]
         if self.last == "gated":
             a, b = y.chunk(2, -1)
             return a * torch.sigmoid(b)
@@ -146,6 +148,13 @@ for how, outputs in [("added", 2), ("gated", 4), ("beside", 3)]:
     export(f"part_{how}", net, (x,), False)
     with torch.no_grad():
         keep(f"part_{how}", x[0], net(x)[0])
+
+# Half of the features.
+net = Picked(nn.GRU(4, 4, batch_first=True), linear(4, 2), "half")
+x = torch.randn(1, 6, 4)
+export("part_half", net, (x,), False)
+with torch.no_grad():
+    keep("part_half", x[0], net(x)[0])
 
 
 # A number a sample, in a sequence without an axis for it.

@@ -152,6 +152,8 @@ impl Walk<'_> {
             _ => return None,
         };
         let open = halves && view.open == Open::Nothing && view.affine.is_none();
+        // Of what an earlier layer gave, or of the samples, it is no magnitude.
+        let open = open && view.stage == self.stage;
         if !open || self.bare().is_none() {
             return None;
         }

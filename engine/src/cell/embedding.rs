@@ -20,7 +20,7 @@ pub(crate) struct Embedding<'a> {
     dim: usize,
     row: usize,
     table: Table<'a>,
-    /// An integer row goes into a buffer.
+    /// An integer row goes into a buffer: in firmware with feature `conv`.
     widens: bool,
 }
 
@@ -53,17 +53,22 @@ impl<'a> Embedding<'a> {
     #[cfg_attr(one_table, inline(always))]
     #[cfg_attr(not(one_table), inline(never))]
     pub(crate) fn widen(&self, token: Option<usize>, x: &mut [i16]) -> bool {
-        if self.widens {
+        let widens = cfg!(conv) && self.widens;
+        if widens {
             match self.row(token) {
                 Inputs::I8(row) => {
                     for (x, &w) in x.iter_mut().zip(row) {
                         *x = i16::from(w) << 5;
                     }
                 }
-                Inputs::I16(row) => x[..row.len()].copy_from_slice(row),
+                Inputs::I16(row) => {
+                    for (x, &w) in x.iter_mut().zip(row) {
+                        *x = w;
+                    }
+                }
             }
         }
-        self.widens
+        widens
     }
 
     /// The table's row of a token; the last row, of zeros, for a number that is no token.

@@ -322,8 +322,8 @@ impl<'a> Model<'a> {
                     | Some(([_, Layer::Bidirectional { format: next, .. }], _)) => {
                         *next as u8 == format as u8
                     }
-                    // Other layers read activations, which are the same in all formats.
-                    Some(_) => true,
+                    // Other layers read activations, which are the same in all formats; in firmware with feature `conv`.
+                    Some(_) => cfg!(conv),
                     None => false,
                 };
                 if integer && !follows {

@@ -99,12 +99,14 @@ pub(super) const fn words(format: Format, elements: usize) -> usize {
     }
 }
 
-/// Whether the first layer's integers go into a buffer: only a recurrent layer reads an embedding where it lies.
+/// Whether the first layer's integers go into a buffer: only a recurrent layer reads an embedding where it lies. Firmware without feature
+/// `conv` has no other.
 pub(super) const fn widens(layers: &[Layer]) -> bool {
-    !matches!(
-        layers,
-        [_, Layer::Recurrent { .. } | Layer::Bidirectional { .. }, ..]
-    )
+    cfg!(conv)
+        && !matches!(
+            layers,
+            [_, Layer::Recurrent { .. } | Layer::Bidirectional { .. }, ..]
+        )
 }
 
 /// How many of these layers keep what arrives.

@@ -208,6 +208,13 @@ pub(super) fn firmware_features(model: &Model<'_>) -> Vec<&'static str> {
             Layer::Embedding { .. } | Layer::Dense { .. } => None,
         })
         .collect();
+    // Integers of an embedding that other layers than cells read are widened there.
+    if let [Layer::Embedding { format, .. }, next, ..] = &model.header().layers[..]
+        && format.is_integer()
+        && !matches!(next, Layer::Recurrent { .. } | Layer::Bidirectional { .. })
+    {
+        features.push("conv");
+    }
     features.sort_unstable();
     features.dedup();
     features

@@ -468,6 +468,12 @@ impl<'m> Compared<'m> {
                 writeln!(out, "RMS {rms:.6} ({share:.2} % of {whole}), max {max:.6}")?;
             }
         }
+        if self.sizes[1] > self.sizes[0] {
+            say(&format!(
+                "note: in {} the file is larger than in {}: what integers need beside eight bits for a weight is more than these save, in a network this small",
+                names[1], names[0]
+            ));
+        }
         if let Some(other) = fidelity.other_classes {
             let share = 100.0 * other as f64 / (fidelity.count / self.before.outputs()) as f64;
             writeln!(
@@ -530,33 +536,37 @@ impl<'m> Compared<'m> {
     }
 
     /// Says what the format cannot hold, and refuses a model whose answers are others, unless it is forced through. What is advised
-    /// instead of eight bits has been tried, if this is how.
+    /// instead of it has been tried, if this is how.
     pub fn judge(
         &self,
         force: bool,
         calibration: &Calibration,
-        wider: impl FnOnce() -> Result<Exported>,
+        other: impl FnOnce(Format) -> Result<Exported>,
     ) -> Result<()> {
         let share = self.fidelity.share();
         let name = format_name(&self.after);
-        let tried = || -> Result<String> {
-            let exported = wider()?;
+        // Wider inputs are nearer as a rule, but not where the weights over them fill their eight bits.
+        let next = [(Format::W8A8, Format::W8A16), (Format::W8A16, Format::W8A8)];
+        let next = next.into_iter().find(|(own, _)| own.name() == name);
+        let tried = |(_, next): (Format, Format)| -> Result<String> {
+            let exported = other(next)?;
             let model = Model::from_bytes(&exported.bytes)?;
             let found = calibration.answers(&model)?;
-            let wider = Fidelity::between(self.before, &self.answers, &found).share();
-            Ok(match wider <= MOST {
+            let differs = Fidelity::between(self.before, &self.answers, &found).share();
+            let next = next.name();
+            Ok(match differs <= MOST {
                 true => format!(
-                    "--precision w8a16 (its outputs differ by {:.2} %)",
-                    100.0 * wider
+                    "--precision {next} (its outputs differ by {:.2} %)",
+                    100.0 * differs
                 ),
                 false => format!(
-                    "--precision f32 (in w8a16 they differ by {:.1} %)",
-                    100.0 * wider
+                    "--precision f32 (in {next} they differ by {:.1} %)",
+                    100.0 * differs
                 ),
             })
         };
-        let refused = share > MOST && !force && name == Format::W8A8.name();
-        let instead = refused.then(tried).transpose()?;
+        let next = next.filter(|_| share > MOST && !force);
+        let instead = next.map(tried).transpose()?;
         if share > MOST {
             self.tell_data(calibration)?;
         }

@@ -164,8 +164,8 @@ pub fn run(args: &Args) -> Result<()> {
             let sizes = [float.bytes.len(), exported.bytes.len()];
             let compared = Compared::new(&model, sizes, &exported, calibration)?;
             compared.print()?;
-            compared.judge(args.force, calibration, || {
-                calibrate::fitted(package, (Format::W8A16, layout), calibration)
+            compared.judge(args.force, calibration, |format| {
+                calibrate::fitted(package, (format, layout), calibration)
             })?;
         }
         Some(_) => {}

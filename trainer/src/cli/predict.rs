@@ -751,9 +751,16 @@ impl<'a> Table<'a> {
                 true => format!("predicted {name}"),
                 false => name.to_owned(),
             });
+        let mut names: Vec<String> = names.collect();
+        // A class may be called "class", and an output "score".
+        for k in 1..names.len() {
+            while names[..k].contains(&names[k]) {
+                names[k].push('_');
+            }
+        }
         Table {
             out: BufWriter::new(io::stdout().lock()),
-            names: names.collect(),
+            names,
             grouped,
             own,
             hears,

@@ -140,8 +140,8 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         compared.print()?;
     }
-    compared.judge(args.force, &calibration, || {
-        calibrate::fitted(&package, (Format::W8A16, layout), &calibration)
+    compared.judge(args.force, &calibration, |format| {
+        calibrate::fitted(&package, (format, layout), &calibration)
     })?;
     save(&args.out, &exported.bytes)?;
     say(&format!("{}: written", args.out.display()));

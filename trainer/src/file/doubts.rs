@@ -9,6 +9,8 @@ use kinglet::kernel::MAX_CELL_SHIFT;
 
 /// Share of a state that is forgotten in a step, below which a layer is slow: the tables are within 4e-5 of 1.
 const FORGETS: f64 = 1.0 / 700.0;
+/// Less than this is nothing.
+const LEAST: f64 = 1e-9;
 /// What candidates may move, in the root of the mean square, by a cut of their parts: half a unit of a state in eight bits.
 const MOVED: f64 = 1.0 / 256.0;
 /// Windows up to this length forget nothing that matters.
@@ -97,7 +99,7 @@ pub(super) fn beyond_integers(
         let slow = is_slow(package, layer, range, formats.of(at));
         if slow {
             let memory = range.forgets.filter(|share| *share < FORGETS);
-            let memory = memory.map(|share| match share > 0.0 {
+            let memory = memory.map(|share| match share > LEAST {
                 true => format!("it keeps what it knows for {:.0} steps", 1.0 / share),
                 false => "it never forgets".to_owned(),
             });

@@ -60,6 +60,11 @@ pub fn check(task: &mut Task, text: &str) -> Result<(), TaskError> {
         task.shape.horizon = 0;
     }
     if let Some(&farthest) = task.shape.horizons.last() {
+        // 1 where nothing is said.
+        if ![1, farthest].contains(&task.shape.horizon) {
+            let problem = "horizons says how far ahead too; remove one of them".to_owned();
+            return Err(invalid(("shape", "horizon", problem), &task.origin, text));
+        }
         task.shape.horizon = farthest;
     }
     problem(task).map_err(|problem| invalid(problem, &task.origin, text))?;

@@ -89,6 +89,16 @@ fn errors_name_file_line_key_and_remedy() {
             "tasks/pump.toml:6: series.features: \"b\" stands there twice",
         ),
         (
+            "targets = [\"a\"]",
+            "targets = [\"a\", \"a\"]",
+            "tasks/pump.toml:7: series.targets: \"a\" stands there twice",
+        ),
+        (
+            "window = 8",
+            "window = 8\nhorizon = 6\nhorizons = [1, 2]",
+            "tasks/pump.toml:11: shape.horizon: horizons says how far ahead too",
+        ),
+        (
             "[csv]\nfile = \"pump.csv\"",
             "",
             "tasks/pump.toml:4: series.csv: needs a [csv]",

@@ -27,6 +27,16 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let horizons = horizons(task);
     let (exact, counters) = exact_steps(series, &horizons, table)?;
     let series = &*exact;
+    for column in &counters {
+        let beyond = |x: &f64| x.abs() > WHOLE;
+        if table.numbers(column)?.iter().any(beyond) {
+            notes.push(format!(
+                "{}: column {column:?} goes beyond 2^53, from where on 64 bits round whole numbers too, and so its steps: write it without its \
+                 first value",
+                table.file()
+            ));
+        }
+    }
     notes.extend(counters.iter().map(|column| {
         format!(
             "{}: column {column:?} is so large that a 32-bit float rounds its steps away, so they are taken in 64 bits: it enters as \
@@ -188,6 +198,9 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         notes,
     })
 }
+
+/// Whole numbers up to here are exact in 64 bits.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Which part every row belongs to.
 pub(super) fn parts(series: &SeriesTask, table: &Table) -> Result<Rows, DataError> {

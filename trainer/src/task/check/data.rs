@@ -101,8 +101,18 @@ fn series(task: &Task, series: &SeriesTask) -> Result<(), Problem> {
         }
         known(series, "features", &feature.against)?;
     }
-    for target in &series.targets {
+    for (k, target) in series.targets.iter().enumerate() {
         known(series, "targets", &target.against)?;
+        if series.targets[..k]
+            .iter()
+            .any(|t| t.column == target.column)
+        {
+            return wrong(
+                "series",
+                "targets",
+                format!("{:?} stands there twice; remove one", target.column),
+            );
+        }
     }
     let levels = &series.quantiles;
     let inside = levels.iter().all(|level| *level > 0.0 && *level < 1.0);

@@ -207,7 +207,8 @@ unsafe fn two(sums: &mut [Panel<i32>], w: &[i8], x: &[i16], (panels, columns): (
     }
 }
 
-/// Pairs of inputs one after the other, where there is room.
+/// Pairs of inputs one after the other, where there is room. Once in an image.
+#[inline(never)]
 fn paired<'w>(x: Inputs<'_>, room: &mut &'w mut [MaybeUninit<u32>]) -> Option<&'w [u32]> {
     let words = room.split_off_mut(..x.columns() / BLOCK * WORDS)?;
     pair(x, words.as_chunks_mut::<WORDS>().0, [0, 1]);

@@ -100,23 +100,29 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// A panel that lies anywhere.
+/// A panel that lies anywhere, part by part from where its words are aligned.
 ///
 /// # Safety
 /// As of [`Operand::add`].
 #[inline(never)]
-unsafe fn apart(sums: &mut Panel<i32>, w: *const u8, x: Inputs<'_>) {
-    for column in 0..x.columns() {
-        let x = match x {
-            Inputs::I8(x) => x[column] as i32,
-            Inputs::I16(x) => x[column] as i32,
+unsafe fn apart(sums: &mut Panel<i32>, mut w: *const u8, mut x: Inputs<'_>) {
+    const COLUMNS: usize = 4 * BLOCK;
+    let mut words: Words<{ COLUMNS / BLOCK * WORDS }> = [const { MaybeUninit::uninit() }; _];
+    let mut weights = [0u32; COLUMNS * LANES / size_of::<u32>()];
+    while x.columns() > 0 {
+        let part = x.columns().min(COLUMNS);
+        let first;
+        (first, x) = x.split_at(part);
+        let Some(words) = paired(first, &mut &mut words[..]) else {
+            return;
         };
-        let w = w.wrapping_add(column / BLOCK * BLOCK * LANES + column % BLOCK);
-        for (row, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller's.
-            let w = unsafe { *w.add(row * BLOCK) } as i8;
-            *sum = sum.wrapping_add(w as i32 * x);
+        let to = weights.as_mut_ptr().cast::<u8>();
+        // SAFETY: the caller's; there is room for the weights of so many columns.
+        unsafe {
+            w.copy_to_nonoverlapping(to, part * LANES);
+            one(sums, to, words);
         }
+        w = w.wrapping_add(part * LANES);
     }
 }
 

@@ -25,7 +25,7 @@ const COLUMNS: usize = 64;
 const WORDS: usize = BLOCK / 2;
 
 /// Where pairs are written before they are read.
-type Words<const COLUMNS: usize> = [MaybeUninit<u32>; COLUMNS];
+type Words<const N: usize> = [MaybeUninit<u32>; N];
 
 /// Room for the inputs of a layer and its state, which are then paired once for all panels: so many columns altogether.
 pub(super) struct Room(Words<{ 256 / BLOCK * WORDS }>);
@@ -88,7 +88,7 @@ impl<'a> Operand<'a> {
             Operand::Paired(words) => words.len() / WORDS * BLOCK,
             Operand::Parts(x) | Operand::Other(x) => x.columns(),
         };
-        // SAFETY: the caller's; weights lie at a word where `each` has found them there.
+        // SAFETY: the caller's; weights lie at a word where `new` has found them there.
         unsafe {
             match *self {
                 Operand::Paired(words) => one(sums, w, words),

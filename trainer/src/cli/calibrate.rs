@@ -68,6 +68,19 @@ fn of_texts(texts: Vec<Vec<usize>>, last_only: bool) -> Calibration {
     }
 }
 
+/// A value so far from the middle of its column that it may be a fault.
+fn wild(mut column: Vec<f32>) -> Option<f32> {
+    const FAR: f32 = 100.0;
+    column.sort_by(f32::total_cmp);
+    let middle = *column.get(column.len() / 2)?;
+    let mut distances: Vec<f32> = column.iter().map(|x| (x - middle).abs()).collect();
+    distances.sort_by(f32::total_cmp);
+    let usual = distances[distances.len() * 99 / 100];
+    let ends = [column[0], column[column.len() - 1]];
+    let far = |x: &f32| (x - middle).abs() > FAR * usual && usual > 0.0;
+    ends.into_iter().find(far)
+}
+
 /// Reads a CSV file.
 pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Calibration> {
     let mut samples = Samples::open(path, float, options, false)?;
@@ -115,6 +128,16 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
     let exact = matches!(float.header().shape, Shape::Window { exact: true, .. });
     if !texts.is_empty() {
         return Ok(of_texts(texts, exact));
+    }
+    for (k, (name, _)) in input_names(float).into_iter().enumerate() {
+        let column = raw.iter().skip(k).step_by(width).copied();
+        if let Some(value) = wild(column.filter(|x| x.is_finite()).collect()) {
+            say(&format!(
+                "note: {}: {name} is {value} in one row or a few, a hundred times as far from the middle as in 99 of 100: take it out if it is a fault, as \
+                 integers make room for it",
+                path.display()
+            ));
+        }
     }
     if float.holds() {
         // Windows are cut from these rows, and what stands in for a gap may lie before the window.
@@ -685,4 +708,19 @@ fn labels(model: &Model<'_>) -> Vec<String> {
         unit => format!("{name} [{unit}]"),
     };
     output_names(model).iter().map(label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wild;
+
+    #[test]
+    fn one_value_far_from_the_others_is_found() {
+        let mut column: Vec<f32> = (0..1000).map(|k| (k % 7) as f32).collect();
+        assert_eq!(wild(column.clone()), None);
+        column[500] = -9999.0;
+        assert_eq!(wild(column), Some(-9999.0));
+        assert_eq!(wild(vec![1.0; 50]), None);
+        assert_eq!(wild(Vec::new()), None);
+    }
 }

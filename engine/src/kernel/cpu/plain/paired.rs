@@ -100,30 +100,41 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// A panel that lies anywhere, part by part from where its words are aligned.
-///
-/// # Safety
-/// As of [`Operand::add`].
-#[inline(never)]
-unsafe fn apart(sums: &mut Panel<i32>, mut w: *const u8, mut x: Inputs<'_>) {
-    const COLUMNS: usize = 4 * BLOCK;
-    let mut words: Words<{ COLUMNS / BLOCK * WORDS }> = [const { MaybeUninit::uninit() }; _];
-    let mut weights = [0u32; COLUMNS * LANES / size_of::<u32>()];
+/// Gives pairs of inputs part by part, of so many words at the most, and at which column each begins.
+#[inline(always)]
+fn parts<const N: usize>(mut x: Inputs<'_>, mut give: impl FnMut(&[u32], usize)) {
+    let mut words: Words<N> = [const { MaybeUninit::uninit() }; _];
+    let mut at = 0;
     while x.columns() > 0 {
-        let part = x.columns().min(COLUMNS);
+        let part = x.columns().min(N / WORDS * BLOCK);
         let first;
         (first, x) = x.split_at(part);
         let Some(words) = paired(first, &mut &mut words[..]) else {
             return;
         };
+        give(words, at);
+        at += part;
+    }
+}
+
+/// A panel that lies anywhere: its weights are copied to where words are aligned.
+///
+/// # Safety
+/// As of [`Operand::add`].
+#[inline(never)]
+unsafe fn apart(sums: &mut Panel<i32>, w: *const u8, x: Inputs<'_>) {
+    const N: usize = 4 * WORDS;
+    const WEIGHTS: usize = BLOCK * LANES;
+    let mut weights = [0u32; N / WORDS * WEIGHTS / size_of::<u32>()];
+    parts::<N>(x, |words, at| {
         let to = weights.as_mut_ptr().cast::<u8>();
-        // SAFETY: the caller's; there is room for the weights of so many columns.
+        let from = w.wrapping_add(at * LANES);
+        // SAFETY: the caller's; there is room for the weights of so many words.
         unsafe {
-            w.copy_to_nonoverlapping(to, part * LANES);
+            from.copy_to_nonoverlapping(to, words.len() / WORDS * WEIGHTS);
             one(sums, to, words);
         }
-        w = w.wrapping_add(part * LANES);
-    }
+    });
 }
 
 /// Of sixteen bits only: what is multiplied so in a batch of inputs.
@@ -168,24 +179,16 @@ unsafe fn one(sums: &mut Panel<i32>, w: *const u8, words: &[u32]) {
 /// # Safety
 /// A panel over all columns, which are whole blocks, lies at `w` for each of the sums.
 #[inline(never)]
-unsafe fn in_parts(sums: &mut [Panel<i32>], mut w: *const u8, mut x: Inputs<'_>) {
+unsafe fn in_parts(sums: &mut [Panel<i32>], w: *const u8, x: Inputs<'_>) {
     let pitch = x.columns() * LANES;
-    let mut words: Words<{ COLUMNS / BLOCK * WORDS }> = [const { MaybeUninit::uninit() }; _];
-    while x.columns() > 0 {
-        let part = x.columns().min(COLUMNS);
-        let first;
-        (first, x) = x.split_at(part);
-        let Some(words) = paired(first, &mut &mut words[..]) else {
-            return;
-        };
-        let mut panel = w;
+    parts::<{ COLUMNS / BLOCK * WORDS }>(x, |words, at| {
+        let mut panel = w.wrapping_add(at * LANES);
         for sums in &mut *sums {
             // SAFETY: the caller's; the part's weights come first.
             unsafe { one(sums, panel, words) };
             panel = panel.wrapping_add(pitch);
         }
-        w = w.wrapping_add(part * LANES);
-    }
+    });
 }
 
 /// # Safety

@@ -71,14 +71,18 @@ fn of_texts(texts: Vec<Vec<usize>>, last_only: bool) -> Calibration {
 /// A value so far from the middle of its column that it may be a fault.
 fn wild(mut column: Vec<f32>) -> Option<f32> {
     const FAR: f32 = 100.0;
-    column.sort_by(f32::total_cmp);
-    let middle = *column.get(column.len() / 2)?;
-    let mut distances: Vec<f32> = column.iter().map(|x| (x - middle).abs()).collect();
-    distances.sort_by(f32::total_cmp);
-    let usual = distances[distances.len() * 99 / 100];
-    let ends = [column[0], column[column.len() - 1]];
-    let far = |x: &f32| (x - middle).abs() > FAR * usual && usual > 0.0;
-    ends.into_iter().find(far)
+    let count = column.len();
+    let least = column.iter().copied().min_by(f32::total_cmp)?;
+    let most = column.iter().copied().max_by(f32::total_cmp)?;
+    // Not sorted: it may be a long column.
+    let middle = *column.select_nth_unstable_by(count / 2, f32::total_cmp).1;
+    let distance = |x: f32| (x - middle).abs();
+    column.iter_mut().for_each(|x| *x = distance(*x));
+    let usual = *column
+        .select_nth_unstable_by(count * 99 / 100, f32::total_cmp)
+        .1;
+    let far = |x: &f32| distance(*x) > FAR * usual && usual > 0.0;
+    [least, most].into_iter().find(far)
 }
 
 /// Reads a CSV file.

@@ -217,14 +217,7 @@ impl<'a> StateDict<'a> {
             }
             self.tensors.remove(&size);
             self.tensors.remove(&direction);
-            let folded = Stored {
-                shape,
-                numbers: Numbers::F32(v),
-            };
-            ensure!(
-                self.tensors.insert(weight.clone(), folded).is_none(),
-                "tensor `{weight}` is there beside its weight_norm `{size}`"
-            );
+            self.put(&weight, shape, v, &format!("its weight_norm `{size}`"))?;
             self.notes
                 .push(format!("the weight_norm of `{weight}` is folded into it"));
         }
@@ -248,12 +241,11 @@ impl<'a> StateDict<'a> {
                 continue;
             };
             let shape = self.tensors[&original].shape.clone();
-            let what = if self.contains(&mask) {
+            let (what, w) = if self.contains(&mask) {
                 let mask = self.read(&mask, &shape, "")?;
                 let mut w = self.read(&original, &shape, "")?;
                 w.iter_mut().zip(mask).for_each(|(w, mask)| *w *= mask);
-                self.replace(&weight, shape, w)?;
-                "pruning"
+                ("pruning", w)
             } else if vectors.iter().all(|vector| self.contains(vector)) {
                 let rows = shape.first().copied().unwrap_or(0);
                 let mut w = self.read(&original, &shape, "")?;
@@ -270,11 +262,11 @@ impl<'a> StateDict<'a> {
                 let largest: f64 = along.map(|(row, u)| f64::from(*u) * dot(row, &v)).sum();
                 w.iter_mut()
                     .for_each(|w| *w = (f64::from(*w) / largest) as f32);
-                self.replace(&weight, shape, w)?;
-                "spectral_norm"
+                ("spectral_norm", w)
             } else {
                 continue;
             };
+            self.put(&weight, shape, w, "what it is made of")?;
             self.tensors.remove(&original);
             self.tensors.remove(&mask);
             vectors
@@ -286,15 +278,12 @@ impl<'a> StateDict<'a> {
         Ok(())
     }
 
-    fn replace(&mut self, weight: &str, shape: Vec<usize>, w: Vec<f32>) -> Result<()> {
-        let numbers = Numbers::F32(w);
-        let before = self
-            .tensors
-            .insert(weight.to_owned(), Stored { shape, numbers });
-        ensure!(
-            before.is_none(),
-            "tensor `{weight}` is there beside what it is made of"
-        );
+    /// A tensor in place of what it is made of.
+    fn put(&mut self, name: &str, shape: Vec<usize>, values: Vec<f32>, of: &str) -> Result<()> {
+        let numbers = Numbers::F32(values);
+        let folded = Stored { shape, numbers };
+        let before = self.tensors.insert(name.to_owned(), folded);
+        ensure!(before.is_none(), "tensor `{name}` is there beside {of}");
         Ok(())
     }
 

@@ -142,11 +142,8 @@ impl Metrics {
     /// The one number to compare by, and its name: RMSE or pinball loss of the first target, accuracy, bits, or token error rate.
     pub fn headline(&self) -> (&'static str, f64) {
         match self {
-            Metrics::Values(values) => ("RMSE", values.first().map_or(f64::NAN, |v| v.rmse)),
-            Metrics::Quantiles(targets) => (
-                "pinball loss",
-                targets.first().map_or(f64::NAN, |t| t.pinball),
-            ),
+            Metrics::Values(_) => ("RMSE", self.error_of(0)),
+            Metrics::Quantiles(_) => ("pinball loss", self.error_of(0)),
             Metrics::Classes(classes) => ("accuracy", classes.accuracy),
             Metrics::Tokens(tokens) => ("bits per token", tokens.bits),
             Metrics::Transcripts(heard) => ("token error rate", heard.error_rate),

@@ -52,6 +52,20 @@ pub(super) fn data(task: &Task) -> Result<(), Problem> {
     }
 }
 
+/// No column stands in a list twice.
+fn once<'c>(
+    key: &'static str,
+    columns: impl Iterator<Item = &'c String> + Clone,
+) -> Result<(), Problem> {
+    for (k, column) in columns.clone().enumerate() {
+        if columns.clone().take(k).any(|before| before == column) {
+            let problem = format!("{column:?} stands there twice; remove one");
+            return wrong("series", key, problem);
+        }
+    }
+    Ok(())
+}
+
 fn series(task: &Task, series: &SeriesTask) -> Result<(), Problem> {
     need_csv(task, "series")?;
     split(task, &series.split(), "series")?;
@@ -88,31 +102,13 @@ fn series(task: &Task, series: &SeriesTask) -> Result<(), Problem> {
     if series.features.is_empty() {
         return wrong("series", "features", "is empty; name at least one column");
     }
-    for (k, feature) in series.features.iter().enumerate() {
-        if series.features[..k]
-            .iter()
-            .any(|f| f.column == feature.column)
-        {
-            return wrong(
-                "series",
-                "features",
-                format!("{:?} stands there twice; remove one", feature.column),
-            );
-        }
+    once("features", series.features.iter().map(|f| &f.column))?;
+    for feature in &series.features {
         known(series, "features", &feature.against)?;
     }
-    for (k, target) in series.targets.iter().enumerate() {
+    once("targets", series.targets.iter().map(|t| &t.column))?;
+    for target in &series.targets {
         known(series, "targets", &target.against)?;
-        if series.targets[..k]
-            .iter()
-            .any(|t| t.column == target.column)
-        {
-            return wrong(
-                "series",
-                "targets",
-                format!("{:?} stands there twice; remove one", target.column),
-            );
-        }
     }
     let levels = &series.quantiles;
     let inside = levels.iter().all(|level| *level > 0.0 && *level < 1.0);

@@ -99,6 +99,21 @@ fn main() {
             println!("cargo::rustc-cfg={}", feature.replace('-', "_"));
         }
     }
+    // Cells whose packed rows are in records of four.
+    println!("cargo::rustc-check-cfg=cfg(records)");
+    let recorded = [
+        "rnn",
+        "lstm-relu",
+        "hard-gates",
+        "long-memory",
+        "fastgrnn",
+        "lstm-coupled",
+        "lstm-peephole",
+        "mingru",
+    ];
+    if recorded.into_iter().any(there) {
+        println!("cargo::rustc-cfg=records");
+    }
     println!("cargo::rustc-check-cfg=cfg(cells_left_out)");
     println!("cargo::rustc-check-cfg=cfg(cell, values(any()))");
     for cell in CELLS {

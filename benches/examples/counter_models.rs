@@ -31,10 +31,11 @@ const LAYOUTS: [(&str, Layout); 4] = [
 /// Where other formats and layouts are measured.
 const FEW: [(usize, usize); 2] = [(7, 32), (64, 128)];
 /// Cells of which fewer shapes tell enough.
-const MORE_CELLS: [(&str, Cell); 3] = [
+const MORE_CELLS: [(&str, Cell); 4] = [
     ("fastgrnn", Cell::FastGrnn),
     ("lstm-coupled", Cell::LstmCoupled),
     ("lstm-peephole", Cell::LstmPeephole),
+    ("mingru", Cell::MinGru),
 ];
 const MORE_SHAPES: [(usize, usize); 3] = [(3, 16), (7, 32), (16, 64)];
 /// Of a bidirectional layer; its row is of a whole window.

@@ -15,8 +15,8 @@ failed=
 limit() { # PROFILE NAME
   case $1-$2 in
     release-lstm) echo 9216 ;; small-lstm) echo 8192 ;;
-    release-model) echo 73728 ;; small-model) echo 43072 ;;
-    release-model-of-lstm) echo 53248 ;; small-model-of-lstm) echo 31744 ;;
+    release-model) echo 73728 ;; small-model) echo 45568 ;;
+    release-model-of-lstm) echo 53248 ;; small-model-of-lstm) echo 32000 ;;
     release-*) echo 11264 ;; small-*) echo 9216 ;;
   esac
 }

@@ -2,6 +2,10 @@
 //! the walk over tiles, streams and what is published are here, once.
 
 use super::packed::Packed;
+#[cfg(not(records))]
+use super::packed::no_records;
+#[cfg(records)]
+use super::records::Records;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{CellF, CellQ, FloatState, GateOrder, Kernels, LANES, Panel, update_tile};
@@ -93,6 +97,8 @@ pub(crate) struct UnitsQ<'s> {
 pub(super) enum Weights<'a> {
     Panels(AnyGates<'a>),
     Packed(Packed<'a>),
+    #[cfg(records)]
+    Records(Records<'a>),
 }
 
 /// The gates of a layer, which come first in its file.
@@ -114,6 +120,10 @@ impl<'a> Rows<'a> {
         cell_shift: u8,
     ) -> Result<Self, LoadError> {
         let weights = match spec.packed() {
+            #[cfg(records)]
+            _ if spec.records => Weights::Records(attempt!(Records::take(t, spec))),
+            #[cfg(not(records))]
+            _ if spec.records => return Err(no_records(spec)),
             Some(cell) => Weights::Packed(attempt!(Packed::take(t, spec, cell))),
             None => Weights::Panels(attempt!(AnyGates::take(t, order, spec))),
         };

@@ -22,6 +22,8 @@ mod mingru;
 mod norm;
 mod packed;
 mod peephole;
+#[cfg(records)]
+mod records;
 mod recurrent;
 mod rnn;
 
@@ -31,7 +33,7 @@ pub(crate) use dense::{Dense, DenseSpec};
 pub(crate) use embedding::Embedding;
 pub(crate) use join::{Join, Keep};
 pub(crate) use norm::Norm;
-pub use packed::packed_rows;
+pub use packed::{PackedRows, packed_rows};
 pub(crate) use recurrent::Recurrent;
 
 use crate::format::{Cell, Format, Layout, LoadError, Tensors, attempt};
@@ -65,6 +67,8 @@ pub(crate) struct Spec {
     pub(crate) requant_shift: u8,
     /// Integer gates up to ±16, see [`crate::num`].
     pub(crate) slow: bool,
+    /// Rows are packed four a record.
+    pub(crate) records: bool,
 }
 
 impl Spec {

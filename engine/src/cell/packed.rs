@@ -1,11 +1,12 @@
-//! Layers whose rows are packed for Cortex-M4 ([`Layout::CortexM4`](crate::format::Layout)): the whole step is
-//! one primitive, on input and state side by side.
+//! Layers whose rows are packed for Cortex-M4 ([`Layout::CortexM4`](crate::format::Layout)), on input and state side by side:
+//! of LSTM, GRU and tanh layers the whole step is one primitive; others have records of four rows, and update their units from
+//! pre-activations as everywhere.
 
-use super::Spec;
+use super::{Recurrent, Spec, panels};
 use crate::format::{Cell, Format, LoadError, Tensors, attempt, pad};
 use crate::kernel::{
     BLOCK, CellQ, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16,
-    Units,
+    Units, four,
 };
 
 impl CellQ {
@@ -28,18 +29,46 @@ impl CellQ {
     }
 }
 
-/// Words (`i32`) of the one tensor that a layer of [`Layout::CortexM4`](crate::format::Layout) has; none for
-/// cells and formats that keep the tensors of the portable layout.
+/// How a layer is packed in [`Layout::CortexM4`](crate::format::Layout).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedRows {
+    /// Words (`i32`) of the one tensor that its rows are.
+    pub words: usize,
+    /// In records of four rows, of whatever cell: a layer that has them says so by [`RECORDS`](crate::format::RECORDS), one
+    /// without it has the tensors of the portable layout.
+    pub records: bool,
+}
+
+/// The packed rows of a layer, whose gates may be [`SLOW`](crate::format::SLOW); none for cells and formats that keep the
+/// tensors of the portable layout.
 pub const fn packed_rows(
     cell: Cell,
     format: Format,
+    slow: bool,
     inputs: usize,
     hidden: usize,
-) -> Option<usize> {
+) -> Option<PackedRows> {
     match CellQ::packed(cell, format) {
-        Some(cell) => Some(cell.rows(format, inputs, hidden)),
-        None => None,
+        Some(cell) if !slow => Some(PackedRows {
+            words: cell.rows(format, inputs, hidden),
+            records: false,
+        }),
+        _ if has_records(cell, format) => {
+            let [rows, _, _] = Recurrent::order(cell).panels();
+            let state = state_words(format, cell, hidden);
+            let columns = x_words(format, inputs) + state;
+            Some(PackedRows {
+                words: panels(hidden) * rows * LANES / FOUR * four(columns),
+                records: true,
+            })
+        }
+        _ => None,
     }
+}
+
+/// Of cells whose sums all see the same columns, in formats with weights of eight bits.
+const fn has_records(cell: Cell, format: Format) -> bool {
+    matches!(format, Format::W8A8 | Format::W8A16) && cell.resets().is_none()
 }
 
 /// The packed rows of a layer.
@@ -52,20 +81,70 @@ pub(super) struct Packed<'a> {
     words: usize,
 }
 
+/// Words of two columns of the input.
+pub(super) const fn x_words(format: Format, inputs: usize) -> usize {
+    let unit = if matches!(format, Format::W8A8) {
+        2
+    } else {
+        BLOCK
+    };
+    pad(inputs, unit) / 2
+}
+
 /// Words of two columns: of the input, of input and state.
 const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
-    let (x_unit, h_unit) = if matches!(format, Format::W8A8) {
-        (2, LANES)
+    let unit = if matches!(format, Format::W8A8) {
+        LANES
     } else {
-        (BLOCK, BLOCK)
+        BLOCK
     };
-    let x = pad(inputs, x_unit) / 2;
-    (x, x + pad(hidden, h_unit) / 2)
+    let x = x_words(format, inputs);
+    (x, x + pad(hidden, unit) / 2)
+}
+
+/// Words of two columns of the state, of a cell with records of four rows.
+const fn state_words(format: Format, cell: Cell, hidden: usize) -> usize {
+    let [_, state, _] = Recurrent::order(cell).panels();
+    if state == 0 {
+        return 0;
+    }
+    let (x, words) = words(format, 0, hidden);
+    words - x
 }
 
 /// Scratch of a packed layer, in words: input and state as `i16`.
-pub(crate) const fn work(format: Format, inputs: usize, hidden: usize) -> usize {
+pub(crate) const fn work(spec: Spec) -> usize {
+    let Spec {
+        cell,
+        format,
+        inputs,
+        hidden,
+        ..
+    } = spec;
+    if cfg!(records) && spec.records {
+        return x_words(format, inputs) + state_words(format, cell, hidden);
+    }
     words(format, inputs, hidden).1
+}
+
+/// A layer that says of rows in records what its cell has not.
+pub(super) const fn no_records(spec: Spec) -> LoadError {
+    LoadError::Value {
+        what: "records of rows in a layer without:",
+        index: spec.cell as usize,
+    }
+}
+
+/// Refuses a shift that sums of packed rows do not have.
+pub(super) const fn check_shift(spec: Spec) -> Result<(), LoadError> {
+    let narrow = matches!(spec.format, Format::W8A8);
+    if spec.requant_shift != if narrow { SHIFT_A8 } else { SHIFT_A16 } {
+        return Err(LoadError::Value {
+            what: "requantization shift of a packed layer:",
+            index: spec.requant_shift as usize,
+        });
+    }
+    Ok(())
 }
 
 impl<'a> Packed<'a> {
@@ -79,16 +158,9 @@ impl<'a> Packed<'a> {
             format,
             inputs,
             hidden,
-            requant_shift,
             ..
         } = spec;
-        let narrow = matches!(format, Format::W8A8);
-        if requant_shift != if narrow { SHIFT_A8 } else { SHIFT_A16 } {
-            return Err(LoadError::Value {
-                what: "requantization shift of a packed layer:",
-                index: requant_shift as usize,
-            });
-        }
+        attempt!(check_shift(spec));
         let (x, words) = words(format, inputs, hidden);
         let rows = attempt!(t.take(cell.rows(format, inputs, hidden)));
         Ok(Packed { rows, x, words })
@@ -138,7 +210,7 @@ const fn word(low: i16, high: i16) -> i32 {
 }
 
 #[inline(always)]
-fn widen(words: &mut [i32], x: &[i8]) {
+pub(super) fn widen(words: &mut [i32], x: &[i8]) {
     for (to, x) in words.iter_mut().zip(x.as_chunks().0) {
         let [low, high] = *x;
         *to = word(low as i16, high as i16);
@@ -147,7 +219,7 @@ fn widen(words: &mut [i32], x: &[i8]) {
 
 /// An odd column stands beside a zero.
 #[inline(always)]
-fn copy(words: &mut [i32], x: &[i16]) {
+pub(super) fn copy(words: &mut [i32], x: &[i16]) {
     let (pairs, odd) = x.as_chunks();
     let mut words = words.iter_mut();
     for (&[low, high], to) in pairs.iter().zip(words.by_ref()) {

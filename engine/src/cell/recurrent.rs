@@ -9,14 +9,18 @@ use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
+#[cfg(records)]
+use super::records::Records;
 use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
 use crate::kernel::{
     CellQ, FloatState, GateOrder, GateRows, Gates, Inputs, Kernels, LayerState, MAX_CELL_SHIFT,
+    Panel,
 };
 use core::convert::Infallible;
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::slice::from_mut;
 
 /// Largest cell shift of a slow layer: ±1,024.
@@ -143,11 +147,16 @@ impl<'a> Recurrent<'a> {
         Ok(Recurrent { rows, kind })
     }
 
+    /// Where the gates of a cell have their sums.
+    pub(super) const fn order(cell: format::Cell) -> GateOrder {
+        Kind::order(cell)
+    }
+
     /// Words of scratch that an integer step needs.
     pub(crate) const fn work(spec: Spec, padded_hidden: usize) -> usize {
         match spec.cell.resets() {
             Some(format::Reset::Before) => gru_before::work(spec.format, padded_hidden),
-            _ if spec.packed().is_some() => packed::work(spec.format, spec.inputs, spec.hidden),
+            _ if (cfg!(records) && spec.records) || spec.packed().is_some() => packed::work(spec),
             _ => 0,
         }
     }
@@ -236,6 +245,8 @@ impl<'a> Recurrent<'a> {
             Weights::Panels(AnyGates::Integer(gates)) => {
                 self.steps_q::<APART>(k, gates, &[x], from_mut(&mut state), work);
             }
+            #[cfg(records)]
+            Weights::Records(rows) => self.records_q(k, rows, x, &mut state, work),
             Weights::Panels(_) => {}
         }
     }
@@ -281,13 +292,54 @@ impl<'a> Recurrent<'a> {
         }
         let (master, old, y) = state.parts(numbers.columns);
         gates.each_tile(k, x, old, |tile, z| {
-            let units = UnitsQ {
-                master: &mut master[tile.clone()],
-                y: &mut y[tile.clone()],
-                tile,
-            };
-            each!(self, layer => layer.cell.update_q(k, numbers, units, z));
+            self.update_q(k, numbers, tile, master, y, z);
         });
+        self.publish(state);
+    }
+
+    /// As [`Self::walk_q`], over records.
+    #[cfg(records)]
+    #[cfg_attr(one_walk, inline(never))]
+    #[cfg_attr(not(one_walk), inline(always))]
+    fn records_q(
+        &self,
+        k: &Kernels,
+        rows: &Records<'_>,
+        x: Inputs<'_>,
+        state: &mut LayerState<'_>,
+        work: &mut [i32],
+    ) {
+        let numbers = self.rows.numbers();
+        let (master, old, y) = state.parts(numbers.columns);
+        rows.each_panel(k, x, old, work, |panel, z| {
+            self.update_q(k, numbers, panel..panel + 1, master, y, z);
+        });
+        self.publish(state);
+    }
+
+    /// A tile of the layer's units, from their pre-activations. Once in an image where two call it.
+    #[cfg_attr(all(one_walk, records), inline(never))]
+    #[cfg_attr(not(all(one_walk, records)), inline(always))]
+    fn update_q(
+        &self,
+        k: &Kernels,
+        numbers: Numbers,
+        tile: Range<usize>,
+        master: &mut [Panel<i32>],
+        y: &mut [Panel<i16>],
+        z: &mut [Panel<i16>],
+    ) {
+        let units = UnitsQ {
+            master: &mut master[tile.clone()],
+            y: &mut y[tile.clone()],
+            tile,
+        };
+        each!(self, layer => layer.cell.update_q(k, numbers, units, z));
+    }
+
+    /// What all updates have left, as outputs and as the next matrix input.
+    #[inline(always)]
+    fn publish(&self, state: &mut LayerState<'_>) {
         if self.has_cell() {
             state.publish();
         } else {

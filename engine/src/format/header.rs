@@ -296,6 +296,10 @@ impl Format {
 /// thousands of steps (integer formats).
 pub const SLOW: u8 = 0x80;
 
+/// Added to a layer's `requant_shift` where its rows are packed four a record, as
+/// [`packed_rows`](crate::format::packed_rows) tells ([`Layout::CortexM4`](crate::format::Layout)).
+pub const RECORDS: u8 = 0x80;
+
 /// A layer's kind and sizes. Of a model's layers all are integer or none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
@@ -319,7 +323,7 @@ pub enum Layer {
         inputs: u16,
         /// Width of the state and of the output.
         hidden: u16,
-        /// Sums are shifted left by this before they are scaled (integer formats).
+        /// Sums are shifted left by this before they are scaled (integer formats). With [`RECORDS`] where rows are packed so.
         requant_shift: u8,
         /// The range of an LSTM's cell is ±8 · 2^this (integer formats); where gates are coupled ±1, whatever this is. With
         /// [`SLOW`] where the layer is slow.

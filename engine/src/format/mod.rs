@@ -31,14 +31,14 @@ mod preamble;
 mod read;
 mod tensors;
 
-pub use crate::cell::packed_rows;
+pub use crate::cell::{PackedRows, packed_rows};
 #[cfg(conv)]
 pub use conv::Source;
 pub use conv::{ConvShape, Width};
 pub use error::LoadError;
 pub use header::{
     Activation, Cell, Combine, Format, Header, Input, Layer, Layers, MAX_KEEPS, MAX_LAYERS, Memory,
-    Output, Reset, SLOW, Shape, Tail, TestVectors,
+    Output, RECORDS, Reset, SLOW, Shape, Tail, TestVectors,
 };
 pub use pool::{Pool, PoolKind};
 pub use preamble::{

@@ -26,9 +26,9 @@ const CRC_AT: usize = 28;
 pub enum Layout {
     /// Panels of eight rows, blocks of four columns: runs everywhere.
     Portable,
-    /// Rows of LSTM, GRU (reset after the product) and tanh layers packed for Cortex-M with DSP
-    /// instructions, in integer formats; everything else as in the portable layout. Runs everywhere,
-    /// on other CPUs slower than the portable layout.
+    /// Rows of recurrent layers packed for Cortex-M with DSP instructions, in formats with weights of eight bits;
+    /// everything else as in the portable layout: [`packed_rows`](crate::format::packed_rows) tells which. Runs everywhere, on
+    /// other CPUs slower than the portable layout.
     CortexM4,
     /// Int8 rows of recurrent layers one after the other inside their panels, for Helium, which multiplies along
     /// rows; everything else as in the portable layout. Runs everywhere, on other CPUs slower than the portable layout.

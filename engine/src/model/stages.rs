@@ -1,7 +1,7 @@
 //! The walk over a model's layers when it is loaded: what each is, and where its weights and its state lie.
 
 use crate::cell::{Conv, Dense, DenseSpec, Embedding, Join, Keep, Norm, Recurrent, Spec, panels};
-use crate::format::{Format, Layer, Layout, LoadError, SLOW, Tensors, attempt, pad};
+use crate::format::{Format, Layer, Layout, LoadError, RECORDS, SLOW, Tensors, attempt, pad};
 use crate::kernel::LANES;
 
 /// A layer, or one direction of it.
@@ -213,8 +213,9 @@ impl<'m, 'a> Walk<'m, 'a> {
                     layout: self.layout,
                     inputs: inputs as usize,
                     hidden: hidden as usize,
-                    requant_shift,
+                    requant_shift: requant_shift & !RECORDS,
                     slow: cell_shift & SLOW != 0,
+                    records: requant_shift & RECORDS != 0,
                 };
                 let (recurrent, place) = attempt!(self.recurrent(spec, cell_shift));
                 self.at = place.end();
@@ -228,14 +229,16 @@ impl<'m, 'a> Walk<'m, 'a> {
                 requant_shift: [forward, backward],
                 cell_shift,
             } => {
+                let requant_shift = if self.half { backward } else { forward };
                 let spec = Spec {
                     cell,
                     format,
                     layout: self.layout,
                     inputs: inputs as usize,
                     hidden: hidden as usize,
-                    requant_shift: if self.half { backward } else { forward },
+                    requant_shift: requant_shift & !RECORDS,
                     slow: cell_shift & SLOW != 0,
+                    records: requant_shift & RECORDS != 0,
                 };
                 // Both directions, and all layers, have their states in one place: each begins anew.
                 let (recurrent, place) = attempt!(self.recurrent(spec, cell_shift));

@@ -37,8 +37,24 @@ pub(crate) use saturate::saturate;
 pub use saturate::saturate16;
 pub use slow::slow_tail;
 
+/// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product, which is an instruction of this CPU.
+#[cfg(cortex_m_dsp)]
+#[inline(always)]
+pub fn mulhi_round(mut a: i32, b: i32) -> i32 {
+    // SAFETY: registers only.
+    unsafe {
+        core::arch::asm!(
+            "smmulr {a}, {a}, {b}",
+            a = inout(reg) a,
+            b = in(reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    a
+}
+
 /// `(a · b + 2^31) >> 32`: the rounded high half of the 64-bit product.
-#[cfg(not(armv6m))]
+#[cfg(not(any(armv6m, cortex_m_dsp)))]
 #[inline(always)]
 pub fn mulhi_round(a: i32, b: i32) -> i32 {
     let product = a as i64 * b as i64;

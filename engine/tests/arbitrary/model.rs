@@ -5,8 +5,8 @@
 use super::{Choices, File};
 use kinglet::format::{
     Activation, Cell, Combine, ConvShape, Feature, Format, Header, Input, Layer, Layers, Layout,
-    LoadError, MAX_KEEPS, MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, SLOW, Shape,
-    Tail, Target, TestVectors, Width, packed_rows, pad,
+    LoadError, MAX_KEEPS, MAX_LAYERS, Output, PREAMBLE_LEN, Pool, PoolKind, Preamble, RECORDS,
+    SLOW, Shape, Tail, Target, TestVectors, Width, packed_rows, pad,
 };
 
 const INTEGER: [Format; 3] = [Format::W8A8, Format::W8A16, Format::W4A8];
@@ -58,13 +58,16 @@ fn recurrent(
     let cell = any.one_of(Cell::ALL);
     let hidden = width(any);
     let slow = format.is_integer() && cell.may_be_slow() && any.once_in(4);
-    let packed = !slow
-        && layout == Layout::CortexM4
-        && packed_rows(cell, format, inputs.into(), hidden.into()).is_some();
+    let packed = packed_rows(cell, format, slow, inputs.into(), hidden.into())
+        .filter(|_| layout == Layout::CortexM4)
+        // Either form of those is good.
+        .filter(|packed| !packed.records || any.below(2) == 0);
     let mut shift = || match packed {
-        true if format == Format::W8A8 => 8,
-        true => 0,
-        false => any.one_of(&[0, 1, 3, 8, 15, 31]),
+        Some(packed) => {
+            let shift = if format == Format::W8A8 { 8 } else { 0 };
+            shift | if packed.records { RECORDS } else { 0 }
+        }
+        None => any.one_of(&[0, 1, 3, 8, 15, 31]),
     };
     let requant_shift = [shift(), shift()];
     let cell_shift = match slow {

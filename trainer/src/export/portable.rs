@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use kinglet::format::{
     Activation, Cell, Combine, ConvShape, Feature, Format, Input, Layer, Layout, LoadError, Output,
-    SLOW, Target, Tensors, packed_rows, pad,
+    RECORDS, SLOW, Target, Tensors, pad,
 };
 use kinglet::kernel::{BLOCK, LANES};
 
@@ -364,19 +364,19 @@ impl<'a> Reader<'a> {
             cell,
             inputs,
             hidden,
-            shift,
+            shift: shift & !RECORDS,
             cell_shift: cell_shift & !SLOW,
             slow,
             stages: Vec::new(),
             extra: None,
             mix: None,
         };
-        let words = packed_rows(cell, format, inputs, hidden)
-            .filter(|_| self.layout == Layout::CortexM4 && !slow);
+        let words = packed::words((self.layout, cell, format), slow, shift, [inputs, hidden]);
+        let in_fours = shift & RECORDS != 0;
         for &sums in stages(cell) {
             let [x, h, all] = counts(sums);
             layer.stages.push(match words {
-                Some(words) => self.packed(&layer, sums, words)?,
+                Some(words) => self.packed(&layer, in_fours, sums, words)?,
                 None => Rows {
                     sums,
                     x: self.weights([hidden, x, inputs], self.layout)?,
@@ -509,11 +509,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Rows packed for a Cortex-M4.
-    fn packed(&mut self, layer: &Recurrent, sums: &'static [Sum], words: usize) -> Result<Rows> {
+    fn packed(
+        &mut self,
+        layer: &Recurrent,
+        in_fours: bool,
+        sums: &'static [Sum],
+        words: usize,
+    ) -> Result<Rows> {
         let [inputs, hidden] = [layer.inputs, layer.hidden];
         let [_, _, all] = counts(sums);
         let shape = [inputs, hidden, all];
-        let rows = packed::unpack((layer.cell, layer.format), shape, self.take(words)?);
+        let form = (layer.cell, layer.format, in_fours);
+        let rows = packed::unpack(form, shape, self.take(words)?);
         let of = |has: fn(&Sum) -> bool| -> Vec<usize> {
             (0..all).filter(|&sum| has(&sums[sum])).collect()
         };

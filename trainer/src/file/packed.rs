@@ -1,8 +1,9 @@
 //! Rows as [`Layout::CortexM4`](kinglet::format::Layout) wants them; [`kinglet::kernel`] has the arithmetic.
 
+use super::layout::{Sum, stages};
 use crate::net::Cell;
 use crate::quant::Rows;
-use kinglet::format::{Format, pad};
+use kinglet::format::{Format, Layout, RECORDS, packed_rows, pad};
 use kinglet::kernel::{BLOCK, LANES, SHIFT_A8, SHIFT_A16};
 
 /// The shift that packed rows must have.
@@ -21,6 +22,8 @@ pub(crate) struct Layer<'r> {
     pub inputs: usize,
     pub hidden: usize,
     pub rows: &'r Rows,
+    /// In records of four rows, whatever the cell.
+    pub records: bool,
 }
 
 /// A row of a record: its place in the rows, or a row of zeros behind the last unit.
@@ -40,14 +43,9 @@ impl Layer<'_> {
         row.get(column).copied().unwrap_or(0)
     }
 
-    /// State columns in the order of their words: 0, 2, 1, 3 in `A8` layers.
     fn h(&self, row: Place, column: usize) -> i8 {
         let row = row.map_or(&[][..], |row| &self.rows.h[row]);
-        let column = if self.format == Format::W8A8 {
-            column / BLOCK * BLOCK + [0, 2, 1, 3][column % BLOCK]
-        } else {
-            column
-        };
+        let column = state_column(self.format, self.records, column);
         row.get(column).copied().unwrap_or(0)
     }
 
@@ -56,6 +54,19 @@ impl Layer<'_> {
         let mut words = Vec::new();
         let units = pad(self.hidden, LANES);
         let narrow = self.format == Format::W8A8;
+        if self.records {
+            let [sums] = stages(self.cell) else {
+                return words;
+            };
+            for first in (0..units).step_by(LANES) {
+                for sum in 0..sums.len() {
+                    for unit in [first, first + 4] {
+                        self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(sum, unit + i)));
+                    }
+                }
+            }
+            return words;
+        }
         match (self.cell, narrow) {
             (Cell::GruResetAfter, true) => {
                 for unit in (0..units).step_by(2) {
@@ -86,13 +97,18 @@ impl Layer<'_> {
             let pairs = [[rows[0], rows[1]], [rows[2], rows[3]]];
             words.extend(pairs.iter().flat_map(|&pair| self.start(pair)));
             self.pairs(words, &pairs, pad(self.inputs, 2), Self::x);
-            self.pairs(words, &pairs, pad(self.hidden, LANES), Self::h);
+            self.pairs(words, &pairs, pad(self.state(), LANES), Self::h);
         } else {
             words.extend(rows.iter().map(|&row| self.bias(row)));
             self.quads(words, &rows, self.inputs, Self::x);
-            self.quads(words, &rows, self.hidden, Self::h);
+            self.quads(words, &rows, self.state(), Self::h);
         }
         words.extend(rows.iter().map(|&row| self.m(row)));
+    }
+
+    /// Columns of the state that there are weights for.
+    fn state(&self) -> usize {
+        state(self.cell, self.hidden)
     }
 
     /// Sums of the engine's order: `n` over the input, `r`, `z`, `n` over the state.
@@ -168,6 +184,34 @@ impl Layer<'_> {
     }
 }
 
+/// Words of the rows of a layer, which may be slow, in a file of this layout; none if they lie in panels.
+pub(crate) fn words(
+    (layout, cell, format): (Layout, Cell, Format),
+    slow: bool,
+    requant_shift: u8,
+    [inputs, hidden]: [usize; 2],
+) -> Option<usize> {
+    let packed = packed_rows(cell, format, slow, inputs, hidden)?;
+    let says_so = requant_shift & RECORDS != 0;
+    (layout == Layout::CortexM4 && packed.records == says_so).then_some(packed.words)
+}
+
+/// Columns of the state that a cell has weights for.
+fn state(cell: Cell, hidden: usize) -> usize {
+    let sees = |sum: &Sum| sum.h;
+    let any = stages(cell).iter().any(|sums| sums.iter().any(sees));
+    if any { hidden } else { 0 }
+}
+
+/// State columns in the order of their words: 0, 2, 1, 3 where the kernel widens them.
+fn state_column(format: Format, records: bool, column: usize) -> usize {
+    if format == Format::W8A8 && !records {
+        column / BLOCK * BLOCK + [0, 2, 1, 3][column % BLOCK]
+    } else {
+        column
+    }
+}
+
 /// A layer's rows as they were before [`Layer::pack`], with those of padding: the row of a sum's unit is
 /// `sum * units + unit`, where `units` are whole panels. Columns of padding are there too.
 pub(crate) struct Unpacked {
@@ -178,9 +222,9 @@ pub(crate) struct Unpacked {
     pub m: Vec<i32>,
 }
 
-/// The rows in the records of a layer of `sums` sums.
+/// The rows of a layer of `sums` sums, in records of four rows whatever the cell, or not.
 pub(crate) fn unpack(
-    (cell, format): (Cell, Format),
+    (cell, format, in_fours): (Cell, Format, bool),
     [inputs, hidden, sums]: [usize; 3],
     words: &[i32],
 ) -> Unpacked {
@@ -189,17 +233,27 @@ pub(crate) fn unpack(
     let units = pad(hidden, LANES);
     let mut records = Records {
         words,
-        narrow,
+        format,
+        in_fours,
         rows: Unpacked {
             units,
             x: vec![vec![0; pad(inputs, x_unit)]; sums * units],
-            h: vec![vec![0; pad(hidden, h_unit)]; sums * units],
+            h: vec![vec![0; pad(state(cell, hidden), h_unit)]; sums * units],
             bias: vec![0; sums * units],
             m: vec![0; sums * units],
         },
     };
     let row = |sum: usize, unit: usize| sum * units + unit;
     match cell {
+        _ if in_fours => {
+            for first in (0..units).step_by(LANES) {
+                for sum in 0..sums {
+                    for unit in [first, first + 4] {
+                        records.four([0, 1, 2, 3].map(|i| row(sum, unit + i)));
+                    }
+                }
+            }
+        }
         Cell::GruResetAfter => {
             let step = if narrow { 2 } else { 1 };
             for unit in (0..units).step_by(step) {
@@ -244,7 +298,9 @@ enum Side {
 /// The words that are left, and the rows found so far.
 struct Records<'w> {
     words: &'w [i32],
-    narrow: bool,
+    format: Format,
+    /// Four rows each, whatever the cell.
+    in_fours: bool,
     rows: Unpacked,
 }
 
@@ -266,7 +322,7 @@ impl Records<'_> {
     }
 
     fn starts(&mut self, rows: &[usize]) {
-        if !self.narrow {
+        if self.format != Format::W8A8 {
             for &row in rows {
                 self.rows.bias[row] = self.word();
             }
@@ -291,7 +347,7 @@ impl Records<'_> {
             Side::X => self.rows.x[0].len(),
             Side::H => self.rows.h[0].len(),
         };
-        if self.narrow {
+        if self.format == Format::W8A8 {
             for column in (0..columns).step_by(2) {
                 for pair in rows.chunks_exact(2) {
                     let word = self.word();
@@ -301,7 +357,7 @@ impl Records<'_> {
                         let b = ((i32::from(half) - i32::from(a)) >> 8) as i8;
                         let column = match side {
                             Side::X => column,
-                            Side::H => column / BLOCK * BLOCK + [0, 2, 1, 3][column % BLOCK],
+                            Side::H => state_column(self.format, self.in_fours, column),
                         };
                         self.put(side, pair[0], column, a);
                         self.put(side, pair[1], column, b);

@@ -1,6 +1,7 @@
 //! Where the bytes of a model file go, and the scales inside.
 
 use super::layout::{Sum, stages};
+use super::packed;
 use crate::quant::input_frac;
 use kinglet::Model;
 use kinglet::format::{self as engine, ALIGN, Format, Layer, Layout, LoadError, Tensors, pad};
@@ -110,15 +111,20 @@ impl<'a> Walk<'a> {
         &mut self,
         (cell, format, layout): (engine::Cell, Format, Layout),
         (inputs, hidden): (u16, u16),
-        requant_shift: u8,
+        (requant_shift, slow): (u8, bool),
     ) -> Result<usize, LoadError> {
         let columns = |n: usize| format.columns(n);
-        let exponent = input_frac(format) - 12 - 32 + i32::from(requant_shift);
+        let shift = requant_shift & !engine::RECORDS;
+        let exponent = input_frac(format) - 12 - 32 + i32::from(shift);
         let (inputs, hidden) = (inputs as usize, hidden as usize);
         let padded = pad(hidden, LANES);
         let mut parameters = 0;
-        let packed = engine::packed_rows(cell, format, inputs, hidden)
-            .filter(|_| layout == Layout::CortexM4);
+        let packed = packed::words(
+            (layout, cell, format),
+            slow,
+            requant_shift,
+            [inputs, hidden],
+        );
         if let Some(words) = packed {
             self.take::<i32>(words)?;
         }
@@ -171,6 +177,7 @@ impl<'a> Walk<'a> {
     fn layer(&mut self, layer: &Layer, layout: Layout) -> Result<usize, LoadError> {
         let format = layer.format();
         let columns = |n: usize| format.columns(n);
+        let (_, slow) = layer.cell_shift();
         Ok(match *layer {
             Layer::Embedding { vocab, dim, .. } => {
                 let (vocab, dim) = (vocab as usize, dim as usize);
@@ -188,7 +195,11 @@ impl<'a> Walk<'a> {
                 hidden,
                 requant_shift,
                 ..
-            } => self.recurrent((cell, format, layout), (inputs, hidden), requant_shift)?,
+            } => self.recurrent(
+                (cell, format, layout),
+                (inputs, hidden),
+                (requant_shift, slow),
+            )?,
             Layer::Bidirectional {
                 cell,
                 inputs,
@@ -199,7 +210,7 @@ impl<'a> Walk<'a> {
                 let mut parameters = 0;
                 for shift in requant_shift {
                     parameters +=
-                        self.recurrent((cell, format, layout), (inputs, hidden), shift)?;
+                        self.recurrent((cell, format, layout), (inputs, hidden), (shift, slow))?;
                 }
                 parameters
             }

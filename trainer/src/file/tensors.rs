@@ -323,23 +323,26 @@ impl Draft<'_> {
         let layer = Layer::Recurrent(dequantized(r, &sums, &rows));
         self.dequantized.push((layer, rows.scale.clone()));
         let (cell, format) = (r.cell, self.format);
-        let packed_form = engine::packed_rows(cell, format, r.inputs, r.hidden).is_some();
-        if self.layout == Layout::CortexM4 && packed_form && !slow {
+        let fits = rows.shift == packed::shift(format);
+        let packed = engine::packed_rows(cell, format, slow, r.inputs, r.hidden)
+            .filter(|packed| self.layout == Layout::CortexM4 && (fits || !packed.records));
+        if let Some(packed) = packed {
             let layer = packed::Layer {
-                cell: r.cell,
-                format: self.format,
+                cell,
+                format,
                 inputs: r.inputs,
                 hidden: r.hidden,
                 rows: &rows,
+                records: packed.records,
             };
-            if rows.shift != packed::shift(self.format) {
+            if !fits {
                 self.unpacked.push(format!(
                     "layer {} stays in the portable layout, as does the file: its sums or weights are too large to be packed",
                     self.layers.len()
                 ));
             }
             self.payload.push(&layer.pack());
-            return Ok(rows.shift);
+            return Ok(rows.shift | if packed.records { engine::RECORDS } else { 0 });
         }
         let mut before = 0;
         for stage in stages(r.cell) {

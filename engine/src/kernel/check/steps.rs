@@ -4,8 +4,8 @@ use super::draw::{Number, draw};
 use super::products::{STORED, Stored};
 use super::*;
 use crate::kernel::{
-    CellF, CellQ, Columns, FloatMatrix, FloatState, GateRows, Gates, Hidden, LayerState, Record,
-    Units,
+    CellF, CellQ, Columns, FOUR, FloatMatrix, FloatState, GateRows, Gates, Hidden, LayerState,
+    Record, Units, four,
 };
 use half::f16;
 
@@ -145,6 +145,25 @@ impl Run {
         for cell in self.cells() {
             self.packed_of(table, cell, true)?;
             self.packed_of(table, cell, false)?;
+        }
+        Ok(())
+    }
+
+    /// Packed rows without units.
+    pub(in crate::kernel) fn records(&mut self, table: &Kernels) -> Found {
+        for a8 in [true, false] {
+            let (mut random, mut shape) = self.random();
+            let unit = if a8 { 1 } else { 2 };
+            shape.columns = random.from(1, INT_COLUMNS / 4 / unit) * unit;
+            let record = four(shape.columns);
+            shape.panels = random.from(1, (WEIGHTS / 4 / record / 2).clamp(1, PANELS));
+            let count = shape.panels * LANES / FOUR;
+            self.output.fill::<i16>(&mut random, shape.panels);
+            let rows = self.input.numbers(&mut random, count * record);
+            let words: &[i32] = self.second_input.numbers(&mut random, shape.columns);
+            Kernels::SCALAR.records(self.output.want(), rows, words, a8);
+            table.records(self.output.got(), rows, words, a8);
+            self.first::<i16>(shape, "z")?;
         }
         Ok(())
     }

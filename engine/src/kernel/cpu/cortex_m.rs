@@ -11,10 +11,10 @@
 
 use super::plain::PLAIN;
 use crate::kernel::table::Table;
-use crate::kernel::{CellQ, Columns, Units};
+use crate::kernel::{CellQ, Columns, FOUR, Panel, Units};
 use crate::num::{SEGMENTS_256, SEGMENTS_512};
 use core::arch::{asm, global_asm};
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 
 global_asm!(
     env!("KINGLET_ASM_CPU"),
@@ -25,6 +25,7 @@ global_asm!(
 pub(super) const CORTEX_M_DSP: Table = Table {
     name: "cortex-m dsp",
     packed,
+    records,
     ..PLAIN
 };
 
@@ -33,7 +34,7 @@ pub(super) const CORTEX_M_DSP: Table = Table {
 struct Frame {
     sigmoid: *const i32,
     tanh: *const i32,
-    /// Of an LSTM the ends of master, `y` and `h`, of the others the next places.
+    /// Of an LSTM the ends of master, `y` and `h`, of the others the next places. Records without units have `z` for `h`.
     master: *mut i32,
     y: *mut i16,
     h: *mut i8,
@@ -64,6 +65,28 @@ impl Frame {
             y: units.y.as_mut_ptr(),
             h: units.h.as_mut().map_or(null_mut(), |h| h.as_mut_ptr()),
             left: -((rows.len() / record) as i32),
+            new_shift: 0,
+            depth_shift: 0,
+            x: x.start,
+            half_or_split: 0,
+            x_end: x.end,
+            entry: 0,
+            second: 0,
+            rows: rows.as_ptr(),
+        }
+    }
+
+    /// Of records whose pre-activations are stored.
+    #[inline(always)]
+    fn of_records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32]) -> Self {
+        let (z, x) = (z.as_flattened_mut(), columns.as_ptr_range());
+        Frame {
+            sigmoid: null(),
+            tanh: null(),
+            master: null_mut(),
+            y: null_mut(),
+            left: -((z.len() / FOUR) as i32),
+            h: z.as_mut_ptr().cast(),
             new_shift: 0,
             depth_shift: 0,
             x: x.start,
@@ -115,6 +138,24 @@ impl Frame {
             entry: if pairs == 0 { second } else { 3 - pairs },
             second,
             x_end: self.x_end.wrapping_sub(8 * 4),
+            ..self
+        }
+    }
+
+    /// By the list of entries of `kinglet_records_a8`.
+    #[inline(always)]
+    fn records_a8(self, words: usize) -> Self {
+        const ROUND: usize = 3;
+        const NONE: usize = ROUND + 4;
+        let (pairs, groups) = (words % 4, words / 4);
+        let second = if groups == 0 {
+            NONE
+        } else {
+            ROUND + skipped(groups)
+        };
+        Frame {
+            entry: if pairs == 0 { second } else { 3 - pairs },
+            second,
             ..self
         }
     }
@@ -236,6 +277,25 @@ unsafe fn packed(cell: CellQ, units: &mut Units<'_>, rows: &[i32], columns: &mut
     }
 }
 
+#[inline(always)]
+unsafe fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool) {
+    if z.is_empty() {
+        return;
+    }
+    let words = columns.len();
+    let frame = Frame::of_records(z, rows, columns);
+    // SAFETY: the table's method has checked that rows are whole records over these columns, of which there are some, in `A16`
+    // whole blocks, and that there is a record for every four of `z`; there are two records at least.
+    unsafe {
+        match a8 {
+            true => kinglet_records_a8(&frame.records_a8(words)),
+            // What the loader refused: no kernel for it is linked.
+            false if cfg!(not(w8a16)) => {}
+            false => kinglet_records_a16(&frame.four_a16(words)),
+        }
+    }
+}
+
 // As the frame says: records at `rows`, columns from `x` to `x_end`, a place for each unit, and entries where the code of
 // a product has them for so many columns.
 unsafe extern "C" {
@@ -245,4 +305,6 @@ unsafe extern "C" {
     fn kinglet_gru_a16(frame: &Frame);
     fn kinglet_rnn_a8(frame: &Frame);
     fn kinglet_rnn_a16(frame: &Frame);
+    fn kinglet_records_a8(frame: &Frame);
+    fn kinglet_records_a16(frame: &Frame);
 }

@@ -228,6 +228,24 @@ kinglet_\name:
     strh \f, [r8, r10, lsl #1]
 .endm
 
+@ Four pre-activations stored.
+.macro store_four
+    ssat r0, #16, r0
+    ssat r1, #16, r1
+    ssat r2, #16, r2
+    ssat r3, #16, r3
+    @ r4 z, r5 what is left, r12 the first column again.
+    ldrd r4, r5, [sp, #16]
+    ldr r12, [sp, #32]
+    strh r0, [r4], #2
+    strh r1, [r4], #2
+    strh r2, [r4], #2
+    strh r3, [r4], #2
+    adds r5, r5, #1
+    strd r4, r5, [sp, #16]
+    bne.w 1b
+.endm
+
 .macro next_unit
     adds r10, r10, #1
     str r10, [sp, #20]
@@ -342,6 +360,42 @@ kinglet_\name:
     end
     entries_sums16
     done rnn_a16
+
+    begin records_a8
+1:
+    ldm lr!, {r0-r3}
+    ldr.w pc, [sp, #44]
+    .balign 4
+2:
+    .rept 3
+    one_pair
+    .endr
+3:
+    ldr.w pc, [sp, #48]
+4:
+    .rept 4
+    group
+    .endr
+5:
+    ldr.w r4, [sp, #40]
+    cmp r4, r12
+    bne.w 4b
+6:
+    requant
+    store_four
+    end
+    @ Three, two or one pair of words; a round without none to three of its groups; no groups.
+    entries 2b, 3b, 3, 0, 1, 2
+    entries 4b, 5b, 4, 0, 1, 2, 3
+    entries 6b, 6b, 1, 0
+    done records_a8
+
+    begin records_a16
+    sums16
+    store_four
+    end
+    entries_sums16
+    done records_a16
 
     begin gru_a8
 1:
@@ -480,6 +534,6 @@ kinglet_\name:
 .irp name, pair, two, one_pair, group, quad, four_quads, three_quads, three, single, double, begin, end, entries, done
 .purgem \name
 .endr
-.irp name, sums, entries_sums, requant, sums16, entries_sums16, gate, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
+.irp name, sums, entries_sums, requant, sums16, entries_sums16, gate, store_four, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
 .purgem \name
 .endr

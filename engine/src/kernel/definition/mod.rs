@@ -25,6 +25,7 @@ pub(super) const SCALAR: Table = Table {
     step_q: steps::step_q,
     step_f: steps::step_f,
     packed: packed::packed,
+    records: packed::records,
     curve_f,
     update_f,
 };

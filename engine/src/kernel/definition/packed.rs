@@ -4,6 +4,9 @@
 //! A layer is a list of records of words; a record has the biases, the weights and the multipliers of four
 //! to six rows, in the order in which one walk consumes them. Its inputs are words of two columns.
 //!
+//! Cells that are no [`CellQ`] have records of four rows, whose pre-activations go to their own update: the rows of a panel of
+//! units as panels have them, the first four units of the first sum, then the others, then the next sum.
+//!
 //! `A8` rows are packed in pairs (*borrow packing*): a 16-bit half of a word holds `256 b + a` for the
 //! weights `a`, `b` of two rows in one column. `SMLAD` on the words sums `R = 256 B + A` over two columns at
 //! a time, `SXTB16` and `SMLAD` sum `A`, and the difference is `256 B`: one unpacking for four weights.
@@ -14,7 +17,7 @@
 //! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
 
 use super::cells::{gru_unit, lstm_unit};
-use crate::kernel::{CellQ, Columns, Units};
+use crate::kernel::{CellQ, Columns, Panel, Units};
 use crate::num::{SEGMENTS_256, SEGMENTS_512, mulhi_round, narrow, saturate16, shift_round};
 
 /// Requantization shift of packed `A8` layers.
@@ -55,8 +58,8 @@ impl CellQ {
     #[inline(always)]
     pub(crate) const fn record(self, a8: bool, columns: usize) -> Record {
         let (words, units) = match self {
-            CellQ::Lstm { .. } => (2 * FOUR + 2 * columns, 1),
-            CellQ::Rnn => (2 * FOUR + 2 * columns, FOUR),
+            CellQ::Lstm { .. } => (four(columns), 1),
+            CellQ::Rnn => (four(columns), FOUR),
             CellQ::Gru if a8 => (16 + 3 * columns, 2),
             CellQ::Gru => (8 + 3 * columns / 2, 1),
         };
@@ -64,8 +67,13 @@ impl CellQ {
     }
 }
 
-/// Rows of a record of an LSTM or RNN.
+/// Rows of a record of an LSTM or RNN, and of all records whose units are not updated with them.
 pub(crate) const FOUR: usize = 4;
+
+/// Words of a record of four rows.
+pub(crate) const fn four(columns: usize) -> usize {
+    2 * FOUR + 2 * columns
+}
 
 /// Both halves of `a` by those of `b`, added to `sum`.
 fn smlad(a: i32, b: i32, sum: i32) -> i32 {
@@ -173,6 +181,18 @@ fn gru_a16(record: &[i32], (x, h): (&[i32], &[i32])) -> [i16; 4] {
         }
     }
     core::array::from_fn(|row| requant(sums[row], m[row]))
+}
+
+/// Pre-activations of records of four rows.
+pub(in crate::kernel) fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool) {
+    let preactivations = match a8 || cfg!(not(w8a16)) {
+        true => preactivations_a8 as Four,
+        false => preactivations_a16 as Four,
+    };
+    let records = rows.chunks_exact(four(columns.len()));
+    for (z, record) in z.as_flattened_mut().chunks_exact_mut(FOUR).zip(records) {
+        z.copy_from_slice(&preactivations(record, columns));
+    }
 }
 
 /// A step of a packed layer.

@@ -8,10 +8,17 @@ use crate::task::Task;
 use crate::train::Predictor;
 
 /// From what a model predicts over the validation part. None for a task that wants none.
-pub fn alarm(task: &Task, data: &Dataset, predictor: &mut dyn Predictor) -> Option<Alarm> {
-    match (&task.anomaly, &task.wake) {
-        (Some(anomaly), _) => Some(anomaly::alarm(anomaly, data, predictor)),
+///
+/// # Errors
+/// If nothing there is said to be normal.
+pub fn alarm(
+    task: &Task,
+    data: &Dataset,
+    predictor: &mut dyn Predictor,
+) -> anyhow::Result<Option<Alarm>> {
+    Ok(match (&task.anomaly, &task.wake) {
+        (Some(anomaly), _) => Some(anomaly::alarm(anomaly, data, predictor)?),
         (_, Some(wake)) => Some(spotting::alarm(wake, data, predictor)),
         (None, None) => None,
-    }
+    })
 }

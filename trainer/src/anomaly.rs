@@ -1,6 +1,9 @@
 //! Anomalies by forecast, as [`kinglet::Detector`] finds them on a device: the score of a sample is the exponential mean
 //! of the absolute errors up to it, and the threshold is what the score reaches on the validation part, where nothing
 //! is wrong. Labelled windows, where there are any, tell how good that is.
+//!
+//! On a device a score has long forgotten that it began at zero. Over a part of the data it would not have, and stay low for as
+//! long as it looks back: here it begins at the mean of a group's errors outside of labelled windows.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,7 +14,7 @@ use crate::package::{Alarm, Output};
 use crate::task::{AnomalyTask, ThresholdTask};
 use crate::train::Predictor;
 
-/// The scores of a part, in order; every group is a stream of its own, and its score begins at zero.
+/// The scores of a part, in order; every group is a stream of its own.
 pub(crate) struct Watched {
     pub(crate) scores: Vec<f32>,
     /// The number of each sample's group.
@@ -40,13 +43,11 @@ pub(crate) fn watch(
     let mut watched = Watched::empty();
     let names = fed.iter().map(|&k| targets[k].name.clone());
     watched.sums = names.map(|name| (name, 0.0)).collect();
-    let (mut y, mut score) = (vec![0.0; targets.len()], 0f32);
+    let mut y = vec![0.0; targets.len()];
+    let mut errors_of = Vec::new();
     for sequence in data.sequences(part) {
         predictor.reset();
         let group = sequence.group();
-        if watched.groups.last().is_some_and(|last| *last != group) {
-            score = 0.0;
-        }
         for t in 0..sequence.steps() {
             predictor.step(sequence.raw(t), &mut y);
             let truth = sequence.truth(t);
@@ -57,16 +58,40 @@ pub(crate) fn watch(
             for (error, (_, sum)) in errors.clone().zip(&mut watched.sums) {
                 *sum += f64::from(error);
             }
-            let error = errors.sum::<f32>() / fed.len() as f32;
-            score += smoothing * (error - score);
+            errors_of.push(errors.sum::<f32>() / fed.len() as f32);
             let first = f64::from(truth[fed[0]] - y[fed[0]]);
-            watched.scores.push(score);
             watched.groups.push(group);
             watched.squares.push(first * first);
             watched.events.push(sequence.event(t));
         }
     }
+    let mut at = 0;
+    for group in watched.groups.chunk_by(|a, b| a == b) {
+        let range = at..at + group.len();
+        at = range.end;
+        let (errors, events) = (&errors_of[range.clone()], &watched.events[range]);
+        let mut score = usual(errors, events);
+        watched.scores.extend(errors.iter().map(|error| {
+            score += smoothing * (error - score);
+            score
+        }));
+    }
     watched
+}
+
+/// The mean error where nothing is said to be wrong, or of all where everything is.
+fn usual(errors: &[f32], events: &[usize]) -> f32 {
+    let mean = |errors: &mut dyn Iterator<Item = f32>| {
+        let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), error| {
+            (sum + f64::from(error), count + 1.0)
+        });
+        (count > 0.0).then(|| (sum / count) as f32)
+    };
+    let normal = errors.iter().zip(events).filter(|(_, event)| **event == 0);
+    let of_normal = mean(&mut normal.map(|(error, _)| *error));
+    of_normal
+        .or_else(|| mean(&mut errors.iter().copied()))
+        .unwrap_or(0.0)
 }
 
 impl Watched {
@@ -113,7 +138,14 @@ impl Watched {
 }
 
 /// The alarm that a task wants, from the scores over the validation part; samples in labelled windows do not count.
-pub fn alarm(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) -> Alarm {
+///
+/// # Errors
+/// If there are no others.
+pub fn alarm(
+    task: &AnomalyTask,
+    data: &Dataset,
+    predictor: &mut dyn Predictor,
+) -> anyhow::Result<Alarm> {
     let watched = watch(data, Part::Valid, predictor, task.smoothing);
     let normal = watched.scores.iter().zip(&watched.events);
     let mut normal: Vec<f32> = normal
@@ -126,19 +158,47 @@ pub fn alarm(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) 
         ThresholdTask::Quantile(share) => share,
     };
     let place = (share * normal.len() as f64).ceil() as usize;
-    let threshold = normal.get(place.clamp(1, normal.len().max(1)) - 1);
-    Alarm {
+    let Some(&threshold) = normal.get(place.clamp(1, normal.len().max(1)) - 1) else {
+        anyhow::bail!(
+            "no sample of the validation part lies outside of the labelled windows, so that nothing tells what is normal and a threshold \
+             is to be above of: look at the labels ([anomaly] labels), or move the split"
+        );
+    };
+    Ok(Alarm {
         smoothing: task.smoothing,
-        threshold: threshold.copied().unwrap_or(f32::MAX),
-    }
+        threshold,
+    })
 }
 
 /// So little of its even share of the score is as good as nothing: not even ten times the usual error is seen.
 const UNSEEN: f64 = 0.1;
 
-/// Outputs of whose errors next to nothing is in the score, which adds them in their units.
-pub fn unseen(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) -> Option<String> {
-    let sums = watch(data, Part::Valid, predictor, task.smoothing).sums;
+/// So many times as long as a score looks back the validation part should be.
+const LONG: f32 = 3.0;
+
+/// What a threshold is not good for: outputs of whose errors next to nothing is in the score, and a part that is soon over.
+pub fn doubts(task: &AnomalyTask, data: &Dataset, predictor: &mut dyn Predictor) -> Vec<String> {
+    let watched = watch(data, Part::Valid, predictor, task.smoothing);
+    [
+        unseen(&watched.sums),
+        short(task.smoothing, watched.scores.len()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn short(smoothing: f32, samples: usize) -> Option<String> {
+    let back = 1.0 / smoothing;
+    ((samples as f32) < LONG * back).then(|| {
+        format!(
+            "with smoothing = {smoothing} a score looks back over about {back:.0} samples, and the validation part has {samples}: what it reaches there \
+             hardly tells what is normal; take a longer part, or a larger smoothing"
+        )
+    })
+}
+
+fn unseen(sums: &[(String, f64)]) -> Option<String> {
     let all: f64 = sums.iter().map(|(_, sum)| sum).sum();
     let share = |sum: f64| 100.0 * sum / all;
     let least = UNSEEN * all / sums.len() as f64;
@@ -196,5 +256,27 @@ impl fmt::Display for Alarms {
             self.false_episodes,
             self.rmse_outside
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_begins_where_it_would_be_on_a_device() {
+        assert_eq!(usual(&[1.0, 3.0, 50.0], &[0, 0, 1]), 2.0);
+        assert_eq!(usual(&[1.0, 3.0], &[1, 1]), 2.0);
+        assert_eq!(usual(&[], &[]), 0.0);
+    }
+
+    #[test]
+    fn a_part_that_is_soon_over_is_told() {
+        assert_eq!(short(0.1, 30), None);
+        let told = short(0.01, 100).unwrap();
+        assert!(
+            told.contains("looks back over about 100 samples, and the validation part has 100"),
+            "{told}"
+        );
     }
 }

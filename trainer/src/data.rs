@@ -14,6 +14,7 @@ pub mod order;
 pub(crate) mod parquet;
 pub(crate) mod places;
 mod resolution;
+pub mod riff;
 pub mod sentinel;
 mod split;
 pub mod time;

@@ -67,7 +67,7 @@ fn a_stuck_sensor_is_an_alarm_on_every_format() {
     })
     .unwrap();
     let rule = task.anomaly.as_ref().unwrap();
-    let float = alarm(rule, &data, &mut FloatPredictor::new(&fitted.package));
+    let float = alarm(rule, &data, &mut FloatPredictor::new(&fitted.package)).unwrap();
     let watching = Package {
         alarm: Some(float),
         ..fitted.package
@@ -83,7 +83,7 @@ fn a_stuck_sensor_is_an_alarm_on_every_format() {
         let model = Model::from_bytes(&bytes).unwrap();
         assert_eq!(model.header().threshold, Some(float.threshold), "{name}");
         assert_eq!(model.smoothing(), Some(0.3), "{name}");
-        let own = alarm(rule, &data, &mut EnginePredictor::new(&model));
+        let own = alarm(rule, &data, &mut EnginePredictor::new(&model)).unwrap();
         let found = alarms(own, &data, Part::Test, &mut EnginePredictor::new(&model)).unwrap();
         assert_eq!((found.hit, found.false_episodes), (vec![true], 0), "{name}");
 

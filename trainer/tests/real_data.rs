@@ -153,7 +153,7 @@ fn machine_is_as_good_as_pytorch() {
     let (mut task, data) = load("machine");
     let fitted = train(&mut task, &data, 1);
     let mut network = FloatPredictor::new(&fitted.package);
-    let alarm = alarm(task.anomaly.as_ref().unwrap(), &data, &mut network);
+    let alarm = alarm(task.anomaly.as_ref().unwrap(), &data, &mut network).unwrap();
     let found = alarms(alarm, &data, Part::Test, &mut network).unwrap();
     println!("{found}");
     assert_eq!(found.hit, [false, true]);

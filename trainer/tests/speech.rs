@@ -77,7 +77,7 @@ fn a_word_of_unseen_voices_wakes_in_every_format() {
     let (task, data, float, ranges) = trained("keyword.toml");
     let woken = |format: Format| {
         in_engine(&float, (format, &ranges), |engine| {
-            let alarm = alarm(&task, &data, engine).unwrap();
+            let alarm = alarm(&task, &data, engine).unwrap().unwrap();
             let wakes = Wakes::over(&data, Part::Test, engine, ("kinglet", alarm)).unwrap();
             println!("{}: above {}: {wakes}", format.name(), alarm.threshold);
             assert!(wakes.hours > 2.0 && wakes.hourly() <= 1.0, "{wakes}");

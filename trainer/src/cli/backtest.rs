@@ -339,6 +339,17 @@ fn measure(
             }
         }
     };
+    if args.truth.is_some() && args.horizon.is_none() {
+        let whose = match horizon {
+            0 => "the same row".to_owned(),
+            1 => "the next row".to_owned(),
+            rows => format!("the row {rows} rows later"),
+        };
+        say(&format!(
+            "note: answers are measured by {column:?} of {whose}, as a model file does not say how far ahead it was trained to look; --horizon N says \
+             another distance"
+        ));
+    }
     let horizon = args.horizon.map_or(horizon, |horizon| horizon as usize);
     let truth = match inputs.iter().position(|name| *name == column) {
         _ if classes => {

@@ -226,7 +226,8 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         }
         Stream::Samples(normalised)
     };
-    let streams = windows.iter().map(stream).collect();
+    let streams: Vec<Stream> = windows.iter().map(stream).collect();
+    tell_stillness(path, float, &streams);
     let fewer = windows.len().div_ceil((PROBED / length).max(1));
     let probe = |window: &Range<usize>| {
         let (start, steps) = (window.start, window.len().min(PROBED));
@@ -248,6 +249,39 @@ pub fn read(path: &Path, float: &Model<'_>, options: &CsvOptions) -> Result<Cali
         raw,
         windows,
     })
+}
+
+/// Tells of inputs that move less over these streams than they did when the model was normalised to a spread of one: the integers
+/// are fitted to what is seen, and cut what goes beyond.
+fn tell_stillness(path: &Path, float: &Model<'_>, streams: &[Stream]) {
+    const STILL: f64 = 0.2;
+    let width = float.inputs();
+    for (k, (name, _)) in input_names(float).into_iter().enumerate() {
+        // Without a scale nothing says what is much; zeros and ones are as they are.
+        if float.features().get(k).is_none_or(|f| f.scale == 1.0) {
+            continue;
+        }
+        let values = streams.iter().flat_map(|stream| match stream {
+            Stream::Samples(x) => x.chunks_exact(width),
+            Stream::Tokens(_) => [].chunks_exact(width),
+        });
+        let values = values.map(|sample| f64::from(sample[k]));
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for x in values.filter(|x| x.is_finite()) {
+            count += 1.0;
+            sum += x;
+            squares += x * x;
+        }
+        let spread = (squares / count - (sum / count).powi(2)).max(0.0).sqrt();
+        if spread < STILL {
+            say(&format!(
+                "warning: {}: {name} moves by {:.0} % of what it did where the model was trained: integers are fitted to what they see here and cut what goes \
+                 beyond, without a word later; calibrate with data that moves as in use",
+                path.display(),
+                100.0 * spread
+            ));
+        }
+    }
 }
 
 /// How far the rounding has come, where it takes long: on a terminal as a bar, else at every tenth.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use kinglet_trainer::alarm::alarm;
-use kinglet_trainer::anomaly::{Alarms, alarms, unseen};
+use kinglet_trainer::anomaly::{Alarms, alarms, doubts};
 use kinglet_trainer::answer::Answer;
 use kinglet_trainer::data::{Dataset, Part, coarse_columns};
 use kinglet_trainer::decimals::decimals;
@@ -294,7 +294,7 @@ pub fn run(args: &Args) -> Result<()> {
         let mut exported = write(package)?;
         // The threshold is of the numbers that a device computes.
         let draft = Model::from_bytes(&exported.bytes)?;
-        if let Some(alarm) = alarm(&task, &data, &mut EnginePredictor::new(&draft)) {
+        if let Some(alarm) = alarm(&task, &data, &mut EnginePredictor::new(&draft))? {
             exported = write(&Package {
                 alarm: Some(alarm),
                 ..package.clone()
@@ -306,10 +306,10 @@ pub fn run(args: &Args) -> Result<()> {
     let float = export(&Format::F32.into(), &fitted.package, &ranges, None)?;
     if let Some(watched) = &task.anomaly {
         let model = Model::from_bytes(&float.bytes)?;
-        let unseen = unseen(watched, &data, &mut EnginePredictor::new(&model));
-        unseen
+        let doubts = doubts(watched, &data, &mut EnginePredictor::new(&model));
+        doubts
             .iter()
-            .for_each(|note| say(&format!("warning: {note}")));
+            .for_each(|doubt| say(&format!("warning: {doubt}")));
     }
     let mut history: Vec<_> = epochs(Phase::Float, &fitted.history).collect();
     let mut files = vec![(args.out.clone(), float)];
@@ -696,7 +696,11 @@ impl<'d> Table<'d> {
         let Ok(streamed) = task.clone().streamed() else {
             return Ok(());
         };
-        let data = Dataset::load(&streamed)?.normalised_as(self.data.input());
+        // Nor can parts whose pieces are shorter than a window.
+        let Ok(data) = Dataset::load(&streamed) else {
+            return Ok(());
+        };
+        let data = data.normalised_as(self.data.input());
         let metrics = evaluate(&data, Part::Test, &mut EnginePredictor::new(&model));
         let (metric, value) = metrics.headline();
         let own = self.network().map(|row| row.last().headline().1);

@@ -5,16 +5,18 @@
 
 use super::{say, usage, writable};
 use anyhow::{Context, Result, anyhow, ensure};
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat, WavSpec, WavWriter};
 use kinglet::format::{Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use kinglet_trainer::beyond::Beyond;
 use kinglet_trainer::data::Written;
 use kinglet_trainer::data::audio::{full_scale, unreadable, values};
+use kinglet_trainer::data::riff::Wav;
 use kinglet_trainer::engine::EnginePredictor;
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::save;
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 /// Gives every sample of a file to the model, and writes the answers.
@@ -45,7 +47,8 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     writable(out, &[wav, &file.path])?;
     let shown = wav.display();
     let reads = |e: hound::Error| anyhow!("{shown}: {}", unreadable(&e));
-    let reader = WavReader::open(wav).map_err(reads)?;
+    let opened = File::open(wav).map_err(|e| reads(e.into()))?;
+    let Wav { reader, endless } = Wav::open(BufReader::new(opened)).map_err(reads)?;
     let spec = reader.spec();
     ensure!(
         usize::from(spec.channels) == inputs,
@@ -90,7 +93,10 @@ pub fn run(file: &ModelFile, [wav, out]: [&Path; 2], kernels: &'static Kernels) 
     let (mut frames, mut cut) = (0u64, 0u64);
     let (mut x, mut y) = (Vec::with_capacity(inputs), vec![0.0; outputs]);
     for sample in values(reader) {
-        let sample = sample.map_err(reads)?;
+        let sample = match sample {
+            Err(hound::Error::IoError(_)) if endless => break,
+            sample => sample.map_err(reads)?,
+        };
         ensure!(
             sample.is_finite(),
             "{shown}: frame {}: {sample}, expected a finite number",

@@ -12,6 +12,7 @@ use kinglet::audio::{LogMel, Settings, SettingsError};
 use serde::{Deserialize, Serialize};
 
 use super::error::DataError;
+use super::riff::Wav;
 
 /// The most bands of a row.
 const BANDS: usize = 128;
@@ -143,7 +144,7 @@ impl<'r> Recording<'r> {
     /// # Errors
     /// What is wrong with it.
     pub fn new(input: impl Read + 'r, rate: u32, shown: &str) -> Result<Self, String> {
-        let reader = WavReader::new(input).map_err(|e| unreadable(&e))?;
+        let Wav { reader, endless } = Wav::open(input).map_err(|e| unreadable(&e))?;
         let (spec, length) = (reader.spec(), reader.duration());
         if spec.sample_rate != rate {
             return Err(format!(
@@ -156,12 +157,13 @@ impl<'r> Recording<'r> {
             channels: spec.channels,
             length,
             read: 0,
-            live: false,
+            live: endless,
         })
     }
 
     /// What arrives may end early.
     pub fn live(self, live: bool) -> Self {
+        let live = self.live || live;
         Recording { live, ..self }
     }
 

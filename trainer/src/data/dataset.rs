@@ -175,7 +175,24 @@ impl Dataset {
             let notes = untaught.map(|(class, _)| {
                 format!("class {class:?} has nothing in the training part, so the network cannot learn it: look at its labels and at the split")
             });
-            self.notes.extend(notes.collect::<Vec<_>>());
+            let mut notes: Vec<String> = notes.collect();
+            for (part, what) in [
+                (Part::Valid, "the best epoch is chosen without it"),
+                (
+                    Part::Test,
+                    "what the test part tells is of the others alone",
+                ),
+            ] {
+                let counts = self.class_counts(part);
+                let some = counts.iter().any(|count| *count > 0);
+                let absent = classes.iter().zip(counts).filter(|(_, count)| *count == 0);
+                let absent: Vec<String> = absent.map(|(class, _)| format!("{class:?}")).collect();
+                if some && !absent.is_empty() {
+                    let (absent, part) = (absent.join(", "), part.name());
+                    notes.push(format!("nothing in the {part} part is of the class {absent}: {what}; a split by groups or by turns may spread it"));
+                }
+            }
+            self.notes.extend(notes);
         }
         self
     }
@@ -469,7 +486,15 @@ fn read(task: &Task, csv: &CsvTask, path: &Path) -> Result<Table, DataError> {
     };
     let mut table = joined(path, &csv.join)?;
     if let Some(test) = &csv.test {
-        table.append_test(&joined(&task.path(&test.file), &test.join)?);
+        let own = task.path(&test.file);
+        table.append_test(&joined(&own, &test.join)?);
+        let real = |path: &Path| path.canonicalize().ok();
+        if real(path).is_some_and(|file| real(&own) == Some(file)) {
+            table.note(format!(
+                "{}: the file of [csv.test] is that of [csv]: what the test part tells is of rows that were trained on",
+                own.display()
+            ));
+        }
     }
     Ok(table)
 }

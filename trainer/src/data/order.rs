@@ -81,9 +81,77 @@ impl Order {
     }
 }
 
+/// Steps from row to row, to find those over which rows are missing.
+#[derive(Debug, Clone, Default)]
+pub struct Leaps {
+    /// Seconds, and the line that they lead to.
+    steps: Vec<(f64, u64)>,
+}
+
+impl Leaps {
+    /// As [`Order::see`].
+    pub fn see(&mut self, before: Option<f64>, now: f64, line: u64) {
+        let step = before.map(|before| now - before);
+        self.steps
+            .extend(step.filter(|step| *step > 0.0).map(|step| (step, line)));
+    }
+
+    /// What to tell of a series whose rows stand at even distances but for a few.
+    pub fn note(mut self, file: &str, column: &str) -> Option<String> {
+        const FEW: usize = 20;
+        const FAR: f64 = 10.0;
+        let last = self.steps.len().checked_sub(1)?;
+        let longest = *self.steps.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let mut place = |at: usize| {
+            let (_, step, _) = self
+                .steps
+                .select_nth_unstable_by(at, |a, b| a.0.total_cmp(&b.0));
+            step.0
+        };
+        let (usual, most) = (place(last / 2), place(last * 9 / 10));
+        // Where rows come as they like, far is nothing to tell.
+        let even = self.steps.len() >= FEW && most < 2.0 * usual;
+        let leaps = self.steps.iter().filter(|step| step.0 > FAR * usual);
+        let leaps = leaps.count();
+        (even && leaps > 0).then(|| {
+            let places = if leaps == 1 { "place" } else { "places" };
+            format!(
+                "{file}: column {column:?}: {usual} s lie between most rows, and more than {FAR} times as many in {leaps} {places}, at most {} s before \
+                 line {}; windows and predictions reach across it; a group for each stretch keeps them apart",
+                longest.0, longest.1
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_are_missing_are_told_where_the_others_stand_even() {
+        let note = |times: &[f64]| {
+            let mut leaps = Leaps::default();
+            let mut before = None;
+            for (&now, line) in times.iter().zip(2..) {
+                leaps.see(before.replace(now), now, line);
+            }
+            leaps.note("a.csv", "t")
+        };
+        let hourly = |row: usize| 3600.0 * row as f64;
+        let mut times: Vec<f64> = (0..60).map(hourly).collect();
+        assert_eq!(note(&times), None);
+        times.drain(20..45);
+        let told = note(&times).unwrap();
+        assert!(told.contains("3600 s lie between most rows"), "{told}");
+        assert!(
+            told.contains("in 1 place, at most 93600 s before line 22"),
+            "{told}"
+        );
+        // As they happened.
+        let bursts: Vec<f64> = (0..60).map(|row| f64::from(row * row * row)).collect();
+        assert_eq!(note(&bursts), None);
+    }
 
     fn note(times: &[f64]) -> String {
         let mut order = Order::default();

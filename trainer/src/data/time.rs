@@ -66,6 +66,8 @@ pub fn is_format(format: &str) -> bool {
 pub struct Times {
     format: Option<String>,
     form: Option<Form>,
+    /// The first of numbers, in seconds.
+    first: Option<f64>,
 }
 
 /// What the times of a column are.
@@ -73,8 +75,8 @@ pub struct Times {
 pub enum Form {
     /// Dates with something between their parts.
     Text,
-    /// Seconds or a finer unit since 1970.
-    Number,
+    /// Seconds since 1970, or a thousandth of them so many times over, which the size of the first tells.
+    Number(u8),
     /// Dates of so many digits, `YYYYMMDD` to `YYYYMMDDHHMMSS`.
     Compact(u8),
 }
@@ -110,6 +112,7 @@ impl Times {
         Times {
             format: format.map(String::from),
             form: None,
+            first: None,
         }
     }
 
@@ -130,13 +133,24 @@ impl Times {
 
     /// What was guessed about the times of this column.
     pub fn note(&self, file: &str, column: &str) -> Option<String> {
-        let Form::Compact(digits) = self.form? else {
-            return None;
-        };
-        let form = &"YYYYMMDDHHMMSS"[..digits.into()];
-        Some(format!(
-            "{file}: column {column:?}: numbers of {digits} digits are read as dates, {form}; time = \"%s\" if they are seconds"
-        ))
+        match self.form? {
+            Form::Text => None,
+            Form::Compact(digits) => {
+                let form = &"YYYYMMDDHHMMSS"[..digits.into()];
+                Some(format!(
+                    "{file}: column {column:?}: numbers of {digits} digits are read as dates, {form}; time = \"%s\" if they are seconds"
+                ))
+            }
+            // The size of what is no time of these years tells nothing of its unit.
+            Form::Number(thousandths) => {
+                self.first.filter(|first| !USUAL.contains(first))?;
+                let unit = UNITS[usize::from(thousandths)].0;
+                Some(format!(
+                    "{file}: column {column:?}: numbers are read as {unit} since 1970, all of them, by the size of the first, and that is not of the years \
+                     from 2001 to 2039: if they are counted in another unit, or from another day, bring the column to seconds"
+                ))
+            }
+        }
     }
 
     /// Reads a time. On the `wall` means that the hour or date counts, and not only what lies between two times.
@@ -177,6 +191,7 @@ impl Times {
                     return Err(NotATime::OtherForm);
                 }
                 if let Some(time) = time {
+                    self.first.get_or_insert(time.instant);
                     return Ok(time);
                 }
             }
@@ -202,10 +217,20 @@ impl Times {
                     _ => text,
                 });
         let compact = compact(digits).map(|time| (Form::Compact(digits.len() as u8), Some(time)));
-        let seconds = number(text).map(|time| (Form::Number, Some(time)));
+        let thousandths = match self.form {
+            Some(Form::Number(thousandths)) => thousandths,
+            _ => unit_of(value),
+        };
+        let seconds = value / UNITS[usize::from(thousandths)].1;
+        let time = Time {
+            local: seconds,
+            instant: seconds,
+        };
+        let finite = value.is_finite();
+        let seconds = finite.then_some((Form::Number(thousandths), Some(time)));
         let seconds = seconds.ok_or(NotATime::Unknown)?;
         match (self.form, compact) {
-            (Some(Form::Number), _) => return Ok(seconds),
+            (Some(Form::Number(_)), _) => return Ok(seconds),
             (Some(Form::Compact(_)), None) => return Err(NotATime::OtherForm),
             (_, Some(compact)) => return Ok(compact),
             _ => {}
@@ -232,6 +257,24 @@ impl Times {
             return Ok(seconds);
         };
         Err(NotATime::Ambiguous(ambiguous))
+    }
+}
+
+/// What numbers count, and how many of these are a second.
+const UNITS: [(&str, f64); 4] = [
+    ("seconds", 1.0),
+    ("milliseconds", 1e3),
+    ("microseconds", 1e6),
+    ("nanoseconds", 1e9),
+];
+
+/// Which of these, by a number's size.
+fn unit_of(number: f64) -> u8 {
+    match number.abs() {
+        n if n < 1e11 => 0,
+        n if n < 1e14 => 1,
+        n if n < 1e17 => 2,
+        _ => 3,
     }
 }
 
@@ -328,13 +371,7 @@ fn serial(text: &str) -> Option<Time> {
 /// Seconds, or a finer unit: seconds of this form end in the year 5138.
 fn number(text: &str) -> Option<Time> {
     let number: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
-    let unit = match number.abs() {
-        n if n < 1e11 => 1.0,
-        n if n < 1e14 => 1e3,
-        n if n < 1e17 => 1e6,
-        _ => 1e9,
-    };
-    let seconds = number / unit;
+    let seconds = number / UNITS[usize::from(unit_of(number))].1;
     Some(Time {
         local: seconds,
         instant: seconds,
@@ -446,6 +483,27 @@ mod tests {
 
     fn local(text: &str) -> Option<f64> {
         Time::parse(text, None).map(|t| t.local)
+    }
+
+    #[test]
+    fn the_first_number_settles_the_unit_of_its_column() {
+        // Nanoseconds since a machine was switched on; by their sizes they would be seconds, then milliseconds.
+        let mut times = Times::new(None);
+        let mut read = |text: &str| times.read(text, false).unwrap().instant;
+        assert_eq!(read("99000000000"), 99e9);
+        assert_eq!(read("100000000000"), 100e9);
+        let note = times.note("a.csv", "t").unwrap();
+        assert!(
+            note.contains("read as seconds since 1970, all of them"),
+            "{note}"
+        );
+        // As they mostly are.
+        let mut times = Times::new(None);
+        assert_eq!(
+            times.read("1467376200000", false).unwrap().instant,
+            1_467_376_200.0
+        );
+        assert_eq!(times.note("a.csv", "t"), None);
     }
 
     #[test]

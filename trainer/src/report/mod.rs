@@ -133,7 +133,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let ranges = Ranges::measure(&package.net, &streams);
     let tests = TestInputs::of(package, &streams);
     let watches = |package: &Package, model: &Model<'_>| {
-        let alarm = alarm(subject.task, &data, &mut EnginePredictor::new(model))?;
+        let alarm = alarm(subject.task, &data, &mut EnginePredictor::new(model)).ok()??;
         Some(Package {
             alarm: Some(alarm),
             ..package.clone()

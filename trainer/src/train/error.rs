@@ -37,6 +37,16 @@ pub enum FitError {
         "train.epochs = 0 leaves a new network as it is: give it epochs, or a model to go on from (--from)"
     )]
     NoEpochs,
+    /// Nothing is known of what the network should answer in a part.
+    #[error(
+        "no target of the {part} part is known, so nothing there can be {what}: look for gaps in the targets' columns, or move the split"
+    )]
+    NoTargets {
+        /// Its name.
+        part: &'static str,
+        /// What it is for.
+        what: &'static str,
+    },
     /// Stopped before the first epoch ended.
     #[error("cancelled before the first epoch was complete")]
     Cancelled,

@@ -70,6 +70,7 @@ pub fn fit_from(
         return Err(FitError::NoEpochs);
     }
     has_answers(&net, data)?;
+    has_targets(data)?;
     let mut batches = Batches::new(&net, task, data);
     let course = Course {
         epochs: task.train.epochs,
@@ -93,6 +94,7 @@ pub fn fit_on(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Fitted, FitError> {
     has_answers(&net, data)?;
+    has_targets(data)?;
     let mut batches = Batches::new(&net, task, data);
     let valid_loss = batches.loss(&Plan::new(task, data, Part::Valid))?;
     let course = Course {
@@ -180,6 +182,7 @@ fn train_on<const N: usize>(
         layers: layers.cloned().collect(),
     };
     has_answers(&net, data)?;
+    has_targets(data)?;
     let mut batches = Batches::new(&net, task, data);
     batches.quantize_with(quantizers.into())?;
     let valid_plan = Plan::new(task, data, Part::Valid);
@@ -233,6 +236,20 @@ fn has_answers(net: &Network, data: &Dataset) -> Result<(), FitError> {
         }),
         Shape::Window { .. } => Ok(()),
     }
+}
+
+/// An error unless some target of what is learnt from, and of what epochs are chosen by, is known.
+fn has_targets(data: &Dataset) -> Result<(), FitError> {
+    for (part, what) in [(Part::Train, "learnt"), (Part::Valid, "measured")] {
+        let known = data
+            .sequences(part)
+            .any(|sequence| (0..sequence.steps()).any(|t| sequence.counts(t)));
+        if !known {
+            let part = part.name();
+            return Err(FitError::NoTargets { part, what });
+        }
+    }
+    Ok(())
 }
 
 /// Leaves the parameters that were chosen.

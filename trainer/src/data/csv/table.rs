@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::open::open;
-use super::super::order::Order;
+use super::super::order::{Leaps, Order};
 use super::super::time::Times;
 use super::columns::{Columns, nothing_to_hold, place};
 use super::field::Fields;
@@ -182,7 +182,23 @@ impl Table {
         let moved = order.iter().filter_map(|&(_, row)| records[row].take());
         self.records = moved.collect();
         self.groups = groups;
+        let unnamed = self.records.iter().filter(|record| record[at].is_empty());
+        let unnamed = unnamed.count();
+        if unnamed > 0 {
+            let percent = 100.0 * unnamed as f64 / self.rows() as f64;
+            self.notes.push(format!(
+                "{}: {unnamed} of {} rows ({percent:.1} %) have no {column:?} and are taken for one group of their own; if they are of several, leave \
+                 them out or name them",
+                self.file,
+                self.rows()
+            ));
+        }
         Ok(())
+    }
+
+    /// Adds to what there is to say.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     /// What was guessed or left out, and what is odd about the rows.
@@ -202,6 +218,7 @@ impl Table {
         for at in places {
             let mut times = Times::new(self.time());
             let mut order = Order::default();
+            let mut leaps = Leaps::default();
             let mut known = true;
             for group in &self.groups {
                 let mut before = None;
@@ -209,7 +226,9 @@ impl Table {
                     let text = &self.records[row][at];
                     match times.read(text, column.is_none()) {
                         Ok(time) => {
-                            order.see(before.replace(time.instant), time.instant, self.line(row))
+                            let (before, line) = (before.replace(time.instant), self.line(row));
+                            order.see(before, time.instant, line);
+                            leaps.see(before, time.instant, line);
                         }
                         Err(_) if self.fields.is_missing(text) => {}
                         // Not a column of times after all, or an error where it is one of the features.
@@ -221,19 +240,20 @@ impl Table {
             let own = column.is_some() || !order.stands_still();
             if known && own {
                 self.notes.extend(order.note(&self.file, &self.names[at]));
+                self.notes.extend(leaps.note(&self.file, &self.names[at]));
                 self.notes.extend(times.note(&self.file, &self.names[at]));
             }
         }
         Ok(())
     }
 
-    /// Whether a column begins with a date and a time of day, or is called a time and begins with one.
+    /// Whether a column begins with a date and a time of day, or is called a time or date and begins with one.
     fn is_time(&self, at: usize) -> bool {
         let Some(first) = self.records.first() else {
             return false;
         };
         let text = &first[at];
-        let named = ["time", "timestamp", "datetime", "date_time"];
+        let named = ["time", "timestamp", "datetime", "date_time", "date", "day"];
         let named = named
             .iter()
             .any(|name| self.names[at].eq_ignore_ascii_case(name));
@@ -560,6 +580,16 @@ impl Table {
 
     fn find(&self, wanted: &[&str]) -> Result<Columns, DataError> {
         Columns::find(&self.file, &self.names, &self.fields, wanted)
+    }
+
+    /// A field that stands for nothing.
+    pub fn is_missing(&self, text: &str) -> bool {
+        self.fields.is_missing(text)
+    }
+
+    /// The number that a field holds, if any.
+    pub fn number(&self, text: &str) -> Option<f32> {
+        self.fields.number(text).filter(|x: &f32| x.is_finite())
     }
 
     /// A column in 64 bits; what is missing or no number is NaN.

@@ -76,22 +76,46 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     }
     let inside = pieces.iter().flat_map(|piece| piece.clone().skip(1));
     let train: Vec<usize> = inside.filter(|&r| parts.contains(r, Part::Train)).collect();
-    for (k, feature) in series.features.iter().enumerate() {
-        let values = |part| {
+    let odd = |column: &str, values: &[f32], (k, width): (usize, usize)| {
+        let of = |part| {
             let rows = (0..rows).filter(|&row| parts.contains(row, part));
-            rows.map(|row| raw[row * names.len() + k]).collect()
+            let values = rows.map(|row| values[row * width + k]);
+            values.filter(|x| !x.is_nan()).collect()
         };
-        let odd = oddities(&feature.column, values(Part::Train), values(Part::Test));
-        notes.extend(
-            odd.into_iter()
-                .map(|note| format!("{}: {note}", table.file())),
-        );
+        let odd = oddities(column, of(Part::Train), of(Part::Test)).into_iter();
+        odd.map(|note| format!("{}: {note}", table.file()))
+            .collect::<Vec<_>>()
+    };
+    for (k, feature) in series.features.iter().enumerate() {
+        notes.extend(odd(&feature.column, &raw, (k, names.len())));
+        notes.extend(never(table, &feature.column, || {
+            let mut rows = (0..rows).filter(|&row| parts.contains(row, Part::Train));
+            rows.all(|row| raw[row * names.len() + k] == 0.0)
+        }));
+        notes.extend(held(table, &feature.column)?);
     }
     let features = fit_features(series, table, &raw, &train)?;
     let (normal, after_reset) = normalise_rows(&features, &raw);
 
     let columns = target_columns(series, table)?;
     notes.extend(untold(series, table, &columns));
+    for (k, target) in series.targets.iter().enumerate() {
+        if names.contains(&target.column.as_str()) {
+            if nearest == 0 {
+                notes.push(known_at_once(table, &target.column));
+            }
+        } else if table.names().contains(&target.column) {
+            notes.extend(odd(&target.column, &columns, (k, series.targets.len())));
+        }
+    }
+    if let Some(label) = &series.label
+        && farthest == 0
+        && names
+            .iter()
+            .any(|name| Derived::column_of(name) == label.column)
+    {
+        notes.push(known_at_once(table, &label.column));
+    }
     // Of none of these rows is a target known that an output at row r is about.
     let nothing_known = |row: usize| {
         let width = series.targets.len();
@@ -327,7 +351,8 @@ pub(super) fn prepared<'t>(
     if let Some(whole) = table.without_broken(&names)? {
         table = Cow::Owned(whole);
     }
-    table.to_mut().check_order(timed.first().copied())?;
+    let ordered = series.time.as_deref().or(timed.first().copied());
+    table.to_mut().check_order(ordered)?;
     let mut notes = table.notes().to_vec();
     if series.every > 1 {
         // A device that thins its samples sees whole strides only.
@@ -542,7 +567,8 @@ fn remaining(target: &TargetTask, column: &str, table: &Table) -> Result<Vec<f32
         let after = match after.as_ref().map(|after| after[last]) {
             // The group ends with its last row.
             None | Some("") => 0.0,
-            Some(text) => text.parse::<f32>().map_err(|_| DataError::NotANumber {
+            Some(text) if table.is_missing(text) => 0.0,
+            Some(text) => table.number(text).ok_or_else(|| DataError::NotANumber {
                 file: table.file_of(last).into(),
                 line: table.line(last),
                 column: target.after.clone().unwrap_or_default(),
@@ -600,6 +626,45 @@ fn untold(series: &SeriesTask, table: &Table, columns: &[f32]) -> Vec<String> {
         })
     })
     .collect()
+}
+
+/// What is to be found is given.
+fn known_at_once(table: &Table, column: &str) -> String {
+    format!(
+        "{}: column {column:?} is an input and, in the same row, what is to be found: the network need only pass it on, and a device that \
+         has it need not ask; take it out of the features, or set a horizon",
+        table.file()
+    )
+}
+
+/// A category that no row of training has.
+fn never(table: &Table, feature: &str, absent: impl FnOnce() -> bool) -> Option<String> {
+    let Some((Derived::Is(category), column)) = Derived::parse(feature) else {
+        return None;
+    };
+    (!table.names().iter().any(|name| name == feature) && absent()).then(|| {
+        format!(
+            "{}: no row of the training part has {category:?} in column {column:?}: what the network makes of it elsewhere is left to chance; leave it \
+             out of the categories, or move the split",
+            table.file()
+        )
+    })
+}
+
+/// Gaps of an input that are filled.
+fn held(table: &Table, column: &str) -> Result<Option<String>, DataError> {
+    if !table.holds() || !table.names().iter().any(|name| name == column) {
+        return Ok(None);
+    }
+    let gaps = table.columns_named(&[&Derived::missing(column)])?;
+    let gaps = gaps.into_iter().filter(|&gap| gap != 0.0).count();
+    Ok((gaps > 0).then(|| {
+        format!(
+            "{}: {} have no {column:?} and take the one before them (missing = \"hold\")",
+            table.file(),
+            share(gaps, table.rows(), "rows"),
+        )
+    }))
 }
 
 /// But for gaps.

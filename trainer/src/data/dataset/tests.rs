@@ -269,6 +269,110 @@ fn a_class_that_training_never_sees_is_told() {
     assert!(note.starts_with("class \"bad\" has nothing in the training part"));
 }
 
+/// A row per number, in equal parts of all but the last two rows, which are the validation and the test part.
+fn notes_of(csv: &str, keys: &str, format: &str, horizon: usize) -> String {
+    let rows = csv.lines().count() - 3;
+    let task = format!(
+        "name = \"t\"\n[csv]\nfile = \"\"\nformat = {{ {format} }}\n[series]\nsplit = {{ rows = [{rows}, 1, 1] }}\nnormalise = \"none\"\n{keys}\n\
+         [shape]\nkind = \"many-to-many\"\nwindow = 1\nhorizon = {horizon}\n[network]\ncell = \"rnn\"\nhidden = [2]\n"
+    );
+    load_gaps(csv, &task).unwrap().notes().join("\n")
+}
+
+#[test]
+fn classes_that_other_parts_lack_are_told() {
+    let mut csv = String::from("x,state\n");
+    (0..9).for_each(|row| writeln!(csv, "{row},{}", if row == 3 { "b" } else { "g" }).unwrap());
+    let label = "features = [\"x\"]\nlabel = { column = \"state\", classes = [{ name = \"good\", labels = [\"g\"] }, { name = \"bad\", labels = [\"b\"] }] }";
+    let notes = notes_of(&csv, label, "", 0);
+    assert!(
+        notes.contains("nothing in the valid part is of the class \"bad\""),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("nothing in the test part is of the class \"bad\""),
+        "{notes}"
+    );
+}
+
+#[test]
+fn what_fills_gaps_or_marks_them_is_told_of_inputs_and_of_targets() {
+    let mut csv = String::from("x,y\n");
+    for row in 0..60 {
+        let x = if row % 3 == 1 {
+            String::new()
+        } else {
+            row.to_string()
+        };
+        let y = if (20..30).contains(&row) {
+            -999
+        } else {
+            row % 10
+        };
+        writeln!(csv, "{x},{y}").unwrap();
+    }
+    let notes = notes_of(
+        &csv,
+        "features = [\"x\"]\ntargets = [\"y\"]",
+        "missing = \"hold\"",
+        0,
+    );
+    assert!(
+        notes.contains("20 of 60 rows (33.3 %) have no \"x\" and take the one before them"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("column \"y\" holds -999 in 10 of 58 rows"),
+        "{notes}"
+    );
+    assert!(!notes.contains("in the same row"), "{notes}");
+    let notes = notes_of(&csv, "features = [\"y\"]\ntargets = [\"y\"]", "", 0);
+    assert!(
+        notes.contains("column \"y\" is an input and, in the same row, what is to be found"),
+        "{notes}"
+    );
+    assert!(
+        !notes_of(&csv, "features = [\"y\"]\ntargets = [\"y\"]", "", 1).contains("in the same row")
+    );
+}
+
+#[test]
+fn categories_that_training_lacks_and_rows_without_a_group_are_told() {
+    let csv = "x,m,g\n1,a,A\n2,b,A\n3,a,\n4,b,A\n5,c,A\n6,c,A\n";
+    let keys = "features = [\"x\", { column = \"m\", categories = [\"a\", \"b\", \"c\"] }]\ntargets = [\"x\"]";
+    let notes = notes_of(csv, keys, "", 0);
+    assert!(
+        notes.contains("no row of the training part has \"c\" in column \"m\""),
+        "{notes}"
+    );
+    assert!(!notes.contains("has \"a\""), "{notes}");
+    let notes = notes_of(csv, &format!("group = \"g\"\n{keys}"), "", 0);
+    assert!(
+        notes.contains("1 of 6 rows (16.7 %) have no \"g\" and are taken for one group"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn dates_without_a_clock_have_an_order_too() {
+    let mut csv = String::from("Date,x\n");
+    (1..29)
+        .rev()
+        .for_each(|day| writeln!(csv, "2026-02-{day:02},{day}").unwrap());
+    for keys in ["", "time = \"Date\"\n"] {
+        let notes = notes_of(
+            &csv,
+            &format!("{keys}features = [\"x\"]\ntargets = [\"x\"]"),
+            "",
+            1,
+        );
+        assert!(
+            notes.contains("column \"Date\": the time goes back in 27 of 28 rows"),
+            "{notes}"
+        );
+    }
+}
+
 #[test]
 fn a_part_may_be_several_texts_of_a_column() {
     let csv = "year,x\n2010,1\n2011,2\n2012,3\n2013,4\n2014,5\n";

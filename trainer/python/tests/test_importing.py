@@ -1,5 +1,6 @@
 """What comes from a framework answers as the framework does."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,88 @@ def test_a_module_is_left_as_it_was_and_can_be_quantized(torch):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(raw, columns=model.input_names)
     assert np.abs(model.quantize("w8a16", frame).predict(raw) - want).max() < 0.02
+
+
+#: What modules do with their samples, by the layers of `module_of`.
+FORMS = {
+    "the last step": lambda m, x: m.dense(m.cell(x)[0][:, -1]),
+    "the last state": lambda m, x: m.dense(m.cell(x)[1][-1]),
+    "from a state of zero": lambda m, x: m.dense(m.cell(x, x.new_zeros(1, len(x), 8))[0][:, -1]),
+    "classes": lambda m, x: m.dense(m.cell(x)[0][:, -1]).softmax(-1),
+    "BatchNorm": lambda m, x: m.dense(m.cell(m.norm(x.transpose(1, 2)).transpose(1, 2))[0][:, -1]),
+    "time first": lambda m, x: m.dense(m.cell(x)[0][-1]),
+    "normalised": lambda m, x: m.dense(m.cell((x - m.mean) / m.std)[0]),
+    "what changes": lambda m, x: m.wide(m.cell(x)[0]) + x,
+    "one number": lambda m, x: m.one(m.cell(x)[0]).squeeze(-1),
+    "the first of one": lambda m, x: m.one(m.cell(x)[0])[:, :, 0],
+    "one last number": lambda m, x: m.one(m.cell(x)[0][:, -1]).squeeze(-1),
+    "by name": lambda m, x: {"y": m.dense(m.cell(x)[0])},
+    "of two the second": lambda m, x: (m.dense(m.cell(x)[0]), m.dense(m.cell(x)[0]).sigmoid()),
+}
+
+
+def module_of(torch, form):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = torch.nn.GRU(3, 8, batch_first=True)
+            self.dense, self.one, self.wide = (torch.nn.Linear(8, outputs) for outputs in (2, 1, 3))
+            self.norm = torch.nn.BatchNorm1d(3)
+            self.norm.running_mean[:], self.norm.running_var[:] = torch.tensor([1.0, 2.0, 3.0]), 2.0
+            self.register_buffer("mean", torch.tensor([10.0, 20.0, 30.0]))
+            self.register_buffer("std", torch.tensor([2.0, 0.5, 3.0]))
+
+        def forward(self, x):
+            return form(self, x)
+
+    torch.manual_seed(1)
+    return Module()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_whatever_a_module_answers_with_is_compared(torch, form, batch):
+    module = module_of(torch, FORMS[form])
+    module.cell.batch_first = form != "time first"
+    x = torch.randn((batch, 10, 3) if module.cell.batch_first else (10, batch, 3))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not compared")
+        model = kinglet.from_torch(module, x)
+        half = kinglet.from_torch(module, x, input_mean="1,2,3", input_std="2", precision="f16")
+    assert (model.format, half.format) == ("f32", "f16")
+
+
+def test_what_differs_is_an_error_and_what_cannot_be_compared_is_told(torch):
+    from kinglet._importing import _compare
+
+    module, x = module_of(torch, FORMS["the last step"]).eval(), torch.randn(4, 10, 3)
+    model = kinglet.from_torch(module, x)
+    with torch.no_grad():
+        y = module(x)
+    _compare(model, x, y)
+    for other in (y + 0.1, y.flip(0), (y * 2, {"y": y - 1})):
+        with pytest.raises(kinglet.Error, match="differs from the module's by"):
+            _compare(model, x, other)
+    for wrong, answer, words in [(x, y[:, :1], r"\(4, 1\) and the model with \(4, 1, 2\)"), (x[:, :5], y, "fewer rows than a window"), (x, None, "no tensor")]:
+        with pytest.warns(UserWarning, match=f"{words}.*not compared"):
+            _compare(model, wrong, answer)
+
+
+def test_parts_of_a_module_that_were_set_to_evaluation_stay_so(torch):
+    module = module_of(torch, FORMS["BatchNorm"]).train()
+    module.norm.eval()
+    kinglet.from_torch(module, torch.randn(1, 10, 3))
+    assert module.training and module.cell.training and not module.norm.training
+
+
+def test_what_a_module_does_not_take_is_one_line(torch):
+    module, x = module_of(torch, FORMS["the last step"]), torch.randn(1, 10, 3)
+    for wrong, words in [(x.numpy(), "not ndarray"), ((x, x), "not tuple"), (x[..., :2], "Expected 3, got 2"), (x.double(), "dtype")]:
+        with pytest.raises(kinglet.Error, match=words) as error:
+            kinglet.from_torch(module, wrong)
+        assert "\n" not in str(error.value)
+    # The sample of a module of doubles is one of doubles.
+    assert kinglet.from_torch(module.double(), x.double()).format == "f32"
 
 
 def test_onnx_is_a_path_bytes_or_a_model():

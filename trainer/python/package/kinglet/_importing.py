@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from ._kinglet import Error, Model
 
 #: The largest difference from what PyTorch computes, in parts of the spread of its outputs.
 _DIFFERS = 1e-3
+
+#: Options that say what the network is. The others say what is made of it: numbers of another format, or of raw values.
+_OF_NETWORK = ("gru_reset", "output", "predicts", "tokens", "window", "zero_state")
 
 
 def _imported(source, folder, calibrate, options):
@@ -54,28 +59,36 @@ def from_keras(network: Any, /, *, calibrate: Any = None, **options: Any) -> Mod
 def from_torch(module: Any, sample: Any, /, *, calibrate: Any = None, **options: Any) -> Model:
     """A model of a `torch.nn.Module`, by way of ONNX.
 
-    sample: what the module takes, such as a float32 tensor (batch, time, inputs). The module is exported in evaluation mode by
-    `torch.onnx`, which needs the packages onnx and onnxscript, and what the model answers to the sample is compared with what the
-    module does; kinglet.Error is raised where they differ. calibrate and options are as in `from_onnx`.
+    sample: the tensor that the module takes, such as float32 (batch, time, inputs), or (time, batch, inputs). The module is exported in
+    evaluation mode by `torch.onnx`, which needs the packages onnx and onnxscript, and what the float model answers to the sample is
+    compared with what the module does: kinglet.Error is raised where they differ, and a warning says so where they cannot be compared.
+    calibrate and options are as in `from_onnx`.
     """
     import torch
 
     if not isinstance(module, torch.nn.Module):
         raise Error(f"expected a torch.nn.Module, not {type(module).__name__}")
-    was_training = module.training
+    if not isinstance(sample, torch.Tensor):
+        raise Error(f"expected a tensor as the sample, the one input of the module, not {type(sample).__name__}")
+    were_training = [part for part in module.modules() if part.training]
     module.eval()
     try:
         with workplace() as folder, torch.no_grad():
-            model = _exported(torch, module, sample, folder, calibrate, options)
-            expected = module(sample)
+            try:
+                expected = module(sample)
+            except Exception as error:
+                raise Error(f"the module does not take the sample: {_first_line(error)}") from error
+            model, plain = _exported(torch, module, sample, folder, calibrate, options)
     finally:
-        module.train(was_training)
-    _compare(model, sample, expected)
+        for part in were_training:
+            part.training = True
+    _compare(plain, sample, expected)
     return model
 
 
 def _exported(torch, module, sample, folder, calibrate, options):
-    """By the one of the two exporters of PyTorch that writes what can be imported."""
+    """The model, and the one in f32 of the module's own numbers; by the one of the two exporters of PyTorch that writes what can be
+    imported."""
     file, first = folder / "network.onnx", None
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -86,41 +99,80 @@ def _exported(torch, module, sample, folder, calibrate, options):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.onnx.export(module, (sample,), file, verbose=False, external_data=False, dynamo=dynamo)
-            return _imported(file, folder, calibrate, options)
+            model = _imported(file, folder, calibrate, options)
+            if model.format == "f32" and not {"input_mean", "input_std"} & set(options):
+                return model, model
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return model, _imported(file, folder, None, {name: options[name] for name in _OF_NETWORK if name in options})
         except ImportError as error:
             first = first or Error(f"torch.onnx exports the module, and for that {error.name} is missing: pip install onnx onnxscript")
         except Error as error:
             first = first or error
         except Exception as error:
             # Of its own kinds, and TypeError where it no longer has both.
-            first = first or Error(f"torch.onnx cannot export the module: {error}")
+            first = first or Error(f"torch.onnx cannot export the module: {_first_line(error.__cause__ or error)}")
         finally:
             logger.setLevel(level)
     raise first
 
 
+def _first_line(error):
+    """What an error says, without the advice for terminals that PyTorch adds."""
+    lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _tensors(answer):
+    """Whatever a module answers with, one after the other."""
+    if isinstance(answer, Mapping):
+        answer = answer.values()
+    elif hasattr(answer, "detach"):
+        return [answer]
+    elif not isinstance(answer, (tuple, list)):
+        return []
+    return [tensor for part in answer for tensor in _tensors(part)]
+
+
+def _array(tensor):
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
 def _compare(model, sample, expected):
-    """What the model answers to a sample of plain numbers is what the module does, whichever axis is its batch."""
+    """What a model in f32 answers to the sample is what the module does, whichever axis is its batch, or one of what it does."""
     import numpy as np
 
-    if model.takes_tokens or model.format not in ("f32", "f16"):
-        return
-    expected = expected[0] if isinstance(expected, (tuple, list)) else expected
-    x, expected = sample.detach().cpu().numpy(), expected.detach().cpu().numpy()
-    spread = max(float(np.ptp(expected)), 1e-6)
-    # Series side by side, with an answer per step or one at the end.
-    layouts = [(x, expected)] if x.ndim < 3 else [(x, expected), (x.swapaxes(0, 1), expected.swapaxes(0, 1))]
-    shares = []
-    for x, expected in layouts:
-        got = model.predict(np.ascontiguousarray(x), raw=model.window is None)
-        for shown in (got, got[..., -1, :], got[..., -1:, :]):
-            if shown.shape == expected.shape:
-                shares.append(float(np.abs(shown - expected).max()) / spread)
+    x, expected = _array(sample), [_array(tensor) for tensor in _tensors(expected)]
+    shares, shapes, reason = [], [], None
+    is_batch = x.ndim == (2 if model.takes_tokens else 3)
+    for series in (x, x.swapaxes(0, 1)) if is_batch else (x,):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                got = model.predict(np.ascontiguousarray(series))
+        except Error as error:
+            reason = reason or error
+            continue
+        # Nothing, where that axis is shorter than a window.
+        if not got.size:
+            continue
+        shapes.append(got.shape)
+        # Answers as the module has its axes, or the last of each. An axis of one may be left out, such as by squeeze.
+        for shown in (got, got.swapaxes(0, -2), got[..., -1, :]):
+            shares += [_share(shown.squeeze(), y.squeeze()) for y in expected if shown.squeeze().shape == y.squeeze().shape]
     if not shares:
-        warnings.warn(
-            f"the module answers the sample with shape {expected.shape} and the model with {got.shape}: the two were not compared",
-            UserWarning,
-            stacklevel=3,
-        )
+        shown = " or ".join(str(y.shape) for y in expected) or "no tensor"
+        why = f"the model with {' or '.join(map(str, shapes))}" if shapes else f"the model does not: {reason or 'it has fewer rows than a window'}"
+        warnings.warn(f"the module answers the sample with {shown} and {why}; the two were not compared", UserWarning, stacklevel=3)
     elif not min(shares) <= _DIFFERS:
         raise Error(f"the model's answer to the sample differs from the module's by {min(shares):.1e} of its spread")
+
+
+def _share(got, expected):
+    """The largest difference in parts of the spread; of a single answer, or of one that does not move, in parts of its size. Rounding is
+    that of numbers around 1, within the network, however small the answers are."""
+    import numpy as np
+
+    spread = max(float(np.ptp(expected)), 0.1 * float(np.abs(expected).max()), 1e-3)
+    return float(np.abs(got - expected).max()) / spread

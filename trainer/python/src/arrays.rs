@@ -8,6 +8,7 @@ use numpy::{
     PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::Error;
 use crate::session::{Samples, takes_tokens};
@@ -54,7 +55,7 @@ fn features<'py>(
     x: &Bound<'py, PyAny>,
     axes: [usize; 2],
 ) -> PyResult<(Taken<'py>, Vec<usize>)> {
-    named(model, x)?;
+    each_part(x, &|part| unmasked(part).and_then(|()| named(model, part)))?;
     let lies_right = |x: &Bound<'_, PyArrayDyn<f32>>| x.is_c_contiguous() && x.is_aligned();
     let x32 = match x.cast::<PyArrayDyn<f32>>() {
         Ok(x) if lies_right(x) => x.clone(),
@@ -74,25 +75,75 @@ fn features<'py>(
     Ok((Taken::Features(x), axes))
 }
 
-/// Refuses columns with names that are not the inputs' own in order: they would be taken by their places.
+/// Looks at what would be an array: all of it, or in lists each. What knows neither names nor masks is passed over; false of a number.
+fn each_part(
+    x: &Bound<'_, PyAny>,
+    look: &dyn Fn(&Bound<'_, PyAny>) -> PyResult<()>,
+) -> PyResult<bool> {
+    if x.cast_exact::<PyUntypedArray>().is_ok() {
+        return Ok(true);
+    }
+    if x.cast_exact::<PyList>().is_ok() || x.cast_exact::<PyTuple>().is_ok() {
+        for part in x.try_iter()? {
+            // Those after a number are numbers too.
+            if !each_part(&part?, look)? {
+                break;
+            }
+        }
+        return Ok(true);
+    }
+    let has_parts = x.len().is_ok();
+    if has_parts {
+        look(x)?;
+    }
+    Ok(has_parts)
+}
+
+/// Refuses gaps that a mask says: what lies under it would be taken for numbers.
+fn unmasked(x: &Bound<'_, PyAny>) -> PyResult<()> {
+    let masks = x.py().import("numpy.ma")?;
+    match masks.call_method1("is_masked", (x,))?.is_truthy()? {
+        false => Ok(()),
+        true => Err(Error::new_err(
+            "a masked array, whose gaps would be taken for numbers: pass x.filled(numpy.nan)",
+        )),
+    }
+}
+
+/// Refuses names that are not the inputs' own in order, as what has them would be taken by its places: columns of a table, fields of a
+/// named tuple, the text in the index of a series. A number, or one behind `_` as named tuples have it, is a place and no name.
 fn named(model: &Model<'_>, x: &Bound<'_, PyAny>) -> PyResult<()> {
-    let attribute = ["column_names", "columns"];
-    let names = attribute.iter().find_map(|name| x.getattr(*name).ok());
-    let names = names.and_then(|names| names.try_iter().ok());
-    let names = names.map(|names| {
-        let text = |name: PyResult<Bound<'_, PyAny>>| name.ok()?.extract::<String>().ok();
-        names.map(text).collect::<Option<Vec<String>>>()
-    });
-    let Some(Some(names)) = names else {
-        return Ok(());
+    let places = |name: &str| {
+        let names = x.getattr(name).ok()?.try_iter().ok()?;
+        names.collect::<PyResult<Vec<_>>>().ok()
     };
+    let of_columns = ["column_names", "columns", "_fields", "__fields__"];
+    let names = of_columns.iter().find_map(|name| places(name));
+    let names = match names {
+        Some(names) => names,
+        None => {
+            let index = places("index").unwrap_or_default();
+            let is_name = |label: &Bound<'_, PyAny>| {
+                label.is_instance_of::<PyString>() || label.is_instance_of::<PyTuple>()
+            };
+            match index.len() == model.inputs() && index.iter().any(is_name) {
+                true => index,
+                // Labels of rows. Where they are too many, that is told of the shape.
+                false => return Ok(()),
+            }
+        }
+    };
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let inputs: Vec<&str> = input_names(model).iter().map(|name| name.0).collect();
-    if names == inputs {
+    let is_in_place = |(place, name): (usize, &String)| {
+        let number = name.strip_prefix('_').unwrap_or(name);
+        name == inputs[place] || number == place.to_string()
+    };
+    if names.len() == inputs.len() && names.iter().enumerate().all(is_in_place) {
         return Ok(());
     }
     Err(Error::new_err(format!(
-        "the columns of the table are {}, and what is taken by its place here is {}; pass table[model.input_names], or to model.predict the table, \
-         which goes by names",
+        "the columns are {}, and what is taken by its place here is {}; pass table[model.input_names], or to model.predict the table, which goes by names",
         names.join(", "),
         inputs.join(", ")
     )))
@@ -163,16 +214,8 @@ pub fn numbers<'py>(
     kinds: &str,
     what: &str,
 ) -> PyResult<Bound<'py, PyUntypedArray>> {
+    each_part(x, &unmasked)?;
     let numpy = x.py().import("numpy")?;
-    if numpy
-        .getattr("ma")?
-        .call_method1("is_masked", (x,))?
-        .is_truthy()?
-    {
-        return Err(Error::new_err(
-            "a masked array, whose gaps would be taken for numbers: pass x.filled(numpy.nan)",
-        ));
-    }
     let x = numpy.call_method1("asarray", (x,))?;
     let x = x.cast_into::<PyUntypedArray>()?;
     let kind = x.dtype().kind();

@@ -10,10 +10,11 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 use crate::arrays::array;
+use crate::cores;
 use crate::loaded::Loaded;
 use crate::model::shaped;
 use crate::session::{How, Samples, Session, width};
-use crate::{Error, told};
+use crate::{Error, alone, bytes, told};
 
 /// Multiplications that are worth another core.
 const WORTH: usize = 1 << 18;
@@ -42,9 +43,11 @@ impl Batch {
         })
     }
 
-    fn session(&mut self, stream: usize) -> PyResult<&mut Session> {
+    fn session(&mut self, stream: isize) -> PyResult<&mut Session> {
         let streams = self.sessions.len();
-        self.sessions.get_mut(stream).ok_or_else(|| {
+        let place = usize::try_from(stream).ok();
+        let session = place.and_then(|place| self.sessions.get_mut(place));
+        session.ok_or_else(|| {
             PyIndexError::new_err(format!(
                 "no stream {stream}: there are {streams}, from 0 on"
             ))
@@ -67,12 +70,15 @@ impl Batch {
     ///
     /// Returns (streams, outputs) float32, NaN in the rows of streams whose window is not complete.
     #[pyo3(signature = (x, /))]
-    fn step<'py>(&mut self, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let py = x.py();
-        let loaded = self.loaded.clone();
+    fn step<'py>(
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let (py, mut batch) = (x.py(), alone(slf)?);
+        let loaded = batch.loaded.clone();
         let model = loaded.model();
         let taken = array(model, x, [1, 1])?;
-        let streams = self.sessions.len();
+        let streams = batch.sessions.len();
         if taken.axes[0] != streams {
             return Err(Error::new_err(format!(
                 "samples of {} streams; the batch has {streams}",
@@ -81,19 +87,23 @@ impl Batch {
         }
         let samples = taken.samples()?;
         let mut answers = vec![f32::NAN; streams * model.outputs()];
-        let sessions = &mut self.sessions;
+        let sessions = &mut batch.sessions;
         py.detach(|| {
-            let cores = (streams * model.macs() / WORTH).clamp(1, rayon::current_num_threads());
-            if cores == 1 {
+            let worth = streams * model.macs() / WORTH;
+            if worth <= 1 {
                 return step(model, sessions, samples, &mut answers);
             }
+            let pool = cores::pool()?;
+            let cores = worth.min(pool.current_num_threads());
             let each = streams.div_ceil(cores);
             let parts = sessions.par_chunks_mut(each).enumerate();
             let parts = parts.zip(answers.par_chunks_mut(each * model.outputs()));
-            parts.try_for_each(|((part, sessions), answers)| {
-                let first = part * each * width(model);
-                let samples = samples.part(first..first + sessions.len() * width(model));
-                step(model, sessions, samples, answers)
+            pool.install(|| {
+                parts.try_for_each(|((part, sessions), answers)| {
+                    let first = part * each * width(model);
+                    let samples = samples.part(first..first + sessions.len() * width(model));
+                    step(model, sessions, samples, answers)
+                })
             })
         })
         .map_err(|error| told(&error))?;
@@ -102,23 +112,29 @@ impl Batch {
 
     /// Starts a stream anew; all of them by default.
     #[pyo3(signature = (stream=None))]
-    fn reset(&mut self, stream: Option<usize>) -> PyResult<()> {
+    fn reset(slf: &Bound<'_, Self>, stream: Option<isize>) -> PyResult<()> {
+        let mut batch = alone(slf)?;
         match stream {
-            Some(stream) => self.session(stream)?.reset(),
-            None => self.sessions.iter_mut().try_for_each(Session::reset),
+            Some(stream) => batch.session(stream)?.reset(),
+            None => batch.sessions.iter_mut().try_for_each(Session::reset),
         }
         .map_err(|error| told(&error))
     }
 
     /// The state of a stream, as `Stream.save` gives it.
-    fn save<'py>(&mut self, py: Python<'py>, stream: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let saved = self.session(stream)?.save().map_err(|error| told(&error))?;
-        Ok(PyBytes::new(py, &saved))
+    fn save<'py>(slf: &Bound<'py, Self>, stream: isize) -> PyResult<Bound<'py, PyBytes>> {
+        let mut batch = alone(slf)?;
+        let saved = batch.session(stream)?.save();
+        Ok(PyBytes::new(
+            slf.py(),
+            &saved.map_err(|error| told(&error))?,
+        ))
     }
 
     /// A stream goes on from a saved state.
-    fn restore(&mut self, stream: usize, state: &[u8]) -> PyResult<()> {
-        let restored = self.session(stream)?.restore(state);
+    fn restore(slf: &Bound<'_, Self>, stream: isize, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut batch = alone(slf)?;
+        let restored = batch.session(stream)?.restore(bytes(state)?.as_bytes());
         restored.map_err(|error| told(&error))
     }
 

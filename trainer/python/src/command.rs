@@ -26,15 +26,16 @@ pub fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
 #[pyfunction]
 #[pyo3(signature = (frame, path, /))]
 pub fn write_csv(frame: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<bool> {
-    let Some(stream) = table::stream(frame)? else {
+    let Some(table) = table::Table::of(frame)? else {
         return Err(Error::new_err(format!(
             "{} is no table; pass one of pandas, polars or pyarrow, or the path of a file",
             frame.get_type().name()?
         )));
     };
+    let rows = table.rows(None)?;
     let write = || {
         let mut text = Vec::new();
-        let mut table = table::Text::new(table::Rows::new(stream), false)?;
+        let mut table = table::Text::new(rows, false)?;
         table.read_to_end(&mut text)?;
         save(&path, &text)?;
         Ok(table.has_times())

@@ -6,6 +6,7 @@
 mod arrays;
 mod batch;
 mod command;
+mod cores;
 mod listen;
 mod loaded;
 mod model;
@@ -14,9 +15,12 @@ mod stream;
 mod table;
 mod watch;
 
+use pyo3::PyClass;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::False;
+use pyo3::types::{PyBytes, PyMemoryView};
 
 create_exception!(
     kinglet,
@@ -40,6 +44,8 @@ mod python {
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]
+    use crate::table::keys;
+    #[pymodule_export]
     use crate::watch::{Detector, Spotter};
 
     use pyo3::prelude::*;
@@ -53,6 +59,28 @@ mod python {
 /// An error as Python meets it.
 fn told(error: &anyhow::Error) -> PyErr {
     Error::new_err(kinglet_trainer::causes::InOneLine(error).to_string())
+}
+
+/// What goes on where it was, for a call that moves it on.
+fn alone<'py, T: PyClass<Frozen = False>>(slf: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
+    slf.try_borrow_mut().map_err(|_| {
+        let name = T::NAME;
+        Error::new_err(format!(
+            "another thread is using this {name}: a {name} is one thread's at a time; give every thread one of its own, or hold a lock"
+        ))
+    })
+}
+
+/// Bytes, or what else has some: a bytearray, a memoryview.
+fn bytes<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = x.cast::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    let Ok(view) = PyMemoryView::from(x) else {
+        let name = x.get_type().name()?;
+        return Err(Error::new_err(format!("expected bytes, not {name}")));
+    };
+    Ok(view.call_method0("tobytes")?.cast_into()?)
 }
 
 /// What the command line would note on standard error.

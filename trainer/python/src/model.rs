@@ -15,13 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::arrays::array;
 use crate::batch::Batch;
+use crate::cores;
 use crate::listen::{Greedy, LogMel, settings, written};
 use crate::loaded::Loaded;
 use crate::session::{How, Samples, Session, slice, takes_tokens, width};
 use crate::stream::Stream;
-use crate::table::Grouping;
+use crate::table::{Grouping, Table};
 use crate::watch::{Detector, Spotter};
-use crate::{Error, table, told, warn};
+use crate::{Error, bytes, told, warn};
 
 /// A model file.
 ///
@@ -99,10 +100,10 @@ impl Model {
     /// A model from the bytes of its file.
     #[staticmethod]
     #[pyo3(signature = (data, /))]
-    fn from_bytes(data: &[u8]) -> PyResult<Self> {
+    fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let file = ModelFile {
             path: PathBuf::from("the model's bytes"),
-            bytes: AlignedBytes::from(data),
+            bytes: AlignedBytes::from(bytes(data)?.as_bytes()),
         };
         Model::new(Loaded::of(file))
     }
@@ -162,8 +163,8 @@ impl Model {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, model) = (x.py(), self.model());
         let how = How { raw, every_step };
-        if let Some(stream) = table::stream(x)? {
-            return table::predict(&self.loaded, x, stream, Grouping { group, time }, how);
+        if let Some(table) = Table::of(x)? {
+            return table.predict(&self.loaded, Grouping { group, time }, how);
         }
         if group.is_some() || time.is_some() {
             return Err(Error::new_err(
@@ -242,7 +243,9 @@ impl Model {
 
     /// So many new streams, which may be none, that are stepped together over all cores. raw and every_step are as in `predict`.
     #[pyo3(signature = (streams, *, raw=false, every_step=false))]
-    fn batch(&self, streams: usize, raw: bool, every_step: bool) -> PyResult<Batch> {
+    fn batch(&self, streams: isize, raw: bool, every_step: bool) -> PyResult<Batch> {
+        let streams = usize::try_from(streams)
+            .map_err(|_| Error::new_err(format!("{streams} streams; expected 0 or more")))?;
         let batch = Batch::new(self.loaded.clone(), streams, How { raw, every_step });
         batch.map_err(|error| told(&error))
     }
@@ -470,7 +473,7 @@ pub fn step<'py>(
     Ok(answer.map(|y| PyArray1::from_slice(x.py(), y)))
 }
 
-/// Goes on over samples without the interpreter's lock.
+/// Goes on over samples without the interpreter's lock, over all of them or none.
 pub fn run(
     py: Python<'_>,
     session: &mut Session,
@@ -479,12 +482,14 @@ pub fn run(
 ) -> PyResult<()> {
     let loaded = session.loaded().clone();
     let each = slice(loaded.model()) * width(loaded.model());
+    let mut onward = session.clone();
     for at in (0..samples.len()).step_by(each) {
         let part = samples.part(at..samples.len().min(at + each));
-        py.detach(|| session.run(part, answers))
+        py.detach(|| onward.run(part, answers))
             .map_err(|error| told(&error))?;
         py.check_signals()?;
     }
+    *session = onward;
     Ok(())
 }
 
@@ -501,14 +506,17 @@ fn run_all(
     };
     let loaded = first.loaded().clone();
     let (model, width) = (loaded.model(), width(loaded.model()));
-    let each = (slice(model) * rayon::current_num_threads() / sessions.len()).max(16);
+    let pool = cores::pool().map_err(|error| told(&error))?;
+    let each = (slice(model) * pool.current_num_threads() / sessions.len()).max(16);
     for at in (0..rows).step_by(each) {
         let until = rows.min(at + each);
         py.detach(|| {
             let streams = sessions.par_iter_mut().zip(&mut *answers).enumerate();
-            streams.try_for_each(|(n, (session, answers))| {
-                let row = |row| (n * rows + row) * width;
-                session.run(samples.part(row(at)..row(until)), answers)
+            pool.install(|| {
+                streams.try_for_each(|(n, (session, answers))| {
+                    let row = |row| (n * rows + row) * width;
+                    session.run(samples.part(row(at)..row(until)), answers)
+                })
             })
         })
         .map_err(|error| told(&error))?;

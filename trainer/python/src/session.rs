@@ -69,6 +69,7 @@ pub enum Moment<'y> {
     Answered(&'y [f32]),
 }
 
+#[derive(Clone)]
 pub struct Session {
     loaded: Arc<Loaded>,
     how: How,

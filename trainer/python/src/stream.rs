@@ -7,7 +7,7 @@ use pyo3::types::PyBytes;
 use crate::arrays::array;
 use crate::model::{run, shaped};
 use crate::session::Session;
-use crate::{Error, model, told};
+use crate::{Error, alone, bytes, model, told};
 
 /// One stream of a model, with a state of its own. Made by `Model.stream()`.
 ///
@@ -32,47 +32,61 @@ impl Stream {
         ))
     }
 
+    /// Another stream that goes on from where this one is.
+    fn __copy__(&self) -> Self {
+        Stream::new(self.session.clone())
+    }
+
     /// Takes one sample.
     ///
     /// x: (inputs,) numbers in the units of `Model.input_units`, NaN where one is missing; of a model of tokens one whole number.
     ///
     /// Returns (outputs,) float32 in the units of `Model.output_units`, or None where a window is not complete.
     #[pyo3(signature = (x, /))]
-    fn step<'py>(&mut self, x: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyArray1<f32>>>> {
-        model::step(&mut self.session, x)
+    fn step<'py>(
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyArray1<f32>>>> {
+        model::step(&mut alone(slf)?.session, x)
     }
 
     /// Goes on over samples.
     ///
     /// x: (rows, inputs), or (rows,) tokens.
     ///
-    /// Returns (answers, outputs) float32: an answer per row or, of a model of windows, per window that ended in them.
+    /// Returns (answers, outputs) float32: an answer per row or, of a model of windows, per window that ended in them. An error, and
+    /// Ctrl-C, leave the stream as it was.
     #[pyo3(signature = (x, /))]
-    fn run<'py>(&mut self, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let loaded = self.session.loaded().clone();
+    fn run<'py>(
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let mut stream = alone(slf)?;
+        let loaded = stream.session.loaded().clone();
         let x_rows = array(loaded.model(), x, [1, 1])?;
         let mut answers = Vec::new();
-        run(x.py(), &mut self.session, x_rows.samples()?, &mut answers)?;
+        run(x.py(), &mut stream.session, x_rows.samples()?, &mut answers)?;
         let outputs = loaded.model().outputs();
         shaped(x.py(), &[answers.len() / outputs, outputs], answers)
     }
 
     /// Starts anew.
-    fn reset(&mut self) -> PyResult<()> {
-        self.session.reset().map_err(|error| told(&error))
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        alone(slf)?.session.reset().map_err(|error| told(&error))
     }
 
     /// The state as bytes, for `restore` of a stream of the same model, also in another process. Of a model that answers every
     /// step they are what the engine saves on a device.
-    fn save<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let saved = self.session.save().map_err(|error| told(&error))?;
-        Ok(PyBytes::new(py, &saved))
+    fn save<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
+        let saved = alone(slf)?.session.save().map_err(|error| told(&error))?;
+        Ok(PyBytes::new(slf.py(), &saved))
     }
 
     /// Goes on from a saved state. An error leaves the stream as it was.
     #[pyo3(signature = (state, /))]
-    fn restore(&mut self, state: &[u8]) -> PyResult<()> {
-        self.session.restore(state).map_err(|error| told(&error))
+    fn restore(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let restored = alone(slf)?.session.restore(bytes(state)?.as_bytes());
+        restored.map_err(|error| told(&error))
     }
 
     /// Bytes of memory that a stream's state takes in the engine.

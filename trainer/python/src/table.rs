@@ -2,14 +2,15 @@
 //! and groups are what they are for `kinglet predict`, by the same code. Where all columns that the model takes are numbers,
 //! they are not printed and read again: a number of 64 bits becomes the one of 32 that its text would be.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader, UInt64Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringArray, UInt64Array};
+use arrow_cast::cast;
 use arrow_cast::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use arrow_csv::WriterBuilder;
 use arrow_ord::sort::{SortColumn, lexsort_to_indices};
@@ -24,7 +25,7 @@ use kinglet_trainer::unheld::Unheld;
 use kinglet_trainer::watch::Watch;
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
+use pyo3::types::{PyCapsule, PyList};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::io::{self, BufReader, Cursor, Read};
@@ -46,28 +47,40 @@ const NAME: &str = "the table, as CSV";
 /// The last column of the text: the number of the row.
 const ROW: &str = "(row)";
 
-/// What of an object is a table; none if it is none.
-pub fn stream(x: &Bound<'_, PyAny>) -> PyResult<Option<RecordBatchStreamReader>> {
-    if !x.hasattr("__arrow_c_stream__")? {
-        return match x.hasattr("columns")? {
-            true => Err(Error::new_err(
-                "a table that has no __arrow_c_stream__; pass one of pandas 2.2 or newer (which needs pyarrow for it), polars or pyarrow",
-            )),
-            false => Ok(None),
-        };
+/// A table of pandas, polars or pyarrow.
+pub struct Table<'py>(Bound<'py, PyAny>);
+
+impl<'py> Table<'py> {
+    /// What of an object is a table; none if it is none.
+    pub fn of(x: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        if !x.hasattr("__arrow_c_stream__")? && !x.hasattr("columns")? {
+            return Ok(None);
+        }
+        let table = of_python(x.py())?.call_method1("table_of", (x,))?;
+        Ok(Some(Table(table)))
     }
-    let capsule = x.call_method0("__arrow_c_stream__")?;
-    let capsule = capsule.cast_into::<PyCapsule>()?;
-    let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
-    // SAFETY: a capsule of this name holds an ArrowArrayStream, by Arrow's PyCapsule interface; taking it leaves a released one
-    // behind, so that the capsule's destructor has nothing left to do.
-    let taken = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr().cast()) };
-    let reader = RecordBatchStreamReader::try_new(taken);
-    reader.map(Some).map_err(|error| {
-        Error::new_err(format!(
-            "not a table of columns ({error}); pass a DataFrame or a table, series.to_frame() of a series"
-        ))
-    })
+
+    fn names(&self) -> PyResult<Vec<String>> {
+        let names = of_python(self.0.py())?.call_method1("columns", (&self.0,))?;
+        names.extract()
+    }
+
+    /// The columns at these places, or all of them.
+    pub fn rows(&self, places: Option<&[usize]>) -> PyResult<Rows> {
+        let selected = of_python(self.0.py())?.call_method1("selected", (&self.0, places))?;
+        let capsule = selected.call_method0("__arrow_c_stream__")?;
+        let capsule = capsule.cast_into::<PyCapsule>()?;
+        let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
+        // SAFETY: a capsule of this name holds an ArrowArrayStream, by Arrow's PyCapsule interface; taking it leaves a released one
+        // behind, so that the capsule's destructor has nothing left to do.
+        let taken = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr().cast()) };
+        let reader = RecordBatchStreamReader::try_new(taken);
+        reader.map(Rows::new).map_err(|error| told(&error.into()))
+    }
+}
+
+fn of_python(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("kinglet._tables")
 }
 
 /// The rows of a table, without columns that are lists or structures, some at a time.
@@ -87,7 +100,12 @@ impl Rows {
         let all = batches.schema();
         let is_plain = |at: &usize| !all.field(*at).data_type().is_nested();
         let plain: Vec<usize> = (0..all.fields().len()).filter(is_plain).collect();
-        let fields = plain.iter().map(|&at| all.fields()[at].clone());
+        let fields = plain.iter().map(|&at| match all.field(at) {
+            field if is_bytes(field.data_type()) => {
+                Arc::new(field.clone().with_data_type(DataType::Utf8))
+            }
+            _ => all.fields()[at].clone(),
+        });
         Rows {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             plain,
@@ -112,7 +130,7 @@ impl Rows {
                 names.collect::<Vec<_>>().join(", ")
             )
         })?;
-        let kind = self.schema.field(at).data_type();
+        let kind = self.schema.field(at).data_type().clone();
         anyhow::ensure!(
             kind.is_temporal() || kind.is_numeric(),
             "{NAME}: column {name:?} is of type {kind}; rows are ordered by times or numbers: convert it first, such as by \
@@ -123,7 +141,12 @@ impl Rows {
             batches.push(batch);
         }
         let all = concat_batches(&self.schema, &batches)?;
-        let gaps = all.column(at).logical_null_count();
+        let mut gaps = all.column(at).logical_null_count();
+        if kind.is_floating() {
+            let times = cast(all.column(at), &DataType::Float64)?;
+            let times = times.as_primitive::<Float64Type>();
+            gaps += times.iter().flatten().filter(|time| time.is_nan()).count();
+        }
         anyhow::ensure!(
             gaps == 0,
             "{NAME}: {gaps} rows have no time in column {name:?}; fill it in or leave them out"
@@ -151,7 +174,11 @@ impl Rows {
             let batch = match self.rest.take() {
                 Some(batch) => batch,
                 None => match self.batches.next() {
-                    Some(batch) => batch?.project(&self.plain)?,
+                    Some(batch) => {
+                        let batch = batch?.project(&self.plain)?;
+                        let columns: Result<_, _> = batch.columns().iter().map(read).collect();
+                        RecordBatch::try_new(self.schema.clone(), columns?)?
+                    }
                     None => return Ok(None),
                 },
             };
@@ -178,6 +205,28 @@ impl Rows {
         let mut fields = self.schema.fields().iter();
         fields.any(|field| field.data_type().is_temporal())
     }
+}
+
+fn is_bytes(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, of) => is_bytes(of),
+        kind => matches!(
+            kind,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        ),
+    }
+}
+
+/// A column as it is, but bytes as the text that they are, such as that of a database. Those that are none are printed as they were.
+fn read(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if !is_bytes(column.data_type()) {
+        return Ok(column.clone());
+    }
+    let bytes = cast(column, &DataType::LargeBinary)?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = |bytes: &[u8]| str::from_utf8(bytes).map_or_else(|_| hex(bytes), str::to_owned);
+    let texts = bytes.as_binary::<i64>().iter().map(|bytes| bytes.map(text));
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 /// Rows as CSV.
@@ -277,10 +326,11 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Whether the columns are numbers of at most 64 bits.
+    /// Whether the columns are numbers of at most 64 bits, or true and false, which are 1 and 0.
     fn can(schema: &Schema, columns: &[usize]) -> bool {
-        use DataType::{Float32, Float64};
-        let is_number = |kind: &DataType| kind.is_integer() || matches!(kind, Float32 | Float64);
+        use DataType::{Boolean, Float32, Float64};
+        let is_number =
+            |kind: &DataType| kind.is_integer() || matches!(kind, Boolean | Float32 | Float64);
         columns
             .iter()
             .all(|&at| is_number(schema.field(at).data_type()))
@@ -306,7 +356,7 @@ impl Numbers {
                 );
             }
             if let Some(at) = self.group {
-                self.keys = keys(self.batch.column(at))?;
+                self.keys = keys_of(self.batch.column(at))?;
             }
         }
         let row = self.taken;
@@ -326,7 +376,7 @@ impl Numbers {
 }
 
 /// What the fields of a column of groups would be as text.
-fn keys(column: &dyn Array) -> Result<Vec<String>> {
+fn keys_of(column: &dyn Array) -> Result<Vec<String>> {
     let options = FormatOptions::default()
         .with_date_format(Some(DATE))
         .with_datetime_format(Some(TIME))
@@ -337,9 +387,21 @@ fn keys(column: &dyn Array) -> Result<Vec<String>> {
     let key = |row: usize| {
         text.clear();
         write!(text, "{}", printed.value(row))?;
-        Ok(composed(text.trim()).into_owned())
+        Ok(key_of(&text))
     };
     (0..column.len()).map(key).collect()
+}
+
+/// What says that two texts name one group: as the reader of CSV has fields.
+fn key_of(text: &str) -> String {
+    composed(text.trim()).into_owned()
+}
+
+/// What groups of these names are known by, in `Model.predict` and in a `Scorer`.
+#[pyfunction]
+#[pyo3(signature = (names, /))]
+pub fn keys(names: Vec<String>) -> Vec<String> {
+    names.iter().map(|name| key_of(name)).collect()
 }
 
 /// A column's numbers, as every `width`th from `first` on. Gaps stay as they are.
@@ -366,6 +428,11 @@ fn narrow(column: &dyn Array, out: &mut [f32], first: usize, width: usize) {
     }
     let at = (first, width);
     match column.data_type() {
+        DataType::Boolean => {
+            let out = out.iter_mut().skip(first).step_by(width);
+            let values = column.as_boolean().iter().zip(out);
+            values.for_each(|(x, out)| *out = x.map_or(f32::NAN, |x| f32::from(u8::from(x))));
+        }
         DataType::Float64 => each::<Float64Type>(column, out, at, narrowed),
         DataType::Float32 => each::<Float32Type>(column, out, at, |x| x),
         DataType::Int8 => each::<Int8Type>(column, out, at, |x| x.into()),
@@ -645,30 +712,58 @@ pub struct Grouping {
     pub time: Option<String>,
 }
 
-/// Answers a table, and gives a table of the same kind.
-pub fn predict<'py>(
-    loaded: &Arc<Loaded>,
-    x: &Bound<'py, PyAny>,
-    stream: RecordBatchStreamReader,
-    Grouping { group, time }: Grouping,
-    how: How,
-) -> PyResult<Bound<'py, PyAny>> {
-    let (py, model) = (x.py(), loaded.model());
-    if how.raw || takes_tokens(model) {
-        let what = if how.raw {
-            "raw is for arrays of numbers"
-        } else {
-            "a model of tokens takes arrays of whole numbers"
-        };
-        return Err(Error::new_err(format!("{what}; pass the column's values")));
+/// The columns of a table that the model takes, and those that say which rows belong together and when they were.
+struct Needed {
+    places: Vec<usize>,
+    group: Option<usize>,
+}
+
+impl Needed {
+    fn find(
+        header: &Reader<&[u8]>,
+        columns: &Columns,
+        group: Option<&str>,
+        time: Option<&str>,
+    ) -> Result<Self> {
+        let place = |name: &str| header.names().iter().position(|other| other == name);
+        let time = time.map(|time| {
+            place(time).with_context(|| {
+                let names = header.names().join(", ");
+                format!("{NAME}: no column {time:?} of times; there are {names}")
+            })
+        });
+        let group = group.and_then(place);
+        let mut places: Vec<usize> = columns.places().chain(group).collect();
+        places.extend(time.transpose()?);
+        places.sort_unstable();
+        places.dedup();
+        Ok(Needed { places, group })
     }
-    let mut notes = Vec::new();
-    let trained = Written::in_model(&loaded.file().bytes);
-    let trained = trained.unwrap_or_else(|| {
-        notes.push("what the model says about the data that it was trained on is of a later version, and is not known here".into());
-        Written::default()
-    });
-    let begin = || -> Result<Prediction<'_>> {
+}
+
+impl<'py> Table<'py> {
+    /// Answers a table, and gives a table of the same kind.
+    pub fn predict(
+        &self,
+        loaded: &Arc<Loaded>,
+        Grouping { group, time }: Grouping,
+        how: How,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, model) = (self.0.py(), loaded.model());
+        if how.raw || takes_tokens(model) {
+            let what = if how.raw {
+                "raw is for arrays of numbers"
+            } else {
+                "a model of tokens takes arrays of whole numbers"
+            };
+            return Err(Error::new_err(format!("{what}; pass the column's values")));
+        }
+        let mut notes = Vec::new();
+        let trained = Written::in_model(&loaded.file().bytes);
+        let trained = trained.unwrap_or_else(|| {
+            notes.push("what the model says about the data that it was trained on is of a later version, and is not known here".into());
+            Written::default()
+        });
         let usual = Format::default();
         let mut format = Format {
             delimiter: usual.delimiter,
@@ -685,138 +780,134 @@ pub fn predict<'py>(
             },
             ..trained.format.clone()
         };
-        let mut rows = Rows::new(stream);
-        if rows.has_times() {
-            format.time = None;
-        }
-        if let Some(time) = &time {
-            rows = rows.by_time(time)?;
-            format.newest_first = false;
-        }
-        let names: Vec<&str> = input_names(model).iter().map(|name| name.0).collect();
-        let header = printed(&RecordBatch::new_empty(rows.schema.clone()), true)?;
-        let header = Reader::new(&header[..], NAME, &format)?;
-        let mut columns = header.columns(&names)?;
-        let group = group_of(group, &trained, header.names(), &mut notes);
-        if let Some(group) = &group {
-            columns = columns.group_by(group, header.names())?;
-        }
-        let places: Vec<usize> = columns.places().collect();
-        let as_text = !columns.are_plain()
-            || !Numbers::can(&rows.schema, &places)
-            || format.newest_first
-            || format.skip > 0
-            || !format.missing_values.is_empty();
-        let source = if as_text {
-            let text = BufReader::with_capacity(1 << 16, Text::new(rows, true)?);
-            let mut reader = Reader::new(text, NAME, &format)?;
-            if format.newest_first {
-                reader = reader.from_the_end();
+        let inputs: Vec<&str> = input_names(model).iter().map(|name| name.0).collect();
+        let names = self.names()?;
+        let known = || -> Result<(Option<String>, Needed)> {
+            let fields = names
+                .iter()
+                .map(|name| Field::new(name, DataType::Utf8, true));
+            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let header = printed(&RecordBatch::new_empty(schema), true)?;
+            let header = Reader::new(&header[..], NAME, &format)?;
+            let mut columns = header.columns(&inputs)?;
+            let group = group_of(group, &trained, header.names(), &mut notes);
+            if let Some(group) = &group {
+                columns = columns.group_by(group, header.names())?;
             }
-            Source::Text(Box::new(reader))
-        } else {
-            let at = |name: &String| header.names().iter().position(|other| other == name);
-            Source::Numbers(Box::new(Numbers {
-                batch: RecordBatch::new_empty(rows.schema.clone()),
-                rows,
-                columns: places,
-                group: group.as_ref().and_then(at),
-                taken: 0,
-                first: 0,
-                values: Vec::new(),
-                keys: Vec::new(),
-            }))
+            let needed = Needed::find(&header, &columns, group.as_deref(), time.as_deref())?;
+            Ok((group, needed))
         };
-        Ok(Prediction {
-            loaded,
-            how,
-            columns,
-            group,
-            source,
-            on_error: format.on_error,
-            sample: vec![0.0; model.inputs()],
-            groups: Vec::new(),
-            places: HashMap::new(),
-            current: 0,
-            waiting: Vec::new(),
-            rows: Vec::new(),
-            beyond: Beyond::new(model).fitted_to(&trained),
-            unheld: Unheld::new(model),
-            watch: Watch::new(model, trained.wake.as_deref()),
-            skipped: 0,
-            taken: 0,
-            answers: Answers::default(),
-        })
-    };
-    let mut prediction = py.detach(begin).map_err(|error| told(&error))?;
-    while py
-        .detach(|| prediction.run(SLICE))
-        .map_err(|error| told(&error))?
-    {
-        py.check_signals()?;
+        let (group, needed) = known().map_err(|error| told(&error))?;
+        let rows = self.rows(Some(&needed.places))?;
+        let begin = || -> Result<Prediction<'_>> {
+            let mut rows = rows;
+            if rows.has_times() {
+                format.time = None;
+            }
+            if let Some(time) = &time {
+                rows = rows.by_time(time)?;
+                format.newest_first = false;
+            }
+            let header = printed(&RecordBatch::new_empty(rows.schema.clone()), true)?;
+            let header = Reader::new(&header[..], NAME, &format)?;
+            let mut columns = header.columns(&inputs)?;
+            if let Some(group) = &group {
+                columns = columns.group_by(group, header.names())?;
+            }
+            let places: Vec<usize> = columns.places().collect();
+            let as_text = !columns.are_plain()
+                || !Numbers::can(&rows.schema, &places)
+                || format.newest_first
+                || format.skip > 0
+                || !format.missing_values.is_empty();
+            let source = if as_text {
+                let text = BufReader::with_capacity(1 << 16, Text::new(rows, true)?);
+                let mut reader = Reader::new(text, NAME, &format)?;
+                if format.newest_first {
+                    reader = reader.from_the_end();
+                }
+                Source::Text(Box::new(reader))
+            } else {
+                let at = |name: &String| header.names().iter().position(|other| other == name);
+                Source::Numbers(Box::new(Numbers {
+                    batch: RecordBatch::new_empty(rows.schema.clone()),
+                    rows,
+                    columns: places,
+                    group: group.as_ref().and_then(at),
+                    taken: 0,
+                    first: 0,
+                    values: Vec::new(),
+                    keys: Vec::new(),
+                }))
+            };
+            Ok(Prediction {
+                loaded,
+                how,
+                columns,
+                group,
+                source,
+                on_error: format.on_error,
+                sample: vec![0.0; model.inputs()],
+                groups: Vec::new(),
+                places: HashMap::new(),
+                current: 0,
+                waiting: Vec::new(),
+                rows: Vec::new(),
+                beyond: Beyond::new(model).fitted_to(&trained),
+                unheld: Unheld::new(model),
+                watch: Watch::new(model, trained.wake.as_deref()),
+                skipped: 0,
+                taken: 0,
+                answers: Answers::default(),
+            })
+        };
+        let mut prediction = py.detach(begin).map_err(|error| told(&error))?;
+        while py
+            .detach(|| prediction.run(SLICE))
+            .map_err(|error| told(&error))?
+        {
+            py.check_signals()?;
+        }
+        notes.extend(prediction.notes(&trained));
+        notes.iter().try_for_each(|note| warn(py, note))?;
+        if time.is_some() {
+            py.detach(|| prediction.answers.in_order(model.outputs()));
+        }
+        prediction.table(&self.0, needed.group)
     }
-    notes.extend(prediction.notes(&trained));
-    notes.iter().try_for_each(|note| warn(py, note))?;
-    if time.is_some() {
-        py.detach(|| prediction.answers.in_order(model.outputs()));
-    }
-    table(x, &prediction)
 }
 
-/// The answers as a table of the same kind as the samples': with the rows' index in pandas, else with their numbers.
-fn table<'py>(x: &Bound<'py, PyAny>, prediction: &Prediction<'_>) -> PyResult<Bound<'py, PyAny>> {
-    let (py, model) = (x.py(), prediction.loaded.model());
-    let answers = &prediction.answers;
-    let kind = x.get_type().module()?.to_string();
-    let kind = kind.split('.').next().unwrap_or("");
-    let columns = PyDict::new(py);
-    let rows = PyArray1::from_slice(py, &answers.rows);
-    if kind != "pandas" {
-        columns.set_item("row", &rows)?;
-    }
-    if let Some(group) = &prediction.group {
-        let names = prediction
-            .groups
-            .iter()
-            .map(|group| PyString::new(py, &group.name));
-        let names: Vec<Bound<'_, PyString>> = names.collect();
-        let of_rows = answers.groups.iter().map(|&place| &names[place]);
-        columns.set_item(group, PyList::new(py, of_rows)?)?;
-    }
-    let outputs = model.outputs();
-    let names = output_names(model);
-    if matches!(
-        model.header().output,
-        engine::format::Output::Classes { .. }
-    ) {
-        let classes = names.iter().map(|name| PyString::new(py, name.0));
-        let classes: Vec<Bound<'_, PyString>> = classes.collect();
-        let best = answers
-            .y
-            .chunks_exact(outputs)
-            .map(|y| &classes[engine::argmax(y)]);
-        columns.set_item("class", PyList::new(py, best)?)?;
-    }
-    for (place, (name, _)) in names.iter().enumerate() {
-        if columns.contains(name)? {
-            return Err(told(&anyhow!(
-                "the answer would have two columns {name:?}; rename the table's, or pass an array"
-            )));
+impl Prediction<'_> {
+    /// The answers as a table of the same kind as the samples', with the column of groups at this place.
+    fn table<'py>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        group: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, model, answers) = (x.py(), self.loaded.model(), &self.answers);
+        let outputs = model.outputs();
+        let names = output_names(model);
+        let best = matches!(
+            model.header().output,
+            engine::format::Output::Classes { .. }
+        );
+        let best = best.then(|| {
+            let each = answers.y.chunks_exact(outputs);
+            let best = each.map(|y| engine::argmax(y) as i64);
+            let classes: Vec<&str> = names.iter().map(|name| name.0).collect();
+            (classes, PyArray1::from_iter(py, best))
+        });
+        let columns = PyList::empty(py);
+        for (place, (name, _)) in names.iter().enumerate() {
+            let column = answers.y.iter().skip(place).step_by(outputs);
+            columns.append((name, PyArray1::from_iter(py, column.copied())))?;
         }
-        let column = answers.y.iter().skip(place).step_by(outputs);
-        columns.set_item(name, PyArray1::from_iter(py, column.copied()))?;
-    }
-    if prediction.watch.is_some() {
-        columns.set_item("score", PyArray1::from_slice(py, &answers.scores))?;
-        columns.set_item("alarm", PyArray1::from_slice(py, &answers.alarms))?;
-    }
-    match kind {
-        "pandas" => {
-            let index = x.getattr("index")?.call_method1("take", (rows,))?;
-            let pandas = py.import("pandas")?;
-            pandas.getattr("DataFrame")?.call1((columns, index))
+        if self.watch.is_some() {
+            columns.append(("score", PyArray1::from_slice(py, &answers.scores)))?;
+            columns.append(("alarm", PyArray1::from_slice(py, &answers.alarms)))?;
         }
-        "polars" => py.import("polars")?.getattr("DataFrame")?.call1((columns,)),
-        _ => py.import("pyarrow")?.getattr("table")?.call1((columns,)),
+        let rows = PyArray1::from_slice(py, &answers.rows);
+        let group = self.group.as_ref().zip(group);
+        of_python(py)?.call_method1("answers", (x, rows, group, best, columns))
     }
 }

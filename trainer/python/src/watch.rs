@@ -24,6 +24,7 @@ fn arrays<'py>(py: Python<'py>, verdicts: impl Iterator<Item = Verdict>) -> Verd
 
 /// Says when the word was said that a model waits for. Made by `Model.spotter()`.
 #[pyclass(module = "kinglet")]
+#[derive(Clone)]
 pub struct Spotter {
     outputs: usize,
     spotter: EngineSpotter,
@@ -50,6 +51,11 @@ impl Spotter {
         Err(Error::new_err(
             "a Spotter goes on where it is, and is not pickled: its score is all that it keeps, and may be set",
         ))
+    }
+
+    /// Another one that goes on from where this one is.
+    fn __copy__(&self) -> Self {
+        self.clone()
     }
 
     /// Takes answers of the model, and goes on where the last left off.
@@ -90,6 +96,7 @@ impl Spotter {
 
 /// Says how far samples are from what a model foretold, and when that is an alarm. Made by `Model.detector()`.
 #[pyclass(module = "kinglet")]
+#[derive(Clone)]
 pub struct Detector {
     loaded: Arc<Loaded>,
     score: f32,
@@ -125,6 +132,11 @@ impl Detector {
         Err(Error::new_err(
             "a Detector goes on where it is, and is not pickled: its score and last are all that it keeps, and may be set",
         ))
+    }
+
+    /// Another one that goes on from where this one is.
+    fn __copy__(&self) -> Self {
+        self.clone()
     }
 
     /// Takes samples and the model's answers to them, and goes on where the last left off.
@@ -229,6 +241,7 @@ impl Detector {
 /// An array of truth.
 fn bools(x: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
     let numbers = numbers(x, "b", "bool")?;
+    let numbers = numbers.call_method1("astype", ("bool", "C"))?;
     Ok(numbers
         .cast_into::<PyArrayDyn<bool>>()?
         .readonly()

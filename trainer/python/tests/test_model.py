@@ -1,9 +1,12 @@
 """What Python says is what `kinglet predict` prints."""
 
+import copy
 import os
 import pickle
 import re
+import signal
 import subprocess
+import sys
 import threading
 import wave
 from pathlib import Path
@@ -166,7 +169,7 @@ def test_a_batch_of_no_streams_answers_none():
         model_named("lstm_w8a8").batch(0).step(np.zeros((1, 5)))
     with pytest.raises(kinglet.Error, match="bidirectional"):
         model_named("bidirectional_w8a8").batch(0, raw=True)
-    with pytest.raises(OverflowError):
+    with pytest.raises(kinglet.Error, match="-1 streams; expected 0 or more"):
         model_named("lstm_w8a8").batch(-1)
 
 
@@ -275,8 +278,8 @@ def test_columns_that_are_not_in_order_are_refused_where_places_count():
 def test_a_model_travels_by_pickle_and_as_bytes():
     model = model_named("lstm_w8a8")
     x = samples(model, 10)
-    for copy in (pickle.loads(pickle.dumps(model)), kinglet.Model.from_bytes(model.to_bytes())):
-        assert np.array_equal(copy.predict(x), model.predict(x)) and copy.crc == model.crc
+    for again in (pickle.loads(pickle.dumps(model)), kinglet.Model.from_bytes(model.to_bytes())):
+        assert np.array_equal(again.predict(x), model.predict(x)) and again.crc == model.crc
 
 
 def test_many_threads_share_a_model():
@@ -327,6 +330,136 @@ def test_what_would_be_taken_for_something_else_is_refused():
     assert np.array_equal(model.predict(whole), model.predict(np.ones((3, model.inputs))))
     with pytest.raises(kinglet.Error, match="1000000000000 streams take .* more than there is"):
         model.batch(10**12)
+
+
+def test_gaps_under_a_mask_are_refused_of_every_type_and_in_lists():
+    model = model_named("lstm_w8a8")
+    for kind in (np.float32, np.float64, np.int32):
+        x = np.ma.masked_array(np.ones((4, 5), kind), mask=np.eye(4, 5))
+        calls = [model.predict, model.stream().run, model.batch(4).step]
+        for call, of in [(call, x) for call in calls] + [(model.step, x[0]), (model.stream().step, x[0]), (model.predict, [x, x])]:
+            with pytest.raises(kinglet.Error, match=r"x\.filled\(numpy\.nan\)"):
+                call(of)
+    x.mask = False
+    assert np.array_equal(model.predict(x), model.predict(np.ones((4, 5))))
+
+
+def test_names_that_are_not_in_order_are_refused_wherever_places_count():
+    pandas = pytest.importorskip("pandas")
+    from collections import namedtuple
+
+    model = model_named("lstm_w8a8")
+    names = model.input_names
+    turned, numbers = names[::-1], [1.0, 2.0, 3.0, 4.0, 5.0]
+    frame = pandas.DataFrame([numbers] * 3, columns=turned)
+    layered = frame.set_axis(pandas.MultiIndex.from_product([["of"], turned]), axis=1)
+    numbered = frame.set_axis(range(5)[::-1], axis=1)
+    series = pandas.Series(dict(zip(turned, numbers)))
+    row = next(frame.itertuples(index=False))
+    for wrong in (frame, layered, numbered, [series, series], [row, row], [frame.iloc[0], frame.iloc[1]]):
+        with pytest.raises(kinglet.Error, match="taken by its place"):
+            model.stream().run(wrong)
+    with pytest.raises(kinglet.Error, match="taken by its place"):
+        model.predict([frame, frame])
+    for wrong in (series, row, layered.iloc[0]):
+        for step in (model.step, model.stream().step):
+            with pytest.raises(kinglet.Error, match="taken by its place"):
+                step(wrong)
+    # In their order, by their numbers, or the labels of rows.
+    want = model.stream().step(numbers)
+    Places = namedtuple("Places", ["no name"] * 5, rename=True)
+    right = pandas.Series(dict(zip(names, numbers)))
+    for sample in (right, right.to_numpy(), right.reset_index(drop=True), right.set_axis(range(7, 12)), Places(*numbers)):
+        assert np.array_equal(model.stream().step(sample), want)
+    assert np.array_equal(model.stream().run(right.to_frame().T)[0], want)
+    assert np.array_equal(model.predict([right.to_frame().T, numbered.set_axis(range(5), axis=1)[:1]])[:, 0], [want, want])
+
+
+FORKED = """
+import multiprocessing, sys, zlib
+import numpy as np
+import kinglet
+
+model = kinglet.load(sys.argv[1])
+x = np.random.default_rng(1).normal(size=(64, 400, model.inputs)).astype(np.float32)
+
+def work(queue):
+    batch = model.batch(20_000)
+    steps = batch.step(np.ones((20_000, model.inputs), np.float32))
+    queue.put(zlib.crc32(model.predict(x).tobytes() + steps.tobytes()))
+
+fork = multiprocessing.get_context("fork")
+queue = fork.SimpleQueue()
+work(queue)
+want = queue.get()
+children = [fork.Process(target=work, args=(queue,)) for _ in range(2)]
+[child.start() for child in children]
+assert [queue.get(), queue.get()] == [want, want]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_of_a_process_that_has_used_its_cores_has_some_of_its_own():
+    environment = {**os.environ, "RAYON_NUM_THREADS": "3"}
+    model = MODELS / "lstm_w8a8.kgl"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, model], check=True, timeout=60, env=environment)
+
+
+def test_a_copy_of_a_stream_goes_on_by_itself():
+    model = model_named("window_f32")
+    x = samples(model, 30)
+    stream = model.stream()
+    stream.run(x[:7])
+    other = copy.copy(stream)
+    want = stream.run(x[7:])
+    stream.reset()
+    assert np.array_equal(other.run(x[7:]), want)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_leaves_a_stream_as_it_was():
+    model = model_named("lstm_w8a8")
+    stream = model.stream()
+    stream.step(np.ones(5))
+    before = stream.save()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    x = np.ones((4_000_000, 5), np.float32)
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            stream.run(x)
+            before = stream.save()
+    assert stream.save() == before
+
+
+def test_a_stream_in_two_threads_says_whose_it_is():
+    model = model_named("lstm_w8a8")
+    stream, said = model.stream(), []
+    running = threading.Thread(target=lambda: stream.run(np.ones((2_000_000, 5), np.float32)))
+    running.start()
+    while running.is_alive():
+        try:
+            stream.step(np.ones(5))
+        except Exception as error:
+            said.append(error)
+    assert said and all(isinstance(error, kinglet.Error) and "one thread's" in str(error) for error in said)
+
+
+def test_bytes_are_whatever_has_some():
+    model = model_named("lstm_w8a8")
+    data = model.to_bytes()
+    for kind in (bytes, bytearray, memoryview):
+        again = kinglet.Model.from_bytes(kind(data))
+        assert again.crc == model.crc
+        again.stream().restore(kind(again.stream().save()))
+    for wrong in (None, 7, "text"):
+        with pytest.raises(kinglet.Error, match="expected bytes, not"):
+            kinglet.Model.from_bytes(wrong)
+        with pytest.raises(kinglet.Error, match="expected bytes, not"):
+            model.stream().restore(wrong)
+    batch = model.batch(2)
+    for call in (batch.reset, batch.save, lambda stream: batch.restore(stream, b"")):
+        with pytest.raises(IndexError, match="no stream -1: there are 2"):
+            call(-1)
 
 
 KEYWORD = ROOT / "docs/browser/keyword.kgl"

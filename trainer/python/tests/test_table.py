@@ -142,7 +142,12 @@ def test_numbers_are_what_their_text_is(model, group):
     plain, printed = model.predict(table, group=group), model.predict(as_text(table, model), group=group)
     assert plain.equals(printed)
     if group:
-        assert set(plain["machine"].to_pylist()) == {"m1", "m2", "Gr\u00fcn"}
+        assert plain["machine"].equals(table["machine"])
+        # Of each of them one stream.
+        same = {" m2 ": "m2", "Gru\u0308n": "Gr\u00fcn"}
+        keys = pyarrow.array([same.get(key, key) for key in columns["machine"]])
+        clean = table.set_column(table.schema.get_field_index("machine"), "machine", keys)
+        assert model.predict(clean, group=group).drop_columns(["machine"]).equals(plain.drop_columns(["machine"]))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -181,3 +186,115 @@ def test_rows_are_taken_in_order_of_time(model, kind):
     for words, options in [("no column 'w'|no column \"w\"", {"time": "w"}), ("ordered by times", {"time": "machine"})]:
         with pytest.raises(kinglet.Error, match=words):
             model.predict(mixed, **options)
+
+
+def plain(model, rows=30):
+    return frame(model, rows).reset_index(drop=True).drop(columns="note")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_columns_that_are_not_needed_may_hold_anything(model):
+    table = plain(model)
+    want = model.predict(table, group="machine")
+    table["mixed"] = [1, "two", None] * 10
+    table["complex"] = np.ones(30, complex)
+    table["any"] = [object()] * 30
+    twice = pandas.concat([table, table[["mixed", "mixed"]]], axis=1)
+    assert model.predict(twice, group="machine").equals(want)
+    assert model.predict(twice.set_index("mixed"), group="machine").reset_index(drop=True).equals(want)
+    other = polars.from_pandas(plain(model)).with_columns(polars.lit(None).alias("nothing"), polars.Series("any", [object()] * 30))
+    assert np.array_equal(model.predict(other, group="machine")[model.output_names].to_numpy(), want[model.output_names].to_numpy())
+    # Those that are needed are named.
+    name = model.input_names[0]
+    for wrong in ([1, "two", None] * 10, np.ones(30, complex)):
+        with pytest.raises(kinglet.Error, match=f'column .{name}.'):
+            model.predict(table.assign(**{name: wrong}))
+    with pytest.raises(kinglet.Error, match=f':2: column "{name}"'):
+        model.predict(other.with_columns(polars.lit(None).alias(name)))
+    with pytest.raises(kinglet.Error, match=f'{name}" stands there 2 times'):
+        model.predict(pandas.concat([table, table[[name]]], axis=1))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_groups_come_back_as_they_are_in_the_table(model):
+    table = plain(model)
+    keys = {
+        "whole": np.arange(30) % 3,
+        "times": pandas.to_datetime("2026-01-01") + pandas.to_timedelta(np.arange(30) % 3, "D"),
+        "kinds": pandas.Categorical(np.array(["a", "b", "c"])[np.arange(30) % 3], ["c", "b", "a", "never"]),
+        "texts": [None, "x", " x "] * 10,
+        "truths": np.arange(30) % 2 == 0,
+    }
+    table = table.assign(**keys)
+    arrow = pyarrow.Table.from_pandas(table)
+    for name in keys:
+        answers = model.predict(table, group=name)
+        assert answers[name].equals(table[name]), name
+        assert model.predict(arrow, group=name)[name].equals(arrow[name]), name
+        if name != "kinds":
+            assert model.predict(polars.from_arrow(arrow), group=name)[name].equals(polars.from_arrow(arrow)[name]), name
+    by_level = model.predict(table.set_index(["whole", "times"]), group="whole", time="times")
+    assert np.array_equal(by_level["whole"], keys["whole"])
+
+
+def test_tables_without_rows_have_the_types_of_those_with_some():
+    for model, group in [(kinglet.load(PUMP), "machine"), (kinglet.load(ROOT / "docs/browser/keyword.kgl"), None)]:
+        table = plain(model, 300)
+        for kind in (table, pyarrow.Table.from_pandas(table, preserve_index=False), polars.from_pandas(table)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                some, none = model.predict(kind, group=group), model.predict(kind[:0], group=group)
+            assert len(some) > 0 and len(none) == 0
+            types = [table.schema if hasattr(table, "schema") else table.dtypes.to_dict() for table in (some, none)]
+            assert types[0] == types[1]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_times_that_are_no_number_are_refused(model):
+    table = plain(model).assign(at=np.arange(30.0))
+    table.loc[[3, 8], "at"] = np.nan
+    arrow = pyarrow.table({name: pyarrow.array(table[name], from_pandas=False) for name in table})
+    for kind in (table, arrow, polars.from_arrow(arrow)):
+        with pytest.raises(kinglet.Error, match='2 rows have no time in column "at"'):
+            model.predict(kind, time="at")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bytes_are_the_text_that_they_are(model):
+    arrow = pyarrow.Table.from_pandas(plain(model), preserve_index=False)
+    want = model.predict(arrow, group="machine")
+    at, name = arrow.schema.get_field_index("machine"), model.input_names[0]
+    for kind in (pyarrow.binary(), pyarrow.large_binary()):
+        texts = arrow[name].cast(pyarrow.string()).cast(kind)
+        as_bytes = arrow.set_column(at, "machine", arrow["machine"].cast(pyarrow.string()).cast(kind))
+        as_bytes = as_bytes.set_column(arrow.schema.get_field_index(name), name, texts)
+        answers = model.predict(as_bytes, group="machine")
+        assert answers.drop_columns(["machine"]).equals(want.drop_columns(["machine"]))
+        assert answers["machine"].cast(pyarrow.string()).to_pylist() == want["machine"].to_pylist()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_true_and_false_are_numbers(model):
+    table, name = plain(model), model.input_names[0]
+    truths = np.arange(30) % 3 == 0
+    want = model.predict(table.assign(**{name: truths.astype(float)}))
+    assert model.predict(table.assign(**{name: truths})).equals(want)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_other_kinds_of_tables_are_what_they_stream(model):
+    class Frame(pandas.DataFrame):
+        @property
+        def _constructor(self):
+            return Frame
+
+    table = plain(model)
+    want = model.predict(table)
+    assert model.predict(Frame(table)).equals(want)
+    arrow = pyarrow.Table.from_pandas(table)
+    for kind in (arrow.to_batches()[0], arrow.to_reader()):
+        assert model.predict(kind, group="machine").equals(model.predict(arrow, group="machine"))
+    with pytest.raises(kinglet.Error, match=r"collect\(\)"):
+        model.predict(polars.from_pandas(table).lazy())
+    with pytest.raises(kinglet.Error, match="not a table of columns"):
+        model.predict(table[model.input_names[0]])

@@ -216,3 +216,62 @@ def test_the_wheel_brings_the_command(trained, tmp_path):
     assert run.returncode == 0 and trained.digest in run.stdout
     run = subprocess.run([sys.executable, "-m", "kinglet", "verify"], capture_output=True, text=True)
     assert run.returncode == 2 and "Usage" in run.stderr
+
+
+def test_a_file_of_data_needs_no_other_in_the_task(tmp_path, trained):
+    frame().to_csv(tmp_path / "rows.csv", index=False)
+    task = {name: section for name, section in TASK.items() if name != "csv"}
+    for csv in ({}, {"csv": {"format": {"delimiter": ","}}}):
+        assert quiet({**task, **csv}, tmp_path / "rows.csv", precision="w8a8").digest == trained.digest
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_what_a_training_was_of_is_kept_as_it_was(kind):
+    polars = pytest.importorskip("polars")
+    task = {**TASK, "series": dict(TASK["series"])}
+    table = {"pandas": lambda t: t, "polars": polars.from_pandas, "pyarrow": pyarrow.Table.from_pandas}[kind](frame())
+    model = quiet(task, table)
+    before = model.quantize("w8a8").to_bytes()
+    task["series"]["features"] = ["nothing"]
+    if kind == "pandas":
+        table.loc[:, "x"] = 1e6
+        table["y"] = "text"
+    elif kind == "polars":
+        table[3, "x"] = 1e6
+    assert model.quantize("w8a8").to_bytes() == before
+    # A pickle has no rows.
+    packed = pickle.dumps(model)
+    assert len(packed) < 12_000 + 2 * len(model.to_bytes())
+    again = pickle.loads(pickle.dumps(pickle.loads(packed)))
+    for call in (again.report, lambda: again.quantize("w8a8")):
+        with pytest.raises(kinglet.Error, match="not in its pickle: pass a frame"):
+            call()
+    assert again.quantize("w8a8", frame()).to_bytes() == before
+    assert again.report(frame()).figures["part"] == "test"
+
+
+def test_entries_of_the_path_that_are_no_text_do_not_matter(monkeypatch, trained):
+    monkeypatch.setattr(sys, "path", [Path("somewhere"), *sys.path])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert trained.float_model.quantize("w8a16", frame()).format == "w8a16"
+
+
+def test_tables_of_training_say_which_column_is_wrong():
+    for wrong, words in [([1, "two", None] * 200, "column 'note' is of no one type"), (np.ones(600, complex), "column 'note'")]:
+        with pytest.raises(kinglet.Error, match=words):
+            quiet(TASK, frame().assign(note=wrong))
+    polars = pytest.importorskip("polars")
+    nothing = polars.from_pandas(frame()).with_columns(polars.lit(None).alias("nothing"))
+    assert quiet(TASK, nothing).to_bytes() == quiet(TASK, frame()).to_bytes()
+    with pytest.raises(kinglet.Error, match=r"collect\(\)"):
+        quiet(TASK, nothing.lazy())
+
+
+def test_what_no_command_line_and_no_task_file_has_is_told():
+    with pytest.raises(kinglet.Error, match="kinglet COMMAND --help"):
+        quiet(TASK, frame(), help=True)
+    for wrong in (float("inf"), np.float64("nan")):
+        with pytest.raises(kinglet.Error, match="the task has a number that is not finite"):
+            quiet({**TASK, "train": {"learning_rate": wrong}}, frame())

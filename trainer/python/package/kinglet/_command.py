@@ -29,6 +29,8 @@ def options_of(options):
     """Keyword arguments as options of the command: `for_="cortex-m4"` is `--for cortex-m4`, True is a flag, a list repeats one."""
     words = []
     for name, value in options.items():
+        if name == "help":
+            raise Error("help is the command line's: kinglet COMMAND --help says what options there are")
         flag = "--" + name.rstrip("_").replace("_", "-")
         for one in value if isinstance(value, (list, tuple)) else [value]:
             if one is True:
@@ -93,7 +95,8 @@ def run(arguments, folder, *, progress=False, keeps=False):
     """What the command prints, as JSON if it prints any.
 
     Ctrl-C ends it; what `keeps` something then is given the time to. Its epochs are shown with `progress`."""
-    program = _PROGRAM.format(path=sys.path)
+    # Of what else is in it, such as a pathlib.Path, the interpreter takes no notice.
+    program = _PROGRAM.format(path=[entry for entry in sys.path if isinstance(entry, str)])
     words = [sys.executable, "-I", "-c", program, *(os.fspath(word) for word in arguments)]
     # A Ctrl-C on the terminal is for this process, which passes it on.
     bar, said, hidden = _Progress(), [], f"{folder}{os.sep}"

@@ -1,5 +1,6 @@
 """`kinglet.train` and what it gives."""
 
+import copy
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ from typing import Any, Dict, List, Union
 
 from ._command import data_file, options_of, run, workplace
 from ._kinglet import Error, Model, load, task_text
+from ._tables import kept
 
 
 class Report:
@@ -34,7 +36,11 @@ class Report:
 
 
 class Trained(Model):
-    """A model that was trained here, with what is known about its training."""
+    """A model that was trained here, with what is known about its training.
+
+    It keeps the table that it was trained on as it was then, for `quantize` and `report`. A pickle leaves that out: give them a frame
+    then. Its `path` is where `out` said; without it the file is there no more, and `to_bytes` has its bytes.
+    """
 
     #: The same model in f32, from which others are quantized.
     float_model: Model
@@ -45,18 +51,18 @@ class Trained(Model):
 
     def quantize(self, precision: str, frame: Any = None, /, **options: Any) -> Model:
         """Another precision of the float model, calibrated on the data of the training unless there is a frame. As `Model.quantize`."""
-        if frame is None:
-            frame = self._data
+        frame = self._rows(frame)
         if frame is None:
             raise Error("quantize takes the rows to calibrate on, as the data of the training was named by the task: pass a frame")
         return self.float_model.quantize(precision, frame, **options)
 
-    def report(self, **options: Any) -> Report:
+    def report(self, frame: Any = None, /, **options: Any) -> Report:
         """The page of `kinglet report`: learning, predictions, errors of every precision, sizes and speed.
 
-        Options are those of the command, with `_` for `-`: clock="64MHz", power="20mW", group="press-7"."""
+        It is about the data of the training unless there is a frame. Options are those of the command, with `_` for `-`: clock="64MHz",
+        power="20mW", group="press-7"."""
         with workplace() as folder:
-            task, data = _task_file(self._task, self._data, folder)
+            task, data = _task_file(self._task, self._rows(frame), folder)
             model, other, page = folder / "model.f32.kgl", folder / "model.kgl", folder / "report.html"
             model.write_bytes(self.float_model.to_bytes())
             (folder / "model.f32.history.csv").write_text(self._history, encoding="utf-8")
@@ -67,8 +73,20 @@ class Trained(Model):
             figures = run([*words, *options_of(options)], folder)
             return Report(page.read_text(encoding="utf-8"), figures)
 
+    def _rows(self, frame):
+        """The data of the training unless there is other."""
+        if frame is None and self._data is _LEFT_OUT:
+            raise Error("the rows that the model was trained on are not in its pickle: pass a frame")
+        return self._data if frame is None else frame
+
     def __reduce__(self):
-        return _restored, (self.to_bytes(), {**self.__dict__, "float_model": self.float_model})
+        # Rows may be many, and are the caller's to send.
+        is_table = self._data is not None and not isinstance(self._data, (str, os.PathLike))
+        return _restored, (self.to_bytes(), {**self.__dict__, "_data": _LEFT_OUT if is_table else self._data})
+
+
+#: In the place of a table.
+_LEFT_OUT = False
 
 
 def _restored(data, known):
@@ -87,12 +105,18 @@ def _task_file(task, data, folder):
         arguments = [] if table else ["--data", path]
     else:
         table, times, arguments = None, False, []
+    if isinstance(task, dict) and data is not None and table is None and ("series" in task or "sequences" in task):
+        # What names the file need not name another one, which it takes the place of.
+        task = {**task, "csv": {"file": os.fspath(path), **task.get("csv", {})}}
     if isinstance(task, (str, os.PathLike)):
         if table is None:
             return Path(task), arguments
         name, source = Path(task).name, {"of": Path(task)}
     else:
-        name, source = "task.toml", {"json": json.dumps(task, default=_plain)}
+        try:
+            name, source = "task.toml", {"json": json.dumps(task, default=_plain, allow_nan=False)}
+        except ValueError as error:
+            raise error if isinstance(error, Error) else Error(f"the task has a number that is not finite ({error})") from error
     file = folder / name
     file.write_text(task_text(file, data=table, times=times, **source), encoding="utf-8")
     return file, arguments
@@ -120,7 +144,8 @@ def train(
 
     task: the path of a task file, or a dict of the same keys; paths in a dict start from the working directory. data: a table of pandas,
     polars or pyarrow in place of the file that the task names, or the path of another file. out: where the model goes, with
-    MODEL.f32.kgl, MODEL.history.csv and, while it is trained, MODEL.kgl.checkpoint beside it; without it nothing is left on the disk.
+    MODEL.f32.kgl, MODEL.history.csv and, while it is trained, MODEL.kgl.checkpoint beside it; without it nothing is left on the disk,
+    and `path` of the model names nothing.
     progress: epochs on standard error. Further options are those of the command, with `_` for `-`: precision="w8a8",
     quantized_epochs=20, max_flash="6K", folds=5, streaming=True, for_="cortex-m4".
 
@@ -131,6 +156,10 @@ def train(
     """
     if not isinstance(task, (str, os.PathLike, dict)):
         raise Error(f"a task is a dict or the path of a task file, not {type(task).__name__}")
+    # As they are now, as the model goes back to them.
+    task = copy.deepcopy(task)
+    if data is not None and not isinstance(data, (str, os.PathLike)):
+        data = kept(data)
     with workplace() as folder:
         file, arguments = _task_file(task, data, folder)
         if file.is_file() and re.search(r"(?m)^\s*\[\s*pairs\b", file.read_text(encoding="utf-8", errors="replace")):

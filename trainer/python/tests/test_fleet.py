@@ -80,9 +80,6 @@ def test_a_scorer_goes_on_from_a_saved_state(model, fleet, digest):
         scorer = Scorer(model, "device", "time")
         scorer.load_state(state)
     assert digest_of(model, pyarrow.Table.from_batches(answers)) == digest
-    for wrong in [b"", state[:-20], state[:40]]:
-        with pytest.raises(kinglet.Error):
-            scorer.load_state(wrong)
     with pytest.raises(kinglet.Error, match="another model"):
         Scorer(kinglet.load(MODELS / "lstm_w8a8.kgl")).load_state(state)
     assert len(scorer) == DEVICES
@@ -363,3 +360,66 @@ def test_rows_of_a_device_come_together_where_states_are_dropped(model, fleet, d
     for wrong in (ordered.slice(0, 5), fleet[1].slice(0, 2 * DEVICES)):
         with pytest.raises(kinglet.Error, match="not sorted by 'device'"):
             scorer.push(wrong)
+
+
+def test_a_state_that_was_changed_is_refused(model, fleet):
+    scorer = Scorer(model, "device", "time")
+    scorer.push(fleet[1].slice(0, 3))
+    state = scorer.save_state()
+    for at in range(len(state)):
+        for bit in (1, 0x80):
+            wrong = bytearray(state)
+            wrong[at] ^= bit
+            with pytest.raises(kinglet.Error, match="damaged|another version"):
+                scorer.load_state(bytes(wrong))
+    for length in range(len(state)):
+        with pytest.raises(kinglet.Error):
+            scorer.load_state(state[:length])
+    for wrong in (None, "text", 7):
+        with pytest.raises(kinglet.Error, match="expected the bytes of save_state, not"):
+            scorer.load_state(wrong)
+    assert scorer.save_state() == state
+    scorer.load_state(memoryview(state))
+    assert scorer.save_state() == state
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_stops_a_push_leaves_all_devices_as_they_were(fleet, kept):
+    class Stopped(kinglet.Model):
+        """The first stream of a new device ends in Ctrl-C."""
+
+        stops = False
+
+        def stream(self):
+            return self if self.stops else super().stream()
+
+        def run(self, x):
+            raise KeyboardInterrupt
+
+    model = Stopped(PUMP)
+    rows = fleet[1].take(np.argsort(fleet[1]["device"].to_numpy(zero_copy_only=False), kind="stable"))
+    rows = rows.slice(0, 3 * STEPS)
+    scorer = Scorer(model, "device", "time", sorted_by_device=not kept)
+    # Half of the second device.
+    scorer.push(rows.slice(0, STEPS + STEPS // 2))
+    before, rest = scorer.save_state(), rows.slice(STEPS + STEPS // 2)
+    model.stops = True
+    with pytest.raises(KeyboardInterrupt):
+        scorer.push(rest)
+    model.stops = False
+    assert scorer.save_state() == before
+    whole = Scorer(model, "device", "time", sorted_by_device=not kept).push(rows)
+    assert scorer.push(rest).equals(whole.slice(STEPS + STEPS // 2))
+
+
+def test_devices_are_told_apart_as_groups_are(model):
+    names = ["a", "Gr\u00fcn", " a ", "Gru\u0308n", "b"] * 20
+    x = np.abs(np.random.default_rng(3).normal(20, 8, (100, model.inputs))).astype(np.float32)
+    rows = pyarrow.table({"device": names, "at": np.arange(100), **dict(zip(model.input_names, x.T))})
+    scorer = Scorer(model, "device", "at")
+    answers = [scorer.push(batch) for batch in rows.to_batches(max_chunksize=7)]
+    assert len(scorer) == 3
+    assert pyarrow.Table.from_batches(answers).drop_columns(["at"]).equals(model.predict(rows, group="device").drop_columns(["row"]))
+    gaps = pyarrow.array([float("nan"), 1.0] * 50, from_pandas=False)
+    with pytest.raises(kinglet.Error, match="50 rows have no 'device'"):
+        Scorer(model, "device").push(rows.set_column(0, "device", gaps))

@@ -13,16 +13,21 @@ arriving Spark keeps the states itself:
     rows.groupBy("device").transformWithStateInPandas(live(model, "device", "time"), schema, "Append", "None")
 """
 
+import copy
 import warnings
+import zlib
 from typing import Any, Callable, Iterable, Iterator, Optional, Union
 
 import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from ._kinglet import Error, Model
+from ._kinglet import Error, Model, keys
 
 __all__ = ["Scorer", "in_order", "live", "per_device", "spark_schema"]
+
+#: What a saved state begins with. A checksum follows, as Arrow reads its stream without looking whether that is one.
+_MARK = b"kinglet scorer 1\n"
 
 
 class Scorer:
@@ -30,7 +35,8 @@ class Scorer:
 
     model: a `kinglet.Model` of numbers, whose inputs are columns of the batches as they are there. device: the column that says whose a
     row is. time: a column of times or numbers, in whose order the rows of a device are taken within a batch; those of the next batch must
-    come later. Without it they are taken as they stand. sorted_by_device: all rows of a device come before those of the next one, so that
+    come later. Without it they are taken as they stand. Devices are told apart as groups are by `Model.predict`: blanks around their names
+    say nothing, nor how accents are encoded. sorted_by_device: all rows of a device come before those of the next one, so that
     its state is dropped when that begins; rows that do not come so are refused.
     """
 
@@ -57,13 +63,11 @@ class Scorer:
 
         Returns a pyarrow.RecordBatch, in the order of the rows: the device, the time where there is one, of classes the likeliest, the
         outputs as float32, and of a model that has an alarm its score and whether it is one. A row has no answer while its device's window is
-        not complete. An error leaves all devices as they were.
+        not complete. An error, and Ctrl-C, leave all devices as they were.
         """
         batch = _batch(batch)
-        keys = self._column(batch, self._device)
-        if keys.null_count:
-            raise Error(f"{keys.null_count} rows have no {self._device!r}")
-        kinds = {self._device: _kind(keys.type)}
+        names, codes, kind = self._devices(batch)
+        kinds = {self._device: kind}
         if self._time is not None:
             kinds[self._time] = _kind(self._column(batch, self._time).type)
         for name, kind in kinds.items():
@@ -71,9 +75,6 @@ class Scorer:
             if kind != before and batch.num_rows:
                 raise Error(f"column {name!r} holds {kind}, and held {before} in the batches before: cast it to what it was")
         samples = self._samples(batch)
-        coded = keys.dictionary_encode()
-        codes = coded.indices.to_numpy(zero_copy_only=False)
-        names = coded.dictionary.to_pylist()
         times = None if self._time is None else self._times(batch)
         order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
         starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
@@ -83,15 +84,13 @@ class Scorer:
         if times is not None:
             for name, rows in zip(names, places):
                 self._check_times(name, times[rows])
-        if batch.num_rows:
-            self._kinds.update(kinds)
-        fresh = [name for name in names if name not in self._streams]
-        self._streams.update((name, [self.model.stream(), 0, None, self._watch()]) for name in fresh)
+        # Copies go on, and take their places when all have.
+        streams = {}
         answered = np.zeros(len(codes), bool)
         answers = np.full((len(codes), self.model.outputs), np.nan, np.float32)
         scores, alarms = np.zeros(len(codes), np.float32), np.zeros(len(codes), bool)
         for name, rows in zip(names, places):
-            entry = self._streams[name]
+            entry = streams[name] = self._onward(name)
             y = entry[0].run(samples[rows])
             complete = self._answered(entry[1], len(rows))
             at = rows[complete]
@@ -103,12 +102,18 @@ class Scorer:
             entry[1] += len(rows)
             if times is not None:
                 entry[2] = times[rows[-1]].item()
+        answer = self._answer(batch, answered, answers, scores, alarms)
         if self._sorted and len(codes):
             last = names[codes[-1]]
             # A hash each, as there may be millions of them.
-            self._over.update(hash(name) for name in self._streams if name != last)
-            self._streams = {last: self._streams[last]}
-        return self._answer(batch, answered, answers, scores, alarms)
+            over = [hash(name) for name in (*self._streams, *names) if name != last]
+            self._streams = {last: streams[last]}
+            self._over.update(over)
+        else:
+            self._streams.update(streams)
+        if batch.num_rows:
+            self._kinds.update(kinds)
+        return answer
 
     def __reduce__(self) -> Any:
         raise Error("a Scorer goes on where it is, and is not pickled: save_state() gives bytes, which load_state() of another takes")
@@ -118,7 +123,7 @@ class Scorer:
         return len(self._streams)
 
     def save_state(self) -> bytes:
-        """The state of all devices, as bytes of an Arrow stream."""
+        """The state of all devices, as bytes."""
         devices = list(self._streams)
         entries = [self._streams[name] for name in devices]
         columns = {
@@ -135,12 +140,20 @@ class Scorer:
         sink = pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        return sink.getvalue().to_pybytes()
+        saved = sink.getvalue().to_pybytes()
+        return b"".join((_MARK, zlib.crc32(saved).to_bytes(4, "little"), saved))
 
     def load_state(self, state: bytes, /) -> None:
         """Goes on from what `save_state` gave for this very model. An error leaves all devices as they were."""
+        if not isinstance(state, (bytes, bytearray, memoryview)):
+            raise Error(f"expected the bytes of save_state, not {type(state).__name__}")
+        state, begin = bytes(state), len(_MARK) + 4
+        if not state.startswith(_MARK):
+            raise Error("the saved state is none, or one of another version of kinglet: it does not begin as those of save_state do")
+        if zlib.crc32(state[begin:]).to_bytes(4, "little") != state[len(_MARK) : begin]:
+            raise Error("the saved state is damaged: its checksum is another")
         try:
-            table = pyarrow.ipc.open_stream(state).read_all()
+            table = pyarrow.ipc.open_stream(state[begin:]).read_all()
             columns = [table[name].to_pylist() for name in ("device", "rows", "time", "state")]
             watched = {name: table[name].to_pylist() for name, _ in self._watched()}
         except (pyarrow.ArrowException, KeyError, OSError, ValueError) as error:
@@ -161,6 +174,32 @@ class Scorer:
         self._streams = streams
         kinds = {name: about.get(f"kind of {what}", "") for what, name in self._keys()}
         self._kinds = {name: kind for name, kind in kinds.items() if kind}
+
+    def _devices(self, batch):
+        """Devices by what they are known by, which of them each row is of, and what they are."""
+        column = self._column(batch, self._device)
+        kind = _kind(column.type)
+        coded = column.dictionary_encode()
+        names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False)
+        missing = column.null_count
+        if not missing:
+            # NaN is another device each time, as it is no number that is equal to itself.
+            none = np.array([name is None or name != name for name in names], bool)
+            missing = np.count_nonzero(none[codes])
+        if missing:
+            raise Error(f"{missing} rows have no {self._device!r}")
+        if kind == "text":
+            places = {}
+            codes = np.array([places.setdefault(name, len(places)) for name in keys(names)], np.int64)[codes]
+            names = list(places)
+        return names, codes, kind
+
+    def _onward(self, name):
+        """What goes on for a device: a copy of what it has, or the beginning."""
+        if name not in self._streams:
+            return [self.model.stream(), 0, None, self._watch()]
+        stream, rows, time, watch = self._streams[name]
+        return [copy.copy(stream), rows, time, copy.copy(watch)]
 
     def _keys(self):
         """The columns of devices and times, by what they are."""

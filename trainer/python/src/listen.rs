@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use crate::arrays::{answers, numbers};
 use crate::loaded::Loaded;
 use crate::model::shaped;
-use crate::{Error, warn};
+use crate::{Error, alone, warn};
 
 /// Samples that are heard between two looks for a signal.
 const SLICE: usize = 1 << 20;
@@ -58,7 +58,11 @@ impl LogMel {
     ///
     /// Returns (rows, bands) float32, the rows of the frames that end in it, as `Model.predict` and `Stream.run` take them.
     #[pyo3(signature = (sound, /))]
-    fn push<'py>(&mut self, sound: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+    fn push<'py>(
+        slf: &Bound<'py, Self>,
+        sound: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let mut ear = alone(slf)?;
         let sound = numbers(sound, "fi", "floats whose full scale is 1, or int16")?;
         let dtype = sound.dtype();
         let scale = match (dtype.kind(), dtype.itemsize()) {
@@ -96,7 +100,7 @@ impl LogMel {
         }
         let (py, mut rows) = (sound.py(), Vec::new());
         for slice in samples.chunks(SLICE) {
-            let front = &mut self.front;
+            let front = &mut ear.front;
             py.detach(|| {
                 for sample in slice {
                     if let Some(row) = front.push(sample * scale) {
@@ -106,7 +110,7 @@ impl LogMel {
             });
             py.check_signals()?;
         }
-        self.rows(py, rows)
+        ear.rows(py, rows)
     }
 
     /// The rows of a whole WAV file, from silence on; what `push` has heard is left alone.

@@ -1,5 +1,6 @@
 """A fleet has one answer, whoever cuts its rows into batches."""
 
+import copy
 import os
 import sys
 import warnings
@@ -182,6 +183,12 @@ def test_alarms_of_a_scorer_are_those_of_a_table(kind):
         scores, alarm = zip(*(detector.push(part, stream.run(part)) for part in np.array_split(both[1::2, None], 3)))
         assert np.array_equal(np.concatenate(alarm), alarms[1])
         assert detector.score == np.concatenate(scores)[-1] and detector.last.shape == (1,)
+        strided = model.detector()
+        every = np.repeat(np.ones(200, bool), 2)[::2]
+        assert np.array_equal(strided.push(both[1::2, None], model.stream().run(both[1::2, None]), every)[0], np.concatenate(scores))
+        other = copy.copy(strided)
+        strided.reset()
+        assert other.score == detector.score and np.array_equal(other.last, detector.last)
         detector.reset()
         assert detector.score == 0 and np.isnan(detector.last).all()
         for words, y in [("10 samples, 9 answers", np.zeros((9, 1))), ("expected \\(1,\\)", np.zeros((10, 2)))]:
@@ -420,6 +427,10 @@ def test_devices_are_told_apart_as_groups_are(model):
     answers = [scorer.push(batch) for batch in rows.to_batches(max_chunksize=7)]
     assert len(scorer) == 3
     assert pyarrow.Table.from_batches(answers).drop_columns(["at"]).equals(model.predict(rows, group="device").drop_columns(["row"]))
+    truths = pyarrow.array([True, False] * 50)
+    first = rows.schema.get_field_index(model.input_names[0])
+    as_truths, as_numbers = (rows.set_column(first, model.input_names[0], of) for of in (truths, truths.cast(pyarrow.float32())))
+    assert Scorer(model, "device").push(as_truths).equals(Scorer(model, "device").push(as_numbers))
     gaps = pyarrow.array([float("nan"), 1.0] * 50, from_pandas=False)
     with pytest.raises(kinglet.Error, match="50 rows have no 'device'"):
         Scorer(model, "device").push(rows.set_column(0, "device", gaps))

@@ -230,6 +230,8 @@ class Scorer:
         samples = np.empty((batch.num_rows, self.model.inputs), np.float32)
         for k, name in enumerate(self.model.input_names):
             column = self._column(batch, name)
+            if pyarrow.types.is_boolean(column.type):
+                column = column.cast(pyarrow.float32())
             if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
                 raise Error(f"column {name!r} is of type {column.type}; expected numbers")
             samples[:, k] = column.to_numpy(zero_copy_only=False)

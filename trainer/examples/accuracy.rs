@@ -239,7 +239,7 @@ fn measure_from(args: &Args, name: &str, seed: u64) -> Result<(usize, &'static s
             let Some(wake) = &task.wake else {
                 return Ok(parts.map(|part| evaluate(&data, part, &mut engine).headline()));
             };
-            let alarm = alarm(&task, &data, &mut engine).context("the task has no threshold")?;
+            let alarm = alarm(&task, &data, &mut engine)?.context("the task has no threshold")?;
             Ok(parts.map(|part| {
                 let wakes = Wakes::over(&data, part, &mut engine, (&wake.word, alarm));
                 let kept = wakes.filter(|wakes| wakes.hourly() <= wake.false_alarms);

@@ -2,7 +2,7 @@
 //! everywhere: cells without a primitive of their own there.
 
 use super::packed::{PackedRows, check_shift, copy, no_records, packed_rows, widen, work, x_words};
-use super::{GATES, Recurrent, Spec};
+use super::{GATES, Recurrent, Spec, panels};
 use crate::format::{Layout, LoadError, Tensors, attempt};
 use crate::kernel::{FOUR, Inputs, Kernels, LANES, Panel, four};
 
@@ -10,7 +10,8 @@ use crate::kernel::{FOUR, Inputs, Kernels, LANES, Panel, four};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Records<'a> {
     rows: &'a [i32],
-    /// Sums of a unit.
+    /// Panels of units, and the sums of a unit.
+    panels: usize,
     sums: usize,
     /// Words of two columns that input and state take.
     x: usize,
@@ -44,6 +45,7 @@ impl<'a> Records<'a> {
         let [sums, _, _] = Recurrent::order(cell).panels();
         Ok(Records {
             rows,
+            panels: panels(hidden),
             sums,
             x: x_words(format, inputs),
             words: work(spec),
@@ -70,11 +72,10 @@ impl<'a> Records<'a> {
         let panel_words = self.sums * (LANES / FOUR) * four(words.len());
         let (mut rows, mut panel) = (self.rows, 0);
         while !rows.is_empty() {
-            let (panels, now);
-            (panels, now, rows) = match rows.split_at_checked(TOGETHER * panel_words) {
-                Some((now, rest)) => (TOGETHER, now, rest),
-                None => (1, &rows[..panel_words], &rows[panel_words..]),
-            };
+            // All that are left, where those are fewer.
+            let panels = TOGETHER.min(self.panels - panel);
+            let (now, rest) = rows.split_at(panels * panel_words);
+            rows = rest;
             let z = &mut z[..panels * self.sums];
             k.records(z, now, words, self.a8);
             for z in z.chunks_exact_mut(self.sums) {

@@ -55,8 +55,7 @@ pub const fn packed_rows(
         }),
         _ if has_records(cell, format) => {
             let [rows, _, _] = Recurrent::order(cell).panels();
-            let state = state_words(format, cell, hidden);
-            let columns = x_words(format, inputs) + state;
+            let columns = record_words(cell, format, inputs, hidden);
             Some(PackedRows {
                 words: panels(hidden) * rows * LANES / FOUR * four(columns),
                 records: true,
@@ -91,40 +90,35 @@ pub(super) const fn x_words(format: Format, inputs: usize) -> usize {
     pad(inputs, unit) / 2
 }
 
-/// Words of two columns: of the input, of input and state.
-const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
+/// Words of two columns of the state.
+const fn h_words(format: Format, hidden: usize) -> usize {
     let unit = if matches!(format, Format::W8A8) {
         LANES
     } else {
         BLOCK
     };
-    let x = x_words(format, inputs);
-    (x, x + pad(hidden, unit) / 2)
+    pad(hidden, unit) / 2
 }
 
-/// Words of two columns of the state, of a cell with records of four rows.
-const fn state_words(format: Format, cell: Cell, hidden: usize) -> usize {
+/// Words of two columns: of the input, of input and state.
+const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
+    let x = x_words(format, inputs);
+    (x, x + h_words(format, hidden))
+}
+
+/// Words of two columns of input and state, of a cell with records of four rows, which may not see the state.
+const fn record_words(cell: Cell, format: Format, inputs: usize, hidden: usize) -> usize {
+    let (x, words) = words(format, inputs, hidden);
     let [_, state, _] = Recurrent::order(cell).panels();
-    if state == 0 {
-        return 0;
-    }
-    let (x, words) = words(format, 0, hidden);
-    words - x
+    if state == 0 { x } else { words }
 }
 
 /// Scratch of a packed layer, in words: input and state as `i16`.
 pub(crate) const fn work(spec: Spec) -> usize {
-    let Spec {
-        cell,
-        format,
-        inputs,
-        hidden,
-        ..
-    } = spec;
     if cfg!(records) && spec.records {
-        return x_words(format, inputs) + state_words(format, cell, hidden);
+        return record_words(spec.cell, spec.format, spec.inputs, spec.hidden);
     }
-    words(format, inputs, hidden).1
+    words(spec.format, spec.inputs, spec.hidden).1
 }
 
 /// A layer that says of rows in records what its cell has not.

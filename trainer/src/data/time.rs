@@ -221,14 +221,10 @@ impl Times {
             Some(Form::Number(thousandths)) => thousandths,
             _ => unit_of(value),
         };
-        let seconds = value / UNITS[usize::from(thousandths)].1;
-        let time = Time {
-            local: seconds,
-            instant: seconds,
-        };
-        let finite = value.is_finite();
-        let seconds = finite.then_some((Form::Number(thousandths), Some(time)));
-        let seconds = seconds.ok_or(NotATime::Unknown)?;
+        if !value.is_finite() {
+            return Err(NotATime::Unknown);
+        }
+        let seconds = (Form::Number(thousandths), Some(counted(value, thousandths)));
         match (self.form, compact) {
             (Some(Form::Number(_)), _) => return Ok(seconds),
             (Some(Form::Compact(_)), None) => return Err(NotATime::OtherForm),
@@ -275,6 +271,15 @@ fn unit_of(number: f64) -> u8 {
         n if n < 1e14 => 1,
         n if n < 1e17 => 2,
         _ => 3,
+    }
+}
+
+/// So many of them since 1970.
+fn counted(number: f64, thousandths: u8) -> Time {
+    let seconds = number / UNITS[usize::from(thousandths)].1;
+    Time {
+        local: seconds,
+        instant: seconds,
     }
 }
 
@@ -371,11 +376,7 @@ fn serial(text: &str) -> Option<Time> {
 /// Seconds, or a finer unit: seconds of this form end in the year 5138.
 fn number(text: &str) -> Option<Time> {
     let number: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
-    let seconds = number / UNITS[usize::from(unit_of(number))].1;
-    Some(Time {
-        local: seconds,
-        instant: seconds,
-    })
+    Some(counted(number, unit_of(number)))
 }
 
 /// Date, then time of day, then offset, each by the first form that fits.

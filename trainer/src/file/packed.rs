@@ -58,12 +58,8 @@ impl Layer<'_> {
             let [sums] = stages(self.cell) else {
                 return words;
             };
-            for first in (0..units).step_by(LANES) {
-                for sum in 0..sums.len() {
-                    for unit in [first, first + 4] {
-                        self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(sum, unit + i)));
-                    }
-                }
+            for (sum, unit) in fours(sums.len(), units) {
+                self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(sum, unit + i)));
             }
             return words;
         }
@@ -196,6 +192,13 @@ pub(crate) fn words(
     (layout == Layout::CortexM4 && packed.records == says_so).then_some(packed.words)
 }
 
+/// The sum and the first unit of each record of four rows, in their order.
+fn fours(sums: usize, units: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..units)
+        .step_by(LANES)
+        .flat_map(move |first| (0..sums).flat_map(move |sum| [(sum, first), (sum, first + 4)]))
+}
+
 /// Columns of the state that a cell has weights for.
 fn state(cell: Cell, hidden: usize) -> usize {
     let sees = |sum: &Sum| sum.h;
@@ -246,12 +249,8 @@ pub(crate) fn unpack(
     let row = |sum: usize, unit: usize| sum * units + unit;
     match cell {
         _ if in_fours => {
-            for first in (0..units).step_by(LANES) {
-                for sum in 0..sums {
-                    for unit in [first, first + 4] {
-                        records.four([0, 1, 2, 3].map(|i| row(sum, unit + i)));
-                    }
-                }
+            for (sum, unit) in fours(sums, units) {
+                records.four([0, 1, 2, 3].map(|i| row(sum, unit + i)));
             }
         }
         Cell::GruResetAfter => {

@@ -46,7 +46,7 @@ struct Frame {
     x: *const i32,
     /// A half of an LSTM's output LSB in the product that it is rounded from. Of a GRU the end of the input's columns.
     half_or_split: usize,
-    /// Where rounds over the columns end; in `A8` products, eight groups or pairs of words ahead of the columns' end.
+    /// Where rounds over the columns end; in `A8` products, those groups or pairs of words ahead of the columns' end that no test is behind.
     x_end: *const i32,
     /// Where a record enters the product, and where it goes on: places in the function's list of entries.
     entry: usize,
@@ -57,36 +57,37 @@ struct Frame {
 impl Frame {
     #[inline(always)]
     fn new(units: &mut Units<'_>, rows: &[i32], record: usize, columns: &Columns<'_>) -> Self {
-        let x = columns.words.as_ptr_range();
         Frame {
             sigmoid: SEGMENTS_256.sigmoid_entries().as_ptr(),
             tanh: SEGMENTS_256.tanh_entries().as_ptr(),
             master: units.master.as_mut_ptr(),
             y: units.y.as_mut_ptr(),
             h: units.h.as_mut().map_or(null_mut(), |h| h.as_mut_ptr()),
-            left: -((rows.len() / record) as i32),
-            new_shift: 0,
-            depth_shift: 0,
-            x: x.start,
-            half_or_split: 0,
-            x_end: x.end,
-            entry: 0,
-            second: 0,
-            rows: rows.as_ptr(),
+            ..Frame::over(rows, rows.len() / record, columns.words)
         }
     }
 
     /// Of records whose pre-activations are stored.
     #[inline(always)]
     fn of_records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32]) -> Self {
-        let (z, x) = (z.as_flattened_mut(), columns.as_ptr_range());
+        let z = z.as_flattened_mut();
+        Frame {
+            h: z.as_mut_ptr().cast(),
+            ..Frame::over(rows, z.len() / FOUR, columns)
+        }
+    }
+
+    /// Of so many records over these columns, without units.
+    #[inline(always)]
+    fn over(rows: &[i32], records: usize, columns: &[i32]) -> Self {
+        let x = columns.as_ptr_range();
         Frame {
             sigmoid: null(),
             tanh: null(),
             master: null_mut(),
             y: null_mut(),
-            left: -((z.len() / FOUR) as i32),
-            h: z.as_mut_ptr().cast(),
+            h: null_mut(),
+            left: -(records as i32),
             new_shift: 0,
             depth_shift: 0,
             x: x.start,
@@ -122,40 +123,21 @@ impl Frame {
         }
     }
 
-    /// By `entries_sums`.
+    /// By `entries_sums`. So many groups at the end have no test behind them: with eight, up to 70 columns need none.
     #[inline(always)]
-    fn four_a8(self, words: usize) -> Self {
+    fn four_a8(self, words: usize, last: usize) -> Self {
         const ROUND: usize = 3;
         const LAST: usize = ROUND + 4;
         let (pairs, groups) = (words % 4, words / 4);
-        // The last eight groups have no test behind them: up to 70 columns need none.
-        let second = if groups <= 8 {
-            LAST + 8 - groups
+        let second = if groups <= last {
+            LAST + last - groups
         } else {
             ROUND + skipped(groups)
         };
         Frame {
             entry: if pairs == 0 { second } else { 3 - pairs },
             second,
-            x_end: self.x_end.wrapping_sub(8 * 4),
-            ..self
-        }
-    }
-
-    /// By the list of entries of `kinglet_records_a8`.
-    #[inline(always)]
-    fn records_a8(self, words: usize) -> Self {
-        const ROUND: usize = 3;
-        const NONE: usize = ROUND + 4;
-        let (pairs, groups) = (words % 4, words / 4);
-        let second = if groups == 0 {
-            NONE
-        } else {
-            ROUND + skipped(groups)
-        };
-        Frame {
-            entry: if pairs == 0 { second } else { 3 - pairs },
-            second,
+            x_end: self.x_end.wrapping_sub(last * 4),
             ..self
         }
     }
@@ -264,12 +246,12 @@ unsafe fn packed(cell: CellQ, units: &mut Units<'_>, rows: &[i32], columns: &mut
     unsafe {
         match (cell, a8) {
             (CellQ::Lstm { cell_shift }, true) => {
-                kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words));
+                kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words, 8));
             }
             (CellQ::Lstm { cell_shift }, false) => {
                 kinglet_lstm_a16(&frame.a16().lstm(cell_shift).four_a16(words));
             }
-            (CellQ::Rnn, true) => kinglet_rnn_a8(&frame.rnn().four_a8(words)),
+            (CellQ::Rnn, true) => kinglet_rnn_a8(&frame.rnn().four_a8(words, 8)),
             (CellQ::Rnn, false) => kinglet_rnn_a16(&frame.a16().rnn().four_a16(words)),
             (CellQ::Gru, true) => kinglet_gru_a8(&frame.gru_a8(columns)),
             (CellQ::Gru, false) => kinglet_gru_a16(&frame.a16().gru_a16(columns)),
@@ -288,7 +270,7 @@ unsafe fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool)
     // whole blocks, and that there is a record for every four of `z`; there are two records at least.
     unsafe {
         match a8 {
-            true => kinglet_records_a8(&frame.records_a8(words)),
+            true => kinglet_records_a8(&frame.four_a8(words, 0)),
             // What the loader refused: no kernel for it is linked.
             false if cfg!(not(w8a16)) => {}
             false => kinglet_records_a16(&frame.four_a16(words)),

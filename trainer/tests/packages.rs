@@ -3,9 +3,10 @@
 
 use kinglet::Model;
 use kinglet::format::{Cell, Format, Layout};
+use kinglet_trainer::data::Written;
 use kinglet_trainer::export::{File, Platform, c_library, c_source, header, package, rust};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
-use kinglet_trainer::package::{Input, Output, Package, Shape};
+use kinglet_trainer::package::{Feature, Input, Output, Package, Shape};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::fs;
 use std::path::Path;
@@ -19,8 +20,10 @@ fn folder_of(platform: Platform, model: &str) -> tempfile::TempDir {
 }
 
 fn model_file(name: &str) -> AlignedBytes {
-    if name == WINDOWS_OF_TOKENS {
-        return windows_of_tokens();
+    match name {
+        WINDOWS_OF_TOKENS => return windows_of_tokens(),
+        TEXTS => return texts(),
+        _ => {}
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/models");
     AlignedBytes::read(&folder.join(name)).unwrap()
@@ -60,39 +63,163 @@ fn has(folder: &Path, files: &[&str]) {
     assert!((5..=12).contains(&readme.lines().count()), "{readme}");
 }
 
-/// Models of samples, of tokens, of windows, the last two from both ends, of which some samples are answered, and of sound.
-const MODELS: [&str; 7] = [
+/// Models of samples, of tokens, of windows, the last two from both ends, of texts, of which some samples are answered, and of sound.
+const MODELS: [&str; 8] = [
     "lstm_w8a8.kgl",
     "tokens_w8a8.kgl",
     "window_f32.kgl",
     "bidirectional_w8a8.kgl",
     WINDOWS_OF_TOKENS,
+    TEXTS,
     "pooled_w8a8.kgl",
     "../../../docs/browser/keyword.kgl",
 ];
 
-/// Is made here.
+/// Are made here.
 const WINDOWS_OF_TOKENS: &str = "windows of tokens";
+const TEXTS: &str = "texts";
 
 fn windows_of_tokens() -> AlignedBytes {
-    let names = |n| (0..n).map(|i| format!("t{i}")).collect();
     let layers = [LayerPlan::Bidirectional(Cell::GruResetAfter, 4)];
+    let names = (0..5).map(|i| format!("t{i}")).collect();
+    of_windows(&layers, 8, Input::Tokens(names), (6, 6))
+}
+
+/// Its tokens are what is hard to tell in a header.
+const HARD: [&str; 8] = ["<unk>", "\n", " ", "*", "?", "*/", "??/", "\"\\"];
+
+fn texts() -> AlignedBytes {
+    let layers = [LayerPlan::Recurrent(Cell::GruResetAfter, 4)];
+    let names = HARD.map(str::to_owned);
+    of_windows(&layers, 4, Input::Tokens(names.into()), (10, 1))
+}
+
+fn of_windows(
+    layers: &[LayerPlan],
+    classes: usize,
+    input: Input,
+    (window, hop): (usize, usize),
+) -> AlignedBytes {
+    let inputs = match &input {
+        Input::Features(features) => features.len(),
+        Input::Tokens(names) => names.len(),
+    };
     let package = Package {
         name: "any".to_owned(),
-        net: network(5, &layers, &mut Rng::new(1)),
-        input: Input::Tokens(names(5)),
-        output: Output::Classes(names(8)),
+        net: network(inputs, layers, &mut Rng::new(1)),
+        input,
+        output: Output::Classes((0..classes).map(|i| format!("class {i}")).collect()),
         shape: Shape::Window {
-            window: 6,
-            hop: 6,
+            window,
+            hop,
             exact: true,
         },
         alarm: None,
-        written: Default::default(),
+        written: Written {
+            every: 3,
+            ..Written::default()
+        },
     };
     let tests = TestInputs::synthetic(&package);
     let exported = export_for(Layout::Portable, &package, Format::F16, None, &tests);
     exported.unwrap().bytes
+}
+
+/// What both doors' headers say of a model.
+fn headers(bytes: &[u8]) -> [String; 2] {
+    let model = Model::from_bytes(bytes).unwrap();
+    let code = c_source(bytes, &model, "net").unwrap();
+    let [(_, header)] = header("net", &model, bytes).try_into().unwrap();
+    [code.header, String::from_utf8(header).unwrap()]
+}
+
+#[test]
+fn headers_tell_what_a_device_computes() {
+    let names = [
+        "flow",
+        "hour_sin(date)",
+        "elapsed(date)",
+        "diff(wh)",
+        "wind=N",
+        "load+6",
+    ];
+    let layers = [LayerPlan::Recurrent(Cell::GruResetAfter, 4)];
+    let features = names.map(Feature::plain).to_vec();
+    let bytes = of_windows(&layers, 4, Input::Features(features), (1, 1));
+    for header in headers(&bytes) {
+        for told in [
+            "\n * 0: flow\n",
+            "1: hour_sin(date): sin(2 pi s / 86400), s: seconds from midnight to date",
+            "2: elapsed(date): seconds since the sample before; 0 in the first\n",
+            "3: diff(wh): wh less that of the sample before",
+            "4: wind=N: 1 where wind is \"N\", else 0\n",
+            "5: load+6: what load will be 6 samples later",
+            "trained on the first of every 3 rows",
+            "once a window: with every sample.",
+        ] {
+            assert!(header.contains(told), "{told}: {header}");
+        }
+    }
+}
+
+/// A text is a reset and its tokens, of which there may be fewer than the most.
+#[test]
+fn texts_begin_with_a_reset() {
+    let bytes = texts();
+    for header in headers(&bytes) {
+        assert!(
+            header.contains("/* Most tokens of a text. A text begins with a reset"),
+            "{header}"
+        );
+        assert!(
+            header.contains("What has no name takes 0, \"<unk>\"."),
+            "{header}"
+        );
+    }
+    let model = Model::from_bytes(&bytes).unwrap();
+    let library = c_library("net", &model, &bytes).unwrap();
+    let (_, example) = library.iter().find(|(path, _)| path == "main.c").unwrap();
+    let example = String::from_utf8_lossy(example);
+    assert!(
+        example.contains("kgl_reset(&model, stream, sizeof stream) == KGL_OK;\n    for"),
+        "{example}"
+    );
+    assert!(!example.contains("window"), "{example}");
+}
+
+#[test]
+fn names_of_tokens_are_an_array_where_it_is_asked_for() {
+    let bytes = texts();
+    for header in headers(&bytes) {
+        let program = "#define NET_NAMES
+#include \"net.h\"
+#include <stdio.h>
+int main(void)
+{
+    for (int i = 0; i < NET_TOKENS; i++) {
+        printf(\"%s%c\", net_tokens[i], 0);
+    }
+    return net_classes[3][6] != '3';
+}
+";
+        let all: String = HARD.map(|name| format!("{name}\0")).concat();
+        let files = [
+            ("net.h", header),
+            ("main.c", program.to_owned()),
+            ("names", all),
+        ];
+        let folder = written(
+            files
+                .map(|(path, text)| (path.to_owned(), text.into()))
+                .into(),
+        );
+        run(
+            folder.path(),
+            "cc -std=c99 -Wall -Wextra -Wpedantic -Werror main.c -o main && ./main | cmp - names",
+        );
+        // An array that nobody asked for is not there.
+        run(folder.path(), "cc -E -P net.h | (! grep -q net_tokens)");
+    }
 }
 
 /// The rules of `arduino-lint` that a library must keep: required fields, and sources in `src`.

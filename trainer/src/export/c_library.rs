@@ -3,7 +3,8 @@
 use super::c_source::Meaning;
 use super::c_source::around;
 use super::packages::{
-    Door, File, STREAM, firmware_features, header, microphone, of_samples, say_on_the_desk, sensor,
+    Door, File, STREAM, firmware_features, header, microphone, of_samples, put, say_on_the_desk,
+    sensor,
 };
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
@@ -39,6 +40,11 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
         Some(_) => format!("#include \"{name}_around.h\"\n"),
         None => String::new(),
     };
+    let with_window = match around.as_ref().map_or(0, |around| around.window_bytes) {
+        0 => String::new(),
+        bytes => format!(", {bytes} more for its window"),
+    };
+    let put = put(&name.to_uppercase(), model, listens);
     let fill = |text: &str| {
         text.replace("$STREAM", STREAM)
             .replace("$AROUND_H", &include)
@@ -52,7 +58,11 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
             )
             .replace("$SENSOR", &sensor)
             .replace("$SAY", say_on_the_desk(meaning))
-            .replace("$STATE", &model.state_len().to_string())
+            .replace("$PUT", &put)
+            .replace(
+                "$STATE",
+                &format!("{} bytes of RAM{with_window}", model.state_len()),
+            )
             .replace("$MODEL", &name.to_uppercase())
             .replace("$model", name)
             .into_bytes()
@@ -93,6 +103,34 @@ pub fn check_target(target: &str) -> Result<()> {
     ensure!(
         !target.is_empty() && !target.starts_with(['-', '.']) && target.chars().all(plain),
         "no target of Rust's: {target:?}; for example thumbv7em-none-eabihf, or {HOST} for this machine"
+    );
+    Ok(())
+}
+
+/// That Rust is there with its part for a target, or for [`HOST`]: what is only known after everything was written else.
+///
+/// # Errors
+/// If it is not, with what gets it.
+pub fn check_rust(target: &str) -> Result<()> {
+    check_target(target)?;
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
+    let mut command = Command::new(&rustc);
+    command.args(["--print", "target-libdir"]);
+    if target != HOST {
+        command.args(["--target", target]);
+    }
+    let asked = command.output().with_context(|| {
+        let rustc = rustc.display();
+        format!("cannot run {rustc}, with which the library is built; https://rustup.rs has it")
+    })?;
+    ensure!(
+        asked.status.success(),
+        "no target of Rust's: {target:?}; `rustc --print target-list` tells all of them"
+    );
+    let folder = String::from_utf8_lossy(&asked.stdout);
+    ensure!(
+        Path::new(folder.trim()).is_dir(),
+        "Rust's part for {target} is not there; `rustup target add {target}` gets it"
     );
     Ok(())
 }
@@ -197,12 +235,12 @@ $STREAM    return 0;
 
 const README: &str = "# $model with the engine's C library
 
-`$model_model.h` is the model, a constant array; `kinglet.h` explains every function. A stream takes $STATE bytes of RAM, an opened model one `kgl_model`.
+`$model_model.h` is the model, a constant array; `kinglet.h` explains every function. A stream takes $STATE, an opened model one `kgl_model`, 2.1 KB on 32-bit machines.
 `library` has the sources of the static library; `kinglet export … --to c --target T` builds it into `lib/T`, or in that folder:
 
     cargo build --release                                          # for this machine: target/release/libkinglet_c.a
     cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
 
 Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
-The example on this machine: `cc -O2 main.c $AROUND_Clib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. Put your sensors into `next_output`.
+The example on this machine: `cc -O2 main.c $AROUND_Clib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. $PUT
 ";

@@ -5,8 +5,9 @@ mod c_source;
 mod names;
 mod packages;
 mod portable;
+mod values;
 
-pub use c_library::{HOST, build_library, c_library, check_target};
+pub use c_library::{HOST, build_library, c_library, check_rust};
 pub use c_source::{Around, CSource, around, c_source};
 pub use names::{LONGEST, c_name};
 pub use packages::{File, Platform, header, package, rust};

@@ -1,7 +1,8 @@
 //! What a build system wants around the C of a model: folders, manifests, a README, and an example that reads a sensor
 //! which is not there.
 
-use super::c_source::{CSource, Meaning};
+use super::c_source::{CSource, Meaning, sizes};
+use super::values;
 use crate::data::Written;
 use crate::data::audio::Audio;
 use kinglet::Model;
@@ -48,9 +49,11 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
         "The recurrent network {name}: {} bytes of weights, {}.",
         code.weight_bytes, code.ram
     );
-    let put = match code.listens {
-        true => format!("Put your microphone into `next_output`: {upper}_RATE samples a second, full scale 1."),
-        false => "Put your sensors into `next_output`; values are in the units that the network was trained on.".to_owned(),
+    let put = put(&upper, model, code.listens);
+    // Its self-test leaves a stream as new.
+    let stream = match (model.header().input, model.header().shape) {
+        (Input::Features { .. }, Shape::Window { .. }) => "&stream.net",
+        _ => "&stream",
     };
     // Sound does not wait.
     let without = |text: &str, pauses: &[&str]| {
@@ -69,6 +72,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
                 SOURCE => code.source.clone(),
                 text => without(text, pauses)
                     .replace("$PUT", &put)
+                    .replace("$NET", stream)
                     .replace("$STREAM", STREAM)
                     .replace("$SENSOR", &sensor)
                     .replace("$SAY", say(platform, meaning))
@@ -86,16 +90,7 @@ pub fn package(platform: Platform, code: &CSource, model: &Model<'_>) -> Vec<Fil
 /// The model file as an array in C, aligned as the engine wants it.
 pub fn header(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     let upper = name.to_uppercase();
-    let inputs = match model.header().input {
-        Input::Tokens { .. } => "TOKENS",
-        Input::Features { .. } => "INPUTS",
-    };
-    let window = match model.header().shape {
-        Shape::Window { window, .. } => {
-            format!("/* Samples of a window. */\n#define {upper}_WINDOW {window}\n")
-        }
-        Shape::EveryStep => String::new(),
-    };
+    let written = Written::in_model(bytes).unwrap_or_default();
     let mut text = format!(
         "/* A kinglet model file, {} bytes, at a multiple of 16 as the engine wants it. */
 #ifndef {upper}_MODEL_H
@@ -104,11 +99,10 @@ pub fn header(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
 #include <stdint.h>
 
 #define {upper}_MODEL_SIZE {}
-#define {upper}_{inputs} {}
-#define {upper}_OUTPUTS {}
-{window}/* Bytes of a stream's state, at a multiple of 16. */
+{}{}{}
+/* Bytes of a stream's state, at a multiple of 16. */
 #define {upper}_STATE_SIZE {}
-/* Of its test steps, as `kinglet verify` prints it. */
+/* Of its test steps, {} */
 #define {upper}_DIGEST 0x{:08x}u
 
 #if defined(__cplusplus)
@@ -122,9 +116,17 @@ static const uint8_t {name}_model[{upper}_MODEL_SIZE] = {{
 ",
         bytes.len(),
         bytes.len(),
-        model.inputs(),
-        model.outputs(),
+        values::inputs(name, model, &written),
+        values::outputs(name, model),
+        sizes(name, model),
         model.state_len(),
+        match model.is_integer() {
+            true => "on every machine: `kinglet verify` prints it.",
+            false => {
+                "by the scalar kernels: `kinglet verify` prints it in the line `scalar`. Kernels that round a multiplication and an addition
+ * once give another one, and pass kgl_self_test() too."
+            }
+        },
         model.header().test.digest,
     );
     for line in bytes.chunks(20) {
@@ -287,12 +289,27 @@ pub(super) const STREAM: &str = "    for (int step = 0; step < 100; step++) {
         float output[$MODEL_OUTPUTS];
         if (next_output(output)) {
             for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                printf(\"%.3f \", (double)output[i]);
+                printf(\"%g \", (double)output[i]);
             }
             puts(\"\");
 $SAY        }
     }
 ";
+
+/// What a README says of an example's `next_output`.
+pub(super) fn put(upper: &str, model: &Model<'_>, listens: bool) -> String {
+    match model.header().input {
+        _ if listens => format!(
+            "Put your microphone into `next_output`: {upper}_RATE samples a second, full scale 1."
+        ),
+        Input::Features { .. } => "Put your sensors into `next_output`; values are in the units that the network was trained on, and the header says what \
+             is to be computed."
+            .to_owned(),
+        Input::Tokens { .. } => format!(
+            "Put your tokens into `next_output`, by their numbers; `#define {upper}_NAMES` before the header is included makes an array of their names."
+        ),
+    }
+}
 
 /// What an example is to say of the outputs: of a model of tokens nothing.
 pub(super) fn of_samples(model: &Model<'_>, meaning: Meaning) -> Meaning {
@@ -344,62 +361,8 @@ pub(super) enum Door {
 /// `next_output`, which feeds the network with what a sensor might give.
 pub(super) fn sensor(name: &str, model: &Model<'_>, (door, meaning): (Door, Meaning)) -> String {
     let upper = name.to_uppercase();
-    let library_state = library_state(&upper);
-    let call = |function: &str, input: &str| library_call(&upper, function, input);
     if let Input::Tokens { .. } = model.header().input {
-        let token = format!("7 * step++ % {upper}_TOKENS");
-        // A window of them, and what takes it.
-        let whole = |element: &str, call: &str| {
-            let tokens = format!("static {element} window[{upper}_WINDOW];");
-            let step = format!(
-                "const uint32_t place = step % {upper}_WINDOW;
-    window[place] = {token};
-    {call}"
-            );
-            (tokens, step)
-        };
-        let (state, step) = match (door, model.header().shape) {
-            (Door::Source, _) if model.is_bidirectional() => {
-                let (tokens, step) = whole(
-                    "uint32_t",
-                    &format!(
-                        "if (place < {upper}_WINDOW - 1) {{
-        return 0;
-    }}
-    {name}_step_window_tokens(&stream, window, output);
-    return 1;"
-                    ),
-                );
-                (format!("static {name}_state stream;\n{tokens}"), step)
-            }
-            (Door::Source, _) => (
-                format!("static {name}_state stream;"),
-                format!("{name}_step_token(&stream, {token}, output);\n    return 1;"),
-            ),
-            (Door::Library, Shape::Window { exact: true, .. }) => {
-                let call = call("step_window_tokens", &format!("window, {upper}_WINDOW"));
-                let (tokens, step) = whole(
-                    "size_t",
-                    &format!("return place == {upper}_WINDOW - 1\n        && {call};"),
-                );
-                (format!("{library_state}\n{tokens}"), step)
-            }
-            (Door::Library, _) => (
-                library_state,
-                format!("return {};", call("step_token", &token)),
-            ),
-        };
-        return format!(
-            "{state}
-
-/* The next token of a source that is not there; put yours here. 1 if there is an output. */
-static int next_output(float output[{upper}_OUTPUTS])
-{{
-    static uint32_t step;
-    {step}
-}}
-"
-        );
+        return tokens(name, model, door);
     }
     let (mut middle, mut spread) = (Vec::new(), Vec::new());
     for feature in model.features() {
@@ -434,6 +397,101 @@ static int next_output(float output[{upper}_OUTPUTS])
 ",
         middle.join(", "),
         spread.join(", ")
+    )
+}
+
+/// `next_output` of a model of tokens: an output for a text, or for each token.
+fn tokens(name: &str, model: &Model<'_>, door: Door) -> String {
+    let upper = name.to_uppercase();
+    let token = format!("7 * step++ % {upper}_TOKENS");
+    let ok = |call: &str| format!("{call} == KGL_OK");
+    let (state, reset, step) = match door {
+        Door::Source => (
+            format!("static {name}_state stream;"),
+            format!("{name}_reset(&stream)"),
+            format!("{name}_step_token(&stream, {token}, output)"),
+        ),
+        Door::Library => (
+            library_state(&upper),
+            "kgl_reset(&model, stream, sizeof stream)".to_owned(),
+            library_call(&upper, "step_token", &token),
+        ),
+    };
+    let text = matches!(model.header().shape, Shape::Window { .. });
+    let (what, body) = if model.is_bidirectional() {
+        let (element, run) = match door {
+            Door::Source => (
+                "uint32_t",
+                format!("{name}_step_window_tokens(&stream, text, output);\n    return 1;"),
+            ),
+            Door::Library => (
+                "size_t",
+                format!(
+                    "return {};",
+                    ok(&library_call(
+                        &upper,
+                        "step_window_tokens",
+                        &format!("text, {upper}_WINDOW")
+                    ))
+                ),
+            ),
+        };
+        let body = format!(
+            "static {element} text[{upper}_WINDOW];
+    for (int i = 0; i < {upper}_WINDOW; i++) {{
+        text[i] = {token};
+    }}
+    {run}"
+        );
+        ("A text", body)
+    } else if text {
+        // What pools has no answer to a shorter one.
+        let [first, _] = model.answers();
+        let enough = match first {
+            0 => "1".to_owned(),
+            first => format!("length > {first}"),
+        };
+        let (reset, step, enough) = match door {
+            Door::Source => (format!("{reset};"), format!("{step};"), enough),
+            Door::Library => (
+                format!("int done = {};", ok(&reset)),
+                format!("done = done && {};", ok(&step)),
+                match first {
+                    0 => "done".to_owned(),
+                    _ => format!("done && {enough}"),
+                },
+            ),
+        };
+        let body = format!(
+            "const uint32_t length = 1 + step % {upper}_WINDOW;
+    {reset}
+    for (uint32_t i = 0; i < length; i++) {{
+        {step}
+    }}
+    return {enough}; /* what its last token gave */"
+        );
+        ("A text", body)
+    } else {
+        let body = match door {
+            Door::Source => format!("{step};\n    return 1;"),
+            Door::Library => format!("return {};", ok(&step)),
+        };
+        ("The next token", body)
+    };
+    let begins = match text {
+        true => "",
+        false => ", and a reset where a text of its own begins",
+    };
+    format!(
+        "{state}
+
+/* {what} of a source that is not there; put yours here{begins}. 1 if there is an output. */
+static int next_output(float output[{upper}_OUTPUTS])
+{{
+    static uint32_t step;
+    {body}
+}}
+"
     )
 }
 
@@ -528,7 +586,6 @@ static int answered(const float sample[{upper}_INPUTS], float output[{upper}_OUT
 /// What a stream of numbers is kept in, and what takes a `sample` of it.
 fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
     let upper = name.to_uppercase();
-    let sample = format!("sample, {upper}_INPUTS");
     // Else an output may be the last answer again.
     let every = model.answers() == [0, 1];
     match (door, model.header().shape) {
@@ -543,45 +600,17 @@ fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
                 if every { "1" } else { "stream.answered[0]" }
             ),
         ),
-        (
-            Door::Library,
-            Shape::Window {
-                exact: true,
-                hop,
-                window,
-            },
-        ) => (
+        (Door::Library, Shape::Window { .. }) => (
+            format!("{}\nstatic {name}_windows windows;", library_state(&upper)),
             format!(
-                "{}\nstatic float window[{upper}_WINDOW * {upper}_INPUTS];",
-                library_state(&upper)
-            ),
-            format!(
-                "{}static uint32_t place;
-    for (int i = 0; i < {upper}_INPUTS; i++) {{
-        window[place * {upper}_INPUTS + (uint32_t)i] = sample[i];
-    }}
-    place = (place + 1) % {upper}_WINDOW;
-    return place == 0
-        && {};",
-                if hop < window {
-                    format!(
-                        "/* Whole windows, one behind the other. The model has an answer every {hop}, from windows that overlap: keep their samples. */\n    "
-                    )
-                } else {
-                    String::new()
-                },
-                library_call(
-                    &upper,
-                    "step_window",
-                    &format!("window, {upper}_WINDOW * {upper}_INPUTS")
-                )
+                "return {name}_push(&windows, &model, stream, sizeof stream, sample, output) > 0;"
             ),
         ),
-        (Door::Library, _) => (
+        (Door::Library, Shape::EveryStep) => (
             library_state(&upper),
             format!(
-                "return {}{};",
-                library_call(&upper, "step", &sample),
+                "return {} == KGL_OK{};",
+                library_call(&upper, "step", &format!("sample, {upper}_INPUTS")),
                 if every {
                     ""
                 } else {
@@ -597,9 +626,7 @@ fn library_state(upper: &str) -> String {
 }
 
 fn library_call(upper: &str, function: &str, input: &str) -> String {
-    format!(
-        "kgl_{function}(&model, stream, sizeof stream, {input}, output, {upper}_OUTPUTS) == KGL_OK"
-    )
+    format!("kgl_{function}(&model, stream, sizeof stream, {input}, output, {upper}_OUTPUTS)")
 }
 
 /// The two files of the C itself.
@@ -636,12 +663,10 @@ includes=$model.h
 #include <$model.h>
 
 $SENSOR
-static $model_state test;
-
 void setup()
 {
     Serial.begin(115200);
-    const bool right = $model_self_test(&test) == $MODEL_DIGEST;
+    const bool right = $model_self_test($NET) == $MODEL_DIGEST;
     Serial.println(right ? \"self-test passed\" : \"self-test FAILED: this compiler computes something else\");
 }
 
@@ -650,7 +675,7 @@ void loop()
     float output[$MODEL_OUTPUTS];
     if (next_output(output)) {
         for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-            Serial.print(output[i], 3);
+            Serial.print(output[i], 6);
             Serial.print(' ');
         }
         Serial.println();
@@ -665,7 +690,7 @@ $SAY    }
 
 $ABOUT
 
-1. Copy this folder into `libraries/` of your sketchbook, or: `arduino-cli lib install --zip-path $model.zip`.
+1. Copy this folder into `libraries/` of your sketchbook as `$model`; or pack it as a ZIP file, and Sketch, Include Library, Add .ZIP Library takes it.
 2. Open the example: File, Examples, $model, $model_stream.
 3. $PUT
 
@@ -711,7 +736,13 @@ project($model_stream)
 target_sources(app PRIVATE src/main.c)
 ",
     ),
-    ("samples/stream/prj.conf", "CONFIG_KINGLET_$MODEL=y\n"),
+    (
+        "samples/stream/prj.conf",
+        "CONFIG_KINGLET_$MODEL=y
+# Without it printk shows no floats.
+CONFIG_CBPRINTF_FP_SUPPORT=y
+",
+    ),
     (
         "samples/stream/sample.yaml",
         "sample:
@@ -732,17 +763,14 @@ tests:
 #include <$model.h>
 
 $SENSOR
-static $model_state test;
-
 int main(void)
 {
-    printk($model_self_test(&test) == $MODEL_DIGEST ? \"self-test passed\\n\" : \"self-test FAILED\\n\");
+    printk($model_self_test($NET) == $MODEL_DIGEST ? \"self-test passed\\n\" : \"self-test FAILED\\n\");
     for (;;) {
         float output[$MODEL_OUTPUTS];
         if (next_output(output)) {
             for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                /* In thousandths: printk has no floats. */
-                printk(\"%d \", (int)(output[i] * 1000.0f));
+                printk(\"%g \", (double)output[i]);
             }
             printk(\"\\n\");
 $SAY        }
@@ -801,16 +829,14 @@ project($model_stream)
 #include \"$model.h\"
 
 $SENSOR
-static $model_state test;
-
 void app_main(void)
 {
-    puts($model_self_test(&test) == $MODEL_DIGEST ? \"self-test passed\" : \"self-test FAILED\");
+    puts($model_self_test($NET) == $MODEL_DIGEST ? \"self-test passed\" : \"self-test FAILED\");
     for (;;) {
         float output[$MODEL_OUTPUTS];
         if (next_output(output)) {
             for (int i = 0; i < $MODEL_OUTPUTS; i++) {
-                printf(\"%.3f \", (double)output[i]);
+                printf(\"%g \", (double)output[i]);
             }
             puts(\"\");
 $SAY        }
@@ -862,11 +888,9 @@ lib_deps = symlink://../..
 #include \"$model.h\"
 
 $SENSOR
-static $model_state test;
-
 int main(void)
 {
-    if ($model_self_test(&test) != $MODEL_DIGEST) {
+    if ($model_self_test($NET) != $MODEL_DIGEST) {
         puts(\"self-test FAILED\");
         return 1;
     }

@@ -10,7 +10,7 @@ use kinglet::format::{Cell, Format, Input};
 use kinglet::kernel::Kernels;
 use kinglet::{Detector, Greedy, SlidingWindow, Spotter, Verdict, Windowed};
 use kinglet_trainer::data::audio::Audio;
-use kinglet_trainer::export::c_source;
+use kinglet_trainer::export::{c_library, c_source};
 use kinglet_trainer::file::AlignedBytes;
 use random::{Case, Random};
 use std::fmt::Write as _;
@@ -440,6 +440,120 @@ fn windows_of_every_kind_end_as_in_the_engine() {
             let seed = (3000 + number * 10 + format.is_integer() as usize) as u64;
             let case = Case::windowed(format, (window, hop, exact), &mut Random::seeded(seed));
             check(&case, seed);
+        }
+    }
+}
+
+/// `NAME_push` beside the engine's library, whose place `around.c` takes, gives what generated C gives, in which the engine's answers were found.
+#[test]
+fn windows_around_the_library_end_as_those_of_generated_c() {
+    let kinds = [(5, 2), (4, 4), (3, 7), (1, 1), (9, 1)];
+    let running = [(6, 2), (3, 5), (5, 5)];
+    let cases = kinds.into_iter().flat_map(|windows| {
+        let [a, b] = [0, 1].map(|half| 12_000 + 10 * windows.0 as u64 + half);
+        let one = (windows.0, windows.1, true);
+        let cell = Cell::GruResetAfter;
+        [
+            Case::windowed(Format::W8A8, one, &mut Random::seeded(a)),
+            Case::bidirectional(cell, Format::F32, windows, &mut Random::seeded(b)),
+        ]
+    });
+    let running = running.map(|(window, hop)| {
+        let random = &mut Random::seeded(13_000 + window as u64);
+        Case::windowed(Format::F32, (window, hop, false), random)
+    });
+    let mut held = 0;
+    for case in cases.chain(running) {
+        let bytes = case.export();
+        let model = Model::from_bytes(&bytes).unwrap();
+        let Input::Features { .. } = model.header().input else {
+            continue;
+        };
+        held += u32::from(model.holds());
+        let folder = tempfile::tempdir().unwrap();
+        let code = c_source(&bytes, &model, "net").unwrap();
+        let mut files = c_library("lib", &model, &bytes).unwrap();
+        files.retain(|(name, _)| !name.contains('/') && name != "main.c");
+        for (name, text) in [("net.c", code.source), ("net.h", code.header)] {
+            files.push((name.to_owned(), text.into_bytes()));
+        }
+        files.push(("around.c".to_owned(), include_bytes!("around.c").into()));
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        for (number, compiler) in compilers().into_iter().enumerate() {
+            let program = folder.path().join(format!("around{number}"));
+            let compiled = Command::new(&compiler[0])
+                .args(&compiler[1..])
+                .args(WARNINGS)
+                .args(model.is_bidirectional().then_some("-DWHOLE"))
+                .arg("-o")
+                .arg(&program)
+                .args(["around.c", "lib_around.c", "net.c"])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&compiled.stderr);
+            assert!(compiled.status.success(), "{case}: {said}");
+            let answer = run(&program, "");
+            assert_eq!(answer, "", "{case}: {:?}", model.header().shape);
+        }
+    }
+    assert!(held > 3, "{held} models that hold");
+}
+
+/// What an encoder leaves its decoder starts from, as [`Runner::seed_from`](kinglet::Runner::seed_from) does it.
+#[test]
+fn a_decoder_goes_on_from_its_encoder() {
+    for format in FORMATS {
+        let pair = Case::pair(format, &mut Random::seeded(14_000));
+        let files = pair.map(|case| case.export());
+        let [encoder, decoder] = [0, 1].map(|side: usize| Model::from_bytes(&files[side]).unwrap());
+        let mut rooms = [&encoder, &decoder].map(|model| AlignedBytes::zeroed(model.state_len()));
+        let [a, b] = &mut rooms;
+        let mut reader = encoder
+            .bind_bytes(a)
+            .unwrap()
+            .with_kernels(&Kernels::SCALAR);
+        let mut speaker = decoder
+            .bind_bytes(b)
+            .unwrap()
+            .with_kernels(&Kernels::SCALAR);
+        let (mut read, mut said) = (vec![0.0; encoder.outputs()], vec![0.0; decoder.outputs()]);
+        for token in [3, 1, 4, 1] {
+            reader.step_token(token, &mut read);
+        }
+        speaker.step_token(0, &mut said);
+        speaker.seed_from(&reader).unwrap();
+        let mut want = String::new();
+        for token in [2, 0, 2] {
+            speaker.step_token(token, &mut said);
+            floats(&mut want, &said);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes, model) in [
+            ("reads", &files[0], &encoder),
+            ("says", &files[1], &decoder),
+        ] {
+            let code = c_source(bytes, model, name).unwrap();
+            fs::write(folder.path().join(format!("{name}.c")), code.source).unwrap();
+            fs::write(folder.path().join(format!("{name}.h")), code.header).unwrap();
+        }
+        fs::write(folder.path().join("pair.c"), include_str!("pair.c")).unwrap();
+        for (number, compiler) in compilers().into_iter().enumerate() {
+            let program = folder.path().join(format!("pair{number}"));
+            let compiled = Command::new(&compiler[0])
+                .args(&compiler[1..])
+                .args(WARNINGS)
+                .arg("-o")
+                .arg(&program)
+                .args(["pair.c", "reads.c", "says.c"])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&compiled.stderr);
+            assert!(compiled.status.success(), "{said}");
+            assert_eq!(run(&program, ""), want, "{format:?}");
         }
     }
 }

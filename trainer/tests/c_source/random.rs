@@ -515,6 +515,33 @@ impl Case {
         case
     }
 
+    /// An encoder and its decoder, which both read tokens.
+    pub fn pair(format: Format, random: &mut Random) -> [Case; 2] {
+        [(6, None), (4, Some(4))].map(|(vocab, says)| {
+            let mut case = Case::of(Cell::Lstm, format, random);
+            let table = random.numbers(vocab * 3, 1.0);
+            let mut layers = vec![
+                Layer::Embedding(Embedding {
+                    vocab,
+                    dim: 3,
+                    table,
+                }),
+                Layer::Recurrent(recurrent(random, Cell::GruResetAfter, 3, 5)),
+                Layer::Recurrent(recurrent(random, Cell::RnnTanh, 5, 7)),
+            ];
+            let head = says.map(|says| dense(random, [7, says], Activation::Identity));
+            layers.extend(head.map(Layer::Dense));
+            case.package.net = Network { layers };
+            case.package.input = Input::Tokens((0..vocab).map(|i| format!("t{i}")).collect());
+            case.package.output = match says {
+                Some(_) => Output::NextToken,
+                None => Output::Classes((0..7).map(|i| format!("class {i}")).collect()),
+            };
+            case.formats = Formats::All(format);
+            case
+        })
+    }
+
     fn with_alarm(mut self, random: &mut Random) -> Case {
         self.package.alarm = Some(Alarm {
             smoothing: random.one_of(&[0.1, 0.3, 1.0]),

@@ -17,10 +17,12 @@ mod listen;
 mod norm;
 mod normalise;
 mod primitives;
+mod seed;
 mod verdict;
 mod window;
 
 use super::portable::{Conv, Dense, Embedding, Numbers, Portable, PortableLayer, Recurrent, read};
+use super::values::{self, comment};
 use anyhow::{Result, bail, ensure};
 pub use around::{Around, around};
 use arrays::Array;
@@ -31,6 +33,7 @@ use kinglet::format::{Activation, Format, Header, Input, Output, Shape};
 use kinglet::kernel::Kernels;
 use std::fmt::Write;
 pub use verdict::Meaning;
+pub(super) use window::sizes;
 
 use crate::data::Written;
 use crate::file::{AlignedBytes, names};
@@ -206,16 +209,6 @@ fn product(format: Format, x: Element) -> &'static str {
     }
 }
 
-/// What may stand in a comment of C, of whatever a user has called something.
-fn comment(text: &str) -> String {
-    let kept = text.chars().map(|c| match c {
-        '\\' | '?' | '*' => '_',
-        c if c.is_control() => ' ',
-        c => c,
-    });
-    kept.collect()
-}
-
 /// The C of a model.
 ///
 /// # Errors
@@ -265,6 +258,8 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     public = fill(&public, &keys);
     let normalise = normalise::functions(&mut code, model);
     public.push_str(&normalise);
+    let (seed_header, seed) = seed::functions(&code, model);
+    public.push_str(&seed);
     let windows = window::function(name, model);
     public.push_str(&windows.source);
     let written = Written::in_model(bytes).unwrap_or_default();
@@ -311,8 +306,14 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
         header: header_file(
             &code,
             model,
+            &written,
             (state_bytes, &ram, weight_bytes),
-            &[&windows.header, &listen.header, &verdict.header],
+            &[
+                &seed_header,
+                &windows.header,
+                &listen.header,
+                &verdict.header,
+            ],
         ),
         source,
         weight_bytes,
@@ -1025,6 +1026,7 @@ fn state_bytes(code: &Code<'_>) -> usize {
 fn header_file(
     code: &Code<'_>,
     model: &Model<'_>,
+    written: &Written,
     (state_bytes, ram, weight_bytes): (usize, &str, usize),
     around: &[&str],
 ) -> String {
@@ -1057,42 +1059,15 @@ extern \"C\" {{
         summary(header, model),
         model.macs(),
     );
-    match header.input {
-        Input::Features { .. } => {
-            let _ = writeln!(
-                text,
-                "/* Numbers of a sample:{} */",
-                list(&input_names(model))
-            );
-            let _ = writeln!(text, "#define {upper}_INPUTS {}", model.inputs());
-            if integer {
-                let _ = writeln!(
-                    text,
-                    "/* Fraction bits of a sample of {name}_{door}_q. */\n#define {upper}_INPUT_FRAC {}",
-                    model.input_frac()
-                );
-            }
-        }
-        Input::Tokens { .. } => {
-            let _ = writeln!(text, "/* Tokens:{} */", list(&input_names(model)));
-            let _ = writeln!(text, "#define {upper}_TOKENS {}", model.inputs());
-        }
+    text += &values::inputs(name, model, written);
+    if integer && matches!(header.input, Input::Features { .. }) {
+        let _ = writeln!(
+            text,
+            "/* Fraction bits of a sample of {name}_{door}_q. */\n#define {upper}_INPUT_FRAC {}",
+            model.input_frac()
+        );
     }
-    let what = match header.output {
-        Output::Values { .. } => "Numbers of an output",
-        Output::Classes { .. } => "Scores of an output, one per class",
-        Output::NextToken { .. } => "Scores of an output, one per token",
-    };
-    let names = match header.output {
-        Output::NextToken { .. } => String::new(),
-        _ => list(&output_names(model)),
-    };
-    let _ = writeln!(
-        text,
-        "/* {what}{}{names} */",
-        if names.is_empty() { "." } else { ":" }
-    );
-    let _ = writeln!(text, "#define {upper}_OUTPUTS {}", model.outputs());
+    text += &values::outputs(name, model);
     if integer {
         let _ = writeln!(
             text,
@@ -1132,9 +1107,13 @@ typedef struct {{
         text,
         "}} {name}_state;
 
-/* A new stream. */
+/* A new stream{}. */
 void {name}_reset({name}_state *s);
-"
+",
+        match header.input {
+            Input::Features { .. } => "",
+            Input::Tokens { .. } => ", or text",
+        }
     );
     match header.input {
         // Whole windows are told of behind their size.
@@ -1143,10 +1122,17 @@ void {name}_reset({name}_state *s);
             let _ = write!(
                 text,
                 "
-/* A raw sample in, the prediction in its unit out. A missing value is NaN{}.{} */
+/* A raw sample in, the prediction in its unit out. A missing value is NaN{}.{}{} */
 void {name}_step({name}_state *s, const float in[{upper}_INPUTS], float out[{upper}_OUTPUTS]);
 ",
                 gaps(model),
+                match header.shape {
+                    Shape::EveryStep => String::new(),
+                    Shape::Window { .. } => format!(
+                        "
+ * The network was trained on windows, and {name}_push() gives its answers; this is one step of them."
+                    ),
+                },
                 match model.answers() {
                     [0, 1] => String::new(),
                     [first, every] => format!(
@@ -1288,22 +1274,4 @@ fn output_names(model: &Model<'_>) -> Vec<(String, String)> {
         }
         Output::NextToken { .. } => Vec::new(),
     }
-}
-
-/// Names with their units, as lines of a comment.
-fn list(names: &[(String, String)]) -> String {
-    const MOST: usize = 64;
-    let mut text = String::new();
-    for (index, (name, unit)) in names.iter().take(MOST).enumerate() {
-        let unit = if unit.is_empty() {
-            String::new()
-        } else {
-            format!(", {}", comment(unit))
-        };
-        let _ = write!(text, "\n * {index}: {}{unit}", comment(name));
-    }
-    if names.len() > MOST {
-        let _ = write!(text, "\n * and {} more", names.len() - MOST);
-    }
-    text
 }

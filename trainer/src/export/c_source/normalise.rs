@@ -98,46 +98,9 @@ fn samples(code: &mut Code<'_>, model: &Model<'_>) -> String {
             "the last sample, its gaps filled",
         );
         member(Element::I8, "known", 1, "there is one");
-        let masks: Vec<(usize, usize)> = features
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.tag() == FeatureTransform::Missing as u32)
-            .map(|(i, f)| (i, f.column as usize))
-            .collect();
-        let list = |numbers: Vec<i32>| Numbers::I16(numbers.iter().map(|&n| n as i16).collect());
-        let held = features.iter().map(|f| i32::from(f.holds())).collect();
-        let mask = |i: usize| {
-            masks
-                .iter()
-                .find(|mask| mask.0 == i)
-                .map_or(-1, |mask| mask.1 as i32)
-        };
-        let masked = (0..count).map(mask).collect();
-        let hold = Array::new("in_holds", &[count], &list(held), "a gap is the last value");
-        let of = Array::new(
-            "in_mask_of",
-            &[count],
-            &list(masked),
-            "the input whose gaps this one shows, or -1",
-        );
-        code.arrays.extend([hold, of]);
-        let _ = write!(
-            text,
-            "
-/* Remembers a sample; a gap is the stream's last value, where there was one. */
-static void hold({name}_state *s, const float *in)
-{{
-    for (int i = 0; i < {upper}_INPUTS; i++) {{
-        const int mask_of = in_mask_of[i];
-        const float x = mask_of >= 0 && in[mask_of] != in[mask_of] ? 1.0f : in[i];
-        if (!(in_holds[i] && x != x && s->known[0])) {{
-            s->held[i] = x;
-        }}
-    }}
-    s->known[0] = 1;
-}}
-"
-        );
+        let (arrays, function) = hold(&format!("{name}_state"), &upper, model);
+        code.arrays.extend(arrays);
+        text.push_str(&function);
     }
     if looks_back(model) {
         let members = [
@@ -250,6 +213,52 @@ static void normalise({name}_state *s, const float *in)
 "
     );
     text
+}
+
+/// `hold`, and its tables: what stands in for a gap is in a structure with `held` and `known`.
+pub(super) fn hold(structure: &str, upper: &str, model: &Model<'_>) -> (Vec<Array>, String) {
+    let features = model.features();
+    let flags = |of: &dyn Fn(&kinglet::format::Feature) -> i16| {
+        Numbers::I16(features.iter().map(of).collect())
+    };
+    let held = flags(&|feature| feature.holds().into());
+    let masked = flags(
+        &|feature| match feature.tag() == FeatureTransform::Missing as u32 {
+            true => feature.column as i16,
+            false => -1,
+        },
+    );
+    let arrays = vec![
+        Array::new(
+            "in_holds",
+            &[features.len()],
+            &held,
+            "a gap is the last value",
+        ),
+        Array::new(
+            "in_mask_of",
+            &[features.len()],
+            &masked,
+            "the input whose gaps this one shows, or -1",
+        ),
+    ];
+    let function = format!(
+        "
+/* Remembers a sample; a gap is the stream's last value, where there was one. */
+static void hold({structure} *s, const float *in)
+{{
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        const int mask_of = in_mask_of[i];
+        const float x = mask_of >= 0 && in[mask_of] != in[mask_of] ? 1.0f : in[i];
+        if (!(in_holds[i] && x != x && s->known[0])) {{
+            s->held[i] = x;
+        }}
+    }}
+    s->known[0] = 1;
+}}
+"
+    );
+    (arrays, function)
 }
 
 /// From the network's outputs to predictions.

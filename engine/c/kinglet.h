@@ -1,4 +1,4 @@
-/* The engine for quantized recurrent networks, from C99 and C++.
+/* The engine for quantized recurrent networks, from C99 and C++11 on.
  *
  *     static kgl_model model;                                   // any memory, aligned as its type is
  *     KGL_ALIGNED static uint8_t state[PUMP_STATE_SIZE];        // one for each stream; the size is kgl_state_size()
@@ -280,7 +280,8 @@ kgl_status kgl_step_window(const struct kgl_model *model,
                            size_t outputs);
 
 /**
- * As kgl_step_window(), of a model of tokens. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
+ * As kgl_step_window(), of a model of tokens. Where it is not bidirectional a text may be shorter: kgl_reset(), kgl_step_token() for each
+ * of its tokens, and the last output counts. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
  *
  * @param tokens   kgl_window() numbers of tokens, oldest first.
  * @param count    kgl_window().
@@ -331,12 +332,32 @@ kgl_status kgl_restore(const struct kgl_model *model,
                        size_t saved_size);
 
 /**
+ * Starts a decoder's stream from what an encoder knows: from the states of its recurrent layers and convolutions.
+ *
+ * @param model         The decoder.
+ * @param state         A state of it, after kgl_reset().
+ * @param encoder       The encoder, whose layers of these kinds are as the decoder's.
+ * @param encoder_state The state of what it has read.
+ * @return              KGL_OTHER_STATE if the layers differ, and as kgl_step().
+ */
+kgl_status kgl_seed(const struct kgl_model *model,
+                    void *state,
+                    size_t state_size,
+                    const struct kgl_model *encoder,
+                    void *encoder_state,
+                    size_t encoder_state_size);
+
+/**
  * Runs the steps with known results that every model file carries; the state is reset.
  *
- * @param digest   Where the digest of outputs and states goes, the one that `kinglet verify` prints; may be null.
+ * @param digest   Where the digest of outputs and states goes; may be null. Of integers it is the one that `kinglet verify` prints, of floats
+ *                 the one in its line of the kernels that run here, as some round a multiplication and an addition once.
  * @return         KGL_TEST_FAILED if this machine computes something else, and as kgl_step().
  */
-kgl_status kgl_self_test(const struct kgl_model *model, void *state, size_t state_size, uint32_t *digest);
+kgl_status kgl_self_test(const struct kgl_model *model,
+                         void *state,
+                         size_t state_size,
+                         uint32_t *digest);
 
 /**
  * A status in words: a constant text in English, also for numbers that are no status.

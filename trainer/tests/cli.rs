@@ -1495,6 +1495,22 @@ fn an_export_replaces_models_and_leaves_what_was_changed_by_hand() {
     );
     assert_eq!(desk.read("out/main.c"), b"int mine;");
     assert!(desk.read("out/pump_model.h").len() > 1000);
+    assert!(
+        ran.err
+            .contains("it may be for another model, as it lacks kgl_model_open(), "),
+        "{ran:?}"
+    );
+    // What nobody changed is made for the next model, which says so where somebody has.
+    desk.imported("lstm_1_1x1");
+    let other = "export lstm_1_1x1.kgl --to arduino --name pump --out arduino";
+    desk.ok("export gru_1_5x17.kgl --to arduino --name pump --out arduino");
+    let about = desk.read("arduino/README.md");
+    let ran = desk.run(other);
+    assert!(ran.code == Some(0) && !ran.err.contains("stays"), "{ran:?}");
+    assert_ne!(desk.read("arduino/README.md"), about);
+    desk.write("arduino/README.md", b"mine");
+    desk.ok(other);
+    assert_eq!(desk.read("arduino/README.md"), b"mine");
     // A file of theirs that happens to be called as one of ours would be.
     desk.write("out/pump_model.h", b"int mine;");
     desk.fails(
@@ -1523,6 +1539,28 @@ fn libraries_are_for_targets_and_for_the_c_interface_alone() {
             &["no target of Rust's", target],
         );
     }
+    desk.fails(
+        "export gru_1_5x17.kgl --to c --out c --target nosuch",
+        1,
+        &["no target of Rust's: \"nosuch\""],
+    );
+    assert!(!desk.path("c").exists());
+}
+
+#[test]
+fn a_crate_that_would_replace_its_model_is_not_begun() {
+    let desk = Desk::new();
+    desk.imported("gru_1_5x17");
+    desk.ok("export gru_1_5x17.kgl --to rust --name pump --out crate");
+    let model = desk.read("crate/src/pump.kgl");
+    fs::remove_file(desk.path("crate/Cargo.toml")).unwrap();
+    desk.fails(
+        "export crate/src/pump.kgl --to rust --name pump --out crate",
+        1,
+        &["crate/src/pump.kgl, which is read"],
+    );
+    assert!(!desk.path("crate/Cargo.toml").exists());
+    assert_eq!(desk.read("crate/src/pump.kgl"), model);
 }
 
 #[test]

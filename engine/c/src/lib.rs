@@ -495,7 +495,8 @@ pub unsafe extern "C" fn kgl_step_window(
     status(step())
 }
 
-/// As kgl_step_window(), of a model of tokens. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
+/// As kgl_step_window(), of a model of tokens. Where it is not bidirectional a text may be shorter: kgl_reset(), kgl_step_token() for each
+/// of its tokens, and the last output counts. A number that is no token, kgl_inputs() or more, enters as a vector of zeros.
 ///
 /// @param tokens   kgl_window() numbers of tokens, oldest first.
 /// @param count    kgl_window().
@@ -592,9 +593,53 @@ pub unsafe extern "C" fn kgl_restore(
     status(restore())
 }
 
+/// Starts a decoder's stream from what an encoder knows: from the states of its recurrent layers and convolutions.
+///
+/// @param model         The decoder.
+/// @param state         A state of it, after kgl_reset().
+/// @param encoder       The encoder, whose layers of these kinds are as the decoder's.
+/// @param encoder_state The state of what it has read.
+/// @return              KGL_OTHER_STATE if the layers differ, and as kgl_step().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kgl_seed(
+    model: *const kgl_model,
+    state: *mut c_void,
+    state_size: usize,
+    encoder: *const kgl_model,
+    encoder_state: *mut c_void,
+    encoder_state_size: usize,
+) -> kgl_status {
+    let (state, left) = (
+        (state.cast::<u8>(), state_size),
+        (encoder_state.cast::<u8>(), encoder_state_size),
+    );
+    let seed = || {
+        let [mine, theirs] = [state, left].map(|memory| Extent::of(memory.0, memory.1));
+        let (mine, theirs) = (mine?, theirs?);
+        mine.apart(theirs)?;
+        for (written, other) in [(mine, encoder), (theirs, model)] {
+            // SAFETY: as the caller says.
+            written.apart(unsafe { whole(other)? }.file)?;
+            written.apart(Extent::of(other, 1)?)?;
+        }
+        // SAFETY: as the caller says; the states lie apart from each other.
+        let (decoder, reader) = unsafe {
+            (
+                Stream::new(model, state, NOTHING, NOWHERE)?,
+                Stream::new(encoder, left, NOTHING, NOWHERE)?,
+            )
+        };
+        let ((mut decoder, ..), (reader, ..)) = (decoder.bind()?, reader.bind()?);
+        decoder.seed_from(&reader)?;
+        Ok(())
+    };
+    status(seed())
+}
+
 /// Runs the steps with known results that every model file carries; the state is reset.
 ///
-/// @param digest   Where the digest of outputs and states goes, the one that `kinglet verify` prints; may be null.
+/// @param digest   Where the digest of outputs and states goes; may be null. Of integers it is the one that `kinglet verify` prints, of floats
+///                 the one in its line of the kernels that run here, as some round a multiplication and an addition once.
 /// @return         KGL_TEST_FAILED if this machine computes something else, and as kgl_step().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kgl_self_test(

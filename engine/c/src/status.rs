@@ -108,6 +108,7 @@ impl From<StateError> for kgl_status {
         match error {
             StateError::Length { .. } => kgl_status::KGL_LENGTH,
             StateError::OtherModel { .. } => kgl_status::KGL_SAVED_BY_OTHER,
+            StateError::Layer { .. } => kgl_status::KGL_OTHER_STATE,
             _ => kgl_status::KGL_SAVED_DAMAGED,
         }
     }

@@ -1,14 +1,18 @@
-/* What kinglet.h promises, of four models: the line of the first claim that does not hold, or 0. The digest is that of the first. */
+/* What kinglet.h promises, of six models: the line of the first claim that does not hold, or 0. The digest is that of the first. */
 #include "../kinglet.h"
 #include "lstm_model.h"
 #include "tokens_model.h"
 #include "bidirectional_model.h"
 #include "sentence_model.h"
+#include "encoder_model.h"
+#include "decoder_model.h"
 
 #define CLAIM(holds) do { if (!(holds)) return __LINE__; } while (0)
 #define SAVED 4096
 
 static kgl_model model;
+static kgl_model encoder;
+KGL_ALIGNED static uint8_t reader[ENCODER_STATE_SIZE];
 KGL_ALIGNED static uint8_t stream[8192];
 KGL_ALIGNED static uint8_t damaged[LSTM_MODEL_SIZE + 1];
 static uint8_t saved[SAVED];
@@ -131,5 +135,28 @@ static int others(void)
     CLAIM(kgl_step_window_tokens(&model, stream, sizeof stream, sentence, SENTENCE_WINDOW, out, SENTENCE_OUTPUTS) == KGL_OK);
     CLAIM(kgl_step_window_tokens(&model, stream, sizeof stream, sentence, SENTENCE_WINDOW - 1, out, SENTENCE_OUTPUTS) == KGL_LENGTH);
     CLAIM(kgl_step_window(&model, stream, sizeof stream, window, SENTENCE_WINDOW, out, SENTENCE_OUTPUTS) == KGL_WRONG_KIND);
+
+    /* A decoder goes on from its encoder, and from no other model. */
+    CLAIM(kgl_model_open(&encoder, KGL_ABI, encoder_model, ENCODER_MODEL_SIZE) == KGL_OK);
+    CLAIM(kgl_model_open(&model, KGL_ABI, decoder_model, DECODER_MODEL_SIZE) == KGL_OK);
+    CLAIM(kgl_reset(&encoder, reader, sizeof reader) == KGL_OK && kgl_reset(&model, stream, sizeof stream) == KGL_OK);
+    {
+        float read[ENCODER_INPUTS + ENCODER_OUTPUTS] = {1.0f};
+        float said[3][DECODER_OUTPUTS];
+        const float sample[DECODER_INPUTS] = {0.5f};
+        CLAIM(kgl_step(&model, stream, sizeof stream, sample, DECODER_INPUTS, said[0], DECODER_OUTPUTS) == KGL_OK);
+        for (int step = 1; step < 3; step++) {
+            CLAIM(kgl_seed(&model, stream, sizeof stream, &encoder, reader, sizeof reader) == KGL_OK);
+            CLAIM(kgl_step(&model, stream, sizeof stream, sample, DECODER_INPUTS, said[step], DECODER_OUTPUTS) == KGL_OK);
+            CLAIM(kgl_step(&encoder, reader, sizeof reader, read, ENCODER_INPUTS, read + ENCODER_INPUTS, ENCODER_OUTPUTS) == KGL_OK);
+        }
+        CLAIM(said[1][0] - said[0][0] == 0.0f && said[2][0] - said[0][0] != 0.0f);
+    }
+    CLAIM(kgl_seed(&model, stream, sizeof stream, &model, stream, sizeof stream) == KGL_OVERLAP);
+    CLAIM(kgl_seed(&model, stream, sizeof stream, &encoder, NULL, sizeof reader) == KGL_NULL);
+    CLAIM(kgl_seed(&model, reader, sizeof reader, &encoder, reader, sizeof reader) == KGL_OVERLAP);
+    CLAIM(kgl_model_open(&model, KGL_ABI, lstm_model, LSTM_MODEL_SIZE) == KGL_OK);
+    CLAIM(kgl_reset(&model, stream, sizeof stream) == KGL_OK);
+    CLAIM(kgl_seed(&model, stream, sizeof stream, &encoder, reader, sizeof reader) == KGL_OTHER_STATE);
     return 0;
 }

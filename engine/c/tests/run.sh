@@ -30,7 +30,7 @@ case $("$here/../../.ci/cargo-for" "${targets[@]}") in
   *+*) RUSTUP_TOOLCHAIN=cross export_c "${targets[@]/#/--target=}" ;;
   *) export_c "${targets[@]/#/--target=}" ;;
 esac
-for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8 sentence:sentence_w8a8 pooled:pooled_w8a8 window:window_f32 keyword:../../../docs/browser/keyword; do
+for pair in lstm:lstm_w8a8 tokens:tokens_w8a8 bidirectional:bidirectional_w8a8 sentence:sentence_w8a8 pooled:pooled_w8a8 window:window_f32 encoder:encoder_w8a16 decoder:decoder_w8a16 keyword:../../../docs/browser/keyword; do
   "$kinglet" export "../tests/models/${pair#*:}.kgl" --to c --name "${pair%:*}" --out "$work/${pair%:*}" >/dev/null
   cp "$work/${pair%:*}/${pair%:*}_model.h" "$work"
 done
@@ -50,7 +50,7 @@ for compiler in "gcc -std=c99" "gcc -std=c11" "clang -std=c99" "g++ -x c++ -std=
 done
 build gcc -std=c99
 valgrind -q --error-exitcode=1 "$work/host"
-for name in lstm tokens bidirectional sentence pooled window keyword; do # the folders that are exported, by the command in their README
+for name in lstm tokens bidirectional sentence pooled window encoder decoder keyword; do # the folders that are exported, by the command in their README
   for compiler in "gcc -std=c99" "g++ -x c++ -std=c++17"; do
     # shellcheck disable=SC2086
     (cd "$work/$name" && $compiler $strict ./*.c -x none "$library" -lpthread -ldl -lm -o example && ./example >answer)

@@ -3,12 +3,14 @@
 use super::{say, say_notes};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use kinglet::format::crc32;
 use kinglet_trainer::export::{
-    CSource, File, HOST, LONGEST, Platform, build_library, c_library, c_name, c_source,
-    check_target, header, package, rust,
+    CSource, File, HOST, LONGEST, Platform, build_library, c_library, c_name, c_source, check_rust,
+    header, package, rust,
 };
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::save::{save, writable};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     to: To,
 
-    /// Folder for the files; it is made if it does not exist. What holds the model is written anew, manifests and examples only once
+    /// Folder for the files; it is made if it does not exist. What holds the model is written anew, manifests and examples that somebody has changed are not
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 
@@ -97,7 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     args.target
         .iter()
-        .try_for_each(|target| check_target(target))?;
+        .try_for_each(|target| check_rust(target))?;
     let file = ModelFile::read(&args.model)?;
     let model = file.model()?;
     let shown = || args.model.display().to_string();
@@ -141,32 +143,36 @@ pub fn run(args: &Args) -> Result<()> {
         To::C => c_library(&name, &model, &file.bytes)?,
     };
     make_folder(&args.out)?;
-    let files: Vec<(PathBuf, Vec<u8>)> = files
-        .into_iter()
-        .map(|(name, bytes)| (args.out.join(name), bytes))
-        .collect();
-    let kept = files
-        .iter()
-        .map(|(path, bytes)| stays(path, bytes))
-        .collect::<Result<Vec<bool>>>()?;
+    let record_path = args.out.join(RECORD);
+    let mut record = Record::read(&record_path)?;
+    let mut kept = Vec::new();
+    for (file, bytes) in &files {
+        let path = args.out.join(file);
+        kept.push(stays(&path, bytes, record.0.get(file).copied(), &name)?);
+        if path.parent().is_some_and(Path::is_dir) {
+            writable(&path, &[&args.model])?;
+        }
+    }
     let write = |path: &Path, bytes: &[u8]| -> Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
-        writable(path, &[&args.model])?;
         save(path, bytes)?;
         Ok(writeln!(io::stdout(), "{}", path.display())?)
     };
-    for ((path, bytes), kept) in files.iter().zip(kept) {
-        if kept {
-            let path = path.display();
-            say_notes(&[format!(
-                "{path} was there and stays as it is, other than what would be written; delete it to have it anew"
-            )]);
+    for ((file, bytes), kept) in files.into_iter().zip(kept) {
+        if let Some(note) = kept {
+            say_notes(&[note]);
             continue;
         }
-        write(path, bytes)?;
+        write(&args.out.join(&file), &bytes)?;
+        if !is_generated(&bytes) {
+            record.0.insert(file, crc32(&bytes));
+        }
+    }
+    if !record.0.is_empty() {
+        save(&record_path, record.text().as_bytes())?;
     }
     for target in &args.target {
         say(&format!("building the library for {target}"));
@@ -182,9 +188,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// How the files begin that hold a model, or the engine's header and the sources of its C library. They are written anew each time; manifests and examples are
-/// written once, as they are there to be changed.
-const GENERATED: [&[u8]; 6] = [
+/// there to be changed, and then stay.
+const GENERATED: [&[u8]; 7] = [
     b"/* The network \"",
+    b"/* What stands before",
     b"/* A kinglet model file",
     b"/* The engine for quantized recurrent networks",
     b"//! The engine from C: `kinglet.h`",
@@ -192,24 +199,88 @@ const GENERATED: [&[u8]; 6] = [
     b"KINGLET\x1a",
 ];
 
-/// Whether a file that is there stays as it is.
+fn is_generated(bytes: &[u8]) -> bool {
+    GENERATED.iter().any(|mark| bytes.starts_with(mark))
+}
+
+/// Beside what is exported.
+const RECORD: &str = ".kinglet-export";
+
+/// Checksums of the manifests and examples that were written into a folder: one that has it still was changed by nobody, and is written anew
+/// for another model.
+struct Record(BTreeMap<String, u32>);
+
+impl Record {
+    fn read(path: &Path) -> Result<Record> {
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        // What is no line of it tells of no file, which then stays.
+        let of = |line: &str| {
+            let (crc, file) = line.split_once("  ")?;
+            Some((file.to_owned(), u32::from_str_radix(crc, 16).ok()?))
+        };
+        Ok(Record(
+            String::from_utf8_lossy(&text)
+                .lines()
+                .filter_map(of)
+                .collect(),
+        ))
+    }
+
+    fn text(&self) -> String {
+        let lines = self.0.iter();
+        lines
+            .map(|(file, crc)| format!("{crc:08x}  {file}\n"))
+            .collect()
+    }
+}
+
+/// Why a file that is there stays as it is, if it does.
 ///
 /// # Errors
 /// If one that is not ours has the name of a generated one.
-fn stays(path: &Path, bytes: &[u8]) -> Result<bool> {
+fn stays(path: &Path, bytes: &[u8], written: Option<u32>, name: &str) -> Result<Option<String>> {
     let shown = path.display();
     let before = match fs::read(path) {
         Ok(before) => before,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(error).with_context(|| format!("cannot look at {shown}, which is there"));
         }
     };
-    let generated = |bytes: &[u8]| GENERATED.iter().any(|mark| bytes.starts_with(mark));
-    if generated(bytes) && !generated(&before) {
+    if is_generated(bytes) && !is_generated(&before) {
         bail!(
             "{shown} is there and was not written by `kinglet export`; give another --name or --out"
         );
     }
-    Ok(before != bytes && !generated(bytes))
+    if before == bytes || is_generated(bytes) || written == Some(crc32(&before)) {
+        return Ok(None);
+    }
+    let (there, new) = (functions(&before, name), functions(bytes, name));
+    let lacks: Vec<&str> = new.difference(&there).map(|word| &**word).collect();
+    let door = match lacks.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; it may be for another model, as it lacks {}, which this one's example calls",
+            lacks.join(", ")
+        ),
+    };
+    Ok(Some(format!(
+        "{shown} was there and stays as it is, other than what would be written; delete it to have it anew{door}"
+    )))
+}
+
+/// The functions of a model and of the library that a text calls.
+fn functions(text: &[u8], name: &str) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(text);
+    let model = format!("{name}_");
+    let calls = text.match_indices('(').filter_map(|(at, _)| {
+        let before = &text[..at];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let word = &before[before.trim_end_matches(is_part).len()..];
+        (word.starts_with(&model) || word.starts_with("kgl_")).then(|| format!("{word}()"))
+    });
+    calls.collect()
 }

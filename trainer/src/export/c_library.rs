@@ -98,7 +98,7 @@ fn manifest() -> String {
 ///
 /// # Errors
 /// If it is none.
-pub fn check_target(target: &str) -> Result<()> {
+fn check_target(target: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     ensure!(
         !target.is_empty() && !target.starts_with(['-', '.']) && target.chars().all(plain),

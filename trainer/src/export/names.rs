@@ -348,7 +348,9 @@ mod tests {
         assert_eq!(name("float"), "model_float");
         assert_eq!(name("stdint"), "model_stdint");
         assert_eq!(name("State"), "model_state");
-        for hidden in ["features", "sched", "strings", "endian", "Arduino", "AUX", "com1", "Wire"] {
+        for hidden in [
+            "features", "sched", "strings", "endian", "Arduino", "AUX", "com1", "Wire",
+        ] {
             assert_eq!(name(hidden), format!("model_{}", hidden.to_lowercase()));
         }
         assert!(TAKEN.is_sorted());

@@ -162,6 +162,49 @@ fn headers_tell_what_a_device_computes() {
     }
 }
 
+/// A digest is one of kernels; integers give one for all.
+#[test]
+fn headers_tell_whose_digest_they_have() {
+    for (model, told) in [
+        (
+            "window_f32.kgl",
+            "`kinglet verify` prints it in the line `scalar`.",
+        ),
+        (
+            "lstm_w8a8.kgl",
+            "on every machine: `kinglet verify` prints it. */",
+        ),
+    ] {
+        let [_, header] = headers(&model_file(model));
+        assert!(header.contains(told), "{header}");
+    }
+}
+
+/// Who has tokens has no sensors, and no unit; and what a README names is there.
+#[test]
+fn readmes_tell_what_is_put_in() {
+    for (model, told, untold) in [
+        (MODELS[0], "Put your sensors", "Put your tokens"),
+        (TEXTS, "Put your tokens", "sensors"),
+    ] {
+        let folder = folder_of(Platform::Arduino, model);
+        let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
+        assert!(
+            readme.contains(told) && !readme.contains(untold),
+            "{readme}"
+        );
+        assert!(!readme.contains(".zip"), "{readme}");
+    }
+    let bytes = model_file("window_f32.kgl");
+    let library = c_library("net", &Model::from_bytes(&bytes).unwrap(), &bytes).unwrap();
+    let (_, readme) = library
+        .iter()
+        .find(|(path, _)| path == "README.md")
+        .unwrap();
+    let readme = String::from_utf8_lossy(readme);
+    assert!(readme.contains("20 more for its window"), "{readme}");
+}
+
 /// A text is a reset and its tokens, of which there may be fewer than the most.
 #[test]
 fn texts_begin_with_a_reset() {
@@ -307,6 +350,10 @@ fn a_zephyr_module_is_laid_out_as_one() {
             "samples/stream/src/main.c",
         ];
         has(folder.path(), &files);
+        // Floats of any size, for which printk has to be told.
+        let text = |file| fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(text("samples/stream/src/main.c").contains("printk(\"%g \""));
+        assert!(text("samples/stream/prj.conf").contains("CONFIG_CBPRINTF_FP_SUPPORT=y\n"));
         let zephyr = folder.path().join("stub/zephyr/sys");
         fs::create_dir_all(&zephyr).unwrap();
         fs::write(zephyr.join("printk.h"), "void printk(const char *, ...);").unwrap();

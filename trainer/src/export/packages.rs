@@ -253,7 +253,16 @@ if windows.push(&mut net, &[0.0; {inputs}], &mut output) {{
     // A window ended with this sample.
 }}"
         ),
-        _ => {
+        Shape::Window { .. } => format!(
+            "let mut net = $model::$Model::net();
+{answer}
+net.reset(); // a text begins
+for token in [0, 1, 2] {{
+    net.step_token(token, &mut output);
+}}
+// What its last token gave is the answer."
+        ),
+        Shape::EveryStep => {
             let step = match tokens {
                 true => "step_token(0, &mut output)".to_owned(),
                 false => format!("step(&[0.0; {inputs}], &mut output)"),

@@ -371,6 +371,44 @@ fn what_a_state_dict_leaves_open_is_asked_for() {
 }
 
 #[test]
+fn what_a_state_dict_may_lack_is_named() {
+    let dict = Dict::default()
+        .and("conv.weight", &[4, 3, 3])
+        .cell("a.", "_l0", 4, 4, 5)
+        .and("norm.weight", &[5])
+        .and("norm.bias", &[5])
+        .cell("b.", "_l0", 4, 5, 6)
+        .linear("fc", 6, 2);
+    let path = scratch("safetensors", &dict.bytes());
+    let flags = "--conv valid --after-conv relu --order conv,a,norm,b,fc --head tanh";
+    says(
+        &read(&path, &options(flags)).unwrap().notes.join("; "),
+        &[
+            "no pooling is taken to stand between the convolutions and the cells",
+            "no activation, residual or normalisation between them",
+            "no pooling over time, no attention",
+            "nn.BatchNorm1d(track_running_stats=False)",
+        ],
+    );
+    let counted = Dict::of(&[
+        ("obs.running_mean", &[3]),
+        ("obs.running_var", &[3]),
+        ("obs.count", &[]),
+    ])
+    .cell("rnn.", "_l0", 4, 3, 5);
+    says(
+        &counted.error(""),
+        &[
+            "`obs` counts its samples",
+            "±5",
+            "--ignore obs",
+            "--input-mean",
+        ],
+    );
+    assert_eq!(counted.structure("--ignore obs"), "lstm 3>5");
+}
+
+#[test]
 fn a_wrong_order_is_explained() {
     let dict = Dict::default()
         .and("embed.weight", &[7, 3])
@@ -474,6 +512,16 @@ fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
         two.structure("--between none"),
         "dense 3>6, dense 6>7, gru 7>5"
     );
+    // Nor where the one order takes as many inputs as the other gives outputs.
+    let turned = Dict::default()
+        .cell("rnn.", "_l0", 4, 16, 8)
+        .linear("in", 8, 16);
+    says(&turned.error(""), &["--order rnn,in or --order in,rnn"]);
+    assert_eq!(
+        turned.structure("--order in,rnn --between relu"),
+        "dense 8>16 relu, lstm 16>8"
+    );
+    // A cell is not given one number of several, which is what a single answer looks like.
     let one = Dict::default()
         .cell("rnn.", "_l0", 4, 1, 8)
         .linear("out", 8, 1);

@@ -169,6 +169,41 @@ fn onnx_of_both_exporters_of_pytorch() {
 }
 
 #[test]
+fn what_convolutions_saw_to_come_and_is_cut_off_was_never_there() {
+    let cases = cases("onnx.json");
+    let net = "conv 3 9>3 relu, conv 3 9>3 relu, lstm 3>4, dense 4>5 softmax";
+    for how in ["script", "dynamo"] {
+        agrees(&cases, (&format!("onnx/chomped_{how}.onnx"), "", net));
+    }
+    noted(
+        "onnx/chomped_script.onnx",
+        &["LogSoftmax: the model gives the softmax"],
+    );
+}
+
+#[test]
+fn what_a_file_has_in_rows_or_pieces_is_told() {
+    noted(
+        "onnx/rows_script.onnx",
+        &["[1, 3, 2] in the file", "side by side"],
+    );
+    noted("keras/rows.keras", &["[3,2] in the file", "side by side"]);
+    noted(
+        "onnx/piece.onnx",
+        &["8 samples at a time", "at every 8th as the file does"],
+    );
+}
+
+#[track_caller]
+fn noted(file: &str, parts: &[&str]) {
+    let imported = read(&folder().join(file), &options("")).unwrap();
+    let notes = imported.notes.join("; ");
+    for part in parts {
+        assert!(notes.contains(part), "no {part:?} in: {notes}");
+    }
+}
+
+#[test]
 fn convolutions_over_time_and_within_a_frame() {
     let cases = cases("convolution.json");
     for (file, net) in [
@@ -621,6 +656,15 @@ fn both_files_of_keras() {
             "dense 3>3, keep 3, dense 3>3 sigmoid, multiply 0, lstm 3>4, dense 4>2",
         ),
         ("same_shape.keras", "lstm 3>4, dense 4>2"),
+        ("rows.keras", "gru 3>4, dense 4>6"),
+        (
+            "own_name.keras",
+            "dense 3>3 tanh, dense 3>3, lstm 3>4, dense 4>2",
+        ),
+        (
+            "own_name.h5",
+            "dense 3>3 tanh, dense 3>3, lstm 3>4, dense 4>2",
+        ),
         ("flattened.keras", "lstm 3>2, rnn-relu 2>14, dense 14>2"),
         (
             "ends.keras",
@@ -939,6 +983,53 @@ fn layers_of_rtneural_and_its_skips() {
     fs::write(&path, file(r#""in_skip": 0.5,"#)).unwrap();
     let message = read(&path, &options("")).unwrap_err().to_string();
     assert!(message.contains("`in_skip`: expected 0, or 1"), "{message}");
+}
+
+/// Of an amplifier with a knob the sound alone is added.
+#[test]
+fn a_skip_adds_the_first_input() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lstm = r#"{"type": "lstm", "weights": [[[1, 2, 3, 4], [4, 3, 2, 1]], [[0, 1, 0, 1]], [0, 1, 0, 1]]}"#;
+    let dense = r#"{"type": "dense", "weights": [[[2]], [-1]]}"#;
+    let rtneural = |skip: u8| {
+        format!(
+            r#"{{"in_shape": [null, null, 2], "in_skip": {skip}, "layers": [{lstm}, {dense}]}}"#
+        )
+    };
+    let guitarml = |skip: u8| {
+        format!(
+            r#"{{"model_data": {{"skip": {skip}}}, "state_dict": {{"rec.weight_ih_l0": [[1, 4], [2, 3], [3, 2], [4, 1]],
+            "rec.weight_hh_l0": [[0], [1], [0], [1]], "rec.bias_ih_l0": [0, 1, 0, 1], "rec.bias_hh_l0": [0, 0, 0, 0],
+            "lin.weight": [[2]], "lin.bias": [-1]}}}}"#
+        )
+    };
+    let x = [vec![0.5, 0.25], vec![-0.25, 0.75], vec![0.125, -1.0]];
+    let answers = |name: &str, text: String| -> Vec<f32> {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        let imported = read(&path, &options("")).unwrap_or_else(|e| panic!("{e:#}"));
+        imported.prove().unwrap();
+        let package = &imported.package;
+        let file = export(package, Format::F32, None, &TestInputs::synthetic(package)).unwrap();
+        let model = Model::from_bytes(&file.bytes).unwrap();
+        let mut predictor = EnginePredictor::new(&model);
+        let mut y = [0.0];
+        x.iter()
+            .map(|x| {
+                predictor.step(x, &mut y);
+                y[0]
+            })
+            .collect()
+    };
+    let without = answers("plain_rt.json", rtneural(0));
+    for (found, what) in [
+        (answers("skip_rt.json", rtneural(1)), "in_skip"),
+        (answers("skip_gm.json", guitarml(1)), "skip"),
+    ] {
+        for ((found, y), x) in found.iter().zip(&without).zip(&x) {
+            assert!((found - y - x[0]).abs() < 1e-6, "{what}: {found}");
+        }
+    }
 }
 
 #[test]

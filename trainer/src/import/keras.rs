@@ -8,6 +8,7 @@ use super::graph::{
     Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, Values, count,
 };
 use super::keras_weights::{Setting, activated, function, recurrent};
+use super::lower::answers_of_pieces;
 use super::{ConvSight, Padding};
 use crate::net::PoolKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -204,10 +205,26 @@ impl Weights {
     }
 
     fn of(&self, layer: &str) -> Result<Named> {
-        let group = self.group(layer)?;
+        let mut group = self.group(layer)?;
+        // A model of the layer's own name has a group around those of all its layers.
+        for _ in 0..16 {
+            match group.group(layer) {
+                Ok(inner) if self.flat => group = inner,
+                _ => break,
+            }
+        }
         let mut named = Vec::new();
         self.collect(&group, "", 0, &mut named)?;
         named.sort_by(|a, b| a.0.cmp(&b.0));
+        for forward in [false, true] {
+            let kernels = (named.iter().map(|(path, _)| path.as_str()))
+                .filter(|path| path.contains("forward_") == forward && leaf(path) == "kernel");
+            let kernels: Vec<&str> = kernels.collect();
+            ensure!(
+                kernels.len() < 2,
+                "its weights lie beside those of other layers, {kernels:?}: give every layer and every model a name of its own, or save the model as .keras"
+            );
+        }
         Ok(named)
     }
 
@@ -262,17 +279,14 @@ fn below(group: &Group, name: &str, depth: usize) -> Result<Vec<Group>> {
     Ok(all)
 }
 
+/// A weight's own name: `kernel` of `lstm/lstm_cell/kernel:0`.
+fn leaf(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.split(':').next().unwrap_or_default()
+}
+
 /// The weight that is called so, or stands at this place.
 fn weight<'w>(named: &'w [(String, Tensor)], name: &str, place: usize) -> Option<&'w Tensor> {
-    let leaf = |path: &str| {
-        path.rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .split(':')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
     let place = place.to_string();
     let found = named
         .iter()
@@ -347,8 +361,25 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
 }
 
 fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
-    let mut graph = Graph::default();
-    let output = layers(&mut graph, model, weights, None)?;
+    let (mut graph, rows) = match without_rows(model) {
+        None => (Graph::default(), None),
+        Some((inner, rows)) => {
+            let mut graph = Graph::default();
+            match layers(&mut graph, &inner, weights, None) {
+                Ok(flow) if !flow.sequence => (graph, Some((flow, rows))),
+                _ => (Graph::default(), None),
+            }
+        }
+    };
+    let output = match rows {
+        None => layers(&mut graph, model, weights, None)?,
+        Some((flow, rows)) => {
+            graph.notes.push(format!(
+                "the answer is {rows} in the file (Reshape); the model gives its numbers side by side, row after row"
+            ));
+            flow
+        }
+    };
     graph.outputs = vec![output.value];
     let all = model
         .get("config")
@@ -362,6 +393,25 @@ fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
         ));
     }
     Ok(graph)
+}
+
+/// A model without the Reshape that it ends with, which parts the answer into rows, one for each step that is answered for.
+fn without_rows(model: &Value) -> Option<(Value, String)> {
+    let last = listed(model.get("config")?)?.last()?;
+    let rows = last.get("config")?.get("target_shape")?;
+    let is_rows = text(last, "class_name") == "Reshape" && rows.as_array()?.len() == 2;
+    if !is_rows || text(model, "class_name") != "Sequential" {
+        return None;
+    }
+    let rows = rows.to_string();
+    let mut inner = model.clone();
+    let config = inner.get_mut("config")?;
+    let layers = match config.get("layers") {
+        Some(_) => config.get_mut("layers")?,
+        None => config,
+    };
+    layers.as_array_mut()?.pop();
+    Some((inner, rows))
 }
 
 /// The name of the policy of numbers that a layer has.
@@ -718,6 +768,11 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
             )
         }
     };
+    let sequences = |l: &&Value| l.get("config")?.get("return_sequences")?.as_bool();
+    let to_the_end = layers.iter().rev().find_map(sequences);
+    if let (true, Dim::Fixed(n @ 2..), Some(false)) = (stateful, time, to_the_end) {
+        graph.notes.push(answers_of_pieces(n));
+    }
     // A layer with a state of its own goes on where it was, however long its pieces are.
     let time = if stateful { Dim::Open } else { time };
     let value = graph.value("input");

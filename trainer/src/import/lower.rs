@@ -939,6 +939,14 @@ impl<'g> Walk<'g> {
                 if let Some(view) = self.remembered(node, &view, &shape)? {
                     return one(view);
                 }
+                if self.is_answer_in_rows(node, &view, &shape) {
+                    self.notes.push(format!(
+                        "{}: the answer is {:?} in the file; the model gives its numbers side by side, row after row",
+                        node.label(),
+                        shape
+                    ));
+                    return one(view);
+                }
                 let mut axes = regroup(&view.axes, &shape)?;
                 // Features of 1 that were squeezed away come back as the last axis.
                 let gone = !view.tokens && view.axes.iter().all(|a| a.0 != Role::Features);
@@ -1112,6 +1120,22 @@ impl<'g> Walk<'g> {
             }
             _ => bail!("the engine has no layer for it"),
         }
+    }
+
+    /// It only parts the features of an answer into rows, as networks do that answer for several steps.
+    fn is_answer_in_rows(&self, node: &Node, view: &View, shape: &[usize]) -> bool {
+        let id = node.outputs[0];
+        let wide = |all: &[usize]| all.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
+        let (axes, rows) = (wide(&view.shape()), wide(shape));
+        let Some((Role::Features, width)) = view.axes.last() else {
+            return false;
+        };
+        let before = axes.len().saturating_sub(1);
+        rows.len() > axes.len()
+            && rows[..before] == axes[..before]
+            && rows[before..].iter().product::<usize>() == *width
+            && self.graph.outputs.contains(&id)
+            && self.takers(id, |_| false).0.is_empty()
     }
 
     /// All samples of a sequence side by side, as a flattened sequence has them: a layer that remembers what the one before it gave.
@@ -1442,6 +1466,12 @@ impl<'g> Walk<'g> {
         };
         if axis != 0 && parts.iter().all(|k| state(k)) {
             let both = |k: &&Known| matches!(k, Known::View(view) if view.direction.is_some());
+            let input = |k: &&Known| matches!(k, Known::StateIn(..));
+            ensure!(
+                !self.is_computed_with(node.outputs[0]) || self.closed || !parts.iter().any(input),
+                "it puts another input of the file beside what layers gave: the engine has one input; make it columns of the samples, each with the same \
+                 numbers, where the network was trained so"
+            );
             ensure!(
                 !self.is_computed_with(node.outputs[0]) || self.closed,
                 "{}",
@@ -1507,7 +1537,8 @@ impl<'g> Walk<'g> {
         };
         ensure!(
             time == Role::Time || !open && steps == 1,
-            "its first axis is not the time of the samples"
+            "its first axis is not the time of the samples: an nn.LSTM or nn.GRU takes [time, batch, features] unless it has batch_first=True, and samples that \
+             lie as [batch, features, time] are to be transposed before it, x.transpose(1, 2)"
         );
         ensure!(
             inputs == recurrent.inputs,
@@ -1790,6 +1821,9 @@ impl<'g> Walk<'g> {
             }
             Front::Unknown | Front::None => None,
         };
+        if let (Some(n @ 2..), true, true) = (self.steps, view.last, !states.is_empty()) {
+            self.notes.push(answers_of_pieces(n));
+        }
         Ok(Lowered {
             network,
             taps: self.taps,
@@ -1803,6 +1837,13 @@ impl<'g> Walk<'g> {
             adds: self.adds,
         })
     }
+}
+
+/// What is told of a file that goes over pieces of a stream and answers after each, as the model has no pieces.
+pub(crate) fn answers_of_pieces(n: usize) -> String {
+    format!(
+        "the file goes over {n} samples at a time and answers after the last of them; the model answers after every sample, and at every {n}th as the file does"
+    )
 }
 
 /// A GRU says which reset it has.
@@ -2046,6 +2087,9 @@ fn cell(
                 Cell::GruHardResetBefore
             }
         }
+        _ if direction.functions[..used].contains(&Function::Identity) => bail!(
+            "activation `linear` in a recurrent layer: the engine's cells have tanh, or relu in RNN, GRU and LSTM; train with one of them"
+        ),
         _ if !same => bail!(
             "attribute `activations`: {:?}, expected {:?}: the engine's cells have no others; train with those",
             &direction.functions[..used],

@@ -538,17 +538,27 @@ fn json(text: &[u8], options: &ImportOptions) -> Result<Graph> {
         return rtneural::read(object);
     }
     let skip = object.get("model_data").and_then(|data| data.get("skip"));
-    if let Some(skip) = skip.filter(|skip| skip.as_f64() != Some(0.0)) {
-        bail!(
-            "`model_data` `skip`: {skip}: the input is added to the output, which is read from RTNeural's layers (`in_skip`), ONNX and Keras only; export \
-             it as one of these, or add it where the model is called"
-        );
-    }
+    let skip = match skip.map(|skip| skip.as_f64()) {
+        None | Some(Some(0.0)) => false,
+        Some(Some(1.0)) => true,
+        _ => bail!(
+            "`model_data` `skip`: expected 0, or 1 where the first input is added to the output"
+        ),
+    };
     let dict = object
         .get("state_dict")
         .and_then(serde_json::Value::as_object)
         .unwrap_or(object);
-    pytorch::network(pytorch::json(dict)?, options)
+    let mut graph = pytorch::network(pytorch::json(dict)?, options)?;
+    if let (true, Some(input), [y]) = (skip, graph.inputs.first(), &graph.outputs[..]) {
+        let inputs = match input.dims.last() {
+            Some(&graph::Dim::Fixed(n)) => n,
+            _ => 1,
+        };
+        let (input, y) = (input.value, *y);
+        graph.outputs = vec![rtneural::skipped(&mut graph, ("skip", inputs), input, y)];
+    }
+    Ok(graph)
 }
 
 /// The output that `--output` names.

@@ -44,6 +44,7 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
         },
         names: HashMap::new(),
         opset,
+        logarithms: Vec::new(),
     };
     for initializer in &proto.initializer {
         let name = initializer.name.clone().unwrap_or_default();
@@ -75,6 +76,8 @@ pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
             .with_context(|| format!("output `{name}` is made by no node"))?;
         reader.graph.outputs.push(*id);
     }
+    reader.only_answers_are_logarithms()?;
+    reader.without_what_is_cut_off();
     reader.graph.find_tokens();
     Ok(reader.graph)
 }
@@ -363,6 +366,8 @@ struct Reader {
     graph: Graph,
     names: HashMap<String, ValueId>,
     opset: i64,
+    /// Softmaxes in place of their logarithms.
+    logarithms: Vec<ValueId>,
 }
 
 impl Reader {
@@ -706,7 +711,7 @@ impl Reader {
             }
             "Softplus" => unary(Function::Softplus)?,
             "Softsign" => unary(Function::Softsign)?,
-            "Softmax" if self.opset < 13 => {
+            "LogSoftmax" | "Softmax" if self.opset < 13 => {
                 // Over all axes from this one on, as if they were one.
                 let axis = attributes.int("axis", 1);
                 let x = Some(need(0)?);
@@ -722,11 +727,19 @@ impl Reader {
                 )?[0];
                 let flat = self.add(name, kind, Op::Flatten { axis }, vec![x], 1)?[0];
                 let y = self.add(name, kind, Op::Softmax { axis: -1 }, vec![Some(flat)], 1)?[0];
+                self.logarithm(kind, y);
                 (Op::Reshape { zero: true }, vec![Some(y), Some(shape)])
             }
-            "Softmax" => one(Op::Softmax {
+            "LogSoftmax" | "Softmax" => one(Op::Softmax {
                 axis: attributes.int("axis", -1),
             })?,
+            "ReduceL2" | "ReduceSum" if self.constant(input(0)).is_some() => {
+                let axes = match attributes.ints("axes") {
+                    Some(axes) => self.list(name, axes.to_vec()),
+                    None => input(1),
+                };
+                return self.sum(proto, (name, kind), need(0)?, axes, &attributes);
+            }
             "BatchNormalization" => {
                 ensure!(
                     attributes.int("training_mode", 0) == 0,
@@ -784,10 +797,14 @@ impl Reader {
             "Erf" => bail!(
                 "a Gelu written out, or another use of Erf: the engine has no such activation; train with ELU() in its place"
             ),
-            "LogSoftmax" | "ArgMax" | "Log" => bail!(
+            "ArgMax" | "Log" => bail!(
                 "the engine has no layer for it: export the network without it, and do it with the answers, where the order of classes is the same"
             ),
-            "ReduceMax" | "GlobalAveragePool" | "GlobalMaxPool" | "TopK" | "NonZero" => bail!(
+            "ReduceMax" | "TopK" => bail!(
+                "it takes the largest of several values, for which the engine has no layer: among the outputs do it with the answers; over the samples of a \
+                 sequence, which a stream does not know together, take the output after the last sample (x[:, -1]), and export without packed sequences"
+            ),
+            "GlobalAveragePool" | "GlobalMaxPool" | "NonZero" => bail!(
                 "it looks at all samples of a sequence together, which a stream does not know; take the output after the last sample (x[:, -1]), and \
                  export without packed sequences"
             ),
@@ -799,6 +816,7 @@ impl Reader {
             ),
         };
         let ids = self.add(name, kind, op, operands, outputs)?;
+        self.logarithm(kind, ids[0]);
         for (output, id) in proto
             .output
             .iter()
@@ -808,6 +826,116 @@ impl Reader {
             self.define(output, id)?;
         }
         Ok(())
+    }
+
+    /// Of a softmax whose logarithm the file takes.
+    fn logarithm(&mut self, kind: &str, softmax: ValueId) {
+        if kind == "LogSoftmax" && !self.logarithms.contains(&softmax) {
+            self.logarithms.push(softmax);
+        }
+    }
+
+    /// The softmax stands for its logarithm where that is an answer, and nothing is computed with it.
+    fn only_answers_are_logarithms(&mut self) -> Result<()> {
+        let mut values = self.logarithms.clone();
+        for node in &self.graph.nodes {
+            if node.inputs.iter().flatten().any(|id| values.contains(id)) {
+                ensure!(
+                    node.op.moves(),
+                    "{}: it computes with what a LogSoftmax gave, and the engine has none: export the network without it, and do it with the answers",
+                    node.label()
+                );
+                values.extend(&node.outputs);
+            }
+        }
+        if !values.is_empty() {
+            self.graph.notes.push(
+                "LogSoftmax: the model gives the softmax, probabilities, of which the file gives the logarithms; the order of the classes is the same"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// A sum of weights, or the root of that of their squares, as an nn.utils.weight_norm takes it.
+    fn sum(
+        &mut self,
+        proto: &NodeProto,
+        (name, kind): (&str, &str),
+        x: ValueId,
+        axes: Option<ValueId>,
+        attributes: &Attributes<'_>,
+    ) -> Result<()> {
+        let shape = self
+            .constant(Some(x))
+            .map_or(Vec::new(), |t| t.shape.clone());
+        ensure!(
+            axes.is_some() || attributes.int("noop_with_empty_axes", 0) == 0,
+            "attribute `noop_with_empty_axes`: 1, without axes"
+        );
+        let over = interpret::axes(shape.len(), self.constant(axes))?;
+        let count: usize = over.iter().map(|&axis| shape[axis]).product();
+        let keep = attributes.int("keepdims", 1) != 0;
+        let root = kind == "ReduceL2";
+        let terms = match root {
+            true => self.add(name, kind, Op::Binary(Binary::Mul), vec![Some(x); 2], 1)?[0],
+            false => x,
+        };
+        let mut y = self.add(name, kind, Op::Mean { keep }, vec![Some(terms), axes], 1)?[0];
+        let times = Function::Affine(count as f32, 0.0);
+        for function in [Some(times), root.then_some(Function::Sqrt)]
+            .into_iter()
+            .flatten()
+        {
+            y = self.add(name, kind, Op::Unary(function), vec![Some(y)], 1)?[0];
+        }
+        self.define(proto.output.first().map_or("", |s| s), y)
+    }
+
+    /// Zeros behind the samples whose answers are cut off again (the Chomp1d of temporal convolutional networks) were never seen.
+    fn without_what_is_cut_off(&mut self) {
+        let graph = &mut self.graph;
+        for at in 0..graph.nodes.len() {
+            let (Op::Conv(of), [y]) = (&graph.nodes[at].op, &graph.nodes[at].outputs[..]) else {
+                continue;
+            };
+            let (y, behind) = (*y, of.pads[1]);
+            let takes = |node: &&Node| node.inputs.contains(&Some(y));
+            let takers: Vec<usize> = (at + 1..graph.nodes.len())
+                .filter(|&k| takes(&&graph.nodes[k]))
+                .collect();
+            let (&[cut], 1, false) = (&takers[..], of.stride, graph.outputs.contains(&y)) else {
+                continue;
+            };
+            let operands = &graph.nodes[cut].inputs;
+            let number = |k: usize| {
+                let id = operands.get(k).copied().flatten()?;
+                let list = graph.values[id.0].constant.as_ref()?.ints().ok()?;
+                (list.len() == 1).then(|| list[0])
+            };
+            let step = match operands.get(4) {
+                None | Some(None) => Some(1),
+                Some(_) => number(4),
+            };
+            let (Op::Slice, [Some(0), Some(end), Some(2 | -1), Some(1)]) = (
+                &graph.nodes[cut].op,
+                [number(1), number(2), number(3), step],
+            ) else {
+                continue;
+            };
+            let Some(left) = (end < 0)
+                .then(|| behind as i64 + end)
+                .filter(|left| *left >= 0)
+            else {
+                continue;
+            };
+            if let Op::Conv(of) = &mut graph.nodes[at].op {
+                of.pads[1] = left as usize;
+            }
+            let cut = &mut graph.nodes[cut];
+            cut.op = Op::Identity;
+            cut.inputs.truncate(1);
+        }
     }
 
     /// A convolution or a pool over two axes that leaves one of them as it is, 1 long, as TensorFlow has those over time.

@@ -258,7 +258,7 @@ fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> 
     let mut orders = search(false, None);
     match &orders.found[..] {
         [] => orders = search(true, None),
-        // Where linear layers could stand before cells too, with as many inputs, nobody knows.
+        // Where linear layers could stand before cells too, nobody knows.
         [path] => {
             let others = search(true, path.first().copied());
             if others.found.len() > 1 {
@@ -300,7 +300,7 @@ struct Search<'a> {
     modules: &'a [Module],
     /// Dense layers may stand before cells.
     early: bool,
-    /// The first of them takes what this one takes.
+    /// The first of them takes what this one takes, or is no layer that leaves the cells one number only, as those of a single output would.
     like: Option<usize>,
     /// Complete orders; two are enough to know that there is a choice.
     found: Vec<Vec<usize>>,
@@ -326,7 +326,8 @@ impl Search<'_> {
                 let inputs = module.inputs();
                 k == i || inputs.is_some() && inputs == self.modules[k].inputs()
             };
-            let unlike = stage == Stage::Start && !self.like.is_none_or(like);
+            let narrow = matches!(&module.weights, Weights::Matrix(Matrix { rows: 1, .. }));
+            let unlike = stage == Stage::Start && narrow && !self.like.is_none_or(like);
             if unlike || path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module))
             {
                 continue;

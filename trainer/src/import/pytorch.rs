@@ -595,12 +595,26 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
     let mut graph = Graph::default();
     graph.notes.extend(idle(&chain, inner.len(), options));
     let head_begins = dense.iter().find(|&&place| place > last_cell);
-    if let (Some(&place), None) = (head_begins, options.head) {
+    if let Some(&place) = head_begins {
+        let ends = match options.head {
+            None => "behind the last layer (--head NAME gives an activation), nor ",
+            Some(_) => "",
+        };
         graph.notes.push(format!(
-            "nothing is taken to stand behind the last layer, nor between the cells and {}: a state dict does not say; --head NAME gives an \
-             activation at the end",
+            "nothing is taken to stand {ends}between the cells and {}: no activation, no pooling over time, no attention; a state dict does not say, \
+             and where there is any, export the network to ONNX",
             chain[place].label()
         ));
+    }
+    if chain
+        .iter()
+        .any(|module| matches!(module.weights, Weights::Conv(_)))
+    {
+        graph.notes.push(
+            "no pooling is taken to stand between the convolutions and the cells: a state dict does not say; where there is an nn.MaxPool1d or \
+             nn.AvgPool1d, export the network to ONNX"
+                .to_owned(),
+        );
     }
     for &place in dense.iter().filter(|&&place| place < last_cell) {
         graph.notes.push(format!(
@@ -628,8 +642,9 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         .collect();
     if let [first, .., last] = cells[..] {
         graph.notes.push(format!(
-            "from {} to {} each sees what the one before gives at every sample: a state dict does not say, and of an encoder and its decoder, where only the last \
-             state goes on, either has to be imported alone",
+            "from {} to {} each sees what the one before gives at every sample, with no activation, residual or normalisation between them that has no weights: \
+             a state dict does not say, and of an encoder and its decoder, where only the last state goes on, or is repeated for every sample, either has to be \
+             imported alone",
             first.label(),
             last.label()
         ));
@@ -708,8 +723,8 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             }
             Weights::LayerNorm([gamma, beta]) => {
                 graph.notes.push(format!(
-                    "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm or \
-                     nn.InstanceNorm1d, whose tensors are the same, would give other answers; export ONNX if it is one"
+                    "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm, \
+                     nn.InstanceNorm1d or nn.BatchNorm1d(track_running_stats=False), whose tensors are the same, would give other answers; export ONNX if it is one"
                 ));
                 let terms = (Some(gamma), Some(beta));
                 x = graph.layer_norm(&name, "nn.LayerNorm", terms, EPSILON, x)?;

@@ -1,6 +1,6 @@
 //! RTNeural's JSON: layers one after another, with weights as Keras has them.
 
-use super::graph::{Binary, Graph, Kind, Op, Tensor};
+use super::graph::{Binary, Graph, Kind, Op, Tensor, ValueId};
 use super::keras_weights::{Setting, activated, recurrent};
 use super::pytorch::array;
 use anyhow::{Context, Result, bail, ensure};
@@ -38,19 +38,28 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Graph> {
         x = add(&mut graph, layer, kind, &name, x).with_context(|| format!("{name} ({kind})"))?;
     }
     if skip {
-        x = graph.node("in_skip", "add", Op::Binary(Binary::Add), &[input, x]);
+        x = skipped(&mut graph, ("in_skip", inputs as usize), input, x);
     }
     graph.outputs = vec![x];
     Ok(graph)
 }
 
-fn add(
+/// The answer with the first of so many inputs added to it; others are settings, of an amplifier's knobs.
+pub(super) fn skipped(
     graph: &mut Graph,
-    layer: &Value,
-    kind: &str,
-    name: &str,
-    x: super::graph::ValueId,
-) -> Result<super::graph::ValueId> {
+    (name, inputs): (&str, usize),
+    input: ValueId,
+    y: ValueId,
+) -> ValueId {
+    let mut first = input;
+    if inputs > 1 {
+        let bounds = [0, 1, 2].map(|n| graph.constant(name, Tensor::list(vec![n])));
+        first = graph.node(name, "slice", Op::Slice, &[&[input], &bounds[..]].concat());
+    }
+    graph.node(name, "add", Op::Binary(Binary::Add), &[first, y])
+}
+
+fn add(graph: &mut Graph, layer: &Value, kind: &str, name: &str, x: ValueId) -> Result<ValueId> {
     let weights = layer
         .get("weights")
         .and_then(Value::as_array)

@@ -127,6 +127,7 @@ impl<'a> StateDict<'a> {
         );
         self.fold_norms()?;
         self.fold_masks()?;
+        self.no_running_normaliser()?;
         self.leave_out_numbers();
         Ok(self)
     }
@@ -175,6 +176,21 @@ impl<'a> StateDict<'a> {
                     .collect::<Vec<_>>()
                     .join(" and "),
                 copies[0]
+            );
+        }
+        Ok(())
+    }
+
+    /// What reinforcement learning normalises observations by looks like an nn.BatchNorm1d that counts, but cuts what it gives.
+    fn no_running_normaliser(&self) -> Result<()> {
+        let names = self.tensors.keys();
+        let mut counted = names.filter_map(|name| name.strip_suffix(".running_mean"));
+        let counted = counted.find(|module| self.contains(&format!("{module}.count")));
+        if let Some(module) = counted {
+            bail!(
+                "`{module}` counts its samples (`{module}.count`), as what normalises observations in reinforcement learning does (rl_games' RunningMeanStd), \
+                 and not an nn.BatchNorm1d: it cuts what is beyond ±5 deviations, which a state dict does not say. Export the network to ONNX with it; or, where \
+                 samples stay within, give --ignore {module}, --input-mean with its `running_mean` and --input-std with √(`running_var` + 1e-5)"
             );
         }
         Ok(())

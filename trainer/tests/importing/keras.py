@@ -55,7 +55,7 @@ def keep(name, net, x, window=False, first=0):
     path = os.path.join(folder, name)
     net.save(path + ".keras")
     packed(path + ".keras")
-    if name in ["lstm", "both", "conv", "nested"]:
+    if name in ["lstm", "both", "conv", "nested", "own_name"]:
         net.save(path + ".h5")
     steps = [len(x)] if window else range(1 + first, len(x) + 1)
     y = [np.asarray(net(x[None, :t])).reshape(-1, net.output_shape[-1])[-1] for t in steps]
@@ -206,6 +206,13 @@ with zipfile.ZipFile(path, "w") as archive:
     for name, data in files.items():
         archive.writestr(name, data)
 packed(path)
+
+# A model with a layer of its own name, and an answer for several steps.
+body = keras.Sequential([layers.Input((None, 3)), layers.Dense(3, "tanh", name="first"), layers.Dense(3, name="second")], name="second")
+keep("own_name", keras.Sequential(head + [body, layers.LSTM(4, return_sequences=True), layers.Dense(2)]), x)
+steps = keras.Sequential([layers.Input((6, 3)), layers.GRU(4), layers.Dense(6), layers.Reshape((3, 2))])
+keep("rows", steps, x, True)
+cases["rows"]["y"] = rows(np.asarray(steps(x[None])).reshape(1, -1))
 
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]

@@ -169,6 +169,58 @@ export("single", net, (x,), False)
 with torch.no_grad():
     keep("single", x[0, :, None], net(x)[0])
 
+
+class Chomped(nn.Module):
+    """Convolutions padded on both sides, of which what they saw behind the samples is cut off: nearly every temporal convolutional network."""
+
+    def __init__(self):
+        super().__init__()
+        normed = nn.utils.weight_norm
+        self.convs = nn.ModuleList(normed(nn.Conv1d(3, 3, 3, padding=2 * d, dilation=d)) for d in [1, 2])
+        self.rnn, self.head = nn.LSTM(3, 4, batch_first=True), linear(4, 5)
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        for d, conv in zip([1, 2], self.convs):
+            x = torch.relu(conv(x)[:, :, : -2 * d].contiguous())
+        y, _ = self.rnn(x.transpose(1, 2))
+        return torch.log_softmax(self.head(y), -1)
+
+
+class Rows(Sequence):
+    """An answer for several steps."""
+
+    def forward(self, x):
+        return super().forward(x).view(-1, 3, 2)
+
+
+class Piece(nn.Module):
+    """Pieces of a stream, with an answer after each."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head = nn.GRU(3, 4, batch_first=True), linear(4, 2)
+
+    def forward(self, x, h):
+        y, h = self.rnn(x, h)
+        return self.head(y[:, -1]), h
+
+
+for dynamo in [False, True]:
+    how = "dynamo" if dynamo else "script"
+    net, x = Chomped().eval(), torch.randn(1, 8, 3)
+    export(f"chomped_{how}", net, (x,), dynamo)
+    with torch.no_grad():
+        keep(f"chomped_{how}", x[0], net(x)[0].exp())
+    net, x = Rows(nn.GRU(3, 4, batch_first=True), linear(4, 6), last=True), torch.randn(1, 6, 3)
+    export(f"rows_{how}", net, (x,), dynamo, open_time=False)
+    with torch.no_grad():
+        keep(f"rows_{how}", x[0], net(x).reshape(1, -1))
+net, x, h = Piece(), torch.randn(1, 8, 3), torch.zeros(1, 1, 4)
+export("piece", net, (x, h), False, ["x", "h"], ["y", "h_next"], open_time=False)
+with torch.no_grad():
+    keep("piece", x[0], net(x, h)[0])
+
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

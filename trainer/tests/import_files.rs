@@ -150,6 +150,16 @@ fn onnx_of_both_exporters_of_pytorch() {
     );
     for (file, net) in [
         ("single", "gru 1>4, dense 4>2"),
+        ("piece", "gru 3>4, dense 4>2"),
+        ("rows_script", "gru 3>4, dense 4>6"),
+        ("rows_dynamo", "gru 3>4, dense 4>6"),
+        ("latest_unbind_script", "lstm 3>4, dense 4>2"),
+        ("latest_unbind_dynamo", "lstm 3>4, dense 4>2"),
+        ("latest_chunk_script", "lstm 3>4, dense 4>2"),
+        ("latest_chunk_dynamo", "lstm 3>4, dense 4>2"),
+        ("latest_view_script", "lstm 3>4, dense 4>2"),
+        ("latest_view_dynamo", "lstm 3>4, dense 4>2"),
+        ("normed_script", "lstm 3>4, dense 4>2"),
         ("part_added", "gru 3>4, dense 4>2"),
         (
             "part_half",

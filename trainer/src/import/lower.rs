@@ -973,6 +973,19 @@ impl<'g> Walk<'g> {
                     *end += len;
                     Some((*end - len)..*end)
                 });
+                if view.axes[axis].0 == Role::Time {
+                    // Of its samples one by one those that nothing takes are of no matter.
+                    let sample = |(at, &id): (std::ops::Range<usize>, &ValueId)| {
+                        let idle =
+                            self.takers(id, |_| false).0.is_empty() && !self.wanted.contains(&id);
+                        let sample = match idle {
+                            true => view.clone(),
+                            false => taken(view.clone(), axis, at.start as i64, at.len())?,
+                        };
+                        Ok(Known::View(sample))
+                    };
+                    return ends.zip(&node.outputs).map(sample).collect();
+                }
                 let part = |columns: std::ops::Range<usize>| {
                     let part = part(view.clone(), axis, columns.collect())?;
                     Ok(Known::View(part))
@@ -1997,7 +2010,7 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
     let backward = view.axes.iter().any(|a| a.0 == Role::Directions);
     ensure!(role != Role::Time || !backward, ONE_SAMPLE_ONLY);
     view.axes[axis].1 = 1;
-    if role == Role::Directions {
+    if matches!(role, Role::Directions | Role::Time) {
         view.axes[axis].0 = Role::Batch;
     }
     Ok(view)

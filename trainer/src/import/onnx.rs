@@ -644,7 +644,14 @@ impl Reader {
                 };
                 (Op::Pad { mirror }, operands)
             }
-            "MatMul" => one(Op::MatMul)?,
+            "MatMul" => {
+                let lists =
+                    [0, 1].map(|k| self.constant(input(k)).is_some_and(|t| t.shape.len() == 1));
+                if lists != [false, false] {
+                    return self.product_of_lists(proto, (name, kind), [need(0)?, need(1)?], lists);
+                }
+                one(Op::MatMul)?
+            }
             "Gemm" => return self.gemm(proto, name, &attributes, [input(0), input(1), input(2)]),
             "Tanh" => unary(Function::Tanh)?,
             "Sigmoid" => unary(Function::Sigmoid)?,
@@ -816,7 +823,9 @@ impl Reader {
             ),
         };
         let ids = self.add(name, kind, op, operands, outputs)?;
-        self.logarithm(kind, ids[0]);
+        for &id in &ids {
+            self.logarithm(kind, id);
+        }
         for (output, id) in proto
             .output
             .iter()
@@ -826,6 +835,33 @@ impl Reader {
             self.define(output, id)?;
         }
         Ok(())
+    }
+
+    /// A product with a list of the file, which is a row on the left and a column on the right.
+    fn product_of_lists(
+        &mut self,
+        proto: &NodeProto,
+        (name, kind): (&str, &str),
+        operands: [ValueId; 2],
+        lists: [bool; 2],
+    ) -> Result<()> {
+        let mut sides = operands.map(Some);
+        let axes = [-2, -1].map(|axis| self.list(name, vec![axis]));
+        for k in (0..2).filter(|&k| lists[k]) {
+            // A list has no axis before its own yet.
+            let axes = self.list(name, vec![k as i64]);
+            sides[k] = Some(self.add(name, kind, Op::Unsqueeze, vec![sides[k], axes], 1)?[0]);
+        }
+        let mut y = self.add(name, kind, Op::MatMul, sides.to_vec(), 1)?[0];
+        // The last axis first, so that the one before it keeps its place.
+        if lists[1] {
+            y = self.add(name, kind, Op::Squeeze, vec![Some(y), axes[1]], 1)?[0];
+        }
+        if lists[0] {
+            let axis = if lists[1] { axes[1] } else { axes[0] };
+            y = self.add(name, kind, Op::Squeeze, vec![Some(y), axis], 1)?[0];
+        }
+        self.define(proto.output.first().map_or("", |s| s), y)
     }
 
     /// Of a softmax whose logarithm the file takes.

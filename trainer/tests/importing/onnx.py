@@ -221,6 +221,30 @@ export("piece", net, (x, h), False, ["x", "h"], ["y", "h_next"], open_time=False
 with torch.no_grad():
     keep("piece", x[0], net(x, h)[0])
 
+
+class Latest(Sequence):
+    """The last sample, however it is taken."""
+
+    def forward(self, x):
+        y, _ = self.rnn(x)
+        if self.last == "unbind":
+            return self.head(y.unbind(1)[-1])
+        if self.last == "chunk":
+            return self.head(y.chunk(6, 1)[-1].squeeze(1))
+        return self.head(y.contiguous().view(-1, 4)[-1:])
+
+
+for how in ["unbind", "chunk", "view"]:
+    for dynamo in [False, True]:
+        name = f"latest_{how}_{'dynamo' if dynamo else 'script'}"
+        net, x = Latest(nn.LSTM(3, 4, batch_first=True), linear(4, 2), how), torch.randn(1, 6, 3)
+        export(name, net, (x,), dynamo, open_time=False)
+        with torch.no_grad():
+            keep(name, x[0], net(x))
+# A norm that is written out as a product with lists.
+head = nn.utils.spectral_norm(nn.Linear(4, 2))
+sequence("normed_script", Sequence(nn.LSTM(3, 4, batch_first=True), nn.Sequential(head)), torch.randn(1, 6, 3), False)
+
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

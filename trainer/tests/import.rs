@@ -521,6 +521,16 @@ fn a_linear_layer_stands_before_a_cell_where_nothing_else_fits() {
         turned.structure("--order in,rnn --between relu"),
         "dense 8>16 relu, lstm 16>8"
     );
+    // Where the linear layer narrows it is taken for an answer, which is told.
+    let narrow = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 8)
+        .linear("out", 8, 3);
+    assert_eq!(narrow.structure(""), "lstm 3>8, dense 8>3");
+    let path = scratch("safetensors", &narrow.bytes());
+    says(
+        &read(&path, &options("")).unwrap().notes.join("; "),
+        &["would fit before them too", "--order out,..."],
+    );
     // A cell is not given one number of several, which is what a single answer looks like.
     let one = Dict::default()
         .cell("rnn.", "_l0", 4, 1, 8)

@@ -300,7 +300,7 @@ struct Search<'a> {
     modules: &'a [Module],
     /// Dense layers may stand before cells.
     early: bool,
-    /// The first of them takes what this one takes, or is no layer that leaves the cells one number only, as those of a single output would.
+    /// The first of them takes what this one takes, or is a matrix that does not narrow, as an answer does.
     like: Option<usize>,
     /// Complete orders; two are enough to know that there is a choice.
     found: Vec<Vec<usize>>,
@@ -326,8 +326,8 @@ impl Search<'_> {
                 let inputs = module.inputs();
                 k == i || inputs.is_some() && inputs == self.modules[k].inputs()
             };
-            let narrow = matches!(&module.weights, Weights::Matrix(Matrix { rows: 1, .. }));
-            let unlike = stage == Stage::Start && narrow && !self.like.is_none_or(like);
+            let widens = matches!(&module.weights, Weights::Matrix(m) if m.rows >= m.cols);
+            let unlike = stage == Stage::Start && !widens && !self.like.is_none_or(like);
             if unlike || path.contains(&i) || tried.iter().any(|&t| alike(&self.modules[t], module))
             {
                 continue;

@@ -616,6 +616,18 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                 .to_owned(),
         );
     }
+    if let ([first, .., end], true, Some(_)) = (&chain[..], options.order.is_empty(), last)
+        && let Weights::Matrix(matrix) = &end.weights
+        && first.is_recurrent()
+        && first.takes() == Some(matrix.rows)
+        && matrix.rows > 1
+    {
+        graph.notes.push(format!(
+            "{} is taken to stand behind the cells, and would fit before them too: a state dict does not say; --order {},... begins with it",
+            end.label(),
+            end.flag_name()
+        ));
+    }
     for &place in dense.iter().filter(|&&place| place < last_cell) {
         graph.notes.push(format!(
             "{} stands before a cell{}",

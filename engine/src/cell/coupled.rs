@@ -9,11 +9,12 @@
 //! The gates of a panel of units lie side by side: `f, g, o`. A cell is a mean of candidates and never leaves ±1,
 //! so in integers it is Q29 as a GRU's state, and blended as that one.
 
-use super::layer::{Cell, Numbers, UnitsQ};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q};
+use super::lstm::output;
 use super::{Gates, Stream, each_unit};
-use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel, blend};
+use crate::kernel::{Curve, GateOrder, Kernels, Panel, blend};
+use crate::num::Tables;
 use crate::num::slow::{approach, double, gate};
-use crate::num::{mulhi_round, shift_round};
 use core::ops::Range;
 
 /// An LSTM unit with coupled gates.
@@ -46,33 +47,36 @@ impl Cell for Coupled {
     }
 
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        let tables = numbers.tables;
-        let units = units.master.iter_mut().zip(units.y);
-        for ((c, y), z) in units.zip(z.as_chunks_mut::<3>().0) {
-            let mut gates = [[0; LANES]; 3];
-            let [f, g, o] = &mut gates;
-            if numbers.slow {
-                z[1..]
-                    .as_flattened_mut()
-                    .iter_mut()
-                    .for_each(|z| *z = double(*z));
-            } else {
-                k.curve_q(Curve::Sigmoid, core::slice::from_mut(f), &z[..1], tables);
-            }
-            k.curve_q(Curve::Tanh, core::slice::from_mut(g), &z[1..2], tables);
-            k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[2..], tables);
-            each_unit(c, |u, c| {
-                if numbers.slow {
-                    approach(c, gate(z[0][u])[1], g[u])
-                } else {
-                    blend(c, f[u], g[u])
-                }
-            });
-            // Q29 to 2^-12.
-            z[0] = c.map(|c| (c >> 17) as i16);
-            let mut t = [[0; LANES]];
-            k.curve_q(Curve::Tanh, &mut t, &z[..1], tables);
-            each_unit(y, |u, _| shift_round(mulhi_round(o[u], t[0][u]), 18) as i16);
+        if numbers.slow {
+            return update_slow(units, numbers.tables, z);
         }
+        numbers.with_tables(|tables| {
+            units.each(z, |_, c, y, [f, g, o]: [_; 3]| {
+                let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
+                curve_q(k, Curve::Sigmoid, &mut gates, &[f, o], tables);
+                curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
+                let ([f, o], [g]) = (gates, curve);
+                each_unit(c, |u, c| blend(c, f[u], g[u]));
+                // Q29 to 2^-12.
+                let z = [c.map(|c| (c >> 17) as i16)];
+                curve_q(k, Curve::Tanh, &mut curve, &z, tables);
+                let [t] = curve;
+                each_unit(y, |u, _| output(o[u], t[u]));
+            });
+        });
     }
+}
+
+/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
+#[inline(never)]
+fn update_slow(units: UnitsQ<'_>, tables: &Tables, z: &[Panel<i16>]) {
+    units.each(z, |_, c, y, [f, g, o]: [_; 3]| {
+        each_unit(c, |u, c| {
+            approach(c, gate(f[u])[1], tables.tanh(double(g[u])))
+        });
+        each_unit(y, |u, _| {
+            let o = tables.sigmoid(double(o[u]));
+            output(o, tables.tanh((c[u] >> 17) as i16))
+        });
+    });
 }

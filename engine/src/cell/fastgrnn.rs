@@ -14,11 +14,11 @@
 //! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
 //! biases are no more than 4 apart. Where the layer is slow both are 2^-11 and end at ±16, and the state is rounded once.
 
-use super::layer::{Cell, Numbers, UnitsQ};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, share};
 use super::{Gates, Spec, Stream, TILE, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
-use crate::num::{Tables, mulhi_round, saturate, saturate16, slow};
+use crate::num::{mulhi_round, saturate, saturate16, slow};
 use core::ops::Range;
 
 /// 1.0 of ν in integers; of ζ twice that.
@@ -110,24 +110,31 @@ impl Cell for FastGrnn<'_> {
         }
     }
 
-    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, a: &mut [Panel<i16>]) {
+    fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
         let FastGrnn::Integer { bias, mix } = self else {
             return;
         };
-        let tables = numbers.tables;
+        let of_units = |unit: usize| share(&bias[unit / LANES], unit % LANES);
         if numbers.slow {
-            return update_panels_slow(k, units.master, a, &bias[units.tile], *mix, tables);
+            return units.each(z, |unit, h, _, [a]: [_; 1]| {
+                let bias = of_units(unit);
+                each_unit(h, |u, h| {
+                    let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
+                    update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), *mix)
+                });
+            });
         }
-        let (mut z, mut n) = ([[0; LANES]; TILE], [[0; LANES]; TILE]);
-        let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
-        k.curve_q(Curve::Sigmoid, z, a, tables);
-        for (a, bias) in a.iter_mut().zip(&bias[units.tile]) {
-            each_unit(a, |u, a| saturate16(a as i32 + bias[u] as i32));
-        }
-        k.curve_q(Curve::Tanh, n, a, tables);
-        for ((h, z), n) in units.master.iter_mut().zip(z).zip(n) {
-            each_unit(h, |u, h| update(h, z[u], n[u], *mix));
-        }
+        numbers.with_tables(|tables| {
+            units.each(z, |unit, h, _, [a]: [_; 1]| {
+                let bias = of_units(unit);
+                let sum = |u: usize| saturate16(a[u] as i32 + bias[u] as i32);
+                let (mut z, mut n) = ([[0; SHARE]], [[0; SHARE]]);
+                curve_q(k, Curve::Sigmoid, &mut z, &[a], tables);
+                curve_q(k, Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
+                let ([z], [n]) = (z, n);
+                each_unit(h, |u, h| update(h, z[u], n[u], *mix));
+            });
+        });
     }
 }
 
@@ -136,25 +143,6 @@ fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
     let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
     let kept = mulhi_round(z, h).wrapping_mul(2);
     saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
-}
-
-/// A tile of a slow layer. Not inlined: the other layers' registers are not for it.
-#[inline(never)]
-fn update_panels_slow(
-    k: &Kernels,
-    master: &mut [Panel<i32>],
-    a: &[Panel<i16>],
-    bias: &[Panel<i16>],
-    mix: [i32; 2],
-    tables: &Tables,
-) {
-    for ((h, a), bias) in master.iter_mut().zip(a).zip(bias) {
-        let sum = |u: usize| saturate16((a[u] as i32 + bias[u] as i32) << 1);
-        let mut n = [[0; LANES]];
-        k.curve_q(Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
-        let [n] = n;
-        each_unit(h, |u, h| update_slow(h, slow::gate(a[u]), n[u], mix));
-    }
 }
 
 /// [`update`] with `z` and `1 − z` in Q31. Below 3, before it is held within ±2.

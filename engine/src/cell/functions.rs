@@ -3,6 +3,7 @@
 //! Hard gates are `min(1, max(0, z/4 + 1/2))`, whose slope at 0 is that of the logistic function. What other frameworks call a hard
 //! sigmoid has another slope; importing scales weights instead.
 
+use super::layer::curve_q;
 use crate::format::LoadError;
 use crate::kernel::{Curve, Kernels, Panel};
 use crate::num::{Tables, hard_gate, hard_gate_q};
@@ -76,18 +77,18 @@ impl<const RELU: bool, const HARD: bool> Functions<RELU, HARD> {
 
     /// Pre-activations to gates in integers, as many of each.
     #[inline(always)]
-    pub(super) fn gates_q(
+    pub(super) fn gates_q<const N: usize>(
         self,
         k: &Kernels,
-        gates: &mut [Panel<i32>],
-        z: &[Panel<i16>],
+        gates: &mut [[i32; N]],
+        z: &[[i16; N]],
         tables: &Tables,
     ) {
         if self.is_hard() {
             let each = gates.as_flattened_mut().iter_mut().zip(z.as_flattened());
             each.for_each(|(gate, &z)| *gate = hard_gate_q(z));
         } else {
-            k.curve_q(Curve::Sigmoid, gates, z, tables);
+            curve_q(k, Curve::Sigmoid, gates, z, tables);
         }
     }
 

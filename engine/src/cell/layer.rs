@@ -8,8 +8,10 @@ use super::packed::no_records;
 use super::records::Records;
 use super::{AnyGates, GATES, Gates, Spec, Stream, TILE, tables, tiles};
 use crate::format::{Format, LoadError, Tensors, attempt};
-use crate::kernel::{CellF, CellQ, FloatState, GateOrder, Kernels, LANES, Panel, update_tile};
-use crate::num::Tables;
+use crate::kernel::{
+    CellF, CellQ, Curve, FloatState, GateOrder, Kernels, LANES, Panel, update_tile,
+};
+use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 use core::fmt::Debug;
 use core::ops::Range;
 
@@ -83,6 +85,22 @@ pub(crate) struct Numbers {
     pub(super) slow: bool,
 }
 
+impl Numbers {
+    /// Does something with the tables. Where units are updated one after the other, code for each, in which the number of segments is
+    /// known.
+    #[inline(always)]
+    pub(super) fn with_tables(self, with: impl FnOnce(&Tables)) {
+        if VECTORS {
+            return with(self.tables);
+        }
+        if cfg!(not(w8a16)) || self.format.is_a8() {
+            with(&SEGMENTS_256);
+        } else {
+            with(&SEGMENTS_512);
+        }
+    }
+}
+
 /// A tile of units in integers.
 pub(crate) struct UnitsQ<'s> {
     /// Which panels of the layer's units.
@@ -91,6 +109,63 @@ pub(crate) struct UnitsQ<'s> {
     pub(super) master: &'s mut [Panel<i32>],
     /// Outputs (2^-12), of units with a cell.
     pub(super) y: &'s mut [Panel<i16>],
+}
+
+/// Some table of this build has registers of several numbers.
+const VECTORS: bool = cfg!(any(wide_vectors, cortex_m_helium));
+
+/// Units that are updated together: a panel, or one where no register holds more, so that what lies between is never stored.
+pub(super) const SHARE: usize = if VECTORS { LANES } else { 1 };
+
+/// Numbers of units that are updated together.
+pub(super) type Share<T> = [T; SHARE];
+
+impl UnitsQ<'_> {
+    /// Updates all: where their first one is among the layer's, what they have, and their pre-activations of `Z` sums.
+    #[inline(always)]
+    pub(super) fn each<const Z: usize>(
+        self,
+        z: &[Panel<i16>],
+        mut update: impl FnMut(usize, &mut Share<i32>, &mut Share<i16>, [Share<i16>; Z]),
+    ) {
+        let panels: &[[Panel<i16>; Z]] = z.as_chunks().0;
+        let master = self.master.as_flattened_mut().as_chunks_mut().0;
+        let y = self.y.as_flattened_mut().as_chunks_mut().0;
+        // One loop: of two the inner one would be unrolled, and its units' numbers be more than the registers.
+        for (unit, (master, y)) in (0..).step_by(SHARE).zip(master.iter_mut().zip(y)) {
+            let Some(z) = panels.get(unit / LANES) else {
+                return;
+            };
+            let z = z.each_ref().map(|z| share(z, unit % LANES));
+            update(self.tile.start * LANES + unit, master, y, z);
+        }
+    }
+}
+
+/// Those of a panel from this unit on.
+#[inline(always)]
+pub(super) fn share<T: Copy>(panel: &Panel<T>, first: usize) -> Share<T> {
+    core::array::from_fn(|u| panel[(first + u) % LANES])
+}
+
+/// `y = f(z)` in Q31: by the kernels where that is done for panels.
+#[inline(always)]
+pub(super) fn curve_q<const N: usize>(
+    k: &Kernels,
+    curve: Curve,
+    y: &mut [[i32; N]],
+    z: &[[i16; N]],
+    tables: &Tables,
+) {
+    let (y, z) = (y.as_flattened_mut(), z.as_flattened());
+    if N == LANES {
+        return k.curve_q(curve, y.as_chunks_mut().0, z.as_chunks().0, tables);
+    }
+    let each = y.iter_mut().zip(z);
+    match curve {
+        Curve::Tanh => each.for_each(|(y, &z)| *y = tables.tanh(z)),
+        Curve::Sigmoid => each.for_each(|(y, &z)| *y = tables.sigmoid(z)),
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -66,8 +66,14 @@ impl Cell for Lstm {
                 let g = tables.tanh(double(g[u]));
                 c[u] = accumulate(c[u], f, i, g, cell_shift);
                 let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
-                y[u] = shift_round(mulhi_round(o, t), 18) as i16;
+                y[u] = output(o, t);
             }
         }
     }
+}
+
+/// `o t` of two numbers of Q31, as 2^-12.
+#[inline(always)]
+pub(super) fn output(o: i32, t: i32) -> i16 {
+    shift_round(mulhi_round(o, t), 18) as i16
 }

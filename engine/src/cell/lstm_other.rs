@@ -15,6 +15,7 @@
 
 use super::functions::Functions;
 use super::layer::{Numbers, UnitsQ};
+use super::lstm::output;
 use super::{Stream, each_unit};
 use crate::kernel::{Kernels, LANES, Panel};
 use crate::num::{mulhi_round, saturate, saturate16, shift_round};
@@ -77,7 +78,7 @@ pub(super) fn update_q<const RELU: bool, const HARD: bool>(
                 return saturate::<14>(shift_round(open, 14 - cell_shift as u32)) as i16;
             }
             let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
-            shift_round(mulhi_round(o[u], t), 18) as i16
+            output(o[u], t)
         });
     }
 }

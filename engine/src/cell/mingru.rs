@@ -11,11 +11,11 @@
 //! (Q29); where candidates are linear the exporter scales them so that the values met in calibration stay inside.
 
 use super::functions::Functions;
-use super::layer::{Cell, Numbers, UnitsQ};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ};
 use super::{Gates, Stream, each_unit};
-use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
+use crate::kernel::{Curve, GateOrder, Kernels, Panel};
 use crate::num::slow::{double, gate, go_to};
-use crate::num::{mulhi_round, saturate};
+use crate::num::{Tables, mulhi_round, saturate};
 use core::ops::Range;
 
 /// A minGRU unit.
@@ -48,31 +48,30 @@ impl Cell for MinGru {
     }
 
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        let Numbers { tables, slow, .. } = numbers;
-        for (h, [z, n]) in units.master.iter_mut().zip(z.as_chunks_mut::<2>().0) {
-            if slow {
-                *n = n.map(double);
-            }
-            let mut to = [[0; LANES]];
+        let candidate = |n: i16, tables: &Tables| {
             if self.tanh {
-                k.curve_q(Curve::Tanh, &mut to, core::slice::from_ref(n), tables);
-                to[0] = to[0].map(|n| n >> 2);
+                tables.tanh(n) >> 2
             } else {
-                to[0] = n.map(|n| saturate::<13>(n as i32) << 17);
+                saturate::<13>(n as i32) << 17
             }
-            let [n] = to;
-            if slow {
-                each_unit(h, |u, h| go_to(h, gate(z[u])[0], n[u]));
-                continue;
-            }
-            let mut share = [[0; LANES]];
-            let z = core::slice::from_ref(z);
-            self.functions.gates_q(k, &mut share, z, tables);
-            // Both lie within ±2: their difference is a number of Q29 too.
-            each_unit(h, |u, h| {
-                let way = mulhi_round(share[0][u], n[u].wrapping_sub(h));
-                h.wrapping_add(way.wrapping_mul(2))
+        };
+        if numbers.slow {
+            return units.each(z, |_, h, _, [z, n]: [_; 2]| {
+                each_unit(h, |u, h| {
+                    go_to(h, gate(z[u])[0], candidate(double(n[u]), numbers.tables))
+                });
             });
         }
+        numbers.with_tables(|tables| {
+            units.each(z, |_, h, _, [z, n]: [_; 2]| {
+                let mut share = [[0; SHARE]];
+                self.functions.gates_q(k, &mut share, &[z], tables);
+                // Both lie within ±2: their difference is a number of Q29 too.
+                each_unit(h, |u, h| {
+                    let way = candidate(n[u], tables).wrapping_sub(h);
+                    h.wrapping_add(mulhi_round(share[0][u], way).wrapping_mul(2))
+                });
+            });
+        });
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use recurrent::Recurrent;
 
 use crate::format::{Cell, Format, Layout, LoadError, Tensors, attempt};
 use crate::kernel::{
-    CellQ, FloatMatrix, GATES, GateOrder, GateRows, Gates, IntMatrix, LANES, Panel, TILE, tiles,
+    CellQ, FloatMatrix, GATES, GateOrder, GateRows, Gates, IntMatrix, LANES, TILE, tiles,
 };
 use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
 
@@ -47,11 +47,11 @@ pub(crate) const fn panels(n: usize) -> usize {
     n.div_ceil(LANES)
 }
 
-/// Gives every unit of a panel what becomes of its number and of what it has. In place: a panel that is made first and then
+/// Gives every one of some units what becomes of its number and of what it has. In place: a panel that is made first and then
 /// copied is a call in an image that is built small.
 #[inline(always)]
-fn each_unit<T: Copy>(panel: &mut Panel<T>, mut becomes: impl FnMut(usize, T) -> T) {
-    for (number, unit) in panel.iter_mut().enumerate() {
+fn each_unit<T: Copy, const N: usize>(units: &mut [T; N], mut becomes: impl FnMut(usize, T) -> T) {
+    for (number, unit) in units.iter_mut().enumerate() {
         *unit = becomes(number, *unit);
     }
 }

@@ -10,13 +10,13 @@
 //! The gates of a panel of units lie side by side, `i, f, g, o`, and so do its peepholes, `i, f, o`. In integers
 //! a peephole is added to a pre-activation that has been saturated at ±8 by then.
 
-use super::layer::{Cell, Numbers, UnitsQ};
-use super::lstm::Lstm;
+use super::layer::{Cell, Numbers, SHARE, Share, UnitsQ, curve_q, share};
+use super::lstm::{Lstm, output};
 use super::{Gates, Spec, Stream, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{accumulate, double, gate};
-use crate::num::{mulhi_round, saturate, saturate16, shift_round};
+use crate::num::{mulhi_round, saturate, saturate16};
 use core::ops::Range;
 
 /// The peepholes of a panel of units: `i, f, o`.
@@ -83,44 +83,67 @@ impl Cell for Peephole<'_> {
         let Peephole::Integer(peepholes) = self else {
             return;
         };
-        let Numbers {
-            tables, cell_shift, ..
-        } = numbers;
-        let peepholes = &peepholes[units.tile];
-        let units = units.master.iter_mut().zip(units.y).zip(peepholes);
-        for (((c, y), [p_i, p_f, p_o]), z) in units.zip(z.as_chunks_mut::<4>().0) {
-            let see = |z: &mut Panel<i16>, c: &Panel<i32>, p: &Panel<i32>| {
-                each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
-            };
-            see(&mut z[0], c, p_i);
-            see(&mut z[1], c, p_f);
-            let mut gates = [[0; LANES]; 4];
-            let (input, rest) = gates.split_at_mut(2);
-            if numbers.slow {
-                z[2] = z[2].map(double);
-            } else {
-                k.curve_q(Curve::Sigmoid, input, &z[..2], tables);
-            }
-            k.curve_q(Curve::Tanh, &mut rest[..1], &z[2..3], tables);
-            let [i, f, g, _] = &gates;
-            each_unit(c, |u, c| {
-                if numbers.slow {
-                    let [[i, _], [f, _]] = [gate(z[0][u]), gate(z[1][u])];
-                    return accumulate(c, f, i, g[u], cell_shift);
-                }
-                let kept = mulhi_round(f[u], c).wrapping_mul(2);
-                let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
-                saturate::<30>(kept.wrapping_add(new))
-            });
-            see(&mut z[3], c, p_o);
-            if numbers.slow {
-                z[3] = z[3].map(double);
-            }
-            z[2] = c.map(|c| saturate16(c >> (15 - cell_shift)));
-            let [t, o, ..] = &mut gates;
-            k.curve_q(Curve::Tanh, core::slice::from_mut(t), &z[2..3], tables);
-            k.curve_q(Curve::Sigmoid, core::slice::from_mut(o), &z[3..], tables);
-            each_unit(y, |u, _| shift_round(mulhi_round(o[u], t[u]), 18) as i16);
+        let cell_shift = numbers.cell_shift;
+        let see = |z: &mut Share<i16>, c: &Share<i32>, p: &Share<i32>| {
+            each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
+        };
+        let of_units = |unit: usize| {
+            let panel = peepholes[unit / LANES].each_ref();
+            panel.map(|p| share(p, unit % LANES))
+        };
+        if numbers.slow {
+            return slow(numbers, units, z, of_units, see);
         }
+        numbers.with_tables(|tables| {
+            units.each(z, |unit, c, y, [mut i, mut f, g, mut o]: [_; 4]| {
+                let [p_i, p_f, p_o] = of_units(unit);
+                see(&mut i, c, &p_i);
+                see(&mut f, c, &p_f);
+                let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
+                curve_q(k, Curve::Sigmoid, &mut gates, &[i, f], tables);
+                curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
+                let ([i, f], [g]) = (gates, curve);
+                each_unit(c, |u, c| {
+                    let kept = mulhi_round(f[u], c).wrapping_mul(2);
+                    let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
+                    saturate::<30>(kept.wrapping_add(new))
+                });
+                see(&mut o, c, &p_o);
+                let mut open = [[0; SHARE]];
+                curve_q(k, Curve::Sigmoid, &mut open, &[o], tables);
+                let z = [c.map(|c| saturate16(c >> (15 - cell_shift)))];
+                curve_q(k, Curve::Tanh, &mut curve, &z, tables);
+                let ([o], [t]) = (open, curve);
+                each_unit(y, |u, _| output(o[u], t[u]));
+            });
+        });
     }
+}
+
+/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
+#[inline(never)]
+fn slow(
+    numbers: Numbers,
+    units: UnitsQ<'_>,
+    z: &[Panel<i16>],
+    peepholes: impl Fn(usize) -> [Share<i32>; 3],
+    see: impl Fn(&mut Share<i16>, &Share<i32>, &Share<i32>),
+) {
+    let Numbers {
+        tables, cell_shift, ..
+    } = numbers;
+    units.each(z, |unit, c, y, [mut i, mut f, g, mut o]: [_; 4]| {
+        let [p_i, p_f, p_o] = peepholes(unit);
+        see(&mut i, c, &p_i);
+        see(&mut f, c, &p_f);
+        each_unit(c, |u, c| {
+            let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
+            accumulate(c, f, i, tables.tanh(double(g[u])), cell_shift)
+        });
+        see(&mut o, c, &p_o);
+        each_unit(y, |u, _| {
+            let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
+            output(tables.sigmoid(double(o[u])), t)
+        });
+    });
 }

@@ -5,6 +5,7 @@ use super::packed::{PackedRows, check_shift, copy, no_records, packed_rows, wide
 use super::{GATES, Recurrent, Spec, panels};
 use crate::format::{Layout, LoadError, Tensors, attempt};
 use crate::kernel::{FOUR, Inputs, Kernels, LANES, Panel, four};
+use core::ops::Range;
 
 /// Rows in records of four, whose units have an update of their own.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,7 @@ pub(super) struct Records<'a> {
     a8: bool,
 }
 
-/// Panels of units whose pre-activations are computed together: the kernel is called once for so many.
+/// Panels of units whose pre-activations are computed together: kernel and update are called once for so many.
 const TOGETHER: usize = 4;
 
 impl<'a> Records<'a> {
@@ -53,15 +54,15 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// Pre-activations of all units, a panel of units at a time.
+    /// Pre-activations of all units, some panels of units at a time.
     #[inline(always)]
-    pub(super) fn each_panel(
+    pub(super) fn each_tile(
         &self,
         k: &Kernels,
         x: Inputs<'_>,
         h: Inputs<'_>,
         work: &mut [i32],
-        mut update: impl FnMut(usize, &mut [Panel<i16>]),
+        mut update: impl FnMut(Range<usize>, &mut [Panel<i16>]),
     ) {
         let words = &mut work[..self.words];
         let (x_words, h_words) = words.split_at_mut(self.x);
@@ -78,10 +79,8 @@ impl<'a> Records<'a> {
             rows = rest;
             let z = &mut z[..panels * self.sums];
             k.records(z, now, words, self.a8);
-            for z in z.chunks_exact_mut(self.sums) {
-                update(panel, z);
-                panel += 1;
-            }
+            update(panel..panel + panels, z);
+            panel += panels;
         }
     }
 }

@@ -311,8 +311,8 @@ impl<'a> Recurrent<'a> {
     ) {
         let numbers = self.rows.numbers();
         let (master, old, y) = state.parts(numbers.columns);
-        rows.each_panel(k, x, old, work, |panel, z| {
-            self.update_q(k, numbers, panel..panel + 1, master, y, z);
+        rows.each_tile(k, x, old, work, |tile, z| {
+            self.update_q(k, numbers, tile, master, y, z);
         });
         self.publish(state);
     }

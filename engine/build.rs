@@ -69,6 +69,11 @@ fn main() {
         println!("cargo::rustc-cfg=no_conditional_moves");
     }
 
+    println!("cargo::rustc-check-cfg=cfg(rvv)");
+    if target.starts_with("riscv64") && feature("v", &[]) {
+        println!("cargo::rustc-cfg=rvv");
+    }
+
     println!("cargo::rustc-check-cfg=cfg(has_amx)");
     // A process asks its system for the registers.
     let is =

@@ -52,6 +52,21 @@ impl Panels {
         tile.start * per_panel..tile.end * per_panel
     }
 
+    /// Without gaps between the groups, so many panels are one.
+    #[cfg(any(
+        target_arch = "x86_64",
+        target_arch = "riscv64",
+        all(target_arch = "aarch64", target_feature = "neon")
+    ))]
+    #[inline(always)]
+    pub(super) fn joined(self, panels: usize) -> Panels {
+        if self.group == self.stride {
+            Panels::new(panels.max(1), panels.max(1))
+        } else {
+            self
+        }
+    }
+
     #[inline(always)]
     pub(super) fn place(self, panel: usize) -> usize {
         panel / self.group * self.stride + panel % self.group

@@ -65,6 +65,8 @@ mod plain;
     all(target_arch = "aarch64", target_feature = "neon")
 ))]
 mod quads;
+#[cfg(target_arch = "riscv64")]
+mod rvv;
 #[cfg(wide_vectors)]
 mod wide;
 #[cfg(target_arch = "x86_64")]
@@ -113,6 +115,8 @@ pub(super) const TABLES: &[Candidate] = &[
     (Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     (Kernels::of(i8mm::NEON_I8MM), i8mm::has_i8mm),
+    #[cfg(target_arch = "riscv64")]
+    (Kernels::of(rvv::RVV), rvv::has_rvv),
 ];
 
 /// The table that firmware uses.

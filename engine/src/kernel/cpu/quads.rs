@@ -19,13 +19,7 @@ macro_rules! by_four {
     ($kernel:ident, $sums:ident, $w:ident, $x:ident, $panels:ident, $panel:expr) => {{
         use $crate::kernel::cpu::quads::Weights;
         let panel = $panel;
-        // Without gaps between the groups all panels are one.
-        let (group, stride) = if $panels.group == $panels.stride {
-            let all = ($w.len() / panel).max(1);
-            (all, all)
-        } else {
-            ($panels.group, $panels.stride)
-        };
+        let $crate::kernel::Panels { group, stride } = $panels.joined($w.len() / panel);
         for (sums, w) in $sums.chunks_mut(stride).zip($w.chunks_exact(group * panel)) {
             let (quads, rest) = sums[..group].as_chunks_mut::<4>();
             let (quad_weights, rest_weights) = w.split_at(quads.len() * 4 * panel);

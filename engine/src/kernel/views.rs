@@ -283,7 +283,7 @@ impl Curve {
     /// Its entries in a table.
     #[inline(always)]
     #[cfg_attr(
-        not(any(wide_vectors, cortex_m_helium)),
+        not(any(wide_vectors, cortex_m_helium, target_arch = "riscv64")),
         expect(dead_code, reason = "the definition looks up by itself")
     )]
     pub(super) fn entries(self, tables: &Tables) -> &[i32] {

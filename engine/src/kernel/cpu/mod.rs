@@ -1,7 +1,7 @@
 //! The list of CPUs: for each a table of what it does better than the table that it starts from.
 
 /// `float_product` by a module's own `gemv_f32` and `gemv_f16`, one stream after the other.
-#[cfg(wide_vectors)]
+#[cfg(any(wide_vectors, target_arch = "riscv64"))]
 macro_rules! float_product {
     ($(#[$attribute:meta])*) => {
         $(#[$attribute])*
@@ -23,7 +23,7 @@ macro_rules! float_product {
 }
 
 /// `update_q` by a module's own `lstm`, `gru` and `curve_q`.
-#[cfg(any(wide_vectors, cortex_m_helium))]
+#[cfg(any(wide_vectors, cortex_m_helium, target_arch = "riscv64"))]
 macro_rules! update_q {
     ($(#[$attribute:meta])*) => {
         $(#[$attribute])*

@@ -1,9 +1,22 @@
-//! RISC-V with the vector extension (RVV 1.0) and registers of any length, detected at run time under feature `std`.
+//! RISC-V with the vector extension (RVV 1.0), detected at run time under feature `std`: the same code for registers of any
+//! length, in assembler (`rvv.s`), because stable Rust has no intrinsics for it.
+//!
+//! A vector is a block of weights. Its 32 bytes are widened to halves and multiplied with the inputs, four halves for each
+//! row, and each lane keeps a sum of its own until neighbours are added at the end: four panels together in registers of 256
+//! bits and longer, two in those of 128. So a product of `i8` is one of `i16` whose inputs are widened too; weights of four bits
+//! are two such vectors, once their halves are apart.
+//!
+//! Everything behind the sums runs across rows, as it does in the definition: narrowing shifts (`vnclip`) round as it asks for,
+//! and a look-up gathers entries by 16-bit offsets. Sums of floats are fused; their weights of 16 bits are widened in
+//! integers, since not every CPU has a conversion.
 
 use crate::kernel::definition::{SCALAR, products};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, Inputs, IntMatrix, LANES, Panel, Panels};
+use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels, StateF};
+use crate::num::Tables;
+use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::global_asm;
+use half::f16;
 
 global_asm!(
     ".option push",
@@ -15,7 +28,14 @@ global_asm!(
 
 pub(super) const RVV: Table = Table {
     name: "rvv",
+    fused: true,
+    float_product,
     product,
+    requant,
+    curve_q,
+    update_q,
+    curve_f,
+    update_f,
     ..SCALAR
 };
 
@@ -29,7 +49,7 @@ pub(super) fn has_rvv() -> bool {
         }
         const HWCAP: c_ulong = 16;
         const V: c_ulong = 1 << (b'v' - b'a');
-        // SAFETY: the system says that there are vectors.
+        // SAFETY: the CPU has the instruction, in some version.
         getauxval(HWCAP) & V != 0 && unsafe { kinglet_rvv_bytes() } >= 16
     }
     #[cfg(not(all(feature = "std", target_os = "linux")))]
@@ -38,74 +58,248 @@ pub(super) fn has_rvv() -> bool {
     }
 }
 
+float_product! {}
+
+fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+    gemv(sums, w, x, panels, COLUMN, kinglet_rvv_f32);
+}
+
+fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+    gemv(sums, w, x, panels, COLUMN, kinglet_rvv_f16);
+}
+
 fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
     match (w, x) {
-        (IntMatrix::I8(w), Inputs::I8(x)) => gemv(sums, w, x, panels, BLOCK, kinglet_rvv_i8_a8),
-        (IntMatrix::I8(w), Inputs::I16(x)) => gemv(sums, w, x, panels, BLOCK, kinglet_rvv_i8_a16),
-        (IntMatrix::I4(w), Inputs::I8(x)) => gemv(sums, w, x, panels, 2 * BLOCK, kinglet_rvv_i4_a8),
-        (IntMatrix::I4(w), Inputs::I16(x)) => {
-            gemv(sums, w, x, panels, 2 * BLOCK, kinglet_rvv_i4_a16)
-        }
+        (IntMatrix::I8(w), Inputs::I8(x)) => gemv(sums, w, x, panels, I8, kinglet_rvv_i8_a8),
+        (IntMatrix::I8(w), Inputs::I16(x)) => gemv(sums, w, x, panels, I8, kinglet_rvv_i8_a16),
+        (IntMatrix::I4(w), Inputs::I8(x)) => gemv(sums, w, x, panels, I4, kinglet_rvv_i4_a8),
+        (IntMatrix::I4(w), Inputs::I16(x)) => gemv(sums, w, x, panels, I4, kinglet_rvv_i4_a16),
         (w, x) => products::product(sums, w, x, panels),
     }
 }
 
-/// Numbers of a panel that are loaded together.
-const VECTOR: usize = LANES * BLOCK;
+/// What a product goes along a panel by: columns, and the numbers that they are stored as.
+struct Round {
+    columns: usize,
+    numbers: usize,
+}
 
-/// Sums, panels one after the other, inputs, vectors of a panel, and panels.
+const COLUMN: Round = Round {
+    columns: 1,
+    numbers: LANES,
+};
+const I8: Round = Round {
+    columns: BLOCK,
+    numbers: LANES * BLOCK,
+};
+const I4: Round = Round {
+    columns: 2 * BLOCK,
+    numbers: LANES * BLOCK,
+};
+
+/// Sums, panels one after the other, inputs, rounds over a panel, and panels.
 type Product<S, W, X> = unsafe extern "C" fn(*mut Panel<S>, *const W, *const X, usize, usize);
 
-/// `sums += W x`, with so many columns to a vector of a panel.
+/// `sums += W x`.
 fn gemv<S, W, X>(
     sums: &mut [Panel<S>],
     w: &[W],
     x: &[X],
     panels: Panels,
-    columns: usize,
+    round: Round,
     product: Product<S, W, X>,
 ) {
-    let vectors = x.len() / columns;
-    let panel = vectors * VECTOR;
+    let rounds = x.len() / round.columns;
+    let panel = rounds * round.numbers;
     let Panels { group, stride } = panels.joined(w.len() / panel);
     for (sums, w) in sums.chunks_mut(stride).zip(w.chunks_exact(group * panel)) {
         let sums = &mut sums[..group];
-        // SAFETY: there are as many panels of so many vectors as sums, and the inputs are so many columns for each vector.
-        unsafe { product(sums.as_mut_ptr(), w.as_ptr(), x.as_ptr(), vectors, group) };
+        // SAFETY: there is a sum for each of these panels, and inputs for as many rounds, one at least: a matrix without
+        // columns has been refused.
+        unsafe { product(sums.as_mut_ptr(), w.as_ptr(), x.as_ptr(), rounds, group) };
     }
 }
 
-// They keep to the calling convention, by which no vector register outlives a call.
+fn requant(z: &mut [Panel<i16>], sums: &[Panel<i32>], m: &[Panel<i32>], shift: u8) {
+    let count = LANES * z.len();
+    // SAFETY: the table's method has checked that all are of one length.
+    unsafe {
+        kinglet_rvv_requant(
+            z.as_mut_ptr(),
+            sums.as_ptr(),
+            m.as_ptr(),
+            count,
+            shift.into(),
+        )
+    };
+}
+
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    let (entries, count) = (curve.entries(tables).as_ptr(), LANES * y.len());
+    // SAFETY: the table's method has checked that both are of one length, and tables have as many entries as their bits count.
+    unsafe { kinglet_rvv_curve(y.as_mut_ptr(), z.as_ptr(), count, entries, tables.bits()) };
+}
+
+update_q! {}
+
+fn lstm(
+    c: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    // SAFETY: the table's method has checked that there are `y` and four of `z` for every cell; tables as in `curve_q`.
+    unsafe {
+        kinglet_rvv_lstm(
+            c.as_mut_ptr(),
+            y.as_mut_ptr(),
+            z.as_ptr(),
+            c.len(),
+            tables.sigmoid_entries().as_ptr(),
+            tables.tanh_entries().as_ptr(),
+            tables.bits(),
+            cell_shift.into(),
+        );
+    }
+}
+
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    // SAFETY: the table's method has checked that there are four of `z` for every state; tables as in `curve_q`.
+    unsafe {
+        kinglet_rvv_gru(
+            h.as_mut_ptr(),
+            z.as_ptr(),
+            h.len(),
+            tables.sigmoid_entries().as_ptr(),
+            tables.tanh_entries().as_ptr(),
+            tables.bits(),
+        );
+    }
+}
+
+/// Those of [`crate::num::tanh`], highest powers first, and a half.
+static CONSTANTS: [f32; 13] = {
+    let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR;
+    let [b0, b2, b4, b6] = TANH_DENOMINATOR;
+    [
+        a13, a11, a9, a7, a5, a3, a1, b6, b4, b2, b0, TANH_CLAMP, 0.5,
+    ]
+};
+
+fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
+    let curve = match curve {
+        Curve::Tanh => kinglet_rvv_tanh_f,
+        Curve::Sigmoid => kinglet_rvv_sigmoid_f,
+    };
+    // SAFETY: of a slice.
+    unsafe { curve(z.as_mut_ptr(), LANES * z.len(), &CONSTANTS) };
+}
+
+fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    let (to, z, panels) = (y.as_mut_ptr(), z.as_ptr(), y.len());
+    // SAFETY: the table's method has checked that there are a state and four of `z` for every `y`.
+    unsafe {
+        match state {
+            StateF::Lstm(c) => kinglet_rvv_lstm_f(c.as_mut_ptr(), to, z, panels, &CONSTANTS),
+            StateF::Gru(h) => kinglet_rvv_gru_f(to, h.as_ptr(), z, panels, &CONSTANTS),
+        }
+    }
+}
+
+// They keep to the calling convention: vector registers, their type and their rounding are the caller's to save, so no code
+// around a call has anything in them.
 unsafe extern "C" {
-    /// Bytes of a register, or 0 where the CPU has an earlier version of the extension, whose types do not say what becomes
-    /// of lanes beyond their number.
+    /// Bytes of a register, or 0 in versions of the extension before 1.0.
     fn kinglet_rvv_bytes() -> usize;
     fn kinglet_rvv_i8_a8(
         sums: *mut Panel<i32>,
         w: *const i8,
         x: *const i8,
-        vectors: usize,
+        rounds: usize,
         panels: usize,
     );
     fn kinglet_rvv_i8_a16(
         sums: *mut Panel<i32>,
         w: *const i8,
         x: *const i16,
-        vectors: usize,
+        rounds: usize,
         panels: usize,
     );
     fn kinglet_rvv_i4_a8(
         sums: *mut Panel<i32>,
         w: *const u8,
         x: *const i8,
-        vectors: usize,
+        rounds: usize,
         panels: usize,
     );
     fn kinglet_rvv_i4_a16(
         sums: *mut Panel<i32>,
         w: *const u8,
         x: *const i16,
-        vectors: usize,
+        rounds: usize,
         panels: usize,
+    );
+    fn kinglet_rvv_f32(
+        sums: *mut Panel<f32>,
+        w: *const f32,
+        x: *const f32,
+        rounds: usize,
+        panels: usize,
+    );
+    fn kinglet_rvv_f16(
+        sums: *mut Panel<f32>,
+        w: *const f16,
+        x: *const f32,
+        rounds: usize,
+        panels: usize,
+    );
+    fn kinglet_rvv_requant(
+        z: *mut Panel<i16>,
+        sums: *const Panel<i32>,
+        m: *const Panel<i32>,
+        count: usize,
+        shift: u32,
+    );
+    fn kinglet_rvv_curve(
+        y: *mut Panel<i32>,
+        z: *const Panel<i16>,
+        count: usize,
+        entries: *const i32,
+        bits: u32,
+    );
+    fn kinglet_rvv_lstm(
+        c: *mut Panel<i32>,
+        y: *mut Panel<i16>,
+        z: *const Panel<i16>,
+        panels: usize,
+        sigmoid: *const i32,
+        tanh: *const i32,
+        bits: u32,
+        cell_shift: u32,
+    );
+    fn kinglet_rvv_gru(
+        h: *mut Panel<i32>,
+        z: *const Panel<i16>,
+        panels: usize,
+        sigmoid: *const i32,
+        tanh: *const i32,
+        bits: u32,
+    );
+    fn kinglet_rvv_tanh_f(z: *mut Panel<f32>, count: usize, constants: &[f32; 13]);
+    fn kinglet_rvv_sigmoid_f(z: *mut Panel<f32>, count: usize, constants: &[f32; 13]);
+    fn kinglet_rvv_lstm_f(
+        c: *mut Panel<f32>,
+        y: *mut Panel<f32>,
+        z: *const Panel<f32>,
+        panels: usize,
+        constants: &[f32; 13],
+    );
+    fn kinglet_rvv_gru_f(
+        next: *mut Panel<f32>,
+        h: *const Panel<f32>,
+        z: *const Panel<f32>,
+        panels: usize,
+        constants: &[f32; 13],
     );
 }

@@ -1,5 +1,5 @@
-//! Stable rustc never sets `target_feature = "dsp"` or `"mve"` on Thumb nor `"neon"` on ARMv7, and has no name for
-//! conditional moves, so the target's name and `-C target-cpu` have to tell.
+//! Stable rustc never sets `target_feature = "dsp"` or `"mve"` on Thumb nor `"neon"` on ARMv7 nor `"v"` on RISC-V, and
+//! has no name for conditional moves, so the target's name and `-C target-cpu` have to tell.
 
 use std::env;
 
@@ -67,11 +67,6 @@ fn main() {
     let without = ["thumbv6m", "thumbv8m.base", "riscv"];
     if without.iter().any(|name| target.starts_with(name)) {
         println!("cargo::rustc-cfg=no_conditional_moves");
-    }
-
-    println!("cargo::rustc-check-cfg=cfg(rvv)");
-    if target.starts_with("riscv64") && feature("v", &[]) {
-        println!("cargo::rustc-cfg=rvv");
     }
 
     println!("cargo::rustc-check-cfg=cfg(has_amx)");
@@ -147,9 +142,18 @@ fn main() {
         println!("cargo::rustc-cfg=wide_vectors");
     }
 
+    // A table for vectors, and whether whatever runs this build has them.
+    println!("cargo::rustc-check-cfg=cfg(rvv, target_rvv)");
+    let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if arch == "riscv64" && os != "none" {
+        println!("cargo::rustc-cfg=rvv");
+        if feature("v", &[]) {
+            println!("cargo::rustc-cfg=target_rvv");
+        }
+    }
+
     // Firmware has one table, unless it is there to compare several.
     println!("cargo::rustc-check-cfg=cfg(one_table)");
-    let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     let one_table = os == "none" && env::var_os("CARGO_FEATURE_CHECK").is_none();
     if one_table {
         println!("cargo::rustc-cfg=one_table");

@@ -55,8 +55,8 @@ impl Panels {
     /// Without gaps between the groups, so many panels are one.
     #[cfg(any(
         target_arch = "x86_64",
-        target_arch = "riscv64",
-        all(target_arch = "aarch64", target_feature = "neon")
+        all(target_arch = "aarch64", target_feature = "neon"),
+        rvv
     ))]
     #[inline(always)]
     pub(super) fn joined(self, panels: usize) -> Panels {
@@ -283,7 +283,7 @@ impl Curve {
     /// Its entries in a table.
     #[inline(always)]
     #[cfg_attr(
-        not(any(wide_vectors, cortex_m_helium, target_arch = "riscv64")),
+        not(any(wide_vectors, cortex_m_helium, rvv)),
         expect(dead_code, reason = "the definition looks up by itself")
     )]
     pub(super) fn entries(self, tables: &Tables) -> &[i32] {

@@ -1,7 +1,7 @@
 //! The list of CPUs: for each a table of what it does better than the table that it starts from.
 
 /// `float_product` by a module's own `gemv_f32` and `gemv_f16`, one stream after the other.
-#[cfg(any(wide_vectors, target_arch = "riscv64"))]
+#[cfg(any(wide_vectors, rvv))]
 macro_rules! float_product {
     ($(#[$attribute:meta])*) => {
         $(#[$attribute])*
@@ -23,7 +23,7 @@ macro_rules! float_product {
 }
 
 /// `update_q` by a module's own `lstm`, `gru` and `curve_q`.
-#[cfg(any(wide_vectors, cortex_m_helium, target_arch = "riscv64"))]
+#[cfg(any(wide_vectors, cortex_m_helium, rvv))]
 macro_rules! update_q {
     ($(#[$attribute:meta])*) => {
         $(#[$attribute])*
@@ -65,7 +65,7 @@ mod plain;
     all(target_arch = "aarch64", target_feature = "neon")
 ))]
 mod quads;
-#[cfg(target_arch = "riscv64")]
+#[cfg(rvv)]
 mod rvv;
 #[cfg(wide_vectors)]
 mod wide;
@@ -115,7 +115,7 @@ pub(super) const TABLES: &[Candidate] = &[
     (Kernels::of(neon::NEON_DOTPROD), neon::has_dotprod),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     (Kernels::of(i8mm::NEON_I8MM), i8mm::has_i8mm),
-    #[cfg(target_arch = "riscv64")]
+    #[cfg(rvv)]
     (Kernels::of(rvv::RVV), rvv::has_rvv),
 ];
 

@@ -10,9 +10,12 @@
 //! and a look-up gathers entries by 16-bit offsets. Sums of floats are fused; their weights of 16 bits are widened in
 //! integers, since not every CPU has a conversion.
 
-use crate::kernel::definition::{SCALAR, products};
+use crate::kernel::definition::{SCALAR, products, steps};
 use crate::kernel::table::Table;
-use crate::kernel::{BLOCK, Curve, Inputs, IntMatrix, LANES, Panel, Panels, StateF};
+use crate::kernel::{
+    BLOCK, CellQ, Curve, GateRows, Hidden, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
+    Panels, StateF,
+};
 use crate::num::Tables;
 use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::global_asm;
@@ -34,6 +37,7 @@ pub(super) const RVV: Table = Table {
     requant,
     curve_q,
     update_q,
+    step_q,
     curve_f,
     update_f,
     ..SCALAR
@@ -54,7 +58,7 @@ pub(super) fn has_rvv() -> bool {
     }
     #[cfg(not(all(feature = "std", target_os = "linux")))]
     {
-        cfg!(rvv)
+        cfg!(target_rvv)
     }
 }
 
@@ -178,6 +182,36 @@ fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     }
 }
 
+fn step_q(
+    k: &Kernels,
+    cell: CellQ,
+    states: &mut [LayerState<'_>],
+    gates: &GateRows<'_>,
+    x: &[Inputs<'_>],
+    tables: &Tables,
+) {
+    for (state, &x) in states.iter_mut().zip(x) {
+        steps::update(k, cell, state, gates, x, tables);
+        publish(cell, state);
+    }
+}
+
+/// As [`LayerState::publish_step`].
+fn publish(cell: CellQ, state: &mut LayerState<'_>) {
+    let LayerState { master, h, y } = state;
+    let (to, count) = (y.as_mut_ptr(), LANES * y.len());
+    // SAFETY: `LayerState::new` has seen that all three are of as many units.
+    unsafe {
+        if let CellQ::Gru | CellQ::Rnn = cell {
+            kinglet_rvv_outputs(to, master.as_ptr(), count);
+        }
+        match h {
+            Hidden::I8(h) => kinglet_rvv_narrow(h.as_mut_ptr(), to, count),
+            Hidden::I16(h) => h.copy_from_slice(y.as_flattened()),
+        }
+    }
+}
+
 /// Those of [`crate::num::tanh`], highest powers first, and a half.
 static CONSTANTS: [f32; 13] = {
     let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR;
@@ -268,6 +302,8 @@ unsafe extern "C" {
         entries: *const i32,
         bits: u32,
     );
+    fn kinglet_rvv_outputs(y: *mut Panel<i16>, master: *const Panel<i32>, count: usize);
+    fn kinglet_rvv_narrow(h: *mut i8, y: *const Panel<i16>, count: usize);
     fn kinglet_rvv_lstm(
         c: *mut Panel<i32>,
         y: *mut Panel<i16>,

@@ -79,11 +79,11 @@ kinglet_rvv_\name:
 .endm
 
 .macro multiply_narrow_4 sum, w, upper, at, room
+    load \sum, \w, \upper, \at
     four \sum, \w, \upper, \at, \room, v20
 .endm
 
 .macro four sum, w, upper, at, room, odd
-    load \sum, \w, \upper, \at
     vzext.vf2 \w, \upper
     vsrl.vi \room, \w, 4
     vand.vi \w, \w, 15
@@ -178,10 +178,12 @@ kinglet_rvv_\name:
     mv t5, a2
     mv t6, a3
 1:
+    .if \weights == 8 || !\narrow
+    each \count, \narrow, load
+    .endif
     inputs \narrow, \weights, \x
     addi t6, t6, -1
     .if \weights == 8
-    each \count, \narrow, load
     each \count, \narrow, widen
     each \count, \narrow, multiply
     .elseif \narrow
@@ -718,6 +720,40 @@ kinglet_rvv_\name:
     bnez a2, 1b
     ret
     done curve
+
+    # As `LayerState::publish_master`: the sum wraps.
+    function outputs
+    li a4, 0x10000
+1:
+    vsetvli t0, a2, e32, m4, ta, ma
+    vle32.v v0, (a1)
+    sub a2, a2, t0
+    slli t0, t0, 1
+    vadd.vx v0, v0, a4
+    vsetvli zero, zero, e16, m2, ta, ma
+    vnsra.wi v4, v0, 17
+    vse16.v v4, (a0)
+    add a0, a0, t0
+    slli t0, t0, 1
+    add a1, a1, t0
+    bnez a2, 1b
+    ret
+    done outputs
+
+    function narrow
+    csrwi vxrm, 0
+1:
+    vsetvli t0, a2, e8, m2, ta, ma
+    vle16.v v0, (a1)
+    sub a2, a2, t0
+    vnclip.wi v4, v0, 5
+    vse8.v v4, (a0)
+    add a0, a0, t0
+    slli t0, t0, 1
+    add a1, a1, t0
+    bnez a2, 1b
+    ret
+    done narrow
 
     update lstm, a3, a6
     update gru, a2, a5

@@ -55,12 +55,25 @@ pub(in crate::kernel) fn step(
     x: Inputs<'_>,
     tables: &Tables,
 ) {
+    update(k, cell, state, gates, x, tables);
+    state.publish_step(cell);
+}
+
+/// A step of one stream up to what it publishes.
+#[inline(always)]
+pub(in crate::kernel) fn update(
+    k: &Kernels,
+    cell: CellQ,
+    state: &mut LayerState<'_>,
+    gates: &GateRows<'_>,
+    x: Inputs<'_>,
+    tables: &Tables,
+) {
     let old = state.h.inputs(gates.columns[1]);
     gates.each_tile(k, x, old, |tile, z| {
         let (master, y) = (&mut state.master[tile.clone()], &mut state.y[tile]);
         k.update_q(cell, master, y, z, tables);
     });
-    state.publish_step(cell);
 }
 
 impl FloatMatrix<'_> {

@@ -46,20 +46,19 @@ pub(super) const RVV: Table = Table {
 /// This CPU runs [`RVV`].
 pub(super) fn has_rvv() -> bool {
     #[cfg(all(feature = "std", target_os = "linux"))]
-    {
+    let vectors = {
         use core::ffi::c_ulong;
         unsafe extern "C" {
             safe fn getauxval(kind: c_ulong) -> c_ulong;
         }
         const HWCAP: c_ulong = 16;
         const V: c_ulong = 1 << (b'v' - b'a');
-        // SAFETY: the CPU has the instruction, in some version.
-        getauxval(HWCAP) & V != 0 && unsafe { kinglet_rvv_bytes() } >= 16
-    }
+        getauxval(HWCAP) & V != 0
+    };
     #[cfg(not(all(feature = "std", target_os = "linux")))]
-    {
-        cfg!(target_rvv)
-    }
+    let vectors = cfg!(target_rvv);
+    // SAFETY: the CPU has the instruction, in some version of the extension.
+    vectors && unsafe { kinglet_rvv_bytes() } >= 16
 }
 
 float_product! {}

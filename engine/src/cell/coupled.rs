@@ -9,7 +9,7 @@
 //! The gates of a panel of units lie side by side: `f, g, o`. A cell is a mean of candidates and never leaves ±1,
 //! so in integers it is Q29 as a GRU's state, and blended as that one.
 
-use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, with_tables};
 use super::lstm::output;
 use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, Panel, blend};
@@ -50,19 +50,21 @@ impl Cell for Coupled {
         if numbers.slow {
             return update_slow(units, numbers.tables, z);
         }
-        numbers.with_tables(|tables| {
-            units.each(z, |_, c, y, [f, g, o]: [_; 3]| {
-                let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
-                curve_q(k, Curve::Sigmoid, &mut gates, &[f, o], tables);
-                curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
-                let ([f, o], [g]) = (gates, curve);
-                each_unit(c, |u, c| blend(c, f[u], g[u]));
-                // Q29 to 2^-12.
-                let z = [c.map(|c| (c >> 17) as i16)];
-                curve_q(k, Curve::Tanh, &mut curve, &z, tables);
-                let [t] = curve;
-                each_unit(y, |u, _| output(o[u], t[u]));
-            });
+        with_tables!(numbers, tables => {
+            for panel in units.panels(z) {
+                panel.each(|_, c, y, [f, g, o]| {
+                    let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
+                    curve_q(k, Curve::Sigmoid, &mut gates, &[f, o], tables);
+                    curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
+                    let ([f, o], [g]) = (gates, curve);
+                    each_unit(c, |u, c| blend(c, f[u], g[u]));
+                    // Q29 to 2^-12.
+                    let z = [c.map(|c| (c >> 17) as i16)];
+                    curve_q(k, Curve::Tanh, &mut curve, &z, tables);
+                    let [t] = curve;
+                    each_unit(y, |u, _| output(o[u], t[u]));
+                });
+            }
         });
     }
 }
@@ -70,13 +72,15 @@ impl Cell for Coupled {
 /// Units of a slow layer. Not inlined: the other layers' registers are not for it.
 #[inline(never)]
 fn update_slow(units: UnitsQ<'_>, tables: &Tables, z: &[Panel<i16>]) {
-    units.each(z, |_, c, y, [f, g, o]: [_; 3]| {
-        each_unit(c, |u, c| {
-            approach(c, gate(f[u])[1], tables.tanh(double(g[u])))
+    for panel in units.panels(z) {
+        panel.each(|_, c, y, [f, g, o]| {
+            each_unit(c, |u, c| {
+                approach(c, gate(f[u])[1], tables.tanh(double(g[u])))
+            });
+            each_unit(y, |u, _| {
+                let o = tables.sigmoid(double(o[u]));
+                output(o, tables.tanh((c[u] >> 17) as i16))
+            });
         });
-        each_unit(y, |u, _| {
-            let o = tables.sigmoid(double(o[u]));
-            output(o, tables.tanh((c[u] >> 17) as i16))
-        });
-    });
+    }
 }

@@ -14,7 +14,7 @@
 //! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
 //! biases are no more than 4 apart. Where the layer is slow both are 2^-11 and end at ±16, and the state is rounded once.
 
-use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, share};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, share, with_tables};
 use super::{Gates, Spec, Stream, TILE, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
@@ -114,26 +114,31 @@ impl Cell for FastGrnn<'_> {
         let FastGrnn::Integer { bias, mix } = self else {
             return;
         };
-        let of_units = |unit: usize| share(&bias[unit / LANES], unit % LANES);
+        let bias = &bias[units.tile.clone()];
         if numbers.slow {
-            return units.each(z, |unit, h, _, [a]: [_; 1]| {
-                let bias = of_units(unit);
-                each_unit(h, |u, h| {
-                    let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
-                    update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), *mix)
+            for (panel, bias) in units.panels(z).zip(bias) {
+                panel.each(|unit, h, _, [a]| {
+                    let bias = share(bias, unit);
+                    each_unit(h, |u, h| {
+                        let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
+                        update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), *mix)
+                    });
                 });
-            });
+            }
+            return;
         }
-        numbers.with_tables(|tables| {
-            units.each(z, |unit, h, _, [a]: [_; 1]| {
-                let bias = of_units(unit);
-                let sum = |u: usize| saturate16(a[u] as i32 + bias[u] as i32);
-                let (mut z, mut n) = ([[0; SHARE]], [[0; SHARE]]);
-                curve_q(k, Curve::Sigmoid, &mut z, &[a], tables);
-                curve_q(k, Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
-                let ([z], [n]) = (z, n);
-                each_unit(h, |u, h| update(h, z[u], n[u], *mix));
-            });
+        with_tables!(numbers, tables => {
+            for (panel, bias) in units.panels(z).zip(bias) {
+                panel.each(|unit, h, _, [a]| {
+                    let bias = share(bias, unit);
+                    let sum = |u: usize| saturate16(a[u] as i32 + bias[u] as i32);
+                    let (mut z, mut n) = ([[0; SHARE]], [[0; SHARE]]);
+                    curve_q(k, Curve::Sigmoid, &mut z, &[a], tables);
+                    curve_q(k, Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
+                    let ([z], [n]) = (z, n);
+                    each_unit(h, |u, h| update(h, z[u], n[u], *mix));
+                });
+            }
         });
     }
 }

@@ -11,8 +11,9 @@ use crate::format::{Format, LoadError, Tensors, attempt};
 use crate::kernel::{
     CellF, CellQ, Curve, FloatState, GateOrder, Kernels, LANES, Panel, update_tile,
 };
-use crate::num::{SEGMENTS_256, SEGMENTS_512, Tables};
+use crate::num::Tables;
 use core::fmt::Debug;
+use core::hint::black_box;
 use core::ops::Range;
 
 /// What a cell is. A value has what its units have besides their gates.
@@ -85,21 +86,25 @@ pub(crate) struct Numbers {
     pub(super) slow: bool,
 }
 
-impl Numbers {
-    /// Does something with the tables. Where units are updated one after the other, code for each, in which the number of segments is
-    /// known.
-    #[inline(always)]
-    pub(super) fn with_tables(self, with: impl FnOnce(&Tables)) {
+/// Does something with the tables of `numbers`. Where units are updated one after the other, that is code for each, in which the number of
+/// segments is known; a closure would be one for both.
+macro_rules! with_tables {
+    ($numbers:expr, $tables:ident => $do:expr) => {{
+        use $crate::cell::layer::VECTORS;
+        use $crate::num::{SEGMENTS_256, SEGMENTS_512};
         if VECTORS {
-            return with(self.tables);
-        }
-        if cfg!(not(w8a16)) || self.format.is_a8() {
-            with(&SEGMENTS_256);
+            let $tables = $numbers.tables;
+            $do
+        } else if cfg!(not(w8a16)) || $numbers.format.is_a8() {
+            let $tables = &SEGMENTS_256;
+            $do
         } else {
-            with(&SEGMENTS_512);
+            let $tables = &SEGMENTS_512;
+            $do
         }
-    }
+    }};
 }
+pub(super) use with_tables;
 
 /// A tile of units in integers.
 pub(crate) struct UnitsQ<'s> {
@@ -112,7 +117,7 @@ pub(crate) struct UnitsQ<'s> {
 }
 
 /// Some table of this build has registers of several numbers.
-const VECTORS: bool = cfg!(any(wide_vectors, cortex_m_helium));
+pub(super) const VECTORS: bool = cfg!(any(wide_vectors, cortex_m_helium, rvv));
 
 /// Units that are updated together: a panel, or one where no register holds more, so that what lies between is never stored.
 pub(super) const SHARE: usize = if VECTORS { LANES } else { 1 };
@@ -120,24 +125,41 @@ pub(super) const SHARE: usize = if VECTORS { LANES } else { 1 };
 /// Numbers of units that are updated together.
 pub(super) type Share<T> = [T; SHARE];
 
-impl UnitsQ<'_> {
-    /// Updates all: where their first one is among the layer's, what they have, and their pre-activations of `Z` sums.
+/// A panel of units, and `Z` pre-activations of each.
+pub(super) struct PanelQ<'s, const Z: usize> {
+    master: &'s mut Panel<i32>,
+    y: &'s mut Panel<i16>,
+    z: &'s [Panel<i16>; Z],
+}
+
+impl<'s> UnitsQ<'s> {
     #[inline(always)]
-    pub(super) fn each<const Z: usize>(
+    pub(super) fn panels<const Z: usize>(
         self,
-        z: &[Panel<i16>],
+        z: &'s [Panel<i16>],
+    ) -> impl Iterator<Item = PanelQ<'s, Z>> {
+        let units = self.master.iter_mut().zip(self.y).zip(z.as_chunks().0);
+        units.map(|((master, y), z)| PanelQ { master, y, z })
+    }
+}
+
+impl<const Z: usize> PanelQ<'_, Z> {
+    /// Updates all: where their first one is in the panel, what they have, and their pre-activations.
+    #[inline(always)]
+    pub(super) fn each(
+        self,
         mut update: impl FnMut(usize, &mut Share<i32>, &mut Share<i16>, [Share<i16>; Z]),
     ) {
-        let panels: &[[Panel<i16>; Z]] = z.as_chunks().0;
-        let master = self.master.as_flattened_mut().as_chunks_mut().0;
-        let y = self.y.as_flattened_mut().as_chunks_mut().0;
-        // One loop: of two the inner one would be unrolled, and its units' numbers be more than the registers.
-        for (unit, (master, y)) in (0..).step_by(SHARE).zip(master.iter_mut().zip(y)) {
-            let Some(z) = panels.get(unit / LANES) else {
-                return;
-            };
-            let z = z.each_ref().map(|z| share(z, unit % LANES));
-            update(self.tile.start * LANES + unit, master, y, z);
+        let (master, y) = (self.master.as_chunks_mut().0, self.y.as_chunks_mut().0);
+        // Unrolled, units side by side would have more numbers than there are registers.
+        let shares = if VECTORS {
+            1
+        } else {
+            black_box(LANES).min(LANES)
+        };
+        for (n, (master, y)) in master[..shares].iter_mut().zip(y).enumerate() {
+            let unit = n * SHARE;
+            update(unit, master, y, self.z.each_ref().map(|z| share(z, unit)));
         }
     }
 }

@@ -11,7 +11,7 @@
 //! (Q29); where candidates are linear the exporter scales them so that the values met in calibration stay inside.
 
 use super::functions::Functions;
-use super::layer::{Cell, Numbers, SHARE, UnitsQ};
+use super::layer::{Cell, Numbers, SHARE, UnitsQ, with_tables};
 use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, Panel};
 use crate::num::slow::{double, gate, go_to};
@@ -48,30 +48,41 @@ impl Cell for MinGru {
     }
 
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        let candidate = |n: i16, tables: &Tables| {
-            if self.tanh {
-                tables.tanh(n) >> 2
-            } else {
-                saturate::<13>(n as i32) << 17
-            }
-        };
         if numbers.slow {
-            return units.each(z, |_, h, _, [z, n]: [_; 2]| {
-                each_unit(h, |u, h| {
-                    go_to(h, gate(z[u])[0], candidate(double(n[u]), numbers.tables))
+            for panel in units.panels(z) {
+                panel.each(|_, h, _, [z, n]| {
+                    each_unit(h, |u, h| {
+                        let n = self.candidate(double(n[u]), numbers.tables);
+                        go_to(h, gate(z[u])[0], n)
+                    });
                 });
-            });
+            }
+            return;
         }
-        numbers.with_tables(|tables| {
-            units.each(z, |_, h, _, [z, n]: [_; 2]| {
-                let mut share = [[0; SHARE]];
-                self.functions.gates_q(k, &mut share, &[z], tables);
-                // Both lie within ±2: their difference is a number of Q29 too.
-                each_unit(h, |u, h| {
-                    let way = candidate(n[u], tables).wrapping_sub(h);
-                    h.wrapping_add(mulhi_round(share[0][u], way).wrapping_mul(2))
+        with_tables!(numbers, tables => {
+            for panel in units.panels(z) {
+                panel.each(|_, h, _, [z, n]| {
+                    let mut share = [[0; SHARE]];
+                    self.functions.gates_q(k, &mut share, &[z], tables);
+                    // Both lie within ±2: their difference is a number of Q29 too.
+                    each_unit(h, |u, h| {
+                        let way = self.candidate(n[u], tables).wrapping_sub(h);
+                        h.wrapping_add(mulhi_round(share[0][u], way).wrapping_mul(2))
+                    });
                 });
-            });
+            }
         });
+    }
+}
+
+impl MinGru {
+    /// A unit's candidate (Q29).
+    #[inline(always)]
+    fn candidate(&self, n: i16, tables: &Tables) -> i32 {
+        if self.tanh {
+            tables.tanh(n) >> 2
+        } else {
+            saturate::<13>(n as i32) << 17
+        }
     }
 }

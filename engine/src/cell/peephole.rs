@@ -10,7 +10,7 @@
 //! The gates of a panel of units lie side by side, `i, f, g, o`, and so do its peepholes, `i, f, o`. In integers
 //! a peephole is added to a pre-activation that has been saturated at ±8 by then.
 
-use super::layer::{Cell, Numbers, SHARE, Share, UnitsQ, curve_q, share};
+use super::layer::{Cell, Numbers, SHARE, Share, UnitsQ, curve_q, share, with_tables};
 use super::lstm::{Lstm, output};
 use super::{Gates, Spec, Stream, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
@@ -83,67 +83,65 @@ impl Cell for Peephole<'_> {
         let Peephole::Integer(peepholes) = self else {
             return;
         };
-        let cell_shift = numbers.cell_shift;
-        let see = |z: &mut Share<i16>, c: &Share<i32>, p: &Share<i32>| {
-            each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
-        };
-        let of_units = |unit: usize| {
-            let panel = peepholes[unit / LANES].each_ref();
-            panel.map(|p| share(p, unit % LANES))
-        };
+        let peepholes = &peepholes[units.tile.clone()];
         if numbers.slow {
-            return slow(numbers, units, z, of_units, see);
+            return slow(numbers, units, z, peepholes);
         }
-        numbers.with_tables(|tables| {
-            units.each(z, |unit, c, y, [mut i, mut f, g, mut o]: [_; 4]| {
-                let [p_i, p_f, p_o] = of_units(unit);
-                see(&mut i, c, &p_i);
-                see(&mut f, c, &p_f);
-                let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
-                curve_q(k, Curve::Sigmoid, &mut gates, &[i, f], tables);
-                curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
-                let ([i, f], [g]) = (gates, curve);
-                each_unit(c, |u, c| {
-                    let kept = mulhi_round(f[u], c).wrapping_mul(2);
-                    let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
-                    saturate::<30>(kept.wrapping_add(new))
+        let cell_shift = numbers.cell_shift;
+        with_tables!(numbers, tables => {
+            for (panel, peepholes) in units.panels(z).zip(peepholes) {
+                panel.each(|unit, c, y, [mut i, mut f, g, mut o]| {
+                    let [p_i, p_f, p_o] = peepholes;
+                    see(&mut i, c, p_i, unit);
+                    see(&mut f, c, p_f, unit);
+                    let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
+                    curve_q(k, Curve::Sigmoid, &mut gates, &[i, f], tables);
+                    curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
+                    let ([i, f], [g]) = (gates, curve);
+                    each_unit(c, |u, c| {
+                        let kept = mulhi_round(f[u], c).wrapping_mul(2);
+                        let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
+                        saturate::<30>(kept.wrapping_add(new))
+                    });
+                    see(&mut o, c, p_o, unit);
+                    let mut open = [[0; SHARE]];
+                    curve_q(k, Curve::Sigmoid, &mut open, &[o], tables);
+                    let z = [c.map(|c| saturate16(c >> (15 - cell_shift)))];
+                    curve_q(k, Curve::Tanh, &mut curve, &z, tables);
+                    let ([o], [t]) = (open, curve);
+                    each_unit(y, |u, _| output(o[u], t[u]));
                 });
-                see(&mut o, c, &p_o);
-                let mut open = [[0; SHARE]];
-                curve_q(k, Curve::Sigmoid, &mut open, &[o], tables);
-                let z = [c.map(|c| saturate16(c >> (15 - cell_shift)))];
-                curve_q(k, Curve::Tanh, &mut curve, &z, tables);
-                let ([o], [t]) = (open, curve);
-                each_unit(y, |u, _| output(o[u], t[u]));
-            });
+            }
         });
     }
 }
 
+/// Adds what these units' peepholes, from this one of a panel on, show of their cells.
+#[inline(always)]
+fn see(z: &mut Share<i16>, c: &Share<i32>, p: &Panel<i32>, unit: usize) {
+    let p = share(p, unit);
+    each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
+}
+
 /// Units of a slow layer. Not inlined: the other layers' registers are not for it.
 #[inline(never)]
-fn slow(
-    numbers: Numbers,
-    units: UnitsQ<'_>,
-    z: &[Panel<i16>],
-    peepholes: impl Fn(usize) -> [Share<i32>; 3],
-    see: impl Fn(&mut Share<i16>, &Share<i32>, &Share<i32>),
-) {
+fn slow(numbers: Numbers, units: UnitsQ<'_>, z: &[Panel<i16>], peepholes: &[Peepholes<i32>]) {
     let Numbers {
         tables, cell_shift, ..
     } = numbers;
-    units.each(z, |unit, c, y, [mut i, mut f, g, mut o]: [_; 4]| {
-        let [p_i, p_f, p_o] = peepholes(unit);
-        see(&mut i, c, &p_i);
-        see(&mut f, c, &p_f);
-        each_unit(c, |u, c| {
-            let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
-            accumulate(c, f, i, tables.tanh(double(g[u])), cell_shift)
+    for (panel, [p_i, p_f, p_o]) in units.panels(z).zip(peepholes) {
+        panel.each(|unit, c, y, [mut i, mut f, g, mut o]| {
+            see(&mut i, c, p_i, unit);
+            see(&mut f, c, p_f, unit);
+            each_unit(c, |u, c| {
+                let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
+                accumulate(c, f, i, tables.tanh(double(g[u])), cell_shift)
+            });
+            see(&mut o, c, p_o, unit);
+            each_unit(y, |u, _| {
+                let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
+                output(tables.sigmoid(double(o[u])), t)
+            });
         });
-        see(&mut o, c, &p_o);
-        each_unit(y, |u, _| {
-            let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
-            output(tables.sigmoid(double(o[u])), t)
-        });
-    });
+    }
 }

@@ -238,13 +238,13 @@ kinglet_\name:
     ssat r1, #16, r1
     ssat r2, #16, r2
     ssat r3, #16, r3
+    pkhbt r0, r0, r1, lsl #16
+    pkhbt r1, r2, r3, lsl #16
     @ r4 z, r5 what is left, r12 the first column again.
     ldrd r4, r5, [sp, #16]
     ldr r12, [sp, #32]
-    strh r0, [r4], #2
-    strh r1, [r4], #2
-    strh r2, [r4], #2
-    strh r3, [r4], #2
+    str r0, [r4], #4
+    str r1, [r4], #4
     adds r5, r5, #1
     strd r4, r5, [sp, #16]
     bne.w 1b

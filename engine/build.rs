@@ -77,6 +77,12 @@ fn main() {
         println!("cargo::rustc-cfg=has_amx");
     }
 
+    println!("cargo::rustc-check-cfg=cfg(has_sve)");
+    // Its assembler is for ELF and for inputs in the order of their bytes.
+    if is("ARCH", "aarch64") && is("OS", "linux") && is("ENDIAN", "little") {
+        println!("cargo::rustc-cfg=has_sve");
+    }
+
     // What firmware may leave out. Headers that can be written are those of the desk.
     let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none")
         && env::var_os("CARGO_FEATURE_SERDE").is_none();

@@ -42,7 +42,7 @@ const COLUMNS: usize = 2 * BLOCK;
 type Sums = [[Panel<i32>; MAX_PANELS]; SHARE];
 
 #[target_feature(enable = "neon,dotprod,i8mm")]
-fn step_q(
+pub(super) fn step_q(
     k: &Kernels,
     cell: CellQ,
     states: &mut [LayerState<'_>],

@@ -67,6 +67,8 @@ mod plain;
 mod quads;
 #[cfg(rvv)]
 mod rvv;
+#[cfg(has_sve)]
+mod sve;
 #[cfg(wide_vectors)]
 mod wide;
 #[cfg(target_arch = "x86_64")]
@@ -117,6 +119,8 @@ pub(super) const TABLES: &[Candidate] = &[
     (Kernels::of(i8mm::NEON_I8MM), i8mm::has_i8mm),
     #[cfg(rvv)]
     (Kernels::of(rvv::RVV), rvv::has_rvv),
+    #[cfg(has_sve)]
+    (Kernels::of(sve::SVE), sve::has_sve),
 ];
 
 /// The table that firmware uses.

@@ -56,7 +56,7 @@ pub(super) fn has_dotprod() -> bool {
 float_product! { #[target_feature(enable = "neon")] }
 
 #[target_feature(enable = "neon")]
-fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+pub(super) fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     by_four!(panels_f32, sums, w, x, panels);
 }
 
@@ -84,7 +84,7 @@ fn add_product(total: [float32x4_t; 2], w: [float32x4_t; 2], x: f32) -> [float32
 }
 
 #[target_feature(enable = "neon")]
-fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+pub(super) fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
     by_four!(panels_f16, sums, w, x, panels);
 }
 
@@ -122,7 +122,7 @@ fn widen_f16(halves: uint16x8_t) -> [float32x4_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+pub(super) fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
     match (w, x) {
         (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8(sums, w, x, panels),
         (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16(sums, w, x, panels),

@@ -614,7 +614,7 @@ fn lookup(entries: &[i32], bits: u32, z: int16x8_t) -> [int32x4_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+pub(super) fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     let (entries, bits) = (curve.entries(tables), tables.bits());
     for (y, &z) in y.iter_mut().zip(z) {
         *y = bytemuck::cast(lookup(entries, bits, bytemuck::cast(z)));
@@ -625,7 +625,7 @@ update_q! { #[target_feature(enable = "neon")] }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn lstm(
+pub(super) fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -659,7 +659,7 @@ fn lstm(
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+pub(super) fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
         let [nx, r, z, nh] = z.map(bytemuck::cast);
         let r = lookup(tables.sigmoid_entries(), tables.bits(), r);

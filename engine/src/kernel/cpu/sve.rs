@@ -20,10 +20,12 @@ use super::quads;
 use crate::kernel::definition::steps;
 use crate::kernel::table::Table;
 use crate::kernel::{
-    BLOCK, CellQ, GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel, Panels,
+    BLOCK, CellQ, Curve, GATES, GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
+    Panels,
 };
 use crate::num::Tables;
 use core::arch::{asm, global_asm};
+use core::ptr::{null, null_mut};
 use half::f16;
 
 global_asm!(include_str!("sve.s"), options(raw));
@@ -33,6 +35,8 @@ pub(super) const SVE: Table = Table {
     fused: true,
     float_product,
     product,
+    curve_q,
+    update_q,
     step_q,
     ..NEON
 };
@@ -52,9 +56,9 @@ pub(super) fn has_sve() -> bool {
 #[target_feature(enable = "sve")]
 fn length() -> Option<usize> {
     let bytes: usize;
-    // SAFETY: reads a length.
+    // SAFETY: reads a length, each time anew.
     unsafe {
-        asm!("rdvl {}, #1", out(reg) bytes, options(pure, nomem, nostack, preserves_flags));
+        asm!("rdvl {}, #1", out(reg) bytes, options(nomem, nostack, preserves_flags));
     }
     const PANEL: usize = size_of::<Panel<i32>>();
     bytes.is_multiple_of(PANEL).then_some(bytes / PANEL)
@@ -92,7 +96,7 @@ type Function = unsafe extern "C" fn(*mut u8, *const u8, *const u8, usize, usize
 /// `sums += W x` by a function whose blocks are so many inputs, and whose panels have so many weights per block.
 ///
 /// # Safety
-/// Registers have whole panels, the weights are whole groups of panels over these inputs, and the inputs whole blocks.
+/// Registers have whole panels, and the function's weights and inputs are of these types and as many.
 #[inline]
 unsafe fn by_rows<S, W, X>(
     function: Function,
@@ -106,7 +110,7 @@ unsafe fn by_rows<S, W, X>(
     let (row, stride) = quads::rows(panels, w.len() / panel);
     for (sums, w) in sums.chunks_mut(stride).zip(w.chunks_exact(row * panel)) {
         let (sums, w, x) = (&mut sums[..row], w.as_ptr().cast(), x.as_ptr().cast());
-        // SAFETY: there are as many sums as panels of weights, and the rest is the caller's promise.
+        // SAFETY: as many panels of sums and of weights, over as many blocks as there are; the rest is the caller's promise.
         unsafe { function(sums.as_mut_ptr().cast(), w, x, blocks, row, offset) };
     }
 }
@@ -119,8 +123,7 @@ fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Pan
     let sums = (sums, panels);
     const BYTES: usize = LANES * BLOCK;
     const TWO: usize = 2 * BLOCK;
-    // SAFETY: registers have whole panels, and the table's method has checked that the weights are whole groups of panels, and
-    // the inputs whole blocks, or double ones for four bits.
+    // SAFETY: registers have whole panels; the numbers are those of the format.
     unsafe {
         match (w, x) {
             (IntMatrix::I8(w), Inputs::I8(x)) => {
@@ -156,7 +159,7 @@ fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     if length().is_none() {
         return neon::gemv_f32(sums, w, x, panels);
     }
-    // SAFETY: registers have whole panels, and the table's method has checked that the weights are whole groups of panels.
+    // SAFETY: registers have whole panels; a column is a weight for each row and an input.
     unsafe { by_rows(kinglet_sve_f32, (sums, panels), (w, LANES), (x, 1), 0) };
 }
 
@@ -167,6 +170,103 @@ fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
     }
     // SAFETY: as in `gemv_f32`.
     unsafe { by_rows(kinglet_sve_f16, (sums, panels), (w, LANES), (x, 1), 0) };
+}
+
+unsafe extern "C" {
+    fn kinglet_sve_lstm(
+        c: *mut Panel<i32>,
+        y: *mut Panel<i16>,
+        z: *const Panel<i16>,
+        panels: usize,
+        sigmoid: *const i32,
+        tanh: *const i32,
+        bits: u32,
+        cell_shift: u32,
+    );
+    fn kinglet_sve_gru(
+        h: *mut Panel<i32>,
+        y: *mut Panel<i16>,
+        z: *const Panel<i16>,
+        panels: usize,
+        sigmoid: *const i32,
+        tanh: *const i32,
+        bits: u32,
+    );
+    fn kinglet_sve_curve(
+        y: *mut Panel<i32>,
+        _: *mut Panel<i16>,
+        z: *const Panel<i16>,
+        panels: usize,
+        entries: *const i32,
+        _: *const i32,
+        bits: u32,
+    );
+}
+
+#[target_feature(enable = "neon,sve")]
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    if length().is_none() {
+        return neon::curve_q(curve, y, z, tables);
+    }
+    let panels = y.len().min(z.len());
+    if panels > 0 {
+        let (y, z, entries) = (y.as_mut_ptr(), z.as_ptr(), curve.entries(tables).as_ptr());
+        // SAFETY: registers have whole panels, and `Tables::new` has seen an entry for all of these bits.
+        unsafe { kinglet_sve_curve(y, null_mut(), z, panels, entries, null(), tables.bits()) };
+    }
+}
+
+update_q! { #[target_feature(enable = "neon,sve")] }
+
+#[target_feature(enable = "neon,sve")]
+fn lstm(
+    c: &mut [Panel<i32>],
+    y: &mut [Panel<i16>],
+    z: &[Panel<i16>],
+    tables: &Tables,
+    cell_shift: u8,
+) {
+    if length().is_none() {
+        return neon::lstm(c, y, z, tables, cell_shift);
+    }
+    let panels = c.len().min(y.len()).min(z.len() / GATES);
+    if panels > 0 {
+        // SAFETY: as in `curve_q`; four panels of gates for each of units.
+        unsafe {
+            kinglet_sve_lstm(
+                c.as_mut_ptr(),
+                y.as_mut_ptr(),
+                z.as_ptr(),
+                panels,
+                tables.sigmoid_entries().as_ptr(),
+                tables.tanh_entries().as_ptr(),
+                tables.bits(),
+                cell_shift as u32,
+            );
+        }
+    }
+}
+
+#[target_feature(enable = "neon,sve")]
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    if length().is_none() {
+        return neon::gru(h, z, tables);
+    }
+    let panels = h.len().min(z.len() / GATES);
+    if panels > 0 {
+        // SAFETY: as in `lstm`.
+        unsafe {
+            kinglet_sve_gru(
+                h.as_mut_ptr(),
+                null_mut(),
+                z.as_ptr(),
+                panels,
+                tables.sigmoid_entries().as_ptr(),
+                tables.tanh_entries().as_ptr(),
+                tables.bits(),
+            );
+        }
+    }
 }
 
 #[target_feature(enable = "neon,sve")]

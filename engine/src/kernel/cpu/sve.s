@@ -10,15 +10,25 @@
 
 .arch_extension sve
 
-.macro begin name
+.macro entry name
     .pushsection .text.kinglet_sve_\name, "ax", %progbits
     .balign 16
     .global kinglet_sve_\name
     .hidden kinglet_sve_\name
     .type kinglet_sve_\name, %function
 kinglet_sve_\name:
-    ptrue p0.b
     ptrue p1.s, vl8
+.endm
+
+.macro end name
+    ret
+    .size kinglet_sve_\name, . - kinglet_sve_\name
+    .popsection
+.endm
+
+.macro begin name
+    entry \name
+    ptrue p0.b
     rdvl x14, #1
     // Lane l has row l % 8 of block l / 8 of the register that multiplies with word l % 4 of each quadword.
     lsr x17, x14, #5
@@ -37,7 +47,8 @@ kinglet_sve_\name:
     add z28.s, z29.s, z29.s
     mov z29.d, z28.d
     add z29.s, z29.s, #1
-    mov z31.s, w5
+    mov z31.s, #0
+    mov z31.s, p1/m, w5
 .endm
 
 // A macro for each of so many panels: its weights, the place of its sums, and its registers.
@@ -269,9 +280,7 @@ kinglet_sve_\name:
     ret
 8:
     .endr
-    ret
-    .size kinglet_sve_\name, . - kinglet_sve_\name
-    .popsection
+    end \name
 .endm
 
     begin a8
@@ -295,7 +304,140 @@ kinglet_sve_\name:
     lsr x16, x16, #1
     function f16, load_one, lay_words, by_f16, add_float, add_float, 2, 2
 
-.irp name, begin, pairs, each, load_sums, take_offset, store_sums, advance, add_int, add_float, add_high, copy, next_panel, halves, some, function
+// Updates, a panel of units at a time: x0 cells or states, x1 outputs, x2 gates, x3 panels, x4 and x5 entries of sigmoid and of tanh, x6 bits,
+// x7 the cell's shift; x8 to x10 the other gates. z16 bits, z17 the other bits of 16, z18 to z23 what else is constant.
+
+.macro constants
+    // What is above 32 bits in an argument is undefined, and no longer there where the lower ones are written.
+    mov w6, w6
+    mov z16.d, x6
+    mov w8, #16
+    sub w8, w8, w6
+    mov z17.d, x8
+    mov x8, #8
+    mov x9, #16
+    mov x10, #24
+    mov w11, #0x7fff
+    mov z22.s, w11
+    mov w11, #-0x8000
+    mov z23.s, w11
+.endm
+
+// Interpolated, in Q31, of 16 bits with zeros above them.
+.macro lookup y, z, entries
+    lsr z24.s, \z\().s, z17.d
+    ld1w {\y\().s}, p1/z, [\entries, z24.s, uxtw #2]
+    lsl z25.s, \z\().s, z16.d
+    uxth z25.s, p1/m, z25.s
+    sxth z24.s, p1/m, \y\().s
+    mla \y\().s, p1/m, z24.s, z25.s
+.endm
+
+// a = (a b + 2^31) >> 32.
+.macro mulhi_round a, b
+    movprfx z24, \a
+    mul z24.s, p1/m, z24.s, \b\().s
+    smulh \a\().s, p1/m, \a\().s, \b\().s
+    lsr z24.s, z24.s, #31
+    add \a\().s, \a\().s, z24.s
+.endm
+
+// To 16 bits, for a look-up.
+.macro saturate16 z
+    smin \z\().s, p1/m, \z\().s, z22.s
+    smax \z\().s, p1/m, \z\().s, z23.s
+    uxth \z\().s, p1/m, \z\().s
+.endm
+
+    entry lstm
+    constants
+    add w11, w7, #3
+    mov z18.d, x11
+    mov w11, #15
+    sub w11, w11, w7
+    mov z19.d, x11
+    mov w11, #0x3fffffff
+    mov z20.s, w11
+    mov w11, #-0x40000000
+    mov z21.s, w11
+    mov w11, #1 << 17
+    mov z26.s, w11
+1:
+    ld1h {z0.s}, p1/z, [x2]
+    ld1h {z1.s}, p1/z, [x2, x8, lsl #1]
+    ld1h {z2.s}, p1/z, [x2, x9, lsl #1]
+    ld1h {z3.s}, p1/z, [x2, x10, lsl #1]
+    ld1w {z4.s}, p1/z, [x0]
+    lookup z5, z0, x4
+    lookup z6, z1, x4
+    lookup z7, z2, x5
+    lookup z27, z3, x4
+    mulhi_round z4, z6
+    add z4.s, z4.s, z4.s
+    mulhi_round z5, z7
+    asr z5.s, z5.s, z18.d
+    add z4.s, z4.s, z5.s
+    smin z4.s, p1/m, z4.s, z20.s
+    smax z4.s, p1/m, z4.s, z21.s
+    st1w {z4.s}, p1, [x0]
+    asr z0.s, z4.s, z19.d
+    saturate16 z0
+    lookup z1, z0, x5
+    mulhi_round z1, z27
+    add z1.s, z1.s, z26.s
+    asr z1.s, z1.s, #18
+    st1h {z1.s}, p1, [x1]
+    add x0, x0, #32
+    add x1, x1, #16
+    add x2, x2, #64
+    subs x3, x3, #1
+    b.ne 1b
+    end lstm
+
+    entry gru
+    constants
+    mov w11, #1 << 14
+    mov z18.s, w11
+1:
+    ld1sh {z0.s}, p1/z, [x2]
+    ld1h {z1.s}, p1/z, [x2, x8, lsl #1]
+    ld1h {z2.s}, p1/z, [x2, x9, lsl #1]
+    ld1sh {z3.s}, p1/z, [x2, x10, lsl #1]
+    ld1w {z4.s}, p1/z, [x0]
+    lookup z5, z1, x4
+    asr z5.s, z5.s, #16
+    mul z5.s, p1/m, z5.s, z3.s
+    add z5.s, z5.s, z18.s
+    asr z5.s, z5.s, #15
+    add z5.s, z5.s, z0.s
+    saturate16 z5
+    lookup z6, z5, x5
+    asr z6.s, z6.s, #2
+    lookup z7, z2, x4
+    sub z4.s, z4.s, z6.s
+    mulhi_round z4, z7
+    add z4.s, z4.s, z4.s
+    add z4.s, z4.s, z6.s
+    st1w {z4.s}, p1, [x0]
+    add x0, x0, #32
+    add x2, x2, #64
+    subs x3, x3, #1
+    b.ne 1b
+    end gru
+
+    entry curve
+    constants
+1:
+    ld1h {z0.s}, p1/z, [x2]
+    lookup z1, z0, x4
+    st1w {z1.s}, p1, [x0]
+    add x0, x0, #32
+    add x2, x2, #16
+    subs x3, x3, #1
+    b.ne 1b
+    end curve
+
+.irp name, entry, end, begin, pairs, each, load_sums, take_offset, store_sums, advance, add_int, add_float, add_high, copy, next_panel, halves, some, function, constants, lookup, mulhi_round, saturate16
 .purgem \name
 .endr
 .irp name, load_one, lay_words, by_a8, by_f32, by_f16, lay_a16, by_a16, lay_w4a8, by_w4a8, load_two, lay_w4a16, by_w4a16

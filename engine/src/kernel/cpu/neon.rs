@@ -56,7 +56,7 @@ pub(super) fn has_dotprod() -> bool {
 float_product! { #[target_feature(enable = "neon")] }
 
 #[target_feature(enable = "neon")]
-pub(super) fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
+fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
     by_four!(panels_f32, sums, w, x, panels);
 }
 
@@ -84,7 +84,7 @@ fn add_product(total: [float32x4_t; 2], w: [float32x4_t; 2], x: f32) -> [float32
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
+fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
     by_four!(panels_f16, sums, w, x, panels);
 }
 
@@ -122,7 +122,7 @@ fn widen_f16(halves: uint16x8_t) -> [float32x4_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
     match (w, x) {
         (IntMatrix::I8(w), Inputs::I8(x)) => gemv_a8(sums, w, x, panels),
         (IntMatrix::I8(w), Inputs::I16(x)) => gemv_a16(sums, w, x, panels),
@@ -614,7 +614,7 @@ fn lookup(entries: &[i32], bits: u32, z: int16x8_t) -> [int32x4_t; 2] {
 }
 
 #[target_feature(enable = "neon")]
-pub(super) fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     let (entries, bits) = (curve.entries(tables), tables.bits());
     for (y, &z) in y.iter_mut().zip(z) {
         *y = bytemuck::cast(lookup(entries, bits, bytemuck::cast(z)));
@@ -625,7 +625,7 @@ update_q! { #[target_feature(enable = "neon")] }
 
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn lstm(
+fn lstm(
     c: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
@@ -659,7 +659,7 @@ pub(super) fn lstm(
 
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
     for (h, z) in h.iter_mut().zip(z.as_chunks::<4>().0) {
         let [nx, r, z, nh] = z.map(bytemuck::cast);
         let r = lookup(tables.sigmoid_entries(), tables.bits(), r);

@@ -15,18 +15,17 @@
 //! SVE alone is no promise of NEON's `sdot`, which A64FX lacks.
 
 use super::i8mm;
-use super::neon::{self, NEON};
+use super::neon::NEON;
 use super::quads;
-use crate::kernel::definition::steps;
+use crate::kernel::definition::{cells, steps};
 use crate::kernel::table::Table;
 use crate::kernel::{
-    BLOCK, CellQ, Curve, GATES, GateRows, Inputs, IntMatrix, Kernels, LANES, LayerState, Panel,
-    Panels,
+    BLOCK, CellQ, Curve, FloatMatrix, GATES, GateRows, Inputs, IntMatrix, Kernels, LANES,
+    LayerState, Panel, Panels, StateF, Streams,
 };
 use crate::num::Tables;
+use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
 use core::arch::{asm, global_asm};
-use core::ptr::{null, null_mut};
-use half::f16;
 
 global_asm!(include_str!("sve.s"), options(raw));
 
@@ -38,6 +37,8 @@ pub(super) const SVE: Table = Table {
     curve_q,
     update_q,
     step_q,
+    curve_f,
+    update_f,
     ..NEON
 };
 
@@ -52,36 +53,39 @@ pub(super) fn has_sve() -> bool {
 }
 
 /// Panels in a register, if it has whole ones.
-#[inline]
-#[target_feature(enable = "sve")]
-fn length() -> Option<usize> {
+///
+/// No function here is compiled for the feature: a compiler's own loops would take lengths for powers of two that do not change.
+///
+/// # Safety
+/// The CPU has SVE.
+#[inline(always)]
+unsafe fn length() -> Option<usize> {
+    const PANEL: usize = size_of::<Panel<i32>>();
     let bytes: usize;
     // SAFETY: reads a length, each time anew.
     unsafe {
-        asm!("rdvl {}, #1", out(reg) bytes, options(nomem, nostack, preserves_flags));
+        asm!(
+            ".inst 0x04bf5020 // rdvl x0, #1",
+            out("x0") bytes,
+            options(nomem, nostack, preserves_flags),
+        );
     }
-    const PANEL: usize = size_of::<Panel<i32>>();
     bytes.is_multiple_of(PANEL).then_some(bytes / PANEL)
 }
 
-/// The functions of `sve.s`: they add to the sums of so many panels the products of their weights by blocks of inputs, less an offset if
-/// weights have four bits.
+/// Functions of `sve.s` that take the same.
 macro_rules! functions {
-    ($($name:ident)*) => {
+    ($type:ident: fn $arguments:tt; $($name:ident)*) => {
         unsafe extern "C" {
-            $(fn $name(
-                sums: *mut u8,
-                w: *const u8,
-                x: *const u8,
-                blocks: usize,
-                panels: usize,
-                offset: i32,
-            );)*
+            $(fn $name $arguments;)*
         }
+        type $type = unsafe extern "C" fn $arguments;
     };
 }
 
 functions! {
+    // Add the products of so many panels; with weights of four bits less an offset.
+    Product: fn(sums: *mut u8, w: *const u8, x: *const u8, blocks: usize, panels: usize, offset: i32);
     kinglet_sve_a8
     kinglet_sve_a16
     kinglet_sve_w4a8
@@ -90,8 +94,66 @@ functions! {
     kinglet_sve_f16
 }
 
-/// One of these.
-type Function = unsafe extern "C" fn(*mut u8, *const u8, *const u8, usize, usize, i32);
+functions! {
+    // Of a panel at least. A GRU writes no outputs.
+    UpdateQ: fn(
+        master: *mut Panel<i32>,
+        y: *mut Panel<i16>,
+        z: *const Panel<i16>,
+        panels: usize,
+        sigmoid: *const i32,
+        tanh: *const i32,
+        bits: u32,
+        cell_shift: u32
+    );
+    kinglet_sve_lstm
+    kinglet_sve_gru
+}
+
+functions! {
+    // Of a panel at least. A GRU's states are read only.
+    UpdateF: fn(
+        state: *mut Panel<f32>,
+        y: *mut Panel<f32>,
+        z: *const Panel<f32>,
+        panels: usize,
+        numbers: &Numbers
+    );
+    kinglet_sve_lstm_f
+    kinglet_sve_gru_f
+}
+
+functions! {
+    // Of a panel at least.
+    CurveF: fn(z: *mut Panel<f32>, panels: usize, numbers: &Numbers);
+    kinglet_sve_tanh
+    kinglet_sve_sigmoid
+}
+
+unsafe extern "C" {
+    // Of a panel at least.
+    fn kinglet_sve_curve(
+        y: *mut Panel<i32>,
+        z: *const Panel<i16>,
+        panels: usize,
+        entries: *const i32,
+        bits: u32,
+    );
+}
+
+/// What tanh is made of.
+#[repr(C)]
+struct Numbers {
+    clamp: f32,
+    numerator: [f32; 7],
+    denominator: [f32; 4],
+}
+
+static NUMBERS: Numbers = Numbers {
+    clamp: TANH_CLAMP,
+    numerator: TANH_NUMERATOR,
+    denominator: TANH_DENOMINATOR,
+};
 
 /// `sums += W x` by a function whose blocks are so many inputs, and whose panels have so many weights per block.
 ///
@@ -99,7 +161,7 @@ type Function = unsafe extern "C" fn(*mut u8, *const u8, *const u8, usize, usize
 /// Registers have whole panels, and the function's weights and inputs are of these types and as many.
 #[inline]
 unsafe fn by_rows<S, W, X>(
-    function: Function,
+    function: Product,
     (sums, panels): (&mut [Panel<S>], Panels),
     (w, per_block): (&[W], usize),
     (x, inputs): (&[X], usize),
@@ -115,10 +177,12 @@ unsafe fn by_rows<S, W, X>(
     }
 }
 
-#[target_feature(enable = "neon,sve")]
-fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
-    if length().is_none() {
-        return neon::product(sums, w, x, panels);
+unsafe fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Panels) {
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.product)(sums, w, x, panels);
+        }
     }
     let sums = (sums, panels);
     const BYTES: usize = LANES * BLOCK;
@@ -140,106 +204,89 @@ fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, panels: Pan
                 let offset = quads::offset(x);
                 by_rows(kinglet_sve_w4a16, sums, (w, BYTES), (x, TWO), offset);
             }
-            (w, x) => neon::product(sums.0, w, x, panels),
+            (w, x) => (NEON.product)(sums.0, w, x, panels),
         }
     }
 }
 
 /// Whether each is two signed bytes: the upper one of `0x7f80` and on would be 128.
-#[inline]
-#[target_feature(enable = "neon,sve")]
 fn come_apart(x: &[i16]) -> bool {
     x.iter().fold(i16::MIN, |most, &x| most.max(x)) < 0x7f80
 }
 
-float_product! { #[target_feature(enable = "neon,sve")] }
-
-#[target_feature(enable = "neon,sve")]
-fn gemv_f32(sums: &mut [Panel<f32>], w: &[f32], x: &[f32], panels: Panels) {
-    if length().is_none() {
-        return neon::gemv_f32(sums, w, x, panels);
+unsafe fn float_product(
+    sums: &mut [Panel<f32>],
+    w: FloatMatrix<'_>,
+    streams: Streams<'_>,
+    panels: Panels,
+) {
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.float_product)(sums, w, streams, panels);
+        }
     }
-    // SAFETY: registers have whole panels; a column is a weight for each row and an input.
-    unsafe { by_rows(kinglet_sve_f32, (sums, panels), (w, LANES), (x, 1), 0) };
-}
-
-#[target_feature(enable = "neon,sve")]
-fn gemv_f16(sums: &mut [Panel<f32>], w: &[f16], x: &[f32], panels: Panels) {
-    if length().is_none() {
-        return neon::gemv_f16(sums, w, x, panels);
+    for (stream, x) in streams.x.iter().enumerate() {
+        let sums = (&mut sums[stream * streams.pitch..], panels);
+        // SAFETY: registers have whole panels; a column is a weight for each row and an input.
+        unsafe {
+            match w {
+                FloatMatrix::F32(w) => by_rows(kinglet_sve_f32, sums, (w, LANES), (x, 1), 0),
+                FloatMatrix::F16(w) => by_rows(kinglet_sve_f16, sums, (w, LANES), (x, 1), 0),
+            }
+        }
     }
-    // SAFETY: as in `gemv_f32`.
-    unsafe { by_rows(kinglet_sve_f16, (sums, panels), (w, LANES), (x, 1), 0) };
 }
 
-unsafe extern "C" {
-    fn kinglet_sve_lstm(
-        c: *mut Panel<i32>,
-        y: *mut Panel<i16>,
-        z: *const Panel<i16>,
-        panels: usize,
-        sigmoid: *const i32,
-        tanh: *const i32,
-        bits: u32,
-        cell_shift: u32,
-    );
-    fn kinglet_sve_gru(
-        h: *mut Panel<i32>,
-        y: *mut Panel<i16>,
-        z: *const Panel<i16>,
-        panels: usize,
-        sigmoid: *const i32,
-        tanh: *const i32,
-        bits: u32,
-    );
-    fn kinglet_sve_curve(
-        y: *mut Panel<i32>,
-        _: *mut Panel<i16>,
-        z: *const Panel<i16>,
-        panels: usize,
-        entries: *const i32,
-        _: *const i32,
-        bits: u32,
-    );
-}
-
-#[target_feature(enable = "neon,sve")]
-fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if length().is_none() {
-        return neon::curve_q(curve, y, z, tables);
+unsafe fn curve_q(curve: Curve, y: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.curve_q)(curve, y, z, tables);
+        }
     }
     let panels = y.len().min(z.len());
     if panels > 0 {
         let (y, z, entries) = (y.as_mut_ptr(), z.as_ptr(), curve.entries(tables).as_ptr());
         // SAFETY: registers have whole panels, and `Tables::new` has seen an entry for all of these bits.
-        unsafe { kinglet_sve_curve(y, null_mut(), z, panels, entries, null(), tables.bits()) };
+        unsafe { kinglet_sve_curve(y, z, panels, entries, tables.bits()) };
     }
 }
 
-update_q! { #[target_feature(enable = "neon,sve")] }
-
-#[target_feature(enable = "neon,sve")]
-fn lstm(
-    c: &mut [Panel<i32>],
+unsafe fn update_q(
+    cell: CellQ,
+    master: &mut [Panel<i32>],
     y: &mut [Panel<i16>],
     z: &[Panel<i16>],
     tables: &Tables,
-    cell_shift: u8,
 ) {
-    if length().is_none() {
-        return neon::lstm(c, y, z, tables, cell_shift);
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.update_q)(cell, master, y, z, tables);
+        }
     }
-    let panels = c.len().min(y.len()).min(z.len() / GATES);
+    let (function, cell_shift): (UpdateQ, _) = match cell {
+        CellQ::Lstm { cell_shift } => (kinglet_sve_lstm, cell_shift),
+        CellQ::Gru => (kinglet_sve_gru, 0),
+        CellQ::Rnn => {
+            // SAFETY: a CPU that runs the table.
+            unsafe { curve_q(Curve::Tanh, master, z, tables) };
+            return cells::quarter(master);
+        }
+    };
+    let panels = master.len().min(y.len()).min(z.len() / GATES);
     if panels > 0 {
-        // SAFETY: as in `curve_q`; four panels of gates for each of units.
+        let [sigmoid, tanh] = [tables.sigmoid_entries(), tables.tanh_entries()];
+        // SAFETY: as in `curve_q`; there are as many panels of all, and of gates four times as many.
         unsafe {
-            kinglet_sve_lstm(
-                c.as_mut_ptr(),
+            function(
+                master.as_mut_ptr(),
                 y.as_mut_ptr(),
                 z.as_ptr(),
                 panels,
-                tables.sigmoid_entries().as_ptr(),
-                tables.tanh_entries().as_ptr(),
+                sigmoid.as_ptr(),
+                tanh.as_ptr(),
                 tables.bits(),
                 cell_shift as u32,
             );
@@ -247,30 +294,42 @@ fn lstm(
     }
 }
 
-#[target_feature(enable = "neon,sve")]
-fn gru(h: &mut [Panel<i32>], z: &[Panel<i16>], tables: &Tables) {
-    if length().is_none() {
-        return neon::gru(h, z, tables);
-    }
-    let panels = h.len().min(z.len() / GATES);
-    if panels > 0 {
-        // SAFETY: as in `lstm`.
-        unsafe {
-            kinglet_sve_gru(
-                h.as_mut_ptr(),
-                null_mut(),
-                z.as_ptr(),
-                panels,
-                tables.sigmoid_entries().as_ptr(),
-                tables.tanh_entries().as_ptr(),
-                tables.bits(),
-            );
+unsafe fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.curve_f)(curve, z);
         }
+    }
+    let function: CurveF = match curve {
+        Curve::Tanh => kinglet_sve_tanh,
+        Curve::Sigmoid => kinglet_sve_sigmoid,
+    };
+    if !z.is_empty() {
+        // SAFETY: registers have whole panels.
+        unsafe { function(z.as_mut_ptr(), z.len(), &NUMBERS) };
     }
 }
 
-#[target_feature(enable = "neon,sve")]
-fn step_q(
+unsafe fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
+    // SAFETY: a CPU that runs the table, and so NEON's.
+    unsafe {
+        if length().is_none() {
+            return (NEON.update_f)(state, y, z);
+        }
+    }
+    let panels = state.units().min(y.len()).min(z.len() / GATES);
+    let (function, state): (UpdateF, _) = match state {
+        StateF::Lstm(c) => (kinglet_sve_lstm_f, c.as_mut_ptr()),
+        StateF::Gru(h) => (kinglet_sve_gru_f, h.as_ptr().cast_mut()),
+    };
+    if panels > 0 {
+        // SAFETY: as in `update_q`.
+        unsafe { function(state, y.as_mut_ptr(), z.as_ptr(), panels, &NUMBERS) };
+    }
+}
+
+unsafe fn step_q(
     k: &Kernels,
     cell: CellQ,
     states: &mut [LayerState<'_>],
@@ -278,7 +337,8 @@ fn step_q(
     x: &[Inputs<'_>],
     tables: &Tables,
 ) {
-    if length() == Some(1) && i8mm::has_i8mm() {
+    // SAFETY: a CPU that runs the table.
+    if unsafe { length() } == Some(1) && i8mm::has_i8mm() {
         // SAFETY: the CPU has the features.
         unsafe { i8mm::step_q(k, cell, states, gates, x, tables) };
     } else {

@@ -308,7 +308,7 @@ kinglet_sve_\name:
 // x7 the cell's shift; x8 to x10 the other gates. z16 bits, z17 the other bits of 16, z18 to z23 what else is constant.
 
 .macro constants
-    // What is above 32 bits in an argument is undefined, and no longer there where the lower ones are written.
+    // An argument of 32 bits may have others above them.
     mov w6, w6
     mov z16.d, x6
     mov w8, #16
@@ -425,19 +425,135 @@ kinglet_sve_\name:
     b.ne 1b
     end gru
 
+    // x0 to, x1 from, x2 panels, x3 entries, w4 bits.
     entry curve
+    mov w6, w4
     constants
 1:
-    ld1h {z0.s}, p1/z, [x2]
-    lookup z1, z0, x4
+    ld1h {z0.s}, p1/z, [x1]
+    lookup z1, z0, x3
     st1w {z1.s}, p1, [x0]
     add x0, x0, #32
-    add x2, x2, #16
-    subs x3, x3, #1
+    add x1, x1, #16
+    subs x2, x2, #1
     b.ne 1b
     end curve
 
+// Updates in floats: x0 cells or states, x1 outputs, x2 gates, x3 panels, x4 the numbers of tanh; x8 to x10 the other gates.
+// z16 and z17 bounds, z18 to z24 numerator, z25 to z28 denominator, z29 a half.
+
+.macro numbers
+    ld1rw {z17.s}, p1/z, [x4]
+    fneg z16.s, p1/m, z17.s
+    ld1rw {z18.s}, p1/z, [x4, #4]
+    ld1rw {z19.s}, p1/z, [x4, #8]
+    ld1rw {z20.s}, p1/z, [x4, #12]
+    ld1rw {z21.s}, p1/z, [x4, #16]
+    ld1rw {z22.s}, p1/z, [x4, #20]
+    ld1rw {z23.s}, p1/z, [x4, #24]
+    ld1rw {z24.s}, p1/z, [x4, #28]
+    ld1rw {z25.s}, p1/z, [x4, #32]
+    ld1rw {z26.s}, p1/z, [x4, #36]
+    ld1rw {z27.s}, p1/z, [x4, #40]
+    ld1rw {z28.s}, p1/z, [x4, #44]
+    fmov z29.s, #0.5
+    mov x8, #8
+    mov x9, #16
+    mov x10, #24
+.endm
+
+.macro gates
+    ld1w {z0.s}, p1/z, [x2]
+    ld1w {z1.s}, p1/z, [x2, x8, lsl #2]
+    ld1w {z2.s}, p1/z, [x2, x9, lsl #2]
+    ld1w {z3.s}, p1/z, [x2, x10, lsl #2]
+    ld1w {z4.s}, p1/z, [x0]
+.endm
+
+// As in `num::float`, by Horner's rule in fused steps.
+.macro tanh x
+    fmin \x\().s, p1/m, \x\().s, z17.s
+    fmax \x\().s, p1/m, \x\().s, z16.s
+    fmul z5.s, \x\().s, \x\().s
+    movprfx z6, z24
+    fmad z6.s, p1/m, z5.s, z23.s
+    fmad z6.s, p1/m, z5.s, z22.s
+    fmad z6.s, p1/m, z5.s, z21.s
+    fmad z6.s, p1/m, z5.s, z20.s
+    fmad z6.s, p1/m, z5.s, z19.s
+    fmad z6.s, p1/m, z5.s, z18.s
+    movprfx z7, z28
+    fmad z7.s, p1/m, z5.s, z27.s
+    fmad z7.s, p1/m, z5.s, z26.s
+    fmad z7.s, p1/m, z5.s, z25.s
+    fmul \x\().s, \x\().s, z6.s
+    fdiv \x\().s, p1/m, \x\().s, z7.s
+.endm
+
+.macro sigmoid x
+    fmul \x\().s, \x\().s, z29.s
+    tanh \x
+    fmad \x\().s, p1/m, z29.s, z29.s
+.endm
+
+    entry lstm_f
+    numbers
+1:
+    gates
+    sigmoid z0
+    sigmoid z1
+    tanh z2
+    fmul z4.s, z4.s, z1.s
+    fmla z4.s, p1/m, z0.s, z2.s
+    st1w {z4.s}, p1, [x0]
+    sigmoid z3
+    tanh z4
+    fmul z4.s, z4.s, z3.s
+    st1w {z4.s}, p1, [x1]
+    add x0, x0, #32
+    add x1, x1, #32
+    add x2, x2, #128
+    subs x3, x3, #1
+    b.ne 1b
+    end lstm_f
+
+    entry gru_f
+    numbers
+1:
+    gates
+    sigmoid z1
+    fmla z0.s, p1/m, z1.s, z3.s
+    tanh z0
+    sigmoid z2
+    fsub z4.s, z4.s, z0.s
+    fmla z0.s, p1/m, z2.s, z4.s
+    st1w {z0.s}, p1, [x1]
+    add x0, x0, #32
+    add x1, x1, #32
+    add x2, x2, #128
+    subs x3, x3, #1
+    b.ne 1b
+    end gru_f
+
+    // x0 both from and to, x1 panels, x2 the numbers.
+.irp curve, tanh, sigmoid
+    entry \curve
+    mov x4, x2
+    numbers
+1:
+    ld1w {z0.s}, p1/z, [x0]
+    \curve z0
+    st1w {z0.s}, p1, [x0]
+    add x0, x0, #32
+    subs x1, x1, #1
+    b.ne 1b
+    end \curve
+.endr
+
 .irp name, entry, end, begin, pairs, each, load_sums, take_offset, store_sums, advance, add_int, add_float, add_high, copy, next_panel, halves, some, function, constants, lookup, mulhi_round, saturate16
+.purgem \name
+.endr
+.irp name, numbers, gates, tanh, sigmoid
 .purgem \name
 .endr
 .irp name, load_one, lay_words, by_a8, by_f32, by_f16, lay_a16, by_a16, lay_w4a8, by_w4a8, load_two, lay_w4a16, by_w4a16

@@ -77,12 +77,6 @@ fn main() {
         println!("cargo::rustc-cfg=has_amx");
     }
 
-    println!("cargo::rustc-check-cfg=cfg(has_sve)");
-    // Its assembler is for ELF and for inputs in the order of their bytes.
-    if is("ARCH", "aarch64") && is("OS", "linux") && is("ENDIAN", "little") {
-        println!("cargo::rustc-cfg=has_sve");
-    }
-
     // What firmware may leave out. Headers that can be written are those of the desk.
     let firmware = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none")
         && env::var_os("CARGO_FEATURE_SERDE").is_none();
@@ -156,6 +150,13 @@ fn main() {
         if feature("v", &[]) {
             println!("cargo::rustc-cfg=target_rvv");
         }
+    }
+
+    println!("cargo::rustc-check-cfg=cfg(has_sve)");
+    // Its assembler is for ELF, addresses of 64 bits, and inputs in the order of their bytes.
+    let assembled = is("OS", "linux") && is("POINTER_WIDTH", "64") && is("ENDIAN", "little");
+    if arch == "aarch64" && features.split(',').any(|feature| feature == "neon") && assembled {
+        println!("cargo::rustc-cfg=has_sve");
     }
 
     // Firmware has one table, unless it is there to compare several.

@@ -181,11 +181,11 @@ unsafe fn by_rows<S, W, X>(
 ) {
     let blocks = x.len() / inputs;
     let panel = per_block * blocks;
-    let (row, stride) = quads::rows(panels, w.len() / panel);
-    for (sums, w) in sums.chunks_mut(stride).zip(w.chunks_exact(row * panel)) {
-        let (sums, w, x) = (&mut sums[..row], w.as_ptr().cast(), x.as_ptr().cast());
+    let Panels { group, stride } = panels.joined(w.len() / panel);
+    for (sums, w) in sums.chunks_mut(stride).zip(w.chunks_exact(group * panel)) {
+        let (sums, w, x) = (&mut sums[..group], w.as_ptr().cast(), x.as_ptr().cast());
         // SAFETY: as many panels of sums and of weights, over as many blocks as there are; the rest is the caller's promise.
-        unsafe { function(sums.as_mut_ptr().cast(), w, x, blocks, row, offset) };
+        unsafe { function(sums.as_mut_ptr().cast(), w, x, blocks, group, offset) };
     }
 }
 

@@ -116,16 +116,7 @@ impl Cell for FastGrnn<'_> {
         };
         let bias = &bias[units.tile.clone()];
         if numbers.slow {
-            for (panel, bias) in units.panels(z).zip(bias) {
-                panel.each(|unit, h, _, [a]| {
-                    let bias = share(bias, unit);
-                    each_unit(h, |u, h| {
-                        let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
-                        update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), *mix)
-                    });
-                });
-            }
-            return;
+            return update_units_slow(numbers, units, z, bias, *mix);
         }
         with_tables!(numbers, tables => {
             for (panel, bias) in units.panels(z).zip(bias) {
@@ -148,6 +139,26 @@ fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
     let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
     let kept = mulhi_round(z, h).wrapping_mul(2);
     saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
+}
+
+/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
+#[inline(never)]
+fn update_units_slow(
+    numbers: Numbers,
+    units: UnitsQ<'_>,
+    z: &[Panel<i16>],
+    bias: &[Panel<i16>],
+    mix: [i32; 2],
+) {
+    for (panel, bias) in units.panels(z).zip(bias) {
+        panel.each(|unit, h, _, [a]| {
+            let bias = share(bias, unit);
+            each_unit(h, |u, h| {
+                let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
+                update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), mix)
+            });
+        });
+    }
 }
 
 /// [`update`] with `z` and `1 − z` in Q31. Below 3, before it is held within ±2.

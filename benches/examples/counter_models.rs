@@ -38,6 +38,8 @@ const MORE_CELLS: [(&str, Cell); 4] = [
     ("mingru", Cell::MinGru),
 ];
 const MORE_SHAPES: [(usize, usize); 3] = [(3, 16), (7, 32), (16, 64)];
+/// In w8a8, where products count more than units.
+const WIDE: (usize, usize) = (64, 128);
 /// Of a bidirectional layer; its row is of a whole window.
 const BIDIRECTIONAL: [(usize, usize); 2] = [(3, 16), (7, 32)];
 const WINDOW: usize = 4;
@@ -92,7 +94,8 @@ fn main() -> anyhow::Result<()> {
             (Format::W8A16, asked),
             (Format::W4A8, portable),
         ] {
-            for shape in MORE_SHAPES {
+            let wide = (format == Format::W8A8).then_some(WIDE);
+            for shape in MORE_SHAPES.into_iter().chain(wide) {
                 let plan = LayerPlan::Recurrent(cell, shape.1);
                 write(cell_name, plan, shape, format, layout)?;
             }

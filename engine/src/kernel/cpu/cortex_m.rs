@@ -123,21 +123,22 @@ impl Frame {
         }
     }
 
-    /// By `entries_sums`. So many groups at the end have no test behind them: with eight, up to 70 columns need none.
+    /// By `entries_sums`. Eight groups at the end have no test behind them, so that up to 70 columns need none.
     #[inline(always)]
-    fn four_a8(self, words: usize, last: usize) -> Self {
+    fn four_a8(self, words: usize) -> Self {
         const ROUND: usize = 3;
         const LAST: usize = ROUND + 4;
+        const GROUPS: usize = 8;
         let (pairs, groups) = (words % 4, words / 4);
-        let second = if groups <= last {
-            LAST + last - groups
+        let second = if groups <= GROUPS {
+            LAST + GROUPS - groups
         } else {
             ROUND + skipped(groups)
         };
         Frame {
             entry: if pairs == 0 { second } else { 3 - pairs },
             second,
-            x_end: self.x_end.wrapping_sub(last * 4),
+            x_end: self.x_end.wrapping_sub(4 * GROUPS),
             ..self
         }
     }
@@ -246,12 +247,12 @@ unsafe fn packed(cell: CellQ, units: &mut Units<'_>, rows: &[i32], columns: &mut
     unsafe {
         match (cell, a8) {
             (CellQ::Lstm { cell_shift }, true) => {
-                kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words, 8));
+                kinglet_lstm_a8(&frame.lstm(cell_shift).four_a8(words));
             }
             (CellQ::Lstm { cell_shift }, false) => {
                 kinglet_lstm_a16(&frame.a16().lstm(cell_shift).four_a16(words));
             }
-            (CellQ::Rnn, true) => kinglet_rnn_a8(&frame.rnn().four_a8(words, 8)),
+            (CellQ::Rnn, true) => kinglet_rnn_a8(&frame.rnn().four_a8(words)),
             (CellQ::Rnn, false) => kinglet_rnn_a16(&frame.a16().rnn().four_a16(words)),
             (CellQ::Gru, true) => kinglet_gru_a8(&frame.gru_a8(columns)),
             (CellQ::Gru, false) => kinglet_gru_a16(&frame.a16().gru_a16(columns)),
@@ -270,7 +271,7 @@ unsafe fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool)
     // whole blocks, and that there is a record for every four of `z`; there are two records at least.
     unsafe {
         match a8 {
-            true => kinglet_records_a8(&frame.four_a8(words, 0)),
+            true => kinglet_records_a8(&frame.four_a8(words)),
             // What the loader refused: no kernel for it is linked.
             false if cfg!(not(w8a16)) => {}
             false => kinglet_records_a16(&frame.four_a16(words)),

@@ -118,8 +118,8 @@ kinglet_\name:
     .popsection
 .endm
 
-@ The four sums of an A8 record, as 256 B + A in r0, r2 and A in r1, r3; so many groups at the end have no test behind them.
-.macro sums last
+@ The four sums of an A8 record, as 256 B + A in r0, r2 and A in r1, r3; eight groups at the end have no test behind them.
+.macro sums
 1:
     ldm lr!, {r0-r3}
     ldr.w pc, [sp, #44]
@@ -139,21 +139,17 @@ kinglet_\name:
     cmp r4, r12
     bne.w 4b
 6:
-    .rept \last
+    .rept 8
     group
     .endr
 7:
 .endm
 
 @ Three, two or one pair of words; a round without none to three of its groups; the last groups to none.
-.macro entries_sums last
+.macro entries_sums
     entries 2b, 3b, 3, 0, 1, 2
     entries 4b, 5b, 4, 0, 1, 2, 3
-    .if \last
     entries 6b, 7b, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8
-    .else
-    entries 7b, 7b, 1, 0
-    .endif
 .endm
 
 @ The four pre-activations of an A8 record in r0 to r3, not yet saturated.
@@ -318,14 +314,14 @@ kinglet_\name:
 .endm
 
     begin lstm_a8
-    sums 8
+    sums
     requant
     lstm 8, r0, r1, r2, r3
     narrow r1
     strb r1, [r9, r10]
     next_unit
     end
-    entries_sums 8
+    entries_sums
     done lstm_a8
 
     begin lstm_a16
@@ -340,7 +336,7 @@ kinglet_\name:
     @ From here on SEL takes bytes 0 and 2 of the first operand: nothing below sets these flags.
     mov r0, #0x50000
     msr APSR_g, r0
-    sums 8
+    sums
     requant
     rnn 8
     @ Four outputs narrowed at once.
@@ -354,7 +350,7 @@ kinglet_\name:
     str r4, [r8], #4
     rnn_next
     end
-    entries_sums 8
+    entries_sums
     done rnn_a8
 
     begin rnn_a16
@@ -366,11 +362,11 @@ kinglet_\name:
     done rnn_a16
 
     begin records_a8
-    sums 0
+    sums
     requant
     store_four
     end
-    entries_sums 0
+    entries_sums
     done records_a8
 
     begin records_a16

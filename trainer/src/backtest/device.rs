@@ -112,20 +112,20 @@ impl<'a> Device<'a> {
 }
 
 impl Seen<'_> {
-    /// What a model was given and made of it, if it answered: what it foretold before is compared with what came, or its answer with
-    /// the word that it waits for. True if there is an alarm.
+    /// What a model was given, what of it was measured, and what the model made of it, if it answered: what it foretold before is compared
+    /// with what was measured, or its answer with the word that it waits for. True if there is an alarm.
     pub fn meet(
         &mut self,
         k: usize,
         beyond: &Beyond<'_>,
-        (sample, answer): (&[f32], Option<&[f32]>),
+        (sample, measured, answer): (&[f32], &[f32], Option<&[f32]>),
     ) -> bool {
         self.counts.cut[k] += beyond.count(sample);
         let Some(watch) = &mut self.watches[k] else {
             return false;
         };
         let y = &mut self.y[k];
-        let mut verdict = watch.sample(y, sample);
+        let mut verdict = watch.sample(y, measured);
         match answer {
             Some(answer) => {
                 verdict = verdict.or(watch.answer(answer));

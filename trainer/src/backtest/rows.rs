@@ -79,6 +79,8 @@ pub struct Chunk {
     pub device: Vec<u32>,
     /// [`Wanted::width`] numbers a row.
     pub samples: Vec<f32>,
+    /// The same, with NaN where a gap repeats the number before; empty where none does.
+    pub measured: Vec<f32>,
     times: When,
 }
 
@@ -91,6 +93,24 @@ enum When {
 }
 
 impl Chunk {
+    fn clear(&mut self) {
+        self.device.clear();
+        self.samples.clear();
+        self.measured.clear();
+    }
+
+    /// Another row, and what was measured of it where that is not all.
+    fn push(&mut self, device: u32, sample: &[f32], measured: Option<&[f32]>) {
+        if measured.is_some() && self.measured.is_empty() {
+            self.measured.extend_from_slice(&self.samples);
+        }
+        if measured.is_some() || !self.measured.is_empty() {
+            self.measured.extend_from_slice(measured.unwrap_or(sample));
+        }
+        self.device.push(device);
+        self.samples.extend_from_slice(sample);
+    }
+
     /// The time of a row, as it stands in the table.
     pub fn time(&self, row: usize) -> Option<String> {
         match &self.times {
@@ -268,8 +288,7 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// If a file cannot be read or lacks a column, and broken rows are not to be skipped.
     pub fn next(&mut self, rows: usize, mut chunk: Chunk) -> Result<Option<Chunk>> {
-        chunk.device.clear();
-        chunk.samples.clear();
+        chunk.clear();
         while chunk.device.len() < rows {
             let mut open = match self.open.take() {
                 Some(open) => open,
@@ -605,8 +624,7 @@ impl<'a> Rows<'a> {
             if let (When::Whole(all, _), Some(Some(time))) = (&mut chunk.times, time) {
                 all.push(time);
             }
-            chunk.device.push(device);
-            chunk.samples.extend_from_slice(place);
+            chunk.push(device, place, None);
         }
         Ok(true)
     }
@@ -701,8 +719,14 @@ impl<'a> Rows<'a> {
             if let (When::Text(all), Some((at, _))) = (&mut chunk.times, &time) {
                 all.push(row[*at].to_owned());
             }
-            chunk.device.push(device);
-            chunk.samples.extend_from_slice(&place);
+            let is_held = |k: &usize| columns.is_held(*k) && !place[*k].is_nan();
+            let measured = (0..inputs).any(|k| is_held(&k)).then(|| {
+                let mut measured = place.clone();
+                let held = (0..inputs).filter(is_held);
+                held.for_each(|k| measured[k] = f32::NAN);
+                measured
+            });
+            chunk.push(device, &place, measured.as_deref());
         }
         Ok(true)
     }

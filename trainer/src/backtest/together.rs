@@ -194,6 +194,7 @@ impl Block<'_, '_, '_, '_> {
             ..
         } = self.whole;
         let models = self.pair.models;
+        let mut told = self.pair.inputs.each_ref().map(|at| vec![0.0; at.len()]);
         let (truth_at, width, n) = (wanted.truth_at(), wanted.width(), seen.len());
         for (device, seen) in seen.iter_mut().enumerate() {
             for (at, &row) in self.rows[device][rounds.clone()].iter().enumerate() {
@@ -205,9 +206,18 @@ impl Block<'_, '_, '_, '_> {
                     (x, self.answered[k][place].then_some(y))
                 };
                 let made = [of(0), of(1)];
-                let alarms = [0, 1].map(|k| seen.meet(k, &beyond[k], made[k]));
+                let measured = match chunk.measured.is_empty() {
+                    true => &self.read[place * width..][..width],
+                    false => &chunk.measured[row as usize * width..][..width],
+                };
+                let alarms = [0, 1].map(|k| {
+                    let (x, y) = made[k];
+                    let inputs = told[k].iter_mut().zip(&self.pair.inputs[k]);
+                    inputs.for_each(|(x, &at)| *x = measured[at]);
+                    seen.meet(k, &beyond[k], (x, &told[k], y))
+                });
                 seen.alarms(alarms);
-                let truth = truth_at.map_or(f32::NAN, |at| self.read[place * width + at]);
+                let truth = truth_at.map_or(f32::NAN, |at| measured[at]);
                 let answers = made.map(|(_, y)| y);
                 seen.compare(self.pair, answers, truth, || chunk.time(row as usize));
             }

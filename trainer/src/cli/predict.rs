@@ -386,12 +386,12 @@ fn answer(
         {
             beyond.meet(x);
             if let Some(futures) = futures.as_mut().filter(|_| stream.answered) {
-                futures.meet(&stream.y, x);
+                futures.meet(&stream.y, samples.measured());
             }
             unheld.meet(x, &mut stream.known);
         }
         let woken = stream.verdict.is_some_and(|verdict| verdict.alarm);
-        let answered = step(args, stream, sample);
+        let answered = step(args, stream, sample, samples.measured());
         stream.spoke = stream.spoke.map(|spoke| spoke | answered);
         stream.answered = answered && !at_the_end;
         if stream.answered {
@@ -420,8 +420,13 @@ fn answer(
     }
 }
 
-/// Runs a stream on a sample; true if there is an answer.
-fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
+/// Runs a stream on a sample, of which so much was measured; true if there is an answer.
+fn step(
+    args: &Args,
+    stream: &mut Stream<'_, '_>,
+    sample: Sample<'_>,
+    measured: &[f32],
+) -> bool {
     match (sample, &mut stream.runner) {
         (Sample::EndOfText, _) => false,
         (Sample::Token(token), AnyRunner::Steps(runner)) => {
@@ -448,7 +453,7 @@ fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>) -> bool {
             }
             let watch = stream.watch.as_mut();
             let foretold = if stream.foretells { &stream.y[..] } else { &[] };
-            let verdict = watch.and_then(|watch| watch.sample(foretold, x));
+            let verdict = watch.and_then(|watch| watch.sample(foretold, measured));
             let answered = stream.push(x);
             stream.foretells = answered;
             let watch = stream.watch.as_mut().filter(|_| answered);

@@ -65,6 +65,8 @@ enum Source {
         reader: Box<Reader<Bytes>>,
         columns: Box<Columns>,
         sample: Vec<f32>,
+        /// The same, with NaN where a gap repeats the number before.
+        measured: Vec<f32>,
     },
     /// Rows whose columns are the steps of a sequence.
     Sequences {
@@ -347,6 +349,7 @@ impl Samples {
             columns: Box::new(columns),
             reader: Box::new(reader),
             sample: vec![0.0; model.inputs()],
+            measured: vec![0.0; model.inputs()],
         };
         Ok(Samples {
             stride,
@@ -443,7 +446,14 @@ impl Samples {
                     reader,
                     columns,
                     sample,
-                } => reader.next_sample(columns, sample),
+                    measured,
+                } => {
+                    let more = reader.next_sample(columns, sample);
+                    measured.copy_from_slice(sample);
+                    let held = (0..measured.len()).filter(|&k| columns.is_held(k));
+                    held.for_each(|k| measured[k] = f32::NAN);
+                    more
+                }
                 Source::Sequences {
                     reader,
                     columns,
@@ -505,6 +515,17 @@ impl Samples {
             Source::Text { token, .. } => Sample::Token(*token),
             Source::Lines(lines) => lines.current(),
             Source::Sound(sound) => Sample::Features(&sound.sample),
+        }
+    }
+
+    /// What was measured of the last sample: NaN where a gap repeats the number before. Empty where it is no row of numbers.
+    pub fn measured(&self) -> &[f32] {
+        match &self.source {
+            Source::Features { measured, .. } => measured,
+            _ => match self.current() {
+                Sample::Features(sample) => sample,
+                Sample::Token(_) | Sample::EndOfText => &[],
+            },
         }
     }
 

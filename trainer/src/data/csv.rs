@@ -8,7 +8,7 @@ mod format;
 mod records;
 mod table;
 
-pub use self::columns::{Columns, Memory};
+pub use self::columns::{Columns, Memory, held};
 pub use self::field::composed;
 pub(crate) use self::field::is_missing;
 pub use self::format::{Format, Header, Missing, OnError, Size, Unseen, are_numbered};

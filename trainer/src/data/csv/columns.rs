@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::order::Order;
+use super::super::dataset::share;
 use super::super::time::{Form, Times};
 use super::field::Fields;
 use super::format::{Missing, Unseen};
@@ -31,6 +32,8 @@ pub struct Columns {
     /// Rows with an unknown category and the first of them.
     unseen: Option<(u64, String)>,
     rows: u64,
+    /// Rows whose gap repeats the number before, of each column.
+    held: Vec<u64>,
 }
 
 /// What a column remembers of a group's last row.
@@ -40,6 +43,9 @@ pub struct Past {
     last: Option<f32>,
     /// When it was, in seconds; or what it held, for the difference.
     time: Option<f64>,
+    /// The row had a gap there.
+    #[serde(skip)]
+    gap: bool,
 }
 
 /// What [`Columns`] remember, to go on with later.
@@ -119,6 +125,7 @@ impl Columns {
             file: file.into(),
             past: vec![Past::default(); columns.len()],
             next: Vec::new(),
+            held: vec![0; columns.len()],
             wanted: columns,
             group: None,
             fields: fields.clone(),
@@ -212,7 +219,26 @@ impl Columns {
                 self.file, self.rows
             )
         }));
+        for (k, column) in self.wanted.iter().enumerate() {
+            let same = |other: &usize| self.wanted[*other].at == column.at;
+            if (0..k).any(|other| same(&other)) {
+                continue;
+            }
+            let gaps = (k..self.wanted.len()).filter(same).map(|k| self.held[k]);
+            let name = match &column.derived {
+                Some(_) => Derived::column_of(&column.name),
+                None => &column.name,
+            };
+            let gaps = gaps.max().unwrap_or(0) as usize;
+            notes.extend(held(&self.file, gaps, self.rows as usize, name));
+        }
         notes
+    }
+
+    /// Whether the number of a wanted column in the last row is none that stands there, but repeats the one before.
+    pub fn is_held(&self, k: usize) -> bool {
+        // What is repeated does not change, and that is known.
+        self.past[k].gap && self.wanted[k].derived != Some(Derived::Diff)
     }
 
     /// The next row has no row before it.
@@ -267,6 +293,7 @@ impl Columns {
         sample.copy_from_slice(numbers);
         for (k, out) in sample.iter_mut().enumerate() {
             let column = &self.wanted[k];
+            self.past[k].gap = out.is_nan();
             if out.is_nan() {
                 let (past, text) = (&self.past[k], || text(k));
                 *out = column.gap(past, &self.fields, &self.file, line, text)?;
@@ -281,6 +308,7 @@ impl Columns {
                 });
             }
         }
+        self.count_held();
         // A row with a fault leaves nothing behind.
         for (past, &value) in self.past.iter_mut().zip(&*sample) {
             if !value.is_nan() {
@@ -289,6 +317,12 @@ impl Columns {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    fn count_held(&mut self) {
+        for (count, past) in self.held.iter_mut().zip(&self.past) {
+            *count += u64::from(past.gap && past.last.is_some());
+        }
     }
 
     /// What the first row is, where none of the numbers that were asked for is one: kW and °C, below the names of the columns.
@@ -385,6 +419,7 @@ impl Columns {
         }
         self.rows += 1;
         mem::swap(&mut self.past, &mut self.next);
+        self.count_held();
         Ok(())
     }
 }
@@ -451,7 +486,8 @@ impl Column {
         }
         // A category may be called "none".
         let known = self.categories.iter().any(|known| known == text);
-        if fields.is_missing(text) && !known {
+        past.gap = fields.is_missing(text) && !known;
+        if past.gap {
             let repeats = matches!(fields.missing, Missing::Hold | Missing::Nan);
             if self.derived == Some(Derived::Diff) && repeats && past.time.is_some() {
                 // What is repeated does not change.
@@ -515,6 +551,16 @@ impl Column {
             },
         }
     }
+}
+
+/// What there is to say about gaps of an input that are filled.
+pub fn held(file: &str, gaps: usize, rows: usize, column: &str) -> Option<String> {
+    (gaps > 0).then(|| {
+        format!(
+            "{file}: {} have no {column:?} and take the one before them (missing = \"hold\")",
+            share(gaps, rows, "rows"),
+        )
+    })
 }
 
 pub(super) fn nothing_to_hold(file: String, line: u64, column: String, text: String) -> DataError {

@@ -22,6 +22,8 @@ pub struct Group {
     pub rows: Range<usize>,
     /// They come from a [test file](Table::append_test).
     pub test: bool,
+    /// What was in each column last before them, in rows that [were left out](Table::without_first).
+    before: Option<::csv::StringRecord>,
 }
 
 /// A whole file, oldest row first.
@@ -111,6 +113,7 @@ impl Table {
             groups: vec![Group {
                 rows: 0..records.len(),
                 test: false,
+                before: None,
             }],
             test_file: None,
             own_names: Default::default(),
@@ -151,7 +154,7 @@ impl Table {
         let at = self.place(column)?;
         let mut order: Vec<(usize, usize)> = Vec::with_capacity(self.rows());
         let mut groups: Vec<Group> = Vec::new();
-        for Group { rows, test } in &self.groups {
+        for Group { rows, test, .. } in &self.groups {
             let mut keys = HashMap::new();
             let first = groups.len();
             for row in rows.clone() {
@@ -160,6 +163,7 @@ impl Table {
                     groups.push(Group {
                         rows: 0..0,
                         test: *test,
+                        before: None,
                     });
                     groups.len() - 1
                 });
@@ -352,6 +356,7 @@ impl Table {
         self.groups.push(Group {
             rows: start..self.rows(),
             test: true,
+            before: None,
         });
         self.test_file = Some(other.file.clone());
         let own = &self.names[..self.names.len() - fresh];
@@ -433,7 +438,7 @@ impl Table {
             if records.len() > start {
                 groups.push(Group {
                     rows: start..records.len(),
-                    test: group.test,
+                    ..group.clone()
                 });
             }
         }
@@ -449,6 +454,30 @@ impl Table {
             holes: self.holes.clone(),
             notes: self.notes.clone(),
         }
+    }
+
+    /// The table without the first rows of each group, up to the first of which this is true; gaps behind them go on from what was
+    /// in them.
+    pub fn without_first(&self, begins: impl Fn(usize) -> bool) -> Self {
+        let rest = |rows: Range<usize>| rows.skip_while(|&row| !begins(row));
+        let mut table = self.select(|rows| rest(rows).collect());
+        let left = self.groups.iter().filter_map(|group| {
+            let first = rest(group.rows.clone()).next()?;
+            Some((group, first))
+        });
+        for (shorter, (group, first)) in table.groups.iter_mut().zip(left) {
+            let earlier = &self.records[group.rows.start..first];
+            let Some(last) = earlier.last() else { continue };
+            let latest = |at: usize| {
+                let fields = earlier.iter().rev().chain(&group.before).map(|row| &row[at]);
+                let known = |field: &&str| !self.fields.is_missing(field);
+                fields.clone().find(known).unwrap_or("")
+            };
+            let mut before: ::csv::StringRecord = (0..last.len()).map(latest).collect();
+            before.set_position(last.position().cloned());
+            shorter.before = Some(before);
+        }
+        table
     }
 
     /// The table without the rows that do not hold numbers of these columns; none where broken rows are errors, or there are
@@ -558,6 +587,13 @@ impl Table {
             if let Some(file) = self.test_file.as_ref().filter(|_| group.test) {
                 columns.file.clone_from(file);
             }
+            let mut first = vec![f32::NAN; width];
+            if let Some(before) = &group.before {
+                let later = |rows: usize| {
+                    &self.records[(group.rows.start + rows - 1).min(group.rows.end - 1)]
+                };
+                columns.parse(before, later, line_of(before), &mut first)?;
+            }
             for piece in self.pieces(group) {
                 for row in piece.clone() {
                     let (before, rest) = samples.split_at_mut(row * width);
@@ -566,8 +602,11 @@ impl Table {
                     // Behind the last row there is nothing known: it stands in, in rows that predict nothing.
                     let later = |rows: usize| &self.records[(row + rows).min(piece.end - 1)];
                     columns.parse(record, later, line_of(record), sample)?;
-                    if hold && row > group.rows.start {
-                        let before = &before[(row - 1) * width..];
+                    if hold {
+                        let before = match row > group.rows.start {
+                            true => &before[(row - 1) * width..],
+                            false => &first,
+                        };
                         for (x, &before) in sample.iter_mut().zip(before) {
                             *x = if x.is_nan() { before } else { *x };
                         }

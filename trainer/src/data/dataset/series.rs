@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use super::super::csv::Table;
+use super::super::csv::{self, Table};
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform, unit_of};
@@ -380,8 +380,7 @@ pub(super) fn prepared<'t>(
         }
         if !table.groups().iter().all(|group| known(group.rows.start)) {
             let before = (table.rows(), table.groups().len());
-            let from_known = |rows: Range<usize>| rows.skip_while(|&row| !known(row)).collect();
-            table = Cow::Owned(table.select(from_known));
+            table = Cow::Owned(table.without_first(known));
             let left_out = share(before.0 - table.rows(), before.0, "rows");
             notes.push(format!(
                 "{}: {left_out} at the beginning of groups have gaps with nothing before them to hold, and are left out",
@@ -658,13 +657,7 @@ fn held(table: &Table, column: &str) -> Result<Option<String>, DataError> {
     }
     let gaps = table.columns_named(&[&Derived::missing(column)])?;
     let gaps = gaps.into_iter().filter(|&gap| gap != 0.0).count();
-    Ok((gaps > 0).then(|| {
-        format!(
-            "{}: {} have no {column:?} and take the one before them (missing = \"hold\")",
-            table.file(),
-            share(gaps, table.rows(), "rows"),
-        )
-    }))
+    Ok(csv::held(table.file(), gaps, table.rows(), column))
 }
 
 /// But for gaps.

@@ -21,6 +21,7 @@ pub mod time;
 pub mod vocabulary;
 mod written;
 
+pub(crate) use self::dataset::share;
 pub use self::dataset::{Dataset, Sequence, word_of};
 pub use self::error::DataError;
 pub use self::resolution::coarse_columns;

@@ -152,6 +152,24 @@ pub fn of(start: &[u8]) -> Option<Kind> {
         )
     } else if begins(b"<?xml") {
         kind("an XML file", TO_CSV, NO_MODEL)
+    } else if begins(b"LabVIEW Measurement") {
+        kind(
+            "a LabVIEW measurement file",
+            "keep the table in it, from the names of its columns on: sed -n '/^X_Value/,$p' OLD > NEW",
+            NO_MODEL,
+        )
+    } else if begins(b"\"TOA5\",") || begins(b"TOA5,") {
+        kind(
+            "a table of a Campbell logger (TOA5)",
+            "keep the second of its first four lines, which has the names of the columns: sed '1d;3,4d' OLD > NEW",
+            NO_MODEL,
+        )
+    } else if is_line_protocol(start) {
+        kind(
+            "line protocol, as InfluxDB takes it",
+            "export it as a table, a column for each field: influx query --raw with pivot(), or SELECT * in -format csv",
+            NO_MODEL,
+        )
     } else if begins(b"{\"") || begins(b"[{") || begins(b"{\n") || begins(b"[\n") || begins(b"[[") {
         kind(
             "a JSON file",
@@ -161,4 +179,58 @@ pub fn of(start: &[u8]) -> Option<Kind> {
     } else {
         return None;
     })
+}
+
+/// `pump,host=a load=50.1,flow=11.9 1772323200000000000`: a measurement with tags, fields and a time, in every line but comments.
+fn is_line_protocol(start: &[u8]) -> bool {
+    const LOOKED_AT: usize = 8;
+    let text = String::from_utf8_lossy(start);
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let lines = whole.map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_pair = |pair: &str| {
+        let pair = pair.split_once('=');
+        pair.is_some_and(|(key, value)| !key.is_empty() && !value.is_empty())
+    };
+    let is_point = |line: &str| {
+        let (Some((series, rest)), Some((_, time))) = (line.split_once(' '), line.rsplit_once(' '))
+        else {
+            return false;
+        };
+        let fields = rest.strip_suffix(time).unwrap_or(rest).trim_end();
+        let is_time = time.len() >= 10 && time.bytes().all(|b| b.is_ascii_digit());
+        let mut names = series.split(',');
+        is_time
+            && names
+                .next()
+                .is_some_and(|name| !name.is_empty() && !name.contains('='))
+            && names.all(is_pair)
+            && fields.split(',').next().is_some_and(is_pair)
+    };
+    let lines: Vec<&str> = lines.take(LOOKED_AT).collect();
+    !lines.is_empty() && lines.into_iter().all(is_point)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_others_write_are_called_by_their_names() {
+        let name = |start: &str| of(start.as_bytes()).map(|kind| kind.name);
+        let points = "# from the pump\npump,host=a load=50.1,flow=11.9 1772323200000000000\npump load=1i,text=\"a b\" 1772323200\n";
+        assert!(name(points).unwrap().contains("line protocol"));
+        assert!(name("\"TOA5\",\"CR1000X\"\n").unwrap().contains("TOA5"));
+        assert!(name("LabVIEW Measurement\t\n").unwrap().contains("LabVIEW"));
+        for table in [
+            "t,x=1\n2026-01-01 00:00:00,5\n",
+            "a b 1772323200\n",
+            "x\n",
+            "",
+        ] {
+            assert_eq!(name(table), None, "{table:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::causes::InOneLine;
 use crate::data::DataError;
-use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader};
+use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader, is_same};
 use crate::data::derived::Derived;
 use crate::data::open::open;
 use crate::data::parquet::{Column, Kind, NO_NAME, ParquetColumns, Print};
@@ -767,7 +767,10 @@ fn turned(
 
 /// The number of a class; NaN for what is none.
 fn class_of(name: &str, classes: &[String]) -> f32 {
-    let place = classes.iter().position(|class| class == name.trim());
+    let name = name.trim();
+    let is = |class: &String| class == name;
+    let place = classes.iter().position(is);
+    let place = place.or_else(|| classes.iter().position(|class| is_same(class, name)));
     place.map_or(f32::NAN, |place| place as f32)
 }
 

@@ -10,13 +10,15 @@ use kinglet_trainer::backtest::{
     Counts, Measure, Outcome, Pair, Truth, Wanted, column_names, parquet,
 };
 use kinglet_trainer::data::Written;
+use kinglet_trainer::data::csv::Format;
+use kinglet_trainer::data::open::open;
 use kinglet_trainer::file::save;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
 use kinglet_trainer::package::Target;
 use kinglet_trainer::report::{FleetSubject, page_of_fleet};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 /// Run an old and a new model over the rows of a whole fleet, and tell what changes for every device
@@ -104,6 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
     let words = [word(&old), word(&new)];
     alike(args, models, &words)?;
     let columns = args.columns.of_model(&new);
+    written_alike(args, [&args.columns.of_model(&old), &columns], &files)?;
     let (wanted, pair) = plan(args, &columns, &files, (models, words))?;
     let formats = |begin: &[u8]| columns.format(begin);
     let outcome = pair.run(files.clone(), &wanted, &formats, cancel_on_signal())?;
@@ -236,6 +239,33 @@ fn alike(args: &Args, [old, new]: [&Model<'_>; 2], words: &[Option<String>; 2]) 
         );
     }
     Ok(())
+}
+
+/// Refuses models whose tables were written otherwise, as one of them would be given other numbers than it was trained on.
+fn written_alike(args: &Args, [of_old, of_new]: [&CsvOptions; 2], files: &[PathBuf]) -> Result<()> {
+    // Of a file that cannot be read it is told when its turn comes.
+    let begins = files.iter().find_map(|file| {
+        let mut opened = open(file, &Format::default()).ok()?;
+        let begin = opened.text.fill_buf().ok()?.to_vec();
+        Some((!opened.printed).then_some(begin))
+    });
+    let Some(begin) = begins else { return Ok(()) };
+    let unlike = of_old.unlike(of_new, begin.as_deref())?;
+    if unlike.is_empty() {
+        return Ok(());
+    }
+    let (old, new) = (args.old.display(), args.new.display());
+    let each = unlike.iter().map(|(key, [of_old, of_new])| {
+        let option = match &key[..] {
+            "time" => "time-format".to_owned(),
+            key => key.replace('_', "-"),
+        };
+        format!("{key} is {of_old} for {old} and {of_new} for {new} (--{option})")
+    });
+    Err(usage(format!(
+        "the models were trained on tables that are written otherwise, and both are given the same rows: {}; say how these files are",
+        each.collect::<Vec<_>>().join(", ")
+    )))
 }
 
 /// What is read, and how the models are compared.
@@ -451,7 +481,10 @@ fn tell_untold(wanted: &Wanted, truth: &Truth, all: &Counts) {
         Truth::Number(column) => (column, "no number".to_owned()),
         Truth::Class(column, classes) => (
             column,
-            format!("none of the classes {}", classes.join(", ")),
+            format!(
+                "none of the classes {}, by whose names the model file knows them, whatever labels their task gave them,",
+                classes.join(", ")
+            ),
         ),
     };
     let share = 100.0 * all.untold as f64 / (all.untold + all.measured).max(1) as f64;

@@ -7,7 +7,7 @@ use kinglet_trainer::data::Written;
 use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Unseen};
 use kinglet_trainer::data::open::encoding;
-use kinglet_trainer::data::time::is_format;
+use kinglet_trainer::data::time::format_fault;
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::task::Task;
 use std::path::Path;
@@ -149,13 +149,9 @@ pub fn overridden(task: Task, data: Option<&Path>, on_error: Option<OnError>) ->
 }
 
 fn time_format(text: &str) -> Result<String, String> {
-    if is_format(text) {
-        Ok(text.into())
-    } else {
-        Err(
-            "expected a format as of strftime with a date in it, like %d/%m/%Y %H:%M, or excel"
-                .into(),
-        )
+    match format_fault(text) {
+        None => Ok(text.into()),
+        Some(fault) => Err(fault.into()),
     }
 }
 
@@ -336,8 +332,25 @@ impl CsvOptions {
     /// too.
     pub fn format(&self, begin: &[u8]) -> Result<Format> {
         let trained = self.trained.format.clone();
+        let found = self.delimiter.unwrap_or_else(|| delimiter(&trained, begin));
+        // Who puts something else between fields may put something else between digits.
+        if let (Some(mark), None, None, None) = (
+            trained.thousands,
+            self.delimiter,
+            self.thousands,
+            self.decimal,
+        ) && found != trained.delimiter
+        {
+            let decimal = trained.decimal;
+            return Err(usage(format!(
+                "{found:?} stands between the fields here and {:?} in the training data, which had {decimal:?} before fractions and {mark:?} between \
+                 thousands: these numbers may be written otherwise as well, and 1{mark}234 means one or the other; say which: --decimal {decimal} \
+                 --thousands {mark}, or --decimal {mark}",
+                trained.delimiter
+            )));
+        }
         let format = Format {
-            delimiter: self.delimiter.unwrap_or_else(|| delimiter(&trained, begin)),
+            delimiter: found,
             header: match (self.header, trained.header) {
                 (Some(HeaderOption::None), Header::FirstLine) => Header::None,
                 (Some(HeaderOption::FirstLine), _) => Header::FirstLine,
@@ -379,6 +392,37 @@ impl CsvOptions {
         }
     }
 
+    /// The keys of how rows are written that another model's training data had otherwise, as far as no option says them, with what is so
+    /// for the one and for the other: of text that begins so, or of Parquet. Where that would be an error about a row it is left to it.
+    pub fn unlike(&self, other: &Self, begin: Option<&[u8]>) -> Result<Vec<(String, [String; 2])>> {
+        const OF_TEXT: [&str; 7] = [
+            "missing_values",
+            "newest_first",
+            "time",
+            "delimiter",
+            "decimal",
+            "thousands",
+            "comment",
+        ];
+        const OF_PARQUET: &[&str] = OF_TEXT.split_at(3).0;
+        let keys = begin.map_or(OF_PARQUET, |_| &OF_TEXT);
+        let of = |options: &Self| -> Result<toml::Table> {
+            let mut written = toml::Table::try_from(options.format(begin.unwrap_or_default())?)?;
+            let every = options.every.unwrap_or(options.trained.every as u64);
+            written.insert("every".into(), (every as i64).into());
+            Ok(written)
+        };
+        let (one, two) = (of(self)?, of(other)?);
+        let shown = |table: &toml::Table, key: &str| {
+            let value = table.get(key);
+            value.map_or("not set".to_owned(), ToString::to_string)
+        };
+        let differ = keys.iter().copied().chain(["every"]);
+        let differ = differ.filter(|key| one.get(*key) != two.get(*key));
+        let both = |key: &str| (key.to_owned(), [shown(&one, key), shown(&two, key)]);
+        Ok(differ.map(both).collect())
+    }
+
     /// What front end the model listens through.
     pub fn audio(&self) -> Option<&Audio> {
         self.trained.audio.as_ref()
@@ -407,6 +451,14 @@ impl CsvOptions {
             return None;
         }
         Some(group)
+    }
+
+    /// What columns of training came from beside its file, in a message about one that is not there.
+    pub fn was_joined(&self) -> Option<String> {
+        let [file, on] = self.trained.joined.as_ref()?;
+        Some(format!(
+            "the training data was joined with {file} by the column {on:?}, so join these rows with such a table too"
+        ))
     }
 
     /// Rows of training belonged together.

@@ -421,12 +421,7 @@ fn answer(
 }
 
 /// Runs a stream on a sample, of which so much was measured; true if there is an answer.
-fn step(
-    args: &Args,
-    stream: &mut Stream<'_, '_>,
-    sample: Sample<'_>,
-    measured: &[f32],
-) -> bool {
+fn step(args: &Args, stream: &mut Stream<'_, '_>, sample: Sample<'_>, measured: &[f32]) -> bool {
     match (sample, &mut stream.runner) {
         (Sample::EndOfText, _) => false,
         (Sample::Token(token), AnyRunner::Steps(runner)) => {

@@ -336,7 +336,11 @@ impl Samples {
                  give {file} with every {stride}th row alone"
             )));
         }
-        let mut columns = reader.columns(&wanted)?;
+        let columns = reader.columns(&wanted);
+        let mut columns = columns.map_err(|error| match (&error, options.was_joined()) {
+            (DataError::UnknownColumn { .. }, Some(joined)) => anyhow!("{error}; {joined}"),
+            _ => error.into(),
+        })?;
         let group = match raw {
             true => options.named_group(),
             false => options.group_in(reader.names(), &file),

@@ -9,8 +9,8 @@ mod records;
 mod table;
 
 pub use self::columns::{Columns, Memory, held};
-pub use self::field::composed;
 pub(crate) use self::field::is_missing;
+pub use self::field::{composed, is_same};
 pub use self::format::{Format, Header, Missing, OnError, Size, Unseen, are_numbered};
 pub use self::records::{Reader, Records, is_separator_line};
 pub use self::table::{Group, LEFT_OUT, Table};

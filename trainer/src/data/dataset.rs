@@ -500,7 +500,7 @@ fn read(task: &Task, csv: &CsvTask, path: &Path) -> Result<Table, DataError> {
 }
 
 /// "3 of 40 texts (7.5 %)".
-pub(super) fn share(count: usize, all: usize, what: &str) -> String {
+pub(crate) fn share(count: usize, all: usize, what: &str) -> String {
     let percent = 100.0 * count as f64 / all.max(1) as f64;
     format!("{count} of {all} {what} ({percent:.1} %)")
 }

@@ -238,9 +238,9 @@ pub enum DataError {
         /// The labels that the task file names.
         known: Vec<String>,
     },
-    /// Something else than 0 and 1 in a column of anomalies.
+    /// Something else than 0 and 1, or false and true, in a column of anomalies.
     #[error(
-        "{file}:{line}: column {column:?}: {text:?} is neither 0 (nothing is wrong) nor 1; repair the field, or name another column in anomaly.labels"
+        "{file}:{line}: column {column:?}: {text:?} is neither 0 or false (nothing is wrong) nor 1 or true; repair the field, or name another column in anomaly.labels"
     )]
     ZeroOrOne {
         /// Which file.
@@ -506,8 +506,8 @@ fn unfit(value: f64) -> String {
             .into();
     }
     if value.is_infinite() {
-        return "has no number in the training part, where no row is left in a window: rows that are left out as broken end a piece, and no \
-                piece is as long as shape.window; repair them, or make the window shorter"
+        return "has no number in the training part, where no row is left in a window: groups, and the pieces of them between rows that \
+                are left out as broken, are too short for shape.window and its horizon; make the window shorter, or repair such rows"
             .into();
     }
     format!(

@@ -10,7 +10,9 @@
 //! `3/11/2026` is March in one country and November in another, so it needs a format, as `strftime` has them:
 //! `%d/%m/%Y %H:%M`.
 
-use chrono::format::{ParseErrorKind, Parsed, StrftimeItems, parse, parse_and_remainder};
+use chrono::format::{
+    Fixed, Item, ParseErrorKind, Parsed, StrftimeItems, parse, parse_and_remainder,
+};
 use chrono::{NaiveDateTime, NaiveTime};
 use serde::{Deserialize, Serialize};
 
@@ -48,16 +50,28 @@ const SERIAL: &str = "excel";
 /// 1970-01-01 as such a day.
 const SERIAL_1970: f64 = 25_569.0;
 
-/// Whether `format` is one that a time can be read by: strftime's, and it has a date.
-pub fn is_format(format: &str) -> bool {
-    let broken = |item| matches!(item, chrono::format::Item::Error);
+/// Why no time can be read by `format`, if that is so: it is not strftime's, has no date, or wants what nobody can know.
+pub fn format_fault(format: &str) -> Option<&'static str> {
+    let broken = |item| matches!(item, Item::Error);
+    let zone = |item| matches!(item, Item::Fixed(Fixed::TimezoneName));
     let has_date = || {
         let noon = chrono::DateTime::UNIX_EPOCH.fixed_offset();
         let noon = noon + chrono::TimeDelta::hours(12);
         let written = noon.format_with_items(StrftimeItems::new(format));
         Time::parse(&written.to_string(), Some(format)).is_some()
     };
-    format == SERIAL || !StrftimeItems::new(format).any(broken) && has_date()
+    if format == SERIAL {
+        None
+    } else if StrftimeItems::new(format).any(zone) {
+        // CST is -06:00 and +08:00.
+        Some(
+            "%Z is the name of a zone, which does not say how far that is from UTC; write offsets (+01:00) and %z",
+        )
+    } else if StrftimeItems::new(format).any(broken) || !has_date() {
+        Some("expected a format as of strftime with a date in it, such as %d/%m/%Y %H:%M, or excel")
+    } else {
+        None
+    }
 }
 
 /// Reads the times of a column. Without a format the first one settles what numbers are, and another kind of number
@@ -595,8 +609,10 @@ mod tests {
             Time::parse("5 pm on 3/11/26", Some("%I %p on %d/%m/%y")).map(|t| t.local),
             local("2026-11-03 17:00")
         );
+        let is_format = |format| format_fault(format).is_none();
         assert!(!is_format("%Q") && is_format("excel"));
         assert!(!is_format("%H:%M") && is_format("%d/%m/%y %H:%M %z"));
+        assert!(!is_format("%d/%m/%y %H:%M %Z"));
         for short in ["04/03/26", "04.03.26", "26-03-04 10:00"] {
             let why = Times::new(None).read(short, false);
             assert!(

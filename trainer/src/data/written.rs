@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::audio::Audio;
 use super::csv::Format;
 use crate::task::{Data, Task};
+use std::path::Path;
 use toml::{Table, Value};
 
 /// What a task says about its tables that predicting has to know too. In a model file it is TOML, of what is not as usual.
@@ -15,6 +16,8 @@ use toml::{Table, Value};
 pub struct Written {
     /// The column that says what a row belongs to.
     pub group: Option<String>,
+    /// Columns came from another file as well: its name, and the column by which it was joined.
+    pub joined: Option<[String; 2]>,
     /// Of a group the first of so many rows was taken.
     pub every: usize,
     /// The column of texts.
@@ -48,6 +51,7 @@ impl Default for Written {
     fn default() -> Self {
         Written {
             group: None,
+            joined: None,
             every: 1,
             text: None,
             running: false,
@@ -83,6 +87,11 @@ impl Written {
                 Some(pairs) => pairs.group().map(str::to_owned),
                 None => series.and_then(|series| series.group.clone()),
             },
+            joined: task.csv.as_ref().and_then(|csv| {
+                let join = csv.join.as_ref()?;
+                let name = Path::new(&join.file).file_name().unwrap_or_default();
+                Some([name.to_string_lossy().into_owned(), join.on.clone()])
+            }),
             every: series.map_or(1, |series| series.every),
             text: task.documents().map(|texts| texts.text.clone()),
             running: task.text().is_some(),
@@ -144,6 +153,7 @@ mod tests {
         assert_eq!(Written::default().to_text().unwrap(), "");
         let written = Written {
             group: Some("press".into()),
+            joined: Some(["plan.csv".into(), "day".into()]),
             every: 2,
             text: Some("review".into()),
             running: true,

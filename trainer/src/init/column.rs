@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::data::csv::is_missing;
 use crate::data::sentinel::sentinels;
+use crate::data::share;
 use crate::data::time::{COMPACT, NotATime, OTHER_COMPACT, Time, Times, USUAL};
 
 /// So many different texts are categories; more are text.
@@ -59,6 +60,13 @@ pub struct Marks {
 impl Marks {
     pub fn is_empty(&self) -> bool {
         self.numbers.is_empty() && self.texts.is_empty()
+    }
+
+    /// Whether a field stands for no value.
+    pub fn is_gap(&self, text: &str, number: &dyn Fn(&str) -> Option<f64>) -> bool {
+        is_missing(text)
+            || self.texts.iter().any(|mark| mark == text)
+            || number(text).is_some_and(|x| self.numbers.contains(&x))
     }
 
     /// As the key `missing_values` lists them.
@@ -131,12 +139,7 @@ impl<'t> Column<'t> {
         number: &dyn Fn(&str) -> Option<f64>,
         marks: &Marks,
     ) -> Self {
-        let is_mark = |x: f64| marks.numbers.contains(&x);
-        let gap = |text: &str| {
-            is_missing(text)
-                || marks.texts.iter().any(|mark| mark == text)
-                || number(text).is_some_and(is_mark)
-        };
+        let gap = |text: &str| marks.is_gap(text, number);
         let mut different: HashMap<&str, usize> = HashMap::new();
         let (mut missing, mut numbers) = (0, 0);
         let mut order = Vec::new();
@@ -204,8 +207,32 @@ impl<'t> Column<'t> {
     pub fn mark(&self) -> Option<f64> {
         let there = self.values.iter().filter(|x| !x.is_nan()).count();
         let found = sentinels(self.values.iter().copied()).into_iter();
-        let mut often = found.filter(|found| found.count >= 3 && 2 * found.count < there);
+        let often = found.filter(|found| found.count >= 3 && 2 * found.count < there);
+        let mut often = often.filter(|found| found.is_usual);
         often.find(|_| self.is_number()).map(|found| found.value)
+    }
+
+    /// Numbers that may be of that kind, and are none that loggers write as a rule.
+    pub fn doubtful(&self) -> Vec<String> {
+        let there = self.values.iter().filter(|x| !x.is_nan()).count();
+        let found = sentinels(self.values.iter().copied()).into_iter();
+        let found = found.filter(|found| self.is_number() && !found.is_usual);
+        let told = found.map(|found| found.told(&share(found.count, there, "rows")));
+        told.map(|told| format!("{} {told}", self.name)).collect()
+    }
+
+    /// Rows that hold something else than nearly all the others: of a column of times also nothing.
+    pub fn torn(&self, is_gap: &dyn Fn(&str) -> bool) -> Vec<usize> {
+        let all = self.texts.len();
+        let few = self.missing as f64 <= (1.0 - MOST) * all as f64;
+        let timeless = matches!(self.holds, Holds::Times(_)) && few;
+        match self.holds {
+            Holds::Numbers | Holds::Times(_) => (0..all)
+                .filter(|&row| self.values[row].is_nan())
+                .filter(|&row| timeless || !is_gap(self.texts[row]))
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Texts among numbers that come again and again, as `-`, `#N/A` or `Error`.

@@ -187,9 +187,7 @@ pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal
             }
             Err(InitError::Data(DataError::Constant { column, .. }))
                 if without.columns.len() < MOST_LEFT_OUT
-                    && without
-                        .columns
-                        .insert(Derived::column_of(&column).to_owned()) => {}
+                    && without.columns.insert(left_out(&column).to_owned()) => {}
             Err(InitError::Data(DataError::EmptyPart { .. }))
                 if without.halvings < MOST_HALVINGS =>
             {
@@ -201,6 +199,14 @@ pub fn propose(data: &Path, target: Option<&str>, out: &Path) -> Result<Proposal
             }
             Err(error) => return Err(broken.map_or(error, InitError::Data)),
         }
+    }
+}
+
+/// What is left out where this feature cannot be learned from: its column, unless that is the time, from which others follow.
+fn left_out(feature: &str) -> &str {
+    match Derived::parse(feature) {
+        Some((Derived::Clock(_) | Derived::Elapsed, _)) => feature,
+        _ => Derived::column_of(feature),
     }
 }
 
@@ -339,6 +345,21 @@ fn table(
         columns(&marks)?
     };
     format.missing_values = marks.list();
+    // What is told of the columns is of the rows that are left.
+    let whole;
+    let (table, columns) = match without.broken_rows {
+        true => {
+            let is_gap = |text: &str| marks.is_gap(text, &number);
+            let torn = columns.iter().flat_map(|column| column.torn(&is_gap));
+            let torn: HashSet<usize> = torn.collect();
+            whole = table.select(|rows| rows.filter(|row| !torn.contains(row)).collect());
+            let texts = |name: &str| whole.text_column(name);
+            let of = |name: &&String| Ok(Column::new(name, texts(name)?, &number, &marks));
+            let columns: Result<Vec<Column<'_>>, DataError> = names.iter().map(of).collect();
+            (&whole, columns?)
+        }
+        false => (&table, columns),
+    };
     if let Some((rows, texts)) = units(&columns, &number) {
         let [first, last] = [0, rows - 1].map(|row| table.line(row).to_string());
         let lines = match first == last {
@@ -352,7 +373,7 @@ fn table(
             texts,
         });
     }
-    draft.tell("file", told_format(&table, width, &format));
+    draft.tell("file", told_format(table, width, &format));
     for column in &columns {
         if let Holds::NoTimes(found) = &column.holds {
             let lines = found.rows.iter().map(|&row| table.line(row).to_string());
@@ -373,6 +394,13 @@ fn table(
             );
         }
     }
+    for odd in columns.iter().flat_map(Column::doubtful) {
+        draft.tell("odd", odd);
+    }
+    draft
+        .told
+        .extend(unnamed(table, &number, &marks)?.map(|told| ("left out", told)));
+    draft.told.extend(long(&columns).map(|told| ("long", told)));
     if let Some(found) = texts::find(&columns, target) {
         texts::documents(&columns, found, &format, data, shown, draft);
         return Ok(());
@@ -410,11 +438,73 @@ fn table(
         .iter()
         .all(|c| matches!(c.holds, Holds::Nothing | Holds::One(_)))
     {
-        return Err(InitError::NothingToPredict(held(&columns)).with(&twice(&table)));
+        return Err(InitError::NothingToPredict(held(&columns)).with(&twice(table)));
     }
-    let twice = twice(&table);
+    let twice = twice(table);
     let drafted = Rows::new(columns, target, joined).draft(draft, format, target, without);
     drafted.map_err(|error| error.with(&twice))
+}
+
+/// Columns that are passed over as no name stands for them alone, but for those that only count rows.
+fn unnamed(
+    table: &Table,
+    number: &dyn Fn(&str) -> Option<f64>,
+    marks: &Marks,
+) -> Result<Option<String>, DataError> {
+    let all = table.names();
+    let mut out: Vec<String> = Vec::new();
+    for (at, texts) in table.columns_without_names() {
+        let column = Column::new("", texts, number, marks);
+        if column.holds != Holds::Nothing && !counts(None, &column) {
+            out.push(format!("column {} (no name)", at + 1));
+        }
+    }
+    let twice = twice(table).into_iter();
+    out.extend(twice.map(|name| {
+        let count = all.iter().filter(|other| *other == name).count();
+        format!("{name} ({count} columns of one name)")
+    }));
+    Ok((!out.is_empty()).then(|| {
+        format!(
+            "{}; a name of its own in the first line makes a column of it",
+            draft::names(out.iter().map(String::as_str))
+        )
+    }))
+}
+
+/// A table with a row for each value of several quantities, which has one column for all of them.
+fn long(columns: &[Column<'_>]) -> Option<String> {
+    const KINDS: [&str; 10] = [
+        "variable",
+        "parameter",
+        "metric",
+        "quantity",
+        "measurement",
+        "channel",
+        "signal",
+        "field",
+        "tag",
+        "entity",
+    ];
+    const VALUES: [&str; 4] = ["value", "val", "reading", "wert"];
+    let kind = |column: &&Column<'_>| match &column.holds {
+        Holds::Categories(kinds) => kinds.len() > 1 && column.is_called(&KINDS),
+        _ => false,
+    };
+    let (kind, value) = (
+        columns.iter().find(kind)?,
+        columns
+            .iter()
+            .find(|c| c.is_number() && c.is_called(&VALUES))?,
+    );
+    let time = columns
+        .iter()
+        .find(|c| matches!(c.holds, Holds::Times(_)))?;
+    let [kind, value, time] = [kind, value, time].map(|column| &column.name);
+    Some(format!(
+        "it looks like a table with a row for each {value} of a {kind}, which learns one column from all of them; a column for each {kind} is what \
+         rows are read by: pandas.read_csv(FILE).pivot_table(index={time:?}, columns={kind:?}, values={value:?}).to_csv(\"wide.csv\")"
+    ))
 }
 
 /// Names that more than one column has.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::column::{Column, Holds};
+use crate::data::order::is_clock_change;
 
 /// A group is at least so many rows on average; what changes more often is a value.
 const LEAST_GROUP: usize = 4;
@@ -65,6 +66,8 @@ pub struct Order {
     pub span: f64,
     /// Share of the rows whose time is not after the one before.
     pub unsorted: f64,
+    /// All of these are where clocks are set back.
+    pub clocks_set_back: bool,
 }
 
 /// How often a sequence goes up, down and stays.
@@ -94,15 +97,22 @@ impl Steps {
 
 /// Within each key; and what lies between two values.
 pub fn steps(keys: Option<&[&str]>, values: &[f64]) -> (Steps, Vec<f64>) {
-    let mut last: HashMap<&str, f64> = HashMap::new();
     let (mut steps, mut between) = (Steps::default(), Vec::new());
-    for (row, &value) in values.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
-        if let Some(before) = last.insert(keys.map_or("", |k| k[row]), value) {
-            steps.count(before, value);
-            between.push(value - before);
-        }
+    for (before, value) in pairs(keys, values) {
+        steps.count(before, value);
+        between.push(value - before);
     }
     (steps, between)
+}
+
+/// Each value and the one before it, within each key.
+fn pairs<'v>(keys: Option<&'v [&str]>, values: &'v [f64]) -> impl Iterator<Item = (f64, f64)> + 'v {
+    let mut last: HashMap<&str, f64> = HashMap::new();
+    let there = values.iter().enumerate().filter(|(_, x)| !x.is_nan());
+    there.filter_map(move |(row, &value)| {
+        let before = last.insert(keys.map_or("", |k| k[row]), value)?;
+        Some((before, value))
+    })
 }
 
 fn runs(texts: &[&str]) -> usize {
@@ -247,6 +257,8 @@ impl Order {
                 steps.wrong()
             };
             order.unsorted = wrong as f64 / between.len().max(1) as f64;
+            let mut back = pairs(keys, &columns[t].values).filter(|(before, now)| now <= before);
+            order.clocks_set_back = back.all(|(before, now)| is_clock_change(before, now));
             let mut intervals: Vec<f64> = between
                 .iter()
                 .map(|b| b.abs())

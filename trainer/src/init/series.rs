@@ -8,6 +8,7 @@ use super::draft::{Draft, Size, count, duration, list, names, quoted};
 use super::order::{DATE_PARTS, Order, is_clock, steps};
 use super::{InitError, Without, held, shell_word};
 use crate::data::csv::{Format, Missing, is_missing};
+use crate::data::order::CLOCK_CHANGE;
 use crate::data::time::Time;
 
 pub const LABEL_NAMES: [&str; 16] = [
@@ -789,9 +790,13 @@ impl<'t> Rows<'t> {
                 few if few < 0.1 => "less than 0.1".into(),
                 share => format!("{share:.1}"),
             };
+            let cure = match order.clocks_set_back {
+                true => CLOCK_CHANGE,
+                false => "sort the file if that is a mistake",
+            };
             draft.tell(
                 "order",
-                format!("{share} % of the rows are not later than the row before; sort the file if that is a mistake"),
+                format!("{share} % of the rows are not later than the row before; {cure}"),
             );
         }
         if let Some(group) = order.group {

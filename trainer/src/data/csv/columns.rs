@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::derived::Derived;
 use super::super::error::DataError;
-use super::super::order::Order;
-use super::super::dataset::share;
+use super::super::order::{Order, Resumed};
+use super::super::share;
 use super::super::time::{Form, Times};
-use super::field::Fields;
+use super::field::{Fields, is_same};
 use super::format::{Missing, Unseen};
 
 /// Some columns of a file, in the order asked for, and what they remember of every group.
@@ -43,6 +43,9 @@ pub struct Past {
     last: Option<f32>,
     /// When it was, in seconds; or what it held, for the difference.
     time: Option<f64>,
+    /// When it was in a saved state that is gone on from.
+    #[serde(skip)]
+    saved: Option<f64>,
     /// The row had a gap there.
     #[serde(skip)]
     gap: bool,
@@ -67,6 +70,7 @@ pub(super) struct Column {
     times: Times,
     /// Of the times, where this is the first feature from their column.
     order: Option<Order>,
+    resumed: Resumed,
     /// This is the first feature from its column.
     first: bool,
 }
@@ -111,6 +115,7 @@ impl Columns {
                 name: name.into(),
                 at,
                 order: (timed && first).then(Order::default),
+                resumed: Resumed::default(),
                 derived,
                 categories: Vec::new(),
                 times: Times::new(fields.time.as_deref()),
@@ -196,6 +201,8 @@ impl Columns {
             column.times.set_form(form);
         }
         self.others = memory.groups.into_iter().collect();
+        let pasts = self.others.values_mut().flatten();
+        pasts.for_each(|past| past.saved = past.time);
         if self.group.is_none()
             && let Some(past) = self.others.remove("")
         {
@@ -211,6 +218,7 @@ impl Columns {
             let Some(order) = &column.order else { continue };
             let name = Derived::parse(&column.name).map_or(&column.name[..], |(_, name)| name);
             notes.extend(order.note(&self.file, name));
+            notes.extend(column.resumed.notes(&self.file, name));
             notes.extend(column.times.note(&self.file, name));
         }
         notes.extend(self.unseen.iter().map(|(count, first)| {
@@ -410,8 +418,14 @@ impl Columns {
         }
         for (column, (before, now)) in self.wanted.iter_mut().zip(self.past.iter().zip(&self.next))
         {
-            if let (Some(order), Some(now)) = (&mut column.order, now.time) {
-                order.see(before.time, now, line);
+            let (Some(order), Some(now)) = (&mut column.order, now.time) else {
+                continue;
+            };
+            // Behind a saved state the first row has none before it in the file.
+            let in_file = before.time.filter(|time| before.saved != Some(*time));
+            order.see(in_file, now, line);
+            if let (Some(saved), Some(before)) = (before.saved, before.time) {
+                column.resumed.see(saved, before, now, line);
             }
         }
         if let Some(text) = unseen {
@@ -439,12 +453,13 @@ impl Column {
         }
     }
 
+    fn is_known(&self, text: &str) -> bool {
+        self.categories.iter().any(|known| is_same(known, text))
+    }
+
     /// A category that is not known; counted once for all features of a column.
     fn is_unseen(&self, text: &str, fields: &Fields) -> bool {
-        self.first
-            && self.category().is_some()
-            && !fields.is_missing(text)
-            && !self.categories.iter().any(|known| known == text)
+        self.first && self.category().is_some() && !fields.is_missing(text) && !self.is_known(text)
     }
 
     /// The number for a field that holds none.
@@ -485,7 +500,7 @@ impl Column {
             return Ok(f32::from(u8::from(fields.is_missing(text))));
         }
         // A category may be called "none".
-        let known = self.categories.iter().any(|known| known == text);
+        let known = self.is_known(text);
         past.gap = fields.is_missing(text) && !known;
         if past.gap {
             let repeats = matches!(fields.missing, Missing::Hold | Missing::Nan);
@@ -524,7 +539,12 @@ impl Column {
                         known: self.categories.clone(),
                     });
                 }
-                Ok(f32::from(u8::from(text == category)))
+                // Where there are both True and true, they are two.
+                let is = match self.categories.iter().any(|known| known == text) {
+                    true => text == category,
+                    false => is_same(category, text),
+                };
+                Ok(f32::from(u8::from(is)))
             }
             Some(Derived::Diff) => match fields.number::<f64>(text) {
                 Some(now) if now.is_finite() => {
@@ -569,6 +589,6 @@ pub(super) fn nothing_to_hold(file: String, line: u64, column: String, text: Str
         line,
         column,
         text,
-        remedy: "no earlier row has one to hold, so skip the first rows (csv.skip)",
+        remedy: "no earlier row has one to hold; fill it in, or leave such rows out (on_error = \"skip\" in the format, --on-error skip)",
     }
 }

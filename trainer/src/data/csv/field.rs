@@ -170,6 +170,16 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     text.nfc().collect::<String>().into()
 }
 
+/// Whether a field holds a label: true and false are written in several ways, by pandas in others than in Parquet.
+pub fn is_same(label: &str, text: &str) -> bool {
+    let is_truth = |text: &str| {
+        ["true", "false"]
+            .iter()
+            .any(|t| text.eq_ignore_ascii_case(t))
+    };
+    label == text || label.eq_ignore_ascii_case(text) && is_truth(label)
+}
+
 /// An empty field, or what says that there is no number.
 pub(crate) fn is_missing(text: &str) -> bool {
     ["", "na", "n/a", "nan", "null", "none", "?"]

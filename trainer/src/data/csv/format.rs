@@ -6,6 +6,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::super::audio::Audio;
+use super::super::time::format_fault;
 use super::field::Fields;
 
 /// How the file is written.
@@ -220,11 +221,8 @@ impl Format {
                 "thousands",
                 "expected another character than decimal, and no digit, such as \",\"",
             ))
-        } else if (self.time.as_deref()).is_some_and(|f| !super::super::time::is_format(f)) {
-            Some((
-                "time",
-                "expected a format as of strftime with a date in it, such as \"%d/%m/%Y %H:%M\", or \"excel\"",
-            ))
+        } else if let Some(fault) = self.time.as_deref().and_then(format_fault) {
+            Some(("time", fault))
         } else if (self.encoding.as_deref())
             .is_some_and(|e| super::super::open::encoding(e).is_none())
         {

@@ -469,7 +469,11 @@ impl Table {
             let earlier = &self.records[group.rows.start..first];
             let Some(last) = earlier.last() else { continue };
             let latest = |at: usize| {
-                let fields = earlier.iter().rev().chain(&group.before).map(|row| &row[at]);
+                let fields = earlier
+                    .iter()
+                    .rev()
+                    .chain(&group.before)
+                    .map(|row| &row[at]);
                 let known = |field: &&str| !self.fields.is_missing(field);
                 fields.clone().find(known).unwrap_or("")
             };
@@ -648,6 +652,12 @@ impl Table {
         let columns = self.find(&[name])?;
         let at = columns.wanted[0].at;
         Ok(self.records.iter().map(|r| &r[at]).collect())
+    }
+
+    /// The fields of the columns without a name, and where these are.
+    pub fn columns_without_names(&self) -> impl Iterator<Item = (usize, Vec<&str>)> {
+        let places = (0..self.names.len()).filter(|&at| self.names[at].is_empty());
+        places.map(|at| (at, self.records.iter().map(|record| &record[at]).collect()))
     }
 
     /// The names of all columns from `first` to `last`, in the order of the file.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::csv::Table;
+use super::super::csv::{Table, is_same};
 use super::super::error::DataError;
 use super::super::open::read_words;
 use super::super::time::Time;
@@ -64,6 +64,8 @@ fn runs(column: &str, table: &Table) -> Result<Vec<usize>, DataError> {
             let wrong = match texts[row].parse::<f64>() {
                 Ok(0.0) => false,
                 Ok(1.0) => true,
+                _ if is_same("false", texts[row]) => false,
+                _ if is_same("true", texts[row]) => true,
                 _ => {
                     return Err(DataError::ZeroOrOne {
                         file: table.file_of(row).into(),

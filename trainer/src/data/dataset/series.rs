@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use super::super::csv::{self, Table};
+use super::super::csv::{self, Table, is_same};
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform, unit_of};
@@ -61,6 +61,17 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             "the test part is {own} rows of {}, by its split, and {theirs} of {file}: a split without a test part measures the latter alone",
             table.file()
         ));
+    }
+    if let Split::Fractions(_) | Split::PerGroup(_) = series.split() {
+        let is_unused = |row: &usize| !Part::ALL.iter().any(|part| parts.contains(*row, *part));
+        let unused = (0..rows).filter(is_unused).count();
+        if unused > 0 {
+            notes.push(format!(
+                "{}: {} are in no part and not used, as the fractions of the split add up to less than 1",
+                table.file(),
+                share(unused, rows, "rows")
+            ));
+        }
     }
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
@@ -267,13 +278,9 @@ fn oddities(column: &str, mut train: Vec<f32>, test: Vec<f32>) -> Vec<String> {
         return notes;
     };
     for found in sentinels(train.iter().map(|&x| f64::from(x))) {
-        let Sentinel { value, count, .. } = found;
-        let [value, a, b] = [value, found.others.0, found.others.1].map(|x| x as f32);
+        let Sentinel { count, .. } = found;
         let share = share(count, train.len(), "rows");
-        notes.push(format!(
-            "column {column:?} holds {value} in {share} and is from {a} to {b} elsewhere; if {value} means that nothing was \
-             measured, set missing_values = [\"{value}\"] in the format (--missing-values={value})"
-        ));
+        notes.push(format!("column {column:?} {}", found.told(&share)));
     }
     // Beyond ten times the range of training there is nothing that the network has learnt about.
     let range = high - low;
@@ -355,12 +362,7 @@ pub(super) fn prepared<'t>(
     table.to_mut().check_order(ordered)?;
     let mut notes = table.notes().to_vec();
     if series.every > 1 {
-        // A device that thins its samples sees whole strides only.
-        let whole = |rows: Range<usize>| rows.len() / series.every;
-        table = Cow::Owned(table.select(|rows| {
-            let strides = rows.clone().step_by(series.every);
-            strides.take(whole(rows)).collect()
-        }));
+        table = Cow::Owned(table.select(|rows| rows.step_by(series.every).collect()));
     }
     if table.holds() {
         // What is missing before the first number has nothing to repeat.
@@ -434,6 +436,12 @@ pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<usize>, Data
         let mut classes = label.classes.iter();
         classes
             .position(|class| class.labels.iter().any(|l| l == text))
+            .or_else(|| {
+                label
+                    .classes
+                    .iter()
+                    .position(|class| class.labels.iter().any(|l| is_same(l, text)))
+            })
             .ok_or_else(|| DataError::UnknownLabel {
                 file: table.file().into(),
                 line: table.line(row),

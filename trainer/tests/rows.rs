@@ -306,7 +306,7 @@ fn true_and_false_are_labels_however_they_are_written() {
     let desk = Desk::new();
     let rows = |on: &str, off: &str| {
         let row = |k: usize| {
-            let on = if k / 20 % 2 == 0 { on } else { off };
+            let on = if (k / 20).is_multiple_of(2) { on } else { off };
             format!("{},{on},{on}\n", wave(k))
         };
         format!("x,pump,odd\n{}", (0..400).map(row).collect::<String>())
@@ -484,4 +484,32 @@ fn tables_that_others_write_are_known() {
     ] {
         desk.fails(&format!("init {file} --out t.toml"), 1, &[file, words]);
     }
+}
+
+#[test]
+fn columns_that_were_joined_are_missed_as_that() {
+    let desk = Desk::new();
+    let row = |k: usize| format!("{},{}\n", k / 40, wave(k));
+    desk.write(
+        "x.csv",
+        format!("day,x\n{}", (0..400).map(row).collect::<String>()),
+    );
+    let plan = |day: usize| format!("{day},{}\n", day * 7 % 5);
+    desk.write(
+        "plan.csv",
+        format!("day,load\n{}", (0..10).map(plan).collect::<String>()),
+    );
+    let series = "features = [\"x\", \"load\"]\ntargets = [\"x\"]";
+    let joined = task("x.csv", "", series);
+    let file = "file = \"x.csv\"\n";
+    let joined = joined.replace(
+        file,
+        &format!("{file}join = {{ file = \"plan.csv\", on = \"day\" }}\n"),
+    );
+    desk.trains("joined", &joined);
+    let words = [
+        "no column \"load\"",
+        "was joined with plan.csv by the column \"day\"",
+    ];
+    desk.fails("predict joined.kgl --csv x.csv", 1, &words);
 }

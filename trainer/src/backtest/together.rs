@@ -206,12 +206,16 @@ impl Block<'_, '_, '_, '_> {
                     (x, self.answered[k][place].then_some(y))
                 };
                 let made = [of(0), of(1)];
-                let measured = match chunk.measured.is_empty() {
+                let all = chunk.measured.is_empty();
+                let measured = match all {
                     true => &self.read[place * width..][..width],
                     false => &chunk.measured[row as usize * width..][..width],
                 };
                 let alarms = [0, 1].map(|k| {
                     let (x, y) = made[k];
+                    if all {
+                        return seen.meet(k, &beyond[k], (x, x, y));
+                    }
                     let inputs = told[k].iter_mut().zip(&self.pair.inputs[k]);
                     inputs.for_each(|(x, &at)| *x = measured[at]);
                     seen.meet(k, &beyond[k], (x, &told[k], y))

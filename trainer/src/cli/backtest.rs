@@ -10,7 +10,6 @@ use kinglet_trainer::backtest::{
     Counts, Measure, Outcome, Pair, Truth, Wanted, column_names, parquet,
 };
 use kinglet_trainer::data::Written;
-use kinglet_trainer::data::csv::Format;
 use kinglet_trainer::data::open::open;
 use kinglet_trainer::file::save;
 use kinglet_trainer::model_file::{ModelFile, input_names, is_of_transcripts, output_names};
@@ -243,9 +242,10 @@ fn alike(args: &Args, [old, new]: [&Model<'_>; 2], words: &[Option<String>; 2]) 
 
 /// Refuses models whose tables were written otherwise, as one of them would be given other numbers than it was trained on.
 fn written_alike(args: &Args, [of_old, of_new]: [&CsvOptions; 2], files: &[PathBuf]) -> Result<()> {
+    let format = of_new.format(&[])?;
     // Of a file that cannot be read it is told when its turn comes.
     let begins = files.iter().find_map(|file| {
-        let mut opened = open(file, &Format::default()).ok()?;
+        let mut opened = open(file, &format).ok()?;
         let begin = opened.text.fill_buf().ok()?.to_vec();
         Some((!opened.printed).then_some(begin))
     });

@@ -67,8 +67,8 @@ impl Order {
         2 * self.again > self.rows
     }
 
-    /// What to tell, if anything.
-    pub fn note(&self, file: &str, column: &str) -> Option<String> {
+    /// What to tell, if anything; whether times are of a clock on the `wall`.
+    pub fn note(&self, file: &str, column: &str, wall: bool) -> Option<String> {
         let Order {
             rows, back, again, ..
         } = *self;
@@ -83,7 +83,7 @@ impl Order {
             // Rows in no order go back in half of them.
             let cure = if back > 4 * self.on {
                 "the newest row seems to come first: set newest_first = true"
-            } else if self.changes[0] == back {
+            } else if wall && self.changes[0] == back {
                 CLOCK_CHANGE
             } else {
                 "sort the file, or name the column that tells series apart as group"
@@ -96,7 +96,7 @@ impl Order {
         }
         if again > 0 {
             let first = self.first_again;
-            let cure = match self.changes[1] == again {
+            let cure = match wall && self.changes[1] == again {
                 true => format!("; {CLOCK_CHANGE}"),
                 false => String::new(),
             };
@@ -289,7 +289,7 @@ mod tests {
         for (&now, line) in times.iter().zip(2..) {
             order.see(before.replace(now), now, line);
         }
-        order.note("a.csv", "t").unwrap_or_default()
+        order.note("a.csv", "t", true).unwrap_or_default()
     }
 
     #[test]

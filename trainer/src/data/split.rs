@@ -4,6 +4,7 @@ use std::iter;
 
 use super::csv::{Group, Table};
 use super::error::DataError;
+use super::share;
 use super::time::Time;
 use crate::task::{Split, SplitColumn};
 
@@ -199,6 +200,18 @@ impl Rows {
     /// Whether a row belongs to a part.
     pub fn contains(&self, row: usize, part: Part) -> bool {
         self.0[row] >> part as u8 & 1 == 1
+    }
+
+    /// What there is to say where fractions leave rows to no part.
+    pub fn unused(&self, split: &Split, file: &str, what: &str) -> Option<String> {
+        let unused = self.0.iter().filter(|parts| **parts == 0).count();
+        let fractions = matches!(split, Split::Fractions(_) | Split::PerGroup(_));
+        (fractions && unused > 0).then(|| {
+            format!(
+                "{file}: {} are in no part and not used, as the fractions of the split add up to less than 1",
+                share(unused, self.0.len(), what)
+            )
+        })
     }
 
     /// How many rows do.

@@ -145,6 +145,11 @@ impl Times {
         self.form = form;
     }
 
+    /// Whether the times so far may be of a clock on the wall, and are not counted from one point on.
+    pub fn are_on_the_wall(&self) -> bool {
+        self.format.as_deref() != Some("%s") && !matches!(self.form, Some(Form::Number(_)))
+    }
+
     /// What was guessed about the times of this column.
     pub fn note(&self, file: &str, column: &str) -> Option<String> {
         match self.form? {

@@ -258,7 +258,12 @@ impl Order {
             };
             order.unsorted = wrong as f64 / between.len().max(1) as f64;
             let mut back = pairs(keys, &columns[t].values).filter(|(before, now)| now <= before);
-            order.clocks_set_back = back.all(|(before, now)| is_clock_change(before, now));
+            let counted = |text: &&str| text.parse::<f64>().is_ok();
+            let wall = match &columns[t].holds {
+                Holds::Times(Some(format)) => format != "%s",
+                _ => !columns[t].texts.iter().any(counted),
+            };
+            order.clocks_set_back = wall && back.all(|(before, now)| is_clock_change(before, now));
             let mut intervals: Vec<f64> = between
                 .iter()
                 .map(|b| b.abs())

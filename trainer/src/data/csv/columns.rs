@@ -217,7 +217,8 @@ impl Columns {
         for column in &self.wanted {
             let Some(order) = &column.order else { continue };
             let name = Derived::parse(&column.name).map_or(&column.name[..], |(_, name)| name);
-            notes.extend(order.note(&self.file, name));
+            let wall = column.times.are_on_the_wall();
+            notes.extend(order.note(&self.file, name, wall));
             notes.extend(column.resumed.notes(&self.file, name));
             notes.extend(column.times.note(&self.file, name));
         }

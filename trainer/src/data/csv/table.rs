@@ -243,7 +243,9 @@ impl Table {
             // A time that most rows share is of their group, and not theirs.
             let own = column.is_some() || !order.stands_still();
             if known && own {
-                self.notes.extend(order.note(&self.file, &self.names[at]));
+                let wall = times.are_on_the_wall();
+                self.notes
+                    .extend(order.note(&self.file, &self.names[at], wall));
                 self.notes.extend(leaps.note(&self.file, &self.names[at]));
                 self.notes.extend(times.note(&self.file, &self.names[at]));
             }

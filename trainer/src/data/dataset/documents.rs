@@ -113,7 +113,15 @@ fn parts(task: &Task, documents: &DocumentsTask) -> Result<Vec<Table>, DataError
         }
         Ok(table.select(|all| all.filter(|&row| rows.contains(row, part)).collect()))
     };
-    Part::ALL.into_iter().map(part).collect()
+    let mut parts = Part::ALL
+        .into_iter()
+        .map(part)
+        .collect::<Result<Vec<_>, _>>()?;
+    let unused = rows.unused(&documents.split, table.file(), "rows");
+    if let (Some(first), Some(unused)) = (parts.first_mut(), unused) {
+        first.note(unused);
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]

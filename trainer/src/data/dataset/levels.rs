@@ -29,6 +29,7 @@ pub fn load(
     let (table, mut notes) = prepared(task, series, table)?;
     let table = &*table;
     let parts = parts(series, table)?;
+    notes.extend(parts.unused(&series.split(), table.file(), "rows"));
     let inputs: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let numbers = table.columns_named(&inputs)?;
     let part_of = |row: usize| {

@@ -41,6 +41,8 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     let table = whole.as_ref().unwrap_or(table);
     let raw = table.columns_named(&names)?;
     let parts = Rows::of_table(&sequences.split, table)?;
+    let mut notes = table.notes().to_vec();
+    notes.extend(parts.unused(&sequences.split, table.file(), "rows"));
     let classes = class_column(table, &sequences.label)?;
 
     let mut places = Places::default();
@@ -129,7 +131,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         window,
         windows: places.0,
         streams: places.1,
-        notes: table.notes().to_vec(),
+        notes,
         ..Dataset::empty(
             task,
             Input::Features(features),

@@ -62,17 +62,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             table.file()
         ));
     }
-    if let Split::Fractions(_) | Split::PerGroup(_) = series.split() {
-        let is_unused = |row: &usize| !Part::ALL.iter().any(|part| parts.contains(*row, *part));
-        let unused = (0..rows).filter(is_unused).count();
-        if unused > 0 {
-            notes.push(format!(
-                "{}: {} are in no part and not used, as the fractions of the split add up to less than 1",
-                table.file(),
-                share(unused, rows, "rows")
-            ));
-        }
-    }
+    notes.extend(parts.unused(&series.split(), table.file(), "rows"));
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
     // A first row has no row before it, so its difference says nothing about differences.

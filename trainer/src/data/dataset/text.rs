@@ -33,6 +33,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
     }
     let split = task.text().map(|t| t.split.clone()).unwrap_or_default();
     let parts = Rows::in_order(&split, rows, &file)?;
+    let notes = parts.unused(&split, &file, "tokens").into_iter().collect();
     let belongs = |row, part| row + horizon < rows && parts.contains(row + horizon, part);
     let places = cut(task, rows, belongs);
     need_windows(&places, task, &file, |part| parts.count(part))?;
@@ -46,6 +47,7 @@ pub fn load(task: &Task) -> Result<Dataset, DataError> {
         window,
         windows: places.0,
         streams: places.1,
+        notes,
         ..Dataset::empty(
             task,
             Input::Tokens(alphabet.iter().map(|&token| token.into()).collect()),

@@ -35,6 +35,7 @@ pub fn load(
     let (table, mut notes) = prepared(task, series, table)?;
     let table = &*table;
     let parts = parts(series, table)?;
+    notes.extend(parts.unused(&series.split(), table.file(), "rows"));
     let names: Vec<&str> = series.features.iter().map(|f| f.column.as_str()).collect();
     let raw = table.columns_named(&names)?;
     let texts = table.text_column(&transcript.column)?;

@@ -599,6 +599,8 @@ impl Table {
                     &self.records[(group.rows.start + rows - 1).min(group.rows.end - 1)]
                 };
                 columns.parse(before, later, line_of(before), &mut first)?;
+                // The first row that is left still has no row before it.
+                columns.forget();
             }
             for piece in self.pieces(group) {
                 for row in piece.clone() {

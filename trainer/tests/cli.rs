@@ -1853,7 +1853,7 @@ fn broken_rows_of_training_data_are_left_out_on_request() {
     );
     desk.write("whole.csv", european(600));
     assert_eq!(ran.out, desk.ok("predict m.kgl --csv whole.csv"));
-    desk.fails(
+    desk.fails_after_notes(
         "predict m.kgl --csv presses.csv --on-error stop",
         1,
         &["presses.csv:101"],

@@ -120,7 +120,7 @@ def test_what_differs_is_an_error_and_what_cannot_be_compared_is_told(torch):
         y = module(x)
     _compare(model, x, y)
     for other in (y + 0.1, y.flip(0), (y * 2, {"y": y - 1})):
-        with pytest.raises(kinglet.Error, match="differs from the module's by"):
+        with pytest.raises(kinglet.Error, match="differs from the network's by"):
             _compare(model, x, other)
     for wrong, answer, words in [(x, y[:, :1], r"\(4, 1\) and the model with \(4, 1, 2\)"), (x[:, :5], y, "fewer rows than a window"), (x, None, "no tensor")]:
         with pytest.warns(UserWarning, match=f"{words}.*not compared"):

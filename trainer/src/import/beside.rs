@@ -1,8 +1,8 @@
 //! `net.onnx.toml` beside `net.onnx`: what flags would say at every import of it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
 use super::ImportOptions;
@@ -25,6 +25,39 @@ pub fn side_file(network: &Path) -> PathBuf {
     let mut name = network.as_os_str().to_owned();
     name.push(".toml");
     name.into()
+}
+
+/// The path of another file that a network's own one names, which lies in its folder or below.
+///
+/// # Errors
+/// If it leads elsewhere: a network must not read what its user would not have given it.
+pub(super) fn named_file(folder: &Path, location: &str) -> Result<PathBuf> {
+    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    let inside = Path::new(location).components().all(plain)
+        && !location.contains('\\')
+        && !location.contains(':');
+    ensure!(
+        inside,
+        "its data lie in {location:?}, which is outside of the model's folder: such a file is not opened"
+    );
+    let path = folder.join(location);
+    let at = path.display();
+    let real = [folder, &path].map(|p| {
+        let p = if p.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            p
+        };
+        p.canonicalize()
+    });
+    let [Ok(home), Ok(real)] = real else {
+        bail!("its data lie in {at}, which cannot be read: put the file beside the model")
+    };
+    ensure!(
+        real.starts_with(&home),
+        "its data lie in {at}, which leads out of the model's folder: such a file is not opened"
+    );
+    Ok(path)
 }
 
 /// The options, and what the file beside the network adds to them, which is told.

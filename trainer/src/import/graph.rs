@@ -119,6 +119,8 @@ pub(crate) struct Value {
 pub(crate) struct Input {
     pub(crate) value: ValueId,
     pub(crate) dims: Vec<Dim>,
+    /// What the file calls the axes, empty where it does not; none if it calls no axis anything.
+    pub(crate) names: Vec<String>,
     /// Tokens, not measurements.
     pub(crate) whole: bool,
 }
@@ -214,6 +216,12 @@ pub(crate) enum Op {
     },
     /// `data, shape`.
     Expand,
+    /// `data, repeats`.
+    Tile,
+    /// `a, b`: 1 where they are the same.
+    Equal,
+    /// `condition, a, b`: of `a` where it is not 0, else of `b`.
+    Where,
     Shape {
         start: i64,
         end: Option<i64>,
@@ -503,6 +511,7 @@ impl Graph {
         self.inputs.push(Input {
             value,
             dims,
+            names: Vec::new(),
             whole: width.is_none(),
         });
         value

@@ -51,7 +51,8 @@ pub(crate) fn apply(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Ten
     evaluate(node, operands).with_context(|| node.label())
 }
 
-fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+/// The same, for errors that say already which node it is.
+pub(crate) fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     let optional = |k: usize| operands.get(k).copied().flatten();
     let operand = |k: usize| optional(k).ok_or_else(|| anyhow!("input {k} is missing"));
     let one = |tensor: Result<Tensor>| Ok(vec![tensor?]);
@@ -145,9 +146,55 @@ fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Op::Expand => {
             let x = operand(0)?;
             let shape = broadcast(&x.shape, &dimensions(operand(1)?.ints()?)?)?;
-            one(select(x, shape.clone(), |at| {
-                Ok(place(&x.shape, &shape, at))
+            one(spread(x, &shape))
+        }
+        Op::Tile => {
+            let (x, times) = (operand(0)?, dimensions(operand(1)?.ints()?)?);
+            ensure!(
+                times.len() == x.shape.len(),
+                "{} numbers of repeats for {} axes",
+                times.len(),
+                x.shape.len()
+            );
+            let shape = x.shape.iter().zip(&times).map(|(d, n)| d.checked_mul(*n));
+            let shape: Option<Vec<usize>> = shape.collect();
+            let shape = shape.context("more repeats than can be counted")?;
+            one(select(x, shape, |at| {
+                let digits = at.iter().zip(&x.shape);
+                Ok(digits.fold(0, |place, (i, d)| place * d + i % d))
             }))
+        }
+        Op::Equal => {
+            let [a, b] = [operand(0)?, operand(1)?];
+            let shape = broadcast(&a.shape, &b.shape)?;
+            let same: Vec<i64> = match (&spread(a, &shape)?.values, &spread(b, &shape)?.values) {
+                (Values::F32(a), Values::F32(b)) => {
+                    a.iter().zip(b).map(|(a, b)| i64::from(a == b)).collect()
+                }
+                (Values::I64(a), Values::I64(b)) => {
+                    a.iter().zip(b).map(|(a, b)| i64::from(a == b)).collect()
+                }
+                _ => bail!("floats and whole numbers together"),
+            };
+            one(Tensor::new(shape, Values::I64(same)))
+        }
+        Op::Where => {
+            let [condition, a, b] = [operand(0)?, operand(1)?, operand(2)?];
+            let shape = broadcast(&condition.shape, &broadcast(&a.shape, &b.shape)?)?;
+            let condition = spread(condition, &shape)?;
+            let condition = condition.ints()?.iter().map(|&c| c != 0);
+            let values = match (spread(a, &shape)?.values, spread(b, &shape)?.values) {
+                (Values::F32(a), Values::F32(b)) => {
+                    let pairs = condition.zip(a.into_iter().zip(b));
+                    Values::F32(pairs.map(|(c, (a, b))| if c { a } else { b }).collect())
+                }
+                (Values::I64(a), Values::I64(b)) => {
+                    let pairs = condition.zip(a.into_iter().zip(b));
+                    Values::I64(pairs.map(|(c, (a, b))| if c { a } else { b }).collect())
+                }
+                _ => bail!("floats and whole numbers together"),
+            };
+            one(Tensor::new(shape, values))
         }
         Op::Shape { start, end } => {
             let dims = &operand(0)?.shape;
@@ -263,10 +310,14 @@ fn place(own: &[usize], shape: &[usize], at: &[usize]) -> usize {
     digits.fold(0, |place, (&d, &i)| place * d + if d == 1 { 0 } else { i })
 }
 
+/// A tensor in the shape that it is broadcast to.
+fn spread(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    select(x, shape.to_vec(), |at| Ok(place(&x.shape, shape, at)))
+}
+
 fn pairwise(binary: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let shape = broadcast(&a.shape, &b.shape)?;
-    let spread = |x: &Tensor| select(x, shape.clone(), |at| Ok(place(&x.shape, &shape, at)));
-    let (a, b) = (spread(a)?, spread(b)?);
+    let (a, b) = (spread(a, &shape)?, spread(b, &shape)?);
     let values = match (&a.values, &b.values) {
         (Values::F32(a), Values::F32(b)) => {
             let f = |(&a, &b): (&f32, &f32)| match binary {

@@ -16,7 +16,7 @@ use hdf5_pure::{File, Group};
 use serde_json::Value;
 
 /// The graph of a `.keras` file.
-pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
+pub(super) fn archive(mut archive: Archive<'_>, answer: Option<&str>) -> Result<Graph> {
     let config = archive.read("config.json")?;
     let weights = archive.read("model.weights.h5")?;
     let metadata = archive.read("metadata.json").ok();
@@ -38,11 +38,12 @@ pub(super) fn archive(mut archive: Archive<'_>) -> Result<Graph> {
             places: places(&config),
             hard: hard_sigmoid(version),
         },
+        answer,
     )
 }
 
 /// The graph of an `.h5` file.
-pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
+pub(super) fn hdf5(bytes: &[u8], answer: Option<&str>) -> Result<Graph> {
     let damaged =
         |e: hdf5_pure::Error| anyhow!("not a whole HDF5 file ({} bytes): {e}", bytes.len());
     let file = File::from_bytes(bytes.to_vec()).map_err(damaged)?;
@@ -68,6 +69,7 @@ pub(super) fn hdf5(bytes: &[u8]) -> Result<Graph> {
             // The oldest did not write it.
             hard: hard_sigmoid(Some(version.as_deref().unwrap_or("1"))),
         },
+        answer,
     )
 }
 
@@ -322,24 +324,62 @@ fn function_name<'v>(config: &'v Value, key: &str, default: &'v str) -> Result<&
     }
 }
 
+/// Packages whose modules a class of Keras comes from, of all versions.
+const PACKAGES: [&str; 4] = ["keras", "tf_keras", "keras_core", "tensorflow"];
+
+/// Where a layer's configuration has layers and functions that it is made of.
+const MADE_OF: [&str; 6] = [
+    "layer",
+    "backward_layer",
+    "cell",
+    "cells",
+    "activation",
+    "recurrent_activation",
+];
+
+/// An error if it, or what it is made of, is a class of the user's own, which may have the name of one of Keras'.
+fn of_keras(value: &Value) -> Result<()> {
+    if let Value::Array(all) = value {
+        return all.iter().try_for_each(of_keras);
+    }
+    let (module, registered) = (text(value, "module"), text(value, "registered_name"));
+    let config = value.get("config").unwrap_or(&Value::Null);
+    let package = module.split('.').next().unwrap_or_default();
+    // Keras registers its own classes under no name, or has a module of them.
+    let own = match module {
+        "" => !registered.is_empty(),
+        _ => !PACKAGES.contains(&package),
+    };
+    ensure!(
+        !own && !registered.contains('>'),
+        "{} of the user's own ({}), whose code is not in the file",
+        if config.is_string() {
+            "a function"
+        } else {
+            "a class"
+        },
+        match (config.as_str(), registered) {
+            (Some(name), _) => name,
+            (None, "") => text(value, "class_name"),
+            (None, name) => name,
+        }
+    );
+    let parts = MADE_OF.iter().filter_map(|key| config.get(*key));
+    parts.into_iter().try_for_each(of_keras)
+}
+
 /// What changes a layer's numbers and is not read: a class of the user's own, integers with scales, time before the batch.
 fn known(layer: &Value, config: &Value) -> Result<()> {
-    let module = text(layer, "module");
-    let own = !module.is_empty() && !module.contains("keras")
-        || text(layer, "registered_name").contains('>');
+    of_keras(layer)?;
     ensure!(
-        !own,
-        "a layer of the user's own ({}), whose code is not in the file",
-        text(layer, "registered_name")
+        text(layer, "class_name") != "Lambda",
+        "a function of Python, whose code is not read: take layers in its place, Rescaling, Activation, return_sequences=False for x[:, -1, :]"
     );
     let function = config.get("function").and_then(Value::as_str);
     ensure!(
-        !matches!(
-            text(layer, "class_name"),
-            "Lambda" | "TFOpLambda" | "SlicingOpLambda"
-        ),
+        !matches!(text(layer, "class_name"), "TFOpLambda" | "SlicingOpLambda"),
         "a function between layers ({}), which is not read: take layers in its place, return_sequences=False for x[:, -1, :], or save the model with Keras 3",
-        function.unwrap_or("Python")
+        function.unwrap_or_default()
     );
     let quantized = config
         .get("quantization_config")
@@ -360,19 +400,20 @@ fn known(layer: &Value, config: &Value) -> Result<()> {
     Ok(())
 }
 
-fn graph(model: &Value, weights: &Weights) -> Result<Graph> {
+/// `answer` is the layer whose output is the model's, of a network with several.
+fn graph(model: &Value, weights: &Weights, answer: Option<&str>) -> Result<Graph> {
     let (mut graph, rows) = match without_rows(model) {
         None => (Graph::default(), None),
         Some((inner, rows)) => {
             let mut graph = Graph::default();
-            match layers(&mut graph, &inner, weights, None) {
+            match layers(&mut graph, &inner, weights, (None, None)) {
                 Ok(flow) if !flow.sequence => (graph, Some((flow, rows))),
                 _ => (Graph::default(), None),
             }
         }
     };
     let output = match rows {
-        None => layers(&mut graph, model, weights, None)?,
+        None => layers(&mut graph, model, weights, (None, answer))?,
         Some((flow, rows)) => {
             graph.notes.push(format!(
                 "the answer is {rows} in the file (Reshape); the model gives its numbers side by side, row after row"
@@ -460,12 +501,12 @@ const OF_A_SAMPLE: [&str; 16] = [
 /// Models within models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
-/// The layers of a model, whose input is the file's or what a layer before it gives.
+/// The layers of a model, whose input is the file's or what a layer before it gives, and whose answer is what a layer of this name gives.
 fn layers(
     graph: &mut Graph,
     model: &Value,
     weights: &Weights,
-    entering: Option<Flow>,
+    (entering, asked): (Option<Flow>, Option<&str>),
 ) -> Result<Flow> {
     let model_class = text(model, "class_name");
     ensure!(
@@ -475,11 +516,30 @@ fn layers(
     let config = model.get("config").unwrap_or(&Value::Null);
     let layers = listed(config).context("there are no layers in its configuration")?;
     let outputs = config.get("output_layers").and_then(Value::as_array);
-    let several = outputs.is_some_and(|list| list.len() > 1 && list.iter().all(Value::is_array));
-    ensure!(
-        !several,
-        "a model of several outputs: save one of each, keras.Model(model.input, model.outputs[k])"
-    );
+    let several = outputs.filter(|list| list.len() > 1 && list.iter().all(Value::is_array));
+    let asked = match several {
+        None => None,
+        Some(list) => {
+            let of_layer =
+                |output: &Value| output.get(0).and_then(Value::as_str).map(str::to_owned);
+            let names: Vec<String> = list.iter().filter_map(of_layer).collect();
+            let at = asked.and_then(|asked| names.iter().position(|name| name == asked));
+            let shown = || {
+                names
+                    .iter()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+            };
+            let at = at.with_context(|| {
+                format!(
+                    "a model of several outputs, of which --output NAME takes one by its layer: {}; of a model within another save the one that is \
+                     needed, keras.Model(model.input, model.outputs[k])",
+                    shown().join(", ")
+                )
+            })?;
+            list.get(at)
+        }
+    };
     let mut x = None;
     // What every layer gave.
     let mut given: Vec<(String, Flow)> = Vec::new();
@@ -517,7 +577,7 @@ fn layers(
             (Some(op), all) => joined(graph, (class, op), config, name, all),
             (None, [input]) if MODELS.contains(&class) => weights
                 .inside(layer, name)
-                .and_then(|weights| self::layers(graph, layer, &weights, Some(*input))),
+                .and_then(|weights| self::layers(graph, layer, &weights, (Some(*input), None))),
             (None, [input]) if class == "GetItem" => taken(graph, layer, name, *input),
             (None, [input]) => add(graph, class, config, name, weights, *input),
             _ if class.contains("Attention") => Err(anyhow!(
@@ -533,17 +593,25 @@ fn layers(
         given.push((called_by_others(layer).to_owned(), y));
         x = Some(y);
     }
-    let answer = outputs.map(|list| match &list[..] {
-        [Value::Array(one)] => one,
-        _ => list,
-    });
+    let answer = match asked {
+        Some(asked) => asked.as_array(),
+        None => outputs.map(|list| match &list[..] {
+            [Value::Array(one)] => one,
+            _ => list,
+        }),
+    };
     let named = answer.and_then(|answer| answer.first()?.as_str());
     if let (Some(name), Some(place)) = (named, answer.and_then(|answer| answer.get(2))) {
         first_output(name, place.as_u64())?;
     }
     let output = named.and_then(|name| given.iter().find(|(given, _)| given == name));
     let output = output.map(|(_, flow)| *flow).or(x);
-    output.context("there is no layer in it")
+    let output = output.context("there is no layer in it")?;
+    if let (Some(_), Some(name)) = (asked, named) {
+        // By this it is found again.
+        name.clone_into(&mut graph.values[output.value.0].name);
+    }
+    Ok(output)
 }
 
 /// The list in a model's configuration; the oldest files have the list itself.
@@ -781,6 +849,7 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
     graph.inputs.push(Input {
         value,
         dims,
+        names: Vec::new(),
         whole: embedded,
     });
     Ok(Flow {
@@ -979,7 +1048,12 @@ fn add(
                 );
             }
             return match model {
-                true => layers(graph, inner, &weights.inside(inner, name)?, Some(flow)),
+                true => layers(
+                    graph,
+                    inner,
+                    &weights.inside(inner, name)?,
+                    (Some(flow), None),
+                ),
                 false => add(graph, class, config, name, weights, flow),
             };
         }
@@ -1103,6 +1177,8 @@ fn function_layer(
             over_features(config)?;
             activated(graph, "softmax", name, x)?
         }
+        // Of keras.ops, called between layers.
+        "Tanh" | "Sigmoid" | "Relu" => activated(graph, &class.to_ascii_lowercase(), name, x)?,
         _ => return Ok(None),
     }))
 }
@@ -1468,6 +1544,9 @@ fn recurrent_layer(
             // Keras 1 had no other than the first paper's.
             after: flag(config, "reset_after", class == "CuDNNGRU"),
         },
+        "StackedRNNCells" => bail!(
+            "several cells in one layer (StackedRNNCells): write a layer for each, LSTM(..., return_sequences=True) and then LSTM(...), with the same weights"
+        ),
         _ => bail!("a cell of the class `{class}`, expected SimpleRNN, LSTM or GRU"),
     };
     let functions = match kind {
@@ -1548,6 +1627,16 @@ mod tests {
             ),
             (json!({"registered_name": "mine>LSTM"}), json!({})),
             (json!({"module": "my.layers"}), json!({})),
+            (json!({"module": "my_keras.layers"}), json!({})),
+            (
+                json!({"class_name": "Dense", "module": null, "registered_name": "Dense"}),
+                json!({}),
+            ),
+            (
+                json!({"class_name": "Bidirectional", "module": "keras.layers", "config": {
+                    "layer": {"class_name": "LSTM", "module": null, "registered_name": "LSTM"}}}),
+                json!({}),
+            ),
             (json!({"class_name": "Lambda"}), json!({"function": {}})),
             (
                 json!({"class_name": "SlicingOpLambda"}),
@@ -1557,7 +1646,14 @@ mod tests {
         ] {
             assert!(known(&layer, &config).is_err(), "{layer} {config}");
         }
-        let plain = json!({"module": "keras.layers", "registered_name": null});
-        known(&plain, &json!({"dtype": {"class_name": "DTypePolicy"}})).unwrap();
+        // As Keras 3 has them, Keras 2 in both of its files, and models within models.
+        for plain in [
+            json!({"module": "keras.layers", "registered_name": null}),
+            json!({"module": "keras.src.engine.functional", "registered_name": "Functional"}),
+            json!({"module": "tensorflow.python.keras", "registered_name": "LSTM"}),
+            json!({"class_name": "LSTM"}),
+        ] {
+            known(&plain, &json!({"dtype": {"class_name": "DTypePolicy"}})).unwrap();
+        }
     }
 }

@@ -26,6 +26,24 @@ use std::collections::BTreeSet;
 /// Samples in a sequence whose length the caller decides: a number that no width is mistaken for, and that is left when some are pooled.
 const OPEN_STEPS: usize = 1021;
 
+/// What files call an axis along which samples follow one another, and one of sequences side by side.
+const TIME: [&str; 13] = [
+    "time",
+    "times",
+    "timestep",
+    "timesteps",
+    "step",
+    "steps",
+    "t",
+    "seq",
+    "sequence",
+    "seqlen",
+    "length",
+    "len",
+    "frames",
+];
+const BATCH: [&str; 5] = ["batch", "batches", "batchsize", "bs", "b"];
+
 /// Numbers of a flattened sequence that a layer remembers: its weights are the square of it.
 const REMEMBERED: usize = 1024;
 
@@ -99,8 +117,8 @@ pub(crate) enum Role {
 /// samples are those of the model, it is.
 pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Result<Lowered> {
     ensure!(!graph.inputs.is_empty(), "there is no input in it");
-    // Whether time was an axis that can be one, and how far that reading came.
-    let mut furthest: Option<((bool, usize), anyhow::Error)> = None;
+    // Whether the network itself says that it was none, whether time was an axis that can be one, and how far that reading came.
+    let mut furthest: Option<((bool, bool, usize), anyhow::Error)> = None;
     for samples in 0..graph.inputs.len() {
         let dims = &graph.inputs[samples].dims;
         for time in times(dims, graph.inputs[samples].whole) {
@@ -109,7 +127,7 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
                 let mut walk = match Walk::new(graph, samples, time) {
                     Ok(walk) => walk,
                     Err(e) => {
-                        furthest.get_or_insert(((long, 0), e));
+                        furthest.get_or_insert(((false, long, 0), e));
                         break;
                     }
                 };
@@ -118,14 +136,14 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
                 let ran = walk.run(answer);
                 // What fails with a normalisation of its own may not without.
                 let again = matches!(walk.front, Front::Found(_));
-                let better =
-                    |done: usize| furthest.as_ref().is_none_or(|(far, _)| (long, done) > *far);
+                let far = (!walk.misread, long, walk.done);
+                let better = |far| furthest.as_ref().is_none_or(|(other, _)| far > *other);
                 match ran {
                     Ok(()) => match walk.finish(answer) {
-                        Err(_) if again || !better(usize::MAX) => {}
+                        Err(_) if again || !better((true, long, usize::MAX)) => {}
                         lowered => return lowered,
                     },
-                    Err(e) if better(walk.done) => furthest = Some(((long, walk.done), e)),
+                    Err(e) if better(far) => furthest = Some((far, e)),
                     Err(_) => {}
                 }
                 if !again {
@@ -263,6 +281,19 @@ fn squares(node: &Node, operands: &[Option<Known>]) -> bool {
     }
 }
 
+/// Only the features are parted, into rows.
+fn parts_features(view: &View, shape: &[usize]) -> bool {
+    let wide = |all: &[usize]| all.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
+    let (axes, rows) = (wide(&view.shape()), wide(shape));
+    let Some((Role::Features, width)) = view.axes.last() else {
+        return false;
+    };
+    let before = axes.len().saturating_sub(1);
+    rows.len() > axes.len()
+        && rows[..before] == axes[..before]
+        && rows[before..].iter().product::<usize>() == *width
+}
+
 /// It changes nothing, but for factors and offsets.
 fn passes(node: &Node, operands: &[Option<Known>]) -> bool {
     let constant = |operand: &Option<Known>| matches!(operand, Some(Known::Constant(_)));
@@ -390,6 +421,8 @@ struct Walk<'g> {
     closed: bool,
     /// Nodes so far.
     done: usize,
+    /// What stopped it shows that samples or time are elsewhere, and not what the network has that the engine has not.
+    misread: bool,
     /// Layers that take a state: which input, which part.
     taken: Vec<(usize, Part)>,
     /// The outputs that are asked for, and the nodes that they depend on.
@@ -478,6 +511,7 @@ impl<'g> Walk<'g> {
             stage: 0,
             closed: false,
             done: 0,
+            misread: false,
             taken: Vec::new(),
             wanted: Vec::new(),
             needed: Vec::new(),
@@ -517,7 +551,7 @@ impl<'g> Walk<'g> {
         ensure!(
             (self.layers.iter())
                 .any(|l| matches!(l, Layer::Recurrent(_) | Layer::Bidirectional(_))),
-            "there is no recurrent layer in it"
+            "there is no recurrent layer in it, of which the engine's networks have at least one: a network of convolutions and dense layers alone does not run in it"
         );
         Ok(())
     }
@@ -607,6 +641,15 @@ impl<'g> Walk<'g> {
                 })
                 .collect();
             let results = interpret::apply(node, &tensors)?;
+            self.set(node, results.into_iter().map(Known::Constant).collect());
+            return Ok(());
+        }
+        if let (
+            Op::Shape { .. },
+            Some(Some(Known::StateIn(_, shape) | Known::StateOut(_, shape))),
+        ) = (&node.op, operands.first())
+        {
+            let results = interpret::apply(node, &[Some(shape)])?;
             self.set(node, results.into_iter().map(Known::Constant).collect());
             return Ok(());
         }
@@ -899,7 +942,14 @@ impl<'g> Walk<'g> {
             Op::Cast { whole } => {
                 ensure!(
                     *whole == view.tokens,
-                    "numbers made whole, or tokens made numbers, on the way"
+                    "{}",
+                    match whole {
+                        true =>
+                            "it makes whole numbers of samples, as before an nn.Embedding of a category in a column: the engine embeds only what takes tokens \
+                             alone; give the network a column of 0 and 1 for each category in its place",
+                        false =>
+                            "it makes numbers of tokens: the engine takes tokens into an nn.Embedding alone; give the network columns of floats",
+                    }
                 );
                 one(view)
             }
@@ -947,6 +997,7 @@ impl<'g> Walk<'g> {
                     ));
                     return one(view);
                 }
+                self.no_rows_turned(node, &view, &shape)?;
                 let mut axes = regroup(&view.axes, &shape)?;
                 // Features of 1 that were squeezed away come back as the last axis.
                 let gone = !view.tokens && view.axes.iter().all(|a| a.0 != Role::Features);
@@ -1002,7 +1053,18 @@ impl<'g> Walk<'g> {
                         let columns = all.iter().map(|&index| interpret::axis(index, width));
                         part(view, axis, columns.collect::<Result<_>>()?)?
                     }
-                    (&[index], false) => taken(view, axis, index, 1)?,
+                    (&[index], false) => {
+                        let each = view.axes.iter().any(|a| a.0 == Role::Time && a.1 > 1);
+                        let of_batch = role == Role::Batch && axis + 1 < view.axes.len();
+                        if index == -1 && each && of_batch {
+                            self.misread = true;
+                            bail!(
+                                "it takes the last sequence of a batch, at every sample (y[:, -1] of [time, batch, features]): for the last sample an nn.LSTM or nn.GRU \
+                                 needs batch_first=True, or it is y[-1]; for a batch of one write y[:, 0]"
+                            );
+                        }
+                        taken(view, axis, index, 1)?
+                    }
                     _ => bail!("it takes several places of an axis: the engine has no such layer"),
                 };
                 match indices.shape.len() {
@@ -1041,6 +1103,8 @@ impl<'g> Walk<'g> {
                             part(view, slice.axis, columns)?
                         }
                         None => {
+                            // Nobody takes several of a batch.
+                            self.misread |= view.axes[slice.axis].0 == Role::Batch && slice.len > 1;
                             ensure!(
                                 slice.step > 0 || view.axes[slice.axis].0 != Role::Time,
                                 "it turns the samples of a sequence around: the engine goes over them forward, and backward only beside that; reverse the samples \
@@ -1138,17 +1202,24 @@ impl<'g> Walk<'g> {
     /// It only parts the features of an answer into rows, as networks do that answer for several steps.
     fn is_answer_in_rows(&self, node: &Node, view: &View, shape: &[usize]) -> bool {
         let id = node.outputs[0];
-        let wide = |all: &[usize]| all.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
-        let (axes, rows) = (wide(&view.shape()), wide(shape));
-        let Some((Role::Features, width)) = view.axes.last() else {
-            return false;
-        };
-        let before = axes.len().saturating_sub(1);
-        rows.len() > axes.len()
-            && rows[..before] == axes[..before]
-            && rows[before..].iter().product::<usize>() == *width
+        parts_features(view, shape)
             && self.graph.outputs.contains(&id)
             && self.takers(id, |_| false).0.is_empty()
+    }
+
+    /// Nor are such rows turned around after that.
+    fn no_rows_turned(&self, node: &Node, view: &View, shape: &[usize]) -> Result<()> {
+        if let [(turn, _)] = self.takers(node.outputs[0], |_| false).0[..] {
+            ensure!(
+                !parts_features(view, shape)
+                    || !matches!(turn.op, Op::Transpose { .. })
+                    || !self.graph.outputs.contains(&turn.outputs[0]),
+                "{} turns the rows of the answer around: the model gives the numbers of an answer side by side, in the order in which its last layer does; export \
+                 the network without the Transpose, and turn its answers",
+                turn.label()
+            );
+        }
+        Ok(())
     }
 
     /// All samples of a sequence side by side, as a flattened sequence has them: a layer that remembers what the one before it gave.
@@ -1353,6 +1424,15 @@ impl<'g> Walk<'g> {
             [Some(Known::View(a)), Some(Known::View(b))] => {
                 return self.joined(node, binary, [a, b]);
             }
+            _ if matches!(
+                operands[..],
+                [Some(Known::StateIn(..)), _] | [_, Some(Known::StateIn(..))]
+            ) =>
+            {
+                bail!(
+                    "it changes a state before a layer takes it: the engine's states go on as they are, from sample to sample; export the network without that"
+                )
+            }
             _ => bail!(
                 "it computes with states of layers: the engine keeps its states to itself, and joins only what its layers give"
             ),
@@ -1370,7 +1450,12 @@ impl<'g> Walk<'g> {
             (Binary::Div, true) => {
                 bail!("a number divided by what a layer gave: the engine has no such layer")
             }
-            (Binary::Pow, _) => bail!("a power of what a layer gave: the engine has no such layer"),
+            (Binary::Pow, false) if c.iter().all(|&c| c == 2.0) => {
+                return self.joined(node, Binary::Mul, [view, view]);
+            }
+            (Binary::Pow, _) => bail!(
+                "a power of what a layer gave: the engine multiplies what layers give, so that it has squares and no other power"
+            ),
         };
         self.scaled(node, view.clone(), affine)
     }
@@ -1415,7 +1500,7 @@ impl<'g> Walk<'g> {
 
     /// A dense layer that only scales, for what no layer took into its weights.
     fn settled(&mut self, node: &Node, view: View) -> Result<View> {
-        let n = view.features_last()?;
+        let n = view.width();
         self.notes.push(format!(
             "{}: behind it the engine needs a dense layer, {n} × {n}",
             node.label()
@@ -1424,12 +1509,22 @@ impl<'g> Walk<'g> {
     }
 
     /// The same, which others tell of.
-    fn as_it_is(&mut self, node: &Node, view: View) -> Result<View> {
+    fn as_it_is(&mut self, node: &Node, mut view: View) -> Result<View> {
+        // Of a convolution's answers the features are not the last axis, as a dense layer takes them.
+        let axes = view.axes.iter();
+        let (at, last) = (axes.clone().position(|a| a.0 == Role::Features), axes.len());
+        let turn = at.map(|at| [at, last - 1]).unwrap_or_default();
+        view.axes.swap(turn[0], turn[1]);
         let n = view.features_last()?;
         affordable(n, n)?;
         let mut identity = vec![0.0; n * n];
         (0..n).for_each(|k| identity[k * n + k] = 1.0);
-        self.dense(node, view, &Tensor::f32(vec![n, n], identity)?)
+        let mut view = self.dense(node, view, &Tensor::f32(vec![n, n], identity)?)?;
+        view.axes.swap(turn[0], turn[1]);
+        if let Some(tap) = self.taps.last_mut() {
+            tap.roles = view.roles();
+        }
+        Ok(view)
     }
 
     fn activated(&mut self, node: &Node, view: View, activation: Activation) -> Result<View> {
@@ -1527,6 +1622,7 @@ impl<'g> Walk<'g> {
         operands: &[Option<Known>],
     ) -> Result<()> {
         let Some(Some(Known::View(view))) = operands.first() else {
+            self.misread = matches!(operands.first(), Some(Some(Known::StateIn(..))));
             bail!("its input is not the samples or what a layer made of them")
         };
         ensure!(!view.tokens, "tokens enter it as numbers");
@@ -1548,8 +1644,11 @@ impl<'g> Walk<'g> {
                 view.roles()
             )
         };
+        let along = time == Role::Time || !open && steps == 1;
+        // It has made another axis than the file's first one time.
+        self.misread = !along && self.time == Some(0);
         ensure!(
-            time == Role::Time || !open && steps == 1,
+            along,
             "its first axis is not the time of the samples: an nn.LSTM or nn.GRU takes [time, batch, features] unless it has batch_first=True, and samples that \
              lie as [batch, features, time] are to be transposed before it, x.transpose(1, 2)"
         );
@@ -1576,7 +1675,8 @@ impl<'g> Walk<'g> {
                 None | Some(None) => {}
                 Some(Some(Known::Constant(start))) => ensure!(
                     start.floats()?.iter().all(|&x| x == 0.0),
-                    "its initial state is not zero: the engine starts with zeros; export it without an initial state"
+                    "its initial state is not zero: the engine starts with zeros and cannot hold a state that was trained; train it without, or export it without an \
+                     initial state where that is of no matter"
                 ),
                 Some(Some(Known::StateIn(input, _))) => self.taken.push((*input, (index, cell))),
                 Some(Some(_)) => bail!(
@@ -1679,6 +1779,38 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
+    /// What the file calls the axes of its samples says that time is another one than that along which layers go.
+    fn along_what_is_called_time(&self) -> Result<()> {
+        let input = &self.graph.inputs[self.samples];
+        let Some(time) = self.time else {
+            return Ok(());
+        };
+        let says = |axis: usize, words: &[&str]| {
+            let name = input.names.get(axis).map_or("", String::as_str);
+            let mut parts = name.split(|c: char| !c.is_alphabetic());
+            parts.any(|part| words.contains(&&*part.to_ascii_lowercase()))
+        };
+        let other = (0..input.dims.len()).any(|axis| axis != time && says(axis, &TIME));
+        let called = |(name, dim): (&String, &Dim)| match dim {
+            Dim::Fixed(n) => n.to_string(),
+            Dim::Open => name.clone(),
+        };
+        ensure!(
+            says(time, &TIME) || !other && !says(time, &BATCH),
+            "its layers go along axis {time} of the input `{}` [{}], which its name says is not time: is batch_first=True missing in an nn.LSTM or nn.GRU? If only the \
+             names are wrong, export it with others",
+            self.graph.values[input.value.0].name,
+            input
+                .names
+                .iter()
+                .zip(&input.dims)
+                .map(called)
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        Ok(())
+    }
+
     fn finish(mut self, answer: Option<ValueId>) -> Result<Lowered> {
         let outputs = self.graph.outputs.clone();
         let name = |id: ValueId| &self.graph.values[id.0].name;
@@ -1701,6 +1833,7 @@ impl<'g> Walk<'g> {
         let Some(Known::View(mut view)) = self.known[found.0].clone() else {
             bail!("output `{}` is not known", name(found))
         };
+        self.along_what_is_called_time()?;
         let mut states = Vec::new();
         let parts = |id: ValueId| self.known[id.0].as_ref().map(parts_of).unwrap_or_default();
         let others = || {

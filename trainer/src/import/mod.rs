@@ -473,6 +473,12 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
         options.only_of_state_dicts()?;
         return tflite::read(bytes);
     }
+    if let Some(all) = parts_of(path) {
+        bail!(
+            "one of {all} parts of a network, as its name says: name the index beside them, which says what lies where (model.safetensors.index.json), or \
+             save it as one file, torch.save(model.state_dict(), \"net.pt\")"
+        );
+    }
     if bytes.get(8) == Some(&b'{') {
         return pytorch::network(pytorch::safetensors(bytes)?, options);
     }
@@ -481,7 +487,7 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
         let has = |end: &str| archive.names().iter().any(|name| name.ends_with(end));
         if has("config.json") && has("model.weights.h5") {
             options.only_of_state_dicts()?;
-            return keras::archive(archive);
+            return keras::archive(archive, options.output.as_deref());
         }
         if has("data.pkl") {
             return pytorch::network(pytorch::checkpoint(bytes)?, options);
@@ -490,6 +496,10 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
             return pytorch::network(pytorch::npz(archive)?, options);
         }
         let names = archive.names();
+        ensure!(
+            ending.as_deref() != Some("pt2") && !has("data/weights/weight_0"),
+            "a program of torch.export, which is not read: export the module to ONNX, torch.onnx.export, or save torch.export.load(...).state_dict() with torch.save"
+        );
         bail!(
             "a ZIP archive without a network that is read (config.json and model.weights.h5 of Keras, data.pkl of PyTorch or .npy \
              arrays); it holds {}: unpack it and name the file inside",
@@ -503,7 +513,7 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
     }
     if begins(b"\x89HDF\r\n\x1a\n") {
         options.only_of_state_dicts()?;
-        return keras::hdf5(bytes);
+        return keras::hdf5(bytes, options.output.as_deref());
     }
     if begins(b"\x80\x02") || begins(b"\x80\x03") || begins(b"\x80\x04") || begins(b"\x80\x05") {
         return pytorch::network(pytorch::checkpoint(bytes)?, options);
@@ -513,7 +523,7 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
         .unwrap_or(bytes)
         .trim_ascii_start();
     if text.first() == Some(&b'{') {
-        return json(text, options);
+        return json(text, path.parent().unwrap_or(Path::new("")), options);
     }
     let kind = match ending.as_deref() {
         Some("keras") => "a Keras model, which is a ZIP archive",
@@ -524,8 +534,16 @@ fn graph(path: &Path, bytes: &[u8], options: &ImportOptions) -> Result<Graph> {
     bail!("not {kind}, as its name says: save it again, or copy it again")
 }
 
-/// JSON is RTNeural's, Neural Amp Modeler's, or a state dict.
-fn json(text: &[u8], options: &ImportOptions) -> Result<Graph> {
+/// How many parts a network has of which this is one, by the name that it has in Hugging Face's form: `model-00001-of-00002.safetensors`.
+fn parts_of(path: &Path) -> Option<usize> {
+    let (before, all) = path.file_stem()?.to_str()?.rsplit_once("-of-")?;
+    let (_, number) = before.rsplit_once('-')?;
+    let _: usize = number.parse().ok()?;
+    all.parse().ok().filter(|&all| all > 1)
+}
+
+/// JSON is RTNeural's, Neural Amp Modeler's, a state dict, or the index of one in parts.
+fn json(text: &[u8], folder: &Path, options: &ImportOptions) -> Result<Graph> {
     let value: serde_json::Value =
         serde_json::from_slice(text).map_err(|e| anyhow!("not a whole JSON file: {e}"))?;
     let object = value.as_object().context("JSON without a network in it")?;
@@ -536,6 +554,15 @@ fn json(text: &[u8], options: &ImportOptions) -> Result<Graph> {
     if object.contains_key("layers") {
         options.only_of_state_dicts()?;
         return rtneural::read(object);
+    }
+    if let Some(places) = object.get("weight_map") {
+        let places = places
+            .as_object()
+            .context("`weight_map`: expected the file of each tensor")?;
+        let (dict, files) = pytorch::in_parts(places, folder)?;
+        let mut graph = pytorch::network(dict, options)?;
+        graph.files = files;
+        return Ok(graph);
     }
     let skip = object.get("model_data").and_then(|data| data.get("skip"));
     let skip = match skip.map(|skip| skip.as_f64()) {

@@ -15,7 +15,7 @@ use super::graph::{Direction, Function, Kind, Moments, Recurrent};
 use super::{GruReset, ImportOptions, Nonlinearity, questions::Questions, state_dict::StateDict};
 
 /// A module with its parameters.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Module {
     /// Prefix of its tensors without the dot; empty for the module that was saved itself.
     pub(super) name: String,
@@ -24,7 +24,7 @@ pub(super) struct Module {
     pub(super) weights: Weights,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Weights {
     /// `nn.RNN`, `nn.LSTM`, `nn.GRU`: one or more layers.
     Cells { cells: Vec<Recurrent> },
@@ -38,7 +38,7 @@ pub(super) enum Weights {
     LayerNorm([Vec<f32>; 2]),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Filters {
     /// `[filters, channels of a group, kernel]`.
     pub(super) shape: [usize; 3],
@@ -46,7 +46,7 @@ pub(super) struct Filters {
     pub(super) bias: Option<Vec<f32>>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Matrix {
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -187,7 +187,7 @@ pub(super) fn group(
     }
     ensure!(
         unknown.is_empty(),
-        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d, nn.BatchNorm1d or nn.LayerNorm: {}; if the outputs \
+        "{} not part of an nn.RNN, nn.LSTM, nn.GRU, nn.Embedding, nn.Linear, nn.Conv1d, nn.BatchNorm1d or nn.LayerNorm: {}{}; if the outputs \
          do not depend on {}, give --ignore PREFIX; what is taken from the inputs and divided by goes in as --input-mean and --input-std",
         if unknown.len() == 1 {
             "a tensor is"
@@ -195,6 +195,11 @@ pub(super) fn group(
             "these tensors are"
         },
         unknown.join(", "),
+        match dict.names().any(is_initial) {
+            true =>
+                "; a state that was trained to begin with (h0) cannot be held, as the engine begins with zeros: train without it",
+            false => "",
+        },
         if unknown.len() == 1 { "it" } else { "them" },
     );
     ensure!(
@@ -316,6 +321,27 @@ pub(super) fn group(
         });
     }
     Ok(modules)
+}
+
+/// What a state that cells begin with is called.
+fn is_initial(name: &str) -> bool {
+    let leaf = name.rsplit('.').next().unwrap_or_default();
+    let letters: String = leaf.chars().filter(|c| *c != '_').collect();
+    const NAMES: [&str; 12] = [
+        "h0",
+        "c0",
+        "hx0",
+        "inith",
+        "initc",
+        "hinit",
+        "cinit",
+        "h0param",
+        "initstate",
+        "initialstate",
+        "inithidden",
+        "initialhidden",
+    ];
+    NAMES.contains(&&*letters.to_ascii_lowercase())
 }
 
 /// A weight and a bias of one dimension, and nothing that was learnt of batches.

@@ -4,6 +4,7 @@
 //! and a sum, gates stand in PyTorch's order, a `layout` of batch first is transposed. What depends on constants alone is computed
 //! here. Weights may lie in a file beside this one, but nowhere else.
 
+use super::beside::named_file;
 use super::graph::{
     self, Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Pooling,
     Recurrent, Tensor, ValueId, Values, count,
@@ -18,7 +19,7 @@ use rten_onnx::onnx::{
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// The graph of an ONNX model; external data lie in `folder`.
 pub(super) fn read(bytes: &[u8], folder: &Path) -> Result<Graph> {
@@ -94,8 +95,24 @@ fn advice(producer: &str, graph: &GraphProto) -> Option<&'static str> {
             "there is no LSTM, GRU or RNN operator in the file: where cells were written out in pieces, as Keras does in model.export, import what it was made \
              of, Keras' model.save(\"net.keras\") or PyTorch's state dict",
         ),
+        (false, true) if is_projected(graph) => Some(
+            "PyTorch's newer exporter does not write an nn.LSTM with proj_size as a whole: import the state dict, torch.save(model.state_dict(), \"net.pt\")",
+        ),
         (false, true) => None,
     }
+}
+
+/// An LSTM whose outputs are narrower than its cells, by the states that it begins with: ONNX has no such.
+fn is_projected(graph: &GraphProto) -> bool {
+    let width = |name: Option<&String>| {
+        let mut all = graph.initializer.iter();
+        let state = all.find(|tensor| tensor.name.as_ref() == name && name.is_some())?;
+        state.dims.last().copied()
+    };
+    graph.node.iter().any(|node| {
+        let states = [5, 6].map(|k| width(node.input.get(k)));
+        node.op_type.as_deref() == Some("LSTM") && matches!(states, [Some(h), Some(c)] if h != c)
+    })
 }
 
 /// Graphs lie within attributes of nodes of graphs; a real file's go a few deep, and each is a call.
@@ -304,32 +321,8 @@ fn entry<'p>(proto: &'p TensorProto, key: &str) -> Option<&'p str> {
 /// Bytes of a file beside the model.
 fn external(proto: &TensorProto, folder: &Path, need: usize) -> Result<Vec<u8>> {
     let location = outside(proto).context("it lies in another file, which is not named")?;
-    // A model must not read what its user would not have given it.
-    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    let inside = Path::new(location).components().all(plain)
-        && !location.contains('\\')
-        && !location.contains(':');
-    ensure!(
-        inside,
-        "its data lie in {location:?}, which is outside of the model's folder: such a file is not opened"
-    );
-    let path = folder.join(location);
+    let path = named_file(folder, location)?;
     let at = path.display();
-    let real = [folder, &path].map(|p| {
-        let p = if p.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            p
-        };
-        p.canonicalize()
-    });
-    let [Ok(home), Ok(real)] = real else {
-        bail!("its data lie in {at}, which cannot be read: put the file beside the model")
-    };
-    ensure!(
-        real.starts_with(&home),
-        "its data lie in {at}, which leads out of the model's folder: such a file is not opened"
-    );
     let number = |key: &str| match entry(proto, key) {
         None => Ok(None),
         Some(text) => text
@@ -343,7 +336,7 @@ fn external(proto: &TensorProto, folder: &Path, need: usize) -> Result<Vec<u8>> 
         "{} bytes of data in {at}, expected {need}",
         length.unwrap_or_default()
     );
-    let mut file = File::open(&real)
+    let mut file = File::open(&path)
         .map_err(|e| anyhow!("its data lie in {at}, which cannot be read: {e}"))?;
     let have = file
         .metadata()
@@ -396,6 +389,8 @@ impl Reader {
             None => Ok(Dim::Open),
         };
         let dims = shape.dim.iter().map(dim).collect::<Result<_>>()?;
+        let named = |d: &rten_onnx::onnx::Dimension| d.dim_param.clone().unwrap_or_default();
+        let names = shape.dim.iter().map(named).collect();
         let kind = tensor.elem_type.unwrap_or(DataType(0));
         let whole = match kind {
             DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16 => false,
@@ -405,7 +400,12 @@ impl Reader {
             ),
         };
         let value = self.graph.value(&name);
-        self.graph.inputs.push(Input { value, dims, whole });
+        self.graph.inputs.push(Input {
+            value,
+            dims,
+            names,
+            whole,
+        });
         self.define(&name, value)
     }
 
@@ -457,7 +457,7 @@ impl Reader {
             .zip(&operands)
             .all(|(id, c)| id.is_none() || c.is_some());
         if known && !matches!(node.op, Op::Recurrent(_)) {
-            let results = interpret::apply(&node, &operands)?;
+            let results = interpret::evaluate(&node, &operands)?;
             for (id, result) in outputs.iter().zip(results) {
                 self.graph.values[id.0].constant = Some(result);
             }
@@ -563,6 +563,9 @@ impl Reader {
                 )
             }
             "Expand" => one(Op::Expand)?,
+            "Tile" => one(Op::Tile)?,
+            "Equal" => one(Op::Equal)?,
+            "Where" => one(Op::Where)?,
             "Shape" => one(Op::Shape {
                 start: attributes.int("start", 0),
                 end: attributes.get("end").and_then(|a| a.i),
@@ -800,6 +803,10 @@ impl Reader {
             ),
             "SplitToSequence" | "ConcatFromSequence" | "SequenceAt" => bail!(
                 "a recurrence written out step by step: export it with torch.onnx.export(..., dynamo=False), or import the state dict"
+            ),
+            "GatherND" => bail!(
+                "it picks places by several lists of them: for x[:, :, [2, 0, 1]] write torch.index_select(x, 2, torch.tensor([2, 0, 1])), or export it with \
+                 torch.onnx.export(..., dynamo=False)"
             ),
             "Erf" => bail!(
                 "a Gelu written out, or another use of Erf: the engine has no such activation; train with ELU() in its place"

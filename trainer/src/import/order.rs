@@ -42,8 +42,8 @@ pub(super) fn chain(
     } else {
         stated(&modules, order)?
     };
-    let mut modules: Vec<Option<Module>> = modules.into_iter().map(Some).collect();
-    Ok(path.into_iter().filter_map(|i| modules[i].take()).collect())
+    // A table may be there twice.
+    Ok(path.into_iter().map(|i| modules[i].clone()).collect())
 }
 
 /// What the last layer gives.
@@ -211,9 +211,14 @@ fn stated(modules: &[Module], order: &[String]) -> Result<Vec<usize>> {
                 all()
             );
         };
+        // An embedding that is the head too.
+        let tied = path.first() == Some(&i)
+            && path.iter().filter(|&&k| k == i).count() == 1
+            && path.len() + 1 == order.len()
+            && is_table(&modules[i]);
         ensure!(
-            !path.contains(&i),
-            "--order: `{name}` is there twice, expected each module once"
+            tied || !path.contains(&i),
+            "--order: `{name}` is there twice, expected each module once, or an embedding first and again last, whose table is the head's weights"
         );
         stage = follow(stage, &modules[i], true)
             .or_else(|reason| bail!("--order: at `{name}`: {reason}: give another order"))?;
@@ -280,15 +285,30 @@ fn derived(modules: &[Module], questions: &mut Questions) -> Result<Vec<usize>> 
             orders.stopped.join("; ")
         ),
         [one, other, ..] => {
+            // A file leaves out weights that it has under another name.
+            let first = |path: &&Vec<usize>| is_table(&modules[path[0]]);
+            let tied = [one, other].into_iter().find(first).map(|path| {
+                let tied: Vec<usize> = path.iter().chain(path.first()).copied().collect();
+                format!(
+                    "; where an embedding's table is the weights of the head too (tied), {}",
+                    flag(&tied)
+                )
+            });
             questions.ask(format!(
                 "the modules fit together in several orders, and a state dict does not say which it \
-                 was: give {} or {} or another",
+                 was: give {} or {} or another{}",
                 flag(one),
-                flag(other)
+                flag(other),
+                tied.unwrap_or_default()
             ));
             Ok(one.clone())
         }
     }
+}
+
+/// It may be an embedding.
+fn is_table(module: &Module) -> bool {
+    matches!(&module.weights, Weights::Matrix(matrix) if matrix.bias.is_none())
 }
 
 /// Matrices with the same numbers: whichever stands here, the network is the same.

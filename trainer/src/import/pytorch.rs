@@ -9,6 +9,7 @@
 //! cleaned), `modules` (tensors to modules), `order` (modules to a chain) and, here, the containers and the chain as a graph.
 
 use super::archive::Archive;
+use super::beside::named_file;
 use super::graph::{Function, Graph, Kind, Op, Tensor, ValueId};
 use super::modules::{self, Matrix, Module, Weights};
 use super::questions::Questions;
@@ -23,13 +24,29 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// The graph of a state dict.
 pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Graph> {
     let dict = dict.cleaned(options)?;
     let mut questions = Questions::default();
-    let modules = modules::group(&dict, options, &mut questions)?;
-    let chain = order::chain(modules, &options.order, &mut questions)?;
+    // What does not fit together may be several networks.
+    let parts = dict.parts();
+    let several = |error| match (&options.part, &parts[..]) {
+        (None, [_, _, ..]) => anyhow!(
+            "{error:#}; the file has the parts {}, of which --part NAME takes one where they are copies of the network, or networks of their own",
+            parts
+                .iter()
+                .map(|part| format!("`{part}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        _ => error,
+    };
+    let modules = modules::group(&dict, options, &mut questions).map_err(several)?;
+    let chain = order::chain(modules, &options.order, &mut questions).map_err(several)?;
     let mut graph = graph(chain, options, &mut questions)?;
     graph.notes.splice(0..0, dict.notes);
     Ok(graph)
@@ -40,7 +57,7 @@ pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Gr
 /// Two facts about those written by PyTorch matter here. `save_file` sorts by name, so the order in the file says nothing about the
 /// order in the network. `save_model` writes tensors that share memory (an output layer tied to the embedding) once and puts
 /// `removed name: kept name` into the metadata; such names are read as if they were there.
-pub(super) fn safetensors(bytes: &[u8]) -> Result<StateDict<'_>> {
+pub(super) fn safetensors(bytes: &[u8]) -> Result<StateDict<'static>> {
     // The first bytes of another kind may also begin a header's length: so only if reading fails.
     let broken = |e| match filekind::of(bytes).filter(|_| bytes.get(8) != Some(&b'{')) {
         Some(kind) => anyhow!("this is {}; {}", kind.name, kind.as_model),
@@ -85,13 +102,62 @@ pub(super) fn safetensors(bytes: &[u8]) -> Result<StateDict<'_>> {
     })
 }
 
+/// The tensors of an index, each in the file that it names beside it, and these files.
+pub(super) fn in_parts(
+    places: &Map<String, Value>,
+    folder: &Path,
+) -> Result<(StateDict<'static>, Vec<PathBuf>)> {
+    let mut parts: BTreeMap<&str, StateDict<'_>> = BTreeMap::new();
+    let (mut all, mut files) = (StateDict::default(), Vec::new());
+    for (name, place) in places {
+        let place = place
+            .as_str()
+            .with_context(|| format!("`weight_map`: {place} for `{name}`, expected a file"))?;
+        let part = match parts.entry(place) {
+            Entry::Occupied(part) => part.into_mut(),
+            Entry::Vacant(new) => {
+                let path = named_file(folder, place)?;
+                let bytes =
+                    fs::read(&path).map_err(|e| anyhow!("its part {place} cannot be read: {e}"))?;
+                files.push(path);
+                let part = match bytes.get(8) {
+                    Some(b'{') => safetensors(&bytes),
+                    _ => checkpoint(&bytes),
+                };
+                new.insert(part.with_context(|| format!("its part {place}"))?)
+            }
+        };
+        let tensor = part.tensors.remove(name);
+        let tensor = tensor.with_context(|| {
+            format!("its part {place} has no tensor `{name}`, which the index says it has")
+        })?;
+        all.tensors.insert(name.clone(), tensor);
+    }
+    for (place, part) in parts {
+        if let Some(name) = part.names().next() {
+            bail!(
+                "its part {place} has a tensor `{name}`, of which the index says nothing: the parts are of another one"
+            );
+        }
+        all.notes.extend(part.notes);
+    }
+    Ok((all, files))
+}
+
 /// What `torch.save` wrote.
 pub(super) fn checkpoint(bytes: &[u8]) -> Result<StateDict<'static>> {
-    let whole = |e: &dyn std::fmt::Display| {
-        anyhow!(
+    let whole = |e: &dyn std::fmt::Display| match e.to_string() {
+        e if e.contains("'__torch__.") => anyhow!(
+            "a network of TorchScript, which holds code: save its state dict, torch.save(torch.jit.load(\"net.pt\").state_dict(), \"state.pt\")"
+        ),
+        e if e.contains("QInt8Storage") || e.contains("QUInt8Storage") => anyhow!(
+            "its tensors are quantized by PyTorch: save the state dict of the module as it was before torch.ao.quantization (quantize_dynamic), and quantize \
+             the model with `kinglet quantize`"
+        ),
+        e => anyhow!(
             "not a whole PyTorch file of tensors ({} bytes): {e}: save the state dict, torch.save(model.state_dict(), ...)",
             bytes.len()
-        )
+        ),
     };
     let reader = PytorchReader::from_bytes(bytes.to_vec(), None).map_err(|e| whole(&e))?;
     let mut dict = StateDict::default();
@@ -252,6 +318,9 @@ fn npy(bytes: &[u8]) -> Result<Stored<'static>> {
         "<f4" => (Float::F32, 4),
         "<f8" => (Float::F64, 8),
         "<f2" => (Float::F16, 2),
+        other if other.starts_with('>') => bail!(
+            "its numbers have their bytes in the other order ({other}): save a.astype(\"<f4\")"
+        ),
         other => {
             let numbers = Numbers::Other(other.to_owned());
             return Ok(Stored { shape, numbers });

@@ -55,6 +55,11 @@ const PARTS: [&str; 12] = [
     "module",
 ];
 
+/// Words in the names of copies.
+const COPIES: [&str; 10] = [
+    "ema", "best", "last", "swa", "avg", "averaged", "shadow", "teacher", "target", "dict",
+];
+
 /// And under names that begin so, what only training needs.
 const TRAINING: [&str; 6] = [
     "optim",
@@ -108,16 +113,12 @@ impl<'a> StateDict<'a> {
         }
         match &options.part {
             Some(part) => {
-                let prefix = format!("{part}.");
+                let prefix = self.prefix(part)?;
                 let all = std::mem::take(&mut self.tensors);
                 let own = all.into_iter().filter_map(|(name, tensor)| {
                     Some((name.strip_prefix(&prefix)?.to_owned(), tensor))
                 });
                 self.tensors = own.collect();
-                ensure!(
-                    !self.tensors.is_empty(),
-                    "--part {part}: no tensor's name begins with `{prefix}`"
-                );
             }
             None => self.only_the_network()?,
         }
@@ -167,6 +168,10 @@ impl<'a> StateDict<'a> {
             .into_iter()
             .filter(|part| roots.contains(*part))
             .collect();
+        let copies: Vec<String> = match copies.len() {
+            2.. => copies.into_iter().map(str::to_owned).collect(),
+            _ => self.copies(),
+        };
         if copies.len() > 1 {
             bail!(
                 "there are several copies of the network in it, {}: choose one with --part NAME, such as --part {}",
@@ -179,6 +184,77 @@ impl<'a> StateDict<'a> {
             );
         }
         Ok(())
+    }
+
+    /// What the names of a part's tensors begin with: the part, or what ends with it.
+    fn prefix(&self, part: &str) -> Result<String> {
+        let first = format!("{part}.");
+        if self.names().any(|name| name.starts_with(&first)) {
+            return Ok(first);
+        }
+        let inner = format!(".{first}");
+        let found = self.names().filter_map(|name| {
+            let at = name.find(&inner)?;
+            Some(name[..at + inner.len()].to_owned())
+        });
+        let found: Vec<String> = found.collect::<BTreeSet<_>>().into_iter().collect();
+        match &found[..] {
+            [one] => Ok(one.clone()),
+            [] => bail!(
+                "--part {part}: no tensor's name begins with `{first}`, nor has `{inner}` in it"
+            ),
+            several => bail!(
+                "--part {part}: that may be {}: give the whole of one, without the last dot",
+                several.join(" or ")
+            ),
+        }
+    }
+
+    /// The parts that have cells of their own: where the names of all cells have parted first, if there is more than one.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let cells = self.names().filter(|name| {
+            let leaf = name.rsplit('.').next();
+            leaf.is_some_and(|leaf| leaf.starts_with("weight_hh"))
+        });
+        // A part has modules, and these tensors.
+        let mut cells: Vec<Vec<&str>> = cells.map(|name| name.split('.').collect()).collect();
+        cells
+            .iter_mut()
+            .for_each(|path| path.truncate(path.len().saturating_sub(2)));
+        let Some(first) = cells.first().cloned() else {
+            return Vec::new();
+        };
+        let shared = (0..first.len())
+            .take_while(|&k| cells.iter().all(|path| path.get(k) == first.get(k)))
+            .count();
+        let parts = cells.iter().filter(|path| path.len() > shared);
+        let parts: BTreeSet<String> = parts.map(|path| path[..=shared].join(".")).collect();
+        parts.into_iter().collect()
+    }
+
+    /// Those of them that have the same shapes, if one is called what copies are.
+    fn copies(&self) -> Vec<String> {
+        let parts = self.parts();
+        let shapes = |part: &String| {
+            let prefix = format!("{part}.");
+            let own = (self.tensors.iter())
+                .filter(|(name, t)| name.starts_with(&prefix) && t.shape.len() > 1);
+            let mut shapes: Vec<&[usize]> = own.map(|(_, t)| &t.shape[..]).collect();
+            shapes.sort_unstable();
+            shapes
+        };
+        let is_copy = |part: &String| {
+            let name = part.rsplit('.').next().unwrap_or_default();
+            name.split('_')
+                .any(|word| COPIES.contains(&&*word.to_ascii_lowercase()))
+        };
+        let alike = parts
+            .windows(2)
+            .all(|two| shapes(&two[0]) == shapes(&two[1]));
+        match alike && parts.iter().any(is_copy) {
+            true => parts,
+            false => Vec::new(),
+        }
     }
 
     /// What reinforcement learning normalises observations by looks like an nn.BatchNorm1d that counts, but cuts what it gives.

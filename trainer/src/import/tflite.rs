@@ -77,6 +77,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Graph> {
     Ok(reader.graph)
 }
 
+/// The operators that make, read and write variables, by their numbers: CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE.
+const VARIABLES: [i32; 4] = [129, 142, 143, 144];
+
 /// One operator as the file has it.
 struct Operator<'a> {
     kind: String,
@@ -98,6 +101,7 @@ impl<'a> Operator<'a> {
         let kind = match known {
             Some("CUSTOM") => format!("custom {}", short(code.text(1)?)),
             Some(name) => name.to_owned(),
+            None if VARIABLES.contains(&number) => "variables".to_owned(),
             None => format!("operator number {number}"),
         };
         Ok(Operator {
@@ -375,7 +379,12 @@ impl Reader<'_> {
         }
         let value = self.graph.value(name);
         self.define(k, value)?;
-        self.graph.inputs.push(Input { value, dims, whole });
+        self.graph.inputs.push(Input {
+            value,
+            dims,
+            names: Vec::new(),
+            whole,
+        });
         Ok(())
     }
 
@@ -438,6 +447,9 @@ impl Reader<'_> {
             "WHILE" => "a loop, as newer converters write a recurrent layer out",
             "UNPACK" => {
                 "single samples, as converters write a recurrent layer with unroll=True out"
+            }
+            "variables" => {
+                "states that are kept in variables from call to call (a layer with stateful=True)"
             }
             "REVERSE_V2" => "samples turned around, as converters write a bidirectional layer out",
             _ => "",
@@ -844,6 +856,7 @@ impl Reader<'_> {
                     self.graph.inputs.push(Input {
                         value,
                         dims,
+                        names: Vec::new(),
                         whole: false,
                     });
                     carried.push(part + 1);

@@ -36,6 +36,8 @@ impl Walk<'_> {
                 view.roles()
             )
         };
+        // What it takes for the batch is time, if that is the file's first axis.
+        self.misread = first == Role::Time && self.time == Some(0);
         ensure!(
             along == Role::Time && kind == Role::Features && first == Role::Batch && many == 1,
             "its input has the axes {:?}: the engine pools samples along time, and not positions within one",
@@ -410,9 +412,7 @@ impl Walk<'_> {
         let offsets = |affine: &Affine| affine.1.iter().any(|&o| o != 0.0);
         if streams && pads[0] > 0 && view.affine.as_ref().is_some_and(offsets) {
             view.open = Open::Nothing;
-            view.axes.swap(1, 2);
             view = self.as_it_is(node, view)?;
-            view.axes.swap(1, 2);
             // It is no value of this node.
             self.taps.pop();
             self.notes.push(format!(

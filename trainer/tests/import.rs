@@ -282,6 +282,119 @@ fn a_tied_output_layer_is_read_from_the_metadata() {
 }
 
 #[test]
+fn an_embedding_may_be_the_head_too() {
+    let dict = Dict::default()
+        .and("emb.weight", &[20, 8])
+        .cell("rnn.", "_l0", 4, 8, 8);
+    says(&dict.error(""), &["(tied), --order emb,rnn,emb"]);
+    let net = "embedding 20x8, lstm 8>8, dense 8>20";
+    assert_eq!(dict.structure("--order emb,rnn,emb"), net);
+    assert_eq!(
+        dict.structure("--order emb,rnn,emb --predicts next-token"),
+        net
+    );
+    for order in ["emb,rnn,rnn", "rnn,emb,emb", "emb,rnn,emb,emb"] {
+        says(
+            &dict.error(&format!("--order {order}")),
+            &["is there twice"],
+        );
+    }
+}
+
+#[test]
+fn a_network_in_parts_is_read_by_its_index() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import-parts");
+    fs::create_dir_all(&folder).unwrap();
+    let names = [1, 2].map(|k| format!("model-0000{k}-of-00002.safetensors"));
+    let cell = Dict::default().cell("rnn.", "_l0", 4, 3, 5);
+    let head = Dict::default().linear("fc", 5, 2);
+    fs::write(folder.join(&names[0]), cell.bytes()).unwrap();
+    fs::write(folder.join(&names[1]), head.bytes()).unwrap();
+    let index = |head_in: &str, more: &str| {
+        let places = (cell.tensors.keys().map(|name| (name, &*names[0])))
+            .chain(head.tensors.keys().map(|name| (name, head_in)));
+        let places = places.map(|(name, file)| format!("{name:?}: {file:?}"));
+        let places = places.collect::<Vec<_>>().join(", ");
+        let path = folder.join("model.safetensors.index.json");
+        fs::write(&path, format!("{{\"weight_map\": {{{places}{more}}}}}")).unwrap();
+        read(&path, &options(""))
+    };
+    let whole = index(&names[1], "").unwrap();
+    assert_eq!(structure(&whole.package.net), "lstm 3>5, dense 5>2");
+    assert_eq!(
+        whole.weight_files,
+        names.clone().map(|name| folder.join(name))
+    );
+    let none = format!(", \"none\": {:?}", names[0]);
+    for (head_in, more, part) in [
+        ("../model.safetensors", "", "outside of the model's folder"),
+        ("/model.safetensors", "", "outside of the model's folder"),
+        ("model.safetensors", "", "which cannot be read"),
+        (&*names[0], "", "has no tensor `fc.bias`"),
+        (&*names[1], &*none, "has no tensor `none`"),
+    ] {
+        says(&index(head_in, more).unwrap_err().to_string(), &[part]);
+    }
+    let one = read(&folder.join(&names[0]), &options("")).unwrap_err();
+    says(&one.to_string(), &["one of 2 parts", "name the index"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn copies_are_parts_of_which_one_is_taken() {
+    let copy = |dict: Dict, part: &str| {
+        dict.cell(&format!("{part}.rnn."), "_l0", 4, 5, 5)
+            .linear(&format!("{part}.fc"), 5, 6)
+    };
+    let of = |parts: [&str; 2]| parts.into_iter().fold(Dict::default(), copy);
+    for parts in [
+        ["state_dict", "best_state_dict"],
+        ["state_dict.model", "state_dict.ema.ma_model"],
+        ["net", "target_net"],
+        ["model", "ema"],
+    ] {
+        says(&of(parts).error(""), &["several copies", "--part"]);
+    }
+    let nested = of(["state_dict.model", "state_dict.ema.ma_model"]);
+    for part in ["model", "state_dict.model", "ema", "ma_model"] {
+        let net = nested.structure(&format!("--part {part}"));
+        assert_eq!(net, "lstm 5>5, dense 5>6", "{part}");
+    }
+    says(
+        &nested.error("--part other"),
+        &["no tensor's name begins with `other.`"],
+    );
+    says(
+        &of(["a.model", "b.model"]).error("--part model"),
+        &["a.model. or b.model."],
+    );
+    let two = Dict::default()
+        .cell("G.rnn.", "_l0", 4, 3, 5)
+        .linear("G.fc", 5, 2)
+        .cell("D.rnn.", "_l0", 4, 7, 6)
+        .linear("D.fc", 6, 1);
+    says(
+        &two.error(""),
+        &["do not fit together", "the parts `D`, `G`"],
+    );
+    assert_eq!(two.structure("--part D"), "lstm 7>6, dense 6>1");
+    // Layers one behind the other are none.
+    let stacked =
+        Dict::default()
+            .cell("layers.0.rnn.", "_l0", 4, 5, 5)
+            .cell("layers.1.rnn.", "_l0", 4, 5, 5);
+    says(&stacked.error(""), &["--order"]);
+}
+
+#[test]
+fn a_trained_state_is_named() {
+    let dict = Dict::default()
+        .cell("rnn.", "_l0", 4, 3, 5)
+        .and("h0", &[1, 1, 5]);
+    says(&dict.error(""), &["`h0`", "cannot be held"]);
+}
+
+#[test]
 fn what_a_state_dict_leaves_open_is_asked_for() {
     let rnn = Dict::default()
         .cell("rnn.", "_l0", 1, 3, 5)

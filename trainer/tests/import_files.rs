@@ -192,6 +192,57 @@ fn what_convolutions_saw_to_come_and_is_cut_off_was_never_there() {
 }
 
 #[test]
+fn what_stands_in_the_way_is_named_and_not_how_it_was_read() {
+    for (file, parts) in [
+        (
+            "along_batch",
+            ["[batch_size, seq_len, 3]", "batch_first=True"],
+        ),
+        ("last_of_batch", ["(LSTM)", "batch_first=True"]),
+        (
+            "first_sample",
+            ["(Gather)", "one sample of a sequence, and not the last"],
+        ),
+        (
+            "turned_around",
+            ["(Slice)", "turns the samples of a sequence around"],
+        ),
+        ("one_step", ["one sample at a time", "no states"]),
+        ("tail", ["(Slice)", "3 of 6 samples of a sequence"]),
+        ("same_pool", ["(Conv)", "still to come (padding \"same\")"]),
+        ("category", ["(Cast)", "a category in a column"]),
+        ("no_cell", ["no recurrent layer", "have at least one"]),
+        (
+            "rows_turned",
+            ["(Reshape)", "`/Transpose` (Transpose) turns the rows"],
+        ),
+        ("lists", ["(GatherND)", "torch.index_select"]),
+        ("narrow", ["(Concat): shapes", "proj_size"]),
+        ("expand_learnt", ["(LSTM)", "a state that was trained"]),
+        ("faded_state", ["(Mul)", "changes a state"]),
+    ] {
+        refused(&format!("onnx/form_{file}.onnx"), "", &parts);
+    }
+}
+
+#[test]
+fn states_of_zero_and_joined_ones_squares_and_residuals() {
+    let cases = cases("onnx.json");
+    for (file, net) in [
+        ("expand", "lstm 3>4, dense 4>2"),
+        ("repeat", "lstm 3>4, dense 4>2"),
+        ("joined_state", "lstm 3>4, dense 4>2"),
+        ("square", "lstm 3>4, keep 4, multiply 0, dense 4>2"),
+        (
+            "residual",
+            "keep 3, dense 3>4, keep 4, append 0, dense 7>3, conv 3 9>4 relu, add 1, dense 4>4 relu, lstm 4>4, dense 4>2",
+        ),
+    ] {
+        agrees(&cases, (&format!("onnx/form_{file}.onnx"), "", net));
+    }
+}
+
+#[test]
 fn what_a_file_has_in_rows_or_pieces_is_told() {
     noted(
         "onnx/rows_script.onnx",
@@ -698,9 +749,22 @@ fn both_files_of_keras() {
         ("shared", ["(Dense)", "it is called 2 times"]),
         ("state", ["(Dense)", "a state that `lstm"]),
         ("turned", ["(GetItem)", "it turns the samples"]),
+        (
+            "own_class",
+            ["(Dense)", "a class of the user's own (Dense)"],
+        ),
+        (
+            "own_class_inside",
+            ["(TimeDistributed)", "a class of the user's own (Dense)"],
+        ),
+        ("cells", ["(RNN)", "write a layer for each"]),
+        ("lambda", ["(Lambda)", "a function of Python"]),
+        ("two", ["--output NAME", "`p`, `q`"]),
     ] {
         refused(&format!("keras/{file}.keras"), "", &parts);
     }
+    let two = "dense 3>3 tanh, gru 3>4, dense 4>2";
+    agrees(&cases, ("keras/two.keras", "--output q", two));
     let mixed = read(&folder().join("keras/mixed.keras"), &options("")).unwrap();
     let notes = mixed.notes.join("; ");
     assert!(
@@ -927,6 +991,10 @@ fn fused_operators_of_tensorflow_lite() {
         (
             "reversed",
             ["(REVERSE_V2)", "import the .keras or .h5 file"],
+        ),
+        (
+            "variable",
+            ["(READ_VARIABLE)", "states that are kept in variables"],
         ),
     ] {
         refused(&format!("tflite/{file}.tflite"), "", &parts);

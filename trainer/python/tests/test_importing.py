@@ -144,6 +144,45 @@ def test_what_a_module_does_not_take_is_one_line(torch):
     assert kinglet.from_torch(module.double(), x.double()).format == "f32"
 
 
+#: What tracing records as it was for the sample.
+FROZEN = {
+    "a number": lambda m, x: m.dense(m.cell(x / x.abs().mean().item())[0]),
+    "a branch": lambda m, x: m.dense(m.cell(x)[0]) * (1 if x.sum() > 0 else -1),
+    "noise": lambda m, x: m.dense(m.cell(x)[0]) + x.new_tensor(np.random.normal()),
+}
+
+
+@pytest.mark.parametrize("form", FROZEN)
+def test_what_was_frozen_for_the_sample_is_an_error(torch, form):
+    module, x = module_of(torch, FROZEN[form]), torch.rand(1, 10, 3)
+    with pytest.raises(kinglet.Error, match="differs from the network's by"):
+        kinglet.from_torch(module, x)
+
+
+def test_samples_that_a_module_does_not_take_are_told(torch):
+    def form(m, x):
+        if x.min() < 0:
+            raise ValueError("below 0")
+        return m.dense(m.cell(x)[0])
+
+    with pytest.warns(UserWarning, match="does not take the sample times -1, .*: below 0"):
+        kinglet.from_torch(module_of(torch, form), torch.rand(1, 10, 3))
+
+
+def test_an_answer_of_several_is_taken_by_its_key(torch):
+    module, x = module_of(torch, lambda m, x: {"a": m.dense(m.cell(x)[0]), "b": m.one(m.cell(x)[0])}), torch.randn(1, 10, 3)
+    for key, outputs in [("a", 2), ("b", 1)]:
+        assert kinglet.from_torch(module, x, output=key).outputs == outputs
+
+
+def test_samples_and_numbers_that_say_too_little_are_refused(torch):
+    module = module_of(torch, FORMS["the last step"])
+    with pytest.raises(kinglet.Error, match="one step.*give a longer one"):
+        kinglet.from_torch(module, torch.randn(1, 1, 3))
+    with pytest.raises(kinglet.Error, match=r"module.float\(\)"):
+        kinglet.from_torch(module.bfloat16(), torch.randn(1, 10, 3).bfloat16())
+
+
 def test_onnx_is_a_path_bytes_or_a_model():
     model = kinglet.from_onnx(ONNX)
     assert model.digest == kinglet.from_onnx(ONNX.read_bytes()).digest
@@ -155,6 +194,44 @@ def test_a_file_of_keras_is_read():
     folder = ROOT / "trainer/tests/importing/keras"
     model = kinglet.from_keras(folder / "gru.keras")
     assert (model.inputs, model.outputs) == (3, 2)
+
+
+def test_a_live_network_of_keras_answers_as_the_model():
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+
+    def relu(x):
+        return keras.ops.minimum(keras.ops.relu(x), 0.1)
+
+    class Dense(layers.Dense):
+        def call(self, x):
+            return super().call(x) * 2
+
+    def network(last, *first, time=None, **cell):
+        return keras.Sequential([layers.Input((time, 3)), *first, layers.LSTM(4, **cell), last])
+
+    keras.utils.set_random_seed(1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not compared")
+        for made in [
+            network(layers.Dense(2, "relu"), return_sequences=True),
+            network(layers.Dense(2, "softmax"), layers.Conv1D(4, 3, padding="causal")),
+            network(layers.Dense(2), time=7),
+            keras.Sequential([layers.Input((None,)), layers.Embedding(5, 3), layers.GRU(4), layers.Dense(5)]),
+        ]:
+            assert kinglet.from_keras(made).format == "f32"
+        assert kinglet.from_keras(network(layers.Dense(2)), input_mean="1,2,3", precision="f16").format == "f16"
+    with pytest.raises(kinglet.Error, match="differs from the network's by.*of your own"):
+        kinglet.from_keras(network(layers.Dense(2, relu)))
+    with pytest.raises(kinglet.Error, match="own"):
+        kinglet.from_keras(network(Dense(2)))
+    # A state is left as it was.
+    made = keras.Sequential([layers.Input((6, 3), batch_size=1), layers.GRU(4, stateful=True), layers.Dense(2)])
+    x = np.ones((1, 6, 3), "float32")
+    made(x)
+    state = np.array(made.layers[0].states[0])
+    kinglet.from_keras(made)
+    assert np.abs(state).max() > 0 and (np.array(made.layers[0].states[0]) == state).all()
 
 
 def test_what_cannot_be_imported_is_said():

@@ -133,6 +133,7 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
                 };
                 walk.front = front;
                 walk.may_add = may_add;
+                walk.misread = !enters_cells(graph, samples);
                 let ran = walk.run(answer);
                 // What fails with a normalisation of its own may not without.
                 let again = matches!(walk.front, Front::Found(_));
@@ -153,6 +154,26 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
         }
     }
     Err(furthest.map_or_else(|| anyhow!("no input of it can be samples"), |(_, e)| e))
+}
+
+/// Cells take what is made of this input as their samples, and not as a state alone.
+fn enters_cells(graph: &Graph, input: usize) -> bool {
+    let mut made = vec![false; graph.values.len()];
+    made[graph.inputs[input].value.0] = true;
+    let mut enters = false;
+    for node in &graph.nodes {
+        let of_it = |id: &Option<ValueId>| id.is_some_and(|id| made[id.0]);
+        let takes = match node.op {
+            Op::Recurrent(_) => node.inputs.first().is_some_and(of_it),
+            Op::Shape { .. } => false,
+            _ => node.inputs.iter().any(of_it),
+        };
+        enters |= takes && matches!(node.op, Op::Recurrent(_));
+        if takes {
+            node.outputs.iter().for_each(|id| made[id.0] = true);
+        }
+    }
+    enters
 }
 
 /// The axes that could be time, those of open length first.
@@ -1622,7 +1643,6 @@ impl<'g> Walk<'g> {
         operands: &[Option<Known>],
     ) -> Result<()> {
         let Some(Some(Known::View(view))) = operands.first() else {
-            self.misread = matches!(operands.first(), Some(Some(Known::StateIn(..))));
             bail!("its input is not the samples or what a layer made of them")
         };
         ensure!(!view.tokens, "tokens enter it as numbers");
@@ -1646,7 +1666,7 @@ impl<'g> Walk<'g> {
         };
         let along = time == Role::Time || !open && steps == 1;
         // It has made another axis than the file's first one time.
-        self.misread = !along && self.time == Some(0);
+        self.misread |= !along && self.time == Some(0);
         ensure!(
             along,
             "its first axis is not the time of the samples: an nn.LSTM or nn.GRU takes [time, batch, features] unless it has batch_first=True, and samples that \

@@ -141,6 +141,7 @@ pub(super) fn in_parts(
         }
         all.notes.extend(part.notes);
     }
+    files.sort();
     Ok((all, files))
 }
 

@@ -77,8 +77,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Graph> {
     Ok(reader.graph)
 }
 
-/// The operators that make, read and write variables, by their numbers: CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE.
-const VARIABLES: [i32; 4] = [129, 142, 143, 144];
+/// Operators on variables, by their numbers.
+const VARIABLES: [(i32, &str); 4] = [
+    (129, "CALL_ONCE"),
+    (142, "VAR_HANDLE"),
+    (143, "READ_VARIABLE"),
+    (144, "ASSIGN_VARIABLE"),
+];
 
 /// One operator as the file has it.
 struct Operator<'a> {
@@ -101,8 +106,10 @@ impl<'a> Operator<'a> {
         let kind = match known {
             Some("CUSTOM") => format!("custom {}", short(code.text(1)?)),
             Some(name) => name.to_owned(),
-            None if VARIABLES.contains(&number) => "variables".to_owned(),
-            None => format!("operator number {number}"),
+            None => match VARIABLES.iter().find(|(n, _)| *n == number) {
+                Some((_, name)) => (*name).to_owned(),
+                None => format!("operator number {number}"),
+            },
         };
         Ok(Operator {
             kind,
@@ -448,7 +455,7 @@ impl Reader<'_> {
             "UNPACK" => {
                 "single samples, as converters write a recurrent layer with unroll=True out"
             }
-            "variables" => {
+            _ if VARIABLES.iter().any(|(_, name)| *name == kind) => {
                 "states that are kept in variables from call to call (a layer with stateful=True)"
             }
             "REVERSE_V2" => "samples turned around, as converters write a bidirectional layer out",

@@ -214,6 +214,32 @@ steps = keras.Sequential([layers.Input((6, 3)), layers.GRU(4), layers.Dense(6), 
 keep("rows", steps, x, True)
 cases["rows"]["y"] = rows(np.asarray(steps(x[None])).reshape(1, -1))
 
+# Two answers, of which one is taken, functions of keras.ops, cells in one layer, and a layer of one's own with the name of another.
+start = layers.Input((None, 3))
+y = layers.GRU(4, return_sequences=True)(keras.ops.tanh(start))
+net = keras.Model(start, [layers.Dense(1, name="p")(y), layers.Dense(2, name="q")(y)])
+spread(net)
+net.save(os.path.join(folder, "two.keras"))
+packed(os.path.join(folder, "two.keras"))
+cases["two"] = {"x": rows(x), "y": rows(np.asarray(net(x[None])[1])[0])}
+
+
+class Dense(layers.Dense):
+    def call(self, inputs):
+        return super().call(inputs) * 2
+
+
+others = {
+    "own_class": [layers.GRU(4), Dense(2)],
+    "own_class_inside": [layers.GRU(4, return_sequences=True), layers.TimeDistributed(Dense(2))],
+    "cells": [layers.RNN([layers.LSTMCell(4), layers.LSTMCell(4)])],
+    "lambda": [layers.GRU(4), layers.Lambda(abs)],
+}
+for name, made in others.items():
+    path = os.path.join(folder, name + ".keras")
+    keras.Sequential([layers.Input((None, 3)), *made]).save(path)
+    packed(path)
+
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

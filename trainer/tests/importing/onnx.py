@@ -245,6 +245,88 @@ for how in ["unbind", "chunk", "view"]:
 head = nn.utils.spectral_norm(nn.Linear(4, 2))
 sequence("normed_script", Sequence(nn.LSTM(3, 4, batch_first=True), nn.Sequential(head)), torch.randn(1, 6, 3), False)
 
+
+class Form(nn.Module):
+    """What `form` does with samples, or with a state beside them."""
+
+    def __init__(self, form, **parts):
+        super().__init__()
+        self.form, self.rnn, self.head = form, nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
+        for part, made in parts.items():
+            setattr(self, part, made)
+
+    def forward(self, *x):
+        return self.form(self, *x)
+
+
+def form(name, made, x, y=None, dynamo=False, names=(), **parts):
+    """Files whose axes have these names, or all a length; with answers, if there are any."""
+    net = Form(made, **parts).eval()
+    path = os.path.join(folder, f"form_{name}.onnx")
+    options = {"input_names": ["x"], "output_names": ["y"], "verbose": False}
+    if dynamo:
+        torch.onnx.export(net, (x,), path, dynamo=True, external_data=False, **options)
+    else:
+        torch.onnx.export(net, (x,), path, dynamo=False, dynamic_axes={"x": dict(enumerate(names))} if names else None, **options)
+    slim(path)
+    if y is not None:
+        with torch.no_grad():
+            keep(f"form_{name}", x[0], y(net(x)))
+
+
+def begun(tensor, how):
+    """From a state of the file, for each sequence of a batch."""
+    spread = {"expand": lambda h, n: h.expand(-1, n, -1).contiguous(), "repeat": lambda h, n: h.repeat(1, n, 1)}[how]
+    return {"made": lambda m, x: m.head(m.rnn(x, (spread(m.h, len(x)),) * 2)[0]), "h": nn.Parameter(tensor)}
+
+
+class Residual(nn.Module):
+    """A block of a temporal convolutional network, with its activation behind the sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.down = nn.Conv1d(3, 4, 3, padding=2), nn.Conv1d(3, 4, 1)
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        return torch.relu(self.down(x) + torch.relu(self.conv(x)[:, :, :-2])).transpose(1, 2)
+
+
+named, x = ("batch", "time"), torch.randn(1, 6, 3)
+each, last = (lambda y: y[0]), (lambda y: y)
+# Axes by their names, and what shows that a reading of them is wrong.
+form("along_batch", lambda m, x: m.head(m.rnn(x)[0]), x, names=("batch_size", "seq_len"), rnn=nn.LSTM(3, 4))
+form("last_of_batch", lambda m, x: m.head(m.rnn(x)[0][:, -1]), torch.randn(8, 6, 3), rnn=nn.LSTM(3, 4))
+form("first_sample", lambda m, x: x[:, 0, :2] + m.head(m.rnn(x)[0][:, -1]), x, names=("b",))
+form("turned_around", lambda m, x: m.head(m.rnn(x.flip(1))[0]), x, names=named)
+form("one_step", lambda m, x: m.head(m.rnn(x.unsqueeze(1))[0][:, -1]), x[:, 0], names=("b",))
+form("tail", lambda m, x: m.head(m.rnn(x[:, -3:])[0]), x, names=("b",))
+form("same_pool", lambda m, x: m.head(m.rnn(m.conv(x.transpose(1, 2)).transpose(1, 2))[0]), x, names=named, conv=nn.Sequential(nn.Conv1d(3, 3, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2)))
+form("category", lambda m, x: m.head(m.rnn(torch.cat([x[:, :, :1], m.table(x[:, :, 1].long())], -1))[0]), x.abs(), names=named, table=nn.Embedding(5, 2))
+form("no_cell", lambda m, x: m.head(m.conv(x.transpose(1, 2)).transpose(1, 2)), x, names=named, conv=nn.Conv1d(3, 4, 1))
+form("rows_turned", lambda m, x: m.wide(m.rnn(x)[0][:, -1]).view(-1, 3, 2).transpose(1, 2), x, names=("b",), wide=nn.Linear(4, 6))
+form("lists", lambda m, x: m.head(m.rnn(x[:, :, [2, 0, 1]])[0]), x, dynamo=True)
+form("narrow", lambda m, x: m.head(m.rnn(x)[0]), x, dynamo=True, rnn=nn.LSTM(3, 6, 2, proj_size=4, batch_first=True))
+form("expand_learnt", x=x, names=named, **begun(torch.randn(1, 1, 4), "expand"))
+for how in ["expand", "repeat"]:
+    form(how, x=x, y=each, names=named, **begun(torch.zeros(1, 1, 4), how))
+form("square", lambda m, x: m.head(m.rnn(x)[0] ** 2), x, each, dynamo=True)
+form("residual", lambda m, x: m.head(m.rnn(m.block(x))[0]), x, each, names=named, block=Residual(), rnn=nn.LSTM(4, 4, batch_first=True))
+# Two states as one, and one that fades.
+for name, made in {
+    "joined_state": lambda m, x, hc: (lambda y, s: (m.head(y), torch.cat(s)))(*m.rnn(x, tuple(t.contiguous() for t in hc.chunk(2)))),
+    "faded_state": lambda m, x, hc: (lambda y, s: (m.head(y), torch.cat(s)))(*m.rnn(x, tuple(t.contiguous() for t in (hc * 0.9).chunk(2)))),
+}.items():
+    net, start = Form(made), torch.zeros(2, 1, 4)
+    export(f"form_{name}", net, (x[:, :1], start), False, ["x", "hc"], ["y", "hc_next"], open_time=False)
+    found = []
+    with torch.no_grad():
+        for t in range(6):
+            y, start = net(x[:, t : t + 1], start)
+            found.append(y.reshape(-1))
+    if name == "joined_state":
+        keep(f"form_{name}", x[0], found)
+
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

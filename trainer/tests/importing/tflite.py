@@ -193,6 +193,9 @@ f = File()
 f.keep("unpacked", f.node("UNPACK", [f.input([1, 6, 3])], [1, 3], "UnpackOptions", num=6, axis=1), None)
 f = File()
 f.keep("reversed", f.node("REVERSE_V2", [f.input([1, 6, 3]), f.constant("axis", np.array([1], dtype="int32"))], [1, 6, 3], "ReverseV2Options"), None)
+# A state that is kept in a variable.
+f = File()
+f.keep("variable", f.node("READ_VARIABLE", [f.input([1, 4])], [1, 4], "ReadVariableOptions"), None)
 
 with open(os.path.join(here, "tflite.json"), "w") as f:
     rounded = lambda rows: [[float(f"{v:.8g}") for v in row] for row in rows]

@@ -80,7 +80,8 @@ def _answers_of_keras(network, model):
     dims = [2 if shape[0] is None else shape[0], *(model.window or 24 if n is None else n for n in shape[1:])]
     random = np.random.default_rng(1)
     stateful = [layer for layer in network._flatten_layers() if getattr(layer, "stateful", False) and hasattr(layer, "reset_states")]
-    kept = [(variable, np.array(variable)) for variable in network.non_trainable_variables] if stateful else []
+    states = [state for layer in stateful for state in getattr(layer, "states", None) or () if hasattr(state, "assign")]
+    kept = [(state, np.asarray(state).copy()) for state in states]
     answers = []
     for scale in (1.0, 0.1, 10.0):
         if model.takes_tokens:
@@ -93,8 +94,8 @@ def _answers_of_keras(network, model):
         # A list of numbers that is made a sequence of them.
         is_list = sample.ndim == 2 and not model.takes_tokens
         answers.append(("random samples", sample[..., None] if is_list else sample, answer))
-    for variable, value in kept:
-        variable.assign(value)
+    for state, value in kept:
+        state.assign(value)
     return answers
 
 

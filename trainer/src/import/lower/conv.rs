@@ -37,7 +37,7 @@ impl Walk<'_> {
             )
         };
         // What it takes for the batch is time, if that is the file's first axis.
-        self.misread = first == Role::Time && self.time == Some(0);
+        self.misread |= first == Role::Time && self.time == Some(0);
         ensure!(
             along == Role::Time && kind == Role::Features && first == Role::Batch && many == 1,
             "its input has the axes {:?}: the engine pools samples along time, and not positions within one",

@@ -198,7 +198,7 @@ fn what_stands_in_the_way_is_named_and_not_how_it_was_read() {
             "along_batch",
             ["[batch_size, seq_len, 3]", "batch_first=True"],
         ),
-        ("last_of_batch", ["(LSTM)", "batch_first=True"]),
+        ("last_of_batch", ["(Gather)", "needs batch_first=True"]),
         (
             "first_sample",
             ["(Gather)", "one sample of a sequence, and not the last"],

@@ -1078,7 +1078,10 @@ impl<'g> Walk<'g> {
                         let each = view.axes.iter().any(|a| a.0 == Role::Time && a.1 > 1);
                         let of_batch = role == Role::Batch && axis + 1 < view.axes.len();
                         if index == -1 && each && of_batch {
-                            self.misread = true;
+                            // Behind a cell the reading has been right so far.
+                            self.misread |= !(self.layers.iter()).any(|l| {
+                                matches!(l, Layer::Recurrent(_) | Layer::Bidirectional(_))
+                            });
                             bail!(
                                 "it takes the last sequence of a batch, at every sample (y[:, -1] of [time, batch, features]): for the last sample an nn.LSTM or nn.GRU \
                                  needs batch_first=True, or it is y[-1]; for a batch of one write y[:, 0]"

@@ -138,6 +138,27 @@ impl Core {
             .unwrap_or(Layout::Portable)
     }
 
+    /// The layout of a model whose instructions on it count, where one was asked for; portable is none.
+    ///
+    /// # Errors
+    /// If the layout is of other cores, with those that each belongs to.
+    pub fn laid_out(&self, asked: Layout) -> Result<Layout, String> {
+        let own = self.layout();
+        if asked == own || asked == Layout::Portable {
+            return Ok(own);
+        }
+        let pairs: Vec<String> = CORES
+            .iter()
+            .map(|core| format!("--for {} for --core {}", core.layout, core.key()))
+            .collect();
+        Err(format!(
+            "--for {}: a model that is laid out so is not what {} runs, whose instructions are counted; leave --for out, or give {}",
+            asked.name(),
+            self.name,
+            pairs.join(", ")
+        ))
+    }
+
     /// Counted networks of one layer.
     fn counted(&self, name: &str, format: Format, layout: &str) -> Vec<Count> {
         let wanted = [name, format.name(), layout];
@@ -411,5 +432,19 @@ mod tests {
             assert_eq!(Core::parse(key).unwrap().name, name);
         }
         assert!(Core::parse("z80").unwrap_err().contains("cortex-m3"));
+    }
+
+    #[test]
+    fn a_layout_of_other_cores_is_refused() {
+        let m4 = Core::parse("cortex-m7").unwrap();
+        assert_eq!(m4.laid_out(Layout::Portable), Ok(Layout::CortexM4));
+        assert_eq!(m4.laid_out(Layout::CortexM4), Ok(Layout::CortexM4));
+        let refused = m4.laid_out(Layout::CortexM55).unwrap_err();
+        assert!(
+            refused.contains(
+                "--for portable for --core cortex-m3, --for cortex-m4 for --core cortex-m4"
+            ),
+            "{refused}"
+        );
     }
 }

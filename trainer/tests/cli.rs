@@ -192,6 +192,14 @@ fn mixed_precision_keeps_to_its_budget_and_shows_what_it_could_have() {
             &["cortex-m0plus", "rv32imc"],
         ),
         ("--max-flash 6q", 2, &["16K"]),
+        (
+            "--for cortex-m55 --core cortex-m4 --max-cycles 90000",
+            2,
+            &[
+                "not what Cortex-M4 runs",
+                "--for cortex-m4 for --core cortex-m4",
+            ],
+        ),
     ] {
         desk.fails(&format!("{mixed} {options}"), code, words);
     }

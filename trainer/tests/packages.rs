@@ -3,10 +3,11 @@
 
 use kinglet::Model;
 use kinglet::format::{Cell, Format, Layout};
-use kinglet_trainer::data::Written;
+use kinglet_trainer::data::{Written, csv};
 use kinglet_trainer::export::{File, Platform, c_library, c_source, header, package, rust};
 use kinglet_trainer::file::{AlignedBytes, TestInputs, export_for};
-use kinglet_trainer::package::{Feature, Input, Output, Package, Shape};
+use kinglet_trainer::net::Activation;
+use kinglet_trainer::package::{Alarm, Feature, Input, Output, Package, Shape, Target};
 use kinglet_trainer::train::init::{LayerPlan, Rng, network};
 use std::fs;
 use std::path::Path;
@@ -117,6 +118,10 @@ fn of_windows(
         alarm: None,
         written: Written {
             every: 3,
+            format: csv::Format {
+                missing_values: vec!["-200".to_owned(), "*".to_owned()],
+                ..csv::Format::default()
+            },
             ..Written::default()
         },
     };
@@ -146,19 +151,140 @@ fn headers_tell_what_a_device_computes() {
     let layers = [LayerPlan::Recurrent(Cell::GruResetAfter, 4)];
     let features = names.map(Feature::plain).to_vec();
     let bytes = of_windows(&layers, 4, Input::Features(features), (1, 1));
-    for header in headers(&bytes) {
+    let model = Model::from_bytes(&bytes).unwrap();
+    let [_, (_, readme), (_, library), _] = rust("net", &model, &bytes).try_into().unwrap();
+    let rust = [readme, library].map(|text| String::from_utf8(text).unwrap().replace("//! ", ""));
+    let c = headers(&bytes).map(|header| header.replace("\n * ", "\n"));
+    for header in c.into_iter().chain(rust) {
         for told in [
-            "\n * 0: flow\n",
+            "\n0: flow\n",
             "1: hour_sin(date): sin(2 pi s / 86400), s: seconds from midnight to date",
             "2: elapsed(date): seconds since the sample before; 0 in the first\n",
             "3: diff(wh): wh less that of the sample before",
             "4: wind=N: 1 where wind is \"N\", else 0\n",
             "5: load+6: what load will be 6 samples later",
             "trained on the first of every 3 rows",
-            "once a window: with every sample.",
+            "A value is missing where its data says -200 or \\x2a: pass NaN for that.",
+            "\n3: class 3",
         ] {
             assert!(header.contains(told), "{told}: {header}");
         }
+    }
+    for header in headers(&bytes) {
+        assert!(header.contains("once a window: with every sample."));
+    }
+}
+
+/// What a gap is where it is held: of a category the one before, and no step of a counter.
+#[test]
+fn headers_tell_what_a_gap_is() {
+    let layers = [LayerPlan::Recurrent(Cell::GruResetAfter, 4)];
+    let held = |name| Feature {
+        hold: true,
+        ..Feature::plain(name)
+    };
+    let features = ["diff(wh)", "wind=N"].map(held).to_vec();
+    let bytes = of_windows(&layers, 4, Input::Features(features), (1, 1));
+    for header in headers(&bytes) {
+        for told in [
+            "wh less that of the last sample that had it, subtracted in 64 bits; 0, and not NaN, in the first and where wh is missing",
+            "1 where wind is \"N\", else 0; where wind is missing NaN, which repeats the one before\n",
+        ] {
+            assert!(header.contains(told), "{told}: {header}");
+        }
+    }
+}
+
+fn of_steps(package: &Package) -> AlignedBytes {
+    let tests = TestInputs::synthetic(package);
+    let exported = export_for(Layout::Portable, package, Format::F32, None, &tests);
+    exported.unwrap().bytes
+}
+
+/// Both sides of a pair say how they are driven, and others do not.
+#[test]
+fn headers_tell_how_a_pair_is_driven() {
+    let of = |names: &[&str], output: Output| {
+        let dense = LayerPlan::Dense(names.len(), Activation::Softmax);
+        let mut layers = vec![LayerPlan::Recurrent(Cell::GruResetAfter, 4)];
+        if matches!(output, Output::NextToken) {
+            layers.push(dense);
+        }
+        of_steps(&Package {
+            name: "any".to_owned(),
+            net: network(names.len(), &layers, &mut Rng::new(1)),
+            input: Input::Tokens(names.iter().map(|name| (*name).to_owned()).collect()),
+            output,
+            shape: Shape::EveryStep,
+            alarm: None,
+            written: Written::default(),
+        })
+    };
+    let states = Output::Values((0..4).map(|i| Target::plain(format!("h{i}"))).collect());
+    let (encoder, decoder) = (
+        of(&["<unk>", "a", "b"], states),
+        of(&["\n", "a", "B"], Output::NextToken),
+    );
+    let running = of(&["<unk>", "a", "B"], Output::NextToken);
+    for (bytes, told, untold) in [
+        (&encoder, "no token that ends it", "Token 0 begins"),
+        (
+            &encoder,
+            "Capital letters are read as small ones.",
+            "Token 0 begins",
+        ),
+        (
+            &decoder,
+            "Token 0 begins and ends an answer",
+            "Capital letters",
+        ),
+        (&running, "What has no name takes 0", "Token 0 begins"),
+    ] {
+        for header in headers(bytes) {
+            assert!(
+                header.contains(told) && !header.contains(untold),
+                "{header}"
+            );
+        }
+    }
+}
+
+/// A crate says where the engine comes from, and what its alarm is; a window is pushed, as gaps outlast it.
+#[test]
+fn readmes_of_crates_tell_what_the_engine_has() {
+    let watching = of_steps(&Package {
+        name: "any".to_owned(),
+        net: network(1, &[LayerPlan::Recurrent(Cell::Lstm, 1)], &mut Rng::new(1)),
+        input: Input::Features(vec![Feature::plain("x")]),
+        output: Output::Values(vec![Target {
+            feeds: Some(0),
+            ..Target::plain("x")
+        }]),
+        shape: Shape::EveryStep,
+        alarm: Some(Alarm {
+            threshold: 0.5,
+            smoothing: 0.1,
+        }),
+        written: Written::default(),
+    });
+    for (bytes, told) in [
+        (
+            &model_file("bidirectional_w8a8.kgl"),
+            "windows.push(&mut net, ",
+        ),
+        (
+            &watching,
+            "kinglet::Detector::new(kinglet::Net::<net::Net>::model())",
+        ),
+        (&model_file(MODELS[0]), "[patch.crates-io]"),
+    ] {
+        let files = rust("net", &Model::from_bytes(bytes).unwrap(), bytes);
+        let (_, readme) = files
+            .into_iter()
+            .find(|(path, _)| path == "README.md")
+            .unwrap();
+        let readme = String::from_utf8(readme).unwrap();
+        assert!(readme.contains(told), "{told}: {readme}");
     }
 }
 
@@ -215,7 +341,7 @@ fn texts_begin_with_a_reset() {
             "{header}"
         );
         assert!(
-            header.contains("What has no name takes 0, \"<unk>\"."),
+            header.contains(" What has no name takes 0, \"<unk>\"."),
             "{header}"
         );
     }

@@ -70,7 +70,7 @@ pub extern "C" fn kgl_strerror(status: c_int) -> *const c_char {
         14 => c"an array of numbers is not aligned as its type",
         15 => c"what is written overlaps what is read: give memory of its own to outputs, states and models",
         16 => c"the model is of another kind: samples or tokens, integers or floats, samples or whole windows",
-        17 => c"the saved state is damaged: it is none, was changed, or holds a NaN",
+        17 => c"the saved state is damaged, or saved by another model: it is none, is cut or longer, was changed, or holds a NaN",
         18 => c"the state was saved with another model",
         19 => c"the self-test failed: this machine computes something else",
         _ => c"not a status of this library",

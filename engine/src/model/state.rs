@@ -172,7 +172,7 @@ impl fmt::Display for StateError {
             ),
             StateError::Checksum { stored, computed } => write!(
                 f,
-                "the saved state is damaged: checksum {computed:08x}, {stored:08x} when it was saved"
+                "the saved state is damaged, or saved by another model: checksum {computed:08x}, {stored:08x} when it was saved"
             ),
             StateError::NotANumber { index } => {
                 write!(f, "number {index} of the state is NaN, and would remain so")

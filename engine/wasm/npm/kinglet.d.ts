@@ -49,6 +49,18 @@ export interface Listens {
   readonly high: number;
 }
 
+/** How a table is read. */
+export interface Data {
+  /** The column that says what a row belongs to: all rows with one text in it are a stream of their own. */
+  readonly group: string | null;
+  /** Of a group the first of so many rows is taken. */
+  readonly every: number;
+  /** What stands for a missing value beside empty fields: pass NaN for it. */
+  readonly missingValues: readonly string[];
+  /** The last row is the oldest one. */
+  readonly newestFirst: boolean;
+}
+
 /** The front end of a model that listens: rows of log-mel energies from sound, the bytes of the device. */
 export class LogMel {
   /** Takes sound at `Listens.rate`, whose full scale is 1; gives the rows of the frames that end in it, one after the other, as
@@ -73,7 +85,7 @@ export class Model {
   readonly takesTokens: boolean;
   /** It watches for anomalies, or waits for a word. */
   readonly watches: boolean;
-  /** A gap (NaN) repeats the number before it; other models answer NaN from there on. */
+  /** A gap (NaN) repeats the number before it; in other models it enters as the middle of its column. */
   readonly holds: boolean;
   /** Samples per answer; null if every sample is answered. */
   readonly window: number | null;
@@ -85,6 +97,8 @@ export class Model {
   readonly wakes: string | null;
   /** Samples a second, of a model whose samples are those of sound themselves. */
   readonly rate: number | null;
+  /** How the table is read that the model was trained on, which `kinglet predict` does and a stream leaves to its caller. */
+  readonly data: Data;
   readonly stateBytes: number;
   readonly flashBytes: number;
   /** Multiplications in a step. */

@@ -146,8 +146,9 @@ export class Model {
     this.#model = model;
     calls.call("about_model", model);
     const { written, ...about } = JSON.parse(calls.text());
-    const { audio, wake = null, rate = null } = parse(written);
-    Object.assign(this, about, { listens: audio ? settings(audio) : null, wakes: wake, rate });
+    const { audio, wake = null, rate = null, group = null, every = 1, format = {} } = parse(written);
+    const data = { group, every, missingValues: format.missing_values ?? [], newestFirst: format.newest_first ?? false };
+    Object.assign(this, about, { listens: audio ? settings(audio) : null, wakes: wake, rate, data });
     this.watches ||= this.wakes !== null;
   }
 

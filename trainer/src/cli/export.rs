@@ -143,6 +143,16 @@ pub fn run(args: &Args) -> Result<()> {
         To::C => c_library(&name, &model, &file.bytes)?,
     };
     make_folder(&args.out)?;
+    // Their build systems name no sources, and take what lies there.
+    if matches!(args.to, To::Arduino | To::PlatformIo) {
+        let others = others(&args.out, &files)?;
+        if !others.is_empty() {
+            say_notes(&[format!(
+                "{} of an export under another name: also compiled; delete what this one replaces",
+                others.join(", ")
+            )]);
+        }
+    }
     let record_path = args.out.join(RECORD);
     let mut record = Record::read(&record_path)?;
     let mut kept = Vec::new();
@@ -201,6 +211,36 @@ const GENERATED: [&[u8]; 7] = [
 
 fn is_generated(bytes: &[u8]) -> bool {
     GENERATED.iter().any(|mark| bytes.starts_with(mark))
+}
+
+/// Files of other models in the folders of these, with the folder.
+fn others(out: &Path, files: &[File]) -> Result<Vec<String>> {
+    let folders: BTreeSet<&Path> = files
+        .iter()
+        .filter(|(_, bytes)| is_generated(bytes))
+        .filter_map(|(file, _)| Path::new(file).parent())
+        .collect();
+    let mut found = Vec::new();
+    for folder in folders {
+        let within = out.join(folder);
+        if !within.is_dir() {
+            continue;
+        }
+        let unread = || format!("cannot look into {}", within.display());
+        for entry in fs::read_dir(&within).with_context(unread)? {
+            let file = folder.join(entry.with_context(unread)?.file_name());
+            let ours = files.iter().any(|(own, _)| Path::new(own) == file);
+            let ending = file
+                .extension()
+                .is_some_and(|ending| ending == "c" || ending == "h");
+            if !ours && ending && fs::read(out.join(&file)).is_ok_and(|bytes| is_generated(&bytes))
+            {
+                found.push(file.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Beside what is exported.

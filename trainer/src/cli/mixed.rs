@@ -17,12 +17,14 @@ pub fn print(mixed: &Mixed, package: &Package, core: Option<&Core>) -> Result<()
     let mut out = io::stdout().lock();
     let cycles = core.map_or("cycles", |core| core.name);
     let error = format!(
-        "RMS from f32{}{unit}",
-        if unit.is_empty() { "" } else { ", " }
+        "RMS from f32{}{unit} over {} outputs",
+        if unit.is_empty() { "" } else { ", " },
+        mixed.outputs
     );
+    let width = error.chars().count();
     writeln!(
         out,
-        "file bytes  {cycles:>10}  {error:>18}  formats of the layers"
+        "file bytes  {cycles:>10}  {error}  formats of the layers"
     )?;
     for (place, point) in mixed.curve.iter().enumerate() {
         let cycles = point
@@ -35,7 +37,7 @@ pub fn print(mixed: &Mixed, package: &Package, core: Option<&Core>) -> Result<()
         };
         writeln!(
             out,
-            "{:>10}  {cycles:>10}  {:>18.6}  {}{mark}",
+            "{:>10}  {cycles:>10}  {:>width$.6}  {}{mark}",
             point.flash,
             point.error,
             name(point)

@@ -110,13 +110,13 @@ pub fn run(args: &Args) -> Result<()> {
         streams, probes, ..
     } = &calibration;
     let mut layout = args.layout;
+    if let Some(core) = budget.core {
+        layout = core.laid_out(layout).map_err(usage)?;
+    }
     let mut curve = None;
     let exported = match args.precision.format() {
         Some(format) => calibrate::fitted(&package, (format, layout), &calibration)?,
         None => {
-            if let (Layout::Portable, Some(core)) = (layout, budget.core) {
-                layout = core.layout();
-            }
             let ranges = Ranges::measure(&package.net, streams);
             let tests = TestInputs::from_stream(&streams[0], package.net.input_width());
             let mixed = search(&package, &ranges, layout, &tests, probes, &budget)?;

@@ -3,8 +3,8 @@
 use super::c_source::Meaning;
 use super::c_source::around;
 use super::packages::{
-    Door, File, STREAM, firmware_features, header, microphone, of_samples, put, say_on_the_desk,
-    sensor,
+    Door, File, STREAM, UNPUBLISHED, firmware_features, header, microphone, of_samples, put,
+    say_on_the_desk, sensor,
 };
 use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
@@ -59,6 +59,7 @@ pub fn c_library(name: &str, model: &Model<'_>, bytes: &[u8]) -> Result<Vec<File
             .replace("$SENSOR", &sensor)
             .replace("$SAY", say_on_the_desk(meaning))
             .replace("$PUT", &put)
+            .replace("$UNPUBLISHED", UNPUBLISHED)
             .replace(
                 "$STATE",
                 &format!("{} bytes of RAM{with_window}", model.state_len()),
@@ -242,5 +243,6 @@ const README: &str = "# $model with the engine's C library
     cargo build --profile small --target thumbv7em-none-eabihf     # for a Cortex-M4F or M7: target/thumbv7em-none-eabihf/small/libkinglet_c.a
 
 Other targets: `thumbv6m-none-eabi` (M0), `thumbv7m-none-eabi` (M3), `thumbv8m.main-none-eabihf` (M33), `riscv32imc-unknown-none-elf`; `rustup target add` gets them.
+$UNPUBLISHED
 The example on this machine: `cc -O2 main.c $AROUND_Clib/host/libkinglet_c.a -lpthread -ldl -lm -o example && ./example`. $PUT
 ";

@@ -5,8 +5,8 @@ use super::c_source::{CSource, Meaning, sizes};
 use super::values;
 use crate::data::Written;
 use crate::data::audio::Audio;
-use kinglet::Model;
 use kinglet::format::{Cell, FeatureTransform, Input, Layer, Shape};
+use kinglet::{Detector, Model};
 use std::fmt::Write;
 
 /// A file to be written, with its path in the folder.
@@ -151,9 +151,9 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
             [first.to_uppercase(), rest.to_owned()]
         })
         .collect();
-    let Written { audio, wake, .. } = Written::in_model(bytes).unwrap_or_default();
+    let written = Written::in_model(bytes).unwrap_or_default();
     let mut features = firmware_features(model);
-    features.extend(audio.is_some().then_some("audio"));
+    features.extend(written.audio.is_some().then_some("audio"));
     let features: Vec<String> = features.iter().map(|name| format!("{name:?}")).collect();
     let engine = match &features[..] {
         [] => format!("\"{ENGINE}\""),
@@ -163,6 +163,13 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
         ),
     };
     let usage = usage(model);
+    let told = format!(
+        "{}\n{}",
+        values::told_inputs(model, &written),
+        values::told_outputs(model)
+    );
+    let told_in_docs = told.replace('\n', "\n//! ");
+    let watch = watch(model);
     let what = match model.is_bidirectional() {
         true => {
             "A network that takes whole windows: its file is checked once, and a window cannot fail."
@@ -174,17 +181,23 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     let fill = |text: &str| {
         text.replace("$WHAT", what)
             .replace("$USAGE", &usage)
+            .replace("$WATCH", &watch)
+            .replace("$UNPUBLISHED", UNPUBLISHED)
             .replace("$Model", &type_name)
             .replace("$model", name)
             .replace("$VERSION", VERSION)
             .replace("$ENGINE", &engine)
+            .replace("$DOCS", &told_in_docs)
+            .replace("$TOLD", &told)
     };
     vec![
         ("Cargo.toml".to_owned(), fill(RUST_MANIFEST).into_bytes()),
         ("README.md".to_owned(), fill(RUST_README).into_bytes()),
         (
             "src/lib.rs".to_owned(),
-            (fill(door) + &audio.map_or(String::new(), hears) + &wake.map_or(String::new(), wakes))
+            (fill(door)
+                + &written.audio.map_or(String::new(), hears)
+                + &written.wake.map_or(String::new(), wakes))
                 .into_bytes(),
         ),
         (format!("src/{name}.kgl"), bytes.to_vec()),
@@ -222,37 +235,58 @@ pub(super) fn firmware_features(model: &Model<'_>) -> Vec<&'static str> {
     features
 }
 
+/// What a README says of the alarm of a model that watches a stream.
+fn watch(model: &Model<'_>) -> String {
+    if Detector::new(model).is_none() {
+        return String::new();
+    }
+    let model = match model.is_bidirectional() {
+        true => "&model",
+        false => "kinglet::Net::<$model::$Model>::model()",
+    };
+    format!(
+        "Its alarm is `kinglet::Detector::new({model})`: `compare` takes the output that foretold a sample, and the sample.\n\n"
+    )
+}
+
 /// How the crate of a model is used.
 fn usage(model: &Model<'_>) -> String {
     let (inputs, outputs) = (model.inputs(), model.outputs());
     let tokens = matches!(model.header().input, Input::Tokens { .. });
     let answer = format!("let mut output = [0.0; {outputs}];");
     match model.header().shape {
-        Shape::Window { window, .. } if model.is_bidirectional() => {
-            let run = match tokens {
-                true => format!("run_tokens(&[0; {window}], &mut output)"),
-                false => format!("run(&[0.0; {window} * {inputs}], &mut output)"),
-            };
-            format!(
-                "let model = $model::model()?;
-let mut memory = $model::Memory::new();
-let mut net = model.bind_window(&mut memory)?;
+        Shape::Window { window, .. } if tokens && model.is_bidirectional() => format!(
+            "{BIDIRECTIONAL}
 {answer}
-net.{run}; // a whole window"
-            )
-        }
-        Shape::Window { .. } if !tokens => format!(
-            "use kinglet::{{Embedded, Net, SlidingWindow, window_len}};
+net.run_tokens(&[0; {window}], &mut output); // a whole text"
+        ),
+        Shape::Window { .. } if !tokens => {
+            let (begin, shape, file) = match model.is_bidirectional() {
+                true => (
+                    format!("use kinglet::{{SlidingWindow, window_len}};\n\n{BIDIRECTIONAL}"),
+                    "model",
+                    "$model::FILE",
+                ),
+                false => (
+                    "use kinglet::{Embedded, Net, SlidingWindow, window_len};
 use $model::$Model;
 
-let mut net = $Model::net();
-let (shape, inputs) = (Net::<$Model>::model().header().shape, {inputs});
-let mut windows = SlidingWindow::new(shape, inputs, [0f32; window_len($Model::FILE)])?;
+let mut net = $Model::net();"
+                        .to_owned(),
+                    "Net::<$Model>::model()",
+                    "$Model::FILE",
+                ),
+            };
+            format!(
+                "{begin}
+let (shape, inputs) = ({shape}.header().shape, {inputs});
+let mut windows = SlidingWindow::new(shape, inputs, [0f32; window_len({file})])?;
 {answer}
 if windows.push(&mut net, &[0.0; {inputs}], &mut output) {{
     // A window ended with this sample.
 }}"
-        ),
+            )
+        }
         Shape::Window { .. } => format!(
             "let mut net = $model::$Model::net();
 {answer}
@@ -271,6 +305,14 @@ for token in [0, 1, 2] {{
         }
     }
 }
+
+const BIDIRECTIONAL: &str = "let model = $model::model()?;
+let mut memory = $model::Memory::new();
+let mut net = model.bind_window(&mut memory)?;";
+
+/// What the README of a crate that wants the engine says.
+pub(super) const UNPUBLISHED: &str = "Where Cargo finds no package `kinglet` on crates.io, name the folder of the engine's sources in the `Cargo.toml` of the workspace: \
+`[patch.crates-io]`, then `kinglet = { path = \"…/engine\" }`.";
 
 /// The word that a model waits for, as code.
 fn wakes(word: String) -> String {
@@ -938,10 +980,19 @@ $WHAT
 $USAGE
 ```
 
-`no_std`, no allocation. The model file is `src/$model.kgl`; put another one there and build again.
+```text
+$TOLD
+```
+
+$WATCH`no_std`, no allocation. The model file is `src/$model.kgl`; put another one there and build again.
+$UNPUBLISHED
 ";
 
 const RUST_NET: &str = "//! The network `$model`, which the compiler loads.
+//!
+//! ```text
+//! $DOCS
+//! ```
 #![no_std]
 
 use kinglet::{Embedded, Net, State, include_model, state_len};
@@ -963,6 +1014,10 @@ impl $Model {
 ";
 
 const RUST_WINDOW: &str = "//! The network `$model`, which takes whole windows.
+//!
+//! ```text
+//! $DOCS
+//! ```
 #![no_std]
 
 use kinglet::{LoadError, Model, State, include_model, state_len};

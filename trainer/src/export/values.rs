@@ -2,14 +2,17 @@
 //! that somebody has given are written.
 
 use kinglet::Model;
-use kinglet::format::{FeatureTransform, Input, Output};
+use kinglet::format::{Feature, FeatureTransform, Input, Layer, Output, Shape};
 use std::fmt::Write;
 
 use crate::data::Written;
 use crate::data::derived::Derived;
-use crate::data::vocabulary::UNKNOWN;
+use crate::data::vocabulary::{UNKNOWN, Vocabulary};
 use crate::model_file::{input_names, output_names};
 use crate::package::Target;
+
+/// Token 0 of a decoder.
+const END: &str = "\n";
 
 /// What may stand in a comment of C, of whatever a user has called something; two names stay two.
 pub(super) fn comment(text: &str) -> String {
@@ -56,65 +59,116 @@ fn literal(text: &str) -> String {
 /// What a step takes: a comment, `NAME_INPUTS` or `NAME_TOKENS`, and of tokens their names.
 pub(super) fn inputs(name: &str, model: &Model<'_>, written: &Written) -> String {
     let upper = name.to_uppercase();
-    let names = input_names(model);
-    let mut text = String::new();
+    let told = framed(&told_inputs(model, written));
+    let count = model.inputs();
     match model.header().input {
-        Input::Features { .. } => {
-            text.push_str("/* Numbers of a sample:");
-            let mut computes = false;
-            for (index, &(name, unit)) in names.iter().enumerate() {
-                let by_itself = model
-                    .features()
-                    .get(index)
-                    .is_some_and(|feature| feature.tag() == FeatureTransform::Missing as u32);
-                let how = computed(name, by_itself);
-                computes |= how.is_some();
-                line(&mut text, index, name, unit, how.as_deref());
-            }
-            if computes {
-                text.push_str(
-                    "\n * What is told behind a colon the program computes, as `kinglet predict` does, unless the data has a column of that name.",
-                );
-            }
-            if written.every > 1 {
-                let _ = write!(
-                    text,
-                    "\n * It was trained on the first of every {} rows: samples are to lie as far apart.",
-                    written.every
-                );
-            }
-            let _ = writeln!(text, " */\n#define {upper}_INPUTS {}", model.inputs());
-        }
+        Input::Features { .. } => format!("/* {told} */\n#define {upper}_INPUTS {count}\n"),
         Input::Tokens { .. } => {
-            let unknown = names.iter().position(|&(name, _)| name == UNKNOWN);
-            let unknown = unknown.map_or(String::new(), |number| {
-                let ending = match names.iter().any(|(name, _)| name.starts_with('…')) {
-                    true => "that of their longest ending (\"…ing\"), else ",
-                    false => "",
-                };
-                format!(" What has no name takes {ending}{number}, \"{UNKNOWN}\".")
-            });
-            let _ = writeln!(
-                text,
-                "/* Tokens, by their numbers from 0.{unknown} {} */\n#define {upper}_TOKENS {}",
-                array_of_them(&upper),
-                model.inputs()
+            let mut text = format!(
+                "/* {told}\n * {} */\n#define {upper}_TOKENS {count}\n",
+                array_of_them(&upper)
             );
-            table(&mut text, name, ["tokens", "TOKENS"], &names);
+            table(&mut text, name, ["tokens", "TOKENS"], &input_names(model));
+            text
         }
     }
-    text
 }
 
 /// What a step gives: a comment, `NAME_OUTPUTS`, and of classes their names.
 pub(super) fn outputs(name: &str, model: &Model<'_>) -> String {
     let upper = name.to_uppercase();
-    let names = output_names(model);
-    let mut text = String::new();
+    let told = framed(&told_outputs(model));
     let define = format!("#define {upper}_OUTPUTS {}\n", model.outputs());
     match model.header().output {
+        Output::Values { .. } | Output::NextToken { .. } => format!("/* {told} */\n{define}"),
+        Output::Classes { .. } => {
+            let mut text = format!("/* {told}\n * {} */\n{define}", array_of_them(&upper));
+            table(
+                &mut text,
+                name,
+                ["classes", "OUTPUTS"],
+                &output_names(model),
+            );
+            text
+        }
+    }
+}
+
+/// Lines within a comment of C.
+fn framed(lines: &str) -> String {
+    lines.replace('\n', "\n * ")
+}
+
+/// What stands at which place of a sample, and how what no sensor gives is computed; or what tokens are. Lines.
+pub(super) fn told_inputs(model: &Model<'_>, written: &Written) -> String {
+    let names = input_names(model);
+    let mut text = String::new();
+    match model.header().input {
+        Input::Features { .. } => {
+            text.push_str("Numbers of a sample:");
+            let mut computes = false;
+            for (index, (&(name, unit), feature)) in names.iter().zip(model.features()).enumerate()
+            {
+                let how = computed(name, feature);
+                computes |= how.is_some();
+                line(&mut text, index, name, unit, how.as_deref());
+            }
+            if computes {
+                text.push_str(
+                    "\nWhat is told behind a colon the program computes, as `kinglet predict` does, unless the data has a column of that name.",
+                );
+            }
+            if written.every > 1 {
+                let _ = write!(
+                    text,
+                    "\nIt was trained on the first of every {} rows: samples are to lie as far apart.",
+                    written.every
+                );
+            }
+            if !written.format.missing_values.is_empty() {
+                let gaps: Vec<String> = written
+                    .format
+                    .missing_values
+                    .iter()
+                    .map(|gap| comment(gap))
+                    .collect();
+                let _ = write!(
+                    text,
+                    "\nA value is missing where its data says {}: pass NaN for that.",
+                    gaps.join(" or ")
+                );
+            }
+        }
+        Input::Tokens { .. } => {
+            text.push_str("Tokens, by their numbers from 0.");
+            if reads_small_letters(&names) {
+                text.push_str(" Capital letters are read as small ones.");
+            }
+            if let Some(unknown) = names.iter().position(|&(name, _)| name == UNKNOWN) {
+                let ending = match names.iter().any(|(name, _)| name.starts_with('…')) {
+                    true => "that of their longest ending (\"…ing\"), else ",
+                    false => "",
+                };
+                let _ = write!(
+                    text,
+                    " What has no name takes {ending}{unknown}, \"{UNKNOWN}\"."
+                );
+            }
+        }
+    }
+    if let Some(told) = pair(model, written) {
+        let _ = write!(text, "\n{told}");
+    }
+    text
+}
+
+/// What an output's numbers are, in lines.
+pub(super) fn told_outputs(model: &Model<'_>) -> String {
+    let names = output_names(model);
+    let mut text = String::new();
+    match model.header().output {
         Output::Values { .. } => {
-            text.push_str("/* Numbers of an output:");
+            text.push_str("Numbers of an output:");
             let mut untold = false;
             for (index, &(name, unit)) in names.iter().enumerate() {
                 let feeds = model
@@ -129,26 +183,54 @@ pub(super) fn outputs(name: &str, model: &Model<'_>) -> String {
             }
             if untold {
                 text.push_str(
-                    "\n * They are later values of inputs. How many samples ahead is the `horizon` of its task, which a model file does not hold.",
+                    "\nThey are later values of inputs. How many samples ahead is the `horizon` of its task, which a model file does not hold.",
                 );
             }
-            text.push_str(" */\n");
-            text += &define;
         }
         Output::Classes { .. } => {
-            text.push_str("/* Scores of an output, one per class:");
+            text.push_str("Scores of an output, one per class:");
             for (index, &(name, _)) in names.iter().enumerate() {
                 line(&mut text, index, name, "", None);
             }
-            let _ = write!(text, "\n * {} */\n{define}", array_of_them(&upper));
-            table(&mut text, name, ["classes", "OUTPUTS"], &names);
         }
-        Output::NextToken { .. } => {
-            text.push_str("/* Scores of an output, one per token. */\n");
-            text += &define;
-        }
+        Output::NextToken { .. } => text.push_str("Scores of an output, one per token."),
     }
     text
+}
+
+/// Whether text is read in lower case, as the vocabulary of these names does: another letter's capital has its number.
+fn reads_small_letters(names: &[(&str, &str)]) -> bool {
+    let names: Vec<&str> = names.iter().map(|&(name, _)| name).collect();
+    let vocabulary = Vocabulary::new(&names);
+    let has_capital = |name: &&&str| !name.starts_with('…') && name.to_uppercase() != ***name;
+    let known = names
+        .iter()
+        .filter(|name| **name != UNKNOWN)
+        .find(has_capital);
+    known.is_some_and(|name| vocabulary.number(&name.to_uppercase()) == vocabulary.number(name))
+}
+
+/// How an encoder or a decoder is driven, as `kinglet translate` does; None of a model that is neither, by what it ends and begins with.
+fn pair(model: &Model<'_>, written: &Written) -> Option<&'static str> {
+    let header = model.header();
+    if header.shape != Shape::EveryStep {
+        return None;
+    }
+    if matches!(header.layers.last(), Some(Layer::Recurrent { .. })) {
+        return Some(match header.input {
+            Input::Tokens { .. } => {
+                "As an encoder it takes the tokens of a text from a reset on, and no token that ends it; then its decoder starts from its states."
+            }
+            Input::Features { .. } => {
+                "As an encoder it takes the samples of a group from a reset on; then its decoder starts from its states."
+            }
+        });
+    }
+    // Drawings begin with such a token too.
+    let decodes = matches!(header.output, Output::NextToken { .. }) && written.levels.is_empty();
+    (decodes && input_names(model).first().is_some_and(|(name, _)| *name == END)).then_some(
+        "Token 0 begins and ends an answer: from the encoder's states on it is stepped first, then each time the likeliest token of the output, until that is 0.",
+    )
 }
 
 fn array_of_them(upper: &str) -> String {
@@ -159,7 +241,7 @@ fn array_of_them(upper: &str) -> String {
 
 /// A line of a list: what is at a place, its unit, and what it is.
 fn line(text: &mut String, index: usize, name: &str, unit: &str, what: Option<&str>) {
-    let _ = write!(text, "\n * {index}: {}", comment(name));
+    let _ = write!(text, "\n{index}: {}", comment(name));
     if !unit.is_empty() {
         let _ = write!(text, ", {}", comment(unit));
     }
@@ -168,9 +250,13 @@ fn line(text: &mut String, index: usize, name: &str, unit: &str, what: Option<&s
     }
 }
 
-/// How an input is computed that is not read from a column.
-fn computed(name: &str, by_itself: bool) -> Option<String> {
+/// How an input is computed that is not read from a column, also where that has a gap.
+fn computed(name: &str, feature: &Feature) -> Option<String> {
     let (derived, column) = Derived::parse(name)?;
+    let repeats = match feature.holds() {
+        true => format!("; where {column} is missing NaN, which repeats the one before"),
+        false => String::new(),
+    };
     Some(match derived {
         Derived::Clock(_) => {
             let (circle, since) = match name.split_once('_')?.0 {
@@ -181,25 +267,29 @@ fn computed(name: &str, by_itself: bool) -> Option<String> {
             };
             let wave = if name.contains("_cos(") { "cos" } else { "sin" };
             format!(
-                "{wave}(2 pi s / {circle}), s: seconds from {since} to {column}, by the clock on the wall that {column} was written by"
+                "{wave}(2 pi s / {circle}), s: seconds from {since} to {column}, by the clock on the wall that {column} was written by{repeats}"
             )
         }
-        Derived::Elapsed => "seconds since the sample before; 0 in the first".to_owned(),
+        Derived::Elapsed => format!("seconds since the sample before; 0 in the first{repeats}"),
+        Derived::Diff if feature.holds() => format!(
+            "{column} less that of the last sample that had it, subtracted in 64 bits; 0, and not NaN, in the first and where {column} is missing, so that the next \
+             one covers the whole way"
+        ),
         Derived::Diff => {
             format!(
                 "{column} less that of the sample before, subtracted in 64 bits; 0 in the first"
             )
         }
         Derived::Ahead(rows) => {
-            format!("what {column} will be {rows} samples later, as it is known now")
+            format!("what {column} will be {rows} samples later, as it is known now{repeats}")
         }
-        Derived::Missing if by_itself => {
+        Derived::Missing if feature.tag() == FeatureTransform::Missing as u32 => {
             format!(
                 "1 where {column} is missing, which the network sees by itself where that is NaN; else 0"
             )
         }
         Derived::Missing => format!("1 where {column} is missing, else 0"),
-        Derived::Is(category) => format!("1 where {column} is \"{category}\", else 0"),
+        Derived::Is(category) => format!("1 where {column} is \"{category}\", else 0{repeats}"),
     })
 }
 
@@ -248,7 +338,16 @@ mod tests {
 
     #[test]
     fn what_a_device_computes_is_told() {
-        let told = |name| computed(name, false).unwrap();
+        let plain = |holds: bool| {
+            let hold = if holds { Feature::HOLD } else { 0 };
+            Feature {
+                offset: 0.0,
+                scale: 1.0,
+                transform: hold,
+                column: 0,
+            }
+        };
+        let told = |name| computed(name, &plain(false)).unwrap();
         assert!(
             told("hour_sin(date)").starts_with("sin(2 pi s / 86400), s: seconds from midnight")
         );
@@ -258,6 +357,16 @@ mod tests {
         assert!(told("diff(wh)").starts_with("wh less that of the sample before"));
         assert!(told("load+6").contains("load will be 6 samples later"));
         assert_eq!(told("wind=N"), "1 where wind is \"N\", else 0");
-        assert_eq!(computed("flow", false), None);
+        assert_eq!(computed("flow", &plain(false)), None);
+        // What is missing is no other category, and no step of a counter.
+        let told = |name| computed(name, &plain(true)).unwrap();
+        let repeats = "; where wind is missing NaN, which repeats the one before";
+        assert_eq!(
+            told("wind=N"),
+            format!("1 where wind is \"N\", else 0{repeats}")
+        );
+        assert!(told("hour_sin(wind)").ends_with(repeats));
+        assert!(told("diff(wh)").contains("0, and not NaN, in the first and where wh is missing"));
+        assert_eq!(told("missing(wind)"), "1 where wind is missing, else 0");
     }
 }

@@ -102,6 +102,8 @@ pub struct Mixed {
     pub chosen: usize,
     /// Its file.
     pub exported: Exported,
+    /// So many outputs the errors of the curve are over: of the probes, which are a part of what is measured in the end where that is long.
+    pub outputs: usize,
 }
 
 /// Searches the formats of a package's layers.
@@ -168,6 +170,7 @@ pub fn search(
         curve,
         chosen,
         exported,
+        outputs: runs.reference.outputs.len(),
     })
 }
 

@@ -288,15 +288,14 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     if !integer || calls_floats(&body) {
         source.push_str(&fill(FLOATS, &keys));
     }
-    let used = primitives::used_by(&format!("{body}{self_test}"));
-    let (tests_only, used) = split_tests(&used, &body);
-    source.push_str(&used);
+    source.push_str(&primitives::used_by(&body));
     source.push('\n');
     for array in code.arrays.iter().chain(&listen.arrays) {
         source.push_str(&array.text);
         source.push('\n');
     }
     source.push_str(&body);
+    let tests_only = primitives::used_only_by(&self_test, &body);
     let _ = write!(
         source,
         "\n#ifndef {upper}_NO_SELF_TEST\n{tests_only}{self_test}#endif\n"
@@ -325,14 +324,6 @@ pub fn c_source(bytes: &[u8], model: &Model<'_>, name: &str) -> Result<CSource> 
     })
 }
 
-/// The functions that only the self-test calls, and the others.
-fn split_tests(used: &str, body: &str) -> (String, String) {
-    let without = primitives::used_by(body);
-    let tests = used.replacen(&without, "", 1);
-    // The only function of the self-test's own is its checksum, which is the last one of all.
-    (tests, without)
-}
-
 fn calls_floats(body: &str) -> bool {
     body.contains("float")
 }
@@ -359,8 +350,14 @@ const FLOATS: &str = "
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error \"compile this file for float arithmetic of 32 bits (x86: -msse2 -mfpmath=sse): results would be others\"
 #endif
+/* Clang does not tell of its flags one by one. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#if __clang_major__ >= 18
+#pragma clang fp reassociate(off) reciprocal(off)
+#elif __clang_major__ >= 13
+#pragma clang fp reassociate(off)
+#endif
 #elif defined(__GNUC__)
 #pragma GCC optimize(\"fp-contract=off\")
 #endif
@@ -930,13 +927,20 @@ fn self_test(code: &mut Code<'_>, model: &Model<'_>, tests: &Numbers) -> Result<
         " and of the states behind them"
     };
     let add = of(element, &format!("{y}[i]"));
+    let (gaps, begin) = match tokens {
+        true => (String::new(), "UINT32_C(0xffffffff)".to_owned()),
+        false => (
+            normalise::gaps(code, model),
+            "gaps_enter(s) ? UINT32_C(0xffffffff) : 0".to_owned(),
+        ),
+    };
     let _ = write!(
         text,
-        "
+        "{gaps}
 /* A CRC-32 of all outputs of the test {tests_of}{and_states}, least bytes first.{why} */
 uint32_t {name}_self_test({name}_state *s)
 {{
-    uint32_t crc = UINT32_C(0xffffffff);
+    uint32_t crc = {begin};
 {own}    {name}_reset(s);
     for (int {each} = 0; {each} < {count}; {each}++) {{
         {call}

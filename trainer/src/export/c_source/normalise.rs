@@ -206,7 +206,7 @@ static void normalise({name}_state *s, const float *in)
 {{
 {first}    for (int i = 0; i < {upper}_INPUTS; i++) {{
         const float value = ({transformed} - in_offset[i]) * in_scale[i];
-        const float x = value - value == 0.0f ? value : 0.0f;
+        const float x = is_finite(&value) ? value : 0.0f;
         s->x[{place}] = {stored};
     }}
 {last}}}
@@ -248,10 +248,10 @@ pub(super) fn hold(structure: &str, upper: &str, model: &Model<'_>) -> (Vec<Arra
 static void hold({structure} *s, const float *in)
 {{
     for (int i = 0; i < {upper}_INPUTS; i++) {{
-        const int mask_of = in_mask_of[i];
-        const float x = mask_of >= 0 && in[mask_of] != in[mask_of] ? 1.0f : in[i];
-        if (!(in_holds[i] && x != x && s->known[0])) {{
-            s->held[i] = x;
+        if (in_mask_of[i] >= 0 && is_nan(&in[in_mask_of[i]])) {{
+            s->held[i] = 1.0f;
+        }} else if (!(in_holds[i] && s->known[0] && is_nan(&in[i]))) {{
+            s->held[i] = in[i];
         }}
     }}
     s->known[0] = 1;
@@ -259,6 +259,50 @@ static void hold({structure} *s, const float *in)
 "
     );
     (arrays, function)
+}
+
+/// `gaps_enter`, which tells whether a gap enters as it should, for the self-test: its steps are of normalised numbers.
+pub(super) fn gaps(code: &Code<'_>, model: &Model<'_>) -> String {
+    let (name, upper) = (code.name, code.name.to_uppercase());
+    let hold = |then: &str| match holds(model) {
+        true => format!("    hold(s, in);\n{then}"),
+        false => String::new(),
+    };
+    let (first, second) = (
+        hold(""),
+        hold(&format!(
+            "    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        right &= !in_holds[i] || bits_at(&s->held[i]) == UINT32_C(0x3f800000);
+    }}
+"
+        )),
+    );
+    let nothing = match model.is_integer() {
+        true => "s->x[i] == 0",
+        false => "bits_at(&s->x[i]) == 0",
+    };
+    format!(
+        "
+/* Whether a gap is the value before where that is held, and else the middle of its column. */
+static int gaps_enter({name}_state *s)
+{{
+    float in[{upper}_INPUTS];
+    int right = 1;
+    {name}_reset(s);
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        in[i] = 1.0f;
+    }}
+{first}    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        in[i] = from_bits(UINT32_C(0x7fc00000));
+    }}
+{second}    normalise(s, in);
+    for (int i = 0; i < {upper}_INPUTS; i++) {{
+        right &= {nothing};
+    }}
+    return right;
+}}
+"
+    )
 }
 
 /// From the network's outputs to predictions.

@@ -406,6 +406,34 @@ static uint32_t bits_of(float x)
 ",
     },
     Function {
+        name: "bits_at",
+        text: "
+/* The bits of a number in memory, of which no flag lets a compiler take for granted that it is one. */
+static uint32_t bits_at(const volatile float *x)
+{
+    return bits_of(*x);
+}
+",
+    },
+    Function {
+        name: "is_nan",
+        text: "
+static int is_nan(const float *x)
+{
+    return (bits_at(x) & UINT32_C(0x7fffffff)) > UINT32_C(0x7f800000);
+}
+",
+    },
+    Function {
+        name: "is_finite",
+        text: "
+static int is_finite(const float *x)
+{
+    return (bits_at(x) & UINT32_C(0x7f800000)) != UINT32_C(0x7f800000);
+}
+",
+    },
+    Function {
         name: "from_bits",
         text: "
 static float from_bits(uint32_t bits)
@@ -684,6 +712,18 @@ static uint32_t crc_add(uint32_t crc, uint32_t value, int bytes)
 
 /// The functions that a text calls, and those that they call.
 pub(super) fn used_by(text: &str) -> String {
+    written(&called_by(text))
+}
+
+/// Those of them that are not among the functions of another text.
+pub(super) fn used_only_by(text: &str, other: &str) -> String {
+    let others = called_by(other);
+    let mut used = called_by(text);
+    used.retain(|function| others.iter().all(|other| other.name != function.name));
+    written(&used)
+}
+
+fn called_by(text: &str) -> Vec<&'static Function> {
     let mut used = Vec::new();
     let mut calls = text.to_owned();
     for function in FUNCTIONS.iter().rev() {
@@ -692,7 +732,12 @@ pub(super) fn used_by(text: &str) -> String {
             used.push(function);
         }
     }
-    let texts: String = used.iter().rev().map(|function| function.text).collect();
+    used.reverse();
+    used
+}
+
+fn written(used: &[&Function]) -> String {
+    let texts: String = used.iter().map(|function| function.text).collect();
     let has = |name: &str| used.iter().any(|function| function.name == name);
     let mut keys = Vec::new();
     for (tables, bits) in [(&SEGMENTS_256, "256"), (&SEGMENTS_512, "512")] {

@@ -123,10 +123,9 @@ int $model_alarm(float *score, const float out[$MODEL_OUTPUTS]);
 const WORD: &str = "
 int $model_alarm(float *score, const float out[$MODEL_OUTPUTS])
 {
-    const float probability = out[$CLASS];
     /* What is no number leaves the score as it is. */
-    if (probability - probability == 0.0f) {
-        *score += $MODEL_SMOOTHING * (probability - *score);
+    if (is_finite(&out[$CLASS])) {
+        *score += $MODEL_SMOOTHING * (out[$CLASS] - *score);
     }
     return *score > $MODEL_THRESHOLD;
 }
@@ -144,7 +143,7 @@ const FORECAST: &str = "
 /* Leaves out what is no number. */
 static void add_error(float error, float *sum, float *count)
 {
-    if (error - error == 0.0f) {
+    if (is_finite(&error)) {
         *sum += error < 0.0f ? -error : error;
         *count += 1.0f;
     }

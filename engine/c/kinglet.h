@@ -117,7 +117,7 @@ enum kgl_status
      */
     KGL_WRONG_KIND = 16,
     /**
-     * The saved state is none, was cut or changed, or has a number that is NaN.
+     * The saved state is none, was cut or changed, has a number that is NaN, or is another model's of another length.
      */
     KGL_SAVED_DAMAGED = 17,
     /**

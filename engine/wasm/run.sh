@@ -40,6 +40,17 @@ node engine/wasm/tests/beep.mjs $desk/beep.wav
 printf 'file\nbeep.wav\n' >$desk/beep.csv
 "$kinglet" predict $desk/wakes.kgl --csv $desk/beep.csv >$desk/heard.csv
 "$kinglet" predict $desk/beeps.kgl --wav $desk/beep.wav >$desk/said.csv
+# Rows of two presses, in which -200 is a gap.
+awk 'BEGIN { print "press,x,y"; for (k = 0; k < 400; k++) print k % 2 "," k % 7 "," (k + 2) % 7 }' >$desk/press.csv
+cat >$desk/press.toml <<'END'
+name = "press"
+csv = { file = "press.csv", format = { missing = "hold", missing_values = ["-200", "off"] } }
+series = { features = ["x"], targets = ["y"], group = "press" }
+shape = { kind = "many-to-many", window = 8 }
+network = { cell = "gru", hidden = [8] }
+train = { epochs = 1 }
+END
+"$kinglet" train $desk/press.toml --out $desk/press.kgl >/dev/null
 
 node engine/wasm/tests/module.mjs target/npm $desk
 (cd target/npm && npm pack --dry-run --silent >/dev/null)

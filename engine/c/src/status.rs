@@ -41,7 +41,7 @@ pub enum kgl_status {
     KGL_OVERLAP = 15,
     /// The model is not of the kind that this function steps.
     KGL_WRONG_KIND = 16,
-    /// The saved state is none, was cut or changed, or has a number that is NaN.
+    /// The saved state is none, was cut or changed, has a number that is NaN, or is another model's of another length.
     KGL_SAVED_DAMAGED = 17,
     /// The state was saved with another model.
     KGL_SAVED_BY_OTHER = 18,

@@ -55,6 +55,12 @@ assert.throws(() => front.push([0]), /has been freed/);
 wakes.free();
 ear.free();
 
+// How its data is read.
+const press = kinglet.open(readFileSync(`${desk}/press.kgl`));
+assert.deepEqual(press.data, { group: "press", every: 1, missingValues: ["-200", "off"], newestFirst: false });
+assert.deepEqual(wakes.data, { group: null, every: 1, missingValues: [], newestFirst: false });
+press.free();
+
 // What is wrong is said, and changes nothing.
 assert.throws(() => kinglet.open(new Uint8Array(100)), KingletError);
 assert.throws(() => kinglet.open(new ArrayBuffer(0)), KingletError);

@@ -86,6 +86,18 @@ try {
   const fast = Buffer.from(readFileSync(`${desk}/beep.wav`));
   fast.writeUInt32LE(16000, 24);
   await said("fast.wav", fast, "fast.wav: 16000 samples a second, and 8000 are listened to");
+
+  // What of the model's data was no number is none, and rows of two groups are no stream.
+  await choose("press.kgl");
+  await said("presses.csv", "press,x\n0,1\n1,2\n", 'presses.csv, line 3: another "press" than before');
+  const gaps = async (name, ...values) => {
+    writeFileSync(`${desk}/${name}`, `x\n${values.join("\n")}\n`);
+    await choose(name);
+    await tab.waitForFunction((rows) => document.getElementById("rows").textContent === String(rows), values.length);
+    const [saved] = await Promise.all([tab.waitForEvent("download"), tab.click("#save")]);
+    return numbers(await saved.path());
+  };
+  assert.deepEqual(await gaps("sentinels.csv", 1, "-200.0", "off", 3), await gaps("empty.csv", 1, "?", "na", 3));
   await choose("pump.kgl");
   await tab.screenshot({ path: `${desk}/error.png` });
 

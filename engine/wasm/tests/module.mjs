@@ -58,7 +58,7 @@ ear.free();
 // How its data is read.
 const press = kinglet.open(readFileSync(`${desk}/press.kgl`));
 assert.deepEqual(press.data, { group: "press", every: 1, missingValues: ["-200", "off"], newestFirst: false });
-assert.deepEqual(wakes.data, { group: null, every: 1, missingValues: [], newestFirst: false });
+assert.deepEqual(model.data, { group: null, every: 1, missingValues: [], newestFirst: false });
 press.free();
 
 // What is wrong is said, and changes nothing.

@@ -1519,6 +1519,13 @@ fn an_export_replaces_models_and_leaves_what_was_changed_by_hand() {
     desk.write("arduino/README.md", b"mine");
     desk.ok(other);
     assert_eq!(desk.read("arduino/README.md"), b"mine");
+    // What is compiled beside the next model is told.
+    let ran = desk.succeeds(&other.replace("pump", "flow"));
+    assert!(
+        ran.err
+            .contains("src/pump.c, src/pump.h: of an export under another name"),
+        "{ran:?}"
+    );
     // A file of theirs that happens to be called as one of ours would be.
     desk.write("out/pump_model.h", b"int mine;");
     desk.fails(

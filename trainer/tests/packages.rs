@@ -188,7 +188,7 @@ fn headers_tell_what_a_gap_is() {
     for header in headers(&bytes) {
         for told in [
             "wh less that of the last sample that had it, subtracted in 64 bits; 0, and not NaN, in the first and where wh is missing",
-            "1 where wind is \"N\", else 0; where wind is missing NaN, which repeats the one before\n",
+            "1 where wind is \"N\", else 0; where wind is missing, NaN repeats the one before\n",
         ] {
             assert!(header.contains(told), "{told}: {header}");
         }

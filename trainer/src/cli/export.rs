@@ -148,7 +148,7 @@ pub fn run(args: &Args) -> Result<()> {
         let others = others(&args.out, &files)?;
         if !others.is_empty() {
             say_notes(&[format!(
-                "{} of an export under another name: also compiled; delete what this one replaces",
+                "{}: of an export under another name, and compiled too; delete what this one replaces",
                 others.join(", ")
             )]);
         }

@@ -254,7 +254,7 @@ fn line(text: &mut String, index: usize, name: &str, unit: &str, what: Option<&s
 fn computed(name: &str, feature: &Feature) -> Option<String> {
     let (derived, column) = Derived::parse(name)?;
     let repeats = match feature.holds() {
-        true => format!("; where {column} is missing NaN, which repeats the one before"),
+        true => format!("; where {column} is missing, NaN repeats the one before"),
         false => String::new(),
     };
     Some(match derived {
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(computed("flow", &plain(false)), None);
         // What is missing is no other category, and no step of a counter.
         let told = |name| computed(name, &plain(true)).unwrap();
-        let repeats = "; where wind is missing NaN, which repeats the one before";
+        let repeats = "; where wind is missing, NaN repeats the one before";
         assert_eq!(
             told("wind=N"),
             format!("1 where wind is \"N\", else 0{repeats}")

@@ -68,8 +68,8 @@ pub(super) fn cores(
     } else {
         paragraph(
             "Estimates for one step of integers. They come from instructions counted in an emulator for networks of one \
-             layer, which they give back within 3 %; for the demo's network, which has a dense layer too, they are \
-             within 15 %. The time is that of one instruction per clock. A real core takes more: loads, branches and \
+             layer, which they give back within 3 %; of other networks in QEMU they were off by up to 15 %, of dense layers without \
+             a cell by up to 19 %, and pools are not in them. The time is that of one instruction per clock. A real core takes more: loads, branches and \
              wait states of the flash. Formats that are missing have not been counted.",
         ) + &titled(tables.into_iter())
             + &match conditions.power {

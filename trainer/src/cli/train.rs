@@ -187,6 +187,10 @@ pub fn run(args: &Args) -> Result<()> {
     let precision = args.precision.or(task.output.precision).unwrap_or_default();
     let mixed = precision == Precision::Mixed;
     let budget = args.budget.of_mixed(mixed, budget_of(&task)?)?;
+    let layout = match budget.core {
+        Some(core) if mixed => core.laid_out(args.layout).map_err(usage)?,
+        _ => args.layout,
+    };
     if let Some(epochs) = args.quantized_epochs {
         task.train.quantized.epochs = epochs;
     }
@@ -265,10 +269,6 @@ pub fn run(args: &Args) -> Result<()> {
     for (name, mut rule) in baselines(&task, &data) {
         table.row(&name, &mut *rule, None);
     }
-    let layout = match (args.layout, budget.core) {
-        (Layout::Portable, Some(core)) if mixed => core.layout(),
-        (layout, _) => layout,
-    };
     let formats = match precision.format() {
         Some(format) => {
             let probes = Probe::of_dataset(&data, Part::Train);

@@ -176,6 +176,12 @@ fn main() {
     if armv6m || armv7m || riscv {
         println!("cargo::rustc-cfg=no_simd");
     }
+    // Built for size: what is there more than once for speed is there once.
+    println!("cargo::rustc-check-cfg=cfg(small)");
+    if matches!(env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
+        println!("cargo::rustc-cfg=small");
+    }
+
     // One table, whose steps go from panel to panel of units.
     println!("cargo::rustc-check-cfg=cfg(one_walk)");
     if one_table && !helium && (dsp || armv6m || armv7m || riscv) {

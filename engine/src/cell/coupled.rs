@@ -13,7 +13,6 @@ use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, with_tables};
 use super::lstm::output;
 use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, Panel, blend};
-use crate::num::Tables;
 use crate::num::slow::{approach, double, gate};
 use core::ops::Range;
 
@@ -47,40 +46,31 @@ impl Cell for Coupled {
     }
 
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        if numbers.slow {
-            return update_slow(units, numbers.tables, z);
-        }
-        with_tables!(numbers, tables => {
+        with_tables!(numbers, (slow, tables) => {
             for panel in units.panels(z) {
                 panel.each(|_, c, y, [f, g, o]| {
-                    let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
-                    curve_q(k, Curve::Sigmoid, &mut gates, &[f, o], tables);
-                    curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
-                    let ([f, o], [g]) = (gates, curve);
-                    each_unit(c, |u, c| blend(c, f[u], g[u]));
+                    let (mut gates, mut curve) = ([0; SHARE], [0; SHARE]);
+                    let (mut g, mut o) = (*g, *o);
+                    if slow {
+                        [g, o] = [g, o].map(|z| z.map(double));
+                    } else {
+                        curve_q(k, Curve::Sigmoid, &mut gates, f, tables);
+                    }
+                    curve_q(k, Curve::Tanh, &mut curve, &g, tables);
+                    each_unit(c, |u, c| {
+                        if slow {
+                            approach(c, gate(f[u])[1], curve[u])
+                        } else {
+                            blend(c, gates[u], curve[u])
+                        }
+                    });
+                    curve_q(k, Curve::Sigmoid, &mut gates, &o, tables);
                     // Q29 to 2^-12.
-                    let z = [c.map(|c| (c >> 17) as i16)];
-                    curve_q(k, Curve::Tanh, &mut curve, &z, tables);
-                    let [t] = curve;
-                    each_unit(y, |u, _| output(o[u], t[u]));
+                    each_unit(y, |u, _| (c[u] >> 17) as i16);
+                    curve_q(k, Curve::Tanh, &mut curve, y, tables);
+                    each_unit(y, |u, _| output(gates[u], curve[u]));
                 });
             }
-        });
-    }
-}
-
-/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
-#[inline(never)]
-fn update_slow(units: UnitsQ<'_>, tables: &Tables, z: &[Panel<i16>]) {
-    for panel in units.panels(z) {
-        panel.each(|_, c, y, [f, g, o]| {
-            each_unit(c, |u, c| {
-                approach(c, gate(f[u])[1], tables.tanh(double(g[u])))
-            });
-            each_unit(y, |u, _| {
-                let o = tables.sigmoid(double(o[u]));
-                output(o, tables.tanh((c[u] >> 17) as i16))
-            });
         });
     }
 }

@@ -18,7 +18,8 @@ use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, share, with_tables};
 use super::{Gates, Spec, Stream, TILE, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
-use crate::num::{mulhi_round, saturate, saturate16, slow};
+use crate::num::slow::gate;
+use crate::num::{mulhi_round, saturate, saturate16};
 use core::ops::Range;
 
 /// 1.0 of ν in integers; of ζ twice that.
@@ -115,18 +116,19 @@ impl Cell for FastGrnn<'_> {
             return;
         };
         let bias = &bias[units.tile.clone()];
-        if numbers.slow {
-            return update_units_slow(numbers, units, z, bias, *mix);
-        }
-        with_tables!(numbers, tables => {
+        with_tables!(numbers, (slow, tables) => {
             for (panel, bias) in units.panels(z).zip(bias) {
-                panel.each(|unit, h, _, [a]| {
-                    let bias = share(bias, unit);
-                    let sum = |u: usize| saturate16(a[u] as i32 + bias[u] as i32);
-                    let (mut z, mut n) = ([[0; SHARE]], [[0; SHARE]]);
-                    curve_q(k, Curve::Sigmoid, &mut z, &[a], tables);
-                    curve_q(k, Curve::Tanh, &mut n, &[core::array::from_fn(sum)], tables);
-                    let ([z], [n]) = (z, n);
+                panel.each(|n, h, _, [a]| {
+                    let bias = share(bias, n);
+                    let (mut sums, mut z, mut n) = (*a, [0; SHARE], [0; SHARE]);
+                    each_unit(&mut sums, |u, a| {
+                        saturate16((a as i32 + bias[u] as i32) << slow as u32)
+                    });
+                    curve_q(k, Curve::Tanh, &mut n, &sums, tables);
+                    if slow {
+                        return each_unit(h, |u, h| update_slow(h, gate(a[u]), n[u], *mix));
+                    }
+                    curve_q(k, Curve::Sigmoid, &mut z, a, tables);
                     each_unit(h, |u, h| update(h, z[u], n[u], *mix));
                 });
             }
@@ -139,26 +141,6 @@ fn update(h: i32, z: i32, n: i32, [zeta, nu]: [i32; 2]) -> i32 {
     let share = mulhi_round(zeta, i32::MAX - z).wrapping_add(nu);
     let kept = mulhi_round(z, h).wrapping_mul(2);
     saturate::<30>(kept.wrapping_add(mulhi_round(share, n)))
-}
-
-/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
-#[inline(never)]
-fn update_units_slow(
-    numbers: Numbers,
-    units: UnitsQ<'_>,
-    z: &[Panel<i16>],
-    bias: &[Panel<i16>],
-    mix: [i32; 2],
-) {
-    for (panel, bias) in units.panels(z).zip(bias) {
-        panel.each(|unit, h, _, [a]| {
-            let bias = share(bias, unit);
-            each_unit(h, |u, h| {
-                let n = saturate16((a[u] as i32 + bias[u] as i32) << 1);
-                update_slow(h, slow::gate(a[u]), numbers.tables.tanh(n), mix)
-            });
-        });
-    }
 }
 
 /// [`update`] with `z` and `1 − z` in Q31. Below 3, before it is held within ±2.

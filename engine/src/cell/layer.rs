@@ -86,20 +86,23 @@ pub(crate) struct Numbers {
     pub(super) slow: bool,
 }
 
-/// Does something with the tables of `numbers`. Where units are updated one after the other, that is code for each, in which the number of
-/// segments is known; a closure would be one for both.
+/// Does something that asks whether the layer is slow, and for its tables. Where units are updated one after the other, for speed, it is there
+/// once for each answer, which is then known, as is the number of segments; a closure would be one for all.
 macro_rules! with_tables {
-    ($numbers:expr, $tables:ident => $do:expr) => {{
+    ($numbers:expr, ($slow:ident, $tables:ident) => $do:expr) => {{
         use $crate::cell::layer::VECTORS;
         use $crate::num::{SEGMENTS_256, SEGMENTS_512};
-        if VECTORS {
-            let $tables = $numbers.tables;
+        if VECTORS || cfg!(small) {
+            let ($slow, $tables) = ($numbers.slow, $numbers.tables);
+            $do
+        } else if $numbers.slow {
+            let ($slow, $tables) = (true, $numbers.tables);
             $do
         } else if cfg!(not(w8a16)) || $numbers.format.is_a8() {
-            let $tables = &SEGMENTS_256;
+            let ($slow, $tables) = (false, &SEGMENTS_256);
             $do
         } else {
-            let $tables = &SEGMENTS_512;
+            let ($slow, $tables) = (false, &SEGMENTS_512);
             $do
         }
     }};
@@ -144,11 +147,11 @@ impl<'s> UnitsQ<'s> {
 }
 
 impl<const Z: usize> PanelQ<'_, Z> {
-    /// Updates all: where their first one is in the panel, what they have, and their pre-activations.
+    /// Updates all: which share of the panel they are, what they have, and their pre-activations.
     #[inline(always)]
     pub(super) fn each(
         self,
-        mut update: impl FnMut(usize, &mut Share<i32>, &mut Share<i16>, [Share<i16>; Z]),
+        mut update: impl FnMut(usize, &mut Share<i32>, &mut Share<i16>, [&Share<i16>; Z]),
     ) {
         let (master, y) = (self.master.as_chunks_mut().0, self.y.as_chunks_mut().0);
         // Unrolled, units side by side would have more numbers than there are registers.
@@ -158,16 +161,16 @@ impl<const Z: usize> PanelQ<'_, Z> {
             black_box(LANES).min(LANES)
         };
         for (n, (master, y)) in master[..shares].iter_mut().zip(y).enumerate() {
-            let unit = n * SHARE;
-            update(unit, master, y, self.z.each_ref().map(|z| share(z, unit)));
+            update(n, master, y, self.z.each_ref().map(|z| share(z, n)));
         }
     }
 }
 
-/// Those of a panel from this unit on.
+/// A share of a panel.
 #[inline(always)]
-pub(super) fn share<T: Copy>(panel: &Panel<T>, first: usize) -> Share<T> {
-    core::array::from_fn(|u| panel[(first + u) % LANES])
+pub(super) fn share<T>(panel: &Panel<T>, n: usize) -> &Share<T> {
+    let shares = panel.as_chunks().0;
+    &shares[n & (shares.len() - 1)]
 }
 
 /// `y = f(z)` in Q31: by the kernels where that is done for panels.
@@ -175,11 +178,10 @@ pub(super) fn share<T: Copy>(panel: &Panel<T>, first: usize) -> Share<T> {
 pub(super) fn curve_q<const N: usize>(
     k: &Kernels,
     curve: Curve,
-    y: &mut [[i32; N]],
-    z: &[[i16; N]],
+    y: &mut [i32; N],
+    z: &[i16; N],
     tables: &Tables,
 ) {
-    let (y, z) = (y.as_flattened_mut(), z.as_flattened());
     if N == LANES {
         return k.curve_q(curve, y.as_chunks_mut().0, z.as_chunks().0, tables);
     }

@@ -17,6 +17,7 @@ use crate::kernel::{Curve, GateOrder, Kernels, Panel};
 use crate::num::slow::{double, gate, go_to};
 use crate::num::{Tables, mulhi_round, saturate};
 use core::ops::Range;
+use core::slice::{from_mut, from_ref};
 
 /// A minGRU unit.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +39,9 @@ impl Cell for MinGru {
         z: &mut [Panel<f32>],
     ) {
         for (panel, [z, n]) in tile.zip(z.as_chunks_mut::<2>().0) {
-            self.functions.gates(k, core::slice::from_mut(z));
+            self.functions.gates(k, from_mut(z));
             if self.tanh {
-                k.curve_f(Curve::Tanh, core::slice::from_mut(n));
+                k.curve_f(Curve::Tanh, from_mut(n));
             }
             let h = &stream.h[panel];
             stream.y[panel] = core::array::from_fn(|u| h[u] + z[u] * (n[u] - h[u]));
@@ -48,26 +49,21 @@ impl Cell for MinGru {
     }
 
     fn update_q(&self, k: &Kernels, numbers: Numbers, units: UnitsQ<'_>, z: &mut [Panel<i16>]) {
-        if numbers.slow {
+        with_tables!(numbers, (slow, tables) => {
             for panel in units.panels(z) {
                 panel.each(|_, h, _, [z, n]| {
-                    each_unit(h, |u, h| {
-                        let n = self.candidate(double(n[u]), numbers.tables);
-                        go_to(h, gate(z[u])[0], n)
-                    });
-                });
-            }
-            return;
-        }
-        with_tables!(numbers, tables => {
-            for panel in units.panels(z) {
-                panel.each(|_, h, _, [z, n]| {
-                    let mut share = [[0; SHARE]];
-                    self.functions.gates_q(k, &mut share, &[z], tables);
+                    if slow {
+                        return each_unit(h, |u, h| {
+                            let n = self.candidate(double(n[u]), tables);
+                            go_to(h, gate(z[u])[0], n)
+                        });
+                    }
+                    let mut share = [0; SHARE];
+                    self.functions.gates_q(k, from_mut(&mut share), from_ref(z), tables);
                     // Both lie within ±2: their difference is a number of Q29 too.
                     each_unit(h, |u, h| {
                         let way = self.candidate(n[u], tables).wrapping_sub(h);
-                        h.wrapping_add(mulhi_round(share[0][u], way).wrapping_mul(2))
+                        h.wrapping_add(mulhi_round(share[u], way).wrapping_mul(2))
                     });
                 });
             }

@@ -83,65 +83,49 @@ impl Cell for Peephole<'_> {
         let Peephole::Integer(peepholes) = self else {
             return;
         };
-        let peepholes = &peepholes[units.tile.clone()];
-        if numbers.slow {
-            return slow(numbers, units, z, peepholes);
-        }
-        let cell_shift = numbers.cell_shift;
-        with_tables!(numbers, tables => {
-            for (panel, peepholes) in units.panels(z).zip(peepholes) {
-                panel.each(|unit, c, y, [mut i, mut f, g, mut o]| {
-                    let [p_i, p_f, p_o] = peepholes;
-                    see(&mut i, c, p_i, unit);
-                    see(&mut f, c, p_f, unit);
-                    let (mut gates, mut curve) = ([[0; SHARE]; 2], [[0; SHARE]]);
-                    curve_q(k, Curve::Sigmoid, &mut gates, &[i, f], tables);
-                    curve_q(k, Curve::Tanh, &mut curve, &[g], tables);
-                    let ([i, f], [g]) = (gates, curve);
+        let (peepholes, cell_shift) = (&peepholes[units.tile.clone()], numbers.cell_shift);
+        with_tables!(numbers, (slow, tables) => {
+            for (panel, [p_i, p_f, p_o]) in units.panels(z).zip(peepholes) {
+                panel.each(|n, c, y, [i, f, g, o]| {
+                    let (i, f, mut g) = (see(i, c, p_i, n), see(f, c, p_f, n), *g);
+                    let (mut input, mut gates, mut curve) =
+                        ([0; SHARE], [0; SHARE], [0; SHARE]);
+                    if slow {
+                        g = g.map(double);
+                    } else {
+                        curve_q(k, Curve::Sigmoid, &mut input, &i, tables);
+                        curve_q(k, Curve::Sigmoid, &mut gates, &f, tables);
+                    }
+                    curve_q(k, Curve::Tanh, &mut curve, &g, tables);
                     each_unit(c, |u, c| {
-                        let kept = mulhi_round(f[u], c).wrapping_mul(2);
-                        let new = mulhi_round(i[u], g[u]) >> (3 + cell_shift);
+                        if slow {
+                            let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
+                            return accumulate(c, f, i, curve[u], cell_shift);
+                        }
+                        let kept = mulhi_round(gates[u], c).wrapping_mul(2);
+                        let new = mulhi_round(input[u], curve[u]) >> (3 + cell_shift);
                         saturate::<30>(kept.wrapping_add(new))
                     });
-                    see(&mut o, c, p_o, unit);
-                    let mut open = [[0; SHARE]];
-                    curve_q(k, Curve::Sigmoid, &mut open, &[o], tables);
-                    let z = [c.map(|c| saturate16(c >> (15 - cell_shift)))];
-                    curve_q(k, Curve::Tanh, &mut curve, &z, tables);
-                    let ([o], [t]) = (open, curve);
-                    each_unit(y, |u, _| output(o[u], t[u]));
+                    let mut o = see(o, c, p_o, n);
+                    if slow {
+                        o = o.map(double);
+                    }
+                    curve_q(k, Curve::Sigmoid, &mut gates, &o, tables);
+                    each_unit(y, |u, _| saturate16(c[u] >> (15 - cell_shift)));
+                    curve_q(k, Curve::Tanh, &mut curve, y, tables);
+                    each_unit(y, |u, _| output(gates[u], curve[u]));
                 });
             }
         });
     }
 }
 
-/// Adds what these units' peepholes, from this one of a panel on, show of their cells.
+/// Pre-activations with what a share's peepholes show of its cells.
 #[inline(always)]
-fn see(z: &mut Share<i16>, c: &Share<i32>, p: &Panel<i32>, unit: usize) {
-    let p = share(p, unit);
-    each_unit(z, |u, z| saturate16(z as i32 + mulhi_round(p[u], c[u])));
-}
-
-/// Units of a slow layer. Not inlined: the other layers' registers are not for it.
-#[inline(never)]
-fn slow(numbers: Numbers, units: UnitsQ<'_>, z: &[Panel<i16>], peepholes: &[Peepholes<i32>]) {
-    let Numbers {
-        tables, cell_shift, ..
-    } = numbers;
-    for (panel, [p_i, p_f, p_o]) in units.panels(z).zip(peepholes) {
-        panel.each(|unit, c, y, [mut i, mut f, g, mut o]| {
-            see(&mut i, c, p_i, unit);
-            see(&mut f, c, p_f, unit);
-            each_unit(c, |u, c| {
-                let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
-                accumulate(c, f, i, tables.tanh(double(g[u])), cell_shift)
-            });
-            see(&mut o, c, p_o, unit);
-            each_unit(y, |u, _| {
-                let t = tables.tanh(saturate16(c[u] >> (15 - cell_shift)));
-                output(tables.sigmoid(double(o[u])), t)
-            });
-        });
-    }
+fn see(z: &Share<i16>, c: &Share<i32>, p: &Panel<i32>, n: usize) -> Share<i16> {
+    let (mut seen, p) = (*z, share(p, n));
+    each_unit(&mut seen, |u, z| {
+        saturate16(z as i32 + mulhi_round(p[u], c[u]))
+    });
+    seen
 }

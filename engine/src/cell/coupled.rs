@@ -15,6 +15,7 @@ use super::{Gates, Stream, each_unit};
 use crate::kernel::{Curve, GateOrder, Kernels, Panel, blend};
 use crate::num::slow::{approach, double, gate};
 use core::ops::Range;
+use core::slice::{from_mut, from_ref};
 
 /// An LSTM unit with coupled gates.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +35,13 @@ impl Cell for Coupled {
     ) {
         for (panel, z) in tile.zip(z.as_chunks_mut::<3>().0) {
             let [f, g, o] = z;
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(f));
-            k.curve_f(Curve::Tanh, core::slice::from_mut(g));
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(o));
+            k.curve_f(Curve::Sigmoid, from_mut(f));
+            k.curve_f(Curve::Tanh, from_mut(g));
+            k.curve_f(Curve::Sigmoid, from_mut(o));
             let c = &mut stream.c[panel];
             *c = core::array::from_fn(|u| g[u] + f[u] * (c[u] - g[u]));
             let mut t = *c;
-            k.curve_f(Curve::Tanh, core::slice::from_mut(&mut t));
+            k.curve_f(Curve::Tanh, from_mut(&mut t));
             stream.y[panel] = core::array::from_fn(|u| o[u] * t[u]);
         }
     }
@@ -54,9 +55,9 @@ impl Cell for Coupled {
                     if slow {
                         [g, o] = [g, o].map(|z| z.map(double));
                     } else {
-                        curve_q(k, Curve::Sigmoid, &mut gates, f, tables);
+                        curve_q(k, Curve::Sigmoid, from_mut(&mut gates), from_ref(f), tables);
                     }
-                    curve_q(k, Curve::Tanh, &mut curve, &g, tables);
+                    curve_q(k, Curve::Tanh, from_mut(&mut curve), from_ref(&g), tables);
                     each_unit(c, |u, c| {
                         if slow {
                             approach(c, gate(f[u])[1], curve[u])
@@ -64,10 +65,10 @@ impl Cell for Coupled {
                             blend(c, gates[u], curve[u])
                         }
                     });
-                    curve_q(k, Curve::Sigmoid, &mut gates, &o, tables);
+                    curve_q(k, Curve::Sigmoid, from_mut(&mut gates), from_ref(&o), tables);
                     // Q29 to 2^-12.
                     each_unit(y, |u, _| (c[u] >> 17) as i16);
-                    curve_q(k, Curve::Tanh, &mut curve, y, tables);
+                    curve_q(k, Curve::Tanh, from_mut(&mut curve), from_ref(y), tables);
                     each_unit(y, |u, _| output(gates[u], curve[u]));
                 });
             }

@@ -14,13 +14,14 @@
 //! requantization. The gate's has been saturated at ±8 by then, which moves `n` by 0.0007 at the most while the
 //! biases are no more than 4 apart. Where the layer is slow both are 2^-11 and end at ±16, and the state is rounded once.
 
-use super::layer::{Cell, Numbers, SHARE, UnitsQ, curve_q, share, with_tables};
+use super::layer::{Cell, Numbers, SHARE, SHARES, UnitsQ, curve_q, with_tables};
 use super::{Gates, Spec, Stream, TILE, each_unit, panels};
 use crate::format::{LoadError, Tensors, attempt};
 use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::gate;
 use crate::num::{mulhi_round, saturate, saturate16};
 use core::ops::Range;
+use core::slice::{from_mut, from_ref};
 
 /// 1.0 of ν in integers; of ζ twice that.
 const ONE: i32 = 1 << 30;
@@ -117,21 +118,29 @@ impl Cell for FastGrnn<'_> {
         };
         let bias = &bias[units.tile.clone()];
         with_tables!(numbers, (slow, tables) => {
-            for (panel, bias) in units.panels(z).zip(bias) {
-                panel.each(|n, h, _, [a]| {
-                    let bias = share(bias, n);
-                    let (mut sums, mut z, mut n) = (*a, [0; SHARE], [0; SHARE]);
-                    each_unit(&mut sums, |u, a| {
-                        saturate16((a as i32 + bias[u] as i32) << slow as u32)
-                    });
-                    curve_q(k, Curve::Tanh, &mut n, &sums, tables);
-                    if slow {
-                        return each_unit(h, |u, h| update_slow(h, gate(a[u]), n[u], *mix));
+            units.each_sum(z, bias, |h, a, bias| {
+                let (mut z, mut n) = ([[0; SHARE]; SHARES], [[0; SHARE]; SHARES]);
+                let (z, n) = (&mut z[..a.len()], &mut n[..a.len()]);
+                if slow {
+                    for (((h, a), bias), n) in h.iter_mut().zip(a).zip(bias).zip(n) {
+                        let mut sums = *a;
+                        each_unit(&mut sums, |u, a| {
+                            saturate16((a as i32 + bias[u] as i32) << 1)
+                        });
+                        curve_q(k, Curve::Tanh, from_mut(n), from_ref(&sums), tables);
+                        each_unit(h, |u, h| update_slow(h, gate(a[u]), n[u], *mix));
                     }
-                    curve_q(k, Curve::Sigmoid, &mut z, a, tables);
+                    return;
+                }
+                curve_q(k, Curve::Sigmoid, z, a, tables);
+                for (a, bias) in a.iter_mut().zip(bias) {
+                    each_unit(a, |u, a| saturate16(a as i32 + bias[u] as i32));
+                }
+                curve_q(k, Curve::Tanh, n, a, tables);
+                for ((h, z), n) in h.iter_mut().zip(z).zip(n) {
                     each_unit(h, |u, h| update(h, z[u], n[u], *mix));
-                });
-            }
+                }
+            });
         });
     }
 }

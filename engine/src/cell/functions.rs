@@ -88,9 +88,7 @@ impl<const RELU: bool, const HARD: bool> Functions<RELU, HARD> {
             let each = gates.as_flattened_mut().iter_mut().zip(z.as_flattened());
             each.for_each(|(gate, &z)| *gate = hard_gate_q(z));
         } else {
-            for (gates, z) in gates.iter_mut().zip(z) {
-                curve_q(k, Curve::Sigmoid, gates, z, tables);
-            }
+            curve_q(k, Curve::Sigmoid, gates, z, tables);
         }
     }
 

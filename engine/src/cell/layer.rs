@@ -146,6 +146,27 @@ impl<'s> UnitsQ<'s> {
     }
 }
 
+/// Shares that are updated together where a unit has one sum, so that those of several panels lie side by side.
+pub(super) const SHARES: usize = if VECTORS { TILE } else { 1 };
+
+impl UnitsQ<'_> {
+    /// Updates units of one sum: what they have, their sums, and of each what stands at its place.
+    #[inline(always)]
+    pub(super) fn each_sum<T>(
+        self,
+        z: &mut [Panel<i16>],
+        own: &[Panel<T>],
+        mut update: impl FnMut(&mut [Share<i32>], &mut [Share<i16>], &[Share<T>]),
+    ) {
+        let master = self.master.as_flattened_mut().as_chunks_mut().0;
+        let z = z.as_flattened_mut().as_chunks_mut().0;
+        let own = own.as_flattened().as_chunks().0.chunks(SHARES);
+        for ((master, z), own) in master.chunks_mut(SHARES).zip(z.chunks_mut(SHARES)).zip(own) {
+            update(master, z, own);
+        }
+    }
+}
+
 impl<const Z: usize> PanelQ<'_, Z> {
     /// Updates all: which share of the panel they are, what they have, and their pre-activations.
     #[inline(always)]
@@ -178,10 +199,11 @@ pub(super) fn share<T>(panel: &Panel<T>, n: usize) -> &Share<T> {
 pub(super) fn curve_q<const N: usize>(
     k: &Kernels,
     curve: Curve,
-    y: &mut [i32; N],
-    z: &[i16; N],
+    y: &mut [[i32; N]],
+    z: &[[i16; N]],
     tables: &Tables,
 ) {
+    let (y, z) = (y.as_flattened_mut(), z.as_flattened());
     if N == LANES {
         return k.curve_q(curve, y.as_chunks_mut().0, z.as_chunks().0, tables);
     }

@@ -18,6 +18,7 @@ use crate::kernel::{Curve, GateOrder, Kernels, LANES, Panel};
 use crate::num::slow::{accumulate, double, gate};
 use crate::num::{mulhi_round, saturate, saturate16};
 use core::ops::Range;
+use core::slice::{from_mut, from_ref};
 
 /// The peepholes of a panel of units: `i, f, o`.
 type Peepholes<T> = [Panel<T>; 3];
@@ -65,16 +66,16 @@ impl Cell for Peephole<'_> {
                 i[u] += p_i[u] * c[u];
                 f[u] += p_f[u] * c[u];
             }
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(i));
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(f));
-            k.curve_f(Curve::Tanh, core::slice::from_mut(g));
+            k.curve_f(Curve::Sigmoid, from_mut(i));
+            k.curve_f(Curve::Sigmoid, from_mut(f));
+            k.curve_f(Curve::Tanh, from_mut(g));
             for u in 0..LANES {
                 c[u] = f[u] * c[u] + i[u] * g[u];
                 o[u] += p_o[u] * c[u];
             }
-            k.curve_f(Curve::Sigmoid, core::slice::from_mut(o));
+            k.curve_f(Curve::Sigmoid, from_mut(o));
             let mut t = *c;
-            k.curve_f(Curve::Tanh, core::slice::from_mut(&mut t));
+            k.curve_f(Curve::Tanh, from_mut(&mut t));
             stream.y[panel] = core::array::from_fn(|u| o[u] * t[u]);
         }
     }
@@ -93,10 +94,10 @@ impl Cell for Peephole<'_> {
                     if slow {
                         g = g.map(double);
                     } else {
-                        curve_q(k, Curve::Sigmoid, &mut input, &i, tables);
-                        curve_q(k, Curve::Sigmoid, &mut gates, &f, tables);
+                        curve_q(k, Curve::Sigmoid, from_mut(&mut input), from_ref(&i), tables);
+                        curve_q(k, Curve::Sigmoid, from_mut(&mut gates), from_ref(&f), tables);
                     }
-                    curve_q(k, Curve::Tanh, &mut curve, &g, tables);
+                    curve_q(k, Curve::Tanh, from_mut(&mut curve), from_ref(&g), tables);
                     each_unit(c, |u, c| {
                         if slow {
                             let [[i, _], [f, _]] = [gate(i[u]), gate(f[u])];
@@ -110,9 +111,9 @@ impl Cell for Peephole<'_> {
                     if slow {
                         o = o.map(double);
                     }
-                    curve_q(k, Curve::Sigmoid, &mut gates, &o, tables);
+                    curve_q(k, Curve::Sigmoid, from_mut(&mut gates), from_ref(&o), tables);
                     each_unit(y, |u, _| saturate16(c[u] >> (15 - cell_shift)));
-                    curve_q(k, Curve::Tanh, &mut curve, y, tables);
+                    curve_q(k, Curve::Tanh, from_mut(&mut curve), from_ref(y), tables);
                     each_unit(y, |u, _| output(gates[u], curve[u]));
                 });
             }

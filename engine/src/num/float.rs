@@ -21,6 +21,22 @@ pub(crate) const TANH_NUMERATOR: [f32; 7] = [
 pub(crate) const TANH_DENOMINATOR: [f32; 4] =
     [4.893_525e-3, 2.268_434_6e-3, 1.185_347_1e-4, 1.198_258_4e-6];
 
+/// These numbers as assembler finds them.
+#[cfg(any(has_sve, rvv))]
+#[repr(C)]
+pub(crate) struct Tanh {
+    clamp: f32,
+    numerator: [f32; 7],
+    denominator: [f32; 4],
+}
+
+#[cfg(any(has_sve, rvv))]
+pub(crate) static TANH: Tanh = Tanh {
+    clamp: TANH_CLAMP,
+    numerator: TANH_NUMERATOR,
+    denominator: TANH_DENOMINATOR,
+};
+
 /// Hyperbolic tangent, within 5e-7 of the exact value.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::causes::InOneLine;
 use crate::data::DataError;
-use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader, is_same};
+use crate::data::csv::{Columns, Format, Header, Memory, Missing, OnError, Reader, place_of};
 use crate::data::derived::Derived;
 use crate::data::open::open;
 use crate::data::parquet::{Column, Kind, NO_NAME, ParquetColumns, Print};
@@ -719,13 +719,7 @@ impl<'a> Rows<'a> {
             if let (When::Text(all), Some((at, _))) = (&mut chunk.times, &time) {
                 all.push(row[*at].to_owned());
             }
-            let is_held = |k: &usize| columns.is_held(*k) && !place[*k].is_nan();
-            let measured = (0..inputs).any(|k| is_held(&k)).then(|| {
-                let mut measured = place.clone();
-                let held = (0..inputs).filter(is_held);
-                held.for_each(|k| measured[k] = f32::NAN);
-                measured
-            });
+            let measured = columns.measured(&place);
             chunk.push(device, &place, measured.as_deref());
         }
         Ok(true)
@@ -767,11 +761,8 @@ fn turned(
 
 /// The number of a class; NaN for what is none.
 fn class_of(name: &str, classes: &[String]) -> f32 {
-    let name = name.trim();
-    let is = |class: &String| class == name;
-    let place = classes.iter().position(is);
-    let place = place.or_else(|| classes.iter().position(|class| is_same(class, name)));
-    place.map_or(f32::NAN, |place| place as f32)
+    let names = classes.iter().map(String::as_str).enumerate();
+    place_of(names, name.trim()).map_or(f32::NAN, |place| place as f32)
 }
 
 /// A time of so many seconds, or a plain number.

@@ -65,8 +65,8 @@ enum Source {
         reader: Box<Reader<Bytes>>,
         columns: Box<Columns>,
         sample: Vec<f32>,
-        /// The same, with NaN where a gap repeats the number before.
-        measured: Vec<f32>,
+        /// What was measured of it, if that is not all.
+        measured: Option<Vec<f32>>,
     },
     /// Rows whose columns are the steps of a sequence.
     Sequences {
@@ -353,7 +353,7 @@ impl Samples {
             columns: Box::new(columns),
             reader: Box::new(reader),
             sample: vec![0.0; model.inputs()],
-            measured: vec![0.0; model.inputs()],
+            measured: None,
         };
         Ok(Samples {
             stride,
@@ -453,9 +453,7 @@ impl Samples {
                     measured,
                 } => {
                     let more = reader.next_sample(columns, sample);
-                    measured.copy_from_slice(sample);
-                    let held = (0..measured.len()).filter(|&k| columns.is_held(k));
-                    held.for_each(|k| measured[k] = f32::NAN);
+                    *measured = columns.measured(sample);
                     more
                 }
                 Source::Sequences {
@@ -525,7 +523,10 @@ impl Samples {
     /// What was measured of the last sample: NaN where a gap repeats the number before. Empty where it is no row of numbers.
     pub fn measured(&self) -> &[f32] {
         match &self.source {
-            Source::Features { measured, .. } => measured,
+            Source::Features {
+                measured: Some(measured),
+                ..
+            } => measured,
             _ => match self.current() {
                 Sample::Features(sample) => sample,
                 Sample::Token(_) | Sample::EndOfText => &[],

@@ -10,7 +10,7 @@ mod table;
 
 pub use self::columns::{Columns, Memory, held};
 pub(crate) use self::field::is_missing;
-pub use self::field::{composed, is_same};
+pub use self::field::{composed, is_same, place_of};
 pub use self::format::{Format, Header, Missing, OnError, Size, Unseen, are_numbered};
 pub use self::records::{Reader, Records, is_separator_line};
 pub use self::table::{Group, LEFT_OUT, Table};

@@ -19,6 +19,5 @@ pub use export::{Exported, export, export_for};
 pub(crate) use layout::{Sum, stages, unpack, unpack_nibbles};
 pub use parts::{LayerPart, Parts, parts};
 pub(crate) use quantized::{Quantized, quantized};
-pub(crate) use read::names;
 pub use read::package;
 pub use test_steps::TestInputs;

@@ -45,7 +45,7 @@ struct Reader<'a> {
 }
 
 /// Names and units of a list in a header.
-pub(crate) fn names(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
+fn names(list: &str) -> impl Iterator<Item = (String, String)> + '_ {
     list.split('\0').map(|name| {
         let (name, unit) = name.split_once('\u{1}').unwrap_or((name, ""));
         (name.to_owned(), unit.to_owned())

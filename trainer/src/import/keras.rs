@@ -9,7 +9,7 @@ use super::graph::{
 };
 use super::keras_weights::{Setting, activated, function, recurrent};
 use super::lower::answers_of_pieces;
-use super::{ConvSight, Padding};
+use super::{ConvSight, Padding, quoted};
 use crate::net::PoolKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hdf5_pure::{File, Group};
@@ -524,17 +524,11 @@ fn layers(
                 |output: &Value| output.get(0).and_then(Value::as_str).map(str::to_owned);
             let names: Vec<String> = list.iter().filter_map(of_layer).collect();
             let at = asked.and_then(|asked| names.iter().position(|name| name == asked));
-            let shown = || {
-                names
-                    .iter()
-                    .map(|name| format!("`{name}`"))
-                    .collect::<Vec<_>>()
-            };
             let at = at.with_context(|| {
                 format!(
                     "a model of several outputs, of which --output NAME takes one by its layer: {}; of a model within another save the one that is \
                      needed, keras.Model(model.input, model.outputs[k])",
-                    shown().join(", ")
+                    quoted(&names)
                 )
             })?;
             list.get(at)

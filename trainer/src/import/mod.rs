@@ -28,6 +28,7 @@ mod tflite;
 mod unrolled;
 
 use std::{
+    fmt::Display,
     fs,
     path::{Path, PathBuf},
     str::FromStr,
@@ -602,7 +603,12 @@ fn output(graph: &Graph, name: &str) -> Result<graph::ValueId> {
 
 fn output_names(graph: &Graph) -> String {
     let outputs = graph.outputs.iter();
-    let names = outputs.map(|id| format!("`{}`", graph.values[id.0].name));
+    quoted(outputs.map(|id| &graph.values[id.0].name))
+}
+
+/// Names as a message lists them.
+fn quoted<N: Display>(names: impl IntoIterator<Item = N>) -> String {
+    let names = names.into_iter().map(|name| format!("`{name}`"));
     names.collect::<Vec<_>>().join(", ")
 }
 

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 
 use super::graph::{Direction, Function, Kind, Moments, Recurrent};
-use super::{GruReset, ImportOptions, Nonlinearity, questions::Questions, state_dict::StateDict};
+use super::{
+    GruReset, ImportOptions, Nonlinearity, questions::Questions, quoted, state_dict::StateDict,
+};
 
 /// A module with its parameters.
 #[derive(Debug, Clone)]
@@ -205,10 +207,7 @@ pub(super) fn group(
     ensure!(
         !recurrent.is_empty(),
         "there is no nn.RNN, nn.LSTM or nn.GRU: expected a tensor named weight_ih_l0, found {}",
-        dict.names()
-            .map(|n| format!("`{n}`"))
-            .collect::<Vec<_>>()
-            .join(", ")
+        quoted(dict.names())
     );
 
     let mut modules = Vec::new();

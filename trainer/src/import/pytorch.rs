@@ -15,7 +15,7 @@ use super::modules::{self, Matrix, Module, Weights};
 use super::questions::Questions;
 use super::state_dict::{Float, Numbers, StateDict, Stored};
 use super::{
-    AfterConv, Between, ConvSight, Head, ImportOptions, NormPlace, Padding, WINDOW, order,
+    AfterConv, Between, ConvSight, Head, ImportOptions, NormPlace, Padding, WINDOW, order, quoted,
 };
 use crate::filekind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -37,11 +37,7 @@ pub(super) fn network(dict: StateDict<'_>, options: &ImportOptions) -> Result<Gr
     let several = |error| match (&options.part, &parts[..]) {
         (None, [_, _, ..]) => anyhow!(
             "{error:#}; the file has the parts {}, of which --part NAME takes one where they are copies of the network, or networks of their own",
-            parts
-                .iter()
-                .map(|part| format!("`{part}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
+            quoted(&parts)
         ),
         _ => error,
     };

@@ -3,7 +3,7 @@
 //! Names are cleaned here: what training wrote beside the network is left out and told, copies of the network (moving averages)
 //! are chosen by a flag; weight norms, spectral norms and pruning are folded.
 
-use super::ImportOptions;
+use super::{ImportOptions, quoted};
 use anyhow::{Result, bail, ensure};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,15 +100,11 @@ impl<'a> StateDict<'a> {
                 "--ignore {prefix}: no tensor's name begins so"
             );
         }
-        let left_out: Vec<String> = (self.tensors.keys())
-            .filter(|name| ignored(name))
-            .map(|name| format!("`{name}`"))
-            .collect();
+        let left_out = quoted(self.tensors.keys().filter(|name| ignored(name)));
         self.tensors.retain(|name, _| !ignored(name));
         if !left_out.is_empty() {
             self.notes.push(format!(
-                "--ignore leaves out {}: the model is a network without what is left out, and the proof is of that one",
-                left_out.join(", ")
+                "--ignore leaves out {left_out}: the model is a network without what is left out, and the proof is of that one"
             ));
         }
         match &options.part {

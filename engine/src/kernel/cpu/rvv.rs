@@ -17,7 +17,7 @@ use crate::kernel::{
     Panels, StateF,
 };
 use crate::num::Tables;
-use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
+use crate::num::float::{TANH, Tanh};
 use core::arch::global_asm;
 use half::f16;
 
@@ -211,22 +211,13 @@ fn publish(cell: CellQ, state: &mut LayerState<'_>) {
     }
 }
 
-/// Those of [`crate::num::tanh`], highest powers first, and a half.
-static CONSTANTS: [f32; 13] = {
-    let [a1, a3, a5, a7, a9, a11, a13] = TANH_NUMERATOR;
-    let [b0, b2, b4, b6] = TANH_DENOMINATOR;
-    [
-        a13, a11, a9, a7, a5, a3, a1, b6, b4, b2, b0, TANH_CLAMP, 0.5,
-    ]
-};
-
 fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
     let curve = match curve {
         Curve::Tanh => kinglet_rvv_tanh_f,
         Curve::Sigmoid => kinglet_rvv_sigmoid_f,
     };
     // SAFETY: of a slice.
-    unsafe { curve(z.as_mut_ptr(), LANES * z.len(), &CONSTANTS) };
+    unsafe { curve(z.as_mut_ptr(), LANES * z.len(), &TANH) };
 }
 
 fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
@@ -234,8 +225,8 @@ fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
     // SAFETY: the table's method has checked that there are a state and four of `z` for every `y`.
     unsafe {
         match state {
-            StateF::Lstm(c) => kinglet_rvv_lstm_f(c.as_mut_ptr(), to, z, panels, &CONSTANTS),
-            StateF::Gru(h) => kinglet_rvv_gru_f(to, h.as_ptr(), z, panels, &CONSTANTS),
+            StateF::Lstm(c) => kinglet_rvv_lstm_f(c.as_mut_ptr(), to, z, panels, &TANH),
+            StateF::Gru(h) => kinglet_rvv_gru_f(to, h.as_ptr(), z, panels, &TANH),
         }
     }
 }
@@ -321,20 +312,20 @@ unsafe extern "C" {
         tanh: *const i32,
         bits: u32,
     );
-    fn kinglet_rvv_tanh_f(z: *mut Panel<f32>, count: usize, constants: &[f32; 13]);
-    fn kinglet_rvv_sigmoid_f(z: *mut Panel<f32>, count: usize, constants: &[f32; 13]);
+    fn kinglet_rvv_tanh_f(z: *mut Panel<f32>, count: usize, numbers: &Tanh);
+    fn kinglet_rvv_sigmoid_f(z: *mut Panel<f32>, count: usize, numbers: &Tanh);
     fn kinglet_rvv_lstm_f(
         c: *mut Panel<f32>,
         y: *mut Panel<f32>,
         z: *const Panel<f32>,
         panels: usize,
-        constants: &[f32; 13],
+        numbers: &Tanh,
     );
     fn kinglet_rvv_gru_f(
         next: *mut Panel<f32>,
         h: *const Panel<f32>,
         z: *const Panel<f32>,
         panels: usize,
-        constants: &[f32; 13],
+        numbers: &Tanh,
     );
 }

@@ -506,17 +506,18 @@ kinglet_rvv_\name:
     bnez a2, 1b
 .endm
 
-# The constants of activations, by their order at `from`.
+# The numbers of tanh at `from`, highest powers first, and a half.
 .macro constants from
     .irp at, 0, 1, 2, 3, 4, 5, 6
-    flw fa\at, 4*\at(\from)
+    flw fa\at, 28-4*\at(\from)
     .endr
-    flw ft2, 28(\from)
-    flw ft3, 32(\from)
+    flw ft2, 44(\from)
+    flw ft3, 40(\from)
     flw ft4, 36(\from)
-    flw ft5, 40(\from)
-    flw ft0, 44(\from)
-    flw ft6, 48(\from)
+    flw ft5, 32(\from)
+    flw ft0, (\from)
+    li t0, 0x3f000000
+    fmv.w.x ft6, t0
     fneg.s ft1, ft0
 .endm
 

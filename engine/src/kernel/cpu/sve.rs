@@ -36,7 +36,7 @@ use crate::kernel::{
     LayerState, Panel, Panels, StateF, Streams,
 };
 use crate::num::Tables;
-use crate::num::float::{TANH_CLAMP, TANH_DENOMINATOR, TANH_NUMERATOR};
+use crate::num::float::{TANH, Tanh};
 use core::arch::{asm, global_asm};
 
 global_asm!(include_str!("sve.s"), options(raw));
@@ -129,7 +129,7 @@ functions! {
         y: *mut Panel<f32>,
         z: *const Panel<f32>,
         panels: usize,
-        numbers: &Numbers
+        numbers: &Tanh
     );
     kinglet_sve_lstm_f
     kinglet_sve_gru_f
@@ -137,7 +137,7 @@ functions! {
 
 functions! {
     // Of a panel at least.
-    CurveF: fn(z: *mut Panel<f32>, panels: usize, numbers: &Numbers);
+    CurveF: fn(z: *mut Panel<f32>, panels: usize, numbers: &Tanh);
     kinglet_sve_tanh
     kinglet_sve_sigmoid
 }
@@ -152,20 +152,6 @@ unsafe extern "C" {
         bits: u32,
     );
 }
-
-/// What tanh is made of.
-#[repr(C)]
-struct Numbers {
-    clamp: f32,
-    numerator: [f32; 7],
-    denominator: [f32; 4],
-}
-
-static NUMBERS: Numbers = Numbers {
-    clamp: TANH_CLAMP,
-    numerator: TANH_NUMERATOR,
-    denominator: TANH_DENOMINATOR,
-};
 
 /// `sums += W x` by a function whose blocks are so many inputs, and whose panels have so many weights per block.
 ///
@@ -319,7 +305,7 @@ unsafe fn curve_f(curve: Curve, z: &mut [Panel<f32>]) {
     };
     if !z.is_empty() {
         // SAFETY: registers have whole panels.
-        unsafe { function(z.as_mut_ptr(), z.len(), &NUMBERS) };
+        unsafe { function(z.as_mut_ptr(), z.len(), &TANH) };
     }
 }
 
@@ -337,7 +323,7 @@ unsafe fn update_f(state: StateF<'_>, y: &mut [Panel<f32>], z: &[Panel<f32>]) {
     };
     if panels > 0 {
         // SAFETY: as in `update_q`.
-        unsafe { function(state, y.as_mut_ptr(), z.as_ptr(), panels, &NUMBERS) };
+        unsafe { function(state, y.as_mut_ptr(), z.as_ptr(), panels, &TANH) };
     }
 }
 

@@ -113,32 +113,29 @@ kinglet_sve_\name:
 .macro lay_words
     tbl z0.s, {z0.s}, z29.s
 .endm
+// To both sums of a panel by turns.
+.macro by_turns multiply, type, a, b, t, i
+    .if \i & 1
+    \multiply \b\().s, \t\().\type, z0.\type[\i]
+    .else
+    \multiply \a\().s, \t\().\type, z0.\type[\i]
+    .endif
+.endm
+
 .macro by_a8 w, place, a, b, t, u, i, p
     ld1w {\t\().s}, \p/z, [\w, #\i, mul vl]
-    .if \i & 1
-    sdot \b\().s, \t\().b, z0.b[\i]
-    .else
-    sdot \a\().s, \t\().b, z0.b[\i]
-    .endif
+    by_turns sdot, b, \a, \b, \t, \i
 .endm
 
 .macro by_f32 w, place, a, b, t, u, i, p
     ld1w {\t\().s}, \p/z, [\w, #\i, mul vl]
-    .if \i & 1
-    fmla \b\().s, \t\().s, z0.s[\i]
-    .else
-    fmla \a\().s, \t\().s, z0.s[\i]
-    .endif
+    by_turns fmla, s, \a, \b, \t, \i
 .endm
 
 .macro by_f16 w, place, a, b, t, u, i, p
     ld1h {\t\().s}, \p/z, [\w, #\i, mul vl]
     fcvt \t\().s, p0/m, \t\().h
-    .if \i & 1
-    fmla \b\().s, \t\().s, z0.s[\i]
-    .else
-    fmla \a\().s, \t\().s, z0.s[\i]
-    .endif
+    by_turns fmla, s, \a, \b, \t, \i
 .endm
 
 // x = 256 high + low, both signed.
@@ -556,6 +553,6 @@ kinglet_sve_\name:
 .irp name, numbers, gates, tanh, sigmoid
 .purgem \name
 .endr
-.irp name, load_one, lay_words, by_a8, by_f32, by_f16, lay_a16, by_a16, lay_w4a8, by_w4a8, load_two, lay_w4a16, by_w4a16
+.irp name, load_one, lay_words, by_turns, by_a8, by_f32, by_f16, lay_a16, by_a16, lay_w4a8, by_w4a8, load_two, lay_w4a16, by_w4a16
 .purgem \name
 .endr

@@ -244,10 +244,23 @@ impl Columns {
         notes
     }
 
-    /// Whether the number of a wanted column in the last row is none that stands there, but repeats the one before.
-    pub fn is_held(&self, k: usize) -> bool {
+    /// What was measured of the last row, if that is not all of its numbers: NaN where one repeats that before it.
+    pub fn measured(&self, row: &[f32]) -> Option<Vec<f32>> {
+        let columns = || self.past.iter().zip(&self.wanted).enumerate();
         // What is repeated does not change, and that is known.
-        self.past[k].gap && self.wanted[k].derived != Some(Derived::Diff)
+        let is_held = |k: usize, (past, column): (&Past, &Column)| {
+            past.gap && column.derived != Some(Derived::Diff) && !row[k].is_nan()
+        };
+        let any = columns().any(|(k, column)| is_held(k, column));
+        any.then(|| {
+            let mut measured = row.to_vec();
+            for (k, column) in columns() {
+                if is_held(k, column) {
+                    measured[k] = f32::NAN;
+                }
+            }
+            measured
+        })
     }
 
     /// The next row has no row before it.

@@ -180,6 +180,16 @@ pub fn is_same(label: &str, text: &str) -> bool {
     label == text || label.eq_ignore_ascii_case(text) && is_truth(label)
 }
 
+/// The place of the label that a field holds: of one that is written so, else of one that is the same.
+pub fn place_of<'l>(
+    labels: impl Iterator<Item = (usize, &'l str)> + Clone,
+    text: &str,
+) -> Option<usize> {
+    let exact = labels.clone().find(|(_, label)| *label == text);
+    let found = exact.or_else(|| labels.clone().find(|(_, label)| is_same(label, text)));
+    found.map(|(place, _)| place)
+}
+
 /// An empty field, or what says that there is no number.
 pub(crate) fn is_missing(text: &str) -> bool {
     ["", "na", "n/a", "nan", "null", "none", "?"]

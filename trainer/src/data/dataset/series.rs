@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use super::super::csv::{self, Table, is_same};
+use super::super::csv::{self, Table, place_of};
 use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::normalise::{Normalise, goal, transform, unit_of};
@@ -422,27 +422,18 @@ pub(super) fn prepared<'t>(
 /// For every row the number of its class.
 pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<usize>, DataError> {
     let texts = table.text_column(&label.column)?;
+    let labels = label.classes.iter().enumerate().flat_map(|(k, class)| {
+        let labels = class.labels.iter();
+        labels.map(move |label| (k, label.as_str()))
+    });
     let class = |(row, text): (usize, &&str)| {
-        let mut classes = label.classes.iter();
-        classes
-            .position(|class| class.labels.iter().any(|l| l == text))
-            .or_else(|| {
-                label
-                    .classes
-                    .iter()
-                    .position(|class| class.labels.iter().any(|l| is_same(l, text)))
-            })
-            .ok_or_else(|| DataError::UnknownLabel {
-                file: table.file().into(),
-                line: table.line(row),
-                column: label.column.clone(),
-                text: (*text).into(),
-                known: label
-                    .classes
-                    .iter()
-                    .flat_map(|c| c.labels.clone())
-                    .collect(),
-            })
+        place_of(labels.clone(), text).ok_or_else(|| DataError::UnknownLabel {
+            file: table.file().into(),
+            line: table.line(row),
+            column: label.column.clone(),
+            text: (*text).into(),
+            known: labels.clone().map(|(_, label)| label.into()).collect(),
+        })
     };
     texts.iter().enumerate().map(class).collect()
 }

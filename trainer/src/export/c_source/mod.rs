@@ -29,14 +29,14 @@ use arrays::Array;
 use bidirectional::{Reader, Rows};
 use cells::Place;
 use kinglet::Model;
-use kinglet::format::{Activation, Format, Header, Input, Output, Shape};
+use kinglet::format::{Activation, Format, Header, Input, Shape};
 use kinglet::kernel::Kernels;
 use std::fmt::Write;
 pub use verdict::Meaning;
 pub(super) use window::sizes;
 
 use crate::data::Written;
-use crate::file::{AlignedBytes, names};
+use crate::file::AlignedBytes;
 
 /// The two files of a model, and what a reader wants to know of them.
 pub struct CSource {
@@ -1259,23 +1259,4 @@ fn summary(header: &Header<'_>, model: &Model<'_>) -> String {
             formats.join(" ")
         }
     )
-}
-
-/// Names and units of a model's inputs; tokens have no units.
-fn input_names(model: &Model<'_>) -> Vec<(String, String)> {
-    match model.header().input {
-        Input::Features { names: list, .. } | Input::Tokens { names: list, .. } => {
-            names(list).collect()
-        }
-    }
-}
-
-/// Names and units of a model's outputs; classes have no units, and next tokens are named with the inputs.
-fn output_names(model: &Model<'_>) -> Vec<(String, String)> {
-    match model.header().output {
-        Output::Values { names: list, .. } | Output::Classes { names: list, .. } => {
-            names(list).collect()
-        }
-        Output::NextToken { .. } => Vec::new(),
-    }
 }

@@ -3,7 +3,8 @@
 
 use super::super::portable::Numbers;
 use super::arrays::{Array, float};
-use super::{Code, Element, Member, bidirectional, comment, fill, input_names, output_names};
+use super::{Code, Element, Member, bidirectional, comment, fill};
+use crate::model_file::{input_names, output_names};
 use kinglet::format::{FeatureTransform, Input, TargetRestore};
 use kinglet::{Model, num};
 use std::fmt::Write;
@@ -130,7 +131,7 @@ fn samples(code: &mut Code<'_>, model: &Model<'_>) -> String {
         let _ = writeln!(
             cases,
             "    case {i}: /* {} */\n        return {value};",
-            comment(&names[i].0)
+            comment(names[i].0)
         );
     }
     let transformed = if cases.is_empty() {
@@ -360,7 +361,7 @@ fn units(code: &mut Code<'_>, model: &Model<'_>) -> String {
         let _ = writeln!(
             body,
             "    out[{i}] = {value}; /* {} */",
-            comment(&names[i].0)
+            comment(names[i].0)
         );
     }
     let mut unused = String::new();

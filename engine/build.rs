@@ -85,7 +85,7 @@ fn main() {
         !firmware || env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
     };
     println!(
-        "cargo::rustc-check-cfg=cfg(conv, gru_relu, lstm_relu, hard_gates, w8a16, long_memory)"
+        "cargo::rustc-check-cfg=cfg(conv, gru_relu, lstm_relu, hard_gates, w8a16, w4a8, long_memory)"
     );
     for feature in [
         "conv",
@@ -93,16 +93,18 @@ fn main() {
         "lstm-relu",
         "hard-gates",
         "w8a16",
+        "w4a8",
         "long-memory",
     ] {
         if there(feature) {
             println!("cargo::rustc-cfg={}", feature.replace('-', "_"));
         }
     }
-    // Cells whose packed rows are in records of four.
+    // Cells and formats whose packed rows are in records of four.
     println!("cargo::rustc-check-cfg=cfg(records)");
     let recorded = [
         "rnn",
+        "w4a8",
         "lstm-relu",
         "hard-gates",
         "long-memory",

@@ -1,7 +1,7 @@
 //! Writes the models that `benches/counter/run.sh` measures: `counter_models LAYOUT FOLDER`.
 //!
 //! Every cell at every shape in w8a8 and the layout; at a few shapes also in w8a16, in the portable layout, and in
-//! w4a8, which has no other. The cells that are built from the same parts at three shapes, and LSTMs over windows from both ends.
+//! w4a8, which has no other but that of Cortex-M4. The cells that are built from the same parts at three shapes, and LSTMs over windows from both ends.
 
 use anyhow::Context;
 use kinglet::format::{Format, Layout};
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<()> {
             for (layout_name, layout) in LAYOUTS
                 .into_iter()
                 .filter(|(_, l)| [asked, Layout::Portable].contains(l))
-                .filter(|(_, l)| format != Format::W4A8 || *l == Layout::Portable)
+                .filter(|(_, l)| format != Format::W4A8 || has_w4(*l))
             {
                 for shape in SHAPES {
                     let all = format == Format::W8A8 && layout == asked;
@@ -88,11 +88,12 @@ fn main() -> anyhow::Result<()> {
     }
     let portable = ("portable", Layout::Portable);
     let asked = (layout_name.as_str(), asked);
+    let of_w4 = if has_w4(asked.1) { asked } else { portable };
     for (cell_name, cell) in MORE_CELLS {
         for (format, layout) in [
             (Format::W8A8, asked),
             (Format::W8A16, asked),
-            (Format::W4A8, portable),
+            (Format::W4A8, of_w4),
         ] {
             let wide = (format == Format::W8A8).then_some(WIDE);
             for shape in MORE_SHAPES.into_iter().chain(wide) {
@@ -106,6 +107,11 @@ fn main() -> anyhow::Result<()> {
         write("bidirectional lstm", plan, shape, Format::W8A8, asked)?;
     }
     Ok(())
+}
+
+/// Weights of four bits are laid out for it.
+fn has_w4(layout: Layout) -> bool {
+    [Layout::Portable, Layout::CortexM4].contains(&layout)
 }
 
 fn model(

@@ -278,9 +278,9 @@ impl Core {
     }
 
     fn recurrent(&self, r: &Recurrent, format: Format, samples: bool) -> Option<f64> {
-        // Weights of four bits have no other layout.
+        // Weights of four bits have no other layout but that of Cortex-M4.
         let layout = match format {
-            Format::W4A8 => "portable",
+            Format::W4A8 if self.layout() != Layout::CortexM4 => "portable",
             _ => self.layout,
         };
         let cost = self.cost(r.cell, format, layout)?;
@@ -290,7 +290,7 @@ impl Core {
 
     /// What the columns of a state are a multiple of.
     fn columns(&self, format: Format) -> (Format, usize) {
-        let packs = self.layout() == Layout::CortexM4 && format == Format::W8A8;
+        let packs = self.layout() == Layout::CortexM4 && format.is_a8();
         (format, if packs { LANES } else { 4 })
     }
 

@@ -15,6 +15,7 @@ use crate::num::Tables;
 use core::fmt::Debug;
 use core::hint::black_box;
 use core::ops::Range;
+use core::slice::{from_mut, from_ref};
 
 /// What a cell is. A value has what its units have besides their gates.
 pub(crate) trait Cell: Copy + Debug {
@@ -160,7 +161,15 @@ impl UnitsQ<'_> {
     ) {
         let master = self.master.as_flattened_mut().as_chunks_mut().0;
         let z = z.as_flattened_mut().as_chunks_mut().0;
-        let own = own.as_flattened().as_chunks().0.chunks(SHARES);
+        let own = own.as_flattened().as_chunks().0;
+        if SHARES == 1 {
+            // Said so, because the length of chunks of one is not known to be one.
+            for ((master, z), own) in master.iter_mut().zip(z).zip(own) {
+                update(from_mut(master), from_mut(z), from_ref(own));
+            }
+            return;
+        }
+        let own = own.chunks(SHARES);
         for ((master, z), own) in master.chunks_mut(SHARES).zip(z.chunks_mut(SHARES)).zip(own) {
             update(master, z, own);
         }

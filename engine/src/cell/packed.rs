@@ -1,12 +1,12 @@
 //! Layers whose rows are packed for Cortex-M4 ([`Layout::CortexM4`](crate::format::Layout)), on input and state side by side:
-//! of LSTM, GRU and tanh layers the whole step is one primitive; others have records of four rows, and update their units from
-//! pre-activations as everywhere.
+//! of LSTM, GRU and tanh layers with weights of eight bits the whole step is one primitive; others have records of four rows, and
+//! update their units from pre-activations as everywhere.
 
 use super::{Recurrent, Spec, panels};
-use crate::format::{Cell, Format, LoadError, Tensors, attempt, pad};
+use crate::format::{Cell, Format, LoadError, Reset, Tensors, attempt, pad};
 use crate::kernel::{
-    BLOCK, CellQ, Columns, FOUR, Hidden, Inputs, Kernels, LANES, LayerState, SHIFT_A8, SHIFT_A16,
-    Units, four,
+    BLOCK, CellQ, Columns, FOUR, FourRows, GateOrder, Hidden, Inputs, Kernels, LANES, LayerState,
+    SHIFT_A8, SHIFT_A16, Units,
 };
 
 impl CellQ {
@@ -53,21 +53,48 @@ pub const fn packed_rows(
             words: cell.rows(format, inputs, hidden),
             records: false,
         }),
-        _ if has_records(cell, format) => {
-            let [rows, _, _] = Recurrent::order(cell).panels();
-            let columns = record_words(cell, format, inputs, hidden);
-            Some(PackedRows {
-                words: panels(hidden) * rows * LANES / FOUR * four(columns),
-                records: true,
-            })
-        }
-        _ => None,
+        _ => match four_rows(cell, format) {
+            Some(form) => {
+                let (x, all) = record_words(cell, format, inputs, hidden);
+                let mut words = 0;
+                let runs = Recurrent::order(cell).runs(x, all);
+                let mut left = runs.as_slice();
+                while let [[sums, from, to], others @ ..] = left {
+                    words += *sums * (LANES / FOUR) * form.record(*to - *from);
+                    left = others;
+                }
+                Some(PackedRows {
+                    words: panels(hidden) * words,
+                    records: true,
+                })
+            }
+            None => None,
+        },
     }
 }
 
-/// Of cells whose sums all see the same columns, in formats with weights of eight bits.
-const fn has_records(cell: Cell, format: Format) -> bool {
-    matches!(format, Format::W8A8 | Format::W8A16) && cell.resets().is_none()
+/// What the records of a layer are, if it may have them: cells that do not reset before the product.
+pub(super) const fn four_rows(cell: Cell, format: Format) -> Option<FourRows> {
+    match (format, cell.resets()) {
+        (_, Some(Reset::Before)) => None,
+        (Format::W8A8, _) => Some(FourRows::W8A8),
+        (Format::W8A16, _) => Some(FourRows::W8A16),
+        (Format::W4A8, _) => Some(FourRows::W4A8),
+        (Format::F32 | Format::F16, _) => None,
+    }
+}
+
+impl GateOrder {
+    /// How many sums of a unit see the same columns, and which of so many words of two columns, of which the first are the
+    /// input's: the input's alone, all, the state's alone.
+    pub(super) const fn runs(self, x: usize, words: usize) -> [[usize; 3]; 3] {
+        let [of_x, of_h, all] = self.panels();
+        [
+            [all - of_h, 0, x],
+            [of_x + of_h - all, 0, words],
+            [all - of_x, x, words],
+        ]
+    }
 }
 
 /// The packed rows of a layer.
@@ -80,43 +107,33 @@ pub(super) struct Packed<'a> {
     words: usize,
 }
 
-/// Words of two columns of the input.
-pub(super) const fn x_words(format: Format, inputs: usize) -> usize {
-    let unit = if matches!(format, Format::W8A8) {
-        2
-    } else {
-        BLOCK
-    };
-    pad(inputs, unit) / 2
-}
-
-/// Words of two columns of the state.
-const fn h_words(format: Format, hidden: usize) -> usize {
-    let unit = if matches!(format, Format::W8A8) {
-        LANES
-    } else {
-        BLOCK
-    };
-    pad(hidden, unit) / 2
-}
-
 /// Words of two columns: of the input, of input and state.
 const fn words(format: Format, inputs: usize, hidden: usize) -> (usize, usize) {
-    let x = x_words(format, inputs);
-    (x, x + h_words(format, hidden))
+    let (of_x, of_h) = if format.is_a8() {
+        (2, LANES)
+    } else {
+        (BLOCK, BLOCK)
+    };
+    let x = pad(inputs, of_x) / 2;
+    (x, x + pad(hidden, of_h) / 2)
 }
 
-/// Words of two columns of input and state, of a cell with records of four rows, which may not see the state.
-const fn record_words(cell: Cell, format: Format, inputs: usize, hidden: usize) -> usize {
+/// The same of a cell with records of four rows, which may not see the state.
+pub(super) const fn record_words(
+    cell: Cell,
+    format: Format,
+    inputs: usize,
+    hidden: usize,
+) -> (usize, usize) {
     let (x, words) = words(format, inputs, hidden);
     let [_, state, _] = Recurrent::order(cell).panels();
-    if state == 0 { x } else { words }
+    (x, if state == 0 { x } else { words })
 }
 
 /// Scratch of a packed layer, in words: input and state as `i16`.
 pub(crate) const fn work(spec: Spec) -> usize {
     if cfg!(records) && spec.records {
-        return record_words(spec.cell, spec.format, spec.inputs, spec.hidden);
+        return record_words(spec.cell, spec.format, spec.inputs, spec.hidden).1;
     }
     words(spec.format, spec.inputs, spec.hidden).1
 }
@@ -131,8 +148,12 @@ pub(super) const fn no_records(spec: Spec) -> LoadError {
 
 /// Refuses a shift that sums of packed rows do not have.
 pub(super) const fn check_shift(spec: Spec) -> Result<(), LoadError> {
-    let narrow = matches!(spec.format, Format::W8A8);
-    if spec.requant_shift != if narrow { SHIFT_A8 } else { SHIFT_A16 } {
+    let shift = if spec.format.is_a8() {
+        SHIFT_A8
+    } else {
+        SHIFT_A16
+    };
+    if spec.requant_shift != shift {
         return Err(LoadError::Value {
             what: "requantization shift of a packed layer:",
             index: spec.requant_shift as usize,

@@ -311,8 +311,13 @@ impl<'a> Recurrent<'a> {
     ) {
         let numbers = self.rows.numbers();
         let (master, old, y) = state.parts(numbers.columns);
-        rows.each_tile(k, x, old, work, |tile, z| {
-            self.update_q(k, numbers, tile, master, y, z);
+        let usual = self.primitive().filter(|_| !numbers.slow);
+        rows.each_tile(k, x, old, work, |tile, z| match usual {
+            Some(cell) => {
+                let units = (&mut master[tile.clone()], &mut y[tile]);
+                k.update_q(cell, units.0, units.1, z, numbers.tables);
+            }
+            None => self.update_q(k, numbers, tile, master, y, z),
         });
         self.publish(state);
     }

@@ -216,6 +216,9 @@ impl<'a> Bytes<'a> {
         if cfg!(not(w8a16)) && matches!(format, Format::W8A16) {
             return Err(LoadError::Feature { name: "w8a16" });
         }
+        if cfg!(not(w4a8)) && matches!(format, Format::W4A8) {
+            return Err(LoadError::Feature { name: "w4a8" });
+        }
         match kind {
             0 => Ok(Layer::Embedding {
                 format,

@@ -26,7 +26,7 @@ mod views;
 #[cfg(target_os = "none")]
 use cpu::FIRMWARE;
 pub(crate) use definition::cells::{blend, mix};
-pub(crate) use definition::packed::{FOUR, Record, four};
+pub(crate) use definition::packed::{FOUR, FourRows, Record};
 pub use definition::packed::{SHIFT_A8, SHIFT_A16};
 pub(crate) use definition::steps::update_tile;
 use table::Table;

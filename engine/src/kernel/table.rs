@@ -173,15 +173,16 @@ kernels! {
     }
 
     /// Pre-activations of packed rows whose units are updated by their cell: a record of four for every four of `z`, over words
-    /// of two columns. The products are those of `A8` rows or of `A16` rows.
+    /// of two columns.
     ///
     /// # Panics
-    /// If the rows are not so many records over these columns, there are no columns, or those of `A16` are not whole blocks
+    /// If the rows are not so many records over these columns, there are no columns, or those of `W8A16` are not whole blocks
     /// of four.
-    fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool) {
-        assert!(!columns.is_empty() && (a8 || columns.len().is_multiple_of(2)), "columns of records");
+    fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], form: FourRows) {
+        let whole = form != FourRows::W8A16 || columns.len().is_multiple_of(2);
+        assert!(!columns.is_empty() && whole, "columns of records");
         let rows_of_z = z.as_flattened().len() / FOUR;
-        assert!(rows_of_z.checked_mul(four(columns.len())) == Some(rows.len()), "rows are not a record for every four");
+        assert!(rows_of_z.checked_mul(form.record(columns.len())) == Some(rows.len()), "rows are not a record for every four");
     }
 
     /// `z = f(z)`.

@@ -64,7 +64,7 @@ fn recurrent(
         .filter(|packed| !packed.records || any.below(2) == 0);
     let mut shift = || match packed {
         Some(packed) => {
-            let shift = if format == Format::W8A8 { 8 } else { 0 };
+            let shift = if format.is_a8() { 8 } else { 0 };
             shift | if packed.records { RECORDS } else { 0 }
         }
         None => any.one_of(&[0, 1, 3, 8, 15, 31]),

@@ -533,10 +533,14 @@ impl<'a> Reader<'a> {
         };
         let bias = Numbers::I32(numbers(&rows.bias));
         let m = numbers(&rows.m);
+        let weights = match layer.format {
+            Format::W4A8 => Numbers::I4,
+            _ => Numbers::I8,
+        };
         Ok(Rows {
             sums,
-            x: Numbers::I8(x),
-            h: Numbers::I8(h),
+            x: weights(x),
+            h: weights(h),
             bias,
             m,
         })

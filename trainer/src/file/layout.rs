@@ -19,7 +19,7 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    const fn both(gate: usize) -> Sum {
+    pub(super) const fn both(gate: usize) -> Sum {
         Sum {
             gate,
             x: true,

@@ -8,11 +8,7 @@ use kinglet::kernel::{BLOCK, LANES, SHIFT_A8, SHIFT_A16};
 
 /// The shift that packed rows must have.
 pub(crate) fn shift(format: Format) -> u8 {
-    if format == Format::W8A8 {
-        SHIFT_A8
-    } else {
-        SHIFT_A16
-    }
+    if format.is_a8() { SHIFT_A8 } else { SHIFT_A16 }
 }
 
 /// A quantized layer: rows of `sums` sums with `hidden` units each.
@@ -58,11 +54,13 @@ impl Layer<'_> {
             let [sums] = stages(self.cell) else {
                 return words;
             };
-            for (sum, unit) in fours(sums.len(), units) {
-                self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(sum, unit + i)));
+            for (sum, unit) in fours(sums, units) {
+                let rows = [0, 1, 2, 3].map(|i| self.place(sum, unit + i));
+                self.four(&mut words, rows, sums[sum]);
             }
             return words;
         }
+        let all = Sum::both(0);
         match (self.cell, narrow) {
             (Cell::GruResetAfter, true) => {
                 for unit in (0..units).step_by(2) {
@@ -76,35 +74,43 @@ impl Layer<'_> {
             }
             (Cell::Lstm, _) => {
                 for unit in 0..units {
-                    self.four(&mut words, [0, 1, 2, 3].map(|gate| self.place(gate, unit)));
+                    let rows = [0, 1, 2, 3].map(|gate| self.place(gate, unit));
+                    self.four(&mut words, rows, all);
                 }
             }
             _ => {
                 for unit in (0..units).step_by(4) {
-                    self.four(&mut words, [0, 1, 2, 3].map(|i| self.place(0, unit + i)));
+                    let rows = [0, 1, 2, 3].map(|i| self.place(0, unit + i));
+                    self.four(&mut words, rows, all);
                 }
             }
         }
         words
     }
 
-    fn four(&self, words: &mut Vec<i32>, rows: [Place; 4]) {
-        if self.format == Format::W8A8 {
-            let pairs = [[rows[0], rows[1]], [rows[2], rows[3]]];
-            words.extend(pairs.iter().flat_map(|&pair| self.start(pair)));
-            self.pairs(words, &pairs, pad(self.inputs, 2), Self::x);
-            self.pairs(words, &pairs, pad(self.state(), LANES), Self::h);
-        } else {
-            words.extend(rows.iter().map(|&row| self.bias(row)));
-            self.quads(words, &rows, self.inputs, Self::x);
-            self.quads(words, &rows, self.state(), Self::h);
+    /// Four rows, over what their sum runs over.
+    fn four(&self, words: &mut Vec<i32>, rows: [Place; 4], sum: Sum) {
+        let of = |is_there: bool, columns: usize| if is_there { columns } else { 0 };
+        let (x, h) = (of(sum.x, self.inputs), of(sum.h, self.hidden));
+        match self.format {
+            Format::W8A8 => {
+                let pairs = [[rows[0], rows[1]], [rows[2], rows[3]]];
+                words.extend(pairs.iter().flat_map(|&pair| self.start(pair)));
+                self.pairs(words, &pairs, pad(x, 2), Self::x);
+                self.pairs(words, &pairs, pad(h, LANES), Self::h);
+            }
+            Format::W4A8 => {
+                words.extend(starts_w4(rows.map(|row| self.bias(row))));
+                self.nibbles(words, rows, pad(x, 2), Self::x);
+                self.nibbles(words, rows, pad(h, LANES), Self::h);
+            }
+            _ => {
+                words.extend(rows.iter().map(|&row| self.bias(row)));
+                self.quads(words, &rows, x, Self::x);
+                self.quads(words, &rows, h, Self::h);
+            }
         }
         words.extend(rows.iter().map(|&row| self.m(row)));
-    }
-
-    /// Columns of the state that there are weights for.
-    fn state(&self) -> usize {
-        state(self.cell, self.hidden)
     }
 
     /// Sums of the engine's order: `n` over the input, `r`, `z`, `n` over the state.
@@ -163,6 +169,20 @@ impl Layer<'_> {
         }
     }
 
+    /// Four rows of four bits, two columns a word.
+    fn nibbles(
+        &self,
+        words: &mut Vec<i32>,
+        rows: [Place; 4],
+        columns: usize,
+        weight: fn(&Self, Place, usize) -> i8,
+    ) {
+        for column in (0..columns).step_by(2) {
+            let half = |column| half_w4(rows.map(|row| weight(self, row, column)));
+            words.push(half(column) as u16 as i32 | half(column + 1) << 16);
+        }
+    }
+
     /// Rows as they are, four columns a word: bytes 0, 2, 1, 3.
     fn quads(
         &self,
@@ -193,17 +213,54 @@ pub(crate) fn words(
 }
 
 /// The sum and the first unit of each record of four rows, in their order.
-fn fours(sums: usize, units: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..units)
-        .step_by(LANES)
-        .flat_map(move |first| (0..sums).flat_map(move |sum| [(sum, first), (sum, first + 4)]))
+fn fours(sums: &[Sum], units: usize) -> Vec<(usize, usize)> {
+    let mut fours = Vec::new();
+    let mut first = 0;
+    // All that run over the same, panel for panel.
+    for run in sums.chunk_by(|a, b| (a.x, a.h) == (b.x, b.h)) {
+        let run = first..first + run.len();
+        first = run.end;
+        for unit in (0..units).step_by(LANES) {
+            fours.extend(run.clone().flat_map(|sum| [(sum, unit), (sum, unit + 4)]));
+        }
+    }
+    fours
 }
 
-/// Columns of the state that a cell has weights for.
-fn state(cell: Cell, hidden: usize) -> usize {
-    let sees = |sum: &Sum| sum.h;
-    let any = stages(cell).iter().any(|sums| sums.iter().any(sees));
-    if any { hidden } else { 0 }
+/// Where the sums of four rows of four bits start, of these biases.
+fn starts_w4([a, b, c, d]: [i32; 4]) -> [i32; 4] {
+    let times = |n: i32, by: i32| n.wrapping_mul(by);
+    let upper = times(c, 16).wrapping_add(b);
+    [
+        a,
+        times(b, 256).wrapping_add(a),
+        upper,
+        times(upper, 256).wrapping_add(times(d, 16)).wrapping_add(a),
+    ]
+}
+
+/// The biases that [`starts_w4`] had; of the second the upper eight bits are gone, of the others four, as they are from what
+/// requantization shifts.
+fn biases_w4([a, both, upper, all]: [i32; 4]) -> [i32; 4] {
+    let b = both.wrapping_sub(a) >> 8;
+    [
+        a,
+        b,
+        upper.wrapping_sub(b) >> 4,
+        all.wrapping_sub(upper << 8).wrapping_sub(a) >> 4,
+    ]
+}
+
+/// A column of four rows of four bits.
+fn half_w4(weights: [i8; 4]) -> i32 {
+    let [a, b, c, d] = weights.map(i32::from);
+    4096 * c + 256 * (b + 8) + 16 * (d + 8) + (a + 8)
+}
+
+/// The weights that [`half_w4`] had.
+fn weights_w4(half: i16) -> [i8; 4] {
+    let nibble = |shift: u32| (half >> shift & 15) as i8 - 8;
+    [nibble(0), nibble(8), (half >> 12) as i8, nibble(4)]
 }
 
 /// State columns in the order of their words: 0, 2, 1, 3 where the kernel widens them.
@@ -232,7 +289,11 @@ pub(crate) fn unpack(
     words: &[i32],
 ) -> Unpacked {
     let narrow = format == Format::W8A8;
-    let [x_unit, h_unit] = if narrow { [2, LANES] } else { [BLOCK; 2] };
+    let [x_unit, h_unit] = if format.is_a8() {
+        [2, LANES]
+    } else {
+        [BLOCK; 2]
+    };
     let units = pad(hidden, LANES);
     let mut records = Records {
         words,
@@ -241,7 +302,7 @@ pub(crate) fn unpack(
         rows: Unpacked {
             units,
             x: vec![vec![0; pad(inputs, x_unit)]; sums * units],
-            h: vec![vec![0; pad(state(cell, hidden), h_unit)]; sums * units],
+            h: vec![vec![0; pad(hidden, h_unit)]; sums * units],
             bias: vec![0; sums * units],
             m: vec![0; sums * units],
         },
@@ -249,8 +310,9 @@ pub(crate) fn unpack(
     let row = |sum: usize, unit: usize| sum * units + unit;
     match cell {
         _ if in_fours => {
-            for (sum, unit) in fours(sums, units) {
-                records.four([0, 1, 2, 3].map(|i| row(sum, unit + i)));
+            let stage = stages(cell).concat();
+            for (sum, unit) in fours(&stage, units) {
+                records.four([0, 1, 2, 3].map(|i| row(sum, unit + i)), stage[sum]);
             }
         }
         Cell::GruResetAfter => {
@@ -276,12 +338,12 @@ pub(crate) fn unpack(
         }
         Cell::Lstm => {
             for unit in 0..units {
-                records.four([0, 1, 2, 3].map(|gate| row(gate, unit)));
+                records.four([0, 1, 2, 3].map(|gate| row(gate, unit)), Sum::both(0));
             }
         }
         _ => {
             for unit in (0..units).step_by(4) {
-                records.four([0, 1, 2, 3].map(|i| row(0, unit + i)));
+                records.four([0, 1, 2, 3].map(|i| row(0, unit + i)), Sum::both(0));
             }
         }
     }
@@ -313,14 +375,27 @@ impl Records<'_> {
         word
     }
 
-    fn four(&mut self, rows: [usize; 4]) {
+    fn four(&mut self, rows: [usize; 4], sum: Sum) {
         self.starts(&rows);
-        self.weights(&rows, Side::X);
-        self.weights(&rows, Side::H);
+        if sum.x {
+            self.weights(&rows, Side::X);
+        }
+        if sum.h {
+            self.weights(&rows, Side::H);
+        }
         self.multipliers(&rows);
     }
 
     fn starts(&mut self, rows: &[usize]) {
+        if self.format == Format::W4A8 {
+            for four in rows.chunks_exact(4) {
+                let starts = [(); 4].map(|()| self.word());
+                for (&row, bias) in four.iter().zip(biases_w4(starts)) {
+                    self.rows.bias[row] = bias;
+                }
+            }
+            return;
+        }
         if self.format != Format::W8A8 {
             for &row in rows {
                 self.rows.bias[row] = self.word();
@@ -346,7 +421,19 @@ impl Records<'_> {
             Side::X => self.rows.x[0].len(),
             Side::H => self.rows.h[0].len(),
         };
-        if self.format == Format::W8A8 {
+        if self.format == Format::W4A8 {
+            for column in (0..columns).step_by(2) {
+                for four in rows.chunks_exact(4) {
+                    let word = self.word();
+                    for (column, half) in [(column, word as i16), (column + 1, (word >> 16) as i16)]
+                    {
+                        for (&row, weight) in four.iter().zip(weights_w4(half)) {
+                            self.put(side, row, column, weight);
+                        }
+                    }
+                }
+            }
+        } else if self.format == Format::W8A8 {
             for column in (0..columns).step_by(2) {
                 for pair in rows.chunks_exact(2) {
                     let word = self.word();

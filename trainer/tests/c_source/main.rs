@@ -397,7 +397,10 @@ fn slow_layers_give_the_engines_bytes() {
 #[test]
 fn packed_rows_give_the_engines_bytes() {
     for (number, &cell) in Cell::ALL.iter().enumerate() {
-        for (at, format) in [Format::W8A8, Format::W8A16].into_iter().enumerate() {
+        for (at, format) in [Format::W8A8, Format::W8A16, Format::W4A8]
+            .into_iter()
+            .enumerate()
+        {
             let seed = (20_000 + number * 100 + at) as u64;
             let of = |seed| Case::of(cell, format, &mut Random::seeded(seed)).packed(format);
             check(&of(seed), seed);

@@ -4,8 +4,8 @@ use super::draw::{Number, draw};
 use super::products::{STORED, Stored};
 use super::*;
 use crate::kernel::{
-    CellF, CellQ, Columns, FOUR, FloatMatrix, FloatState, GateRows, Gates, Hidden, LayerState,
-    Record, Units, four,
+    CellF, CellQ, Columns, FOUR, FloatMatrix, FloatState, FourRows, GateRows, Gates, Hidden,
+    LayerState, Record, Units,
 };
 use half::f16;
 
@@ -151,18 +151,18 @@ impl Run {
 
     /// Packed rows without units.
     pub(in crate::kernel) fn records(&mut self, table: &Kernels) -> Found {
-        for a8 in [true, false] {
+        for form in [FourRows::W8A8, FourRows::W8A16, FourRows::W4A8] {
             let (mut random, mut shape) = self.random();
-            let unit = if a8 { 1 } else { 2 };
+            let unit = if form == FourRows::W8A16 { 2 } else { 1 };
             shape.columns = random.from(1, INT_COLUMNS / 4 / unit) * unit;
-            let record = four(shape.columns);
+            let record = form.record(shape.columns);
             shape.panels = random.from(1, (WEIGHTS / 4 / record / 2).clamp(1, PANELS));
             let count = shape.panels * LANES / FOUR;
             self.output.fill::<i16>(&mut random, shape.panels);
             let rows = self.input.numbers(&mut random, count * record);
             let words: &[i32] = self.second_input.numbers(&mut random, shape.columns);
-            Kernels::SCALAR.records(self.output.want(), rows, words, a8);
-            table.records(self.output.got(), rows, words, a8);
+            Kernels::SCALAR.records(self.output.want(), rows, words, form);
+            table.records(self.output.got(), rows, words, form);
             self.first::<i16>(shape, "z")?;
         }
         Ok(())

@@ -7,11 +7,12 @@
 //! its columns begin (`LDR pc`). All of it is assembler (`cortex_m.s`), because the compiler keeps two of these
 //! fourteen registers for itself.
 //!
-//! Instructions per multiplication: 0.84 in the product of four `A8` rows, 0.90 of a GRU's, 1.14 of `A16` rows.
+//! Instructions per multiplication: 0.84 in the product of four `A8` rows, 0.90 of a GRU's, 1.14 of `A16` rows, 0.99 of rows of four
+//! bits.
 
 use super::plain::PLAIN;
 use crate::kernel::table::Table;
-use crate::kernel::{CellQ, Columns, FOUR, Panel, Units};
+use crate::kernel::{CellQ, Columns, FOUR, FourRows, Panel, Units};
 use crate::num::{SEGMENTS_256, SEGMENTS_512};
 use core::arch::{asm, global_asm};
 use core::ptr::{null, null_mut};
@@ -44,7 +45,8 @@ struct Frame {
     new_shift: i32,
     depth_shift: i32,
     x: *const i32,
-    /// A half of an LSTM's output LSB in the product that it is rounded from. Of a GRU the end of the input's columns.
+    /// A half of an LSTM's output LSB in the product that it is rounded from. Of a GRU the end of the input's columns. Of rows of
+    /// four bits 128 times the sum of all columns.
     half_or_split: usize,
     /// Where rounds over the columns end; in `A8` products, those groups or pairs of words ahead of the columns' end that no test is behind.
     x_end: *const i32,
@@ -150,6 +152,25 @@ impl Frame {
         Frame { entry, ..self }
     }
 
+    /// By `entries_sums4`.
+    #[inline(always)]
+    fn four_w4(self, columns: &[i32]) -> Self {
+        const ROUND: usize = 3;
+        const NONE: usize = ROUND + 4;
+        let (words, fours) = (columns.len() % 4, columns.len() / 4);
+        let second = if fours == 0 {
+            NONE
+        } else {
+            ROUND + skipped(fours)
+        };
+        Frame {
+            entry: if words == 0 { second } else { 3 - words },
+            second,
+            half_or_split: (ones(columns) << 7) as usize,
+            ..self
+        }
+    }
+
     #[inline(always)]
     fn rnn(self) -> Self {
         Frame {
@@ -226,6 +247,34 @@ fn widen(columns: &mut Columns<'_>, h: &[i8]) {
     }
 }
 
+/// The sum of all columns.
+#[inline(always)]
+fn ones(words: &[i32]) -> i32 {
+    let mut sum = 0;
+    let (fours, rest) = words.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: reads these four words, and needs the instructions of these CPUs alone.
+        unsafe {
+            asm!(
+                "ldm {four}, {{r0-r3}}",
+                "smlad {sum}, r0, {one}, {sum}",
+                "smlad {sum}, r1, {one}, {sum}",
+                "smlad {sum}, r2, {one}, {sum}",
+                "smlad {sum}, r3, {one}, {sum}",
+                four = in(reg) four,
+                sum = inout(reg) sum,
+                one = in(reg) 0x0001_0001,
+                out("r0") _, out("r1") _, out("r2") _, out("r3") _,
+                options(pure, readonly, nostack),
+            );
+        }
+    }
+    rest.iter().fold(sum, |sum: i32, &word| {
+        sum.wrapping_add(word as i16 as i32)
+            .wrapping_add(word >> 16)
+    })
+}
+
 /// Blocks to leave out on the first of several rounds over four.
 #[inline(always)]
 fn skipped(blocks: usize) -> usize {
@@ -261,20 +310,21 @@ unsafe fn packed(cell: CellQ, units: &mut Units<'_>, rows: &[i32], columns: &mut
 }
 
 #[inline(always)]
-unsafe fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool) {
+unsafe fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], form: FourRows) {
     if z.is_empty() {
         return;
     }
     let words = columns.len();
     let frame = Frame::of_records(z, rows, columns);
-    // SAFETY: the table's method has checked that rows are whole records over these columns, of which there are some, in `A16`
+    // SAFETY: the table's method has checked that rows are whole records over these columns, of which there are some, in `W8A16`
     // whole blocks, and that there is a record for every four of `z`; there are two records at least.
     unsafe {
-        match a8 {
-            true => kinglet_records_a8(&frame.four_a8(words)),
+        match form {
+            FourRows::W8A8 => kinglet_records_a8(&frame.four_a8(words)),
+            FourRows::W8A16 if cfg!(w8a16) => kinglet_records_a16(&frame.four_a16(words)),
+            FourRows::W4A8 if cfg!(w4a8) => kinglet_records_w4(&frame.four_w4(columns)),
             // What the loader refused: no kernel for it is linked.
-            false if cfg!(not(w8a16)) => {}
-            false => kinglet_records_a16(&frame.four_a16(words)),
+            _ => {}
         }
     }
 }
@@ -290,4 +340,5 @@ unsafe extern "C" {
     fn kinglet_rnn_a16(frame: &Frame);
     fn kinglet_records_a8(frame: &Frame);
     fn kinglet_records_a16(frame: &Frame);
+    fn kinglet_records_w4(frame: &Frame);
 }

@@ -57,6 +57,33 @@
     quad \c, r6
 .endm
 
+@ Two columns of four rows of four bits.
+.macro nibbles w, x
+    smlad r3, \w, \x, r3
+    sxtb16 r10, \w, ror #8
+    smlad r2, r10, \x, r2
+    and \w, \w, #0x0f0f0f0f
+    smlad r1, \w, \x, r1
+    and \w, \w, #0x000f000f
+    smlad r0, \w, \x, r0
+.endm
+
+.macro one_word
+    ldr r8, [r12], #4
+    ldr r4, [lr], #4
+    nibbles r4, r8
+.endm
+
+.macro four_words
+    ldm lr!, {r4-r7}
+    ldm r12!, {r8, r9}
+    nibbles r4, r8
+    nibbles r5, r9
+    ldm r12!, {r8, r9}
+    nibbles r6, r8
+    nibbles r7, r9
+.endm
+
 @ Two columns of three pairs of rows.
 .macro three x
     ldm lr!, {r6-r8}
@@ -189,6 +216,53 @@ kinglet_\name:
 @ A round without none to three of its quads.
 .macro entries_sums16
     entries 2b, 3b, 4, 0, 1, 2, 3
+.endm
+
+@ The four pre-activations of a W4A8 record in r0 to r3, not yet saturated.
+.macro sums4
+1:
+    ldm lr!, {r0-r3}
+    ldr.w r11, [sp, #40]
+    ldr.w pc, [sp, #44]
+    .balign 4
+2:
+    .rept 3
+    one_word
+    .endr
+3:
+    ldr.w pc, [sp, #48]
+4:
+    .rept 4
+    four_words
+    .endr
+5:
+    cmp r11, r12
+    bne.w 4b
+6:
+    @ r8 has 128 for each column's one. First come r3 and r1, which need the others as they are.
+    ldr r8, [sp, #36]
+    ldm lr!, {r4-r7}
+    sub r3, r3, r2, lsl #8
+    sub r3, r3, r0
+    sub r3, r3, r8
+    lsl r3, r3, #4
+    sub r1, r1, r0
+    sub r1, r1, r8, lsl #4
+    rsb r2, r8, r2, lsl #4
+    sub r2, r2, r1, asr #4
+    rsb r0, r8, r0, lsl #4
+    lsl r0, r0, #4
+    smmulr r0, r0, r4
+    smmulr r1, r1, r5
+    smmulr r2, r2, r6
+    smmulr r3, r3, r7
+.endm
+
+@ Three, two or one word; a round without none to three of its fours; none of those.
+.macro entries_sums4
+    entries 2b, 3b, 3, 0, 1, 2
+    entries 4b, 5b, 4, 0, 1, 2, 3
+    entries 6b, 6b, 1, 0
 .endm
 
 @ z becomes a gate in Q31, by the table of 2^bits segments.
@@ -376,6 +450,13 @@ kinglet_\name:
     entries_sums16
     done records_a16
 
+    begin records_w4
+    sums4
+    store_four
+    end
+    entries_sums4
+    done records_w4
+
     begin gru_a8
 1:
     ldm lr!, {r0-r5}
@@ -510,9 +591,9 @@ kinglet_\name:
     entries 3b, 4b, 4, 0, 1, 2, 3
     done gru_a16
 
-.irp name, pair, two, one_pair, group, quad, four_quads, three_quads, three, single, double, begin, end, entries, done
+.irp name, pair, two, one_pair, group, nibbles, one_word, four_words, quad, four_quads, three_quads, three, single, double, begin, end, entries, done
 .purgem \name
 .endr
-.irp name, sums, entries_sums, requant, sums16, entries_sums16, gate, store_four, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
+.irp name, sums, entries_sums, requant, sums16, entries_sums16, sums4, entries_sums4, gate, store_four, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
 .purgem \name
 .endr

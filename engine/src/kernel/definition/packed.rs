@@ -4,8 +4,10 @@
 //! A layer is a list of records of words; a record has the biases, the weights and the multipliers of four
 //! to six rows, in the order in which one walk consumes them. Its inputs are words of two columns.
 //!
-//! Cells that are no [`CellQ`] have records of four rows, whose pre-activations go to their own update: the rows of a panel of
-//! units as panels have them, the first four units of the first sum, then the others, then the next sum.
+//! Cells that are no [`CellQ`], and all of weights of four bits, have records of four rows, whose pre-activations go to an update of
+//! their own: the rows of a panel of units as panels have them, the first four units of the first sum, then the others, then the next
+//! sum, and so panel for panel. Of a GRU all records of the sum over the input alone come first, with columns of that alone, and all of
+//! the sum over the state alone last.
 //!
 //! `A8` rows are packed in pairs (*borrow packing*): a 16-bit half of a word holds `256 b + a` for the
 //! weights `a`, `b` of two rows in one column. `SMLAD` on the words sums `R = 256 B + A` over two columns at
@@ -15,6 +17,11 @@
 //!
 //! `A16` rows lie as they are, four columns a word: bytes 0 and 2 (`SXTB16`) belong to the first two columns,
 //! bytes 1 and 3 (`SXTB16` rotated by 8) to the next two.
+//!
+//! Of `W4A8` rows a 16-bit half has one column of four rows, `4096 c + 256 b + 16 d + a`: `c` as it is, `a`, `b` and `d` as
+//! `w + 8`, so that masks are enough to take them apart. Four `SMLAD` on the word, its upper bytes, its lower nibbles and its lowest
+//! nibbles sum `R = 256 U + V`, `U = 16 C + B`, `256 B + A` and `A`: three unpackings for eight weights. Of `A`, `B` and `D` eight
+//! times the sum of all columns is taken away again.
 
 use super::cells::{gru_unit, lstm_unit};
 use crate::kernel::{CellQ, Columns, Panel, Units};
@@ -58,8 +65,8 @@ impl CellQ {
     #[inline(always)]
     pub(crate) const fn record(self, a8: bool, columns: usize) -> Record {
         let (words, units) = match self {
-            CellQ::Lstm { .. } => (four(columns), 1),
-            CellQ::Rnn => (four(columns), FOUR),
+            CellQ::Lstm { .. } => (FourRows::W8A8.record(columns), 1),
+            CellQ::Rnn => (FourRows::W8A8.record(columns), FOUR),
             CellQ::Gru if a8 => (16 + 3 * columns, 2),
             CellQ::Gru => (8 + 3 * columns / 2, 1),
         };
@@ -70,9 +77,26 @@ impl CellQ {
 /// Rows of a record of an LSTM or RNN, and of all records whose units are not updated with them.
 pub(crate) const FOUR: usize = 4;
 
-/// Words of a record of four rows.
-pub(crate) const fn four(columns: usize) -> usize {
-    2 * FOUR + 2 * columns
+/// Numbers of a record of four rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FourRows {
+    /// Weights of eight bits, columns in units of 2^-7.
+    W8A8,
+    /// Weights of eight bits, columns in units of 2^-12.
+    W8A16,
+    /// Weights of four bits, columns in units of 2^-7.
+    W4A8,
+}
+
+impl FourRows {
+    /// Words of a record over so many words of columns.
+    pub(crate) const fn record(self, columns: usize) -> usize {
+        let weights = match self {
+            FourRows::W4A8 => columns,
+            FourRows::W8A8 | FourRows::W8A16 => 2 * columns,
+        };
+        2 * FOUR + weights
+    }
 }
 
 /// Both halves of `a` by those of `b`, added to `sum`.
@@ -111,7 +135,7 @@ fn requant(sum: i32, m: i32) -> i16 {
     saturate16(mulhi_round(sum, m))
 }
 
-/// A record of four rows over its columns.
+/// Pre-activations of a record of four rows over its columns.
 type Four = fn(&[i32], &[i32]) -> [i16; FOUR];
 
 /// Pre-activations of a record of four rows.
@@ -138,6 +162,33 @@ fn preactivations_a16(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
             quad(sum, word, x);
         }
     }
+    core::array::from_fn(|row| requant(sums[row], m[row]))
+}
+
+/// As [`preactivations_a8`].
+fn preactivations_w4(record: &[i32], columns: &[i32]) -> [i16; FOUR] {
+    let (start, rest) = record.split_at(FOUR);
+    let (weights, m) = rest.split_at(columns.len());
+    let mut sums: [i32; FOUR] = core::array::from_fn(|i| start[i]);
+    let mut ones = 0;
+    for (&word, &x) in weights.iter().zip(columns) {
+        let parts = [
+            word & 0x000f_000f,
+            word & 0x0f0f_0f0f,
+            sxtb16(word.rotate_right(8)),
+            word,
+        ];
+        for (sum, part) in sums.iter_mut().zip(parts) {
+            *sum = smlad(part, x, *sum);
+        }
+        ones = smlad(0x0001_0001, x, ones);
+    }
+    let [a, ba, u, r] = sums;
+    let eight = |sum: i32| sum.wrapping_sub(ones << 7) << 4;
+    let b = ba.wrapping_sub(a).wrapping_sub(ones << 11);
+    let c = (u << 4).wrapping_sub(ones << 7).wrapping_sub(b >> 4);
+    let d = eight(r.wrapping_sub(u << 8).wrapping_sub(a));
+    let sums = [eight(a << 4), b, c, d];
     core::array::from_fn(|row| requant(sums[row], m[row]))
 }
 
@@ -184,12 +235,18 @@ fn gru_a16(record: &[i32], (x, h): (&[i32], &[i32])) -> [i16; 4] {
 }
 
 /// Pre-activations of records of four rows.
-pub(in crate::kernel) fn records(z: &mut [Panel<i16>], rows: &[i32], columns: &[i32], a8: bool) {
-    let preactivations = match a8 || cfg!(not(w8a16)) {
-        true => preactivations_a8 as Four,
-        false => preactivations_a16 as Four,
+pub(in crate::kernel) fn records(
+    z: &mut [Panel<i16>],
+    rows: &[i32],
+    columns: &[i32],
+    form: FourRows,
+) {
+    let preactivations = match form {
+        FourRows::W4A8 if cfg!(w4a8) => preactivations_w4 as Four,
+        FourRows::W8A16 if cfg!(w8a16) => preactivations_a16 as Four,
+        _ => preactivations_a8 as Four,
     };
-    let records = rows.chunks_exact(four(columns.len()));
+    let records = rows.chunks_exact(form.record(columns.len()));
     for (z, record) in z.as_flattened_mut().chunks_exact_mut(FOUR).zip(records) {
         z.copy_from_slice(&preactivations(record, columns));
     }

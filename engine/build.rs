@@ -178,9 +178,9 @@ fn main() {
     if armv6m || armv7m || riscv {
         println!("cargo::rustc-cfg=no_simd");
     }
-    // Built for size: what is there more than once for speed is there once.
+    // Built for size, or to be loaded before its first step: what is there more than once for speed is there once.
     println!("cargo::rustc-check-cfg=cfg(small)");
-    if matches!(env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
+    if arch == "wasm32" || matches!(env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
         println!("cargo::rustc-cfg=small");
     }
 

@@ -233,7 +233,8 @@ impl<const FRAME: usize, const BANDS: usize> LogMel<FRAME, BANDS> {
         Ok(front)
     }
 
-    /// Takes a sample, whose full scale is 1. Some, if a frame ended with it: its row.
+    /// Takes a sample, whose full scale is 1. Some, if a frame ended with it: its row. Of samples beyond 10^15 energies are infinite, which a
+    /// network takes as 0.
     #[inline]
     pub fn push(&mut self, sample: f32) -> Option<&[f32]> {
         if let Some(place) = self.heard.get_mut(self.oldest) {

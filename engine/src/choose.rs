@@ -11,7 +11,7 @@ pub fn argmax<T: PartialOrd>(scores: &[T]) -> usize {
     best
 }
 
-/// Draws from `softmax(scores / temperature)`; the same seed gives the same draws on every machine.
+/// Draws from `softmax(scores / temperature)`; the same seed gives the same draws on every machine, another one others.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     temperature: f32,
@@ -21,10 +21,11 @@ pub struct Sampler {
 impl Sampler {
     /// `temperature` 0 always picks the largest score, 1 follows the scores, more is wilder.
     pub const fn new(temperature: f32, seed: u32) -> Self {
-        // xorshift must not start at zero.
+        // Seeds that are counted up must start far from each other, and xorshift must not start at zero.
+        let state = scattered(seed ^ 0x9e37_79b9);
         Sampler {
             temperature,
-            state: seed ^ 0x9e37_79b9 | 1,
+            state: if state == 0 { 1 } else { state },
         }
     }
 
@@ -67,6 +68,15 @@ impl Sampler {
         self.state ^= self.state << 5;
         (self.state >> 8) as f32 / (1 << 24) as f32
     }
+}
+
+/// A number of its own for every number, of which half the bits change with each of its bits (the finaliser of MurmurHash3).
+const fn scattered(mut number: u32) -> u32 {
+    number ^= number >> 16;
+    number = number.wrapping_mul(0x85eb_ca6b);
+    number ^= number >> 13;
+    number = number.wrapping_mul(0xc2b2_ae35);
+    number ^ number >> 16
 }
 
 /// What a network says that was trained on transcripts of which nobody said where in the stream their tokens are (connectionist
@@ -119,6 +129,27 @@ mod tests {
         assert!((7300..7700).contains(&counts[1]), "{counts:?}");
         assert_eq!(counts[2], 0);
         assert_eq!(Sampler::new(0.0, 7).draw(&logits), 1);
+    }
+
+    #[test]
+    fn seeds_that_follow_each_other_draw_as_one_seed_does() {
+        let mut counts = [0; 4];
+        let mut same = 0;
+        for seed in 0..4_000 {
+            let first = |seed| {
+                let mut sampler = Sampler::new(1.0, seed);
+                core::array::from_fn::<usize, 20, _>(|_| sampler.draw_probable(&[1.0; 4]))
+            };
+            counts[first(seed)[0]] += 1;
+            same += usize::from(first(seed) == first(seed ^ 1));
+        }
+        assert!(
+            counts.iter().all(|n| (900..1_100).contains(n)),
+            "{counts:?}"
+        );
+        assert_eq!(same, 0);
+        // The one whose scattered number is zero.
+        assert_ne!(Sampler::new(1.0, 0x9e37_79b9).uniform(), 0.0);
     }
 
     #[test]

@@ -51,9 +51,9 @@ impl Score {
         }
     }
 
-    /// With the newest value; without one the mean stays.
+    /// With the newest value; without one, or with one that is no finite number, the mean stays.
     pub(crate) fn add(&mut self, value: Option<f32>) -> Verdict {
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
             self.mean += self.smoothing * (value - self.mean);
         }
         Verdict {
@@ -84,7 +84,7 @@ impl<'a> Detector<'a> {
     }
 
     /// Takes a raw sample and what was predicted for it in the step before; NaN, or nothing, where that step had no answer, as within a window. Where either is missing the error
-    /// of that output is left out; where all are, the score stays.
+    /// of that output is left out; where all are, and where their sum is beyond `f32`, the score stays.
     pub fn compare(&mut self, prediction: &[f32], sample: &[f32]) -> Verdict {
         let (mut sum, mut count) = (0.0, 0.0);
         for (target, &predicted) in self.targets.iter().zip(prediction) {
@@ -103,13 +103,44 @@ impl<'a> Detector<'a> {
         self.score.mean
     }
 
-    /// Goes on from a score.
+    /// Goes on from a score; from what is no finite number calmly.
     pub fn resume(&mut self, score: f32) {
-        self.score.mean = score;
+        self.score.mean = if score.is_finite() { score } else { 0.0 };
     }
 
     /// Starts anew, calm.
     pub fn reset(&mut self) {
         self.score.mean = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_beyond_all_numbers_do_not_end_the_watch() {
+        let targets = [0, 1].map(|feeds| Target {
+            restore: 0,
+            column: 0,
+            feeds,
+            scale: 1.0,
+            offset: 0.0,
+        });
+        let mut detector = Detector {
+            targets: &targets,
+            score: Score {
+                smoothing: 0.5,
+                threshold: 1.0,
+                mean: 0.0,
+            },
+        };
+        assert!(!detector.compare(&[0.0, 0.0], &[0.5, 0.5]).alarm);
+        // Each is a number, their sum is none.
+        let calm = detector.compare(&[0.0, 0.0], &[f32::MAX, f32::MAX]);
+        assert_eq!((calm.score, calm.alarm), (0.25, false));
+        assert!(detector.compare(&[0.0, 0.0], &[50.0, 50.0]).alarm);
+        detector.resume(f32::NAN);
+        assert_eq!(detector.score(), 0.0);
     }
 }

@@ -209,6 +209,47 @@ fn a_changed_bit_in_a_saved_state_is_refused_and_changes_nothing() {
     }
 }
 
+#[test]
+fn a_changed_bit_in_a_saved_window_is_refused() {
+    static BIDIRECTIONAL: &[u8] = include_model!("models/bidirectional_w8a8.kgl");
+    let model = Model::from_bytes(BIDIRECTIONAL).unwrap();
+    let mut state = State::<{ state_len(BIDIRECTIONAL) }>::new();
+    let mut runner = model.bind_window(&mut state).unwrap();
+    let (window, inputs) = (runner.window(), model.inputs());
+    // Windows that do not overlap are kept by the runner.
+    let shape = Shape::Window {
+        window: window as u32,
+        hop: window as u32,
+        exact: true,
+    };
+    let windows = || SlidingWindow::new(shape, inputs, [0.0; 0]).unwrap();
+    let mut first = windows();
+    let mut output = vec![0.0; model.outputs()];
+    let mut x = vec![0.0; inputs];
+    for step in 0..window - 1 {
+        sample(step, &mut x);
+        assert!(!first.push(&mut runner, &x, &mut output));
+    }
+    let first_place = first.place();
+    let mut saved = vec![0; runner.saved_len()];
+    assert_eq!(runner.save(&mut saved), Ok(saved.len()));
+    let mut state = State::<{ state_len(BIDIRECTIONAL) }>::new();
+    let mut other = model.bind_window(&mut state).unwrap();
+    for bit in 0..8 * saved.len() {
+        let mut changed = saved.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(other.restore(&changed).is_err(), "bit {bit}");
+    }
+    assert_eq!(other.restore(&saved), Ok(()));
+    sample(window, &mut x);
+    let mut same = output.clone();
+    assert!(first.push(&mut runner, &x, &mut output));
+    let mut second = windows();
+    assert!(second.restore(first_place, &[]));
+    assert!(second.push(&mut other, &x, &mut same));
+    assert_eq!(output, same);
+}
+
 /// The same saved state with another word and a right checksum, as whoever edits it would write it.
 fn with_word(saved: &[u8], at: usize, word: f32) -> Vec<u8> {
     let mut saved = saved.to_vec();

@@ -17,7 +17,7 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C target-feature=+simd128 -C llvm-args=-inline-thr
   -C llvm-args=-unroll-threshold=10 -Zlocation-detail=none -Zfmt-debug=none" \
   $cargo build -q --release --target $target --manifest-path engine/wasm/Cargo.toml --target-dir "$out"
 rm -rf target/npm && mkdir -p target/npm
-wasm-opt -Os --converge --flatten --rereloop -Os --enable-simd --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
+wasm-opt -Os --converge --flatten --rereloop -Os --const-hoisting -Os --enable-simd --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
   "$out/$target/release/kinglet_wasm.wasm" -o target/npm/kinglet.wasm
 bytes=$(wc -c <target/npm/kinglet.wasm)
 [ "$bytes" -le $most ] || { echo "run.sh: kinglet.wasm has $bytes bytes, more than $most" >&2; exit 1; }

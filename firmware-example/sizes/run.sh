@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the engine takes in a user's firmware, for every core: text and rodata without the model, which must not exceed the
-# limits below; `model-of-lstm` is a `Model` whose engine has LSTMs only, in w8a8 and w4a8. Networks that the compiler loads
+# limits below; `model-of-lstm` is a `Model` whose engine has LSTMs only, in w8a8. Networks that the compiler loads
 # must link without a panic, whichever way they step (`doors`).
 #
 #   firmware-example/sizes/run.sh [TARGET...]
@@ -15,7 +15,7 @@ failed=
 limit() { # PROFILE NAME
   case $1-$2 in
     release-lstm) echo 9216 ;; small-lstm) echo 8192 ;;
-    release-model) echo 73728 ;; small-model) echo 45568 ;;
+    release-model) echo 76800 ;; small-model) echo 47616 ;;
     release-model-of-lstm) echo 53248 ;; small-model-of-lstm) echo 32000 ;;
     release-*) echo 11264 ;; small-*) echo 9216 ;;
   esac

@@ -23,7 +23,7 @@ pub(super) struct Records<'a> {
 }
 
 /// Panels of units whose pre-activations are computed together: the kernel is called once for so many.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = if cfg!(small) { 1 } else { 4 };
 
 impl<'a> Records<'a> {
     /// Tensor: the records.
@@ -78,7 +78,7 @@ impl<'a> Records<'a> {
         let [_, _, sums] = self.order.panels();
         let runs = self.order.runs(self.x, self.words);
         let whole = runs.into_iter().find(|&[run, _, _]| run == sums);
-        let Some([_, from, to]) = whole else {
+        let Some([_, from, to]) = whole.filter(|_| cfg!(not(small))) else {
             return self.each_of_runs(k, runs, words, update);
         };
         let words = &words[from..to];
@@ -96,8 +96,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// The same of sums that do not all see the same columns: run after run of several panels, whose units are then updated panel by
-    /// panel.
+    /// The same of sums that do not all see the same columns, and of all where size counts: run after run of several panels, whose units
+    /// are then updated panel by panel.
     #[inline(never)]
     fn each_of_runs(
         &self,
@@ -112,13 +112,18 @@ impl<'a> Records<'a> {
             let panels = TOGETHER.min(self.panels - start);
             let tile = start..start + panels;
             let (mut rows, mut left) = (self.rows, &mut z[..]);
-            for [sums, from, to] in runs {
+            for [sums, from, to] in runs.into_iter().filter(|run| run[0] > 0) {
                 let (words, of_panel) = (&words[from..to], self.of_panel(sums, to - from));
                 let (run, others) = rows.split_at(self.panels * of_panel);
                 let (z, rest) = left.split_at_mut(panels * sums);
                 let run = &run[tile.start * of_panel..tile.end * of_panel];
                 k.records(z, run, words, self.form);
                 (rows, left) = (others, rest);
+            }
+            start += panels;
+            if TOGETHER == 1 {
+                update(tile, &mut z[..self.order.panels()[2]]);
+                continue;
             }
             for (unit, panel) in tile.enumerate() {
                 let mut of_unit = [[0; LANES]; GATES];
@@ -130,7 +135,6 @@ impl<'a> Records<'a> {
                 }
                 update(panel..panel + 1, &mut of_unit[..first]);
             }
-            start += panels;
         }
     }
 

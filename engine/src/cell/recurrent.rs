@@ -2,10 +2,16 @@
 
 use super::coupled::Coupled;
 use super::fastgrnn::FastGrnn;
+#[cfg(any(
+    cell = "lstm",
+    cell = "gru",
+    cell = "gru-reset-before",
+    cell = "mingru"
+))]
 use super::functions::Functions;
 use super::gru::Gru;
 use super::gru_before::{self, GruBefore};
-use super::layer::{Cell, Layer, Numbers, Rows, UnitsQ, Weights};
+use super::layer::{Cell, Numbers, Rows, UnitsQ, Weights};
 use super::lstm::Lstm;
 use super::mingru::MinGru;
 use super::peephole::Peephole;
@@ -15,8 +21,8 @@ use super::rnn::Rnn;
 use super::{AnyGates, Spec, Stream, packed};
 use crate::format::{self, LoadError, Tensors, attempt};
 use crate::kernel::{
-    CellQ, FloatState, GateOrder, GateRows, Gates, Inputs, Kernels, LayerState, MAX_CELL_SHIFT,
-    Panel,
+    CellF, CellQ, FloatState, GateOrder, GateRows, Gates, Inputs, Kernels, LayerState,
+    MAX_CELL_SHIFT, Panel,
 };
 use core::convert::Infallible;
 use core::marker::PhantomData;
@@ -69,7 +75,7 @@ macro_rules! cells {
                     $(
                         #[cfg(cell = $feature)]
                         Kind::$kind(cell) => {
-                            let $layer = Layer { rows: &$recurrent.rows, cell };
+                            let $layer = $crate::cell::layer::Layer { rows: &$recurrent.rows, cell };
                             $do
                         }
                     )+
@@ -178,7 +184,7 @@ impl<'a> Recurrent<'a> {
         let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
             return;
         };
-        match each!(self, layer => layer.cell.primitive_f()) {
+        match self.primitive_f() {
             Some(cell) => k.step_f(cell, state, gates, x),
             None => self.step_apart(k, gates, x, state, work),
         }
@@ -195,6 +201,12 @@ impl<'a> Recurrent<'a> {
         work: &mut [i32],
     ) {
         each!(self, layer => layer.step(k, gates, x, state, work));
+    }
+
+    /// The kernels' own step of its cell in f32.
+    #[inline(always)]
+    fn primitive_f(&self) -> Option<CellF> {
+        each!(self, layer => layer.cell.primitive_f())
     }
 
     /// The kernels' own integer step of its cell.
@@ -311,20 +323,15 @@ impl<'a> Recurrent<'a> {
     ) {
         let numbers = self.rows.numbers();
         let (master, old, y) = state.parts(numbers.columns);
-        let usual = self.primitive().filter(|_| !numbers.slow);
-        rows.each_tile(k, x, old, work, |tile, z| match usual {
-            Some(cell) => {
-                let units = (&mut master[tile.clone()], &mut y[tile]);
-                k.update_q(cell, units.0, units.1, z, numbers.tables);
-            }
-            None => self.update_q(k, numbers, tile, master, y, z),
+        rows.each_tile(k, x, old, work, |tile, z| {
+            self.update_q(k, numbers, tile, master, y, z);
         });
         self.publish(state);
     }
 
     /// A tile of the layer's units, from their pre-activations. Once in an image where two call it.
-    #[cfg_attr(all(one_walk, records), inline(never))]
-    #[cfg_attr(not(all(one_walk, records)), inline(always))]
+    #[cfg_attr(all(any(one_walk, small), records), inline(never))]
+    #[cfg_attr(not(all(any(one_walk, small), records)), inline(always))]
     fn update_q(
         &self,
         k: &Kernels,
@@ -334,11 +341,13 @@ impl<'a> Recurrent<'a> {
         y: &mut [Panel<i16>],
         z: &mut [Panel<i16>],
     ) {
-        let units = UnitsQ {
-            master: &mut master[tile.clone()],
-            y: &mut y[tile.clone()],
-            tile,
-        };
+        let (master, y) = (&mut master[tile.clone()], &mut y[tile.clone()]);
+        // The sums of records are those of any layer; of others this is the primitive's.
+        #[cfg(records)]
+        if let Some(cell) = self.primitive().filter(|_| !numbers.slow) {
+            return k.update_q(cell, master, y, z, numbers.tables);
+        }
+        let units = UnitsQ { tile, master, y };
         each!(self, layer => layer.cell.update_q(k, numbers, units, z));
     }
 
@@ -364,9 +373,7 @@ impl<'a> Recurrent<'a> {
         let Weights::Panels(AnyGates::Float(gates)) = &self.rows.weights else {
             return false;
         };
-        cfg!(target_arch = "x86_64")
-            && gates.are_near()
-            && each!(self, layer => layer.cell.primitive_f()).is_some()
+        cfg!(target_arch = "x86_64") && gates.are_near() && self.primitive_f().is_some()
     }
 
     /// One step of several streams in f32, but for the state as a matrix input.

@@ -12,7 +12,7 @@ use super::stages::{Place, Stage};
 use super::{BindError, Model, Runner, State, StateError, TestFailure, Tests, first_difference};
 use crate::cell::Recurrent;
 use crate::digest::Digest;
-use crate::format::{Input, Layer};
+use crate::format::{Input, Layer, crc32_update};
 use crate::kernel::{Inputs, Kernels, Panel};
 use crate::window::Stepped;
 
@@ -203,10 +203,11 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         }
     }
 
-    /// Bytes of a saved state: that of the model, and the samples of the window so far.
+    /// Bytes of a saved state: that of the model, how many samples the window has, a checksum of what follows and of that, and the
+    /// samples of the window so far.
     pub fn saved_len(&self) -> usize {
         let plan = &self.runner.model.plan;
-        self.runner.model.saved_len() + 4 + 4 * plan.rows * plan.row
+        self.runner.model.saved_len() + 8 + 4 * plan.rows * plan.row
     }
 
     /// Writes the state and the samples of the window so far into the first [`Self::saved_len`] bytes.
@@ -219,10 +220,12 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
         let whole = whole.ok_or(StateError::Length { need, have })?;
         let (state, rest) = whole.split_at_mut(self.runner.model.saved_len());
         self.runner.save(state)?;
-        let (taken, samples) = rest.split_at_mut(4);
-        taken.copy_from_slice(&(self.taken as u32).to_le_bytes());
+        let (taken, samples) = rest.split_at_mut(8);
+        taken[..4].copy_from_slice(&(self.taken as u32).to_le_bytes());
         let (_, rows) = split(self.runner.state, self.runner.model);
         samples.copy_from_slice(bytemuck::cast_slice(rows));
+        let crc = window_crc(&taken[..4], samples);
+        taken[4..].copy_from_slice(&crc.to_le_bytes());
         Ok(need)
     }
 
@@ -236,14 +239,20 @@ impl<'m, 'a> WindowRunner<'m, 'a> {
             return Err(StateError::Length { need, have });
         }
         let (state, rest) = bytes.split_at(self.runner.model.saved_len());
-        let taken = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        let (head, samples) = rest.split_at(8);
+        let word = |at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (stored, computed) = (word(4), window_crc(&head[..4], samples));
+        if stored != computed {
+            return Err(StateError::Checksum { stored, computed });
+        }
+        let taken = word(0) as usize;
         if taken >= self.window() {
             return Err(StateError::NotAState);
         }
         self.runner.restore(state)?;
         self.taken = taken;
         let (_, rows) = split(self.runner.state, self.runner.model);
-        bytemuck::cast_slice_mut(rows).copy_from_slice(&rest[4..]);
+        bytemuck::cast_slice_mut(rows).copy_from_slice(samples);
         Ok(())
     }
 
@@ -590,4 +599,9 @@ fn step_half(
 fn split<'s>(state: &'s mut [i32], model: &Model<'_>) -> (&'s mut [i32], &'s mut [i32]) {
     let plan = &model.plan;
     state.split_at_mut(plan.words() - plan.rows * plan.row)
+}
+
+/// The checksum of a saved window: how many samples it has, and these.
+fn window_crc(taken: &[u8], samples: &[u8]) -> u32 {
+    !crc32_update(crc32_update(!0, taken), samples)
 }

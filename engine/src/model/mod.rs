@@ -426,6 +426,9 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// The first step whose output differs, or a final digest that does.
+    ///
+    /// # Panics
+    /// If the runner is one of another model, whose samples are not as long.
     pub fn self_test(&self, runner: &mut Runner<'_, '_>) -> Result<Digest, TestFailure> {
         runner.reset();
         let mut digest = Digest::new();

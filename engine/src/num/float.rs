@@ -127,7 +127,7 @@ pub fn softmax(z: &mut [f32]) {
 /// Replaces scores with `frac` fraction bits by their softmax in Q15 (at most 32767), in integers.
 ///
 /// e^-d is 2^-(d · log2 e): the whole part shifts, the fraction goes through a cubic. Within 3e-4
-/// of the exact value. Its instruction count does not depend on the scores.
+/// of the exact value. Its instruction count does not depend on the scores. Of at most 65,535 scores: the sum of more may wrap.
 pub fn softmax_q15(z: &mut [i16], frac: i8) {
     let max = z.iter().map(|&z| z as i32).fold(-32768, greater);
     let mut sum: u32 = 0;

@@ -109,7 +109,7 @@ pub fn mulhi_round(mut a: i32, b: i32) -> i32 {
     a
 }
 
-/// `x · 2^-shift`, rounded half up.
+/// `x · 2^-shift`, rounded half up, for shifts of 1 to 31; of numbers within half of `2^shift` of the largest `i32` the sum wraps.
 #[inline(always)]
 pub const fn shift_round(x: i32, shift: u32) -> i32 {
     x.wrapping_add(1 << (shift - 1)) >> shift

@@ -182,7 +182,16 @@ pub fn build_library(folder: &Path, target: &str, model: &Model<'_>) -> Result<F
                 " Is Rust's part for that target there? `rustup target add {target}` gets it."
             ),
         };
-        bail!("{shown} did not build the library for {target}; what it said stands above.{part}");
+        let beside = match engine_beside() {
+            Some(engine) => format!(
+                " It was built with the engine at {}; if that has changed since this program was built, build this program again.",
+                engine.display()
+            ),
+            None => String::new(),
+        };
+        bail!(
+            "{shown} did not build the library for {target}; what it said stands above.{part}{beside}"
+        );
     }
     for name in ["libkinglet_c.a", "kinglet_c.lib"] {
         let path = made.join(name);

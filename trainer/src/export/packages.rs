@@ -301,9 +301,20 @@ for token in [0, 1, 2] {{
                 true => "step_token(0, &mut output)".to_owned(),
                 false => format!("step(&[0.0; {inputs}], &mut output)"),
             };
-            format!("let mut net = $model::$Model::net();\n{answer}\nnet.{step};")
+            let answered = match answers_always(model) {
+                true => "",
+                false => {
+                    "\nif net.answered() {\n    // The output is of this sample; otherwise it is the last one again.\n}"
+                }
+            };
+            format!("let mut net = $model::$Model::net();\n{answer}\nnet.{step};{answered}")
         }
     }
+}
+
+/// Every sample has an answer of its own.
+fn answers_always(model: &Model<'_>) -> bool {
+    model.answers() == [0, 1]
 }
 
 const BIDIRECTIONAL: &str = "let model = $model::model()?;
@@ -638,7 +649,7 @@ static int answered(const float sample[{upper}_INPUTS], float output[{upper}_OUT
 fn taken(name: &str, model: &Model<'_>, door: Door) -> (String, String) {
     let upper = name.to_uppercase();
     // Else an output may be the last answer again.
-    let every = model.answers() == [0, 1];
+    let every = answers_always(model);
     match (door, model.header().shape) {
         (Door::Source, Shape::Window { .. }) => (
             format!("static {name}_windows stream;"),

@@ -112,14 +112,14 @@ fn sxtb16(word: i32) -> i32 {
 }
 
 /// Two rows, packed: `R` and `A`.
-#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(any(one_table, small), inline(never))]
 fn pair(sums: &mut [i32], word: i32, x: i32) {
     sums[0] = smlad(word, x, sums[0]);
     sums[1] = smlad(sxtb16(word), x, sums[1]);
 }
 
 /// Four columns of a row.
-#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(any(one_table, small), inline(never))]
 fn quad(sum: &mut i32, word: i32, x: &[i32]) {
     *sum = smlad(sxtb16(word), x[0], *sum);
     *sum = smlad(sxtb16(word.rotate_right(8)), x[1], *sum);
@@ -130,7 +130,7 @@ fn unpack(sums: &[i32]) -> [i32; 2] {
     [sums[1] << SHIFT_A8, sums[0].wrapping_sub(sums[1])]
 }
 
-#[cfg_attr(one_table, inline(never))]
+#[cfg_attr(any(one_table, small), inline(never))]
 fn requant(sum: i32, m: i32) -> i16 {
     saturate16(mulhi_round(sum, m))
 }

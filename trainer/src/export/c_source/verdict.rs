@@ -153,8 +153,10 @@ int $model_alarm(float *score, const float foretold[$MODEL_OUTPUTS], const float
 {
     float sum = 0.0f;
     float count = 0.0f;
-$TERMS    if (count > 0.0f) {
-        *score += $MODEL_SMOOTHING * (sum / count - *score);
+$TERMS    const float mean = sum / count;
+    /* It is none where no error is there, and where their sum is none. */
+    if (is_finite(&mean)) {
+        *score += $MODEL_SMOOTHING * (mean - *score);
     }
     return *score > $MODEL_THRESHOLD;
 }

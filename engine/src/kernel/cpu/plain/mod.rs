@@ -56,6 +56,8 @@ unsafe fn product(sums: &mut [Panel<i32>], w: IntMatrix<'_>, x: Inputs<'_>, pane
     unsafe {
         match (w, x) {
             (IntMatrix::I8(w), x) => gemv_i8(sums, w, x, panels),
+            // What the loader refused: no kernel for it is linked.
+            (IntMatrix::I4(_), _) if cfg!(not(w4a8)) => {}
             (IntMatrix::I4(w), Inputs::I8(x)) => gemv_w4a8(sums, w, x, panels),
             (IntMatrix::I4(w), Inputs::I16(x)) => gemv_w4a16(sums, w, x, panels),
             (w, x) => products::product(sums, w, x, panels),
@@ -165,6 +167,7 @@ impl<'a> Matrix<'a> {
         self.w = unsafe {
             match (self.x.other(), self.bytes) {
                 (_, Bytes::I8) => self.x.add(sums, self.w),
+                (_, Bytes::I4) if cfg!(not(w4a8)) => self.w,
                 (Inputs::I8(x), Bytes::U8) => panel::u8_a8(sums, self.w, x),
                 (Inputs::I8(x), Bytes::I4) => panel::i4_a8(sums, self.w, x),
                 (Inputs::I16(x), Bytes::U8) => panel::u8_a16(sums, self.w, x),
@@ -329,7 +332,9 @@ unsafe fn step_q(
     }
 }
 
-#[inline(always)]
+/// Once in an image that is built small.
+#[cfg_attr(small, inline(never))]
+#[cfg_attr(not(small), inline(always))]
 fn update_panel(
     cell: CellQ,
     master: &mut Panel<i32>,
@@ -400,5 +405,12 @@ fn update_q(
     z: &[Panel<i16>],
     tables: &Tables,
 ) {
+    if cfg!(small) {
+        let [_, _, sums] = cell.order().panels();
+        for ((master, y), z) in master.iter_mut().zip(y).zip(z.chunks_exact(sums)) {
+            update_panel(cell, master, y, z, tables);
+        }
+        return;
+    }
     known(tables, |tables| cells::update_q(cell, master, y, z, tables))
 }

@@ -163,7 +163,7 @@ fn onnx_of_both_exporters_of_pytorch() {
         ("part_added", "gru 3>4, dense 4>2"),
         (
             "part_half",
-            "keep 4, gru 4>4, dense 4>2, keep 2, append 0, dense 6>2, dense 2>2, add 1",
+            "keep 4, gru 4>4, dense 4>2, keep 2, append 0, dense 6>2, add 1",
         ),
         (
             "part_gated",
@@ -220,6 +220,13 @@ fn what_stands_in_the_way_is_named_and_not_how_it_was_read() {
         ("narrow", ["(Concat): shapes", "proj_size"]),
         ("expand_learnt", ["(LSTM)", "a state that was trained"]),
         ("faded_state", ["(Mul)", "changes a state"]),
+        (
+            "mean_so_far",
+            [
+                "(ReduceMean)",
+                "the mean or the sum of a sequence of open length",
+            ],
+        ),
     ] {
         refused(&format!("onnx/form_{file}.onnx"), "", &parts);
     }
@@ -240,6 +247,32 @@ fn states_of_zero_and_joined_ones_squares_and_residuals() {
     ] {
         agrees(&cases, (&format!("onnx/form_{file}.onnx"), "", net));
     }
+}
+
+#[test]
+fn all_samples_together_and_directions_that_are_added_up() {
+    let cases = cases("onnx.json");
+    let (sums, largest) = (
+        "lstm 3>4, rnn-relu 4>4, dense 4>2",
+        "lstm 3>4, rnn-relu 4>8, dense 8>2",
+    );
+    for (file, net) in [
+        ("mean", sums),
+        ("sum", sums),
+        ("pooled", sums),
+        ("largest", largest),
+        ("ends_added", "both lstm 3>4, dense 8>2"),
+        ("halves_added", "both lstm 3>4, both gru 8>3, dense 6>2"),
+    ] {
+        for how in ["", "_dynamo"] {
+            agrees(&cases, (&format!("onnx/form_{file}{how}.onnx"), "", net));
+        }
+    }
+    agrees(&cases, ("onnx/form_largest_so_far.onnx", "", largest));
+    noted(
+        "onnx/form_largest_so_far.onnx",
+        &["the largest of all samples", "where the state is reset"],
+    );
 }
 
 #[test]
@@ -309,7 +342,7 @@ fn layer_normalisations_however_they_are_written() {
     for (file, parts) in [
         (
             "onnx/norm_time.onnx",
-            &["(ReduceMean)", "only over the features of a sample"][..],
+            &["(ReduceMean)", "a sequence of open length"][..],
         ),
         (
             "onnx/norm_rms.onnx",
@@ -745,7 +778,26 @@ fn both_files_of_keras() {
         "",
         &["activation `gelu`", "train with one"],
     );
+    for (file, net) in [
+        ("mean_of_all", "lstm 3>4, rnn-relu 4>4, dense 4>2"),
+        ("max_of_all", "lstm 3>4, rnn-relu 4>8, dense 8>2"),
+        ("mean_of_both", "both gru 3>4, both rnn-relu 8>4, dense 8>2"),
+        ("max_of_both", "both gru 3>4, both rnn-relu 8>8, dense 16>2"),
+        (
+            "mean_of_convs",
+            "conv 3 9>4 relu max 1 from 2 every 1, conv 2 8>5 relu max 1 from 1 every 2, rnn-relu 5>5, dense 5>2 softmax",
+        ),
+        ("both_sum", "both lstm 3>4, dense 8>2"),
+        ("both_ave", "both lstm 3>4, dense 8>2"),
+        (
+            "both_added",
+            "both lstm 3>4, both gru 8>3, both rnn-relu 6>3, dense 6>3",
+        ),
+    ] {
+        agrees(&cases, (&format!("keras/{file}.keras"), "", net));
+    }
     for (file, parts) in [
+        ("both_mul", ["(Bidirectional)", "`merge_mode`: \"mul\""]),
         ("shared", ["(Dense)", "it is called 2 times"]),
         ("state", ["(Dense)", "a state that `lstm"]),
         ("turned", ["(GetItem)", "it turns the samples"]),

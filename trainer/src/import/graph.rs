@@ -183,7 +183,8 @@ pub(crate) enum Op {
         epsilon: f32,
     },
     /// `data, axes?`.
-    Mean {
+    Reduce {
+        how: Reduction,
         /// They stay, 1 long.
         keep: bool,
     },
@@ -284,6 +285,14 @@ pub(crate) enum Function {
     Softplus,
     Sqrt,
     Reciprocal,
+}
+
+/// What becomes of all numbers along some axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    Mean,
+    Sum,
+    Max,
 }
 
 /// Several numbers along the last axis become one.
@@ -644,16 +653,8 @@ impl Graph {
         x: ValueId,
         every_step: bool,
     ) -> Result<ValueId> {
-        recurrent.check()?;
         let width = recurrent.directions.len() * recurrent.width();
-        let (y, last) = (self.value(name), self.value(format!("{name} state")));
-        self.nodes.push(Node {
-            name: name.to_owned(),
-            kind: kind.to_owned(),
-            op: Op::Recurrent(Box::new(recurrent)),
-            inputs: vec![Some(x)],
-            outputs: vec![y, last],
-        });
+        let [y, last] = self.directions(name, kind, recurrent, x)?;
         let (from, perm, shape) = match every_step {
             true => (y, vec![0, 2, 1, 3], vec![0, 0, width as i64]),
             false => (last, vec![1, 0, 2], vec![0, width as i64]),
@@ -662,6 +663,52 @@ impl Graph {
         let y = self.node(name, kind, side_by_side, &[from]);
         let shape = self.constant(format!("{name} shape"), Tensor::list(shape));
         Ok(self.node(name, kind, Op::Reshape { zero: false }, &[y, shape]))
+    }
+
+    /// The same with the mean or the sum of both directions, `[T, 1, H]` or `[1, H]`.
+    pub(crate) fn merged(
+        &mut self,
+        (name, kind): (&str, &str),
+        recurrent: Recurrent,
+        x: ValueId,
+        every_step: bool,
+        how: Reduction,
+    ) -> Result<ValueId> {
+        let [y, last] = self.directions(name, kind, recurrent, x)?;
+        let (from, axis) = if every_step { (y, 1) } else { (last, 0) };
+        Ok(self.reduced((name, kind), how, axis, from))
+    }
+
+    /// The states after every sample, `[T, D, 1, H]`, and those that its directions end with, `[D, 1, H]`.
+    fn directions(
+        &mut self,
+        name: &str,
+        kind: &str,
+        recurrent: Recurrent,
+        x: ValueId,
+    ) -> Result<[ValueId; 2]> {
+        recurrent.check()?;
+        let outputs = [self.value(name), self.value(format!("{name} state"))];
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            op: Op::Recurrent(Box::new(recurrent)),
+            inputs: vec![Some(x)],
+            outputs: outputs.to_vec(),
+        });
+        Ok(outputs)
+    }
+
+    /// An axis less.
+    pub(crate) fn reduced(
+        &mut self,
+        (name, kind): (&str, &str),
+        how: Reduction,
+        axis: i64,
+        x: ValueId,
+    ) -> ValueId {
+        let axes = self.constant(format!("{name} axis"), Tensor::list(vec![axis]));
+        self.node(name, kind, Op::Reduce { how, keep: false }, &[x, axes])
     }
 
     /// `(x − mean) / √(variance + ε) · γ + β` of every feature.

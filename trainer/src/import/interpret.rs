@@ -118,9 +118,10 @@ pub(crate) fn evaluate(node: &Node, operands: &[Option<&Tensor>]) -> Result<Vec<
             let first = axis(*first, x.shape.len())?;
             one(norm::normalise(x, first, *epsilon, [1, 2].map(optional)))
         }
-        Op::Mean { keep } => {
+        Op::Reduce { how, keep } => {
             let x = operand(0)?;
-            one(norm::mean(x, &axes(x.shape.len(), optional(1))?, *keep))
+            let over = axes(x.shape.len(), optional(1))?;
+            one(norm::reduce(x, &over, *how, *keep))
         }
         Op::Gather { axis } => one(gather(operand(0)?, operand(1)?, *axis)),
         Op::Concat { axis } => {

@@ -5,7 +5,8 @@
 
 use super::archive::Archive;
 use super::graph::{
-    Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Tensor, ValueId, Values, count,
+    Binary, Dim, Function, Graph, Input, Kind, Moments, Op, Pooling, Reduction, Tensor, ValueId,
+    Values, count,
 };
 use super::keras_weights::{Setting, activated, function, recurrent};
 use super::lower::answers_of_pieces;
@@ -830,6 +831,12 @@ fn input(graph: &mut Graph, config: &Value, layers: &[Value]) -> Result<Flow> {
             )
         }
     };
+    let global = |l: &&Value| text(l, "class_name").starts_with("Global");
+    ensure!(
+        !stateful || !layers.iter().any(global),
+        "a layer over all samples of a sequence (GlobalAveragePooling1D, GlobalMaxPooling1D) beside one with a state that goes on (stateful=True): the first \
+         begins anew with every call, and the engine's layers go on or begin anew together; save the model with stateful=False"
+    );
     let sequences = |l: &&Value| l.get("config")?.get("return_sequences")?.as_bool();
     let to_the_end = layers.iter().rev().find_map(sequences);
     if let (true, Dim::Fixed(n @ 2..), Some(false)) = (stateful, time, to_the_end) {
@@ -1070,6 +1077,21 @@ fn add(
             depthwise(graph, (class, config), (name, weights.hard), &named, x)?
         }
         "MaxPooling1D" | "AveragePooling1D" => pooled(graph, config, (name, class), x)?,
+        "GlobalAveragePooling1D" | "GlobalMaxPooling1D" => {
+            channels_last(config)?;
+            ensure!(
+                flow.sequence && !flag(config, "keepdims", false),
+                "attribute `keepdims`: true, or no sequence before it: expected [batch, time, features], of which time goes"
+            );
+            let how = match class {
+                "GlobalMaxPooling1D" => Reduction::Max,
+                _ => Reduction::Mean,
+            };
+            return Ok(Flow {
+                value: graph.reduced((name, class), how, 0, x),
+                sequence: false,
+            });
+        }
         "LayerNormalization" => layer_norm(graph, config, name, &weights.of(name)?, x)?,
         "BatchNormalization" => normalised(graph, config, name, &weights.of(name)?, x)?,
         "Normalization" => standardised(graph, config, name, weights, x)?,
@@ -1090,11 +1112,14 @@ fn add(
             return recurrent(graph, class, layer, config);
         }
         "Bidirectional" => {
-            let mode = text(config, "merge_mode");
-            ensure!(
-                mode == "concat",
-                "attribute `merge_mode`: {mode:?}: the engine's directions stand side by side (concat); train with that"
-            );
+            let merged = match text(config, "merge_mode") {
+                "concat" => None,
+                "sum" => Some(Reduction::Sum),
+                "ave" => Some(Reduction::Mean),
+                mode => bail!(
+                    "attribute `merge_mode`: {mode:?}: the engine's directions stand side by side (\"concat\") or are added up (\"sum\", \"ave\"); train with one of these"
+                ),
+            };
             let inner = config.get("layer").unwrap_or(&Value::Null);
             let (class, inner) = (
                 text(inner, "class_name"),
@@ -1122,11 +1147,16 @@ fn add(
             layer
                 .directions
                 .extend(back.map(|d| super::graph::Direction { reverse: true, ..d }));
-            return recurrent(graph, class, layer, inner);
+            let Some(how) = merged else {
+                return recurrent(graph, class, layer, inner);
+            };
+            let sequence = flag(inner, "return_sequences", false);
+            let value = graph.merged((name, class), layer, x, sequence, how)?;
+            return Ok(Flow { value, sequence });
         }
         "Masking" => bail!("a stream has no samples to leave out; train without masking"),
         _ => bail!(
-            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, DepthwiseConv1D, SeparableConv1D, ZeroPadding1D, MaxPooling1D, AveragePooling1D, \
+            "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, DepthwiseConv1D, SeparableConv1D, ZeroPadding1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, \
              BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Average, Concatenate, Flatten, Reshape, ELU, LeakyReLU, PReLU and the activations tanh, \
              sigmoid, relu, elu, softmax, leaky_relu, relu6, hard_tanh and hard_sigmoid"
         ),

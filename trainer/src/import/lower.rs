@@ -13,9 +13,11 @@ mod bent;
 mod conv;
 mod join;
 mod norm;
+mod sequence;
 
 use super::graph::{
-    Binary, Dim, Direction, Function, Graph, Kind, Node, Op, Recurrent, Tensor, ValueId, Values,
+    Binary, Dim, Direction, Function, Graph, Kind, Node, Op, Recurrent, Reduction, Tensor, ValueId,
+    Values,
 };
 use super::interpret;
 use crate::net::{self, Activation, Bidirectional, Cell, Dense, Embedding, Layer, Network};
@@ -43,9 +45,6 @@ const TIME: [&str; 13] = [
     "frames",
 ];
 const BATCH: [&str; 5] = ["batch", "batches", "batchsize", "bs", "b"];
-
-/// Numbers of a flattened sequence that a layer remembers: its weights are the square of it.
-const REMEMBERED: usize = 1024;
 
 /// A network of the engine, and where its layers are in the graph.
 #[derive(Debug)]
@@ -272,10 +271,68 @@ fn part(mut view: View, axis: usize, columns: Vec<usize>) -> Result<View> {
     });
     view.part = Some(match view.part {
         None => (columns, whole),
-        Some((of, whole)) => (columns.iter().map(|&k| of[k]).collect(), whole),
+        Some((of, all)) => {
+            let each = of.chunks(whole);
+            let picked = each.flat_map(|of| columns.iter().map(|&k| of[k]));
+            (picked.collect(), all)
+        }
     });
     view.state_of = None;
     Ok(view)
+}
+
+/// The mean or the sum of the directions of a layer.
+fn both_directions(mut view: View, over: &[usize], (how, keep): (Reduction, bool)) -> Result<View> {
+    let is = |role: Role| view.axes.iter().position(|a| a.0 == role);
+    let (Some(directions), Some(features)) = (is(Role::Directions), is(Role::Features)) else {
+        bail!("it takes the directions of a layer together whose features are gone")
+    };
+    ensure!(
+        over == [directions] && view.open == Open::Nothing && how != Reduction::Max,
+        "it takes the larger of two directions, or the axes {over:?} of {:?} together: the engine adds directions up, or has them side by side",
+        view.shape()
+    );
+    let n = view.axes[features].1;
+    view = summed(view, n);
+    if how == Reduction::Mean {
+        view.affine = Some((vec![0.5; n], vec![0.0; n]));
+    }
+    match keep {
+        true => view.axes[directions] = (Role::Batch, 1),
+        false => drop(view.axes.remove(directions)),
+    }
+    Ok(view)
+}
+
+/// The sum of a value's first `n` numbers and its last.
+fn summed(view: View, n: usize) -> View {
+    View {
+        direction: None,
+        part: Some(((0..2 * n).collect(), 2 * n)),
+        state_of: None,
+        ..view
+    }
+}
+
+/// The directions of a layer added up, or its halves; none if it is something else.
+fn halves(a: &View, b: &View) -> Option<View> {
+    let same = (a.stage, a.last, a.open, &a.axes) == (b.stage, b.last, b.open, &b.axes);
+    let plain = a.stage > 0 && a.affine.is_none() && b.affine.is_none();
+    let n = a.width();
+    let directions = match (a.direction, b.direction) {
+        (Some(a), Some(b)) => a != b && a.max(b) == 1,
+        _ => false,
+    };
+    let parts = match (&a.part, &b.part) {
+        (Some((a, of_a)), Some((b, of_b))) => {
+            let both = || a.iter().chain(b).copied();
+            let other = || b.iter().chain(a).copied();
+            of_a == of_b && *of_a == 2 * n && (both().eq(0..2 * n) || other().eq(0..2 * n))
+        }
+        _ => false,
+    };
+    (same && plain && a.open == Open::Nothing && (directions || parts))
+        .then(|| summed(a.clone(), n))
 }
 
 /// A half that is no part of a magnitude is some of the features.
@@ -313,6 +370,23 @@ fn parts_features(view: &View, shape: &[usize]) -> bool {
     rows.len() > axes.len()
         && rows[..before] == axes[..before]
         && rows[before..].iter().product::<usize>() == *width
+}
+
+/// It goes into weights, or into another sum.
+fn takes_sums(node: &Node) -> bool {
+    let adds_up = matches!(&node.op, Op::Reduce { how, .. } if *how != Reduction::Max);
+    adds_up || matches!(node.op, Op::MatMul | Op::Recurrent(_))
+}
+
+/// Weights for values that are sums, as those of what is added up.
+fn of_terms(weight: &[f32], width: usize, (columns, whole): &(Vec<usize>, usize)) -> Vec<f32> {
+    let mut all = vec![0.0; weight.len() / width.max(1) * whole];
+    for (row, all) in weight.chunks(width).zip(all.chunks_mut(*whole)) {
+        for (k, column) in columns.iter().enumerate() {
+            all[*column] += row[k % width];
+        }
+    }
+    all
 }
 
 /// It changes nothing, but for factors and offsets.
@@ -363,7 +437,7 @@ struct View {
     affine: Option<Affine>,
     /// Of samples: what is to be applied goes on from what the model's normalisation gives.
     normalised: bool,
-    /// It is some of this many features, which are still to be picked from them.
+    /// It is some of this many features, which are still to be picked from them; where several are added up, the first of each sum, then the second ones.
     part: Option<(Vec<usize>, usize)>,
     tokens: bool,
     /// It is this layer's hidden state and no more.
@@ -410,6 +484,12 @@ impl View {
             .iter()
             .find(|a| a.0 == Role::Features)
             .map_or(1, |a| a.1)
+    }
+
+    /// How many features are added up to one.
+    fn terms(&self) -> usize {
+        let columns = self.part.as_ref().map(|(columns, _)| columns.len());
+        columns.map_or(1, |n| n / self.width().max(1))
     }
 
     /// The features are the last axis.
@@ -591,7 +671,7 @@ impl<'g> Walk<'g> {
                 | Op::Conv(_)
                 | Op::Pool(_)
                 | Op::Norm { .. }
-                | Op::Mean { .. }
+                | Op::Reduce { .. }
         ) && !matches!(node.op, Op::Gather { .. } if self.constant(node, 0).is_some())
     }
 
@@ -640,13 +720,27 @@ impl<'g> Walk<'g> {
                 self.set(node, vec![Known::View(view)]);
                 return Ok(());
             }
+            if let (Op::Binary(Binary::Add), [Some(Known::View(a)), Some(Known::View(b))]) =
+                (&node.op, &operands[..])
+            {
+                let [mut a, mut b] = [a.clone(), b.clone()];
+                unhalve(&mut a);
+                unhalve(&mut b);
+                if let Some(sum) = halves(&a, &b) {
+                    self.set(node, vec![Known::View(sum)]);
+                    return Ok(());
+                }
+            }
             let squares = squares(node, &operands);
             for operand in operands.iter_mut().flatten() {
                 let Known::View(view) = operand else { continue };
                 if !squares {
                     unhalve(view);
                 }
+                let sum = view.terms() > 1 && view.stage == self.stage;
                 match view.part {
+                    // These take sums into their own weights.
+                    Some(_) if sum && takes_sums(node) => {}
                     Some(_) => *view = self.picked(node, view.clone(), false)?,
                     None => self.normalise(view)?,
                 }
@@ -791,8 +885,8 @@ impl<'g> Walk<'g> {
         let Some((columns, whole)) = view.part.take() else {
             return Ok(view);
         };
-        let affine = view.affine.take();
         let n = view.features_last()?;
+        let (scale, offset) = (view.affine.take()).unwrap_or((vec![1.0; n], vec![0.0; n]));
         let mut all = view;
         if let Some(last) = all.axes.last_mut() {
             last.1 = whole;
@@ -801,18 +895,25 @@ impl<'g> Walk<'g> {
         affordable(whole, n)?;
         let mut weight = vec![0.0; whole * n];
         for (k, column) in columns.iter().enumerate() {
-            weight[column * n + k] = 1.0;
+            weight[column * n + k % n] = scale[k % n] as f32;
         }
-        let mut picked = self.dense(node, all, &Tensor::f32(vec![whole, n], weight)?)?;
-        picked.affine = affine;
-        match for_itself {
-            true if picked.affine.is_some() => drop(self.taps.pop()),
-            true => {}
-            false => self.picks.push(self.layers.len() - 1),
+        let picked = self.dense(node, all, &Tensor::f32(vec![whole, n], weight)?)?;
+        if let Some(dense) = self.bare() {
+            for (bias, offset) in dense.bias.iter_mut().zip(&offset) {
+                *bias = (f64::from(*bias) + offset) as f32;
+            }
+        }
+        if !for_itself {
+            self.picks.push(self.layers.len() - 1);
         }
         self.notes.push(format!(
-            "{}: {n} of {whole} values are picked by a dense layer, {whole} × {n}",
-            node.label()
+            "{}: {n} of {whole} values are {} by a dense layer, {whole} × {n}",
+            node.label(),
+            if columns.len() > n {
+                "added up"
+            } else {
+                "picked"
+            }
         ));
         Ok(picked)
     }
@@ -927,6 +1028,11 @@ impl<'g> Walk<'g> {
             name: node.name.clone(),
             adds: false,
         });
+        self.begun()
+    }
+
+    /// There is one more layer.
+    fn begun(&mut self) -> usize {
         self.stage += 1;
         self.marks.push([self.stage; 2]);
         self.stage
@@ -1154,8 +1260,22 @@ impl<'g> Walk<'g> {
                 let terms = [1, 2].map(operand);
                 one(self.whole_norm(node, view, first, *epsilon, terms)?)
             }
-            Op::Mean { keep } => {
+            Op::Reduce { how, keep } => {
                 let over = norm::axes(&view, operand(1))?;
+                let takes = |role: Role| {
+                    over.iter()
+                        .any(|&a| view.axes[a].0 == role && view.axes[a].1 > 1)
+                };
+                if takes(Role::Time) {
+                    return one(self.over_time(node, view, &over, (*how, *keep))?);
+                }
+                if takes(Role::Directions) {
+                    return one(both_directions(view, &over, (*how, *keep))?);
+                }
+                ensure!(
+                    *how == Reduction::Mean,
+                    "it takes the sum or the largest of several values at each sample, for which the engine has no layer: of the outputs do it with the answers"
+                );
                 one(self.mean(view, &over, *keep)?)
             }
             Op::MatMul => {
@@ -1246,114 +1366,6 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
-    /// All samples of a sequence side by side, as a flattened sequence has them: a layer that remembers what the one before it gave.
-    /// Its rectified units hold numbers from 0 on, so what may be as low as −1 is held 1 higher. At every sample each block of
-    /// units takes over from the next, and the last takes the layer's output.
-    fn remembered(&mut self, node: &Node, view: &View, shape: &[usize]) -> Result<Option<View>> {
-        let of = |role: Role| view.axes.iter().position(|a| a.0 == role);
-        let (Some(time), Some(features)) = (of(Role::Time), of(Role::Features)) else {
-            return Ok(None);
-        };
-        let ((_, n), (_, width)) = (view.axes[time], view.axes[features]);
-        let alone = view
-            .axes
-            .iter()
-            .all(|a| a.1 == 1 || matches!(a.0, Role::Time | Role::Features));
-        let joined = n.checked_mul(width);
-        // One number a sample stays that, unless all of them are multiplied at once.
-        if width == 1 && !self.is_multiplied(node.outputs[0]) {
-            return Ok(None);
-        }
-        let flat = shape.last().copied() == joined && shape.iter().rev().skip(1).all(|&d| d == 1);
-        let (Some(units), true) = (joined, alone && flat && n > 1 && time < features) else {
-            return Ok(None);
-        };
-        ensure!(
-            self.steps.is_none() || self.steps == Some(n),
-            "it joins the {n} samples that a convolution or a pool left of a sequence of {}: the engine remembers whole sequences only; train with \
-             padding=\"causal\" and without strides and pools, or take the output after the last sample",
-            self.steps.unwrap_or_default()
-        );
-        ensure!(
-            self.steps.is_some(),
-            "it joins all samples of a sequence of open length: give the input a fixed length, or take the output after the last sample"
-        );
-        self.at_end(view)?;
-        let low = match (self.layers.last(), &view.affine) {
-            (Some(Layer::Recurrent(r)), None) => match r.cell {
-                Cell::RnnRelu
-                | Cell::GruReluResetBefore
-                | Cell::GruReluResetAfter
-                | Cell::LstmRelu => Some(0.0),
-                Cell::Lstm
-                | Cell::LstmHard
-                | Cell::LstmCoupled
-                | Cell::LstmPeephole
-                | Cell::GruResetAfter
-                | Cell::GruHardResetAfter
-                | Cell::GruResetBefore
-                | Cell::GruHardResetBefore
-                | Cell::RnnTanh => Some(1.0),
-                _ => None,
-            },
-            (Some(Layer::Dense(d)), None) => match d.activation {
-                Activation::Tanh | Activation::Elu => Some(1.0),
-                Activation::Sigmoid | Activation::Relu => Some(0.0),
-                _ => None,
-            },
-            _ => None,
-        };
-        let low = low.context(
-            "it joins all samples of a sequence of what may be any number: the engine can remember what a cell, a tanh, a sigmoid or a relu gave",
-        )?;
-        ensure!(
-            units <= REMEMBERED,
-            "it joins all {n} samples of a sequence, {units} numbers, more than the {REMEMBERED} that are remembered in as many units: take the \
-             output after the last sample, or shorter sequences"
-        );
-        let newest = units - width;
-        let mut w_ih = vec![0.0; units * width];
-        let mut w_hh = vec![0.0; units * units];
-        let mut b_ih = vec![0.0; units];
-        for k in 0..width {
-            w_ih[(newest + k) * width + k] = 1.0;
-            b_ih[newest + k] = low;
-        }
-        for row in 0..newest {
-            w_hh[row * units + row + width] = 1.0;
-        }
-        self.layers.push(Layer::Recurrent(net::Recurrent {
-            cell: Cell::RnnRelu,
-            inputs: width,
-            hidden: units,
-            w_ih,
-            w_hh,
-            b_ih,
-            b_hh: vec![0.0; units],
-            extra: Vec::new(),
-        }));
-        self.stage += 1;
-        self.marks.push([self.stage; 2]);
-        self.notes.push(format!(
-            "{}: it joins all {n} samples of a sequence; the engine remembers them in a layer of {units} units, {} weights: a network that takes \
-             the output after the last sample (return_sequences=False) needs none of it",
-            node.label(),
-            units * (units + width)
-        ));
-        let mut axes: Vec<(Role, usize)> = shape.iter().map(|&d| (Role::Batch, d)).collect();
-        if let Some(last) = axes.last_mut() {
-            last.0 = Role::Features;
-        }
-        Ok(Some(View {
-            axes,
-            stage: self.stage,
-            last: true,
-            affine: Some((vec![1.0; units], vec![-f64::from(low); units])),
-            state_of: None,
-            ..view.clone()
-        }))
-    }
-
     fn embedding(&mut self, node: &Node, table: &Tensor, axis: i64, view: &View) -> Result<View> {
         ensure!(
             view.tokens && self.stage == view.stage && self.layers.is_empty(),
@@ -1390,7 +1402,7 @@ impl<'g> Walk<'g> {
     fn dense(&mut self, node: &Node, view: View, weight: &Tensor) -> Result<View> {
         ensure!(!view.tokens, "tokens are multiplied as numbers");
         let before = self.layers.len();
-        let mut view = self.brought(node, view)?;
+        let mut view = self.brought_whole(node, view)?;
         // What brought it back is a dense layer too, and one does what both do.
         let pick = (self.layers.len() > before)
             .then(|| self.unpicked())
@@ -1420,6 +1432,14 @@ impl<'g> Walk<'g> {
                 .collect(),
             bias: (0..outputs).map(sum).collect(),
             activation: Activation::Identity,
+        };
+        let dense = match view.part.take() {
+            Some(part) => Dense {
+                inputs: part.1,
+                weight: of_terms(&dense.weight, inputs, &part),
+                ..dense
+            },
+            None => dense,
         };
         let layer = Layer::Dense(match pick {
             Some(pick) => join::behind(&pick, &dense),
@@ -1649,7 +1669,7 @@ impl<'g> Walk<'g> {
             bail!("its input is not the samples or what a layer made of them")
         };
         ensure!(!view.tokens, "tokens enter it as numbers");
-        let view = &self.brought(node, view.clone())?;
+        let view = &self.brought_whole(node, view.clone())?;
         ensure!(
             !view.last,
             "it goes over what a layer ended with: the engine has no layer that repeats a value"
@@ -1713,6 +1733,12 @@ impl<'g> Walk<'g> {
             .iter()
             .map(|direction| cell(recurrent, direction, view.affine.as_ref()));
         let mut cells = cells.collect::<Result<Vec<_>>>()?;
+        if let Some(part) = &view.part {
+            for cell in &mut cells {
+                cell.w_ih = of_terms(&cell.w_ih, inputs, part);
+                cell.inputs = part.1;
+            }
+        }
         let backward = (cells.len() > 1).then(|| cells.pop()).flatten();
         let both = backward.is_some();
         match (cells.pop(), backward) {

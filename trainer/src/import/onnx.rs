@@ -7,7 +7,7 @@
 use super::beside::named_file;
 use super::graph::{
     self, Binary, Convolution, Dim, Direction, Function, Graph, Input, Kind, Node, Op, Pooling,
-    Recurrent, Tensor, ValueId, Values, count,
+    Recurrent, Reduction, Tensor, ValueId, Values, count,
 };
 use super::interpret;
 use crate::net::PoolKind;
@@ -605,17 +605,48 @@ impl Reader {
                     epsilon: attributes.float("epsilon", 1e-5),
                 })?
             }
-            "ReduceMean" => {
+            "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceL2" => {
                 let axes = match attributes.ints("axes") {
                     Some(axes) => self.list(name, axes.to_vec()),
                     None => input(1),
                 };
-                if axes.is_none() && attributes.int("noop_with_empty_axes", 0) != 0 {
-                    (Op::Identity, vec![Some(need(0)?)])
-                } else {
-                    let keep = attributes.int("keepdims", 1) != 0;
-                    (Op::Mean { keep }, vec![Some(need(0)?), axes])
+                let keep = attributes.int("keepdims", 1) != 0;
+                let x = Some(need(0)?);
+                let how = match kind {
+                    "ReduceMean" => Reduction::Mean,
+                    "ReduceMax" => Reduction::Max,
+                    _ => Reduction::Sum,
+                };
+                let op = Op::Reduce { how, keep };
+                match kind {
+                    _ if axes.is_none() && attributes.int("noop_with_empty_axes", 0) != 0 => {
+                        ensure!(
+                            kind != "ReduceL2",
+                            "attribute `noop_with_empty_axes`: 1, without axes"
+                        );
+                        (Op::Identity, vec![x])
+                    }
+                    // The root of a sum of squares, as an nn.utils.weight_norm takes it.
+                    "ReduceL2" => {
+                        let squares =
+                            self.add(name, kind, Op::Binary(Binary::Mul), vec![x; 2], 1)?[0];
+                        let sum = self.add(name, kind, op, vec![Some(squares), axes], 1)?[0];
+                        (Op::Unary(Function::Sqrt), vec![Some(sum)])
+                    }
+                    _ => (op, vec![x, axes]),
                 }
+            }
+            "GlobalAveragePool" | "GlobalMaxPool" => {
+                // All axes behind the channels as one.
+                let shape = self.list(name, vec![0, 0, -1]);
+                let op = Op::Reshape { zero: false };
+                let flat = self.add(name, kind, op, vec![Some(need(0)?), shape], 1)?[0];
+                let how = match kind {
+                    "GlobalMaxPool" => Reduction::Max,
+                    _ => Reduction::Mean,
+                };
+                let axes = self.list(name, vec![2]);
+                (Op::Reduce { how, keep: true }, vec![Some(flat), axes])
             }
             "Conv" | "MaxPool" | "AveragePool" => {
                 let of_weights = self.constant(input(1)).filter(|_| kind == "Conv");
@@ -743,13 +774,6 @@ impl Reader {
             "LogSoftmax" | "Softmax" => one(Op::Softmax {
                 axis: attributes.int("axis", -1),
             })?,
-            "ReduceL2" | "ReduceSum" if self.constant(input(0)).is_some() => {
-                let axes = match attributes.ints("axes") {
-                    Some(axes) => self.list(name, axes.to_vec()),
-                    None => input(1),
-                };
-                return self.sum(proto, (name, kind), need(0)?, axes, &attributes);
-            }
             "BatchNormalization" => {
                 ensure!(
                     attributes.int("training_mode", 0) == 0,
@@ -814,11 +838,11 @@ impl Reader {
             "ArgMax" | "Log" => bail!(
                 "the engine has no layer for it: export the network without it, and do it with the answers, where the order of classes is the same"
             ),
-            "ReduceMax" | "TopK" => bail!(
+            "TopK" => bail!(
                 "it takes the largest of several values, for which the engine has no layer: among the outputs do it with the answers; over the samples of a \
-                 sequence, which a stream does not know together, take the output after the last sample (x[:, -1]), and export without packed sequences"
+                 sequence take x.amax(1), or the output after the last sample (x[:, -1])"
             ),
-            "GlobalAveragePool" | "GlobalMaxPool" | "NonZero" => bail!(
+            "NonZero" => bail!(
                 "it looks at all samples of a sequence together, which a stream does not know; take the output after the last sample (x[:, -1]), and \
                  export without packed sequences"
             ),
@@ -898,41 +922,6 @@ impl Reader {
             );
         }
         Ok(())
-    }
-
-    /// A sum of weights, or the root of that of their squares, as an nn.utils.weight_norm takes it.
-    fn sum(
-        &mut self,
-        proto: &NodeProto,
-        (name, kind): (&str, &str),
-        x: ValueId,
-        axes: Option<ValueId>,
-        attributes: &Attributes<'_>,
-    ) -> Result<()> {
-        let shape = self
-            .constant(Some(x))
-            .map_or(Vec::new(), |t| t.shape.clone());
-        ensure!(
-            axes.is_some() || attributes.int("noop_with_empty_axes", 0) == 0,
-            "attribute `noop_with_empty_axes`: 1, without axes"
-        );
-        let over = interpret::axes(shape.len(), self.constant(axes))?;
-        let count: usize = over.iter().map(|&axis| shape[axis]).product();
-        let keep = attributes.int("keepdims", 1) != 0;
-        let root = kind == "ReduceL2";
-        let terms = match root {
-            true => self.add(name, kind, Op::Binary(Binary::Mul), vec![Some(x); 2], 1)?[0],
-            false => x,
-        };
-        let mut y = self.add(name, kind, Op::Mean { keep }, vec![Some(terms), axes], 1)?[0];
-        let times = Function::Affine(count as f32, 0.0);
-        for function in [Some(times), root.then_some(Function::Sqrt)]
-            .into_iter()
-            .flatten()
-        {
-            y = self.add(name, kind, Op::Unary(function), vec![Some(y)], 1)?[0];
-        }
-        self.define(proto.output.first().map_or("", |s| s), y)
     }
 
     /// Zeros behind the samples whose answers are cut off again (the Chomp1d of temporal convolutional networks) were never seen.

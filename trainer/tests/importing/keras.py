@@ -240,6 +240,23 @@ for name, made in others.items():
     keras.Sequential([layers.Input((None, 3)), *made]).save(path)
     packed(path)
 
+# All samples of a sequence together, and directions that are added up.
+pool = {"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}
+each = {"return_sequences": True}
+for how, of in pool.items():
+    length = None if how == "max" else 7
+    keep(f"{how}_of_all", keras.Sequential([layers.Input((length, 3)), layers.LSTM(4, **each), of(), layers.Dense(2)]), x, how == "mean")
+    keep(f"{how}_of_both", keras.Sequential([layers.Input((7, 3)), layers.Bidirectional(layers.GRU(4, **each)), of(), layers.Dense(2)]), x, True)
+convs = [layers.Conv1D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Conv1D(5, 2, strides=2, activation="relu"), layers.BatchNormalization()]
+keep("mean_of_convs", keras.Sequential([layers.Input((7, 3)), *convs, pool["mean"](), layers.Dense(2, "softmax")]), x, True)
+for mode in ["sum", "ave"]:
+    keep(f"both_{mode}", keras.Sequential([layers.Input((7, 3)), layers.Bidirectional(layers.LSTM(4), merge_mode=mode), layers.Dense(2)]), x, True)
+stack = [layers.Bidirectional(layers.LSTM(4, **each), merge_mode="sum"), layers.Bidirectional(layers.GRU(3, **each), merge_mode="ave"), pool["mean"]()]
+keep("both_added", keras.Sequential([layers.Input((7, 3)), *stack]), x, True)
+product = keras.Sequential([layers.Input((7, 3)), layers.Bidirectional(layers.LSTM(4), merge_mode="mul")])
+product.save(os.path.join(folder, "both_mul.keras"))
+packed(os.path.join(folder, "both_mul.keras"))
+
 with open(os.path.join(here, "keras.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

@@ -312,6 +312,19 @@ for how in ["expand", "repeat"]:
     form(how, x=x, y=each, names=named, **begun(torch.zeros(1, 1, 4), how))
 form("square", lambda m, x: m.head(m.rnn(x)[0] ** 2), x, each, dynamo=True)
 form("residual", lambda m, x: m.head(m.rnn(m.block(x))[0]), x, each, names=named, block=Residual(), rnn=nn.LSTM(4, 4, batch_first=True))
+# All samples together, and directions that are added up.
+wide, both = nn.LSTM(3, 4, batch_first=True, bidirectional=True), nn.GRU(4, 3, batch_first=True, bidirectional=True)
+for dynamo in [False, True]:
+    how = "_dynamo" if dynamo else ""
+    form("mean" + how, lambda m, x: m.head(m.rnn(x)[0].mean(1)), x, last, dynamo)
+    form("sum" + how, lambda m, x: m.head(m.rnn(x)[0].sum(1)), x, last, dynamo)
+    form("largest" + how, lambda m, x: m.head(m.rnn(x)[0].max(1)[0]), x, last, dynamo)
+    form("pooled" + how, lambda m, x: m.head(m.pool(m.rnn(x)[0].transpose(1, 2)).squeeze(-1)), x, last, dynamo, pool=nn.AdaptiveAvgPool1d(1))
+    form("ends_added" + how, lambda m, x: m.head(m.rnn(x)[1][0].sum(0)), x, last, dynamo, rnn=wide)
+    added = lambda m, y: m.rnn(y[..., :4] + y[..., 4:])[1]
+    form("halves_added" + how, lambda m, x: m.head((lambda h: h[-2] + h[-1])(added(m, m.first(x)[0]))), x, last, dynamo, first=wide, rnn=both, head=nn.Linear(3, 2))
+form("largest_so_far", lambda m, x: m.head(m.rnn(x)[0].amax(1)), x, last, names=named)
+form("mean_so_far", lambda m, x: m.head(m.rnn(x)[0].mean(1)), x, names=named)
 # Two states as one, and one that fades.
 for name, made in {
     "joined_state": lambda m, x, hc: (lambda y, s: (m.head(y), torch.cat(s)))(*m.rnn(x, tuple(t.contiguous() for t in hc.chunk(2)))),

@@ -1,7 +1,7 @@
-//! Means, and normalisations of a sample.
+//! Means, sums and the largest of several numbers, and normalisations of a sample.
 
 use super::axis;
-use crate::import::graph::Tensor;
+use crate::import::graph::{Reduction, Tensor};
 use anyhow::{Context, Result, ensure};
 
 /// The axes that a list names, all of them if there is none.
@@ -12,8 +12,8 @@ pub(crate) fn axes(rank: usize, axes: Option<&Tensor>) -> Result<Vec<usize>> {
     }
 }
 
-/// The mean over some axes, which are 1 long then, or gone.
-pub(super) fn mean(x: &Tensor, over: &[usize], keep: bool) -> Result<Tensor> {
+/// The mean, the sum or the largest number over some axes, which are 1 long then, or gone.
+pub(super) fn reduce(x: &Tensor, over: &[usize], how: Reduction, keep: bool) -> Result<Tensor> {
     let kept = |i: usize| !over.contains(&i);
     let small: Vec<usize> = (x.shape.iter().enumerate())
         .map(|(i, &d)| if kept(i) { d } else { 1 })
@@ -21,12 +21,20 @@ pub(super) fn mean(x: &Tensor, over: &[usize], keep: bool) -> Result<Tensor> {
     let count: usize = small.iter().product();
     let whole = x.len().checked_div(count).filter(|&n| n > 0);
     let whole = whole.context("a mean of nothing")?;
-    let mut sums = vec![0.0; count];
+    let start = match how {
+        Reduction::Max => f32::NEG_INFINITY,
+        Reduction::Mean | Reduction::Sum => 0.0,
+    };
+    let mut all = vec![start; count];
     let mut at = vec![0; x.shape.len()];
     for value in x.floats()? {
         let digits = at.iter().zip(&small);
         let place = digits.fold(0, |place, (&i, &d)| place * d + if d == 1 { 0 } else { i });
-        sums[place] += value / whole as f32;
+        match how {
+            Reduction::Mean => all[place] += value / whole as f32,
+            Reduction::Sum => all[place] += value,
+            Reduction::Max => all[place] = all[place].max(*value),
+        }
         for (i, &d) in at.iter_mut().zip(&x.shape).rev() {
             *i += 1;
             if *i < d {
@@ -42,7 +50,7 @@ pub(super) fn mean(x: &Tensor, over: &[usize], keep: bool) -> Result<Tensor> {
             .map(|(_, &d)| d)
             .collect(),
     };
-    Tensor::f32(shape, sums)
+    Tensor::f32(shape, all)
 }
 
 /// `(x − mean) / √(variance + ε) · γ + β` over the axes from `first` on.

@@ -334,6 +334,14 @@ impl Walk<'_> {
         }
     }
 
+    /// The same, or what is added up to it.
+    pub(super) fn brought_whole(&mut self, node: &Node, view: View) -> Result<View> {
+        match view.stage == self.stage && view.terms() > 1 {
+            true => self.at_end(&view).map(|()| view),
+            false => self.brought(node, view),
+        }
+    }
+
     /// An earlier value, for a branch of its own: it is kept, put beside what the chain gives now, and picked from that by a dense layer.
     fn back(&mut self, node: &Node, mut view: View) -> Result<View> {
         if view.part.is_some() {
@@ -388,8 +396,7 @@ impl Walk<'_> {
         let value = node.inputs.iter().flatten().find(known).copied();
         for layer in [Layer::Join(join), Layer::Dense(pick)] {
             self.layers.push(layer);
-            self.stage += 1;
-            self.marks.push([self.stage; 2]);
+            self.begun();
         }
         self.taps.extend(value.map(|value| Tap {
             layer: self.layers.len() - 1,
@@ -414,7 +421,7 @@ impl Walk<'_> {
     }
 
     /// The layers that had given this value, if nothing was changed in the last of them since.
-    fn place_of(&self, view: &View) -> Option<usize> {
+    pub(super) fn place_of(&self, view: &View) -> Option<usize> {
         let layers = self.marks.iter().filter(|mark| mark[0] <= view.stage);
         let layers = layers.count();
         let changed = layers.checked_sub(1).map_or(0, |last| self.marks[last][1]);

@@ -376,7 +376,6 @@ fn what_earlier_layers_gave_is_joined() {
     ] {
         agrees(&cases, (file, "", net));
     }
-    agrees(&cases, ("onnx/unrolled.onnx", "", "lstm 3>4, dense 4>2"));
     agrees(
         &cases,
         (
@@ -385,6 +384,38 @@ fn what_earlier_layers_gave_is_joined() {
             "keep 3, dense 3>4 tanh, keep 4, append 0, dense 7>4 sigmoid, multiply 1, lstm 4>4",
         ),
     );
+}
+
+#[test]
+fn cells_that_are_written_out() {
+    let written = cases("norm.json");
+    let cell = |name: String, cell: &str| {
+        let net = format!("{cell} 3>4, dense 4>2");
+        agrees(&written, (&format!("onnx/{name}.onnx"), "", &net));
+    };
+    cell("unrolled".to_owned(), "lstm");
+    cell("unrolled_rnn".to_owned(), "rnn-relu");
+    for number in 0..3 {
+        cell(format!("unrolled_lstm_{number}"), "lstm");
+    }
+    for number in 0..8 {
+        let kind = if number < 4 {
+            "gru"
+        } else {
+            "gru-reset-before"
+        };
+        cell(format!("unrolled_gru_{number}"), kind);
+    }
+    let exported = cases("onnx.json");
+    for kind in ["lstm", "gru", "rnn"] {
+        let net = format!("dense 5>3 relu, {kind} 3>4, {kind} 4>4, dense 4>2");
+        for how in ["", "_dynamo"] {
+            agrees(
+                &exported,
+                (&format!("onnx/cells_{kind}{how}.onnx"), "", &net),
+            );
+        }
+    }
 }
 
 #[test]

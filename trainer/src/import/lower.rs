@@ -2104,7 +2104,7 @@ fn instead<'t>(first: &'t Tensor, constants: &[Option<&'t Tensor>]) -> Vec<Optio
 fn state(node: &Node, shape: &Tensor, constants: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     ensure!(
         node.op.moves(),
-        "it computes with states that the engine keeps to itself: of a cell that is written out (nn.GRUCell, nn.RNNCell) import the state dict in place of \
+        "it computes with states that the engine keeps to itself: of a cell that is written out in a way of its own import the state dict in place of \
          ONNX; in place of the cells of an LSTM (c_n), or of states of several layers at once, take what layers give, the outputs or hidden states one by \
          one (h_n[-1])"
     );

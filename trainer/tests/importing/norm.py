@@ -136,18 +136,28 @@ gates = net.add("Split", net.add("Add", z, net.weight(numbers(16))), outputs=4, 
 i, f, o = [net.add("Sigmoid", gates[k]) for k in (0, 1, 3)]
 c = net.add("Add", net.add("Mul", f, "c"), net.add("Mul", i, net.add("Tanh", gates[2])))
 h = net.add("Mul", o, net.add("Tanh", c))
-y = net.add("Add", net.add("MatMul", h, net.weight(numbers(4, 2))), net.weight(numbers(2)))
-info = [(name, helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n])) for name, n in [("x", 3), ("h", 4), ("c", 4), (y, 2), (h, 4), (c, 4)]]
-graph = helper.make_graph(net.nodes, "unrolled", [i for _, i in info[:3]], [i for _, i in info[3:]], net.weights)
-model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-onnx.checker.check_model(model)
-onnx.save(model, os.path.join(here, "onnx", "unrolled.onnx"))
-session, samples, answers = onnxruntime.InferenceSession(model.SerializeToString()), numbers(12, 3), []
-states = {"h": np.zeros((1, 4), "float32"), "c": np.zeros((1, 4), "float32")}
-for sample in samples:
-    answer, states["h"], states["c"] = session.run(None, {"x": sample[None], **states})
-    answers.append(answer[0])
-cases["unrolled"] = {"x": rows(samples), "y": rows(answers)}
+
+
+def streamed(name, net, leaving):
+    """A sample and states of 4 in, an answer and the states of these names out."""
+    y = net.add("Add", net.add("MatMul", leaving[0], net.weight(numbers(4, 2))), net.weight(numbers(2)))
+    names = ["h", "c"][: len(leaving)]
+    info = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n])
+    outputs = [info(y, 2)] + [info(n, 4) for n in leaving]
+    graph = helper.make_graph(net.nodes, name, [info("x", 3)] + [info(n, 4) for n in names], outputs, net.weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, os.path.join(here, "onnx", name + ".onnx"))
+    session, samples, answers = onnxruntime.InferenceSession(model.SerializeToString()), numbers(12, 3), []
+    states = {n: np.zeros((1, 4), "float32") for n in names}
+    for sample in samples:
+        answer, *states = session.run(None, {"x": sample[None], **states})
+        answers.append(answer[0])
+        states = dict(zip(names, states))
+    cases[name] = {"x": rows(samples), "y": rows(answers)}
+
+
+streamed("unrolled", net, [h, c])
 start = layers.Input((None, 3))
 gru = layers.GRU(4, return_sequences=True)(start)
 x = layers.Multiply()([layers.Dense(4, activation="sigmoid")(gru), gru])
@@ -179,6 +189,45 @@ np.savez(
         "head.bias": bias,
     },
 )
+# Cells written out in other ways: gates in other orders, a product with samples and state side by side, gates that are cut out of what a sigmoid gave.
+axis = {"axis": 1}
+
+
+def cut(net, x, place):
+    return net.add("Slice", x, *[net.weight(np.array([n])) for n in (4 * place, 4 * place + 4, 1)])
+
+
+for number, order in enumerate(["oifg", "gfio", "fogi"]):
+    net = Net()
+    both = ("h", "x") if number else ("x", "h")
+    z = net.add("MatMul", net.add("Concat", *both, **axis), net.weight(numbers(7, 16)))
+    z = net.add("Add", z, net.weight(numbers(16)))
+    gate = {g: net.add("Tanh" if g == "g" else "Sigmoid", cut(net, z, order.index(g))) for g in "ifgo"}
+    c = net.add("Add", net.add("Mul", gate["g"], gate["i"]), net.add("Mul", "c", gate["f"]))
+    streamed(f"unrolled_lstm_{number}", net, [net.add("Mul", net.add("Tanh", c), gate["o"]), c])
+
+one = np.float32(1)
+for number in range(8):
+    net, kept, after = Net(), number % 2 == 0, number < 4
+    z = net.add("Add", net.add("MatMul", "x", net.weight(numbers(3, 8))), net.weight(numbers(8)))
+    z = net.add("Sigmoid", net.add("Add", net.add("MatMul", "h", net.weight(numbers(4, 8))), z))
+    z, r = cut(net, z, 0), cut(net, z, 1)
+    plain = net.add("Add", net.add("MatMul", "x", net.weight(numbers(3, 4))), net.weight(numbers(4)))
+    state = "h" if after else net.add("Mul", r, "h")
+    state = net.add("MatMul", state, net.weight(numbers(4, 4)))
+    if after:
+        state = net.add("Mul", net.add("Add", state, net.weight(numbers(4))), r)
+    n = net.add("Tanh", net.add("Add", plain, state))
+    first, second = ("h", n) if kept else (n, "h")
+    if number % 4 < 2:
+        rest = net.add("Sub", net.weight(one), z)
+        h = net.add("Add", net.add("Mul", rest, second), net.add("Mul", z, first))
+    else:
+        h = net.add("Add", second, net.add("Mul", z, net.add("Sub", first, second)))
+    streamed(f"unrolled_gru_{number}", net, [h])
+net = Net()
+z = net.add("Add", net.add("MatMul", "h", net.weight(numbers(4, 4))), net.add("MatMul", "x", net.weight(numbers(3, 4))))
+streamed("unrolled_rnn", net, [net.add("Relu", net.add("Add", net.weight(numbers(4)), z))])
 with open(os.path.join(here, "norm.json"), "w") as file:
     json.dump(cases, file, separators=(",", ":"))
     file.write("\n")

@@ -340,6 +340,38 @@ for name, made in {
     if name == "joined_state":
         keep(f"form_{name}", x[0], found)
 
+
+class Cells(nn.Module):
+    """Cells one behind the other, each with a state of its own in one input, behind a layer that narrows."""
+
+    def __init__(self, *cells):
+        super().__init__()
+        self.narrow, self.cells, self.head = nn.Linear(5, 3), nn.ModuleList(cells), nn.Linear(4, 2)
+
+    def forward(self, x, *state):
+        y, leaving = torch.relu(self.narrow(x)), []
+        for k, cell in enumerate(self.cells):
+            own = tuple(s[k] for s in state)
+            own = cell(y, own if len(own) == 2 else own[0])
+            leaving.append(own if isinstance(own, tuple) else (own,))
+            y = leaving[-1][0]
+        return (self.head(y), *(torch.stack(parts) for parts in zip(*leaving)))
+
+
+x = torch.randn(6, 5)
+for name, of in {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}.items():
+    for dynamo in [False, True]:
+        net = Cells(of(3, 4), of(4, 4)).eval()
+        names = ["h", "c"][: 2 if name == "lstm" else 1]
+        state, found = [torch.zeros(2, 1, 4) for _ in names], []
+        full = f"cells_{name}{'_dynamo' if dynamo else ''}"
+        export(full, net, (x[:1], *state), dynamo, ["x", *names], ["y", *(n + "_next" for n in names)], open_time=False)
+        with torch.no_grad():
+            for t in range(6):
+                y, *state = net(x[t : t + 1], *state)
+                found.append(y[0])
+        keep(full, x, found)
+
 with open(os.path.join(here, "onnx.json"), "w") as file:
     lines = [f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(cases.items())]
     file.write("{\n" + ",\n".join(lines) + "\n}\n")

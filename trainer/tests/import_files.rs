@@ -283,6 +283,10 @@ fn what_a_file_has_in_rows_or_pieces_is_told() {
     );
     noted("keras/rows.keras", &["[3,2] in the file", "side by side"]);
     noted(
+        "keras/shared.keras",
+        &["(Dense): it is called several times", "(GRU): it is called"],
+    );
+    noted(
         "onnx/piece.onnx",
         &["8 samples at a time", "at every 8th as the file does"],
     );
@@ -818,6 +822,10 @@ fn both_files_of_keras() {
             "mean_of_convs",
             "conv 3 9>4 relu max 1 from 2 every 1, conv 2 8>5 relu max 1 from 1 every 2, rnn-relu 5>5, dense 5>2 softmax",
         ),
+        (
+            "shared",
+            "keep 3, gru 3>3, dense 3>3 tanh, gru 3>3, dense 3>3, add 0, dense 3>3 tanh",
+        ),
         ("both_sum", "both lstm 3>4, dense 8>2"),
         ("both_ave", "both lstm 3>4, dense 8>2"),
         (
@@ -829,7 +837,12 @@ fn both_files_of_keras() {
     }
     for (file, parts) in [
         ("both_mul", ["(Bidirectional)", "`merge_mode`: \"mul\""]),
-        ("shared", ["(Dense)", "it is called 2 times"]),
+        (
+            "masked",
+            ["(Masking)", "isinstance(layer, keras.layers.Masking)"],
+        ),
+        ("mask_zero", ["(Embedding)", ".mask_zero = False"]),
+        ("repeated", ["(RepeatVector)", "save two models"]),
         ("state", ["(Dense)", "a state that `lstm"]),
         ("turned", ["(GetItem)", "it turns the samples"]),
         (

@@ -536,9 +536,14 @@ fn layers(
         }
     };
     let mut x = None;
-    // What every layer gave.
-    let mut given: Vec<(String, Flow)> = Vec::new();
-    for layer in layers {
+    // What every layer gave at each of its calls.
+    let mut given: Vec<(Origin, Flow)> = Vec::new();
+    let mut left: Vec<(Value, usize)> = layers.iter().flat_map(calls).collect();
+    while !left.is_empty() {
+        // A layer that is shared stands in the list at the first of its calls.
+        let ready = |(layer, _): &(Value, usize)| is_ready(layer, &given);
+        let (layer, call) = left.remove(left.iter().position(ready).unwrap_or(0));
+        let layer = &layer;
         let class = text(layer, "class_name");
         let config = layer.get("config").unwrap_or(&Value::Null);
         let name = text(config, "name");
@@ -552,7 +557,7 @@ fn layers(
                 };
                 if class == "InputLayer" {
                     x = Some(input);
-                    given.push((name.to_owned(), input));
+                    given.push(((name.to_owned(), call), input));
                     continue;
                 }
                 input
@@ -585,7 +590,19 @@ fn layers(
             (None, all) => Err(anyhow!("it takes {} values, expected one", all.len())),
         };
         let y = y.with_context(label)?;
-        given.push((called_by_others(layer).to_owned(), y));
+        if call == 1 {
+            ensure!(
+                !flag(config, "stateful", false),
+                "{}: it is called several times with a state that goes on from one to the next (stateful=True): the engine's layers have one place and one state \
+                 each; make a layer for each call, with the same weights",
+                label()
+            );
+            graph.notes.push(format!(
+                "{}: it is called several times, and the model has its weights as often",
+                label()
+            ));
+        }
+        given.push(((called_by_others(layer).to_owned(), call), y));
         x = Some(y);
     }
     let answer = match asked {
@@ -599,7 +616,11 @@ fn layers(
     if let (Some(name), Some(place)) = (named, answer.and_then(|answer| answer.get(2))) {
         first_output(name, place.as_u64())?;
     }
-    let output = named.and_then(|name| given.iter().find(|(given, _)| given == name));
+    let call = answer
+        .and_then(|answer| answer.get(1)?.as_u64())
+        .unwrap_or(0);
+    let is_answer = |(name, at): &Origin| Some(name.as_str()) == named && *at as u64 == call;
+    let output = given.iter().find(|(origin, _)| is_answer(origin));
     let output = output.map(|(_, flow)| *flow).or(x);
     let output = output.context("there is no layer in it")?;
     if let (Some(_), Some(name)) = (asked, named) {
@@ -639,22 +660,47 @@ fn called_by_others(layer: &Value) -> &str {
     }
 }
 
-/// What a layer of a functional model takes.
-fn sources(layer: &Value, given: &[(String, Flow)]) -> Result<Vec<Flow>> {
-    let mut names = Vec::new();
-    let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
-    let calls = inbound.as_array().map_or(1, Vec::len);
-    ensure!(
-        calls < 2,
-        "it is called {calls} times: it is shared, and the engine's layers have one place and one state each; make a layer for each call, with the same weights"
-    );
-    origins(inbound, &mut names, 0)?;
-    let source = |name: &String| {
-        let found = given.iter().find(|(given, _)| given == name);
-        let found = found.map(|(_, flow)| *flow);
-        found.with_context(|| format!("it takes what `{name}` gives, which is no layer before it"))
+/// The name of a layer, and which of its calls.
+type Origin = (String, usize);
+
+/// A layer as often as it is called, each time with that call alone.
+fn calls(layer: &Value) -> Vec<(Value, usize)> {
+    let inbound = layer.get("inbound_nodes").and_then(Value::as_array);
+    let Some(inbound) = inbound.filter(|inbound| inbound.len() > 1) else {
+        return vec![(layer.clone(), 0)];
     };
-    names.iter().map(source).collect()
+    let called = inbound.iter().map(|call| {
+        let mut layer = layer.clone();
+        layer["inbound_nodes"] = Value::Array(vec![call.clone()]);
+        layer
+    });
+    called.zip(0..).collect()
+}
+
+/// All that it takes is there, or it never will be.
+fn is_ready(layer: &Value, given: &[(Origin, Flow)]) -> bool {
+    let mut found = Vec::new();
+    let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
+    let known = |origin: &Origin| given.iter().any(|(given, _)| given == origin);
+    origins(inbound, &mut found, 0).is_err() || found.iter().all(known)
+}
+
+/// What a layer of a functional model takes.
+fn sources(layer: &Value, given: &[(Origin, Flow)]) -> Result<Vec<Flow>> {
+    let mut found = Vec::new();
+    let inbound = layer.get("inbound_nodes").unwrap_or(&Value::Null);
+    origins(inbound, &mut found, 0)?;
+    let source = |origin: &Origin| {
+        let flow = given.iter().find(|(given, _)| given == origin);
+        let flow = flow.map(|(_, flow)| *flow);
+        flow.with_context(|| {
+            format!(
+                "it takes what `{}` gives, which is no layer before it",
+                origin.0
+            )
+        })
+    };
+    found.iter().map(source).collect()
 }
 
 /// The operator of a layer that joins others.
@@ -732,18 +778,19 @@ fn joined(
 }
 
 /// The layers named in an entry of `inbound_nodes`, of both versions of Keras.
-fn origins(value: &Value, found: &mut Vec<String>, depth: usize) -> Result<()> {
+fn origins(value: &Value, found: &mut Vec<Origin>, depth: usize) -> Result<()> {
     ensure!(depth <= 16, "its call is nested without an end");
     match value {
         Value::Array(list) => match &list[..] {
             [
                 Value::String(name),
-                Value::Number(_),
+                Value::Number(call),
                 Value::Number(place),
                 rest @ ..,
             ] => {
                 first_output(name, place.as_u64())?;
-                found.push(name.clone());
+                let call = call.as_u64().and_then(|call| usize::try_from(call).ok());
+                found.push((name.clone(), call.context("a call without a number")?));
                 rest.iter().try_for_each(called)
             }
             _ => list.iter().try_for_each(|v| origins(v, found, depth + 1)),
@@ -1027,7 +1074,8 @@ fn add(
         "Embedding" => {
             ensure!(
                 !flag(config, "mask_zero", false),
-                "attribute `mask_zero`: true: a stream has no samples to leave out; train without"
+                "attribute `mask_zero`: true: a stream has no samples that are there and do not count; give it none of token 0, which changes no other answer, and save the \
+                 model with model.get_layer({name:?}).mask_zero = False"
             );
             let named = weights.of(name)?;
             let table = weight(&named, "embeddings", 0).context("its table is missing")?;
@@ -1154,7 +1202,14 @@ fn add(
             let value = graph.merged((name, class), layer, x, sequence, how)?;
             return Ok(Flow { value, sequence });
         }
-        "Masking" => bail!("a stream has no samples to leave out; train without masking"),
+        "Masking" => bail!(
+            "a stream has no samples that are there and do not count; give it none of those that are masked, which changes no other answer, and save the model without \
+             this layer: keras.Sequential([keras.Input(model.input_shape[1:]), *(layer for layer in model.layers if not isinstance(layer, keras.layers.Masking))]) has the same weights"
+        ),
+        "RepeatVector" => bail!(
+            "it goes on from what a layer ended with, as the decoder of an autoencoder does, and the engine answers when its last sample has come; save two models, \
+             keras.Model(model.input, layer.output) of the layer before it, and one of the layers behind it, which takes that answer as each of its samples"
+        ),
         _ => bail!(
             "the engine has no layer for it; it has Embedding, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed, Conv1D, DepthwiseConv1D, SeparableConv1D, ZeroPadding1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, \
              BatchNormalization, LayerNormalization, Normalization, Rescaling, Add, Subtract, Multiply, Average, Concatenate, Flatten, Reshape, ELU, LeakyReLU, PReLU and the activations tanh, \
@@ -1629,7 +1684,7 @@ mod tests {
         ] {
             let text = inbound.to_string();
             match sources(inbound) {
-                Ok(found) => assert!(takes && found == ["x"], "{text}: {found:?}"),
+                Ok(found) => assert!(takes && found == [("x".to_owned(), 0)], "{text}: {found:?}"),
                 Err(error) => assert!(
                     !takes && error.to_string().contains("it is called with"),
                     "{text}: {error}"

@@ -176,10 +176,8 @@ bent = layers.PReLU(alpha_initializer=keras.initializers.RandomUniform(-0.5, 1.5
 keep("slopes", keras.Sequential(head + [layers.Dense(4), bent, layers.GRU(4), layers.Dense(2)]), x)
 keep("one_by_one", keras.Sequential([layers.Input((7,)), layers.Reshape((7, 1)), layers.GRU(3), layers.Dense(2)]), x[:, 0], True)
 start = layers.Input((None, 3))
-shared = layers.Dense(3, "tanh")
 state = layers.LSTM(3, return_state=True)(start)[2]
 others = {
-    "shared": shared(layers.LSTM(3, return_sequences=True)(shared(start))),
     "state": layers.Dense(2)(state),
     "turned": layers.GRU(2)(layers.Dense(3)(start)[:, ::-1]),
     "mixed": layers.GRU(2, dtype="mixed_bfloat16")(start),
@@ -253,6 +251,19 @@ for mode in ["sum", "ave"]:
     keep(f"both_{mode}", keras.Sequential([layers.Input((7, 3)), layers.Bidirectional(layers.LSTM(4), merge_mode=mode), layers.Dense(2)]), x, True)
 stack = [layers.Bidirectional(layers.LSTM(4, **each), merge_mode="sum"), layers.Bidirectional(layers.GRU(3, **each), merge_mode="ave"), pool["mean"]()]
 keep("both_added", keras.Sequential([layers.Input((7, 3)), *stack]), x, True)
+# Layers that are called twice, and one whose second answer is the model's; what a stream has nothing for.
+start = layers.Input((None, 3))
+shared, twice = layers.Dense(3, "tanh"), layers.GRU(3, **each)
+y = layers.Subtract()([twice(shared(twice(start))), start])
+keep("shared", keras.Model(start, shared(y)), x)
+others = {
+    "masked": [layers.Input((7, 3)), layers.Masking(), layers.LSTM(4)],
+    "mask_zero": [layers.Input((7,)), layers.Embedding(7, 3, mask_zero=True), layers.LSTM(4)],
+    "repeated": [layers.Input((7, 3)), layers.LSTM(4), layers.RepeatVector(7), layers.LSTM(4, **each)],
+}
+for name, made in others.items():
+    keras.Sequential(made).save(os.path.join(folder, name + ".keras"))
+    packed(os.path.join(folder, name + ".keras"))
 product = keras.Sequential([layers.Input((7, 3)), layers.Bidirectional(layers.LSTM(4), merge_mode="mul")])
 product.save(os.path.join(folder, "both_mul.keras"))
 packed(os.path.join(folder, "both_mul.keras"))

@@ -221,6 +221,10 @@ fn what_stands_in_the_way_is_named_and_not_how_it_was_read() {
         ("expand_learnt", ["(LSTM)", "a state that was trained"]),
         ("faded_state", ["(Mul)", "changes a state"]),
         (
+            "group_of_all",
+            ["(InstanceNormalization)", "normalises are all samples"],
+        ),
+        (
             "mean_so_far",
             [
                 "(ReduceMean)",
@@ -420,6 +424,47 @@ fn cells_that_are_written_out() {
             );
         }
     }
+}
+
+#[test]
+fn channels_before_positions_and_groups_of_one() {
+    let cases = cases("onnx.json");
+    let conv = "conv 4 4>4";
+    for (file, net) in [
+        (
+            "channels_first",
+            format!("{conv} relu, dense 20>4, gru 4>4, dense 4>2"),
+        ),
+        (
+            "places_first",
+            format!("{conv} relu, dense 20>4, gru 4>4, dense 4>2"),
+        ),
+        ("channels_cell", format!("{conv} tanh, gru 20>4, dense 4>2")),
+        (
+            "channels_relu",
+            format!("{conv}, dense 20>20 relu, gru 20>4, dense 4>2"),
+        ),
+        (
+            "one_group",
+            "dense 16>4, norm 4, gru 4>4, dense 4>2".to_owned(),
+        ),
+    ] {
+        for how in ["", "_dynamo"] {
+            agrees(&cases, (&format!("onnx/frame_{file}{how}.onnx"), "", &net));
+        }
+    }
+}
+
+#[test]
+fn weights_in_integers_are_real_numbers() {
+    let cases = cases("norm.json");
+    agrees(&cases, ("onnx/integers.onnx", "", "lstm 3>4, dense 4>2"));
+    noted("onnx/integers.onnx", &["integers with a scale"]);
+    refused(
+        "onnx/rounded.onnx",
+        "",
+        &["(QuantizeLinear)", "before it was quantized"],
+    );
 }
 
 #[test]

@@ -378,7 +378,7 @@ fn takes_sums(node: &Node) -> bool {
     adds_up || matches!(node.op, Op::MatMul | Op::Recurrent(_))
 }
 
-/// Weights for values that are sums, as those of what is added up.
+/// Weights for values in another order, or added up, as those of what the layer before gives.
 fn of_terms(weight: &[f32], width: usize, (columns, whole): &(Vec<usize>, usize)) -> Vec<f32> {
     let mut all = vec![0.0; weight.len() / width.max(1) * whole];
     for (row, all) in weight.chunks(width).zip(all.chunks_mut(*whole)) {
@@ -484,6 +484,11 @@ impl View {
             .iter()
             .find(|a| a.0 == Role::Features)
             .map_or(1, |a| a.1)
+    }
+
+    /// Nothing is left out of what it is some of, but in another order or added up, so that weights may take all of it.
+    fn is_all(&self) -> bool {
+        (self.part.as_ref()).is_some_and(|(columns, whole)| columns.len() == *whole)
     }
 
     /// How many features are added up to one.
@@ -737,10 +742,10 @@ impl<'g> Walk<'g> {
                 if !squares {
                     unhalve(view);
                 }
-                let sum = view.terms() > 1 && view.stage == self.stage;
+                let all = view.is_all() && view.stage == self.stage;
                 match view.part {
-                    // These take sums into their own weights.
-                    Some(_) if sum && takes_sums(node) => {}
+                    // These take it into their own weights.
+                    Some(_) if all && takes_sums(node) => {}
                     Some(_) => *view = self.picked(node, view.clone(), false)?,
                     None => self.normalise(view)?,
                 }
@@ -909,10 +914,10 @@ impl<'g> Walk<'g> {
         self.notes.push(format!(
             "{}: {n} of {whole} values are {} by a dense layer, {whole} × {n}",
             node.label(),
-            if columns.len() > n {
-                "added up"
-            } else {
-                "picked"
+            match columns.len() {
+                all if all > n => "added up",
+                _ if n == whole => "brought into another order",
+                _ => "picked",
             }
         ));
         Ok(picked)
@@ -1125,7 +1130,20 @@ impl<'g> Walk<'g> {
                     return one(view);
                 }
                 self.no_rows_turned(node, &view, &shape)?;
-                let mut axes = regroup(&view.axes, &shape)?;
+                let (mut axes, joined) = regroup(&view.axes, &shape).map_err(|error| {
+                    match self.takers(node.outputs[0], |_| false).0[..] {
+                        [(norm, _)] if matches!(norm.op, Op::Norm { .. }) => anyhow!(
+                            "what {} normalises are all samples of a sequence together (nn.GroupNorm, nn.InstanceNorm1d): the engine normalises the features of one \
+                             sample, nn.LayerNorm",
+                            norm.label()
+                        ),
+                        _ => error,
+                    }
+                })?;
+                let view = match joined {
+                    Some(joined) => side_by_side(view, joined)?,
+                    None => view,
+                };
                 // Features of 1 that were squeezed away come back as the last axis.
                 let gone = !view.tokens && view.axes.iter().all(|a| a.0 != Role::Features);
                 if let Some(last) = axes.last_mut().filter(|a| gone && a.1 == 1) {
@@ -2199,10 +2217,14 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
 }
 
 /// The axes after a change of shape that keeps the order of numbers.
-fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>> {
+fn regroup(
+    axes: &[(Role, usize)],
+    shape: &[usize],
+) -> Result<(Vec<(Role, usize)>, Option<Joined>)> {
     let wide: Vec<(Role, usize)> = axes.iter().copied().filter(|a| a.1 != 1).collect();
     let mut rest = &wide[..];
     let mut new = Vec::with_capacity(shape.len());
+    let mut joined = None;
     for &dim in shape {
         let (role, used) = match rest {
             _ if dim == 1 => (Role::Batch, 0),
@@ -2211,10 +2233,17 @@ fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>
                 (Role::Directions | Role::Positions, n),
                 (Role::Features, width),
                 ..,
-            ] if n * width == dim => (Role::Features, 2),
+            ] if n * width == dim => {
+                joined = Some(Joined::Places(*n));
+                (Role::Features, 2)
+            }
+            [(Role::Features, _), (Role::Positions, n), ..] if n * rest[0].1 == dim => {
+                joined = Some(Joined::Channels(*n));
+                (Role::Features, 2)
+            }
             _ => bail!(
-                "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample, those of one position side by side \
-                 (y.transpose(1, 2).flatten(1) behind an nn.Conv1d within a sample)",
+                "it mixes axes: {:?} becomes {shape:?}; the engine's layers take the features of one sample, all of them side by side \
+                 (y.flatten(1) behind an nn.Conv1d within a sample)",
                 axes.iter().map(|a| a.1).collect::<Vec<_>>()
             ),
         };
@@ -2227,7 +2256,41 @@ fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<Vec<(Role, usize)>
     {
         last.0 = Role::Features;
     }
-    Ok(new)
+    Ok((new, joined))
+}
+
+/// How features at so many places became one axis.
+enum Joined {
+    /// All features of one place after the other, or both directions.
+    Places(usize),
+    /// All places of one feature after the other.
+    Channels(usize),
+}
+
+/// A view whose features are those of all places.
+fn side_by_side(mut view: View, joined: Joined) -> Result<View> {
+    let width = view.width();
+    ensure!(
+        view.part.is_none(),
+        "it joins what is picked or added up at several places: let a layer take that first"
+    );
+    let of = |k: usize| match joined {
+        Joined::Places(_) => k % width,
+        Joined::Channels(n) => k / n,
+    };
+    let (Joined::Places(n) | Joined::Channels(n)) = joined;
+    view.affine = view.affine.map(|(scale, offset)| {
+        let [scale, offset] =
+            [scale, offset].map(|all| (0..n * width).map(|k| all[of(k)]).collect());
+        (scale, offset)
+    });
+    if let Joined::Channels(n) = joined {
+        // The engine has the features of a place side by side.
+        let columns = (0..n * width).map(|k| k % n * width + k / n);
+        view.part = Some((columns.collect(), n * width));
+        view.state_of = None;
+    }
+    Ok(view)
 }
 
 /// A direction as a cell of the engine, with what still scales its input.

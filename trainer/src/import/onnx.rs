@@ -115,6 +115,35 @@ fn is_projected(graph: &GraphProto) -> bool {
     })
 }
 
+/// What to do with a file whose operators run in integers.
+const QUANTIZED: &str = "import the model as it was before it was quantized, and choose a format of ours with --precision; of weights alone the integers are read";
+
+/// The real numbers that integers with a scale stand for: one for all, or one for each place of an axis.
+fn dequantized(x: &Tensor, scale: &Tensor, zero: Option<&Tensor>, axis: i64) -> Result<Tensor> {
+    let (numbers, scale) = (x.ints()?, scale.floats()?);
+    let zero = zero.map_or_else(|| Ok(&[0][..]), Tensor::ints)?;
+    let axis = match scale.len() {
+        1 => 0,
+        _ => interpret::axis(axis, x.shape.len())?,
+    };
+    let each: usize = x.shape.iter().skip(axis + 1).product();
+    let places = x.shape.get(axis).copied().unwrap_or(1);
+    ensure!(
+        [1, places].contains(&scale.len()) && [1, scale.len()].contains(&zero.len()),
+        "{} scales and {} zeros for {places} places",
+        scale.len(),
+        zero.len()
+    );
+    let real = |(k, number): (usize, &i64)| {
+        let place = k / each.max(1) % places.max(1);
+        number.saturating_sub(zero[place % zero.len()]) as f32 * scale[place % scale.len()]
+    };
+    Tensor::f32(
+        x.shape.clone(),
+        numbers.iter().enumerate().map(real).collect(),
+    )
+}
+
 /// Graphs lie within attributes of nodes of graphs; a real file's go a few deep, and each is a call.
 const DEEPEST: usize = 64;
 
@@ -475,7 +504,14 @@ impl Reader {
         let domain = proto.domain.as_deref().unwrap_or("");
         ensure!(
             matches!(domain, "" | "ai.onnx"),
-            "an operator of `{domain}`, expected ONNX's own: export it without the optimizer that put it there"
+            "an operator of `{domain}`, expected ONNX's own: {}",
+            match kind.contains("Quantize")
+                || kind.contains("Integer")
+                || kind.starts_with("QLinear")
+            {
+                true => QUANTIZED,
+                false => "export it without the optimizer that put it there",
+            }
         );
         let attributes = Attributes(&proto.attribute);
         let inputs = proto
@@ -591,6 +627,50 @@ impl Reader {
             "Mul" => one(Op::Binary(Binary::Mul))?,
             "Div" => one(Op::Binary(Binary::Div))?,
             "Pow" => one(Op::Binary(Binary::Pow))?,
+            "DequantizeLinear" => {
+                let [x, scale, zero] = [0, 1, 2].map(|k| self.constant(input(k)));
+                let (Some(x), Some(scale)) = (x, scale) else {
+                    bail!("it rounds numbers while it runs: {QUANTIZED}")
+                };
+                ensure!(
+                    attributes.int("block_size", 0) == 0,
+                    "attribute `block_size`: a scale for each block of an axis: {QUANTIZED}"
+                );
+                let real = dequantized(x, scale, zero, attributes.int("axis", 1))?;
+                let id = self.graph.constant(name, real);
+                let note = "weights that are integers with a scale are the real numbers that they stand for; choose a format of ours with --precision";
+                if !self.graph.notes.iter().any(|known| known == note) {
+                    self.graph.notes.push(note.to_owned());
+                }
+                return self.define(proto.output.first().map_or("", |s| s), id);
+            }
+            "QuantizeLinear"
+            | "DynamicQuantizeLinear"
+            | "MatMulInteger"
+            | "ConvInteger"
+            | "QLinearMatMul"
+            | "QLinearConv" => {
+                bail!("it rounds numbers while it runs: {QUANTIZED}")
+            }
+            "InstanceNormalization" => {
+                let [scale, offset] = [1, 2].map(|k| match self.constant(input(k))?.floats() {
+                    Ok(&[one]) => Some(one),
+                    _ => None,
+                });
+                let (Some(scale), Some(offset)) = (scale, offset) else {
+                    bail!(
+                        "it normalises each of several channels over the length of what it sees: the engine normalises the features of a sample together \
+                         (nn.LayerNorm, or an nn.GroupNorm of one group on samples [batch, features])"
+                    )
+                };
+                let op = Op::Norm {
+                    axis: 2,
+                    epsilon: attributes.float("epsilon", 1e-5),
+                };
+                let normalised = self.add(name, kind, op, vec![Some(need(0)?)], 1)?[0];
+                let function = Function::Affine(scale, offset);
+                (Op::Unary(function), vec![Some(normalised)])
+            }
             "Sqrt" => unary(Function::Sqrt)?,
             "Reciprocal" => unary(Function::Reciprocal)?,
             "Neg" => unary(Function::Affine(-1.0, 0.0))?,

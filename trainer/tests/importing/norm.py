@@ -67,7 +67,10 @@ class Net:
         onnx.checker.check_model(model)
         onnx.save(model, os.path.join(here, "onnx", name + ".onnx"))
         samples = numbers(12, 1, inputs)
-        found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": samples})[0]
+        # Its optimisations multiply weights that are integers in integers, with rounded samples.
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        found = onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, {"x": samples})[0]
         cases[name] = {"x": rows(samples[:, 0]), "y": rows(found[:, 0])}
 
 
@@ -228,6 +231,23 @@ for number in range(8):
 net = Net()
 z = net.add("Add", net.add("MatMul", "h", net.weight(numbers(4, 4))), net.add("MatMul", "x", net.weight(numbers(3, 4))))
 streamed("unrolled_rnn", net, [net.add("Relu", net.add("Add", net.weight(numbers(4)), z))])
+# Weights that are integers with a scale, one for all or one for each output, and a layer that rounds while it runs.
+def integers(net, *shape, axis=None):
+    scale = np.abs(numbers(1 if axis is None else shape[axis])) / 50
+    scale, zero = (scale[0], np.int8(3)) if axis is None else (scale, np.zeros(shape[axis], "int8"))
+    whole = rng.integers(-127, 128, size=shape).astype("int8")
+    options = {} if axis is None else {"axis": axis}
+    return net.add("DequantizeLinear", net.weight(whole), net.weight(scale), net.weight(zero), **options)
+
+
+for name in ["integers", "rounded"]:
+    net = Net()
+    x = net.add("LSTM", "x", integers(net, 1, 16, 3), integers(net, 1, 16, 4, axis=1), hidden_size=4)
+    x = net.add("Squeeze", x, net.weight(np.array([1])))
+    if name == "rounded":
+        terms = net.weight(np.float32(0.01)), net.weight(np.int8(0))
+        x = net.add("DequantizeLinear", net.add("QuantizeLinear", x, *terms), *terms)
+    net.save(name, net.add("MatMul", x, integers(net, 4, 2, axis=1)), 2, 3, 13)
 with open(os.path.join(here, "norm.json"), "w") as file:
     json.dump(cases, file, separators=(",", ":"))
     file.write("\n")

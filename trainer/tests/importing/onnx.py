@@ -341,6 +341,40 @@ for name, made in {
         keep(f"form_{name}", x[0], found)
 
 
+def framed(form, **parts):
+    """A frame of 16 numbers a sample, with the state of a cell beside it."""
+    net = Form(form, rnn=nn.GRU(4, 4, batch_first=True), **parts).eval()
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            nn.init.uniform_(part.weight, 0.5, 1.5), nn.init.uniform_(part.bias), part.running_mean.uniform_()
+    frames, state, found = torch.randn(6, 1, 16), torch.zeros(1, 1, 4), []
+    return net, frames, state, found
+
+
+turn = lambda y: y.transpose(1, 2)
+made = {
+    # Channels before positions, and positions before channels, of numbers that are scaled first; a cell that takes them itself.
+    "channels_first": (lambda m, x, h: m.rnn(m.flat(m.norm(torch.relu(m.conv(x))).flatten(1)).unsqueeze(1), h), {"flat": nn.Linear(20, 4)}),
+    "places_first": (lambda m, x, h: m.rnn(m.flat(turn(m.norm(torch.relu(m.conv(x)))).flatten(1)).unsqueeze(1), h), {"flat": nn.Linear(20, 4)}),
+    "channels_cell": (lambda m, x, h: m.wide(torch.tanh(m.conv(x)).flatten(1).unsqueeze(1), h), {"wide": nn.GRU(20, 4, batch_first=True)}),
+    "channels_relu": (lambda m, x, h: m.wide(torch.relu(m.conv(x).flatten(1)).unsqueeze(1), h), {"wide": nn.GRU(20, 4, batch_first=True)}),
+    "one_group": (lambda m, x, h: m.rnn(m.group(m.first(x[:, 0])).unsqueeze(1), h), {"group": nn.GroupNorm(1, 4), "first": nn.Linear(16, 4)}),
+}
+for name, (of, parts) in made.items():
+    of = lambda m, x, h, of=of: (lambda y, h: (m.head(y), h))(*of(m, x, h))
+    for dynamo in [False, True]:
+        conv = {"conv": nn.Conv1d(1, 4, 4, stride=3), "norm": nn.BatchNorm1d(4)}
+        net, frames, state, found = framed(of, **conv, **parts)
+        full = f"frame_{name}{'_dynamo' if dynamo else ''}"
+        export(full, net, (frames[:1], state), dynamo, ["x", "h"], ["y", "h_next"], open_time=False)
+        with torch.no_grad():
+            for frame in frames:
+                y, state = net(frame[None], state)
+                found.append(y.reshape(-1))
+        keep(full, frames[:, 0], found)
+form("group_of_all", lambda m, x: m.head(m.rnn(turn(m.group(turn(x))))[0]), x, names=named, group=nn.GroupNorm(1, 3))
+
+
 class Cells(nn.Module):
     """Cells one behind the other, each with a state of its own in one input, behind a layer that narrows."""
 

@@ -334,9 +334,9 @@ impl Walk<'_> {
         }
     }
 
-    /// The same, or what is added up to it.
+    /// The same, or what it is in another order, or added up.
     pub(super) fn brought_whole(&mut self, node: &Node, view: View) -> Result<View> {
-        match view.stage == self.stage && view.terms() > 1 {
+        match view.stage == self.stage && view.is_all() {
             true => self.at_end(&view).map(|()| view),
             false => self.brought(node, view),
         }

@@ -456,6 +456,22 @@ fn channels_before_positions_and_groups_of_one() {
 }
 
 #[test]
+fn samples_before_are_kept_by_convolutions() {
+    let cases = cases("onnx.json");
+    for (file, net) in [
+        ("kept", "conv 3 9>4 relu, gru 4>4, dense 4>2"),
+        (
+            "ring",
+            "conv 3 9>4 tanh, conv 3 12>4 relu, gru 4>4, dense 4>2",
+        ),
+    ] {
+        for how in ["", "_dynamo"] {
+            agrees(&cases, (&format!("onnx/conv_{file}{how}.onnx"), "", net));
+        }
+    }
+}
+
+#[test]
 fn weights_in_integers_are_real_numbers() {
     let cases = cases("norm.json");
     agrees(&cases, ("onnx/integers.onnx", "", "lstm 3>4, dense 4>2"));

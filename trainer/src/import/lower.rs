@@ -420,13 +420,21 @@ fn invertible((scale, offset): &Affine) -> bool {
 /// A layer's hidden state, or its cell.
 type Part = (usize, bool);
 
+/// The samples that the layer behind an input keeps, as a part.
+fn kept_in(input: usize) -> Part {
+    // There are not that many layers.
+    (usize::MAX - input, false)
+}
+
 /// A factor and an offset for each of some numbers.
 type Affine = (Vec<f64>, Vec<f64>);
+
+type Axes = Vec<(Role, usize)>;
 
 /// What the chain of layers gave, seen with these axes.
 #[derive(Debug, Clone)]
 struct View {
-    axes: Vec<(Role, usize)>,
+    axes: Axes,
     /// How far the chain was; whoever takes it must find it there.
     stage: usize,
     /// After the last sample only.
@@ -454,6 +462,8 @@ enum Open {
         role: Role,
         pads: [usize; 2],
         mirror: bool,
+        /// It is what this input holds of the samples before.
+        kept: Option<usize>,
     },
     /// One half of the features, without the first positions.
     Half {
@@ -1226,6 +1236,9 @@ impl<'g> Walk<'g> {
                 let x = zeros(&view.shape())?;
                 let [starts, ends] = [1, 2].map(|k| operand(k).context("a bound is missing"));
                 let mut slices = interpret::slices(&x, starts?, ends?, operand(3), operand(4))?;
+                if let Some(kept) = conv::kept(&view, &slices)? {
+                    return Ok(vec![kept]);
+                }
                 // Of a spectrum the half is taken first, then its positions.
                 slices.sort_by_key(|slice| slice.axis);
                 let mut view = view;
@@ -1615,6 +1628,11 @@ impl<'g> Walk<'g> {
         let parts: Vec<&Known> = operands.iter().flatten().collect();
         if let [one] = parts[..] {
             return Ok(one.clone());
+        }
+        if let [Known::StateIn(input, before), Known::View(view)] = parts[..]
+            && let Some(view) = self.behind_kept((*input, before), view, axis)
+        {
+            return Ok(Known::View(view));
         }
         if let [Known::View(a), Known::View(b)] = parts[..] {
             let at = interpret::axis(axis, a.axes.len())?;
@@ -2101,11 +2119,14 @@ fn needed(graph: &Graph, wanted: &[ValueId]) -> Vec<bool> {
 /// The layers whose states these are.
 fn parts_of(known: &Known) -> BTreeSet<Part> {
     match known {
-        Known::View(view) => view
-            .state_of
-            .map(|layer| (layer, false))
-            .into_iter()
-            .collect(),
+        Known::View(view) => {
+            let kept = match view.open {
+                Open::Padded { kept, .. } => kept.map(kept_in),
+                _ => None,
+            };
+            let state = view.state_of.map(|layer| (layer, false));
+            state.into_iter().chain(kept).collect()
+        }
         Known::StateOut(parts, _) => parts.clone(),
         Known::Stack(pieces) | Known::Turned(pieces) => pieces.iter().flat_map(parts_of).collect(),
         Known::Constant(_) | Known::StateIn(..) => BTreeSet::new(),
@@ -2217,10 +2238,7 @@ fn taken(mut view: View, axis: usize, index: i64, len: usize) -> Result<View> {
 }
 
 /// The axes after a change of shape that keeps the order of numbers.
-fn regroup(
-    axes: &[(Role, usize)],
-    shape: &[usize],
-) -> Result<(Vec<(Role, usize)>, Option<Joined>)> {
+fn regroup(axes: &[(Role, usize)], shape: &[usize]) -> Result<(Axes, Option<Joined>)> {
     let wide: Vec<(Role, usize)> = axes.iter().copied().filter(|a| a.1 != 1).collect();
     let mut rest = &wide[..];
     let mut new = Vec::with_capacity(shape.len());

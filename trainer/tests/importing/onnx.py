@@ -372,6 +372,32 @@ for name, (of, parts) in made.items():
                 y, state = net(frame[None], state)
                 found.append(y.reshape(-1))
         keep(full, frames[:, 0], found)
+# Convolutions of one sample, with the samples before it as states: cut out again, or kept whole.
+def kept(m, x, before, h):
+    x = torch.cat([before, turn(x)], 2)
+    y, h = m.rnn(turn(torch.relu(m.conv(x))), h)
+    return m.head(y), x[:, :, 1:], h
+
+
+def ring(m, x, before, second, h):
+    before = torch.cat([before[:, :, 1:], x.unsqueeze(2)], 2)
+    second = torch.cat([second[:, :, 1:], torch.tanh(m.conv(before))], 2)
+    y, h = m.rnn(torch.relu(m.second(second)).squeeze(2).unsqueeze(1), h)
+    return m.head(y[:, -1]), before, second, h
+
+
+for name, of, shape, lengths in [("kept", kept, (1, 1, 3), [(3, 2)]), ("ring", ring, (1, 3), [(3, 3), (4, 5)])]:
+    for dynamo in [False, True]:
+        net = Form(of, conv=nn.Conv1d(3, 4, 3), second=nn.Conv1d(4, 4, 3, dilation=2), rnn=nn.GRU(4, 4, batch_first=True)).eval()
+        state, found, x = [*(torch.zeros(1, *n) for n in lengths), torch.zeros(1, 1, 4)], [], torch.randn(8, *shape)
+        names = [f"s{k}" for k in range(len(state))]
+        full = f"conv_{name}{'_dynamo' if dynamo else ''}"
+        export(full, net, (x[0], *state), dynamo, ["x", *names], ["y", *(n + "_next" for n in names)], open_time=False)
+        with torch.no_grad():
+            for sample in x:
+                y, *state = net(sample, *state)
+                found.append(y.reshape(-1))
+        keep(full, x.reshape(8, 3), found)
 form("group_of_all", lambda m, x: m.head(m.rnn(turn(m.group(turn(x))))[0]), x, names=named, group=nn.GroupNorm(1, 3))
 
 

@@ -1,10 +1,11 @@
 //! Convolutions, magnitudes, and the padding before them.
 
-use super::{Affine, Open, Role, View, Walk, is_uniform};
+use super::{Affine, Known, Open, Role, View, Walk, is_uniform, kept_in, zeros};
 use crate::import::graph::{Binary, Convolution, Node, Pooling, Tensor};
 use crate::import::interpret;
 use crate::net::{Activation, Conv, ConvShape, Dense, Layer, Pool, PoolKind, answers};
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
 
 impl Walk<'_> {
     /// A dense layer or a convolution at the end of the chain that has no activation yet, and whose answers are not pooled.
@@ -134,8 +135,36 @@ impl Walk<'_> {
             role,
             pads: [before, after],
             mirror,
+            kept: None,
         };
         Ok(view)
+    }
+
+    /// Samples behind those before them that an input holds, as files have it that convolve sample by sample: the engine's convolution keeps these itself.
+    pub(super) fn behind_kept(
+        &self,
+        (input, before): (usize, &Tensor),
+        view: &View,
+        axis: i64,
+    ) -> Option<View> {
+        let at = interpret::axis(axis, view.axes.len()).ok()?;
+        let (role, len) = view.axes[at];
+        let along = role == Role::Time || self.time.is_none() && (role, len) == (Role::Batch, 1);
+        let mut shape = before.shape.clone();
+        let n = std::mem::replace(shape.get_mut(at)?, len);
+        if !along || shape != view.shape() || view.open != Open::Nothing || view.tokens {
+            return None;
+        }
+        let mut view = view.clone();
+        view.axes[at] = (Role::Time, n + len);
+        view.state_of = None;
+        view.open = Open::Padded {
+            role: Role::Time,
+            pads: [n, 0],
+            mirror: false,
+            kept: Some(input),
+        };
+        Some(view)
     }
 
     /// One half of what a layer without an activation gave: the real or the imaginary parts of a spectrum.
@@ -323,7 +352,16 @@ impl Walk<'_> {
                 role,
                 pads: own,
                 mirror: mirrored,
+                kept,
             } if role == along => {
+                if let Some(input) = kept {
+                    ensure!(
+                        of.stride == 1,
+                        "attribute `strides`: {} of a convolution whose samples before are a state of the file: the engine answers only every {0}th time then",
+                        of.stride
+                    );
+                    self.taken.push((input, kept_in(input)));
+                }
                 ensure!(
                     !mirrored || pads == [0, 0],
                     "it pads with zeros what is mirrored already"
@@ -485,6 +523,32 @@ fn leave_out(shape: &mut ConvShape, positions: usize) -> Option<()> {
     let rows = positions.checked_mul(shape.stride.into())?;
     shape.before = shape.before.checked_sub(u16::try_from(rows).ok()?)?;
     Some(())
+}
+
+/// The last of the samples and of those before them, which are a state again; none if it is something else that is cut out.
+pub(super) fn kept(view: &View, slices: &[interpret::Slice]) -> Result<Option<Known>> {
+    let (
+        Open::Padded {
+            role,
+            kept: Some(input),
+            ..
+        },
+        [slice],
+    ) = (view.open, slices)
+    else {
+        return Ok(None);
+    };
+    let (along, len) = view.axes[slice.axis];
+    let ends = usize::try_from(slice.start).is_ok_and(|start| start + slice.len == len);
+    if along != role || slice.step != 1 || !ends {
+        return Ok(None);
+    }
+    let mut shape = view.shape();
+    shape[slice.axis] = slice.len;
+    Ok(Some(Known::StateOut(
+        BTreeSet::from([kept_in(input)]),
+        zeros(&shape)?,
+    )))
 }
 
 /// What a half is combined with.

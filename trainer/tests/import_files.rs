@@ -469,6 +469,14 @@ fn samples_before_are_kept_by_convolutions() {
             agrees(&cases, (&format!("onnx/conv_{file}{how}.onnx"), "", net));
         }
     }
+    let net = "conv 3 9>4 relu, gru 4>4, dense 4>2";
+    for file in [
+        "conv_channels_first",
+        "form_channels_first",
+        "form_channels_first_dynamo",
+    ] {
+        agrees(&cases, (&format!("onnx/{file}.onnx"), "", net));
+    }
 }
 
 #[test]

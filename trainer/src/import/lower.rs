@@ -132,7 +132,10 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
                 };
                 walk.front = front;
                 walk.may_add = may_add;
-                walk.misread = !enters_cells(graph, samples);
+                // Of a fixed length the last axis is tried for what no other reading is right for, and says nothing of why these are not.
+                let rare =
+                    matches!(dims.last(), Some(Dim::Fixed(_))) && time == Some(dims.len() - 1);
+                walk.misread = rare || !enters_cells(graph, samples);
                 let ran = walk.run(answer);
                 // What fails with a normalisation of its own may not without.
                 let again = matches!(walk.front, Front::Found(_));
@@ -140,7 +143,7 @@ pub(crate) fn lower(graph: &Graph, answer: Option<ValueId>, may_add: bool) -> Re
                 let better = |far| furthest.as_ref().is_none_or(|(other, _)| far > *other);
                 match ran {
                     Ok(()) => match walk.finish(answer) {
-                        Err(_) if again || !better((true, long, usize::MAX)) => {}
+                        Err(_) if again || !better((!rare, long, usize::MAX)) => {}
                         lowered => return lowered,
                     },
                     Err(e) if better(far) => furthest = Some((far, e)),
@@ -186,7 +189,24 @@ fn times(dims: &[Dim], whole: bool) -> Vec<Option<usize>> {
         Dim::Fixed(1) => 2,
         Dim::Fixed(_) => 1,
     });
-    axes.into_iter().map(Some).chain([None]).collect()
+    let channels_first = (dims.len().checked_sub(1))
+        .filter(|&last| last >= rank && features_axis(dims, whole, Some(last)).is_some());
+    let last = channels_first.map(Some);
+    axes.into_iter()
+        .map(Some)
+        .chain([None])
+        .chain(last)
+        .collect()
+}
+
+/// The axis of the samples that is what one of them is made of: the last one, or of `[batch, channels, time]` that before it; none if a sample is a number.
+pub(crate) fn features_axis(dims: &[Dim], whole: bool, time: Option<usize>) -> Option<usize> {
+    let last = dims.len().checked_sub(1).filter(|_| !whole)?;
+    match dims {
+        _ if time != Some(last) => Some(last),
+        [_, .., Dim::Fixed(2..), _] => Some(last - 1),
+        _ => None,
+    }
 }
 
 /// The shapes of a graph's inputs, if an axis of the samples is time and that long.
@@ -582,11 +602,10 @@ impl<'g> Walk<'g> {
         for (k, (input, shape)) in graph.inputs.iter().zip(&shapes).enumerate() {
             let known_as = zeros(shape)?;
             known[input.value.0] = Some(if k == samples {
-                let last = shape.len().checked_sub(1);
-                let last = last.filter(|last| !input.whole && time != Some(*last));
+                let features = features_axis(&input.dims, input.whole, time);
                 let role = |i| match i {
                     _ if Some(i) == time => Role::Time,
-                    _ if Some(i) == last => Role::Features,
+                    _ if Some(i) == features => Role::Features,
                     _ => Role::Batch,
                 };
                 Known::View(View {

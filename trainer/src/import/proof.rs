@@ -4,7 +4,7 @@
 //! lowered network in f32 and carries its own state. Both see the same seeded random samples. What each layer gives is
 //! compared too, from the engine's runs of the network cut behind that layer, so that a difference says where it begins.
 
-use super::graph::{Graph, Op, Tensor, ValueId, Values};
+use super::graph::{self, Graph, Op, Tensor, ValueId, Values};
 use super::interpret;
 use super::lower::{self, Lowered, Role, Tap};
 use crate::engine::EnginePredictor;
@@ -350,9 +350,8 @@ fn samples(
     chunk: &[Vec<f32>],
 ) -> Result<Tensor> {
     let width = chunk.first().map_or(0, Vec::len);
-    let whole = graph.inputs[lowered.samples].whole;
-    let last = shape.len().checked_sub(1);
-    let features = last.filter(|last| !whole && lowered.time != Some(*last));
+    let graph::Input { dims, whole, .. } = &graph.inputs[lowered.samples];
+    let features = lower::features_axis(dims, *whole, lowered.time);
     let strides = shape.iter().rev().scan(1, |n, &d| {
         let stride = *n;
         *n *= d;
@@ -369,7 +368,7 @@ fn samples(
     let values = (0..len).map(value);
     Tensor::new(
         shape.to_vec(),
-        match whole {
+        match *whole {
             true => Values::I64(values.map(|x| x as i64).collect()),
             false => Values::F32(values.collect()),
         },

@@ -398,6 +398,29 @@ for name, of, shape, lengths in [("kept", kept, (1, 1, 3), [(3, 2)]), ("ring", r
                 y, *state = net(sample, *state)
                 found.append(y.reshape(-1))
         keep(full, x.reshape(8, 3), found)
+# Channels before time, in a stream and in pieces of one.
+first = lambda m, x: m.head(m.rnn(turn(torch.relu(m.conv(nn.functional.pad(m.norm(x), (2, 0))))))[0])
+parts = {"conv": nn.Conv1d(3, 4, 3), "norm": nn.BatchNorm1d(3), "rnn": nn.GRU(4, 4, batch_first=True)}
+x = torch.randn(1, 3, 7)
+for dynamo in [False, True]:
+    net = Form(first, **parts).eval()
+    net.norm.running_mean.uniform_()
+    options = {"input_names": ["x"], "output_names": ["y"], "verbose": False}
+    options |= {"dynamo": True, "external_data": False, "dynamic_shapes": (({2: torch.export.Dim("time")},),)} if dynamo else {"dynamo": False, "dynamic_axes": {"x": {2: "time"}}}
+    full = f"form_channels_first{'_dynamo' if dynamo else ''}"
+    path = os.path.join(folder, full + ".onnx")
+    torch.onnx.export(net, (x,), path, **options)
+    slim(path)
+    with torch.no_grad():
+        keep(full, x[0].T, net(x)[0])
+net, state, found = Form(lambda m, x, before, h: kept(m, turn(x), before, h), **parts).eval(), [torch.zeros(1, 3, 2), torch.zeros(1, 1, 4)], []
+export("conv_channels_first", net, (x[:, :, :1], *state), False, ["x", "s", "h"], ["y", "s_next", "h_next"], open_time=False)
+with torch.no_grad():
+    for t in range(7):
+        y, *state = net(x[:, :, t : t + 1], *state)
+        found.append(y.reshape(-1))
+keep("conv_channels_first", x[0].T, found)
+x = torch.randn(1, 6, 3)
 form("group_of_all", lambda m, x: m.head(m.rnn(turn(m.group(turn(x))))[0]), x, names=named, group=nn.GroupNorm(1, 3))
 
 

@@ -268,9 +268,14 @@ impl<'g> Made<'g> {
 
     /// What a function is applied to, before or after it is taken apart.
     fn gate(&self, id: ValueId, function: Function) -> Option<Sum> {
+        self.gate_within(id, function, 0)
+    }
+
+    fn gate_within(&self, id: ValueId, function: Function, depth: usize) -> Option<Sum> {
         match self.under(id, function) {
             Some(of) => self.sum(of, 0),
-            None => self.part(id, |whole| self.gate(whole, function)),
+            None if depth > DEEPEST => None,
+            None => self.part(id, |whole| self.gate_within(whole, function, depth + 1)),
         }
     }
 

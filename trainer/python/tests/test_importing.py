@@ -127,6 +127,30 @@ def test_what_differs_is_an_error_and_what_cannot_be_compared_is_told(torch):
             _compare(model, wrong, answer)
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_convolutions_and_logarithms_of_probabilities_of_whatever_batch(torch, batch):
+    class Spotter(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv1d(6, 8, 3)
+            self.gru = torch.nn.GRU(8, 8, batch_first=True)
+            self.head = torch.nn.Linear(8, 3)
+
+        def forward(self, x):
+            before = torch.nn.functional.pad(x.transpose(1, 2), (2, 0))
+            y, _ = self.gru(torch.relu(self.conv(before)).transpose(1, 2))
+            return torch.log_softmax(self.head(y), -1)
+
+    torch.manual_seed(0)
+    module, sample = Spotter().eval(), torch.randn(batch, 40, 6)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = kinglet.from_torch(module, sample)
+    assert not any("not compared" in str(warning.message) for warning in told)
+    got = model.predict(sample[0].numpy())
+    assert np.abs(got - module(sample)[0].exp().detach().numpy()).max() < 1e-5
+
+
 def test_parts_of_a_module_that_were_set_to_evaluation_stay_so(torch):
     module = module_of(torch, FORMS["BatchNorm"]).train()
     module.norm.eval()

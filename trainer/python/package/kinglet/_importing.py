@@ -186,11 +186,14 @@ def _both(file, folder, calibrate, options):
 
 def _exported(torch, module, sample, names, folder, calibrate, options):
     """The model, and the one in f32 of the module's own numbers; by the one of the two exporters of PyTorch that writes what can be
-    imported."""
+    imported. Where that needs one series, of the first in the sample."""
     file, first = folder / "network.onnx", None
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    for dynamo in (True, False):
+    ways = [(sample, True), (sample, False)]
+    if sample.ndim > 2 and len(sample) > 1 and _takes(module, sample[:1]):
+        ways += [(sample[:1], True), (sample[:1], False)]
+    for sample, dynamo in ways:
         # What they say is about operators of packages that are not there, and about each other.
         logger.setLevel(logging.ERROR)
         try:
@@ -208,6 +211,15 @@ def _exported(torch, module, sample, names, folder, calibrate, options):
         finally:
             logger.setLevel(level)
     raise first
+
+
+def _takes(module, sample):
+    """The module answers to the sample."""
+    try:
+        module(sample)
+    except Exception:
+        return False
+    return True
 
 
 def _first_line(error):
@@ -266,6 +278,8 @@ def _compare(model, sample, expected, what="the sample", because=_FROZEN, most=_
         shapes.append(got.shape)
         # Answers as the network has its axes, or the last of each, which it may have in rows. An axis of one may be left out, such as by squeeze.
         forms = [y.squeeze() for y in expected] + [y.reshape(len(y), -1).squeeze() for y in expected if y.ndim > 2]
+        # A model says probabilities where the network says their logarithms.
+        forms += [np.exp(y) for y in forms if y.size and y.max() <= 0]
         for shown in (got, got.swapaxes(0, -2), got[..., -1, :]):
             shares += [_share(shown.squeeze(), y) for y in forms if shown.squeeze().shape == y.shape]
     if not shares:

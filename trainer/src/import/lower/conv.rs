@@ -89,6 +89,10 @@ impl Walk<'_> {
         view.axes[2].1 = (len - of.kernel) / of.stride + 1;
         view.state_of = None;
         view.stage = self.grown(node, view.roles());
+        if view.affine.is_some() {
+            // What the file pools has been scaled, the engine's layer not yet.
+            self.taps.pop_if(|tap| tap.layer + 1 == self.layers.len());
+        }
         Ok(view)
     }
 

@@ -39,7 +39,7 @@ pub use self::evaluate::{
 };
 pub(crate) use self::evaluate::{Score, known};
 pub use self::fit::{fit, fit_from, fit_on, fit_pair_quantized, fit_quantized};
-pub use self::plan::SHARD;
+pub use self::plan::{LANE_WINDOWS, SHARD, lanes};
 pub use self::progress::{Fitted, Options, Progress};
 pub use self::runner::{FloatPredictor, FloatRunner, generate};
 pub use self::window::{Seen, run_window};

@@ -28,8 +28,8 @@ use kinglet_trainer::spotting::Wakes;
 use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
-    FitError, Fitted, Metrics, Options, Predictor, Progress, baselines, evaluate, fit, fit_on,
-    fit_pair_quantized, fit_quantized, network_for, pair_for, rule_wins,
+    FitError, Fitted, LANE_WINDOWS, Metrics, Options, Predictor, Progress, baselines, evaluate,
+    fit, fit_on, fit_pair_quantized, fit_quantized, lanes, network_for, pair_for, rule_wins,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -834,11 +834,21 @@ impl<'d> Table<'d> {
     }
 }
 
-/// Where states that go on have to start anew.
+/// How far states go on, and where they have to start anew.
 fn say_pieces(task: &Task, data: &Dataset) {
     let (pieces, window) = (data.pieces(Part::Train), data.window());
     let count = pieces.clone().count();
-    if !task.shape.stateful || count < 2 {
+    if !task.shape.stateful {
+        return;
+    }
+    let (lanes, batch) = (lanes(task, data), task.train.batch);
+    if lanes < batch {
+        say(&format!(
+            "note: the training part is run through as {lanes} streams side by side, and not as the {batch} of train.batch: where it is long \
+             enough, a state is carried through at least {LANE_WINDOWS} windows"
+        ));
+    }
+    if count < 2 {
         return;
     }
     let rows: usize = pieces.clone().map(|piece| piece.len()).sum();

@@ -15,6 +15,9 @@ use crate::task::Task;
 /// Sequences that one thread takes at a time.
 pub const SHARD: usize = 16;
 
+/// Windows that a lane of the training part has at least, where its piece is so long: a state is carried into all but the first.
+pub const LANE_WINDOWS: usize = 16;
+
 /// Which sequences make which batch.
 pub(super) struct Plan {
     /// First rows of the sequences.
@@ -41,18 +44,19 @@ struct Lane {
     windows: usize,
 }
 
-/// Pieces cut into about `batch` lanes by their length, and the lanes of similar length put together: those of a round, and how many
-/// windows each has in it.
+/// Pieces cut into about `batch` lanes by their length, but of no fewer than `least` windows, and the lanes of similar length put
+/// together: those of a round, and how many windows each has in it.
 fn rounds(
     pieces: impl Iterator<Item = Range<usize>> + Clone,
     window: usize,
     batch: usize,
+    least: usize,
 ) -> Vec<(Vec<usize>, usize)> {
     let all: usize = pieces.clone().map(|piece| piece.len() / window).sum();
     let mut lanes = Vec::new();
     for piece in pieces.filter(|piece| piece.len() >= window) {
         let windows = piece.len() / window;
-        let cuts = (batch * windows / all).clamp(1, windows);
+        let cuts = (batch * windows / all).min(windows / least).max(1);
         let each = windows / cuts;
         lanes.extend((0..cuts).map(|k| Lane {
             start: piece.start + k * each * window,
@@ -79,6 +83,24 @@ fn rounds(
     rounds
 }
 
+/// Windows of a lane at least. What an epoch is chosen by runs through whole pieces, as on a device, or so long that how a lane
+/// begins makes no difference.
+fn least(part: Part) -> usize {
+    match part {
+        Part::Train => LANE_WINDOWS,
+        Part::Valid | Part::Test => 4 * LANE_WINDOWS,
+    }
+}
+
+/// Streams that are trained side by side where their state is carried: fewer than `train.batch` where there is not enough for
+/// [`LANE_WINDOWS`] each.
+pub fn lanes(task: &Task, data: &Dataset) -> usize {
+    let pieces = data.pieces(Part::Train);
+    let rounds = rounds(pieces, data.window(), task.train.batch, least(Part::Train));
+    let widths = rounds.iter().map(|(starts, _)| starts.len());
+    widths.max().unwrap_or(0)
+}
+
 impl Plan {
     pub(super) fn new(task: &Task, data: &Dataset, part: Part) -> Self {
         let (batch, window) = (task.train.batch, data.window());
@@ -90,7 +112,7 @@ impl Plan {
         };
         if task.shape.stateful {
             plan.starts.clear();
-            for (starts, windows) in rounds(data.pieces(part), window, batch) {
+            for (starts, windows) in rounds(data.pieces(part), window, batch, least(part)) {
                 let (first, at) = (plan.shards.len(), plan.starts.len());
                 let ends = (0..starts.len()).step_by(SHARD);
                 let shard = |k: usize| at + k..at + (k + SHARD).min(starts.len());
@@ -168,16 +190,23 @@ mod tests {
     fn one_piece_is_cut_into_lanes_of_one_length() {
         let whole = 10..10 + 4 * 103;
         assert_eq!(
-            rounds(std::iter::once(whole), 4, 5),
+            rounds(std::iter::once(whole), 4, 5, 16),
             [(vec![10, 90, 170, 250, 330], 20)]
         );
-        assert_eq!(rounds(std::iter::once(0..9), 4, 32), [(vec![0, 4], 1)]);
+    }
+
+    #[test]
+    fn a_piece_with_fewer_windows_than_the_batch_still_carries_its_state() {
+        let rounds = |rows, least| rounds(std::iter::once(0..rows), 4, 64, least);
+        assert_eq!(rounds(9, 16), [(vec![0], 2)]);
+        assert_eq!(rounds(4 * 63, 16), [(vec![0, 84, 168], 21)]);
+        assert_eq!(rounds(4 * 63, least(Part::Valid)), [(vec![0], 63)]);
     }
 
     #[test]
     fn pieces_of_all_lengths_are_covered_and_long_ones_keep_their_state() {
         let pieces = [0..403, 410..2411, 2420..2423, 2430..2438, 3000..3100];
-        let rounds = rounds(pieces.iter().cloned(), 4, 8);
+        let rounds = rounds(pieces.iter().cloned(), 4, 8, 16);
         let mut seen = std::collections::HashSet::new();
         for (starts, windows) in &rounds {
             assert!(starts.len() <= 8, "{starts:?}");

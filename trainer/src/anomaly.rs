@@ -45,7 +45,7 @@ pub(crate) fn watch(
     watched.sums = names.map(|name| (name, 0.0)).collect();
     let mut y = vec![0.0; targets.len()];
     let mut errors_of = Vec::new();
-    for sequence in data.sequences(part) {
+    for sequence in data.running(part) {
         predictor.reset();
         let group = sequence.group();
         for t in 0..sequence.steps() {

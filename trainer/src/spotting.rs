@@ -40,7 +40,7 @@ pub(crate) fn hear(
     };
     let class = names.iter().position(|name| name == word);
     let (mut y, mut score, mut before) = (vec![0.0; names.len()], 0f32, None);
-    for sequence in data.sequences(part) {
+    for sequence in data.running(part) {
         predictor.begin(&sequence);
         let group = sequence.group();
         for t in 0..sequence.steps() {

@@ -35,7 +35,7 @@ pub use self::continued::{network_for, pair_for};
 pub use self::error::FitError;
 pub use self::evaluate::{
     ClassMetrics, LastValue, Majority, Metrics, Predictor, QuantileMetrics, TokenMetrics,
-    TranscriptMetrics, ValueMetrics, evaluate,
+    TranscriptMetrics, ValueMetrics, evaluate, evaluate_parts,
 };
 pub(crate) use self::evaluate::{Score, known};
 pub use self::fit::{fit, fit_from, fit_on, fit_pair_quantized, fit_quantized};

@@ -29,7 +29,8 @@ use kinglet_trainer::task::{Precision, Split, Task};
 use kinglet_trainer::train::pair::Pair;
 use kinglet_trainer::train::{
     FitError, Fitted, LANE_WINDOWS, Metrics, Options, Predictor, Progress, baselines, evaluate,
-    fit, fit_on, fit_pair_quantized, fit_quantized, lanes, network_for, pair_for, rule_wins,
+    evaluate_parts, fit, fit_on, fit_pair_quantized, fit_quantized, lanes, network_for, pair_for,
+    rule_wins,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -594,6 +595,9 @@ impl Row {
     }
 }
 
+/// By how much a running state errs more than windows do, that is worth a word.
+const WORSE: f64 = 1.1;
+
 /// Metrics of every part.
 struct Table<'d> {
     data: &'d Dataset,
@@ -621,7 +625,7 @@ impl<'d> Table<'d> {
         predictor: &mut dyn Predictor,
         sizes: Option<(usize, usize)>,
     ) -> &mut Row {
-        let [train, valid, test] = Part::ALL.map(|part| evaluate(self.data, part, predictor));
+        let [train, valid, test] = evaluate_parts(self.data, predictor);
         self.rows.push(Row {
             name: name.to_owned(),
             train,
@@ -689,7 +693,12 @@ impl<'d> Table<'d> {
                 steps * macs
             ));
         }
-        if !answer.anew || model.is_bidirectional() {
+        if model.is_bidirectional() {
+            return Ok(());
+        }
+        if !answer.anew {
+            let told = self.of_running_state(task, &model);
+            self.windows.extend(told);
             return Ok(());
         }
         // Not every task can be streamed, and then there is nothing to say.
@@ -713,6 +722,30 @@ impl<'d> Table<'d> {
             ));
         }
         Ok(())
+    }
+
+    /// What a model that streams, but was trained on windows, gives over windows, where that is better than the state running on.
+    fn of_running_state(&self, task: &Task, model: &Model<'_>) -> Option<String> {
+        let own = self.network()?.last();
+        if task.shape.stateful {
+            return None;
+        }
+        let part = match self.network()?.test.error().is_finite() {
+            true => Part::Test,
+            false => Part::Valid,
+        };
+        let windows = self.data.clone().in_windows();
+        let windows = evaluate(&windows, part, &mut EnginePredictor::new(model));
+        (own.error() > WORSE * windows.error()).then(|| {
+            let [of_windows, own] = [&windows, own].map(|m| decimals(m.headline().1, 5));
+            format!(
+                "over windows that begin from a reset, which it was trained and its epoch was chosen on, it gives other numbers: {} {of_windows} \
+                 on the {} part, not {own} as with the state running on; with stateful = true in [shape], or a longer window, it \
+                 is trained as it runs",
+                windows.headline().0,
+                part.name()
+            )
+        })
     }
 
     fn print(&self, fitted: &Fitted, folds: Option<&Folds>) -> Result<()> {

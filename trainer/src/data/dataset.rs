@@ -87,6 +87,18 @@ pub struct Dataset {
 struct Stream {
     rows: Range<usize>,
     counted: usize,
+    /// The row that a device has been running from.
+    since: usize,
+}
+
+impl Stream {
+    fn from_reset(rows: Range<usize>, counted: usize) -> Self {
+        Stream {
+            since: rows.start,
+            rows,
+            counted,
+        }
+    }
 }
 
 /// A sequence to be predicted, from a reset on.
@@ -94,12 +106,14 @@ struct Stream {
 pub struct Sequence<'a> {
     data: &'a Dataset,
     stream: &'a Stream,
+    /// Its first row.
+    start: usize,
 }
 
 impl<'a> Sequence<'a> {
     /// Number of samples.
     pub fn steps(&self) -> usize {
-        self.stream.rows.len()
+        self.stream.rows.end - self.start
     }
 
     /// What a step takes.
@@ -109,48 +123,47 @@ impl<'a> Sequence<'a> {
 
     /// The sample of step `t` in original units; a token is its number.
     pub fn raw(&self, t: usize) -> &'a [f32] {
-        let at = (self.stream.rows.start + t) * self.data.width;
+        let at = (self.start + t) * self.data.width;
         &self.data.raw[at..at + self.data.width]
     }
 
     /// The same as the network gets it.
     pub fn normalised(&self, t: usize) -> &'a [f32] {
-        self.data.input_row(self.stream.rows.start, t)
+        self.data.input_row(self.start, t)
     }
 
     /// The group that its rows belong to; `None` where rows are not grouped.
     pub fn group(&self) -> Option<usize> {
         let starts = &self.data.groups;
-        let after = starts.partition_point(|&start| start <= self.stream.rows.start);
+        let after = starts.partition_point(|&start| start <= self.start);
         after.checked_sub(1)
     }
 
     /// The row of its first sample, of all rows that are used.
     pub fn first_row(&self) -> usize {
-        self.stream.rows.start
+        self.start
     }
 
     /// When the nearest target of step `t` is, in seconds since 1970 by the clock on the wall; `None` where nobody knows.
     pub fn time(&self, t: usize) -> Option<f64> {
-        let time = self.data.times.get(self.stream.rows.start + t);
+        let time = self.data.times.get(self.start + t);
         time.copied()
     }
 
     /// The labelled window that the target of step `t` lies in, from 1; 0: none.
     pub fn event(&self, t: usize) -> usize {
-        let event = self.data.events.get(self.stream.rows.start + t);
+        let event = self.data.events.get(self.start + t);
         event.copied().unwrap_or(0)
     }
 
     /// Whether the output of step `t` counts: it is one of the part's, and all of what it should be is known.
     pub fn counts(&self, t: usize) -> bool {
-        self.stream.rows.start + t >= self.stream.counted
-            && self.truth(t).iter().all(|x| !x.is_nan())
+        self.start + t >= self.stream.counted && self.truth(t).iter().all(|x| !x.is_nan())
     }
 
     /// What the output of step `t` should be, in original units; a class or token is its number, and NaN is what nobody knows.
     pub fn truth(&self, t: usize) -> &'a [f32] {
-        let at = (self.stream.rows.start + t) * self.data.goal_width;
+        let at = (self.start + t) * self.data.goal_width;
         &self.data.truth[at..at + self.data.goal_width]
     }
 }
@@ -246,10 +259,8 @@ impl Dataset {
         self.truth.extend(truth);
         self.lengths.resize(rows.end, truth.len());
         self.windows[part as usize].push(rows.start);
-        self.streams[part as usize].push(Stream {
-            counted: rows.start,
-            rows,
-        });
+        let counted = rows.start;
+        self.streams[part as usize].push(Stream::from_reset(rows, counted));
     }
 
     /// The same from a table that is already in memory; a task over text ignores it.
@@ -435,7 +446,33 @@ impl Dataset {
     /// contiguous piece of the part, led in by one window of the rows before it.
     pub fn sequences(&self, part: Part) -> impl Iterator<Item = Sequence<'_>> {
         let streams = self.streams[part as usize].iter();
-        streams.map(|stream| Sequence { data: self, stream })
+        streams.map(|stream| Sequence {
+            data: self,
+            stream,
+            start: stream.rows.start,
+        })
+    }
+
+    /// The same as a device runs them: where the state runs on, from the first row of a piece or the one behind the part's last
+    /// stretch in it.
+    pub fn running(&self, part: Part) -> impl Iterator<Item = Sequence<'_>> {
+        let streams = self.streams[part as usize].iter();
+        streams.map(|stream| Sequence {
+            data: self,
+            stream,
+            start: stream.since,
+        })
+    }
+
+    /// The same data to be measured as a network is trained on it: window by window, each from a reset on.
+    pub fn in_windows(mut self) -> Self {
+        for part in Part::ALL {
+            let rows = |&start: &usize| start..start + self.length(start);
+            let windows = self.windows[part as usize].iter().map(rows);
+            let streams = windows.map(|rows| Stream::from_reset(rows.clone(), rows.start));
+            self.streams[part as usize] = streams.collect();
+        }
+        self
     }
 
     /// The rows of a part that follow each other: of each group, and from one row that was left out to the next.
@@ -559,6 +596,7 @@ fn cut_group(
     for part in Part::ALL {
         let (windows, streams) = (&mut places.0[part as usize], &mut places.1[part as usize]);
         let (mut row, rows) = (group.start, group.end);
+        let mut since = group.start;
         while row < rows {
             if !belongs(row, part) {
                 row += 1;
@@ -569,10 +607,7 @@ fn cut_group(
                 let first = row.max(group.start + window - 1);
                 for last in (first..end).step_by(task.shape.hop.unwrap_or(1)) {
                     windows.push(last + 1 - window);
-                    streams.push(Stream {
-                        rows: last + 1 - window..last + 1,
-                        counted: last,
-                    });
+                    streams.push(Stream::from_reset(last + 1 - window..last + 1, last));
                 }
             } else {
                 windows.extend(
@@ -588,7 +623,9 @@ fn cut_group(
                 streams.push(Stream {
                     rows: row.saturating_sub(window).max(group.start)..end,
                     counted: row,
+                    since,
                 });
+                since = end;
             }
             row = end;
         }

@@ -84,7 +84,7 @@ pub(super) fn measure(
     let (mut groups, mut times) = (Vec::new(), Vec::new());
     let mut kept = vec![Vec::new(); predictors.len()];
     let mut gaps = vec![Vec::new(); predictors.len()];
-    for sequence in data.sequences(part) {
+    for sequence in data.running(part) {
         for (_, predictor) in predictors.iter_mut() {
             predictor.begin(&sequence);
         }

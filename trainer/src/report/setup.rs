@@ -5,7 +5,7 @@ use super::counted;
 use super::html::{Table, count, number, section};
 use crate::data::{Dataset, Part};
 use crate::task::{ClassWeights, Split, Task};
-use crate::train::{Predictor, evaluate};
+use crate::train::{Predictor, evaluate_parts};
 use std::fmt::Debug;
 
 /// `parts`: predictors by name, to be measured on every part.
@@ -35,8 +35,8 @@ fn metrics(data: &Dataset, parts: &mut [(&str, &mut (dyn Predictor + '_))]) -> S
     let mut metric = "";
     for (name, predictor) in parts {
         let mut row = vec![(*name).to_owned()];
-        for part in Part::ALL {
-            let (of, value) = evaluate(data, part, &mut **predictor).headline();
+        for metrics in evaluate_parts(data, &mut **predictor) {
+            let (of, value) = metrics.headline();
             metric = of;
             row.push(number(value));
         }

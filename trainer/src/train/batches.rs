@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::ctc::BEYOND;
 use super::error::FitError;
-use super::evaluate::evaluate;
+use super::evaluate::evaluate_shortly;
 use super::init::Rng;
 use super::loss::Objective;
 use super::pair::{evaluate_pair, split_pair};
@@ -210,7 +210,7 @@ impl<'a> Batches<'a> {
         match &load(&quantized)?[..] {
             [alone] => {
                 let mut engine = EnginePredictor::new(&alone.model);
-                Ok(evaluate(self.data, Part::Valid, &mut engine).error())
+                Ok(evaluate_shortly(self.data, Part::Valid, &mut engine).error())
             }
             [decoder, encoder] => {
                 let models = [&encoder.model, &decoder.model];

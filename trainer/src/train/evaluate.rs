@@ -258,11 +258,28 @@ impl fmt::Display for QuantileMetrics {
     }
 }
 
-/// Runs a predictor over a part and compares. A part without outputs gives NaN.
+/// Runs a predictor over a part, as a device that has been running, and compares. A part without outputs gives NaN.
 pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Metrics {
+    over(data, data.running(part), predictor)
+}
+
+/// The same, where states run in over one window alone: less of the data is gone through.
+pub(super) fn evaluate_shortly(
+    data: &Dataset,
+    part: Part,
+    predictor: &mut dyn Predictor,
+) -> Metrics {
+    over(data, data.sequences(part), predictor)
+}
+
+fn over<'d>(
+    data: &'d Dataset,
+    sequences: impl Iterator<Item = Sequence<'d>>,
+    predictor: &mut dyn Predictor,
+) -> Metrics {
     let mut out = vec![0.0; data.outputs()];
     let mut score = Score::new(data);
-    for sequence in data.sequences(part) {
+    for sequence in sequences {
         predictor.begin(&sequence);
         score.start(&sequence);
         for t in 0..sequence.steps() {
@@ -273,6 +290,33 @@ pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Me
         }
     }
     score.metrics(data.output())
+}
+
+/// [`evaluate`] for every part. What begins at the same row is run through once.
+pub fn evaluate_parts(data: &Dataset, predictor: &mut dyn Predictor) -> [Metrics; 3] {
+    let of = |part| data.running(part).map(move |sequence| (part, sequence));
+    let mut sequences: Vec<(Part, Sequence<'_>)> = Part::ALL.into_iter().flat_map(of).collect();
+    sequences.sort_by_key(|(_, sequence)| sequence.first_row());
+    let mut out = vec![0.0; data.outputs()];
+    let mut scores = Part::ALL.map(|_| Score::new(data));
+    for together in sequences.chunk_by(|(_, a), (_, b)| a.first_row() == b.first_row()) {
+        for (part, sequence) in together {
+            scores[*part as usize].start(sequence);
+        }
+        let Some((_, longest)) = together.iter().max_by_key(|(_, s)| s.steps()) else {
+            continue;
+        };
+        predictor.begin(longest);
+        for t in 0..longest.steps() {
+            predictor.step(longest.raw(t), &mut out);
+            for (part, sequence) in together {
+                if t < sequence.steps() && sequence.counts(t) {
+                    scores[*part as usize].add(&out, sequence.truth(t));
+                }
+            }
+        }
+    }
+    scores.map(|score| score.metrics(data.output()))
 }
 
 /// Running sums of all metrics.

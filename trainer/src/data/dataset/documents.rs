@@ -49,10 +49,8 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
             truth.resize(rows.end, class as f32);
             tokens.extend(numbers.iter().map(|&token| token as f32));
             places.0[*part as usize].push(rows.start);
-            places.1[*part as usize].push(Stream {
-                counted: rows.end - 1,
-                rows,
-            });
+            let counted = rows.end - 1;
+            places.1[*part as usize].push(Stream::from_reset(rows, counted));
         }
         notes.extend(table.notes().iter().cloned());
         let (file, all) = (table.file(), tokens.len() - first);

@@ -50,14 +50,11 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         for row in (0..table.rows()).filter(|&r| parts.contains(r, part)) {
             let (start, end) = (row * window, (row + 1) * window);
             places.0[part as usize].push(start);
-            places.1[part as usize].push(Stream {
-                rows: start..end,
-                counted: if task.shape.kind == Kind::ManyToOne {
-                    end - 1
-                } else {
-                    start
-                },
-            });
+            let counted = match task.shape.kind {
+                Kind::ManyToOne => end - 1,
+                _ => start,
+            };
+            places.1[part as usize].push(Stream::from_reset(start..end, counted));
         }
     }
     need_windows(&places, task, table.file(), |part| parts.count(part))?;

@@ -54,10 +54,8 @@ pub fn load(task: &Task, tagged: &TaggedTask) -> Result<Dataset, DataError> {
                 truth.push(class? as f32);
             }
             places.0[*part as usize].push(rows.start);
-            places.1[*part as usize].push(Stream {
-                counted: rows.start,
-                rows,
-            });
+            let counted = rows.start;
+            places.1[*part as usize].push(Stream::from_reset(rows, counted));
         }
         if unknown > 0 {
             let file = tagged.files.of(*part).display();

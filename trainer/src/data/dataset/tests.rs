@@ -96,6 +96,14 @@ fn many_to_many_windows_cover_a_part_and_streams_lead_in() {
     assert_eq!(stream.steps(), 10);
     assert!(!stream.counts(3) && stream.counts(4));
     assert_eq!((stream.raw(4)[0], stream.truth(4)[0]), (10.0, 121.0));
+    // A device has been running since the first row.
+    let running = data.running(Part::Test).next().unwrap();
+    assert_eq!((running.first_row(), running.steps()), (0, 19));
+    assert!(!running.counts(14) && running.counts(15));
+    assert_eq!((running.raw(15)[0], running.truth(15)[0]), (16.0, 289.0));
+    let windows = data.in_windows();
+    let firsts = windows.sequences(Part::Train).map(|s| s.first_row());
+    assert!(firsts.eq([0, 4, 5]));
 }
 
 #[test]

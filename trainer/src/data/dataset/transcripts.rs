@@ -120,10 +120,8 @@ pub fn load(
             // A first row has no row before it, so its difference says nothing about differences.
             train.extend(rows.clone().skip(1));
         }
-        data.streams[part as usize].push(Stream {
-            counted: rows.start,
-            rows,
-        });
+        let counted = rows.start;
+        data.streams[part as usize].push(Stream::from_reset(rows, counted));
     }
     for part in [Part::Train, Part::Valid] {
         if data.windows[part as usize].is_empty() {

@@ -62,6 +62,8 @@ pub struct Dataset {
     hidden_as: Vec<f32>,
     /// For every output the quantile that it stands for; empty where outputs are means.
     quantiles: Vec<f64>,
+    /// For every output the column whose steps it is a sum of; empty where outputs are numbers of columns.
+    steps: Vec<Option<usize>>,
     /// When the nearest target of each row is, in seconds since 1970 by the clock on the wall; empty where nobody knows.
     times: Vec<f64>,
     /// What a decoder starts from, and for every row the row at which that begins.
@@ -242,6 +244,7 @@ impl Dataset {
             lengths: Vec::new(),
             hidden_as: Vec::new(),
             quantiles: Vec::new(),
+            steps: Vec::new(),
             times: Vec::new(),
             group_names: Vec::new(),
             source: None,
@@ -370,6 +373,23 @@ impl Dataset {
     /// low to high.
     pub fn quantiles(&self) -> &[f64] {
         &self.quantiles
+    }
+
+    /// The input whose steps an output is the sum of: it is so large that its change is predicted in its place.
+    pub fn steps_of(&self, output: usize) -> Option<usize> {
+        self.steps.get(output).copied().flatten()
+    }
+
+    /// The sums of an input's raw numbers up to each row.
+    pub(crate) fn summed(&self, column: usize) -> Vec<f64> {
+        let mut sum = 0.0;
+        let column = self.raw.iter().skip(column).step_by(self.width);
+        column
+            .map(|&x| {
+                sum += f64::from(x);
+                sum
+            })
+            .collect()
     }
 
     /// What the groups are called, in their order; empty where rows are not grouped.

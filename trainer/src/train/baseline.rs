@@ -54,7 +54,7 @@ fn of_values<'d>(task: &Task, data: &'d Dataset) -> Vec<Baseline<'d>> {
     let mut rules: Vec<Baseline<'d>> = Vec::new();
     if let Some(last) = LastValue::new(data) {
         let given = task.series().and_then(|series| series.season);
-        let found = || season(data, *last.columns().first()?);
+        let found = || season(data, *last.places().first()?);
         rules.push(("last value".to_owned(), Box::new(last.clone())));
         if let Some(season) = given.or_else(found) {
             let horizons = task.output_horizons(data.outputs());
@@ -241,6 +241,7 @@ mod tests {
     use super::*;
     use crate::data::csv::{Format, Table};
     use crate::train::evaluate;
+    use crate::train::evaluate::Now;
     use crate::train::init::Rng;
     use std::fmt::Write;
     use std::path::Path;
@@ -275,10 +276,11 @@ mod tests {
         let daily = |t: usize| [0.0, 3.0, 9.0, 4.0, 1.0, 7.0, 2.0][t % 7] + 0.5 * noise(t);
         let wave = |t: usize| (t as f64 * std::f64::consts::TAU / 24.0).sin() + 0.1 * noise(t);
         let walk = |t: usize| (0..t).map(noise).sum::<f64>();
-        assert_eq!(season(&series(400, 1, "", daily).1, 0), Some(7));
-        assert_eq!(season(&series(600, 1, "", wave).1, 0), Some(24));
-        assert_eq!(season(&series(400, 1, "", walk).1, 0), None);
-        assert_eq!(season(&series(400, 1, "", |t| t as f64).1, 0), None);
+        let now = Now::Value(0);
+        assert_eq!(season(&series(400, 1, "", daily).1, now), Some(7));
+        assert_eq!(season(&series(600, 1, "", wave).1, now), Some(24));
+        assert_eq!(season(&series(400, 1, "", walk).1, now), None);
+        assert_eq!(season(&series(400, 1, "", |t| t as f64).1, now), None);
     }
 
     #[test]
@@ -300,6 +302,42 @@ mod tests {
                 assert_eq!(season, 0.0, "{horizon} {keys}");
                 let last = evaluate(&data, Part::Test, &mut *rules[0].1).headline().1;
                 assert_eq!(last == 0.0, horizon == 7, "{horizon}: {last}");
+            }
+        }
+    }
+
+    /// The same series with and without thirty million on top, whose steps are then taken in 64 bits.
+    #[test]
+    fn rules_are_the_same_where_steps_are_taken_in_64_bits() {
+        let weekly = |t: usize| [0.0, 0.3, 0.9, 0.4, 0.1, 0.7, 0.2][t % 7] + 0.05 * noise(t);
+        for horizon in [1, 3] {
+            let of = |offset: f64| {
+                let mut csv = String::from("x\n");
+                for t in 0..400 {
+                    writeln!(csv, "{:.4}", offset + weekly(t)).unwrap();
+                }
+                let change = "[{ column = \"x\", transform = \"difference\" }]";
+                let task = format!(
+                    "name = \"t\"\n[csv]\nfile = \"t.csv\"\n[series]\nfeatures = {change}\ntargets = {change}\n\
+                     [shape]\nkind = \"many-to-one\"\nwindow = 3\nhorizon = {horizon}\n[network]\nhidden = [2]\n"
+                );
+                let task = Task::parse(&task, Path::new("t.toml")).unwrap();
+                let table =
+                    Table::from_reader(csv.as_bytes(), "t.csv", &Format::default()).unwrap();
+                let data = Dataset::from_table(&task, &table).unwrap();
+                assert_eq!(data.steps_of(0).is_some(), offset > 0.0);
+                let rules = baselines(&task, &data).into_iter().take(2);
+                let measured = rules.map(|(name, mut rule)| {
+                    let metrics = evaluate(&data, Part::Test, &mut *rule);
+                    (name, metrics.headline().1)
+                });
+                measured.collect::<Vec<_>>()
+            };
+            let (low, high) = (of(0.0), of(3e7));
+            assert_eq!(low[1].0, "7 rows ago");
+            for (low, high) in low.iter().zip(&high) {
+                assert_eq!(low.0, high.0);
+                assert!((low.1 - high.1).abs() < 1e-4, "{low:?} {high:?}");
             }
         }
     }

@@ -629,7 +629,25 @@ impl Predictor for Majority {
 /// "As it is now": the baseline that a forecast has to beat. Only where every target is a feature.
 #[derive(Debug, Clone)]
 pub struct LastValue {
-    columns: Vec<usize>,
+    places: Vec<Now>,
+}
+
+/// What a target is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// The number in this column.
+    Value(usize),
+    /// This column has its steps, and what is predicted is how far it goes from here.
+    Steps(usize),
+}
+
+impl Now {
+    /// The column.
+    pub fn column(self) -> usize {
+        match self {
+            Now::Value(column) | Now::Steps(column) => column,
+        }
+    }
 }
 
 impl LastValue {
@@ -639,17 +657,22 @@ impl LastValue {
         else {
             return None;
         };
-        let place = |target: &Target| {
+        let place = |(k, target): (usize, &Target)| {
             let place = |name: &str| features.iter().position(|f| f.name == name);
-            place(&target.name).or_else(|| place(target.column()))
+            let value = || place(&target.name).or_else(|| place(target.column()));
+            data.steps_of(k)
+                .map(Now::Steps)
+                .or_else(|| value().map(Now::Value))
         };
-        let columns = targets.iter().map(place).collect::<Option<_>>()?;
-        Some(LastValue { columns })
+        let places = targets.iter().enumerate().map(place);
+        Some(LastValue {
+            places: places.collect::<Option<_>>()?,
+        })
     }
 
-    /// The column of each output.
-    pub fn columns(&self) -> &[usize] {
-        &self.columns
+    /// Where each output is now.
+    pub fn places(&self) -> &[Now] {
+        &self.places
     }
 }
 
@@ -657,8 +680,11 @@ impl Predictor for LastValue {
     fn reset(&mut self) {}
 
     fn step(&mut self, raw: &[f32], out: &mut [f32]) {
-        for (out, &column) in out.iter_mut().zip(&self.columns) {
-            *out = raw[column];
+        for (out, place) in out.iter_mut().zip(&self.places) {
+            *out = match *place {
+                Now::Value(column) => raw[column],
+                Now::Steps(_) => 0.0,
+            };
         }
     }
 }

@@ -212,6 +212,7 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
         lengths: Vec::new(),
         hidden_as: Vec::new(),
         quantiles: quantiles(series, &horizons),
+        steps: steps(series, &counters, &horizons),
         times,
         group_names,
         source: None,
@@ -248,6 +249,18 @@ fn outputs_of(series: &SeriesTask, horizons: &[usize]) -> usize {
 fn quantiles(series: &SeriesTask, horizons: &[usize]) -> Vec<f64> {
     let times = series.targets.len() * horizons.len();
     series.quantiles.repeat(times)
+}
+
+/// For every output the feature that has the steps of its counter.
+fn steps(series: &SeriesTask, counters: &[String], horizons: &[usize]) -> Vec<Option<usize>> {
+    let place = |target: &TargetTask| {
+        counter_of(target, counters)?;
+        let mut features = series.features.iter();
+        features.position(|feature| feature.column == target.column)
+    };
+    let each = series.targets.iter().map(place);
+    let each = each.flat_map(|place| repeat_n(place, series.quantiles.len().max(1)));
+    each.collect::<Vec<_>>().repeat(horizons.len())
 }
 
 /// From near to far; at least one.

@@ -4,8 +4,10 @@
 //! squares `e(s)` of `x(t) − x(t − s)` the deepest valley behind a hill that is half as high again. A series that only
 //! wanders has none, and neither has one that does not come again. Of a season and its multiples it is the shortest.
 
+use std::collections::BTreeMap;
+
 use crate::data::{Dataset, Part, Sequence};
-use crate::train::evaluate::{LastValue, Predictor};
+use crate::train::evaluate::{LastValue, Now, Predictor};
 
 /// Rows that lags are compared at.
 const ROWS: usize = 2_000;
@@ -17,8 +19,10 @@ const DEPTH: f64 = 2.0 / 3.0;
 /// The value of the same moment of the last season that is known.
 pub(super) struct Seasonal<'d> {
     data: &'d Dataset,
-    /// For every output its column, and how many rows before the last sample the value lies.
-    places: Vec<(usize, usize)>,
+    /// For every output where it is, and how many rows before the last sample the value lies.
+    places: Vec<(Now, usize)>,
+    /// Of columns that are steps the sum up to every row.
+    levels: BTreeMap<usize, Vec<f64>>,
     /// Of the next sample; none where nobody said.
     row: Option<usize>,
 }
@@ -27,12 +31,17 @@ impl<'d> Seasonal<'d> {
     /// For outputs so many rows ahead. None where a target has no current value.
     pub(super) fn new(data: &'d Dataset, season: usize, horizons: &[usize]) -> Option<Self> {
         let last = LastValue::new(data)?;
-        let columns = last.columns().iter();
+        let now = last.places().iter();
         let back = |horizon: usize| horizon.div_ceil(season).max(1) * season - horizon;
-        let places = columns.zip(horizons).map(|(&c, &h)| (c, back(h)));
+        let places = now.clone().zip(horizons).map(|(&now, &h)| (now, back(h)));
+        let steps = now.filter_map(|now| match *now {
+            Now::Value(_) => None,
+            Now::Steps(column) => Some(column),
+        });
         Some(Seasonal {
             data,
             places: places.collect(),
+            levels: steps.map(|column| (column, data.summed(column))).collect(),
             row: None,
         })
     }
@@ -48,17 +57,26 @@ impl Predictor for Seasonal<'_> {
     }
 
     fn step(&mut self, raw: &[f32], out: &mut [f32]) {
-        for (out, &(column, back)) in out.iter_mut().zip(&self.places) {
+        for (out, &(now, back)) in out.iter_mut().zip(&self.places) {
             // In a group's first season there is only the last value.
             let known = self.row.and_then(|row| self.data.earlier(row, back));
-            *out = known.unwrap_or(raw)[column];
+            *out = match now {
+                Now::Value(column) => known.unwrap_or(raw)[column],
+                Now::Steps(column) => match (self.row, known) {
+                    (Some(row), Some(_)) => {
+                        let levels = &self.levels[&column];
+                        (levels[row - back] - levels[row]) as f32
+                    }
+                    _ => 0.0,
+                },
+            };
         }
         self.row = self.row.map(|row| row + 1);
     }
 }
 
 /// The season of a column over the training part, in rows.
-pub(super) fn season(data: &Dataset, column: usize) -> Option<usize> {
+pub(super) fn season(data: &Dataset, now: Now) -> Option<usize> {
     let counted = |sequence: Sequence<'_>| {
         let first = sequence.first_row();
         let steps = 0..sequence.steps();
@@ -66,13 +84,20 @@ pub(super) fn season(data: &Dataset, column: usize) -> Option<usize> {
         counted.into_iter().map(move |t| first + t)
     };
     let rows: Vec<usize> = data.sequences(Part::Train).flat_map(counted).collect();
-    let value = |row: &[f32]| f64::from(row[column]);
+    let levels = match now {
+        Now::Value(_) => Vec::new(),
+        Now::Steps(column) => data.summed(column),
+    };
+    let value = |row: usize, sample: &[f32]| match levels.get(row) {
+        Some(&level) => level,
+        None => f64::from(sample[now.column()]),
+    };
     let every = rows.len().div_ceil(ROWS).max(1);
     let differs = |lag: usize| {
         let (mut sum, mut count) = (0.0, 0);
         for &row in rows.iter().step_by(every) {
             if let (Some(now), Some(then)) = (data.earlier(row, 0), data.earlier(row, lag)) {
-                sum += (value(now) - value(then)).powi(2);
+                sum += (value(row, now) - value(row - lag, then)).powi(2);
                 count += 1;
             }
         }

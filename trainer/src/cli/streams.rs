@@ -19,7 +19,7 @@ use std::path::Path;
 use typed_arena::Arena;
 
 const MAGIC: [u8; 8] = *b"KGSTREAM";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = 16;
 
 /// What one stream is about.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::csv::Size;
 use super::derived::FUNCTIONS;
+use super::normalise::Unfit;
 use super::time::Time;
 use crate::nearest::{did_you_mean, nearest};
 
@@ -365,14 +366,16 @@ pub enum DataError {
         value: f32,
     },
     /// A column without information.
-    #[error("{file}: column {column:?} {}", unfit(*.value))]
+    #[error("{file}: column {column:?} {}", unfit(column, *.used, why))]
     Constant {
         /// Which file.
         file: String,
         /// Column name.
         column: String,
-        /// Its only value; NaN where it varies by too little, infinite where there is none.
-        value: f64,
+        /// What it is there for.
+        used: Used,
+        /// What there is of it.
+        why: Unfit,
     },
     /// A part of the split without a window.
     #[error(
@@ -498,21 +501,71 @@ impl DataError {
     }
 }
 
-/// Why a column cannot be scaled, by the only value that it has in the training part.
-fn unfit(value: f64) -> String {
-    if value.is_nan() {
-        return "varies by less than 1e-37 over the training part, which 32 bits cannot scale; remove it from the features, or write it in a \
-                smaller unit"
-            .into();
+/// What is too long for so few rows.
+fn in_the_way(rows: usize, window: usize, horizon: usize) -> &'static str {
+    match (rows < window || horizon <= window, horizon > window) {
+        (true, true) => "shape.window and the horizon",
+        (false, true) => "the horizon",
+        _ => "shape.window",
     }
-    if value.is_infinite() {
-        return "has no number in the training part, where no row is left in a window: groups, and the pieces of them between rows that \
+}
+
+/// What a column is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Used {
+    /// An input; whether it enters by a transform.
+    Feature {
+        /// Not as it is.
+        transformed: bool,
+    },
+    /// What is predicted; whether by a transform.
+    Target {
+        /// Not as it is.
+        transformed: bool,
+    },
+}
+
+/// Why a column cannot be scaled.
+fn unfit(column: &str, used: Used, why: &Unfit) -> String {
+    let (is_target, transformed) = match used {
+        Used::Feature { transformed } => (false, transformed),
+        Used::Target { transformed } => (true, transformed),
+    };
+    match why {
+        Unfit::Tiny => {
+            let cure = match is_target {
+                true => "",
+                false => "remove it from the features, or ",
+            };
+            format!(
+                "varies by less than 1e-37 over the training part, which 32 bits cannot scale; {cure}write it in a smaller unit"
+            )
+        }
+        Unfit::Empty => "has no number in the training part, where no row is left in a window: groups, and the pieces of them between rows that \
                 are left out as broken, are too short for shape.window and its horizon; make the window shorter, or repair such rows"
-            .into();
+            .into(),
+        Unfit::Rounded(lost) => {
+            let instead = match is_target {
+                true => "predict its change as the target",
+                false => "take them as the column",
+            };
+            format!(
+                "varies over the training part, but not in 32 bits: {lost}; {instead} diff({column}), which is computed in 64 bits, or write the \
+                 column less a number near its values"
+            )
+        }
+        Unfit::Constant(value) => {
+            let what = match transformed {
+                true => ", as its transform gives it,",
+                false => "",
+            };
+            let cure = match is_target {
+                true => "nothing can be learnt of it: predict another column, or choose a split in which it varies",
+                false => "remove it from the features, or set normalise = \"none\" for it",
+            };
+            format!("is constant ({value}){what} over the training part; {cure}")
+        }
     }
-    format!(
-        "is constant ({value}) over the training part; remove it from the features, or set normalise = \"none\" for it"
-    )
 }
 
 /// What to do about a text that is no number.

@@ -27,15 +27,26 @@ pub fn unit_of(x: f32) -> f64 {
     f64::from(x.abs().next_up() - x.abs())
 }
 
+/// Why a column cannot be scaled by what the training part has of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unfit {
+    /// There is nothing.
+    Empty,
+    /// It is this throughout.
+    Constant(f64),
+    /// It varies by less than a scale of 32 bits can make up for.
+    Tiny,
+    /// It varies in 64 bits, and not in 32; how far they are apart.
+    Rounded(String),
+}
+
 impl Normalise {
-    /// `(offset, spread)` so that `(x − offset) / spread` is normalised; `Err` with the value of a
-    /// constant column: NaN where it varies by less than a scale of 32 bits can make up for, infinite where there are no values.
-    /// Numbers that go by `unit` are what the values were computed of; 0 where they are as they were read.
+    /// `(offset, spread)` so that `(x − offset) / spread` is normalised. Numbers that go by `unit` are what the values were computed of; 0 where they are as they were read.
     pub fn fit(
         self,
         values: impl Iterator<Item = f32> + Clone,
         unit: f64,
-    ) -> Result<(f64, f64), f64> {
+    ) -> Result<(f64, f64), Unfit> {
         if self == Normalise::None {
             return Ok((0.0, 1.0));
         }
@@ -46,15 +57,18 @@ impl Normalise {
             sum += x;
             count += 1.0;
         }
-        if lo >= hi {
-            return Err(lo);
+        if lo > hi {
+            return Err(Unfit::Empty);
+        }
+        if lo == hi {
+            return Err(Unfit::Constant(lo));
         }
         if hi - lo < SMALLEST {
-            return Err(f64::NAN);
+            return Err(Unfit::Tiny);
         }
         // All of it may be rounding.
         if hi - lo < NOISE * unit.max(unit_of(lo.abs().max(hi.abs()) as f32)) {
-            return Err(lo);
+            return Err(Unfit::Constant(lo));
         }
         if self == Normalise::MinMax {
             return Ok((lo, hi - lo));
@@ -145,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             Normalise::Standard.fit([4.0, 4.0].into_iter(), 0.0),
-            Err(4.0)
+            Err(Unfit::Constant(4.0))
         );
         assert_eq!(
             Normalise::None.fit([4.0, 4.0].into_iter(), 0.0),
@@ -153,7 +167,7 @@ mod tests {
         );
         // Its scale would be infinite.
         let tiny = Normalise::Standard.fit([0.0, 1e-40].into_iter(), 0.0);
-        assert!(tiny.unwrap_err().is_nan());
+        assert_eq!(tiny.unwrap_err(), Unfit::Tiny);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::csv::Table;
 use super::error::DataError;
 use super::normalise::unit_of;
 use super::{Dataset, Part};
+use crate::decimals::decimals;
 use crate::package::{Feature, Input, Output, Target, Transform};
 use crate::task::{FeatureTransform, SeriesTask, TargetTransform};
 
@@ -45,7 +46,8 @@ pub(super) fn exact_steps<'s>(
         let candidate = feature.transform == FeatureTransform::Difference
             && feature.against.as_ref().is_none_or(|other| other == column)
             && table.names().contains(column)
-            && !horizons.contains(&0);
+            && (!horizons.contains(&0)
+                || series.targets.iter().all(|target| target.column != *column));
         if !(candidate && only && as_difference && is_coarse(column, table)?) {
             continue;
         }
@@ -66,22 +68,30 @@ pub(super) fn exact_steps<'s>(
 
 /// Whether the steps of a column are rounded away in an `f32`.
 fn is_coarse(column: &str, table: &Table) -> Result<bool, DataError> {
+    let seen = in_64_bits(column, table)?;
+    Ok(seen.lost(LOST[0]).is_some())
+}
+
+/// What an `f32` loses of a column that varies in 64 bits, if that is so.
+pub(super) fn rounded(column: &str, table: &Table) -> Option<String> {
+    let is_there = table.names().iter().any(|name| name == column);
+    in_64_bits(column, table)
+        .ok()?
+        .lost(LOST[0])
+        .filter(|_| is_there)
+}
+
+fn in_64_bits(column: &str, table: &Table) -> Result<Seen, DataError> {
     let values = table.numbers(column)?;
-    let (mut squares, mut steps, mut largest) = (0.0, 0usize, 0f32);
+    let mut seen = Seen::default();
     for group in table.groups() {
         let values = values[group.rows.clone()].iter().filter(|x| !x.is_nan());
         let mut before = None;
         for &x in values {
-            largest = largest.max(x.abs() as f32);
-            if let Some(before) = before.replace(x) {
-                squares += (x - before) * (x - before);
-                steps += 1;
-            }
+            seen.step(before.replace(x).unwrap_or(f64::NAN), x);
         }
     }
-    let step = (squares / steps.max(1) as f64).sqrt();
-    let unit = unit_of(largest);
-    Ok(step > 0.0 && unit > LOST[0] * step)
+    Ok(seen)
 }
 
 /// A column, as it is gone through.
@@ -93,9 +103,9 @@ struct Seen {
 }
 
 impl Seen {
-    fn step(&mut self, before: f32, now: f32) {
-        self.largest = self.largest.max(now.abs());
-        let step = f64::from(now) - f64::from(before);
+    fn step(&mut self, before: f64, now: f64) {
+        self.largest = self.largest.max(now.abs() as f32);
+        let step = now - before;
         if step.is_finite() {
             self.squares += step * step;
             self.steps += 1;
@@ -108,8 +118,9 @@ impl Seen {
         let unit = unit_of(self.largest);
         (step > 0.0 && unit > part * step).then(|| {
             format!(
-                "its values reach {:.3e}, where 32 bits count by {unit}, and its steps are of about {step:.3}: they are rounded away",
-                self.largest
+                "its values reach {:.3e}, where 32 bits count by {unit}, and its steps are of about {}: they are rounded away",
+                self.largest,
+                decimals(step, 3)
             )
         })
     }
@@ -130,11 +141,11 @@ pub fn coarse_columns(data: &Dataset) -> Vec<String> {
         for t in 1..sequence.steps() {
             let pairs = sequence.raw(t - 1).iter().zip(sequence.raw(t));
             for (seen, (&before, &now)) in inputs.iter_mut().zip(pairs) {
-                seen.step(before, now);
+                seen.step(before.into(), now.into());
             }
             let pairs = sequence.truth(t - 1).iter().zip(sequence.truth(t));
             for (seen, (&before, &now)) in outputs.iter_mut().zip(pairs) {
-                seen.step(before, now);
+                seen.step(before.into(), now.into());
             }
         }
     }

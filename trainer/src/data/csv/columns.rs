@@ -43,6 +43,8 @@ pub struct Past {
     last: Option<f32>,
     /// When it was, in seconds; or what it held, for the difference.
     time: Option<f64>,
+    /// What it held, where that was written as a whole number: it may have more digits than the above.
+    whole: Option<i128>,
     /// When it was in a saved state that is gone on from.
     #[serde(skip)]
     saved: Option<f64>,
@@ -563,7 +565,14 @@ impl Column {
             Some(Derived::Diff) => match fields.number::<f64>(text) {
                 Some(now) if now.is_finite() => {
                     let before = past.time.replace(now).unwrap_or(now);
-                    Ok((now - before) as f32)
+                    let whole = fields.whole(text);
+                    let step = whole.zip(mem::replace(&mut past.whole, whole));
+                    Ok(
+                        match step.and_then(|(now, before)| now.checked_sub(before)) {
+                            Some(step) => step as f32,
+                            None => (now - before) as f32,
+                        },
+                    )
                 }
                 _ => Err(DataError::NotANumber {
                     file: file(),

@@ -49,6 +49,11 @@ impl Fields {
         self.plain(text)?.parse().ok()
     }
 
+    /// The whole number that a field holds, with all of its digits.
+    pub(super) fn whole(&self, text: &str) -> Option<i128> {
+        self.number(text)
+    }
+
     /// As the language writes numbers.
     fn plain<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
         // The minus of typesetters, which some spreadsheets write.

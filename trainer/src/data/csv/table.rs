@@ -390,6 +390,11 @@ impl Table {
         Ok(())
     }
 
+    /// The file of the test part, where it has one of its own.
+    pub fn test_file(&self) -> Option<&str> {
+        self.test_file.as_deref()
+    }
+
     /// Rows that are for the test part by the split, where that has a file of its own too, and those of that file.
     pub fn own_test_rows(&self, is_test: impl Fn(usize) -> bool) -> Option<(usize, usize, &str)> {
         let file = self.test_file.as_ref()?;
@@ -649,6 +654,13 @@ impl Table {
                 .unwrap_or(f64::NAN)
         };
         Ok(texts.iter().map(number).collect())
+    }
+
+    /// Whether a column has numbers that 64 bits round: beyond 2^53, and not written as whole numbers, which are read as they are.
+    pub fn is_rounded(&self, name: &str) -> Result<bool, DataError> {
+        const WHOLE: f64 = 9_007_199_254_740_992.0;
+        let mut pairs = self.text_column(name)?.into_iter().zip(self.numbers(name)?);
+        Ok(pairs.any(|(text, x)| x.abs() > WHOLE && self.fields.whole(text).is_none()))
     }
 
     /// The fields of a column as they stand.

@@ -3,7 +3,7 @@
 //! about the end. What the encoder reads lies beside it, sequence by sequence.
 
 use super::super::csv::{Group, Table};
-use super::super::error::DataError;
+use super::super::error::{DataError, Used};
 use super::super::made::{self, Source};
 use super::super::split::Part;
 use super::super::vocabulary::{UNKNOWN, Vocabulary, no_token};
@@ -276,10 +276,11 @@ fn features(
         };
         let values: Vec<f32> = samples.iter().flat_map(of_column).collect();
         let fitted = pairs.normalise.fit(values.into_iter(), 0.0);
-        let (offset, spread) = fitted.map_err(|value| DataError::Constant {
+        let (offset, spread) = fitted.map_err(|why| DataError::Constant {
             file: task.origin.display().to_string(),
             column: name.clone(),
-            value,
+            used: Used::Feature { transformed: false },
+            why,
         })?;
         Ok(Feature {
             name: name.clone(),

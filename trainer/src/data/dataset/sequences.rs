@@ -2,7 +2,7 @@
 //! The rows become pieces of one long series of a single feature, so nothing else is special.
 
 use super::super::csv::Table;
-use super::super::error::DataError;
+use super::super::error::{DataError, Used};
 use super::super::normalise::transform;
 use super::super::split::{Part, Rows};
 use super::super::written::Written;
@@ -87,10 +87,13 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     let normalise = sequences.feature.normalise.unwrap_or(sequences.normalise);
     let (offset, spread) = normalise
         .fit(values, 0.0)
-        .map_err(|value| DataError::Constant {
+        .map_err(|why| DataError::Constant {
             file: table.file().into(),
             column: sequences.feature.column.clone(),
-            value,
+            used: Used::Feature {
+                transformed: how != Transform::None,
+            },
+            why,
         })?;
     let features = vec![Feature {
         name: sequences.feature.column.clone(),

@@ -1,14 +1,15 @@
 //! A time series: rows in order of time, some columns in, some columns a few rows later out.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::iter::repeat_n;
 use std::ops::Range;
 
 use super::super::csv::{self, Table, place_of};
 use super::super::derived::Derived;
-use super::super::error::DataError;
-use super::super::normalise::{Normalise, goal, transform, unit_of};
-use super::super::resolution::exact_steps;
+use super::super::error::{DataError, Used};
+use super::super::normalise::{Normalise, Unfit, goal, transform, unit_of};
+use super::super::resolution::{exact_steps, rounded};
 use super::super::sentinel::{Sentinel, sentinels};
 use super::super::split::{Part, Rows};
 use super::super::written::Written;
@@ -27,12 +28,17 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     let horizons = horizons(task);
     let (exact, counters) = exact_steps(series, &horizons, table)?;
     let series = &*exact;
-    for column in &counters {
-        let beyond = |x: &f64| x.abs() > WHOLE;
-        if table.numbers(column)?.iter().any(beyond) {
+    let columns = series.features.iter().map(|feature| &feature.column);
+    let columns = columns.chain(series.targets.iter().map(|target| &target.column));
+    let stepped = columns.filter_map(|name| match Derived::parse(name) {
+        Some((Derived::Diff, column)) if !table.names().contains(name) => Some(column),
+        _ => None,
+    });
+    for column in stepped.collect::<BTreeSet<_>>() {
+        if table.is_rounded(column)? {
             notes.push(format!(
-                "{}: column {column:?} goes beyond 2^53, from where on 64 bits round whole numbers too, and so its steps: write it without its \
-                 first value",
+                "{}: column {column:?} goes beyond 2^53, from where on 64 bits round numbers, and so its steps: write it as whole numbers, \
+                 which are taken with all of their digits, or without its first value",
                 table.file()
             ));
         }
@@ -225,9 +231,6 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     })
 }
 
-/// Whole numbers up to here are exact in 64 bits.
-const WHOLE: f64 = 9_007_199_254_740_992.0;
-
 /// Which part every row belongs to.
 pub(super) fn parts(series: &SeriesTask, table: &Table) -> Result<Rows, DataError> {
     let Split::Before(dates) = series.split() else {
@@ -416,17 +419,23 @@ pub(super) fn prepared<'t>(
             }
         }));
     } else {
-        let short = table
-            .groups()
-            .iter()
-            .filter(|group| is_short(&group.rows))
-            .count();
-        if short > 0 && short < table.groups().len() {
-            let short = share(short, table.groups().len(), "groups");
-            notes.push(format!(
-                "{}: {short} have fewer than the {need} rows of a window and its horizon, and are not used; pad = \"front\" uses them",
-                table.file()
-            ));
+        for (test, file) in [(false, Some(table.file())), (true, table.test_file())] {
+            let groups = table.groups().iter().filter(|group| group.test == test);
+            let (all, short) = (groups.clone(), groups.filter(|group| is_short(&group.rows)));
+            let (all, short) = (all.map(|group| group.rows.len()), short.count());
+            let (count, rows) = (all.clone().count(), all.sum::<usize>());
+            let Some(file) = file.filter(|_| short > 0 && (test || short < count)) else {
+                continue;
+            };
+            notes.push(match series.group {
+                Some(_) => format!(
+                    "{file}: {} have fewer than the {need} rows of a window and its horizon, and are not used; pad = \"front\" uses them",
+                    share(short, count, "groups")
+                ),
+                None => format!(
+                    "{file}: its {rows} rows are fewer than the {need} of a window and its horizon, and are not used; pad = \"front\" uses them"
+                ),
+            });
         }
     }
     Ok((table, notes))
@@ -449,6 +458,32 @@ pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<usize>, Data
         })
     };
     texts.iter().enumerate().map(class).collect()
+}
+
+/// What becomes of rows that are a sequence of which nobody knows the class.
+pub(super) const NOT_USED: &str = "they are not used";
+
+/// How many rows have no class.
+pub(super) fn unlabelled(
+    table: &Table,
+    label: &LabelTask,
+    classes: &[Option<usize>],
+    then: &str,
+) -> Option<String> {
+    let gaps = classes.iter().filter(|class| class.is_none()).count();
+    (gaps > 0).then(|| {
+        format!(
+            "{}: {} have no {:?}; {then}",
+            table.file(),
+            share(gaps, classes.len(), "rows"),
+            label.column
+        )
+    })
+}
+
+/// The number of a class, as goals and truths have it.
+pub(super) fn as_truth(class: Option<usize>) -> f32 {
+    class.map_or(f32::NAN, |class| class as f32)
 }
 
 /// The classes by name.
@@ -511,7 +546,10 @@ pub(super) fn fit_features(
             }
             _ => 0.0,
         };
-        let (offset, spread) = fit(normalise, (values, unit), table, &feature.column)?;
+        let used = Used::Feature {
+            transformed: how != Transform::None,
+        };
+        let (offset, spread) = fit(normalise, (values, unit), table, (&feature.column, used))?;
         features.push(Feature {
             name: feature.column.clone(),
             unit: feature.unit.clone(),
@@ -528,15 +566,20 @@ fn fit(
     normalise: Normalise,
     (values, unit): (impl Iterator<Item = f32> + Clone, f64),
     table: &Table,
-    column: &str,
+    (column, used): (&str, Used),
 ) -> Result<(f64, f64), DataError> {
-    normalise
-        .fit(values, unit)
-        .map_err(|value| DataError::Constant {
+    normalise.fit(values, unit).map_err(|why| {
+        let lost = match why {
+            Unfit::Constant(_) => rounded(column, table),
+            _ => None,
+        };
+        DataError::Constant {
             file: table.file().into(),
             column: column.into(),
-            value,
-        })
+            used,
+            why: lost.map_or(why, Unfit::Rounded),
+        }
+    })
 }
 
 fn all_positive<'a>(
@@ -745,11 +788,14 @@ fn fit_targets(
         let sample = |row: usize| &raw[row * width..(row + 1) * width];
         let wanted = |row: usize| goal(restore, sample(row), truth[row * count + k]);
         let normalise = target.normalise.unwrap_or(series.normalise);
+        let used = Used::Target {
+            transformed: restore != Restore::None,
+        };
         let (offset, spread) = fit(
             normalise,
             (known(train.iter().map(|&r| wanted(r))), 0.0),
             table,
-            &target.column,
+            (&target.column, used),
         )?;
         for row in 0..truth.len() / count {
             goals[row * count + k] = ((f64::from(wanted(row)) - offset) / spread) as f32;

@@ -133,6 +133,67 @@ fn rows_can_be_sequences() {
     );
 }
 
+/// Steps of 1.28 on top of 3e9, where 32 bits count by 256, and a target that is another column.
+#[test]
+fn a_difference_is_exact_for_what_is_known_in_the_same_row() {
+    let mut csv = "wh,b\n".to_owned();
+    for t in 0..60 {
+        writeln!(
+            csv,
+            "{:.2},{}",
+            3e9 + f64::from(t) * 1.28 + f64::from(t % 3),
+            t % 5
+        )
+        .unwrap();
+    }
+    let keys = "features = [{ column = \"wh\", transform = \"difference\" }]\ntargets = [\"b\"]";
+    let shape = "kind = \"many-to-one\"\nwindow = 4\nhorizon = 0";
+    let data = load(&csv, &series(keys, shape)).unwrap();
+    let Input::Features(features) = data.input() else {
+        panic!("features expected");
+    };
+    assert_eq!(features[0].name, "diff(wh)");
+    assert!((data.sequences(Part::Train).next().unwrap().raw(1)[0] - 2.28).abs() < 1e-6);
+}
+
+/// Neighbours of 2^53, whose differences numbers of 64 bits with a point round.
+#[test]
+fn steps_of_whole_numbers_are_exact_whatever_their_size() {
+    let mut csv = "wh,b\n".to_owned();
+    for t in 0u64..60 {
+        writeln!(csv, "{},{}", (1 << 53) + 1 + 3 * t + t % 2, t % 5).unwrap();
+    }
+    let keys = "features = [\"diff(wh)\"]\ntargets = [\"b\"]";
+    let data = load(&csv, &series(keys, "kind = \"many-to-one\"\nwindow = 4")).unwrap();
+    let first = data.sequences(Part::Train).next().unwrap();
+    assert!((1..4).map(|t| first.raw(t)[0]).eq([4.0, 2.0, 4.0]));
+    assert!(!data.notes().iter().any(|note| note.contains("2^53")));
+    let half = load(
+        &csv.replacen("5,", "5.5,", 1),
+        &series(keys, "kind = \"many-to-one\"\nwindow = 4"),
+    )
+    .unwrap();
+    assert!(half.notes().iter().any(|note| note.contains("2^53")));
+}
+
+#[test]
+fn a_row_without_a_label_has_no_truth() {
+    let mut csv = "a,b\n".to_owned();
+    for t in 0..60 {
+        writeln!(csv, "{},{}", t * 7 % 13, ["ok", "", "fault"][t / 2 % 3]).unwrap();
+    }
+    let keys = "features = [\"a\"]\nlabel = { column = \"b\", classes = [{ name = \"ok\", labels = [\"ok\"] }, \
+                { name = \"fault\", labels = [\"fault\"] }] }";
+    let shape = |kind| format!("kind = \"{kind}\"\nwindow = 3\nhorizon = 0");
+    let every = load(&csv, &series(keys, &shape("many-to-many"))).unwrap();
+    assert!(every.goal_row(2)[0].is_nan() && every.goal_row(4)[0] == 1.0);
+    assert_eq!(every.class_counts(Part::Train).iter().sum::<usize>(), 28);
+    let note = |note: &String| note.contains("20 of 60 rows (33.3 %) have no \"b\"");
+    assert!(every.notes().iter().any(note), "{:?}", every.notes());
+    let windows = load(&csv, &series(keys, &shape("many-to-one"))).unwrap();
+    assert!(windows.sequences(Part::Train).all(|s| s.counts(2)));
+}
+
 #[test]
 fn unusable_data_says_what_to_do() {
     let shape = "kind = \"many-to-one\"\nwindow = 4";
@@ -163,6 +224,19 @@ fn unusable_data_says_what_to_do() {
             "a,b\n".to_string() + &"1,2\n".repeat(30),
             good,
             "pump.csv: column \"a\" is constant (1) over the training part",
+        ),
+        (
+            "a,b\n".to_string() + &"1,2\n2,2\n".repeat(30),
+            good,
+            "pump.csv: column \"b\" is constant (2) over the training part; nothing can be learnt of it: predict another column",
+        ),
+        (
+            (1..60).fold("a,b\n".to_string(), |csv, t| {
+                csv + &format!("{},{t}\n", 1e5 + f64::from(t % 7) / 1e4)
+            }),
+            good,
+            "pump.csv: column \"a\" varies over the training part, but not in 32 bits: its values reach 1.000e5, where 32 bits \
+             count by 0.0078125, and its steps are of about 2.4140e-4: they are rounded away; take them as the column diff(a)",
         ),
         (
             squares(30).replace("\n7,", "\n-7,"),

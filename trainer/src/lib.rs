@@ -26,6 +26,7 @@ pub mod file;
 pub mod filekind;
 pub mod import;
 pub mod init;
+pub mod made_for;
 pub mod model_file;
 pub mod nearest;
 pub mod net;

@@ -161,6 +161,7 @@ pub fn run(args: &Args) -> Result<()> {
         })
     };
     let page = page?;
+    say_notes(&page.notes);
     save(&args.out, page.html.as_bytes())?;
     if args.json {
         print_json(

@@ -20,6 +20,8 @@ pub struct Written {
     pub joined: Option<[String; 2]>,
     /// Of a group the first of so many rows was taken.
     pub every: usize,
+    /// Rows from the last sample to the one that is predicted, where it is one; several are in the names of outputs.
+    pub horizon: usize,
     /// The column of texts.
     pub text: Option<String>,
     /// It is no table but one text.
@@ -53,6 +55,7 @@ impl Default for Written {
             group: None,
             joined: None,
             every: 1,
+            horizon: 1,
             text: None,
             running: false,
             tagged: None,
@@ -93,6 +96,15 @@ impl Written {
                 Some([name.to_string_lossy().into_owned(), join.on.clone()])
             }),
             every: series.map_or(1, |series| series.every),
+            horizon: match series {
+                Some(series) if series.levels.is_none() && series.transcript.is_none() => {
+                    match task.shape.horizons.is_empty() {
+                        true => task.shape.horizon,
+                        false => 1,
+                    }
+                }
+                _ => 1,
+            },
             text: task.documents().map(|texts| texts.text.clone()),
             running: task.text().is_some(),
             tagged: task.tagged().map(|tagged| tagged.word),
@@ -155,6 +167,7 @@ mod tests {
             group: Some("press".into()),
             joined: Some(["plan.csv".into(), "day".into()]),
             every: 2,
+            horizon: 24,
             text: Some("review".into()),
             running: true,
             tagged: Some(2),

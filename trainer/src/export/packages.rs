@@ -117,7 +117,7 @@ static const uint8_t {name}_model[{upper}_MODEL_SIZE] = {{
         bytes.len(),
         bytes.len(),
         values::inputs(name, model, &written),
-        values::outputs(name, model),
+        values::outputs(name, model, &written),
         sizes(name, model),
         model.state_len(),
         match model.is_integer() {
@@ -166,7 +166,7 @@ pub fn rust(name: &str, model: &Model<'_>, bytes: &[u8]) -> Vec<File> {
     let told = format!(
         "{}\n{}",
         values::told_inputs(model, &written),
-        values::told_outputs(model)
+        values::told_outputs(model, &written)
     );
     let told_in_docs = told.replace('\n', "\n//! ");
     let watch = watch(model);

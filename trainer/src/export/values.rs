@@ -75,9 +75,9 @@ pub(super) fn inputs(name: &str, model: &Model<'_>, written: &Written) -> String
 }
 
 /// What a step gives: a comment, `NAME_OUTPUTS`, and of classes their names.
-pub(super) fn outputs(name: &str, model: &Model<'_>) -> String {
+pub(super) fn outputs(name: &str, model: &Model<'_>, written: &Written) -> String {
     let upper = name.to_uppercase();
-    let told = framed(&told_outputs(model));
+    let told = framed(&told_outputs(model, written));
     let define = format!("#define {upper}_OUTPUTS {}\n", model.outputs());
     match model.header().output {
         Output::Values { .. } | Output::NextToken { .. } => format!("/* {told} */\n{define}"),
@@ -163,7 +163,7 @@ pub(super) fn told_inputs(model: &Model<'_>, written: &Written) -> String {
 }
 
 /// What an output's numbers are, in lines.
-pub(super) fn told_outputs(model: &Model<'_>) -> String {
+pub(super) fn told_outputs(model: &Model<'_>, written: &Written) -> String {
     let names = output_names(model);
     let mut text = String::new();
     match model.header().output {
@@ -181,10 +181,12 @@ pub(super) fn told_outputs(model: &Model<'_>) -> String {
                 let ahead = ahead.map(|rows| format!("{column}, {rows} samples ahead"));
                 line(&mut text, index, name, unit, ahead.as_deref());
             }
-            if untold {
-                text.push_str(
-                    "\nThey are later values of inputs. How many samples ahead is the `horizon` of its task, which a model file does not hold.",
-                );
+            match written.horizon {
+                1 if untold => text.push_str("\nThey are the next values of inputs."),
+                0 | 1 => {}
+                rows => {
+                    let _ = write!(text, "\nThey are {rows} samples ahead of the last input.");
+                }
             }
         }
         Output::Classes { .. } => {

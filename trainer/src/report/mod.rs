@@ -47,12 +47,13 @@ use crate::draw::Drawing;
 use crate::engine::EnginePredictor;
 use crate::escape::escape;
 use crate::file::{AlignedBytes, TestInputs, export};
+use crate::made_for::{MadeFor, Unlike};
 use crate::package::{Alarm, Input, Output, Package, Shape};
 use crate::quant::mixed::Probe;
 use crate::quant::{Ranges, Stream, cut_tails, kept_in};
 use crate::task::{Precision, Task};
 use crate::train::{Metrics, Predictor, baselines};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use kinglet::Model;
 use kinglet::format::{Format, Layout};
 use serde::Serialize;
@@ -90,6 +91,8 @@ pub struct Page {
     pub part: &'static str,
     /// Every number format, the models given beside it, and rules that need no network.
     pub figures: Vec<Figure>,
+    /// What is not as the task has it.
+    pub notes: Vec<String>,
 }
 
 /// What a model or a rule reaches.
@@ -124,6 +127,7 @@ struct Made {
 pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let package = subject.package;
     fits(package, subject.data)?;
+    let mut told = made_for("the model", MadeFor::of(package), subject.data)?;
     let data = if subject.data.input() == &package.input {
         Cow::Borrowed(subject.data)
     } else {
@@ -179,6 +183,10 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
             data.outputs()
         );
     }
+    for (made, model) in made.iter().zip(&models).skip(others) {
+        let of_file = MadeFor::of_model(&made.bytes, model);
+        told.extend(made_for(&made.name, of_file, &data)?);
+    }
 
     let headline = Headline::of(&made, others, subject.task.output.precision);
     let device = headline.place;
@@ -204,19 +212,19 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         }
     };
 
-    let told: Vec<usize> = [Some(0), Some(device).filter(|&k| k > 0), baseline]
+    let set_up: Vec<usize> = [Some(0), Some(device).filter(|&k| k > 0), baseline]
         .into_iter()
         .flatten()
         .collect();
-    let told = predictors
+    let set_up = predictors
         .iter_mut()
         .enumerate()
-        .filter(|(k, _)| told.contains(k));
-    let mut told: Vec<(&str, &mut (dyn Predictor + '_))> = told
+        .filter(|(k, _)| set_up.contains(k));
+    let mut set_up: Vec<(&str, &mut (dyn Predictor + '_))> = set_up
         .map(|(_, (name, predictor))| (name.as_str(), &mut **predictor as _))
         .collect();
-    let setup = setup::setup(subject.task, &data, &mut told);
-    drop(told);
+    let setup = setup::setup(subject.task, &data, &mut set_up);
+    drop(set_up);
     drop(predictors);
 
     let mut body = overview(
@@ -284,7 +292,11 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
         from_f32: models.get(k).map(|_| run.rms_gap()),
     };
     Ok(Page {
-        html: document(&package.name, &(body + &notes_of(&notes))),
+        html: document(
+            &package.name,
+            &(body + &notes_of(&[&told[..], &notes].concat())),
+        ),
+        notes: told,
         headline: headline.to_string(),
         part: measured.part.name(),
         figures: measured.runs.iter().enumerate().map(figure).collect(),
@@ -366,6 +378,20 @@ fn in_every_format(
 
 /// Names in a message.
 const LISTED: usize = 40;
+
+/// What may not be as the data has it; an error where it is not.
+fn made_for(name: &str, model: MadeFor, data: &Dataset) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for unlike in model.unlike(data) {
+        match unlike {
+            Unlike::Other(words) => bail!(
+                "{name}: {words}: its figures would be of another question; give the task that it was trained by"
+            ),
+            Unlike::Told(words) => told.push(format!("{name}: {words}")),
+        }
+    }
+    Ok(told)
+}
 
 /// Whether names are those of the data; the normalisation may be another.
 fn fits(package: &Package, data: &Dataset) -> Result<()> {

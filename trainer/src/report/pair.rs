@@ -155,6 +155,7 @@ pub fn page_of_pair(subject: &PairSubject<'_>) -> Result<Page> {
         html: document(name, &(body + &notes_of(&notes))),
         headline: headline.to_string(),
         part: part.name(),
+        notes: Vec::new(),
         figures: runs.iter().enumerate().map(figure).collect::<Result<_>>()?,
     })
 }

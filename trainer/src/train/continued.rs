@@ -9,8 +9,9 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::Dataset;
+use crate::made_for::MadeFor;
 use crate::net::{Activation, ConvShape, Dense, Layer, Network};
-use crate::package::{Feature, Input, Output, Package, Shape, Target};
+use crate::package::{Feature, Input, Output, Package, Restore, Shape, Target, Transform};
 use crate::quant::{Fold, fold_first};
 use crate::train::pair::have_the_same_states;
 
@@ -19,7 +20,9 @@ use crate::train::pair::have_the_same_states;
 /// # Errors
 /// If inputs, outputs, names or the kind of answer are not those of the task, with both.
 pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<String>)> {
-    let (mut net, notes) = with_inputs_of(model, data)?;
+    let (mut net, mut notes) = with_inputs_of(model, data)?;
+    let unlike = MadeFor::of(model).unlike(data);
+    notes.extend(unlike.iter().map(|unlike| unlike.words().to_owned()));
     let Some(Layer::Dense(last)) = net.layers.last_mut() else {
         bail!("the model ends with a recurrent layer, and training takes a dense layer behind it");
     };

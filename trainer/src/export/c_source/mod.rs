@@ -1071,7 +1071,7 @@ extern \"C\" {{
             model.input_frac()
         );
     }
-    text += &values::outputs(name, model);
+    text += &values::outputs(name, model, written);
     if integer {
         let _ = writeln!(
             text,

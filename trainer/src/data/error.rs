@@ -226,7 +226,7 @@ pub enum DataError {
         problem: Option<&'static str>,
     },
     /// A label that belongs to no class or part.
-    #[error("{file}:{line}: column {column:?}: {text:?} is none of {}; add it in the task file", .known.join(", "))]
+    #[error("{file}:{line}: column {column:?}: {text:?} is none of {}; {}", .known.join(", "), match .text.is_empty() { true => "fill it in, or leave such rows out of the file", false => "add it in the task file" })]
     UnknownLabel {
         /// Which file.
         file: String,

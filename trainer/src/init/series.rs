@@ -270,11 +270,12 @@ impl<'t> Rows<'t> {
     }
 
     fn label(&self, k: usize) -> Goal {
-        let mut classes: Vec<String> = self.columns[k]
-            .different(usize::MAX - 1)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let texts = self.columns[k].different(usize::MAX - 1);
+        let labels = |text: &&&str| !is_unlabelled(text);
+        // Where there is one label alone, it is there or not.
+        let all = texts.iter().filter(labels).count() < 2;
+        let texts = texts.iter().filter(|text| all || labels(text));
+        let mut classes: Vec<String> = texts.map(|text| (*text).to_owned()).collect();
         let number = |text: &String| text.parse::<f64>().unwrap_or(f64::INFINITY);
         classes.sort_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
         Goal::Label(k, classes)
@@ -594,6 +595,19 @@ impl<'t> Rows<'t> {
                         names(classes.iter().map(String::as_str))
                     ),
                 );
+                let is_empty =
+                    |text: &&&str| is_unlabelled(text) && !classes.iter().any(|c| c == *text);
+                let empty = column(*k).texts.iter().filter(is_empty).count();
+                if empty > 0 {
+                    draft.tell(
+                        "no label",
+                        format!(
+                            "{:.1} % of the rows: nothing is learnt from them, and they are not measured; if they are a class of their own, \
+                             add {{ name = \"none\", labels = [\"\"] }} to the classes",
+                            100.0 * empty as f64 / self.rows as f64
+                        ),
+                    );
+                }
                 (0, classes.len())
             }
             Goal::Number(k) => {
@@ -947,4 +961,9 @@ fn numbers_with_signs<'t>(column: &Column<'t>) -> Option<&'t str> {
     let all = there.clone().all(number);
     let mut signed = there.filter(|text| !is_plain(text));
     signed.next().filter(|_| all)
+}
+
+/// Nobody said what a row is; "none" may be what it is.
+fn is_unlabelled(text: &str) -> bool {
+    is_missing(text) && !text.eq_ignore_ascii_case("none")
 }

@@ -115,11 +115,9 @@ impl Objective {
         }
         if self.loss == Loss::CrossEntropy {
             let rows = y.chunks_exact(width).zip(goal);
-            return rows
-                .map(|(p, g)| {
-                    let class = g.to_f64() as usize;
-                    -self.of_class(class) * p[class].to_f64().max(self.least).ln()
-                })
+            let known = rows.filter_map(|(p, &g)| Some((p, class(g)?)));
+            return known
+                .map(|(p, class)| -self.of_class(class) * p[class].to_f64().max(self.least).ln())
                 .sum();
         }
         let errors = y.iter().zip(goal).map(|(&y, &g)| error(y, g).to_f64());
@@ -156,7 +154,10 @@ impl Objective {
         if self.loss == Loss::CrossEntropy {
             let rows = dy.chunks_exact_mut(width).zip(y.chunks_exact(width));
             for ((dy, p), g) in rows.zip(goal) {
-                let class = g.to_f64() as usize;
+                let Some(class) = class(*g) else {
+                    dy.fill(T::ZERO);
+                    continue;
+                };
                 let scale = match self.per_output.is_empty() {
                     true => scale,
                     false => scale * T::from_f64(self.of_class(class)),
@@ -192,6 +193,12 @@ impl Objective {
 }
 
 /// None where the goal is not known.
+fn class<T: Real>(goal: T) -> Option<usize> {
+    let goal = goal.to_f64();
+    (!goal.is_nan()).then_some(goal as usize)
+}
+
+/// None where the goal is not known.
 #[inline(always)]
 fn error<T: Real>(y: T, goal: T) -> T {
     // Only NaN differs from itself.
@@ -221,6 +228,17 @@ mod tests {
         let p = [0.7, 0.3, 0.6, 0.4, 0.2, 0.8];
         let loss = Objective::weighed(listed).value(&p, &[0.0, 0.0, 1.0], (1, 2));
         assert!((loss - 0.880037386480781).abs() < 1e-12, "{loss}");
+    }
+
+    #[test]
+    fn a_class_that_nobody_knows_costs_nothing() {
+        let objective = Objective::from(Loss::CrossEntropy);
+        let p = [0.75, 0.25, 0.4, 0.6];
+        let loss = objective.value(&p, &[f64::NAN, 1.0], (1, 2));
+        assert!((loss + 0.6f64.ln()).abs() < 1e-12, "{loss}");
+        let mut dy = [9.0; 4];
+        objective.gradient((&p, &[f64::NAN, 1.0]), (1, 2), 1.0, &mut dy);
+        assert_eq!(dy, [0.0, 0.0, 0.4, -0.4]);
     }
 
     /// `sklearn.metrics.mean_pinball_loss(truth, y, alpha=…)`.

@@ -9,7 +9,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
-use super::series::{class_column, class_output};
+use super::series::{NOT_USED, class_column, class_output, unlabelled};
 use super::{Dataset, Places, Stream, share};
 use crate::package::{Input, Shape};
 use crate::task::{DocumentsTask, Task};
@@ -34,8 +34,10 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
     let mut notes = Vec::new();
     for (part, (table, texts)) in Part::ALL.iter().zip(tables.iter().zip(&texts)) {
         let classes = class_column(table, &documents.label)?;
+        notes.extend(unlabelled(table, &documents.label, &classes, NOT_USED));
         let (mut cut, mut unknown, first) = (0, 0, tokens.len());
-        for (text, class) in texts.iter().zip(classes) {
+        let labelled = texts.iter().zip(classes);
+        for (text, class) in labelled.filter_map(|(text, class)| Some((text, class?))) {
             // There is a token for what is unknown, so every text has tokens.
             let mut numbers = vocabulary.tokens(text).unwrap_or_default();
             cut += usize::from(numbers.len() > window);

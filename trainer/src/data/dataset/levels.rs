@@ -17,7 +17,7 @@ use super::pairs::END;
 use super::series::{class_column, parts, prepared};
 use super::{Dataset, need_windows, share};
 use crate::package::{Input, Output};
-use crate::task::{SeriesTask, Task};
+use crate::task::{LabelTask, SeriesTask, Task};
 use std::ops::Range;
 
 pub fn load(
@@ -37,7 +37,7 @@ pub fn load(
         Part::ALL.into_iter().find(belongs)
     };
     let classes = match &series.label {
-        Some(label) => class_column(table, label)?,
+        Some(label) => known_classes(table, label)?,
         None => Vec::new(),
     };
     let (window, hop) = (
@@ -126,6 +126,25 @@ pub fn load(
     data.window = window * (inputs.len() + usize::from(kinds > 0)) + 1;
     data.notes = notes;
     Ok(data)
+}
+
+/// For every row the number of its class, which it begins with.
+fn known_classes(table: &Table, label: &LabelTask) -> Result<Vec<usize>, DataError> {
+    let classes = class_column(table, label)?.into_iter().enumerate();
+    let known = |(row, class): (usize, Option<usize>)| {
+        class.ok_or_else(|| DataError::UnknownLabel {
+            file: table.file().into(),
+            line: table.line(row),
+            column: label.column.clone(),
+            text: String::new(),
+            known: label
+                .classes
+                .iter()
+                .map(|class| class.name.clone())
+                .collect(),
+        })
+    };
+    classes.map(known).collect()
 }
 
 /// The levels of a column, from low to high.

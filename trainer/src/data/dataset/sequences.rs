@@ -6,7 +6,7 @@ use super::super::error::{DataError, Used};
 use super::super::normalise::transform;
 use super::super::split::{Part, Rows};
 use super::super::written::Written;
-use super::series::{class_column, class_output};
+use super::series::{NOT_USED, as_truth, class_column, class_output, unlabelled};
 use super::{Dataset, Places, Stream, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Shape, Transform};
 use crate::task::{FeatureTransform, Kind, SequencesTask, Task};
@@ -44,10 +44,11 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     let mut notes = table.notes().to_vec();
     notes.extend(parts.unused(&sequences.split, table.file(), "rows"));
     let classes = class_column(table, &sequences.label)?;
+    notes.extend(unlabelled(table, &sequences.label, &classes, NOT_USED));
 
     let mut places = Places::default();
     for part in Part::ALL {
-        for row in (0..table.rows()).filter(|&r| parts.contains(r, part)) {
+        for row in (0..table.rows()).filter(|&r| parts.contains(r, part) && classes[r].is_some()) {
             let (start, end) = (row * window, (row + 1) * window);
             places.0[part as usize].push(start);
             let counted = match task.shape.kind {
@@ -106,7 +107,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     let (normal, after_reset) = normalise_rows(&features, &raw);
     let truth: Vec<f32> = classes
         .iter()
-        .flat_map(|&class| std::iter::repeat_n(class as f32, window))
+        .flat_map(|&class| std::iter::repeat_n(as_truth(class), window))
         .collect();
     Ok(Dataset {
         written: Written {

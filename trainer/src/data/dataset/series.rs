@@ -123,8 +123,18 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
     {
         notes.push(known_at_once(table, &label.column));
     }
+    let classes = match &series.label {
+        Some(label) => class_column(table, label)?,
+        None => Vec::new(),
+    };
+    if let Some(label) = &series.label {
+        notes.extend(unlabelled(table, label, &classes, UNLEARNT));
+    }
     // Of none of these rows is a target known that an output at row r is about.
     let nothing_known = |row: usize| {
+        if !classes.is_empty() {
+            return classes[row + farthest].is_none();
+        }
         let width = series.targets.len();
         let about = |horizon: &usize| &columns[(row + horizon) * width..][..width];
         width > 0
@@ -163,8 +173,8 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
 
     let (output, goals, truth) = match &series.label {
         Some(label) => {
-            let classes = class_column(table, label)?;
-            let truth: Vec<f32> = classes[farthest..].iter().map(|&c| c as f32).collect();
+            let truth = classes[farthest..].iter().map(|&class| as_truth(class));
+            let truth: Vec<f32> = truth.collect();
             (class_output(label), truth.clone(), truth)
         }
         None => fit_targets(
@@ -441,21 +451,23 @@ pub(super) fn prepared<'t>(
     Ok((table, notes))
 }
 
-/// For every row the number of its class.
-pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<usize>, DataError> {
+/// For every row the number of its class; none where its field is empty and no class is called so.
+pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<Option<usize>>, DataError> {
     let texts = table.text_column(&label.column)?;
     let labels = label.classes.iter().enumerate().flat_map(|(k, class)| {
         let labels = class.labels.iter();
         labels.map(move |label| (k, label.as_str()))
     });
-    let class = |(row, text): (usize, &&str)| {
-        place_of(labels.clone(), text).ok_or_else(|| DataError::UnknownLabel {
+    let class = |(row, text): (usize, &&str)| match place_of(labels.clone(), text) {
+        None if table.is_missing(text) => Ok(None),
+        None => Err(DataError::UnknownLabel {
             file: table.file().into(),
             line: table.line(row),
             column: label.column.clone(),
             text: (*text).into(),
             known: labels.clone().map(|(_, label)| label.into()).collect(),
-        })
+        }),
+        class => Ok(class),
     };
     texts.iter().enumerate().map(class).collect()
 }
@@ -653,6 +665,10 @@ fn target_columns(series: &SeriesTask, table: &Table) -> Result<Vec<f32>, DataEr
     Ok(columns)
 }
 
+/// What becomes of rows whose truth nobody knows.
+const UNLEARNT: &str =
+    "where it is predicted nothing is learnt from them, and no answer about them is measured";
+
 /// What is not known of the targets.
 fn untold(series: &SeriesTask, table: &Table, columns: &[f32]) -> Vec<String> {
     let count = series.targets.len();
@@ -662,7 +678,7 @@ fn untold(series: &SeriesTask, table: &Table, columns: &[f32]) -> Vec<String> {
         let gaps = gaps.filter(|x| x.is_nan()).count();
         (gaps > 0).then(|| {
             format!(
-                "{}: {} have no {:?}; where it is predicted nothing is learnt from them, and no answer about them is measured",
+                "{}: {} have no {:?}; {UNLEARNT}",
                 table.file(),
                 share(gaps, table.rows(), "rows"),
                 target.column

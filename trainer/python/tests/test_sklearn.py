@@ -46,6 +46,25 @@ def test_a_classifier_has_the_classes_of_y():
     assert np.allclose(classifier.predict_proba(z).sum(axis=1), 1)
 
 
+def test_messages_have_the_names_that_were_given():
+    x, y = series(300)
+    x[:, 1] = 5
+    with pytest.raises(ValueError, match=r"^column 1 of X is constant \(5\) over the training part; leave it out of X$"):
+        KingletForecaster(epochs=1).fit(x, y)
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r'^column "load" of X is constant'):
+        KingletForecaster(epochs=1).fit(pandas.DataFrame(x, columns=["temp", "load"]), y)
+    x, y = series(300)
+    with pytest.raises(ValueError, match="valid=50: a share of the rows"):
+        KingletForecaster(valid=50).fit(x, y)
+    with pytest.raises(ValueError, match="^learning_rate: must be positive"):
+        KingletForecaster(learning_rate=-1).fit(x, y)
+    with pytest.raises(ValueError, match="^y is constant"):
+        KingletForecaster(epochs=1).fit(x, 0 * y)
+    with pytest.warns(UserWarning, match="class 'fault' has nothing in the training part"):
+        KingletClassifier(epochs=1).fit(x, ["calm"] * 290 + ["fault"] * 10)
+
+
 def checks():
     # Few rows teach little: what is checked is not how well it learns.
     for estimator in (KingletForecaster(epochs=2, hidden=(4,)), KingletClassifier(epochs=2, hidden=(4,))):

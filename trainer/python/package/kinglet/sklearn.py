@@ -5,6 +5,8 @@ row on, and other rows before a row may give it another answer; of scikit-learn'
 hold, and `expected_failed_checks` names them.
 """
 
+import re
+import warnings
 from typing import Any, Dict, Sequence, Union
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._kinglet import Model
+from ._kinglet import Error, Model
 from ._training import train
 
 #: What a predictor of series cannot hold, and why: for `sklearn.utils.estimator_checks.check_estimator(…, expected_failed_checks=…)`.
@@ -21,6 +23,28 @@ expected_failed_checks: Dict[str, str] = {
     "check_methods_subset_invariance": "an answer depends on the rows before it",
     "check_methods_sample_order_invariance": "the rows are a series, in order of time",
 }
+
+
+#: What the trainer advises, and what that is here.
+_ADVICE = {
+    '; remove it from the features, or set normalise = "none" for it': "; leave it out of X",
+    "look at its labels and at the split": "the first rows, all but the share `valid`, have none of it",
+    "; a split by groups or by turns may spread it": "; another `valid` may have it",
+    ": predict another column, or choose a split in which it varies": ": y must vary in the first rows, all but the share `valid`",
+    ", or a model to go on from (--from)": "",
+    "the table, as CSV: ": "",
+}
+
+
+def _told(text, names):
+    """A message of the trainer with the names and arguments that its reader gave. names: what x0, y0, c0, … are."""
+    text = re.sub(r"^task\.toml(:\d+)*: ", "", text)
+    for ours, here in _ADVICE.items():
+        text = text.replace(ours, here)
+    text = re.sub(r"take them as the column diff\(\w+\), which is computed in 64 bits, or write the column less", "subtract", text)
+    text = re.sub(r"predict its change as the target diff\(\w+\), which is computed in 64 bits, or write the column less", "subtract", text)
+    text = re.sub(r"\btrain\.(\w+)", r"\1", text)
+    return re.sub(r'(?:column )?"([xy]\d+|c\d+)"', lambda found: names.get(found[1], found[0]), text)
 
 
 class _Series(BaseEstimator):
@@ -51,17 +75,22 @@ class _Series(BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
-    def _train(self, X, outputs, targets):
-        """The model of columns `x0`, … to what `targets` says about the others."""
+    def _train(self, X, outputs, targets, names):
+        """The model of columns `x0`, … to what `targets` says about the others. names: what these are called in messages."""
         try:
             import pyarrow
         except ImportError as error:
             raise ImportError("the estimators pass their rows through pyarrow: pip install pyarrow") from error
         inputs = [f"x{k}" for k in range(X.shape[1])]
-        table = pyarrow.table({**dict(zip(inputs, X.T.astype(np.float32))), **outputs})
+        given = getattr(self, "feature_names_in_", None)
+        called = [f"column {k} of X" for k in range(len(inputs))] if given is None else [f'column "{name}" of X' for name in given]
+        names = {**names, **dict(zip(inputs, called))}
+        table = pyarrow.table({**dict(zip(inputs, X.T)), **outputs})
         hidden = [int(self.hidden)] if np.isscalar(self.hidden) else [int(units) for units in self.hidden]
         # The rows after the training part decide which epoch is kept.
-        valid = max(1, round(self.valid * len(X)))
+        if not 0 <= self.valid < 1:
+            raise ValueError(f"valid={self.valid!r}: a share of the rows is expected, from 0 to less than 1")
+        valid = min(max(1, round(self.valid * len(X))), len(X) - 1)
         window = max(1, min(self.window, len(X) - valid, valid))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
@@ -79,7 +108,14 @@ class _Series(BaseEstimator):
             },
             "output": {"precision": self.precision},
         }
-        self.model_ = train(task, table, progress=self.progress)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                self.model_ = train(task, table, progress=self.progress)
+            except Error as error:
+                raise Error(_told(str(error), names)) from None
+        for warning in told:
+            warnings.warn(_told(str(warning.message), names), warning.category, stacklevel=3)
         return self
 
     def _answers(self, X):
@@ -120,7 +156,8 @@ class KingletForecaster(RegressorMixin, _Series):
         self._flat = y.ndim == 1
         y = y.reshape(len(y), -1).astype(np.float64)
         names = [f"y{k}" for k in range(y.shape[1])]
-        return self._train(X, dict(zip(names, y.T)), {"targets": names})
+        called = ["y"] if self._flat else [f"column {k} of y" for k in range(len(names))]
+        return self._train(X, dict(zip(names, y.T)), {"targets": names}, dict(zip(names, called)))
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """(rows,) or (rows, outputs), as y was, from the first row on."""
@@ -147,7 +184,8 @@ class KingletClassifier(ClassifierMixin, _Series):
         names = [f"c{k}" for k in range(len(self.classes_))]
         classes = [{"name": name, "labels": [name]} for name in names]
         y = [names[place] for place in places]
-        return self._train(X, {"y": y}, {"label": {"column": "y", "classes": classes}})
+        called = [repr(label) for label in self.classes_.tolist()]
+        return self._train(X, {"y": y}, {"label": {"column": "y", "classes": classes}}, dict(zip(names, called)))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """(rows, classes), from the first row on."""

@@ -420,6 +420,17 @@ impl Dataset {
         self.raw.get(row * self.width..(row + 1) * self.width)
     }
 
+    /// Rows that follow each other, at the most.
+    pub(crate) fn longest(&self) -> usize {
+        let rows = self.raw.len() / self.width.max(1);
+        let ends = self.pieces.iter().skip(1).chain([&rows]);
+        let lengths = self.pieces.iter().zip(ends);
+        lengths
+            .map(|(start, end)| end - start)
+            .max()
+            .unwrap_or(rows)
+    }
+
     /// How many outputs of a part should be each class or token.
     pub fn class_counts(&self, part: Part) -> Vec<usize> {
         let mut counts = vec![0; self.outputs()];

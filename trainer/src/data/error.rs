@@ -379,7 +379,7 @@ pub enum DataError {
     },
     /// A part of the split without a window.
     #[error(
-        "{file}: the {part} part has no window: {rows} rows, and a window of {window} with horizon {horizon} needs its target rows there, following each other in one group; change split, or make shape.window smaller"
+        "{file}: the {part} part has no window: {rows} rows, and a window of {window} with horizon {horizon} needs its target rows there, following each other in one group; change split, or make {} smaller", in_the_way(*.rows, *.window, *.horizon)
     )]
     EmptyPart {
         /// Which file.
@@ -422,7 +422,7 @@ pub enum DataError {
     },
     /// Fewer rows than one window.
     #[error(
-        "{file}: {rows} rows are fewer than a window of {window} with horizon {horizon} needs; shorten shape.window or bring more data"
+        "{file}: {rows} rows are fewer than a window of {window} with horizon {horizon} needs; shorten {} or bring more data", in_the_way(*.rows, *.window, *.horizon)
     )]
     TooShort {
         /// Which file.
@@ -563,6 +563,8 @@ fn unfit(column: &str, used: Used, why: &Unfit) -> String {
                 true => "nothing can be learnt of it: predict another column, or choose a split in which it varies",
                 false => "remove it from the features, or set normalise = \"none\" for it",
             };
+            // Without the sign of a zero.
+            let value = value + 0.0;
             format!("is constant ({value}){what} over the training part; {cure}")
         }
     }

@@ -51,7 +51,9 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
     };
     ensure!(
         activation == wanted,
-        "the last layer of the model ends with {activation:?}, and training such outputs takes {wanted:?}"
+        "the last layer of the model ends with {}, and training such outputs takes {}",
+        word(activation),
+        word(wanted)
     );
     ensure!(
         !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
@@ -222,14 +224,51 @@ fn shown(names: &[&str]) -> String {
     format!("{}{more}", names[..names.len().min(8)].join(", "))
 }
 
+/// An activation, as a task writes it.
+fn word(activation: Activation) -> String {
+    format!("{activation:?}").to_lowercase()
+}
+
+/// How an input enters, as a task says it.
+fn entering(transform: Transform) -> String {
+    match transform {
+        Transform::None | Transform::Missing { .. } => "as it is".to_owned(),
+        Transform::Log => "as its logarithm (transform = \"log\")".to_owned(),
+        Transform::Difference { column } => format!(
+            "as its difference from input {} a row before (transform = \"difference\")",
+            column + 1
+        ),
+        Transform::LogRatio { column } => format!(
+            "as its log ratio to input {} a row before (transform = \"log-ratio\")",
+            column + 1
+        ),
+    }
+}
+
+/// How a number is predicted, as a task says it.
+fn predicted(restore: Restore) -> String {
+    match restore {
+        Restore::None => "as it is".to_owned(),
+        Restore::Exp => "as its logarithm (transform = \"log\")".to_owned(),
+        Restore::AddTo { column } => format!(
+            "as its difference from input {} (transform = \"difference\")",
+            column + 1
+        ),
+        Restore::TimesExp { column } => format!(
+            "as its log return on input {} (transform = \"log-return\")",
+            column + 1
+        ),
+    }
+}
+
 /// From the model's units of an input to the task's.
 fn fold(model: &Feature, task: &Feature) -> Result<Fold> {
     ensure!(
         model.transform == task.transform,
-        "input `{}` enters the model as {:?} and the task's network as {:?}: give the column the transform of the model",
+        "input `{}` enters the model {} and the task's network {}: give the column the transform of the model",
         task.name,
-        model.transform,
-        task.transform
+        entering(model.transform),
+        entering(task.transform)
     );
     let [model, task] = [model, task].map(|f| (f64::from(f.offset), f64::from(f.scale)));
     Ok(Fold {
@@ -244,10 +283,10 @@ fn in_units_of(last: &mut Dense, model: &[Target], task: &[Target]) -> Result<()
     for (((row, bias), model), task) in rows.zip(&mut last.bias).zip(model).zip(task) {
         ensure!(
             model.restore == task.restore,
-            "output `{}` is {:?} of the model's numbers and {:?} of the task's: give the target the transform of the model",
+            "output `{}` is predicted by the model {} and by the task's network {}: give the target the transform of the model",
             task.name,
-            model.restore,
-            task.restore
+            predicted(model.restore),
+            predicted(task.restore)
         );
         let [a, b] = [model, task].map(|t| (f64::from(t.offset), f64::from(t.scale)));
         let scale = a.1 / b.1;

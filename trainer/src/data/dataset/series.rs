@@ -81,6 +81,14 @@ pub fn load(task: &Task, series: &SeriesTask, table: &Table) -> Result<Dataset, 
             table.file()
         ));
     }
+    let longest = pieces.iter().map(Range::len).max().unwrap_or(0);
+    notes.extend(series.season.filter(|&season| season >= longest).map(|season| {
+        format!(
+            "{}: season = {season}: no row has another so many rows before it, of at most {longest} that follow each other; the rule of the last \
+             season is left out",
+            table.file()
+        )
+    }));
     let inside = pieces.iter().flat_map(|piece| piece.clone().skip(1));
     let train: Vec<usize> = inside.filter(|&r| parts.contains(r, Part::Train)).collect();
     let odd = |column: &str, values: &[f32], (k, width): (usize, usize)| {

@@ -177,6 +177,44 @@ fn steps_of_whole_numbers_are_exact_whatever_their_size() {
 }
 
 #[test]
+fn what_is_too_long_for_the_rows_is_named() {
+    let keys = "features = [\"a\"]\ntargets = [\"b\"]";
+    let shape = |window: usize, horizon: usize| {
+        format!("kind = \"many-to-one\"\nwindow = {window}\nhorizon = {horizon}")
+    };
+    let error = |window, horizon| {
+        let task = series(keys, &shape(window, horizon));
+        load(&squares(60), &task).unwrap_err().to_string()
+    };
+    assert!(error(4, 70).contains("shorten the horizon or bring more data"));
+    assert!(error(70, 1).contains("shorten shape.window or bring more data"));
+    assert!(error(4, 50).contains("42 rows, and a window of 4 with horizon 50"));
+    assert!(error(4, 50).ends_with("change split, or make the horizon smaller"));
+
+    let season = series(&format!("{keys}\nseason = 60"), &shape(4, 1));
+    let notes = load(&squares(60), &season).unwrap().notes().to_vec();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("season = 60: no row has another")),
+        "{notes:?}"
+    );
+
+    let task = Task::parse(&series(keys, &shape(4, 1)), Path::new("t.toml")).unwrap();
+    let table =
+        |csv: &str, name| Table::from_reader(csv.as_bytes(), name, &Format::default()).unwrap();
+    let mut all = table(&squares(60), "pump.csv");
+    all.append_test(&table(&squares(3), "short.csv"));
+    let data = Dataset::from_table(&task, &all).unwrap();
+    let note = "short.csv: its 3 rows are fewer than the 5 of a window and its horizon";
+    assert!(
+        data.notes().iter().any(|told| told.starts_with(note)),
+        "{:?}",
+        data.notes()
+    );
+}
+
+#[test]
 fn a_row_without_a_label_has_no_truth() {
     let mut csv = "a,b\n".to_owned();
     for t in 0..60 {

@@ -28,9 +28,12 @@ pub(super) struct Seasonal<'d> {
 }
 
 impl<'d> Seasonal<'d> {
-    /// For outputs so many rows ahead. None where a target has no current value.
+    /// For outputs so many rows ahead. None where a target has no current value, or no row one a season before it.
     pub(super) fn new(data: &'d Dataset, season: usize, horizons: &[usize]) -> Option<Self> {
         let last = LastValue::new(data)?;
+        if data.longest() <= season {
+            return None;
+        }
         let now = last.places().iter();
         let back = |horizon: usize| horizon.div_ceil(season).max(1) * season - horizon;
         let places = now.clone().zip(horizons).map(|(&now, &h)| (now, back(h)));

@@ -303,6 +303,28 @@ mod tests {
     use crate::net::Pool;
 
     #[test]
+    fn transforms_that_differ_are_told_as_tasks_have_them() {
+        let plain = Target::plain("x");
+        let change = Target {
+            restore: Restore::AddTo { column: 0 },
+            ..plain.clone()
+        };
+        let mut last = Dense {
+            outputs: 1,
+            inputs: 1,
+            weight: vec![1.0],
+            bias: vec![0.0],
+            activation: Activation::Identity,
+        };
+        let error = in_units_of(&mut last, &[plain], &[change]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "output `x` is predicted by the model as it is and by the task's network as its difference from input 1 (transform = \
+             \"difference\"): give the target the transform of the model"
+        );
+    }
+
+    #[test]
     fn zeros_before_the_samples_are_told_where_an_answer_sees_them() {
         let fold = Fold {
             offset: 1.0,

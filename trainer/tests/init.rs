@@ -544,6 +544,28 @@ fn units_below_the_names_are_no_row_for_any_command() {
 }
 
 #[test]
+fn rows_that_nobody_labelled_are_no_class() {
+    let folder = TempDir::new().unwrap();
+    let mut rows = "t,a,label\n".to_owned();
+    for k in 0..600 {
+        let label = ["ok", "", "fault"][(k / 40) % 3];
+        let minutes = 10 * k;
+        let (day, hour, minute) = (1 + minutes / 1440, minutes / 60 % 24, minutes % 60);
+        let a = 50.0 + wave(k, 17.0);
+        writeln!(
+            rows,
+            "2026-01-{day:02} {hour:02}:{minute:02}:00,{a:.2},{label}"
+        )
+        .unwrap();
+    }
+    let (said, task) = init(&folder, "lab.csv", &rows, &[]);
+    assert!(said.contains("2 classes, fault, ok"), "{said}");
+    assert!(said.contains("no label  33.3 % of the rows"), "{said}");
+    assert!(!task.contains("none"), "{task}");
+    trains_and_predicts(&folder, &said, 601);
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_and_nothing_is_written() {
     let folder = TempDir::new().unwrap();
     let cases = [

@@ -2263,15 +2263,10 @@ fn streaming_is_measured_and_trained_for() {
             .unwrap()
     };
     let streamed = after(&text, "other numbers: RMSE ");
-    // It is what `predict --every-step` gives: the test part is rows 250 to 299, led in by a window.
-    desk.write("tail.csv", {
-        let rows = pump(300);
-        let rows: Vec<&str> = rows.lines().collect();
-        [&rows[..1], &rows[1 + 249 - 8..]].concat().join("\n")
-    });
-    let outputs = table(&desk.ok("predict window.kgl --csv tail.csv --every-step")).1;
+    // It is what `predict --every-step` gives from the first row on: the test part is rows 250 to 299.
+    let outputs = table(&desk.ok("predict window.kgl --csv pump.csv --every-step")).1;
     let truth = table(&pump(300)).1;
-    let errors = (250..300).map(|r| outputs[r - 1 - 241][0] - truth[r][2]);
+    let errors = (250..300).map(|r| outputs[r - 1][0] - truth[r][2]);
     let found = (errors.map(|e| e * e).sum::<f32>() / 50.0).sqrt();
     assert!((found - streamed).abs() < 2e-5, "{found} {streamed}");
     // A model that streams has a step per answer, and no such words.
@@ -2287,7 +2282,7 @@ fn streaming_is_measured_and_trained_for() {
         (&"every-step".into(), &1.into())
     );
     assert_eq!(
-        desk.run("predict stream.kgl --csv tail.csv --every-step")
+        desk.run("predict stream.kgl --csv pump.csv --every-step")
             .err,
         ""
     );
@@ -2300,6 +2295,42 @@ fn streaming_is_measured_and_trained_for() {
         "train one.toml --streaming --out a.kgl",
         1,
         &["only a [series] with windows"],
+    );
+}
+
+/// The sum of the last twelve rows, learnt in windows of eight: from a reset on it is enough to add up.
+#[test]
+fn a_running_state_that_is_worse_than_windows_is_told() {
+    let desk = Desk::new();
+    let mut random = 1u64;
+    let x: Vec<f64> = std::iter::repeat_with(|| {
+        random = (random * 1_103_515_245 + 12_345) % (1 << 31);
+        random as f64 / f64::from(1u32 << 31)
+    })
+    .take(600)
+    .collect();
+    let sum = |t: usize| x[t.saturating_sub(11)..=t].iter().sum::<f64>();
+    let rows = (0..600).map(|t| format!("{:.4},{:.4}\n", x[t], sum(t)));
+    desk.write("sum.csv", "x,y\n".to_owned() + &rows.collect::<String>());
+    let task = "name = \"sum\"\n[csv]\nfile = \"sum.csv\"\n[series]\nfeatures = [\"x\"]\ntargets = [\"y\"]\n[shape]\nkind = \"many-to-many\"\n\
+                window = 8\nhorizon = 0\n[network]\ncell = \"lstm\"\nhidden = [4]\n[train]\nepochs = 60\nlearning_rate = 0.02\nbatch = 4\n";
+    desk.write("sum.toml", task);
+    let text = desk.ok("train sum.toml --precision f32 --out sum.kgl --quiet");
+    assert!(text.contains("it gives other numbers: RMSE"), "{text}");
+    desk.write(
+        "carried.toml",
+        task.replace("horizon = 0", "horizon = 0\nstateful = true")
+            .replace("batch = 4", "batch = 64"),
+    );
+    let ran = desk.run("train carried.toml --precision f32 --out sum.kgl --quiet");
+    assert!(!ran.out.contains("other numbers"), "{}", ran.out);
+    let told = "run through as 3 streams side by side, and not as the 64 of train.batch";
+    assert!(ran.err.contains(told), "{}", ran.err);
+    desk.write("far.toml", task.replace("horizon = 0", "horizon = 5"));
+    desk.fails(
+        "report far.toml --model sum.kgl --out sum.html",
+        1,
+        &["the model was made for the row itself, and the task predicts 5 rows ahead"],
     );
 }
 

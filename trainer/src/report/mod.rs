@@ -127,7 +127,7 @@ struct Made {
 pub fn page(subject: &Subject<'_>) -> Result<Page> {
     let package = subject.package;
     fits(package, subject.data)?;
-    let mut told = made_for("the model", MadeFor::of(package), subject.data)?;
+    let mut told = made_for("", MadeFor::of(package), subject.data)?;
     let data = if subject.data.input() == &package.input {
         Cow::Borrowed(subject.data)
     } else {
@@ -185,7 +185,7 @@ pub fn page(subject: &Subject<'_>) -> Result<Page> {
     }
     for (made, model) in made.iter().zip(&models).skip(others) {
         let of_file = MadeFor::of_model(&made.bytes, model);
-        told.extend(made_for(&made.name, of_file, &data)?);
+        told.extend(made_for(&format!("{}: ", made.name), of_file, &data)?);
     }
 
     let headline = Headline::of(&made, others, subject.task.output.precision);
@@ -380,14 +380,14 @@ fn in_every_format(
 const LISTED: usize = 40;
 
 /// What may not be as the data has it; an error where it is not.
-fn made_for(name: &str, model: MadeFor, data: &Dataset) -> Result<Vec<String>> {
+fn made_for(begin: &str, model: MadeFor, data: &Dataset) -> Result<Vec<String>> {
     let mut told = Vec::new();
     for unlike in model.unlike(data) {
         match unlike {
             Unlike::Other(words) => bail!(
-                "{name}: {words}: its figures would be of another question; give the task that it was trained by"
+                "{begin}{words}: its figures would be of another question; give the task that it was trained by"
             ),
-            Unlike::Told(words) => told.push(format!("{name}: {words}")),
+            Unlike::Told(words) => told.push(format!("{begin}{words}")),
         }
     }
     Ok(told)

@@ -613,6 +613,10 @@ type Places = ([Vec<usize>; 3], [Vec<Stream>; 3]);
 fn cut(task: &Task, rows: usize, belongs: impl Fn(usize, Part) -> bool) -> Places {
     let mut places = Places::default();
     cut_group(task, 0..rows, belongs, &mut places);
+    // A text is long, and no device has read all of it before.
+    for stream in places.1.iter_mut().flatten() {
+        stream.since = stream.rows.start;
+    }
     places
 }
 

@@ -8,10 +8,10 @@
 //! that may as well be a spreadsheet's day, a year, a date of other digits (`2603041000`), or too early to be a date is refused
 //! and not guessed, and so is a year of two digits (`04/03/26`).
 //! `3/11/2026` is March in one country and November in another, so it needs a format, as `strftime` has them:
-//! `%d/%m/%Y %H:%M`.
+//! `%d/%m/%Y %H:%M`. `%f` is a fraction of a second, as in Python, and not a number of nanoseconds.
 
 use chrono::format::{
-    Fixed, Item, ParseErrorKind, Parsed, StrftimeItems, parse, parse_and_remainder,
+    Fixed, Item, Numeric, ParseErrorKind, Parsed, StrftimeItems, parse, parse_and_remainder,
 };
 use chrono::{NaiveDateTime, NaiveTime};
 use serde::{Deserialize, Serialize};
@@ -190,8 +190,7 @@ impl Times {
             Some("%s") => return number(text).ok_or(NotATime::Unknown),
             Some(SERIAL) => return serial(text).ok_or(NotATime::Unknown),
             Some(format) => {
-                let right = parse(&mut parsed, text, StrftimeItems::new(format));
-                right.map_err(|_| NotATime::Unknown)?;
+                by_format(&mut parsed, text, format).ok_or(NotATime::Unknown)?;
                 if is_short(&parsed) {
                     return Err(NotATime::Ambiguous(
                         "has a year of two digits, which is %y and not %Y",
@@ -396,6 +395,29 @@ fn serial(text: &str) -> Option<Time> {
 fn number(text: &str) -> Option<Time> {
     let number: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
     Some(counted(number, unit_of(number)))
+}
+
+/// As `strftime` has it, but for `%f`: chrono takes its digits for nanoseconds, where `.35` is 350 milliseconds.
+fn by_format(parsed: &mut Parsed, text: &str, format: &str) -> Option<()> {
+    let mut items = StrftimeItems::new(format);
+    let mut rest = text;
+    loop {
+        let mut is_fraction = false;
+        let before = items.by_ref().take_while(|item| {
+            is_fraction = matches!(item, Item::Numeric(Numeric::Nanosecond, _));
+            !is_fraction
+        });
+        rest = parse_and_remainder(parsed, rest, before).ok()?;
+        if !is_fraction {
+            return rest.is_empty().then_some(());
+        }
+        let end = rest.find(|c: char| !c.is_ascii_digit());
+        let digits = &rest[..end.unwrap_or(rest.len())];
+        rest = &rest[digits.len()..];
+        // As many as there are nanoseconds; what is finer is cut off.
+        let nanoseconds = format!("{:0<9.9}", Some(digits).filter(|d| !d.is_empty())?);
+        parsed.set_nanosecond(nanoseconds.parse().ok()?).ok()?;
+    }
 }
 
 /// Date, then time of day, then offset, each by the first form that fits.
@@ -627,6 +649,28 @@ mod tests {
         }
         let why = Times::new(Some("%d/%m/%Y")).read("04/03/26", false);
         assert!(matches!(why, Err(NotATime::Ambiguous(_))), "{why:?}");
+    }
+
+    #[test]
+    fn digits_of_a_fraction_are_no_nanoseconds() {
+        let second = |text, format| Some(Time::parse(text, Some(format))?.local % 60.0);
+        for (text, format) in [
+            ("3/11/2026 14:05:30.350", "%d/%m/%Y %H:%M:%S.%f"),
+            ("3/11/2026 14:05:30.350000", "%d/%m/%Y %T.%f"),
+            ("3/11/2026 14:05:30,35", "%d/%m/%Y %H:%M:%S,%f"),
+            ("3/11/2026 14:05:30.3500000001", "%d/%m/%Y %H:%M:%S.%f"),
+            ("3/11/2026 14:05:30.35", "%d/%m/%Y %H:%M:%S%.f"),
+            ("20261103140530350", "%Y%m%d%H%M%S%f"),
+            ("2026-11-03 14:05:30.350 +0100", "%Y-%m-%d %H:%M:%S.%f %z"),
+        ] {
+            let read = second(text, format).unwrap_or(f64::NAN);
+            assert!((read - 30.35).abs() < 1e-5, "{text}: {read}");
+            assert_eq!(format_fault(format), None, "{format}");
+        }
+        let format = "%d/%m/%Y %H:%M:%S.%f";
+        for wrong in ["3/11/2026 14:05:30.", "3/11/2026 14:05:30.5x"] {
+            assert_eq!(second(wrong, format), None, "{wrong}");
+        }
     }
 
     #[test]

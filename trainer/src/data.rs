@@ -17,6 +17,7 @@ mod resolution;
 pub mod riff;
 pub mod sentinel;
 mod split;
+pub mod steps;
 pub mod time;
 pub mod vocabulary;
 mod written;

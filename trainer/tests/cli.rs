@@ -2839,6 +2839,32 @@ fn rows_that_are_sequences_and_words_with_tags_are_read_as_in_training() {
     let plain = desk.ok("predict m.kgl --csv rows.csv");
     assert_eq!(plain, stepped);
     desk.ok("quantize m.f32.kgl --precision w8a16 --calibrate rows.csv --out q.kgl");
+    // The steps are known by their names, wherever they stand; a row that lacks one is another sequence.
+    let turned: String = (0..120)
+        .map(|k| {
+            let line = row(k);
+            let fields: Vec<&str> = line.trim().split(',').collect();
+            let steps: Vec<&str> = fields[2..].iter().rev().copied().collect();
+            format!("{},99\n", steps.join(","))
+        })
+        .collect();
+    desk.write(
+        "turned.csv",
+        format!("t7,t6,t5,t4,t3,t2,t1,t0,t8\n{turned}"),
+    );
+    let ran = desk.succeeds("predict m.kgl --csv turned.csv");
+    assert_eq!(plain, ran.out);
+    let note = "\"t8\" behind the last of the 6 steps that the model looks at, \"t7\", is left out";
+    assert!(ran.err.contains(note), "{}", ran.err);
+    desk.write(
+        "short.csv",
+        format!("{}{rows}", header.replace("t5", "five")),
+    );
+    desk.fails(
+        "predict m.kgl --csv short.csv",
+        1,
+        &["a sequence of 6 steps, in the columns \"t2\" to \"t7\": \"t5\" is missing; nor is there a column \"x\""],
+    );
 
     let sentence = "# one\n1\tthe\t_\tDET\n2-3\tsheepdog\t_\t_\n2\tsheep\t_\tNOUN\n3\tdog\t_\tNOUN\n4\truns\t_\tVERB\n\n";
     for part in ["train", "dev", "test"] {

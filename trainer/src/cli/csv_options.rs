@@ -7,6 +7,7 @@ use kinglet_trainer::data::Written;
 use kinglet_trainer::data::audio::Audio;
 use kinglet_trainer::data::csv::{self as data, Format, Header, Missing, Size, Unseen};
 use kinglet_trainer::data::open::encoding;
+use kinglet_trainer::data::steps;
 use kinglet_trainer::data::time::format_fault;
 use kinglet_trainer::model_file::ModelFile;
 use kinglet_trainer::task::Task;
@@ -466,12 +467,10 @@ impl CsvOptions {
         self.trained.group.is_some()
     }
 
-    /// The first and the last step of rows that are sequences, in training.
-    pub fn steps(&self) -> Option<&[String; 2]> {
-        self.trained
-            .steps
-            .as_ref()
-            .filter(|_| self.columns.is_empty())
+    /// The steps of rows that are sequences, in training.
+    pub fn steps(&self) -> Option<Vec<String>> {
+        let steps = &self.trained.steps;
+        (!steps.is_empty() && self.columns.is_empty()).then(|| steps::all(steps))
     }
 
     /// What the columns are called of a file without names, as that of training was.

@@ -20,6 +20,7 @@ use kinglet_trainer::data::csv::{
 };
 use kinglet_trainer::data::derived::Derived;
 use kinglet_trainer::data::open::{open, read_text, unpack};
+use kinglet_trainer::data::steps;
 use kinglet_trainer::data::vocabulary::{Unit, Vocabulary, no_token};
 use kinglet_trainer::escape::unescape;
 use kinglet_trainer::model_file::{input_names, text_length};
@@ -304,10 +305,13 @@ impl Samples {
                 }
             }
         }
-        let steps = options.steps().filter(|_| !raw);
-        let steps = steps.and_then(|[first, last]| reader.names_between(first, last));
-        if let Some(steps) = steps.filter(|_| model.inputs() == 1) {
+        let steps = options.steps().filter(|_| !raw && model.inputs() == 1);
+        let lacking = steps.as_ref().map(|it| steps::lacking(reader.names(), it));
+        if let (Some(steps), Some(None)) = (&steps, &lacking) {
             options.fitting(&file, Holds::Sequences)?;
+            if let Some(note) = steps::beyond(reader.names(), steps) {
+                say(&format!("note: {file}: {note}"));
+            }
             let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
             let columns = Box::new(reader.columns(&steps)?);
             let (row, given) = (vec![0.0; steps.len()], usize::MAX);
@@ -319,6 +323,15 @@ impl Samples {
                 given,
             };
             return Ok(Samples::new(rows, on_error));
+        }
+        // One column, or one of the input's name, is a step a row.
+        if let Some(lacking) = lacking.flatten().filter(|_| reader.names().len() > 1)
+            && !reader.names().iter().any(|name| name == names[0])
+        {
+            bail!(
+                "{file}: {lacking}; nor is there a column {:?}, for rows of one step each",
+                names[0]
+            );
         }
         let choice = choose(&names, &fields, &named, known, raw, &file)?;
         let wanted: Vec<&str> = match choice {

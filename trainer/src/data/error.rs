@@ -163,6 +163,14 @@ pub enum DataError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// Columns that are not the steps of a sequence.
+    #[error("{file}: {problem}")]
+    Steps {
+        /// Which file.
+        file: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// Text where a number belongs.
     #[error(
         "{file}:{line}: column {column:?}: {text:?} is not a finite number; {}", .cure.clone().unwrap_or_else(|| instead(.column, .text))

@@ -28,8 +28,8 @@ pub struct Written {
     pub running: bool,
     /// It is no table but words with tags, a line each; the words are in this column.
     pub tagged: Option<usize>,
-    /// A row is a sequence: its first and its last step.
-    pub steps: Option<[String; 2]>,
+    /// A row is a sequence, of these [steps](super::steps).
+    pub steps: Vec<String>,
     /// Tokens are levels of these columns, one after the other.
     pub levels: Vec<String>,
     /// The column of classes that their rows begin with.
@@ -59,7 +59,7 @@ impl Default for Written {
             text: None,
             running: false,
             tagged: None,
-            steps: None,
+            steps: Vec::new(),
             levels: Vec::new(),
             label: None,
             rows: 1,
@@ -108,7 +108,8 @@ impl Written {
             text: task.documents().map(|texts| texts.text.clone()),
             running: task.text().is_some(),
             tagged: task.tagged().map(|tagged| tagged.word),
-            steps: task.sequences().map(|rows| rows.steps.clone()),
+            // Only the table knows those between.
+            steps: Vec::new(),
             levels: drawn.map_or(Vec::new(), |series| {
                 let columns = series.features.iter();
                 columns.map(|feature| feature.column.clone()).collect()
@@ -171,7 +172,7 @@ mod tests {
             text: Some("review".into()),
             running: true,
             tagged: Some(2),
-            steps: Some(["t0".into(), "t9".into()]),
+            steps: vec!["t0".into(), "t9".into()],
             levels: vec!["x".into(), "y".into()],
             label: Some("kind".into()),
             rows: 8,

@@ -5,6 +5,7 @@ use super::draft::{Draft, Size, names, quoted};
 use super::series::{is_split, split_line};
 use super::{InitError, held};
 use crate::data::csv::Format;
+use crate::data::steps;
 
 /// So many numbered columns are the steps of a sequence and not columns of their own.
 const LEAST_STEPS: usize = 16;
@@ -12,12 +13,10 @@ const MOST_CLASSES: usize = 24;
 
 /// Columns `first..=last` that are numbered through, as `t0`, `t1`, ….
 fn numbered(columns: &[Column<'_>]) -> Option<(usize, usize)> {
-    let number = |k: usize| -> Option<(&str, usize)> {
-        let name = columns[k].name.as_str();
-        let digits = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        let number = name[digits..].parse().ok()?;
-        (matches!(columns[k].holds, Holds::Numbers | Holds::One(_)) && columns[k].missing == 0)
-            .then_some((&name[..digits], number))
+    let number = |k: usize| {
+        let Column { holds, missing, .. } = &columns[k];
+        let is_step = matches!(holds, Holds::Numbers | Holds::One(_)) && *missing == 0;
+        steps::numbered(&columns[k].name).filter(|_| is_step)
     };
     let mut best = (0, 0);
     let mut first = 0;

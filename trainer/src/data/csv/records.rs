@@ -591,13 +591,6 @@ impl<R: BufRead> Reader<R> {
         self
     }
 
-    /// The names of all columns from `first` to `last`, in the order of the file; none if one is not there.
-    pub fn names_between(&self, first: &str, last: &str) -> Option<&[String]> {
-        let place = |wanted: &str| self.names.iter().position(|name| name == wanted);
-        let (a, b) = (place(first)?, place(last)?);
-        Some(&self.names[a.min(b)..=a.max(b)])
-    }
-
     /// The last row first, for which the whole file is kept.
     pub fn from_the_end(mut self) -> Self {
         self.turn = Turn::Reading(Vec::new());

@@ -9,6 +9,7 @@ use super::super::derived::Derived;
 use super::super::error::DataError;
 use super::super::open::open;
 use super::super::order::{Leaps, Order};
+use super::super::steps;
 use super::super::time::Times;
 use super::columns::{Columns, nothing_to_hold, place};
 use super::field::Fields;
@@ -676,11 +677,17 @@ impl Table {
         places.map(|at| (at, self.records.iter().map(|record| &record[at]).collect()))
     }
 
-    /// The names of all columns from `first` to `last`, in the order of the file.
-    pub fn names_between(&self, first: &str, last: &str) -> Result<&[String], DataError> {
-        let columns = self.find(&[first, last])?;
-        let (a, b) = (columns.wanted[0].at, columns.wanted[1].at);
-        Ok(&self.names[a.min(b)..=a.max(b)])
+    /// The columns of the [steps](super::super::steps) from `first` to `last`, and what there is to say about them.
+    pub fn steps(
+        &self,
+        first: &str,
+        last: &str,
+    ) -> Result<(Vec<String>, Option<String>), DataError> {
+        self.find(&[first, last])?;
+        steps::between(&self.names, first, last).map_err(|problem| DataError::Steps {
+            file: self.file.clone(),
+            problem,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use super::super::csv::Table;
 use super::super::error::{DataError, Used};
 use super::super::normalise::transform;
 use super::super::split::{Part, Rows};
+use super::super::steps;
 use super::super::written::Written;
 use super::series::{NOT_USED, as_truth, class_column, class_output, unlabelled};
 use super::{Dataset, Places, Stream, need_windows, normalise_rows, shape};
@@ -12,28 +13,28 @@ use crate::package::{Feature, Input, Shape, Transform};
 use crate::task::{FeatureTransform, Kind, SequencesTask, Task};
 
 pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dataset, DataError> {
-    let columns = table.names_between(&sequences.steps[0], &sequences.steps[1])?;
-    let steps = columns.len();
-    if task.shape.window > steps {
+    let (columns, note) = table.steps(&sequences.steps[0], &sequences.steps[1])?;
+    let width = columns.len();
+    if task.shape.window > width {
         return Err(DataError::TooShort {
             file: format!(
                 "{} (steps {} to {} of a row)",
                 table.file(),
                 columns[0],
-                columns[steps - 1]
+                columns[width - 1]
             ),
-            rows: steps,
+            rows: width,
             window: task.shape.window,
             horizon: 0,
         });
     }
     // A shorter window looks at the end of every row.
     let window = if task.shape.window == 0 {
-        steps
+        width
     } else {
         task.shape.window
     };
-    let names: Vec<&str> = columns[steps - window..]
+    let names: Vec<&str> = columns[width - window..]
         .iter()
         .map(String::as_str)
         .collect();
@@ -45,6 +46,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     notes.extend(parts.unused(&sequences.split, table.file(), "rows"));
     let classes = class_column(table, &sequences.label)?;
     notes.extend(unlabelled(table, &sequences.label, &classes, NOT_USED));
+    notes.extend(note.map(|note| format!("{}: {note}", table.file())));
 
     let mut places = Places::default();
     for part in Part::ALL {
@@ -112,7 +114,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     Ok(Dataset {
         written: Written {
             // Of a longer row only these are seen.
-            steps: Some([names[0], names[window - 1]].map(str::to_owned)),
+            steps: steps::short(&names),
             ..Written::of(task)
         },
         shape: match shape(task, window) {

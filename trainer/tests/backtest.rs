@@ -427,3 +427,23 @@ fn what_cannot_be_compared_is_refused() {
         &["bad.parquet"],
     );
 }
+
+#[test]
+fn models_that_look_at_other_rows_have_no_measure_in_common() {
+    let desk = trained();
+    let far = TASK.replace("window = 16", "window = 16\nhorizon = 8");
+    desk.write("far.toml", far);
+    desk.ok("train far.toml --out far.kgl --quiet");
+    desk.csv("fleet.csv", 0, STEPS);
+    for pair in ["far.f32.kgl wave.f32.kgl", "wave.f32.kgl far.f32.kgl"] {
+        let out = desk.run(&format!("backtest {pair} --data fleet.csv --time t"));
+        assert!(!out.out.contains("RMSE"), "{}", out.out);
+        let said = "note: no metric: wave.f32.kgl predicts the next row of an input, and far.f32.kgl looks at another row";
+        assert!(out.err.contains(said), "{}", out.err);
+        desk.fails(
+            &format!("backtest {pair} --data fleet.csv --time t --truth x"),
+            2,
+            &["--horizon N measures both by the row N later"],
+        );
+    }
+}

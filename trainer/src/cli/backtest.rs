@@ -290,7 +290,7 @@ fn plan<'a>(
             .collect::<Vec<_>>()
     });
     let classes = matches!(models[0].header().output, Output::Classes { .. });
-    let (truth, measure) = measure(args, models[1], &names, classes)?;
+    let (truth, measure) = measure(args, models, &names, classes)?;
     let group = match columns.named_group() {
         Some(group) => Some(group.to_owned()),
         None => {
@@ -322,30 +322,64 @@ fn plan<'a>(
     Ok((wanted, pair))
 }
 
+/// The input whose next value an output is, where it is one.
+fn next_of<'m>(model: &'m Model<'_>, output: usize) -> Option<&'m str> {
+    let feeds = model.targets().get(output)?.feeds as usize;
+    Some(input_names(model).get(feeds)?.0)
+}
+
+/// What there is to say of models of which one alone, or each of another input, predicts the next row.
+fn unlike_ahead(args: &Args, new: bool) -> String {
+    let (next, other) = match new {
+        true => (&args.new, &args.old),
+        false => (&args.old, &args.new),
+    };
+    format!(
+        "{} predicts the next row of an input, and {} looks at another row or column",
+        next.display(),
+        other.display()
+    )
+}
+
 /// What is compared with what.
 fn measure(
     args: &Args,
-    model: &Model<'_>,
+    models: [&Model<'_>; 2],
     inputs: &[String],
     classes: bool,
 ) -> Result<(Option<Truth>, Option<Measure>)> {
+    let model = models[1];
     let outputs = output_names(model);
     let (output, horizon) = match (&args.truth, classes) {
         (_, true) => (0, 0),
         (Some(column), _) => {
             let of = |name: &str| Target::parts(name).0 == column;
             let output = outputs.iter().position(|(name, _)| of(name)).unwrap_or(0);
-            let feeds = model.targets()[output].feeds != u32::MAX;
+            let [of_old, feeds] = models.map(|model| next_of(model, output).is_some());
             let named = Target::parts(outputs[output].0).1;
+            if of_old != feeds && named.is_none() && args.horizon.is_none() {
+                return Err(usage(format!(
+                    "--truth {column}: {}, so no row is right for both; --horizon N measures both by the row N later",
+                    unlike_ahead(args, feeds)
+                )));
+            }
             (output, named.unwrap_or(usize::from(feeds)))
         }
         (None, _) => {
-            let fed = |target: &kinglet::format::Target| {
-                input_names(model).get(target.feeds as usize).is_some()
-            };
-            match model.targets().iter().position(fed) {
-                Some(output) => (output, 1),
-                None => (0, 0),
+            let fed = models.map(|model| {
+                let mut outputs = 0..model.targets().len();
+                outputs.find_map(|output| Some((output, next_of(model, output)?)))
+            });
+            match fed {
+                [of_old, of_new] if of_old != of_new => {
+                    say(&format!(
+                        "note: no metric: {}, so no row is right for both",
+                        unlike_ahead(args, of_new.is_some())
+                    ));
+                    return Ok((None, None));
+                }
+                [_, Some((output, _))] => (output, 1),
+                _ => (0, 0),
             }
         }
     };

@@ -16,7 +16,7 @@ pub(super) struct Fields {
     thousands: Option<char>,
     gaps: Vec<String>,
     /// Those gaps that are numbers, in whatever spelling.
-    sentinels: Vec<f64>,
+    pub(super) sentinels: Vec<f64>,
 }
 
 impl Fields {
@@ -83,12 +83,19 @@ impl Fields {
         })
     }
 
-    /// A number that has a unit, a sign of a currency or the like beside it.
+    /// What to do about a number that has something beside it: a sign, a factor, a unit or the like.
     fn beside(&self, text: &str) -> Option<String> {
-        let number = text.trim_matches(|c: char| !c.is_ascii_digit());
-        let at = text.find(number).filter(|_| !number.is_empty())?;
-        let before = text[..at].trim_end_matches(['-', '+', '\u{2212}', '.']);
-        let after = &text[at + number.len()..];
+        /// What multiplies a number. Some are units as well.
+        const FACTORS: [&str; 12] = [
+            "k", "K", "M", "G", "T", "B", "bn", "mn", "Mio", "Mio.", "Mrd", "Mrd.",
+        ];
+        let digits = text.trim_matches(|c: char| !c.is_ascii_digit());
+        let mut at = text.find(digits).filter(|_| !digits.is_empty())?;
+        let end = at + digits.len();
+        if text[..at].ends_with(self.decimal) {
+            at -= self.decimal.len_utf8();
+        }
+        let (before, number, after) = (&text[..at], &text[at..end], &text[end..]);
         let is_number = self.number::<f64>(number).is_some()
             || Fields::new(&Format {
                 thousands: Some(','),
@@ -98,15 +105,60 @@ impl Fields {
             .is_some();
         // A name or a date that ends in digits is none.
         let short = |text: &str| text.trim().chars().count() <= 8;
-        let code =
-            |text: &str| text.trim().chars().count() == 3 && text.contains(char::is_uppercase);
-        let before = Some(before).filter(|b| !b.contains(char::is_alphabetic) || code(b))?;
-        let unit = [before, after].map(str::trim).join("");
-        (is_number && !unit.is_empty() && short(before) && short(after)).then(|| {
-            format!(
-                "if it is a number with {unit:?} beside it, take that out of the column (units are said in the task: unit = {unit:?})"
-            )
-        })
+        if !(is_number && short(before) && short(after)) {
+            return None;
+        }
+        if matches!(after.trim_end_matches(['-', '+']), "e" | "E") {
+            return Some("a number is cut off there; repair or remove the row".into());
+        }
+        if after.trim().is_empty() && before.starts_with(['<', '>', '≤', '≥']) {
+            return Some(format!(
+                "it is a bound and no number: write what shall stand for it, as half of what can just be measured, or make it a gap: \
+                 missing_values = [{text:?}] in the format (--missing-values '{text}')"
+            ));
+        }
+        let is_dash = |c: char| ['-', '\u{2212}', '–', '—'].contains(&c);
+        // Right in front of the digits a sign stays where it is.
+        let signed = before.strip_suffix(['-', '+', '\u{2212}']);
+        let (before, after) = (signed.unwrap_or(before).trim(), after.trim());
+        let in_parentheses = before.contains('(') && after.contains(')');
+        let is_negative = in_parentheses
+            || after.ends_with(is_dash)
+            || signed.is_none() && before.contains(is_dash);
+        let is_mark = |c: char| is_dash(c) || in_parentheses && "()".contains(c);
+        let [before, after] = [before, after].map(|text| match is_negative {
+            true => text.trim_matches(is_mark).trim(),
+            false => text,
+        });
+        let is_code = before.chars().count() == 3 && before.contains(char::is_uppercase);
+        if before.contains(char::is_alphabetic) && !is_code || after.contains(is_dash) {
+            return None;
+        }
+        let unit = [before, after].join("");
+        if is_negative {
+            let without = match &unit[..] {
+                "" => String::new(),
+                unit => format!(" without {unit:?}"),
+            };
+            return Some(format!(
+                "if it is a negative number, write \"-{number}\"{without}: a sign is read right in front of the digits, and neither behind them \
+                 nor as parentheses"
+            ));
+        }
+        match &unit[..] {
+            "" => None,
+            "CR" | "DR" | "Cr" | "Dr" | "cr" | "dr" => Some(format!(
+                "credit and debit are signs: write one of them as \"{number}\" and the other as \"-{number}\""
+            )),
+            unit if FACTORS.contains(&unit) => Some(format!(
+                "if {unit:?} is a factor, multiply it out in the whole column, as others may stand there too; if it is the unit of all \
+                 numbers, take it out (unit = {unit:?} in the task)"
+            )),
+            unit => Some(format!(
+                "if it is a number with {unit:?} beside it, take that out of the column, where all numbers have it: others are to be \
+                 converted (units are said in the task: unit = {unit:?})"
+            )),
+        }
     }
 
     /// What may have been meant by a text that is no number.
@@ -132,35 +184,49 @@ impl Fields {
             ('.', Some(',')),
             (',', Some(' ')),
             ('.', Some(' ')),
+            (',', Some('\'')),
             ('.', Some('\'')),
         ];
-        // "1,234" is one number to some and another one to others.
-        let mut found: Vec<(f64, String)> = Vec::new();
+        // "1,234" is one number to some and another one to others. Of two ways to one number that which changes less is right for rows
+        // whose numbers have the other mark too.
+        let mut found: Vec<(f64, usize, String)> = Vec::new();
         for (decimal, thousands) in readings {
+            // What is between thousands stays where nothing is said of it.
+            let thousands = thousands.or(self.thousands);
+            if thousands == Some(decimal) {
+                continue;
+            }
             let Some(number) = otherwise(decimal, thousands) else {
                 continue;
             };
             let (mut keys, mut flags) = (Vec::new(), Vec::new());
+            let mut set = |key: &str, mark: char| {
+                let quote = if mark == '\'' { '"' } else { '\'' };
+                keys.push(format!("{key} = \"{mark}\""));
+                flags.push(format!("--{key} {quote}{mark}{quote}"));
+            };
             if decimal != self.decimal {
-                keys.push(format!("decimal = \"{decimal}\""));
-                flags.push(format!("--decimal '{decimal}'"));
+                set("decimal", decimal);
             }
             if let Some(mark) = thousands.filter(|_| thousands != self.thousands) {
-                keys.push(format!("thousands = \"{mark}\""));
-                flags.push(format!("--thousands '{mark}'"));
+                set("thousands", mark);
             }
-            if !keys.is_empty() && found.iter().all(|(other, _)| *other != number) {
-                let (keys, flags) = (keys.join(", "), flags.join(" "));
-                found.push((number, format!("set {keys} in the format ({flags})")));
+            let changes = keys.len();
+            let (keys, flags) = (keys.join(", "), flags.join(" "));
+            let how = format!("set {keys} in the format ({flags})");
+            match found.iter_mut().find(|(other, ..)| *other == number) {
+                Some(other) if changes < other.1 => *other = (number, changes, how),
+                Some(_) => {}
+                None => found.push((number, changes, how)),
             }
         }
         match &found[..] {
             [] => self.beside(text),
-            [(_, how)] => Some(format!("if it is one, {how}")),
+            [(.., how)] => Some(format!("if it is one, {how}")),
             several => {
                 let each = several
                     .iter()
-                    .map(|(number, how)| format!("if it is {number}, {how}"));
+                    .map(|(number, _, how)| format!("if it is {number}, {how}"));
                 Some(each.collect::<Vec<_>>().join("; "))
             }
         }
@@ -269,7 +335,7 @@ mod tests {
                       (--thousands ',')";
         assert_eq!(cure("1,234"), either);
         assert!(cure("1.234.567,5").contains("--thousands '.'"));
-        assert!(cure("1'234.5").contains("--thousands '''"));
+        assert!(cure("1'234.5").contains("--thousands \"'\""));
         assert_eq!(cure("oops"), "");
         for (text, beside) in [
             ("20.5 °C", "°C"),
@@ -283,8 +349,57 @@ mod tests {
                 cure(text)
             );
         }
-        for text in ["2026-11-03", "pump 7", "A7", "12:30"] {
+        for text in ["2026-11-03", "pump 7", "A7", "12:30", "pump-7", "7-A"] {
             assert_eq!(cure(text), "", "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_remedy_takes_a_sign_or_a_factor_away() {
+        let cure = |text| fields('.', None).cure(text).unwrap_or_default();
+        for (text, number) in [
+            ("5-", "-5"),
+            ("5 -", "-5"),
+            ("(5)", "-5"),
+            ("(.5)", "-.5"),
+            ("(1,100.50)", "-1,100.50"),
+            ("- 5", "-5"),
+            ("–5", "-5"),
+            ("($5)", "-5"),
+            ("-$5", "-5"),
+            ("5 EUR-", "-5"),
+        ] {
+            let begin = format!("if it is a negative number, write {number:?}");
+            assert!(cure(text).starts_with(&begin), "{text:?}: {}", cure(text));
+        }
+        for (text, begin) in [
+            ("5k", "if \"k\" is a factor, multiply it out"),
+            ("-5 M", "if \"M\" is a factor, multiply it out"),
+            ("5 CR", "credit and debit are signs"),
+            ("<5", "it is a bound and no number"),
+            ("> 5", "it is a bound and no number"),
+            ("1e", "a number is cut off there"),
+            ("1.5E-", "a number is cut off there"),
+        ] {
+            assert!(cure(text).starts_with(begin), "{text:?}: {}", cure(text));
+        }
+    }
+
+    #[test]
+    fn a_remedy_is_one_for_the_other_rows_too() {
+        let cure = |decimal, thousands, text| fields(decimal, thousands).cure(text).unwrap();
+        // The two options are never one character.
+        assert_eq!(
+            cure(',', Some('.'), "12.34"),
+            "if it is one, set decimal = \".\", thousands = \",\" in the format (--decimal '.' --thousands ',')"
+        );
+        // 1 234.5 may follow.
+        assert_eq!(
+            cure('.', None, "1 234"),
+            "if it is one, set thousands = \" \" in the format (--thousands ' ')"
+        );
+        assert!(
+            cure('.', Some(' '), "1 234,5").starts_with("if it is one, set decimal = \",\" in")
+        );
     }
 }

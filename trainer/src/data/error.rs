@@ -482,6 +482,7 @@ impl DataError {
                 | DataError::Missing { .. }
                 | DataError::NotATime { .. }
                 | DataError::UnknownLabel { .. }
+                | DataError::ZeroOrOne { .. }
         )
     }
 }

@@ -162,27 +162,32 @@ impl Rows {
     }
 
     fn by_column(column: &SplitColumn, table: &Table) -> Result<Self, DataError> {
+        Ok(Rows(
+            Self::in_column(column, table)?.collect::<Result<_, _>>()?,
+        ))
+    }
+
+    /// The part of every row that is not of a test file, as far as its column names one.
+    pub fn in_column<'t>(
+        column: &'t SplitColumn,
+        table: &'t Table,
+    ) -> Result<impl Iterator<Item = Result<u8, DataError>> + 't, DataError> {
         let labels = [&column.train, &column.valid, &column.test];
-        let rows = table
-            .text_column(&column.name)?
-            .iter()
-            .take(own_rows(table))
-            .enumerate()
-            .map(|(row, text)| {
-                labels
-                    .iter()
-                    .position(|labels| labels.iter().any(|label| label == text))
-                    .map(|p| 1 << p)
-                    .ok_or_else(|| DataError::UnknownLabel {
-                        file: table.file().into(),
-                        line: table.line(row),
-                        column: column.name.clone(),
-                        text: (*text).into(),
-                        known: labels.into_iter().flatten().cloned().collect(),
-                    })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Rows(rows))
+        let part = move |(row, text): (usize, &str)| {
+            labels
+                .iter()
+                .position(|labels| labels.iter().any(|label| label == text))
+                .map(|p| 1 << p)
+                .ok_or_else(|| DataError::UnknownLabel {
+                    file: table.file().into(),
+                    line: table.line(row),
+                    column: column.name.clone(),
+                    text: text.into(),
+                    known: labels.into_iter().flatten().cloned().collect(),
+                })
+        };
+        let texts = table.text_column(&column.name)?.into_iter();
+        Ok(texts.take(own_rows(table)).enumerate().map(part))
     }
 
     /// As if every group were a row.

@@ -492,15 +492,23 @@ impl Table {
         table
     }
 
-    /// The table without the rows that do not hold numbers of these columns; none where broken rows are errors, or there are
+    /// The table without the rows that do not hold numbers of these columns or have other faults; none where broken rows are errors, or there are
     /// none.
     ///
     /// # Errors
     /// If no row is left, that of the first one; and if there is no such column.
-    pub fn without_broken(&self, names: &[&str]) -> Result<Option<Self>, DataError> {
+    pub fn without_broken<I>(
+        &self,
+        names: &[&str],
+        faults: impl FnOnce(&Self) -> Result<I, DataError>,
+    ) -> Result<Option<Self>, DataError>
+    where
+        I: IntoIterator<Item = (usize, DataError)>,
+    {
         if !self.skips {
             return Ok(None);
         }
+        let mut faults: HashMap<usize, DataError> = faults(self)?.into_iter().collect();
         let mut fields = self.fields.clone();
         if self.holds() {
             fields.missing = Missing::Nan;
@@ -516,7 +524,8 @@ impl Table {
             for row in group.rows.clone() {
                 let record = &self.records[row];
                 let later = |rows: usize| &self.records[(row + rows).min(group.rows.end - 1)];
-                match columns.parse(record, later, line_of(record), &mut sample) {
+                let parsed = columns.parse(record, later, line_of(record), &mut sample);
+                match parsed.and_then(|()| faults.remove(&row).map_or(Ok(()), Err)) {
                     Ok(()) => {}
                     Err(error) if error.is_of_row() => {
                         whole[row] = false;

@@ -9,16 +9,19 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::{Part, Rows};
 use super::super::vocabulary::Vocabulary;
-use super::series::{NOT_USED, class_column, class_output, unlabelled};
+use super::series::{NOT_USED, class_column, class_output, mislabelled, unlabelled};
 use super::{Dataset, Places, Stream, share};
 use crate::package::{Input, Shape};
-use crate::task::{DocumentsTask, Task};
+use crate::task::{DocumentsTask, Split, Task};
 
 pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError> {
     let tables: Vec<Table> = match &documents.files {
         Some(files) => Part::ALL
             .iter()
-            .map(|&part| Table::read(&task.part_path(files, part), &documents.format))
+            .map(|&part| {
+                let table = Table::read(&task.part_path(files, part), &documents.format)?;
+                labelled(table, documents, &Split::None)
+            })
             .collect::<Result<_, _>>()?,
         None => parts(task, documents)?,
     };
@@ -96,10 +99,17 @@ pub fn load(task: &Task, documents: &DocumentsTask) -> Result<Dataset, DataError
     })
 }
 
+/// The rows that have a label and a part, where others are to be left out.
+fn labelled(table: Table, documents: &DocumentsTask, split: &Split) -> Result<Table, DataError> {
+    let mislabelled = |table: &Table| mislabelled(Some(&documents.label), split, table);
+    Ok(table.without_broken(&[], mislabelled)?.unwrap_or(table))
+}
+
 /// The rows of one file as a table for every part.
 fn parts(task: &Task, documents: &DocumentsTask) -> Result<Vec<Table>, DataError> {
     let path = task.data_path().unwrap_or_default();
     let table = Table::read(&path, &documents.format)?;
+    let table = labelled(table, documents, &documents.split)?;
     let rows = Rows::of_table(&documents.split, &table)?;
     let part = |part: Part| {
         if rows.count(part) == 0 {

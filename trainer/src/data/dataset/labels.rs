@@ -55,30 +55,37 @@ pub fn events(task: &Task, labels: &LabelsTask, table: &Table) -> Result<Vec<usi
 
 /// Unbroken runs of ones in a column, within each group.
 fn runs(column: &str, table: &Table) -> Result<Vec<usize>, DataError> {
-    let texts = table.text_column(column)?;
-    let mut events = Vec::with_capacity(texts.len());
+    let wrong = anomalous(column, table)?.collect::<Result<Vec<bool>, _>>()?;
+    let mut events = Vec::with_capacity(wrong.len());
     let mut runs = 0;
     for group in table.groups() {
         let mut before = false;
-        for row in group.rows.clone() {
-            let wrong = match texts[row].parse::<f64>() {
-                Ok(0.0) => false,
-                Ok(1.0) => true,
-                _ if is_same("false", texts[row]) => false,
-                _ if is_same("true", texts[row]) => true,
-                _ => {
-                    return Err(DataError::ZeroOrOne {
-                        file: table.file_of(row).into(),
-                        line: table.line(row),
-                        column: column.into(),
-                        text: texts[row].into(),
-                    });
-                }
-            };
+        for &wrong in &wrong[group.rows.clone()] {
             runs += usize::from(wrong && !before);
             before = wrong;
             events.push(if wrong { runs } else { 0 });
         }
     }
     Ok(events)
+}
+
+/// Whether something is wrong in a row, by the column that says so.
+pub fn anomalous<'t>(
+    column: &'t str,
+    table: &'t Table,
+) -> Result<impl Iterator<Item = Result<bool, DataError>> + 't, DataError> {
+    let wrong = move |(row, text): (usize, &str)| match text.parse::<f64>() {
+        Ok(0.0) => Ok(false),
+        Ok(1.0) => Ok(true),
+        _ if is_same("false", text) => Ok(false),
+        _ if is_same("true", text) => Ok(true),
+        _ => Err(DataError::ZeroOrOne {
+            file: table.file_of(row).into(),
+            line: table.line(row),
+            column: column.into(),
+            text: text.into(),
+        }),
+    };
+    let texts = table.text_column(column)?;
+    Ok(texts.into_iter().enumerate().map(wrong))
 }

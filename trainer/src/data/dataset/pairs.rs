@@ -224,7 +224,7 @@ fn of_table(
         table.group_by(column)?;
     }
     let names: Vec<&str> = pairs.features.iter().map(String::as_str).collect();
-    if let Some(whole) = table.without_broken(&names)? {
+    if let Some(whole) = table.without_broken(&names, |_| Ok([]))? {
         table = whole;
     }
     notes.extend(table.notes().iter().cloned());

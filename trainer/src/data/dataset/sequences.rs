@@ -7,7 +7,7 @@ use super::super::normalise::transform;
 use super::super::split::{Part, Rows};
 use super::super::steps;
 use super::super::written::Written;
-use super::series::{NOT_USED, as_truth, class_column, class_output, unlabelled};
+use super::series::{NOT_USED, as_truth, class_column, class_output, mislabelled, unlabelled};
 use super::{Dataset, Places, Stream, need_windows, normalise_rows, shape};
 use crate::package::{Feature, Input, Shape, Transform};
 use crate::task::{FeatureTransform, Kind, SequencesTask, Task};
@@ -38,15 +38,17 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
         .iter()
         .map(String::as_str)
         .collect();
-    let whole = table.without_broken(&names)?;
+    let whole = table.without_broken(&names, |table| {
+        mislabelled(Some(&sequences.label), &sequences.split, table)
+    })?;
     let table = whole.as_ref().unwrap_or(table);
     let raw = table.columns_named(&names)?;
     let parts = Rows::of_table(&sequences.split, table)?;
     let mut notes = table.notes().to_vec();
+    notes.extend(note.map(|note| format!("{}: {note}", table.file())));
     notes.extend(parts.unused(&sequences.split, table.file(), "rows"));
     let classes = class_column(table, &sequences.label)?;
-    notes.extend(unlabelled(table, &sequences.label, &classes, NOT_USED));
-    notes.extend(note.map(|note| format!("{}: {note}", table.file())));
+use super::series::{NOT_USED, as_truth, class_column, class_output, mislabelled, unlabelled};
 
     let mut places = Places::default();
     for part in Part::ALL {

@@ -13,8 +13,8 @@ use super::super::resolution::{exact_steps, rounded};
 use super::super::sentinel::{Sentinel, sentinels};
 use super::super::split::{Part, Rows};
 use super::super::written::Written;
-use super::labels::events;
-use super::times::{time_column, times};
+use super::labels::{anomalous, events};
+use super::times::{read_times, time_column, times};
 use super::{Dataset, Places, cut_group, need_windows, normalise_rows, shape, share};
 use crate::package::{Feature, Input, Output, Restore, Shape, Target, Transform};
 use crate::task::{
@@ -379,7 +379,7 @@ pub(super) fn prepared<'t>(
     let features = series.features.iter().map(|f| f.column.as_str());
     let names: Vec<&str> = features.chain(targets).collect();
     table.has_in_each_file(&names)?;
-    if let Some(whole) = table.without_broken(&names)? {
+    if let Some(whole) = table.without_broken(&names, |table| unusable(task, series, table))? {
         table = Cow::Owned(whole);
     }
     let ordered = series.time.as_deref().or(timed.first().copied());
@@ -461,23 +461,78 @@ pub(super) fn prepared<'t>(
 
 /// For every row the number of its class; none where its field is empty and no class is called so.
 pub fn class_column(table: &Table, label: &LabelTask) -> Result<Vec<Option<usize>>, DataError> {
+    classes(table, label)?.collect()
+}
+
+/// The same as far as they are known.
+pub fn classes<'t>(
+    table: &'t Table,
+    label: &'t LabelTask,
+) -> Result<impl Iterator<Item = Result<Option<usize>, DataError>> + 't, DataError> {
     let texts = table.text_column(&label.column)?;
     let labels = label.classes.iter().enumerate().flat_map(|(k, class)| {
         let labels = class.labels.iter();
         labels.map(move |label| (k, label.as_str()))
     });
-    let class = |(row, text): (usize, &&str)| match place_of(labels.clone(), text) {
+    let class = move |(row, text): (usize, &str)| match place_of(labels.clone(), text) {
         None if table.is_missing(text) => Ok(None),
         None => Err(DataError::UnknownLabel {
-            file: table.file().into(),
+            file: table.file_of(row).into(),
             line: table.line(row),
             column: label.column.clone(),
-            text: (*text).into(),
+            text: text.into(),
             known: labels.clone().map(|(_, label)| label.into()).collect(),
         }),
         class => Ok(class),
     };
-    texts.iter().enumerate().map(class).collect()
+    Ok(texts.into_iter().enumerate().map(class))
+}
+
+/// The rows that have something else than a label or a part where there should be one.
+pub fn mislabelled(
+    label: Option<&LabelTask>,
+    split: &Split,
+    table: &Table,
+) -> Result<Vec<(usize, DataError)>, DataError> {
+    let mut found = Vec::new();
+    if let Some(label) = label {
+        found.extend(wrong(classes(table, label)?));
+    }
+    if let Split::Column(column) = split {
+        found.extend(wrong(Rows::in_column(column, table)?));
+    }
+    Ok(found)
+}
+
+/// Those rows that are wrong.
+fn wrong<T>(
+    rows: impl Iterator<Item = Result<T, DataError>>,
+) -> impl Iterator<Item = (usize, DataError)> {
+    let error = |(row, read): (usize, Result<T, DataError>)| Some((row, read.err()?));
+    rows.enumerate().filter_map(error)
+}
+
+/// The same of a series, whose rows have times and anomalies too.
+fn unusable(
+    task: &Task,
+    series: &SeriesTask,
+    table: &Table,
+) -> Result<Vec<(usize, DataError)>, DataError> {
+    let split = series.split();
+    let mut found = mislabelled(series.label.as_ref(), &split, table)?;
+    let labels = task.anomaly.as_ref().and_then(|it| it.labels.as_ref());
+    if let Some(column) = labels.and_then(|labels| labels.column.as_deref()) {
+        found.extend(wrong(anomalous(column, table)?));
+    }
+    let of_rows = match split {
+        Split::Before(_) => time_column(series, table),
+        _ => series.time.clone(),
+    };
+    let of_labels = labels.and_then(|labels| labels.time.clone());
+    for column in [of_rows, of_labels].into_iter().flatten() {
+        found.extend(wrong(read_times(table, &column)?));
+    }
+    Ok(found)
 }
 
 /// What becomes of rows that are a sequence of which nobody knows the class.

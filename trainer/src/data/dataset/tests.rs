@@ -892,3 +892,74 @@ fn nothing_reaches_across_rows_that_were_left_out() {
     let again = load(&squares(19).replace("10,100", "a,b\n10,100"), window);
     assert_eq!(again.windows(Part::Train), whole.windows(Part::Train));
 }
+
+#[test]
+fn rows_whose_label_or_part_is_none_are_left_out_too() {
+    let load = |csv: &str, task: &str| {
+        let task = Task::parse(task, Path::new("t.toml")).unwrap();
+        let format = Format {
+            on_error: crate::data::csv::OnError::Skip,
+            ..Format::default()
+        };
+        let table = Table::from_reader(csv.as_bytes(), "pump.csv", &format).unwrap();
+        Dataset::from_table(&task, &table)
+    };
+    let told = |data: &Dataset, begin: &str| {
+        let told = data.notes().iter().any(|note| note.starts_with(begin));
+        assert!(told, "{begin}: {:?}", data.notes());
+    };
+    let classes =
+        "classes = [{ name = \"n\", labels = [\"0\"] }, { name = \"a\", labels = [\"1\"] }]";
+    let rows = |label: &dyn Fn(usize) -> &'static str, at: &str| {
+        let rows = (0..40).map(|k| format!("2026-01-01 00:{k:02},{},{}\n", k * 7 % 11, label(k)));
+        let csv: String = rows.collect();
+        format!("t,x,y\n{}", csv.replacen("2026-01-01 00:30", at, 1))
+    };
+    let shape = "kind = \"many-to-many\"\nwindow = 3\nhorizon = 0";
+    let labelled = series(
+        &format!("features = [\"x\"]\nlabel = {{ column = \"y\", {classes} }}\ntime = \"t\""),
+        shape,
+    );
+    let label = |k: usize| if k == 10 { "?!" } else { ["0", "1"][k % 2] };
+    let data = load(&rows(&label, "2026-01-01 00:30"), &labelled).unwrap();
+    told(
+        &data,
+        "pump.csv: 1 of 40 rows are broken and left out (2.50 %), the first: pump.csv:12: column \"y\": \"?!\" is none of 0, 1",
+    );
+    // A time that is none, beside it.
+    let data = load(&rows(&label, "noon"), &labelled).unwrap();
+    told(
+        &data,
+        "pump.csv: 2 of 40 rows are broken and left out (5.00 %)",
+    );
+
+    let parted = series(
+        "features = [\"x\"]\ntargets = [\"x\"]\nsplit = { column = \"y\" }",
+        "kind = \"many-to-many\"\nwindow = 3",
+    );
+    let part = |k: usize| match k {
+        5 => "tset",
+        0..20 => "train",
+        20..30 => "valid",
+        _ => "test",
+    };
+    let data = load(&rows(&part, "2026-01-01 00:30"), &parted).unwrap();
+    told(&data, "pump.csv: 1 of 40 rows are broken and left out");
+
+    let marked = series(
+        "features = [\"x\"]\ntargets = [\"x\"]",
+        "kind = \"many-to-many\"\nwindow = 3",
+    ) + "[anomaly]\nsmoothing = 0.1\nlabels = { column = \"y\" }\n";
+    let mark = |k: usize| if k == 7 { "2" } else { ["0", "1"][k / 36] };
+    let data = load(&rows(&mark, "2026-01-01 00:30"), &marked).unwrap();
+    told(&data, "pump.csv: 1 of 40 rows are broken and left out");
+
+    let sequences = format!(
+        "name = \"t\"\n[csv]\nfile = \"\"\n[sequences]\nsteps = [\"t0\", \"t1\"]\nfeature = \"x\"\nlabel = {{ column = \"y\", {classes} }}\n\
+         [shape]\nkind = \"many-to-one\"\n[network]\ncell = \"rnn\"\nhidden = [2]\n"
+    );
+    let lines = (0..20).map(|k| format!("{},{k},{}\n", if k == 4 { "x" } else { "0" }, k * k));
+    let csv = format!("y,t0,t1\n{}", lines.collect::<String>());
+    let data = load(&csv, &sequences).unwrap();
+    told(&data, "pump.csv: 1 of 20 rows are broken and left out");
+}

@@ -30,17 +30,25 @@ pub fn time_column(series: &SeriesTask, table: &Table) -> Option<String> {
 
 /// The times in a column.
 pub fn times(table: &Table, column: &str) -> Result<Vec<Time>, DataError> {
+    read_times(table, column)?.collect()
+}
+
+/// The same as far as they are times.
+pub fn read_times<'t>(
+    table: &'t Table,
+    column: &'t str,
+) -> Result<impl Iterator<Item = Result<Time, DataError>> + 't, DataError> {
     let mut times = Times::new(table.time());
-    let time = |(row, text): (usize, &&str)| {
+    let time = move |(row, text): (usize, &str)| {
         times.read(text, true).map_err(|error| DataError::NotATime {
             file: table.file_of(row).into(),
             line: table.line(row),
             column: column.into(),
-            text: (*text).into(),
+            text: text.into(),
             format: table.time().map(String::from),
             problem: error.problem(),
         })
     };
     let texts = table.text_column(column)?;
-    texts.iter().enumerate().map(time).collect()
+    Ok(texts.into_iter().enumerate().map(time))
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::column::{Column, Holds};
+use crate::data::csv::is_missing;
 use crate::data::order::is_clock_change;
 
 /// A group is at least so many rows on average; what changes more often is a value.
@@ -148,8 +149,9 @@ pub fn counts(keys: Option<&[&str]>, column: &Column<'_>) -> bool {
         .values
         .iter()
         .fold(0.0, |most: f64, x| most.max(x.abs()));
-    // Decimal fractions are not exact.
-    let is_usual = |b: &&f64| (**b - usual).abs() <= 1e-6 * usual.abs() + 1e-12 * largest;
+    // Decimal fractions are rounded, each to within half a step of 64 bits; what a large number differs by beyond that is no error.
+    let error = 2.0 * f64::EPSILON * largest;
+    let is_usual = |b: &&f64| (**b - usual).abs() <= 1e-6 * usual.abs() + error;
     let same = between.iter().filter(is_usual).count();
     usual != 0.0 && between.len() > 8 && same as f64 >= 0.99 * between.len() as f64
 }
@@ -286,17 +288,78 @@ impl Order {
     }
 }
 
-/// Times of day without a date.
+/// Times of day without a date: `14:05`, `2:05 PM`, `14h05`, or 1405 where that is no other number.
 pub fn is_clock(column: &Column<'_>) -> bool {
     let clock = |text: &&str| {
-        let parts: Vec<&str> = text.split([':', '.']).collect();
-        (2..=4).contains(&parts.len())
+        let of_half = half_of_day(text);
+        let text = of_half.unwrap_or(text);
+        let hours = text.strip_suffix(['h', 'H']);
+        let parts: Vec<&str> = hours.unwrap_or(text).split([':', '.', 'h', 'H']).collect();
+        let least = if of_half.or(hours).is_some() { 1 } else { 2 };
+        (least..=4).contains(&parts.len())
             && parts
                 .iter()
                 .all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
     };
-    matches!(column.holds, Holds::Categories(_) | Holds::Text)
-        && column.different(24).iter().all(clock)
+    match column.holds {
+        Holds::Categories(_) | Holds::Text => {
+            let different = column.different(24);
+            let mut there = different.iter().filter(|text| !is_missing(text)).peekable();
+            there.peek().is_some() && there.all(clock)
+        }
+        Holds::Numbers => is_clock_of_digits(column),
+        _ => false,
+    }
+}
+
+/// A time of day without what says that it is before or after noon.
+fn half_of_day(text: &str) -> Option<&str> {
+    let halves = ["am", "pm", "a.m.", "p.m.", "a", "p"];
+    let mut cut = halves.iter().filter_map(|half| {
+        let (time, end) = text.split_at_checked(text.len().checked_sub(half.len())?)?;
+        let time = time.trim_end();
+        (end.eq_ignore_ascii_case(half) && time.ends_with(|c: char| c.is_ascii_digit()))
+            .then_some(time)
+    });
+    let korean = || {
+        ["오전", "오후"]
+            .iter()
+            .find_map(|half| text.strip_prefix(half))
+    };
+    cut.next().or_else(|| korean().map(str::trim_start))
+}
+
+/// Numbers that are hours and minutes (and seconds): the column is called so, they begin with zeros, or they are as far from each
+/// other as times are and numbers are not, 0950 and 1000.
+fn is_clock_of_digits(column: &Column<'_>) -> bool {
+    const NAMES: [&str; 9] = [
+        "time", "hhmm", "hhmmss", "hour", "clock", "zeit", "uhrzeit", "heure", "hora",
+    ];
+    // Of a day there are no more minutes; where there are seconds the first ones will do.
+    let different = column.different(24 * 60);
+    let there = || different.iter().filter(|text| !is_missing(text));
+    let digits = there().map(|text| text.len()).max().unwrap_or(0);
+    let seconds = |text: &&str| -> Option<i64> {
+        let number: i64 = text.parse().ok().filter(|x| *x >= 0)?;
+        let (minutes, seconds) = match digits {
+            3..=4 => (number, 0),
+            5..=6 => (number / 100, number % 100),
+            _ => return None,
+        };
+        let (hour, minute) = (minutes / 100, minutes % 100);
+        (hour < 24 && minute < 60 && seconds < 60).then_some(hour * 3600 + minute * 60 + seconds)
+    };
+    let Some(mut times) = there().map(seconds).collect::<Option<Vec<i64>>>() else {
+        return false;
+    };
+    times.sort_unstable();
+    let number = |text: &&str| text.parse().unwrap_or(0.0);
+    let mut numbers: Vec<f64> = there().map(number).collect();
+    numbers.sort_by(f64::total_cmp);
+    let even = times.len() > 4 && times.windows(3).all(|w| w[2] - w[1] == w[1] - w[0]);
+    let counts = numbers.windows(3).all(|w| w[2] - w[1] == w[1] - w[0]);
+    let padded = there().all(|text| text.len() == digits) && numbers.first() < Some(&100.0);
+    column.is_called(&NAMES) || padded || even && !counts
 }
 
 #[cfg(test)]
@@ -407,6 +470,63 @@ mod tests {
         );
         assert_eq!(order.counters, [0]);
         assert_eq!((order.interval, order.span), (Some(3600.0), 71.0 * 3600.0));
+    }
+
+    #[test]
+    fn a_time_of_day_is_no_group_in_any_form() {
+        let group = |name: &str, clock: &dyn Fn(usize, usize) -> String| {
+            let rows: Vec<_> = (0..6 * 144)
+                .map(|k| {
+                    let date = format!("2026-01-{:02}", 1 + k / 144);
+                    row(&[&date, &clock(k / 6 % 24, k % 6 * 10), &(k * 7 % 11)])
+                })
+                .collect();
+            order(&["date", name, "x"], &rows).group
+        };
+        let twelve = |hour: usize| (hour + 11) % 12 + 1;
+        let half = |hour: usize| if hour < 12 { "AM" } else { "PM" };
+        assert_eq!(group("time", &|h, m| format!("{h:02}:{m:02}")), None);
+        assert_eq!(
+            group("time", &|h, m| format!(
+                "{}:{m:02}:00 {}",
+                twelve(h),
+                half(h)
+            )),
+            None
+        );
+        assert_eq!(
+            group("time", &|h, m| format!("{}:{m:02}{}", twelve(h), half(h))),
+            None
+        );
+        assert_eq!(group("t2", &|h, m| format!("{h}h{m:02}")), None);
+        assert_eq!(group("t2", &|h, m| format!("{h:02}{m:02}")), None);
+        assert_eq!(group("t2", &|h, m| format!("{}", 100 * h + m)), None);
+        assert_eq!(group("t2", &|h, m| format!("{h:02}{m:02}00")), None);
+        // As many machines.
+        assert_eq!(
+            group("machine", &|h, m| format!("m{}", 6 * h + m / 10)),
+            Some(1)
+        );
+        assert_eq!(
+            group("machine", &|h, m| format!("{}", 100 + 6 * h + m / 10)),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn a_large_number_whose_steps_differ_counts_no_rows() {
+        let counters = |step: &dyn Fn(usize) -> usize| {
+            let mut wh = 100_000_000_000_000;
+            let rows: Vec<_> = (0..60)
+                .map(|k| {
+                    wh += step(k);
+                    row(&[&format!("2026-01-01 00:{k:02}"), &wh, &(k * 7 % 11)])
+                })
+                .collect();
+            order(&["t", "wh", "x"], &rows).counters
+        };
+        assert!(counters(&|k| 70 + k * 13 % 29).is_empty());
+        assert_eq!(counters(&|_| 70), [1]);
     }
 
     #[test]

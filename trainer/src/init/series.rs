@@ -325,6 +325,7 @@ impl<'t> Rows<'t> {
             {
                 "a part of the date, which the time has".into()
             }
+            Holds::Numbers if time && is_clock(column) => "a time of day without its date".into(),
             Holds::Numbers if !self.varies(column) => {
                 "the same in most of the training part".into()
             }

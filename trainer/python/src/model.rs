@@ -235,6 +235,12 @@ impl Model {
         Ok(beyond.notes())
     }
 
+    /// Numbers that stand for a gap in the tables that the model was trained on.
+    #[getter]
+    fn _gaps(&self) -> Vec<f64> {
+        written(&self.loaded).format.sentinels()
+    }
+
     /// A new stream, from a reset on. raw and every_step are as in `predict`.
     #[pyo3(signature = (*, raw=false, every_step=false))]
     fn stream(&self, raw: bool, every_step: bool) -> PyResult<Stream> {

@@ -228,6 +228,27 @@ def test_what_is_wrong_is_said_and_changes_nothing(model, fleet):
     assert scorer.push(again).num_rows == 2 * DEVICES
 
 
+def test_what_stands_for_no_value_is_a_gap_as_in_a_table():
+    t = np.arange(600)
+    load = np.sin(t / 9)
+    load[100:111] = -0.1
+    rows = pyarrow.table({"device": ["a", "b"] * 300, "at": t, "load": load.astype(np.float32), "y": np.sin((t - 4) / 9)})
+    task = {
+        "name": "lag",
+        "csv": {"format": {"missing": "hold", "missing_values": ["-0.1"]}},
+        "series": {"features": ["load"], "targets": ["y"], "group": "device"},
+        "shape": {"kind": "many-to-many", "window": 16, "horizon": 0},
+        "network": {"cell": "gru", "hidden": [4]},
+        "train": {"epochs": 1},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kinglet.train(task, rows, progress=False)
+    for kind in (np.float32, np.float64):
+        fleet = rows.set_column(2, "load", pyarrow.array(load.astype(kind)))
+        same_as_a_table(model, fleet, ["y"])
+
+
 def once_killed(answer, mark):
     """Ends the Python worker at the first try."""
 

@@ -36,7 +36,8 @@ class Scorer:
     model: a `kinglet.Model` of numbers, whose inputs are columns of the batches as they are there. device: the column that says whose a
     row is. time: a column of times or numbers, in whose order the rows of a device are taken within a batch; those of the next batch must
     come later. Without it they are taken as they stand. Devices are told apart as groups are by `Model.predict`: blanks around their names
-    say nothing, nor how accents are encoded. sorted_by_device: all rows of a device come before those of the next one, so that
+    say nothing, nor how accents are encoded. Numbers that stand for no value in the model's tables (`missing_values` of its task) are gaps
+    here too, as NaN and null are. sorted_by_device: all rows of a device come before those of the next one, so that
     its state is dropped when that begins; rows that do not come so are refused.
     """
 
@@ -54,6 +55,7 @@ class Scorer:
         self._told = set()
         # What a model says of its file is read from it each time.
         self._wakes, self._alarms, self._columns = model.wakes is not None, model.alarms, _answer_columns(model)
+        self._gaps = model._gaps
         twice = {device, time} & {name for name, _ in self._columns}
         if twice:
             raise Error(f"the answers would have two columns {twice.pop()!r}; rename the column of the rows")
@@ -234,11 +236,18 @@ class Scorer:
                 column = column.cast(pyarrow.float32())
             if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
                 raise Error(f"column {name!r} is of type {column.type}; expected numbers")
-            samples[:, k] = column.to_numpy(zero_copy_only=False)
+            values = column.to_numpy(zero_copy_only=False)
+            samples[:, k] = values
+            if self._gaps:
+                # As the column would be written: -0.1 of 32 bits is not that of 64.
+                kind = values.dtype if values.dtype.kind == "f" else np.float64
+                samples[np.isin(values, np.array(self._gaps).astype(kind)), k] = np.nan
         if not self.model.holds and not np.isfinite(samples).all():
             row, k = np.argwhere(~np.isfinite(samples))[0]
             name = self.model.input_names[k]
-            raise Error(f"row {row} of the batch has {samples[row, k]} in column {name!r}; fill it in or leave the row out")
+            there = self._column(batch, name)[row].as_py()
+            what = f"{there}, which stands for no value," if there in self._gaps else samples[row, k]
+            raise Error(f"row {row} of the batch has {what} in column {name!r}; fill it in or leave the row out")
         for note in self.model._notes(samples):
             column = note.partition(":")[0]
             if column not in self._told:

@@ -203,6 +203,11 @@ impl Format {
         move |text| fields.number(text).filter(|x: &f64| x.is_finite())
     }
 
+    /// The numbers that stand for a gap.
+    pub fn sentinels(&self) -> Vec<f64> {
+        Fields::new(self).sentinels
+    }
+
     /// What does not go together, as the key and the problem.
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
         let (decimal, thousands) = (self.decimal, self.thousands);

@@ -584,9 +584,6 @@ impl<'m> Prediction<'m> {
                 };
             }
             self.beyond.meet(&self.sample);
-            if let Some(group) = self.groups.get_mut(self.current) {
-                self.unheld.meet(&self.sample, &mut group.known);
-            }
             self.waiting.extend_from_slice(&self.sample);
             self.rows.push(row as i64);
         }
@@ -618,6 +615,7 @@ impl<'m> Prediction<'m> {
         group.session.each(samples, |n, moment| match moment {
             Moment::Before(last) => {
                 let sample = &self.waiting[n * width..][..width];
+                unheld.meet(sample, &mut group.known);
                 let watch = group.watch.as_mut();
                 verdict = watch.and_then(|watch| watch.sample(last, sample));
             }
@@ -625,7 +623,7 @@ impl<'m> Prediction<'m> {
                 let watch = group.watch.as_mut();
                 let verdict = verdict.or(watch.and_then(|watch| watch.answer(y)));
                 beyond.answer(y);
-                unheld.answer(y);
+                unheld.answer(y, &group.known, ("row", self.rows[n] as u64));
                 answers.y.extend_from_slice(y);
                 answers.rows.push(self.rows[n]);
                 answers.groups.push(self.current);
@@ -644,7 +642,7 @@ impl<'m> Prediction<'m> {
         // What the records note is about text, and this one nobody wrote.
         let mut notes = self.columns.notes();
         notes.extend(self.beyond.notes());
-        notes.extend(self.unheld.note(self.taken));
+        notes.extend(self.unheld.notes(self.taken));
         if let (engine::format::Shape::Window { window, .. }, 1.., true) = (
             self.loaded.model().header().shape,
             self.taken,

@@ -271,8 +271,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let cut = beyond.notes();
     cut.iter().for_each(|note| say(&format!("warning: {note}")));
-    let unheld = unheld.note(samples.rows());
-    unheld.iter().for_each(|note| say(&format!("note: {note}")));
+    for note in unheld.notes(samples.rows()) {
+        say(&format!("note: {note}"));
+    }
     streams
         .note()
         .iter()
@@ -396,7 +397,8 @@ fn answer(
         stream.answered = answered && !at_the_end;
         if stream.answered {
             if !args.raw {
-                unheld.answer(&stream.y);
+                let place = samples.line().map_or(("row", rows), |line| ("line", line));
+                unheld.answer(&stream.y, &stream.known, place);
                 beyond.answer(&stream.y);
             }
             if let (Some(word), Some(verdict)) = (table.word, stream.verdict) {

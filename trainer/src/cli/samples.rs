@@ -621,6 +621,12 @@ impl Samples {
         }
     }
 
+    /// The line of the current row, where rows have lines.
+    pub fn line(&self) -> Option<u64> {
+        let position = self.reader()?.row().position();
+        position.map(::csv::Position::line)
+    }
+
     /// Whether the last line had an end: what a stream left behind that was stopped may be half a row.
     pub fn is_complete(&self) -> bool {
         match &self.source {

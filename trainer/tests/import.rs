@@ -873,6 +873,32 @@ fn a_state_dict_with_holes_is_refused() {
 }
 
 #[test]
+fn what_a_normalisation_beside_a_loop_is_of_is_asked() {
+    for norm in ["", "running_mean"] {
+        let of = |suffix: &str| {
+            let dict = Dict::default()
+                .cell("rnn.", suffix, 4, 3, 5)
+                .linear("head", 5, 2);
+            match norm {
+                "" => dict.and("ln.weight", &[5]).and("ln.bias", &[5]),
+                _ => dict.norm("ln", 5),
+            }
+        };
+        // An nn.LSTMCell.
+        says(
+            &of("").error(""),
+            &[
+                "`rnn` (LSTM 3 → 5) stands in a loop of its own",
+                "or its gates or the state",
+                "--order rnn,ln,head says the first",
+            ],
+        );
+        let flags = "--order rnn,ln,head";
+        assert_eq!(of("").structure(flags), of("_l0").structure(""));
+    }
+}
+
+#[test]
 fn unknown_tensors_are_refused_unless_ignored() {
     let dict = Dict::default()
         .cell("rnn.", "_l0", 4, 3, 5)

@@ -1618,11 +1618,21 @@ fn recurrent_layer(
     };
     let kind = match class {
         "SimpleRNN" | "SimpleRNNCell" => Kind::Rnn,
-        "LSTM" | "LSTMCell" | "CuDNNLSTM" => Kind::Lstm,
-        "GRU" | "GRUCell" | "CuDNNGRU" => Kind::Gru {
+        "LSTM" | "LSTMCell" => Kind::Lstm,
+        "GRU" | "GRUCell" => Kind::Gru {
             // Keras 1 had no other than the first paper's.
-            after: flag(config, "reset_after", class == "CuDNNGRU"),
+            after: flag(config, "reset_after", false),
         },
+        "CuDNNLSTM" | "CuDNNGRU" => {
+            let plain = match class {
+                "CuDNNLSTM" => "LSTM(units)",
+                _ => "GRU(units, reset_after=True)",
+            };
+            bail!(
+                "a {class}, whose weights lie in the order of NVIDIA's library: build the same model with keras.layers.{plain} in its place, load the \
+                 weights into that (load_weights converts them), and save it anew"
+            )
+        }
         "StackedRNNCells" => bail!(
             "several cells in one layer (StackedRNNCells): write a layer for each, LSTM(..., return_sequences=True) and then LSTM(...), with the same weights"
         ),
@@ -1656,6 +1666,19 @@ mod tests {
         assert_eq!(function_name(&config, "none", "tanh").unwrap(), "tanh");
         let error = function_name(&config, "c", "tanh").unwrap_err().to_string();
         assert!(error.contains("a LeakyReLU"), "{error}");
+    }
+
+    #[test]
+    fn layers_of_cudnn_are_to_be_converted_by_keras() {
+        for (class, plain) in [
+            ("CuDNNLSTM", "keras.layers.LSTM(units)"),
+            ("CuDNNGRU", "keras.layers.GRU(units, reset_after=True)"),
+        ] {
+            let config = json!({});
+            let layer = recurrent_layer(class, &config, &config, &Vec::new(), None);
+            let error = layer.unwrap_err().to_string();
+            assert!(error.contains(plain), "{error}");
+        }
     }
 
     #[test]

@@ -143,10 +143,16 @@ pub(super) fn in_parts(
 
 /// What `torch.save` wrote.
 pub(super) fn checkpoint(bytes: &[u8]) -> Result<StateDict<'static>> {
+    // What torch.jit.trace and torch.jit.script wrote.
+    let has_code = Archive::open(bytes).is_ok_and(|archive| {
+        let mut names = archive.names().into_iter();
+        names.any(|name| name.contains("/code/"))
+    });
+    ensure!(
+        !has_code,
+        "a network of TorchScript, which holds code: save its state dict, torch.save(torch.jit.load(\"net.pt\").state_dict(), \"state.pt\")"
+    );
     let whole = |e: &dyn std::fmt::Display| match e.to_string() {
-        e if e.contains("'__torch__.") => anyhow!(
-            "a network of TorchScript, which holds code: save its state dict, torch.save(torch.jit.load(\"net.pt\").state_dict(), \"state.pt\")"
-        ),
         e if e.contains("QInt8Storage") || e.contains("QUInt8Storage") => anyhow!(
             "its tensors are quantized by PyTorch: save the state dict of the module as it was before torch.ao.quantization (quantize_dynamic), and quantize \
              the model with `kinglet quantize`"
@@ -214,6 +220,58 @@ const NORMALISING: [&str; 10] = [
     "standardizer",
 ];
 
+/// Words that are in other names too, and say as much where nothing but what is normalised stands beside them: `data_min_`, `x_scale`, but
+/// not `max_grad_norm`.
+const MAYBE: [&str; 17] = [
+    "mu",
+    "sigma",
+    "min",
+    "max",
+    "mins",
+    "maxs",
+    "scale",
+    "scales",
+    "offset",
+    "offsets",
+    "shift",
+    "norm",
+    "minmax",
+    "normalize",
+    "normalise",
+    "var",
+    "variance",
+];
+const NORMALISED: [&str; 24] = [
+    "", "data", "x", "y", "in", "out", "input", "inputs", "output", "outputs", "target", "targets",
+    "feature", "features", "train", "obs", "state", "stats", "params", "range", "val", "values",
+    "ds", "df",
+];
+
+/// Whether a name may be that of what inputs are normalised by.
+fn normalises(name: &str, all: &[&str]) -> bool {
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let is = |list: &[&str], word: &String| list.contains(&&**word);
+    // MinMaxScaler and the like, by their class.
+    let scales = |word: &String| word.ends_with("scaler") || is(&NORMALISING, word);
+    if words.iter().any(scales) {
+        return true;
+    }
+    // What a loss is scaled by; and the mode of a schedule, which is one of the two.
+    let of_training = match name {
+        "scale" => all.contains(&"growth_factor"),
+        "min" | "max" => !(all.contains(&"min") && all.contains(&"max")),
+        _ => false,
+    };
+    !of_training
+        && words.iter().any(|word| is(&MAYBE, word))
+        && words
+            .iter()
+            .all(|word| is(&MAYBE, word) || is(&NORMALISED, word))
+}
+
 /// Names beside the tensors under which such numbers may stand: lists, numbers and NumPy's arrays.
 fn beside_tensors(bytes: &[u8], dict: &StateDict<'_>) -> Vec<String> {
     let Ok(mut archive) = Archive::open(bytes) else {
@@ -229,13 +287,10 @@ fn beside_tensors(bytes: &[u8], dict: &StateDict<'_>) -> Vec<String> {
         tensors.any(|name| name == text || name.split('.').any(|part| part == text))
     };
     let mut found = Vec::new();
-    for text in texts(&pickle) {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        let normalises = words
-            .map(str::to_ascii_lowercase)
-            .any(|word| NORMALISING.contains(&&*word));
+    let all: Vec<&str> = texts(&pickle).collect();
+    for text in all.iter().copied() {
         let shown = format!("`{text}`");
-        if normalises
+        if normalises(text, &all)
             && !text.contains(['/', ' '])
             && !is_of_tensor(text)
             && !found.contains(&shown)
@@ -246,7 +301,7 @@ fn beside_tensors(bytes: &[u8], dict: &StateDict<'_>) -> Vec<String> {
     found
 }
 
-/// The texts in a pickle: an opcode, a length, and so many bytes.
+/// The texts in a pickle: an opcode, a length, and so many bytes; and the names of classes, which end with a line.
 fn texts(pickle: &[u8]) -> impl Iterator<Item = &str> {
     (0..pickle.len()).filter_map(|at| {
         let (&opcode, rest) = pickle[at..].split_first()?;
@@ -258,6 +313,15 @@ fn texts(pickle: &[u8]) -> impl Iterator<Item = &str> {
             0x8c => {
                 let (&len, rest) = rest.split_first()?;
                 (usize::from(len), rest)
+            }
+            b'c' => {
+                let mut lines = rest.split(|&byte| byte == b'\n');
+                let (module, class) = (lines.next()?, lines.next()?);
+                let is_path = |c: &u8| c.is_ascii_alphanumeric() || b"._".contains(c);
+                if module.is_empty() || !module.iter().all(is_path) {
+                    return None;
+                }
+                (class.len(), &rest[module.len() + 1..])
             }
             _ => return None,
         };
@@ -651,6 +715,21 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
             },
         })
         .collect();
+    for place in 1..chain.len() {
+        let [layer, norm] = [&chain[place - 1], &chain[place]];
+        let is_cell = layer.is_recurrent() && !layer.entry.ends_with("_l0");
+        let is_norm = matches!(norm.weights, Weights::Norm(_) | Weights::LayerNorm(_));
+        if is_cell && is_norm && options.order.is_empty() {
+            let names = chain.iter().map(|module| module.flag_name());
+            questions.ask(format!(
+                "{} stands in a loop of its own, and a state dict does not say whether {} normalises what that gives, or its gates or the state \
+                 that goes into the next step, which is another cell: --order {} says the first; otherwise export the network to ONNX",
+                layer.label(),
+                norm.label(),
+                names.collect::<Vec<_>>().join(",")
+            ));
+        }
+    }
     let waits = norm_places(&chain, &behind, options, questions)?;
     questions.none()?;
     ensure!(
@@ -742,6 +821,15 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
         ));
     }
     let mut sight = sights.each.iter().copied();
+    let behind_cells = |place: usize, name: &str, class: &str| {
+        let before = place.checked_sub(1)?;
+        (first_cell <= before && !dense.contains(&before)).then(|| {
+            format!(
+                "{name} ({class}) is taken to stand right behind the cells before it, whose width it has: a state dict does not say; where it \
+                 normalises other numbers, as the gates or the state within a cell, export the network to ONNX"
+            )
+        })
+    };
     // What a sample has by now.
     let mut channels = width.unwrap_or_default();
     let mut x = graph.samples(width);
@@ -788,14 +876,10 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                      would give other answers; export ONNX if it is one"
                 ));
                 x = graph.normalised(&name, "nn.BatchNorm1d", &moments, EPSILON, x)?;
-                let before = place.checked_sub(1);
-                if before.is_some_and(|before| first_cell <= before && !dense.contains(&before)) {
-                    graph.notes.push(format!(
-                        "{name} (nn.BatchNorm1d) is taken to stand right behind the cells before it, whose width it has: a state dict does not say; where it \
-                         normalises other numbers, export the network to ONNX"
-                    ));
-                }
-                if let Some(before) = before.filter(|&before| waits[before]) {
+                graph
+                    .notes
+                    .extend(behind_cells(place, &name, "nn.BatchNorm1d"));
+                if let Some(before) = place.checked_sub(1).filter(|&before| waits[before]) {
                     x = behind[before].add(&mut graph, &name, x);
                 }
             }
@@ -804,6 +888,9 @@ fn graph(chain: Vec<Module>, options: &ImportOptions, questions: &mut Questions)
                     "{name} is taken for an nn.LayerNorm with PyTorch's eps of {EPSILON:.0e}: a state dict does not say, and an nn.GroupNorm, \
                      nn.InstanceNorm1d or nn.BatchNorm1d(track_running_stats=False), whose tensors are the same, would give other answers; export ONNX if it is one"
                 ));
+                graph
+                    .notes
+                    .extend(behind_cells(place, &name, "nn.LayerNorm"));
                 let terms = (Some(gamma), Some(beta));
                 x = graph.layer_norm(&name, "nn.LayerNorm", terms, EPSILON, x)?;
                 if let Some(before) = place.checked_sub(1).filter(|&before| waits[before]) {
@@ -861,5 +948,58 @@ mod tests {
         let pickle = b"\x80\x02}q\x00X\x0b\x00\x00\x00scaler_meanq\x01\x8c\x03stdX\xff\xff\xff\xffX\x02\x00\x00\x00\xff\xfe.";
         let found: Vec<&str> = texts(pickle).collect();
         assert_eq!(found, ["scaler_mean", "std"]);
+        let pickle = b"\x80\x02csklearn.preprocessing._data\nMinMaxScaler\nq\x00)R.";
+        // Once for every c in the name of its module.
+        let mut found: Vec<&str> = texts(pickle).collect();
+        found.dedup();
+        assert_eq!(found, ["MinMaxScaler"]);
+    }
+
+    #[test]
+    fn what_has_code_is_a_network_of_torchscript() {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for name in ["net/code/__torch__.py", "net/data.pkl"] {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(name, options).unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        let error = checkpoint(&bytes).map(drop).unwrap_err().to_string();
+        assert!(
+            error.contains("torch.jit.load(\"net.pt\").state_dict()"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_normalises_is_known_by_its_name_and_what_trains_is_not() {
+        for name in [
+            "sigma",
+            "mu",
+            "x_min",
+            "data_min_",
+            "data_max_",
+            "input_scale",
+            "x_offset",
+            "norm",
+            "MinMaxScaler",
+            "train_mean",
+        ] {
+            assert!(normalises(name, &[name]), "{name}");
+        }
+        assert!(normalises("min", &["min", "max"]));
+        for name in [
+            "max_exp_avg_sq",
+            "max_epochs",
+            "min",
+            "min_lr",
+            "max_grad_norm",
+            "maximize",
+            "loss_scale",
+            "state",
+            "params",
+        ] {
+            assert!(!normalises(name, &[name]), "{name}");
+        }
+        assert!(!normalises("scale", &["scale", "growth_factor"]));
     }
 }

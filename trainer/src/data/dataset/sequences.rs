@@ -48,7 +48,7 @@ pub fn load(task: &Task, sequences: &SequencesTask, table: &Table) -> Result<Dat
     notes.extend(note.map(|note| format!("{}: {note}", table.file())));
     notes.extend(parts.unused(&sequences.split, table.file(), "rows"));
     let classes = class_column(table, &sequences.label)?;
-use super::series::{NOT_USED, as_truth, class_column, class_output, mislabelled, unlabelled};
+    notes.extend(unlabelled(table, &sequences.label, &classes, NOT_USED));
 
     let mut places = Places::default();
     for part in Part::ALL {

@@ -432,6 +432,7 @@ fn what_cannot_be_compared_is_refused() {
 fn models_that_look_at_other_rows_have_no_measure_in_common() {
     let desk = trained();
     let far = TASK.replace("window = 16", "window = 16\nhorizon = 8");
+    let far = far.replace("[anomaly]\nsmoothing = 0.2\n", "");
     desk.write("far.toml", far);
     desk.ok("train far.toml --out far.kgl --quiet");
     desk.csv("fleet.csv", 0, STEPS);

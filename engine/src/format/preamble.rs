@@ -26,7 +26,7 @@ const CRC_AT: usize = 28;
 pub enum Layout {
     /// Panels of eight rows, blocks of four columns: runs everywhere.
     Portable,
-    /// Rows of recurrent layers packed for Cortex-M with DSP instructions, in formats with weights of eight bits;
+    /// Rows of recurrent layers packed for Cortex-M with DSP instructions, in integer formats;
     /// everything else as in the portable layout: [`packed_rows`](crate::format::packed_rows) tells which. Runs everywhere, on
     /// other CPUs slower than the portable layout.
     CortexM4,

@@ -192,6 +192,15 @@ kinglet_\name:
     smmulr r3, r9, r7
 .endm
 
+@ Four sums in r0 to r3 by the multipliers that are next.
+.macro scaled
+    ldm lr!, {r4-r7}
+    smmulr r0, r0, r4
+    smmulr r1, r1, r5
+    smmulr r2, r2, r6
+    smmulr r3, r3, r7
+.endm
+
 @ The four pre-activations of an A16 record in r0 to r3, not yet saturated.
 .macro sums16
 1:
@@ -206,11 +215,7 @@ kinglet_\name:
 3:
     cmp r11, r12
     bne.w 2b
-    ldm lr!, {r4-r7}
-    smmulr r0, r0, r4
-    smmulr r1, r1, r5
-    smmulr r2, r2, r6
-    smmulr r3, r3, r7
+    scaled
 .endm
 
 @ A round without none to three of its quads.
@@ -241,7 +246,6 @@ kinglet_\name:
 6:
     @ r8 has 128 for each column's one. First come r3 and r1, which need the others as they are.
     ldr r8, [sp, #36]
-    ldm lr!, {r4-r7}
     sub r3, r3, r2, lsl #8
     sub r3, r3, r0
     sub r3, r3, r8
@@ -252,10 +256,7 @@ kinglet_\name:
     sub r2, r2, r1, asr #4
     rsb r0, r8, r0, lsl #4
     lsl r0, r0, #4
-    smmulr r0, r0, r4
-    smmulr r1, r1, r5
-    smmulr r2, r2, r6
-    smmulr r3, r3, r7
+    scaled
 .endm
 
 @ Three, two or one word; a round without none to three of its fours; none of those.
@@ -594,6 +595,6 @@ kinglet_\name:
 .irp name, pair, two, one_pair, group, nibbles, one_word, four_words, quad, four_quads, three_quads, three, single, double, begin, end, entries, done
 .purgem \name
 .endr
-.irp name, sums, entries_sums, requant, sums16, entries_sums16, sums4, entries_sums4, gate, store_four, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
+.irp name, sums, entries_sums, requant, scaled, sums16, entries_sums16, sums4, entries_sums4, gate, store_four, lstm, next_unit, narrow, rnn, rnn_next, gru_gates, blend, output
 .purgem \name
 .endr

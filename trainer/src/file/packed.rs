@@ -162,9 +162,9 @@ impl Layer<'_> {
     ) {
         for column in (0..columns).step_by(2) {
             for &[a, b] in pairs {
-                let half =
-                    |column| weight(self, b, column) as i32 * 256 + weight(self, a, column) as i32;
-                words.push(half(column) as u16 as i32 | half(column + 1) << 16);
+                words.push(two_columns(column, |column| {
+                    half_w8([a, b].map(|row| weight(self, row, column)))
+                }));
             }
         }
     }
@@ -178,8 +178,9 @@ impl Layer<'_> {
         weight: fn(&Self, Place, usize) -> i8,
     ) {
         for column in (0..columns).step_by(2) {
-            let half = |column| half_w4(rows.map(|row| weight(self, row, column)));
-            words.push(half(column) as u16 as i32 | half(column + 1) << 16);
+            words.push(two_columns(column, |column| {
+                half_w4(rows.map(|row| weight(self, row, column)))
+            }));
         }
     }
 
@@ -249,6 +250,23 @@ fn biases_w4([a, both, upper, all]: [i32; 4]) -> [i32; 4] {
         upper.wrapping_sub(b) >> 4,
         all.wrapping_sub(upper << 8).wrapping_sub(a) >> 4,
     ]
+}
+
+/// A word of a column and the next one, each a half of it.
+fn two_columns(column: usize, half: impl Fn(usize) -> i32) -> i32 {
+    half(column) as u16 as i32 | half(column + 1) << 16
+}
+
+/// A column of two rows of eight bits.
+fn half_w8([a, b]: [i8; 2]) -> i32 {
+    256 * i32::from(b) + i32::from(a)
+}
+
+/// The weights that [`half_w8`] had, in front of others.
+fn weights_w8(half: i16) -> [i8; 4] {
+    let a = half as i8;
+    let b = (i32::from(half) - i32::from(a)) >> 8;
+    [a, b as i8, 0, 0]
 }
 
 /// A column of four rows of four bits.
@@ -421,32 +439,23 @@ impl Records<'_> {
             Side::X => self.rows.x[0].len(),
             Side::H => self.rows.h[0].len(),
         };
-        if self.format == Format::W4A8 {
+        if self.format.is_a8() {
+            let (together, weights): (usize, fn(i16) -> [i8; 4]) = match self.format {
+                Format::W4A8 => (4, weights_w4),
+                _ => (2, weights_w8),
+            };
             for column in (0..columns).step_by(2) {
-                for four in rows.chunks_exact(4) {
+                for rows in rows.chunks_exact(together) {
                     let word = self.word();
                     for (column, half) in [(column, word as i16), (column + 1, (word >> 16) as i16)]
                     {
-                        for (&row, weight) in four.iter().zip(weights_w4(half)) {
-                            self.put(side, row, column, weight);
-                        }
-                    }
-                }
-            }
-        } else if self.format == Format::W8A8 {
-            for column in (0..columns).step_by(2) {
-                for pair in rows.chunks_exact(2) {
-                    let word = self.word();
-                    for (column, half) in [(column, word as i16), (column + 1, (word >> 16) as i16)]
-                    {
-                        let a = half as i8;
-                        let b = ((i32::from(half) - i32::from(a)) >> 8) as i8;
                         let column = match side {
                             Side::X => column,
                             Side::H => state_column(self.format, self.in_fours, column),
                         };
-                        self.put(side, pair[0], column, a);
-                        self.put(side, pair[1], column, b);
+                        for (&row, weight) in rows.iter().zip(weights(half)) {
+                            self.put(side, row, column, weight);
+                        }
                     }
                 }
             }

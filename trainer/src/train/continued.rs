@@ -52,8 +52,8 @@ pub fn network_for(model: &Package, data: &Dataset) -> Result<(Network, Vec<Stri
     ensure!(
         activation == wanted,
         "the last layer of the model ends with {}, and training such outputs takes {}",
-        word(activation),
-        word(wanted)
+        activation.name(),
+        wanted.name()
     );
     ensure!(
         !net.is_bidirectional() || matches!(data.shape(), Shape::Window { .. }),
@@ -222,11 +222,6 @@ fn same_names(what: &str, model: &[&str], task: &[&str], letter: &str) -> Result
 fn shown(names: &[&str]) -> String {
     let more = if names.len() > 8 { ", ..." } else { "" };
     format!("{}{more}", names[..names.len().min(8)].join(", "))
-}
-
-/// An activation, as a task writes it.
-fn word(activation: Activation) -> String {
-    format!("{activation:?}").to_lowercase()
 }
 
 /// How an input enters, as a task says it.

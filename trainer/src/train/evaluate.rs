@@ -260,7 +260,8 @@ impl fmt::Display for QuantileMetrics {
 
 /// Runs a predictor over a part, as a device that has been running, and compares. A part without outputs gives NaN.
 pub fn evaluate(data: &Dataset, part: Part, predictor: &mut dyn Predictor) -> Metrics {
-    over(data, data.running(part), predictor)
+    let [metrics] = over(data, [data.running(part)], predictor);
+    metrics
 }
 
 /// The same, where states run in over one window alone: less of the data is gone through.
@@ -269,39 +270,30 @@ pub(super) fn evaluate_shortly(
     part: Part,
     predictor: &mut dyn Predictor,
 ) -> Metrics {
-    over(data, data.sequences(part), predictor)
+    let [metrics] = over(data, [data.sequences(part)], predictor);
+    metrics
 }
 
-fn over<'d>(
-    data: &'d Dataset,
-    sequences: impl Iterator<Item = Sequence<'d>>,
-    predictor: &mut dyn Predictor,
-) -> Metrics {
-    let mut out = vec![0.0; data.outputs()];
-    let mut score = Score::new(data);
-    for sequence in sequences {
-        predictor.begin(&sequence);
-        score.start(&sequence);
-        for t in 0..sequence.steps() {
-            predictor.step(sequence.raw(t), &mut out);
-            if sequence.counts(t) {
-                score.add(&out, sequence.truth(t));
-            }
-        }
-    }
-    score.metrics(data.output())
-}
-
-/// [`evaluate`] for every part. What begins at the same row is run through once.
+/// [`evaluate`] for every part.
 pub fn evaluate_parts(data: &Dataset, predictor: &mut dyn Predictor) -> [Metrics; 3] {
-    let of = |part| data.running(part).map(move |sequence| (part, sequence));
-    let mut sequences: Vec<(Part, Sequence<'_>)> = Part::ALL.into_iter().flat_map(of).collect();
+    over(data, Part::ALL.map(|part| data.running(part)), predictor)
+}
+
+/// Runs a predictor over the sequences of some parts. What begins at the same row is run through once.
+fn over<'d, const PARTS: usize>(
+    data: &'d Dataset,
+    parts: [impl Iterator<Item = Sequence<'d>>; PARTS],
+    predictor: &mut dyn Predictor,
+) -> [Metrics; PARTS] {
+    let parts = parts.into_iter().enumerate();
+    let of = |(part, sequences)| Iterator::map(sequences, move |sequence| (part, sequence));
+    let mut sequences: Vec<(usize, Sequence<'_>)> = parts.flat_map(of).collect();
     sequences.sort_by_key(|(_, sequence)| sequence.first_row());
     let mut out = vec![0.0; data.outputs()];
-    let mut scores = Part::ALL.map(|_| Score::new(data));
+    let mut scores: [Score; PARTS] = std::array::from_fn(|_| Score::new(data));
     for together in sequences.chunk_by(|(_, a), (_, b)| a.first_row() == b.first_row()) {
         for (part, sequence) in together {
-            scores[*part as usize].start(sequence);
+            scores[*part].start(sequence);
         }
         let Some((_, longest)) = together.iter().max_by_key(|(_, s)| s.steps()) else {
             continue;
@@ -311,7 +303,7 @@ pub fn evaluate_parts(data: &Dataset, predictor: &mut dyn Predictor) -> [Metrics
             predictor.step(longest.raw(t), &mut out);
             for (part, sequence) in together {
                 if t < sequence.steps() && sequence.counts(t) {
-                    scores[*part as usize].add(&out, sequence.truth(t));
+                    scores[*part].add(&out, sequence.truth(t));
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::super::csv::Table;
 use super::super::error::DataError;
 use super::super::split::Part;
 use super::pairs::END;
-use super::series::{class_column, parts, prepared};
+use super::series::{class_column, parts, prepared, unknown_label};
 use super::{Dataset, need_windows, share};
 use crate::package::{Input, Output};
 use crate::task::{LabelTask, SeriesTask, Task};
@@ -132,17 +132,7 @@ pub fn load(
 fn known_classes(table: &Table, label: &LabelTask) -> Result<Vec<usize>, DataError> {
     let classes = class_column(table, label)?.into_iter().enumerate();
     let known = |(row, class): (usize, Option<usize>)| {
-        class.ok_or_else(|| DataError::UnknownLabel {
-            file: table.file().into(),
-            line: table.line(row),
-            column: label.column.clone(),
-            text: String::new(),
-            known: label
-                .classes
-                .iter()
-                .map(|class| class.name.clone())
-                .collect(),
-        })
+        class.ok_or_else(|| unknown_label(table, label, (row, "")))
     };
     classes.map(known).collect()
 }

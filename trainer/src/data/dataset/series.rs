@@ -470,22 +470,33 @@ pub fn classes<'t>(
     label: &'t LabelTask,
 ) -> Result<impl Iterator<Item = Result<Option<usize>, DataError>> + 't, DataError> {
     let texts = table.text_column(&label.column)?;
-    let labels = label.classes.iter().enumerate().flat_map(|(k, class)| {
-        let labels = class.labels.iter();
-        labels.map(move |label| (k, label.as_str()))
-    });
-    let class = move |(row, text): (usize, &str)| match place_of(labels.clone(), text) {
+    let class = move |(row, text): (usize, &str)| match place_of(labels(label), text) {
         None if table.is_missing(text) => Ok(None),
-        None => Err(DataError::UnknownLabel {
-            file: table.file_of(row).into(),
-            line: table.line(row),
-            column: label.column.clone(),
-            text: text.into(),
-            known: labels.clone().map(|(_, label)| label.into()).collect(),
-        }),
+        None => Err(unknown_label(table, label, (row, text))),
         class => Ok(class),
     };
     Ok(texts.into_iter().enumerate().map(class))
+}
+
+/// All labels, each with the number of its class.
+fn labels(label: &LabelTask) -> impl Iterator<Item = (usize, &str)> + Clone {
+    let classes = label.classes.iter().enumerate();
+    classes.flat_map(|(k, class)| class.labels.iter().map(move |label| (k, label.as_str())))
+}
+
+/// A row whose label is none.
+pub(super) fn unknown_label(
+    table: &Table,
+    label: &LabelTask,
+    (row, text): (usize, &str),
+) -> DataError {
+    DataError::UnknownLabel {
+        file: table.file_of(row).into(),
+        line: table.line(row),
+        column: label.column.clone(),
+        text: text.into(),
+        known: labels(label).map(|(_, label)| label.into()).collect(),
+    }
 }
 
 /// The rows that have something else than a label or a part where there should be one.
@@ -546,12 +557,16 @@ pub(super) fn unlabelled(
     then: &str,
 ) -> Option<String> {
     let gaps = classes.iter().filter(|class| class.is_none()).count();
+    without(table, gaps, &label.column, then)
+}
+
+/// How many rows have nothing in a column.
+fn without(table: &Table, gaps: usize, column: &str, then: &str) -> Option<String> {
     (gaps > 0).then(|| {
         format!(
-            "{}: {} have no {:?}; {then}",
+            "{}: {} have no {column:?}; {then}",
             table.file(),
-            share(gaps, classes.len(), "rows"),
-            label.column
+            share(gaps, table.rows(), "rows")
         )
     })
 }
@@ -739,14 +754,7 @@ fn untold(series: &SeriesTask, table: &Table, columns: &[f32]) -> Vec<String> {
     each.filter_map(|(k, target)| {
         let gaps = columns.iter().skip(k).step_by(count.max(1));
         let gaps = gaps.filter(|x| x.is_nan()).count();
-        (gaps > 0).then(|| {
-            format!(
-                "{}: {} have no {:?}; {UNLEARNT}",
-                table.file(),
-                share(gaps, table.rows(), "rows"),
-                target.column
-            )
-        })
+        without(table, gaps, &target.column, UNLEARNT)
     })
     .collect()
 }

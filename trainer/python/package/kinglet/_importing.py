@@ -190,10 +190,7 @@ def _exported(torch, module, sample, names, folder, calibrate, options):
     file, first = folder / "network.onnx", None
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    ways = [(sample, True), (sample, False)]
-    if sample.ndim > 2 and len(sample) > 1 and _takes(module, sample[:1]):
-        ways += [(sample[:1], True), (sample[:1], False)]
-    for sample, dynamo in ways:
+    for sample, dynamo in _ways(module, sample):
         # What they say is about operators of packages that are not there, and about each other.
         logger.setLevel(logging.ERROR)
         try:
@@ -211,6 +208,13 @@ def _exported(torch, module, sample, names, folder, calibrate, options):
         finally:
             logger.setLevel(level)
     raise first
+
+
+def _ways(module, sample):
+    """What is exported by which exporter, one after the other."""
+    yield from ((sample, dynamo) for dynamo in (True, False))
+    if sample.ndim > 2 and len(sample) > 1 and _takes(module, sample[:1]):
+        yield from ((sample[:1], dynamo) for dynamo in (True, False))
 
 
 def _takes(module, sample):
